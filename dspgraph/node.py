@@ -1,0 +1,176 @@
+"""A node: an immutable description of one stage. Everything that changes while it runs is in the state.
+
+See `dspgraph.testing.check_node` for the laws a node keeps, and CONTRIBUTING for how to write one.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, ClassVar, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from dspgraph.errors import ParameterError, nearest
+from dspgraph.streams import Array, Stream
+
+__all__ = ["Field", "Input", "Node", "Output", "State", "parameter_rule"]
+
+State: TypeAlias = Any
+"""Whatever a node carries from block to block: it can be copied and pickled, and nobody else looks inside."""
+
+
+class Port:
+    """One end of a node: the class of stream, and the kinds of rows or symbols, that fit it."""
+
+    name: str
+
+    def __init__(self, stream: type[Stream], *kinds: str) -> None:
+        self.stream = stream
+        self.kinds = kinds
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def fits(self, stream: Stream) -> bool:
+        return isinstance(stream, self.stream) and (not self.kinds or getattr(stream, "kind", None) in self.kinds)
+
+    def __str__(self) -> str:
+        return f"{self.stream.__name__}({' or '.join(repr(kind) for kind in self.kinds)})"
+
+
+class Input(Port):
+    """What a node takes: `Input(Audio)`, `Input(Frames, "wave")`, `Input(Audio, many=True)` for any number of wires."""
+
+    def __init__(self, stream: type[Stream], *kinds: str, many: bool = False) -> None:
+        super().__init__(stream, *kinds)
+        self.many = many
+
+
+class Output(Port):
+    """What a node gives: `Output(Audio)`, `Output(Frames, "lpc")`."""
+
+
+class Node(BaseModel):
+    """One stage of a vocoder. Subclass it, once: nodes are composed, not inherited.
+
+    Class attributes that are `Input` or `Output` are the ports, annotated fields are the parameters. Two nodes with
+    equal parameters are equal.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ignored_types=(Port, cached_property))
+
+    type_name: ClassVar[str] = "node"
+    inputs: ClassVar[tuple[Input, ...]] = ()
+    outputs: ClassVar[tuple[Output, ...]] = ()
+
+    def __init__(self, **parameters: Any) -> None:
+        try:
+            super().__init__(**parameters)
+        except ValidationError as error:
+            sentences = [parameter_sentence(type(self), detail) for detail in error.errors()]
+            raise ParameterError("; ".join(sentences)) from None
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if cls.__bases__ != (Node,):
+            raise TypeError(f"{cls.__name__}: a node class is final; compose nodes in a graph instead of inheriting")
+        cls.type_name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        ports = [value for value in vars(cls).values() if isinstance(value, Port)]
+        cls.inputs = tuple(port for port in ports if isinstance(port, Input))
+        cls.outputs = tuple(port for port in ports if isinstance(port, Output))
+        if not cls.inputs or not cls.outputs:
+            raise TypeError(f"{cls.__name__}: a node has at least one Input (its length comes from there) and one Output")
+        taken = {port.name for port in ports} & (set(cls.model_fields) | set(dir(Node)))
+        if taken:
+            raise TypeError(f"{cls.__name__}: '{taken.pop()}' cannot name a port: a parameter or method has that name")
+
+    def __getstate__(self) -> dict[Any, Any]:
+        state = super().__getstate__()  # cached properties are not part of the value
+        fields = {name: value for name, value in state["__dict__"].items() if name in type(self).model_fields}
+        return {**state, "__dict__": fields}
+
+    def streams(self, *inputs: Any) -> tuple[Stream, ...]:
+        """The streams that come out when these go in; checks that need a rate or a width raise ParameterError here."""
+        return (first_stream(inputs),) * len(self.outputs)
+
+    def lookahead(self, *inputs: Any) -> Fraction | float:
+        """Seconds of input needed beyond an item's span before it comes out; `math.inf`: the whole signal, in one step."""
+        return 0
+
+    def grain(self, *inputs: Any) -> int | None:
+        """`n`: step is given exactly n items of the first input at a time, counted from item 0; the last may be fewer."""
+        return None
+
+    def start(self, *inputs: Any) -> State:
+        """The state before the first item."""
+        return None
+
+    def step(self, state: State, *blocks: Any) -> tuple[Any, ...]:
+        """One non-empty block per input, all of one time span, to `(state, *blocks out)`. The old state is spent."""
+        raise NotImplementedError(f"{type(self).__name__} has no step")
+
+    def flush(self, state: State) -> tuple[Array, ...]:
+        """The items still held when the input has ended; an empty tuple when there are none."""
+        return ()
+
+    def step_many(self, states: list[State], *lists: Any) -> tuple[list[Any], ...]:
+        """`step` for several independent signals at once: lists in, `(states, *lists of blocks)` out."""
+        results = [self.step(state, *blocks) for state, *blocks in zip(states, *lists, strict=True)]
+        return tuple(list(column) for column in zip(*results, strict=True))
+
+
+def first_stream(inputs: tuple[Any, ...]) -> Stream:
+    first = inputs[0]
+    stream = first[0] if isinstance(first, tuple) else first
+    assert isinstance(stream, Stream)
+    return stream
+
+
+def parameter_rule(node: type[Node], name: str) -> str:
+    """One parameter's rule in words, from its field alone: 'at least 1, at most 64 (default 16)'."""
+    return field_rule(node.model_json_schema()["properties"].get(name, {}))
+
+
+_BOUNDS = {
+    "minimum": "at least {}",
+    "exclusiveMinimum": "above {}",
+    "maximum": "at most {}",
+    "exclusiveMaximum": "below {}",
+    "multipleOf": "a multiple of {}",
+    "pattern": "like {}",
+}
+
+
+def field_rule(schema: dict[str, Any]) -> str:
+    options = [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
+    words = []
+    for option in options:
+        limits = [text.format(_plain(option[key])) for key, text in _BOUNDS.items() if key in option]
+        choices = " or ".join(map(str, option.get("enum", [option["const"]] if "const" in option else [])))
+        kind = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "array": "a list"}
+        words.append(", ".join([choices or kind.get(option.get("type", ""), "a text"), *limits]))
+    default = f" (default {_plain(schema['default'])})" if schema.get("default") is not None else ""
+    return " or ".join(words) + default
+
+
+def _plain(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and math.isfinite(value) and value == int(value) else str(value)
+
+
+def parameter_sentence(node: type[Node], detail: ErrorDetails) -> str:
+    """One pydantic complaint in the words of this project."""
+    name = str(detail["loc"][0]) if detail["loc"] else ""
+    where = f"{node.type_name}.{name}"
+    if detail["type"] == "extra_forbidden":
+        known = set(node.model_fields) | {port.name for port in node.inputs}
+        return f"{node.type_name} has no parameter '{name}'; {nearest(name, known)}"
+    if detail["type"] == "missing":
+        return f"{where} is missing: it must be {parameter_rule(node, name)}"
+    if detail["type"] == "value_error":
+        return f"{where}: {detail['msg'].removeprefix('Value error, ')}"
+    return f"{where} is {detail['input']!r}; it must be {parameter_rule(node, name)}"

@@ -1,0 +1,202 @@
+"""What travels on a wire: typed arrays whose first axis is time.
+
+Item `k` of a stream covers the seconds `[k / rate, (k + 1) / rate)`. Rates and times are exact fractions: half a
+sample is a number like any other, and nothing drifts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dspgraph.errors import ParameterError, SignalError
+
+Array: TypeAlias = NDArray[Any]
+Number: TypeAlias = Fraction | int | float | str
+
+_FLOATS = ("float32", "float64")
+_COMPLEX = ("complex64", "complex128")
+
+
+def exact(value: Number) -> Fraction:
+    """The number a person wrote, exactly: 0.01 is 1/100 and "44100/3" is 14700."""
+    try:
+        return Fraction(str(value)) if isinstance(value, float | np.floating) else Fraction(value)
+    except (ValueError, ZeroDivisionError, TypeError) as error:
+        raise ParameterError(f"{value!r} is not a number such as 16000, 0.01 or '44100/160'") from error
+
+
+def common(a: Fraction, b: Fraction) -> Fraction:
+    """The greatest number that divides both a and b a whole number of times."""
+    return Fraction(math.gcd(a.numerator * b.denominator, b.numerator * a.denominator), a.denominator * b.denominator)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What every stream has: a rate (items per second) and the dtype of its array."""
+
+    rate: Fraction
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        raise NotImplementedError
+
+    @property
+    def item_shape(self) -> tuple[int, ...]:
+        """The shape of one item: () for mono audio, (width,) for frames."""
+        return ()
+
+    def like(self, **changes: Any) -> Self:
+        """This stream with some of its fields changed."""
+        return replace(self, **changes)
+
+    def at_precision(self, dtype: Any) -> Self:
+        """This stream in another real dtype; complex rows take the matching complex one, symbols stay integers."""
+        return self
+
+    def count(self, seconds: Fraction) -> int:
+        """How many items a signal of this length has: a last partial item counts."""
+        return math.ceil(seconds * self.rate)
+
+    def seconds(self, items: int) -> Fraction:
+        return items / self.rate
+
+    def empty(self) -> Array:
+        return np.empty((0, *self.item_shape), self.dtype)
+
+    def conform(self, array: Any, where: str) -> Array:
+        """A private, contiguous copy of `array` as this stream carries it; SignalError if it cannot be one.
+
+        Floats change precision and integers change width freely. Integers never become audio silently, nor complex
+        numbers real ones: that loses what the caller meant.
+        """
+        found = np.asarray(array)
+        if found.dtype.kind not in self._accepted_kinds():
+            raise SignalError(f"{where} takes {self}, an array of {self.dtype}; found {found.dtype}: convert it first")
+        if found.shape[1:] != self.item_shape or found.ndim == 0:
+            expected = ", ".join(["n", *map(str, self.item_shape)])
+            raise SignalError(f"{where} takes {self}, an array [{expected}]; found the shape {list(found.shape)}")
+        if self.dtype.kind in "fc" and not np.isfinite(found).all():
+            at = int(np.argmin(np.isfinite(found).reshape(len(found), -1).all(axis=1)))
+            raise SignalError(f"{where} takes finite numbers; item {at} is {found[at]}: repair or cut the recording")
+        return np.array(found, dtype=self.dtype, order="C")
+
+    def _accepted_kinds(self) -> str:
+        return "fc" if self.dtype.kind == "c" else "f"
+
+    def _check(self) -> None:
+        object.__setattr__(self, "rate", exact(self.rate))
+        if self.rate <= 0:
+            raise ParameterError(f"a stream has a rate above 0 Hz; found {self.rate}")
+
+
+def _float_dtype(value: Any, allowed: tuple[str, ...]) -> np.dtype[Any]:
+    dtype = np.dtype(value)
+    if dtype.name not in allowed:
+        raise ParameterError(f"a stream of {dtype} is not carried; there are: {', '.join(allowed)}")
+    return dtype
+
+
+@dataclass(frozen=True)
+class Audio(Stream):
+    """Samples, full scale +-1: an array [n], or [n, channels] when there are several channels."""
+
+    channels: int = 1
+    dtype: np.dtype[Any] = field(default=np.dtype(np.float64))
+
+    def __post_init__(self) -> None:
+        self._check()
+        object.__setattr__(self, "dtype", _float_dtype(self.dtype, _FLOATS))
+        if self.channels < 1:
+            raise ParameterError(f"audio has at least 1 channel; found {self.channels}")
+
+    @property
+    def item_shape(self) -> tuple[int, ...]:
+        return (self.channels,) if self.channels > 1 else ()
+
+    def at_precision(self, dtype: Any) -> Self:
+        return self.like(dtype=dtype)
+
+    def __str__(self) -> str:
+        many = f", {self.channels} channels" if self.channels > 1 else ""
+        return f"Audio({hertz(self.rate)}{many})"
+
+
+@dataclass(frozen=True)
+class Frames(Stream):
+    """Rows of numbers, an array [n, width]; `kind` names what a row is ("wave", "lpc", "f0", ...).
+
+    `centre` says, in seconds from the start of an item's span, where the window that a row describes is centred.
+    """
+
+    kind: str
+    width: int
+    centre: Fraction = Fraction(0)
+    dtype: np.dtype[Any] = field(default=np.dtype(np.float64))
+
+    def __post_init__(self) -> None:
+        self._check()
+        object.__setattr__(self, "centre", exact(self.centre))
+        object.__setattr__(self, "dtype", _float_dtype(self.dtype, _FLOATS + _COMPLEX))
+        if self.width < 1:
+            raise ParameterError(f"frames are at least 1 wide; found {self.width}")
+
+    @property
+    def item_shape(self) -> tuple[int, ...]:
+        return (self.width,)
+
+    def at_precision(self, dtype: Any) -> Self:
+        return self.like(dtype=np.result_type(dtype, np.complex64) if self.dtype.kind == "c" else dtype)
+
+    def __str__(self) -> str:
+        centre = f", centre {milliseconds(self.centre)}" if self.centre else ""
+        return f"Frames('{self.kind}', {self.width} wide, {hertz(self.rate)}{centre})"
+
+
+@dataclass(frozen=True)
+class Symbols(Stream):
+    """Integers from 0 to size - 1, an array [n] of int64: mu-law codes, coarse and fine halves, phones."""
+
+    kind: str
+    size: int
+
+    def __post_init__(self) -> None:
+        self._check()
+        if self.size < 1:
+            raise ParameterError(f"symbols have a size of at least 1; found {self.size}")
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(np.int64)
+
+    def conform(self, array: Any, where: str) -> Array:
+        codes = super().conform(array, where)
+        if codes.size and not (0 <= codes.min() and codes.max() < self.size):
+            at = int(np.argmax((codes < 0) | (codes >= self.size)))
+            raise SignalError(f"{where} takes {self}, integers from 0 to {self.size - 1}; item {at} is {codes[at]}")
+        return codes
+
+    def _accepted_kinds(self) -> str:
+        return "iu"
+
+    def __str__(self) -> str:
+        return f"Symbols('{self.kind}', {self.size} levels, {hertz(self.rate)})"
+
+
+def hertz(rate: Fraction) -> str:
+    """16000 Hz, 137.8125 Hz, 400/3 Hz: exact whenever a few digits can be."""
+    return f"{_digits(rate)} Hz"
+
+
+def milliseconds(seconds: Fraction | float) -> str:
+    return "the whole signal" if seconds == math.inf else f"{float(seconds) * 1000:.4g} ms"
+
+
+def _digits(value: Fraction) -> str:
+    text = f"{float(value):.10g}"
+    return text if Fraction(text) == value else str(value)

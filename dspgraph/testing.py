@@ -1,0 +1,303 @@
+"""The laws, as checks anybody can run: on a node with an example signal, and on a whole graph.
+
+    law 0  what is declared comes out       streams() names the class, width and dtype of every block
+    law 1  a node is a value                all that changes is in the state, which can be copied and pickled
+    law 2  the cut changes nothing          any blocks give, bit for bit, what one block gives
+    law 3  late, never shifted              items come out no later than promised, and all of them in the end
+    law 4  company changes nothing          step_many gives each signal what it gets alone
+    law 5  noise belongs to the state       numbers are drawn from a generator in the state, keyed by the seed
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+import random
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import cycle
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from dspgraph.engine import Company, Session, blocks_of, joined
+from dspgraph.errors import LawError
+from dspgraph.graph import Graph
+from dspgraph.node import Node
+from dspgraph.streams import Array, Stream
+
+Signal: TypeAlias = tuple[Stream, Any]
+
+CUTS = (1, 7, 160, 441, 480)
+"""Block sizes every node is put to, in items of its fastest input, besides the whole signal and random ones."""
+
+
+class Example:
+    """A node with a signal for each of its inputs: what a node's own test file declares.
+
+    Example(Lpc(order=16), frames=(Frames(100, "wave", 320), array)); a port that takes many wires takes a list.
+    """
+
+    def __init__(self, node: Node, **signals: Signal | list[Signal]) -> None:
+        self.node = node
+        self.wires: dict[str, list[str]] = {}
+        self.signals: dict[str, Signal] = {}
+        for port, given in signals.items():
+            several = given if isinstance(given, list) else [given]
+            names = [f"{port}_{k}" for k in range(len(several))] if isinstance(given, list) else [port]
+            self.wires[f"node.{port}"] = names
+            self.signals.update(zip(names, several, strict=True))
+
+    def graph(self, precision: Any = np.float64, seed: int = 0) -> Graph:
+        """The node alone in a graph, its ports the inputs and outputs."""
+        inputs = {name: stream.at_precision(precision) for name, (stream, _) in self.signals.items()}
+        outputs = {port.name: f"node.{port.name}" for port in self.node.outputs}
+        return Graph({"node": self.node}, self.wires, inputs, outputs, seed)
+
+    @property
+    def arrays(self) -> dict[str, Array]:
+        return {name: np.asarray(array) for name, (_, array) in self.signals.items()}
+
+    def render(self, precision: Any = np.float64) -> dict[str, Array]:
+        """What the node gives for its example."""
+        return self.graph(precision)(**self.arrays)
+
+    def __repr__(self) -> str:
+        return f"{self.node.type_name}({self.node})"
+
+
+def check_node(
+    example: Example, precisions: Sequence[Any] = (np.float32, np.float64), cuts: Sequence[int] = CUTS
+) -> None:
+    """Put a node to all its laws, at every precision and cut; LawError names the law and what differed.
+
+    Samples are compared bit for bit. Random cuts, the same in every run, are tried besides `cuts`.
+    """
+    _check_description(example.node)
+    for precision in precisions:
+        graph, arrays = example.graph(precision), example.arrays
+        where = f"{example.node.type_name} in {np.dtype(precision)}"
+        whole = _one_block(graph, arrays)
+        _check_repeats(where, graph, arrays, whole)
+        _check_untouched(where, graph, arrays)
+        for sizes in [*((cut,) for cut in cuts), *random_cuts()]:
+            _differ(2, f"{where}: {_cut_name(sizes)}", whole, _stream(where, graph, arrays, sizes))
+        _check_snapshot(where, graph, arrays, whole)
+        _check_company(where, graph, arrays)
+
+
+def check_graph(graph: Graph, arrays: Mapping[str, Any], cuts: Sequence[int] = CUTS) -> None:
+    """Put a whole graph to laws 1 to 4: any cut, a copy made in the middle, five signals in company.
+
+    LawError names the first node, in running order, whose output differs, and the first sample that does.
+    """
+    tapped = graph.tapped()
+    whole = _one_block(tapped, arrays)
+    for sizes in [*((cut,) for cut in cuts), *random_cuts()]:
+        _differ(2, _cut_name(sizes), whole, _push_all(tapped.session(), blocks_of(tapped, arrays, _spans(tapped, sizes))))
+    _check_snapshot("the graph", tapped, arrays, whole)
+    _check_company("the graph", tapped, arrays)
+
+
+def random_cuts(count: int = 3) -> list[tuple[int, ...]]:
+    """Sequences of block sizes from 1 to 2000 items, small ones as likely as large; the same in every run."""
+    draw = random.Random("dspgraph")
+    return [tuple(int(10 ** draw.uniform(0, 3.3)) for _ in range(29)) for _ in range(count)]
+
+
+def check_cut(graph: Graph, arrays: Mapping[str, Any], sizes: Sequence[int]) -> None:
+    """Law 2 for one sequence of block sizes, repeated to the end: what a property test calls with cuts of its own."""
+    _differ(2, _cut_name(sizes), _one_block(graph, arrays), _stream("the graph", graph, arrays, sizes))
+
+
+# ---- one law each ---------------------------------------------------------------------------------------------------
+
+
+def _check_description(node: Node) -> None:
+    twin = type(node)(**{name: getattr(node, name) for name in type(node).model_fields})
+    if twin != node or hash(twin) != hash(node):
+        raise LawError(1, f"{node.type_name}: two nodes with the same parameters differ")
+    try:
+        revived = pickle.loads(pickle.dumps(node))
+    except Exception as error:
+        raise LawError(1, f"{node.type_name}: the node cannot be pickled: {error}") from error
+    if revived != node:
+        raise LawError(1, f"{node.type_name}: the node is another one after pickling")
+
+
+def _check_repeats(where: str, graph: Graph, arrays: Mapping[str, Array], whole: dict[str, Array]) -> None:
+    """Run again under the same and under another global seed, and beside a signal of another shape."""
+    with _global_seeds():
+        first, again, other = (_seeded_run(graph, arrays, seed) for seed in (1, 1, 2))
+    _differ(1, f"{where}: a second run, with all that is outside the state unchanged,", first, again)
+    _differ(5, f"{where}: a run under another global random seed", first, other)
+    backwards = {name: array[::-1].copy() for name, array in arrays.items()}
+    one, two = graph.session(), graph.session()
+    parts = []
+    for block, disturbing in zip(blocks_of(graph, arrays, _spans(graph, (441,))),
+                                 blocks_of(graph, backwards, _spans(graph, (441,))), strict=True):  # fmt: skip
+        two.push(**disturbing)
+        parts.append(one.push(**block))
+    two.flush()
+    parts.append(one.flush())
+    _differ(1, f"{where}: a run with another signal beside it", whole, joined(parts))
+
+
+def _check_untouched(where: str, graph: Graph, arrays: Mapping[str, Array]) -> None:
+    """A node reads its blocks: others may hold the same ones."""
+    session = graph.session()
+    for blocks in blocks_of(graph, arrays):
+        given = {name: stream.conform(blocks[name], name) for name, _, stream in session.plan.inputs}
+        session.push(**blocks)
+        for name, slot, _ in session.plan.inputs:
+            seen = session.slots[slot]
+            if seen is not None and first_difference(given[name], seen) is not None:
+                raise LawError(1, f"{where}: step changed the block it was given for '{name}'")
+
+
+def _stream(where: str, graph: Graph, arrays: Mapping[str, Any], sizes: Sequence[int]) -> dict[str, Array]:
+    """Run cut into `sizes`, holding every push to what the node promises to have given by then."""
+    session = graph.session()
+    link = graph.links.get("node")
+    parts = []
+    for blocks in blocks_of(graph, arrays, _spans(graph, sizes)):
+        parts.append(session.push(**blocks))
+        if link is None or len(graph.nodes) > 1:
+            continue
+        given = min(stream.seconds(session.emitted[slot]) for _, slot, stream in session.plan.inputs)
+        ticked = given // link.tick * link.tick
+        for name, slot, stream in session.plan.outputs:
+            emitted = session.emitted[slot]
+            promised = 0 if link.waits_for_the_end else math.floor((ticked - Fraction(link.lookahead)) * stream.rate)
+            if not max(0, promised) <= emitted <= math.floor(ticked * stream.rate):
+                raise LawError(
+                    3,
+                    f"{where}: after {float(given):g} s in blocks of {_cut_name(sizes)} '{name}' has given {emitted} "
+                    f"items; a lookahead of {float(link.lookahead):g} s promises at least {max(0, promised)}, and no "
+                    f"more than {math.floor(ticked * stream.rate)} spans have ended",
+                )
+    parts.append(session.flush())
+    return joined(parts)
+
+
+def _check_snapshot(where: str, graph: Graph, arrays: Mapping[str, Any], whole: dict[str, Array]) -> None:
+    """Copy the session in the middle of the signal; the copy, and after it the original, must go on the same."""
+    session = graph.session()
+    blocks = list(blocks_of(graph, arrays, _spans(graph, (441,))))
+    half = len(blocks) // 2
+    parts = [session.push(**block) for block in blocks[:half]]
+    try:
+        snapshot = pickle.loads(pickle.dumps(session.snapshot()))
+    except Exception as error:
+        raise LawError(1, f"{where}: the state cannot be copied and pickled: {type(error).__name__}: {error}") from error
+    revived = graph.session()
+    revived.restore(snapshot)
+    for what, running in (("a copy made in the middle", revived), ("the original of a copy", session)):
+        rest = [running.push(**block) for block in blocks[half:]]
+        _differ(1, f"{where}: {what}", whole, joined([*parts, *rest, running.flush()]))
+
+
+def _check_company(where: str, graph: Graph, arrays: Mapping[str, Any]) -> None:
+    """Five signals of different length in three places, each against itself alone."""
+    seconds = min(stream.seconds(len(arrays[name])) for name, stream in graph.inputs.items())
+    signals = [_part(graph, arrays, seconds * f) for f in (Fraction(1), Fraction(1, 3), Fraction(1, 97), Fraction(3, 5))]
+    signals.append({name: array[::-1].copy() for name, array in signals[3].items()})
+    cut = _spans(graph, (977,))
+    blocks: list[Any] = [list(blocks_of(graph, signal, [next(cut)] * 10_000)) for signal in signals]
+    for number, outputs in Company(graph, 3).render(blocks):
+        _differ(4, f"{where}: signal {number} of 5 in company", _one_block(graph, signals[number]), outputs)
+
+
+# ---- what the checks share ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where two arrays part: the first item, and what each has there (None past its end)."""
+
+    item: int
+    expected: Any
+    found: Any
+
+
+def first_difference(expected: Array, found: Array) -> Difference | None:
+    """The first item in which two arrays of one stream differ in any bit."""
+    n = min(len(expected), len(found))
+    rows = [np.ascontiguousarray(array[:n]).view(np.uint8).reshape(n, -1) for array in (expected, found)] if n else []
+    differing = np.flatnonzero((rows[0] != rows[1]).any(axis=1)) if n else np.empty(0, int)
+    if len(differing):
+        item = int(differing[0])
+        return Difference(item, expected[item], found[item])
+    if len(expected) == len(found):
+        return None
+    return Difference(n, expected[n] if len(expected) > n else None, found[n] if len(found) > n else None)
+
+
+def _differ(law: int, what: str, expected: dict[str, Array], found: dict[str, Array]) -> None:
+    for name, array in expected.items():
+        difference = first_difference(array, found[name])
+        if difference is not None:
+            raise LawError(
+                law,
+                f"{what}: '{name}' differs first at item {difference.item} of {len(array)}: expected "
+                f"{_brief(difference.expected)}, found {_brief(difference.found)}",
+            )
+
+
+def _brief(item: Any) -> str:
+    if item is None:
+        return "no such item"
+    if np.ndim(item) == 0:
+        return repr(item.item())
+    return np.array2string(np.asarray(item), threshold=4, precision=17)
+
+
+def _one_block(graph: Graph, arrays: Mapping[str, Any]) -> dict[str, Array]:
+    longest = max(stream.seconds(len(arrays[name])) for name, stream in graph.inputs.items())
+    return _push_all(graph.session(), blocks_of(graph, arrays, [longest]))
+
+
+def _push_all(session: Session, blocks: Iterable[Mapping[str, Array]]) -> dict[str, Array]:
+    parts = [session.push(**block) for block in blocks]
+    return joined([*parts, session.flush()])
+
+
+def _spans(graph: Graph, sizes: Iterable[int]) -> Iterator[Fraction]:
+    """Block sizes, in items of the fastest input, as seconds, over and over."""
+    fastest = max(stream.rate for stream in graph.inputs.values())
+    return (Fraction(size) / fastest for size in cycle(sizes))
+
+
+def _part(graph: Graph, arrays: Mapping[str, Any], seconds: Fraction) -> dict[str, Array]:
+    return {name: np.asarray(arrays[name])[: stream.count(seconds)] for name, stream in graph.inputs.items()}
+
+
+def _cut_name(sizes: Sequence[int]) -> str:
+    return f"cut into {sizes[0]}" if len(sizes) == 1 else f"cut into {', '.join(map(str, sizes[:4]))}, ..."
+
+
+def _seeded_run(graph: Graph, arrays: Mapping[str, Array], seed: int) -> dict[str, Array]:
+    random.seed(seed)
+    np.random.seed(seed)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
+    return _one_block(graph, arrays)
+
+
+@contextmanager
+def _global_seeds() -> Iterator[None]:
+    """Leave the global generators as they were found."""
+    kept, kept_numpy = random.getstate(), copy.deepcopy(np.random.get_state())
+    torch = sys.modules.get("torch")
+    kept_torch = torch.get_rng_state() if torch else None
+    try:
+        yield
+    finally:
+        random.setstate(kept)
+        np.random.set_state(kept_numpy)
+        if torch:
+            torch.set_rng_state(kept_torch)
