@@ -19,6 +19,7 @@ A message says where, what was found, what was expected, and the way out.
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 LAWS = (
     "what is declared comes out",
@@ -48,12 +49,16 @@ class GraphError(RequestError):
 
 
 class LinkError(GraphError):
-    """What one end of a wire gives is not what the other end takes."""
+    """What one end of a wire gives is not what the other end takes.
 
-    def __init__(self, message: str, taker: str = "", origin: str = "") -> None:
+    `taker` is the port the wire leads to; `port` and `stream`, where both ends are known, what it takes and is given.
+    """
+
+    def __init__(self, message: str, taker: str, port: Any = None, stream: Any = None) -> None:
         super().__init__(message)
         self.taker = taker
-        self.origin = origin
+        self.port = port
+        self.stream = stream
 
 
 class LoopError(GraphError):

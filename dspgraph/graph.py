@@ -50,14 +50,16 @@ class Link:
 
     @property
     def flat(self) -> tuple[Stream, ...]:
+        """The streams that go in, one per wire."""
         return tuple(stream for taken in self.takes for stream in (taken if isinstance(taken, tuple) else (taken,)))
 
     @property
     def waits_for_the_end(self) -> bool:
+        """Whether the node needs the whole signal before anything comes out."""
         return self.lookahead == math.inf
 
     def delay(self, output: Stream) -> Fraction | float:
-        """Seconds from the end of an output item's span until it is out, at the latest, when input comes item by item."""
+        """Seconds from the end of an item's span until it is out, at the latest, when input comes item by item."""
         if self.waits_for_the_end:
             return math.inf
         lookahead = Fraction(self.lookahead)
@@ -263,7 +265,8 @@ class Graph:
             for port in node.inputs:
                 if f"{name}.{port.name}" not in resolved:
                     raise LinkError(
-                        f"{name}.{port.name} is not wired; it takes {port}: say where it comes from", f"{name}.{port.name}"
+                        f"{name}.{port.name} is not wired; it takes {port}: say where it comes from",
+                        f"{name}.{port.name}",
                     )
         return resolved
 
@@ -284,13 +287,15 @@ class Graph:
             outputs = [one.name for one in self.nodes[origin].outputs]
             if len(outputs) > 1:
                 ways = " or ".join(f"'{origin}.{one}'" for one in outputs)
-                raise LinkError(f"{to} takes from '{origin}', which has {len(outputs)} outputs: write {ways}", to, origin)
+                raise LinkError(f"{to} takes from '{origin}', which has {len(outputs)} outputs: write {ways}", to)
             return f"{origin}.{outputs[0]}"
         if name in self.nodes:
             known = [one.name for one in self.nodes[name].outputs]
             if port in known:
                 return origin
-            raise UnknownName(f"{to}: {name} ({self.nodes[name].type_name}) has no output '{port}'; {nearest(port, known)}")
+            raise UnknownName(
+                f"{to}: {name} ({self.nodes[name].type_name}) has no output '{port}'; {nearest(port, known)}"
+            )
         known = [*self.nodes, *self.inputs]
         missing = name or origin
         raise UnknownName(f"{to} takes from '{origin}', but nothing is called '{missing}'; {nearest(missing, known)}")
@@ -337,7 +342,7 @@ class Graph:
         for port, origin in self.sources(name):
             stream, to = streams[origin], f"{name}.{port.name}"
             if not port.fits(stream):
-                raise LinkError(f"{to} takes {port}; {origin} gives {stream}", to, origin)
+                raise LinkError(f"{to} takes {port}; {origin} gives {stream}", to, port, stream)
             if isinstance(stream, Frames):
                 frames.append((to, origin, stream))
             wired[port.name].append(stream)
@@ -348,7 +353,6 @@ class Graph:
                     f"the frames that meet in '{name}' differ: {first_to} gets {first} from {first_origin}, "
                     f"{to} gets {stream} from {origin}; rate and centre must agree: give both the same hop and centre",
                     to,
-                    origin,
                 )
         takes = tuple(tuple(wired[port.name]) if port.many else wired[port.name][0] for port in node.inputs)
         return link(name, node, takes)

@@ -84,7 +84,9 @@ class Node(BaseModel):
         cls.inputs = tuple(port for port in ports if isinstance(port, Input))
         cls.outputs = tuple(port for port in ports if isinstance(port, Output))
         if not cls.inputs or not cls.outputs:
-            raise TypeError(f"{cls.__name__}: a node has at least one Input (its length comes from there) and one Output")
+            raise TypeError(
+                f"{cls.__name__}: a node has at least one Input (its length comes from there) and one Output"
+            )
         taken = {port.name for port in ports} & (set(cls.model_fields) | set(dir(Node)))
         if taken:
             raise TypeError(f"{cls.__name__}: '{taken.pop()}' cannot name a port: a parameter or method has that name")
@@ -99,11 +101,11 @@ class Node(BaseModel):
         return (first_stream(inputs),) * len(self.outputs)
 
     def lookahead(self, *inputs: Any) -> Fraction | float:
-        """Seconds of input needed beyond an item's span before it comes out; `math.inf`: the whole signal, in one step."""
+        """Seconds of input needed beyond an item's span before it is out; `math.inf`: all of it, in one step."""
         return 0
 
     def grain(self, *inputs: Any) -> int | None:
-        """`n`: step is given exactly n items of the first input at a time, counted from item 0; the last may be fewer."""
+        """`n`: step is given exactly n items of the first input at a time, from item 0; the last may be fewer."""
         return None
 
     def start(self, *inputs: Any) -> State:

@@ -44,6 +44,7 @@ class Stream:
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """The dtype of the array."""
         raise NotImplementedError
 
     @property
@@ -64,9 +65,11 @@ class Stream:
         return math.ceil(seconds * self.rate)
 
     def seconds(self, items: int) -> Fraction:
+        """How long this many items last."""
         return items / self.rate
 
     def empty(self) -> Array:
+        """An array of no items."""
         return np.empty((0, *self.item_shape), self.dtype)
 
     def conform(self, array: Any, where: str) -> Array:
@@ -96,7 +99,7 @@ class Stream:
 
 
 def _float_dtype(value: Any, allowed: tuple[str, ...]) -> np.dtype[Any]:
-    dtype = np.dtype(value)
+    dtype: np.dtype[Any] = np.dtype(value)
     if dtype.name not in allowed:
         raise ParameterError(f"a stream of {dtype} is not carried; there are: {', '.join(allowed)}")
     return dtype
@@ -117,9 +120,11 @@ class Audio(Stream):
 
     @property
     def item_shape(self) -> tuple[int, ...]:
+        """() for mono, (channels,) otherwise."""
         return (self.channels,) if self.channels > 1 else ()
 
     def at_precision(self, dtype: Any) -> Self:
+        """These samples in another dtype."""
         return self.like(dtype=dtype)
 
     def __str__(self) -> str:
@@ -148,9 +153,11 @@ class Frames(Stream):
 
     @property
     def item_shape(self) -> tuple[int, ...]:
+        """(width,), be it 1."""
         return (self.width,)
 
     def at_precision(self, dtype: Any) -> Self:
+        """These rows in another precision; complex rows stay complex."""
         return self.like(dtype=np.result_type(dtype, np.complex64) if self.dtype.kind == "c" else dtype)
 
     def __str__(self) -> str:
@@ -172,11 +179,13 @@ class Symbols(Stream):
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """Symbols are int64, whatever their size."""
         return np.dtype(np.int64)
 
     def conform(self, array: Any, where: str) -> Array:
+        """A private copy as int64; SignalError for an integer that is no symbol."""
         codes = super().conform(array, where)
-        if codes.size and not (0 <= codes.min() and codes.max() < self.size):
+        if codes.size and not (codes.min() >= 0 and codes.max() < self.size):
             at = int(np.argmax((codes < 0) | (codes >= self.size)))
             raise SignalError(f"{where} takes {self}, integers from 0 to {self.size - 1}; item {at} is {codes[at]}")
         return codes
@@ -194,6 +203,7 @@ def hertz(rate: Fraction) -> str:
 
 
 def milliseconds(seconds: Fraction | float) -> str:
+    """10 ms, 0.0625 ms; an infinite time is the whole signal."""
     return "the whole signal" if seconds == math.inf else f"{float(seconds) * 1000:.4g} ms"
 
 

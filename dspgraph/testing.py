@@ -1,11 +1,11 @@
 """The laws, as checks anybody can run: on a node with an example signal, and on a whole graph.
 
-    law 0  what is declared comes out       streams() names the class, width and dtype of every block
-    law 1  a node is a value                all that changes is in the state, which can be copied and pickled
-    law 2  the cut changes nothing          any blocks give, bit for bit, what one block gives
-    law 3  late, never shifted              items come out no later than promised, and all of them in the end
-    law 4  company changes nothing          step_many gives each signal what it gets alone
-    law 5  noise belongs to the state       numbers are drawn from a generator in the state, keyed by the seed
+law 0  what is declared comes out       streams() names the class, width and dtype of every block
+law 1  a node is a value                all that changes is in the state, which can be copied and pickled
+law 2  the cut changes nothing          any blocks give, bit for bit, what one block gives
+law 3  late, never shifted              items come out no later than promised, and all of them in the end
+law 4  company changes nothing          step_many gives each signal what it gets alone
+law 5  noise belongs to the state       numbers are drawn from a generator in the state, keyed by the seed
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import math
 import pickle
 import random
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -28,7 +28,7 @@ from dspgraph.engine import Company, Session, blocks_of, joined
 from dspgraph.errors import LawError
 from dspgraph.graph import Graph
 from dspgraph.node import Node
-from dspgraph.streams import Array, Stream
+from dspgraph.streams import Array, Audio, Stream, Symbols, exact
 
 Signal: TypeAlias = tuple[Stream, Any]
 
@@ -60,6 +60,7 @@ class Example:
 
     @property
     def arrays(self) -> dict[str, Array]:
+        """The signals, by input."""
         return {name: np.asarray(array) for name, (_, array) in self.signals.items()}
 
     def render(self, precision: Any = np.float64) -> dict[str, Array]:
@@ -82,7 +83,7 @@ def check_node(
         graph, arrays = example.graph(precision), example.arrays
         where = f"{example.node.type_name} in {np.dtype(precision)}"
         whole = _one_block(graph, arrays)
-        _check_repeats(where, graph, arrays, whole)
+        _check_repeats(where, graph, arrays)
         _check_untouched(where, graph, arrays)
         for sizes in [*((cut,) for cut in cuts), *random_cuts()]:
             _differ(2, f"{where}: {_cut_name(sizes)}", whole, _stream(where, graph, arrays, sizes))
@@ -98,7 +99,9 @@ def check_graph(graph: Graph, arrays: Mapping[str, Any], cuts: Sequence[int] = C
     tapped = graph.tapped()
     whole = _one_block(tapped, arrays)
     for sizes in [*((cut,) for cut in cuts), *random_cuts()]:
-        _differ(2, _cut_name(sizes), whole, _push_all(tapped.session(), blocks_of(tapped, arrays, _spans(tapped, sizes))))
+        _differ(
+            2, _cut_name(sizes), whole, _push_all(tapped.session(), blocks_of(tapped, arrays, _spans(tapped, sizes)))
+        )
     _check_snapshot("the graph", tapped, arrays, whole)
     _check_company("the graph", tapped, arrays)
 
@@ -112,6 +115,22 @@ def random_cuts(count: int = 3) -> list[tuple[int, ...]]:
 def check_cut(graph: Graph, arrays: Mapping[str, Any], sizes: Sequence[int]) -> None:
     """Law 2 for one sequence of block sizes, repeated to the end: what a property test calls with cuts of its own."""
     _differ(2, _cut_name(sizes), _one_block(graph, arrays), _stream("the graph", graph, arrays, sizes))
+
+
+def example_signals(graph: Graph, audio: Callable[[Audio], Array], seconds: float) -> dict[str, Array]:
+    """A signal for every input of a graph: `audio` gives the samples of a stream, rows and symbols are drawn."""
+    draw = np.random.Generator(np.random.Philox(key=0))
+    signals = {}
+    for name, stream in graph.inputs.items():
+        n = stream.count(exact(seconds))
+        if isinstance(stream, Audio):
+            signals[name] = audio(stream)[:n]
+        elif isinstance(stream, Symbols):
+            signals[name] = draw.integers(0, stream.size, n)
+        else:
+            signals[name] = draw.random((n, *stream.item_shape)).astype(stream.dtype)
+    end = min(graph.inputs[name].seconds(len(array)) for name, array in signals.items())
+    return _part(graph, signals, end)
 
 
 # ---- one law each ---------------------------------------------------------------------------------------------------
@@ -129,22 +148,21 @@ def _check_description(node: Node) -> None:
         raise LawError(1, f"{node.type_name}: the node is another one after pickling")
 
 
-def _check_repeats(where: str, graph: Graph, arrays: Mapping[str, Array], whole: dict[str, Array]) -> None:
+def _check_repeats(where: str, graph: Graph, arrays: Mapping[str, Array]) -> None:
     """Run again under the same and under another global seed, and beside a signal of another shape."""
     with _global_seeds():
         first, again, other = (_seeded_run(graph, arrays, seed) for seed in (1, 1, 2))
     _differ(1, f"{where}: a second run, with all that is outside the state unchanged,", first, again)
     _differ(5, f"{where}: a run under another global random seed", first, other)
     backwards = {name: array[::-1].copy() for name, array in arrays.items()}
-    one, two = graph.session(), graph.session()
-    parts = []
-    for block, disturbing in zip(blocks_of(graph, arrays, _spans(graph, (441,))),
-                                 blocks_of(graph, backwards, _spans(graph, (441,))), strict=True):  # fmt: skip
+    cut, other_cut = (list(blocks_of(graph, signal, _spans(graph, (441,)))) for signal in (arrays, backwards))
+    alone = _push_all(graph.session(), cut)
+    one, two, parts = graph.session(), graph.session(), []
+    for block, disturbing in zip(cut, other_cut, strict=True):
         two.push(**disturbing)
         parts.append(one.push(**block))
     two.flush()
-    parts.append(one.flush())
-    _differ(1, f"{where}: a run with another signal beside it", whole, joined(parts))
+    _differ(1, f"{where}: a run with another signal beside it", alone, joined([*parts, one.flush()]))
 
 
 def _check_untouched(where: str, graph: Graph, arrays: Mapping[str, Array]) -> None:
@@ -154,7 +172,7 @@ def _check_untouched(where: str, graph: Graph, arrays: Mapping[str, Array]) -> N
         given = {name: stream.conform(blocks[name], name) for name, _, stream in session.plan.inputs}
         session.push(**blocks)
         for name, slot, _ in session.plan.inputs:
-            seen = session.slots[slot]
+            seen = session.flow.slots[slot]
             if seen is not None and first_difference(given[name], seen) is not None:
                 raise LawError(1, f"{where}: step changed the block it was given for '{name}'")
 
@@ -168,10 +186,10 @@ def _stream(where: str, graph: Graph, arrays: Mapping[str, Any], sizes: Sequence
         parts.append(session.push(**blocks))
         if link is None or len(graph.nodes) > 1:
             continue
-        given = min(stream.seconds(session.emitted[slot]) for _, slot, stream in session.plan.inputs)
+        given = min(stream.seconds(session.flow.emitted[slot]) for _, slot, stream in session.plan.inputs)
         ticked = given // link.tick * link.tick
         for name, slot, stream in session.plan.outputs:
-            emitted = session.emitted[slot]
+            emitted = session.flow.emitted[slot]
             promised = 0 if link.waits_for_the_end else math.floor((ticked - Fraction(link.lookahead)) * stream.rate)
             if not max(0, promised) <= emitted <= math.floor(ticked * stream.rate):
                 raise LawError(
@@ -193,7 +211,9 @@ def _check_snapshot(where: str, graph: Graph, arrays: Mapping[str, Any], whole: 
     try:
         snapshot = pickle.loads(pickle.dumps(session.snapshot()))
     except Exception as error:
-        raise LawError(1, f"{where}: the state cannot be copied and pickled: {type(error).__name__}: {error}") from error
+        raise LawError(
+            1, f"{where}: the state cannot be copied and pickled: {type(error).__name__}: {error}"
+        ) from error
     revived = graph.session()
     revived.restore(snapshot)
     for what, running in (("a copy made in the middle", revived), ("the original of a copy", session)):
@@ -204,10 +224,11 @@ def _check_snapshot(where: str, graph: Graph, arrays: Mapping[str, Any], whole: 
 def _check_company(where: str, graph: Graph, arrays: Mapping[str, Any]) -> None:
     """Five signals of different length in three places, each against itself alone."""
     seconds = min(stream.seconds(len(arrays[name])) for name, stream in graph.inputs.items())
-    signals = [_part(graph, arrays, seconds * f) for f in (Fraction(1), Fraction(1, 3), Fraction(1, 97), Fraction(3, 5))]
+    signals = [
+        _part(graph, arrays, seconds * f) for f in (Fraction(1), Fraction(1, 3), Fraction(1, 97), Fraction(3, 5))
+    ]
     signals.append({name: array[::-1].copy() for name, array in signals[3].items()})
-    cut = _spans(graph, (977,))
-    blocks: list[Any] = [list(blocks_of(graph, signal, [next(cut)] * 10_000)) for signal in signals]
+    blocks = (blocks_of(graph, signal, _spans(graph, (977,))) for signal in signals)
     for number, outputs in Company(graph, 3).render(blocks):
         _differ(4, f"{where}: signal {number} of 5 in company", _one_block(graph, signals[number]), outputs)
 

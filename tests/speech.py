@@ -5,13 +5,12 @@ from functools import lru_cache
 import numpy as np
 import soundfile
 from dspgraph import Array
+from dspgraph.audio_io import example_speech
 
 
 @lru_cache(maxsize=1)
 def _clip() -> Array:
-    import pysptk.util
-
-    samples, rate = soundfile.read(pysptk.util.example_audio_file())
+    samples, rate = soundfile.read(example_speech())
     assert rate == 16000
     return np.asarray(samples, np.float64)
 

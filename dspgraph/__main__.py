@@ -1,0 +1,5 @@
+"""`python -m dspgraph`."""
+
+from dspgraph.cli import main
+
+main()

@@ -1,0 +1,331 @@
+"""Pipeline files: what they may say, how they are read, and the schema that tells editors so.
+
+YAML is read by its safe loader, keeping the line of every value. A file may extend another, which is laid under it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from dspgraph import discover
+from dspgraph.errors import PipelineError, RequestError, UnknownName, nearest
+from dspgraph.node import field_rule
+from dspgraph.streams import Audio, Frames, Stream, Symbols, exact
+
+Number: TypeAlias = int | float | str
+
+# ---- what a file may say --------------------------------------------------------------------------------------------
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AudioInput(_Strict):
+    """Samples; the runner resamples and mixes a file down to this, and says so."""
+
+    audio: Number = Field(description="samples per second")
+    channels: int = Field(1, ge=1, description="channels")
+
+    def stream(self) -> Stream:
+        """The stream it declares, in float64."""
+        return Audio(exact(self.audio), self.channels)
+
+
+class FramesInput(_Strict):
+    """Rows of numbers."""
+
+    frames: str = Field(description="kind of row: wave, lpc, f0 ...")
+    rate: Number = Field(description="rows per second")
+    width: int = Field(ge=1, description="numbers per row")
+    centre: Number = Field(0, description="where in its span a row's window is centred, seconds")
+
+    def stream(self) -> Stream:
+        """The stream it declares, in float64."""
+        return Frames(exact(self.rate), self.frames, self.width, exact(self.centre))
+
+
+class SymbolsInput(_Strict):
+    """Integers below a size."""
+
+    symbols: str = Field(description="kind of symbol: mulaw, coarse, phones ...")
+    rate: Number = Field(description="symbols per second")
+    size: int = Field(ge=1, description="number of different symbols")
+
+    def stream(self) -> Stream:
+        """The stream it declares, in float64."""
+        return Symbols(exact(self.rate), self.symbols, self.size)
+
+
+class NodeEntry(BaseModel):
+    """A node: its type, its parameters, and for each of its ports the origin of the wire."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    node: str = Field(description="name of a node")
+
+
+class PipelineEntry(BaseModel):
+    """A pipeline that stands as a node: its name or path, its vars, and the origin for each of its inputs."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    pipeline: str = Field(description="name or path of a pipeline")
+
+
+def _which(tags: Sequence[str]) -> Discriminator:
+    def which(value: Any) -> str | None:
+        return next((tag for tag in tags if isinstance(value, Mapping) and tag in value), None)
+
+    return Discriminator(
+        which,
+        custom_error_type="entry",
+        custom_error_message=f"must be a mapping with one of the keys {', '.join(map(repr, tags))}",
+    )
+
+
+InputEntry = Annotated[
+    Annotated[AudioInput, Tag("audio")]
+    | Annotated[FramesInput, Tag("frames")]
+    | Annotated[SymbolsInput, Tag("symbols")],
+    _which(["audio", "frames", "symbols"]),
+]
+Entry = Annotated[
+    Annotated[NodeEntry, Tag("node")] | Annotated[PipelineEntry, Tag("pipeline")], _which(["node", "pipeline"])
+]
+
+
+class Document(_Strict):
+    """A pipeline file."""
+
+    about: str = Field("", description="one line on what it does")
+    extends: str | None = Field(None, description="name or path of the pipeline this one changes")
+    precision: Literal["float64", "float32"] = Field("float64", description="dtype of the streams that go in")
+    seed: int = Field(0, ge=0, description="keys the noise of every node that draws numbers")
+    vars: dict[str, Any] = Field({}, description="values to be used as ${name} below")
+    inputs: dict[str, InputEntry] = Field(min_length=1, description="what goes in")
+    nodes: dict[str, Entry] = Field(min_length=1, description="the stages")
+    outputs: dict[str, str] = Field(min_length=1, description="what comes out: name and origin")
+    variants: dict[str, dict[str, Entry]] = Field({}, description="for a stage, by name, what may stand in its place")
+
+
+_KEYS = {
+    key: field
+    for model in (FramesInput, SymbolsInput, AudioInput, Document)
+    for key, field in model.model_fields.items()
+}
+
+
+def meaning(key: str) -> str:
+    """What a key of a pipeline file stands for."""
+    return _KEYS[key].description or "" if key in _KEYS else ""
+
+
+def keys(depth: int) -> list[str]:
+    """The keys that can stand at the top of a file (depth 1), or in the entry of an input."""
+    inputs = (AudioInput, FramesInput, SymbolsInput)
+    return list(Document.model_fields) if depth == 1 else [key for model in inputs for key in model.model_fields]
+
+
+# ---- reading --------------------------------------------------------------------------------------------------------
+
+Trail: TypeAlias = tuple[str, ...]
+SETTINGS = ("precision", "seed")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader; 1e-3 is a number here, as people mean it."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+\Z"), list("-+0123456789")
+)
+
+
+def scalar(text: str) -> Any:
+    """A value written on the command line, read as YAML reads it in a file."""
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError:
+        raise RequestError(f"'{text}' is not a YAML value: quote it") from None
+
+
+@dataclass
+class Source:
+    """Plain data, and for every path in it the file and line it was written on."""
+
+    data: Any
+    marks: dict[Trail, str]
+
+    def place(self, path: Trail) -> str:
+        """'file.yaml:12: nodes.lpc.order', of the nearest enclosing thing that was written down."""
+        for length in range(len(path), -1, -1):
+            if path[:length] in self.marks:
+                return ": ".join(filter(None, [self.marks[path[:length]], ".".join(path)]))
+        return ".".join(path)
+
+    def move(self, old: Trail, new: Trail) -> None:
+        """Let what is at `new` have been written where `old` was."""
+        self.marks = {path: mark for path, mark in self.marks.items() if path[: len(new)] != new}
+        self.marks |= {new + path[len(old) :]: mark for path, mark in self.marks.items() if path[: len(old)] == old}
+
+
+def folder() -> Path:
+    """Where the shipped pipelines are: inside the installed package, or beside it in a checkout."""
+    packaged = Path(__file__).parent / "pipelines"
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "pipelines"
+
+
+def shipped() -> list[str]:
+    """The names of the pipelines that come with dspgraph."""
+    return sorted(path.stem for path in folder().glob("*.yaml"))
+
+
+def locate(name: str | Path, beside: Path | None = None) -> Path:
+    """The file of a pipeline: a shipped name, or a path (seen from the file that names it)."""
+    text = str(name)
+    if text.endswith((".yaml", ".yml")) or os.sep in text:
+        path = (beside.parent / text) if beside else Path(text)
+        if path.is_file():
+            return path
+        raise UnknownName(f"there is no pipeline file {path}")
+    path = folder() / f"{text}.yaml"
+    if "." not in text and path.is_file():
+        return path
+    raise UnknownName(f"no pipeline is called '{text}'; {nearest(text, shipped())} A file of your own ends in .yaml")
+
+
+def read(path: Path, chain: tuple[Path, ...] = ()) -> Source:
+    """A file with what it extends laid under it."""
+    own = _parse(path)
+    if not isinstance(own.data, dict):
+        raise PipelineError(f"{path}: a pipeline is a mapping with inputs, nodes and outputs; found {own.data!r}")
+    chain = (*chain, path.resolve())
+    base_name = own.data.pop("extends", None)
+    if base_name is None:
+        return own
+    try:
+        base_path = locate(str(base_name), beside=path)
+    except UnknownName as error:
+        raise PipelineError(f"{own.place(('extends',))}: {error}") from None
+    if base_path.resolve() in chain:
+        names = " -> ".join(one.name for one in (*chain, base_path))
+        raise PipelineError(f"{own.place(('extends',))}: the files extend each other in a circle: {names}")
+    base = read(base_path, chain)
+    _lay_over(base, own, ())
+    return base
+
+
+def _parse(path: Path) -> Source:
+    try:
+        loader = _Loader(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise PipelineError(f"{path}: cannot be read: {error}") from error
+    source = Source(None, {(): str(path)})
+    count = 0
+
+    def build(node: yaml.Node, at: Trail) -> Any:
+        nonlocal count
+        count += 1
+        line = f"{path}:{node.start_mark.line + 1}"
+        source.marks.setdefault(at, line)
+        if count > 10_000 or len(at) > 20:
+            raise PipelineError(f"{line}: more than 10000 values, or 20 levels: that is no pipeline")
+        if isinstance(node, yaml.MappingNode) and node.tag.endswith(":map"):
+            mapping: dict[str, Any] = {}
+            for key_node, value_node in node.value:
+                key = str(key_node.value)
+                place = f"{path}:{key_node.start_mark.line + 1}"
+                if key in mapping:
+                    raise PipelineError(f"{place}: {'.'.join((*at, key))} is written twice: keep one")
+                source.marks[(*at, key)] = place
+                mapping[key] = build(value_node, (*at, key))
+            return mapping
+        if isinstance(node, yaml.SequenceNode) and node.tag.endswith(":seq"):
+            return [build(item, (*at, str(k))) for k, item in enumerate(node.value)]
+        if isinstance(node, yaml.ScalarNode) and node.tag.startswith("tag:yaml.org,2002:") and "python" not in node.tag:
+            return loader.construct_object(node)
+        raise PipelineError(f"{line}: {'.'.join(at)} has the tag {node.tag}: a pipeline holds plain values only")
+
+    try:
+        root = loader.get_single_node()
+        source.data = None if root is None else build(root, ())
+    except yaml.MarkedYAMLError as error:
+        line = (error.problem_mark.line + 1) if error.problem_mark else 1
+        raise PipelineError(
+            f"{path}:{line}: not YAML: {error.problem}; {error.context or 'check the indentation'}"
+        ) from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise PipelineError(f"{path}: not YAML: {error}") from None
+    return source
+
+
+def _lay_over(base: Source, own: Source, at: Trail) -> None:
+    """Lay one file over another: mappings merge, a node of another type replaces, null removes."""
+    under, over = at_trail(base.data, at), at_trail(own.data, at)
+    for key, value in over.items():
+        path = (*at, key)
+        old = under.get(key)
+        mergeable = isinstance(value, dict) and isinstance(old, dict)
+        if mergeable and len(path) > 1 and ("node" in value or "pipeline" in value):
+            mergeable = False
+        if value is None and key in under and at:
+            del under[key]
+        elif mergeable:
+            _lay_over(base, own, path)
+            base.marks.setdefault(path, own.marks[path])
+        else:
+            under[key] = value
+            base.marks = {one: mark for one, mark in base.marks.items() if one[: len(path)] != path}
+            base.marks |= {one: mark for one, mark in own.marks.items() if one[: len(path)] == path}
+
+
+def at_trail(data: Any, path: Trail) -> Any:
+    """What stands at the end of a trail of keys."""
+    for key in path:
+        data = data[key]
+    return data
+
+
+# ---- the schema -----------------------------------------------------------------------------------------------------
+
+
+def schema(plugins: Iterable[str | Path] = ()) -> dict[str, Any]:
+    """The JSON Schema of a pipeline file: editors complete node names, parameters and ports with it."""
+    document = Document.model_json_schema()
+    entries = []
+    for name, found in sorted(discover.nodes(plugins).items()):
+        kind = found.load()
+        own = kind.model_json_schema()
+        parameters = {
+            key: {"anyOf": [rule, {"type": "string", "pattern": r"\$\{"}], "description": _described(rule)}
+            for key, rule in own.get("properties", {}).items()
+        }
+        one = {"type": "string", "description": "origin of the wire"}
+        ports = {
+            port.name: {"anyOf": [one, {"type": "array", "items": one}]} if port.many else {**one, "title": str(port)}
+            for port in kind.inputs
+        }
+        document["$defs"][f"node {name}"] = {
+            "type": "object",
+            "description": found.summary(),
+            "properties": {"node": {"const": name}, **ports, **parameters},
+            "required": ["node", *ports],
+            "additionalProperties": False,
+        } | ({"$defs": own["$defs"]} if "$defs" in own else {})
+        entries.append({"$ref": f"#/$defs/node {name}"})
+    entry = {"anyOf": [*entries, {"$ref": "#/$defs/PipelineEntry"}]}
+    document["properties"]["nodes"]["additionalProperties"] = entry
+    document["properties"]["variants"]["additionalProperties"] = {"type": "object", "additionalProperties": entry}
+    document["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return document
+
+
+def _described(rule: dict[str, Any]) -> str:
+    return f"{rule.get('description', '')}: {field_rule(rule)}".strip(": ")

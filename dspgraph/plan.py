@@ -1,0 +1,216 @@
+"""A graph compiled into a flat plan, made once and shared by all its sessions.
+
+A plan is a list of units, one per node that runs, in an order in which everything is computed before it is used.
+Streams are numbered slots. A unit that takes one stream and any block gets its block straight from the slot; every
+other unit queues what arrives and is given whole ticks, so that all its blocks cover one time span.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+
+from dspgraph.errors import LawError
+from dspgraph.graph import Graph
+from dspgraph.node import Node
+from dspgraph.streams import Array, Stream
+
+
+class Queue:
+    """Blocks of one stream on their way into a node. Whatever the cut, an item is copied at most once."""
+
+    __slots__ = ("blocks", "held")
+
+    def __init__(self) -> None:
+        self.blocks: deque[Array] = deque()
+        self.held = 0
+
+    def put(self, block: Array) -> None:
+        """Append a block."""
+        self.blocks.append(block)
+        self.held += len(block)
+
+    def take(self, n: int) -> Array:
+        """The next n items in one array; a view where one block holds them all."""
+        self.held -= n
+        first = self.blocks.popleft()
+        if len(first) == n:
+            return first
+        pieces = []
+        while len(first) < n:
+            pieces.append(first)
+            n -= len(first)
+            if not n:
+                break
+            first = self.blocks.popleft()
+        if n and len(first) > n:
+            self.blocks.appendleft(first[n:])
+            first = first[:n]
+        if n:
+            pieces.append(first)
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+
+class Flow:
+    """One signal in the middle of a plan: all that changes. Everything else in this module is fixed."""
+
+    __slots__ = ("emitted", "end", "queues", "slots", "states")
+
+    def __init__(self, plan: Plan) -> None:
+        self.states = [unit.node.start(*unit.link.takes) for unit in plan.units]
+        self.queues = [[Queue() for _ in unit.sources] if not unit.direct else [] for unit in plan.units]
+        self.slots: list[Array | None] = [None] * plan.size
+        """What every stream gives in this round."""
+        self.emitted = [0] * plan.size
+        """How many items every stream has given so far."""
+        self.end: Fraction | None = None
+        """The length of the signal, seconds, once it is known."""
+
+
+class Unit:
+    """One node in a plan: where its blocks come from, how they are cut, where its outputs go."""
+
+    def __init__(self, index: int, name: str, graph: Graph, slots: Mapping[str, int]) -> None:
+        self.index = index
+        self.name = name
+        self.link = graph.links[name]
+        self.node = keyed(graph.nodes[name], graph.seed, name)
+        self.step: Callable[..., tuple[Any, ...]] = self.node.step
+        self.sources = tuple(slots[origin] for _, origin in graph.sources(name))
+        self.source = self.sources[0]
+        self.outs = tuple(slots[f"{name}.{port.name}"] for port in self.node.outputs)
+        self.counts = tuple(int(self.link.tick * stream.rate) for stream in self.link.flat)
+        self.grain = self.link.grain is not None
+        many = any(port.many for port in self.node.inputs)
+        self.direct = len(self.sources) == 1 and not (many or self.grain or self.link.waits_for_the_end)
+        self.pick = self._groups() if many else None
+        self.out = self.outs[0]
+        self.plain = self.direct and len(self.outs) == 1
+
+    def _groups(self) -> tuple[tuple[int, int, bool], ...]:
+        groups, at = [], 0
+        for taken in self.link.takes:
+            n = len(taken) if isinstance(taken, tuple) else 1
+            groups.append((at, at + n, isinstance(taken, tuple)))
+            at += n
+        return tuple(groups)
+
+    def cut(self, flow: Flow) -> list[Any]:
+        """The blocks this node is given now: a list of calls, each one block (or tuple of blocks) per port."""
+        if self.direct:
+            block = flow.slots[self.source]
+            return [] if block is None else [(block,)]
+        queues = flow.queues[self.index]
+        for queue, source in zip(queues, self.sources, strict=True):
+            block = flow.slots[source]
+            if block is not None:
+                queue.put(block)
+        if flow.end is None:
+            if self.link.waits_for_the_end:
+                return []
+            ticks = min([queue.held // count for queue, count in zip(queues, self.counts, strict=True)])
+            if not ticks:
+                return []
+            if not self.grain:
+                return [self._grouped([queue.take(ticks * c) for queue, c in zip(queues, self.counts, strict=True)])]
+            return [
+                self._grouped([queue.take(count) for queue, count in zip(queues, self.counts, strict=True)])
+                for _ in range(ticks)
+            ]
+        if not queues[0].held:
+            return []
+        if not self.grain:
+            return [self._grouped([queue.take(queue.held) for queue in queues])]
+        calls = []
+        while queues[0].held:
+            taken = [min(queue.held, count) for queue, count in zip(queues, self.counts, strict=True)]
+            calls.append(self._grouped([queue.take(n) for queue, n in zip(queues, taken, strict=True)]))
+        return calls
+
+    def _grouped(self, blocks: list[Array]) -> Any:
+        if self.pick is None:
+            return blocks
+        return [tuple(blocks[a:b]) if many else blocks[a] for a, b, many in self.pick]
+
+    def put(self, flow: Flow, pieces: list[tuple[Any, ...]]) -> None:
+        """Hand on what came out: one tuple of blocks per call, joined into one block per output.
+
+        At the end of the signal the node's last items are among it, and it is held to its count.
+        """
+        if flow.end and (rest := tuple(self.node.flush(flow.states[self.index]))):
+            pieces.append(rest)
+        for piece in pieces:
+            if len(piece) != len(self.outs):
+                raise LawError(0, f"{self.name} has {len(self.outs)} outputs, but {len(piece)} blocks came out")
+        for port, (slot, stream) in enumerate(zip(self.outs, self.link.gives, strict=True)):
+            where = f"{self.name}.{self.node.outputs[port].name}"
+            blocks = [piece[port] for piece in pieces]
+            if not flow.emitted[slot]:
+                for block in blocks:
+                    check_block(where, stream, block)
+            blocks = [block for block in blocks if len(block)]
+            block = blocks[0] if len(blocks) == 1 else np.concatenate(blocks) if blocks else stream.empty()
+            flow.emitted[slot] += len(block)
+            if flow.end is not None:
+                block = self._ended(flow, slot, stream, block, where)
+            flow.slots[slot] = block if len(block) else None
+
+    def _ended(self, flow: Flow, slot: int, stream: Stream, block: Array, where: str) -> Array:
+        """Hold an output to its count, and cut what reaches beyond the end of the signal.
+
+        A node that was given 7 frames of 10 ms owes 70 ms, though the signal may have ended after 65.
+        """
+        assert flow.end is not None
+        given = min(s.seconds(flow.emitted[source]) for s, source in zip(self.link.flat, self.sources, strict=True))
+        due = stream.count(given)
+        if flow.emitted[slot] != due:
+            raise LawError(3, f"{where} gave {flow.emitted[slot]} items for {float(given):g} s of input; {due} are due")
+        kept = max(0, len(block) - due + stream.count(flow.end))
+        flow.emitted[slot] -= len(block) - kept
+        return block[:kept]
+
+
+def check_block(where: str, stream: Stream, block: Any) -> None:
+    """Law 0, looked at when the first items of a stream come out."""
+    if not isinstance(block, np.ndarray):
+        raise LawError(0, f"{where} is declared {stream}, but a {type(block).__name__} came out, not an array")
+    if block.shape[1:] != stream.item_shape:
+        declared = ", ".join(["n", *map(str, stream.item_shape)])
+        raise LawError(
+            0, f"{where} is declared {stream}, an array [{declared}]; the shape {list(block.shape)} came out"
+        )
+    if block.dtype != stream.dtype:
+        raise LawError(0, f"{where} is declared {stream} in {stream.dtype}; {block.dtype} came out")
+
+
+def keyed(node: Node, seed: int, name: str) -> Node:
+    """The node with its noise keyed by graph seed, node name and own seed: a 128-bit key for Philox."""
+    if "seed" not in type(node).model_fields:
+        return node
+    text = f"{seed}/{name}/{getattr(node, 'seed')}"  # noqa: B009 (not every node has the field)
+    return node.model_copy(update={"seed": int.from_bytes(blake2b(text.encode(), digest_size=16).digest(), "little")})
+
+
+class Plan:
+    """A graph, flat: numbered slots and units in running order. Made once per graph and shared by its sessions."""
+
+    def __init__(self, graph: Graph) -> None:
+        origins = [*graph.inputs]
+        origins += [f"{name}.{port.name}" for name in graph.order for port in graph.nodes[name].outputs]
+        slots = {origin: slot for slot, origin in enumerate(origins)}
+        self.size = len(slots)
+        self.inputs = tuple((name, slots[name], stream) for name, stream in graph.inputs.items())
+        self.outputs = tuple((name, slots[origin], graph.outputs[name]) for name, origin in graph.origins.items())
+        self.units = tuple(Unit(index, name, graph, slots) for index, name in enumerate(graph.order))
+
+
+@lru_cache(maxsize=64)
+def plan_of(graph: Graph) -> Plan:
+    """The plan of a graph."""
+    return Plan(graph)

@@ -1,0 +1,32 @@
+"""Windows: sums of cosines, periodic."""
+
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Window = Literal["boxcar", "hann", "hamming", "blackman"]
+Norm = Literal["none", "power"]
+
+# w[n] = sum_k c[k] cos(2 pi k n / length). Written out because importing scipy.signal for them takes most of a second.
+COSINES: dict[Window, tuple[float, ...]] = {
+    "boxcar": (1.0,),
+    "hann": (0.5, -0.5),
+    "hamming": (0.54, -0.46),
+    "blackman": (0.42, -0.5, 0.08),
+}
+
+
+@lru_cache(maxsize=64)
+def taper(window: Window, norm: Norm, length: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The values [length] of `scipy.signal.get_window(window, length)`, read-only; "power" makes sum_n w[n]**2 = 1."""
+    angle = np.arange(length) * (2 * np.pi / length)
+    values = np.zeros(length)
+    for k, c in enumerate(COSINES[window]):
+        values += c * np.cos(k * angle)
+    if norm == "power":
+        values /= np.sqrt(np.sum(values**2))
+    values = values.astype(dtype)
+    values.setflags(write=False)
+    return values

@@ -1,0 +1,42 @@
+"""Linear prediction."""
+
+import numpy as np
+
+from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
+
+
+def lpc(frames: Array, order: int) -> Array:
+    """Rows (gain, a[1..order]) that minimise the energy of x[n] + sum_k a[k] x[n-k].
+
+    frames: [n, length], windowed, length > order. Returns [n, order + 1] in the dtype of the frames; the sums are
+    float64 inside. A silent frame, r[0] <= finfo(dtype).tiny, has gain 0 and the predictor 0, not NaN.
+    """
+    from dspgraph_nodes._kernels.levinson import autocorrelation, levinson
+
+    rows = levinson(autocorrelation(frames, order), float(np.finfo(frames.dtype).tiny))
+    return rows.astype(frames.dtype, copy=False)
+
+
+class Lpc(Node):
+    """Linear-prediction coefficients of windowed frames, gain first.
+
+        R a = -r,    gain**2 = r[0] + a . r          (autocorrelation method, Levinson-Durbin recursion)
+
+    Source: J. Makhoul, Linear Prediction: A Tutorial Review, Proceedings of the IEEE 63(4), 1975.
+    """
+
+    frames = Input(Frames, "wave")
+    lpc = Output(Frames, "lpc")
+
+    order: int = Field(16, ge=1, le=64, description="prediction order")
+
+    def streams(self, frames: Frames) -> tuple[Frames]:
+        if self.order >= frames.width:
+            raise ParameterError(
+                f"lpc.order is {self.order}; frames of {frames.width} samples predict with an order of at most "
+                f"{frames.width - 1}: lower the order or lengthen the frames"
+            )
+        return (frames.like(kind="lpc", width=self.order + 1),)
+
+    def step(self, state: State, frames: Array) -> tuple[State, Array]:
+        return state, lpc(frames, self.order)

@@ -1,0 +1,48 @@
+"""The residual of linear prediction."""
+
+from fractions import Fraction
+
+import numpy as np
+
+from dspgraph import Array, Audio, Frames, Input, Node, Output, ParameterError, State
+
+
+def inverse_filter(x: Array, lpc: Array, ratio: Fraction, past: Array) -> Array:
+    """e[n] = (x[n] + sum_k a[k] x[n-k]) / gain, with the row floor(n * ratio) of lpc, the last row to the end.
+
+    x: [n]; lpc: [frames, order + 1], rows (gain, a[1..order]); ratio: frames per sample; past: the last `order`
+    inputs before x, oldest first. Returns [n] in the dtype of x, 0 where the gain is 0.
+    """
+    from dspgraph_nodes._kernels.recursion import all_zero
+
+    e = np.empty(len(x), x.dtype)
+    tiny = float(np.finfo(x.dtype).tiny)
+    all_zero(np.concatenate((past, x)), lpc, ratio.numerator, ratio.denominator, tiny, e)
+    return e
+
+
+class InverseFilter(Node):
+    """The excitation that `allpole` with the same coefficients turns back into the input: the filter A(z) / gain.
+
+        y[n] = (x[n] + sum_k a[k] x[n-k]) / gain,    gain and a of the frame that sample n lies in
+
+    In a silent frame, gain 0, the excitation is 0.
+
+    Source: J. Makhoul, Linear Prediction: A Tutorial Review, Proceedings of the IEEE 63(4), 1975.
+    """
+
+    x = Input(Audio)
+    lpc = Input(Frames, "lpc")
+    y = Output(Audio)
+
+    def streams(self, x: Audio, lpc: Frames) -> tuple[Audio]:
+        if x.channels > 1:
+            raise ParameterError(f"inverse_filter takes one channel; found {x}: put a mono 'mix' before it")
+        return (x,)
+
+    def start(self, x: Audio, lpc: Frames) -> State:
+        return lpc.rate / x.rate, np.zeros(lpc.width - 1, x.dtype)
+
+    def step(self, state: State, x: Array, lpc: Array) -> tuple[State, Array]:
+        ratio, past = state
+        return (ratio, np.concatenate((past, x))[len(x) :]), inverse_filter(x, lpc, ratio, past)

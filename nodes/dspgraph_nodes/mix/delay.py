@@ -1,0 +1,27 @@
+"""Later."""
+
+import numpy as np
+
+from dspgraph import Array, Audio, Field, Input, Node, Output, State
+
+
+def delay(x: Array, held: Array) -> tuple[Array, Array]:
+    """The first len(x) items of `held` followed by x, and the items that are then held, as many as before."""
+    joined = np.concatenate((held, x))
+    return joined[: len(x)], joined[len(x) :]
+
+
+class Delay(Node):
+    """Audio a number of samples later: y[n] = x[n - samples], zeros first. The length stays the same."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    samples: int = Field(ge=0, description="samples of delay")
+
+    def start(self, x: Audio) -> State:
+        return np.zeros((self.samples, *x.item_shape), x.dtype)
+
+    def step(self, held: State, x: Array) -> tuple[State, Array]:
+        y, held = delay(x, held)
+        return held, y

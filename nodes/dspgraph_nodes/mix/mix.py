@@ -1,0 +1,41 @@
+"""Sums of signals, and of channels."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State
+
+
+def mix(signals: Sequence[Array]) -> Array:
+    """The sum of one or more arrays of one shape, left to right; a new array."""
+    total = signals[0].copy()
+    for signal in signals[1:]:
+        total += signal
+    return total
+
+
+def mono(x: Array) -> Array:
+    """The mean of the channels of x, [n] or [n, channels], as [n]."""
+    return mix(list(x.T)) / x.dtype.type(x.shape[1]) if x.ndim == 2 else x
+
+
+class Mix(Node):
+    """Add signals in the order of the wires: y[n] = x_1[n] + x_2[n] + ..., and average channels where asked to."""
+
+    x = Input(Audio, many=True)
+    y = Output(Audio)
+
+    channels: Literal["keep", "mono"] = Field("keep", description="mono: the mean of the channels")
+
+    def streams(self, x: tuple[Audio, ...]) -> tuple[Audio]:
+        for k, other in enumerate(x[1:], start=2):
+            if other != x[0]:
+                raise ParameterError(
+                    f"mix adds signals of one rate, channel count and dtype; wire 1 is {x[0]} in {x[0].dtype}, "
+                    f"wire {k} is {other} in {other.dtype}: convert one of them before the mix"
+                )
+        return (x[0].like(channels=1) if self.channels == "mono" else x[0],)
+
+    def step(self, state: State, x: tuple[Array, ...]) -> tuple[State, Array]:
+        total = mix(x)
+        return state, mono(total) if self.channels == "mono" else total
