@@ -58,7 +58,7 @@ class Link:
         """Whether the node needs the whole signal before anything comes out."""
         return self.lookahead == math.inf
 
-    def delay(self, output: Stream) -> Fraction | float:
+    def latency(self, output: Stream) -> Fraction | float:
         """Seconds from the end of an item's span until it is out, at the latest, when input comes item by item."""
         if self.waits_for_the_end:
             return math.inf
@@ -91,10 +91,10 @@ class Graph:
         self.seed = seed
         self._check_names(outputs)
         self.wires: Mapping[str, Wire] = MappingProxyType(self._resolve_wires(wires))
+        self.links: Mapping[str, Link] = MappingProxyType(self._link())
         self.origins: Mapping[str, str] = MappingProxyType(
             {name: self._origin(origin, f"the output '{name}'") for name, origin in outputs.items()}
         )
-        self.links: Mapping[str, Link] = MappingProxyType(self._link())
         self.outputs: Mapping[str, Stream] = MappingProxyType(
             {name: self.stream(origin) for name, origin in self.origins.items()}
         )
@@ -173,7 +173,7 @@ class Graph:
         for name in self.order:
             slowest = max((out[origin] for _, origin in self.sources(name)), key=lambda latency: latency.seconds)
             for port, stream in zip(self.nodes[name].outputs, self.links[name].gives, strict=True):
-                own = self.links[name].delay(stream)
+                own = self.links[name].latency(stream)
                 path = (*slowest.path, name) if own else slowest.path
                 out[f"{name}.{port.name}"] = Latency(slowest.seconds + own, path)
         worst = [out[origin] for origin in self.origins.values()]

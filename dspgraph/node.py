@@ -39,7 +39,8 @@ class Port:
         return isinstance(stream, self.stream) and (not self.kinds or getattr(stream, "kind", None) in self.kinds)
 
     def __str__(self) -> str:
-        return f"{self.stream.__name__}({' or '.join(repr(kind) for kind in self.kinds)})"
+        kinds = f"({' or '.join(map(repr, self.kinds))})" if self.kinds else ""
+        return f"{self.stream.__name__}{kinds}"
 
 
 class Input(Port):

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 import soundfile
+
 from dspgraph import Array
 from dspgraph.audio_io import example_speech
 

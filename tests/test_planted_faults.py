@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+
 from dspgraph import Array, Audio, Field, Frames, Input, LawError, Node, Output, State, Stream
 from dspgraph.errors import LAWS
 from dspgraph.testing import Example, check_node

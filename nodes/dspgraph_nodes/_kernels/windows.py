@@ -25,6 +25,8 @@ def taper(window: Window, norm: Norm, length: int, dtype: np.dtype[Any]) -> NDAr
     values = np.zeros(length)
     for k, c in enumerate(COSINES[window]):
         values += c * np.cos(k * angle)
+    if length == 1:
+        values[0] = 1  # a window of one sample keeps it
     if norm == "power":
         values /= np.sqrt(np.sum(values**2))
     values = values.astype(dtype)

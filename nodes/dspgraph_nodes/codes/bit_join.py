@@ -1,0 +1,53 @@
+"""Two halves as one large symbol."""
+
+import numpy as np
+
+from dspgraph import Array, Field, Input, Node, Output, ParameterError, State, Symbols
+from dspgraph_nodes._kernels.symbols import check_range
+
+
+def bit_join(coarse: Array, fine: Array, bits: int, signed: bool = False) -> Array:
+    """Codes coarse * 2**(bits / 2) + fine, less 2**(bits - 1) with `signed`: the inverse of `bit_split`.
+
+    coarse, fine: [n], integers from 0 to 2**(bits / 2) - 1. Returns [n] int64. Raises ValueError with the first item
+    out of range.
+    """
+    for half, name in ((coarse, "coarse"), (fine, "fine")):
+        check_range(half, 0, (1 << bits // 2) - 1, f"{name} halves of {bits}-bit codes")
+    codes: Array = (coarse.astype(np.int64) << bits // 2) + fine.astype(np.int64)
+    return codes - (1 << (bits - 1)) if signed else codes
+
+
+class BitJoin(Node):
+    """Join a coarse and a fine half into symbols of twice the bits: the inverse of `bit_split`.
+
+        c = coarse * 2**(bits / 2) + fine
+
+    Source: N. Kalchbrenner et al., "Efficient Neural Audio Synthesis", ICML 2018 (dual softmax).
+    """
+
+    coarse = Input(Symbols, "coarse")
+    fine = Input(Symbols, "fine")
+    codes = Output(Symbols)
+
+    kind: str = Field("mulaw", min_length=1, description="kind of the joined symbols: what they were before the split")
+
+    def streams(self, coarse: Symbols, fine: Symbols) -> tuple[Symbols]:
+        if (coarse.rate, coarse.size) != (fine.rate, fine.size):
+            raise ParameterError(f"bit_join takes halves of one rate and size; found {coarse} and {fine}")
+        return (Symbols(rate=coarse.rate, kind=self.kind, size=1 << 2 * self._half(coarse)),)
+
+    def start(self, coarse: Symbols, fine: Symbols) -> State:
+        return 2 * self._half(coarse)
+
+    def step(self, bits: State, coarse: Array, fine: Array) -> tuple[State, Array]:
+        return bits, bit_join(coarse, fine, bits)
+
+    def _half(self, coarse: Symbols) -> int:
+        bits = coarse.size.bit_length() - 1
+        if coarse.size != 1 << bits or not 2 <= bits <= 8:
+            raise ParameterError(
+                f"bit_join takes halves of 2 to 8 bits, so 4, 8, 16, 32, 64, 128 or 256 levels; found {coarse}: "
+                "take both halves from one 'bit_split'"
+            )
+        return bits

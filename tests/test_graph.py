@@ -1,0 +1,209 @@
+import pickle
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dspgraph import (
+    Audio,
+    DspgraphError,
+    Frames,
+    Graph,
+    GraphError,
+    Input,
+    LinkError,
+    LoopError,
+    Node,
+    Output,
+    Symbols,
+    UnknownName,
+)
+from toys import ToyApply, ToyEnergy, ToyFrames, ToyLate, ToyNoise, ToyPeak, ToyScale, ToySum
+
+SPEECH = {"speech": Audio(Fraction(16000))}
+
+
+def two_paths(**changes: Any) -> Graph:
+    """speech -> scale -> late -> sum, and straight to the sum."""
+    arguments: dict[str, Any] = {
+        "nodes": {"scale": ToyScale(), "late": ToyLate(), "sum": ToySum()},
+        "wires": {"scale.x": "speech", "late.x": "scale", "sum.x": ["late.y", "speech"]},
+        "inputs": SPEECH,
+        "outputs": {"y": "sum"},
+    }
+    return Graph(**{**arguments, **changes})
+
+
+def chain(*nodes: Node, **inputs: Any) -> Graph:
+    wires = {f"n{k}.{node.inputs[0].name}": f"n{k - 1}" if k else "speech" for k, node in enumerate(nodes)}
+    return Graph({f"n{k}": node for k, node in enumerate(nodes)}, wires, inputs or SPEECH, {"y": f"n{len(nodes) - 1}"})
+
+
+def test_wires_are_resolved_to_ports() -> None:
+    graph = two_paths()
+    assert graph.wires == {"scale.x": "speech", "late.x": "scale.y", "sum.x": ("late.y", "speech")}
+    assert graph.order == ("scale", "late", "sum")
+    assert graph.outputs == {"y": Audio(Fraction(16000))}
+
+
+def test_the_dag_is_a_networkx_graph_with_nodes_and_streams() -> None:
+    import networkx
+
+    dag = two_paths().dag
+    assert networkx.is_directed_acyclic_graph(dag)
+    assert dag.nodes["scale"]["node"] == ToyScale()
+    assert {(a, b, edge["port"], str(edge["stream"])) for a, b, edge in dag.edges(data=True)} == {
+        ("speech", "scale", "x", "Audio(16000 Hz)"),
+        ("scale", "late", "x", "Audio(16000 Hz)"),
+        ("late", "sum", "x", "Audio(16000 Hz)"),
+        ("speech", "sum", "x", "Audio(16000 Hz)"),
+    }
+
+
+def test_a_node_no_output_needs_is_idle() -> None:
+    graph = two_paths(outputs={"y": "scale"})
+    assert graph.order == ("scale",)
+    assert graph.idle == ("late", "sum")
+
+
+def test_two_paths_arrive_together() -> None:
+    """The slow path comes late, not shifted: the sum is 2x + x, sample by sample."""
+    x = np.random.default_rng(0).standard_normal(5000)
+    np.testing.assert_array_equal(two_paths()(speech=x)["y"], 2 * x + x)
+
+
+def test_replace_keeps_the_wires_of_the_slot() -> None:
+    graph = two_paths().replace("scale", ToyScale(factor=3))
+    assert graph.nodes["scale"] == ToyScale(factor=3)
+    assert graph.wires == two_paths().wires
+    other = two_paths().replace("late", ToyNoise(), like="speech")
+    assert other.wires["late.like"] == "speech"
+    assert other.wires["sum.x"] == ("late.y", "speech")
+    with pytest.raises(LinkError, match=r"late.like is not wired; it takes Audio"):
+        two_paths().replace("late", ToyNoise())
+    with pytest.raises(UnknownName, match="no node is called 'lat'; did you mean 'late'"):
+        two_paths().replace("lat", ToyNoise())
+
+
+def test_the_digest_covers_what_the_samples_depend_on() -> None:
+    digest = two_paths().digest
+    assert two_paths().digest == digest
+    assert pickle.loads(pickle.dumps(two_paths())).digest == digest
+    nodes = {"scale": ToyScale(), "late": ToyLate(), "sum": ToySum()}
+    for changes in (
+        {"nodes": {**nodes, "scale": ToyScale(factor=3)}},
+        {"nodes": {**nodes, "scale": ToyLate()}},
+        {"wires": {"scale.x": "speech", "late.x": "scale", "sum.x": ["speech", "late"]}},
+        {"inputs": {"speech": Audio(Fraction(8000))}},
+        {"inputs": {"speech": Audio(Fraction(16000), dtype=np.dtype(np.float32))}},
+        {"seed": 1},
+    ):
+        assert two_paths(**changes).digest != digest, changes
+    assert two_paths(nodes={**nodes, "idle": ToyPeak()}, wires={**two_paths().wires, "idle.x": "late"}).digest == digest
+
+
+def test_equal_graphs_are_equal() -> None:
+    assert two_paths() == two_paths()
+    assert hash(two_paths()) == hash(two_paths())
+    assert two_paths() != two_paths(seed=1)
+
+
+# ---- latency --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("graph", "seconds", "path"),
+    [
+        (chain(ToyScale()), 0, ()),
+        (two_paths(), Fraction(100, 16000), ("late",)),
+        (chain(ToyLate(), ToyScale(), ToyLate(samples=60)), Fraction(160, 16000), ("n0", "n2")),
+        (chain(ToyLate(), ToyPeak()), float("inf"), ("n0", "n1")),
+    ],
+)
+def test_latency_is_the_longest_path_and_names_it(graph: Graph, seconds: Any, path: tuple[str, ...]) -> None:
+    assert graph.latency().seconds == seconds
+    assert graph.latency().path == path
+
+
+def levels(rate: int, hop: int, late: int) -> Graph:
+    """Each sample times the energy of its row: samples wait for the end of their row, and for a late path."""
+    nodes = {"late": ToyLate(samples=late), "frames": ToyFrames(hop=hop), "energy": ToyEnergy(), "apply": ToyApply()}
+    wires = {
+        "late.x": "x",
+        "frames.x": "late",
+        "energy.frames": "frames",
+        "apply.x": "x",
+        "apply.level": "energy.level",
+    }
+    return Graph(nodes, wires, {"x": Audio(Fraction(rate))}, {"y": "apply"})
+
+
+@pytest.mark.parametrize(("rate", "hop", "late"), [(16000, 160, 100), (22050, 441, 3), (8000, 50, 50), (16000, 7, 13)])
+def test_latency_is_what_pushing_sample_by_sample_shows(rate: int, hop: int, late: int) -> None:
+    """Law: item k is out `latency` after its span has ended, at the latest, and some item takes that long."""
+    graph = levels(rate, hop, late)
+    session = graph.session()
+    out, worst = 0, 0
+    for pushed in range(1, 6 * hop + late):
+        arrived = len(session.push(x=np.ones(1))["y"])
+        if arrived:
+            worst = max(worst, pushed - (out + 1))
+        out += arrived
+    assert graph.latency().seconds == Fraction(worst, rate)
+    assert graph.latency().path == ("late", "apply")
+
+
+# ---- what is refused ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: two_paths(wires={"scale.x": "late", "late.x": "scale", "sum.x": "late"}), LoopError,
+         "the graph has a loop: scale -> late -> scale; feedback lives inside a node"),
+        (lambda: two_paths(wires={"scale.x": "scale", "late.x": "scale", "sum.x": "late"}), LoopError,
+         "the graph has a loop: scale -> scale"),
+        (lambda: two_paths(wires={"scale.x": "speech", "sum.x": "scale"}), LinkError,
+         r"late.x is not wired; it takes Audio: say where it comes from"),
+        (lambda: two_paths(wires={"scale.x": ["speech", "late"], "late.x": "scale", "sum.x": "late"}), LinkError,
+         "scale.x takes one wire; found 2: mix them first"),
+        (lambda: two_paths(wires={"scale.x": "speech", "late.x": "scale", "sum.x": []}), LinkError, "found none"),
+        (lambda: two_paths(wires={"scal.x": "speech"}), UnknownName, "no node is called 'scal'; did you mean 'scale'"),
+        (lambda: two_paths(wires={"scale.in": "speech"}), UnknownName, r"scale \(toy_scale\) has no input 'in'; there are: x"),
+        (lambda: two_paths(wires={"scale.x": "speach"}), UnknownName, "nothing is called 'speach'; did you mean 'speech'"),
+        (lambda: two_paths(wires={"scale.x": "speech", "late.x": "scale.z"}), UnknownName,
+         r"late.x: scale \(toy_scale\) has no output 'z'; there are: y"),
+        (lambda: two_paths(outputs={"y": "sun"}), UnknownName, "the output 'y' takes from 'sun', .* did you mean 'sum'"),
+        (lambda: two_paths(outputs={}), GraphError, "at least one input and one output"),
+        (lambda: two_paths(inputs={"scale": Audio(Fraction(8000))}), GraphError, "'scale' names an input and a node"),
+        (lambda: chain(ToyFrames(), ToyScale()), LinkError,
+         r"n1.x takes Audio; n0.frames gives Frames\('wave', 160 wide, 100 Hz\)"),
+        (lambda: chain(ToyEnergy()), LinkError, r"n0.frames takes Frames\('wave'\); speech gives Audio\(16000 Hz\)"),
+        (lambda: chain(ToyEnergy(), speech=Frames(Fraction(100), "lpc", 17)), LinkError, r"speech gives Frames\('lpc'"),
+        (lambda: chain(ToyScale(), speech=Symbols(Fraction(100), "mulaw", 256)), LinkError, r"gives Symbols\('mulaw'"),
+        (lambda: chain(ToyFrames(), ToyEnergy(), ToyPeak()), LinkError,
+         "takes from 'n1', which has 2 outputs: write 'n1.level' or 'n1.sign'"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_graph_is_refused_by_name(make: Any, error: type[DspgraphError], message: str) -> None:
+    with pytest.raises(error, match=message):
+        make()
+
+
+@pytest.mark.parametrize(("one", "other"), [(ToyFrames(), ToyFrames(centre=0.005)), (ToyFrames(), ToyFrames(hop=80))])
+def test_frames_that_meet_agree_on_rate_and_centre(one: Node, other: Node) -> None:
+    class Meet(Node):
+        """Two frame streams meet."""
+
+        a = Input(Frames, "wave")
+        b = Input(Frames, "wave")
+        y = Output(Frames, "wave")
+
+    with pytest.raises(LinkError, match="the frames that meet in 'meet' differ: .* rate and centre must agree"):
+        Graph(
+            {"one": one, "other": other, "meet": Meet()},
+            {"one.x": "speech", "other.x": "speech", "meet.a": "one", "meet.b": "other"},
+            SPEECH,
+            {"y": "meet"},
+        )

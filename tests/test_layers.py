@@ -1,0 +1,107 @@
+"""The layout that keeps a large code base small: who may import whom, and what the core must not know."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dspgraph import discover
+
+ROOT = Path(__file__).parent.parent
+CORE = ROOT / "dspgraph"
+PACK = ROOT / "nodes" / "dspgraph_nodes"
+
+LAYERS = [
+    {"errors"}, {"streams"}, {"node"}, {"graph"}, {"plan"}, {"engine"}, {"testing", "discover", "describe", "audio_io"},
+    {"document", "figures"}, {"pipeline"}, {"render"}, {"cli"}, {"__main__"},
+]  # fmt: skip
+"""From the ground up: a module imports only from layers below its own."""
+
+DOORS = {("graph", "engine"), ("graph", "__init__"), ("cli", "__init__")}
+"""Imports that look upwards: Graph opens the engine late, in the two methods that run it; the version is at the top."""
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module a file imports, at its head or inside a function, in dotted form."""
+    for item in ast.walk(ast.parse(path.read_text())):
+        if isinstance(item, ast.Import):
+            yield from (alias.name for alias in item.names)
+        elif isinstance(item, ast.ImportFrom) and item.module:
+            inner = [f"{item.module}.{alias.name}" for alias in item.names]
+            submodules = [name for name in inner if (ROOT / Path(*name.split("."))).with_suffix(".py").is_file()]
+            yield from submodules or [item.module]
+
+
+def level(module: str) -> int:
+    return next(k for k, layer in enumerate(LAYERS) if module in layer)
+
+
+def test_every_core_module_has_its_layer() -> None:
+    assert {path.stem for path in CORE.glob("*.py")} - {"__init__"} == set().union(*LAYERS)
+
+
+@pytest.mark.parametrize("path", sorted(CORE.glob("*.py")), ids=lambda path: path.stem)
+def test_a_core_module_imports_only_from_below(path: Path) -> None:
+    for name in imports(path):
+        package, _, module = name.partition(".")
+        assert package != "dspgraph_nodes", f"{path.name} imports the node pack"
+        if package == "dspgraph" and path.stem != "__init__":
+            module = module or "__init__"
+            assert (path.stem, module) in DOORS or level(module) < level(path.stem), f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("path", sorted(PACK.glob("[a-z]*/*.py")), ids=lambda path: path.stem)
+def test_a_node_imports_the_face_and_kernels_only(path: Path) -> None:
+    for name in imports(path):
+        if name.startswith(("dspgraph.", "dspgraph_nodes")):
+            assert name.startswith(("dspgraph_nodes._kernels", "dspgraph_nodes.models")), f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("path", sorted(PACK.glob("_kernels/*.py")), ids=lambda path: path.stem)
+def test_a_kernel_knows_nothing_of_graphs(path: Path) -> None:
+    for name in imports(path):
+        assert not name.startswith("dspgraph.") and name != "dspgraph", f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests" / "nodes").glob("*/*.py")), ids=lambda path: path.stem)
+def test_deleting_a_node_breaks_only_its_own_test(path: Path) -> None:
+    """A node's test needs its own node's file and no other's."""
+    own = f"dspgraph_nodes.{path.parent.name}.{path.stem.removeprefix('test_')}"
+    for name in imports(path):
+        if name.startswith("dspgraph_nodes") and "._kernels" not in name:
+            assert name == own, f"{path.name} imports {name}"
+
+
+def test_the_core_names_no_node() -> None:
+    """No identifier and no string of the core is a node's name: it finds them all by looking."""
+    names = {found.name for found in discover.nodes().values()}
+    classes = {"".join(part.title() for part in name.split("_")) for name in names}
+    for path in CORE.glob("*.py"):
+        for item in ast.walk(ast.parse(path.read_text())):
+            said = {
+                ast.Constant: lambda one: one.value if isinstance(one.value, str) else "",
+                ast.Name: lambda one: one.id,
+                ast.Attribute: lambda one: one.attr,
+                ast.FunctionDef: lambda one: one.name,
+            }.get(type(item), lambda one: "")(item)
+            assert said not in names | classes, f"{path.name} names the node '{said}'"
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_import_dspgraph_loads_nothing_heavy() -> None:
+    loaded = run_python("import sys, dspgraph; print(*sys.modules)").split()
+    assert not {"torch", "numba", "scipy.signal", "scipy", "pysptk", "matplotlib", "networkx"} & set(loaded)
+
+
+def test_listing_the_nodes_imports_none_of_them() -> None:
+    code = "import sys; from dspgraph import discover; [one.summary() for one in discover.nodes().values()]; print(*sys.modules)"
+    loaded = run_python(code).split()
+    assert not [name for name in loaded if name.startswith("dspgraph_nodes")]
+    assert "torch" not in loaded

@@ -1,0 +1,106 @@
+import pickle
+from functools import cached_property
+from typing import Any, Literal
+
+import pytest
+
+from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph.node import parameter_rule
+
+
+class Smoother(Node):
+    """Smooth."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    order: int = Field(16, ge=1, le=64, description="order")
+    coef: float = Field(0.5, ge=0, lt=1, description="radius")
+    window: Literal["hann", "boxcar"] = Field("hann", description="window")
+
+    @cached_property
+    def table(self) -> list[float]:
+        return [self.coef] * 100
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        return state, x
+
+
+class Rate(Node):
+    """A node whose parameter must be given."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    rate: float = Field(gt=0, description="samples per second")
+
+
+def test_a_node_is_its_parameters() -> None:
+    assert Smoother() == Smoother(order=16)
+    assert hash(Smoother()) == hash(Smoother(order=16))
+    assert Smoother() != Smoother(order=17)
+    used = Smoother()
+    assert len(used.table) == 100
+    assert used == Smoother()
+    assert b"table" not in pickle.dumps(used)
+    assert pickle.loads(pickle.dumps(used)) == used
+
+
+def test_a_node_does_not_change() -> None:
+    node: Any = Smoother()
+    with pytest.raises(ValueError, match="frozen"):
+        node.order = 3
+
+
+def test_ports_are_found_in_the_order_they_are_written() -> None:
+    class TwoIn(Node):
+        """Two."""
+
+        like = Input(Audio)
+        frames = Input(Frames, "wave", "spectrum")
+        lpc = Output(Frames, "lpc")
+
+    assert [port.name for port in TwoIn.inputs] == ["like", "frames"]
+    assert str(TwoIn.inputs[1]) == "Frames('wave' or 'spectrum')"
+    assert TwoIn.type_name == "two_in"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"order": 0}, "smoother.order is 0; it must be a whole number, at least 1, at most 64 (default 16)"),
+        ({"order": 2.5}, "smoother.order is 2.5; it must be a whole number, at least 1, at most 64 (default 16)"),
+        ({"coef": float("nan")}, "smoother.coef is nan; it must be a number, at least 0, below 1 (default 0.5)"),
+        ({"coef": "loud"}, "smoother.coef is 'loud'; it must be a number, at least 0, below 1 (default 0.5)"),
+        ({"window": "han"}, "smoother.window is 'han'; it must be hann or boxcar (default hann)"),
+        ({"ordr": 3}, "smoother has no parameter 'ordr'; did you mean 'order'?"),
+    ],
+)
+def test_a_wrong_parameter_says_what_it_must_be(parameters: Any, sentence: str) -> None:
+    with pytest.raises(ParameterError) as caught:
+        Smoother(**parameters)
+    assert str(caught.value) == sentence
+
+
+def test_a_missing_parameter_is_asked_for() -> None:
+    with pytest.raises(ParameterError, match="rate.rate is missing: it must be a number, above 0"):
+        Rate()  # type: ignore[call-arg]
+
+
+def test_one_place_writes_every_rule() -> None:
+    assert parameter_rule(Smoother, "coef") == "a number, at least 0, below 1 (default 0.5)"
+
+
+def test_a_node_class_is_final() -> None:
+    with pytest.raises(TypeError, match="final"):
+        type("Child", (Smoother,), {"__module__": __name__})
+
+
+def test_a_port_is_not_a_parameter_or_a_method() -> None:
+    with pytest.raises(TypeError, match="'step' cannot name a port"):
+        type("Clash", (Node,), {"__module__": __name__, "step": Input(Audio), "y": Output(Audio)})
+
+
+def test_a_node_has_ports_at_both_ends() -> None:
+    with pytest.raises(TypeError, match="at least one Input"):
+        type("Source", (Node,), {"__module__": __name__, "y": Output(Audio)})

@@ -1,0 +1,101 @@
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dspgraph import Audio, Frames, ParameterError, SignalError, Stream, Symbols
+from dspgraph.streams import common, exact
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [(16000, 16000), (0.01, Fraction(1, 100)), ("44100/160", Fraction(2205, 8)), (137.8125, Fraction(2205, 16))],
+)
+def test_numbers_are_what_was_written(written: Any, meant: Fraction) -> None:
+    assert exact(written) == meant
+
+
+def test_a_number_that_is_none_is_refused() -> None:
+    with pytest.raises(ParameterError, match="'fast' is not a number such as 16000"):
+        exact("fast")
+
+
+def test_ten_milliseconds_at_22050_hz_are_220_and_a_half_samples() -> None:
+    stream = Audio(Fraction(22050))
+    assert [stream.count(Fraction(k, 100)) for k in range(5)] == [0, 221, 441, 662, 882]
+    assert stream.seconds(441) == Fraction(1, 50)
+
+
+@pytest.mark.parametrize(("a", "b", "divisor"), [(16000, 100, 100), (22050, 100, 50), ("2205/16", 100, "5/16")])
+def test_common_divides_both_rates(a: Any, b: Any, divisor: Any) -> None:
+    found = common(exact(a), exact(b))
+    assert found == exact(divisor)
+    assert (exact(a) / found).denominator == (exact(b) / found).denominator == 1
+
+
+def test_precision_changes_reals_and_complex_rows_and_leaves_symbols() -> None:
+    assert Audio(Fraction(8000)).at_precision(np.float32).dtype == np.float32
+    rows = Frames(Fraction(100), "spectrum", 5, dtype=np.dtype(np.complex128))
+    assert rows.at_precision(np.float32).dtype == np.complex64
+    assert rows.at_precision(np.float32).at_precision(np.float64) == rows
+    assert Symbols(Fraction(100), "mulaw", 256).at_precision(np.float32).dtype == np.int64
+
+
+def test_conform_gives_a_private_copy() -> None:
+    given = np.zeros(4)
+    kept = Audio(Fraction(8000)).conform(given, "x")
+    given[:] = 1
+    assert not kept.any()
+
+
+def test_any_integer_width_carries_symbols() -> None:
+    for dtype in (np.int8, np.uint8, np.int16, np.uint64):
+        codes = Symbols(Fraction(100), "coarse", 16).conform(np.array([0, 15], dtype), "codes")
+        assert codes.dtype == np.int64
+        np.testing.assert_array_equal(codes, [0, 15])
+
+
+@pytest.mark.parametrize(
+    ("stream", "array", "message"),
+    [
+        (Audio(Fraction(8000)), np.zeros(4, np.int16), "found int16: convert it first"),
+        (Audio(Fraction(8000)), np.zeros(4, complex), "found complex128"),
+        (Audio(Fraction(8000)), np.zeros((4, 2)), r"an array \[n\]; found the shape \[4, 2\]"),
+        (Audio(Fraction(8000), 2), np.zeros(4), r"an array \[n, 2\]; found the shape \[4\]"),
+        (Audio(Fraction(8000)), np.float64(0), r"found the shape \[\]"),
+        (Audio(Fraction(8000)), np.array([0.0, 1.0, np.nan]), "finite numbers; item 2 is nan"),
+        (Audio(Fraction(8000)), np.array([0.0, np.inf]), "item 1 is inf"),
+        (Frames(Fraction(100), "lpc", 3), np.zeros((4, 2)), r"an array \[n, 3\]"),
+        (Symbols(Fraction(100), "mulaw", 256), np.array([0, 256]), "integers from 0 to 255; item 1 is 256"),
+        (Symbols(Fraction(100), "mulaw", 256), np.array([0, -1]), "item 1 is -1"),
+        (Symbols(Fraction(100), "mulaw", 256), np.zeros(3), "found float64"),
+    ],
+)
+def test_what_is_not_of_the_stream_is_refused_by_name(stream: Stream, array: Any, message: str) -> None:
+    with pytest.raises(SignalError, match=message) as caught:
+        stream.conform(array, "speech")
+    assert str(caught.value).startswith("speech takes")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Audio(Fraction(0)),
+        lambda: Audio(Fraction(8000), 0),
+        lambda: Audio(Fraction(8000), dtype=np.dtype(np.int16)),
+        lambda: Frames(Fraction(100), "lpc", 0),
+        lambda: Symbols(Fraction(100), "mulaw", 0),
+    ],
+)
+def test_a_stream_that_cannot_be_is_refused(make: Any) -> None:
+    with pytest.raises(ParameterError, match="found|not carried"):
+        make()
+
+
+def test_streams_say_what_they_are() -> None:
+    assert str(Audio(Fraction(16000))) == "Audio(16000 Hz)"
+    assert str(Audio(Fraction(44100), 2)) == "Audio(44100 Hz, 2 channels)"
+    assert str(Frames(Fraction(100), "lpc", 17, Fraction(1, 200))) == "Frames('lpc', 17 wide, 100 Hz, centre 5 ms)"
+    assert str(Frames(Fraction(400, 3), "f0", 1)) == "Frames('f0', 1 wide, 400/3 Hz)"
+    assert str(Symbols(Fraction(16000), "mulaw", 256)) == "Symbols('mulaw', 256 levels, 16000 Hz)"
