@@ -30,7 +30,7 @@ from dspgraph.document import (
     read,
     scalar,
 )
-from dspgraph.errors import DspgraphError, LinkError, PipelineError, RequestError, UnknownName, nearest
+from dspgraph.errors import DspgraphError, LinkError, ParameterError, PipelineError, RequestError, UnknownName, nearest
 from dspgraph.graph import Graph
 from dspgraph.node import Node
 from dspgraph.streams import Stream
@@ -76,9 +76,7 @@ class Pipeline:
     def graph(self) -> Graph:
         """The graph; errors say where in the file the fault is."""
         nodes, wires, declared = self._unfold()
-        inputs = {
-            key: entry.stream().at_precision(self.document.precision) for key, entry in self.document.inputs.items()
-        }
+        inputs = self._inputs()
         try:
             graph = Graph(nodes, wires, inputs, self._outputs(), self.document.seed)
         except DspgraphError as error:
@@ -281,6 +279,15 @@ class Pipeline:
         if "." in inner:
             return f"{name}/{inner}"
         return self._wire((entry.model_extra or {})[inner], at)  # an output that is an input, straight through
+
+    def _inputs(self) -> dict[str, Stream]:
+        inputs = {}
+        for name, entry in self.document.inputs.items():
+            try:
+                inputs[name] = entry.stream().at_precision(self.document.precision)
+            except ParameterError as error:
+                raise PipelineError(f"{self.source.place(('inputs', name))}: {error}") from None
+        return inputs
 
     def _outputs(self) -> dict[str, str]:
         return {name: self._wire(origin, ("outputs", name)) for name, origin in self.document.outputs.items()}

@@ -80,8 +80,8 @@ def autocorrelation(frames: Array, order: int) -> Array:
 def levinson(r: Array, silence: float) -> Array:
     """Rows (gain, a[1..order]) that solve sum_k a[k] r[|j-k|] = -r[j], j = 1 .. order, for every row of `r`.
 
-    A row with r[0] <= silence gives zeros. Where a frame is predicted down to the rounding of r the recursion stops:
-    the rest of a would be noise, and 1 / A(z) unstable.
+    A row with r[0] <= silence gives zeros. Where a frame is predicted down to the rounding of r the recursion stops,
+    the rest of a would be noise; and what rounding makes of a reflection near 1 stays below it, so 1 / A(z) is stable.
     """
     count, width = r.shape
     rows = np.zeros((count, width))
@@ -90,17 +90,15 @@ def levinson(r: Array, silence: float) -> Array:
         lags, a = r[f], rows[f]
         if not lags[0] > silence:
             continue
-        error = lags[0]
+        error, rounding = lags[0], width * EPS * lags[0]
         for i in range(1, width):
-            if error <= EPS * lags[0]:
+            if error <= rounding:
                 break
             k = lags[i]
             back = lags[1:i][::-1]
             for j in range(i - 1):
                 k += a[1 + j] * back[j]
-            k = -k / error
-            if not abs(k) < 1:
-                break
+            k = min(max(-k / error, EPS - 1), 1 - EPS)
             error *= 1 - k * k
             for j in range(1, i):
                 reverse[j] = a[i - j]

@@ -1,21 +1,7 @@
 """Two halves as one large symbol."""
 
-import numpy as np
-
 from dspgraph import Array, Field, Input, Node, Output, ParameterError, State, Symbols
-from dspgraph_nodes._kernels.symbols import check_range
-
-
-def bit_join(coarse: Array, fine: Array, bits: int, signed: bool = False) -> Array:
-    """Codes coarse * 2**(bits / 2) + fine, less 2**(bits - 1) with `signed`: the inverse of `bit_split`.
-
-    coarse, fine: [n], integers from 0 to 2**(bits / 2) - 1. Returns [n] int64. Raises ValueError with the first item
-    out of range.
-    """
-    for half, name in ((coarse, "coarse"), (fine, "fine")):
-        check_range(half, 0, (1 << bits // 2) - 1, f"{name} halves of {bits}-bit codes")
-    codes: Array = (coarse.astype(np.int64) << bits // 2) + fine.astype(np.int64)
-    return codes - (1 << (bits - 1)) if signed else codes
+from dspgraph_nodes._kernels.bits import bit_join
 
 
 class BitJoin(Node):
@@ -23,7 +9,7 @@ class BitJoin(Node):
 
         c = coarse * 2**(bits / 2) + fine
 
-    Source: N. Kalchbrenner et al., "Efficient Neural Audio Synthesis", ICML 2018 (dual softmax).
+    Source: N. Kalchbrenner et al., "Efficient Neural Audio Synthesis", ICML 2018, arXiv:1802.08435 (dual softmax).
     """
 
     coarse = Input(Symbols, "coarse")

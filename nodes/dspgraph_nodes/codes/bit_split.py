@@ -1,22 +1,7 @@
 """Large symbols in two halves."""
 
-import numpy as np
-
 from dspgraph import Array, Input, Node, Output, ParameterError, State, Symbols
-from dspgraph_nodes._kernels.symbols import check_range
-
-
-def bit_split(codes: Array, bits: int, signed: bool = False) -> tuple[Array, Array]:
-    """The upper and the lower half of the bits: (u >> bits / 2, u mod 2**(bits / 2)), so that 34 in 6 bits is (4, 2).
-
-    codes: [n], integers of any width, from 0 to 2**bits - 1, where u = codes; with `signed` samples from
-    -2**(bits - 1) to 2**(bits - 1) - 1, where u = codes + 2**(bits - 1). Returns coarse and fine, [n] int64 each.
-    Raises ValueError with the first code out of range.
-    """
-    offset = 1 << (bits - 1) if signed else 0
-    check_range(codes, -offset, (1 << bits) - 1 - offset, f"{bits}-bit codes")
-    u = codes.astype(np.int64) + offset  # widened first: an int16 array plus 2**15 overflows
-    return u >> bits // 2, u & ((1 << bits // 2) - 1)
+from dspgraph_nodes._kernels.bits import bit_split
 
 
 class BitSplit(Node):
@@ -26,7 +11,7 @@ class BitSplit(Node):
 
     The number of bits is that of the symbols that come in. `bit_join` undoes it.
 
-    Source: N. Kalchbrenner et al., "Efficient Neural Audio Synthesis", ICML 2018 (dual softmax).
+    Source: N. Kalchbrenner et al., "Efficient Neural Audio Synthesis", ICML 2018, arXiv:1802.08435 (dual softmax).
     """
 
     codes = Input(Symbols)
@@ -47,7 +32,7 @@ class BitSplit(Node):
         bits = codes.size.bit_length() - 1
         if codes.size != 1 << bits or bits % 2 or not 4 <= bits <= 16:
             raise ParameterError(
-                f"bit_split takes symbols of 4, 6, ... 16 bits, so 16, 64, 256, 1024, 4096, 16384 or 65536 levels; "
+                "bit_split takes symbols of 4, 6, ... 16 bits, so 16, 64, 256, 1024, 4096, 16384 or 65536 levels; "
                 f"found {codes}: give what makes them one of these sizes"
             )
         return bits

@@ -1,33 +1,11 @@
 """mu-law expanding."""
 
-import math
-from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State, Symbols
-from dspgraph_nodes._kernels.symbols import check_range
-
-
-def mulaw_decode(codes: Array, levels: int = 256, peak: float = 1.0, dtype: Any = np.float64) -> Array:
-    """Samples x = sgn(c - h) peak / mu (exp(|c - h| / h ln(levels)) - 1), h = levels / 2, mu = levels - 1.
-
-    codes: [n], integers below `levels`. Returns [n] of `dtype`. Raises ValueError with the first code out of range.
-    """
-    check_range(codes, 0, levels - 1, "mu-law codes")
-    samples: Array = _table(levels, peak, np.dtype(dtype).name)[codes]
-    return samples
-
-
-@lru_cache(maxsize=32)
-def _table(levels: int, peak: float, dtype: str) -> Array:
-    """The sample of every code, computed in float64 and rounded once."""
-    half = levels // 2
-    u = np.arange(levels) - half
-    table = (np.sign(u) * np.expm1(np.abs(u) / half * math.log(levels)) * (peak / (levels - 1))).astype(dtype)
-    table.flags.writeable = False
-    return table
+from dspgraph_nodes._kernels.mulaw import mulaw_decode
 
 
 class MulawDecode(Node):
@@ -37,7 +15,7 @@ class MulawDecode(Node):
 
     The codes reach from -peak to just under +peak: with 256 levels the last one is 0.957 peak.
 
-    Source: A. van den Oord et al., "WaveNet: A Generative Model for Raw Audio", 2016, section 2.2 (its inverse).
+    Source: A. van den Oord et al., "WaveNet: A Generative Model for Raw Audio", arXiv:1609.03499, 2016 (its inverse).
     """
 
     codes = Input(Symbols, "mulaw")

@@ -2,28 +2,8 @@
 
 import math
 
-import numpy as np
-
 from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State, Symbols
-
-
-def mulaw_encode(x: Array, levels: int = 256, peak: float = 1.0) -> Array:
-    """Codes c = clip(floor(h + h sgn(x) ln(1 + mu |x| / peak) / ln(levels) + 1/2), 0, levels - 1).
-
-    Here h = levels / 2 and mu = levels - 1. x: [n], float32 or float64; beyond +-peak it clips. Returns [n] int64.
-    Silence is code h, +peak the last code, -peak code 0. Raises ValueError for a NaN.
-    """
-    half, mu = levels // 2, levels - 1
-    magnitude = np.minimum(np.abs(x), x.dtype.type(peak)) * x.dtype.type(mu / peak)
-    code = np.log1p(magnitude)  # not log(1 + .): at 65536 levels the first code is 5e-9 of the peak
-    code *= x.dtype.type(half / math.log(levels))
-    code = np.copysign(code, x)
-    code += x.dtype.type(half + 0.5)
-    np.floor(code, out=code)
-    np.clip(code, 0, levels - 1, out=code)
-    if np.isnan(code).any():
-        raise ValueError(f"NaN has no mu-law code; item {int(np.argmax(np.isnan(code)))} is NaN")
-    return code.astype(np.int64)
+from dspgraph_nodes._kernels.mulaw import mulaw_encode
 
 
 class MulawEncode(Node):
@@ -32,12 +12,11 @@ class MulawEncode(Node):
         c = clip(floor(h + h sgn(x) ln(1 + mu |x| / peak) / ln(1 + mu) + 1/2), 0, levels - 1)
         h = levels / 2,    mu = levels - 1
 
-    Silence is code h. With 256 levels +peak is 255, half a step inside the scale, and -peak is 0. `mulaw_decode` gives
-    a value back for every code, and encoding that value gives the code again.
+    Silence is code h, exactly. With 256 levels -peak is code 0 and +peak the last one, 255; beyond them it clips. What
+    `mulaw_decode` makes of a code has that code again.
 
-    Source: A. van den Oord et al., "WaveNet: A Generative Model for Raw Audio", 2016, section 2.2; the rounding onto
-    a code that is exactly zero is LPCNet's (J.-M. Valin and J. Skoglund, "LPCNet: Improving Neural Speech Synthesis
-    Through Linear Prediction", ICASSP 2019), whose samples have peak 32768.
+    Source: A. van den Oord et al., "WaveNet: A Generative Model for Raw Audio", arXiv:1609.03499, 2016; with a code
+    that is exactly zero as in LPCNet (xiph/LPCNet), whose samples have peak 32768.
     """
 
     x = Input(Audio)

@@ -66,7 +66,7 @@ class OverlapAdd(Node):
         values = taper(self.window, self.norm, length, np.dtype(np.float64))
         carried = np.zeros(self.hop)
         carried[inside[0] + first : inside[1] + first] = values[inside[0] : inside[1]]
-        if carried.min() <= 1e-2 * values.max():
+        if carried.min() <= NOTHING * values.max():
             raise ParameterError(
                 f"overlap_add cannot restore sample {int(carried.argmin())} of every {self.hop}: a {self.window} "
                 f"window of {length} samples that begins at {first} is 0 there; take a longer window, a smaller hop or "

@@ -5,9 +5,9 @@ import pytest
 
 from dspgraph import Graph, ParameterError, Symbols
 from dspgraph.testing import Example
-from dspgraph_nodes.codes.bit_join import bit_join
-from dspgraph_nodes.codes.bit_split import BitSplit, bit_split
-from dspgraph_nodes.codes.mulaw_encode import mulaw_encode
+from dspgraph_nodes._kernels.bits import bit_join, bit_split
+from dspgraph_nodes._kernels.mulaw import mulaw_encode
+from dspgraph_nodes.codes.bit_split import BitSplit
 from speech import speech
 
 EXAMPLES = [

@@ -3,8 +3,8 @@ import pytest
 
 from dspgraph import Audio, Graph, ParameterError, Symbols
 from dspgraph.testing import Example
-from dspgraph_nodes.codes.mulaw_decode import MulawDecode, mulaw_decode
-from dspgraph_nodes.codes.mulaw_encode import mulaw_encode
+from dspgraph_nodes._kernels.mulaw import mulaw_decode, mulaw_encode
+from dspgraph_nodes.codes.mulaw_decode import MulawDecode
 from speech import speech
 
 EXAMPLES = [

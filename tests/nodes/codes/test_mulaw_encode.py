@@ -5,8 +5,8 @@ import pytest
 
 from dspgraph import Audio, Graph, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes.codes.mulaw_decode import mulaw_decode
-from dspgraph_nodes.codes.mulaw_encode import MulawEncode, mulaw_encode
+from dspgraph_nodes._kernels.mulaw import mulaw_decode, mulaw_encode
+from dspgraph_nodes.codes.mulaw_encode import MulawEncode
 from speech import speech
 
 EXAMPLES = [

@@ -1,0 +1,81 @@
+"""Pulses or noise, as the pitch says."""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
+
+
+@dataclass
+class Held:
+    """Where the excitation stands."""
+
+    draw: np.random.Generator
+    frames_per_sample: Fraction
+    f0: Array  # the frames seen, from the one that the next sample begins in
+    phase: float  # Hz samples since the last pulse
+    frames: int = 0  # seen
+    samples: int = 0  # given
+
+
+class PulseNoise(Node):
+    """Unit-power excitation: one pulse per period where there is a pitch, Gaussian noise where there is none.
+
+        y[n] = sqrt(rate / f0) where the phase, the sum of f0 / rate, reaches a whole number, else 0     (f0 > 0)
+        y[n] = e[n], independent, of mean 0 and variance 1                                               (f0 = 0)
+
+    Sample n has the pitch of the frame it begins in, frame floor(n f0.rate / rate); the phase runs on from frame to
+    frame, and the first sample of a voiced run is a pulse. A pitch that is negative or NaN is none, as 0; one above
+    rate / 2 raises ValueError, for no two pulses can be that close. Every sample has its own noise, drawn whether or
+    not it is heard: a change of voicing here changes no noise elsewhere.
+
+    Source: SPTK reference manual, `excite` (pulses of amplitude sqrt(period), Gaussian noise); pysptk 1.0.1, `excite`.
+    """
+
+    f0 = Input(Frames, "f0")
+    y = Output(Audio)
+
+    rate: int | float = Field(16000, gt=0, description="samples per second of the excitation, Hz")
+    seed: int = Field(0, ge=0, description="another seed, another noise")
+
+    def streams(self, f0: Frames) -> tuple[Audio]:
+        if f0.width != 1:
+            raise ParameterError(f"pulse_noise takes one pitch per frame; found {f0}")
+        return (Audio(rate=self._rate(), dtype=f0.dtype),)
+
+    def start(self, f0: Frames) -> State:
+        draw = np.random.Generator(np.random.Philox(key=self.seed))
+        return Held(draw, f0.rate / self._rate(), np.empty((0, 1), f0.dtype), float(self._rate()))
+
+    def step(self, held: Held, f0: Array) -> tuple[State, Array]:
+        highest = self.rate / 2
+        if (f0 > highest).any():
+            at = int(np.argmax(f0 > highest))
+            raise ValueError(
+                f"a pitch at {self.rate} samples per second is at most {highest:g} Hz; "
+                f"frame {held.frames + at} has {float(f0[at, 0]):g} Hz"
+            )
+        held.f0 = np.concatenate((held.f0, f0))
+        held.frames += len(f0)
+        return held, self._give(held, math.floor(held.frames / held.frames_per_sample))
+
+    def flush(self, held: Held) -> tuple[Array]:
+        return (self._give(held, math.ceil(held.frames / held.frames_per_sample)),)
+
+    def _give(self, held: Held, until: int) -> Array:
+        """The samples up to number `until`, as float64 noise first."""
+        from dspgraph_nodes._kernels.pulses import excite
+
+        y = held.draw.standard_normal(until - held.samples)
+        ratio, rate = held.frames_per_sample, float(self._rate())
+        contour = held.f0[:, 0].astype(np.float64)
+        held.phase = excite(contour, ratio.numerator, ratio.denominator, held.samples, rate, held.phase, y)
+        held.f0 = held.f0[math.floor(until * ratio) - math.floor(held.samples * ratio) :]
+        held.samples = until
+        return y.astype(held.f0.dtype, copy=False)
+
+    def _rate(self) -> Fraction:
+        return Fraction(str(self.rate))  # a decimal is what was written: 22050.5 exactly

@@ -1,0 +1,297 @@
+"""The command line as a user meets it: what it prints, what it writes, and how it refuses."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner, Result
+from dspgraph.cli import main
+from speech import speech
+
+TOYS = str(Path(__file__).parent / "toys.py")
+
+
+def dspgraph(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture()
+def wav(tmp_path: Path) -> Path:
+    """Half a second of real speech, 16-bit."""
+    path = tmp_path / "in" / "voice.wav"
+    path.parent.mkdir()
+    soundfile.write(path, speech()[8000:16000], 16000)
+    return path
+
+
+@pytest.fixture()
+def scale(tmp_path: Path) -> Path:
+    path = tmp_path / "scale.yaml"
+    path.write_text("inputs: {x: {audio: 16000}}\nnodes: {end: {node: toy_scale, x: x, factor: 0.5}}\noutputs: {y: end}\n"
+                    "variants: {end: {late: {node: toy_late, x: x}}}\n")  # fmt: skip
+    return path
+
+
+def leftovers(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) if folder.exists() else []
+
+
+# ---- render ---------------------------------------------------------------------------------------------------------
+
+
+def test_render_writes_what_the_graph_gives(tmp_path: Path, wav: Path, scale: Path) -> None:
+    result = dspgraph("render", scale, wav, "-o", tmp_path / "out", "--plugin", TOYS)
+    assert result.exit_code == 0, result.output
+    assert leftovers(tmp_path / "out") == ["voice.flac"]
+    samples, rate = soundfile.read(tmp_path / "out" / "voice.flac")
+    assert rate == 16000
+    np.testing.assert_allclose(samples, speech()[8000:16000] / 2, atol=2**-23)  # a step of 24 bits
+
+
+def test_render_takes_overrides_swaps_and_formats(tmp_path: Path, wav: Path, scale: Path) -> None:
+    out = tmp_path / "out"
+    common = ["-o", out, "--plugin", TOYS, "--format", "wav"]
+    assert dspgraph("render", scale, wav, *common, "-s", "end.factor=-1").exit_code == 0
+    np.testing.assert_allclose(soundfile.read(out / "voice.wav")[0], -speech()[8000:16000], atol=1e-7)  # float32
+    assert dspgraph("render", scale, wav, *common, "--swap", "end=late").exit_code == 0
+    np.testing.assert_allclose(soundfile.read(out / "voice.wav")[0], speech()[8000:16000], atol=1e-7)
+
+
+def test_a_file_of_another_rate_and_channel_count_is_converted_and_the_program_says_so(
+    tmp_path: Path, scale: Path
+) -> None:
+    path = tmp_path / "stereo.wav"
+    time = np.arange(22050) / 44100
+    tone = 0.5 * np.sin(2 * np.pi * 440 * time)
+    soundfile.write(path, np.stack([tone, tone / 2], axis=1), 44100, "FLOAT")
+    result = dspgraph("render", scale, path, "-o", tmp_path / "out", "--plugin", TOYS)
+    assert "resampled from 44100 Hz to 16000 Hz; mixed 2 channels to 1" in result.output
+    samples, rate = soundfile.read(tmp_path / "out" / "stereo.flac")
+    assert (rate, len(samples)) == (16000, 8000)
+    expected = 0.5 * 0.75 * 0.5 * np.sin(2 * np.pi * 440 * np.arange(8000) / 16000)
+    np.testing.assert_allclose(samples[400:-400], expected[400:-400], atol=1e-5)  # soxr HQ: better than -100 dB
+
+
+def test_clipping_is_said(tmp_path: Path, wav: Path, scale: Path) -> None:
+    result = dspgraph("render", scale, wav, "-o", tmp_path / "out", "--plugin", TOYS, "-s", "end.factor=10")
+    beyond = int(np.count_nonzero(np.abs(speech()[8000:16000] * 10) > 1))
+    assert beyond > 0
+    assert f"{beyond} samples of 'y' beyond full scale were clipped" in result.output
+
+
+def test_several_outputs_are_several_files(tmp_path: Path, wav: Path) -> None:
+    path = tmp_path / "two.yaml"
+    path.write_text("inputs: {x: {audio: 16000}}\nnodes: {end: {node: toy_scale, x: x}}\noutputs: {dry: x, wet: end}\n")
+    assert dspgraph("render", path, wav, "-o", tmp_path / "out", "--plugin", TOYS).exit_code == 0
+    assert leftovers(tmp_path / "out") == ["voice.dry.flac", "voice.wet.flac"]
+
+
+def test_some_bad_files_cost_themselves_only(tmp_path: Path, wav: Path, scale: Path) -> None:
+    result = dspgraph("render", scale, tmp_path / "nothing.wav", wav, "-o", tmp_path / "out", "--plugin", TOYS)
+    assert result.exit_code == 1
+    assert f"failed: {tmp_path}/nothing.wav does not exist" in result.output
+    assert "1 of 2 files failed" in result.output
+    assert leftovers(tmp_path / "out") == ["voice.flac"]
+
+
+# ---- bad requests ---------------------------------------------------------------------------------------------------
+
+
+def _audio(path: Path, samples: Any, rate: int = 16000, subtype: str = "FLOAT") -> Path:
+    soundfile.write(path, np.asarray(samples), rate, subtype)
+    return path
+
+
+def _bytes(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def _cut(path: Path, source: Path) -> Path:
+    content = source.read_bytes()
+    return _bytes(path, content[: len(content) * 2 // 3])
+
+
+def _flac(path: Path) -> Path:
+    soundfile.write(path, speech()[:32000], 16000)
+    return path
+
+
+def _nan(n: int) -> Any:
+    samples = np.zeros(n)
+    samples[n // 2] = np.nan
+    return samples
+
+
+BAD_FILES: dict[str, tuple[Any, str]] = {
+    "missing": (lambda d, wav: d / "nothing.wav", "nothing.wav does not exist"),
+    "a folder": (lambda d, wav: d, "is a folder, not an audio file"),
+    "text renamed .wav": (lambda d, wav: _bytes(d / "text.wav", b"This is no sound.\n" * 100), "text.wav is not an audio file that can be read"),
+    "empty": (lambda d, wav: _bytes(d / "empty.wav", b""), "empty.wav is empty"),
+    "only a header": (lambda d, wav: _audio(d / "short.wav", []), "short.wav has no samples"),
+    "truncated WAV": (lambda d, wav: _cut(d / "cut.wav", wav), "cut.wav is truncated: its header promises 16000 bytes"),
+    "truncated FLAC": (lambda d, wav: _cut(d / "cut.flac", _flac(d / "whole.flac")), "cut.flac"),
+    "NaN samples": (lambda d, wav: _audio(d / "nan.wav", _nan(8000)), "nan.wav has a sample that is not a number, at 4000 (0.250 s)"),
+    "infinite samples": (lambda d, wav: _audio(d / "inf.wav", [0.0, np.inf]), "inf.wav has a sample that is not a number, at 1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BAD_FILES)
+def test_a_bad_file_is_refused_and_nothing_is_written(tmp_path: Path, wav: Path, scale: Path, what: str) -> None:
+    make, message = BAD_FILES[what]
+    bad = make(tmp_path, wav)
+    out = tmp_path / "out"
+    for good, code in ([], 2), ([wav], 1):
+        result = dspgraph("render", scale, bad, *good, "-o", out, "--plugin", TOYS)
+        assert result.exit_code == code, result.output
+        assert message in result.output
+        assert "Traceback" not in result.output
+        assert leftovers(out) == ["voice.flac"][: len(good)]
+
+
+def _pipeline(text: str) -> Any:
+    def make(folder: Path) -> Path:
+        (folder / "mine.yaml").write_text(text)
+        return folder / "mine.yaml"
+
+    return make
+
+
+HEAD = "inputs: {x: {audio: 16000}}\nnodes:\n"
+
+BAD_PIPELINES: dict[str, tuple[Any, list[str], str]] = {
+    "no such pipeline": (lambda d: "lpc_vocodr", [], "no pipeline is called 'lpc_vocodr'; did you mean 'lpc_vocoder'?"),
+    "no such pipeline file": (lambda d: d / "nothing.yaml", [], "there is no pipeline file"),
+    "a YAML syntax error": (_pipeline("nodes: {a: [}\n"), [], "mine.yaml:1: not YAML"),
+    "a binary file": (lambda d: _bytes(d / "mine.yaml", b"\xff\xfe\x00\x01"), [], "mine.yaml"),
+    "an unwired port": (_pipeline(HEAD + "  end: {node: toy_scale}\noutputs: {y: end}\n"), [], "nodes.end.x: end.x is not wired; it takes Audio"),
+    "a kind mismatch": (_pipeline(HEAD + "  end: {node: toy_energy, frames: x}\noutputs: {y: end.level}\n"), [], "'toy_frames' node between them"),
+    "a loop": (_pipeline(HEAD + "  a: {node: toy_scale, x: b}\n  b: {node: toy_scale, x: a}\noutputs: {y: b}\n"), [], "the graph has a loop: a -> b -> a"),
+    "an unknown node": (_pipeline(HEAD + "  end: {node: toy_scal, x: x}\noutputs: {y: end}\n"), [], "did you mean 'toy_scale'?"),
+    "an import path": (_pipeline(HEAD + "  end: {node: os.system, x: x}\noutputs: {y: end}\n"), [], "a pipeline names nodes, never an import path"),
+    "code in a tag": (_pipeline("inputs: !!python/object/apply:os.system ['touch /tmp/harm']\n"), [], "a pipeline holds plain values only"),
+    "an unknown parameter": (_pipeline(HEAD + "  end: {node: toy_scale, x: x, facter: 1}\noutputs: {y: end}\n"), [], "toy_scale has no parameter 'facter'; did you mean 'factor'?"),
+    "an out-of-range value": (_pipeline(HEAD + "  end: {node: toy_scale, x: x, factor: 11}\noutputs: {y: end}\n"), [], "must be a number, at least -10, at most 10"),
+    "a circular extends": (_pipeline("extends: mine.yaml\n"), [], "extend each other in a circle"),
+    "an override of nothing": (lambda d: d / "scale.yaml", ["-s", "ent.factor=1"], "no node is called 'ent'; did you mean 'end'?"),
+    "an override without a value": (lambda d: d / "scale.yaml", ["-s", "end.factor"], "write NODE.PARAMETER=VALUE"),
+    "a swap of nothing": (lambda d: d / "scale.yaml", ["--swap", "end=lat"], "'end' has no variant 'lat'; did you mean 'late'?"),
+    "a swap without a variant": (lambda d: d / "scale.yaml", ["--swap", "end"], "write SLOT=VARIANT"),
+    "a plugin that is not there": (lambda d: d / "scale.yaml", ["--plugin", "nothing.py"], "nothing.py is not a Python file"),
+    "a plugin that is no Python": (lambda d: _bytes(d / "bad.py", b"def (:\n") and d / "scale.yaml", ["--plugin", "{d}/bad.py"], "failed while it was imported: SyntaxError"),
+    "a plugin without nodes": (lambda d: _bytes(d / "none.py", b"x = 1\n") and d / "scale.yaml", ["--plugin", "{d}/none.py"], "has no Node class in it"),
+    "a plugin with a taken name": (lambda d: _bytes(d / "twice.py", Path(TOYS).read_bytes()) and d / "scale.yaml", ["--plugin", "{d}/twice.py"], "two nodes are called 'toy_"),
+    "an output that is no audio": (_pipeline(HEAD + "  end: {node: toy_frames, x: x}\noutputs: {y: end}\n"), [], "the output 'y' is Frames('wave'"),
+    "two inputs": (_pipeline("inputs: {x: {audio: 16000}, z: {audio: 16000}}\nnodes: {end: {node: toy_sum, x: [x, z]}}\noutputs: {y: end}\n"), [], "a graph with one audio input"),
+    "an output folder that is a file": (lambda d: _bytes(d / "taken", b"") and d / "scale.yaml", ["-o", "{d}/taken"], "taken cannot be written to"),
+    "an output folder below a file": (lambda d: _bytes(d / "taken", b"") and d / "scale.yaml", ["-o", "{d}/taken/out"], "cannot be written to"),
+    "the input's own folder": (lambda d: d / "scale.yaml", ["-o", "{d}/in", "--format", "wav"], "would overwrite an input file"),
+    "two files of one name": (lambda d: d / "scale.yaml", ["{d}/in/voice.wav"], "would both be written to"),
+    "an option there is not": (lambda d: d / "scale.yaml", ["--fast"], "No such option"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BAD_PIPELINES)
+def test_a_bad_request_is_one_clear_message_and_nothing_is_written(
+    tmp_path: Path, wav: Path, scale: Path, what: str
+) -> None:
+    make, options, message = BAD_PIPELINES[what]
+    pipeline = make(tmp_path)
+    before = leftovers(tmp_path)
+    options = [option.format(d=tmp_path) for option in options]
+    out = [] if "-o" in options else ["-o", tmp_path / "out"]
+    result = dspgraph("render", pipeline, wav, *out, "--plugin", TOYS, *options)
+    assert result.exit_code == 2, result.output
+    assert message in result.output.replace("\n", " ") or message in result.output
+    assert "Traceback" not in result.output
+    assert leftovers(tmp_path) == before
+
+
+def test_a_centre_mismatch_is_refused(tmp_path: Path, wav: Path) -> None:
+    (tmp_path / "meet.py").write_text(
+        "from dspgraph import *\n\nclass Meet(Node):\n    '''Meet.'''\n    a = Input(Frames, 'wave')\n    b = Input(Frames, 'wave')\n"
+        "    y = Output(Frames, 'wave')\n"
+    )
+    pipeline = _pipeline(HEAD + "  a: {node: toy_frames, x: x}\n  b: {node: toy_frames, x: x, centre: 0.005}\n"
+                         "  end: {node: meet, a: a, b: b}\noutputs: {y: end}\n")(tmp_path)  # fmt: skip
+    result = dspgraph("render", pipeline, wav, "-o", tmp_path / "out", "--plugin", TOYS, "--plugin", tmp_path / "meet.py")
+    assert result.exit_code == 2
+    assert "mine.yaml:5: nodes.end.b: the frames that meet in 'end' differ" in result.output
+    assert "centre 5 ms" in result.output
+    assert leftovers(tmp_path / "out") == []
+
+
+def test_a_failing_node_is_a_failed_row_with_its_place(tmp_path: Path, wav: Path) -> None:
+    (tmp_path / "trap.py").write_text(
+        "from dspgraph import *\n\nclass Trap(Node):\n    '''Trap.'''\n    x = Input(Audio)\n    y = Output(Audio)\n\n"
+        "    def step(self, state, x):\n        raise RuntimeError('no more')\n"
+    )
+    pipeline = _pipeline(HEAD + "  end: {node: trap, x: x}\noutputs: {y: end}\n")(tmp_path)
+    result = dspgraph("render", pipeline, wav, "-o", tmp_path / "out", "--plugin", tmp_path / "trap.py")
+    assert result.exit_code == 2
+    assert "end (trap) failed in the block that ends at 0.500 s: RuntimeError: no more" in result.output
+    assert leftovers(tmp_path / "out") == []
+
+
+# ---- show, check, nodes, schema -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("form", "head"), [("text", "scale:"), ("mermaid", "flowchart"), ("dot", "digraph"), ("svg", "<svg")])
+def test_show_draws_the_graph(scale: Path, form: str, head: str) -> None:
+    result = dspgraph("show", scale, "--plugin", TOYS, "--format", form)
+    assert result.exit_code == 0, result.output
+    assert head in result.output
+    assert "toy_scale" in result.output
+
+
+def test_show_names_variants_latency_and_who_holds_the_whole_signal(tmp_path: Path, scale: Path) -> None:
+    assert "--swap end= toy_scale | late" in dspgraph("show", scale, "--plugin", TOYS).output
+    late = dspgraph("show", scale, "--plugin", TOYS, "--swap", "end=late").output
+    assert "6.25 ms" in late
+    path = _pipeline(HEAD + "  end: {node: toy_peak, x: x}\noutputs: {y: end}\n")(tmp_path)
+    assert "the whole signal" in dspgraph("show", path, "--plugin", TOYS).output
+
+
+def test_check_finds_nothing_in_a_sound_graph(scale: Path, wav: Path) -> None:
+    result = dspgraph("check", scale, wav, "--plugin", TOYS, "--variants", "--seconds", "0.2")
+    assert result.exit_code == 0, result.output
+    assert result.output.count("the cut changes nothing") == 2
+
+
+def test_check_names_the_first_node_and_sample_that_differ(tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text(
+        "from dspgraph import *\n\nclass Forgets(Node):\n    '''Forget.'''\n    x = Input(Audio)\n    y = Output(Audio)\n\n"
+        "    def step(self, state, x):\n        y = x.copy()\n        y[0] = 0\n        return state, y\n"
+    )
+    pipeline = _pipeline(HEAD + "  first: {node: toy_scale, x: x}\n  second: {node: forgets, x: first}\n"
+                         "  third: {node: toy_scale, x: second}\noutputs: {y: third}\n")(tmp_path)  # fmt: skip
+    result = dspgraph("check", pipeline, "--plugin", TOYS, "--plugin", tmp_path / "bad.py")
+    assert result.exit_code == 1
+    assert "cut into 1: 'second.y' differs first at item 1 of" in result.output
+    assert "law 2: the cut changes nothing" in result.output
+
+
+def test_nodes_lists_and_explains(scale: Path) -> None:
+    listing = dspgraph("nodes", "--plugin", TOYS)
+    assert "toy_scale" in listing.output
+    assert "Multiply by a factor." in listing.output
+    one = dspgraph("nodes", "toy_scale", "--plugin", TOYS)
+    for part in ("Multiply by a factor.", "factor", "a number, at least -10, at most 10 (default 2)", "what to multiply by", "Audio"):
+        assert part in one.output
+    wrong = dspgraph("nodes", "toy_scal", "--plugin", TOYS)
+    assert wrong.exit_code == 2
+    assert "did you mean 'toy_scale'?" in wrong.output
+
+
+def test_schema_prints_json() -> None:
+    assert json.loads(dspgraph("schema", "--plugin", TOYS).output)["$defs"]["node toy_scale"]
+
+
+def test_python_m_is_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "dspgraph", "--version"], capture_output=True, text=True, check=True)
+    assert "0.1.0" in done.stdout

@@ -1,0 +1,109 @@
+"""The shipped pipelines, on real speech: what they promise, and that no cut changes a sample of any of them."""
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+import soxr
+from dspgraph import Array, Audio, Graph, load
+from dspgraph.document import shipped
+from dspgraph.pipeline import Pipeline, variants
+from dspgraph.testing import check_graph
+from speech import speech
+
+PRECISIONS = ("float32", "float64")
+EVERY = [(name, swap) for name in shipped() for swap in variants(name)]
+NAMES = [" ".join([name, *(f"{slot}={variant}" for slot, variant in swap.items())]) for name, swap in EVERY]
+
+
+def at_rate(graph: Graph, samples: Array) -> dict[str, Array]:
+    ((name, stream),) = graph.inputs.items()
+    return {name: soxr.resample(samples, 16000, float(stream.rate), "HQ").astype(stream.dtype)}
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize(("name", "swap"), EVERY, ids=NAMES)
+def test_no_cut_changes_a_shipped_pipeline(name: str, swap: dict[str, str], precision: str) -> None:
+    """Through Session at every cut, Company of 5 signals of different length, and a snapshot in the middle."""
+    graph = load(name, [f"precision={precision}"], swap)
+    check_graph(graph, at_rate(graph, speech()[8000:15777]))
+
+
+@pytest.mark.parametrize("rate", [48000, 22050, 11025])
+@pytest.mark.parametrize(("name", "swap"), EVERY, ids=NAMES)
+def test_no_cut_changes_a_shipped_pipeline_at_another_rate(name: str, swap: dict[str, str], rate: int) -> None:
+    if "rate" not in Pipeline(name).document.vars:
+        assert name == "", f"{name} has no var 'rate'"
+    graph = load(name, [f"rate={rate}"], swap)
+    check_graph(graph, at_rate(graph, speech()[8000:11333]), cuts=(7, 160, 441))
+
+
+def snr(reference: Array, found: Array) -> float:
+    error = found.astype(np.float64) - reference
+    return float(10 * np.log10((reference**2).sum() / max((error**2).sum(), np.finfo(np.float64).tiny)))
+
+
+@pytest.mark.parametrize(("precision", "least"), [("float64", 100), ("float32", 60)])
+def test_residual_excitation_reconstructs_the_input(precision: str, least: float) -> None:
+    x = speech()
+    y = load("lpc_vocoder", [f"precision={precision}"], {"excitation": "residual"})(speech=x)["speech"]
+    assert len(y) == len(x)
+    assert snr(x, y) >= least
+    for shift in (-1, 1):
+        assert snr(x, np.roll(y, shift)) < 30, "one sample of shift would be heard in the number"
+
+
+def test_8_bits_of_mulaw_cost_the_snr_they_are_known_to_leave() -> None:
+    """A mu-law coder of 8 bits leaves about 38 dB, whatever the level, for signals well inside its range."""
+    x = speech()
+    y = load("mulaw_bits")(speech=x)["speech"]
+    assert 34 <= snr(x, y) <= 40
+    assert len(np.unique(y)) <= 256
+
+
+def test_mulaw_residual_is_between_the_residual_and_the_model() -> None:
+    x = speech()
+    found = {
+        name: snr(x, load("lpc_vocoder", (), {"excitation": name})(speech=x)["speech"])
+        for name in ("residual", "mulaw_residual", "pulse_noise")
+    }
+    assert found["residual"] > 100 > found["mulaw_residual"] > 10 > found["pulse_noise"]
+
+
+@pytest.mark.parametrize("excitation", ["pulse_noise", "whisper"])
+def test_a_unit_power_excitation_gives_back_the_level_of_the_speech(excitation: str) -> None:
+    """The gain is the RMS of the prediction error, so unit power in gives the power of the speech out, within 3 dB."""
+    x = speech()
+    y = load("lpc_vocoder", (), {"excitation": excitation})(speech=x)["speech"]
+    assert abs(10 * np.log10((y**2).mean() / (x**2).mean())) < 3
+
+
+def test_unused_stages_do_not_run() -> None:
+    """Pitch holds the whole signal; where no excitation asks for it, the vocoder streams."""
+    assert load("lpc_vocoder").latency().seconds == float("inf")
+    streaming = load("lpc_vocoder", (), {"excitation": "residual"})
+    assert "pitch" in streaming.idle
+    assert streaming.latency().seconds == Fraction(1, 100) + Fraction(1, 200) - Fraction(1, 16000)
+
+
+def test_inverse_filter_then_allpole_is_the_identity() -> None:
+    graph = load("lpc_vocoder", (), {"excitation": "residual"})
+    tapped = graph.tapped()(speech=speech())
+    np.testing.assert_allclose(tapped["synth.y"], tapped["pre.y"], atol=1e-12)
+
+
+def test_silence_stays_silence() -> None:
+    for name, swap in EVERY:
+        graph = load(name, (), swap)
+        out = graph(speech=np.zeros(5000))
+        for array in out.values():
+            assert not array.any(), (name, swap)
+
+
+def test_a_pipeline_renders_at_48_khz_in_float32() -> None:
+    graph: Any = load("lpc_vocoder", ["rate=48000", "hop=480", "length=960", "order=32", "precision=float32"])
+    assert graph.inputs["speech"] == Audio(Fraction(48000), dtype=np.dtype(np.float32))
+    out = graph(**at_rate(graph, speech()[:16000]))["speech"]
+    assert out.dtype == np.float32
+    assert np.isfinite(out).all()
