@@ -1,13 +1,10 @@
 """Linear prediction of 4 s of speech beside pysptk's C code, frame by frame as pysptk takes it."""
 
-import time
-from collections.abc import Callable
-from statistics import median
-
 import numpy as np
 import pysptk
 import soundfile
 
+from benchmarks.measure import Row, faster, milliseconds
 from dspgraph_nodes._kernels.windows import taper
 from dspgraph_nodes.envelope.lpc import lpc
 from dspgraph_nodes.framing.frame import frame
@@ -15,20 +12,8 @@ from dspgraph_nodes.framing.frame import frame
 ORDER, LENGTH, HOP, FRAMES = 25, 512, 80, 794
 
 
-def milliseconds(runs: list[Callable[[], object]], repeats: int = 15) -> list[float]:
-    """The median CPU time of each run; they take turns, so that a busy machine slows all of them."""
-    times: list[list[float]] = [[] for _ in runs]
-    for repeat in range(repeats + 1):  # the first turn compiles and warms up
-        for run, found in zip(runs, times, strict=True):
-            begin = time.process_time()
-            run()
-            if repeat:
-                found.append(1e3 * (time.process_time() - begin))
-    return [median(found) for found in times]
-
-
-def rows() -> list[tuple[str, float, float, str]]:
-    """Name, our milliseconds, the peer's, and the ratio that is promised."""
+def rows() -> list[Row]:
+    """All frames in one call, frame by frame, and beside the bare C function without pysptk's Python around it."""
     x, _ = soundfile.read(pysptk.util.example_audio_file())
     frames = frame(x, taper("blackman", "none", LENGTH, x.dtype), HOP, 0)[:FRAMES]
     bare = pysptk.sptk._sptk.lpc
@@ -42,14 +27,8 @@ def rows() -> list[tuple[str, float, float, str]]:
     )
     expected = np.array([bare(x, ORDER, 1e-6) for x in frames])
     assert np.abs(lpc(frames, ORDER) - expected).max() <= 1e-8 * np.abs(expected).max()
-    size = f"{FRAMES} frames of {LENGTH}, order {ORDER}"
     return [
-        (f"lpc, {size}", batch, peer, ">= 12x"),
-        (f"lpc, {size}, one at a time", alone, peer, ">= 5x"),
-        (f"lpc, {size}, without pysptk's Python", batch, c, ">= 4x"),
+        faster(f"lpc, {FRAMES} frames of {LENGTH}, order {ORDER}: pysptk", batch, peer, 12),
+        faster("lpc, one frame at a time: pysptk", alone, peer, 5),
+        faster("lpc: pysptk's bare C function", batch, c, 4),
     ]
-
-
-if __name__ == "__main__":
-    for name, ours, theirs, target in rows():
-        print(f"{name}: {ours:.2f} ms, pysptk {theirs:.2f} ms: {theirs / ours:.1f}x ({target})")

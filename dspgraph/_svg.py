@@ -1,8 +1,11 @@
 """A picture of boxes and wires as one SVG file, laid out in layers from left to right.
 
-Every box gets the layer of its longest way from an input (Sugiyama, Tagawa and Toda, IEEE Trans. SMC 11(2), 1981).
-A wire that spans layers is led through a point in each, shared by all wires of one origin; boxes and points are put
-in order by barycentres, and moved up and down until the wires are as straight as that order allows.
+Every box stands in the layer of its longest way from an input. A wire that spans layers is led through a point in
+each, shared by all wires of one origin; boxes and points are put in order by barycentres, and moved up and down until
+the wires are as straight as that order allows.
+
+Source: K. Sugiyama, S. Tagawa, M. Toda, Methods for Visual Understanding of Hierarchical System Structures, IEEE
+Transactions on Systems, Man, and Cybernetics 11(2), 1981.
 """
 
 from __future__ import annotations
@@ -10,10 +13,15 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain, combinations, pairwise, product
+from statistics import fmean
 from string import Template
 from xml.sax.saxutils import escape, quoteattr
 
-_MARGIN, _ROW, _LINE, _PAD = 20, 17, 14, 11
+_MARGIN = 20  # around the whole
+_PAD = 11  # beside the text in a box
+_HEAD, _ROW, _LINE = 44, 17, 14  # how high: name and type, a row of ports, a line of parameters
+_LONGEST = 30  # letters in a line
 _NARROW, _WIDE = frozenset("iljtfrI.,:;'|!()[]/ "), frozenset("mwMWGOQ@%")
 
 
@@ -32,6 +40,11 @@ class Signal:
     def brief(self) -> str:
         """What it carries, how often and how wide."""
         return ", ".join(filter(None, (self.items, self.rate, self.size)))
+
+    def at(self, *ports: str) -> str:
+        """The same, after the names of the ports it goes through where they say more."""
+        names = " to ".join(port for port in dict.fromkeys(ports) if port and port != self.items)
+        return f"{names}: {self.brief}" if names else self.brief
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -82,15 +95,14 @@ class Picture:
 
 def draw(picture: Picture) -> str:
     """The SVG file."""
-    title = " to ".join(
-        ", ".join(box.name for box in picture.boxes if box.role == role) for role in ("input", "output")
-    )
+    ends = [", ".join(box.name for box in picture.boxes if box.role == role) for role in ("input", "output")]
     plan = _Layout(picture)
     legend, height = _legend(picture, plan.width, plan.height)
     size = f'width="{plan.width}" height="{height}" viewBox="0 0 {plan.width} {height}"'
+    fit = 'style="max-width:100%;height:auto"'
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="dspgraph" role="img" aria-label={quoteattr(title)} {size}>',
-        f"<title>{escape(title)}</title>",
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="dspgraph" role="img" {size} {fit}>',
+        f"<title>{escape(f'Signal graph from {ends[0]} to {ends[1]}')}</title>",
         f"<desc>{escape('; '.join(f'{label}: {text}' for label, text in picture.remarks))}</desc>",
         f"<style>{_STYLE}</style>",
         f'<rect class="paper" x="0.5" y="0.5" width="{plan.width - 1}" height="{height - 1}" rx="10"/>',
@@ -107,12 +119,19 @@ def draw(picture: Picture) -> str:
 
 def _breadth(text: str, size: float) -> float:
     """About how wide a text is; a little too wide for most fonts rather than too narrow for some."""
-    ems = sum(0.4 if c in _NARROW else 0.96 if c in _WIDE else 0.76 if c.isupper() else 0.64 for c in text)
-    return ems * size
+    return size * sum(map(_em, text))
+
+
+def _em(letter: str) -> float:
+    if letter in _NARROW:
+        return 0.4
+    if letter in _WIDE or not letter.isascii():
+        return 0.96
+    return 0.76 if letter.isupper() else 0.64
 
 
 def _mono(text: str) -> float:
-    return 6.5 * len(text)
+    return sum(6.5 if c.isascii() else 11.0 for c in text)
 
 
 def shorten(text: str, most: int) -> str:
@@ -124,15 +143,15 @@ def shorten(text: str, most: int) -> str:
 def _ports(box: Box) -> list[tuple[str, str]]:
     """The rows of labels of a box: the input on the left, the output on the right. A single input needs no name."""
     left = list(box.takes) if len(box.takes) > 1 else []
-    right = [signal.brief if len(box.gives) == 1 else f"{port}: {signal.brief}" for port, signal in box.gives]
+    right = [signal.at(port if len(box.gives) > 1 else "") for port, signal in box.gives]
     rows = max(len(left), len(right), 1)
     return list(zip(left + [""] * (rows - len(left)), right + [""] * (rows - len(right)), strict=True))
 
 
 def _notes(box: Box) -> list[tuple[str, str]]:
     """What stands under the ports of a box: (class, line)."""
-    short = " ".join(shorten(one, 30) for one in box.parameters)
-    lines = [("parameters", line) for line in textwrap.wrap(short, 30, break_on_hyphens=False)]
+    short = " ".join(shorten(one, _LONGEST) for one in box.parameters)
+    lines = [("parameters", line) for line in textwrap.wrap(short, _LONGEST, break_on_hyphens=False)]
     if box.lookahead:
         lines.append(("whole" if box.whole else "ahead", box.lookahead))
     return lines
@@ -140,12 +159,12 @@ def _notes(box: Box) -> list[tuple[str, str]]:
 
 def _size(box: Box) -> tuple[int, int]:
     if box.role != "node":
-        return round(max(_breadth(shorten(box.name, 30), 13), _breadth(box.kind, 11)) + 36), 44
-    widths = [_breadth(shorten(box.name, 30), 13), _breadth(box.kind, 11), 96.0]
+        return round(max(_breadth(shorten(box.name, _LONGEST), 14), _breadth(box.kind, 11)) + 36), 44
+    widths = [_breadth(shorten(box.name, _LONGEST), 14), _breadth(box.kind, 11), 96.0]
     widths += [_breadth(left, 11) + _breadth(right, 11) + (16 if left and right else 0) for left, right in _ports(box)]
     widths += [_mono(line) for _, line in _notes(box)]
     notes = len(_notes(box))
-    return round(max(widths) + 2 * _PAD + 2), 44 + _ROW * len(_ports(box)) + (notes and 8 + _LINE * notes) + 4
+    return round(max(widths) + 2 * _PAD + 2), _HEAD + _ROW * len(_ports(box)) + (notes and 8 + _LINE * notes) + 4
 
 
 # ---- where it stands ------------------------------------------------------------------------------------------------
@@ -159,18 +178,17 @@ class _Layout:
         self.sizes = [_size(box) for box in self.boxes]
         self.rank = self._ranks()
         self.paths = self._paths()
-        self.links = self._links()
+        self.near = self._near()
         self.layers = self._order()
         self.top = self._tops()
-        self.left, self.width = self._columns()
-        self.height = round(max(self.top[k] + height for k, (_, height) in enumerate(self.sizes))) + _MARGIN
+        self.columns, self.width = self._columns()
+        self.height = max(top + height for top, (_, height) in zip(self.top, self.sizes, strict=True)) + _MARGIN
 
     def _ranks(self) -> list[int]:
         rank = [0] * len(self.boxes)
         for wire in sorted(self.wires, key=lambda wire: wire.head):  # boxes are in running order
             rank[wire.head] = max(rank[wire.head], rank[wire.tail] + 1)
-        last = max(rank)
-        return [last if box.role == "output" else own for box, own in zip(self.boxes, rank, strict=True)]
+        return [max(rank) if box.role == "output" else own for box, own in zip(self.boxes, rank, strict=True)]
 
     def _paths(self) -> list[list[int]]:
         """Every wire as the boxes and points it goes through, one in each layer."""
@@ -187,172 +205,212 @@ class _Layout:
             paths.append([*path, wire.head])
         return paths
 
-    def _links(self) -> list[tuple[int, int, int, int, int]]:
-        """The pieces of wire from layer to layer: (from, to, y in from, y in to, weight). Long wires stay straight."""
-        found = {}
+    def _near(self) -> list[list[tuple[int, int, int, int]]]:
+        """What each box or point is wired to in the layers beside it: (which, y there, y here, weight), where y is
+        counted from the top and wires between points weigh most, so that long wires are straight."""
+        near: list[dict[tuple[int, int, int, int], None]] = [{} for _ in self.rank]
         for wire, path in zip(self.wires, self.paths, strict=True):
-            for a, b in zip(path, path[1:], strict=False):
-                ends = self._port(a, wire.out), self._port(b, wire.into)
-                found[a, b, *ends] = (1, 2, 8)[(a >= len(self.boxes)) + (b >= len(self.boxes))]
-        return [(*link, weight) for link, weight in found.items()]
+            for a, b in pairwise(path):
+                y_a, y_b = self._port(a, wire.out), self._port(b, wire.into)
+                weight = (1, 2, 8)[(a >= len(self.boxes)) + (b >= len(self.boxes))]
+                near[a][b, y_b, y_a, weight] = near[b][a, y_a, y_b, weight] = None
+        return [list(one) for one in near]
 
     def _port(self, k: int, port: int) -> int:
         """How far below the top of a box its wire number `port` is, on either side."""
         if k >= len(self.boxes):
             return 1
-        return 44 + _ROW * port + _ROW // 2 if self.boxes[k].role == "node" else self.sizes[k][1] // 2
+        return _HEAD + _ROW * port + _ROW // 2 if self.boxes[k].role == "node" else self.sizes[k][1] // 2
 
     # The order in a layer.
 
     def _order(self) -> list[list[int]]:
-        layers: list[list[int]] = [[] for _ in range(max(self.rank) + 1)]
-        for k, rank in enumerate(self.rank):
-            layers[rank].append(k)
-        best, fewest = layers, self._crossings(layers)
+        layers = [[k for k, rank in enumerate(self.rank) if rank == layer] for layer in range(max(self.rank) + 1)]
+        tried = [layers]
         for turn in range(12):
-            layers = self._sweep(layers, backwards=bool(turn % 2))
-            crossings = self._crossings(layers)
-            if crossings < fewest:
-                best, fewest = layers, crossings
-        return best
+            tried.append(self._by_barycentre(tried[-1], -1 if turn % 2 else 1))
+        return self._exchanged(min(tried, key=self._crossings))
 
-    def _places(self, layers: list[list[int]]) -> dict[int, float]:
-        return {k: float(place) for layer in layers for place, k in enumerate(layer)}
+    def _at(self, layers: list[list[int]]) -> list[float]:
+        at = [0.0] * len(self.rank)
+        for layer in layers:
+            for place, k in enumerate(layer):
+                at[k] = place
+        return at
 
-    def _sweep(self, layers: list[list[int]], backwards: bool) -> list[list[int]]:
-        layers = [list(layer) for layer in layers]
-        for layer in reversed(layers) if backwards else layers:
-            place = self._places(layers)
-            wanted: dict[int, list[float]] = {k: [] for k in layer}
-            for a, b, y_a, y_b, _ in self.links:
-                here, there, y = (a, b, y_b) if backwards else (b, a, y_a)
-                if here in wanted:
-                    wanted[here].append(place[there] + y / (self.sizes[there][1] + 1))
-            centre = {k: sum(at) / len(at) if at else place[k] for k, at in wanted.items()}
-            layer.sort(key=lambda k: (centre[k], place[k]))
+    def _beside(self, k: int, side: int, at: list[float]) -> list[float]:
+        """Where the wires of k end in the layer on one side: a place in the order, and a fraction for the port."""
+        layer = self.rank[k] - side
+        return [at[j] + y / (self.sizes[j][1] + 1) for j, y, *_ in self.near[k] if self.rank[j] == layer]
+
+    def _by_barycentre(self, layers: list[list[int]], side: int) -> list[list[int]]:
+        layers, at = [list(layer) for layer in layers], self._at(layers)
+        for layer in layers[::side]:
+            centres = {k: (fmean(self._beside(k, side, at) or [at[k]]), at[k]) for k in layer}
+            layer.sort(key=centres.__getitem__)
+            for place, k in enumerate(layer):
+                at[k] = place
         return layers
 
     def _crossings(self, layers: list[list[int]]) -> int:
-        place = self._places(layers)
-        ends = [
-            (self.rank[a], place[a] + y_a / (self.sizes[a][1] + 1), place[b] + y_b / (self.sizes[b][1] + 1))
-            for a, b, y_a, y_b, _ in self.links
-        ]
-        return sum(r == s and (a - c) * (b - d) < 0 for n, (r, a, b) in enumerate(ends) for s, c, d in ends[n + 1 :])
+        at, crossings = self._at(layers), 0
+        for layer in layers:
+            ends = [
+                (at[k] + here / (self.sizes[k][1] + 1), at[j] + there / (self.sizes[j][1] + 1))
+                for k in layer
+                for j, there, here, _ in self.near[k]
+                if self.rank[j] < self.rank[k]
+            ]
+            crossings += sum((a - c) * (b - d) < 0 for (a, b), (c, d) in combinations(ends, 2))
+        return crossings
+
+    def _exchanged(self, layers: list[list[int]]) -> list[list[int]]:
+        """Neighbours exchanged for as long as that leaves fewer crossings."""
+        at, better = self._at(layers), True
+        while better:
+            better = False
+            for layer in layers:
+                for place in range(1, len(layer)):
+                    k, j = layer[place - 1 : place + 1]
+                    ends = [product(self._beside(k, side, at), self._beside(j, side, at)) for side in (1, -1)]
+                    if sum((a > b) - (a < b) for a, b in chain(*ends)) > 0:
+                        layer[place - 1 : place + 1] = j, k
+                        at[j], at[k], better = place - 1, place, True
+        return layers
 
     # Up and down.
 
-    def _tops(self) -> list[float]:
-        """The tops that minimise the sum of weight * (height difference)**2 over all links, for this order: layer by
-        layer, to and fro, each solved exactly."""
+    def _tops(self) -> list[int]:
+        """Tops that leave the wires as straight as the order allows: the least sum of weight * (difference in height)
+        squared, layer by layer, to and fro; then the nearly straight made straight."""
         top = [0.0] * len(self.rank)
-        near: list[list[tuple[int, float, int]]] = [[] for _ in self.rank]
-        for a, b, y_a, y_b, weight in self.links:
-            near[a].append((b, y_b - y_a, weight))
-            near[b].append((a, y_a - y_b, weight))
-        forth = [*self.layers, *reversed(self.layers)]
-        for layer in forth * 30:
-            weights = [sum(w for *_, w in near[k]) or 1 for k in layer]
-            wanted = [sum(w * (top[j] + dy) for j, dy, w in near[k]) / n if near[k] else top[k]
-                      for k, n in zip(layer, weights, strict=True)]  # fmt: skip
-            for k, y in zip(layer, self._apart(layer, wanted, weights), strict=True):
-                top[k] = y
-        first = min(top[k] for k in range(len(self.boxes)))
-        return [round(y - min(first, min(top))) + _MARGIN for y in top]
+        for turn in range(40):
+            for layer in self.layers[:: -1 if turn % 2 else 1]:
+                wanted = []
+                for k in layer:
+                    weight = sum(weight for *_, weight in self.near[k])
+                    pull = sum(weight * (top[j] + there - here) for j, there, here, weight in self.near[k])
+                    wanted.append((pull / weight, weight) if weight else (top[k], 1))
+                for k, y in zip(layer, self._apart(layer, wanted), strict=True):
+                    top[k] = y
+        tops = [round(y) for y in top]
+        for layer in self.layers:
+            for k, j in pairwise(layer):
+                tops[j] = max(tops[j], tops[k] + self._step(k, j))
+        tops = self._straightened(tops)
+        return [y - min(tops) + _MARGIN for y in tops]
 
-    def _apart(self, layer: Sequence[int], wanted: Iterable[float], weights: Iterable[int]) -> list[float]:
-        """The tops nearest to those wanted that keep the order and the distances: pooled, as in isotonic regression."""
-        below, room = 0.0, []  # how far each is kept below the first of its layer
-        for k, following in zip(layer, [*layer[1:], layer[-1]], strict=True):
-            room.append(below)
-            below += self.sizes[k][1] + (26 if max(k, following) < len(self.boxes) else 18)
+    def _apart(self, layer: Sequence[int], wanted: Iterable[tuple[float, int]]) -> list[float]:
+        """The tops nearest to the (top, weight) wanted that keep the order and the distances: isotonic regression by
+        pooling adjacent violators."""
+        room = [0, *accumulate(self._step(k, j) for k, j in pairwise(layer))]
         pools: list[tuple[float, int, int]] = []  # mean, weight, members
-        for y, free, weight in zip(wanted, room, weights, strict=True):
-            pool = (y - free, weight, 1)
-            while pools and pools[-1][0] > pool[0]:
-                mean, heavy, members = pools.pop()
-                both = heavy + pool[1]
-                pool = ((mean * heavy + pool[0] * pool[1]) / both, both, members + pool[2])
-            pools.append(pool)
+        for (y, weight), free in zip(wanted, room, strict=True):
+            mean, members = y - free, 1
+            while pools and pools[-1][0] > mean:
+                other, heavy, others = pools.pop()
+                mean = (other * heavy + mean * weight) / (heavy + weight)
+                weight, members = heavy + weight, others + members
+            pools.append((mean, weight, members))
         means = [mean for mean, _, members in pools for _ in range(members)]
         return [mean + free for mean, free in zip(means, room, strict=True)]
 
+    def _step(self, k: int, below: int) -> int:
+        """From the top of one to the top of the one below it, at least."""
+        return self.sizes[k][1] + (26 if max(k, below) < len(self.boxes) else 18)
+
+    def _straightened(self, top: list[int]) -> list[int]:
+        """Wires that climb a little made straight, long ones first, by moving all that hangs straight on one end."""
+        group = list(range(len(top)))
+        wires = [
+            (-weight, abs(top[j] + there - top[k] - here), k, here, j, there)
+            for k, near in enumerate(self.near)
+            for j, there, here, weight in near
+            if self.rank[j] > self.rank[k]
+        ]
+        for *_, k, here, j, there in sorted(wires):
+            climb = top[j] + there - top[k] - here
+            for moved, shift in ((group[j], -climb), (group[k], climb)):
+                trial = [y + shift if one == moved else y for y, one in zip(top, group, strict=True)]
+                if abs(climb) <= 40 and group[j] != group[k] and self._fits(trial):
+                    top, group = trial, [group[k] if one == group[j] else one for one in group]
+        return top
+
+    def _fits(self, top: list[int]) -> bool:
+        return all(top[j] - top[k] >= self._step(k, j) for layer in self.layers for k, j in pairwise(layer))
+
     # Left and right.
 
-    def _columns(self) -> tuple[list[int], int]:
-        left, x = [], _MARGIN
+    def _columns(self) -> tuple[list[tuple[int, int]], int]:
+        """Where each layer begins and ends: as wide as its widest box, and further apart where wires are steep."""
+        columns, x = [], _MARGIN
         for rank, layer in enumerate(self.layers):
-            for k in layer:
-                if self.rank[k] == rank and k < len(self.boxes) and self.boxes[k].role == "node":
-                    self.sizes[k] = max(self.sizes[j][0] for j in layer), self.sizes[k][1]
-            left.append(x)
-            steep = [abs(self.top[b] + y_b - self.top[a] - y_a) for a, b, y_a, y_b, _ in self.links
-                     if self.rank[a] == rank]  # fmt: skip
-            x += max(self.sizes[k][0] for k in layer) + 44 + round(min(70, 0.2 * max(steep, default=0)))
-        right = max(left[-1] + self.sizes[k][0] for k in self.layers[-1])
-        return left, right + _MARGIN
+            width = max(self.sizes[k][0] for k in layer)
+            columns.append((x, x + width))
+            climbs = [
+                abs(self.top[j] + there - self.top[k] - here)
+                for k in layer
+                for j, there, here, _ in self.near[k]
+                if self.rank[j] > rank
+            ]
+            x += width + 44 + min(70, max(climbs, default=0) // 5)
+        return columns, columns[-1][1] + _MARGIN
 
-    def _column(self, rank: int) -> tuple[int, int]:
-        return self.left[rank], self.left[rank] + max(self.sizes[k][0] for k in self.layers[rank])
-
-    def corner(self, k: int) -> tuple[int, int]:
-        """The upper left corner of a box. Inputs stand at the right of their column, so that their wires begin together."""
-        left, right = self._column(self.rank[k])
-        return right - self.sizes[k][0] if self.boxes[k].role == "input" else left, round(self.top[k])
+    def _frame(self, k: int) -> tuple[int, int, int, int]:
+        """x, y, width and height of a box, which is as wide as its column."""
+        left, right = self.columns[self.rank[k]]
+        return left, self.top[k], right - left, self.sizes[k][1]
 
     # ---- what is drawn ----------------------------------------------------------------------------------------------
 
     def wire(self, number: int) -> str:
         """A wire: straight where it passes a layer, curved between two."""
         wire, path = self.wires[number], self.paths[number]
-        x, y = self.corner(wire.tail)
-        x, y = x + self.sizes[wire.tail][0], y + self._port(wire.tail, wire.out)
+        x, y, width, _ = self._frame(wire.tail)
+        x, y = x + width, y + self._port(wire.tail, wire.out)
         line = f"M{x} {y}"
         for k in path[1:]:
-            left, right = self._column(self.rank[k])
-            y_k = round(self.top[k]) + self._port(k, wire.into)
-            line += f"C{(x + left) // 2} {y} {(x + left) // 2} {y_k} {left} {y_k}"
-            if k >= len(self.boxes):
-                line += f"H{right}"
-            x, y = right, y_k
-        x = self.corner(wire.head)[0]
-        head = f"M{x - 8} {y - 4}L{x} {y}L{x - 8} {y + 4}Z"
-        what = f"{wire.origin} to {wire.to}, {wire.signal.full}"
+            left, right = self.columns[self.rank[k]]
+            middle, below = (x + left) // 2, self.top[k] + self._port(k, wire.into)
+            line += f"C{middle} {y} {middle} {below} {left} {below}" + (f"H{right}" if k != wire.head else "")
+            x, y = right, below
+        head = f"M{left - 8} {y - 4}L{left} {y}L{left - 8} {y + 4}Z"
+        what = escape(f"{wire.origin} to {wire.to}, {wire.signal.full}")
         ends = f"data-from={quoteattr(wire.origin)} data-to={quoteattr(wire.to)}"
         return (
-            f'<g class="wire {escape(wire.signal.kind.lower())}" {ends}><title>{escape(what)}</title>'
+            f'<g class="wire {_class(wire.signal)}" {ends}><title>{what}</title>'
             f'<path class="reach" d="{line}"/><path class="line" d="{line}"/><path class="head" d="{head}"/></g>'
         )
 
     def box(self, number: int) -> str:
-        """A box: name and type, ports, parameters and lookahead. An input or output is a pill."""
-        box, (x, y), (width, height) = self.boxes[number], self.corner(number), self.sizes[number]
-        words = " ".join(filter(None, [box.kind, *box.parameters, box.lookahead]))
-        classes = f"box {box.role}{' holds' if box.whole else ''}"
+        """A node: name and type, then its ports, then parameters and lookahead. An input or output is a pill."""
+        box, (x, y, width, height) = self.boxes[number], self._frame(number)
+        node = box.role == "node"
+        what = " ".join(filter(None, [f"{box.name}:", box.kind, *box.parameters, box.lookahead]))
+        at, middle = (x + _PAD, "") if node else (x + width // 2, " middle")
         parts = [
-            f'<g class="{classes}" data-name={quoteattr(box.name)}><title>{escape(f"{box.name}: {words}")}</title>',
-            f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="{8 if box.role == "node" else height // 2}"/>',
+            f'<g class="box {box.role}{" holds" if box.whole else ""}" data-name={quoteattr(box.name)}>',
+            f"<title>{escape(what)}</title>",
+            f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="{8 if node else height // 2}"/>',
+            _text(f"name{middle}", at, y + 19, shorten(box.name, _LONGEST)),
+            _text(f"kind{middle}", at, y + 34, box.kind),
         ]
-        if box.role != "node":
-            parts += [_text("name middle", x + width // 2, y + 19, shorten(box.name, 30))]
-            parts += [_text("kind middle", x + width // 2, y + 34, box.kind)]
-            return "\n".join([*parts, "</g>"])
-        parts += [_text("name", x + _PAD, y + 19, shorten(box.name, 30)), _text("kind", x + _PAD, y + 34, box.kind)]
-        for row, (left, right) in enumerate(_ports(box)):
-            base = y + 44 + _ROW * row + 12
-            parts += [_text("port", x + _PAD, base, left)] if left else []
-            parts += (
-                [_text(f"port end {box.gives[row][1].kind.lower()}", x + width - _PAD, base, right)] if right else []
-            )
-        for row, (_, signal) in enumerate(box.gives):
-            at = y + self._port(number, row)
-            parts.append(f'<circle class="{escape(signal.kind.lower())}" cx="{x + width}" cy="{at}" r="3"/>')
-        base = y + 44 + _ROW * len(_ports(box)) + 8
-        if _notes(box):
-            parts.append(f'<path class="rule" d="M{x} {base - 4}h{width}"/>')
+        base = y + _HEAD
+        for left, right in _ports(box) if node else ():
+            parts += [_text("port", at, base + 12, left)] if left else []
+            if right:
+                signal = box.gives[(base - y - _HEAD) // _ROW][1]
+                parts.append(_text(f"end {_class(signal)}", x + width - _PAD, base + 12, right))
+                parts.append(f'<circle class="{_class(signal)}" cx="{x + width}" cy="{base + _ROW // 2}" r="3"/>')
+            base += _ROW
         for row, (kind, line) in enumerate(_notes(box)):
-            parts.append(_text(kind, x + _PAD, base + 10 + _LINE * row, line))
+            parts += [f'<path class="rule" d="M{x} {base + 4}h{width}"/>'] if not row else []
+            parts.append(_text(kind, at, base + 18 + _LINE * row, line))
         return "\n".join([*parts, "</g>"])
+
+
+def _class(signal: Signal) -> str:
+    return signal.kind.lower()
 
 
 def _text(kind: str, x: int, y: int, text: str) -> str:
@@ -363,7 +421,7 @@ def _legend(picture: Picture, width: int, top: int) -> tuple[list[str], int]:
     """What the colours mean, and the remarks, below the boxes; and the height of the whole."""
     parts, x, y = [], _MARGIN, top + 14
     for kind in dict.fromkeys(wire.signal.kind for wire in picture.wires):
-        parts.append(f'<g class="wire {escape(kind.lower())}"><path class="line" d="M{x} {y - 4}h22"/></g>')
+        parts.append(f'<g class="wire {kind.lower()}"><path class="line" d="M{x} {y - 4}h22"/></g>')
         parts.append(_text("kind", x + 28, y, kind))
         x += 44 + round(_breadth(kind, 11))
     for label, text in picture.remarks:

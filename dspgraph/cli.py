@@ -67,16 +67,16 @@ def demo(out: Path) -> None:
     """Resynthesise a real recording with every excitation of `lpc_vocoder`, to listen to and to look at."""
     from dspgraph.audio_io import example_speech
     from dspgraph.figures import spectrograms
-    from dspgraph.pipeline import load, variants
+    from dspgraph.pipeline import Pipeline, load
     from dspgraph.render import make_folder, render_file
 
     clip = example_speech()
     pictures = {"original": clip}
     make_folder(out)
     click.echo(f"lpc_vocoder on {clip.name}:")
-    for swap in variants("lpc_vocoder"):
-        graph = load("lpc_vocoder", swap=swap)
-        name = swap.get("excitation", "pulse_noise")
+    ((slot, choices),) = Pipeline("lpc_vocoder").variants.items()
+    for name in choices:
+        graph = load("lpc_vocoder", swap={slot: name})
         row = render_file(graph, clip, [out / f"{name}.flac"])
         if row.error:
             raise DspgraphError(row.error)

@@ -33,47 +33,42 @@ WIDTH = 110
 def picture(graph: Graph) -> Picture:
     """The boxes and wires of what runs in a graph, and what is to be said of it as a whole."""
     precision = _precision(graph)
-    boxes = [
-        Box("input", name, hertz(stream.rate), gives=(("", _signal(stream, precision)),))
-        for name, stream in graph.inputs.items()
-    ]
-    places = {name: (number, 0) for number, name in enumerate(graph.inputs)}  # origin -> its box and port
-    wires = []
+    boxes: list[Box] = []
+    wires: list[Wire] = []
+    places: dict[str, tuple[int, int]] = {}  # origin -> its box and port
 
     def lead(origin: str, into: int, to: str) -> None:
         tail, out = places[origin]
-        name = boxes[tail].name if len(boxes[tail].gives) == 1 else origin
-        wires.append(Wire(tail, out, len(boxes), into, name, to, boxes[tail].gives[out][1]))
+        short = boxes[tail].name if len(boxes[tail].gives) == 1 else origin
+        wires.append(Wire(tail, out, len(boxes), into, short, to, boxes[tail].gives[out][1]))
 
+    for name, stream in graph.inputs.items():
+        signal = _signal(stream, precision)
+        places[name] = len(boxes), 0
+        boxes.append(Box("input", name, signal.brief, gives=(("", signal),)))
     for name in graph.order:
         node, link = graph.nodes[name], graph.links[name]
         for port, origin in graph.sources(name):
             lead(origin, node.inputs.index(port), f"{name}.{port.name}")
-        for number, port in enumerate(node.outputs):
-            places[f"{name}.{port.name}"] = len(boxes), number
-        names = (port.name for port in node.outputs)
-        boxes.append(
-            Box(
-                "node",
-                name,
-                node.type_name,
-                tuple(_parameters(node)),
-                tuple(port.name for port in node.inputs),
-                tuple(zip(names, (_signal(stream, precision) for stream in link.gives), strict=True)),
-                f"lookahead {milliseconds(link.lookahead)}" if link.lookahead else "",
-                link.waits_for_the_end,
-            )
-        )
+        takes = tuple(port.name for port in node.inputs)
+        ports = [port.name for port in node.outputs]
+        places |= {f"{name}.{port}": (len(boxes), number) for number, port in enumerate(ports)}
+        gives = tuple(zip(ports, (_signal(stream, precision) for stream in link.gives), strict=True))
+        whole = link.waits_for_the_end
+        ahead = f"lookahead {milliseconds(link.lookahead)}" if link.lookahead and not whole else ""
+        holds = "holds the whole signal" if whole else ""
+        boxes.append(Box("node", name, node.type_name, tuple(_parameters(node)), takes, gives, ahead or holds, whole))
     for name, origin in graph.origins.items():
         lead(origin, 0, name)
-        boxes.append(Box("output", name, hertz(graph.outputs[name].rate), takes=("",)))
-    return Picture(tuple(boxes), tuple(wires), tuple(_remarks(graph)))
+        boxes.append(Box("output", name, wires[-1].signal.brief, takes=("",)))
+    return Picture(tuple(boxes), tuple(wires), tuple(_remarks(graph, boxes, wires)))
 
 
 def _parameters(node: Node) -> Iterator[str]:
     """The parameters that differ from their defaults, as a pipeline writes them."""
     for name, value in node.model_dump(mode="json", exclude_defaults=True).items():
-        yield f"{name}={value if isinstance(value, str) else json.dumps(value)}"
+        plain = isinstance(value, str) and value.isprintable()
+        yield shorten(f"{name}={value if plain else json.dumps(value)}", 200)
 
 
 def _precision(graph: Graph) -> str:
@@ -99,23 +94,21 @@ def _signal(stream: Stream, precision: str) -> Signal:
     return Signal(type(stream).__name__, getattr(stream, "kind", ""), hertz(stream.rate), size, centre, dtype)
 
 
-def _remarks(graph: Graph) -> Iterator[tuple[str, str]]:
+def _remarks(graph: Graph, boxes: Sequence[Box], wires: Sequence[Wire]) -> Iterator[tuple[str, str]]:
     """What holds for the graph as a whole: (label, sentence)."""
     latency = graph.latency()
     through = f", through {' -> '.join(latency.path)}" if latency.path else ""
     yield "latency", f"{milliseconds(latency.seconds)}{through}"
-    late = set()  # the nodes that come to run only after the end of the signal
-    queued = []
-    for name in graph.order:
-        sources = [(port, origin, origin.rpartition(".")[0] in late) for port, origin in graph.sources(name)]
-        if any(waits for *_, waits in sources):
-            queued += [f"{origin} for {name}.{port.name}" for port, origin, waits in sources if not waits]
-        if graph.links[name].waits_for_the_end or any(waits for *_, waits in sources):
-            late.add(name)
-    holders = [name for name in graph.order if graph.links[name].waits_for_the_end]
+    holders = [number for number, box in enumerate(boxes) if box.whole]
+    late = set(holders)  # what has nothing to give before the end of the signal
+    for wire in wires:
+        late |= {wire.head} if wire.tail in late else set()
+    waiting = [boxes[number].name for number in sorted(late.difference(holders)) if boxes[number].role == "node"]
     if holders:
-        held = ", ".join(name for name in graph.order if name in late and name not in holders)
-        yield "whole signal", f"held by {', '.join(holders)}" + (f"; {held} must wait for it" if held else "")
+        named = ", ".join(boxes[number].name for number in holders)
+        yield "whole signal", f"held by {named}" + (f"; {', '.join(waiting)} must wait for it" if waiting else "")
+    meeting = {wire.head for wire in wires if wire.tail in late}
+    queued = [f"{wire.origin} for {wire.to}" for wire in wires if wire.head in meeting and wire.tail not in late]
     if queued:
         yield "queued", f"{', '.join(queued)}, until then"
     if graph.idle:
@@ -134,7 +127,7 @@ def text(graph: Graph) -> str:
     padded = {port.rstrip(): port for port in ports}
     names = max(len(box.name) for box in shown.boxes)
     wide = max(map(len, columns.values()))
-    room = max(22, min(36, WIDTH - names - len(ports[0]) - wide - 7))
+    room = max(22, min(36, WIDTH - names - len(ports[0]) - wide - 8))
 
     lines = []
     for number, box in enumerate(shown.boxes):
@@ -146,7 +139,7 @@ def text(graph: Graph) -> str:
         right += [f"{padded[port]} -> {columns[signal]}" for port, signal in box.gives]
         right += [f"{padded['']}    {box.lookahead}"] if box.lookahead else []
         kind = box.kind if box.role == "node" else box.role
-        left = _wrapped(" ".join([kind, *(shorten(one, 60) for one in box.parameters)]), room, "  ")
+        left = _wrapped(" ".join([kind, *(shorten(one, room - 2) for one in box.parameters)]), room, "  ")
         for name, own, wires in zip_longest([box.name], left, right, fillvalue=""):
             lines.append(f"{name:{names}}  {own:{room}}  {wires}".rstrip())
     remarks = [*shown.remarks, ("dtype", _precision(graph)), ("seed", str(graph.seed)), ("digest", graph.digest[:12])]
@@ -243,10 +236,9 @@ def _label(box: Box) -> list[str]:
 
 
 def _wire_label(shown: Picture, wire: Wire) -> str:
-    """What a wire carries, and its port where a box has several."""
-    head = shown.boxes[wire.head]
-    port = f"{head.takes[wire.into]}: " if len(head.takes) > 1 else ""
-    return f"{port}{wire.signal.brief}"
+    """What a wire carries, and from which port to which where a box has several."""
+    gives, takes = shown.boxes[wire.tail].gives, shown.boxes[wire.head].takes
+    return wire.signal.at(gives[wire.out][0] if len(gives) > 1 else "", takes[wire.into] if len(takes) > 1 else "")
 
 
 def _grouped(

@@ -18,9 +18,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from dspgraph import discover
 from dspgraph.errors import PipelineError, RequestError, UnknownName, nearest
 from dspgraph.node import field_rule
-from dspgraph.streams import Audio, Frames, Stream, Symbols, exact
-
-Number: TypeAlias = int | float | str
+from dspgraph.streams import Audio, Frames, Number, Stream, Symbols
 
 # ---- what a file may say --------------------------------------------------------------------------------------------
 
@@ -37,7 +35,7 @@ class AudioInput(_Strict):
 
     def stream(self) -> Stream:
         """The stream it declares, in float64."""
-        return Audio(exact(self.audio), self.channels)
+        return Audio(self.audio, self.channels)
 
 
 class FramesInput(_Strict):
@@ -50,7 +48,7 @@ class FramesInput(_Strict):
 
     def stream(self) -> Stream:
         """The stream it declares, in float64."""
-        return Frames(exact(self.rate), self.frames, self.width, exact(self.centre))
+        return Frames(self.rate, self.frames, self.width, self.centre)
 
 
 class SymbolsInput(_Strict):
@@ -62,7 +60,7 @@ class SymbolsInput(_Strict):
 
     def stream(self) -> Stream:
         """The stream it declares, in float64."""
-        return Symbols(exact(self.rate), self.symbols, self.size)
+        return Symbols(self.rate, self.symbols, self.size)
 
 
 class NodeEntry(BaseModel):

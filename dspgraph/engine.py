@@ -93,13 +93,13 @@ class Session:
     def push(self, **blocks: Any) -> dict[str, Array]:
         """The next items of one or more inputs; gives the items of every output that are now known."""
         self.feed(blocks)
-        self._run()
+        self.run()
         return self.collect()
 
     def flush(self) -> dict[str, Array]:
         """End the signal and give the items still held. Every output then has ceil(seconds * rate) items in all."""
         self.finish()
-        self._run()
+        self.run()
         self.spent = "the signal has been flushed"
         return self.collect()
 
@@ -118,7 +118,7 @@ class Session:
         self.flow = copy.deepcopy(snapshot.flow)
         self.spent = ""
 
-    # What Company does for many sessions between feed or finish and collect, _run does for one.
+    # What Company does for many sessions between feed or finish and collect, run does for one.
 
     def feed(self, blocks: Blocks) -> None:
         """Lay a block per input into its slot."""
@@ -171,7 +171,8 @@ class Session:
         if self.spent:
             raise SessionError(f"this session cannot go on: {self.spent}; reset() it, or open another")
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Run every node once, as far as its blocks go."""
         flow = self.flow
         states, slots, emitted, ending = flow.states, flow.slots, flow.emitted, flow.end is not None
         for unit in self.plan.units:
@@ -180,6 +181,8 @@ class Session:
                     # The way nearly every block goes; the other branch does the same and looks at what comes out.
                     block = slots[unit.source]
                     slots[unit.out] = None
+                    for slot in unit.frees:
+                        slots[slot] = None
                     if block is not None:
                         states[unit.index], block = unit.step(states[unit.index], block)
                         if n := len(block):
@@ -189,8 +192,10 @@ class Session:
                 pieces = []
                 for blocks in unit.cut(flow):
                     states[unit.index], *piece = unit.step(states[unit.index], *blocks)
-                    pieces.append(tuple(piece))
+                    pieces.append(piece)
                 unit.put(flow, pieces)
+                for slot in unit.frees:
+                    slots[slot] = None
             except DspgraphError:
                 self.spent = f"'{unit.name}' failed in it"
                 raise
@@ -248,7 +253,7 @@ class Company:
         for unit in plan_of(self.graph).units:
             try:
                 calls = [unit.cut(flow) for flow in flows]
-                pieces: list[list[tuple[Any, ...]]] = [[] for _ in flows]
+                pieces: list[list[Any]] = [[] for _ in flows]
                 for turn in range(max(map(len, calls))):
                     ready = [place for place, cut in enumerate(calls) if len(cut) > turn]
                     states = [flows[place].states[unit.index] for place in ready]
@@ -256,9 +261,11 @@ class Company:
                     states, *outs = unit.node.step_many(states, *map(list, lists))
                     for place, state, *piece in zip(ready, states, *outs, strict=True):
                         flows[place].states[unit.index] = state
-                        pieces[place].append(tuple(piece))
+                        pieces[place].append(piece)
                 for flow, own in zip(flows, pieces, strict=True):
                     unit.put(flow, own)
+                    for slot in unit.frees:
+                        flow.slots[slot] = None
             except DspgraphError:
                 raise
             except Exception as error:

@@ -8,7 +8,7 @@ other unit queues what arrives and is given whole ticks, so that all its blocks 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from functools import lru_cache
 from hashlib import blake2b
@@ -91,6 +91,9 @@ class Unit:
         self.direct = len(self.sources) == 1 and not (many or self.grain or self.link.waits_for_the_end)
         self.pick = self._groups() if many else None
         self.out = self.outs[0]
+        self.frees: tuple[int, ...] = ()
+        """Slots nobody looks at after this unit: emptied early, their memory serves the next block while it is warm."""
+        self.aligned = not (self.grain or self.link.waits_for_the_end)
         self.plain = self.direct and len(self.outs) == 1
 
     def _groups(self) -> tuple[tuple[int, int, bool], ...]:
@@ -106,74 +109,90 @@ class Unit:
         if self.direct:
             block = flow.slots[self.source]
             return [] if block is None else [(block,)]
-        queues = flow.queues[self.index]
-        for queue, source in zip(queues, self.sources, strict=True):
-            block = flow.slots[source]
+        slots, queues = flow.slots, flow.queues[self.index]
+        blocks = [slots[source] for source in self.sources]
+        if self.aligned and flow.end is None and (first := blocks[0]) is not None:
+            ticks, over = divmod(len(first), self.counts[0])
+            if not over:
+                for block, queue, count in zip(blocks, queues, self.counts):  # noqa: B905 (strict costs as much again)
+                    if block is None or queue.held or len(block) != ticks * count:
+                        break
+                else:
+                    return [self._grouped(blocks)]  # nothing waits and all fits: no queue needs to see it
+        for block, queue in zip(blocks, queues, strict=True):
             if block is not None:
                 queue.put(block)
-        if flow.end is None:
-            if self.link.waits_for_the_end:
-                return []
-            ticks = min([queue.held // count for queue, count in zip(queues, self.counts, strict=True)])
-            if not ticks:
-                return []
-            if not self.grain:
-                return [self._grouped([queue.take(ticks * c) for queue, c in zip(queues, self.counts, strict=True)])]
-            return [
-                self._grouped([queue.take(count) for queue, count in zip(queues, self.counts, strict=True)])
-                for _ in range(ticks)
-            ]
-        if not queues[0].held:
-            return []
-        if not self.grain:
-            return [self._grouped([queue.take(queue.held) for queue in queues])]
-        calls = []
-        while queues[0].held:
-            taken = [min(queue.held, count) for queue, count in zip(queues, self.counts, strict=True)]
-            calls.append(self._grouped([queue.take(n) for queue, n in zip(queues, taken, strict=True)]))
-        return calls
+        return [self._grouped(taken) for taken in self._take(flow, queues)]
 
-    def _grouped(self, blocks: list[Array]) -> Any:
+    def _take(self, flow: Flow, queues: list[Queue]) -> Iterator[list[Array]]:
+        """From the queues: whole ticks, all at once or one grain at a time; at the end of the signal everything."""
+        ending = flow.end is not None
+        if self.link.waits_for_the_end and not ending:
+            return
+        ticks = min([queue.held // count for queue, count in zip(queues, self.counts, strict=True)])
+        if self.grain:
+            for _ in range(ticks):
+                yield [queue.take(count) for queue, count in zip(queues, self.counts, strict=True)]
+        elif ticks and not ending:
+            yield [queue.take(ticks * count) for queue, count in zip(queues, self.counts, strict=True)]
+        if ending and queues[0].held:
+            yield [queue.take(queue.held) for queue in queues]
+
+    def _grouped(self, blocks: list[Any]) -> Any:
         if self.pick is None:
             return blocks
         return [tuple(blocks[a:b]) if many else blocks[a] for a, b, many in self.pick]
 
-    def put(self, flow: Flow, pieces: list[tuple[Any, ...]]) -> None:
-        """Hand on what came out: one tuple of blocks per call, joined into one block per output.
+    def put(self, flow: Flow, pieces: list[Any]) -> None:
+        """Hand on what came out: one list of blocks per call, joined into one block per output.
 
         At the end of the signal the node's last items are among it, and it is held to its count.
         """
+        if len(pieces) == 1 and flow.end is None and len(pieces[0]) == len(self.outs):
+            blocks = pieces[0]
+        else:
+            blocks = self._joined(flow, pieces)
+        for port, (slot, block) in enumerate(zip(self.outs, blocks)):  # noqa: B905
+            if not flow.emitted[slot]:
+                check_block(self._where(port), self.link.gives[port], block)
+            n = len(block)
+            flow.slots[slot] = block if n else None
+            flow.emitted[slot] += n
+            if flow.end is not None:
+                self._end(flow, port, slot)
+
+    def _joined(self, flow: Flow, pieces: list[Any]) -> list[Array]:
         if flow.end and (rest := tuple(self.node.flush(flow.states[self.index]))):
-            pieces.append(rest)
+            pieces = [*pieces, rest]
         for piece in pieces:
             if len(piece) != len(self.outs):
                 raise LawError(0, f"{self.name} has {len(self.outs)} outputs, but {len(piece)} blocks came out")
-        for port, (slot, stream) in enumerate(zip(self.outs, self.link.gives, strict=True)):
-            where = f"{self.name}.{self.node.outputs[port].name}"
-            blocks = [piece[port] for piece in pieces]
-            if not flow.emitted[slot]:
-                for block in blocks:
-                    check_block(where, stream, block)
-            blocks = [block for block in blocks if len(block)]
-            block = blocks[0] if len(blocks) == 1 else np.concatenate(blocks) if blocks else stream.empty()
-            flow.emitted[slot] += len(block)
-            if flow.end is not None:
-                block = self._ended(flow, slot, stream, block, where)
-            flow.slots[slot] = block if len(block) else None
+        if not pieces:
+            return [stream.empty() for stream in self.link.gives]
+        for port, slot in enumerate(self.outs):
+            for piece in pieces if not flow.emitted[slot] else ():
+                check_block(self._where(port), self.link.gives[port], piece[port])
+        return [column[0] if len(column) == 1 else np.concatenate(column) for column in zip(*pieces, strict=True)]
 
-    def _ended(self, flow: Flow, slot: int, stream: Stream, block: Array, where: str) -> Array:
+    def _where(self, port: int) -> str:
+        return f"{self.name}.{self.node.outputs[port].name}"
+
+    def _end(self, flow: Flow, port: int, slot: int) -> None:
         """Hold an output to its count, and cut what reaches beyond the end of the signal.
 
         A node that was given 7 frames of 10 ms owes 70 ms, though the signal may have ended after 65.
         """
         assert flow.end is not None
+        stream, emitted = self.link.gives[port], flow.emitted[slot]
         given = min(s.seconds(flow.emitted[source]) for s, source in zip(self.link.flat, self.sources, strict=True))
         due = stream.count(given)
-        if flow.emitted[slot] != due:
-            raise LawError(3, f"{where} gave {flow.emitted[slot]} items for {float(given):g} s of input; {due} are due")
-        kept = max(0, len(block) - due + stream.count(flow.end))
-        flow.emitted[slot] -= len(block) - kept
-        return block[:kept]
+        if emitted != due:
+            raise LawError(3, f"{self._where(port)} gave {emitted} items for {float(given):g} s of input; {due} are due")
+        block = flow.slots[slot]
+        if block is not None:
+            kept = max(0, len(block) - due + stream.count(flow.end))
+            flow.slots[slot] = block[:kept] if kept else None
+            flow.emitted[slot] -= len(block) - kept
 
 
 def check_block(where: str, stream: Stream, block: Any) -> None:
@@ -208,6 +227,10 @@ class Plan:
         self.inputs = tuple((name, slots[name], stream) for name, stream in graph.inputs.items())
         self.outputs = tuple((name, slots[origin], graph.outputs[name]) for name, origin in graph.origins.items())
         self.units = tuple(Unit(index, name, graph, slots) for index, name in enumerate(graph.order))
+        kept = {slot for _, slot, _ in self.outputs}
+        for unit in reversed(self.units):
+            unit.frees = tuple({*unit.sources, *unit.outs} - kept)
+            kept.update(unit.frees)
 
 
 @lru_cache(maxsize=64)

@@ -7,9 +7,9 @@ sample is a number like any other, and nothing drifts.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,10 +42,14 @@ class Stream:
 
     rate: Fraction
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype of the array."""
-        raise NotImplementedError
+    if TYPE_CHECKING:  # each class below has its own, as a field or a property
+
+        @property
+        def dtype(self) -> np.dtype[Any]:
+            """The dtype of the array."""
+
+        def at_precision(self, dtype: Any) -> Self:
+            """This stream in another real dtype; complex rows take the matching complex one."""
 
     @property
     def item_shape(self) -> tuple[int, ...]:
@@ -55,10 +59,6 @@ class Stream:
     def like(self, **changes: Any) -> Self:
         """This stream with some of its fields changed."""
         return replace(self, **changes)
-
-    def at_precision(self, dtype: Any) -> Self:
-        """This stream in another real dtype; complex rows take the matching complex one, symbols stay integers."""
-        return self
 
     def count(self, seconds: Fraction) -> int:
         """How many items a signal of this length has: a last partial item counts."""
@@ -84,18 +84,20 @@ class Stream:
         if found.shape[1:] != self.item_shape or found.ndim == 0:
             expected = ", ".join(["n", *map(str, self.item_shape)])
             raise SignalError(f"{where} takes {self}, an array [{expected}]; found the shape {list(found.shape)}")
-        if self.dtype.kind in "fc" and not np.isfinite(found).all():
-            at = int(np.argmin(np.isfinite(found).reshape(len(found), -1).all(axis=1)))
+        copied: Array = np.array(found, dtype=self.dtype, order="C")
+        if self.dtype.kind in "fc" and not np.isfinite(copied).all():
+            at = int(np.argmin(np.isfinite(copied).reshape(len(found), -1).all(axis=1)))
             raise SignalError(f"{where} takes finite numbers; item {at} is {found[at]}: repair or cut the recording")
-        return np.array(found, dtype=self.dtype, order="C")
+        return copied
 
     def _accepted_kinds(self) -> str:
         return "fc" if self.dtype.kind == "c" else "f"
 
-    def _check(self) -> None:
-        object.__setattr__(self, "rate", exact(self.rate))
-        if self.rate <= 0:
-            raise ParameterError(f"a stream has a rate above 0 Hz; found {self.rate}")
+    def _set(self, rate: Number, **fields: Any) -> None:
+        if exact(rate) <= 0:
+            raise ParameterError(f"a stream has a rate above 0 Hz; found {rate}")
+        for name, value in {"rate": exact(rate), **fields}.items():
+            object.__setattr__(self, name, value)  # as dataclasses do it themselves: the class is frozen
 
 
 def _float_dtype(value: Any, allowed: tuple[str, ...]) -> np.dtype[Any]:
@@ -105,18 +107,17 @@ def _float_dtype(value: Any, allowed: tuple[str, ...]) -> np.dtype[Any]:
     return dtype
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Audio(Stream):
     """Samples, full scale +-1: an array [n], or [n, channels] when there are several channels."""
 
-    channels: int = 1
-    dtype: np.dtype[Any] = field(default=np.dtype(np.float64))
+    channels: int
+    dtype: np.dtype[Any]
 
-    def __post_init__(self) -> None:
-        self._check()
-        object.__setattr__(self, "dtype", _float_dtype(self.dtype, _FLOATS))
-        if self.channels < 1:
-            raise ParameterError(f"audio has at least 1 channel; found {self.channels}")
+    def __init__(self, rate: Number, channels: int = 1, dtype: Any = np.float64) -> None:
+        if channels < 1:
+            raise ParameterError(f"audio has at least 1 channel; found {channels}")
+        self._set(rate, channels=channels, dtype=_float_dtype(dtype, _FLOATS))
 
     @property
     def item_shape(self) -> tuple[int, ...]:
@@ -132,7 +133,7 @@ class Audio(Stream):
         return f"Audio({hertz(self.rate)}{many})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Frames(Stream):
     """Rows of numbers, an array [n, width]; `kind` names what a row is ("wave", "lpc", "f0", ...).
 
@@ -141,15 +142,13 @@ class Frames(Stream):
 
     kind: str
     width: int
-    centre: Fraction = Fraction(0)
-    dtype: np.dtype[Any] = field(default=np.dtype(np.float64))
+    centre: Fraction
+    dtype: np.dtype[Any]
 
-    def __post_init__(self) -> None:
-        self._check()
-        object.__setattr__(self, "centre", exact(self.centre))
-        object.__setattr__(self, "dtype", _float_dtype(self.dtype, _FLOATS + _COMPLEX))
-        if self.width < 1:
-            raise ParameterError(f"frames are at least 1 wide; found {self.width}")
+    def __init__(self, rate: Number, kind: str, width: int, centre: Number = 0, dtype: Any = np.float64) -> None:
+        if width < 1:
+            raise ParameterError(f"frames are at least 1 wide; found {width}")
+        self._set(rate, kind=kind, width=width, centre=exact(centre), dtype=_float_dtype(dtype, _FLOATS + _COMPLEX))
 
     @property
     def item_shape(self) -> tuple[int, ...]:
@@ -165,17 +164,25 @@ class Frames(Stream):
         return f"Frames('{self.kind}', {self.width} wide, {hertz(self.rate)}{centre})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Symbols(Stream):
-    """Integers from 0 to size - 1, an array [n] of int64: mu-law codes, coarse and fine halves, phones."""
+    """Integers from 0 to size - 1, an array [n] of int64: mu-law codes, coarse and fine halves, phones.
+
+    `precision` is the dtype of the samples they stand for: what is made of them again has it.
+    """
 
     kind: str
     size: int
+    precision: np.dtype[Any]
 
-    def __post_init__(self) -> None:
-        self._check()
-        if self.size < 1:
-            raise ParameterError(f"symbols have a size of at least 1; found {self.size}")
+    def __init__(self, rate: Number, kind: str, size: int, precision: Any = np.float64) -> None:
+        if size < 1:
+            raise ParameterError(f"symbols have a size of at least 1; found {size}")
+        self._set(rate, kind=kind, size=size, precision=_float_dtype(precision, _FLOATS))
+
+    def at_precision(self, dtype: Any) -> Self:
+        """The same integers, standing for samples of another dtype."""
+        return self.like(precision=dtype)
 
     @property
     def dtype(self) -> np.dtype[Any]:

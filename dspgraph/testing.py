@@ -169,11 +169,12 @@ def _check_untouched(where: str, graph: Graph, arrays: Mapping[str, Array]) -> N
     """A node reads its blocks: others may hold the same ones."""
     session = graph.session()
     for blocks in blocks_of(graph, arrays):
-        given = {name: stream.conform(blocks[name], name) for name, _, stream in session.plan.inputs}
-        session.push(**blocks)
-        for name, slot, _ in session.plan.inputs:
-            seen = session.flow.slots[slot]
-            if seen is not None and first_difference(given[name], seen) is not None:
+        session.feed(blocks)
+        given = {name: session.flow.slots[slot] for name, slot, _ in session.plan.inputs}
+        kept = {name: block.copy() for name, block in given.items() if block is not None}
+        session.run()
+        for name, block in kept.items():
+            if first_difference(block, np.asarray(given[name])) is not None:
                 raise LawError(1, f"{where}: step changed the block it was given for '{name}'")
 
 

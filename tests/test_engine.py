@@ -51,7 +51,8 @@ def by_hand(graph: Graph, x: Array, hop: int) -> Array:
     rows = np.concatenate([x, np.zeros(-len(x) % hop)]).reshape(-1, hop)
     level = np.repeat((rows**2).sum(axis=1), hop)[: len(x)]
     noise = graph(x=x * 0)["y"] / 2  # what is left when the signal is silent
-    return 2 * ((x * level + noise) + x)
+    expected: Array = 2 * ((x * level + noise) + x)
+    return expected
 
 
 @pytest.mark.parametrize(("rate", "hop"), [(16000, 160), (48000, 480), (22050, 441), (11025, 50)])
@@ -176,7 +177,7 @@ def test_a_snapshot_restores_many_times() -> None:
         session.restore(kept)
         session.push(x=np.ones(33))
         tails.append(session.flush()["y"])
-    np.testing.assert_array_equal(*tails)
+    np.testing.assert_array_equal(tails[0], tails[1])
 
 
 def test_the_caller_may_reuse_its_buffers_on_both_sides() -> None:

@@ -34,12 +34,14 @@ def test_common_divides_both_rates(a: Any, b: Any, divisor: Any) -> None:
     assert (exact(a) / found).denominator == (exact(b) / found).denominator == 1
 
 
-def test_precision_changes_reals_and_complex_rows_and_leaves_symbols() -> None:
+def test_precision_changes_reals_and_complex_rows_and_what_symbols_stand_for() -> None:
     assert Audio(Fraction(8000)).at_precision(np.float32).dtype == np.float32
     rows = Frames(Fraction(100), "spectrum", 5, dtype=np.dtype(np.complex128))
     assert rows.at_precision(np.float32).dtype == np.complex64
     assert rows.at_precision(np.float32).at_precision(np.float64) == rows
-    assert Symbols(Fraction(100), "mulaw", 256).at_precision(np.float32).dtype == np.int64
+    codes = Symbols(Fraction(100), "mulaw", 256).at_precision(np.float32)
+    assert codes.dtype == np.int64
+    assert codes.precision == np.float32
 
 
 def test_conform_gives_a_private_copy() -> None:

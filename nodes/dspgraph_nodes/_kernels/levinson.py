@@ -95,9 +95,8 @@ def levinson(r: Array, silence: float) -> Array:
             if error <= rounding:
                 break
             k = lags[i]
-            back = lags[1:i][::-1]
-            for j in range(i - 1):
-                k += a[1 + j] * back[j]
+            for j in range(1, i):
+                k += a[j] * lags[i - j]
             k = min(max(-k / error, EPS - 1), 1 - EPS)
             error *= 1 - k * k
             for j in range(1, i):

@@ -23,7 +23,7 @@ class Deemphasis(Node):
 
         y[n] = x[n] + coef * y[n-1],    y[-1] = 0
 
-    Source: T. Robinson, Speech Analysis (lecture notes), "Linear Prediction analysis", Cambridge University, 1998.
+    Source: T. Robinson, Speech Analysis (lecture notes SA95), "Linear Prediction analysis", University of Cambridge.
     """
 
     x = Input(Audio)

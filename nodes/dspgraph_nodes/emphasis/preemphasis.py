@@ -22,7 +22,7 @@ class Preemphasis(Node):
 
         y[n] = x[n] - coef * x[n-1],    x[-1] = 0
 
-    Source: T. Robinson, Speech Analysis (lecture notes), "Linear Prediction analysis", Cambridge University, 1998.
+    Source: T. Robinson, Speech Analysis (lecture notes SA95), "Linear Prediction analysis", University of Cambridge.
     """
 
     x = Input(Audio)

@@ -1,6 +1,5 @@
 """Pulses or noise, as the pitch says."""
 
-import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -14,9 +13,10 @@ class Held:
     """Where the excitation stands."""
 
     draw: np.random.Generator
-    frames_per_sample: Fraction
+    rate: float
+    ratio: tuple[int, int]  # as many frames as samples last equally long
     f0: Array  # the frames seen, from the one that the next sample begins in
-    phase: float  # Hz samples since the last pulse
+    phase: float  # sum of f0 over the samples since the last pulse
     frames: int = 0  # seen
     samples: int = 0  # given
 
@@ -48,32 +48,36 @@ class PulseNoise(Node):
 
     def start(self, f0: Frames) -> State:
         draw = np.random.Generator(np.random.Philox(key=self.seed))
-        return Held(draw, f0.rate / self._rate(), np.empty((0, 1), f0.dtype), float(self._rate()))
+        rate = float(self._rate())
+        ratio = (f0.rate / self._rate()).as_integer_ratio()
+        return Held(draw, rate, ratio, np.empty((0, 1), f0.dtype), phase=rate)
 
     def step(self, held: Held, f0: Array) -> tuple[State, Array]:
-        highest = self.rate / 2
-        if (f0 > highest).any():
-            at = int(np.argmax(f0 > highest))
+        high = f0 > held.rate / 2
+        if high.any():
+            at = int(high.argmax())
             raise ValueError(
-                f"a pitch at {self.rate} samples per second is at most {highest:g} Hz; "
+                f"a pitch at {self.rate} samples per second is at most {held.rate / 2:g} Hz; "
                 f"frame {held.frames + at} has {float(f0[at, 0]):g} Hz"
             )
         held.f0 = np.concatenate((held.f0, f0))
         held.frames += len(f0)
-        return held, self._give(held, math.floor(held.frames / held.frames_per_sample))
+        frames, samples = held.ratio
+        return held, self._give(held, held.frames * samples // frames)
 
     def flush(self, held: Held) -> tuple[Array]:
-        return (self._give(held, math.ceil(held.frames / held.frames_per_sample)),)
+        frames, samples = held.ratio
+        return (self._give(held, -(-held.frames * samples // frames)),)
 
     def _give(self, held: Held, until: int) -> Array:
-        """The samples up to number `until`, as float64 noise first."""
+        """The samples up to number `until`."""
         from dspgraph_nodes._kernels.pulses import excite
 
         y = held.draw.standard_normal(until - held.samples)
-        ratio, rate = held.frames_per_sample, float(self._rate())
+        frames, samples = held.ratio
         contour = held.f0[:, 0].astype(np.float64)
-        held.phase = excite(contour, ratio.numerator, ratio.denominator, held.samples, rate, held.phase, y)
-        held.f0 = held.f0[math.floor(until * ratio) - math.floor(held.samples * ratio) :]
+        held.phase = excite(contour, frames, samples, held.samples, held.rate, held.phase, y)
+        held.f0 = held.f0[until * frames // samples - held.samples * frames // samples :]
         held.samples = until
         return y.astype(held.f0.dtype, copy=False)
 

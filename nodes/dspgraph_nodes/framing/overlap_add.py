@@ -62,10 +62,9 @@ class OverlapAdd(Node):
 
     def streams(self, frames: Frames) -> tuple[Audio]:
         first, length = self._first(frames), frames.width
-        inside = max(0, -first), min(length, self.hop - first)
         values = taper(self.window, self.norm, length, np.dtype(np.float64))
-        carried = np.zeros(self.hop)
-        carried[inside[0] + first : inside[1] + first] = values[inside[0] : inside[1]]
+        at = np.arange(self.hop) - first
+        carried = np.where((at >= 0) & (at < length), values[at.clip(0, length - 1)], 0)
         if carried.min() <= NOTHING * values.max():
             raise ParameterError(
                 f"overlap_add cannot restore sample {int(carried.argmin())} of every {self.hop}: a {self.window} "

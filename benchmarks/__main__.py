@@ -1,0 +1,21 @@
+"""`make bench`: every benchmark, one table, exit code 1 where a promise is not kept."""
+
+import sys
+
+from benchmarks import bench_engine, bench_lpc, bench_memory
+
+
+def main() -> None:
+    """Run everything and print the table."""
+    rows = [*bench_engine.rows(), *bench_lpc.rows(), *bench_memory.rows()]
+    width = max(len(row.name) for row in rows)
+    print(f"{'what, and the peer':{width}}  {'ours':>10}  {'peer':>10}        {'figure':>8}  promised")
+    for row in rows:
+        peer = "" if row.peer != row.peer else f"{row.peer:10.3g}"
+        verdict = "" if row.met else "  NOT MET"
+        print(f"{row.name:{width}}  {row.ours:10.3g}  {peer:>10}  {row.unit:4}  {row.figure:8.2f}  {row.target}{verdict}")
+    sys.exit(not all(row.met for row in rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Peak memory of rendering one hour beside one minute, each in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from benchmarks.measure import Row, at_most
+from dspgraph.audio_io import example_speech
+
+CODE = """
+import resource, sys
+from dspgraph import load, render
+(row,) = render(load("lpc_vocoder", [], {"excitation": "residual"}), [sys.argv[1]], sys.argv[2])
+assert not row.error, row.error
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def peak(folder: Path, minutes: int) -> float:
+    """MiB at the peak of rendering a file of this length through a graph that streams."""
+    clip, rate = soundfile.read(str(example_speech()), dtype="int16")
+    path = folder / f"{minutes}.wav"
+    with soundfile.SoundFile(str(path), "w", rate, 1, "PCM_16") as file:
+        minute = np.resize(clip, 60 * rate)
+        for _ in range(minutes):
+            file.write(minute)
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, str(path), str(folder / "out")], capture_output=True, text=True, check=True
+    )
+    path.unlink()
+    return int(done.stdout) / 1024
+
+
+def rows() -> list[Row]:
+    """The memory's part of the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        peak(Path(folder), 1)  # compiles
+        minute, hour = peak(Path(folder), 1), peak(Path(folder), 60)
+    return [at_most("one hour through lpc_vocoder (residual), one minute", hour, minute, 1.2, "MiB")]

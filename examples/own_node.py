@@ -1,0 +1,38 @@
+"""A node of your own, from this file alone.
+
+    dspgraph nodes tremolo --plugin examples/own_node.py
+    python examples/own_node.py
+"""
+
+import numpy as np
+
+from dspgraph import Array, Audio, Field, Graph, Input, Node, Output, State
+from dspgraph.audio_io import AudioSource, example_speech
+from dspgraph.testing import Example, check_node
+
+
+class Tremolo(Node):
+    """Let the level swing: y[n] = x[n] (1 - depth / 2 (1 - cos(2 pi speed n / rate)))."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    speed: float = Field(5.0, gt=0, le=20, description="swings per second, Hz")
+    depth: float = Field(0.5, ge=0, le=1, description="0 leaves the level alone, 1 swings down to silence")
+
+    def start(self, x: Audio) -> State:
+        return 0, float(x.rate)  # how many samples have gone by: the swing goes on where the last block left it
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        n, rate = state
+        swing = np.cos(2 * np.pi * self.speed / rate * np.arange(n, n + len(x)))
+        return (n + len(x), rate), (x * (1 - self.depth / 2 * (1 - swing))).astype(x.dtype)
+
+
+if __name__ == "__main__":
+    stream = Audio(16000)
+    speech = AudioSource(example_speech(), stream).read()
+    check_node(Example(Tremolo(), x=(stream, speech[:20000])))
+    graph = Graph({"tremolo": Tremolo(speed=8)}, {"tremolo.x": "speech"}, {"speech": stream}, {"speech": "tremolo"})
+    out = graph(speech=speech)["speech"]
+    print(f"Tremolo keeps every law; {len(out)} samples, peak {abs(out).max():.2f}")

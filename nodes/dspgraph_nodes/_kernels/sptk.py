@@ -1,0 +1,115 @@
+"""pysptk's pitch trackers, kept within what their C code can bear. What they do beyond it, found with pysptk 1.0.1:
+
+* Both keep static buffers: one call at a time.
+* rapt adds noise to its input and keeps half a pair of Gaussian numbers for the next call, so that what came before
+  changes the result. Two draws put its generator back.
+* rapt gives memory as it was found for a signal of less than one frame, and never reaches the last 30 to 60 ms. The
+  zeros that follow a signal, put there, cure both.
+* swipe reads past a signal shorter than half its longest window, past its list of windows when there is only one, and
+  past a spectrum when the last point of its ERB grid lies above the last bin of its shortest window: at 16 kHz, 60 to
+  240 Hz is sound, but 80 to 400 Hz gives other results from call to call. Zeros cure the first; taking the samples to
+  be a little faster than they are, by at most 2 %, moves the grid.
+"""
+
+import math
+import warnings
+from fractions import Fraction
+from functools import lru_cache
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
+    from pysptk import sptk
+
+Array = NDArray[Any]
+
+FULL_SCALE = 32768.0  # both trackers take int16 amplitudes
+FIRST_NOISE = 0.0561838755  # what the noise generator gives first, from its seed 1
+WINDOW = float(np.float32(0.0075))  # seconds that rapt correlates
+SHORTEST = 256  # samples in swipe's shortest window, so that its last bin is within a step of the ERB grid from Nyquist
+
+_lock = Lock()
+
+
+def rapt(x: Array, rate: Fraction, hop: int, low: float, high: float, bias: float) -> Array:
+    """Pitch in Hz of every `hop` samples of x, full scale +-1 and zero after its end; 0 where there is no voice.
+
+    x: [n], n >= 1. Returns [ceil(n / hop)] float32. The caller sees to it that 4000 <= rate, hop <= rate / 10 and
+    rate / 10000 < low < high < rate / 2.
+    """
+    count = -(-len(x) // hop)
+    padded = np.zeros(max(count, 2) * hop + _rapt_reach(float(rate), low), np.float32)
+    padded[: len(x)] = x * x.dtype.type(FULL_SCALE)
+    with _lock:
+        _reset_noise()
+        f0: Array = sptk.rapt(padded, float(rate), hop, min=low, max=high, voice_bias=bias, otype="f0")
+    return f0[:count]
+
+
+def _rapt_reach(rate: float, low: float) -> int:
+    """Samples that the last frame needs from its start on: the longer of two windows, and half a decimation filter."""
+    correlation = math.floor(WINDOW * rate + 0.5) + math.floor(rate / low + 0.5) + 1  # and the longest period
+    stationarity = int(0.03 * rate) - (int(0.03 * rate) - int(0.02 * rate)) // 2
+    return (int(0.005 * rate) + 1) // 2 + max(correlation, stationarity)
+
+
+def _reset_noise() -> None:
+    """Put SPTK's Gaussian generator, which `excite` shares, at the beginning of a pair."""
+    for _ in range(2):
+        if not math.isclose(sptk.excite(np.zeros(2), hopsize=1, gaussian=True, seed=1)[0], FIRST_NOISE, rel_tol=1e-8):
+            return
+
+
+def swipe(x: Array, rate: Fraction, hop: int, low: float, high: float, threshold: float) -> Array:
+    """Pitch in Hz at every `hop` samples of x, full scale +-1 and zero outside; 0 where there is no voice.
+
+    x: [n], n >= 1. Returns [ceil(n / hop)] float64. Raises ValueError where `swipe_rate` does.
+    """
+    taken = swipe_rate(rate, low, high)
+    scale = float(taken / rate)
+    padded = np.zeros(max(len(x), _swipe_windows(taken, low * scale, high * scale)[0] // 2))
+    padded[: len(x)] = x * FULL_SCALE
+    with _lock:
+        f0: Array = sptk.swipe(padded, taken, hop, min=low * scale, max=high * scale, threshold=threshold, otype="f0")
+    return f0[: -(-len(x) // hop)] / scale
+
+
+@lru_cache(maxsize=32)
+def swipe_rate(rate: Fraction, low: float, high: float) -> int:
+    """The whole rate from `rate` on at which swipe stays inside its tables; ValueError, with the rule, if none is."""
+    if high < 1.42 * low:
+        raise ValueError(f"f0_max is at least 1.42 times f0_min, so that there are two windows; found {low:g}, {high:g}")
+    longest, shortest = _swipe_windows(float(rate), low, high)
+    if shortest < SHORTEST:
+        octaves = round(math.log2(longest / SHORTEST))
+        most = math.floor(low * 2 ** (octaves + 0.49))
+        raise ValueError(
+            f"f0_max is at most {most} Hz where f0_min is {low:g} Hz and the rate {float(rate):g} Hz; found {high:g}: "
+            "lower it, or put a 'resample' to a higher rate before it"
+        )
+    for taken in range(math.ceil(rate), math.ceil(rate * Fraction(102, 100)) + 1):
+        scale = float(taken / rate)
+        bottom = _erb(low * scale / 4)
+        steps = math.ceil((_erb(taken / 2) - bottom) / 0.1) - 1
+        if _hertz(bottom + steps * 0.1) <= taken / 2 * (1 - 2 / shortest):
+            return taken
+    raise ValueError(f"no rate near {float(rate):g} Hz suits f0_min {low:g} Hz and f0_max {high:g} Hz")
+
+
+def _swipe_windows(rate: float, low: float, high: float) -> tuple[int, int]:
+    """The longest and the shortest of its windows: eight periods of the lowest and the highest pitch, to an octave."""
+    longest, octaves = math.log2(8 * rate / low), math.log2(high / low)
+    exponent = math.floor(longest + 0.5)
+    return 1 << exponent, 1 << max(0, exponent - math.floor(octaves + 0.5))
+
+
+def _erb(hertz: float) -> float:
+    return 21.4 * math.log10(1 + hertz / 229)
+
+
+def _hertz(erb: float) -> float:
+    return (10 ** (erb / 21.4) - 1) * 229
