@@ -72,25 +72,25 @@ def _parameters(node: Node) -> Iterator[str]:
 
 
 def _precision(graph: Graph) -> str:
-    """The one real dtype most streams of a graph have; the others are named where they are."""
+    """The real dtype most streams of a graph have; the others are named where they are."""
     streams = [*graph.inputs.values(), *(stream for name in graph.order for stream in graph.links[name].gives)]
-    return max(Counter(_real(stream) for stream in streams).items(), key=lambda one: (one[0] != "int64", one[1]))[0]
+    return Counter(map(_real, streams)).most_common(1)[0][0]
 
 
 def _real(stream: Stream) -> str:
-    return np.finfo(stream.dtype).dtype.name if stream.dtype.kind in "fc" else stream.dtype.name
+    return np.finfo(stream.precision if isinstance(stream, Symbols) else stream.dtype).dtype.name
 
 
 def _signal(stream: Stream, precision: str) -> Signal:
     size = centre = ""
+    dtype = "" if _real(stream) == precision else stream.dtype.name
     if isinstance(stream, Audio) and stream.channels > 1:
         size = f"{stream.channels} channels"
     elif isinstance(stream, Symbols):
-        size = f"{stream.size} levels"
+        size, dtype = f"{stream.size} levels", dtype and f"for {_real(stream)}"
     elif isinstance(stream, Frames):
         size, centre = f"{stream.width} wide", f"centre {milliseconds(stream.centre)}"
-    complex_rows = "complex" if stream.dtype.kind == "c" else ""
-    dtype = complex_rows if _real(stream) in (precision, "int64") else stream.dtype.name
+        dtype = dtype or ("complex" if stream.dtype.kind == "c" else "")
     return Signal(type(stream).__name__, getattr(stream, "kind", ""), hertz(stream.rate), size, centre, dtype)
 
 
@@ -127,7 +127,7 @@ def text(graph: Graph) -> str:
     padded = {port.rstrip(): port for port in ports}
     names = max(len(box.name) for box in shown.boxes)
     wide = max(map(len, columns.values()))
-    room = max(22, min(36, WIDTH - names - len(ports[0]) - wide - 8))
+    room = max(20, min(36, WIDTH - names - len(ports[0]) - wide - 8))
 
     lines = []
     for number, box in enumerate(shown.boxes):

@@ -58,14 +58,19 @@ class Link:
         """Whether the node needs the whole signal before anything comes out."""
         return self.lookahead == math.inf
 
-    def latency(self, output: Stream) -> Fraction | float:
-        """Seconds from the end of an item's span until it is out, at the latest, when input comes item by item."""
+    def delay(self, step: Fraction, phase: Fraction) -> tuple[Fraction | float, Fraction, Fraction]:
+        """How long the node itself keeps items that end at the times `phase`, `phase + step`, `phase + 2 step` ...
+
+        Gives the longest wait, and the times, in the same form, at which the items it waits for end.
+        """
         if self.waits_for_the_end:
-            return math.inf
-        lookahead = Fraction(self.lookahead)
-        grid = common(self.tick, 1 / output.rate)  # where spans end, seen from the ticks
-        early = lookahead % grid
-        return lookahead + self.tick - (early or grid)
+            return math.inf, self.tick, Fraction(0)
+        needed = phase + Fraction(self.lookahead)
+        if (step / self.tick).denominator == 1:  # every item meets the ticks in the same way
+            end = math.ceil(needed / self.tick) * self.tick
+            return end - phase, step, end
+        grid = common(step, self.tick)
+        return Fraction(self.lookahead) + self.tick - (needed % grid or grid), self.tick, Fraction(0)
 
 
 class Graph:
@@ -102,7 +107,8 @@ class Graph:
     # ---- what it is -------------------------------------------------------------------------------------------------
 
     def stream(self, origin: str) -> Stream:
-        """The stream that leaves an origin: a graph input, or "node.port"."""
+        """The stream that leaves an origin, written as in `wires`: a graph input, "node.port" or a node's name."""
+        origin = self._origin(origin, "the question")
         if origin in self.inputs:
             return self.inputs[origin]
         name, port = origin.rsplit(".", 1)
@@ -168,16 +174,23 @@ class Graph:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def latency(self) -> Latency:
-        """The longest path of lookahead to any output: its seconds, and the nodes that add to it."""
-        out = {name: Latency(Fraction(0), ()) for name in self.inputs}
-        for name in self.order:
-            slowest = max((out[origin] for _, origin in self.sources(name)), key=lambda latency: latency.seconds)
-            for port, stream in zip(self.nodes[name].outputs, self.links[name].gives, strict=True):
-                own = self.links[name].latency(stream)
-                path = (*slowest.path, name) if own else slowest.path
-                out[f"{name}.{port.name}"] = Latency(slowest.seconds + own, path)
-        worst = [out[origin] for origin in self.origins.values()]
-        return max(worst, key=lambda latency: latency.seconds)
+        """The slowest output: how long after an item's span it is out, at the latest, and the nodes that delay it.
+
+        Both lookahead and the wait for a whole tick count, as they show when input comes item by item.
+        """
+
+        @lru_cache(maxsize=None)
+        def slowest(origin: str, step: Fraction, phase: Fraction) -> Latency:
+            if origin in self.inputs:
+                return Latency(Fraction(0), ())
+            name = origin.rsplit(".", 1)[0]
+            own, step, phase = self.links[name].delay(step, phase)
+            before = (slowest(source, step, phase) for _, source in self.sources(name))
+            worst = max(before, key=lambda latency: latency.seconds)
+            return Latency(own + worst.seconds, (*worst.path, name) if own else worst.path)
+
+        ends = [slowest(self.origins[name], 1 / stream.rate, Fraction(0)) for name, stream in self.outputs.items()]
+        return max(ends, key=lambda latency: latency.seconds)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Graph) and self._arguments() == other._arguments()

@@ -99,12 +99,13 @@ def test_a_pipeline_stands_as_a_node(tmp_path: Path, base: Path) -> None:
     own = written(tmp_path, """\
 inputs: {x: {audio: 16000}}
 nodes:
-  twice: {pipeline: base.yaml, speech: x, rate: 16000, factor: 4}
+  start: {node: toy_scale, x: x, factor: 1}
+  twice: {pipeline: base.yaml, speech: start, rate: 16000, factor: 4}
   end: {node: toy_scale, x: twice}
 outputs: {y: end, inner: twice.y}
 """)
     graph = graph_of(own)
-    assert set(graph.nodes) == {"twice/loud", "twice/late", "twice/sum", "end"}
+    assert set(graph.nodes) == {"start", "twice/loud", "twice/late", "twice/sum", "end"}
     assert graph(x=np.ones(300))["y"][0] == 2 * (4 + 1)
     assert graph(x=np.ones(300))["inner"][0] == 5
     assert graph_of(own, "twice.factor=9")(x=np.ones(300))["y"][0] == 20

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
-    from pysptk import sptk
+    from pysptk import sptk as sptk
 
 Array = NDArray[Any]
 
@@ -45,7 +45,7 @@ def rapt(x: Array, rate: Fraction, hop: int, low: float, high: float, bias: floa
     padded = np.zeros(max(count, 2) * hop + _rapt_reach(float(rate), low), np.float32)
     padded[: len(x)] = x * x.dtype.type(FULL_SCALE)
     with _lock:
-        _reset_noise()
+        reset_noise()
         f0: Array = sptk.rapt(padded, float(rate), hop, min=low, max=high, voice_bias=bias, otype="f0")
     return f0[:count]
 
@@ -57,7 +57,7 @@ def _rapt_reach(rate: float, low: float) -> int:
     return (int(0.005 * rate) + 1) // 2 + max(correlation, stationarity)
 
 
-def _reset_noise() -> None:
+def reset_noise() -> None:
     """Put SPTK's Gaussian generator, which `excite` shares, at the beginning of a pair."""
     for _ in range(2):
         if not math.isclose(sptk.excite(np.zeros(2), hopsize=1, gaussian=True, seed=1)[0], FIRST_NOISE, rel_tol=1e-8):
@@ -82,14 +82,14 @@ def swipe(x: Array, rate: Fraction, hop: int, low: float, high: float, threshold
 def swipe_rate(rate: Fraction, low: float, high: float) -> int:
     """The whole rate from `rate` on at which swipe stays inside its tables; ValueError, with the rule, if none is."""
     if high < 1.42 * low:
-        raise ValueError(f"f0_max is at least 1.42 times f0_min, so that there are two windows; found {low:g}, {high:g}")
+        raise ValueError(f"f0_max must be at least 1.42 times f0_min, half an octave; found {low:g} and {high:g}")
     longest, shortest = _swipe_windows(float(rate), low, high)
     if shortest < SHORTEST:
-        octaves = round(math.log2(longest / SHORTEST))
-        most = math.floor(low * 2 ** (octaves + 0.49))
+        most = math.floor(low * 2 ** (math.log2(longest / SHORTEST) + 0.49))
+        lower = f"set f0_max to {most} Hz or less, or " if most >= 1.42 * low else ""
         raise ValueError(
-            f"f0_max is at most {most} Hz where f0_min is {low:g} Hz and the rate {float(rate):g} Hz; found {high:g}: "
-            "lower it, or put a 'resample' to a higher rate before it"
+            f"f0_max is {high:g} Hz, too high for a rate of {float(rate):g} Hz and an f0_min of {low:g} Hz: {lower}"
+            "put a 'resample' to a higher rate before it"
         )
     for taken in range(math.ceil(rate), math.ceil(rate * Fraction(102, 100)) + 1):
         scale = float(taken / rate)

@@ -13,7 +13,7 @@ class Rapt(Node):
 
     A frame compares the 7.5 ms from the start of its span on with the 7.5 ms one period later, so its pitch is that
     of 3.75 ms + 1 / (2 f0) after that start: 5.5 ms at 280 Hz, 9.3 ms at 90 Hz, and `centre`, 7.5 ms, at 133 Hz
-    (measured on chirps, to 0.3 ms). Frames that line up with these are those of `frame` with that centre.
+    (measured on chirps, to 0.2 ms). Frames that line up with these are those of `frame` with that centre.
 
     The tracker adds noise of RMS 50 / 32768 to the signal, always the same: what is much softer is unvoiced. It wants
     the whole signal; beyond the end it sees zeros, so that every frame is analysed. pysptk itself leaves the last 30
@@ -40,7 +40,8 @@ class Rapt(Node):
                 f"{self.f0_min:g} Hz: put a 'resample' to 16000 Hz before it"
             )
         if self.hop > x.rate / 10:
-            raise ParameterError(f"rapt.hop is {self.hop}; at {x} it is at most 0.1 s: {math.floor(x.rate / 10)} samples")
+            most = math.floor(x.rate / 10)
+            raise ParameterError(f"rapt.hop is {self.hop}; at {x} it must be at most 0.1 s: {most} samples")
         if not self.f0_min < self.f0_max < math.floor(x.rate / 2):
             raise ParameterError(
                 f"rapt.f0_min is {self.f0_min:g} and f0_max {self.f0_max:g}; at {x} they must rise, and stay below "

@@ -9,7 +9,7 @@ class Swipe(Node):
     """Fundamental frequency by matching spectra to that of a sawtooth, one row every `hop` samples; 0: unvoiced.
 
     The windows, eight periods of a pitch long and raised to a power of two, are centred on the start of each frame's
-    span: `centre` is 0 (measured on chirps and steps, to 0.6 ms). Frames that line up are those of `frame` with centre
+    span: `centre` is 0 (measured on chirps, to 0.3 ms). Frames that line up are those of `frame` with centre
     0. The method sees zeros before and after the signal, and wants all of it.
 
     pysptk's code reads past its tables at most settings, and then gives other results from call to call; here the
