@@ -187,7 +187,8 @@ class Graph:
             own, step, phase = self.links[name].delay(step, phase)
             before = (slowest(source, step, phase) for _, source in self.sources(name))
             worst = max(before, key=lambda latency: latency.seconds)
-            return Latency(own + worst.seconds, (*worst.path, name) if own else worst.path)
+            adds = own and (own == math.inf or worst.seconds != math.inf)
+            return Latency(own + worst.seconds, (*worst.path, name) if adds else worst.path)
 
         ends = [slowest(self.origins[name], 1 / stream.rate, Fraction(0)) for name, stream in self.outputs.items()]
         return max(ends, key=lambda latency: latency.seconds)

@@ -21,7 +21,7 @@ class BitJoin(Node):
     def streams(self, coarse: Symbols, fine: Symbols) -> tuple[Symbols]:
         if (coarse.rate, coarse.size) != (fine.rate, fine.size):
             raise ParameterError(f"bit_join takes halves of one rate and size; found {coarse} and {fine}")
-        return (Symbols(rate=coarse.rate, kind=self.kind, size=1 << 2 * self._half(coarse)),)
+        return (coarse.like(kind=self.kind, size=1 << 2 * self._half(coarse)),)
 
     def start(self, coarse: Symbols, fine: Symbols) -> State:
         return 2 * self._half(coarse)

@@ -19,8 +19,8 @@ class BitSplit(Node):
     fine = Output(Symbols, "fine")
 
     def streams(self, codes: Symbols) -> tuple[Symbols, Symbols]:
-        half = 1 << self._bits(codes) // 2
-        return Symbols(rate=codes.rate, kind="coarse", size=half), Symbols(rate=codes.rate, kind="fine", size=half)
+        half = codes.like(size=1 << self._bits(codes) // 2)
+        return half.like(kind="coarse"), half.like(kind="fine")
 
     def start(self, codes: Symbols) -> State:
         return self._bits(codes)

@@ -1,15 +1,11 @@
 """mu-law expanding."""
 
-from typing import Literal
-
-import numpy as np
-
 from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State, Symbols
 from dspgraph_nodes._kernels.mulaw import mulaw_decode
 
 
 class MulawDecode(Node):
-    """Samples from mu-law codes: the inverse of `mulaw_encode` with the same levels and peak.
+    """Samples from mu-law codes: the inverse of `mulaw_encode` with the same peak; the levels are those of the codes.
 
         x = sgn(c - h) peak / mu (exp(|c - h| / h ln(1 + mu)) - 1),    h = levels / 2,    mu = levels - 1
 
@@ -21,19 +17,18 @@ class MulawDecode(Node):
     codes = Input(Symbols, "mulaw")
     y = Output(Audio)
 
-    levels: int = Field(256, ge=2, le=65536, description="number of codes, a power of two")
-    peak: float = Field(1.0, gt=0.0, description="amplitude of full scale")
-    precision: Literal["float64", "float32"] = Field("float64", description="dtype of the samples: codes carry none")
+    peak: float = Field(1.0, gt=0.0, description="amplitude of full scale, as in mulaw_encode")
 
     def streams(self, codes: Symbols) -> tuple[Audio]:
-        if codes.size != self.levels:
+        if codes.size < 2 or codes.size & (codes.size - 1):
             raise ParameterError(
-                f"mulaw_decode.levels is {self.levels}, but {codes} comes in: set levels to {codes.size}, or give "
-                "what wrote the codes the same levels"
+                f"mulaw_decode takes codes of 2, 4, 8 ... levels; found {codes}: wire it to what 'mulaw_encode' gave"
             )
-        if self.levels & (self.levels - 1):
-            raise ParameterError(f"mulaw_decode.levels is {self.levels}; it must be a power of two, as mulaw_encode's")
-        return (Audio(rate=codes.rate, dtype=np.dtype(self.precision)),)
+        return (Audio(rate=codes.rate, dtype=codes.precision),)
+
+    def start(self, codes: Symbols) -> State:
+        return codes.size, codes.precision
 
     def step(self, state: State, codes: Array) -> tuple[State, Array]:
-        return state, mulaw_decode(codes, self.levels, self.peak, self.precision)
+        levels, precision = state
+        return state, mulaw_decode(codes, levels, self.peak, precision)

@@ -31,7 +31,7 @@ class MulawEncode(Node):
         if self.levels & (self.levels - 1):
             nearest = 1 << round(math.log2(self.levels))
             raise ParameterError(f"mulaw_encode.levels is {self.levels}; it must be a power of two: take {nearest}")
-        return (Symbols(rate=x.rate, kind="mulaw", size=self.levels),)
+        return (Symbols(rate=x.rate, kind="mulaw", size=self.levels, precision=x.dtype),)
 
     def step(self, state: State, x: Array) -> tuple[State, Array]:
         return state, mulaw_encode(x, self.levels, self.peak)

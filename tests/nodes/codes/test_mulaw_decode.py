@@ -10,7 +10,7 @@ from speech import speech
 EXAMPLES = [
     Example(MulawDecode(), codes=(Symbols(16000, "mulaw", 256), mulaw_encode(speech(5003)))),
     Example(
-        MulawDecode(levels=1024, peak=32768.0, precision="float32"),
+        MulawDecode(peak=32768.0),
         codes=(Symbols(22050, "mulaw", 1024), mulaw_encode(speech(4001), 1024)),
     ),
 ]
@@ -44,12 +44,12 @@ def test_codes_out_of_range_are_named() -> None:
         mulaw_decode(np.array([0, -1, 300]))
 
 
-def test_symbols_of_another_size_are_refused_with_the_way_out() -> None:
-    with pytest.raises(ParameterError, match="set levels to 1024"):
-        Graph({"mu": MulawDecode()}, {"mu.codes": "c"}, {"c": Symbols(16000, "mulaw", 1024)}, {"y": "mu"})
+def test_codes_of_no_mulaw_size_are_refused_with_the_way_out() -> None:
+    with pytest.raises(ParameterError, match=r"takes codes of 2, 4, 8 ... levels; found Symbols\('mulaw', 1000 levels"):
+        Graph({"mu": MulawDecode()}, {"mu.codes": "c"}, {"c": Symbols(16000, "mulaw", 1000)}, {"y": "mu"})
 
 
-def test_the_precision_is_the_nodes_own() -> None:
-    graph = Graph({"mu": MulawDecode(precision="float32")}, {"mu.codes": "c"},
-                  {"c": Symbols(16000, "mulaw", 256)}, {"y": "mu"})  # fmt: skip
+def test_the_precision_is_that_of_the_samples_the_codes_stand_for() -> None:
+    codes = Symbols(16000, "mulaw", 256, np.float32)
+    graph = Graph({"mu": MulawDecode()}, {"mu.codes": "c"}, {"c": codes}, {"y": "mu"})
     assert graph.outputs["y"] == Audio(16000, dtype=np.float32)
