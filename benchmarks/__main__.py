@@ -13,7 +13,9 @@ def main() -> None:
     for row in rows:
         peer = "" if row.peer != row.peer else f"{row.peer:10.3g}"
         verdict = "" if row.met else "  NOT MET"
-        print(f"{row.name:{width}}  {row.ours:10.3g}  {peer:>10}  {row.unit:4}  {row.figure:8.2f}  {row.target}{verdict}")
+        print(
+            f"{row.name:{width}}  {row.ours:10.3g}  {peer:>10}  {row.unit:4}  {row.figure:8.2f}  {row.target}{verdict}"
+        )
     sys.exit(not all(row.met for row in rows))
 
 

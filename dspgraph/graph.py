@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
-from functools import cached_property, lru_cache, reduce
+from functools import cache, cached_property, lru_cache, reduce
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -179,7 +179,7 @@ class Graph:
         Both lookahead and the wait for a whole tick count, as they show when input comes item by item.
         """
 
-        @lru_cache(maxsize=None)
+        @cache
         def slowest(origin: str, step: Fraction, phase: Fraction) -> Latency:
             if origin in self.inputs:
                 return Latency(Fraction(0), ())

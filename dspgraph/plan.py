@@ -187,7 +187,9 @@ class Unit:
         given = min(s.seconds(flow.emitted[source]) for s, source in zip(self.link.flat, self.sources, strict=True))
         due = stream.count(given)
         if emitted != due:
-            raise LawError(3, f"{self._where(port)} gave {emitted} items for {float(given):g} s of input; {due} are due")
+            raise LawError(
+                3, f"{self._where(port)} gave {emitted} items for {float(given):g} s of input; {due} are due"
+            )
         block = flow.slots[slot]
         if block is not None:
             kept = max(0, len(block) - due + stream.count(flow.end))

@@ -1,6 +1,6 @@
 """Swap the excitation of a vocoder and measure what each one leaves of the original.
 
-    python examples/compare_excitations.py [FILE]
+python examples/compare_excitations.py [FILE]
 """
 
 import sys

@@ -1,7 +1,7 @@
 """A node of your own, from this file alone.
 
-    dspgraph nodes tremolo --plugin examples/own_node.py
-    python examples/own_node.py
+dspgraph nodes tremolo --plugin examples/own_node.py
+python examples/own_node.py
 """
 
 import numpy as np

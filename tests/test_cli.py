@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner, Result
+
 from dspgraph.cli import main
 from speech import speech
 
@@ -20,7 +21,7 @@ def dspgraph(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-@pytest.fixture()
+@pytest.fixture
 def wav(tmp_path: Path) -> Path:
     """Half a second of real speech, 16-bit."""
     path = tmp_path / "in" / "voice.wav"
@@ -29,7 +30,7 @@ def wav(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture()
+@pytest.fixture
 def scale(tmp_path: Path) -> Path:
     path = tmp_path / "scale.yaml"
     path.write_text("inputs: {x: {audio: 16000}}\nnodes: {end: {node: toy_scale, x: x, factor: 0.5}}\noutputs: {y: end}\n"
@@ -38,7 +39,9 @@ def scale(tmp_path: Path) -> Path:
 
 
 def leftovers(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) if folder.exists() else []
+    return (
+        sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) if folder.exists() else []
+    )
 
 
 # ---- render ---------------------------------------------------------------------------------------------------------
@@ -219,7 +222,9 @@ def test_a_centre_mismatch_is_refused(tmp_path: Path, wav: Path) -> None:
     )
     pipeline = _pipeline(HEAD + "  a: {node: toy_frames, x: x}\n  b: {node: toy_frames, x: x, centre: 0.005}\n"
                          "  end: {node: meet, a: a, b: b}\noutputs: {y: end}\n")(tmp_path)  # fmt: skip
-    result = dspgraph("render", pipeline, wav, "-o", tmp_path / "out", "--plugin", TOYS, "--plugin", tmp_path / "meet.py")
+    result = dspgraph(
+        "render", pipeline, wav, "-o", tmp_path / "out", "--plugin", TOYS, "--plugin", tmp_path / "meet.py"
+    )
     assert result.exit_code == 2
     assert "mine.yaml:5: nodes.end.b: the frames that meet in 'end' differ" in result.output
     assert "centre 5 ms" in result.output
@@ -241,7 +246,9 @@ def test_a_failing_node_is_a_failed_row_with_its_place(tmp_path: Path, wav: Path
 # ---- show, check, nodes, schema -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("form", "head"), [("text", "scale:"), ("mermaid", "flowchart"), ("dot", "digraph"), ("svg", "<svg")])
+@pytest.mark.parametrize(
+    ("form", "head"), [("text", "scale:"), ("mermaid", "flowchart"), ("dot", "digraph"), ("svg", "<svg")]
+)
 def test_show_draws_the_graph(scale: Path, form: str, head: str) -> None:
     result = dspgraph("show", scale, "--plugin", TOYS, "--format", form)
     assert result.exit_code == 0, result.output
@@ -281,7 +288,13 @@ def test_nodes_lists_and_explains(scale: Path) -> None:
     assert "toy_scale" in listing.output
     assert "Multiply by a factor." in listing.output
     one = dspgraph("nodes", "toy_scale", "--plugin", TOYS)
-    for part in ("Multiply by a factor.", "factor", "a number, at least -10, at most 10 (default 2)", "what to multiply by", "Audio"):
+    for part in (
+        "Multiply by a factor.",
+        "factor",
+        "a number, at least -10, at most 10 (default 2)",
+        "what to multiply by",
+        "Audio",
+    ):
         assert part in one.output
     wrong = dspgraph("nodes", "toy_scal", "--plugin", TOYS)
     assert wrong.exit_code == 2

@@ -3,7 +3,6 @@
 import math
 import os
 import random
-import os
 import re
 import shutil
 import subprocess
@@ -392,9 +391,7 @@ def test_every_line_of_dot_and_mermaid_is_a_whole_statement(graph: Graph) -> Non
     assert [line for line in lines if not re.fullmatch(rf" +{_MERMAID_LINE}", line)] == []
 
 
-@pytest.mark.skipif(
-    shutil.which("dot") is None and os.environ.get("CI") != "true", reason="Graphviz is not installed"
-)
+@pytest.mark.skipif(shutil.which("dot") is None and os.environ.get("CI") != "true", reason="Graphviz is not installed")
 def test_graphviz_takes_the_dot(hostile: Graph) -> None:
     for graph in (hostile, nested()):
         subprocess.run(["dot", "-Tplain"], input=dot(graph), text=True, check=True, capture_output=True)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from dspgraph import Audio, DspgraphError, Frames, Graph, PipelineError, Symbols, UnknownName, load
 from dspgraph.document import schema, shipped
 from dspgraph.pipeline import Pipeline, variants
@@ -28,7 +29,7 @@ variants:
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def base(tmp_path: Path) -> Path:
     path = tmp_path / "base.yaml"
     path.write_text(BASE)
@@ -78,7 +79,9 @@ def test_variants_lists_the_pipeline_as_it_is_first(base: Path) -> None:
 
 
 def test_extends_lays_one_file_over_another(tmp_path: Path, base: Path) -> None:
-    own = written(tmp_path, """\
+    own = written(
+        tmp_path,
+        """\
 extends: base.yaml
 vars: {factor: 7}
 nodes:
@@ -87,7 +90,8 @@ nodes:
   sum: {x: [loud, speech, speech]}
 variants:
   loud: {hush: {node: toy_scale, x: speech, factor: 0}}
-""")
+""",
+    )
     graph = graph_of(own)
     assert "late" not in graph.nodes
     assert gain_of(graph) == 4, "a node written anew keeps nothing of the old one: factor is its default, 2"
@@ -96,14 +100,17 @@ variants:
 
 
 def test_a_pipeline_stands_as_a_node(tmp_path: Path, base: Path) -> None:
-    own = written(tmp_path, """\
+    own = written(
+        tmp_path,
+        """\
 inputs: {x: {audio: 16000}}
 nodes:
   start: {node: toy_scale, x: x, factor: 1}
   twice: {pipeline: base.yaml, speech: start, rate: 16000, factor: 4}
   end: {node: toy_scale, x: twice}
 outputs: {y: end, inner: twice.y}
-""")
+""",
+    )
     graph = graph_of(own)
     assert set(graph.nodes) == {"start", "twice/loud", "twice/late", "twice/sum", "end"}
     assert graph(x=np.ones(300))["y"][0] == 2 * (4 + 1)
@@ -112,14 +119,17 @@ outputs: {y: end, inner: twice.y}
 
 
 def test_every_class_of_input_can_be_declared(tmp_path: Path) -> None:
-    own = written(tmp_path, """\
+    own = written(
+        tmp_path,
+        """\
 inputs:
   x: {audio: 16000, channels: 2}
   rows: {frames: level, rate: 16000/160, width: 1, centre: 0.005}
   codes: {symbols: mulaw, rate: 8000, size: 256}
 nodes: {end: {node: toy_scale, x: x}}
 outputs: {y: end}
-""")
+""",
+    )
     assert graph_of(own).inputs == {
         "x": Audio(Fraction(16000), 2),
         "rows": Frames(Fraction(100), "level", 1, Fraction(1, 200)),
@@ -201,7 +211,11 @@ def test_a_longer_circle_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "swap", "message"),
     [
-        (["loud.facter=2"], {}, r"'loud.facter=2': nodes.loud.facter: toy_scale has no parameter 'facter'; did you mean 'factor'"),
+        (
+            ["loud.facter=2"],
+            {},
+            r"'loud.facter=2': nodes.loud.facter: toy_scale has no parameter 'facter'; did you mean 'factor'",
+        ),
         (["loud.factor=20"], {}, r"'loud.factor=20': .*at most 10"),
         (["lout.factor=2"], {}, "no node is called 'lout'; did you mean 'loud'"),
         (["facto=2"], {}, "base has no var 'facto'; did you mean 'factor'"),
@@ -222,7 +236,10 @@ def test_a_wrong_change_is_refused(base: Path, overrides: list[str], swap: dict[
         ("{pipeline: base.yml, speech: x}", r"nodes.end.pipeline: there is no pipeline file .*base.yml"),
         ("{pipeline: base.yaml, speech: x}", r"'base' takes Audio\(8000 Hz\); x gives Audio\(16000 Hz\): set its vars"),
         ("{pipeline: base.yaml, rate: 16000}", r"pipeline 'base' takes 'speech', Audio\(16000 Hz\): wire it"),
-        ("{pipeline: base.yaml, speech: x, rade: 3}", r"nodes.end.rade: pipeline 'base' has no input or var 'rade'; did you mean 'rate'"),
+        (
+            "{pipeline: base.yaml, speech: x, rade: 3}",
+            r"nodes.end.rade: pipeline 'base' has no input or var 'rade'; did you mean 'rate'",
+        ),
     ],
 )
 def test_a_pipeline_that_cannot_stand_there_is_refused(tmp_path: Path, base: Path, entry: str, message: str) -> None:
@@ -242,7 +259,10 @@ def test_the_schema_knows_every_node_and_parameter() -> None:
     entry = document["$defs"]["node toy_scale"]
     assert entry["properties"]["node"] == {"const": "toy_scale"}
     assert entry["required"] == ["node", "x"]
-    assert entry["properties"]["factor"]["description"] == "what to multiply by: a number, at least -10, at most 10 (default 2)"
+    assert (
+        entry["properties"]["factor"]["description"]
+        == "what to multiply by: a number, at least -10, at most 10 (default 2)"
+    )
     assert {"$ref": "#/$defs/node toy_sum"} in document["properties"]["nodes"]["additionalProperties"]["anyOf"]
 
 

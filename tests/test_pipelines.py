@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soxr
+
 from dspgraph import Array, Audio, Graph, load
 from dspgraph.document import shipped
 from dspgraph.pipeline import Pipeline, variants
