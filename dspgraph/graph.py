@@ -58,7 +58,7 @@ class Link:
         """Whether the node needs the whole signal before anything comes out."""
         return self.lookahead == math.inf
 
-    def delay(self, step: Fraction, phase: Fraction) -> tuple[Fraction | float, Fraction, Fraction]:
+    def wait(self, step: Fraction, phase: Fraction) -> tuple[Fraction | float, Fraction, Fraction]:
         """How long the node itself keeps items that end at the times `phase`, `phase + step`, `phase + 2 step` ...
 
         Gives the longest wait, and the times, in the same form, at which the items it waits for end.
@@ -184,7 +184,7 @@ class Graph:
             if origin in self.inputs:
                 return Latency(Fraction(0), ())
             name = origin.rsplit(".", 1)[0]
-            own, step, phase = self.links[name].delay(step, phase)
+            own, step, phase = self.links[name].wait(step, phase)
             before = (slowest(source, step, phase) for _, source in self.sources(name))
             worst = max(before, key=lambda latency: latency.seconds)
             adds = own and (own == math.inf or worst.seconds != math.inf)

@@ -70,3 +70,17 @@ def test_levels_that_are_no_power_of_two_are_refused() -> None:
 def test_two_channels_are_refused() -> None:
     with pytest.raises(ParameterError, match="put a mono 'mix' before it"):
         Graph({"mu": MulawEncode()}, {"mu.x": "x"}, {"x": Audio(16000, channels=2)}, {"codes": "mu"})
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("levels", [2, 4, 256, 65536])
+def test_the_edge_of_a_code_is_exact(levels: int, dtype: Any) -> None:
+    # An edge belongs to the code above it, the next smaller number to the one below: no rounding of a log decides it.
+    # log(1 + mu x) = (k + 1/2) / h log(levels) has the exact solution below, in extended precision.
+    h = levels // 2
+    steps = np.arange(0.5, h - 1, 1) if h > 1 else np.array([])
+    edges = (np.expm1(steps.astype(np.longdouble) / h * np.log(np.longdouble(levels))) / (levels - 1)).astype(dtype)
+    codes = np.arange(h + 1, h + 1 + len(edges))
+    above, below = np.nextafter(edges, dtype(2), dtype=dtype), np.nextafter(edges, dtype(0), dtype=dtype)
+    assert np.array_equal(mulaw_encode(above, levels), codes)
+    assert np.array_equal(mulaw_encode(np.nextafter(below, dtype(0), dtype=dtype), levels), codes - 1)
