@@ -2,12 +2,12 @@
 
 import sys
 
-from benchmarks import bench_engine, bench_lpc, bench_memory
+from benchmarks import bench_engine, bench_lpc, bench_memory, bench_start
 
 
 def main() -> None:
     """Run everything and print the table."""
-    rows = [*bench_engine.rows(), *bench_lpc.rows(), *bench_memory.rows()]
+    rows = [*bench_engine.rows(), *bench_lpc.rows(), *bench_memory.rows(), *bench_start.rows()]
     width = max(len(row.name) for row in rows)
     print(f"{'what, and the peer':{width}}  {'ours':>10}  {'peer':>10}        {'figure':>8}  promised")
     for row in rows:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dspgraph.engine import Company, Session
     from dspgraph.graph import Graph
     from dspgraph.pipeline import load
-    from dspgraph.render import render
+    from dspgraph.rendering import render
 
 __version__ = "0.1.0"
 
@@ -35,7 +35,7 @@ __all__ = [
     "render",
 ]  # fmt: skip
 
-_LATE = {"Company": "engine", "Session": "engine", "Graph": "graph", "load": "pipeline", "render": "render"}
+_LATE = {"Company": "engine", "Session": "engine", "Graph": "graph", "load": "pipeline", "render": "rendering"}
 
 
 def __getattr__(name: str) -> Any:

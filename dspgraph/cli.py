@@ -16,7 +16,7 @@ from dspgraph.errors import DspgraphError, LawError, RequestError
 
 if TYPE_CHECKING:
     from dspgraph.graph import Graph
-    from dspgraph.render import Rendered
+    from dspgraph.rendering import Rendered
 
 
 class _Group(click.Group):
@@ -68,7 +68,7 @@ def demo(out: Path) -> None:
     from dspgraph.audio_io import example_speech
     from dspgraph.figures import spectrograms
     from dspgraph.pipeline import Pipeline, load
-    from dspgraph.render import make_folder, render_file
+    from dspgraph.rendering import make_folder, render_file
 
     clip = example_speech()
     pictures = {"original": clip}
@@ -101,7 +101,7 @@ def render(
 ) -> None:
     """Render audio FILES with PIPELINE (a shipped name or a .yaml file)."""
     from dspgraph.pipeline import load
-    from dspgraph.render import render as render_files
+    from dspgraph.rendering import render as render_files
 
     graph = load(pipeline, overrides, swaps, plugins)
     rows = render_files(graph, files, out, f".{suffix}", _report)

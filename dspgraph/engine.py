@@ -178,7 +178,7 @@ class Session:
         for unit in self.plan.units:
             try:
                 if unit.plain and not ending and emitted[unit.out]:
-                    # The way nearly every block goes; the other branch does the same and looks at what comes out.
+                    # The way nearly every block goes; the other one does the same and looks at what comes out.
                     block = slots[unit.source]
                     slots[unit.out] = None
                     for slot in unit.frees:
@@ -188,19 +188,22 @@ class Session:
                         if n := len(block):
                             slots[unit.out] = block
                             emitted[unit.out] += n
-                    continue
-                pieces = []
-                for blocks in unit.cut(flow):
-                    states[unit.index], *piece = unit.step(states[unit.index], *blocks)
-                    pieces.append(piece)
-                unit.put(flow, pieces)
-                for slot in unit.frees:
-                    slots[slot] = None
+                else:
+                    self._run_unit(unit)
             except DspgraphError:
                 self.spent = f"'{unit.name}' failed in it"
                 raise
             except Exception as error:
                 raise self.failed(unit, error) from error
+
+    def _run_unit(self, unit: Unit) -> None:
+        flow, pieces = self.flow, []
+        for blocks in unit.cut(flow):
+            flow.states[unit.index], *piece = unit.step(flow.states[unit.index], *blocks)
+            pieces.append(piece)
+        unit.put(flow, pieces)
+        for slot in unit.frees:
+            flow.slots[slot] = None
 
 
 class Company:

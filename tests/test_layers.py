@@ -16,7 +16,7 @@ PACK = ROOT / "nodes" / "dspgraph_nodes"
 
 LAYERS = [
     {"errors"}, {"streams"}, {"node"}, {"graph"}, {"plan"}, {"engine"}, {"_svg"}, {"testing", "discover", "describe", "audio_io"},
-    {"document", "figures"}, {"pipeline"}, {"render"}, {"cli"}, {"__main__"},
+    {"document", "figures"}, {"pipeline"}, {"rendering"}, {"cli"}, {"__main__"},
 ]  # fmt: skip
 """From the ground up: a module imports only from layers below its own."""
 
@@ -100,3 +100,12 @@ def test_listing_the_nodes_imports_none_of_them() -> None:
     loaded = run_python(code).split()
     assert not [name for name in loaded if name.startswith("dspgraph_nodes")]
     assert "torch" not in loaded
+
+
+def test_no_module_hides_a_name_of_the_face() -> None:
+    code = (
+        "import dspgraph, pkgutil, importlib, types\n"
+        "[importlib.import_module(f'dspgraph.{m.name}') for m in pkgutil.iter_modules(dspgraph.__path__) if m.name != '__main__']\n"
+        "print(*[name for name in dspgraph.__all__ if isinstance(getattr(dspgraph, name), types.ModuleType)])"
+    )
+    assert run_python(code) == ""
