@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import count
 
 import numpy as np
 
@@ -48,7 +47,7 @@ class Resample(Node):
             up, down = (self._rate() / x.rate).as_integer_ratio()
             raise ParameterError(
                 f"resample.rate is {self.rate}, {up} / {down} of {x}: more phases than a bank of {LARGEST} taps holds; "
-                f"take {self._simpler(x.rate)} Hz"
+                f"take {self._simpler(x.rate)}"
             )
         return (x.like(rate=self._rate()),)
 
@@ -92,10 +91,11 @@ class Resample(Node):
     def _rate(self) -> Fraction:
         return Fraction(str(self.rate))  # a decimal is what was written: 22050.5 exactly
 
-    def _simpler(self, rate: Fraction) -> int:
-        """The whole rate nearest to the one asked for that a bank can reach."""
+    def _simpler(self, rate: Fraction) -> str:
+        """The whole rate nearest to the one asked for that a bank can reach, in words."""
         asked = round(self._rate())
-        return next(near for k in count() for near in (asked - k, asked + k) if near > 0 and self._fits(rate, near))
+        nearby = (near for k in range(asked // 2) for near in (asked - k, asked + k) if self._fits(rate, near))
+        return next((f"{near} Hz" for near in nearby), "a rate in a simpler ratio to it")
 
     @staticmethod
     def _fits(rate: Fraction, wanted: Fraction | int) -> bool:

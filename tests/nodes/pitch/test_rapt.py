@@ -104,14 +104,23 @@ def test_silence_has_no_pitch() -> None:
     assert not track(np.zeros(8000)).any()
 
 
+@pytest.mark.parametrize(("level", "found"), [(50, False), (100, True)])
+def test_what_is_no_louder_than_the_noise_it_adds_has_no_pitch(level: float, found: bool) -> None:
+    # Its noise has an RMS of 50 on the 16-bit scale. Measured on a tone: no frame at 50, 99.5 % of them at 100.
+    x = harmonics(np.full(16000, 120.0))
+    x *= level / 32768 / np.sqrt(np.mean(x**2))
+    assert (np.mean(track(x) > 0) > 0.9) == found
+
+
 @pytest.mark.parametrize("n", [1, 500, 20000, 20001])
 def test_what_was_tracked_before_changes_nothing(n: int) -> None:
     x = speech()[8000:]
     first = track(x[:n])
-    for k in range(4):  # odd and even counts of noise, other rates, hops and ranges, and SPTK's own excitation
-        track(x[k : 3001 + 102 * k + k], Fraction(8000 + 4000 * k), 80 + k, 50.0 + k)
-        sptk.excite(np.zeros(2), hopsize=k + 1, gaussian=True)
-        assert np.array_equal(track(x[:n]), first)
+    for k in range(4):  # other lengths, rates, hops and ranges, then SPTK's noise at the first and the second of a pair
+        track(x[k : 3001 + 103 * k], Fraction(8000 + 4000 * k), 80 + k, 50.0 + k)
+        for _ in range(2):
+            sptk.excite(np.zeros(2), hopsize=1, gaussian=True)
+            assert np.array_equal(track(x[:n]), first)
 
 
 def test_single_precision_changes_nothing_that_sixteen_bits_hold() -> None:
