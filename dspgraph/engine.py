@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,9 +12,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from dspgraph.errors import DspgraphError, NodeError, SessionError, SignalError, UnknownName, nearest
+from dspgraph.errors import DspgraphError, SessionError, SignalError, UnknownName, nearest
 from dspgraph.graph import Graph
-from dspgraph.plan import Flow, Unit, plan_of
+from dspgraph.plan import Flow, Plan, Queue, Unit, plan_of
 from dspgraph.streams import Array
 
 Blocks: TypeAlias = Mapping[str, Any]
@@ -80,9 +81,9 @@ class Session:
     gives the rest: it ends the signal, and only reset() or restore() begin another.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, plan: Plan | None = None) -> None:
         self.graph = graph
-        self.plan = plan_of(graph)
+        self.plan = plan or plan_of(graph)
         self.reset()
 
     def reset(self) -> None:
@@ -90,7 +91,7 @@ class Session:
         self.flow = Flow(self.plan)
         self.spent = ""
 
-    def push(self, **blocks: Any) -> dict[str, Array]:
+    def push(self, /, **blocks: Any) -> dict[str, Array]:
         """The next items of one or more inputs; gives the items of every output that are now known."""
         self.feed(blocks)
         self.run()
@@ -118,37 +119,74 @@ class Session:
         self.flow = copy.deepcopy(snapshot.flow)
         self.spent = ""
 
-    # What Company does for many sessions between feed or finish and collect, run does for one.
+    # push and flush in their three parts, which Company does for many sessions in step.
 
     def feed(self, blocks: Blocks) -> None:
-        """Lay a block per input into its slot."""
+        """Lay the blocks into the slots of their inputs. Of several inputs none runs ahead: what is too much waits."""
         self._check_alive()
         if blocks.keys() - self.graph.inputs.keys():
             _check_names(self.graph, blocks)
-        slots, emitted = self.flow.slots, self.flow.emitted
-        given = [(name, slot, stream) for name, slot, stream in self.plan.inputs if name in blocks]
-        arrays = [(slot, stream.conform(blocks[name], name)) for name, slot, stream in given]
-        for _, slot, _ in self.plan.inputs:
-            slots[slot] = None
-        for slot, array in arrays:
-            if n := len(array):
-                slots[slot] = array
-                emitted[slot] += n
+        plan, flow = self.plan, self.flow
+        arrays = {name: stream.conform(blocks[name], name) for name, _, stream in plan.inputs if name in blocks}
+        if len(plan.inputs) == 1:
+            for name, slot, _ in plan.inputs:
+                array = arrays.get(name)
+                n = 0 if array is None else len(array)
+                flow.slots[slot] = array if n else None
+                flow.emitted[slot] += n
+            return
+        for (name, _, _), queue in zip(plan.inputs, flow.inputs, strict=True):
+            array = arrays.get(name)
+            if array is not None and len(array):
+                queue.put(array)
+        reached = self._pushed()
+        for (_, slot, stream), queue in zip(plan.inputs, flow.inputs, strict=True):
+            self._release(slot, queue, math.floor(reached * stream.rate) - flow.emitted[slot])
 
     def finish(self) -> None:
         """Say that the inputs have ended, and how long the signal was: all of them must have had that length."""
         self._check_alive()
-        flow = self.flow
-        flow.end = min(stream.seconds(flow.emitted[slot]) for _, slot, stream in self.plan.inputs)
-        for name, slot, stream in self.plan.inputs:
-            flow.slots[slot] = None
-            if flow.emitted[slot] != stream.count(flow.end):
+        plan, flow = self.plan, self.flow
+        end = self._pushed()
+        for (name, slot, stream), queue in zip(plan.inputs, flow.inputs, strict=True):
+            if flow.emitted[slot] + queue.held != stream.count(end):
                 self.spent = "its inputs ended at different times"
-                lengths = ", ".join(f"'{n}' has {flow.emitted[k]} items of {s}" for n, k, s in self.plan.inputs)
+                each = zip(plan.inputs, flow.inputs, strict=True)
+                lengths = ", ".join(f"'{n}' has {flow.emitted[k] + q.held} items of {s}" for (n, k, s), q in each)
                 raise SignalError(
-                    f"the inputs end at different times: {lengths}; in {float(flow.end):g} s there are "
-                    f"{stream.count(flow.end)} of '{name}': cut or extend one"
+                    f"the inputs end at different times: {lengths}; in {float(end):g} s there are "
+                    f"{stream.count(end)} of '{name}': cut or extend one"
                 )
+        flow.end = end
+        for (_, slot, _), queue in zip(plan.inputs, flow.inputs, strict=True):
+            self._release(slot, queue, queue.held)
+
+    def run(self) -> None:
+        """Run every node once, as far as its blocks go."""
+        flow = self.flow
+        states, slots, emitted, ending = flow.states, flow.slots, flow.emitted, flow.end is not None
+        unit = None
+        try:
+            for unit in self.plan.units:
+                if not unit.plain or ending or not emitted[unit.out]:
+                    unit.run(flow)
+                    continue
+                # The way nearly every block goes: what unit.run does, less looking at what comes out.
+                block = slots[unit.source]
+                slots[unit.out] = None
+                for slot in unit.frees:
+                    slots[slot] = None
+                if block is not None:
+                    states[unit.index], block = unit.step(states[unit.index], block)
+                    if n := len(block):
+                        slots[unit.out] = block
+                        emitted[unit.out] += n
+        except BaseException as error:
+            assert unit is not None
+            self.spent = f"it was interrupted, or failed, in '{unit.name}'"
+            if isinstance(error, Exception) and not isinstance(error, DspgraphError):
+                raise unit.failed_at(flow, error) from error
+            raise
 
     def collect(self) -> dict[str, Array]:
         """What the outputs give in this round, each a private copy: neither side can spoil the other's samples."""
@@ -158,118 +196,102 @@ class Session:
             for name, slot, stream in self.plan.outputs
         }
 
-    def failed(self, unit: Unit, error: Exception) -> NodeError:
-        """What to raise when a node's own code did. The session is spent."""
-        self.spent = f"'{unit.name}' failed in it"
-        at = float(unit.link.flat[0].seconds(self.flow.emitted[unit.source]))
-        return NodeError(
-            f"{unit.name} ({unit.node.type_name}) failed in the block that ends at {at:.3f} s: "
-            f"{type(error).__name__}: {error}"
-        )
+    def _pushed(self) -> Fraction:
+        """Seconds that every input has reached."""
+        flow = self.flow
+        each = zip(self.plan.inputs, flow.inputs, strict=True)
+        return min(stream.seconds(flow.emitted[slot] + queue.held) for (_, slot, stream), queue in each)
+
+    def _release(self, slot: int, queue: Queue, n: int) -> None:
+        self.flow.slots[slot] = queue.take(n) if n > 0 else None
+        self.flow.emitted[slot] += max(n, 0)
 
     def _check_alive(self) -> None:
         if self.spent:
             raise SessionError(f"this session cannot go on: {self.spent}; reset() it, or open another")
 
-    def run(self) -> None:
-        """Run every node once, as far as its blocks go."""
-        flow = self.flow
-        states, slots, emitted, ending = flow.states, flow.slots, flow.emitted, flow.end is not None
-        for unit in self.plan.units:
-            try:
-                if unit.plain and not ending and emitted[unit.out]:
-                    # The way nearly every block goes; the other one does the same and looks at what comes out.
-                    block = slots[unit.source]
-                    slots[unit.out] = None
-                    for slot in unit.frees:
-                        slots[slot] = None
-                    if block is not None:
-                        states[unit.index], block = unit.step(states[unit.index], block)
-                        if n := len(block):
-                            slots[unit.out] = block
-                            emitted[unit.out] += n
-                else:
-                    self._run_unit(unit)
-            except DspgraphError:
-                self.spent = f"'{unit.name}' failed in it"
-                raise
-            except Exception as error:
-                raise self.failed(unit, error) from error
-
-    def _run_unit(self, unit: Unit) -> None:
-        flow, pieces = self.flow, []
-        for blocks in unit.cut(flow):
-            flow.states[unit.index], *piece = unit.step(flow.states[unit.index], *blocks)
-            pieces.append(piece)
-        unit.put(flow, pieces)
-        for slot in unit.frees:
-            flow.slots[slot] = None
-
 
 class Company:
     """n signals on their way through one graph, stepped together through `step_many`.
 
-    When a signal ends, the next one takes its place at once. Each gets, bit for bit, what it would get alone.
+    When a signal ends, the next one takes its place at once. Each gets, bit for bit, what it would get alone. A signal
+    that fails ends there, and the others go on; only what fails inside a node's own `step_many` ends all that were in
+    the call, for nothing tells which of them it was.
     """
 
-    def __init__(self, graph: Graph, n: int) -> None:
+    def __init__(self, graph: Graph, n: int, plan: Plan | None = None) -> None:
         if n < 1:
             raise SessionError(f"a company has at least 1 place; found {n}")
         self.graph = graph
         self.n = n
+        self.plan = plan or plan_of(graph)
 
-    def render(self, signals: Iterable[Signal]) -> Iterator[tuple[int, dict[str, Array]]]:
-        """(number of the signal, its whole outputs), each as soon as it has ended."""
+    def render(self, signals: Iterable[Signal]) -> Iterator[tuple[int, dict[str, Array] | Exception]]:
+        """(number of the signal, its whole outputs or the error that ended it), each as soon as it has ended."""
         parts: dict[int, list[dict[str, Array]]] = {}
         for number, part, ended in self.stream(signals):
+            if isinstance(part, Exception):
+                parts.pop(number, None)
+                yield number, part
+                continue
             parts.setdefault(number, []).append(part)
             if ended:
                 yield number, joined(parts.pop(number))
 
-    def stream(self, signals: Iterable[Signal]) -> Iterator[tuple[int, dict[str, Array], bool]]:
-        """(number of the signal, the next part of its outputs, whether it has ended), in rounds of one block each."""
+    def stream(self, signals: Iterable[Signal]) -> Iterator[tuple[int, dict[str, Array] | Exception, bool]]:
+        """(number of the signal, the next part of its outputs, whether it has ended), in rounds of one block each.
+
+        An error in place of a part is the signal's end.
+        """
         waiting = enumerate(signals)
-        places: dict[int, tuple[Session, Iterator[Blocks]]] = {}
+        places: dict[int, _Place] = {}
         while True:
             while len(places) < self.n and (entry := next(waiting, None)) is not None:
                 number, signal = entry
                 blocks = blocks_of(self.graph, signal) if isinstance(signal, Mapping) else iter(signal)
-                places[number] = Session(self.graph), blocks
+                places[number] = _Place(Session(self.graph, self.plan), blocks)
             if not places:
                 return
-            for session, source in places.values():
-                block = next(source, None)
-                if block is None:
-                    session.finish()
-                else:
-                    session.feed(block)
-            self._round([session for session, _ in places.values()])
-            for number, (session, _) in list(places.items()):
-                ended = session.flow.end is not None
+            for place in places.values():
+                place.feed()
+            for unit in self.plan.units:
+                ready = [place for place in places.values() if place.error is None]
+                for group in [ready] if unit.together and ready else [[place] for place in ready]:
+                    _run_group(unit, group)
+            for number, place in list(places.items()):
+                ended = place.error is not None or place.session.flow.end is not None
                 if ended:
                     del places[number]
-                yield number, session.collect(), ended
+                yield number, place.error or place.session.collect(), ended
 
-    def _round(self, sessions: list[Session]) -> None:
-        """Run every node once, for all signals that have blocks for it."""
-        flows = [session.flow for session in sessions]
-        for unit in plan_of(self.graph).units:
-            try:
-                calls = [unit.cut(flow) for flow in flows]
-                pieces: list[list[Any]] = [[] for _ in flows]
-                for turn in range(max(map(len, calls))):
-                    ready = [place for place, cut in enumerate(calls) if len(cut) > turn]
-                    states = [flows[place].states[unit.index] for place in ready]
-                    lists = zip(*(calls[place][turn] for place in ready), strict=True)
-                    states, *outs = unit.node.step_many(states, *map(list, lists))
-                    for place, state, *piece in zip(ready, states, *outs, strict=True):
-                        flows[place].states[unit.index] = state
-                        pieces[place].append(piece)
-                for flow, own in zip(flows, pieces, strict=True):
-                    unit.put(flow, own)
-                    for slot in unit.frees:
-                        flow.slots[slot] = None
-            except DspgraphError:
-                raise
-            except Exception as error:
-                raise sessions[0].failed(unit, error) from error
+
+@dataclass
+class _Place:
+    """A signal in company: its session, where its blocks come from, and what ended it early."""
+
+    session: Session
+    blocks: Iterator[Blocks]
+    error: Exception | None = None
+
+    def feed(self) -> None:
+        try:
+            block = next(self.blocks, None)
+            if block is None:
+                self.session.finish()
+            else:
+                self.session.feed(block)
+        except Exception as error:
+            self.error = error
+
+
+def _run_group(unit: Unit, group: list[_Place]) -> None:
+    flows = [place.session.flow for place in group]
+    try:
+        if unit.together:
+            unit.run_many(flows)
+        else:
+            unit.run(flows[0])
+    except Exception as error:
+        for place, flow in zip(group, flows, strict=True):
+            place.error = error if isinstance(error, DspgraphError) else unit.failed_at(flow, error)
+            place.error.__cause__ = error if place.error is not error else error.__cause__

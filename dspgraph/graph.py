@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import math
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
-from functools import cache, cached_property, lru_cache, reduce
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from dspgraph.errors import GraphError, LawError, LinkError, LoopError, ParameterError, UnknownName, nearest
-from dspgraph.node import Input, Node, Port
-from dspgraph.streams import Array, Frames, Stream, common
+from dspgraph.errors import (
+    GraphError,
+    LinkError,
+    LoopError,
+    UnknownName,
+    nearest,
+)
+from dspgraph.link import Link, Times, link
+from dspgraph.node import Input, Node
+from dspgraph.streams import Array, Frames, Stream
 
 if TYPE_CHECKING:
     import networkx
@@ -35,42 +42,6 @@ class Latency:
 
     seconds: Fraction | float
     path: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Link:
-    """A node as it stands in a graph: the streams at its ports and how the engine cuts blocks for it."""
-
-    takes: tuple[Stream | tuple[Stream, ...], ...]
-    gives: tuple[Stream, ...]
-    lookahead: Fraction | float
-    grain: int | None
-    tick: Fraction
-    """The shortest time span a block can have: a whole number of items of every input."""
-
-    @property
-    def flat(self) -> tuple[Stream, ...]:
-        """The streams that go in, one per wire."""
-        return tuple(stream for taken in self.takes for stream in (taken if isinstance(taken, tuple) else (taken,)))
-
-    @property
-    def waits_for_the_end(self) -> bool:
-        """Whether the node needs the whole signal before anything comes out."""
-        return self.lookahead == math.inf
-
-    def wait(self, step: Fraction, phase: Fraction) -> tuple[Fraction | float, Fraction, Fraction]:
-        """How long the node itself keeps items that end at the times `phase`, `phase + step`, `phase + 2 step` ...
-
-        Gives the longest wait, and the times, in the same form, at which the items it waits for end.
-        """
-        if self.waits_for_the_end:
-            return math.inf, self.tick, Fraction(0)
-        needed = phase + Fraction(self.lookahead)
-        if (step / self.tick).denominator == 1:  # every item meets the ticks in the same way
-            end = math.ceil(needed / self.tick) * self.tick
-            return end - phase, step, end
-        grid = common(step, self.tick)
-        return Fraction(self.lookahead) + self.tick - (needed % grid or grid), self.tick, Fraction(0)
 
 
 class Graph:
@@ -149,20 +120,24 @@ class Graph:
     def digest(self) -> str:
         """A hash of everything the samples depend on; two graphs with one digest give the same outputs.
 
-        It covers the nodes that run (their source files too, so that an edited node is another node), their
-        parameters and wires, the streams that go in, the seed and the version of dspgraph.
+        It covers the nodes that run (with every source file of the packages they come from, so that an edited kernel
+        is another graph), their parameters and wires, the streams that go in, the seed, and the versions of what
+        computes.
         """
+        from importlib.metadata import version
+
         from dspgraph import __version__
 
         canonical = {
             "dspgraph": __version__,
+            "versions": {name: version(name) for name in ("numba", "numpy", "pysptk", "scipy")},
             "seed": self.seed,
             "inputs": {name: describe_stream(stream) for name, stream in sorted(self.inputs.items())},
             "outputs": dict(sorted(self.origins.items())),
             "nodes": {
                 name: {
                     "type": node.type_name,
-                    "source": _source_hash(type(node)),
+                    "source": _source_hash(type(node).__module__),
                     "parameters": node.model_dump(mode="json"),
                     "wires": {port.name: self.wires[f"{name}.{port.name}"] for port in node.inputs},
                 }
@@ -178,26 +153,38 @@ class Graph:
 
         Both lookahead and the wait for a whole tick count, as they show when input comes item by item.
         """
-
-        @cache
-        def slowest(origin: str, step: Fraction, phase: Fraction) -> Latency:
-            if origin in self.inputs:
-                return Latency(Fraction(0), ())
-            name = origin.rsplit(".", 1)[0]
-            own, step, phase = self.links[name].wait(step, phase)
-            before = (slowest(source, step, phase) for _, source in self.sources(name))
-            worst = max(before, key=lambda latency: latency.seconds)
-            adds = own and (own == math.inf or worst.seconds != math.inf)
-            return Latency(own + worst.seconds, (*worst.path, name) if adds else worst.path)
-
-        ends = [slowest(self.origins[name], 1 / stream.rate, Fraction(0)) for name, stream in self.outputs.items()]
+        # Backwards: at which times does anybody wait for the items of a stream?
+        times: dict[str, set[Times]] = {origin: set() for origin in self._origins_in_order()}
+        for name, stream in self.outputs.items():
+            times[self.origins[name]].add((1 / stream.rate, Fraction(0)))
+        for name in reversed(self.order):
+            for port in self.nodes[name].outputs:
+                for asked in times[f"{name}.{port.name}"]:
+                    _, needed = self.links[name].wait(*asked)
+                    for _, origin in self.sources(name):
+                        times[origin].add(needed)
+        # Forwards: how late are they?
+        late = {(name, asked): Latency(Fraction(0), ()) for name in self.inputs for asked in times[name]}
+        for name in self.order:
+            for port in self.nodes[name].outputs:
+                for asked in times[f"{name}.{port.name}"]:
+                    own, needed = self.links[name].wait(*asked)
+                    worst = max((late[origin, needed] for _, origin in self.sources(name)), key=lambda one: one.seconds)
+                    adds = own and (own == math.inf or worst.seconds != math.inf)
+                    path = (*worst.path, name) if adds else worst.path
+                    late[f"{name}.{port.name}", asked] = Latency(own + worst.seconds, path)
+        ends = [late[self.origins[name], (1 / stream.rate, Fraction(0))] for name, stream in self.outputs.items()]
         return max(ends, key=lambda latency: latency.seconds)
+
+    def _origins_in_order(self) -> list[str]:
+        inner = [f"{name}.{port.name}" for name in self.order for port in self.nodes[name].outputs]
+        return [*self.inputs, *inner]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Graph) and self._arguments() == other._arguments()
 
     def __hash__(self) -> int:
-        return hash(self.digest)
+        return hash((frozenset(self.wires.items()), frozenset(self.origins.items()), self.seed))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Graph, self._arguments()
@@ -235,12 +222,12 @@ class Graph:
 
     def tapped(self) -> Graph:
         """This graph with every stream inside it as an output, named by its origin, in the order they are computed."""
-        inner = [f"{name}.{port.name}" for name in self.order for port in self.nodes[name].outputs]
-        return Graph(self.nodes, self.wires, self.inputs, {origin: origin for origin in inner}, self.seed)
+        outputs = {origin: origin for origin in self._origins_in_order() if origin not in self.inputs}
+        return Graph(self.nodes, self.wires, self.inputs, outputs or dict(self.origins), self.seed)
 
     # The two doors to the engine; it stands above this module, so it is opened late.
 
-    def __call__(self, **signals: Any) -> dict[str, Array]:
+    def __call__(self, /, **signals: Any) -> dict[str, Array]:
         """Render whole arrays: one per input, a dict of arrays out."""
         from dspgraph.engine import render_arrays
 
@@ -261,6 +248,12 @@ class Graph:
                     raise GraphError(f"{what} '{name}': a name is letters, digits and _, not beginning with a digit")
         for name in self.inputs.keys() & self.nodes.keys():
             raise GraphError(f"'{name}' names an input and a node: rename one of them")
+        for name, node in self.nodes.items():
+            if not isinstance(node, Node):
+                raise GraphError(f"node '{name}' is {node!r}, not a node: make one, as in Name(parameter=value)")
+        for name, stream in self.inputs.items():
+            if not isinstance(stream, Stream):
+                raise GraphError(f"input '{name}' is {stream!r}, not a stream such as Audio(16000)")
         if not self.inputs or not outputs:
             raise GraphError("a graph has at least one input and one output")
 
@@ -268,7 +261,9 @@ class Graph:
         resolved: dict[str, Wire] = {}
         for to, wire in wires.items():
             port = self._port(to)
-            origins = (wire,) if isinstance(wire, str) else tuple(wire)
+            origins = (wire,) if isinstance(wire, str) else tuple(wire) if isinstance(wire, Iterable) else (wire,)
+            if not all(isinstance(origin, str) for origin in origins):
+                raise LinkError(f"{to} takes the name of an origin, or a list of names; found {wire!r}", to)
             if not port.many and len(origins) != 1:
                 raise LinkError(f"{to} takes one wire; found {len(origins)}: mix them first", to)
             if not origins:
@@ -372,31 +367,6 @@ class Graph:
         return link(name, node, takes)
 
 
-def link(name: str, node: Node, takes: tuple[Any, ...]) -> Link:
-    """Ask a node, wired to these streams, what it gives and how it wants its blocks cut."""
-    try:
-        gives = tuple(node.streams(*takes))
-    except ParameterError as error:
-        raise ParameterError(f"{name}: {error}") from error
-    if len(gives) != len(node.outputs):
-        raise LawError(0, f"{name}.streams gave {len(gives)} streams for {len(node.outputs)} outputs")
-    for port, stream in zip(node.outputs, gives, strict=True):
-        if not port.fits(stream):
-            raise LawError(0, f"{name}.{port.name} is declared {port}, but streams() gave {stream}")
-    flat = [stream for taken in takes for stream in (taken if isinstance(taken, tuple) else (taken,))]
-    grain = node.grain(*takes)
-    tick = 1 / reduce(common, (stream.rate for stream in flat))
-    if grain is not None:
-        tick = grain / flat[0].rate
-        for stream in flat:
-            if (tick * stream.rate).denominator != 1:
-                raise ParameterError(
-                    f"{name} works on {grain} items of {flat[0]} at a time, which is {tick * stream.rate} items of "
-                    f"{stream}: choose rates that divide it evenly"
-                )
-    return Link(takes, gives, node.lookahead(*takes), grain, tick)
-
-
 def describe_stream(stream: Stream) -> dict[str, Any]:
     """A stream as plain data, for digests and files."""
     values = {one.name: getattr(stream, one.name) for one in fields(stream)}
@@ -406,11 +376,15 @@ def describe_stream(stream: Stream) -> dict[str, Any]:
 
 
 @lru_cache
-def _source_hash(kind: type[Node]) -> str:
-    try:
-        return hashlib.sha256(Path(inspect.getfile(kind)).read_bytes()).hexdigest()
-    except (OSError, TypeError):  # a class made in an interactive session has no file: its name must do
-        return kind.__qualname__
-
-
-__all__ = ["Graph", "Latency", "Link", "Port", "describe_stream", "link"]
+def _source_hash(module: str) -> str:
+    """Of all Python files of the package a module belongs to; of its own file, if it belongs to none."""
+    top = sys.modules[module.partition(".")[0]]
+    folders = [Path(folder) for folder in getattr(top, "__path__", ())]
+    files = sorted(path for folder in folders for path in folder.rglob("*.py"))
+    own = getattr(sys.modules[module], "__file__", None)
+    if not files and own:
+        files = [Path(own)]
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()  # of nothing, for a class made in an interactive session

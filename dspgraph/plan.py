@@ -8,7 +8,7 @@ other unit queues what arrives and is given whole ticks, so that all its blocks 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import lru_cache
 from hashlib import blake2b
@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from dspgraph.errors import LawError
+from dspgraph.errors import DspgraphError, LawError, NodeError
 from dspgraph.graph import Graph
-from dspgraph.node import Node
+from dspgraph.node import Node, State
 from dspgraph.streams import Array, Stream
 
 
@@ -39,32 +39,38 @@ class Queue:
     def take(self, n: int) -> Array:
         """The next n items in one array; a view where one block holds them all."""
         self.held -= n
-        first = self.blocks.popleft()
-        if len(first) == n:
-            return first
+        blocks = self.blocks
+        first = blocks[0]
+        size = len(first)
+        if size == n:
+            return blocks.popleft()
+        if size > n:
+            blocks[0] = first[n:]
+            return first[:n]
         pieces = []
-        while len(first) < n:
-            pieces.append(first)
-            n -= len(first)
-            if not n:
-                break
-            first = self.blocks.popleft()
-        if n and len(first) > n:
-            self.blocks.appendleft(first[n:])
-            first = first[:n]
-        if n:
-            pieces.append(first)
-        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        while n:
+            first = blocks[0]
+            size = len(first)
+            if size <= n:
+                pieces.append(blocks.popleft())
+                n -= size
+            else:
+                pieces.append(first[:n])
+                blocks[0] = first[n:]
+                n = 0
+        return np.concatenate(pieces)
 
 
 class Flow:
     """One signal in the middle of a plan: all that changes. Everything else in this module is fixed."""
 
-    __slots__ = ("emitted", "end", "queues", "slots", "states")
+    __slots__ = ("emitted", "end", "inputs", "queues", "slots", "states")
 
     def __init__(self, plan: Plan) -> None:
-        self.states = [unit.node.start(*unit.link.takes) for unit in plan.units]
+        self.states = [unit.start() for unit in plan.units]
         self.queues = [[Queue() for _ in unit.sources] if not unit.direct else [] for unit in plan.units]
+        self.inputs = [Queue() for _ in plan.inputs]
+        """What has been pushed into one input beyond what the others have reached."""
         self.slots: list[Array | None] = [None] * plan.size
         """What every stream gives in this round."""
         self.emitted = [0] * plan.size
@@ -82,6 +88,9 @@ class Unit:
         self.link = graph.links[name]
         self.node = keyed(graph.nodes[name], graph.seed, name)
         self.step: Callable[..., tuple[Any, ...]] = self.node.step
+        self.step_many: Callable[..., tuple[list[Any], ...]] = self.node.step_many
+        self.flush: Callable[..., tuple[Array, ...]] = self.node.flush
+        self.together = type(self.node).step_many is not Node.step_many
         self.sources = tuple(slots[origin] for _, origin in graph.sources(name))
         self.source = self.sources[0]
         self.outs = tuple(slots[f"{name}.{port.name}"] for port in self.node.outputs)
@@ -119,24 +128,69 @@ class Unit:
                         break
                 else:
                     return [self._grouped(blocks)]  # nothing waits and all fits: no queue needs to see it
-        for block, queue in zip(blocks, queues, strict=True):
+        for block, queue in zip(blocks, queues):  # noqa: B905
             if block is not None:
                 queue.put(block)
         return [self._grouped(taken) for taken in self._take(flow, queues)]
 
-    def _take(self, flow: Flow, queues: list[Queue]) -> Iterator[list[Array]]:
+    def start(self) -> State:
+        """The node's state before the first item."""
+        try:
+            return self.node.start(*self.link.takes)
+        except DspgraphError:
+            raise
+        except Exception as error:
+            raise self.failure(error, "start failed") from error
+
+    def run(self, flow: Flow) -> None:
+        """Give the node its blocks, and hand on what comes out."""
+        pieces = []
+        for blocks in self.cut(flow):
+            flow.states[self.index], *piece = self.step(flow.states[self.index], *blocks)
+            pieces.append(piece)
+        self.put(flow, pieces)
+
+    def run_many(self, flows: list[Flow]) -> None:
+        """The same for several signals at once, through the node's own `step_many`."""
+        calls = [self.cut(flow) for flow in flows]
+        pieces: list[list[Any]] = [[] for _ in flows]
+        for turn in range(max(map(len, calls))):
+            ready = [place for place, cut in enumerate(calls) if len(cut) > turn]
+            states = [flows[place].states[self.index] for place in ready]
+            lists = zip(*(calls[place][turn] for place in ready), strict=True)
+            states, *outs = self.step_many(states, *map(list, lists))
+            for place, state, *piece in zip(ready, states, *outs, strict=True):
+                flows[place].states[self.index] = state
+                pieces[place].append(piece)
+        for flow, own in zip(flows, pieces, strict=True):
+            self.put(flow, own)
+
+    def failure(self, error: Exception, what: str) -> NodeError:
+        """What to raise when the node's own code did."""
+        return NodeError(f"{self.name} ({self.node.type_name}) {what}: {type(error).__name__}: {error}")
+
+    def failed_at(self, flow: Flow, error: Exception) -> NodeError:
+        """The same, with the time in the signal."""
+        at = float(self.link.flat[0].seconds(flow.emitted[self.source]))
+        return self.failure(error, f"failed in the block that ends at {at:.3f} s")
+
+    def _take(self, flow: Flow, queues: list[Queue]) -> list[list[Array]]:
         """From the queues: whole ticks, all at once or one grain at a time; at the end of the signal everything."""
         ending = flow.end is not None
         if self.link.waits_for_the_end and not ending:
-            return
-        ticks = min([queue.held // count for queue, count in zip(queues, self.counts, strict=True)])
+            return []
+        ticks, taken = -1, []
+        for queue, count in zip(queues, self.counts):  # noqa: B905
+            whole = queue.held // count
+            ticks = whole if whole < ticks or ticks < 0 else ticks
         if self.grain:
             for _ in range(ticks):
-                yield [queue.take(count) for queue, count in zip(queues, self.counts, strict=True)]
+                taken.append([queue.take(count) for queue, count in zip(queues, self.counts, strict=True)])
         elif ticks and not ending:
-            yield [queue.take(ticks * count) for queue, count in zip(queues, self.counts, strict=True)]
+            taken.append([queue.take(ticks * count) for queue, count in zip(queues, self.counts)])  # noqa: B905
         if ending and queues[0].held:
-            yield [queue.take(queue.held) for queue in queues]
+            taken.append([queue.take(queue.held) for queue in queues])
+        return taken
 
     def _grouped(self, blocks: list[Any]) -> Any:
         if self.pick is None:
@@ -160,9 +214,11 @@ class Unit:
             flow.emitted[slot] += n
             if flow.end is not None:
                 self._end(flow, port, slot)
+        for slot in self.frees:
+            flow.slots[slot] = None
 
     def _joined(self, flow: Flow, pieces: list[Any]) -> list[Array]:
-        if flow.end and (rest := tuple(self.node.flush(flow.states[self.index]))):
+        if flow.end and (rest := tuple(self.flush(flow.states[self.index]))):
             pieces = [*pieces, rest]
         for piece in pieces:
             if len(piece) != len(self.outs):
@@ -170,7 +226,7 @@ class Unit:
         if not pieces:
             return [stream.empty() for stream in self.link.gives]
         for port, slot in enumerate(self.outs):
-            for piece in pieces if not flow.emitted[slot] else ():
+            for piece in pieces if not flow.emitted[slot] or flow.end is not None else ():
                 check_block(self._where(port), self.link.gives[port], piece[port])
         return [column[0] if len(column) == 1 else np.concatenate(column) for column in zip(*pieces, strict=True)]
 
@@ -214,8 +270,10 @@ def keyed(node: Node, seed: int, name: str) -> Node:
     """The node with its noise keyed by graph seed, node name and own seed: a 128-bit key for Philox."""
     if "seed" not in type(node).model_fields:
         return node
-    text = f"{seed}/{name}/{getattr(node, 'seed')}"  # noqa: B009 (not every node has the field)
-    return node.model_copy(update={"seed": int.from_bytes(blake2b(text.encode(), digest_size=16).digest(), "little")})
+    values = {field: getattr(node, field) for field in type(node).model_fields}
+    text = f"{seed}/{name}/{values['seed']}"
+    values["seed"] = int.from_bytes(blake2b(text.encode(), digest_size=16).digest(), "little")
+    return type(node).model_construct(**values)  # a new node: nothing it has cached under another seed comes along
 
 
 class Plan:

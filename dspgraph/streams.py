@@ -100,6 +100,11 @@ class Stream:
             object.__setattr__(self, name, value)  # as dataclasses do it themselves: the class is frozen
 
 
+def _whole(rule: str, found: Any) -> None:
+    if isinstance(found, bool) or not isinstance(found, int) or found < 1:
+        raise ParameterError(f"{rule}, at least 1; found {found!r}")
+
+
 def _float_dtype(value: Any, allowed: tuple[str, ...]) -> np.dtype[Any]:
     dtype: np.dtype[Any] = np.dtype(value)
     if dtype.name not in allowed:
@@ -115,8 +120,7 @@ class Audio(Stream):
     dtype: np.dtype[Any]
 
     def __init__(self, rate: Number, channels: int = 1, dtype: Any = np.float64) -> None:
-        if channels < 1:
-            raise ParameterError(f"audio has at least 1 channel; found {channels}")
+        _whole("audio has a whole number of channels", channels)
         self._set(rate, channels=channels, dtype=_float_dtype(dtype, _FLOATS))
 
     @property
@@ -146,8 +150,7 @@ class Frames(Stream):
     dtype: np.dtype[Any]
 
     def __init__(self, rate: Number, kind: str, width: int, centre: Number = 0, dtype: Any = np.float64) -> None:
-        if width < 1:
-            raise ParameterError(f"frames are at least 1 wide; found {width}")
+        _whole("frames have a whole number as their width", width)
         self._set(rate, kind=kind, width=width, centre=exact(centre), dtype=_float_dtype(dtype, _FLOATS + _COMPLEX))
 
     @property
@@ -176,8 +179,7 @@ class Symbols(Stream):
     precision: np.dtype[Any]
 
     def __init__(self, rate: Number, kind: str, size: int, precision: Any = np.float64) -> None:
-        if size < 1:
-            raise ParameterError(f"symbols have a size of at least 1; found {size}")
+        _whole("symbols have a whole number as their size", size)
         self._set(rate, kind=kind, size=size, precision=_float_dtype(precision, _FLOATS))
 
     def at_precision(self, dtype: Any) -> Self:

@@ -245,7 +245,7 @@ def test_a_failing_node_is_named_with_its_place_and_the_session_is_spent() -> No
     ) as caught:
         session.push(x=np.full(8000, 2000.0))
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
-    with pytest.raises(SessionError, match="'bad' failed in it; reset"):
+    with pytest.raises(SessionError, match="failed, in 'bad'; reset"):
         session.push(x=np.zeros(3))
     session.reset()
     assert len(session.push(x=np.zeros(3))["y"]) == 3

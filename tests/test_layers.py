@@ -15,7 +15,7 @@ CORE = ROOT / "dspgraph"
 PACK = ROOT / "nodes" / "dspgraph_nodes"
 
 LAYERS = [
-    {"errors"}, {"streams"}, {"node"}, {"graph"}, {"plan"}, {"engine"}, {"_svg"}, {"testing", "discover", "describe", "audio_io"},
+    {"errors"}, {"streams"}, {"node"}, {"link"}, {"graph"}, {"plan"}, {"engine"}, {"_svg"}, {"testing", "discover", "describe", "audio_io"},
     {"document", "figures"}, {"pipeline"}, {"rendering"}, {"cli"}, {"__main__"},
 ]  # fmt: skip
 """From the ground up: a module imports only from layers below its own."""
