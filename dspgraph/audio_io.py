@@ -2,47 +2,53 @@
 
 from __future__ import annotations
 
+import math
 import os
-import struct
-from collections.abc import Iterator
-from contextlib import suppress
+import secrets
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import chain, repeat
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import soundfile
 import soxr
 
-from dspgraph.errors import FileError
+from dspgraph._containers import check_whole
+from dspgraph.errors import FileError, SignalError
 from dspgraph.streams import Array, Audio, exact, hertz
 
 SUBTYPES = {".flac": "PCM_24", ".wav": "FLOAT"}
 """What is written, by suffix: 24-bit FLAC, 32-bit float WAV."""
 
+BLOCK = 2**20
+"""The most numbers in a block (8 MiB), whatever rate and channels a header claims."""
+
 
 class AudioSource:
     """A file as an `Audio` stream: `blocks()` reads it once, in blocks of about a second, bounded in memory.
 
-    `conversions` says what was done to it. Raises FileError: missing, no audio, empty, truncated, NaN.
+    `conversions` says what was done to it. Raises FileError: missing, no audio, empty, NaN, or truncated where that can
+    be told (see `check_whole`).
     """
 
     def __init__(self, path: str | Path, stream: Audio) -> None:
         self.path, self.stream = Path(path), stream
-        if not self.path.is_file():
-            what = "is a folder, not an audio file" if self.path.is_dir() else "does not exist"
-            raise FileError(f"{self.path} {what}")
-        if self.path.stat().st_size == 0:
-            raise FileError(f"{self.path} is empty (0 bytes)")
+        _check_readable(self.path)
         try:
-            info = soundfile.info(str(self.path))
+            info = soundfile.info(os.fsencode(self.path))
         except soundfile.LibsndfileError as error:
             raise FileError(f"{self.path} is not an audio file that can be read: {error.error_string}") from None
+        check_whole(self.path)
         if info.frames == 0:
             raise FileError(f"{self.path} has no samples")
-        _check_whole(self.path)
         self.rate, self.channels, self.length = exact(info.samplerate), info.channels, info.frames
         self.conversions = list(self._conversions())
+        densest = max(self.rate * self.channels, stream.rate * stream.channels)
+        self._rows = max(1, int(self.rate * min(1, BLOCK / densest)))
 
     def _conversions(self) -> Iterator[str]:
         if self.rate != self.stream.rate:
@@ -57,109 +63,138 @@ class AudioSource:
 
     def blocks(self) -> Iterator[Array]:
         """The samples as the stream carries them; where the cuts fall changes none of them."""
-        converter = None
+        blocks = self._mixed()
         if self.rate != self.stream.rate:
-            converter = soxr.ResampleStream(
-                float(self.rate), float(self.stream.rate), self.stream.channels, dtype="float64", quality="HQ"
-            )
-        read = 0
-        try:
-            with soundfile.SoundFile(str(self.path)) as file:
-                while len(block := file.read(int(self.rate) or 1, dtype="float64", always_2d=True)):
-                    self._check_finite(block, read)
-                    read += len(block)
-                    yield from self._shaped(self._mixed(block), converter, last=False)
-        except soundfile.LibsndfileError as error:
-            raise FileError(f"{self.path} cannot be read beyond sample {read}: {error.error_string}") from None
-        if read != self.length:
-            raise FileError(f"{self.path} is truncated: its header promises {self.length} samples, it has {read}")
-        if converter is not None:
-            yield from self._shaped(np.empty((0, self.stream.channels)), converter, last=True)
-
-    def _check_finite(self, block: Array, read: int) -> None:
-        if not np.isfinite(block).all():
-            at = read + int(np.argmin(np.isfinite(block).all(axis=1)))
-            raise FileError(
-                f"{self.path} has a sample that is not a number, at {at} ({float(at / self.rate):.3f} s): repair it"
-            )
-
-    def _mixed(self, block: Array) -> Array:
-        if self.channels == self.stream.channels:
-            return block
-        if self.stream.channels == 1:
-            mono: Array = block.mean(axis=1, keepdims=True)
-            return mono
-        return np.repeat(block, self.stream.channels, axis=1)
-
-    def _shaped(self, block: Array, converter: Any, last: bool) -> Iterator[Array]:
-        if converter is not None:
-            block = converter.resample_chunk(np.ascontiguousarray(block), last=last)
-        if len(block):
-            yield block.reshape(len(block), *self.stream.item_shape).astype(self.stream.dtype, copy=False)
+            blocks = self._resampled(blocks)
+        for block in blocks:
+            if len(block):
+                yield block.reshape(len(block), *self.stream.item_shape).astype(self.stream.dtype, copy=False)
 
     def read(self) -> Array:
         """All of it at once."""
         return np.concatenate([*self.blocks(), self.stream.empty()])
 
+    def _mixed(self) -> Iterator[Array]:
+        """The file with the channels of the stream."""
+        read = 0
+        try:
+            with soundfile.SoundFile(os.fsencode(self.path)) as file:
+                while len(block := file.read(self._rows, dtype="float64", always_2d=True)):
+                    if (bad := _first_not_finite(block)) is not None:
+                        at = f"{read + bad} ({float((read + bad) / self.rate):.3f} s)"
+                        raise FileError(f"{self.path} has a sample that is not a number, at {at}: repair it")
+                    read += len(block)
+                    if self.stream.channels == 1:
+                        block = block.mean(axis=1, keepdims=True)
+                    elif self.channels == 1:
+                        block = np.repeat(block, self.stream.channels, axis=1)
+                    yield block
+        except soundfile.LibsndfileError as error:
+            raise FileError(f"{self.path} cannot be read beyond sample {read}: {error.error_string}") from None
+        if read != self.length:
+            raise FileError(f"{self.path} is truncated: its header promises {self.length} samples, it has {read}")
 
-def _check_whole(path: Path) -> None:
-    """A WAV whose data chunk is longer than its file has lost its end; libsndfile would read on without a word."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        if file.read(4) != b"RIFF":
-            return
-        at = 12
-        while at + 8 <= size:
-            file.seek(at)
-            name, length = struct.unpack("<4sI", file.read(8))
-            if name == b"data":
-                if length < 0xFFFFFF00 and at + 8 + length > size:  # larger: a recorder that could not seek back
-                    raise FileError(
-                        f"{path} is truncated: its header promises {length} bytes of samples, it has {size - at - 8}"
-                    )
+    def _resampled(self, blocks: Iterable[Array]) -> Iterator[Array]:
+        """As many samples as a stream of these seconds has: the file is followed by silence, and cut there."""
+        converter = soxr.ResampleStream(
+            float(self.rate), float(self.stream.rate), self.stream.channels, dtype="float64", quality="HQ"
+        )
+        due = self.stream.count(self.length / self.rate)
+        silence = np.zeros((math.ceil(self._rows / 8), self.stream.channels))
+        for block in chain(blocks, repeat(silence)):
+            converted = converter.resample_chunk(np.ascontiguousarray(block))[:due]
+            yield converted
+            due -= len(converted)
+            if due == 0:
                 return
-            at += 8 + length + length % 2
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise FileError(f"{path} is a folder, not an audio file")
+        if not stat.S_ISREG(status.st_mode):
+            raise FileError(f"{path} is no regular file: record it to a file first")
+        path.open("rb").close()  # it says what is wrong where libsndfile says "System error"
+    except FileNotFoundError:
+        raise FileError(f"{path} does not exist") from None
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror}") from None
+    if status.st_size == 0:
+        raise FileError(f"{path} is empty (0 bytes)")
+    if path.suffix.lower() == ".raw":
+        raise FileError(f"{path} has no header that says its rate and format: make it a WAV first")
+
+
+def _first_not_finite(block: Array) -> int | None:
+    finite = np.isfinite(block)
+    return None if finite.all() else int(np.argmin(finite.reshape(len(block), -1).all(axis=1)))
 
 
 class AudioSink:
     """A file being written: under another name in the same folder until it is whole, then put in place at once.
 
     with AudioSink(path, stream) as sink: sink.write(block). After an exception nothing is left behind. `clipped`
-    counts the samples beyond full scale that a PCM file cannot hold.
+    counts the samples beyond full scale that a PCM file cannot hold. Raises FileError where the file cannot be written,
+    SignalError for samples that are not finite.
     """
 
     def __init__(self, path: str | Path, stream: Audio) -> None:
-        self.path = Path(path)
-        self.clipped = 0
+        self.path, self.stream = Path(path), stream
+        self.clipped = self._written = 0
         subtype = SUBTYPES.get(self.path.suffix)
         if subtype is None:
             raise FileError(f"{self.path}: only {' and '.join(SUBTYPES)} are written")
-        if stream.rate.denominator != 1:
-            raise FileError(f"{self.path}: a file has a whole number of samples per second, not {hertz(stream.rate)}")
+        if not has_file_rate(stream):
+            raise FileError(
+                f"{self.path}: a file has a whole number of samples per second below 2**31, not {hertz(stream.rate)}"
+            )
         self._limited = subtype.startswith("PCM")
-        self._temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
-        try:
+        self._temporary = self.path.with_name(f".{secrets.token_hex(8)}.part")
+        with self._attempt(f"a {self.path.suffix} file may not hold {stream}"):
+            if self.path.is_dir():
+                raise FileError(f"{self.path} is a folder: move it, or write elsewhere")
+            self._temporary.touch(exist_ok=False)  # it says what is wrong where libsndfile says "System error"
             self._file = soundfile.SoundFile(
-                str(self._temporary),
+                os.fsencode(self._temporary),
                 "w",
                 int(stream.rate),
                 stream.channels,
                 subtype,
                 format=self.path.suffix[1:].upper(),
             )
-        except (soundfile.LibsndfileError, OSError) as error:
-            self._discard()
-            raise FileError(f"{self.path} cannot be written: {error}") from None
 
     def write(self, block: Array) -> None:
         """Append a block [n] or [n, channels]."""
+        if (bad := _first_not_finite(block)) is not None:
+            at = self._written + bad
+            raise SignalError(
+                f"the output for {self.path} is not finite from sample {at} ({float(self.stream.seconds(at)):.3f} s): "
+                "find the node that divides by zero or grows without bound"
+            )
         if self._limited:
             self.clipped += int(np.count_nonzero(np.abs(block) > 1))
             block = np.clip(block, -1, 1)
-        try:
+        with self._attempt():
             self._file.write(block)
-        except (soundfile.LibsndfileError, OSError) as error:
-            raise FileError(f"{self.path} cannot be written: {error}") from None
+        self._written += len(block)
+
+    def close(self) -> None:
+        """Bring everything to the disk and check that it is there; leaving the `with` then puts it in place."""
+        if self._file.closed:
+            return
+        with self._attempt():
+            self._file.close()
+            if not self._written:
+                raise FileError(f"{self.path} would have no samples: nothing came out")
+            with self._temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            kept = soundfile.info(os.fsencode(self._temporary)).frames  # libsndfile is silent about a close that fails
+            if kept != self._written:
+                raise FileError(
+                    f"{self.path} cannot be written: {kept} of {self._written} samples reached it: is the disk full?"
+                )
 
     def __enter__(self) -> Self:
         return self
@@ -167,15 +202,38 @@ class AudioSink:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
-        if kind is None:
-            os.replace(self._temporary, self.path)
-        else:
+        try:
+            if kind is None:
+                self.close()
+                with self._attempt():
+                    os.replace(self._temporary, self.path)
+            else:
+                with suppress(soundfile.LibsndfileError, OSError):  # the error under way is the one to report
+                    self._file.close()
+        finally:
             self._discard()
 
+    @contextmanager
+    def _attempt(self, doubt: str = "is the disk full?") -> Iterator[None]:
+        """Name the file in what the system and libsndfile complain of; leave nothing behind, whatever goes wrong."""
+        try:
+            yield
+        except BaseException as error:
+            self._discard()
+            if isinstance(error, OSError):
+                raise FileError(f"{self.path} cannot be written: {error.strerror}") from None
+            if isinstance(error, soundfile.LibsndfileError):
+                raise FileError(f"{self.path} cannot be written: {error.error_string} {doubt}") from None
+            raise
+
     def _discard(self) -> None:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             self._temporary.unlink()
+
+
+def has_file_rate(stream: Audio) -> bool:
+    """Whether a file's header can say the rate: a whole number below 2**31."""
+    return stream.rate.denominator == 1 and stream.rate < 2**31
 
 
 def example_speech() -> Path:

@@ -1,4 +1,4 @@
-"""Pipeline files: what they may say, how they are read, and the schema that tells editors so.
+"""Pipeline files: what they may say, and how they are read.
 
 YAML is read by its safe loader, keeping the line of every value. A file may extend another, which is laid under it.
 """
@@ -7,20 +7,47 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    WithJsonSchema,
+)
 
 from dspgraph import discover
-from dspgraph.errors import PipelineError, RequestError, UnknownName, nearest
-from dspgraph.node import field_rule
-from dspgraph.streams import Audio, Frames, Number, Stream, Symbols
+from dspgraph.errors import ParameterError, PipelineError, UnknownName, nearest
+from dspgraph.streams import Audio, Frames, Stream, Symbols, exact
 
 # ---- what a file may say --------------------------------------------------------------------------------------------
+
+
+NAME = "[A-Za-z_][A-Za-z0-9_]*"
+_NUMBER = re.compile(r"[+-]?\d{1,20}(\.\d{0,20})?([eE][+-]?\d{1,2})?(/\d{1,20})?", re.ASCII)
+
+
+def _number(value: Any) -> Fraction:
+    """A number as people write it, of a size that can be reckoned with exactly."""
+    try:
+        if isinstance(value, int | float | str) and not isinstance(value, bool) and _NUMBER.fullmatch(str(value)):
+            return exact(value)
+    except ParameterError:
+        pass
+    raise ValueError(f"{value!r} is not a number such as 16000, 0.01 or '44100/160'")
+
+
+Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
+Exact = Annotated[Fraction, BeforeValidator(_number), WithJsonSchema({"type": ["number", "string"]})]
 
 
 class _Strict(BaseModel):
@@ -30,7 +57,7 @@ class _Strict(BaseModel):
 class AudioInput(_Strict):
     """Samples; the runner resamples and mixes a file down to this, and says so."""
 
-    audio: Number = Field(description="samples per second")
+    audio: Exact = Field(description="samples per second")
     channels: int = Field(1, ge=1, description="channels")
 
     def stream(self) -> Stream:
@@ -41,10 +68,10 @@ class AudioInput(_Strict):
 class FramesInput(_Strict):
     """Rows of numbers."""
 
-    frames: str = Field(description="kind of row: wave, lpc, f0 ...")
-    rate: Number = Field(description="rows per second")
+    frames: str = Field(description="kind of row: wave, spectrum, f0 ...")
+    rate: Exact = Field(description="rows per second")
     width: int = Field(ge=1, description="numbers per row")
-    centre: Number = Field(0, description="where in its span a row's window is centred, seconds")
+    centre: Exact = Field(Fraction(0), description="where in its span a row's window is centred, seconds")
 
     def stream(self) -> Stream:
         """The stream it declares, in float64."""
@@ -55,7 +82,7 @@ class SymbolsInput(_Strict):
     """Integers below a size."""
 
     symbols: str = Field(description="kind of symbol: mulaw, coarse, phones ...")
-    rate: Number = Field(description="symbols per second")
+    rate: Exact = Field(description="symbols per second")
     size: int = Field(ge=1, description="number of different symbols")
 
     def stream(self) -> Stream:
@@ -71,7 +98,10 @@ class NodeEntry(BaseModel):
 
 
 class PipelineEntry(BaseModel):
-    """A pipeline that stands as a node: its name or path, its vars, and the origin for each of its inputs."""
+    """A pipeline that stands as a node: its name or path, its vars, and the origin for each of its inputs.
+
+    Precision and seed belong to the whole: those of the file that is run count for every pipeline in it.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
     pipeline: str = Field(description="name or path of a pipeline")
@@ -104,13 +134,15 @@ class Document(_Strict):
 
     about: str = Field("", description="one line on what it does")
     extends: str | None = Field(None, description="name or path of the pipeline this one changes")
-    precision: Literal["float64", "float32"] = Field("float64", description="dtype of the streams that go in")
-    seed: int = Field(0, ge=0, description="keys the noise of every node that draws numbers")
+    precision: Literal["float64", "float32"] = Field(
+        "float64", description="dtype of the streams that go in; does not count in a pipeline that stands as a node"
+    )
+    seed: int = Field(0, ge=0, description="keys the noise of every node that draws numbers; one for the whole")
     vars: dict[str, Any] = Field({}, description="values to be used as ${name} below")
-    inputs: dict[str, InputEntry] = Field(min_length=1, description="what goes in")
-    nodes: dict[str, Entry] = Field(min_length=1, description="the stages")
-    outputs: dict[str, str] = Field(min_length=1, description="what comes out: name and origin")
-    variants: dict[str, dict[str, Entry]] = Field({}, description="for a stage, by name, what may stand in its place")
+    inputs: dict[Name, InputEntry] = Field(min_length=1, description="what goes in")
+    nodes: dict[Name, Entry] = Field(min_length=1, description="the stages")
+    outputs: dict[Name, str] = Field(min_length=1, description="what comes out: name and origin")
+    variants: dict[Name, dict[str, Entry]] = Field({}, description="for a stage, by name, what may stand in its place")
 
 
 _KEYS = {
@@ -138,20 +170,18 @@ SETTINGS = ("precision", "seed")
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe loader; 1e-3 is a number here, as people mean it."""
+    """YAML's safe loader; 1e-3 is a number here, as people mean it, and a date is a text."""
 
 
+_PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str")}
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag in _PLAIN]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+\Z"), list("-+0123456789")
 )
-
-
-def scalar(text: str) -> Any:
-    """A value written on the command line, read as YAML reads it in a file."""
-    try:
-        return yaml.load(text, _Loader)
-    except yaml.YAMLError:
-        raise RequestError(f"'{text}' is not a YAML value: quote it") from None
+_TOO_MUCH = "more than 10000 values, or 20 levels: that is no pipeline"
 
 
 @dataclass
@@ -190,13 +220,12 @@ def locate(name: str | Path, beside: Path | None = None) -> Path:
     text = str(name)
     if text.endswith((".yaml", ".yml")) or os.sep in text:
         path = (beside.parent / text) if beside else Path(text)
-        if path.is_file():
+        if discover.is_file(path):
             return path
         raise UnknownName(f"there is no pipeline file {path}")
-    path = folder() / f"{text}.yaml"
-    if "." not in text and path.is_file():
-        return path
-    raise UnknownName(f"no pipeline is called '{text}'; {nearest(text, shipped())} A file of your own ends in .yaml")
+    if text in shipped():
+        return folder() / f"{text}.yaml"
+    raise UnknownName(f"no pipeline is called '{text}'; {nearest(text, shipped())} (a file of your own ends in .yaml)")
 
 
 def read(path: Path, chain: tuple[Path, ...] = ()) -> Source:
@@ -209,7 +238,9 @@ def read(path: Path, chain: tuple[Path, ...] = ()) -> Source:
     if base_name is None:
         return own
     try:
-        base_path = locate(str(base_name), beside=path)
+        if not isinstance(base_name, str):
+            raise UnknownName(f"takes the name or path of one pipeline; found {base_name!r}")
+        base_path = locate(base_name, beside=path)
     except UnknownName as error:
         raise PipelineError(f"{own.place(('extends',))}: {error}") from None
     if base_path.resolve() in chain:
@@ -217,50 +248,77 @@ def read(path: Path, chain: tuple[Path, ...] = ()) -> Source:
         raise PipelineError(f"{own.place(('extends',))}: the files extend each other in a circle: {names}")
     base = read(base_path, chain)
     _lay_over(base, own, ())
+    base.marks[()] = own.marks[()]
     return base
 
 
 def _parse(path: Path) -> Source:
     try:
-        loader = _Loader(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise PipelineError(f"{path}: cannot be read: {error}") from error
-    source = Source(None, {(): str(path)})
+    return parse(text, str(path), lines=True)
+
+
+def parse(text: str, where: str, lines: bool = False) -> Source:
+    """YAML as plain data: a file, whose lines are named in errors, or a value written on the command line."""
+    source = Source(None, {(): where})
     count = 0
+
+    def line(mark: yaml.Mark) -> str:
+        return f"{where}:{mark.line + 1}" if lines else where
 
     def build(node: yaml.Node, at: Trail) -> Any:
         nonlocal count
         count += 1
-        line = f"{path}:{node.start_mark.line + 1}"
-        source.marks.setdefault(at, line)
+        place = line(node.start_mark)
+        path = ".".join(at) or "the whole"
+        source.marks.setdefault(at, place)
         if count > 10_000 or len(at) > 20:
-            raise PipelineError(f"{line}: more than 10000 values, or 20 levels: that is no pipeline")
-        if isinstance(node, yaml.MappingNode) and node.tag.endswith(":map"):
+            raise PipelineError(f"{place}: {_TOO_MUCH}")
+        if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
             mapping: dict[str, Any] = {}
             for key_node, value_node in node.value:
-                key = str(key_node.value)
-                place = f"{path}:{key_node.start_mark.line + 1}"
-                if key in mapping:
-                    raise PipelineError(f"{place}: {'.'.join((*at, key))} is written twice: keep one")
-                source.marks[(*at, key)] = place
+                key = read_key(key_node, mapping, at)
+                source.marks[(*at, key)] = line(key_node.start_mark)
                 mapping[key] = build(value_node, (*at, key))
             return mapping
-        if isinstance(node, yaml.SequenceNode) and node.tag.endswith(":seq"):
+        if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
             return [build(item, (*at, str(k))) for k, item in enumerate(node.value)]
-        if isinstance(node, yaml.ScalarNode) and node.tag.startswith("tag:yaml.org,2002:") and "python" not in node.tag:
+        if not isinstance(node, yaml.ScalarNode) or node.tag not in _PLAIN:
+            raise PipelineError(f"{place}: {path} has the tag {node.tag}: a pipeline holds plain values only")
+        try:
             return loader.construct_object(node)
-        raise PipelineError(f"{line}: {'.'.join(at)} has the tag {node.tag}: a pipeline holds plain values only")
+        except (ValueError, KeyError, OverflowError):
+            kind = node.tag.rpartition(":")[2]
+            raise PipelineError(f"{place}: {path}: {node.value!r} is no {kind}: quote it if it is a text") from None
+
+    def read_key(node: yaml.Node, mapping: Mapping[str, Any], at: Trail) -> str:
+        place = line(node.start_mark)
+        if not isinstance(node, yaml.ScalarNode):
+            raise PipelineError(f"{place}: {'.'.join(at)} has a list or mapping as a key: a key is a name")
+        key = str(node.value)
+        if key in mapping:
+            raise PipelineError(f"{place}: {'.'.join((*at, key))} is written twice: keep one")
+        if key == "<<":
+            raise PipelineError(
+                f"{place}: {'.'.join((*at, key))}: keys are not merged here: write them out, or use vars or extends"
+            )
+        return key
 
     try:
+        loader = _Loader(text)
         root = loader.get_single_node()
         source.data = None if root is None else build(root, ())
     except yaml.MarkedYAMLError as error:
-        line = (error.problem_mark.line + 1) if error.problem_mark else 1
-        raise PipelineError(
-            f"{path}:{line}: not YAML: {error.problem}; {error.context or 'check the indentation'}"
-        ) from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise PipelineError(f"{path}: not YAML: {error}") from None
+        place = line(error.problem_mark) if error.problem_mark else where
+        hint = error.context or "check the indentation"
+        raise PipelineError(f"{place}: not YAML: {error.problem}; {hint}") from None
+    except yaml.reader.ReaderError as error:
+        place = f"{where}:{text.count(chr(10), 0, error.position) + 1}" if lines else where
+        raise PipelineError(f"{place}: not YAML: {error.reason}; found {error.character:#x}: remove it") from None
+    except RecursionError:
+        raise PipelineError(f"{where}: {_TOO_MUCH}") from None
     return source
 
 
@@ -273,7 +331,7 @@ def _lay_over(base: Source, own: Source, at: Trail) -> None:
         mergeable = isinstance(value, dict) and isinstance(old, dict)
         if mergeable and len(path) > 1 and ("node" in value or "pipeline" in value):
             mergeable = False
-        if value is None and key in under and at:
+        if value is None and key in under:
             del under[key]
         elif mergeable:
             _lay_over(base, own, path)
@@ -289,41 +347,3 @@ def at_trail(data: Any, path: Trail) -> Any:
     for key in path:
         data = data[key]
     return data
-
-
-# ---- the schema -----------------------------------------------------------------------------------------------------
-
-
-def schema(plugins: Iterable[str | Path] = ()) -> dict[str, Any]:
-    """The JSON Schema of a pipeline file: editors complete node names, parameters and ports with it."""
-    document = Document.model_json_schema()
-    entries = []
-    for name, found in sorted(discover.nodes(plugins).items()):
-        kind = found.load()
-        own = kind.model_json_schema()
-        parameters = {
-            key: {"anyOf": [rule, {"type": "string", "pattern": r"\$\{"}], "description": _described(rule)}
-            for key, rule in own.get("properties", {}).items()
-        }
-        one = {"type": "string", "description": "origin of the wire"}
-        ports = {
-            port.name: {"anyOf": [one, {"type": "array", "items": one}]} if port.many else {**one, "title": str(port)}
-            for port in kind.inputs
-        }
-        document["$defs"][f"node {name}"] = {
-            "type": "object",
-            "description": found.summary(),
-            "properties": {"node": {"const": name}, **ports, **parameters},
-            "required": ["node", *ports],
-            "additionalProperties": False,
-        } | ({"$defs": own["$defs"]} if "$defs" in own else {})
-        entries.append({"$ref": f"#/$defs/node {name}"})
-    entry = {"anyOf": [*entries, {"$ref": "#/$defs/PipelineEntry"}]}
-    document["properties"]["nodes"]["additionalProperties"] = entry
-    document["properties"]["variants"]["additionalProperties"] = {"type": "object", "additionalProperties": entry}
-    document["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    return document
-
-
-def _described(rule: dict[str, Any]) -> str:
-    return f"{rule.get('description', '')}: {field_rule(rule)}".strip(": ")

@@ -60,9 +60,12 @@ def joined(parts: list[dict[str, Array]]) -> dict[str, Array]:
 
 
 def render_arrays(graph: Graph, signals: Blocks) -> dict[str, Array]:
-    """Whole arrays in, whole arrays out."""
-    session = Session(graph)
-    parts = [session.push(**blocks) for blocks in blocks_of(graph, signals)]
+    """Whole arrays in, whole arrays out. Nobody else touches either meanwhile: the blocks need no copies."""
+    session, parts = Session(graph), []
+    for blocks in blocks_of(graph, signals):
+        session.feed(blocks, copy=False)
+        session.run()
+        parts.append(session.collect(copy=False))
     return joined([*parts, session.flush()])
 
 
@@ -121,13 +124,16 @@ class Session:
 
     # push and flush in their three parts, which Company does for many sessions in step.
 
-    def feed(self, blocks: Blocks) -> None:
-        """Lay the blocks into the slots of their inputs. Of several inputs none runs ahead: what is too much waits."""
+    def feed(self, blocks: Blocks, copy: bool = True) -> None:
+        """Lay the blocks into the slots of their inputs. Of several inputs none runs ahead: what is too much waits.
+
+        Without a copy the arrays are the session's to keep: nobody may write to them again.
+        """
         self._check_alive()
         if blocks.keys() - self.graph.inputs.keys():
             _check_names(self.graph, blocks)
         plan, flow = self.plan, self.flow
-        arrays = {name: stream.conform(blocks[name], name) for name, _, stream in plan.inputs if name in blocks}
+        arrays = {name: stream.conform(blocks[name], name, copy) for name, _, stream in plan.inputs if name in blocks}
         if len(plan.inputs) == 1:
             for name, slot, _ in plan.inputs:
                 array = arrays.get(name)
@@ -188,11 +194,11 @@ class Session:
                 raise unit.failed_at(flow, error) from error
             raise
 
-    def collect(self) -> dict[str, Array]:
-        """What the outputs give in this round, each a private copy: neither side can spoil the other's samples."""
+    def collect(self, copy: bool = True) -> dict[str, Array]:
+        """What the outputs give in this round, copied so that neither side can spoil the other's samples."""
         slots = self.flow.slots
         return {
-            name: stream.empty() if (block := slots[slot]) is None else block.copy()
+            name: stream.empty() if (block := slots[slot]) is None else block.copy() if copy else block
             for name, slot, stream in self.plan.outputs
         }
 

@@ -38,37 +38,39 @@ class Queue:
 
     def take(self, n: int) -> Array:
         """The next n items in one array; a view where one block holds them all."""
-        self.held -= n
         blocks = self.blocks
-        first = blocks[0]
+        self.held -= n
+        first = blocks.popleft()
         size = len(first)
         if size == n:
-            return blocks.popleft()
-        if size > n:
-            blocks[0] = first[n:]
-            return first[:n]
+            return first
         pieces = []
-        while n:
-            first = blocks[0]
+        while size < n:
+            pieces.append(first)
+            n -= size
+            first = blocks.popleft()
             size = len(first)
-            if size <= n:
-                pieces.append(blocks.popleft())
-                n -= size
-            else:
-                pieces.append(first[:n])
-                blocks[0] = first[n:]
-                n = 0
+        if size > n:
+            blocks.appendleft(first[n:])
+            first = first[:n]
+        if not pieces:
+            return first
+        pieces.append(first)
         return np.concatenate(pieces)
 
 
 class Flow:
     """One signal in the middle of a plan: all that changes. Everything else in this module is fixed."""
 
-    __slots__ = ("emitted", "end", "inputs", "queues", "slots", "states")
+    __slots__ = ("emitted", "end", "inputs", "joints", "slots", "states")
 
     def __init__(self, plan: Plan) -> None:
         self.states = [unit.start() for unit in plan.units]
-        self.queues = [[Queue() for _ in unit.sources] if not unit.direct else [] for unit in plan.units]
+        self.joints = [
+            [] if unit.direct else [(k, Queue(), n) for k, n in zip(unit.sources, unit.counts, strict=True)]
+            for unit in plan.units
+        ]
+        """For every unit that takes whole ticks, by input: where blocks come from, those waiting, items in a tick."""
         self.inputs = [Queue() for _ in plan.inputs]
         """What has been pushed into one input beyond what the others have reached."""
         self.slots: list[Array | None] = [None] * plan.size
@@ -98,7 +100,7 @@ class Unit:
         self.grain = self.link.grain is not None
         many = any(port.many for port in self.node.inputs)
         self.direct = len(self.sources) == 1 and not (many or self.grain or self.link.waits_for_the_end)
-        self.pick = self._groups() if many else None
+        self.pick = self._groups() if many else ()
         self.out = self.outs[0]
         self.frees: tuple[int, ...] = ()
         """Slots nobody looks at after this unit: emptied early, their memory serves the next block while it is warm."""
@@ -115,23 +117,38 @@ class Unit:
 
     def cut(self, flow: Flow) -> list[Any]:
         """The blocks this node is given now: a list of calls, each one block (or tuple of blocks) per port."""
+        slots = flow.slots
         if self.direct:
-            block = flow.slots[self.source]
+            block = slots[self.source]
             return [] if block is None else [(block,)]
-        slots, queues = flow.slots, flow.queues[self.index]
-        blocks = [slots[source] for source in self.sources]
-        if self.aligned and flow.end is None and (first := blocks[0]) is not None:
-            ticks, over = divmod(len(first), self.counts[0])
-            if not over:
-                for block, queue, count in zip(blocks, queues, self.counts):  # noqa: B905 (strict costs as much again)
-                    if block is None or queue.held or len(block) != ticks * count:
-                        break
-                else:
-                    return [self._grouped(blocks)]  # nothing waits and all fits: no queue needs to see it
-        for block, queue in zip(blocks, queues):  # noqa: B905
+        joints = flow.joints[self.index]
+        ticks = -1  # how many all inputs have
+        for source, queue, count in joints:
+            block = slots[source]
             if block is not None:
-                queue.put(block)
-        return [self._grouped(taken) for taken in self._take(flow, queues)]
+                queue.blocks.append(block)
+                queue.held += len(block)
+            whole = queue.held // count
+            if whole < ticks or ticks < 0:
+                ticks = whole
+        if self.aligned and flow.end is None:
+            taken = [[queue.take(ticks * count) for _, queue, count in joints]] if ticks else []
+        else:
+            taken = self._cut_apart(flow, ticks)
+        return [self._grouped(blocks) for blocks in taken] if self.pick else taken
+
+    def _cut_apart(self, flow: Flow, ticks: int) -> list[list[Array]]:
+        """One grain at a time; nothing before the end if the node waits for it; at the end, all that is held."""
+        joints, taken = flow.joints[self.index], []
+        if self.grain:
+            for _ in range(ticks):
+                taken.append([queue.take(count) for _, queue, count in joints])
+        if flow.end is not None and joints[0][1].held:
+            taken.append([queue.take(queue.held) for _, queue, _ in joints])
+        return taken
+
+    def _grouped(self, blocks: list[Any]) -> list[Any]:
+        return [tuple(blocks[a:b]) if many else blocks[a] for a, b, many in self.pick]
 
     def start(self) -> State:
         """The node's state before the first item."""
@@ -191,11 +208,6 @@ class Unit:
         if ending and queues[0].held:
             taken.append([queue.take(queue.held) for queue in queues])
         return taken
-
-    def _grouped(self, blocks: list[Any]) -> Any:
-        if self.pick is None:
-            return blocks
-        return [tuple(blocks[a:b]) if many else blocks[a] for a, b, many in self.pick]
 
     def put(self, flow: Flow, pieces: list[Any]) -> None:
         """Hand on what came out: one list of blocks per call, joined into one block per output.

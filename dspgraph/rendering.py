@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -9,8 +11,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from dspgraph.audio_io import AudioSink, AudioSource
-from dspgraph.errors import DspgraphError, RequestError
+from dspgraph.audio_io import SUBTYPES, AudioSink, AudioSource, has_file_rate
+from dspgraph.errors import DspgraphError, FileError, RequestError
 from dspgraph.graph import Graph
 from dspgraph.streams import Audio, Stream
 
@@ -36,10 +38,13 @@ def render(
 ) -> list[Rendered]:
     """Render every file into the folder `out`, named as the input (and the output, when there are several).
 
-    A file that cannot be read is a row with its error, never the end of the run. `done` sees each row as it is ready.
-    Raises RequestError, before anything is written, for a graph that does not go from one audio input to audio, for
-    two files that would take the same name, and for a folder that cannot be written to.
+    A file that cannot be rendered, for whatever reason, is a row with its error, never the end of the run. `done` sees
+    each row as it is ready. Raises RequestError, before anything is written, for a graph that does not go from one
+    audio input to audio, for a format that is not written, for two files that would take the same name, and for a
+    folder that cannot be written to.
     """
+    if suffix not in SUBTYPES:
+        raise RequestError(f"only {' and '.join(SUBTYPES)} are written; found '{suffix}'")
     sources = [Path(file) for file in files]
     _check_graph(graph)
     targets = [_targets(graph, source, Path(out), suffix) for source in sources]
@@ -71,8 +76,10 @@ def render_file(graph: Graph, source: Path, targets: Sequence[Path]) -> Rendered
                     sinks[output].write(samples)
             for output, samples in session.flush().items():
                 sinks[output].write(samples)
-    except DspgraphError as error:
-        return Rendered(source, (), error=str(error), seconds=time.perf_counter() - begun)
+            for sink in sinks.values():
+                sink.close()  # all of them are whole before the first is put in place
+    except Exception as error:  # of any kind: the row is its report
+        return Rendered(source, (), error=_told(source, error), seconds=time.perf_counter() - begun)
     notes = [*audio.conversions]
     notes += [
         f"{sink.clipped} samples of '{n}' beyond full scale were clipped" for n, sink in sinks.items() if sink.clipped
@@ -80,6 +87,14 @@ def render_file(graph: Graph, source: Path, targets: Sequence[Path]) -> Rendered
     return Rendered(
         source, tuple(targets), tuple(notes), float(stream.seconds(items)), time.perf_counter() - begun
     )  # fmt: skip
+
+
+def _told(source: Path, error: Exception) -> str:
+    """What went wrong, with the file it went wrong for, and the kind of an error that is none of ours."""
+    if isinstance(error, FileError):
+        return str(error)
+    kind = "" if isinstance(error, DspgraphError) else f"{type(error).__name__}: "
+    return f"{source}: {kind}{error}"
 
 
 def _audio(stream: Stream) -> Audio:
@@ -96,8 +111,12 @@ def _check_graph(graph: Graph) -> None:
             raise RequestError(
                 f"audio files are written; the output '{name}' is {stream}: let the pipeline end in audio"
             )
-        if stream.rate.denominator != 1:
-            raise RequestError(f"a file has a whole number of samples per second; the output '{name}' is {stream}")
+        if not has_file_rate(stream):
+            raise RequestError(
+                f"a file has a whole number of samples per second below 2**31; the output '{name}' is {stream}"
+            )
+        if "/" in name and len(graph.outputs) > 1:
+            raise RequestError(f"the output '{name}' is part of a file name: rename it, without '/'")
 
 
 def _targets(graph: Graph, source: Path, out: Path, suffix: str) -> tuple[Path, ...]:
@@ -113,20 +132,18 @@ def _check_targets(sources: Sequence[Path], targets: Sequence[tuple[Path, ...]])
             raise RequestError(
                 f"{' and '.join(same)} would both be written to {target}: rename one or render them apart"
             )
-    originals = {source.resolve() for source in sources}
+    originals = {os.path.realpath(source) for source in sources}  # unlike resolve, it takes a link to itself
     for paths in targets:
         for target in paths:
-            if target.resolve() in originals:
+            if os.path.realpath(target) in originals:
                 raise RequestError(f"{target} would overwrite an input file: choose another folder")
 
 
 def make_folder(out: Path) -> None:
     """Make a folder that can be written to, or raise RequestError."""
-    probe = out / ".dspgraph.part"
     try:
         out.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        tempfile.NamedTemporaryFile(dir=out, prefix=".").close()
     except OSError as error:
         raise RequestError(
             f"the folder {out} cannot be written to: {error.strerror or error}: choose another"

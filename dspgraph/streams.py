@@ -72,8 +72,8 @@ class Stream:
         """An array of no items."""
         return np.empty((0, *self.item_shape), self.dtype)
 
-    def conform(self, array: Any, where: str) -> Array:
-        """A private, contiguous copy of `array` as this stream carries it; SignalError if it cannot be one.
+    def conform(self, array: Any, where: str, copy: bool = True) -> Array:
+        """A contiguous array as this stream carries it, private unless told otherwise; SignalError if it cannot be.
 
         Floats change precision and integers change width freely. Integers never become audio silently, nor complex
         numbers real ones: that loses what the caller meant.
@@ -84,11 +84,11 @@ class Stream:
         if found.shape[1:] != self.item_shape or found.ndim == 0:
             expected = ", ".join(["n", *map(str, self.item_shape)])
             raise SignalError(f"{where} takes {self}, an array [{expected}]; found the shape {list(found.shape)}")
-        copied: Array = np.array(found, dtype=self.dtype, order="C")
-        if self.dtype.kind in "fc" and not np.isfinite(copied).all():
-            at = int(np.argmin(np.isfinite(copied).reshape(len(found), -1).all(axis=1)))
+        carried: Array = np.array(found, dtype=self.dtype, order="C", copy=copy or None)
+        if self.dtype.kind in "fc" and not np.isfinite(carried).all():
+            at = int(np.argmin(np.isfinite(carried).reshape(len(found), -1).all(axis=1)))
             raise SignalError(f"{where} takes finite numbers; item {at} is {found[at]}: repair or cut the recording")
-        return copied
+        return carried
 
     def _accepted_kinds(self) -> str:
         return "fc" if self.dtype.kind == "c" else "f"
@@ -191,9 +191,9 @@ class Symbols(Stream):
         """Symbols are int64, whatever their size."""
         return np.dtype(np.int64)
 
-    def conform(self, array: Any, where: str) -> Array:
-        """A private copy as int64; SignalError for an integer that is no symbol."""
-        codes = super().conform(array, where)
+    def conform(self, array: Any, where: str, copy: bool = True) -> Array:
+        """The same as int64; SignalError for an integer that is no symbol."""
+        codes = super().conform(array, where, copy)
         if codes.size and not (codes.min() >= 0 and codes.max() < self.size):
             at = int(np.argmax((codes < 0) | (codes >= self.size)))
             raise SignalError(f"{where} takes {self}, integers from 0 to {self.size - 1}; item {at} is {codes[at]}")

@@ -15,6 +15,7 @@ import math
 import pickle
 import random
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,15 +26,20 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from dspgraph.engine import Company, Session, blocks_of, joined
-from dspgraph.errors import LawError
+from dspgraph.errors import LawError, SignalError
 from dspgraph.graph import Graph
 from dspgraph.node import Node
+from dspgraph.plan import Plan, Unit, check_block
 from dspgraph.streams import Array, Audio, Stream, Symbols, exact
 
 Signal: TypeAlias = tuple[Stream, Any]
 
 CUTS = (1, 7, 160, 441, 480)
 """Block sizes every node is put to, in items of its fastest input, besides the whole signal and random ones."""
+
+
+SHORTEST = 64
+"""Items an example has at the least, in its fastest input."""
 
 
 class Example:
@@ -79,12 +85,13 @@ def check_node(
     Samples are compared bit for bit. Random cuts, the same in every run, are tried besides `cuts`.
     """
     _check_description(example.node)
+    _check_signal(example.graph(), example.arrays)
     for precision in precisions:
         graph, arrays = example.graph(precision), example.arrays
         where = f"{example.node.type_name} in {np.dtype(precision)}"
         whole = _one_block(graph, arrays)
         _check_repeats(where, graph, arrays)
-        _check_untouched(where, graph, arrays)
+        _check_blocks(where, graph, arrays)
         for sizes in [*((cut,) for cut in cuts), *random_cuts()]:
             _differ(2, f"{where}: {_cut_name(sizes)}", whole, _stream(where, graph, arrays, sizes))
         _check_snapshot(where, graph, arrays, whole)
@@ -97,6 +104,8 @@ def check_graph(graph: Graph, arrays: Mapping[str, Any], cuts: Sequence[int] = C
     LawError names the first node, in running order, whose output differs, and the first sample that does.
     """
     tapped = graph.tapped()
+    _check_signal(tapped, arrays)
+    _check_blocks("the graph", tapped, arrays)
     whole = _one_block(tapped, arrays)
     for sizes in [*((cut,) for cut in cuts), *random_cuts()]:
         _differ(
@@ -133,6 +142,14 @@ def example_signals(graph: Graph, audio: Callable[[Audio], Array], seconds: floa
     return _part(graph, signals, end)
 
 
+def _check_signal(graph: Graph, arrays: Mapping[str, Any]) -> None:
+    """A signal in which a fault could show: enough items to be cut, and not all the same."""
+    fastest = max(graph.inputs, key=lambda name: graph.inputs[name].rate)
+    n = len(arrays[fastest])
+    if n < SHORTEST or not any(len(np.unique(arrays[name], axis=0)) > 1 for name in graph.inputs):
+        raise SignalError(f"an example has {SHORTEST} items or more, and they differ; '{fastest}' has {n}: give more")
+
+
 # ---- one law each ---------------------------------------------------------------------------------------------------
 
 
@@ -154,6 +171,10 @@ def _check_repeats(where: str, graph: Graph, arrays: Mapping[str, Array]) -> Non
         first, again, other = (_seeded_run(graph, arrays, seed) for seed in (1, 1, 2))
     _differ(1, f"{where}: a second run, with all that is outside the state unchanged,", first, again)
     _differ(5, f"{where}: a run under another global random seed", first, other)
+    if "seed" in type(graph.nodes["node"]).model_fields:
+        reseeded = Graph(graph.nodes, graph.wires, graph.inputs, graph.origins, graph.seed + 1)
+        if all(first_difference(first[name], array) is None for name, array in _one_block(reseeded, arrays).items()):
+            raise LawError(5, f"{where}: another seed of the graph changes nothing, in an example that should show it")
     backwards = {name: array[::-1].copy() for name, array in arrays.items()}
     cut, other_cut = (list(blocks_of(graph, signal, _spans(graph, (441,)))) for signal in (arrays, backwards))
     alone = _push_all(graph.session(), cut)
@@ -165,17 +186,76 @@ def _check_repeats(where: str, graph: Graph, arrays: Mapping[str, Array]) -> Non
     _differ(1, f"{where}: a run with another signal beside it", alone, joined([*parts, one.flush()]))
 
 
-def _check_untouched(where: str, graph: Graph, arrays: Mapping[str, Array]) -> None:
-    """A node reads its blocks: others may hold the same ones."""
-    session = graph.session()
-    for blocks in blocks_of(graph, arrays):
-        session.feed(blocks)
-        given = {name: session.flow.slots[slot] for name, slot, _ in session.plan.inputs}
-        kept = {name: block.copy() for name, block in given.items() if block is not None}
-        session.run()
-        for name, block in kept.items():
-            if first_difference(block, np.asarray(given[name])) is not None:
-                raise LawError(1, f"{where}: step changed the block it was given for '{name}'")
+def _check_blocks(where: str, graph: Graph, arrays: Mapping[str, Array]) -> None:
+    """Look at every block that goes into a node or comes out of one, in a session and in company.
+
+    Each is what was declared. A node changes none it is given and keeps none itself, only copies: others hold them too.
+    """
+    watched = Plan(graph)
+    for unit in watched.units:
+        _watch(where, unit)
+
+    def runs(plan: Plan) -> Iterator[dict[str, Array]]:
+        signals = [blocks_of(graph, arrays, _spans(graph, (160, 441, 7))) for _ in range(3)]
+        yield _push_all(Session(graph, plan), signals[0])
+        for _, outputs in Company(graph, 2, plan).render(signals[1:]):
+            if isinstance(outputs, Exception):
+                raise outputs
+            yield outputs
+
+    for expected, found in zip(runs(Plan(graph)), runs(watched), strict=True):
+        _differ(1, f"{where}: with every block overwritten once it was used (keep copies, not blocks)", expected, found)
+
+
+def _watch(where: str, unit: Unit) -> None:
+    """Let a unit see and give copies only, look at them, and overwrite what it might have kept."""
+    step, step_many, flush = unit.step, unit.step_many, unit.flush
+    ports = [f"{unit.name}.{port.name}" for port in unit.node.inputs]
+    overwritten: deque[Array] = deque(maxlen=16)
+
+    def given(blocks: Sequence[Any]) -> list[Any]:
+        return [tuple(map(np.array, block)) if isinstance(block, tuple) else np.array(block) for block in blocks]
+
+    def made(blocks: Sequence[Any]) -> list[Array]:
+        for port, stream, block in zip(unit.node.outputs, unit.link.gives, blocks, strict=False):
+            check_block(f"{unit.name}.{port.name}", stream, block)
+        return [np.array(block) for block in blocks]
+
+    def done(originals: Sequence[Any], copies: Sequence[Any], blocks: Sequence[Array]) -> None:
+        for block in overwritten:
+            if (block != 1).any():
+                raise LawError(
+                    1, f"{where}: {unit.name} wrote to a block of an earlier step: give a new one, keep a copy"
+                )
+        for name, original, copied in zip(ports, originals, copies, strict=True):
+            for one, other in zip(*(b if isinstance(b, tuple) else (b,) for b in (original, copied)), strict=True):
+                if first_difference(one, other) is not None:
+                    raise LawError(1, f"{where}: {unit.name} changed a block it was given at {name}: work on a copy")
+                overwritten.append(other)
+        overwritten.extend(block for block in blocks if block.flags.writeable)
+        for block in overwritten:
+            block[...] = 1
+
+    def watched_step(state: Any, *blocks: Any) -> tuple[Any, ...]:
+        copies = given(blocks)
+        state, *outs = step(state, *copies)
+        results = made(outs)
+        done(blocks, copies, outs)
+        return (state, *results)
+
+    def watched_step_many(states: list[Any], *lists: Any) -> tuple[list[Any], ...]:
+        calls = list(zip(*lists, strict=True))
+        copies = [given(blocks) for blocks in calls]
+        states, *outs = step_many(states, *map(list, zip(*copies, strict=True)))
+        results = [made(blocks) for blocks in zip(*outs, strict=True)]
+        for blocks, copied, out in zip(calls, copies, zip(*outs, strict=True), strict=True):
+            done(blocks, copied, out)
+        return (states, *map(list, zip(*results, strict=True)))
+
+    def watched_flush(state: Any) -> tuple[Array, ...]:
+        return tuple(made(tuple(flush(state))))
+
+    unit.step, unit.step_many, unit.flush = watched_step, watched_step_many, watched_flush
 
 
 def _stream(where: str, graph: Graph, arrays: Mapping[str, Any], sizes: Sequence[int]) -> dict[str, Array]:
@@ -231,6 +311,8 @@ def _check_company(where: str, graph: Graph, arrays: Mapping[str, Any]) -> None:
     signals.append({name: array[::-1].copy() for name, array in signals[3].items()})
     blocks = (blocks_of(graph, signal, _spans(graph, (977,))) for signal in signals)
     for number, outputs in Company(graph, 3).render(blocks):
+        if isinstance(outputs, Exception):
+            raise outputs
         _differ(4, f"{where}: signal {number} of 5 in company", _one_block(graph, signals[number]), outputs)
 
 
@@ -248,6 +330,8 @@ class Difference:
 
 def first_difference(expected: Array, found: Array) -> Difference | None:
     """The first item in which two arrays of one stream differ in any bit."""
+    if (expected.dtype, expected.shape[1:]) != (found.dtype, found.shape[1:]):
+        return Difference(0, f"{expected.dtype} {expected.shape[1:]}", f"{found.dtype} {found.shape[1:]}")
     n = min(len(expected), len(found))
     rows = [np.ascontiguousarray(array[:n]).view(np.uint8).reshape(n, -1) for array in (expected, found)] if n else []
     differing = np.flatnonzero((rows[0] != rows[1]).any(axis=1)) if n else np.empty(0, int)
@@ -271,8 +355,8 @@ def _differ(law: int, what: str, expected: dict[str, Array], found: dict[str, Ar
 
 
 def _brief(item: Any) -> str:
-    if item is None:
-        return "no such item"
+    if item is None or isinstance(item, str):
+        return item or "no such item"
     if np.ndim(item) == 0:
         return repr(item.item())
     return np.array2string(np.asarray(item), threshold=4, precision=17)

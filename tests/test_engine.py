@@ -12,6 +12,7 @@ from dspgraph import (
     Array,
     Audio,
     Company,
+    Field,
     Frames,
     Graph,
     Input,
@@ -23,6 +24,7 @@ from dspgraph import (
     SessionError,
     SignalError,
     State,
+    Stream,
     UnknownName,
 )
 from dspgraph.engine import QUANTUM, blocks_of
@@ -305,6 +307,7 @@ def test_company_gives_each_what_it_gets_alone_and_refills_places(places: int) -
     ended = dict(Company(graph, places).render(signals))
     assert sorted(ended) == list(range(len(LENGTHS)))
     for number, outputs in ended.items():
+        assert isinstance(outputs, dict)
         for name, array in graph(**signals[number]).items():
             np.testing.assert_array_equal(outputs[name], array)
 
@@ -317,6 +320,7 @@ def test_company_takes_signals_block_by_block() -> None:
             yield {"x": x[at : at + 333]}
 
     for _, outputs in Company(graph, 2).render([blocks(), {"x": x}, blocks()]):
+        assert isinstance(outputs, dict)
         np.testing.assert_array_equal(outputs["y"], graph(x=x)["y"])
 
 
@@ -327,3 +331,125 @@ def test_a_company_has_a_place() -> None:
 
 def test_session_is_a_door_of_the_graph() -> None:
     assert isinstance(everything().session(), Session)
+
+
+class Spread(Node):
+    """The level of each row, once for each of its samples: a row that lasts beyond the signal gives too many."""
+
+    level = Input(Frames, "level")
+    y = Output(Audio)
+
+    def streams(self, level: Frames) -> tuple[Stream, ...]:
+        return (Audio(level.rate * 160, dtype=level.dtype),)
+
+    def step(self, state: State, level: Array) -> tuple[State, Array]:
+        return state, np.repeat(level[:, 0], 160)
+
+
+def test_a_last_row_in_part_holds_no_more_samples_than_the_signal() -> None:
+    """1000 samples last 62.5 ms; the seventh row of 10 ms lasts beyond, and what is made of it ends with the signal."""
+    nodes: dict[str, Node] = {"spread": Spread(), "sum": ToySum()}
+    inputs = {"x": Audio(16000), "level": Frames(100, "level", 1)}
+    graph = Graph(nodes, {"spread.level": "level", "sum.x": ["spread", "x"]}, inputs, {"y": "sum", "level": "spread"})
+    signals = {"x": np.arange(1000.0), "level": np.arange(7.0)[:, None]}
+    expected = np.repeat(np.arange(7.0), 160)[:1000]
+    for out in (graph(**signals), graph(**dict(reversed(signals.items())))):
+        np.testing.assert_array_equal(out["level"], expected)
+        np.testing.assert_array_equal(out["y"], expected + signals["x"])
+    check_graph(graph, signals)
+    session = graph.session()
+    parts = [session.push(level=signals["level"]), session.push(x=signals["x"]), session.flush()]
+    np.testing.assert_array_equal(np.concatenate([part["level"] for part in parts]), expected)
+
+
+def test_company_lets_a_bad_signal_fail_alone() -> None:
+    graph, x = failing(), np.zeros(40_000)
+    loud, nan = x.copy(), x.copy()
+    loud[30_000], nan[30_000] = 2000, np.nan
+
+    def breaking() -> Iterator[dict[str, Array]]:
+        yield {"x": x[:100]}
+        raise OSError("the disk has gone")
+
+    signals: list[Any] = [{"x": x}, {"x": loud}, {"x": nan}, breaking(), {"x": x}]
+    ended = dict(Company(graph, 3).render(signals))
+    assert [type(ended[number]).__name__ for number in range(5)] == [
+        "dict",
+        "NodeError",
+        "SignalError",
+        "OSError",
+        "dict",
+    ]
+    assert "failed in the block that ends at 2.000 s: ZeroDivisionError: too loud" in str(ended[1])
+    assert len(ended[4]["y"]) == 40_000  # type: ignore[index]
+
+
+def test_what_fails_in_step_many_ends_all_that_were_in_the_call() -> None:
+    class Together(Node):
+        """All at once."""
+
+        x = Input(Audio)
+        y = Output(Audio)
+
+        def step(self, state: State, x: Array) -> tuple[State, Array]:
+            return state, x.copy()
+
+        def step_many(self, states: list[State], *lists: Any) -> tuple[list[Any], ...]:
+            if any(np.abs(x).max() > 1000 for x in lists[0]):
+                raise ZeroDivisionError("too loud")
+            return states, [x.copy() for x in lists[0]]
+
+    graph = Graph({"all": Together()}, {"all.x": "x"}, {"x": Audio(16000)}, {"y": "all"})
+    signals = [{"x": np.zeros(100)}, {"x": np.full(100, 2000.0)}, {"x": np.zeros(100)}]
+    ended = dict(Company(graph, 2).render(signals))
+    assert [type(ended[number]).__name__ for number in range(3)] == ["NodeError", "NodeError", "dict"]
+
+
+def test_a_keyed_node_forgets_what_it_cached_under_another_seed() -> None:
+    from functools import cached_property
+
+    class Table(Node):
+        """Noise from a table."""
+
+        x = Input(Audio)
+        y = Output(Audio)
+
+        seed: int = Field(0, ge=0, le=2**32, description="seed")
+
+        @cached_property
+        def table(self) -> Array:
+            return np.random.Generator(np.random.Philox(key=self.seed)).standard_normal(100)
+
+        def step(self, state: State, x: Array) -> tuple[State, Array]:
+            return state, x + self.table[0]
+
+    node = Table()
+    outputs = []
+    for seed in (0, 9):
+        assert len(node.table) == 100
+        graph = Graph({"n": node}, {"n.x": "x"}, {"x": Audio(16000)}, {"y": "n"}, seed)
+        outputs.append(graph(x=np.zeros(1))["y"][0])
+    assert outputs[0] != outputs[1]
+
+
+def test_an_interrupted_session_is_spent() -> None:
+    class Interrupted(Node):
+        """Stopped by its user."""
+
+        x = Input(Audio)
+        y = Output(Audio)
+
+        def step(self, state: State, x: Array) -> tuple[State, Array]:
+            raise KeyboardInterrupt
+
+    session = Graph({"n": Interrupted()}, {"n.x": "x"}, {"x": Audio(16000)}, {"y": "n"}).session()
+    with pytest.raises(KeyboardInterrupt):
+        session.push(x=np.zeros(3))
+    with pytest.raises(SessionError, match="interrupted, or failed, in 'n'"):
+        session.push(x=np.zeros(3))
+
+
+def test_an_input_may_have_any_name() -> None:
+    graph = Graph({"n": ToyScale()}, {"n.x": "self"}, {"self": Audio(16000)}, {"y": "n"})
+    assert graph(self=np.ones(3))["y"].tolist() == [2, 2, 2]
+    assert graph.session().push(self=np.ones(3))["y"].tolist() == [2, 2, 2]

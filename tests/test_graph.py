@@ -207,3 +207,80 @@ def test_frames_that_meet_agree_on_rate_and_centre(one: Node, other: Node) -> No
             SPEECH,
             {"y": "meet"},
         )
+
+
+class Faulty(Node):
+    """Whatever is asked for goes wrong."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    hook: str = "streams"
+    gives: Any = None
+
+    def streams(self, x: Audio) -> Any:
+        return self._answer("streams", (x,))
+
+    def lookahead(self, x: Audio) -> Any:
+        return self._answer("lookahead", 0)
+
+    def grain(self, x: Audio) -> Any:
+        return self._answer("grain", None)
+
+    def start(self, x: Audio) -> Any:
+        return self._answer("start", None)
+
+    def _answer(self, hook: str, right: Any) -> Any:
+        if hook == self.hook and self.gives == "error":
+            raise FileNotFoundError("weights.safetensors")
+        return self.gives if hook == self.hook else right
+
+    def step(self, state: Any, x: Any) -> Any:
+        return state, x.copy()
+
+
+@pytest.mark.parametrize(
+    ("hook", "gives", "message"),
+    [
+        ("streams", None, "n0.streams gave None, not a tuple of streams"),
+        ("streams", "error", r"n0 \(faulty\).streams failed: FileNotFoundError: weights"),
+        ("lookahead", float("nan"), "n0.lookahead gave nan"),
+        ("lookahead", -1, "n0.lookahead gave -1"),
+        ("lookahead", "inf", "n0.lookahead gave 'inf'"),
+        ("grain", 0, "n0.grain gave 0"),
+        ("grain", 0.5, "n0.grain gave 0.5"),
+        ("start", "error", r"n0 \(faulty\) start failed: FileNotFoundError: weights"),
+    ],
+)
+def test_a_node_that_answers_wrongly_is_named(hook: str, gives: Any, message: str) -> None:
+    with pytest.raises(DspgraphError, match=message):
+        chain(Faulty(hook=hook, gives=gives)).session()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"nodes": {"scale": ToyScale}}, "node 'scale' is <class .*, not a node"),
+        ({"inputs": {"speech": 16000}}, "input 'speech' is 16000, not a stream"),
+        (
+            {"wires": {"scale.x": None, "late.x": "scale", "sum.x": "late"}},
+            "scale.x takes the name of an origin.* found None",
+        ),
+    ],
+)
+def test_what_is_no_node_stream_or_wire_is_refused(changes: Any, message: str) -> None:
+    with pytest.raises(GraphError, match=message):
+        two_paths(**changes)
+
+
+def test_latency_of_a_long_and_a_wide_graph_is_found_at_once() -> None:
+    long = chain(*[ToyLate(samples=1)] * 400)
+    assert long.latency().seconds == Fraction(400, 16000)
+    nodes: dict[str, Node] = {}
+    wires: dict[str, Any] = {}
+    last = "speech"
+    for k in range(24):  # each a late and a straight way: 2**24 paths
+        nodes |= {f"late{k}": ToyLate(samples=2**k), f"sum{k}": ToySum()}
+        wires |= {f"late{k}.x": last, f"sum{k}.x": [f"late{k}", last]}
+        last = f"sum{k}"
+    assert Graph(nodes, wires, SPEECH, {"y": last}).latency().seconds == Fraction(2**24 - 1, 16000)

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from dspgraph import Array, Audio, Field, Frames, Input, LawError, Node, Output, State, Stream
+from dspgraph import Array, Audio, Field, Frames, Graph, Input, LawError, Node, Output, SignalError, State, Stream
 from dspgraph.errors import LAWS
-from dspgraph.testing import Example, check_node
+from dspgraph.testing import Example, check_graph, check_node
 from speech import speech
 
 SIGNAL = (Audio(16000), speech()[8000:12321])  # 4321 samples of voiced speech: no multiple of any cut
@@ -227,6 +227,88 @@ class InPlace(Node):
         return state, x
 
 
+class ReusedBuffer(Node):
+    """Gives its output in a buffer it writes again."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    def start(self, x: Audio) -> State:
+        return np.zeros(10_000, x.dtype)
+
+    def step(self, buffer: Array, x: Array) -> tuple[State, Array]:
+        return buffer, np.multiply(x, x.dtype.type(0.5), out=buffer[: len(x)])
+
+
+class KeepsItsInput(Node):
+    """Keeps the last block itself, not a copy, and clears it when it is done with it."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    def start(self, x: Audio) -> State:
+        return np.zeros(1, x.dtype)
+
+    def step(self, last: Array, x: Array) -> tuple[State, Array]:
+        last *= 0
+        return x, x.copy()
+
+
+class CompanyInPlace(Node):
+    x = Input(Audio)
+    y = Output(Audio)
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        return state, x * x.dtype.type(0.5)
+
+    def step_many(self, states: list[State], *lists: Any) -> tuple[list[Any], ...]:
+        for block in lists[0]:
+            block *= block.dtype.type(0.5)
+        return states, list(lists[0])
+
+
+class WrongDtypeInFlush(Node):
+    x = Input(Audio)
+    y = Output(Audio)
+
+    def start(self, x: Audio) -> State:
+        return np.zeros(0, x.dtype)
+
+    def lookahead(self, x: Audio) -> Any:
+        return 1 / x.rate
+
+    def step(self, held: Array, x: Array) -> tuple[Array, Array]:
+        held = np.concatenate([held, x])
+        return held[-1:], held[:-1]
+
+    def flush(self, held: Array) -> tuple[Array, ...]:
+        return (held.astype(np.float64),)
+
+
+class WrongDtypeLater(Node):
+    x = Input(Audio)
+    y = Output(Audio)
+
+    def start(self, x: Audio) -> State:
+        return 0
+
+    def step(self, n: int, x: Array) -> tuple[State, Array]:
+        return n + len(x), x.astype(np.float64) if n > 1000 else x.copy()
+
+
+class DeafToItsSeed(Node):
+    x = Input(Audio)
+    y = Output(Audio)
+
+    seed: int = Field(0, ge=0)
+
+    def start(self, x: Audio) -> State:
+        return np.random.Generator(np.random.Philox(key=7))
+
+    def step(self, noise: np.random.Generator, x: Array) -> tuple[State, Array]:
+        return noise, noise.standard_normal(len(x)).astype(x.dtype)
+
+
 FAULTS: list[tuple[Callable[[], Node], int]] = [
     (ForgottenState, 2),
     (StateOnTheClass, 1),
@@ -245,6 +327,12 @@ FAULTS: list[tuple[Callable[[], Node], int]] = [
     (Uncopyable, 1),
     (SharedCopy, 1),
     (InPlace, 1),
+    (ReusedBuffer, 1),
+    (KeepsItsInput, 1),
+    (CompanyInPlace, 1),
+    (WrongDtypeInFlush, 0),
+    (WrongDtypeLater, 0),
+    (DeafToItsSeed, 5),
 ]
 
 
@@ -266,6 +354,21 @@ def test_a_planted_fault_is_caught_and_its_law_named(make: Callable[[], Node], l
         check_node(Example(make(), x=SIGNAL))
     assert caught.value.law == law, str(caught.value)
     assert f"(law {law}: {LAWS[law]})" in str(caught.value)
+
+
+@pytest.mark.parametrize("signal", [np.zeros(0), np.ones(1), np.zeros(4000), np.ones(20)])
+def test_an_example_that_could_not_show_a_fault_is_refused(signal: Array) -> None:
+    with pytest.raises(SignalError, match="an example has 64 items or more, and they differ"):
+        check_node(Example(ForgottenState(), x=(Audio(16000), signal)))
+
+
+@pytest.mark.parametrize("late", [CompanyInPlace, ReusedBuffer, WrongDtypeLater])
+def test_check_graph_names_the_guilty_node(late: type[Node]) -> None:
+    nodes = {"first": Sound(), "bad": late(), "last": Sound()}
+    wires = {"first.x": "x", "bad.x": "first", "last.x": "bad"}
+    graph = Graph(nodes, wires, {"x": Audio(16000, dtype=np.float32)}, {"y": "last"})
+    with pytest.raises(LawError, match="bad"):
+        check_graph(graph, {"x": SIGNAL[1]})
 
 
 def test_a_reset_leaves_nothing_of_the_first_signal() -> None:

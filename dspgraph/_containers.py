@@ -1,0 +1,106 @@
+"""Whether an audio file has lost its end: its header knows, and libsndfile reads on without a word."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from dspgraph.errors import FileError
+
+
+class _Chunks(NamedTuple):
+    """A file of chunks, each with a name and a length before it."""
+
+    name: int = 4  # bytes of a chunk's name
+    length: int = 4  # bytes of its length
+    order: str = "big"
+    first: int = 12  # where the first chunk begins
+    align: int = 2  # the next chunk begins at a multiple of this
+    counted: int = 0  # bytes of the name and the length that the length counts too
+    samples: tuple[bytes, ...] = (b"data",)
+
+
+CHUNKED = {
+    b"RIFF": _Chunks(order="little"),
+    b"RIFX": _Chunks(),
+    b"RF64": _Chunks(order="little"),
+    b"FORM": _Chunks(samples=(b"SSND", b"BODY")),
+    b"caff": _Chunks(length=8, first=8, align=1),
+    b"riff": _Chunks(16, 8, "little", 40, 8, 24, (bytes.fromhex("64617461f3acd3118cd100c04f8edb8a"),)),  # W64
+}
+"""By the first four bytes of the file."""
+
+OGG_PAGE = 65307
+"""Bytes of the longest Ogg page (RFC 3533, section 6)."""
+
+
+def check_whole(path: Path) -> None:
+    """Raise FileError for a file that ends before its header, or its last page, says so.
+
+    Known here: WAV, RF64, W64, AIFF, IFF, CAF, AU, NIST and Ogg. FLAC and MP3 tell while they are decoded, an MP3 if it
+    has a length in it. Of other formats it cannot be told: they are taken as they are.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        magic = file.read(4)
+        if magic == b"OggS":
+            found, whole = "its last page is missing", _ogg_ends(file, size)
+        else:
+            begin, length = _promise(file, magic, size)
+            found = f"its header promises {length} bytes of samples, it has {size - begin}"
+            whole = begin + length <= size
+    if not whole:
+        raise FileError(f"{path} is truncated: {found}: fetch it again, or let an audio editor repair it")
+
+
+def _promise(file: BinaryIO, magic: bytes, size: int) -> tuple[int, int]:
+    """Where the samples begin and how many bytes they are; (0, 0) where nothing is promised."""
+    if magic in CHUNKED:
+        return _chunk_of_samples(file, CHUNKED[magic], size)
+    if magic in (b".snd", b"dns."):  # AU
+        order = "big" if magic == b".snd" else "little"
+        begin, length = _integer(file, 4, order), _integer(file, 4, order)
+        return begin, _known(length, 4)
+    if magic == b"NIST":
+        head = file.read(1024)
+        fields = {name: int(value) for name, value in re.findall(rb"^(\w+) -i (\d+)", head, re.MULTILINE)}
+        length = 1
+        for name in (b"sample_count", b"channel_count", b"sample_n_bytes"):
+            length *= fields.get(name, 0)
+        return int(head[4:12]), length
+    return 0, 0
+
+
+def _chunk_of_samples(file: BinaryIO, chunks: _Chunks, size: int) -> tuple[int, int]:
+    at, total = chunks.first, 0
+    while at < size:
+        file.seek(at)
+        name, length = file.read(chunks.name), _integer(file, chunks.length, chunks.order) - chunks.counted
+        at += chunks.name + chunks.length
+        if name == b"ds64":  # RF64: the length that 32 bits cannot hold
+            file.seek(8, 1)
+            total = _known(_integer(file, 8, chunks.order), 8)
+        elif name in chunks.samples:
+            return at, _known(length, chunks.length) or total
+        at += max(0, length)
+        at += -at % chunks.align
+    return 0, 0
+
+
+def _integer(file: BinaryIO, length: int, order: str) -> int:
+    return int.from_bytes(file.read(length), "big" if order == "big" else "little")
+
+
+def _known(length: int, size: int) -> int:
+    """The length; 0 for the largest ones, left by a recorder that could not seek back to write it."""
+    return length if length < 0xFFFFFF00 << 8 * (size - 4) else 0
+
+
+def _ogg_ends(file: BinaryIO, size: int) -> bool:
+    """Whether the last page is all there and says that it ends its stream (RFC 3533, section 6)."""
+    file.seek(max(0, size - 2 * OGG_PAGE))
+    end = file.read()
+    page = end[end.rfind(b"OggS\0") :]
+    lengths = page[27 : 27 + page[26]] if len(page) > 26 else b""
+    return bool(lengths and page[5] & 4 and 27 + page[26] + sum(lengths) <= len(page))
