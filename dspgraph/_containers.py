@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple, TypeAlias
 
 from dspgraph.errors import FileError
+
+Order: TypeAlias = Literal["big", "little"]
 
 
 class _Chunks(NamedTuple):
@@ -14,7 +17,7 @@ class _Chunks(NamedTuple):
 
     name: int = 4  # bytes of a chunk's name
     length: int = 4  # bytes of its length
-    order: str = "big"
+    order: Order = "big"
     first: int = 12  # where the first chunk begins
     align: int = 2  # the next chunk begins at a multiple of this
     counted: int = 0  # bytes of the name and the length that the length counts too
@@ -27,7 +30,9 @@ CHUNKED = {
     b"RF64": _Chunks(order="little"),
     b"FORM": _Chunks(samples=(b"SSND", b"BODY")),
     b"caff": _Chunks(length=8, first=8, align=1),
-    b"riff": _Chunks(16, 8, "little", 40, 8, 24, (bytes.fromhex("64617461f3acd3118cd100c04f8edb8a"),)),  # W64
+    b"riff": _Chunks(  # W64: its names are GUIDs
+        16, 8, "little", first=40, align=8, counted=24, samples=(bytes.fromhex("64617461f3acd3118cd100c04f8edb8a"),)
+    ),
 }
 """By the first four bytes of the file."""
 
@@ -48,7 +53,7 @@ def check_whole(path: Path) -> None:
             found, whole = "its last page is missing", _ogg_ends(file, size)
         else:
             begin, length = _promise(file, magic, size)
-            found = f"its header promises {length} bytes of samples, it has {size - begin}"
+            found = f"its header promises {length} bytes of samples, it has {max(0, size - begin)}"
             whole = begin + length <= size
     if not whole:
         raise FileError(f"{path} is truncated: {found}: fetch it again, or let an audio editor repair it")
@@ -59,16 +64,15 @@ def _promise(file: BinaryIO, magic: bytes, size: int) -> tuple[int, int]:
     if magic in CHUNKED:
         return _chunk_of_samples(file, CHUNKED[magic], size)
     if magic in (b".snd", b"dns."):  # AU
-        order = "big" if magic == b".snd" else "little"
+        order: Order = "big" if magic == b".snd" else "little"
         begin, length = _integer(file, 4, order), _integer(file, 4, order)
         return begin, _known(length, 4)
     if magic == b"NIST":
         head = file.read(1024)
-        fields = {name: int(value) for name, value in re.findall(rb"^(\w+) -i (\d+)", head, re.MULTILINE)}
-        length = 1
-        for name in (b"sample_count", b"channel_count", b"sample_n_bytes"):
-            length *= fields.get(name, 0)
-        return int(head[4:12]), length
+        start = re.match(rb"_1A\s+(\d+)\s", head)
+        fields = dict(re.findall(rb"^(\w+) -i (\d+)", head, re.MULTILINE))
+        length = math.prod(int(fields.get(name, 0)) for name in (b"sample_count", b"channel_count", b"sample_n_bytes"))
+        return (int(start[1]), length) if start else (0, 0)
     return 0, 0
 
 
@@ -88,12 +92,12 @@ def _chunk_of_samples(file: BinaryIO, chunks: _Chunks, size: int) -> tuple[int, 
     return 0, 0
 
 
-def _integer(file: BinaryIO, length: int, order: str) -> int:
-    return int.from_bytes(file.read(length), "big" if order == "big" else "little")
+def _integer(file: BinaryIO, length: int, order: Order) -> int:
+    return int.from_bytes(file.read(length), order)
 
 
 def _known(length: int, size: int) -> int:
-    """The length; 0 for the largest ones, left by a recorder that could not seek back to write it."""
+    """The length, of so many bytes; 0 for the largest, which a recorder leaves that could not seek back to write it."""
     return length if length < 0xFFFFFF00 << 8 * (size - 4) else 0
 
 
@@ -102,5 +106,7 @@ def _ogg_ends(file: BinaryIO, size: int) -> bool:
     file.seek(max(0, size - 2 * OGG_PAGE))
     end = file.read()
     page = end[end.rfind(b"OggS\0") :]
-    lengths = page[27 : 27 + page[26]] if len(page) > 26 else b""
-    return bool(lengths and page[5] & 4 and 27 + page[26] + sum(lengths) <= len(page))
+    if len(page) < 27:
+        return False
+    length = 27 + page[26] + sum(page[27 : 27 + page[26]])
+    return bool(page[5] & 4) and length <= len(page)

@@ -152,7 +152,7 @@ class AudioSink:
             )
         self._limited = subtype.startswith("PCM")
         self._temporary = self.path.with_name(f".{secrets.token_hex(8)}.part")
-        with self._attempt(f"a {self.path.suffix} file may not hold {stream}"):
+        with self._attempt(f"is the disk full, or can a {self.path.suffix} file not hold {stream}?"):
             if self.path.is_dir():
                 raise FileError(f"{self.path} is a folder: move it, or write elsewhere")
             self._temporary.touch(exist_ok=False)  # it says what is wrong where libsndfile says "System error"
@@ -223,7 +223,7 @@ class AudioSink:
             if isinstance(error, OSError):
                 raise FileError(f"{self.path} cannot be written: {error.strerror}") from None
             if isinstance(error, soundfile.LibsndfileError):
-                raise FileError(f"{self.path} cannot be written: {error.error_string} {doubt}") from None
+                raise FileError(f"{self.path} cannot be written: {error.error_string.rstrip('.')}: {doubt}") from None
             raise
 
     def _discard(self) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from dspgraph.errors import DspgraphError, LawError, RequestError
 
 if TYPE_CHECKING:
     from dspgraph.graph import Graph
+    from dspgraph.node import Node
     from dspgraph.rendering import Rendered
 
 
@@ -45,17 +47,72 @@ def _pipeline_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--plugin", "plugins", multiple=True, metavar="FILE", help="A Python file with nodes of your own.")
     @wraps(command)
     def wrapped(**options: Any) -> None:
-        options["swaps"] = dict(_pair(swap) for swap in options["swaps"])
+        options["swaps"] = _pairs(options["swaps"])
         command(**options)
 
     return wrapped
 
 
-def _pair(swap: str) -> tuple[str, str]:
-    slot, equals, variant = swap.partition("=")
-    if not equals:
-        raise RequestError(f"--swap {swap}: write SLOT=VARIANT, for instance excitation=residual")
-    return slot, variant
+def _pairs(swaps: Sequence[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for swap in swaps:
+        slot, equals, variant = swap.partition("=")
+        if not equals:
+            raise RequestError(f"--swap {swap}: write SLOT=VARIANT, for instance excitation=residual")
+        if slot in pairs:
+            raise RequestError(f"--swap {slot}={pairs[slot]} and --swap {swap}: one slot takes one variant: drop one")
+        pairs[slot] = variant
+    return pairs
+
+
+def _print_tables(tables: Mapping[str, Sequence[Sequence[str]]]) -> None:
+    """Rows under titles, folded at the width of a terminal; one line per row where no person looks."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(width=None if sys.stdout.isatty() else 10_000, highlight=False)
+    names = max((len(row[0]) for rows in tables.values() for row in rows), default=0)
+    with console.capture() as drawn:
+        for title, rows in tables.items():
+            table = Table.grid(padding=(0, 2, 0, 0))
+            table.add_column(no_wrap=True, min_width=names + 2, style="cyan")
+            for row in rows:
+                table.add_row(Text(f"  {row[0]}"), *map(Text, row[1:]))
+            console.print(Text(title, style="bold"))
+            console.print(table)
+    click.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()))
+
+
+@contextmanager
+def _reporting(count: int) -> Iterator[Callable[[Rendered], None]]:
+    """What says what became of each file: in plain lines and, where a person waits for several, below them a bar."""
+    if count < 2 or not sys.stderr.isatty():
+        yield lambda row: click.echo(_sentence(row), err=bool(row.error))
+        return
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    console = Console(stderr=True, highlight=False)
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
+        task = bar.add_task("render", total=count)
+
+        def report(row: Rendered) -> None:
+            if row.error or sys.stdout.isatty():  # on the terminal that shows the bar: above it
+                console.print(_sentence(row), markup=False, emoji=False, soft_wrap=True)
+            else:
+                click.echo(_sentence(row))
+            bar.advance(task)
+
+        yield report
+
+
+def _sentence(row: Rendered) -> str:
+    if row.error:
+        return f"failed: {row.error}"
+    notes = f" ({'; '.join(row.notes)})" if row.notes else ""
+    return f"{', '.join(map(str, row.targets))}{notes}"
 
 
 # ---- commands -------------------------------------------------------------------------------------------------------
@@ -104,19 +161,12 @@ def render(
     from dspgraph.rendering import render as render_files
 
     graph = load(pipeline, overrides, swaps, plugins)
-    rows = render_files(graph, files, out, f".{suffix}", _report)
+    with _reporting(len(files)) as report:
+        rows = render_files(graph, files, out, f".{suffix}", report)
     failed = sum(bool(row.error) for row in rows)
     if failed:
         click.echo(f"dspgraph: {failed} of {len(rows)} files failed; the reasons stand above", err=True)
         sys.exit(2 if failed == len(rows) else 1)
-
-
-def _report(row: Rendered) -> None:
-    if row.error:
-        click.echo(f"failed: {row.error}", err=True)
-        return
-    notes = f" ({'; '.join(row.notes)})" if row.notes else ""
-    click.echo(f"{', '.join(map(str, row.targets))}{notes}")
 
 
 @main.command()
@@ -130,18 +180,25 @@ def show(pipeline: str, overrides: tuple[str, ...], swaps: dict[str, str], plugi
     from dspgraph.pipeline import Pipeline
 
     described = Pipeline(pipeline, overrides, swaps, plugins)
+    drawn = FORMATS[form](described.graph)
     if form == "text":
         click.echo(f"{described.name}: {described.document.about}")
         for slot, choices in described.variants.items():
             click.echo(f"--swap {slot}= {' | '.join(choices)}")
         click.echo()
-    click.echo(FORMATS[form](described.graph))
+    click.echo(drawn)
 
 
 @main.command()
 @_pipeline_options
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option("--seconds", default=1.0, show_default=True, help="How much of the file to use.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="How much of the file to use.",
+)
 @click.option("--variants", "every", is_flag=True, help="Check every variant too.")
 def check(
     pipeline: str,
@@ -180,23 +237,30 @@ def nodes(name: str | None, plugins: tuple[str, ...]) -> None:
     """List the nodes, or explain the node NAME: what it does, its ports and its parameters."""
     from dspgraph import discover
 
-    if name is None:
-        found = discover.nodes(plugins)
-        width = max(map(len, found), default=0)
-        for domain in sorted({one.domain for one in found.values()}):
-            click.echo(click.style(domain, bold=True))
-            for one in sorted((one for one in found.values() if one.domain == domain), key=lambda one: one.name):
-                click.echo(f"  {one.name:{width}}  {one.summary()}")
+    if name is not None:
+        _explain(discover.find(name, plugins))
         return
-    from dspgraph.describe import explain
+    found = sorted(discover.nodes(plugins).values(), key=lambda one: (one.domain, one.name))
+    domains = dict.fromkeys(one.domain for one in found)
+    _print_tables({domain: [(one.name, one.summary()) for one in found if one.domain == domain] for domain in domains})
 
-    click.echo(explain(discover.find(name, plugins)))
+
+def _explain(kind: type[Node]) -> None:
+    import inspect
+
+    from dspgraph.node import parameter_rule
+
+    ports = [(port.name, f"in, {port}{', any number' if port.many else ''}") for port in kind.inputs]
+    ports += [(port.name, f"out, {port}") for port in kind.outputs]
+    rules = [(name, parameter_rule(kind, name), field.description or "") for name, field in kind.model_fields.items()]
+    click.echo(f"{kind.type_name}\n\n{inspect.getdoc(kind) or ''}\n")
+    _print_tables({"ports": ports} | ({"parameters": rules} if rules else {}))
 
 
 @main.command()
 @click.option("--plugin", "plugins", multiple=True, metavar="FILE", help="A Python file with nodes of your own.")
 def schema(plugins: tuple[str, ...]) -> None:
     """Print the JSON Schema of pipeline files, with every node and parameter, for editors."""
-    from dspgraph.document import schema as pipeline_schema
+    from dspgraph.schema import schema as pipeline_schema
 
     click.echo(json.dumps(pipeline_schema(plugins), indent=2))

@@ -317,6 +317,8 @@ def parse(text: str, where: str, lines: bool = False) -> Source:
     except yaml.reader.ReaderError as error:
         place = f"{where}:{text.count(chr(10), 0, error.position) + 1}" if lines else where
         raise PipelineError(f"{place}: not YAML: {error.reason}; found {error.character:#x}: remove it") from None
+    except (ValueError, OverflowError) as error:  # an escape in a text for a character there is not
+        raise PipelineError(f"{where}: not YAML: {error}") from None
     except RecursionError:
         raise PipelineError(f"{where}: {_TOO_MUCH}") from None
     return source

@@ -8,151 +8,167 @@ pydantic model validates the whole, and pipelines that stand as nodes are unfold
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 from pydantic import ValidationError
 
-from dspgraph import discover
-from dspgraph.document import (
-    SETTINGS,
-    Document,
-    NodeEntry,
-    PipelineEntry,
-    Trail,
-    keys,
-    locate,
-    meaning,
-    read,
-    scalar,
-)
-from dspgraph.errors import DspgraphError, LinkError, ParameterError, PipelineError, RequestError, UnknownName, nearest
+from dspgraph.document import SETTINGS, Document, PipelineEntry, Trail, keys, locate, meaning, parse, read
+from dspgraph.errors import DspgraphError, PipelineError, RequestError, UnknownName, nearest
 from dspgraph.graph import Graph
-from dspgraph.node import Node
-from dspgraph.streams import Stream
+from dspgraph.unfold import Standing, unfold
+
+_VAR = re.compile(r"\$\{[A-Za-z_]\w*(\.\w+)*\}", re.ASCII)
 
 
 class Pipeline:
     """A pipeline as it stands after swaps and overrides. `graph` is what it describes.
 
-    beside, within and given are for a pipeline that stands as a node: the file that names it, the files around it, and
-    what it is given there, from which it takes its vars.
+    outer and given are for a pipeline that stands as a node: the pipeline it stands in, and what it is given there,
+    from which it takes its vars. Its precision and seed are those of the outer one.
     """
 
     def __init__(
         self,
         name: str | Path,
-        overrides: Sequence[str] = (),
+        overrides: Iterable[str] = (),
         swap: Mapping[str, str] | None = None,
         plugins: Iterable[str | Path] = (),
-        beside: Path | None = None,
-        within: tuple[Path, ...] = (),
-        given: dict[str, Any] | None = None,
+        outer: Pipeline | None = None,
+        given: Mapping[str, Any] | None = None,
     ) -> None:
-        self.path = locate(name, beside)
+        self.path = locate(name, outer.path if outer else None)
         self.name = self.path.stem
         self.plugins = tuple(plugins)
-        self.within = (*within, self.path.resolve())
-        if self.path.resolve() in within:
-            raise PipelineError(
-                f"pipelines stand in each other in a circle: {' -> '.join(p.name for p in self.within)}"
-            )
+        self.files: tuple[Path, ...] = (*(outer.files if outer else ()), self.path.resolve())
+        if self.files.count(self.files[-1]) > 1:
+            circle = " -> ".join(path.name for path in self.files)
+            raise PipelineError(f"pipelines stand in each other in a circle: {circle}")
         self.source = read(self.path)
+        self._check_shape()
         self.variants = self._variants()
-        self.swapped = dict(swap or {})
-        for slot, variant in self.swapped.items():
-            self._swap(slot, variant)
+        self._inward_overrides: dict[str, list[str]] = defaultdict(list)
+        self._inward_swaps: dict[str, dict[str, str]] = defaultdict(dict)
+        for slot in sorted(swap or {}, key=lambda slot: slot.count(".")):
+            self._swap(slot, (swap or {})[slot])
         for override in overrides:
             self._override(override)
-        for key in (given or {}).keys() & (self.source.data.get("vars") or {}).keys():
-            self.source.data["vars"][key] = (given or {}).pop(key)
+        variables = self.source.data.get("vars", {})
+        variables.update({key: value for key, value in (given or {}).items() if key in variables})
         self.document = self._validate()
+        if outer:
+            self._join(outer.document)
 
     @cached_property
     def graph(self) -> Graph:
         """The graph; errors say where in the file the fault is."""
-        nodes, wires, declared = self._unfold()
-        inputs = self._inputs()
-        try:
-            graph = Graph(nodes, wires, inputs, self._outputs(), self.document.seed)
-        except DspgraphError as error:
-            raise self._placed(error) from error
-        for where, origin, promised in declared:
-            found = graph.stream(origin).at_precision(promised.at_precision(self.document.precision).dtype)
-            if found != promised.at_precision(self.document.precision):
-                raise PipelineError(
-                    f"{where} takes {promised}; {origin} gives {found}: set its vars, or change the wire"
-                )
-        return graph
+        entries = {name: one for name, one in self.document.nodes.items() if isinstance(one, PipelineEntry)}
+        standing = {name: self._standing(name, entry) for name, entry in entries.items()}
+        return unfold(self.document, self.source, standing, self.plugins)
+
+    # ---- what is asked of the file ----------------------------------------------------------------------------------
+
+    def _check_shape(self) -> None:
+        """Sections and entries are mappings; an empty section is as good as none."""
+        data = self.source.data
+        for section in ("vars", "inputs", "nodes", "outputs", "variants"):
+            if section in data and data[section] is None:
+                del data[section]
+        for path, value in self._mappings():
+            if not isinstance(value, dict):
+                raise PipelineError(f"{self.source.place(path)}: must be a mapping; found {value!r}")
+
+    def _mappings(self) -> Iterator[tuple[Trail, Any]]:
+        data = self.source.data
+        for section in ("vars", "inputs", "nodes", "outputs", "variants"):
+            yield (section,), data.get(section, {})
+        for name, entry in data.get("nodes", {}).items():
+            yield ("nodes", name), entry
+        for slot, choices in data.get("variants", {}).items():
+            yield ("variants", slot), choices
+            for name, entry in choices.items():
+                yield ("variants", slot, name), entry
 
     def _variants(self) -> dict[str, tuple[str, ...]]:
         """For every slot the names of what may stand in it, the one that does by default first."""
-        nodes, variants = (self.source.data.get(key) or {} for key in ("nodes", "variants"))
-        found = {}
-        if isinstance(variants, dict) and isinstance(nodes, dict):
-            for slot, choices in variants.items():
-                if slot not in nodes:
-                    raise PipelineError(
-                        f"{self.source.place(('variants', slot))}: no node is called '{slot}'; {nearest(slot, nodes)}"
-                    )
-                if isinstance(choices, dict):
-                    found[slot] = (_default_name(nodes[slot]), *(c for c in choices if c != _default_name(nodes[slot])))
+        nodes, found = self.source.data.get("nodes", {}), {}
+        for slot, choices in self.source.data.get("variants", {}).items():
+            place = self.source.place(("variants", slot))
+            if slot not in nodes:
+                raise PipelineError(f"{place}: no node is called '{slot}'; {nearest(slot, nodes)}")
+            default = str(nodes[slot].get("node") or Path(str(nodes[slot].get("pipeline", ""))).stem)
+            if default in choices:
+                raise PipelineError(
+                    f"{self.source.place(('variants', slot, default))}: '{default}' is the name of what stands in "
+                    f"'{slot}' as it is: give the variant another name"
+                )
+            found[slot] = (default, *choices)
         return found
 
     def _swap(self, slot: str, variant: str) -> None:
+        head, _, rest = slot.partition(".")
+        if rest and self._stands(head):
+            self._inward_swaps[head][rest] = variant
+            return
         if slot not in self.variants:
             raise UnknownName(f"{self.name} has no variants of '{slot}'; {nearest(slot, self.variants)}")
-        choices = self.source.data["variants"][slot]
-        if variant in choices:
-            self.source.data["nodes"][slot] = choices[variant]
-            self.source.move(("variants", slot, variant), ("nodes", slot))
-        elif variant not in self.variants[slot]:
+        if variant not in self.variants[slot]:
             raise UnknownName(
                 f"{self.name}: '{slot}' has no variant '{variant}'; {nearest(variant, self.variants[slot])}"
             )
+        if variant != self.variants[slot][0]:
+            self.source.data["nodes"][slot] = self.source.data["variants"][slot][variant]
+            self.source.move(("variants", slot, variant), ("nodes", slot))
+
+    def _stands(self, name: str) -> bool:
+        return "pipeline" in self.source.data.get("nodes", {}).get(name, {})
 
     def _override(self, override: str) -> None:
         key, equals, text = override.partition("=")
         if not equals:
             raise RequestError(f"'{override}' sets nothing: write NODE.PARAMETER=VALUE, or VAR=VALUE")
-        value = scalar(text)
         data = self.source.data
-        node, dot, parameter = key.rpartition(".")
-        if dot:
-            nodes = data.get("nodes") or {}
-            if not isinstance(nodes.get(node), dict):
-                raise UnknownName(f"'{override}': no node is called '{node}'; {nearest(node, nodes)}")
-            nodes[node][parameter] = value
-            self.source.marks[("nodes", node, parameter)] = f"'{override}'"
-        elif key in SETTINGS:
-            data[key] = value
-            self.source.marks[(key,)] = f"'{override}'"
-        else:
-            variables = data.get("vars") or {}
-            if key not in variables:
-                raise UnknownName(
-                    f"'{override}': {self.name} has no var '{key}'; {nearest(key, [*variables, *SETTINGS])} "
-                    "A parameter is NODE.PARAMETER"
-                )
-            variables[key] = value
-            self.source.marks[("vars", key)] = f"'{override}'"
+        nodes, variables = data.get("nodes", {}), data.get("vars", {})
+        name, dot, parameter = key.partition(".")
+        if dot and name not in nodes:
+            raise UnknownName(f"'{override}': no node is called '{name}'; {nearest(name, nodes)}")
+        if "." in parameter:
+            if not self._stands(name):
+                raise UnknownName(f"'{override}': '{name}' is no pipeline, there is nothing in it: write {name}.PARAMETER")
+            self._inward_overrides[name].append(f"{parameter}={text}")
+            return
+        if not dot and key not in (*variables, *SETTINGS):
+            raise UnknownName(
+                f"'{override}': {self.name} has no var '{key}'; {nearest(key, [*variables, *SETTINGS])} "
+                "(a parameter is NODE.PARAMETER)"
+            )
+        path: Trail = ("nodes", name, parameter) if dot else (key,) if key in SETTINGS else ("vars", key)
+        target = nodes[name] if dot else data if key in SETTINGS else variables
+        target[path[-1]] = parse(text, f"'{override}'").data
+        self.source.marks = {one: mark for one, mark in self.source.marks.items() if one[: len(path)] != path}
+        self.source.marks[path] = f"'{override}'"
+
+    # ---- from data to a document ------------------------------------------------------------------------------------
 
     def _validate(self) -> Document:
         data = self._filled()
         try:
-            return Document.model_validate(data)
+            document = Document.model_validate(data)
         except ValidationError as error:
             raise PipelineError("\n".join(self._sentence(detail) for detail in error.errors())) from None
+        for name in document.inputs.keys() & document.vars.keys():
+            raise PipelineError(f"{self.source.place(('inputs', name))}: a var has this name too: rename one")
+        return document
 
     def _filled(self) -> dict[str, Any]:
         """The data with `${vars}` filled in; only vars can be named: nothing of the machine leaks into a pipeline."""
-        variables = self.source.data.get("vars") or {}
-        if not isinstance(variables, dict):
-            raise PipelineError(f"{self.source.place(('vars',))}: must be a mapping of names to values")
+        variables = self.source.data.get("vars", {})
 
         def fill(value: Any, at: Trail) -> Any:
             if isinstance(value, dict):
@@ -161,21 +177,25 @@ class Pipeline:
                 return [fill(inner, (*at, str(k))) for k, inner in enumerate(value)]
             if not isinstance(value, str) or "${" not in value:
                 return value
-            if ":" in value:
-                raise PipelineError(f"{self.source.place(at)}: '{value}' calls a resolver; only ${{var}} is filled in")
+            place = self.source.place(at)
+            if value.count("${") != len(_VAR.findall(value)):
+                raise PipelineError(f"{place}: only ${{name}} is filled in, the name of a var; found '{value}'")
             try:
                 config = OmegaConf.create({**variables, "dspgraph value": value})
                 return OmegaConf.to_container(config, resolve=True)["dspgraph value"]  # type: ignore[call-overload,index]
+            except InterpolationKeyError as error:
+                missing = next((var for var in re.findall(r"'([\w.]+)' not found", str(error))), value.strip("${} "))
+                raise PipelineError(f"{place}: there is no var '{missing}'; {nearest(missing, variables)}") from None
             except OmegaConfBaseException as error:
-                names = nearest(value.strip("${} "), variables)
-                raise PipelineError(f"{self.source.place(at)}: {str(error).splitlines()[0]}; {names}") from None
+                raise PipelineError(f"{place}: '{value}': {str(error).splitlines()[0]}") from None
 
-        return {key: fill(value, (key,)) for key, value in self.source.data.items()}
+        data = self.source.data
+        return {key: fill(data[key], (key,)) for key in sorted(data, key=lambda key: key != "vars")}  # vars first
 
     def _sentence(self, detail: Any) -> str:
         """One pydantic complaint as file, line, path, found and expected."""
         tags = {"audio", "frames", "symbols", "node", "pipeline"}
-        raw = [str(part) for part in detail["loc"]]
+        raw = [str(part) for part in detail["loc"] if part != "[key]"]
         depth = 3 if raw[:1] == ["variants"] else 2
         path = tuple(part for k, part in enumerate(raw) if not (k == depth and part in tags))
         place = self.source.place(path)
@@ -183,142 +203,44 @@ class Pipeline:
             return f"{place} is missing: {meaning(path[-1])}"
         if detail["type"] == "extra_forbidden":
             return f"{place}: no such key; {nearest(path[-1], keys(len(path)))}"
+        if detail["type"] == "value_error":
+            return f"{place}: {detail['msg'].removeprefix('Value error, ')}"
+        if detail["type"] == "string_pattern_mismatch":
+            return f"{place}: a name is letters, digits and _, not beginning with a digit; found '{detail['input']}'"
         return f"{place}: {detail['msg'][0].lower()}{detail['msg'][1:]}; found {detail['input']!r}"
 
-    # ---- from entries to nodes and wires ----------------------------------------------------------------------------
+    # ---- one in another ---------------------------------------------------------------------------------------------
 
-    def _unfold(self) -> tuple[dict[str, Node], dict[str, Any], list[tuple[str, str, Stream]]]:
-        nodes: dict[str, Node] = {}
-        wires: dict[str, Any] = {}
-        declared: list[tuple[str, str, Stream]] = []
-        for name, entry in self.document.nodes.items():
-            given = dict(entry.model_extra or {})
-            at = ("nodes", name)
-            if isinstance(entry, NodeEntry):
-                try:
-                    kind = discover.find(entry.node, self.plugins)
-                except UnknownName as error:
-                    raise PipelineError(f"{self.source.place((*at, 'node'))}: {error}") from None
-                ports = {port.name for port in kind.inputs}
-                for port in sorted(ports & given.keys()):
-                    wires[f"{name}.{port}"] = self._wire(given.pop(port), (*at, port))
-                nodes[name] = self._make(kind, given, at)
-            else:
-                inner = self._inner(entry, given, at)
-                self._fold_in(name, inner, given, at, nodes, wires, declared)
-        return nodes, wires, declared
+    def _join(self, whole: Document) -> None:
+        """Take the precision and the seed of the pipeline this one stands in."""
+        if "seed" in self.document.model_fields_set and self.document.seed != whole.seed:
+            raise PipelineError(
+                f"{self.source.place(('seed',))}: is {self.document.seed}, and {whole.seed} in the pipeline it stands "
+                "in: one seed keys the noise of the whole: leave it out here, or set the same there"
+            )
+        self.document = self.document.model_copy(update={"precision": whole.precision, "seed": whole.seed})
 
-    def _make(self, kind: type[Node], given: dict[str, Any], at: Trail) -> Node:
-        try:
-            return kind(**given)
-        except DspgraphError as error:
-            faulty = next((key for key in given if key not in kind.model_fields), None)
-            faulty = faulty or next((key for key in given if f".{key} is " in str(error)), None)
-            raise PipelineError(f"{self.source.place((*at, faulty) if faulty else at)}: {error}") from None
-
-    def _inner(self, entry: PipelineEntry, given: dict[str, Any], at: Trail) -> Pipeline:
+    def _standing(self, name: str, entry: PipelineEntry) -> Standing:
         """The pipeline that stands as a node, with those of the given keys that are its vars set."""
+        at, given = ("nodes", name), entry.model_extra or {}
         try:
-            return Pipeline(entry.pipeline, beside=self.path, within=self.within, plugins=self.plugins, given=given)
+            locate(entry.pipeline, self.path)
         except UnknownName as error:
             raise PipelineError(f"{self.source.place((*at, 'pipeline'))}: {error}") from None
-
-    def _fold_in(
-        self,
-        name: str,
-        inner: Pipeline,
-        given: dict[str, Any],
-        at: Trail,
-        nodes: dict[str, Node],
-        wires: dict[str, Any],
-        declared: list[tuple[str, str, Stream]],
-    ) -> None:
-        graph = inner.graph
+        asked = self._inward_overrides[name], self._inward_swaps[name]
+        try:
+            inner = Pipeline(entry.pipeline, *asked, self.plugins, self, given)
+            known = [*inner.document.inputs, *inner.document.vars]
+            graph = inner.graph
+        except DspgraphError as error:
+            raise PipelineError(f"{self.source.place(at)}: in the pipeline '{entry.pipeline}': {error}") from error
         for key in given:
-            if key not in graph.inputs:
-                known = [*graph.inputs, *inner.document.vars]
+            if key not in known:
                 raise PipelineError(
                     f"{self.source.place((*at, key))}: pipeline '{inner.name}' has no input or var '{key}'; "
                     f"{nearest(key, known)}"
                 )
-        origins = {}
-        for key, stream in graph.inputs.items():
-            if key not in given:
-                raise PipelineError(
-                    f"{self.source.place(at)}: pipeline '{inner.name}' takes '{key}', {stream}: wire it"
-                )
-            origins[key] = self._wire(given[key], (*at, key))
-            declared.append((f"{self.source.place((*at, key))}: pipeline '{inner.name}'", origins[key], stream))
-
-        def outer(origin: str) -> str:
-            return str(origins[origin]) if origin in origins else f"{name}/{origin}"
-
-        for key, node in graph.nodes.items():
-            nodes[f"{name}/{key}"] = node
-        for to, wire in graph.wires.items():
-            wires[f"{name}/{to}"] = outer(wire) if isinstance(wire, str) else [outer(origin) for origin in wire]
-
-    def _wire(self, value: Any, at: Trail) -> Any:
-        """An origin as the graph names it: outputs of a pipeline that stands as a node lead inside it."""
-        if isinstance(value, list):
-            return [self._wire(one, at) for one in value]
-        if not isinstance(value, str):
-            raise PipelineError(f"{self.source.place(at)}: a port takes the name of a node or input; found {value!r}")
-        name, _, port = value.partition(".")
-        entry = self.document.nodes.get(name)
-        if not isinstance(entry, PipelineEntry):
-            return value
-        origins = self._inner(entry, dict(entry.model_extra or {}), ("nodes", name)).graph.origins
-        if not port and len(origins) == 1:
-            port = next(iter(origins))
-        if port not in origins:
-            raise PipelineError(
-                f"{self.source.place(at)}: pipeline '{entry.pipeline}' has no output '{port}'; {nearest(port, origins)}"
-            )
-        inner = origins[port]
-        if "." in inner:
-            return f"{name}/{inner}"
-        return self._wire((entry.model_extra or {})[inner], at)  # an output that is an input, straight through
-
-    def _inputs(self) -> dict[str, Stream]:
-        inputs = {}
-        for name, entry in self.document.inputs.items():
-            try:
-                inputs[name] = entry.stream().at_precision(self.document.precision)
-            except ParameterError as error:
-                raise PipelineError(f"{self.source.place(('inputs', name))}: {error}") from None
-        return inputs
-
-    def _outputs(self) -> dict[str, str]:
-        return {name: self._wire(origin, ("outputs", name)) for name, origin in self.document.outputs.items()}
-
-    def _placed(self, error: DspgraphError) -> PipelineError:
-        """A fault of the graph, with its place in the file and, for two ends that do not fit, what would join them."""
-        text = str(error)
-        path: Trail = ("nodes",)
-        candidates = [("nodes", *to.split(".", 1)) for to in (getattr(error, "taker", ""),) if to]
-        candidates += [
-            ("nodes", name) for name in self.document.nodes if text.startswith((f"{name}:", f"{name}.", f"{name} "))
-        ]
-        candidates += [("outputs", name) for name in self.document.outputs if f"the output '{name}'" in text]
-        path = candidates[0] if candidates else path
-        hint = self._bridge(error) if isinstance(error, LinkError) else ""
-        return PipelineError(f"{self.source.place(path)}: {text}{hint}")
-
-    def _bridge(self, error: LinkError) -> str:
-        """': put a 'frame' node between them', found by asking every node what it takes and gives."""
-        if error.stream is None:
-            return ""
-        bridges = []
-        for name, found in discover.nodes(self.plugins).items():
-            kind = found.load()
-            gives = any(
-                output.stream is error.port.stream and set(output.kinds) & set(error.port.kinds or output.kinds)
-                for output in kind.outputs
-            )
-            if gives and len(kind.inputs) == 1 and kind.inputs[0].fits(error.stream):
-                bridges.append(f"'{name}'")
-        return f": put a {' or '.join(bridges[:3])} node between them" if bridges else ""
+        return Standing(inner.name, graph, given)
 
 
 def load(
@@ -329,7 +251,8 @@ def load(
 ) -> Graph:
     """The graph of a pipeline, shipped or a file of your own.
 
-    overrides: "node.parameter=value" or "var=value". swap: slot -> name of a variant. plugins: Python files with nodes.
+    overrides: "node.parameter=value" or "var=value". swap: slot -> name of a variant. A pipeline that stands as a
+    node is reached into with a dot: "node.inner.parameter=value", "node.slot". plugins: Python files with nodes.
     Raises PipelineError (file, line and path of the fault) or UnknownName (with the nearest right name).
     """
     return Pipeline(name, overrides, swap, plugins).graph
@@ -339,7 +262,3 @@ def variants(name: str | Path) -> list[dict[str, str]]:
     """Every swap of one slot a pipeline offers, the pipeline as it is (an empty swap) first."""
     slots = Pipeline(name).variants
     return [{}, *({slot: choice} for slot, choices in slots.items() for choice in choices[1:])]
-
-
-def _default_name(entry: Any) -> str:
-    return str(entry.get("node") or Path(str(entry.get("pipeline"))).stem) if isinstance(entry, dict) else ""

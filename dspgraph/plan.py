@@ -218,16 +218,19 @@ class Unit:
             blocks = pieces[0]
         else:
             blocks = self._joined(flow, pieces)
-        for port, (slot, block) in enumerate(zip(self.outs, blocks)):  # noqa: B905
-            if not flow.emitted[slot]:
+        slots, emitted = flow.slots, flow.emitted
+        for slot, block in zip(self.outs, blocks):  # noqa: B905
+            if not emitted[slot]:
+                port = self.outs.index(slot)
                 check_block(self._where(port), self.link.gives[port], block)
             n = len(block)
-            flow.slots[slot] = block if n else None
-            flow.emitted[slot] += n
-            if flow.end is not None:
+            slots[slot] = block if n else None
+            emitted[slot] += n
+        if flow.end is not None:
+            for port, slot in enumerate(self.outs):
                 self._end(flow, port, slot)
         for slot in self.frees:
-            flow.slots[slot] = None
+            slots[slot] = None
 
     def _joined(self, flow: Flow, pieces: list[Any]) -> list[Array]:
         if flow.end and (rest := tuple(self.flush(flow.states[self.index]))):

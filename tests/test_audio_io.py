@@ -57,14 +57,20 @@ def test_a_whole_file_is_read_whole(tmp_path: Path, kind: str, n: int) -> None:
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-@pytest.mark.parametrize("left", [1 / 3, 2 / 3, 0.99, -1], ids=["a third", "two thirds", "99 %", "all but a byte"])
+@pytest.mark.parametrize("left", [0.33, 0.67, 0.99, 1])
 def test_a_file_that_lost_its_end_is_refused(tmp_path: Path, kind: str, left: float) -> None:
+    """At the least a byte. An MP3 promises frames, not bytes, and the last of them may be padding: it needs a few."""
     content = written(tmp_path / "whole", kind, speech()[:32000]).read_bytes()
-    (tmp_path / "cut").write_bytes(content[: -1 if left == -1 else int(len(content) * left)])
-    if kind == "mp3" and left in (0.99, -1):
-        pytest.skip("an MP3 promises frames of 576 samples, not bytes: the last one may be lost unheard")
+    lost = 1000 if kind == "mp3" else 1
+    (tmp_path / "cut").write_bytes(content[: min(int(len(content) * left), len(content) - lost)])
     with pytest.raises(FileError, match="cut (is truncated|cannot be read|is not an audio file)"):
         AudioSource(tmp_path / "cut", MONO).read()
+
+
+def test_a_file_of_which_it_cannot_be_told_is_taken_as_it_is(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "v.voc", speech()[:1600], 16000, "PCM_16", format="VOC")
+    (tmp_path / "cut.voc").write_bytes((tmp_path / "v.voc").read_bytes()[:-1600])
+    assert len(AudioSource(tmp_path / "cut.voc", MONO).read()) == pytest.approx(800, abs=1)
 
 
 def test_chunks_after_the_samples_may_be_missing(tmp_path: Path) -> None:
@@ -153,19 +159,14 @@ def test_a_converted_file_is_the_same_in_blocks_of_any_length(tmp_path: Path, mo
 
 @pytest.mark.parametrize(("rate", "channels"), [(48000, 1000), (2**31 - 1, 2)])
 def test_a_header_cannot_ask_for_memory(tmp_path: Path, rate: int, channels: int) -> None:
-    """A block is a second, and at most 2**20 numbers (8 MiB): 64 MiB hold it with every copy made of it.
-
-    A second of these files is 366 MiB and 32 GiB; they have 46 and 64 MiB of samples.
-    """
-    n = 2**24 // 2 // channels if channels > 2 else 2**22
-    with soundfile.SoundFile(tmp_path / "v.wav", "w", rate, channels, "FLOAT" if channels > 2 else "PCM_U8") as file:
-        for begin in range(0, n, 4096):
-            file.write(np.zeros((min(4096, n - begin), channels), "f4"))
+    """A second of these files is 366 MiB and 32 GiB; all the samples they have are 64 MiB, a block is at most 8 MiB."""
+    n = 2**23 // channels
+    soundfile.write(tmp_path / "v.wav", np.zeros((n, channels), "i2"), rate, "PCM_U8")
     source = AudioSource(tmp_path / "v.wav", Audio(rate))
     tracemalloc.start()
     try:
         assert sum(map(len, source.blocks())) == n
-        assert tracemalloc.get_traced_memory()[1] < 64 * 2**20
+        assert tracemalloc.get_traced_memory()[1] < 4 * 2**23  # room for the copies that are made of a block
     finally:
         tracemalloc.stop()
 
@@ -240,8 +241,8 @@ UNWRITABLE: dict[str, tuple[str, Audio, str]] = {
     "a format there is not": ("v.mp3", MONO, r"v.mp3: only .flac and .wav are written"),
     "a rate beyond files": ("v.wav", Audio(3_000_000_000), "a whole number of samples per second below 2.*3000000000 Hz"),
     "a rate that is no integer": ("v.wav", Audio("44100/160"), "a whole number of samples per second below 2.*275.625 Hz"),
-    "a rate beyond FLAC": ("v.flac", Audio(700_000), r"v.flac cannot be written: .*a .flac file may not hold Audio\(700000 Hz\)"),
-    "channels beyond FLAC": ("v.flac", Audio(16000, 9), r"a .flac file may not hold Audio\(16000 Hz, 9 channels\)"),
+    "a rate beyond FLAC": ("v.flac", Audio(700_000), r"v.flac cannot be written: .*can a .flac file not hold Audio\(700000 Hz\)"),
+    "channels beyond FLAC": ("v.flac", Audio(16000, 9), r"can a .flac file not hold Audio\(16000 Hz, 9 channels\)"),
 }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ PACK = ROOT / "nodes" / "dspgraph_nodes"
 
 LAYERS = [
     {"errors"}, {"streams"}, {"node"}, {"link"}, {"graph"}, {"plan"}, {"engine"}, {"_svg", "_containers"}, {"testing", "discover", "describe", "audio_io"},
-    {"document", "figures"}, {"pipeline"}, {"rendering"}, {"cli"}, {"__main__"},
+    {"document", "figures"}, {"unfold", "schema"}, {"pipeline"}, {"rendering"}, {"cli"}, {"__main__"},
 ]  # fmt: skip
 """From the ground up: a module imports only from layers below its own."""
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from dspgraph import Audio, DspgraphError, Frames, Graph, PipelineError, Symbols, UnknownName, load
-from dspgraph.document import schema, shipped
+from dspgraph.document import shipped
 from dspgraph.pipeline import Pipeline, variants
+from dspgraph.schema import schema
 
 TOYS = Path(__file__).parent / "toys.py"
 
