@@ -10,10 +10,7 @@ import numpy as np
 
 from benchmarks.measure import Row, at_most, below, milliseconds
 from dspgraph import Array, Audio, Field, Frames, Graph, Input, Node, Output, State, Stream
-from dspgraph_nodes._kernels.bits import bit_join, bit_split
 from dspgraph_nodes._kernels.mulaw import mulaw_decode, mulaw_encode
-from dspgraph_nodes.codes.bit_join import BitJoin
-from dspgraph_nodes.codes.bit_split import BitSplit
 from dspgraph_nodes.codes.mulaw_decode import MulawDecode
 from dspgraph_nodes.codes.mulaw_encode import MulawEncode
 from dspgraph_nodes.emphasis.deemphasis import Deemphasis, deemphasis
@@ -26,25 +23,22 @@ SAMPLES = 0.1 * np.random.Generator(np.random.Philox(key=0)).standard_normal(RAT
 
 
 def chain() -> Graph:
-    """Ten nodes, one after the other: through mu-law and its bits and back, under pre-emphasis, twice."""
+    """Ten nodes, one after the other: two mu-law coders in tandem, each under pre-emphasis."""
     nodes: dict[str, Node] = {
         "pre": Preemphasis(coef=0.85),
-        "soft": Gain(gain=0.5),
-        "codes": MulawEncode(),
-        "split": BitSplit(),
-        "join": BitJoin(),
-        "speech": MulawDecode(),
-        "loud": Gain(gain=2.0),
+        "codes": MulawEncode(levels=256),
+        "decoded": MulawDecode(),
         "post": Deemphasis(coef=0.85),
+        "soft": Gain(gain=0.5),
         "again": Preemphasis(coef=0.5),
+        "finer": MulawEncode(levels=1024),
+        "speech": MulawDecode(),
         "end": Deemphasis(coef=0.5),
+        "loud": Gain(gain=2.0),
     }
-    wires = {
-        "pre.x": "x", "soft.x": "pre", "codes.x": "soft", "split.codes": "codes", "join.coarse": "split.coarse",
-        "join.fine": "split.fine", "speech.codes": "join", "loud.x": "speech", "post.x": "loud", "again.x": "post",
-        "end.x": "again",
-    }  # fmt: skip
-    return Graph(nodes, wires, {"x": Audio(RATE)}, {"y": "end"})
+    names = list(nodes)
+    wires = {f"{name}.{nodes[name].inputs[0].name}": before for before, name in zip(["x", *names], names, strict=False)}
+    return Graph(nodes, wires, {"x": Audio(RATE)}, {"y": names[-1]})
 
 
 def by_hand(x: Array, n: int) -> list[Array]:
@@ -55,14 +49,14 @@ def by_hand(x: Array, n: int) -> list[Array]:
         block = x[at : at + n]
         a = preemphasis(block, 0.85, pre)
         pre = block[-1]
-        coarse, fine = bit_split(mulaw_encode(gain(a, 0.5)), 8)
-        b = deemphasis(gain(mulaw_decode(bit_join(coarse, fine, 8)), 2.0), 0.85, post)
+        b = deemphasis(mulaw_decode(mulaw_encode(a, 256), 256), 0.85, post)
         post = b[-1]
-        c = preemphasis(b, 0.5, again)
-        again = b[-1]
-        d = deemphasis(c, 0.5, end)
-        end = d[-1]
-        out.append(d)
+        c = gain(b, 0.5)
+        d = preemphasis(c, 0.5, again)
+        again = c[-1]
+        e = deemphasis(mulaw_decode(mulaw_encode(d, 1024), 1024), 0.5, end)
+        end = e[-1]
+        out.append(gain(e, 2.0))
     return out
 
 

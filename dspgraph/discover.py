@@ -155,7 +155,7 @@ def _plugin(path: Path) -> ModuleType:
         return revive, (str(path), type(node).__name__), node.__getstate__()
 
     for kind in _nodes_of(module):
-        copyreg.pickle(kind, reduce)  # type: ignore[arg-type]  # the stubs know objects of one exact type only
+        copyreg.pickle(kind, reduce)
     return module
 
 

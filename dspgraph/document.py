@@ -272,7 +272,7 @@ def parse(text: str, where: str, lines: bool = False) -> Source:
         nonlocal count
         count += 1
         place = line(node.start_mark)
-        path = ".".join(at) or "the whole"
+        path = ".".join(at) or "the value"
         source.marks.setdefault(at, place)
         if count > 10_000 or len(at) > 20:
             raise PipelineError(f"{place}: {_TOO_MUCH}")
@@ -333,14 +333,15 @@ def _lay_over(base: Source, own: Source, at: Trail) -> None:
         mergeable = isinstance(value, dict) and isinstance(old, dict)
         if mergeable and len(path) > 1 and ("node" in value or "pipeline" in value):
             mergeable = False
-        if value is None and key in under:
-            del under[key]
-        elif mergeable:
+        if mergeable:
             _lay_over(base, own, path)
             base.marks.setdefault(path, own.marks[path])
+            continue
+        base.marks = {one: mark for one, mark in base.marks.items() if one[: len(path)] != path}
+        if value is None and key in under:
+            del under[key]
         else:
             under[key] = value
-            base.marks = {one: mark for one, mark in base.marks.items() if one[: len(path)] != path}
             base.marks |= {one: mark for one, mark in own.marks.items() if one[: len(path)] == path}
 
 

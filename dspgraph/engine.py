@@ -130,16 +130,15 @@ class Session:
         Without a copy the arrays are the session's to keep: nobody may write to them again.
         """
         self._check_alive()
-        if blocks.keys() - self.graph.inputs.keys():
-            _check_names(self.graph, blocks)
         plan, flow = self.plan, self.flow
         arrays = {name: stream.conform(blocks[name], name, copy) for name, _, stream in plan.inputs if name in blocks}
+        if len(arrays) < len(blocks):
+            _check_names(self.graph, blocks)
         if len(plan.inputs) == 1:
-            for name, slot, _ in plan.inputs:
-                array = arrays.get(name)
-                n = 0 if array is None else len(array)
-                flow.slots[slot] = array if n else None
-                flow.emitted[slot] += n
+            ((name, slot, _),) = plan.inputs
+            n = len(arrays[name]) if arrays else 0
+            flow.slots[slot] = arrays[name] if n else None
+            flow.emitted[slot] += n
             return
         for (name, _, _), queue in zip(plan.inputs, flow.inputs, strict=True):
             array = arrays.get(name)

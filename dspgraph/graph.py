@@ -378,10 +378,10 @@ def describe_stream(stream: Stream) -> dict[str, Any]:
 @lru_cache
 def _source_hash(module: str) -> str:
     """Of all Python files of the package a module belongs to; of its own file, if it belongs to none."""
-    top = sys.modules[module.partition(".")[0]]
+    top = sys.modules.get(module.partition(".")[0])
     folders = [Path(folder) for folder in getattr(top, "__path__", ())]
     files = sorted(path for folder in folders for path in folder.rglob("*.py"))
-    own = getattr(sys.modules[module], "__file__", None)
+    own = getattr(sys.modules.get(module), "__file__", None)
     if not files and own:
         files = [Path(own)]
     digest = hashlib.sha256()

@@ -43,7 +43,7 @@ class Pipeline:
         outer: Pipeline | None = None,
         given: Mapping[str, Any] | None = None,
     ) -> None:
-        self.path = locate(name, outer.path if outer else None)
+        self.path: Path = locate(name, outer.path if outer else None)
         self.name = self.path.stem
         self.plugins = tuple(plugins)
         self.files: tuple[Path, ...] = (*(outer.files if outer else ()), self.path.resolve())
@@ -55,7 +55,7 @@ class Pipeline:
         self.variants = self._variants()
         self._inward_overrides: dict[str, list[str]] = defaultdict(list)
         self._inward_swaps: dict[str, dict[str, str]] = defaultdict(dict)
-        for slot in sorted(swap or {}, key=lambda slot: slot.count(".")):
+        for slot in sorted(swap or {}, key=lambda slot: len(re.findall("[./]", slot))):
             self._swap(slot, (swap or {})[slot])
         for override in overrides:
             self._override(override)
@@ -82,7 +82,9 @@ class Pipeline:
                 del data[section]
         for path, value in self._mappings():
             if not isinstance(value, dict):
-                raise PipelineError(f"{self.source.place(path)}: must be a mapping; found {value!r}")
+                entry = (path[0], len(path)) in (("nodes", 2), ("variants", 3))
+                what = "with one of the keys 'node', 'pipeline'" if entry else "of names"
+                raise PipelineError(f"{self.source.place(path)}: must be a mapping {what}; found {value!r}")
 
     def _mappings(self) -> Iterator[tuple[Trail, Any]]:
         data = self.source.data
@@ -112,7 +114,7 @@ class Pipeline:
         return found
 
     def _swap(self, slot: str, variant: str) -> None:
-        head, _, rest = slot.partition(".")
+        head, _, rest = slot.replace("/", ".").partition(".")
         if rest and self._stands(head):
             self._inward_swaps[head][rest] = variant
             return
@@ -135,12 +137,12 @@ class Pipeline:
             raise RequestError(f"'{override}' sets nothing: write NODE.PARAMETER=VALUE, or VAR=VALUE")
         data = self.source.data
         nodes, variables = data.get("nodes", {}), data.get("vars", {})
-        name, dot, parameter = key.partition(".")
+        name, dot, parameter = key.replace("/", ".").partition(".")
         if dot and name not in nodes:
             raise UnknownName(f"'{override}': no node is called '{name}'; {nearest(name, nodes)}")
         if "." in parameter:
             if not self._stands(name):
-                raise UnknownName(f"'{override}': '{name}' is no pipeline, there is nothing in it: write {name}.PARAMETER")
+                raise UnknownName(f"'{override}': '{name}' is a node, nothing is in it: write {name}.PARAMETER")
             self._inward_overrides[name].append(f"{parameter}={text}")
             return
         if not dot and key not in (*variables, *SETTINGS):

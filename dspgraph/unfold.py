@@ -11,7 +11,7 @@ from typing import Any
 
 from dspgraph import discover
 from dspgraph.document import Document, NodeEntry, Source, Trail
-from dspgraph.errors import DspgraphError, LinkError, ParameterError, PipelineError, UnknownName, nearest
+from dspgraph.errors import DspgraphError, LinkError, ParameterError, PipelineError, nearest
 from dspgraph.graph import Graph
 from dspgraph.node import Node
 from dspgraph.streams import Stream
@@ -91,10 +91,13 @@ class _Unfolding:
             raise PipelineError(f"{self.source.place((*at, *faulty[:1]))}: {error}") from None
 
     def _add_graph(self, name: str, stands: Standing) -> None:
+        for key, wire in stands.given.items():
+            if key in stands.graph.inputs and isinstance(wire, list):
+                self._refuse(("nodes", name, key), f"a pipeline takes one wire; found {len(wire)}: mix them first")
         inputs = {key: self._follow(stands.given[key], ("nodes", name, key)) for key in stands.graph.inputs}
 
         def outer(origin: str) -> str:
-            return inputs[origin] if origin in inputs else f"{name}/{origin}"
+            return inputs.get(origin, f"{name}/{origin}")
 
         self.nodes |= {f"{name}/{key}": node for key, node in stands.graph.nodes.items()}
         for to, wire in stands.graph.wires.items():
@@ -114,8 +117,9 @@ class _Unfolding:
         name, _, port = wire.partition(".")
         if name not in self.document.nodes:
             known = [*self.document.nodes, *self.document.inputs]
-            missing = wire if name in known else name
-            self._refuse(at, f"takes from '{wire}', but nothing is called '{missing}'; {nearest(missing, known)}")
+            if name in known:
+                self._refuse(at, f"takes from '{wire}', but '{name}' is an input and has no ports: write '{name}'")
+            self._refuse(at, f"takes from '{wire}', but nothing is called '{name}'; {nearest(name, known)}")
         ports = self._outputs(name)
         if not port and len(ports) > 1:
             ways = " or ".join(f"'{name}.{one}'" for one in ports)
@@ -163,7 +167,8 @@ class _Unfolding:
                         takes, gives = f"{takes} of {promised.dtype}", f"{gives} of {found.dtype}"
                     self._refuse(
                         at,
-                        f"pipeline '{stands.name}' takes {takes}; {origin} gives {gives}: set its vars, or change the wire",
+                        f"pipeline '{stands.name}' takes {takes}; {origin} gives {gives}: set its vars, or change "
+                        "the wire",
                     )
 
     def _placed(self, error: DspgraphError) -> PipelineError:

@@ -1,6 +1,9 @@
 """The command line as a user meets it: what it prints, what it writes, and how it refuses."""
 
 import json
+import os
+import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -195,6 +198,13 @@ BAD_PIPELINES: dict[str, tuple[Any, list[str], str]] = {
     "an output folder below a file": (lambda d: _bytes(d / "taken", b"") and d / "scale.yaml", ["-o", "{d}/taken/out"], "cannot be written to"),
     "the input's own folder": (lambda d: d / "scale.yaml", ["-o", "{d}/in", "--format", "wav"], "would overwrite an input file"),
     "two files of one name": (lambda d: d / "scale.yaml", ["{d}/in/voice.wav"], "would both be written to"),
+    "two swaps of one slot": (lambda d: d / "scale.yaml", ["--swap", "end=late", "--swap", "end=toy_scale"], "--swap end=late and --swap end=toy_scale: one slot takes one variant"),
+    "an override that is no value": (lambda d: d / "scale.yaml", ["-s", "end.factor=0b_"], "'end.factor=0b_': the value: '0b_' is no int"),
+    "an override that holds itself": (lambda d: d / "scale.yaml", ["-s", "end.factor=&a [*a]"], "20 levels"),
+    "an override into a list": (_pipeline("nodes: [a, b]\n"), ["-s", "a.x=1"], "mine.yaml:1: nodes: must be a mapping"),
+    "a control character": (_pipeline("about: a\x01\n"), [], "mine.yaml:1: not YAML: special characters"),
+    "a name longer than names are": (lambda d: "a" * 300, [], "no pipeline is called 'aaa"),
+    "a plugin that leaves": (lambda d: _bytes(d / "leaves.py", b"import sys\nsys.exit(0)\n") and d / "scale.yaml", ["--plugin", "{d}/leaves.py"], "failed while it was imported: SystemExit: 0"),
     "an option there is not": (lambda d: d / "scale.yaml", ["--fast"], "No such option"),
 }  # fmt: skip
 
@@ -264,10 +274,40 @@ def test_show_names_variants_latency_and_who_holds_the_whole_signal(tmp_path: Pa
     assert "the whole signal" in dspgraph("show", path, "--plugin", TOYS).output
 
 
+def test_show_of_a_wrong_graph_prints_nothing_but_the_error(tmp_path: Path) -> None:
+    path = _pipeline("about: Wrong.\n" + HEAD + "  end: {node: toy_scale}\noutputs: {y: end}\n")(tmp_path)
+    result = dspgraph("show", path, "--plugin", TOYS)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+
+
+def test_what_show_names_can_be_set(tmp_path: Path) -> None:
+    """A node inside a pipeline that stands as a node, as the graph calls it and as a path."""
+    swap = ("--swap", "excitation=mulaw_residual")
+    for name in ("excitation.codes", "excitation/codes"):
+        result = dspgraph("show", "lpc_vocoder", *swap, "-s", f"{name}.levels=64")
+        assert result.exit_code == 0, result.output
+        assert "levels=64" in result.output
+
+
 def test_check_finds_nothing_in_a_sound_graph(scale: Path, wav: Path) -> None:
     result = dspgraph("check", scale, wav, "--plugin", TOYS, "--variants", "--seconds", "0.2")
     assert result.exit_code == 0, result.output
     assert result.output.count("the cut changes nothing") == 2
+
+
+def test_check_of_a_straight_wire_finds_nothing(tmp_path: Path) -> None:
+    path = _pipeline(HEAD + "  a: {node: toy_scale, x: x}\noutputs: {y: x}\n")(tmp_path)
+    result = dspgraph("check", path, "--plugin", TOYS, "--seconds", "0.1")
+    assert (result.exit_code, "the cut changes nothing" in result.output) == (0, True), result.output
+
+
+@pytest.mark.parametrize("seconds", ["0", "-0.2", "nan", "1e-9"])
+def test_a_check_of_nothing_is_refused(scale: Path, seconds: str) -> None:
+    result = dspgraph("check", scale, "--plugin", TOYS, "--seconds", seconds)
+    assert result.exit_code == 2, result.output
+    assert "changes nothing" not in result.output
+    assert "Traceback" not in result.output
 
 
 def test_check_names_the_first_node_and_sample_that_differ(tmp_path: Path) -> None:
@@ -301,8 +341,76 @@ def test_nodes_lists_and_explains(scale: Path) -> None:
     assert "did you mean 'toy_scale'?" in wrong.output
 
 
+def test_a_piped_table_has_one_line_per_row_however_wide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    summary = "Long [bold] :smile: " + "and long " * 40 + "words."
+    (tmp_path / "long.py").write_text(
+        f"from dspgraph import *\n\nclass Long(Node):\n    '''{summary}'''\n    x = Input(Audio)\n    y = Output(Audio)\n"
+        f"    n: int = Field(1, description={summary!r})\n"
+    )
+    for command in (["nodes"], ["nodes", "long"]):
+        lines = dspgraph(*command, "--plugin", tmp_path / "long.py").output.splitlines()
+        assert any(line.startswith("  ") and line.endswith(summary) for line in lines)
+        assert not any("\x1b" in line or line != line.rstrip() for line in lines)
+
+
+def on_a_terminal(*arguments: object, piped: Path | None = None) -> str:
+    """What a person sees in a terminal of 60 columns, standard output perhaps redirected."""
+    leader, follower = pty.openpty()
+    code = f"from dspgraph.cli import main; main({[str(argument) for argument in arguments]!r})"
+    out: Any = piped.open("w") if piped else follower
+    environment = {
+        **os.environ,
+        "COLUMNS": "60",
+        "TERM": "xterm",
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=out, stderr=follower, stdin=follower, env=environment
+    )
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            part = os.read(leader, 65536)
+        except OSError:  # how Linux says that nobody holds the other end any more
+            break
+        if not part:
+            break
+        shown += part
+    process.wait()
+    os.close(leader)
+    if piped:
+        out.close()
+    return shown.decode()
+
+
+def test_a_person_who_waits_for_several_files_sees_a_bar_and_pipes_stay_plain(
+    tmp_path: Path, wav: Path, scale: Path
+) -> None:
+    other = wav.with_name("other.wav")
+    other.write_bytes(wav.read_bytes())
+    request = ("render", scale, wav, other, tmp_path / "nothing.wav", "-o", tmp_path / "out", "--plugin", TOYS)
+    targets = [str(tmp_path / "out" / name) for name in ("voice.flac", "other.flac")]
+    shown = on_a_terminal(*request)
+    assert "3/3" in shown
+    assert all(target in shown for target in targets)
+    piped = on_a_terminal(*request, piped=tmp_path / "list")
+    assert "3/3" in piped
+    assert "nothing.wav does not exist" in piped
+    assert (tmp_path / "list").read_text().splitlines() == targets
+    assert "\x1b" not in dspgraph(*request).output
+
+
+def test_a_table_is_folded_at_the_width_of_a_terminal() -> None:
+    shown = on_a_terminal("nodes", "--plugin", TOYS)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
+    assert "Multiply by a factor." in plain
+    assert max(map(len, plain.splitlines())) <= 60
+
+
 def test_schema_prints_json() -> None:
-    assert json.loads(dspgraph("schema", "--plugin", TOYS).output)["$defs"]["node toy_scale"]
+    assert json.loads(dspgraph("schema", "--plugin", TOYS).output)["$defs"]["node.toy_scale"]
 
 
 def test_python_m_is_the_command() -> None:

@@ -5,10 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dspgraph import Audio, DspgraphError, Frames, Graph, PipelineError, Symbols, UnknownName, load
+from dspgraph import Audio, DspgraphError, Frames, Graph, PipelineError, RequestError, Symbols, UnknownName, load
 from dspgraph.document import shipped
 from dspgraph.pipeline import Pipeline, variants
-from dspgraph.schema import schema
 
 TOYS = Path(__file__).parent / "toys.py"
 
@@ -178,11 +177,53 @@ WRONG: dict[str, tuple[str, str]] = {
     "an unknown var": (HEAD + "  end: {node: toy_scale, x: x, factor: '${gain}'}\n" + TAIL,
                        r"mine.yaml:3: nodes.end.factor: .*gain"),
     "a resolver": (HEAD + "  end: {node: toy_scale, x: x, factor: '${oc.env:HOME}'}\n" + TAIL,
-                   r"mine.yaml:3: nodes.end.factor: .* calls a resolver"),
+                   r"mine.yaml:3: nodes.end.factor: only \$\{name\} is filled in, the name of a var; found '\$\{oc.env:HOME\}'"),
+    "a resolver with a computed name": ("vars: {a: env}\n" + HEAD + "  end: {node: toy_scale, x: x, factor: '${oc.${a}:HOME}'}\n" + TAIL,
+                                        r"mine.yaml:4: nodes.end.factor: only \$\{name\} is filled in"),
+    "a resolver in a var that is used before it": (HEAD + "  end: {node: toy_scale, x: x, factor: '${a}'}\n" + TAIL + "vars: {a: '${oc.env:HOME}'}\n",
+                                                   r"mine.yaml:5: vars.a: only \$\{name\} is filled in"),
+    "a resolver put together": ("vars: {a: $, b: '{oc.env:HOME}', c: '${a}${b}'}\n" + HEAD + "  end: {node: toy_scale, x: x, factor: '${c}'}\n" + TAIL,
+                                r"mine.yaml:4: nodes.end.factor: toy_scale.factor is '\$\{oc.env:HOME\}'"),
+    "a rate without end": ("inputs: {x: {audio: '1e400'}}\nnodes:\n  end: {node: toy_scale, x: x}\n" + TAIL,
+                           r"mine.yaml:1: inputs.x.audio: '1e400' is not a number such as 16000"),
+    "a rate nobody can reckon with": ("inputs: {x: {audio: '1e999999999'}}\nnodes:\n  end: {node: toy_scale, x: x}\n" + TAIL,
+                                      r"mine.yaml:1: inputs.x.audio: '1e999999999' is not a number such as 16000"),
+    "a rate that is true": ("inputs: {x: {audio: true}}\nnodes:\n  end: {node: toy_scale, x: x}\n" + TAIL,
+                            r"mine.yaml:1: inputs.x.audio: True is not a number such as 16000"),
+    "a nest deeper than Python goes": ("a: " + "[" * 5000 + "]" * 5000 + "\n", "20 levels"),
+    "a control character": (HEAD + "  end: {node: toy_scale, x: x\x01}\n" + TAIL, r"mine.yaml:3: not YAML: special characters .*; found 0x1"),
+    "a character there is not": ('about: "\\UFFFFFFFF"\n', r"mine.yaml: not YAML"),
+    "a number that is none": ("vars:\n  a: 0b_\n", r"mine.yaml:2: vars.a: '0b_' is no int: quote it"),
+    "a truth that is none": ("vars:\n  a: !!bool maybe\n", r"mine.yaml:2: vars.a: 'maybe' is no bool: quote it"),
+    "a list as a key": (HEAD + "  end: {node: toy_scale, x: x, ? [a] : 3}\n" + TAIL, r"mine.yaml:3: nodes.end has a list or mapping as a key"),
+    "a merge key": (HEAD + "  a: &a {node: toy_scale, x: x}\n  end: {<<: *a, factor: 3}\n" + TAIL,
+                    r"mine.yaml:4: nodes.end.<<: keys are not merged here: write them out, or use vars or extends"),
+    "vars that are a list": ("vars: [a]\n" + HEAD + "  end: {node: toy_scale, x: x}\n" + TAIL,
+                             r"mine.yaml:1: vars: must be a mapping of names; found \['a'\]"),
+    "nodes that are a list": ("nodes: [a, b]\n" + TAIL, r"mine.yaml:1: nodes: must be a mapping of names; found \['a', 'b'\]"),
+    "a node that is a number": (HEAD + "  end: 3\n" + TAIL,
+                                r"mine.yaml:3: nodes.end: must be a mapping with one of the keys 'node', 'pipeline'; found 3"),
+    "a variant that is nothing": (HEAD + "  end: {node: toy_scale, x: x}\n" + TAIL + "variants: {end: {a: null}}\n",
+                                  r"mine.yaml:5: variants.end.a: must be a mapping with one of the keys 'node', 'pipeline'; found None"),
+    "a variant named as the default": (HEAD + "  end: {node: toy_scale, x: x}\n" + TAIL + "variants: {end: {toy_scale: {node: toy_late, x: x}}}\n",
+                                       r"mine.yaml:5: variants.end.toy_scale: 'toy_scale' is the name of what stands in 'end' as it is: give"),
+    "a base that is a list": ("extends: [a]\n", r"mine.yaml:1: extends: takes the name or path of one pipeline; found \['a'\]"),
+    "a name with a slash": (HEAD + "  a/b: {node: toy_scale, x: x}\n  end: {node: toy_scale, x: x}\n" + TAIL,
+                            r"mine.yaml:3: nodes.a/b: a name is letters, digits and _, not beginning with a digit; found 'a/b'"),
+    "an output with a slash": (HEAD + "  end: {node: toy_scale, x: x}\noutputs: {a/b: end}\n", r"mine.yaml:4: outputs.a/b: a name is letters"),
+    "a var named as an input": ("vars: {x: 3}\n" + HEAD + "  end: {node: toy_scale, x: x}\n" + TAIL,
+                                r"mine.yaml:2: inputs.x: a var has this name too: rename one"),
+    "a wire in two lists": (HEAD + "  end: {node: toy_sum, x: [[x]]}\n" + TAIL,
+                            r"mine.yaml:3: nodes.end.x: a port takes the name of a node or input; found \['x'\]"),
+    "a wire from a port of an input": (HEAD + "  end: {node: toy_scale, x: x.y}\n" + TAIL,
+                                       r"mine.yaml:3: nodes.end.x: takes from 'x.y', but 'x' is an input and has no ports: write 'x'"),
+    "a wire from one of two": ("inputs: {x: {frames: wave, rate: 100, width: 160}}\nnodes:\n  e: {node: toy_energy, frames: x}\noutputs:\n  y: e\n",
+                               r"mine.yaml:5: outputs.y: takes from 'e', which has 2 outputs: write 'e.level' or 'e.sign'"),
+    "a parameter called self": (HEAD + "  end: {node: toy_scale, x: x, self: 3}\n" + TAIL, r"mine.yaml:3: nodes.end.self: toy_scale has no parameter 'self'"),
     "an input of no class": ("inputs: {x: {sound: 16000}}\nnodes:\n  end: {node: toy_scale, x: x}\n" + TAIL,
                              r"mine.yaml:1: inputs.x: must be a mapping with one of the keys 'audio', 'frames', 'symbols'"),
     "a rate that is no number": ("inputs: {x: {audio: fast}}\nnodes:\n  end: {node: toy_scale, x: x}\n" + TAIL,
-                                 r"mine.yaml:1: inputs.x: 'fast' is not a number such as 16000"),
+                                 r"mine.yaml:1: inputs.x.audio: 'fast' is not a number such as 16000"),
     "a variant of nothing": (HEAD + "  end: {node: toy_scale, x: x}\n" + TAIL + "variants: {ent: {a: {node: toy_late, x: x}}}\n",
                              r"mine.yaml:5: variants.ent: no node is called 'ent'; did you mean 'end'"),
     "a precision there is not": (HEAD + "  end: {node: toy_scale, x: x}\n" + TAIL + "precision: float16\n",
@@ -221,7 +262,13 @@ def test_a_longer_circle_is_told(tmp_path: Path) -> None:
         (["lout.factor=2"], {}, "no node is called 'lout'; did you mean 'loud'"),
         (["facto=2"], {}, "base has no var 'facto'; did you mean 'factor'"),
         (["factor"], {}, "'factor' sets nothing: write NODE.PARAMETER=VALUE"),
-        (["factor=[1"], {}, "is not a YAML value"),
+        (["factor=[1"], {}, r"'factor=\[1': not YAML: expected ',' or ']'"),
+        (["loud.factor=2020-13-45"], {}, "'loud.factor=2020-13-45': nodes.loud.factor: .* is '2020-13-45'; it must be"),
+        (["loud.factor=0b_"], {}, "'loud.factor=0b_': the value: '0b_' is no int: quote it"),
+        (["loud.factor=&a [*a]"], {}, "20 levels"),
+        (["loud.factor=!!python/name:os.system"], {}, "plain values only"),
+        (["factor=a\x01"], {}, "special characters"),
+        (["loud.x.y=1"], {}, "'loud' is a node, nothing is in it: write loud.PARAMETER"),
         ([], {"lout": "soft"}, "base has no variants of 'lout'; did you mean 'loud'"),
         ([], {"loud": "sofd"}, "'loud' has no variant 'sofd'; did you mean 'soft'"),
     ],
@@ -241,6 +288,19 @@ def test_a_wrong_change_is_refused(base: Path, overrides: list[str], swap: dict[
             "{pipeline: base.yaml, speech: x, rade: 3}",
             r"nodes.end.rade: pipeline 'base' has no input or var 'rade'; did you mean 'rate'",
         ),
+        (
+            "{pipeline: base.yaml, speech: x, rate: 16000, factor: 99}",
+            r"mine.yaml:3: nodes.end: in the pipeline 'base.yaml': .*base.yaml:6: nodes.loud.factor: toy_scale.factor is 99",
+        ),
+        (
+            "{pipeline: base.yaml, speech: [x, x], rate: 16000}",
+            r"mine.yaml:3: nodes.end.speech: a pipeline takes one wire; found 2: mix them first",
+        ),
+        ("{pipeline: base.yaml, speech: [[x]], rate: 16000}", r"nodes.end.speech: a pipeline takes one wire"),
+        (
+            "{pipeline: base.yaml, speech: mit, rate: 16000}",
+            r"mine.yaml:3: nodes.end.speech: .*nothing is called 'mit'",
+        ),
     ],
 )
 def test_a_pipeline_that_cannot_stand_there_is_refused(tmp_path: Path, base: Path, entry: str, message: str) -> None:
@@ -248,23 +308,208 @@ def test_a_pipeline_that_cannot_stand_there_is_refused(tmp_path: Path, base: Pat
         graph_of(written(tmp_path, HEAD + f"  end: {entry}\n" + TAIL))
 
 
+PASS = "inputs: {x: {audio: 16000}, q: {audio: 16000}}\nnodes: {a: {node: toy_scale, x: x}}\noutputs: {y: x, z: a}\n"
+"""Its output y is its input; its input q leads nowhere."""
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        (
+            "  a: {pipeline: pass.yaml, q: x, x: a.y}\n  end: {node: toy_scale, x: a.y}\n",
+            r"mine.yaml:3: nodes.a.x: the wires have a loop: a.y -> a.y; feedback lives inside a node",
+        ),
+        (
+            "  a: {pipeline: pass.yaml, q: x, x: b.y}\n  b: {pipeline: pass.yaml, q: x, x: a.y}\n"
+            "  end: {node: toy_scale, x: a.y}\n",
+            r"the wires have a loop: (b.y -> a.y -> b.y|a.y -> b.y -> a.y)",
+        ),
+        (
+            "  end: {node: toy_scale, x: a.y}\n  a: {pipeline: pass.yaml}\n",
+            r"mine.yaml:4: nodes.a: pipeline 'pass' takes 'x', Audio\(16000 Hz\): wire it",
+        ),
+        (
+            "  a: {pipeline: pass.yaml, x: x, q: [x, x]}\n  end: {node: toy_scale, x: a.y}\n",
+            r"mine.yaml:3: nodes.a.q: a pipeline takes one wire; found 2",
+        ),
+        (
+            "  a: {pipeline: pass.yaml, x: x, q: nope}\n  end: {node: toy_scale, x: a.y}\n",
+            r"mine.yaml:3: nodes.a.q: takes from 'nope', but nothing is called 'nope'",
+        ),
+        (
+            "  a: {pipeline: pass.yaml, x: x, q: x}\n  end: {node: toy_scale, x: a}\n",
+            r"mine.yaml:4: nodes.end.x: takes from 'a', which has 2 outputs: write 'a.y' or 'a.z'",
+        ),
+        (
+            "  a: {pipeline: pass.yaml, x: x, q: x}\n  end: {node: toy_scale, x: a.w}\n",
+            r"mine.yaml:4: nodes.end.x: takes from 'a.w', but 'a' has no output 'w'; there are: y, z",
+        ),
+        (
+            "  a: {pipeline: pass.yaml, x: x, q: x}\n  a/a: {node: toy_scale, x: x}\n  end: {node: toy_scale, x: a.y}\n",
+            r"mine.yaml:4: nodes.a/a: a name is letters, digits and _",
+        ),
+    ],
+)
+def test_wires_through_a_pipeline_are_refused_at_their_line(tmp_path: Path, entries: str, message: str) -> None:
+    written(tmp_path, PASS, "pass.yaml")
+    with pytest.raises(PipelineError, match=message):
+        graph_of(written(tmp_path, HEAD + entries + TAIL))
+
+
+def test_an_output_that_is_an_input_goes_straight_through(tmp_path: Path) -> None:
+    written(tmp_path, PASS, "pass.yaml")
+    own = written(
+        tmp_path,
+        HEAD + "  end: {node: toy_sum, x: [b.y, b.z]}\n  b: {pipeline: pass.yaml, x: a.y, q: x}\n"
+        "  a: {pipeline: pass.yaml, x: x, q: b.z}\n" + TAIL,
+    )
+    graph = graph_of(own)
+    assert graph.wires["end.x"] == ("x", "b/a.y")
+    assert graph(x=np.ones(9))["y"][0] == 1 + 2, "straight through, and twice"
+
+
+CODES = """\
+import numpy as np
+from dspgraph import *
+
+
+class ToySymbols(Node):
+    '''The sign of every sample, as a symbol.'''
+
+    x = Input(Audio)
+    codes = Output(Symbols, "coarse")
+
+    def streams(self, x):
+        return (Symbols(x.rate, "coarse", 16, x.dtype),)
+
+    def step(self, state, x):
+        return state, (x > 0).astype(np.int64)
+
+
+class ToyCodes(Node):
+    '''Symbols as samples.'''
+
+    codes = Input(Symbols, "coarse")
+    y = Output(Audio)
+
+    def streams(self, codes):
+        return (Audio(codes.rate, dtype=codes.precision),)
+
+    def step(self, state, codes):
+        return state, codes.astype(np.float64)
+"""
+
+CLASSES = {
+    "audio": ("{node: toy_scale, x: x}", "{audio: 16000}", "{node: toy_scale, x: q}", "e"),
+    "frames": ("{node: toy_frames, x: x}", "{frames: wave, rate: 100, width: 160}", "{node: toy_energy, frames: q}", "e.level"),
+    "symbols": ("{node: toy_symbols, x: x}", "{symbols: coarse, rate: 16000, size: 16}", "{node: toy_codes, codes: q}", "e"),
+}  # fmt: skip
+"""Who gives such a stream, how a file declares it, who takes it there, and what comes out."""
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("kind", CLASSES)
+def test_a_pipeline_that_stands_as_a_node_takes_every_class_of_input(tmp_path: Path, kind: str, precision: str) -> None:
+    gives, declared, takes, output = CLASSES[kind]
+    plugins = [TOYS, written(tmp_path, CODES, "codes.py")]
+    written(tmp_path, f"inputs: {{q: {declared}}}\nnodes: {{e: {takes}}}\noutputs: {{y: {output}}}\n", "in.yaml")
+    text = HEAD + f"  a: {gives}\n  end: {{pipeline: in.yaml, q: a}}\n" + TAIL
+    graph = load(written(tmp_path, text), [f"precision={precision}"], plugins=plugins)
+    assert graph.outputs["y"].dtype == np.dtype(precision), "precision belongs to the whole"
+    with pytest.raises(PipelineError, match=r"nodes.end.q: pipeline 'in' takes .*; a\.\w+ gives .*: set its vars"):
+        load(written(tmp_path, text.replace("16000", "8000")), plugins=plugins)
+
+
+def test_precision_and_seed_belong_to_the_whole(tmp_path: Path) -> None:
+    """The outer precision counts; a seed of the inner file that is another one is refused, never ignored."""
+    noise = "inputs: {x: {audio: 16000}}\nnodes: {a: {node: toy_noise, like: x}}\noutputs: {y: a}\n"
+    written(tmp_path, "precision: float32\nseed: 5\n" + noise, "noise.yaml")
+    written(tmp_path, HEAD + "  end: {pipeline: noise.yaml, x: x}\n" + TAIL, "between.yaml")
+    own = written(tmp_path, HEAD + "  end: {pipeline: between.yaml, x: x}\n" + TAIL)
+    graph = graph_of(own, "seed=5")
+    assert graph.outputs["y"].dtype == np.float64
+    assert graph.seed == 5
+    assert graph_of(own, "seed=5", "precision=float32").outputs["y"].dtype == np.float32
+    with pytest.raises(PipelineError, match=r"noise.yaml:2: seed: is 5, and 0 in the pipeline it stands in: .*leave"):
+        graph_of(own)
+
+
+def test_what_is_inside_a_pipeline_can_be_set_and_swapped(tmp_path: Path, base: Path) -> None:
+    written(
+        tmp_path,
+        "inputs: {x: {audio: 8000}}\nnodes: {mid: {pipeline: base.yaml, speech: x, rate: 8000}}\noutputs: {y: mid}\n",
+        "between.yaml",
+    )
+    own = written(
+        tmp_path,
+        "inputs: {speech: {audio: 8000}}\nnodes: {end: {pipeline: between.yaml, x: speech}}\n" + TAIL
+        + "variants: {end: {direct: {pipeline: base.yaml, speech: speech}}}\n",
+    )  # fmt: skip
+
+    def gain(*overrides: str, **swap: str) -> float:
+        return gain_of(load(own, overrides, {key.replace("_", "."): value for key, value in swap.items()}, [TOYS]))
+
+    assert gain() == 3 + 1
+    assert gain("end.mid.loud.factor=5") == gain("end/mid/loud.factor=5") == 5 + 1, "as people or `show` write it"
+    assert gain("end.mid.factor=6") == 6 + 1, "its vars too"
+    assert gain(end_mid_loud="soft") == 0.5 + 1
+    assert gain("end.mid.loud.factor=9", end_mid_loud="soft") == 9 + 1
+    assert gain(end_loud="soft", end="direct") == 0.5 + 1, "the outer swap comes first"
+    for override, message in [
+        ("end.mid.lout.factor=2", r"nodes.end: in the pipeline 'between.yaml': .*'lout.factor=2': no node .* 'lout'"),
+        ("end.factr=2", r"'end.factr=2': nodes.end.factr: pipeline 'between' has no input or var 'factr'"),
+        ("and.mid.factor=2", "no node is called 'and'; did you mean 'end'"),
+    ]:
+        with pytest.raises(RequestError, match=message):
+            gain(override)
+    with pytest.raises(RequestError, match="'loud' has no variant 'sofd'; did you mean 'soft'"):
+        gain(end_mid_loud="sofd")
+
+
+def test_a_pipeline_in_a_pipeline_is_read_once_per_place_it_stands_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two in each of 5 levels: 1 + 2 + 4 + 8 + 16 + 32 files are read, not once more for every wire that names one."""
+    one = "inputs: {x: {audio: 16000}}\nnodes: {a: {node: toy_scale, x: x}}\noutputs: {y: a}\n"
+    written(tmp_path, one, "p0.yaml")
+    for k in range(1, 6):
+        nodes = f"  a: {{pipeline: p{k - 1}.yaml, x: x}}\n  b: {{pipeline: p{k - 1}.yaml, x: a}}\n"
+        written(tmp_path, HEAD + nodes + "outputs: {y: b}\n", f"p{k}.yaml")
+    seen: list[str] = []
+    read_text = Path.read_text
+
+    def counting(path: Path, *args: Any, **kwargs: Any) -> str:
+        seen.extend([path.name] if path.suffix == ".yaml" else [])
+        return read_text(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "read_text", counting)
+    assert len(graph_of(tmp_path / "p5.yaml").nodes) == 32
+    assert len(seen) == 63
+
+
+def test_a_text_may_hold_a_colon_and_a_var(tmp_path: Path) -> None:
+    own = written(tmp_path, "about: 'hop: ${hop}'\nvars: {hop: 3}\n" + HEAD + "  end: {node: toy_scale, x: x}\n" + TAIL)
+    assert Pipeline(own).document.about == "hop: 3"
+
+
+def test_an_empty_section_is_none_and_null_removes_one(tmp_path: Path, base: Path) -> None:
+    assert variants(written(tmp_path, "extends: base.yaml\nvariants: null\n")) == [{}]
+    assert graph_of(written(tmp_path, "vars:\nvariants:\n" + HEAD + "  end: {node: toy_scale, x: x}\n" + TAIL)).nodes
+    with pytest.raises(PipelineError, match=r"mine.yaml: outputs is missing: what comes out"):
+        graph_of(written(tmp_path, "extends: base.yaml\noutputs: null\n"))
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a" * 300 + ".yaml", "", ".", "/", "a\0b.yaml"])
+def test_a_name_no_file_can_have_names_none(name: str) -> None:
+    with pytest.raises(UnknownName, match=r"no pipeline (is called|file)"):
+        load(name)
+
+
 def test_a_pipeline_that_is_not_there_names_the_nearest() -> None:
     with pytest.raises(UnknownName, match="no pipeline is called 'lpc_vocodr'; did you mean 'lpc_vocoder'"):
         load("lpc_vocodr")
     with pytest.raises(UnknownName, match="there is no pipeline file nothing.yaml"):
         load("nothing.yaml")
-
-
-def test_the_schema_knows_every_node_and_parameter() -> None:
-    document: Any = schema([TOYS])
-    entry = document["$defs"]["node toy_scale"]
-    assert entry["properties"]["node"] == {"const": "toy_scale"}
-    assert entry["required"] == ["node", "x"]
-    assert (
-        entry["properties"]["factor"]["description"]
-        == "what to multiply by: a number, at least -10, at most 10 (default 2)"
-    )
-    assert {"$ref": "#/$defs/node toy_sum"} in document["properties"]["nodes"]["additionalProperties"]["anyOf"]
 
 
 def test_every_shipped_pipeline_says_what_it_is_about() -> None:
