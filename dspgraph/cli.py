@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +26,9 @@ class _Group(click.Group):
     """A group whose commands end in one clear message, never in a traceback, when the request was wrong."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # a file's name need not be text
         try:
             return super().invoke(ctx)
         except DspgraphError as error:

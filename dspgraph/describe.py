@@ -5,7 +5,6 @@ All four are written from one `Picture` of boxes and wires. It shows what runs; 
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import json
 import re
@@ -18,10 +17,10 @@ import numpy as np
 
 from dspgraph._svg import Box, Picture, Signal, Wire, draw, shorten
 from dspgraph.graph import Graph
-from dspgraph.node import Node, Port, parameter_rule
+from dspgraph.node import Node
 from dspgraph.streams import Audio, Frames, Stream, Symbols, hertz, milliseconds
 
-__all__ = ["FORMATS", "dot", "explain", "mermaid", "picture", "svg", "text"]
+__all__ = ["FORMATS", "dot", "mermaid", "picture", "svg", "text"]
 
 WIDTH = 110
 """Columns of the text, unless names are long."""
@@ -162,24 +161,6 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 def _wrapped(sentence: str, width: int, hang: str = "") -> list[str]:
     return textwrap.wrap(sentence, width, subsequent_indent=hang, break_on_hyphens=False, break_long_words=False)
-
-
-def explain(kind: type[Node]) -> str:
-    """A node type: what it does, its ports, and every parameter with its rule."""
-    rows = [("in", port.name, f"{_taken(port)}{', any number' if port.many else ''}") for port in kind.inputs]
-    rows += [("out", port.name, _taken(port)) for port in kind.outputs]
-    for name, field in kind.model_fields.items():
-        about = f": {field.description}" if field.description else ""
-        rows.append(("set", name, f"{parameter_rule(kind, name)}{about}"))
-    heads = _aligned([row[:2] for row in rows])
-    lines = [kind.type_name, "", textwrap.indent(inspect.getdoc(kind) or "", "  "), ""]
-    for head, (*_, rule) in zip(heads, rows, strict=True):
-        lines += _wrapped(f"  {head}  {rule}", WIDTH, " " * (len(head) + 4))
-    return "\n".join(lines)
-
-
-def _taken(port: Port) -> str:
-    return str(port).removesuffix("()")
 
 
 # ---- pictures -------------------------------------------------------------------------------------------------------

@@ -67,6 +67,10 @@ def link(name: str, node: Node, takes: tuple[Any, ...]) -> Link:
         raise LawError(0, f"{name}.lookahead gave {lookahead!r}, not seconds from 0 to math.inf")
     if not (grain is None or (isinstance(grain, int) and grain >= 1)):
         raise LawError(0, f"{name}.grain gave {grain!r}, not None or a number of items from 1 on")
+    if grain is not None and lookahead == math.inf:
+        raise LawError(
+            0, f"{name} asks for blocks of {grain} items and for the whole signal in one: declare one of them"
+        )
     flat = [stream for taken in takes for stream in (taken if isinstance(taken, tuple) else (taken,))]
     tick = 1 / reduce(common, (stream.rate for stream in flat))
     if grain is not None:

@@ -92,20 +92,22 @@ class Unit:
         self.step: Callable[..., tuple[Any, ...]] = self.node.step
         self.step_many: Callable[..., tuple[list[Any], ...]] = self.node.step_many
         self.flush: Callable[..., tuple[Array, ...]] = self.node.flush
-        self.together = type(self.node).step_many is not Node.step_many
+        # Slots: where its blocks come from (one per wire), where they go, and which nobody looks at after it. Those are
+        # emptied early: their memory serves the next block while it is warm.
         self.sources = tuple(slots[origin] for _, origin in graph.sources(name))
-        self.source = self.sources[0]
         self.outs = tuple(slots[f"{name}.{port.name}"] for port in self.node.outputs)
-        self.counts = tuple(int(self.link.tick * stream.rate) for stream in self.link.flat)
-        self.grain = self.link.grain is not None
-        many = any(port.many for port in self.node.inputs)
-        self.direct = len(self.sources) == 1 and not (many or self.grain or self.link.waits_for_the_end)
-        self.pick = self._groups() if many else ()
-        self.out = self.outs[0]
+        self.source, self.out = self.sources[0], self.outs[0]
         self.frees: tuple[int, ...] = ()
-        """Slots nobody looks at after this unit: emptied early, their memory serves the next block while it is warm."""
+        # How blocks are cut: how many items of each wire make a tick, and which wires make one port.
+        many = any(port.many for port in self.node.inputs)
+        self.counts = tuple(int(self.link.tick * stream.rate) for stream in self.link.flat)
+        self.pick = self._groups() if many else ()
+        # What lets the engine do less: any block will do; all ticks at once will do; nothing but one in and one out.
+        self.grain = self.link.grain is not None
         self.aligned = not (self.grain or self.link.waits_for_the_end)
+        self.direct = self.aligned and len(self.sources) == 1 and not many
         self.plain = self.direct and len(self.outs) == 1
+        self.together = type(self.node).step_many is not Node.step_many
 
     def _groups(self) -> tuple[tuple[int, int, bool], ...]:
         groups, at = [], 0
@@ -190,24 +192,6 @@ class Unit:
         """The same, with the time in the signal."""
         at = float(self.link.flat[0].seconds(flow.emitted[self.source]))
         return self.failure(error, f"failed in the block that ends at {at:.3f} s")
-
-    def _take(self, flow: Flow, queues: list[Queue]) -> list[list[Array]]:
-        """From the queues: whole ticks, all at once or one grain at a time; at the end of the signal everything."""
-        ending = flow.end is not None
-        if self.link.waits_for_the_end and not ending:
-            return []
-        ticks, taken = -1, []
-        for queue, count in zip(queues, self.counts):  # noqa: B905
-            whole = queue.held // count
-            ticks = whole if whole < ticks or ticks < 0 else ticks
-        if self.grain:
-            for _ in range(ticks):
-                taken.append([queue.take(count) for queue, count in zip(queues, self.counts, strict=True)])
-        elif ticks and not ending:
-            taken.append([queue.take(ticks * count) for queue, count in zip(queues, self.counts)])  # noqa: B905
-        if ending and queues[0].held:
-            taken.append([queue.take(queue.held) for queue in queues])
-        return taken
 
     def put(self, flow: Flow, pieces: list[Any]) -> None:
         """Hand on what came out: one list of blocks per call, joined into one block per output.

@@ -18,7 +18,7 @@ import pytest
 
 from dspgraph import Audio, Field, Frames, Input, Node, Output, Stream, Symbols
 from dspgraph._svg import _DARK, _LIGHT
-from dspgraph.describe import FORMATS, dot, explain, mermaid, svg, text
+from dspgraph.describe import FORMATS, dot, mermaid, svg, text
 from dspgraph.graph import Graph
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -320,17 +320,6 @@ def test_a_stream_in_another_precision_is_named_where_it_is() -> None:
     assert re.search(r"^old .* Audio +16000 Hz  2 channels  float32$", shown, re.M)
     assert re.search(r"^codes .* Symbols coarse  16000 Hz +16 levels  for float32$", shown, re.M)
     assert re.search(r"^dtype +float64$", shown, re.M)
-
-
-def test_a_node_type_is_explained_by_its_ports_and_rules() -> None:
-    assert explain(Weigh) == (
-        "weigh\n\n  Weigh samples.\n\n"
-        "  in   x       Audio\n"
-        "  out  y       Audio\n"
-        "  set  weight  a number, at least 0 (default 1): what every sample is multiplied by\n"
-        "  set  label   a text (default )"
-    )
-    assert "in   x  Audio, any number" in explain(Total)
 
 
 # ---- nothing is broken ----------------------------------------------------------------------------------------------
