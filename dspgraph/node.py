@@ -150,6 +150,7 @@ _BOUNDS = {
 
 
 def field_rule(schema: dict[str, Any]) -> str:
+    """The rule of a field, in words, from its part of a JSON Schema."""
     options = [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
     words = []
     for option in options:

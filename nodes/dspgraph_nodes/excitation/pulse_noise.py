@@ -38,7 +38,7 @@ class PulseNoise(Node):
     f0 = Input(Frames, "f0")
     y = Output(Audio)
 
-    rate: int | float = Field(16000, gt=0, description="samples per second of the excitation, Hz")
+    rate: float = Field(16000, gt=0, description="samples per second of the excitation, Hz")
     seed: int = Field(0, ge=0, description="another seed, another noise")
 
     def streams(self, f0: Frames) -> tuple[Audio]:
@@ -57,7 +57,7 @@ class PulseNoise(Node):
         if high.any():
             at = int(high.argmax())
             raise ValueError(
-                f"a pitch at {self.rate} samples per second is at most {held.rate / 2:g} Hz; "
+                f"a pitch at {self.rate:g} samples per second is at most {held.rate / 2:g} Hz; "
                 f"frame {held.frames + at} has {float(f0[at, 0]):g} Hz"
             )
         held.f0 = np.concatenate((held.f0, f0))

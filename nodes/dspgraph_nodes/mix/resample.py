@@ -40,13 +40,13 @@ class Resample(Node):
     x = Input(Audio)
     y = Output(Audio)
 
-    rate: int | float = Field(gt=0, description="samples per second that come out, Hz")
+    rate: float = Field(gt=0, description="samples per second that come out, Hz")
 
     def streams(self, x: Audio) -> tuple[Audio]:
         if not self._fits(x.rate, self._rate()):
             up, down = (self._rate() / x.rate).as_integer_ratio()
             raise ParameterError(
-                f"resample.rate is {self.rate}, {up} / {down} of {x}: more phases than a bank of {LARGEST} taps holds; "
+                f"resample.rate is {self.rate:g}, {up} / {down} of {x}: more phases than a bank of {LARGEST} taps holds; "
                 f"take {self._simpler(x.rate)}"
             )
         return (x.like(rate=self._rate()),)
