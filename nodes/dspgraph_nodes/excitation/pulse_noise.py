@@ -57,7 +57,7 @@ class PulseNoise(Node):
         if high.any():
             at = int(high.argmax())
             raise ValueError(
-                f"a pitch at {self.rate:g} samples per second is at most {held.rate / 2:g} Hz; "
+                f"a pitch at {self.rate:.10g} samples per second is at most {held.rate / 2:g} Hz; "
                 f"frame {held.frames + at} has {float(f0[at, 0]):g} Hz"
             )
         held.f0 = np.concatenate((held.f0, f0))

@@ -46,7 +46,7 @@ class Resample(Node):
         if not self._fits(x.rate, self._rate()):
             up, down = (self._rate() / x.rate).as_integer_ratio()
             raise ParameterError(
-                f"resample.rate is {self.rate:g}, {up} / {down} of {x}: more phases than a bank of {LARGEST} taps holds; "
+                f"resample.rate is {self.rate:.10g}, {up} / {down} of {x}: more phases than a bank of {LARGEST} taps holds; "
                 f"take {self._simpler(x.rate)}"
             )
         return (x.like(rate=self._rate()),)
