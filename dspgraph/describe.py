@@ -15,7 +15,8 @@ from itertools import zip_longest
 
 import numpy as np
 
-from dspgraph._svg import Box, Picture, Signal, Wire, draw, shorten
+from dspgraph._picture import Box, Picture, Signal, Wire
+from dspgraph._svg import draw, shorten
 from dspgraph.graph import Graph
 from dspgraph.node import Node
 from dspgraph.streams import Audio, Frames, Stream, Symbols, hertz, milliseconds

@@ -16,7 +16,8 @@ CORE = ROOT / "dspgraph"
 PACK = ROOT / "nodes" / "dspgraph_nodes"
 
 LAYERS = [
-    {"errors"}, {"streams"}, {"node"}, {"link"}, {"graph"}, {"plan"}, {"engine"}, {"_svg", "_containers"}, {"testing", "discover", "describe", "audio_io"},
+    {"errors"}, {"streams"}, {"node"}, {"link"}, {"graph"}, {"plan"}, {"engine"},
+    {"_watch", "_picture", "_containers"}, {"_svg"}, {"testing", "discover", "describe", "audio_io"},
     {"document", "figures"}, {"unfold", "schema"}, {"pipeline"}, {"rendering"}, {"cli"}, {"__main__"},
 ]  # fmt: skip
 """From the ground up: a module imports only from layers below its own."""

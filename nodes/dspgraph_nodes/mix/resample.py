@@ -46,8 +46,8 @@ class Resample(Node):
         if not self._fits(x.rate, self._rate()):
             up, down = (self._rate() / x.rate).as_integer_ratio()
             raise ParameterError(
-                f"resample.rate is {self.rate:.10g}, {up} / {down} of {x}: more phases than a bank of {LARGEST} taps holds; "
-                f"take {self._simpler(x.rate)}"
+                f"resample.rate is {self.rate:.10g}, {up} / {down} of {x}: more phases than a bank of "
+                f"{LARGEST} taps holds; take {self._simpler(x.rate)}"
             )
         return (x.like(rate=self._rate()),)
 
