@@ -5,10 +5,12 @@
   changes the result. Two draws put its generator back.
 * rapt gives memory as it was found for a signal of less than one frame, and never reaches the last 30 to 60 ms. The
   zeros that follow a signal, put there, cure both.
+* rapt writes past its buffers at rates below 6000 Hz and at amplitudes from 1e7 of full scale on, and gives up its
+  linear prediction at 99000 Hz and more. Such rates and amplitudes are refused.
 * swipe reads past a signal shorter than half its longest window, past its list of windows when there is only one, and
   past a spectrum when the last point of its ERB grid lies above the last bin of its shortest window: at 16 kHz, 60 to
   240 Hz is sound, but 80 to 400 Hz gives other results from call to call. Zeros cure the first; taking the samples to
-  be a little faster than they are, by at most 2 %, moves the grid.
+  be a little faster than they are, by at most 1 %, moves the grid.
 """
 
 import math
@@ -27,6 +29,7 @@ with warnings.catch_warnings():
 
 Array = NDArray[Any]
 
+LOUDEST = 100.0  # of full scale: what is louder is no sound that was scaled to +-1
 FULL_SCALE = 32768.0  # both trackers take int16 amplitudes
 FIRST_NOISE = 0.0561838755  # what the noise generator gives first, from its seed 1
 WINDOW = float(np.float32(0.0075))  # seconds that rapt correlates
@@ -38,9 +41,10 @@ _lock = Lock()
 def rapt(x: Array, rate: Fraction, hop: int, low: float, high: float, bias: float) -> Array:
     """Pitch in Hz of every `hop` samples of x, full scale +-1 and zero after its end; 0 where there is no voice.
 
-    x: [n], n >= 1. Returns [ceil(n / hop)] float32. The caller sees to it that 4000 <= rate, hop <= rate / 10 and
-    rate / 10000 < low < high < rate / 2.
+    x: [n], n >= 1. Returns [ceil(n / hop)] float32. The caller sees to it that 8000 <= rate <= 96000, hop <= rate / 10
+    and 20 <= low < high < rate / 2. Raises ValueError for a sample beyond LOUDEST.
     """
+    _check_loudness(x)
     count = -(-len(x) // hop)
     padded = np.zeros(max(count, 2) * hop + _rapt_reach(float(rate), low), np.float32)
     padded[: len(x)] = x * x.dtype.type(FULL_SCALE)
@@ -48,6 +52,15 @@ def rapt(x: Array, rate: Fraction, hop: int, low: float, high: float, bias: floa
         reset_noise()
         f0: Array = sptk.rapt(padded, float(rate), hop, min=low, max=high, voice_bias=bias, otype="f0")
     return f0[:count]
+
+
+def _check_loudness(x: Array) -> None:
+    if (np.abs(x) > LOUDEST).any():
+        at = int(np.argmax(np.abs(x) > LOUDEST))
+        raise ValueError(
+            f"a pitch tracker takes samples of full scale +-1; item {at} is {float(x[at]):g}, beyond {LOUDEST:g}: "
+            "scale the signal first"
+        )
 
 
 def _rapt_reach(rate: float, low: float) -> int:
@@ -67,8 +80,10 @@ def reset_noise() -> None:
 def swipe(x: Array, rate: Fraction, hop: int, low: float, high: float, threshold: float) -> Array:
     """Pitch in Hz at every `hop` samples of x, full scale +-1 and zero outside; 0 where there is no voice.
 
-    x: [n], n >= 1. Returns [ceil(n / hop)] float64. Raises ValueError where `swipe_rate` does.
+    x: [n], n >= 1. Returns [ceil(n / hop)] float64. Raises ValueError where `swipe_rate` does, and for
+    a sample beyond LOUDEST.
     """
+    _check_loudness(x)
     taken = swipe_rate(rate, low, high)
     scale = float(taken / rate)
     padded = np.zeros(max(len(x), _swipe_windows(taken, low * scale, high * scale)[0] // 2))
@@ -91,7 +106,7 @@ def swipe_rate(rate: Fraction, low: float, high: float) -> int:
             f"f0_max is {high:g} Hz, too high for a rate of {float(rate):g} Hz and an f0_min of {low:g} Hz: {lower}"
             "put a 'resample' to a higher rate before it"
         )
-    for taken in range(math.ceil(rate), math.ceil(rate * Fraction(102, 100)) + 1):
+    for taken in range(math.ceil(rate), math.ceil(rate * Fraction(101, 100)) + 1):
         scale = float(taken / rate)
         bottom = _erb(low * scale / 4)
         steps = math.ceil((_erb(taken / 2) - bottom) / 0.1) - 1

@@ -17,7 +17,7 @@ class MulawDecode(Node):
     codes = Input(Symbols, "mulaw")
     y = Output(Audio)
 
-    peak: float = Field(1.0, gt=0.0, description="amplitude of full scale, as in mulaw_encode")
+    peak: float = Field(1.0, ge=1e-6, le=1e6, description="amplitude of full scale, as in mulaw_encode")
 
     def streams(self, codes: Symbols) -> tuple[Audio]:
         if codes.size < 2 or codes.size & (codes.size - 1):

@@ -23,7 +23,7 @@ class MulawEncode(Node):
     codes = Output(Symbols, "mulaw")
 
     levels: int = Field(256, ge=2, le=65536, description="number of codes, a power of two")
-    peak: float = Field(1.0, gt=0.0, description="amplitude of full scale")
+    peak: float = Field(1.0, ge=1e-6, le=1e6, description="amplitude of full scale")
 
     def streams(self, x: Audio) -> tuple[Symbols]:
         if x.channels > 1:

@@ -28,7 +28,7 @@ class Preemphasis(Node):
     x = Input(Audio)
     y = Output(Audio)
 
-    coef: float = Field(0.85, ge=0.0, lt=1.0, description="radius of the zero")
+    coef: float = Field(0.85, ge=0.0, le=0.9999, description="radius of the zero")
 
     def start(self, x: Audio) -> State:
         return x.dtype.type(0)  # the last sample seen

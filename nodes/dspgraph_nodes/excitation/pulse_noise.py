@@ -8,6 +8,9 @@ import numpy as np
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
 
 
+SIMPLE = 1 << 31  # of a ratio: with it, no count of samples within a block leaves 64 bits
+
+
 @dataclass
 class Held:
     """Where the excitation stands."""
@@ -44,6 +47,11 @@ class PulseNoise(Node):
     def streams(self, f0: Frames) -> tuple[Audio]:
         if f0.width != 1:
             raise ParameterError(f"pulse_noise takes one pitch per frame; found {f0}")
+        if max((f0.rate / self._rate()).as_integer_ratio()) > SIMPLE:
+            raise ParameterError(
+                f"pulse_noise.rate is {self.rate!r}, {self._rate() / f0.rate} samples for every frame of {f0}: too "
+                f"many digits to count by; take {round(self.rate)}"
+            )
         return (Audio(rate=self._rate(), dtype=f0.dtype),)
 
     def start(self, f0: Frames) -> State:
@@ -76,7 +84,8 @@ class PulseNoise(Node):
         y = held.draw.standard_normal(until - held.samples)
         frames, samples = held.ratio
         contour = held.f0[:, 0].astype(np.float64)
-        held.phase = excite(contour, frames, samples, held.samples, held.rate, held.phase, y)
+        begun = held.samples * frames % samples  # in whole numbers of any size: a long signal's product leaves 64 bits
+        held.phase = excite(contour, frames, samples, begun, held.rate, held.phase, y)
         held.f0 = held.f0[until * frames // samples - held.samples * frames // samples :]
         held.samples = until
         return y.astype(held.f0.dtype, copy=False)

@@ -23,7 +23,7 @@ class WhiteNoise(Node):
     like = Input(Audio)
     y = Output(Audio)
 
-    gain: float = Field(1.0, ge=0.0, description="standard deviation of the noise")
+    gain: float = Field(1.0, ge=0.0, le=1e6, description="standard deviation of the noise")
     seed: int = Field(0, ge=0, description="another seed, another noise")
 
     def start(self, like: Audio) -> State:

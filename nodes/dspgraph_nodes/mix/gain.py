@@ -15,7 +15,7 @@ class Gain(Node):
     x = Input(Audio)
     y = Output(Audio)
 
-    gain: float = Field(1.0, description="factor, linear")
+    gain: float = Field(1.0, ge=-1e6, le=1e6, description="factor, linear")
 
     def step(self, state: State, x: Array) -> tuple[State, Array]:
         return state, gain(x, self.gain)

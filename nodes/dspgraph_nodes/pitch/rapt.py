@@ -34,11 +34,8 @@ class Rapt(Node):
     def streams(self, x: Audio) -> tuple[Frames]:
         if x.channels > 1:
             raise ParameterError(f"rapt takes one channel; found {x}: put a mono 'mix' before it")
-        if not 4000 <= x.rate < 10000 * self.f0_min:
-            raise ParameterError(
-                f"rapt takes audio of 4000 Hz or more, and less than 10000 times f0_min; found {x} and f0_min "
-                f"{self.f0_min:g} Hz: put a 'resample' to 16000 Hz before it"
-            )
+        if not 8000 <= x.rate <= 96000:
+            raise ParameterError(f"rapt takes audio of 8000 to 96000 Hz; found {x}: put a 'resample' before it")
         if self.hop > x.rate / 10:
             most = math.floor(x.rate / 10)
             raise ParameterError(f"rapt.hop is {self.hop}; at {x} it must be at most 0.1 s: {most} samples")

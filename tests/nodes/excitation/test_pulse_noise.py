@@ -114,3 +114,9 @@ def test_sample_n_belongs_to_the_frame_it_begins_in() -> None:
     assert voiced[0] == 221
     assert np.flatnonzero(y == np.sqrt(220.5)).tolist() == [221]
     assert not y[voiced[1:]].any()
+
+
+def test_a_rate_of_too_many_digits_is_refused() -> None:
+    graph = {"f0": Frames(200, "f0", 1)}
+    with pytest.raises(ParameterError, match="too many digits to count by; take 17600"):
+        Graph({"p": PulseNoise(rate=17600.000000000004)}, {"p.f0": "f0"}, graph, {"y": "p"})
