@@ -14,7 +14,7 @@ import numpy as np
 
 from dspgraph.errors import DspgraphError, SessionError, SignalError, UnknownName, nearest
 from dspgraph.graph import Graph
-from dspgraph.plan import Flow, Plan, Queue, Unit, plan_of
+from dspgraph.plan import Flow, Plan, Queue, Unit
 from dspgraph.streams import Array
 
 Blocks: TypeAlias = Mapping[str, Any]
@@ -54,6 +54,14 @@ def _check_names(graph: Graph, names: Iterable[str]) -> None:
             raise UnknownName(f"the graph has no input '{name}'; {nearest(name, graph.inputs)}")
 
 
+def _plan_of(graph: Graph) -> Plan:
+    """The plan of a graph, made once and kept with it."""
+    if "plan" not in vars(graph):
+        vars(graph)["plan"] = Plan(graph)
+    plan: Plan = vars(graph)["plan"]
+    return plan
+
+
 def joined(parts: list[dict[str, Array]]) -> dict[str, Array]:
     """The parts of every output, in one array each."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -86,7 +94,7 @@ class Session:
 
     def __init__(self, graph: Graph, plan: Plan | None = None) -> None:
         self.graph = graph
-        self.plan = plan or plan_of(graph)
+        self.plan = plan or _plan_of(graph)
         self.reset()
 
     def reset(self) -> None:
@@ -130,6 +138,8 @@ class Session:
         Without a copy the arrays are the session's to keep: nobody may write to them again.
         """
         self._check_alive()
+        if not isinstance(blocks, Mapping):
+            raise SignalError(f"a block is a mapping of inputs to arrays; found {blocks!r}")
         plan, flow = self.plan, self.flow
         arrays = {name: stream.conform(blocks[name], name, copy) for name, _, stream in plan.inputs if name in blocks}
         if len(arrays) < len(blocks):
@@ -229,7 +239,7 @@ class Company:
             raise SessionError(f"a company has at least 1 place; found {n}")
         self.graph = graph
         self.n = n
-        self.plan = plan or plan_of(graph)
+        self.plan = plan or _plan_of(graph)
 
     def render(self, signals: Iterable[Signal]) -> Iterator[tuple[int, dict[str, Array] | Exception]]:
         """(number of the signal, its whole outputs or the error that ended it), each as soon as it has ended."""
@@ -253,8 +263,7 @@ class Company:
         while True:
             while len(places) < self.n and (entry := next(waiting, None)) is not None:
                 number, signal = entry
-                blocks = blocks_of(self.graph, signal) if isinstance(signal, Mapping) else iter(signal)
-                places[number] = _Place(Session(self.graph, self.plan), blocks)
+                places[number] = _Place(Session(self.graph, self.plan), signal)
             if not places:
                 return
             for place in places.values():
@@ -275,11 +284,15 @@ class _Place:
     """A signal in company: its session, where its blocks come from, and what ended it early."""
 
     session: Session
-    blocks: Iterator[Blocks]
+    signal: Signal
+    blocks: Iterator[Blocks] | None = None
     error: Exception | None = None
 
     def feed(self) -> None:
+        """Give the session its next block, or say that there is none; whatever fails here ends this signal."""
         try:
+            if self.blocks is None:
+                self.blocks = _blocks_of_any(self.session.graph, self.signal)
             block = next(self.blocks, None)
             if block is None:
                 self.session.finish()
@@ -289,14 +302,28 @@ class _Place:
             self.error = error
 
 
+def _blocks_of_any(graph: Graph, signal: Signal) -> Iterator[Blocks]:
+    if isinstance(signal, Mapping):
+        return blocks_of(graph, signal)
+    if isinstance(signal, Iterable):
+        return iter(signal)
+    raise SignalError(f"a signal is a mapping of inputs to arrays, or such mappings block by block; found {signal!r}")
+
+
 def _run_group(unit: Unit, group: list[_Place]) -> None:
+    """Run one node for signals that are stepped together, or for one that is not."""
     flows = [place.session.flow for place in group]
+    errors: list[Exception | None] = [None] * len(group)
     try:
         if unit.together:
-            unit.run_many(flows)
+            errors = unit.run_many(flows)
         else:
             unit.run(flows[0])
     except Exception as error:
-        for place, flow in zip(group, flows, strict=True):
-            place.error = error if isinstance(error, DspgraphError) else unit.failed_at(flow, error)
-            place.error.__cause__ = error if place.error is not error else error.__cause__
+        errors = [error] * len(group)
+    for place, flow, failed in zip(group, flows, errors, strict=True):
+        if failed is None or isinstance(failed, DspgraphError):
+            place.error = failed
+        else:
+            place.error = unit.failed_at(flow, failed)
+            place.error.__cause__ = failed

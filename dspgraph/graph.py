@@ -254,6 +254,8 @@ class Graph:
         for name, stream in self.inputs.items():
             if not isinstance(stream, Stream):
                 raise GraphError(f"input '{name}' is {stream!r}, not a stream such as Audio(16000)")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise GraphError(f"the seed is {self.seed!r}; it must be a whole number, at least 0")
         if not self.inputs or not outputs:
             raise GraphError("a graph has at least one input and one output")
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -169,8 +168,11 @@ class Unit:
             pieces.append(piece)
         self.put(flow, pieces)
 
-    def run_many(self, flows: list[Flow]) -> None:
-        """The same for several signals at once, through the node's own `step_many`."""
+    def run_many(self, flows: list[Flow]) -> list[Exception | None]:
+        """The same for several signals at once, through the node's own `step_many`.
+
+        What fails in there fails for all; what each signal fails in after that is its own, and given back.
+        """
         calls = [self.cut(flow) for flow in flows]
         pieces: list[list[Any]] = [[] for _ in flows]
         for turn in range(max(map(len, calls))):
@@ -181,8 +183,15 @@ class Unit:
             for place, state, *piece in zip(ready, states, *outs, strict=True):
                 flows[place].states[self.index] = state
                 pieces[place].append(piece)
-        for flow, own in zip(flows, pieces, strict=True):
-            self.put(flow, own)
+        return [self._failing(self.put, flow, own) for flow, own in zip(flows, pieces, strict=True)]
+
+    @staticmethod
+    def _failing(call: Callable[..., None], *arguments: Any) -> Exception | None:
+        try:
+            call(*arguments)
+        except Exception as error:
+            return error
+        return None
 
     def failure(self, error: Exception, what: str) -> NodeError:
         """What to raise when the node's own code did."""
@@ -279,20 +288,19 @@ class Plan:
     """A graph, flat: numbered slots and units in running order. Made once per graph and shared by its sessions."""
 
     def __init__(self, graph: Graph) -> None:
-        origins = [*graph.inputs]
-        origins += [f"{name}.{port.name}" for name in graph.order for port in graph.nodes[name].outputs]
+        import networkx
+
+        # In an order that does not depend on how the graph was written down: snapshots of equal graphs are exchanged.
+        inputs = sorted(graph.inputs.items())
+        order = [name for name in networkx.lexicographical_topological_sort(graph.dag) if name in graph.order]
+        origins = [name for name, _ in inputs]
+        origins += [f"{name}.{port.name}" for name in order for port in graph.nodes[name].outputs]
         slots = {origin: slot for slot, origin in enumerate(origins)}
         self.size = len(slots)
-        self.inputs = tuple((name, slots[name], stream) for name, stream in graph.inputs.items())
+        self.inputs = tuple((name, slots[name], stream) for name, stream in inputs)
         self.outputs = tuple((name, slots[origin], graph.outputs[name]) for name, origin in graph.origins.items())
-        self.units = tuple(Unit(index, name, graph, slots) for index, name in enumerate(graph.order))
+        self.units = tuple(Unit(index, name, graph, slots) for index, name in enumerate(order))
         kept = {slot for _, slot, _ in self.outputs}
         for unit in reversed(self.units):
             unit.frees = tuple({*unit.sources, *unit.outs} - kept)
             kept.update(unit.frees)
-
-
-@lru_cache(maxsize=64)
-def plan_of(graph: Graph) -> Plan:
-    """The plan of a graph."""
-    return Plan(graph)

@@ -15,6 +15,7 @@ from dspgraph import (
     Field,
     Frames,
     Graph,
+    GraphError,
     Input,
     LawError,
     Node,
@@ -287,7 +288,7 @@ def test_inputs_may_run_ahead_of_each_other() -> None:
 
 def test_inputs_that_end_apart_are_refused() -> None:
     with pytest.raises(
-        SignalError, match="the inputs end at different times: 'x' has 1000 items .* 'level' has 5 items"
+        SignalError, match="the inputs end at different times: 'level' has 5 items .* 'x' has 1000 items"
     ):
         two_inputs()(x=np.zeros(1000), level=np.zeros((5, 1)))
     with pytest.raises(SignalError, match=r"the graph takes 'level', .* and was given none"):
@@ -453,3 +454,53 @@ def test_an_input_may_have_any_name() -> None:
     graph = Graph({"n": ToyScale()}, {"n.x": "self"}, {"self": Audio(16000)}, {"y": "n"})
     assert graph(self=np.ones(3))["y"].tolist() == [2, 2, 2]
     assert graph.session().push(self=np.ones(3))["y"].tolist() == [2, 2, 2]
+
+
+def test_snapshots_are_exchanged_between_equal_graphs_written_in_another_order() -> None:
+    nodes = {"late": ToyLate(), "noise": ToyNoise(), "sum": ToySum()}
+    wires = {"late.x": "a", "noise.like": "b", "sum.x": ["late", "noise"]}
+    inputs = {"a": Audio(16000), "b": Audio(16000)}
+    one = Graph(nodes, wires, inputs, {"y": "sum"})
+    other = Graph(dict(reversed(nodes.items())), wires, dict(reversed(inputs.items())), {"y": "sum"})
+    assert one.digest == other.digest
+    x = speech()[9000:10000]
+    first, second = one.session(), other.session()
+    part = first.push(a=x[:333], b=x[:500])["y"]
+    second.restore(pickle.loads(pickle.dumps(first.snapshot())))
+    rest = [second.push(a=x[333:], b=x[500:])["y"], second.flush()["y"]]
+    np.testing.assert_array_equal(np.concatenate([part, *rest]), one(a=x, b=x)["y"])
+
+
+def test_in_company_a_signal_that_ends_badly_ends_alone() -> None:
+    class BadEnd(Node):
+        """All at once; a loud signal cannot be ended."""
+
+        x = Input(Audio)
+        y = Output(Audio)
+
+        def start(self, x: Audio) -> State:
+            return 0.0
+
+        def step(self, peak: float, x: Array) -> tuple[State, Array]:
+            return max(peak, np.abs(x).max()), x.copy()
+
+        def step_many(self, states: list[State], *lists: Any) -> tuple[list[Any], ...]:
+            results = [self.step(state, x) for state, x in zip(states, lists[0], strict=True)]
+            return [state for state, _ in results], [x for _, x in results]
+
+        def flush(self, peak: float) -> tuple[Array, ...]:
+            if peak > 1000:
+                raise ValueError("bad end")
+            return ()
+
+    graph = Graph({"n": BadEnd()}, {"n.x": "x"}, {"x": Audio(16000)}, {"y": "n"})
+    signals: list[Any] = [{"x": np.zeros(40_000)}, {"x": np.full(100, 2000.0)}, 5, [5], {"x": np.zeros(3)}]
+    ended = dict(Company(graph, 5).render(signals))
+    assert [type(ended[k]).__name__ for k in range(5)] == ["dict", "NodeError", "SignalError", "SignalError", "dict"]
+    assert "a signal is a mapping of inputs to arrays" in str(ended[2])
+
+
+@pytest.mark.parametrize("seed", ["nonsense", -1, 1.0, True])
+def test_a_seed_is_a_whole_number(seed: Any) -> None:
+    with pytest.raises(GraphError, match="it must be a whole number, at least 0"):
+        Graph({"n": ToyScale()}, {"n.x": "x"}, {"x": Audio(16000)}, {"y": "n"}, seed)

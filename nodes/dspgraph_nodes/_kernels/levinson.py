@@ -16,6 +16,7 @@ Array = NDArray[Any]
 LANES = 8  # lags side by side in one vector
 VECTORS = 4  # vectors that are summed at once
 TILE = LANES * VECTORS
+RUN = 24  # products summed before they are added to the total: a long sum of small numbers would lose two digits
 EPS = float(np.finfo(np.float64).eps)
 
 
@@ -58,7 +59,7 @@ def _sum_tile(typingctx: Any, x: Any, start: Any, count: Any, lag: Any, sums: An
 
 @kernel
 def autocorrelation(frames: Array, order: int) -> Array:
-    """r[j] = sum_n x[n] x[n+j], n ascending, j = 0 .. order, of every row x of `frames`; [n, order + 1].
+    """r[j] = sum_n x[n] x[n+j], in runs of 24, n ascending, j = 0 .. order, of every row x of `frames`; [n, order + 1].
 
     Float64 whatever the frames are: on speech the recursion loses up to seven digits of r, all float32 has.
     """
@@ -66,13 +67,18 @@ def autocorrelation(frames: Array, order: int) -> Array:
     tiles = order // TILE + 1
     start = tiles * TILE
     x = np.zeros(start + length + LANES)  # zeros on both sides, so that every lag sums over every n
-    sums = np.empty(tiles * TILE)
+    sums, totals = np.empty(tiles * TILE), np.empty(tiles * TILE)
     r = np.empty((count, order + 1))
     for k in range(count):
         x[start : start + length] = frames[k]
-        for tile in range(tiles):
-            _sum_tile(x, start, length, tile * TILE, sums)  # type: ignore[call-arg]  # numba adds the context
-        r[k] = sums[: order + 1]
+        totals[:] = 0
+        for begin in range(0, length, RUN):
+            for tile in range(tiles):
+                _sum_tile(  # type: ignore[call-arg]  # numba adds the context
+                    x, start + begin, min(RUN, length - begin), tile * TILE, sums
+                )
+            totals += sums
+        r[k] = totals[: order + 1]
     return r
 
 

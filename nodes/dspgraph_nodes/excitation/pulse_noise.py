@@ -7,7 +7,6 @@ import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
 
-
 SIMPLE = 1 << 31  # of a ratio: with it, no count of samples within a block leaves 64 bits
 
 

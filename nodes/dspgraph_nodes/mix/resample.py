@@ -94,7 +94,8 @@ class Resample(Node):
     def _simpler(self, rate: Fraction) -> str:
         """The whole rate nearest to the one asked for that a bank can reach, in words."""
         asked = round(self._rate())
-        nearby = (near for k in range(min(asked // 2, 1000)) for near in (asked - k, asked + k) if self._fits(rate, near))
+        around = (near for k in range(min(asked // 2, 1000)) for near in (asked - k, asked + k))
+        nearby = (near for near in around if self._fits(rate, near))
         return next((f"{near} Hz" for near in nearby), "a rate in a simpler ratio to it")
 
     @staticmethod

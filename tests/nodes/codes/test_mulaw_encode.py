@@ -75,7 +75,7 @@ def test_two_channels_are_refused() -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("levels", [2, 4, 256, 65536])
 def test_the_edge_of_a_code_is_exact(levels: int, dtype: Any) -> None:
-    # An edge belongs to the code above it, the next smaller number to the one below: no rounding of a log decides it.
+    # A step above an edge is the code above it, a step below the one below: no rounding of a log decides it.
     # log(1 + mu x) = (k + 1/2) / h log(levels) has the exact solution below, in extended precision.
     h = levels // 2
     steps = np.arange(0.5, h - 1, 1) if h > 1 else np.array([])
@@ -84,3 +84,6 @@ def test_the_edge_of_a_code_is_exact(levels: int, dtype: Any) -> None:
     above, below = np.nextafter(edges, dtype(2), dtype=dtype), np.nextafter(edges, dtype(0), dtype=dtype)
     assert np.array_equal(mulaw_encode(above, levels), codes)
     assert np.array_equal(mulaw_encode(np.nextafter(below, dtype(0), dtype=dtype), levels), codes - 1)
+    # Below silence the same edges, mirrored.
+    assert np.array_equal(mulaw_encode(-np.nextafter(below, dtype(0), dtype=dtype), levels), levels - codes + 1)
+    assert np.array_equal(mulaw_encode(-np.nextafter(above, dtype(2), dtype=dtype), levels), levels - codes)

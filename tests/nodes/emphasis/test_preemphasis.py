@@ -37,5 +37,7 @@ def test_float32_stays_float32() -> None:
 
 
 def test_a_zero_on_the_unit_circle_is_refused() -> None:
-    with pytest.raises(ParameterError, match=r"preemphasis\.coef is 1\.0; it must be a number, at least 0, at most 0.9999"):
+    with pytest.raises(
+        ParameterError, match=r"preemphasis\.coef is 1\.0; it must be a number, at least 0, at most 0.9999"
+    ):
         Preemphasis(coef=1.0)

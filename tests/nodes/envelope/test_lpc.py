@@ -47,13 +47,26 @@ def test_it_solves_the_normal_equations_on_every_frame_of_speech(window: str, or
     assert_allclose(rows[:, 0], gain, rtol=1e-9)
 
 
+@pytest.mark.parametrize(("length", "order"), [(320, 16), (512, 25)])
+def test_it_solves_the_equations_of_an_autocorrelation_taken_elsewhere(length: int, order: int) -> None:
+    # The sums in extended precision and scipy's solver: nothing of ours. With float64 sums in one run the coefficients
+    # would be off by 6e-9 (condition numbers reach 3e7); in runs of 24 they are within 9e-10, measured.
+    frames = framed("hann", length, 160)
+    rows = lpc(frames, order)
+    wide = frames.astype(np.longdouble)
+    lags = np.array([(wide[:, : length - j] * wide[:, j:]).sum(axis=1) for j in range(order + 1)], float).T
+    expected = np.array([solve_toeplitz(r[:-1], -r[1:]) for r in lags])
+    assert_allclose(rows[:, 1:], expected, rtol=0, atol=1e-9)
+    assert_allclose(rows[:, 0], np.sqrt(lags[:, 0] + (expected * lags[:, 1:]).sum(axis=1)), rtol=1e-9)
+
+
 @pytest.mark.filterwarnings("ignore:pkg_resources is deprecated")
 def test_it_is_pysptks_on_every_frame_of_speech() -> None:
     import pysptk
 
     frames = framed()
     expected = np.array([pysptk.lpc(x, 25, min_det=0.0, use_scipy=False) for x in frames])
-    # The same recursion: bit for bit equal where pysptk is compiled without fused multiply-add. 3e7 roundings if not.
+    # The same recursion on sums in another order: 3e7, the condition, roundings of them.
     assert_allclose(lpc(frames, 25), expected, rtol=0, atol=1e-8 * np.abs(expected).max())
 
 
