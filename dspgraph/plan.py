@@ -40,21 +40,21 @@ class Queue:
         blocks = self.blocks
         self.held -= n
         first = blocks.popleft()
-        size = len(first)
-        if size == n:
+        missing = n - len(first)
+        if not missing:
             return first
-        pieces = []
-        while size < n:
-            pieces.append(first)
-            n -= size
-            first = blocks.popleft()
-            size = len(first)
-        if size > n:
+        if missing < 0:
             blocks.appendleft(first[n:])
-            first = first[:n]
-        if not pieces:
-            return first
-        pieces.append(first)
+            return first[:n]
+        pieces = [first]
+        while missing:
+            block = blocks.popleft()
+            size = len(block)
+            if size > missing:
+                blocks.appendleft(block[missing:])
+                block, size = block[:missing], missing
+            pieces.append(block)
+            missing -= size
         return np.concatenate(pieces)
 
 
