@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 from click.testing import CliRunner
 
-from dspgraph import load
+from dspgraph import Array, load
 from dspgraph.cli import main
 from dspgraph.document import folder
 from speech import speech
@@ -31,7 +31,8 @@ def test_the_pictures_are_there_and_the_graph_is_current() -> None:
 
 def test_the_python_runs() -> None:
     (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    x, played = speech(20000), []
+    x = speech(20000)
+    played: list[Array] = []
     blocks = [x[:7], x[7:9999], x[9999:]]
     exec(block, {"x": x, "blocks": blocks, "play": played.append})
     y = load("lpc_vocoder", overrides=["order=24"], swap={"excitation": "residual"})(speech=x)["speech"]
