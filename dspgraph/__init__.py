@@ -1,30 +1,30 @@
 """dspgraph: vocoders as graphs of small stages, where the cut changes nothing."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-from dspgraph.errors import (
-    DspgraphError,
-    FileError,
-    GraphError,
-    LawError,
-    LinkError,
-    LoopError,
-    NodeError,
-    ParameterError,
-    PipelineError,
-    RequestError,
-    SessionError,
-    SignalError,
-    UnknownName,
-)
-from dspgraph.node import Field, Input, Node, Output, State
-from dspgraph.streams import Array, Audio, Frames, Stream, Symbols
 
 if TYPE_CHECKING:
     from dspgraph.engine import Company, Session
+    from dspgraph.errors import (
+        DspgraphError,
+        FileError,
+        GraphError,
+        LawError,
+        LinkError,
+        LoopError,
+        NodeError,
+        ParameterError,
+        PipelineError,
+        RequestError,
+        SessionError,
+        SignalError,
+        UnknownName,
+    )
     from dspgraph.graph import Graph
+    from dspgraph.node import Field, Input, Node, Output, State
     from dspgraph.pipeline import load
     from dspgraph.rendering import render
+    from dspgraph.streams import Array, Audio, Frames, Stream, Symbols
 
 __version__ = "0.1.0"
 
@@ -35,13 +35,21 @@ __all__ = [
     "render",
 ]  # fmt: skip
 
-_LATE = {"Company": "engine", "Session": "engine", "Graph": "graph", "load": "pipeline", "render": "rendering"}
+_HOMES = {
+    "engine": ("Company", "Session"),
+    "graph": ("Graph",),
+    "node": ("Field", "Input", "Node", "Output", "State"),
+    "pipeline": ("load",),
+    "rendering": ("render",),
+    "streams": ("Array", "Audio", "Frames", "Stream", "Symbols"),
+}
+"""Where the names of the face live; the others are errors."""
 
 
 def __getattr__(name: str) -> Any:
-    """Open what a node file does not need only when it is asked for: it keeps `import dspgraph` instant."""
-    if name not in _LATE:
+    """Open a module when one of its names is asked for: `import dspgraph` is instant, and stays so."""
+    if name not in __all__:
         raise AttributeError(f"module 'dspgraph' has no attribute '{name}'")
-    from importlib import import_module
-
-    return getattr(import_module(f"dspgraph.{_LATE[name]}"), name)
+    home = next((module for module, names in _HOMES.items() if name in names), "errors")
+    value = globals()[name] = getattr(import_module(f"dspgraph.{home}"), name)
+    return value
