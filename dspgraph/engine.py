@@ -187,12 +187,12 @@ class Session:
                     unit.run(flow)
                     continue
                 # The way nearly every block goes: what unit.run does, less looking at what comes out.
-                block = slots[unit.source]
+                blocks = unit.take(flow)
                 slots[unit.out] = None
                 for slot in unit.frees:
                     slots[slot] = None
-                if block is not None:
-                    states[unit.index], block = unit.step(states[unit.index], block)
+                if blocks is not None:
+                    states[unit.index], block = unit.step(states[unit.index], *blocks)
                     if n := len(block):
                         slots[unit.out] = block
                         emitted[unit.out] += n

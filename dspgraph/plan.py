@@ -101,11 +101,11 @@ class Unit:
         many = any(port.many for port in self.node.inputs)
         self.counts = tuple(int(self.link.tick * stream.rate) for stream in self.link.flat)
         self.pick = self._groups() if many else ()
-        # What lets the engine do less: any block will do; all ticks at once will do; nothing but one in and one out.
+        # What lets the engine do less: all ticks at once will do; any block will do; one call gives one output.
         self.grain = self.link.grain is not None
         self.aligned = not (self.grain or self.link.waits_for_the_end)
         self.direct = self.aligned and len(self.sources) == 1 and not many
-        self.plain = self.direct and len(self.outs) == 1
+        self.plain = self.aligned and len(self.outs) == 1
         self.together = type(self.node).step_many is not Node.step_many
 
     def _groups(self) -> tuple[tuple[int, int, bool], ...]:
@@ -118,13 +118,27 @@ class Unit:
 
     def cut(self, flow: Flow) -> list[Any]:
         """The blocks this node is given now: a list of calls, each one block (or tuple of blocks) per port."""
-        slots = flow.slots
+        if self.direct or (self.aligned and flow.end is None):
+            blocks = self.take(flow)
+            return [] if blocks is None else [blocks]
+        taken = self._cut_apart(flow, self._receive(flow))
+        return [self._grouped(blocks) for blocks in taken] if self.pick else taken
+
+    def take(self, flow: Flow) -> Any:
+        """All whole ticks there are, in one call; None when there is none. For nodes that take any number of ticks."""
         if self.direct:
-            block = slots[self.source]
-            return [] if block is None else [(block,)]
-        joints = flow.joints[self.index]
-        ticks = -1  # how many all inputs have
-        for source, queue, count in joints:
+            block = flow.slots[self.source]
+            return None if block is None else (block,)
+        ticks = self._receive(flow)
+        if not ticks:
+            return None
+        blocks = [queue.take(ticks * count) for _, queue, count in flow.joints[self.index]]
+        return self._grouped(blocks) if self.pick else blocks
+
+    def _receive(self, flow: Flow) -> int:
+        """Queue what has come; gives how many ticks all inputs have."""
+        slots, ticks = flow.slots, -1
+        for source, queue, count in flow.joints[self.index]:
             block = slots[source]
             if block is not None:
                 queue.blocks.append(block)
@@ -132,11 +146,7 @@ class Unit:
             whole = queue.held // count
             if whole < ticks or ticks < 0:
                 ticks = whole
-        if self.aligned and flow.end is None:
-            taken = [[queue.take(ticks * count) for _, queue, count in joints]] if ticks else []
-        else:
-            taken = self._cut_apart(flow, ticks)
-        return [self._grouped(blocks) for blocks in taken] if self.pick else taken
+        return ticks
 
     def _cut_apart(self, flow: Flow, ticks: int) -> list[list[Array]]:
         """One grain at a time; nothing before the end if the node waits for it; at the end, all that is held."""

@@ -85,8 +85,7 @@ class Stream:
             expected = ", ".join(["n", *map(str, self.item_shape)])
             raise SignalError(f"{where} takes {self}, an array [{expected}]; found the shape {list(found.shape)}")
         carried: Array = np.array(found, dtype=self.dtype, order="C", copy=copy or None)
-        # The energy is finite unless a sample is not, or is enormous: one pass, where isfinite and all make two.
-        if self.dtype.kind != "i" and not (math.isfinite(abs(np.vdot(carried, carried))) or np.isfinite(carried).all()):
+        if self.dtype.kind != "i" and not np.logical_and.reduce(np.isfinite(carried), axis=None):
             at = int(np.argmin(np.isfinite(carried).reshape(len(found), -1).all(axis=1)))
             raise SignalError(f"{where} takes finite numbers; item {at} is {found[at]}: repair or cut the recording")
         return carried
