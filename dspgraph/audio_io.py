@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import secrets
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +17,7 @@ import soundfile
 import soxr
 
 from dspgraph._containers import check_whole
+from dspgraph._part import Part
 from dspgraph.errors import FileError, SignalError
 from dspgraph.streams import Array, Audio, exact, hertz
 
@@ -151,13 +151,10 @@ class AudioSink:
                 f"{self.path}: a file has a whole number of samples per second below 2**31, not {hertz(stream.rate)}"
             )
         self._limited = subtype.startswith("PCM")
-        self._temporary = self.path.with_name(f".{secrets.token_hex(8)}.part")
+        self._part = Part(self.path)  # it says what is wrong where libsndfile says "System error"
         with self._attempt(f"is the disk full, or can a {self.path.suffix} file not hold {stream}?"):
-            if self.path.is_dir():
-                raise FileError(f"{self.path} is a folder: move it, or write elsewhere")
-            self._temporary.touch(exist_ok=False)  # it says what is wrong where libsndfile says "System error"
             self._file = soundfile.SoundFile(
-                os.fsencode(self._temporary),
+                os.fsencode(self._part.temporary),
                 "w",
                 int(stream.rate),
                 stream.channels,
@@ -188,9 +185,10 @@ class AudioSink:
             self._file.close()
             if not self._written:
                 raise FileError(f"{self.path} would have no samples: nothing came out")
-            with self._temporary.open("rb+") as file:
-                os.fsync(file.fileno())
-            kept = soundfile.info(os.fsencode(self._temporary)).frames  # libsndfile is silent about a close that fails
+            self._part.sync()
+            kept = soundfile.info(
+                os.fsencode(self._part.temporary)
+            ).frames  # libsndfile is silent about a close that fails
             if kept != self._written:
                 raise FileError(
                     f"{self.path} cannot be written: {kept} of {self._written} samples reached it: is the disk full?"
@@ -205,30 +203,21 @@ class AudioSink:
         try:
             if kind is None:
                 self.close()
-                with self._attempt():
-                    os.replace(self._temporary, self.path)
+                self._part.place()
             else:
                 with suppress(soundfile.LibsndfileError, OSError):  # the error under way is the one to report
                     self._file.close()
         finally:
-            self._discard()
+            self._part.discard()
 
     @contextmanager
     def _attempt(self, doubt: str = "is the disk full?") -> Iterator[None]:
-        """Name the file in what the system and libsndfile complain of; leave nothing behind, whatever goes wrong."""
-        try:
-            yield
-        except BaseException as error:
-            self._discard()
-            if isinstance(error, OSError):
-                raise FileError(f"{self.path} cannot be written: {error.strerror}") from None
-            if isinstance(error, soundfile.LibsndfileError):
+        """Name the file in what libsndfile complains of, as in what the system does."""
+        with self._part.attempt():
+            try:
+                yield
+            except soundfile.LibsndfileError as error:
                 raise FileError(f"{self.path} cannot be written: {error.error_string.rstrip('.')}: {doubt}") from None
-            raise
-
-    def _discard(self) -> None:
-        with suppress(OSError):
-            self._temporary.unlink()
 
 
 def has_file_rate(stream: Audio) -> bool:

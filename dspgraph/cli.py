@@ -138,7 +138,7 @@ def demo(out: Path) -> None:
     ((slot, choices),) = Pipeline("lpc_vocoder").variants.items()
     for name in choices:
         graph = load("lpc_vocoder", swap={slot: name})
-        row = render_file(graph, clip, [out / f"{name}.flac"])
+        row = render_file(graph, clip, dict.fromkeys(graph.outputs, out / f"{name}.flac"))
         if row.error:
             raise DspgraphError(row.error)
         pictures[name] = row.targets[0]
@@ -150,7 +150,9 @@ def demo(out: Path) -> None:
 @_pipeline_options
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, help="Folder for the results.", type=click.Path(path_type=Path))
-@click.option("--format", "suffix", type=click.Choice(["flac", "wav"]), default="flac", show_default=True)
+@click.option(
+    "--format", "suffix", type=click.Choice(["flac", "wav"]), default="flac", show_default=True, help="Of audio."
+)
 def render(
     pipeline: str,
     files: tuple[Path, ...],
@@ -160,7 +162,11 @@ def render(
     plugins: tuple[str, ...],
     suffix: str,
 ) -> None:
-    """Render audio FILES with PIPELINE (a shipped name or a .yaml file)."""
+    """Render FILES with PIPELINE (a shipped name or a .yaml file).
+
+    Audio goes to the one audio input of a pipeline; .npz files hold every input by name. What comes out as audio is
+    written as such, everything else into one .npz file.
+    """
     from dspgraph.pipeline import load
     from dspgraph.rendering import render as render_files
 
@@ -215,7 +221,8 @@ def check(
 ) -> None:
     """Check that no cut changes a sample of PIPELINE, whole and cut, copied midway and in company.
 
-    Without FILE a short recording of speech is used. Names the first node and the first sample that differ.
+    FILE is audio or, as for `render`, .npz features; without one a short recording of speech is used. Names the first
+    node and the first sample that differ.
     """
     from dspgraph.pipeline import load, variants
 
@@ -227,10 +234,15 @@ def check(
 
 
 def _check_one(graph: Graph, file: Path | None, seconds: float) -> None:
+    from dspgraph.array_io import SUFFIX, ArraySource
     from dspgraph.audio_io import AudioSource, example_speech
+    from dspgraph.streams import exact
     from dspgraph.testing import check_graph, example_signals
 
     path = file or example_speech()
+    if path.suffix == SUFFIX:
+        check_graph(graph, next(ArraySource(path, graph.inputs).blocks(exact(seconds))))
+        return
     check_graph(graph, example_signals(graph, lambda stream: AudioSource(path, stream).read(), seconds))
 
 

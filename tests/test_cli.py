@@ -192,7 +192,8 @@ BAD_PIPELINES: dict[str, tuple[Any, list[str], str]] = {
     "a plugin that is no Python": (lambda d: _bytes(d / "bad.py", b"def (:\n") and d / "scale.yaml", ["--plugin", "{d}/bad.py"], "failed while it was imported: SyntaxError"),
     "a plugin without nodes": (lambda d: _bytes(d / "none.py", b"x = 1\n") and d / "scale.yaml", ["--plugin", "{d}/none.py"], "has no Node class in it"),
     "a plugin with a taken name": (lambda d: _bytes(d / "twice.py", Path(TOYS).read_bytes()) and d / "scale.yaml", ["--plugin", "{d}/twice.py"], "two nodes are called 'toy_"),
-    "an output that is no audio": (_pipeline(HEAD + "  end: {node: toy_frames, x: x}\noutputs: {y: end}\n"), [], "the output 'y' is Frames('wave'"),
+    "an output of rows with a name of its own": (_pipeline(HEAD + "  end: {node: toy_frames, x: x}\noutputs: {streams: end}\n"), [], "a name that .npz files keep for themselves"),
+    "rows wanted, audio given": (_pipeline("inputs: {f: {frames: wave, width: 4, rate: 100}}\nnodes: {end: {node: toy_energy, frames: f}}\noutputs: {y: end.level}\n"), [], "give it .npz files that hold these, not"),
     "two inputs": (_pipeline("inputs: {x: {audio: 16000}, z: {audio: 16000}}\nnodes: {end: {node: toy_sum, x: [x, z]}}\noutputs: {y: end}\n"), [], "a graph with one audio input"),
     "an output folder that is a file": (lambda d: _bytes(d / "taken", b"") and d / "scale.yaml", ["-o", "{d}/taken"], "taken cannot be written to"),
     "an output folder below a file": (lambda d: _bytes(d / "taken", b"") and d / "scale.yaml", ["-o", "{d}/taken/out"], "cannot be written to"),
@@ -294,6 +295,33 @@ def test_check_finds_nothing_in_a_sound_graph(scale: Path, wav: Path) -> None:
     result = dspgraph("check", scale, wav, "--plugin", TOYS, "--variants", "--seconds", "0.2")
     assert result.exit_code == 0, result.output
     assert result.output.count("the cut changes nothing") == 2
+
+
+FEATURES = {
+    "first": "inputs: {x: {audio: 16000}}\nnodes: {f: {node: toy_frames, x: x, hop: 80}}\noutputs: {frames: f}\n",
+    "second": "inputs: {frames: {frames: wave, width: 80, rate: 200}}\n"
+    "nodes: {e: {node: toy_energy, frames: frames}}\noutputs: {level: e.level}\n",
+}
+
+
+def test_features_that_one_pipeline_wrote_are_what_the_next_one_starts_from(tmp_path: Path, wav: Path) -> None:
+    for name, text in FEATURES.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    out = tmp_path / "out"
+    first = dspgraph("render", tmp_path / "first.yaml", wav, "-o", out, "--plugin", TOYS)
+    assert first.output.strip() == str(out / "voice.npz")
+    second = dspgraph(
+        "render", tmp_path / "second.yaml", out / "voice.npz", "-o", tmp_path / "levels", "--plugin", TOYS
+    )
+    assert second.exit_code == 0
+    with np.load(tmp_path / "levels" / "voice.npz") as file:
+        assert file["level"].shape == (100, 1)
+        assert file["level"].max() > 0
+    checked = dspgraph("check", tmp_path / "second.yaml", out / "voice.npz", "--plugin", TOYS)
+    assert checked.exit_code == 0, checked.output
+    refused = dspgraph("check", tmp_path / "second.yaml", tmp_path / "levels" / "voice.npz", "--plugin", TOYS)
+    assert refused.exit_code == 2
+    assert "has no array 'frames'" in refused.output
 
 
 def test_check_of_a_straight_wire_finds_nothing(tmp_path: Path) -> None:
