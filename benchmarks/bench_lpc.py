@@ -28,7 +28,7 @@ def rows() -> list[Row]:
     expected = np.array([bare(x, ORDER, 1e-6) for x in frames])
     assert np.abs(lpc(frames, ORDER) - expected).max() <= 1e-8 * np.abs(expected).max()
     return [
-        faster(f"lpc, {FRAMES} frames of {LENGTH}, order {ORDER}: pysptk", batch, peer, 12),
+        faster(f"lpc, {FRAMES} frames of {LENGTH}, order {ORDER}: pysptk", batch, peer, 15),
         faster("lpc, one frame at a time: pysptk", alone, peer, 5),
         faster("lpc: pysptk's bare C function", batch, c, 4),
     ]

@@ -20,6 +20,7 @@ PAIRS: list[tuple[str, dict[str, Any], str, dict[str, Any], float]] = [
     ("frame", {**HANN, "length": 1024, "norm": "power"}, "overlap_add", {"hop": 160, "norm": "power"}, 1e-14),
     ("frame", {**HANN, "length": 401, "window": "blackman"}, "overlap_add", {"hop": 160, "window": "blackman"}, 1e-14),
     ("frame", {**HANN, "window": "hamming", "centre": 160}, "overlap_add", {"hop": 160, "window": "hamming"}, 1e-14),
+    ("frame", {**HANN, "window": "vorbis"}, "overlap_add", {"hop": 160, "window": "vorbis"}, 1e-14),
     ("frame", {**HANN, "centre": 1}, "overlap_add", {"hop": 160}, 1e-14),  # the last frame alone carries the end
     ("frame", {**HANN, "length": 160, "window": "boxcar"}, "overlap_add", {"hop": 160, "window": "boxcar"}, 1e-14),
     ("inverse_filter", {}, "allpole", {}, 1e-12),  # measured 3e-14

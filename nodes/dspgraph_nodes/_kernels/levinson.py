@@ -83,11 +83,12 @@ def autocorrelation(frames: Array, order: int) -> Array:
 
 
 @kernel
-def levinson(r: Array, silence: float) -> Array:
+def levinson(r: Array, silence: float, least: float = 0.0) -> Array:
     """Rows (gain, a[1..order]) that solve sum_k a[k] r[|j-k|] = -r[j], j = 1 .. order, for every row of `r`.
 
-    A row with r[0] <= silence gives zeros. Where a frame is predicted down to the rounding of r the recursion stops,
-    the rest of a would be noise; and what rounding makes of a reflection near 1 stays below it, so 1 / A(z) is stable.
+    A row with r[0] <= silence gives zeros. Where a frame is predicted down to the rounding of r, or to `least` of
+    r[0], the recursion stops, the rest of a is 0: it would be noise. And what rounding makes of a reflection near 1
+    stays below it, so 1 / A(z) is stable.
     """
     count, width = r.shape
     rows = np.zeros((count, width))
@@ -96,9 +97,9 @@ def levinson(r: Array, silence: float) -> Array:
         lags, a = r[f], rows[f]
         if not lags[0] > silence:
             continue
-        error, rounding = lags[0], width * EPS * lags[0]
+        error, enough = lags[0], max(width * EPS, least) * lags[0]
         for i in range(1, width):
-            if error <= rounding:
+            if error <= enough:
                 break
             k = lags[i]
             for j in range(1, i):

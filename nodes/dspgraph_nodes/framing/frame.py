@@ -1,11 +1,9 @@
 """Cutting audio into windowed frames."""
 
-from dataclasses import dataclass
 from fractions import Fraction
 
-import numpy as np
-
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.framing import Cut, Held, placed
 from dspgraph_nodes._kernels.windows import Norm, Window, taper
 
 
@@ -14,27 +12,8 @@ def frame(x: Array, window: Array, hop: int, first: int) -> Array:
 
     x: [n], n >= 1; window: [length]. Returns [ceil(n / hop), length].
     """
-    count = -(-len(x) // hop)
-    begin, end = min(first, 0), max((count - 1) * hop + first + len(window), len(x))
-    padded = np.zeros(end - begin, x.dtype)
-    padded[-begin : len(x) - begin] = x
-    return _rows(padded, first - begin, count, window, hop)
-
-
-def _rows(samples: Array, at: int, count: int, window: Array, hop: int) -> Array:
-    """`count` frames, the first from samples[at] on. The overlap is read in place: no index arrays, no copies."""
-    size = samples.itemsize
-    overlapping: Array = np.ndarray((count, len(window)), samples.dtype, samples.data, at * size, (hop * size, size))
-    return overlapping * window
-
-
-@dataclass
-class Held:
-    """Samples that frames to come still need."""
-
-    samples: Array
-    at: int  # where in them the next frame begins; beyond their end when hop > length
-    wait: int  # samples still to come before the next frame can be given
+    frames: Array = Cut(len(window), hop, first).whole(x) * window
+    return frames
 
 
 class Frame(Node):
@@ -60,16 +39,7 @@ class Frame(Node):
 
     def first(self) -> int:
         """Where a frame begins, in samples from the start of its span."""
-        if self.centre is None:
-            return (self.hop - self.length) // 2
-        first = self.centre - self.length / 2
-        if not first.is_integer():
-            raise ParameterError(
-                f"frame.centre is {self.centre:g}, but a window of {self.length} samples is centred on a "
-                f"{'half' if self.length % 2 else 'whole'} sample: take {np.floor(first) + self.length / 2:g} "
-                f"or {np.ceil(first) + self.length / 2:g}"
-            )
-        return int(first)
+        return self._cut().first
 
     def streams(self, x: Audio) -> tuple[Frames]:
         if x.channels > 1:
@@ -78,35 +48,23 @@ class Frame(Node):
         return (Frames(rate=x.rate / self.hop, kind="wave", width=self.length, centre=centre, dtype=x.dtype),)
 
     def lookahead(self, x: Audio) -> Fraction:
-        return self._beyond() / x.rate
+        return self._cut().beyond / x.rate
 
     def start(self, x: Audio) -> State:
-        first = self.first()
-        return Held(np.zeros(max(0, -first), x.dtype), max(0, first), self.hop + self._beyond())
+        return self._cut().start(x.dtype)
 
     def step(self, held: Held, x: Array) -> tuple[State, Array]:
-        held.samples = np.concatenate((held.samples, x))
-        held.wait -= len(x)
-        return held, self._give(held, max(0, 1 - -(-held.wait // self.hop)))
+        return held, self._windowed(self._cut().step(held, x))
 
     def flush(self, held: Held) -> tuple[Array]:
-        begun = self.hop + self._beyond() - held.wait  # samples of the spans that have not given their frames
-        count = -(-begun // self.hop)
-        missing = held.at + (count - 1) * self.hop + self.length - len(held.samples)
-        held.samples = np.concatenate((held.samples, np.zeros(max(0, missing), held.samples.dtype)))
-        return (self._give(held, count),)
+        return (self._windowed(self._cut().flush(held)),)
 
-    def _beyond(self) -> int:
-        """Samples a frame needs from beyond the end of its span."""
-        return max(0, self.first() + self.length - self.hop)
+    def _cut(self) -> Cut:
+        try:
+            return placed(self.length, self.hop, self.centre)
+        except ValueError as error:
+            raise ParameterError(f"frame.{error}") from None
 
-    def _give(self, held: Held, count: int) -> Array:
-        window = taper(self.window, self.norm, self.length, held.samples.dtype)
-        if not count:
-            return np.empty((0, self.length), window.dtype)
-        frames = _rows(held.samples, held.at, count, window, self.hop)
-        held.wait += count * self.hop
-        held.at += count * self.hop
-        gone = min(held.at, len(held.samples))
-        held.samples, held.at = held.samples[gone:], held.at - gone
-        return frames
+    def _windowed(self, frames: Array) -> Array:
+        windowed: Array = frames * taper(self.window, self.norm, self.length, frames.dtype)
+        return windowed

@@ -1,5 +1,5 @@
+import math
 from fractions import Fraction
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from scipy.signal import get_window
 
 from dspgraph import Array, Audio, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.windows import Window, taper
+from dspgraph_nodes._kernels.windows import COSINES, Window, taper
 from dspgraph_nodes.framing.frame import Frame, frame
 from speech import speech
 
@@ -74,12 +74,22 @@ def test_lookahead_is_what_reaches_beyond_the_span() -> None:
     assert Frame(length=400, hop=160, centre=-40).lookahead(AUDIO) == 0
 
 
-@pytest.mark.parametrize("window", get_args(Window))
+@pytest.mark.parametrize("window", COSINES)
 def test_windows_are_scipys(window: Window) -> None:
     for length in (1, 2, 401, 512):
         values = taper(window, "none", length, np.dtype(np.float64))
         # at most three cosines of angles up to 4 pi, rounded to 9e-16
         assert_allclose(values, get_window(window, length), rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("length", [1, 2, 320, 401, 512])
+def test_vorbis_is_its_definition_and_loses_no_power(length: int) -> None:
+    values = taper("vorbis", "none", length, np.dtype(np.float64))
+    expected = [math.sin(math.pi / 2 * math.sin(math.pi * (n + 0.5) / length) ** 2) for n in range(length)]
+    assert_allclose(values, expected, rtol=0, atol=1e-15)
+    if length % 2 == 0:
+        half = length // 2  # Princen and Bradley's condition
+        assert_allclose(values[:half] ** 2 + values[half:] ** 2, np.ones(half), rtol=0, atol=1e-15)
 
 
 def test_power_normalisation_makes_the_gain_an_rms() -> None:

@@ -1,0 +1,72 @@
+"""Linear prediction from the cepstrum of Bark bands."""
+
+import numpy as np
+
+from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
+
+ENOUGH = 1e-3  # of the power: what is predicted better, by 30 dB, is predicted by the rounding of the cepstrum
+
+
+def bark_cepstrum_to_lpc(
+    cepstrum: Array, order: int = 16, rate: float = 16000, length: int = 320, lpc_gamma: float = 1.0
+) -> Array:
+    """Rows (gain, a[1..order]) of the predictor that fits the smooth spectrum a Bark cepstrum stands for.
+
+    cepstrum: [n, bands]; length: of the frames it was taken from. Returns [n, order + 1] in the dtype of the cepstrum,
+    computed in float64; full scale is +-1. The cepstrum of silence has gain 0. Raises ValueError where frames of this
+    length have too few bins.
+    """
+    from dspgraph_nodes._kernels import bark
+    from dspgraph_nodes._kernels.levinson import levinson
+
+    rows = levinson(bark.autocorrelation_of(cepstrum, rate, length, order), 0.0, ENOUGH)
+    # The power of a bin is 4 mean |X|**2, and the window lets half the power through: r[0] is twice the signal's.
+    rows[:, 0] *= np.sqrt(0.5) / bark.FULL_SCALE
+    rows[:, 1:] *= np.cumprod(np.full(order, lpc_gamma))
+    quiet = bark.silence(cepstrum.shape[1])
+    rounding = 16 * float(np.finfo(cepstrum.dtype).eps) * abs(quiet[0])
+    rows[(np.abs(cepstrum - quiet) <= rounding).all(axis=1), 0] = 0
+    return rows.astype(cepstrum.dtype, copy=False)
+
+
+class BarkCepstrumToLpc(Node):
+    """LPCNet's predictor: linear prediction of the spectrum that joins the Bark bands by straight lines, gain first.
+
+        G_i = 10**L_i 4 / sum_b w_i(b),    r = IDFT(lines through G),    R a = -r,    gain**2 = (r[0] + a . r) / 2
+
+    in the scale of 16-bit samples; the gain that comes out is for full scale +-1. Before the recursion r[0] grows by a
+    ten-thousandth and half a step of 16 bits, and r[i] is taken (1 - 6e-5 i**2) times; the recursion ends where
+    prediction has won 30 dB. Driven by noise of unit power, the filter gain / A(z) gives the level of the signal, if
+    the squares of the frames' window sum to half their length, as they do for vorbis and for a square root of hann.
+    The cepstrum of silence has gain 0. The prediction is -sum_k a[k] s[n-k].
+
+    Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis through Linear Prediction, ICASSP
+    2019, section 2; the constants are those of the program published with it.
+    """
+
+    cepstrum = Input(Frames, "bark_cepstrum")
+    lpc = Output(Frames, "lpc")
+
+    order: int = Field(16, ge=1, le=64, description="prediction order")
+    rate: float = Field(16000, gt=0, description="sampling rate of the audio the cepstrum was taken from, Hz")
+    length: int = Field(320, ge=2, description="width of the frames it was taken from, samples")
+    lpc_gamma: float = Field(1.0, gt=0.0, le=1.0, description="a[k] times gamma**k: draws the poles inwards")
+
+    def streams(self, cepstrum: Frames) -> tuple[Frames]:
+        from dspgraph_nodes._kernels.bark import layout
+
+        try:
+            layout(cepstrum.width, self.rate, self.length)
+        except ValueError as error:
+            raise ParameterError(
+                f"bark_cepstrum_to_lpc.length is {self.length}; {error}: take the length the frames were cut with"
+            ) from None
+        if self.order > self.length // 2:
+            raise ParameterError(
+                f"bark_cepstrum_to_lpc.order is {self.order}; frames of {self.length} samples have an order of at most "
+                f"{self.length // 2}: lower the order or lengthen the frames"
+            )
+        return (cepstrum.like(kind="lpc", width=self.order + 1),)
+
+    def step(self, state: State, cepstrum: Array) -> tuple[State, Array]:
+        return state, bark_cepstrum_to_lpc(cepstrum, self.order, self.rate, self.length, self.lpc_gamma)

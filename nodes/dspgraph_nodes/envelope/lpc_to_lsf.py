@@ -1,0 +1,47 @@
+"""Line spectral frequencies of a predictor."""
+
+from dspgraph import Array, Frames, Input, Node, Output, ParameterError, State
+
+
+def lpc_to_lsf(lpc: Array) -> Array:
+    """Rows (gain, w[1..order]), radians, 0 <= w[1] <= ... <= w[order] <= pi, of rows (gain, a[1..order]).
+
+    lpc: [n, order + 1], order at least 1. Returns the same shape and dtype, computed in float64. Raises ValueError with
+    the first row that is no stable predictor.
+    """
+    from dspgraph_nodes._kernels.lattice import line_frequencies
+
+    return line_frequencies(lpc).astype(lpc.dtype, copy=False)
+
+
+class LpcToLsf(Node):
+    """Line spectral frequencies of a predictor, radians per sample, ascending, gain first.
+
+        P(z) = A(z) + z**-(order+1) A(1/z),    Q(z) = A(z) - z**-(order+1) A(1/z)
+
+    have their roots on the unit circle, in turns; w are the angles of those between 0 and pi, w[1] of P. They are found
+    as eigenvalues of two tridiagonal matrices made of the reflection coefficients, so that none is ever missed. A
+    predictor of zeros, as of a silent frame, has them evenly spaced: pi i / (order + 1). One that is not stable raises
+    ValueError, with the number of its frame; where only rounding to the stream's precision has made it so, the nearest
+    stable one is taken.
+
+    Source: F. K. Soong and B.-H. Juang, Line spectrum pair (LSP) and speech data compression, ICASSP 1984; P. Delsarte
+    and Y. Genin, A survey of the split approach based techniques in digital signal processing applications, Philips
+    Journal of Research 43, 1988.
+    """
+
+    lpc = Input(Frames, "lpc")
+    lsf = Output(Frames, "lsf")
+
+    def streams(self, lpc: Frames) -> tuple[Frames]:
+        if lpc.width < 2:
+            raise ParameterError(f"lpc_to_lsf takes a gain and one coefficient or more; found {lpc}: raise the order")
+        return (lpc.like(kind="lsf"),)
+
+    def start(self, lpc: Frames) -> State:
+        return 0  # frames seen
+
+    def step(self, seen: State, lpc: Array) -> tuple[State, Array]:
+        from dspgraph_nodes._kernels.lattice import line_frequencies
+
+        return seen + len(lpc), line_frequencies(lpc, seen).astype(lpc.dtype, copy=False)

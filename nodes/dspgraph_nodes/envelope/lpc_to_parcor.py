@@ -1,0 +1,40 @@
+"""Reflection coefficients of a predictor."""
+
+from dspgraph import Array, Frames, Input, Node, Output, State
+
+
+def lpc_to_parcor(lpc: Array) -> Array:
+    """Rows (gain, k[1..order]) of rows (gain, a[1..order]); k[order] = a[order].
+
+    lpc: [n, order + 1]. Returns the same shape and dtype, computed in float64. Raises ValueError with the first row
+    that is no stable predictor, a |k| above 1 by more than rounding.
+    """
+    from dspgraph_nodes._kernels.lattice import reflections
+
+    return reflections(lpc).astype(lpc.dtype, copy=False)
+
+
+class LpcToParcor(Node):
+    """Reflection (PARCOR) coefficients by the step-down recursion, gain first.
+
+        k[i] = a_i[i],    a_(i-1)[j] = (a_i[j] - k[i] a_i[i-j]) / (1 - k[i]**2),    i = order .. 1,  a_order = a
+
+    A predictor is stable if and only if every k lies between -1 and 1. One that is not raises ValueError, with the
+    number of its frame; where only rounding to the stream's precision has made it so, k is taken to be just below 1.
+
+    Source: J. Makhoul, Linear Prediction: A Tutorial Review, Proceedings of the IEEE 63(4), 1975.
+    """
+
+    lpc = Input(Frames, "lpc")
+    parcor = Output(Frames, "parcor")
+
+    def streams(self, lpc: Frames) -> tuple[Frames]:
+        return (lpc.like(kind="parcor"),)
+
+    def start(self, lpc: Frames) -> State:
+        return 0  # frames seen
+
+    def step(self, seen: State, lpc: Array) -> tuple[State, Array]:
+        from dspgraph_nodes._kernels.lattice import reflections
+
+        return seen + len(lpc), reflections(lpc, seen).astype(lpc.dtype, copy=False)

@@ -1,0 +1,33 @@
+"""The predictor of reflection coefficients."""
+
+from dspgraph import Array, Frames, Input, Node, Output, State
+
+
+def parcor_to_lpc(parcor: Array) -> Array:
+    """Rows (gain, a[1..order]) of rows (gain, k[1..order]): the inverse of `lpc_to_parcor`.
+
+    parcor: [n, order + 1]. Returns the same shape and dtype, computed in float64.
+    """
+    from dspgraph_nodes._kernels.lattice import predictors
+
+    return predictors(parcor).astype(parcor.dtype, copy=False)
+
+
+class ParcorToLpc(Node):
+    """Predictor coefficients from reflection (PARCOR) coefficients by the step-up recursion, gain first.
+
+        a_i[i] = k[i],    a_i[j] = a_(i-1)[j] + k[i] a_(i-1)[i-j],    i = 1 .. order,  a = a_order
+
+    The predictor is stable if and only if every k lies between -1 and 1.
+
+    Source: J. Makhoul, Linear Prediction: A Tutorial Review, Proceedings of the IEEE 63(4), 1975.
+    """
+
+    parcor = Input(Frames, "parcor")
+    lpc = Output(Frames, "lpc")
+
+    def streams(self, parcor: Frames) -> tuple[Frames]:
+        return (parcor.like(kind="lpc"),)
+
+    def step(self, state: State, parcor: Array) -> tuple[State, Array]:
+        return state, parcor_to_lpc(parcor)

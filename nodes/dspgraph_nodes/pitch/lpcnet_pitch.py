@@ -1,0 +1,71 @@
+"""The pitch of LPCNet."""
+
+from dspgraph import Array, Audio, Frames, Input, Node, Output, ParameterError, State
+
+HOP = 160  # samples
+
+
+def lpcnet_pitch(x: Array, lpc: Array) -> tuple[Array, Array]:
+    """Pitch and correlation of every 160 samples, by dynamic programming over the correlations of the residual.
+
+    x: [n], full scale +-1, pre-emphasised; lpc: [ceil(n / 160), order + 1], rows (gain, a[1..order]). Returns pitch,
+    (T1 + T2 - 200) / 100 with the lags T1 and T2 of the two half frames in samples, and correlation, -0.5 to about
+    0.5: [ceil(n / 160), 1] each, in the dtype of x. Silence keeps the lags before it, at the start the longest, pitch
+    3.12, and has correlation -0.5.
+    """
+    from dspgraph_nodes._kernels.lpcnet_pitch import begin, search
+
+    pitch, correlation = search(begin(lpc.shape[1] - 1), x, lpc)
+    return pitch.astype(x.dtype, copy=False), correlation.astype(x.dtype, copy=False)
+
+
+class LpcnetPitch(Node):
+    """LPCNet's pitch and its correlation, found while the signal comes in.
+
+        e[n] = r[n] + 0.7 r[n-1],    r[n] = s[n] + sum_k a[k] s[n-k],    s = samples 160 k - 80 .. 160 k + 79
+        xc(T) = 2 <e, e_T> / (1 + |e|**2 + |e_T|**2)    for both halves of 80 samples, e_T: T samples before
+
+    Each xc is the largest of itself and two interpolations a third of a sample away; a lag above 64 loses a fifth of
+    it where its half has nearly as much. The path through the half frames gains |e|**2 xc, the weights of a frame
+    scaled to sum to 2, and pays 0.02 d**2 for a move of d <= 4 samples, or 6 for any other. Frame k takes its two lags
+    from the best path so far, and its pitch is (T1 + T2 - 200) / 100, T from 33 to 256 samples: 62.5 to 485 Hz at
+    16 kHz. The correlation is the mean of the two xc by their weights, less 0.5. Silence has weights of 0: it keeps the
+    lags before it (256 samples at the start) and has correlation -0.5.
+
+    x is the pre-emphasised signal, full scale +-1 (the 1 above is one step of 16 bits, so the node multiplies by
+    32768), and lpc its predictor every 160 samples, centred on the start of its span, as the window of e is.
+
+    Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis through Linear Prediction, ICASSP
+    2019; the search is that of the newest program published with it, with one frame at a time.
+    """
+
+    x = Input(Audio)
+    lpc = Input(Frames, "lpc")
+    pitch = Output(Frames, "pitch")
+    correlation = Output(Frames, "correlation")
+
+    def streams(self, x: Audio, lpc: Frames) -> tuple[Frames, Frames]:
+        if x.channels > 1:
+            raise ParameterError(f"lpcnet_pitch takes one channel; found {x}: put a mono 'mix' before it")
+        if lpc.rate * HOP != x.rate:
+            raise ParameterError(
+                f"lpcnet_pitch takes a predictor every {HOP} samples; found {lpc} beside {x}: cut the frames with hop "
+                f"{HOP}"
+            )
+        if lpc.centre != 0:
+            raise ParameterError(
+                f"lpcnet_pitch takes predictors of windows centred on the start of their span; found {lpc}: cut the "
+                "frames with centre 0"
+            )
+        return lpc.like(kind="pitch", width=1, dtype=x.dtype), lpc.like(kind="correlation", width=1, dtype=x.dtype)
+
+    def start(self, x: Audio, lpc: Frames) -> State:
+        from dspgraph_nodes._kernels.lpcnet_pitch import begin
+
+        return begin(lpc.width - 1)
+
+    def step(self, state: State, x: Array, lpc: Array) -> tuple[State, Array, Array]:
+        from dspgraph_nodes._kernels.lpcnet_pitch import search
+
+        pitch, correlation = search(state, x, lpc)
+        return state, pitch.astype(x.dtype, copy=False), correlation.astype(x.dtype, copy=False)
