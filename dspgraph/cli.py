@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dspgraph import __version__
-from dspgraph.errors import DspgraphError, LawError, RequestError
+from dspgraph.errors import DspgraphError, FileError, LawError, RequestError
 
 if TYPE_CHECKING:
     from dspgraph.graph import Graph
     from dspgraph.node import Node
     from dspgraph.rendering import Rendered
+    from dspgraph.streams import Array, Stream
 
 
 class _Group(click.Group):
@@ -244,6 +245,70 @@ def _check_one(graph: Graph, file: Path | None, seconds: float) -> None:
         check_graph(graph, next(ArraySource(path, graph.inputs).blocks(exact(seconds))))
         return
     check_graph(graph, example_signals(graph, lambda stream: AudioSource(path, stream).read(), seconds))
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--rainbowgram", "rainbow", is_flag=True, help="Hue: how the phase turns; brightness: log magnitude.")
+@click.option("--spectrogram", "plain", is_flag=True, help="Magnitude alone, at the file's own rate.")
+@click.option(
+    "-o", "--out", help="The picture; FILE's name with .png, here, by default.", type=click.Path(path_type=Path)
+)
+@click.option("-s", "--set", "overrides", multiple=True, metavar="NODE.PARAMETER=VALUE", help="Of `rainbowgram`.")
+@click.option(
+    "--swap", "swaps", multiple=True, metavar="SLOT=VARIANT", help="In `rainbowgram`; see `show rainbowgram`."
+)
+def plot(
+    file: Path, rainbow: bool, plain: bool, out: Path | None, overrides: tuple[str, ...], swaps: tuple[str, ...]
+) -> None:
+    """Draw the sound of FILE as a PNG: as a rainbowgram, by the pipeline of that name, or as a spectrogram."""
+    if rainbow == plain:
+        raise RequestError("plot draws one picture: give --rainbowgram or --spectrogram")
+    if plain and (overrides or swaps):
+        raise RequestError("--set and --swap change the pipeline of --rainbowgram; a spectrogram has none: drop them")
+    target = out or Path(f"{file.stem}.png")
+    if target.suffix.lower() != ".png":
+        raise RequestError(f"{target}: pictures are written as .png: name it {target.with_suffix('.png').name}")
+    click.echo(_rainbowgram(file, target, overrides, _pairs(swaps)) if rainbow else _spectrogram(file, target))
+
+
+def _spectrogram(file: Path, target: Path) -> Path:
+    from dspgraph.audio_io import AudioSource
+    from dspgraph.figures import spectrogram
+    from dspgraph.streams import Audio
+
+    rate = AudioSource(file, Audio(1)).rate
+    return spectrogram(_heard(file, Audio(rate)), float(rate), file.name, target)
+
+
+def _rainbowgram(file: Path, target: Path, overrides: Sequence[str], swaps: Mapping[str, str]) -> Path:
+    import numpy as np
+
+    from dspgraph.figures import rainbowgram
+    from dspgraph.pipeline import load
+
+    graph = load("rainbowgram", overrides, swaps)
+    ((name, stream),) = graph.inputs.items()
+    rows = graph(**{name: _heard(file, stream)})
+    (n, bins), drawn = rows["magnitude"].shape, graph.nodes["spectrum"].model_dump()
+    if "bins_per_octave" in drawn:
+        frequencies = drawn["f_min"] * 2 ** (np.arange(bins) / drawn["bins_per_octave"])
+    else:
+        frequencies = np.linspace(0, float(stream.rate) / 2, bins)
+    seconds = float(n / graph.outputs["magnitude"].rate)
+    return rainbowgram(rows["magnitude"], rows["advance"], frequencies, seconds, file.name, target)
+
+
+def _heard(file: Path, stream: Stream) -> Array:
+    """The samples of a file in which something is to be heard."""
+    from dspgraph.audio_io import AudioSource
+    from dspgraph.streams import Audio
+
+    assert isinstance(stream, Audio)
+    samples = AudioSource(file, stream).read()
+    if not samples.any():
+        raise FileError(f"{file} is silent: there is nothing to draw")
+    return samples
 
 
 @main.command()

@@ -4,29 +4,121 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
 
+from dspgraph._part import Part
+from dspgraph.streams import Array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+RANGE = 70.0
+"""Decibels from the brightest point of a rainbowgram down to black."""
+
 
 def spectrograms(files: Mapping[str, Path], target: Path) -> Path:
     """One PNG with the spectrograms of files side by side, one scale for all: 32 ms Hann windows, 80 dB."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(3.1 * len(files), 3.4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _figure(3.1 * len(files), 3.4)
     axes = figure.subplots(1, len(files), sharey=True, squeeze=False)[0]
     image = None
     for axis, (name, path) in zip(axes, files.items(), strict=True):
         samples, rate = soundfile.read(str(path), dtype="float64", always_2d=True)
-        length = 2 * round(rate * 0.016)
-        samples = samples.mean(axis=1) + 1e-7 * np.cos(np.pi * np.arange(len(samples)))  # no log of zero in silence
-        *_, image = axis.specgram(samples, length, rate, noverlap=length * 3 // 4, vmin=-130, vmax=-50, cmap="magma")
+        image = _spectrogram(axis, samples.mean(axis=1), rate)
+        image.set_clim(-130, -50)
         axis.set(title=name, xlabel="s")
     axes[0].set_ylabel("Hz")
     if image is not None:
         figure.colorbar(image, ax=axes, label="dB")
-    temporary = target.with_name(f".{target.name}.part")
-    figure.savefig(temporary, format="png", dpi=110)
-    return temporary.replace(target)
+    return _save(figure, target)
+
+
+def spectrogram(samples: Array, rate: float, title: str, target: Path) -> Path:
+    """A PNG with the spectrogram of samples [n]: 32 ms Hann windows, 80 dB down from the loudest point."""
+    figure = _figure(9, 3.6)
+    axis = figure.subplots()
+    image = _spectrogram(axis, samples, rate)
+    loudest = float(np.max(image.get_array()))  # type: ignore[arg-type]  # an image that was drawn has an array
+    image.set_clim(loudest - 80, loudest)
+    _label(axis, title)
+    figure.colorbar(image, ax=axis, label="dB")
+    return _save(figure, target)
+
+
+def rainbowgram(
+    magnitude: Array, advance: Array, frequencies: Array, seconds: float, title: str, target: Path
+) -> Path:  # fmt: skip
+    """A PNG in which brightness is the magnitude and hue how far the phase advances from row to row.
+
+    magnitude: [n, bins], natural logarithms; advance: [n, bins], over pi, from -1 to 1; frequencies: [bins], Hz:
+    octaves stand equally far apart where the first is above 0.
+    """
+    figure = _figure(9, 4.8)
+    axis = figure.subplots()
+    octaves = frequencies[0] > 0
+    top = len(frequencies) if octaves else float(frequencies[-1])
+    axis.imshow(rainbow(magnitude, advance), origin="lower", aspect="auto", extent=(0, seconds, 0, top))
+    if octaves:
+        ticks = np.arange(0, np.log2(frequencies[-1] / frequencies[0]) + 1e-9)
+        places = np.interp(ticks, np.log2(frequencies / frequencies[0]), np.arange(len(frequencies)) + 0.5)
+        axis.set_yticks(places, [f"{frequencies[0] * 2**octave:.4g}" for octave in ticks])
+    _label(axis, title)
+    return _save(figure, target)
+
+
+def rainbow(magnitude: Array, advance: Array) -> Array:
+    """The colours [bins, n, 3] of a rainbowgram: the hue of the advance under a black mask, denser where it is fainter.
+
+    The mask is open at the largest magnitude and closed 70 dB below. Source: the NSynth notebook of J. Engel et al.,
+    Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders, ICML 2017.
+    """
+    from matplotlib import colormaps
+
+    decibels = 20 / np.log(10) * (magnitude - magnitude.max())
+    opacity = np.clip(decibels / RANGE + 1, 0, 1)
+    hue = colormaps["rainbow"]((advance + 1) / 2)[..., :3]
+    colours: Array = (hue * opacity[..., None]).swapaxes(0, 1)
+    return colours
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _spectrogram(axis: Axes, samples: Array, rate: float) -> AxesImage:
+    from matplotlib.mlab import specgram
+
+    length = max(2, 2 * round(rate * 0.016))
+    samples = np.pad(samples, (0, max(0, length + 1 - len(samples))))
+    drawn: tuple[Array, Array, Array] = specgram(samples, length, rate, noverlap=length * 3 // 4)  # type: ignore[assignment]  # arrays they are
+    density, frequencies, times = drawn
+    half = length / 8 / rate  # of the time from one column to the next
+    return axis.imshow(
+        10 * np.log10(np.maximum(density, 1e-20)),
+        cmap="magma",
+        origin="lower",
+        aspect="auto",
+        extent=(times[0] - half, times[-1] + half, frequencies[0], frequencies[-1]),
+    )
+
+
+def _label(axis: Axes, title: str) -> None:
+    axis.set_title(title.encode(errors="replace").decode(), parse_math=False)  # a file's name need not be text
+    axis.set(xlabel="s", ylabel="Hz")
+
+
+def _save(figure: Figure, target: Path) -> Path:
+    part = Part(target)
+    with part.attempt():
+        figure.savefig(part.temporary, format="png", dpi=110)
+    part.place()
+    return target

@@ -1,0 +1,85 @@
+"""Filters of a constant-Q transform, and their sums over a signal."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dspgraph_nodes._kernels.elementary import exp, phasor
+from dspgraph_nodes._kernels.jit import kernel
+
+Array = NDArray[Any]
+
+
+LN_2 = 0.6931471805599453
+
+
+def scale(f_min: float, bins: int, bins_per_octave: int) -> Array:
+    """The frequencies [bins], f_min 2**(b / bins_per_octave)."""
+    return f_min * exp(np.arange(bins) * (LN_2 / bins_per_octave))
+
+
+def periods(bins_per_octave: int) -> float:
+    """How often a bin's frequency is its distance to the next bin, 1 / (2**(1 / bins_per_octave) - 1)."""
+    return 1 / (float(exp(np.array(LN_2 / bins_per_octave))) - 1)
+
+
+def reach(length: float) -> int:
+    """Samples on either side of the middle that a window of this length covers."""
+    return int(np.ceil(length / 2)) - 1
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Windowed cosines and sines from their middle outwards: lag after lag, and within a lag bin after bin.
+
+    The lowest bin is the longest: at lag m the first counts[m] bins are there.
+    """
+
+    counts: Array
+    cosines: Array
+    sines: Array
+    bins: int
+
+
+@lru_cache(maxsize=8)
+def filters(frequencies: tuple[float, ...], lengths: tuple[float, ...]) -> Filters:
+    """sqrt(N) hann(m / N) e**(2 pi i f m) / sum hann, -N/2 < m < N/2: frequencies in cycles per sample, ascending."""
+    f, n = np.array(frequencies), np.array(lengths)
+    m = np.arange(reach(n[0]) + 1)
+    inside = 2 * m[:, None] < n
+    hann = np.where(inside, 0.5 + 0.5 * phasor(2 * np.pi * (m[:, None] / n)).real, 0)
+    total = 2 * np.cumsum(hann, axis=0)[-1] - hann[0]
+    turns = m[:, None] * f
+    wave = phasor(2 * np.pi * (turns - np.floor(turns)))
+    scaled = hann * (np.sqrt(n) / total)
+    return Filters(inside.sum(axis=1), (scaled * wave.real)[inside], (scaled * wave.imag)[inside], len(f))
+
+
+def transformed(frames: Array, bank: Filters) -> Array:
+    """Rows [n, bins], complex: frames [n, 2 reach + 1] times the conjugate filters, summed from the middle on."""
+    middle = len(bank.counts) - 1
+    after, before = frames[:, middle:], frames[:, middle::-1]
+    even, odd = after + before, after - before
+    even[:, 0] = frames[:, middle]
+    rows = np.zeros((2, len(frames), bank.bins))
+    _sums(even, odd, bank.counts, bank.cosines, bank.sines, rows)
+    spectrum = np.empty(rows.shape[1:], np.complex128)
+    spectrum.real, spectrum.imag = rows[0], -rows[1]
+    return spectrum
+
+
+@kernel
+def _sums(even: Array, odd: Array, counts: Array, cosines: Array, sines: Array, rows: Array) -> None:
+    at = 0
+    for m in range(len(counts)):
+        count = counts[m]
+        c, s = cosines[at : at + count], sines[at : at + count]
+        for k in range(len(even)):
+            e, o, real, imag = even[k, m], odd[k, m], rows[0, k], rows[1, k]
+            for b in range(count):
+                real[b] += e * c[b]
+                imag[b] += o * s[b]
+        at += count

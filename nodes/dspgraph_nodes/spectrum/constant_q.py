@@ -1,0 +1,119 @@
+"""The constant-Q transform."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.framing import Cut, Held
+
+MOST = 2**24  # values in all windows: 256 MiB of filters
+
+
+def constant_q(
+    x: Array, rate: float, hop: int, f_min: float, bins: int, bins_per_octave: int, filter_scale: float = 1.0
+) -> Array:
+    """Rows [ceil(n / hop), bins], complex, of a signal [n] that is zero outside: see `ConstantQ`. rate, f_min: Hz."""
+    from dspgraph_nodes._kernels.constant_q import filters, transformed
+
+    scale = Scale.of(rate, f_min, bins, bins_per_octave, filter_scale)
+    rows = transformed(scale.cut(hop).whole(x.astype(np.float64)), filters(scale.cycles, scale.lengths))
+    return rows.astype(np.result_type(x.dtype, np.complex64), copy=False)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The bins: cycles per sample, and samples in the window."""
+
+    cycles: tuple[float, ...]
+    lengths: tuple[float, ...]
+
+    @classmethod
+    def of(cls, rate: float, f_min: float, bins: int, bins_per_octave: int, filter_scale: float) -> "Scale":
+        """Those of a transform."""
+        from dspgraph_nodes._kernels.constant_q import periods, scale
+
+        frequencies = scale(f_min, bins, bins_per_octave)
+        lengths = filter_scale * periods(bins_per_octave) * rate / frequencies
+        return cls(tuple((frequencies / rate).tolist()), tuple(lengths.tolist()))
+
+    def cut(self, hop: int) -> Cut:
+        """How frames as long as the longest window are cut: their middle is sample hop // 2 of their span."""
+        from dspgraph_nodes._kernels.constant_q import reach
+
+        over = reach(self.lengths[0])
+        return Cut(2 * over + 1, hop, hop // 2 - over)
+
+
+class ConstantQ(Node):
+    """The spectrum over bins that stand a musical interval apart, each seen through as many periods of its frequency.
+
+        f_b = f_min 2**(b / bins_per_octave),    N_b = rate / f_b filter_scale / (2**(1 / bins_per_octave) - 1)
+        w_b[m] = 0.5 + 0.5 cos(2 pi m / N_b),    -N_b / 2 < m < N_b / 2
+        X_k[b] = sqrt(N_b) sum_m w_b[m] x[k hop + hop // 2 + m] e**(-2 pi i f_b m / rate) / sum_m w_b[m]
+
+    This is the definition itself, summed from the middle of the window outwards. Phases count from the middle of the
+    window, and the scale is librosa's: a tone of amplitude A at f_b gives A sqrt(N_b) / 2. It waits for half the
+    longest window, that of f_min.
+
+    Source: J. C. Brown, Calculation of a constant Q spectral transform, Journal of the Acoustical Society of America
+    89(1), 1991; librosa 0.11 reference, `librosa.cqt` (scale).
+    """
+
+    x = Input(Audio)
+    spectrum = Output(Frames, "constant_q")
+
+    hop: int = Field(256, ge=1, description="samples from one row to the next")
+    f_min: float = Field(32.70319566257483, gt=0, description="frequency of the lowest bin, Hz")
+    bins: int = Field(84, ge=1, le=4096, description="number of bins")
+    bins_per_octave: int = Field(12, ge=1, le=512, description="bins from one frequency to its double")
+    filter_scale: float = Field(1.0, gt=0, le=100, description="stretches the windows; below 1 they are shorter")
+
+    def streams(self, x: Audio) -> tuple[Frames]:
+        if x.channels > 1:
+            raise ParameterError(f"constant_q takes one channel; found {x}: put a mono 'mix' before it")
+        scale = self._scale(x)
+        within = sum(cycles < 0.5 for cycles in scale.cycles)
+        if within < self.bins:
+            half, top = float(x.rate) / 2, scale.cycles[-1] * float(x.rate)
+            raise ParameterError(
+                f"constant_q.bins is {self.bins}; the last of them would be at {top:.5g} Hz, and half the rate of {x} "
+                f"is {half:.6g} Hz: take {f'at most {within} bins' if within else f'an f_min below {half:.6g} Hz'}"
+            )
+        values = sum(scale.lengths)
+        if values > MOST:
+            raise ParameterError(
+                f"constant_q.f_min is {self.f_min:g}; the windows of {self.bins} bins from there have {values:.2g} "
+                f"samples in all, and may have {MOST}: take a higher f_min, fewer bins_per_octave or a smaller "
+                "filter_scale"
+            )
+        rate, dtype = x.rate / self.hop, np.result_type(x.dtype, np.complex64)
+        return (Frames(rate, "constant_q", self.bins, Fraction(self.hop // 2) / x.rate, dtype),)
+
+    def lookahead(self, x: Audio) -> Fraction:
+        return self._scale(x).cut(self.hop).beyond / x.rate
+
+    def start(self, x: Audio) -> State:
+        scale = self._scale(x)
+        return scale, scale.cut(self.hop).start(x.dtype)
+
+    def step(self, state: tuple[Scale, Held], x: Array) -> tuple[State, Array]:
+        scale, held = state
+        return state, self._rows(scale, scale.cut(self.hop).step(held, x))
+
+    def flush(self, state: tuple[Scale, Held]) -> tuple[Array]:
+        scale, held = state
+        return (self._rows(scale, scale.cut(self.hop).flush(held)),)
+
+    def _rows(self, scale: Scale, frames: Array) -> Array:
+        from dspgraph_nodes._kernels.constant_q import filters, transformed
+
+        dtype = np.result_type(frames.dtype, np.complex64)
+        if not len(frames):
+            return np.empty((0, self.bins), dtype)
+        rows = transformed(frames.astype(np.float64), filters(scale.cycles, scale.lengths))
+        return rows.astype(dtype, copy=False)
+
+    def _scale(self, x: Audio) -> Scale:
+        return Scale.of(float(x.rate), self.f_min, self.bins, self.bins_per_octave, self.filter_scale)

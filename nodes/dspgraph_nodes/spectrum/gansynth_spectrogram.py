@@ -1,0 +1,126 @@
+"""The magnitude and angle that GANSynth is trained on."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels import gansynth
+from dspgraph_nodes._kernels.framing import Cut, Held
+from dspgraph_nodes._kernels.gansynth import Drop, Form, Normaliser, Picture, Scale
+
+
+def gansynth_spectrogram(
+    x: Array,
+    frames: int = 128,
+    bins: int = 1024,
+    drop: Drop = "nyquist",
+    scale: Scale = "linear",
+    form: Form = "if",
+    normaliser: Normaliser | None = None,
+    rate: float = 16000,
+) -> Array:
+    """The picture [frames, bins, 2] of a clip: log magnitude and angle, in the published geometry.
+
+    Window and n_fft of 2 bins samples, hop bins / 2; 128 x 1024 or 256 x 512 for 4 s at 16 kHz. x: [n], n at most
+    hop (frames - 1) + n_fft; what is missing is padded with zeros, all in front. Raises ParameterError for a longer
+    clip and for choices that do not go together.
+    """
+    picture = Picture(bins, drop, scale, form, normaliser, rate)
+    length = picture.hop * (frames - 1) + picture.n_fft
+    fault = picture.fault("gansynth_spectrogram")
+    if not fault and len(x) > length:
+        fault = (
+            f"gansynth_spectrogram draws {length} samples in {frames} frames; found {len(x)}: cut the clip, or take "
+            f"{-(-(len(x) - picture.n_fft) // picture.hop) + 1} frames"
+        )
+    if fault:
+        raise ParameterError(fault)
+    padded = np.zeros(length, x.dtype)
+    padded[length - len(x) :] = x
+    # The first frame begins with the padding, the last ends with it: no frame beyond.
+    cut = Cut(picture.n_fft, picture.hop, 0).whole(padded)[:frames]
+    drawn = np.stack(picture.draw(cut, np.zeros(bins)), axis=2)
+    return drawn.astype(x.dtype, copy=False)
+
+
+@dataclass
+class Drawing:
+    """Samples that frames to come still need, and the angles of the last frame."""
+
+    held: Held
+    before: Array
+
+
+class GansynthSpectrogram(Node):
+    """Speech or music as GANSynth sees it: log magnitude and instantaneous frequency of overlapping frames.
+
+        X_k = rfft(hann[i] x[k hop - 3 hop + i]),    n_fft = 2 bins,    hop = n_fft / 4
+        magnitude = ln(|X_k| + 1e-6)
+        angle = wrap(arg X_k - arg X_{k-1}) / pi, or arg X_k / pi
+
+    One bin of the bins + 1 is dropped: Nyquist, as the paper says, or DC, as the published code does. A frame ends
+    where its span ends, so that nothing is waited for; the published pictures of 4 s are these rows behind 3 rows
+    (1024 bins) or 6 rows (512 bins) of silence. With the scale `mel` both go through as many mel bands as there are
+    bins, magnitude = ln(|X|**2 W + 1e-6) and angle = wrap(angle W), which loses much of the phase; `phasor_mel` takes
+    arg(sum |X|**2 e**(i pi angle) W) / pi instead and keeps more. `normalise` scales and clips both to -1 .. 1; its
+    published constants fit mel magnitudes of 1024 bins.
+
+    Source: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019, arXiv 1902.08710; magenta,
+    models/gansynth/lib/specgrams_helper.py.
+    """
+
+    x = Input(Audio)
+    magnitude = Output(Frames)
+    angle = Output(Frames)
+
+    bins: int = Field(1024, ge=16, le=4096, description="bins of a row, a power of two: n_fft = 2 bins, hop = bins / 2")
+    drop: Drop = Field("nyquist", description="the bin left out: nyquist (the paper), dc (the published code)")
+    scale: Scale = Field("linear", description="bins, mel bands as published, or mel bands that average phasors")
+    form: Form = Field("if", description="if: by how much the angle turns from frame to frame; phase: the angle itself")
+    normalise: bool = Field(False, description="scale and clip both outputs to -1 .. 1")
+    magnitude_scale: float = Field(gansynth.PUBLISHED.magnitude[0], gt=0, description="of a normalised magnitude")
+    magnitude_shift: float = Field(gansynth.PUBLISHED.magnitude[1], description="of a normalised magnitude")
+    angle_scale: float = Field(gansynth.PUBLISHED.angle[0], gt=0, description="of a normalised angle")
+    angle_shift: float = Field(gansynth.PUBLISHED.angle[1], description="of a normalised angle")
+
+    def streams(self, x: Audio) -> tuple[Frames, Frames]:
+        if x.channels > 1:
+            raise ParameterError(f"gansynth_spectrogram takes one channel; found {x}: put a mono 'mix' before it")
+        picture = self._picture(x)
+        fault = picture.fault(self.type_name)
+        if fault:
+            raise ParameterError(fault)
+        centre = Fraction(picture.hop - picture.bins) / x.rate
+        rows = Frames(x.rate / picture.hop, picture.magnitude_kind, self.bins, centre, x.dtype)
+        return rows, rows.like(kind=picture.angle_kind)
+
+    def start(self, x: Audio) -> State:
+        return self._picture(x), Drawing(self._cut().start(x.dtype), np.zeros(self.bins))
+
+    def step(self, state: State, x: Array) -> tuple[State, Array, Array]:
+        picture, drawing = state
+        return state, *self._draw(picture, drawing, self._cut().step(drawing.held, x))
+
+    def flush(self, state: State) -> tuple[Array, Array]:
+        picture, drawing = state
+        return self._draw(picture, drawing, self._cut().flush(drawing.held))
+
+    def _draw(self, picture: Picture, drawing: Drawing, frames: Array) -> tuple[Array, Array]:
+        dtype = frames.dtype
+        if not len(frames):
+            return np.empty((0, self.bins), dtype), np.empty((0, self.bins), dtype)
+        magnitude, angle = picture.draw(frames, drawing.before)
+        return magnitude.astype(dtype, copy=False), angle.astype(dtype, copy=False)
+
+    def _cut(self) -> Cut:
+        return Cut(2 * self.bins, self.bins // 2, self.bins // 2 - 2 * self.bins)
+
+    def _picture(self, x: Audio) -> Picture:
+        normaliser = Normaliser(
+            (self.magnitude_scale, self.magnitude_shift), (self.angle_scale, self.angle_shift)
+        )  # fmt: skip
+        return Picture(
+            self.bins, self.drop, self.scale, self.form, normaliser if self.normalise else None, float(x.rate)
+        )
