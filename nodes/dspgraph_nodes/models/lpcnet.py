@@ -1,0 +1,158 @@
+"""LPCNet in torch: the network, its weights in files, sparsity, and the plain loop that synthesises sample by sample.
+
+A frame-rate network turns the features of a frame and of two on either side into a condition f; a sample-rate network
+reads, for every sample, the mu-law codes of the last signal s[n-1], the prediction p[n] and the last excitation e[n-1]:
+
+    GRU_A([E(s), E(p), E(e), f]) -> GRU_B([h_A, f]) -> a1 tanh(W1 h_B + b1) + a2 tanh(W2 h_B + b2) -> softmax -> e[n]
+
+Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis Through Linear Prediction, ICASSP 2019.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+Array = NDArray[Any]
+
+LEVELS = 256
+
+
+@dataclass(frozen=True)
+class Config:
+    """The sizes of a network."""
+
+    bands: int = 18  # of the cepstrum
+    pitch_embedding: int = 64
+    condition: int = 128  # channels of the convolutions and dense layers
+    embedding: int = 128  # of a mu-law code
+    gru_a: int = 384
+    gru_b: int = 16
+
+
+PRESETS = {
+    "lpcnet": Config(),
+    "lpcnet-small": Config(pitch_embedding=32, condition=64, embedding=32, gru_a=128),
+}
+
+
+class DualFC(nn.Module):
+    """a1 * tanh(W1 h + b1) + a2 * tanh(W2 h + b2): [..., inputs] to [..., outputs]."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        bound = math.sqrt(6 / (inputs + outputs))
+        self.kernel = nn.Parameter(torch.empty(2, outputs, inputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(2, outputs))
+        self.factor = nn.Parameter(torch.ones(2, outputs))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """The sum of the two halves."""
+        both = torch.einsum("...i,koi->...ko", h, self.kernel) + self.bias
+        return (self.factor * torch.tanh(both)).sum(-2)
+
+
+class LPCNet(nn.Module):
+    """The network. Features are those of the pipeline `lpcnet_features`; codes are mu-law levels 0..255."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = c = config
+        self.embed_pitch = nn.Embedding(LEVELS, c.pitch_embedding)
+        nn.init.uniform_(self.embed_pitch.weight, -0.05, 0.05)
+        self.conv1 = nn.Conv1d(c.bands + 2 + c.pitch_embedding, c.condition, 3, padding=1)
+        self.conv2 = nn.Conv1d(c.condition, c.condition, 3, padding=1)
+        self.dense1 = nn.Linear(c.condition, c.condition)
+        self.dense2 = nn.Linear(c.condition, c.condition)
+        self.embed = nn.Embedding(LEVELS, c.embedding)
+        ramp = math.sqrt(12) * (torch.arange(LEVELS) - 127.5) / LEVELS
+        noise = torch.empty(LEVELS, c.embedding).uniform_(-math.sqrt(3), math.sqrt(3))
+        self.embed.weight = nn.Parameter(0.1 * (noise + ramp[:, None]))
+        self.gru_a = nn.GRU(3 * c.embedding + c.condition, c.gru_a, batch_first=True)
+        self.gru_b = nn.GRU(c.gru_a + c.condition, c.gru_b, batch_first=True)
+        self.dual_fc = DualFC(c.gru_b, LEVELS)
+
+    def condition(self, cepstrum: Tensor, pitch: Tensor, correlation: Tensor) -> Tensor:
+        """f [batch, frames, condition] from cepstrum [batch, frames, bands], pitch and correlation [batch, frames].
+
+        Outside the signal the input of each convolution is 0.
+        """
+        index = torch.floor(0.1 + 50 * pitch + 100).clamp(33, 255).long()
+        features = torch.cat((cepstrum, pitch[..., None], correlation[..., None], self.embed_pitch(index)), -1)
+        x = torch.tanh(self.conv1(features.mT))
+        x = torch.tanh(self.conv2(x)).mT
+        return torch.tanh(self.dense2(torch.tanh(self.dense1(x))))
+
+    def forward(
+        self, f: Tensor, codes: Tensor, state: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+        """Logits [batch, samples, 256], outputs of GRU_B [batch, samples, gru_b] and the state after the last sample.
+
+        f: [batch, frames, condition]; codes: [batch, samples, 3], of signal, prediction and excitation.
+        """
+        per_frame = codes.shape[1] // f.shape[1]
+        f = f.repeat_interleave(per_frame, 1)
+        a, b = state if state is not None else (None, None)
+        h_a, a = self.gru_a(torch.cat((self.embed(codes).flatten(2), f), -1), a)
+        h_b, b = self.gru_b(torch.cat((h_a, f), -1), b)
+        return self.dual_fc(h_b), h_b, (a, b)
+
+
+def save(model: LPCNet, path: str | Path) -> None:
+    """Weights and configuration in one safetensors file."""
+    from safetensors.torch import save_file
+
+    words = json.dumps({"model": "lpcnet", **dataclasses.asdict(model.config)})
+    save_file({name: value.detach().contiguous() for name, value in model.state_dict().items()}, path, {"config": words})
+
+
+def from_keras(arrays: Mapping[str, Array]) -> LPCNet:
+    """The network of the Keras layout: kernels [in, out], gates z, r, h, biases [2, 3 units], DualFC halves last.
+
+    Of 38 features the 18 that the published programs set to zero are left out.
+    """
+    def array(name: str) -> Tensor:
+        return torch.from_numpy(np.array(arrays[name], np.float32))
+
+    conv1 = array("feature_conv1/kernel")
+    pitch = array("embed_pitch")
+    bands = 18
+    if conv1.shape[1] == 2 * bands + 2 + pitch.shape[1]:
+        conv1 = torch.cat((conv1[:, :bands], conv1[:, 2 * bands :]), 1)
+    embed, recurrent_b = array("embed_sig"), array("gru_b/recurrent")
+    config = Config(bands, pitch.shape[1], conv1.shape[2], embed.shape[1], array("gru_a/recurrent").shape[0], recurrent_b.shape[0])
+    model = LPCNet(config)
+    state = {
+        "embed_pitch.weight": pitch, "embed.weight": embed,
+        "conv1.weight": conv1.permute(2, 1, 0), "conv1.bias": array("feature_conv1/bias"),
+        "conv2.weight": array("feature_conv2/kernel").permute(2, 1, 0), "conv2.bias": array("feature_conv2/bias"),
+        "dual_fc.kernel": array("dual_fc/kernel").permute(2, 0, 1),
+        "dual_fc.bias": array("dual_fc/bias").mT, "dual_fc.factor": array("dual_fc/factor").mT,
+    }
+    for k in (1, 2):
+        state[f"dense{k}.weight"] = array(f"feature_dense{k}/kernel").mT
+        state[f"dense{k}.bias"] = array(f"feature_dense{k}/bias")
+    for name in ("gru_a", "gru_b"):
+        for ours, theirs in (("weight_ih_l0", "kernel"), ("weight_hh_l0", "recurrent")):
+            state[f"{name}.{ours}"] = _gates(array(f"{name}/{theirs}").mT)
+        bias = array(f"{name}/bias")
+        state[f"{name}.bias_ih_l0"], state[f"{name}.bias_hh_l0"] = _gates(bias[0]), _gates(bias[1])
+    model.load_state_dict(state)
+    return model
+
+
+def _gates(rows: Tensor) -> Tensor:
+    """Gates z, r, h, as Keras orders them, to r, z, n, as torch does."""
+    z, r, h = rows.chunk(3)
+    return torch.cat((r, z, h))
