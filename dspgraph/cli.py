@@ -252,6 +252,13 @@ def _check_one(graph: Graph, file: Path | None, seconds: float) -> None:
 @click.option("--rainbowgram", "rainbow", is_flag=True, help="Hue: how the phase turns; brightness: log magnitude.")
 @click.option("--spectrogram", "plain", is_flag=True, help="Magnitude alone, at the file's own rate.")
 @click.option(
+    "--excitation",
+    "weights",
+    metavar="WEIGHTS",
+    help="What a trained model expects of every sample, and its entropy.",
+    type=click.Path(path_type=Path),
+)
+@click.option(
     "-o", "--out", help="The picture; FILE's name with .png, here, by default.", type=click.Path(path_type=Path)
 )
 @click.option("-s", "--set", "overrides", multiple=True, metavar="NODE.PARAMETER=VALUE", help="Of `rainbowgram`.")
@@ -259,17 +266,31 @@ def _check_one(graph: Graph, file: Path | None, seconds: float) -> None:
     "--swap", "swaps", multiple=True, metavar="SLOT=VARIANT", help="In `rainbowgram`; see `show rainbowgram`."
 )
 def plot(
-    file: Path, rainbow: bool, plain: bool, out: Path | None, overrides: tuple[str, ...], swaps: tuple[str, ...]
+    file: Path,
+    rainbow: bool,
+    plain: bool,
+    weights: Path | None,
+    out: Path | None,
+    overrides: tuple[str, ...],
+    swaps: tuple[str, ...],
 ) -> None:
-    """Draw the sound of FILE as a PNG: as a rainbowgram, by the pipeline of that name, or as a spectrogram."""
-    if rainbow == plain:
-        raise RequestError("plot draws one picture: give --rainbowgram or --spectrogram")
-    if plain and (overrides or swaps):
-        raise RequestError("--set and --swap change the pipeline of --rainbowgram; a spectrogram has none: drop them")
+    """Draw the sound of FILE as a PNG.
+
+    As a rainbowgram, by the pipeline of that name; as a spectrogram; or as a trained model sees it: the distribution
+    it expects over the levels of the excitation against time, what there was, and the entropy.
+    """
+    if rainbow + plain + (weights is not None) != 1:
+        raise RequestError("plot draws one picture: give --rainbowgram or --spectrogram or --excitation WEIGHTS")
+    if not rainbow and (overrides or swaps):
+        what = "a spectrogram" if plain else "the picture of an excitation"
+        raise RequestError(f"--set and --swap change the pipeline of --rainbowgram; {what} has none: drop them")
     target = out or Path(f"{file.stem}.png")
     if target.suffix.lower() != ".png":
         raise RequestError(f"{target}: pictures are written as .png: name it {target.with_suffix('.png').name}")
-    click.echo(_rainbowgram(file, target, overrides, _pairs(swaps)) if rainbow else _spectrogram(file, target))
+    if weights is not None:
+        click.echo(_excitation(file, target, weights))
+    else:
+        click.echo(_rainbowgram(file, target, overrides, _pairs(swaps)) if rainbow else _spectrogram(file, target))
 
 
 def _spectrogram(file: Path, target: Path) -> Path:
@@ -299,6 +320,14 @@ def _rainbowgram(file: Path, target: Path, overrides: Sequence[str], swaps: Mapp
     return rainbowgram(rows["magnitude"], rows["advance"], frequencies, seconds, file.name, target)
 
 
+def _excitation(file: Path, target: Path, weights: Path) -> Path:
+    from dspgraph import figures
+    from dspgraph.training import excitation
+
+    probabilities, levels, rate = excitation(weights, file)
+    return figures.excitation(probabilities, levels, rate, file.name, target)
+
+
 def _heard(file: Path, stream: Stream) -> Array:
     """The samples of a file in which something is to be heard."""
     from dspgraph.audio_io import AudioSource
@@ -309,6 +338,36 @@ def _heard(file: Path, stream: Stream) -> Array:
     if not samples.any():
         raise FileError(f"{file} is silent: there is nothing to draw")
     return samples
+
+
+@main.command()
+@click.argument("model")
+@click.option("--data", help="Folder with audio files, of any rate.", type=click.Path(path_type=Path))
+@click.option("-o", "--out", help="Folder for weights, checkpoints and logs.", type=click.Path(path_type=Path))
+@click.option("-s", "--set", "given", multiple=True, metavar="SETTING=VALUE", help="See --settings.")
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in OUT, as if it had never stopped.")
+@click.option("--settings", "listed", is_flag=True, help="List the settings of the model and their defaults.")
+def train(
+    model: str, data: Path | None, out: Path | None, given: tuple[str, ...], resume: bool, listed: bool
+) -> None:  # fmt: skip
+    """Train MODEL, for instance the one of the same name as a node, on a folder of recordings."""
+    from dspgraph import training
+
+    if listed:
+        rows = [
+            (name, f"default {default}" if default else "", text) for name, default, text in training.settings(model)
+        ]
+        _print_tables({f"settings of {model}": rows})
+        return
+    if data is None or out is None:
+        raise RequestError("train needs recordings and a folder for what it makes: give --data FOLDER and --out FOLDER")
+    chosen: dict[str, str] = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise RequestError(f"'{one}' sets nothing: write SETTING=VALUE")
+        chosen[name] = value
+    click.echo(training.train(model, data, out, chosen, resume, sys.stderr.isatty(), click.echo))
 
 
 @main.command()

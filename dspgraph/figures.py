@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 RANGE = 70.0
 """Decibels from the brightest point of a rainbowgram down to black."""
 
+COLUMNS = 1600
+"""The most stretches of time that a picture of an excitation tells apart."""
+
 
 def spectrograms(files: Mapping[str, Path], target: Path) -> Path:
     """One PNG with the spectrograms of files side by side, one scale for all: 32 ms Hann windows, 80 dB."""
@@ -83,6 +86,43 @@ def rainbow(magnitude: Array, advance: Array) -> Array:
     hue = colormaps["rainbow"]((advance + 1) / 2)[..., :3]
     colours: Array = (hue * opacity[..., None]).swapaxes(0, 1)
     return colours
+
+
+def excitation(probabilities: Array, levels: Array, rate: float, title: str, target: Path) -> Path:
+    """A PNG of what a network expects: the distribution of every sample, dots for what there was; entropy below.
+
+    probabilities: [n, size], sums of 1; levels: [n], below size; rate: samples per second. Where there are more samples
+    than columns of the picture, a column shows the mean. Beside the entropy stands -ln p of what there was.
+    """
+    seconds = len(levels) / rate
+    begins = np.unique(np.linspace(0, len(levels), min(len(levels), COLUMNS), endpoint=False).astype(int))
+    counts = np.diff(np.append(begins, len(levels)))
+
+    def pooled(values: Array) -> Array:
+        found: Array = (np.add.reduceat(values, begins, dtype=np.float64).T / counts).T
+        return found
+
+    tiny = np.finfo(probabilities.dtype).tiny
+    entropy = -(probabilities * np.log(np.maximum(probabilities, tiny))).sum(axis=1)
+    cost = -np.log(np.maximum(np.take_along_axis(probabilities, levels[:, None].astype(np.int64), 1)[:, 0], tiny))
+    figure = _figure(11, 6)
+    above, below = figure.subplots(2, sharex=True, height_ratios=(3, 1))
+    shares = np.log10(np.maximum(pooled(probabilities), 1e-6)).T
+    extent = (0, seconds, -0.5, len(shares) - 0.5)
+    image = above.imshow(shares, cmap="magma", origin="lower", aspect="auto", extent=extent)
+    image.set_clim(-4, 0)
+    figure.colorbar(image, ax=above, label="log10 p")
+    above.plot((np.arange(len(levels)) + 0.5) / rate, levels, ",", color="cyan", alpha=0.6)
+    times = (begins + counts / 2) / rate
+    below.plot(
+        times, pooled(cost), color="tab:cyan", linewidth=0.7, label=f"-ln p of what there was, {cost.mean():.2f}"
+    )
+    below.plot(times, pooled(entropy), color="black", linewidth=0.9, label=f"entropy, {entropy.mean():.2f} in the mean")
+    below.legend(loc="upper right", fontsize="small")
+    below.set(xlabel="s", ylabel="nats", ylim=(0, None))
+    _label(above, title)
+    above.set(xlabel="", ylabel="level")
+    return _save(figure, target)
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -33,9 +33,9 @@ def mulaw_encode(x: Array, levels: int = 256, peak: float = 1.0) -> Array:
     if np.isnan(guess).any():
         raise ValueError(f"NaN has no mu-law code; item {int(np.argmax(np.isnan(guess)))} is NaN")
     codes: Array = np.clip(guess, 0, levels - 1).astype(np.int64)
-    edges = _edges(levels, peak, x.dtype.name)
-    codes -= x < edges[codes]
-    codes += x >= edges[codes + 1]
+    limits = edges(levels, peak, x.dtype.name)
+    codes -= x < limits[codes]
+    codes += x >= limits[codes + 1]
     return codes
 
 
@@ -57,7 +57,7 @@ def _centres(levels: int, peak: float, dtype: str) -> Array:
 
 
 @lru_cache(maxsize=32)
-def _edges(levels: int, peak: float, dtype: str) -> Array:
+def edges(levels: int, peak: float, dtype: str) -> Array:
     """Code c is for samples from edges[c] up to, not including, edges[c + 1]: [levels + 1], open at both ends."""
     expanded = _expanded(levels)[1::2]  # of the distances 1/2, 3/2 ... h - 1/2 from silence
     inner = np.concatenate((-expanded[::-1], expanded))[: levels - 1] * peak

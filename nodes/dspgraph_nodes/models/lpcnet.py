@@ -10,11 +10,8 @@ Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis T
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,29 +19,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
+
+from dspgraph_nodes.models.lpcnet_weights import LEVELS, PRESETS, Config, check, read, words
+
+__all__ = ["LEVELS", "PRESETS", "Config", "DualFC", "LPCNet", "convert", "from_keras", "load", "save", "synthesise"]
 
 Array = NDArray[Any]
-
-LEVELS = 256
-
-
-@dataclass(frozen=True)
-class Config:
-    """The sizes of a network."""
-
-    bands: int = 18  # of the cepstrum
-    pitch_embedding: int = 64
-    condition: int = 128  # channels of the convolutions and dense layers
-    embedding: int = 128  # of a mu-law code
-    gru_a: int = 384
-    gru_b: int = 16
-
-
-PRESETS = {
-    "lpcnet": Config(),
-    "lpcnet-small": Config(pitch_embedding=32, condition=64, embedding=32, gru_a=128),
-}
 
 
 class DualFC(nn.Module):
@@ -113,8 +93,41 @@ def save(model: LPCNet, path: str | Path) -> None:
     """Weights and configuration in one safetensors file."""
     from safetensors.torch import save_file
 
-    words = json.dumps({"model": "lpcnet", **dataclasses.asdict(model.config)})
-    save_file({name: value.detach().contiguous() for name, value in model.state_dict().items()}, path, {"config": words})
+    arrays = {name: value.detach().to("cpu", torch.float32).contiguous() for name, value in model.state_dict().items()}
+    save_file(arrays, path, words(model.config))
+
+
+def load(path: str | Path) -> LPCNet:
+    """The network in a safetensors file. Raises ValueError as `lpcnet_weights.read` does."""
+    config, arrays = read(path)
+    model = LPCNet(config)
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    return model.eval()
+
+
+def convert(source: str | Path, path: str | Path) -> None:
+    """A file of Keras's layout, `.npz` or `.h5` (for which h5py must be there), to one of ours.
+
+    Names are those of `from_keras`, with or without a folder before them. Raises ValueError where the file holds no
+    such network; nothing is unpickled.
+    """
+    save(from_keras(dict(_keras_arrays(Path(source)))), path)
+
+
+def _keras_arrays(source: Path) -> Iterator[tuple[str, Array]]:
+    if source.suffix in (".h5", ".hdf5"):
+        try:
+            import h5py
+        except ImportError:
+            raise ValueError(f"{source} needs h5py to be read: pip install h5py, or save the arrays as .npz") from None
+
+        with h5py.File(source, "r") as file:
+            names: list[str] = []
+            file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+            yield from ((name, np.asarray(file[name])) for name in names)
+    else:
+        with np.load(source, allow_pickle=False) as file:
+            yield from file.items()
 
 
 def from_keras(arrays: Mapping[str, Array]) -> LPCNet:
@@ -122,8 +135,12 @@ def from_keras(arrays: Mapping[str, Array]) -> LPCNet:
 
     Of 38 features the 18 that the published programs set to zero are left out.
     """
+
     def array(name: str) -> Tensor:
-        return torch.from_numpy(np.array(arrays[name], np.float32))
+        found = [key for key in arrays if key == name or key.endswith(f"/{name}")]
+        if len(found) != 1:
+            raise ValueError(f"the Keras layout has one array '{name}'; found {len(found)} among {sorted(arrays)[:40]}")
+        return torch.from_numpy(np.array(arrays[found[0]], np.float32))
 
     conv1 = array("feature_conv1/kernel")
     pitch = array("embed_pitch")
@@ -131,14 +148,20 @@ def from_keras(arrays: Mapping[str, Array]) -> LPCNet:
     if conv1.shape[1] == 2 * bands + 2 + pitch.shape[1]:
         conv1 = torch.cat((conv1[:, :bands], conv1[:, 2 * bands :]), 1)
     embed, recurrent_b = array("embed_sig"), array("gru_b/recurrent")
-    config = Config(bands, pitch.shape[1], conv1.shape[2], embed.shape[1], array("gru_a/recurrent").shape[0], recurrent_b.shape[0])
+    config = Config(
+        bands, pitch.shape[1], conv1.shape[2], embed.shape[1], array("gru_a/recurrent").shape[0], recurrent_b.shape[0]
+    )
     model = LPCNet(config)
     state = {
-        "embed_pitch.weight": pitch, "embed.weight": embed,
-        "conv1.weight": conv1.permute(2, 1, 0), "conv1.bias": array("feature_conv1/bias"),
-        "conv2.weight": array("feature_conv2/kernel").permute(2, 1, 0), "conv2.bias": array("feature_conv2/bias"),
+        "embed_pitch.weight": pitch,
+        "embed.weight": embed,
+        "conv1.weight": conv1.permute(2, 1, 0),
+        "conv1.bias": array("feature_conv1/bias"),
+        "conv2.weight": array("feature_conv2/kernel").permute(2, 1, 0),
+        "conv2.bias": array("feature_conv2/bias"),
         "dual_fc.kernel": array("dual_fc/kernel").permute(2, 0, 1),
-        "dual_fc.bias": array("dual_fc/bias").mT, "dual_fc.factor": array("dual_fc/factor").mT,
+        "dual_fc.bias": array("dual_fc/bias").mT,
+        "dual_fc.factor": array("dual_fc/factor").mT,
     }
     for k in (1, 2):
         state[f"dense{k}.weight"] = array(f"feature_dense{k}/kernel").mT
@@ -148,11 +171,44 @@ def from_keras(arrays: Mapping[str, Array]) -> LPCNet:
             state[f"{name}.{ours}"] = _gates(array(f"{name}/{theirs}").mT)
         bias = array(f"{name}/bias")
         state[f"{name}.bias_ih_l0"], state[f"{name}.bias_hh_l0"] = _gates(bias[0]), _gates(bias[1])
+    check({name: value.numpy() for name, value in state.items()}, config, "the Keras layout")
     model.load_state_dict(state)
-    return model
+    return model.eval()
 
 
 def _gates(rows: Tensor) -> Tensor:
     """Gates z, r, h, as Keras orders them, to r, z, n, as torch does."""
     z, r, h = rows.chunk(3)
     return torch.cat((r, z, h))
+
+
+@torch.no_grad()
+def synthesise(
+    model: LPCNet, f: Tensor, sharpness: Tensor, lpc: Array, numbers: Array, hop: int, first: int, threshold: float
+) -> tuple[Array, Array]:
+    """Sample by sample in plain torch: what the kernel is compared with, and some hundred times slower.
+
+    f: [frames, condition]; sharpness: [frames]; lpc: [frames, order]; numbers: [n] from 0 to 1. The first frame has
+    `first` samples, each other `hop`, the last all that are left. Returns the signal [n] in the scale of 16 bits,
+    float64 and before de-emphasis, and the codes of the excitation [n].
+    """
+    from dspgraph_nodes._kernels import mulaw
+
+    peak, centres = 32768.0, mulaw.mulaw_decode(np.arange(LEVELS), LEVELS, 32768.0)
+    order, state = lpc.shape[1], None
+    signal, codes = np.zeros(order + len(numbers)), np.zeros(len(numbers), np.int64)
+    heard = np.full(3, LEVELS // 2)
+    for n, number in enumerate(numbers):
+        frame = min(max(0, (n - first) // hop + 1), len(lpc) - 1)
+        prediction = 0.0
+        for k, a in enumerate(lpc[frame].tolist()):
+            prediction -= a * signal[n + order - 1 - k]
+        heard[1] = mulaw.mulaw_encode(np.array([prediction]), LEVELS, peak)[0]
+        logits, _, state = model(f[None, frame : frame + 1], torch.from_numpy(heard)[None, None], state)
+        p = torch.softmax(logits[0, 0] * sharpness[frame], -1)
+        p = torch.clamp(p - threshold, min=0)
+        ends = torch.cumsum(p / p.sum(), 0)
+        codes[n] = min(int((ends <= float(number)).sum()), LEVELS - 1)
+        signal[order + n] = prediction + centres[codes[n]]
+        heard[0], heard[2] = mulaw.mulaw_encode(signal[order + n : order + n + 1], LEVELS, peak)[0], codes[n]
+    return signal[order:], codes

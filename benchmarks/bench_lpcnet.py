@@ -1,0 +1,181 @@
+"""LPCNet beside real time, beside this core's multiply-adds, and beside the same network stepped in torch.
+
+The network has the published sizes and densities (384 and 16 units; 0.05, 0.05 and 0.2 of the recurrent weights of the
+first GRU) and random weights. The published C program makes 9 to 10 seconds of audio per CPU second on a core of this
+kind in float32 and 27 to 29 in int8.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pysptk
+import soundfile
+import torch
+from safetensors.numpy import save_file
+
+from benchmarks.measure import Row, faster, milliseconds
+from dspgraph import Array, Graph, load
+from dspgraph.engine import Company
+from dspgraph.streams import Frames
+from dspgraph_nodes._kernels.jit import kernel
+from dspgraph_nodes._kernels.lpcnet_fold import Blocks, Network, fold
+from dspgraph_nodes._kernels.lpcnet_synthesis import Part, Voice, deemphasis, given, sharpness, stage, synthesise
+from dspgraph_nodes.models import lpcnet as models
+from dspgraph_nodes.models.lpcnet_weights import Config, shapes, words
+from dspgraph_nodes.neural.lpcnet import Lpcnet
+
+SECONDS, MANY, ALONE = 10, 16, 0.1  # of audio; signals in company; seconds that torch makes
+SUMS, TURNS = 12, 2_000_000
+NONE = float("nan")
+
+START = """
+import time, numpy as np
+begin = time.process_time()
+from dspgraph import load
+graph = load("lpcnet", ["weights={path}"])
+graph(speech=np.zeros(8000))
+print(time.process_time() - begin)
+"""
+
+
+def random_arrays(config: Config) -> dict[str, Array]:
+    """Weights of about the size that trained ones have."""
+    draw = np.random.Generator(np.random.Philox(key=0))
+    arrays = {}
+    for name, shape in shapes(config).items():
+        fan = shape[-1] if name == "dual_fc.kernel" else int(np.prod(shape[1:], initial=1))
+        wide = 1.0 if name.startswith("embed") else 0.1 if "bias" in name else 2 / np.sqrt(fan)
+        arrays[name] = (wide * (2 * draw.random(shape) - 1)).astype(np.float32)
+    arrays["dual_fc.factor"] += np.float32(2)
+    units = config.gru_a
+    for gate, density in enumerate((0.05, 0.05, 0.2)):
+        rows = arrays["gru_a.weight_hh_l0"][gate * units : (gate + 1) * units]
+        kept = np.repeat(draw.random((units // 16, units)) < density, 16, axis=0)
+        rows[~(kept | np.eye(units, dtype=bool))] = 0
+    return arrays
+
+
+class Sums(NamedTuple):
+    """Room for the peak of the core."""
+
+    state: Array
+    y: Array
+
+
+@stage
+def _multiply_adds(code: Any, count: Any) -> None:
+    sums = [code.variable(code.constant(k)) for k in range(SUMS)]
+    a, b = code.constant(0.999), code.constant(0.001)
+    with code.loop(count):
+        for total in sums:
+            code.builder.store(code.fma(code.builder.load(total), a, b), total)
+    for k, total in enumerate(sums):
+        code.store(code.builder.load(total), "y", 16 * k)
+
+
+@kernel
+def _peak(room: Sums, count: int) -> None:
+    _multiply_adds(room, room, count)
+
+
+def multiply_adds(network: Network) -> int:
+    """Those of one sample, of weights that are there."""
+    sample = network.sample
+    kept = sum(int(np.count_nonzero(one.weights)) for one in sample if isinstance(one, Blocks))
+    return kept + len(sample.diagonal_a) + len(sample.diagonal_b)
+
+
+def rows() -> list[Row]:
+    """One signal, sixteen in company, the share of the peak, torch, and what a start takes."""
+    config = Config()
+    arrays = random_arrays(config)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "weights.safetensors"
+        save_file(arrays, path, words(config))
+        return [*_synthesis(path, fold(arrays)), *_starts(path, folder)]
+
+
+def _synthesis(path: Path, network: Network) -> list[Row]:
+    x, _ = soundfile.read(pysptk.util.example_audio_file())
+    x = np.resize(x, 16000 * SECONDS)
+    found = load("lpcnet_features")(speech=x)
+    names = {"cepstrum": "bark_cepstrum", "pitch": "pitch", "correlation": "correlation", "lpc": "predictor"}
+    inputs = {name: Frames(100, kind, found[name].shape[1]) for name, kind in names.items()}
+    graph = Graph({"lpcnet": Lpcnet(weights=str(path))}, {f"lpcnet.{n}": n for n in names}, inputs, {"y": "lpcnet"})
+    model = models.load(path)
+    _check(model, network, found)
+    room = Sums(np.zeros((1, 1), np.float32), np.zeros(16 * SUMS, np.float32))
+    one, many, torch_loop, peak = milliseconds(
+        [
+            lambda: graph(**found),
+            lambda: list(Company(graph, MANY).render([found] * MANY)),
+            lambda: _stepped(model, found, ALONE),
+            lambda: _peak(room, TURNS),
+        ],
+        repeats=7,
+    )
+    flops = 2 * multiply_adds(network) * 16000 * SECONDS
+    best = 2 * 16 * SUMS * TURNS / peak
+    alone, together = 1e3 * SECONDS / one, 1e3 * MANY * SECONDS / many
+    return [
+        Row("lpcnet, one signal, seconds per CPU second (C: 10)", alone, NONE, "x", alone, ">= 14 x", alone >= 14),
+        Row(f"lpcnet, {MANY} in company (C in int8: 28)", together, NONE, "x", together, ">= 26 x", together >= 26),
+        Row("lpcnet, one signal, of this core's multiply-adds", flops / one / 1e6, best / 1e6, "GFLOPS",
+            100 * flops / one / best, "% printed", True),
+        Row(f"lpcnet, {MANY} in company, the same", MANY * flops / many / 1e6, best / 1e6, "GFLOPS",
+            100 * MANY * flops / many / best, "% printed", True),
+        faster("lpcnet, a second of audio: torch, step by step", one / SECONDS, torch_loop / ALONE, 50),
+    ]  # fmt: skip
+
+
+def _conditions(model: models.LPCNet, found: dict[str, Array]) -> torch.Tensor:
+    with torch.no_grad():
+        given = (
+            torch.from_numpy(found[name].astype(np.float32))[None] for name in ("cepstrum", "pitch", "correlation")
+        )
+        cepstrum, pitch, correlation = given
+        f: torch.Tensor = model.condition(cepstrum, pitch[..., 0], correlation[..., 0])[0]
+    return f
+
+
+def _stepped(model: models.LPCNet, found: dict[str, Array], seconds: float) -> Array:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        sharp = torch.from_numpy(sharpness(found["correlation"][:, 0]))
+        numbers = np.random.Generator(np.random.Philox(key=0)).random(int(16000 * seconds), dtype=np.float32)
+        f = _conditions(model, found)
+        return models.synthesise(model, f, sharp, found["lpc"], numbers, 160, 80, 0.002)[0]
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _check(model: models.LPCNet, network: Network, found: dict[str, Array]) -> None:
+    """What is measured draws the same codes as torch, for as long as torch is measured."""
+    numbers = np.random.Generator(np.random.Philox(key=0)).random(int(16000 * ALONE), dtype=np.float32)
+    rows = given(network.frame, _conditions(model, found).numpy(), found["lpc"], sharpness(found["correlation"][:, 0]))
+    part = Part(Voice(network.sample, 16), rows, 80, numbers)
+    (samples,) = synthesise(network.sample, [part], 160, 0.002)
+    assert (samples == _stepped(model, found, ALONE)).all()
+    assert np.isfinite(deemphasis(samples, 0.85, 0.0)).all()
+
+
+def _starts(path: Path, folder: str) -> list[Row]:
+    """CPU seconds of a process from its imports to half a second of audio: with nothing compiled, and again."""
+    seconds = []
+    for _ in range(2):
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(Path(folder) / "cache")}
+        done = subprocess.run(
+            [sys.executable, "-c", START.format(path=path)], check=True, capture_output=True, text=True, env=environment
+        )
+        seconds.append(float(done.stdout))
+    first, again = seconds
+    return [
+        Row("speech -> lpcnet, first start: all is compiled", first, NONE, "s", first, "printed", True),
+        Row("speech -> lpcnet, cached start", again, NONE, "s", again, "printed", True),
+    ]

@@ -1,0 +1,274 @@
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from dspgraph import Array, Frames, Graph, ParameterError, SignalError
+from dspgraph.engine import Company
+from dspgraph.errors import LinkError
+from dspgraph.testing import Example
+from dspgraph_nodes._kernels.lpcnet_synthesis import MANY
+from dspgraph_nodes.neural.lpcnet import Lpcnet
+from networks import SMALL, random_arrays, sized, weights_file
+
+PORTS = {
+    "cepstrum": ("bark_cepstrum", 18),
+    "pitch": ("pitch", 1),
+    "correlation": ("correlation", 1),
+    "lpc": ("predictor", 16),
+}
+WEIGHTS = weights_file()
+
+
+def features(count: int, seed: int = 0, order: int = 16) -> dict[str, Array]:
+    """Features in the ranges that speech has, of predictors whose filters are stable."""
+    draw = np.random.Generator(np.random.Philox(key=seed))
+    cepstrum = 2 * draw.random((count, 18)) - 1
+    pitch = (draw.integers(66, 511, (count, 1)) - 200) / 100
+    lpc = np.zeros((count, order))
+    for row, radius in zip(lpc, 0.3 + 0.6 * draw.random(count), strict=True):  # a pair of poles and one on the axis
+        row[:3] = np.convolve([1, -1.9 * radius, radius**2], [1, -0.5])[1:].round(9)
+    return {"cepstrum": cepstrum, "pitch": pitch, "correlation": draw.random((count, 1)) - 0.5, "lpc": lpc}
+
+
+def example(node: Lpcnet, count: int, rate: float = 100, order: int = 16) -> Example:
+    arrays = features(count, order=order)
+    widths = {name: array.shape[1] for name, array in arrays.items()}
+    return Example(
+        node, **{name: (Frames(rate, PORTS[name][0], widths[name]), array) for name, array in arrays.items()}
+    )
+
+
+EXAMPLES = [
+    example(Lpcnet(weights=WEIGHTS, hop=40), 70),
+    # An odd hop, another order, another rate; much noise and no threshold
+    example(Lpcnet(weights=WEIGHTS, hop=15, threshold=0.0, temperature=2.0, coef=0.0), 64, rate=62.5, order=5),
+]
+
+
+def graph(**parameters: Any) -> Graph:
+    return example(Lpcnet(**{"weights": WEIGHTS, **parameters}), 64).graph()
+
+
+@pytest.mark.parametrize("count", [1, 16, 17])
+def test_company_changes_no_bit_however_many_sing(count: int) -> None:
+    """All of different lengths, so that lanes are taken up again; at 16 and 17 most of it is done side by side."""
+    assert count == 1 or count >= MANY
+    one = graph(hop=80)
+    signals = [features(3 + (7 * k) % 20, seed=k) for k in range(count)]
+    alone = [one(**signal)["y"] for signal in signals]
+    found = dict(Company(one, 17).render(signals))
+    for k, expected in enumerate(alone):
+        outputs = found[k]
+        assert isinstance(outputs, dict), outputs
+        assert_array_equal(outputs["y"], expected)
+        assert len(expected) == 80 * len(signals[k]["cepstrum"])
+
+
+def test_company_and_cuts_change_no_bit_together() -> None:
+    """Twelve signals, each cut in its own way, so that the blocks of one call differ in length."""
+    one = graph(hop=40)
+    signals = [features(20 + k, seed=k) for k in range(12)]
+
+    def cut(signal: dict[str, Array], size: int) -> Iterator[dict[str, Array]]:
+        for begin in range(0, len(signal["cepstrum"]), size):
+            yield {name: array[begin : begin + size] for name, array in signal.items()}
+
+    found = dict(Company(one, 12).render(cut(signal, 1 + k % 5) for k, signal in enumerate(signals)))
+    for k, signal in enumerate(signals):
+        outputs = found[k]
+        assert isinstance(outputs, dict), outputs
+        assert_array_equal(outputs["y"], one(**signal)["y"])
+
+
+def test_a_snapshot_in_mid_utterance_goes_on_where_it_was() -> None:
+    one, signal = graph(), features(12)
+    whole = one(**signal)["y"]
+    session = one.session()
+    first = session.push(**{name: array[:5] for name, array in signal.items()})["y"]
+    snapshot = session.snapshot()
+    session.push(**{name: array[5:] for name, array in features(12, seed=9).items()})
+    session.restore(snapshot)
+    rest = session.push(**{name: array[5:] for name, array in signal.items()})["y"]
+    assert_array_equal(np.concatenate((first, rest, session.flush()["y"])), whole)
+
+
+def test_it_waits_for_two_frames_and_half_of_one() -> None:
+    one = graph()
+    assert one.latency().seconds == pytest.approx(
+        0.025 + 0.01 - 1 / 16000
+    )  # and for the end of the frame, but a sample
+    session, counts = one.session(), []
+    for k in range(5):
+        counts.append(len(session.push(**{name: array[k : k + 1] for name, array in features(5).items()})["y"]))
+    assert counts == [0, 0, 80, 160, 160]
+    assert len(session.flush()["y"]) == 400
+
+
+def test_a_frame_speaks_for_the_middle_of_its_window() -> None:
+    """Frame 6 has another predictor: the first sample that differs is 6 * 160 - 80, and nothing before it."""
+    signal = features(12)
+    other = {name: array.copy() for name, array in signal.items()}
+    other["lpc"][6] *= -0.5
+    differ = graph()(**signal)["y"] != graph()(**other)["y"]
+    assert 6 * 160 - 80 <= np.flatnonzero(differ)[0] < 6 * 160 - 70
+    # Its cepstrum is heard two frames before
+    other = {name: array.copy() for name, array in signal.items()}
+    other["cepstrum"][6] += 1
+    differ = graph()(**signal)["y"] != graph()(**other)["y"]
+    assert 4 * 160 - 80 <= np.flatnonzero(differ)[0] < 4 * 160 + 80
+
+
+def test_the_excitation_is_that_of_the_codes_and_the_noise_of_the_sample() -> None:
+    """Without a predictor and de-emphasis every sample is one of 256 levels."""
+    signal = {**features(30), "lpc": np.zeros((30, 16))}
+    y = graph(coef=0.0)(**signal)["y"]
+    d = np.arange(-128, 128)
+    levels = np.sign(d) * (256 ** (np.abs(d) / 128) - 1) / 255
+    assert np.abs(y[:, None] - levels).min(axis=1).max() < 1e-12
+    assert len(np.unique(y)) > 100
+
+
+def test_de_emphasis_is_the_last_step() -> None:
+    signal = features(10)
+    plain, found = graph(coef=0.0)(**signal)["y"], graph(coef=0.85)(**signal)["y"]
+    expected = np.zeros(1)
+    for n, value in enumerate(plain):
+        expected[0] = value + 0.85 * expected[0]
+        assert abs(found[n] - expected[0]) < 1e-12 * max(1, abs(expected[0]))
+
+
+def test_float32_hears_the_same_and_is_rounded_once() -> None:
+    signal = {name: array.astype(np.float32).astype(np.float64) for name, array in features(20).items()}
+    wide = example(Lpcnet(weights=WEIGHTS), 64).graph(np.float64)(**signal)["y"]
+    single = example(Lpcnet(weights=WEIGHTS), 64).graph(np.float32)(**signal)["y"]
+    assert single.dtype == np.float32
+    assert_array_equal(single, wide.astype(np.float32))
+
+
+def test_the_temperature_is_heard() -> None:
+    """With a cold network the same few levels come again and again."""
+    signal = {**features(60), "lpc": np.zeros((60, 16))}
+    kinds = [len(np.unique(graph(temperature=t, coef=0.0)(**signal)["y"])) for t in (0.05, 1.0, 4.0)]
+    assert kinds[0] < kinds[1] < kinds[2]
+
+
+def test_a_threshold_leaves_out_what_is_improbable() -> None:
+    signal = {**features(60), "lpc": np.zeros((60, 16))}
+    kinds = [len(np.unique(graph(threshold=t, coef=0.0)(**signal)["y"])) for t in (0.0038, 0.0)]
+    assert kinds[0] < kinds[1]
+
+
+def test_other_weights_under_the_same_name_make_another_graph(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(Path(WEIGHTS).read_bytes())
+    digests, sounds = [], []
+    for seed in (0, 1):
+        path.write_bytes(Path(weights_file(seed=seed)).read_bytes())
+        os.utime(path, ns=(seed, seed))
+        one = graph(weights=str(path))
+        digests.append(one.digest)
+        sounds.append(one(**features(8))["y"])
+    assert digests[0] != digests[1]
+    assert (sounds[0] != sounds[1]).any()
+
+
+def refused(say: str, **parameters: Any) -> None:
+    with pytest.raises(ParameterError, match=say):
+        graph(**parameters)
+
+
+def test_a_node_without_weights_says_how_to_get_them() -> None:
+    refused(r"lpcnet.weights is not given.*dspgraph train lpcnet", weights=None)
+
+
+def test_weights_that_are_not_there_are_refused(tmp_path: Path) -> None:
+    refused(r"lpcnet.weights is .*none.safetensors; there is no such file", weights=str(tmp_path / "none.safetensors"))
+    refused(r"there is no such file", weights=str(tmp_path))
+
+
+@pytest.mark.parametrize("length", [0, 4, 100, 5000, -1])
+def test_a_truncated_file_is_refused(length: int, tmp_path: Path) -> None:
+    path = tmp_path / "cut.safetensors"
+    path.write_bytes(Path(WEIGHTS).read_bytes()[:length])
+    refused(r"cut.safetensors is not a whole safetensors file", weights=str(path))
+
+
+def test_a_pickle_is_refused_and_not_opened(tmp_path: Path) -> None:
+    import pickle
+
+    class Trap:
+        def __reduce__(self) -> Any:
+            return os.mkdir, (str(tmp_path / "sprung"),)
+
+    path = tmp_path / "model.pt"
+    path.write_bytes(pickle.dumps(Trap()))
+    refused(r"model.pt is not a whole safetensors file", weights=str(path))
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_features_of_another_kind_rate_or_width_are_refused() -> None:
+    arrays = features(64)
+
+    def wired(**changes: Frames) -> None:
+        streams = {name: Frames(100, kind, width) for name, (kind, width) in PORTS.items()} | changes
+        node = Lpcnet(weights=WEIGHTS)
+        Example(node, **{name: (stream, arrays[name]) for name, stream in streams.items()}).graph()
+
+    with pytest.raises(LinkError, match="takes Frames\\('bark_cepstrum'\\)"):
+        wired(cepstrum=Frames(100, "mel", 18))
+    with pytest.raises(LinkError, match="takes Frames\\('predictor'\\)"):
+        wired(lpc=Frames(100, "lpc", 17))
+    with pytest.raises(LinkError, match="rate and centre must agree"):
+        wired(pitch=Frames(200, "pitch", 1))
+    with pytest.raises(ParameterError, match="trained on cepstra of 18 bands; found .*20 wide"):
+        wired(cepstrum=Frames(100, "bark_cepstrum", 20))
+    with pytest.raises(ParameterError, match="lpcnet.pitch takes one number a frame"):
+        wired(pitch=Frames(100, "pitch", 2))
+    with pytest.raises(ParameterError, match="centred on the start of their span"):
+        wired(**{name: Frames(100, kind, width, centre="0.005") for name, (kind, width) in PORTS.items()})
+
+
+def test_features_that_are_no_numbers_are_refused() -> None:
+    signal = features(64)
+    signal["cepstrum"][5, 3] = np.nan
+    with pytest.raises(SignalError, match="cepstrum takes finite numbers; item 5"):
+        graph()(**signal)
+
+
+def test_the_function_refuses_what_is_no_number() -> None:
+    from dspgraph_nodes._kernels.lpcnet_fold import fold
+    from dspgraph_nodes.neural.lpcnet import lpcnet
+
+    for name in ("cepstrum", "pitch", "correlation"):
+        signal: Any = features(8)
+        signal[name][5] = np.nan
+        with pytest.raises(ValueError, match="hears finite numbers; frame 5"):
+            lpcnet(fold(random_arrays(SMALL)), **signal, draw=np.random.default_rng(0))
+
+
+def test_no_predictor_and_no_weights_crash_the_loop() -> None:
+    """An unstable predictor runs away: the samples are not finite any more, and that is all."""
+    from dspgraph_nodes._kernels.lpcnet_fold import fold
+    from dspgraph_nodes.neural.lpcnet import lpcnet
+
+    signal: Any = {**features(80), "lpc": np.full((80, 16), -3.0)}
+    with np.errstate(over="ignore", invalid="ignore"):
+        y = lpcnet(fold(random_arrays(SMALL)), **signal, draw=np.random.default_rng(0))
+    assert len(y) == 80 * 160
+    assert not np.isfinite(y[-1])
+
+
+def test_networks_of_other_sizes_speak(tmp_path: Path) -> None:
+    """One block in each GRU, an even number of blocks, three in GRU_B; each in company as alone."""
+    for config in (sized(16, 16), sized(64, 48), sized(32, 32)):
+        one = graph(weights=weights_file(config, folder=tmp_path), hop=32)
+        signals = [features(5, seed=k) for k in range(MANY)]
+        for k, outputs in Company(one, MANY).render(signals):
+            assert isinstance(outputs, dict), outputs
+            assert_array_equal(outputs["y"], one(**signals[k])["y"])
+            assert len(np.unique(outputs["y"])) > 50
