@@ -76,3 +76,13 @@ def test_silence_is_below_half_a_step_of_24_bits() -> None:
 def test_the_postfilter_runs_only_where_it_is_heard() -> None:
     assert "sharp" in load("mcep_mlsa").idle
     assert "sharp" not in load("mcep_mlsa", (), {"synth": "sharpened"}).idle
+
+
+@pytest.mark.parametrize("swap", variants("mcep_mlsa"), ids=str)
+def test_a_constant_beside_the_speech_is_not_heard(swap: dict[str, str]) -> None:
+    # Without the highpass it is a peak so narrow that it rings: a constant of 1 comes to 6e4.
+    x, graph = speech(), load("mcep_mlsa", (), swap)
+    alone, beside = graph(speech=x)["speech"], graph(speech=x + 0.3)["speech"]
+    assert abs(10 * np.log10((beside**2).mean() / (alone**2).mean())) < 0.3  # measured up to 0.1 dB
+    y = graph(speech=np.ones(8000))["speech"]
+    assert np.abs(y).max() < 400  # the step at its start is one; measured 1.3 to 160

@@ -40,3 +40,13 @@ def test_it_is_as_loud_as_the_speech_and_stable(swap: dict[str, str]) -> None:
     assert len(y) == len(x)
     assert abs(10 * np.log10((y**2).mean() / (x**2).mean())) < 1.5  # unit power in; measured up to 0.7 dB
     assert np.abs(y).max() < 2 * np.abs(x).max()
+
+
+@pytest.mark.parametrize("swap", variants("mlpg_mcep"), ids=str)
+def test_a_constant_beside_the_speech_is_not_heard(swap: dict[str, str]) -> None:
+    # Without the highpass it is a peak so narrow that it rings: a constant of 1 comes to 6e4.
+    x, graph = speech(), load("mlpg_mcep", (), swap)
+    alone, beside = graph(speech=x)["speech"], graph(speech=x + 0.3)["speech"]
+    assert abs(10 * np.log10((beside**2).mean() / (alone**2).mean())) < 0.3  # measured up to 0.1 dB
+    y = graph(speech=np.ones(8000))["speech"]
+    assert np.abs(y).max() < 400  # the step at its start is one; measured 1.3 to 160

@@ -37,6 +37,10 @@ def synthesis(module: Any, x: Array, rows: Array) -> Array:
     return y
 
 
+WINDOWS = [(0, 0, [1.0]), (1, 1, [-0.5, 0.0, 0.5])]
+FLAT = CEPSTRA * (np.arange(13) == 0)  # of gains and no prediction: no others are stable in whole numbers
+SPREAD = 1 + CEPSTRA[:, :6] ** 2
+RISING = np.tile(np.arange(4, dtype=np.int16), (5, 1))
 SECTION = np.array([0.2, 0.1, 0.0, -0.5, 0.3])
 
 CALLS: list[tuple[str, Callable[[Any, Any], Array]]] = [
@@ -47,6 +51,18 @@ CALLS: list[tuple[str, Callable[[Any, Any], Array]]] = [
     ("postfilter", lambda module, as_given: module.postfilter(as_given(CEPSTRA), 0.42, 1.4, 64)),
     ("fir", lambda module, as_given: module.fir(as_given(PCM), np.array([0.5, 0.25]), as_given(PCM[:1]))),
     ("biquad", lambda module, as_given: module.biquad(as_given(PCM), SECTION, np.zeros((2, 1)))),
+    ("continuous_f0", lambda module, as_given: np.stack(module.continuous_f0(as_given(PCM), 100.0))),
+    ("mlpg", lambda module, as_given: module.mlpg(as_given(CEPSTRA[:, :6]), as_given(SPREAD), WINDOWS)),
+    ("delta", lambda module, as_given: module.delta(as_given(CEPSTRA), WINDOWS)),
+    ("segment_statistics", lambda module, as_given: np.stack(module.segment_statistics(as_given(CEPSTRA), 1e-4))),
+    ("bark_cepstrum", lambda module, as_given: module.bark_cepstrum(as_given(FRAMES))),
+    ("bark_cepstrum_to_lpc", lambda module, as_given: module.bark_cepstrum_to_lpc(as_given(CEPSTRA))),
+    ("lpcnet_pitch", lambda module, as_given: np.stack(module.lpcnet_pitch(as_given(PCM), as_given(CEPSTRA[:75])))),
+    ("lpc", lambda module, as_given: module.lpc(as_given(FRAMES), 12)),
+    ("lpc_to_parcor", lambda module, as_given: module.lpc_to_parcor(as_given(FLAT))),
+    ("parcor_to_lpc", lambda module, as_given: module.parcor_to_lpc(as_given(CEPSTRA))),
+    ("lpc_to_lsf", lambda module, as_given: module.lpc_to_lsf(as_given(FLAT))),
+    ("lsf_to_lpc", lambda module, as_given: module.lsf_to_lpc(as_given(RISING))),
 ]
 HERE = [pytest.param(name, call, id=name) for name, call in CALLS if name in NODES]
 

@@ -68,20 +68,21 @@ def hertz_of(mel: Array, scale: Scale) -> Array:
     return np.where(mel < 15, mel / 0.015, 1000 * exp((np.maximum(mel, 15) - 15) * (LN_6_4 / 27)))
 
 
-def refusal(node: str, count: int, rate: float, width: int, f_min: float, f_max: float | None, scale: Scale) -> str:
-    """Why there is no such filter bank; an empty text where there is."""
+def check(count: int, rate: float, width: int, f_min: float, f_max: float | None, scale: Scale) -> None:
+    """Raise ValueError where there is no such filter bank."""
     top = f_max or rate / 2
     if width < 2:
-        return f"{node} takes rows of 2 bins or more; found {width}: raise n_fft"
+        raise ValueError(f"spectrum is {width} wide; bands are made of 2 bins or more: raise n_fft")
     if top > rate / 2:
-        return f"{node}.f_max is {top:g} Hz; samples at {rate:g} Hz reach to {rate / 2:g}: lower it or give their rate"
+        raise ValueError(
+            f"f_max is {top:g} Hz; samples at {rate:g} Hz reach to {rate / 2:g}: lower it or give their rate"
+        )
     if f_min >= top:
-        return f"{node}.f_min is {f_min:g} Hz; it lies below f_max, {top:g} Hz: lower it"
+        raise ValueError(f"f_min is {f_min:g} Hz; it lies below f_max, {top:g} Hz: lower it")
     # A bin on the very edge of a triangle does not count: what it has of it is rounding.
     empty = np.flatnonzero(filterbank(count, rate, width, f_min, top, scale, "none").max(axis=0) < 1e-9)
     if len(empty):
-        return (
-            f"{node}.bands is {count}; band {empty[0]} lies between two of {width} bins and would always be 0: take "
+        raise ValueError(
+            f"bands is {count}; band {empty[0]} lies between two of {width} bins and would always be 0: take "
             "fewer bands, or a longer n_fft"
         )
-    return ""

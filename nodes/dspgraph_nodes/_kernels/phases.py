@@ -1,4 +1,4 @@
-"""Phases, counted in turns."""
+"""Phases: wrapped, counted in turns, and given a magnitude."""
 
 from fractions import Fraction
 from typing import Any, Literal
@@ -11,10 +11,24 @@ Array = NDArray[Any]
 Unit = Literal["pi", "hertz"]
 
 
-def wrapped(turns: Array) -> Array:
-    """Turns from -1/2 to 1/2, by a whole number: exactly 1/2 turn stays as it is."""
-    w: Array = turns - np.floor(turns + 0.5)
-    return np.where((w == -0.5) & (turns > 0), 0.5, w)
+def wrapped(angle: Array, turn: float = 1.0) -> Array:
+    """Angles brought to -1/2 .. 1/2 turn by whole turns; what comes down to -1/2 from above is 1/2, as in numpy.unwrap.
+
+    turn: what a whole one is counted as, a power of two: 1, or 2 for angles over pi.
+    """
+    within: Array = angle - turn * np.floor(angle / turn + 0.5)
+    within[(within == -turn / 2) & (angle > 0)] = turn / 2
+    return within
+
+
+def from_polar(magnitude: Array, phase: Array) -> Array:
+    """magnitude (cos phase + i sin phase), complex, in the precision of the phase."""
+    from dspgraph_nodes._kernels.elementary import phasor
+
+    z = phasor(phase)
+    z.real *= magnitude
+    z.imag *= magnitude
+    return z
 
 
 def advances(width: int, hop: Fraction) -> Array:

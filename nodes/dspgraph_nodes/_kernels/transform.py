@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,9 @@ from dspgraph_nodes._kernels.windows import Window, taper
 Array = NDArray[Any]
 
 CHUNK = 1 << 20  # bytes of frames that are worked on at a time: they stay in the second cache
-LEAST = 2.2e-8  # of the square of the peak: carried by less, a sample comes back more than 1e-12 of full scale off
+# Of the square of the peak: what carries a sample. There and back a sample w x of a frame comes off by up to 7 eps of
+# full scale (noise of +-1, n_fft up to 65536, prime factors of any size); over w, in a frame alone, 10 eps are 1e-12.
+LEAST = (10 * 2.0**-52 / 1e-12) ** 2
 
 
 def spectra(frames: Array, window: Array, n_fft: int) -> Array:
@@ -64,18 +66,38 @@ def resynthesis(spectrum: Iterable[Array], count: int, window: Array, hop: int, 
     return np.concatenate((y, overlap.flush(tail)))
 
 
-def first_of(node: str, width: int, length: int, hop: int, window: Window, centre: Fraction) -> int:
-    """Where windows centred at `centre` samples begin in their span; ValueError where no signal comes of them."""
-    n_fft = 2 * (width - 1)
+class Rows(Protocol):
+    """What a stream of rows says of itself."""
+
+    @property
+    def rate(self) -> Fraction:
+        """Rows per second."""
+
+    @property
+    def centre(self) -> Fraction:
+        """Seconds from the start of a row's span to the middle of its window."""
+
+    @property
+    def width(self) -> int:
+        """Bins, n_fft / 2 + 1."""
+
+
+def first_of(rows: Rows, hop: int, length: int | None, window: Window) -> int:
+    """Where the windows of a spectrum's rows begin in their span, in samples; ValueError where no signal comes of them.
+
+    length: n_fft by default.
+    """
+    n_fft = 2 * (rows.width - 1)
+    length = length or n_fft
     if length > n_fft or not n_fft:
         raise ValueError(
-            f"{node}.length is {length}; rows of {width} bins are n_fft = {n_fft} samples, and a window is at most as "
+            f"length is {length}; rows of {rows.width} bins are n_fft = {n_fft} samples, and a window is at most as "
             "long: take the length the frames were cut with"
         )
-    begin = centre - Fraction(length, 2)
+    begin = rows.centre * rows.rate * hop - Fraction(length, 2)
     if begin.denominator != 1:
         raise ValueError(
-            f"{node}.hop is {hop}, but windows of {length} samples would begin at {float(begin):g} samples, between "
+            f"hop is {hop}, but windows of {length} samples would begin at {float(begin):g} samples, between "
             "two: take the hop and the length the frames were cut with"
         )
     first = int(begin)
@@ -83,9 +105,9 @@ def first_of(node: str, width: int, length: int, hop: int, window: Window, centr
     missing = overlap.lost(values * values, hop, first, LEAST)
     if missing is not None:
         raise ValueError(
-            f"{node} cannot restore sample {missing} of every {hop}: a {window} window of {length} samples that "
-            f"begins at {first} is 0 there, or nearly; take a longer window, a smaller hop or a window centred in the "
-            "span"
+            f"hop is {hop}, but sample {missing} of every {hop} cannot be restored, for a {window} window of {length} "
+            f"samples that begins at {first} is 0 there, or nearly: take a longer window, a smaller hop or a window "
+            "centred in the span"
         )
     return first
 

@@ -92,10 +92,3 @@ def _mc2b(alpha: float, b: Array) -> None:
         row = b[n]
         for m in range(len(row) - 2, -1, -1):
             row[m] -= alpha * row[m + 1]
-
-
-def b2mc(b: Array, alpha: float) -> Array:
-    """Mel-cepstra c[m] = b[m] + alpha b[m + 1] of the coefficients [n, order + 1] of the MLSA filter: undoes `mc2b`."""
-    mcep = b.copy()
-    mcep[:, :-1] += alpha * b[:, 1:]
-    return mcep

@@ -49,6 +49,38 @@ def installed() -> bool:
     return True
 
 
+def analysable(x: Any) -> None:
+    """ValueError for audio (its `rate` and `channels`) that WORLD cannot analyse, or where pyworld is not installed."""
+    if not installed():
+        raise ValueError(MISSING)
+    if x.channels > 1:
+        raise ValueError(f"takes one channel; found {x}: put a mono 'mix' before it")
+    if not LOWEST_RATE <= x.rate <= HIGHEST_RATE or x.rate.denominator > 1:
+        raise ValueError(
+            f"takes audio of a whole number of hertz from {LOWEST_RATE} to {HIGHEST_RATE}; found {x}: "
+            "put a 'resample' before it"
+        )
+
+
+def pitch_range(x: Any, low: float, high: float) -> None:
+    """ValueError for a range of pitch, Hz, in which WORLD cannot search such audio."""
+    if not low < high <= x.rate / 4:
+        raise ValueError(
+            f"f0_min is {low:g} and f0_max {high:g}; at {x} they must rise, up to {float(x.rate / 4):g} Hz"
+        )
+
+
+def points(x: Any, n_fft: int | None) -> int:
+    """The FFT of cheaptrick and d4c, by default the one for 71 Hz; ValueError for one that they cannot bear."""
+    points = n_fft or fft_size(x.rate)
+    if points & (points - 1) or points < shortest_fft(x.rate):
+        raise ValueError(
+            f"n_fft is {points}; at {x} it must be a power of two from {shortest_fft(x.rate)} on: take "
+            f"{fft_size(x.rate)}"
+        )
+    return points
+
+
 def fft_size(rate: Fraction, low: float = 71.0) -> int:
     """The power of two that holds three periods of the lowest pitch, WORLD's choice."""
     return int(2 << math.floor(math.log2(3 * float(rate) / low + 1)))
@@ -122,12 +154,12 @@ def d4c(x: Array, rate: Fraction, f0: Array, times: Array, n_fft: int, threshold
     samples, pitch = _samples(x), _pitch(f0, rate)
     faster = 1 if rate >= VOICING_RATE else 2
     if faster == 2:
-        samples = _twice(samples)
+        samples = twice(samples)
     rows: Array = library().d4c(samples, pitch, times, int(rate) * faster, threshold=threshold, fft_size=n_fft * faster)
     return np.ascontiguousarray(rows[:, : n_fft // 2 + 1])
 
 
-def _twice(x: Array) -> Array:
+def twice(x: Array) -> Array:
     """x at twice its rate: its spectrum, and nothing above it."""
     from scipy.fft import irfft, next_fast_len, rfft
 

@@ -27,25 +27,18 @@ class D4c(Node):
     threshold: float = Field(0.85, ge=0.0, le=1.0, description="share of low power below which a frame is noise")
 
     def streams(self, x: Audio, f0: Frames) -> tuple[Frames]:
-        from dspgraph_nodes._kernels.world import HIGHEST_RATE, LOWEST_RATE, MISSING, fft_size, installed, shortest_fft
+        from dspgraph_nodes._kernels.world import analysable, points
 
-        if not installed():
-            raise ParameterError(f"d4c {MISSING}")
-        if x.channels > 1:
-            raise ParameterError(f"d4c takes one channel; found {x}: put a mono 'mix' before it")
-        if not LOWEST_RATE <= x.rate <= HIGHEST_RATE or x.rate.denominator > 1:
-            raise ParameterError(
-                f"d4c takes audio of a whole number of hertz from {LOWEST_RATE} to {HIGHEST_RATE}; found {x}: "
-                "put a 'resample' before it"
-            )
+        try:
+            analysable(x)
+        except ValueError as error:
+            raise ParameterError(f"d4c {error}") from None
         if f0.width != 1:
             raise ParameterError(f"d4c takes one pitch per frame; found {f0}")
-        n_fft = self.n_fft or fft_size(x.rate)
-        if n_fft & (n_fft - 1) or n_fft < shortest_fft(x.rate):
-            raise ParameterError(
-                f"d4c.n_fft is {n_fft}; at {x} it must be a power of two from {shortest_fft(x.rate)} on: take "
-                f"{fft_size(x.rate)}"
-            )
+        try:
+            n_fft = points(x, self.n_fft)
+        except ValueError as error:
+            raise ParameterError(f"d4c.{error}") from None
         return (f0.like(kind="aperiodicity", width=n_fft // 2 + 1, dtype=x.dtype),)
 
     def lookahead(self, x: Audio, f0: Frames) -> float:

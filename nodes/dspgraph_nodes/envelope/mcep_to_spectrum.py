@@ -6,13 +6,24 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, State
 
 
 def mcep_to_spectrum(mcep: Array, n_fft: int, alpha: float) -> Array:
-    """|H(w)|**2 = exp(2 sum_m c[m] cos(m w~)) at n_fft // 2 + 1 bins; mcep: [n, order + 1]; its dtype, [n, bins]."""
-    from dspgraph_nodes._kernels.elementary import exp
+    """|H(w)|**2 = exp(2 sum_m c[m] cos(m w~)) at n_fft // 2 + 1 bins.
+
+    mcep: [n, order + 1]. Returns [n, bins] in its dtype (float32 of int16), computed in float64. Raises ValueError
+    where a power leaves that.
+    """
+    from dspgraph_nodes._kernels.elementary import exp, log
     from dspgraph_nodes._kernels.product import rows
     from dspgraph_nodes._kernels.warping import mel_cosines
 
     log_power = rows(mcep.astype(np.float64), 2 * mel_cosines(n_fft, mcep.shape[1] - 1, alpha))
-    return exp(log_power).astype(np.result_type(mcep, np.float32), copy=False)
+    dtype = np.result_type(mcep, np.float32)
+    highest = float(log(np.array([np.finfo(dtype).max], np.float64))[0])
+    if (log_power >= highest).any():
+        raise ValueError(
+            f"a mel-cepstrum has a power of exp({log_power.max():g}), and {dtype} holds less than exp({highest:.4g}): "
+            "take the mel-cepstrum of a signal of full scale +-1"
+        )
+    return exp(log_power).astype(dtype, copy=False)
 
 
 class McepToSpectrum(Node):

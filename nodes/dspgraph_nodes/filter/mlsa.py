@@ -59,6 +59,9 @@ class Mlsa(Node):
     beyond it is unstable. Natural speech stays within 4.5, but not where a band is empty, as at 16 kHz a recording of
     11025 Hz leaves one. More `sections` bear it: each is the filter of c / sections, and they follow each other.
 
+    What steps into a very narrow peak, as the mel-cepstrum of a constant or of a pure tone has one, rings there at its
+    gain.
+
     Coefficients and log gain run on a line from frame to frame and reach those of row k at the end of its span, as in
     SPTK: frames that are centred there are cut by `frame` with `centre` set to the hop. The first row stands still.
 

@@ -11,8 +11,8 @@ def continuous_f0(f0: Array, default: float) -> tuple[Array, Array]:
     """Log pitch through unvoiced stretches on straight lines, and where there is voice.
 
     f0: [n], Hz, voiced where above 0. Returns log_f0 [n] (natural logarithm of hertz) and voicing [n] (0 or 1), both in
-    the dtype of f0. Before the first voiced frame and after the last log_f0 stays as it is there; without any voice it
-    is log(default).
+    the dtype of f0 (float32 of int16). Before the first voiced frame and after the last log_f0 stays as it is there;
+    without any voice it is log(default).
     """
     from dspgraph_nodes._kernels.elementary import log
 
@@ -22,7 +22,8 @@ def continuous_f0(f0: Array, default: float) -> tuple[Array, Array]:
         log_f0 = np.interp(np.arange(len(f0)), at, log(f0[at].astype(np.float64)))
     else:
         log_f0 = np.full(len(f0), log(np.array([default], np.float64))[0])
-    return log_f0.astype(f0.dtype), voiced.astype(f0.dtype)
+    dtype = np.result_type(f0, np.float32)
+    return log_f0.astype(dtype), voiced.astype(dtype)
 
 
 class ContinuousF0(Node):

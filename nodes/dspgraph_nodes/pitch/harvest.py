@@ -24,22 +24,16 @@ class Harvest(Node):
     f0_max: float = Field(800.0, gt=10.0, description="highest pitch, Hz")
 
     def streams(self, x: Audio) -> tuple[Frames]:
-        from dspgraph_nodes._kernels.world import HIGHEST_RATE, LOWEST_RATE, MISSING, installed
+        from dspgraph_nodes._kernels.world import analysable, pitch_range
 
-        if not installed():
-            raise ParameterError(f"harvest {MISSING}")
-        if x.channels > 1:
-            raise ParameterError(f"harvest takes one channel; found {x}: put a mono 'mix' before it")
-        if not LOWEST_RATE <= x.rate <= HIGHEST_RATE or x.rate.denominator > 1:
-            raise ParameterError(
-                f"harvest takes audio of a whole number of hertz from {LOWEST_RATE} to {HIGHEST_RATE}; found {x}: "
-                "put a 'resample' before it"
-            )
-        if not self.f0_min < self.f0_max <= x.rate / 4:
-            raise ParameterError(
-                f"harvest.f0_min is {self.f0_min:g} and f0_max {self.f0_max:g}; at {x} they must rise, up to "
-                f"{float(x.rate / 4):g} Hz"
-            )
+        try:
+            analysable(x)
+        except ValueError as error:
+            raise ParameterError(f"harvest {error}") from None
+        try:
+            pitch_range(x, self.f0_min, self.f0_max)
+        except ValueError as error:
+            raise ParameterError(f"harvest.{error}") from None
         return (Frames(rate=x.rate / self.hop, kind="f0", width=1, centre=0, dtype=x.dtype),)
 
     def lookahead(self, x: Audio) -> float:

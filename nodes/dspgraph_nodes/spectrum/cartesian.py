@@ -3,16 +3,13 @@
 import numpy as np
 
 from dspgraph import Array, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.phases import from_polar
+from dspgraph_nodes._kernels.precision import floating
 
 
 def cartesian(magnitude: Array, phase: Array) -> Array:
     """|X| (cos p + i sin p). magnitude, phase (radians): [n, bins]. Returns [n, bins], complex, in their precision."""
-    from dspgraph_nodes._kernels.elementary import phasor
-
-    spectrum = phasor(phase)
-    spectrum.real *= magnitude
-    spectrum.imag *= magnitude
-    return spectrum
+    return from_polar(floating(magnitude), floating(phase))
 
 
 class Cartesian(Node):
@@ -23,9 +20,9 @@ class Cartesian(Node):
     Source: NumPy reference, `numpy.angle`.
     """
 
-    magnitude = Input(Frames, "magnitude")
-    phase = Input(Frames, "phase")
-    spectrum = Output(Frames, "spectrum")
+    magnitude = Input(Frames, "magnitude", "constant_q_magnitude")
+    phase = Input(Frames, "phase", "constant_q_phase")
+    spectrum = Output(Frames, "spectrum", "constant_q")
 
     def streams(self, magnitude: Frames, phase: Frames) -> tuple[Frames]:
         if magnitude.width != phase.width:
@@ -33,7 +30,13 @@ class Cartesian(Node):
                 f"cartesian takes as many magnitudes as phases; found {magnitude} and {phase}: take both from one "
                 "spectrum"
             )
-        return (magnitude.like(kind="spectrum", dtype=np.result_type(magnitude.dtype, np.complex64)),)
+        kind = "constant_q" if magnitude.kind == "constant_q_magnitude" else "spectrum"
+        if (phase.kind == "constant_q_phase") != (kind == "constant_q"):
+            raise ParameterError(
+                f"cartesian takes magnitudes and phases of the same bins; found {magnitude} and {phase}: take both "
+                "from one spectrum"
+            )
+        return (magnitude.like(kind=kind, dtype=np.result_type(magnitude.dtype, np.complex64)),)
 
     def step(self, state: State, magnitude: Array, phase: Array) -> tuple[State, Array]:
         return state, cartesian(magnitude, phase)

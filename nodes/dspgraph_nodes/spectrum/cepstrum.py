@@ -3,6 +3,7 @@
 from typing import Literal
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.precision import floating
 
 Form = Literal["real", "minimum_phase"]
 
@@ -16,7 +17,7 @@ def cepstrum(log_magnitude: Array, order: int, form: Form = "real") -> Array:
     from scipy.fft import irfft
 
     half = log_magnitude.shape[1] - 1
-    c: Array = irfft(log_magnitude, 2 * half, axis=1)[:, : order + 1].copy()
+    c: Array = irfft(floating(log_magnitude), 2 * half, axis=1)[:, : order + 1].copy()
     if form == "minimum_phase":
         c[:, 1:half] *= 2
     return c

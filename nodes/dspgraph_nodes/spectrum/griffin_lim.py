@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.phases import from_polar
+from dspgraph_nodes._kernels.precision import floating
 from dspgraph_nodes._kernels.windows import Window, taper
 
 
@@ -18,14 +20,12 @@ def griffin_lim(
     magnitude, phase (radians, to begin with): [K, n_fft / 2 + 1]; window: [length], above 0 over the frame's own span.
     momentum: 0 for the algorithm of 1984, which never gets worse; near 1 it is faster. Returns [K hop].
     """
-    from dspgraph_nodes._kernels.elementary import phasor
     from dspgraph_nodes._kernels.framing import Cut
     from dspgraph_nodes._kernels.magnitudes import accelerated
     from dspgraph_nodes._kernels.transform import pieces_of, resynthesis, split
 
-    spectrum = phasor(phase)
-    spectrum.real *= magnitude
-    spectrum.imag *= magnitude
+    magnitude, window = floating(magnitude), floating(window)
+    spectrum = from_polar(magnitude, phase.astype(magnitude.dtype, copy=False))
     cut, n_fft = Cut(len(window), hop, first), 2 * (magnitude.shape[1] - 1)
     share = np.array([momentum / (1 + momentum)], magnitude.dtype)
     before = np.zeros_like(spectrum)
@@ -86,15 +86,11 @@ class GriffinLim(Node):
         window = taper(self.window, "none", self.length or 2 * (magnitude.shape[1] - 1), magnitude.dtype)
         return state, griffin_lim(magnitude, phase, window, self.hop, first, self.iterations, self.momentum)
 
-    def _length(self, magnitude: Frames) -> int:
-        return self.length or 2 * (magnitude.width - 1)
-
     def _first(self, magnitude: Frames) -> int:
         """Where a window begins, in samples from the start of its span."""
         from dspgraph_nodes._kernels.transform import first_of
 
-        centre = magnitude.centre * magnitude.rate * self.hop
         try:
-            return first_of("griffin_lim", magnitude.width, self._length(magnitude), self.hop, self.window, centre)
+            return first_of(magnitude, self.hop, self.length, self.window)
         except ValueError as error:
-            raise ParameterError(str(error)) from None
+            raise ParameterError(f"griffin_lim.{error}") from None

@@ -6,8 +6,10 @@ from fractions import Fraction
 
 import numpy as np
 
-from dspgraph import Array, Field, Frames, Input, Node, Output, State
+from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
 from dspgraph_nodes._kernels.phases import Unit, advances, wrapped
+from dspgraph_nodes._kernels.precision import floating
+from dspgraph_nodes._kernels.rates import hop_of
 
 
 def instantaneous_frequency(phase: Array, before: Array | None = None) -> Array:
@@ -16,8 +18,10 @@ def instantaneous_frequency(phase: Array, before: Array | None = None) -> Array:
         d = p[k] - p[k - 1],    IF[k] = (mod(d + pi, 2 pi) - pi) / pi,    but 1 for -1 where d > 0
 
     phase: [n, bins], radians; before: [bins], the row before the first, 0 by default, so that row 0 holds the phase
-    itself. Returns [n, bins], -1 to 1, in the dtype of the phase.
+    itself. In float32, pi is float32's: what is nearest to half a turn is half a turn. Returns [n, bins], -1 to 1, in
+    the dtype of the phase.
     """
+    phase = floating(phase)
     halves: Array = 2 * wrapped(_turned(phase, before))
     return halves.astype(phase.dtype, copy=False)
 
@@ -29,6 +33,7 @@ def frequency_in_hertz(phase: Array, rate: Fraction, hop: Fraction, before: Arra
 
     phase, before: as above; rate: of the samples, Hz; hop: samples from row to row. Returns [n, bins], Hz.
     """
+    phase = floating(phase)
     width = phase.shape[1]
     centre = np.arange(width) * (float(rate) / max(1, 2 * (width - 1)))
     deviation = wrapped(_turned(phase, before) - advances(width, hop))
@@ -42,7 +47,7 @@ def _turned(phase: Array, before: Array | None) -> Array:
     rows[1:] = phase
     if before is not None:
         rows[0] = before
-    turns: Array = (rows[1:] - rows[:-1]) / (2 * math.pi)
+    turns: Array = (rows[1:] - rows[:-1]) / (2 * float(phase.dtype.type(math.pi)))
     return turns
 
 
@@ -68,14 +73,24 @@ class InstantaneousFrequency(Node):
     Phase Vocoder, Bell System Technical Journal 45(9), 1966 (hertz); NumPy reference, `numpy.unwrap`.
     """
 
-    phase = Input(Frames, "phase")
-    frequency = Output(Frames, "if")
+    phase = Input(Frames, "phase", "constant_q_phase")
+    frequency = Output(Frames, "if", "constant_q_if")
 
     unit: Unit = Field("pi", description="pi: phase advance per hop over pi; hertz: bin centre and deviation from it")
-    rate: float = Field(16000, gt=0, description="rate of the samples behind the frames, Hz; hertz needs it")
+    rate: float = Field(16000, gt=0, le=1e6, description="rate of the samples behind the frames, Hz; hertz needs it")
 
     def streams(self, phase: Frames) -> tuple[Frames]:
-        return (phase.like(kind="if"),)
+        if self.unit == "hertz":
+            if phase.kind == "constant_q_phase":
+                raise ParameterError(
+                    "instantaneous_frequency.unit is 'hertz'; the bins of a constant-Q transform do not stand where "
+                    "those of a Fourier transform do: take the unit 'pi', or an 'stft'"
+                )
+            try:
+                hop_of(self.rate, phase.rate)
+            except ValueError as error:
+                raise ParameterError(f"instantaneous_frequency.{error}") from None
+        return (phase.like(kind=phase.kind.replace("phase", "if")),)
 
     def start(self, phase: Frames) -> State:
         return Seen(np.zeros(phase.width), Fraction(str(self.rate)) / phase.rate)

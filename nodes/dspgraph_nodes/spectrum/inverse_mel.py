@@ -6,6 +6,7 @@ import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
 from dspgraph_nodes._kernels.mel import Norm, Scale
+from dspgraph_nodes._kernels.rates import hop_of
 
 Kind = Literal["magnitude", "power"]
 
@@ -25,7 +26,7 @@ def inverse_mel(
         s[b] <- s[b] sum_j w[b, j] m[j] / (sum_c w[c, j] s[c]) / sum_j w[b, j]
 
     mel: [n, bands], at least 0 (what is below counts as 0); rate, f_min, f_max (default: rate / 2): Hz. Returns
-    [n, n_fft / 2 + 1] in the dtype of mel; bins that no band covers are 0. Computed in float64.
+    [n, n_fft / 2 + 1] in the dtype of mel (float32 of int16); bins that no band covers are 0. Computed in float64.
     """
     from dspgraph_nodes._kernels.banded import banded
     from dspgraph_nodes._kernels.mel import both_ways
@@ -40,7 +41,7 @@ def inverse_mel(
     for _ in range(iterations):
         ratio = wanted / np.maximum(banded(spectra, there), tiny)
         spectra *= banded(ratio, back) / covered
-    result: Array = spectra.astype(mel.dtype, copy=False)
+    result: Array = spectra.astype(np.result_type(mel, np.float32), copy=False)
     return result
 
 
@@ -61,7 +62,7 @@ class InverseMel(Node):
 
     n_fft: int = Field(1024, ge=2, multiple_of=2, description="samples the spectra are transforms of")
     kind: Kind = Field("magnitude", description="what the bands were made of, and what comes back")
-    rate: float = Field(16000, gt=0, description="rate of the samples the frames were cut from, Hz")
+    rate: float = Field(16000, gt=0, le=1e6, description="rate of the samples the frames were cut from, Hz")
     f_min: float = Field(0.0, ge=0, description="where the first band begins, Hz")
     f_max: float | None = Field(None, gt=0, description="where the last band ends, Hz; rate / 2 by default")
     scale: Scale = Field("slaney", description="formula of the mel scale")
@@ -69,12 +70,14 @@ class InverseMel(Node):
     iterations: int = Field(50, ge=0, le=10_000, description="rounds of the update")
 
     def streams(self, mel: Frames) -> tuple[Frames]:
-        from dspgraph_nodes._kernels.mel import refusal
+        from dspgraph_nodes._kernels.mel import check
 
         width = self.n_fft // 2 + 1
-        found = refusal("inverse_mel", mel.width, self.rate, width, self.f_min, self.f_max, self.scale)
-        if found:
-            raise ParameterError(found)
+        try:
+            hop_of(self.rate, mel.rate)
+            check(mel.width, self.rate, width, self.f_min, self.f_max, self.scale)
+        except ValueError as error:
+            raise ParameterError(f"inverse_mel.{error}") from None
         return (mel.like(kind=self.kind, width=width),)
 
     def step(self, state: State, mel: Array) -> tuple[State, Array]:

@@ -5,6 +5,7 @@ from fractions import Fraction
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.precision import floating
 from dspgraph_nodes._kernels.windows import Window, taper
 
 
@@ -16,7 +17,7 @@ def istft(spectrum: Array, window: Array, hop: int, first: int) -> Array:
     """
     from dspgraph_nodes._kernels.transform import resynthesis, split
 
-    return resynthesis(split(spectrum), len(spectrum), window, hop, first)
+    return resynthesis(split(floating(spectrum)), len(spectrum), floating(window), hop, first)
 
 
 class Istft(Node):
@@ -77,8 +78,7 @@ class Istft(Node):
         """Where a window begins, in samples from the start of its span."""
         from dspgraph_nodes._kernels.transform import first_of
 
-        centre = spectrum.centre * spectrum.rate * self.hop
         try:
-            return first_of("istft", spectrum.width, self._length(spectrum), self.hop, self.window, centre)
+            return first_of(spectrum, self.hop, self.length, self.window)
         except ValueError as error:
-            raise ParameterError(str(error)) from None
+            raise ParameterError(f"istft.{error}") from None

@@ -2,6 +2,8 @@
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
 from dspgraph_nodes._kernels.mel import Norm, Scale
+from dspgraph_nodes._kernels.precision import floating
+from dspgraph_nodes._kernels.rates import hop_of
 
 
 def mel(
@@ -21,7 +23,7 @@ def mel(
     from dspgraph_nodes._kernels.mel import both_ways
 
     there, _ = both_ways(bands, rate, spectrum.shape[1], f_min, f_max or rate / 2, scale, norm)
-    return banded(spectrum, there)
+    return banded(floating(spectrum), there)
 
 
 class Mel(Node):
@@ -42,18 +44,20 @@ class Mel(Node):
     mel = Output(Frames, "mel")
 
     bands: int = Field(80, ge=1, le=4096, description="number of bands")
-    rate: float = Field(16000, gt=0, description="rate of the samples the frames were cut from, Hz")
+    rate: float = Field(16000, gt=0, le=1e6, description="rate of the samples the frames were cut from, Hz")
     f_min: float = Field(0.0, ge=0, description="where the first band begins, Hz")
     f_max: float | None = Field(None, gt=0, description="where the last band ends, Hz; rate / 2 by default")
     scale: Scale = Field("slaney", description="formula of the mel scale")
     norm: Norm = Field("slaney", description="slaney: the area of a band in Hz is 1; none: its peak is")
 
     def streams(self, spectrum: Frames) -> tuple[Frames]:
-        from dspgraph_nodes._kernels.mel import refusal
+        from dspgraph_nodes._kernels.mel import check
 
-        found = refusal("mel", self.bands, self.rate, spectrum.width, self.f_min, self.f_max, self.scale)
-        if found:
-            raise ParameterError(found)
+        try:
+            hop_of(self.rate, spectrum.rate)
+            check(self.bands, self.rate, spectrum.width, self.f_min, self.f_max, self.scale)
+        except ValueError as error:
+            raise ParameterError(f"mel.{error}") from None
         return (spectrum.like(kind="mel", width=self.bands),)
 
     def step(self, state: State, spectrum: Array) -> tuple[State, Array]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, State
 from dspgraph_nodes._kernels.phases import Unit, wrapped
+from dspgraph_nodes._kernels.precision import floating
 
 
 def phase_from_if(frequency: Array, rate: float | None = None) -> Array:
@@ -14,6 +15,7 @@ def phase_from_if(frequency: Array, rate: float | None = None) -> Array:
     frequency: [n, bins], the advance from row to row over pi, or, with the `rate` of the rows (per second), Hz. Returns
     [n, bins], radians, in the dtype of the frequency.
     """
+    frequency = floating(frequency)
     return _summed(frequency, np.zeros(frequency.shape[1]), rate)[0]
 
 
@@ -38,13 +40,13 @@ class PhaseFromIf(Node):
     Source: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019.
     """
 
-    frequency = Input(Frames, "if")
-    phase = Output(Frames, "phase")
+    frequency = Input(Frames, "if", "constant_q_if")
+    phase = Output(Frames, "phase", "constant_q_phase")
 
     unit: Unit = Field("pi", description="pi: phase advance per hop over pi; hertz: frequency of each bin")
 
     def streams(self, frequency: Frames) -> tuple[Frames]:
-        return (frequency.like(kind="phase"),)
+        return (frequency.like(kind=frequency.kind.replace("if", "phase")),)
 
     def start(self, frequency: Frames) -> State:
         return np.zeros(frequency.width), None if self.unit == "pi" else float(frequency.rate)

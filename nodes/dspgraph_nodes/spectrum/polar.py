@@ -3,6 +3,7 @@
 import numpy as np
 
 from dspgraph import Array, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.precision import floating
 
 
 def polar(spectrum: Array) -> tuple[Array, Array]:
@@ -12,6 +13,7 @@ def polar(spectrum: Array) -> tuple[Array, Array]:
     """
     from dspgraph_nodes._kernels.elementary import angle, squared
 
+    spectrum = floating(spectrum)
     wide = spectrum.astype(np.complex128, copy=False)  # no float32 is lost when it is squared
     magnitude = np.sqrt(squared(wide)).astype(spectrum.real.dtype, copy=False)
     phase: Array = np.where(magnitude > 0, angle(spectrum), magnitude)
@@ -29,14 +31,15 @@ class Polar(Node):
     """
 
     spectrum = Input(Frames, "spectrum", "constant_q")
-    magnitude = Output(Frames, "magnitude")
-    phase = Output(Frames, "phase")
+    magnitude = Output(Frames, "magnitude", "constant_q_magnitude")
+    phase = Output(Frames, "phase", "constant_q_phase")
 
     def streams(self, spectrum: Frames) -> tuple[Frames, Frames]:
         if spectrum.dtype.kind != "c":
             raise ParameterError(f"polar takes complex rows; found {spectrum} of {spectrum.dtype}")
         real = np.empty(0, spectrum.dtype).real.dtype
-        return spectrum.like(kind="magnitude", dtype=real), spectrum.like(kind="phase", dtype=real)
+        of = "constant_q_" if spectrum.kind == "constant_q" else ""  # its bins stand elsewhere: no one may mistake them
+        return spectrum.like(kind=f"{of}magnitude", dtype=real), spectrum.like(kind=f"{of}phase", dtype=real)
 
     def step(self, state: State, spectrum: Array) -> tuple[State, Array, Array]:
         return state, *polar(spectrum)

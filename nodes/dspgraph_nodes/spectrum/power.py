@@ -3,13 +3,14 @@
 import numpy as np
 
 from dspgraph import Array, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.precision import floating
 
 
 def power(spectrum: Array) -> Array:
     """|X|**2. spectrum: [n, bins], complex. Returns [n, bins] in its precision."""
     from dspgraph_nodes._kernels.elementary import squared
 
-    return squared(spectrum)
+    return squared(floating(spectrum))
 
 
 class Power(Node):

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
 from dspgraph_nodes._kernels.framing import Cut, Held, placed
+from dspgraph_nodes._kernels.precision import floating
 from dspgraph_nodes._kernels.windows import Window, taper
 
 
@@ -11,11 +12,12 @@ def stft(x: Array, window: Array, hop: int, first: int, n_fft: int | None = None
     """Rows X_k[b] = sum_i w[i] x[k hop + first + i] e**(-2 pi j b (i + left) / n_fft), x zero outside.
 
     x: [n], n >= 1; window: [length], length <= n_fft (default: n_fft = length), left = (n_fft - length) // 2.
-    Returns [ceil(n / hop), n_fft / 2 + 1], complex, in the precision of x: `scipy.fft.rfft` of the windowed frames.
+    Returns [ceil(n / hop), n_fft / 2 + 1], complex, in the precision of x (complex64 of int16): `scipy.fft.rfft` of the
+    windowed frames.
     """
     from dspgraph_nodes._kernels.transform import spectra
 
-    return spectra(Cut(len(window), hop, first).whole(x), window, n_fft or len(window))
+    return spectra(Cut(len(window), hop, first).whole(floating(x)), window, n_fft or len(window))
 
 
 class Stft(Node):
@@ -39,7 +41,9 @@ class Stft(Node):
     hop: int = Field(256, ge=1, description="samples from one frame to the next")
     length: int | None = Field(None, ge=1, description="width of the window, samples; n_fft by default")
     window: Window = Field("hann", description="shape of the window")
-    centre: float | None = Field(None, description="centre of the window, samples after the start of the frame's span")
+    centre: float | None = Field(
+        None, ge=-1e6, le=1e6, description="centre of the window, samples after the start of the frame's span"
+    )
 
     def streams(self, x: Audio) -> tuple[Frames]:
         if x.channels > 1:

@@ -12,10 +12,10 @@ from dspgraph_nodes._kernels.dynamic import SUFFIX, Window, Windows, dynamic, re
 def delta(x: Array, windows: Sequence[Window]) -> Array:
     """Rows of the features of every window: o_w[t] = sum_k c_w[l + k] x[t + k], k = -l .. u, x zero outside.
 
-    x: [n, D]; windows: (l, u, c) with c of l + u + 1 coefficients. Returns [n, windows D] in the dtype of x, window by
-    window; the sums are float64 inside.
+    x: [n, D]; windows: (l, u, c) with c of l + u + 1 coefficients. Returns [n, windows D] in the dtype of x (float32 of
+    int16), window by window; the sums are float64 inside.
     """
-    return dynamic(x, windows).astype(x.dtype, copy=False)
+    return dynamic(x, windows).astype(np.result_type(x, np.float32), copy=False)
 
 
 class Delta(Node):

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
 from dspgraph_nodes._kernels.dynamic import SUFFIX, Window, Windows, spelled
 
@@ -14,15 +16,15 @@ def mlpg(means: Array, variances: Array, windows: Sequence[Window]) -> Array:
 
     means: [T, D windows], all static, all delta, and so on; variances: the same, or one row [D windows] for all frames,
     each from 1e-100 to 1e100; windows: (l, u, c) with c of l + u + 1 coefficients, the first (0, 0, [1.0]). The dynamic
-    features of the first and last max(l, u) frames weigh nothing. Returns [T, D] in the dtype of the means, float64
-    inside. Raises ValueError for other shapes and windows, and for variances that are none.
+    features of the first and last max(l, u) frames weigh nothing. Returns [T, D] in the dtype of the means (float32
+    of int16), float64 inside. Raises ValueError for other shapes and windows, and for variances that are none.
     """
     from dspgraph_nodes._kernels.trajectory import bands, precisions, trajectory
 
     terms = bands(windows)
     terms.dimensions(means, variances)
-    y, _ = trajectory(means, precisions(variances, len(means), terms), terms)
-    return y.astype(means.dtype, copy=False)
+    y, _ = trajectory(means.astype(np.float64, copy=False), precisions(variances, len(means), terms), terms)
+    return y.astype(np.result_type(means, np.float32), copy=False)
 
 
 class Mlpg(Node):

@@ -8,8 +8,8 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 def segment_statistics(frames: Array, floor: float) -> tuple[Array, Array]:
     """The mean and the variance of each column of one segment, in every row of it.
 
-    frames: [n, width], n >= 1. Returns means and variances, both [n, width], in the dtype of the frames; the sums are
-    float64 inside, from the first row to the last. A variance is at least `floor`.
+    frames: [n, width], n >= 1. Returns means and variances, both [n, width], in the dtype of the frames (float32
+    of int16); the sums are float64 inside, from the first row to the last. A variance is at least `floor`.
     """
     mean = np.zeros(frames.shape[1])
     for row in frames:
@@ -19,7 +19,8 @@ def segment_statistics(frames: Array, floor: float) -> tuple[Array, Array]:
     for row in frames:
         variance += (row - mean) ** 2
     variance = np.maximum(variance / len(frames), floor)
-    means, variances = (np.tile(row.astype(frames.dtype), (len(frames), 1)) for row in (mean, variance))
+    dtype = np.result_type(frames, np.float32)
+    means, variances = (np.tile(row.astype(dtype), (len(frames), 1)) for row in (mean, variance))
     return means, variances
 
 
@@ -40,17 +41,18 @@ class SegmentStatistics(Node):
     variances = Output(Frames, "variance")
 
     length: int = Field(5, ge=1, description="frames of a segment")
-    floor: float = Field(1e-4, gt=0.0, description="the least variance")
+    floor: float = Field(1e-4, gt=0.0, description="the least variance; mlpg takes 1e-100 to 1e100")
 
     def streams(self, frames: Frames) -> tuple[Frames, Frames]:
         if frames.dtype.kind == "c":
             raise ParameterError(
                 f"segment_statistics takes real rows; found {frames} in {frames.dtype}: take a part of them first"
             )
-        if self.floor < np.finfo(frames.dtype).tiny:
+        least, most = float(np.finfo(frames.dtype).tiny), float(np.finfo(frames.dtype).max)
+        if not least <= self.floor <= most:
             raise ParameterError(
                 f"segment_statistics.floor is {self.floor:g}, which {frames.dtype} cannot hold: take "
-                f"{np.finfo(frames.dtype).tiny:.3g} or more"
+                f"{least:.3g} to {most:.3g}"
             )
         return frames, frames.like(kind="variance")
 

@@ -57,3 +57,10 @@ def test_the_bins_rate_and_centre_are_declared() -> None:
     assert McepToSpectrum(n_fft=1024).streams(mcep) == (mcep.like(kind="power", width=513),)
     with pytest.raises(ParameterError, match=r"mcep_to_spectrum\.n_fft is 0; it must be a whole number, at least 1"):
         McepToSpectrum(n_fft=0)
+
+
+def test_a_power_that_leaves_the_dtype_is_refused() -> None:
+    for dtype, most in ((np.float64, 354.8), (np.float32, 44.3)):  # half of ln(finfo.max), 709.78 and 88.72
+        mcep_to_spectrum(np.full((1, 1), most, dtype), 8, 0.42)
+        with pytest.raises(ValueError, match=f"and {np.dtype(dtype)} holds less than .* of full scale"):
+            mcep_to_spectrum(np.full((1, 1), most + 0.2, dtype), 8, 0.42)

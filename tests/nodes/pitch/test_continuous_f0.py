@@ -66,6 +66,12 @@ def test_a_gap_is_crossed_in_equal_ratios() -> None:
     assert_array_equal(voicing, [1, 0, 0, 1])
 
 
+def test_every_pitch_above_0_is_voice() -> None:
+    log_f0, voicing = continuous_f0(np.array([0.0, 20.0, 0.5, 1000.0]), 100)
+    assert_allclose(log_f0, np.log([20, 20, 0.5, 1000]), rtol=1e-15)
+    assert_array_equal(voicing, [0, 1, 1, 1])
+
+
 @pytest.mark.parametrize("unvoiced", [0.0, -1.0])
 def test_without_any_voice_it_is_the_default(unvoiced: float) -> None:
     log_f0, voicing = continuous_f0(np.full(70, unvoiced), 200)

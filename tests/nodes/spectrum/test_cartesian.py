@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from dspgraph import Frames, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes.spectrum.cartesian import Cartesian, cartesian
+from integers import check_integers, integers
 
 RNG = np.random.default_rng(32)
 MAGNITUDE, PHASE = Frames(100, "magnitude", 33, "1/200"), Frames(100, "phase", 33, "1/200")
@@ -46,7 +47,20 @@ def test_more_phases_than_magnitudes_are_refused() -> None:
         Cartesian().streams(MAGNITUDE, PHASE.like(width=32))
 
 
+def test_a_constant_q_transform_comes_back_as_one() -> None:
+    magnitude, phase = MAGNITUDE.like(kind="constant_q_magnitude"), PHASE.like(kind="constant_q_phase")
+    assert Cartesian().streams(magnitude, phase)[0].kind == "constant_q"
+    for one, other in ((MAGNITUDE, phase), (magnitude, PHASE)):
+        with pytest.raises(ParameterError, match="takes magnitudes and phases of the same bins; found .* one spectrum"):
+            Cartesian().streams(one, other)
+
+
 def test_allclose_sees_another_phase() -> None:
     """The check above is not blind: a conjugate is far away."""
     with pytest.raises(AssertionError):
         assert_allclose(cartesian(SIZES, -ANGLES), cartesian(SIZES, ANGLES))
+
+
+@integers
+def test_integers_are_numbers(dtype: Any, floats: Any) -> None:
+    check_integers(cartesian, dtype, floats, (9, 33), (9, 33))

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -6,6 +8,7 @@ from scipy.signal import freqz, lfilter
 from dspgraph import Frames, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes.spectrum.cepstrum import Cepstrum, cepstrum
+from integers import check_integers, integers
 
 RNG = np.random.default_rng(39)
 STREAM = Frames(100, "log_magnitude", 257, "1/200")
@@ -69,3 +72,8 @@ def test_more_quefrencies_than_there_are_are_refused(order: int, width: int, mos
         ParameterError, match=rf"cepstrum\.order is {order}; {width} bins have quefrencies up to {most}"
     ):
         Cepstrum(order=order).streams(Frames(100, "log_magnitude", width))
+
+
+@integers
+def test_integers_are_numbers(dtype: Any, floats: Any) -> None:
+    check_integers(lambda x: cepstrum(x, 9), dtype, floats, (9, 33))

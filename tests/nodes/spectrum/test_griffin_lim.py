@@ -8,13 +8,16 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Array, Audio, Frames, Graph, ParameterError
 from dspgraph.testing import Example
+from dspgraph_nodes._kernels import transform
 from dspgraph_nodes._kernels.framing import Cut
-from dspgraph_nodes._kernels.transform import spectra
+from dspgraph_nodes._kernels.transform import resynthesis, spectra
 from dspgraph_nodes._kernels.windows import taper
 from dspgraph_nodes.spectrum.griffin_lim import GriffinLim, griffin_lim
+from integers import check_integers, integers
+from notes import RATE, note
 from speech import speech
 
-RATE, N_FFT, HOP, FIRST = 16000, 1024, 256, -384
+N_FFT, HOP, FIRST = 1024, 256, -384
 WINDOW = taper("hann", "none", N_FFT, np.dtype(np.float64))
 
 
@@ -40,14 +43,6 @@ EXAMPLES = [
 ]
 
 
-def note(midi: int) -> Array:
-    """64000 samples: harmonics of amplitude 1 / k, random phases, 10 ms attack, exponential decay, release at 3 s."""
-    f0, t, draw = 440 * 2 ** ((midi - 69) / 12), np.arange(64000) / RATE, np.random.default_rng(midi)
-    x = sum(np.sin(2 * np.pi * (k * f0 * t + draw.random())) / k for k in range(1, int(7900 / f0) + 1))
-    x = x * np.minimum(1, t / 0.01) * np.exp(-t) * np.clip((3.2 - t) / 0.2, 0, 1)
-    return np.asarray(0.5 * x / np.abs(x).max())
-
-
 def convergence(y: Array, wanted: Array) -> float:
     """What is left of the magnitudes wanted, dB."""
     return float(20 * np.log10(np.linalg.norm(magnitudes(y) - wanted) / np.linalg.norm(wanted)))
@@ -57,13 +52,26 @@ def phases(shape: tuple[int, ...], seed: int = 7) -> Array:
     return 2 * np.pi * np.random.default_rng(seed).random(shape)
 
 
+@pytest.mark.parametrize(("momentum", "after_32", "after_300"), [(0.99, -21, -43), (0, -15, -23)])
 @pytest.mark.parametrize("midi", [36, 60, 84])
-def test_a_note_is_within_13_decibel_after_32_rounds_and_18_after_300(midi: int) -> None:
-    wanted = magnitudes(note(midi).astype(np.float32))
-    start = phases(wanted.shape).astype(np.float32)
-    window = WINDOW.astype(np.float32)
-    assert convergence(griffin_lim(wanted, start, window, HOP, FIRST, 32), wanted) <= -13
-    assert convergence(griffin_lim(wanted, start, window, HOP, FIRST, 300), wanted) <= -18
+def test_a_note_comes_nearer_round_by_round(
+    midi: int, momentum: float, after_32: float, after_300: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To -13 dB after 32 rounds and -18 after 300, and never 0.1 dB further: what was measured is better, and held."""
+    wanted, found = magnitudes(note(midi).astype(np.float32)), []
+
+    def seen(*arguments: Any) -> Array:
+        y = resynthesis(*arguments)
+        found.append(convergence(y, wanted))
+        return y
+
+    monkeypatch.setattr(transform, "resynthesis", seen)
+    start, window = phases(wanted.shape).astype(np.float32), WINDOW.astype(np.float32)
+    griffin_lim(wanted, start, window, HOP, FIRST, 300, momentum)
+    assert len(found) == 301
+    assert found[32] <= min(after_32, -13)
+    assert found[300] <= min(after_300, -18)
+    assert np.diff(found).max() <= 0.1  # with momentum it rises by up to 0.093 dB in a round; without, never
 
 
 def test_without_momentum_no_round_makes_it_worse() -> None:
@@ -126,6 +134,21 @@ def test_another_seed_begins_with_other_phases_and_zero_with_none() -> None:
     assert_array_equal(rendered(begin="zero"), griffin_lim(wanted, np.zeros_like(wanted), window, 64, -96, 2))
 
 
+def test_random_phases_are_spread_over_the_whole_turn() -> None:
+    """Uniform from 0 to 2 pi, Philox from the seed: without a round the signal is that of these phases."""
+    wanted = magnitudes(speech(3000), 256, 64)
+    start = 2 * np.pi * np.random.Generator(np.random.Philox(key=3)).random(wanted.shape)
+    frames = np.fft.irfft(wanted * np.exp(1j * start))
+    window = taper("hann", "none", 256, np.dtype(np.float64))
+    total, weight = np.zeros((2, 64 * len(frames) + 192))
+    for k, frame in enumerate(frames):
+        total[64 * k : 64 * k + 256] += window * frame
+        weight[64 * k : 64 * k + 256] += window**2
+    node = GriffinLim(hop=64, iterations=0, seed=3)
+    _, found = node.step(node.start(cut(256, 64)), wanted)  # the engine would mix the seed with its own
+    assert_allclose(found, (total / np.maximum(weight, 1e-300))[96 : 96 + len(found)], rtol=0, atol=1e-12)
+
+
 def test_the_rate_comes_back_and_the_whole_signal_is_awaited() -> None:
     assert GriffinLim(hop=64).streams(cut(256, 64)) == (Audio(RATE),)
     assert GriffinLim(hop=64).lookahead(cut(256, 64)) == float("inf")
@@ -134,7 +157,10 @@ def test_the_rate_comes_back_and_the_whole_signal_is_awaited() -> None:
 @pytest.mark.parametrize(
     ("node", "sentence"),
     [
-        (GriffinLim(hop=256), r"griffin_lim cannot restore sample 0 of every 256: a hann window of 256 samples"),
+        (
+            GriffinLim(hop=256),
+            r"griffin_lim\.hop is 256, but sample 0 of every 256 cannot be restored, for a hann window of 256",
+        ),
         (GriffinLim(hop=64, length=300), r"griffin_lim\.length is 300; rows of 129 bins are n_fft = 256 samples"),
         (GriffinLim(hop=80, length=201), r"griffin_lim\.hop is 80, .* take the hop and the length the frames were"),
     ],
@@ -142,3 +168,8 @@ def test_the_rate_comes_back_and_the_whole_signal_is_awaited() -> None:
 def test_frames_that_give_no_signal_are_refused(node: GriffinLim, sentence: str) -> None:
     with pytest.raises(ParameterError, match=sentence):
         node.streams(cut(256, node.hop))
+
+
+@integers
+def test_integers_are_numbers(dtype: Any, floats: Any) -> None:
+    check_integers(lambda x, phase: griffin_lim(x, phase, WINDOW, HOP, FIRST, 2), dtype, floats, (9, 513), (9, 513))

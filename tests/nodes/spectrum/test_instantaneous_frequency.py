@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from dspgraph import Array, Frames
+from dspgraph import Array, Frames, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes._kernels.framing import Cut
 from dspgraph_nodes._kernels.transform import spectra
@@ -15,6 +15,7 @@ from dspgraph_nodes.spectrum.instantaneous_frequency import (
     frequency_in_hertz,
     instantaneous_frequency,
 )
+from integers import check_integers, integers
 from speech import speech
 
 RNG = np.random.default_rng(35)
@@ -24,7 +25,7 @@ PHASES[20:25] = 0
 
 EXAMPLES = [
     Example(InstantaneousFrequency(), phase=(STREAM, PHASES)),
-    Example(InstantaneousFrequency(unit="hertz", rate=22050), phase=(STREAM, PHASES)),
+    Example(InstantaneousFrequency(unit="hertz", rate=22000), phase=(STREAM, PHASES)),
 ]
 
 RATE, N_FFT, HOP = 16000, 2048, 512
@@ -45,11 +46,14 @@ def test_it_is_the_difference_of_numpys_unwrapped_phase() -> None:
     assert_allclose(instantaneous_frequency(phase), expected, rtol=0, atol=1e-13)
 
 
-def test_half_a_turn_keeps_its_sign_as_numpy_has_it() -> None:
-    phase = np.array([[0.0, 0, 0], [np.pi, -np.pi, 3 * np.pi]])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_half_a_turn_keeps_its_sign_as_numpy_has_it(dtype: Any) -> None:
+    """In float32 too, whose pi is above pi: it is half a turn all the same."""
+    phase = np.array([[0.0, 0, 0, -np.pi / 2], [np.pi, -np.pi, 3 * np.pi, np.pi / 2]], dtype)
     expected = np.diff(np.unwrap(phase, axis=0), axis=0) / np.pi
-    assert_array_equal(instantaneous_frequency(phase)[1:], expected)
-    assert_array_equal(expected, [[1, -1, 1]])
+    # numpy rounds 3 pi + pi once more
+    assert_allclose(instantaneous_frequency(phase)[1:], expected, rtol=0, atol=2 * np.finfo(dtype).eps)
+    assert_array_equal(np.sign(expected), [[1, -1, 1, 1]])
 
 
 def test_row_0_holds_the_phase_itself() -> None:
@@ -99,5 +103,44 @@ def test_its_sum_is_the_phase(dtype: Any, bound: float) -> None:
     assert np.abs(off - 2 * np.pi * np.round(off / (2 * np.pi))).max() <= bound
 
 
+@pytest.mark.parametrize("rate", [16000, 22050.5, 11000])
+def test_a_rate_that_the_frames_were_not_cut_at_is_refused(rate: float) -> None:
+    """The frames of 22050 Hz with a hop of 256: at the default rate, left out, every frequency would be off."""
+    stream = Frames(Fraction(22050, 256), "phase", 513)
+    with pytest.raises(
+        ParameterError,
+        match=rf"instantaneous_frequency\.rate is {rate:g} Hz; 86\.1328 rows per second .* the rate of the",
+    ):
+        InstantaneousFrequency(unit="hertz", rate=rate).streams(stream)
+    InstantaneousFrequency(unit="hertz", rate=22050).streams(stream)
+    InstantaneousFrequency(rate=rate).streams(stream)  # over pi no rate is needed
+    with pytest.raises(ParameterError, match="rate is 1e[+]?18; it must be a number, above 0, at most 1000000"):
+        InstantaneousFrequency(rate=1e18)
+
+
+def test_a_node_finds_the_frequency_of_a_tone_at_its_own_rate() -> None:
+    """A tone of 1000 Hz at 22050, hop 256: 741.6 Hz would be read at 16000."""
+    x = np.cos(2 * np.pi * 1000 * np.arange(22050) / 22050)
+    spectrum = spectra(Cut(1024, 256, 0).whole(x), taper("hann", "none", 1024, x.dtype), 1024)
+    stream = Frames(Fraction(22050, 256), "phase", 513)
+    example = Example(InstantaneousFrequency(unit="hertz", rate=22050), phase=(stream, np.angle(spectrum)))
+    peak = round(1000 * 1024 / 22050)
+    # The mirror image at -1000 Hz is 93 bins away: what it leaks in turns the phase by less than 1e-4.
+    assert_allclose(example.render()["frequency"][1:-5, peak], 1000, rtol=0, atol=0.01)
+
+
+def test_a_constant_q_transform_turns_in_half_turns_alone() -> None:
+    stream = STREAM.like(kind="constant_q_phase")
+    assert InstantaneousFrequency().streams(stream) == (STREAM.like(kind="constant_q_if"),)
+    with pytest.raises(ParameterError, match=r"unit is 'hertz'; the bins of a constant-Q .*: take the unit 'pi'"):
+        InstantaneousFrequency(unit="hertz").streams(stream)
+
+
 def test_rate_and_centre_are_kept() -> None:
     assert InstantaneousFrequency().streams(STREAM) == (Frames("62.5", "if", 33, "1/125"),)
+
+
+@integers
+def test_integers_are_numbers(dtype: Any, floats: Any) -> None:
+    check_integers(instantaneous_frequency, dtype, floats, (9, 33))
+    check_integers(lambda x: frequency_in_hertz(x, Fraction(RATE), Fraction(HOP)), dtype, floats, (9, 33))

@@ -1,3 +1,4 @@
+from fractions import Fraction
 from typing import Any
 
 import librosa
@@ -12,6 +13,7 @@ from dspgraph_nodes._kernels.mel import filterbank
 from dspgraph_nodes._kernels.transform import spectra
 from dspgraph_nodes._kernels.windows import taper
 from dspgraph_nodes.spectrum.inverse_mel import InverseMel, inverse_mel
+from integers import check_integers, integers
 from speech import speech
 
 RNG = np.random.default_rng(38)
@@ -100,8 +102,28 @@ def test_rate_and_centre_are_kept() -> None:
     assert InverseMel(kind="power").streams(stream) == (Frames("62.5", "power", 513, "1/125"),)
 
 
+@pytest.mark.parametrize("rate", [16000, 22050.5, 11000])
+def test_a_rate_that_the_frames_were_not_cut_at_is_refused(rate: float) -> None:
+    """The frames of 22050 Hz with a hop of 256: at the default rate, left out, every frequency would be off."""
+    stream = Frames(Fraction(22050, 256), "mel", 40)
+    with pytest.raises(
+        ParameterError, match=rf"inverse_mel\.rate is {rate:g} Hz; 86\.1328 rows per second .* the rate of the"
+    ):
+        InverseMel(rate=rate).streams(stream)
+    InverseMel(rate=22050).streams(stream)
+    with pytest.raises(ParameterError, match="rate is 1e[+]?18; it must be a number, above 0, at most 1000000"):
+        InverseMel(rate=1e18)
+
+
 def test_bands_that_hold_nothing_are_refused() -> None:
     with pytest.raises(ParameterError, match=r"inverse_mel\.bands is 80; band \d+ lies between two of 65 bins"):
         InverseMel(n_fft=128).streams(Frames(100, "mel", 80))
     with pytest.raises(ParameterError, match=r"inverse_mel\.f_max is 9000 Hz"):
         InverseMel(f_max=9000).streams(Frames(100, "mel", 80))
+    with pytest.raises(ParameterError, match=r"inverse_mel\.f_min is 4000 Hz; it lies below f_max, 4000 Hz"):
+        InverseMel(f_min=4000, f_max=4000).streams(Frames(100, "mel", 80))
+
+
+@integers
+def test_integers_are_numbers(dtype: Any, floats: Any) -> None:
+    check_integers(inverse_mel, dtype, floats, (9, 80))

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from dspgraph import Frames, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes.spectrum.log_magnitude import LogMagnitude, log_magnitude
+from integers import check_integers, integers
 
 RNG = np.random.default_rng(34)
 STREAM = Frames(100, "magnitude", 33, "1/200")
@@ -48,6 +49,17 @@ def test_rate_and_centre_are_kept() -> None:
     assert LogMagnitude().streams(STREAM) == (Frames(100, "log_magnitude", 33, "1/200"),)
 
 
+def test_a_constant_q_transform_has_logarithms_of_its_own() -> None:
+    """No cepstrum is made of them: its cosines are those of a Fourier transform's bins."""
+    (found,) = LogMagnitude().streams(STREAM.like(kind="constant_q_magnitude"))
+    assert found.kind == "constant_q_log_magnitude"
+
+
 def test_a_floor_of_0_is_refused() -> None:
     with pytest.raises(ParameterError, match=r"log_magnitude\.floor is 0; it must be a number, above 0"):
         LogMagnitude(floor=0)
+
+
+@integers
+def test_integers_are_numbers(dtype: Any, floats: Any) -> None:
+    check_integers(log_magnitude, dtype, floats, (9, 33))

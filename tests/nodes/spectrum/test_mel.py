@@ -1,3 +1,6 @@
+from fractions import Fraction
+from typing import Any
+
 import librosa
 import numpy as np
 import pytest
@@ -7,6 +10,7 @@ from dspgraph import Array, Frames, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes._kernels.mel import Norm, Scale, filterbank, hertz_of, mel_of
 from dspgraph_nodes.spectrum.mel import Mel, mel
+from integers import check_integers, integers
 
 RNG = np.random.default_rng(37)
 POWER, MAGNITUDE = Frames("62.5", "power", 257, "1/125"), Frames(100, "magnitude", 129)
@@ -90,6 +94,22 @@ def test_bands_that_hold_nothing_are_refused(node: Mel, sentence: str) -> None:
         node.streams(POWER)
 
 
+@pytest.mark.parametrize("rate", [16000, 22050.5, 11000])
+def test_a_rate_that_the_frames_were_not_cut_at_is_refused(rate: float) -> None:
+    """The frames of 22050 Hz with a hop of 256: at the default rate, left out, every frequency would be off."""
+    stream = Frames(Fraction(22050, 256), "power", 513)
+    with pytest.raises(ParameterError, match=rf"mel\.rate is {rate:g} Hz; 86\.1328 rows per second .* the rate of the"):
+        Mel(rate=rate).streams(stream)
+    Mel(rate=22050).streams(stream)
+    with pytest.raises(ParameterError, match="rate is 1e[+]?18; it must be a number, above 0, at most 1000000"):
+        Mel(rate=1e18)
+
+
 def test_rows_of_one_bin_are_refused() -> None:
-    with pytest.raises(ParameterError, match="mel takes rows of 2 bins or more; found 1"):
+    with pytest.raises(ParameterError, match=r"mel\.spectrum is 1 wide; bands are made of 2 bins or more"):
         Mel().streams(Frames(100, "power", 1))
+
+
+@integers
+def test_integers_are_numbers(dtype: Any, floats: Any) -> None:
+    check_integers(mel, dtype, floats, (9, 513))

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 from dspgraph import Array, Frames
 from dspgraph.testing import Example
 from dspgraph_nodes.spectrum.phase_from_if import PhaseFromIf, phase_from_if
+from integers import check_integers, integers
 
 RNG = np.random.default_rng(36)
 STREAM = Frames("62.5", "if", 33, "1/125")
@@ -50,5 +51,14 @@ def test_half_a_turn_stays_half_a_turn() -> None:
     assert_allclose(phase_from_if(np.array([[1.0], [-1.0], [-1.0]]))[:2, 0], [np.pi, 0])
 
 
+def test_what_turned_in_a_constant_q_transform_is_a_phase_of_one() -> None:
+    assert PhaseFromIf().streams(STREAM.like(kind="constant_q_if"))[0].kind == "constant_q_phase"
+
+
 def test_rate_and_centre_are_kept() -> None:
     assert PhaseFromIf().streams(STREAM) == (Frames("62.5", "phase", 33, "1/125"),)
+
+
+@integers
+def test_integers_are_numbers(dtype: Any, floats: Any) -> None:
+    check_integers(lambda x: phase_from_if(x, 62.5), dtype, floats, (9, 33))

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from dspgraph import Array, Frames, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes.spectrum.polar import Polar, polar
+from integers import check_integers, integers
 
 RNG = np.random.default_rng(31)
 STREAM = Frames(100, "spectrum", 33, "1/200", np.complex128)
@@ -52,6 +53,17 @@ def test_rate_and_centre_are_kept() -> None:
     assert phase == Frames(100, "phase", 33, "1/200", np.float32)
 
 
+def test_a_constant_q_transform_has_a_magnitude_and_a_phase_of_its_own() -> None:
+    """Mel bands, cepstra and Griffin-Lim read the bins of a Fourier transform: no kind of theirs comes out."""
+    found = [stream.kind for stream in Polar().streams(STREAM.like(kind="constant_q"))]
+    assert found == ["constant_q_magnitude", "constant_q_phase"]
+
+
 def test_real_rows_are_refused() -> None:
     with pytest.raises(ParameterError, match="polar takes complex rows"):
         Polar().streams(Frames(100, "spectrum", 33))
+
+
+@integers
+def test_integers_are_numbers(dtype: Any, floats: Any) -> None:
+    check_integers(polar, dtype, floats, (9, 33))

@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 from dspgraph import Frames, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes.spectrum.power import Power, power
+from integers import check_integers, integers
 
 RNG = np.random.default_rng(33)
 STREAM = Frames(100, "spectrum", 33, "1/200", np.complex128)
@@ -37,3 +38,8 @@ def test_rate_and_centre_are_kept() -> None:
 def test_real_rows_are_refused() -> None:
     with pytest.raises(ParameterError, match="power takes complex rows"):
         Power().streams(Frames(100, "spectrum", 33))
+
+
+@integers
+def test_integers_are_numbers(dtype: Any, floats: Any) -> None:
+    check_integers(power, dtype, floats, (9, 33))

@@ -13,6 +13,7 @@ from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes._kernels.windows import taper
 from dspgraph_nodes.spectrum.stft import Stft, stft
+from integers import check_integers, integers
 from speech import speech
 
 AUDIO = Audio(16000)
@@ -106,8 +107,15 @@ def test_windows_that_do_not_fit_are_refused(node: Stft, sentence: str) -> None:
         node.streams(AUDIO)
 
 
-def test_an_odd_n_fft_and_two_channels_are_refused() -> None:
+def test_an_odd_n_fft_a_centre_out_of_sight_and_two_channels_are_refused() -> None:
     with pytest.raises(ParameterError, match=r"stft\.n_fft is 511; it must be .*a multiple of 2"):
         Stft(n_fft=511)
+    with pytest.raises(ParameterError, match=r"stft\.centre is 1e[+]?300; it must be a number, at least -1000000"):
+        Stft(centre=1e300)
     with pytest.raises(ParameterError, match="put a mono 'mix' before it"):
         Stft().streams(Audio(16000, channels=2))
+
+
+@integers
+def test_integers_are_numbers(dtype: Any, floats: Any) -> None:
+    check_integers(lambda x: stft(x, taper("hann", "none", 64, np.dtype(np.float32)), 16, 0), dtype, floats, (999,))

@@ -59,7 +59,12 @@ def test_kinds_rate_and_centre() -> None:
         (
             SegmentStatistics(floor=1e-40),
             STREAM.like(dtype=np.dtype(np.float32)),
-            "floor is 1e-40, which float32 cannot",
+            "floor is 1e-40, which float32 cannot hold: take 1.18e-38 to 3.4e.38",
+        ),
+        (
+            SegmentStatistics(floor=1e300),
+            STREAM.like(dtype=np.dtype(np.float32)),
+            "floor is 1e.300, which float32 cannot",
         ),
     ],
 )
