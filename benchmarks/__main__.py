@@ -2,12 +2,23 @@
 
 import sys
 
-from benchmarks import bench_engine, bench_lpc, bench_memory, bench_start
+from benchmarks import (
+    bench_engine,
+    bench_features,
+    bench_lpc,
+    bench_memory,
+    bench_mlpg,
+    bench_sptk,
+    bench_start,
+    bench_stft,
+)
+
+TOPICS = (bench_engine, bench_stft, bench_lpc, bench_sptk, bench_mlpg, bench_features, bench_memory, bench_start)
 
 
 def main() -> None:
     """Run everything and print the table."""
-    rows = [*bench_engine.rows(), *bench_lpc.rows(), *bench_memory.rows(), *bench_start.rows()]
+    rows = [row for topic in TOPICS for row in topic.rows()]
     width = max(len(row.name) for row in rows)
     print(f"{'what, and the peer':{width}}  {'ours':>10}  {'peer':>10}        {'figure':>8}  promised")
     for row in rows:

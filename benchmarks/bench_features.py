@@ -16,7 +16,7 @@ from dspgraph_nodes.framing.frame import frame
 from dspgraph_nodes.pitch.lpcnet_pitch import lpcnet_pitch
 
 LEAST = 300  # seconds of speech per CPU second
-LEAST_LIVE = 60  # where every 10 ms is a call to six nodes
+LEAST_LIVE = 50  # where every 10 ms is a call to six nodes
 
 
 def rows() -> list[Row]:

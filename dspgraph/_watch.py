@@ -49,7 +49,10 @@ def watch(where: str, unit: Unit) -> None:
 
     def made(blocks: Sequence[Any]) -> list[Array]:
         for port, stream, block in zip(unit.node.outputs, unit.link.gives, blocks, strict=False):
-            check_block(f"{unit.name}.{port.name}", stream, block)
+            name = f"{unit.name}.{port.name}"
+            check_block(name, stream, block)
+            if not np.isfinite(block).all():
+                raise LawError(0, f"{where}: {name} gave a number that is not finite: {stream} carries none")
         return [np.array(block) for block in blocks]
 
     def done(originals: Sequence[Any], copies: Sequence[Any], blocks: Sequence[Array]) -> None:

@@ -11,8 +11,9 @@ import json
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -105,14 +106,18 @@ class ArraySource:
     def __init__(self, path: str | Path, streams: Mapping[str, Stream]) -> None:
         self.path, self.streams = Path(path), dict(streams)
         with self._archive() as archive:
-            there = {name.removesuffix(".npy") for name in archive.namelist()}
+            with self._reading():
+                damaged = archive.testzip()
+            if damaged:
+                raise FileError(f"{self.path} is damaged: '{damaged}' is not what was written: make it again")
+            there = {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
             for name, stream in self.streams.items():
                 if name not in there:
                     found = ", ".join(sorted(there - {WORDS})) or "nothing"
                     raise FileError(f"{self.path} has no array '{name}', {stream}; there are: {found}")
             said = self._said(archive) if WORDS in there else {}
         for name, stream in self.streams.items():
-            if name in said and said[name].like(**_precision(stream)) != stream:
+            if name in said and not _same(said[name], stream):
                 raise FileError(f"{self.path}: '{name}' is {said[name]}; the graph takes {stream}")
 
     def blocks(self, seconds: Fraction = Fraction(1)) -> Iterator[dict[str, Array]]:
@@ -130,34 +135,46 @@ class ArraySource:
         """An array laid out in a file of its own: parts of it can be had without the rest."""
         member = archive.getinfo(f"{name}.npy")
         member.filename = f"{len(list(Path(folder).iterdir()))}.npy"  # names in an archive are not to be trusted
+        with self._reading():
+            path = archive.extract(member, folder)
         try:
-            array: Array = np.load(archive.extract(member, folder), mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError) as error:
+            array = np.lib.format.open_memmap(path, mode="r")
+        except (ValueError, EOFError, OverflowError, TypeError, SyntaxError) as error:  # whatever a header may hold
             raise FileError(f"{self.path}: '{name}' is no array of numbers: {error}") from None
         if array.ndim == 0 or len(array) == 0:
             raise FileError(f"{self.path}: '{name}' has no items; the graph takes {self.streams[name]}")
         return array
 
     def _archive(self) -> zipfile.ZipFile:
+        with self._reading():
+            return zipfile.ZipFile(self.path)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """What goes wrong in a damaged archive, or one of another make, in one sentence."""
         try:
-            archive = zipfile.ZipFile(self.path)
-            damaged = archive.testzip()
+            yield
         except FileNotFoundError:
             raise FileError(f"{self.path} does not exist") from None
         except OSError as error:
-            raise FileError(f"{self.path} cannot be read: {error.strerror}") from None
-        except zipfile.BadZipFile as error:
-            raise FileError(f"{self.path} is no .npz file, or has lost its end: {error}") from None
-        if damaged:
-            raise FileError(f"{self.path} is damaged: '{damaged}' is not what was written: make it again")
-        return archive
+            raise FileError(f"{self.path} cannot be read: {error.strerror or error}") from None
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+            raise FileError(f"{self.path} is no {SUFFIX} file, or is damaged: {error}") from None
 
     def _said(self, archive: zipfile.ZipFile) -> dict[str, Stream]:
         try:
             with archive.open(f"{WORDS}.npy") as file:
                 words = json.loads(str(np.lib.format.read_array(file, allow_pickle=False)))
             return {name: _stream(fields) for name, fields in words.items()}
-        except (ValueError, TypeError, KeyError, AttributeError, DspgraphError) as error:
+        except (
+            ValueError,
+            TypeError,
+            LookupError,
+            AttributeError,
+            OverflowError,
+            RecursionError,
+            DspgraphError,
+        ) as error:
             raise FileError(f"{self.path}: '{WORDS}' does not say what the arrays are: {error}") from None
 
 
@@ -178,6 +195,10 @@ def _stream(words: dict[str, Any]) -> Stream:
     return classes[fields.pop("stream")](**fields)
 
 
-def _precision(stream: Stream) -> dict[str, Any]:
-    """What may differ between a file and a graph: the precision, which `conform` changes."""
-    return {"precision": stream.precision} if isinstance(stream, Symbols) else {"dtype": stream.dtype}
+def _same(said: Stream, stream: Stream) -> bool:
+    """Whether they differ in precision at most, which `conform` changes."""
+    return type(said) is type(stream) and all(
+        getattr(said, field.name) == getattr(stream, field.name)
+        for field in dataclasses.fields(stream)
+        if field.name not in ("dtype", "precision")
+    )

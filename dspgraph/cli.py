@@ -17,6 +17,8 @@ from dspgraph import __version__
 from dspgraph.errors import DspgraphError, FileError, LawError, RequestError
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from dspgraph.graph import Graph
     from dspgraph.node import Node
     from dspgraph.rendering import Rendered
@@ -241,7 +243,7 @@ def _check_one(graph: Graph, file: Path | None, seconds: float) -> None:
     from dspgraph.testing import check_graph, example_signals
 
     path = file or example_speech()
-    if path.suffix == SUFFIX:
+    if path.suffix.lower() == SUFFIX:
         check_graph(graph, next(ArraySource(path, graph.inputs).blocks(exact(seconds))))
         return
     check_graph(graph, example_signals(graph, lambda stream: AudioSource(path, stream).read(), seconds))
@@ -261,18 +263,11 @@ def _check_one(graph: Graph, file: Path | None, seconds: float) -> None:
 @click.option(
     "-o", "--out", help="The picture; FILE's name with .png, here, by default.", type=click.Path(path_type=Path)
 )
-@click.option("-s", "--set", "overrides", multiple=True, metavar="NODE.PARAMETER=VALUE", help="Of `rainbowgram`.")
 @click.option(
     "--swap", "swaps", multiple=True, metavar="SLOT=VARIANT", help="In `rainbowgram`; see `show rainbowgram`."
 )
 def plot(
-    file: Path,
-    rainbow: bool,
-    plain: bool,
-    weights: Path | None,
-    out: Path | None,
-    overrides: tuple[str, ...],
-    swaps: tuple[str, ...],
+    file: Path, rainbow: bool, plain: bool, weights: Path | None, out: Path | None, swaps: tuple[str, ...]
 ) -> None:
     """Draw the sound of FILE as a PNG.
 
@@ -281,34 +276,37 @@ def plot(
     """
     if rainbow + plain + (weights is not None) != 1:
         raise RequestError("plot draws one picture: give --rainbowgram or --spectrogram or --excitation WEIGHTS")
-    if not rainbow and (overrides or swaps):
+    if not rainbow and swaps:
         what = "a spectrogram" if plain else "the picture of an excitation"
-        raise RequestError(f"--set and --swap change the pipeline of --rainbowgram; {what} has none: drop them")
+        raise RequestError(f"--swap changes the pipeline of --rainbowgram; {what} has none: drop it")
     target = out or Path(f"{file.stem}.png")
     if target.suffix.lower() != ".png":
         raise RequestError(f"{target}: pictures are written as .png: name it {target.with_suffix('.png').name}")
+    from dspgraph.figures import save
+
     if weights is not None:
-        click.echo(_excitation(file, target, weights))
+        figure = _excitation(file, weights)
     else:
-        click.echo(_rainbowgram(file, target, overrides, _pairs(swaps)) if rainbow else _spectrogram(file, target))
+        figure = _rainbowgram(file, _pairs(swaps)) if rainbow else _spectrogram(file)
+    click.echo(save(figure, target))
 
 
-def _spectrogram(file: Path, target: Path) -> Path:
+def _spectrogram(file: Path) -> Figure:
     from dspgraph.audio_io import AudioSource
     from dspgraph.figures import spectrogram
     from dspgraph.streams import Audio
 
-    rate = AudioSource(file, Audio(1)).rate
-    return spectrogram(_heard(file, Audio(rate)), float(rate), file.name, target)
+    rate = AudioSource(file, Audio(1)).rate  # the file's own, whatever stream is asked for
+    return spectrogram(_heard(file, Audio(rate)), float(rate), file.name)
 
 
-def _rainbowgram(file: Path, target: Path, overrides: Sequence[str], swaps: Mapping[str, str]) -> Path:
+def _rainbowgram(file: Path, swaps: Mapping[str, str]) -> Figure:
     import numpy as np
 
     from dspgraph.figures import rainbowgram
     from dspgraph.pipeline import load
 
-    graph = load("rainbowgram", overrides, swaps)
+    graph = load("rainbowgram", swap=swaps)
     ((name, stream),) = graph.inputs.items()
     rows = graph(**{name: _heard(file, stream)})
     (n, bins), drawn = rows["magnitude"].shape, graph.nodes["spectrum"].model_dump()
@@ -317,15 +315,15 @@ def _rainbowgram(file: Path, target: Path, overrides: Sequence[str], swaps: Mapp
     else:
         frequencies = np.linspace(0, float(stream.rate) / 2, bins)
     seconds = float(n / graph.outputs["magnitude"].rate)
-    return rainbowgram(rows["magnitude"], rows["advance"], frequencies, seconds, file.name, target)
+    return rainbowgram(rows["magnitude"], rows["advance"], frequencies, seconds, file.name)
 
 
-def _excitation(file: Path, target: Path, weights: Path) -> Path:
+def _excitation(file: Path, weights: Path) -> Figure:
     from dspgraph import figures
     from dspgraph.training import excitation
 
     probabilities, levels, rate = excitation(weights, file)
-    return figures.excitation(probabilities, levels, rate, file.name, target)
+    return figures.excitation(probabilities, levels, rate, file.name)
 
 
 def _heard(file: Path, stream: Stream) -> Array:
@@ -336,7 +334,7 @@ def _heard(file: Path, stream: Stream) -> Array:
     assert isinstance(stream, Audio)
     samples = AudioSource(file, stream).read()
     if not samples.any():
-        raise FileError(f"{file} is silent: there is nothing to draw")
+        raise FileError(f"{file} is silent, once mixed to one channel: there is nothing to draw")
     return samples
 
 

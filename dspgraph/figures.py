@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,11 +38,11 @@ def spectrograms(files: Mapping[str, Path], target: Path) -> Path:
     axes[0].set_ylabel("Hz")
     if image is not None:
         figure.colorbar(image, ax=axes, label="dB")
-    return _save(figure, target)
+    return save(figure, target)
 
 
-def spectrogram(samples: Array, rate: float, title: str, target: Path) -> Path:
-    """A PNG with the spectrogram of samples [n]: 32 ms Hann windows, 80 dB down from the loudest point."""
+def spectrogram(samples: Array, rate: float, title: str) -> Figure:
+    """The spectrogram of samples [n]: 32 ms Hann windows, 80 dB down from the loudest point."""
     figure = _figure(9, 3.6)
     axis = figure.subplots()
     image = _spectrogram(axis, samples, rate)
@@ -49,13 +50,11 @@ def spectrogram(samples: Array, rate: float, title: str, target: Path) -> Path:
     image.set_clim(loudest - 80, loudest)
     _label(axis, title)
     figure.colorbar(image, ax=axis, label="dB")
-    return _save(figure, target)
+    return figure
 
 
-def rainbowgram(
-    magnitude: Array, advance: Array, frequencies: Array, seconds: float, title: str, target: Path
-) -> Path:  # fmt: skip
-    """A PNG in which brightness is the magnitude and hue how far the phase advances from row to row.
+def rainbowgram(magnitude: Array, advance: Array, frequencies: Array, seconds: float, title: str) -> Figure:
+    """A picture in which brightness is the magnitude and hue how far the phase advances from row to row.
 
     magnitude: [n, bins], natural logarithms; advance: [n, bins], over pi, from -1 to 1; frequencies: [bins], Hz:
     octaves stand equally far apart where the first is above 0.
@@ -63,14 +62,14 @@ def rainbowgram(
     figure = _figure(9, 4.8)
     axis = figure.subplots()
     octaves = frequencies[0] > 0
-    top = len(frequencies) if octaves else float(frequencies[-1])
-    axis.imshow(rainbow(magnitude, advance), origin="lower", aspect="auto", extent=(0, seconds, 0, top))
+    low, high = (0.0, float(len(frequencies))) if octaves else _edges(frequencies)
+    axis.imshow(rainbow(magnitude, advance), origin="lower", aspect="auto", extent=(0, seconds, low, high))
     if octaves:
         ticks = np.arange(0, np.log2(frequencies[-1] / frequencies[0]) + 1e-9)
         places = np.interp(ticks, np.log2(frequencies / frequencies[0]), np.arange(len(frequencies)) + 0.5)
         axis.set_yticks(places, [f"{frequencies[0] * 2**octave:.4g}" for octave in ticks])
     _label(axis, title)
-    return _save(figure, target)
+    return figure
 
 
 def rainbow(magnitude: Array, advance: Array) -> Array:
@@ -88,8 +87,8 @@ def rainbow(magnitude: Array, advance: Array) -> Array:
     return colours
 
 
-def excitation(probabilities: Array, levels: Array, rate: float, title: str, target: Path) -> Path:
-    """A PNG of what a network expects: the distribution of every sample, dots for what there was; entropy below.
+def excitation(probabilities: Array, levels: Array, rate: float, title: str) -> Figure:
+    """What a network expects: the distribution of every sample, dots for what there was; entropy below.
 
     probabilities: [n, size], sums of 1; levels: [n], below size; rate: samples per second. Where there are more samples
     than columns of the picture, a column shows the mean. Beside the entropy stands -ln p of what there was.
@@ -122,7 +121,17 @@ def excitation(probabilities: Array, levels: Array, rate: float, title: str, tar
     below.set(xlabel="s", ylabel="nats", ylim=(0, None))
     _label(above, title)
     above.set(xlabel="", ylabel="level")
-    return _save(figure, target)
+    return figure
+
+
+def save(figure: Figure, target: Path) -> Path:
+    """The figure as a PNG: whole, or not there."""
+    part = Part(target)
+    with part.attempt(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # in a file's name: it draws a box
+        figure.savefig(part.temporary, format="png", dpi=110)
+    part.place()
+    return target
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -147,18 +156,16 @@ def _spectrogram(axis: Axes, samples: Array, rate: float) -> AxesImage:
         cmap="magma",
         origin="lower",
         aspect="auto",
-        extent=(times[0] - half, times[-1] + half, frequencies[0], frequencies[-1]),
+        extent=(times[0] - half, times[-1] + half, *_edges(frequencies)),
     )
+
+
+def _edges(frequencies: Array) -> tuple[float, float]:
+    """Where rows begin and end that are centred on these frequencies, equally far apart."""
+    half = float(frequencies[1] - frequencies[0]) / 2
+    return float(frequencies[0]) - half, float(frequencies[-1]) + half
 
 
 def _label(axis: Axes, title: str) -> None:
     axis.set_title(title.encode(errors="replace").decode(), parse_math=False)  # a file's name need not be text
     axis.set(xlabel="s", ylabel="Hz")
-
-
-def _save(figure: Figure, target: Path) -> Path:
-    part = Part(target)
-    with part.attempt():
-        figure.savefig(part.temporary, format="png", dpi=110)
-    part.place()
-    return target

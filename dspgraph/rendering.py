@@ -84,7 +84,7 @@ def render_file(graph: Graph, source: Path, targets: Mapping[str, Path]) -> Rend
 
 def _opened(graph: Graph, source: Path) -> tuple[Iterator[Mapping[str, Array]], list[str]]:
     """The blocks of a file, by input, and what was done to them on the way."""
-    if source.suffix == ARRAYS:
+    if source.suffix.lower() == ARRAYS:
         return ArraySource(source, graph.inputs).blocks(), []
     ((name, stream),) = graph.inputs.items()
     assert isinstance(stream, Audio)
@@ -93,7 +93,7 @@ def _opened(graph: Graph, source: Path) -> tuple[Iterator[Mapping[str, Array]], 
 
 
 class _Sinks:
-    """Where the outputs of a graph go: all of them are put in place, or none is."""
+    """Where the outputs of a graph go: all of them are whole before the first is put in place."""
 
     def __init__(self, graph: Graph, targets: Mapping[str, Path]) -> None:
         self.audio: dict[str, AudioSink] = {}
@@ -121,7 +121,7 @@ class _Sinks:
                 self.arrays.write(name, block)
 
     def close(self) -> None:
-        """All of them are whole before the first is put in place."""
+        """Bring all of them to the disk, before the first is put in place."""
         for sink in self.audio.values():
             sink.close()
         if self.arrays:
@@ -145,7 +145,7 @@ def _check_graph(graph: Graph, sources: Sequence[Path]) -> None:
     takes = list(graph.inputs.values())
     if not (len(takes) == 1 and isinstance(takes[0], Audio)):
         for source in sources:
-            if source.suffix != ARRAYS:
+            if source.suffix.lower() != ARRAYS:
                 found = ", ".join(f"{name}: {stream}" for name, stream in graph.inputs.items())
                 raise RequestError(
                     f"an audio file is rendered by a graph with one audio input; this one takes {found}: give it "

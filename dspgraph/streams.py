@@ -94,8 +94,8 @@ class Stream:
         return "fc" if self.dtype.kind == "c" else "f"
 
     def _set(self, rate: Number, **fields: Any) -> None:
-        if exact(rate) <= 0:
-            raise ParameterError(f"a stream has a rate above 0 Hz; found {rate}")
+        if not 0 < exact(rate) < 2**64:
+            raise ParameterError(f"a stream has a rate above 0 Hz and below 2**64 Hz; found {rate}")
         for name, value in {"rate": exact(rate), **fields}.items():
             object.__setattr__(self, name, value)  # as dataclasses do it themselves: the class is frozen
 

@@ -5,6 +5,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.fft import dct, idct
+from scipy.linalg import toeplitz
 
 from dspgraph import Array
 from speech import speech
@@ -50,15 +51,22 @@ def cepstra(frames: Array) -> Array:
     return np.array(rows)
 
 
+def autocorrelation(c: Array) -> Array:
+    """r[0..16] of a Bark cepstrum, with its noise and window."""
+    level = 10 ** idct(c + 4 * np.eye(1, 18)[0], norm="ortho") * COMPENSATION
+    power = np.r_[np.interp(np.arange(160), EDGES, level), 0.0]
+    r: Array = np.fft.irfft(power)[:17] * 320
+    r[0] += r[0] * 1e-4 + 26 / 38
+    r *= 1 - 6e-5 * np.arange(17) ** 2
+    return r
+
+
 def predictors(rows: Array) -> Array:
-    """Rows (gain, a[1..16]) of Bark cepstra; the gain for full scale +-1."""
+    """Rows (gain, a[1..16]) of Bark cepstra; the gain for full scale +-1, without the power that silence has."""
+    silent = autocorrelation((-2 * np.sqrt(18) - 4) * np.eye(1, 18)[0])
     found = []
     for c in rows:
-        level = 10 ** idct(c + 4 * np.eye(1, 18)[0], norm="ortho") * COMPENSATION
-        power = np.r_[np.interp(np.arange(160), EDGES, level), 0.0]
-        r = np.fft.irfft(power)[:17] * 320
-        r[0] += r[0] * 1e-4 + 26 / 38
-        r *= 1 - 6e-5 * np.arange(17) ** 2
+        r = autocorrelation(c)
         a, error = np.eye(1, 17)[0], r[0]
         for i in range(1, 17):
             k = -(a[:i] @ r[i:0:-1]) / error
@@ -66,7 +74,8 @@ def predictors(rows: Array) -> Array:
             error *= 1 - k * k
             if error < 1e-3 * r[0]:
                 break
-        found.append([np.sqrt(error / 2) / SCALE, *a[1:]])
+        error = a @ toeplitz(r - silent) @ a
+        found.append([np.sqrt(max(error, 0) / 2) / SCALE, *a[1:]])
     return np.array(found)
 
 
@@ -107,7 +116,7 @@ def pitches(x: Array, rows: Array) -> tuple[Array, Array]:
             path = total - best
             origins.append(origin)
         chosen = [origins[1][where], where]
-        pitch.append((512 - sum(chosen) - 200) / 100)
+        pitch.append((min(512 - sum(chosen), 510) - 200) / 100)
         correlation.append(sum(w * c[i] for w, c, i in zip(weights, found, chosen, strict=True)) / 2 - 0.5)
     return np.array(pitch), np.array(correlation)
 

@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -141,11 +142,16 @@ def _raw(path: Path) -> None:
         archive.writestr("lpc.npy", b"none of numpy's")
 
 
+def _nested(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("lpc", b"an array, if it were named so")
+
+
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (Path.unlink, r"a\.npz does not exist"),
     "a folder": (_folder, r"a\.npz cannot be read: Is a directory"),
-    "no archive": (lambda path: path.write_bytes(b"RIFF"), r"a\.npz is no \.npz file, or has lost its end"),
-    "truncated": (_cut, r"a\.npz is no \.npz file, or has lost its end"),
+    "no archive": (lambda path: path.write_bytes(b"RIFF"), r"a\.npz is no \.npz file, or is damaged"),
+    "truncated": (_cut, r"a\.npz is no \.npz file, or is damaged"),
     "a flipped bit": (_flipped, r"a\.npz is damaged: 'x\.npy' is not what was written"),
     "objects": (_objects, "'lpc' is no array of numbers"),
     "no numpy file": (_raw, "'lpc' is no array of numbers"),
@@ -155,6 +161,16 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "one number": (lambda path: np.savez(path, lpc=np.array(3.0)), "'lpc' has no items"),
     "words that are no JSON": (_words("{"), "'streams' does not say what the arrays are"),
     "words about no stream": (_words('{"lpc": {"stream": "Node"}}'), "'streams' does not say what the arrays are"),
+    "words that never end": (_words("[" * 99_999), "'streams' does not say what the arrays are"),
+    "a rate beyond numbers": (
+        _words('{"lpc": {"stream": "Frames", "kind": "lpc", "rate": "1e400000", "width": 3}}'),
+        "'streams' does not say what the arrays are: a stream has a rate above 0 Hz and below",
+    ),
+    "another class of stream": (
+        _words('{"lpc": {"stream": "Symbols", "kind": "lpc", "rate": "100", "size": 3}}'),
+        r"'lpc' is Symbols\('lpc', 3 levels, 100 Hz\); the graph takes Frames",
+    ),
+    "a name without its suffix": (_nested, "has no array 'lpc', .*; there are: nothing"),
     "another rate": (
         _words('{"lpc": {"stream": "Frames", "kind": "lpc", "rate": "100", "width": 3, "centre": "1/3"}}'),
         r"'lpc' is Frames\('lpc', 3 wide, 100 Hz, .*; the graph takes Frames\('lpc', 3 wide, 16000/441 Hz",
@@ -169,6 +185,18 @@ def test_a_bad_file_is_an_error_that_names_it(tmp_path: Path, what: str) -> None
     make(path)
     with pytest.raises(FileError, match=message):
         list(ArraySource(path, {"lpc": STREAMS["lpc"]}).blocks())
+
+
+@pytest.mark.parametrize("saves", [np.savez, np.savez_compressed])
+def test_a_flipped_byte_is_a_file_error_or_harms_nothing(tmp_path: Path, saves: Callable[..., None]) -> None:
+    path, kept = tmp_path / "a.npz", RNG.standard_normal((9, 3))
+    saves(path, lpc=kept)
+    whole = path.read_bytes()
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+        with suppress(FileError):
+            (block,) = ArraySource(path, {"lpc": STREAMS["lpc"]}).blocks()
+            assert_array_equal(block["lpc"], kept)
 
 
 def test_a_name_that_leads_out_of_the_archive_leads_nowhere(tmp_path: Path) -> None:

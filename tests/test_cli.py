@@ -324,6 +324,24 @@ def test_features_that_one_pipeline_wrote_are_what_the_next_one_starts_from(tmp_
     assert "has no array 'frames'" in refused.output
 
 
+def test_check_finds_a_fault_on_features_too(tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text(
+        "from dspgraph import Node, Input, Output, Frames\n"
+        "class PerBlock(Node):\n"
+        "    frames = Input(Frames)\n    y = Output(Frames)\n"
+        "    def step(self, state, frames):\n        return state, frames - frames[:1]\n"
+    )
+    pipeline = tmp_path / "bad.yaml"
+    pipeline.write_text(
+        "inputs: {f: {frames: wave, width: 2, rate: 100}}\n"
+        "nodes: {bad: {node: per_block, frames: f}}\noutputs: {y: bad}\n"
+    )
+    np.savez(tmp_path / "f.npz", f=np.arange(400.0).reshape(200, 2))
+    result = dspgraph("check", pipeline, tmp_path / "f.npz", "--plugin", tmp_path / "bad.py")
+    assert result.exit_code == 1
+    assert "(law 2: the cut changes nothing)" in result.output
+
+
 def test_check_of_a_straight_wire_finds_nothing(tmp_path: Path) -> None:
     path = _pipeline(HEAD + "  a: {node: toy_scale, x: x}\noutputs: {y: x}\n")(tmp_path)
     result = dspgraph("check", path, "--plugin", TOYS, "--seconds", "0.1")

@@ -45,6 +45,10 @@ def test_a_function_is_right_to_its_last_place(
     assert units(function(single), oracle(single.astype(np.longdouble))) <= 0.501  # rounded once
 
 
+def test_the_phasor_of_the_largest_numbers_lies_on_the_circle() -> None:
+    assert np.abs(squared(phasor(10.0 ** RNG.uniform(0, 300, N))) - 1).max() <= 1e-10
+
+
 def test_the_angle_is_right_to_three_last_places() -> None:
     z = RNG.standard_normal(N) * np.exp(RNG.uniform(-20, 20, N)) + 1j * RNG.standard_normal(N)
     assert units(angle(z), np.arctan2(z.imag.astype(np.longdouble), z.real.astype(np.longdouble))) <= 3  # measured 2.8

@@ -46,8 +46,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     return files
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("rate", [48000, 22050, 11025])
+@pytest.mark.parametrize(("rate", "precision"), [(48000, "float64"), (22050, "float32"), (11025, "float64")])
 @pytest.mark.parametrize(("name", "swap"), EVERY, ids=NAMES)
 def test_no_cut_changes_a_shipped_pipeline_on_files_of_other_rates(
     name: str, swap: dict[str, str], rate: int, precision: str, recordings: dict[int, Path]

@@ -296,6 +296,20 @@ class WrongDtypeLater(Node):
         return n + len(x), x.astype(np.float64) if n > 1000 else x.copy()
 
 
+class Unstable(Node):
+    """A filter that grows without bound: NaN equals NaN at every cut."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    def start(self, x: Audio) -> State:
+        return 0
+
+    def step(self, n: int, x: Array) -> tuple[State, Array]:
+        with np.errstate(all="ignore"):
+            return n + len(x), x * (x.dtype.type(1e30) ** np.arange(n, n + len(x), dtype=x.dtype))
+
+
 class DeafToItsSeed(Node):
     x = Input(Audio)
     y = Output(Audio)
@@ -332,6 +346,7 @@ FAULTS: list[tuple[Callable[[], Node], int]] = [
     (CompanyInPlace, 1),
     (WrongDtypeInFlush, 0),
     (WrongDtypeLater, 0),
+    (Unstable, 0),
     (DeafToItsSeed, 5),
 ]
 

@@ -11,7 +11,7 @@ from matplotlib.image import imread
 from numpy.testing import assert_allclose
 
 from dspgraph.cli import main
-from dspgraph.figures import rainbow
+from dspgraph.figures import rainbow, rainbowgram, spectrogram
 from speech import speech
 
 
@@ -74,6 +74,43 @@ def test_the_picture_shows_sound_where_there_is_some(wav: Path, options: list[st
     assert np.median(dark[columns[:third]]) < np.median(dark[columns[-third:]]), "the tone is light on black"
 
 
+@pytest.mark.parametrize(
+    "options", [["--rainbowgram"], ["--rainbowgram", "--swap", "spectrum=stft"], ["--spectrogram"]]
+)
+def test_a_higher_tone_is_drawn_higher(wav: Path, options: list[str]) -> None:
+    """A low and a high tone: the brightest row of the picture, counted from the top, falls as the tone rises."""
+    rows = []
+    for hertz in (150, 3500):
+        soundfile.write(wav, 0.5 * np.sin(2 * np.pi * hertz * np.arange(16000) / 16000), 16000)
+        assert plot(wav, *options, "-o", "tone.png").exit_code == 0
+        picture = imread("tone.png")[..., :3]
+        middle = picture[:, int(0.3 * picture.shape[1]) : int(0.6 * picture.shape[1])]
+        image = (middle.min(axis=2) < 0.99).mean(axis=1) > 0.9  # not the white around it
+        rows.append(np.where(image, middle.max(axis=2).mean(axis=1), 0)[5:-5].argmax())
+    assert rows[1] < rows[0] - 50
+
+
+def test_the_octaves_of_a_rainbowgram_stand_at_their_rows() -> None:
+    frequencies = 65.4 * 2 ** (np.arange(240) / 40)
+    figure = rainbowgram(np.zeros((9, 240)), np.zeros((9, 240)), frequencies, 2.5, "a")
+    (axis,) = figure.axes
+    assert_allclose(axis.get_yticks()[:6], 40 * np.arange(6) + 0.5)  # in the middle of rows 0, 40, 80 ...
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["65.4", "130.8", "261.6", "523.2", "1046", "2093"]
+    (image,) = axis.images
+    assert tuple(image.get_extent()) == (0, 2.5, 0, 240)
+    assert image.origin == "lower"
+
+
+def test_equally_spaced_rows_are_centred_on_their_frequency() -> None:
+    figure = rainbowgram(np.zeros((9, 513)), np.zeros((9, 513)), np.linspace(0, 8000, 513), 2.5, "a")
+    assert_allclose(figure.axes[0].images[0].get_extent(), (0, 2.5, -7.8125, 8007.8125))
+    figure = spectrogram(speech()[8000:16000], 16000, "a")
+    extent = figure.axes[0].images[0].get_extent()
+    assert_allclose(extent[2:], (-15.625, 8015.625))  # 512 samples: bins of 31.25 Hz
+    assert_allclose(extent[:2], (0.012, 0.484), atol=0.005)  # from the middle of the first window to that of the last
+    assert figure.axes[0].images[0].origin == "lower"
+
+
 def test_the_picture_is_named_after_the_file_and_lies_here(wav: Path) -> None:
     assert plot(wav, "--spectrogram").output == "voice.png\n"
     assert Path("voice.png").read_bytes().startswith(b"\x89PNG")
@@ -93,11 +130,10 @@ def test_a_name_is_no_formula_and_need_not_be_text(wav: Path) -> None:
     assert plot(odd, "--spectrogram", "-o", "odd.png").exit_code == 0
 
 
-def test_parameters_of_the_pipeline_can_be_set(wav: Path) -> None:
-    assert plot(wav, "--rainbowgram").exit_code == 0
-    before = Path("voice.png").read_bytes()
-    assert plot(wav, "--rainbowgram", "-s", "spectrum.bins=120").exit_code == 0
-    assert Path("voice.png").read_bytes() != before
+def test_a_letter_no_font_has_is_no_warning(wav: Path) -> None:
+    odd = wav.with_name("\N{CJK UNIFIED IDEOGRAPH-97F3}.wav")
+    odd.write_bytes(wav.read_bytes())
+    assert plot(odd, "--spectrogram", "-o", "odd.png").exit_code == 0
 
 
 # ---- refusals -------------------------------------------------------------------------------------------------------
@@ -111,7 +147,7 @@ def test_what_is_no_recording_is_refused(wav: Path, kind: str) -> None:
     for name, complaint in {
         "none.wav": "none.wav does not exist",
         "text.wav": "text.wav is not an audio file that can be read",
-        "silent.wav": "silent.wav is silent: there is nothing to draw",
+        "silent.wav": "silent.wav is silent, once mixed to one channel: there is nothing to draw",
         ".": "is a folder, not an audio file",
     }.items():
         result = plot(folder / name, kind, "-o", "picture.png")
@@ -155,7 +191,7 @@ def test_one_kind_of_picture_is_asked_for(wav: Path) -> None:
         assert "plot draws one picture: give --rainbowgram or --spectrogram or --excitation WEIGHTS" in result.output
     result = plot(wav, "--spectrogram", "--swap", "spectrum=stft")
     assert result.exit_code == 2
-    assert "a spectrogram has none: drop them" in result.output
+    assert "a spectrogram has none: drop it" in result.output
     assert written(wav) == []
 
 

@@ -143,7 +143,7 @@ def test_what_is_likely_is_light_and_what_there_was_is_dotted(tmp_path: Path) ->
     certain = np.eye(256, dtype=np.float32)[levels]
     rows = {}
     for name, there in (("right", levels), ("wrong", levels[::-1])):
-        figures.excitation(certain, there, 16000, name, tmp_path / "p.png")
+        figures.save(figures.excitation(certain, there, 16000, name), tmp_path / "p.png")
         picture = imread(tmp_path / "p.png")[:430, 100:400, :3]  # of the upper axes the left part
         cyan = picture[..., 1] - picture[..., 0] > 0.5
         light = (picture.min(axis=2) > 0.55) & (picture[..., 0] - picture[..., 2] > 0.15)
@@ -176,6 +176,6 @@ def test_weights_that_are_none_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_picture_of_an_excitation_has_no_pipeline_to_change(tmp_path: Path) -> None:
-    result = dspgraph("plot", tmp_path / "v.wav", "--excitation", "w", "-s", "a=1")
+    result = dspgraph("plot", tmp_path / "v.wav", "--excitation", "w", "--swap", "a=b")
     assert result.exit_code == 2
-    assert "the picture of an excitation has none: drop them" in result.output
+    assert "the picture of an excitation has none: drop it" in result.output

@@ -125,6 +125,8 @@ def _cos_sin(x: Array, cosine: Array, sine: Array) -> None:
         low = k * HALF_PI[1]
         r = high - low
         rest = ((high - r) - low) - k * HALF_PI[2]
+        if abs(r) > 0.79 or abs(rest) > 1e-9:
+            r, rest = 0.0, 0.0  # far beyond 1e6 the parts of pi no longer tell where in its turn x is
         square = r * r
         even, odd = 0.0, 0.0
         for n in range(8, 1, -1):

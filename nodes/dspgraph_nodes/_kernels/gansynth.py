@@ -3,6 +3,7 @@
 Angles count in half turns: 1 is pi. All is computed in double precision; who calls rounds once.
 """
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from dspgraph_nodes._kernels.phases import from_polar, wrapped
 from dspgraph_nodes._kernels.windows import taper
 
 if TYPE_CHECKING:
@@ -26,8 +28,11 @@ ANGLES = tuple(
     f"{scaled}gansynth_{one}" for scaled in ("", "scaled_") for one in ("if", "phase", "mel_if", "phasor_mel_if")
 )
 
+FEWEST = 16  # bins
 FLOOR = 1e-6  # added to magnitudes, and to powers of mel bands, before the logarithm
 SILENT = -13.8155  # ln FLOOR = -13.81551, and a hundred roundings of float32 above it: nothing but the floor
+LOUDEST = 80.0  # log magnitudes above count as this, 695 dB: e**80 and sums of a few of it are numbers in float32 too
+HALVES = 2.0  # half turns in a turn
 NARROWEST = 1.5  # width of a mel band, in bins
 
 
@@ -87,17 +92,22 @@ class Picture:
     def _kind(self, kind: str) -> str:
         return f"{'scaled_' if self.normaliser else ''}gansynth_{kind}"
 
-    def fault(self, node: str) -> str | None:
-        """What is at odds in these choices, in a sentence."""
-        if self.bins & (self.bins - 1):
-            near = 2 ** round(np.log2(self.bins))
-            return f"{node}.bins is {self.bins}; it must be a power of two: take {near}"
+    def check(self) -> None:
+        """Raise ValueError where these choices are at odds."""
+        if self.bins < FEWEST or self.bins & (self.bins - 1):
+            near = max(FEWEST, 2 ** round(math.log2(max(1, self.bins))))
+            raise ValueError(f"bins is {self.bins}; it must be a power of two, at least {FEWEST}: take {near}")
         if self.scale != "linear" and self.form == "phase":
-            return (
-                f"{node}.form is 'phase', with the scale '{self.scale}'; a mel band has no phase of its own: take the "
-                "form 'if', or the scale 'linear'"
+            raise ValueError(
+                f"form is 'phase', with the scale '{self.scale}'; a mel band has no phase of its own: take the form "
+                "'if', or the scale 'linear'"
             )
-        return None
+
+    @property
+    def silent(self) -> float:
+        """A row with no magnitude above this has nothing but the floor, scaled and clipped as rows are."""
+        least = self.normaliser.forward(np.array(SILENT), np.array(0.0))[0] if self.normaliser else SILENT
+        return float(np.nextafter(np.float32(least), np.float32(np.inf)))  # above it whichever way float32 rounds
 
     def draw(self, frames: Array, before: Array) -> tuple[Array, Array]:
         """Magnitudes and angles [n, bins] of frames [n, n_fft]; before [bins]: the angles of the frame before, renewed.
@@ -123,7 +133,7 @@ class Picture:
             power = magnitude * magnitude
             magnitude = elementary.log(banded(power, weights) + FLOOR)
             if self.scale == "mel":
-                angle = wrapped(banded(angle, weights))
+                angle = wrapped(banded(angle, weights), HALVES)
             else:
                 angle = turned(power, angle, weights)
         return self.normaliser.forward(magnitude, angle) if self.normaliser else (magnitude, angle)
@@ -139,10 +149,10 @@ class Picture:
         from dspgraph_nodes._kernels.banded import banded
 
         magnitude, angle = magnitude.astype(np.float64), angle.astype(np.float64)
+        silent = (magnitude <= self.silent).all(axis=1)
         if self.normaliser:
             magnitude, angle = self.normaliser.backward(magnitude, angle)
-        silent = (magnitude <= SILENT).all(axis=1)
-        magnitude = elementary.exp(magnitude)
+        magnitude = elementary.exp(np.minimum(magnitude, LOUDEST))
         if self.scale != "linear":
             weights = linear_bins(self.bins, self.rate)
             angle = banded(angle, weights) if self.scale == "mel" else turned(magnitude, angle, weights)
@@ -152,9 +162,7 @@ class Picture:
         magnitude[silent] = 0
         spectrum = np.zeros((len(magnitude), self.bins + 1), np.complex128)
         kept = spectrum[:, 1:] if self.drop == "dc" else spectrum[:, :-1]
-        kept[:] = elementary.phasor(np.pi * wrapped(angle))
-        kept.real *= magnitude
-        kept.imag *= magnitude
+        kept[:] = from_polar(magnitude, np.pi * wrapped(angle, HALVES))
         frames: Array = irfft(spectrum, self.n_fft, axis=1)
         return frames
 
@@ -163,18 +171,11 @@ class Picture:
         return taper("hann", "none", self.n_fft, np.dtype(np.float64)) / 1.5
 
 
-def wrapped(turns: Array) -> Array:
-    """Half turns brought to -1 .. 1 by whole turns; what comes down to -1 from above is 1, as in numpy.unwrap."""
-    within: Array = turns - 2 * np.floor((turns + 1) / 2)
-    within[(within == -1) & (turns > 0)] = 1
-    return within
-
-
 def steps(angle: Array, before: Array) -> Array:
     """By how much each row turned since the one before: differences of the unwrapped angles. Renews before [bins]."""
     path = np.concatenate((before[None], angle))
     before[:] = path[-1]
-    return wrapped(path[1:] - path[:-1])
+    return wrapped(path[1:] - path[:-1], HALVES)
 
 
 def sums(steps: Array, before: Array) -> Array:
@@ -189,10 +190,10 @@ def turned(power: Array, angle: Array, weights: "Bands") -> Array:
     from dspgraph_nodes._kernels import elementary
     from dspgraph_nodes._kernels.banded import banded
 
-    phasors = elementary.phasor(np.pi * angle)
+    phasors = from_polar(power, np.pi * angle)
     total = np.empty((len(power), len(weights.first)), np.complex128)
-    total.real = banded(phasors.real * power, weights)
-    total.imag = banded(phasors.imag * power, weights)
+    total.real = banded(phasors.real, weights)
+    total.imag = banded(phasors.imag, weights)
     return elementary.angle(total + 0) / np.pi
 
 

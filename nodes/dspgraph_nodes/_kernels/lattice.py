@@ -24,22 +24,25 @@ from dspgraph_nodes._kernels.jit import kernel
 Array = NDArray[Any]
 
 EPS = float(np.finfo(np.float64).eps)
-ROUNDINGS = 4096.0  # by which the reflections of a constant or a tone, 1, were found above it; 5e-4 in float32
+SHARED = 6  # roots that lie all but together in the predictor of a windowed tone: rounding moves them by eps**(1 / 6)
 
 
 def reflections(lpc: Array, begun: int = 0) -> Array:
-    """Rows (gain, k[1..order]) of rows (gain, a[1..order]); ValueError at a row, counted from `begun`, with |k| > 1.
+    """Rows (gain, k[1..order]) of rows (gain, a[1..order]); ValueError at a row, counted from `begun`, with |k| >= 1.
 
-    What only rounding to the dtype of the rows has moved to 1 or a little beyond is taken to be just below it.
+    Where rounding to the dtype of the rows may have made it so, the poles are drawn inwards, a[j] (1 - d)**j, by the
+    first d of eps, 4 eps, 16 eps .. eps**(1 / min(order, SHARED)) that gives |k| < 1. The reflections themselves say
+    nothing: one a rounding above 1 leaves those of lower orders anywhere.
     """
     rows = lpc.astype(np.float64)
-    eps = float(np.finfo(lpc.dtype).eps)
-    unstable, order = _step_down(rows, 1.0 - eps, 1.0 + ROUNDINGS * eps)
+    eps = float(np.finfo(np.result_type(lpc, np.float32)).eps)
+    most = eps ** (1 / min(SHARED, max(1, lpc.shape[1] - 1)))
+    unstable, order = _step_down(rows, eps, most)
     if unstable >= 0:
         raise ValueError(
             f"row {begun + unstable} is no stable predictor: its reflection coefficient {order} is "
-            f"{rows[unstable, order]:g}, and must lie between -1 and 1; predict in float64, or widen the bandwidths "
-            "a little before"
+            f"{rows[unstable, order]:g}, and must lie between -1 and 1; take one that is, as those of 'lpc' are, and "
+            "in float64 if it is float32"
         )
     return rows
 
@@ -72,7 +75,9 @@ def frequencies_of(parcor: Array) -> Array:
 def from_line_frequencies(lsf: Array, begun: int = 0) -> Array:
     """Rows (gain, a[1..order]) of rows (gain, w[1..order]); ValueError at a row that does not ascend from 0 to pi."""
     frequencies = lsf[:, 1:].astype(np.float64)
-    within = (frequencies[:, :1] >= 0) & (frequencies[:, -1:] <= np.pi * (1 + float(np.finfo(lsf.dtype).eps)))
+    within = (frequencies[:, :1] >= 0) & (
+        frequencies[:, -1:] <= np.pi * (1 + float(np.finfo(np.result_type(lsf, np.float32)).eps))
+    )
     ordered = within[:, 0] & (frequencies[:, 1:] >= frequencies[:, :-1]).all(axis=1)
     if not ordered.all():
         at = int(np.argmin(ordered))
@@ -93,27 +98,41 @@ def _spread(count: int) -> Array:
 
 
 @kernel
-def _step_down(rows: Array, most: float, refused: float) -> tuple[int, int]:
-    """Turn predictors into reflections, of at most `most`, in place; the first row and order of one refused, or -1.
+def _step_down(rows: Array, eps: float, most: float) -> tuple[int, int]:
+    """Turn predictors into reflections in place, drawn inwards by up to `most`; row and order of one refused, or -1.
 
     a'[j] = (a[j] - k a[i-j]) / (1 - k**2), written so that a symmetric predictor, of tones, does not cancel.
     """
     count, width = rows.shape
-    before = np.empty(width)
+    before, given = np.empty(width), np.empty(width)
     for f in range(count):
         a = rows[f]
-        for i in range(width - 1, 0, -1):
+        for j in range(width):
+            given[j] = a[j]
+        drawn, first, found = 0.0, 0, 0.0  # how far, and where the row as it was given fails
+        i = width - 1
+        while i > 0:
             k = a[i]
-            if not abs(k) < refused:
-                return f, i
-            k = min(max(k, -most), most)
-            a[i] = k
+            if not abs(k) <= 1.0 - eps:
+                if drawn == 0.0:
+                    first, found = i, k
+                if drawn >= most:
+                    a[first] = found
+                    return f, first
+                drawn = min(max(4.0 * drawn, eps), most)
+                power = 1.0
+                for j in range(1, width):
+                    power *= 1.0 - drawn
+                    a[j] = given[j] * power
+                i = width - 1
+                continue
             sign = 1.0 if k >= 0.0 else -1.0
             near, far = 1.0 - sign * k, 1.0 + sign * k
             for j in range(1, i):
                 before[j] = sign * a[i - j]
             for j in range(1, i):
                 a[j] = ((a[j] - before[j]) / near + before[j]) / far
+            i -= 1
     return -1, 0
 
 

@@ -83,6 +83,26 @@ def autocorrelation(frames: Array, order: int) -> Array:
 
 
 @kernel
+def residual(r: Array, rows: Array) -> Array:
+    """sum_jk a[j] a[k] r[|j-k|], a[0] = 1, [n]: the power that rows (gain, a[1..order]) leave of a signal."""
+    count, width = r.shape
+    power = np.empty(count)
+    a = np.empty(width)
+    for f in range(count):
+        a[0] = 1.0
+        for j in range(1, width):
+            a[j] = rows[f, j]
+        total = 0.0
+        for lag in range(width):
+            product = 0.0
+            for j in range(width - lag):
+                product += a[j] * a[j + lag]
+            total += (2.0 if lag else 1.0) * product * r[f, lag]
+        power[f] = total
+    return power
+
+
+@kernel
 def levinson(r: Array, silence: float, least: float = 0.0) -> Array:
     """Rows (gain, a[1..order]) that solve sum_k a[k] r[|j-k|] = -r[j], j = 1 .. order, for every row of `r`.
 

@@ -17,6 +17,7 @@ HOP = 160  # samples between two frames
 HALF = 80  # samples that share one lag; a frame lies half a hop before its span, so it has two halves
 LONGEST = 256  # samples of lag; the correlations are numbered from the longest lag down
 CANDIDATES = 224  # of them, down to a lag of 33 samples
+LARGEST = 510  # sum of the two lags of a frame; the smallest, 66, is that of the shortest lags themselves
 GUARDED = 192  # lags above 64 samples, of which half can be checked
 
 FULL_SCALE = 32768.0  # the 1 in the denominator is one step of 16 bits
@@ -163,7 +164,7 @@ def _search(
 
         winner[1] = where[0]
         winner[0] = origin[1, winner[1]]
-        pitch[f, 0] = (2 * LONGEST - winner[0] - winner[1] - 200) / 100
+        pitch[f, 0] = (min(2 * LONGEST - winner[0] - winner[1], LARGEST) - 200) / 100
         found = weight[0] * xc_fine[0, winner[0]] + weight[1] * xc_fine[1, winner[1]]
         correlation[f, 0] = 0.5 * found - 0.5
         e[:LONGEST] = e[HOP:].copy()

@@ -19,9 +19,16 @@ def rows(x: Array, matrix: Array) -> Array:
 
 @kernel
 def _rows(x: Array, matrix: Array, y: Array) -> None:
+    inner = matrix.shape[0]
+    whole = inner // 4 * 4
     for n in range(len(x)):
-        out = y[n]
-        for k in range(matrix.shape[0]):
-            factor, row = x[n, k], matrix[k]
+        out, row = y[n], x[n]
+        for k in range(0, whole, 4):  # four at once: y is read and written a quarter as often, the order is the same
+            a, b, c, d = row[k], row[k + 1], row[k + 2], row[k + 3]
+            p, q, r, s = matrix[k], matrix[k + 1], matrix[k + 2], matrix[k + 3]
             for m in range(len(out)):
-                out[m] += factor * row[m]
+                out[m] = (((out[m] + a * p[m]) + b * q[m]) + c * r[m]) + d * s[m]
+        for k in range(whole, inner):
+            factor, p = row[k], matrix[k]
+            for m in range(len(out)):
+                out[m] += factor * p[m]

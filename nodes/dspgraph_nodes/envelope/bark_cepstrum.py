@@ -1,5 +1,7 @@
 """The cepstrum of Bark bands."""
 
+import numpy as np
+
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
 
 
@@ -10,12 +12,12 @@ def bark_cepstrum(frames: Array, bands: int = 18, rate: float = 16000) -> Array:
 
     frames: [n, length], windowed, full scale +-1, of even length; X is their transform divided by the length, in the
     scale of 16-bit samples (times 32768). From the lowest band up no L_i falls more than 2.5 below the one before, nor
-    8 below the largest before. Returns [n, bands] in the dtype of the frames, computed in float64. Silence has L = -2.
-    Raises ValueError where the frames have too few bins.
+    8 below the largest before. Returns [n, bands] in the dtype of the frames (float32 of int16), computed in float64.
+    Silence has L = -2. Raises ValueError where the frames have too few bins.
     """
     from dspgraph_nodes._kernels.bark import cepstrum
 
-    return cepstrum(frames, bands, rate).astype(frames.dtype, copy=False)
+    return cepstrum(frames, bands, rate).astype(np.result_type(frames, np.float32), copy=False)
 
 
 class BarkCepstrum(Node):
@@ -36,7 +38,7 @@ class BarkCepstrum(Node):
     cepstrum = Output(Frames, "bark_cepstrum")
 
     bands: int = Field(18, ge=2, le=256, description="bands, and cepstral coefficients")
-    rate: float = Field(16000, gt=0, description="sampling rate of the audio the frames were cut from, Hz")
+    rate: float = Field(16000, gt=0, le=1e6, description="sampling rate of the audio the frames were cut from, Hz")
 
     def streams(self, frames: Frames) -> tuple[Frames]:
         from dspgraph_nodes._kernels.bark import layout

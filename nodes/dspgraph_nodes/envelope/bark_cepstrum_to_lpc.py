@@ -12,33 +12,41 @@ def bark_cepstrum_to_lpc(
 ) -> Array:
     """Rows (gain, a[1..order]) of the predictor that fits the smooth spectrum a Bark cepstrum stands for.
 
-    cepstrum: [n, bands]; length: of the frames it was taken from. Returns [n, order + 1] in the dtype of the cepstrum,
-    computed in float64; full scale is +-1. The cepstrum of silence has gain 0. Raises ValueError where frames of this
-    length have too few bins.
+    cepstrum: [n, bands]; length: of the frames it was taken from. Returns [n, order + 1] in the dtype of the cepstrum
+    (float32 of int16), computed in float64; full scale is +-1. The cepstrum of silence has gain 0. Raises ValueError
+    where frames of this length have too few bins, or the power of a cepstrum leaves the dtype.
     """
     from dspgraph_nodes._kernels import bark
-    from dspgraph_nodes._kernels.levinson import levinson
+    from dspgraph_nodes._kernels.levinson import levinson, residual
 
-    rows = levinson(bark.autocorrelation_of(cepstrum, rate, length, order), 0.0, ENOUGH)
+    dtype = np.result_type(cepstrum, np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # the next lines see it
+        r = bark.autocorrelation_of(cepstrum, rate, length, order)
+    if (~(r[:, 0] <= np.finfo(dtype).max) & ~np.isnan(cepstrum).any(axis=1)).any():
+        raise ValueError(
+            f"the power that a Bark cepstrum stands for leaves {dtype}; the largest c[0] is {cepstrum[:, 0].max():g}, "
+            "and full scale has about 20: take the cepstrum of a signal of full scale +-1"
+        )
+    rows = levinson(r, 0.0, ENOUGH)
+    # Less what silence has, the floor under every band, and that in the same dtype, so that silence leaves nothing.
+    r -= bark.autocorrelation_of(bark.silence(cepstrum.shape[1]).astype(dtype)[None], rate, length, order)
     # The power of a bin is 4 mean |X|**2, and the window lets half the power through: r[0] is twice the signal's.
-    rows[:, 0] *= np.sqrt(0.5) / bark.FULL_SCALE
+    rows[:, 0] = np.sqrt(0.5 * np.maximum(residual(r, rows), 0)) / bark.FULL_SCALE
     rows[:, 1:] *= np.cumprod(np.full(order, lpc_gamma))
-    quiet = bark.silence(cepstrum.shape[1])
-    rounding = 16 * float(np.finfo(cepstrum.dtype).eps) * abs(quiet[0])
-    rows[(np.abs(cepstrum - quiet) <= rounding).all(axis=1), 0] = 0
-    return rows.astype(cepstrum.dtype, copy=False)
+    return rows.astype(dtype, copy=False)
 
 
 class BarkCepstrumToLpc(Node):
     """LPCNet's predictor: linear prediction of the spectrum that joins the Bark bands by straight lines, gain first.
 
-        G_i = 10**L_i 4 / sum_b w_i(b),    r = IDFT(lines through G),    R a = -r,    gain**2 = (r[0] + a . r) / 2
+        G_i = 10**L_i 4 / sum_b w_i(b),    r = IDFT(lines through G),    R a = -r,    gain**2 = a' (R - S) a / 2
 
     in the scale of 16-bit samples; the gain that comes out is for full scale +-1. Before the recursion r[0] grows by a
     ten-thousandth and half a step of 16 bits, and r[i] is taken (1 - 6e-5 i**2) times; the recursion ends where
-    prediction has won 30 dB. Driven by noise of unit power, the filter gain / A(z) gives the level of the signal, if
-    the squares of the frames' window sum to half their length, as they do for vorbis and for a square root of hann.
-    The cepstrum of silence has gain 0. The prediction is -sum_k a[k] s[n-k].
+    prediction has won 30 dB. S is the R of silence: the floor of the bands is no part of the signal, and silence has
+    gain 0. Driven by noise of unit power, the filter gain / A(z) gives the level of the signal, if the squares of the
+    frames' window sum to half their length, as they do for vorbis and for a square root of hann. The prediction is
+    -sum_k a[k] s[n-k].
 
     Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis through Linear Prediction, ICASSP
     2019, section 2; the constants are those of the program published with it.
@@ -48,7 +56,7 @@ class BarkCepstrumToLpc(Node):
     lpc = Output(Frames, "lpc")
 
     order: int = Field(16, ge=1, le=64, description="prediction order")
-    rate: float = Field(16000, gt=0, description="sampling rate of the audio the cepstrum was taken from, Hz")
+    rate: float = Field(16000, gt=0, le=1e6, description="sampling rate of the audio the cepstrum was taken from, Hz")
     length: int = Field(320, ge=2, description="width of the frames it was taken from, samples")
     lpc_gamma: float = Field(1.0, gt=0.0, le=1.0, description="a[k] times gamma**k: draws the poles inwards")
 

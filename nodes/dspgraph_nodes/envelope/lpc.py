@@ -8,13 +8,15 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 def lpc(frames: Array, order: int) -> Array:
     """Rows (gain, a[1..order]) that minimise the energy of x[n] + sum_k a[k] x[n-k].
 
-    frames: [n, length], windowed, length > order. Returns [n, order + 1] in the dtype of the frames; the sums are
-    float64 inside. A silent frame, r[0] <= finfo(dtype).tiny, has gain 0 and the predictor 0, not NaN.
+    frames: [n, length], windowed, length > order. Returns [n, order + 1] in the dtype of the frames (float32 of
+    int16); the sums are float64 inside. A silent frame, r[0] <= finfo(dtype).tiny, has gain 0 and the predictor 0, not
+    NaN.
     """
     from dspgraph_nodes._kernels.levinson import autocorrelation, levinson
 
-    rows = levinson(autocorrelation(frames, order), float(np.finfo(frames.dtype).tiny))
-    return rows.astype(frames.dtype, copy=False)
+    dtype = np.result_type(frames, np.float32)
+    rows = levinson(autocorrelation(frames, order), float(np.finfo(dtype).tiny))
+    return rows.astype(dtype, copy=False)
 
 
 class Lpc(Node):

@@ -1,17 +1,19 @@
 """Line spectral frequencies of a predictor."""
 
+import numpy as np
+
 from dspgraph import Array, Frames, Input, Node, Output, ParameterError, State
 
 
 def lpc_to_lsf(lpc: Array) -> Array:
     """Rows (gain, w[1..order]), radians, 0 <= w[1] <= ... <= w[order] <= pi, of rows (gain, a[1..order]).
 
-    lpc: [n, order + 1], order at least 1. Returns the same shape and dtype, computed in float64. Raises ValueError with
-    the first row that is no stable predictor.
+    lpc: [n, order + 1], order at least 1. Returns the same shape and dtype (float32 of int16), computed in float64.
+    Raises ValueError with the first row that is no stable predictor.
     """
     from dspgraph_nodes._kernels.lattice import line_frequencies
 
-    return line_frequencies(lpc).astype(lpc.dtype, copy=False)
+    return line_frequencies(lpc).astype(np.result_type(lpc, np.float32), copy=False)
 
 
 class LpcToLsf(Node):
@@ -22,8 +24,8 @@ class LpcToLsf(Node):
     have their roots on the unit circle, in turns; w are the angles of those between 0 and pi, w[1] of P. They are found
     as eigenvalues of two tridiagonal matrices made of the reflection coefficients, so that none is ever missed. A
     predictor of zeros, as of a silent frame, has them evenly spaced: pi i / (order + 1). One that is not stable raises
-    ValueError, with the number of its frame; where only rounding to the stream's precision has made it so, the nearest
-    stable one is taken.
+    ValueError, with the number of its frame; where rounding to the stream's precision may have made it so, its poles
+    are drawn inwards until it is stable, as `lpc_to_parcor` does.
 
     Source: F. K. Soong and B.-H. Juang, Line spectrum pair (LSP) and speech data compression, ICASSP 1984; P. Delsarte
     and Y. Genin, A survey of the split approach based techniques in digital signal processing applications, Philips

@@ -1,17 +1,19 @@
 """Reflection coefficients of a predictor."""
 
+import numpy as np
+
 from dspgraph import Array, Frames, Input, Node, Output, State
 
 
 def lpc_to_parcor(lpc: Array) -> Array:
     """Rows (gain, k[1..order]) of rows (gain, a[1..order]); k[order] = a[order].
 
-    lpc: [n, order + 1]. Returns the same shape and dtype, computed in float64. Raises ValueError with the first row
-    that is no stable predictor, a |k| above 1 by more than rounding.
+    lpc: [n, order + 1]. Returns the same shape and dtype (float32 of int16), computed in float64. Raises ValueError
+    with the first row that is no stable predictor, by more than rounding.
     """
     from dspgraph_nodes._kernels.lattice import reflections
 
-    return reflections(lpc).astype(lpc.dtype, copy=False)
+    return reflections(lpc).astype(np.result_type(lpc, np.float32), copy=False)
 
 
 class LpcToParcor(Node):
@@ -20,7 +22,9 @@ class LpcToParcor(Node):
         k[i] = a_i[i],    a_(i-1)[j] = (a_i[j] - k[i] a_i[i-j]) / (1 - k[i]**2),    i = order .. 1,  a_order = a
 
     A predictor is stable if and only if every k lies between -1 and 1. One that is not raises ValueError, with the
-    number of its frame; where only rounding to the stream's precision has made it so, k is taken to be just below 1.
+    number of its frame. Rounding to the stream's precision eps moves m roots that all but meet, as those of a windowed
+    tone do, by eps**(1 / m): where that may have made it so, a[j] becomes a[j] g**j, with g as near to 1 as makes it
+    stable, 1 - eps**(1 / min(order, 6)) at the least.
 
     Source: J. Makhoul, Linear Prediction: A Tutorial Review, Proceedings of the IEEE 63(4), 1975.
     """

@@ -1,17 +1,19 @@
 """The predictor of line spectral frequencies."""
 
+import numpy as np
+
 from dspgraph import Array, Frames, Input, Node, Output, ParameterError, State
 
 
 def lsf_to_lpc(lsf: Array) -> Array:
     """Rows (gain, a[1..order]) of rows (gain, w[1..order]), radians: the inverse of `lpc_to_lsf`.
 
-    lsf: [n, order + 1], order at least 1. Returns the same shape and dtype, computed in float64. Raises ValueError with
-    the first row that does not ascend from 0 to pi.
+    lsf: [n, order + 1], order at least 1. Returns the same shape and dtype (float32 of int16), computed in float64.
+    Raises ValueError with the first row that does not ascend from 0 to pi.
     """
     from dspgraph_nodes._kernels.lattice import from_line_frequencies
 
-    return from_line_frequencies(lsf).astype(lsf.dtype, copy=False)
+    return from_line_frequencies(lsf).astype(np.result_type(lsf, np.float32), copy=False)
 
 
 class LsfToLpc(Node):

@@ -1,16 +1,18 @@
 """The predictor of reflection coefficients."""
 
+import numpy as np
+
 from dspgraph import Array, Frames, Input, Node, Output, State
 
 
 def parcor_to_lpc(parcor: Array) -> Array:
     """Rows (gain, a[1..order]) of rows (gain, k[1..order]): the inverse of `lpc_to_parcor`.
 
-    parcor: [n, order + 1]. Returns the same shape and dtype, computed in float64.
+    parcor: [n, order + 1]. Returns the same shape and dtype (float32 of int16), computed in float64.
     """
     from dspgraph_nodes._kernels.lattice import predictors
 
-    return predictors(parcor).astype(parcor.dtype, copy=False)
+    return predictors(parcor).astype(np.result_type(parcor, np.float32), copy=False)
 
 
 class ParcorToLpc(Node):

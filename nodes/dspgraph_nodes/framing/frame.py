@@ -35,7 +35,9 @@ class Frame(Node):
     hop: int = Field(ge=1, description="samples from one frame to the next")
     window: Window = Field("hann", description="shape of the window")
     norm: Norm = Field("none", description="power: the squares of the window sum to 1")
-    centre: float | None = Field(None, description="centre of the window, samples after the start of the frame's span")
+    centre: float | None = Field(
+        None, ge=-1e6, le=1e6, description="centre of the window, samples after the start of the frame's span"
+    )
 
     def first(self) -> int:
         """Where a frame begins, in samples from the start of its span."""

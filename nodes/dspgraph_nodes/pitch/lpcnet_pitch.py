@@ -1,5 +1,7 @@
 """The pitch of LPCNet."""
 
+import numpy as np
+
 from dspgraph import Array, Audio, Frames, Input, Node, Output, ParameterError, State
 
 HOP = 160  # samples
@@ -9,14 +11,20 @@ def lpcnet_pitch(x: Array, lpc: Array) -> tuple[Array, Array]:
     """Pitch and correlation of every 160 samples, by dynamic programming over the correlations of the residual.
 
     x: [n], full scale +-1, pre-emphasised; lpc: [ceil(n / 160), order + 1], rows (gain, a[1..order]). Returns pitch,
-    (T1 + T2 - 200) / 100 with the lags T1 and T2 of the two half frames in samples, and correlation, -0.5 to about
-    0.5: [ceil(n / 160), 1] each, in the dtype of x. Silence keeps the lags before it, at the start the longest, pitch
-    3.12, and has correlation -0.5.
+    (min(T1 + T2, 510) - 200) / 100 with the lags T1 and T2 of the two half frames in samples, and correlation, -0.5 to
+    about 0.5: [ceil(n / 160), 1] each, in the dtype of x (float32 of int16). Silence keeps the lags before it, at the
+    start the longest, pitch 3.1, and has correlation -0.5. Raises ValueError for another number of predictors.
     """
     from dspgraph_nodes._kernels.lpcnet_pitch import begin, search
 
+    if len(lpc) != -(-len(x) // HOP):
+        raise ValueError(
+            f"lpcnet_pitch takes a predictor for every {HOP} samples begun: {len(x)} samples take "
+            f"{-(-len(x) // HOP)}; found {len(lpc)}"
+        )
     pitch, correlation = search(begin(lpc.shape[1] - 1), x, lpc)
-    return pitch.astype(x.dtype, copy=False), correlation.astype(x.dtype, copy=False)
+    dtype = np.result_type(x, np.float32)
+    return pitch.astype(dtype, copy=False), correlation.astype(dtype, copy=False)
 
 
 class LpcnetPitch(Node):
@@ -28,9 +36,9 @@ class LpcnetPitch(Node):
     Each xc is the largest of itself and two interpolations a third of a sample away; a lag above 64 loses a fifth of
     it where its half has nearly as much. The path through the half frames gains |e|**2 xc, the weights of a frame
     scaled to sum to 2, and pays 0.02 d**2 for a move of d <= 4 samples, or 6 for any other. Frame k takes its two lags
-    from the best path so far, and its pitch is (T1 + T2 - 200) / 100, T from 33 to 256 samples: 62.5 to 485 Hz at
-    16 kHz. The correlation is the mean of the two xc by their weights, less 0.5. Silence has weights of 0: it keeps the
-    lags before it (256 samples at the start) and has correlation -0.5.
+    from the best path so far, T from 33 to 256 samples: 62.5 to 485 Hz at 16 kHz. Its pitch is (T1 + T2 - 200) / 100,
+    T1 + T2 taken as 510 at most, so -1.34 to 3.1. The correlation is the mean of the two xc by their weights, less 0.5.
+    Silence has weights of 0: it keeps the lags before it (256 samples at the start) and has correlation -0.5.
 
     x is the pre-emphasised signal, full scale +-1 (the 1 above is one step of 16 bits, so the node multiplies by
     32768), and lpc its predictor every 160 samples, centred on the start of its span, as the window of e is.

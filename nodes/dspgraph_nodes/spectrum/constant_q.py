@@ -7,8 +7,9 @@ import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
 from dspgraph_nodes._kernels.framing import Cut, Held
+from dspgraph_nodes._kernels.precision import floating
 
-MOST = 2**24  # values in all windows: 256 MiB of filters
+MOST = 2**24  # samples in all windows: half of each is kept, cosines and sines, 128 MiB of filters
 
 
 def constant_q(
@@ -18,7 +19,7 @@ def constant_q(
     from dspgraph_nodes._kernels.constant_q import filters, transformed
 
     scale = Scale.of(rate, f_min, bins, bins_per_octave, filter_scale)
-    rows = transformed(scale.cut(hop).whole(x.astype(np.float64)), filters(scale.cycles, scale.lengths))
+    rows = transformed(scale.cut(hop).whole(floating(x)), filters(scale.cycles, scale.lengths))
     return rows.astype(np.result_type(x.dtype, np.complex64), copy=False)
 
 
@@ -112,7 +113,7 @@ class ConstantQ(Node):
         dtype = np.result_type(frames.dtype, np.complex64)
         if not len(frames):
             return np.empty((0, self.bins), dtype)
-        rows = transformed(frames.astype(np.float64), filters(scale.cycles, scale.lengths))
+        rows = transformed(frames, filters(scale.cycles, scale.lengths))
         return rows.astype(dtype, copy=False)
 
     def _scale(self, x: Audio) -> Scale:

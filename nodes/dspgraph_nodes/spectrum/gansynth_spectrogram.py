@@ -9,6 +9,7 @@ from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, Parameter
 from dspgraph_nodes._kernels import gansynth
 from dspgraph_nodes._kernels.framing import Cut, Held
 from dspgraph_nodes._kernels.gansynth import Drop, Form, Normaliser, Picture, Scale
+from dspgraph_nodes._kernels.precision import floating
 
 
 def gansynth_spectrogram(
@@ -28,15 +29,19 @@ def gansynth_spectrogram(
     clip and for choices that do not go together.
     """
     picture = Picture(bins, drop, scale, form, normaliser, rate)
+    try:
+        picture.check()
+    except ValueError as error:
+        raise ParameterError(f"gansynth_spectrogram.{error}") from None
+    if frames < 1:
+        raise ParameterError(f"gansynth_spectrogram.frames is {frames}; it must be a whole number, at least 1")
     length = picture.hop * (frames - 1) + picture.n_fft
-    fault = picture.fault("gansynth_spectrogram")
-    if not fault and len(x) > length:
-        fault = (
+    if len(x) > length:
+        raise ParameterError(
             f"gansynth_spectrogram draws {length} samples in {frames} frames; found {len(x)}: cut the clip, or take "
             f"{-(-(len(x) - picture.n_fft) // picture.hop) + 1} frames"
         )
-    if fault:
-        raise ParameterError(fault)
+    x = floating(x)
     padded = np.zeros(length, x.dtype)
     padded[length - len(x) :] = x
     # The first frame begins with the padding, the last ends with it: no frame beyond.
@@ -79,7 +84,9 @@ class GansynthSpectrogram(Node):
     drop: Drop = Field("nyquist", description="the bin left out: nyquist (the paper), dc (the published code)")
     scale: Scale = Field("linear", description="bins, mel bands as published, or mel bands that average phasors")
     form: Form = Field("if", description="if: by how much the angle turns from frame to frame; phase: the angle itself")
-    normalise: bool = Field(False, description="scale and clip both outputs to -1 .. 1")
+    normalise: bool = Field(
+        False, description="scale and clip both outputs to -1 .. 1; a floor clipped at -1 hides all below"
+    )
     magnitude_scale: float = Field(gansynth.PUBLISHED.magnitude[0], gt=0, description="of a normalised magnitude")
     magnitude_shift: float = Field(gansynth.PUBLISHED.magnitude[1], description="of a normalised magnitude")
     angle_scale: float = Field(gansynth.PUBLISHED.angle[0], gt=0, description="of a normalised angle")
@@ -89,9 +96,10 @@ class GansynthSpectrogram(Node):
         if x.channels > 1:
             raise ParameterError(f"gansynth_spectrogram takes one channel; found {x}: put a mono 'mix' before it")
         picture = self._picture(x)
-        fault = picture.fault(self.type_name)
-        if fault:
-            raise ParameterError(fault)
+        try:
+            picture.check()
+        except ValueError as error:
+            raise ParameterError(f"{self.type_name}.{error}") from None
         centre = Fraction(picture.hop - picture.bins) / x.rate
         rows = Frames(x.rate / picture.hop, picture.magnitude_kind, self.bins, centre, x.dtype)
         return rows, rows.like(kind=picture.angle_kind)

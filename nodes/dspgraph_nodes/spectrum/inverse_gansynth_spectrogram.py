@@ -28,18 +28,19 @@ def inverse_gansynth_spectrogram(
 
     frames, bins, _ = spectrogram.shape
     picture = Picture(bins, drop, scale, form, normaliser, rate)
+    try:
+        picture.check()
+    except ValueError as error:
+        raise ParameterError(f"inverse_gansynth_spectrogram.{error}") from None
     y = np.zeros(picture.hop * (frames - 1) + picture.n_fft)
-    fault = picture.fault("inverse_gansynth_spectrogram")
-    if not fault and samples > len(y):
-        fault = (
-            f"inverse_gansynth_spectrogram.samples is {samples}; {frames} frames of {bins} bins have {len(y)}: take at "
-            "most as many"
+    if not 0 <= samples <= len(y):
+        raise ParameterError(
+            f"inverse_gansynth_spectrogram.samples is {samples}; {frames} frames of {bins} bins have {len(y)}: take 0 "
+            "to as many"
         )
-    if fault:
-        raise ParameterError(fault)
     waves = picture.sound(spectrogram[..., 0], spectrogram[..., 1], np.zeros(bins))
     add_rows(waves, picture.synthesis_window(), picture.hop, y)
-    return y[len(y) - samples :].astype(spectrogram.dtype, copy=False)
+    return y[len(y) - samples :].astype(np.result_type(spectrogram, np.float32), copy=False)
 
 
 @dataclass
@@ -58,8 +59,9 @@ class InverseGansynthSpectrogram(Node):
         y[n] = sum_k hann[i] irfft(X_k)[i] / 1.5,    i = n - k hop + 3 hop
 
     From mel bands with V = W^T diag(1 / (1 W W^T)): |X|**2 = e**magnitude V + 1e-6, and angle V, or with `phasor_mel`
-    arg(sum e**(magnitude + i pi angle) V) / pi. A row with nothing above the floor of the logarithm is silence. As in
-    the published code nothing makes up for the frames missing after the last: it fades in the last 3 hops.
+    arg(sum e**(magnitude + i pi angle) V) / pi. A row with nothing above the floor of the logarithm is silence. A log
+    magnitude above 80, which is 695 dB, counts as 80: all that comes out is a number. As in the published code nothing
+    makes up for the frames missing after the last: it fades in the last 3 hops.
 
     Source: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019, arXiv 1902.08710; magenta,
     models/gansynth/lib/specgrams_helper.py.
@@ -72,7 +74,9 @@ class InverseGansynthSpectrogram(Node):
     drop: Drop = Field("nyquist", description="the bin left out: nyquist (the paper), dc (the published code)")
     scale: Scale = Field("linear", description="bins, mel bands as published, or mel bands that average phasors")
     form: Form = Field("if", description="if: by how much the angle turns from frame to frame; phase: the angle itself")
-    normalise: bool = Field(False, description="the inputs are scaled to -1 .. 1: scale them back")
+    normalise: bool = Field(
+        False, description="the inputs are scaled to -1 .. 1: scale them back; a row clipped at the floor is silence"
+    )
     magnitude_scale: float = Field(gansynth.PUBLISHED.magnitude[0], gt=0, description="of a normalised magnitude")
     magnitude_shift: float = Field(gansynth.PUBLISHED.magnitude[1], description="of a normalised magnitude")
     angle_scale: float = Field(gansynth.PUBLISHED.angle[0], gt=0, description="of a normalised angle")
@@ -80,9 +84,10 @@ class InverseGansynthSpectrogram(Node):
 
     def streams(self, magnitude: Frames, angle: Frames) -> tuple[Audio]:
         picture = self._picture(magnitude)
-        fault = picture.fault(self.type_name)
-        if fault:
-            raise ParameterError(fault)
+        try:
+            picture.check()
+        except ValueError as error:
+            raise ParameterError(f"{self.type_name}.{error}") from None
         kinds = (picture.magnitude_kind, picture.angle_kind)
         if (magnitude.kind, angle.kind) != kinds:
             raise ParameterError(

@@ -109,3 +109,9 @@ def test_a_nan_in_one_frame_stays_there() -> None:
 def test_rate_and_centre_are_kept() -> None:
     stream = STREAM.like(dtype=np.float32)
     assert BarkCepstrum(bands=20).streams(stream) == (stream.like(kind="bark_cepstrum", width=20),)
+
+
+@pytest.mark.parametrize("rate", [1e7, 1e15])
+def test_a_rate_beyond_any_audio_is_refused_at_once(rate: float) -> None:
+    with pytest.raises(ParameterError, match=r"bark_cepstrum\.rate is"):
+        BarkCepstrum(rate=rate)

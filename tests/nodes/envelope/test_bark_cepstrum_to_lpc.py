@@ -64,13 +64,40 @@ def test_silence_has_no_gain_and_an_impulse_has() -> None:
         rows = bark_cepstrum_to_lpc(silent)
         assert_array_equal(rows[:, 0], 0)
         assert_allclose(rows[:, 1:], predictors(silent)[:, 1:], rtol=0, atol=1e-6)
+    assert bark_cepstrum_to_lpc(np.repeat(bark.silence(18)[None], 2, axis=0) + 1e-15)[0, 0] < 1e-10  # and no threshold
     # One step of 16 bits anywhere but at the very edge of the window is something.
     x = np.zeros(3200)
     x[1610] = 1 / 32768
     rows = bark_cepstrum_to_lpc(cepstra(windowed(emphasised(x))))
     assert rows[10, 0] > 0
     assert rows[11, 0] > 0
-    assert_array_equal(np.delete(rows[:, 0], [10, 11]), 0)
+    assert np.delete(rows[:, 0], [10, 11]).max() < 1e-11  # -220 dB: the roundings of that cepstrum of silence
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_gain_falls_with_the_level_to_nothing(dtype: type) -> None:
+    # White noise, 10 dB softer each time, through the floor of the bands, which is at -96 dB or so.
+    noise = np.random.default_rng(6).standard_normal(16000)
+    levels = 10 ** (-np.arange(60, 180, 10) / 20)
+    rows = [bark_cepstrum_to_lpc(cepstra(windowed(level * noise)).astype(dtype)) for level in levels]
+    found = np.array([float(np.sqrt((one[:, 0].astype(np.float64) ** 2).mean())) for one in rows])
+    # What rounding of c[0], -12.5, by 1e-6 (float32) or 4e-15 makes of the floor's 7e-5: its root times that.
+    rounding = 7e-5 * np.sqrt(np.log(10) * 13 * np.finfo(dtype).eps)
+    # Down there nothing is predicted but noise remains to be: the tails of the triangles count; measured 0.99 to 1.044
+    assert (found < 1.06 * levels + rounding).all()
+    assert (found > 0.97 * levels - rounding).all()
+
+
+def test_a_power_that_leaves_the_dtype_is_refused() -> None:
+    for dtype, c in ((np.float64, 200), (np.float32, 30)):
+        with pytest.raises(ValueError, match=f"leaves {np.dtype(dtype)}; the largest c.0. is {c}, .* of full scale"):
+            bark_cepstrum_to_lpc(np.full((2, 18), c, dtype))
+
+
+@pytest.mark.parametrize("rate", [1e7, 1e15])
+def test_a_rate_beyond_any_audio_is_refused_at_once(rate: float) -> None:
+    with pytest.raises(ParameterError, match=r"bark_cepstrum_to_lpc\.rate is"):
+        BarkCepstrumToLpc(rate=rate)
 
 
 def test_every_frame_of_speech_has_a_stable_filter() -> None:

@@ -4,7 +4,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Audio, Frames, Graph, NodeError
 from dspgraph.testing import Example
+from dspgraph_nodes._kernels.framing import Cut
 from dspgraph_nodes._kernels.lattice import predictors as step_up
+from dspgraph_nodes._kernels.lattice import reflections
+from dspgraph_nodes._kernels.levinson import autocorrelation, levinson
+from dspgraph_nodes._kernels.windows import Window, taper
 from dspgraph_nodes.envelope.lpc_to_parcor import LpcToParcor, lpc_to_parcor
 from prediction import predictors
 
@@ -43,11 +47,35 @@ def test_silence_has_no_reflections() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_tone_has_a_reflection_just_below_1(dtype: type) -> None:
-    # 1 - 2 cos(w) / z + 1 / z**2 is on the edge; k1 = -2 cos(w) / (1 + 1), whatever k2 is a rounding below 1.
+    # 1 - 2 cos(w) / z + 1 / z**2 is on the edge: its poles are drawn inwards by eps. k1 = -2 cos(w) / (1 + 1)
     w = np.linspace(0.1, 3.0, 30)
     rows = lpc_to_parcor(np.c_[np.ones(30), -2 * np.cos(w), np.ones(30)].astype(dtype))
-    assert (rows[:, 2] == 1 - np.finfo(dtype).eps).all()
+    assert (rows[:, 2] == 1 - 2 * np.finfo(dtype).eps).all()
     assert_allclose(rows[:, 1], -np.cos(w), rtol=0, atol=2 * float(np.finfo(dtype).eps))
+
+
+@pytest.mark.parametrize("shape", ["hann", "blackman"])
+@pytest.mark.parametrize("order", [10, 16, 32])
+def test_a_predictor_that_rounding_has_made_unstable_is_drawn_inwards(order: int, shape: Window) -> None:
+    # Of a slow tone, in float32: reflections of up to 1.06 and far beyond; clipped they would be another predictor's.
+    x = (0.5 * np.sin(0.1 * np.arange(16000))).astype(np.float32)
+    given = levinson(autocorrelation(Cut(512, 160, -176).whole(x) * taper(shape, "none", 512, x.dtype), order), 0.0)
+    given = given.astype(np.float32)
+    found = reflections(given)
+    assert (np.abs(found[:, 1:]) < 1).all()
+    a, drawn = given[:, 1:].astype(np.float64), step_up(found)[:, 1:]
+    gamma = drawn[:, 0] / a[:, 0]
+    assert (1 - gamma).min() > -1e-9
+    assert 1e-7 < (1 - gamma).max() < 0.0702  # 2**-23 to the power of 1 / 6; one row of 600 takes all of it
+    expected = a * gamma[:, None] ** np.arange(1, order + 1)
+    assert_allclose(drawn, expected, rtol=0, atol=1e-9 * np.abs(a).max())  # down and up again
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("roots", [(1.5, 1 / 1.5), (1.1, 0.5, 0.2), (1.01, -0.3), (1.2, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9)])
+def test_a_predictor_that_is_unstable_without_any_rounding_is_refused(roots: tuple[float, ...], dtype: type) -> None:
+    with pytest.raises(ValueError, match="no stable predictor: .* take one that is, as those of 'lpc' are"):
+        lpc_to_parcor(np.array([[1.0, *np.poly(roots)[1:]]], dtype))
 
 
 @pytest.mark.parametrize("a", [1.5, -1.01, np.nan])

@@ -108,3 +108,9 @@ def test_a_centre_between_two_samples_is_refused() -> None:
 def test_two_channels_are_refused() -> None:
     with pytest.raises(ParameterError, match="put a mono 'mix' before it"):
         Frame(length=320, hop=160).streams(Audio(16000, channels=2))
+
+
+@pytest.mark.parametrize("centre", [-1e12, 1e12])
+def test_a_centre_beyond_any_memory_is_refused(centre: float) -> None:
+    with pytest.raises(ParameterError, match=r"frame\.centre is"):
+        Frame(length=4, hop=1, centre=centre)

@@ -78,6 +78,30 @@ def test_the_period_of_a_tone_is_found(period: int) -> None:
     assert np.median(correlation[10:]) > 0.498
 
 
+@pytest.mark.parametrize("period", [252, 253, 254, 255, 256])
+def test_the_longest_periods_are_the_definitions_too(period: int) -> None:
+    # There is nothing to interpolate with beyond a lag of 252; T1 + T2 is 510 at most.
+    x, rows = analysed(harmonics(period, 6400))
+    pitch, correlation = lpcnet_pitch(x, rows)
+    expected = pitches(x, rows)
+    assert_allclose(pitch[:, 0], expected[0], rtol=0, atol=1e-12)
+    assert_allclose(correlation[:, 0], expected[1], rtol=0, atol=1e-9)
+    assert pitch.max() == 3.1 if period > 254 else pitch[10:].max() <= (2 * period - 200) / 100
+
+
+def test_a_silence_at_the_start_has_the_largest_sum_of_lags() -> None:
+    x, rows = analysed(np.r_[np.zeros(3200), harmonics(100, 3200)])
+    pitch, _ = lpcnet_pitch(x, rows)
+    assert_array_equal(pitch[:20], 3.1)
+    assert_allclose(pitch[:, 0], pitches(x, rows)[0], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("count", [6, 8])
+def test_another_number_of_predictors_is_refused(count: int) -> None:
+    with pytest.raises(ValueError, match=f"1000 samples take 7; found {count}"):
+        lpcnet_pitch(np.zeros(1000), np.zeros((count, 17)))
+
+
 def test_a_leap_of_the_pitch_is_followed_as_the_definition_does() -> None:
     # Speech moves too little for it: only leaps show what one costs, and the best total it is paid from.
     leaps = np.concatenate([harmonics(period, 1600) for period in (60, 150, 40, 100, 220, 45)])
@@ -91,7 +115,7 @@ def test_a_leap_of_the_pitch_is_followed_as_the_definition_does() -> None:
 
 def test_silence_has_the_longest_lags_and_no_correlation() -> None:
     pitch, correlation = lpcnet_pitch(np.zeros(4800), np.zeros((30, 17)))
-    assert_array_equal(pitch, 3.12)  # (256 + 256 - 200) / 100
+    assert_array_equal(pitch, 3.1)  # (510 - 200) / 100: two lags of 256, taken as 510
     assert_array_equal(correlation, -0.5)
 
 

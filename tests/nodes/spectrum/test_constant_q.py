@@ -1,3 +1,4 @@
+import tracemalloc
 from fractions import Fraction
 from typing import Any
 
@@ -8,7 +9,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes.spectrum.constant_q import ConstantQ, constant_q
+from dspgraph_nodes._kernels.constant_q import filters, transformed
+from dspgraph_nodes.spectrum.constant_q import ConstantQ, Scale, constant_q
+from integers import check_integers, integers
 from speech import speech
 
 QUIET = np.concatenate([speech()[9000:10100], np.zeros(300), speech()[14000:15001]])  # 2401 samples, with silence
@@ -119,6 +122,36 @@ def test_windows_that_no_memory_holds_are_refused() -> None:
         ConstantQ(f_min=0.01).streams(Audio(16000))
 
 
+def test_filters_are_not_built_side_by_side() -> None:
+    """[lags, bins] would be mostly zeros."""
+    scale = Scale.of(16000, 40, 400, 50, 0.05)
+    filters(scale.cycles[-2:], scale.lengths[-2:])  # what is compiled is no part of it
+    tracemalloc.start()
+    bank = filters(scale.cycles, scale.lengths)
+    peak, held = tracemalloc.get_traced_memory()[1], bank.cosines.nbytes + bank.sines.nbytes
+    tracemalloc.stop()
+    assert held < 0.4 * 8 * len(bank.counts) * 400
+    assert peak < 1.5 * held
+
+
+def test_frames_that_overlap_are_not_copied_all_at_once() -> None:
+    """1000 of 13,000 samples each, one from every sample on, are 107 MB."""
+    scale = Scale.of(16000, 20, 12, 12, 1.0)
+    bank, frames = filters(scale.cycles, scale.lengths), scale.cut(1).whole(speech(1000))
+    transformed(frames[:1], bank)
+    tracemalloc.start()
+    rows = transformed(frames, bank)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.05 * 8 * frames.size
+    assert_array_equal(rows[500:501], transformed(frames[500:501], bank))
+
+
 def test_several_channels_are_refused() -> None:
     with pytest.raises(ParameterError, match="takes one channel"):
         ConstantQ().streams(Audio(16000, 2))
+
+
+@integers
+def test_integers_are_numbers(dtype: Any, floats: Any) -> None:
+    check_integers(lambda x: constant_q(x, 16000, 100, 1000, 9, 12), dtype, floats, (999,))

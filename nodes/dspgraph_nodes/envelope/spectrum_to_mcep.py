@@ -1,0 +1,50 @@
+"""The mel-cepstrum of a spectrum."""
+
+import numpy as np
+
+from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
+
+
+def spectrum_to_mcep(power: Array, order: int, alpha: float) -> Array:
+    """Mel-cepstra [n, order + 1] of power spectra [n, n_fft / 2 + 1], in their dtype; 0 counts as finfo(dtype).tiny."""
+    from dspgraph_nodes._kernels.elementary import log
+    from dspgraph_nodes._kernels.product import rows
+    from dspgraph_nodes._kernels.warping import log_power_to_mcep
+
+    dtype = np.result_type(power, np.float32)
+    log_power = log(np.maximum(power, np.finfo(dtype).tiny).astype(np.float64))
+    mcep = rows(log_power, log_power_to_mcep(2 * power.shape[1] - 2, order, alpha))
+    return mcep.astype(dtype, copy=False)
+
+
+class SpectrumToMcep(Node):
+    """Mel-cepstrum of a smooth power spectrum: its cepstrum, warped and cut after `order`.
+
+        ln|H(w)|**2 = c[0] + 2 sum_m c[m] cos(m w)  (the inverse DFT),    sum_m c~[m] z~^-m = c[0] / 2 + sum_m c[m] z^-m
+
+    The spectrum has n_fft / 2 + 1 bins of an even n_fft. This undoes `mcep_to_spectrum` where n_fft is long enough to
+    hold the cepstrum. For a windowed frame of speech take `mcep`: the log of a periodogram is a biased estimate.
+
+    Source: K. Tokuda, T. Kobayashi, T. Masuko and S. Imai, Mel-generalized cepstral analysis: a unified approach to
+    speech spectral estimation, ICSLP, 1994; A. V. Oppenheim and D. H. Johnson, Discrete representation of signals,
+    Proceedings of the IEEE 60(6), 1972 (the recursion that warps).
+    """
+
+    power = Input(Frames, "power")
+    mcep = Output(Frames, "mcep")
+
+    order: int = Field(24, ge=0, le=256, description="order of the mel-cepstrum")
+    alpha: float = Field(0.42, gt=-1.0, lt=1.0, description="all-pass constant: 0.42 is the mel scale at 16 kHz")
+
+    def streams(self, power: Frames) -> tuple[Frames]:
+        if power.width < 2:
+            raise ParameterError(f"spectrum_to_mcep takes the bins of an even n_fft, 2 at least; found {power}")
+        if self.order >= power.width:
+            raise ParameterError(
+                f"spectrum_to_mcep.order is {self.order}; {power.width} bins determine an order of at most "
+                f"{power.width - 1}: lower the order or take a longer n_fft"
+            )
+        return (power.like(kind="mcep", width=self.order + 1),)
+
+    def step(self, state: State, power: Array) -> tuple[State, Array]:
+        return state, spectrum_to_mcep(power, self.order, self.alpha)

@@ -1,0 +1,39 @@
+"""Filtering by a finite impulse response."""
+
+import numpy as np
+
+from dspgraph import Array, Audio, Field, Input, Node, Output, State
+
+
+def fir(x: Array, taps: Array, past: Array) -> Array:
+    """y[n] = sum_k taps[k] x[n-k]; past: the last len(taps) - 1 samples before x. [n] or [n, channels], x's dtype."""
+    from dspgraph_nodes._kernels.taps import fir
+
+    y = np.empty(x.shape, np.result_type(x, np.float32))
+    samples = np.concatenate((past, x), dtype=y.dtype).reshape(-1)
+    fir(samples, taps.astype(y.dtype, copy=False), x.size // len(x), y.reshape(-1))
+    return y
+
+
+class Fir(Node):
+    """A filter of given taps, zero before the signal starts; every channel alike.
+
+        y[n] = sum_k taps[k] x[n-k]
+
+    It is causal: a filter of linear phase comes out (taps - 1) / 2 samples late, as its taps say. What rings beyond the
+    end of the signal is not given.
+
+    Source: A. V. Oppenheim and R. W. Schafer, Discrete-Time Signal Processing, chapter 6 (direct form).
+    """
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    taps: tuple[float, ...] = Field(min_length=1, max_length=65536, description="the impulse response, tap 0 first")
+
+    def start(self, x: Audio) -> State:
+        return np.zeros((len(self.taps) - 1, *x.item_shape), x.dtype)
+
+    def step(self, past: State, x: Array) -> tuple[State, Array]:
+        y = fir(x, np.array(self.taps), past)
+        return np.concatenate((past, x))[len(x) :], y

@@ -1,0 +1,130 @@
+"""Maximum-likelihood parameter generation as a differentiable layer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.autograd.function import once_differentiable
+
+from dspgraph_nodes._kernels.dynamic import Window
+from dspgraph_nodes._kernels.trajectory import (
+    Bands,
+    bands,
+    mean_gradient,
+    precisions,
+    solve,
+    trajectory,
+    variance_gradient,
+)
+
+
+def mlpg(
+    means: torch.Tensor,
+    variances: torch.Tensor,
+    windows: Sequence[Window],
+    lengths: Sequence[int] | torch.Tensor | None = None,
+) -> torch.Tensor:
+    """The most likely trajectory, differentiable in the means and in the variances.
+
+        y = R^-1 b,    R = sum_w W' P_w W,    b = sum_w W' P_w mu_w
+
+    means: [T, D windows], or a padded batch [B, T, D windows]; variances: whatever broadcasts to that, one row
+    [D windows] included; windows: (l, u, c) with c of l + u + 1 coefficients, the first (0, 0, [1.0]); lengths: the
+    frames of each signal of a batch. Every signal is solved alone, so that company and padding change no bit of it;
+    padding is not looked at, gives 0 and has gradient 0. Returns [T, D] or [B, T, D], dtype and device of the means;
+    computed in float64 on the CPU. Differentiable once. Raises ValueError for other shapes and windows, and for
+    variances that are none.
+
+    Source: K. Tokuda, T. Yoshimura, T. Masuko, T. Kobayashi and T. Kitamura, Speech Parameter Generation Algorithms for
+    HMM-Based Speech Synthesis, ICASSP 2000.
+    """
+    terms = bands(windows)
+    if means.ndim not in (2, 3) or not means.is_floating_point() or not variances.is_floating_point():
+        raise ValueError(
+            "mlpg takes floating-point means [T, D windows] or [B, T, D windows], and variances; found "
+            f"{list(means.shape)} in {means.dtype} and {list(variances.shape)} in {variances.dtype}"
+        )
+    try:
+        spread = variances.expand_as(means)
+    except RuntimeError:
+        raise ValueError(
+            f"mlpg takes a variance for every mean; {list(variances.shape)} does not broadcast to {list(means.shape)}"
+        ) from None
+    if variances.device != means.device:
+        raise ValueError(f"mlpg takes means and variances on one device; found {means.device} and {variances.device}")
+    terms.dimensions(means, spread)
+    y: torch.Tensor = _Mlpg.apply(  # type: ignore[no-untyped-call]  # torch's
+        means, spread, terms, _checked(lengths, means)
+    )
+    return y
+
+
+def _checked(lengths: Sequence[int] | torch.Tensor | None, means: torch.Tensor) -> list[int]:
+    frames = means.shape[-2]
+    count = 1 if means.ndim == 2 else len(means)
+    if lengths is None:
+        return [frames] * count
+    found = [int(length) for length in lengths]
+    if len(found) != count or not all(0 <= length <= frames for length in found):
+        raise ValueError(f"mlpg takes {count} lengths from 0 to {frames}; found {found}")
+    return found
+
+
+def _rows(tensor: torch.Tensor) -> NDArray[Any]:
+    """The tensor as a batch of float64 on the CPU; nothing is copied that is there already."""
+    rows: NDArray[Any] = tensor.detach().cpu().double().numpy()
+    return rows if rows.ndim == 3 else rows[None]
+
+
+def _padded(rows: list[NDArray[Any]], shape: torch.Size, dimensions: int) -> torch.Tensor:
+    """Rows of every signal in a tensor [.., T, dimensions] like one of this shape, zeros after them."""
+    if len(rows) == 1 and len(rows[0]) == shape[-2]:
+        one = torch.from_numpy(rows[0])
+        return one if len(shape) == 2 else one[None]
+    batch = np.zeros((len(rows), shape[-2], dimensions))
+    for b, one_signal in enumerate(rows):
+        batch[b, : len(one_signal)] = one_signal
+    return torch.from_numpy(batch if len(shape) == 3 else batch[0])
+
+
+class _Mlpg(torch.autograd.Function):
+    """Of means and variances [.., T, D windows], with the terms of the windows and the length of every signal."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, means: torch.Tensor, variances: torch.Tensor, terms: Bands, lengths: list[int]
+    ) -> torch.Tensor:
+        mu, var = _rows(means), _rows(variances)
+        y, solved = [], []
+        for b, n in enumerate(lengths):
+            p = precisions(var[b, :n], n, terms)
+            one, factor = trajectory(mu[b, :n], p, terms)
+            y.append(one)
+            solved.append((p, factor))
+        if any(ctx.needs_input_grad):
+            ctx.solved, ctx.terms, ctx.kinds = solved, terms, [(one.device, one.dtype) for one in (means, variances)]
+        if ctx.needs_input_grad[1]:
+            ctx.save_for_backward(means)
+            ctx.y = y  # the rows themselves, so what is handed out is a copy
+        dimensions = means.shape[-1] // terms.count
+        return _padded(y, means.shape, dimensions).to(means.device, means.dtype, copy=ctx.needs_input_grad[1])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        g, terms, shape = _rows(gradient), ctx.terms, gradient.shape
+        columns = shape[-1] * terms.count
+        to_means = [mean_gradient(solve(factor, g[b, : len(p)]), p, terms) for b, (p, factor) in enumerate(ctx.solved)]
+        to_variances = []
+        if ctx.needs_input_grad[1]:
+            mu = _rows(ctx.saved_tensors[0])
+            for b, (p, _) in enumerate(ctx.solved):
+                to_variances.append(variance_gradient(to_means[b], mu[b, : len(p)], ctx.y[b], p, terms))
+        return (
+            _padded(to_means, shape, columns).to(*ctx.kinds[0]) if ctx.needs_input_grad[0] else None,
+            _padded(to_variances, shape, columns).to(*ctx.kinds[1]) if ctx.needs_input_grad[1] else None,
+            None,
+            None,
+        )

@@ -1,0 +1,55 @@
+"""The cepstrum."""
+
+from typing import Literal
+
+from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.precision import floating
+
+Form = Literal["real", "minimum_phase"]
+
+
+def cepstrum(log_magnitude: Array, order: int, form: Form = "real") -> Array:
+    """c[m] = 1 / n_fft sum_b ln|X[b]| cos(2 pi b m / n_fft) over all n_fft bins, m = 0 .. order.
+
+    log_magnitude: [n, n_fft / 2 + 1], natural; order <= n_fft / 2. "minimum_phase" doubles what lies between m = 0 and
+    n_fft / 2. Returns [n, order + 1].
+    """
+    from scipy.fft import irfft
+
+    half = log_magnitude.shape[1] - 1
+    c: Array = irfft(floating(log_magnitude), 2 * half, axis=1)[:, : order + 1].copy()
+    if form == "minimum_phase":
+        c[:, 1:half] *= 2
+    return c
+
+
+class Cepstrum(Node):
+    """The first quefrencies of the cepstrum: the inverse transform of ln|X|.
+
+        real:           c[m] = 1 / n_fft sum_b ln|X[b]| cos(2 pi b m / n_fft);  ln|X(w)| = c[0] + 2 sum_m c[m] cos(m w)
+        minimum_phase:  c[m] doubled for 0 < m < n_fft / 2;                     ln|X(w)| = c[0] + sum_m c[m] cos(m w)
+
+    The real cepstrum is even, and its second half is not given. The minimum-phase one is the cepstrum of the causal,
+    stable filter of this magnitude, as mel-cepstra are (at alpha = 0).
+
+    Source: A. V. Oppenheim, R. W. Schafer, Discrete-Time Signal Processing, 3rd edition, Prentice Hall, 2010 (chapter
+    13, cepstrum analysis).
+    """
+
+    log_magnitude = Input(Frames, "log_magnitude")
+    cepstrum = Output(Frames, "cepstrum")
+
+    order: int = Field(24, ge=0, description="highest quefrency, samples")
+    form: Form = Field("real", description="real: the even cepstrum's first half; minimum_phase: folded, 2 c[m]")
+
+    def streams(self, log_magnitude: Frames) -> tuple[Frames]:
+        half = log_magnitude.width - 1
+        if self.order > half or not half:
+            raise ParameterError(
+                f"cepstrum.order is {self.order}; {log_magnitude.width} bins have quefrencies up to {half}: lower the "
+                "order or raise n_fft"
+            )
+        return (log_magnitude.like(kind="cepstrum", width=self.order + 1),)
+
+    def step(self, state: State, log_magnitude: Array) -> tuple[State, Array]:
+        return state, cepstrum(log_magnitude, self.order, self.form)

@@ -1,0 +1,96 @@
+"""Phases for magnitudes: the Griffin-Lim algorithm."""
+
+import math
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+
+from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.phases import from_polar
+from dspgraph_nodes._kernels.precision import floating
+from dspgraph_nodes._kernels.windows import Window, taper
+
+
+def griffin_lim(
+    magnitude: Array, phase: Array, window: Array, hop: int, first: int, iterations: int = 32, momentum: float = 0.99
+) -> Array:
+    """A signal whose spectra have magnitudes near the given ones.
+
+    magnitude, phase (radians, to begin with): [K, n_fft / 2 + 1]; window: [length], above 0 over the frame's own span.
+    momentum: 0 for the algorithm of 1984, which never gets worse; near 1 it is faster. Returns [K hop].
+    """
+    from dspgraph_nodes._kernels.framing import Cut
+    from dspgraph_nodes._kernels.magnitudes import accelerated
+    from dspgraph_nodes._kernels.transform import pieces_of, resynthesis, split
+
+    magnitude, window = floating(magnitude), floating(window)
+    spectrum = from_polar(magnitude, phase.astype(magnitude.dtype, copy=False))
+    cut, n_fft = Cut(len(window), hop, first), 2 * (magnitude.shape[1] - 1)
+    share = np.array([momentum / (1 + momentum)], magnitude.dtype)
+    before = np.zeros_like(spectrum)
+
+    def projected(y: Array) -> Iterator[Array]:
+        at = 0
+        for rows in pieces_of(cut.whole(y), window, n_fft):
+            part = slice(at, at + len(rows))
+            accelerated(rows, before[part], magnitude[part], share)
+            yield rows
+            at += len(rows)
+
+    y = resynthesis(split(spectrum), len(magnitude), window, hop, first)
+    for _ in range(iterations):
+        y = resynthesis(projected(y), len(magnitude), window, hop, first)
+    return y
+
+
+class GriffinLim(Node):
+    """Audio from magnitudes alone: phases are sought with which overlapping frames agree.
+
+        t_n = STFT(ISTFT(c_n)),    c_{n+1} = |X| s / |s|,    s = t_n - momentum / (1 + momentum) t_{n-1}
+
+    c_0 has random phases, or 0. With momentum 0 it is the algorithm of Griffin and Lim, whose error never grows; with
+    0.99 the accelerated one. The frames are those of `stft` with the same hop, length and window. It needs the whole
+    signal. Where a magnitude is wanted and s is 0 the bin stays empty for that round.
+
+    Source: D. W. Griffin, J. S. Lim, Signal Estimation from Modified Short-Time Fourier Transform, IEEE Transactions on
+    Acoustics, Speech, and Signal Processing 32(2), 1984; N. Perraudin, P. Balazs, P. L. Sondergaard, A Fast Griffin-Lim
+    Algorithm, IEEE Workshop on Applications of Signal Processing to Audio and Acoustics, 2013.
+    """
+
+    magnitude = Input(Frames, "magnitude")
+    y = Output(Audio)
+
+    hop: int = Field(256, ge=1, description="samples from one frame to the next")
+    length: int | None = Field(None, ge=1, description="width of the window, samples; n_fft by default")
+    window: Window = Field("hann", description="the window the frames were cut with")
+    iterations: int = Field(32, ge=0, le=100_000, description="rounds of inverse transform and transform")
+    momentum: float = Field(0.99, ge=0, le=1, description="0: the algorithm of 1984; near 1: faster")
+    begin: Literal["random", "zero"] = Field("random", description="the phases to begin with")
+    seed: int = Field(0, ge=0, description="another seed, other random phases")
+
+    def streams(self, magnitude: Frames) -> tuple[Audio]:
+        self._first(magnitude)
+        return (Audio(rate=magnitude.rate * self.hop, dtype=magnitude.dtype),)
+
+    def lookahead(self, magnitude: Frames) -> float:
+        return math.inf
+
+    def start(self, magnitude: Frames) -> State:
+        return np.random.Generator(np.random.Philox(key=self.seed)), self._first(magnitude)
+
+    def step(self, state: State, magnitude: Array) -> tuple[State, Array]:
+        draw, first = state
+        turns = draw.random(magnitude.shape) if self.begin == "random" else np.zeros(magnitude.shape)
+        phase = (2 * math.pi * turns).astype(magnitude.dtype, copy=False)
+        window = taper(self.window, "none", self.length or 2 * (magnitude.shape[1] - 1), magnitude.dtype)
+        return state, griffin_lim(magnitude, phase, window, self.hop, first, self.iterations, self.momentum)
+
+    def _first(self, magnitude: Frames) -> int:
+        """Where a window begins, in samples from the start of its span."""
+        from dspgraph_nodes._kernels.transform import first_of
+
+        try:
+            return first_of(magnitude, self.hop, self.length, self.window)
+        except ValueError as error:
+            raise ParameterError(f"griffin_lim.{error}") from None

@@ -1,0 +1,103 @@
+"""Instantaneous frequency."""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.phases import Unit, advances, wrapped
+from dspgraph_nodes._kernels.precision import floating
+from dspgraph_nodes._kernels.rates import hop_of
+
+
+def instantaneous_frequency(phase: Array, before: Array | None = None) -> Array:
+    """The advance of the phase from row to row, wrapped to -pi .. pi by numpy's rule for `unwrap`, over pi.
+
+        d = p[k] - p[k - 1],    IF[k] = (mod(d + pi, 2 pi) - pi) / pi,    but 1 for -1 where d > 0
+
+    phase: [n, bins], radians; before: [bins], the row before the first, 0 by default, so that row 0 holds the phase
+    itself. In float32, pi is float32's: what is nearest to half a turn is half a turn. Returns [n, bins], -1 to 1, in
+    the dtype of the phase.
+    """
+    phase = floating(phase)
+    halves: Array = 2 * wrapped(_turned(phase, before))
+    return halves.astype(phase.dtype, copy=False)
+
+
+def frequency_in_hertz(phase: Array, rate: Fraction, hop: Fraction, before: Array | None = None) -> Array:
+    """The frequency in each bin: its centre and how far the phase advances beyond that of the centre.
+
+        f[k, b] = b rate / n_fft + rate / (2 pi hop) wrap(d - 2 pi b hop / n_fft),    n_fft = 2 (bins - 1)
+
+    phase, before: as above; rate: of the samples, Hz; hop: samples from row to row. Returns [n, bins], Hz.
+    """
+    phase = floating(phase)
+    width = phase.shape[1]
+    centre = np.arange(width) * (float(rate) / max(1, 2 * (width - 1)))
+    deviation = wrapped(_turned(phase, before) - advances(width, hop))
+    frequency: Array = centre + float(rate / hop) * deviation
+    return frequency.astype(phase.dtype, copy=False)
+
+
+def _turned(phase: Array, before: Array | None) -> Array:
+    """Turns from each row to the next, in float64."""
+    rows = np.zeros((len(phase) + 1, phase.shape[1]))
+    rows[1:] = phase
+    if before is not None:
+        rows[0] = before
+    turns: Array = (rows[1:] - rows[:-1]) / (2 * float(phase.dtype.type(math.pi)))
+    return turns
+
+
+@dataclass
+class Seen:
+    """What a row of phases is compared with."""
+
+    before: Array
+    hop: Fraction  # samples from row to row
+
+
+class InstantaneousFrequency(Node):
+    """Instantaneous frequency: how far the phase of each bin advances from one frame to the next.
+
+        pi:     IF = wrap(p[k] - p[k - 1]) / pi, from -1 to 1; a tone of f Hz has wrap(2 pi f hop / rate) / pi
+        hertz:  IF = b rate / n_fft + rate / (2 pi hop) wrap(p[k] - p[k - 1] - 2 pi b hop / n_fft) in bin b: its centre
+                and the deviation from it
+
+    The phase before the first frame counts as 0: row 0 holds the phase itself. Hertz are right where a tone is within
+    rate / (2 hop) of the centre of its bin, as it is wherever the window lets it be seen and hop <= n_fft / 4.
+
+    Source: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019 (pi); J. L. Flanagan, R. M. Golden,
+    Phase Vocoder, Bell System Technical Journal 45(9), 1966 (hertz); NumPy reference, `numpy.unwrap`.
+    """
+
+    phase = Input(Frames, "phase", "constant_q_phase")
+    frequency = Output(Frames, "if", "constant_q_if")
+
+    unit: Unit = Field("pi", description="pi: phase advance per hop over pi; hertz: bin centre and deviation from it")
+    rate: float = Field(16000, gt=0, le=1e6, description="rate of the samples behind the frames, Hz; hertz needs it")
+
+    def streams(self, phase: Frames) -> tuple[Frames]:
+        if self.unit == "hertz":
+            if phase.kind == "constant_q_phase":
+                raise ParameterError(
+                    "instantaneous_frequency.unit is 'hertz'; the bins of a constant-Q transform do not stand where "
+                    "those of a Fourier transform do: take the unit 'pi', or an 'stft'"
+                )
+            try:
+                hop_of(self.rate, phase.rate)
+            except ValueError as error:
+                raise ParameterError(f"instantaneous_frequency.{error}") from None
+        return (phase.like(kind=phase.kind.replace("phase", "if")),)
+
+    def start(self, phase: Frames) -> State:
+        return Seen(np.zeros(phase.width), Fraction(str(self.rate)) / phase.rate)
+
+    def step(self, seen: Seen, phase: Array) -> tuple[State, Array]:
+        if self.unit == "pi":
+            frequency = instantaneous_frequency(phase, seen.before)
+        else:
+            frequency = frequency_in_hertz(phase, Fraction(str(self.rate)), seen.hop, seen.before)
+        return Seen(phase[-1].astype(np.float64), seen.hop), frequency

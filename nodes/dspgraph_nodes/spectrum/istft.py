@@ -1,0 +1,84 @@
+"""The inverse of the short-time Fourier transform."""
+
+from fractions import Fraction
+
+import numpy as np
+
+from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.precision import floating
+from dspgraph_nodes._kernels.windows import Window, taper
+
+
+def istft(spectrum: Array, window: Array, hop: int, first: int) -> Array:
+    """y[n] = sum_k w[i] f_k[i] / sum_k w[i]**2, i = n - k hop - first, over the K frames there are.
+
+    f_k: the middle len(window) samples of the inverse transform of row k. spectrum: [K, n_fft / 2 + 1], n_fft even;
+    window: [length], above 0 over the frame's own span. Returns [K hop] in the dtype of the window.
+    """
+    from dspgraph_nodes._kernels.transform import resynthesis, split
+
+    return resynthesis(split(floating(spectrum)), len(spectrum), floating(window), hop, first)
+
+
+class Istft(Node):
+    """Audio from spectra: the signal whose windowed frames are nearest to theirs, in the least squares.
+
+        y[n] = sum_k w[i] f_k[i] / sum_k w[i]**2,    i = n - k hop - first,    first = centre - length / 2
+
+    f_k is the inverse transform of row k, n_fft = 2 (bins - 1). Only frames that exist are summed, and spectra that
+    no one has changed give their signal back, edges included. Every sample must be carried by the frame whose span it
+    lies in, else nothing would carry it at the edges.
+
+    Source: D. W. Griffin, J. S. Lim, Signal Estimation from Modified Short-Time Fourier Transform, IEEE Transactions on
+    Acoustics, Speech, and Signal Processing 32(2), 1984 (equation 6).
+    """
+
+    spectrum = Input(Frames, "spectrum")
+    y = Output(Audio)
+
+    hop: int = Field(256, ge=1, description="samples from one frame to the next")
+    length: int | None = Field(None, ge=1, description="width of the window, samples; n_fft by default")
+    window: Window = Field("hann", description="the window the frames were cut with")
+
+    def streams(self, spectrum: Frames) -> tuple[Audio]:
+        if spectrum.dtype.kind != "c":
+            raise ParameterError(f"istft takes complex rows; found {spectrum} of {spectrum.dtype}")
+        self._first(spectrum)
+        return (Audio(rate=spectrum.rate * self.hop, dtype=self._dtype(spectrum)),)
+
+    def lookahead(self, spectrum: Frames) -> Fraction:
+        return -self._first(spectrum) / (spectrum.rate * self.hop)
+
+    def start(self, spectrum: Frames) -> State:
+        from dspgraph_nodes._kernels import overlap
+
+        return overlap.start(self._length(spectrum), self.hop, self._first(spectrum), self._dtype(spectrum))
+
+    def step(self, tail: State, spectrum: Array) -> tuple[State, Array]:
+        from dspgraph_nodes._kernels import overlap
+        from dspgraph_nodes._kernels.transform import frames_of, split
+
+        length = self.length or 2 * (spectrum.shape[1] - 1)
+        window = taper(self.window, "none", length, spectrum.real.dtype)
+        pieces = frames_of(split(spectrum), length)
+        return tail, overlap.step(tail, pieces, len(spectrum), window, window * window, self.hop)
+
+    def flush(self, tail: State) -> tuple[Array]:
+        from dspgraph_nodes._kernels import overlap
+
+        return (overlap.flush(tail),)
+
+    def _dtype(self, spectrum: Frames) -> np.dtype[np.floating]:
+        return np.dtype(np.float32 if spectrum.dtype == np.complex64 else np.float64)
+
+    def _length(self, spectrum: Frames) -> int:
+        return self.length or 2 * (spectrum.width - 1)
+
+    def _first(self, spectrum: Frames) -> int:
+        """Where a window begins, in samples from the start of its span."""
+        from dspgraph_nodes._kernels.transform import first_of
+
+        try:
+            return first_of(spectrum, self.hop, self.length, self.window)
+        except ValueError as error:
+            raise ParameterError(f"istft.{error}") from None

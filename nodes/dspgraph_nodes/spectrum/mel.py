@@ -1,0 +1,64 @@
+"""Mel bands."""
+
+from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.mel import Norm, Scale
+from dspgraph_nodes._kernels.precision import floating
+from dspgraph_nodes._kernels.rates import hop_of
+
+
+def mel(
+    spectrum: Array,
+    bands: int = 80,
+    rate: float = 16000,
+    f_min: float = 0.0,
+    f_max: float | None = None,
+    scale: Scale = "slaney",
+    norm: Norm = "slaney",
+) -> Array:
+    """m[k, j] = sum_b w[b, j] s[k, b] over triangles w, each summed over its own few bins in ascending order.
+
+    spectrum: [n, n_fft / 2 + 1], power or magnitude; rate, f_min and f_max (default: rate / 2): Hz. Returns [n, bands].
+    """
+    from dspgraph_nodes._kernels.banded import banded
+    from dspgraph_nodes._kernels.mel import both_ways
+
+    there, _ = both_ways(bands, rate, spectrum.shape[1], f_min, f_max or rate / 2, scale, norm)
+    return banded(floating(spectrum), there)
+
+
+class Mel(Node):
+    """Mel bands of power or magnitude spectra: sums over triangles, equally spaced in mel.
+
+        slaney:  mel(f) = 3 f / 200 up to 1 kHz, 15 + 27 ln(f / 1000) / ln 6.4 above
+        htk:     mel(f) = 2595 log10(1 + f / 700)
+
+    A triangle rises from the centre below to its own and falls to the one above, in Hz; its peak is 1, or with
+    `norm: slaney` its area in Hz is.
+
+    Source: S. B. Davis, P. Mermelstein, Comparison of Parametric Representations for Monosyllabic Word Recognition in
+    Continuously Spoken Sentences, IEEE Transactions on Acoustics, Speech, and Signal Processing 28(4), 1980; librosa
+    reference, `librosa.filters.mel` and `librosa.hz_to_mel`.
+    """
+
+    spectrum = Input(Frames, "power", "magnitude")
+    mel = Output(Frames, "mel")
+
+    bands: int = Field(80, ge=1, le=4096, description="number of bands")
+    rate: float = Field(16000, gt=0, le=1e6, description="rate of the samples the frames were cut from, Hz")
+    f_min: float = Field(0.0, ge=0, description="where the first band begins, Hz")
+    f_max: float | None = Field(None, gt=0, description="where the last band ends, Hz; rate / 2 by default")
+    scale: Scale = Field("slaney", description="formula of the mel scale")
+    norm: Norm = Field("slaney", description="slaney: the area of a band in Hz is 1; none: its peak is")
+
+    def streams(self, spectrum: Frames) -> tuple[Frames]:
+        from dspgraph_nodes._kernels.mel import check
+
+        try:
+            hop_of(self.rate, spectrum.rate)
+            check(self.bands, self.rate, spectrum.width, self.f_min, self.f_max, self.scale)
+        except ValueError as error:
+            raise ParameterError(f"mel.{error}") from None
+        return (spectrum.like(kind="mel", width=self.bands),)
+
+    def step(self, state: State, spectrum: Array) -> tuple[State, Array]:
+        return state, mel(spectrum, self.bands, self.rate, self.f_min, self.f_max, self.scale, self.norm)

@@ -1,0 +1,57 @@
+"""Phase from instantaneous frequency."""
+
+import math
+
+import numpy as np
+
+from dspgraph import Array, Field, Frames, Input, Node, Output, State
+from dspgraph_nodes._kernels.phases import Unit, wrapped
+from dspgraph_nodes._kernels.precision import floating
+
+
+def phase_from_if(frequency: Array, rate: float | None = None) -> Array:
+    """p[k] = pi sum_{j <= k} IF[j], wrapped to -pi .. pi.
+
+    frequency: [n, bins], the advance from row to row over pi, or, with the `rate` of the rows (per second), Hz. Returns
+    [n, bins], radians, in the dtype of the frequency.
+    """
+    frequency = floating(frequency)
+    return _summed(frequency, np.zeros(frequency.shape[1]), rate)[0]
+
+
+def _summed(frequency: Array, before: Array, rate: float | None) -> tuple[Array, Array]:
+    """Phases, and the turns so far [bins]: whole ones are not taken out of the sum, so that no cut shows."""
+    turns = np.empty((len(frequency) + 1, frequency.shape[1]))
+    turns[0], turns[1:] = before, frequency
+    turns[1:] *= 0.5 if rate is None else 1 / rate
+    turns[1:] -= np.rint(turns[1:])  # whole turns would only cost digits
+    turns = np.add.accumulate(turns, axis=0)
+    return (2 * math.pi * wrapped(turns[1:])).astype(frequency.dtype, copy=False), turns[-1].copy()
+
+
+class PhaseFromIf(Node):
+    """Phase from instantaneous frequency: the inverse of `instantaneous_frequency` with the same unit.
+
+        pi:     p[k] = p[k - 1] + pi IF[k]
+        hertz:  p[k] = p[k - 1] + 2 pi f[k] / (rows per second),    the phase before the first row is 0
+
+    The sum is float64 whatever the precision; the phase comes wrapped to -pi .. pi.
+
+    Source: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019.
+    """
+
+    frequency = Input(Frames, "if", "constant_q_if")
+    phase = Output(Frames, "phase", "constant_q_phase")
+
+    unit: Unit = Field("pi", description="pi: phase advance per hop over pi; hertz: frequency of each bin")
+
+    def streams(self, frequency: Frames) -> tuple[Frames]:
+        return (frequency.like(kind=frequency.kind.replace("if", "phase")),)
+
+    def start(self, frequency: Frames) -> State:
+        return np.zeros(frequency.width), None if self.unit == "pi" else float(frequency.rate)
+
+    def step(self, state: State, frequency: Array) -> tuple[State, Array]:
+        before, rate = state
+        phase, before = _summed(frequency, before, rate)
+        return (before, rate), phase

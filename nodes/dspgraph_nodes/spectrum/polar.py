@@ -1,0 +1,45 @@
+"""Magnitude and phase."""
+
+import numpy as np
+
+from dspgraph import Array, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.precision import floating
+
+
+def polar(spectrum: Array) -> tuple[Array, Array]:
+    """|X| and arg X in radians, -pi to pi; 0 has the phase 0.
+
+    spectrum: [n, bins], complex. Returns two arrays [n, bins] in its precision.
+    """
+    from dspgraph_nodes._kernels.elementary import angle, squared
+
+    spectrum = floating(spectrum)
+    wide = spectrum.astype(np.complex128, copy=False)  # no float32 is lost when it is squared
+    magnitude = np.sqrt(squared(wide)).astype(spectrum.real.dtype, copy=False)
+    phase: Array = np.where(magnitude > 0, angle(spectrum), magnitude)
+    return magnitude, phase
+
+
+class Polar(Node):
+    """Magnitude and phase of spectra.
+
+        |X| = sqrt(Re(X)**2 + Im(X)**2),    arg X in radians, -pi to pi
+
+    Where the magnitude is 0, so is the phase.
+
+    Source: NumPy reference, `numpy.absolute` and `numpy.angle`.
+    """
+
+    spectrum = Input(Frames, "spectrum", "constant_q")
+    magnitude = Output(Frames, "magnitude", "constant_q_magnitude")
+    phase = Output(Frames, "phase", "constant_q_phase")
+
+    def streams(self, spectrum: Frames) -> tuple[Frames, Frames]:
+        if spectrum.dtype.kind != "c":
+            raise ParameterError(f"polar takes complex rows; found {spectrum} of {spectrum.dtype}")
+        real = np.empty(0, spectrum.dtype).real.dtype
+        of = "constant_q_" if spectrum.kind == "constant_q" else ""  # its bins stand elsewhere: no one may mistake them
+        return spectrum.like(kind=f"{of}magnitude", dtype=real), spectrum.like(kind=f"{of}phase", dtype=real)
+
+    def step(self, state: State, spectrum: Array) -> tuple[State, Array, Array]:
+        return state, *polar(spectrum)

@@ -1,0 +1,88 @@
+"""The short-time Fourier transform."""
+
+from fractions import Fraction
+
+from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.framing import Cut, Held, placed
+from dspgraph_nodes._kernels.precision import floating
+from dspgraph_nodes._kernels.windows import Window, taper
+
+
+def stft(x: Array, window: Array, hop: int, first: int, n_fft: int | None = None) -> Array:
+    """Rows X_k[b] = sum_i w[i] x[k hop + first + i] e**(-2 pi j b (i + left) / n_fft), x zero outside.
+
+    x: [n], n >= 1; window: [length], length <= n_fft (default: n_fft = length), left = (n_fft - length) // 2.
+    Returns [ceil(n / hop), n_fft / 2 + 1], complex, in the precision of x (complex64 of int16): `scipy.fft.rfft` of the
+    windowed frames.
+    """
+    from dspgraph_nodes._kernels.transform import spectra
+
+    return spectra(Cut(len(window), hop, first).whole(floating(x)), window, n_fft or len(window))
+
+
+class Stft(Node):
+    """Spectra of windowed frames, one every `hop` samples.
+
+        X_k[b] = sum_i w[i] x[k hop + first + i] e**(-2 pi j b (i + left) / n_fft),    b = 0 .. n_fft / 2
+
+    first = centre - length / 2; x = 0 outside the signal. A window shorter than n_fft lies in the middle of n_fft
+    samples, left = (n_fft - length) // 2, the rest of them 0. Frame k belongs to the span [k hop, (k + 1) hop);
+    without a `centre` the window sits in the middle of it. Windows are periodic. n_fft is even, so that it can be
+    read off the number of bins.
+
+    Source: J. B. Allen, L. R. Rabiner, A Unified Approach to Short-Time Fourier Analysis and Synthesis, Proceedings of
+    the IEEE 65(11), 1977; SciPy reference, `scipy.fft.rfft`.
+    """
+
+    x = Input(Audio)
+    spectrum = Output(Frames, "spectrum")
+
+    n_fft: int = Field(1024, ge=2, multiple_of=2, description="samples that are transformed")
+    hop: int = Field(256, ge=1, description="samples from one frame to the next")
+    length: int | None = Field(None, ge=1, description="width of the window, samples; n_fft by default")
+    window: Window = Field("hann", description="shape of the window")
+    centre: float | None = Field(
+        None, ge=-1e6, le=1e6, description="centre of the window, samples after the start of the frame's span"
+    )
+
+    def streams(self, x: Audio) -> tuple[Frames]:
+        if x.channels > 1:
+            raise ParameterError(f"stft takes one channel; found {x}: put a mono 'mix' before it")
+        cut = self._cut()
+        if cut.length > self.n_fft:
+            raise ParameterError(
+                f"stft.length is {self.length}; a window is at most as long as n_fft, {self.n_fft}: shorten it or "
+                "raise n_fft"
+            )
+        return (
+            Frames(
+                rate=x.rate / self.hop,
+                kind="spectrum",
+                width=self.n_fft // 2 + 1,
+                centre=Fraction(2 * cut.first + cut.length, 2) / x.rate,
+                dtype="complex64" if x.dtype == "float32" else "complex128",
+            ),
+        )
+
+    def lookahead(self, x: Audio) -> Fraction:
+        return self._cut().beyond / x.rate
+
+    def start(self, x: Audio) -> State:
+        return self._cut().start(x.dtype)
+
+    def step(self, held: Held, x: Array) -> tuple[State, Array]:
+        return held, self._spectra(self._cut().step(held, x))
+
+    def flush(self, held: Held) -> tuple[Array]:
+        return (self._spectra(self._cut().flush(held)),)
+
+    def _cut(self) -> Cut:
+        try:
+            return placed(self.length or self.n_fft, self.hop, self.centre)
+        except ValueError as error:
+            raise ParameterError(f"stft.{error}") from None
+
+    def _spectra(self, frames: Array) -> Array:
+        from dspgraph_nodes._kernels.transform import spectra
+
+        return spectra(frames, taper(self.window, "none", frames.shape[1], frames.dtype), self.n_fft)

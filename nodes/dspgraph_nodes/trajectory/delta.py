@@ -1,0 +1,64 @@
+"""Static and dynamic features."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.dynamic import SUFFIX, Window, Windows, dynamic, reach, spelled, valid
+
+
+def delta(x: Array, windows: Sequence[Window]) -> Array:
+    """Rows of the features of every window: o_w[t] = sum_k c_w[l + k] x[t + k], k = -l .. u, x zero outside.
+
+    x: [n, D]; windows: (l, u, c) with c of l + u + 1 coefficients. Returns [n, windows D] in the dtype of x (float32 of
+    int16), window by window; the sums are float64 inside.
+    """
+    return dynamic(x, windows).astype(np.result_type(x, np.float32), copy=False)
+
+
+class Delta(Node):
+    """Rows with their changes over time beside them: all static features, then all delta, then all delta-delta.
+
+        o_w[t] = sum_k c_w[k] x[t + k],    x = 0 outside the signal
+
+    Windows are "static" (1), "delta" (-0.5, 0, 0.5), "delta_delta" (1, -2, 1), or an odd number of coefficients, the
+    middle one for the frame itself; the first is static. Rows of the kind "mcep" become "mcep+delta", and `mlpg` with
+    the same windows makes "mcep" of them again.
+
+    Source: K. Tokuda, T. Yoshimura, T. Masuko, T. Kobayashi and T. Kitamura, Speech Parameter Generation Algorithms for
+    HMM-Based Speech Synthesis, ICASSP 2000.
+    """
+
+    frames = Input(Frames)
+    features = Output(Frames)
+
+    windows: Windows = Field(("static", "delta", "delta_delta"), description="what is computed, window by window")
+
+    def streams(self, frames: Frames) -> tuple[Frames]:
+        if frames.dtype.kind == "c":
+            raise ParameterError(f"delta takes real rows; found {frames} in {frames.dtype}: take a part of them first")
+        return (frames.like(kind=frames.kind + SUFFIX, width=frames.width * len(self._windows())),)
+
+    def lookahead(self, frames: Frames) -> Fraction:
+        return reach(self._windows())[1] / frames.rate
+
+    def start(self, frames: Frames) -> State:
+        return np.zeros((reach(self._windows())[0], frames.width), frames.dtype)
+
+    def step(self, held: State, frames: Array) -> tuple[State, Array]:
+        back, ahead = reach(self._windows())
+        rows = np.concatenate((held, frames))
+        features = valid(rows, self._windows()).astype(rows.dtype, copy=False)
+        return rows[max(0, len(rows) - back - ahead) :].copy(), features
+
+    def flush(self, held: State) -> tuple[Array]:
+        after = np.zeros((reach(self._windows())[1], held.shape[1]), held.dtype)
+        return (self.step(held, after)[1],)
+
+    def _windows(self) -> list[Window]:
+        try:
+            return spelled(self.windows)
+        except ValueError as error:
+            raise ParameterError(f"delta.windows {error}: write 'static' first, then the others") from error

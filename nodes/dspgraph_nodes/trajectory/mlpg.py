@@ -1,0 +1,79 @@
+"""Maximum-likelihood parameter generation."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.dynamic import SUFFIX, Window, Windows, spelled
+
+
+def mlpg(means: Array, variances: Array, windows: Sequence[Window]) -> Array:
+    """The trajectory y that is most likely under independent Gaussians on its static and dynamic features.
+
+        sum_w W' P_w W y = sum_w W' P_w mu_w,    row t of W y: sum_k c_w[l + k] y[t + k], y zero outside
+
+    means: [T, D windows], all static, all delta, and so on; variances: the same, or one row [D windows] for all frames,
+    each from 1e-100 to 1e100; windows: (l, u, c) with c of l + u + 1 coefficients, the first (0, 0, [1.0]). The dynamic
+    features of the first and last max(l, u) frames weigh nothing. Returns [T, D] in the dtype of the means (float32
+    of int16), float64 inside. Raises ValueError for other shapes and windows, and for variances that are none.
+    """
+    from dspgraph_nodes._kernels.trajectory import bands, precisions, trajectory
+
+    terms = bands(windows)
+    terms.dimensions(means, variances)
+    y, _ = trajectory(means.astype(np.float64, copy=False), precisions(variances, len(means), terms), terms)
+    return y.astype(np.result_type(means, np.float32), copy=False)
+
+
+class Mlpg(Node):
+    """Smooth static features out of the means and variances of static and dynamic ones: the most likely trajectory.
+
+        y = argmax N(W y; mu, Sigma):    W' Sigma^-1 W y = W' Sigma^-1 mu
+
+    W is what `delta` with the same windows does, so that the features of a trajectory give it back, whatever the
+    variances. Rows of the kind "mcep+delta" become "mcep". It wants the whole signal: every frame answers to all.
+
+    Source: K. Tokuda, T. Yoshimura, T. Masuko, T. Kobayashi and T. Kitamura, Speech Parameter Generation Algorithms for
+    HMM-Based Speech Synthesis, ICASSP 2000.
+    """
+
+    means = Input(Frames)
+    variances = Input(Frames, "variance")
+    frames = Output(Frames)
+
+    windows: Windows = Field(("static", "delta", "delta_delta"), description="the features there are, in their order")
+
+    def streams(self, means: Frames, variances: Frames) -> tuple[Frames]:
+        count = len(self._windows())
+        if means.dtype.kind == "c" or variances.dtype.kind == "c":
+            raise ParameterError(f"mlpg takes real rows; found {means} in {means.dtype}: take a part of them first")
+        if not means.kind.removesuffix(SUFFIX) or not means.kind.endswith(SUFFIX):
+            raise ParameterError(
+                f"mlpg takes static and dynamic features, of a kind such as 'mcep{SUFFIX}'; found {means}: put a "
+                "'delta' node before it"
+            )
+        if means.width % count:
+            raise ParameterError(
+                f"mlpg.windows are {count}, which do not divide the {means.width} features of a row: take the windows "
+                "the features were made with"
+            )
+        if variances.width != means.width:
+            raise ParameterError(
+                f"mlpg takes a variance for every feature; found {means.width} features and {variances.width} "
+                "variances: give as many"
+            )
+        return (means.like(kind=means.kind.removesuffix(SUFFIX), width=means.width // count),)
+
+    def lookahead(self, means: Frames, variances: Frames) -> float:
+        return math.inf
+
+    def step(self, state: State, means: Array, variances: Array) -> tuple[State, Array]:
+        return state, mlpg(means, variances, self._windows())
+
+    def _windows(self) -> list[Window]:
+        try:
+            return spelled(self.windows)
+        except ValueError as error:
+            raise ParameterError(f"mlpg.windows {error}: write 'static' first, then the others") from error

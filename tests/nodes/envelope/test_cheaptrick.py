@@ -1,0 +1,116 @@
+import sys
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from scipy.signal import freqz, lfilter
+
+from dspgraph import Array, Audio, Frames, ParameterError
+from dspgraph.testing import Example
+from dspgraph_nodes._kernels.world import cheaptrick, fft_size, library, shortest_fft
+from dspgraph_nodes.envelope.cheaptrick import Cheaptrick
+from speech import speech
+
+RATE = Fraction(16000)
+
+
+def pitch(frames: int) -> Array:
+    """A contour with unvoiced stretches."""
+    f0 = np.linspace(90, 210, frames)
+    f0[frames // 4 : frames // 3] = 0
+    return f0[:, None]
+
+
+EXAMPLES = [
+    Example(Cheaptrick(), x=(Audio(RATE), speech()[9000:14003]), f0=(Frames(200, "f0", 1), pitch(63))),
+    Example(
+        Cheaptrick(n_fft=512, q1=0),
+        x=(Audio(22050), speech()[9000:11205]),
+        f0=(Frames(Fraction(22050, 441), "f0", 1, "3/400"), pitch(5)),
+    ),
+]
+
+
+@pytest.mark.parametrize("centre", [0.0, 0.0025])
+def test_it_is_pyworlds_row_by_row(centre: float) -> None:
+    x, f0 = speech()[8000:16000], pitch(100)
+    node = Cheaptrick()
+    stream = Frames(200, "f0", 1, centre)
+    found = Example(node, x=(Audio(RATE), x), f0=(stream, f0)).render()["power"]
+    expected = library().cheaptrick(x, f0[:, 0].copy(), np.arange(100) * 0.005 + centre, 16000)
+    # The same times but for their last bit, which may move a window by no more than that.
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    assert node.streams(Audio(RATE), stream) == (stream.like(kind="power", width=513),)
+
+
+def test_the_envelope_of_a_filtered_pulse_train_is_the_filters() -> None:
+    a = np.poly([0.95 * np.exp(0.6j), 0.95 * np.exp(-0.6j), 0.9 * np.exp(1.9j), 0.9 * np.exp(-1.9j)]).real
+    x = lfilter([0.01], a, np.arange(16000) % 160 == 0)
+    found = cheaptrick(x, RATE, np.full(100, 100.0), np.arange(100) * 0.01, 1024, -0.15)[20:80].mean(axis=0)
+    expected = np.abs(freqz([0.01], a, 513, include_nyquist=True)[1]) ** 2
+    error = 10 * np.log10(found / expected)
+    error -= error.mean()
+    assert np.sqrt((error**2).mean()) < 1  # dB; measured 0.4, against 25 dB between peak and valley
+
+
+def test_a_silent_signal_has_no_power() -> None:
+    assert not cheaptrick(np.zeros(4000), RATE, np.full(50, 100.0), np.arange(50) * 0.005, 1024, -0.15).any()
+
+
+def test_the_fft_is_pyworlds() -> None:
+    for rate in range(8000, 192001, 1000):
+        assert fft_size(Fraction(rate)) == library().get_cheaptrick_fft_size(rate)
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000, 96000, 192000])
+def test_the_shortest_fft_holds_the_window_of_an_unvoiced_frame(rate: int) -> None:
+    n_fft = shortest_fft(Fraction(rate))
+    assert n_fft >= 2 * round(1.5 * rate / 500) + 1 > n_fft // 2 - 2
+    x = np.resize(speech()[9000:], rate // 4)
+    for f0 in (0.0, 71.0, 499.0, rate / 2):  # the heap would be found corrupt here
+        times = np.arange(50) * 0.005
+        assert np.isfinite(cheaptrick(x, Fraction(rate), np.full(50, f0), times, n_fft, -0.15)).all()
+
+
+@pytest.mark.parametrize("f0", [8001.0, np.nan, np.inf])
+def test_a_pitch_that_would_write_past_a_buffer_is_refused(f0: float) -> None:
+    contour = np.full(10, 100.0)
+    contour[3] = f0
+    with pytest.raises(ValueError, match=r"at most 8000 Hz; frame 3 has (8001|nan|inf) Hz"):
+        cheaptrick(speech(4000), RATE, contour, np.arange(10) * 0.005, 1024, -0.15)
+
+
+def test_a_negative_pitch_is_none() -> None:
+    x, times = speech()[9000:11000], np.arange(10) * 0.005
+    rows = [cheaptrick(x, RATE, np.full(10, f0), times, 1024, -0.15) for f0 in (0.0, -5.0)]
+    assert np.array_equal(rows[0], rows[1])
+
+
+@pytest.mark.parametrize("x", [np.empty(0), np.array([0.0, np.nan]), np.array([0.0, 1e7])])
+def test_what_is_no_signal_is_refused(x: Array) -> None:
+    with pytest.raises(ValueError, match="one sample or more|full scale"):
+        cheaptrick(x, RATE, np.full(1, 100.0), np.zeros(1), 1024, -0.15)
+
+
+F0 = Frames(200, "f0", 1)
+
+
+@pytest.mark.parametrize(
+    ("node", "x", "f0", "message"),
+    [
+        (Cheaptrick(), Audio(RATE, channels=2), F0, "put a mono 'mix' before it"),
+        (Cheaptrick(), Audio(4000), F0, "from 8000 to 192000; found .*: put a 'resample' before it"),
+        (Cheaptrick(), Audio(RATE), F0.like(width=2), "one pitch per frame"),
+        (Cheaptrick(n_fft=1000), Audio(RATE), F0, "n_fft is 1000; .* a power of two from 128 on: take 1024"),
+        (Cheaptrick(n_fft=256), Audio(48000), F0, "a power of two from 512 on: take 2048"),
+    ],
+)
+def test_streams_that_do_not_fit_are_refused(node: Cheaptrick, x: Audio, f0: Frames, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        node.streams(x, f0)
+
+
+def test_a_missing_library_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyworld", None)
+    with pytest.raises(ParameterError, match=r"cheaptrick needs pyworld, .* pip install 'dspgraph\[world\]'"):
+        Cheaptrick().streams(Audio(RATE), F0)

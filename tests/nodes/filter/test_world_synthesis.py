@@ -1,0 +1,147 @@
+import sys
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from dspgraph import Array, Audio, Frames, ParameterError
+from dspgraph.testing import Example
+from dspgraph_nodes._kernels.world import cheaptrick, d4c, dio, library, synthesis
+from dspgraph_nodes.filter.world_synthesis import WorldSynthesis
+from speech import speech
+
+RATE = Fraction(16000)
+
+
+def analysed(x: Array, hop: int = 80, centre: float = 0.0, n_fft: int = 1024) -> dict[str, Array]:
+    """WORLD's three streams of 16 kHz audio at the centre given."""
+    padded = np.concatenate((x[round(centre * 16000) :], np.zeros(round(centre * 16000))))
+    f0 = dio(padded, RATE, hop, 71, 800, 0.1, True)
+    times = np.arange(len(f0)) * hop / 16000 + centre
+    return {
+        "f0": f0[:, None],
+        "power": cheaptrick(x, RATE, f0, times, n_fft, -0.15),
+        "aperiodicity": d4c(x, RATE, f0, times, n_fft, 0.85),
+    }
+
+
+def streams(hop: int = 80, centre: float = 0.0, n_fft: int = 1024) -> dict[str, Frames]:
+    f0 = Frames(RATE / hop, "f0", 1, centre)
+    rows = f0.like(width=n_fft // 2 + 1)
+    return {"f0": f0, "power": rows.like(kind="power"), "aperiodicity": rows.like(kind="aperiodicity")}
+
+
+def example(node: WorldSynthesis, x: Array, hop: int = 80, centre: float = 0.0, n_fft: int = 1024) -> Example:
+    arrays, kinds = analysed(x, hop, centre, n_fft), streams(hop, centre, n_fft)
+    return Example(node, **{name: (kinds[name], arrays[name]) for name in kinds})
+
+
+EXAMPLES = [
+    example(WorldSynthesis(), speech()[8000:16000]),
+    example(WorldSynthesis(rate=22050), speech()[8000:11000], hop=37, centre=0.01, n_fft=256),
+]
+
+
+def test_it_is_pyworlds() -> None:
+    x = speech()[8000:24000]
+    a = analysed(x)
+    expected = library().synthesize(a["f0"][:, 0].copy(), a["power"], a["aperiodicity"], 16000)
+    found = example(WorldSynthesis(), x).render()["y"]
+    assert len(found) == len(x)
+    assert np.array_equal(found, expected[: len(x)])
+
+
+def test_analysis_and_synthesis_give_speech_of_the_same_spectrum() -> None:
+    x = speech()[8000:24000]
+    a = analysed(x)
+    y = example(WorldSynthesis(), x).render()["y"]
+    loud = a["power"].sum(axis=1) > 1e-2 * a["power"].sum(axis=1).max()
+    again = cheaptrick(y, RATE, a["f0"][:, 0], np.arange(200) * 0.005, 1024, -0.15)
+    distance = 10 * np.log10(again[loud, :256] / a["power"][loud, :256])  # up to 4 kHz
+    assert np.sqrt((distance**2).mean()) < 4  # dB; measured 2.8; frames of other speech are 15 apart
+
+
+@pytest.mark.parametrize("centre", [0.0, 0.0025, 0.01, -0.005])
+def test_what_was_analysed_at_a_centre_is_heard_there(centre: float) -> None:
+    rows = 100
+    onset = 60  # voice from row 60 on
+    f0 = np.where(np.arange(rows) < onset, 0.0, 120.0)
+    power = np.where(np.arange(rows)[:, None] < onset, 1e-12, 1e-2) * np.ones(513)
+    y = synthesis(f0, power, np.full((rows, 513), 0.001), RATE, Fraction(200), Fraction(str(centre)))
+    assert len(y) == 8000
+    first = int(np.argmax(np.abs(y) > 0.01)) - onset * 80 - round(centre * 16000)
+    assert -80 <= first <= 133  # between rows power goes on a line; then the next pulse, at most a period later
+
+
+@pytest.mark.parametrize(
+    ("centre", "before", "after", "begin"), [("1/400", 1, 0, 40), ("1/200", 1, 0, 0), ("-1/400", 0, 1, 40)]
+)
+def test_it_is_pyworlds_of_rows_moved_by_the_centre(centre: str, before: int, after: int, begin: int) -> None:
+    # Rows are 80 samples apart; what lies before the first row or after the last has that row.
+    rows = {
+        name: np.pad(array, ((before, after), (0, 0)), "edge") for name, array in analysed(speech()[8000:16000]).items()
+    }
+    inside = {name: array[before : len(array) - after] for name, array in rows.items()}
+    expected = library().synthesize(rows["f0"][:, 0].copy(), rows["power"], rows["aperiodicity"], 16000)
+    found = synthesis(
+        inside["f0"][:, 0], inside["power"], inside["aperiodicity"], RATE, Fraction(200), Fraction(centre)
+    )
+    assert np.array_equal(found, expected[begin : begin + 8000])
+
+
+def test_no_power_is_silence() -> None:
+    node = WorldSynthesis()
+    arrays = {"f0": np.full((70, 1), 120.0), "power": np.zeros((70, 513)), "aperiodicity": np.full((70, 513), 0.5)}
+    y = Example(node, **{name: (stream, arrays[name]) for name, stream in streams().items()}).render()["y"]
+    assert y.shape == (5600,)
+    assert not y.any()
+
+
+def test_a_single_power_of_0_is_no_nan() -> None:
+    power = np.full((20, 513), 1e-4)
+    power[7, 100:200] = 0
+    for f0 in (0.0, 120.0):
+        y = synthesis(np.full(20, f0), power, np.full((20, 513), 0.5), RATE, Fraction(200), Fraction(0))
+        assert np.isfinite(y).all()
+        assert np.abs(y).max() > 1e-3
+
+
+@pytest.mark.parametrize("f0", [8001.0, 16000.0, np.nan])
+def test_a_pitch_that_would_write_past_a_buffer_is_refused(f0: float) -> None:
+    with pytest.raises(ValueError, match="at most 8000 Hz; frame 0 has"):
+        synthesis(np.full(9, f0), np.ones((9, 513)), np.ones((9, 513)), RATE, Fraction(200), Fraction(0))
+
+
+@pytest.mark.parametrize("rate", [8000, 48000, 192000])
+def test_the_shortest_rows_that_are_taken_are_sound(rate: int) -> None:
+    width = {8000: 33, 48000: 257, 192000: 1025}[rate]
+    node = WorldSynthesis(rate=rate)
+    short = streams(n_fft=2 * (width - 1))
+    assert node.streams(**short) == (Audio(rate),)
+    for f0 in (0.0, 71.0, 499.0, rate / 2):  # the heap would be found corrupt here
+        rows = np.ones((40, width))
+        y = synthesis(np.full(40, f0), rows, rows * 0.5, Fraction(rate), Fraction(200), Fraction(0))
+        assert len(y) == rate // 5
+        assert np.isfinite(y).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "rate", "message"),
+    [
+        ({"f0": {"width": 2}}, 16000, "one pitch per frame"),
+        ({"power": {"width": 257}}, 16000, "rows of one width; found .*: give both the same n_fft"),
+        ({"power": {"width": 500}, "aperiodicity": {"width": 500}}, 16000, "a power of two, at 16000 Hz from 128 on"),
+        ({"power": {"width": 129}, "aperiodicity": {"width": 129}}, 48000, "at 48000 Hz from 512 on"),
+        ({"f0": {"rate": Fraction(9000)}}, 8000, "less than one sample for every row"),
+    ],
+)
+def test_streams_that_do_not_fit_are_refused(changes: dict[str, dict[str, object]], rate: int, message: str) -> None:
+    kinds = {name: stream.like(**changes.get(name, {})) for name, stream in streams().items()}
+    with pytest.raises(ParameterError, match=message):
+        WorldSynthesis(rate=rate).streams(**kinds)
+
+
+def test_a_missing_library_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyworld", None)
+    with pytest.raises(ParameterError, match=r"world_synthesis needs pyworld, .* pip install 'dspgraph\[world\]'"):
+        WorldSynthesis().streams(**streams())

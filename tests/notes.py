@@ -1,0 +1,28 @@
+"""The notes that GANSynth's pictures, Griffin-Lim and the rainbowgram are tested on."""
+
+import numpy as np
+
+from dspgraph import Array
+
+RATE = 16000
+TOP = 7900  # Hz
+
+
+def pitch(midi: int) -> float:
+    """The frequency of a key, Hz."""
+    return float(440 * 2 ** ((midi - 69) / 12))
+
+
+def note(midi: int) -> Array:
+    """4 s of a note: harmonics of amplitude 1/k up to 7900 Hz, random phases, 10 ms attack, decay of 1 s, release at 3 s.
+
+    None is at 8 kHz itself: what it has in the bin that the paper drops would be lost by definition.
+    """
+    draw = np.random.default_rng(midi)
+    time = np.arange(64000) / RATE
+    x = np.zeros(64000)
+    for k in range(1, int(TOP / pitch(midi)) + 1):
+        x += np.cos(2 * np.pi * (k * pitch(midi) * time + draw.uniform())) / k
+    x *= np.minimum(time / 0.01, 1) * np.exp(-time - 10 * np.maximum(time - 3, 0))
+    peak: float = np.abs(x).max()
+    return 0.5 / peak * x
