@@ -6,6 +6,7 @@ from benchmarks import (
     bench_engine,
     bench_features,
     bench_lpc,
+    bench_lpcnet,
     bench_memory,
     bench_mlpg,
     bench_sptk,
@@ -13,7 +14,17 @@ from benchmarks import (
     bench_stft,
 )
 
-TOPICS = (bench_engine, bench_stft, bench_lpc, bench_sptk, bench_mlpg, bench_features, bench_memory, bench_start)
+TOPICS = (
+    bench_engine,
+    bench_stft,
+    bench_lpc,
+    bench_sptk,
+    bench_mlpg,
+    bench_features,
+    bench_lpcnet,
+    bench_memory,
+    bench_start,
+)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from dspgraph import load
 from dspgraph.document import shipped
 from dspgraph.pipeline import variants
 from dspgraph.testing import example_signals
+from networks import overrides
 from speech import speech
 from test_laws import NODES, examples_of
 
@@ -38,7 +39,7 @@ for precision in ("float32", "float64"):
         show(f"{example} {precision}", example.graph(precision)(**arrays))
     for name in shipped():
         for swap in variants(name):
-            graph = load(name, [f"precision={precision}"], swap).tapped()
+            graph = load(name, [f"precision={precision}", *overrides(name)], swap).tapped()
             show(f"{name} {swap} {precision}", graph(**example_signals(graph, lambda stream: speech()[8000:24000], 1)))
 """
 

@@ -15,6 +15,7 @@ from dspgraph.document import shipped
 from dspgraph.engine import QUANTUM, blocks_of
 from dspgraph.pipeline import variants
 from dspgraph.testing import check_cut, check_graph
+from networks import overrides
 from speech import speech
 
 PRECISIONS = ("float32", "float64")
@@ -31,7 +32,7 @@ def at_rate(graph: Graph, samples: Array) -> dict[str, Array]:
 @pytest.mark.parametrize(("name", "swap"), EVERY, ids=NAMES)
 def test_no_cut_changes_a_shipped_pipeline(name: str, swap: dict[str, str], precision: str) -> None:
     """Through Session at every cut, Company of 5 signals of different length, and a snapshot in the middle."""
-    graph = load(name, [f"precision={precision}"], swap)
+    graph = load(name, [f"precision={precision}", *overrides(name)], swap)
     check_graph(graph, at_rate(graph, speech()[8000:15777]))
 
 
@@ -52,8 +53,8 @@ def test_no_cut_changes_a_shipped_pipeline_on_files_of_other_rates(
     name: str, swap: dict[str, str], rate: int, precision: str, recordings: dict[int, Path]
 ) -> None:
     """At the file's own rate, in quanta of 10 ms too (220.5 samples at 22050 Hz), and converted to 16 kHz."""
-    for overrides in ([f"precision={precision}", f"rate={rate}"], [f"precision={precision}"]):
-        graph = load(name, overrides, swap)
+    for own in ([f"rate={rate}"], []):
+        graph = load(name, [f"precision={precision}", *own, *overrides(name)], swap)
         ((key, stream),) = graph.inputs.items()
         assert isinstance(stream, Audio)
         signals = {key: AudioSource(recordings[rate], stream).read()}
@@ -120,10 +121,11 @@ def test_inverse_filter_then_allpole_is_the_identity() -> None:
 @pytest.mark.parametrize(("name", "swap"), EVERY, ids=NAMES)
 def test_silence_stays_silence(name: str, swap: dict[str, str]) -> None:
     """Nothing comes out of nothing, but for the -147 dB that a mel-cepstrum calls silence; features are finite."""
-    graph = load(name, (), swap)
+    graph = load(name, overrides(name), swap)
+    drawn = name == "lpcnet" or "lpcnet" in swap.values()  # by a network of random weights, which knows no silence
     for output, array in graph(speech=np.zeros(5000)).items():
         assert np.isfinite(array).all()
-        if isinstance(graph.outputs[output], Audio):
+        if isinstance(graph.outputs[output], Audio) and not drawn:
             assert np.abs(array).max() <= 1e-7
 
 
