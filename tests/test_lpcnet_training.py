@@ -192,7 +192,9 @@ def test_without_noise_two_passes_are_the_same_and_with_noise_no_two_are() -> No
     chunks = Chunks([clip()], 15, "c", 0)
     assert all(torch.equal(a, b) for a, b in zip(chunks[-1, 5], chunks[-1, 5], strict=True))
     assert all(torch.equal(a, b) for a, b in zip(chunks[4, 5], chunks[4, 5], strict=True))
-    assert not torch.equal(chunks[4, 5][4], chunks[5, 5][4])
+    exact = Chunks([clip().part(0, 49)], 15, "c", 0)  # no frames are left over: only the noise can differ
+    assert torch.equal(exact[4, 1][0], exact[5, 1][0])
+    assert not torch.equal(exact[4, 1][4], exact[5, 1][4])
     assert not torch.equal(chunks[4, 5][4], Chunks([clip()], 15, "c", 1)[4, 5][4])
 
 
@@ -203,6 +205,22 @@ def test_every_chunk_comes_once_in_a_pass_and_a_later_start_goes_on_where_it_was
     for turn in range(6):
         assert sorted(place for t, place in places if t == turn) == list(range(7))
     assert list(Order(7, 3, 0, lambda: 5, 9)) == whole[5:]
+
+
+def test_the_share_of_chunks_without_noise_is_the_one_asked_for() -> None:
+    chunks = Chunks([clip().part(0, 49)], 15, "c", 0, clean=0.3)
+    plain = chunks[-1, 1][4]
+    same_as_plain = np.mean([torch.equal(chunks[turn, 1][4], plain) for turn in range(300)])
+    assert abs(same_as_plain - 0.3) < 0.1  # four deviations of 300 draws
+
+
+def test_noise_can_be_as_many_times_the_published() -> None:
+    for form in ("c", "2018"):
+        single, triple = (
+            np.concatenate([lpcnet_data.noise(form, 500, drawn(1, k), strength) for k in range(200)]).std()
+            for strength in (1, 3)
+        )
+        assert triple / single == pytest.approx(3, rel=0.15)  # whole levels: not quite three times
 
 
 def test_an_augmented_copy_is_stable_within_full_scale_and_another_each_time() -> None:
@@ -311,6 +329,12 @@ def test_a_run_is_the_same_each_time_and_another_with_another_seed(tmp_path: Pat
     found = [trained(tmp_path / str(k), seed=seed, steps=2) for k, seed in enumerate((0, 0, 1))]
     assert same(found[0], found[1])
     assert not same(found[0], found[2])
+
+
+def test_the_learning_rate_falls_with_every_update(tmp_path: Path) -> None:
+    trained(tmp_path, steps=3, validate_every=3, learning_rate=0.01, decay=0.5, updates=4)
+    expected = [0.01 / (1 + 0.5 * update) for update in (4, 8, 12)]
+    assert [float(rate) for rate in losses(tmp_path, "learning_rate")] == pytest.approx(expected)
 
 
 def test_a_run_leaves_weights_logs_and_few_blocks(tmp_path: Path) -> None:

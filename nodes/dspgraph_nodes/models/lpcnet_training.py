@@ -213,6 +213,7 @@ class Run(lightning.LightningModule):
             total += float(loss.detach()) / self.settings.updates
         self.batches += 1
         self.log("train_loss", total, prog_bar=True)
+        self.log("learning_rate", rate.get_last_lr()[0])
 
     def on_train_batch_end(self, *_: Any) -> None:
         if self.schedule.due(self.batches):
