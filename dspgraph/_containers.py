@@ -1,9 +1,10 @@
-"""Whether an audio file has lost its end: its header knows, and libsndfile reads on without a word."""
+"""What libsndfile leaves to others: to see that a file has lost its end, and to write the same bytes each time."""
 
 from __future__ import annotations
 
 import math
 import re
+import zlib
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple, TypeAlias
 
@@ -110,3 +111,54 @@ def _ogg_ends(file: BinaryIO, size: int) -> bool:
         return False
     length = 27 + page[26] + sum(page[27 : 27 + page[26]])
     return bool(page[5] & 4) and length <= len(page)
+
+
+# ---- the same bytes each time ---------------------------------------------------------------------------------------
+
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+def settle(path: Path) -> None:
+    """Take out of a file just written what is not in its samples: the time in a WAV's PEAK chunk, the number of an Ogg
+    stream that is drawn at random."""
+    with path.open("rb+") as file:
+        magic = file.read(4)
+        if magic == b"RIFF":
+            _settle_wav(file, path.stat().st_size)
+        elif magic == b"OggS":
+            _settle_ogg(file)
+
+
+def _settle_wav(file: BinaryIO, size: int) -> None:
+    at = CHUNKED[b"RIFF"].first
+    while at < size:
+        file.seek(at)
+        name, length = file.read(4), _integer(file, 4, "little")
+        if name == b"data":
+            return
+        if name == b"PEAK":  # its version, then the time, four bytes each
+            file.seek(at + 12)
+            file.write(bytes(4))
+        at += 8 + length + length % 2
+
+
+def _settle_ogg(file: BinaryIO) -> None:
+    at = 0
+    while True:
+        file.seek(at)
+        head = bytearray(file.read(27))
+        if not head:
+            return
+        sizes = file.read(head[26])
+        page = head + sizes + file.read(sum(sizes))
+        page[14:18] = page[22:26] = bytes(4)  # the number of the stream; the sum is of a page with none in it
+        page[22:26] = _ogg_sum(page).to_bytes(4, "little")
+        file.seek(at)
+        file.write(page)
+        at += len(page)
+
+
+def _ogg_sum(page: bytes | bytearray) -> int:
+    """The check sum of a page (RFC 3533, section 6): zlib's polynomial, other end first, from 0, not inverted."""
+    mirrored = zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{mirrored:032b}"[::-1], 2)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dspgraph.errors import FileError
+
+_PART = re.compile(r"\.[0-9a-f]{16}\.part")
+
+
+def is_part(name: str) -> bool:
+    """Whether a file of this name is one on its way, or was when the process that wrote it was killed."""
+    return _PART.fullmatch(name) is not None
 
 
 class Part:

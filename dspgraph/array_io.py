@@ -89,10 +89,18 @@ class ArraySink:
     ) -> None:
         try:
             if kind is None:
-                self._part.place()
+                self.place()
         finally:
-            self._part.discard()
-            self._files.close()
+            self.discard()
+
+    def place(self) -> None:
+        """Give the file its name, once it is closed."""
+        self._part.place()
+
+    def discard(self) -> None:
+        """Leave nothing behind of a file that was not put in place."""
+        self._part.discard()
+        self._files.close()
 
 
 class ArraySource:

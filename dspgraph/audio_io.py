@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from fractions import Fraction
 from itertools import chain, repeat
 from pathlib import Path
 from types import TracebackType
@@ -16,13 +17,16 @@ import numpy as np
 import soundfile
 import soxr
 
-from dspgraph._containers import check_whole
+from dspgraph._containers import check_whole, settle
 from dspgraph._part import Part
 from dspgraph.errors import FileError, SignalError
 from dspgraph.streams import Array, Audio, exact, hertz
 
-SUBTYPES = {".flac": "PCM_24", ".wav": "FLOAT"}
-"""What is written, by suffix: 24-bit FLAC, 32-bit float WAV."""
+SUBTYPES = {".flac": "PCM_24", ".wav": "FLOAT", ".ogg": "VORBIS"}
+"""What is written, by suffix: 24-bit FLAC, 32-bit float WAV, Ogg Vorbis."""
+
+WRITTEN = 2**14
+"""Samples handed to an encoder at a time: what a lossy one makes of them may depend on it, and must not on the cut."""
 
 BLOCK = 2**20
 """The most numbers in a block (8 MiB), whatever rate and channels a header claims."""
@@ -31,12 +35,20 @@ BLOCK = 2**20
 class AudioSource:
     """A file as an `Audio` stream: `blocks()` reads it once, in blocks of about a second, bounded in memory.
 
-    `conversions` says what was done to it. Raises FileError: missing, no audio, empty, NaN, or truncated where that can
-    be told (see `check_whole`).
+    start, duration: seconds, for a part of it; channel: one of its channels, the first is 0. `conversions` says what
+    was done to it. Raises FileError: missing, no audio, empty, NaN, shorter than the part, without the channel, or
+    truncated where that can be told (see `check_whole`).
     """
 
-    def __init__(self, path: str | Path, stream: Audio) -> None:
-        self.path, self.stream = Path(path), stream
+    def __init__(
+        self,
+        path: str | Path,
+        stream: Audio,
+        start: Fraction = Fraction(0),
+        duration: Fraction | None = None,
+        channel: int | None = None,
+    ) -> None:
+        self.path, self.stream, self.channel = Path(path), stream, channel
         _check_readable(self.path)
         try:
             info = soundfile.info(os.fsencode(self.path))
@@ -45,14 +57,27 @@ class AudioSource:
         check_whole(self.path)
         if info.frames == 0:
             raise FileError(f"{self.path} has no samples")
-        self.rate, self.channels, self.length = exact(info.samplerate), info.channels, info.frames
-        self.conversions = list(self._conversions())
+        self.rate, self.channels = exact(info.samplerate), info.channels
+        self.first = round(start * self.rate)
+        self.length = info.frames - self.first if duration is None else round(duration * self.rate)
+        if self.length <= 0 or self.first + self.length > info.frames:
+            end = "its end" if duration is None else f"{float(start + duration):g} s"
+            raise FileError(
+                f"{self.path} has {float(info.frames / self.rate):g} s; from {float(start):g} s to {end} there is "
+                f"{'nothing' if self.length <= 0 else 'more'}"
+            )
+        if channel is not None and channel >= self.channels:
+            raise FileError(f"{self.path} has {self.channels} channels; there is no channel {channel}, the first is 0")
         densest = max(self.rate * self.channels, stream.rate * stream.channels)
         self._rows = max(1, int(self.rate * min(1, BLOCK / densest)))
+        self.conversions = list(self._conversions())
 
     def _conversions(self) -> Iterator[str]:
         if self.rate != self.stream.rate:
             yield f"resampled from {hertz(self.rate)} to {hertz(self.stream.rate)}"
+        if self.channel is not None and self.channels > 1:
+            yield f"took channel {self.channel} of {self.channels}"
+            self.channels = 1
         if self.channels != self.stream.channels:
             if self.stream.channels != 1 and self.channels != 1:
                 raise FileError(
@@ -79,10 +104,15 @@ class AudioSource:
         read = 0
         try:
             with soundfile.SoundFile(os.fsencode(self.path)) as file:
-                while len(block := file.read(self._rows, dtype="float64", always_2d=True)):
+                if self.first:
+                    file.seek(self.first)
+                while len(block := file.read(min(self._rows, self.length - read), dtype="float64", always_2d=True)):
+                    if self.channel is not None:
+                        block = block[:, self.channel : self.channel + 1]
                     if (bad := _first_not_finite(block)) is not None:
-                        at = f"{read + bad} ({float((read + bad) / self.rate):.3f} s)"
-                        raise FileError(f"{self.path} has a sample that is not a number, at {at}: repair it")
+                        at = self.first + read + bad
+                        where = f"{at} ({float(at / self.rate):.3f} s)"
+                        raise FileError(f"{self.path} has a sample that is not a number, at {where}: repair it")
                     read += len(block)
                     if self.stream.channels == 1:
                         block = block.mean(axis=1, keepdims=True)
@@ -90,9 +120,11 @@ class AudioSource:
                         block = np.repeat(block, self.stream.channels, axis=1)
                     yield block
         except soundfile.LibsndfileError as error:
-            raise FileError(f"{self.path} cannot be read beyond sample {read}: {error.error_string}") from None
+            at = self.first + read
+            raise FileError(f"{self.path} cannot be read beyond sample {at}: {error.error_string}") from None
         if read != self.length:
-            raise FileError(f"{self.path} is truncated: its header promises {self.length} samples, it has {read}")
+            promised, there = self.first + self.length, self.first + read
+            raise FileError(f"{self.path} is truncated: its header promises {promised} samples, it has {there}")
 
     def _resampled(self, blocks: Iterable[Array]) -> Iterator[Array]:
         """As many samples as a stream of these seconds has: the file is followed by silence, and cut there."""
@@ -135,8 +167,9 @@ def _first_not_finite(block: Array) -> int | None:
 class AudioSink:
     """A file being written: under another name in the same folder until it is whole, then put in place at once.
 
-    with AudioSink(path, stream) as sink: sink.write(block). After an exception nothing is left behind. `clipped`
-    counts the samples beyond full scale that a PCM file cannot hold. Raises FileError where the file cannot be written,
+    with AudioSink(path, stream) as sink: sink.write(block). After an exception nothing is left behind. The same samples
+    give the same bytes, however they are cut. `clipped` counts the samples beyond full scale that only a float file
+    holds. Raises FileError where the file cannot be written,
     SignalError for samples that are not finite.
     """
 
@@ -145,12 +178,12 @@ class AudioSink:
         self.clipped = self._written = 0
         subtype = SUBTYPES.get(self.path.suffix)
         if subtype is None:
-            raise FileError(f"{self.path}: only {' and '.join(SUBTYPES)} are written")
+            raise FileError(f"{self.path}: only {', '.join(SUBTYPES)} are written")
         if not has_file_rate(stream):
             raise FileError(
                 f"{self.path}: a file has a whole number of samples per second below 2**31, not {hertz(stream.rate)}"
             )
-        self._limited = subtype.startswith("PCM")
+        self._limited, self._held = subtype != "FLOAT", stream.empty()
         self._part = Part(self.path)  # it says what is wrong where libsndfile says "System error"
         with self._attempt(f"is the disk full, or can a {self.path.suffix} file not hold {stream}?"):
             self._file = soundfile.SoundFile(
@@ -173,18 +206,24 @@ class AudioSink:
         if self._limited:
             self.clipped += int(np.count_nonzero(np.abs(block) > 1))
             block = np.clip(block, -1, 1)
-        with self._attempt():
-            self._file.write(block)
         self._written += len(block)
+        held = np.concatenate((self._held, block)) if len(self._held) else block
+        whole = len(held) // WRITTEN * WRITTEN
+        with self._attempt():
+            for first in range(0, whole, WRITTEN):
+                self._file.write(held[first : first + WRITTEN])
+        self._held = held[whole:].copy()
 
     def close(self) -> None:
         """Bring everything to the disk and check that it is there; leaving the `with` then puts it in place."""
         if self._file.closed:
             return
         with self._attempt():
+            self._file.write(self._held)
             self._file.close()
             if not self._written:
                 raise FileError(f"{self.path} would have no samples: nothing came out")
+            settle(self._part.temporary)
             self._part.sync()
             kept = soundfile.info(
                 os.fsencode(self._part.temporary)
@@ -203,12 +242,19 @@ class AudioSink:
         try:
             if kind is None:
                 self.close()
-                self._part.place()
-            else:
-                with suppress(soundfile.LibsndfileError, OSError):  # the error under way is the one to report
-                    self._file.close()
+                self.place()
         finally:
-            self._part.discard()
+            self.discard()
+
+    def place(self) -> None:
+        """Give the file its name, once it is closed."""
+        self._part.place()
+
+    def discard(self) -> None:
+        """Leave nothing behind of a file that was not put in place."""
+        with suppress(soundfile.LibsndfileError, OSError):  # nobody will miss what it still held
+            self._file.close()
+        self._part.discard()
 
     @contextmanager
     def _attempt(self, doubt: str = "is the disk full?") -> Iterator[None]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 
@@ -18,11 +18,13 @@ from dspgraph.errors import DspgraphError, FileError, LawError, RequestError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from rich.progress import Progress
 
     from dspgraph.graph import Graph
     from dspgraph.node import Node
     from dspgraph.rendering import Rendered
     from dspgraph.streams import Array, Stream
+    from dspgraph.work import Executor
 
 
 class _Group(click.Group):
@@ -60,6 +62,19 @@ def _pipeline_options(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
+def _executor_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Who does the work, the same for every command that has much of it."""
+
+    @click.option("-j", "--jobs", type=click.IntRange(1), help="Processes at a time; all cores with --executor alone.")
+    @click.option("--executor", type=click.Choice(["serial", "process", "ray"]), help="process, if there are --jobs.")
+    @click.option("--address", help="Of a Ray cluster, or auto; without it one is started here.")
+    @wraps(command)
+    def wrapped(jobs: int | None, executor: str | None, address: str | None, **options: Any) -> None:
+        command(executor=_executor(executor, jobs, address), **options)
+
+    return wrapped
+
+
 def _pairs(swaps: Sequence[str]) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for swap in swaps:
@@ -91,35 +106,98 @@ def _print_tables(tables: Mapping[str, Sequence[Sequence[str]]]) -> None:
     click.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()))
 
 
-@contextmanager
-def _reporting(count: int) -> Iterator[Callable[[Rendered], None]]:
-    """What says what became of each file: in plain lines and, where a person waits for several, below them a bar."""
-    if count < 2 or not sys.stderr.isatty():
-        yield lambda row: click.echo(_sentence(row), err=bool(row.error))
-        return
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+class _Reporter:
+    """What says what becomes of each item: in plain lines and, where a person waits for several, below them a bar."""
 
-    console = Console(stderr=True, highlight=False)
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
-        task = bar.add_task("render", total=count)
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self.counts = {"done": 0, "failed": 0, "before": 0}
+        self.seconds = 0.0
+        self._begun = time.perf_counter()
+        self._bar: Progress | None = None
 
-        def report(row: Rendered) -> None:
-            if row.error or sys.stdout.isatty():  # on the terminal that shows the bar: above it
-                console.print(_sentence(row), markup=False, emoji=False, soft_wrap=True)
-            else:
-                click.echo(_sentence(row))
-            bar.advance(task)
+    def __enter__(self) -> Self:
+        return self
 
-        yield report
+    def __exit__(self, *error: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def started(self, due: int, before: int) -> None:
+        """So many items are to be rendered, and so many were before."""
+        if due < 2 or self.as_json or not sys.stderr.isatty():
+            return
+        from rich.console import Console
+        from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        console = Console(stderr=True, highlight=False)
+        shown = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+        columns = (*shown, TimeRemainingColumn(compact=True))
+        self._bar = Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
+        self._bar.add_task("render", total=due, rate="")
+        self._bar.start()
+
+    def row(self, row: Rendered) -> None:
+        """What became of one item."""
+        self.counts["failed" if row.error else "before" if row.before else "done"] += 1
+        self.seconds += 0.0 if row.before else row.audio_seconds
+        if self.as_json:
+            click.echo(json.dumps(_machine(row)))
+        elif row.error or not row.before:
+            self._say(_sentence(row), bool(row.error))
+        if self._bar and not row.before:
+            self._bar.update(
+                self._bar.task_ids[0],
+                advance=1,
+                rate=f"{self.seconds / (time.perf_counter() - self._begun):.0f} x real time",
+            )
+
+    def end(self) -> None:
+        """All in all: what a person who gave several items wants to know last."""
+        counts, seconds = self.counts, time.perf_counter() - self._begun
+        if self.as_json:
+            click.echo(json.dumps({**counts, "audio_seconds": self.seconds, "seconds": seconds}))
+        elif sum(counts.values()) > 1:
+            known = f", {counts['before']} were done before" if counts["before"] else ""
+            speed = f", {self.seconds / seconds:.0f} times real time" if counts["done"] else ""
+            click.echo(f"{counts['done']} rendered in {seconds:.1f} s{speed}{known}", err=True)
+
+    def _say(self, text: str, failed: bool) -> None:
+        if self._bar and (failed or sys.stdout.isatty()):  # on the terminal that shows the bar: above it
+            self._bar.console.print(text, markup=False, emoji=False, soft_wrap=True)
+        else:
+            click.echo(text, err=failed)
 
 
 def _sentence(row: Rendered) -> str:
     if row.error:
-        return f"failed: {row.error}"
+        return f"failed{' before' if row.before else ''}: {row.error}"
     notes = f" ({'; '.join(row.notes)})" if row.notes else ""
     return f"{', '.join(map(str, row.targets))}{notes}"
+
+
+def _machine(row: Rendered) -> dict[str, Any]:
+    """A row for a machine to read."""
+    told = {"id": row.id, "source": str(row.source), "status": "failed" if row.error else "done", "before": row.before}
+    if row.error:
+        return {**told, "error": row.error}
+    files = {"targets": list(map(str, row.targets)), "notes": list(row.notes)}
+    return {**told, **files, "audio_seconds": row.audio_seconds, "seconds": row.seconds}
+
+
+def _executor(name: str | None, jobs: int | None, address: str | None) -> Executor:
+    from dspgraph.executors import Processes, Ray
+    from dspgraph.work import Serial
+
+    if address is not None and name != "ray":
+        raise RequestError("--address is of a Ray cluster: give --executor ray too")
+    if name == "ray":
+        return Ray(jobs, address)
+    if name == "process" or (name is None and jobs not in (None, 1)):
+        return Processes(jobs)
+    if jobs not in (None, 1):
+        raise RequestError(f"--executor serial is one job; found --jobs {jobs}: drop one of them")
+    return Serial()
 
 
 # ---- commands -------------------------------------------------------------------------------------------------------
@@ -154,8 +232,13 @@ def demo(out: Path) -> None:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--out", required=True, help="Folder for the results.", type=click.Path(path_type=Path))
 @click.option(
-    "--format", "suffix", type=click.Choice(["flac", "wav"]), default="flac", show_default=True, help="Of audio."
+    "--format", "suffix", type=click.Choice(["flac", "wav", "ogg"]), default="flac", show_default=True, help="Of audio."
 )
+@_executor_options
+@click.option("--company", type=click.IntRange(1), default=1, show_default=True, help="Signals stepped together.")
+@click.option("--resume", is_flag=True, help="Leave what is done, and what failed, as it is: go on where a run ended.")
+@click.option("--retry-failed", is_flag=True, help="Go on, and try again what failed.")
+@click.option("--log-json", "as_json", is_flag=True, help="A line of JSON for each item, for machines.")
 def render(
     pipeline: str,
     files: tuple[Path, ...],
@@ -164,22 +247,45 @@ def render(
     swaps: dict[str, str],
     plugins: tuple[str, ...],
     suffix: str,
+    executor: Executor,
+    company: int,
+    resume: bool,
+    retry_failed: bool,
+    as_json: bool,
 ) -> None:
     """Render FILES with PIPELINE (a shipped name or a .yaml file).
 
-    Audio goes to the one audio input of a pipeline; .npz files hold every input by name. What comes out as audio is
-    written as such, everything else into one .npz file.
+    FILES are audio files, folders, patterns (quoted, ** goes into folders) and manifests: .jsonl or .csv with id, path,
+    start, duration, channel; wav.scp, segments. Audio goes to the one audio input of a pipeline; .npz files hold every
+    input by name. What comes out as audio is written as such, everything else into one .npz file, beside each a .json
+    file that says where it comes from, and in ledger.jsonl what became of each.
     """
     from dspgraph.pipeline import load
     from dspgraph.rendering import render as render_files
 
     graph = load(pipeline, overrides, swaps, plugins)
-    with _reporting(len(files)) as report:
-        rows = render_files(graph, files, out, f".{suffix}", report)
-    failed = sum(bool(row.error) for row in rows)
+    with _Reporter(as_json) as report:
+        try:
+            render_files(
+                graph,
+                files,
+                out,
+                f".{suffix}",
+                report.row,
+                resume=resume,
+                retry_failed=retry_failed,
+                company=company,
+                executor=executor,
+                started=report.started,
+            )
+        except KeyboardInterrupt:
+            click.echo("dspgraph: interrupted; what is done is kept: the same with --resume goes on", err=True)
+            sys.exit(130)
+    report.end()
+    failed, every = report.counts["failed"], sum(report.counts.values())
     if failed:
-        click.echo(f"dspgraph: {failed} of {len(rows)} files failed; the reasons stand above", err=True)
-        sys.exit(2 if failed == len(rows) else 1)
+        click.echo(f"dspgraph: {failed} of {every} failed; the reasons stand above", err=True)
+        sys.exit(1)
 
 
 @main.command()

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from itertools import chain, repeat
 from typing import Any, TypeAlias
 
@@ -263,7 +264,7 @@ class Company:
         while True:
             while len(places) < self.n and (entry := next(waiting, None)) is not None:
                 number, signal = entry
-                places[number] = _Place(Session(self.graph, self.plan), signal)
+                places[number] = _Place(self.graph, self.plan, signal)
             if not places:
                 return
             for place in places.values():
@@ -283,16 +284,21 @@ class Company:
 class _Place:
     """A signal in company: its session, where its blocks come from, and what ended it early."""
 
-    session: Session
+    graph: Graph
+    plan: Plan
     signal: Signal
     blocks: Iterator[Blocks] | None = None
     error: Exception | None = None
+
+    @cached_property
+    def session(self) -> Session:
+        return Session(self.graph, self.plan)
 
     def feed(self) -> None:
         """Give the session its next block, or say that there is none; whatever fails here ends this signal."""
         try:
             if self.blocks is None:
-                self.blocks = _blocks_of_any(self.session.graph, self.signal)
+                self.blocks = _blocks_of_any(self.graph, self.signal)
             block = next(self.blocks, None)
             if block is None:
                 self.session.finish()

@@ -117,35 +117,41 @@ class Graph:
         return tuple(name for name in self.nodes if name not in self.order)
 
     @cached_property
-    def digest(self) -> str:
-        """A hash of everything the samples depend on; two graphs with one digest give the same outputs.
+    def description(self) -> dict[str, Any]:
+        """Everything the samples depend on, as plain data: what a file that was rendered is kept with.
 
-        It covers the nodes that run (with every source file of the packages they come from, so that an edited kernel
-        is another graph), their parameters and wires, the streams that go in, the seed, and the versions of what
-        computes.
+        The nodes that run, their parameters and wires, the streams that go in, the seed, the versions of what computes,
+        and a hash of every source file of the packages the nodes come from: an edited kernel is another graph.
         """
         from importlib.metadata import version
 
         from dspgraph import __version__
 
-        canonical = {
+        running = {name: node for name, node in sorted(self.nodes.items()) if name in self.order}
+        sources: dict[str, list[str]] = {}
+        for kind in sorted({type(node) for node in running.values()}, key=lambda kind: kind.type_name):
+            sources.setdefault(_source_hash(kind.__module__), []).append(kind.type_name)
+        return {
             "dspgraph": __version__,
             "versions": {name: version(name) for name in ("numba", "numpy", "pysptk", "scipy")},
+            "sources": sources,
             "seed": self.seed,
             "inputs": {name: describe_stream(stream) for name, stream in sorted(self.inputs.items())},
             "outputs": dict(sorted(self.origins.items())),
             "nodes": {
                 name: {
                     "type": node.type_name,
-                    "source": _source_hash(type(node).__module__),
                     "parameters": node.model_dump(mode="json"),
                     "wires": {port.name: self.wires[f"{name}.{port.name}"] for port in node.inputs},
                 }
-                for name, node in sorted(self.nodes.items())
-                if name in self.order
+                for name, node in running.items()
             },
         }
-        text = json.dumps(canonical, sort_keys=True, separators=(",", ":"))
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of the description; two graphs with one digest give the same outputs."""
+        text = json.dumps(self.description, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
     def latency(self) -> Latency:

@@ -1,35 +1,53 @@
-"""Rendering files with a graph: one row per file, whatever happens to the others, and nothing half-written."""
+"""Rendering corpora with a graph: one row per item, whatever happens to the others, and nothing half-written."""
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
+import numpy as np
+
+from dspgraph._part import Part
 from dspgraph.array_io import SUFFIX as ARRAYS
 from dspgraph.array_io import WORDS, ArraySink, ArraySource
 from dspgraph.audio_io import SUBTYPES, AudioSink, AudioSource, has_file_rate
+from dspgraph.corpus import SUFFIXES, Item, gather
+from dspgraph.engine import Company
 from dspgraph.errors import DspgraphError, FileError, RequestError
-from dspgraph.graph import Graph
+from dspgraph.graph import Graph, describe_stream
+from dspgraph.ledger import Ledger, sweep
 from dspgraph.streams import Array, Audio
+from dspgraph.work import Executor, Serial
+
+WORDS_SUFFIX = ".json"
+"""Of the file beside every output that says what it is."""
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """What became of one file."""
+    """What became of one item."""
 
+    id: str
     source: Path
-    targets: tuple[Path, ...]
+    targets: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
     audio_seconds: float = 0.0
-    seconds: float = 0.0
+    seconds: float = 0.0  # from its opening until it was in place
     error: str = ""
+    before: bool = False  # it was so before this run
+    size: int = -1  # of the input when it was opened, bytes
+    mtime_ns: int = -1
 
 
 def render(
@@ -38,80 +56,346 @@ def render(
     out: str | Path,
     suffix: str = ".flac",
     done: Callable[[Rendered], None] = lambda row: None,
+    *,
+    resume: bool = False,
+    retry_failed: bool = False,
+    company: int = 1,
+    executor: Executor = Serial(),  # noqa: B008 it holds nothing
+    started: Callable[[int, int], None] = lambda due, before: None,
 ) -> list[Rendered]:
-    """Render every file into the folder `out`, named as the input.
+    """Render files, folders, patterns and manifests into the folder `out`: see `corpus.gather` for what they may be.
 
     Audio becomes an audio file (when there are several outputs of it, each its own, with the output in its name), all
-    rows and symbols together one .npz file. An audio file goes to the one audio input of a graph, an .npz file holds
-    every input by name.
+    rows and symbols together one .npz file, and a .json file beside them says what they are and where they come from.
+    Audio goes to the one audio input of a graph, an .npz file holds every input by name.
 
-    A file that cannot be rendered, for whatever reason, is a row with its error, never the end of the run. `done` sees
-    each row as it is ready. Raises RequestError, before anything is written, for files that the graph does not take,
-    for a format that is not written, for two files that would take the same name, and for a folder that cannot be
-    written to.
+    An item that cannot be rendered, for whatever reason, is a row with its error, never the end of the run. `done` sees
+    each row as it is ready, `started` how many items are due, and how many are not. `ledger.jsonl` in `out` keeps all
+    rows. With `resume`, what was done before under the same digest, from the same input, is not done again, and what
+    failed is not tried again but with `retry_failed`. `company` signals are stepped together. Whoever the executor is,
+    the samples are the same. Gives the rows in the order of the items.
+
+    Raises RequestError, before anything is written, for files that the graph does not take, for a format that is not
+    written, for two items that would take the same name, and for a folder that cannot be written to.
     """
-    if suffix not in SUBTYPES:
-        raise RequestError(f"only {' and '.join(SUBTYPES)} are written; found '{suffix}'")
-    sources = [Path(file) for file in files]
-    _check_graph(graph, sources)
-    targets = [_targets(graph, source, Path(out), suffix) for source in sources]
-    _check_targets(sources, targets)
+    work = Rendering(graph, Path(out), suffix, company)
+    takes_audio = len(graph.inputs) == 1 and isinstance(next(iter(graph.inputs.values())), Audio)
+    items = gather(files, SUFFIXES if takes_audio else {ARRAYS}, Path(out))
+    work.check_items(items)
     make_folder(Path(out))
-    rows = []
-    for source, paths in zip(sources, targets, strict=True):
-        rows.append(render_file(graph, source, paths))
-        done(rows[-1])
-    return rows
+    with Ledger(Path(out)) as ledger:
+        rows: dict[str, Rendered] = {}
+        if resume or retry_failed:
+            rows = {item.id: row for item in items if (row := _before(work, ledger, item, retry_failed)) is not None}
+        for row in rows.values():
+            done(row)
+        due = [item for item in items if item.id not in rows]
+        started(len(due), len(rows))
+        inputs = {item.id: item for item in due}
+        try:
+            with closing(executor.run(work, due)) as found:
+                for row in found:
+                    ledger.append(work.line(inputs[row.id], row))
+                    rows[row.id] = row
+                    done(row)
+        finally:
+            sweep(Path(out))  # what a worker that died was writing
+    return [rows[item.id] for item in items]
+
+
+def _before(work: Rendering, ledger: Ledger, item: Item, retry_failed: bool) -> Rendered | None:
+    """The row of an item that an earlier run has dealt with, if it need not be dealt with again."""
+    line = ledger.rows.get(item.id)
+    if line is None:
+        if not work.in_place(item):
+            return None
+        size, mtime_ns = _look(item.path)
+        row = Rendered(item.id, item.path, work.placed(item), before=True, size=size, mtime_ns=mtime_ns)
+        ledger.append(work.line(item, row))
+        return row
+    if not work.same(item, line):
+        return None
+    if line["status"] == "failed":
+        error = str(line.get("error"))
+        return None if retry_failed else Rendered(item.id, item.path, error=error, before=True)
+    if not all(path.is_file() for path in work.placed(item)):
+        return None
+    known = float(line.get("audio_seconds", 0)), float(line.get("seconds", 0))
+    return Rendered(item.id, item.path, work.placed(item), tuple(line.get("notes", ())), *known, before=True)
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """What is needed to render items, and to know whether they have been. It is checked when it is made."""
+
+    graph: Graph
+    out: Path
+    suffix: str = ".flac"
+    company: int = 1
+    digest: str = ""  # of the graph, where it was made
+
+    def __post_init__(self) -> None:
+        if self.suffix not in SUBTYPES:
+            raise RequestError(f"only {', '.join(SUBTYPES)} are written; found '{self.suffix}'")
+        if self.company < 1:
+            raise RequestError(f"a company has at least 1 place; found {self.company}")
+        _check_outputs(self.graph)
+        if not self.digest:
+            object.__setattr__(self, "digest", self.graph.digest)
+
+    @property
+    def width(self) -> int:
+        """How many items are open at a time."""
+        return self.company
+
+    def check(self) -> None:
+        """Raise RequestError where the graph would not give the same samples as where it was made."""
+        if self.graph.digest != self.digest:
+            raise RequestError(
+                "other code or other weights here than where the run was started: another version of dspgraph, of a "
+                "plugin, of numpy, numba, scipy or pysptk: install the same everywhere"
+            )
+
+    def rows(self, items: Iterable[Item]) -> Generator[Rendered, None, None]:
+        """Each item rendered, `company` at a time; what fails in company is tried alone: others may be to blame."""
+        open_now: dict[int, _Job] = {}
+
+        def signals() -> Iterator[Iterator[Mapping[str, Array]]]:
+            for number, item in enumerate(items):
+                open_now[number] = job = _Job(self.graph, item, self.targets(item), self._words(item))
+                yield job.blocks()
+
+        try:
+            for number, part, ended in Company(self.graph, self.company).stream(signals()):
+                job = open_now[number]
+                row = job.fail(part) if isinstance(part, Exception) else job.write(part, ended)
+                if row is None:
+                    continue
+                del open_now[number]
+                if row.error and self.company > 1:
+                    (row,) = dataclasses.replace(self, company=1).rows([job.item])
+                yield row
+        finally:
+            for job in open_now.values():
+                job.discard()
+
+    def lost(self, item: Item, why: str) -> Rendered:
+        """The row of an item that ended whoever worked on it."""
+        size, mtime_ns = _look(item.path)
+        return Rendered(item.id, item.path, error=f"{item.path}: {why}", size=size, mtime_ns=mtime_ns)
+
+    # ---- what belongs to an item ------------------------------------------------------------------------------------
+
+    def targets(self, item: Item) -> dict[str, Path]:
+        """The file of each output: all that is no audio goes into one."""
+        audio = [name for name, stream in self.graph.outputs.items() if isinstance(stream, Audio)]
+        targets = {}
+        for name in self.graph.outputs:
+            middle = f".{name}" if name in audio and len(audio) > 1 else ""
+            targets[name] = self.out / f"{item.id}{middle}{self.suffix if name in audio else ARRAYS}"
+        return targets
+
+    def placed(self, item: Item) -> tuple[Path, ...]:
+        """The files of an item, each once."""
+        return tuple(dict.fromkeys(self.targets(item).values()))
+
+    def line(self, item: Item, row: Rendered) -> dict[str, Any]:
+        """The line of the ledger."""
+        told: dict[str, Any] = {"id": item.id, "source": str(item.path), "status": "failed" if row.error else "done"}
+        told |= {"error": row.error} if row.error else {"audio_seconds": row.audio_seconds, "notes": row.notes}
+        known = {"seconds": round(row.seconds, 6), "size": row.size, "mtime_ns": row.mtime_ns}
+        return {**told, **known, **self._constant(item)}
+
+    def same(self, item: Item, line: Mapping[str, Any]) -> bool:
+        """Whether a line of the ledger is of this work and this input."""
+        size, mtime_ns = _look(item.path)
+        now = {**self._constant(item), "size": size, "mtime_ns": mtime_ns}
+        return all(line.get(name) == value for name, value in now.items())
+
+    def in_place(self, item: Item) -> bool:
+        """Whether all files of an item are there, made by this graph of this input, by a run that could not say so."""
+        words = self._words(item)
+        try:
+            said = json.loads(words.path.read_text())
+            newer = words.path.stat().st_mtime_ns >= item.path.stat().st_mtime_ns
+            same = all(said[name] == value for name, value in self._constant(item).items())
+        except (OSError, ValueError, LookupError, TypeError):
+            return False
+        return newer and same and all(path.is_file() for path in self.placed(item))
+
+    def check_items(self, items: Sequence[Item]) -> None:
+        """Raise RequestError for items the graph does not take, and for names that meet."""
+        takes = list(self.graph.inputs.values())
+        for item in items:
+            if item.path.suffix.lower() == ARRAYS:
+                if not item.whole:
+                    raise RequestError(f"{item.id}: parts and channels are of audio files; {item.path} is none")
+            elif not (len(takes) == 1 and isinstance(takes[0], Audio)):
+                found = ", ".join(f"{name}: {stream}" for name, stream in self.graph.inputs.items())
+                raise RequestError(
+                    f"an audio file is rendered by a graph with one audio input; this one takes {found}: give it "
+                    f"{ARRAYS} files that hold these, not {item.path}"
+                )
+        each = [{*self.placed(item), self._words(item).path} for item in items]
+        for target, count in Counter(path for paths in each for path in paths).items():
+            if count > 1:
+                same = [str(item.path) for item, paths in zip(items, each, strict=True) if target in paths]
+                raise RequestError(
+                    f"{' and '.join(same)} would both be written to {target}: rename one or render them apart"
+                )
+        originals = {os.path.realpath(item.path) for item in items}  # unlike resolve, it takes a link to itself
+        for paths in each:
+            for target in sorted(paths):
+                if os.path.realpath(target) in originals:
+                    raise RequestError(f"{target} would overwrite an input file: choose another folder")
+
+    def _words(self, item: Item) -> _Words:
+        return _Words(self.out / f"{item.id}{WORDS_SUFFIX}", self.out, self._constant(item), self._description)
+
+    def _constant(self, item: Item) -> dict[str, Any]:
+        """What is rendered how, without what it is rendered from."""
+        part = {
+            "start": str(item.start),
+            "duration": None if item.duration is None else str(item.duration),
+            "channel": item.channel,
+        }
+        return {"digest": self.digest, "format": self.suffix, **part}
+
+    @cached_property
+    def _description(self) -> dict[str, Any]:
+        return self.graph.description
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
 
 
 def render_file(graph: Graph, source: Path, targets: Mapping[str, Path]) -> Rendered:
     """Render one file, each output of the graph to its target; memory stays bounded if the graph streams."""
-    begun = time.perf_counter()
+    job = _Job(graph, Item(source.stem, source), targets)
     try:
-        blocks, notes = _opened(graph, source)
-        session = graph.session()
-        with _Sinks(graph, targets) as sinks:
-            for block in blocks:
-                sinks.write(session.push(**block))
-            sinks.write(session.flush())
-            sinks.close()
-    except Exception as error:  # of any kind: the row is its report
-        return Rendered(source, (), error=_told(source, error), seconds=time.perf_counter() - begun)
-    assert session.flow.end is not None
-    placed, seconds = tuple(dict.fromkeys(targets.values())), float(session.flow.end)
-    return Rendered(source, placed, (*notes, *sinks.notes()), seconds, time.perf_counter() - begun)
+        for _, part, ended in Company(graph, 1).stream([job.blocks()]):
+            row = job.fail(part) if isinstance(part, Exception) else job.write(part, ended)
+    finally:
+        job.discard()
+    assert row is not None
+    return row
 
 
-def _opened(graph: Graph, source: Path) -> tuple[Iterator[Mapping[str, Array]], list[str]]:
-    """The blocks of a file, by input, and what was done to them on the way."""
-    if source.suffix.lower() == ARRAYS:
-        return ArraySource(source, graph.inputs).blocks(), []
-    ((name, stream),) = graph.inputs.items()
-    assert isinstance(stream, Audio)
-    audio = AudioSource(source, stream)
-    return ({name: block} for block in audio.blocks()), audio.conversions
+@dataclass(frozen=True)
+class _Words:
+    """What is said beside the outputs of an item, and where: the same bytes each time."""
+
+    path: Path
+    folder: Path
+    constant: Mapping[str, Any]
+    graph: Mapping[str, Any]
+
+    def text(self, item: Item, notes: Sequence[str], outputs: Mapping[str, Any]) -> str:
+        told = {"id": item.id, "source": str(item.path), **self.constant, "notes": notes, "outputs": outputs}
+        return json.dumps({**told, "graph": self.graph}, indent=1) + "\n"
+
+
+class _Job:
+    """One item on its way through the graph: where its blocks come from, and where its outputs go."""
+
+    def __init__(self, graph: Graph, item: Item, targets: Mapping[str, Path], words: _Words | None = None) -> None:
+        self.graph, self.item, self.targets, self.words = graph, item, targets, words
+        self.sinks: _Sinks | None = None
+        self.failure: Exception | None = None  # of a write, raised where the next block is asked for
+        self.notes: list[str] = []
+        self.begun, self.looked = time.perf_counter(), _look(item.path)
+
+    def blocks(self) -> Iterator[Mapping[str, Array]]:
+        """The blocks of the file, by input; what was done to them on the way is noted."""
+        for block in self._read():
+            yield block
+            if self.failure:
+                raise self.failure
+
+    def _read(self) -> Iterator[Mapping[str, Array]]:
+        item = self.item
+        if item.path.suffix.lower() == ARRAYS:
+            return ArraySource(item.path, self.graph.inputs).blocks()
+        ((name, stream),) = self.graph.inputs.items()
+        assert isinstance(stream, Audio)
+        audio = AudioSource(item.path, stream, item.start, item.duration, item.channel)
+        self.notes = audio.conversions
+        return ({name: block} for block in audio.blocks())
+
+    def write(self, outputs: Mapping[str, Array], ended: bool) -> Rendered | None:
+        """Write a part of the outputs; after the last one put all files in place, and give the row."""
+        if self.failure:
+            return None
+        try:
+            if self.sinks is None:
+                if self.words and self.words.path.parent != self.words.folder:
+                    _make_inside(self.words.folder, self.words.path.parent)
+                self.sinks = _Sinks(self.graph, self.targets)
+            self.sinks.write(outputs)
+            return self._place() if ended else None
+        except Exception as error:
+            if ended:
+                return self.fail(error)
+            self.failure = error
+            return None
+
+    def fail(self, error: Exception) -> Rendered:
+        """The row of what could not be rendered, for whatever reason. Nothing half-written stays."""
+        self.discard()
+        return self._row(error=_told(self.item.path, error))
+
+    def discard(self) -> None:
+        if self.sinks:
+            self.sinks.discard()
+            self.sinks = None
+
+    def _place(self) -> Rendered:
+        assert self.sinks
+        sinks, files = self.sinks, tuple(dict.fromkeys(self.targets.values()))
+        sinks.close()
+        notes = (*self.notes, *sinks.notes())
+        part = None
+        try:
+            if self.words:  # all is on the disk before the first file is put in place, and what is said of it last
+                part = Part(self.words.path)
+                with part.attempt():
+                    text = self.words.text(self.item, notes, sinks.told())
+                    part.temporary.write_text(text, encoding="utf-8")
+            sinks.place()
+            if part:
+                part.place()
+        finally:
+            if part:
+                part.discard()
+        self.sinks = None
+        return self._row(targets=files, notes=notes, audio_seconds=sinks.seconds)
+
+    def _row(self, **told: Any) -> Rendered:
+        seconds, (size, mtime_ns) = time.perf_counter() - self.begun, self.looked
+        return Rendered(self.item.id, self.item.path, seconds=seconds, size=size, mtime_ns=mtime_ns, **told)
 
 
 class _Sinks:
     """Where the outputs of a graph go: all of them are whole before the first is put in place."""
 
     def __init__(self, graph: Graph, targets: Mapping[str, Path]) -> None:
+        self.outputs, self.targets = graph.outputs, targets
         self.audio: dict[str, AudioSink] = {}
         self.arrays: ArraySink | None = None
-        self.outputs, self.targets = graph.outputs, targets
-
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
+        self._hashes = {name: hashlib.sha256() for name in self.outputs}
+        self._counts = dict.fromkeys(self.outputs, 0)
+        try:
             for name, stream in self.outputs.items():
                 if isinstance(stream, Audio):
-                    self.audio[name] = stack.enter_context(AudioSink(self.targets[name], stream))
+                    self.audio[name] = AudioSink(self.targets[name], stream)
             if rows := {name: stream for name, stream in self.outputs.items() if name not in self.audio}:
-                self.arrays = stack.enter_context(ArraySink(self.targets[next(iter(rows))], rows))
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._stack.__exit__(*error)
+                self.arrays = ArraySink(self.targets[next(iter(rows))], rows)
+        except BaseException:
+            self.discard()
+            raise
 
     def write(self, outputs: Mapping[str, Array]) -> None:
         for name, block in outputs.items():
@@ -119,18 +403,59 @@ class _Sinks:
                 self.audio[name].write(block)
             elif self.arrays:
                 self.arrays.write(name, block)
+            self._hashes[name].update(np.ascontiguousarray(block).data)
+            self._counts[name] += len(block)
 
     def close(self) -> None:
         """Bring all of them to the disk, before the first is put in place."""
-        for sink in self.audio.values():
+        for sink in self._all():
             sink.close()
+
+    def place(self) -> None:
+        """Put all of them in place."""
+        for sink in self._all():
+            sink.place()
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        for sink in self._all():
+            sink.discard()
+
+    def _all(self) -> Iterator[AudioSink | ArraySink]:
+        yield from self.audio.values()
         if self.arrays:
-            self.arrays.close()
+            yield self.arrays
+
+    @property
+    def seconds(self) -> float:
+        """How long the longest output is."""
+        return max(float(stream.seconds(self._counts[name])) for name, stream in self.outputs.items())
+
+    def told(self) -> dict[str, Any]:
+        """Every output: its file, its stream, how many items it has, and the hash of these as they were computed."""
+        return {
+            name: {
+                "file": self.targets[name].name,
+                **describe_stream(stream),
+                "items": self._counts[name],
+                "sha256": self._hashes[name].hexdigest(),
+            }
+            for name, stream in self.outputs.items()
+        }
 
     def notes(self) -> Iterator[str]:
         for name, sink in self.audio.items():
             if sink.clipped:
                 yield f"{sink.clipped} samples of '{name}' beyond full scale were clipped"
+
+
+def _look(path: Path) -> tuple[int, int]:
+    """Size and time of a file: by these it is known again; -1 where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
 
 
 def _told(source: Path, error: Exception) -> str:
@@ -141,16 +466,7 @@ def _told(source: Path, error: Exception) -> str:
     return f"{source}: {kind}{error}"
 
 
-def _check_graph(graph: Graph, sources: Sequence[Path]) -> None:
-    takes = list(graph.inputs.values())
-    if not (len(takes) == 1 and isinstance(takes[0], Audio)):
-        for source in sources:
-            if source.suffix.lower() != ARRAYS:
-                found = ", ".join(f"{name}: {stream}" for name, stream in graph.inputs.items())
-                raise RequestError(
-                    f"an audio file is rendered by a graph with one audio input; this one takes {found}: give it "
-                    f"{ARRAYS} files that hold these, not {source}"
-                )
+def _check_outputs(graph: Graph) -> None:
     audio = [name for name, stream in graph.outputs.items() if isinstance(stream, Audio)]
     for name, stream in graph.outputs.items():
         if isinstance(stream, Audio) and not has_file_rate(stream):
@@ -163,29 +479,14 @@ def _check_graph(graph: Graph, sources: Sequence[Path]) -> None:
             raise RequestError(f"the output '{name}' has a name that {ARRAYS} files keep for themselves: rename it")
 
 
-def _targets(graph: Graph, source: Path, out: Path, suffix: str) -> dict[str, Path]:
-    """The file of each output: all that is no audio goes into one."""
-    audio = [name for name, stream in graph.outputs.items() if isinstance(stream, Audio)]
-    targets = {}
-    for name in graph.outputs:
-        middle = f".{name}" if name in audio and len(audio) > 1 else ""
-        targets[name] = out / f"{source.stem}{middle}{suffix if name in audio else ARRAYS}"
-    return targets
-
-
-def _check_targets(sources: Sequence[Path], targets: Sequence[Mapping[str, Path]]) -> None:
-    each = [set(named.values()) for named in targets]
-    for target, count in Counter(path for paths in each for path in paths).items():
-        if count > 1:
-            same = [str(source) for source, paths in zip(sources, each, strict=True) if target in paths]
-            raise RequestError(
-                f"{' and '.join(same)} would both be written to {target}: rename one or render them apart"
-            )
-    originals = {os.path.realpath(source) for source in sources}  # unlike resolve, it takes a link to itself
-    for paths in each:
-        for target in sorted(paths):
-            if os.path.realpath(target) in originals:
-                raise RequestError(f"{target} would overwrite an input file: choose another folder")
+def _make_inside(out: Path, folder: Path) -> None:
+    """Make a folder in the folder of the outputs; FileError where a link leads out of it."""
+    if not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(out)):
+        raise FileError(f"{folder} leads out of {out}, through a link: nothing is written there")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"the folder {folder} cannot be made: {error.strerror or error}") from None
 
 
 def make_folder(out: Path) -> None:
