@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from dspgraph.graph import Graph
     from dspgraph.node import Node
     from dspgraph.rendering import Rendered
+    from dspgraph.results import Mean, Results
     from dspgraph.streams import Array, Stream
     from dspgraph.work import Executor
 
@@ -205,26 +207,28 @@ def _executor(name: str | None, jobs: int | None, address: str | None) -> Execut
 
 @main.command()
 @click.option("--out", default="demo", show_default=True, help="Folder for the files.", type=click.Path(path_type=Path))
-def demo(out: Path) -> None:
-    """Resynthesise a real recording with every excitation of `lpc_vocoder`, to listen to and to look at."""
+@click.option("--weights", help="Of LPCNet: it is then compared too.", type=click.Path(path_type=Path))
+def demo(out: Path, weights: Path | None) -> None:
+    """Resynthesise a real recording with every excitation of `lpc_vocoder`: a page to listen to, and a picture."""
     from dspgraph.audio_io import example_speech
+    from dspgraph.compare import PAGE, Choice, choices, compare
     from dspgraph.figures import spectrograms
     from dspgraph.pipeline import Pipeline, load
-    from dspgraph.rendering import make_folder, render_file
 
+    found = choices("lpc_vocoder")
+    if weights:
+        overrides = [f"weights={weights}"]
+        found.append(Choice("lpcnet", load("lpcnet", overrides), overrides=overrides))
     clip = example_speech()
-    pictures = {"original": clip}
-    make_folder(out)
-    click.echo(f"lpc_vocoder on {clip.name}:")
-    ((slot, choices),) = Pipeline("lpc_vocoder").variants.items()
-    for name in choices:
-        graph = load("lpc_vocoder", swap={slot: name})
-        row = render_file(graph, clip, dict.fromkeys(graph.outputs, out / f"{name}.flac"))
-        if row.error:
-            raise DspgraphError(row.error)
-        pictures[name] = row.targets[0]
-        click.echo(f"  {name:15} {row.targets[0]}  ({row.audio_seconds:.2f} s in {row.seconds:.2f} s)")
-    click.echo(f"  {'spectrograms':15} {spectrograms(pictures, out / 'spectrograms.png')}")
+    click.echo(f"lpc_vocoder{' and lpcnet' if weights else ''} on {clip.name}:")
+    results = compare(found, [clip], out, "lpc_vocoder", Pipeline("lpc_vocoder").document.about)
+    errors = [score.error for score in results.scores if score.error]
+    if errors:
+        raise DspgraphError(errors[0])
+    _print_means(results)
+    pictures = {path.parent.name: path for path in sorted((out / "audio").glob("*/*.flac"))}
+    click.echo(f"  spectrograms  {spectrograms(pictures, out / 'spectrograms.png')}")
+    click.echo(f"  to listen to  {out / PAGE}")
 
 
 @main.command()
@@ -238,6 +242,7 @@ def demo(out: Path) -> None:
 @click.option("--company", type=click.IntRange(1), default=1, show_default=True, help="Signals stepped together.")
 @click.option("--resume", is_flag=True, help="Leave what is done, and what failed, as it is: go on where a run ended.")
 @click.option("--retry-failed", is_flag=True, help="Go on, and try again what failed.")
+@click.option("--profile", "profiled", is_flag=True, help="What each node costs, and whether it would run live here.")
 @click.option("--log-json", "as_json", is_flag=True, help="A line of JSON for each item, for machines.")
 def render(
     pipeline: str,
@@ -251,6 +256,7 @@ def render(
     company: int,
     resume: bool,
     retry_failed: bool,
+    profiled: bool,
     as_json: bool,
 ) -> None:
     """Render FILES with PIPELINE (a shipped name or a .yaml file).
@@ -261,9 +267,11 @@ def render(
     file that says where it comes from, and in ledger.jsonl what became of each.
     """
     from dspgraph.pipeline import load
+    from dspgraph.profiling import Profile
     from dspgraph.rendering import render as render_files
 
     graph = load(pipeline, overrides, swaps, plugins)
+    profile = Profile(graph) if profiled else None
     with _Reporter(as_json) as report:
         try:
             render_files(
@@ -276,16 +284,119 @@ def render(
                 retry_failed=retry_failed,
                 company=company,
                 executor=executor,
+                profile=profile,
                 started=report.started,
             )
         except KeyboardInterrupt:
             click.echo("dspgraph: interrupted; what is done is kept: the same with --resume goes on", err=True)
             sys.exit(130)
     report.end()
+    if profile:
+        _print_tables({"profile": profile.table()})
+        click.echo(profile.verdict())
     failed, every = report.counts["failed"], sum(report.counts.values())
     if failed:
         click.echo(f"dspgraph: {failed} of {every} failed; the reasons stand above", err=True)
         sys.exit(1)
+
+
+@main.command()
+@_pipeline_options
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--out", required=True, help="Folder for the results.", type=click.Path(path_type=Path))
+@click.option("--vary", help="Slots, of which all combinations are compared.", metavar="SLOT,SLOT")
+@click.option("--metrics", "names", help="Of all there are, these.", metavar="NAME,NAME")
+@click.option("--assets", is_flag=True, help="Sounds and pictures beside the page, not in it.")
+@_executor_options
+def compare(
+    pipeline: str,
+    files: tuple[Path, ...],
+    out: Path,
+    overrides: tuple[str, ...],
+    swaps: dict[str, str],
+    plugins: tuple[str, ...],
+    vary: str | None,
+    names: str | None,
+    assets: bool,
+    executor: Executor,
+) -> None:
+    """Compare variants of PIPELINE on FILES, by number and by ear.
+
+    Every variant of one slot at a time; with --vary all combinations of some slots; with -s NAME=VALUE,VALUE every
+    value. What several have in common is computed once. OUT gets the audio, results.csv, results.json and report.html,
+    a page to listen to.
+    """
+    from dspgraph.compare import PAGE, Compared, choices
+    from dspgraph.compare import compare as compare_choices
+    from dspgraph.pipeline import Pipeline
+
+    found = choices(pipeline, overrides, swaps, plugins, None if vary is None else vary.split(","))
+    described = Pipeline(pipeline, (), None, plugins)
+
+    def told(row: Compared) -> None:
+        for error in dict.fromkeys([row.error, *(f"{one.variant}: {one.error}" for one in row.scores if one.error)]):
+            if error:
+                click.echo(f"failed: {error}", err=True)
+
+    try:
+        results = compare_choices(
+            found,
+            files,
+            out,
+            described.name,
+            described.document.about,
+            names.split(",") if names else None,
+            executor=executor,
+            assets=assets,
+            done=told,
+        )
+    except KeyboardInterrupt:
+        click.echo("dspgraph: interrupted", err=True)
+        sys.exit(130)
+    _print_means(results)
+    click.echo(f"  to listen to  {out / PAGE}")
+    failed = {score.recording for score in results.scores if score.error}
+    if failed:
+        click.echo(f"dspgraph: {len(failed)} of {len(results.recordings)} recordings failed, in part or all", err=True)
+        sys.exit(1)
+
+
+def _print_means(results: Results) -> None:
+    """The means of every metric, a variant each row, the best first by the first metric."""
+    means = {(one.variant, one.metric): one for one in results.means()}
+    shown = [metric for metric in results.metrics if any(means[one.name, metric.name].n for one in results.variants)]
+    head = ("", *(f"{metric.name}{f' ({metric.unit})' if metric.unit else ''}" for metric in shown))
+    rows = [
+        (name, *(_interval(means[name, metric.name]) for metric in shown))
+        for name in results.ranking(results.metrics[0].name)
+    ]
+    _print_tables({f"means of {len(results.recordings)}": [head, *rows]})
+
+
+def _interval(mean: Mean) -> str:
+    if not mean.n:
+        return "-"
+    return f"{mean.mean:.3g}" if mean.n == 1 else f"{mean.mean:.3g} ({mean.low:.3g} to {mean.high:.3g})"
+
+
+@main.command()
+@click.argument("reference", type=click.Path(path_type=Path))
+@click.argument("degraded", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="With the settings and versions of all metrics.")
+def score(reference: Path, degraded: Path, as_json: bool) -> None:
+    """Say by every metric how far the file DEGRADED is from the file REFERENCE."""
+    from dspgraph import metrics
+
+    found, values, notes = metrics.score(reference, degraded)
+    if as_json:
+        rows = [{**asdict(metric), "value": values[metric.name]} for metric in found]
+        click.echo(json.dumps({"metrics": rows, "notes": notes}, indent=1))
+        return
+    for note in notes:
+        click.echo(note, err=True)
+    shown = [(values[one.name], one) for one in found]
+    lines = [(one.name, "-" if value is None else f"{value:.4g} {one.unit}".strip(), one.about) for value, one in shown]
+    _print_tables({f"{degraded} beside {reference}": lines})
 
 
 @main.command()

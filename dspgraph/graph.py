@@ -49,7 +49,8 @@ class Graph:
 
     nodes: name -> Node. wires: "node.port" -> its origin, which is "node.port", the name of a node with one output,
     or the name of a graph input; several origins for a port that takes many. inputs: name -> Stream. outputs:
-    name -> origin. seed: with the node's name and own seed it keys the noise of every node that draws numbers.
+    name -> origin. seed: with the node's name and own seed it keys the noise of every node that draws numbers. names: a
+    node -> the name that keys its noise, where that is not its own: another graph's, whose part it is here.
 
     Raises GraphError, LinkError, LoopError, ParameterError or UnknownName: a Graph that exists can run.
     """
@@ -61,10 +62,12 @@ class Graph:
         inputs: Mapping[str, Stream],
         outputs: Mapping[str, str],
         seed: int = 0,
+        names: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.nodes: Mapping[str, Node] = MappingProxyType(dict(nodes))
         self.inputs: Mapping[str, Stream] = MappingProxyType(dict(inputs))
         self.seed = seed
+        self.names: Mapping[str, str] = MappingProxyType(dict(names))
         self._check_names(outputs)
         self.wires: Mapping[str, Wire] = MappingProxyType(self._resolve_wires(wires))
         self.links: Mapping[str, Link] = MappingProxyType(self._link())
@@ -146,6 +149,7 @@ class Graph:
                 }
                 for name, node in running.items()
             },
+            "names": {name: key for name, key in sorted(self.names.items()) if name in running},
         }
 
     @cached_property
@@ -199,7 +203,7 @@ class Graph:
         return f"Graph({', '.join(self.inputs)} -> {' -> '.join(self.order)} -> {', '.join(self.outputs)})"
 
     def _arguments(self) -> tuple[Any, ...]:
-        return dict(self.nodes), dict(self.wires), dict(self.inputs), dict(self.origins), self.seed
+        return dict(self.nodes), dict(self.wires), dict(self.inputs), dict(self.origins), self.seed, dict(self.names)
 
     # ---- what it becomes --------------------------------------------------------------------------------------------
 
@@ -224,12 +228,13 @@ class Graph:
             self.inputs,
             {output: renamed.get(origin, origin) for output, origin in self.origins.items()},
             self.seed,
+            self.names,
         )
 
     def tapped(self) -> Graph:
         """This graph with every stream inside it as an output, named by its origin, in the order they are computed."""
         outputs = {origin: origin for origin in self._origins_in_order() if origin not in self.inputs}
-        return Graph(self.nodes, self.wires, self.inputs, outputs or dict(self.origins), self.seed)
+        return Graph(self.nodes, self.wires, self.inputs, outputs or dict(self.origins), self.seed, self.names)
 
     # The two doors to the engine; it stands above this module, so it is opened late.
 
@@ -252,6 +257,9 @@ class Graph:
             for name in names:
                 if not _NAME.match(name.replace(".", "/") if what == "output" else name):
                     raise GraphError(f"{what} '{name}': a name is letters, digits and _, not beginning with a digit")
+        for name in self.names:
+            if name not in self.nodes:
+                raise UnknownName(f"a name is given to '{name}', but no node is called so; {nearest(name, self.nodes)}")
         for name in self.inputs.keys() & self.nodes.keys():
             raise GraphError(f"'{name}' names an input and a node: rename one of them")
         for name, node in self.nodes.items():

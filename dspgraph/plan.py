@@ -87,7 +87,7 @@ class Unit:
         self.index = index
         self.name = name
         self.link = graph.links[name]
-        self.node = keyed(graph.nodes[name], graph.seed, name)
+        self.node = keyed(graph.nodes[name], graph.seed, graph.names.get(name, name))
         self.step: Callable[..., tuple[Any, ...]] = self.node.step
         self.step_many: Callable[..., tuple[list[Any], ...]] = self.node.step_many
         self.flush: Callable[..., tuple[Array, ...]] = self.node.flush

@@ -9,7 +9,7 @@ import os
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +27,7 @@ from dspgraph.engine import Company
 from dspgraph.errors import DspgraphError, FileError, RequestError
 from dspgraph.graph import Graph, describe_stream
 from dspgraph.ledger import Ledger, sweep
+from dspgraph.profiling import Profile
 from dspgraph.streams import Array, Audio
 from dspgraph.work import Executor, Serial
 
@@ -61,6 +62,7 @@ def render(
     retry_failed: bool = False,
     company: int = 1,
     executor: Executor = Serial(),  # noqa: B008 it holds nothing
+    profile: Profile | None = None,
     started: Callable[[int, int], None] = lambda due, before: None,
 ) -> list[Rendered]:
     """Render files, folders, patterns and manifests into the folder `out`: see `corpus.gather` for what they may be.
@@ -73,12 +75,15 @@ def render(
     each row as it is ready, `started` how many items are due, and how many are not. `ledger.jsonl` in `out` keeps all
     rows. With `resume`, what was done before under the same digest, from the same input, is not done again, and what
     failed is not tried again but with `retry_failed`. `company` signals are stepped together. Whoever the executor is,
-    the samples are the same. Gives the rows in the order of the items.
+    the samples are the same. `profile` adds up what each node costs, here, one signal at a time. Gives the rows in the
+    order of the items.
 
     Raises RequestError, before anything is written, for files that the graph does not take, for a format that is not
     written, for two items that would take the same name, and for a folder that cannot be written to.
     """
-    work = Rendering(graph, Path(out), suffix, company)
+    work = Rendering(graph, Path(out), suffix, company, profile)
+    if profile and (company > 1 or not isinstance(executor, Serial)):
+        raise RequestError("a profile is of one signal at a time, in this process: drop the company, and the executor")
     takes_audio = len(graph.inputs) == 1 and isinstance(next(iter(graph.inputs.values())), Audio)
     items = gather(files, SUFFIXES if takes_audio else {ARRAYS}, Path(out))
     work.check_items(items)
@@ -132,6 +137,7 @@ class Rendering:
     out: Path
     suffix: str = ".flac"
     company: int = 1
+    profile: Profile | None = None
     digest: str = ""  # of the graph, where it was made
 
     def __post_init__(self) -> None:
@@ -150,14 +156,13 @@ class Rendering:
 
     def check(self) -> None:
         """Raise RequestError where the graph would not give the same samples as where it was made."""
-        if self.graph.digest != self.digest:
-            raise RequestError(
-                "other code or other weights here than where the run was started: another version of dspgraph, of a "
-                "plugin, of numpy, numba, scipy or pysptk: install the same everywhere"
-            )
+        check_digest(self.graph, self.digest)
 
     def rows(self, items: Iterable[Item]) -> Generator[Rendered, None, None]:
         """Each item rendered, `company` at a time; what fails in company is tried alone: others may be to blame."""
+        if self.profile:
+            yield from (self._profiled(item, self.profile) for item in items)
+            return
         open_now: dict[int, _Job] = {}
 
         def signals() -> Iterator[Iterator[Mapping[str, Array]]]:
@@ -178,6 +183,21 @@ class Rendering:
         finally:
             for job in open_now.values():
                 job.discard()
+
+    def _profiled(self, item: Item, profile: Profile) -> Rendered:
+        """One item rendered while a watch is held to every node."""
+        job = _Job(self.graph, item, self.targets(item), self._words(item))
+        try:
+            session = profile.session()
+            for block in job.blocks():
+                job.write(session.push(**block), ended=False)
+            row = job.write(session.flush(), ended=True)
+        except Exception as error:
+            return job.fail(error)
+        finally:
+            job.discard()
+        assert row is not None
+        return row
 
     def lost(self, item: Item, why: str) -> Rendered:
         """The row of an item that ended whoever worked on it."""
@@ -236,18 +256,7 @@ class Rendering:
                     f"an audio file is rendered by a graph with one audio input; this one takes {found}: give it "
                     f"{ARRAYS} files that hold these, not {item.path}"
                 )
-        each = [{*self.placed(item), self._words(item).path} for item in items]
-        for target, count in Counter(path for paths in each for path in paths).items():
-            if count > 1:
-                same = [str(item.path) for item, paths in zip(items, each, strict=True) if target in paths]
-                raise RequestError(
-                    f"{' and '.join(same)} would both be written to {target}: rename one or render them apart"
-                )
-        originals = {os.path.realpath(item.path) for item in items}  # unlike resolve, it takes a link to itself
-        for paths in each:
-            for target in sorted(paths):
-                if os.path.realpath(target) in originals:
-                    raise RequestError(f"{target} would overwrite an input file: choose another folder")
+        check_targets(items, [{*self.placed(item), self._words(item).path} for item in items])
 
     def _words(self, item: Item) -> _Words:
         return _Words(self.out / f"{item.id}{WORDS_SUFFIX}", self.out, self._constant(item), self._description)
@@ -272,9 +281,9 @@ class Rendering:
         self.__dict__.update(state)
 
 
-def render_file(graph: Graph, source: Path, targets: Mapping[str, Path]) -> Rendered:
-    """Render one file, each output of the graph to its target; memory stays bounded if the graph streams."""
-    job = _Job(graph, Item(source.stem, source), targets)
+def render_file(graph: Graph, source: Path | Item, targets: Mapping[str, Path]) -> Rendered:
+    """Render one file or item, each output of the graph to its target; memory stays bounded if the graph streams."""
+    job = _Job(graph, source if isinstance(source, Item) else Item(source.stem, source), targets)
     try:
         for _, part, ended in Company(graph, 1).stream([job.blocks()]):
             row = job.fail(part) if isinstance(part, Exception) else job.write(part, ended)
@@ -332,7 +341,7 @@ class _Job:
         try:
             if self.sinks is None:
                 if self.words and self.words.path.parent != self.words.folder:
-                    _make_inside(self.words.folder, self.words.path.parent)
+                    make_inside(self.words.folder, self.words.path.parent)
                 self.sinks = _Sinks(self.graph, self.targets)
             self.sinks.write(outputs)
             return self._place() if ended else None
@@ -449,6 +458,30 @@ class _Sinks:
                 yield f"{sink.clipped} samples of '{name}' beyond full scale were clipped"
 
 
+def check_digest(graph: Graph, digest: str) -> None:
+    """Raise RequestError where a graph is not the one it was where its digest was taken."""
+    if graph.digest != digest:
+        raise RequestError(
+            "other code or other weights here than where the run was started: another version of dspgraph, of a "
+            "plugin, of numpy, numba, scipy or pysptk: install the same everywhere"
+        )
+
+
+def check_targets(items: Sequence[Item], each: Sequence[Set[Path]]) -> None:
+    """Raise RequestError where the files of two items meet, or one of them is an input."""
+    for target, count in Counter(path for paths in each for path in paths).items():
+        if count > 1:
+            same = [str(item.path) for item, paths in zip(items, each, strict=True) if target in paths]
+            raise RequestError(
+                f"{' and '.join(same)} would both be written to {target}: rename one or render them apart"
+            )
+    originals = {os.path.realpath(item.path) for item in items}  # unlike resolve, it takes a link to itself
+    for paths in each:
+        for target in sorted(paths):
+            if os.path.realpath(target) in originals:
+                raise RequestError(f"{target} would overwrite an input file: choose another folder")
+
+
 def _look(path: Path) -> tuple[int, int]:
     """Size and time of a file: by these it is known again; -1 where there is none."""
     try:
@@ -479,7 +512,7 @@ def _check_outputs(graph: Graph) -> None:
             raise RequestError(f"the output '{name}' has a name that {ARRAYS} files keep for themselves: rename it")
 
 
-def _make_inside(out: Path, folder: Path) -> None:
+def make_inside(out: Path, folder: Path) -> None:
     """Make a folder in the folder of the outputs; FileError where a link leads out of it."""
     if not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(out)):
         raise FileError(f"{folder} leads out of {out}, through a link: nothing is written there")

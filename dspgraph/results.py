@@ -94,8 +94,8 @@ class Results:
         """The variants, best first; those without a value last."""
         better = next(one.better for one in self.metrics if one.name == metric)
         means = {one.variant: one.mean for one in self.means() if one.metric == metric}
-        cost: Callable[[float], float] = {"lower": operator.pos, "higher": operator.neg, "zero": abs}[better]
-        return sorted(means, key=lambda name: math.inf if math.isnan(means[name]) else cost(means[name]))
+        costs: dict[str, Callable[[float], float]] = {"lower": operator.pos, "higher": operator.neg, "zero": abs}
+        return sorted(means, key=lambda name: math.inf if math.isnan(means[name]) else costs[better](means[name]))
 
     def _mean(self, variant: str, metric: str) -> Mean:
         found = (score.values.get(metric) for score in self.scores if score.variant == variant)
