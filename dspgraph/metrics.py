@@ -92,7 +92,8 @@ class Pair:
         if self.rate == rate or not len(x):
             return x
         due = math.ceil(len(x) * rate / self.rate)
-        converted = soxr.resample(x, float(self.rate), rate, "HQ")[:due]
+        converter = soxr.ResampleStream(float(self.rate), rate, 1, dtype="float64", quality="HQ")
+        converted = converter.resample_chunk(x, last=True)[:due]
         return np.pad(converted, (0, due - len(converted)))
 
 
@@ -309,8 +310,7 @@ def _to_cepstra(n_fft: int, alpha: float) -> Array:
     warping[0, 0] = 1
     for j in range(1, bins):
         warping[j] = signal.lfilter([alpha, 1], [1, alpha], warping[j - 1])
-    warping[0] /= 2  # ln|X|**2 has twice the c_0 of ln|X|, and each c_j of ln|X| at both j and -j
-    weights = np.full((bins, 1), 2 / n_fft)
+    weights = np.full((bins, 1), 2 / n_fft)  # both halves of the spectrum; ln|X| has each c_j at j and at -j
     weights[[0, -1]] /= 2
     return np.ascontiguousarray((weights * fft.rfft(warping, n_fft, axis=0).real)[:, 1:].T)
 
