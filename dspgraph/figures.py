@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import math
+import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +27,12 @@ RANGE = 70.0
 COLUMNS = 1600
 """The most stretches of time that a picture of an excitation tells apart."""
 
+MINIATURE = (400, 128)
+"""Columns and rows of a small spectrogram."""
+
+LEVELS = 64
+"""Colours of a small spectrogram: steps of 1.25 dB."""
+
 
 def spectrograms(files: Mapping[str, Path], target: Path) -> Path:
     """One PNG with the spectrograms of files side by side, one scale for all: 32 ms Hann windows, 80 dB."""
@@ -39,6 +48,19 @@ def spectrograms(files: Mapping[str, Path], target: Path) -> Path:
     if image is not None:
         figure.colorbar(image, ax=axes, label="dB")
     return save(figure, target)
+
+
+def miniatures(files: Sequence[Path]) -> list[bytes]:
+    """Small bare spectrograms of files, as PNG: one scale of time, frequency and loudness for all of them.
+
+    32 ms Hann windows, 80 dB down from the loudest point of all to black. Memory is bounded whatever the files' length.
+    """
+    infos = [soundfile.info(os.fsencode(path)) for path in files]
+    seconds = max((info.duration for info in infos), default=0.0)
+    top = max((info.samplerate / 2 for info in infos), default=0.0)
+    drawn = [_miniature(path, seconds, top) for path in files]
+    loudest = max((float(energy.max()) for energy in drawn), default=0.0)
+    return [_png(energy, max(loudest, 1e-20)) for energy in drawn]
 
 
 def spectrogram(samples: Array, rate: float, title: str) -> Figure:
@@ -132,6 +154,48 @@ def save(figure: Figure, target: Path) -> Path:
         figure.savefig(part.temporary, format="png", dpi=110)
     part.place()
     return target
+
+
+def _miniature(path: Path, seconds: float, top: float) -> Array:
+    """The energy [rows, columns] of a file from 0 to `seconds` and 0 to `top` Hz, the mean within each point."""
+    columns, rows = MINIATURE
+    total, counts = np.zeros((columns, rows)), np.zeros((columns, 1))
+    with soundfile.SoundFile(os.fsencode(path)) as file:
+        rate = file.samplerate
+        half = max(4, round(rate * 0.016))
+        hop = max(1, min(half // 2, math.floor(seconds * rate / columns)))
+        window = np.hanning(2 * half + 1)[:-1]
+        edges = np.ceil(np.arange(rows) * top / rows * 2 * half / rate).astype(int)
+        edges = edges[edges <= half]  # the first bin of a row; above the file's own bandwidth there is none
+        held, first, ended = np.zeros(half), 0, False
+        while not ended:
+            block = file.read(2**18, dtype="float64", always_2d=True).mean(axis=1)
+            ended = len(block) < 2**18
+            held = np.concatenate([held, block, np.zeros(half * ended)])
+            cut = np.lib.stride_tricks.sliding_window_view(held, 2 * half)[::hop]
+            spectra = np.fft.rfft(cut * window, axis=1)
+            energy = np.add.reduceat(spectra.real**2 + spectra.imag**2, edges, axis=1)
+            energy /= np.maximum(np.diff(np.append(edges, half + 1)), 1)  # a row between two bins takes the upper one
+            times = (first + np.arange(len(cut))) * hop / rate
+            places = np.minimum(times / max(seconds, 1 / rate) * columns, columns - 1).astype(int)
+            np.add.at(total[:, : len(edges)], places, energy)
+            np.add.at(counts, places, 1)
+            held, first = held[len(cut) * hop :], first + len(cut)
+    found: Array = (total / np.maximum(counts, 1) / window.sum() ** 2).T
+    return found
+
+
+def _png(energy: Array, loudest: float) -> bytes:
+    """80 dB down from the loudest as an image with a palette, high frequencies above."""
+    from matplotlib import colormaps
+    from PIL import Image
+
+    shares = 1 + 10 * np.log10(np.maximum(energy / loudest, 1e-20)) / 80
+    image = Image.fromarray(np.clip(np.floor(shares * LEVELS), 0, LEVELS - 1).astype(np.uint8)[::-1])
+    image.putpalette(colormaps["magma"](np.linspace(0, 1, LEVELS), bytes=True)[:, :3].tobytes())
+    file = io.BytesIO()
+    image.save(file, "PNG", optimize=True)
+    return file.getvalue()
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -11,7 +11,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,8 @@ FIGURES = 3
 
 BEST = {"lower": "the lowest", "higher": "the highest", "zero": "nearest to zero"}
 
-_TYPES = {"flac": "audio/flac", "png": "image/png"}
+BLOCK = 2**18
+"""Samples copied at a time."""
 
 
 def write(
@@ -49,7 +50,9 @@ def write(
     audio: FLAC files by (recording id, variant name), reference: by recording id; graphs: SVG texts by variant name. A
     recording without a file has its error in place of a player. With `assets`, sounds and pictures lie beside the page
     in the folder `<stem>_files`, named by their content, so that a page that is there stays whole while the next one is
-    written. Raises FileError for a sound that cannot be read and for a page that cannot be written.
+    written: the sounds as WAV, of the same samples, since Chromium cannot seek in all of a short FLAC file, and a page
+    on a disk may not read the files beside it to decode them itself. Raises FileError for a sound that cannot be read
+    and for a page that cannot be written.
     """
     media = _Beside(target) if assets else _Inside()
     part = Part(target)
@@ -74,9 +77,13 @@ class _Inside:
 
     policy = "img-src data:; media-src blob: data:"
 
-    def put(self, content: bytes, suffix: str) -> str:
-        """The address under which the page finds this content."""
-        return _data_uri(content, _TYPES[suffix])
+    def picture(self, png: bytes) -> str:
+        """The address under which the page finds a picture."""
+        return _data_uri(png, "image/png")
+
+    def sound(self, path: Path) -> str:
+        """The address under which the page finds a sound: the file's own bytes."""
+        return _data_uri(_read(path), "audio/flac")
 
     def discard(self) -> None:
         """The page was not written."""
@@ -90,7 +97,7 @@ class _Beside:
 
     policy = "img-src 'self' file: data:; media-src 'self' file:"
 
-    _OURS = re.compile(rf"[0-9a-f]{{32}}\.({'|'.join(_TYPES)})")
+    _OURS = re.compile(r"[0-9a-f]{32}\.(wav|png)")
 
     def __init__(self, target: Path) -> None:
         self.folder = target.with_name(f"{target.stem}_files")
@@ -104,16 +111,34 @@ class _Beside:
         except OSError as error:
             raise FileError(f"{self.folder} cannot be made: {error.strerror}") from None
 
-    def put(self, content: bytes, suffix: str) -> str:
+    def picture(self, png: bytes) -> str:
+        return self._place(png, "png", lambda part: part.write_bytes(png))
+
+    def sound(self, path: Path) -> str:
+        def copy(part: Path) -> None:
+            with (
+                soundfile.SoundFile(os.fsencode(path)) as file,
+                soundfile.SoundFile(
+                    os.fsencode(part), "w", file.samplerate, file.channels, file.subtype, format="WAV"
+                ) as made,
+            ):
+                while len(block := file.read(BLOCK, dtype="int32")):
+                    made.write(block)
+
+        with _reading(path):
+            return self._place(_read(path), "wav", copy)
+
+    def _place(self, content: bytes, suffix: str, write: Callable[[Path], object]) -> str:
         name = f"{hashlib.sha256(content).hexdigest()[:32]}.{suffix}"
         path = self.folder / name
-        self.used.add(name)
-        if path.is_symlink() or not path.is_file() or path.read_bytes() != content:
+        if name not in self.used:
+            self.used.add(name)
+            if path.is_symlink() or not path.is_file():
+                self.new.append(path)
             part = Part(path)
             with part.attempt():
-                part.temporary.write_bytes(content)
+                write(part.temporary)
             part.place()
-            self.new.append(path)
         return quote(os.fsencode(f"{self.folder.name}/{name}"))
 
     def discard(self) -> None:
@@ -186,7 +211,8 @@ def _page(
     }
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(_asset("page.html.j2"))
     return page.generate(
-        **_words(context), sounds=lambda: ({"id": name, "url": media.put(_read(path), "flac")} for name, path in sounds)
+        **_words(context),
+        sounds=lambda: ({"id": name, "url": media.sound(path)} for name, path in sounds),
     )
 
 
@@ -225,10 +251,8 @@ def _words(value: Any) -> Any:
 
 
 def _read(path: Path) -> bytes:
-    try:
+    with _reading(path):
         return path.read_bytes()
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
 # ---- what it says ---------------------------------------------------------------------------------------------------
@@ -301,7 +325,8 @@ def _recording(
     infos = {slot: _info(path) for slot, path in paths.items()}
     top = max((info.samplerate / 2 for info in infos.values()), default=0)
     length = max((info.duration for info in infos.values()), default=recording.seconds)
-    images = dict(zip(paths, figures.miniatures(list(paths.values())), strict=True))
+    with _reading(Path(recording.id)):
+        images = dict(zip(paths, figures.miniatures(list(paths.values())), strict=True))
 
     def card(slot: int, label: str, score: Score | None) -> dict[str, Any]:
         values = score.values if score else {}
@@ -314,7 +339,7 @@ def _recording(
             "slot": slot,
             "label": label,
             "sounds": slot in paths,
-            "image": media.put(images[slot], "png") if slot in paths else "",
+            "image": media.picture(images[slot]) if slot in paths else "",
             "error": (score.error if score else "") or "There is no file.",
             "figures": shown[:FIGURES],
         }
@@ -336,9 +361,16 @@ def _recording(
     }
 
 
-def _info(path: Path) -> soundfile._SoundFileInfo:
-    try:
+def _info(path: Path) -> Any:
+    with _reading(path):
         return soundfile.info(os.fsencode(path))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Name the file in what goes wrong."""
+    try:
+        yield
     except (OSError, soundfile.SoundFileError) as error:
         raise FileError(f"{path} cannot be read: {error}") from None
 

@@ -30,27 +30,58 @@
 
   // ---- sounds: made when first needed, kept while their recording is the current one --------------------------------
 
-  const sounds = new Map(); // slot -> audio element
+  const sounds = new Map(); // slot -> { audio, ready, at, on }: where it is to begin, and whether, once it is ready
   const now = { recording: recordings.findIndex((one) => one.slots.length), slot: 0 };
   let blind = null; // or { orders, answers }
   let loaded = -1; // the recording whose sounds are there
 
-  function source(slot) {
-    const text = $(`sound-${now.recording}-${slot}`).textContent.trim();
+  // An address that the player can seek in: Chromium cannot in all of a short FLAC file, but it can in a WAV.
+  async function address(text) {
     if (!text.startsWith("data:")) return text;
     const letters = atob(text.slice(text.indexOf(",") + 1));
     const bytes = new Uint8Array(letters.length);
     for (let k = 0; k < bytes.length; k += 1) bytes[k] = letters.charCodeAt(k);
-    return URL.createObjectURL(new Blob([bytes], { type: "audio/flac" }));
+    const flac = new Blob([bytes], { type: "audio/flac" });
+    try {
+      const rate = (bytes[18] << 12) | (bytes[19] << 4) | (bytes[20] >> 4); // RFC 9639, section 8.2
+      return URL.createObjectURL(wav(await new OfflineAudioContext(1, 1, rate).decodeAudioData(bytes.buffer)));
+    } catch {
+      return URL.createObjectURL(flac); // a rate that the browser does not decode at
+    }
+  }
+
+  // Samples as a WAV file of 32-bit floats, which hold 24-bit samples exactly.
+  function wav(sound) {
+    const count = sound.numberOfChannels;
+    const data = new Float32Array(sound.length * count);
+    for (let channel = 0; channel < count; channel += 1) {
+      sound.getChannelData(channel).forEach((value, k) => { data[k * count + channel] = value; });
+    }
+    const head = new DataView(new ArrayBuffer(44));
+    const name = (at, text) => [...text].forEach((one, k) => head.setUint8(at + k, one.charCodeAt(0)));
+    name(0, "RIFF");
+    head.setUint32(4, 36 + data.byteLength, true);
+    name(8, "WAVEfmt ");
+    head.setUint32(16, 16, true);
+    head.setUint16(20, 3, true);
+    head.setUint16(22, count, true);
+    head.setUint32(24, sound.sampleRate, true);
+    head.setUint32(28, sound.sampleRate * count * 4, true);
+    head.setUint16(32, count * 4, true);
+    head.setUint16(34, 32, true);
+    name(36, "data");
+    head.setUint32(40, data.byteLength, true);
+    return new Blob([head, data], { type: "audio/wav" });
   }
 
   function release() {
-    for (const audio of sounds.values()) {
-      audio.pause();
-      URL.revokeObjectURL(audio.src);
-      audio.removeAttribute("src");
-      audio.load();
-      audio.remove();
+    for (const one of sounds.values()) {
+      pause(one);
+      one.ready = false;
+      URL.revokeObjectURL(one.audio.src);
+      one.audio.removeAttribute("src");
+      one.audio.load();
+      one.audio.remove();
     }
     sounds.clear();
   }
@@ -59,13 +90,37 @@
     if (loaded !== now.recording) release();
     loaded = now.recording;
     if (!sounds.has(slot)) {
-      const audio = make("audio", { preload: "auto", loop: $("loop").checked, src: source(slot) });
-      for (const event of ["play", "pause", "ended", "seeked"]) audio.addEventListener(event, () => current() === audio && show());
+      const audio = make("audio", { preload: "auto", loop: $("loop").checked });
+      const one = { audio, ready: false, at: 0, on: false };
+      for (const event of ["play", "pause", "ended", "seeked"]) audio.addEventListener(event, () => current() === one && show());
       audio.addEventListener("error", () => audio.hasAttribute("src") && say("This file cannot be played."));
-      sounds.set(slot, audio);
+      sounds.set(slot, one);
       $("sounds").append(audio);
+      address($(`sound-${now.recording}-${slot}`).textContent.trim()).then((url) => {
+        if (sounds.get(slot) !== one) return URL.revokeObjectURL(url); // the page has gone on
+        audio.src = url;
+        one.ready = true;
+        seek(one, one.at);
+        if (one.on) play(one);
+        return show();
+      });
     }
     return sounds.get(slot);
+  }
+
+  function seek(one, at) {
+    if (one.ready) one.audio.currentTime = at;
+    else one.at = at;
+  }
+
+  function play(one) {
+    one.on = true;
+    if (one.ready) one.audio.play().catch((error) => error.name === "AbortError" || say("This file cannot be played."));
+  }
+
+  function pause(one) {
+    if (one) one.on = false;
+    one?.audio.pause();
   }
 
   const LARGE = 2e7; // letters: what is larger is decoded only when asked for
@@ -76,8 +131,14 @@
   }
 
   const current = () => (loaded === now.recording ? sounds.get(now.slot) : undefined);
-  const playing = () => Boolean(current() && !current().paused && !current().ended);
-  const position = () => current()?.currentTime ?? 0;
+  function playing() {
+    const one = current();
+    return Boolean(one && (one.ready ? !one.audio.paused && !one.audio.ended : one.on));
+  }
+  function position() {
+    const one = current();
+    return one ? (one.ready ? one.audio.currentTime : one.at) : 0;
+  }
   const say = (text) => { $("status").textContent = text; };
 
   // What can be heard of the current recording, in the order of the keys from 0: [slot, label].
@@ -93,39 +154,40 @@
   const digit = (slot) => (blind && slot ? blind.orders[now.recording].indexOf(slot) + 1 : slot);
 
   function start() {
-    const audio = sound(now.slot);
-    audio.play().catch((error) => error.name === "AbortError" || say("This file cannot be played."));
+    play(sound(now.slot));
     setTimeout(prepare, 0);
   }
 
-  function choose(slot, play) {
+  function choose(slot, go) {
     const at = position();
-    current()?.pause();
+    pause(current());
     now.slot = slot;
-    if (at || play) sound(slot).currentTime = at;
-    if (play) start();
+    if (at || go) seek(sound(slot), at);
+    if (go) start();
     say(label());
     show();
+    uncover();
   }
 
   function toggle() {
-    if (playing()) current().pause();
+    if (playing()) pause(current());
     else start();
     show();
   }
 
   // To another recording, the same choice if it is there: in blind mode that is the same letter.
-  function go(recording, slot, play) {
+  function visit(recording, slot, go) {
     const place = blind ? digit(now.slot) : now.slot;
-    current()?.pause();
+    pause(current());
     now.recording = recording;
     const there = choices();
     const wanted = slot ?? there.find(([one]) => digit(one) === place)?.[0] ?? there[0][0];
     now.slot = wanted;
-    if (play) start();
+    if (go) start();
     say(`${recordings[recording].id}, ${label()}`);
     list();
     show();
+    uncover();
     if (blind && document.activeElement === document.body) main.focus({ preventScroll: true }); // what had it is gone
     if (!blind) $(`recording-${recording}`).scrollIntoView({ block: "nearest" });
   }
@@ -140,7 +202,7 @@
 
   function move(step) {
     const at = neighbour(step);
-    if (at >= 0) go(at, undefined, playing());
+    if (at >= 0) visit(at, undefined, playing());
   }
 
   // ---- what the player shows ----------------------------------------------------------------------------------------
@@ -194,6 +256,12 @@
     if (on) frame = requestAnimationFrame(run);
   }
 
+  // Where the buttons do not fit beside each other, bring the chosen one into sight.
+  function uncover() {
+    const chosen = list.buttons.find(({ slot }) => slot === now.slot).button;
+    $("choices").scrollLeft = chosen.offsetLeft - list.buttons[0].button.offsetLeft;
+  }
+
   function run() {
     tick();
     if (playing()) frame = requestAnimationFrame(run);
@@ -216,11 +284,11 @@
   $("toggle").addEventListener("click", (event) => { calm(event); toggle(); });
   $("previous").addEventListener("click", (event) => { calm(event); move(-1); });
   $("next").addEventListener("click", (event) => { calm(event); move(1); });
-  $("seek").addEventListener("input", () => { sound(now.slot).currentTime = Number($("seek").value); tick(); });
-  $("loop").addEventListener("change", () => { for (const audio of sounds.values()) audio.loop = $("loop").checked; });
+  $("seek").addEventListener("input", () => { seek(sound(now.slot), Number($("seek").value)); tick(); });
+  $("loop").addEventListener("change", () => { for (const { audio } of sounds.values()) audio.loop = $("loop").checked; });
 
   function press(recording, slot) {
-    if (recording !== now.recording) go(recording, slot, true);
+    if (recording !== now.recording) visit(recording, slot, true);
     else if (slot === now.slot) toggle();
     else choose(slot, true);
   }
@@ -236,9 +304,9 @@
     if (!picture) return;
     const { recording, slot } = picture.parentElement.querySelector("button.play").dataset;
     const box = picture.getBoundingClientRect();
-    if (Number(recording) !== now.recording) go(Number(recording), Number(slot), false);
+    if (Number(recording) !== now.recording) visit(Number(recording), Number(slot), false);
     else if (Number(slot) !== now.slot) choose(Number(slot), playing());
-    sound(now.slot).currentTime = recordings[now.recording].seconds * Math.max(0, (event.clientX - box.left) / box.width);
+    seek(sound(now.slot), recordings[now.recording].seconds * Math.max(0, (event.clientX - box.left) / box.width));
     show();
   });
 
@@ -313,7 +381,7 @@
 
   function enter() {
     if (unsaved && !confirm("The preferences of the last session are not downloaded yet. Begin a new one?")) return;
-    current()?.pause();
+    pause(current());
     release();
     loaded = -1;
     blind = {
@@ -386,7 +454,7 @@
   };
 
   function reveal() {
-    current()?.pause();
+    pause(current());
     release();
     loaded = -1;
     last = blind;
