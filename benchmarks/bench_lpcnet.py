@@ -23,8 +23,9 @@ from dspgraph import Array, Graph, load
 from dspgraph.engine import Company
 from dspgraph.streams import Frames
 from dspgraph_nodes._kernels.jit import kernel
-from dspgraph_nodes._kernels.lpcnet_fold import Blocks, Network, fold
-from dspgraph_nodes._kernels.lpcnet_synthesis import Part, Voice, deemphasis, given, sharpness, stage, synthesise
+from dspgraph_nodes._kernels.lpcnet_fold import Network, fold
+from dspgraph_nodes._kernels.lpcnet_loop import Blocks, stage
+from dspgraph_nodes._kernels.lpcnet_synthesis import Part, Voice, deemphasis, given, sharpness, synthesise
 from dspgraph_nodes.models import lpcnet as models
 from dspgraph_nodes.models.lpcnet_weights import Config, shapes, words
 from dspgraph_nodes.neural.lpcnet import Lpcnet

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         UnknownName,
     )
     from dspgraph.graph import Graph
-    from dspgraph.node import Field, Input, Node, Output, State
+    from dspgraph.node import Field, File, Input, Node, Output, State
     from dspgraph.pipeline import load
     from dspgraph.rendering import render
     from dspgraph.streams import Array, Audio, Frames, Stream, Symbols
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Array", "Audio", "Company", "DspgraphError", "Field", "FileError", "Frames", "Graph", "GraphError", "Input",
-    "LawError", "LinkError", "LoopError", "Node", "NodeError", "Output", "ParameterError", "PipelineError",
+    "Array", "Audio", "Company", "DspgraphError", "Field", "File", "FileError", "Frames", "Graph", "GraphError",
+    "Input", "LawError", "LinkError", "LoopError", "Node", "NodeError", "Output", "ParameterError", "PipelineError",
     "RequestError", "Session", "SessionError", "SignalError", "State", "Stream", "Symbols", "UnknownName", "load",
     "render",
 ]  # fmt: skip
@@ -38,7 +38,7 @@ __all__ = [
 _HOMES = {
     "engine": ("Company", "Session"),
     "graph": ("Graph",),
-    "node": ("Field", "Input", "Node", "Output", "State"),
+    "node": ("Field", "File", "Input", "Node", "Output", "State"),
     "pipeline": ("load",),
     "rendering": ("render",),
     "streams": ("Array", "Audio", "Frames", "Stream", "Symbols"),

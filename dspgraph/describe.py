@@ -66,9 +66,9 @@ def picture(graph: Graph) -> Picture:
 
 def _parameters(node: Node) -> Iterator[str]:
     """The parameters that differ from their defaults, as a pipeline writes them."""
-    for name, value in node.model_dump(mode="json", exclude_defaults=True).items():
+    for name, value in node.model_dump(exclude_defaults=True).items():
         plain = isinstance(value, str) and value.isprintable()
-        yield shorten(f"{name}={value if plain else json.dumps(value)}", 200)
+        yield shorten(f"{name}={value if plain else json.dumps(value, default=str)}", 200)
 
 
 def _precision(graph: Graph) -> str:

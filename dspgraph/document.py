@@ -193,10 +193,26 @@ class Source:
 
     def place(self, path: Trail) -> str:
         """'file.yaml:12: nodes.lpc.order', of the nearest enclosing thing that was written down."""
-        for length in range(len(path), -1, -1):
-            if path[:length] in self.marks:
-                return ": ".join(filter(None, [self.marks[path[:length]], ".".join(path)]))
-        return ".".join(path)
+        return ": ".join(filter(None, [self._mark(path), ".".join(path)]))
+
+    def _mark(self, path: Trail) -> str:
+        found = (self.marks[path[:length]] for length in range(len(path), -1, -1) if path[:length] in self.marks)
+        return next(found, "")
+
+    def origin(self, path: Trail) -> str:
+        """The mark of what a value begins with: its own, or that of the var with which a text begins."""
+        value = at_trail(self.data, path)
+        var = re.match(r"\$\{([\w.]+)\}", value) if isinstance(value, str) else None
+        return self.origin(("vars", *var[1].split("."))) if var else self._mark(path)
+
+    def beside(self, path: Trail) -> Path:
+        """The folder of the file where a value has its origin; the working directory, for one of the command line."""
+        written = re.fullmatch(r"(.*):\d+", self.origin(path), re.DOTALL)
+        return Path(written[1]).parent if written else Path()
+
+    def note(self, path: Trail, mark: str) -> None:
+        """Let what is at a path, and all in it, have been written there."""
+        self.marks = {one: old for one, old in self.marks.items() if one[: len(path)] != path} | {path: mark}
 
     def move(self, old: Trail, new: Trail) -> None:
         """Let what is at `new` have been written where `old` was."""
@@ -348,5 +364,5 @@ def _lay_over(base: Source, own: Source, at: Trail) -> None:
 def at_trail(data: Any, path: Trail) -> Any:
     """What stands at the end of a trail of keys."""
     for key in path:
-        data = data[key]
+        data = data[int(key)] if isinstance(data, list) else data[key]
     return data

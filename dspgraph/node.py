@@ -5,22 +5,53 @@ See `dspgraph.testing.check_node` for the laws a node keeps, and CONTRIBUTING fo
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from fractions import Fraction
-from functools import cached_property
-from typing import Any, ClassVar, TypeAlias
+from functools import cached_property, lru_cache
+from pathlib import Path
+from stat import S_ISREG
+from typing import Annotated, Any, ClassVar, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails
 
 from dspgraph.errors import ParameterError, nearest
 from dspgraph.streams import Array, Stream
 
-__all__ = ["Field", "Input", "Node", "Output", "State", "parameter_rule"]
+__all__ = ["Field", "File", "Input", "Node", "Output", "State", "parameter_rule"]
 
 State: TypeAlias = Any
 """Whatever a node carries from block to block: it can be copied and pickled, and nobody else looks inside."""
+
+
+def _contents(path: str) -> str:
+    try:
+        found = Path(path).stat()
+        if S_ISREG(found.st_mode):
+            return _sha256(str(Path(path).resolve()), found.st_size, found.st_mtime_ns)
+    except (OSError, ValueError):  # no name of a file; or there is none
+        pass
+    return path
+
+
+@lru_cache(maxsize=256)
+def _sha256(path: str, size: int, time: int) -> str:
+    """Of a file as it is now; its size and time tell whether it is still the same."""
+    with open(path, "rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+_FILE = {"type": "string", "format": "file-path"}
+
+File = Annotated[str, PlainSerializer(_contents, when_used="json"), WithJsonSchema(_FILE)]
+"""A parameter that is the path of a file whose contents matter, of weights for instance: `weights: File | None`.
+
+As JSON it is the hash of what is in the file (the path, where there is none), so that the digest of a graph depends on
+the contents and not on where they lie. A relative path is seen from the pipeline file it is written in; from anywhere
+else, from the working directory.
+"""
 
 
 class Port:
@@ -139,6 +170,13 @@ def parameter_rule(node: type[Node], name: str) -> str:
     return field_rule(node.model_json_schema()["properties"].get(name, {}))
 
 
+@lru_cache(maxsize=256)
+def names_file(node: type[Node], name: str) -> bool:
+    """Whether a parameter is a `File`, or may be one."""
+    rule = node.model_json_schema()["properties"].get(name, {})
+    return any(_FILE.items() <= option.items() for option in rule.get("anyOf", [rule]))
+
+
 _BOUNDS = {
     "minimum": "at least {}",
     "exclusiveMinimum": "above {}",
@@ -157,7 +195,8 @@ def field_rule(schema: dict[str, Any]) -> str:
         limits = [text.format(_plain(option[key])) for key, text in _BOUNDS.items() if key in option]
         choices = " or ".join(map(str, option.get("enum", [option["const"]] if "const" in option else [])))
         kind = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "array": "a list"}
-        words.append(", ".join([choices or kind.get(option.get("type", ""), "a text"), *limits]))
+        text = "the path of a file" if _FILE.items() <= option.items() else "a text"
+        words.append(", ".join([choices or kind.get(option.get("type", ""), text), *limits]))
     default = f" (default {_plain(schema['default'])})" if schema.get("default") is not None else ""
     return " or ".join(words) + default
 

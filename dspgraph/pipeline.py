@@ -30,8 +30,8 @@ _VAR = re.compile(r"\$\{[A-Za-z_]\w*(\.\w+)*\}", re.ASCII)
 class Pipeline:
     """A pipeline as it stands after swaps and overrides. `graph` is what it describes.
 
-    outer and given are for a pipeline that stands as a node: the pipeline it stands in, and what it is given there,
-    from which it takes its vars. Its precision and seed are those of the outer one.
+    outer and role are for a pipeline that stands as a node: the pipeline it stands in, and the name of the node. It
+    takes its vars from what it is given there. Its precision and seed are those of the outer one.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Pipeline:
         swap: Mapping[str, str] | None = None,
         plugins: Iterable[str | Path] = (),
         outer: Pipeline | None = None,
-        given: Mapping[str, Any] | None = None,
+        role: str = "",
     ) -> None:
         self.path: Path = locate(name, outer.path if outer else None)
         self.name = self.path.stem
@@ -52,6 +52,8 @@ class Pipeline:
             raise PipelineError(f"pipelines stand in each other in a circle: {circle}")
         self.source = read(self.path)
         self._check_shape()
+        if outer:
+            self._take_vars(outer, role)
         self.variants = self._variants()
         self._inward_overrides: dict[str, list[str]] = defaultdict(list)
         self._inward_swaps: dict[str, dict[str, str]] = defaultdict(dict)
@@ -59,8 +61,6 @@ class Pipeline:
             self._swap(slot, (swap or {})[slot])
         for override in overrides:
             self._override(override)
-        variables = self.source.data.get("vars", {})
-        variables.update({key: value for key, value in (given or {}).items() if key in variables})
         self.document = self._validate()
         if outer:
             self._join(outer.document)
@@ -153,8 +153,7 @@ class Pipeline:
         path: Trail = ("nodes", name, parameter) if dot else (key,) if key in SETTINGS else ("vars", key)
         target = nodes[name] if dot else data if key in SETTINGS else variables
         target[path[-1]] = parse(text, f"'{override}'").data
-        self.source.marks = {one: mark for one, mark in self.source.marks.items() if one[: len(path)] != path}
-        self.source.marks[path] = f"'{override}'"
+        self.source.note(path, f"'{override}'")
 
     # ---- from data to a document ------------------------------------------------------------------------------------
 
@@ -213,6 +212,14 @@ class Pipeline:
 
     # ---- one in another ---------------------------------------------------------------------------------------------
 
+    def _take_vars(self, outer: Pipeline, role: str) -> None:
+        """The vars that are given where this one stands; each has its origin where the outer value has it."""
+        variables = self.source.data.get("vars", {})
+        for key, value in (outer.document.nodes[role].model_extra or {}).items():
+            if key in variables:
+                variables[key] = value
+                self.source.note(("vars", key), outer.source.origin(("nodes", role, key)))
+
     def _join(self, whole: Document) -> None:
         """Take the precision and the seed of the pipeline this one stands in."""
         if "seed" in self.document.model_fields_set and self.document.seed != whole.seed:
@@ -231,7 +238,7 @@ class Pipeline:
             raise PipelineError(f"{self.source.place((*at, 'pipeline'))}: {error}") from None
         asked = self._inward_overrides[name], self._inward_swaps[name]
         try:
-            inner = Pipeline(entry.pipeline, *asked, self.plugins, self, given)
+            inner = Pipeline(entry.pipeline, *asked, self.plugins, self, name)
             known = [*inner.document.inputs, *inner.document.vars]
             graph = inner.graph
         except DspgraphError as error:

@@ -87,7 +87,7 @@ def excitation(weights: Path, file: Path) -> tuple[Array, Array, float]:
 
     Gives probabilities [n, levels] and levels [n]. Raises FileError for weights that are none.
     """
-    module = _module(_name(weights), "excitation")
+    module = _module(model_of(weights), "excitation")
     graph = load(module.PIPELINE)
     name, stream = _input(graph)
     samples = AudioSource(file, stream).read()
@@ -148,7 +148,7 @@ def _input(graph: Graph) -> tuple[str, Audio]:
     return name, stream
 
 
-def _name(weights: Path) -> str:
+def model_of(weights: Path) -> str:
     """The model that weights are of, from the words in their file."""
     from safetensors import SafetensorError, safe_open
 

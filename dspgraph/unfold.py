@@ -13,7 +13,7 @@ from dspgraph import discover
 from dspgraph.document import Document, NodeEntry, Source, Trail
 from dspgraph.errors import DspgraphError, LinkError, ParameterError, PipelineError, nearest
 from dspgraph.graph import Graph
-from dspgraph.node import Node
+from dspgraph.node import Node, names_file
 from dspgraph.streams import Stream
 
 
@@ -84,6 +84,8 @@ class _Unfolding:
             if key not in kind.model_fields:
                 known = {*kind.model_fields, *(port.name for port in kind.inputs)}
                 self._refuse((*at, key), f"{kind.type_name} has no parameter '{key}'; {nearest(key, known)}")
+            if isinstance(given[key], str) and names_file(kind, key):
+                given[key] = str(self.source.beside((*at, key)) / given[key])
         try:
             self.nodes[name] = kind(**given)
         except ParameterError as error:

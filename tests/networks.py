@@ -14,9 +14,9 @@ from dspgraph_nodes.models.lpcnet_weights import Config, shapes, words
 SMALL = Config(pitch_embedding=4, condition=16, embedding=8, gru_a=48, gru_b=16)  # an odd number of blocks in GRU_A
 
 
-def sized(gru_a: int, gru_b: int) -> Config:
+def sized(gru_a: int, gru_b: int, **others: int) -> Config:
     """A network whose other sizes are small."""
-    return Config(pitch_embedding=2, condition=16, embedding=4, gru_a=gru_a, gru_b=gru_b)
+    return Config(pitch_embedding=2, condition=16, embedding=4, gru_a=gru_a, gru_b=gru_b, **others)
 
 
 def random_arrays(config: Config, seed: int = 0, densities: tuple[float, ...] = (0.3, 0.3, 0.5)) -> dict[str, Array]:

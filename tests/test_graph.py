@@ -1,5 +1,8 @@
+import hashlib
+import json
 import pickle
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 from dspgraph import (
     Audio,
     DspgraphError,
+    File,
     Frames,
     Graph,
     GraphError,
@@ -101,6 +105,43 @@ def test_the_digest_covers_what_the_samples_depend_on() -> None:
     ):
         assert two_paths(**changes).digest != digest, changes
     assert two_paths(nodes={**nodes, "idle": ToyPeak()}, wires={**two_paths().wires, "idle.x": "late"}).digest == digest
+
+
+def test_the_description_is_plain_data_of_what_runs_and_the_digest_its_hash() -> None:
+    graph = two_paths(outputs={"y": "scale"}, seed=4)
+    found = graph.description
+    assert json.loads(json.dumps(found)) == found
+    assert found["nodes"] == {"scale": {"type": "toy_scale", "parameters": {"factor": 2.0}, "wires": {"x": "speech"}}}
+    assert found["inputs"] == {"speech": {"stream": "Audio", "rate": "16000", "channels": 1, "dtype": "float64"}}
+    assert (found["outputs"], found["seed"]) == ({"y": "scale.y"}, 4)
+    assert list(found["sources"].values()) == [["toy_scale"]]
+    text = json.dumps(found, sort_keys=True, separators=(",", ":"))
+    assert graph.digest == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_the_description_does_not_depend_on_the_order_things_were_written_in() -> None:
+    nodes: dict[str, Node] = {"sum": ToySum(), "late": ToyLate(), "scale": ToyScale()}
+    other = two_paths(nodes=nodes, wires=dict(reversed([*two_paths().wires.items()])))
+    assert json.dumps(other.description) == json.dumps(two_paths().description)
+
+
+class ToyTable(Node):
+    """A node of a file."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    table: File
+
+
+def test_the_digest_covers_what_is_in_files_and_not_where_they_lie(tmp_path: Path) -> None:
+    digests = []
+    for name, text in (("a", "one"), ("b", "one"), ("c", "two")):
+        (tmp_path / name).write_text(text)
+        digests.append(chain(ToyTable(table=str(tmp_path / name))).digest)
+    assert digests[0] == digests[1] != digests[2]
+    (tmp_path / "a").write_text("three")
+    assert chain(ToyTable(table=str(tmp_path / "a"))).digest not in digests
 
 
 def test_equal_graphs_are_equal() -> None:

@@ -10,7 +10,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Array
 from dspgraph_nodes._kernels import lpcnet_synthesis as loop
-from dspgraph_nodes._kernels.lpcnet_fold import LANES, Blocks, Matrix, Network, blocks, fold
+from dspgraph_nodes._kernels.lpcnet_fold import Network, blocks, fold
+from dspgraph_nodes._kernels.lpcnet_loop import LANES, Blocks, Matrix
 from dspgraph_nodes.models import lpcnet as models
 from dspgraph_nodes.models.lpcnet_weights import Config
 from networks import SMALL, random_arrays, sized
@@ -107,6 +108,15 @@ def test_it_is_the_published_program() -> None:
         logits, states = loop.listen(network.sample, given, codes, 160, lanes)
         assert np.abs(logits - golden["logits"]).max() <= 3e-4  # measured 5.8e-5
         assert np.abs(states - golden["gru_b"]).max() <= 3e-5  # measured 3.8e-6
+
+
+@pytest.mark.parametrize(("pitch", "row"), [(-1.36, 33), (-1.34, 33), (-1.0, 50), (3.1, 255), (3.12, 255), (9.0, 255)])
+def test_a_pitch_has_its_row_of_the_table(pitch: float, row: int) -> None:
+    """floor(0.1 + 50 f + 100), held within 33 and 255, as in torch."""
+    network = fold(random_arrays(SMALL))
+    found = loop.features(network.frame, np.zeros((1, 18)), np.full((1, 1), pitch), np.zeros((1, 1)))
+    assert found.shape == (1, 24)
+    assert_array_equal(found[0, 20:], network.frame.pitch[row])
 
 
 def free_running(config: Config, seconds: float) -> tuple[Array, Array]:

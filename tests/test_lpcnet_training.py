@@ -1,6 +1,9 @@
 """How LPCNet is trained: the noise in its loop, the data, what becomes of its blocks, and that a run can be resumed."""
 
 import csv
+import dataclasses
+import errno
+import signal
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +19,8 @@ from scipy.signal import lfilter, lfiltic, welch
 from dspgraph import Array, load
 from dspgraph_nodes._kernels.lpcnet_noise import Excitation, closed_loop, decode, encode, inputs, open_loop
 from dspgraph_nodes.models import lpcnet_data, lpcnet_excitation, lpcnet_training, sparsity
-from dspgraph_nodes.models.lpcnet import LPCNet
+from dspgraph_nodes.models.lpcnet import LPCNet, save
+from dspgraph_nodes.models.lpcnet import load as load_weights
 from dspgraph_nodes.models.lpcnet_data import HOP, Chunks, Order, Utterance, drawn
 from dspgraph_nodes.models.lpcnet_training import Settings, TrainingError, train
 from speech import speech
@@ -353,6 +357,69 @@ def test_a_run_leaves_weights_logs_and_few_blocks(tmp_path: Path) -> None:
         assert gate.diagonal().all()
 
 
+def test_each_gate_of_a_run_has_the_density_of_its_name(tmp_path: Path) -> None:
+    """Of 64 blocks a tenth of the reset gate's stay, a quarter of the update gate's, half of the state's."""
+    weights = trained(tmp_path, density_reset=0.1, density_update=0.25, density_state=0.5)
+    for gate, count in zip(np.split(weights["gru_a.weight_hh_l0"], 3), (6, 16, 32), strict=True):
+        blocks = ((gate != 0) & ~np.eye(32, dtype=bool)).reshape(2, 16, 32).sum(axis=1)
+        assert int((blocks > 0).sum()) == count
+
+
+def test_no_gradient_is_longer_than_asked_and_adam_is_amsgrad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths, kinds = [], []
+
+    def look(run: lpcnet_training.Run, *_: Any) -> None:
+        lengths.append(torch.stack([each.grad.norm() for each in run.parameters() if each.grad is not None]).norm())
+        kinds.append([group["amsgrad"] for group in run.trainer.optimizers[0].param_groups])
+
+    monkeypatch.setattr(lpcnet_training.Run, "on_train_batch_end", look)
+    trained(tmp_path, clip=0.01, steps=2)
+    assert [float(length) for length in lengths] == pytest.approx([0.01, 0.01], rel=1e-3)  # it would be about 0.4
+    assert kinds == [[True], [True]]
+
+
+def chunk_loss(model: LPCNet, whole: Utterance, first: int, frames: int) -> float:
+    """Of the clean frames from `first` on, in nats per sample: conditions of the whole, states that begin at zero."""
+    span = slice(HOP * first, HOP * (first + frames))
+    rows = (torch.from_numpy(each)[None] for each in (whole.cepstrum, whole.pitch, whole.correlation))
+    with torch.no_grad():
+        f = model.condition(*rows)[:, first : first + frames]
+        logits = model(f, torch.from_numpy(whole.clean[0][span].astype(np.int64))[None])[0][0]
+    chosen = torch.log_softmax(logits, -1).numpy()[np.arange(HOP * frames), whole.clean[1][span]]
+    return float(-chosen.mean())
+
+
+def test_the_loss_in_validation_is_that_of_the_clean_chunks(tmp_path: Path) -> None:
+    trained(tmp_path, steps=4, strength=3.0)
+    kept = lpcnet_training.utterances(recordings(), features, Settings(**TINY))[1]
+    assert [one.frames for one in kept] in ([50], [38])
+    model = load_weights(tmp_path / "weights.safetensors")
+    expected = np.mean([chunk_loss(model, kept[0], first, 3) for first in range(2, kept[0].frames - 4, 3)])
+    assert float(losses(tmp_path, "validation_loss")[-1]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_chunk_learnt_in_parts_has_the_loss_of_the_whole(tmp_path: Path) -> None:
+    """With noise off, a rate of next to nothing and all chunks in the batch: their mean, states carried over."""
+    clip = {"a": speech()[16000:23840]}  # 49 frames: 15 chunks of 3 and the context
+    for updates in (1, 4):
+        settings = Settings(
+            **{
+                **TINY,
+                "updates": updates,
+                "augment": 0,
+                "noise": "none",
+                "learning_rate": 1e-30,
+                "batch": 15,
+                "steps": 1,
+            }
+        )
+        train(clip, features, tmp_path / str(updates), settings)
+        one = lpcnet_data.utterance(clip["a"], features)
+        model = load_weights(tmp_path / str(updates) / "weights.safetensors")
+        expected = np.mean([chunk_loss(model, one, first, 3) for first in range(2, 47, 3)])
+        assert float(losses(tmp_path / str(updates), "train_loss")[0]) == pytest.approx(expected, rel=1e-6)
+
+
 @pytest.mark.parametrize(
     "settings", [{"noise": "2018"}, {"noise": "none"}, {"clean": 0.5}, {"precision": "bf16"}, {"updates": 1}]
 )
@@ -395,10 +462,106 @@ def test_what_cannot_be_resumed_says_why(tmp_path: Path) -> None:
         trained(tmp_path, resume=True)
 
 
+def test_a_run_stopped_by_the_keyboard_is_resumed_as_if_it_had_never_stopped(tmp_path: Path) -> None:
+    whole = trained(tmp_path / "whole")
+    said: list[str] = []
+
+    def stop(line: str) -> None:
+        said.append(line)
+        if line.startswith("4 of 6 batches"):
+            raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train(recordings(), features, tmp_path / "parts", Settings(**TINY), report=stop)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert (
+        said[-1] == f"stopped after 4 of 6 batches: go on from {tmp_path / 'parts' / 'checkpoint.ckpt'} with --resume"
+    )
+    assert same(trained(tmp_path / "parts", resume=True), whole)
+
+
+def test_a_run_stopped_before_the_first_validation_says_that_nothing_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    said: list[str] = []
+    monkeypatch.setattr(lpcnet_training.Run, "validation_step", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(recordings(), features, tmp_path, Settings(**TINY), report=said.append)
+    assert said[-1] == "stopped after 2 of 6 batches: there is nothing to resume"
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "checkpoint.ckpt"])
+def test_a_file_is_never_half_there(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second time the disk is full in the middle of it: what was written first is still there, whole."""
+    write, count = Path.write_bytes, {name: 0}
+
+    def full(self: Path, content: Any) -> int:
+        if self.name.startswith(name):
+            count[name] += 1
+            if count[name] == 2:
+                write(self, bytes(content)[: len(content) // 2])
+                raise OSError(errno.ENOSPC, "No space left on device", str(self))
+        return write(self, content)
+
+    trained(tmp_path / "first", steps=2)
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(TrainingError, match=rf"{name}.part cannot be written: No space left on device"):
+        trained(tmp_path / "run")
+    expected = {"weights.safetensors", "checkpoint.ckpt", "logs"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == expected
+    first, found = (tmp_path / part / name for part in ("first", "run"))
+    if name == "weights.safetensors":
+        assert found.read_bytes() == first.read_bytes()
+    else:
+        assert torch.load(found, weights_only=True)["run"]["batches"] == 2
+    monkeypatch.undo()
+    whole = trained(tmp_path / "whole")
+    assert same(trained(tmp_path / "run", resume=True), whole)
+
+
+def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "logs").touch()
+    with pytest.raises(TrainingError, match=r"logs cannot be written: File exists"):
+        trained(tmp_path)
+
+
+def test_a_gpu_that_is_not_there_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(TrainingError, match="device is cuda, and torch finds no GPU here: take cpu, or auto"):
+        trained(tmp_path, device="cuda")
+
+
+def test_a_run_that_has_run_away_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the weights of the last validation that was good."""
+
+    def runs_away(run: lpcnet_training.Run, *_: Any) -> None:
+        if run.batches == 4:
+            with torch.no_grad():
+                run.model.dual_fc.bias.fill_(torch.nan)
+
+    monkeypatch.setattr(lpcnet_training.Run, "on_train_batch_end", runs_away)
+    with pytest.raises(
+        TrainingError, match=r"after 4 batches the loss is nan: begin anew with a lower learning_rate \(here 0.001\)"
+    ):
+        trained(tmp_path)
+    with safe_open(tmp_path / "weights.safetensors", "np") as file:
+        assert np.isfinite(file.get_tensor("dual_fc.bias")).all()
+    assert torch.load(tmp_path / "checkpoint.ckpt", weights_only=True)["run"]["batches"] == 2
+
+
 def test_a_recording_shorter_than_a_chunk_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"short has 3000 samples; a chunk with its context has 3040"):
         train({"short": speech()[:3000]}, features, tmp_path, Settings(), False)
     assert not list(tmp_path.iterdir())
+
+
+def test_recordings_in_which_nothing_is_to_be_heard_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="the recordings are silent"):
+        train({"a": np.zeros(8000), "b": np.zeros(9000)}, features, tmp_path, Settings(**TINY))
 
 
 def test_files_are_kept_for_validation_where_there_are_several() -> None:
@@ -422,3 +585,23 @@ def test_a_distribution_comes_for_every_sample_and_the_fixed_one_costs_its_entro
     codes, counts = np.unique(part.clean[1], return_counts=True)
     assert lpcnet_excitation.fixed_entropy([part]) == pytest.approx(-(counts / 1600 * np.log(counts / 1600)).sum())
     assert len(codes) > 1
+
+
+def test_what_is_expected_of_a_sample_stands_at_its_place(tmp_path: Path) -> None:
+    """A click at sample 1000: the excitation is loud there and nowhere before."""
+    torch.manual_seed(0)
+    save(LPCNet(Settings(**TINY).config), tmp_path / "w.safetensors")
+    x = np.zeros(2000)
+    x[1000] = 0.5
+    rows, codes, rate = lpcnet_excitation.excitation(tmp_path / "w.safetensors", x, features)
+    assert (rows.shape, codes.shape, rate) == ((2000, 256), (2000,), 16000)
+    assert np.flatnonzero(np.abs(codes.astype(int) - 128) > 20)[0] == 1000
+
+
+@pytest.mark.parametrize("change", [{"bands": 20}, {"rate": 8000}, {"hop": 80}])
+def test_weights_that_expect_other_features_are_refused(change: dict[str, int], tmp_path: Path) -> None:
+    config = dataclasses.replace(Settings(**TINY).config, **change)
+    save(LPCNet(config), tmp_path / "w.safetensors")
+    ((name, value),) = change.items()
+    with pytest.raises(ValueError, match=rf"w.safetensors is of a network with {name} {value}; .* have "):
+        lpcnet_excitation.excitation(tmp_path / "w.safetensors", np.zeros(2000), features)

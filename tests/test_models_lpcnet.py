@@ -1,5 +1,6 @@
 """LPCNet's weights in files: what is written can be read, and what is not an LPCNet is refused."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -224,6 +225,35 @@ def test_a_configuration_that_cannot_be_is_refused(tmp_path: Path) -> None:
     refused(
         broken(tmp_path, said=says(gru_a=64)), r"gru_a.weight_ih_l0 is \[144, 40\]; its configuration says \[192, 40\]"
     )
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Config)])
+def test_a_field_that_does_not_fit_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    found = json.loads(words(SMALL)["config"])
+    for value in (0, "16", None):
+        refused(
+            broken(tmp_path, said={"config": json.dumps({**found, name: value})}), f"cannot be: {name} is {value!r};"
+        )
+    more = {"config": json.dumps({**found, name: found[name] + 16})}
+    if name in ("rate", "hop"):  # no array tells them
+        assert getattr(read(broken(tmp_path, said=more))[0], name) == found[name] + 16
+    else:
+        refused(broken(tmp_path, said=more), r"its configuration says \[")
+
+
+def test_a_network_that_does_not_say_so_is_of_the_published_rate(tmp_path: Path) -> None:
+    found = json.loads(words(SMALL)["config"])
+    del found["rate"], found["hop"]
+    assert read(broken(tmp_path, said={"config": json.dumps(found)}))[0] == SMALL
+
+
+def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    path = broken(tmp_path)
+    monkeypatch.setattr("safetensors.safe_open", closed)
+    refused(path, "broken.safetensors cannot be read: Permission denied")
 
 
 def test_arrays_that_are_not_those_of_the_network_are_refused(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
+import os
 import pickle
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
-from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph.node import parameter_rule
+from dspgraph import Array, Audio, Field, File, Frames, Input, Node, Output, ParameterError, State
+from dspgraph.node import names_file, parameter_rule
 
 
 class Smoother(Node):
@@ -89,6 +91,55 @@ def test_a_missing_parameter_is_asked_for() -> None:
 
 def test_one_place_writes_every_rule() -> None:
     assert parameter_rule(Smoother, "coef") == "a number, at least 0, below 1 (default 0.5)"
+
+
+class Table(Node):
+    """A node with files."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    first: File = Field(description="what is known")
+    second: File | None = Field(None, description="what is known beside")
+
+
+def test_a_file_is_its_contents_where_a_node_is_written_down(tmp_path: Path) -> None:
+    a, b = tmp_path / "a", tmp_path / "b"
+    for path in (a, b):
+        path.write_text("abc")
+    sha = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # of "abc", FIPS 180-2
+    assert Table(first=str(a)).model_dump(mode="json") == {"first": sha, "second": None}
+    assert Table(first=str(b), second=str(a)).model_dump(mode="json") == {"first": sha, "second": sha}
+    assert Table(first=str(a)).model_dump() == {"first": str(a), "second": None}
+    assert Table(first=str(a)).first == str(a)
+    assert Table(first=str(a)) != Table(first=str(b))
+    assert pickle.loads(pickle.dumps(Table(first=str(a)))) == Table(first=str(a))
+
+
+def test_the_contents_of_a_file_are_read_again_when_it_has_changed(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    found = []
+    for time, text in ((1, "abc"), (2, "abd"), (2, "abcd")):  # another time, another size
+        path.write_text(text)
+        os.utime(path, ns=(time, time))
+        found.append(Table(first=str(path)).model_dump(mode="json")["first"])
+    assert len(set(found)) == 3
+
+
+def test_what_is_no_file_is_its_name(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")  # to read it would be to wait for ever
+    for name in (str(tmp_path / "none"), str(tmp_path), str(tmp_path / "pipe"), "a" * 5000, "a\0b"):
+        assert Table(first=name).model_dump(mode="json")["first"] == name
+
+
+def test_a_file_has_a_rule_in_words() -> None:
+    assert parameter_rule(Table, "second") == "the path of a file"
+    assert names_file(Table, "first")
+    assert names_file(Table, "second")
+    assert not names_file(Smoother, "window")
+    wrong: Any = 3
+    with pytest.raises(ParameterError, match=r"table.first is 3; it must be the path of a file"):
+        Table(first=wrong)
 
 
 def test_a_node_class_is_final() -> None:

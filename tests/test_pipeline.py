@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dspgraph import Audio, DspgraphError, Frames, Graph, PipelineError, RequestError, Symbols, UnknownName, load
+from dspgraph.describe import picture
 from dspgraph.document import shipped
 from dspgraph.pipeline import Pipeline, variants
 
@@ -485,6 +486,74 @@ def test_a_pipeline_in_a_pipeline_is_read_once_per_place_it_stands_in(
     monkeypatch.setattr(Path, "read_text", counting)
     assert len(graph_of(tmp_path / "p5.yaml").nodes) == 32
     assert len(seen) == 63
+
+
+TABLE = """\
+from dspgraph import Audio, Field, File, Input, Node, Output
+
+class ToyTable(Node):
+    x = Input(Audio)
+    y = Output(Audio)
+    table: File | None = None
+    label: str = ""
+"""
+
+READING = """\
+vars: {table: in/vars, name: n}
+inputs: {speech: {audio: 8000}}
+nodes:
+  a: {node: toy_table, x: speech, table: in/node, label: in/node}
+  b: {node: toy_table, x: speech, table: "${table}"}
+  c: {node: toy_table, x: speech, table: "in/${name}"}
+  d: {node: toy_table, x: speech, table: /root}
+  e: {node: toy_table, x: speech}
+outputs: {a: a, b: b, c: c, d: d, e: e}
+variants:
+  a:
+    other: {node: toy_table, x: speech, table: swapped}
+"""
+
+
+def tables(path: Path, *overrides: str, **swap: str) -> dict[str, str | None]:
+    graph = load(path, overrides, swap, [path.parent / "plugin.py"])
+    return {name: getattr(node, "table", None) for name, node in graph.nodes.items()}
+
+
+def test_the_path_of_a_file_is_seen_from_where_it_is_written(tmp_path: Path) -> None:
+    written(tmp_path, TABLE, "plugin.py")
+    (tmp_path / "low").mkdir()
+    path = written(tmp_path, READING)
+    here = {"a": f"{tmp_path}/in/node", "b": f"{tmp_path}/in/vars", "c": f"{tmp_path}/in/n", "d": "/root", "e": None}
+    assert tables(path) == here
+    assert getattr(load(path, plugins=[tmp_path / "plugin.py"]).nodes["a"], "label", "") == "in/node"
+    boxes = picture(load(path, plugins=[tmp_path / "plugin.py"])).boxes
+    assert [box.parameters for box in boxes if (box.role, box.name) == ("node", "b")] == [
+        (f"table={tmp_path}/in/vars",)
+    ]
+    # The command line is the working directory's
+    assert tables(path, "a.table=x/y", "table=z") == here | {"a": "x/y", "b": "z"}
+    assert tables(path, "name=m", a="other") == here | {"a": f"{tmp_path}/swapped", "c": f"{tmp_path}/in/m"}
+    # A file that lays another under it: each path is that of the file it stands in
+    other = written(tmp_path, "extends: ../mine.yaml\nvars: {table: own}\n", "low/other.yaml")
+    (tmp_path / "low" / "plugin.py").write_text(TABLE)
+    low = {name: f"{tmp_path}/low/../{name}" for name in ("in/node", "in/n")}
+    assert tables(other) == {"a": low["in/node"], "b": f"{tmp_path}/low/own", "c": low["in/n"], "d": "/root", "e": None}
+
+
+@pytest.mark.parametrize("given", ["table: given", 'table: "${mine}"'])
+def test_the_path_of_a_file_goes_with_the_var_into_a_pipeline_that_stands_as_a_node(tmp_path: Path, given: str) -> None:
+    (tmp_path / "low").mkdir()
+    written(tmp_path, TABLE, "plugin.py")
+    written(tmp_path, READING, "low/inner.yaml")
+    outer = written(
+        tmp_path,
+        "vars: {mine: given}\ninputs: {speech: {audio: 8000}}\nnodes:\n"
+        f"  in: {{pipeline: low/inner.yaml, speech: speech, {given}}}\noutputs: {{y: in.b}}\n",
+    )
+    assert tables(outer)["in/b"] == f"{tmp_path}/given"
+    assert tables(outer)["in/a"] == f"{tmp_path}/low/in/node"
+    assert tables(outer, "in.table=asked")["in/b"] == "asked"
+    assert tables(outer, "mine=asked")["in/b"] == ("asked" if "mine" in given else f"{tmp_path}/given")
 
 
 def test_a_text_may_hold_a_colon_and_a_var(tmp_path: Path) -> None:

@@ -17,37 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dspgraph_nodes._kernels import mulaw
+from dspgraph_nodes._kernels.lpcnet_loop import CHAINS, LANES, LEVELS, LOG2_E, Blocks, Matrix, SampleNetwork
 from dspgraph_nodes._kernels.product import rows
 
 Array = NDArray[Any]
 Tree = TypeVar("Tree", bound=tuple[Any, ...])
 
-LANES = 16  # rows in a block, numbers in a vector
-CHAINS = 4  # blocks in a group: their sums grow at the same time, for one alone would wait for each multiply-add to end
-LEVELS = 256
 PEAK = 32768.0  # of 16-bit samples
-LOG2_E = 1.4426950408889634
 HUGE_PAGE = 2**21
-
-
-class Blocks(NamedTuple):
-    """A matrix in blocks of sixteen rows and one column, those of zeros left out, in the order they are used.
-
-    Four blocks of rows make a group, and a step of it is a column of each: one signal takes all four at a time.
-    """
-
-    weights: Array  # [steps, 4, 16]
-    columns: Array  # [steps, 4] uint16
-    steps: Array  # [groups + 1]: where the steps of a group begin
-    places: Array  # [groups, 4]: the first row of each of its blocks
-    where: Array  # [rows / 16, 2]: the group of every block of rows, and its place in it
-
-
-class Matrix(NamedTuple):
-    """A layer without its activation."""
-
-    m: Blocks
-    start: Array  # [rows + 16]: the bias, and room for sums that nobody reads
 
 
 class FrameNetwork(NamedTuple):
@@ -60,28 +37,6 @@ class FrameNetwork(NamedTuple):
     dense2: Matrix
     gates_a: Matrix
     gates_b: Matrix
-
-
-class SampleNetwork(NamedTuple):
-    """What turns the codes of a sample, and what the condition adds to the gates, into a distribution.
-
-    The rows of a GRU stand block by block, [block, gate, unit]: sixteen units of the gate r, of z, of n.
-    """
-
-    tables: Array  # [3, 256, 3 gru_a]: what the codes of signal, prediction and excitation add to the gates of GRU_A
-    bias_n: Array  # [3 gru_a]: the recurrent bias of the gate n; the recurrent sums of r and z begin with the condition
-    diagonal_a: Array  # [3 gru_a]: of the recurrent weights
-    diagonal_b: Array
-    start_b: Array  # [4 3 gru_b + 16]
-    start_c: Array  # [3 gru_b + 16]
-    start_d: Array  # [512 + 16]
-    a: Blocks  # recurrent weights of GRU_A but the diagonals
-    b: Blocks  # from GRU_A to GRU_B, in four parts of the columns
-    c: Blocks  # recurrent weights of GRU_B but the diagonals
-    d: Blocks  # both layers behind GRU_B, [block, layer, unit]
-    factors: Array  # [3, 256]: a1 + a2, -2 a1, -2 a2
-    edges: Array  # [255] float64: code c is from edge c - 1 up to edge c
-    centres: Array  # [256] float64: samples of the codes
 
 
 class Network(NamedTuple):

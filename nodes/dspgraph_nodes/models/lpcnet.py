@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dspgraph_nodes.models.lpcnet_weights import LEVELS, PRESETS, Config, check, read, words
+from dspgraph_nodes.models.lpcnet_weights import LEVELS, PRESETS, Config, check, read, words, write_whole
 
 __all__ = ["LEVELS", "PRESETS", "Config", "DualFC", "LPCNet", "convert", "from_keras", "load", "save", "synthesise"]
 
@@ -91,10 +91,10 @@ class LPCNet(nn.Module):
 
 def save(model: LPCNet, path: str | Path) -> None:
     """Weights and configuration in one safetensors file."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save as to_bytes
 
     arrays = {name: value.detach().to("cpu", torch.float32).contiguous() for name, value in model.state_dict().items()}
-    save_file(arrays, path, words(model.config))
+    write_whole(path, to_bytes(arrays, words(model.config)))
 
 
 def load(path: str | Path) -> LPCNet:

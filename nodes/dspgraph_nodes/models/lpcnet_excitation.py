@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from dspgraph_nodes.models.lpcnet import LEVELS, LPCNet, load
-from dspgraph_nodes.models.lpcnet_data import DELAY, RATE, Array, Features, Utterance, utterance
+from dspgraph_nodes.models.lpcnet_data import DELAY, HOP, RATE, Array, Features, Utterance, utterance
 
 PIPELINE = "lpcnet_features"
 """Gives the features of what is learnt: cepstrum, pitch, correlation and lpc of audio."""
@@ -20,8 +20,14 @@ def excitation(weights: Path, samples: Array, features: Features) -> tuple[Array
 
     The rate comes third. Raises ValueError for weights that are none of this model.
     """
-    whole = utterance(samples, features)
-    rows, codes = distributions(load(weights), whole), whole.clean[1]
+    whole, model = utterance(samples, features), load(weights)
+    there = {"bands": whole.cepstrum.shape[1], "rate": int(RATE), "hop": HOP}
+    for name, value in there.items():
+        if (expected := getattr(model.config, name)) != value:
+            raise ValueError(
+                f"{weights} is of a network with {name} {expected}; the features of {PIPELINE} have {value}"
+            )
+    rows, codes = distributions(model, whole), whole.clean[1]
     return rows[DELAY : DELAY + len(samples)], codes[DELAY : DELAY + len(samples)], RATE
 
 
@@ -44,4 +50,4 @@ def fixed_entropy(data: Sequence[Utterance]) -> float:
     """The cross-entropy of the best distribution that never changes: the entropy of the true excitation, in nats."""
     counts = np.sum([np.bincount(one.clean[1], minlength=LEVELS) for one in data], axis=0)
     share = counts[counts > 0] / counts.sum()
-    return float(-(share * np.log(share)).sum())
+    return float((share * -np.log(share)).sum())

@@ -6,6 +6,7 @@ the strengths of the noise and the blocks are those of the program published wit
 
 from __future__ import annotations
 
+import io
 import logging
 import pickle
 import warnings
@@ -19,6 +20,7 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from pydantic import BaseModel, Field, model_validator
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -39,6 +41,7 @@ from dspgraph_nodes.models.lpcnet_data import (
     utterance,
 )
 from dspgraph_nodes.models.lpcnet_excitation import PIPELINE, fixed_entropy
+from dspgraph_nodes.models.lpcnet_weights import write_whole
 from dspgraph_nodes.models.sparsity import BLOCK, Schedule, sparsify
 
 __all__ = ["PIPELINE", "Settings", "TrainingError", "train"]
@@ -130,7 +133,8 @@ def train(
     """Train on recordings [n], by name, and give the file of the weights.
 
     The folder `out` gets weights.safetensors and checkpoint.ckpt after every validation, and logs for TensorBoard and
-    as CSV. Raises TrainingError where a recording is too short, and where there is nothing to resume, or another run.
+    as CSV. Raises TrainingError where a recording is too short, where there is nothing to resume, or another run, and
+    where nothing can be written; KeyboardInterrupt after Ctrl-C, when what there was at the last validation is kept.
     """
     checkpoint = out / CHECKPOINT
     if resume != checkpoint.is_file():
@@ -138,6 +142,8 @@ def train(
             f"there is no {checkpoint} to resume: train without --resume" if resume
             else f"{checkpoint} is there already: resume that run, or write elsewhere"
         )  # fmt: skip
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise TrainingError("device is cuda, and torch finds no GPU here: take cpu, or auto")
     data = None
     if resume:
         settings, data = resumed(checkpoint, settings)
@@ -170,14 +176,35 @@ def train(
             logger=[logs, TensorBoardLogger(out, "logs", logs.version)],
             log_every_n_steps=1,
             callbacks=callbacks,
+            plugins=[WholeFiles()],
             enable_progress_bar=progress,
             enable_model_summary=False,
             deterministic=True,
             inference_mode=False,
         )
         loaders = DataLoader(chunks, batch_sampler=order), DataLoader(plain, batch_sampler=groups)
-        trainer.fit(run, *loaders, ckpt_path=checkpoint if resume else None, weights_only=True)  # never unpickled
+        try:
+            trainer.fit(run, *loaders, ckpt_path=checkpoint if resume else None, weights_only=True)  # never unpickled
+        except OSError as error:
+            place = error.filename2 or error.filename or out
+            raise TrainingError(f"{place} cannot be written: {error.strerror or error}: make room, or way") from error
+        except SystemExit:  # of Lightning, after Ctrl-C
+            if not trainer.interrupted:
+                raise
+            way = f"go on from {checkpoint} with --resume" if checkpoint.is_file() else "there is nothing to resume"
+            report(f"stopped after {run.batches} of {settings.steps} batches: {way}")
+            raise KeyboardInterrupt from None
     return out / WEIGHTS
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Checkpoints that are whole, wherever the run is stopped."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write it beside its place first."""
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        write_whole(path, content.getbuffer())
 
 
 class Run(lightning.LightningModule):
@@ -204,21 +231,25 @@ class Run(lightning.LightningModule):
         rate: Any = self.lr_schedulers()
         length, state, total = codes.shape[1] // self.settings.updates, None, 0.0
         for first in range(0, codes.shape[1], length):
-            loss, state = self._loss(rows, codes, target, first, first + length, state)
+            last = first + length
+            loss, state = self._loss(rows, codes, target, first, last, state)
             optimizer.zero_grad()
             self.manual_backward(loss)
             self.clip_gradients(optimizer, self.settings.clip)
             optimizer.step()
+            if last == codes.shape[1] or self.batches >= self.schedule.end:  # in the end no block comes back in between
+                self._sparsify(self.batches + 1)
             rate.step()
             total += float(loss.detach()) / self.settings.updates
         self.batches += 1
         self.log("train_loss", total, prog_bar=True)
         self.log("learning_rate", rate.get_last_lr()[0])
 
-    def on_train_batch_end(self, *_: Any) -> None:
-        if self.schedule.due(self.batches):
+    def _sparsify(self, batches: int) -> None:
+        """Take away the blocks that have to go after so many batches."""
+        if self.schedule.due(batches):
             last = self.settings.density_reset, self.settings.density_update, self.settings.density_state
-            shares = tuple(self.schedule.density(self.batches, density) for density in last)
+            shares = tuple(self.schedule.density(batches, density) for density in last)
             recurrent = self.model.gru_a.weight_hh_l0
             assert isinstance(recurrent, Tensor)
             sparsify(recurrent, shares)
@@ -280,6 +311,11 @@ class Teller(Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, run: lightning.LightningModule) -> None:
         assert isinstance(run, Run)
         losses = trainer.callback_metrics
+        if not torch.isfinite(losses["validation_loss"]):
+            raise TrainingError(
+                f"after {run.batches} batches the loss is {float(losses['validation_loss'])}: begin anew with a lower "
+                f"learning_rate (here {run.settings.learning_rate:g})"
+            )
         save(run.model, self.weights)
         self.report(
             f"{run.batches} of {run.settings.steps} batches: loss {float(losses['train_loss']):.3f} nats, "
@@ -320,6 +356,8 @@ def utterances(
                 f"{name} has {len(samples)} samples; a chunk with its context has {least} ({settings.frames} frames "
                 f"and {CONTEXT} on either side): leave the file out, or set fewer frames"
             )
+    if not any(samples.any() for samples in recordings.values()):
+        raise TrainingError("the recordings are silent: there is nothing to learn")
     names = list(recordings)
     count = max(1, round(settings.held * len(names))) if settings.held and len(names) > 1 else 0
     held = {names[k] for k in drawn(settings.seed).permutation(len(names))[:count]}

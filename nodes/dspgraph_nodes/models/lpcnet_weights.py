@@ -20,7 +20,7 @@ BLOCK = 16  # rows of a weight matrix that the kernels take at a time
 
 @dataclass(frozen=True)
 class Config:
-    """The sizes of a network. Raises ValueError for one that cannot be."""
+    """The sizes of a network, and the speech it was trained on. Raises ValueError for one that cannot be."""
 
     bands: int = 18  # of the cepstrum
     pitch_embedding: int = 64
@@ -28,11 +28,14 @@ class Config:
     embedding: int = 128  # of a mu-law code
     gru_a: int = 384
     gru_b: int = 16
+    rate: int = 16000  # Hz
+    hop: int = 160  # samples of a frame
 
     def __post_init__(self) -> None:
         for name, value in dataclasses.asdict(self).items():
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 4096:
-                raise ValueError(f"{name} is {value!r}; it must be a whole number from 1 to 4096")
+            most = 192_000 if name == "rate" else 4096
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+                raise ValueError(f"{name} is {value!r}; it must be a whole number from 1 to {most}")
             if name in ("condition", "gru_a", "gru_b") and value % BLOCK:
                 raise ValueError(f"{name} is {value}; it must be a multiple of {BLOCK}")
 
@@ -72,6 +75,16 @@ def words(config: Config) -> dict[str, str]:
     return {"config": json.dumps({"model": "lpcnet", **dataclasses.asdict(config)})}
 
 
+def write_whole(path: str | Path, content: bytes | memoryview) -> None:
+    """Write a file beside its place and put it there when it is done: what is there is whole, whatever happens."""
+    part = Path(f"{path}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def read(path: str | Path) -> tuple[Config, dict[str, Array]]:
     """The configuration and the arrays [float32] of a safetensors file.
 
@@ -94,6 +107,8 @@ def read(path: str | Path) -> tuple[Config, dict[str, Array]]:
         ) from None
     except TypeError as error:  # a number format that numpy lacks
         raise ValueError(f"{path} holds numbers of another format than float32 ({error})") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from None
     check(arrays, config, str(path))
     return config, arrays
 
@@ -109,7 +124,7 @@ def _config(path: str | Path, metadata: Mapping[str, str]) -> Config:
     if model != "lpcnet":
         raise ValueError(f"{path} holds weights of {model!r}; expected those of 'lpcnet'")
     names = {field.name for field in dataclasses.fields(Config)}
-    if set(found) != names:
+    if not names - {"rate", "hop"} <= set(found) <= names:  # without these two it is of the published ones
         raise ValueError(f"{path} has a configuration of {sorted(found)}; expected {sorted(names)}")
     try:
         return Config(**found)

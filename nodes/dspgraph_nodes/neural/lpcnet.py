@@ -1,14 +1,13 @@
 """Speech by LPCNet."""
 
-import hashlib
+from fractions import Fraction
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import field_serializer
 
-from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph import Array, Audio, Field, File, Frames, Input, Node, Output, ParameterError, State
 
 if TYPE_CHECKING:
     from dspgraph_nodes._kernels.lpcnet_fold import Network
@@ -102,8 +101,9 @@ class Lpcnet(Node):
     Frame k speaks for the middle of its window, which is the start of its span (centre 0): samples k hop - hop / 2 to
     k hop + hop / 2. So frame 0 has the first half hop, and the last frame the last half hop too. A sample waits for
     the two frames after its own. Cepstrum, pitch, correlation and predictor are those of the pipeline
-    `lpcnet_features`. Weights are made by `dspgraph train lpcnet`, or converted from the layout of Keras by
-    `dspgraph_nodes.models.lpcnet.convert`. Sixteen signals in company take about as long as nine one after another.
+    `lpcnet_features`; rate and hop are those the weights were trained on. Weights are made by `dspgraph train lpcnet`,
+    or converted from the layout of Keras by `dspgraph_nodes.models.lpcnet.convert`. Sixteen signals in company take
+    about as long as nine one after another.
 
     Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis Through Linear Prediction, ICASSP
     2019.
@@ -115,8 +115,7 @@ class Lpcnet(Node):
     lpc = Input(Frames, "predictor")
     y = Output(Audio)
 
-    weights: str | None = Field(None, description="path of the network's weights, a safetensors file")
-    hop: int = Field(160, ge=1, le=4096, description="samples of a frame")
+    weights: File | None = Field(None, description="of the network, in safetensors")
     temperature: float = Field(
         1.0, ge=0.01, le=100.0, description="above 1 the noise in the voice grows, below it falls"
     )
@@ -124,36 +123,43 @@ class Lpcnet(Node):
     coef: float = Field(0.85, ge=0.0, lt=1.0, description="radius of the pole of the de-emphasis; 0: none")
     seed: int = Field(0, ge=0, description="another seed, another excitation")
 
-    @field_serializer("weights", when_used="json")
-    def _with_hash(self, weights: str | None) -> str | None:
-        """The file by what is in it: other weights under the same name make another graph."""
-        if weights is None or not Path(weights).is_file():
-            return weights
-        return f"{weights} (sha256 {_hash(*_file(weights))})"
-
-    @cached_property
-    def _network(self) -> "Network":
-        return _folded(*_file(self._path()))
-
-    def _path(self) -> str:
+    @property
+    def _file(self) -> tuple[str, int, int]:
+        """The file of the weights as it is now: it is read once for all nodes, and again when it has changed."""
         if self.weights is None:
             raise ParameterError(
                 "lpcnet.weights is not given; no network is shipped with the node: train one (dspgraph train lpcnet) "
                 "and give the path of its weights"
             )
-        return self.weights
-
-    def _config(self) -> "Config":
-        path = self._path()
-        if not Path(path).is_file():
-            raise ParameterError(f"lpcnet.weights is {path}; there is no such file: give the path of trained weights")
         try:
-            return _checked(*_file(path))
+            stat = Path(self.weights).stat()
+        except (OSError, ValueError):
+            raise ParameterError(
+                f"lpcnet.weights is {self.weights}; there is no such file: give the path of trained weights"
+            ) from None
+        return str(Path(self.weights).resolve()), stat.st_size, stat.st_mtime_ns
+
+    @cached_property
+    def _network(self) -> "Network":
+        config, network = _folded(*self._file)
+        if config != self._config:
+            raise ParameterError(f"lpcnet.weights: {self.weights} is another network than before: make the node anew")
+        return network
+
+    @cached_property
+    def _config(self) -> "Config":
+        try:
+            return _checked(*self._file)
         except ValueError as error:
             raise ParameterError(f"lpcnet.weights: {error}") from None
 
     def streams(self, cepstrum: Frames, pitch: Frames, correlation: Frames, lpc: Frames) -> tuple[Audio]:
-        config = self._config()
+        config = self._config
+        if cepstrum.rate * config.hop != config.rate:
+            raise ParameterError(
+                f"lpcnet.weights were trained on {config.rate / config.hop:g} frames a second, a hop of {config.hop} "
+                f"at {config.rate} Hz; found {cepstrum}: make the features of audio of that rate, with that hop"
+            )
         if cepstrum.width != config.bands:
             raise ParameterError(
                 f"lpcnet.weights were trained on cepstra of {config.bands} bands; found {cepstrum}: set the bands of "
@@ -167,14 +173,16 @@ class Lpcnet(Node):
                 f"lpcnet takes features of windows centred on the start of their span; found {cepstrum}: cut the "
                 "frames with centre 0"
             )
-        return (Audio(cepstrum.rate * self.hop, dtype=cepstrum.dtype),)
+        return (Audio(config.rate, dtype=cepstrum.dtype),)
 
-    def lookahead(self, cepstrum: Frames, *others: Frames) -> Any:
-        return 2 / cepstrum.rate + self.hop // 2 / (cepstrum.rate * self.hop)
+    def lookahead(self, *inputs: Frames) -> Fraction:
+        hop, rate = self._config.hop, self._config.rate
+        return Fraction(2 * hop + hop // 2, rate)
 
     def start(self, cepstrum: Frames, pitch: Frames, correlation: Frames, lpc: Frames) -> State:
+        self.streams(cepstrum, pitch, correlation, lpc)  # the file may be another than when the graph was made
         draw = np.random.Generator(np.random.Philox(key=self.seed))
-        return Speech(self._network, cepstrum.width, lpc.width, cepstrum.dtype, self.hop, draw)
+        return Speech(self._network, cepstrum.width, lpc.width, cepstrum.dtype, self._config.hop, draw)
 
     def step(self, state: State, cepstrum: Array, pitch: Array, correlation: Array, lpc: Array) -> tuple[State, Array]:
         states, found = self.step_many([state], [cepstrum], [pitch], [correlation], [lpc])
@@ -196,21 +204,8 @@ class Lpcnet(Node):
     def _spoken(self, states: list[State], parts: "list[Part]") -> list[Array]:
         from dspgraph_nodes._kernels.lpcnet_synthesis import synthesise
 
-        found = synthesise(self._network.sample, parts, self.hop, self.threshold)
+        found = synthesise(self._network.sample, parts, self._config.hop, self.threshold)
         return [state.finish(samples, self.coef) for state, samples in zip(states, found, strict=True)]
-
-
-# A file is known by its path, size and time: it is read once for all nodes, and again when it has changed.
-
-
-def _file(path: str) -> tuple[str, int, int]:
-    stat = Path(path).stat()
-    return str(Path(path).resolve()), stat.st_size, stat.st_mtime_ns
-
-
-@lru_cache(maxsize=64)
-def _hash(path: str, size: int, time: int) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 @lru_cache(maxsize=64)
@@ -221,8 +216,9 @@ def _checked(path: str, size: int, time: int) -> "Config":
 
 
 @lru_cache(maxsize=4)
-def _folded(path: str, size: int, time: int) -> "Network":
+def _folded(path: str, size: int, time: int) -> "tuple[Config, Network]":
     from dspgraph_nodes._kernels.lpcnet_fold import fold
     from dspgraph_nodes.models.lpcnet_weights import read
 
-    return fold(read(path)[1])
+    config, arrays = read(path)
+    return config, fold(arrays)

@@ -1,5 +1,7 @@
+import dataclasses
 import os
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from dspgraph import Array, Frames, Graph, ParameterError, SignalError
+from dspgraph import Array, DspgraphError, Frames, Graph, ParameterError, SignalError
 from dspgraph.engine import Company
 from dspgraph.errors import LinkError
 from dspgraph.testing import Example
@@ -35,7 +37,7 @@ def features(count: int, seed: int = 0, order: int = 16) -> dict[str, Array]:
     return {"cepstrum": cepstrum, "pitch": pitch, "correlation": draw.random((count, 1)) - 0.5, "lpc": lpc}
 
 
-def example(node: Lpcnet, count: int, rate: float = 100, order: int = 16) -> Example:
+def example(node: Lpcnet, count: int, rate: Fraction = Fraction(100), order: int = 16) -> Example:
     arrays = features(count, order=order)
     widths = {name: array.shape[1] for name, array in arrays.items()}
     return Example(
@@ -43,15 +45,23 @@ def example(node: Lpcnet, count: int, rate: float = 100, order: int = 16) -> Exa
     )
 
 
+def hopping(hop: int, rate: int) -> str:
+    """The weights of a network that was trained on another hop and rate."""
+    return weights_file(dataclasses.replace(SMALL, hop=hop, rate=rate))
+
+
 EXAMPLES = [
-    example(Lpcnet(weights=WEIGHTS, hop=40), 70),
+    example(Lpcnet(weights=hopping(40, 4000)), 70),
     # An odd hop, another order, another rate; much noise and no threshold
-    example(Lpcnet(weights=WEIGHTS, hop=15, threshold=0.0, temperature=2.0, coef=0.0), 64, rate=62.5, order=5),
+    example(
+        Lpcnet(weights=hopping(15, 1000), threshold=0.0, temperature=2.0, coef=0.0), 64, Fraction(1000, 15), order=5
+    ),
 ]
 
 
-def graph(**parameters: Any) -> Graph:
-    return example(Lpcnet(**{"weights": WEIGHTS, **parameters}), 64).graph()
+def graph(hop: int = 160, **parameters: Any) -> Graph:
+    """Of 100 frames a second."""
+    return example(Lpcnet(**{"weights": hopping(hop, 100 * hop), **parameters}), 64).graph()
 
 
 @pytest.mark.parametrize("count", [1, 16, 17])
@@ -157,6 +167,13 @@ def test_the_temperature_is_heard() -> None:
     assert kinds[0] < kinds[1] < kinds[2]
 
 
+def test_another_seed_is_another_excitation_and_the_same_the_same() -> None:
+    signal = features(10)
+    found = [graph(seed=seed)(**signal)["y"] for seed in (0, 0, 1)]
+    assert_array_equal(found[0], found[1])
+    assert (found[0][:80] != found[2][:80]).any()
+
+
 def test_a_threshold_leaves_out_what_is_improbable() -> None:
     signal = {**features(60), "lpc": np.zeros((60, 16))}
     kinds = [len(np.unique(graph(threshold=t, coef=0.0)(**signal)["y"])) for t in (0.0038, 0.0)]
@@ -188,7 +205,9 @@ def test_a_node_without_weights_says_how_to_get_them() -> None:
 
 def test_weights_that_are_not_there_are_refused(tmp_path: Path) -> None:
     refused(r"lpcnet.weights is .*none.safetensors; there is no such file", weights=str(tmp_path / "none.safetensors"))
-    refused(r"there is no such file", weights=str(tmp_path))
+    refused(r"there is no file", weights=str(tmp_path))
+    refused(r"there is no such file", weights="a" * 5000)
+    refused(r"there is no such file", weights="a\0b")
 
 
 @pytest.mark.parametrize("length", [0, 4, 100, 5000, -1])
@@ -227,10 +246,25 @@ def test_features_of_another_kind_rate_or_width_are_refused() -> None:
         wired(pitch=Frames(200, "pitch", 1))
     with pytest.raises(ParameterError, match="trained on cepstra of 18 bands; found .*20 wide"):
         wired(cepstrum=Frames(100, "bark_cepstrum", 20))
+    twice = {name: Frames(200, kind, width) for name, (kind, width) in PORTS.items()}
+    with pytest.raises(ParameterError, match=r"trained on 100 frames a second, a hop of 160 at 16000 Hz; found .*200"):
+        wired(**twice)
     with pytest.raises(ParameterError, match="lpcnet.pitch takes one number a frame"):
         wired(pitch=Frames(100, "pitch", 2))
     with pytest.raises(ParameterError, match="centred on the start of their span"):
         wired(**{name: Frames(100, kind, width, centre="0.005") for name, (kind, width) in PORTS.items()})
+
+
+def test_a_network_that_changes_under_a_node_is_refused(tmp_path: Path) -> None:
+    path, streams = tmp_path / "weights.safetensors", [Frames(100, kind, width) for kind, width in PORTS.values()]
+    path.write_bytes(Path(WEIGHTS).read_bytes())
+    one, node = graph(weights=str(path)), Lpcnet(weights=str(path))
+    node.streams(*streams)
+    path.write_bytes(Path(weights_file(sized(16, 16, bands=20))).read_bytes())
+    with pytest.raises(DspgraphError, match="is another network than before: make the node anew"):
+        node.start(*streams)
+    with pytest.raises(DspgraphError, match="trained on cepstra of 20 bands"):
+        one(**features(8))
 
 
 def test_features_that_are_no_numbers_are_refused() -> None:
@@ -265,8 +299,12 @@ def test_no_predictor_and_no_weights_crash_the_loop() -> None:
 
 def test_networks_of_other_sizes_speak(tmp_path: Path) -> None:
     """One block in each GRU, an even number of blocks, three in GRU_B; each in company as alone."""
-    for config in (sized(16, 16), sized(64, 48), sized(32, 32)):
-        one = graph(weights=weights_file(config, folder=tmp_path), hop=32)
+    for config in (
+        sized(16, 16, hop=32, rate=3200),
+        sized(64, 48, hop=32, rate=3200),
+        sized(32, 32, hop=32, rate=3200),
+    ):
+        one = graph(weights=weights_file(config, folder=tmp_path))
         signals = [features(5, seed=k) for k in range(MANY)]
         for k, outputs in Company(one, MANY).render(signals):
             assert isinstance(outputs, dict), outputs
