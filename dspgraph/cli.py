@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dspgraph.graph import Graph
     from dspgraph.node import Node
     from dspgraph.rendering import Rendered
-    from dspgraph.results import Mean, Results
+    from dspgraph.results import Mean, Metric, Results
     from dspgraph.streams import Array, Stream
     from dspgraph.work import Executor
 
@@ -141,17 +141,21 @@ class _Reporter:
 
     def row(self, row: Rendered) -> None:
         """What became of one item."""
-        self.counts["failed" if row.error else "before" if row.before else "done"] += 1
-        self.seconds += 0.0 if row.before else row.audio_seconds
         if self.as_json:
             click.echo(json.dumps(_machine(row)))
         elif row.error or not row.before:
-            self._say(_sentence(row), bool(row.error))
-        if self._bar and not row.before:
+            self.say(_sentence(row), bool(row.error))
+        self.count("failed" if row.error else "before" if row.before else "done", row.audio_seconds)
+
+    def count(self, kind: str, seconds: float) -> None:
+        """One item more of a kind, with so many seconds of audio."""
+        self.counts[kind] += 1
+        self.seconds += 0.0 if kind == "before" else seconds
+        if self._bar and kind != "before":
             self._bar.update(
                 self._bar.task_ids[0],
                 advance=1,
-                rate=f"{self.seconds / (time.perf_counter() - self._begun):.0f} x real time",
+                rate=f"{self.seconds / (time.perf_counter() - self._begun):.3g} x real time",
             )
 
     def end(self) -> None:
@@ -161,10 +165,11 @@ class _Reporter:
             click.echo(json.dumps({**counts, "audio_seconds": self.seconds, "seconds": seconds}))
         elif sum(counts.values()) > 1:
             known = f", {counts['before']} were done before" if counts["before"] else ""
-            speed = f", {self.seconds / seconds:.0f} times real time" if counts["done"] else ""
+            speed = f", {self.seconds / seconds:.3g} times real time" if counts["done"] else ""
             click.echo(f"{counts['done']} rendered in {seconds:.1f} s{speed}{known}", err=True)
 
-    def _say(self, text: str, failed: bool) -> None:
+    def say(self, text: str, failed: bool) -> None:
+        """A line of what becomes of the items."""
         if self._bar and (failed or sys.stdout.isatty()):  # on the terminal that shows the bar: above it
             self._bar.console.print(text, markup=False, emoji=False, soft_wrap=True)
         else:
@@ -207,26 +212,29 @@ def _executor(name: str | None, jobs: int | None, address: str | None) -> Execut
 
 @main.command()
 @click.option("--out", default="demo", show_default=True, help="Folder for the files.", type=click.Path(path_type=Path))
-@click.option("--weights", help="Of LPCNet: it is then compared too.", type=click.Path(path_type=Path))
+@click.option("--weights", help="Of a trained model: it is then compared too.", type=click.Path(path_type=Path))
 def demo(out: Path, weights: Path | None) -> None:
     """Resynthesise a real recording with every excitation of `lpc_vocoder`: a page to listen to, and a picture."""
     from dspgraph.audio_io import example_speech
-    from dspgraph.compare import PAGE, Choice, choices, compare
+    from dspgraph.compare import PAGE, Choice, Comparison, choices, compare
+    from dspgraph.corpus import gather
     from dspgraph.figures import spectrograms
     from dspgraph.pipeline import Pipeline, load
+    from dspgraph.training import model_of
 
     found = choices("lpc_vocoder")
     if weights:
-        overrides = [f"weights={weights}"]
-        found.append(Choice("lpcnet", load("lpcnet", overrides), overrides=overrides))
+        model, overrides = model_of(weights), [f"weights={weights}"]
+        found.append(Choice(model, load(model, overrides), overrides=overrides))
     clip = example_speech()
-    click.echo(f"lpc_vocoder{' and lpcnet' if weights else ''} on {clip.name}:")
+    click.echo(f"lpc_vocoder{f' and {found[-1].name}' if weights else ''} on {clip.name}:")
     results = compare(found, [clip], out, "lpc_vocoder", Pipeline("lpc_vocoder").document.about)
     errors = [score.error for score in results.scores if score.error]
     if errors:
         raise DspgraphError(errors[0])
     _print_means(results)
-    pictures = {path.parent.name: path for path in sorted((out / "audio").glob("*/*.flac"))}
+    work, (item,) = Comparison(tuple(found), out, ()), gather([clip])
+    pictures = {name: work.file(item, name) for name in work.names}
     click.echo(f"  spectrograms  {spectrograms(pictures, out / 'spectrograms.png')}")
     click.echo(f"  to listen to  {out / PAGE}")
 
@@ -330,31 +338,38 @@ def compare(
     from dspgraph.compare import compare as compare_choices
     from dspgraph.pipeline import Pipeline
 
-    found = choices(pipeline, overrides, swaps, plugins, None if vary is None else vary.split(","))
+    slots = None if vary is None else [slot.strip() for slot in vary.split(",")]
+    found = choices(pipeline, overrides, swaps, plugins, slots)
     described = Pipeline(pipeline, (), None, plugins)
+    with _Reporter(as_json=False) as report:
 
-    def told(row: Compared) -> None:
-        for error in dict.fromkeys([row.error, *(f"{one.variant}: {one.error}" for one in row.scores if one.error)]):
-            if error:
-                click.echo(f"failed: {error}", err=True)
+        def told(row: Compared) -> None:
+            for error in row.errors:
+                report.say(f"failed: {error}", failed=True)
+            if row.notes:
+                report.say(f"{row.id}: {'; '.join(row.notes)}", failed=False)
+            report.count("failed" if row.errors else "done", row.seconds)
 
-    try:
-        results = compare_choices(
-            found,
-            files,
-            out,
-            described.name,
-            described.document.about,
-            names.split(",") if names else None,
-            executor=executor,
-            assets=assets,
-            done=told,
-        )
-    except KeyboardInterrupt:
-        click.echo("dspgraph: interrupted", err=True)
-        sys.exit(130)
+        try:
+            results = compare_choices(
+                found,
+                files,
+                out,
+                described.name,
+                described.document.about,
+                [name.strip() for name in names.split(",")] if names is not None else None,
+                executor=executor,
+                assets=assets,
+                started=lambda due: report.started(due, 0),
+                done=told,
+            )
+        except KeyboardInterrupt:
+            click.echo("dspgraph: interrupted", err=True)
+            sys.exit(130)
+    report.end()
     _print_means(results)
     click.echo(f"  to listen to  {out / PAGE}")
+    click.echo(f"  in numbers    {out / 'results.csv'}, and results.json with intervals of 95 %")
     failed = {score.recording for score in results.scores if score.error}
     if failed:
         click.echo(f"dspgraph: {len(failed)} of {len(results.recordings)} recordings failed, in part or all", err=True)
@@ -362,21 +377,48 @@ def compare(
 
 
 def _print_means(results: Results) -> None:
-    """The means of every metric, a variant each row, the best first by the first metric."""
+    """The mean of every metric, a variant each row, best first by the first metric; folded at the terminal's width."""
+    from shutil import get_terminal_size
+
+    order, due = results.ranking(results.metrics[0].name), len(results.recordings)
     means = {(one.variant, one.metric): one for one in results.means()}
-    shown = [metric for metric in results.metrics if any(means[one.name, metric.name].n for one in results.variants)]
-    head = ("", *(f"{metric.name}{f' ({metric.unit})' if metric.unit else ''}" for metric in shown))
-    rows = [
-        (name, *(_interval(means[name, metric.name]) for metric in shown))
-        for name in results.ranking(results.metrics[0].name)
+    of = max(mean.n for mean in means.values())
+    columns = [
+        _column(metric, [means[name, metric.name] for name in order], order.index(results.ranking(metric.name)[0]), of)
+        for metric in results.metrics
     ]
-    _print_tables({f"means of {len(results.recordings)}": [head, *rows]})
+    head = max(len(column) for column in columns) - len(order)
+    names = [*[""] * head, *(f"  {name}" for name in order)]
+    room = get_terminal_size().columns if sys.stdout.isatty() else 10_000
+    click.echo(
+        f"means of {of if of == due else f'{of} of {due}'} recordings, * the best:" if due > 1 else "* the best:"
+    )
+    while columns:
+        lines = [name.ljust(max(map(len, names))) for name in names]
+        first = True
+        while columns and (first or len(lines[0]) + len(columns[0][0]) < room):
+            column, first = columns.pop(0), False
+            rows = [" " * len(column[0])] * (len(lines) - len(column)) + column
+            lines = [f"{line} {cell}" for line, cell in zip(lines, rows, strict=True)]
+        click.echo("\n".join(line.rstrip() for line in lines))
 
 
-def _interval(mean: Mean) -> str:
-    if not mean.n:
-        return "-"
-    return f"{mean.mean:.3g}" if mean.n == 1 else f"{mean.mean:.3g} ({mean.low:.3g} to {mean.high:.3g})"
+def _column(metric: Metric, means: Sequence[Mean], best: int, of: int) -> list[str]:
+    """The name of a metric in a few lines, and the means: the best has a star, one of fewer recordings their number."""
+    import math
+    from textwrap import wrap
+
+    largest = max((abs(mean.mean) for mean in means if mean.n), default=0.0)
+    decimals = min(4, max(0, 2 - math.floor(math.log10(largest)))) if largest else 2  # three digits of the largest
+    texts = [f"{round(mean.mean, decimals) + 0.0:.{decimals}f}" if mean.n else "-" for mean in means]
+    plain = [text.lstrip("-") if metric.better == "zero" else text for text in texts]
+    cells = [
+        f"{f'({mean.n}) ' if 0 < mean.n < of else ''}{text}{'*' if mean.n and same == plain[best] else ' '}"
+        for mean, text, same in zip(means, texts, plain, strict=True)
+    ]
+    name = [line.replace(" ", "") for line in wrap(metric.name.replace("_", "_ "), 10)]
+    lines = [*(f"{line} " for line in [*name, *([f"({metric.unit})"] if metric.unit else [])]), *cells]
+    return [line.rjust(max(map(len, lines))) for line in lines]
 
 
 @main.command()

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
 
 from dspgraph import metrics
-from dspgraph.audio_io import AudioSource
+from dspgraph.array_io import SUFFIX as ARRAYS
+from dspgraph.audio_io import AudioSource, has_file_rate
 from dspgraph.corpus import Item, gather
 from dspgraph.describe import FORMATS
-from dspgraph.errors import DspgraphError, RequestError, UnknownName, nearest
+from dspgraph.errors import DspgraphError, FileError, RequestError, UnknownName, nearest
 from dspgraph.graph import Graph
-from dspgraph.ledger import sweep
+from dspgraph.ledger import Ledger, sweep
 from dspgraph.pipeline import Pipeline
-from dspgraph.rendering import check_digest, check_targets, make_folder, make_inside, render_file
+from dspgraph.rendering import Rendered, check_digest, check_targets, make_folder, make_inside, render_file
 from dspgraph.report import write as write_page
 from dspgraph.results import Recording, Results, Score, Variant, write
 from dspgraph.streams import Audio
@@ -30,6 +32,9 @@ REFERENCE = "reference"
 """Where the recordings themselves are kept, at the rate and with the channels that the variants take."""
 
 AUDIO, PAGE = "audio", "report.html"
+
+LONGEST = 100
+"""Letters of the name of a folder: a path in an override may have more than a system takes."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +47,18 @@ class Choice:
     overrides: Sequence[str] = ()
 
     @property
+    def input(self) -> Audio:
+        """The stream of the one audio input."""
+        streams = list(self.graph.inputs.values())
+        if len(streams) == 1 and isinstance(streams[0], Audio):
+            return streams[0]
+        found = ", ".join(f"{name}: {stream}" for name, stream in self.graph.inputs.items())
+        raise RequestError(f"{self.name}: what is compared takes one audio input; found {found}")
+
+    @property
     def output(self) -> str:
         """The output that is listened to: the one that is audio, or of several the one called as the input."""
-        ((name, stream),) = self.graph.inputs.items() if len(self.graph.inputs) == 1 else ((None, None),)
-        if not isinstance(stream, Audio):
-            raise RequestError(f"{self.name}: what is compared takes one audio input; found {dict(self.graph.inputs)}")
+        _, (name,) = self.input, self.graph.inputs
         audio = [output for output, one in self.graph.outputs.items() if isinstance(one, Audio)]
         if len(audio) == 1:
             return audio[0]
@@ -69,18 +81,17 @@ def choices(
 
     overrides: "name=value"; of several values, "name=value,value", each is one to compare. vary: slots, of which all
     combinations are compared; without it every variant of one slot at a time is, unless there are several values.
-    swaps: slots that are the same in all. Raises as `pipeline.load` does, naming the choice.
+    swaps: slots that are the same in all. Raises as `pipeline.load` does, and RequestError for a choice that is none.
     """
     swaps, plugins = dict(swaps or {}), list(plugins)
-    slots = {slot: list(names) for slot, names in Pipeline(pipeline, (), None, plugins).variants.items()}
-    values = [
-        [f"{key}={value}" for value in _values(text)] for key, _, text in (one.partition("=") for one in overrides)
-    ]
-    values = [each if len(each) > 1 else [one] for each, one in zip(values, overrides, strict=True)]
+    slots = Pipeline(pipeline, (), None, plugins).variants
+    values = [_values(one) for one in overrides]
     several = any(len(each) > 1 for each in values)
     for slot in vary or ():
         if slot not in slots:
             raise UnknownName(f"{pipeline} has no slot '{slot}' to vary; {nearest(slot, slots)}")
+        if slot in swaps:
+            raise RequestError(f"the slot '{slot}' cannot be '{swaps[slot]}' in all and vary too: drop one of them")
     found = []
     for swap in _swaps(slots, swaps, vary if vary is not None else [] if several else None):
         for chosen in map(list, product(*values)):
@@ -90,10 +101,13 @@ def choices(
             try:
                 graph = Pipeline(pipeline, chosen, {**swaps, **swap}, plugins).graph
             except DspgraphError as error:
-                kept = ", ".join(slot for slot in slots if slot not in swap) or "none"
+                if all(variant == slots[slot][0] for slot, variant in swap.items()):
+                    raise  # nothing was swapped that could be to blame
+                others = [slot for slot in slots if slot not in (*swap, *swaps)]
+                way = f"--vary {','.join(others)}" if others else " ".join(f"--swap {s}={slots[s][0]}" for s in swap)
                 raise RequestError(
-                    f"'{name}' cannot be compared: {error}: set what it lacks, or say with --vary which slots vary "
-                    f"(others: {kept})"
+                    f"'{name}' cannot be compared: {error}; change that with -s, or leave {' and '.join(swap)} as it "
+                    f"is with {way}"
                 ) from error
             found.append(Choice(name, graph, {**swaps, **swap}, chosen))
     return found
@@ -104,8 +118,8 @@ def _swaps(
 ) -> Iterator[dict[str, str]]:
     """Swaps to compare: all combinations of the slots that vary, or without any named each slot's, one at a time."""
     if vary is not None:
-        for chosen in product(*(slots[slot] for slot in vary)):
-            yield dict(zip(vary, chosen, strict=True))
+        for chosen in product(*(slots[slot] for slot in dict.fromkeys(vary))):
+            yield dict(zip(dict.fromkeys(vary), chosen, strict=True))
         return
     free = {slot: names for slot, names in slots.items() if slot not in fixed}
     if len(free) != 1:
@@ -114,16 +128,22 @@ def _swaps(
         yield from ({slot: name} for name in (names if len(free) == 1 else names[1:]))
 
 
-def _values(text: str) -> list[str]:
-    """The parts between commas that stand in no bracket."""
-    parts, depth = [""], 0
+def _values(override: str) -> list[str]:
+    """An override for each value: they stand between commas that are in no bracket, and in no value in quotes."""
+    key, equals, text = override.partition("=")
+    parts, depth, quote = [""], 0, ""
     for letter in text:
-        depth += (letter in "[{(") - (letter in "]})")
-        if letter == "," and not depth:
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"" and not parts[-1].strip():
+            quote = letter
+        else:
+            depth += (letter in "[{(") - (letter in "]})")
+        if letter == "," and not depth and not quote:
             parts.append("")
         else:
             parts[-1] += letter
-    return parts
+    return [f"{key}={part.strip()}" for part in parts] if equals and len(parts) > 1 else [override]
 
 
 # ---- the work -------------------------------------------------------------------------------------------------------
@@ -137,7 +157,13 @@ class Compared:
     source: str
     seconds: float = 0.0
     scores: tuple[Score, ...] = ()
+    notes: tuple[str, ...] = ()
     error: str = ""
+
+    @property
+    def errors(self) -> list[str]:
+        """What went wrong, in all of it or in some variant."""
+        return [self.error] if self.error else [f"{one.variant}: {one.error}" for one in self.scores if one.error]
 
 
 @dataclass(frozen=True)
@@ -149,9 +175,23 @@ class Comparison:
     metrics: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        if not self.choices:
+            raise RequestError("one variant or more are compared; found none")
         twice = [name for name, count in Counter(self.names).items() if count > 1]
-        if twice or not self.choices:
-            raise RequestError(f"what is compared has names of its own; found {', '.join(twice) or 'nothing'}")
+        if twice:
+            raise RequestError(
+                f"what is compared has names of its own, other than '{REFERENCE}', the recording; found "
+                f"{', '.join(twice)} twice: rename one"
+            )
+        least, most = metrics.RATES
+        for choice in self.choices:
+            for stream in (choice.input, choice.graph.outputs[choice.output]):
+                assert isinstance(stream, Audio)
+                if not (has_file_rate(stream) and least <= stream.rate <= most):
+                    raise RequestError(
+                        f"{choice.name}: what is compared has a whole number of samples per second, {least} to {most}; "
+                        f"found {stream}"
+                    )
         _ = self._together  # made here: whoever works elsewhere is held to these graphs
 
     @property
@@ -177,6 +217,13 @@ class Comparison:
         """Where what a choice made of a recording is, or the recording itself, by its name among the choices."""
         return self.out / AUDIO / self._folders[name] / f"{item.id}.flac"
 
+    def forget(self, item: Item, names: Iterable[str]) -> None:
+        """Take away what an earlier run made of a recording, where this one made nothing of it."""
+        for path in (self.file(item, name) for name in names):
+            if Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(self.out)):
+                with suppress(OSError):
+                    path.unlink()
+
     @property
     def names(self) -> list[str]:
         """The reference and the choices."""
@@ -191,11 +238,12 @@ class Comparison:
     @cached_property
     def _folders(self) -> dict[str, str]:
         """A folder for each choice: its name, as far as every system takes it."""
-        folders: dict[str, str] = {REFERENCE: REFERENCE}
-        for number, choice in enumerate(self.choices):
-            plain = re.sub(r"[^\w=.+-]+", "_", choice.name).strip("._")
-            taken = plain.lower() in {folder.lower() for folder in folders.values()}
-            folders[choice.name] = f"{plain}_{number}" if taken or not plain else plain
+        folders: dict[str, str] = {}
+        for number, name in enumerate(self.names):
+            plain = re.sub(r"[^\w=.+-]+", "_", name, flags=re.ASCII)[:LONGEST].strip("._") or "variant"
+            while plain.lower() in {folder.lower() for folder in folders.values()}:
+                plain += f"_{number}"
+            folders[name] = plain
         return folders
 
     @cached_property
@@ -213,24 +261,32 @@ class Comparison:
         return {names: (whole, whole.digest) for names, whole in wholes.items()}
 
     def _row(self, item: Item) -> Compared:
-        first = self.choices[0].graph
-        plain = Graph({}, {}, first.inputs, {REFERENCE: next(iter(first.inputs))})
-        kept = render_file(plain, item, {REFERENCE: self._made(item, REFERENCE)})
+        stream = max((choice.input for choice in self.choices), key=lambda one: (one.rate, one.channels))
+        plain = Graph({}, {}, {"x": stream}, {REFERENCE: "x"})
+        kept = self._render(plain, item, {REFERENCE: REFERENCE})
         if kept.error:
             return Compared(item.id, str(item.path), error=kept.error)
-        errors: dict[str, str] = {}
+        rows: dict[str, Rendered] = {}
         for names, (whole, _) in self._together.items():
-            targets = {f"v{k}/y": self._made(item, name) for k, name in enumerate(names)}
-            if render_file(whole, item, targets).error:  # which of them was it?
-                for name in names:
-                    errors[name] = render_file(self._reduced[name], item, {"y": self.file(item, name)}).error
-        scores = [self._score(item, choice.name, errors.get(choice.name, "")) for choice in self.choices]
-        return Compared(item.id, str(item.path), kept.audio_seconds, tuple(scores))
+            together = self._render(whole, item, {f"v{k}/y": name for k, name in enumerate(names)})
+            for name in names:  # which of them was it?
+                rows[name] = self._render(self._reduced[name], item, {"y": name}) if together.error else together
+        notes = dict.fromkeys([*kept.notes, *(note for row in rows.values() for note in row.notes)])
+        scores = tuple(self._score(item, choice.name, rows[choice.name].error) for choice in self.choices)
+        return Compared(item.id, str(item.path), kept.audio_seconds, scores, tuple(notes))
 
-    def _made(self, item: Item, name: str) -> Path:
-        path = self.file(item, name)
-        make_inside(self.out, path.parent)
-        return path
+    def _render(self, graph: Graph, item: Item, names: Mapping[str, str]) -> Rendered:
+        """Each output of a graph into the file of a choice; where it fails, what an earlier run made goes."""
+        targets = {output: self.file(item, name) for output, name in names.items()}
+        try:
+            for path in targets.values():
+                make_inside(self.out, path.parent)
+            row = render_file(graph, item, targets)
+        except FileError as error:
+            row = Rendered(item.id, item.path, error=str(error))
+        if row.error:
+            self.forget(item, names.values())
+        return replace(row, notes=tuple(_named(note, names) for note in row.notes))
 
     def _score(self, item: Item, name: str, error: str) -> Score:
         if error:
@@ -240,8 +296,16 @@ class Comparison:
             stream = Audio(AudioSource(reference, Audio(1)).rate)
             x, y = (AudioSource(path, stream).read() for path in (reference, degraded))
             return Score(item.id, name, metrics.measure(x, y, stream.rate, self.metrics))
-        except DspgraphError as failed:
-            return Score(item.id, name, {}, str(failed))
+        except Exception as failed:  # a package of somebody else's may be behind a metric
+            kind = "" if isinstance(failed, DspgraphError) else f"{type(failed).__name__}: "
+            return Score(item.id, name, {}, f"{item.path}: {kind}{failed}")
+
+
+def _named(note: str, names: Mapping[str, str]) -> str:
+    """What is said of an output, said of the choice it is of."""
+    for output, name in names.items():
+        note = note.replace(f"'{output}'", f"'{name}'")
+    return note
 
 
 def _with_outputs(graph: Graph, outputs: Mapping[str, str]) -> Graph:
@@ -266,37 +330,66 @@ def compare(
     """Render recordings with all choices, score what comes out, and write it all into the folder `out`.
 
     files: as `corpus.gather` takes them. names: of metrics, by default all there are. `audio/` gets what was rendered,
-    results.csv and results.json the scores, report.html the page to listen to, with sounds and pictures in it, or
-    beside it with `assets`. A choice that fails for a recording is a score with its error; the others are there.
+    ledger.jsonl what became of each recording, results.csv and results.json the scores, report.html the page to listen
+    to, with sounds and pictures in it, or beside it with `assets`. A choice that fails for a recording is a score with
+    its error; the others are there.
     `started` hears how many recordings there are, `done` sees each as it is ready. Raises RequestError, before anything
     is written, for choices and files that cannot be compared.
     """
     for name in names or ():
         if name not in metrics.METRICS:
             raise UnknownName(f"there is no metric '{name}'; {nearest(name, metrics.METRICS)}")
-    work = Comparison(tuple(choices), Path(out), tuple(names or metrics.METRICS))
+    work = Comparison(tuple(choices), Path(out), tuple(dict.fromkeys(names or metrics.METRICS)))
     items = gather(files, out=Path(out))
+    for item in items:
+        if item.path.suffix.lower() == ARRAYS:
+            raise RequestError(f"what is compared is audio; found {item.path}: render the sound it was made from")
     check_targets(items, [{work.file(item, name) for name in work.names} for item in items])
     make_folder(Path(out))
     started(len(items))
+    with Ledger(Path(out)) as ledger:
+        rows = _all_rows(work, items, ledger, executor, done)
+        results = _results(work, items, rows, title, about)
+        write(results, Path(out))
+        _write_page(work, items, rows, results, assets)
+    return results
+
+
+def _all_rows(
+    work: Comparison, items: Sequence[Item], ledger: Ledger, executor: Executor, done: Callable[[Compared], None]
+) -> dict[str, Compared]:
+    """Every recording's row, each in the ledger as soon as it is known."""
     rows: dict[str, Compared] = {}
+    inputs = {item.id: item for item in items}
     try:
         with closing(executor.run(work, items)) as found:
             for row in found:
                 rows[row.id] = row
+                failed = {"status": "failed", "error": "; ".join(row.errors)} if row.errors else {"status": "done"}
+                ledger.append({"id": row.id, "source": row.source, "audio_seconds": row.seconds, **failed})
                 done(row)
+                if row.error:
+                    work.forget(inputs[row.id], work.names)
     finally:
-        sweep(Path(out))
-    results = Results(
+        sweep(work.out)
+    return rows
+
+
+def _results(work: Comparison, items: Sequence[Item], rows: Mapping[str, Compared], title: str, about: str) -> Results:
+    return Results(
         title,
         about,
-        [Variant(one.name, one.graph.digest, dict(one.swaps), list(one.overrides)) for one in choices],
+        [Variant(one.name, one.graph.digest, dict(one.swaps), list(one.overrides)) for one in work.choices],
         [Recording(item.id, str(item.path), rows[item.id].seconds) for item in items],
         [metrics.METRICS[name].metric for name in work.metrics],
-        [score for item in items for score in _scores(rows[item.id], choices)],
+        [score for item in items for score in _scores(rows[item.id], work.choices)],
         work.stages,
     )
-    write(results, Path(out))
+
+
+def _write_page(
+    work: Comparison, items: Sequence[Item], rows: Mapping[str, Compared], results: Results, assets: bool
+) -> None:
     audio = {
         (score.recording, score.variant): work.file(item, score.variant)
         for item in items
@@ -304,9 +397,8 @@ def compare(
         if not score.error
     }
     reference = {item.id: work.file(item, REFERENCE) for item in items if not rows[item.id].error}
-    graphs = {one.name: FORMATS["svg"](one.graph) for one in choices}
-    write_page(results, audio, reference, graphs, Path(out) / PAGE, assets)
-    return results
+    graphs = {one.name: FORMATS["svg"](one.graph) for one in work.choices}
+    write_page(results, audio, reference, graphs, work.out / PAGE, assets)
 
 
 def _scores(row: Compared, choices: Sequence[Choice]) -> Iterable[Score]:

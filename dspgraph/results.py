@@ -9,6 +9,7 @@ import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,9 @@ from dspgraph._part import Part
 
 RESAMPLINGS = 10_000
 """Of the recordings, with replacement, for an interval."""
+
+BLOCK = 2**20
+"""The most numbers drawn at a time (8 MiB)."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,19 @@ class Recording:
 
 @dataclass(frozen=True)
 class Score:
-    """What one variant made of one recording: None where a metric says nothing, an error where nothing came out."""
+    """What one variant made of one recording: None where a metric says nothing, an error where nothing came out.
+
+    A value that is no finite number says nothing either, and becomes None.
+    """
 
     recording: str
     variant: str
     values: Mapping[str, float | None] = field(default_factory=dict)
     error: str = ""
+
+    def __post_init__(self) -> None:
+        said = {name: one if one is not None and math.isfinite(one) else None for name, one in self.values.items()}
+        object.__setattr__(self, "values", said)
 
 
 @dataclass(frozen=True)
@@ -88,14 +99,22 @@ class Results:
 
     def means(self) -> list[Mean]:
         """Of every variant and metric, over the recordings it has a value for."""
-        return [self._mean(variant.name, metric.name) for variant in self.variants for metric in self.metrics]
+        return list(self._means.values())
 
     def ranking(self, metric: str) -> list[str]:
         """The variants, best first; those without a value last."""
-        better = next(one.better for one in self.metrics if one.name == metric)
-        means = {one.variant: one.mean for one in self.means() if one.metric == metric}
+        better = {one.name: one.better for one in self.metrics}[metric]
+        means = {variant.name: self._means[variant.name, metric].mean for variant in self.variants}
         costs: dict[str, Callable[[float], float]] = {"lower": operator.pos, "higher": operator.neg, "zero": abs}
         return sorted(means, key=lambda name: math.inf if math.isnan(means[name]) else costs[better](means[name]))
+
+    @cached_property
+    def _means(self) -> dict[tuple[str, str], Mean]:
+        return {
+            (variant.name, metric.name): self._mean(variant.name, metric.name)
+            for variant in self.variants
+            for metric in self.metrics
+        }
 
     def _mean(self, variant: str, metric: str) -> Mean:
         found = (score.values.get(metric) for score in self.scores if score.variant == variant)
@@ -111,8 +130,11 @@ def interval(values: np.ndarray[Any, Any]) -> tuple[float, float]:
     Source: B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (the percentile interval).
     """
     draw = np.random.Generator(np.random.Philox(key=0))
-    chosen = draw.integers(len(values), size=(RESAMPLINGS, len(values)))
-    low, high = np.percentile(values[chosen].mean(axis=1), (2.5, 97.5))
+    means, some = np.empty(RESAMPLINGS), max(1, BLOCK // len(values))
+    for start in range(0, RESAMPLINGS, some):
+        here = means[start : start + some]
+        here[:] = values[draw.integers(len(values), size=(len(here), len(values)))].mean(axis=1)
+    low, high = np.percentile(means, (2.5, 97.5))
     return float(low), float(high)
 
 

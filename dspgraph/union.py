@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence, Set
 
 from dspgraph.errors import GraphError
 from dspgraph.graph import Graph, Wire
@@ -14,8 +13,11 @@ def union(graphs: Sequence[Graph]) -> Graph:
     """One graph that gives, sample for sample, what each of several gives: output `y` of the k-th is `vK/y`.
 
     Two nodes become one when they are equal, take from nodes that became one, and draw the same noise, if they draw
-    any. Raises GraphError for graphs that take different streams under one name, and for graphs of different seeds.
+    any. Raises GraphError for graphs that take different streams under one name, for graphs of different seeds, and
+    for no graph at all.
     """
+    if not graphs:
+        raise GraphError("one graph or more become one; found none")
     first = graphs[0]
     for graph in graphs:
         if (graph.inputs, graph.seed) != (first.inputs, first.seed):
@@ -29,22 +31,37 @@ def union(graphs: Sequence[Graph]) -> Graph:
     outputs: dict[str, str] = {}
     made: dict[Hashable, str] = {}
     for k, graph in enumerate(graphs):
-        here = {name: name for name in graph.inputs}  # an origin in this graph -> the same in the union
-
-        def there(wire: Wire, here: dict[str, str] = here) -> Wire:
-            return here[wire] if isinstance(wire, str) else tuple(here[origin] for origin in wire)
-
-        for name in graph.order:
-            node, key = graph.nodes[name], graph.names.get(name, name)
-            taken = {port.name: there(graph.wires[f"{name}.{port.name}"]) for port in node.inputs}
-            draws = key if "seed" in type(node).model_fields else None
-            same: Any = (type(node), node, draws, tuple(taken.items()))
+        there = {name: name for name in graph.inputs}  # an origin in this graph -> the same in the union
+        for name in _ordered(graph):
+            node = graph.nodes[name]
+            key = graph.names.get(name, name) if "seed" in type(node).model_fields else None
+            taken = {port.name: _follow(graph.wires[f"{name}.{port.name}"], there) for port in node.inputs}
+            same = (type(node), node.model_dump_json(), key, *taken.values())  # not the node: 0.0 == -0.0
             if same not in made:
-                made[same] = own = name if name not in nodes and name not in first.inputs else f"v{k}/{name}"
+                made[same] = own = _free(name, k, {*nodes, *first.inputs})
                 nodes[own] = node
                 wires |= {f"{own}.{port}": wire for port, wire in taken.items()}
-                if draws not in (None, own):
+                if key not in (None, own):
                     names[own] = key
-            here |= {f"{name}.{port.name}": f"{made[same]}.{port.name}" for port in node.outputs}
-        outputs |= {f"v{k}/{name}": here[origin] for name, origin in graph.origins.items()}
+            there |= {f"{name}.{port.name}": f"{made[same]}.{port.name}" for port in node.outputs}
+        outputs |= {f"v{k}/{name}": there[origin] for name, origin in graph.origins.items()}
     return Graph(nodes, wires, first.inputs, outputs, first.seed, names)
+
+
+def _ordered(graph: Graph) -> list[str]:
+    """The nodes that run, in an order that does not depend on how the graph was written down: nor do names, then."""
+    import networkx
+
+    return [name for name in networkx.lexicographical_topological_sort(graph.dag) if name in graph.order]
+
+
+def _follow(wire: Wire, there: Mapping[str, str]) -> Wire:
+    return there[wire] if isinstance(wire, str) else tuple(there[origin] for origin in wire)
+
+
+def _free(name: str, k: int, taken: Set[str]) -> str:
+    """The name itself, if no other node has it."""
+    own = name
+    while own in taken:
+        own = f"v{k}/{own}"
+    return own
