@@ -9,6 +9,7 @@ from benchmarks import (
     bench_lpcnet,
     bench_memory,
     bench_mlpg,
+    bench_rendering,
     bench_sptk,
     bench_start,
     bench_stft,
@@ -23,6 +24,7 @@ TOPICS = (
     bench_features,
     bench_lpcnet,
     bench_memory,
+    bench_rendering,
     bench_start,
 )
 

@@ -59,15 +59,19 @@ class AudioSource:
             raise FileError(f"{self.path} has no samples")
         self.rate, self.channels = exact(info.samplerate), info.channels
         self.first = round(start * self.rate)
-        self.length = info.frames - self.first if duration is None else round(duration * self.rate)
-        if self.length <= 0 or self.first + self.length > info.frames:
+        last = info.frames if duration is None else round((start + duration) * self.rate)  # where a next part begins
+        self.length = last - self.first
+        if self.length <= 0 or last > info.frames:
             end = "its end" if duration is None else f"{float(start + duration):g} s"
             raise FileError(
                 f"{self.path} has {float(info.frames / self.rate):g} s; from {float(start):g} s to {end} there is "
-                f"{'nothing' if self.length <= 0 else 'more'}"
+                f"{'more' if self.first < min(last, info.frames) else 'nothing'}"
             )
         if channel is not None and channel >= self.channels:
-            raise FileError(f"{self.path} has {self.channels} channels; there is no channel {channel}, the first is 0")
+            several = "s" * (self.channels > 1)
+            raise FileError(
+                f"{self.path} has {self.channels} channel{several}; there is no channel {channel}, the first is 0"
+            )
         densest = max(self.rate * self.channels, stream.rate * stream.channels)
         self._rows = max(1, int(self.rate * min(1, BLOCK / densest)))
         self.conversions = list(self._conversions())
@@ -164,6 +168,13 @@ def _first_not_finite(block: Array) -> int | None:
     return None if finite.all() else int(np.argmin(finite.reshape(len(block), -1).all(axis=1)))
 
 
+class _Encoder(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
+    """A file that is not brought to the disk twice: here as it is closed, and once it is settled."""
+
+    def flush(self) -> None:
+        """Leave it to whoever closes the file: `AudioSink.close` syncs it, and sees whether all of it is there."""
+
+
 class AudioSink:
     """A file being written: under another name in the same folder until it is whole, then put in place at once.
 
@@ -186,7 +197,7 @@ class AudioSink:
         self._limited, self._held = subtype != "FLOAT", stream.empty()
         self._part = Part(self.path)  # it says what is wrong where libsndfile says "System error"
         with self._attempt(f"is the disk full, or can a {self.path.suffix} file not hold {stream}?"):
-            self._file = soundfile.SoundFile(
+            self._file = _Encoder(
                 os.fsencode(self._part.temporary),
                 "w",
                 int(stream.rate),

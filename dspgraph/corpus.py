@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from glob import glob, has_magic
 from itertools import takewhile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import soundfile
@@ -47,18 +47,23 @@ def gather(
     it; ids keep the folders below it); or a manifest: JSON lines or CSV with the columns id, path, start, duration,
     channel (path alone must be there, times are seconds, what else there is is left alone), Kaldi's wav.scp, or its
     `segments`, beside which wav.scp lies. Paths in a manifest are relative to its folder. What is in the folder `out`
-    is no input. Raises RequestError for a pattern or folder without files, and for a manifest that is none; a file that
-    is missing is found out about when it is opened.
+    is no input. Raises RequestError for a pattern, folder or manifest without files, for a folder that cannot be looked
+    into, and for a manifest that is none; a file that is missing is found out about when it is opened.
     """
     found = _Folder(suffixes, out)
     return [item for argument in arguments for item in _items(Path(argument), found)]
 
 
 def _items(path: Path, found: _Folder) -> Iterator[Item]:
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike the method of Path, it takes a name that no file can have
         yield from found.items(path)
     elif (read := _manifest(path)) is not None:
-        yield from read(path)
+        empty = True
+        for item in read(path):
+            yield item
+            empty = False
+        if empty:
+            raise RequestError(f"{path} names no file: a line names one")
     elif has_magic(str(path)) and not is_file(path):
         yield from found.matching(str(path))
     else:
@@ -73,6 +78,8 @@ class _Folder:
         self.out = os.path.realpath(out) if out else None
 
     def items(self, folder: Path) -> list[Item]:
+        if self.out == os.path.realpath(folder):
+            raise RequestError(f"{folder} is where the results go, what is in it is no input: choose another folder")
         files = sorted(Path(parent, name) for parent, name in self._walk(folder))
         if not files:
             raise RequestError(f"there is no file in {folder} to take: a file is taken by its suffix: {self._known()}")
@@ -80,24 +87,31 @@ class _Folder:
 
     def matching(self, pattern: str) -> list[Item]:
         fixed = Path(*takewhile(lambda part: not has_magic(part), Path(pattern).parts))
-        files = sorted(path for name in glob(pattern, recursive=True) if self._taken(path := Path(name)))
-        files = [path for path in files if path.is_file()]
+        names = sorted(Path(name) for name in glob(pattern, recursive=True))
+        files = [path for path in names if self._taken(path.name) and path.is_file() and not self._made(path, fixed)]
         if not files:
             raise RequestError(f"no file matches {pattern}: a file is taken by its suffix: {self._known()}")
         return [Item(_named(path.relative_to(fixed)), path) for path in files]
 
     def _walk(self, folder: Path) -> Iterator[tuple[str, str]]:
-        for parent, folders, names in os.walk(folder):
+        def unread(error: OSError) -> None:
+            raise RequestError(f"{error.filename} cannot be looked into: {error.strerror}: nothing is left out unsaid")
+
+        for parent, folders, names in os.walk(folder, onerror=unread):
             folders[:] = [name for name in folders if not name.startswith(".")]
             if self.out and os.path.realpath(parent) == self.out:
                 folders.clear()
                 continue
-            yield from ((parent, name) for name in names if self._taken(Path(parent, name)))
+            yield from ((parent, name) for name in names if self._taken(name))
 
-    def _taken(self, path: Path) -> bool:
-        if self.out and Path(os.path.realpath(path)).is_relative_to(self.out):
+    def _taken(self, name: str) -> bool:
+        return Path(name).suffix.lower() in self.suffixes and not name.startswith(".")
+
+    def _made(self, path: Path, fixed: Path) -> bool:
+        """Whether it is in the folder of the outputs, unless that is where it was looked for."""
+        if not self.out or Path(os.path.realpath(fixed)).is_relative_to(self.out):
             return False
-        return path.suffix.lower() in self.suffixes and not path.name.startswith(".")
+        return Path(os.path.realpath(path.parent)).is_relative_to(self.out)
 
     def _known(self) -> str:
         return " ".join(sorted(self.suffixes))
@@ -131,39 +145,54 @@ def _json_lines(path: Path) -> Iterator[Item]:
 
 
 def _table(path: Path) -> Iterator[Item]:
-    lines = [line for _, line in _lines(path)]
+    place = str(path)
+
+    def lines() -> Iterator[str]:
+        nonlocal place
+        for here, line in _lines(path):
+            place = here  # of a row that has several lines, the last of them
+            yield line
+
     try:
-        rows = csv.DictReader(lines, strict=True)
+        rows = csv.DictReader(lines(), strict=True)
+        columns = [name.strip() for name in rows.fieldnames or ()]
+        if len(set(columns)) < len(columns):
+            raise RequestError(f"{place}: two columns have one name; found {', '.join(columns)}")
         for row in rows:
-            place = f"{path}, line {rows.line_num}"
             if None in row or None in row.values():
-                raise RequestError(f"{place}: has not as many columns as the first line, {len(rows.fieldnames or ())}")
+                raise RequestError(f"{place}: has not as many columns as the first line, {len(columns)}")
             yield _item(place, path.parent, {name.strip(): text.strip() for name, text in row.items() if text.strip()})
     except csv.Error as error:
-        raise RequestError(f"{path} is no CSV: {error}") from None
+        raise RequestError(f"{place}: is no CSV: {error}") from None
 
 
 def _scp(path: Path) -> Iterator[Item]:
     for place, line in _lines(path):
-        name, _, rest = line.partition(" ")
-        if rest.rstrip().endswith("|"):
-            raise RequestError(f"{place}: '{rest.strip()}' is a command; commands are not run: write the file it gives")
-        yield _item(place, path.parent, {"id": name, "path": rest.strip()})
+        name, *rest = line.split(maxsplit=1)
+        if not rest:
+            raise RequestError(f"{place}: a line is ID PATH; found '{line[:80]}'")
+        if rest[0].endswith("|"):
+            raise RequestError(f"{place}: '{rest[0]}' is a command; commands are not run: write the file it gives")
+        yield _item(place, path.parent, {"id": name, "path": rest[0]})
 
 
 def _segments(path: Path) -> Iterator[Item]:
-    whole = {item.id: item for item in _scp(path.with_name("wav.scp"))}
+    scp = path.with_name("wav.scp")
+    whole: dict[str, Path] = {}
+    for item in _scp(scp):
+        if whole.setdefault(item.id, item.path) != item.path:
+            raise RequestError(f"{scp}: there are two '{item.id}': rename one")
     for place, line in _lines(path):
         words = line.split()
         if len(words) != 4:
             raise RequestError(f"{place}: a line is ID RECORDING START END; found {len(words)} words")
         name, recording, start, end = words
         if recording not in whole:
-            raise RequestError(f"{place}: there is no '{recording}' in {path.with_name('wav.scp')}")
+            raise RequestError(f"{place}: there is no '{recording}' in {scp}")
         begin, until = _seconds(place, "start", start), None if end == "-1" else _seconds(place, "end", end)
         if until is not None and until <= begin:
             raise RequestError(f"{place}: ends at {end} s, where it begins at {start} s")
-        yield Item(_safe(place, name), whole[recording].path, begin, None if until is None else until - begin)
+        yield Item(_safe(place, name), whole[recording], begin, None if until is None else until - begin)
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
@@ -188,7 +217,7 @@ def _item(place: str, folder: Path, fields: Mapping[str, Any]) -> Item:
     if duration == 0:
         raise RequestError(f"{place}: 'duration' is 0; leave it out for all there is")
     return Item(
-        _safe(place, fields["id"]) if "id" in fields else _safe(place, _named(Path(path))),
+        _safe(place, fields["id"] if "id" in fields else os.path.splitext(path)[0]),
         folder / path,
         start,
         duration,
@@ -201,35 +230,29 @@ def _safe(place: str, name: Any) -> str:
     if not isinstance(name, str | int) or isinstance(name, bool) or not str(name):
         raise RequestError(f"{place}: 'id' must be a text; found {name!r}")
     text = str(name)
-    parts = PurePosixPath(text).parts
-    if (
-        text.startswith("/")
-        or ".." in parts
-        or "\\" in text
-        or not text.isprintable()
-        or text.endswith("/")
-        or not parts
-    ):
+    parts = [part for part in text.split("/") if part not in ("", ".")]
+    if not parts or ".." in parts or "\\" in text or text[0] == "/" or text[-1] == "/" or not text.isprintable():
         raise RequestError(
             f"{place}: the id {text!r} would be a file outside of the output folder, or no file: an id is a relative "
             "path without '..', of characters that can be seen: give this one another"
         )
-    return str(PurePosixPath(text))
+    return "/".join(parts)
 
 
 def _seconds(place: str, name: str, value: Any) -> Fraction:
     try:
         if isinstance(value, bool):
             raise TypeError
-        seconds = Fraction(str(value))
-    except (TypeError, ValueError, ZeroDivisionError):
-        raise RequestError(f"{place}: '{name}' must be a number of seconds; found {value!r}") from None
+        seconds = Fraction(repr(float(value)))  # of 1e-999999999 itself it would not end
+    except (TypeError, ValueError, OverflowError):
+        raise RequestError(f"{place}: '{name}' must be a number of seconds; found {str(value)[:80]!r}") from None
     if seconds < 0:
         raise RequestError(f"{place}: '{name}' must not be below 0; found {value!r}")
     return seconds
 
 
 def _channel(place: str, value: Any) -> int:
-    if isinstance(value, bool) or not str(value).isdecimal():
-        raise RequestError(f"{place}: 'channel' must be a whole number from 0 (the first) on; found {value!r}")
-    return int(value)
+    text = str(value)
+    if isinstance(value, bool) or not text.isdecimal() or len(text) > 9:
+        raise RequestError(f"{place}: 'channel' must be a whole number from 0 (the first) on; found {text[:80]!r}")
+    return int(text)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from dspgraph._part import is_part
-from dspgraph.errors import RequestError
+from dspgraph.errors import FileError, RequestError
 
 NAME = "ledger.jsonl"
 
@@ -26,13 +28,15 @@ class Ledger:
         self.path = folder / NAME
         begun = self.path.exists()
         try:
-            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+            self._file = os.fdopen(os.open(self.path, flags, 0o666), "rb+", buffering=0)
         except OSError as error:
             raise RequestError(f"{self.path} cannot be written: {error.strerror}: choose another folder") from None
-        self._file = os.fdopen(handle, "rb+")
         try:
+            if not stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
+                raise RequestError(f"{self.path} is no regular file: move it away, or choose another folder")
             self._lock()
-            self.rows = self._read()
+            self.rows = dict(self._read())
             if begun:
                 sweep(folder)
         except BaseException:
@@ -40,9 +44,17 @@ class Ledger:
             raise
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """One line more, whole before anything else happens."""
-        self._file.write(json.dumps(row).encode() + b"\n")
-        self._file.flush()
+        """One line more, whole before anything else happens; FileError where there is no room for it."""
+        line, end = json.dumps(row).encode() + b"\n", self._file.seek(0, os.SEEK_END)
+        try:
+            left = line
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            self._file.truncate(end)
+            raise FileError(
+                f"{self.path} cannot be written: {error.strerror or error}: make room; what is done is kept"
+            ) from None
 
     def __enter__(self) -> Self:
         return self
@@ -58,24 +70,31 @@ class Ledger:
 
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise RequestError(
                 f"another run is writing to {self.path.parent}: wait for it, or choose another folder"
             ) from None
+        except OSError as error:
+            raise RequestError(f"{self.path} cannot be locked: {error.strerror}: choose another folder") from None
 
-    def _read(self) -> dict[str, dict[str, Any]]:
-        whole = self._file.read()
-        kept = whole.rfind(b"\n") + 1
-        self._file.seek(kept)
-        self._file.truncate()
-        rows = {}
-        for number, line in enumerate(whole[:kept].splitlines(), 1):
-            try:
-                row = json.loads(line)
-                rows[row["id"]] = row
-            except (ValueError, TypeError, LookupError):
-                raise RequestError(f"{self.path}, line {number}: is no line of a ledger: move the file away") from None
-        return rows
+    def _read(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each line's id and row; half a line at the end is cut off."""
+        kept = 0
+        with open(self._file.fileno(), "rb", closefd=False) as file:
+            for number, line in enumerate(file, 1):
+                if not line.endswith(b"\n"):
+                    self._file.truncate(kept)
+                    return
+                kept += len(line)
+                try:
+                    row = json.loads(line)
+                    if not isinstance(row["id"], str) or row["status"] not in ("done", "failed"):
+                        raise ValueError
+                except (ValueError, TypeError, LookupError, RecursionError):
+                    raise RequestError(
+                        f"{self.path}, line {number}: is no line of a ledger: move the file away"
+                    ) from None
+                yield row["id"], row
 
 
 def sweep(folder: Path) -> None:
@@ -83,4 +102,5 @@ def sweep(folder: Path) -> None:
     for parent, _, names in os.walk(folder):
         for name in names:
             if is_part(name):
-                Path(parent, name).unlink(missing_ok=True)
+                with suppress(OSError):
+                    Path(parent, name).unlink()

@@ -110,20 +110,19 @@ def render(
 
 def _before(work: Rendering, ledger: Ledger, item: Item, retry_failed: bool) -> Rendered | None:
     """The row of an item that an earlier run has dealt with, if it need not be dealt with again."""
-    line = ledger.rows.get(item.id)
-    if line is None:
-        if not work.in_place(item):
+    line, looked = ledger.rows.get(item.id), _look(item.path)
+    if line is None or not work.did(item, line):
+        if (notes := work.in_place(item)) is None:
             return None
-        size, mtime_ns = _look(item.path)
-        row = Rendered(item.id, item.path, work.placed(item), before=True, size=size, mtime_ns=mtime_ns)
+        row = Rendered(item.id, item.path, work.placed(item), notes, before=True, size=looked[0], mtime_ns=looked[1])
         ledger.append(work.line(item, row))
         return row
-    if not work.same(item, line):
+    if (line.get("size"), line.get("mtime_ns")) != looked:
         return None
     if line["status"] == "failed":
         error = str(line.get("error"))
         return None if retry_failed else Rendered(item.id, item.path, error=error, before=True)
-    if not all(path.is_file() for path in work.placed(item)):
+    if not work.is_there(item):
         return None
     known = float(line.get("audio_seconds", 0)), float(line.get("seconds", 0))
     return Rendered(item.id, item.path, work.placed(item), tuple(line.get("notes", ())), *known, before=True)
@@ -221,27 +220,30 @@ class Rendering:
 
     def line(self, item: Item, row: Rendered) -> dict[str, Any]:
         """The line of the ledger."""
-        told: dict[str, Any] = {"id": item.id, "source": str(item.path), "status": "failed" if row.error else "done"}
+        told: dict[str, Any] = {"id": item.id, "status": "failed" if row.error else "done"}
         told |= {"error": row.error} if row.error else {"audio_seconds": row.audio_seconds, "notes": row.notes}
         known = {"seconds": round(row.seconds, 6), "size": row.size, "mtime_ns": row.mtime_ns}
-        return {**told, **known, **self._constant(item)}
+        return {**told, **known, "source": os.path.abspath(item.path), **self._constant(item)}
 
-    def same(self, item: Item, line: Mapping[str, Any]) -> bool:
-        """Whether a line of the ledger is of this work and this input."""
-        size, mtime_ns = _look(item.path)
-        now = {**self._constant(item), "size": size, "mtime_ns": mtime_ns}
+    def did(self, item: Item, line: Mapping[str, Any]) -> bool:
+        """Whether a line of the ledger is of this work, done to this item."""
+        now = {"source": os.path.abspath(item.path), **self._constant(item)}
         return all(line.get(name) == value for name, value in now.items())
 
-    def in_place(self, item: Item) -> bool:
-        """Whether all files of an item are there, made by this graph of this input, by a run that could not say so."""
-        words = self._words(item)
+    def is_there(self, item: Item) -> bool:
+        """Whether all files of an item are there, and what is said of them."""
+        return all(path.is_file() for path in (*self.placed(item), self._words(item).path))
+
+    def in_place(self, item: Item) -> tuple[str, ...] | None:
+        """The notes of an item if all its files are there, made by this graph of it, by a run that could not say so."""
+        words, now = self._words(item).path, {"source": str(item.path), **self._constant(item)}
         try:
-            said = json.loads(words.path.read_text())
-            newer = words.path.stat().st_mtime_ns >= item.path.stat().st_mtime_ns
-            same = all(said[name] == value for name, value in self._constant(item).items())
-        except (OSError, ValueError, LookupError, TypeError):
-            return False
-        return newer and same and all(path.is_file() for path in self.placed(item))
+            said = json.loads(words.read_text())
+            newer = words.stat().st_mtime_ns >= item.path.stat().st_mtime_ns
+            same = all(said[name] == value for name, value in now.items())
+            return tuple(said["notes"]) if newer and same and self.is_there(item) else None
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+            return None
 
     def check_items(self, items: Sequence[Item]) -> None:
         """Raise RequestError for items the graph does not take, and for names that meet."""
@@ -259,7 +261,7 @@ class Rendering:
         check_targets(items, [{*self.placed(item), self._words(item).path} for item in items])
 
     def _words(self, item: Item) -> _Words:
-        return _Words(self.out / f"{item.id}{WORDS_SUFFIX}", self.out, self._constant(item), self._description)
+        return _Words(self.out / f"{item.id}{WORDS_SUFFIX}", self.out, self._constant(item), self._told_of_graph)
 
     def _constant(self, item: Item) -> dict[str, Any]:
         """What is rendered how, without what it is rendered from."""
@@ -271,8 +273,8 @@ class Rendering:
         return {"digest": self.digest, "format": self.suffix, **part}
 
     @cached_property
-    def _description(self) -> dict[str, Any]:
-        return self.graph.description
+    def _told_of_graph(self) -> str:
+        return json.dumps(self.graph.description, indent=1).replace("\n", "\n ")  # no string in JSON has a line end
 
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
@@ -300,11 +302,11 @@ class _Words:
     path: Path
     folder: Path
     constant: Mapping[str, Any]
-    graph: Mapping[str, Any]
+    graph: str  # the same for all: in JSON once
 
     def text(self, item: Item, notes: Sequence[str], outputs: Mapping[str, Any]) -> str:
         told = {"id": item.id, "source": str(item.path), **self.constant, "notes": notes, "outputs": outputs}
-        return json.dumps({**told, "graph": self.graph}, indent=1) + "\n"
+        return f'{json.dumps(told, indent=1)[:-2]},\n "graph": {self.graph}\n}}\n'
 
 
 class _Job:
@@ -368,18 +370,21 @@ class _Job:
         notes = (*self.notes, *sinks.notes())
         part = None
         try:
-            if self.words:  # all is on the disk before the first file is put in place, and what is said of it last
+            if self.words:
                 part = Part(self.words.path)
                 with part.attempt():
                     text = self.words.text(self.item, notes, sinks.told())
                     part.temporary.write_text(text, encoding="utf-8")
+                    # All is on the disk before the first file is put in place. Nothing is said of them until all are:
+                    # whoever is killed in between leaves none that pass for another's.
+                    self.words.path.unlink(missing_ok=True)
             sinks.place()
             if part:
                 part.place()
         finally:
             if part:
                 part.discard()
-        self.sinks = None
+        self.discard()
         return self._row(targets=files, notes=notes, audio_seconds=sinks.seconds)
 
     def _row(self, **told: Any) -> Rendered:
@@ -391,7 +396,7 @@ class _Sinks:
     """Where the outputs of a graph go: all of them are whole before the first is put in place."""
 
     def __init__(self, graph: Graph, targets: Mapping[str, Path]) -> None:
-        self.outputs, self.targets = graph.outputs, targets
+        self.outputs, self.targets = dict(sorted(graph.outputs.items())), targets  # as in the digest: by name
         self.audio: dict[str, AudioSink] = {}
         self.arrays: ArraySink | None = None
         self._hashes = {name: hashlib.sha256() for name in self.outputs}
@@ -472,13 +477,15 @@ def check_targets(items: Sequence[Item], each: Sequence[Set[Path]]) -> None:
     for target, count in Counter(path for paths in each for path in paths).items():
         if count > 1:
             same = [str(item.path) for item, paths in zip(items, each, strict=True) if target in paths]
-            raise RequestError(
-                f"{' and '.join(same)} would both be written to {target}: rename one or render them apart"
-            )
+            more = f" and {count - 3} more" if count > 3 else ""
+            found = f"{' and '.join(same[:3])}{more}"
+            raise RequestError(f"{found} would both be written to {target}: rename one or render them apart")
     originals = {os.path.realpath(item.path) for item in items}  # unlike resolve, it takes a link to itself
+    folders = {parent: os.path.realpath(parent) for parent in {path.parent for paths in each for path in paths}}
     for paths in each:
         for target in sorted(paths):
-            if os.path.realpath(target) in originals:
+            true = os.path.join(folders[target.parent], target.name)
+            if (os.path.realpath(true) if os.path.islink(true) else true) in originals:
                 raise RequestError(f"{target} would overwrite an input file: choose another folder")
 
 
@@ -526,7 +533,7 @@ def make_folder(out: Path) -> None:
     """Make a folder that can be written to, or raise RequestError."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        tempfile.NamedTemporaryFile(dir=out, prefix=".").close()
+        tempfile.TemporaryFile(dir=out).close()  # it has no name: whoever is killed here leaves nothing
     except OSError as error:
         raise RequestError(
             f"the folder {out} cannot be written to: {error.strerror or error}: choose another"

@@ -9,29 +9,44 @@ import argparse
 import shutil
 from pathlib import Path
 
+import numpy as np
+
 from dspgraph import load
 from dspgraph.audio_io import example_speech
 from dspgraph.rendering import render_file
-from dspgraph.training import train
+from dspgraph.training import excitation, train
 
 SETTINGS = {
-    "preset": "lpcnet-small", "device": "cpu", "threads": "1", "batch": "66", "frames": "6", "updates": "30",
-    "clean": "0.4", "augment": "0", "learning_rate": "0.004", "decay": "0.0003", "validate_every": "10",
+    "preset": "lpcnet-small", "device": "cpu", "threads": "1", "batch": "44", "frames": "9", "updates": "36",
+    "strength": "1.5", "clean": "0.3", "augment": "0", "learning_rate": "0.004", "decay": "0.0006",
+    "sparse_start": "20", "sparse_end": "120", "sparse_every": "10", "validate_every": "20",
 }  # fmt: skip
+BATCHES = 280
+
+
+def learn(file: Path, out: Path, batches: int, resume: bool = False) -> Path:
+    """The weights that a network has after so many batches of a recording."""
+    data = out / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    shutil.copy(file, data)
+    return train("lpcnet", data, out / "run", {**SETTINGS, "steps": str(batches)}, resume, report=print)
+
+
+def gain(weights: Path, file: Path) -> float:
+    """Nats by which the network, hearing the true past, is better than the best distribution that never changes."""
+    expected, codes, _ = excitation(weights, file)
+    share = np.bincount(codes) / len(codes)
+    return float(np.log(expected[np.arange(len(codes)), codes] / share[codes]).mean())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", nargs="?", type=Path, default=example_speech())
-    parser.add_argument("--batches", type=int, default=150)
+    parser.add_argument("--batches", type=int, default=BATCHES)
     parser.add_argument("--out", type=Path, default=Path("lpcnet_on_one_clip"))
     given = parser.parse_args()
-    data = given.out / "data"
-    data.mkdir(parents=True, exist_ok=True)
-    shutil.copy(given.file, data)
-    resume = (given.out / "run" / "checkpoint.ckpt").is_file()
-    settings = {**SETTINGS, "steps": str(given.batches)}
-    weights = train("lpcnet", data, given.out / "run", settings, resume, report=print)
+    weights = learn(given.file, given.out, given.batches, (given.out / "run" / "checkpoint.ckpt").is_file())
+    print(f"{gain(weights, given.file):.2f} nats below the best fixed distribution")
     graph = load("lpcnet", [f"weights={weights}"])
     row = render_file(graph, given.file, dict.fromkeys(graph.outputs, given.out / f"{given.file.stem}.flac"))
     print(row.error or f"{row.targets[0]}: {row.audio_seconds:.1f} s of audio in {row.seconds:.1f} s")

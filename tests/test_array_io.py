@@ -48,7 +48,8 @@ def save(path: Path, signals: dict[str, Array], cut: int = 37) -> Path:
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    """What is in a folder, but the ledger, and what stands beside outputs about them."""
+    return sorted(path.name for path in folder.iterdir() if path.suffix not in (".json", ".jsonl"))
 
 
 def test_numpy_reads_what_is_written_and_json_says_what_it_is(tmp_path: Path) -> None:

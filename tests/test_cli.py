@@ -15,6 +15,7 @@ import soundfile
 from click.testing import CliRunner, Result
 
 from dspgraph.cli import main
+from dspgraph.ledger import Ledger
 from speech import speech
 
 TOYS = str(Path(__file__).parent / "toys.py")
@@ -42,9 +43,9 @@ def scale(tmp_path: Path) -> Path:
 
 
 def leftovers(folder: Path) -> list[str]:
-    return (
-        sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) if folder.exists() else []
-    )
+    """Every file in a folder, but the ledger, and what stands beside outputs about them."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".json", ".jsonl")]
+    return sorted(str(path.relative_to(folder)) for path in files)
 
 
 # ---- render ---------------------------------------------------------------------------------------------------------
@@ -101,8 +102,89 @@ def test_some_bad_files_cost_themselves_only(tmp_path: Path, wav: Path, scale: P
     result = dspgraph("render", scale, tmp_path / "nothing.wav", wav, "-o", tmp_path / "out", "--plugin", TOYS)
     assert result.exit_code == 1
     assert f"failed: {tmp_path}/nothing.wav does not exist" in result.output
-    assert "1 of 2 files failed" in result.output
+    assert "1 of 2 failed; the reasons stand above" in result.output
     assert leftovers(tmp_path / "out") == ["voice.flac"]
+
+
+def test_a_line_of_json_for_each_item_and_one_for_all(tmp_path: Path, wav: Path, scale: Path) -> None:
+    request = (
+        "render",
+        scale,
+        wav.parent,
+        tmp_path / "nothing.wav",
+        "-o",
+        tmp_path / "out",
+        "--plugin",
+        TOYS,
+        "--log-json",
+    )
+    for before in False, True:
+        result = dspgraph(*request, *["--resume"] * before)
+        assert result.exit_code == 1
+        assert result.stderr == "dspgraph: 1 of 2 failed; the reasons stand above\n"
+        first, second, last = map(json.loads, result.stdout.splitlines())
+        assert {name: first[name] for name in first if name != "seconds"} == {
+            "id": "voice", "source": str(wav), "status": "done", "before": before, "notes": [], "audio_seconds": 0.5,
+            "targets": [str(tmp_path / "out" / "voice.flac")],
+        }  # fmt: skip
+        assert 0 < first["seconds"] < 60
+        assert second == {
+            "id": "nothing", "source": f"{tmp_path}/nothing.wav", "status": "failed", "before": before,
+            "error": f"{tmp_path}/nothing.wav does not exist",
+        }  # fmt: skip
+        assert 0 < last.pop("seconds") < 60
+        assert last == {
+            "done": int(not before),
+            "failed": 1,
+            "before": int(before),
+            "audio_seconds": 0.5 * (not before),
+        }
+
+
+def test_what_was_done_before_is_counted_and_what_failed_before_is_named(
+    tmp_path: Path, wav: Path, scale: Path
+) -> None:
+    request = ("render", scale, wav, tmp_path / "late.wav", "-o", tmp_path / "out", "--plugin", TOYS)
+    assert dspgraph(*request).exit_code == 1
+    again = dspgraph(*request, "--resume")
+    assert again.exit_code == 1
+    assert f"failed before: {tmp_path}/late.wav does not exist" in again.stderr
+    assert "0 rendered in" in again.stderr
+    assert ", 1 were done before\n" in again.stderr
+    assert again.stdout == ""
+    retried = dspgraph(*request, "--retry-failed")
+    assert f"failed: {tmp_path}/late.wav does not exist" in retried.stderr
+    _audio(tmp_path / "late.wav", speech()[:1600])
+    last = dspgraph(*request, "--resume")
+    assert (last.exit_code, last.stdout) == (0, f"{tmp_path}/out/late.flac\n")
+
+
+def test_a_manifest_is_a_way_to_name_files(tmp_path: Path, wav: Path, scale: Path) -> None:
+    lines = [{"id": f"part/{k}", "path": "voice.wav", "start": k / 10, "duration": 0.1} for k in range(5)]
+    (wav.parent / "m.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    result = dspgraph("render", scale, wav.parent / "m.jsonl", "-o", tmp_path / "out", "--plugin", TOYS, "--company", 4)
+    assert result.exit_code == 0, result.output
+    assert leftovers(tmp_path / "out") == [f"part/{k}.flac" for k in range(5)]
+    whole = [soundfile.read(tmp_path / "out" / "part" / f"{k}.flac")[0] for k in range(5)]
+    np.testing.assert_allclose(np.concatenate(whole), speech()[8000:16000] / 2, atol=2**-23)  # a step of 24 bits
+    assert "5 rendered in" in result.stderr
+
+
+def test_ogg_is_written(tmp_path: Path, wav: Path, scale: Path) -> None:
+    result = dspgraph("render", scale, wav, "-o", tmp_path / "out", "--plugin", TOYS, "--format", "ogg")
+    assert result.exit_code == 0, result.output
+    assert soundfile.info(tmp_path / "out" / "voice.ogg").subtype == "VORBIS"
+
+
+def test_of_two_runs_into_one_folder_the_second_is_a_wrong_request(tmp_path: Path, wav: Path, scale: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with Ledger(tmp_path / "out"):
+        result = dspgraph("render", scale, wav, "-o", tmp_path / "out", "--plugin", TOYS)
+    assert result.exit_code == 2
+    assert (
+        result.stderr == f"dspgraph: another run is writing to {tmp_path}/out: wait for it, or choose another folder\n"
+    )
+    assert leftovers(tmp_path / "out") == []
 
 
 # ---- bad requests ---------------------------------------------------------------------------------------------------
@@ -136,7 +218,6 @@ def _nan(n: int) -> Any:
 
 BAD_FILES: dict[str, tuple[Any, str]] = {
     "missing": (lambda d, wav: d / "nothing.wav", "nothing.wav does not exist"),
-    "a folder": (lambda d, wav: d, "is a folder, not an audio file"),
     "text renamed .wav": (lambda d, wav: _bytes(d / "text.wav", b"This is no sound.\n" * 100), "text.wav is not an audio file that can be read"),
     "empty": (lambda d, wav: _bytes(d / "empty.wav", b""), "empty.wav is empty"),
     "only a header": (lambda d, wav: _audio(d / "short.wav", []), "short.wav has no samples"),
@@ -152,9 +233,9 @@ def test_a_bad_file_is_refused_and_nothing_is_written(tmp_path: Path, wav: Path,
     make, message = BAD_FILES[what]
     bad = make(tmp_path, wav)
     out = tmp_path / "out"
-    for good, code in ([], 2), ([wav], 1):
+    for good in [], [wav]:
         result = dspgraph("render", scale, bad, *good, "-o", out, "--plugin", TOYS)
-        assert result.exit_code == code, result.output
+        assert result.exit_code == 1, result.output
         assert message in result.output
         assert "Traceback" not in result.output
         assert leftovers(out) == ["voice.flac"][: len(good)]
@@ -199,6 +280,14 @@ BAD_PIPELINES: dict[str, tuple[Any, list[str], str]] = {
     "an output folder below a file": (lambda d: _bytes(d / "taken", b"") and d / "scale.yaml", ["-o", "{d}/taken/out"], "cannot be written to"),
     "the input's own folder": (lambda d: d / "scale.yaml", ["-o", "{d}/in", "--format", "wav"], "would overwrite an input file"),
     "two files of one name": (lambda d: d / "scale.yaml", ["{d}/in/voice.wav"], "would both be written to"),
+    "a folder without audio": (lambda d: (d / "empty").mkdir() or d / "scale.yaml", ["{d}/empty"], "there is no file in"),
+    "a pattern without a match": (lambda d: d / "scale.yaml", ["{d}/**/*.mp3"], "no file matches"),
+    "a manifest that is none": (lambda d: _bytes(d / "m.jsonl", b"a.wav\n") and d / "scale.yaml", ["{d}/m.jsonl"], "m.jsonl, line 1: is no JSON"),
+    "a manifest that leaves": (lambda d: _bytes(d / "m.csv", b"id,path\n../a,in/voice.wav\n") and d / "scale.yaml", ["{d}/m.csv"], "m.csv, line 2: the id '../a' would be a file outside"),
+    "a command in a list": (lambda d: _bytes(d / "wav.scp", b"a touch /tmp/harm |\n") and d / "scale.yaml", ["{d}/wav.scp"], "is a command; commands are not run"),
+    "an empty company": (lambda d: d / "scale.yaml", ["--company", "0"], "0 is not in the range x>=1"),
+    "a format that is not written": (lambda d: d / "scale.yaml", ["--format", "mp3"], "'mp3' is not one of 'flac', 'wav', 'ogg'"),
+    "results where the input is": (lambda d: d / "scale.yaml", ["{d}/in", "-o", "{d}/in"], "in is where the results go, what is in it is no input"),
     "two swaps of one slot": (lambda d: d / "scale.yaml", ["--swap", "end=late", "--swap", "end=toy_scale"], "--swap end=late and --swap end=toy_scale: one slot takes one variant"),
     "an override that is no value": (lambda d: d / "scale.yaml", ["-s", "end.factor=0b_"], "'end.factor=0b_': the value: '0b_' is no int"),
     "an override that holds itself": (lambda d: d / "scale.yaml", ["-s", "end.factor=&a [*a]"], "20 levels"),
@@ -249,7 +338,7 @@ def test_a_failing_node_is_a_failed_row_with_its_place(tmp_path: Path, wav: Path
     )
     pipeline = _pipeline(HEAD + "  end: {node: trap, x: x}\noutputs: {y: end}\n")(tmp_path)
     result = dspgraph("render", pipeline, wav, "-o", tmp_path / "out", "--plugin", tmp_path / "trap.py")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "end (trap) failed in the block that ends at 0.500 s: RuntimeError: no more" in result.output
     assert leftovers(tmp_path / "out") == []
 
@@ -310,6 +399,7 @@ def test_features_that_one_pipeline_wrote_are_what_the_next_one_starts_from(tmp_
     out = tmp_path / "out"
     first = dspgraph("render", tmp_path / "first.yaml", wav, "-o", out, "--plugin", TOYS)
     assert first.output.strip() == str(out / "voice.npz")
+    assert leftovers(out) == ["voice.npz"]
     second = dspgraph(
         "render", tmp_path / "second.yaml", out / "voice.npz", "-o", tmp_path / "levels", "--plugin", TOYS
     )

@@ -20,6 +20,7 @@ from dspgraph.compare import PAGE, REFERENCE, Choice, Compared, Comparison, choi
 from dspgraph.corpus import Item
 from dspgraph.discover import find
 from dspgraph.executors import Processes, Ray
+from dspgraph.ledger import Ledger
 from dspgraph.rendering import render
 from dspgraph.results import Results, Score
 from dspgraph.work import Executor

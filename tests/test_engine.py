@@ -385,6 +385,29 @@ def test_company_lets_a_bad_signal_fail_alone() -> None:
     assert len(ended[4]["y"]) == 40_000  # type: ignore[index]
 
 
+def test_what_fails_as_a_signal_starts_ends_that_signal_alone() -> None:
+    """A node may open a file as it starts, which another signal has not to answer for."""
+    starts = iter([None, FileNotFoundError("weights"), None, None])
+
+    class Opens(Node):
+        x = Input(Audio)
+        y = Output(Audio)
+
+        def start(self, x: Audio) -> State:
+            if error := next(starts):
+                raise error
+
+        def step(self, state: State, x: Array) -> tuple[State, Array]:
+            return state, x
+
+    x = np.arange(40_000.0)
+    graph = Graph({"only": Opens()}, {"only.x": "x"}, {"x": Audio(16000)}, {"y": "only"})
+    ended = dict(Company(graph, 2).render([{"x": x}] * 4))
+    assert "FileNotFoundError: weights" in f"{type(ended[1]).__name__}: {ended[1]}"
+    for number in 0, 2, 3:
+        np.testing.assert_array_equal(ended[number]["y"], x)  # type: ignore[index]
+
+
 def test_what_fails_in_step_many_ends_all_that_were_in_the_call() -> None:
     class Together(Node):
         """All at once."""

@@ -1,0 +1,110 @@
+"""Rendering many short files: what it costs beside the graph's own work, in one process and in two, and its memory."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from benchmarks.measure import Row, at_most, below, faster
+from dspgraph import load, render
+from dspgraph.audio_io import AudioSource, example_speech
+from dspgraph.executors import Processes
+from dspgraph.rendering import Rendered
+from dspgraph.streams import Array, Audio
+from dspgraph.work import Executor, Serial
+
+FILES, EARLY, ALONE = 2000, 200, 500
+"""How many are rendered; after how many memory is looked at first; how many the graph does by itself, to compare."""
+
+
+def make_clips(folder: Path, files: int = FILES) -> None:
+    """Clips of 0.5 to 2 s, cut from real speech here and there."""
+    speech, rate = soundfile.read(str(example_speech()), dtype="int16")
+    draw = np.random.Generator(np.random.Philox(key=1))
+    for k in range(files):
+        length = int(draw.integers(rate // 2, 2 * rate))
+        begin = int(draw.integers(0, len(speech) - length))
+        soundfile.write(folder / f"{k:04}.wav", speech[begin : begin + length], rate)
+
+
+def measured(clips: str, jobs: str, company: str) -> dict[str, float]:
+    """What a run takes: seconds, CPU seconds of this process alone, MiB at the peak early and late."""
+    graph, peaks = load("lpc_vocoder"), []
+
+    def done(row: Rendered) -> None:
+        assert not row.error, row.error
+        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+    executor: Executor = Processes(int(jobs)) if int(jobs) > 1 else Serial()
+    first = sorted(Path(clips).iterdir())[:1]
+    with tempfile.TemporaryDirectory() as out:
+        render(graph, first, Path(out) / "warm")  # compiles
+        wall, cpu = time.perf_counter(), time.process_time()
+        render(graph, [clips], Path(out) / "all", done=done, executor=executor, company=int(company))
+        spent = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+    return {**spent, "files": len(peaks), "early": peaks[min(EARLY, len(peaks)) - 1], "late": peaks[-1]}
+
+
+def alone(clips: str) -> float:
+    """CPU milliseconds for a file, less those of the graph's own work on the same samples."""
+    graph = load("lpc_vocoder")
+    (stream,) = graph.inputs.values()
+    assert isinstance(stream, Audio)
+    files = sorted(Path(clips).iterdir())[:ALONE]
+    signals: list[Array] = [np.concatenate(list(AudioSource(path, stream).blocks())) for path in files]
+    with tempfile.TemporaryDirectory() as out:
+        graph(speech=signals[0])
+        render(graph, files[:1], Path(out) / "warm")
+        times = [time.process_time()]
+        for part in range(5):  # in turns, so that a busy machine slows both
+            graphs = [graph(speech=signal) for signal in signals[part::5]]
+            times.append(time.process_time())
+            render(graph, files[part::5], Path(out) / str(part))
+            times.append(time.process_time())
+            del graphs
+    spent = np.diff(times)
+    return 1e3 * float(spent[1::2].sum() - spent[::2].sum()) / len(files)
+
+
+def _elsewhere(*call: str) -> dict[str, float]:
+    """In a process of its own, whose memory nobody else has used."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.bench_rendering", *call], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def rows(files: int = FILES) -> list[Row]:
+    """The part of rendering in the table. Seconds by the clock count here: two processes are there to save them."""
+    with tempfile.TemporaryDirectory() as folder:
+        make_clips(Path(folder), files)
+        serial, both, company = (_elsewhere(folder, jobs, n) for jobs, n in (("1", "1"), ("2", "1"), ("1", "16")))
+        spent = alone(folder)
+    many = f"{files} clips through lpc_vocoder"
+    return [
+        faster(f"{many}: two processes, one", 1e3 * both["wall"], 1e3 * serial["wall"], 1.6),
+        faster(f"{many}: company 16, 1 (CPU)", 1e3 * company["cpu"], 1e3 * serial["cpu"], 0.9),
+        below("rendering a clip, less the graph's own work (CPU)", spent, 3, "ms"),
+        at_most(f"{many}: peak at the end, after {EARLY}", serial["late"], serial["early"], 1.05, "MiB"),
+        at_most(f"{many}: same, company 16", company["late"], company["early"], 1.05, "MiB"),
+    ]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """One run, for `rows`."""
+    print(json.dumps(measured(*arguments)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
