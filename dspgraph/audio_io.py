@@ -25,6 +25,9 @@ from dspgraph.streams import Array, Audio, exact, hertz
 SUBTYPES = {".flac": "PCM_24", ".wav": "FLOAT", ".ogg": "VORBIS"}
 """What is written, by suffix: 24-bit FLAC, 32-bit float WAV, Ogg Vorbis."""
 
+ROUNDED = Fraction(1, 100)
+"""Seconds by which a part may end behind its file: who wrote down its end will have rounded it."""
+
 WRITTEN = 2**14
 """Samples handed to an encoder at a time: what a lossy one makes of them may depend on it, and must not on the cut."""
 
@@ -35,9 +38,9 @@ BLOCK = 2**20
 class AudioSource:
     """A file as an `Audio` stream: `blocks()` reads it once, in blocks of about a second, bounded in memory.
 
-    start, duration: seconds, for a part of it; channel: one of its channels, the first is 0. `conversions` says what
-    was done to it. Raises FileError: missing, no audio, empty, NaN, shorter than the part, without the channel, or
-    truncated where that can be told (see `check_whole`).
+    start, duration: seconds, for a part of it, which may end up to 10 ms behind the file; channel: one of its channels,
+    the first is 0. `conversions` says what was done to it. Raises FileError: missing, no audio, empty, NaN, shorter
+    than the part, without the channel, or truncated where that can be told (see `check_whole`).
     """
 
     def __init__(
@@ -60,6 +63,9 @@ class AudioSource:
         self.rate, self.channels = exact(info.samplerate), info.channels
         self.first = round(start * self.rate)
         last = info.frames if duration is None else round((start + duration) * self.rate)  # where a next part begins
+        self._over = max(0, last - info.frames) / self.rate
+        if self._over <= ROUNDED:
+            last = min(last, info.frames)
         self.length = last - self.first
         if self.length <= 0 or last > info.frames:
             end = "its end" if duration is None else f"{float(start + duration):g} s"
@@ -77,6 +83,8 @@ class AudioSource:
         self.conversions = list(self._conversions())
 
     def _conversions(self) -> Iterator[str]:
+        if self._over:
+            yield f"cut at the end of the file, {float(self._over):g} s before that of the part"
         if self.rate != self.stream.rate:
             yield f"resampled from {hertz(self.rate)} to {hertz(self.stream.rate)}"
         if self.channel is not None and self.channels > 1:

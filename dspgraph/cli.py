@@ -41,6 +41,9 @@ class _Group(click.Group):
         except DspgraphError as error:
             click.echo(f"dspgraph: {error}", err=True)
             ctx.exit(1 if isinstance(error, LawError) else 2)
+        except KeyboardInterrupt:
+            click.echo("dspgraph: interrupted", err=True)
+            ctx.exit(130)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -350,22 +353,18 @@ def compare(
                 report.say(f"{row.id}: {'; '.join(row.notes)}", failed=False)
             report.count("failed" if row.errors else "done", row.seconds)
 
-        try:
-            results = compare_choices(
-                found,
-                files,
-                out,
-                described.name,
-                described.document.about,
-                [name.strip() for name in names.split(",")] if names is not None else None,
-                executor=executor,
-                assets=assets,
-                started=lambda due: report.started(due, 0),
-                done=told,
-            )
-        except KeyboardInterrupt:
-            click.echo("dspgraph: interrupted", err=True)
-            sys.exit(130)
+        results = compare_choices(
+            found,
+            files,
+            out,
+            described.name,
+            described.document.about,
+            [name.strip() for name in names.split(",")] if names is not None else None,
+            executor=executor,
+            assets=assets,
+            started=lambda due: report.started(due, 0),
+            done=told,
+        )
     report.end()
     _print_means(results)
     click.echo(f"  to listen to  {out / PAGE}")

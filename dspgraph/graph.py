@@ -136,7 +136,7 @@ class Graph:
             sources.setdefault(_source_hash(kind.__module__), []).append(kind.type_name)
         return {
             "dspgraph": __version__,
-            "versions": {name: version(name) for name in ("numba", "numpy", "pysptk", "scipy")},
+            "versions": {name: version(name) for name in ("numba", "numpy", "pysptk", "scipy", "soxr", "torch")},
             "sources": sources,
             "seed": self.seed,
             "inputs": {name: describe_stream(stream) for name, stream in sorted(self.inputs.items())},

@@ -468,7 +468,7 @@ def check_digest(graph: Graph, digest: str) -> None:
     if graph.digest != digest:
         raise RequestError(
             "other code or other weights here than where the run was started: another version of dspgraph, of a "
-            "plugin, of numpy, numba, scipy or pysptk: install the same everywhere"
+            "plugin, of numpy, numba, scipy, soxr, torch or pysptk: install the same everywhere"
         )
 
 

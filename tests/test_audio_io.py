@@ -247,7 +247,7 @@ BEYOND: dict[str, tuple[str, str | None, int | None, str]] = {
     "a start at the end": ("0.1", None, None, "has 0.1 s; from 0.1 s to its end there is nothing"),
     "a start beyond it": ("7", "1", None, "has 0.1 s; from 7 s to 8 s there is nothing"),
     "a start beyond it, to the end": ("7", None, None, "has 0.1 s; from 7 s to its end there is nothing"),
-    "an end beyond it": ("0.05", "0.0501", None, "has 0.1 s; from 0.05 s to 0.1001 s there is more"),
+    "an end beyond it": ("0.05", "0.0602", None, "has 0.1 s; from 0.05 s to 0.1102 s there is more"),
     "less than a sample": ("0.05", "1/40000", None, "has 0.1 s; from 0.05 s to 0.050025 s there is nothing"),
     "a channel too many": ("0", None, 1, "has 1 channel; there is no channel 1, the first is 0"),
     "a start beyond counting": ("1e300", None, None, "has 0.1 s; from 1e\\+300 s to its end there is nothing"),
@@ -498,3 +498,11 @@ def test_a_written_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> N
     (tmp_path / "other").touch()
     write(tmp_path / "v.wav", MONO, [speech()[:1600]])
     assert (tmp_path / "v.wav").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_an_end_that_was_rounded_is_the_end_of_the_file(tmp_path: Path) -> None:
+    """Ten milliseconds: manifests are written with two decimals."""
+    path = written(tmp_path / "v.wav", "wav", speech()[:1600])
+    source = AudioSource(path, Audio(16000), Fraction("0.05"), Fraction("0.06"))
+    assert source.conversions == ["cut at the end of the file, 0.01 s before that of the part"]
+    assert np.array_equal(source.read(), AudioSource(path, Audio(16000), Fraction("0.05")).read())
