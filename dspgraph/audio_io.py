@@ -28,6 +28,9 @@ SUBTYPES = {".flac": "PCM_24", ".wav": "FLOAT", ".ogg": "VORBIS"}
 ROUNDED = Fraction(1, 100)
 """Seconds by which a part may end behind its file: who wrote down its end will have rounded it."""
 
+FARTHEST = 256
+"""How many times a file's rate may be the graph's, or the other way: a filter for more would not fit into memory."""
+
 WRITTEN = 2**14
 """Samples handed to an encoder at a time: what a lossy one makes of them may depend on it, and must not on the cut."""
 
@@ -86,6 +89,11 @@ class AudioSource:
         if self._over:
             yield f"cut at the end of the file, {float(self._over):g} s before that of the part"
         if self.rate != self.stream.rate:
+            if not 1 / FARTHEST <= self.rate / self.stream.rate <= FARTHEST:
+                raise FileError(
+                    f"{self.path} has {hertz(self.rate)}, the graph takes {hertz(self.stream.rate)}: more than "
+                    f"{FARTHEST} times apart: is its header right?"
+                )
             yield f"resampled from {hertz(self.rate)} to {hertz(self.stream.rate)}"
         if self.channel is not None and self.channels > 1:
             yield f"took channel {self.channel} of {self.channels}"

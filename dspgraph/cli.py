@@ -29,6 +29,18 @@ if TYPE_CHECKING:
     from dspgraph.work import Executor
 
 
+class _Path(click.Path):
+    """A path that says where. An empty one, of a variable that is not set, would be the folder one is in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("an empty path names nothing: is a variable not set?", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = _Path(path_type=Path)
+
+
 class _Group(click.Group):
     """A group whose commands end in one clear message, never in a traceback, when the request was wrong."""
 
@@ -92,7 +104,7 @@ def _pairs(swaps: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
-def _print_tables(tables: Mapping[str, Sequence[Sequence[str]]]) -> None:
+def _print_tables(tables: Mapping[str, Sequence[Sequence[str]]], err: bool = False) -> None:
     """Rows under titles, folded at the width of a terminal; one line per row where no person looks."""
     from rich.console import Console
     from rich.table import Table
@@ -108,7 +120,7 @@ def _print_tables(tables: Mapping[str, Sequence[Sequence[str]]]) -> None:
                 table.add_row(Text(f"  {row[0]}"), *map(Text, row[1:]))
             console.print(Text(title, style="bold"))
             console.print(table)
-    click.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()))
+    click.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()), err=err)
 
 
 class _Reporter:
@@ -172,7 +184,8 @@ class _Reporter:
             click.echo(f"{counts['done']} rendered in {seconds:.1f} s{speed}{known}", err=True)
 
     def say(self, text: str, failed: bool) -> None:
-        """A line of what becomes of the items."""
+        """A line of what becomes of the items; what a file's name may hold besides letters is spelt out."""
+        text = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
         if self._bar and (failed or sys.stdout.isatty()):  # on the terminal that shows the bar: above it
             self._bar.console.print(text, markup=False, emoji=False, soft_wrap=True)
         else:
@@ -214,8 +227,8 @@ def _executor(name: str | None, jobs: int | None, address: str | None) -> Execut
 
 
 @main.command()
-@click.option("--out", default="demo", show_default=True, help="Folder for the files.", type=click.Path(path_type=Path))
-@click.option("--weights", help="Of a trained model: it is then compared too.", type=click.Path(path_type=Path))
+@click.option("--out", default="demo", show_default=True, help="Folder for the files.", type=PATH)
+@click.option("--weights", help="Of a trained model: it is then compared too.", type=PATH)
 def demo(out: Path, weights: Path | None) -> None:
     """Resynthesise a real recording with every excitation of `lpc_vocoder`: a page to listen to, and a picture."""
     from dspgraph.audio_io import example_speech
@@ -244,8 +257,8 @@ def demo(out: Path, weights: Path | None) -> None:
 
 @main.command()
 @_pipeline_options
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--out", required=True, help="Folder for the results.", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=PATH)
+@click.option("-o", "--out", required=True, help="Folder for the results.", type=PATH)
 @click.option(
     "--format", "suffix", type=click.Choice(["flac", "wav", "ogg"]), default="flac", show_default=True, help="Of audio."
 )
@@ -301,10 +314,14 @@ def render(
         except KeyboardInterrupt:
             click.echo("dspgraph: interrupted; what is done is kept: the same with --resume goes on", err=True)
             sys.exit(130)
+        except SystemExit as end:
+            raise DspgraphError(
+                f"a node or a plugin ended the program (exit code {end.code}); what is done is kept"
+            ) from None
     report.end()
     if profile:
-        _print_tables({"profile": profile.table()})
-        click.echo(profile.verdict())
+        _print_tables({"profile": profile.table()}, err=as_json)
+        click.echo(profile.verdict(), err=as_json)
     failed, every = report.counts["failed"], sum(report.counts.values())
     if failed:
         click.echo(f"dspgraph: {failed} of {every} failed; the reasons stand above", err=True)
@@ -313,8 +330,8 @@ def render(
 
 @main.command()
 @_pipeline_options
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--out", required=True, help="Folder for the results.", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=PATH)
+@click.option("-o", "--out", required=True, help="Folder for the results.", type=PATH)
 @click.option("--vary", help="Slots, of which all combinations are compared.", metavar="SLOT,SLOT")
 @click.option("--metrics", "names", help="Of all there are, these.", metavar="NAME,NAME")
 @click.option("--assets", is_flag=True, help="Sounds and pictures beside the page, not in it.")
@@ -421,8 +438,8 @@ def _column(metric: Metric, means: Sequence[Mean], best: int, of: int) -> list[s
 
 
 @main.command()
-@click.argument("reference", type=click.Path(path_type=Path))
-@click.argument("degraded", type=click.Path(path_type=Path))
+@click.argument("reference", type=PATH)
+@click.argument("degraded", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="With the settings and versions of all metrics.")
 def score(reference: Path, degraded: Path, as_json: bool) -> None:
     """Say by every metric how far the file DEGRADED is from the file REFERENCE."""
@@ -462,7 +479,7 @@ def show(pipeline: str, overrides: tuple[str, ...], swaps: dict[str, str], plugi
 
 @main.command()
 @_pipeline_options
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=PATH)
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0, min_open=True),
@@ -508,7 +525,7 @@ def _check_one(graph: Graph, file: Path | None, seconds: float) -> None:
 
 
 @main.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @click.option("--rainbowgram", "rainbow", is_flag=True, help="Hue: how the phase turns; brightness: log magnitude.")
 @click.option("--spectrogram", "plain", is_flag=True, help="Magnitude alone, at the file's own rate.")
 @click.option(
@@ -516,11 +533,9 @@ def _check_one(graph: Graph, file: Path | None, seconds: float) -> None:
     "weights",
     metavar="WEIGHTS",
     help="What a trained model expects of every sample, and its entropy.",
-    type=click.Path(path_type=Path),
+    type=PATH,
 )
-@click.option(
-    "-o", "--out", help="The picture; FILE's name with .png, here, by default.", type=click.Path(path_type=Path)
-)
+@click.option("-o", "--out", help="The picture; FILE's name with .png, here, by default.", type=PATH)
 @click.option(
     "--swap", "swaps", multiple=True, metavar="SLOT=VARIANT", help="In `rainbowgram`; see `show rainbowgram`."
 )
@@ -598,8 +613,8 @@ def _heard(file: Path, stream: Stream) -> Array:
 
 @main.command()
 @click.argument("model")
-@click.option("--data", help="Folder with audio files, of any rate.", type=click.Path(path_type=Path))
-@click.option("-o", "--out", help="Folder for weights, checkpoints and logs.", type=click.Path(path_type=Path))
+@click.option("--data", help="Folder with audio files, of any rate.", type=PATH)
+@click.option("-o", "--out", help="Folder for weights, checkpoints and logs.", type=PATH)
 @click.option("-s", "--set", "given", multiple=True, metavar="SETTING=VALUE", help="See --settings.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in OUT, as if it had never stopped.")
 @click.option("--settings", "listed", is_flag=True, help="List the settings of the model and their defaults.")

@@ -44,11 +44,12 @@ def gather(
     """The items that arguments name, in their order.
 
     An argument is a file (its id is its name); a folder or a pattern with * ? [] ** (what has one of the suffixes in
-    it; ids keep the folders below it); or a manifest: JSON lines or CSV with the columns id, path, start, duration,
-    channel (path alone must be there, times are seconds, what else there is is left alone), Kaldi's wav.scp, or its
-    `segments`, beside which wav.scp lies. Paths in a manifest are relative to its folder. What is in the folder `out`
-    is no input. Raises RequestError for a pattern, folder or manifest without files, for a folder that cannot be looked
-    into, and for a manifest that is none; a file that is missing is found out about when it is opened.
+    it; ids keep the folders below it; links to folders are not followed); or a manifest: JSON lines or CSV with the
+    columns id, path, start, duration, channel (path alone must be there, times are seconds, what else there is is left
+    alone), Kaldi's wav.scp, or its `segments`, beside which wav.scp lies. Paths in a manifest are relative to its
+    folder. What is in the folder `out` is no input. Raises RequestError for a pattern, folder or manifest with no file,
+    for a folder that cannot be looked into, and for a manifest that is none; a file that is missing is found out about
+    when it is opened.
     """
     found = _Folder(suffixes, out)
     return [item for argument in arguments for item in _items(Path(argument), found)]
@@ -89,6 +90,8 @@ class _Folder:
         fixed = Path(*takewhile(lambda part: not has_magic(part), Path(pattern).parts))
         names = sorted(Path(name) for name in glob(pattern, recursive=True))
         files = [path for path in names if self._taken(path.name) and path.is_file() and not self._made(path, fixed)]
+        if "**" in pattern:
+            files = [path for path in files if not _through_link(path, fixed)]
         if not files:
             raise RequestError(f"no file matches {pattern}: a file is taken by its suffix: {self._known()}")
         return [Item(_named(path.relative_to(fixed)), path) for path in files]
@@ -115,6 +118,11 @@ class _Folder:
 
     def _known(self) -> str:
         return " ".join(sorted(self.suffixes))
+
+
+def _through_link(path: Path, fixed: Path) -> bool:
+    """Whether a folder between the two is a link: it may lead back, or to what has been found already."""
+    return any(parent.is_symlink() for parent in path.parents if parent != fixed and parent.is_relative_to(fixed))
 
 
 def _named(path: Path) -> str:
@@ -210,7 +218,7 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
 
 def _item(place: str, folder: Path, fields: Mapping[str, Any]) -> Item:
     path = fields.get("path")
-    if not isinstance(path, str) or not path or "\0" in path:
+    if not isinstance(path, str) or not _is_path(path):
         raise RequestError(f"{place}: 'path' is missing or no path; found {', '.join(map(str, fields)) or 'nothing'}")
     start = _seconds(place, "start", fields["start"]) if fields.get("start") is not None else Fraction(0)
     duration = _seconds(place, "duration", fields["duration"]) if fields.get("duration") is not None else None
@@ -223,6 +231,14 @@ def _item(place: str, folder: Path, fields: Mapping[str, Any]) -> Item:
         duration,
         _channel(place, fields["channel"]) if fields.get("channel") is not None else None,
     )
+
+
+def _is_path(text: str) -> bool:
+    """Whether a file could have this path: JSON can say letters that no system takes."""
+    try:
+        return bool(text) and b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def _safe(place: str, name: Any) -> str:

@@ -248,7 +248,8 @@ def read(path: Path, chain: tuple[Path, ...] = ()) -> Source:
     """A file with what it extends laid under it."""
     own = _parse(path)
     if not isinstance(own.data, dict):
-        raise PipelineError(f"{path}: a pipeline is a mapping with inputs, nodes and outputs; found {own.data!r}")
+        found = repr(own.data)[:80]
+        raise PipelineError(f"{path}: a pipeline is a mapping with inputs, nodes and outputs; found {found}")
     chain = (*chain, path.resolve())
     base_name = own.data.pop("extends", None)
     if base_name is None:

@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -112,7 +112,8 @@ def _before(work: Rendering, ledger: Ledger, item: Item, retry_failed: bool) -> 
     """The row of an item that an earlier run has dealt with, if it need not be dealt with again."""
     line, looked = ledger.rows.get(item.id), _look(item.path)
     if line is None or not work.did(item, line):
-        if (notes := work.in_place(item)) is None:
+        other = line is not None and line.get("source") != os.path.abspath(item.path)  # what is in place may be of that
+        if other or (notes := work.in_place(item)) is None:
             return None
         row = Rendered(item.id, item.path, work.placed(item), notes, before=True, size=looked[0], mtime_ns=looked[1])
         ledger.append(work.line(item, row))
@@ -236,12 +237,11 @@ class Rendering:
 
     def in_place(self, item: Item) -> tuple[str, ...] | None:
         """The notes of an item if all its files are there, made by this graph of it, by a run that could not say so."""
-        words, now = self._words(item).path, {"source": str(item.path), **self._constant(item)}
+        now = {"source": str(item.path), "input": _look(item.path)._asdict(), **self._constant(item)}
         try:
-            said = json.loads(words.read_text())
-            newer = words.stat().st_mtime_ns >= item.path.stat().st_mtime_ns
+            said = json.loads(self._words(item).path.read_text())
             same = all(said[name] == value for name, value in now.items())
-            return tuple(said["notes"]) if newer and same and self.is_there(item) else None
+            return tuple(said["notes"]) if same and self.is_there(item) else None
         except (OSError, ValueError, LookupError, TypeError, RecursionError):
             return None
 
@@ -304,8 +304,9 @@ class _Words:
     constant: Mapping[str, Any]
     graph: str  # the same for all: in JSON once
 
-    def text(self, item: Item, notes: Sequence[str], outputs: Mapping[str, Any]) -> str:
-        told = {"id": item.id, "source": str(item.path), **self.constant, "notes": notes, "outputs": outputs}
+    def text(self, item: Item, looked: _Looked, notes: Sequence[str], outputs: Mapping[str, Any]) -> str:
+        told = {"id": item.id, "source": str(item.path), "input": looked._asdict(), **self.constant}
+        told |= {"notes": notes, "outputs": outputs}
         return f'{json.dumps(told, indent=1)[:-2]},\n "graph": {self.graph}\n}}\n'
 
 
@@ -373,7 +374,7 @@ class _Job:
             if self.words:
                 part = Part(self.words.path)
                 with part.attempt():
-                    text = self.words.text(self.item, notes, sinks.told())
+                    text = self.words.text(self.item, self.looked, notes, sinks.told())
                     part.temporary.write_text(text, encoding="utf-8")
                     # All is on the disk before the first file is put in place. Nothing is said of them until all are:
                     # whoever is killed in between leaves none that pass for another's.
@@ -474,12 +475,15 @@ def check_digest(graph: Graph, digest: str) -> None:
 
 def check_targets(items: Sequence[Item], each: Sequence[Set[Path]]) -> None:
     """Raise RequestError where the files of two items meet, or one of them is an input."""
-    for target, count in Counter(path for paths in each for path in paths).items():
-        if count > 1:
-            same = [str(item.path) for item, paths in zip(items, each, strict=True) if target in paths]
-            more = f" and {count - 3} more" if count > 3 else ""
-            found = f"{' and '.join(same[:3])}{more}"
-            raise RequestError(f"{found} would both be written to {target}: rename one or render them apart")
+    counts = Counter(path for paths in each for path in paths)
+    if met := [path for path, count in counts.items() if count > 1]:
+        target = min(met)
+        same = [item for item, paths in zip(items, each, strict=True) if target in paths]
+        if all(item == same[0] for item in same):
+            raise RequestError(f"{same[0].path} is named {len(same)} times: name it once")
+        more = f" and {len(same) - 3} more" if len(same) > 3 else ""
+        found = f"{' and '.join(str(item.path) for item in same[:3])}{more}"
+        raise RequestError(f"{found} would both be written to {target}: rename one or render them apart")
     originals = {os.path.realpath(item.path) for item in items}  # unlike resolve, it takes a link to itself
     folders = {parent: os.path.realpath(parent) for parent in {path.parent for paths in each for path in paths}}
     for paths in each:
@@ -489,13 +493,19 @@ def check_targets(items: Sequence[Item], each: Sequence[Set[Path]]) -> None:
                 raise RequestError(f"{target} would overwrite an input file: choose another folder")
 
 
-def _look(path: Path) -> tuple[int, int]:
-    """Size and time of a file: by these it is known again; -1 where there is none."""
+class _Looked(NamedTuple):
+    """By these a file is known again; -1 where there is none."""
+
+    size: int
+    mtime_ns: int
+
+
+def _look(path: Path) -> _Looked:
     try:
         status = path.stat()
     except OSError:
-        return -1, -1
-    return status.st_size, status.st_mtime_ns
+        return _Looked(-1, -1)
+    return _Looked(status.st_size, status.st_mtime_ns)
 
 
 def _told(source: Path, error: Exception) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ def weights_file(config: Config = SMALL, seed: int = 0, folder: str | Path | Non
     return str(path)
 
 
-def overrides(pipeline: str) -> list[str]:
-    """What a shipped pipeline must be told before it can run: weights, where it has a variable for them."""
+def overrides(pipeline: str, rate: int = SMALL.rate) -> list[str]:
+    """What a shipped pipeline must be told before it can run: weights for a rate, where it has a variable for them."""
     text = (shipped_in() / f"{pipeline}.yaml").read_text()
-    return [f"weights={weights_file()}"] if "weights: null" in text else []
+    return [f"weights={weights_file(replace(SMALL, rate=rate))}"] if "weights: null" in text else []

@@ -279,7 +279,8 @@ BAD_PIPELINES: dict[str, tuple[Any, list[str], str]] = {
     "an output folder that is a file": (lambda d: _bytes(d / "taken", b"") and d / "scale.yaml", ["-o", "{d}/taken"], "taken cannot be written to"),
     "an output folder below a file": (lambda d: _bytes(d / "taken", b"") and d / "scale.yaml", ["-o", "{d}/taken/out"], "cannot be written to"),
     "the input's own folder": (lambda d: d / "scale.yaml", ["-o", "{d}/in", "--format", "wav"], "would overwrite an input file"),
-    "two files of one name": (lambda d: d / "scale.yaml", ["{d}/in/voice.wav"], "would both be written to"),
+    "two files of one name": (lambda d: d / "scale.yaml", ["{d}/other/voice.wav"], "would both be written to"),
+    "one file twice": (lambda d: d / "scale.yaml", ["{d}/in/voice.wav"], "voice.wav is named 2 times: name it once"),
     "a folder without audio": (lambda d: (d / "empty").mkdir() or d / "scale.yaml", ["{d}/empty"], "there is no file in"),
     "a pattern without a match": (lambda d: d / "scale.yaml", ["{d}/**/*.mp3"], "no file matches"),
     "a manifest that is none": (lambda d: _bytes(d / "m.jsonl", b"a.wav\n") and d / "scale.yaml", ["{d}/m.jsonl"], "m.jsonl, line 1: is no JSON"),
@@ -552,3 +553,35 @@ def test_schema_prints_json() -> None:
 def test_python_m_is_the_command() -> None:
     done = subprocess.run([sys.executable, "-m", "dspgraph", "--version"], capture_output=True, text=True, check=True)
     assert "0.1.0" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [("-o", ""), ("", "-o", "out")])
+def test_an_empty_path_is_a_variable_that_was_not_set(scale: Path, wav: Path, arguments: tuple[str, ...]) -> None:
+    result = dspgraph("render", scale, wav, *arguments, "--plugin", TOYS)
+    assert result.exit_code == 2
+    assert "an empty path names nothing" in result.stderr
+
+
+def test_what_a_name_holds_besides_letters_does_not_reach_the_terminal(tmp_path: Path, wav: Path, scale: Path) -> None:
+    """An escape sequence would colour it, a line end make two files of one."""
+    odd = wav.rename(wav.with_name("a\x1b[31m\nb.wav"))
+    result = dspgraph("render", scale, odd, "-o", tmp_path / "out", "--plugin", TOYS)
+    assert result.exit_code == 0
+    assert result.stdout.endswith("a\\x1b[31m\\nb.flac\n")
+    assert "\x1b" not in result.stdout
+
+
+def test_a_node_that_ends_the_program_does_not_end_it_as_if_all_were_done(
+    tmp_path: Path, wav: Path, scale: Path
+) -> None:
+    (tmp_path / "ends.py").write_text(
+        "import sys\nfrom dspgraph import Audio, Input, Node, Output\n\n\nclass Ends(Node):\n    x = Input(Audio)\n"
+        "    y = Output(Audio)\n\n    def step(self, state, x):\n        sys.exit(0)\n"
+    )
+    (tmp_path / "p.yaml").write_text(
+        "inputs: {x: {audio: 16000}}\nnodes: {end: {node: ends, x: x}}\noutputs: {y: end}\n"
+    )
+    result = dspgraph("render", tmp_path / "p.yaml", wav, "-o", tmp_path / "out", "--plugin", tmp_path / "ends.py")
+    assert result.exit_code == 2
+    assert "ended the program (exit code 0); what is done is kept" in result.stderr
+    assert leftovers(tmp_path / "out") == []

@@ -131,7 +131,7 @@ REFUSED = {
     "an empty value": (["-s", "first.factor=1,"], "'first.factor='"),
     "a value out of bounds": (["-s", "first.factor=1,11"], "first.factor=11"),
     "features": (["{d}/rows.npz"], "what is compared is audio; found"),
-    "two of one name": (["{d}/in/c0.wav"], "would both be written to"),
+    "two of one name": (["{d}/other/c0.wav"], "would both be written to"),
     "an output that is a file": (["-o", "{d}/toys.yaml"], "toys.yaml cannot be written to"),
     "a rate of more jobs than one": (["--executor", "serial", "-j", "2"], "--executor serial is one job; found --jobs 2"),
 }  # fmt: skip

@@ -72,6 +72,16 @@ def test_a_pattern_gives_what_matches_with_the_folders_below_its_fixed_part(
     assert ids("*.wav", "../s2/*.wav", "./**/b.wav") == ["a", "a", "d/b"]
 
 
+def test_links_to_folders_are_not_followed_and_links_to_files_are(tmp_path: Path) -> None:
+    """One that leads back would give each file forty times over."""
+    touched(tmp_path / "speech", "a.wav", "deep/b.wav")
+    (tmp_path / "speech" / "deep" / "back").symlink_to(tmp_path / "speech")
+    (tmp_path / "speech" / "c.wav").symlink_to(tmp_path / "speech" / "a.wav")
+    assert ids(tmp_path / "speech") == ids(f"{tmp_path}/speech/**") == ["a", "c", "deep/b"]
+    (tmp_path / "linked").symlink_to(tmp_path / "speech")
+    assert ids(tmp_path / "linked") == ids(f"{tmp_path}/linked/**/*.wav") == ["a", "c", "deep/b"]
+
+
 def test_a_file_with_a_pattern_in_its_name_is_that_file(tmp_path: Path) -> None:
     touched(tmp_path, "a[1].wav", "a1.wav")
     assert gather([tmp_path / "a[1].wav"]) == [Item("a[1]", tmp_path / "a[1].wav")]
@@ -191,6 +201,7 @@ BAD_LINES: dict[str, tuple[str, str | bytes, str]] = {
     "nothing": (J, "{}", "'path' is missing or no path; found nothing"),
     "an empty path": (J, '{"path": ""}', "'path' is missing or no path"),
     "a number for a path": (J, '{"path": 3}', "'path' is missing or no path"),
+    "half a letter in a path": (J, '{"path": "\\ud800.wav", "id": "a"}', "'path' is missing or no path; found path, id"),
     "a NUL in a path": (J, '{"path": "a\\u0000.wav"}', "'path' is missing or no path"),
     "a path that names no file": (J, '{"path": "/"}', "line 1: the id '/' would be a file outside"),
     "a path that is a point": (J, '{"path": "."}', "line 1: the id '.' would be a file outside"),
@@ -366,12 +377,15 @@ def test_a_folder_of_outputs_that_is_a_link_itself_is_where_it_leads(tmp_path: P
 
 
 def test_two_lines_of_one_id_are_a_wrong_request(tmp_path: Path, voice: Path) -> None:
-    lines = [{"id": "b/voice", "path": "voice.wav"}, {"id": "b//voice", "path": "voice.wav"}]
-    with pytest.raises(
-        RequestError, match=r"voice.wav and .*voice.wav would both be written to .*b/voice\.(flac|json)"
-    ):
+    lines = [{"id": "b/voice", "path": "voice.wav"}, {"id": "b//voice", "path": "voice.wav", "start": 0.05}]
+    with pytest.raises(RequestError, match=r"voice.wav and .*voice.wav would both be written to .*b/voice\.flac: "):
         render(GRAPH, [manifest(tmp_path, "m.jsonl", "\n".join(map(json.dumps, lines)))], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_is_named_twice_is_said_to_be(tmp_path: Path, voice: Path) -> None:
+    with pytest.raises(RequestError, match=r"voice.wav is named 2 times: name it once$"):
+        render(GRAPH, [voice, voice], tmp_path / "out")
 
 
 def test_a_thousand_lines_of_one_id_are_one_short_sentence(tmp_path: Path) -> None:

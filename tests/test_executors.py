@@ -505,7 +505,7 @@ def test_nothing_to_do_asks_for_no_cluster(log: Path) -> None:
 
 
 def test_both_machines_of_a_cluster_work_and_each_worker_loads_once(log: Path, cluster: Any) -> None:
-    items = named(*(f"slow-{k}" for k in range(60)))
+    items = named(*(f"meet-{k}" for k in range(60)))
     rows = list(Ray(8).run(Deeds(log, ask=deadly.when_loaded), items))  # more jobs than cores
     assert sorted(row.id for row in rows) == sorted(item.id for item in items) == sorted(opened(log))
     assert len({row.machine for row in rows}) == len({row.pid for row in rows}) == 2

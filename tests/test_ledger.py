@@ -310,6 +310,17 @@ def test_another_file_of_the_same_name_size_and_time_is_another_file(clips: Path
     assert not any(row.before for row in rows)
 
 
+def test_another_corpus_under_the_same_relative_path_is_another_corpus(
+    clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands beside an output of the first one says the same of the second: its path, as it was given."""
+    for name in ("one", "two"):
+        shutil.copytree(clips, clips.with_name(name) / "in")
+        monkeypatch.chdir(clips.with_name(name))
+        rows = render(graph(), ["in"], clips.with_name("out"), resume=True)
+        assert not any(row.before for row in rows)
+
+
 def test_a_path_written_in_another_way_is_the_same_file(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     resumed(clips)
     monkeypatch.chdir(clips)
@@ -369,7 +380,7 @@ def test_what_is_in_place_is_taken_over_from_under_an_older_line_too(clips: Path
 
 
 FOREIGN: dict[str, Callable[[Path, Path], object]] = {
-    "an input that is newer": lambda clips, out: os.utime(clips / "a.wav", ns=(0, (out / "a.json").stat().st_mtime_ns + 1)),
+    "an input of another time": lambda clips, out: os.utime(clips / "a.wav", ns=(0, (out / "a.json").stat().st_mtime_ns + 1)),
     "nothing said of it": lambda clips, out: (out / "a.json").unlink(),
     "half of it said": lambda clips, out: (out / "a.json").write_bytes((out / "a.json").read_bytes()[:-9]),
     "something else said": lambda clips, out: (out / "a.json").write_text("[]"),
@@ -387,7 +398,27 @@ def test_what_is_in_place_and_may_be_another_is_rendered_again(clips: Path, what
     FOREIGN[what](clips, out)
     forget(out, "a")
     assert resumed(clips) == ["a"]
-    assert {**everything(out), "ledger.jsonl": b""} == {**whole, "ledger.jsonl": b""}
+    size, mtime_ns = (clips / "a.wav").stat().st_size, (clips / "a.wav").stat().st_mtime_ns
+    assert json.loads((out / "a.json").read_text())["input"] == {"size": size, "mtime_ns": mtime_ns}
+    known = {"ledger.jsonl": b"", "a.json": b""}
+    assert {**everything(out), **known} == {**whole, **known}
+
+
+def test_without_its_ledger_no_file_of_one_corpus_passes_for_anothers(
+    clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two folders, each with an `in/a.wav` of its own, are rendered from within into one place."""
+    other = clips.parent / "elsewhere" / clips.name
+    other.mkdir(parents=True)
+    soundfile.write(other / "a.wav", np.full(800, 0.5), 16000)
+    out = clips.with_name("out")
+    monkeypatch.chdir(clips.parent)
+    render(graph(0.5), [Path(clips.name) / "a.wav"], out)
+    (out / "ledger.jsonl").unlink()
+    monkeypatch.chdir(other.parent)
+    (row,) = render(graph(0.5), [Path(clips.name) / "a.wav"], out, resume=True)
+    assert not row.before
+    assert soundfile.read(out / "a.flac")[0] == pytest.approx(np.full(800, 0.25), abs=1e-6)
 
 
 def test_killed_between_two_files_of_an_item_neither_passes_for_what_it_was(

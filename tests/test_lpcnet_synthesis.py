@@ -306,3 +306,13 @@ def test_a_layer_has_the_same_bits_row_by_row(rows: int) -> None:
     for n in range(rows):
         assert_array_equal(loop.layer(x[n : n + 1], one, tanh=False)[0], whole[n])
     assert_allclose(whole, x.astype(np.float64) @ weight.T + np.arange(48) / 64, atol=3e-6)
+
+
+@pytest.mark.parametrize("many", [1, 2])  # 1: side by side even when alone
+def test_a_predictor_that_runs_away_stays_where_the_codes_end(many: int) -> None:
+    network = fold(random_arrays(SMALL))
+    one = part(network, 6, 0)
+    one.given.lpc[:] = [-1.2, 0.0, 0.0, 0.0]  # s[n] grows by a fifth with every sample
+    samples = loop.synthesise(network.sample, [one], HOP, 0.002, many=many)[0]
+    assert np.abs(samples).max() == 32768
+    assert (np.abs(samples) == 32768).sum() > len(samples) // 2

@@ -316,10 +316,11 @@ def same(a: dict[str, Array], b: dict[str, Array]) -> bool:
     return a.keys() == b.keys() and all(a[name].tobytes() == b[name].tobytes() for name in a)
 
 
-def test_a_resumed_run_has_the_losses_and_the_weights_of_an_unbroken_one(tmp_path: Path) -> None:
-    whole = trained(tmp_path / "whole")
-    trained(tmp_path / "parts", steps=2)
-    trained(tmp_path / "parts", resume=True, steps=4)
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_a_resumed_run_has_the_losses_and_the_weights_of_an_unbroken_one(tmp_path: Path, average: float) -> None:
+    whole = trained(tmp_path / "whole", average=average)
+    trained(tmp_path / "parts", steps=2, average=average)
+    trained(tmp_path / "parts", resume=True, steps=4, average=average)
     parts_file = train(recordings(), features, tmp_path / "parts", Settings(steps=6), True)  # the rest is as it was
     with safe_open(parts_file, "np") as file:
         parts = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 it is no mapping
@@ -428,6 +429,32 @@ def test_a_network_learns(tmp_path: Path, settings: dict[str, Any]) -> None:
     found = [float(loss) for loss in losses(tmp_path, "train_loss")]
     assert found[0] == pytest.approx(np.log(256), abs=0.1)  # it begins without an opinion
     assert np.mean(found[-3:]) < found[0] - 0.5
+
+
+def test_the_weights_that_are_kept_are_the_running_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """mean = a mean + (1 - a) weights after every update, a = min(0.8, (1 + n) / (10 + n)); what is gone is gone."""
+    weights: list[dict[str, Array]] = []
+    begun: list[dict[str, Array]] = []
+
+    def noticed(run: lpcnet_training.Run, update: int) -> None:
+        if not begun:
+            begun.append({name: value.numpy().copy() for name, value in run.mean.state_dict().items()})
+        weights.append({name: value.detach().numpy().copy() for name, value in run.model.state_dict().items()})
+        assert update == len(weights) - 1
+        followed(run, update)
+
+    followed = lpcnet_training.Run._follow
+    monkeypatch.setattr(lpcnet_training.Run, "_follow", noticed)
+    found = trained(tmp_path, steps=4, average=0.8, updates=2, frames=4, sparse_start=0, sparse_end=2, sparse_every=1)
+    assert len(weights) == 8
+    for name, last in found.items():
+        mean = begun[0][name].astype(np.float64)
+        for n, each in enumerate(weights):
+            a = min(0.8, (1 + n) / (10 + n))
+            mean = a * mean + (1 - a) * each[name]
+            if name == "gru_a.weight_hh_l0":
+                mean = mean * (each[name] != 0)
+        assert last == pytest.approx(mean, abs=1e-6)
 
 
 def test_a_checkpoint_holds_nothing_that_could_run(tmp_path: Path) -> None:

@@ -53,8 +53,8 @@ def test_no_cut_changes_a_shipped_pipeline_on_files_of_other_rates(
     name: str, swap: dict[str, str], rate: int, precision: str, recordings: dict[int, Path]
 ) -> None:
     """At the file's own rate, in quanta of 10 ms too (220.5 samples at 22050 Hz), and converted to 16 kHz."""
-    for own in ([f"rate={rate}"], []):
-        graph = load(name, [f"precision={precision}", *own, *overrides(name)], swap)
+    for own in ([f"rate={rate}", *overrides(name, rate)], overrides(name)):
+        graph = load(name, [f"precision={precision}", *own], swap)
         ((key, stream),) = graph.inputs.items()
         assert isinstance(stream, Audio)
         signals = {key: AudioSource(recordings[rate], stream).read()}

@@ -34,6 +34,7 @@ cgutils: Any = untyped
 LANES = 16  # rows in a block, numbers in a vector
 CHAINS = 4  # blocks in a group: their sums grow at the same time, for one alone would wait for each multiply-add to end
 LEVELS = 256
+LIMIT = 32768.0  # of a sample: the codes end there, and a loop that goes beyond no longer hears itself and grows
 LOG2_E = 1.4426950408889634
 
 END = 30.0  # of an exponent of a gate; see above
@@ -751,7 +752,7 @@ def run(
             states[n] = state[new // state.shape[1], own:]
         _draw(net, room, np.float32(threshold))
         for lane in range(lanes):
-            x = prediction[lane] + centres[drawn[lane]]
+            x = min(max(prediction[lane] + centres[drawn[lane]], -LIMIT), LIMIT)
             signal[order + n, lane] = x
             codes[lane, 0], codes[lane, 2] = _level(edges, x), drawn[lane]
         h, new = new, h

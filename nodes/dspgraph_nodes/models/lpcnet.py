@@ -209,6 +209,6 @@ def synthesise(
         p = torch.clamp(p - threshold, min=0)
         ends = torch.cumsum(p / p.sum(), 0)
         codes[n] = min(int((ends <= float(number)).sum()), LEVELS - 1)
-        signal[order + n] = prediction + centres[codes[n]]
+        signal[order + n] = min(max(prediction + centres[codes[n]], -peak), peak)
         heard[0], heard[2] = mulaw.mulaw_encode(signal[order + n : order + n + 1], LEVELS, peak)[0], codes[n]
     return signal[order:], codes

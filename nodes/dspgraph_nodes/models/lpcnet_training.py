@@ -12,6 +12,7 @@ import pickle
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -77,6 +78,9 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     learning_rate: float = Field(1e-3, gt=0, description="of Adam with amsgrad")
     decay: float = Field(5e-5, ge=0, description="the learning rate is divided by 1 + decay * updates")
     clip: float = Field(1.0, gt=0, description="largest norm of a gradient")
+    average: float = Field(
+        0.0, ge=0, lt=1, description="what the weights that are kept are, at every update, of those before; 0: the last"
+    )
     density_update: float = Field(0.05, gt=0, le=1, description="blocks left of the update gate of the first GRU")
     density_reset: float = Field(0.05, gt=0, le=1, description="blocks left of its reset gate")
     density_state: float = Field(0.2, gt=0, le=1, description="blocks left of its state")
@@ -217,8 +221,15 @@ class Run(lightning.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.settings, self.model, self.data = settings, model, data
+        if settings.average:
+            self.mean = deepcopy(model).requires_grad_(False)
         self.batches = 0
         self.schedule = Schedule(settings.sparse_start, settings.sparse_end, settings.sparse_every)
+
+    @property
+    def kept(self) -> LPCNet:
+        """The network whose weights are written down: that of the last update, or the running mean of all."""
+        return self.mean if self.settings.average else self.model
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.Adam(self.model.parameters(), self.settings.learning_rate, amsgrad=True)
@@ -232,18 +243,31 @@ class Run(lightning.LightningModule):
         length, state, total = codes.shape[1] // self.settings.updates, None, 0.0
         for first in range(0, codes.shape[1], length):
             last = first + length
-            loss, state = self._loss(rows, codes, target, first, last, state)
+            loss, state = self._loss(self.model, rows, codes, target, first, last, state)
             optimizer.zero_grad()
             self.manual_backward(loss)
             self.clip_gradients(optimizer, self.settings.clip)
             optimizer.step()
             if last == codes.shape[1] or self.batches >= self.schedule.end:  # in the end no block comes back in between
                 self._sparsify(self.batches + 1)
+            self._follow(self.batches * self.settings.updates + first // length)
             rate.step()
             total += float(loss.detach()) / self.settings.updates
         self.batches += 1
         self.log("train_loss", total, prog_bar=True)
         self.log("learning_rate", rate.get_last_lr()[0])
+
+    @torch.no_grad()
+    def _follow(self, update: int) -> None:
+        """Bring the mean up to date, of the first updates faster; a block that is gone is gone from it too."""
+        if not self.settings.average:
+            return
+        share = 1 - min(self.settings.average, (1 + update) / (10 + update))
+        for mean, new in zip(self.mean.parameters(), self.model.parameters(), strict=True):
+            mean.lerp_(new, share)
+        recurrent = self.model.gru_a.weight_hh_l0
+        assert isinstance(recurrent, Tensor)
+        self.mean.gru_a.weight_hh_l0.mul_(recurrent != 0)
 
     def _sparsify(self, batches: int) -> None:
         """Take away the blocks that have to go after so many batches."""
@@ -256,17 +280,18 @@ class Run(lightning.LightningModule):
 
     def validation_step(self, batch: Item, number: int) -> None:
         *rows, codes, target = batch
-        loss, _ = self._loss(rows, codes, target, 0, codes.shape[1], None)
+        loss, _ = self._loss(self.kept, rows, codes, target, 0, codes.shape[1], None)
         self.log("validation_loss", loss, prog_bar=True, batch_size=len(codes))
 
+    @staticmethod
     def _loss(
-        self, rows: Sequence[Tensor], codes: Tensor, target: Tensor, first: int, last: int, state: Any
+        model: LPCNet, rows: Sequence[Tensor], codes: Tensor, target: Tensor, first: int, last: int, state: Any
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """The mean of -ln p over samples of the chunks, in nats, and the states after them."""
         begin, end = first // HOP, -(-last // HOP)
-        f = self.model.condition(*(each[:, begin : end + 2 * CONTEXT] for each in rows))[:, CONTEXT:-CONTEXT]
+        f = model.condition(*(each[:, begin : end + 2 * CONTEXT] for each in rows))[:, CONTEXT:-CONTEXT]
         f = f.repeat_interleave(HOP, 1)[:, first - HOP * begin : last - HOP * begin]
-        logits, _, (a, b) = self.model(f, codes[:, first:last], state)
+        logits, _, (a, b) = model(f, codes[:, first:last], state)
         loss = cross_entropy(logits.float().flatten(0, 1), target[:, first:last].flatten())
         return loss, (a.detach(), b.detach())
 
@@ -316,7 +341,7 @@ class Teller(Callback):
                 f"after {run.batches} batches the loss is {float(losses['validation_loss'])}: begin anew with a lower "
                 f"learning_rate (here {run.settings.learning_rate:g})"
             )
-        save(run.model, self.weights)
+        save(run.kept, self.weights)
         self.report(
             f"{run.batches} of {run.settings.steps} batches: loss {float(losses['train_loss']):.3f} nats, "
             f"{float(losses['validation_loss']):.3f} in validation"

@@ -93,6 +93,8 @@ class Lpcnet(Node):
         s[n] = p[n] + e[n],    p[n] = -sum_k a[k] s[n-k],    y[n] = s[n] + coef y[n-1]
         e[n] drawn from P(e | s[n-1], p[n], e[n-1], f),    all of them mu-law codes of 256 levels
 
+    s is held within +-32768, where the codes end: a loop that went beyond would no longer hear itself.
+
     f is made of the features of a frame and of two on either side. P is sharpened where the voice is periodic, and what
     is improbable never happens: p**c is normalised, with c = (1 + max(0, 1.5 g - 0.5)) / temperature and g the
     correlation plus 0.5; less the threshold, and nothing below 0, it is normalised again. The number that draws e[n]
