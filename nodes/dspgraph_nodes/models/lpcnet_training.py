@@ -263,11 +263,11 @@ class Run(lightning.LightningModule):
         if not self.settings.average:
             return
         share = 1 - min(self.settings.average, (1 + update) / (10 + update))
-        for mean, new in zip(self.mean.parameters(), self.model.parameters(), strict=True):
-            mean.lerp_(new, share)
-        recurrent = self.model.gru_a.weight_hh_l0
-        assert isinstance(recurrent, Tensor)
-        self.mean.gru_a.weight_hh_l0.mul_(recurrent != 0)
+        for kept, last in zip(self.mean.parameters(), self.model.parameters(), strict=True):
+            kept.lerp_(last, share)
+        mean, new = self.mean.gru_a.weight_hh_l0, self.model.gru_a.weight_hh_l0
+        assert isinstance(mean, Tensor) and isinstance(new, Tensor)
+        mean.mul_(new != 0)
 
     def _sparsify(self, batches: int) -> None:
         """Take away the blocks that have to go after so many batches."""
