@@ -266,7 +266,8 @@ class Run(lightning.LightningModule):
         for kept, last in zip(self.mean.parameters(), self.model.parameters(), strict=True):
             kept.lerp_(last, share)
         mean, new = self.mean.gru_a.weight_hh_l0, self.model.gru_a.weight_hh_l0
-        assert isinstance(mean, Tensor) and isinstance(new, Tensor)
+        assert isinstance(mean, Tensor)
+        assert isinstance(new, Tensor)
         mean.mul_(new != 0)
 
     def _sparsify(self, batches: int) -> None:
