@@ -89,11 +89,6 @@ class AudioSource:
         if self._over:
             yield f"cut at the end of the file, {float(self._over):g} s before that of the part"
         if self.rate != self.stream.rate:
-            if not 1 / FARTHEST <= self.rate / self.stream.rate <= FARTHEST:
-                raise FileError(
-                    f"{self.path} has {hertz(self.rate)}, the graph takes {hertz(self.stream.rate)}: more than "
-                    f"{FARTHEST} times apart: is its header right?"
-                )
             yield f"resampled from {hertz(self.rate)} to {hertz(self.stream.rate)}"
         if self.channel is not None and self.channels > 1:
             yield f"took channel {self.channel} of {self.channels}"
@@ -148,6 +143,11 @@ class AudioSource:
 
     def _resampled(self, blocks: Iterable[Array]) -> Iterator[Array]:
         """As many samples as a stream of these seconds has: the file is followed by silence, and cut there."""
+        if not 1 / FARTHEST <= self.rate / self.stream.rate <= FARTHEST:
+            raise FileError(
+                f"{self.path} has {hertz(self.rate)}, the graph takes {hertz(self.stream.rate)}: more than {FARTHEST} "
+                "times apart: is its header right?"
+            )
         converter = soxr.ResampleStream(
             float(self.rate), float(self.stream.rate), self.stream.channels, dtype="float64", quality="HQ"
         )

@@ -515,4 +515,4 @@ def test_a_rate_that_no_audio_has_is_refused_before_a_filter_is_made_for_it(tmp_
     path = tmp_path / "slow.wav"
     soundfile.write(path, np.zeros(10), rate)
     with pytest.raises(FileError, match=rf"slow.wav has {rate} Hz, .* 16000 Hz: more than 256 times apart"):
-        AudioSource(path, Audio(16000))
+        AudioSource(path, Audio(16000)).read()
