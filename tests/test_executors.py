@@ -31,7 +31,7 @@ from dspgraph.rendering import Rendering
 from dspgraph.work import Executor, Serial
 from speech import speech
 
-PATIENCE = 90
+PATIENCE = 300
 """Seconds that no test takes on the slowest machine: what hangs fails."""
 
 

@@ -382,6 +382,7 @@ def test_beside_every_output_it_says_what_it_is_and_where_it_comes_from(tmp_path
     assert list(found) == [
         "id",
         "source",
+        "input",
         "digest",
         "format",
         "start",
