@@ -17,11 +17,11 @@ from dspgraph.rendering import render_file
 from dspgraph.training import excitation, train
 
 SETTINGS = {
-    "preset": "lpcnet-small", "device": "cpu", "threads": "1", "batch": "44", "frames": "9", "updates": "36",
-    "strength": "1.5", "clean": "0.3", "augment": "0", "learning_rate": "0.004", "decay": "0.0006",
-    "sparse_start": "20", "sparse_end": "120", "sparse_every": "10", "validate_every": "20",
+    "preset": "lpcnet-small", "device": "cpu", "threads": "1", "batch": "44", "frames": "9", "updates": "18",
+    "strength": "2.2", "clean": "0.25", "augment": "0", "learning_rate": "0.004", "decay": "0.0006", "clip": "0.5",
+    "average": "0.998", "sparse_start": "20", "sparse_end": "120", "sparse_every": "10", "validate_every": "30",
 }  # fmt: skip
-BATCHES = 280
+BATCHES = 420
 
 
 def learn(file: Path, out: Path, batches: int, resume: bool = False) -> Path:
