@@ -11,7 +11,7 @@ from fractions import Fraction
 from itertools import chain, repeat
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import soundfile
@@ -55,11 +55,7 @@ class AudioSource:
         channel: int | None = None,
     ) -> None:
         self.path, self.stream, self.channel = Path(path), stream, channel
-        _check_readable(self.path)
-        try:
-            info = soundfile.info(os.fsencode(self.path))
-        except soundfile.LibsndfileError as error:
-            raise FileError(f"{self.path} is not an audio file that can be read: {error.error_string}") from None
+        info = _header(self.path)
         check_whole(self.path)
         if info.frames == 0:
             raise FileError(f"{self.path} has no samples")
@@ -159,6 +155,19 @@ class AudioSource:
             due -= len(converted)
             if due == 0:
                 return
+
+
+def rate_of(path: Path) -> Fraction:
+    """The rate of an audio file, by its header. Raises FileError where it has none."""
+    return exact(_header(path).samplerate)
+
+
+def _header(path: Path) -> Any:
+    _check_readable(path)
+    try:
+        return soundfile.info(os.fsencode(path))
+    except soundfile.LibsndfileError as error:
+        raise FileError(f"{path} is not an audio file that can be read: {error.error_string}") from None
 
 
 def _check_readable(path: Path) -> None:

@@ -5,26 +5,23 @@ from __future__ import annotations
 import io
 import json
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dspgraph import __version__
 from dspgraph.errors import DspgraphError, FileError, LawError, RequestError
+from dspgraph.terminal import Reporter, print_means, print_tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from rich.progress import Progress
 
     from dspgraph.graph import Graph
     from dspgraph.node import Node
-    from dspgraph.rendering import Rendered
-    from dspgraph.results import Mean, Metric, Results
     from dspgraph.streams import Array, Stream
     from dspgraph.work import Executor
 
@@ -104,110 +101,6 @@ def _pairs(swaps: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
-def _print_tables(tables: Mapping[str, Sequence[Sequence[str]]], err: bool = False) -> None:
-    """Rows under titles, folded at the width of a terminal; one line per row where no person looks."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(width=None if sys.stdout.isatty() else 10_000, highlight=False)
-    names = max((len(row[0]) for rows in tables.values() for row in rows), default=0)
-    with console.capture() as drawn:
-        for title, rows in tables.items():
-            table = Table.grid(padding=(0, 2, 0, 0))
-            table.add_column(no_wrap=True, min_width=names + 2, style="cyan")
-            for row in rows:
-                table.add_row(Text(f"  {row[0]}"), *map(Text, row[1:]))
-            console.print(Text(title, style="bold"))
-            console.print(table)
-    click.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()), err=err)
-
-
-class _Reporter:
-    """What says what becomes of each item: in plain lines and, where a person waits for several, below them a bar."""
-
-    def __init__(self, as_json: bool) -> None:
-        self.as_json = as_json
-        self.counts = {"done": 0, "failed": 0, "before": 0}
-        self.seconds = 0.0
-        self._begun = time.perf_counter()
-        self._bar: Progress | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._bar:
-            self._bar.stop()
-
-    def started(self, due: int, before: int) -> None:
-        """So many items are to be rendered, and so many were before."""
-        if due < 2 or self.as_json or not sys.stderr.isatty():
-            return
-        from rich.console import Console
-        from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        console = Console(stderr=True, highlight=False)
-        shown = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
-        columns = (*shown, TimeRemainingColumn(compact=True))
-        self._bar = Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
-        self._bar.add_task("render", total=due, rate="")
-        self._bar.start()
-
-    def row(self, row: Rendered) -> None:
-        """What became of one item."""
-        if self.as_json:
-            click.echo(json.dumps(_machine(row)))
-        elif row.error or not row.before:
-            self.say(_sentence(row), bool(row.error))
-        self.count("failed" if row.error else "before" if row.before else "done", row.audio_seconds)
-
-    def count(self, kind: str, seconds: float) -> None:
-        """One item more of a kind, with so many seconds of audio."""
-        self.counts[kind] += 1
-        self.seconds += 0.0 if kind == "before" else seconds
-        if self._bar and kind != "before":
-            self._bar.update(
-                self._bar.task_ids[0],
-                advance=1,
-                rate=f"{self.seconds / (time.perf_counter() - self._begun):.3g} x real time",
-            )
-
-    def end(self) -> None:
-        """All in all: what a person who gave several items wants to know last."""
-        counts, seconds = self.counts, time.perf_counter() - self._begun
-        if self.as_json:
-            click.echo(json.dumps({**counts, "audio_seconds": self.seconds, "seconds": seconds}))
-        elif sum(counts.values()) > 1:
-            known = f", {counts['before']} were done before" if counts["before"] else ""
-            speed = f", {self.seconds / seconds:.3g} times real time" if counts["done"] else ""
-            click.echo(f"{counts['done']} rendered in {seconds:.1f} s{speed}{known}", err=True)
-
-    def say(self, text: str, failed: bool) -> None:
-        """A line of what becomes of the items; what a file's name may hold besides letters is spelt out."""
-        text = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
-        if self._bar and (failed or sys.stdout.isatty()):  # on the terminal that shows the bar: above it
-            self._bar.console.print(text, markup=False, emoji=False, soft_wrap=True)
-        else:
-            click.echo(text, err=failed)
-
-
-def _sentence(row: Rendered) -> str:
-    if row.error:
-        return f"failed{' before' if row.before else ''}: {row.error}"
-    notes = f" ({'; '.join(row.notes)})" if row.notes else ""
-    return f"{', '.join(map(str, row.targets))}{notes}"
-
-
-def _machine(row: Rendered) -> dict[str, Any]:
-    """A row for a machine to read."""
-    told = {"id": row.id, "source": str(row.source), "status": "failed" if row.error else "done", "before": row.before}
-    if row.error:
-        return {**told, "error": row.error}
-    files = {"targets": list(map(str, row.targets)), "notes": list(row.notes)}
-    return {**told, **files, "audio_seconds": row.audio_seconds, "seconds": row.seconds}
-
-
 def _executor(name: str | None, jobs: int | None, address: str | None) -> Executor:
     from dspgraph.executors import Processes, Ray
     from dspgraph.work import Serial
@@ -232,8 +125,7 @@ def _executor(name: str | None, jobs: int | None, address: str | None) -> Execut
 def demo(out: Path, weights: Path | None) -> None:
     """Resynthesise a real recording with every excitation of `lpc_vocoder`: a page to listen to, and a picture."""
     from dspgraph.audio_io import example_speech
-    from dspgraph.compare import PAGE, Choice, Comparison, choices, compare
-    from dspgraph.corpus import gather
+    from dspgraph.compare import AUDIO, PAGE, REFERENCE, Choice, choices, compare, folders
     from dspgraph.figures import spectrograms
     from dspgraph.pipeline import Pipeline, load
     from dspgraph.training import model_of
@@ -248,9 +140,9 @@ def demo(out: Path, weights: Path | None) -> None:
     errors = [score.error for score in results.scores if score.error]
     if errors:
         raise DspgraphError(errors[0])
-    _print_means(results)
-    work, (item,) = Comparison(tuple(found), out, ()), gather([clip])
-    pictures = {name: work.file(item, name) for name in work.names}
+    print_means(results)
+    places = folders([REFERENCE, *(choice.name for choice in found)])
+    pictures = {name: out / AUDIO / place / f"{clip.stem}.flac" for name, place in places.items()}
     click.echo(f"  spectrograms  {spectrograms(pictures, out / 'spectrograms.png')}")
     click.echo(f"  to listen to  {out / PAGE}")
 
@@ -296,7 +188,7 @@ def render(
 
     graph = load(pipeline, overrides, swaps, plugins)
     profile = Profile(graph) if profiled else None
-    with _Reporter(as_json) as report:
+    with Reporter(as_json) as report:
         try:
             render_files(
                 graph,
@@ -320,7 +212,7 @@ def render(
             ) from None
     report.end()
     if profile:
-        _print_tables({"profile": profile.table()}, err=as_json)
+        print_tables({"profile": profile.table()}, err=as_json)
         click.echo(profile.verdict(), err=as_json)
     failed, every = report.counts["failed"], sum(report.counts.values())
     if failed:
@@ -361,7 +253,7 @@ def compare(
     slots = None if vary is None else [slot.strip() for slot in vary.split(",")]
     found = choices(pipeline, overrides, swaps, plugins, slots)
     described = Pipeline(pipeline, (), None, plugins)
-    with _Reporter(as_json=False) as report:
+    with Reporter(as_json=False) as report:
 
         def told(row: Compared) -> None:
             for error in row.errors:
@@ -383,58 +275,13 @@ def compare(
             done=told,
         )
     report.end()
-    _print_means(results)
+    print_means(results)
     click.echo(f"  to listen to  {out / PAGE}")
     click.echo(f"  in numbers    {out / 'results.csv'}, and results.json with intervals of 95 %")
     failed = {score.recording for score in results.scores if score.error}
     if failed:
         click.echo(f"dspgraph: {len(failed)} of {len(results.recordings)} recordings failed, in part or all", err=True)
         sys.exit(1)
-
-
-def _print_means(results: Results) -> None:
-    """The mean of every metric, a variant each row, best first by the first metric; folded at the terminal's width."""
-    from shutil import get_terminal_size
-
-    order, due = results.ranking(results.metrics[0].name), len(results.recordings)
-    means = {(one.variant, one.metric): one for one in results.means()}
-    of = max(mean.n for mean in means.values())
-    columns = [
-        _column(metric, [means[name, metric.name] for name in order], order.index(results.ranking(metric.name)[0]), of)
-        for metric in results.metrics
-    ]
-    head = max(len(column) for column in columns) - len(order)
-    names = [*[""] * head, *(f"  {name}" for name in order)]
-    room = get_terminal_size().columns if sys.stdout.isatty() else 10_000
-    click.echo(
-        f"means of {of if of == due else f'{of} of {due}'} recordings, * the best:" if due > 1 else "* the best:"
-    )
-    while columns:
-        lines = [name.ljust(max(map(len, names))) for name in names]
-        first = True
-        while columns and (first or len(lines[0]) + len(columns[0][0]) < room):
-            column, first = columns.pop(0), False
-            rows = [" " * len(column[0])] * (len(lines) - len(column)) + column
-            lines = [f"{line} {cell}" for line, cell in zip(lines, rows, strict=True)]
-        click.echo("\n".join(line.rstrip() for line in lines))
-
-
-def _column(metric: Metric, means: Sequence[Mean], best: int, of: int) -> list[str]:
-    """The name of a metric in a few lines, and the means: the best has a star, one of fewer recordings their number."""
-    import math
-    from textwrap import wrap
-
-    largest = max((abs(mean.mean) for mean in means if mean.n), default=0.0)
-    decimals = min(4, max(0, 2 - math.floor(math.log10(largest)))) if largest else 2  # three digits of the largest
-    texts = [f"{round(mean.mean, decimals) + 0.0:.{decimals}f}" if mean.n else "-" for mean in means]
-    plain = [text.lstrip("-") if metric.better == "zero" else text for text in texts]
-    cells = [
-        f"{f'({mean.n}) ' if 0 < mean.n < of else ''}{text}{'*' if mean.n and same == plain[best] else ' '}"
-        for mean, text, same in zip(means, texts, plain, strict=True)
-    ]
-    name = [line.replace(" ", "") for line in wrap(metric.name.replace("_", "_ "), 10)]
-    lines = [*(f"{line} " for line in [*name, *([f"({metric.unit})"] if metric.unit else [])]), *cells]
-    return [line.rjust(max(map(len, lines))) for line in lines]
 
 
 @main.command()
@@ -454,7 +301,7 @@ def score(reference: Path, degraded: Path, as_json: bool) -> None:
         click.echo(note, err=True)
     shown = [(values[one.name], one) for one in found]
     lines = [(one.name, "-" if value is None else f"{value:.4g} {one.unit}".strip(), one.about) for value, one in shown]
-    _print_tables({f"{degraded} beside {reference}": lines})
+    print_tables({f"{degraded} beside {reference}": lines})
 
 
 @main.command()
@@ -565,11 +412,11 @@ def plot(
 
 
 def _spectrogram(file: Path) -> Figure:
-    from dspgraph.audio_io import AudioSource
+    from dspgraph.audio_io import rate_of
     from dspgraph.figures import spectrogram
     from dspgraph.streams import Audio
 
-    rate = AudioSource(file, Audio(1)).rate  # the file's own, whatever stream is asked for
+    rate = rate_of(file)
     return spectrogram(_heard(file, Audio(rate)), float(rate), file.name)
 
 
@@ -613,7 +460,7 @@ def _heard(file: Path, stream: Stream) -> Array:
 
 @main.command()
 @click.argument("model")
-@click.option("--data", help="Folder with audio files, of any rate.", type=PATH)
+@click.option("--data", help="Recordings of any rate: a folder or, as for render, a manifest.", type=PATH)
 @click.option("-o", "--out", help="Folder for weights, checkpoints and logs.", type=PATH)
 @click.option("-s", "--set", "given", multiple=True, metavar="SETTING=VALUE", help="See --settings.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in OUT, as if it had never stopped.")
@@ -621,14 +468,14 @@ def _heard(file: Path, stream: Stream) -> Array:
 def train(
     model: str, data: Path | None, out: Path | None, given: tuple[str, ...], resume: bool, listed: bool
 ) -> None:  # fmt: skip
-    """Train MODEL, for instance the one of the same name as a node, on a folder of recordings."""
+    """Train MODEL, for instance the one of the same name as a node, on recordings."""
     from dspgraph import training
 
     if listed:
         rows = [
             (name, f"default {default}" if default else "", text) for name, default, text in training.settings(model)
         ]
-        _print_tables({f"settings of {model}": rows})
+        print_tables({f"settings of {model}": rows})
         return
     if data is None or out is None:
         raise RequestError("train needs recordings and a folder for what it makes: give --data FOLDER and --out FOLDER")
@@ -653,7 +500,7 @@ def nodes(name: str | None, plugins: tuple[str, ...]) -> None:
         return
     found = sorted(discover.nodes(plugins).values(), key=lambda one: (one.domain, one.name))
     domains = dict.fromkeys(one.domain for one in found)
-    _print_tables({domain: [(one.name, one.summary()) for one in found if one.domain == domain] for domain in domains})
+    print_tables({domain: [(one.name, one.summary()) for one in found if one.domain == domain] for domain in domains})
 
 
 def _explain(kind: type[Node]) -> None:
@@ -665,7 +512,7 @@ def _explain(kind: type[Node]) -> None:
     ports += [(port.name, f"out, {port}") for port in kind.outputs]
     rules = [(name, parameter_rule(kind, name), field.description or "") for name, field in kind.model_fields.items()]
     click.echo(f"{kind.type_name}\n\n{inspect.getdoc(kind) or ''}\n")
-    _print_tables({"ports": ports} | ({"parameters": rules} if rules else {}))
+    print_tables({"ports": ports} | ({"parameters": rules} if rules else {}))
 
 
 @main.command()

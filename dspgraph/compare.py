@@ -17,14 +17,14 @@ from dspgraph.array_io import SUFFIX as ARRAYS
 from dspgraph.audio_io import AudioSource, has_file_rate
 from dspgraph.corpus import Item, gather
 from dspgraph.describe import FORMATS
-from dspgraph.errors import DspgraphError, FileError, RequestError, UnknownName, nearest
+from dspgraph.errors import DspgraphError, FileError, RequestError, UnknownName, nearest, told
 from dspgraph.graph import Graph
 from dspgraph.ledger import Ledger, sweep
 from dspgraph.pipeline import Pipeline
 from dspgraph.rendering import Rendered, check_digest, check_targets, make_folder, make_inside, render_file
 from dspgraph.report import write as write_page
 from dspgraph.results import Recording, Results, Score, Variant, write
-from dspgraph.streams import Audio
+from dspgraph.streams import Array, Audio
 from dspgraph.union import union
 from dspgraph.work import Executor, Serial
 
@@ -49,9 +49,8 @@ class Choice:
     @property
     def input(self) -> Audio:
         """The stream of the one audio input."""
-        streams = list(self.graph.inputs.values())
-        if len(streams) == 1 and isinstance(streams[0], Audio):
-            return streams[0]
+        if self.graph.audio_input:
+            return self.graph.audio_input[1]
         found = ", ".join(f"{name}: {stream}" for name, stream in self.graph.inputs.items())
         raise RequestError(f"{self.name}: what is compared takes one audio input; found {found}")
 
@@ -146,6 +145,17 @@ def _values(override: str) -> list[str]:
     return [f"{key}={part.strip()}" for part in parts] if equals and len(parts) > 1 else [override]
 
 
+def folders(names: Sequence[str]) -> dict[str, str]:
+    """The folder in `audio` of each name: the name, as far as every system takes it."""
+    found: dict[str, str] = {}
+    for number, name in enumerate(names):
+        plain = re.sub(r"[^\w=.+-]+", "_", name, flags=re.ASCII)[:LONGEST].strip("._") or "variant"
+        while plain.lower() in {folder.lower() for folder in found.values()}:
+            plain += f"_{number}"
+        found[name] = plain
+    return found
+
+
 # ---- the work -------------------------------------------------------------------------------------------------------
 
 
@@ -221,7 +231,7 @@ class Comparison:
         """Take away what an earlier run made of a recording, where this one made nothing of it."""
         for path in (self.file(item, name) for name in names):
             if Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(self.out)):
-                with suppress(OSError):
+                with suppress(OSError):  # nothing shows it: what failed has its error in the results
                     path.unlink()
 
     @property
@@ -237,14 +247,7 @@ class Comparison:
 
     @cached_property
     def _folders(self) -> dict[str, str]:
-        """A folder for each choice: its name, as far as every system takes it."""
-        folders: dict[str, str] = {}
-        for number, name in enumerate(self.names):
-            plain = re.sub(r"[^\w=.+-]+", "_", name, flags=re.ASCII)[:LONGEST].strip("._") or "variant"
-            while plain.lower() in {folder.lower() for folder in folders.values()}:
-                plain += f"_{number}"
-            folders[name] = plain
-        return folders
+        return folders(self.names)
 
     @cached_property
     def _reduced(self) -> dict[str, Graph]:
@@ -272,7 +275,9 @@ class Comparison:
             for name in names:  # which of them was it?
                 rows[name] = self._render(self._reduced[name], item, {"y": name}) if together.error else together
         notes = dict.fromkeys([*kept.notes, *(note for row in rows.values() for note in row.notes)])
-        scores = tuple(self._score(item, choice.name, rows[choice.name].error) for choice in self.choices)
+        mono = Audio(stream.rate)  # what is measured is the mean of the channels
+        heard = AudioSource(self.file(item, REFERENCE), mono).read()
+        scores = tuple(self._score(item, choice.name, rows[choice.name].error, heard, mono) for choice in self.choices)
         return Compared(item.id, str(item.path), kept.audio_seconds, scores, tuple(notes))
 
     def _render(self, graph: Graph, item: Item, names: Mapping[str, str]) -> Rendered:
@@ -288,17 +293,14 @@ class Comparison:
             self.forget(item, names.values())
         return replace(row, notes=tuple(_named(note, names) for note in row.notes))
 
-    def _score(self, item: Item, name: str, error: str) -> Score:
+    def _score(self, item: Item, name: str, error: str, reference: Array, stream: Audio) -> Score:
         if error:
             return Score(item.id, name, {}, error)
-        reference, degraded = self.file(item, REFERENCE), self.file(item, name)
         try:
-            stream = Audio(AudioSource(reference, Audio(1)).rate)
-            x, y = (AudioSource(path, stream).read() for path in (reference, degraded))
-            return Score(item.id, name, metrics.measure(x, y, stream.rate, self.metrics))
+            degraded = AudioSource(self.file(item, name), stream).read()
+            return Score(item.id, name, metrics.measure(reference, degraded, stream.rate, self.metrics))
         except Exception as failed:  # a package of somebody else's may be behind a metric
-            kind = "" if isinstance(failed, DspgraphError) else f"{type(failed).__name__}: "
-            return Score(item.id, name, {}, f"{item.path}: {kind}{failed}")
+            return Score(item.id, name, {}, f"{item.path}: {told(failed)}")
 
 
 def _named(note: str, names: Mapping[str, str]) -> str:

@@ -15,8 +15,10 @@ from typing import Any
 
 import soundfile
 
+from dspgraph.audio_io import AudioSource
 from dspgraph.discover import is_file
 from dspgraph.errors import RequestError
+from dspgraph.streams import Audio
 
 SUFFIXES = frozenset({f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".oga", ".opus"})
 """Of audio files, as they are looked for in folders."""
@@ -36,6 +38,10 @@ class Item:
     def whole(self) -> bool:
         """Whether it is all there is in the file."""
         return not self.start and self.duration is None and self.channel is None
+
+    def open(self, stream: Audio) -> AudioSource:
+        """Its samples, as a stream carries them; FileError where they cannot be had."""
+        return AudioSource(self.path, stream, self.start, self.duration, self.channel)
 
 
 def gather(

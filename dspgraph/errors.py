@@ -101,6 +101,11 @@ class NodeError(DspgraphError):
     """A node's own code raised; the original error is the cause."""
 
 
+def told(error: BaseException) -> str:
+    """What went wrong, in the words of an error; of one that is none of ours with its kind before them."""
+    return str(error) if isinstance(error, DspgraphError) else f"{type(error).__name__}: {error}"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """The end of an 'unknown name' sentence: the nearest right name, or the list of them."""
     known = sorted(known)

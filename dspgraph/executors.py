@@ -19,6 +19,7 @@ from typing import Any, Generic
 
 from dspgraph.corpus import Item
 from dspgraph.errors import DspgraphError, RequestError
+from dspgraph.errors import told as words_of
 from dspgraph.work import R, Work
 
 POOLS = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "NUMEXPR_NUM_THREADS"
@@ -211,8 +212,7 @@ def _serve(pipe: Connection, payload: bytes) -> None:
         work = pickle.loads(payload)
         work.check()
     except Exception as error:
-        kind = "" if isinstance(error, DspgraphError) else f"{type(error).__name__}: "
-        pipe.send(RequestError(f"a worker cannot do this work: {kind}{error}{_hint(error)}"))
+        pipe.send(RequestError(f"a worker cannot do this work: {words_of(error)}{_hint(error)}"))
         return
     pipe.send(None)
     while True:
@@ -465,8 +465,8 @@ class _Actor:
             self.worker.hear()
             self.work: Work[Any] = pickle.loads(payload)
         except Exception as error:
-            kind = "" if isinstance(error, DspgraphError) else f"a worker cannot do this work: {type(error).__name__}: "
-            return f"{kind}{error}; on the machine {socket.gethostname()}"
+            where = "" if isinstance(error, DspgraphError) else "a worker cannot do this work: "
+            return f"{where}{words_of(error)}; on the machine {socket.gethostname()}"
         return ""
 
     def rows(self, chunk: list[Item]) -> Iterator[Any]:

@@ -24,7 +24,7 @@ from dspgraph.errors import (
 )
 from dspgraph.link import Link, Times, link
 from dspgraph.node import Input, Node
-from dspgraph.streams import Array, Frames, Stream
+from dspgraph.streams import Array, Audio, Frames, Stream
 
 if TYPE_CHECKING:
     import networkx
@@ -87,6 +87,12 @@ class Graph:
             return self.inputs[origin]
         name, port = origin.rsplit(".", 1)
         return self.links[name].gives[[output.name for output in self.nodes[name].outputs].index(port)]
+
+    @property
+    def audio_input(self) -> tuple[str, Audio] | None:
+        """The name and the stream of the one input, where there is one alone and it is audio: what a recording is."""
+        name, stream = next(iter(self.inputs.items()))
+        return (name, stream) if len(self.inputs) == 1 and isinstance(stream, Audio) else None
 
     def sources(self, name: str) -> Iterator[tuple[Input, str]]:
         """Every wire into a node, port by port: the port and the origin."""

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dspgraph.audio_io import AudioSource
+from dspgraph.audio_io import AudioSource, rate_of
 from dspgraph.errors import NodeError, SignalError, UnknownName, nearest
 from dspgraph.pipeline import load
 from dspgraph.results import Metric
@@ -173,7 +173,7 @@ def score(reference: Path, degraded: Path) -> tuple[list[Metric], dict[str, floa
     Raises FileError for a file that cannot be read, or has a sample that is not a number, and SignalError for a
     reference of a rate outside of RATES.
     """
-    stream = Audio(AudioSource(reference, Audio(RATES[0])).rate)
+    stream = Audio(rate_of(reference))
     sources = [AudioSource(path, stream) for path in (reference, degraded)]
     notes = [f"{source.path}: {conversion}" for source in sources for conversion in source.conversions]
     signals = [source.read() for source in sources]

@@ -21,10 +21,10 @@ import numpy as np
 from dspgraph._part import Part
 from dspgraph.array_io import SUFFIX as ARRAYS
 from dspgraph.array_io import WORDS, ArraySink, ArraySource
-from dspgraph.audio_io import SUBTYPES, AudioSink, AudioSource, has_file_rate
+from dspgraph.audio_io import SUBTYPES, AudioSink, has_file_rate
 from dspgraph.corpus import SUFFIXES, Item, gather
 from dspgraph.engine import Company
-from dspgraph.errors import DspgraphError, FileError, RequestError
+from dspgraph.errors import FileError, RequestError, told
 from dspgraph.graph import Graph, describe_stream
 from dspgraph.ledger import Ledger, sweep
 from dspgraph.profiling import Profile
@@ -84,8 +84,7 @@ def render(
     work = Rendering(graph, Path(out), suffix, company, profile)
     if profile and (company > 1 or not isinstance(executor, Serial)):
         raise RequestError("a profile is of one signal at a time, in this process: drop the company, and the executor")
-    takes_audio = len(graph.inputs) == 1 and isinstance(next(iter(graph.inputs.values())), Audio)
-    items = gather(files, SUFFIXES if takes_audio else {ARRAYS}, Path(out))
+    items = gather(files, SUFFIXES if graph.audio_input else {ARRAYS}, Path(out))
     work.check_items(items)
     make_folder(Path(out))
     with Ledger(Path(out)) as ledger:
@@ -115,7 +114,7 @@ def _before(work: Rendering, ledger: Ledger, item: Item, retry_failed: bool) -> 
         other = line is not None and line.get("source") != os.path.abspath(item.path)  # what is in place may be of that
         if other or (notes := work.in_place(item)) is None:
             return None
-        row = Rendered(item.id, item.path, work.placed(item), notes, before=True, size=looked[0], mtime_ns=looked[1])
+        row = Rendered(item.id, item.path, work.placed(item), notes, before=True, **looked._asdict())
         ledger.append(work.line(item, row))
         return row
     if (line.get("size"), line.get("mtime_ns")) != looked:
@@ -201,8 +200,7 @@ class Rendering:
 
     def lost(self, item: Item, why: str) -> Rendered:
         """The row of an item that ended whoever worked on it."""
-        size, mtime_ns = _look(item.path)
-        return Rendered(item.id, item.path, error=f"{item.path}: {why}", size=size, mtime_ns=mtime_ns)
+        return Rendered(item.id, item.path, error=f"{item.path}: {why}", **_look(item.path)._asdict())
 
     # ---- what belongs to an item ------------------------------------------------------------------------------------
 
@@ -247,12 +245,11 @@ class Rendering:
 
     def check_items(self, items: Sequence[Item]) -> None:
         """Raise RequestError for items the graph does not take, and for names that meet."""
-        takes = list(self.graph.inputs.values())
         for item in items:
             if item.path.suffix.lower() == ARRAYS:
                 if not item.whole:
                     raise RequestError(f"{item.id}: parts and channels are of audio files; {item.path} is none")
-            elif not (len(takes) == 1 and isinstance(takes[0], Audio)):
+            elif not self.graph.audio_input:
                 found = ", ".join(f"{name}: {stream}" for name, stream in self.graph.inputs.items())
                 raise RequestError(
                     f"an audio file is rendered by a graph with one audio input; this one takes {found}: give it "
@@ -275,12 +272,6 @@ class Rendering:
     @cached_property
     def _told_of_graph(self) -> str:
         return json.dumps(self.graph.description, indent=1).replace("\n", "\n ")  # no string in JSON has a line end
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
 
 
 def render_file(graph: Graph, source: Path | Item, targets: Mapping[str, Path]) -> Rendered:
@@ -331,9 +322,9 @@ class _Job:
         item = self.item
         if item.path.suffix.lower() == ARRAYS:
             return ArraySource(item.path, self.graph.inputs).blocks()
-        ((name, stream),) = self.graph.inputs.items()
-        assert isinstance(stream, Audio)
-        audio = AudioSource(item.path, stream, item.start, item.duration, item.channel)
+        assert self.graph.audio_input  # looked at when the items were
+        name, stream = self.graph.audio_input
+        audio = item.open(stream)
         self.notes = audio.conversions
         return ({name: block} for block in audio.blocks())
 
@@ -357,7 +348,8 @@ class _Job:
     def fail(self, error: Exception) -> Rendered:
         """The row of what could not be rendered, for whatever reason. Nothing half-written stays."""
         self.discard()
-        return self._row(error=_told(self.item.path, error))
+        named = isinstance(error, FileError)  # it says of which file it speaks
+        return self._row(error=told(error) if named else f"{self.item.path}: {told(error)}")
 
     def discard(self) -> None:
         if self.sinks:
@@ -388,9 +380,9 @@ class _Job:
         self.discard()
         return self._row(targets=files, notes=notes, audio_seconds=sinks.seconds)
 
-    def _row(self, **told: Any) -> Rendered:
-        seconds, (size, mtime_ns) = time.perf_counter() - self.begun, self.looked
-        return Rendered(self.item.id, self.item.path, seconds=seconds, size=size, mtime_ns=mtime_ns, **told)
+    def _row(self, **known: Any) -> Rendered:
+        seconds = time.perf_counter() - self.begun
+        return Rendered(self.item.id, self.item.path, seconds=seconds, **self.looked._asdict(), **known)
 
 
 class _Sinks:
@@ -506,14 +498,6 @@ def _look(path: Path) -> _Looked:
     except OSError:
         return _Looked(-1, -1)
     return _Looked(status.st_size, status.st_mtime_ns)
-
-
-def _told(source: Path, error: Exception) -> str:
-    """What went wrong, with the file it went wrong for, and the kind of an error that is none of ours."""
-    if isinstance(error, FileError):
-        return str(error)
-    kind = "" if isinstance(error, DspgraphError) else f"{type(error).__name__}: "
-    return f"{source}: {kind}{error}"
 
 
 def _check_outputs(graph: Graph) -> None:

@@ -7,7 +7,7 @@ import io
 import json
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -136,6 +136,12 @@ def interval(values: np.ndarray[Any, Any]) -> tuple[float, float]:
         here[:] = values[draw.integers(len(values), size=(len(here), len(values)))].mean(axis=1)
     low, high = np.percentile(means, (2.5, 97.5))
     return float(low), float(high)
+
+
+def decimals(values: Iterable[float]) -> int:
+    """How many decimals give the largest of some values three digits: at most 4, and 2 where all are 0."""
+    largest = max(map(abs, values), default=0.0)
+    return min(4, max(0, 2 - math.floor(math.log10(largest)))) if largest else 2
 
 
 def write(results: Results, folder: Path) -> tuple[Path, Path]:

@@ -23,15 +23,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import soundfile
 from pydantic import ValidationError
 
 from dspgraph.audio_io import AudioSource
+from dspgraph.corpus import gather
 from dspgraph.discover import PACK
 from dspgraph.errors import FileError, ParameterError, RequestError, UnknownName, nearest
-from dspgraph.graph import Graph
 from dspgraph.pipeline import load
-from dspgraph.streams import Array, Audio
+from dspgraph.streams import Array
 
 EXTRA = {"lightning", "tensorboard"}
 """What is installed with dspgraph[train] alone."""
@@ -46,25 +45,25 @@ def train(
     progress: bool = False,
     report: Callable[[str], None] = lambda line: None,
 ) -> Path:
-    """Train a model on the audio files of a folder, and give the file of its weights.
+    """Train a model on recordings, and give the file of its weights.
 
-    settings: values as they are written on the command line, by name. Raises UnknownName for a model or setting there
-    is none of, ParameterError for a value it cannot have, RequestError for data that cannot be learnt from, and for a
-    run that cannot be resumed, FileError for a file that cannot be read.
+    data: a folder, a pattern, a manifest or one file, as `corpus.gather` takes them. settings: values as they are
+    written on the command line, by name. Raises UnknownName for a model or setting there is none of, ParameterError for
+    a value it cannot have, RequestError for data that cannot be learnt from, and for a run that cannot be resumed,
+    FileError for a file that cannot be read.
     """
     module = _module(model, "training")
     chosen = _settings(module, settings)
-    files = audio_files(data)
+    items = gather([data], out=out)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RequestError(f"the folder {out} cannot be written to: {error.strerror}: choose another") from None
     graph = load(module.PIPELINE)
-    name, stream = _input(graph)
-    report(f"{module.PIPELINE} of {len(files)} files")
-    recordings = {}
-    for file in files:
-        recordings[str(file)] = AudioSource(file, stream).read()
+    assert graph.audio_input  # of the pipeline of any model
+    name, stream = graph.audio_input
+    report(f"{module.PIPELINE} of {len(items)} recordings")
+    recordings = {str(item.path) if item.whole else item.id: item.open(stream).read() for item in items}
     try:
         weights: Path = module.train(
             recordings, lambda samples: graph(**{name: samples}), out, chosen, resume, progress, report
@@ -89,25 +88,14 @@ def excitation(weights: Path, file: Path) -> tuple[Array, Array, float]:
     """
     module = _module(model_of(weights), "excitation")
     graph = load(module.PIPELINE)
-    name, stream = _input(graph)
+    assert graph.audio_input  # of the pipeline of any model
+    name, stream = graph.audio_input
     samples = AudioSource(file, stream).read()
     try:
         found: tuple[Array, Array, float] = module.excitation(weights, samples, lambda x: graph(**{name: x}))
     except ValueError as error:
         raise FileError(str(error)) from error
     return found
-
-
-def audio_files(data: Path) -> list[Path]:
-    """The audio files in a folder and the folders in it, in order."""
-    if not data.is_dir():
-        raise RequestError(f"{data} is no folder: give one with audio files in it")
-    known = {f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".oga", ".opus"}
-    files = sorted(path for path in data.rglob("*") if path.suffix.lower() in known and path.is_file())
-    files = [path for path in files if not path.name.startswith(".")]
-    if not files:
-        raise RequestError(f"there is no audio file in {data}: a file is one by its suffix, .wav or .flac for instance")
-    return files
 
 
 def _module(model: str, part: str) -> ModuleType:
@@ -140,12 +128,6 @@ def _sentence(detail: Any) -> str:
     return (
         f"{'.'.join(map(str, detail['loc']))}: {detail['msg'][0].lower()}{detail['msg'][1:]}; found {detail['input']}"
     )
-
-
-def _input(graph: Graph) -> tuple[str, Audio]:
-    ((name, stream),) = graph.inputs.items()
-    assert isinstance(stream, Audio)
-    return name, stream
 
 
 def model_of(weights: Path) -> str:

@@ -2,14 +2,12 @@
 
 import os
 import re
-import resource
 import shutil
 import struct
 import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +21,7 @@ from dspgraph import Array, Audio
 from dspgraph.audio_io import AudioSink, AudioSource
 from dspgraph.errors import FileError, SignalError
 from speech import speech
+from surroundings import files_no_larger_than
 
 MONO = Audio(16000)
 
@@ -321,17 +320,6 @@ def test_headers_that_lie_cost_no_memory(tmp_path: Path) -> None:
 
 
 # ---- writing --------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def files_no_larger_than(size: int) -> Iterator[None]:
-    """What a full disk does to a file, without a disk to fill."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("suffix", ["flac", "wav", "ogg"])

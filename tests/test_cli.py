@@ -1,8 +1,6 @@
 """The command line as a user meets it: what it prints, what it writes, and how it refuses."""
 
 import json
-import os
-import pty
 import re
 import subprocess
 import sys
@@ -17,6 +15,7 @@ from click.testing import CliRunner, Result
 from dspgraph.cli import main
 from dspgraph.ledger import Ledger
 from speech import speech
+from surroundings import on_a_terminal
 
 TOYS = str(Path(__file__).parent / "toys.py")
 
@@ -491,37 +490,6 @@ def test_a_piped_table_has_one_line_per_row_however_wide(tmp_path: Path, monkeyp
         assert not any("\x1b" in line or line != line.rstrip() for line in lines)
 
 
-def on_a_terminal(*arguments: object, piped: Path | None = None) -> str:
-    """What a person sees in a terminal of 60 columns, standard output perhaps redirected."""
-    leader, follower = pty.openpty()
-    code = f"from dspgraph.cli import main; main({[str(argument) for argument in arguments]!r})"
-    out: Any = piped.open("w") if piped else follower
-    environment = {
-        **os.environ,
-        "COLUMNS": "60",
-        "TERM": "xterm",
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=out, stderr=follower, stdin=follower, env=environment
-    )
-    os.close(follower)
-    shown = b""
-    while True:
-        try:
-            part = os.read(leader, 65536)
-        except OSError:  # how Linux says that nobody holds the other end any more
-            break
-        if not part:
-            break
-        shown += part
-    process.wait()
-    os.close(leader)
-    if piped:
-        out.close()
-    return shown.decode()
-
-
 def test_a_person_who_waits_for_several_files_sees_a_bar_and_pipes_stay_plain(
     tmp_path: Path, wav: Path, scale: Path
 ) -> None:
@@ -529,10 +497,10 @@ def test_a_person_who_waits_for_several_files_sees_a_bar_and_pipes_stay_plain(
     other.write_bytes(wav.read_bytes())
     request = ("render", scale, wav, other, tmp_path / "nothing.wav", "-o", tmp_path / "out", "--plugin", TOYS)
     targets = [str(tmp_path / "out" / name) for name in ("voice.flac", "other.flac")]
-    shown = on_a_terminal(*request)
+    shown = on_a_terminal(60, *request)
     assert "3/3" in shown
     assert all(target in shown for target in targets)
-    piped = on_a_terminal(*request, piped=tmp_path / "list")
+    piped = on_a_terminal(60, *request, piped=tmp_path / "list")
     assert "3/3" in piped
     assert "nothing.wav does not exist" in piped
     assert (tmp_path / "list").read_text().splitlines() == targets
@@ -540,7 +508,7 @@ def test_a_person_who_waits_for_several_files_sees_a_bar_and_pipes_stay_plain(
 
 
 def test_a_table_is_folded_at_the_width_of_a_terminal() -> None:
-    shown = on_a_terminal("nodes", "--plugin", TOYS)
+    shown = on_a_terminal(60, "nodes", "--plugin", TOYS)
     plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
     assert "Multiply by a factor." in plain
     assert max(map(len, plain.splitlines())) <= 60

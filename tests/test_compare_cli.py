@@ -2,11 +2,7 @@
 
 import json
 import math
-import os
-import pty
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +15,7 @@ from dspgraph.cli import main
 from dspgraph.results import Metric
 from networks import weights_file
 from speech import speech
+from surroundings import on_a_terminal
 
 TOYS = str(Path(__file__).parent / "toys.py")
 RATE = 16000
@@ -33,29 +30,6 @@ variants: {end: {late: {node: toy_late, x: first}, noise: {node: toy_noise, like
 
 def dspgraph(*arguments: object) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def on_a_terminal(columns: int, *arguments: object) -> str:
-    """What a person sees there, without colours."""
-    leader, follower = pty.openpty()
-    code = f"from dspgraph.cli import main; main({[str(argument) for argument in arguments]!r})"
-    settings = {"COLUMNS": str(columns), "TERM": "xterm", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=follower, stderr=follower, stdin=follower, env={**os.environ, **settings}
-    )
-    os.close(follower)
-    shown = b""
-    while True:
-        try:
-            part = os.read(leader, 65536)
-        except OSError:  # how Linux says that nobody holds the other end any more
-            break
-        if not part:
-            break
-        shown += part
-    process.wait()
-    os.close(leader)
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
 
 
 @pytest.fixture
@@ -165,7 +139,7 @@ def test_a_person_who_waits_sees_a_bar_and_a_table_that_fits(tmp_path: Path, pip
     request = ("compare", pipeline, folder, "-o", tmp_path / "out", "--plugin", TOYS, "--vary", "end",
                "-s", "first.factor=0.1,0.2,0.3,0.4", "--metrics", "lsd,si_sdr,loudness_difference")  # fmt: skip
     pipeline.write_text(PIPELINE.replace(", factor: 0.5}", "}").replace("late: {", "longer_name_of_it: {"))
-    shown = on_a_terminal(60, *request)
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", on_a_terminal(60, *request))
     assert "2/2" in shown
     table = shown[shown.index("means of 2 recordings") :].splitlines()[1:-2]
     assert max(map(len, table)) <= 60

@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -22,6 +21,7 @@ from dspgraph.errors import FileError, RequestError
 from dspgraph.ledger import Ledger, sweep
 from dspgraph.rendering import Rendered
 from speech import speech
+from surroundings import files_no_larger_than
 
 STARTED: list[float] = []
 """What was rendered since the test began: the factors of the nodes, one for each signal."""
@@ -445,17 +445,6 @@ def test_killed_between_two_files_of_an_item_neither_passes_for_what_it_was(
 
 
 # ---- no room --------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def files_no_larger_than(size: int) -> Iterator[None]:
-    """What a full disk does to a file, without a disk to fill."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_ledger_without_room_keeps_its_lines_and_the_run_ends(tmp_path: Path) -> None:

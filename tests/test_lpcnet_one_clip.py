@@ -61,7 +61,7 @@ def test_one_clip_is_learnt_and_spoken_better_than_by_pulses_and_noise(tmp_path:
             found = load(pipeline, swap=swap)(speech=speech())["speech"]
             distance[f"{pipeline} {name}"] = log_spectral_distance(speech(), found)
     print(f"{minutes:.1f} CPU minutes, {gain:.3f} nats below the best fixed distribution, distances in dB: {distance}")
-    assert gain >= 1.0  # measured 1.12 after 280 batches, 13.1 CPU minutes of a loaded core
+    assert gain >= 1.0  # measured 1.15 after 420 batches, 17.9 CPU minutes of a loaded core
     arrays = load_file(weights)
     densities = [
         float(SETTINGS.get(f"density_{gate}", default))

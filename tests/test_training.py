@@ -1,6 +1,7 @@
 """`dspgraph train` and `dspgraph plot --excitation`: from recordings to weights to a picture, and the refusals."""
 
 import builtins
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import soundfile
 from click.testing import CliRunner, Result
 from matplotlib.image import imread
 
-from dspgraph import RequestError, figures, load
+from dspgraph import Audio, RequestError, figures, load
+from dspgraph.audio_io import AudioSource
 from dspgraph.cli import main
-from dspgraph.training import audio_files, train
+from dspgraph.training import train
 from networks import weights_file
 from speech import speech
 
@@ -45,7 +47,7 @@ def test_train_makes_weights_that_the_node_takes(tmp_path: Path, data: Path) -> 
     result = dspgraph("train", "lpcnet", "--data", data, "-o", tmp_path / "out", *asked(*BRIEF))
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
-    assert lines[0] == "lpcnet_features of 2 files"
+    assert lines[0] == "lpcnet_features of 2 recordings"
     assert "2 of 2 batches: loss 5." in lines[-2]
     assert lines[-1] == str(tmp_path / "out" / "weights.safetensors")
     y = load("lpcnet", [f"weights={lines[-1]}"])(speech=speech(4000))["speech"]
@@ -82,8 +84,8 @@ def test_train_lists_the_settings() -> None:
         (["lpcnet", "--data", "data", "-o", "out", "-s", "gru_a=100"], "gru_a: input should be a multiple of 16"),
         (["lpcnet", "--data", "data", "-o", "out", "-s", "frames=60"], "a.wav has 6000 samples; a chunk"),
         (["lpcnet", "--data", "data", "-o", "out", "--resume"], "there is no out/checkpoint.ckpt to resume"),
-        (["lpcnet", "--data", "none", "-o", "out"], "none is no folder"),
-        (["lpcnet", "--data", "empty", "-o", "out"], "there is no audio file in empty"),
+        (["lpcnet", "--data", "none", "-o", "out"], "none does not exist"),
+        (["lpcnet", "--data", "empty", "-o", "out"], "there is no file in empty to take"),
         (["lpcnet", "--data", "data", "-o", "data/a.wav"], "the folder data/a.wav cannot be written to"),
     ],
 )  # fmt: skip
@@ -103,10 +105,6 @@ def test_a_broken_recording_ends_it_by_name(tmp_path: Path, data: Path) -> None:
     result = dspgraph("train", "lpcnet", "--data", data, "-o", tmp_path / "out", *asked(*BRIEF))
     assert result.exit_code == 2
     assert "c.wav is not an audio file that can be read" in result.output
-
-
-def test_recordings_are_found_in_folders_by_their_suffix(data: Path) -> None:
-    assert [path.name for path in audio_files(data)] == ["a.wav", "b.flac"]
 
 
 def test_what_training_needs_is_named_where_it_is_missing(
@@ -179,3 +177,22 @@ def test_the_picture_of_an_excitation_has_no_pipeline_to_change(tmp_path: Path) 
     result = dspgraph("plot", tmp_path / "v.wav", "--excitation", "w", "--swap", "a=b")
     assert result.exit_code == 2
     assert "the picture of an excitation has none: drop it" in result.output
+
+
+def test_parts_of_recordings_are_learnt_from_as_a_manifest_says(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mechanism is that of `render`: what is taken there is taken here."""
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text(json.dumps({"id": "part", "path": str(data / "a.wav"), "start": 0.25, "duration": 0.125}))
+    seen: dict[str, Any] = {}
+
+    def taken(recordings: dict[str, Any], *rest: Any) -> Path:
+        seen.update(recordings)
+        return tmp_path / "weights"
+
+    monkeypatch.setattr("dspgraph_nodes.models.lpcnet_training.train", taken)
+    train("lpcnet", manifest, tmp_path / "out", {})
+    whole = AudioSource(data / "a.wav", Audio(16000)).read()
+    assert list(seen) == ["part"]
+    assert np.array_equal(seen["part"], whole[4000:6000])

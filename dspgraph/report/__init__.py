@@ -7,7 +7,6 @@ import functools
 import hashlib
 import html
 import json
-import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from markupsafe import Markup
 from dspgraph import figures
 from dspgraph._part import Part
 from dspgraph.errors import FileError
-from dspgraph.results import Mean, Metric, Recording, Results, Score, Variant
+from dspgraph.results import Mean, Metric, Recording, Results, Score, Variant, decimals
 
 REFERENCE = "Reference"
 
@@ -333,7 +332,7 @@ def _recording(
         shown = [
             {"name": metric.name, "text": f"{_number(value, decimals[metric.name])} {metric.unit}".strip()}
             for metric in results.metrics
-            if (value := _finite(values.get(metric.name))) is not None
+            if (value := values.get(metric.name)) is not None
         ]
         return {
             "slot": slot,
@@ -378,15 +377,9 @@ def _reading(path: Path) -> Iterator[None]:
 # ---- numbers --------------------------------------------------------------------------------------------------------
 
 
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
-
-
 def _decimals(metric: Metric, scores: Iterable[Score]) -> int:
     """As many as give the largest score of a metric three digits."""
-    sizes = (abs(value) for score in scores if (value := _finite(score.values.get(metric.name))) is not None)
-    largest = max(sizes, default=0.0)
-    return min(4, max(0, 2 - math.floor(math.log10(largest)))) if largest > 0 else 2
+    return decimals(value for score in scores if (value := score.values.get(metric.name)) is not None)
 
 
 def _number(value: float, decimals: int) -> str:
@@ -400,7 +393,7 @@ def _order(metric: Metric, value: float | None) -> str:
 
 
 def _row(score: Score, metrics: Sequence[Metric], decimals: Mapping[str, int]) -> dict[str, Any]:
-    values = [(metric, _finite(score.values.get(metric.name))) for metric in metrics]
+    values = [(metric, score.values.get(metric.name)) for metric in metrics]
     cells = [
         {"order": _order(metric, value), "text": "" if value is None else _number(value, decimals[metric.name])}
         for metric, value in values
