@@ -9,6 +9,8 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +19,7 @@ import pysptk
 import soundfile
 import torch
 from safetensors.numpy import save_file
+from torch.nn.functional import cross_entropy
 
 from benchmarks.measure import Row, faster, milliseconds
 from dspgraph import Array, Graph, load
@@ -27,7 +30,8 @@ from dspgraph_nodes._kernels.lpcnet_fold import Network, fold
 from dspgraph_nodes._kernels.lpcnet_loop import Blocks, stage
 from dspgraph_nodes._kernels.lpcnet_synthesis import Part, Voice, deemphasis, given, sharpness, synthesise
 from dspgraph_nodes.models import lpcnet as models
-from dspgraph_nodes.models.lpcnet_weights import Config, shapes, words
+from dspgraph_nodes.models import lpcnet_cpu
+from dspgraph_nodes.models.lpcnet_weights import PRESETS, Config, shapes, words
 from dspgraph_nodes.neural.lpcnet import Lpcnet
 
 SECONDS, MANY, ALONE = 10, 16, 0.1  # of audio; signals in company; seconds that torch makes
@@ -92,13 +96,13 @@ def multiply_adds(network: Network) -> int:
 
 
 def rows() -> list[Row]:
-    """One signal, sixteen in company, the share of the peak, torch, and what a start takes."""
+    """One signal, sixteen in company, the share of the peak, torch, an update in training, and what a start takes."""
     config = Config()
     arrays = random_arrays(config)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights.safetensors"
         save_file(arrays, path, words(config))
-        return [*_synthesis(path, fold(arrays)), *_starts(path, folder)]
+        return [*_synthesis(path, fold(arrays)), _update(), *_starts(path, folder)]
 
 
 def _synthesis(path: Path, network: Network) -> list[Row]:
@@ -166,6 +170,28 @@ def _check(model: models.LPCNet, network: Network, found: dict[str, Array]) -> N
     (samples,) = synthesise(network.sample, [part], 160, 0.002)
     assert (samples == _stepped(model, found, ALONE)).all()
     assert np.isfinite(deemphasis(samples, 0.85, 0.0)).all()
+
+
+def _update() -> Row:
+    """The gradients of 44 chunks of 80 samples, as examples/train_lpcnet_on_one_clip.py has them, by torch's layers."""
+    torch.manual_seed(0)
+    model = models.LPCNet(PRESETS["lpcnet-small"])
+    f, codes = torch.randn(44, 1, model.config.condition), torch.randint(0, 256, (44, 80, 4))
+
+    def update(forward: Callable[..., Any]) -> None:
+        logits = forward(f, codes[..., :3])[0]
+        model.zero_grad()
+        torch.autograd.backward(cross_entropy(logits.flatten(0, 1), codes[..., 3].flatten()))
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        ours, layers = milliseconds(
+            [lambda: update(partial(lpcnet_cpu.forward, model)), lambda: update(model)], repeats=15
+        )
+    finally:
+        torch.set_num_threads(threads)
+    return faster("lpcnet-small, an update in training: torch.nn.GRU", ours, layers, 1.7)
 
 
 def _starts(path: Path, folder: str) -> list[Row]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import pickle
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
+from dspgraph_nodes.models import lpcnet_cpu
 from dspgraph_nodes.models.lpcnet import PRESETS, Config, LPCNet, save
 from dspgraph_nodes.models.lpcnet_data import (
     CONTEXT,
@@ -288,11 +290,15 @@ class Run(lightning.LightningModule):
     def _loss(
         model: LPCNet, rows: Sequence[Tensor], codes: Tensor, target: Tensor, first: int, last: int, state: Any
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """The mean of -ln p over samples of the chunks, in nats, and the states after them."""
+        """The mean of -ln p over samples of the chunks, in nats, and the states after them; all parts are as long."""
         begin, end = first // HOP, -(-last // HOP)
         f = model.condition(*(each[:, begin : end + 2 * CONTEXT] for each in rows))[:, CONTEXT:-CONTEXT]
-        f = f.repeat_interleave(HOP, 1)[:, first - HOP * begin : last - HOP * begin]
-        logits, _, (a, b) = model(f, codes[:, first:last], state)
+        step = math.gcd(last - first, HOP)  # a part of a frame, or frames
+        f = f.repeat_interleave(HOP // step, 1)[:, first // step - HOP // step * begin :][:, : (last - first) // step]
+        if f.device.type == "cpu" and f.dtype == torch.float32:
+            logits, (a, b) = lpcnet_cpu.forward(model, f, codes[:, first:last], state)
+        else:
+            logits, _, (a, b) = model(f, codes[:, first:last], state)
         loss = cross_entropy(logits.float().flatten(0, 1), target[:, first:last].flatten())
         return loss, (a.detach(), b.detach())
 
