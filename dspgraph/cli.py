@@ -125,7 +125,7 @@ def _executor(name: str | None, jobs: int | None, address: str | None) -> Execut
 def demo(out: Path, weights: Path | None) -> None:
     """Resynthesise a real recording with every excitation of `lpc_vocoder`: a page to listen to, and a picture."""
     from dspgraph.audio_io import example_speech
-    from dspgraph.compare import AUDIO, PAGE, REFERENCE, Choice, choices, compare, folders
+    from dspgraph.compare import PAGE, REFERENCE, Choice, audio_files, choices, compare
     from dspgraph.figures import spectrograms
     from dspgraph.pipeline import Pipeline, load
     from dspgraph.training import model_of
@@ -141,8 +141,7 @@ def demo(out: Path, weights: Path | None) -> None:
     if errors:
         raise DspgraphError(errors[0])
     print_means(results)
-    places = folders([REFERENCE, *(choice.name for choice in found)])
-    pictures = {name: out / AUDIO / place / f"{clip.stem}.flac" for name, place in places.items()}
+    pictures = audio_files(out, [REFERENCE, *(choice.name for choice in found)], clip.stem)
     click.echo(f"  spectrograms  {spectrograms(pictures, out / 'spectrograms.png')}")
     click.echo(f"  to listen to  {out / PAGE}")
 

@@ -145,15 +145,15 @@ def _values(override: str) -> list[str]:
     return [f"{key}={part.strip()}" for part in parts] if equals and len(parts) > 1 else [override]
 
 
-def folders(names: Sequence[str]) -> dict[str, str]:
-    """The folder in `audio` of each name: the name, as far as every system takes it."""
-    found: dict[str, str] = {}
+def audio_files(out: Path, names: Sequence[str], id: str) -> dict[str, Path]:
+    """Where a recording is under each name: in a folder of that name, as far as every system takes it."""
+    folders: dict[str, str] = {}
     for number, name in enumerate(names):
         plain = re.sub(r"[^\w=.+-]+", "_", name, flags=re.ASCII)[:LONGEST].strip("._") or "variant"
-        while plain.lower() in {folder.lower() for folder in found.values()}:
+        while plain.lower() in {folder.lower() for folder in folders.values()}:
             plain += f"_{number}"
-        found[name] = plain
-    return found
+        folders[name] = plain
+    return {name: out / AUDIO / folder / f"{id}.flac" for name, folder in folders.items()}
 
 
 # ---- the work -------------------------------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ class Comparison:
 
     def file(self, item: Item, name: str) -> Path:
         """Where what a choice made of a recording is, or the recording itself, by its name among the choices."""
-        return self.out / AUDIO / self._folders[name] / f"{item.id}.flac"
+        return audio_files(self.out, self.names, item.id)[name]
 
     def forget(self, item: Item, names: Iterable[str]) -> None:
         """Take away what an earlier run made of a recording, where this one made nothing of it."""
@@ -244,10 +244,6 @@ class Comparison:
         """How many stages the choices have together, and how many of them are computed."""
         asked = sum(len(choice.graph.order) for choice in self.choices)
         return {"asked": asked, "computed": sum(len(whole.order) for whole, _ in self._together.values())}
-
-    @cached_property
-    def _folders(self) -> dict[str, str]:
-        return folders(self.names)
 
     @cached_property
     def _reduced(self) -> dict[str, Graph]:
@@ -276,7 +272,11 @@ class Comparison:
                 rows[name] = self._render(self._reduced[name], item, {"y": name}) if together.error else together
         notes = dict.fromkeys([*kept.notes, *(note for row in rows.values() for note in row.notes)])
         mono = Audio(stream.rate)  # what is measured is the mean of the channels
-        heard = AudioSource(self.file(item, REFERENCE), mono).read()
+        try:
+            heard = AudioSource(self.file(item, REFERENCE), mono).read()
+        except FileError as error:
+            return Compared(item.id, str(item.path), kept.audio_seconds, error=str(error))
+        heard.flags.writeable = False  # all variants are measured against it
         scores = tuple(self._score(item, choice.name, rows[choice.name].error, heard, mono) for choice in self.choices)
         return Compared(item.id, str(item.path), kept.audio_seconds, scores, tuple(notes))
 

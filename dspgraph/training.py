@@ -16,6 +16,7 @@ where recordings are arrays by name and features(samples) gives the outputs of t
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
@@ -63,7 +64,12 @@ def train(
     assert graph.audio_input  # of the pipeline of any model
     name, stream = graph.audio_input
     report(f"{module.PIPELINE} of {len(items)} recordings")
-    recordings = {str(item.path) if item.whole else item.id: item.open(stream).read() for item in items}
+    names = [str(item.path) if item.whole else item.id for item in items]
+    if again := [name for name, count in Counter(names).items() if count > 1]:
+        raise RequestError(
+            f"there are {names.count(again[0])} recordings '{again[0]}': name it once, or give ids to parts"
+        )
+    recordings = {name: item.open(stream).read() for name, item in zip(names, items, strict=True)}
     try:
         weights: Path = module.train(
             recordings, lambda samples: graph(**{name: samples}), out, chosen, resume, progress, report

@@ -16,9 +16,11 @@ import soundfile
 from dspgraph import Array, Audio, Graph, Input, Node, Output, RequestError, State, UnknownName, load
 from dspgraph import metrics as measures
 from dspgraph._part import is_part
+from dspgraph.audio_io import AudioSource
 from dspgraph.compare import PAGE, REFERENCE, Choice, Compared, Comparison, choices, compare
 from dspgraph.corpus import Item
 from dspgraph.discover import find
+from dspgraph.errors import FileError
 from dspgraph.executors import Processes, Ray
 from dspgraph.ledger import Ledger
 from dspgraph.rendering import render
@@ -389,6 +391,23 @@ def test_a_recording_that_fails_costs_itself_only(tmp_path: Path) -> None:
         assert (reasons[score.recording] in score.error) and bool(score.error) == bool(reasons[score.recording])
     assert [one.seconds for one in results.recordings] == [0, 0.2, 0, 0]
     assert {mean.n for mean in results.means()} == {1}
+
+
+def test_a_reference_that_cannot_be_read_again_costs_its_recording_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reads(source: AudioSource) -> Array:
+        if source.path.match("reference/c0.flac"):
+            raise FileError(f"{source.path} cannot be read: it is gone")
+        return read(source)
+
+    folder, read = clips(tmp_path / "in", 2, 0.2), AudioSource.read
+    monkeypatch.setattr(AudioSource, "read", reads)
+    results = compared(TWO, [folder], tmp_path / "out")
+    assert [(score.recording, "it is gone" in score.error) for score in results.scores] == [
+        (name, name == "c0") for name in ("c0", "c1") for _ in TWO
+    ]
+    assert not any(score.error for score in results.scores if score.recording == "c1")
 
 
 def test_a_metric_that_fails_is_an_error_of_that_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

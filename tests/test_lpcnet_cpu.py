@@ -51,13 +51,25 @@ def test_the_gradients_are_those_of_finite_differences() -> None:
 
     assert gradcheck(lpcnet_cpu.gru, (drawn(4, 2, 9), drawn(9, 3), drawn(3), drawn(2, 3)))
     assert gradcheck(lpcnet_cpu.dual_fc, (drawn(2, 3, 10), drawn(2, 5)))
+    assert gradcheck(lambda a, factor: lpcnet_cpu.dual_fc(a.mT, factor).mT, (drawn(10, 3), drawn(2, 5)))
+
+
+def test_gradients_of_gradients_are_refused() -> None:
+    x = torch.randn(2, 10, dtype=torch.float64, requires_grad=True)
+    y = lpcnet_cpu.dual_fc(x, torch.ones(2, 5, dtype=torch.float64))
+    (slope,) = torch.autograd.grad(y.square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="differentiate twice"):
+        torch.autograd.backward(slope.sum())
 
 
 def test_single_precision_is_as_near_as_its_rounding() -> None:
+    """After 480 samples the logits, up to 2, differed by 1e-6, and the gradients by 1.4e-6 of the largest of each."""
     torch.manual_seed(0)
     model = LPCNet(SMALL)
-    f, codes = torch.randn(2, 3, SMALL.condition), torch.randint(0, 256, (2, 3 * 160, 3))
-    with torch.no_grad():
-        found, _ = lpcnet_cpu.forward(model, f, codes)
-        assert found.dtype == torch.float32
-        assert float((found - model(f, codes)[0]).abs().max()) < 3e-5
+    f, codes = torch.randn(2, 3, SMALL.condition, requires_grad=True), torch.randint(0, 256, (2, 3 * 160, 3))
+    expected, found = model(f, codes)[0], lpcnet_cpu.forward(model, f, codes)[0]
+    assert found.dtype == torch.float32
+    assert float((found - expected).detach().abs().max()) < 1e-5
+    right, ours = (gradients(model, f, logits.square().mean()) for logits in (expected, found))
+    for name, one in right.items():
+        assert float((ours[name] - one).abs().max()) < 1e-5 * float(one.abs().max()), name

@@ -18,7 +18,7 @@ from scipy.signal import lfilter, lfiltic, welch
 
 from dspgraph import Array, load
 from dspgraph_nodes._kernels.lpcnet_noise import Excitation, closed_loop, decode, encode, inputs, open_loop
-from dspgraph_nodes.models import lpcnet_data, lpcnet_excitation, lpcnet_training, sparsity
+from dspgraph_nodes.models import lpcnet_cpu, lpcnet_data, lpcnet_excitation, lpcnet_training, sparsity
 from dspgraph_nodes.models.lpcnet import LPCNet, save
 from dspgraph_nodes.models.lpcnet import load as load_weights
 from dspgraph_nodes.models.lpcnet_data import HOP, Chunks, Order, Utterance, drawn
@@ -429,6 +429,22 @@ def test_a_network_learns(tmp_path: Path, settings: dict[str, Any]) -> None:
     found = [float(loss) for loss in losses(tmp_path, "train_loss")]
     assert found[0] == pytest.approx(np.log(256), abs=0.1)  # it begins without an opinion
     assert np.mean(found[-3:]) < found[0] - 0.5
+
+
+@pytest.mark.parametrize(("precision", "calls"), [("float32", 6), ("bf16", 0)])  # 2 batches in 2 parts, 2 validations
+def test_on_a_cpu_the_gradients_are_our_own_and_with_bfloat_torchs(
+    precision: str, calls: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def noticed(*arguments: Any) -> Any:
+        seen.append(arguments)
+        return forward(*arguments)
+
+    forward = lpcnet_cpu.forward
+    monkeypatch.setattr(lpcnet_cpu, "forward", noticed)
+    trained(tmp_path, precision=precision, steps=2, validate_every=1)
+    assert len(seen) == calls
 
 
 def test_the_weights_that_are_kept_are_the_running_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

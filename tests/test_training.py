@@ -183,8 +183,9 @@ def test_parts_of_recordings_are_learnt_from_as_a_manifest_says(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mechanism is that of `render`: what is taken there is taken here."""
+    parts = [{"id": f"part {k}", "path": str(data / "a.wav"), "start": k / 4, "duration": 0.125} for k in range(2)]
     manifest = tmp_path / "m.jsonl"
-    manifest.write_text(json.dumps({"id": "part", "path": str(data / "a.wav"), "start": 0.25, "duration": 0.125}))
+    manifest.write_text("\n".join(map(json.dumps, parts)))
     seen: dict[str, Any] = {}
 
     def taken(recordings: dict[str, Any], *rest: Any) -> Path:
@@ -194,5 +195,18 @@ def test_parts_of_recordings_are_learnt_from_as_a_manifest_says(
     monkeypatch.setattr("dspgraph_nodes.models.lpcnet_training.train", taken)
     train("lpcnet", manifest, tmp_path / "out", {})
     whole = AudioSource(data / "a.wav", Audio(16000)).read()
-    assert list(seen) == ["part"]
-    assert np.array_equal(seen["part"], whole[4000:6000])
+    assert list(seen) == ["part 0", "part 1"]
+    assert np.array_equal(seen["part 0"], whole[:2000])
+    assert np.array_equal(seen["part 1"], whole[4000:6000])
+
+
+@pytest.mark.parametrize(
+    ("ids", "part"), [("xx", {"duration": 0.5}), ("xy", {})], ids=["parts of one id", "a file named twice"]
+)
+def test_recordings_of_one_name_are_refused_and_none_is_left_out(
+    ids: str, part: dict[str, float], data: Path, tmp_path: Path
+) -> None:
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text("\n".join(json.dumps({"id": id, "path": str(data / "a.wav"), **part}) for id in ids))
+    with pytest.raises(RequestError, match="there are 2 recordings '(x|.*a.wav)': name it once, or give ids to parts"):
+        train("lpcnet", manifest, tmp_path / "out", {})

@@ -5,7 +5,7 @@ The function is that of `LPCNet.forward`, and so are its gradients, but for roun
 * an embedding has 256 rows, a batch thousands of samples: each is multiplied by GRU_A's matrix once for a level, and a
   condition once for a frame; a sample adds up four rows;
 * the gradients of the gates are one pass over memory each, and that of the recurrent matrix one product for all steps;
-* tanh x = 2 sigmoid(2 x) - 1, and torch takes the sigmoid seven times faster.
+* tanh x = 2 sigmoid(2 x) - 1, and of as many numbers as DualFC has torch takes the sigmoid several times faster.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding_bag, linear
 
 from dspgraph_nodes._kernels import gradients
 from dspgraph_nodes.models.lpcnet import LEVELS, LPCNet
 
-__all__ = ["forward"]
+__all__ = ["dual_fc", "forward", "gru"]
 
 State = tuple[Tensor, Tensor]
 
@@ -29,7 +30,7 @@ State = tuple[Tensor, Tensor]
 def forward(model: LPCNet, f: Tensor, codes: Tensor, state: State | None = None) -> tuple[Tensor, State]:
     """Logits [batch, samples, 256] and the state after the last sample, as `LPCNet.forward` gives them.
 
-    f: [batch, frames, condition]; codes: [batch, samples, 3]; all on a CPU, of one dtype.
+    f: [batch, frames, condition]; codes: [batch, samples, 3], 0..255, which nothing checks. All on a CPU, of one dtype.
     """
     config, batch = model.config, len(codes)
     f = f.transpose(0, 1)  # inside, time comes first
@@ -94,6 +95,7 @@ class _GRU(Function):
         return h[1:]
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         gates, inner, candidate, h, recurrent = ctx.saved_tensors
         samples, batch, units = inner.shape
@@ -117,16 +119,17 @@ class _DualFC(Function):
 
     @staticmethod
     def forward(ctx: Any, twice: Tensor, factor: Tensor) -> Tensor:
-        half = torch.sigmoid(twice)
+        half = torch.sigmoid(twice).contiguous()
         one, two = half.chunk(2, -1)
         ctx.save_for_backward(half, factor)
         return torch.addcmul(torch.addcmul(-factor.sum(0), one, 2 * factor[0]), two, 2 * factor[1])
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
         half, factor = ctx.saved_tensors
         of_twice, of_factor = torch.empty_like(half), torch.zeros_like(factor)
-        rows = (each.contiguous().flatten(0, -2) for each in (grads[0], half, of_twice))
+        rows = (each.contiguous().view(-1, each.shape[-1]) for each in (grads[0], half, of_twice))
         grad, given, back = (each.numpy() for each in rows)
         gradients.dual_fc(grad, given, factor.detach().numpy(), back, of_factor.numpy())
         return of_twice, of_factor

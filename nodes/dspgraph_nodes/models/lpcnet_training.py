@@ -295,7 +295,7 @@ class Run(lightning.LightningModule):
         f = model.condition(*(each[:, begin : end + 2 * CONTEXT] for each in rows))[:, CONTEXT:-CONTEXT]
         step = math.gcd(last - first, HOP)  # a part of a frame, or frames
         f = f.repeat_interleave(HOP // step, 1)[:, first // step - HOP // step * begin :][:, : (last - first) // step]
-        if f.device.type == "cpu" and f.dtype == torch.float32:
+        if f.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
             logits, (a, b) = lpcnet_cpu.forward(model, f, codes[:, first:last], state)
         else:
             logits, _, (a, b) = model(f, codes[:, first:last], state)
