@@ -10,40 +10,22 @@ from safetensors.numpy import load_file
 
 from dspgraph import Array, load
 from dspgraph.audio_io import example_speech
+from dspgraph.metrics import measure
 from dspgraph_nodes.models import lpcnet, lpcnet_data, lpcnet_excitation, lpcnet_training
 from dspgraph_nodes.models.lpcnet_training import Settings
 from examples.train_lpcnet_on_one_clip import BATCHES, SETTINGS, learn
 from speech import speech
-
-LENGTH, HOP = 512, 160  # 32 and 10 ms
 
 
 def features(samples: Array) -> dict[str, Array]:
     return load("lpcnet_features")(speech=samples)
 
 
-def log_magnitude(x: Array, floor: float) -> Array:
-    """20 log10 |X| [frames, 257] of Hann windows, nothing below the floor."""
-    padded = np.pad(x, LENGTH // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, LENGTH)[::HOP] * np.hanning(LENGTH + 1)[:-1]
-    decibels: Array = 20 * np.log10(np.maximum(np.abs(np.fft.rfft(frames, axis=1)), floor))
-    return decibels
-
-
-def log_spectral_distance(original: Array, found: Array) -> float:
-    """dB: root mean square over the bins of a frame, mean over frames, floor 60 dB below the original's maximum."""
-    floor = 10 ** (log_magnitude(original, 1e-9).max() / 20 - 3)
-    difference = log_magnitude(found, floor) - log_magnitude(original, floor)
-    return float(np.sqrt((difference**2).mean(axis=1)).mean())
-
-
-def test_the_distance_is_none_to_itself_and_six_decibels_to_twice_it() -> None:
-    noise = np.random.default_rng(0).normal(size=16000)
-    assert log_spectral_distance(noise, noise) == 0
-    assert log_spectral_distance(noise, 2 * noise) == pytest.approx(20 * np.log10(2), abs=0.01)  # few bins are floored
-    assert (
-        40 < log_spectral_distance(noise, 1e-9 * noise) < 60
-    )  # what is not there is at the floor, 60 dB below the maximum
+def log_spectral_distance(copy: Array) -> float:
+    """dB, to the original, by the metric `lsd`."""
+    found = measure(speech(), copy, 16000, ["lsd"])["lsd"]
+    assert found is not None
+    return found
 
 
 @pytest.mark.slow
@@ -53,15 +35,13 @@ def test_one_clip_is_learnt_and_spoken_better_than_by_pulses_and_noise(tmp_path:
     minutes = (time.process_time() - begin) / 60
     clip = lpcnet_data.utterance(speech(), features)
     gain = lpcnet_excitation.fixed_entropy([clip]) - lpcnet_excitation.loss(lpcnet.load(weights), clip)
-    distance = {
-        "lpcnet": log_spectral_distance(speech(), load("lpcnet", [f"weights={weights}"])(speech=speech())["speech"])
-    }
-    for pipeline in ("bark_lpc_vocoder", "lpc_vocoder"):
-        for name, swap in (("pulse_noise", {}), ("whisper", {"excitation": "whisper"})):
-            found = load(pipeline, swap=swap)(speech=speech())["speech"]
-            distance[f"{pipeline} {name}"] = log_spectral_distance(speech(), found)
+    copy = load("lpcnet", [f"weights={weights}"])(speech=speech())["speech"]
+    distance = {"lpcnet": log_spectral_distance(copy)}
+    for excitation in ("pulse_noise", "whisper"):
+        copy = load("bark_lpc_vocoder", swap={"excitation": excitation})(speech=speech())["speech"]
+        distance[excitation] = log_spectral_distance(copy)
     print(f"{minutes:.1f} CPU minutes, {gain:.3f} nats below the best fixed distribution, distances in dB: {distance}")
-    assert gain >= 1.0  # measured 1.15 after 420 batches, 17.9 CPU minutes of a loaded core
+    assert gain >= 1.0  # measured 1.043
     arrays = load_file(weights)
     densities = [
         float(SETTINGS.get(f"density_{gate}", default))
@@ -70,8 +50,7 @@ def test_one_clip_is_learnt_and_spoken_better_than_by_pulses_and_noise(tmp_path:
     for gate, density in zip(np.split(arrays["gru_a.weight_hh_l0"], 3), densities, strict=True):
         blocks = ((gate != 0) & ~np.eye(len(gate), dtype=bool)).reshape(-1, 16, len(gate)).any(axis=1)
         assert abs(blocks.sum() - density * blocks.size) <= 1
-    assert distance["lpcnet"] < distance["bark_lpc_vocoder pulse_noise"]
-    assert distance["lpcnet"] < distance["bark_lpc_vocoder whisper"]
+    assert distance["lpcnet"] < min(distance["pulse_noise"], distance["whisper"])  # measured 8.06 < 8.12 < 8.49
 
 
 def test_once_the_last_blocks_are_gone_no_update_is_learnt_with_any_of_them(
