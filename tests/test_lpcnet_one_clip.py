@@ -41,7 +41,7 @@ def test_one_clip_is_learnt_and_spoken_better_than_by_pulses_and_noise(tmp_path:
         copy = load("bark_lpc_vocoder", swap={"excitation": excitation})(speech=speech())["speech"]
         distance[excitation] = log_spectral_distance(copy)
     print(f"{minutes:.1f} CPU minutes, {gain:.3f} nats below the best fixed distribution, distances in dB: {distance}")
-    assert gain >= 1.0  # measured 1.043
+    assert gain >= 1.0  # measured 1.02
     arrays = load_file(weights)
     densities = [
         float(SETTINGS.get(f"density_{gate}", default))

@@ -235,6 +235,17 @@ def test_an_augmented_copy_is_stable_within_full_scale_and_another_each_time() -
     assert len({copy.tobytes() for copy in copies}) == 40
 
 
+def test_an_augmented_copy_has_the_levels_and_the_filters_it_says() -> None:
+    """Seen at a click: y[0] is the gain, y[1] / y[0] = b1 - a1, each from -3/8 to 3/8; ends are reached within 5 %."""
+    click = 1e-3 * np.eye(1, 100)[0]
+    copies = np.array([lpcnet_data.augmented(click, drawn(0, k)) for k in range(2000)])
+    levels, tilts = 20 * np.log10(np.abs(copies[:, 0]) / 1e-3), copies[:, 1] / copies[:, 0]
+    assert -20 <= levels.min() < -19
+    assert 18 < levels.max() <= 19
+    assert 0.7 < np.abs(tilts).max() <= 0.75
+    assert 0.45 < (copies[:, 0] < 0).mean() < 0.55
+
+
 # ---- blocks ---------------------------------------------------------------------------------------------------------
 
 
@@ -445,6 +456,13 @@ def test_on_a_cpu_the_gradients_are_our_own_and_with_bfloat_torchs(
     monkeypatch.setattr(lpcnet_cpu, "forward", noticed)
     trained(tmp_path, precision=precision, steps=2, validate_every=1)
     assert len(seen) == calls
+
+
+def test_a_person_who_waits_sees_a_bar_and_the_loss(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    train(recordings(), features, tmp_path, Settings(**TINY), progress=True)
+    told = "".join(capfd.readouterr())
+    assert "Epoch 2/2" in told  # of six batches, two to a validation, counted from 0
+    assert "validation_loss" in told
 
 
 def test_the_weights_that_are_kept_are_the_running_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

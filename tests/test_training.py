@@ -150,6 +150,19 @@ def test_what_is_likely_is_light_and_what_there_was_is_dotted(tmp_path: Path) ->
     assert rows["wrong"][0] - rows["wrong"][1] > 150
 
 
+def test_the_entropy_and_what_it_cost_stand_below() -> None:
+    """A model that knows nothing in the first half, ln 256 nats, and is certain in the second, where it costs nothing."""
+    levels = np.full(8000, 3)
+    expected = np.repeat([np.full(256, 1 / 256), np.eye(256)[3]], 4000, axis=0)
+    below = figures.excitation(expected, levels, 16000, "half").axes[1]
+    lines = {str(line.get_label()): np.asarray(line.get_ydata()) for line in below.get_lines()}
+    assert set(lines) == {"entropy, 2.77 in the mean", "-ln p of what there was, 2.77"}
+    for values in lines.values():
+        half = len(values) // 2
+        assert np.allclose(values[:half], np.log(256), atol=1e-6)
+        assert np.allclose(values[half:], 0, atol=1e-6)
+
+
 def test_weights_that_are_none_are_refused(tmp_path: Path) -> None:
     from safetensors.numpy import save_file
 

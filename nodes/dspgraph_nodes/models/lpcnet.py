@@ -110,6 +110,10 @@ def convert(source: str | Path, path: str | Path) -> None:
 
     Names are those of `from_keras`, with or without a folder before them. Raises ValueError where the file holds no
     such network; nothing is unpickled.
+
+    What a network hears must be what it was trained on, and a file does not say what that was: the pipeline
+    `lpcnet_features` gives the features of the program from 2020 on; the first published one had a correlation from 0
+    to 1 (0.5 more), another pitch search, and no compensation of the bands in its LPC.
     """
     save(from_keras(dict(_keras_arrays(Path(source)))), path)
 

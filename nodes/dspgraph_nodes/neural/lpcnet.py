@@ -24,9 +24,13 @@ def lpcnet(
     """Samples [n hop] of features of n frames: see `Lpcnet`, and `_kernels.lpcnet_fold.fold` for the network.
 
     cepstrum: [n, bands]; pitch, correlation: [n, 1]; lpc: [n, order], a[1..order]. In the dtype of the cepstrum.
+    Raises ValueError for what is not finite.
     """
     from dspgraph_nodes._kernels.lpcnet_synthesis import synthesise
 
+    if not np.isfinite(lpc).all():
+        at = int(np.argmin(np.isfinite(lpc).all(axis=1)))
+        raise ValueError(f"LPCNet predicts with finite numbers; frame {at} of lpc has others")
     speech = Speech(network, cepstrum.shape[1], lpc.shape[1], cepstrum.dtype, hop, draw)
     found = []
     for part in (speech.push(network, cepstrum, pitch, correlation, lpc, temperature), speech.flush(network)):

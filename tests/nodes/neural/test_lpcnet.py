@@ -278,10 +278,10 @@ def test_the_function_refuses_what_is_no_number() -> None:
     from dspgraph_nodes._kernels.lpcnet_fold import fold
     from dspgraph_nodes.neural.lpcnet import lpcnet
 
-    for name in ("cepstrum", "pitch", "correlation"):
+    for name, does in (("cepstrum", "hears"), ("pitch", "hears"), ("correlation", "hears"), ("lpc", "predicts with")):
         signal: Any = features(8)
         signal[name][5] = np.nan
-        with pytest.raises(ValueError, match="hears finite numbers; frame 5"):
+        with pytest.raises(ValueError, match=f"{does} finite numbers; frame 5"):
             lpcnet(fold(random_arrays(SMALL)), **signal, draw=np.random.default_rng(0))
 
 
