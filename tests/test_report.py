@@ -126,6 +126,13 @@ def address(file: Path) -> str:
     return f"file://{quote(os.fsencode(file))}"
 
 
+SLOWLY = """{
+    const begin = HTMLMediaElement.prototype.play;
+    HTMLMediaElement.prototype.play = function () { this.playbackRate = 0.1; return begin.call(this); };
+}"""
+"""Ten times: so that a busy machine has not reached the end of two seconds before it looks."""
+
+
 @contextmanager
 def visit(
     browser: Browser, file: Path, width: int = 1200, scheme: Literal["light", "dark"] = "light"
@@ -133,6 +140,7 @@ def visit(
     """A page at work. It must ask for nothing but itself and what is beside it, and complain of nothing."""
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     page = context.new_page()
+    page.add_init_script(SLOWLY)
     seen: list[str] = []
 
     def refuse(dialog: Dialog) -> None:
