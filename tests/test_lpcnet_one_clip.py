@@ -41,7 +41,7 @@ def test_one_clip_is_learnt_and_spoken_better_than_by_pulses_and_noise(tmp_path:
         copy = load("bark_lpc_vocoder", swap={"excitation": excitation})(speech=speech())["speech"]
         distance[excitation] = log_spectral_distance(copy)
     print(f"{minutes:.1f} CPU minutes, {gain:.3f} nats below the best fixed distribution, distances in dB: {distance}")
-    assert gain >= 1.0  # measured 1.02
+    assert gain >= 1.0  # measured 1.019, in 19.0 CPU minutes
     arrays = load_file(weights)
     densities = [
         float(SETTINGS.get(f"density_{gate}", default))
@@ -50,7 +50,7 @@ def test_one_clip_is_learnt_and_spoken_better_than_by_pulses_and_noise(tmp_path:
     for gate, density in zip(np.split(arrays["gru_a.weight_hh_l0"], 3), densities, strict=True):
         blocks = ((gate != 0) & ~np.eye(len(gate), dtype=bool)).reshape(-1, 16, len(gate)).any(axis=1)
         assert abs(blocks.sum() - density * blocks.size) <= 1
-    assert distance["lpcnet"] < min(distance["pulse_noise"], distance["whisper"])  # measured 8.04 < 8.12 < 8.49, in 19.0 CPU minutes
+    assert distance["lpcnet"] < min(distance["pulse_noise"], distance["whisper"])  # measured 8.04 < 8.12 < 8.49
 
 
 def test_once_the_last_blocks_are_gone_no_update_is_learnt_with_any_of_them(
