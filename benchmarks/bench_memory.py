@@ -14,15 +14,16 @@ from benchmarks.measure import Row, at_most
 from dspgraph.audio_io import example_speech
 
 CODE = """
-import resource, sys
+import sys
+from benchmarks.measure import peak
 from dspgraph import load, render
 (row,) = render(load("lpc_vocoder", [], {"excitation": "residual"}), [sys.argv[1]], sys.argv[2])
 assert not row.error, row.error
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peak())
 """
 
 
-def peak(folder: Path, minutes: int) -> float:
+def needed(folder: Path, minutes: int) -> float:
     """MiB at the peak of rendering a file of this length through a graph that streams."""
     clip, rate = soundfile.read(str(example_speech()), dtype="int16")
     path = folder / f"{minutes}.wav"
@@ -34,12 +35,12 @@ def peak(folder: Path, minutes: int) -> float:
         [sys.executable, "-c", CODE, str(path), str(folder / "out")], capture_output=True, text=True, check=True
     )
     path.unlink()
-    return int(done.stdout) / 1024
+    return float(done.stdout)
 
 
 def rows() -> list[Row]:
     """The memory's part of the table."""
     with tempfile.TemporaryDirectory() as folder:
-        peak(Path(folder), 1)  # compiles
-        minute, hour = peak(Path(folder), 1), peak(Path(folder), 60)
+        needed(Path(folder), 1)  # compiles
+        minute, hour = needed(Path(folder), 1), needed(Path(folder), 60)
     return [at_most("one hour through lpc_vocoder (residual), one minute", hour, minute, 1.2, "MiB")]

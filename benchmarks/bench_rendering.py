@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from benchmarks.measure import Row, at_most, below, faster
+from benchmarks.measure import Row, at_most, below, faster, peak
 from dspgraph import load, render
 from dspgraph.audio_io import AudioSource, example_speech
 from dspgraph.executors import Processes
@@ -46,7 +45,7 @@ def measured(clips: str, jobs: str, company: str) -> dict[str, float]:
 
     def done(row: Rendered) -> None:
         assert not row.error, row.error
-        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        peaks.append(peak())
 
     executor: Executor = Processes(int(jobs)) if int(jobs) > 1 else Serial()
     first = sorted(Path(clips).iterdir())[:1]

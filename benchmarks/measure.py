@@ -33,6 +33,12 @@ def milliseconds(runs: list[Callable[[], object]], repeats: int = 15) -> list[fl
     return [median(found) for found in times]
 
 
+def peak() -> float:
+    """MiB this process has taken at its most; `ru_maxrss` would count the one that started it."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
+
+
 def faster(name: str, ours: float, peer: float, least: float) -> Row:
     """We promise to be `least` times as fast as the peer (both in milliseconds)."""
     return Row(name, ours, peer, "ms", peer / ours, f">= {least:g} x", peer / ours >= least)
