@@ -56,6 +56,11 @@ def train(
     module = _module(model, "training")
     chosen = _settings(module, settings)
     items = gather([data], out=out)
+    names = [str(item.path) if item.whole else item.id for item in items]
+    if again := [name for name, count in Counter(names).items() if count > 1]:
+        raise RequestError(
+            f"there are {names.count(again[0])} recordings '{again[0]}': name it once, or give ids to parts"
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -64,11 +69,6 @@ def train(
     assert graph.audio_input  # of the pipeline of any model
     name, stream = graph.audio_input
     report(f"{module.PIPELINE} of {len(items)} recordings")
-    names = [str(item.path) if item.whole else item.id for item in items]
-    if again := [name for name, count in Counter(names).items() if count > 1]:
-        raise RequestError(
-            f"there are {names.count(again[0])} recordings '{again[0]}': name it once, or give ids to parts"
-        )
     recordings = {name: item.open(stream).read() for name, item in zip(names, items, strict=True)}
     try:
         weights: Path = module.train(

@@ -15,10 +15,7 @@ from dspgraph_nodes.models import lpcnet, lpcnet_data, lpcnet_excitation, lpcnet
 from dspgraph_nodes.models.lpcnet_training import Settings
 from examples.train_lpcnet_on_one_clip import BATCHES, SETTINGS, learn
 from speech import speech
-
-
-def features(samples: Array) -> dict[str, Array]:
-    return load("lpcnet_features")(speech=samples)
+from utterances import features
 
 
 def log_spectral_distance(copy: Array) -> float:

@@ -223,3 +223,4 @@ def test_recordings_of_one_name_are_refused_and_none_is_left_out(
     manifest.write_text("\n".join(json.dumps({"id": id, "path": str(data / "a.wav"), **part}) for id in ids))
     with pytest.raises(RequestError, match="there are 2 recordings '(x|.*a.wav)': name it once, or give ids to parts"):
         train("lpcnet", manifest, tmp_path / "out", {})
+    assert not (tmp_path / "out").exists()

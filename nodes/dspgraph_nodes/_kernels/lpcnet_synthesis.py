@@ -78,11 +78,16 @@ def features(network: FrameNetwork, cepstrum: Array, pitch: Array, correlation: 
     The row of a pitch is floor(0.1 + 50 pitch + 100), held within 33 and 255. Raises ValueError for what is not finite.
     """
     rows = np.concatenate((cepstrum, pitch, correlation), axis=1)
-    if not np.isfinite(rows).all():
-        at = int(np.argmin(np.isfinite(rows).all(axis=1)))
-        raise ValueError(f"LPCNet hears finite numbers; frame {at} of cepstrum, pitch and correlation has others")
+    finite("hears", "cepstrum, pitch and correlation", rows)
     index = np.clip(np.floor(0.1 + 50 * pitch[:, 0].astype(np.float64) + 100), 33, 255).astype(np.int64)
     return np.concatenate((rows, network.pitch[index]), axis=1).astype(np.float32)
+
+
+def finite(does: str, name: str, rows: Array) -> None:
+    """Raise ValueError, naming the frame, where rows [n, width] are not all finite."""
+    there = np.isfinite(rows).all(axis=1)
+    if not there.all():
+        raise ValueError(f"LPCNet {does} finite numbers; frame {int(np.argmin(there))} of {name} has others")
 
 
 # ---- the loop -------------------------------------------------------------------------------------------------------

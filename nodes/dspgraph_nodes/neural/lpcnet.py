@@ -26,11 +26,9 @@ def lpcnet(
     cepstrum: [n, bands]; pitch, correlation: [n, 1]; lpc: [n, order], a[1..order]. In the dtype of the cepstrum.
     Raises ValueError for what is not finite.
     """
-    from dspgraph_nodes._kernels.lpcnet_synthesis import synthesise
+    from dspgraph_nodes._kernels.lpcnet_synthesis import finite, synthesise
 
-    if not np.isfinite(lpc).all():
-        at = int(np.argmin(np.isfinite(lpc).all(axis=1)))
-        raise ValueError(f"LPCNet predicts with finite numbers; frame {at} of lpc has others")
+    finite("predicts with", "lpc", lpc)
     speech = Speech(network, cepstrum.shape[1], lpc.shape[1], cepstrum.dtype, hop, draw)
     found = []
     for part in (speech.push(network, cepstrum, pitch, correlation, lpc, temperature), speech.flush(network)):
