@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.measure import Row, at_most, below, milliseconds
 from dspgraph import Array, Audio, Field, Frames, Graph, Input, Node, Output, State, Stream
-from dspgraph_nodes._kernels.mulaw import mulaw_decode, mulaw_encode
+from dspgraph_nodes._kernels.signal.mulaw import mulaw_decode, mulaw_encode
 from dspgraph_nodes.codes.mulaw_decode import MulawDecode
 from dspgraph_nodes.codes.mulaw_encode import MulawEncode
 from dspgraph_nodes.emphasis.deemphasis import Deemphasis, deemphasis

@@ -6,7 +6,7 @@ import soundfile
 
 from benchmarks.measure import Row, faster, milliseconds
 from dspgraph import Array, load
-from dspgraph_nodes._kernels.windows import taper
+from dspgraph_nodes._kernels.signal.windows import taper
 from dspgraph_nodes.emphasis.preemphasis import preemphasis
 from dspgraph_nodes.envelope.bark_cepstrum import bark_cepstrum
 from dspgraph_nodes.envelope.bark_cepstrum_to_lpc import bark_cepstrum_to_lpc

@@ -5,7 +5,7 @@ import pysptk
 import soundfile
 
 from benchmarks.measure import Row, faster, milliseconds
-from dspgraph_nodes._kernels.windows import taper
+from dspgraph_nodes._kernels.signal.windows import taper
 from dspgraph_nodes.envelope.lpc import lpc
 from dspgraph_nodes.framing.frame import frame
 

@@ -23,18 +23,18 @@ from torch.nn.functional import cross_entropy
 
 from benchmarks.measure import Row, faster, milliseconds
 from dspgraph import Array, Graph, load
-from dspgraph.engine import Company
+from dspgraph.engine.batch import Batch
 from dspgraph.streams import Frames
-from dspgraph_nodes._kernels.jit import kernel
-from dspgraph_nodes._kernels.lpcnet_fold import Network, fold
-from dspgraph_nodes._kernels.lpcnet_loop import Blocks, stage
-from dspgraph_nodes._kernels.lpcnet_synthesis import Part, Voice, deemphasis, given, sharpness, synthesise
-from dspgraph_nodes.models import lpcnet as models
-from dspgraph_nodes.models import lpcnet_cpu
-from dspgraph_nodes.models.lpcnet_weights import PRESETS, Config, shapes, words
+from dspgraph_nodes._kernels.compile.jit import kernel
+from dspgraph_nodes._kernels.neural.lpcnet_loop import Blocks, stage
+from dspgraph_nodes._kernels.neural.lpcnet_packing import Network, fold
+from dspgraph_nodes._kernels.neural.lpcnet_synthesis import Part, Voice, deemphasis, given, sharpness, synthesise
+from dspgraph_nodes.models.lpcnet import cpu as lpcnet_cpu
+from dspgraph_nodes.models.lpcnet import network as models
+from dspgraph_nodes.models.lpcnet.weights import PRESETS, Config, shapes, words
 from dspgraph_nodes.neural.lpcnet import Lpcnet
 
-SECONDS, MANY, ALONE = 10, 16, 0.1  # of audio; signals in company; seconds that torch makes
+SECONDS, MANY, ALONE = 10, 16, 0.1  # of audio; signals in a batch; seconds that torch makes
 SUMS, TURNS = 12, 2_000_000
 NONE = float("nan")
 
@@ -96,7 +96,7 @@ def multiply_adds(network: Network) -> int:
 
 
 def rows() -> list[Row]:
-    """One signal, sixteen in company, the share of the peak, torch, gradients, and what a start takes."""
+    """One signal, sixteen in a batch, the share of the peak, torch, gradients, and what a start takes."""
     config = Config()
     arrays = random_arrays(config)
     with tempfile.TemporaryDirectory() as folder:
@@ -116,11 +116,11 @@ def _synthesis(path: Path, network: Network) -> list[Row]:
     _check(model, network, found)
     room = Sums(np.zeros((1, 1), np.float32), np.zeros(16 * SUMS, np.float32))
     # Sixteen that say the same would look up the same rows of tables: each begins elsewhere
-    company = [{name: np.roll(array, 61 * k, axis=0) for name, array in found.items()} for k in range(MANY)]
+    batch = [{name: np.roll(array, 61 * k, axis=0) for name, array in found.items()} for k in range(MANY)]
     one, many, torch_loop, peak = milliseconds(
         [
             lambda: graph(**found),
-            lambda: list(Company(graph, MANY).render(company)),
+            lambda: list(Batch(graph, MANY).render(batch)),
             lambda: _stepped(model, found, ALONE),
             lambda: _peak(room, TURNS),
         ],
@@ -131,10 +131,10 @@ def _synthesis(path: Path, network: Network) -> list[Row]:
     alone, together = 1e3 * SECONDS / one, 1e3 * MANY * SECONDS / many
     return [
         Row("lpcnet, one signal, seconds per CPU second (C: 10)", alone, NONE, "x", alone, ">= 14 x", alone >= 14),
-        Row(f"lpcnet, {MANY} in company (C in int8: 28)", together, NONE, "x", together, ">= 26 x", together >= 26),
+        Row(f"lpcnet, {MANY} in a batch (C in int8: 28)", together, NONE, "x", together, ">= 26 x", together >= 26),
         Row("lpcnet, one signal, of this core's multiply-adds", flops / one / 1e6, best / 1e6, "GFLOPS",
             100 * flops / one / best, "% printed", True),
-        Row(f"lpcnet, {MANY} in company, the same", MANY * flops / many / 1e6, best / 1e6, "GFLOPS",
+        Row(f"lpcnet, {MANY} in a batch, the same", MANY * flops / many / 1e6, best / 1e6, "GFLOPS",
             100 * MANY * flops / many / best, "% printed", True),
         faster("lpcnet, a second of audio: torch, step by step", one / SECONDS, torch_loop / ALONE, 50),
     ]  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from benchmarks.measure import Row, at_most
-from dspgraph.audio_io import example_speech
+from dspgraph.io.audio import example_speech
 
 CODE = """
 import sys

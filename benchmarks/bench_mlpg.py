@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from benchmarks.measure import Row, at_most, faster, milliseconds
-from dspgraph_nodes._kernels.dynamic import Window
-from dspgraph_nodes._kernels.trajectory import bands, mean_gradient, precisions, solve, trajectory
+from dspgraph_nodes._kernels.signal.delta import Window
+from dspgraph_nodes._kernels.signal.mlpg import bands, mean_gradient, precisions, solve, trajectory
 from dspgraph_nodes.models.mlpg import mlpg as layer
 from dspgraph_nodes.trajectory.mlpg import mlpg
 

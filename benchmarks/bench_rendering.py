@@ -15,11 +15,11 @@ import soundfile
 
 from benchmarks.measure import Row, at_most, below, faster, peak
 from dspgraph import load, render
-from dspgraph.audio_io import AudioSource, example_speech
-from dspgraph.executors import Processes
-from dspgraph.rendering import Rendered
+from dspgraph.io.audio import AudioSource, example_speech
+from dspgraph.rendering.executors import Processes
+from dspgraph.rendering.job import Executor, Serial
+from dspgraph.rendering.render import Rendered
 from dspgraph.streams import Array, Audio
-from dspgraph.work import Executor, Serial
 
 FILES, EARLY, ALONE = 2000, 200, 500
 """How many are rendered; after how many memory is looked at first; how many the graph does by itself, to compare."""
@@ -39,7 +39,7 @@ def make_clips(folder: Path, files: int = FILES) -> None:
         soundfile.write(folder / f"{k:04}.wav", speech[begin : begin + length], rate)
 
 
-def measured(clips: str, jobs: str, company: str) -> dict[str, float]:
+def measured(clips: str, jobs: str, batch: str) -> dict[str, float]:
     """What a run takes: seconds, CPU seconds of this process alone, MiB at the peak early and late."""
     graph, peaks = load("lpc_vocoder"), []
 
@@ -52,7 +52,7 @@ def measured(clips: str, jobs: str, company: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory(dir=MEMORY) as out:
         render(graph, first, Path(out) / "warm")  # compiles
         wall, cpu = time.perf_counter(), time.process_time()
-        render(graph, [clips], Path(out) / "all", done=done, executor=executor, company=int(company))
+        render(graph, [clips], Path(out) / "all", done=done, executor=executor, batch=int(batch))
         spent = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
     return {**spent, "files": len(peaks), "early": peaks[min(EARLY, len(peaks)) - 1], "late": peaks[-1]}
 
@@ -92,16 +92,16 @@ def rows(files: int = FILES) -> list[Row]:
     """The part of rendering in the table. Seconds by the clock count here: two processes are there to save them."""
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         make_clips(Path(folder), files)
-        serial, both, company = (_elsewhere(folder, jobs, n) for jobs, n in (("1", "1"), ("2", "1"), ("1", "16")))
+        serial, both, batch = (_elsewhere(folder, jobs, n) for jobs, n in (("1", "1"), ("2", "1"), ("1", "16")))
         spent = alone(folder)
     many = f"{files} clips through lpc_vocoder"
     return [
         faster(f"{many}: two processes, one", 1e3 * both["wall"], 1e3 * serial["wall"], 1.6),
-        # Company is there for what is made for it, as networks are; these nodes gain nothing, and must not lose much.
-        faster(f"{many}: company 16, 1 (CPU)", 1e3 * company["cpu"], 1e3 * serial["cpu"], 0.7),
+        # Batch is there for what is made for it, as networks are; these nodes gain nothing, and must not lose much.
+        faster(f"{many}: batch 16, 1 (CPU)", 1e3 * batch["cpu"], 1e3 * serial["cpu"], 0.7),
         below("rendering a clip, less the graph's own work (CPU)", spent, 3, "ms"),
         at_most(f"{many}: peak at the end, after {EARLY}", serial["late"], serial["early"], 1.05, "MiB"),
-        at_most(f"{many}: same, company 16", company["late"], company["early"], 1.05, "MiB"),
+        at_most(f"{many}: same, batch 16", batch["late"], batch["early"], 1.05, "MiB"),
     ]
 
 

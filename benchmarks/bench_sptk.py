@@ -10,9 +10,9 @@ from pysptk.synthesis import MLSADF, Synthesizer
 
 from benchmarks.measure import Row, faster, milliseconds
 from dspgraph import Array
-from dspgraph_nodes._kernels.mlsa import resting
-from dspgraph_nodes._kernels.warping import freqt, mc2b, mel_cosines
-from dspgraph_nodes._kernels.windows import taper
+from dspgraph_nodes._kernels.signal.freqt import freqt, mc2b, mel_cosines
+from dspgraph_nodes._kernels.signal.mlsa import resting
+from dspgraph_nodes._kernels.signal.windows import taper
 from dspgraph_nodes.envelope.mcep import mcep
 from dspgraph_nodes.filter.mlsa import Heard, mlsa
 from dspgraph_nodes.framing.frame import frame

@@ -6,8 +6,8 @@ import soundfile
 
 from benchmarks.measure import Row, faster, milliseconds
 from dspgraph import Array
-from dspgraph.audio_io import example_speech
-from dspgraph_nodes._kernels.windows import taper
+from dspgraph.io.audio import example_speech
+from dspgraph_nodes._kernels.signal.windows import taper
 from dspgraph_nodes.spectrum.griffin_lim import griffin_lim
 from dspgraph_nodes.spectrum.istft import istft
 from dspgraph_nodes.spectrum.stft import stft

@@ -3,14 +3,16 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from dspgraph._version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from dspgraph.engine import Company, Session
+    from dspgraph.engine.batch import Batch
+    from dspgraph.engine.session import Session
     from dspgraph.errors import (
         DspgraphError,
         FileError,
         GraphError,
         LawError,
-        LinkError,
         LoopError,
         NodeError,
         ParameterError,
@@ -19,35 +21,35 @@ if TYPE_CHECKING:
         SessionError,
         SignalError,
         UnknownName,
+        WireError,
     )
     from dspgraph.graph import Graph
     from dspgraph.node import Field, File, Input, Node, Output, State
-    from dspgraph.pipeline import load
-    from dspgraph.rendering import render
+    from dspgraph.pipeline.pipeline import load
+    from dspgraph.rendering.render import render
     from dspgraph.streams import Array, Audio, Frames, Stream, Symbols
 
-__version__ = "0.1.0"
-
 __all__ = [
-    "Array", "Audio", "Company", "DspgraphError", "Field", "File", "FileError", "Frames", "Graph", "GraphError",
-    "Input", "LawError", "LinkError", "LoopError", "Node", "NodeError", "Output", "ParameterError", "PipelineError",
-    "RequestError", "Session", "SessionError", "SignalError", "State", "Stream", "Symbols", "UnknownName", "load",
+    "Array", "Audio", "Batch", "DspgraphError", "Field", "File", "FileError", "Frames", "Graph", "GraphError", "Input",
+    "LawError", "LoopError", "Node", "NodeError", "Output", "ParameterError", "PipelineError", "RequestError",
+    "Session", "SessionError", "SignalError", "State", "Stream", "Symbols", "UnknownName", "WireError", "load",
     "render",
 ]  # fmt: skip
 
 _HOMES = {
-    "engine": ("Company", "Session"),
+    "engine.batch": ("Batch",),
+    "engine.session": ("Session",),
     "graph": ("Graph",),
     "node": ("Field", "File", "Input", "Node", "Output", "State"),
-    "pipeline": ("load",),
-    "rendering": ("render",),
+    "pipeline.pipeline": ("load",),
+    "rendering.render": ("render",),
     "streams": ("Array", "Audio", "Frames", "Stream", "Symbols"),
 }
-"""Where the names of the face live; the others are errors."""
+"""The modules that define the public names; the others are errors."""
 
 
 def __getattr__(name: str) -> Any:
-    """Open a module when one of its names is asked for: `import dspgraph` is instant, and stays so."""
+    """Import a module when one of its names is asked for, so that `import dspgraph` stays instant."""
     if name not in __all__:
         raise AttributeError(f"module 'dspgraph' has no attribute '{name}'")
     home = next((module for module, names in _HOMES.items() if name in names), "errors")

@@ -1,5 +1,5 @@
 """`python -m dspgraph`."""
 
-from dspgraph.cli import main
+from dspgraph.cli.main import main
 
 main()

@@ -4,7 +4,7 @@
     |-- RequestError         what was asked for cannot be done
     |   |-- ParameterError   a parameter of a node, alone or against the streams that meet it
     |   |-- GraphError       nodes and wires that make no graph
-    |   |   |-- LinkError    two ends of a wire that do not fit
+    |   |   |-- WireError    two ends of a wire that do not fit
     |   |   `-- LoopError    a wire that closes a loop
     |   |-- UnknownName      no such node, port, pipeline, variant ...; names the nearest one
     |   |-- PipelineError    a pipeline file: says file, line and path
@@ -26,7 +26,7 @@ LAWS = (
     "a node is a value",
     "the cut changes nothing",
     "late, never shifted",
-    "company changes nothing",
+    "a batch changes nothing",
     "noise belongs to the state",
 )
 """The laws of a node. Laws 1 to 5 speak of samples; law 0 holds `streams` to its word."""
@@ -48,7 +48,7 @@ class GraphError(RequestError):
     """Nodes and wires that make no graph."""
 
 
-class LinkError(GraphError):
+class WireError(GraphError):
     """What one end of a wire gives is not what the other end takes.
 
     `taker` is the port the wire leads to; `port` and `stream`, where both ends are known, what it takes and is given.
@@ -101,12 +101,12 @@ class NodeError(DspgraphError):
     """A node's own code raised; the original error is the cause."""
 
 
-def told(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """What went wrong, in the words of an error; of one that is none of ours with its kind before them."""
     return str(error) if isinstance(error, DspgraphError) else f"{type(error).__name__}: {error}"
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def suggest(name: str, known: Iterable[str]) -> str:
     """The end of an 'unknown name' sentence: the nearest right name, or the list of them."""
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)

@@ -1,6 +1,6 @@
 """A node: an immutable description of one stage. Everything that changes while it runs is in the state.
 
-See `dspgraph.testing.check_node` for the laws a node keeps, and CONTRIBUTING for how to write one.
+See `dspgraph.testing.laws.check_node` for the laws a node keeps, and CONTRIBUTING for how to write one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails
 
-from dspgraph.errors import ParameterError, nearest
+from dspgraph.errors import ParameterError, suggest
 from dspgraph.streams import Array, Stream
 
 __all__ = ["Field", "File", "Input", "Node", "Output", "State", "parameter_rule"]
@@ -136,7 +136,7 @@ class Node(BaseModel):
         """Seconds of input needed beyond an item's span before it is out; `math.inf`: all of it, in one step."""
         return 0
 
-    def grain(self, *inputs: Any) -> int | None:
+    def block_size(self, *inputs: Any) -> int | None:
         """`n`: step is given exactly n items of the first input at a time, from item 0; the last may be fewer."""
         return None
 
@@ -211,7 +211,7 @@ def parameter_sentence(node: type[Node], detail: ErrorDetails) -> str:
     where = f"{node.type_name}.{name}"
     if detail["type"] == "extra_forbidden":
         known = set(node.model_fields) | {port.name for port in node.inputs}
-        return f"{node.type_name} has no parameter '{name}'; {nearest(name, known)}"
+        return f"{node.type_name} has no parameter '{name}'; {suggest(name, known)}"
     if detail["type"] == "missing":
         return f"{where} is missing: it must be {parameter_rule(node, name)}"
     if detail["type"] == "value_error":

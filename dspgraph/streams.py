@@ -7,7 +7,7 @@ sample is a number like any other, and nothing drifts.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
@@ -23,7 +23,7 @@ _FLOATS = ("float32", "float64")
 _COMPLEX = ("complex64", "complex128")
 
 
-def exact(value: Number) -> Fraction:
+def to_fraction(value: Number) -> Fraction:
     """The number a person wrote, exactly: 0.01 is 1/100 and "44100/3" is 14700."""
     try:
         return Fraction(str(value)) if isinstance(value, float | np.floating) else Fraction(value)
@@ -31,7 +31,7 @@ def exact(value: Number) -> Fraction:
         raise ParameterError(f"{value!r} is not a number such as 16000, 0.01 or '44100/160'") from error
 
 
-def common(a: Fraction, b: Fraction) -> Fraction:
+def gcd(a: Fraction, b: Fraction) -> Fraction:
     """The greatest number that divides both a and b a whole number of times."""
     return Fraction(math.gcd(a.numerator * b.denominator, b.numerator * a.denominator), a.denominator * b.denominator)
 
@@ -72,7 +72,7 @@ class Stream:
         """An array of no items."""
         return np.empty((0, *self.item_shape), self.dtype)
 
-    def conform(self, array: Any, where: str, copy: bool = True) -> Array:
+    def validate(self, array: Any, where: str, copy: bool = True) -> Array:
         """A contiguous array as this stream carries it, private unless told otherwise; SignalError if it cannot be.
 
         Floats change precision and integers change width freely. Integers never become audio silently, nor complex
@@ -94,9 +94,9 @@ class Stream:
         return "fc" if self.dtype.kind == "c" else "f"
 
     def _set(self, rate: Number, **fields: Any) -> None:
-        if not 0 < exact(rate) < 2**64:
+        if not 0 < to_fraction(rate) < 2**64:
             raise ParameterError(f"a stream has a rate above 0 Hz and below 2**64 Hz; found {rate}")
-        for name, value in {"rate": exact(rate), **fields}.items():
+        for name, value in {"rate": to_fraction(rate), **fields}.items():
             object.__setattr__(self, name, value)  # as dataclasses do it themselves: the class is frozen
 
 
@@ -151,7 +151,9 @@ class Frames(Stream):
 
     def __init__(self, rate: Number, kind: str, width: int, centre: Number = 0, dtype: Any = np.float64) -> None:
         _whole("frames have a whole number as their width", width)
-        self._set(rate, kind=kind, width=width, centre=exact(centre), dtype=_float_dtype(dtype, _FLOATS + _COMPLEX))
+        self._set(
+            rate, kind=kind, width=width, centre=to_fraction(centre), dtype=_float_dtype(dtype, _FLOATS + _COMPLEX)
+        )
 
     @property
     def item_shape(self) -> tuple[int, ...]:
@@ -191,9 +193,9 @@ class Symbols(Stream):
         """Symbols are int64, whatever their size."""
         return np.dtype(np.int64)
 
-    def conform(self, array: Any, where: str, copy: bool = True) -> Array:
+    def validate(self, array: Any, where: str, copy: bool = True) -> Array:
         """The same as int64; SignalError for an integer that is no symbol."""
-        codes = super().conform(array, where, copy)
+        codes = super().validate(array, where, copy)
         if codes.size and not (codes.min() >= 0 and codes.max() < self.size):
             at = int(np.argmax((codes < 0) | (codes >= self.size)))
             raise SignalError(f"{where} takes {self}, integers from 0 to {self.size - 1}; item {at} is {codes[at]}")
@@ -204,6 +206,14 @@ class Symbols(Stream):
 
     def __str__(self) -> str:
         return f"Symbols('{self.kind}', {self.size} levels, {hertz(self.rate)})"
+
+
+def stream_to_dict(stream: Stream) -> dict[str, Any]:
+    """Return a stream as plain data, for digests and files."""
+    values = {one.name: getattr(stream, one.name) for one in fields(stream)}
+    return {"stream": type(stream).__name__} | {
+        name: value if isinstance(value, str | int) else str(value) for name, value in values.items()
+    }
 
 
 def hertz(rate: Fraction) -> str:

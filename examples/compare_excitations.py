@@ -8,8 +8,8 @@ import sys
 import numpy as np
 
 from dspgraph import Audio, load
-from dspgraph.audio_io import AudioSource, example_speech
-from dspgraph.pipeline import Pipeline
+from dspgraph.io.audio import AudioSource, example_speech
+from dspgraph.pipeline.pipeline import Pipeline
 
 stream = Audio(16000)
 speech = AudioSource(sys.argv[1] if len(sys.argv) > 1 else example_speech(), stream).read()

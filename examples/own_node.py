@@ -7,7 +7,7 @@ python examples/own_node.py
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Graph, Input, Node, Output, State
-from dspgraph.audio_io import AudioSource, example_speech
+from dspgraph.io.audio import AudioSource, example_speech
 from dspgraph.testing import Example, check_node
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from dspgraph import load
-from dspgraph.audio_io import example_speech
-from dspgraph.rendering import render_file
-from dspgraph.training import excitation, train
+from dspgraph.io.audio import example_speech
+from dspgraph.rendering.render import render_file
+from dspgraph.training.run import excitation, train
 
 SETTINGS = {
     "preset": "lpcnet-small", "device": "cpu", "threads": "1", "batch": "44", "frames": "9", "updates": "18",

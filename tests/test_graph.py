@@ -16,14 +16,14 @@ from dspgraph import (
     Graph,
     GraphError,
     Input,
-    LinkError,
     LoopError,
     Node,
     Output,
     Symbols,
     UnknownName,
+    WireError,
 )
-from toys import ToyApply, ToyEnergy, ToyFrames, ToyLate, ToyNoise, ToyPeak, ToyScale, ToySum
+from helpers.toys import ToyApply, ToyEnergy, ToyFrames, ToyLate, ToyNoise, ToyPeak, ToyScale, ToySum
 
 SPEECH = {"speech": Audio(Fraction(16000))}
 
@@ -68,7 +68,7 @@ def test_the_dag_is_a_networkx_graph_with_nodes_and_streams() -> None:
 def test_a_node_no_output_needs_is_idle() -> None:
     graph = two_paths(outputs={"y": "scale"})
     assert graph.order == ("scale",)
-    assert graph.idle == ("late", "sum")
+    assert graph.unused == ("late", "sum")
 
 
 def test_two_paths_arrive_together() -> None:
@@ -84,7 +84,7 @@ def test_replace_keeps_the_wires_of_the_slot() -> None:
     other = two_paths().replace("late", ToyNoise(), like="speech")
     assert other.wires["late.like"] == "speech"
     assert other.wires["sum.x"] == ("late.y", "speech")
-    with pytest.raises(LinkError, match=r"late.like is not wired; it takes Audio"):
+    with pytest.raises(WireError, match=r"late.like is not wired; it takes Audio"):
         two_paths().replace("late", ToyNoise())
     with pytest.raises(UnknownName, match="no node is called 'lat'; did you mean 'late'"):
         two_paths().replace("lat", ToyNoise())
@@ -205,11 +205,11 @@ def test_latency_is_what_pushing_sample_by_sample_shows(rate: int, hop: int, lat
          "the graph has a loop: scale -> late -> scale; feedback lives inside a node"),
         (lambda: two_paths(wires={"scale.x": "scale", "late.x": "scale", "sum.x": "late"}), LoopError,
          "the graph has a loop: scale -> scale"),
-        (lambda: two_paths(wires={"scale.x": "speech", "sum.x": "scale"}), LinkError,
+        (lambda: two_paths(wires={"scale.x": "speech", "sum.x": "scale"}), WireError,
          r"late.x is not wired; it takes Audio: say where it comes from"),
-        (lambda: two_paths(wires={"scale.x": ["speech", "late"], "late.x": "scale", "sum.x": "late"}), LinkError,
+        (lambda: two_paths(wires={"scale.x": ["speech", "late"], "late.x": "scale", "sum.x": "late"}), WireError,
          "scale.x takes one wire; found 2: mix them first"),
-        (lambda: two_paths(wires={"scale.x": "speech", "late.x": "scale", "sum.x": []}), LinkError, "found none"),
+        (lambda: two_paths(wires={"scale.x": "speech", "late.x": "scale", "sum.x": []}), WireError, "found none"),
         (lambda: two_paths(wires={"scal.x": "speech"}), UnknownName, "no node is called 'scal'; did you mean 'scale'"),
         (lambda: two_paths(wires={"scale.in": "speech"}), UnknownName, r"scale \(toy_scale\) has no input 'in'; there are: x"),
         (lambda: two_paths(wires={"scale.x": "speach"}), UnknownName, "nothing is called 'speach'; did you mean 'speech'"),
@@ -218,12 +218,12 @@ def test_latency_is_what_pushing_sample_by_sample_shows(rate: int, hop: int, lat
         (lambda: two_paths(outputs={"y": "sun"}), UnknownName, "the output 'y' takes from 'sun', .* did you mean 'sum'"),
         (lambda: two_paths(outputs={}), GraphError, "at least one input and one output"),
         (lambda: two_paths(inputs={"scale": Audio(Fraction(8000))}), GraphError, "'scale' names an input and a node"),
-        (lambda: chain(ToyFrames(), ToyScale()), LinkError,
+        (lambda: chain(ToyFrames(), ToyScale()), WireError,
          r"n1.x takes Audio; n0.frames gives Frames\('wave', 160 wide, 100 Hz\)"),
-        (lambda: chain(ToyEnergy()), LinkError, r"n0.frames takes Frames\('wave'\); speech gives Audio\(16000 Hz\)"),
-        (lambda: chain(ToyEnergy(), speech=Frames(Fraction(100), "lpc", 17)), LinkError, r"speech gives Frames\('lpc'"),
-        (lambda: chain(ToyScale(), speech=Symbols(Fraction(100), "mulaw", 256)), LinkError, r"gives Symbols\('mulaw'"),
-        (lambda: chain(ToyFrames(), ToyEnergy(), ToyPeak()), LinkError,
+        (lambda: chain(ToyEnergy()), WireError, r"n0.frames takes Frames\('wave'\); speech gives Audio\(16000 Hz\)"),
+        (lambda: chain(ToyEnergy(), speech=Frames(Fraction(100), "lpc", 17)), WireError, r"speech gives Frames\('lpc'"),
+        (lambda: chain(ToyScale(), speech=Symbols(Fraction(100), "mulaw", 256)), WireError, r"gives Symbols\('mulaw'"),
+        (lambda: chain(ToyFrames(), ToyEnergy(), ToyPeak()), WireError,
          "takes from 'n1', which has 2 outputs: write 'n1.level' or 'n1.sign'"),
     ],
 )  # fmt: skip
@@ -241,7 +241,7 @@ def test_frames_that_meet_agree_on_rate_and_centre(one: Node, other: Node) -> No
         b = Input(Frames, "wave")
         y = Output(Frames, "wave")
 
-    with pytest.raises(LinkError, match="the frames that meet in 'meet' differ: .* rate and centre must agree"):
+    with pytest.raises(WireError, match="the frames that meet in 'meet' differ: .* rate and centre must agree"):
         Graph(
             {"one": one, "other": other, "meet": Meet()},
             {"one.x": "speech", "other.x": "speech", "meet.a": "one", "meet.b": "other"},
@@ -265,8 +265,8 @@ class Faulty(Node):
     def lookahead(self, x: Audio) -> Any:
         return self._answer("lookahead", 0)
 
-    def grain(self, x: Audio) -> Any:
-        return self._answer("grain", None)
+    def block_size(self, x: Audio) -> Any:
+        return self._answer("block_size", None)
 
     def start(self, x: Audio) -> Any:
         return self._answer("start", None)
@@ -288,8 +288,8 @@ class Faulty(Node):
         ("lookahead", float("nan"), "n0.lookahead gave nan"),
         ("lookahead", -1, "n0.lookahead gave -1"),
         ("lookahead", "inf", "n0.lookahead gave 'inf'"),
-        ("grain", 0, "n0.grain gave 0"),
-        ("grain", 0.5, "n0.grain gave 0.5"),
+        ("block_size", 0, "n0.block_size gave 0"),
+        ("block_size", 0.5, "n0.block_size gave 0.5"),
         ("start", "error", r"n0 \(faulty\) start failed: FileNotFoundError: weights"),
     ],
 )

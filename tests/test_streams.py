@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dspgraph import Audio, Frames, ParameterError, SignalError, Stream, Symbols
-from dspgraph.streams import common, exact
+from dspgraph.streams import gcd, to_fraction
 
 
 @pytest.mark.parametrize(
@@ -13,12 +13,12 @@ from dspgraph.streams import common, exact
     [(16000, 16000), (0.01, Fraction(1, 100)), ("44100/160", Fraction(2205, 8)), (137.8125, Fraction(2205, 16))],
 )
 def test_numbers_are_what_was_written(written: Any, meant: Fraction) -> None:
-    assert exact(written) == meant
+    assert to_fraction(written) == meant
 
 
 def test_a_number_that_is_none_is_refused() -> None:
     with pytest.raises(ParameterError, match="'fast' is not a number such as 16000"):
-        exact("fast")
+        to_fraction("fast")
 
 
 def test_ten_milliseconds_at_22050_hz_are_220_and_a_half_samples() -> None:
@@ -29,9 +29,9 @@ def test_ten_milliseconds_at_22050_hz_are_220_and_a_half_samples() -> None:
 
 @pytest.mark.parametrize(("a", "b", "divisor"), [(16000, 100, 100), (22050, 100, 50), ("2205/16", 100, "5/16")])
 def test_common_divides_both_rates(a: Any, b: Any, divisor: Any) -> None:
-    found = common(exact(a), exact(b))
-    assert found == exact(divisor)
-    assert (exact(a) / found).denominator == (exact(b) / found).denominator == 1
+    found = gcd(to_fraction(a), to_fraction(b))
+    assert found == to_fraction(divisor)
+    assert (to_fraction(a) / found).denominator == (to_fraction(b) / found).denominator == 1
 
 
 def test_precision_changes_reals_and_complex_rows_and_what_symbols_stand_for() -> None:
@@ -46,14 +46,14 @@ def test_precision_changes_reals_and_complex_rows_and_what_symbols_stand_for() -
 
 def test_conform_gives_a_private_copy() -> None:
     given = np.zeros(4)
-    kept = Audio(Fraction(8000)).conform(given, "x")
+    kept = Audio(Fraction(8000)).validate(given, "x")
     given[:] = 1
     assert not kept.any()
 
 
 def test_any_integer_width_carries_symbols() -> None:
     for dtype in (np.int8, np.uint8, np.int16, np.uint64):
-        codes = Symbols(Fraction(100), "coarse", 16).conform(np.array([0, 15], dtype), "codes")
+        codes = Symbols(Fraction(100), "coarse", 16).validate(np.array([0, 15], dtype), "codes")
         assert codes.dtype == np.int64
         np.testing.assert_array_equal(codes, [0, 15])
 
@@ -76,7 +76,7 @@ def test_any_integer_width_carries_symbols() -> None:
 )
 def test_what_is_not_of_the_stream_is_refused_by_name(stream: Stream, array: Any, message: str) -> None:
     with pytest.raises(SignalError, match=message) as caught:
-        stream.conform(array, "speech")
+        stream.validate(array, "speech")
     assert str(caught.value).startswith("speech takes")
 
 

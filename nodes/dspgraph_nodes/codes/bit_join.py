@@ -1,7 +1,7 @@
 """Two halves as one large symbol."""
 
 from dspgraph import Array, Field, Input, Node, Output, ParameterError, State, Symbols
-from dspgraph_nodes._kernels.bits import bit_join
+from dspgraph_nodes._kernels.signal.bits import bit_join
 
 
 class BitJoin(Node):

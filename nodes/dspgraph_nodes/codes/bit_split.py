@@ -1,7 +1,7 @@
 """Large symbols in two halves."""
 
 from dspgraph import Array, Input, Node, Output, ParameterError, State, Symbols
-from dspgraph_nodes._kernels.bits import bit_split
+from dspgraph_nodes._kernels.signal.bits import bit_split
 
 
 class BitSplit(Node):

@@ -1,7 +1,7 @@
 """mu-law expanding."""
 
 from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State, Symbols
-from dspgraph_nodes._kernels.mulaw import mulaw_decode
+from dspgraph_nodes._kernels.signal.mulaw import mulaw_decode
 
 
 class MulawDecode(Node):

@@ -3,7 +3,7 @@
 import math
 
 from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State, Symbols
-from dspgraph_nodes._kernels.mulaw import mulaw_encode
+from dspgraph_nodes._kernels.signal.mulaw import mulaw_encode
 
 
 class MulawEncode(Node):

@@ -10,7 +10,7 @@ def deemphasis(x: Array, coef: float, before: Array | float = 0.0) -> Array:
 
     x: [n] or [n, channels], n >= 1; before: a sample or [channels]. Returns y in the shape and dtype of x.
     """
-    from dspgraph_nodes._kernels.recursion import one_pole
+    from dspgraph_nodes._kernels.signal.iir import one_pole
 
     y = np.empty((len(x) + 1, *x.shape[1:]), x.dtype)
     y[0] = before

@@ -16,8 +16,8 @@ def bark_cepstrum_to_lpc(
     (float32 of int16), computed in float64; full scale is +-1. The cepstrum of silence has gain 0. Raises ValueError
     where frames of this length have too few bins, or the power of a cepstrum leaves the dtype.
     """
-    from dspgraph_nodes._kernels import bark
-    from dspgraph_nodes._kernels.levinson import levinson, residual
+    from dspgraph_nodes._kernels.signal import bark
+    from dspgraph_nodes._kernels.signal.levinson import levinson, residual
 
     dtype = np.result_type(cepstrum, np.float32)
     with np.errstate(over="ignore", invalid="ignore"):  # the next lines see it
@@ -61,7 +61,7 @@ class BarkCepstrumToLpc(Node):
     lpc_gamma: float = Field(1.0, gt=0.0, le=1.0, description="a[k] times gamma**k: draws the poles inwards")
 
     def streams(self, cepstrum: Frames) -> tuple[Frames]:
-        from dspgraph_nodes._kernels.bark import layout
+        from dspgraph_nodes._kernels.signal.bark import layout
 
         try:
             layout(cepstrum.width, self.rate, self.length)

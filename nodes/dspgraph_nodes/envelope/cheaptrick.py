@@ -27,7 +27,7 @@ class Cheaptrick(Node):
     q1: float = Field(-0.15, ge=-0.5, le=0.5, description="how much of the spectral peaks the lifter puts back")
 
     def streams(self, x: Audio, f0: Frames) -> tuple[Frames]:
-        from dspgraph_nodes._kernels.world import analysable, points
+        from dspgraph_nodes._kernels.foreign.world import analysable, points
 
         try:
             analysable(x)
@@ -48,7 +48,7 @@ class Cheaptrick(Node):
         return x.rate, f0.rate, f0.centre
 
     def step(self, state: State, x: Array, f0: Array) -> tuple[State, Array]:
-        from dspgraph_nodes._kernels.world import cheaptrick, fft_size
+        from dspgraph_nodes._kernels.foreign.world import cheaptrick, fft_size
 
         rate, frames, centre = state
         pitch = f0[: math.ceil(len(x) * frames / rate), 0]

@@ -27,7 +27,7 @@ class D4c(Node):
     threshold: float = Field(0.85, ge=0.0, le=1.0, description="share of low power below which a frame is noise")
 
     def streams(self, x: Audio, f0: Frames) -> tuple[Frames]:
-        from dspgraph_nodes._kernels.world import analysable, points
+        from dspgraph_nodes._kernels.foreign.world import analysable, points
 
         try:
             analysable(x)
@@ -48,7 +48,7 @@ class D4c(Node):
         return x.rate, f0.rate, f0.centre
 
     def step(self, state: State, x: Array, f0: Array) -> tuple[State, Array]:
-        from dspgraph_nodes._kernels.world import d4c, fft_size
+        from dspgraph_nodes._kernels.foreign.world import d4c, fft_size
 
         rate, frames, centre = state
         pitch = f0[: math.ceil(len(x) * frames / rate), 0]

@@ -12,7 +12,7 @@ def lpc(frames: Array, order: int) -> Array:
     int16); the sums are float64 inside. A silent frame, r[0] <= finfo(dtype).tiny, has gain 0 and the predictor 0, not
     NaN.
     """
-    from dspgraph_nodes._kernels.levinson import autocorrelation, levinson
+    from dspgraph_nodes._kernels.signal.levinson import autocorrelation, levinson
 
     dtype = np.result_type(frames, np.float32)
     rows = levinson(autocorrelation(frames, order), float(np.finfo(dtype).tiny))

@@ -16,8 +16,8 @@ def mcep(
     """
     from scipy.fft import rfft
 
-    from dspgraph_nodes._kernels.elementary import squared
-    from dspgraph_nodes._kernels.mcep import mel_cepstrum
+    from dspgraph_nodes._kernels.maths.elementary import squared
+    from dspgraph_nodes._kernels.signal.mcep import mel_cepstrum
 
     highest = highest_order(frames.shape[1], alpha)
     if order > highest:

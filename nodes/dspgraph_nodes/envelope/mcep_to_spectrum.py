@@ -11,9 +11,9 @@ def mcep_to_spectrum(mcep: Array, n_fft: int, alpha: float) -> Array:
     mcep: [n, order + 1]. Returns [n, bins] in its dtype (float32 of int16), computed in float64. Raises ValueError
     where a power leaves that.
     """
-    from dspgraph_nodes._kernels.elementary import exp, log
-    from dspgraph_nodes._kernels.product import rows
-    from dspgraph_nodes._kernels.warping import mel_cosines
+    from dspgraph_nodes._kernels.maths.elementary import exp, log
+    from dspgraph_nodes._kernels.maths.matmul import rows
+    from dspgraph_nodes._kernels.signal.freqt import mel_cosines
 
     log_power = rows(mcep.astype(np.float64), 2 * mel_cosines(n_fft, mcep.shape[1] - 1, alpha))
     dtype = np.result_type(mcep, np.float32)

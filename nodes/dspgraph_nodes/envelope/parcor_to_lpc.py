@@ -10,7 +10,7 @@ def parcor_to_lpc(parcor: Array) -> Array:
 
     parcor: [n, order + 1]. Returns the same shape and dtype (float32 of int16), computed in float64.
     """
-    from dspgraph_nodes._kernels.lattice import predictors
+    from dspgraph_nodes._kernels.signal.lattice import predictors
 
     return predictors(parcor).astype(np.result_type(parcor, np.float32), copy=False)
 

@@ -7,9 +7,9 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 
 def spectrum_to_mcep(power: Array, order: int, alpha: float) -> Array:
     """Mel-cepstra [n, order + 1] of power spectra [n, n_fft / 2 + 1], in their dtype; 0 counts as finfo(dtype).tiny."""
-    from dspgraph_nodes._kernels.elementary import log
-    from dspgraph_nodes._kernels.product import rows
-    from dspgraph_nodes._kernels.warping import log_power_to_mcep
+    from dspgraph_nodes._kernels.maths.elementary import log
+    from dspgraph_nodes._kernels.maths.matmul import rows
+    from dspgraph_nodes._kernels.signal.freqt import log_power_to_mcep
 
     dtype = np.result_type(power, np.float32)
     log_power = log(np.maximum(power, np.finfo(dtype).tiny).astype(np.float64))

@@ -78,7 +78,7 @@ class PulseNoise(Node):
 
     def _give(self, held: Held, until: int) -> Array:
         """The samples up to number `until`."""
-        from dspgraph_nodes._kernels.pulses import excite
+        from dspgraph_nodes._kernels.signal.pulses import excite
 
         y = held.draw.standard_normal(until - held.samples)
         frames, samples = held.ratio

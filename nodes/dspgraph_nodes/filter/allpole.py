@@ -13,7 +13,7 @@ def allpole(x: Array, lpc: Array, ratio: Fraction, past: Array) -> Array:
     x: [n]; lpc: [frames, order + 1], rows (gain, a[1..order]); ratio: frames per sample; past: the last `order`
     outputs before x, oldest first. Returns [n] in the dtype of x.
     """
-    from dspgraph_nodes._kernels.recursion import all_pole
+    from dspgraph_nodes._kernels.signal.iir import all_pole
 
     y = np.empty(len(past) + len(x), x.dtype)
     y[: len(past)] = past

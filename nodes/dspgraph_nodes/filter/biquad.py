@@ -14,7 +14,7 @@ LN_10 = 2.302585092994046
 
 def design(kind: Kind, w: float, q: float, gain_db: float) -> Array:
     """(b0, b1, b2, a1, a2) [5] with a0 = 1, at w radians per sample, 0 < w < pi. Equations of the cookbook."""
-    from dspgraph_nodes._kernels.elementary import cos, exp, sin
+    from dspgraph_nodes._kernels.maths.elementary import cos, exp, sin
 
     c, s = float(cos(np.array(w))), float(sin(np.array(w)))
     alpha = s / (2 * q)
@@ -45,7 +45,7 @@ def biquad(x: Array, coefs: Array, state: Array) -> Array:
     Transposed direct form II, computed in float64. Returns the shape and dtype of x (float32 of
     int16).
     """
-    from dspgraph_nodes._kernels.taps import second_order
+    from dspgraph_nodes._kernels.signal.filters import second_order
 
     y = np.empty(x.shape, np.result_type(x, np.float32))
     second_order(x.reshape(len(x), -1), coefs, state, y.reshape(len(y), -1))

@@ -13,7 +13,7 @@ def inverse_filter(x: Array, lpc: Array, ratio: Fraction, past: Array) -> Array:
     x: [n]; lpc: [frames, order + 1], rows (gain, a[1..order]); ratio: frames per sample; past: the last `order`
     inputs before x, oldest first. Returns [n] in the dtype of x, 0 where the gain is 0.
     """
-    from dspgraph_nodes._kernels.recursion import all_zero
+    from dspgraph_nodes._kernels.signal.iir import all_zero
 
     e = np.empty(len(x), x.dtype)
     tiny = float(np.finfo(x.dtype).tiny)

@@ -24,9 +24,9 @@ def mlsa(x: Array, mcep: Array, ratio: Fraction, alpha: float, pade: int, heard:
     before in as many sections as there are, changed. The first row stands from the start of its span on. Returns [n]
     in the dtype of x (float32 of int16), computed in float64; ValueError where that overflows.
     """
-    from dspgraph_nodes._kernels import mlsa as kernels
-    from dspgraph_nodes._kernels.elementary import exp
-    from dspgraph_nodes._kernels.warping import mc2b
+    from dspgraph_nodes._kernels.maths.elementary import exp
+    from dspgraph_nodes._kernels.signal import mlsa as kernels
+    from dspgraph_nodes._kernels.signal.freqt import mc2b
 
     b = mc2b(mcep.astype(np.float64), alpha)
     b = np.concatenate((b[:1] if heard.row is None else heard.row, b))
@@ -83,7 +83,7 @@ class Mlsa(Node):
         return (x,)
 
     def start(self, x: Audio, mcep: Frames) -> State:
-        from dspgraph_nodes._kernels.mlsa import resting
+        from dspgraph_nodes._kernels.signal.mlsa import resting
 
         return mcep.rate / x.rate, Heard(resting(mcep.width - 1, self.sections))
 

@@ -27,7 +27,7 @@ class WorldSynthesis(Node):
     rate: int = Field(16000, ge=8000, le=192000, description="samples per second, as of the audio analysed, Hz")
 
     def streams(self, f0: Frames, power: Frames, aperiodicity: Frames) -> tuple[Audio]:
-        from dspgraph_nodes._kernels.world import MISSING, installed, shortest_fft
+        from dspgraph_nodes._kernels.foreign.world import MISSING, installed, shortest_fft
 
         if not installed():
             raise ParameterError(f"world_synthesis {MISSING}")
@@ -58,7 +58,7 @@ class WorldSynthesis(Node):
         return f0.rate, f0.centre
 
     def step(self, state: State, f0: Array, power: Array, aperiodicity: Array) -> tuple[State, Array]:
-        from dspgraph_nodes._kernels.world import synthesis
+        from dspgraph_nodes._kernels.foreign.world import synthesis
 
         frames, centre = state
         n = min(len(f0), len(power), len(aperiodicity))

@@ -3,8 +3,8 @@
 from fractions import Fraction
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.framing import Cut, Held, placed
-from dspgraph_nodes._kernels.windows import Norm, Window, taper
+from dspgraph_nodes._kernels.signal.framing import Cut, Held, placed
+from dspgraph_nodes._kernels.signal.windows import Norm, Window, taper
 
 
 def frame(x: Array, window: Array, hop: int, first: int) -> Array:

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.windows import Norm, Window, taper
+from dspgraph_nodes._kernels.signal.windows import Norm, Window, taper
 
 
 def overlap_add(frames: Array, window: Array, hop: int, first: int) -> Array:
@@ -13,7 +13,7 @@ def overlap_add(frames: Array, window: Array, hop: int, first: int) -> Array:
 
     frames: [K, length]; window: [length], above 0 over the frame's own span. Returns [K hop].
     """
-    from dspgraph_nodes._kernels import overlap
+    from dspgraph_nodes._kernels.signal import overlap_add as overlap
 
     tail = overlap.start(len(window), hop, first, frames.dtype)
     y = overlap.step(tail, [frames], len(frames), np.ones_like(window), window, hop)
@@ -40,7 +40,7 @@ class OverlapAdd(Node):
     norm: Norm = Field("none", description="as in the frames: power where the squares of the window sum to 1")
 
     def streams(self, frames: Frames) -> tuple[Audio]:
-        from dspgraph_nodes._kernels.overlap import lost
+        from dspgraph_nodes._kernels.signal.overlap_add import lost
 
         first, length = self._first(frames), frames.width
         missing = lost(taper(self.window, self.norm, length, np.dtype(np.float64)), self.hop, first)
@@ -56,18 +56,18 @@ class OverlapAdd(Node):
         return -self._first(frames) / (frames.rate * self.hop)
 
     def start(self, frames: Frames) -> State:
-        from dspgraph_nodes._kernels import overlap
+        from dspgraph_nodes._kernels.signal import overlap_add as overlap
 
         return overlap.start(frames.width, self.hop, self._first(frames), frames.dtype)
 
     def step(self, tail: State, frames: Array) -> tuple[State, Array]:
-        from dspgraph_nodes._kernels import overlap
+        from dspgraph_nodes._kernels.signal import overlap_add as overlap
 
         window = taper(self.window, self.norm, frames.shape[1], frames.dtype)
         return tail, overlap.step(tail, [frames], len(frames), np.ones_like(window), window, self.hop)
 
     def flush(self, tail: State) -> tuple[Array]:
-        from dspgraph_nodes._kernels import overlap
+        from dspgraph_nodes._kernels.signal import overlap_add as overlap
 
         return (overlap.flush(tail),)
 

@@ -52,13 +52,13 @@ class Resample(Node):
         return (x.like(rate=self._rate()),)
 
     def lookahead(self, x: Audio) -> Fraction:
-        from dspgraph_nodes._kernels.polyphase import half_width
+        from dspgraph_nodes._kernels.signal.polyphase import half_width
 
         up, down = (self._rate() / x.rate).as_integer_ratio()
         return (half_width(up, down) + 1) / x.rate - 1 / self._rate() if up != down else Fraction(0)
 
     def start(self, x: Audio) -> State:
-        from dspgraph_nodes._kernels.polyphase import half_width, width
+        from dspgraph_nodes._kernels.signal.polyphase import half_width, width
 
         up, down = (self._rate() / x.rate).as_integer_ratio()
         after = half_width(up, down)
@@ -75,7 +75,7 @@ class Resample(Node):
 
     def _give(self, held: Held, x: Array) -> Array:
         """The samples that the input makes up to its last one, forgetting what later ones do not need."""
-        from dspgraph_nodes._kernels.polyphase import bank, resample
+        from dspgraph_nodes._kernels.signal.polyphase import bank, resample
 
         up, down = held.up, held.down
         held.x = np.concatenate((held.x, x.reshape(len(x), -1).T), axis=1)
@@ -100,7 +100,7 @@ class Resample(Node):
 
     @staticmethod
     def _fits(rate: Fraction, wanted: Fraction | int) -> bool:
-        from dspgraph_nodes._kernels.polyphase import width
+        from dspgraph_nodes._kernels.signal.polyphase import width
 
         up, down = (wanted / rate).as_integer_ratio()
         return up * width(up, down) <= LARGEST

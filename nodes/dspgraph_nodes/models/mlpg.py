@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch.autograd.function import once_differentiable
 
-from dspgraph_nodes._kernels.dynamic import Window
-from dspgraph_nodes._kernels.trajectory import (
+from dspgraph_nodes._kernels.signal.delta import Window
+from dspgraph_nodes._kernels.signal.mlpg import (
     Bands,
     bands,
     mean_gradient,
@@ -32,7 +32,7 @@ def mlpg(
 
     means: [T, D windows], or a padded batch [B, T, D windows]; variances: whatever broadcasts to that, one row
     [D windows] included; windows: (l, u, c) with c of l + u + 1 coefficients, the first (0, 0, [1.0]); lengths: the
-    frames of each signal of a batch. Every signal is solved alone, so that company and padding change no bit of it;
+    frames of each signal of a batch. Every signal is solved alone, so that batch and padding change no bit of it;
     padding is not looked at, gives 0 and has gradient 0. Returns [T, D] or [B, T, D], dtype and device of the means;
     computed in float64 on the CPU. Differentiable once. Raises ValueError for other shapes and windows, and for
     variances that are none.

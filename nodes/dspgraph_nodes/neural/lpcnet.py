@@ -10,9 +10,9 @@ import numpy as np
 from dspgraph import Array, Audio, Field, File, Frames, Input, Node, Output, ParameterError, State
 
 if TYPE_CHECKING:
-    from dspgraph_nodes._kernels.lpcnet_fold import Network
-    from dspgraph_nodes._kernels.lpcnet_synthesis import Part
-    from dspgraph_nodes.models.lpcnet_weights import Config
+    from dspgraph_nodes._kernels.neural.lpcnet_packing import Network
+    from dspgraph_nodes._kernels.neural.lpcnet_synthesis import Part
+    from dspgraph_nodes.models.lpcnet.weights import Config
 
 FULL_SCALE = 32768.0  # of the samples inside the network
 
@@ -26,7 +26,7 @@ def lpcnet(
     cepstrum: [n, bands]; pitch, correlation: [n, 1]; lpc: [n, order], a[1..order]. In the dtype of the cepstrum.
     Raises ValueError for what is not finite.
     """
-    from dspgraph_nodes._kernels.lpcnet_synthesis import finite, synthesise
+    from dspgraph_nodes._kernels.neural.lpcnet_synthesis import finite, synthesise
 
     finite("predicts with", "lpc", lpc)
     speech = Speech(network, cepstrum.shape[1], lpc.shape[1], cepstrum.dtype, hop, draw)
@@ -42,7 +42,7 @@ class Speech:
     def __init__(
         self, network: "Network", bands: int, order: int, dtype: Any, hop: int, draw: np.random.Generator
     ) -> None:
-        from dspgraph_nodes._kernels.lpcnet_synthesis import Frames, Voice
+        from dspgraph_nodes._kernels.neural.lpcnet_synthesis import Frames, Voice
 
         self.frames, self.voice = Frames(network.frame, bands), Voice(network.sample, order)
         self.lpc, self.sharpness = np.zeros((0, order)), np.zeros(0, np.float32)  # of frames that wait for the next two
@@ -54,7 +54,7 @@ class Speech:
         self, network: "Network", cepstrum: Array, pitch: Array, correlation: Array, lpc: Array, temperature: float
     ) -> "Part":
         """The samples of the frames whose conditions are now known."""
-        from dspgraph_nodes._kernels.lpcnet_synthesis import features, sharpness
+        from dspgraph_nodes._kernels.neural.lpcnet_synthesis import features, sharpness
 
         self.heard += len(cepstrum)
         self.lpc = np.concatenate((self.lpc, lpc))
@@ -71,7 +71,7 @@ class Speech:
         return max(0, self.hop * frame - self.hop // 2)
 
     def _part(self, network: "Network", conditions: Array, end: int) -> "Part":
-        from dspgraph_nodes._kernels.lpcnet_synthesis import Part, given
+        from dspgraph_nodes._kernels.neural.lpcnet_synthesis import Part, given
 
         n, begin = len(conditions), self._start(self.said)
         rows = given(network.frame, conditions, self.lpc[:n], self.sharpness[:n])
@@ -81,7 +81,7 @@ class Speech:
 
     def finish(self, samples: Array, coef: float) -> Array:
         """De-emphasis, full scale +-1, and the dtype of the stream."""
-        from dspgraph_nodes._kernels.lpcnet_synthesis import deemphasis
+        from dspgraph_nodes._kernels.neural.lpcnet_synthesis import deemphasis
 
         y = deemphasis(samples, coef, self.before)
         if len(y):
@@ -106,8 +106,8 @@ class Lpcnet(Node):
     k hop + hop / 2. So frame 0 has the first half hop, and the last frame the last half hop too. A sample waits for
     the two frames after its own. Cepstrum, pitch, correlation and predictor are those of the pipeline
     `lpcnet_features`; rate and hop are those the weights were trained on. Weights are made by `dspgraph train lpcnet`,
-    or converted from the layout of Keras by `dspgraph_nodes.models.lpcnet.convert`. Sixteen signals in company take
-    about as long as nine one after another.
+    or converted from the layout of Keras by `dspgraph_nodes.models.lpcnet.network.convert`. Sixteen
+    signals in a batch take about as long as nine one after another.
 
     Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis Through Linear Prediction, ICASSP
     2019.
@@ -206,7 +206,7 @@ class Lpcnet(Node):
         return states, self._spoken(states, parts)
 
     def _spoken(self, states: list[State], parts: "list[Part]") -> list[Array]:
-        from dspgraph_nodes._kernels.lpcnet_synthesis import synthesise
+        from dspgraph_nodes._kernels.neural.lpcnet_synthesis import synthesise
 
         found = synthesise(self._network.sample, parts, self._config.hop, self.threshold)
         return [state.finish(samples, self.coef) for state, samples in zip(states, found, strict=True)]
@@ -214,15 +214,15 @@ class Lpcnet(Node):
 
 @lru_cache(maxsize=64)
 def _checked(path: str, size: int, time: int) -> "Config":
-    from dspgraph_nodes.models.lpcnet_weights import read
+    from dspgraph_nodes.models.lpcnet.weights import read
 
     return read(path)[0]
 
 
 @lru_cache(maxsize=4)
 def _folded(path: str, size: int, time: int) -> "tuple[Config, Network]":
-    from dspgraph_nodes._kernels.lpcnet_fold import fold
-    from dspgraph_nodes.models.lpcnet_weights import read
+    from dspgraph_nodes._kernels.neural.lpcnet_packing import fold
+    from dspgraph_nodes.models.lpcnet.weights import read
 
     config, arrays = read(path)
     return config, fold(arrays)

@@ -14,7 +14,7 @@ def continuous_f0(f0: Array, default: float) -> tuple[Array, Array]:
     the dtype of f0 (float32 of int16). Before the first voiced frame and after the last log_f0 stays as it is there;
     without any voice it is log(default).
     """
-    from dspgraph_nodes._kernels.elementary import log
+    from dspgraph_nodes._kernels.maths.elementary import log
 
     voiced = f0 > 0
     at = np.flatnonzero(voiced)

@@ -28,7 +28,7 @@ class Dio(Node):
     refine: bool = Field(True, description="refine the pitch by StoneMask")
 
     def streams(self, x: Audio) -> tuple[Frames]:
-        from dspgraph_nodes._kernels.world import analysable, pitch_range
+        from dspgraph_nodes._kernels.foreign.world import analysable, pitch_range
 
         try:
             analysable(x)
@@ -47,7 +47,7 @@ class Dio(Node):
         return x.rate
 
     def step(self, rate: State, x: Array) -> tuple[State, Array]:
-        from dspgraph_nodes._kernels.world import dio
+        from dspgraph_nodes._kernels.foreign.world import dio
 
         f0 = dio(x, rate, self.hop, self.f0_min, self.f0_max, self.allowed_range, self.refine)
         return rate, f0.astype(x.dtype, copy=False).reshape(-1, 1)

@@ -24,7 +24,7 @@ class Harvest(Node):
     f0_max: float = Field(800.0, gt=10.0, description="highest pitch, Hz")
 
     def streams(self, x: Audio) -> tuple[Frames]:
-        from dspgraph_nodes._kernels.world import analysable, pitch_range
+        from dspgraph_nodes._kernels.foreign.world import analysable, pitch_range
 
         try:
             analysable(x)
@@ -43,7 +43,7 @@ class Harvest(Node):
         return x.rate
 
     def step(self, rate: State, x: Array) -> tuple[State, Array]:
-        from dspgraph_nodes._kernels.world import harvest
+        from dspgraph_nodes._kernels.foreign.world import harvest
 
         f0 = harvest(x, rate, self.hop, self.f0_min, self.f0_max)
         return rate, f0.astype(x.dtype, copy=False).reshape(-1, 1)

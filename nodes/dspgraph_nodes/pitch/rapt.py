@@ -53,7 +53,7 @@ class Rapt(Node):
         return x.rate
 
     def step(self, rate: State, x: Array) -> tuple[State, Array]:
-        from dspgraph_nodes._kernels.sptk import rapt
+        from dspgraph_nodes._kernels.foreign.sptk import rapt
 
         f0 = rapt(x, rate, self.hop, self.f0_min, self.f0_max, self.voice_bias)
         return rate, f0.astype(x.dtype, copy=False).reshape(-1, 1)

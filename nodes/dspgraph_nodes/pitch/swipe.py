@@ -29,7 +29,7 @@ class Swipe(Node):
     threshold: float = Field(0.3, ge=0.0, le=1.0, description="pitch strength from which a frame is voiced")
 
     def streams(self, x: Audio) -> tuple[Frames]:
-        from dspgraph_nodes._kernels.sptk import swipe_rate
+        from dspgraph_nodes._kernels.foreign.sptk import swipe_rate
 
         if x.channels > 1:
             raise ParameterError(f"swipe takes one channel; found {x}: put a mono 'mix' before it")
@@ -46,7 +46,7 @@ class Swipe(Node):
         return x.rate
 
     def step(self, rate: State, x: Array) -> tuple[State, Array]:
-        from dspgraph_nodes._kernels.sptk import swipe
+        from dspgraph_nodes._kernels.foreign.sptk import swipe
 
         f0 = swipe(x, rate, self.hop, self.f0_min, self.f0_max, self.threshold)
         return rate, f0.astype(x.dtype, copy=False).reshape(-1, 1)

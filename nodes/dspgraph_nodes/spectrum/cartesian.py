@@ -3,8 +3,8 @@
 import numpy as np
 
 from dspgraph import Array, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.phases import from_polar
-from dspgraph_nodes._kernels.precision import floating
+from dspgraph_nodes._kernels.maths.dtype import floating
+from dspgraph_nodes._kernels.signal.phase import from_polar
 
 
 def cartesian(magnitude: Array, phase: Array) -> Array:

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.precision import floating
+from dspgraph_nodes._kernels.maths.dtype import floating
 
 Form = Literal["real", "minimum_phase"]
 

@@ -6,8 +6,8 @@ from fractions import Fraction
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.framing import Cut, Held
-from dspgraph_nodes._kernels.precision import floating
+from dspgraph_nodes._kernels.maths.dtype import floating
+from dspgraph_nodes._kernels.signal.framing import Cut, Held
 
 MOST = 2**24  # samples in all windows: half of each is kept, cosines and sines, 128 MiB of filters
 
@@ -16,7 +16,7 @@ def constant_q(
     x: Array, rate: float, hop: int, f_min: float, bins: int, bins_per_octave: int, filter_scale: float = 1.0
 ) -> Array:
     """Rows [ceil(n / hop), bins], complex, of a signal [n] that is zero outside: see `ConstantQ`. rate, f_min: Hz."""
-    from dspgraph_nodes._kernels.constant_q import filters, transformed
+    from dspgraph_nodes._kernels.signal.constant_q import filters, transformed
 
     scale = Scale.of(rate, f_min, bins, bins_per_octave, filter_scale)
     rows = transformed(scale.cut(hop).whole(floating(x)), filters(scale.cycles, scale.lengths))
@@ -33,7 +33,7 @@ class Scale:
     @classmethod
     def of(cls, rate: float, f_min: float, bins: int, bins_per_octave: int, filter_scale: float) -> "Scale":
         """Those of a transform."""
-        from dspgraph_nodes._kernels.constant_q import periods, scale
+        from dspgraph_nodes._kernels.signal.constant_q import periods, scale
 
         frequencies = scale(f_min, bins, bins_per_octave)
         lengths = filter_scale * periods(bins_per_octave) * rate / frequencies
@@ -41,7 +41,7 @@ class Scale:
 
     def cut(self, hop: int) -> Cut:
         """How frames as long as the longest window are cut: their middle is sample hop // 2 of their span."""
-        from dspgraph_nodes._kernels.constant_q import reach
+        from dspgraph_nodes._kernels.signal.constant_q import reach
 
         over = reach(self.lengths[0])
         return Cut(2 * over + 1, hop, hop // 2 - over)
@@ -108,7 +108,7 @@ class ConstantQ(Node):
         return (self._rows(scale, scale.cut(self.hop).flush(held)),)
 
     def _rows(self, scale: Scale, frames: Array) -> Array:
-        from dspgraph_nodes._kernels.constant_q import filters, transformed
+        from dspgraph_nodes._kernels.signal.constant_q import filters, transformed
 
         dtype = np.result_type(frames.dtype, np.complex64)
         if not len(frames):

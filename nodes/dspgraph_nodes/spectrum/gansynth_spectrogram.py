@@ -6,10 +6,10 @@ from fractions import Fraction
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels import gansynth
-from dspgraph_nodes._kernels.framing import Cut, Held
-from dspgraph_nodes._kernels.gansynth import Drop, Form, Normaliser, Picture, Scale
-from dspgraph_nodes._kernels.precision import floating
+from dspgraph_nodes._kernels.maths.dtype import floating
+from dspgraph_nodes._kernels.signal import gansynth
+from dspgraph_nodes._kernels.signal.framing import Cut, Held
+from dspgraph_nodes._kernels.signal.gansynth import Drop, Form, Normaliser, Picture, Scale
 
 
 def gansynth_spectrogram(

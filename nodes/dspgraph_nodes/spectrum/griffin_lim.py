@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.phases import from_polar
-from dspgraph_nodes._kernels.precision import floating
-from dspgraph_nodes._kernels.windows import Window, taper
+from dspgraph_nodes._kernels.maths.dtype import floating
+from dspgraph_nodes._kernels.signal.phase import from_polar
+from dspgraph_nodes._kernels.signal.windows import Window, taper
 
 
 def griffin_lim(
@@ -20,9 +20,9 @@ def griffin_lim(
     magnitude, phase (radians, to begin with): [K, n_fft / 2 + 1]; window: [length], above 0 over the frame's own span.
     momentum: 0 for the algorithm of 1984, which never gets worse; near 1 it is faster. Returns [K hop].
     """
-    from dspgraph_nodes._kernels.framing import Cut
-    from dspgraph_nodes._kernels.magnitudes import accelerated
-    from dspgraph_nodes._kernels.transform import pieces_of, resynthesis, split
+    from dspgraph_nodes._kernels.signal.framing import Cut
+    from dspgraph_nodes._kernels.signal.griffin_lim import accelerated
+    from dspgraph_nodes._kernels.signal.stft import pieces_of, resynthesis, split
 
     magnitude, window = floating(magnitude), floating(window)
     spectrum = from_polar(magnitude, phase.astype(magnitude.dtype, copy=False))
@@ -88,7 +88,7 @@ class GriffinLim(Node):
 
     def _first(self, magnitude: Frames) -> int:
         """Where a window begins, in samples from the start of its span."""
-        from dspgraph_nodes._kernels.transform import first_of
+        from dspgraph_nodes._kernels.signal.stft import first_of
 
         try:
             return first_of(magnitude, self.hop, self.length, self.window)

@@ -7,9 +7,9 @@ from fractions import Fraction
 import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.phases import Unit, advances, wrapped
-from dspgraph_nodes._kernels.precision import floating
-from dspgraph_nodes._kernels.rates import hop_of
+from dspgraph_nodes._kernels.maths.dtype import floating
+from dspgraph_nodes._kernels.maths.hop import hop_of
+from dspgraph_nodes._kernels.signal.phase import Unit, advances, wrapped
 
 
 def instantaneous_frequency(phase: Array, before: Array | None = None) -> Array:

@@ -6,8 +6,8 @@ from fractions import Fraction
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels import gansynth
-from dspgraph_nodes._kernels.gansynth import Drop, Form, Normaliser, Picture, Scale
+from dspgraph_nodes._kernels.signal import gansynth
+from dspgraph_nodes._kernels.signal.gansynth import Drop, Form, Normaliser, Picture, Scale
 
 
 def inverse_gansynth_spectrogram(
@@ -24,7 +24,7 @@ def inverse_gansynth_spectrogram(
     The last 3 hops are fainter than they were, for the frames that would begin after them are not there. Raises
     ParameterError where there are fewer samples, and for choices that do not go together.
     """
-    from dspgraph_nodes._kernels.overlap import add_rows
+    from dspgraph_nodes._kernels.signal.overlap_add import add_rows
 
     frames, bins, _ = spectrogram.shape
     picture = Picture(bins, drop, scale, form, normaliser, rate)
@@ -116,7 +116,7 @@ class InverseGansynthSpectrogram(Node):
         return picture, Sums(np.zeros(over), over, np.zeros(picture.bins)), magnitude.dtype
 
     def step(self, state: State, magnitude: Array, angle: Array) -> tuple[State, Array]:
-        from dspgraph_nodes._kernels.overlap import add_rows
+        from dspgraph_nodes._kernels.signal.overlap_add import add_rows
 
         picture, sums, dtype = state
         over, done = len(sums.tail), len(magnitude) * picture.hop

@@ -5,8 +5,8 @@ from typing import Literal
 import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.mel import Norm, Scale
-from dspgraph_nodes._kernels.rates import hop_of
+from dspgraph_nodes._kernels.maths.hop import hop_of
+from dspgraph_nodes._kernels.signal.mel import Norm, Scale
 
 Kind = Literal["magnitude", "power"]
 
@@ -28,8 +28,8 @@ def inverse_mel(
     mel: [n, bands], at least 0 (what is below counts as 0); rate, f_min, f_max (default: rate / 2): Hz. Returns
     [n, n_fft / 2 + 1] in the dtype of mel (float32 of int16); bins that no band covers are 0. Computed in float64.
     """
-    from dspgraph_nodes._kernels.banded import banded
-    from dspgraph_nodes._kernels.mel import both_ways
+    from dspgraph_nodes._kernels.maths.banded import banded
+    from dspgraph_nodes._kernels.signal.mel import both_ways
 
     there, back = both_ways(mel.shape[1], rate, n_fft // 2 + 1, f_min, f_max or rate / 2, scale, norm)
     tiny = np.finfo(np.float64).tiny
@@ -70,7 +70,7 @@ class InverseMel(Node):
     iterations: int = Field(50, ge=0, le=10_000, description="rounds of the update")
 
     def streams(self, mel: Frames) -> tuple[Frames]:
-        from dspgraph_nodes._kernels.mel import check
+        from dspgraph_nodes._kernels.signal.mel import check
 
         width = self.n_fft // 2 + 1
         try:

@@ -5,8 +5,8 @@ from fractions import Fraction
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.precision import floating
-from dspgraph_nodes._kernels.windows import Window, taper
+from dspgraph_nodes._kernels.maths.dtype import floating
+from dspgraph_nodes._kernels.signal.windows import Window, taper
 
 
 def istft(spectrum: Array, window: Array, hop: int, first: int) -> Array:
@@ -15,7 +15,7 @@ def istft(spectrum: Array, window: Array, hop: int, first: int) -> Array:
     f_k: the middle len(window) samples of the inverse transform of row k. spectrum: [K, n_fft / 2 + 1], n_fft even;
     window: [length], above 0 over the frame's own span. Returns [K hop] in the dtype of the window.
     """
-    from dspgraph_nodes._kernels.transform import resynthesis, split
+    from dspgraph_nodes._kernels.signal.stft import resynthesis, split
 
     return resynthesis(split(floating(spectrum)), len(spectrum), floating(window), hop, first)
 
@@ -50,13 +50,13 @@ class Istft(Node):
         return -self._first(spectrum) / (spectrum.rate * self.hop)
 
     def start(self, spectrum: Frames) -> State:
-        from dspgraph_nodes._kernels import overlap
+        from dspgraph_nodes._kernels.signal import overlap_add as overlap
 
         return overlap.start(self._length(spectrum), self.hop, self._first(spectrum), self._dtype(spectrum))
 
     def step(self, tail: State, spectrum: Array) -> tuple[State, Array]:
-        from dspgraph_nodes._kernels import overlap
-        from dspgraph_nodes._kernels.transform import frames_of, split
+        from dspgraph_nodes._kernels.signal import overlap_add as overlap
+        from dspgraph_nodes._kernels.signal.stft import frames_of, split
 
         length = self.length or 2 * (spectrum.shape[1] - 1)
         window = taper(self.window, "none", length, spectrum.real.dtype)
@@ -64,7 +64,7 @@ class Istft(Node):
         return tail, overlap.step(tail, pieces, len(spectrum), window, window * window, self.hop)
 
     def flush(self, tail: State) -> tuple[Array]:
-        from dspgraph_nodes._kernels import overlap
+        from dspgraph_nodes._kernels.signal import overlap_add as overlap
 
         return (overlap.flush(tail),)
 
@@ -76,7 +76,7 @@ class Istft(Node):
 
     def _first(self, spectrum: Frames) -> int:
         """Where a window begins, in samples from the start of its span."""
-        from dspgraph_nodes._kernels.transform import first_of
+        from dspgraph_nodes._kernels.signal.stft import first_of
 
         try:
             return first_of(spectrum, self.hop, self.length, self.window)

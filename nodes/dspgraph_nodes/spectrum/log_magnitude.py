@@ -3,12 +3,12 @@
 import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, State
-from dspgraph_nodes._kernels.precision import floating
+from dspgraph_nodes._kernels.maths.dtype import floating
 
 
 def log_magnitude(magnitude: Array, floor: float = 0.0) -> Array:
     """ln max(|X|, floor), natural, of magnitudes [n, bins]; the floor is finfo(dtype).tiny at the least."""
-    from dspgraph_nodes._kernels.elementary import log
+    from dspgraph_nodes._kernels.maths.elementary import log
 
     magnitude = floating(magnitude)
     least = np.maximum(np.finfo(magnitude.dtype).tiny, magnitude.dtype.type(floor))

@@ -1,9 +1,9 @@
 """Mel bands."""
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.mel import Norm, Scale
-from dspgraph_nodes._kernels.precision import floating
-from dspgraph_nodes._kernels.rates import hop_of
+from dspgraph_nodes._kernels.maths.dtype import floating
+from dspgraph_nodes._kernels.maths.hop import hop_of
+from dspgraph_nodes._kernels.signal.mel import Norm, Scale
 
 
 def mel(
@@ -19,8 +19,8 @@ def mel(
 
     spectrum: [n, n_fft / 2 + 1], power or magnitude; rate, f_min and f_max (default: rate / 2): Hz. Returns [n, bands].
     """
-    from dspgraph_nodes._kernels.banded import banded
-    from dspgraph_nodes._kernels.mel import both_ways
+    from dspgraph_nodes._kernels.maths.banded import banded
+    from dspgraph_nodes._kernels.signal.mel import both_ways
 
     there, _ = both_ways(bands, rate, spectrum.shape[1], f_min, f_max or rate / 2, scale, norm)
     return banded(floating(spectrum), there)
@@ -51,7 +51,7 @@ class Mel(Node):
     norm: Norm = Field("slaney", description="slaney: the area of a band in Hz is 1; none: its peak is")
 
     def streams(self, spectrum: Frames) -> tuple[Frames]:
-        from dspgraph_nodes._kernels.mel import check
+        from dspgraph_nodes._kernels.signal.mel import check
 
         try:
             hop_of(self.rate, spectrum.rate)

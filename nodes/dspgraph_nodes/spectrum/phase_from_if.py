@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, State
-from dspgraph_nodes._kernels.phases import Unit, wrapped
-from dspgraph_nodes._kernels.precision import floating
+from dspgraph_nodes._kernels.maths.dtype import floating
+from dspgraph_nodes._kernels.signal.phase import Unit, wrapped
 
 
 def phase_from_if(frequency: Array, rate: float | None = None) -> Array:

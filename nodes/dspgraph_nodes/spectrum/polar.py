@@ -3,7 +3,7 @@
 import numpy as np
 
 from dspgraph import Array, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.precision import floating
+from dspgraph_nodes._kernels.maths.dtype import floating
 
 
 def polar(spectrum: Array) -> tuple[Array, Array]:
@@ -11,7 +11,7 @@ def polar(spectrum: Array) -> tuple[Array, Array]:
 
     spectrum: [n, bins], complex. Returns two arrays [n, bins] in its precision.
     """
-    from dspgraph_nodes._kernels.elementary import angle, squared
+    from dspgraph_nodes._kernels.maths.elementary import angle, squared
 
     spectrum = floating(spectrum)
     wide = spectrum.astype(np.complex128, copy=False)  # no float32 is lost when it is squared

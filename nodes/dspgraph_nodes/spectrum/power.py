@@ -3,12 +3,12 @@
 import numpy as np
 
 from dspgraph import Array, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.precision import floating
+from dspgraph_nodes._kernels.maths.dtype import floating
 
 
 def power(spectrum: Array) -> Array:
     """|X|**2. spectrum: [n, bins], complex. Returns [n, bins] in its precision."""
-    from dspgraph_nodes._kernels.elementary import squared
+    from dspgraph_nodes._kernels.maths.elementary import squared
 
     return squared(floating(spectrum))
 

@@ -3,9 +3,9 @@
 from fractions import Fraction
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.framing import Cut, Held, placed
-from dspgraph_nodes._kernels.precision import floating
-from dspgraph_nodes._kernels.windows import Window, taper
+from dspgraph_nodes._kernels.maths.dtype import floating
+from dspgraph_nodes._kernels.signal.framing import Cut, Held, placed
+from dspgraph_nodes._kernels.signal.windows import Window, taper
 
 
 def stft(x: Array, window: Array, hop: int, first: int, n_fft: int | None = None) -> Array:
@@ -15,7 +15,7 @@ def stft(x: Array, window: Array, hop: int, first: int, n_fft: int | None = None
     Returns [ceil(n / hop), n_fft / 2 + 1], complex, in the precision of x (complex64 of int16): `scipy.fft.rfft` of the
     windowed frames.
     """
-    from dspgraph_nodes._kernels.transform import spectra
+    from dspgraph_nodes._kernels.signal.stft import spectra
 
     return spectra(Cut(len(window), hop, first).whole(floating(x)), window, n_fft or len(window))
 
@@ -83,6 +83,6 @@ class Stft(Node):
             raise ParameterError(f"stft.{error}") from None
 
     def _spectra(self, frames: Array) -> Array:
-        from dspgraph_nodes._kernels.transform import spectra
+        from dspgraph_nodes._kernels.signal.stft import spectra
 
         return spectra(frames, taper(self.window, "none", frames.shape[1], frames.dtype), self.n_fft)

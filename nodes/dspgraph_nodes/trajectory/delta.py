@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.dynamic import SUFFIX, Window, Windows, dynamic, reach, spelled, valid
+from dspgraph_nodes._kernels.signal.delta import SUFFIX, Window, Windows, dynamic, reach, spelled, valid
 
 
 def delta(x: Array, windows: Sequence[Window]) -> Array:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.dynamic import SUFFIX, Window, Windows, spelled
+from dspgraph_nodes._kernels.signal.delta import SUFFIX, Window, Windows, spelled
 
 
 def mlpg(means: Array, variances: Array, windows: Sequence[Window]) -> Array:
@@ -19,7 +19,7 @@ def mlpg(means: Array, variances: Array, windows: Sequence[Window]) -> Array:
     features of the first and last max(l, u) frames weigh nothing. Returns [T, D] in the dtype of the means (float32
     of int16), float64 inside. Raises ValueError for other shapes and windows, and for variances that are none.
     """
-    from dspgraph_nodes._kernels.trajectory import bands, precisions, trajectory
+    from dspgraph_nodes._kernels.signal.mlpg import bands, precisions, trajectory
 
     terms = bands(windows)
     terms.dimensions(means, variances)

@@ -19,9 +19,9 @@ def postfilter(mcep: Array, alpha: float, coef: float, n_fft: int) -> Array:
 
 def _log_energy(mcep: Array, alpha: float, n_fft: int) -> Array:
     """ln r[0] [n], apart from the gain of c[0] so that no gain overflows."""
-    from dspgraph_nodes._kernels.elementary import exp, log
-    from dspgraph_nodes._kernels.product import rows
-    from dspgraph_nodes._kernels.warping import bin_weights, mel_cosines
+    from dspgraph_nodes._kernels.maths.elementary import exp, log
+    from dspgraph_nodes._kernels.maths.matmul import rows
+    from dspgraph_nodes._kernels.signal.freqt import bin_weights, mel_cosines
 
     shape = 2 * mel_cosines(n_fft, mcep.shape[1] - 1, alpha)[1:]
     energy: Array = rows(exp(rows(mcep[:, 1:], shape)), bin_weights(n_fft)[:, None])[:, 0]

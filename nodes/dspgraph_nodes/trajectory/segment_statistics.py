@@ -56,7 +56,7 @@ class SegmentStatistics(Node):
             )
         return frames, frames.like(kind="variance")
 
-    def grain(self, frames: Frames) -> int:
+    def block_size(self, frames: Frames) -> int:
         return self.length
 
     def step(self, state: State, frames: Array) -> tuple[State, Array, Array]:

@@ -5,10 +5,10 @@ import pytest
 
 from dspgraph import Graph, ParameterError, Symbols
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.bits import bit_join, bit_split
-from dspgraph_nodes._kernels.mulaw import mulaw_encode
+from dspgraph_nodes._kernels.signal.bits import bit_join, bit_split
+from dspgraph_nodes._kernels.signal.mulaw import mulaw_encode
 from dspgraph_nodes.codes.bit_join import BitJoin
-from speech import speech
+from helpers.speech import speech
 
 COARSE, FINE = bit_split(mulaw_encode(speech(5003)), 8)
 EXAMPLES = [Example(BitJoin(), coarse=(Symbols(16000, "coarse", 16), COARSE), fine=(Symbols(16000, "fine", 16), FINE))]

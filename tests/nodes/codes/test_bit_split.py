@@ -5,10 +5,10 @@ import pytest
 
 from dspgraph import Graph, ParameterError, Symbols
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.bits import bit_join, bit_split
-from dspgraph_nodes._kernels.mulaw import mulaw_encode
+from dspgraph_nodes._kernels.signal.bits import bit_join, bit_split
+from dspgraph_nodes._kernels.signal.mulaw import mulaw_encode
 from dspgraph_nodes.codes.bit_split import BitSplit
-from speech import speech
+from helpers.speech import speech
 
 EXAMPLES = [
     Example(BitSplit(), codes=(Symbols(16000, "mulaw", 256), mulaw_encode(speech(5003)))),

@@ -3,9 +3,9 @@ import pytest
 
 from dspgraph import Audio, Graph, ParameterError, Symbols
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.mulaw import mulaw_decode, mulaw_encode
+from dspgraph_nodes._kernels.signal.mulaw import mulaw_decode, mulaw_encode
 from dspgraph_nodes.codes.mulaw_decode import MulawDecode
-from speech import speech
+from helpers.speech import speech
 
 EXAMPLES = [
     Example(MulawDecode(), codes=(Symbols(16000, "mulaw", 256), mulaw_encode(speech(5003)))),

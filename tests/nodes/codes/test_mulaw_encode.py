@@ -5,9 +5,9 @@ import pytest
 
 from dspgraph import Audio, Graph, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.mulaw import mulaw_decode, mulaw_encode
+from dspgraph_nodes._kernels.signal.mulaw import mulaw_decode, mulaw_encode
 from dspgraph_nodes.codes.mulaw_encode import MulawEncode
-from speech import speech
+from helpers.speech import speech
 
 EXAMPLES = [
     Example(MulawEncode(), x=(Audio(16000), speech(5003))),

@@ -5,7 +5,7 @@ from scipy.signal import lfilter
 from dspgraph import Audio
 from dspgraph.testing import Example
 from dspgraph_nodes.emphasis.deemphasis import Deemphasis, deemphasis
-from speech import speech
+from helpers.speech import speech
 
 STEREO = np.stack((speech(3333), speech(6666)[3333:]), axis=1)
 

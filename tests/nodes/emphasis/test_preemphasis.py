@@ -6,7 +6,7 @@ from scipy.signal import lfilter
 from dspgraph import Audio, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes.emphasis.preemphasis import Preemphasis, preemphasis
-from speech import speech
+from helpers.speech import speech
 
 STEREO = np.stack((speech(3333), speech(6666)[3333:]), axis=1)
 

@@ -5,10 +5,10 @@ from scipy.fft import idct
 
 from dspgraph import Array, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels import bark
+from dspgraph_nodes._kernels.signal import bark
 from dspgraph_nodes.envelope.bark_cepstrum import BarkCepstrum, bark_cepstrum
-from lpcnet import COMPENSATION, EDGES, cepstra, features, windowed
-from speech import speech
+from helpers.lpcnet import COMPENSATION, EDGES, cepstra, features, windowed
+from helpers.speech import speech
 
 STREAM = Frames(100, "wave", 320)
 

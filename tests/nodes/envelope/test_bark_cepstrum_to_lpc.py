@@ -5,9 +5,9 @@ from scipy.signal import lfilter
 
 from dspgraph import Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels import bark
+from dspgraph_nodes._kernels.signal import bark
 from dspgraph_nodes.envelope.bark_cepstrum_to_lpc import BarkCepstrumToLpc, bark_cepstrum_to_lpc
-from lpcnet import cepstra, emphasised, features, predictors, windowed
+from helpers.lpcnet import cepstra, emphasised, features, predictors, windowed
 
 STREAM = Frames(100, "bark_cepstrum", 18)
 # Silent for a while. Rounded: what is compared over machines must not begin with the last bit of numpy's logarithm.

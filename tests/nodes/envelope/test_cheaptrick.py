@@ -7,9 +7,9 @@ from scipy.signal import freqz, lfilter
 
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.world import cheaptrick, fft_size, library, shortest_fft
+from dspgraph_nodes._kernels.foreign.world import cheaptrick, fft_size, library, shortest_fft
 from dspgraph_nodes.envelope.cheaptrick import Cheaptrick
-from speech import speech
+from helpers.speech import speech
 
 RATE = Fraction(16000)
 

@@ -8,9 +8,9 @@ import pytest
 
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.world import d4c, library, twice
+from dspgraph_nodes._kernels.foreign.world import d4c, library, twice
 from dspgraph_nodes.envelope.d4c import D4c
-from speech import speech
+from helpers.speech import speech
 
 RATE = Fraction(16000)
 F0 = Frames(200, "f0", 1)
@@ -81,7 +81,7 @@ def test_a_frame_without_pitch_is_all_noise() -> None:
 def test_below_15800_hertz_nothing_depends_on_what_memory_held(rate: int) -> None:
     """Its test of voicing would read what malloc gave: glibc fills that with another number for each process here."""
     code = (
-        "import numpy as np; from fractions import Fraction; from dspgraph_nodes._kernels.world import d4c\n"
+        "import numpy as np; from fractions import Fraction; from dspgraph_nodes._kernels.foreign.world import d4c\n"
         "x = np.sin(np.arange(2000) ** 1.3)\n"
         f"print(d4c(x, Fraction({rate}), np.full(9, 120.0), np.arange(9) * 0.01, 512, 0.85).tobytes().hex())"
     )

@@ -7,9 +7,9 @@ from scipy.signal import get_window, lfilter
 
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.levinson import autocorrelation, levinson
+from dspgraph_nodes._kernels.signal.levinson import autocorrelation, levinson
 from dspgraph_nodes.envelope.lpc import Lpc, lpc
-from speech import speech
+from helpers.speech import speech
 
 
 def framed(window: str = "blackman", length: int = 512, hop: int = 80) -> Array:

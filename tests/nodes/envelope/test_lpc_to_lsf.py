@@ -5,9 +5,9 @@ from scipy.linalg import eigvalsh_tridiagonal
 
 from dspgraph import Array, Frames, Graph, NodeError, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.lattice import frequencies_of, from_line_frequencies
+from dspgraph_nodes._kernels.signal.lattice import frequencies_of, from_line_frequencies
 from dspgraph_nodes.envelope.lpc_to_lsf import LpcToLsf, lpc_to_lsf
-from prediction import predictors
+from helpers.prediction import predictors
 
 STREAM = Frames(100, "lpc", 17)
 

@@ -4,13 +4,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Audio, Frames, Graph, NodeError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.framing import Cut
-from dspgraph_nodes._kernels.lattice import predictors as step_up
-from dspgraph_nodes._kernels.lattice import reflections
-from dspgraph_nodes._kernels.levinson import autocorrelation, levinson
-from dspgraph_nodes._kernels.windows import Window, taper
+from dspgraph_nodes._kernels.signal.framing import Cut
+from dspgraph_nodes._kernels.signal.lattice import predictors as step_up
+from dspgraph_nodes._kernels.signal.lattice import reflections
+from dspgraph_nodes._kernels.signal.levinson import autocorrelation, levinson
+from dspgraph_nodes._kernels.signal.windows import Window, taper
 from dspgraph_nodes.envelope.lpc_to_parcor import LpcToParcor, lpc_to_parcor
-from prediction import predictors
+from helpers.prediction import predictors
 
 STREAM = Frames(100, "lpc", 17)
 

@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose
 
 from dspgraph import Array, Frames, Graph, NodeError, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.lattice import line_frequencies
+from dspgraph_nodes._kernels.signal.lattice import line_frequencies
 from dspgraph_nodes.envelope.lsf_to_lpc import LsfToLpc, lsf_to_lpc
 
 STREAM = Frames(100, "lsf", 17)

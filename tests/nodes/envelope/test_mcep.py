@@ -7,9 +7,9 @@ from scipy.signal import get_window
 
 from dspgraph import Array, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.warping import freqt, mel_cosines
+from dspgraph_nodes._kernels.signal.freqt import freqt, mel_cosines
 from dspgraph_nodes.envelope.mcep import Mcep, mcep
-from speech import speech
+from helpers.speech import speech
 
 SILENCE = np.log(1e-16) / 2  # c[0] of nothing but the floor
 

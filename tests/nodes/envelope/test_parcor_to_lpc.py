@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Array, Frames
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.lattice import reflections
+from dspgraph_nodes._kernels.signal.lattice import reflections
 from dspgraph_nodes.envelope.parcor_to_lpc import ParcorToLpc, parcor_to_lpc
 
 

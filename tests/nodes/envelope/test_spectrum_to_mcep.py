@@ -5,9 +5,9 @@ from scipy.signal import get_window
 
 from dspgraph import Array, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.warping import mel_cosines
+from dspgraph_nodes._kernels.signal.freqt import mel_cosines
 from dspgraph_nodes.envelope.spectrum_to_mcep import SpectrumToMcep, spectrum_to_mcep
-from speech import speech
+from helpers.speech import speech
 
 
 def melcepstra(count: int, order: int) -> Array:

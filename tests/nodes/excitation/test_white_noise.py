@@ -4,7 +4,7 @@ import pytest
 from dspgraph import Audio, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes.excitation.white_noise import WhiteNoise, white_noise
-from speech import speech
+from helpers.speech import speech
 
 EXAMPLES = [
     Example(WhiteNoise(), like=(Audio(16000), speech(5003))),

@@ -8,7 +8,7 @@ from scipy.signal import lfilter, lfiltic
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes.filter.allpole import Allpole, allpole
-from prediction import predictors
+from helpers.prediction import predictors
 
 NOISE = np.random.default_rng(6).standard_normal(30000)
 

@@ -8,7 +8,7 @@ from scipy.signal import butter, freqz, iirnotch, iirpeak, sosfilt
 from dspgraph import Audio, Graph, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes.filter.biquad import Biquad, Kind, design
-from speech import speech
+from helpers.speech import speech
 
 STEREO = np.stack((speech(3001), -0.5 * speech(3101)[100:]), axis=1)
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -6,7 +6,7 @@ from scipy.signal import firwin, lfilter
 from dspgraph import Array, Audio, Graph, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes.filter.fir import Fir, fir
-from speech import speech
+from helpers.speech import speech
 
 STEREO = np.stack((speech(3001), -0.5 * speech(3101)[100:]), axis=1)
 LOWPASS = tuple(firwin(101, 3000, fs=16000).tolist())

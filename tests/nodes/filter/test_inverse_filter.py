@@ -8,8 +8,8 @@ from scipy.signal import lfilter, lfiltic
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes.filter.inverse_filter import InverseFilter, inverse_filter
-from prediction import predictors
-from speech import speech
+from helpers.prediction import predictors
+from helpers.speech import speech
 
 EXAMPLES = [
     Example(InverseFilter(), x=(Audio(16000), speech(3333)), lpc=(Frames(100, "lpc", 17), predictors(16, 160, 3333))),

@@ -8,11 +8,11 @@ from scipy.signal import get_window
 
 from dspgraph import Array, Audio, Frames, Graph, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.mcep import mel_cepstrum
-from dspgraph_nodes._kernels.mlsa import resting
-from dspgraph_nodes._kernels.warping import mc2b
+from dspgraph_nodes._kernels.signal.freqt import mc2b
+from dspgraph_nodes._kernels.signal.mcep import mel_cepstrum
+from dspgraph_nodes._kernels.signal.mlsa import resting
 from dspgraph_nodes.filter.mlsa import Heard, Mlsa, mlsa
-from speech import speech
+from helpers.speech import speech
 
 HOP = 80
 NOISE = np.random.default_rng(7).standard_normal(64000)

@@ -6,9 +6,9 @@ import pytest
 
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.world import cheaptrick, d4c, dio, library, synthesis
+from dspgraph_nodes._kernels.foreign.world import cheaptrick, d4c, dio, library, synthesis
 from dspgraph_nodes.filter.world_synthesis import WorldSynthesis
-from speech import speech
+from helpers.speech import speech
 
 RATE = Fraction(16000)
 

@@ -9,9 +9,9 @@ from scipy.signal import get_window
 
 from dspgraph import Array, Audio, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.windows import COSINES, Window, taper
+from dspgraph_nodes._kernels.signal.windows import COSINES, Window, taper
 from dspgraph_nodes.framing.frame import Frame, frame
-from speech import speech
+from helpers.speech import speech
 
 AUDIO = Audio(16000)
 

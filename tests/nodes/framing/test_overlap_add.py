@@ -8,7 +8,7 @@ from scipy.signal import check_NOLA, get_window
 
 from dspgraph import Audio, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.windows import COSINES
+from dspgraph_nodes._kernels.signal.windows import COSINES
 from dspgraph_nodes.framing.overlap_add import OverlapAdd, overlap_add
 
 RNG = np.random.default_rng(20)

@@ -5,7 +5,7 @@ from numpy.testing import assert_array_equal
 from dspgraph import Audio, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes.mix.gain import Gain, gain
-from speech import speech
+from helpers.speech import speech
 
 EXAMPLES = [
     Example(Gain(gain=-0.3), x=(Audio(16000), speech(3333))),

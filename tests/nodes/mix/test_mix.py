@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from dspgraph import Audio, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes.mix.mix import Mix, mix, mono
-from speech import speech
+from helpers.speech import speech
 
 AUDIO = Audio(16000)
 PARTS = [speech(k * 3333)[-3333:] for k in (1, 2, 3)]

@@ -10,9 +10,9 @@ from scipy.signal import resample_poly
 
 from dspgraph import Array, Audio, Graph, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.polyphase import bank, half_width
+from dspgraph_nodes._kernels.signal.polyphase import bank, half_width
 from dspgraph_nodes.mix.resample import Resample
-from speech import speech
+from helpers.speech import speech
 
 PAIRS = [(16000, 48000), (48000, 16000), (44100, 16000), (22050, 16000), (16000, 22050), (16000, 11025)]
 

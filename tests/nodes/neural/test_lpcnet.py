@@ -10,12 +10,12 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from dspgraph import Array, DspgraphError, Frames, Graph, ParameterError, SignalError
-from dspgraph.engine import Company
-from dspgraph.errors import LinkError
+from dspgraph.engine.batch import Batch
+from dspgraph.errors import WireError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.lpcnet_synthesis import MANY
+from dspgraph_nodes._kernels.neural.lpcnet_synthesis import MANY
 from dspgraph_nodes.neural.lpcnet import Lpcnet
-from networks import SMALL, random_arrays, sized, weights_file
+from helpers.networks import SMALL, random_arrays, sized, weights_file
 
 PORTS = {
     "cepstrum": ("bark_cepstrum", 18),
@@ -65,13 +65,13 @@ def graph(hop: int = 160, **parameters: Any) -> Graph:
 
 
 @pytest.mark.parametrize("count", [1, 16, 17])
-def test_company_changes_no_bit_however_many_sing(count: int) -> None:
+def test_batch_changes_no_bit_however_many_sing(count: int) -> None:
     """All of different lengths, so that lanes are taken up again; at 16 and 17 most of it is done side by side."""
     assert count == 1 or count >= MANY
     one = graph(hop=80)
     signals = [features(3 + (7 * k) % 20, seed=k) for k in range(count)]
     alone = [one(**signal)["y"] for signal in signals]
-    found = dict(Company(one, 17).render(signals))
+    found = dict(Batch(one, 17).render(signals))
     for k, expected in enumerate(alone):
         outputs = found[k]
         assert isinstance(outputs, dict), outputs
@@ -79,7 +79,7 @@ def test_company_changes_no_bit_however_many_sing(count: int) -> None:
         assert len(expected) == 80 * len(signals[k]["cepstrum"])
 
 
-def test_company_and_cuts_change_no_bit_together() -> None:
+def test_batch_and_cuts_change_no_bit_together() -> None:
     """Twelve signals, each cut in its own way, so that the blocks of one call differ in length."""
     one = graph(hop=40)
     signals = [features(20 + k, seed=k) for k in range(12)]
@@ -88,7 +88,7 @@ def test_company_and_cuts_change_no_bit_together() -> None:
         for begin in range(0, len(signal["cepstrum"]), size):
             yield {name: array[begin : begin + size] for name, array in signal.items()}
 
-    found = dict(Company(one, 12).render(cut(signal, 1 + k % 5) for k, signal in enumerate(signals)))
+    found = dict(Batch(one, 12).render(cut(signal, 1 + k % 5) for k, signal in enumerate(signals)))
     for k, signal in enumerate(signals):
         outputs = found[k]
         assert isinstance(outputs, dict), outputs
@@ -238,11 +238,11 @@ def test_features_of_another_kind_rate_or_width_are_refused() -> None:
         node = Lpcnet(weights=WEIGHTS)
         Example(node, **{name: (stream, arrays[name]) for name, stream in streams.items()}).graph()
 
-    with pytest.raises(LinkError, match="takes Frames\\('bark_cepstrum'\\)"):
+    with pytest.raises(WireError, match="takes Frames\\('bark_cepstrum'\\)"):
         wired(cepstrum=Frames(100, "mel", 18))
-    with pytest.raises(LinkError, match="takes Frames\\('predictor'\\)"):
+    with pytest.raises(WireError, match="takes Frames\\('predictor'\\)"):
         wired(lpc=Frames(100, "lpc", 17))
-    with pytest.raises(LinkError, match="rate and centre must agree"):
+    with pytest.raises(WireError, match="rate and centre must agree"):
         wired(pitch=Frames(200, "pitch", 1))
     with pytest.raises(ParameterError, match="trained on cepstra of 18 bands; found .*20 wide"):
         wired(cepstrum=Frames(100, "bark_cepstrum", 20))
@@ -275,7 +275,7 @@ def test_features_that_are_no_numbers_are_refused() -> None:
 
 
 def test_the_function_refuses_what_is_no_number() -> None:
-    from dspgraph_nodes._kernels.lpcnet_fold import fold
+    from dspgraph_nodes._kernels.neural.lpcnet_packing import fold
     from dspgraph_nodes.neural.lpcnet import lpcnet
 
     for name, does in (("cepstrum", "hears"), ("pitch", "hears"), ("correlation", "hears"), ("lpc", "predicts with")):
@@ -287,7 +287,7 @@ def test_the_function_refuses_what_is_no_number() -> None:
 
 def test_no_predictor_and_no_weights_crash_the_loop() -> None:
     """An unstable predictor runs away, to where the codes end: 1 / (1 - coef) times full scale after de-emphasis."""
-    from dspgraph_nodes._kernels.lpcnet_fold import fold
+    from dspgraph_nodes._kernels.neural.lpcnet_packing import fold
     from dspgraph_nodes.neural.lpcnet import lpcnet
 
     signal: Any = {**features(80), "lpc": np.full((80, 16), -3.0)}
@@ -298,7 +298,7 @@ def test_no_predictor_and_no_weights_crash_the_loop() -> None:
 
 
 def test_networks_of_other_sizes_speak(tmp_path: Path) -> None:
-    """One block in each GRU, an even number of blocks, three in GRU_B; each in company as alone."""
+    """One block in each GRU, an even number of blocks, three in GRU_B; each in a batch as alone."""
     for config in (
         sized(16, 16, hop=32, rate=3200),
         sized(64, 48, hop=32, rate=3200),
@@ -306,7 +306,7 @@ def test_networks_of_other_sizes_speak(tmp_path: Path) -> None:
     ):
         one = graph(weights=weights_file(config, folder=tmp_path))
         signals = [features(5, seed=k) for k in range(MANY)]
-        for k, outputs in Company(one, MANY).render(signals):
+        for k, outputs in Batch(one, MANY).render(signals):
             assert isinstance(outputs, dict), outputs
             assert_array_equal(outputs["y"], one(**signals[k])["y"])
             assert len(np.unique(outputs["y"])) > 50

@@ -6,9 +6,9 @@ import pytest
 
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.world import dio, library
+from dspgraph_nodes._kernels.foreign.world import dio, library
 from dspgraph_nodes.pitch.dio import Dio
-from speech import speech
+from helpers.speech import speech
 
 EXAMPLES = [
     Example(Dio(), x=(Audio(Fraction(16000)), speech()[8000:20003])),

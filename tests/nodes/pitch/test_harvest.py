@@ -6,9 +6,9 @@ import pytest
 
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.world import harvest, library
+from dspgraph_nodes._kernels.foreign.world import harvest, library
 from dspgraph_nodes.pitch.harvest import Harvest
-from speech import speech
+from helpers.speech import speech
 
 EXAMPLES = [
     Example(Harvest(), x=(Audio(Fraction(16000)), speech()[9000:12999])),

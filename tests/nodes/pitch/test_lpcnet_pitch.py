@@ -5,7 +5,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes.pitch.lpcnet_pitch import LpcnetPitch, lpcnet_pitch
-from lpcnet import cepstra, emphasised, features, pitches, predictors, windowed
+from helpers.lpcnet import cepstra, emphasised, features, pitches, predictors, windowed
 
 AUDIO = Audio(16000)
 STREAM = Frames(100, "lpc", 17)

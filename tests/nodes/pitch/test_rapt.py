@@ -6,9 +6,9 @@ import pytest
 
 from dspgraph import Array, Audio, Graph, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.sptk import rapt, reset_noise, sptk
+from dspgraph_nodes._kernels.foreign.sptk import rapt, reset_noise, sptk
 from dspgraph_nodes.pitch.rapt import CENTRE, Rapt
-from speech import speech
+from helpers.speech import speech
 
 EXAMPLES = [
     Example(Rapt(), x=(Audio(Fraction(16000)), speech(20003))),

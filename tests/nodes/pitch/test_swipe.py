@@ -5,9 +5,9 @@ import pytest
 
 from dspgraph import Array, Audio, Graph, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.sptk import sptk, swipe, swipe_rate
+from dspgraph_nodes._kernels.foreign.sptk import sptk, swipe, swipe_rate
 from dspgraph_nodes.pitch.swipe import Swipe
-from speech import speech
+from helpers.speech import speech
 
 EXAMPLES = [
     Example(Swipe(), x=(Audio(Fraction(16000)), speech(20003))),

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from dspgraph import Frames, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes.spectrum.cartesian import Cartesian, cartesian
-from integers import check_integers, integers
+from helpers.integers import check_integers, integers
 
 RNG = np.random.default_rng(32)
 MAGNITUDE, PHASE = Frames(100, "magnitude", 33, "1/200"), Frames(100, "phase", 33, "1/200")

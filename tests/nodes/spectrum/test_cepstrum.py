@@ -8,7 +8,7 @@ from scipy.signal import freqz, lfilter
 from dspgraph import Frames, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes.spectrum.cepstrum import Cepstrum, cepstrum
-from integers import check_integers, integers
+from helpers.integers import check_integers, integers
 
 RNG = np.random.default_rng(39)
 STREAM = Frames(100, "log_magnitude", 257, "1/200")

@@ -9,10 +9,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.constant_q import filters, transformed
+from dspgraph_nodes._kernels.signal.constant_q import filters, transformed
 from dspgraph_nodes.spectrum.constant_q import ConstantQ, Scale, constant_q
-from integers import check_integers, integers
-from speech import speech
+from helpers.integers import check_integers, integers
+from helpers.speech import speech
 
 QUIET = np.concatenate([speech()[9000:10100], np.zeros(300), speech()[14000:15001]])  # 2401 samples, with silence
 

@@ -9,10 +9,10 @@ from scipy.signal import stft
 
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.gansynth import PUBLISHED, inverse_mel_matrix, mel_bands, mel_matrix, steps
+from dspgraph_nodes._kernels.signal.gansynth import PUBLISHED, inverse_mel_matrix, mel_bands, mel_matrix, steps
 from dspgraph_nodes.spectrum.gansynth_spectrogram import GansynthSpectrogram, gansynth_spectrogram
-from integers import check_integers, integers
-from speech import speech
+from helpers.integers import check_integers, integers
+from helpers.speech import speech
 
 QUIET = np.concatenate([speech()[9000:10100], np.zeros(300), speech()[14000:15001]])  # 2401 samples, with silence
 

@@ -8,14 +8,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Array, Audio, Frames, Graph, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels import transform
-from dspgraph_nodes._kernels.framing import Cut
-from dspgraph_nodes._kernels.transform import resynthesis, spectra
-from dspgraph_nodes._kernels.windows import taper
+from dspgraph_nodes._kernels.signal import stft as transform
+from dspgraph_nodes._kernels.signal.framing import Cut
+from dspgraph_nodes._kernels.signal.stft import resynthesis, spectra
+from dspgraph_nodes._kernels.signal.windows import taper
 from dspgraph_nodes.spectrum.griffin_lim import GriffinLim, griffin_lim
-from integers import check_integers, integers
-from notes import RATE, note
-from speech import speech
+from helpers.integers import check_integers, integers
+from helpers.notes import RATE, note
+from helpers.speech import speech
 
 N_FFT, HOP, FIRST = 1024, 256, -384
 WINDOW = taper("hann", "none", N_FFT, np.dtype(np.float64))

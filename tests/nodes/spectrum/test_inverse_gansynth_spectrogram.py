@@ -8,13 +8,13 @@ from scipy.signal import istft, stft
 
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.gansynth import PUBLISHED, mel_matrix
+from dspgraph_nodes._kernels.signal.gansynth import PUBLISHED, mel_matrix
 from dspgraph_nodes.spectrum.inverse_gansynth_spectrogram import (
     InverseGansynthSpectrogram,
     inverse_gansynth_spectrogram,
 )
-from integers import check_integers, integers
-from speech import speech
+from helpers.integers import check_integers, integers
+from helpers.speech import speech
 
 RNG = np.random.default_rng(31)
 

@@ -8,13 +8,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Array, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.framing import Cut
-from dspgraph_nodes._kernels.mel import filterbank
-from dspgraph_nodes._kernels.transform import spectra
-from dspgraph_nodes._kernels.windows import taper
+from dspgraph_nodes._kernels.signal.framing import Cut
+from dspgraph_nodes._kernels.signal.mel import filterbank
+from dspgraph_nodes._kernels.signal.stft import spectra
+from dspgraph_nodes._kernels.signal.windows import taper
 from dspgraph_nodes.spectrum.inverse_mel import InverseMel, inverse_mel
-from integers import check_integers, integers
-from speech import speech
+from helpers.integers import check_integers, integers
+from helpers.speech import speech
 
 RNG = np.random.default_rng(38)
 

@@ -10,12 +10,12 @@ from scipy.signal import check_NOLA, get_window
 
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.framing import Cut
-from dspgraph_nodes._kernels.transform import spectra
-from dspgraph_nodes._kernels.windows import Window, taper
+from dspgraph_nodes._kernels.signal.framing import Cut
+from dspgraph_nodes._kernels.signal.stft import spectra
+from dspgraph_nodes._kernels.signal.windows import Window, taper
 from dspgraph_nodes.spectrum.istft import Istft, istft
-from integers import check_integers, integers
-from speech import speech
+from helpers.integers import check_integers, integers
+from helpers.speech import speech
 
 RNG = np.random.default_rng(30)
 

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from dspgraph import Frames, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes.spectrum.log_magnitude import LogMagnitude, log_magnitude
-from integers import check_integers, integers
+from helpers.integers import check_integers, integers
 
 RNG = np.random.default_rng(34)
 STREAM = Frames(100, "magnitude", 33, "1/200")

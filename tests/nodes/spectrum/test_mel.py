@@ -8,9 +8,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Array, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.mel import Norm, Scale, filterbank, hertz_of, mel_of
+from dspgraph_nodes._kernels.signal.mel import Norm, Scale, filterbank, hertz_of, mel_of
 from dspgraph_nodes.spectrum.mel import Mel, mel
-from integers import check_integers, integers
+from helpers.integers import check_integers, integers
 
 RNG = np.random.default_rng(37)
 POWER, MAGNITUDE = Frames("62.5", "power", 257, "1/125"), Frames(100, "magnitude", 129)

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from dspgraph import Array, Frames
 from dspgraph.testing import Example
 from dspgraph_nodes.spectrum.phase_from_if import PhaseFromIf, phase_from_if
-from integers import check_integers, integers
+from helpers.integers import check_integers, integers
 
 RNG = np.random.default_rng(36)
 STREAM = Frames("62.5", "if", 33, "1/125")

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from dspgraph import Array, Frames, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes.spectrum.polar import Polar, polar
-from integers import check_integers, integers
+from helpers.integers import check_integers, integers
 
 RNG = np.random.default_rng(31)
 STREAM = Frames(100, "spectrum", 33, "1/200", np.complex128)

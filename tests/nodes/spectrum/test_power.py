@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from dspgraph import Frames, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes.spectrum.power import Power, power
-from integers import check_integers, integers
+from helpers.integers import check_integers, integers
 
 RNG = np.random.default_rng(33)
 STREAM = Frames(100, "spectrum", 33, "1/200", np.complex128)

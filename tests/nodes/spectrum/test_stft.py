@@ -11,10 +11,10 @@ from scipy.signal import get_window
 
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.windows import taper
+from dspgraph_nodes._kernels.signal.windows import taper
 from dspgraph_nodes.spectrum.stft import Stft, stft
-from integers import check_integers, integers
-from speech import speech
+from helpers.integers import check_integers, integers
+from helpers.speech import speech
 
 AUDIO = Audio(16000)
 

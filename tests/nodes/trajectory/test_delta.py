@@ -7,8 +7,8 @@ from scipy.ndimage import correlate1d
 
 from dspgraph import Array, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.dynamic import Window
-from dspgraph_nodes._kernels.trajectory import bands, precisions, trajectory
+from dspgraph_nodes._kernels.signal.delta import Window
+from dspgraph_nodes._kernels.signal.mlpg import bands, precisions, trajectory
 from dspgraph_nodes.trajectory.delta import Delta, delta
 
 RNG = np.random.default_rng(32)

@@ -6,8 +6,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Array, Frames, Graph, NodeError, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.dynamic import Window, dynamic
-from dspgraph_nodes._kernels.trajectory import bands, precisions, solve, trajectory
+from dspgraph_nodes._kernels.signal.delta import Window, dynamic
+from dspgraph_nodes._kernels.signal.mlpg import bands, precisions, solve, trajectory
 from dspgraph_nodes.trajectory.mlpg import Mlpg, mlpg
 
 STATIC: Window = (0, 0, [1.0])

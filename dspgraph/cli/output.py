@@ -1,0 +1,164 @@
+"""What a person at a terminal sees, and what a machine reads in its place."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from shutil import get_terminal_size
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from dspgraph.evaluation.results import Mean, Metric, Results
+    from dspgraph.rendering.render import Rendered
+
+
+def print_tables(tables: Mapping[str, Sequence[Sequence[str]]], err: bool = False) -> None:
+    """Rows under titles, folded at the width of a terminal; one line per row where no person looks."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(width=None if sys.stdout.isatty() else 10_000, highlight=False)
+    names = max((len(row[0]) for rows in tables.values() for row in rows), default=0)
+    with console.capture() as drawn:
+        for title, rows in tables.items():
+            table = Table.grid(padding=(0, 2, 0, 0))
+            table.add_column(no_wrap=True, min_width=names + 2, style="cyan")
+            for row in rows:
+                table.add_row(Text(f"  {row[0]}"), *map(Text, row[1:]))
+            console.print(Text(title, style="bold"))
+            console.print(table)
+    click.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()), err=err)
+
+
+class Reporter:
+    """What says what becomes of each item: in plain lines and, where a person waits for several, below them a bar."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self.counts = {"done": 0, "failed": 0, "before": 0}
+        self.seconds = 0.0
+        self._begun = time.perf_counter()
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def started(self, due: int, before: int) -> None:
+        """So many items are to be rendered, and so many were before."""
+        if due < 2 or self.as_json or not sys.stderr.isatty():
+            return
+        from rich.console import Console
+        from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        console = Console(stderr=True, highlight=False)
+        shown = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+        columns = (*shown, TimeRemainingColumn(compact=True))
+        self._bar = Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
+        self._bar.add_task("render", total=due, rate="")
+        self._bar.start()
+
+    def row(self, row: Rendered) -> None:
+        """What became of one item."""
+        if self.as_json:
+            click.echo(json.dumps(_machine(row)))
+        elif row.error or not row.before:
+            self.say(_sentence(row), bool(row.error))
+        self.count("failed" if row.error else "before" if row.before else "done", row.audio_seconds)
+
+    def count(self, kind: str, seconds: float) -> None:
+        """One item more of a kind, with so many seconds of audio."""
+        self.counts[kind] += 1
+        self.seconds += 0.0 if kind == "before" else seconds
+        if self._bar and kind != "before":
+            self._bar.update(
+                self._bar.task_ids[0],
+                advance=1,
+                rate=f"{self.seconds / (time.perf_counter() - self._begun):.3g} x real time",
+            )
+
+    def end(self) -> None:
+        """All in all: what a person who gave several items wants to know last."""
+        counts, seconds = self.counts, time.perf_counter() - self._begun
+        if self.as_json:
+            click.echo(json.dumps({**counts, "audio_seconds": self.seconds, "seconds": seconds}))
+        elif sum(counts.values()) > 1:
+            known = f", {counts['before']} were done before" if counts["before"] else ""
+            speed = f", {self.seconds / seconds:.3g} times real time" if counts["done"] else ""
+            click.echo(f"{counts['done']} rendered in {seconds:.1f} s{speed}{known}", err=True)
+
+    def say(self, text: str, failed: bool) -> None:
+        """A line of what becomes of the items; what a file's name may hold besides letters is spelt out."""
+        text = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+        if self._bar and (failed or sys.stdout.isatty()):  # on the terminal that shows the bar: above it
+            self._bar.console.print(text, markup=False, emoji=False, soft_wrap=True)
+        else:
+            click.echo(text, err=failed)
+
+
+def _sentence(row: Rendered) -> str:
+    if row.error:
+        return f"failed{' before' if row.before else ''}: {row.error}"
+    notes = f" ({'; '.join(row.notes)})" if row.notes else ""
+    return f"{', '.join(map(str, row.targets))}{notes}"
+
+
+def _machine(row: Rendered) -> dict[str, Any]:
+    """A row for a machine to read."""
+    told = {"id": row.id, "source": str(row.source), "status": "failed" if row.error else "done", "before": row.before}
+    if row.error:
+        return {**told, "error": row.error}
+    files = {"targets": list(map(str, row.targets)), "notes": list(row.notes)}
+    return {**told, **files, "audio_seconds": row.audio_seconds, "seconds": row.seconds}
+
+
+def print_means(results: Results) -> None:
+    """The mean of every metric, a variant each row, best first by the first metric; folded at the terminal's width."""
+    order, due = results.ranking(results.metrics[0].name), len(results.recordings)
+    means = {(one.variant, one.metric): one for one in results.means()}
+    of = max(mean.n for mean in means.values())
+    columns = [
+        _column(metric, [means[name, metric.name] for name in order], order.index(results.ranking(metric.name)[0]), of)
+        for metric in results.metrics
+    ]
+    head = max(len(column) for column in columns) - len(order)
+    names = [*[""] * head, *(f"  {name}" for name in order)]
+    room = get_terminal_size().columns if sys.stdout.isatty() else 10_000
+    click.echo(
+        f"means of {of if of == due else f'{of} of {due}'} recordings, * the best:" if due > 1 else "* the best:"
+    )
+    while columns:
+        lines = [name.ljust(max(map(len, names))) for name in names]
+        first = True
+        while columns and (first or len(lines[0]) + len(columns[0][0]) < room):
+            column, first = columns.pop(0), False
+            rows = [" " * len(column[0])] * (len(lines) - len(column)) + column
+            lines = [f"{line} {cell}" for line, cell in zip(lines, rows, strict=True)]
+        click.echo("\n".join(line.rstrip() for line in lines))
+
+
+def _column(metric: Metric, means: Sequence[Mean], best: int, of: int) -> list[str]:
+    """The name of a metric in a few lines, and the means: the best has a star, one of fewer recordings their number."""
+    from dspgraph.evaluation.results import decimals
+
+    places = decimals(mean.mean for mean in means if mean.n)
+    texts = [f"{round(mean.mean, places) + 0.0:.{places}f}" if mean.n else "-" for mean in means]
+    plain = [text.lstrip("-") if metric.better == "zero" else text for text in texts]
+    cells = [
+        f"{f'({mean.n}) ' if 0 < mean.n < of else ''}{text}{'*' if mean.n and same == plain[best] else ' '}"
+        for mean, text, same in zip(means, texts, plain, strict=True)
+    ]
+    name = [line.replace(" ", "") for line in wrap(metric.name.replace("_", "_ "), 10)]
+    lines = [*(f"{line} " for line in [*name, *([f"({metric.unit})"] if metric.unit else [])]), *cells]
+    return [line.rjust(max(map(len, lines))) for line in lines]

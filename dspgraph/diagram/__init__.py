@@ -1,0 +1,1 @@
+"""Graphs as text and pictures: plain text, Mermaid, Graphviz, SVG."""

@@ -1,0 +1,1 @@
+"""Comparing variants of a pipeline: metrics, results, report."""

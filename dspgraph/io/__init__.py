@@ -1,0 +1,1 @@
+"""Audio and array files, written whole or not at all."""

@@ -1,0 +1,1 @@
+"""Pipelines: YAML files that describe graphs."""

@@ -1,0 +1,198 @@
+"""From the entries of a pipeline file to one graph: nodes are made, wires followed, pipelines that stand as nodes
+unfolded. Every error says file, line and path."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dspgraph import registry
+from dspgraph.errors import DspgraphError, ParameterError, PipelineError, WireError, suggest
+from dspgraph.graph import Graph
+from dspgraph.node import Node, names_file
+from dspgraph.pipeline.document import Document, NodeEntry, Source, Trail
+from dspgraph.streams import Stream
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A pipeline that stands as a node: its name, its graph, and the origins its inputs are given."""
+
+    name: str
+    graph: Graph
+    given: Mapping[str, Any]
+
+
+def unfold(
+    document: Document, source: Source, standing: Mapping[str, Standing], plugins: Iterable[str | Path] = ()
+) -> Graph:
+    """The graph of a document. What is in a pipeline that stands as the node `a` is called `a/...` there."""
+    return _Unfolding(document, source, standing, tuple(plugins)).graph()
+
+
+class _Unfolding:
+    def __init__(
+        self, document: Document, source: Source, standing: Mapping[str, Standing], plugins: tuple[str | Path, ...]
+    ) -> None:
+        self.document = document
+        self.source = source
+        self.standing = standing
+        self.plugins = plugins
+        self.kinds = {name: self._kind(name, e) for name, e in document.nodes.items() if isinstance(e, NodeEntry)}
+        self.nodes: dict[str, Node] = {}
+        self.wires: dict[str, str | list[str]] = {}
+
+    def graph(self) -> Graph:
+        for name, stands in self.standing.items():
+            for key, stream in stands.graph.inputs.items():
+                if key not in stands.given:
+                    self._refuse(("nodes", name), f"pipeline '{stands.name}' takes '{key}', {stream}: wire it")
+        for name, entry in self.document.nodes.items():
+            if name in self.standing:
+                self._add_graph(name, self.standing[name])
+            else:
+                self._add_node(name, dict(entry.model_extra or {}))
+        inputs = self._inputs()
+        outputs = {name: self._follow(origin, ("outputs", name)) for name, origin in self.document.outputs.items()}
+        try:
+            graph = Graph(self.nodes, self.wires, inputs, outputs, self.document.seed)
+        except DspgraphError as error:
+            raise self._placed(error) from error
+        self._check_promises(graph)
+        return graph
+
+    def _refuse(self, path: Trail, message: str) -> None:
+        raise PipelineError(f"{self.source.place(path)}: {message}")
+
+    # ---- nodes ------------------------------------------------------------------------------------------------------
+
+    def _kind(self, name: str, entry: NodeEntry) -> type[Node]:
+        try:
+            return registry.find(entry.node, self.plugins)
+        except DspgraphError as error:
+            raise PipelineError(f"{self.source.place(('nodes', name, 'node'))}: {error}") from error
+
+    def _add_node(self, name: str, given: dict[str, Any]) -> None:
+        kind, at = self.kinds[name], ("nodes", name)
+        for port in kind.inputs:
+            if port.name in given:
+                self.wires[f"{name}.{port.name}"] = self._follow_all(given.pop(port.name), (*at, port.name))
+        for key in given:
+            if key not in kind.model_fields:
+                known = {*kind.model_fields, *(port.name for port in kind.inputs)}
+                self._refuse((*at, key), f"{kind.type_name} has no parameter '{key}'; {suggest(key, known)}")
+            if isinstance(given[key], str) and names_file(kind, key):
+                given[key] = str(self.source.beside((*at, key)) / given[key])
+        try:
+            self.nodes[name] = kind(**given)
+        except ParameterError as error:
+            faulty = [key for key in given if f".{key} is " in str(error)]
+            raise PipelineError(f"{self.source.place((*at, *faulty[:1]))}: {error}") from None
+
+    def _add_graph(self, name: str, stands: Standing) -> None:
+        for key, wire in stands.given.items():
+            if key in stands.graph.inputs and isinstance(wire, list):
+                self._refuse(("nodes", name, key), f"a pipeline takes one wire; found {len(wire)}: mix them first")
+        inputs = {key: self._follow(stands.given[key], ("nodes", name, key)) for key in stands.graph.inputs}
+
+        def outer(origin: str) -> str:
+            return inputs.get(origin, f"{name}/{origin}")
+
+        self.nodes |= {f"{name}/{key}": node for key, node in stands.graph.nodes.items()}
+        for to, wire in stands.graph.wires.items():
+            self.wires[f"{name}/{to}"] = outer(wire) if isinstance(wire, str) else [outer(one) for one in wire]
+
+    # ---- wires ------------------------------------------------------------------------------------------------------
+
+    def _follow_all(self, wire: Any, at: Trail) -> str | list[str]:
+        return [self._follow(one, at) for one in wire] if isinstance(wire, list) else self._follow(wire, at)
+
+    def _follow(self, wire: Any, at: Trail, passed: tuple[str, ...] = ()) -> str:
+        """Where a wire comes from: an input, or a port of a node that may be inside a pipeline that stands as one."""
+        if not isinstance(wire, str):
+            self._refuse(at, f"a port takes the name of a node or input; found {wire!r}")
+        if wire in self.document.inputs:
+            return str(wire)
+        name, _, port = wire.partition(".")
+        if name not in self.document.nodes:
+            known = [*self.document.nodes, *self.document.inputs]
+            if name in known:
+                self._refuse(at, f"takes from '{wire}', but '{name}' is an input and has no ports: write '{name}'")
+            self._refuse(at, f"takes from '{wire}', but nothing is called '{name}'; {suggest(name, known)}")
+        ports = self._outputs(name)
+        if not port and len(ports) > 1:
+            ways = " or ".join(f"'{name}.{one}'" for one in ports)
+            self._refuse(at, f"takes from '{name}', which has {len(ports)} outputs: write {ways}")
+        port = port or ports[0]
+        if port not in ports:
+            self._refuse(at, f"takes from '{wire}', but '{name}' has no output '{port}'; {suggest(port, ports)}")
+        if name in self.kinds:
+            return f"{name}.{port}"
+        stands = self.standing[name]
+        origin = stands.graph.origins[port]
+        if origin not in stands.graph.inputs:
+            return f"{name}/{origin}"
+        if wire in passed:
+            loop = " -> ".join([*passed[passed.index(wire) :], wire])
+            self._refuse(at, f"the wires have a loop: {loop}; feedback lives inside a node, not on a wire")
+        return self._follow(stands.given[origin], ("nodes", name, origin), (*passed, wire))  # it goes straight through
+
+    def _outputs(self, name: str) -> list[str]:
+        if name in self.kinds:
+            return [port.name for port in self.kinds[name].outputs]
+        return list(self.standing[name].graph.origins)
+
+    def _inputs(self) -> dict[str, Stream]:
+        inputs = {}
+        for name, entry in self.document.inputs.items():
+            try:
+                inputs[name] = entry.stream().at_precision(self.document.precision)
+            except ParameterError as error:
+                raise PipelineError(f"{self.source.place(('inputs', name))}: {error}") from None
+        return inputs
+
+    # ---- what the graph finds ---------------------------------------------------------------------------------------
+
+    def _check_promises(self, graph: Graph) -> None:
+        """A pipeline that stands as a node was checked with the inputs it declares: it must be given those."""
+        for name, stands in self.standing.items():
+            for key, promised in stands.graph.inputs.items():
+                at = ("nodes", name, key)
+                origin = self._follow(stands.given[key], at)
+                found = graph.stream(origin)
+                if found.at_precision(self.document.precision) != promised:
+                    takes, gives = str(promised), str(found)
+                    if takes == gives:
+                        takes, gives = f"{takes} of {promised.dtype}", f"{gives} of {found.dtype}"
+                    self._refuse(
+                        at,
+                        f"pipeline '{stands.name}' takes {takes}; {origin} gives {gives}: set its vars, or change "
+                        "the wire",
+                    )
+
+    def _placed(self, error: DspgraphError) -> PipelineError:
+        """A fault of the graph, with its place in the file and, for two ends that do not fit, what would join them."""
+        begin = re.match(r"'?([\w/]*)", str(error))
+        owner = error.taker if isinstance(error, WireError) else begin[1] if begin else ""
+        inner, _, port = owner.partition(".")
+        name, *rest = inner.split("/")
+        path = ("nodes", name, *([port] if port and not rest else [])) if name in self.document.nodes else ("nodes",)
+        hint = self._bridge(error) if isinstance(error, WireError) else ""
+        return PipelineError(f"{self.source.place(path)}: {error}{hint}")
+
+    def _bridge(self, error: WireError) -> str:
+        """': put a 'frame' node between them', found by asking every node what it takes and gives."""
+        if error.stream is None:
+            return ""
+        bridges = []
+        for name, kind in registry.load_all(self.plugins).items():
+            gives = any(
+                output.stream is error.port.stream and set(output.kinds) & set(error.port.kinds or output.kinds)
+                for output in kind.outputs
+            )
+            if gives and len(kind.inputs) == 1 and kind.inputs[0].fits(error.stream):
+                bridges.append(f"'{name}'")
+        return f": put a {' or '.join(bridges[:3])} node between them" if bridges else ""

@@ -1,0 +1,85 @@
+"""The JSON Schema of pipeline files, with every node and parameter there is, for editors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from dspgraph import registry
+from dspgraph.node import Node, field_rule
+from dspgraph.pipeline.document import NAME, AudioInput, Document, FramesInput, SymbolsInput, meaning
+
+
+def schema(plugins: Iterable[str | Path] = ()) -> dict[str, Any]:
+    """The JSON Schema of a pipeline file: editors complete node names, parameters and ports with it.
+
+    A file that extends another may leave sections out, change a part of an entry, and remove one with null.
+    """
+    document = Document.model_json_schema()
+    properties, defs = document["properties"], document["$defs"]
+    kinds = dict(sorted(registry.load_all(plugins).items()))
+    for model in (AudioInput, FramesInput, SymbolsInput):
+        own = defs[model.__name__]
+        own["properties"] = {key: _or_var(rule) for key, rule in own["properties"].items()}
+    defs |= {f"node.{name}": _entry(name, kind) for name, kind in kinds.items()}
+    defs["entry"] = {"anyOf": [*(_ref(f"node.{name}") for name in kinds), _ref("PipelineEntry")]}
+    anew = [{"required": ["node"]}, {"required": ["pipeline"]}]
+    part = {"type": "object", "description": "what changes in the entry underneath", "not": {"anyOf": anew}}
+    defs["change"] = {"anyOf": [_ref("entry"), part, {"type": "null", "description": "removes it"}]}
+    whole = {
+        "inputs": properties["inputs"] | {"additionalProperties": False},
+        "nodes": _named(_ref("entry"), "object") | {"minProperties": 1},
+        "outputs": properties["outputs"] | {"additionalProperties": False},
+        "variants": _named(_named(_ref("entry"), "object"), "object", "null"),
+    }
+    partial = {
+        "inputs": _named({"type": ["object", "null"]}, "object", "null"),
+        "nodes": _named(_ref("change"), "object", "null"),
+        "outputs": _named({"type": ["string", "null"]}, "object", "null"),
+        "variants": _named(_named(_ref("change"), "object", "null"), "object", "null"),
+        "vars": {"type": ["object", "null"]},
+        "precision": _or_var(properties["precision"]),
+        "seed": _or_var(properties["seed"]),
+    }
+    for key, rule in partial.items():
+        properties[key] = rule | {"description": meaning(key)}
+    needed = document.pop("required")
+    extending = {"required": ["extends"], "properties": {"extends": {"type": "string"}}}
+    document |= {"if": extending, "else": {"required": needed, "properties": whole}}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **document}
+
+
+def _entry(name: str, kind: type[Node]) -> dict[str, Any]:
+    """What the entry of a node may say: its ports, all of them, and its parameters."""
+    own = kind.model_json_schema(ref_template=f"#/$defs/node.{name}/$defs/{{model}}")
+    one = {"type": "string", "description": "origin of the wire"}
+    ports = {
+        port.name: {"anyOf": [one, {"type": "array", "items": one}]} if port.many else one | {"title": str(port)}
+        for port in kind.inputs
+    }
+    parameters = {
+        key: _or_var(rule) | {"description": f"{rule.get('description', '')}: {field_rule(rule)}".strip(": ")}
+        for key, rule in own.get("properties", {}).items()
+    }
+    return {
+        "type": "object",
+        "description": (kind.__doc__ or "").strip().partition("\n")[0],
+        "properties": {"node": {"const": name}, **ports, **parameters},
+        "required": ["node", *ports],
+        "additionalProperties": False,
+    } | ({"$defs": own["$defs"]} if "$defs" in own else {})
+
+
+def _or_var(rule: dict[str, Any]) -> dict[str, Any]:
+    """A value that follows a rule, or a text with a ${var} in it."""
+    about = {"description": rule["description"]} if "description" in rule else {}
+    return {"anyOf": [rule, {"type": "string", "pattern": r"\$\{"}], **about}
+
+
+def _named(rule: dict[str, Any], *types: str) -> dict[str, Any]:
+    return {"type": list(types), "propertyNames": {"pattern": f"^{NAME}$"}, "additionalProperties": rule}
+
+
+def _ref(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/$defs/{name}"}

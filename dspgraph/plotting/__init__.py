@@ -1,0 +1,1 @@
+"""Pictures of sound: spectrograms, rainbowgrams, predicted distributions."""

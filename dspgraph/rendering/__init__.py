@@ -1,0 +1,1 @@
+"""Rendering a corpus with a graph: inputs, jobs, executors, ledger."""

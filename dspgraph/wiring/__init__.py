@@ -1,0 +1,1 @@
+"""What a graph is: nodes wired together and checked. Nothing runs here."""

@@ -1,0 +1,96 @@
+"""A node wired to streams: what it gives, how long it waits, and how its blocks are cut."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import reduce
+from typing import Any, TypeAlias
+
+from dspgraph.errors import DspgraphError, LawError, NodeError, ParameterError
+from dspgraph.node import Node
+from dspgraph.streams import Stream, gcd, to_fraction
+
+Times: TypeAlias = tuple[Fraction, Fraction]
+"""Evenly spaced times: the step between them, and the first."""
+
+
+@dataclass(frozen=True)
+class Binding:
+    """A node as it stands in a graph: the streams at its ports and how the engine cuts blocks for it."""
+
+    takes: tuple[Stream | tuple[Stream, ...], ...]
+    gives: tuple[Stream, ...]
+    lookahead: Fraction | float
+    block_size: int | None
+    period: Fraction
+    """The shortest time span a block can have: a whole number of items of every input."""
+
+    @property
+    def flat(self) -> tuple[Stream, ...]:
+        """The streams that go in, one per wire."""
+        return tuple(stream for taken in self.takes for stream in (taken if isinstance(taken, tuple) else (taken,)))
+
+    @property
+    def waits_for_the_end(self) -> bool:
+        """Whether the node needs the whole signal before anything comes out."""
+        return self.lookahead == math.inf
+
+    def wait(self, step: Fraction, phase: Fraction) -> tuple[Fraction | float, Times]:
+        """How long the node itself keeps items that end at the times `phase`, `phase + step`, `phase + 2 step` ...
+
+        Gives the longest wait, and the times, in the same form, at which the items it waits for end.
+        """
+        if self.waits_for_the_end:
+            return math.inf, (self.period, Fraction(0))
+        needed = phase + Fraction(self.lookahead)
+        if (step / self.period).denominator == 1:  # every item meets the periods in the same way
+            end = math.ceil(needed / self.period) * self.period
+            return end - phase, (step, end % step)
+        grid = gcd(step, self.period)
+        return Fraction(self.lookahead) + self.period - (needed % grid or grid), (self.period, Fraction(0))
+
+
+def bind(name: str, node: Node, takes: tuple[Any, ...]) -> Binding:
+    """Ask a node, wired to these streams, what it gives and how it wants its blocks cut."""
+    gives = _ask(name, node, "streams", takes)
+    if not isinstance(gives, tuple) or not all(isinstance(stream, Stream) for stream in gives):
+        raise LawError(0, f"{name}.streams gave {gives!r}, not a tuple of streams")
+    if len(gives) != len(node.outputs):
+        raise LawError(0, f"{name}.streams gave {len(gives)} streams for {len(node.outputs)} outputs")
+    for port, stream in zip(node.outputs, gives, strict=True):
+        if not port.fits(stream):
+            raise LawError(0, f"{name}.{port.name} is declared {port}, but streams() gave {stream}")
+    lookahead, block_size = _ask(name, node, "lookahead", takes), _ask(name, node, "block_size", takes)
+    if not (isinstance(lookahead, int | float | Fraction) and lookahead >= 0):
+        raise LawError(0, f"{name}.lookahead gave {lookahead!r}, not seconds from 0 to math.inf")
+    if not (block_size is None or (isinstance(block_size, int) and block_size >= 1)):
+        raise LawError(0, f"{name}.block_size gave {block_size!r}, not None or a number of items from 1 on")
+    if block_size is not None and lookahead == math.inf:
+        raise LawError(
+            0, f"{name} asks for blocks of {block_size} items and for the whole signal in one: declare one of them"
+        )
+    flat = [stream for taken in takes for stream in (taken if isinstance(taken, tuple) else (taken,))]
+    period = 1 / reduce(gcd, (stream.rate for stream in flat))
+    if block_size is not None:
+        period = block_size / flat[0].rate
+        for stream in flat:
+            if (period * stream.rate).denominator != 1:
+                raise ParameterError(
+                    f"{name} works on {block_size} items of {flat[0]} at a time, which is {period * stream.rate} items "
+                    f"of {stream}: choose rates that divide it evenly"
+                )
+    return Binding(takes, gives, math.inf if lookahead == math.inf else to_fraction(lookahead), block_size, period)
+
+
+def _ask(name: str, node: Node, hook: str, takes: tuple[Any, ...]) -> Any:
+    """Call one of the methods that describe a node; what it refuses names the node, and so does what fails in it."""
+    try:
+        return getattr(node, hook)(*takes)
+    except ParameterError as error:
+        raise ParameterError(f"{name}: {error}") from error
+    except DspgraphError:
+        raise
+    except Exception as error:
+        raise NodeError(f"{name} ({node.type_name}).{hook} failed: {type(error).__name__}: {error}") from error

@@ -1,0 +1,346 @@
+"""Nodes wired into a directed acyclic graph: checked when it is made, never changed after. Nothing runs here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+from dspgraph._version import __version__
+from dspgraph.errors import GraphError, LoopError, UnknownName, WireError, suggest
+from dspgraph.node import Input, Node
+from dspgraph.streams import Audio, Frames, Stream, stream_to_dict
+from dspgraph.wiring.binding import Binding, bind
+from dspgraph.wiring.provenance import source_hash
+
+if TYPE_CHECKING:
+    import networkx
+
+Wire: TypeAlias = str | tuple[str, ...]
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*\Z")
+
+
+class Wiring:
+    """Nodes, the wires between them, and the streams that go in and come out.
+
+    nodes: name -> Node. wires: "node.port" -> its origin, which is "node.port", the name of a node with one output,
+    or the name of a graph input; several origins for a port that takes many. inputs: name -> Stream. outputs:
+    name -> origin. seed: with the node's name and own seed it keys the noise of every node that draws numbers.
+    noise_keys: for a node copied from another graph, its name there, so that its noise stays the same.
+
+    Raises GraphError, WireError, LoopError, ParameterError or UnknownName: a graph that exists can run.
+    """
+
+    def __init__(
+        self,
+        nodes: Mapping[str, Node],
+        wires: Mapping[str, str | Iterable[str]],
+        inputs: Mapping[str, Stream],
+        outputs: Mapping[str, str],
+        seed: int = 0,
+        noise_keys: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.nodes: Mapping[str, Node] = MappingProxyType(dict(nodes))
+        self.inputs: Mapping[str, Stream] = MappingProxyType(dict(inputs))
+        self.seed = seed
+        self.noise_keys: Mapping[str, str] = MappingProxyType(dict(noise_keys))
+        self._check_names(outputs)
+        self.wires: Mapping[str, Wire] = MappingProxyType(self._resolve_wires(wires))
+        self.bindings: Mapping[str, Binding] = MappingProxyType(self._bind())
+        self.origins: Mapping[str, str] = MappingProxyType(
+            {name: self._origin(origin, f"the output '{name}'") for name, origin in outputs.items()}
+        )
+        self.outputs: Mapping[str, Stream] = MappingProxyType(
+            {name: self.stream(origin) for name, origin in self.origins.items()}
+        )
+
+    # ---- what it is -------------------------------------------------------------------------------------------------
+
+    def stream(self, origin: str) -> Stream:
+        """The stream that leaves an origin, written as in `wires`: a graph input, "node.port" or a node's name."""
+        origin = self._origin(origin, "the question")
+        if origin in self.inputs:
+            return self.inputs[origin]
+        name, port = origin.rsplit(".", 1)
+        return self.bindings[name].gives[[output.name for output in self.nodes[name].outputs].index(port)]
+
+    @property
+    def audio_input(self) -> tuple[str, Audio] | None:
+        """The name and stream of the only input if it is audio, else None: such a graph takes a recording."""
+        name, stream = next(iter(self.inputs.items()))
+        return (name, stream) if len(self.inputs) == 1 and isinstance(stream, Audio) else None
+
+    def sources(self, name: str) -> Iterator[tuple[Input, str]]:
+        """Every wire into a node, port by port: the port and the origin."""
+        for port in self.nodes[name].inputs:
+            wire = self.wires[f"{name}.{port.name}"]
+            for origin in wire if isinstance(wire, tuple) else (wire,):
+                yield port, origin
+
+    @cached_property
+    def dag(self) -> networkx.MultiDiGraph[str]:
+        """The graph as networkx sees it: nodes carry `node` (or `stream`, for a graph input), edges carry `origin`,
+        `port` and `stream`."""
+        dag = self._wiring()
+        for _, _, edge in dag.edges(data=True):
+            edge["stream"] = self.stream(edge["origin"])
+        return dag
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """The nodes that run, because some output depends on them: each after those it takes from, else as written."""
+        import networkx
+
+        dag = self.dag
+        ends = {origin.rsplit(".", 1)[0] for origin in self.origins.values()}
+        running = ends.union(*(networkx.ancestors(dag, end) for end in ends))
+        return tuple(name for name in networkx.topological_sort(dag) if name in running and name in self.nodes)
+
+    @property
+    def canonical_order(self) -> tuple[str, ...]:
+        """The same nodes in an order that does not depend on how the graph was written: the order they run in.
+
+        Equal graphs so have equal plans, and exchange snapshots.
+        """
+        import networkx
+
+        return tuple(name for name in networkx.lexicographical_topological_sort(self.dag) if name in self.order)
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """The nodes no output depends on: they are checked, and never run."""
+        return tuple(name for name in self.nodes if name not in self.order)
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """Everything the samples depend on, as plain data: what a file that was rendered is kept with.
+
+        The nodes that run, their parameters and wires, the streams that go in, the seed, the versions of what computes,
+        and a hash of every source file of the packages the nodes come from: an edited kernel is another graph.
+        """
+        from importlib.metadata import version
+
+        running = {name: node for name, node in sorted(self.nodes.items()) if name in self.order}
+        sources: dict[str, list[str]] = {}
+        for kind in sorted({type(node) for node in running.values()}, key=lambda kind: kind.type_name):
+            sources.setdefault(source_hash(kind.__module__), []).append(kind.type_name)
+        return {
+            "dspgraph": __version__,
+            "versions": {name: version(name) for name in ("numba", "numpy", "pysptk", "scipy", "soxr", "torch")},
+            "sources": sources,
+            "seed": self.seed,
+            "inputs": {name: stream_to_dict(stream) for name, stream in sorted(self.inputs.items())},
+            "outputs": dict(sorted(self.origins.items())),
+            "nodes": {
+                name: {
+                    "type": node.type_name,
+                    "parameters": node.model_dump(mode="json"),
+                    "wires": {port.name: self.wires[f"{name}.{port.name}"] for port in node.inputs},
+                }
+                for name, node in running.items()
+            },
+            "noise_keys": {name: key for name, key in sorted(self.noise_keys.items()) if name in running},
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of the description; two graphs with one digest give the same outputs."""
+        text = json.dumps(self.description, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _origins_in_order(self) -> list[str]:
+        inner = [f"{name}.{port.name}" for name in self.order for port in self.nodes[name].outputs]
+        return [*self.inputs, *inner]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Wiring) and self._arguments() == other._arguments()
+
+    def __hash__(self) -> int:
+        return hash((frozenset(self.wires.items()), frozenset(self.origins.items()), self.seed))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(self._arguments().values())
+
+    def __repr__(self) -> str:
+        name = type(self).__name__
+        return f"{name}({', '.join(self.inputs)} -> {' -> '.join(self.order)} -> {', '.join(self.outputs)})"
+
+    def _arguments(self) -> dict[str, Any]:
+        """The arguments that make this graph again, in the order the constructor takes them."""
+        arguments = {"nodes": self.nodes, "wires": self.wires, "inputs": self.inputs, "outputs": self.origins}
+        copies: dict[str, Any] = {name: dict(mapping) for name, mapping in arguments.items()}
+        return {**copies, "seed": self.seed, "noise_keys": dict(self.noise_keys)}
+
+    # ---- what it becomes --------------------------------------------------------------------------------------------
+
+    def evolve(self, **changes: Any) -> Self:
+        """Return a copy with some constructor arguments changed: `graph.evolve(seed=1)`."""
+        return type(self)(**{**self._arguments(), **changes})
+
+    def replace(self, name: str, node: Node, **wires: str | Iterable[str]) -> Self:
+        """Return a copy with another node in a slot.
+
+        Ports of the same name keep their wires, `wires` sets the others.
+        """
+        if name not in self.nodes:
+            raise UnknownName(f"no node is called '{name}'; {suggest(name, self.nodes)}")
+        old, ports = self.nodes[name], {port.name for port in node.inputs}
+        kept = {to: origin for to, origin in self.wires.items() if to.rsplit(".", 1)[0] != name}
+        inner = {port.name: self.wires[f"{name}.{port.name}"] for port in old.inputs if port.name in ports}
+        renamed = {f"{name}.{old.outputs[0].name}": name} if len(old.outputs) == len(node.outputs) == 1 else {}
+
+        def follow(wire: str | Iterable[str]) -> str | tuple[str, ...]:
+            if isinstance(wire, str):
+                return renamed.get(wire, wire)
+            return tuple(renamed.get(origin, origin) for origin in wire)
+
+        everything = {**kept, **{f"{name}.{port}": wire for port, wire in {**inner, **wires}.items()}}
+        return self.evolve(
+            nodes={**self.nodes, name: node},
+            wires={to: follow(wire) for to, wire in everything.items()},
+            outputs={output: renamed.get(origin, origin) for output, origin in self.origins.items()},
+        )
+
+    def expose_all(self) -> Self:
+        """Return a copy with every inner stream as an output, named by its origin, in the order of `order`."""
+        outputs = {
+            f"{name}.{port.name}": f"{name}.{port.name}" for name in self.order for port in self.nodes[name].outputs
+        }
+        return self.evolve(outputs=outputs or dict(self.origins))
+
+    # ---- how it is checked ------------------------------------------------------------------------------------------
+
+    def _check_names(self, outputs: Mapping[str, str]) -> None:
+        for what, names in (("node", self.nodes), ("input", self.inputs), ("output", outputs)):
+            for name in names:
+                if not _NAME.match(name.replace(".", "/") if what == "output" else name):
+                    raise GraphError(f"{what} '{name}': a name is letters, digits and _, not beginning with a digit")
+        for name in self.noise_keys:
+            if name not in self.nodes:
+                raise UnknownName(f"noise_keys names '{name}', but no node is called so; {suggest(name, self.nodes)}")
+        for name in self.inputs.keys() & self.nodes.keys():
+            raise GraphError(f"'{name}' names an input and a node: rename one of them")
+        for name, node in self.nodes.items():
+            if not isinstance(node, Node):
+                raise GraphError(f"node '{name}' is {node!r}, not a node: make one, as in Name(parameter=value)")
+        for name, stream in self.inputs.items():
+            if not isinstance(stream, Stream):
+                raise GraphError(f"input '{name}' is {stream!r}, not a stream such as Audio(16000)")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise GraphError(f"the seed is {self.seed!r}; it must be a whole number, at least 0")
+        if not self.inputs or not outputs:
+            raise GraphError("a graph has at least one input and one output")
+
+    def _resolve_wires(self, wires: Mapping[str, str | Iterable[str]]) -> dict[str, Wire]:
+        resolved: dict[str, Wire] = {}
+        for to, wire in wires.items():
+            port = self._port(to)
+            origins = (wire,) if isinstance(wire, str) else tuple(wire) if isinstance(wire, Iterable) else (wire,)
+            if not all(isinstance(origin, str) for origin in origins):
+                raise WireError(f"{to} takes the name of an origin, or a list of names; found {wire!r}", to)
+            if not port.many and len(origins) != 1:
+                raise WireError(f"{to} takes one wire; found {len(origins)}: mix them first", to)
+            if not origins:
+                raise WireError(f"{to} takes one wire or more; found none", to)
+            found = tuple(self._origin(origin, to) for origin in origins)
+            resolved[to] = found if port.many else found[0]
+        for name, node in self.nodes.items():
+            for port in node.inputs:
+                if f"{name}.{port.name}" not in resolved:
+                    raise WireError(
+                        f"{name}.{port.name} is not wired; it takes {port}: say where it comes from",
+                        f"{name}.{port.name}",
+                    )
+        return resolved
+
+    def _port(self, to: str) -> Input:
+        name, _, port = to.rpartition(".")
+        if name not in self.nodes:
+            raise UnknownName(f"a wire leads to '{to}', but no node is called '{name}'; {suggest(name, self.nodes)}")
+        ports = {one.name: one for one in self.nodes[name].inputs}
+        if port not in ports:
+            raise UnknownName(f"{name} ({self.nodes[name].type_name}) has no input '{port}'; {suggest(port, ports)}")
+        return ports[port]
+
+    def _origin(self, origin: str, to: str) -> str:
+        if origin in self.inputs:
+            return origin
+        name, _, port = origin.rpartition(".")
+        if origin in self.nodes:
+            outputs = [one.name for one in self.nodes[origin].outputs]
+            if len(outputs) > 1:
+                ways = " or ".join(f"'{origin}.{one}'" for one in outputs)
+                raise WireError(f"{to} takes from '{origin}', which has {len(outputs)} outputs: write {ways}", to)
+            return f"{origin}.{outputs[0]}"
+        if name in self.nodes:
+            known = [one.name for one in self.nodes[name].outputs]
+            if port in known:
+                return origin
+            raise UnknownName(
+                f"{to}: {name} ({self.nodes[name].type_name}) has no output '{port}'; {suggest(port, known)}"
+            )
+        known = [*self.nodes, *self.inputs]
+        missing = name or origin
+        raise UnknownName(f"{to} takes from '{origin}', but nothing is called '{missing}'; {suggest(missing, known)}")
+
+    def _wiring(self) -> networkx.MultiDiGraph[str]:
+        import networkx
+
+        dag: networkx.MultiDiGraph[str] = networkx.MultiDiGraph()
+        for name, stream in self.inputs.items():
+            dag.add_node(name, stream=stream)
+        for name, node in self.nodes.items():
+            dag.add_node(name, node=node)
+        for name in self.nodes:
+            for port, origin in self.sources(name):
+                source = origin if origin in self.inputs else origin.rsplit(".", 1)[0]
+                dag.add_edge(source, name, origin=origin, port=port.name)
+        return dag
+
+    def _bind(self) -> dict[str, Binding]:
+        """Follow the streams from the inputs on, checking every wire and asking every node what it gives."""
+        import networkx
+
+        dag = self._wiring()
+        try:
+            order = list(networkx.topological_sort(dag))
+        except networkx.NetworkXUnfeasible:
+            loop = [edge[0] for edge in networkx.find_cycle(dag)]
+            raise LoopError(
+                f"the graph has a loop: {' -> '.join([*loop, loop[0]])}; feedback lives inside a node, not on a wire"
+            ) from None
+        streams = dict(self.inputs)
+        bindings = {}
+        for name in order:
+            if name in self.nodes:
+                bindings[name] = self._bind_node(name, streams)
+                for port, stream in zip(self.nodes[name].outputs, bindings[name].gives, strict=True):
+                    streams[f"{name}.{port.name}"] = stream
+        return bindings
+
+    def _bind_node(self, name: str, streams: Mapping[str, Stream]) -> Binding:
+        node = self.nodes[name]
+        wired: dict[str, list[Stream]] = {port.name: [] for port in node.inputs}
+        frames: list[tuple[str, str, Frames]] = []
+        for port, origin in self.sources(name):
+            stream, to = streams[origin], f"{name}.{port.name}"
+            if not port.fits(stream):
+                raise WireError(f"{to} takes {port}; {origin} gives {stream}", to, port, stream)
+            if isinstance(stream, Frames):
+                frames.append((to, origin, stream))
+            wired[port.name].append(stream)
+        for to, origin, stream in frames[1:]:
+            first_to, first_origin, first = frames[0]
+            if (stream.rate, stream.centre) != (first.rate, first.centre):
+                raise WireError(
+                    f"the frames that meet in '{name}' differ: {first_to} gets {first} from {first_origin}, "
+                    f"{to} gets {stream} from {origin}; rate and centre must agree: give both the same hop and centre",
+                    to,
+                )
+        takes = tuple(tuple(wired[port.name]) if port.many else wired[port.name][0] for port in node.inputs)
+        return bind(name, node, takes)

@@ -1,0 +1,60 @@
+"""What is left of gradients when the products of matrices are taken away: one pass over memory each."""
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from dspgraph_nodes._kernels.compile.jit import kernel
+
+Array = NDArray[Any]
+
+
+@kernel
+def gru_step(
+    flow: Array, gates: Array, candidate: Array, inner: Array, before: Array, of_recurrent: Array, of_candidate: Array
+) -> None:
+    """Take the gradient of one step of a GRU back through its gates.
+
+        h = (1 - z) n + z h',    n = tanh(a_n + r g),    r = sigmoid(a_r),    z = sigmoid(a_z)
+
+    flow: dL/dh [batch, units], which becomes the part of dL/dh' that goes through z alone; gates: r and z
+    [batch, 2, units]; candidate: n, inner: g, before: h' [batch, units]. of_recurrent gets dL/d(a_r, a_z, g)
+    [batch, 3, units] and of_candidate dL/da_n [batch, units].
+    """
+    for b in range(len(flow)):  # by rows: so the compiler sees that they do not overlap
+        _gru_row(
+            flow[b], gates[b, 0], gates[b, 1], candidate[b], inner[b], before[b],
+            of_recurrent[b, 0], of_recurrent[b, 1], of_recurrent[b, 2], of_candidate[b],
+        )  # fmt: skip
+
+
+@kernel
+def _gru_row(
+    flow: Array, gate_r: Array, gate_z: Array, candidate: Array, inner: Array, before: Array,
+    of_r: Array, of_z: Array, of_g: Array, of_n: Array,
+) -> None:  # fmt: skip
+    one = flow.dtype.type(1)
+    for k in range(len(flow)):
+        d, r, z, n = flow[k], gate_r[k], gate_z[k], candidate[k]
+        of_n[k] = d * (one - z) * (one - n * n)
+        of_g[k] = of_n[k] * r
+        of_r[k] = of_g[k] * inner[k] * (one - r)
+        of_z[k] = d * (before[k] - n) * z * (one - z)
+        flow[k] = d * z
+
+
+@kernel
+def dual_fc(grad: Array, half: Array, factor: Array, of_twice: Array, of_factor: Array) -> None:
+    """Take the gradient of y = sum_k factor[k] tanh(a[k]) back to 2 a and to the factors.
+
+    grad: dL/dy [count, levels]; half: sigmoid(2 a) [count, 2 levels], so that tanh(a) = 2 half - 1; factor:
+    [2, levels]. of_twice gets dL/d(2 a) [count, 2 levels]; to of_factor [2, levels] dL/dfactor is added.
+    """
+    count, levels = grad.shape
+    one, two = grad.dtype.type(1), grad.dtype.type(2)
+    for b in range(count):
+        for k in range(2):
+            for i in range(levels):
+                d, s = grad[b, i], half[b, k * levels + i]
+                of_twice[b, k * levels + i] = two * d * factor[k, i] * s * (one - s)
+                of_factor[k, i] += d * (two * s - one)

@@ -1,0 +1,61 @@
+"""Recursions of the filters, sample by sample, every sum from the oldest term to the newest."""
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from dspgraph_nodes._kernels.compile.jit import kernel
+
+Array = NDArray[Any]
+
+
+@kernel
+def one_pole(x: Array, coef: float, y: Array) -> None:
+    """y[n+1] = x[n] + coef * y[n] along the first axis of x [n, channels] and y [n + 1, channels], y[0] given."""
+    count, channels = x.shape
+    for n in range(count):
+        for c in range(channels):
+            y[n + 1, c] = x[n, c] + coef * y[n, c]
+
+
+@kernel
+def frame_start(frame: int, up: int, down: int) -> int:
+    """The first sample j with floor(j * up / down) = frame, where up / down is frames per sample."""
+    return (frame * down + up - 1) // up
+
+
+@kernel
+def all_pole(x: Array, lpc: Array, up: int, down: int, y: Array) -> None:
+    """y[order + n] = gain * x[n] - sum_k a[k] y[order + n - k]; y [order + n] begins with the past outputs."""
+    count, frames, order = len(x), len(lpc), lpc.shape[1] - 1
+    for f in range(frames):
+        gain = lpc[f, 0]
+        oldest_first = lpc[f, 1:][::-1].copy()
+        end = count if f == frames - 1 else min(count, frame_start(f + 1, up, down))
+        for n in range(frame_start(f, up, down), end):
+            past = y[n : n + order]
+            fed_back = y.dtype.type(0)
+            for k in range(order):
+                fed_back += oldest_first[k] * past[k]
+            y[n + order] = gain * x[n] - fed_back
+
+
+@kernel
+def all_zero(x: Array, lpc: Array, up: int, down: int, tiny: float, e: Array) -> None:
+    """e[n] = (x[order + n] + sum_k a[k] x[order + n - k]) / gain, 0 where gain <= tiny; x begins with past inputs."""
+    count, frames, order = len(e), len(lpc), lpc.shape[1] - 1
+    for f in range(frames):
+        gain = lpc[f, 0]
+        begin = min(count, frame_start(f, up, down))
+        end = count if f == frames - 1 else min(count, frame_start(f + 1, up, down))
+        out = e[begin:end]
+        out[:] = 0
+        if not gain > tiny:
+            continue
+        for k in range(order, 0, -1):
+            a, past = lpc[f, k], x[order + begin - k : order + end - k]
+            for n in range(end - begin):
+                out[n] += a * past[n]
+        now = x[order + begin : order + end]
+        for n in range(end - begin):
+            out[n] = (now[n] + out[n]) / gain

@@ -1,0 +1,116 @@
+"""Mel-cepstral analysis: Newton's method on the unbiased estimate of the log spectrum, every row for itself."""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dspgraph_nodes._kernels.compile.jit import kernel
+from dspgraph_nodes._kernels.maths.elementary import exp, log
+from dspgraph_nodes._kernels.maths.matmul import rows
+from dspgraph_nodes._kernels.signal.freqt import bin_weights, log_power_to_mcep, mel_cosines
+
+Array = NDArray[Any]
+
+TILE = 64  # rows that are worked on at once: their spectra stay in the cache
+FAR = 1e6  # times too much power: half a neper at a time, Newton's steps would need 14 for that
+SLACK = 1e-12  # of the criterion: what rounding may add to it
+RIDGE = 1e-12  # of r[0], on the diagonal: where one bin holds all power the matrix is singular
+BOLD = 4.0  # nepers of the log spectrum that a step may move it by when a longer one went wrong
+
+
+def mel_cepstrum(power: Array, n_fft: int, order: int, alpha: float, tolerance: float, iterations: int) -> Array:
+    """The mel-cepstra [n, order + 1] that minimise E, given float64 periodograms [n, n_fft // 2 + 1], all above 0.
+
+        E = mean over the n_fft bins of (I / |H|**2 + ln|H|**2),    ln|H| = sum_m c[m] cos(m w~)
+
+    E is convex. With r[m] = mean of I / |H|**2 cos(m w~), its gradient is 2 ((-alpha)**m - r[m]) and its Hessian
+    2 (r[i - j] + r[i + j]). Newton's steps begin at the mel-cepstrum of ln I; a row is done when a step changes r[0]
+    by less than `tolerance` of it, and lowers E by less than `tolerance`, or after `iterations` trials.
+    """
+    log_power = log(power)
+    c = rows(log_power, log_power_to_mcep(n_fft, order, alpha))
+    for begin in range(0, len(c), TILE):
+        _minimise(log_power[begin : begin + TILE], c[begin : begin + TILE], n_fft, alpha, tolerance, iterations)
+    return c
+
+
+def _minimise(log_power: Array, best: Array, n_fft: int, alpha: float, tolerance: float, iterations: int) -> None:
+    """Newton's steps from `best` [n, order + 1] on, in place; rows that are done leave the table."""
+    to_log_power, to_r, slope = _tables(n_fft, best.shape[1] - 1, alpha)
+    left = np.arange(len(best))
+    trial, accepted = best.copy(), best.copy()
+    found = np.full((len(best), 2), np.inf)  # the criterion and r[0] of what was accepted
+    for _ in range(iterations + 1):
+        r = rows(exp(log_power - rows(trial, to_log_power)), to_r)
+        moving = np.empty(len(left), np.bool_)
+        _newton(r, log(r[:, 0]) / 2, slope, tolerance, trial, accepted, found, moving)
+        best[left] = accepted
+        if not moving.any():
+            return
+        if not moving.all():
+            log_power, left = log_power[moving], left[moving]
+            trial, accepted, found = trial[moving], accepted[moving], found[moving]
+
+
+@lru_cache(maxsize=16)
+def _tables(n_fft: int, order: int, alpha: float) -> tuple[Array, Array, Array]:
+    """From c to ln|H|**2 [order + 1, bins]; from I / |H|**2 to r [bins, 2 order + 1]; and (-alpha)**m [order + 1]."""
+    cosines = mel_cosines(n_fft, 2 * order, alpha)
+    slope = np.cumprod(np.r_[1.0, np.full(order, -alpha)])
+    return 2 * cosines[: order + 1], np.ascontiguousarray((cosines * bin_weights(n_fft)).T), slope
+
+
+@kernel
+def _newton(
+    r: Array, level: Array, slope: Array, tolerance: float, trial: Array, accepted: Array, found: Array, moving: Array
+) -> None:
+    """Judge every row's trial and give it the next one: a Newton step from it, or part of the step that led to it.
+
+    `level`, ln(r[0]) / 2, is what c[0] lacks to the best gain; a row that is FAR from it is given just that.
+    """
+    width = len(slope)
+    a, step = np.empty((width, width)), np.empty(width)
+    for n in range(len(r)):
+        now, good = trial[n], accepted[n]
+        total, moving[n] = r[n, 0], True
+        criterion = total
+        for m in range(width):
+            criterion += 2 * now[m] * slope[m]
+        if not criterion <= found[n, 0] + SLACK * (1 + abs(found[n, 0])):
+            reach = 0.0
+            for m in range(width):
+                reach += abs(now[m] - good[m])
+            for m in range(width):
+                now[m] = good[m] + (now[m] - good[m]) * (BOLD / (BOLD + reach))
+            continue
+        gained, change = found[n, 0] - criterion, abs(total - found[n, 1])
+        found[n, 0], found[n, 1] = criterion, total
+        good[:] = now
+        if change < tolerance * total and gained < tolerance:
+            moving[n] = False
+            continue
+        if total > FAR:
+            now[0] += level[n]
+            continue
+        for i in range(width):
+            step[i] = r[n, i] - slope[i]
+            for j in range(i, width):
+                a[i, j] = r[n, j - i] + r[n, i + j]
+            a[i, i] += RIDGE * total
+        # Gaussian elimination of a symmetric positive matrix, the right-hand side along with it.
+        for k in range(width):
+            pivot, upper = a[k, k], a[k]
+            for i in range(k + 1, width):
+                factor = upper[i] / pivot
+                step[i] -= factor * step[k]
+                row, above = a[i, i:], upper[i:]
+                for j in range(len(row)):
+                    row[j] -= factor * above[j]
+        for i in range(width - 1, -1, -1):
+            moved = step[i]
+            for j in range(i + 1, width):
+                moved -= a[i, j] * step[j]
+            step[i] = moved / a[i, i]
+            now[i] += step[i]

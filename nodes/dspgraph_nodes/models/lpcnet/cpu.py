@@ -1,0 +1,139 @@
+"""LPCNet's sample-rate network with its gradients, faster on a CPU than torch's own modules are.
+
+The function is that of `LPCNet.forward`, and so are its gradients, but for rounding. What is saved:
+
+* an embedding has 256 rows, a batch thousands of samples: each is multiplied by GRU_A's matrix once for a level, and a
+  condition once for a frame; a sample adds up four rows;
+* the gradients of the gates are one pass over memory each, and that of the recurrent matrix one product for all steps;
+* tanh x = 2 sigmoid(2 x) - 1, and of as many numbers as DualFC has torch takes the sigmoid several times faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import embedding_bag, linear
+
+from dspgraph_nodes._kernels.neural import gradients
+from dspgraph_nodes.models.lpcnet.network import LEVELS, LPCNet
+
+__all__ = ["dual_fc", "forward", "gru"]
+
+State = tuple[Tensor, Tensor]
+
+
+def forward(model: LPCNet, f: Tensor, codes: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    """Logits [batch, samples, 256] and the state after the last sample, as `LPCNet.forward` gives them.
+
+    f: [batch, frames, condition]; codes: [batch, samples, 3], 0..255, which nothing checks. All on a CPU, of one dtype.
+    """
+    config, batch = model.config, len(codes)
+    f = f.transpose(0, 1)  # inside, time comes first
+    a, b = (
+        (state[0][0], state[1][0]) if state is not None
+        else (f.new_zeros(batch, config.gru_a), f.new_zeros(batch, config.gru_b))
+    )  # fmt: skip
+    h_a = gru(_input_a(model, f, codes.transpose(0, 1)), *_recurrent(model.gru_a), a)
+
+    weight, bias = _input(model.gru_b)
+    x = linear(h_a, weight[:, : config.gru_a]).view(len(f), -1, batch, len(weight))
+    x = x + linear(f, weight[:, config.gru_a :], bias)[:, None]
+    h_b = gru(x.flatten(0, 1), *_recurrent(model.gru_b), b)
+
+    full = model.dual_fc
+    twice = linear(h_b.transpose(0, 1), 2 * full.kernel.flatten(0, 1), 2 * full.bias.flatten())
+    return dual_fc(twice, full.factor), (h_a[-1:], h_b[-1:])
+
+
+def _input_a(model: LPCNet, f: Tensor, codes: Tensor) -> Tensor:
+    """What GRU_A is given [samples, batch, 3 units], from f [frames, batch, condition], codes [samples, batch, 3]."""
+    weight, bias = _input(model.gru_a)
+    samples, batch, inputs = codes.shape
+    width = inputs * model.config.embedding
+    tables = torch.einsum("le,gke->klg", model.embed.weight, weight[:, :width].view(len(weight), inputs, -1))
+    rows = torch.cat((tables.flatten(0, 1), linear(f, weight[:, width:], bias).flatten(0, 1)))
+    of_codes = codes + LEVELS * torch.arange(inputs)
+    of_frames = LEVELS * inputs + torch.arange(len(f) * batch).view(-1, batch, 1)
+    which = torch.cat((of_codes, of_frames.repeat_interleave(samples // len(f), 0)), -1)
+    return embedding_bag(which.flatten(0, 1), rows, mode="sum").view(samples, batch, -1)
+
+
+def _input(layer: torch.nn.GRU) -> tuple[Tensor, Tensor]:
+    """Its matrix, and all biases that are simply added: of both kinds, but for the candidate the first alone."""
+    weight, _, given, fed = layer.parameters()
+    gates = 2 * layer.hidden_size
+    return weight, given + torch.cat((fed[:gates], torch.zeros_like(fed[gates:])))
+
+
+def _recurrent(layer: torch.nn.GRU) -> tuple[Tensor, Tensor]:
+    """Its matrix, and the bias of the candidate that the reset gate is multiplied with."""
+    _, recurrent, _, fed = layer.parameters()
+    return recurrent, fed[2 * layer.hidden_size :]
+
+
+class _GRU(Function):
+    """h [samples, batch, units] from inputs x [samples, batch, 3 units], with all biases but that of the candidate."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, recurrent: Tensor, bias: Tensor, state: Tensor) -> Tensor:
+        samples, batch, units = *x.shape[:2], len(bias)
+        gates, inner = x.new_empty(samples, batch, 2 * units), x.new_empty(samples, batch, units)
+        candidate, h = torch.empty_like(inner), x.new_empty(samples + 1, batch, units)
+        h[0] = state
+        of_gates, of_candidate = recurrent[: 2 * units].t(), recurrent[2 * units :].t()
+        for row, gate, g, n, last, new in zip(x, gates, inner, candidate, h[:-1], h[1:], strict=True):
+            torch.addmm(row[:, : 2 * units], last, of_gates, out=gate).sigmoid_()
+            torch.addmm(bias, last, of_candidate, out=g)
+            torch.addcmul(row[:, 2 * units :], gate[:, :units], g, out=n).tanh_()
+            torch.lerp(n, last, gate[:, units:], out=new)
+        ctx.save_for_backward(gates, inner, candidate, h, recurrent)
+        return h[1:]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        gates, inner, candidate, h, recurrent = ctx.saved_tensors
+        samples, batch, units = inner.shape
+        of_recurrent, of_candidate = gates.new_empty(samples, batch, 3 * units), torch.empty_like(inner)
+        flow = torch.zeros_like(h[0])
+        split = (each.view(samples, batch, -1, units).numpy() for each in (gates, of_recurrent))
+        whole = (each.numpy() for each in (candidate, inner, h, of_candidate))
+        (g, back), (n, i, last, back_n), flowing = split, whole, flow.numpy()
+        for t in range(samples - 1, -1, -1):
+            flow += grads[0][t]
+            gradients.gru_step(flowing, g[t], n[t], i[t], last[t], back[t], back_n[t])
+            flow.addmm_(of_recurrent[t], recurrent)
+        rows = of_recurrent.flatten(0, 1)
+        of_matrix, of_bias = rows.t() @ h[:-1].flatten(0, 1), rows[:, 2 * units :].sum(0)
+        of_recurrent[..., 2 * units :] = of_candidate
+        return of_recurrent, of_matrix, of_bias, flow
+
+
+class _DualFC(Function):
+    """y [..., levels] = sum_k factor[k] tanh(a[k]) from 2 a [..., 2 levels] and the factors [2, levels]."""
+
+    @staticmethod
+    def forward(ctx: Any, twice: Tensor, factor: Tensor) -> Tensor:
+        half = torch.sigmoid(twice).contiguous()
+        one, two = half.chunk(2, -1)
+        ctx.save_for_backward(half, factor)
+        return torch.addcmul(torch.addcmul(-factor.sum(0), one, 2 * factor[0]), two, 2 * factor[1])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
+        half, factor = ctx.saved_tensors
+        of_twice, of_factor = torch.empty_like(half), torch.zeros_like(factor)
+        rows = (each.contiguous().view(-1, each.shape[-1]) for each in (grads[0], half, of_twice))
+        grad, given, back = (each.numpy() for each in rows)
+        gradients.dual_fc(grad, given, factor.detach().numpy(), back, of_factor.numpy())
+        return of_twice, of_factor
+
+
+gru: Callable[..., Tensor] = _GRU.apply
+dual_fc: Callable[..., Tensor] = _DualFC.apply

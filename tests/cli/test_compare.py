@@ -1,0 +1,286 @@
+"""What a person sees of a comparison: demo, compare, score, and the profile of render."""
+
+import json
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner, Result
+
+from dspgraph.cli.main import main
+from dspgraph.evaluation import metrics
+from dspgraph.evaluation.results import Metric
+from helpers import paths
+from helpers.networks import weights_file
+from helpers.speech import speech
+from helpers.surroundings import on_a_terminal
+
+TOYS = str(paths.TOYS)
+RATE = 16000
+
+PIPELINE = """about: Toys.
+inputs: {x: {audio: 16000}}
+nodes: {first: {node: toy_scale, x: x, factor: 1}, end: {node: toy_scale, x: first, factor: 0.5}}
+outputs: {y: end}
+variants: {end: {late: {node: toy_late, x: first}, noise: {node: toy_noise, like: first}}}
+"""
+
+
+def dspgraph(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Path:
+    path = tmp_path / "toys.yaml"
+    path.write_text(PIPELINE)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two clips of real speech, half a second each."""
+    path = tmp_path / "in"
+    path.mkdir()
+    for k in range(2):
+        soundfile.write(path / f"c{k}.wav", speech()[8000 * k + 8000 :][:8000], RATE)
+    return path
+
+
+# ---- compare --------------------------------------------------------------------------------------------------------
+
+
+def test_compare_says_the_means_and_where_to_listen(tmp_path: Path, pipeline: Path, folder: Path) -> None:
+    out = tmp_path / "out"
+    result = dspgraph(
+        "compare", pipeline, folder, "-o", out, "--plugin", TOYS, "--metrics", "si_sdr, loudness_difference"
+    )
+    assert result.exit_code == 0, result.output
+    said, *lines = result.stdout.splitlines()
+    assert re.fullmatch(r"c0: \d+ samples of 'noise' beyond full scale were clipped", said)
+    lines = lines[1:]
+    assert lines[0] == "means of 2 recordings, * the best:"
+    assert [line.split() for line in lines[1:4]] == [["loudness_"], ["si_sdr", "difference"], ["(dB)", "(LU)"]]
+    assert [line.split() for line in lines[4:6]] == [["toy_scale", "100*", "-6.0"], ["late", "100*", "0.0*"]]
+    assert lines[6].split()[0] == "noise"
+    assert lines[7:] == [
+        f"  to listen to  {out}/report.html",
+        f"  in numbers    {out}/results.csv, and results.json with intervals of 95 %",
+    ]
+    assert re.fullmatch(r"2 rendered in .* s, [\d.]+ times real time\n", result.stderr)
+    assert sorted(path.name for path in out.iterdir()) == [
+        "audio",
+        "ledger.jsonl",
+        "report.html",
+        "results.csv",
+        "results.json",
+    ]
+    data = json.loads((out / "results.json").read_text())
+    assert (data["pipeline"], data["about"], data["stages"]) == ("toys", "Toys.", {"asked": 6, "computed": 4})
+
+
+def test_compare_says_what_failed_and_what_was_done_to_a_recording(
+    tmp_path: Path, pipeline: Path, folder: Path
+) -> None:
+    soundfile.write(folder / "c1.wav", np.zeros((4800, 2)) + 0.1, 48000)
+    missing = folder / "missing.wav"
+    result = dspgraph("compare", pipeline, folder, missing, "-o", tmp_path / "out", "--plugin", TOYS,
+                      "--metrics", "lsd", "-s", "first.factor=1,10")  # fmt: skip
+    assert result.exit_code == 1
+    assert "c1: resampled from 48000 Hz to 16000 Hz; mixed 2 channels to 1\n" in result.stdout
+    assert re.search(r"c0: \d+ samples of 'first.factor=10' beyond full scale were clipped\n", result.stdout)
+    assert "means of 2 of 3 recordings" in result.stdout
+    assert f"failed: {missing} does not exist\n" in result.stderr
+    assert result.stderr.endswith("dspgraph: 1 of 3 recordings failed, in part or all\n")
+    assert "Traceback" not in result.output
+
+
+REFUSED = {
+    "a metric there is not": (["--metrics", "lsd,mdc"], "there is no metric 'mdc'; did you mean 'mcd'?"),
+    "no metric": (["--metrics", ""], "there is no metric ''"),
+    "a slot there is not": (["--vary", "first"], "has no slot 'first' to vary"),
+    "a slot that is fixed": (["--vary", "end", "--swap", "end=late"], "cannot be 'late' in all and vary too"),
+    "an empty value": (["-s", "first.factor=1,"], "'first.factor='"),
+    "a value out of bounds": (["-s", "first.factor=1,11"], "first.factor=11"),
+    "features": (["{d}/rows.npz"], "what is compared is audio; found"),
+    "two of one name": (["{d}/other/c0.wav"], "would both be written to"),
+    "an output that is a file": (["-o", "{d}/toys.yaml"], "toys.yaml cannot be written to"),
+    "a rate of more jobs than one": (["--executor", "serial", "-j", "2"], "--executor serial is one job; found --jobs 2"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_bad_request_is_one_clear_message_and_nothing_is_written(
+    tmp_path: Path, pipeline: Path, folder: Path, what: str
+) -> None:
+    options, message = REFUSED[what]
+    options = [option.format(d=tmp_path) for option in options]
+    np.savez(tmp_path / "rows.npz", x=np.zeros(4))
+    result = dspgraph("compare", pipeline, folder, "-o", tmp_path / "out", "--plugin", TOYS, *options)
+    assert result.exit_code == 2, result.output
+    assert message in result.output
+    assert result.output.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_jobs_and_assets_reach_the_comparison(tmp_path: Path, pipeline: Path, folder: Path) -> None:
+    common = ("compare", pipeline, folder, "--plugin", TOYS, "--metrics", "lsd")
+    assert dspgraph(*common, "-o", tmp_path / "one").exit_code == 0
+    assert dspgraph(*common, "-o", tmp_path / "two", "-j", 2, "--assets").exit_code == 0
+    assert (tmp_path / "two" / "results.json").read_bytes() == (tmp_path / "one" / "results.json").read_bytes()
+    assert (tmp_path / "two" / "report_files").is_dir()
+    assert not (tmp_path / "one" / "report_files").exists()
+
+
+def test_a_person_who_waits_sees_a_bar_and_a_table_that_fits(tmp_path: Path, pipeline: Path, folder: Path) -> None:
+    """Twelve variants; the columns for which there is no room stand below."""
+    request = ("compare", pipeline, folder, "-o", tmp_path / "out", "--plugin", TOYS, "--vary", "end",
+               "-s", "first.factor=0.1,0.2,0.3,0.4", "--metrics", "lsd,si_sdr,loudness_difference")  # fmt: skip
+    pipeline.write_text(PIPELINE.replace(", factor: 0.5}", "}").replace("late: {", "longer_name_of_it: {"))
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", on_a_terminal(60, *request))
+    assert "2/2" in shown
+    table = shown[shown.index("means of 2 recordings") :].splitlines()[1:-2]
+    assert max(map(len, table)) <= 60
+    assert " ".join(table[0:3]).split() == ["lsd", "si_sdr", "(dB)", "(dB)"]
+    assert " ".join(table[15:18]).split() == ["loudness_", "difference", "(LU)"]
+    names = [[re.split(r"(?<=0\.\d)", row)[0] for row in rows] for rows in (table[3:15], table[18:30])]
+    assert names[0] == names[1]
+    assert len({*names[0]}) == 12
+    assert len(table) == 30
+
+
+def test_a_mean_of_fewer_recordings_says_of_how_many(tmp_path: Path, pipeline: Path, folder: Path) -> None:
+    soundfile.write(folder / "c1.wav", np.zeros(8000), RATE)
+    result = dspgraph("compare", pipeline, folder, "-o", tmp_path / "out", "--plugin", TOYS, "--metrics", "lsd,si_sdr")
+    line = next(line for line in result.stdout.splitlines() if "toy_scale" in line)
+    assert "(1) 100*" in line  # silence has no ratio
+    assert line.count("(") == 1
+
+
+# ---- score ----------------------------------------------------------------------------------------------------------
+
+
+def pair(folder: Path, kind: str) -> tuple[Path, Path]:
+    """One second of real speech, and what became of it."""
+    x = speech()[8000:24000]
+    noise = np.random.default_rng(0).standard_normal(len(x))
+    made = {
+        "same": x,
+        "half": x / 2,
+        "late": np.concatenate([np.zeros(40), x[:-40]]),
+        "noisy": x + noise * math.sqrt((x**2).mean() / (noise**2).mean() / 100),
+    }[kind]
+    for name, samples in (("ref", x), ("deg", made)):
+        soundfile.write(folder / f"{name}.wav", samples, RATE, "DOUBLE")
+    return folder / "ref.wav", folder / "deg.wav"
+
+
+SCORES = {
+    "same": {"mcd": "0 dB", "lsd": "0 dB", "si_sdr": "100 dB", "loudness_difference": "0 LU", "voicing_error": "0 %"},
+    "half": {"loudness_difference": "-6.021 LU", "si_sdr": "100 dB"},
+    "late": {},
+    "noisy": {"si_sdr": "20"},
+}
+
+
+@pytest.mark.parametrize("kind", SCORES)
+def test_score_says_what_measuring_gives(tmp_path: Path, kind: str) -> None:
+    files = pair(tmp_path, kind)
+    result = dspgraph("score", *files)
+    assert result.exit_code == 0, result.output
+    x, y = (soundfile.read(path)[0] for path in files)
+    expected = metrics.measure(x, y, RATE)
+    head, *lines = result.stdout.splitlines()
+    assert head == f"{files[1]} beside {files[0]}"
+    found = {line.split()[0]: line for line in lines}
+    assert list(found) == list(expected)
+    for name, value in expected.items():
+        metric = metrics.METRICS[name].metric
+        said = "-" if value is None else f"{value:.4g} {metric.unit}".strip()
+        assert re.fullmatch(rf"  {name} +{re.escape(said)} +{re.escape(metric.about)}", found[name])
+    for name, said in SCORES[kind].items():
+        assert found[name].split(maxsplit=1)[1].startswith(said)
+
+
+def test_score_for_machines_holds_settings_and_versions(tmp_path: Path) -> None:
+    x = speech()[8000:16000]
+    soundfile.write(tmp_path / "ref.wav", x, RATE)
+    soundfile.write(tmp_path / "deg.wav", np.stack([x, x], axis=1)[:6000], RATE)
+    said = json.loads(dspgraph("score", tmp_path / "ref.wav", tmp_path / "deg.wav", "--json").stdout)
+    assert [row["name"] for row in said["metrics"]] == list(metrics.METRICS)
+    for row in said["metrics"]:
+        row.pop("value")
+        assert Metric(**row) == metrics.METRICS[row["name"]].metric
+        assert row["version"] and row["settings"]
+    assert said["notes"] == [
+        f"{tmp_path}/deg.wav: mixed 2 channels to 1",
+        f"{tmp_path}/ref.wav: cut from 0.500 s to 0.375 s, the length of the other",
+    ]
+
+
+def test_score_of_what_is_no_audio_is_one_clear_message(tmp_path: Path) -> None:
+    ref, _ = pair(tmp_path, "same")
+    for files in ((ref, tmp_path / "nothing.wav"), (tmp_path / "nothing.wav", ref)):
+        result = dspgraph("score", *files)
+        assert (result.exit_code, result.output) == (2, f"dspgraph: {tmp_path}/nothing.wav does not exist\n")
+
+
+# ---- the profile of render ------------------------------------------------------------------------------------------
+
+
+def test_a_profile_says_what_each_node_costs_and_changes_no_sample(
+    tmp_path: Path, pipeline: Path, folder: Path
+) -> None:
+    common = ("render", pipeline, folder, "--plugin", TOYS, "--swap", "end=noise")
+    assert dspgraph(*common, "-o", tmp_path / "plain").exit_code == 0
+    result = dspgraph(*common, "-o", tmp_path / "watched", "--profile")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    table = lines[lines.index("profile") + 1 : -1]
+    assert {"first", "end"} <= {line.split()[0] for line in table}
+    assert "live" in lines[-1]
+    for name in ("c0.flac", "c1.flac", "c0.json", "c1.json"):
+        assert (tmp_path / "watched" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
+
+
+@pytest.mark.parametrize("options", [["-j", "2"], ["--batch", "2"], ["--executor", "process"]])
+def test_a_profile_is_of_one_signal_at_a_time(tmp_path: Path, pipeline: Path, folder: Path, options: list[str]) -> None:
+    result = dspgraph("render", pipeline, folder, "-o", tmp_path / "out", "--plugin", TOYS, "--profile", *options)
+    assert result.exit_code == 2
+    assert result.output.startswith("dspgraph: a profile is of one signal at a time, in this process: drop")
+    assert not (tmp_path / "out").exists()
+
+
+# ---- demo -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_demo_ends_with_a_page_and_a_trained_model_is_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First with a model: what only it made is not in what comes after."""
+    clip = tmp_path / "clip.wav"
+    soundfile.write(clip, speech()[8000:16000], RATE)
+    monkeypatch.setattr("dspgraph.io.audio.example_speech", lambda: clip)
+    drawn: list[list[str]] = []
+
+    def draw(files: dict[str, Path], path: Path) -> Path:
+        drawn.append(list(files))
+        return path
+
+    monkeypatch.setattr("dspgraph.plotting.figures.spectrograms", draw)
+    variants = ["pulse_noise", "whisper", "residual", "mulaw_residual"]
+    out = tmp_path / "demo"
+    for given, expected in ((["--weights", weights_file()], [*variants, "lpcnet"]), ([], variants)):
+        result = dspgraph("demo", "--out", out, *given)
+        assert result.exit_code == 0, result.output
+        lines = result.stdout.splitlines()
+        assert lines[0] == f"lpc_vocoder{' and lpcnet' if given else ''} on clip.wav:"
+        assert lines[-2:] == [f"  spectrograms  {out}/spectrograms.png", f"  to listen to  {out}/report.html"]
+        assert next(line.split()[0] for line in lines[2:-2] if line.split()[0] in expected) == "residual"
+        assert drawn[-1] == ["reference", *expected]
+        said = json.loads((out / "results.json").read_text())
+        assert [one["name"] for one in said["variants"]] == expected
+        assert {path.parent.name for path in out.glob("audio/*/clip.flac")} >= {"reference", *expected}

@@ -1,0 +1,201 @@
+"""`dspgraph plot`: what it draws, where, and how it refuses."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner, Result
+from matplotlib import colormaps
+from matplotlib.image import imread
+from numpy.testing import assert_allclose
+
+from dspgraph.cli.main import main
+from dspgraph.plotting.figures import rainbow, rainbowgram, spectrogram
+from helpers.speech import speech
+
+
+def plot(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["plot", *map(str, arguments)])
+
+
+@pytest.fixture
+def wav(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Half a second of real speech; the current folder is another one, and empty."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    path = tmp_path / "in" / "voice.wav"
+    path.parent.mkdir()
+    soundfile.write(path, speech()[8000:16000], 16000)
+    return path
+
+
+def written(wav: Path) -> list[str]:
+    """Every file there is but the recording, half-written ones as well."""
+    return sorted(path.name for path in wav.parent.parent.rglob("*") if path.is_file() and path != wav)
+
+
+# ---- what is drawn --------------------------------------------------------------------------------------------------
+
+
+def test_a_mask_darkens_what_is_faint() -> None:
+    """Open at the largest magnitude, half open 35 dB below, closed from 70 dB on."""
+    decibels = np.array([[0, -35, -69.999, -70, -90]])
+    magnitude = decibels * np.log(10) / 20 + 3
+    colours = rainbow(magnitude, np.full((1, 5), 0.2))
+    assert colours.shape == (5, 1, 3)
+    full = colormaps["rainbow"](0.6)[:3]
+    assert_allclose(colours[:, 0], np.outer([1, 0.5, 0.001 / 70, 0, 0], full), atol=1e-12)
+    assert colours[3].max() < 1e-12
+    assert not colours[4].any()
+
+
+def test_the_hue_runs_through_the_rainbow_from_minus_pi_to_pi() -> None:
+    colours = rainbow(np.zeros((1, 9)), np.linspace(-1, 1, 9)[None])[:, 0]
+    assert_allclose(colours, colormaps["rainbow"](np.linspace(0, 1, 9))[:, :3])
+
+
+@pytest.mark.parametrize(
+    "options", [["--rainbowgram"], ["--rainbowgram", "--swap", "spectrum=stft"], ["--spectrogram"]]
+)
+def test_the_picture_shows_sound_where_there_is_some(wav: Path, options: list[str]) -> None:
+    """Half a second of a tone, then silence: light in the left half only."""
+    time = np.arange(16000) / 16000
+    soundfile.write(wav, np.where(time < 0.5, np.sin(2 * np.pi * 1000 * time), 0), 16000)
+    result = plot(wav, *options, "-o", "tone.png")
+    assert result.exit_code == 0, result.output
+    assert result.output == "tone.png\n"
+    assert written(wav) == ["tone.png"]
+    picture = imread("tone.png")[..., :3]
+    dark = (picture.max(axis=2) < 0.05).sum(axis=0)
+    columns = np.flatnonzero(dark > 0.5 * dark.max())  # those of the image, without its frame
+    third = len(columns) // 3
+    assert np.median(dark[columns[:third]]) < np.median(dark[columns[-third:]]), "the tone is light on black"
+
+
+@pytest.mark.parametrize(
+    "options", [["--rainbowgram"], ["--rainbowgram", "--swap", "spectrum=stft"], ["--spectrogram"]]
+)
+def test_a_higher_tone_is_drawn_higher(wav: Path, options: list[str]) -> None:
+    """A low and a high tone: the brightest row of the picture, counted from the top, falls as the tone rises."""
+    rows = []
+    for hertz in (150, 3500):
+        soundfile.write(wav, 0.5 * np.sin(2 * np.pi * hertz * np.arange(16000) / 16000), 16000)
+        assert plot(wav, *options, "-o", "tone.png").exit_code == 0
+        picture = imread("tone.png")[..., :3]
+        middle = picture[:, int(0.3 * picture.shape[1]) : int(0.6 * picture.shape[1])]
+        image = (middle.min(axis=2) < 0.99).mean(axis=1) > 0.9  # not the white around it
+        rows.append(np.where(image, middle.max(axis=2).mean(axis=1), 0)[5:-5].argmax())
+    assert rows[1] < rows[0] - 50
+
+
+def test_the_octaves_of_a_rainbowgram_stand_at_their_rows() -> None:
+    frequencies = 65.4 * 2 ** (np.arange(240) / 40)
+    figure = rainbowgram(np.zeros((9, 240)), np.zeros((9, 240)), frequencies, 2.5, "a")
+    (axis,) = figure.axes
+    assert_allclose(axis.get_yticks()[:6], 40 * np.arange(6) + 0.5)  # in the middle of rows 0, 40, 80 ...
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["65.4", "130.8", "261.6", "523.2", "1046", "2093"]
+    (image,) = axis.images
+    assert tuple(image.get_extent()) == (0, 2.5, 0, 240)
+    assert image.origin == "lower"
+
+
+def test_equally_spaced_rows_are_centred_on_their_frequency() -> None:
+    figure = rainbowgram(np.zeros((9, 513)), np.zeros((9, 513)), np.linspace(0, 8000, 513), 2.5, "a")
+    assert_allclose(figure.axes[0].images[0].get_extent(), (0, 2.5, -7.8125, 8007.8125))
+    figure = spectrogram(speech()[8000:16000], 16000, "a")
+    extent = figure.axes[0].images[0].get_extent()
+    assert_allclose(extent[2:], (-15.625, 8015.625))  # 512 samples: bins of 31.25 Hz
+    assert_allclose(extent[:2], (0.012, 0.484), atol=0.005)  # from the middle of the first window to that of the last
+    assert figure.axes[0].images[0].origin == "lower"
+
+
+def test_the_picture_is_named_after_the_file_and_lies_here(wav: Path) -> None:
+    assert plot(wav, "--spectrogram").output == "voice.png\n"
+    assert Path("voice.png").read_bytes().startswith(b"\x89PNG")
+    assert written(wav) == ["voice.png"]
+
+
+def test_a_spectrogram_reaches_to_half_the_rate_of_the_file(wav: Path) -> None:
+    soundfile.write(wav, np.stack([speech()[:4000], speech()[:4000]], axis=1), 8000)
+    assert plot(wav, "--spectrogram").exit_code == 0
+    soundfile.write(wav, speech()[:20], 16000)  # shorter than a window
+    assert plot(wav, "--spectrogram").exit_code == 0
+
+
+def test_a_name_is_no_formula_and_need_not_be_text(wav: Path) -> None:
+    odd = wav.with_name("a $\\x^ b$.wav")
+    odd.write_bytes(wav.read_bytes())
+    assert plot(odd, "--spectrogram", "-o", "odd.png").exit_code == 0
+
+
+def test_a_letter_no_font_has_is_no_warning(wav: Path) -> None:
+    odd = wav.with_name("\N{CJK UNIFIED IDEOGRAPH-97F3}.wav")
+    odd.write_bytes(wav.read_bytes())
+    assert plot(odd, "--spectrogram", "-o", "odd.png").exit_code == 0
+
+
+# ---- refusals -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["--rainbowgram", "--spectrogram"])
+def test_what_is_no_recording_is_refused(wav: Path, kind: str) -> None:
+    folder = wav.parent
+    (folder / "text.wav").write_text("no audio")
+    soundfile.write(folder / "silent.wav", np.zeros(8000), 16000)
+    for name, complaint in {
+        "none.wav": "none.wav does not exist",
+        "text.wav": "text.wav is not an audio file that can be read",
+        "silent.wav": "silent.wav is silent, once mixed to one channel: there is nothing to draw",
+        ".": "is a folder, not an audio file",
+    }.items():
+        result = plot(folder / name, kind, "-o", "picture.png")
+        assert result.exit_code == 2
+        assert complaint in result.output
+        assert "Traceback" not in result.output
+    assert not Path("picture.png").exists()
+
+
+@pytest.mark.parametrize("kind", ["--rainbowgram", "--spectrogram"])
+def test_a_picture_that_cannot_be_written_leaves_nothing_behind(wav: Path, kind: str) -> None:
+    Path("taken.png").mkdir()
+    for target, complaint in {
+        "nowhere/picture.png": "nowhere/picture.png cannot be written: No such file or directory",
+        "taken.png": "taken.png is a folder",
+        "picture.jpg": "picture.jpg: pictures are written as .png: name it picture.png",
+    }.items():
+        result = plot(wav, kind, "-o", target)
+        assert result.exit_code == 2
+        assert complaint in result.output
+    assert written(wav) == []
+
+
+def test_a_failure_while_drawing_keeps_the_picture_there_was(wav: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    Path("voice.png").write_bytes(b"before")
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
+    result = plot(wav, "--spectrogram")
+    assert result.exit_code == 2
+    assert "voice.png cannot be written: No space left on device" in result.output
+    assert Path("voice.png").read_bytes() == b"before"
+    assert written(wav) == ["voice.png"]
+
+
+def test_one_kind_of_picture_is_asked_for(wav: Path) -> None:
+    for kinds in ([], ["--rainbowgram", "--spectrogram"]):
+        result = plot(wav, *kinds)
+        assert result.exit_code == 2
+        assert "plot draws one picture: give --rainbowgram or --spectrogram or --excitation WEIGHTS" in result.output
+    result = plot(wav, "--spectrogram", "--swap", "spectrum=stft")
+    assert result.exit_code == 2
+    assert "a spectrogram has none: drop it" in result.output
+    assert written(wav) == []
+
+
+def test_an_unknown_variant_is_refused_with_the_nearest(wav: Path) -> None:
+    result = plot(wav, "--rainbowgram", "--swap", "spectrum=stftt")
+    assert result.exit_code == 2
+    assert "did you mean 'stft'?" in result.output

@@ -1,0 +1,545 @@
+"""Most tests here replace the clock by one that only the nodes of the test advance: every figure is then exact."""
+
+import ctypes
+import math
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from dspgraph import (
+    Array,
+    Audio,
+    Field,
+    Frames,
+    Graph,
+    Input,
+    Node,
+    NodeError,
+    Output,
+    RequestError,
+    SessionError,
+    SignalError,
+    State,
+    UnknownName,
+    load,
+)
+from dspgraph.engine import profiling
+from dspgraph.engine.plan import Plan, SessionState
+from dspgraph.engine.profiling import ENGINE, Profile, Row, size
+from dspgraph.engine.session import joined
+from helpers.speech import speech
+from helpers.toys import ToyApply, ToyEnergy, ToyFailing, ToyFrames, ToyLate, ToyNoise, ToyPeak, ToyScale, ToySum
+
+RATE = 1000  # samples per second: ten in a quantum of 10 ms
+
+
+class Clock:
+    """Time as the nodes below make it pass."""
+
+    now = 0.0
+    compiled: set[str] = set()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    Clock.now, Clock.compiled = 0.0, set()
+    monkeypatch.setattr(profiling, "perf_counter", lambda: Clock.now)
+
+
+class ToySpend(Node):
+    """Takes as many milliseconds as its samples sum to, and some at the end."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    factor: float = Field(1.0, description="how much slower than that it is")
+    at_end: float = Field(0.0, description="milliseconds that flush takes")
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        Clock.now += self.factor * float(x.sum()) / 1e3
+        return state, x
+
+    def flush(self, state: State) -> tuple[Array, ...]:
+        Clock.now += self.at_end / 1e3
+        return ()
+
+
+class ToyCompiled(Node):
+    """Takes a minute when it is first called, and another when it first ends: afterwards 1 ms a call."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        Clock.now += 1e-3 if "step" in Clock.compiled else 60
+        Clock.compiled.add("step")
+        return state, x
+
+    def flush(self, state: State) -> tuple[Array, ...]:
+        Clock.now += 1e-3 if "flush" in Clock.compiled else 60
+        Clock.compiled.add("flush")
+        return ()
+
+
+class ToySleep(Node):
+    """Sleeps whenever it is called."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    milliseconds: float = Field(5.0, description="for so long")
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        time.sleep(self.milliseconds / 1e3)
+        return state, x
+
+
+def chain(**nodes: Node) -> Graph:
+    """Nodes one after another."""
+    names = list(nodes)
+    wires = {f"{name}.x": before for name, before in zip(names, ["x", *names], strict=False)}
+    return Graph(nodes, wires, {"x": Audio(RATE)}, {"y": names[-1]})
+
+
+def profiled(graph: Graph, *signals: Array, cut: int = RATE) -> Profile:
+    profile = Profile(graph)
+    for x in signals:
+        session = profile.session()
+        for begin in range(0, len(x), cut):
+            session.push(x=x[begin : begin + cut])
+        session.flush()
+    return profile
+
+
+def by_name(profile: Profile) -> dict[str, Row]:
+    return {row.name: row for row in profile.rows()}
+
+
+def spending(*milliseconds: float) -> Array:
+    """A signal on which ToySpend takes so many milliseconds in each quantum."""
+    return np.repeat(np.asarray(milliseconds) / 10, 10)
+
+
+# ---- it is a session ------------------------------------------------------------------------------------------------
+
+
+def everything(rate: Any, peak: bool) -> Graph:
+    """Every way a node can take its blocks: straight, late, framed, two rates, many wires, noise, the whole signal."""
+    nodes: dict[str, Node] = {
+        "late": ToyLate(samples=37), "frames": ToyFrames(hop=160), "energy": ToyEnergy(), "apply": ToyApply(),
+        "noise": ToyNoise(), "sum": ToySum(), "last": ToyPeak() if peak else ToyScale(),
+    }  # fmt: skip
+    wires = {
+        "late.x": "x", "frames.x": "late", "energy.frames": "frames", "apply.x": "x", "apply.level": "energy.level",
+        "noise.like": "x", "sum.x": ["apply", "noise", "late"], "last.x": "sum",
+    }  # fmt: skip
+    return Graph(nodes, wires, {"x": Audio(rate)}, {"y": "last", "sign": "energy.sign"})
+
+
+@pytest.mark.parametrize("peak", [False, True])
+@pytest.mark.parametrize("cut", [7, 441, 30000])
+@pytest.mark.parametrize("rate", [22050, "44100/7"])
+def test_outputs_are_bit_for_bit_those_of_a_session(rate: Any, cut: int, peak: bool) -> None:
+    """30000 samples are longer than the rehearsal at either rate, 5000 shorter; 10 ms are 220.5 or 63 samples."""
+    graph = everything(rate, peak)
+    profile = Profile(graph)
+    for n in (5000, 30000) if cut > 7 else (5000,):
+        x = np.random.default_rng(n).standard_normal(n)
+        session, plain = profile.session(), graph.session()
+        blocks = [x[begin : begin + cut] for begin in range(0, n, cut)]
+        found = joined([*(session.push(x=block) for block in blocks), session.flush()])
+        expected = joined([*(plain.push(x=block) for block in blocks), plain.flush()])
+        for name in graph.outputs:
+            assert np.array_equal(found[name], expected[name])
+        assert session.flow.end == plain.flow.end == Fraction(n) / Fraction(rate)
+
+
+def test_several_inputs_may_come_one_after_another_and_in_any_pieces() -> None:
+    graph = Graph(
+        {"apply": ToyApply()}, {"apply.x": "x", "apply.level": "level"},
+        {"x": Audio(16000), "level": Frames(Fraction("62.5"), "level", 1)}, {"y": "apply"},
+    )  # fmt: skip
+    x, level = np.random.default_rng(1).standard_normal(40000), np.arange(157.0)[:, None]  # 156.25 rows of 16 ms
+    expected = graph(x=x, level=level)["y"]
+    profile = Profile(graph)
+    session = profile.session()
+    parts = [session.push(x=x[:25000]), session.push(level=level[:1]), session.push(level=level[1:150])]
+    parts += [session.push(), session.push(x=x[25000:25000]), session.push(level=level[150:], x=x[25000:])]
+    assert np.array_equal(joined([*parts, session.flush()])["y"], expected)
+    assert profile.signal == Fraction(40000, 16000)
+    assert profile.warm  # the rehearsal took from each input what lies in the first second, and ended well
+
+
+def test_what_a_session_refuses_is_refused_in_the_same_words() -> None:
+    graph = chain(scale=ToyScale())
+    bad = np.zeros(500)
+    bad[321] = np.nan
+    for blocks in ({"x": bad}, {"x": np.zeros((3, 2))}, {"x": np.zeros(3, int)}, {"z": np.zeros(3)}, {"x": 1.0}):
+        errors = []
+        for session in (graph.session(), Profile(graph).session()):
+            with pytest.raises((SignalError, UnknownName)) as caught:
+                session.push(**blocks)
+            errors.append((caught.type, str(caught.value)))
+        assert errors[0] == errors[1]
+
+
+def test_a_session_that_was_flushed_takes_no_more() -> None:
+    profile = Profile(chain(scale=ToyScale()))
+    session = profile.session()
+    session.push(x=np.zeros(5))
+    session.flush()
+    with pytest.raises(SessionError, match="has been flushed"):
+        session.push(x=np.zeros(5))
+    with pytest.raises(SessionError, match="has been flushed"):
+        session.flush()
+    assert profile.quanta == 1 and profile.signal == Fraction(5, RATE)
+
+
+def test_a_signal_that_fails_ends_alone_and_its_time_counts(clock: None) -> None:
+    profile = Profile(chain(spend=ToySpend(), fail=ToyFailing()))
+    session = profile.session()
+    session.push(x=spending(1, 1, 1))
+    with pytest.raises(NodeError, match=r"fail \(toy_failing\) failed in the block that ends at 0.050 s: .*too loud"):
+        session.push(x=spending(2, 20000, 2))  # samples of 2000, beyond the 1000 it takes
+    assert by_name(profile)["spend"].seconds == pytest.approx(20.005)  # and nothing of what came after
+    session = profile.session()
+    session.push(x=spending(1))
+    session.flush()
+    assert by_name(profile)["spend"].seconds == pytest.approx(20.006)
+    assert profile.signal == Fraction(5, 100)  # three quanta, one before the failure, and one
+
+
+def test_a_quantum_is_longer_than_nothing() -> None:
+    with pytest.raises(RequestError, match="a quantum lasts longer than 0 s; found 0"):
+        Profile(chain(scale=ToyScale()), 0)
+
+
+# ---- time -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_node_has_its_own_time_share_speed_and_worst_quantum(clock: None) -> None:
+    graph = chain(a=ToySpend(), b=ToySpend(factor=3.0, at_end=8.0))
+    profile = profiled(graph, spending(1, 2, 0.5, 0.5))
+    a, b, engine = profile.rows()
+    assert (a.name, a.type, b.name, engine.name, engine.type) == ("a", "toy_spend", "b", ENGINE, "")
+    assert (a.calls, b.calls, engine.calls) == (5, 5, 5)  # four quanta and the end
+    assert (a.seconds, b.seconds) == pytest.approx((0.004, 0.020))  # 1 + 2 + 0.5 + 0.5 ms; three times that and 8 ms
+    assert (a.share, b.share) == pytest.approx((1 / 6, 5 / 6))
+    assert (a.speed, b.speed) == pytest.approx((10, 2))  # 40 ms of signal
+    assert (a.worst, b.worst) == pytest.approx((0.002, 0.006))  # what comes at the end is no quantum's
+    assert (a.at_end, b.at_end) == pytest.approx((0, 0.008))
+    assert (engine.seconds, engine.share, engine.speed) == pytest.approx((0, 0, math.inf), abs=1e-9)
+
+
+def test_every_call_of_a_node_counts() -> None:
+    graph = Graph({"rows": ToyFrames(hop=2)}, {"rows.x": "x"}, {"x": Audio(RATE)}, {"y": "rows"})
+    rows = by_name(profiled(graph, np.zeros(100)))
+    assert (rows["rows"].calls, rows[ENGINE].calls) == (51, 11)  # 50 rows, one at a time; 10 quanta; the end
+
+
+def test_a_graph_without_nodes_is_all_engine() -> None:
+    profile = profiled(Graph({}, {}, {"x": Audio(RATE)}, {"y": "x"}), np.zeros(100))
+    assert [(row.name, row.share) for row in profile.rows()] == [(ENGINE, 1)]
+    assert "The slowest node" not in profile.verdict()
+
+
+@pytest.mark.parametrize("cut", [1, 3, 10, 25, 1000])
+def test_a_quantum_is_10_ms_of_the_signal_however_it_is_pushed(cut: int, clock: None) -> None:
+    profile = profiled(chain(spend=ToySpend()), spending(1, 9, 2, 31.5, 3), cut=cut)
+    assert by_name(profile)["spend"].worst == pytest.approx(0.0315)
+    assert (profile.late, profile.quanta) == (1, 5)
+    assert profile.peak.at == 0.03
+
+
+def test_another_quantum_gathers_what_lies_in_it(clock: None) -> None:
+    profile = Profile(chain(spend=ToySpend()), 0.02)
+    profile.session().push(x=spending(1, 9, 2, 10.5, 3))
+    assert by_name(profile)["spend"].worst == pytest.approx(0.0125)
+    assert (profile.late, profile.quanta) == (0, 3)
+
+
+def test_signals_add_up_also_those_of_sessions_that_take_turns(clock: None) -> None:
+    profile = Profile(chain(spend=ToySpend()))
+    one, other = profile.session(), profile.session()
+    for part in (spending(2), spending(3)):
+        one.push(x=part[:5])
+        other.push(x=part)
+        one.push(x=part[5:])
+    one.flush()
+    other.flush()
+    row = by_name(profile)["spend"]
+    assert row.seconds == pytest.approx(0.010)
+    assert row.worst == pytest.approx(0.003)  # of one signal, not of both
+    assert (profile.signal, profile.longest) == (Fraction(4, 100), Fraction(2, 100))
+
+
+@pytest.mark.parametrize(("n", "cut"), [(100, 7), (2500, 1000), (2500, 7)])
+def test_what_happens_once_is_over_before_anything_is_timed(n: int, cut: int, clock: None) -> None:
+    profile = profiled(chain(compiled=ToyCompiled()), np.zeros(n), cut=cut)
+    row = by_name(profile)["compiled"]
+    assert row.worst < 0.02 and row.at_end == pytest.approx(1e-3)
+    assert row.seconds == pytest.approx(1e-3 * row.calls)
+    assert profile.warm
+
+
+def test_the_first_signal_alone_is_rehearsed(clock: None) -> None:
+    graph = chain(spend=ToySpend())
+    profile = profiled(graph, spending(1, 1), spending(1, 1))
+    assert Clock.now == pytest.approx(0.006)  # the first signal twice, the second once
+    assert profile.seconds.sum() == pytest.approx(0.004)
+
+
+def test_a_graph_that_is_profiled_runs_elsewhere_as_before() -> None:
+    graph = chain(scale=ToyScale())
+    profile = Profile(graph)
+    graph(x=np.zeros(50))
+    assert [clock.calls for clock in profile.clocks] == [0]
+
+
+def test_a_node_that_sleeps_is_found_and_the_verdict_hears_of_it() -> None:
+    quick, slow = (
+        profiled(chain(scale=ToyScale(), sleep=ToySleep(milliseconds=ms), last=ToyScale()), np.zeros(100))
+        for ms in (5, 20)
+    )
+    assert max(quick.rows(), key=lambda row: row.seconds).name == "sleep"
+    assert by_name(quick)["sleep"].worst >= 0.005
+    assert "The slowest node is sleep:" in quick.verdict()
+    assert by_name(slow)["sleep"].worst >= 0.020
+    assert slow.verdict().startswith("It would not run live: it is slower than real time")
+    for profile in (quick, slow):
+        assert sum(row.share for row in profile.rows()) == pytest.approx(1)
+
+
+# ---- the verdict ----------------------------------------------------------------------------------------------------
+
+
+def test_a_graph_that_keeps_up_would_run_live(clock: None) -> None:
+    profile = profiled(chain(late=ToyLate(samples=5), a=ToySpend(), b=ToySpend(factor=0.5)), spending(1, 2, 4, 1))
+    # a and b are given what came 5 ms before: quanta of 0.5, 1.5, 3, 2.5 and (at the end) 0.5 ms, and half of that
+    assert profile.verdict() == (
+        "It would run live on this machine, as busy as it was, 5 ms late: the worst 10 ms took 4.500 ms, 3.000 ms of it in a, 0.02 s into "
+        "a signal. On average 10 ms of signal take 3.000 ms, a load of 30.0%. The slowest node is a: 67% of the time, "
+        "5 x real time."
+    )
+
+
+def test_a_quantum_too_long_is_a_gap(clock: None) -> None:
+    verdict = profiled(chain(a=ToySpend()), spending(1, 2, 10.5, 12, 1, 1)).verdict()
+    assert verdict.startswith(
+        "It would not run live without gaps: 2 of 6 quanta took 10 ms or longer on this machine, as busy as it was; the worst 10 ms took "
+        "12.000 ms, 12.000 ms of it in a, 0.03 s into a signal. On average 10 ms of signal take 4.583 ms"
+    )
+
+
+def test_more_work_than_time_is_too_slow(clock: None) -> None:
+    verdict = profiled(chain(a=ToySpend()), spending(10, 20)).verdict()
+    assert verdict.startswith(
+        "It would not run live: it is slower than real time on this machine, as busy as it was, and the worst"
+    )
+    assert "a load of 150.0%" in verdict
+
+
+def test_what_needs_the_whole_signal_would_not_run_live(clock: None) -> None:
+    one = chain(a=ToyPeak(), b=ToySpend())
+    profile = profiled(one, spending(1, 1))
+    assert profile.verdict().startswith(
+        "It would not run live: a needs the whole signal before anything comes out. On average"
+    )
+    assert by_name(profile)["b"].worst == 0
+    assert by_name(profile)["b"].at_end == pytest.approx(by_name(profile)["b"].seconds)
+    two, three = chain(a=ToyPeak(), c=ToyPeak()), chain(a=ToyPeak(), b=ToyPeak(), c=ToyPeak())
+    assert ": a and c need the whole signal" in profiled(two, np.ones(100)).verdict()
+    assert ": a, b and c need the whole signal" in profiled(three, np.ones(100)).verdict()
+
+
+def test_a_signal_that_ends_before_anything_comes_out_says_nothing(clock: None) -> None:
+    graph = chain(late=ToyLate(samples=1500), spend=ToySpend())
+    verdict = profiled(graph, np.ones(1200)).verdict()
+    assert verdict.startswith(
+        "Whether it would run live is not known: what comes out is 1500 ms late, and the longest signal had 1200 ms"
+    )
+    assert profiled(graph, np.ones(1600)).verdict().startswith("It would run live")
+    nothing = Profile(graph)
+    assert nothing.verdict() == "Nothing has run: whether it would run live is not known."
+    assert [row.share for row in nothing.rows()] == [0, 0, 0]
+    assert len(nothing.table()) == 5
+
+
+def test_the_table_has_a_head_a_row_per_node_and_the_sum(clock: None) -> None:
+    table = profiled(chain(a=ToySpend(), b=ToySpend(factor=3.0)), spending(1, 2000)).table()
+    cells = [tuple(cell.strip() for cell in row) for row in table]
+    assert cells[0] == (
+        "node", "type", "calls", "time", "share", "real-time factor", "worst 10 ms", "at the end", "holds"
+    )  # fmt: skip
+    assert cells[1][:8] == ("a", "toy_spend", "3", "2.00 s", "25.0%", "0.01 x", "2.00 s", "0.000 ms")
+    assert cells[3][:8] == (ENGINE, "", "3", "0.000 ms", "0.0%", "inf x", "0.000 ms", "0.000 ms")
+    assert cells[4][:8] == ("total", "", "9", "8.00 s", "", "0.0025 x", "8.00 s", "0.000 ms")
+    assert all(len({len(row[k]) for row in table}) == 1 for k in range(2, 9))  # figures stand below each other
+
+
+# ---- memory ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_node_holds_back_is_counted() -> None:
+    """ToyLate keeps a view of its 700 samples and the 10 of the last quantum: the memory of 710."""
+    profile = profiled(chain(late=ToyLate(samples=700), last=ToyScale()), np.zeros(3000))
+    assert by_name(profile)["late"].held == 710 * 8
+    assert by_name(profile)["last"].held == 0
+
+
+def test_what_waits_before_a_node_is_counted_with_it() -> None:
+    profile = profiled(chain(scale=ToyScale(), peak=ToyPeak()), np.zeros(12345))
+    assert by_name(profile)["peak"].held == 12345 * 8
+    assert profile.most_held == 12345 * 8
+
+
+def test_what_waits_at_an_input_is_the_engines() -> None:
+    graph = Graph({"sum": ToySum()}, {"sum.x": ["x", "z"]}, {"x": Audio(RATE), "z": Audio(RATE)}, {"y": "sum"})
+    profile = Profile(graph)
+    session = profile.session()
+    session.push(x=np.zeros(3000))
+    session.push(z=np.zeros(1500))  # at the look after one second 2000 of x wait, 10 of z have just come out
+    assert by_name(profile)[ENGINE].held == 2010 * 8
+
+
+def test_memory_is_looked_at_less_often_as_a_signal_grows_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every second for ten seconds, then a tenth apart (at most ln 40 / ln 1.1 = 39 times to 400), and at the end."""
+    looks: list[int] = []
+    held = profiling._held
+
+    def counted(plan: Plan, flow: SessionState) -> Iterator[int]:
+        looks.append(1)
+        return held(plan, flow)
+
+    monkeypatch.setattr(profiling, "_held", counted)
+    graph = Graph({"scale": ToyScale()}, {"scale.x": "x"}, {"x": Audio(10)}, {"y": "scale"})
+    session = Profile(graph, 1).session()
+    session.push(x=np.zeros(4000))
+    session.flush()
+    assert 10 + 20 < len(looks) <= 10 + 39 + 1
+
+
+class Pair(NamedTuple):
+    a: Array
+    b: Array
+
+
+@dataclass
+class Plain:
+    array: Array
+    other: Any = None
+
+
+class Slotted:
+    __slots__ = ("array",)
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+
+
+class Foreign:
+    """Owns memory as numba's own allocator does: arrays show it, and their base is no array."""
+
+    def __init__(self, n: int) -> None:
+        self._memory = (ctypes.c_double * n)()
+        self.__array_interface__ = {
+            "shape": (n,), "typestr": "<f8", "version": 3, "data": (ctypes.addressof(self._memory), False)
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda array: array,
+        lambda array: array[5:6],
+        lambda array: array.reshape(10, 100).T[::2],
+        lambda array: np.ndarray((3,), array.dtype, array.data, 16),
+        lambda array: [array, array, array[1:]],
+        lambda array: {"key": (array,)},
+        lambda array: deque([array[:1], array[1:]]),
+        lambda array: Pair(array, array),
+        lambda array: Plain(array, other=Plain(array)),
+        lambda array: Slotted(array),
+        lambda array: np.array([array, None], object)[:1],
+    ],
+)
+def test_an_array_counts_once_and_whole_wherever_it_lies(wrap: Any) -> None:
+    """1000 numbers have 8000 bytes; what is around them has less than 1000."""
+    assert 8000 <= size(wrap(np.zeros(1000)), {}) < 9000
+
+
+def test_memory_that_no_array_owns_counts_as_far_as_it_is_seen() -> None:
+    one = np.asarray(Foreign(1000))
+    assert isinstance(one.base, Foreign)
+    assert 8000 <= size([one, one[::2]], {}) < 9000
+
+
+def test_what_holds_itself_has_an_end() -> None:
+    one = Plain(np.zeros(1000))
+    one.other = [one]
+    assert 8000 <= size(one, {}) < 9000
+
+
+def test_nothing_is_held_by_names_of_code() -> None:
+    assert size((None, np.dtype(float), Plain, np, len, test_nothing_is_held_by_names_of_code), {}) < 200
+
+
+class ToyTable(Node):
+    """Has a table of its own, which its state refers to beside its own numbers."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    seed: int = Field(0, description="makes the engine copy the node")
+
+    @cached_property
+    def _table(self) -> Array:
+        return np.ones(100_000)
+
+    def start(self, x: Audio) -> State:
+        return self._table, np.zeros(50)
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        return state, x * state[0][0]
+
+
+def test_what_a_node_made_for_itself_is_not_the_state() -> None:
+    held = by_name(profiled(chain(table=ToyTable()), np.zeros(50)))["table"].held
+    assert 50 * 8 <= held < 50 * 8 + 200  # and the tuple around it
+
+
+# ---- the real thing -------------------------------------------------------------------------------------------------
+
+
+def test_the_vocoder_is_profiled_as_it_is() -> None:
+    graph, x = load("lpc_vocoder", swap={"excitation": "whisper"}), speech(24000)
+    profile = Profile(graph)
+    session = profile.session()
+    parts = [session.push(speech=x[:16000]), session.push(speech=x[16000:])]
+    assert np.array_equal(joined([*parts, session.flush()])["speech"], graph(speech=x)["speech"])
+    rows = profile.rows()
+    assert [row.name for row in rows] == [*(unit.name for unit in profile.plan.units), ENGINE]
+    assert {row.name for row in rows} == {*graph.order, ENGINE}
+    assert sum(row.share for row in rows) == pytest.approx(1)
+    assert all(row.calls in (150, 151) for row in rows)  # 150 quanta, and the end where something is held
+    assert all(0 < row.worst <= row.seconds for row in rows)
+    frames = by_name(profile)["frames"]
+    assert 320 * 8 <= frames.held < 3 * 320 * 8  # a window of samples, and what comes with a quantum
+    assert by_name(profile)["synth"].held >= 18 * 8  # the last samples that its predictor looks back at
+
+
+def test_the_whole_signal_that_a_pitch_tracker_waits_for_is_seen() -> None:
+    graph = load("lpc_vocoder")
+    profile = Profile(graph)
+    session = profile.session()
+    session.push(speech=speech(24000))
+    session.flush()
+    assert by_name(profile)["pitch"].held >= 24000 * 8
+    assert profile.verdict().startswith("It would not run live: pitch needs the whole signal")

@@ -1,0 +1,519 @@
+"""Metrics: known signals have the values theory gives them, and other programs give the same."""
+
+import json
+import math
+import subprocess
+import sys
+import warnings
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pytest
+import soundfile
+from scipy import signal
+
+from dspgraph import Array, FileError, SignalError, UnknownName, load
+from dspgraph.evaluation import metrics
+from dspgraph.evaluation.metrics import METRICS, Measure, Pair, loudness, measure, score
+from dspgraph.evaluation.results import Metric, Recording, Results, Score, Variant
+from helpers.speech import speech
+
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
+    import pysptk
+
+ALL = list(METRICS)
+OWN = ["mcd", "mcd_dtw", "lsd", "mrstft", "log_f0_rmse", "voicing_error", "si_sdr", "loudness_difference"]
+RATE = 16000
+MCD_SCALE = 10 * math.sqrt(2) / math.log(10)
+
+
+def value(name: str, x: Array, y: Array, rate: float = RATE) -> float:
+    found = measure(x, y, rate, [name])[name]
+    assert found is not None
+    return found
+
+
+def noise(n: int, key: int = 3) -> Array:
+    return np.random.Generator(np.random.Philox(key=key)).standard_normal(n)
+
+
+def noisy(snr: float) -> Array:
+    """The clip with white noise that lies `snr` dB below it."""
+    x, other = speech(), noise(64000)
+    return x + other * math.sqrt((x**2).sum() / (other**2).sum()) * 10 ** (-snr / 20)
+
+
+def tone(hertz: float, seconds: float, rate: float, level: float = 0.0) -> Array:
+    """A sine, its peak `level` dB of full scale."""
+    x: Array = 10 ** (level / 20) * np.sin(2 * np.pi * hertz / rate * np.arange(round(seconds * rate)))
+    return x
+
+
+def pulses(f0: float, seconds: float = 1.0, rate: int = RATE) -> Array:
+    """All harmonics of f0 below 7 kHz, falling 6 dB per octave, peak 0.5."""
+    t = 2 * np.pi * f0 / rate * np.arange(round(seconds * rate))
+    x: Array = sum((np.cos(k * t) / k for k in range(1, int(7000 / f0))), np.zeros(len(t)))
+    x *= 0.5 / np.abs(x).max()
+    return x
+
+
+# ---- what is there, and what it says of itself -----------------------------------------------------------------------
+
+
+def test_the_metrics_stand_in_the_order_they_are_shown() -> None:
+    assert [*OWN, "pesq", "stoi"] == ALL
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_metric_says_what_it_depends_on_in_words_that_json_can_hold(name: str) -> None:
+    metric = METRICS[name].metric
+    assert (metric.name, metric.about[-1], len(metric.about) < 120) == (name, ".", True)
+    assert metric.version == ("1" if name in OWN else {"pesq": "0.0.4", "stoi": "0.4.1"}[name])
+    assert json.loads(json.dumps(asdict(metric)))["settings"] == metric.settings != {}
+
+
+def test_listening_models_are_there_only_with_their_packages() -> None:
+    code = (
+        "import importlib.util as util, sys\n"
+        "real = util.find_spec\n"
+        "util.find_spec = lambda name, *more: None if name in ('pesq', 'pystoi') else real(name, *more)\n"
+        "from dspgraph.evaluation.metrics import METRICS\n"
+        "heavy = {'numba', 'scipy.signal', 'scipy.fft', 'torch', 'pysptk', 'pesq', 'pystoi'} & set(sys.modules)\n"
+        "print(*METRICS, *heavy)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == OWN
+
+
+def test_the_settings_of_pitch_are_those_of_its_pipeline() -> None:
+    settings, graph = METRICS["log_f0_rmse"].metric.settings, load("f0")
+    (tracker,) = graph.nodes.values()
+    hop = settings["hop_s"] * settings["rate_hz"]
+    assert (settings["rate_hz"], hop) == (graph.inputs["speech"].rate, tracker.model_dump()["hop"])
+    assert graph.stream("pitch").rate == 200
+    assert [settings["lowest_hz"], settings["highest_hz"]] == [tracker.model_dump()[k] for k in ("f0_min", "f0_max")]
+
+
+def test_names_choose_metrics_and_a_wrong_one_is_refused() -> None:
+    x = speech(8000)
+    assert list(measure(x, x, RATE, ["si_sdr", "lsd"])) == ["si_sdr", "lsd"]
+    with pytest.raises(UnknownName, match="there is no metric 'lds'; did you mean 'lsd'\\?"):
+        measure(x, x, RATE, ["lds"])
+
+
+def test_what_is_best_at_zero_is_ranked_by_its_absolute_value() -> None:
+    metric = METRICS["loudness_difference"].metric
+    names, means = ["loud", "soft", "same", "none"], [3.0, -1.0, 0.5, None]
+    found = Results(
+        "p", "", [Variant(name, "") for name in names], [Recording("r", "r.wav", 1)], [metric],
+        [Score("r", name, {metric.name: mean}) for name, mean in zip(names, means, strict=True)],
+    )  # fmt: skip
+    assert found.ranking(metric.name) == ["same", "soft", "loud", "none"]
+
+
+# ---- known signals ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100])
+def test_the_same_signal_has_nothing_wrong_with_it(rate: int) -> None:
+    best = dict.fromkeys(OWN, 0.0) | {"si_sdr": 100.0, "stoi": 1.0, "pesq": 4.644 if rate >= 16000 else 4.549}
+    x = speech(32000)
+    assert measure(x, x, rate) == pytest.approx(best, abs=1e-3)  # PESQ's best, of P.862.2 and P.862.1
+    assert [name for name, found in measure(x, x, rate, OWN).items() if found] == ["si_sdr"]
+
+
+def test_a_gain_of_6_db_is_6_db_for_those_that_hear_level_and_nothing_for_the_others() -> None:
+    x = noise(64000) * 0.1
+    db = 20 * math.log10(2)
+    found = measure(x, 2 * x, RATE, OWN)
+    assert found["lsd"] == pytest.approx(db, abs=1e-4)  # the first and the last frame hold zeros: below the floor
+    assert found["loudness_difference"] == pytest.approx(db, abs=1e-9)
+    assert found["mcd"] == pytest.approx(0, abs=1e-12) and found["mcd_dtw"] == pytest.approx(0, abs=1e-12)
+    assert found["si_sdr"] == 100  # a x - x' is exactly 0
+    assert found["mrstft"] == pytest.approx(1 + math.log(2), rel=1e-3)  # ||X| - 2 |X|| / |X|, and ln 2 above the floor
+    assert value("loudness_difference", 2 * x, x) == pytest.approx(-db, abs=1e-9)
+
+
+def test_a_delay_of_one_sample_is_heard_by_waveform_metrics_only() -> None:
+    """White noise and its neighbour are uncorrelated: a is 0 within 4 / sqrt(n), and SI-SDR at most -36 dB there."""
+    x = noise(64000) * 0.1
+    found = measure(x[1:], x[:-1], RATE, OWN)
+    assert found["si_sdr"] is not None and found["si_sdr"] < 10 * math.log10(16 / 64000)
+    assert found["mcd"] is not None and found["mcd"] < 1.5  # one of 400 samples of a frame is another one
+    assert found["loudness_difference"] == pytest.approx(0, abs=0.01)
+
+
+def test_warping_undoes_a_delay_of_whole_frames() -> None:
+    """0.1 s, 20 frames: on the path all but the first 20 frames, where the other has none, meet their own."""
+    x = speech(48000)
+    delayed = np.concatenate([np.zeros(1600), x])
+    plain, warped = value("mcd", x, delayed), value("mcd_dtw", x, delayed)
+    assert warped < 0.1 * plain and plain > 3
+
+
+def test_white_noise_at_a_known_snr_gives_that_si_sdr() -> None:
+    """With c the correlation of noise and signal and r the ratio of their norms it is (1 + c r)**2 / (1 - c**2) / r**2.
+
+    c has a deviation of 1 / sqrt(n): within 4 of them, and to first order, the ratio moves by 8 r / sqrt(n).
+    """
+    x = speech()
+    x -= x.mean()
+    for snr in (40.0, 20.0, 3.0):
+        other = noisy(snr) - speech()
+        other -= other.mean()
+        ratio, c = (
+            np.sqrt((other**2).sum() / (x**2).sum()),
+            (x * other).sum() / np.sqrt((x**2).sum() * (other**2).sum()),
+        )
+        exact = 10 * math.log10((1 + c * ratio) ** 2 / (1 - c**2) / ratio**2)
+        found = value("si_sdr", x, x + other)
+        assert found == pytest.approx(exact, abs=1e-9)
+        assert found == pytest.approx(snr, abs=10 * math.log10(1 + 9 * 10 ** (-snr / 20) / math.sqrt(len(x))) + 1e-3)
+
+
+def test_what_is_60_db_softer_than_the_loudest_frame_is_silence() -> None:
+    """Noise is replaced by a tone in its soft half. A frame of noise has its energy within 2 dB, and the loudest counts."""
+    loud, soft, other = noise(8000) * 0.1, noise(8000, 4), tone(1000, 0.5, RATE)
+    for level, heard in ((-55, True), (-66, False)):
+        scale = 0.1 * 10 ** (level / 20)
+        x, y = np.concatenate([loud, soft * scale]), np.concatenate([loud, other * scale])
+        assert (value("mcd", x, y) > 5) == heard
+        assert (value("mcd_dtw", x, y) > 5) == heard
+
+
+def test_orthogonal_noise_gives_si_sdr_exactly_whatever_the_gain_and_the_means() -> None:
+    x, other = tone(100, 1, RATE), tone(300, 1, RATE, -20)
+    assert value("si_sdr", x + 0.2, 3 * (x + other) - 0.1) == pytest.approx(20, abs=1e-9)
+    assert value("si_sdr", x, other) == -100  # nothing in common: the other bound
+    assert value("si_sdr", x, x + tone(300, 1, RATE, -130)) == 100
+
+
+@pytest.mark.parametrize("factor", [1.05, 0.8, 1.5])
+def test_a_pitch_shift_by_a_factor_is_1200_log2_of_it_cents(factor: float) -> None:
+    """To 3 cents: RAPT interpolates a correlation in samples, 16000 / 120 of which are a period (0.1 % is 1.7 cents)."""
+    found = value("log_f0_rmse", pulses(120.0), pulses(120.0 * factor))
+    assert found == pytest.approx(abs(1200 * math.log2(factor)), abs=3)
+
+
+def test_a_pitch_shift_in_a_file_of_another_rate_is_the_same() -> None:
+    x, y = pulses(120.0, rate=44100), pulses(126.0, rate=44100)
+    assert value("log_f0_rmse", x, y, 44100) == pytest.approx(1200 * math.log2(1.05), abs=3)
+
+
+def test_a_signal_silenced_halfway_has_half_its_voicing_wrong() -> None:
+    """To 5 frames of 400, 1.25 %: the tracker is late or early by some at an end of voice."""
+    x = pulses(120.0, 2.0)
+    half = x * (np.arange(len(x)) < len(x) // 2)
+    assert value("voicing_error", x, half) == pytest.approx(50, abs=1.25)
+    assert value("voicing_error", half, x) == value("voicing_error", x, half)
+    assert value("log_f0_rmse", x, half) < 5  # they agree, but for the last frames, which look beyond the end
+
+
+def test_more_noise_is_never_better() -> None:
+    found = [measure(speech(), noisy(snr), RATE) for snr in (40, 30, 20, 10)]
+    for name in ("mcd", "mcd_dtw", "lsd", "mrstft", "si_sdr", "pesq", "stoi"):
+        values = [one[name] for one in found]
+        sign = -1 if METRICS[name].metric.better == "higher" else 1
+        assert sorted(values, key=lambda one: sign * (one or 0)) == values, name
+    assert found[-1]["loudness_difference"] is not None and found[-1]["loudness_difference"] > 0
+
+
+@pytest.mark.parametrize("name", ["lsd", "log_f0_rmse", "voicing_error"])
+def test_some_metrics_do_not_care_which_is_the_reference(name: str) -> None:
+    assert value(name, speech(), noisy(20)) == pytest.approx(value(name, noisy(20), speech()), rel=1e-12)
+
+
+# ---- other programs --------------------------------------------------------------------------------------------------
+
+
+def spectra(x: Array, n_fft: int, hop: int, length: int) -> Array:
+    found: Array = np.abs(
+        librosa.stft(x, n_fft=n_fft, hop_length=hop, win_length=length, center=True, pad_mode="constant")
+    ).T.astype(np.float64)
+    return found
+
+
+def test_the_cepstra_are_those_of_pysptk() -> None:
+    """sp2mc of librosa's spectra; both warp the same cepstrum, to rounding of some 1e-13."""
+    x = speech()
+    powers = spectra(x, 512, 80, 400) ** 2
+    floored = np.maximum(powers, powers.max(axis=1, keepdims=True) * 1e-10)
+    expected = pysptk.sp2mc(floored, 24, 0.42)[:, 1:]
+    found, _, heard = Pair(x, x, RATE).cepstra
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+    energy = powers.sum(axis=1)
+    np.testing.assert_array_equal(heard, energy >= energy.max() * 1e-6)
+
+
+@pytest.mark.parametrize("rate", [10000, 24000, 32000, 96000, 192000])
+def test_other_rates_are_warped_as_pysptk_fits_them(rate: int) -> None:
+    assert metrics._alpha(Fraction(rate)) == pytest.approx(pysptk.util.mcepalpha(rate), abs=0.001001)
+
+
+def test_the_rates_of_the_table_are_warped_as_everybody_does() -> None:
+    found = [metrics._alpha(Fraction(rate)) for rate in (8000, 16000, 22050, 44100, 48000)]
+    assert found == [0.31, 0.42, 0.455, 0.53, 0.55]
+
+
+@pytest.mark.parametrize(
+    ("snr", "melcd", "pymcd", "pymcd_dtw"),
+    [
+        (30, 5.414500794071739, 0.642, 0.625),
+        (20, 8.103630037478212, 2.902, 2.844),
+        (10, 10.472919636727296, 11.001, 10.999),
+    ],
+)
+def test_distortion_is_that_of_other_programs(snr: float, melcd: float, pymcd: float, pymcd_dtw: float) -> None:
+    """Figures of nnmnkwii 0.1.3 and pymcd 0.2.1, recorded with
+
+        x, y, heard = Pair(speech(), noisy(snr), 16000).cepstra; melcd(x[heard], y[heard])
+        Calculate_MCD("plain" | "dtw").calculate_mcd("speech.wav", "noisy.wav")
+
+    melcd is the same formula. pymcd has others: 22050 Hz, envelopes by WORLD, order 13, alpha 0.65, all frames, c_0 in
+    the sum, an approximate DTW, and 1e-8 added to all powers, under which the softer noise disappears: it puts the
+    three in the same order, and agrees on the size of the last.
+    """
+    found = measure(speech(), noisy(snr), RATE, ["mcd", "mcd_dtw"])
+    assert found["mcd"] == pytest.approx(melcd, rel=1e-6)  # as far as machines agree on logarithms and sums
+    if snr == 10:
+        assert found["mcd"] == pytest.approx(pymcd, rel=0.1) and found["mcd_dtw"] == pytest.approx(pymcd_dtw, rel=0.1)
+
+
+def test_the_path_of_warping_is_that_of_librosa() -> None:
+    """Of 0.75 s, within whose 150 frames the reach of 200 bounds nothing."""
+    x, y = speech()[8000:20000], np.concatenate([speech()[9000:17000], speech()[15500:20000]])[:12000]
+    pair = Pair(x, y, RATE)
+    a, b, heard = pair.cepstra
+    _, path = librosa.sequence.dtw(a.T, b.T, metric="euclidean")
+    path = path[heard[path[:, 0]]]
+    expected = MCD_SCALE * np.linalg.norm(a[path[:, 0]] - b[path[:, 1]], axis=1).mean()
+    assert metrics.mcd_dtw(pair) == pytest.approx(expected, rel=1e-9)
+    assert len(path) != heard.sum(), "the path is not the diagonal"
+
+
+def test_the_reach_of_warping_is_kept() -> None:
+    """A syllable 1 s later in silence, whose frames are all alike, meets itself; 1.1 s later none of its frames do."""
+    syllable, late = speech()[16000:17600], {}
+    for seconds in (1.0, 1.1):
+        x, y = np.zeros(48000), np.zeros(48000)
+        x[4000:5600] = y[4000 + round(seconds * RATE) :][:1600] = syllable
+        late[seconds] = value("mcd_dtw", x, y)
+    assert late[1.0] == pytest.approx(0, abs=1e-9) and late[1.1] > 5
+
+
+def test_log_spectral_distance_is_its_formula_on_spectra_of_librosa() -> None:
+    x, y = speech(), noisy(20)
+    floor = (signal.get_window("hann", 512).sum() / 2) * 1e-5
+    a, b = (np.maximum(spectra(one, 512, 128, 512), floor) for one in (x, y))
+    expected = np.sqrt(((20 * np.log10(a / b)) ** 2).mean(axis=1)).mean()
+    assert value("lsd", x, y) == pytest.approx(expected, rel=1e-9)
+
+
+def test_multi_resolution_distance_is_its_formula_on_spectra_of_librosa() -> None:
+    x, y = speech(), noisy(20)
+    parts = []
+    for n_fft, hop, length in ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240)):
+        a, b = (np.sqrt(np.maximum(spectra(one, n_fft, hop, length) ** 2, 1e-7)) for one in (x, y))
+        parts.append(np.linalg.norm(a - b) / np.linalg.norm(a) + np.abs(np.log(a) - np.log(b)).mean())
+    assert value("mrstft", x, y) == pytest.approx(np.mean(parts), rel=1e-9)
+
+
+def test_blocks_of_spectra_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = measure(speech(), noisy(20), RATE, ["mcd", "lsd", "mrstft"])
+    monkeypatch.setattr(metrics, "BLOCK", 2**14)
+    assert measure(speech(), noisy(20), RATE, ["mcd", "lsd", "mrstft"]) == pytest.approx(whole, rel=1e-12)
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000, 96000, 192000])
+def test_a_full_scale_sine_of_997_hz_has_the_loudness_the_recommendation_gives_it(rate: int) -> None:
+    """BS.1770-4: -3.01 LKFS in one channel. Below 44.1 kHz the bilinear transform bends the shelf, which begins there.
+
+    Measured: 0.20, 0.10, 0.05 and 0.02 dB less at 8, 11.025, 16 and 22.05 kHz, as its error falls with rate**2.
+    """
+    found = loudness(tone(997, 4, rate), rate)
+    assert found == pytest.approx(-3.01, abs=0.01 + (0.22 * (8000 / rate) ** 2 if rate < 44100 else 0))
+
+
+def test_the_filters_at_48_khz_are_those_of_the_recommendation() -> None:
+    for b, a in metrics.K_WEIGHTING:
+        top, bottom = metrics._at_rate(b, a, 48000)
+        np.testing.assert_allclose([*top, *bottom], [*b, *a], atol=1e-12)
+
+
+@pytest.mark.parametrize("rate", [16000, 44100, 96000])
+def test_the_filters_weigh_the_same_at_other_rates(rate: int) -> None:
+    """To 0.1 dB up to an eighth of the lower rate: the bilinear transform bends the rest."""
+    hertz = np.geomspace(20, min(rate, 48000) / 8, 50)
+    gains = []
+    for one in (48000, rate):
+        sections = np.array([np.concatenate(metrics._at_rate(b, a, one)) for b, a in metrics.K_WEIGHTING])
+        gains.append(20 * np.log10(np.abs(signal.sosfreqz(sections, hertz, fs=one)[1])))
+    np.testing.assert_allclose(gains[1], gains[0], atol=0.1)
+
+
+def test_loudness_is_gated() -> None:
+    """Silence does not count, nor what is 10 LU below the mean of the rest: 13.5 dB softer, of equal length, lies 10.7
+    below that mean, 12 dB softer lies 9.3 below it and counts.
+    """
+    loud, rate = tone(997, 10, 48000, -20), 48000
+    alone = loudness(loud, rate)
+    assert alone is not None and alone == pytest.approx(-23.01, abs=0.01)
+    assert loudness(np.concatenate([loud, np.zeros(len(loud))]), rate) == pytest.approx(alone, abs=0.1)
+    assert loudness(np.concatenate([loud, tone(997, 10, 48000, -33.5)]), rate) == pytest.approx(alone, abs=0.1)
+    mean = 10 * math.log10((1 + 10**-1.2) / 2)
+    assert loudness(np.concatenate([loud, tone(997, 10, 48000, -32)]), rate) == pytest.approx(alone + mean, abs=0.1)
+    assert loudness(tone(997, 1, 48000, -70), rate) is None
+
+
+def test_listening_models_are_what_their_packages_say() -> None:
+    from pesq import pesq
+    from pystoi import stoi
+
+    x, y = speech(), noisy(20)
+    assert value("pesq", x, y) == pesq(16000, x, y, "wb")
+    assert value("stoi", x, y) == stoi(x, y, 16000)
+    assert value("pesq", x, y, 8000) == pesq(8000, x, y, "nb")
+
+
+def test_long_signals_are_cut_for_the_listening_models() -> None:
+    """pesq 0.0.4 dies of 60 utterances: it has room for 50. In pieces it takes them, and gives their mean."""
+    from pesq import pesq
+
+    burst = np.concatenate([speech()[8000:14000], np.zeros(4000)])
+    x = np.tile(burst, 64)  # 40 s: three pieces
+    y = x + noise(len(x)) * 0.001
+    pieces = [pesq(16000, a, b, "wb") for a, b in zip(np.array_split(x, 3), np.array_split(y, 3), strict=True)]
+    assert value("pesq", x, y) == pytest.approx(np.mean(pieces), rel=1e-12)
+
+
+# ---- nothing to measure ----------------------------------------------------------------------------------------------
+
+ZEROS = np.zeros(16000)
+
+
+def test_silence_has_no_level_no_pitch_and_no_quality() -> None:
+    nothing = {"mcd", "mcd_dtw", "log_f0_rmse", "si_sdr", "loudness_difference", "pesq", "stoi"}
+    found = measure(ZEROS, ZEROS, RATE)
+    assert {name for name, one in found.items() if one is None} == nothing
+    assert {name: one for name, one in found.items() if one is not None} == {"lsd": 0, "mrstft": 0, "voicing_error": 0}
+
+
+def test_a_silent_output_is_far_from_speech() -> None:
+    found = measure(speech(), np.zeros(64000), RATE)
+    assert {name for name, one in found.items() if one is None} == {
+        "log_f0_rmse", "si_sdr", "loudness_difference", "pesq", "stoi"
+    }  # fmt: skip
+    for name in ("mcd", "lsd", "mrstft", "voicing_error"):
+        assert (found[name] or 0) > value(name, speech(), noisy(10)), name
+
+
+def test_signals_without_voice_in_common_have_no_pitch_error() -> None:
+    assert measure(noise(16000) * 0.1, pulses(120.0), RATE, ["log_f0_rmse"]) == {"log_f0_rmse": None}
+
+
+HARD = {
+    "one sample": np.ones(1),
+    "two samples": np.array([0.5, -0.5]),
+    "short": speech()[8000:8100],
+    "a quarter of a second": speech()[8000:12000],
+    "constant": np.full(9000, 0.25),
+    "huge": speech(9000) * 1e200,
+    "beyond a tracker": speech(9000) * 1e4,
+    "tiny": speech(9000) * 1e-200,
+    "denormal": speech(9000) * 1e-310,
+    "a click": np.eye(1, 9000, 5000)[0],
+    "silence and a bit": np.concatenate([np.zeros(8000), speech()[8000:9000]]),
+    "float32": speech(9000).astype(np.float32),
+    "channels": np.stack([speech(9000), noise(9000)], axis=1),
+}
+
+
+@pytest.mark.parametrize("rate", [8000, 192000])
+@pytest.mark.parametrize("what", HARD)
+def test_whatever_the_signal_a_value_is_finite_or_none(what: str, rate: int) -> None:
+    x = HARD[what]
+    for a, b in ((x, x), (x, noise(len(x))), (np.zeros(len(x)), x), (x, np.zeros(len(x)))):
+        for name, found in measure(a, b, rate).items():
+            assert found is None or (type(found) is float and math.isfinite(found)), name
+
+
+def test_empty_signals_have_no_value() -> None:
+    assert measure(np.empty(0), speech(), RATE) == dict.fromkeys(ALL, None)
+
+
+def test_the_longer_signal_is_cut() -> None:
+    assert measure(speech(), speech(20000), RATE) == measure(speech(20000), speech(20000), RATE)
+
+
+def test_channels_are_mixed() -> None:
+    x, other = speech(16000), noise(16000)
+    both = np.stack([x + other, x - other], axis=1)
+    assert measure(both, x, RATE, ["lsd"])["lsd"] == pytest.approx(0, abs=1e-9)
+
+
+def test_warping_ends_at_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its path takes 401 bytes per frame: 289 MB. Shortened here."""
+    assert metrics.DTW_LONGEST == 3600
+    monkeypatch.setattr(metrics, "DTW_LONGEST", 1.0)
+    assert measure(speech(16001), speech(16001), RATE, ["mcd_dtw", "mcd"]) == {"mcd_dtw": None, "mcd": 0}
+    assert measure(speech(16000), speech(16000), RATE, ["mcd_dtw"]) == {"mcd_dtw": 0}
+
+
+@pytest.mark.parametrize(
+    ("x", "rate", "message"),
+    [
+        (np.array([0.0, np.nan]), RATE, "the reference has a sample that is not a number, at 1: repair it"),
+        (np.array([[0.0, 0.0], [0.0, np.inf]]), RATE, "the reference has a sample that is not a number, at 1"),
+        (np.zeros(3, np.int16), RATE, r"must be floats \[n\] or \[n, channels\], full scale \+-1; found int16 \(3,\)"),
+        (np.zeros(3, complex), RATE, "found complex128"),
+        (np.zeros((2, 2, 2)), RATE, r"found float64 \(2, 2, 2\)"),
+        (np.zeros(3), 7999, "metrics take audio of 8000 to 192000 Hz; found 7999 Hz: resample it first"),
+        (np.zeros(3), 192001, "found 192001 Hz"),
+    ],
+)
+def test_what_is_no_sound_is_refused(x: Array, rate: int, message: str) -> None:
+    with pytest.raises(SignalError, match=message):
+        measure(x, np.zeros(3), rate)
+
+
+# ---- files -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_scored_after_what_its_notes_say(tmp_path: Path) -> None:
+    reference, degraded = tmp_path / "reference.wav", tmp_path / "degraded.flac"
+    soundfile.write(reference, speech(32000), RATE, "FLOAT")
+    samples = np.repeat(noisy(20)[:30000], 2)
+    soundfile.write(degraded, np.stack([samples, samples], axis=1) * 0.5, 32000, "PCM_24")
+    described, values, notes = score(reference, degraded)
+    assert described == [one.metric for one in METRICS.values()] and list(values) == ALL
+    assert all(isinstance(one, Metric) and not isinstance(one, Measure) for one in described)
+    assert notes == [
+        f"{degraded}: resampled from 32000 Hz to 16000 Hz",
+        f"{degraded}: mixed 2 channels to 1",
+        f"{reference}: cut from 2.000 s to 1.875 s, the length of the other",
+    ]
+    assert values["loudness_difference"] == pytest.approx(-6, abs=0.5)
+
+
+def test_equal_files_need_no_notes(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, speech(16000), 44100, "FLOAT")
+    _, values, notes = score(path, path)
+    assert notes == [] and (values["lsd"], values["si_sdr"]) == (0, 100)
+
+
+def test_files_that_are_no_sound_are_refused(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.wav", tmp_path / "bad.wav"
+    soundfile.write(good, speech(800), RATE, "FLOAT")
+    soundfile.write(bad, np.array([0.0, np.nan]), RATE, "FLOAT")
+    with pytest.raises(FileError, match="a sample that is not a number, at 1"):
+        score(good, bad)
+    with pytest.raises(FileError, match="does not exist"):
+        score(tmp_path / "none.wav", good)
+    soundfile.write(bad, np.zeros(8), 4000, "FLOAT")
+    with pytest.raises(SignalError, match="found 4000 Hz"):
+        score(bad, good)

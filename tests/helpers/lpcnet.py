@@ -1,0 +1,129 @@
+"""LPCNet's features of the test recording, step by step in plain numpy: what the tests of their nodes compare with."""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.fft import dct, idct
+from scipy.linalg import toeplitz
+
+from dspgraph import Array
+from helpers.speech import speech
+
+EDGES = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 34, 40]) * 4  # bins of 50 Hz
+COMPENSATION = [0.8, *[1.0] * 7, 2 / 3, *[0.5] * 3, 1 / 3, 0.25, 0.25, 0.2, 1 / 6, 4 / 23]
+SCALE = 32768.0
+
+
+def emphasised(x: Array) -> Array:
+    """Pre-emphasis with 0.85."""
+    y: Array = x - 0.85 * np.r_[0.0, x[:-1]]
+    return y
+
+
+def windowed(x: Array) -> Array:
+    """Frames [ceil(n / 160), 320] of a signal, frame k of samples 160 k - 160 .. 160 k + 159, under Vorbis's window."""
+    window = np.sin(np.pi / 2 * np.sin(np.pi * (np.arange(320) + 0.5) / 320) ** 2)
+    count = -(-len(x) // 160)
+    padded = np.pad(x, (160, count * 160 - len(x)))
+    frames: Array = sliding_window_view(padded, 320)[::160] * window
+    return frames
+
+
+def cepstra(frames: Array) -> Array:
+    """Bark cepstra [n, 18] of frames of full scale +-1."""
+    power = np.abs(np.fft.fft(SCALE * frames, axis=1) / 320) ** 2
+    rows = []
+    for p in power:
+        energy = np.zeros(18)
+        for i in range(17):
+            n = EDGES[i + 1] - EDGES[i]
+            for j in range(n):
+                energy[i] += (1 - j / n) * p[EDGES[i] + j]
+                energy[i + 1] += j / n * p[EDGES[i] + j]
+        energy[[0, 17]] *= 2
+        levels, strongest, follow = [], -2.0, -2.0
+        for value in energy:
+            level = max(np.log10(1e-2 + value), follow - 2.5, strongest - 8)
+            strongest, follow = max(strongest, level), max(follow - 2.5, level)
+            levels.append(level)
+        rows.append(dct(levels, norm="ortho") - 4 * np.eye(1, 18)[0])
+    return np.array(rows)
+
+
+def autocorrelation(c: Array) -> Array:
+    """r[0..16] of a Bark cepstrum, with its noise and window."""
+    level = 10 ** idct(c + 4 * np.eye(1, 18)[0], norm="ortho") * COMPENSATION
+    power = np.r_[np.interp(np.arange(160), EDGES, level), 0.0]
+    r: Array = np.fft.irfft(power)[:17] * 320
+    r[0] += r[0] * 1e-4 + 26 / 38
+    r *= 1 - 6e-5 * np.arange(17) ** 2
+    return r
+
+
+def predictors(rows: Array) -> Array:
+    """Rows (gain, a[1..16]) of Bark cepstra; the gain for full scale +-1, without the power that silence has."""
+    silent = autocorrelation((-2 * np.sqrt(18) - 4) * np.eye(1, 18)[0])
+    found = []
+    for c in rows:
+        r = autocorrelation(c)
+        a, error = np.eye(1, 17)[0], r[0]
+        for i in range(1, 17):
+            k = -(a[:i] @ r[i:0:-1]) / error
+            a[: i + 1] += k * a[i::-1]
+            error *= 1 - k * k
+            if error < 1e-3 * r[0]:
+                break
+        error = a @ toeplitz(r - silent) @ a
+        found.append([np.sqrt(max(error, 0) / 2) / SCALE, *a[1:]])
+    return np.array(found)
+
+
+def pitches(x: Array, rows: Array) -> tuple[Array, Array]:
+    """Pitch and correlation [n] of a pre-emphasised signal of full scale +-1 and its predictors."""
+    taps = np.array([0.026184, -0.098339, 0.369938, 0.837891, -0.184969, 0.070242, -0.020947])
+    signal = np.pad(SCALE * x, (96, 320))
+    residual, last = np.zeros(416), 0.0
+    path, best, where = np.zeros(224), 0.0, 0
+    pitch, correlation = [], []
+    for f, row in enumerate(rows):
+        s = signal[160 * f : 160 * f + 176]
+        r = np.convolve(s, np.r_[1.0, row[1:]], "valid")
+        residual = np.r_[residual[160:], r + 0.7 * np.r_[last, r[:-1]]]
+        last = r[-1]
+        found, energies, origins = [], [], []
+        for off in (0, 80):
+            now = residual[256 + off : 336 + off]
+            lagged = sliding_window_view(residual, 80)[off : off + 256]
+            xc = 2 * (lagged * now).sum(axis=1) / (1 + (now**2).sum() + (lagged**2).sum(axis=1))
+            fine = xc.copy()
+            for i in range(4, 252):
+                fine[i] = max(xc[i], taps @ xc[i - 3 : i + 4], taps[::-1] @ xc[i - 3 : i + 4])
+            for i in range(192):
+                if fine[i] < 1.1 * max(fine[(256 + i) // 2], fine[(258 + i) // 2], fine[(255 + i) // 2]):
+                    fine[i] *= 0.8
+            found.append(fine)
+            energies.append((now**2).sum())
+        weights = 2 * np.array(energies) / max(sum(energies), 1e-300)
+        for weight, fine in zip(weights, found, strict=True):
+            origin, total = np.full(224, where), np.full(224, best - 6)
+            for i in range(224):
+                for j in range(max(0, i - 4), min(224, i + 5)):
+                    if path[j] - 0.02 * (i - j) ** 2 > total[i]:
+                        total[i], origin[i] = path[j] - 0.02 * (i - j) ** 2, j
+            total += weight * fine[:224]
+            best, where = total.max(), int(total.argmax())
+            path = total - best
+            origins.append(origin)
+        chosen = [origins[1][where], where]
+        pitch.append((min(512 - sum(chosen), 510) - 200) / 100)
+        correlation.append(sum(w * c[i] for w, c, i in zip(weights, found, chosen, strict=True)) / 2 - 0.5)
+    return np.array(pitch), np.array(correlation)
+
+
+@lru_cache(maxsize=1)
+def features() -> tuple[Array, Array, Array]:
+    """The pre-emphasised recording, its cepstra and its predictors."""
+    x = emphasised(speech())
+    c = cepstra(windowed(x))
+    return x, c, predictors(c)

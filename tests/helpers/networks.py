@@ -1,0 +1,58 @@
+"""Networks for tests: small, random, always the same, in files."""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from dspgraph import Array
+from dspgraph.pipeline.document import folder as shipped_in
+from dspgraph_nodes.models.lpcnet.weights import Config, shapes, words
+
+SMALL = Config(pitch_embedding=4, condition=16, embedding=8, gru_a=48, gru_b=16)  # an odd number of blocks in GRU_A
+
+
+def sized(gru_a: int, gru_b: int, **others: int) -> Config:
+    """A network whose other sizes are small."""
+    return Config(pitch_embedding=2, condition=16, embedding=4, gru_a=gru_a, gru_b=gru_b, **others)
+
+
+def random_arrays(config: Config, seed: int = 0, densities: tuple[float, ...] = (0.3, 0.3, 0.5)) -> dict[str, Array]:
+    """Arrays of a network that listens to all it hears: GRU_A sparse in blocks of 16 rows, its diagonals whole."""
+    draw = np.random.Generator(np.random.Philox(key=seed))
+    arrays = {}
+    for name, shape in shapes(config).items():
+        fan = shape[-1] if name == "dual_fc.kernel" else int(np.prod(shape[1:], initial=1))
+        wide = 1.0 if name.startswith("embed") else 0.3 if "bias" in name else 3 / np.sqrt(fan)
+        arrays[name] = (wide * (2 * draw.random(shape) - 1)).astype(np.float32)
+    arrays["dual_fc.factor"] += np.float32(2)
+    units, recurrent = config.gru_a, arrays["gru_a.weight_hh_l0"]
+    for gate, density in enumerate(densities):
+        rows = recurrent[gate * units : (gate + 1) * units]
+        kept = np.repeat(draw.random((units // 16, units)) < density, 16, axis=0)
+        rows[~(kept | np.eye(units, dtype=bool))] = 0
+    return arrays
+
+
+def weights_file(config: Config = SMALL, seed: int = 0, folder: str | Path | None = None) -> str:
+    """The path of a file of random weights; by default in one place for all processes, made where it is missing."""
+    from safetensors.numpy import save
+
+    content = save(random_arrays(config, seed), words(config))
+    home = Path(folder or Path(tempfile.gettempdir()) / f"dspgraph-networks-{os.getuid()}")
+    path = home / f"{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
+    if not path.is_file():
+        home.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}")
+        part.write_bytes(content)
+        part.replace(path)
+    return str(path)
+
+
+def overrides(pipeline: str, rate: int = SMALL.rate) -> list[str]:
+    """What a shipped pipeline must be told before it can run: weights for a rate, where it has a variable for them."""
+    text = (shipped_in() / f"{pipeline}.yaml").read_text()
+    return [f"weights={weights_file(replace(SMALL, rate=rate))}"] if "weights: null" in text else []

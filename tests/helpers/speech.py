@@ -1,0 +1,21 @@
+"""The one real recording every test may use: it comes with pysptk."""
+
+from functools import lru_cache
+
+import numpy as np
+import soundfile
+
+from dspgraph import Array
+from dspgraph.io.audio import example_speech
+
+
+@lru_cache(maxsize=1)
+def _clip() -> Array:
+    samples, rate = soundfile.read(example_speech())
+    assert rate == 16000
+    return np.asarray(samples, np.float64)
+
+
+def speech(n: int | None = None) -> Array:
+    """The first n samples of the clip (all of it by default), 16 kHz, +-1."""
+    return _clip()[:n].copy()

@@ -1,0 +1,45 @@
+"""What a program meets: a terminal, and a disk that is full."""
+
+import os
+import pty
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def on_a_terminal(columns: int, *arguments: object, piped: Path | None = None) -> str:
+    """What a person sees there of a command, escape sequences and all; its standard output may go to a file."""
+    leader, follower = pty.openpty()
+    code = f"from dspgraph.cli.main import main; main({[str(argument) for argument in arguments]!r})"
+    settings = {"COLUMNS": str(columns), "TERM": "xterm", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with piped.open("w") if piped else os.fdopen(os.dup(follower), "w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], stdout=out, stderr=follower, stdin=follower, env={**os.environ, **settings}
+        )
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            part = os.read(leader, 65536)
+        except OSError:  # how Linux says that nobody holds the other end any more
+            break
+        if not part:
+            break
+        shown += part
+    process.wait()
+    os.close(leader)
+    return shown.decode()
+
+
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    """What a full disk does to a file, without a disk to fill."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -1,0 +1,317 @@
+"""LPCNet's kernel: what it computes, in which bits, and what it draws."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+
+from dspgraph import Array
+from dspgraph_nodes._kernels.neural import lpcnet_synthesis as loop
+from dspgraph_nodes._kernels.neural.lpcnet_loop import LANES, Blocks, Matrix
+from dspgraph_nodes._kernels.neural.lpcnet_packing import Network, blocks, fold
+from dspgraph_nodes.models.lpcnet import network as models
+from dspgraph_nodes.models.lpcnet.weights import Config
+from helpers import paths
+from helpers.networks import SMALL, random_arrays, sized
+
+GOLDEN = paths.GOLDEN / "lpcnet_network_random.npz"
+HOP = 20
+
+
+def drawn(*shape: int, seed: int = 0) -> Array:
+    return np.random.Generator(np.random.Philox(key=seed)).random(shape)
+
+
+def model_of(arrays: dict[str, Array], config: Config) -> models.LPCNet:
+    model = models.LPCNet(config)
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    return model.eval()
+
+
+def conditions(network: Network, frames: int, seed: int = 0) -> tuple[Array, Array]:
+    """Features [frames, 20] and what the frame network makes of them."""
+    x = 2 * drawn(frames, 20, seed=seed).astype(np.float32) - 1
+    heard = loop.features(network.frame, x[:, :18], x[:, 18:19], x[:, 19:])
+    one = loop.Frames(network.frame, 18)
+    return x, np.concatenate((one.push(network.frame, heard), one.flush(network.frame)))
+
+
+def part(network: Network, frames: int, seed: int, count: int | None = None) -> loop.Part:
+    """A signal of its own: conditions, predictors, sharpness, and as many numbers as it has samples."""
+    _, f = conditions(network, frames, seed)
+    lpc = np.tile([-0.9, 0.2, 0.0, 0.1], (frames, 1)) * drawn(frames, 1, seed=seed)
+    given = loop.given(network.frame, f, lpc, 1 + drawn(frames, seed=seed))
+    numbers = drawn(HOP * frames if count is None else count, seed=seed + 100).astype(np.float32)
+    return loop.Part(loop.Voice(network.sample, 4), given, HOP // 2, numbers)
+
+
+SIZES = [SMALL, sized(16, 16), sized(32, 32), sized(80, 48)]
+
+
+@pytest.mark.parametrize("config", [*SIZES, Config()], ids=lambda c: f"{c.gru_a}/{c.gru_b}")
+def test_a_lane_has_the_bits_its_signal_has_alone(config: Config) -> None:
+    """2, 16 and 17 signals of different lengths side by side: idle lanes, full ones, and lanes taken up again."""
+    network = fold(random_arrays(config))
+    for count in (2, 16, 17):
+        lengths = [1 + (5 * k) % 7 for k in range(count)]
+        alone = [loop.synthesise(network.sample, [part(network, n, k)], HOP, 0.002)[0] for k, n in enumerate(lengths)]
+        parts = [part(network, n, k) for k, n in enumerate(lengths)]
+        together = loop.synthesise(network.sample, parts, HOP, 0.002, many=2)
+        for expected, found, one in zip(alone, together, parts, strict=True):
+            assert len(found) == len(one.numbers)
+            assert_array_equal(found, expected)
+        again = part(network, lengths[0], 0)
+        loop.synthesise(network.sample, [again], HOP, 0.002)
+        assert_array_equal(again.voice.state, parts[0].voice.state)
+        assert_array_equal(again.voice.past, parts[0].voice.past)
+
+
+@pytest.mark.parametrize("config", SIZES, ids=lambda c: f"{c.gru_a}/{c.gru_b}")
+def test_it_is_the_network_of_torch_told_what_to_hear(config: Config) -> None:
+    arrays = random_arrays(config)
+    network, model = fold(arrays), model_of(arrays, config)
+    x, f = conditions(network, 4)
+    with torch.no_grad():
+        columns = torch.from_numpy(x)[None]
+        expected = model.condition(columns[..., :18], columns[..., 18], columns[..., 19])
+        # Rounding of float32 along sums of a hundred terms of size 1; measured 2e-7 and 1e-6
+        assert_allclose(f, expected[0].numpy(), rtol=0, atol=2e-6)
+        codes = (256 * drawn(4 * HOP, 3)).astype(np.int64)
+        logits, states, _ = model(torch.from_numpy(f)[None], torch.from_numpy(codes)[None])
+    given = loop.given(network.frame, f, np.zeros((4, 1)), np.ones(4))
+    one, many = (loop.listen(network.sample, given, codes, HOP, lanes) for lanes in (1, LANES))
+    assert_array_equal(one[0], many[0])
+    assert_array_equal(one[1], many[1])
+    assert_allclose(one[0], logits[0].numpy(), rtol=0, atol=2e-5)
+    assert_allclose(one[1], states[0].numpy(), rtol=0, atol=2e-6)
+    assert np.ptp(one[0], axis=0).max() > 0.5
+
+
+@pytest.mark.skipif(not GOLDEN.is_file(), reason="what the C program gave is recorded beside the repository")
+def test_it_is_the_published_program() -> None:
+    """Recorded beside the repository, where that is there: random weights of full size, 640 samples told."""
+    golden = np.load(GOLDEN)
+    model = models.from_keras({name: golden[name] for name in golden if name.startswith("weights/")})
+    network = fold({name: value.numpy() for name, value in model.state_dict().items()})
+    rows = golden["features"]
+    one = loop.Frames(network.frame, 18)
+    heard = loop.features(network.frame, rows[:, :18], rows[:, 36:37], rows[:, 37:38])
+    f = np.concatenate((one.push(network.frame, heard), one.flush(network.frame)))
+    # The program is causal: two frames late, and the first ones it cannot know are zero. Measured 6.5e-6.
+    assert np.abs(f[:28] - golden["cond"][2:]).max() <= 2e-5
+    given = loop.given(network.frame, golden["cond"][2:6], np.zeros((4, 16)), np.ones(4))
+    codes = golden["exc_sig_pred"].astype(np.int64)[:, [1, 2, 0]]
+    for lanes in (1, LANES):
+        logits, states = loop.listen(network.sample, given, codes, 160, lanes)
+        assert np.abs(logits - golden["logits"]).max() <= 3e-4  # measured 5.8e-5
+        assert np.abs(states - golden["gru_b"]).max() <= 3e-5  # measured 3.8e-6
+
+
+@pytest.mark.parametrize(("pitch", "row"), [(-1.36, 33), (-1.34, 33), (-1.0, 50), (3.1, 255), (3.12, 255), (9.0, 255)])
+def test_a_pitch_has_its_row_of_the_table(pitch: float, row: int) -> None:
+    """floor(0.1 + 50 f + 100), held within 33 and 255, as in torch."""
+    network = fold(random_arrays(SMALL))
+    found = loop.features(network.frame, np.zeros((1, 18)), np.full((1, 1), pitch), np.zeros((1, 1)))
+    assert found.shape == (1, 24)
+    assert_array_equal(found[0, 20:], network.frame.pitch[row])
+
+
+def free_running(config: Config, seconds: float) -> tuple[Array, Array]:
+    arrays = random_arrays(config)
+    network, model = fold(arrays), model_of(arrays, config)
+    count = int(16000 * seconds)
+    frames = -(-count // 160)
+    _, f = conditions(network, frames)
+    lpc = np.tile([-0.9, 0.2, 0.0, 0.1], (frames, 1)) * drawn(frames, 1)
+    sharp, numbers = loop.sharpness(drawn(frames) - 0.5), drawn(count, seed=1).astype(np.float32)
+    one = loop.Part(loop.Voice(network.sample, 4), loop.given(network.frame, f, lpc, sharp), 80, numbers)
+    (found,) = loop.synthesise(network.sample, [one], 160, 0.002)
+    expected, codes = models.synthesise(
+        model, torch.from_numpy(f), torch.from_numpy(sharp), lpc, numbers, 160, 80, 0.002
+    )
+    assert len(np.unique(codes)) > 30, "a network that says nothing would agree with anything"
+    return found, expected
+
+
+def test_free_running_it_draws_the_same_codes_as_torch() -> None:
+    found, expected = free_running(SMALL, 0.1)
+    assert_array_equal(found, expected)
+
+
+@pytest.mark.slow
+def test_free_running_at_full_size_it_draws_the_same_codes_as_torch_for_a_second() -> None:
+    found, expected = free_running(Config(), 1.0)
+    assert_array_equal(found, expected)
+
+
+def test_tables_are_the_embeddings_times_the_weights() -> None:
+    """LUT equality: 256 rows for each of the three codes, within 1e-5 of E W in double; measured 1e-7."""
+    config = Config()
+    arrays = random_arrays(config)
+    tables = fold(arrays).sample.tables
+    scale = np.log2(np.e) * np.repeat([-1, -1, 2], config.gru_a)
+    for k in range(3):
+        weights = arrays["gru_a.weight_ih_l0"][:, 128 * k : 128 * (k + 1)].astype(np.float64)
+        direct = arrays["embed.weight"] @ weights.T * scale
+        in_order = direct.reshape(256, 3, -1, 16).swapaxes(1, 2).reshape(256, -1)  # [block, gate, unit]
+        assert np.abs(tables[k] - in_order).max() <= 1e-5
+
+
+def dense(one: Blocks, columns: int) -> Array:
+    matrix = np.zeros((16 * len(one.where), columns), np.float32)
+    for group, places in enumerate(one.places):
+        for step in range(one.steps[group], one.steps[group + 1]):
+            for q, place in enumerate(places):
+                if place < len(matrix):
+                    matrix[place : place + 16, one.columns[step, q]] += one.weights[step, q]
+    return matrix
+
+
+@pytest.mark.parametrize("density", [0.0, 0.01, 0.1, 0.5, 1.0])
+def test_every_kept_block_is_there_once_and_no_other(density: float) -> None:
+    """N = 192, density 0.1: of 2304 blocks 230 are kept; steps are padded to the longest of four rows of blocks."""
+    kept: Array = np.zeros(36 * 192, bool)
+    kept[: round(density * len(kept))] = True
+    kept = np.random.Generator(np.random.Philox(key=3)).permutation(kept).reshape(36, 192)
+    matrix = np.repeat(kept, 16, axis=0) * (1 + drawn(576, 192)).astype(np.float32)
+    found = blocks(matrix)
+    assert_array_equal(dense(found, 192), matrix)
+    assert (np.abs(found.weights).max(axis=2) > 0).sum() == kept.sum()
+    assert kept.sum() == round(density * 6912)
+    assert 4 * found.steps[-1] <= kept.sum() + 3 * 192  # what padding can cost at the most
+
+
+def test_the_diagonal_is_kept_apart_and_whole() -> None:
+    """Protected weights of a sparse GRU: 3 N of them, though no block of theirs need be kept."""
+    arrays = random_arrays(Config(gru_a=192), densities=(0.05, 0.05, 0.2))
+    network, recurrent = fold(arrays).sample, arrays["gru_a.weight_hh_l0"].reshape(3, 192, 192)
+    diagonal = network.diagonal_a.reshape(12, 3, 16).swapaxes(0, 1).reshape(3, 192)
+    scale = np.log2(np.e) * np.array([[-1], [-1], [2]])
+    assert (diagonal != 0).all()
+    assert_allclose(diagonal, scale * recurrent.diagonal(axis1=1, axis2=2), rtol=1e-6)
+    off = np.where(np.eye(192, dtype=bool), 0, scale[..., None] * recurrent)
+    by_block = dense(network.a, 192).reshape(12, 3, 16, 192).swapaxes(0, 1).reshape(3, 192, 192)
+    assert_allclose(by_block, off, rtol=1e-6)
+    share = (np.abs(off).reshape(3, 12, 16, 192).max(axis=2) > 0).mean(axis=(1, 2))
+    assert_allclose(share, [0.05, 0.05, 0.2], atol=0.03)  # 3.5 times sqrt(0.2 * 0.8 / 2304)
+
+
+@pytest.mark.parametrize(("g", "c"), [(0, 1), (1 / 3, 1), (0.5, 1.25), (2 / 3, 1.5), (1, 2)])
+def test_periodic_frames_are_sharpened(g: float, c: float) -> None:
+    """c = 1 + max(0, 1.5 g - 0.5), and the correlation of a frame is g - 0.5."""
+    assert_allclose(loop.sharpness(np.array([g - 0.5])), [c], atol=1e-6)
+    assert_allclose(loop.sharpness(np.array([g - 0.5]), 2.0), [c / 2], atol=1e-6)
+
+
+def entropy(p: Array) -> Array:
+    found: Array = -(p * np.log(np.maximum(p, 1e-300))).sum(axis=1)
+    return found
+
+
+def test_a_distribution_is_tempered_cut_and_normalised_twice() -> None:
+    logits = 6 * drawn(50, 256)
+    last = np.full(50, np.inf)
+    for g in (0, 1 / 3, 0.5, 0.75, 1):
+        c = loop.sharpness(np.full(50, g - 0.5))
+        p = loop.distribution(logits, c, 0.002)
+        assert_allclose(p.sum(axis=1), 1, atol=1e-12)
+        raw = np.exp(logits * c[:, None])
+        raw /= raw.sum(axis=1, keepdims=True)
+        assert (p[raw <= 0.002] == 0).all()
+        assert (p[raw > 0.002] > 0).all()
+        assert (entropy(p) <= last + 1e-12).all()
+        last = entropy(p)
+
+
+def constant_network(logits: Array) -> Network:
+    """A network that hears nothing, and always has these logits."""
+    arrays = {name: np.zeros_like(array) for name, array in random_arrays(SMALL).items()}
+    arrays["dual_fc.factor"][0] = logits
+    arrays["dual_fc.bias"][0] = 30.0  # its tanh is 1
+    return fold(arrays)
+
+
+def codes_of(network: Network, numbers: Array, sharp: float, threshold: float, lanes: int) -> Array:
+    """Levels drawn by these numbers: the signal itself, for nothing is predicted."""
+    n = len(numbers) // lanes
+    parts = []
+    for k in range(lanes):
+        given = loop.given(network.frame, np.zeros((1, 16), np.float32), np.zeros((1, 1)), np.array([sharp]))
+        own = numbers[k * n : (k + 1) * n].astype(np.float32)
+        parts.append(loop.Part(loop.Voice(network.sample, 1), given, n, own))
+    samples = np.concatenate(loop.synthesise(network.sample, parts, 160, threshold, many=2))
+    found: Array = np.searchsorted(network.sample.centres, samples)
+    assert_array_equal(network.sample.centres[found], samples)
+    return found
+
+
+@pytest.mark.parametrize("lanes", [1, 16])
+def test_levels_are_drawn_by_the_inverse_of_their_distribution(lanes: int) -> None:
+    """20000 even numbers: every level has its share to within one of them, in ascending order, and no other is drawn."""
+    logits = 5 * drawn(256, seed=2)
+    network = constant_network(logits)
+    for g, threshold in ((0.0, 0.0), (0.5, 0.002), (1.0, 0.002), (1.0, 0.0)):
+        sharp = float(loop.sharpness(np.array([g - 0.5]))[0])
+        p = loop.distribution(logits[None], np.array([sharp]), threshold)[0]
+        numbers = (np.arange(20000) + 0.5) / 20000
+        found = codes_of(network, numbers, sharp, threshold, lanes)
+        assert (np.diff(found) >= 0).all()
+        assert_allclose(np.bincount(found, minlength=256) / 20000, p, atol=1.01 / 20000)
+        assert set(np.unique(found)) <= set(np.flatnonzero(p))
+
+
+def test_one_and_sixteen_draw_the_same_where_the_last_bit_decides() -> None:
+    """Nearly equal levels, and a threshold that leaves a ten thousandth of each: an ulp of their sum is a thousandth."""
+    for seed in range(10):
+        network = constant_network(1e-3 * drawn(256, seed=seed))
+        numbers = drawn(16 * 500, seed=seed)
+        one, many = (codes_of(network, numbers, 1.0, 0.003905, lanes) for lanes in (1, 16))
+        assert_array_equal(one, many)
+        assert len(np.unique(one)) > 100
+
+
+@pytest.mark.parametrize("lanes", [1, 16])
+def test_the_ends_of_the_numbers_draw_what_is_possible(lanes: int) -> None:
+    """0 and the float32 before 1 fall in the first and last level that has a part, whatever is around it."""
+    logits = np.full(256, -50.0)
+    logits[[7, 8, 200]] = 1.0, 3.0, 2.0
+    network = constant_network(logits)
+    numbers = np.repeat([0.0, np.nextafter(np.float32(1), np.float32(0))], 16)
+    found = codes_of(network, numbers, 1.0, 0.002, lanes)
+    assert_array_equal(found, np.repeat([7, 200], 16))
+    for only in (0, 255):
+        logits = np.zeros(256)
+        logits[only] = 60.0
+        assert (codes_of(constant_network(logits), numbers, 1.0, 0.002, lanes) == only).all()
+
+
+def test_two_to_a_power_is_right_within_a_ten_millionth() -> None:
+    """The tanh of the frame network is made of it: over its range the error is below two in float32's last place."""
+    x = np.linspace(-12, 12, 16 * 2000).astype(np.float32)
+    weight = np.float32(2 / np.log(2)) * np.eye(16, dtype=np.float32)
+    one = Matrix(blocks(weight), np.zeros(32, np.float32))
+    found = loop.layer(x.reshape(-1, 16), one).reshape(-1)
+    assert np.abs(found - np.tanh(x.astype(np.float64))).max() < 2.5e-7  # measured 1.8e-7
+
+
+@pytest.mark.parametrize("rows", [0, 1, 15, 16, 17, 40])
+def test_a_layer_has_the_same_bits_row_by_row(rows: int) -> None:
+    x, weight = drawn(rows, 37).astype(np.float32), (drawn(48, 37) - 0.5).astype(np.float32)
+    one: Any = Matrix(blocks(weight), np.arange(64, dtype=np.float32) / 64)
+    whole = loop.layer(x, one, tanh=False)
+    assert whole.shape == (rows, 48)
+    for n in range(rows):
+        assert_array_equal(loop.layer(x[n : n + 1], one, tanh=False)[0], whole[n])
+    assert_allclose(whole, x.astype(np.float64) @ weight.T + np.arange(48) / 64, atol=3e-6)
+
+
+@pytest.mark.parametrize("many", [1, 2])  # 1: side by side even when alone
+def test_a_predictor_that_runs_away_stays_where_the_codes_end(many: int) -> None:
+    network = fold(random_arrays(SMALL))
+    one = part(network, 6, 0)
+    one.given.lpc[:] = [-1.2, 0.0, 0.0, 0.0]  # s[n] grows by a fifth with every sample
+    samples = loop.synthesise(network.sample, [one], HOP, 0.002, many=many)[0]
+    assert np.abs(samples).max() == 32768
+    assert (np.abs(samples) == 32768).sum() > len(samples) // 2

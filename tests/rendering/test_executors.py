@@ -1,0 +1,597 @@
+"""Work in other processes: the rows are those of one process, whoever does it and whoever dies of it."""
+
+import importlib
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from dspgraph import Array, Audio, Graph, Input, Node, Output, State, load, render
+from dspgraph.errors import RequestError
+from dspgraph.rendering.corpus import Item
+from dspgraph.rendering.executors import POOLS, Chunks, Processes, Ray
+from dspgraph.rendering.job import Executor, Serial
+from dspgraph.rendering.render import Rendering
+from helpers import deadly
+from helpers.deadly import Deadly, DeadlyStart, Deeds, Told, opened
+from helpers.paths import TESTS
+from helpers.speech import speech
+
+PATIENCE = 300
+"""Seconds that no test takes on the slowest machine: what hangs fails."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_hangs() -> Iterator[None]:
+    def late(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError(f"not done within {PATIENCE} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(PATIENCE)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    (tmp_path / "log").mkdir()
+    return tmp_path / "log"
+
+
+def named(*names: str) -> list[Item]:
+    return [Item(name, Path(name)) for name in names]
+
+
+def plain(n: int) -> list[Item]:
+    return named(*(f"plain-{k}" for k in range(n)))
+
+
+def failed(rows: Sequence[Told]) -> dict[str, str]:
+    return {row.id: row.error for row in rows if row.error}
+
+
+def wait_until(true: Callable[[], object], seconds: float = 60) -> None:
+    begun = time.monotonic()
+    while not true():
+        assert time.monotonic() - begun < seconds, "it never came"
+        time.sleep(0.02)
+
+
+EXITED, KILLED = "its worker ended with exit code 3, 2 times", "its worker was killed by SIGKILL, 2 times"
+
+
+# ---- any executor: all there is, once, and those that end their worker ----------------------------------------------
+
+KILLERS = named("exit-first", *(f"plain-{k}" for k in range(12)), "kill-1", "exit-2", "plain-x", "kill-last")
+FATES = {"exit-first": EXITED, "kill-1": KILLED, "exit-2": EXITED, "kill-last": KILLED}
+
+
+@pytest.mark.parametrize(("jobs", "n"), [(2, 0), (2, 1), (1, 4), (5, 4)])
+def test_every_item_has_one_row_for_any_number_of_jobs(log: Path, jobs: int, n: int) -> None:
+    rows = list(Processes(jobs).run(Deeds(log), plain(n)))
+    assert sorted(row.id for row in rows) == sorted(item.id for item in plain(n)) == sorted(opened(log))
+    assert len({row.pid for row in rows}) <= min(jobs, n) and os.getpid() not in {row.pid for row in rows}
+
+
+def test_an_item_that_ends_its_worker_is_a_row_that_says_how_and_the_others_are_not_begun_again(log: Path) -> None:
+    rows = list(Processes(2).run(Deeds(log), KILLERS))
+    assert failed(rows) == FATES
+    assert sorted(row.id for row in rows) == sorted(item.id for item in KILLERS)
+    assert Counter(opened(log)) == {item.id: 2 if item.id in FATES else 1 for item in KILLERS}
+
+
+def test_of_items_that_are_open_together_the_one_that_ended_the_worker_is_found_by_halves(log: Path) -> None:
+    items = [*plain(7), *named("exit-now"), *plain(40)[7:]]
+    rows = list(Processes(1).run(Deeds(log, width=16), items))
+    assert failed(rows) == {"exit-now": EXITED}
+    assert sorted(row.id for row in rows) == sorted(item.id for item in items)
+    counts = Counter(opened(log))
+    assert counts.pop("exit-now") <= 6  # among 16, 8, 4 and 2 at most, and twice by itself
+    assert max(counts.values()) <= 5  # with it among 16, 8, 4 and 2, and once more
+    assert sum(counts.values()) - len(counts) <= 15 + 7 + 3 + 1
+
+
+def test_two_that_end_workers_among_those_open_together_are_both_found(log: Path) -> None:
+    items = named("exit-0", *(f"plain-{k}" for k in range(14)), "kill-15")
+    rows = list(Processes(2).run(Deeds(log, width=16), items))
+    assert failed(rows) == {"exit-0": EXITED, "kill-15": KILLED}
+    assert sorted(row.id for row in rows) == sorted(item.id for item in items)
+
+
+def test_the_only_item_may_end_its_worker(log: Path) -> None:
+    assert failed(list(Processes().run(Deeds(log), named("exit-0")))) == {"exit-0": EXITED}
+
+
+def test_a_worker_loads_once_for_all_its_items(log: Path) -> None:
+    rows = list(Processes(2).run(Deeds(log, ask=deadly.when_loaded), plain(40)))
+    assert len({row.facts for row in rows}) == len({row.pid for row in rows}) <= 2
+
+
+def test_a_worker_has_one_thread_and_whoever_started_it_keeps_its_own(log: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv(POOLS[0], "7")
+    before = dict(os.environ)
+    (row,) = Processes(1).run(Deeds(log, ask=deadly.threads), plain(1))
+    assert row.facts == (1, 1)
+    assert dict(os.environ) == before
+
+
+def test_items_are_dealt_so_that_nobody_is_left_without(log: Path) -> None:
+    sizes = []
+    chunks = Chunks(Deeds(log, width=16), plain(20), 2)
+    while chunk := chunks.next():
+        sizes.append(len(chunk))
+    assert sizes == [10, 5, 3, 1, 1]  # half of what is left for each of two, though 16 would fit
+    chunks = Chunks(Deeds(log), plain(1000), 2)
+    assert len(chunks.next()) == 64 and len(chunks._fresh) == 936
+
+
+@pytest.mark.parametrize("jobs", [0, -1])
+@pytest.mark.parametrize("executor", [Processes, Ray])
+def test_there_is_at_least_one_job(executor: Any, jobs: int) -> None:
+    with pytest.raises(RequestError, match=f"at least 1 job at a time; found {jobs}"):
+        executor(jobs)
+
+
+# ---- work that cannot be sent ---------------------------------------------------------------------------------------
+
+
+class Attached(Deeds):
+    """Work with something in it that stays here."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"it": lambda: 0}
+
+
+UNDOABLE = {
+    Attached: r"the graph cannot be sent to another process: .*: put node classes into a file that can be imported",
+    deadly.Elsewhere: "a worker cannot do this work: other code here",
+    deadly.Unloaded: "a worker cannot do this work: ModuleNotFoundError: No module named 'mine': put node classes into a",
+    deadly.Fatal: "a worker ended with exit code 7 as it started",
+}
+
+
+@pytest.mark.parametrize("kind", UNDOABLE)
+def test_work_that_cannot_be_done_elsewhere_is_refused_before_anything_is_done(log: Path, kind: type[Deeds]) -> None:
+    with pytest.raises(RequestError, match=UNDOABLE[kind]):
+        list(Processes(2).run(kind(log), plain(4)))
+    assert not opened(log)
+
+
+def test_a_graph_with_a_node_class_of_a_function_cannot_be_sent(tmp_path: Path) -> None:
+    class Local(Node):
+        """Known here only."""
+
+        x = Input(Audio)
+        y = Output(Audio)
+
+        def step(self, state: State, x: Array) -> tuple[State, Array]:
+            return state, x
+
+    work = Rendering(Graph({"end": Local()}, {"end.x": "x"}, {"x": Audio(16000)}, {"y": "end"}), tmp_path)
+    with pytest.raises(RequestError, match="cannot be sent to another process: .*Local"):
+        list(Processes(1).run(work, plain(1)))
+
+
+def toy(seconds: float = 0.0) -> Graph:
+    return Graph({"end": Deadly(seconds=seconds)}, {"end.x": "x"}, {"x": Audio(16000)}, {"y": "end"})
+
+
+def test_a_worker_with_other_code_is_refused(tmp_path: Path) -> None:
+    work = Rendering(toy(), tmp_path, digest="of other code")
+    with pytest.raises(RequestError, match="a worker cannot do this work: other code or other weights here"):
+        list(Processes(2).run(work, plain(3)))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_plugin_that_is_gone_when_a_worker_looks_is_named(tmp_path: Path) -> None:
+    from dspgraph.registry import find
+
+    plugin = Path(shutil.copy(deadly.__file__, tmp_path / "mine.py"))
+    kind = find("deadly", [plugin])
+    work = Rendering(Graph({"end": kind()}, {"end.x": "x"}, {"x": Audio(16000)}, {"y": "end"}), tmp_path)
+    plugin.unlink()
+    with pytest.raises(RequestError, match=r"a worker cannot do this work: the plugin .*mine\.py is not a Python file"):
+        list(Processes(1).run(work, plain(1)))
+
+
+# ---- workers end ----------------------------------------------------------------------------------------------------
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def test_who_stops_asking_for_rows_leaves_no_worker(log: Path) -> None:
+    run = Processes(2).run(Deeds(log), named(*(f"slow-{k}" for k in range(40))))
+    pids = {row.pid for row in islice(run, 6)}
+    run.close()
+    assert not [pid for pid in pids if is_alive(pid)]
+    assert len(opened(log)) < 40
+
+
+def test_a_node_that_ends_the_process_as_it_starts_is_a_row(tmp_path: Path, clips: Path) -> None:
+    graph = Graph({"end": DeadlyStart()}, {"end.x": "x"}, {"x": Audio(16000)}, {"y": "end"})
+    rows = render(graph, sorted(clips.iterdir())[:2], tmp_path / "out", executor=Processes(2))
+    assert [row.error for row in rows] == [f"{clips / name}: {EXITED}" for name in ("00.wav", "01.wav")]
+
+
+# ---- the same bytes -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """30 clips of speech, 0.2 to 0.6 s."""
+    folder = tmp_path_factory.mktemp("clips")
+    for k in range(30):
+        begin = 1900 * k
+        soundfile.write(folder / f"{k:02}.wav", speech()[begin : begin + 3200 + (k * 1171) % 6400], 16000)
+    return folder
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """Every file but the ledger."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "ledger.jsonl")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def ledger(folder: Path) -> dict[str, dict[str, Any]]:
+    """The rows by id, without what a clock said."""
+    rows = [json.loads(line) for line in (folder / "ledger.jsonl").read_text().splitlines()]
+    assert len({row["id"] for row in rows}) == len(rows)
+    return {row.pop("id"): row for row in rows if row.pop("seconds") is not None}
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> Path:
+    """What one process makes of them, one at a time, with an excitation that is noise."""
+    out = tmp_path_factory.mktemp("alone")
+    render(load("lpc_vocoder", swap={"excitation": "whisper"}), [clips], out)
+    return out
+
+
+def assert_the_same(executor: Executor, batch: int, clips: Path, alone: Path, out: Path) -> None:
+    rows = render(load("lpc_vocoder", swap={"excitation": "whisper"}), [clips], out, executor=executor, batch=batch)
+    assert [row.id for row in rows] == [f"{k:02}" for k in range(30)] and not [row for row in rows if row.error]
+    assert tree(out) == tree(alone) and len(tree(out)) == 60
+    assert ledger(out) == ledger(alone)
+
+
+@pytest.mark.parametrize(
+    ("executor", "batch"), [(Serial(), 16), (Processes(2), 1), (Processes(2), 16)], ids=["serial", "1", "16"]
+)
+def test_every_executor_writes_the_same_bytes(
+    executor: Executor, batch: int, clips: Path, alone: Path, tmp_path: Path
+) -> None:
+    assert_the_same(executor, batch, clips, alone, tmp_path)
+
+
+# ---- by the command line, with real signals -------------------------------------------------------------------------
+
+PIPELINE = """
+about: Half as loud, and not always alive.
+inputs: {x: {audio: 16000}}
+nodes:
+  end: {node: deadly, x: x, seconds: 0.0}
+outputs: {y: end}
+"""
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Path:
+    (tmp_path / "half.yaml").write_text(PIPELINE)
+    return tmp_path / "half.yaml"
+
+
+def command(pipeline: Path, files: Sequence[Path], out: Path, *options: str) -> list[str]:
+    line = [sys.executable, "-m", "dspgraph", "render", str(pipeline), *map(str, files), "-o", str(out)]
+    return [*line, "--plugin", deadly.__file__, *options]
+
+
+def run(pipeline: Path, files: Sequence[Path], out: Path, *options: str) -> tuple[int, str]:
+    done = subprocess.run(
+        command(pipeline, files, out, *options), capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> list[Path]:
+    """Seven good clips, and six that cannot be rendered: one ends its process."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    clip = speech()[8000:12000]
+    for k in range(7):
+        soundfile.write(folder / f"good-{k}.wav", clip[k * 400 :], 16000)
+    for name, first in (("exit", deadly.EXIT), ("raise", deadly.RAISE)):
+        soundfile.write(folder / f"{name}.wav", np.concatenate([[first], clip]), 16000)
+    soundfile.write(folder / "nan.wav", np.where(np.arange(4000) == 99, np.nan, clip), 16000, subtype="FLOAT")
+    whole = folder / "whole.flac"
+    soundfile.write(whole, clip, 16000)
+    (folder / "truncated.flac").write_bytes(whole.read_bytes()[:2000])
+    whole.unlink()
+    (folder / "unreadable.wav").mkdir()
+    return [*sorted(path for path in folder.iterdir() if path.is_file()), folder / "missing.wav"]
+
+
+SIX = ["exit", "missing", "nan", "raise", "truncated", "unreadable"]
+
+
+def assert_six_fail(corpus: list[Path], pipeline: Path, tmp_path: Path, *options: str) -> None:
+    """As in one process, which does without the one that would end it."""
+    unreadable = corpus[0].with_name("unreadable.wav")
+    (tmp_path / "manifest.jsonl").write_text(json.dumps({"id": "unreadable", "path": str(unreadable)}))
+    files = [*corpus, tmp_path / "manifest.jsonl"]
+    alone = run(pipeline, [path for path in files if path.stem != "exit"], tmp_path / "alone")
+    assert alone[0] == 1 and "dspgraph: 5 of 12 failed" in alone[1]
+    code, errors = run(pipeline, files, tmp_path / "out", *options)
+    assert code == 1 and "dspgraph: 6 of 13 failed" in errors, errors
+    assert "Traceback" not in errors
+    rows, others = ledger(tmp_path / "out"), ledger(tmp_path / "alone")
+    assert sorted(name for name, row in rows.items() if row["status"] == "failed") == SIX
+    assert rows.pop("exit")["error"] == f"{corpus[0]}: {EXITED}"
+    assert rows == others
+    assert tree(tmp_path / "out") == tree(tmp_path / "alone")
+
+
+@pytest.mark.parametrize("batch", ["1", pytest.param("16", marks=pytest.mark.slow)])
+def test_six_bad_files_are_six_rows_and_exit_code_1_in_processes(
+    corpus: list[Path], pipeline: Path, tmp_path: Path, batch: str
+) -> None:
+    assert_six_fail(corpus, pipeline, tmp_path, "-j", "2", "--batch", batch)
+
+
+def start(pipeline: Path, clips: Path, out: Path) -> subprocess.Popen[str]:
+    """A run with two workers that takes 0.1 s for a clip, stopped by nobody before it has rendered three."""
+    line = command(pipeline, [clips], out, "-j", "2", "-s", "end.seconds=0.1")
+    lead = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    wait_until(lambda: (out / "ledger.jsonl").exists() and (out / "ledger.jsonl").read_bytes().count(b"\n") > 2)
+    return lead
+
+
+def group(leader: int) -> list[int]:
+    """The processes that are left of those that a run has started, and itself."""
+    found = []
+    for pid in [int(path.name) for path in Path("/proc").glob("[0-9]*")]:
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if is_alive(pid) and os.getpgid(pid) == leader:
+                found.append(pid)
+    return found
+
+
+def assert_it_goes_on(pipeline: Path, clips: Path, out: Path, before: int) -> None:
+    code, errors = run(pipeline, [clips], out, "-s", "end.seconds=0.1", "--resume")
+    assert code == 0, errors
+    assert 3 <= before < 30 and len(ledger(out)) == 30
+    samples, _ = soundfile.read(out / "29.flac")
+    original, _ = soundfile.read(clips / "29.wav")
+    assert np.array_equal(samples, 0.5 * original)  # exact: half of 16 bit in 24
+    assert len(tree(out)) == 60
+
+
+def test_ctrl_c_leaves_no_worker_and_nothing_half_written(pipeline: Path, clips: Path, tmp_path: Path) -> None:
+    lead = start(pipeline, clips, tmp_path / "out")
+    os.killpg(lead.pid, signal.SIGINT)  # as a terminal does: everybody of the group
+    _, errors = lead.communicate(timeout=30)
+    assert lead.returncode == 130
+    assert errors == "dspgraph: interrupted; what is done is kept: the same with --resume goes on\n"
+    wait_until(lambda: not group(lead.pid), 5)  # multiprocessing has a process of its own, which ends late
+    assert not list((tmp_path / "out").glob(".*"))
+    assert_it_goes_on(pipeline, clips, tmp_path / "out", len(ledger(tmp_path / "out")))
+
+
+def test_ctrl_c_while_workers_start_is_told_of_by_nobody_but_the_run(
+    pipeline: Path, clips: Path, tmp_path: Path
+) -> None:
+    lead = subprocess.Popen(
+        command(pipeline, [clips], tmp_path / "out", "-j", "2"),
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    wait_until(lambda: len(group(lead.pid)) > 2)  # multiprocessing's own is the second
+    time.sleep(0.2)  # Python is up, the imports are not done
+    os.killpg(lead.pid, signal.SIGINT)
+    _, errors = lead.communicate(timeout=30)
+    assert lead.returncode == 130
+    assert errors == "dspgraph: interrupted; what is done is kept: the same with --resume goes on\n"
+    wait_until(lambda: not group(lead.pid), 5)
+
+
+ENDLESS = """
+import sys
+from pathlib import Path
+from dspgraph.rendering.corpus import Item
+from dspgraph.rendering.executors import Processes
+from helpers.deadly import Deeds
+list(Processes(1).run(Deeds(Path(sys.argv[1])), [Item("endless-0", Path("x"))]))
+"""
+
+
+def test_a_worker_does_not_go_on_with_its_item_when_the_run_is_killed(log: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    lead = subprocess.Popen([sys.executable, "-c", ENDLESS, str(log)], env=environment, start_new_session=True)
+    wait_until(lambda: opened(log))
+    lead.kill()
+    lead.communicate(timeout=30)
+    wait_until(lambda: not group(lead.pid), 5)
+
+
+def test_workers_end_by_themselves_when_the_run_is_killed(pipeline: Path, clips: Path, tmp_path: Path) -> None:
+    lead = start(pipeline, clips, tmp_path / "out")
+    lead.kill()
+    lead.communicate(timeout=30)
+    wait_until(lambda: not group(lead.pid), 5)
+    assert_it_goes_on(pipeline, clips, tmp_path / "out", len(ledger(tmp_path / "out")))
+
+
+# ---- a cluster ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Two machines of one core each, as far as Ray can tell, and this process a part of the first."""
+    environment = pytest.MonkeyPatch()
+    environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    environment.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    from ray.cluster_utils import Cluster
+
+    ray: Any = importlib.import_module("ray")
+    one: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    one.add_node(num_cpus=1)
+    one.wait_for_nodes()
+    ray.init(address=one.address, log_to_driver=False, logging_level=logging.ERROR)
+    yield one
+    ray.shutdown()
+    one.shutdown()
+    environment.undo()
+
+
+@pytest.fixture
+def unconnected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process that has not been a part of a cluster yet."""
+    import ray
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+
+
+def test_without_ray_it_is_said_how_to_get_it(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(RequestError, match=r"there is no Ray: pip install 'dspgraph\[ray\]'"):
+        list(Ray(2).run(Deeds(log), plain(2)))
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    {
+        "127.0.0.1:1": "Connection refused",
+        "no-such-host.invalid:6379": "",
+        "nonsense": "Invalid address format",
+        "ray://127.0.0.1:10001": "a client of a cluster elsewhere cannot stream rows",
+    }.items(),
+)
+@pytest.mark.usefixtures("unconnected")
+def test_an_address_without_a_cluster_is_refused_within_seconds(log: Path, address: str, why: str) -> None:
+    begun = time.monotonic()
+    with pytest.raises(RequestError, match=f"there is no Ray cluster at {address}: .*{why}.*: give the HOST:PORT"):
+        list(Ray(2, address).run(Deeds(log), plain(2)))
+    assert time.monotonic() - begun < 30  # Ray itself would try for more than two minutes
+
+
+def test_auto_asks_the_environment_for_the_address(log: Path, unconnected: None, monkeypatch: Any) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(RequestError, match="there is no Ray cluster at auto: .*Connection refused"):
+        list(Ray(2, "auto").run(Deeds(log), plain(2)))
+
+
+def test_nothing_to_do_asks_for_no_cluster(log: Path) -> None:
+    assert not list(Ray(2, "127.0.0.1:1").run(Deeds(log), []))
+
+
+def test_both_machines_of_a_cluster_work_and_each_worker_loads_once(log: Path, cluster: Any) -> None:
+    items = named(*(f"meet-{k}" for k in range(60)))
+    rows = list(Ray(8).run(Deeds(log, ask=deadly.when_loaded), items))  # more jobs than cores
+    assert sorted(row.id for row in rows) == sorted(item.id for item in items) == sorted(opened(log))
+    assert len({row.machine for row in rows}) == len({row.pid for row in rows}) == 2
+    assert len({row.facts for row in rows}) == 2
+
+
+@pytest.mark.parametrize("batch", [1, 16])
+def test_a_cluster_writes_the_same_bytes(cluster: Any, batch: int, clips: Path, alone: Path, tmp_path: Path) -> None:
+    assert_the_same(Ray(), batch, clips, alone, tmp_path)
+
+
+def test_a_cluster_tells_of_items_that_end_workers_as_processes_do(log: Path, cluster: Any) -> None:
+    rows = list(Ray().run(Deeds(log), KILLERS))
+    assert failed(rows) == FATES
+    assert sorted(row.id for row in rows) == sorted(item.id for item in KILLERS)
+    assert Counter(opened(log)) == {item.id: 2 if item.id in FATES else 1 for item in KILLERS}
+
+
+def test_what_ends_the_actor_itself_is_found_too(log: Path, cluster: Any) -> None:
+    items = [*plain(3), *named("actor-0"), *plain(6)[3:]]
+    rows = list(Ray(1).run(Deeds(log), items))
+    assert failed(rows) == {"actor-0": "its worker was lost with its machine, 2 times"}
+    assert sorted(row.id for row in rows) == sorted(item.id for item in items)
+
+
+@pytest.mark.parametrize("kind", [Attached, deadly.Elsewhere, deadly.Fatal])
+def test_work_that_cannot_be_done_on_a_machine_is_refused_with_its_name(
+    log: Path, cluster: Any, kind: type[Deeds]
+) -> None:
+    on = "" if kind is Attached else ".*; on the machine "
+    with pytest.raises(RequestError, match=UNDOABLE[kind] + on):
+        list(Ray().run(kind(log), plain(4)))
+    assert not opened(log)
+
+
+def test_actors_that_cannot_start_end_the_run(log: Path, cluster: Any) -> None:
+    with pytest.raises(RequestError, match="actors die as they start, 3 times: "):
+        list(Ray(1).run(deadly.FatalThere(log), plain(4)))
+    assert not opened(log)
+
+
+def test_a_cluster_that_has_other_things_to_do_is_not_waited_for_without_end(
+    log: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dspgraph.rendering import executors
+
+    ray: Any = importlib.import_module("ray")
+    monkeypatch.setattr(executors, "PATIENCE", 0.5)
+    others = [ray.remote(Counter).options(num_cpus=1).remote() for _ in range(2)]
+    assert ray.get([other.total.remote() for other in others]) == [0, 0]
+    with pytest.raises(RequestError, match=r"no core of the cluster was free within 0\.5 s"):
+        list(Ray().run(Deeds(log), plain(4)))
+    for other in others:
+        ray.kill(other)
+
+
+def test_a_machine_that_goes_costs_no_item(log: Path, cluster: Any) -> None:
+    third = cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    items = named(*(f"slow-{k}" for k in range(200)))
+    rows, machines = [], set()
+    for row in Ray().run(Deeds(log), items):
+        rows.append(row)
+        machines.add(row.machine)
+        if len(machines) == 3 and third:
+            cluster.remove_node(third, allow_graceful=False)
+            third = None
+    assert third is None
+    assert sorted(row.id for row in rows) == sorted(item.id for item in items) and not failed(rows)
+
+
+@pytest.mark.parametrize("batch", [pytest.param("1", marks=pytest.mark.slow), "16"])
+def test_six_bad_files_are_six_rows_and_exit_code_1_in_a_cluster_of_its_own(
+    corpus: list[Path], pipeline: Path, tmp_path: Path, batch: str
+) -> None:
+    assert_six_fail(corpus, pipeline, tmp_path, "--executor", "ray", "-j", "2", "--batch", batch)
+
+
+@pytest.mark.slow
+def test_two_actors_of_this_machine_write_the_same_bytes(clips: Path, alone: Path, tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from rendering.test_executors import *; clips, alone, out = map(Path, sys.argv[1:]); assert_the_same(Ray(2), 1, clips, alone, out)"
+    tests = str(TESTS)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, str(clips), str(alone), str(tmp_path)],
+        env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0 and not done.stderr, done.stderr

@@ -1,0 +1,501 @@
+"""What has become of every item: whatever ends a run, the next one goes on exactly there."""
+
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from dspgraph import Array, Audio, Field, Graph, Input, Node, Output, State, render
+from dspgraph.errors import FileError, RequestError
+from dspgraph.rendering.ledger import Ledger, sweep
+from dspgraph.rendering.render import Rendered
+from helpers.speech import speech
+from helpers.surroundings import files_no_larger_than
+
+STARTED: list[float] = []
+"""What was rendered since the test began: the factors of the nodes, one for each signal."""
+
+GUILTY = 0.125
+"""A first sample that the node below fails at."""
+
+
+class Scale(Node):
+    """Multiply by a factor; it is known how often."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    factor: float = Field(0.5, ge=-10, le=10, description="what to multiply by")
+
+    def start(self, x: Audio) -> State:
+        STARTED.append(self.factor)
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        if x[0] == GUILTY:
+            raise ValueError("guilty")
+        return state, x * x.dtype.type(self.factor)
+
+
+def graph(factor: float = 0.5) -> Graph:
+    return Graph({"end": Scale(factor=factor)}, {"end.x": "x"}, {"x": Audio(16000)}, {"y": "end"})
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    """Three clips of 0.1 s, of which the second cannot be rendered."""
+    STARTED.clear()
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number, name in enumerate("abc"):
+        samples = speech()[8000 + 1600 * number :][:1600]
+        samples[0] = GUILTY if name == "b" else 0
+        soundfile.write(folder / f"{name}.wav", samples, 16000)
+    return folder
+
+
+def resumed(clips: Path, factor: float = 0.5, **options: Any) -> list[str]:
+    """What was rendered when a run went on, by id."""
+    rows = render(graph(factor), [clips], clips.with_name("out"), **{"resume": True, **options})
+    assert [row.id for row in rows] == ["a", "b", "c"]
+    return [row.id for row in rows if not row.before]
+
+
+def lines(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "ledger.jsonl").read_text().splitlines()]
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# ---- the file itself ------------------------------------------------------------------------------------------------
+
+
+def row(name: str, status: str = "done") -> dict[str, str]:
+    return {"id": name, "status": status}
+
+
+def test_the_last_line_of_an_id_is_what_is_known_of_it(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        assert ledger.rows == {}
+        for one in row("a", "failed"), row("b"), row("a"):
+            ledger.append(one)
+    with Ledger(tmp_path) as ledger:
+        assert ledger.rows == {"a": row("a"), "b": row("b")}
+    assert lines(tmp_path) == [row("a", "failed"), row("b"), row("a")]
+
+
+def test_a_line_is_in_the_file_as_soon_as_it_is_appended(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.append(row("a"))
+        assert lines(tmp_path) == [row("a")]
+
+
+@pytest.mark.parametrize("kept", range(1, len(json.dumps(row("b")).encode())))
+def test_half_a_line_is_taken_away_wherever_it_ends(tmp_path: Path, kept: int) -> None:
+    whole = json.dumps(row("a")) + "\n"
+    (tmp_path / "ledger.jsonl").write_text(whole + json.dumps(row("b"))[:kept])
+    with Ledger(tmp_path) as ledger:
+        assert ledger.rows == {"a": row("a")}
+        ledger.append(row("c"))
+    assert lines(tmp_path) == [row("a"), row("c")]
+
+
+@pytest.mark.parametrize(
+    "line", ["nonsense", "[1]", "3", "{}", '{"id": "a"}', '{"id": ["a"], "status": "done"}', '{"id": "a", "status": "?"}', "\0" * 40, "[" * 99_999, '"\xff"', ""]
+)  # fmt: skip
+def test_a_line_that_is_none_is_named_and_nothing_is_touched(tmp_path: Path, line: str) -> None:
+    content = (json.dumps(row("a")) + "\n" + line + "\n" + "half").encode("latin-1")
+    (tmp_path / "ledger.jsonl").write_bytes(content)
+    with pytest.raises(RequestError, match=r"ledger.jsonl, line 2: is no line of a ledger: move the file away"):
+        Ledger(tmp_path)
+    assert (tmp_path / "ledger.jsonl").read_bytes() == content
+
+
+def linked(folder: Path) -> None:
+    (folder / "elsewhere").write_text("")
+    (folder / "ledger.jsonl").symlink_to("elsewhere")
+
+
+def linked_to_nothing(folder: Path) -> None:
+    (folder / "ledger.jsonl").symlink_to("nothing")
+
+
+UNUSABLE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a link": (linked, "cannot be written: Too many levels of symbolic links: choose another folder"),
+    "a link to nothing": (linked_to_nothing, "cannot be written: Too many levels of symbolic links"),
+    "a folder": (lambda folder: (folder / "ledger.jsonl").mkdir(), "cannot be written: Is a directory"),
+    "a pipe": (lambda folder: os.mkfifo(folder / "ledger.jsonl"), "is no regular file: move it away"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", UNUSABLE)
+def test_a_ledger_that_is_no_file_of_its_own_is_refused(tmp_path: Path, what: str) -> None:
+    make, message = UNUSABLE[what]
+    make(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(RequestError, match=f"ledger.jsonl {message}"):
+        Ledger(tmp_path)
+    assert sorted(tmp_path.iterdir()) == before
+    assert all(path.stat().st_size == 0 for path in before if path.is_file())
+
+
+def test_a_file_system_without_locks_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(file: object, how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", none)
+    with pytest.raises(RequestError, match=r"ledger.jsonl cannot be locked: No locks available"):
+        Ledger(tmp_path)
+
+
+def test_only_files_on_their_way_are_swept_away(tmp_path: Path) -> None:
+    kept = ["a.part", ".a.part", ".0123456789abcdeg.part", "0123456789abcdef.part", ".0123456789abcdef.part.flac"]
+    (tmp_path / "sub").mkdir()
+    for name in [*kept, ".0123456789abcdef.part", "sub/.fedcba9876543210.part"]:
+        (tmp_path / name).touch()
+    (tmp_path / "sub" / ".0000000000000000.part").mkdir()  # a folder is nobody's file
+    sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == sorted([*kept, "sub", ".0000000000000000.part"])
+
+
+def test_what_a_killed_run_was_writing_is_swept_away_and_a_folder_of_others_is_not(tmp_path: Path) -> None:
+    part = tmp_path / ".0123456789abcdef.part"
+    part.touch()
+    Ledger(tmp_path).__exit__(None, None, None)
+    assert part.exists()  # no run of ours was here before
+    Ledger(tmp_path).__exit__(None, None, None)
+    assert not part.exists()
+
+
+# ---- two runs at a time ---------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def holder(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that has the ledger open, and writes a file."""
+    code = (
+        f"import sys, time; sys.path[:0] = {sys.path!r}\nfrom pathlib import Path\nfrom dspgraph.io.atomic import AtomicFile\n"
+        f"from dspgraph.rendering.ledger import Ledger\nledger = Ledger(Path({str(folder)!r}))\nPart(Path({str(folder / 'a')!r}))\n"
+        "print('open', flush=True)\ntime.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        try:
+            assert process.stdout.readline() == "open\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def test_of_two_runs_into_one_folder_the_second_is_refused_until_the_first_has_ended_however(
+    tmp_path: Path, clips: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    with holder(out) as process:
+        there = sorted(out.iterdir())
+        assert len(there) == 2  # the ledger, and the file on its way
+        with pytest.raises(
+            RequestError, match=r"another run is writing to .*out: wait for it, or choose another folder"
+        ):
+            render(graph(), [clips], out)
+        assert sorted(out.iterdir()) == there
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        render(graph(), [clips], out)
+        assert sorted(path.name for path in out.iterdir()) == ["a.flac", "a.json", "c.flac", "c.json", "ledger.jsonl"]
+
+
+# ---- going on -------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_done_is_not_done_again_and_what_failed_is_listed(clips: Path) -> None:
+    out, seen, counts = clips.with_name("out"), list[Rendered](), list[tuple[int, int]]()
+    first = render(graph(), [clips], out)
+    assert [bool(row.error) for row in first] == [False, True, False]
+    before = everything(out)
+    rows = render(
+        graph(), [clips], out, done=seen.append, resume=True, started=lambda due, done: counts.append((due, done))
+    )
+    assert len(STARTED) == 3
+    assert everything(out) == before
+    assert counts == [(0, 3)]
+    assert seen == rows
+    assert all(row.before for row in rows)
+    for then, now in zip(first, rows, strict=True):
+        assert (now.id, now.source, now.targets, now.error) == (then.id, then.source, then.targets, then.error)
+        assert now.audio_seconds == then.audio_seconds
+
+
+def test_what_failed_is_tried_again_when_asked_for(clips: Path) -> None:
+    resumed(clips)
+    assert resumed(clips, resume=False, retry_failed=True) == ["b"]
+    assert len(STARTED) == 4
+    assert [line["id"] for line in lines(clips.with_name("out"))] == ["a", "b", "c", "b"]
+
+
+def test_without_being_asked_to_go_on_a_run_does_all(clips: Path) -> None:
+    assert resumed(clips) == resumed(clips, resume=False) == ["a", "b", "c"]
+
+
+def test_the_notes_of_what_was_done_are_kept(clips: Path) -> None:
+    first = render(graph(10), [clips / "a.wav"], clips.with_name("out"))
+    again = render(graph(10), [clips / "a.wav"], clips.with_name("out"), resume=True)
+    assert "beyond full scale were clipped" in first[0].notes[0]
+    assert again[0].notes == first[0].notes
+
+
+def test_another_parameter_renders_all_again(clips: Path) -> None:
+    resumed(clips)
+    old = everything(clips.with_name("out"))
+    assert resumed(clips, 0.25) == ["a", "b", "c"]
+    assert resumed(clips, 0.25) == []
+    assert sorted(STARTED) == [0.25] * 3 + [0.5] * 3
+    assert resumed(clips, 0.5) == ["a", "b", "c"]
+    now = everything(clips.with_name("out"))
+    del old["ledger.jsonl"], now["ledger.jsonl"]
+    assert now == old
+
+
+def touch(path: Path) -> None:
+    os.utime(path, ns=(0, path.stat().st_mtime_ns - 1))
+
+
+def longer(path: Path) -> None:
+    status = path.stat()
+    soundfile.write(path, np.zeros(1700), 16000)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+CHANGED: dict[str, tuple[Callable[[Path], object], dict[str, Any], list[str]]] = {
+    "nothing": (lambda path: None, {}, []),
+    "the time of an input": (touch, {}, ["a"]),
+    "the size of an input": (longer, {}, ["a"]),
+    "the format": (lambda path: None, {"suffix": ".wav"}, ["a", "b", "c"]),
+    "an output that was taken away": (lambda path: (path.parents[1] / "out" / "a.flac").unlink(), {}, ["a"]),
+    "what is said of it that was taken away": (lambda path: (path.parents[1] / "out" / "a.json").unlink(), {}, ["a"]),
+    "a file that had failed": (lambda path: longer(path.with_name("b.wav")), {}, ["b"]),
+    "the batch it is in": (lambda path: None, {"batch": 3}, []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", CHANGED)
+def test_what_has_changed_is_rendered_again_and_nothing_else(clips: Path, what: str) -> None:
+    change, options, again = CHANGED[what]
+    assert resumed(clips) == ["a", "b", "c"]
+    change(clips / "a.wav")
+    assert resumed(clips, **options) == again
+    assert resumed(clips, **options) == []
+
+
+def test_another_file_of_the_same_name_size_and_time_is_another_file(clips: Path) -> None:
+    resumed(clips)
+    other = clips.with_name("other")
+    shutil.copytree(clips, other)
+    for one in clips.iterdir():
+        assert one.stat().st_mtime_ns == (other / one.name).stat().st_mtime_ns
+    rows = render(graph(), [other], clips.with_name("out"), resume=True)
+    assert not any(row.before for row in rows)
+
+
+def test_another_corpus_under_the_same_relative_path_is_another_corpus(
+    clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands beside an output of the first one says the same of the second: its path, as it was given."""
+    for name in ("one", "two"):
+        shutil.copytree(clips, clips.with_name(name) / "in")
+        monkeypatch.chdir(clips.with_name(name))
+        rows = render(graph(), ["in"], clips.with_name("out"), resume=True)
+        assert not any(row.before for row in rows)
+
+
+def test_a_path_written_in_another_way_is_the_same_file(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resumed(clips)
+    monkeypatch.chdir(clips)
+    rows = render(graph(), ["../in"], clips.with_name("out"), resume=True)
+    assert all(row.before for row in rows)
+
+
+@pytest.mark.parametrize(
+    "now", [{"start": 0.01}, {"duration": 0.05}, {"channel": 0}, {"start": "1e-2", "duration": 0.05}]
+)
+def test_another_part_of_a_file_is_rendered_again(clips: Path, now: dict[str, Any]) -> None:
+    manifest, out = clips / "m.jsonl", clips.with_name("out")
+
+    def run(part: dict[str, Any]) -> bool:
+        manifest.write_text(json.dumps({"path": "a.wav", **part}))
+        (one,) = render(graph(), [manifest], out, resume=True)
+        assert not one.error
+        return not one.before
+
+    assert [run({}), run({}), run(now), run(now), run({})] == [True, False, True, False, True]
+
+
+def test_a_file_that_appears_after_it_was_missed_is_rendered(clips: Path) -> None:
+    out, late = clips.with_name("out"), clips / "late.wav"
+    assert "does not exist" in render(graph(), [late], out)[0].error
+    assert render(graph(), [late], out, resume=True)[0].before
+    shutil.copy(clips / "a.wav", late)
+    assert render(graph(), [late], out, resume=True)[0].error == ""
+
+
+def forget(out: Path, name: str) -> None:
+    """As if the run had been killed when the files were in place, and the ledger did not yet say so."""
+    kept = [line for line in (out / "ledger.jsonl").read_text().splitlines(True) if json.loads(line)["id"] != name]
+    (out / "ledger.jsonl").write_text("".join(kept))
+
+
+def test_what_is_in_place_and_not_in_the_ledger_is_taken_over(clips: Path) -> None:
+    out = clips.with_name("out")
+    resumed(clips, 10)
+    before = everything(out)
+    forget(out, "a")
+    assert resumed(clips, 10) == []
+    (line,) = [line for line in lines(out) if line["id"] == "a"]
+    assert (line["status"], len(line["notes"]), line["size"]) == ("done", 1, (clips / "a.wav").stat().st_size)
+    assert {**everything(out), "ledger.jsonl": b""} == {**before, "ledger.jsonl": b""}
+    assert len(STARTED) == 3
+
+
+def test_what_is_in_place_is_taken_over_from_under_an_older_line_too(clips: Path) -> None:
+    out = clips.with_name("out")
+    resumed(clips, 0.25)
+    old = (out / "ledger.jsonl").read_text()
+    resumed(clips)
+    (out / "ledger.jsonl").write_text(old)
+    assert resumed(clips) == ["b"]
+    assert resumed(clips) == []
+
+
+FOREIGN: dict[str, Callable[[Path, Path], object]] = {
+    "an input of another time": lambda clips, out: os.utime(clips / "a.wav", ns=(0, (out / "a.json").stat().st_mtime_ns + 1)),
+    "nothing said of it": lambda clips, out: (out / "a.json").unlink(),
+    "half of it said": lambda clips, out: (out / "a.json").write_bytes((out / "a.json").read_bytes()[:-9]),
+    "something else said": lambda clips, out: (out / "a.json").write_text("[]"),
+    "an output missing": lambda clips, out: (out / "a.flac").unlink(),
+    "another source": lambda clips, out: (out / "a.json").write_text((out / "a.json").read_text().replace("in/a.wav", "in/c.wav")),
+    "another digest": lambda clips, out: (out / "a.json").write_text((out / "a.json").read_text().replace('digest": "', 'digest": "0')),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", FOREIGN)
+def test_what_is_in_place_and_may_be_another_is_rendered_again(clips: Path, what: str) -> None:
+    out = clips.with_name("out")
+    resumed(clips)
+    whole = everything(out)
+    FOREIGN[what](clips, out)
+    forget(out, "a")
+    assert resumed(clips) == ["a"]
+    size, mtime_ns = (clips / "a.wav").stat().st_size, (clips / "a.wav").stat().st_mtime_ns
+    assert json.loads((out / "a.json").read_text())["input"] == {"size": size, "mtime_ns": mtime_ns}
+    known = {"ledger.jsonl": b"", "a.json": b""}
+    assert {**everything(out), **known} == {**whole, **known}
+
+
+def test_without_its_ledger_no_file_of_one_corpus_passes_for_anothers(
+    clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two folders, each with an `in/a.wav` of its own, are rendered from within into one place."""
+    other = clips.parent / "elsewhere" / clips.name
+    other.mkdir(parents=True)
+    soundfile.write(other / "a.wav", np.full(800, 0.5), 16000)
+    out = clips.with_name("out")
+    monkeypatch.chdir(clips.parent)
+    render(graph(0.5), [Path(clips.name) / "a.wav"], out)
+    (out / "ledger.jsonl").unlink()
+    monkeypatch.chdir(other.parent)
+    (row,) = render(graph(0.5), [Path(clips.name) / "a.wav"], out, resume=True)
+    assert not row.before
+    assert soundfile.read(out / "a.flac")[0] == pytest.approx(np.full(800, 0.25), abs=1e-6)
+
+
+def test_killed_between_two_files_of_an_item_neither_passes_for_what_it_was(
+    clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The audio is another run's by then, the ledger and what is said of it still the first one's."""
+    out = clips.with_name("out")
+    resumed(clips)
+    whole = everything(out)
+    replace = os.replace
+
+    def killed(source: Path, target: Path) -> None:
+        if target.suffix == ".json":
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr("os.replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        resumed(clips, 0.25)
+    monkeypatch.undo()
+    assert everything(out) != whole
+    assert resumed(clips) == ["a"]
+    assert {**everything(out), "ledger.jsonl": b""} == {**whole, "ledger.jsonl": b""}
+
+
+# ---- no room --------------------------------------------------------------------------------------------------------
+
+
+def test_a_ledger_without_room_keeps_its_lines_and_the_run_ends(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.append(row("a"))
+        size = ledger.path.stat().st_size
+        for room in range(size, size + len(json.dumps(row("b"))) + 1):
+            with (
+                files_no_larger_than(room),
+                pytest.raises(FileError, match=r"ledger.jsonl cannot be written: File too"),
+            ):
+                ledger.append(row("b"))
+            assert lines(tmp_path) == [row("a")]
+        ledger.append(row("c"))
+    assert lines(tmp_path) == [row("a"), row("c")]
+
+
+@pytest.mark.parametrize("room", [0, 100, 400, 1000, 2000, 3000, 4000])
+def test_a_run_without_room_leaves_nothing_in_part_and_goes_on_later(clips: Path, room: int) -> None:
+    """An output is 3 kB, the ledger in the end 1.5 kB: there is room for no line, for some, for rows of failures."""
+    out = clips.with_name("out")
+    whole = everything_of(clips)
+    with files_no_larger_than(room), suppress(FileError):
+        for row in render(graph(), [clips], out):
+            assert not row.error or row.id == "b" or "cannot be written" in row.error
+    left = {name for name in everything(out) if name != "ledger.jsonl"}
+    assert all(everything(out)[name] == whole[name] for name in left)
+    resumed(clips, retry_failed=True)
+    assert {**everything(out), "ledger.jsonl": b""} == {**whole, "ledger.jsonl": b""}
+
+
+def everything_of(clips: Path) -> dict[str, bytes]:
+    """What an undisturbed run writes."""
+    render(graph(), [clips], clips.with_name("undisturbed"))
+    return everything(clips.with_name("undisturbed"))
+
+
+def test_a_folder_that_cannot_be_written_to_is_a_wrong_request(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a file system that is mounted to be read: the tests may run as root, whom no permission stops."""
+    out = clips.with_name("out")
+    resumed(clips)
+    before = everything(out)
+    opens = os.open
+
+    def read_only(path: Any, flags: int, *mode: Any, **more: Any) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+        return opens(path, flags, *mode, **more)
+
+    monkeypatch.setattr("os.open", read_only)
+    with pytest.raises(RequestError, match=r"out cannot be written to: Read-only file system: choose another"):
+        resumed(clips)
+    monkeypatch.undo()
+    assert everything(out) == before

@@ -1,0 +1,521 @@
+"""Rendering files: each is a row, whatever becomes of it, and no row costs another one its own."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from dspgraph import Array, Audio, File, Graph, Input, Node, Output, State, render
+from dspgraph.errors import RequestError
+from dspgraph.io.arrays import ArraySource
+from dspgraph.registry import load_all
+from dspgraph.rendering.render import Rendered, make_folder, render_file
+from helpers.paths import TOYS
+from helpers.speech import speech
+from helpers.toys import ToyEnergy, ToyFrames, ToyLate, ToyNoise, ToyPeak, ToyScale, ToySum
+
+MARK = 0.25
+"""A first sample that makes the nodes below misbehave: one file in a run is bad, the others are not."""
+
+
+class Divides(Node):
+    """Divide by how far the first sample of a block is from the mark."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        with np.errstate(all="ignore"):
+            return state, x / (x[0] - MARK)
+
+
+class Interrupted(Node):
+    """Be interrupted, as by Ctrl-C, in a marked file."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        if x[0] == MARK:
+            raise KeyboardInterrupt
+        return state, x
+
+
+class Unprepared(Node):
+    """Miss a file it needs as it starts."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    def start(self, x: Audio) -> State:
+        raise FileNotFoundError("weights.safetensors")
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        return state, x
+
+
+def graph(node: Node | None = None) -> Graph:
+    return Graph({"end": node or ToyScale(factor=0.5)}, {"end.x": "x"}, {"x": Audio(16000)}, {"y": "end"})
+
+
+def names(folder: Path) -> list[str]:
+    """What is in a folder, but the ledger, and what stands beside outputs about them."""
+    return sorted(path.name for path in folder.iterdir() if path.suffix not in (".json", ".jsonl"))
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    (tmp_path / "in").mkdir()
+    soundfile.write(tmp_path / "in" / "good.wav", speech()[8000:16000], 16000)
+    return tmp_path / "in" / "good.wav"
+
+
+@pytest.fixture
+def marked(tmp_path: Path, good: Path) -> Path:
+    soundfile.write(good.with_name("bad.wav"), np.array([MARK, 0.5, -MARK]), 16000)
+    return good.with_name("bad.wav")
+
+
+def copied(good: Path, name: str) -> Path:
+    return Path(shutil.copy(good, good.with_name(name)))
+
+
+def link_to_itself(good: Path) -> Path:
+    good.with_name("bad.wav").symlink_to("bad.wav")
+    return good.with_name("bad.wav")
+
+
+def taken(good: Path) -> Path:
+    (good.parents[1] / "out" / "bad.flac" / "inside").mkdir(parents=True)
+    return copied(good, "bad.wav")
+
+
+BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "a target that is a folder": (taken, "bad.flac is a folder"),
+    "a name with no room for a suffix": (lambda good: copied(good, "a" * 252), "File name too long"),
+    "a name of 300 characters": (lambda good: good.with_name("a" * 300), "cannot be read: File name too long"),
+    "a link to itself": (link_to_itself, "bad.wav cannot be read: Too many levels of symbolic links"),
+    "a name that is no text": (lambda good: good.with_name(os.fsdecode(b"\xff.wav")), "does not exist"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_bad_file_is_one_row_and_costs_the_others_nothing(tmp_path: Path, good: Path, what: str) -> None:
+    make, message = BAD[what]
+    bad, seen = make(good), list[Rendered]()
+    rows = render(graph(), [bad, good], tmp_path / "out", done=seen.append)
+    assert seen == rows
+    assert message in rows[0].error
+    assert rows[0].targets == ()
+    assert rows[1].error == ""
+    assert [name for name in names(tmp_path / "out") if name != "bad.flac"] == ["good.flac"]
+
+
+@pytest.mark.parametrize("suffix", [".flac", ".wav"])
+def test_an_output_that_is_not_finite_is_a_row(tmp_path: Path, good: Path, marked: Path, suffix: str) -> None:
+    rows = render(graph(Divides()), [marked, good], tmp_path / "out", suffix)
+    assert f"bad.wav: the output for {tmp_path}/out/bad{suffix} is not finite from sample 0 (0.000 s)" in rows[0].error
+    assert rows[1].error == ""
+    assert names(tmp_path / "out") == [f"good{suffix}"]
+
+
+def test_an_error_of_any_kind_is_a_row_that_names_it(tmp_path: Path, good: Path) -> None:
+    (row,) = render(graph(Unprepared()), [good], tmp_path / "out")
+    assert row.error.startswith(f"{good}: ")
+    assert "FileNotFoundError: weights.safetensors" in row.error
+    assert names(tmp_path / "out") == []
+
+
+def test_a_bug_of_ours_is_a_row_that_names_it(tmp_path: Path, good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: object, block: Array) -> None:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr("dspgraph.io.audio.AudioSink.write", broken)
+    (row,) = render(graph(), [good], tmp_path / "out")
+    assert row.error == f"{good}: ZeroDivisionError: by zero"
+    assert names(tmp_path / "out") == []
+
+
+def test_an_interrupt_ends_the_run_and_leaves_nothing_half_written(tmp_path: Path, good: Path, marked: Path) -> None:
+    seen: list[Rendered] = []
+    with pytest.raises(KeyboardInterrupt):
+        render(graph(Interrupted()), [good, marked], tmp_path / "out", done=seen.append)
+    assert len(seen) == 1
+    assert names(tmp_path / "out") == ["good.flac"]
+
+
+def test_a_folder_that_disappears_is_a_row_for_every_file(tmp_path: Path, good: Path) -> None:
+    other = copied(good, "other.wav")
+    rows = render(graph(), [good, other], tmp_path / "out", done=lambda row: shutil.rmtree(tmp_path / "out", True))
+    assert rows[0].error == ""
+    assert "other.flac cannot be written: No such file or directory" in rows[1].error
+
+
+def test_a_file_of_one_sample_is_rendered(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "one.wav", np.array([0.5]), 48000)
+    (row,) = render(graph(), [tmp_path / "one.wav"], tmp_path / "out")
+    assert row.error == ""
+    assert soundfile.info(row.targets[0]).frames == 1
+
+
+def test_of_several_outputs_all_are_put_in_place_or_none(
+    tmp_path: Path, good: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file of the first output turns out short when it is closed, after the second one was written whole."""
+    two = Graph({"end": ToyScale()}, {"end.x": "x"}, {"x": Audio(16000)}, {"dry": "x", "wet": "end"})
+    info = soundfile.info
+    calls: list[object] = []
+
+    def short(path: object) -> object:
+        calls.append(path)
+        found = info(path)
+        found.frames -= len(calls) == 3  # the input and the two outputs are looked at, in turn
+        return found
+
+    monkeypatch.setattr("soundfile.info", short)
+    (row,) = render(two, [good], tmp_path / "out")
+    assert len(calls) == 3
+    assert "7999 of 8000 samples" in row.error
+    assert names(tmp_path / "out") == []
+
+
+# ---- all that can go wrong, at once ---------------------------------------------------------------------------------
+
+
+def guilty(good: Path) -> Path:
+    samples = speech()[:8000]
+    samples[0] = MARK
+    soundfile.write(good.with_name("raises.wav"), samples, 16000)
+    return good.with_name("raises.wav")
+
+
+class Raises(Node):
+    """Fail at a marked file, in its second block."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        if x[0] == MARK:
+            raise ValueError("not this one")
+        return state, x
+
+
+def not_finite(good: Path) -> Path:
+    samples = speech()[:8000]
+    samples[4000] = np.nan
+    soundfile.write(good.with_name("nan.wav"), samples, 16000, "FLOAT")
+    return good.with_name("nan.wav")
+
+
+def truncated(good: Path) -> Path:
+    good.with_name("truncated.wav").write_bytes(good.read_bytes()[:-100])
+    return good.with_name("truncated.wav")
+
+
+def unreadable(good: Path) -> Path:
+    """Root may read whatever there is: a folder and a pipe are what nobody can read as a file of audio."""
+    good.with_name("unreadable.wav").mkdir()
+    return good.with_name("unreadable.wav")
+
+
+def piped(good: Path) -> Path:
+    os.mkfifo(good.with_name("piped.wav"))
+    return good.with_name("piped.wav")
+
+
+def text(good: Path) -> Path:
+    good.with_name("text.wav").write_text("This is no sound.")
+    return good.with_name("text.wav")
+
+
+FAILURES: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "raises": (guilty, "raises.wav: end (raises) failed in the block that ends at 0.500 s: ValueError: not this one"),
+    "nan": (not_finite, "nan.wav has a sample that is not a number, at 4000 (0.250 s): repair it"),
+    "truncated": (truncated, "truncated.wav is truncated: its header promises 16000 bytes of samples, it has 15900"),
+    "unreadable": (unreadable, "unreadable.wav is a folder, not an audio file"),
+    "piped": (piped, "piped.wav is no regular file: record it to a file first"),
+    "missing": (lambda good: good.with_name("missing.wav"), "missing.wav does not exist"),
+    "text": (text, "text.wav is not an audio file that can be read: Format not recognised."),
+    "beyond": (lambda good: good, "has 0.5 s; from 9 s to its end there is nothing"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("batch", [1, 3, 16])
+def test_what_fails_is_a_row_with_its_reason_and_the_rest_is_there(tmp_path: Path, good: Path, batch: int) -> None:
+    lines: list[dict[str, Any]] = []
+    for name, (make, _) in FAILURES.items():
+        lines.append({"id": f"good-{name}", "path": str(good), "start": Fraction(len(lines), 100)})
+        lines.append({"id": name, "path": str(make(good)), "start": 9 if name == "beyond" else 0})
+    (tmp_path / "m.jsonl").write_text("\n".join(json.dumps(line, default=float) for line in lines))
+    rows = render(graph(Raises()), [tmp_path / "m.jsonl"], tmp_path / "out", batch=batch)
+    assert [row.id for row in rows] == [line["id"] for line in lines]
+    for row in rows:
+        if row.id in FAILURES:
+            assert FAILURES[row.id][1] in row.error
+            assert row.targets == ()
+        else:
+            assert row.error == ""
+    assert names(tmp_path / "out") == sorted(f"good-{name}.flac" for name in FAILURES)
+    rows_said = [json.loads(line) for line in (tmp_path / "out" / "ledger.jsonl").read_text().splitlines()]
+    assert {(said["id"], said["status"], said.get("error", "")) for said in rows_said} == {
+        (row.id, "failed" if row.error else "done", row.error) for row in rows
+    }
+    alone = render(graph(Raises()), [tmp_path / "m.jsonl"], tmp_path / "alone")
+    assert [row.error for row in alone] == [row.error for row in rows]
+
+
+# ---- batch --------------------------------------------------------------------------------------------------------
+
+
+class Together(Node):
+    """Several signals in one call, which fails for all of them when one is marked."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        if x[0] == MARK:
+            raise ValueError("guilty")
+        return state, x / 2
+
+    def step_many(self, states: Sequence[State], *inputs: Sequence[Array]) -> Any:
+        if any(x[0] == MARK for x in inputs[0]):
+            raise RuntimeError("one of these")
+        return list(states), [x / 2 for x in inputs[0]]
+
+
+def test_what_fails_for_a_whole_batch_costs_the_guilty_one_alone(tmp_path: Path, good: Path, marked: Path) -> None:
+    files = [good, *(copied(good, f"{k}.wav") for k in range(5)), marked, *(copied(good, f"{k}.wav") for k in "abc")]
+    rows = render(graph(Together()), files, tmp_path / "out", batch=4)
+    assert [row.id for row in rows if row.error] == ["bad"]
+    assert (
+        rows[6].error
+        == f"{marked}: end (together) failed in the block that ends at 0.000 s: RuntimeError: one of these"
+    )
+    assert len(names(tmp_path / "out")) == 9
+    lines = (tmp_path / "out" / "ledger.jsonl").read_text().splitlines()
+    assert sorted(json.loads(line)["id"] for line in lines) == sorted(row.id for row in rows)  # one line each
+
+
+def noisy() -> Graph:
+    """Noise, a node that holds back, one that waits for the whole signal, and rows beside audio."""
+    noise = {"noise": ToyNoise(seed=3), "soft": ToyScale(factor=0.1), "late": ToyLate()}
+    nodes = {**noise, "sum": ToySum(), "end": ToyPeak(), "rows": ToyFrames(hop=100)}
+    wires: dict[str, Any] = {"noise.like": "x", "soft.x": "noise", "late.x": "soft", "sum.x": ("x", "late")}
+    wires |= {"end.x": "sum", "rows.x": "noise"}
+    return Graph(nodes, wires, {"x": Audio(16000)}, {"y": "end", "z": "late", "rows": "rows"}, seed=7)
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != "ledger.jsonl"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """Twenty clips of lengths of their own, of three rates."""
+    (tmp_path / "many").mkdir()
+    for k in range(20):
+        rate = (16000, 22050, 48000)[k % 3]
+        soundfile.write(tmp_path / "many" / f"{k}.wav", speech()[k * 500 :][: 1600 + 1733 * k % 9000], rate)
+    return tmp_path / "many"
+
+
+@pytest.mark.parametrize("suffix", [".flac", ".wav", ".ogg"])
+def test_batch_changes_no_byte_of_any_file(tmp_path: Path, many: Path, suffix: str) -> None:
+    for batch in 1, 3, 16:
+        rows = render(noisy(), [many], tmp_path / str(batch), suffix, batch=batch)
+        assert not any(row.error for row in rows)
+    found = everything(tmp_path / "1")
+    assert len(found) == 20 * 4
+    assert everything(tmp_path / "3") == everything(tmp_path / "16") == found
+
+
+def test_a_batch_that_is_none_is_refused(tmp_path: Path, good: Path) -> None:
+    with pytest.raises(RequestError, match="a batch has at least 1 place; found 0"):
+        render(graph(), [good], tmp_path / "out", batch=0)
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_are_closed_as_they_are_done(tmp_path: Path, many: Path) -> None:
+    """As many are open in the end as in the beginning, and never more than the batch needs."""
+    begun, most = len(os.listdir("/proc/self/fd")), []
+    render(noisy(), [many], tmp_path / "out", batch=2, done=lambda row: most.append(len(os.listdir("/proc/self/fd"))))
+    assert len(os.listdir("/proc/self/fd")) == begun
+    assert max(most) <= begun + 1 + 2 * 4  # the ledger; an input, two outputs and the rows of each
+
+
+# ---- what stands beside ---------------------------------------------------------------------------------------------
+
+
+class Tabled(Node):
+    """A node of a file."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    table: File
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        return state, x
+
+
+def said(out: Path, name: str) -> Any:
+    return json.loads((out / f"{name}.json").read_text())
+
+
+def test_beside_every_output_it_says_what_it_is_and_where_it_comes_from(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    soundfile.write(tmp_path / "in" / "v.wav", np.stack([speech()[:44100], speech()[:44100]], axis=1), 44100, "DOUBLE")
+    manifest = tmp_path / "in" / "m.jsonl"
+    manifest.write_text('{"id": "s/v", "path": "v.wav", "start": 0.25, "duration": "0.5", "channel": 1}')
+    (row,) = render(noisy(), [manifest], tmp_path / "out")
+    found = said(tmp_path / "out", "s/v")
+    assert list(found) == [
+        "id",
+        "source",
+        "input",
+        "digest",
+        "format",
+        "start",
+        "duration",
+        "channel",
+        "notes",
+        "outputs",
+        "graph",
+    ]
+    assert (found["id"], found["source"], found["format"]) == ("s/v", f"{tmp_path}/in/v.wav", ".flac")
+    assert (found["start"], found["duration"], found["channel"]) == ("1/4", "1/2", 1)
+    assert found["digest"] == noisy().digest
+    assert tuple(found["notes"]) == row.notes == ("resampled from 44100 Hz to 16000 Hz", "took channel 1 of 2")
+    assert {name: (one["file"], one["items"]) for name, one in found["outputs"].items()} == {
+        "y": ("v.y.flac", 8000), "z": ("v.z.flac", 8000), "rows": ("v.npz", 80)
+    }  # fmt: skip
+    assert {"stream": "Frames", "rate": "160", "kind": "wave", "width": 100}.items() <= found["outputs"]["rows"].items()
+    assert {"stream": "Audio", "rate": "16000", "channels": 1, "dtype": "float64"}.items() <= found["outputs"][
+        "y"
+    ].items()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_hash_is_of_the_samples_as_they_were_computed(tmp_path: Path, dtype: type) -> None:
+    """And so it is the same whatever they are written as."""
+    soundfile.write(tmp_path / "v.wav", speech()[:20000], 16000)
+    x = soundfile.read(tmp_path / "v.wav")[0].astype(dtype)
+    whole = noisy()
+    exact = Graph(whole.nodes, whole.wires, {"x": Audio(16000, dtype=dtype)}, whole.origins, seed=7)
+    wanted = {name: hashlib.sha256(samples.tobytes()).hexdigest() for name, samples in exact(x=x).items()}
+    for suffix in ".flac", ".ogg":
+        render(exact, [tmp_path / "v.wav"], tmp_path / "out", suffix)
+        found = said(tmp_path / "out", "v")["outputs"]
+        assert {name: one["sha256"] for name, one in found.items()} == wanted
+
+
+def test_what_is_said_is_the_same_in_every_run(tmp_path: Path, good: Path) -> None:
+    for out in "a", "b":
+        render(noisy(), [good], tmp_path / out)
+    assert (tmp_path / "a" / "good.json").read_bytes() == (tmp_path / "b" / "good.json").read_bytes()
+
+
+def test_what_is_said_of_a_graph_is_enough_to_make_it_again(tmp_path: Path, good: Path) -> None:
+    """From the file alone, and the classes of the nodes by their names: the outputs are the same bytes."""
+    render(noisy(), [good], tmp_path / "out")
+    found = said(tmp_path / "out", "good")["graph"]
+    classes = load_all([TOYS])
+    by_name = {kind.type_name: kind for kind in (ToyFrames, ToyLate, ToyNoise, ToyPeak, ToyScale, ToySum)}
+    assert by_name.keys() <= classes.keys()
+    nodes = {name: by_name[node["type"]](**node["parameters"]) for name, node in found["nodes"].items()}
+    wires = {
+        f"{name}.{port}": origin if isinstance(origin, str) else tuple(origin)
+        for name, node in found["nodes"].items()
+        for port, origin in node["wires"].items()
+    }
+    inputs = {
+        name: Audio(Fraction(one["rate"]), one["channels"], one["dtype"]) for name, one in found["inputs"].items()
+    }
+    again = Graph(nodes, wires, inputs, found["outputs"], seed=found["seed"])
+    assert again.digest == noisy().digest
+    render(again, [good], tmp_path / "again")
+    assert everything(tmp_path / "again") == everything(tmp_path / "out")
+
+
+def test_the_sources_and_files_of_a_graph_are_in_what_is_said(tmp_path: Path, good: Path) -> None:
+    (tmp_path / "table").write_text("1")
+    one = graph(Tabled(table=str(tmp_path / "table")))
+    render(one, [good], tmp_path / "out")
+    found = said(tmp_path / "out", "good")["graph"]
+    assert found == json.loads(json.dumps(one.description))
+    assert found["versions"]["numpy"] == np.__version__
+    assert list(found["sources"].values()) == [["tabled"]]
+
+
+def test_an_output_of_rows_alone_has_its_words_too(tmp_path: Path, good: Path) -> None:
+    nodes = {"f": ToyFrames(), "e": ToyEnergy()}
+    rows = Graph(nodes, {"f.x": "x", "e.frames": "f"}, {"x": Audio(16000)}, {"level": "e.level", "sign": "e.sign"})
+    render(rows, [good], tmp_path / "out")
+    found = said(tmp_path / "out", "good")["outputs"]
+    (blocks,) = ArraySource(tmp_path / "out" / "good.npz", rows.outputs).blocks(Fraction(10))
+    for name, array in blocks.items():
+        assert found[name]["sha256"] == hashlib.sha256(array.tobytes()).hexdigest()
+        assert (found[name]["file"], found[name]["items"]) == ("good.npz", 50)
+
+
+def test_one_file_alone_is_rendered_with_nothing_beside_it(tmp_path: Path, good: Path) -> None:
+    row = render_file(graph(), good, {"y": tmp_path / "voice.flac"})
+    assert (row.error, row.targets) == ("", (tmp_path / "voice.flac",))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "voice.flac"]
+
+
+# ---- requests -------------------------------------------------------------------------------------------------------
+
+
+def test_an_output_name_that_is_no_file_name_is_refused(tmp_path: Path, good: Path) -> None:
+    two = Graph({"end": ToyScale()}, {"end.x": "x"}, {"x": Audio(16000)}, {"y/z": "end", "c": "x"})
+    with pytest.raises(RequestError, match="the output 'y/z' is part of a file name: rename it"):
+        render(two, [good], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_only_output_may_have_any_name(tmp_path: Path, good: Path) -> None:
+    one = Graph({"end": ToyScale()}, {"end.x": "x"}, {"x": Audio(16000)}, {"y/z": "end"})
+    assert render(one, [good], tmp_path / "out")[0].targets == (tmp_path / "out" / "good.flac",)
+
+
+def test_a_format_that_is_not_written_is_a_wrong_request(tmp_path: Path, good: Path) -> None:
+    with pytest.raises(RequestError, match=r"only \.flac, \.wav, \.ogg are written; found '\.mp3'"):
+        render(graph(), [good], tmp_path / "out", ".mp3")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_rate_beyond_files_is_a_wrong_request(tmp_path: Path, good: Path) -> None:
+    fast = Graph({"end": ToyScale()}, {"end.x": "x"}, {"x": Audio(3_000_000_000)}, {"y": "end"})
+    with pytest.raises(RequestError, match=r"a whole number of samples per second below 2\*\*31; .* 'y' is Audio"):
+        render(fast, [good], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_looking_whether_a_folder_can_be_written_to_makes_no_name_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is killed at that moment leaves nothing: what is unlinked later would be left."""
+    unlinked: list[object] = []
+    monkeypatch.setattr("os.unlink", unlinked.append)
+    make_folder(tmp_path)
+    assert unlinked == []
+    assert names(tmp_path) == []
+
+
+def test_looking_whether_a_folder_can_be_written_to_touches_no_file_in_it(tmp_path: Path) -> None:
+    (tmp_path / ".dspgraph.part").write_text("mine")
+    make_folder(tmp_path)
+    assert names(tmp_path) == [".dspgraph.part"]
+    assert (tmp_path / ".dspgraph.part").read_text() == "mine"

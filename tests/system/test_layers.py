@@ -1,0 +1,165 @@
+"""The layout that keeps a large code base small: who may import whom, and what the core must not know."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import networkx
+import pytest
+
+from dspgraph import registry
+from helpers.paths import ROOT
+
+CORE = ROOT / "dspgraph"
+PACK = ROOT / "nodes" / "dspgraph_nodes"
+
+FLOORS = [
+    "errors _version", "streams", "node", "wiring", "engine", "graph", "io registry testing diagram", "plotting pipeline",
+    "rendering", "training evaluation", "cli", "__main__",
+]  # fmt: skip
+"""The core from the ground up: a package (or module) imports only from floors below its own."""
+
+FILES = sorted(CORE.rglob("*.py"))
+MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
+
+
+def imports(path: Path, typing: bool = True) -> Iterator[str]:
+    """Yield every module a file imports, at its head or inside a function; with `typing`, those for types alone too."""
+    tree = ast.parse(path.read_text())
+    skipped: set[int] = set()
+    for item in ast.walk(tree):
+        if not typing and isinstance(item, ast.If) and ast.unparse(item.test).endswith("TYPE_CHECKING"):
+            skipped |= {id(inner) for inner in ast.walk(item)}
+        if id(item) in skipped:
+            continue
+        if isinstance(item, ast.Import):
+            yield from (alias.name for alias in item.names)
+        elif isinstance(item, ast.ImportFrom) and item.module:
+            inner = [f"{item.module}.{alias.name}" for alias in item.names]
+            submodules = [name for name in inner if is_module(ROOT / Path(*name.split(".")))]
+            yield from submodules or [item.module]
+
+
+def is_module(path: Path) -> bool:
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+def floor(package: str) -> int:
+    return next(k for k, packages in enumerate(FLOORS) if package in packages.split())
+
+
+def test_every_package_of_the_core_has_its_floor() -> None:
+    found = {path.relative_to(CORE).parts[0].removesuffix(".py") for path in FILES} - {"__init__"}
+    assert found == set(" ".join(FLOORS).split())
+
+
+@pytest.mark.parametrize("package", " ".join(FLOORS).split())
+def test_a_package_imports_only_from_floors_below(package: str) -> None:
+    for path in FILES:
+        if path.relative_to(CORE).parts[0].removesuffix(".py") != package:
+            continue
+        for name in imports(path):
+            top, _, rest = name.partition(".")
+            assert top != "dspgraph_nodes", f"{path.name} imports the node pack"
+            if top == "dspgraph":
+                below = rest.partition(".")[0]
+                assert below, f"{path.name} imports the face"
+                assert below == package or floor(below) < floor(package), f"{path.relative_to(CORE)} imports {name}"
+
+
+@pytest.mark.parametrize("typing", [False, True], ids=["what runs", "with types"])
+def test_no_module_of_the_core_imports_itself_by_a_detour(typing: bool) -> None:
+    graph: networkx.DiGraph[str] = networkx.DiGraph()
+    for module, path in MODULES.items():
+        if module != "dspgraph":  # the face opens its modules by name
+            graph.add_edges_from((module, name) for name in imports(path, typing) if name in MODULES)
+    assert list(networkx.simple_cycles(graph)) == []
+
+
+@pytest.mark.parametrize("path", sorted(PACK.glob("[a-z]*/*.py")), ids=lambda path: path.stem)
+def test_a_node_imports_the_face_and_kernels_only(path: Path) -> None:
+    for name in imports(path):
+        if name.startswith(("dspgraph.", "dspgraph_nodes")):
+            assert name.startswith(("dspgraph_nodes._kernels", "dspgraph_nodes.models")), f"{path.name} imports {name}"
+
+
+def test_a_kernel_knows_nothing_of_graphs() -> None:
+    for path in PACK.glob("_kernels/**/*.py"):
+        for name in imports(path):
+            assert name.partition(".")[0] != "dspgraph", f"{path.name} imports {name}"
+
+
+def test_deleting_a_node_breaks_only_its_own_test() -> None:
+    """A node's test needs its own node's file and no other's."""
+    for path in (ROOT / "tests" / "nodes").glob("*/*.py"):
+        own = f"dspgraph_nodes.{path.parent.name}.{path.stem.removeprefix('test_')}"
+        for name in imports(path):
+            if name.startswith("dspgraph_nodes") and "._kernels" not in name:
+                assert name == own, f"{path.name} imports {name}"
+
+
+PLAIN_WORDS = {"delay", "frame", "gain", "mix", "resample", "swipe"}
+"""Node names that are words of English too: a sentence may use them, an identifier or a whole string may not."""
+
+
+def docstrings(tree: ast.AST) -> Iterator[ast.expr]:
+    for item in ast.walk(tree):
+        body = getattr(item, "body", None)
+        for first in body if isinstance(body, list) else []:
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                yield first.value
+
+
+def said(item: ast.AST) -> set[str]:
+    """Every identifier of a piece of code, and every word of its strings."""
+    fields = [value for value in vars(item).values() if isinstance(value, str)]
+    if isinstance(item, ast.Constant) and isinstance(item.value, str):
+        return {item.value} | set(re.findall(r"\w+", item.value)) - PLAIN_WORDS
+    return {*fields}
+
+
+def test_the_core_names_no_node() -> None:
+    """No identifier and no string of the core is a node's name: it finds them all by looking."""
+    names = set(registry.nodes())
+    classes = {"".join(part.title() for part in name.split("_")) for name in names}
+    for path in FILES:
+        tree = ast.parse(path.read_text())
+        skipped = {id(one) for one in docstrings(tree)}
+        for item in ast.walk(tree):
+            if id(item) not in skipped:
+                assert not said(item) & (names | classes), f"{path.name}:{getattr(item, 'lineno', 0)} names a node"
+
+
+def test_the_check_for_names_sees_attributes_keywords_and_strings() -> None:
+    for code in ("g.nodes.lpc", "dict(rapt=1)", "s = 'lpc.order=24'", "def allpole(): pass", "x = 'gain'", "Resample"):
+        words = set().union(*(said(item) for item in ast.walk(ast.parse(code))))
+        assert words & {"lpc", "rapt", "allpole", "gain", "Resample"}, code
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_import_dspgraph_loads_nothing_heavy() -> None:
+    loaded = run_python("import sys, dspgraph; print(*sys.modules)").split()
+    assert not {"torch", "numba", "scipy.signal", "scipy", "pysptk", "matplotlib", "networkx"} & set(loaded)
+
+
+def test_listing_the_nodes_imports_none_of_them() -> None:
+    code = "import sys; from dspgraph import registry; [one.summary() for one in registry.nodes().values()]; print(*sys.modules)"
+    loaded = run_python(code).split()
+    assert not [name for name in loaded if name.startswith("dspgraph_nodes")]
+    assert "torch" not in loaded
+
+
+def test_no_module_hides_a_name_of_the_face() -> None:
+    code = (
+        "import dspgraph, pkgutil, importlib, types\n"
+        "[importlib.import_module(f'dspgraph.{m.name}') for m in pkgutil.iter_modules(dspgraph.__path__) if m.name != '__main__']\n"
+        "print(*[name for name in dspgraph.__all__ if isinstance(getattr(dspgraph, name), types.ModuleType)])"
+    )
+    assert run_python(code) == ""

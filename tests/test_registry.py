@@ -1,0 +1,129 @@
+"""Finding nodes: packs and plugins that are broken, given twice, or needed in another process."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dspgraph import RequestError, load, registry
+from helpers.paths import TOYS
+
+
+def written(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def run(*arguments: object, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The command in a fresh process, with one more folder on its path: as after `pip install` of what is in it."""
+    folders = [str(path)] if path else []
+    begin = f"import sys; sys.path[:0] = {[*folders, *filter(None, sys.path)]!r}; from dspgraph.cli.main import main; main()"
+    return subprocess.run([sys.executable, "-c", begin, *map(str, arguments)], capture_output=True, text=True)
+
+
+# ---- packs ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    """Installed packs: of two nodes one cannot be imported, one is no node, one leaves the program."""
+    site = tmp_path / "site"
+    written(site / "brokenpack-0.1.dist-info" / "METADATA", "Metadata-Version: 2.1\nName: brokenpack\nVersion: 0.1\n")
+    written(
+        site / "brokenpack-0.1.dist-info" / "entry_points.txt",
+        "[dspgraph.nodes]\nbroken = nowhere.module:Broken\nnumber = brokenpack:NUMBER\nleaves = brokenpack_leaves:X\n",
+    )
+    written(site / "brokenpack.py", "NUMBER = 3\n")
+    written(site / "brokenpack_leaves.py", "raise SystemExit(0)\n")
+    return site
+
+
+def test_a_broken_pack_is_said_in_the_listing_and_costs_nobody_else(broken: Path) -> None:
+    listing = run("nodes", path=broken)
+    assert listing.returncode == 0, listing.stderr
+    assert "(broken) the node 'broken' of brokenpack (nowhere.module:Broken) cannot be loaded" in listing.stdout
+    assert "ModuleNotFoundError" in listing.stdout
+    assert "Linear-prediction coefficients" in listing.stdout
+    schema = run("schema", path=broken)
+    assert schema.returncode == 0, schema.stderr
+    assert '"node.lpc"' in schema.stdout
+    assert "node.broken" not in schema.stdout
+
+
+def test_a_broken_pack_spoils_no_other_message(broken: Path, tmp_path: Path) -> None:
+    wrong = "inputs: {x: {audio: 16000}}\nnodes: {end: {node: toy_energy, frames: x}}\noutputs: {y: end.level}\n"
+    path = written(tmp_path / "mine.yaml", wrong)
+    done = run("show", path, "--plugin", TOYS, path=broken)
+    assert done.returncode == 2
+    assert "'toy_frames' node between them" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("broken", "the node 'broken' of brokenpack (nowhere.module:Broken) cannot be loaded: ModuleNotFoundError"),
+        ("number", "the node 'number' of brokenpack (brokenpack:NUMBER) is 3, not a node class"),
+        ("leaves", "the node 'leaves' of brokenpack (brokenpack_leaves:X) cannot be loaded: SystemExit: 0"),
+    ],
+)
+def test_asking_for_a_broken_node_names_its_pack(broken: Path, tmp_path: Path, name: str, message: str) -> None:
+    text = f"inputs: {{x: {{audio: 16000}}}}\nnodes:\n  end: {{node: {name}, x: x}}\noutputs: {{y: end}}\n"
+    done = run("show", written(tmp_path / "mine.yaml", text), path=broken)
+    assert done.returncode == 2
+    assert f"mine.yaml:3: nodes.end.node: {message}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# ---- plugins --------------------------------------------------------------------------------------------------------
+
+
+def test_a_plugin_that_leaves_the_program_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "leaves.py", "import sys\nsys.exit(0)\n")
+    with pytest.raises(RequestError, match=r"the plugin .*leaves.py failed while it was imported: SystemExit: 0"):
+        registry.nodes([path])
+
+
+def test_a_plugin_given_twice_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its path, by another path to it, and by a link."""
+    (tmp_path / "link.py").symlink_to(TOYS)
+    monkeypatch.chdir(TOYS.parent)
+    everything = registry.nodes([TOYS, TOYS, "toys.py", tmp_path / "link.py"])
+    assert everything["toy_scale"].where == str(TOYS)
+
+
+def test_a_plugin_no_file_can_be_is_refused() -> None:
+    with pytest.raises(RequestError, match="is not a Python file"):
+        registry.nodes(["a" * 300 + ".py"])
+
+
+def test_a_node_of_a_plugin_is_pickled_for_another_process(tmp_path: Path) -> None:
+    """A worker that has never heard of the plugin gets the graph, and what comes out of it is the same."""
+    text = "inputs: {x: {audio: 16000}}\nnodes: {end: {node: toy_scale, x: x, factor: 3}}\noutputs: {y: end}\n"
+    graph = load(written(tmp_path / "mine.yaml", text), plugins=[TOYS])
+    code = (
+        "import pickle, sys, numpy\n"
+        "graph = pickle.load(sys.stdin.buffer)\n"
+        "print(graph.digest, graph(x=numpy.ones(2))['y'], pickle.loads(pickle.dumps(graph)) == graph)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], input=pickle.dumps(graph), capture_output=True, check=True)
+    assert done.stdout.decode().split() == [graph.digest, "[3.", "3.]", "True"]
+    assert pickle.loads(pickle.dumps(graph)) == graph
+
+
+def test_a_pickled_node_whose_file_has_changed_is_refused(tmp_path: Path) -> None:
+    node = "from dspgraph import *\n\nclass {}(Node):\n    '''A.'''\n    x = Input(Audio)\n    y = Output(Audio)\n"
+    path = written(tmp_path / "mine.py", node.format("Before"))
+    kind = registry.find("before", [path])
+    pickled = pickle.dumps(kind())
+    del sys.modules[kind.__module__]
+    path.write_text(node.format("After"))
+    with pytest.raises(RequestError, match=r"mine.py no longer has the node class Before"):
+        pickle.loads(pickled)
+    del sys.modules[kind.__module__]
+    path.unlink()
+    with pytest.raises(RequestError, match="is not a Python file"):
+        pickle.loads(pickled)

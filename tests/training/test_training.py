@@ -1,0 +1,227 @@
+"""`dspgraph train` and `dspgraph plot --excitation`: from recordings to weights to a picture, and the refusals."""
+
+import builtins
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner, Result
+from matplotlib.image import imread
+
+from dspgraph import Audio, RequestError, load
+from dspgraph.cli.main import main
+from dspgraph.io.audio import AudioSource
+from dspgraph.plotting import figures
+from dspgraph.training.run import train
+from helpers.networks import weights_file
+from helpers.speech import speech
+
+TINY = ["preset=lpcnet-small", "gru_a=16", "gru_b=16", "condition=16", "embedding=4", "batch=2", "frames=3"]
+BRIEF = [*TINY, "steps=2", "validate_every=1", "device=cpu", "threads=1"]
+
+
+def dspgraph(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def asked(*settings: str) -> list[str]:
+    return [word for setting in settings for word in ("-s", setting)]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A folder of recordings: one of another rate, one in a folder of its own, and what is no recording."""
+    folder = tmp_path / "data"
+    (folder / "more").mkdir(parents=True)
+    soundfile.write(folder / "a.wav", speech()[16000:22000], 16000)
+    soundfile.write(folder / "more" / "b.flac", np.stack([speech()[30000:38000]] * 2, axis=1), 22050)
+    (folder / "notes.txt").write_text("no audio")
+    (folder / ".hidden.wav").write_text("no audio")
+    return folder
+
+
+def test_train_makes_weights_that_the_node_takes(tmp_path: Path, data: Path) -> None:
+    result = dspgraph("train", "lpcnet", "--data", data, "-o", tmp_path / "out", *asked(*BRIEF))
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert lines[0] == "lpcnet_features of 2 recordings"
+    assert "2 of 2 batches: loss 5." in lines[-2]
+    assert lines[-1] == str(tmp_path / "out" / "weights.safetensors")
+    y = load("lpcnet", [f"weights={lines[-1]}"])(speech=speech(4000))["speech"]
+    assert len(y) == 4000
+
+
+def test_train_resumes_where_it_was(tmp_path: Path, data: Path) -> None:
+    common = ["train", "lpcnet", "--data", data, "-o", tmp_path / "out"]
+    assert dspgraph(*common, *asked(*BRIEF)).exit_code == 0
+    again = dspgraph(*common, *asked(*BRIEF))
+    assert again.exit_code == 2
+    assert "is there already: resume that run, or write elsewhere" in again.output
+    result = dspgraph(*common, "--resume", "-s", "steps=3")
+    assert result.exit_code == 0, result.output
+    assert "3 of 3 batches" in result.output
+    assert "2 of 3 batches" not in result.output
+
+
+def test_train_lists_the_settings() -> None:
+    output = dspgraph("train", "lpcnet", "--settings").output
+    assert "learning_rate   default 0.001    of Adam with amsgrad" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["lpcnett", "--settings"], "there is no training of a model 'lpcnett'; did you mean 'lpcnet'?"),
+        (["lpcnet"], "give --data FOLDER and --out FOLDER"),
+        (["lpcnet", "--data", "data", "-o", "out", "-s", "step=2"], "no setting 'step'; did you mean 'steps'?"),
+        (["lpcnet", "--data", "data", "-o", "out", "-s", "steps"], "write SETTING=VALUE"),
+        (["lpcnet", "--data", "data", "-o", "out", "-s", "steps=few"], "steps: input should be a valid integer"),
+        (["lpcnet", "--data", "data", "-o", "out", "-s", "preset=big"], "there are: lpcnet, lpcnet-small"),
+        (["lpcnet", "--data", "data", "-o", "out", "-s", "updates=7"], "must divide the 2400 samples of a chunk"),
+        (["lpcnet", "--data", "data", "-o", "out", "-s", "gru_a=100"], "gru_a: input should be a multiple of 16"),
+        (["lpcnet", "--data", "data", "-o", "out", "-s", "frames=60"], "a.wav has 6000 samples; a chunk"),
+        (["lpcnet", "--data", "data", "-o", "out", "--resume"], "there is no out/checkpoint.ckpt to resume"),
+        (["lpcnet", "--data", "none", "-o", "out"], "none does not exist"),
+        (["lpcnet", "--data", "empty", "-o", "out"], "there is no file in empty to take"),
+        (["lpcnet", "--data", "data", "-o", "data/a.wav"], "the folder data/a.wav cannot be written to"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_trained_is_refused(
+    data: Path, arguments: list[str], complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(data.parent)
+    (data.parent / "empty").mkdir()
+    result = dspgraph("train", *arguments)
+    assert result.exit_code == 2
+    assert complaint in result.output
+    assert not list(data.parent.glob("out/*"))
+
+
+def test_a_broken_recording_ends_it_by_name(tmp_path: Path, data: Path) -> None:
+    (data / "c.wav").write_text("no audio")
+    result = dspgraph("train", "lpcnet", "--data", data, "-o", tmp_path / "out", *asked(*BRIEF))
+    assert result.exit_code == 2
+    assert "c.wav is not an audio file that can be read" in result.output
+
+
+def test_what_training_needs_is_named_where_it_is_missing(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *rest: Any) -> Any:
+        if name.partition(".")[0] == "lightning":
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+        return real(name, *rest)
+
+    monkeypatch.delitem(sys.modules, "dspgraph_nodes.models.lpcnet.training", raising=False)
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(RequestError, match=r"training needs lightning: pip install 'dspgraph\[train\]'"):
+        train("lpcnet", data, tmp_path / "out", {})
+
+
+# ---- looking inside -------------------------------------------------------------------------------------------------
+
+
+def test_the_picture_of_an_excitation_is_drawn(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "voice.wav", speech()[16000:20000], 22050)
+    target = tmp_path / "picture.png"
+    result = dspgraph("plot", tmp_path / "voice.wav", "--excitation", weights_file(), "-o", target)
+    assert result.exit_code == 0, result.output
+    assert result.output == f"{target}\n"
+    assert target.read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_likely_is_light_and_what_there_was_is_dotted(tmp_path: Path) -> None:
+    """A model that is certain of level 200 in the first half and of 50 in the second; right, and then wrong."""
+    levels = np.repeat([200, 50], 4000)
+    certain = np.eye(256, dtype=np.float32)[levels]
+    rows = {}
+    for name, there in (("right", levels), ("wrong", levels[::-1])):
+        figures.save(figures.excitation(certain, there, 16000, name), tmp_path / "p.png")
+        picture = imread(tmp_path / "p.png")[:430, 100:400, :3]  # of the upper axes the left part
+        cyan = picture[..., 1] - picture[..., 0] > 0.5
+        light = (picture.min(axis=2) > 0.55) & (picture[..., 0] - picture[..., 2] > 0.15)
+        rows[name] = [float(np.nonzero(mask)[0].mean()) for mask in (cyan, light)]
+    assert abs(rows["right"][0] - rows["right"][1]) < 3  # pixels
+    assert rows["wrong"][0] - rows["wrong"][1] > 150
+
+
+def test_the_entropy_and_what_it_cost_stand_below() -> None:
+    """A model that knows nothing in the first half, ln 256 nats, and is certain in the second, where it costs nothing."""
+    levels = np.full(8000, 3)
+    expected = np.repeat([np.full(256, 1 / 256), np.eye(256)[3]], 4000, axis=0)
+    below = figures.excitation(expected, levels, 16000, "half").axes[1]
+    lines = {str(line.get_label()): np.asarray(line.get_ydata()) for line in below.get_lines()}
+    assert set(lines) == {"entropy, 2.77 in the mean", "-ln p of what there was, 2.77"}
+    for values in lines.values():
+        half = len(values) // 2
+        assert np.allclose(values[:half], np.log(256), atol=1e-6)
+        assert np.allclose(values[half:], 0, atol=1e-6)
+
+
+def test_weights_that_are_none_are_refused(tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    soundfile.write(tmp_path / "voice.wav", speech()[16000:20000], 16000)
+    (tmp_path / "text.safetensors").write_text("no weights at all")
+    (tmp_path / "short.safetensors").write_bytes(Path(weights_file()).read_bytes()[:-7])
+    save_file({"a": np.zeros(3)}, tmp_path / "other.safetensors")
+    save_file({"a": np.zeros(3)}, tmp_path / "model.safetensors", {"config": '{"model": "wavenet"}'})
+    for name, complaint in {
+        "none": "does not exist",
+        "text": "has no weights of a model in it",
+        "short": "has no weights of a model in it",
+        "other": "has no weights of a model in it",
+        "model": "there is no distribution of a model 'wavenet'",
+    }.items():
+        path = tmp_path / f"{name}.safetensors"
+        result = dspgraph("plot", tmp_path / "voice.wav", "--excitation", path, "-o", tmp_path / "p.png")
+        assert result.exit_code == 2
+        assert complaint in result.output
+        assert "Traceback" not in result.output
+    assert not (tmp_path / "p.png").exists()
+
+
+def test_the_picture_of_an_excitation_has_no_pipeline_to_change(tmp_path: Path) -> None:
+    result = dspgraph("plot", tmp_path / "v.wav", "--excitation", "w", "--swap", "a=b")
+    assert result.exit_code == 2
+    assert "the picture of an excitation has none: drop it" in result.output
+
+
+def test_parts_of_recordings_are_learnt_from_as_a_manifest_says(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mechanism is that of `render`: what is taken there is taken here."""
+    parts = [{"id": f"part {k}", "path": str(data / "a.wav"), "start": k / 4, "duration": 0.125} for k in range(2)]
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text("\n".join(map(json.dumps, parts)))
+    seen: dict[str, Any] = {}
+
+    def taken(recordings: dict[str, Any], *rest: Any) -> Path:
+        seen.update(recordings)
+        return tmp_path / "weights"
+
+    monkeypatch.setattr("dspgraph_nodes.models.lpcnet.training.train", taken)
+    train("lpcnet", manifest, tmp_path / "out", {})
+    whole = AudioSource(data / "a.wav", Audio(16000)).read()
+    assert list(seen) == ["part 0", "part 1"]
+    assert np.array_equal(seen["part 0"], whole[:2000])
+    assert np.array_equal(seen["part 1"], whole[4000:6000])
+
+
+@pytest.mark.parametrize(
+    ("ids", "part"), [("xx", {"duration": 0.5}), ("xy", {})], ids=["parts of one id", "a file named twice"]
+)
+def test_recordings_of_one_name_are_refused_and_none_is_left_out(
+    ids: str, part: dict[str, float], data: Path, tmp_path: Path
+) -> None:
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text("\n".join(json.dumps({"id": id, "path": str(data / "a.wav"), **part}) for id in ids))
+    with pytest.raises(RequestError, match="there are 2 recordings '(x|.*a.wav)': name it once, or give ids to parts"):
+        train("lpcnet", manifest, tmp_path / "out", {})
+    assert not (tmp_path / "out").exists()
