@@ -187,7 +187,7 @@ def holder(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that has the ledger open, and writes a file."""
     code = (
         f"import sys, time; sys.path[:0] = {sys.path!r}\nfrom pathlib import Path\nfrom dspgraph.io.atomic import AtomicFile\n"
-        f"from dspgraph.rendering.ledger import Ledger\nledger = Ledger(Path({str(folder)!r}))\nPart(Path({str(folder / 'a')!r}))\n"
+        f"from dspgraph.rendering.ledger import Ledger\nledger = Ledger(Path({str(folder)!r}))\nAtomicFile(Path({str(folder / 'a')!r}))\n"
         "print('open', flush=True)\ntime.sleep(600)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
