@@ -14,7 +14,7 @@ import numpy as np
 from dspgraph import load
 from dspgraph.io.audio import example_speech
 from dspgraph.rendering.render import render_file
-from dspgraph.training.run import excitation, train
+from dspgraph.training.run import distribution, train
 
 SETTINGS = {
     "preset": "lpcnet-small", "device": "cpu", "threads": "1", "batch": "44", "frames": "9", "updates": "18",
@@ -35,7 +35,7 @@ def learn(file: Path, out: Path, batches: int, resume: bool = False) -> Path:
 
 def gain(weights: Path, file: Path) -> float:
     """Nats by which the network, hearing the true past, is better than the best distribution that never changes."""
-    expected, codes, _ = excitation(weights, file)
+    expected, codes, _ = distribution(weights, file)
     share = np.bincount(codes) / len(codes)
     return float(np.log(expected[np.arange(len(codes)), codes] / share[codes]).mean())
 
@@ -51,7 +51,7 @@ def main() -> None:
     graph = load("lpcnet", [f"weights={weights}"])
     row = render_file(graph, given.file, dict.fromkeys(graph.outputs, given.out / f"{given.file.stem}.flac"))
     print(row.error or f"{row.targets[0]}: {row.audio_seconds:.1f} s of audio in {row.seconds:.1f} s")
-    print(f"see it: dspgraph plot {given.file} --excitation {weights}")
+    print(f"see it: dspgraph plot {given.file} --distribution {weights}")
 
 
 if __name__ == "__main__":

@@ -375,10 +375,10 @@ def _check_one(graph: Graph, file: Path | None, seconds: float) -> None:
 @click.option("--rainbowgram", "rainbow", is_flag=True, help="Hue: how the phase turns; brightness: log magnitude.")
 @click.option("--spectrogram", "plain", is_flag=True, help="Magnitude alone, at the file's own rate.")
 @click.option(
-    "--excitation",
+    "--distribution",
     "weights",
     metavar="WEIGHTS",
-    help="What a trained model expects of every sample, and its entropy.",
+    help="The distribution that a trained model predicts for every sample, and its entropy.",
     type=PATH,
 )
 @click.option("-o", "--out", help="The picture; FILE's name with .png, here, by default.", type=PATH)
@@ -390,13 +390,13 @@ def plot(
 ) -> None:
     """Draw the sound of FILE as a PNG.
 
-    As a rainbowgram, by the pipeline of that name; as a spectrogram; or as a trained model sees it: the distribution
-    it expects over the levels of the excitation against time, what there was, and the entropy.
+    As a rainbowgram, by the pipeline of that name; as a spectrogram; or as the distribution that a trained model
+    predicts for every sample, with the true levels and the entropy.
     """
     if rainbow + plain + (weights is not None) != 1:
-        raise RequestError("plot draws one picture: give --rainbowgram or --spectrogram or --excitation WEIGHTS")
+        raise RequestError("plot draws one picture: give --rainbowgram or --spectrogram or --distribution WEIGHTS")
     if not rainbow and swaps:
-        what = "a spectrogram" if plain else "the picture of an excitation"
+        what = "a spectrogram" if plain else "the picture of a distribution"
         raise RequestError(f"--swap changes the pipeline of --rainbowgram; {what} has none: drop it")
     target = out or Path(f"{file.stem}.png")
     if target.suffix.lower() != ".png":
@@ -404,7 +404,7 @@ def plot(
     from dspgraph.plotting.figures import save
 
     if weights is not None:
-        figure = _excitation(file, weights)
+        figure = _distribution(file, weights)
     else:
         figure = _rainbowgram(file, _pairs(swaps)) if rainbow else _spectrogram(file)
     click.echo(save(figure, target))
@@ -437,12 +437,12 @@ def _rainbowgram(file: Path, swaps: Mapping[str, str]) -> Figure:
     return rainbowgram(rows["magnitude"], rows["advance"], frequencies, seconds, file.name)
 
 
-def _excitation(file: Path, weights: Path) -> Figure:
+def _distribution(file: Path, weights: Path) -> Figure:
     from dspgraph.plotting import figures
-    from dspgraph.training.run import excitation
+    from dspgraph.training.run import distribution
 
-    probabilities, levels, rate = excitation(weights, file)
-    return figures.excitation(probabilities, levels, rate, file.name)
+    probabilities, levels, rate = distribution(weights, file)
+    return figures.distribution(probabilities, levels, rate, file.name)
 
 
 def _heard(file: Path, stream: Stream) -> Array:

@@ -25,7 +25,7 @@ RANGE = 70.0
 """Decibels from the brightest point of a rainbowgram down to black."""
 
 COLUMNS = 1600
-"""The most stretches of time that a picture of an excitation tells apart."""
+"""Largest number of columns in the picture of a distribution."""
 
 MINIATURE = (400, 128)
 """Columns and rows of a small spectrogram."""
@@ -109,11 +109,12 @@ def rainbow(magnitude: Array, advance: Array) -> Array:
     return colours
 
 
-def excitation(probabilities: Array, levels: Array, rate: float, title: str) -> Figure:
-    """What a network expects: the distribution of every sample, dots for what there was; entropy below.
+def distribution(probabilities: Array, levels: Array, rate: float, title: str) -> Figure:
+    """Draw the categorical distribution that a model predicts for every sample, with dots at the true levels.
 
-    probabilities: [n, size], sums of 1; levels: [n], below size; rate: samples per second. Where there are more samples
-    than columns of the picture, a column shows the mean. Beside the entropy stands -ln p of what there was.
+    probabilities: [n, size], each row sums to 1; levels: [n], the true levels, below size; rate: samples per second.
+    If there are more samples than columns in the picture, a column shows the mean of its samples. The lower axes show
+    the entropy and the cross-entropy -ln p of the true level, in nats.
     """
     seconds = len(levels) / rate
     begins = np.unique(np.linspace(0, len(levels), min(len(levels), COLUMNS), endpoint=False).astype(int))
@@ -136,9 +137,9 @@ def excitation(probabilities: Array, levels: Array, rate: float, title: str) -> 
     above.plot((np.arange(len(levels)) + 0.5) / rate, levels, ",", color="cyan", alpha=0.6)
     times = (begins + counts / 2) / rate
     below.plot(
-        times, pooled(cost), color="tab:cyan", linewidth=0.7, label=f"-ln p of what there was, {cost.mean():.2f}"
+        times, pooled(cost), color="tab:cyan", linewidth=0.7, label=f"-ln p of the true level, mean {cost.mean():.2f}"
     )
-    below.plot(times, pooled(entropy), color="black", linewidth=0.9, label=f"entropy, {entropy.mean():.2f} in the mean")
+    below.plot(times, pooled(entropy), color="black", linewidth=0.9, label=f"entropy, mean {entropy.mean():.2f}")
     below.legend(loc="upper right", fontsize="small")
     below.set(xlabel="s", ylabel="nats", ylim=(0, None))
     _label(above, title)

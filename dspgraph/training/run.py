@@ -1,6 +1,6 @@
 """Training the models behind nodes: found by name, as nodes are, each in files of its own.
 
-A model NAME is trained by `dspgraph_nodes/models/NAME_training.py`, which has
+A model NAME is trained by `dspgraph_nodes/models/NAME/training.py`, which has
 
     PIPELINE            the pipeline that gives what is learnt from
     Settings            a pydantic model of the settings of a run
@@ -8,9 +8,9 @@ A model NAME is trained by `dspgraph_nodes/models/NAME_training.py`, which has
     train(recordings, features, out, settings, resume, progress, report) -> file of the weights
 
 where recordings are arrays by name and features(samples) gives the outputs of the pipeline, and looked into by
-`dspgraph_nodes/models/NAME_excitation.py`, which has PIPELINE and
+`dspgraph_nodes/models/NAME/distribution.py`, which has PIPELINE and
 
-    excitation(weights, samples, features) -> (probabilities [n, levels], levels there were [n], rate)
+    distribution(weights, samples, features) -> (probabilities [n, size], true levels [n], rate)
 """
 
 from __future__ import annotations
@@ -87,10 +87,11 @@ def settings(model: str) -> list[tuple[str, str, str]]:
     ]
 
 
-def excitation(weights: Path, file: Path) -> tuple[Array, Array, float]:
-    """What the trained model expects of every sample of a recording, what there was, and how many there are a second.
+def distribution(weights: Path, file: Path) -> tuple[Array, Array, float]:
+    """Return the distribution a trained model predicts for every sample of a recording, the true levels and the rate.
 
-    Gives probabilities [n, levels] and levels [n]. Raises FileError for weights that are none.
+    Probabilities are [n, size] and levels [n], below size; the rate is in Hz. Raises FileError if `weights` is not a
+    file of trained weights.
     """
     module = _module(model_of(weights), "distribution")
     graph = load(module.PIPELINE)
@@ -98,7 +99,7 @@ def excitation(weights: Path, file: Path) -> tuple[Array, Array, float]:
     name, stream = graph.audio_input
     samples = AudioSource(file, stream).read()
     try:
-        found: tuple[Array, Array, float] = module.excitation(weights, samples, lambda x: graph(**{name: x}))
+        found: tuple[Array, Array, float] = module.distribution(weights, samples, lambda x: graph(**{name: x}))
     except ValueError as error:
         raise FileError(str(error)) from error
     return found

@@ -188,7 +188,7 @@ def test_one_kind_of_picture_is_asked_for(wav: Path) -> None:
     for kinds in ([], ["--rainbowgram", "--spectrogram"]):
         result = plot(wav, *kinds)
         assert result.exit_code == 2
-        assert "plot draws one picture: give --rainbowgram or --spectrogram or --excitation WEIGHTS" in result.output
+        assert "plot draws one picture: give --rainbowgram or --spectrogram or --distribution WEIGHTS" in result.output
     result = plot(wav, "--spectrogram", "--swap", "spectrum=stft")
     assert result.exit_code == 2
     assert "a spectrogram has none: drop it" in result.output

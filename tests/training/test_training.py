@@ -1,4 +1,4 @@
-"""`dspgraph train` and `dspgraph plot --excitation`: from recordings to weights to a picture, and the refusals."""
+"""`dspgraph train` and `dspgraph plot --distribution`: from recordings to weights to a picture, and the refusals."""
 
 import builtins
 import json
@@ -127,10 +127,10 @@ def test_what_training_needs_is_named_where_it_is_missing(
 # ---- looking inside -------------------------------------------------------------------------------------------------
 
 
-def test_the_picture_of_an_excitation_is_drawn(tmp_path: Path) -> None:
+def test_the_picture_of_a_distribution_is_drawn(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "voice.wav", speech()[16000:20000], 22050)
     target = tmp_path / "picture.png"
-    result = dspgraph("plot", tmp_path / "voice.wav", "--excitation", weights_file(), "-o", target)
+    result = dspgraph("plot", tmp_path / "voice.wav", "--distribution", weights_file(), "-o", target)
     assert result.exit_code == 0, result.output
     assert result.output == f"{target}\n"
     assert target.read_bytes().startswith(b"\x89PNG")
@@ -142,7 +142,7 @@ def test_what_is_likely_is_light_and_what_there_was_is_dotted(tmp_path: Path) ->
     certain = np.eye(256, dtype=np.float32)[levels]
     rows = {}
     for name, there in (("right", levels), ("wrong", levels[::-1])):
-        figures.save(figures.excitation(certain, there, 16000, name), tmp_path / "p.png")
+        figures.save(figures.distribution(certain, there, 16000, name), tmp_path / "p.png")
         picture = imread(tmp_path / "p.png")[:430, 100:400, :3]  # of the upper axes the left part
         cyan = picture[..., 1] - picture[..., 0] > 0.5
         light = (picture.min(axis=2) > 0.55) & (picture[..., 0] - picture[..., 2] > 0.15)
@@ -155,9 +155,9 @@ def test_the_entropy_and_what_it_cost_stand_below() -> None:
     """A model that knows nothing in the first half, ln 256 nats, and is certain in the second, where it costs nothing."""
     levels = np.full(8000, 3)
     expected = np.repeat([np.full(256, 1 / 256), np.eye(256)[3]], 4000, axis=0)
-    below = figures.excitation(expected, levels, 16000, "half").axes[1]
+    below = figures.distribution(expected, levels, 16000, "half").axes[1]
     lines = {str(line.get_label()): np.asarray(line.get_ydata()) for line in below.get_lines()}
-    assert set(lines) == {"entropy, 2.77 in the mean", "-ln p of what there was, 2.77"}
+    assert set(lines) == {"entropy, mean 2.77", "-ln p of the true level, mean 2.77"}
     for values in lines.values():
         half = len(values) // 2
         assert np.allclose(values[:half], np.log(256), atol=1e-6)
@@ -180,17 +180,17 @@ def test_weights_that_are_none_are_refused(tmp_path: Path) -> None:
         "model": "there is no distribution of a model 'wavenet'",
     }.items():
         path = tmp_path / f"{name}.safetensors"
-        result = dspgraph("plot", tmp_path / "voice.wav", "--excitation", path, "-o", tmp_path / "p.png")
+        result = dspgraph("plot", tmp_path / "voice.wav", "--distribution", path, "-o", tmp_path / "p.png")
         assert result.exit_code == 2
         assert complaint in result.output
         assert "Traceback" not in result.output
     assert not (tmp_path / "p.png").exists()
 
 
-def test_the_picture_of_an_excitation_has_no_pipeline_to_change(tmp_path: Path) -> None:
-    result = dspgraph("plot", tmp_path / "v.wav", "--excitation", "w", "--swap", "a=b")
+def test_the_picture_of_a_distribution_has_no_pipeline_to_change(tmp_path: Path) -> None:
+    result = dspgraph("plot", tmp_path / "v.wav", "--distribution", "w", "--swap", "a=b")
     assert result.exit_code == 2
-    assert "the picture of an excitation has none: drop it" in result.output
+    assert "the picture of a distribution has none: drop it" in result.output
 
 
 def test_parts_of_recordings_are_learnt_from_as_a_manifest_says(

@@ -12,7 +12,7 @@ from dspgraph import Array, load
 from dspgraph.evaluation.metrics import measure
 from dspgraph.io.audio import example_speech
 from dspgraph_nodes.models.lpcnet import data as lpcnet_data
-from dspgraph_nodes.models.lpcnet import distribution as lpcnet_excitation
+from dspgraph_nodes.models.lpcnet import distribution as lpcnet_distribution
 from dspgraph_nodes.models.lpcnet import network as lpcnet
 from dspgraph_nodes.models.lpcnet import training as lpcnet_training
 from dspgraph_nodes.models.lpcnet.training import Settings
@@ -34,7 +34,7 @@ def test_one_clip_is_learnt_and_spoken_better_than_by_pulses_and_noise(tmp_path:
     weights = learn(example_speech(), tmp_path, BATCHES)
     minutes = (time.process_time() - begin) / 60
     clip = lpcnet_data.utterance(speech(), features)
-    gain = lpcnet_excitation.fixed_entropy([clip]) - lpcnet_excitation.loss(lpcnet.load(weights), clip)
+    gain = lpcnet_distribution.fixed_entropy([clip]) - lpcnet_distribution.loss(lpcnet.load(weights), clip)
     copy = load("lpcnet", [f"weights={weights}"])(speech=speech())["speech"]
     distance = {"lpcnet": log_spectral_distance(copy)}
     for excitation in ("pulse_noise", "whisper"):

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from dspgraph import Array
 from dspgraph_nodes.models.lpcnet import cpu as lpcnet_cpu
 from dspgraph_nodes.models.lpcnet import data as lpcnet_data
-from dspgraph_nodes.models.lpcnet import distribution as lpcnet_excitation
+from dspgraph_nodes.models.lpcnet import distribution as lpcnet_distribution
 from dspgraph_nodes.models.lpcnet import training as lpcnet_training
 from dspgraph_nodes.models.lpcnet.data import HOP, Utterance
 from dspgraph_nodes.models.lpcnet.network import LPCNet, save
@@ -365,13 +365,13 @@ def test_a_distribution_comes_for_every_sample_and_the_fixed_one_costs_its_entro
     torch.manual_seed(0)
     model = LPCNet(Settings(**TINY).config)
     part = clip().part(100, 110)
-    rows = lpcnet_excitation.distributions(model, part)
+    rows = lpcnet_distribution.distributions(model, part)
     assert rows.shape == (1600, 256)
     np.testing.assert_allclose(rows.sum(axis=1), 1, rtol=1e-5)
     chosen = np.take_along_axis(rows, part.clean[1][:, None].astype(int), 1)
-    assert lpcnet_excitation.loss(model, part) == pytest.approx(-np.log(chosen).mean(), rel=1e-5)
+    assert lpcnet_distribution.loss(model, part) == pytest.approx(-np.log(chosen).mean(), rel=1e-5)
     codes, counts = np.unique(part.clean[1], return_counts=True)
-    assert lpcnet_excitation.fixed_entropy([part]) == pytest.approx(-(counts / 1600 * np.log(counts / 1600)).sum())
+    assert lpcnet_distribution.fixed_entropy([part]) == pytest.approx(-(counts / 1600 * np.log(counts / 1600)).sum())
     assert len(codes) > 1
 
 
@@ -381,7 +381,7 @@ def test_what_is_expected_of_a_sample_stands_at_its_place(tmp_path: Path) -> Non
     save(LPCNet(Settings(**TINY).config), tmp_path / "w.safetensors")
     x = np.zeros(2000)
     x[1000] = 0.5
-    rows, codes, rate = lpcnet_excitation.excitation(tmp_path / "w.safetensors", x, features)
+    rows, codes, rate = lpcnet_distribution.distribution(tmp_path / "w.safetensors", x, features)
     assert (rows.shape, codes.shape, rate) == ((2000, 256), (2000,), 16000)
     assert np.flatnonzero(np.abs(codes.astype(int) - 128) > 20)[0] == 1000
 
@@ -392,4 +392,4 @@ def test_weights_that_expect_other_features_are_refused(change: dict[str, int], 
     save(LPCNet(config), tmp_path / "w.safetensors")
     ((name, value),) = change.items()
     with pytest.raises(ValueError, match=rf"w.safetensors is of a network with {name} {value}; .* have "):
-        lpcnet_excitation.excitation(tmp_path / "w.safetensors", np.zeros(2000), features)
+        lpcnet_distribution.distribution(tmp_path / "w.safetensors", np.zeros(2000), features)

@@ -15,7 +15,7 @@ PIPELINE = "lpcnet_features"
 """Gives the features of what is learnt: cepstrum, pitch, correlation and lpc of audio."""
 
 
-def excitation(weights: Path, samples: Array, features: Features) -> tuple[Array, Array, float]:
+def distribution(weights: Path, samples: Array, features: Features) -> tuple[Array, Array, float]:
     """The distribution [n, 256] that a trained network has for each of samples [n], and the codes [n] there were.
 
     The rate comes third. Raises ValueError for weights that are none of this model.
