@@ -1,0 +1,101 @@
+"""The commands `compare` and `score`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dspgraph.cli.options import PATH, executor_options, pipeline_options
+from dspgraph.cli.output import Reporter, print_means, print_tables
+
+if TYPE_CHECKING:
+    from dspgraph.rendering.job import Executor
+
+
+@click.command()
+@pipeline_options
+@click.argument("files", nargs=-1, required=True, type=PATH)
+@click.option("-o", "--out", required=True, help="Folder for the results.", type=PATH)
+@click.option("--vary", help="Slots, of which all combinations are compared.", metavar="SLOT,SLOT")
+@click.option("--metrics", "names", help="Of all there are, these.", metavar="NAME,NAME")
+@click.option("--assets", is_flag=True, help="Sounds and pictures beside the page, not in it.")
+@executor_options
+def compare(
+    pipeline: str,
+    files: tuple[Path, ...],
+    out: Path,
+    overrides: tuple[str, ...],
+    swaps: dict[str, str],
+    plugins: tuple[str, ...],
+    vary: str | None,
+    names: str | None,
+    assets: bool,
+    executor: Executor,
+) -> None:
+    """Compare variants of PIPELINE on FILES, by number and by ear.
+
+    Every variant of one slot at a time; with --vary all combinations of some slots; with -s NAME=VALUE,VALUE every
+    value. What several have in common is computed once. OUT gets the audio, results.csv, results.json and report.html,
+    a page to listen to.
+    """
+    from dspgraph.evaluation.compare import PAGE, Compared, choices
+    from dspgraph.evaluation.compare import compare as compare_choices
+    from dspgraph.pipeline.pipeline import Pipeline
+
+    slots = None if vary is None else [slot.strip() for slot in vary.split(",")]
+    found = choices(pipeline, overrides, swaps, plugins, slots)
+    described = Pipeline(pipeline, (), None, plugins)
+    with Reporter(as_json=False) as report:
+
+        def report_row(row: Compared) -> None:
+            for error in row.errors:
+                report.say(f"failed: {error}", failed=True)
+            if row.notes:
+                report.say(f"{row.id}: {'; '.join(row.notes)}", failed=False)
+            report.count("failed" if row.errors else "done", row.seconds)
+
+        results = compare_choices(
+            found,
+            files,
+            out,
+            described.name,
+            described.document.about,
+            [name.strip() for name in names.split(",")] if names is not None else None,
+            executor=executor,
+            assets=assets,
+            started=lambda due: report.started(due, 0),
+            done=report_row,
+        )
+    report.end()
+    print_means(results)
+    click.echo(f"  to listen to  {out / PAGE}")
+    click.echo(f"  in numbers    {out / 'results.csv'}, and results.json with intervals of 95 %")
+    failed = {score.recording for score in results.scores if score.error}
+    if failed:
+        click.echo(f"dspgraph: {len(failed)} of {len(results.recordings)} recordings failed, in part or all", err=True)
+        sys.exit(1)
+
+
+@click.command()
+@click.argument("reference", type=PATH)
+@click.argument("degraded", type=PATH)
+@click.option("--json", "as_json", is_flag=True, help="With the settings and versions of all metrics.")
+def score(reference: Path, degraded: Path, as_json: bool) -> None:
+    """Say by every metric how far the file DEGRADED is from the file REFERENCE."""
+    from dspgraph.evaluation import metrics
+
+    found, values, notes = metrics.score(reference, degraded)
+    if as_json:
+        rows = [{**asdict(metric), "value": values[metric.name]} for metric in found]
+        click.echo(json.dumps({"metrics": rows, "notes": notes}, indent=1))
+        return
+    for note in notes:
+        click.echo(note, err=True)
+    shown = [(values[one.name], one) for one in found]
+    lines = [(one.name, "-" if value is None else f"{value:.4g} {one.unit}".strip(), one.about) for value, one in shown]
+    print_tables({f"{degraded} beside {reference}": lines})

@@ -1,0 +1,38 @@
+"""The command `demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dspgraph.cli.options import PATH
+from dspgraph.cli.output import print_means
+from dspgraph.errors import DspgraphError
+
+
+@click.command()
+@click.option("--out", default="demo", show_default=True, help="Folder for the files.", type=PATH)
+@click.option("--weights", help="Of a trained model: it is then compared too.", type=PATH)
+def demo(out: Path, weights: Path | None) -> None:
+    """Resynthesise a real recording with every excitation of `lpc_vocoder`: a page to listen to, and a picture."""
+    from dspgraph.evaluation.compare import PAGE, REFERENCE, Choice, audio_files, choices, compare
+    from dspgraph.io.audio import example_speech
+    from dspgraph.pipeline.pipeline import Pipeline, load
+    from dspgraph.plotting.figures import spectrograms
+    from dspgraph.training.run import model_of
+
+    found = choices("lpc_vocoder")
+    if weights:
+        model, overrides = model_of(weights), [f"weights={weights}"]
+        found.append(Choice(model, load(model, overrides), overrides=overrides))
+    clip = example_speech()
+    click.echo(f"lpc_vocoder{f' and {found[-1].name}' if weights else ''} on {clip.name}:")
+    results = compare(found, [clip], out, "lpc_vocoder", Pipeline("lpc_vocoder").document.about)
+    errors = [score.error for score in results.scores if score.error]
+    if errors:
+        raise DspgraphError(errors[0])
+    print_means(results)
+    pictures = audio_files(out, [REFERENCE, *(choice.name for choice in found)], clip.stem)
+    click.echo(f"  spectrograms  {spectrograms(pictures, out / 'spectrograms.png')}")
+    click.echo(f"  to listen to  {out / PAGE}")

@@ -1,0 +1,119 @@
+"""The commands that look at pipelines and nodes: `show`, `check`, `nodes` and `schema`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dspgraph.cli.options import PATH, pipeline_options, plugin_option
+from dspgraph.cli.output import print_tables
+
+if TYPE_CHECKING:
+    from dspgraph.graph import Graph
+    from dspgraph.node import Node
+
+
+@click.command()
+@pipeline_options
+@click.option(
+    "--format", "form", type=click.Choice(["text", "mermaid", "dot", "svg"]), default="text", show_default=True
+)
+def show(pipeline: str, overrides: tuple[str, ...], swaps: dict[str, str], plugins: tuple[str, ...], form: str) -> None:
+    """Show the graph of PIPELINE: streams, latency and who causes it, and which nodes hold the whole signal."""
+    from dspgraph.diagram.build import FORMATS
+    from dspgraph.pipeline.pipeline import Pipeline
+
+    described = Pipeline(pipeline, overrides, swaps, plugins)
+    drawn = FORMATS[form](described.graph)
+    if form == "text":
+        click.echo(f"{described.name}: {described.document.about}")
+        for slot, choices in described.variants.items():
+            click.echo(f"--swap {slot}= {' | '.join(choices)}")
+        click.echo()
+    click.echo(drawn)
+
+
+@click.command()
+@pipeline_options
+@click.argument("file", required=False, type=PATH)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="How much of the file to use.",
+)
+@click.option("--variants", "every", is_flag=True, help="Check every variant too.")
+def check(
+    pipeline: str,
+    file: Path | None,
+    overrides: tuple[str, ...],
+    swaps: dict[str, str],
+    plugins: tuple[str, ...],
+    seconds: float,
+    every: bool,
+) -> None:
+    """Check that no cut changes a sample of PIPELINE, whole and cut, copied midway and in a batch.
+
+    FILE is audio or, as for `render`, .npz features; without one a short recording of speech is used. Names the first
+    node and the first sample that differ.
+    """
+    from dspgraph.pipeline.pipeline import load, variants
+
+    choices = [swaps | swap for swap in variants(pipeline)] if every else [swaps]
+    for swap in choices:
+        _check_one(load(pipeline, overrides, swap, plugins), file, seconds)
+        name = ", ".join(f"{slot}={variant}" for slot, variant in swap.items())
+        click.echo(f"{pipeline}{f' ({name})' if name else ''}: the cut changes nothing")
+
+
+def _check_one(graph: Graph, file: Path | None, seconds: float) -> None:
+    from dspgraph.io.arrays import SUFFIX, ArraySource
+    from dspgraph.io.audio import AudioSource, example_speech
+    from dspgraph.streams import to_fraction
+    from dspgraph.testing.laws import check_graph, example_signals
+
+    path = file or example_speech()
+    if path.suffix.lower() == SUFFIX:
+        check_graph(graph, next(ArraySource(path, graph.inputs).blocks(to_fraction(seconds))))
+        return
+    check_graph(graph, example_signals(graph, lambda stream: AudioSource(path, stream).read(), seconds))
+
+
+@click.command()
+@click.argument("name", required=False)
+@plugin_option
+def nodes(name: str | None, plugins: tuple[str, ...]) -> None:
+    """List the nodes, or explain the node NAME: what it does, its ports and its parameters."""
+    from dspgraph import registry
+
+    if name is not None:
+        _explain(registry.find(name, plugins))
+        return
+    found = sorted(registry.nodes(plugins).values(), key=lambda one: (one.domain, one.name))
+    domains = dict.fromkeys(one.domain for one in found)
+    print_tables({domain: [(one.name, one.summary()) for one in found if one.domain == domain] for domain in domains})
+
+
+def _explain(kind: type[Node]) -> None:
+    import inspect
+
+    from dspgraph.node import parameter_rule
+
+    ports = [(port.name, f"in, {port}{', any number' if port.many else ''}") for port in kind.inputs]
+    ports += [(port.name, f"out, {port}") for port in kind.outputs]
+    rules = [(name, parameter_rule(kind, name), field.description or "") for name, field in kind.model_fields.items()]
+    click.echo(f"{kind.type_name}\n\n{inspect.getdoc(kind) or ''}\n")
+    print_tables({"ports": ports} | ({"parameters": rules} if rules else {}))
+
+
+@click.command()
+@plugin_option
+def schema(plugins: tuple[str, ...]) -> None:
+    """Print the JSON Schema of pipeline files, with every node and parameter, for editors."""
+    from dspgraph.pipeline.schema import schema as pipeline_schema
+
+    click.echo(json.dumps(pipeline_schema(plugins), indent=2))

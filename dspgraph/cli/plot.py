@@ -1,0 +1,104 @@
+"""The command `plot`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dspgraph.cli.options import PATH, swap_pairs
+from dspgraph.errors import FileError, RequestError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from dspgraph.streams import Array, Stream
+
+
+@click.command()
+@click.argument("file", type=PATH)
+@click.option("--rainbowgram", "rainbow", is_flag=True, help="Hue: how the phase turns; brightness: log magnitude.")
+@click.option("--spectrogram", "plain", is_flag=True, help="Magnitude alone, at the file's own rate.")
+@click.option(
+    "--distribution",
+    "weights",
+    metavar="WEIGHTS",
+    help="The distribution that a trained model predicts for every sample, and its entropy.",
+    type=PATH,
+)
+@click.option("-o", "--out", help="The picture; FILE's name with .png, here, by default.", type=PATH)
+@click.option(
+    "--swap", "swaps", multiple=True, metavar="SLOT=VARIANT", help="In `rainbowgram`; see `show rainbowgram`."
+)
+def plot(
+    file: Path, rainbow: bool, plain: bool, weights: Path | None, out: Path | None, swaps: tuple[str, ...]
+) -> None:
+    """Draw the sound of FILE as a PNG.
+
+    As a rainbowgram, by the pipeline of that name; as a spectrogram; or as the distribution that a trained model
+    predicts for every sample, with the true levels and the entropy.
+    """
+    if rainbow + plain + (weights is not None) != 1:
+        raise RequestError("plot draws one picture: give --rainbowgram or --spectrogram or --distribution WEIGHTS")
+    if not rainbow and swaps:
+        what = "a spectrogram" if plain else "the picture of a distribution"
+        raise RequestError(f"--swap changes the pipeline of --rainbowgram; {what} has none: drop it")
+    target = out or Path(f"{file.stem}.png")
+    if target.suffix.lower() != ".png":
+        raise RequestError(f"{target}: pictures are written as .png: name it {target.with_suffix('.png').name}")
+    from dspgraph.plotting.figures import save
+
+    if weights is not None:
+        figure = _distribution(file, weights)
+    else:
+        figure = _rainbowgram(file, swap_pairs(swaps)) if rainbow else _spectrogram(file)
+    click.echo(save(figure, target))
+
+
+def _spectrogram(file: Path) -> Figure:
+    from dspgraph.io.audio import rate_of
+    from dspgraph.plotting.figures import spectrogram
+    from dspgraph.streams import Audio
+
+    rate = rate_of(file)
+    return spectrogram(_heard(file, Audio(rate)), float(rate), file.name)
+
+
+def _rainbowgram(file: Path, swaps: Mapping[str, str]) -> Figure:
+    import numpy as np
+
+    from dspgraph.pipeline.pipeline import load
+    from dspgraph.plotting.figures import rainbowgram
+
+    graph = load("rainbowgram", swap=swaps)
+    ((name, stream),) = graph.inputs.items()
+    rows = graph(**{name: _heard(file, stream)})
+    (n, bins), drawn = rows["magnitude"].shape, graph.nodes["spectrum"].model_dump()
+    if "bins_per_octave" in drawn:
+        frequencies = drawn["f_min"] * 2 ** (np.arange(bins) / drawn["bins_per_octave"])
+    else:
+        frequencies = np.linspace(0, float(stream.rate) / 2, bins)
+    seconds = float(n / graph.outputs["magnitude"].rate)
+    return rainbowgram(rows["magnitude"], rows["advance"], frequencies, seconds, file.name)
+
+
+def _distribution(file: Path, weights: Path) -> Figure:
+    from dspgraph.plotting import figures
+    from dspgraph.training.run import distribution
+
+    probabilities, levels, rate = distribution(weights, file)
+    return figures.distribution(probabilities, levels, rate, file.name)
+
+
+def _heard(file: Path, stream: Stream) -> Array:
+    """The samples of a file in which something is to be heard."""
+    from dspgraph.io.audio import AudioSource
+    from dspgraph.streams import Audio
+
+    assert isinstance(stream, Audio)
+    samples = AudioSource(file, stream).read()
+    if not samples.any():
+        raise FileError(f"{file} is silent, once mixed to one channel: there is nothing to draw")
+    return samples

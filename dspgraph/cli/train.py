@@ -1,0 +1,42 @@
+"""The command `train`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from dspgraph.cli.options import PATH
+from dspgraph.cli.output import print_tables
+from dspgraph.errors import RequestError
+
+
+@click.command()
+@click.argument("model")
+@click.option("--data", help="Recordings of any rate: a folder or, as for render, a manifest.", type=PATH)
+@click.option("-o", "--out", help="Folder for weights, checkpoints and logs.", type=PATH)
+@click.option("-s", "--set", "given", multiple=True, metavar="SETTING=VALUE", help="See --settings.")
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in OUT, as if it had never stopped.")
+@click.option("--settings", "listed", is_flag=True, help="List the settings of the model and their defaults.")
+def train(
+    model: str, data: Path | None, out: Path | None, given: tuple[str, ...], resume: bool, listed: bool
+) -> None:  # fmt: skip
+    """Train MODEL, for instance the one of the same name as a node, on recordings."""
+    from dspgraph.training import run as training
+
+    if listed:
+        rows = [
+            (name, f"default {default}" if default else "", text) for name, default, text in training.settings(model)
+        ]
+        print_tables({f"settings of {model}": rows})
+        return
+    if data is None or out is None:
+        raise RequestError("train needs recordings and a folder for what it makes: give --data FOLDER and --out FOLDER")
+    chosen: dict[str, str] = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise RequestError(f"'{one}' sets nothing: write SETTING=VALUE")
+        chosen[name] = value
+    click.echo(training.train(model, data, out, chosen, resume, sys.stderr.isatty(), click.echo))
