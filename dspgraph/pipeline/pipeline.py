@@ -15,16 +15,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 from pydantic import ValidationError
 
 from dspgraph.errors import DspgraphError, PipelineError, RequestError, UnknownName, suggest
 from dspgraph.graph import Graph
 from dspgraph.pipeline.build import Standing, unfold
 from dspgraph.pipeline.document import SETTINGS, Document, PipelineEntry, Trail, keys, locate, meaning, parse, read
-
-_VAR = re.compile(r"\$\{[A-Za-z_]\w*(\.\w+)*\}", re.ASCII)
+from dspgraph.pipeline.interpolate import fill_vars
 
 
 class Pipeline:
@@ -158,7 +155,7 @@ class Pipeline:
     # ---- from data to a document ------------------------------------------------------------------------------------
 
     def _validate(self) -> Document:
-        data = self._filled()
+        data = fill_vars(self.source)
         try:
             document = Document.model_validate(data)
         except ValidationError as error:
@@ -166,32 +163,6 @@ class Pipeline:
         for name in document.inputs.keys() & document.vars.keys():
             raise PipelineError(f"{self.source.place(('inputs', name))}: a var has this name too: rename one")
         return document
-
-    def _filled(self) -> dict[str, Any]:
-        """The data with `${vars}` filled in; only vars can be named: nothing of the machine leaks into a pipeline."""
-        variables = self.source.data.get("vars", {})
-
-        def fill(value: Any, at: Trail) -> Any:
-            if isinstance(value, dict):
-                return {key: fill(inner, (*at, key)) for key, inner in value.items()}
-            if isinstance(value, list):
-                return [fill(inner, (*at, str(k))) for k, inner in enumerate(value)]
-            if not isinstance(value, str) or "${" not in value:
-                return value
-            place = self.source.place(at)
-            if value.count("${") != len(_VAR.findall(value)):
-                raise PipelineError(f"{place}: only ${{name}} is filled in, the name of a var; found '{value}'")
-            try:
-                config = OmegaConf.create({**variables, "dspgraph value": value})
-                return OmegaConf.to_container(config, resolve=True)["dspgraph value"]  # type: ignore[call-overload,index]
-            except InterpolationKeyError as error:
-                missing = next((var for var in re.findall(r"'([\w.]+)' not found", str(error))), value.strip("${} "))
-                raise PipelineError(f"{place}: there is no var '{missing}'; {suggest(missing, variables)}") from None
-            except OmegaConfBaseException as error:
-                raise PipelineError(f"{place}: '{value}': {str(error).splitlines()[0]}") from None
-
-        data = self.source.data
-        return {key: fill(data[key], (key,)) for key in sorted(data, key=lambda key: key != "vars")}  # vars first
 
     def _sentence(self, detail: Any) -> str:
         """One pydantic complaint as file, line, path, found and expected."""

@@ -1,0 +1,111 @@
+"""Fill in the vars of a pipeline file: `${name}` stands for the value of a var.
+
+A value that is `${name}` and nothing else becomes the value of the var, of whatever type. In a longer text the value is
+written as text. `${name.key}` and `${name.0}` reach into a mapping or a list. A var may use other vars. A backslash
+keeps the mark: `\\${name}` is the text `${name}`. Only vars can be named, so that nothing of the machine (environment,
+files, code) gets into a pipeline.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from dspgraph.errors import PipelineError, suggest
+from dspgraph.pipeline.document import Source, Trail
+
+_NAME = r"[A-Za-z_]\w*(?:\.\w+)*"
+_VAR = re.compile(rf"(\\*)\$\{{({_NAME})\}}", re.ASCII)
+_WHOLE = re.compile(rf"\$\{{({_NAME})\}}", re.ASCII)
+
+MOST_VALUES = 10_000
+MOST_LETTERS = 1_000_000
+MOST_LEVELS = 50
+"""Limits of a file whose vars are filled in: a few vars that name each other twice could otherwise fill the memory."""
+
+
+def fill_vars(source: Source) -> dict[str, Any]:
+    """Return the data of a file with all vars filled in. Raise PipelineError with file, line and path of a fault."""
+    filler, data = _Filler(source), source.data
+    keys = sorted(data, key=lambda key: key != "vars")  # vars first: a fault in a var is shown at its own line
+    return {key: filler.fill(data[key], (key,), ()) for key in keys}
+
+
+class _Filler:
+    """Fills in vars and counts the values and letters that come of it."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.variables = source.data.get("vars", {})
+        self.values = self.letters = 0
+
+    def fill(self, value: Any, at: Trail, using: Trail, level: int = 0) -> Any:
+        """Return a value with its vars filled in. using: the vars that are being filled in, from the outermost."""
+        self._count(at, values=1, level=level)
+        if isinstance(value, dict):
+            return {key: self.fill(inner, (*at, key), using, level + 1) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [self.fill(inner, (*at, str(k)), using, level + 1) for k, inner in enumerate(value)]
+        if isinstance(value, str) and "${" in value:
+            return self._fill_text(value, at, using, level + 1)
+        return value
+
+    def _fill_text(self, text: str, at: Trail, using: Trail, level: int) -> Any:
+        if text.count("${") != len(_VAR.findall(text)):
+            raise self._error(at, f"${{...}} takes the name of a var and nothing else; found '{text}'")
+        if whole := _WHOLE.fullmatch(text):
+            return self._value(whole[1], at, using, level)
+
+        def piece(found: re.Match[str]) -> str:
+            kept = "\\" * (len(found[1]) // 2)
+            if len(found[1]) % 2:
+                return f"{kept}${{{found[2]}}}"
+            value = self._value(found[2], at, using, level)
+            if isinstance(value, dict | list):
+                kind = "mapping" if isinstance(value, dict) else "list"
+                raise self._error(at, f"'{text}': the var '{found[2]}' is a {kind}, which cannot stand in a text")
+            piece = f"{kept}{value}"
+            self._count(at, letters=len(piece))
+            return piece
+
+        return _VAR.sub(piece, text)
+
+    def _value(self, name: str, at: Trail, using: Trail, level: int) -> Any:
+        """Return the value of a var, or of what is inside it, filled in."""
+        if name in using:
+            circle = " -> ".join((*using[using.index(name) :], name))
+            raise self._error(at, f"the vars use each other in a circle: {circle}")
+        using = (*using, name)
+        found, path, filled = self.variables, Trail(("vars",)), False
+        for key in name.split("."):
+            if isinstance(found, str) and "${" in found and not filled:
+                found, filled = self._fill_text(found, path, using, level + 1), True
+            found = self._inside(found, key, name, at)
+            path = (*path, key)
+        return found if filled else self.fill(found, path, using, level + 1)
+
+    def _inside(self, value: Any, key: str, name: str, at: Trail) -> Any:
+        if isinstance(value, dict) and key in value:
+            return value[key]
+        if isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+            return value[int(key)]
+        if isinstance(value, list):
+            known = f"its list has {len(value)} values, the first is 0"
+        elif isinstance(value, dict):
+            known = suggest(key, value)
+        else:
+            known = f"{value!r} has nothing inside"
+        raise self._error(at, f"there is no var '{name}'; {known}")
+
+    def _count(self, at: Trail, values: int = 0, letters: int = 0, level: int = 0) -> None:
+        self.values += values
+        self.letters += letters
+        if self.values > MOST_VALUES or self.letters > MOST_LETTERS or level > MOST_LEVELS:
+            raise self._error(
+                at,
+                f"with its vars filled in the file has more than {MOST_VALUES} values, {MOST_LETTERS} letters or "
+                f"{MOST_LEVELS} levels: that is no pipeline",
+            )
+
+    def _error(self, at: Trail, message: str) -> PipelineError:
+        return PipelineError(f"{self.source.place(at)}: {message}")
