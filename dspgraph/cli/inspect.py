@@ -74,7 +74,7 @@ def _check_one(graph: Graph, file: Path | None, seconds: float) -> None:
     from dspgraph.io.arrays import SUFFIX, ArraySource
     from dspgraph.io.audio import AudioSource, example_speech
     from dspgraph.streams import to_fraction
-    from dspgraph.testing.laws import check_graph, example_signals
+    from dspgraph.testing import check_graph, example_signals
 
     path = file or example_speech()
     if path.suffix.lower() == SUFFIX:

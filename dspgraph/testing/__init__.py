@@ -1,12 +1,23 @@
-"""The laws of nodes and graphs as checks anyone can run."""
+"""The laws of nodes and graphs as checks anyone can run.
 
-from dspgraph.testing.laws import (
-    Example,
-    check_cut,
-    check_graph,
-    check_node,
-    example_signals,
-    random_cuts,
-)
+example   a node with a signal (Example), and signals for the inputs of a graph
+laws      the checks: check_node, check_graph, check_cut; NODE_CHECKS has those of a node one by one
+guard     a look at every block that goes into a node or comes out of it
+runs      runs of a graph that the checks compare
+"""
 
-__all__ = ["Example", "check_cut", "check_graph", "check_node", "example_signals", "random_cuts"]
+from dspgraph.testing.example import Example, check_signal, example_signals
+from dspgraph.testing.laws import CUTS, NODE_CHECKS, NodeCheck, check_cut, check_graph, check_node, random_cuts
+
+__all__ = [
+    "CUTS",
+    "NODE_CHECKS",
+    "Example",
+    "NodeCheck",
+    "check_cut",
+    "check_graph",
+    "check_node",
+    "check_signal",
+    "example_signals",
+    "random_cuts",
+]

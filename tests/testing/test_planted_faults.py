@@ -8,7 +8,7 @@ import pytest
 
 from dspgraph import Array, Audio, Field, Frames, Graph, Input, LawError, Node, Output, SignalError, State, Stream
 from dspgraph.errors import LAWS
-from dspgraph.testing import Example, check_graph, check_node
+from dspgraph.testing import NODE_CHECKS, Example, check_cut, check_graph, check_node
 from helpers.speech import speech
 
 SIGNAL = (Audio(16000), speech()[8000:12321])  # 4321 samples of voiced speech: no multiple of any cut
@@ -369,6 +369,38 @@ def test_a_planted_fault_is_caught_and_its_law_named(make: Callable[[], Node], l
         check_node(Example(make(), x=SIGNAL))
     assert caught.value.law == law, str(caught.value)
     assert f"(law {law}: {LAWS[law]})" in str(caught.value)
+
+
+ALONE: list[tuple[Callable[[], Node], str]] = [
+    (CountsItsUses, "law1_repeats"),
+    (DeafToItsSeed, "law5_noise"),
+    (GlobalNoise, "law5_noise"),
+    (StateOnTheClass, "law1_neighbours"),
+    (InPlace, "law0_blocks"),
+    (KeepsItsInput, "law0_blocks"),
+    (ForgottenState, "law2_cuts"),
+    (lambda: DelayLine(promised=99 / 16000), "law3_lookahead"),
+    (SharedCopy, "law1_snapshot"),
+    (LeakyBatch, "law4_batch"),
+]
+
+
+@pytest.mark.parametrize(("make", "name"), ALONE, ids=lambda value: getattr(value, "__name__", str(value)))
+def test_each_check_finds_its_fault_alone(make: Callable[[], Node], name: str) -> None:
+    with pytest.raises(LawError):
+        NODE_CHECKS[name](Example(make(), x=SIGNAL), np.float32)
+
+
+@pytest.mark.parametrize("name", NODE_CHECKS)
+def test_a_sound_node_passes_each_check_alone(name: str) -> None:
+    NODE_CHECKS[name](Example(DelayLine(), x=SIGNAL), np.float64)
+
+
+def test_a_cut_is_compared_with_the_whole_that_was_computed_before() -> None:
+    example = Example(ForgottenState(), x=SIGNAL)
+    for whole in (None, example.whole(np.float32)):
+        with pytest.raises(LawError, match="cut into 160: 'y' differs first at item 160"):
+            check_cut(example.graph(np.float32), example.arrays, (160,), whole)
 
 
 @pytest.mark.parametrize("signal", [np.zeros(0), np.ones(1), np.zeros(4000), np.ones(20)])

@@ -1,0 +1,86 @@
+"""A node with a signal: what the checks of the laws run on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from dspgraph.errors import SignalError
+from dspgraph.graph import Graph
+from dspgraph.node import Node
+from dspgraph.streams import Array, Audio, Stream, Symbols, to_fraction
+from dspgraph.testing.runs import Outputs, beginning, seeded_run
+
+Signal: TypeAlias = tuple[Stream, Any]
+
+SHORTEST = 64
+"""The least number of items in the fastest input of an example."""
+
+
+class Example:
+    """A node with a signal for each of its inputs, declared in the node's own test file.
+
+    Example(Lpc(order=16), frames=(Frames(100, "wave", 320), array)); a port that takes many wires takes a list.
+    """
+
+    def __init__(self, node: Node, **signals: Signal | list[Signal]) -> None:
+        self.node = node
+        self.wires: dict[str, list[str]] = {}
+        self.signals: dict[str, Signal] = {}
+        self._whole: dict[np.dtype[Any], Outputs] = {}
+        for port, given in signals.items():
+            several = given if isinstance(given, list) else [given]
+            names = [f"{port}_{k}" for k in range(len(several))] if isinstance(given, list) else [port]
+            self.wires[f"node.{port}"] = names
+            self.signals.update(zip(names, several, strict=True))
+
+    def graph(self, precision: Any = np.float64, seed: int = 0) -> Graph:
+        """Return a graph of the node alone. Its inputs and outputs are the node's ports."""
+        inputs = {name: stream.at_precision(precision) for name, (stream, _) in self.signals.items()}
+        outputs = {port.name: f"node.{port.name}" for port in self.node.outputs}
+        return Graph({"node": self.node}, self.wires, inputs, outputs, seed)
+
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """The signals, by input."""
+        return {name: np.asarray(array) for name, (_, array) in self.signals.items()}
+
+    def render(self, precision: Any = np.float64) -> Outputs:
+        """Return the outputs of the node for this example."""
+        return self.graph(precision)(**self.arrays)
+
+    def whole(self, precision: Any = np.float64) -> Outputs:
+        """Return the outputs for the signal in one block: every check compares with them. They are computed once."""
+        dtype = np.dtype(precision)
+        if dtype not in self._whole:
+            self._whole[dtype] = seeded_run(self.graph(dtype), self.arrays, seed=1)
+        return self._whole[dtype]
+
+    def __repr__(self) -> str:
+        return f"{self.node.type_name}({self.node})"
+
+
+def check_signal(graph: Graph, arrays: Mapping[str, Any]) -> None:
+    """Raise SignalError for a signal in which a fault could not show: too short to be cut, or all items the same."""
+    fastest = max(graph.inputs, key=lambda name: graph.inputs[name].rate)
+    n = len(arrays[fastest])
+    if n < SHORTEST or not any(len(np.unique(arrays[name], axis=0)) > 1 for name in graph.inputs):
+        raise SignalError(f"an example has {SHORTEST} items or more, and they differ; '{fastest}' has {n}: give more")
+
+
+def example_signals(graph: Graph, audio: Callable[[Audio], Array], seconds: float) -> dict[str, Array]:
+    """Return a signal for every input of a graph: `audio` gives the samples of a stream, rows and symbols are drawn."""
+    draw = np.random.Generator(np.random.Philox(key=0))
+    signals = {}
+    for name, stream in graph.inputs.items():
+        n = stream.count(to_fraction(seconds))
+        if isinstance(stream, Audio):
+            signals[name] = audio(stream)[:n]
+        elif isinstance(stream, Symbols):
+            signals[name] = draw.integers(0, stream.size, n)
+        else:
+            signals[name] = draw.random((n, *stream.item_shape)).astype(stream.dtype)
+    end = min(graph.inputs[name].seconds(len(array)) for name, array in signals.items())
+    return beginning(graph, signals, end)

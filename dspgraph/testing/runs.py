@@ -1,0 +1,81 @@
+"""Runs of a graph that the checks compare: in one block, cut into blocks, and under other global random seeds."""
+
+from __future__ import annotations
+
+import copy
+import random
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from itertools import cycle
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from dspgraph.engine.session import Session, blocks_of, joined
+from dspgraph.graph import Graph
+from dspgraph.streams import Array
+
+Outputs: TypeAlias = dict[str, Array]
+
+
+def one_block(graph: Graph, arrays: Mapping[str, Any]) -> Outputs:
+    """Return the outputs for a signal that is pushed in one block."""
+    longest = max(stream.seconds(len(arrays[name])) for name, stream in graph.inputs.items())
+    return push_all(graph.session(), blocks_of(graph, arrays, [longest]))
+
+
+def push_all(session: Session, blocks: Iterable[Mapping[str, Array]]) -> Outputs:
+    """Push all blocks, flush, and return the whole outputs."""
+    parts = [session.push(**block) for block in blocks]
+    return joined([*parts, session.flush()])
+
+
+def spans(graph: Graph, sizes: Iterable[int]) -> Iterator[Fraction]:
+    """Yield block sizes, given in items of the fastest input, as seconds, over and over."""
+    fastest = max(stream.rate for stream in graph.inputs.values())
+    return (Fraction(size) / fastest for size in cycle(sizes))
+
+
+def beginning(graph: Graph, arrays: Mapping[str, Any], seconds: Fraction) -> dict[str, Array]:
+    """Return the first seconds of a signal."""
+    return {name: np.asarray(arrays[name])[: stream.count(seconds)] for name, stream in graph.inputs.items()}
+
+
+def duration(graph: Graph, arrays: Mapping[str, Any]) -> Fraction:
+    """Return the length of a signal in seconds: that of its shortest input."""
+    return min(stream.seconds(len(arrays[name])) for name, stream in graph.inputs.items())
+
+
+def cut_name(sizes: Sequence[int]) -> str:
+    """Return a cut in words, for messages."""
+    return f"cut into {sizes[0]}" if len(sizes) == 1 else f"cut into {', '.join(map(str, sizes[:4]))}, ..."
+
+
+def seeded_run(graph: Graph, arrays: Mapping[str, Array], seed: int) -> Outputs:
+    """Return the outputs for one block, with the global generators of Python, numpy and torch at a seed.
+
+    The generators are left as they were found.
+    """
+    with _global_seeds():
+        random.seed(seed)
+        np.random.seed(seed)
+        if "torch" in sys.modules:
+            sys.modules["torch"].manual_seed(seed)
+        return one_block(graph, arrays)
+
+
+@contextmanager
+def _global_seeds() -> Iterator[None]:
+    """Restore the global generators at the end."""
+    kept, kept_numpy = random.getstate(), copy.deepcopy(np.random.get_state())
+    torch = sys.modules.get("torch")
+    kept_torch = torch.get_rng_state() if torch else None
+    try:
+        yield
+    finally:
+        random.setstate(kept)
+        np.random.set_state(kept_numpy)
+        if torch:
+            torch.set_rng_state(kept_torch)
