@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 @pipeline_options
 @click.argument("files", nargs=-1, required=True, type=PATH)
 @click.option("-o", "--out", required=True, help="Folder for the results.", type=PATH)
-@click.option("--vary", help="Slots, of which all combinations are compared.", metavar="SLOT,SLOT")
-@click.option("--metrics", "names", help="Of all there are, these.", metavar="NAME,NAME")
-@click.option("--assets", is_flag=True, help="Sounds and pictures beside the page, not in it.")
+@click.option("--vary", help="Compare all combinations of the variants of these slots.", metavar="SLOT,SLOT")
+@click.option("--metrics", "names", help="Compute these metrics only.", metavar="NAME,NAME")
+@click.option("--assets", is_flag=True, help="Store sounds and pictures in files beside the page instead of inside it.")
 @executor_options
 def compare(
     pipeline: str,
@@ -37,11 +37,11 @@ def compare(
     assets: bool,
     executor: Executor,
 ) -> None:
-    """Compare variants of PIPELINE on FILES, by number and by ear.
+    """Compare variants of PIPELINE on FILES, by metrics and by ear.
 
-    Every variant of one slot at a time; with --vary all combinations of some slots; with -s NAME=VALUE,VALUE every
-    value. What several have in common is computed once. OUT gets the audio, results.csv, results.json and report.html,
-    a page to listen to.
+    Without options, every variant of every slot is compared, one slot at a time. --vary compares all combinations of
+    some slots, `-s NAME=VALUE,VALUE` several values of a parameter. Stages that several variants share are computed
+    once. OUT gets the audio, results.csv, results.json and report.html, a page to listen to.
     """
     from dspgraph.evaluation.compare import PAGE, Compared, choices
     from dspgraph.evaluation.compare import compare as compare_choices
@@ -74,19 +74,25 @@ def compare(
     report.end()
     print_means(results)
     click.echo(f"  to listen to  {out / PAGE}")
-    click.echo(f"  in numbers    {out / 'results.csv'}, and results.json with intervals of 95 %")
+    click.echo(f"  in numbers    {out / 'results.csv'}, and results.json with 95 % confidence intervals")
     failed = {score.recording for score in results.scores if score.error}
     if failed:
-        click.echo(f"dspgraph: {len(failed)} of {len(results.recordings)} recordings failed, in part or all", err=True)
+        click.echo(
+            f"dspgraph: {len(failed)} of {len(results.recordings)} recordings failed for at least one variant",
+            err=True,
+        )
         sys.exit(1)
 
 
 @click.command()
 @click.argument("reference", type=PATH)
 @click.argument("degraded", type=PATH)
-@click.option("--json", "as_json", is_flag=True, help="With the settings and versions of all metrics.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the settings and versions of all metrics.")
 def score(reference: Path, degraded: Path, as_json: bool) -> None:
-    """Say by every metric how far the file DEGRADED is from the file REFERENCE."""
+    """Measure by every metric how far DEGRADED is from REFERENCE.
+
+    Both are audio files of the same sentence.
+    """
     from dspgraph.evaluation import metrics
 
     found, values, notes = metrics.score(reference, degraded)
@@ -98,4 +104,4 @@ def score(reference: Path, degraded: Path, as_json: bool) -> None:
         click.echo(note, err=True)
     shown = [(values[one.name], one) for one in found]
     lines = [(one.name, "-" if value is None else f"{value:.4g} {one.unit}".strip(), one.about) for value, one in shown]
-    print_tables({f"{degraded} beside {reference}": lines})
+    print_tables({f"{degraded} compared with {reference}": lines})

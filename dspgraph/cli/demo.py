@@ -12,10 +12,14 @@ from dspgraph.errors import DspgraphError
 
 
 @click.command()
-@click.option("--out", default="demo", show_default=True, help="Folder for the files.", type=PATH)
-@click.option("--weights", help="Of a trained model: it is then compared too.", type=PATH)
+@click.option("--out", default="demo", show_default=True, help="Folder for the results.", type=PATH)
+@click.option("--weights", help="Weights of a trained model, which is then compared too.", type=PATH)
 def demo(out: Path, weights: Path | None) -> None:
-    """Resynthesise a real recording with every excitation of `lpc_vocoder`: a page to listen to, and a picture."""
+    """Resynthesise a recording; write a page to listen to.
+
+    The recording is a sentence of real speech. It is rendered by the pipeline `lpc_vocoder` with each of its
+    excitations. OUT gets the audio, the page report.html and a picture with all spectrograms.
+    """
     from dspgraph.evaluation.compare import PAGE, REFERENCE, Choice, audio_files, choices, compare
     from dspgraph.io.audio import example_speech
     from dspgraph.pipeline.pipeline import Pipeline, load

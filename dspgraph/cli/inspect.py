@@ -1,4 +1,4 @@
-"""The commands that look at pipelines and nodes: `show`, `check`, `nodes` and `schema`."""
+"""The commands that inspect pipelines and nodes: `show`, `check`, `pipelines`, `nodes` and `schema`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,19 @@ if TYPE_CHECKING:
 @click.command()
 @pipeline_options
 @click.option(
-    "--format", "form", type=click.Choice(["text", "mermaid", "dot", "svg"]), default="text", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["text", "mermaid", "dot", "svg"]),
+    default="text",
+    show_default=True,
+    help="Format of the graph.",
 )
 def show(pipeline: str, overrides: tuple[str, ...], swaps: dict[str, str], plugins: tuple[str, ...], form: str) -> None:
-    """Show the graph of PIPELINE: streams, latency and who causes it, and which nodes hold the whole signal."""
+    """Show the graph of PIPELINE, its streams and its latency.
+
+    The text names the variants of every slot, every stream, the latency and the nodes that cause it, and the nodes that
+    need the whole signal before they give anything.
+    """
     from dspgraph.diagram.build import FORMATS
     from dspgraph.pipeline.pipeline import Pipeline
 
@@ -44,9 +53,9 @@ def show(pipeline: str, overrides: tuple[str, ...], swaps: dict[str, str], plugi
     type=click.FloatRange(min=0, min_open=True),
     default=1.0,
     show_default=True,
-    help="How much of the file to use.",
+    help="Length of the part of FILE that is used.",
 )
-@click.option("--variants", "every", is_flag=True, help="Check every variant too.")
+@click.option("--variants", "every", is_flag=True, help="Check every variant of every slot too.")
 def check(
     pipeline: str,
     file: Path | None,
@@ -56,10 +65,12 @@ def check(
     seconds: float,
     every: bool,
 ) -> None:
-    """Check that no cut changes a sample of PIPELINE, whole and cut, copied midway and in a batch.
+    """Check that PIPELINE gives the same samples however it is run.
 
-    FILE is audio or, as for `render`, .npz features; without one a short recording of speech is used. Names the first
-    node and the first sample that differ.
+    The graph is run on the whole signal, on blocks of many sizes, from a snapshot taken midway and in a batch: all must
+    give the same samples, bit for bit. An error names the first node and the first sample that differ.
+
+    FILE is an audio file or, as for `render`, a .npz file. Without it a short recording of speech is used.
     """
     from dspgraph.pipeline.pipeline import load, variants
 
@@ -84,10 +95,24 @@ def _check_one(graph: Graph, file: Path | None, seconds: float) -> None:
 
 
 @click.command()
+def pipelines() -> None:
+    """List the pipelines that come with dspgraph.
+
+    `dspgraph show NAME` shows one, with the slots and variants it offers.
+    """
+    from dspgraph.pipeline.document import locate, read, shipped
+
+    print_tables({"pipelines": [(name, read(locate(name)).data.get("about", "")) for name in shipped()]})
+
+
+@click.command()
 @click.argument("name", required=False)
 @plugin_option
 def nodes(name: str | None, plugins: tuple[str, ...]) -> None:
-    """List the nodes, or explain the node NAME: what it does, its ports and its parameters."""
+    """List all nodes, or explain the node NAME.
+
+    The explanation gives what the node computes, its ports and its parameters.
+    """
     from dspgraph import registry
 
     if name is not None:
@@ -113,7 +138,10 @@ def _explain(kind: type[Node]) -> None:
 @click.command()
 @plugin_option
 def schema(plugins: tuple[str, ...]) -> None:
-    """Print the JSON Schema of pipeline files, with every node and parameter, for editors."""
+    """Print the JSON Schema of pipeline files, for editors.
+
+    It describes every node and every parameter, so that an editor can complete and check them.
+    """
     from dspgraph.pipeline.schema import schema as pipeline_schema
 
     click.echo(json.dumps(pipeline_schema(plugins), indent=2))

@@ -1,4 +1,8 @@
-"""The command line. Exit codes: 0 done; 1 some files failed, or a law is broken; 2 the request itself was wrong."""
+"""The command line: the group of all commands, and what it does with errors.
+
+Exit codes: 0 all is done; 1 some files failed, or a node broke a law; 2 the request cannot be carried out; 130 the
+user interrupted the program.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,8 @@ import click
 from dspgraph._version import __version__
 from dspgraph.cli.compare import compare, score
 from dspgraph.cli.demo import demo
-from dspgraph.cli.inspect import check, nodes, schema, show
+from dspgraph.cli.info import info
+from dspgraph.cli.inspect import check, nodes, pipelines, schema, show
 from dspgraph.cli.plot import plot
 from dspgraph.cli.render import render
 from dspgraph.cli.train import train
@@ -19,12 +24,12 @@ from dspgraph.errors import DspgraphError, LawError
 
 
 class _Group(click.Group):
-    """A group whose commands end in one clear message, never in a traceback, when the request was wrong."""
+    """A group of commands that turns every error of dspgraph into one message and an exit code, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="backslashreplace")  # a file's name need not be text
+                stream.reconfigure(errors="backslashreplace")  # the name of a file need not be valid text
         try:
             return super().invoke(ctx)
         except DspgraphError as error:
@@ -38,8 +43,11 @@ class _Group(click.Group):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__)
 def main() -> None:
-    """Vocoders as graphs of small stages, where the cut changes nothing."""
+    """Describe vocoders as graphs of small stages, render recordings with them, and compare the results.
+
+    `dspgraph COMMAND --help` explains a command.
+    """
 
 
-for command in (demo, render, compare, score, show, check, plot, train, nodes, schema):
+for command in (demo, render, compare, score, show, check, pipelines, nodes, schema, plot, train, info):
     main.add_command(command)

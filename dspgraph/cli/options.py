@@ -20,14 +20,18 @@ class _Path(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "":
-            self.fail("an empty path names nothing: is a variable not set?", param, ctx)
+            self.fail("an empty path names nothing: is a variable of the shell not set?", param, ctx)
         return super().convert(value, param, ctx)
 
 
 PATH = _Path(path_type=Path)
 
 plugin_option = click.option(
-    "--plugin", "plugins", multiple=True, metavar="FILE", help="A Python file with nodes of your own."
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="FILE",
+    help="Load the nodes of your own Python file. The file is run. Repeatable.",
 )
 
 
@@ -35,8 +39,21 @@ def pipeline_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the argument PIPELINE and the options that change it: `--set`, `--swap` and `--plugin`."""
 
     @click.argument("pipeline")
-    @click.option("-s", "--set", "overrides", multiple=True, metavar="NODE.PARAMETER=VALUE", help="Or VAR=VALUE.")
-    @click.option("--swap", "swaps", multiple=True, metavar="SLOT=VARIANT", help="Put a variant into a slot.")
+    @click.option(
+        "-s",
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="NODE.PARAMETER=VALUE",
+        help="Set a parameter of a node, or a variable of the pipeline by VAR=VALUE. Repeatable.",
+    )
+    @click.option(
+        "--swap",
+        "swaps",
+        multiple=True,
+        metavar="SLOT=VARIANT",
+        help="Put a variant into a slot; `show` lists both. Repeatable.",
+    )
     @plugin_option
     @wraps(command)
     def wrapped(**options: Any) -> None:
@@ -49,9 +66,18 @@ def pipeline_options(command: Callable[..., None]) -> Callable[..., None]:
 def executor_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that choose where the work is done: `--jobs`, `--executor` and `--address`."""
 
-    @click.option("-j", "--jobs", type=click.IntRange(1), help="Processes at a time; all cores with --executor alone.")
-    @click.option("--executor", type=click.Choice(["serial", "process", "ray"]), help="process, if there are --jobs.")
-    @click.option("--address", help="Of a Ray cluster, or auto; without it one is started here.")
+    @click.option(
+        "-j",
+        "--jobs",
+        type=click.IntRange(1),
+        help="Number of workers. Default: 1, or every core with --executor process or ray.",
+    )
+    @click.option(
+        "--executor",
+        type=click.Choice(["serial", "process", "ray"]),
+        help="Work in this process, in worker processes or on Ray. Default: process with --jobs, else serial.",
+    )
+    @click.option("--address", help="Address of a running Ray cluster, or `auto`. Default: start Ray on this machine.")
     @wraps(command)
     def wrapped(jobs: int | None, executor: str | None, address: str | None, **options: Any) -> None:
         command(executor=_executor(executor, jobs, address), **options)
@@ -60,28 +86,31 @@ def executor_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def swap_pairs(swaps: Sequence[str]) -> dict[str, str]:
-    """Return slot -> variant of every SLOT=VARIANT; raise RequestError for one that is not so written."""
+    """Return a mapping slot -> variant from options SLOT=VARIANT; raise RequestError for a bad or repeated one."""
     pairs: dict[str, str] = {}
     for swap in swaps:
         slot, equals, variant = swap.partition("=")
         if not equals:
             raise RequestError(f"--swap {swap}: write SLOT=VARIANT, for instance excitation=residual")
         if slot in pairs:
-            raise RequestError(f"--swap {slot}={pairs[slot]} and --swap {swap}: one slot takes one variant: drop one")
+            raise RequestError(
+                f"--swap {slot}={pairs[slot]} and --swap {swap}: one slot takes one variant: drop one of them"
+            )
         pairs[slot] = variant
     return pairs
 
 
 def _executor(name: str | None, jobs: int | None, address: str | None) -> Executor:
+    """Return the executor that the three options choose; raise RequestError if they contradict each other."""
     from dspgraph.rendering.executors import Processes, Ray
     from dspgraph.rendering.job import Serial
 
     if address is not None and name != "ray":
-        raise RequestError("--address is of a Ray cluster: give --executor ray too")
+        raise RequestError(f"--address {address} is the address of a Ray cluster: give --executor ray too")
     if name == "ray":
         return Ray(jobs, address)
     if name == "process" or (name is None and jobs not in (None, 1)):
         return Processes(jobs)
     if jobs not in (None, 1):
-        raise RequestError(f"--executor serial is one job; found --jobs {jobs}: drop one of them")
+        raise RequestError(f"--executor serial is one job; found --jobs {jobs}: drop one of the two options")
     return Serial()

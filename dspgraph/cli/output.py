@@ -1,4 +1,4 @@
-"""What a person at a terminal sees, and what a machine reads in its place."""
+"""Text for people at a terminal, and JSON for programs: tables, a line for each file, a progress bar."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def print_tables(tables: Mapping[str, Sequence[Sequence[str]]], err: bool = False) -> None:
-    """Rows under titles, folded at the width of a terminal; one line per row where no person looks."""
+    """Print tables, each under its title. Long cells are folded at a terminal; in a pipe every row is one line."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -39,7 +39,7 @@ def print_tables(tables: Mapping[str, Sequence[Sequence[str]]], err: bool = Fals
 
 
 class Reporter:
-    """What says what becomes of each item: in plain lines and, where a person waits for several, below them a bar."""
+    """Reports each finished item in one line and, at a terminal with several items, shows a progress bar below."""
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
@@ -56,7 +56,7 @@ class Reporter:
             self._bar.stop()
 
     def started(self, due: int, before: int) -> None:
-        """So many items are to be rendered, and so many were before."""
+        """Show a progress bar for `due` items, if there is more than one. `before`: items done in an earlier run."""
         if due < 2 or self.as_json or not sys.stderr.isatty():
             return
         from rich.console import Console
@@ -70,7 +70,7 @@ class Reporter:
         self._bar.start()
 
     def row(self, row: Rendered) -> None:
-        """What became of one item."""
+        """Report the result of one item."""
         if self.as_json:
             click.echo(json.dumps(_machine(row)))
         elif row.error or not row.before:
@@ -78,7 +78,7 @@ class Reporter:
         self.count("failed" if row.error else "before" if row.before else "done", row.audio_seconds)
 
     def count(self, kind: str, seconds: float) -> None:
-        """One item more of a kind, with so many seconds of audio."""
+        """Count one item as done, failed or before (done in an earlier run), with its seconds of audio."""
         self.counts[kind] += 1
         self.seconds += 0.0 if kind == "before" else seconds
         if self._bar and kind != "before":
@@ -89,7 +89,7 @@ class Reporter:
             )
 
     def end(self) -> None:
-        """All in all: what a person who gave several items wants to know last."""
+        """Report the totals, if there was more than one item."""
         counts, seconds = self.counts, time.perf_counter() - self._begun
         if self.as_json:
             click.echo(json.dumps({**counts, "audio_seconds": self.seconds, "seconds": seconds}))
@@ -99,9 +99,9 @@ class Reporter:
             click.echo(f"{counts['done']} rendered in {seconds:.1f} s{speed}{known}", err=True)
 
     def say(self, text: str, failed: bool) -> None:
-        """A line of what becomes of the items; what a file's name may hold besides letters is spelt out."""
+        """Print a line above the progress bar. Escape unprintable characters, which the name of a file may contain."""
         text = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
-        if self._bar and (failed or sys.stdout.isatty()):  # on the terminal that shows the bar: above it
+        if self._bar and (failed or sys.stdout.isatty()):  # both go to the same terminal
             self._bar.console.print(text, markup=False, emoji=False, soft_wrap=True)
         else:
             click.echo(text, err=failed)
@@ -115,16 +115,24 @@ def _sentence(row: Rendered) -> str:
 
 
 def _machine(row: Rendered) -> dict[str, Any]:
-    """A row for a machine to read."""
-    told = {"id": row.id, "source": str(row.source), "status": "failed" if row.error else "done", "before": row.before}
+    """Return the result of an item as plain data for JSON."""
+    common = {
+        "id": row.id,
+        "source": str(row.source),
+        "status": "failed" if row.error else "done",
+        "before": row.before,
+    }
     if row.error:
-        return {**told, "error": row.error}
+        return {**common, "error": row.error}
     files = {"targets": list(map(str, row.targets)), "notes": list(row.notes)}
-    return {**told, **files, "audio_seconds": row.audio_seconds, "seconds": row.seconds}
+    return {**common, **files, "audio_seconds": row.audio_seconds, "seconds": row.seconds}
 
 
 def print_means(results: Results) -> None:
-    """The mean of every metric, a variant each row, best first by the first metric; folded at the terminal's width."""
+    """Print the mean of every metric, one row per variant, best first by the first metric.
+
+    At a terminal, put as many metrics beside each other as its width allows.
+    """
     order, due = results.ranking(results.metrics[0].name), len(results.recordings)
     means = {(one.variant, one.metric): one for one in results.means()}
     of = max(mean.n for mean in means.values())
@@ -149,7 +157,10 @@ def print_means(results: Results) -> None:
 
 
 def _column(metric: Metric, means: Sequence[Mean], best: int, of: int) -> list[str]:
-    """The name of a metric in a few lines, and the means: the best has a star, one of fewer recordings their number."""
+    """Return one column of the table: the name of the metric in a few lines, then a mean for each variant.
+
+    The best mean has a star. A mean of fewer recordings than `of` has their number before it.
+    """
     from dspgraph.evaluation.results import decimals
 
     places = decimals(mean.mean for mean in means if mean.n)

@@ -19,26 +19,37 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("file", type=PATH)
-@click.option("--rainbowgram", "rainbow", is_flag=True, help="Hue: how the phase turns; brightness: log magnitude.")
-@click.option("--spectrogram", "plain", is_flag=True, help="Magnitude alone, at the file's own rate.")
+@click.option(
+    "--rainbowgram",
+    "rainbow",
+    is_flag=True,
+    help="Draw the log magnitude as brightness and the instantaneous frequency as hue.",
+)
+@click.option("--spectrogram", "plain", is_flag=True, help="Draw the magnitude, at the sample rate of the file.")
 @click.option(
     "--distribution",
     "weights",
     metavar="WEIGHTS",
-    help="The distribution that a trained model predicts for every sample, and its entropy.",
+    help="Draw the distribution that a trained model predicts for every sample, and its entropy.",
     type=PATH,
 )
-@click.option("-o", "--out", help="The picture; FILE's name with .png, here, by default.", type=PATH)
 @click.option(
-    "--swap", "swaps", multiple=True, metavar="SLOT=VARIANT", help="In `rainbowgram`; see `show rainbowgram`."
+    "-o", "--out", help="File of the picture. Default: the name of FILE with .png, in this folder.", type=PATH
+)
+@click.option(
+    "--swap",
+    "swaps",
+    multiple=True,
+    metavar="SLOT=VARIANT",
+    help="Put a variant into a slot of the pipeline `rainbowgram`.",
 )
 def plot(
     file: Path, rainbow: bool, plain: bool, weights: Path | None, out: Path | None, swaps: tuple[str, ...]
 ) -> None:
-    """Draw the sound of FILE as a PNG.
+    """Draw the sound of FILE as a PNG picture.
 
-    As a rainbowgram, by the pipeline of that name; as a spectrogram; or as the distribution that a trained model
-    predicts for every sample, with the true levels and the entropy.
+    Choose one picture: a rainbowgram, computed by the pipeline of that name; a spectrogram; or the distribution that a
+    trained model predicts for every sample, with the true levels and the entropy.
     """
     if rainbow + plain + (weights is not None) != 1:
         raise RequestError("plot draws one picture: give --rainbowgram or --spectrogram or --distribution WEIGHTS")

@@ -21,14 +21,36 @@ if TYPE_CHECKING:
 @click.argument("files", nargs=-1, required=True, type=PATH)
 @click.option("-o", "--out", required=True, help="Folder for the results.", type=PATH)
 @click.option(
-    "--format", "suffix", type=click.Choice(["flac", "wav", "ogg"]), default="flac", show_default=True, help="Of audio."
+    "--format",
+    "suffix",
+    type=click.Choice(["flac", "wav", "ogg"]),
+    default="flac",
+    show_default=True,
+    help="Format of audio files.",
 )
 @executor_options
-@click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Signals stepped together.")
-@click.option("--resume", is_flag=True, help="Leave what is done, and what failed, as it is: go on where a run ended.")
-@click.option("--retry-failed", is_flag=True, help="Go on, and try again what failed.")
-@click.option("--profile", "profiled", is_flag=True, help="What each node costs, and whether it would run live here.")
-@click.option("--log-json", "as_json", is_flag=True, help="A line of JSON for each item, for machines.")
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Number of files computed together in one process.",
+)
+@click.option(
+    "--resume", is_flag=True, help="Continue an earlier run: skip the files that are done and those that failed."
+)
+@click.option(
+    "--retry-failed",
+    is_flag=True,
+    help="Continue an earlier run: skip the files that are done, retry those that failed.",
+)
+@click.option(
+    "--profile",
+    "profiled",
+    is_flag=True,
+    help="Print the time and memory that each node takes, and whether this machine could run it live.",
+)
+@click.option("--log-json", "as_json", is_flag=True, help="Print a line of JSON for each file instead of text.")
 def render(
     pipeline: str,
     files: tuple[Path, ...],
@@ -44,12 +66,17 @@ def render(
     profiled: bool,
     as_json: bool,
 ) -> None:
-    """Render FILES with PIPELINE (a shipped name or a .yaml file).
+    """Render FILES with PIPELINE.
 
-    FILES are audio files, folders, patterns (quoted, ** goes into folders) and manifests: .jsonl or .csv with id, path,
-    start, duration, channel; wav.scp, segments. Audio goes to the one audio input of a pipeline; .npz files hold every
-    input by name. What comes out as audio is written as such, everything else into one .npz file, beside each a .json
-    file that says where it comes from, and in ledger.jsonl what became of each.
+    PIPELINE is the name of a shipped pipeline (`dspgraph pipelines` lists them) or a .yaml file.
+
+    FILES are audio files, folders, quoted patterns (`**` matches folders within folders) or manifests. A manifest is a
+    .jsonl or .csv file with the fields id, path, start, duration and channel, or a Kaldi file wav.scp or segments. An
+    audio file is fed to the one audio input of the pipeline. A .npz file holds an array for every input.
+
+    For every file, OUT gets an audio file for each output that is audio, one .npz file with all other outputs, and a
+    .json file that records where they come from. The file ledger.jsonl in OUT records which files are done and which
+    failed, for --resume.
     """
     from dspgraph.engine.profiling import Profile
     from dspgraph.pipeline.pipeline import load
@@ -73,11 +100,13 @@ def render(
                 started=report.started,
             )
         except KeyboardInterrupt:
-            click.echo("dspgraph: interrupted; what is done is kept: the same with --resume goes on", err=True)
+            click.echo(
+                "dspgraph: interrupted; finished files are kept: the same command with --resume continues", err=True
+            )
             sys.exit(130)
         except SystemExit as end:
             raise DspgraphError(
-                f"a node or a plugin ended the program (exit code {end.code}); what is done is kept"
+                f"a node or a plugin ended the program (exit code {end.code}); finished files are kept"
             ) from None
     report.end()
     if profile:
@@ -85,5 +114,5 @@ def render(
         click.echo(profile.verdict(), err=as_json)
     failed, every = report.counts["failed"], sum(report.counts.values())
     if failed:
-        click.echo(f"dspgraph: {failed} of {every} failed; the reasons stand above", err=True)
+        click.echo(f"dspgraph: {failed} of {every} files failed; the reasons are printed above", err=True)
         sys.exit(1)

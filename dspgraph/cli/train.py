@@ -14,15 +14,31 @@ from dspgraph.errors import RequestError
 
 @click.command()
 @click.argument("model")
-@click.option("--data", help="Recordings of any rate: a folder or, as for render, a manifest.", type=PATH)
-@click.option("-o", "--out", help="Folder for weights, checkpoints and logs.", type=PATH)
-@click.option("-s", "--set", "given", multiple=True, metavar="SETTING=VALUE", help="See --settings.")
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in OUT, as if it had never stopped.")
-@click.option("--settings", "listed", is_flag=True, help="List the settings of the model and their defaults.")
+@click.option("--data", help="Recordings of any sample rate: a folder or, as for `render`, a manifest.", type=PATH)
+@click.option("-o", "--out", help="Folder for the weights, checkpoints and logs.", type=PATH)
+@click.option(
+    "-s",
+    "--set",
+    "given",
+    multiple=True,
+    metavar="SETTING=VALUE",
+    help="Change a setting of the training; --settings lists them. Repeatable.",
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Continue from the last checkpoint in OUT; the weights come out as without the interruption.",
+)
+@click.option(
+    "--settings", "listed", is_flag=True, help="List the settings of MODEL and their defaults, and do nothing else."
+)
 def train(
     model: str, data: Path | None, out: Path | None, given: tuple[str, ...], resume: bool, listed: bool
 ) -> None:  # fmt: skip
-    """Train MODEL, for instance the one of the same name as a node, on recordings."""
+    """Train MODEL on recordings, and write its weights.
+
+    MODEL is a folder of `dspgraph_nodes/models`, for instance `lpcnet`.
+    """
     from dspgraph.training import run as training
 
     if listed:
@@ -32,7 +48,7 @@ def train(
         print_tables({f"settings of {model}": rows})
         return
     if data is None or out is None:
-        raise RequestError("train needs recordings and a folder for what it makes: give --data FOLDER and --out FOLDER")
+        raise RequestError("train needs recordings and a folder for the weights: give --data FOLDER and --out FOLDER")
     chosen: dict[str, str] = {}
     for one in given:
         name, equals, value = one.partition("=")

@@ -1,15 +1,18 @@
 """The command line as a user meets it: what it prints, what it writes, and how it refuses."""
 
 import json
+import platform
 import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 import soundfile
+import yaml
 from click.testing import CliRunner, Result
 
 from dspgraph.cli.main import main
@@ -102,7 +105,7 @@ def test_some_bad_files_cost_themselves_only(tmp_path: Path, wav: Path, scale: P
     result = dspgraph("render", scale, tmp_path / "nothing.wav", wav, "-o", tmp_path / "out", "--plugin", TOYS)
     assert result.exit_code == 1
     assert f"failed: {tmp_path}/nothing.wav does not exist" in result.output
-    assert "1 of 2 failed; the reasons stand above" in result.output
+    assert "1 of 2 files failed; the reasons are printed above" in result.output
     assert leftovers(tmp_path / "out") == ["voice.flac"]
 
 
@@ -121,7 +124,7 @@ def test_a_line_of_json_for_each_item_and_one_for_all(tmp_path: Path, wav: Path,
     for before in False, True:
         result = dspgraph(*request, *["--resume"] * before)
         assert result.exit_code == 1
-        assert result.stderr == "dspgraph: 1 of 2 failed; the reasons stand above\n"
+        assert result.stderr == "dspgraph: 1 of 2 files failed; the reasons are printed above\n"
         first, second, last = map(json.loads, result.stdout.splitlines())
         assert {name: first[name] for name in first if name != "seconds"} == {
             "id": "voice", "source": str(wav), "status": "done", "before": before, "notes": [], "audio_seconds": 0.5,
@@ -185,6 +188,28 @@ def test_of_two_runs_into_one_folder_the_second_is_a_wrong_request(tmp_path: Pat
         result.stderr == f"dspgraph: another run is writing to {tmp_path}/out: wait for it, or choose another folder\n"
     )
     assert leftovers(tmp_path / "out") == []
+
+
+# ---- help -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_list_of_commands_fits_into_eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A summary that is too long would be cut off, with dots."""
+    monkeypatch.setenv("COLUMNS", "80")
+    listing = dspgraph("--help").output.partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in listing] == sorted(main.commands)
+    assert all(line.endswith(".") and not line.endswith("...") for line in listing), listing
+
+
+@pytest.mark.parametrize("name", main.commands)
+def test_every_option_is_explained_in_a_sentence(name: str) -> None:
+    command = main.commands[name]
+    assert command.help
+    for option in command.params:
+        if isinstance(option, click.Option):
+            assert option.help, option.name
+            assert option.help[0].isupper(), option.help
+            assert option.help.endswith("."), option.help
 
 
 # ---- bad requests ---------------------------------------------------------------------------------------------------
@@ -515,6 +540,41 @@ def test_a_table_is_folded_at_the_width_of_a_terminal() -> None:
     assert max(map(len, plain.splitlines())) <= 60
 
 
+def test_pipelines_lists_every_shipped_one_with_its_purpose() -> None:
+    lines = [line.strip() for line in dspgraph("pipelines").output.splitlines()[1:]]
+    shipped = {path.stem: yaml.safe_load(path.read_text()) for path in (paths.ROOT / "pipelines").glob("*.yaml")}
+    assert [line.split()[0] for line in lines] == sorted(shipped)
+    for line in lines:
+        name, _, about = line.partition(" ")
+        assert about.strip() == shipped[name]["about"].strip()
+
+
+def test_info_gives_versions_and_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from dspgraph.cli import info
+
+    def no_world(package: str) -> str:
+        if package == "pyworld":
+            raise PackageNotFoundError(package)
+        return version(package)
+
+    monkeypatch.setattr(info, "version", no_world)
+    lines = dict(line.split(maxsplit=1) for line in dspgraph("info").output.splitlines() if line.startswith(" "))
+    assert lines["version"] == "0.1.0"
+    assert lines["Python"].startswith(platform.python_version())
+    assert lines["numpy"] == np.__version__
+    assert lines["metrics"] == f"pesq {version('pesq')}, pystoi {version('pystoi')}"
+    assert lines["world"] == "missing pyworld: pip install 'dspgraph[world]'"
+    assert "dev" not in lines
+
+
+def test_info_imports_none_of_the_packages_it_names() -> None:
+    code = "import sys; from dspgraph.cli.main import main; main(['info'], standalone_mode=False); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"numpy", "torch", "numba"} & set(done.stdout.splitlines()[-1].split())
+
+
 def test_schema_prints_json() -> None:
     assert json.loads(dspgraph("schema", "--plugin", TOYS).output)["$defs"]["node.toy_scale"]
 
@@ -552,5 +612,5 @@ def test_a_node_that_ends_the_program_does_not_end_it_as_if_all_were_done(
     )
     result = dspgraph("render", tmp_path / "p.yaml", wav, "-o", tmp_path / "out", "--plugin", tmp_path / "ends.py")
     assert result.exit_code == 2
-    assert "ended the program (exit code 0); what is done is kept" in result.stderr
+    assert "ended the program (exit code 0); finished files are kept" in result.stderr
     assert leftovers(tmp_path / "out") == []

@@ -68,7 +68,7 @@ def test_compare_says_the_means_and_where_to_listen(tmp_path: Path, pipeline: Pa
     assert lines[6].split()[0] == "noise"
     assert lines[7:] == [
         f"  to listen to  {out}/report.html",
-        f"  in numbers    {out}/results.csv, and results.json with intervals of 95 %",
+        f"  in numbers    {out}/results.csv, and results.json with 95 % confidence intervals",
     ]
     assert re.fullmatch(r"2 rendered in .* s, [\d.]+ times real time\n", result.stderr)
     assert sorted(path.name for path in out.iterdir()) == [
@@ -94,7 +94,7 @@ def test_compare_says_what_failed_and_what_was_done_to_a_recording(
     assert re.search(r"c0: \d+ samples of 'first.factor=10' beyond full scale were clipped\n", result.stdout)
     assert "means of 2 of 3 recordings" in result.stdout
     assert f"failed: {missing} does not exist\n" in result.stderr
-    assert result.stderr.endswith("dspgraph: 1 of 3 recordings failed, in part or all\n")
+    assert result.stderr.endswith("dspgraph: 1 of 3 recordings failed for at least one variant\n")
     assert "Traceback" not in result.output
 
 
@@ -194,7 +194,7 @@ def test_score_says_what_measuring_gives(tmp_path: Path, kind: str) -> None:
     x, y = (soundfile.read(path)[0] for path in files)
     expected = metrics.measure(x, y, RATE)
     head, *lines = result.stdout.splitlines()
-    assert head == f"{files[1]} beside {files[0]}"
+    assert head == f"{files[1]} compared with {files[0]}"
     found = {line.split()[0]: line for line in lines}
     assert list(found) == list(expected)
     for name, value in expected.items():

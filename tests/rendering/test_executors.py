@@ -393,7 +393,7 @@ def test_ctrl_c_leaves_no_worker_and_nothing_half_written(pipeline: Path, clips:
     os.killpg(lead.pid, signal.SIGINT)  # as a terminal does: everybody of the group
     _, errors = lead.communicate(timeout=30)
     assert lead.returncode == 130
-    assert errors == "dspgraph: interrupted; what is done is kept: the same with --resume goes on\n"
+    assert errors == "dspgraph: interrupted; finished files are kept: the same command with --resume continues\n"
     wait_until(lambda: not group(lead.pid), 5)  # multiprocessing has a process of its own, which ends late
     assert not list((tmp_path / "out").glob(".*"))
     assert_it_goes_on(pipeline, clips, tmp_path / "out", len(ledger(tmp_path / "out")))
@@ -411,7 +411,7 @@ def test_ctrl_c_while_workers_start_is_told_of_by_nobody_but_the_run(
     os.killpg(lead.pid, signal.SIGINT)
     _, errors = lead.communicate(timeout=30)
     assert lead.returncode == 130
-    assert errors == "dspgraph: interrupted; what is done is kept: the same with --resume goes on\n"
+    assert errors == "dspgraph: interrupted; finished files are kept: the same command with --resume continues\n"
     wait_until(lambda: not group(lead.pid), 5)
 
 

@@ -175,7 +175,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(
     runs = Runs(noisy, source, tmp_path / "out", *plugins(noisy), *options)
     code, errors = runs.interrupted(signal.SIGINT, 5, 0.005)
     assert code == 130
-    assert errors == "dspgraph: interrupted; what is done is kept: the same with --resume goes on\n"
+    assert errors == "dspgraph: interrupted; finished files are kept: the same command with --resume continues\n"
     assert not [path for path in runs.out.rglob("*") if is_part(path.name)]
     assert 5 <= len(runs.lines()) < CLIPS
     runs.finish()

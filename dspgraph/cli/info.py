@@ -1,0 +1,88 @@
+"""The command `info`: what a report of a fault should contain."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sys
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+import click
+
+from dspgraph._version import __version__
+from dspgraph.cli.output import print_tables
+
+CORE = Path(__file__).parent.parent
+DEVELOPERS = {"dev", "bench"}
+"""Extras that serve work on dspgraph itself."""
+
+
+@click.command()
+def info() -> None:
+    """Print versions, extras and machine, for bug reports.
+
+    Nothing is imported for it: the versions are those of the installed packages.
+    """
+    own, extras = _requirements()
+    print_tables(
+        {
+            "dspgraph": [
+                ("version", __version__),
+                ("installed in", str(CORE)),
+                ("Python", f"{platform.python_version()} ({sys.executable})"),
+                ("system", platform.platform()),
+                ("CPU", f"{_cpu()}, {os.cpu_count()} cores"),
+                ("compiled code", _kernel_cache()),
+            ],
+            "packages": [(name, _version(name) or "missing") for name in own],
+            "extras": [(extra, _extra(extra, names)) for extra, names in extras.items()],
+        }
+    )
+
+
+def _requirements() -> tuple[list[str], dict[str, list[str]]]:
+    """Return the packages that dspgraph requires, and those of each extra."""
+    own: list[str] = []
+    extras: dict[str, list[str]] = {}
+    try:
+        written = requires("dspgraph") or []
+    except PackageNotFoundError:  # the sources were put on the path without an installation
+        written = []
+    for requirement in written:
+        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+        extra = re.search(r"extra\s*==\s*['\"]([\w.-]+)", requirement)
+        (extras.setdefault(extra[1], []) if extra else own).append(name)
+    return own, {extra: names for extra, names in extras.items() if extra not in DEVELOPERS}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _extra(extra: str, packages: Iterable[str]) -> str:
+    """Return the versions of the packages of an extra; if one is missing, how to install it."""
+    versions = {name: _version(name) for name in packages}
+    missing = [name for name, found in versions.items() if found is None]
+    if missing:
+        return f"missing {', '.join(missing)}: pip install 'dspgraph[{extra}]'"
+    return ", ".join(f"{name} {found}" for name, found in versions.items())
+
+
+def _cpu() -> str:
+    """Return the model name of the CPU; the name of its architecture where the system does not tell the model."""
+    try:
+        found = re.search(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+    except OSError:  # not Linux
+        found = None
+    return found[1] if found else platform.processor() or platform.machine()
+
+
+def _kernel_cache() -> str:
+    """Return where numba keeps the machine code of compiled kernels."""
+    return os.environ.get("NUMBA_CACHE_DIR") or "beside the sources, in folders __pycache__"
