@@ -140,6 +140,13 @@ class Node(BaseModel):
         """`n`: step is given exactly n items of the first input at a time, from item 0; the last may be fewer."""
         return None
 
+    def frequencies(self, *inputs: Any) -> Array | None:
+        """Return the centre frequency in Hz of each column of the first output, None if columns are not frequencies.
+
+        Pictures label their frequency axis with it.
+        """
+        return None
+
     def start(self, *inputs: Any) -> State:
         """The state before the first item."""
         return None

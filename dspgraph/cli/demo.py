@@ -23,16 +23,17 @@ def demo(out: Path, weights: Path | None) -> None:
     from dspgraph.evaluation.compare import PAGE, REFERENCE, Choice, audio_files, choices, compare
     from dspgraph.io.audio import example_speech
     from dspgraph.pipeline.pipeline import Pipeline, load
-    from dspgraph.plotting.figures import spectrograms
+    from dspgraph.pipeline.shipped import VOCODER
+    from dspgraph.plotting.spectrogram import spectrograms
     from dspgraph.training.run import model_of
 
-    found = choices("lpc_vocoder")
+    found = choices(VOCODER)
     if weights:
         model, overrides = model_of(weights), [f"weights={weights}"]
         found.append(Choice(model, load(model, overrides), overrides=overrides))
     clip = example_speech()
-    click.echo(f"lpc_vocoder{f' and {found[-1].name}' if weights else ''} on {clip.name}:")
-    results = compare(found, [clip], out, "lpc_vocoder", Pipeline("lpc_vocoder").document.about)
+    click.echo(f"{VOCODER}{f' and {found[-1].name}' if weights else ''} on {clip.name}:")
+    results = compare(found, [clip], out, VOCODER, Pipeline(VOCODER).document.about)
     errors = [score.error for score in results.scores if score.error]
     if errors:
         raise DspgraphError(errors[0])

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from dspgraph.cli.options import PATH, swap_pairs
-from dspgraph.errors import FileError, RequestError
+from dspgraph.errors import RequestError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from dspgraph.streams import Array, Stream
 
 
 @click.command()
@@ -59,7 +57,7 @@ def plot(
     target = out or Path(f"{file.stem}.png")
     if target.suffix.lower() != ".png":
         raise RequestError(f"{target}: pictures are written as .png: name it {target.with_suffix('.png').name}")
-    from dspgraph.plotting.figures import save
+    from dspgraph.plotting.canvas import save
 
     if weights is not None:
         figure = _distribution(file, weights)
@@ -69,47 +67,20 @@ def plot(
 
 
 def _spectrogram(file: Path) -> Figure:
-    from dspgraph.io.audio import rate_of
-    from dspgraph.plotting.figures import spectrogram
-    from dspgraph.streams import Audio
+    from dspgraph.plotting.spectrogram import file_spectrogram
 
-    rate = rate_of(file)
-    return spectrogram(_heard(file, Audio(rate)), float(rate), file.name)
+    return file_spectrogram(file)
 
 
 def _rainbowgram(file: Path, swaps: Mapping[str, str]) -> Figure:
-    import numpy as np
+    from dspgraph.plotting.rainbowgram import file_rainbowgram
 
-    from dspgraph.pipeline.pipeline import load
-    from dspgraph.plotting.figures import rainbowgram
-
-    graph = load("rainbowgram", swap=swaps)
-    ((name, stream),) = graph.inputs.items()
-    rows = graph(**{name: _heard(file, stream)})
-    (n, bins), drawn = rows["magnitude"].shape, graph.nodes["spectrum"].model_dump()
-    if "bins_per_octave" in drawn:
-        frequencies = drawn["f_min"] * 2 ** (np.arange(bins) / drawn["bins_per_octave"])
-    else:
-        frequencies = np.linspace(0, float(stream.rate) / 2, bins)
-    seconds = float(n / graph.outputs["magnitude"].rate)
-    return rainbowgram(rows["magnitude"], rows["advance"], frequencies, seconds, file.name)
+    return file_rainbowgram(file, swaps)
 
 
 def _distribution(file: Path, weights: Path) -> Figure:
-    from dspgraph.plotting import figures
-    from dspgraph.training.run import distribution
+    from dspgraph.plotting.distribution import distribution
+    from dspgraph.training.run import distribution as predict
 
-    probabilities, levels, rate = distribution(weights, file)
-    return figures.distribution(probabilities, levels, rate, file.name)
-
-
-def _heard(file: Path, stream: Stream) -> Array:
-    """The samples of a file in which something is to be heard."""
-    from dspgraph.io.audio import AudioSource
-    from dspgraph.streams import Audio
-
-    assert isinstance(stream, Audio)
-    samples = AudioSource(file, stream).read()
-    if not samples.any():
-        raise FileError(f"{file} is silent, once mixed to one channel: there is nothing to draw")
-    return samples
+    probabilities, levels, rate = predict(weights, file)
+    return distribution(probabilities, levels, rate, file.name)

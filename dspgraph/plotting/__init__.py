@@ -1,1 +1,1 @@
-"""Pictures of sound: spectrograms, rainbowgrams, predicted distributions."""
+"""Figures: spectrograms, rainbowgrams, predicted distributions."""

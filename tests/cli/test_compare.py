@@ -270,7 +270,7 @@ def test_the_demo_ends_with_a_page_and_a_trained_model_is_in_it(
         drawn.append(list(files))
         return path
 
-    monkeypatch.setattr("dspgraph.plotting.figures.spectrograms", draw)
+    monkeypatch.setattr("dspgraph.plotting.spectrogram.spectrograms", draw)
     variants = ["pulse_noise", "whisper", "residual", "mulaw_residual"]
     out = tmp_path / "demo"
     for given, expected in ((["--weights", weights_file()], [*variants, "lpcnet"]), ([], variants)):

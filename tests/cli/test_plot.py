@@ -6,12 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 from click.testing import CliRunner, Result
-from matplotlib import colormaps
 from matplotlib.image import imread
-from numpy.testing import assert_allclose
 
 from dspgraph.cli.main import main
-from dspgraph.plotting.figures import rainbow, rainbowgram, spectrogram
 from helpers.speech import speech
 
 
@@ -37,23 +34,6 @@ def written(wav: Path) -> list[str]:
 
 
 # ---- what is drawn --------------------------------------------------------------------------------------------------
-
-
-def test_a_mask_darkens_what_is_faint() -> None:
-    """Open at the largest magnitude, half open 35 dB below, closed from 70 dB on."""
-    decibels = np.array([[0, -35, -69.999, -70, -90]])
-    magnitude = decibels * np.log(10) / 20 + 3
-    colours = rainbow(magnitude, np.full((1, 5), 0.2))
-    assert colours.shape == (5, 1, 3)
-    full = colormaps["rainbow"](0.6)[:3]
-    assert_allclose(colours[:, 0], np.outer([1, 0.5, 0.001 / 70, 0, 0], full), atol=1e-12)
-    assert colours[3].max() < 1e-12
-    assert not colours[4].any()
-
-
-def test_the_hue_runs_through_the_rainbow_from_minus_pi_to_pi() -> None:
-    colours = rainbow(np.zeros((1, 9)), np.linspace(-1, 1, 9)[None])[:, 0]
-    assert_allclose(colours, colormaps["rainbow"](np.linspace(0, 1, 9))[:, :3])
 
 
 @pytest.mark.parametrize(
@@ -88,27 +68,6 @@ def test_a_higher_tone_is_drawn_higher(wav: Path, options: list[str]) -> None:
         image = (middle.min(axis=2) < 0.99).mean(axis=1) > 0.9  # not the white around it
         rows.append(np.where(image, middle.max(axis=2).mean(axis=1), 0)[5:-5].argmax())
     assert rows[1] < rows[0] - 50
-
-
-def test_the_octaves_of_a_rainbowgram_stand_at_their_rows() -> None:
-    frequencies = 65.4 * 2 ** (np.arange(240) / 40)
-    figure = rainbowgram(np.zeros((9, 240)), np.zeros((9, 240)), frequencies, 2.5, "a")
-    (axis,) = figure.axes
-    assert_allclose(axis.get_yticks()[:6], 40 * np.arange(6) + 0.5)  # in the middle of rows 0, 40, 80 ...
-    assert [text.get_text() for text in axis.get_yticklabels()] == ["65.4", "130.8", "261.6", "523.2", "1046", "2093"]
-    (image,) = axis.images
-    assert tuple(image.get_extent()) == (0, 2.5, 0, 240)
-    assert image.origin == "lower"
-
-
-def test_equally_spaced_rows_are_centred_on_their_frequency() -> None:
-    figure = rainbowgram(np.zeros((9, 513)), np.zeros((9, 513)), np.linspace(0, 8000, 513), 2.5, "a")
-    assert_allclose(figure.axes[0].images[0].get_extent(), (0, 2.5, -7.8125, 8007.8125))
-    figure = spectrogram(speech()[8000:16000], 16000, "a")
-    extent = figure.axes[0].images[0].get_extent()
-    assert_allclose(extent[2:], (-15.625, 8015.625))  # 512 samples: bins of 31.25 Hz
-    assert_allclose(extent[:2], (0.012, 0.484), atol=0.005)  # from the middle of the first window to that of the last
-    assert figure.axes[0].images[0].origin == "lower"
 
 
 def test_the_picture_is_named_after_the_file_and_lies_here(wav: Path) -> None:

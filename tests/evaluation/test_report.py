@@ -18,13 +18,11 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 import soundfile
-from PIL import Image
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 from dspgraph import FileError
 from dspgraph.evaluation import report
 from dspgraph.evaluation.results import Metric, Recording, Results, Score, Variant
-from dspgraph.plotting import figures
 
 RATE = 8000
 ENGLISH = ["pulse", "whisper", "residual"]
@@ -715,30 +713,3 @@ def test_an_empty_comparison_is_a_page_too(browser: Browser, tmp_path: Path) -> 
         assert not page.locator("#player").is_visible() and not page.locator("#blind").is_visible()
         page.keyboard.press("Space")
         page.keyboard.press("j")
-
-
-def test_small_spectrograms_share_their_scales(tmp_path: Path) -> None:
-    """A tone stands in the row of its frequency and the columns of its time; 20 dB less is 16 of 64 levels less."""
-    steps = np.arange(2 * 16000) / 16000
-    soundfile.write(tmp_path / "loud.wav", 0.5 * np.sin(2 * np.pi * 3000 * steps), 16000)
-    soundfile.write(tmp_path / "soft.wav", 0.05 * np.sin(2 * np.pi * 3000 * steps[:16000]), 16000)
-    soundfile.write(tmp_path / "slow.wav", 0.5 * np.sin(2 * np.pi * 1500 * steps), 8000)  # 750 Hz, 4 s
-    loud, soft, slow = (
-        np.asarray(Image.open(io.BytesIO(png)))
-        for png in figures.miniatures([tmp_path / f"{name}.wav" for name in ("loud", "soft", "slow")])
-    )
-    columns, rows = figures.MINIATURE
-    assert loud.shape == (rows, columns)
-    assert loud[:, 100].argmax() == soft[:, 50].argmax() == rows - 1 - int(3000 / 8000 * rows)
-    assert slow[:, 300].argmax() == rows - 1 - int(750 / 8000 * rows)
-    assert int(loud[:, 100].max()) - int(soft[:, 50].max()) == 16
-    assert loud[:, 205:].max() == soft[:, 105:].max() == 0  # the longest is 4 s
-    assert slow[: rows // 2, 2:-2].max() == 0  # above its own bandwidth
-
-
-def test_silence_and_files_without_samples_have_a_picture(tmp_path: Path) -> None:
-    soundfile.write(tmp_path / "silent.wav", np.zeros(100), 8000)
-    soundfile.write(tmp_path / "empty.wav", np.zeros(0), 8000)
-    for png in figures.miniatures([tmp_path / "silent.wav", tmp_path / "empty.wav"]):
-        assert np.asarray(Image.open(io.BytesIO(png))).max() == 0
-    assert figures.miniatures([]) == []

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from scipy.optimize import minimize_scalar
 
 from dspgraph import Array, load
-from dspgraph.plotting.figures import rainbow
+from dspgraph.plotting.rainbowgram import rainbow
 from dspgraph_nodes._kernels.signal.gansynth import PUBLISHED, inverse_mel_matrix, mel_matrix
 from dspgraph_nodes.spectrum.gansynth_spectrogram import gansynth_spectrogram
 from dspgraph_nodes.spectrum.inverse_gansynth_spectrogram import inverse_gansynth_spectrogram

@@ -15,7 +15,8 @@ from matplotlib.image import imread
 from dspgraph import Audio, RequestError, load
 from dspgraph.cli.main import main
 from dspgraph.io.audio import AudioSource
-from dspgraph.plotting import figures
+from dspgraph.plotting.canvas import save
+from dspgraph.plotting.distribution import distribution as draw
 from dspgraph.training.run import train
 from helpers.networks import weights_file
 from helpers.speech import speech
@@ -142,7 +143,7 @@ def test_what_is_likely_is_light_and_what_there_was_is_dotted(tmp_path: Path) ->
     certain = np.eye(256, dtype=np.float32)[levels]
     rows = {}
     for name, there in (("right", levels), ("wrong", levels[::-1])):
-        figures.save(figures.distribution(certain, there, 16000, name), tmp_path / "p.png")
+        save(draw(certain, there, 16000, name), tmp_path / "p.png")
         picture = imread(tmp_path / "p.png")[:430, 100:400, :3]  # of the upper axes the left part
         cyan = picture[..., 1] - picture[..., 0] > 0.5
         light = (picture.min(axis=2) > 0.55) & (picture[..., 0] - picture[..., 2] > 0.15)
@@ -155,7 +156,7 @@ def test_the_entropy_and_what_it_cost_stand_below() -> None:
     """A model that knows nothing in the first half, ln 256 nats, and is certain in the second, where it costs nothing."""
     levels = np.full(8000, 3)
     expected = np.repeat([np.full(256, 1 / 256), np.eye(256)[3]], 4000, axis=0)
-    below = figures.distribution(expected, levels, 16000, "half").axes[1]
+    below = draw(expected, levels, 16000, "half").axes[1]
     lines = {str(line.get_label()): np.asarray(line.get_ydata()) for line in below.get_lines()}
     assert set(lines) == {"entropy, mean 2.77", "-ln p of the true level, mean 2.77"}
     for values in lines.values():

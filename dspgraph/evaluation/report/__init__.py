@@ -23,7 +23,7 @@ from markupsafe import Markup
 from dspgraph.errors import FileError
 from dspgraph.evaluation.results import Mean, Metric, Recording, Results, Score, Variant, decimals
 from dspgraph.io.atomic import AtomicFile
-from dspgraph.plotting import figures
+from dspgraph.plotting.spectrogram import MINIATURE, miniatures
 
 REFERENCE = "Reference"
 
@@ -197,8 +197,8 @@ def _page(
         "graphs": [
             _graph(variant.name, graphs[variant.name]) for variant in results.variants if variant.name in graphs
         ],
-        "width": figures.MINIATURE[0],
-        "height": figures.MINIATURE[1],
+        "width": MINIATURE[0],
+        "height": MINIATURE[1],
         "data": _json(
             {
                 "variants": [variant.name for variant in results.variants],
@@ -325,7 +325,7 @@ def _recording(
     top = max((info.samplerate / 2 for info in infos.values()), default=0)
     length = max((info.duration for info in infos.values()), default=recording.seconds)
     with _reading(Path(recording.id)):
-        images = dict(zip(paths, figures.miniatures(list(paths.values())), strict=True))
+        images = dict(zip(paths, miniatures(list(paths.values())), strict=True))
 
     def card(slot: int, label: str, score: Score | None) -> dict[str, Any]:
         values = score.values if score else {}

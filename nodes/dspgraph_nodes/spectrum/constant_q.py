@@ -95,6 +95,9 @@ class ConstantQ(Node):
     def lookahead(self, x: Audio) -> Fraction:
         return self._scale(x).cut(self.hop).beyond / x.rate
 
+    def frequencies(self, x: Audio) -> Array:
+        return self.f_min * 2 ** (np.arange(self.bins) / self.bins_per_octave)
+
     def start(self, x: Audio) -> State:
         scale = self._scale(x)
         return scale, scale.cut(self.hop).start(x.dtype)

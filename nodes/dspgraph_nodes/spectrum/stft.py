@@ -2,6 +2,8 @@
 
 from fractions import Fraction
 
+import numpy as np
+
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
 from dspgraph_nodes._kernels.maths.dtype import floating
 from dspgraph_nodes._kernels.signal.framing import Cut, Held, placed
@@ -66,6 +68,9 @@ class Stft(Node):
 
     def lookahead(self, x: Audio) -> Fraction:
         return self._cut().beyond / x.rate
+
+    def frequencies(self, x: Audio) -> Array:
+        return np.linspace(0, float(x.rate) / 2, self.n_fft // 2 + 1)
 
     def start(self, x: Audio) -> State:
         return self._cut().start(x.dtype)

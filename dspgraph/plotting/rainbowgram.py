@@ -1,0 +1,88 @@
+"""Rainbowgrams: the brightness of a point is its magnitude, the hue is the advance of its phase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dspgraph.errors import RequestError
+from dspgraph.graph import Graph
+from dspgraph.pipeline.pipeline import load
+from dspgraph.pipeline.shipped import RAINBOWGRAM
+from dspgraph.plotting.canvas import label, new_figure, row_edges
+from dspgraph.plotting.spectrogram import read_audible
+from dspgraph.streams import Array, Audio
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+RANGE = 70.0
+"""Decibels from the brightest point of a rainbowgram down to black."""
+
+
+def file_rainbowgram(file: Path, swaps: Mapping[str, str]) -> Figure:
+    """Draw the rainbowgram of an audio file with the pipeline `rainbowgram`; `swaps` are variants by slot.
+
+    Raises FileError for a file that cannot be read or is silent.
+    """
+    graph = load(RAINBOWGRAM, swap=swaps)
+    ((name, stream),) = graph.inputs.items()
+    assert isinstance(stream, Audio)
+    rows = graph(**{name: read_audible(file, stream)})
+    magnitude = rows["magnitude"]
+    seconds = float(len(magnitude) / graph.outputs["magnitude"].rate)
+    return rainbowgram(magnitude, rows["advance"], column_frequencies(graph, "magnitude"), seconds, file.name)
+
+
+def column_frequencies(graph: Graph, output: str) -> Array:
+    """Return the frequencies in Hz of the columns of an output: those of the nearest node before it that has some.
+
+    Raises RequestError if no node before the output has frequencies.
+    """
+    names = [graph.origins[output].rpartition(".")[0]]
+    for name in names:  # it grows: the nearest nodes come first
+        if name in graph.nodes:
+            frequencies = graph.nodes[name].frequencies(*graph.bindings[name].takes)
+            if frequencies is not None:
+                return frequencies
+            names += [origin.rpartition(".")[0] for _, origin in graph.sources(name)]
+    raise RequestError(
+        f"no node before the output '{output}' has frequencies for its columns: give one the method `frequencies`"
+    )
+
+
+def rainbowgram(magnitude: Array, advance: Array, frequencies: Array, seconds: float, title: str) -> Figure:
+    """Draw a rainbowgram.
+
+    magnitude: [n, bins], natural logarithms; advance: [n, bins], phase advance per row over pi, from -1 to 1;
+    frequencies: [bins], Hz. If the first is above 0, the bins are geometrically spaced and octaves are marked.
+    """
+    figure = new_figure(9, 4.8)
+    axis = figure.subplots()
+    octaves = frequencies[0] > 0
+    low, high = (0.0, float(len(frequencies))) if octaves else row_edges(frequencies)
+    axis.imshow(rainbow(magnitude, advance), origin="lower", aspect="auto", extent=(0, seconds, low, high))
+    if octaves:
+        periods = np.arange(0, np.log2(frequencies[-1] / frequencies[0]) + 1e-9)
+        places = np.interp(periods, np.log2(frequencies / frequencies[0]), np.arange(len(frequencies)) + 0.5)
+        axis.set_yticks(places, [f"{frequencies[0] * 2**octave:.4g}" for octave in periods])
+    label(axis, title)
+    return figure
+
+
+def rainbow(magnitude: Array, advance: Array) -> Array:
+    """Return the colours [bins, n, 3] of a rainbowgram: hues of the advance, darkened where the magnitude is small.
+
+    Full brightness is at the largest magnitude, black is 70 dB below. Source: the NSynth notebook of J. Engel et al.,
+    Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders, ICML 2017.
+    """
+    from matplotlib import colormaps
+
+    decibels = 20 / np.log(10) * (magnitude - magnitude.max())
+    brightness = np.clip(decibels / RANGE + 1, 0, 1)
+    hue = colormaps["rainbow"]((advance + 1) / 2)[..., :3]
+    colours: Array = (hue * brightness[..., None]).swapaxes(0, 1)
+    return colours

@@ -1,0 +1,171 @@
+"""Spectrograms of audio: figures with axes, and small bare pictures."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import soundfile
+
+from dspgraph.errors import FileError
+from dspgraph.io.audio import AudioSource, rate_of
+from dspgraph.plotting.canvas import label, new_figure, row_edges, save
+from dspgraph.streams import Array, Audio
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+HALF_WINDOW = 0.016
+"""Half the length of the analysis window, in seconds."""
+
+SILENCE = 1e-20
+"""Floor of all powers: log10 of it is finite."""
+
+MINIATURE = (400, 128)
+"""Columns and rows of a small spectrogram."""
+
+LEVELS = 64
+"""Colours of a small spectrogram: steps of 1.25 dB."""
+
+BLOCK = 2**18
+"""Samples that are read at a time for a small spectrogram."""
+
+
+def spectrograms(files: Mapping[str, Path], target: Path) -> Path:
+    """Write one PNG with the spectrograms of files side by side, by title, with one colour scale for all.
+
+    32 ms Hann windows; the scale has 80 dB.
+    """
+    figure = new_figure(3.1 * len(files), 3.4)
+    axes = figure.subplots(1, len(files), sharey=True, squeeze=False)[0]
+    image = None
+    for axis, (name, path) in zip(axes, files.items(), strict=True):
+        samples, rate = soundfile.read(str(path), dtype="float64", always_2d=True)
+        image = _draw(axis, samples.mean(axis=1), rate)
+        image.set_clim(-130, -50)
+        axis.set(title=name, xlabel="s")
+    axes[0].set_ylabel("Hz")
+    if image is not None:
+        figure.colorbar(image, ax=axes, label="dB")
+    return save(figure, target)
+
+
+def file_spectrogram(file: Path) -> Figure:
+    """Draw the spectrogram of an audio file, at the file's own rate. Raises FileError if it is unreadable or silent."""
+    rate = rate_of(file)
+    return spectrogram(read_audible(file, Audio(rate)), float(rate), file.name)
+
+
+def read_audible(file: Path, stream: Audio) -> Array:
+    """Return the samples of a file as the stream carries them. Raises FileError if all of them are 0."""
+    samples = AudioSource(file, stream).read()
+    if not samples.any():
+        raise FileError(f"{file} is silent, once mixed to one channel: there is nothing to draw")
+    return samples
+
+
+def spectrogram(samples: Array, rate: float, title: str) -> Figure:
+    """Draw the spectrogram of samples [n]: 32 ms Hann windows, 80 dB down from the loudest point."""
+    figure = new_figure(9, 3.6)
+    axis = figure.subplots()
+    image = _draw(axis, samples, rate)
+    loudest = float(np.max(image.get_array()))  # type: ignore[arg-type]  # a drawn image has an array
+    image.set_clim(loudest - 80, loudest)
+    label(axis, title)
+    figure.colorbar(image, ax=axis, label="dB")
+    return figure
+
+
+def miniatures(files: Sequence[Path]) -> list[bytes]:
+    """Return small spectrograms without axes, as PNG; all share one scale of time, frequency and colour.
+
+    32 ms Hann windows, 80 dB from the loudest point of all files down to black. Memory is bounded for files of any
+    length.
+    """
+    infos = [soundfile.info(os.fsencode(path)) for path in files]
+    seconds = max((info.duration for info in infos), default=0.0)
+    top = max((info.samplerate / 2 for info in infos), default=0.0)
+    energies = [_miniature(path, seconds, top) for path in files]
+    loudest = max((float(energy.max()) for energy in energies), default=0.0)
+    return [_png(energy, max(loudest, SILENCE)) for energy in energies]
+
+
+def _miniature(path: Path, seconds: float, top: float) -> Array:
+    """Return the mean energy [rows, columns] of a file in every pixel, from 0 to `seconds` and from 0 to `top` Hz."""
+    columns, rows = MINIATURE
+    total, counts = np.zeros((columns, rows)), np.zeros((columns, 1))
+    with soundfile.SoundFile(os.fsencode(path)) as file:
+        rate = file.samplerate
+        half = max(4, round(rate * HALF_WINDOW))
+        hop = max(1, min(half // 2, math.floor(seconds * rate / columns)))
+        edges = np.ceil(np.arange(rows) * top / rows * 2 * half / rate).astype(int)
+        edges = edges[edges <= half]  # the first bin of each row, up to half the rate of the file
+        held, first, ended = np.zeros(half), 0, False
+        while not ended:
+            block = file.read(BLOCK, dtype="float64", always_2d=True).mean(axis=1)
+            ended = len(block) < BLOCK
+            held = np.concatenate([held, block, np.zeros(half * ended)])
+            powers = _powers(held, half, hop)
+            energy = np.add.reduceat(powers, edges, axis=1)
+            energy /= np.maximum(np.diff(np.append(edges, half + 1)), 1)  # a row between two bins takes the upper one
+            times = (first + np.arange(len(powers))) * hop / rate
+            places = np.minimum(times / max(seconds, 1 / rate) * columns, columns - 1).astype(int)
+            np.add.at(total[:, : len(edges)], places, energy)
+            np.add.at(counts, places, 1)
+            held, first = held[len(powers) * hop :], first + len(powers)
+    means: Array = (total / np.maximum(counts, 1) / _window(half).sum() ** 2).T
+    return means
+
+
+def _png(energy: Array, loudest: float) -> bytes:
+    """Return an image with a palette: 80 dB down from the loudest, high frequencies at the top."""
+    from matplotlib import colormaps
+    from PIL import Image
+
+    shares = 1 + 10 * np.log10(np.maximum(energy / loudest, SILENCE)) / 80
+    image = Image.fromarray(np.clip(np.floor(shares * LEVELS), 0, LEVELS - 1).astype(np.uint8)[::-1])
+    image.putpalette(colormaps["magma"](np.linspace(0, 1, LEVELS), bytes=True)[:, :3].tobytes())
+    file = io.BytesIO()
+    image.save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
+def _draw(axis: Axes, samples: Array, rate: float) -> AxesImage:
+    """Draw the power density of samples [n] in dB, with a window every quarter of its length."""
+    half = max(1, round(rate * HALF_WINDOW))
+    length = 2 * half
+    hop = length - length * 3 // 4
+    powers = _powers(np.pad(samples, (0, max(0, length + 1 - len(samples)))), half, hop)
+    density = powers * 2 / (rate * (_window(half) ** 2).sum())
+    density[:, [0, -1]] /= 2  # 0 Hz and half the rate have no negative frequency beside them
+    first, last = half / rate, (half + (len(powers) - 1) * hop) / rate
+    return axis.imshow(
+        10 * np.log10(np.maximum(density, SILENCE)).T,
+        cmap="magma",
+        origin="lower",
+        aspect="auto",
+        extent=(first - hop / 2 / rate, last + hop / 2 / rate, *row_edges(np.fft.rfftfreq(length, 1 / rate))),
+    )
+
+
+def _powers(samples: Array, half: int, hop: int) -> Array:
+    """Return |X|**2 [frames, half + 1] of Hann-windowed frames, one every `hop` samples from sample 0 on.
+
+    A frame has 2 half samples.
+    """
+    frames = np.lib.stride_tricks.sliding_window_view(samples, 2 * half)[::hop]
+    spectra = np.fft.rfft(frames * _window(half), axis=1)
+    powers: Array = spectra.real**2 + spectra.imag**2
+    return powers
+
+
+def _window(half: int) -> Array:
+    """Return a periodic Hann window of 2 half samples."""
+    return np.hanning(2 * half + 1)[:-1]

@@ -1,0 +1,47 @@
+"""Spectrograms: axes, and the scales that small pictures share."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.testing import assert_allclose
+from PIL import Image
+
+from dspgraph.plotting.spectrogram import MINIATURE, miniatures, spectrogram
+from helpers.speech import speech
+
+
+def test_rows_and_columns_of_a_spectrogram_are_centred_on_their_frequency_and_time() -> None:
+    figure = spectrogram(speech()[8000:16000], 16000, "a")
+    extent = figure.axes[0].images[0].get_extent()
+    assert_allclose(extent[2:], (-15.625, 8015.625))  # 512 samples: bins of 31.25 Hz
+    assert_allclose(extent[:2], (0.012, 0.484), atol=0.005)  # from the middle of the first window to that of the last
+    assert figure.axes[0].images[0].origin == "lower"
+
+
+def test_small_spectrograms_share_their_scales(tmp_path: Path) -> None:
+    """A tone stands in the row of its frequency and the columns of its time; 20 dB less is 16 of 64 levels less."""
+    steps = np.arange(2 * 16000) / 16000
+    soundfile.write(tmp_path / "loud.wav", 0.5 * np.sin(2 * np.pi * 3000 * steps), 16000)
+    soundfile.write(tmp_path / "soft.wav", 0.05 * np.sin(2 * np.pi * 3000 * steps[:16000]), 16000)
+    soundfile.write(tmp_path / "slow.wav", 0.5 * np.sin(2 * np.pi * 1500 * steps), 8000)  # 750 Hz, 4 s
+    loud, soft, slow = (
+        np.asarray(Image.open(io.BytesIO(png)))
+        for png in miniatures([tmp_path / f"{name}.wav" for name in ("loud", "soft", "slow")])
+    )
+    columns, rows = MINIATURE
+    assert loud.shape == (rows, columns)
+    assert loud[:, 100].argmax() == soft[:, 50].argmax() == rows - 1 - int(3000 / 8000 * rows)
+    assert slow[:, 300].argmax() == rows - 1 - int(750 / 8000 * rows)
+    assert int(loud[:, 100].max()) - int(soft[:, 50].max()) == 16
+    assert loud[:, 205:].max() == soft[:, 105:].max() == 0  # the longest is 4 s
+    assert slow[: rows // 2, 2:-2].max() == 0  # above its own bandwidth
+
+
+def test_silence_and_files_without_samples_have_a_picture(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "silent.wav", np.zeros(100), 8000)
+    soundfile.write(tmp_path / "empty.wav", np.zeros(0), 8000)
+    for png in miniatures([tmp_path / "silent.wav", tmp_path / "empty.wav"]):
+        assert np.asarray(Image.open(io.BytesIO(png))).max() == 0
+    assert miniatures([]) == []
