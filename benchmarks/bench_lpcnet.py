@@ -18,11 +18,11 @@ import numpy as np
 import pysptk
 import soundfile
 import torch
-from safetensors.numpy import save_file
 from torch.nn.functional import cross_entropy
 
 from benchmarks.measure import Row, faster, milliseconds
-from dspgraph import Array, Graph, load
+from dspgraph import Array, Graph
+from dspgraph import load as load_pipeline
 from dspgraph.engine.batch import Batch
 from dspgraph.streams import Frames
 from dspgraph_nodes._kernels.compile.jit import kernel
@@ -30,8 +30,10 @@ from dspgraph_nodes._kernels.neural.lpcnet_loop import Blocks, stage
 from dspgraph_nodes._kernels.neural.lpcnet_packing import Network, fold
 from dspgraph_nodes._kernels.neural.lpcnet_synthesis import Part, Voice, deemphasis, given, sharpness, synthesise
 from dspgraph_nodes.models.lpcnet import cpu as lpcnet_cpu
-from dspgraph_nodes.models.lpcnet import network as models
-from dspgraph_nodes.models.lpcnet.weights import PRESETS, Config, shapes, words
+from dspgraph_nodes.models.lpcnet.config import PRESETS, Config
+from dspgraph_nodes.models.lpcnet.network import LPCNet, load
+from dspgraph_nodes.models.lpcnet.reference import synthesise as synthesise_in_torch
+from dspgraph_nodes.models.lpcnet.weights import shapes, write
 from dspgraph_nodes.neural.lpcnet import Lpcnet
 
 SECONDS, MANY, ALONE = 10, 16, 0.1  # of audio; signals in a batch; seconds that torch makes
@@ -101,18 +103,18 @@ def rows() -> list[Row]:
     arrays = random_arrays(config)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights.safetensors"
-        save_file(arrays, path, words(config))
+        write(path, config, arrays)
         return [*_synthesis(path, fold(arrays)), _gradients(), *_starts(path, folder)]
 
 
 def _synthesis(path: Path, network: Network) -> list[Row]:
     x, _ = soundfile.read(pysptk.util.example_audio_file())
     x = np.resize(x, 16000 * SECONDS)
-    found = load("lpcnet_features")(speech=x)
+    found = load_pipeline("lpcnet_features")(speech=x)
     names = {"cepstrum": "bark_cepstrum", "pitch": "pitch", "correlation": "correlation", "lpc": "predictor"}
     inputs = {name: Frames(100, kind, found[name].shape[1]) for name, kind in names.items()}
     graph = Graph({"lpcnet": Lpcnet(weights=str(path))}, {f"lpcnet.{n}": n for n in names}, inputs, {"y": "lpcnet"})
-    model = models.load(path)
+    model = load(path)
     _check(model, network, found)
     room = Sums(np.zeros((1, 1), np.float32), np.zeros(16 * SUMS, np.float32))
     # Sixteen that say the same would look up the same rows of tables: each begins elsewhere
@@ -140,7 +142,7 @@ def _synthesis(path: Path, network: Network) -> list[Row]:
     ]  # fmt: skip
 
 
-def _conditions(model: models.LPCNet, found: dict[str, Array]) -> torch.Tensor:
+def _conditions(model: LPCNet, found: dict[str, Array]) -> torch.Tensor:
     with torch.no_grad():
         given = (
             torch.from_numpy(found[name].astype(np.float32))[None] for name in ("cepstrum", "pitch", "correlation")
@@ -150,19 +152,19 @@ def _conditions(model: models.LPCNet, found: dict[str, Array]) -> torch.Tensor:
     return f
 
 
-def _stepped(model: models.LPCNet, found: dict[str, Array], seconds: float) -> Array:
+def _stepped(model: LPCNet, found: dict[str, Array], seconds: float) -> Array:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         sharp = torch.from_numpy(sharpness(found["correlation"][:, 0]))
         numbers = np.random.Generator(np.random.Philox(key=0)).random(int(16000 * seconds), dtype=np.float32)
         f = _conditions(model, found)
-        return models.synthesise(model, f, sharp, found["lpc"], numbers, 160, 80, 0.002)[0]
+        return synthesise_in_torch(model, f, sharp, found["lpc"], numbers, 160, 80, 0.002)[0]
     finally:
         torch.set_num_threads(threads)
 
 
-def _check(model: models.LPCNet, network: Network, found: dict[str, Array]) -> None:
+def _check(model: LPCNet, network: Network, found: dict[str, Array]) -> None:
     """What is measured draws the same codes as torch, for as long as torch is measured."""
     numbers = np.random.Generator(np.random.Philox(key=0)).random(int(16000 * ALONE), dtype=np.float32)
     rows = given(network.frame, _conditions(model, found).numpy(), found["lpc"], sharpness(found["correlation"][:, 0]))
@@ -175,7 +177,7 @@ def _check(model: models.LPCNet, network: Network, found: dict[str, Array]) -> N
 def _gradients() -> Row:
     """Those of the sample-rate network, of 44 chunks of 80 samples as in examples/train_lpcnet_on_one_clip.py."""
     torch.manual_seed(0)
-    model = models.LPCNet(PRESETS["lpcnet-small"])
+    model = LPCNet(PRESETS["lpcnet-small"])
     f, codes = torch.randn(44, 1, model.config.condition), torch.randint(0, 256, (44, 80, 4))
 
     def update(forward: Callable[..., Any]) -> None:

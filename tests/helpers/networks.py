@@ -10,7 +10,8 @@ import numpy as np
 
 from dspgraph import Array
 from dspgraph.pipeline.document import folder as shipped_in
-from dspgraph_nodes.models.lpcnet.weights import Config, shapes, words
+from dspgraph_nodes.models.lpcnet.config import Config
+from dspgraph_nodes.models.lpcnet.weights import metadata, shapes
 
 SMALL = Config(pitch_embedding=4, condition=16, embedding=8, gru_a=48, gru_b=16)  # an odd number of blocks in GRU_A
 
@@ -41,7 +42,7 @@ def weights_file(config: Config = SMALL, seed: int = 0, folder: str | Path | Non
     """The path of a file of random weights; by default in one place for all processes, made where it is missing."""
     from safetensors.numpy import save
 
-    content = save(random_arrays(config, seed), words(config))
+    content = save(random_arrays(config, seed), metadata(config))
     home = Path(folder or Path(tempfile.gettempdir()) / f"dspgraph-networks-{os.getuid()}")
     path = home / f"{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
     if not path.is_file():

@@ -11,8 +11,10 @@ from dspgraph import Array
 from dspgraph_nodes._kernels.neural import lpcnet_synthesis as loop
 from dspgraph_nodes._kernels.neural.lpcnet_loop import LANES, Blocks, Matrix
 from dspgraph_nodes._kernels.neural.lpcnet_packing import Network, blocks, fold
-from dspgraph_nodes.models.lpcnet import network as models
-from dspgraph_nodes.models.lpcnet.weights import Config
+from dspgraph_nodes.models.lpcnet.config import Config
+from dspgraph_nodes.models.lpcnet.convert import from_keras
+from dspgraph_nodes.models.lpcnet.network import LPCNet
+from dspgraph_nodes.models.lpcnet.reference import sampling_distribution, synthesise
 from helpers import paths
 from helpers.networks import SMALL, random_arrays, sized
 
@@ -24,8 +26,8 @@ def drawn(*shape: int, seed: int = 0) -> Array:
     return np.random.Generator(np.random.Philox(key=seed)).random(shape)
 
 
-def model_of(arrays: dict[str, Array], config: Config) -> models.LPCNet:
-    model = models.LPCNet(config)
+def model_of(arrays: dict[str, Array], config: Config) -> LPCNet:
+    model = LPCNet(config)
     model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
     return model.eval()
 
@@ -93,7 +95,7 @@ def test_it_is_the_network_of_torch_told_what_to_hear(config: Config) -> None:
 def test_it_is_the_published_program() -> None:
     """Recorded beside the repository, where that is there: random weights of full size, 640 samples told."""
     golden = np.load(GOLDEN)
-    model = models.from_keras({name: golden[name] for name in golden if name.startswith("weights/")})
+    model = from_keras({name: golden[name] for name in golden if name.startswith("weights/")})
     network = fold({name: value.numpy() for name, value in model.state_dict().items()})
     rows = golden["features"]
     one = loop.Frames(network.frame, 18)
@@ -128,9 +130,7 @@ def free_running(config: Config, seconds: float) -> tuple[Array, Array]:
     sharp, numbers = loop.sharpness(drawn(frames) - 0.5), drawn(count, seed=1).astype(np.float32)
     one = loop.Part(loop.Voice(network.sample, 4), loop.given(network.frame, f, lpc, sharp), 80, numbers)
     (found,) = loop.synthesise(network.sample, [one], 160, 0.002)
-    expected, codes = models.synthesise(
-        model, torch.from_numpy(f), torch.from_numpy(sharp), lpc, numbers, 160, 80, 0.002
-    )
+    expected, codes = synthesise(model, torch.from_numpy(f), torch.from_numpy(sharp), lpc, numbers, 160, 80, 0.002)
     assert len(np.unique(codes)) > 30, "a network that says nothing would agree with anything"
     return found, expected
 
@@ -215,7 +215,7 @@ def test_a_distribution_is_tempered_cut_and_normalised_twice() -> None:
     last = np.full(50, np.inf)
     for g in (0, 1 / 3, 0.5, 0.75, 1):
         c = loop.sharpness(np.full(50, g - 0.5))
-        p = loop.distribution(logits, c, 0.002)
+        p = sampling_distribution(logits, c, 0.002)
         assert_allclose(p.sum(axis=1), 1, atol=1e-12)
         raw = np.exp(logits * c[:, None])
         raw /= raw.sum(axis=1, keepdims=True)
@@ -254,7 +254,7 @@ def test_levels_are_drawn_by_the_inverse_of_their_distribution(lanes: int) -> No
     network = constant_network(logits)
     for g, threshold in ((0.0, 0.0), (0.5, 0.002), (1.0, 0.002), (1.0, 0.0)):
         sharp = float(loop.sharpness(np.array([g - 0.5]))[0])
-        p = loop.distribution(logits[None], np.array([sharp]), threshold)[0]
+        p = sampling_distribution(logits[None], np.array([sharp]), threshold)[0]
         numbers = (np.arange(20000) + 0.5) / 20000
         found = codes_of(network, numbers, sharp, threshold, lanes)
         assert (np.diff(found) >= 0).all()

@@ -12,9 +12,7 @@ from dspgraph import Array, Audio, Field, File, Frames, Input, Node, Output, Par
 if TYPE_CHECKING:
     from dspgraph_nodes._kernels.neural.lpcnet_packing import Network
     from dspgraph_nodes._kernels.neural.lpcnet_synthesis import Part
-    from dspgraph_nodes.models.lpcnet.weights import Config
-
-FULL_SCALE = 32768.0  # of the samples inside the network
+    from dspgraph_nodes.models.lpcnet.config import Config
 
 
 def lpcnet(
@@ -81,12 +79,13 @@ class Speech:
 
     def finish(self, samples: Array, coef: float) -> Array:
         """De-emphasis, full scale +-1, and the dtype of the stream."""
+        from dspgraph_nodes._kernels.neural.lpcnet_codes import PEAK
         from dspgraph_nodes._kernels.neural.lpcnet_synthesis import deemphasis
 
         y = deemphasis(samples, coef, self.before)
         if len(y):
             self.before = float(y[-1])
-        return (y / FULL_SCALE).astype(self.dtype, copy=False)
+        return (y / PEAK).astype(self.dtype, copy=False)
 
 
 class Lpcnet(Node):
@@ -106,7 +105,7 @@ class Lpcnet(Node):
     k hop + hop / 2. So frame 0 has the first half hop, and the last frame the last half hop too. A sample waits for
     the two frames after its own. Cepstrum, pitch, correlation and predictor are those of the pipeline
     `lpcnet_features`; rate and hop are those the weights were trained on. Weights are made by `dspgraph train lpcnet`,
-    or converted from the layout of Keras by `dspgraph_nodes.models.lpcnet.network.convert`. Sixteen
+    or converted from the layout of Keras by `dspgraph_nodes.models.lpcnet.convert`. Sixteen
     signals in a batch take about as long as nine one after another.
 
     Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis Through Linear Prediction, ICASSP

@@ -9,9 +9,11 @@ from numpy.testing import assert_array_equal
 from scipy.signal import lfilter, lfiltic, welch
 
 from dspgraph import Array
-from dspgraph_nodes._kernels.neural.lpcnet_noise import Excitation, closed_loop, decode, encode, inputs, open_loop
+from dspgraph_nodes._kernels.neural.lpcnet_codes import decode, encode
+from dspgraph_nodes._kernels.neural.lpcnet_noise import Excitation, closed_loop, inputs, open_loop
 from dspgraph_nodes.models.lpcnet import data as lpcnet_data
-from dspgraph_nodes.models.lpcnet.data import HOP, Chunks, Order, drawn
+from dspgraph_nodes.models.lpcnet.config import HOP
+from dspgraph_nodes.models.lpcnet.data import Chunks, Order, drawn
 from helpers.speech import speech
 from helpers.utterances import clip, features
 

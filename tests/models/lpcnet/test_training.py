@@ -17,7 +17,8 @@ from dspgraph_nodes.models.lpcnet import cpu as lpcnet_cpu
 from dspgraph_nodes.models.lpcnet import data as lpcnet_data
 from dspgraph_nodes.models.lpcnet import distribution as lpcnet_distribution
 from dspgraph_nodes.models.lpcnet import training as lpcnet_training
-from dspgraph_nodes.models.lpcnet.data import HOP, Utterance
+from dspgraph_nodes.models.lpcnet.config import HOP
+from dspgraph_nodes.models.lpcnet.data import Utterance
 from dspgraph_nodes.models.lpcnet.network import LPCNet, save
 from dspgraph_nodes.models.lpcnet.network import load as load_weights
 from dspgraph_nodes.models.lpcnet.training import Settings, TrainingError, train

@@ -1,4 +1,4 @@
-"""The loop that LPCNet is trained in: what the network hears is what it would have made, errors and all."""
+"""Noise on the signal that LPCNet is trained on, so that its inputs contain errors as they do in synthesis."""
 
 from typing import Any, NamedTuple
 
@@ -6,56 +6,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dspgraph_nodes._kernels.compile.jit import kernel
-from dspgraph_nodes._kernels.signal import mulaw
+from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS, SILENCE, centres, decode, edges, encode
 
 Array = NDArray[Any]
 
-LEVELS = 256
-PEAK = 32768.0  # of 16-bit samples
-SILENCE = LEVELS // 2
-
 
 class Excitation(NamedTuple):
-    """What there is to learn from a signal: [n] each, in the scale of 16-bit samples; codes are mu-law levels."""
+    """The inputs and targets of a signal, [n] each; samples in 16-bit scale, codes are mu-law levels."""
 
-    noisy: Array  # the signal the past is made of
-    prediction: Array  # of each sample from that past
-    given: Array  # codes of the excitation that the network hears
+    noisy: Array  # the signal from which the predictions are made
+    prediction: Array  # of each sample, from the noisy samples before it
+    given: Array  # codes of the noisy excitation, an input of the network
     target: Array  # codes of the excitation that leads back to the clean signal
 
 
-def encode(x: Array) -> Array:
-    """Codes 0..255 of samples of 16-bit scale."""
-    return mulaw.mulaw_encode(np.asarray(x, np.float64), LEVELS, PEAK)
-
-
-def decode(codes: Array) -> Array:
-    """Samples of 16-bit scale."""
-    return mulaw.mulaw_decode(codes, LEVELS, PEAK)
-
-
 def closed_loop(signal: Array, lpc: Array, noise: Array) -> Excitation:
-    """Noise on the excitation, fed back through the predictor as in synthesis: the form of the C program.
+    """Add noise to the excitation and feed it back through the predictor, as the C program does.
 
         p[n] = -sum_k a[k] s[n-k],              e[n] = code(x[n] - p[n])
         given[n] = clip(e[n] + noise[n]),       s[n] = p[n] + decode(given[n])
 
-    signal: x [n], pre-emphasised; lpc: [frames, order], of equal parts of it; noise: [n] whole levels. Before the
-    signal is silence.
+    signal: x [n], pre-emphasised; lpc: [frames, order], each row for an equal part of it; noise: [n] whole levels.
+    Samples before the signal are 0.
     """  # fmt: skip
     count, order = len(signal), lpc.shape[1]
     noisy = np.zeros(order + count)
     prediction, given, target = np.empty(count), np.empty(count, np.int64), np.empty(count, np.int64)
-    edges = mulaw.edges(LEVELS, PEAK, "float64")[1:-1]
     _loop(
-        np.asarray(signal, np.float64), np.asarray(lpc, np.float64), np.asarray(noise, np.int64), edges,
-        decode(np.arange(LEVELS)), noisy, prediction, given, target,
+        np.asarray(signal, np.float64), np.asarray(lpc, np.float64), np.asarray(noise, np.int64), edges(), centres(),
+        noisy, prediction, given, target,
     )  # fmt: skip
     return Excitation(noisy[order:], prediction, given, target)
 
 
 def open_loop(signal: Array, lpc: Array, noise: Array) -> Excitation:
-    """Noise on the codes of the signal, and the excitation that makes up for it: the form of the paper.
+    """Add noise to the codes of the signal; the excitation then leads back to the clean signal, as in the paper.
 
         s[n] = decode(clip(code(x[n]) + noise[n])),  p[n] = -sum_k a[k] s[n-k],  given[n] = e[n] = code(x[n] - p[n])
 
@@ -73,7 +58,7 @@ def open_loop(signal: Array, lpc: Array, noise: Array) -> Excitation:
 
 
 def inputs(excitation: Excitation) -> Array:
-    """Codes [n, 3] that the network hears for each sample: the last signal, the prediction, the last excitation."""
+    """Return the input codes [n, 3] of each sample: of the last signal, the prediction and the last excitation."""
     codes = np.full((len(excitation.target), 3), SILENCE)
     codes[1:, 0] = encode(excitation.noisy[:-1])
     codes[:, 1] = encode(excitation.prediction)

@@ -17,13 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dspgraph_nodes._kernels.maths.matmul import rows
-from dspgraph_nodes._kernels.neural.lpcnet_loop import CHAINS, LANES, LEVELS, LOG2_E, Blocks, Matrix, SampleNetwork
-from dspgraph_nodes._kernels.signal import mulaw
+from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS, centres, edges
+from dspgraph_nodes._kernels.neural.lpcnet_loop import CHAINS, LANES, LOG2_E, Blocks, Matrix, SampleNetwork
 
 Array = NDArray[Any]
 Tree = TypeVar("Tree", bound=tuple[Any, ...])
 
-PEAK = 32768.0  # of 16-bit samples
 HUGE_PAGE = 2**21
 
 
@@ -138,8 +137,8 @@ def fold(arrays: Mapping[str, Array]) -> Network:
         c=blocks(own_b, 1, units),
         d=blocks(layers, 1, units),
         factors=np.stack((a1 + a2, -2 * a1, -2 * a2)).astype(np.float32),
-        edges=mulaw.edges(LEVELS, PEAK, "float64")[1:-1].copy(),
-        centres=mulaw.mulaw_decode(np.arange(LEVELS), LEVELS, PEAK),
+        edges=edges().copy(),
+        centres=centres(),
     )
     return together(Network(frame, sample))
 

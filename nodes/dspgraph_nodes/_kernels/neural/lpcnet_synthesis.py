@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dspgraph_nodes._kernels.compile.jit import kernel
-from dspgraph_nodes._kernels.maths.elementary import exp
+from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS, SILENCE
 from dspgraph_nodes._kernels.neural.lpcnet_loop import (
     LANES,
-    LEVELS,
     Columns,
     Given,
     Matrix,
@@ -113,7 +112,7 @@ class Voice:
     def __init__(self, network: SampleNetwork, order: int) -> None:
         self.state = np.zeros((len(network.bias_n) + len(network.diagonal_b)) // 3, np.float32)
         self.past = np.zeros(order)  # samples, oldest first
-        self.codes = np.full(3, LEVELS // 2)  # of signal, prediction and excitation
+        self.codes = np.full(3, SILENCE)  # of signal, prediction and excitation
 
 
 class Part(NamedTuple):
@@ -176,7 +175,7 @@ def _together(
     work = room(network, given.rows_a, places)
     state = work.state.reshape(2, -1, places)
     signal, numbers = np.zeros((order + count, places)), np.zeros((count, places), np.float32)
-    codes = np.full((places, 3), LEVELS // 2)
+    codes = np.full((places, 3), SILENCE)
     rows, ends, waits = (np.zeros(places, np.int64) for _ in range(3))
     for k, lane in enumerate(lanes):
         state[0, :, k], signal[:order, k], codes[k] = lane.voice.state, lane.voice.past, lane.voice.codes
@@ -200,7 +199,7 @@ def listen(network: SampleNetwork, given: Given, codes: Array, hop: int, lanes: 
     forced = np.ascontiguousarray(np.repeat(codes[:, None], lanes, 1), np.int64)
     rows, ends, waits = np.zeros(lanes, np.int64), np.full(lanes, len(given.lpc) - 1), np.full(lanes, hop)
     signal, numbers = np.zeros((given.lpc.shape[1] + count, lanes)), np.zeros((count, lanes), np.float32)
-    silent, told = np.full((lanes, 3), LEVELS // 2), (forced, logits, states)
+    silent, told = np.full((lanes, 3), SILENCE), (forced, logits, states)
     run(network, given, work, rows, ends, waits, hop, 0.0, numbers, signal, silent, *told)
     by_level = logits.reshape(count, LANES, LANES, lanes).swapaxes(1, 2).reshape(count, LEVELS, lanes)
     return by_level[..., -1], states.reshape(count, -1, lanes)[..., -1]
@@ -218,15 +217,3 @@ def _deemphasis(y: Array, coef: float, before: float) -> None:
     for n in range(len(y)):
         before = y[n] + coef * before
         y[n] = before
-
-
-def distribution(logits: Array, sharpness: Array, threshold: float) -> Array:
-    """What levels are drawn from: p**c normalised, less the threshold, what is below it 0, normalised again.
-
-    logits: [n, 256]; sharpness: [n], c. In float64, for looking at; the loop does the same with 2**x in float32.
-    """
-    scaled = logits.astype(np.float64) * sharpness[:, None]
-    p = exp(scaled - scaled.max(axis=1, keepdims=True))
-    p = np.maximum(p / p.sum(axis=1, keepdims=True) - threshold, 0)
-    kept: Array = p / p.sum(axis=1, keepdims=True)
-    return kept

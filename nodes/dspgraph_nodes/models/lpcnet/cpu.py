@@ -20,7 +20,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import embedding_bag, linear
 
 from dspgraph_nodes._kernels.neural import gradients
-from dspgraph_nodes.models.lpcnet.network import LEVELS, LPCNet
+from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS
+from dspgraph_nodes.models.lpcnet.network import LPCNet
 
 __all__ = ["dual_fc", "forward", "gru"]
 

@@ -15,13 +15,16 @@ from scipy.signal import lfilter
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from dspgraph_nodes._kernels.neural.lpcnet_noise import PEAK, Excitation, closed_loop, inputs, open_loop
+from dspgraph_nodes._kernels.neural.lpcnet_codes import PEAK
+from dspgraph_nodes._kernels.neural.lpcnet_noise import Excitation, closed_loop, inputs, open_loop
+from dspgraph_nodes.models.lpcnet.config import HOP
 
 Array = NDArray[Any]
 Features = Callable[[Array], Mapping[str, Array]]
 
-RATE = 16000.0  # Hz
-HOP = 160
+PIPELINE = "lpcnet_features"
+"""The pipeline that gives the features of a recording: cepstrum, pitch, correlation and lpc."""
+
 DELAY = 80  # samples that belong to a frame begin half a hop before its span: its window is centred on the span's start
 CONTEXT = 2  # frames on either side that the network looks at
 EMPHASIS = 0.85

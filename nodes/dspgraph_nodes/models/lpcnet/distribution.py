@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from dspgraph_nodes.models.lpcnet.data import DELAY, HOP, RATE, Array, Features, Utterance, utterance
-from dspgraph_nodes.models.lpcnet.network import LEVELS, LPCNet, load
+from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS
+from dspgraph_nodes.models.lpcnet.config import HOP, RATE
+from dspgraph_nodes.models.lpcnet.data import DELAY, PIPELINE, Array, Features, Utterance, utterance
+from dspgraph_nodes.models.lpcnet.network import LPCNet, load
 
-PIPELINE = "lpcnet_features"
-"""Gives the features of what is learnt: cepstrum, pitch, correlation and lpc of audio."""
+__all__ = ["PIPELINE", "distribution"]
 
 
 def distribution(weights: Path, samples: Array, features: Features) -> tuple[Array, Array, float]:
@@ -21,7 +22,7 @@ def distribution(weights: Path, samples: Array, features: Features) -> tuple[Arr
     The rate comes third. Raises ValueError for weights that are none of this model.
     """
     whole, model = utterance(samples, features), load(weights)
-    there = {"bands": whole.cepstrum.shape[1], "rate": int(RATE), "hop": HOP}
+    there = {"bands": whole.cepstrum.shape[1], "rate": RATE, "hop": HOP}
     for name, value in there.items():
         if (expected := getattr(model.config, name)) != value:
             raise ValueError(

@@ -29,9 +29,10 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
 from dspgraph_nodes.models.lpcnet import cpu as lpcnet_cpu
+from dspgraph_nodes.models.lpcnet.config import HOP, PRESETS, Config
 from dspgraph_nodes.models.lpcnet.data import (
     CONTEXT,
-    HOP,
+    PIPELINE,
     Array,
     Chunks,
     Features,
@@ -42,9 +43,9 @@ from dspgraph_nodes.models.lpcnet.data import (
     drawn,
     utterance,
 )
-from dspgraph_nodes.models.lpcnet.distribution import PIPELINE, fixed_entropy
-from dspgraph_nodes.models.lpcnet.network import PRESETS, Config, LPCNet, save
-from dspgraph_nodes.models.lpcnet.weights import write_whole
+from dspgraph_nodes.models.lpcnet.distribution import fixed_entropy
+from dspgraph_nodes.models.lpcnet.network import LPCNet, save
+from dspgraph_nodes.models.shared.atomic import write_atomically
 from dspgraph_nodes.models.shared.sparsity import BLOCK, Schedule, sparsify
 
 __all__ = ["PIPELINE", "Settings", "TrainingError", "train"]
@@ -210,7 +211,7 @@ class WholeFiles(TorchCheckpointIO):
         """Write it beside its place first."""
         content = io.BytesIO()
         torch.save(checkpoint, content)
-        write_whole(path, content.getbuffer())
+        write_atomically(path, content.getbuffer())
 
 
 class Run(lightning.LightningModule):

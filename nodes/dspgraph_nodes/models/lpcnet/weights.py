@@ -1,53 +1,27 @@
-"""LPCNet's weights in a file, and what they must be. No torch is needed to read them."""
+"""LPCNet's weights in safetensors files: written, read and checked without torch."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS
+from dspgraph_nodes.models.lpcnet.config import Config
+from dspgraph_nodes.models.shared.atomic import write_atomically
+
 Array = NDArray[Any]
 
-LEVELS = 256
-BLOCK = 16  # rows of a weight matrix that the kernels take at a time
-
-
-@dataclass(frozen=True)
-class Config:
-    """The sizes of a network, and the speech it was trained on. Raises ValueError for one that cannot be."""
-
-    bands: int = 18  # of the cepstrum
-    pitch_embedding: int = 64
-    condition: int = 128  # channels of the convolutions and dense layers
-    embedding: int = 128  # of a mu-law code
-    gru_a: int = 384
-    gru_b: int = 16
-    rate: int = 16000  # Hz
-    hop: int = 160  # samples of a frame
-
-    def __post_init__(self) -> None:
-        for name, value in dataclasses.asdict(self).items():
-            most = 192_000 if name == "rate" else 4096
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-                raise ValueError(f"{name} is {value!r}; it must be a whole number from 1 to {most}")
-            if name in ("condition", "gru_a", "gru_b") and value % BLOCK:
-                raise ValueError(f"{name} is {value}; it must be a multiple of {BLOCK}")
-
-
-PRESETS = {
-    "lpcnet": Config(),
-    "lpcnet-small": Config(pitch_embedding=32, condition=64, embedding=64, gru_a=192, gru_b=32),
-}
+MODEL = "lpcnet"
 
 
 def shapes(config: Config) -> dict[str, tuple[int, ...]]:
-    """The arrays of a network and their shapes, named as torch names them."""
+    """Return the shape of every array of a network, by the names that torch gives them."""
     c = config
     found: dict[str, tuple[int, ...]] = {
         "embed_pitch.weight": (LEVELS, c.pitch_embedding),
@@ -70,26 +44,24 @@ def shapes(config: Config) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def words(config: Config) -> dict[str, str]:
-    """What a file says of itself."""
-    return {"config": json.dumps({"model": "lpcnet", **dataclasses.asdict(config)})}
+def metadata(config: Config) -> dict[str, str]:
+    """Return the metadata of a file of weights: the name of the model and its configuration, in JSON."""
+    return {"config": json.dumps({"model": MODEL, **dataclasses.asdict(config)})}
 
 
-def write_whole(path: str | Path, content: bytes | memoryview) -> None:
-    """Write a file beside its place and put it there when it is done: what is there is whole, whatever happens."""
-    part = Path(f"{path}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+def write(path: str | Path, config: Config, arrays: Mapping[str, Array]) -> None:
+    """Write a configuration and its arrays [float32] to a safetensors file."""
+    from safetensors.numpy import save
+
+    write_atomically(path, save(dict(arrays), metadata(config)))
 
 
 def read(path: str | Path) -> tuple[Config, dict[str, Array]]:
-    """The configuration and the arrays [float32] of a safetensors file.
+    """Return the configuration and the arrays [float32] of a safetensors file.
 
-    Raises ValueError that names the file, what was found in it and what was expected, if it is not there, not
-    safetensors, cut short, of another model, of other sizes than it says, or not all finite numbers.
+    Raises ValueError with the file, what was found in it and what was expected, if it does not exist, is not
+    safetensors, is cut short, belongs to another model, has other sizes than its configuration, or holds numbers that
+    are not finite.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -102,8 +74,8 @@ def read(path: str | Path) -> tuple[Config, dict[str, Array]]:
             arrays = {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise ValueError(
-            f"{path} is not a whole safetensors file ({error}); weights are made by 'dspgraph train lpcnet', and those "
-            "of other programs are converted by dspgraph_nodes.models.lpcnet.network.convert"
+            f"{path} is not a whole safetensors file ({error}); 'dspgraph train {MODEL}' makes weights, and "
+            "dspgraph_nodes.models.lpcnet.convert converts those of the published programs"
         ) from None
     except TypeError as error:  # a number format that numpy lacks
         raise ValueError(f"{path} holds numbers of another format than float32 ({error})") from None
@@ -113,37 +85,42 @@ def read(path: str | Path) -> tuple[Config, dict[str, Array]]:
     return config, arrays
 
 
-def _config(path: str | Path, metadata: Mapping[str, str]) -> Config:
+def _config(path: str | Path, found: Mapping[str, str]) -> Config:
     try:
-        found = json.loads(metadata["config"])
-        model = found.pop("model")
+        sizes = json.loads(found["config"])
+        model = sizes.pop("model")
     except (KeyError, ValueError, AttributeError, TypeError):
         raise ValueError(
-            f"{path} holds no LPCNet of this project: its metadata have no configuration; found {sorted(metadata)}"
+            f"{path} holds no LPCNet of this project: its metadata have no configuration; found {sorted(found)}"
         ) from None
-    if model != "lpcnet":
-        raise ValueError(f"{path} holds weights of {model!r}; expected those of 'lpcnet'")
+    if model != MODEL:
+        raise ValueError(f"{path} holds weights of {model!r}; expected those of '{MODEL}'")
     names = {field.name for field in dataclasses.fields(Config)}
-    if not names - {"rate", "hop"} <= set(found) <= names:  # without these two it is of the published ones
-        raise ValueError(f"{path} has a configuration of {sorted(found)}; expected {sorted(names)}")
+    if not names - {"rate", "hop"} <= set(sizes) <= names:  # a file without these two has the published ones
+        raise ValueError(f"{path} has a configuration of {sorted(sizes)}; expected {sorted(names)}")
     try:
-        return Config(**found)
+        return Config(**sizes)
     except ValueError as error:
-        raise ValueError(f"{path} has a configuration that cannot be: {error}") from None
+        raise ValueError(f"{path} has an impossible configuration: {error}") from None
 
 
 def check(arrays: Mapping[str, Array], config: Config, where: str) -> None:
-    """Raise ValueError unless these are the arrays of a network of this configuration, all finite float32."""
+    """Raise ValueError unless these are the arrays of a network of this configuration, all finite float32.
+
+    `where` names the file in the error.
+    """
     expected = shapes(config)
     missing, foreign = sorted(set(expected) - set(arrays)), sorted(set(arrays) - set(expected))
     if missing or foreign:
-        said = [f"{what} {', '.join(names)}" for what, names in (("lacks", missing), ("has also", foreign)) if names]
-        raise ValueError(f"{where} holds other arrays than an LPCNet: it {' and '.join(said)}")
+        faults = [
+            f"{fault} {', '.join(names)}" for fault, names in (("lacks", missing), ("also has", foreign)) if names
+        ]
+        raise ValueError(f"{where} does not hold the arrays of an LPCNet: it {' and '.join(faults)}")
     for name, shape in expected.items():
         array = arrays[name]
         if array.shape != shape:
-            raise ValueError(f"{where}: {name} is {list(array.shape)}; its configuration says {list(shape)}")
+            raise ValueError(f"{where}: {name} has shape {list(array.shape)}; its configuration says {list(shape)}")
         if array.dtype != np.float32:
-            raise ValueError(f"{where}: {name} is of {array.dtype}; expected float32")
+            raise ValueError(f"{where}: {name} is {array.dtype}; expected float32")
         if not np.isfinite(array).all():
-            raise ValueError(f"{where}: {name} holds numbers that are not finite: the training has run away")
+            raise ValueError(f"{where}: {name} holds numbers that are not finite: the training has diverged")

@@ -1,0 +1,100 @@
+"""Published LPCNet weights, in the layout of Keras, converted to the files of this project."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dspgraph_nodes.models.lpcnet.config import Config
+from dspgraph_nodes.models.lpcnet.network import LPCNet, save
+from dspgraph_nodes.models.lpcnet.weights import check
+
+Array = NDArray[Any]
+
+
+def convert(source: str | Path, path: str | Path) -> None:
+    """Convert a file in Keras's layout, `.npz` or `.h5` (which needs h5py), to our safetensors.
+
+    The arrays have the names that `from_keras` expects, with or without a folder before them. Raises ValueError if the
+    file holds no such network. Nothing is unpickled.
+
+    A network needs the features that it was trained on, and the file does not say which these are. The pipeline
+    `lpcnet_features` computes those of the C program from 2020 on. The first published program had a correlation from
+    0 to 1 (0.5 more), another pitch search, and no compensation of the bands in its LPC.
+    """
+    save(from_keras(dict(_keras_arrays(Path(source)))), path)
+
+
+def _keras_arrays(source: Path) -> Iterator[tuple[str, Array]]:
+    if source.suffix in (".h5", ".hdf5"):
+        try:
+            import h5py
+        except ImportError:
+            raise ValueError(f"{source} needs h5py: pip install h5py, or save the arrays as .npz") from None
+
+        with h5py.File(source, "r") as file:
+            names: list[str] = []
+            file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+            yield from ((name, np.asarray(file[name])) for name in names)
+    else:
+        with np.load(source, allow_pickle=False) as file:
+            yield from file.items()
+
+
+def from_keras(arrays: Mapping[str, Array]) -> LPCNet:
+    """Return the network of arrays in Keras's layout: kernels [in, out], gates z, r, h, biases [2, 3 units].
+
+    The two halves of DualFC are on the last axis. If there are 38 features, the 18 that the published programs set to
+    zero are left out. Raises ValueError if an array is missing or has another shape.
+    """
+
+    def array(name: str) -> Tensor:
+        found = [key for key in arrays if key == name or key.endswith(f"/{name}")]
+        if len(found) != 1:
+            raise ValueError(f"the Keras layout has one array '{name}'; found {len(found)} among {sorted(arrays)[:40]}")
+        return torch.from_numpy(np.array(arrays[found[0]], np.float32))
+
+    conv1 = array("feature_conv1/kernel")
+    pitch = array("embed_pitch")
+    bands = 18
+    if conv1.shape[1] == 2 * bands + 2 + pitch.shape[1]:
+        conv1 = torch.cat((conv1[:, :bands], conv1[:, 2 * bands :]), 1)
+    embed, recurrent_b = array("embed_sig"), array("gru_b/recurrent")
+    config = Config(
+        bands, pitch.shape[1], conv1.shape[2], embed.shape[1], array("gru_a/recurrent").shape[0], recurrent_b.shape[0]
+    )
+    model = LPCNet(config)
+    state = {
+        "embed_pitch.weight": pitch,
+        "embed.weight": embed,
+        "conv1.weight": conv1.permute(2, 1, 0),
+        "conv1.bias": array("feature_conv1/bias"),
+        "conv2.weight": array("feature_conv2/kernel").permute(2, 1, 0),
+        "conv2.bias": array("feature_conv2/bias"),
+        "dual_fc.kernel": array("dual_fc/kernel").permute(2, 0, 1),
+        "dual_fc.bias": array("dual_fc/bias").mT,
+        "dual_fc.factor": array("dual_fc/factor").mT,
+    }
+    for k in (1, 2):
+        state[f"dense{k}.weight"] = array(f"feature_dense{k}/kernel").mT
+        state[f"dense{k}.bias"] = array(f"feature_dense{k}/bias")
+    for name in ("gru_a", "gru_b"):
+        for ours, theirs in (("weight_ih_l0", "kernel"), ("weight_hh_l0", "recurrent")):
+            state[f"{name}.{ours}"] = _gates(array(f"{name}/{theirs}").mT)
+        bias = array(f"{name}/bias")
+        state[f"{name}.bias_ih_l0"], state[f"{name}.bias_hh_l0"] = _gates(bias[0]), _gates(bias[1])
+    check({name: value.numpy() for name, value in state.items()}, config, "the Keras layout")
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def _gates(rows: Tensor) -> Tensor:
+    """Reorder the gates z, r, h of Keras to r, z, n of torch."""
+    z, r, h = rows.chunk(3)
+    return torch.cat((r, z, h))

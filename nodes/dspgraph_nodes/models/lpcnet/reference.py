@@ -1,0 +1,60 @@
+"""The reference that LPCNet's kernels are tested against: the same synthesis, written plainly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dspgraph_nodes._kernels.maths.elementary import exp
+from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS, PEAK, SILENCE, centres, encode
+from dspgraph_nodes.models.lpcnet.network import LPCNet
+
+Array = NDArray[Any]
+
+
+@torch.no_grad()
+def synthesise(
+    model: LPCNet, f: Tensor, sharpness: Tensor, lpc: Array, numbers: Array, hop: int, first: int, threshold: float
+) -> tuple[Array, Array]:
+    """Synthesise sample by sample in plain torch, some hundred times slower than the kernel.
+
+    f: [frames, condition]; sharpness: [frames]; lpc: [frames, order]; numbers: [n] from 0 to 1. The first frame has
+    `first` samples, each other `hop`, the last all that are left. Returns the signal [n] in 16-bit scale, float64 and
+    before de-emphasis, and the codes of the excitation [n].
+    """
+    levels = centres()
+    order, state = lpc.shape[1], None
+    signal, codes = np.zeros(order + len(numbers)), np.zeros(len(numbers), np.int64)
+    inputs = np.full(3, SILENCE)
+    for n, number in enumerate(numbers):
+        frame = min(max(0, (n - first) // hop + 1), len(lpc) - 1)
+        prediction = 0.0
+        for k, a in enumerate(lpc[frame].tolist()):
+            prediction -= a * signal[n + order - 1 - k]
+        inputs[1] = encode(np.array([prediction]))[0]
+        logits, _, state = model(f[None, frame : frame + 1], torch.from_numpy(inputs)[None, None], state)
+        p = torch.softmax(logits[0, 0] * sharpness[frame], -1)
+        p = torch.clamp(p - threshold, min=0)
+        ends = torch.cumsum(p / p.sum(), 0)
+        codes[n] = min(int((ends <= float(number)).sum()), LEVELS - 1)
+        signal[order + n] = min(max(prediction + levels[codes[n]], -PEAK), PEAK)
+        inputs[0], inputs[2] = encode(signal[order + n : order + n + 1])[0], codes[n]
+    return signal[order:], codes
+
+
+def sampling_distribution(logits: Array, sharpness: Array, threshold: float) -> Array:
+    """Return the distribution that levels are drawn from: p**c is normalised, cut at a threshold, normalised again.
+
+        q = max(0, p**c / sum(p**c) - threshold),    result = q / sum(q)
+
+    logits: [n, 256], of p; sharpness: [n], c. In float64; the kernel does the same with 2**x in float32.
+    """
+    scaled = logits.astype(np.float64) * sharpness[:, None]
+    p = exp(scaled - scaled.max(axis=1, keepdims=True))
+    p = np.maximum(p / p.sum(axis=1, keepdims=True) - threshold, 0)
+    kept: Array = p / p.sum(axis=1, keepdims=True)
+    return kept
