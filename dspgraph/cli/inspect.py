@@ -12,7 +12,6 @@ from dspgraph.cli.options import PATH, pipeline_options, plugin_option
 from dspgraph.cli.output import print_tables
 
 if TYPE_CHECKING:
-    from dspgraph.graph import Graph
     from dspgraph.node import Node
 
 
@@ -30,7 +29,7 @@ def show(pipeline: str, overrides: tuple[str, ...], swaps: dict[str, str], plugi
     """Show the graph of PIPELINE, its streams and its latency.
 
     The text names the variants of every slot, every stream, the latency and the nodes that cause it, and the nodes that
-    need the whole signal before they give anything.
+    need the whole signal before they produce anything.
     """
     from dspgraph.diagram.build import FORMATS
     from dspgraph.pipeline.pipeline import Pipeline
@@ -73,25 +72,13 @@ def check(
     FILE is an audio file or, as for `render`, a .npz file. Without it a short recording of speech is used.
     """
     from dspgraph.pipeline.pipeline import load, variants
+    from dspgraph.testing.recording import check_recording
 
     choices = [swaps | swap for swap in variants(pipeline)] if every else [swaps]
     for swap in choices:
-        _check_one(load(pipeline, overrides, swap, plugins), file, seconds)
+        check_recording(load(pipeline, overrides, swap, plugins), file, seconds)
         name = ", ".join(f"{slot}={variant}" for slot, variant in swap.items())
         click.echo(f"{pipeline}{f' ({name})' if name else ''}: the cut changes nothing")
-
-
-def _check_one(graph: Graph, file: Path | None, seconds: float) -> None:
-    from dspgraph.io.arrays import SUFFIX, ArraySource
-    from dspgraph.io.audio import AudioSource, example_speech
-    from dspgraph.streams import to_fraction
-    from dspgraph.testing import check_graph, example_signals
-
-    path = file or example_speech()
-    if path.suffix.lower() == SUFFIX:
-        check_graph(graph, next(ArraySource(path, graph.inputs).blocks(to_fraction(seconds))))
-        return
-    check_graph(graph, example_signals(graph, lambda stream: AudioSource(path, stream).read(), seconds))
 
 
 @click.command()
