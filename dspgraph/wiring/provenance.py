@@ -1,23 +1,49 @@
-"""Where the code behind a graph comes from: what its digest covers."""
+"""Where the code behind a graph comes from: the source files and library versions that its digest covers."""
 
 from __future__ import annotations
 
-import hashlib
-import sys
+from collections.abc import Iterable
 from functools import lru_cache
-from pathlib import Path
+from typing import Any
+
+from dspgraph.imports import Closure, closure, is_there
+from dspgraph.node import Node
+
+ENGINE = ("dspgraph.graph", "dspgraph.engine.batch")
+"""The modules that run a graph; what they import is the engine."""
+
+
+def provenance(kinds: Iterable[type[Node]]) -> dict[str, Any]:
+    """Return hashes of the engine's source files and of those behind each node type, and the versions of libraries.
+
+    The files of a node type are its module's and all that this imports; a type made in an interactive session has
+    none. Only libraries that some of these files import are named.
+    """
+    engine = [closure(module) for module in ENGINE]
+    nodes = [(kind.type_name, closure(kind.__module__)) for kind in kinds]
+    sources: dict[str, list[str]] = {}
+    for digest, name in sorted((files.digest, name) for name, files in nodes):
+        sources.setdefault(digest, []).append(name)
+    versions = _versions([*engine, *(files for _, files in nodes)])
+    return {"engine": _joined(engine), "sources": sources, "versions": versions}
+
+
+def _joined(parts: Iterable[Closure]) -> str:
+    return Closure("", {name: path for part in parts for name, path in part.files.items()}, frozenset()).digest
+
+
+def _versions(parts: Iterable[Closure]) -> dict[str, str]:
+    return {name: library_version(name) for name in sorted(frozenset[str]().union(*(part.libraries for part in parts)))}
 
 
 @lru_cache
-def source_hash(module: str) -> str:
-    """Of all Python files of the package a module belongs to; of its own file, if it belongs to none."""
-    top = sys.modules.get(module.partition(".")[0])
-    folders = [Path(folder) for folder in getattr(top, "__path__", ())]
-    files = sorted(path for folder in folders for path in folder.rglob("*.py"))
-    own = getattr(sys.modules.get(module), "__file__", None)
-    if not files and own:
-        files = [Path(own)]
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()  # of nothing, for a class made in an interactive session
+def library_version(package: str) -> str:
+    """Return the version of the distribution that holds a package; "absent" if the package cannot be imported."""
+    from importlib.metadata import PackageNotFoundError, packages_distributions, version
+
+    if not is_there(package):
+        return "absent"
+    try:
+        return version(package)
+    except PackageNotFoundError:  # the distribution has another name
+        return ", ".join(sorted({version(name) for name in packages_distributions().get(package, ())})) or "unknown"

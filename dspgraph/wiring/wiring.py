@@ -15,7 +15,7 @@ from dspgraph.errors import GraphError, LoopError, UnknownName, WireError, sugge
 from dspgraph.node import Input, Node
 from dspgraph.streams import Audio, Frames, Stream, stream_to_dict
 from dspgraph.wiring.binding import Binding, bind
-from dspgraph.wiring.provenance import source_hash
+from dspgraph.wiring.provenance import provenance
 
 if TYPE_CHECKING:
     import networkx
@@ -118,21 +118,15 @@ class Wiring:
 
     @cached_property
     def description(self) -> dict[str, Any]:
-        """Everything the samples depend on, as plain data: what a file that was rendered is kept with.
+        """Everything the samples depend on, as plain data; a rendered file is kept with it.
 
-        The nodes that run, their parameters and wires, the streams that go in, the seed, the versions of what computes,
-        and a hash of every source file of the packages the nodes come from: an edited kernel is another graph.
+        The nodes that run, their parameters and wires, the streams that go in, the seed, hashes of the source files of
+        the engine and of each node with all that it imports, and the versions of the libraries these import.
         """
-        from importlib.metadata import version
-
         running = {name: node for name, node in sorted(self.nodes.items()) if name in self.order}
-        sources: dict[str, list[str]] = {}
-        for kind in sorted({type(node) for node in running.values()}, key=lambda kind: kind.type_name):
-            sources.setdefault(source_hash(kind.__module__), []).append(kind.type_name)
         return {
             "dspgraph": __version__,
-            "versions": {name: version(name) for name in ("numba", "numpy", "pysptk", "scipy", "soxr", "torch")},
-            "sources": sources,
+            **provenance({type(node) for node in running.values()}),
             "seed": self.seed,
             "inputs": {name: stream_to_dict(stream) for name, stream in sorted(self.inputs.items())},
             "outputs": dict(sorted(self.origins.items())),
@@ -149,7 +143,7 @@ class Wiring:
 
     @cached_property
     def digest(self) -> str:
-        """A hash of the description; two graphs with one digest give the same outputs."""
+        """A hash of the description: two graphs with one digest give the same outputs."""
         text = json.dumps(self.description, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

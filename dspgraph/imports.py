@@ -1,0 +1,248 @@
+"""The source files that a module's code depends on, found by reading and without importing anything."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.util import decode_source, find_spec
+from pathlib import Path
+
+OWN = ("dspgraph", "dspgraph_nodes")
+"""Packages of this project: their files are followed wherever they are installed."""
+
+FACE = "dspgraph"
+"""This package only forwards names to the modules that define them: importing it makes nothing depend on its file."""
+
+# Matches comments and string literals. Their contents must not be taken for import statements.
+_TEXT = re.compile(
+    r"#[^\n]*"
+    r'|"""[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*"""'
+    r"|'''[^'\\]*(?:(?:\\.|'(?!''))[^'\\]*)*'''"
+    r'|"[^"\\\n]*(?:\\.[^"\\\n]*)*"'
+    r"|'[^'\\\n]*(?:\\.[^'\\\n]*)*'",
+    re.DOTALL,
+)
+_FOR_TYPES = re.compile(
+    r"^([ \t]*)if[ \t]+(?:\w+\.)?TYPE_CHECKING[ \t]*:[^\n]*\n(?:(?:\1[ \t]+[^\n]*|[ \t]*)\n)*", re.MULTILINE
+)
+_IMPORT = re.compile(
+    r"(?:^|[;:])[ \t]*(?:from(?=[ \t.])[ \t]*([.\w]+)[ \t]+import[ \t]*(\([^)]*\)|[^\n;]+)|import[ \t]+([^\n;]+))",
+    re.MULTILINE,
+)
+_BY_CALL = ("import_module", "__import__")
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """What one file contains, and what it imports: a module, and the names that are taken out of it."""
+
+    digest: str
+    imports: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    computed: tuple[int, ...] = ()
+    """Lines that import a module by a name that is not written there."""
+    runs: bool = True
+    """False for a file with nothing but comments and strings in it."""
+
+
+@dataclass(frozen=True)
+class Closure:
+    """Everything a module's code depends on."""
+
+    root: str
+    files: dict[str, Path]
+    """The module itself and all that it imports, directly or not, other libraries left out."""
+    libraries: frozenset[str]
+    """Top-level packages of other distributions that those files import; the standard library does not count."""
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of the contents of all files. Where they lie does not matter."""
+        digest = hashlib.sha256()
+        for name, path in sorted(self.files.items()):
+            place = path.name if name == self.root else name  # a script has several module names
+            digest.update(f"{place}\0{read_source(path).digest}\n".encode())
+        return digest.hexdigest()
+
+    @property
+    def computed(self) -> tuple[str, ...]:
+        """The places that import a module by a computed name, which cannot be followed: "file:line"."""
+        return tuple(f"{path}:{line}" for path in self.files.values() for line in read_source(path).computed)
+
+
+def closure(module: str) -> Closure:
+    """Return all that a module depends on. A module without a file (an interactive session) depends on nothing.
+
+    Imports inside functions count, imports for type checkers alone do not. Files are followed in the module's own
+    top-level package, in this project, and in other modules that no distribution has installed.
+    """
+    own = {module.partition(".")[0], *OWN}
+    files: dict[str, Path] = {}
+    libraries: set[str] = set()
+    waiting = [module]
+    seen = {FACE}
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        top, _, inner = name.partition(".")
+        if top in sys.stdlib_module_names and top not in own:
+            continue
+        if top in libraries or (top not in own and is_library(top)):
+            libraries.add(top)
+            continue
+        path = module_file(name)
+        waiting += _parents(name) if inner else []
+        if path is None:
+            continue
+        source = read_source(path)
+        if not source.runs and name != module:
+            continue
+        files[name] = path
+        waiting += _imported(name, path, source)
+    return Closure(module, files, frozenset(libraries))
+
+
+def _parents(name: str) -> list[str]:
+    """Return the packages around a module: importing it runs their `__init__` files."""
+    parts = name.split(".")
+    return [".".join(parts[:k]) for k in range(1, len(parts))]
+
+
+def _imported(name: str, path: Path, source: SourceFile) -> Iterator[str]:
+    """Yield every module a file imports, and every name that may be a module."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for target, taken in source.imports:
+        rest = target.lstrip(".")
+        dots = len(target) - len(rest)
+        if dots:
+            around = package.split(".")[: len(package.split(".")) - dots + 1]
+            target = ".".join([*around, rest] if rest else around)
+        yield target
+        if taken and _may_hold_modules(target):
+            yield from (f"{target}.{one}" for one in taken)
+
+
+def _may_hold_modules(name: str) -> bool:
+    path = None if name.partition(".")[0] in sys.stdlib_module_names else module_file(name)
+    return path is not None and path.name == "__init__.py"
+
+
+# ---- one file -------------------------------------------------------------------------------------------------------
+
+
+def read_source(path: Path) -> SourceFile:
+    """Return what a file contains and imports; a file is read again only when its size or time has changed."""
+    stat = path.stat()
+    return _read(str(path), stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=4096)
+def _read(path: str, time: int, size: int) -> SourceFile:
+    content = Path(path).read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    if not path.endswith(".py"):
+        return SourceFile(digest)
+    try:
+        text = decode_source(content)
+        calls = ast.parse(text) if any(name in text for name in _BY_CALL) else None
+    except (SyntaxError, UnicodeDecodeError):
+        return SourceFile(digest)
+    named, computed = _calls(calls) if calls else ([], [])
+    code = _TEXT.sub(lambda found: "" if found[0].startswith("#") else '""', text).replace("\\\n", " ")
+    runs = bool(code.replace('""', "").strip())
+    return SourceFile(digest, (*_statements(code), *((name, ()) for name in named)), tuple(computed), runs)
+
+
+def _statements(code: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield what is imported by statement in code without comments and strings.
+
+    A parser would do the same in fifteen times the time, for some eighty files whenever a graph is shown.
+    """
+    for module, taken, modules in _IMPORT.findall(_FOR_TYPES.sub("", code)):
+        names = tuple(name.split()[0] for name in (taken or modules).strip("() \t\n").split(",") if name.strip())
+        if module:
+            yield module, names
+        else:
+            yield from ((name, ()) for name in names)
+
+
+def _calls(tree: ast.AST) -> tuple[list[str], list[int]]:
+    """Return the names of modules that are imported by a call, and the lines of calls whose name is computed."""
+    named, computed = [], []
+    for item in ast.walk(tree):
+        if isinstance(item, ast.Call) and (_called(item.func) in _BY_CALL):
+            name = item.args[0] if item.args else None
+            if isinstance(name, ast.Constant) and isinstance(name.value, str) and not name.value.startswith("."):
+                named.append(name.value)
+            else:
+                computed.append(item.lineno)
+    return named, computed
+
+
+def _called(function: ast.expr) -> str:
+    return getattr(function, "id", "") or getattr(function, "attr", "")
+
+
+# ---- where modules lie ----------------------------------------------------------------------------------------------
+
+
+def module_file(name: str) -> Path | None:
+    """Return the file of a module, or None for a folder without one and for a name that is no module."""
+    loaded = getattr(sys.modules.get(name), "__file__", None)
+    if loaded is not None:
+        return Path(loaded) if Path(loaded).is_file() else None
+    top, *inner = name.split(".")
+    file, folders = _top_level(top)
+    if not inner:
+        return file
+    found = [_inside(Path(folder, *inner[:-1]), inner[-1]) for folder in folders]
+    return next((one for one in found if one is not None), None)
+
+
+def _inside(folder: Path, part: str) -> Path | None:
+    """Return the file of a module in a folder of its package."""
+    for end in ("/__init__.py", ".py", *EXTENSION_SUFFIXES):
+        path = Path(f"{folder / part}{end}")
+        if path.is_file():
+            return path
+    return None
+
+
+def is_library(top: str) -> bool:
+    """Return whether a top-level package is installed, and not a folder or file of the user's own."""
+    file, folders = _top_level(top)
+    places = [str(file)] if file else list(folders)
+    return not places or any({"site-packages", "dist-packages"} & set(Path(place).parts) for place in places)
+
+
+def is_there(top: str) -> bool:
+    """Return whether a top-level package can be imported, as far as can be said without doing so."""
+    return _top_level(top) != (None, ())
+
+
+def _top_level(top: str) -> tuple[Path | None, tuple[str, ...]]:
+    """Return the file and the folders of a top-level module; neither, for one that is not there or has no file."""
+    module = sys.modules.get(top)
+    if module is not None:
+        file, folders = getattr(module, "__file__", None), getattr(module, "__path__", ())
+    else:
+        file, folders = _searched(top, tuple(sys.path))
+    return Path(file) if file else None, tuple(folders)
+
+
+@lru_cache(maxsize=256)
+def _searched(top: str, path: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+    try:
+        spec = find_spec(top)
+    except (ImportError, ValueError):  # `sys.modules[top]` is None, or has no spec
+        spec = None
+    if spec is None:
+        return None, ()
+    return spec.origin if spec.has_location else None, tuple(spec.submodule_search_locations or ())
