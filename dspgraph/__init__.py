@@ -24,26 +24,28 @@ if TYPE_CHECKING:
         WireError,
     )
     from dspgraph.graph import Graph
-    from dspgraph.node import Field, File, Input, Node, Output, State
+    from dspgraph.node import Field, Input, Node, Output, State, generator, require_mono
+    from dspgraph.parameters import File
     from dspgraph.pipeline.pipeline import load
     from dspgraph.rendering.render import render
-    from dspgraph.streams import Array, Audio, Frames, Stream, Symbols
+    from dspgraph.streams import Array, Audio, Frames, Stream, Symbols, to_fraction
 
 __all__ = [
     "Array", "Audio", "Batch", "DspgraphError", "Field", "File", "FileError", "Frames", "Graph", "GraphError", "Input",
     "LawError", "LoopError", "Node", "NodeError", "Output", "ParameterError", "PipelineError", "RequestError",
-    "Session", "SessionError", "SignalError", "State", "Stream", "Symbols", "UnknownName", "WireError", "load",
-    "render",
+    "Session", "SessionError", "SignalError", "State", "Stream", "Symbols", "UnknownName", "WireError",
+    "generator", "load", "render", "require_mono", "to_fraction",
 ]  # fmt: skip
 
 _HOMES = {
     "engine.batch": ("Batch",),
     "engine.session": ("Session",),
     "graph": ("Graph",),
-    "node": ("Field", "File", "Input", "Node", "Output", "State"),
+    "node": ("Field", "Input", "Node", "Output", "State", "generator", "require_mono"),
+    "parameters": ("File",),
     "pipeline.pipeline": ("load",),
     "rendering.render": ("render",),
-    "streams": ("Array", "Audio", "Frames", "Stream", "Symbols"),
+    "streams": ("Array", "Audio", "Frames", "Stream", "Symbols", "to_fraction"),
 }
 """The modules that define the public names; the others are errors."""
 

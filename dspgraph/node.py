@@ -1,57 +1,27 @@
 """A node: an immutable description of one stage. Everything that changes while it runs is in the state.
 
-See `dspgraph.testing.laws.check_node` for the laws a node keeps, and CONTRIBUTING for how to write one.
+See `dspgraph.testing.check_node` for the laws of a node, and CONTRIBUTING for how to write one.
 """
 
 from __future__ import annotations
 
-import hashlib
-import math
 import re
 from fractions import Fraction
-from functools import cached_property, lru_cache
-from pathlib import Path
-from stat import S_ISREG
-from typing import Annotated, Any, ClassVar, TypeAlias
+from functools import cached_property
+from typing import Any, ClassVar, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationError, WithJsonSchema
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from dspgraph.errors import ParameterError, suggest
-from dspgraph.streams import Array, Stream
+from dspgraph.parameters import File, complaint_sentence, parameter_rule
+from dspgraph.streams import Array, Audio, Stream
 
-__all__ = ["Field", "File", "Input", "Node", "Output", "State", "parameter_rule"]
+__all__ = ["Field", "File", "Input", "Node", "Output", "State", "generator", "require_mono"]
 
 State: TypeAlias = Any
-"""Whatever a node carries from block to block: it can be copied and pickled, and nobody else looks inside."""
-
-
-def _contents(path: str) -> str:
-    try:
-        found = Path(path).stat()
-        if S_ISREG(found.st_mode):
-            return _sha256(str(Path(path).resolve()), found.st_size, found.st_mtime_ns)
-    except (OSError, ValueError):  # no name of a file; or there is none
-        pass
-    return path
-
-
-@lru_cache(maxsize=256)
-def _sha256(path: str, size: int, time: int) -> str:
-    """Of a file as it is now; its size and time tell whether it is still the same."""
-    with open(path, "rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-
-
-_FILE = {"type": "string", "format": "file-path"}
-
-File = Annotated[str, PlainSerializer(_contents, when_used="json"), WithJsonSchema(_FILE)]
-"""A parameter that is the path of a file whose contents matter, of weights for instance: `weights: File | None`.
-
-As JSON it is the hash of what is in the file (the path, where there is none), so that the digest of a graph depends on
-the contents and not on where they lie. A relative path is seen from the pipeline file it is written in; from anywhere
-else, from the working directory.
-"""
+"""All that a node carries from block to block. It can be copied and pickled; only the node itself looks inside."""
 
 
 class Port:
@@ -67,6 +37,7 @@ class Port:
         self.name = name
 
     def fits(self, stream: Stream) -> bool:
+        """Return whether a stream is of the port's class and kinds."""
         return isinstance(stream, self.stream) and (not self.kinds or getattr(stream, "kind", None) in self.kinds)
 
     def __str__(self) -> str:
@@ -75,7 +46,7 @@ class Port:
 
 
 class Input(Port):
-    """What a node takes: `Input(Audio)`, `Input(Frames, "wave")`, `Input(Audio, many=True)` for any number of wires."""
+    """An input of a node: `Input(Audio)`, `Input(Frames, "wave")`; with `many=True` it takes any number of wires."""
 
     def __init__(self, stream: type[Stream], *kinds: str, many: bool = False) -> None:
         super().__init__(stream, *kinds)
@@ -83,7 +54,7 @@ class Input(Port):
 
 
 class Output(Port):
-    """What a node gives: `Output(Audio)`, `Output(Frames, "lpc")`."""
+    """An output of a node: `Output(Audio)`, `Output(Frames, "lpc")`."""
 
 
 class Node(BaseModel):
@@ -103,7 +74,7 @@ class Node(BaseModel):
         try:
             super().__init__(**parameters)
         except ValidationError as error:
-            sentences = [parameter_sentence(type(self), detail) for detail in error.errors()]
+            sentences = [_parameter_sentence(type(self), detail) for detail in error.errors()]
             raise ParameterError("; ".join(sentences)) from None
 
     @classmethod
@@ -129,15 +100,21 @@ class Node(BaseModel):
         return {**state, "__dict__": fields}
 
     def streams(self, *inputs: Any) -> tuple[Stream, ...]:
-        """The streams that come out when these go in; checks that need a rate or a width raise ParameterError here."""
+        """Return the streams that come out when these go in.
+
+        Checks that need a rate or a width belong here and raise ParameterError.
+        """
         return (first_stream(inputs),) * len(self.outputs)
 
     def lookahead(self, *inputs: Any) -> Fraction | float:
-        """Seconds of input needed beyond an item's span before it is out; `math.inf`: all of it, in one step."""
+        """Return the seconds of input that an item needs beyond its own span; `math.inf`: all, in one step.
+
+        Not less than needed, for items would be late; not more, for what waits for them would wait too long.
+        """
         return 0
 
     def block_size(self, *inputs: Any) -> int | None:
-        """`n`: step is given exactly n items of the first input at a time, from item 0; the last may be fewer."""
+        """Return n if step takes exactly n items of the first input at a time, the last time maybe fewer."""
         return None
 
     def frequencies(self, *inputs: Any) -> Array | None:
@@ -148,72 +125,50 @@ class Node(BaseModel):
         return None
 
     def start(self, *inputs: Any) -> State:
-        """The state before the first item."""
+        """Return the state before the first item."""
         return None
 
     def step(self, state: State, *blocks: Any) -> tuple[Any, ...]:
-        """One non-empty block per input, all of one time span, to `(state, *blocks out)`. The old state is spent."""
+        """Take a non-empty block per input, all of one time span; return `(state, *blocks out)`.
+
+        The engine does not use the old state again: a node may change and return it.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no step")
 
     def flush(self, state: State) -> tuple[Array, ...]:
-        """The items still held when the input has ended; an empty tuple when there are none."""
+        """Return the items still held when the input has ended; an empty tuple if there are none."""
         return ()
 
     def step_many(self, states: list[State], *lists: Any) -> tuple[list[Any], ...]:
-        """`step` for several independent signals at once: lists in, `(states, *lists of blocks)` out."""
+        """Do `step` for several independent signals at once: lists in, `(states, *lists of blocks)` out."""
         results = [self.step(state, *blocks) for state, *blocks in zip(states, *lists, strict=True)]
         return tuple(list(column) for column in zip(*results, strict=True))
 
 
 def first_stream(inputs: tuple[Any, ...]) -> Stream:
+    """Return the stream of the first wire into a node."""
     first = inputs[0]
     stream = first[0] if isinstance(first, tuple) else first
     assert isinstance(stream, Stream)
     return stream
 
 
-def parameter_rule(node: type[Node], name: str) -> str:
-    """One parameter's rule in words, from its field alone: 'at least 1, at most 64 (default 16)'."""
-    return field_rule(node.model_json_schema()["properties"].get(name, {}))
+def require_mono(stream: Audio, node: Node) -> None:
+    """Raise ParameterError if audio has more than one channel. For `streams` of nodes that take one."""
+    if stream.channels > 1:
+        raise ParameterError(f"{node.type_name} takes one channel; found {stream}: put a mono 'mix' before it")
 
 
-@lru_cache(maxsize=256)
-def names_file(node: type[Node], name: str) -> bool:
-    """Whether a parameter is a `File`, or may be one."""
-    rule = node.model_json_schema()["properties"].get(name, {})
-    return any(_FILE.items() <= option.items() for option in rule.get("anyOf", [rule]))
+def generator(seed: int) -> np.random.Generator:
+    """Return a random generator for a node's state: the same numbers for the same seed on every machine.
+
+    Philox takes keys of 128 bits. The engine makes one of graph seed, node name and the node's own `seed` (law 5).
+    """
+    return np.random.Generator(np.random.Philox(key=seed))
 
 
-_BOUNDS = {
-    "minimum": "at least {}",
-    "exclusiveMinimum": "above {}",
-    "maximum": "at most {}",
-    "exclusiveMaximum": "below {}",
-    "multipleOf": "a multiple of {}",
-    "pattern": "like {}",
-}
-
-
-def field_rule(schema: dict[str, Any]) -> str:
-    """The rule of a field, in words, from its part of a JSON Schema."""
-    options = [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
-    words = []
-    for option in options:
-        limits = [text.format(_plain(option[key])) for key, text in _BOUNDS.items() if key in option]
-        choices = " or ".join(map(str, option.get("enum", [option["const"]] if "const" in option else [])))
-        kind = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "array": "a list"}
-        text = "the path of a file" if _FILE.items() <= option.items() else "a text"
-        words.append(", ".join([choices or kind.get(option.get("type", ""), text), *limits]))
-    default = f" (default {_plain(schema['default'])})" if schema.get("default") is not None else ""
-    return " or ".join(words) + default
-
-
-def _plain(value: Any) -> str:
-    return str(int(value)) if isinstance(value, float) and math.isfinite(value) and value == int(value) else str(value)
-
-
-def parameter_sentence(node: type[Node], detail: ErrorDetails) -> str:
-    """One pydantic complaint in the words of this project."""
+def _parameter_sentence(node: type[Node], detail: ErrorDetails) -> str:
+    """Return one pydantic complaint about a node's parameter as a sentence."""
     name = str(detail["loc"][0]) if detail["loc"] else ""
     where = f"{node.type_name}.{name}"
     if detail["type"] == "extra_forbidden":
@@ -222,5 +177,5 @@ def parameter_sentence(node: type[Node], detail: ErrorDetails) -> str:
     if detail["type"] == "missing":
         return f"{where} is missing: it must be {parameter_rule(node, name)}"
     if detail["type"] == "value_error":
-        return f"{where}: {detail['msg'].removeprefix('Value error, ')}"
+        return complaint_sentence(detail, where)
     return f"{where} is {detail['input']!r}; it must be {parameter_rule(node, name)}"

@@ -85,8 +85,7 @@ class Stream:
             expected = ", ".join(["n", *map(str, self.item_shape)])
             raise SignalError(f"{where} takes {self}, an array [{expected}]; found the shape {list(found.shape)}")
         carried: Array = np.array(found, dtype=self.dtype, order="C", copy=copy or None)
-        if self.dtype.kind != "i" and not np.logical_and.reduce(np.isfinite(carried), axis=None):
-            at = int(np.argmin(np.isfinite(carried).reshape(len(found), -1).all(axis=1)))
+        if self.dtype.kind != "i" and (at := first_bad_item(carried)) is not None:
             raise SignalError(f"{where} takes finite numbers; item {at} is {found[at]}: repair or cut the recording")
         return carried
 
@@ -206,6 +205,14 @@ class Symbols(Stream):
 
     def __str__(self) -> str:
         return f"Symbols('{self.kind}', {self.size} levels, {hertz(self.rate)})"
+
+
+def first_bad_item(array: Array) -> int | None:
+    """Return the index of the first item that has a number that is not finite (NaN or infinite); None if all are."""
+    finite = np.isfinite(array)
+    if np.logical_and.reduce(finite, axis=None):
+        return None
+    return int(np.argmin(finite.reshape(len(array), -1).all(axis=1)))
 
 
 def stream_to_dict(stream: Stream) -> dict[str, Any]:

@@ -4,10 +4,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 
-from dspgraph import Array, Audio, Field, File, Frames, Input, Node, Output, ParameterError, State
-from dspgraph.node import names_file, parameter_rule
+from dspgraph import (
+    Array,
+    Audio,
+    Field,
+    File,
+    Frames,
+    Input,
+    Node,
+    Output,
+    ParameterError,
+    State,
+    generator,
+    require_mono,
+)
+from dspgraph.parameters import names_file, parameter_rule
 
 
 class Smoother(Node):
@@ -155,3 +169,18 @@ def test_a_port_is_not_a_parameter_or_a_method() -> None:
 def test_a_node_has_ports_at_both_ends() -> None:
     with pytest.raises(TypeError, match="at least one Input"):
         type("Source", (Node,), {"__module__": __name__, "y": Output(Audio)})
+
+
+def test_a_node_that_takes_one_channel_refuses_more() -> None:
+    require_mono(Audio(16000), Smoother())
+    with pytest.raises(
+        ParameterError, match=r"smoother takes one channel; found Audio\(.*2 channels\): put a mono 'mix'"
+    ):
+        require_mono(Audio(16000, channels=2), Smoother())
+
+
+def test_a_generator_is_philox_keyed_by_the_seed() -> None:
+    """Recorded samples and law 5 stand on these numbers: the key is the seed itself, up to 128 bits."""
+    for seed in (0, 7, 2**128 - 1):
+        expected = np.random.Generator(np.random.Philox(key=seed)).standard_normal(5)
+        assert np.array_equal(generator(seed).standard_normal(5), expected)

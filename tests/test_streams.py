@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dspgraph import Audio, Frames, ParameterError, SignalError, Stream, Symbols
-from dspgraph.streams import gcd, to_fraction
+from dspgraph.streams import first_bad_item, gcd, to_fraction
 
 
 @pytest.mark.parametrize(
@@ -101,3 +101,14 @@ def test_streams_say_what_they_are() -> None:
     assert str(Frames(Fraction(100), "lpc", 17, Fraction(1, 200))) == "Frames('lpc', 17 wide, 100 Hz, centre 5 ms)"
     assert str(Frames(Fraction(400, 3), "f0", 1)) == "Frames('f0', 1 wide, 400/3 Hz)"
     assert str(Symbols(Fraction(16000), "mulaw", 256)) == "Symbols('mulaw', 256 levels, 16000 Hz)"
+
+
+@pytest.mark.parametrize("shape", [(5,), (5, 3)])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_the_first_item_that_is_not_finite_is_found(shape: tuple[int, ...], bad: float) -> None:
+    array = np.ones(shape)
+    assert first_bad_item(array) is None
+    assert first_bad_item(array[:0]) is None
+    array[4], array[2] = np.nan, bad
+    assert first_bad_item(array) == 2
+    assert first_bad_item(array.astype(np.complex64)) == 2

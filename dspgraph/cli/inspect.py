@@ -113,7 +113,7 @@ def nodes(name: str | None, plugins: tuple[str, ...]) -> None:
 def _explain(kind: type[Node]) -> None:
     import inspect
 
-    from dspgraph.node import parameter_rule
+    from dspgraph.parameters import parameter_rule
 
     ports = [(port.name, f"in, {port}{', any number' if port.many else ''}") for port in kind.inputs]
     ports += [(port.name, f"out, {port}") for port in kind.outputs]

@@ -24,7 +24,7 @@ from dspgraph.errors import NodeError, SignalError, UnknownName, suggest
 from dspgraph.evaluation.results import Metric
 from dspgraph.io.audio import AudioSource, rate_of
 from dspgraph.pipeline.pipeline import load
-from dspgraph.streams import Array, Audio, Number, hertz, to_fraction
+from dspgraph.streams import Array, Audio, Number, first_bad_item, hertz, to_fraction
 
 RATES = (8000, 192_000)
 """What is measured, Hz, both included: below, speech is not what it was; above, no formula here was meant for it."""
@@ -104,9 +104,8 @@ def _mono(what: str, samples: Array) -> Array:
             f"the {what} must be floats [n] or [n, channels], full scale +-1; found {samples.dtype} {samples.shape}"
         )
     rows = samples.astype(np.float64, copy=False).reshape(len(samples), samples.shape[1] if samples.ndim == 2 else 1)
-    finite = np.isfinite(rows).all(axis=1)
-    if not finite.all():
-        raise SignalError(f"the {what} has a sample that is not a number, at {int(np.argmin(finite))}: repair it")
+    if (bad := first_bad_item(rows)) is not None:
+        raise SignalError(f"the {what} has a sample that is not a number, at {bad}: repair it")
     return rows[:, 0] if rows.shape[1] == 1 else rows.mean(axis=1)
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from dspgraph.io.atomic import AtomicFile
+from dspgraph.node import generator
 
 RESAMPLINGS = 10_000
 """Of the recordings, with replacement, for an interval."""
@@ -129,7 +130,7 @@ def interval(values: np.ndarray[Any, Any]) -> tuple[float, float]:
 
     Source: B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (the percentile interval).
     """
-    draw = np.random.Generator(np.random.Philox(key=0))
+    draw = generator(0)
     means, some = np.empty(RESAMPLINGS), max(1, BLOCK // len(values))
     for start in range(0, RESAMPLINGS, some):
         here = means[start : start + some]

@@ -23,7 +23,7 @@ import numpy as np
 
 from dspgraph.errors import DspgraphError, FileError, SignalError
 from dspgraph.io.atomic import AtomicFile
-from dspgraph.streams import Array, Audio, Frames, Stream, Symbols
+from dspgraph.streams import Array, Audio, Frames, Stream, Symbols, first_bad_item
 
 SUFFIX = ".npz"
 
@@ -55,8 +55,8 @@ class ArraySink:
     def write(self, name: str, block: Array) -> None:
         """Append items to one of the arrays."""
         stream = self.streams[name]
-        if not np.isfinite(block).all():
-            at = self._counts[name] + int(np.argmin(np.isfinite(block).reshape(len(block), -1).all(axis=1)))
+        if (bad := first_bad_item(block)) is not None:
+            at = self._counts[name] + bad
             raise SignalError(
                 f"the output '{name}' for {self.path} is not finite from item {at} ({float(stream.seconds(at)):.3f} "
                 "s): find the node that divides by zero or grows without bound"

@@ -20,7 +20,7 @@ import soxr
 from dspgraph.errors import FileError, SignalError
 from dspgraph.io.atomic import AtomicFile
 from dspgraph.io.containers import check_whole, settle
-from dspgraph.streams import Array, Audio, hertz, to_fraction
+from dspgraph.streams import Array, Audio, first_bad_item, hertz, to_fraction
 
 SUBTYPES = {".flac": "PCM_24", ".wav": "FLOAT", ".ogg": "VORBIS"}
 """What is written, by suffix: 24-bit FLAC, 32-bit float WAV, Ogg Vorbis."""
@@ -120,7 +120,7 @@ class AudioSource:
                 while len(block := file.read(min(self._rows, self.length - read), dtype="float64", always_2d=True)):
                     if self.channel is not None:
                         block = block[:, self.channel : self.channel + 1]
-                    if (bad := _first_not_finite(block)) is not None:
+                    if (bad := first_bad_item(block)) is not None:
                         at = self.first + read + bad
                         where = f"{at} ({float(at / self.rate):.3f} s)"
                         raise FileError(f"{self.path} has a sample that is not a number, at {where}: repair it")
@@ -188,11 +188,6 @@ def _check_readable(path: Path) -> None:
         raise FileError(f"{path} has no header that says its rate and format: make it a WAV first")
 
 
-def _first_not_finite(block: Array) -> int | None:
-    finite = np.isfinite(block)
-    return None if finite.all() else int(np.argmin(finite.reshape(len(block), -1).all(axis=1)))
-
-
 class _Encoder(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
     """A file that is not brought to the disk twice: here as it is closed, and once it is settled."""
 
@@ -233,7 +228,7 @@ class AudioSink:
 
     def write(self, block: Array) -> None:
         """Append a block [n] or [n, channels]."""
-        if (bad := _first_not_finite(block)) is not None:
+        if (bad := first_bad_item(block)) is not None:
             at = self._written + bad
             raise SignalError(
                 f"the output for {self.path} is not finite from sample {at} ({float(self.stream.seconds(at)):.3f} s): "

@@ -12,7 +12,8 @@ from typing import Any
 from dspgraph import registry
 from dspgraph.errors import DspgraphError, ParameterError, PipelineError, WireError, suggest
 from dspgraph.graph import Graph
-from dspgraph.node import Node, names_file
+from dspgraph.node import Node
+from dspgraph.parameters import names_file
 from dspgraph.pipeline.document import Document, NodeEntry, Source, Trail
 from dspgraph.streams import Stream
 

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from dspgraph.errors import DspgraphError, PipelineError, RequestError, UnknownName, suggest
 from dspgraph.graph import Graph
+from dspgraph.parameters import complaint_sentence
 from dspgraph.pipeline.build import Standing, unfold
 from dspgraph.pipeline.document import SETTINGS, Document, PipelineEntry, Trail, keys, locate, meaning, parse, read
 from dspgraph.pipeline.interpolate import fill_vars
@@ -175,11 +176,9 @@ class Pipeline:
             return f"{place} is missing: {meaning(path[-1])}"
         if detail["type"] == "extra_forbidden":
             return f"{place}: no such key; {suggest(path[-1], keys(len(path)))}"
-        if detail["type"] == "value_error":
-            return f"{place}: {detail['msg'].removeprefix('Value error, ')}"
         if detail["type"] == "string_pattern_mismatch":
             return f"{place}: a name is letters, digits and _, not beginning with a digit; found '{detail['input']}'"
-        return f"{place}: {detail['msg'][0].lower()}{detail['msg'][1:]}; found {detail['input']!r}"
+        return complaint_sentence(detail, place)
 
     # ---- one in another ---------------------------------------------------------------------------------------------
 

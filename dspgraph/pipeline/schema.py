@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from dspgraph import registry
-from dspgraph.node import Node, field_rule
+from dspgraph.node import Node
+from dspgraph.parameters import field_rule
 from dspgraph.pipeline.document import NAME, AudioInput, Document, FramesInput, SymbolsInput, meaning
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from dspgraph.errors import SignalError
 from dspgraph.graph import Graph
-from dspgraph.node import Node
+from dspgraph.node import Node, generator
 from dspgraph.streams import Array, Audio, Stream, Symbols, to_fraction
 from dspgraph.testing.runs import Outputs, beginning, seeded_run
 
@@ -72,7 +72,7 @@ def check_signal(graph: Graph, arrays: Mapping[str, Any]) -> None:
 
 def example_signals(graph: Graph, audio: Callable[[Audio], Array], seconds: float) -> dict[str, Array]:
     """Return a signal for every input of a graph: `audio` gives the samples of a stream, rows and symbols are drawn."""
-    draw = np.random.Generator(np.random.Philox(key=0))
+    draw = generator(0)
     signals = {}
     for name, stream in graph.inputs.items():
         n = stream.count(to_fraction(seconds))

@@ -28,6 +28,7 @@ from pydantic import ValidationError
 
 from dspgraph.errors import FileError, ParameterError, RequestError, UnknownName, suggest
 from dspgraph.io.audio import AudioSource
+from dspgraph.parameters import complaint_sentence
 from dspgraph.pipeline.pipeline import load
 from dspgraph.registry import PACK
 from dspgraph.rendering.corpus import gather
@@ -126,15 +127,7 @@ def _settings(module: ModuleType, given: Mapping[str, str]) -> Any:
     try:
         return module.Settings.model_validate_strings(dict(given))
     except ValidationError as error:
-        raise ParameterError("\n".join(_sentence(detail) for detail in error.errors())) from None
-
-
-def _sentence(detail: Any) -> str:
-    if detail["type"] == "value_error":
-        return str(detail["msg"].removeprefix("Value error, "))
-    return (
-        f"{'.'.join(map(str, detail['loc']))}: {detail['msg'][0].lower()}{detail['msg'][1:]}; found {detail['input']}"
-    )
+        raise ParameterError("\n".join(map(complaint_sentence, error.errors()))) from None
 
 
 def model_of(weights: Path) -> str:

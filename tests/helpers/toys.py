@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, State, Stream
+from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, State, Stream, generator
 
 
 class ToyScale(Node):
@@ -133,7 +133,7 @@ class ToyNoise(Node):
     seed: int = Field(0, ge=0, description="seed")
 
     def start(self, like: Audio) -> State:
-        return np.random.Generator(np.random.Philox(key=self.seed))
+        return generator(self.seed)
 
     def step(self, draw: np.random.Generator, like: Array) -> tuple[State, Array]:
         return draw, draw.standard_normal(len(like)).astype(like.dtype)
