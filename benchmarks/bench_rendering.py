@@ -16,8 +16,9 @@ import soundfile
 from benchmarks.measure import Row, at_most, below, faster, peak
 from dspgraph import load, render
 from dspgraph.io.audio import AudioSource, example_speech
-from dspgraph.rendering.executors import Processes
-from dspgraph.rendering.job import Executor, Serial
+from dspgraph.rendering.executors.process import Processes
+from dspgraph.rendering.executors.serial import Serial
+from dspgraph.rendering.job import Executor
 from dspgraph.rendering.render import Rendered
 from dspgraph.streams import Array, Audio
 

@@ -102,8 +102,9 @@ def swap_pairs(swaps: Sequence[str]) -> dict[str, str]:
 
 def _executor(name: str | None, jobs: int | None, address: str | None) -> Executor:
     """Return the executor that the three options choose; raise RequestError if they contradict each other."""
-    from dspgraph.rendering.executors import Processes, Ray
-    from dspgraph.rendering.job import Serial
+    from dspgraph.rendering.executors.process import Processes
+    from dspgraph.rendering.executors.ray import Ray
+    from dspgraph.rendering.executors.serial import Serial
 
     if address is not None and name != "ray":
         raise RequestError(f"--address {address} is the address of a Ray cluster: give --executor ray too")

@@ -73,9 +73,9 @@ class Reporter:
         """Report the result of one item."""
         if self.as_json:
             click.echo(json.dumps(_machine(row)))
-        elif row.error or not row.before:
+        elif row.error or not row.cached:
             self.say(_sentence(row), bool(row.error))
-        self.count("failed" if row.error else "before" if row.before else "done", row.audio_seconds)
+        self.count("failed" if row.error else "before" if row.cached else "done", row.audio_seconds)
 
     def count(self, kind: str, seconds: float) -> None:
         """Count one item as done, failed or before (done in an earlier run), with its seconds of audio."""
@@ -109,7 +109,7 @@ class Reporter:
 
 def _sentence(row: Rendered) -> str:
     if row.error:
-        return f"failed{' before' if row.before else ''}: {row.error}"
+        return f"failed{' before' if row.cached else ''}: {row.error}"
     notes = f" ({'; '.join(row.notes)})" if row.notes else ""
     return f"{', '.join(map(str, row.targets))}{notes}"
 
@@ -120,7 +120,7 @@ def _machine(row: Rendered) -> dict[str, Any]:
         "id": row.id,
         "source": str(row.source),
         "status": "failed" if row.error else "done",
-        "before": row.before,
+        "before": row.cached,
     }
     if row.error:
         return {**common, "error": row.error}

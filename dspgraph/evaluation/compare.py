@@ -19,12 +19,15 @@ from dspgraph.evaluation.report import write as write_page
 from dspgraph.evaluation.results import Recording, Results, Score, Variant, write
 from dspgraph.graph import Graph
 from dspgraph.io.arrays import SUFFIX as ARRAYS
-from dspgraph.io.audio import AudioSource, has_file_rate
+from dspgraph.io.audio import AUDIO_SUFFIXES, AudioSource, has_file_rate
 from dspgraph.pipeline.pipeline import Pipeline
-from dspgraph.rendering.corpus import Item, gather
-from dspgraph.rendering.job import Executor, Serial
+from dspgraph.rendering.corpus import gather
+from dspgraph.rendering.executors.serial import Serial
+from dspgraph.rendering.item import Item
+from dspgraph.rendering.job import Executor, check_digest
 from dspgraph.rendering.ledger import Ledger, sweep
-from dspgraph.rendering.render import Rendered, check_digest, check_targets, make_folder, make_inside, render_file
+from dspgraph.rendering.render import Rendered, render_file
+from dspgraph.rendering.targets import check_targets, make_folder, make_inside
 from dspgraph.streams import Array, Audio
 from dspgraph.wiring.merge import merge
 
@@ -205,23 +208,23 @@ class Comparison:
         _ = self._together  # made here: whoever works elsewhere is held to these graphs
 
     @property
-    def width(self) -> int:
-        """How many recordings are open at a time."""
+    def open_items(self) -> int:
+        """The most recordings that are open at the same time."""
         return 1
 
     def check(self) -> None:
         """Raise RequestError where a graph would not give the same samples as where the comparison was made."""
         for whole, digest in self._together.values():
-            check_digest(whole, digest)
+            check_digest(whole.digest, digest)
 
-    def rows(self, items: Iterable[Item]) -> Generator[Compared, None, None]:
-        """Each recording rendered by all graphs, and scored."""
+    def run(self, items: Iterable[Item]) -> Generator[Compared, None, None]:
+        """Render each recording with all graphs, and score what comes out."""
         for item in items:
             yield self._row(item)
 
-    def lost(self, item: Item, why: str) -> Compared:
-        """The row of a recording that ended whoever worked on it."""
-        return Compared(item.id, str(item.path), error=f"{item.path}: {why}")
+    def failed_result(self, item: Item, reason: str) -> Compared:
+        """Return the result of a recording whose worker died, or whose time was up."""
+        return Compared(item.id, str(item.path), error=f"{item.path}: {reason}")
 
     def file(self, item: Item, name: str) -> Path:
         """Where what a choice made of a recording is, or the recording itself, by its name among the choices."""
@@ -324,7 +327,7 @@ def compare(
     about: str = "",
     names: Sequence[str] | None = None,
     *,
-    executor: Executor = Serial(),  # noqa: B008 it holds nothing
+    executor: Executor = Serial(),  # noqa: B008 it has no state
     assets: bool = False,
     started: Callable[[int], None] = lambda due: None,
     done: Callable[[Compared], None] = lambda row: None,
@@ -342,7 +345,7 @@ def compare(
         if name not in metrics.METRICS:
             raise UnknownName(f"there is no metric '{name}'; {suggest(name, metrics.METRICS)}")
     work = Comparison(tuple(choices), Path(out), tuple(dict.fromkeys(names or metrics.METRICS)))
-    items = gather(files, out=Path(out))
+    items = gather(files, AUDIO_SUFFIXES, Path(out))
     for item in items:
         if item.path.suffix.lower() == ARRAYS:
             raise RequestError(f"what is compared is audio; found {item.path}: render the sound it was made from")

@@ -11,7 +11,7 @@ from fractions import Fraction
 from itertools import chain, repeat
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import soundfile
@@ -24,6 +24,9 @@ from dspgraph.streams import Array, Audio, first_bad_item, hertz, to_fraction
 
 SUBTYPES = {".flac": "PCM_24", ".wav": "FLOAT", ".ogg": "VORBIS"}
 """What is written, by suffix: 24-bit FLAC, 32-bit float WAV, Ogg Vorbis."""
+
+AUDIO_SUFFIXES = frozenset({f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".oga", ".opus"})
+"""Suffixes by which audio files are found in folders."""
 
 ROUNDED = Fraction(1, 100)
 """Seconds by which a part may end behind its file: who wrote down its end will have rounded it."""
@@ -155,6 +158,31 @@ class AudioSource:
             due -= len(converted)
             if due == 0:
                 return
+
+
+class AudioItem(Protocol):
+    """A file, or a part of it in seconds, or one of its channels."""
+
+    @property
+    def path(self) -> Path:
+        """The audio file."""
+
+    @property
+    def start(self) -> Fraction:
+        """Seconds from the start of the file."""
+
+    @property
+    def duration(self) -> Fraction | None:
+        """Seconds; None: to the end of the file."""
+
+    @property
+    def channel(self) -> int | None:
+        """The first is 0; None: all channels, mixed as the stream needs them."""
+
+
+def open_item(item: AudioItem, stream: Audio) -> AudioSource:
+    """Open the file of an item as an `Audio` stream; FileError if it cannot be read."""
+    return AudioSource(item.path, stream, item.start, item.duration, item.channel)
 
 
 def rate_of(path: Path) -> Fraction:

@@ -1,52 +1,74 @@
-"""What is done to items, and what does it: in this process, in others, on other machines."""
+"""Jobs and executors: a job is done to every item of a corpus; an executor runs it in this or in other processes."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from dspgraph.rendering.corpus import Item
+from dspgraph.errors import RequestError
+from dspgraph.rendering.item import Item
 
 
-class Row(Protocol):
-    """What became of one item."""
+class JobResult(Protocol):
+    """The result of one item: done, or failed with the reason."""
 
     @property
     def id(self) -> str:
-        """The item's."""
+        """The id of the item."""
 
 
-R_co = TypeVar("R_co", bound=Row, covariant=True)
-R = TypeVar("R", bound=Row)
+R_co = TypeVar("R_co", bound=JobResult, covariant=True)
+R = TypeVar("R", bound=JobResult)
 
 
-class Work(Protocol[R_co]):
-    """What is done to items, wherever that is: it can be pickled."""
+class Job(Protocol[R_co]):
+    """What is done to every item of a corpus. A job can be pickled, and gives the same results in every process."""
 
     @property
-    def width(self) -> int:
-        """How many items are open at a time."""
+    def open_items(self) -> int:
+        """The most items that are open at the same time: the size of the batch."""
 
     def check(self) -> None:
-        """Raise RequestError where this would not be the same work as where it was made."""
+        """Raise RequestError if this process would not give the results of the process that made the job."""
 
-    def rows(self, items: Iterable[Item]) -> Generator[R_co, None, None]:
-        """Every item's row, whatever became of it. Items are opened in their order."""
+    def run(self, items: Iterable[Item]) -> Generator[R_co, None, None]:
+        """Yield one result for every item, whether it succeeds or fails.
 
-    def lost(self, item: Item, why: str) -> R_co:
-        """The row of an item that ended whoever worked on it."""
+        An item is opened when it is taken from `items`. Items are taken one by one, in order, as places become free.
+        """
+
+    def failed_result(self, item: Item, reason: str) -> R_co:
+        """Return the result of an item that `run` could not finish: its worker process died, or its time was up."""
+
+
+@runtime_checkable
+class JobWithSummary(Protocol):
+    """A job that sends one more value from every worker process to the main process, for instance a profile.
+
+    The worker calls `summary()` on its copy of the job, once, after its last item. The main process calls
+    `add_summary(value)` on its own job with each value, before `Executor.run` ends. The value must be picklable. The
+    summary of a worker that died is lost. `Serial` without a timeout runs the job itself: there is no copy, and neither
+    method is called.
+    """
+
+    def summary(self) -> Any:
+        """Return the value to send to the main process."""
+
+    def add_summary(self, value: Any) -> None:
+        """Take the value of one worker process."""
 
 
 class Executor(Protocol):
-    """Who does work. The rows are the same, whoever it is."""
+    """A way to run a job: in this process, in several processes, on several machines. The results are the same."""
 
-    def run(self, work: Work[R], items: Sequence[Item]) -> Generator[R, None, None]:
-        """Every item's row, each as soon as it is known, in any order."""
+    def run(self, job: Job[R], items: Sequence[Item]) -> Generator[R, None, None]:
+        """Yield the result of every item as soon as it is known, in any order."""
 
 
-class Serial:
-    """Here, one item after another."""
-
-    def run(self, work: Work[R], items: Sequence[Item]) -> Generator[R, None, None]:
-        """Every item's row, in order unless the work has another one."""
-        return work.rows(items)
+def check_digest(found: str, expected: str) -> None:
+    """Raise RequestError if the digest of a graph differs from its digest in the process that made the job."""
+    if found != expected:
+        raise RequestError(
+            "code, weights or library versions differ from those of the process that started the run: install the same "
+            "versions of dspgraph, of plugins and of numpy, numba, scipy, soxr, torch and pysptk everywhere"
+        )

@@ -1,4 +1,4 @@
-"""What has become of every item, a line each, for a run to go on where another one ended, however it ended."""
+"""The ledger: a file with one line for every result, from which an interrupted run goes on."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ NAME = "ledger.jsonl"
 
 
 class Ledger:
-    """The file `ledger.jsonl` of a folder, this run's alone while it is open.
+    """The file `ledger.jsonl` of an output folder. Only one run at a time can have it open.
 
-    `rows` holds the last line of every id. A run that was killed may have left half a line and files half written:
-    both are taken away. Raises RequestError where another run writes to the folder, and for a file that is no ledger.
+    When it is opened, the files and the half line that a killed run has left are removed. Of every line only the place
+    in the file is kept in memory. Raises RequestError if another run writes to the folder, and if the file is not a
+    ledger.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / NAME
-        begun = self.path.exists()
+        existed = self.path.exists()
         try:
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
             self._file = os.fdopen(os.open(self.path, flags, 0o666), "rb+", buffering=0)
@@ -34,17 +35,29 @@ class Ledger:
             raise RequestError(f"{self.path} cannot be written: {error.strerror}: choose another folder") from None
         try:
             if not stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
-                raise RequestError(f"{self.path} is no regular file: move it away, or choose another folder")
+                raise RequestError(f"{self.path} is not a regular file: move it away, or choose another folder")
             self._lock()
-            self.rows = dict(self._read())
-            if begun:
+            self._places = dict(self._read())
+            if existed:
                 sweep(folder)
         except BaseException:
             self._file.close()
             raise
 
+    def ids(self) -> list[str]:
+        """Return the ids that had a line when the ledger was opened."""
+        return list(self._places)
+
+    def row(self, id: str) -> dict[str, Any] | None:
+        """Return the last line of an id when the ledger was opened, or None if there was none."""
+        if id not in self._places:
+            return None
+        start, length = divmod(self._places[id], _LENGTHS)
+        row: dict[str, Any] = json.loads(os.pread(self._file.fileno(), length, start))
+        return row
+
     def append(self, row: Mapping[str, Any]) -> None:
-        """One line more, whole before anything else happens; FileError where there is no room for it."""
+        """Write one line. It is in the file when this returns; FileError if there is no room for it."""
         line, end = json.dumps(row).encode() + b"\n", self._file.seek(0, os.SEEK_END)
         try:
             left = line
@@ -53,7 +66,7 @@ class Ledger:
         except OSError as error:
             self._file.truncate(end)
             raise FileError(
-                f"{self.path} cannot be written: {error.strerror or error}: make room; what is done is kept"
+                f"{self.path} cannot be written: {error.strerror or error}: make room; finished items are kept"
             ) from None
 
     def __enter__(self) -> Self:
@@ -65,8 +78,8 @@ class Ledger:
         self._file.close()
 
     def _lock(self) -> None:
-        """The system lets go of it when the process ends, whatever ends it."""
-        import fcntl
+        """Lock the file. The system unlocks it when the process ends, for whatever reason."""
+        import fcntl  # not on every system
 
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -77,30 +90,36 @@ class Ledger:
         except OSError as error:
             raise RequestError(f"{self.path} cannot be locked: {error.strerror}: choose another folder") from None
 
-    def _read(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Each line's id and row; half a line at the end is cut off."""
-        kept = 0
+    def _read(self) -> Iterator[tuple[str, int]]:
+        """Yield the id and the place of every line. Cut off half a line at the end."""
+        start = 0
         with open(self._file.fileno(), "rb", closefd=False) as file:
             for number, line in enumerate(file, 1):
                 if not line.endswith(b"\n"):
-                    self._file.truncate(kept)
+                    self._file.truncate(start)
                     return
-                kept += len(line)
-                try:
-                    row = json.loads(line)
-                    if not isinstance(row["id"], str) or row["status"] not in ("done", "failed"):
-                        raise ValueError
-                except (ValueError, TypeError, LookupError, RecursionError):
-                    raise RequestError(
-                        f"{self.path}, line {number}: is no line of a ledger: move the file away"
-                    ) from None
-                yield row["id"], row
+                yield self._id(number, line), start * _LENGTHS + len(line)
+                start += len(line)
+
+    def _id(self, number: int, line: bytes) -> str:
+        try:
+            row = json.loads(line)
+            id = row["id"]
+            if isinstance(id, str) and row["status"] in ("done", "failed") and len(line) < _LENGTHS:
+                return id
+        except (ValueError, TypeError, LookupError, RecursionError):
+            pass
+        raise RequestError(f"{self.path}, line {number}: is not a line of a ledger: move the file away")
+
+
+_LENGTHS = 2**24
+"""A place is one integer, start * _LENGTHS + length: half the memory of a pair. No line has 16 MB."""
 
 
 def sweep(folder: Path) -> None:
-    """Take away the files that a run, now dead, was writing."""
+    """Remove the unfinished files of a run, or a worker, that was killed."""
     for parent, _, names in os.walk(folder):
         for name in names:
             if is_part(name):
-                with suppress(OSError):  # it has gone, or is not ours to take: it passes for no output either way
+                with suppress(OSError):  # it is gone, or not ours; a file of this name is never taken for an output
                     Path(parent, name).unlink()

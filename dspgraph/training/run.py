@@ -27,7 +27,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dspgraph.errors import FileError, ParameterError, RequestError, UnknownName, suggest
-from dspgraph.io.audio import AudioSource
+from dspgraph.io.audio import AUDIO_SUFFIXES, AudioSource, open_item
 from dspgraph.parameters import complaint_sentence
 from dspgraph.pipeline.pipeline import load
 from dspgraph.registry import PACK
@@ -56,8 +56,8 @@ def train(
     """
     module = _module(model, "training")
     chosen = _settings(module, settings)
-    items = gather([data], out=out)
-    names = [str(item.path) if item.whole else item.id for item in items]
+    items = gather([data], AUDIO_SUFFIXES, out)
+    names = [str(item.path) if item.is_whole_file else item.id for item in items]
     if again := [name for name, count in Counter(names).items() if count > 1]:
         raise RequestError(
             f"there are {names.count(again[0])} recordings '{again[0]}': name it once, or give ids to parts"
@@ -70,7 +70,7 @@ def train(
     assert graph.audio_input  # of the pipeline of any model
     name, stream = graph.audio_input
     report(f"{module.PIPELINE} of {len(items)} recordings")
-    recordings = {name: item.open(stream).read() for name, item in zip(names, items, strict=True)}
+    recordings = {name: open_item(item, stream).read() for name, item in zip(names, items, strict=True)}
     try:
         weights: Path = module.train(
             recordings, lambda samples: graph(**{name: samples}), out, chosen, resume, progress, report

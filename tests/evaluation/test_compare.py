@@ -21,8 +21,9 @@ from dspgraph.evaluation.results import Results, Score
 from dspgraph.io.atomic import is_part
 from dspgraph.io.audio import AudioSource
 from dspgraph.registry import find
-from dspgraph.rendering.corpus import Item
-from dspgraph.rendering.executors import Processes, Ray
+from dspgraph.rendering.executors.process import Processes
+from dspgraph.rendering.executors.ray import Ray
+from dspgraph.rendering.item import Item
 from dspgraph.rendering.job import Executor
 from dspgraph.rendering.ledger import Ledger
 from dspgraph.rendering.render import render
@@ -332,7 +333,7 @@ def test_files_and_metrics_that_cannot_be_compared_are_refused(tmp_path: Path) -
     clips(tmp_path / "in", 1)
     clips(tmp_path / "other", 1)
     refused(TWO, tmp_path, "c0.wav and .*c0.wav would both be written to", files=[tmp_path / "in", tmp_path / "other"])
-    with pytest.raises(RequestError, match="is where the results go, what is in it is no input"):
+    with pytest.raises(RequestError, match="is the output folder, its files are no inputs"):
         compared(TWO, [tmp_path / "in"], tmp_path / "in")
     (tmp_path / "taken").write_text("mine")
     with pytest.raises(RequestError, match="taken cannot be written to"):
@@ -552,8 +553,8 @@ def test_a_recording_that_ends_its_worker_is_an_error_in_every_variant(tmp_path:
         """Loses the second recording."""
 
         def run(self, work: Any, items: Sequence[Item]) -> Any:
-            yield from work.rows(items[:1])
-            yield work.lost(items[1], "its worker was killed")
+            yield from work.run(items[:1])
+            yield work.failed_result(items[1], "its worker was killed")
 
     clips(tmp_path / "in", 2, 0.1)
     compared(TWO, [tmp_path / "in"], tmp_path / "out")

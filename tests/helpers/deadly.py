@@ -15,7 +15,7 @@ import numpy as np
 
 from dspgraph import Array, Audio, Field, Input, Node, Output, State
 from dspgraph.errors import RequestError
-from dspgraph.rendering.corpus import Item
+from dspgraph.rendering.item import Item
 
 DEEDS: dict[str, Callable[[], object]] = {
     "exit": lambda: os._exit(3),
@@ -40,19 +40,19 @@ class Told:
 
 @dataclass(frozen=True)
 class Deeds:
-    """Items are opened in turn, `width` at a time, and take one to three rounds each; `log` says who opened what."""
+    """Items are opened in turn, `open_items` at a time, and take one to three rounds each; `log` says who opened what."""
 
     log: Path
-    width: int = 1
+    open_items: int = 1
     ask: Callable[[], tuple[Any, ...]] = tuple
 
     def check(self) -> None:
         """Nothing is wrong here."""
 
-    def rows(self, items: Iterable[Item]) -> Generator[Told, None, None]:
+    def run(self, items: Iterable[Item]) -> Generator[Told, None, None]:
         waiting, open_now = iter(items), dict[str, int]()
         while True:
-            while len(open_now) < self.width and (item := next(waiting, None)):
+            while len(open_now) < self.open_items and (item := next(waiting, None)):
                 with (self.log / str(os.getpid())).open("a") as file:
                     file.write(f"{item.id}\n")
                 open_now[item.id] = 1 + sum(item.id.encode()) % 3
@@ -73,8 +73,8 @@ class Deeds:
         while len(list(self.log.iterdir())) < 2 and time.monotonic() < end:
             time.sleep(0.02)
 
-    def lost(self, item: Item, why: str) -> Told:
-        return Told(item.id, error=why)
+    def failed_result(self, item: Item, reason: str) -> Told:
+        return Told(item.id, error=reason)
 
 
 def opened(log: Path) -> list[str]:

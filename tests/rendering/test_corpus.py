@@ -13,7 +13,9 @@ import soundfile
 
 from dspgraph import Audio, Graph, render
 from dspgraph.errors import RequestError
-from dspgraph.rendering.corpus import Item, gather
+from dspgraph.io.audio import AUDIO_SUFFIXES
+from dspgraph.rendering.corpus import gather
+from dspgraph.rendering.item import Item
 from helpers.speech import speech
 from helpers.toys import ToyScale
 
@@ -26,14 +28,14 @@ def touched(folder: Path, *names: str) -> Path:
 
 
 def ids(*arguments: Any, out: Path | None = None) -> list[str]:
-    return [item.id for item in gather(arguments, out=out)]
+    return [item.id for item in gather(arguments, AUDIO_SUFFIXES, out)]
 
 
 # ---- files, folders and patterns ------------------------------------------------------------------------------------
 
 
 def test_a_file_is_taken_whatever_its_suffix_and_whether_it_is_there_or_not(tmp_path: Path) -> None:
-    assert gather([tmp_path / "a.b.wav", "nothing"]) == [
+    assert gather([tmp_path / "a.b.wav", "nothing"], AUDIO_SUFFIXES) == [
         Item("a.b", tmp_path / "a.b.wav"),
         Item("nothing", Path("nothing")),
     ]
@@ -42,7 +44,7 @@ def test_a_file_is_taken_whatever_its_suffix_and_whether_it_is_there_or_not(tmp_
 def test_a_folder_is_all_audio_in_it_by_name_below_it_and_nothing_hidden(tmp_path: Path) -> None:
     touched(tmp_path, "b.WAV", "a/z.flac", "a/c/y.x.ogg", ".hidden.wav", ".git/a.wav", "a/notes.txt", "a/none")
     assert ids(tmp_path) == ["a/c/y.x", "a/z", "b"]
-    assert [item.path for item in gather([tmp_path])][1] == tmp_path / "a" / "z.flac"
+    assert [item.path for item in gather([tmp_path], AUDIO_SUFFIXES)][1] == tmp_path / "a" / "z.flac"
 
 
 def test_a_folder_inside_its_own_results_is_taken_and_results_inside_it_are_not(tmp_path: Path) -> None:
@@ -51,7 +53,7 @@ def test_a_folder_inside_its_own_results_is_taken_and_results_inside_it_are_not(
     assert ids(f"{tmp_path}/in/**/*", out=tmp_path / "in" / "out") == ["a", "outer/c"]
     assert ids(tmp_path / "in" / "outer", out=tmp_path / "in") == ["c"]
     assert ids(f"{tmp_path}/in/outer/*", out=tmp_path / "in") == ["c"]
-    with pytest.raises(RequestError, match="in is where the results go, what is in it is no input: choose another"):
+    with pytest.raises(RequestError, match="in is the output folder, its files are no inputs: choose another"):
         ids(tmp_path / "in", out=tmp_path / "in")
 
 
@@ -84,12 +86,12 @@ def test_links_to_folders_are_not_followed_and_links_to_files_are(tmp_path: Path
 
 def test_a_file_with_a_pattern_in_its_name_is_that_file(tmp_path: Path) -> None:
     touched(tmp_path, "a[1].wav", "a1.wav")
-    assert gather([tmp_path / "a[1].wav"]) == [Item("a[1]", tmp_path / "a[1].wav")]
+    assert gather([tmp_path / "a[1].wav"], AUDIO_SUFFIXES) == [Item("a[1]", tmp_path / "a[1].wav")]
 
 
 def test_a_name_that_is_no_text_is_a_name(tmp_path: Path) -> None:
     touched(tmp_path, name := os.fsdecode(b"v\xff.wav"))
-    assert gather([tmp_path]) == [Item(name[:-4], tmp_path / name)]
+    assert gather([tmp_path], AUDIO_SUFFIXES) == [Item(name[:-4], tmp_path / name)]
 
 
 def test_the_order_is_that_of_the_arguments_and_in_each_that_of_names(tmp_path: Path) -> None:
@@ -100,8 +102,8 @@ def test_the_order_is_that_of_the_arguments_and_in_each_that_of_names(tmp_path: 
 @pytest.mark.parametrize("pattern", ["", "/*.wav", "/**/*.wav", "/sub"])
 def test_what_gives_no_file_is_refused(tmp_path: Path, pattern: str) -> None:
     touched(tmp_path, "a.txt", "sub/b.txt")
-    with pytest.raises(RequestError, match=r"(there is no|no) file .* a file is taken by its suffix: .*\.flac.*\.wav"):
-        gather([f"{tmp_path}{pattern}"])
+    with pytest.raises(RequestError, match=r"no file .* files are taken by their suffix: .*\.flac.*\.wav"):
+        gather([f"{tmp_path}{pattern}"], AUDIO_SUFFIXES)
 
 
 def test_a_folder_that_cannot_be_looked_into_is_not_left_out_unsaid(
@@ -116,8 +118,8 @@ def test_a_folder_that_cannot_be_looked_into_is_not_left_out_unsaid(
         return scandir(path)
 
     monkeypatch.setattr("os.scandir", locked)  # the tests may run as root, whom no permission stops
-    with pytest.raises(RequestError, match="locked cannot be looked into: Permission denied"):
-        gather([tmp_path])
+    with pytest.raises(RequestError, match="locked cannot be read: Permission denied"):
+        gather([tmp_path], AUDIO_SUFFIXES)
 
 
 # ---- manifests ------------------------------------------------------------------------------------------------------
@@ -146,9 +148,9 @@ def test_every_field_of_a_manifest_is_taken_from_json_lines_and_csv_alike(tmp_pa
         Item("b/c.d", tmp_path / "b/c.d.wav"),
         Item("7", Path("/e.wav"), Fraction(1, 10)),
     ]
-    assert gather([as_json]) == wanted
-    assert gather([manifest(tmp_path, "m.csv", table)]) == wanted
-    assert [item.whole for item in wanted] == [False, True, False]
+    assert gather([as_json], AUDIO_SUFFIXES) == wanted
+    assert gather([manifest(tmp_path, "m.csv", table)], AUDIO_SUFFIXES) == wanted
+    assert [item.is_whole_file for item in wanted] == [False, True, False]
 
 
 def test_byte_order_marks_line_ends_and_empty_lines_change_nothing(tmp_path: Path) -> None:
@@ -158,10 +160,10 @@ def test_byte_order_marks_line_ends_and_empty_lines_change_nothing(tmp_path: Pat
         "wav.scp": "a a.wav\nb b.wav\n",
     }
     for name, text in texts.items():
-        wanted = gather([manifest(tmp_path, name, text)])
+        wanted = gather([manifest(tmp_path, name, text)], AUDIO_SUFFIXES)
         assert [item.id for item in wanted] == ["a", "b"]
         for other in ("\ufeff" + text, text.replace("\n", "\r\n"), text.replace("\n", "\n\n \n"), text[:-1]):
-            assert gather([manifest(tmp_path, name, other)]) == wanted
+            assert gather([manifest(tmp_path, name, other)], AUDIO_SUFFIXES) == wanted
 
 
 def test_a_field_of_csv_may_have_commas_and_line_ends(tmp_path: Path) -> None:
@@ -175,9 +177,12 @@ def test_names_beyond_ascii_are_names(tmp_path: Path) -> None:
 
 def test_kaldi_lists_are_read_with_spaces_or_tabs(tmp_path: Path) -> None:
     scp = manifest(tmp_path, "wav.scp", "rec1 /data/rec 1.wav\nrec2\twav/2.flac  \n")
-    assert gather([scp]) == [Item("rec1", Path("/data/rec 1.wav")), Item("rec2", tmp_path / "wav/2.flac")]
+    assert gather([scp], AUDIO_SUFFIXES) == [
+        Item("rec1", Path("/data/rec 1.wav")),
+        Item("rec2", tmp_path / "wav/2.flac"),
+    ]
     segments = manifest(tmp_path, "segments", "rec1-a rec1 0.50 1.75\nrec2-a\trec2 2 -1\n")
-    assert gather([segments]) == [
+    assert gather([segments], AUDIO_SUFFIXES) == [
         Item("rec1-a", Path("/data/rec 1.wav"), Fraction(1, 2), Fraction(5, 4)),
         Item("rec2-a", tmp_path / "wav/2.flac", Fraction(2)),
     ]
@@ -187,32 +192,32 @@ def test_commands_in_a_list_are_refused_and_not_run(tmp_path: Path) -> None:
     mark = tmp_path / "harm"
     for command in (f"touch {mark} |", f"touch {mark}|", f"touch {mark} | "):
         with pytest.raises(RequestError, match=r"wav.scp, line 2: 'touch .*\|' is a command; commands are not run"):
-            gather([manifest(tmp_path, "wav.scp", f"ok a.wav\nx {command}\n")])
+            gather([manifest(tmp_path, "wav.scp", f"ok a.wav\nx {command}\n")], AUDIO_SUFFIXES)
     assert not mark.exists()
 
 
 J = "m.jsonl"
 BAD_LINES: dict[str, tuple[str, str | bytes, str]] = {
-    "no JSON": (J, '{"path": "a.wav"}\n\nnonsense\n', "m.jsonl, line 3: is no JSON: Expecting value"),
+    "no JSON": (J, '{"path": "a.wav"}\n\nnonsense\n', "m.jsonl, line 3: is not JSON: Expecting value"),
     "no object": (J, '["a.wav"]', 'line 1: a line is an object such as {"id": "a", "path": "a.wav"}; found ["a.wav"]'),
-    "JSON without an end": (J, "[" * 99_999, "line 1: is no JSON"),
-    "a number without an end": (J, '{"path": "a.wav", "start": ' + "1" * 9999 + "}", "line 1: is no JSON"),
-    "no path": (J, '{"id": "a", "file": "a.wav"}', "line 1: 'path' is missing or no path; found id, file"),
-    "nothing": (J, "{}", "'path' is missing or no path; found nothing"),
-    "an empty path": (J, '{"path": ""}', "'path' is missing or no path"),
-    "a number for a path": (J, '{"path": 3}', "'path' is missing or no path"),
-    "half a letter in a path": (J, '{"path": "\\ud800.wav", "id": "a"}', "'path' is missing or no path; found path, id"),
-    "a NUL in a path": (J, '{"path": "a\\u0000.wav"}', "'path' is missing or no path"),
-    "a path that names no file": (J, '{"path": "/"}', "line 1: the id '/' would be a file outside"),
-    "a path that is a point": (J, '{"path": "."}', "line 1: the id '.' would be a file outside"),
-    "a path outside and no id": (J, '{"path": "../a.wav"}', "line 1: the id '../a' would be a file outside"),
+    "JSON without an end": (J, "[" * 99_999, "line 1: is not JSON"),
+    "a number without an end": (J, '{"path": "a.wav", "start": ' + "1" * 9999 + "}", "line 1: is not JSON"),
+    "no path": (J, '{"id": "a", "file": "a.wav"}', "line 1: 'path' is missing or not a path; found id, file"),
+    "nothing": (J, "{}", "'path' is missing or not a path; found nothing"),
+    "an empty path": (J, '{"path": ""}', "'path' is missing or not a path"),
+    "a number for a path": (J, '{"path": 3}', "'path' is missing or not a path"),
+    "half a letter in a path": (J, '{"path": "\\ud800.wav", "id": "a"}', "'path' is missing or not a path; found path, id"),
+    "a NUL in a path": (J, '{"path": "a\\u0000.wav"}', "'path' is missing or not a path"),
+    "a path that names no file": (J, '{"path": "/"}', "line 1: the id '/' would name a file outside"),
+    "a path that is a point": (J, '{"path": "."}', "line 1: the id '.' would name a file outside"),
+    "a path outside and no id": (J, '{"path": "../a.wav"}', "line 1: the id '../a' would name a file outside"),
     "a start that is no number": (J, '{"path": "a.wav", "start": "soon"}', "line 1: 'start' must be a number of seconds; found 'soon'"),
     "a start that is a truth": (J, '{"path": "a.wav", "start": true}', "'start' must be a number of seconds; found 'True'"),
     "a start below 0": (J, '{"path": "a.wav", "start": -1}', "'start' must not be below 0; found -1"),
     "a start that is not finite": (J, '{"path": "a.wav", "start": NaN}', "'start' must be a number of seconds; found 'nan'"),
     "a start beyond numbers": (J, '{"path": "a.wav", "start": "1e999999999"}', "'start' must be a number of seconds"),
     "a start of a list": (J, '{"path": "a.wav", "start": [1]}', "'start' must be a number of seconds"),
-    "a duration of 0": (J, '{"path": "a.wav", "duration": 0}', "'duration' is 0; leave it out for all there is"),
+    "a duration of 0": (J, '{"path": "a.wav", "duration": 0}', "'duration' is 0; leave it out to take the rest of the file"),
     "a duration of nearly nothing": (J, '{"path": "a.wav", "duration": "1e-999999999"}', "'duration' is 0"),
     "an endless duration": (J, '{"path": "a.wav", "duration": Infinity}', "'duration' must be a number of seconds"),
     "a channel that is no number": (J, '{"path": "a.wav", "channel": "left"}', "'channel' must be a whole number from 0 (the first) on; found 'left'"),
@@ -220,20 +225,20 @@ BAD_LINES: dict[str, tuple[str, str | bytes, str]] = {
     "a channel below 0": (J, '{"path": "a.wav", "channel": -1}', "'channel' must be a whole number"),
     "a channel that is a truth": (J, '{"path": "a.wav", "channel": true}', "'channel' must be a whole number"),
     "a channel beyond numbers": (J, '{"path": "a.wav", "channel": "' + "9" * 5000 + '"}', "'channel' must be a whole number"),
-    "no text": (J, b'{"path": "\xff.wav"}', "m.jsonl is no text in UTF-8: invalid start byte at byte 10"),
+    "no text": (J, b'{"path": "\xff.wav"}', "m.jsonl is not text in UTF-8: invalid start byte at byte 10"),
     "no line": (J, " \n\n", "m.jsonl names no file"),
-    "CSV without a path": ("m.csv", "id,file\na,a.wav\n", "m.csv, line 2: 'path' is missing or no path; found id, file"),
-    "CSV of too few columns": ("m.csv", "id,path\n\na\n", "m.csv, line 3: has not as many columns as the first line, 2"),
-    "CSV of too many": ("m.csv", "id,path\na,a.wav\nb,b.wav,c\n", "m.csv, line 3: has not as many columns"),
-    "CSV with an open quote": ("m.csv", 'path\n"a.wav\nb.wav\n', "m.csv, line 3: is no CSV: unexpected end of data"),
-    "CSV with two columns of a name": ("m.csv", "path,id, path\na,b,c\n", "m.csv, line 1: two columns have one name; found path, id, path"),
+    "CSV without a path": ("m.csv", "id,file\na,a.wav\n", "m.csv, line 2: 'path' is missing or not a path; found id, file"),
+    "CSV of too few columns": ("m.csv", "id,path\n\na\n", "m.csv, line 3: must have as many columns as the first line, 2"),
+    "CSV of too many": ("m.csv", "id,path\na,a.wav\nb,b.wav,c\n", "m.csv, line 3: must have as many columns"),
+    "CSV with an open quote": ("m.csv", 'path\n"a.wav\nb.wav\n', "m.csv, line 3: is not CSV: unexpected end of data"),
+    "CSV with two columns of a name": ("m.csv", "path,id, path\na,b,c\n", "m.csv, line 1: two columns have the same name; found path, id, path"),
     "CSV of a first line": ("m.csv", "id,path\n", "m.csv names no file"),
     "a list without a path": ("wav.scp", "a a.wav\nb\n", "wav.scp, line 2: a line is ID PATH; found 'b'"),
     "segments of another length": ("segments", "a r 0\n", "segments, line 1: a line is ID RECORDING START END; found 3 words"),
-    "segments of no recording": ("segments", "a x 0 1\n", "segments, line 1: there is no 'x' in "),
-    "segments that end first": ("segments", "a r 0 1\nb r 1.5 1.5\n", "segments, line 2: ends at 1.5 s, where it begins at 1.5 s"),
+    "segments of no recording": ("segments", "a x 0 1\n", "segments, line 1: there is no recording 'x' in "),
+    "segments that end first": ("segments", "a r 0 1\nb r 1.5 1.5\n", "segments, line 2: the segment ends at 1.5 s, not after its start at 1.5 s"),
     "segments of no time": ("segments", "a r zero 1\n", "segments, line 1: 'start' must be a number of seconds; found 'zero'"),
-    "segments that leave": ("segments", "../a r 0 1\n", "segments, line 1: the id '../a' would be a file outside"),
+    "segments that leave": ("segments", "../a r 0 1\n", "segments, line 1: the id '../a' would name a file outside"),
 }  # fmt: skip
 
 
@@ -242,7 +247,7 @@ def test_a_bad_line_is_named_with_its_file_and_the_way_out(tmp_path: Path, what:
     name, text, message = BAD_LINES[what]
     manifest(tmp_path, "wav.scp", "r r.wav\n")
     with pytest.raises(RequestError) as refused:
-        gather([manifest(tmp_path, name, text)])
+        gather([manifest(tmp_path, name, text)], AUDIO_SUFFIXES)
     assert message in str(refused.value)
     assert len(str(refused.value)) < 500
 
@@ -250,16 +255,16 @@ def test_a_bad_line_is_named_with_its_file_and_the_way_out(tmp_path: Path, what:
 def test_a_list_that_segments_need_is_asked_for(tmp_path: Path) -> None:
     path = manifest(tmp_path, "segments", "a r 0 1\n")
     with pytest.raises(RequestError, match=r"wav.scp cannot be read: No such file"):
-        gather([path])
+        gather([path], AUDIO_SUFFIXES)
     manifest(tmp_path, "wav.scp", "r a.wav\nr b.wav\n")
-    with pytest.raises(RequestError, match=r"wav.scp: there are two 'r': rename one"):
-        gather([path])
+    with pytest.raises(RequestError, match=r"wav.scp: two recordings have the id 'r': rename one"):
+        gather([path], AUDIO_SUFFIXES)
 
 
 @pytest.mark.parametrize("name", ["m.jsonl", "m.csv", "wav.scp", "segments", "a" * 300 + ".jsonl"])
 def test_a_manifest_that_is_not_there_is_a_wrong_request(tmp_path: Path, name: str) -> None:
     with pytest.raises(RequestError, match="cannot be read: (No such file|File name too long)"):
-        gather([tmp_path / name])
+        gather([tmp_path / name], AUDIO_SUFFIXES)
 
 
 def test_a_manifest_of_100_000_lines_takes_a_moment(tmp_path: Path) -> None:
@@ -267,7 +272,7 @@ def test_a_manifest_of_100_000_lines_takes_a_moment(tmp_path: Path) -> None:
     lines = "".join(f'{{"id": "s{k % 100}/{k}", "path": "{k}.wav", "start": 0.5}}\n' for k in range(100_000))
     path = manifest(tmp_path, "m.jsonl", lines)
     begun = time.process_time()
-    assert len(gather([path])) == 100_000
+    assert len(gather([path], AUDIO_SUFFIXES)) == 100_000
     assert time.process_time() - begun < 10
 
 
@@ -294,14 +299,14 @@ LEAVING = [
 
 @pytest.mark.parametrize("name", LEAVING)
 def test_an_id_stays_in_the_folder_of_the_outputs(tmp_path: Path, name: str) -> None:
-    with pytest.raises(RequestError, match=r"m.jsonl, line 1: (the id .* would be a file outside|'id' must be a text)"):
-        gather([manifest(tmp_path, "m.jsonl", json.dumps({"id": name, "path": "a.wav"}))])
+    with pytest.raises(RequestError, match=r"m.jsonl, line 1: (the id .* would name a file outside|'id' must be text)"):
+        gather([manifest(tmp_path, "m.jsonl", json.dumps({"id": name, "path": "a.wav"}))], AUDIO_SUFFIXES)
 
 
 @pytest.mark.parametrize("name", [None, True, 1.5, [], {}])
 def test_an_id_is_a_text(tmp_path: Path, name: Any) -> None:
-    with pytest.raises(RequestError, match="line 1: 'id' must be a text; found"):
-        gather([manifest(tmp_path, "m.jsonl", json.dumps({"id": name, "path": "a.wav"}))])
+    with pytest.raises(RequestError, match="line 1: 'id' must be text; found"):
+        gather([manifest(tmp_path, "m.jsonl", json.dumps({"id": name, "path": "a.wav"}))], AUDIO_SUFFIXES)
 
 
 @pytest.mark.parametrize(

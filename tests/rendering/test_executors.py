@@ -23,10 +23,13 @@ import soundfile
 
 from dspgraph import Array, Audio, Graph, Input, Node, Output, State, load, render
 from dspgraph.errors import RequestError
-from dspgraph.rendering.corpus import Item
-from dspgraph.rendering.executors import POOLS, Chunks, Processes, Ray
-from dspgraph.rendering.job import Executor, Serial
-from dspgraph.rendering.render import Rendering
+from dspgraph.rendering.executors.process import CRASH_ADVICE, THREAD_VARIABLES, Processes
+from dspgraph.rendering.executors.ray import LOST_ADVICE, Ray
+from dspgraph.rendering.executors.scheduling import ItemQueue
+from dspgraph.rendering.executors.serial import Serial
+from dspgraph.rendering.item import Item
+from dspgraph.rendering.job import Executor
+from dspgraph.rendering.render import RenderJob
 from helpers import deadly
 from helpers.deadly import Deadly, DeadlyStart, Deeds, Told, opened
 from helpers.paths import TESTS
@@ -73,7 +76,8 @@ def wait_until(true: Callable[[], object], seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-EXITED, KILLED = "its worker ended with exit code 3, 2 times", "its worker was killed by SIGKILL, 2 times"
+EXITED = f"its worker process ended with exit code 3, 2 times: {CRASH_ADVICE}"
+KILLED = f"its worker process was killed by SIGKILL, 2 times: {CRASH_ADVICE}"
 
 
 # ---- any executor: all there is, once, and those that end their worker ----------------------------------------------
@@ -98,7 +102,7 @@ def test_an_item_that_ends_its_worker_is_a_row_that_says_how_and_the_others_are_
 
 def test_of_items_that_are_open_together_the_one_that_ended_the_worker_is_found_by_halves(log: Path) -> None:
     items = [*plain(7), *named("exit-now"), *plain(40)[7:]]
-    rows = list(Processes(1).run(Deeds(log, width=16), items))
+    rows = list(Processes(1).run(Deeds(log, open_items=16), items))
     assert failed(rows) == {"exit-now": EXITED}
     assert sorted(row.id for row in rows) == sorted(item.id for item in items)
     counts = Counter(opened(log))
@@ -109,7 +113,7 @@ def test_of_items_that_are_open_together_the_one_that_ended_the_worker_is_found_
 
 def test_two_that_end_workers_among_those_open_together_are_both_found(log: Path) -> None:
     items = named("exit-0", *(f"plain-{k}" for k in range(14)), "kill-15")
-    rows = list(Processes(2).run(Deeds(log, width=16), items))
+    rows = list(Processes(2).run(Deeds(log, open_items=16), items))
     assert failed(rows) == {"exit-0": EXITED, "kill-15": KILLED}
     assert sorted(row.id for row in rows) == sorted(item.id for item in items)
 
@@ -124,7 +128,7 @@ def test_a_worker_loads_once_for_all_its_items(log: Path) -> None:
 
 
 def test_a_worker_has_one_thread_and_whoever_started_it_keeps_its_own(log: Path, monkeypatch: Any) -> None:
-    monkeypatch.setenv(POOLS[0], "7")
+    monkeypatch.setenv(THREAD_VARIABLES[0], "7")
     before = dict(os.environ)
     (row,) = Processes(1).run(Deeds(log, ask=deadly.threads), plain(1))
     assert row.facts == (1, 1)
@@ -133,18 +137,18 @@ def test_a_worker_has_one_thread_and_whoever_started_it_keeps_its_own(log: Path,
 
 def test_items_are_dealt_so_that_nobody_is_left_without(log: Path) -> None:
     sizes = []
-    chunks = Chunks(Deeds(log, width=16), plain(20), 2)
-    while chunk := chunks.next():
+    queue = ItemQueue(Deeds(log, open_items=16), plain(20), 2)
+    while chunk := queue.next_chunk():
         sizes.append(len(chunk))
     assert sizes == [10, 5, 3, 1, 1]  # half of what is left for each of two, though 16 would fit
-    chunks = Chunks(Deeds(log), plain(1000), 2)
-    assert len(chunks.next()) == 64 and len(chunks._fresh) == 936
+    queue = ItemQueue(Deeds(log), plain(1000), 2)
+    assert len(queue.next_chunk()) == 64 and len(queue._new) == 936
 
 
 @pytest.mark.parametrize("jobs", [0, -1])
 @pytest.mark.parametrize("executor", [Processes, Ray])
 def test_there_is_at_least_one_job(executor: Any, jobs: int) -> None:
-    with pytest.raises(RequestError, match=f"at least 1 job at a time; found {jobs}"):
+    with pytest.raises(RequestError, match=f"the number of jobs is at least 1; found {jobs}"):
         executor(jobs)
 
 
@@ -160,9 +164,9 @@ class Attached(Deeds):
 
 UNDOABLE = {
     Attached: r"the graph cannot be sent to another process: .*: put node classes into a file that can be imported",
-    deadly.Elsewhere: "a worker cannot do this work: other code here",
-    deadly.Unloaded: "a worker cannot do this work: ModuleNotFoundError: No module named 'mine': put node classes into a",
-    deadly.Fatal: "a worker ended with exit code 7 as it started",
+    deadly.Elsewhere: "a worker cannot do this job: other code here",
+    deadly.Unloaded: "a worker cannot do this job: ModuleNotFoundError: No module named 'mine': put node classes into a",
+    deadly.Fatal: "a worker process ended with exit code 7 as it started",
 }
 
 
@@ -183,7 +187,7 @@ def test_a_graph_with_a_node_class_of_a_function_cannot_be_sent(tmp_path: Path) 
         def step(self, state: State, x: Array) -> tuple[State, Array]:
             return state, x
 
-    work = Rendering(Graph({"end": Local()}, {"end.x": "x"}, {"x": Audio(16000)}, {"y": "end"}), tmp_path)
+    work = RenderJob(Graph({"end": Local()}, {"end.x": "x"}, {"x": Audio(16000)}, {"y": "end"}), tmp_path)
     with pytest.raises(RequestError, match="cannot be sent to another process: .*Local"):
         list(Processes(1).run(work, plain(1)))
 
@@ -193,8 +197,8 @@ def toy(seconds: float = 0.0) -> Graph:
 
 
 def test_a_worker_with_other_code_is_refused(tmp_path: Path) -> None:
-    work = Rendering(toy(), tmp_path, digest="of other code")
-    with pytest.raises(RequestError, match="a worker cannot do this work: other code or other weights here"):
+    work = RenderJob(toy(), tmp_path, digest="of other code")
+    with pytest.raises(RequestError, match="a worker cannot do this job: code, weights or library versions differ"):
         list(Processes(2).run(work, plain(3)))
     assert not list(tmp_path.iterdir())
 
@@ -204,9 +208,9 @@ def test_a_plugin_that_is_gone_when_a_worker_looks_is_named(tmp_path: Path) -> N
 
     plugin = Path(shutil.copy(deadly.__file__, tmp_path / "mine.py"))
     kind = find("deadly", [plugin])
-    work = Rendering(Graph({"end": kind()}, {"end.x": "x"}, {"x": Audio(16000)}, {"y": "end"}), tmp_path)
+    work = RenderJob(Graph({"end": kind()}, {"end.x": "x"}, {"x": Audio(16000)}, {"y": "end"}), tmp_path)
     plugin.unlink()
-    with pytest.raises(RequestError, match=r"a worker cannot do this work: the plugin .*mine\.py is not a Python file"):
+    with pytest.raises(RequestError, match=r"a worker cannot do this job: the plugin .*mine\.py is not a Python file"):
         list(Processes(1).run(work, plain(1)))
 
 
@@ -418,8 +422,8 @@ def test_ctrl_c_while_workers_start_is_told_of_by_nobody_but_the_run(
 ENDLESS = """
 import sys
 from pathlib import Path
-from dspgraph.rendering.corpus import Item
-from dspgraph.rendering.executors import Processes
+from dspgraph.rendering.executors.process import Processes
+from dspgraph.rendering.item import Item
 from helpers.deadly import Deeds
 list(Processes(1).run(Deeds(Path(sys.argv[1])), [Item("endless-0", Path("x"))]))
 """
@@ -474,7 +478,7 @@ def unconnected(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_ray_it_is_said_how_to_get_it(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(RequestError, match=r"there is no Ray: pip install 'dspgraph\[ray\]'"):
+    with pytest.raises(RequestError, match=r"Ray is not installed: pip install 'dspgraph\[ray\]'"):
         list(Ray(2).run(Deeds(log), plain(2)))
 
 
@@ -484,7 +488,7 @@ def test_without_ray_it_is_said_how_to_get_it(log: Path, monkeypatch: pytest.Mon
         "127.0.0.1:1": "Connection refused",
         "no-such-host.invalid:6379": "",
         "nonsense": "Invalid address format",
-        "ray://127.0.0.1:10001": "a client of a cluster elsewhere cannot stream rows",
+        "ray://127.0.0.1:10001": "cannot stream results",
     }.items(),
 )
 @pytest.mark.usefixtures("unconnected")
@@ -528,7 +532,7 @@ def test_a_cluster_tells_of_items_that_end_workers_as_processes_do(log: Path, cl
 def test_what_ends_the_actor_itself_is_found_too(log: Path, cluster: Any) -> None:
     items = [*plain(3), *named("actor-0"), *plain(6)[3:]]
     rows = list(Ray(1).run(Deeds(log), items))
-    assert failed(rows) == {"actor-0": "its worker was lost with its machine, 2 times"}
+    assert failed(rows) == {"actor-0": f"its worker was lost with its machine, 2 times: {LOST_ADVICE}"}
     assert sorted(row.id for row in rows) == sorted(item.id for item in items)
 
 
@@ -543,7 +547,7 @@ def test_work_that_cannot_be_done_on_a_machine_is_refused_with_its_name(
 
 
 def test_actors_that_cannot_start_end_the_run(log: Path, cluster: Any) -> None:
-    with pytest.raises(RequestError, match="actors die as they start, 3 times: "):
+    with pytest.raises(RequestError, match="Ray actors die as they start, 3 times: "):
         list(Ray(1).run(deadly.FatalThere(log), plain(4)))
     assert not opened(log)
 
@@ -551,10 +555,10 @@ def test_actors_that_cannot_start_end_the_run(log: Path, cluster: Any) -> None:
 def test_a_cluster_that_has_other_things_to_do_is_not_waited_for_without_end(
     log: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dspgraph.rendering import executors
+    from dspgraph.rendering.executors import ray as ray_executor
 
     ray: Any = importlib.import_module("ray")
-    monkeypatch.setattr(executors, "PATIENCE", 0.5)
+    monkeypatch.setattr(ray_executor, "FREE_CORE_WAIT", 0.5)
     others = [ray.remote(Counter).options(num_cpus=1).remote() for _ in range(2)]
     assert ray.get([other.total.remote() for other in others]) == [0, 0]
     with pytest.raises(RequestError, match=r"no core of the cluster was free within 0\.5 s"):

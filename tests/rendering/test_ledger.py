@@ -68,7 +68,7 @@ def resumed(clips: Path, factor: float = 0.5, **options: Any) -> list[str]:
     """What was rendered when a run went on, by id."""
     rows = render(graph(factor), [clips], clips.with_name("out"), **{"resume": True, **options})
     assert [row.id for row in rows] == ["a", "b", "c"]
-    return [row.id for row in rows if not row.before]
+    return [row.id for row in rows if not row.cached]
 
 
 def lines(out: Path) -> list[dict[str, Any]]:
@@ -86,13 +86,17 @@ def row(name: str, status: str = "done") -> dict[str, str]:
     return {"id": name, "status": status}
 
 
+def rows_of(ledger: Ledger) -> dict[str, Any]:
+    return {name: ledger.row(name) for name in ledger.ids()}
+
+
 def test_the_last_line_of_an_id_is_what_is_known_of_it(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
-        assert ledger.rows == {}
+        assert rows_of(ledger) == {}
         for one in row("a", "failed"), row("b"), row("a"):
             ledger.append(one)
     with Ledger(tmp_path) as ledger:
-        assert ledger.rows == {"a": row("a"), "b": row("b")}
+        assert rows_of(ledger) == {"a": row("a"), "b": row("b")}
     assert lines(tmp_path) == [row("a", "failed"), row("b"), row("a")]
 
 
@@ -107,7 +111,7 @@ def test_half_a_line_is_taken_away_wherever_it_ends(tmp_path: Path, kept: int) -
     whole = json.dumps(row("a")) + "\n"
     (tmp_path / "ledger.jsonl").write_text(whole + json.dumps(row("b"))[:kept])
     with Ledger(tmp_path) as ledger:
-        assert ledger.rows == {"a": row("a")}
+        assert rows_of(ledger) == {"a": row("a")}
         ledger.append(row("c"))
     assert lines(tmp_path) == [row("a"), row("c")]
 
@@ -118,7 +122,7 @@ def test_half_a_line_is_taken_away_wherever_it_ends(tmp_path: Path, kept: int) -
 def test_a_line_that_is_none_is_named_and_nothing_is_touched(tmp_path: Path, line: str) -> None:
     content = (json.dumps(row("a")) + "\n" + line + "\n" + "half").encode("latin-1")
     (tmp_path / "ledger.jsonl").write_bytes(content)
-    with pytest.raises(RequestError, match=r"ledger.jsonl, line 2: is no line of a ledger: move the file away"):
+    with pytest.raises(RequestError, match=r"ledger.jsonl, line 2: is not a line of a ledger: move the file away"):
         Ledger(tmp_path)
     assert (tmp_path / "ledger.jsonl").read_bytes() == content
 
@@ -136,7 +140,7 @@ UNUSABLE: dict[str, tuple[Callable[[Path], object], str]] = {
     "a link": (linked, "cannot be written: Too many levels of symbolic links: choose another folder"),
     "a link to nothing": (linked_to_nothing, "cannot be written: Too many levels of symbolic links"),
     "a folder": (lambda folder: (folder / "ledger.jsonl").mkdir(), "cannot be written: Is a directory"),
-    "a pipe": (lambda folder: os.mkfifo(folder / "ledger.jsonl"), "is no regular file: move it away"),
+    "a pipe": (lambda folder: os.mkfifo(folder / "ledger.jsonl"), "is not a regular file: move it away"),
 }  # fmt: skip
 
 
@@ -233,7 +237,7 @@ def test_what_is_done_is_not_done_again_and_what_failed_is_listed(clips: Path) -
     assert everything(out) == before
     assert counts == [(0, 3)]
     assert seen == rows
-    assert all(row.before for row in rows)
+    assert all(row.cached for row in rows)
     for then, now in zip(first, rows, strict=True):
         assert (now.id, now.source, now.targets, now.error) == (then.id, then.source, then.targets, then.error)
         assert now.audio_seconds == then.audio_seconds
@@ -307,7 +311,7 @@ def test_another_file_of_the_same_name_size_and_time_is_another_file(clips: Path
     for one in clips.iterdir():
         assert one.stat().st_mtime_ns == (other / one.name).stat().st_mtime_ns
     rows = render(graph(), [other], clips.with_name("out"), resume=True)
-    assert not any(row.before for row in rows)
+    assert not any(row.cached for row in rows)
 
 
 def test_another_corpus_under_the_same_relative_path_is_another_corpus(
@@ -318,14 +322,14 @@ def test_another_corpus_under_the_same_relative_path_is_another_corpus(
         shutil.copytree(clips, clips.with_name(name) / "in")
         monkeypatch.chdir(clips.with_name(name))
         rows = render(graph(), ["in"], clips.with_name("out"), resume=True)
-        assert not any(row.before for row in rows)
+        assert not any(row.cached for row in rows)
 
 
 def test_a_path_written_in_another_way_is_the_same_file(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     resumed(clips)
     monkeypatch.chdir(clips)
     rows = render(graph(), ["../in"], clips.with_name("out"), resume=True)
-    assert all(row.before for row in rows)
+    assert all(row.cached for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -338,7 +342,7 @@ def test_another_part_of_a_file_is_rendered_again(clips: Path, now: dict[str, An
         manifest.write_text(json.dumps({"path": "a.wav", **part}))
         (one,) = render(graph(), [manifest], out, resume=True)
         assert not one.error
-        return not one.before
+        return not one.cached
 
     assert [run({}), run({}), run(now), run(now), run({})] == [True, False, True, False, True]
 
@@ -346,7 +350,7 @@ def test_another_part_of_a_file_is_rendered_again(clips: Path, now: dict[str, An
 def test_a_file_that_appears_after_it_was_missed_is_rendered(clips: Path) -> None:
     out, late = clips.with_name("out"), clips / "late.wav"
     assert "does not exist" in render(graph(), [late], out)[0].error
-    assert render(graph(), [late], out, resume=True)[0].before
+    assert render(graph(), [late], out, resume=True)[0].cached
     shutil.copy(clips / "a.wav", late)
     assert render(graph(), [late], out, resume=True)[0].error == ""
 
@@ -417,7 +421,7 @@ def test_without_its_ledger_no_file_of_one_corpus_passes_for_anothers(
     (out / "ledger.jsonl").unlink()
     monkeypatch.chdir(other.parent)
     (row,) = render(graph(0.5), [Path(clips.name) / "a.wav"], out, resume=True)
-    assert not row.before
+    assert not row.cached
     assert soundfile.read(out / "a.flac")[0] == pytest.approx(np.full(800, 0.25), abs=1e-6)
 
 

@@ -17,7 +17,8 @@ from dspgraph import Array, Audio, File, Graph, Input, Node, Output, State, rend
 from dspgraph.errors import RequestError
 from dspgraph.io.arrays import ArraySource
 from dspgraph.registry import load_all
-from dspgraph.rendering.render import Rendered, make_folder, render_file
+from dspgraph.rendering.render import Rendered, render_file
+from dspgraph.rendering.targets import make_folder
 from helpers.paths import TOYS
 from helpers.speech import speech
 from helpers.toys import ToyEnergy, ToyFrames, ToyLate, ToyNoise, ToyPeak, ToyScale, ToySum
@@ -491,7 +492,7 @@ def test_the_only_output_may_have_any_name(tmp_path: Path, good: Path) -> None:
 
 
 def test_a_format_that_is_not_written_is_a_wrong_request(tmp_path: Path, good: Path) -> None:
-    with pytest.raises(RequestError, match=r"only \.flac, \.wav, \.ogg are written; found '\.mp3'"):
+    with pytest.raises(RequestError, match=r"the formats that can be written are \.flac, \.wav, \.ogg; found '\.mp3'"):
         render(graph(), [good], tmp_path / "out", ".mp3")
     assert not (tmp_path / "out").exists()
 

@@ -87,7 +87,7 @@ def test_train_lists_the_settings() -> None:
         (["lpcnet", "--data", "data", "-o", "out", "-s", "frames=60"], "a.wav has 6000 samples; a chunk"),
         (["lpcnet", "--data", "data", "-o", "out", "--resume"], "there is no out/checkpoint.ckpt to resume"),
         (["lpcnet", "--data", "none", "-o", "out"], "none does not exist"),
-        (["lpcnet", "--data", "empty", "-o", "out"], "there is no file in empty to take"),
+        (["lpcnet", "--data", "empty", "-o", "out"], "no file in empty can be taken"),
         (["lpcnet", "--data", "data", "-o", "data/a.wav"], "the folder data/a.wav cannot be written to"),
     ],
 )  # fmt: skip

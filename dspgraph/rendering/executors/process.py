@@ -1,0 +1,291 @@
+"""Running a job in several processes of this machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from dspgraph.errors import RequestError, describe_error
+from dspgraph.rendering.executors.scheduling import ItemQueue, available_cores, check_jobs, check_timeout
+from dspgraph.rendering.item import Item
+from dspgraph.rendering.job import Job, JobWithSummary, R
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "NUMEXPR_NUM_THREADS"
+)  # fmt: skip
+ONE_THREAD = dict.fromkeys(THREAD_VARIABLES, "1")
+"""Environment of a worker: one thread each, so that as many workers as cores keep the cores busy."""
+
+KILL_WAIT = 5.0
+"""Seconds to wait for a killed process: one that hangs in the system (a dead network disk) may not end at once."""
+
+SUMMARY_WAIT = 60.0
+"""Seconds to wait for the summary of a worker."""
+
+CRASH_ADVICE = "a node, or a library that it calls, crashes on this item"
+TIMEOUT_ADVICE = "a node or the decoder does not end on this item, or needs a longer --timeout"
+
+
+class Processes:
+    """Worker processes on this machine, started afresh ("spawn"), with one thread each.
+
+    jobs: the number of workers, by default one for each core.
+
+    timeout: seconds that an item may take, counted from its opening. The worker of an item that takes longer is killed
+    and replaced. While n items of a batch are open together, each has n times the timeout, because they share one core.
+    If that is exceeded, the items are tried in smaller groups; only an item that exceeds the timeout alone is reported
+    as failed.
+
+    `run` raises RequestError if the job cannot be sent to another process, or cannot be done there.
+    """
+
+    def __init__(self, jobs: int | None = None, timeout: float | None = None) -> None:
+        self.jobs = check_jobs(jobs) or available_cores()
+        self.timeout = check_timeout(timeout)
+
+    def run(self, job: Job[R], items: Sequence[Item]) -> Generator[R, None, None]:
+        """Yield the result of every item as soon as it is known."""
+        jobs = min(self.jobs, len(items))
+        payload = pickle_job(job)
+        workers: list[Worker] = []
+        try:
+            for _ in range(jobs):
+                workers.append(Worker(payload, job.open_items, self.timeout))
+            yield from run_workers(workers, ItemQueue(job, items, jobs))
+            if isinstance(job, JobWithSummary):
+                for worker in workers:
+                    for summary in worker.summaries():
+                        job.add_summary(summary)
+        finally:
+            for worker in workers:
+                worker.stop()
+
+
+def run_workers(workers: Sequence[Worker], queue: ItemQueue[R]) -> Iterator[R]:
+    """Yield the results of all items in the queue. The workers are idle before and after."""
+    while True:
+        for worker in workers:
+            if not worker.chunk and (chunk := queue.next_chunk()):
+                worker.assign(chunk)
+        busy = [worker for worker in workers if worker.chunk]
+        if not busy:
+            return
+        ready = set(wait([worker.pipe for worker in busy], _seconds_left(busy)))
+        for worker in busy:
+            if worker.pipe in ready:
+                yield from _next_results(worker, queue)
+            elif worker.is_late():
+                reason = f"took longer than {worker.timeout:g} s"
+                yield from queue.worker_failed(worker.chunk, reason, TIMEOUT_ADVICE)
+                worker.restart()
+
+
+def _seconds_left(workers: Sequence[Worker]) -> float | None:
+    """Return the seconds until the first deadline, or None if there is none."""
+    deadlines = [worker.deadline for worker in workers if worker.deadline is not None]
+    return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+
+
+def _next_results(worker: Worker, queue: ItemQueue[R]) -> Iterator[R]:
+    """Yield the next result of a worker that has sent something, or those that its death makes known."""
+    try:
+        result = worker.receive()
+    except EOFError:
+        reason = f"its worker process {worker.exit_reason()}"
+        yield from queue.worker_failed(worker.chunk, reason, CRASH_ADVICE)
+        worker.restart()
+        return
+    if result is not None:
+        yield result
+
+
+class Worker:
+    """A process that runs a job, as the process that started it sees it.
+
+    `chunk` holds the items that it has been given and has not sent the result of. Messages from the worker are pairs
+    (kind, value): ("ready", None) once, ("opened", id) and ("result", result) for every item, ("summary", value), and
+    ("error", error) if it cannot do the job.
+    """
+
+    def __init__(self, payload: bytes, open_items: int, timeout: float | None = None) -> None:
+        self.payload, self.open_items, self.timeout = payload, open_items, timeout
+        self.start()
+
+    def start(self) -> None:
+        """Start the process. It ignores Ctrl-C: this process stops it."""
+        context = multiprocessing.get_context("spawn")
+        self.pipe, other_end = context.Pipe()
+        self.chunk: list[Item] = []
+        self.opened: dict[str, float] = {}  # id of an open item -> when its opening was heard of
+        self.used = self.ready = False
+        self.process = context.Process(target=_serve, args=(other_end, self.payload), daemon=True)
+        resource_tracker.ensure_running()  # started later, inside `_blocked`, it would unblock the signal
+        with other_end, environment(ONE_THREAD), _blocked(signal.SIGINT):
+            self.process.start()
+
+    def assign(self, chunk: list[Item]) -> None:
+        """Give items to the idle worker. If it has died, `receive` reports that."""
+        self.chunk, self.used = chunk, True
+        self._limit = (self.timeout or 0.0) * min(self.open_items, len(chunk))
+        with suppress(OSError):
+            self.pipe.send(chunk)
+
+    def receive(self) -> Any:
+        """Read one message. Return it if it is a result, else None. Raise EOFError if the worker has died."""
+        kind, value = self._message()
+        if kind == "error":
+            raise value
+        if kind == "ready":
+            self.ready = True
+        elif kind == "opened":
+            self.opened[value] = time.monotonic()
+        elif kind == "result":
+            self.opened.pop(value.id, None)
+            self.chunk = [item for item in self.chunk if item.id != value.id]
+            return value
+        return None
+
+    def _message(self) -> tuple[str, Any]:
+        try:
+            kind, value = self.pipe.recv()
+        except (EOFError, OSError):
+            if self.ready:
+                raise EOFError from None
+            raise RequestError(
+                f"a worker process {self.exit_reason()} as it started: in a script, start the run below "
+                "`if __name__ == '__main__':`"
+            ) from None
+        return kind, value
+
+    @property
+    def deadline(self) -> float | None:
+        """When the first of the open items has had its time, on the clock `time.monotonic`; None without a timeout."""
+        return min(self.opened.values()) + self._limit if self.timeout and self.opened else None
+
+    def is_late(self) -> bool:
+        """Return whether an item has had its time, and no message waits to be read."""
+        return self.deadline is not None and time.monotonic() >= self.deadline and not self.pipe.poll()
+
+    def summaries(self) -> Iterator[Any]:
+        """Yield the summary of the idle worker, if it has worked and still lives."""
+        if not self.used:
+            return
+        with suppress(EOFError, OSError):
+            self.pipe.send(None)
+            if self.pipe.poll(SUMMARY_WAIT):
+                yield self._message()[1]
+
+    def exit_reason(self) -> str:
+        """Return how the worker died, as the end of a sentence."""
+        self.pipe.close()
+        self.process.join(1)
+        self.stop()  # it may have closed its pipe and still run
+        code = self.process.exitcode or 0
+        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+    def restart(self) -> None:
+        """Replace the process by a new one."""
+        self.stop()
+        self.start()
+
+    def stop(self) -> None:
+        """Kill the process, whatever it does."""
+        self.process.kill()
+        self.process.join(KILL_WAIT)
+        self.pipe.close()
+
+
+# ---- in the worker --------------------------------------------------------------------------------------------------
+
+
+def _serve(pipe: Connection, payload: bytes) -> None:
+    """Run the job for every chunk that comes, and send the results, until the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _exit_with_parent()
+    try:
+        job = pickle.loads(payload)
+        job.check()
+    except Exception as error:
+        pipe.send(("error", RequestError(f"a worker cannot do this job: {describe_error(error)}{_advice(error)}")))
+        return
+    pipe.send(("ready", None))
+    while True:
+        try:
+            chunk = pipe.recv()
+        except EOFError:
+            return
+        if chunk is None:
+            pipe.send(("summary", job.summary()))
+            continue
+        for result in job.run(_announced(chunk, pipe)):
+            pipe.send(("result", result))
+
+
+def _announced(items: Iterable[Item], pipe: Connection) -> Iterator[Item]:
+    """Yield the items, and send word of each as the job opens it."""
+    for item in items:
+        pipe.send(("opened", item.id))
+        yield item
+
+
+def _exit_with_parent() -> None:
+    """Make this process exit when its parent does: a worker must not write files after the run was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+# ---- helpers --------------------------------------------------------------------------------------------------------
+
+_IMPORTABLE = ": put node classes into a file that can be imported"
+
+
+def pickle_job(job: Job[Any]) -> bytes:
+    """Return a job as bytes; raise RequestError if it cannot be pickled."""
+    try:
+        return pickle.dumps(job)
+    except Exception as error:
+        raise RequestError(f"the graph cannot be sent to another process: {error}{_IMPORTABLE}") from error
+
+
+def _advice(error: Exception) -> str:
+    return _IMPORTABLE if isinstance(error, AttributeError | ImportError) else ""
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for the processes that are started inside."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _blocked(number: signal.Signals) -> Iterator[None]:
+    """Hold a signal back until this is over. A process that is started inside never receives it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,246 @@
+"""Running a job on the machines of a Ray cluster."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import socket
+import sys
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dspgraph.errors import DspgraphError, RequestError, describe_error
+from dspgraph.rendering.executors.process import Worker, environment, pickle_job, run_workers
+from dspgraph.rendering.executors.scheduling import (
+    CHUNKS_PER_WORKER,
+    ItemQueue,
+    available_cores,
+    check_jobs,
+    check_timeout,
+)
+from dspgraph.rendering.item import Item
+from dspgraph.rendering.job import Job, JobWithSummary, R
+
+MAX_FAILED_STARTS = 3
+"""How often in a row an actor may die as it starts before the run is given up."""
+
+FREE_CORE_WAIT = 300.0
+"""Seconds to wait for a free core of the cluster while no item is being worked on."""
+
+CONNECT_WAIT = 5.0
+"""Seconds to wait for an answer from the head of the cluster."""
+
+LOST_ADVICE = "its memory was too small, or it was switched off; try again with --retry-failed"
+
+RAY_SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+"""Turn off Ray's usage statistics, and its warning about hiding GPUs from actors that request none."""
+
+
+class Ray:
+    """Actors of a Ray cluster, one core each. `address` names the cluster; without it, one is started on this machine.
+
+    Every actor runs the job in a worker process beside it, as `Processes` does, with the same timeout. If the worker
+    dies, the actor lives on, and the reports are the same. Files are opened on the machine of the actor: every machine
+    must see the same paths and have the same versions installed. If a machine is lost, its open items are done again on
+    another one.
+
+    `run` raises RequestError if Ray is not installed, if there is no cluster, and if a machine cannot do the same job.
+    """
+
+    def __init__(self, jobs: int | None = None, address: str | None = None, timeout: float | None = None) -> None:
+        self.jobs, self.address, self.timeout = check_jobs(jobs), address, check_timeout(timeout)
+
+    def run(self, job: Job[R], items: Sequence[Item]) -> Generator[R, None, None]:
+        """Yield the result of every item as soon as it is known."""
+        if not items:
+            return
+        payload = pickle_job(job)
+        with environment(RAY_SETTINGS):
+            ray = _import_ray()
+            connected_here = not ray.is_initialized()
+            if connected_here:
+                self._connect(ray)
+        actors: list[_RemoteActor] = []
+        try:
+            cores = int(ray.cluster_resources().get("CPU", 0))
+            if not cores:
+                raise RequestError("the cluster has no core: add a machine with `ray start --address=HOST:PORT`")
+            jobs = min(self.jobs or cores, cores, len(items))
+            for _ in range(jobs):
+                actors.append(_RemoteActor(ray, payload, job.open_items, self.timeout))
+            yield from _run_actors(ray, actors, ItemQueue(job, items, jobs))
+            if isinstance(job, JobWithSummary):
+                for actor in actors:
+                    for summary in actor.summaries():
+                        job.add_summary(summary)
+        finally:
+            for actor in actors:
+                actor.stop()
+            if connected_here:
+                ray.shutdown()
+
+    def _connect(self, ray: Any) -> None:
+        address = self.address or "local"
+        local = {} if self.address else {"num_cpus": self.jobs or available_cores(), "include_dashboard": False}
+        if address == "auto":
+            address = os.environ.get("RAY_ADDRESS", address)
+        try:
+            _check_reachable(address)
+            ray.init(address=address, log_to_driver=False, logging_level="error", **local)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise RequestError(
+                f"there is no Ray cluster at {self.address or 'this machine'}: {error}: give the HOST:PORT of its "
+                "head, or auto on a machine that is part of it; if it asks for a token, set RAY_AUTH_MODE=token"
+            ) from None
+
+
+def _import_ray() -> Any:
+    try:
+        import ray
+    except ModuleNotFoundError:
+        raise RequestError("Ray is not installed: pip install 'dspgraph[ray]'") from None
+    return ray
+
+
+def _check_reachable(address: str) -> None:
+    """Raise OSError if nothing answers at HOST:PORT: Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if "://" in address:
+        raise ValueError("a Ray client (ray://) cannot stream results")
+    if colon and port.isdecimal():
+        socket.create_connection((host, int(port)), CONNECT_WAIT).close()
+
+
+def _run_actors(ray: Any, actors: Sequence[_RemoteActor], queue: ItemQueue[R]) -> Iterator[R]:
+    """Yield the results of all items in the queue. An actor is given chunks as soon as it is ready."""
+    while True:
+        for actor in actors:
+            while actor.ready and len(actor.calls) < CHUNKS_PER_WORKER and (chunk := queue.next_chunk()):
+                actor.assign(chunk)
+        busy = any(actor.calls for actor in actors)
+        if not busy and not queue:
+            return
+        waiting = [actor for actor in actors if actor.calls or not actor.ready]
+        answered, _ = ray.wait([actor.next_answer for actor in waiting], timeout=None if busy else FREE_CORE_WAIT)
+        if not answered:
+            raise RequestError(
+                f"no core of the cluster was free within {FREE_CORE_WAIT:g} s: wait for its other work, or add machines"
+            )
+        for actor in waiting:
+            if actor.next_answer in answered:
+                yield from actor.receive(queue)
+
+
+class _RemoteActor:
+    """An actor as the main process sees it: whether it is ready, and its chunks, in the order in which it does them.
+
+    Ray can restart an actor by itself. This is not used, for two reasons: a call to an actor that is about to be
+    restarted may fail without having begun, which looks as if the call had killed the actor; and an actor that dies as
+    it starts would be restarted for ever.
+    """
+
+    def __init__(self, ray: Any, payload: bytes, open_items: int, timeout: float | None) -> None:
+        self.ray, self.arguments = ray, (payload, open_items, timeout)
+        self.failed_starts = 0
+        self.start()
+
+    def start(self) -> None:
+        """Ask the cluster for an actor, wherever a core is free."""
+        self.calls: deque[_Call] = deque()
+        self.ready = self.used = False
+        self.actor = self.ray.remote(_Actor).options(num_cpus=1).remote()
+        self.started = self.actor.start.remote(*self.arguments, os.getcwd(), sys.path)
+
+    @property
+    def next_answer(self) -> Any:
+        """The reference that Ray can wait for."""
+        return self.calls[0].results if self.ready else self.started
+
+    def assign(self, chunk: list[Item]) -> None:
+        """Give one more chunk to the actor."""
+        self.used = True
+        self.calls.append(_Call(self.actor.run.options(num_returns="streaming").remote(chunk), chunk))
+
+    def receive(self, queue: ItemQueue[R]) -> Iterator[R]:
+        """Yield the next result; nothing if the actor has become ready, has ended a chunk, or has died."""
+        try:
+            if not self.ready:
+                if refusal := self.ray.get(self.started):
+                    raise RequestError(refusal)
+                self.ready, self.failed_starts = True, 0
+                return
+            call = self.calls[0]
+            result = self.ray.get(next(call.results))
+            call.chunk = [item for item in call.chunk if item.id != result.id]
+            yield result
+        except StopIteration:
+            self.calls.popleft()
+        except self.ray.exceptions.RayTaskError as error:
+            raise error.cause from None
+        except self.ray.exceptions.RayError as error:
+            yield from self._replace(queue, error)
+
+    def _replace(self, queue: ItemQueue[R], error: Exception) -> Iterator[R]:
+        """Put the chunks of an actor that died back into the queue, and ask for another actor."""
+        if not self.ready:
+            self.failed_starts += 1
+            if self.failed_starts == MAX_FAILED_STARTS:
+                raise RequestError(f"Ray actors die as they start, {MAX_FAILED_STARTS} times: {error}") from error
+        unfinished = [call.chunk for call in self.calls if call.chunk]
+        self.stop()
+        self.start()
+        for chunk in unfinished[1:]:
+            queue.put_back(chunk)
+        if unfinished:
+            yield from queue.worker_failed(unfinished[0], "its worker was lost with its machine", LOST_ADVICE)
+
+    def summaries(self) -> Iterator[Any]:
+        """Yield the summary of the idle actor, if it has worked and still lives."""
+        if not self.used:
+            return
+        try:
+            yield from self.ray.get(self.actor.summaries.remote())
+        except self.ray.exceptions.RayTaskError as error:
+            raise error.cause from None
+        except self.ray.exceptions.RayError:
+            return
+
+    def stop(self) -> None:
+        """Kill the actor, whatever it does."""
+        self.ray.kill(self.actor)
+
+
+@dataclass
+class _Call:
+    """A chunk that an actor has been given: the stream of its results, and the items without a result so far."""
+
+    results: Any
+    chunk: list[Item]
+
+
+class _Actor:
+    """The object that Ray keeps on a core of a machine. It owns one worker process."""
+
+    def start(self, payload: bytes, open_items: int, timeout: float | None, folder: str, path: list[str]) -> str:
+        """Start the worker. Return the reason if it cannot do the job, else an empty string."""
+        try:
+            os.chdir(folder)
+            sys.path[:] = [*path, *(one for one in sys.path if one not in path)]
+            sys.modules["__main__"].__file__ = None  # Ray's own main file: the worker must not import it
+            self.worker = Worker(payload, open_items, timeout)
+            self.worker.receive()
+            self.job: Job[Any] = pickle.loads(payload)
+        except Exception as error:
+            prefix = "" if isinstance(error, DspgraphError) else "a worker cannot do this job: "
+            return f"{prefix}{describe_error(error)}; on the machine {socket.gethostname()}"
+        return ""
+
+    def run(self, chunk: list[Item]) -> Iterator[Any]:
+        """Yield the results of a chunk, each as soon as it is known."""
+        yield from run_workers([self.worker], ItemQueue(self.job, chunk, 1))
+
+    def summaries(self) -> list[Any]:
+        """Return the summary of the worker, in a list that is empty if the worker has died."""
+        return list(self.worker.summaries())

@@ -1,0 +1,95 @@
+"""Sharing items among workers, and finding the item that crashes its worker or never ends."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from typing import Generic
+
+from dspgraph.errors import RequestError
+from dspgraph.rendering.item import Item
+from dspgraph.rendering.job import Job, R
+
+MAX_TRIES = 2
+"""How often an item is tried alone before it is reported as failed."""
+
+MAX_CHUNK = 64
+"""The most items in a chunk, the portion that a worker is given at a time."""
+
+CHUNKS_PER_WORKER = 2
+"""Chunks that a Ray actor holds: it works on one while the results of the other travel."""
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_jobs(jobs: int | None) -> int | None:
+    """Return the number of workers; raise RequestError if it is below 1."""
+    if jobs is not None and jobs < 1:
+        raise RequestError(f"the number of jobs is at least 1; found {jobs}")
+    return jobs
+
+
+def check_timeout(timeout: float | None) -> float | None:
+    """Return the timeout; raise RequestError if it is not a number of seconds above 0."""
+    if timeout is not None and not 0 < timeout < math.inf:
+        raise RequestError(f"a timeout is a number of seconds above 0; found {timeout:g}")
+    return timeout
+
+
+class ItemQueue(Generic[R]):
+    """Items that wait for a worker.
+
+    When a worker fails (it dies, or its time is up), one of its open items is guilty. The open items are put back in
+    two halves, and so on, until one item is alone. An item that fails alone is tried alone once more, then reported as
+    failed.
+    """
+
+    def __init__(self, job: Job[R], items: Sequence[Item], workers: int) -> None:
+        self.job = job
+        self._new = deque(items)
+        self._returned: deque[list[Item]] = deque()
+        self._failures: Counter[str] = Counter()
+        self._workers = workers
+
+    def __bool__(self) -> bool:
+        """Return whether items are waiting."""
+        return bool(self._returned or self._new)
+
+    def next_chunk(self) -> list[Item]:
+        """Return the items for the next free worker, or an empty list.
+
+        Chunks become smaller towards the end of the corpus, so that all workers end at about the same time.
+        """
+        if self._returned:
+            return self._returned.popleft()
+        left = len(self._new)
+        size = max(self.job.open_items, min(MAX_CHUNK, left // (2 * CHUNKS_PER_WORKER * self._workers)), 1)
+        return [self._new.popleft() for _ in range(min(size, -(-left // self._workers)))]
+
+    def put_back(self, items: list[Item]) -> None:
+        """Put items that no worker has started back into the queue."""
+        if items:
+            self._returned.append(items)
+
+    def worker_failed(self, chunk: list[Item], reason: str, advice: str) -> Iterator[R]:
+        """Put the unfinished items of a worker that failed back into the queue.
+
+        Yield the failed result of the guilty item once it is known.
+        """
+        suspects = chunk[: self.job.open_items]
+        self.put_back(chunk[self.job.open_items :])
+        if len(suspects) > 1:
+            half = len(suspects) // 2
+            self._returned.extend((suspects[:half], suspects[half:]))
+            return
+        for item in suspects:
+            self._failures[item.id] += 1
+            if self._failures[item.id] < MAX_TRIES:
+                self._returned.append([item])
+            else:
+                yield self.job.failed_result(item, f"{reason}, {MAX_TRIES} times: {advice}")

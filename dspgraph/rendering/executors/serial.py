@@ -1,0 +1,27 @@
+"""Running a job in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+from dspgraph.rendering.executors.process import Processes
+from dspgraph.rendering.executors.scheduling import check_timeout
+from dspgraph.rendering.item import Item
+from dspgraph.rendering.job import Job, R
+
+
+class Serial:
+    """One item (or batch) after another, in this process.
+
+    With a timeout, in seconds, the job runs in one child process: only a process can be stopped while a node does not
+    return. See `Processes` for how the timeout counts.
+    """
+
+    def __init__(self, timeout: float | None = None) -> None:
+        self.timeout = check_timeout(timeout)
+
+    def run(self, job: Job[R], items: Sequence[Item]) -> Generator[R, None, None]:
+        """Yield the result of every item."""
+        if self.timeout is None:
+            return job.run(items)
+        return Processes(1, self.timeout).run(job, items)

@@ -1,0 +1,88 @@
+"""The files that the outputs of a graph are written to, all of them complete before the first gets its name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dspgraph.graph import Graph
+from dspgraph.io.arrays import ArraySink
+from dspgraph.io.audio import AudioSink
+from dspgraph.streams import Array, Audio, stream_to_dict
+
+
+class OutputFiles:
+    """One audio file for each audio output of a graph, and one .npz file for all other outputs together."""
+
+    def __init__(self, graph: Graph, targets: Mapping[str, Path]) -> None:
+        self.outputs, self.targets = dict(sorted(graph.outputs.items())), targets  # sorted by name, as in the digest
+        self.audio: dict[str, AudioSink] = {}
+        self.arrays: ArraySink | None = None
+        self._hashes = {name: hashlib.sha256() for name in self.outputs}
+        self._counts = dict.fromkeys(self.outputs, 0)
+        try:
+            for name, stream in self.outputs.items():
+                if isinstance(stream, Audio):
+                    self.audio[name] = AudioSink(self.targets[name], stream)
+            if others := {name: stream for name, stream in self.outputs.items() if name not in self.audio}:
+                self.arrays = ArraySink(self.targets[next(iter(others))], others)
+        except BaseException:
+            self.discard()
+            raise
+
+    def write(self, outputs: Mapping[str, Array]) -> None:
+        """Append a block of every output."""
+        for name, block in outputs.items():
+            if name in self.audio:
+                self.audio[name].write(block)
+            elif self.arrays:
+                self.arrays.write(name, block)
+            self._hashes[name].update(np.ascontiguousarray(block).data)
+            self._counts[name] += len(block)
+
+    def close(self) -> None:
+        """Complete all files and bring them to the disk, still under temporary names."""
+        for sink in self._all():
+            sink.close()
+
+    def place(self) -> None:
+        """Give all files their names."""
+        for sink in self._all():
+            sink.place()
+
+    def discard(self) -> None:
+        """Remove the files that have not been given their names."""
+        for sink in self._all():
+            sink.discard()
+
+    def _all(self) -> Iterator[AudioSink | ArraySink]:
+        yield from self.audio.values()
+        if self.arrays:
+            yield self.arrays
+
+    @property
+    def seconds(self) -> float:
+        """The duration of the longest output."""
+        return max(float(stream.seconds(self._counts[name])) for name, stream in self.outputs.items())
+
+    def describe(self) -> dict[str, Any]:
+        """Return, for every output, its file, its stream, its number of items, and the SHA-256 of its samples."""
+        return {
+            name: {
+                "file": self.targets[name].name,
+                **stream_to_dict(stream),
+                "items": self._counts[name],
+                "sha256": self._hashes[name].hexdigest(),
+            }
+            for name, stream in self.outputs.items()
+        }
+
+    def notes(self) -> Iterator[str]:
+        """Yield a sentence for every output that was clipped."""
+        for name, sink in self.audio.items():
+            if sink.clipped:
+                yield f"{sink.clipped} samples of '{name}' beyond full scale were clipped"

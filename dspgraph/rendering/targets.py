@@ -1,0 +1,87 @@
+"""Where outputs are written: the names of the files, the checks of these names, and the folders."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Sequence, Set
+from pathlib import Path
+
+from dspgraph.errors import FileError, RequestError
+from dspgraph.graph import Graph
+from dspgraph.io.arrays import SUFFIX as ARRAYS
+from dspgraph.io.arrays import WORDS
+from dspgraph.io.audio import has_file_rate
+from dspgraph.rendering.item import Item
+from dspgraph.streams import Audio
+
+
+def output_paths(graph: Graph, out: Path, id: str, suffix: str) -> dict[str, Path]:
+    """Return the file of each output of a graph. All outputs that are not audio share one file."""
+    audio = [name for name, stream in graph.outputs.items() if isinstance(stream, Audio)]
+    paths = {}
+    for name in graph.outputs:
+        middle = f".{name}" if name in audio and len(audio) > 1 else ""
+        paths[name] = out / f"{id}{middle}{suffix if name in audio else ARRAYS}"
+    return paths
+
+
+def check_outputs(graph: Graph) -> None:
+    """Raise RequestError if an output of a graph cannot be written to a file, or has a name that no file can have."""
+    audio = [name for name, stream in graph.outputs.items() if isinstance(stream, Audio)]
+    for name, stream in graph.outputs.items():
+        if isinstance(stream, Audio) and not has_file_rate(stream):
+            raise RequestError(
+                f"an audio file has a whole number of samples per second below 2**31; the output '{name}' is {stream}"
+            )
+        if "/" in name and (name not in audio or len(audio) > 1):
+            raise RequestError(f"the output '{name}' is part of a file name: rename it, without '/'")
+        if name == WORDS and name not in audio:
+            raise RequestError(f"the output '{name}' has a name that is reserved in {ARRAYS} files: rename it")
+
+
+def check_targets(items: Sequence[Item], targets: Sequence[Set[Path]]) -> None:
+    """Raise RequestError if two items would be written to the same file, or a file would overwrite an input."""
+    counts = Counter(path for paths in targets for path in paths)
+    if shared := [path for path, count in counts.items() if count > 1]:
+        target = min(shared)
+        same = [item for item, paths in zip(items, targets, strict=True) if target in paths]
+        if all(item == same[0] for item in same):
+            raise RequestError(f"{same[0].path} is named {len(same)} times: name it once")
+        more = f" and {len(same) - 3} more" if len(same) > 3 else ""
+        found = f"{' and '.join(str(item.path) for item in same[:3])}{more}"
+        raise RequestError(f"{found} would both be written to {target}: rename one or render them apart")
+    inputs = {os.path.realpath(item.path) for item in items}  # Path.resolve raises for a link to itself
+    folders = {parent: os.path.realpath(parent) for parent in {path.parent for paths in targets for path in paths}}
+    for paths in targets:
+        for target in sorted(paths):
+            real = os.path.join(folders[target.parent], target.name)
+            if (os.path.realpath(real) if os.path.islink(real) else real) in inputs:
+                raise RequestError(f"{target} would overwrite an input file: choose another folder")
+
+
+def is_inside(out: Path, folder: Path) -> bool:
+    """Return whether a folder lies in the output folder, with all links followed."""
+    return Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(out))
+
+
+def make_inside(out: Path, folder: Path) -> None:
+    """Make a folder below the output folder; raise FileError if a link leads out of it."""
+    if not is_inside(out, folder):
+        raise FileError(f"{folder} leads out of {out}, through a link: nothing is written there")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"the folder {folder} cannot be made: {error.strerror or error}") from None
+
+
+def make_folder(out: Path) -> None:
+    """Make the output folder; raise RequestError if files cannot be written to it."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()  # without a name: nothing is left if the process is killed here
+    except OSError as error:
+        raise RequestError(
+            f"the folder {out} cannot be written to: {error.strerror or error}: choose another"
+        ) from None
