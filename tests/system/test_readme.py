@@ -1,17 +1,34 @@
-"""What the README shows is what there is."""
+"""The README, CONTRIBUTING and the pages of docs are true: their commands run, their links and paths exist."""
 
 import re
+import shlex
+import tomllib
+from pathlib import Path
 
+import pytest
+import soundfile
 import yaml
 from click.testing import CliRunner
 
 from dspgraph import Array, load
+from dspgraph._version import __version__
 from dspgraph.cli.main import main
-from dspgraph.pipeline.document import folder
+from dspgraph.pipeline.document import folder, shipped
 from helpers.paths import ROOT
 from helpers.speech import speech
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+
+QUICKER = {"train": ["--settings"], "check": ["--seconds", "0.1"]}
+"""Options that make a command of the README quick: train lists its settings, check takes a tenth of a second."""
+
+
+def commands(program: str) -> list[list[str]]:
+    """Return the arguments of every line of a code block in the README that calls a program."""
+    blocks = [text for kind, text in re.findall(r"^```(\w*)\n(.*?)^```", README, re.DOTALL | re.MULTILINE) if not kind]
+    lines = [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
+    return [words[1:] for words in lines if words[0] == program]
 
 
 def test_the_pipeline_is_the_shipped_one() -> None:
@@ -36,3 +53,51 @@ def test_the_python_runs() -> None:
     exec(block, {"x": x, "blocks": blocks, "play": played.append})
     y = load("lpc_vocoder", overrides=["order=24"], swap={"excitation": "residual"})(speech=x)["speech"]
     assert b"".join(part.tobytes() for part in played) == y.tobytes()
+
+
+def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the order of the page: `score` reads what `compare` has written."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("speech", "corpus"):
+        (tmp_path / name).mkdir()
+        soundfile.write(tmp_path / name / "a.wav", speech()[8000:20000], 16000)
+    found = commands("dspgraph")
+    assert len(found) > 10
+    for words in found:
+        options = [str(path) for word in words for path in (sorted(Path().glob(word)) if "*" in word else [word])]
+        result = CliRunner().invoke(main, [*options, *QUICKER.get(words[0], [])])
+        assert result.exit_code == 0, f"dspgraph {' '.join(words)}: {result.output}"
+
+
+def test_every_command_is_shown() -> None:
+    shown = {words[0] for words in commands("dspgraph")}
+    assert shown | {"demo", "info", "schema"} >= set(main.commands)
+    assert "demo" in {words[0] for words in commands("make")}
+
+
+def test_the_targets_and_extras_exist() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for extras in re.findall(r"(?:dspgraph|\.)\[([\w,]+)\]", text):
+            assert set(extras.split(",")) <= set(project["optional-dependencies"]), f"{page.name}: {extras}"
+        for target in re.findall(r"(?:`|^)make ([a-z-]+)", text, re.MULTILINE):
+            assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE), target
+
+
+def test_the_pipelines_of_the_table_are_shipped() -> None:
+    names = {name for row in re.findall(r"^\| (`.*?) \|", README, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    assert len(names) > 5
+    assert names <= set(shipped())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+        assert link.startswith("https://") or (page.parent / link).exists(), link
+
+
+def test_the_citation_names_this_version() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert (cited["version"], cited["license"]) == (__version__, project["license"])
