@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
 import warnings
@@ -16,8 +17,8 @@ import soundfile
 from scipy import signal
 
 from dspgraph import Array, FileError, SignalError, UnknownName, load
-from dspgraph.evaluation import metrics
-from dspgraph.evaluation.metrics import METRICS, Measure, Pair, loudness, measure, score
+from dspgraph.evaluation.metrics import METRICS, Measure, Pair, cepstral, loudness, measure, score, short_time
+from dspgraph.evaluation.metrics.loudness import integrated_loudness
 from dspgraph.evaluation.results import Metric, Recording, Results, Score, Variant
 from helpers.speech import speech
 
@@ -87,6 +88,45 @@ def test_listening_models_are_there_only_with_their_packages() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == OWN
+
+
+ANNOUNCED = """from dspgraph.evaluation.metrics import metric
+
+@metric("dB", "lower", {"floor_db": -100})
+def peak_error(pair):
+    '''Difference of the peaks.'''
+    return abs(pair.reference).max() - abs(pair.degraded).max()
+
+@metric("dB", "lower", {})
+def lsd(pair):
+    '''Nothing.'''
+
+NUMBER = 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("theirs:peak_error", "mcd .* stoi peak_error Difference of the peaks. 0.25"),
+        ("theirs:missing", r"the metric 'theirs' \(theirs:missing\) cannot be loaded: AttributeError: .*: repair or"),
+        ("theirs:NUMBER", "the metric 'theirs' .* is 3: decorate a function with metric"),
+        ("theirs:lsd", "two metrics are called 'lsd': rename one"),
+    ],
+)
+def test_packages_announce_metrics_by_entry_point(tmp_path: Path, value: str, expected: str) -> None:
+    (tmp_path / "theirs.py").write_text(ANNOUNCED)
+    (tmp_path / "theirs-0.1.dist-info").mkdir()
+    (tmp_path / "theirs-0.1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 0.1\n")
+    (tmp_path / "theirs-0.1.dist-info" / "entry_points.txt").write_text(f"[dspgraph.metrics]\ntheirs = {value}\n")
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import numpy as np\n"
+        "from dspgraph.evaluation.metrics import METRICS, measure\n"
+        "x = np.full(9000, 0.5); (found,) = measure(x, x / 2, 16000, ['peak_error']).values()\n"
+        "print(*METRICS, METRICS['peak_error'].metric.about, found)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert re.search(expected, done.stdout + done.stderr)
 
 
 def test_the_settings_of_pitch_are_those_of_its_pipeline() -> None:
@@ -243,7 +283,7 @@ def test_the_cepstra_are_those_of_pysptk() -> None:
     powers = spectra(x, 512, 80, 400) ** 2
     floored = np.maximum(powers, powers.max(axis=1, keepdims=True) * 1e-10)
     expected = pysptk.sp2mc(floored, 24, 0.42)[:, 1:]
-    found, _, heard = Pair(x, x, RATE).cepstra
+    found, _, heard = cepstral.cepstra(Pair(x, x, RATE))
     np.testing.assert_allclose(found, expected, atol=1e-9)
     energy = powers.sum(axis=1)
     np.testing.assert_array_equal(heard, energy >= energy.max() * 1e-6)
@@ -251,11 +291,11 @@ def test_the_cepstra_are_those_of_pysptk() -> None:
 
 @pytest.mark.parametrize("rate", [10000, 24000, 32000, 96000, 192000])
 def test_other_rates_are_warped_as_pysptk_fits_them(rate: int) -> None:
-    assert metrics._alpha(Fraction(rate)) == pytest.approx(pysptk.util.mcepalpha(rate), abs=0.001001)
+    assert cepstral.mel_alpha(Fraction(rate)) == pytest.approx(pysptk.util.mcepalpha(rate), abs=0.001001)
 
 
 def test_the_rates_of_the_table_are_warped_as_everybody_does() -> None:
-    found = [metrics._alpha(Fraction(rate)) for rate in (8000, 16000, 22050, 44100, 48000)]
+    found = [cepstral.mel_alpha(Fraction(rate)) for rate in (8000, 16000, 22050, 44100, 48000)]
     assert found == [0.31, 0.42, 0.455, 0.53, 0.55]
 
 
@@ -270,7 +310,7 @@ def test_the_rates_of_the_table_are_warped_as_everybody_does() -> None:
 def test_distortion_is_that_of_other_programs(snr: float, melcd: float, pymcd: float, pymcd_dtw: float) -> None:
     """Figures of nnmnkwii 0.1.3 and pymcd 0.2.1, recorded with
 
-        x, y, heard = Pair(speech(), noisy(snr), 16000).cepstra; melcd(x[heard], y[heard])
+        x, y, heard = cepstra(Pair(speech(), noisy(snr), 16000)); melcd(x[heard], y[heard])
         Calculate_MCD("plain" | "dtw").calculate_mcd("speech.wav", "noisy.wav")
 
     melcd is the same formula. pymcd has others: 22050 Hz, envelopes by WORLD, order 13, alpha 0.65, all frames, c_0 in
@@ -287,11 +327,11 @@ def test_the_path_of_warping_is_that_of_librosa() -> None:
     """Of 0.75 s, within whose 150 frames the reach of 200 bounds nothing."""
     x, y = speech()[8000:20000], np.concatenate([speech()[9000:17000], speech()[15500:20000]])[:12000]
     pair = Pair(x, y, RATE)
-    a, b, heard = pair.cepstra
+    a, b, heard = cepstral.cepstra(pair)
     _, path = librosa.sequence.dtw(a.T, b.T, metric="euclidean")
     path = path[heard[path[:, 0]]]
     expected = MCD_SCALE * np.linalg.norm(a[path[:, 0]] - b[path[:, 1]], axis=1).mean()
-    assert metrics.mcd_dtw(pair) == pytest.approx(expected, rel=1e-9)
+    assert cepstral.mcd_dtw(pair) == pytest.approx(expected, rel=1e-9)
     assert len(path) != heard.sum(), "the path is not the diagonal"
 
 
@@ -324,7 +364,7 @@ def test_multi_resolution_distance_is_its_formula_on_spectra_of_librosa() -> Non
 
 def test_blocks_of_spectra_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = measure(speech(), noisy(20), RATE, ["mcd", "lsd", "mrstft"])
-    monkeypatch.setattr(metrics, "BLOCK", 2**14)
+    monkeypatch.setattr(short_time, "BLOCK", 2**14)
     assert measure(speech(), noisy(20), RATE, ["mcd", "lsd", "mrstft"]) == pytest.approx(whole, rel=1e-12)
 
 
@@ -334,13 +374,13 @@ def test_a_full_scale_sine_of_997_hz_has_the_loudness_the_recommendation_gives_i
 
     Measured: 0.20, 0.10, 0.05 and 0.02 dB less at 8, 11.025, 16 and 22.05 kHz, as its error falls with rate**2.
     """
-    found = loudness(tone(997, 4, rate), rate)
+    found = integrated_loudness(tone(997, 4, rate), rate)
     assert found == pytest.approx(-3.01, abs=0.01 + (0.22 * (8000 / rate) ** 2 if rate < 44100 else 0))
 
 
 def test_the_filters_at_48_khz_are_those_of_the_recommendation() -> None:
-    for b, a in metrics.K_WEIGHTING:
-        top, bottom = metrics._at_rate(b, a, 48000)
+    for b, a in loudness.K_WEIGHTING:
+        top, bottom = loudness.filter_at_rate(b, a, 48000)
         np.testing.assert_allclose([*top, *bottom], [*b, *a], atol=1e-12)
 
 
@@ -350,7 +390,7 @@ def test_the_filters_weigh_the_same_at_other_rates(rate: int) -> None:
     hertz = np.geomspace(20, min(rate, 48000) / 8, 50)
     gains = []
     for one in (48000, rate):
-        sections = np.array([np.concatenate(metrics._at_rate(b, a, one)) for b, a in metrics.K_WEIGHTING])
+        sections = np.array([np.concatenate(loudness.filter_at_rate(b, a, one)) for b, a in loudness.K_WEIGHTING])
         gains.append(20 * np.log10(np.abs(signal.sosfreqz(sections, hertz, fs=one)[1])))
     np.testing.assert_allclose(gains[1], gains[0], atol=0.1)
 
@@ -360,13 +400,17 @@ def test_loudness_is_gated() -> None:
     below that mean, 12 dB softer lies 9.3 below it and counts.
     """
     loud, rate = tone(997, 10, 48000, -20), 48000
-    alone = loudness(loud, rate)
+    alone = integrated_loudness(loud, rate)
     assert alone is not None and alone == pytest.approx(-23.01, abs=0.01)
-    assert loudness(np.concatenate([loud, np.zeros(len(loud))]), rate) == pytest.approx(alone, abs=0.1)
-    assert loudness(np.concatenate([loud, tone(997, 10, 48000, -33.5)]), rate) == pytest.approx(alone, abs=0.1)
+    assert integrated_loudness(np.concatenate([loud, np.zeros(len(loud))]), rate) == pytest.approx(alone, abs=0.1)
+    assert integrated_loudness(np.concatenate([loud, tone(997, 10, 48000, -33.5)]), rate) == pytest.approx(
+        alone, abs=0.1
+    )
     mean = 10 * math.log10((1 + 10**-1.2) / 2)
-    assert loudness(np.concatenate([loud, tone(997, 10, 48000, -32)]), rate) == pytest.approx(alone + mean, abs=0.1)
-    assert loudness(tone(997, 1, 48000, -70), rate) is None
+    assert integrated_loudness(np.concatenate([loud, tone(997, 10, 48000, -32)]), rate) == pytest.approx(
+        alone + mean, abs=0.1
+    )
+    assert integrated_loudness(tone(997, 1, 48000, -70), rate) is None
 
 
 def test_listening_models_are_what_their_packages_say() -> None:
@@ -457,8 +501,8 @@ def test_channels_are_mixed() -> None:
 
 def test_warping_ends_at_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its path takes 401 bytes per frame: 289 MB. Shortened here."""
-    assert metrics.DTW_LONGEST == 3600
-    monkeypatch.setattr(metrics, "DTW_LONGEST", 1.0)
+    assert cepstral.DTW_LONGEST == 3600
+    monkeypatch.setattr(cepstral, "DTW_LONGEST", 1.0)
     assert measure(speech(16001), speech(16001), RATE, ["mcd_dtw", "mcd"]) == {"mcd_dtw": None, "mcd": 0}
     assert measure(speech(16000), speech(16000), RATE, ["mcd_dtw"]) == {"mcd_dtw": 0}
 

@@ -1,0 +1,50 @@
+"""What a metric is: a function of a pair of signals, and a description of the numbers it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Any, Literal
+
+from dspgraph.evaluation.metrics.pair import Pair
+from dspgraph.evaluation.results import Metric
+
+OWN = "1"
+"""Version of the metrics that are computed here. A change that moves the value of any signal by more than rounding
+makes it "2" for that metric: numbers of two versions are never compared in one table."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric: its description, the function that computes it, and the package it needs, if any."""
+
+    metric: Metric
+    of: Callable[[Pair], float | None]
+    available: bool = True
+
+    def __call__(self, pair: Pair) -> float | None:
+        """Return the value of this metric for a pair, None where there is nothing to measure."""
+        return self.of(pair)
+
+
+def metric(
+    unit: str,
+    better: Literal["lower", "higher", "zero"],
+    settings: Mapping[str, Any],
+    package: str | None = None,
+) -> Callable[[Callable[[Pair], float | None]], Measure]:
+    """Make a function a metric of that name; the first line of its docstring describes it to users.
+
+    settings: everything its values depend on. package: the installed package that computes it, whose version is then
+    the version of the metric; without that package the metric is not available.
+    """
+
+    def describe(of: Callable[[Pair], float | None]) -> Measure:
+        about = (of.__doc__ or "").partition("\n")[0]
+        available = package is None or find_spec(package) is not None
+        made = version(package) if package and available else OWN
+        return Measure(Metric(of.__name__, unit, better, about, made, dict(settings)), of, available)
+
+    return describe

@@ -1,0 +1,85 @@
+"""Integrated loudness."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from dspgraph.evaluation.metrics.definition import metric
+from dspgraph.evaluation.metrics.pair import Pair
+from dspgraph.evaluation.metrics.short_time import samples
+from dspgraph.streams import Array, Number, to_fraction
+
+K_WEIGHTING = (
+    ((1.53512485958697, -2.69169618940638, 1.19839281085285), (1.0, -1.69065929318241, 0.73248077421585)),
+    ((1.0, -2.0, 1.0), (1.0, -1.99004745483398, 0.99007225036621)),
+)
+"""Numerator and denominator of the two filters at 48 kHz: a high shelf and a high pass."""
+
+LOUDNESS_BLOCK = 0.4  # seconds; a block begins every quarter of it
+LOUDNESS_OFFSET = -0.691  # dB
+LOUDNESS_GATES = (-70.0, -10.0)  # LUFS; LU relative to the mean of the blocks above the first gate
+
+
+@metric("LU", "zero", {"weighting": "K, of ITU-R BS.1770", "block_s": LOUDNESS_BLOCK, "overlap": 0.75,
+                        "gate_lufs": LOUDNESS_GATES[0], "relative_gate_lu": LOUDNESS_GATES[1]})  # fmt: skip
+def loudness_difference(pair: Pair) -> float | None:
+    """Integrated loudness of the degraded signal minus that of the reference: positive if it is louder.
+
+    Loudness as `integrated_loudness` gives it. None if either signal has none.
+    """
+    x, y = (integrated_loudness(one, pair.rate) for one in (pair.reference, pair.degraded))
+    return None if x is None or y is None else y - x
+
+
+def integrated_loudness(x: Array, rate: Number) -> float | None:
+    """Return the integrated loudness of x [n] in LUFS; None for less than 0.4 s, and if no block is above the gate.
+
+    -0.691 + 10 log10 of the mean square of the K-weighted signal, over blocks of 0.4 s that overlap by three quarters.
+    A block counts if it is above -70 LUFS and not more than 10 LU below the loudness of the blocks above -70 LUFS.
+
+    At rates other than 48 kHz the filters are converted by the bilinear transform, which bends their frequency axis: a
+    tone of 1 kHz is measured 0.05 dB too low at 16 kHz, 0.2 dB at 8 kHz.
+
+    Source: Recommendation ITU-R BS.1770-4, annex 1.
+    """
+    from scipy import signal
+
+    sections = [[*b, *a] for b, a in (filter_at_rate(*one, float(rate)) for one in K_WEIGHTING)]
+    weighted = signal.sosfilt(np.array(sections), x)
+    hop = samples(LOUDNESS_BLOCK / 4, to_fraction(rate))
+    quarters = (weighted[: len(x) // hop * hop] ** 2).reshape(-1, hop).mean(axis=1)
+    if len(quarters) < 4:
+        return None
+    blocks = np.lib.stride_tricks.sliding_window_view(quarters, 4).mean(axis=1)
+    for gate in (None, LOUDNESS_GATES[1]):
+        least = _mean_square(LOUDNESS_GATES[0]) if gate is None else blocks.mean() * 10 ** (gate / 10)
+        blocks = blocks[blocks > least]
+        if not len(blocks):
+            return None
+    return LOUDNESS_OFFSET + 10 * math.log10(blocks.mean())
+
+
+def _mean_square(lufs: float) -> float:
+    return float(10 ** ((lufs - LOUDNESS_OFFSET) / 10))
+
+
+def filter_at_rate(b: Sequence[float], a: Sequence[float], rate: float) -> tuple[Array, Array]:
+    """Convert a two-pole filter from 48 kHz to another rate. Its gain stays the same at 0 Hz and at its frequency f.
+
+    The bilinear transform s = (1 - z^-1) / (1 + z^-1) / tan(pi f / rate) takes the filter to s at 48 kHz and back to z
+    at the other rate. f is the frequency at which the denominator in s is q + p s + q s**2.
+    """
+    top, bottom = _substitute(b), _substitute(a)  # in powers of tan(pi f / 48000) s
+    tangent = math.sqrt(bottom[0] / bottom[2])
+    scale = tangent / math.tan(math.atan(tangent) * 48000 / rate)
+    powers = scale ** np.arange(3)
+    top, bottom = _substitute(top * powers), _substitute(bottom * powers)
+    return top / bottom[0], bottom / bottom[0]
+
+
+def _substitute(c: Sequence[float] | Array) -> Array:
+    """Substitute v = (1 - u) / (1 + u) in c, a polynomial of v; return it times (1 + u)**2, in powers of u."""
+    return np.array([c[0] + c[1] + c[2], 2 * (c[0] - c[2]), c[0] - c[1] + c[2]])

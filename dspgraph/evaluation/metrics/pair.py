@@ -1,0 +1,76 @@
+"""A reference and a degraded signal of one rate and length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from math import ceil
+from typing import Any, TypeVar
+
+import numpy as np
+import soxr
+
+from dspgraph.errors import SignalError
+from dspgraph.streams import Array, Number, first_bad_item, hertz, to_fraction
+
+RATES = (8000, 192_000)
+"""Lowest and highest sample rate, Hz. The metrics are not defined outside this range."""
+
+T = TypeVar("T")
+
+
+class Pair:
+    """Two signals of one length and rate.
+
+    reference, degraded: floats [n], or [n, channels], which are averaged to one channel; full scale is +-1. The longer
+    one is cut to the length of the other. rate: Hz. Raises SignalError for another shape or type, for a sample that is
+    not finite, and for a rate outside RATES.
+    """
+
+    def __init__(self, reference: Array, degraded: Array, rate: Number) -> None:
+        self.rate: Fraction = to_fraction(rate)
+        if not RATES[0] <= self.rate <= RATES[1]:
+            raise SignalError(
+                f"metrics take audio of {RATES[0]} to {RATES[1]} Hz; found {hertz(self.rate)}: resample it first"
+            )
+        both = _mono("reference", reference), _mono("degraded signal", degraded)
+        n = min(map(len, both))
+        self.reference, self.degraded = (x[:n] for x in both)
+        self._shared: dict[Callable[[Pair], Any], Any] = {}
+
+    def at(self, rate: int) -> tuple[Array, Array]:
+        """Return both signals at another rate in Hz."""
+        return _resample(self.reference, self.rate, rate), _resample(self.degraded, self.rate, rate)
+
+    def shared(self, analysis: Callable[[Pair], T]) -> T:
+        """Return `analysis(self)`, computed once however many metrics ask for it."""
+        if analysis not in self._shared:
+            self._shared[analysis] = analysis(self)
+        found: T = self._shared[analysis]
+        return found
+
+
+def _resample(x: Array, rate: Fraction, to: int) -> Array:
+    """Return x [n] at another rate: ceil(n to / rate) samples. This is not how files are resampled.
+
+    `io.audio` follows a file with silence. Here the converter is flushed, which can leave the last sample 0: the values
+    of the published metric versions depend on it.
+    """
+    if rate == to or not len(x):
+        return x
+    due = ceil(len(x) * to / rate)
+    converter = soxr.ResampleStream(float(rate), to, 1, dtype="float64", quality="HQ")
+    converted = converter.resample_chunk(x, last=True)[:due]
+    return np.pad(converted, (0, due - len(converted)))
+
+
+def _mono(what: str, samples: Array) -> Array:
+    samples = np.asarray(samples)
+    if samples.dtype.kind != "f" or samples.ndim not in (1, 2):
+        raise SignalError(
+            f"the {what} must be floats [n] or [n, channels], full scale +-1; found {samples.dtype} {samples.shape}"
+        )
+    rows = samples.astype(np.float64, copy=False).reshape(len(samples), samples.shape[1] if samples.ndim == 2 else 1)
+    if (bad := first_bad_item(rows)) is not None:
+        raise SignalError(f"the {what} has a sample that is not a number, at {bad}: repair it")
+    return rows[:, 0] if rows.shape[1] == 1 else rows.mean(axis=1)

@@ -1,0 +1,107 @@
+"""All metrics, by name; measuring arrays and files with them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from dspgraph.errors import RequestError, UnknownName, suggest
+from dspgraph.evaluation.metrics.cepstral import mcd, mcd_dtw
+from dspgraph.evaluation.metrics.definition import Measure
+from dspgraph.evaluation.metrics.listening import pesq, stoi
+from dspgraph.evaluation.metrics.loudness import loudness_difference
+from dspgraph.evaluation.metrics.pair import Pair
+from dspgraph.evaluation.metrics.pitch import log_f0_rmse, voicing_error
+from dspgraph.evaluation.metrics.spectral import lsd, mrstft
+from dspgraph.evaluation.metrics.waveform import si_sdr
+from dspgraph.evaluation.results import Metric
+from dspgraph.io.audio import AudioSource, rate_of
+from dspgraph.streams import Array, Audio, Number
+
+SHIPPED = (mcd, mcd_dtw, lsd, mrstft, log_f0_rmse, voicing_error, si_sdr, loudness_difference, pesq, stoi)
+"""The metrics that come with dspgraph, in the order in which they are shown. Add new ones here."""
+
+GROUP = "dspgraph.metrics"
+"""Entry points of other packages that announce metrics: `name = "package.module:function"`, a function with @metric."""
+
+
+def _all() -> Iterator[Measure]:
+    yield from SHIPPED
+    for entry in entry_points(group=GROUP):
+        try:
+            found = entry.load()
+        except (Exception, SystemExit) as error:
+            raise RequestError(
+                f"the metric '{entry.name}' ({entry.value}) cannot be loaded: {type(error).__name__}: {error}: repair "
+                "or uninstall its package"
+            ) from error
+        if not isinstance(found, Measure):
+            raise RequestError(
+                f"the metric '{entry.name}' ({entry.value}) is {found!r}: decorate a function with metric"
+            )
+        yield found
+
+
+def _by_name(measures: Iterator[Measure]) -> dict[str, Measure]:
+    found: dict[str, Measure] = {}
+    for one in measures:
+        if one.metric.name in found:
+            raise RequestError(f"two metrics are called '{one.metric.name}': rename one, or uninstall its package")
+        if one.available:
+            found[one.metric.name] = one
+    return found
+
+
+METRICS: Mapping[str, Measure] = MappingProxyType(_by_name(_all()))
+"""The metrics that can be computed here, by name, in the order in which they are shown."""
+
+
+def measure(
+    reference: Array, degraded: Array, rate: Number, names: Sequence[str] | None = None
+) -> dict[str, float | None]:
+    """Return the values of metrics by name, in the order of `names`, by default all in METRICS.
+
+    A value is None where there is nothing to measure. reference, degraded, rate: as `Pair` takes them, with its errors.
+    Raises UnknownName for a name that is not in METRICS.
+    """
+    names = list(METRICS) if names is None else names
+    check_names(names)
+    pair = Pair(reference, degraded, rate)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # of samples near the largest float
+        return {name: _finite(METRICS[name](pair)) if len(pair.reference) else None for name in names}
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise UnknownName for a name that is not in METRICS."""
+    for name in names:
+        if name not in METRICS:
+            raise UnknownName(f"there is no metric '{name}'; {suggest(name, METRICS)}")
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def score(reference: Path, degraded: Path) -> tuple[list[Metric], dict[str, float | None], list[str]]:
+    """Return all metrics, their values for two audio files by name, and notes on conversions of the files.
+
+    Both files are mixed to one channel, the degraded one is resampled to the rate of the reference, and the longer one
+    is cut. Raises FileError for a file that cannot be read or has a sample that is not finite, and SignalError for a
+    reference with a rate outside RATES.
+    """
+    stream = Audio(rate_of(reference))
+    sources = [AudioSource(path, stream) for path in (reference, degraded)]
+    notes = [f"{source.path}: {conversion}" for source in sources for conversion in source.conversions]
+    signals = [source.read() for source in sources]
+    lengths = [len(samples) for samples in signals]
+    if lengths[0] != lengths[1]:
+        longer = sources[int(lengths[1] > lengths[0])].path
+        seconds = [f"{float(stream.seconds(n)):.3f} s" for n in sorted(lengths)]
+        notes.append(f"{longer}: cut from {seconds[1]} to {seconds[0]}, the length of the other")
+    values = measure(signals[0], signals[1], stream.rate)
+    return [one.metric for one in METRICS.values()], values, notes
