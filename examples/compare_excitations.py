@@ -13,7 +13,7 @@ from dspgraph.pipeline.pipeline import Pipeline
 
 stream = Audio(16000)
 speech = AudioSource(sys.argv[1] if len(sys.argv) > 1 else example_speech(), stream).read()
-for excitation in Pipeline("lpc_vocoder").variants["excitation"]:
+for excitation in Pipeline("lpc_vocoder").slots["excitation"]:
     graph = load("lpc_vocoder", swap={"excitation": excitation})
     found = graph(speech=speech)["speech"]
     snr = 10 * np.log10((speech**2).sum() / ((found - speech) ** 2).sum())

@@ -38,7 +38,7 @@ def show(pipeline: str, overrides: tuple[str, ...], swaps: dict[str, str], plugi
     drawn = FORMATS[form](described.graph)
     if form == "text":
         click.echo(f"{described.name}: {described.document.about}")
-        for slot, choices in described.variants.items():
+        for slot, choices in described.slots.items():
             click.echo(f"--swap {slot}= {' | '.join(choices)}")
         click.echo()
     click.echo(drawn)

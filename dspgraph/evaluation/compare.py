@@ -86,7 +86,7 @@ def choices(
     swaps: slots that are the same in all. Raises as `pipeline.load` does, and RequestError for a choice that is none.
     """
     swaps, plugins = dict(swaps or {}), list(plugins)
-    slots = Pipeline(pipeline, (), None, plugins).variants
+    slots = Pipeline(pipeline, (), None, plugins).slots
     values = [_values(one) for one in overrides]
     several = any(len(each) > 1 for each in values)
     for slot in vary or ():

@@ -1,5 +1,5 @@
-"""From the entries of a pipeline file to one graph: nodes are made, wires followed, pipelines that stand as nodes
-unfolded. Every error says file, line and path."""
+"""Build the graph that a pipeline file describes: make the nodes, follow the wires, insert the graphs of pipelines used
+as nodes. Every error says file, line and path."""
 
 from __future__ import annotations
 
@@ -14,46 +14,47 @@ from dspgraph.errors import DspgraphError, ParameterError, PipelineError, WireEr
 from dspgraph.graph import Graph
 from dspgraph.node import Node
 from dspgraph.parameters import names_file
-from dspgraph.pipeline.document import Document, NodeEntry, Source, Trail
+from dspgraph.pipeline.document import Document, NodeEntry
+from dspgraph.pipeline.read import KeyPath, Source
 from dspgraph.streams import Stream
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A pipeline that stands as a node: its name, its graph, and the origins its inputs are given."""
+class SubPipeline:
+    """A pipeline used as a node: its name, its graph, and the keys of its entry (origins of its inputs, and vars)."""
 
     name: str
     graph: Graph
     given: Mapping[str, Any]
 
 
-def unfold(
-    document: Document, source: Source, standing: Mapping[str, Standing], plugins: Iterable[str | Path] = ()
+def build(
+    document: Document, source: Source, inner: Mapping[str, SubPipeline], plugins: Iterable[str | Path] = ()
 ) -> Graph:
-    """The graph of a document. What is in a pipeline that stands as the node `a` is called `a/...` there."""
-    return _Unfolding(document, source, standing, tuple(plugins)).graph()
+    """Return the graph of a document. inner: the pipelines used as nodes; a node `b` inside `a` is called `a/b`."""
+    return _Builder(document, source, inner, tuple(plugins)).graph()
 
 
-class _Unfolding:
+class _Builder:
     def __init__(
-        self, document: Document, source: Source, standing: Mapping[str, Standing], plugins: tuple[str | Path, ...]
+        self, document: Document, source: Source, inner: Mapping[str, SubPipeline], plugins: tuple[str | Path, ...]
     ) -> None:
         self.document = document
         self.source = source
-        self.standing = standing
+        self.inner = inner
         self.plugins = plugins
         self.kinds = {name: self._kind(name, e) for name, e in document.nodes.items() if isinstance(e, NodeEntry)}
         self.nodes: dict[str, Node] = {}
         self.wires: dict[str, str | list[str]] = {}
 
     def graph(self) -> Graph:
-        for name, stands in self.standing.items():
-            for key, stream in stands.graph.inputs.items():
-                if key not in stands.given:
-                    self._refuse(("nodes", name), f"pipeline '{stands.name}' takes '{key}', {stream}: wire it")
+        for name, sub in self.inner.items():
+            for key, stream in sub.graph.inputs.items():
+                if key not in sub.given:
+                    self._refuse(("nodes", name), f"pipeline '{sub.name}' takes '{key}', {stream}: wire it")
         for name, entry in self.document.nodes.items():
-            if name in self.standing:
-                self._add_graph(name, self.standing[name])
+            if name in self.inner:
+                self._add_graph(name, self.inner[name])
             else:
                 self._add_node(name, dict(entry.model_extra or {}))
         inputs = self._inputs()
@@ -62,10 +63,10 @@ class _Unfolding:
             graph = Graph(self.nodes, self.wires, inputs, outputs, self.document.seed)
         except DspgraphError as error:
             raise self._placed(error) from error
-        self._check_promises(graph)
+        self._check_inner_inputs(graph)
         return graph
 
-    def _refuse(self, path: Trail, message: str) -> None:
+    def _refuse(self, path: KeyPath, message: str) -> None:
         raise PipelineError(f"{self.source.place(path)}: {message}")
 
     # ---- nodes ------------------------------------------------------------------------------------------------------
@@ -86,33 +87,33 @@ class _Unfolding:
                 known = {*kind.model_fields, *(port.name for port in kind.inputs)}
                 self._refuse((*at, key), f"{kind.type_name} has no parameter '{key}'; {suggest(key, known)}")
             if isinstance(given[key], str) and names_file(kind, key):
-                given[key] = str(self.source.beside((*at, key)) / given[key])
+                given[key] = str(self.source.folder_of((*at, key)) / given[key])
         try:
             self.nodes[name] = kind(**given)
         except ParameterError as error:
             faulty = [key for key in given if f".{key} is " in str(error)]
             raise PipelineError(f"{self.source.place((*at, *faulty[:1]))}: {error}") from None
 
-    def _add_graph(self, name: str, stands: Standing) -> None:
-        for key, wire in stands.given.items():
-            if key in stands.graph.inputs and isinstance(wire, list):
+    def _add_graph(self, name: str, sub: SubPipeline) -> None:
+        for key, wire in sub.given.items():
+            if key in sub.graph.inputs and isinstance(wire, list):
                 self._refuse(("nodes", name, key), f"a pipeline takes one wire; found {len(wire)}: mix them first")
-        inputs = {key: self._follow(stands.given[key], ("nodes", name, key)) for key in stands.graph.inputs}
+        inputs = {key: self._follow(sub.given[key], ("nodes", name, key)) for key in sub.graph.inputs}
 
         def outer(origin: str) -> str:
             return inputs.get(origin, f"{name}/{origin}")
 
-        self.nodes |= {f"{name}/{key}": node for key, node in stands.graph.nodes.items()}
-        for to, wire in stands.graph.wires.items():
+        self.nodes |= {f"{name}/{key}": node for key, node in sub.graph.nodes.items()}
+        for to, wire in sub.graph.wires.items():
             self.wires[f"{name}/{to}"] = outer(wire) if isinstance(wire, str) else [outer(one) for one in wire]
 
     # ---- wires ------------------------------------------------------------------------------------------------------
 
-    def _follow_all(self, wire: Any, at: Trail) -> str | list[str]:
+    def _follow_all(self, wire: Any, at: KeyPath) -> str | list[str]:
         return [self._follow(one, at) for one in wire] if isinstance(wire, list) else self._follow(wire, at)
 
-    def _follow(self, wire: Any, at: Trail, passed: tuple[str, ...] = ()) -> str:
-        """Where a wire comes from: an input, or a port of a node that may be inside a pipeline that stands as one."""
+    def _follow(self, wire: Any, at: KeyPath, passed: tuple[str, ...] = ()) -> str:
+        """Return the origin of a wire: an input of the graph, or a port of a node, which may be inside a pipeline."""
         if not isinstance(wire, str):
             self._refuse(at, f"a port takes the name of a node or input; found {wire!r}")
         if wire in self.document.inputs:
@@ -132,19 +133,19 @@ class _Unfolding:
             self._refuse(at, f"takes from '{wire}', but '{name}' has no output '{port}'; {suggest(port, ports)}")
         if name in self.kinds:
             return f"{name}.{port}"
-        stands = self.standing[name]
-        origin = stands.graph.origins[port]
-        if origin not in stands.graph.inputs:
+        sub = self.inner[name]
+        origin = sub.graph.origins[port]
+        if origin not in sub.graph.inputs:
             return f"{name}/{origin}"
         if wire in passed:
             loop = " -> ".join([*passed[passed.index(wire) :], wire])
             self._refuse(at, f"the wires have a loop: {loop}; feedback lives inside a node, not on a wire")
-        return self._follow(stands.given[origin], ("nodes", name, origin), (*passed, wire))  # it goes straight through
+        return self._follow(sub.given[origin], ("nodes", name, origin), (*passed, wire))  # its output is its input
 
     def _outputs(self, name: str) -> list[str]:
         if name in self.kinds:
             return [port.name for port in self.kinds[name].outputs]
-        return list(self.standing[name].graph.origins)
+        return list(self.inner[name].graph.origins)
 
     def _inputs(self) -> dict[str, Stream]:
         inputs = {}
@@ -155,27 +156,27 @@ class _Unfolding:
                 raise PipelineError(f"{self.source.place(('inputs', name))}: {error}") from None
         return inputs
 
-    # ---- what the graph finds ---------------------------------------------------------------------------------------
+    # ---- errors of the graph ---------------------------------------------------------------------------------------
 
-    def _check_promises(self, graph: Graph) -> None:
-        """A pipeline that stands as a node was checked with the inputs it declares: it must be given those."""
-        for name, stands in self.standing.items():
-            for key, promised in stands.graph.inputs.items():
+    def _check_inner_inputs(self, graph: Graph) -> None:
+        """Raise PipelineError unless every pipeline used as a node is given the streams that it was built for."""
+        for name, sub in self.inner.items():
+            for key, declared in sub.graph.inputs.items():
                 at = ("nodes", name, key)
-                origin = self._follow(stands.given[key], at)
+                origin = self._follow(sub.given[key], at)
                 found = graph.stream(origin)
-                if found.at_precision(self.document.precision) != promised:
-                    takes, gives = str(promised), str(found)
+                if found.at_precision(self.document.precision) != declared:
+                    takes, gives = str(declared), str(found)
                     if takes == gives:
-                        takes, gives = f"{takes} of {promised.dtype}", f"{gives} of {found.dtype}"
+                        takes, gives = f"{takes} of {declared.dtype}", f"{gives} of {found.dtype}"
                     self._refuse(
                         at,
-                        f"pipeline '{stands.name}' takes {takes}; {origin} gives {gives}: set its vars, or change "
+                        f"pipeline '{sub.name}' takes {takes}; {origin} gives {gives}: set its vars, or change "
                         "the wire",
                     )
 
     def _placed(self, error: DspgraphError) -> PipelineError:
-        """A fault of the graph, with its place in the file and, for two ends that do not fit, what would join them."""
+        """Return an error of the graph with its place in the file, and with a hint where two ends do not fit."""
         begin = re.match(r"'?([\w/]*)", str(error))
         owner = error.taker if isinstance(error, WireError) else begin[1] if begin else ""
         inner, _, port = owner.partition(".")
@@ -185,7 +186,7 @@ class _Unfolding:
         return PipelineError(f"{self.source.place(path)}: {error}{hint}")
 
     def _bridge(self, error: WireError) -> str:
-        """': put a 'frame' node between them', found by asking every node what it takes and gives."""
+        """Return ": put a 'frame' node between them", with all nodes that fit both ends; "" if there are none."""
         if error.stream is None:
             return ""
         bridges = []

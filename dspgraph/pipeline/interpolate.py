@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from dspgraph.errors import PipelineError, suggest
-from dspgraph.pipeline.document import Source, Trail
+from dspgraph.pipeline.read import KeyPath, Source
 
 _NAME = r"[A-Za-z_]\w*(?:\.\w+)*"
 _VAR = re.compile(rf"(\\*)\$\{{({_NAME})\}}", re.ASCII)
@@ -39,7 +39,7 @@ class _Filler:
         self.variables = source.data.get("vars", {})
         self.values = self.letters = 0
 
-    def fill(self, value: Any, at: Trail, using: Trail, level: int = 0) -> Any:
+    def fill(self, value: Any, at: KeyPath, using: KeyPath, level: int = 0) -> Any:
         """Return a value with its vars filled in. using: the vars that are being filled in, from the outermost."""
         self._count(at, values=1, level=level)
         if isinstance(value, dict):
@@ -50,7 +50,7 @@ class _Filler:
             return self._fill_text(value, at, using, level + 1)
         return value
 
-    def _fill_text(self, text: str, at: Trail, using: Trail, level: int) -> Any:
+    def _fill_text(self, text: str, at: KeyPath, using: KeyPath, level: int) -> Any:
         if text.count("${") != len(_VAR.findall(text)):
             raise self._error(at, f"${{...}} takes the name of a var and nothing else; found '{text}'")
         if whole := _WHOLE.fullmatch(text):
@@ -70,13 +70,14 @@ class _Filler:
 
         return _VAR.sub(piece, text)
 
-    def _value(self, name: str, at: Trail, using: Trail, level: int) -> Any:
+    def _value(self, name: str, at: KeyPath, using: KeyPath, level: int) -> Any:
         """Return the value of a var, or of what is inside it, filled in."""
         if name in using:
             circle = " -> ".join((*using[using.index(name) :], name))
             raise self._error(at, f"the vars use each other in a circle: {circle}")
         using = (*using, name)
-        found, path, filled = self.variables, Trail(("vars",)), False
+        path: KeyPath = ("vars",)
+        found, filled = self.variables, False
         for key in name.split("."):
             if isinstance(found, str) and "${" in found and not filled:
                 found, filled = self._fill_text(found, path, using, level + 1), True
@@ -84,7 +85,7 @@ class _Filler:
             path = (*path, key)
         return found if filled else self.fill(found, path, using, level + 1)
 
-    def _inside(self, value: Any, key: str, name: str, at: Trail) -> Any:
+    def _inside(self, value: Any, key: str, name: str, at: KeyPath) -> Any:
         if isinstance(value, dict) and key in value:
             return value[key]
         if isinstance(value, list) and key.isdecimal() and int(key) < len(value):
@@ -97,7 +98,7 @@ class _Filler:
             known = f"{value!r} has nothing inside"
         raise self._error(at, f"there is no var '{name}'; {known}")
 
-    def _count(self, at: Trail, values: int = 0, letters: int = 0, level: int = 0) -> None:
+    def _count(self, at: KeyPath, values: int = 0, letters: int = 0, level: int = 0) -> None:
         self.values += values
         self.letters += letters
         if self.values > MOST_VALUES or self.letters > MOST_LETTERS or level > MOST_LEVELS:
@@ -107,5 +108,5 @@ class _Filler:
                 f"{MOST_LEVELS} levels: that is no pipeline",
             )
 
-    def _error(self, at: Trail, message: str) -> PipelineError:
+    def _error(self, at: KeyPath, message: str) -> PipelineError:
         return PipelineError(f"{self.source.place(at)}: {message}")

@@ -1,4 +1,4 @@
-"""The JSON Schema of pipeline files, with every node and parameter there is, for editors."""
+"""The JSON Schema of pipeline files, with all nodes and their parameters, for editors."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 from dspgraph import registry
 from dspgraph.node import Node
 from dspgraph.parameters import field_rule
-from dspgraph.pipeline.document import NAME, AudioInput, Document, FramesInput, SymbolsInput, meaning
+from dspgraph.pipeline.document import NAME, AudioInput, Document, FramesInput, SymbolsInput, describe_key
 
 
 def schema(plugins: Iterable[str | Path] = ()) -> dict[str, Any]:
-    """The JSON Schema of a pipeline file: editors complete node names, parameters and ports with it.
+    """Return the JSON Schema of a pipeline file: editors complete names of nodes, parameters and ports with it.
 
-    A file that extends another may leave sections out, change a part of an entry, and remove one with null.
+    A file that extends another one may leave sections out, change a part of an entry, and remove an entry with null.
     """
     document = Document.model_json_schema()
     properties, defs = document["properties"], document["$defs"]
@@ -26,8 +26,14 @@ def schema(plugins: Iterable[str | Path] = ()) -> dict[str, Any]:
     defs |= {f"node.{name}": _entry(name, kind) for name, kind in kinds.items()}
     defs["entry"] = {"anyOf": [*(_ref(f"node.{name}") for name in kinds), _ref("PipelineEntry")]}
     anew = [{"required": ["node"]}, {"required": ["pipeline"]}]
-    part = {"type": "object", "description": "what changes in the entry underneath", "not": {"anyOf": anew}}
-    defs["change"] = {"anyOf": [_ref("entry"), part, {"type": "null", "description": "removes it"}]}
+    part = {
+        "type": "object",
+        "description": "the keys that change in the entry of the extended file",
+        "not": {"anyOf": anew},
+    }
+    defs["change"] = {
+        "anyOf": [_ref("entry"), part, {"type": "null", "description": "removes the entry of the extended file"}]
+    }
     whole = {
         "inputs": properties["inputs"] | {"additionalProperties": False},
         "nodes": _named(_ref("entry"), "object") | {"minProperties": 1},
@@ -44,7 +50,7 @@ def schema(plugins: Iterable[str | Path] = ()) -> dict[str, Any]:
         "seed": _or_var(properties["seed"]),
     }
     for key, rule in partial.items():
-        properties[key] = rule | {"description": meaning(key)}
+        properties[key] = rule | {"description": describe_key(key)}
     needed = document.pop("required")
     extending = {"required": ["extends"], "properties": {"extends": {"type": "string"}}}
     document |= {"if": extending, "else": {"required": needed, "properties": whole}}
@@ -52,9 +58,9 @@ def schema(plugins: Iterable[str | Path] = ()) -> dict[str, Any]:
 
 
 def _entry(name: str, kind: type[Node]) -> dict[str, Any]:
-    """What the entry of a node may say: its ports, all of them, and its parameters."""
+    """Return the schema of a node's entry: all of its ports, and its parameters."""
     own = kind.model_json_schema(ref_template=f"#/$defs/node.{name}/$defs/{{model}}")
-    one = {"type": "string", "description": "origin of the wire"}
+    one = {"type": "string", "description": "the node, port or input that this port takes from"}
     ports = {
         port.name: {"anyOf": [one, {"type": "array", "items": one}]} if port.many else one | {"title": str(port)}
         for port in kind.inputs
@@ -73,7 +79,7 @@ def _entry(name: str, kind: type[Node]) -> dict[str, Any]:
 
 
 def _or_var(rule: dict[str, Any]) -> dict[str, Any]:
-    """A value that follows a rule, or a text with a ${var} in it."""
+    """Return the schema of a value that follows a rule, or is a text with a ${var} in it."""
     about = {"description": rule["description"]} if "description" in rule else {}
     return {"anyOf": [rule, {"type": "string", "pattern": r"\$\{"}], **about}
 

@@ -9,7 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from dspgraph.errors import RequestError
-from dspgraph.registry import is_file
+from dspgraph.io.paths import is_file
 from dspgraph.rendering.item import Item
 from dspgraph.rendering.manifests import manifest_reader
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dspgraph import Array
-from dspgraph.pipeline.document import folder as shipped_in
+from dspgraph.registry import shipped_pipelines
 from dspgraph_nodes.models.lpcnet.config import Config
 from dspgraph_nodes.models.lpcnet.weights import metadata, shapes
 
@@ -55,5 +55,5 @@ def weights_file(config: Config = SMALL, seed: int = 0, folder: str | Path | Non
 
 def overrides(pipeline: str, rate: int = SMALL.rate) -> list[str]:
     """What a shipped pipeline must be told before it can run: weights for a rate, where it has a variable for them."""
-    text = (shipped_in() / f"{pipeline}.yaml").read_text()
+    text = shipped_pipelines()[pipeline].read_text()
     return [f"weights={weights_file(replace(SMALL, rate=rate))}"] if "weights: null" in text else []

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from dspgraph import PipelineError
-from dspgraph.pipeline.document import parse
 from dspgraph.pipeline.interpolate import MOST_LETTERS, fill_vars
+from dspgraph.pipeline.read import parse
 
 VARS = """\
 vars:

@@ -7,8 +7,8 @@ import pytest
 
 from dspgraph import Audio, DspgraphError, Frames, Graph, PipelineError, RequestError, Symbols, UnknownName, load
 from dspgraph.diagram.build import picture
-from dspgraph.pipeline.document import shipped
-from dspgraph.pipeline.pipeline import Pipeline, variants
+from dspgraph.pipeline.pipeline import Pipeline, summaries, variants
+from dspgraph.registry import shipped_pipelines
 from helpers.paths import TOYS
 
 BASE = """\
@@ -74,7 +74,7 @@ def test_a_swap_fills_a_slot_and_overrides_follow_it(base: Path) -> None:
 
 
 def test_variants_lists_the_pipeline_as_it_is_first(base: Path) -> None:
-    assert Pipeline(base).variants == {"loud": ("toy_scale", "soft", "noise")}
+    assert Pipeline(base).slots == {"loud": ("toy_scale", "soft", "noise")}
     assert variants(base) == [{}, {"loud": "soft"}, {"loud": "noise"}]
 
 
@@ -151,7 +151,7 @@ WRONG: dict[str, tuple[str, str]] = {
                             r"mine.yaml:4: nodes.a is written twice"),
     "a Python tag": ("inputs: !!python/object/apply:os.system ['true']\n", r"mine.yaml:1: inputs has the tag .*plain values only"),
     "a missing section": ("inputs: {x: {audio: 16000}}\nnodes: {end: {node: toy_scale, x: x}}\n",
-                          "outputs is missing: what comes out"),
+                          "outputs is missing: the streams that come out"),
     "an unknown key": ("input: {x: {audio: 16000}}\n" + HEAD + "  end: {node: toy_scale, x: x}\n" + TAIL,
                        r"mine.yaml:1: input: no such key; did you mean 'inputs'"),
     "an unknown node": (HEAD + "  end: {node: toy_scal, x: x}\n" + TAIL,
@@ -195,6 +195,7 @@ WRONG: dict[str, tuple[str, str]] = {
     "a character there is not": ('about: "\\UFFFFFFFF"\n', r"mine.yaml: not YAML"),
     "a number that is none": ("vars:\n  a: 0b_\n", r"mine.yaml:2: vars.a: '0b_' is no int: quote it"),
     "a truth that is none": ("vars:\n  a: !!bool maybe\n", r"mine.yaml:2: vars.a: 'maybe' is no bool: quote it"),
+    "a number without end": (f"vars:\n  a: 0x{'f' * 5000}\n", r"mine.yaml:2: vars.a has more than 1024 bits: quote it"),
     "a list as a key": (HEAD + "  end: {node: toy_scale, x: x, ? [a] : 3}\n" + TAIL, r"mine.yaml:3: nodes.end has a list or mapping as a key"),
     "a merge key": (HEAD + "  a: &a {node: toy_scale, x: x}\n  end: {<<: *a, factor: 3}\n" + TAIL,
                     r"mine.yaml:4: nodes.end.<<: keys are not merged here: write them out, or use vars or extends"),
@@ -206,10 +207,10 @@ WRONG: dict[str, tuple[str, str]] = {
     "a variant that is nothing": (HEAD + "  end: {node: toy_scale, x: x}\n" + TAIL + "variants: {end: {a: null}}\n",
                                   r"mine.yaml:5: variants.end.a: must be a mapping with one of the keys 'node', 'pipeline'; found None"),
     "a variant named as the default": (HEAD + "  end: {node: toy_scale, x: x}\n" + TAIL + "variants: {end: {toy_scale: {node: toy_late, x: x}}}\n",
-                                       r"mine.yaml:5: variants.end.toy_scale: 'toy_scale' is the name of what stands in 'end' as it is: give"),
+                                       r"mine.yaml:5: variants.end.toy_scale: 'toy_scale' is the name of the default of the slot 'end': give"),
     "a base that is a list": ("extends: [a]\n", r"mine.yaml:1: extends: takes the name or path of one pipeline; found \['a'\]"),
     "a name with a slash": (HEAD + "  a/b: {node: toy_scale, x: x}\n  end: {node: toy_scale, x: x}\n" + TAIL,
-                            r"mine.yaml:3: nodes.a/b: a name is letters, digits and _, not beginning with a digit; found 'a/b'"),
+                            r"mine.yaml:3: nodes.a/b: a name is letters, digits and _, and begins with no digit; found 'a/b'"),
     "an output with a slash": (HEAD + "  end: {node: toy_scale, x: x}\noutputs: {a/b: end}\n", r"mine.yaml:4: outputs.a/b: a name is letters"),
     "a var named as an input": ("vars: {x: 3}\n" + HEAD + "  end: {node: toy_scale, x: x}\n" + TAIL,
                                 r"mine.yaml:2: inputs.x: a var has this name too: rename one"),
@@ -430,7 +431,9 @@ def test_precision_and_seed_belong_to_the_whole(tmp_path: Path) -> None:
     assert graph.outputs["y"].dtype == np.float64
     assert graph.seed == 5
     assert graph_of(own, "seed=5", "precision=float32").outputs["y"].dtype == np.float32
-    with pytest.raises(PipelineError, match=r"noise.yaml:2: seed: is 5, and 0 in the pipeline it stands in: .*leave"):
+    with pytest.raises(
+        PipelineError, match=r"noise.yaml:2: seed: is 5, and 0 in the pipeline that uses this one: .*leave"
+    ):
         graph_of(own)
 
 
@@ -563,7 +566,7 @@ def test_a_text_may_hold_a_colon_and_a_var(tmp_path: Path) -> None:
 def test_an_empty_section_is_none_and_null_removes_one(tmp_path: Path, base: Path) -> None:
     assert variants(written(tmp_path, "extends: base.yaml\nvariants: null\n")) == [{}]
     assert graph_of(written(tmp_path, "vars:\nvariants:\n" + HEAD + "  end: {node: toy_scale, x: x}\n" + TAIL)).nodes
-    with pytest.raises(PipelineError, match=r"mine.yaml: outputs is missing: what comes out"):
+    with pytest.raises(PipelineError, match=r"mine.yaml: outputs is missing: the streams that come out"):
         graph_of(written(tmp_path, "extends: base.yaml\noutputs: null\n"))
 
 
@@ -581,5 +584,10 @@ def test_a_pipeline_that_is_not_there_names_the_nearest() -> None:
 
 
 def test_every_shipped_pipeline_says_what_it_is_about() -> None:
-    for name in shipped():
-        assert Pipeline(name).document.about, name
+    listed = {one.name: one for one in summaries() if one.pack == "dspgraph"}
+    assert list(listed) == list(shipped_pipelines())
+    for name, one in listed.items():
+        assert one.about, name
+        assert "\n" not in one.about, name
+        assert one.slots == Pipeline(name).slots
+    assert "residual" in listed["lpc_vocoder"].slots["excitation"]

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from dspgraph import load
 from dspgraph.cli.main import main
-from dspgraph.pipeline.document import folder, shipped
 from dspgraph.pipeline.schema import schema
+from dspgraph.registry import shipped_pipelines
 from helpers.paths import ROOT, TOYS
 
 STORED = ROOT / "docs" / "pipeline.schema.json"
@@ -34,9 +34,9 @@ def test_the_schema_is_one() -> None:
     jsonschema.Draft202012Validator.check_schema(schema([TOYS]))
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", shipped_pipelines())
 def test_every_shipped_pipeline_fits_and_names_the_schema(name: str) -> None:
-    path = folder() / f"{name}.yaml"
+    path = shipped_pipelines()[name]
     text = path.read_text()
     assert not faults(text)
     _, _, named = text.partition("\n")[0].partition("# yaml-language-server: $schema=")

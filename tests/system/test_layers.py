@@ -17,8 +17,8 @@ CORE = ROOT / "dspgraph"
 PACK = ROOT / "nodes" / "dspgraph_nodes"
 
 FLOORS = [
-    "errors _version parameters imports", "streams", "node", "wiring", "engine", "graph", "io registry diagram", "testing pipeline",
-    "plotting rendering", "training evaluation", "cli", "__main__",
+    "errors _version parameters imports", "streams", "node", "wiring", "engine", "graph", "io", "registry diagram",
+    "testing pipeline", "plotting rendering", "training evaluation", "cli", "__main__",
 ]  # fmt: skip
 """The core from the ground up: a package (or module) imports only from floors below its own."""
 

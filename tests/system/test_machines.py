@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from dspgraph import registry
-from dspgraph.pipeline.document import shipped
+from dspgraph.registry import shipped_pipelines
 
 CODE = """
 import hashlib
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from dspgraph import load
-from dspgraph.pipeline.document import shipped
+from dspgraph.registry import shipped_pipelines
 from dspgraph.pipeline.pipeline import variants
 from dspgraph.testing import example_signals
 from helpers.networks import overrides
@@ -37,7 +37,7 @@ for precision in ("float32", "float64"):
     for k, example in enumerate(examples):
         arrays = {name: signals[f"{k} {name}"] for name in example.arrays}
         show(f"{example} {precision}", example.graph(precision)(**arrays))
-    for name in shipped():
+    for name in shipped_pipelines():
         for swap in variants(name):
             graph = load(name, [f"precision={precision}", *overrides(name)], swap).expose_all()
             show(f"{name} {swap} {precision}", graph(**example_signals(graph, lambda stream: speech()[8000:24000], 1)))
@@ -77,7 +77,7 @@ def test_a_plainer_processor_gives_the_same_bits(tmp_path: Path) -> None:
     """This is how numpy's expm1, whose last bit depends on AVX-512, was found in a decoding table."""
     signals = tmp_path / "signals.npz"
     here, plain, plainest = bits(signals), bits(signals, **PLAIN), bits(signals, **PLAIN, **LIBRARY)
-    assert {_first_word(line) for line in here} >= registry.nodes().keys() | set(shipped())
+    assert {_first_word(line) for line in here} >= registry.nodes().keys() | set(shipped_pipelines())
     assert plain == here
     ours = [(one, other) for one, other in zip(plainest, here, strict=True) if _first_word(one) not in FOREIGN]
     assert len(ours) > 100

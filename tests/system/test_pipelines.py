@@ -12,14 +12,14 @@ import soxr
 from dspgraph import Array, Audio, Graph, load
 from dspgraph.engine.session import QUANTUM, blocks_of
 from dspgraph.io.audio import AudioSource
-from dspgraph.pipeline.document import shipped
 from dspgraph.pipeline.pipeline import variants
+from dspgraph.registry import shipped_pipelines
 from dspgraph.testing import check_cut, check_graph
 from helpers.networks import overrides
 from helpers.speech import speech
 
 PRECISIONS = ("float32", "float64")
-EVERY = [(name, swap) for name in shipped() for swap in variants(name)]
+EVERY = [(name, swap) for name in shipped_pipelines() for swap in variants(name)]
 NAMES = [" ".join([name, *(f"{slot}={variant}" for slot, variant in swap.items())]) for name, swap in EVERY]
 
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from dspgraph import Array, load
 from dspgraph._version import __version__
 from dspgraph.cli.main import main
-from dspgraph.pipeline.document import folder, shipped
+from dspgraph.registry import shipped_pipelines
 from helpers.paths import ROOT
 from helpers.speech import speech
 
@@ -33,7 +33,7 @@ def commands(program: str) -> list[list[str]]:
 
 def test_the_pipeline_is_the_shipped_one() -> None:
     (block,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
-    assert yaml.safe_load(block) == yaml.safe_load((folder() / "lpc_vocoder.yaml").read_text(encoding="utf-8"))
+    assert yaml.safe_load(block) == yaml.safe_load(shipped_pipelines()["lpc_vocoder"].read_text(encoding="utf-8"))
 
 
 def test_the_pictures_are_there_and_the_graph_is_current() -> None:
@@ -85,10 +85,10 @@ def test_the_targets_and_extras_exist() -> None:
             assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE), target
 
 
-def test_the_pipelines_of_the_table_are_shipped() -> None:
+def test_the_pipelines_of_the_table_are_shipped_pipelines() -> None:
     names = {name for row in re.findall(r"^\| (`.*?) \|", README, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
     assert len(names) > 5
-    assert names <= set(shipped())
+    assert names <= set(shipped_pipelines())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from dspgraph import Audio, Graph, GraphError, Node, UnknownName, load
-from dspgraph.pipeline.document import shipped
 from dspgraph.pipeline.pipeline import variants
+from dspgraph.registry import shipped_pipelines
 from dspgraph.testing import check_graph
 from dspgraph.wiring.merge import merge
 from helpers.networks import overrides
@@ -42,7 +42,7 @@ def check_same(graphs: list[Graph], **signals: np.ndarray) -> Graph:
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-@pytest.mark.parametrize("pipeline", shipped())
+@pytest.mark.parametrize("pipeline", shipped_pipelines())
 def test_all_variants_of_a_shipped_pipeline_give_in_one_what_each_gives_alone(pipeline: str, precision: str) -> None:
     graphs = every(pipeline, f"precision={precision}")
     ((name, stream),) = graphs[0].inputs.items()

@@ -1,0 +1,68 @@
+"""Check the data of a pipeline file against the model; every complaint names file, line and path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from dspgraph.errors import PipelineError, suggest
+from dspgraph.pipeline.document import Document, describe_key, known_keys
+from dspgraph.pipeline.interpolate import fill_vars
+from dspgraph.pipeline.read import KeyPath, Source
+
+_SECTIONS = ("vars", "inputs", "nodes", "outputs", "variants")
+_TAGS = {"audio", "frames", "symbols", "node", "pipeline"}
+
+
+def check_shape(source: Source) -> None:
+    """Raise PipelineError unless sections and entries are mappings. Remove empty sections."""
+    data = source.data
+    for section in _SECTIONS:
+        if section in data and data[section] is None:
+            del data[section]
+    for path, value in _mappings(data):
+        if not isinstance(value, dict):
+            entry = (path[0], len(path)) in (("nodes", 2), ("variants", 3))
+            expected = "with one of the keys 'node', 'pipeline'" if entry else "of names"
+            raise PipelineError(f"{source.place(path)}: must be a mapping {expected}; found {value!r}")
+
+
+def _mappings(data: dict[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
+    for section in _SECTIONS:
+        yield (section,), data.get(section, {})
+    for name, entry in data.get("nodes", {}).items():
+        yield ("nodes", name), entry
+    for slot, choices in data.get("variants", {}).items():
+        yield ("variants", slot), choices
+        for name, entry in choices.items():
+            yield ("variants", slot, name), entry
+
+
+def validate(source: Source) -> Document:
+    """Return the document that a file describes, its vars filled in. Raise PipelineError with all that is wrong."""
+    try:
+        document = Document.model_validate(fill_vars(source))
+    except ValidationError as error:
+        raise PipelineError("\n".join(_sentence(source, detail) for detail in error.errors())) from None
+    for name in document.inputs.keys() & document.vars.keys():
+        raise PipelineError(f"{source.place(('inputs', name))}: a var has this name too: rename one")
+    return document
+
+
+def _sentence(source: Source, detail: Any) -> str:
+    """Return one complaint of pydantic as a sentence: file, line, path, found, expected."""
+    raw = [str(part) for part in detail["loc"] if part != "[key]"]
+    depth = 3 if raw[:1] == ["variants"] else 2
+    path = tuple(part for k, part in enumerate(raw) if not (k == depth and part in _TAGS))
+    place = source.place(path)
+    if detail["type"] == "missing":
+        return f"{place} is missing: {describe_key(path[-1])}"
+    if detail["type"] == "extra_forbidden":
+        return f"{place}: no such key; {suggest(path[-1], known_keys(len(path)))}"
+    if detail["type"] == "value_error":
+        return f"{place}: {detail['msg'].removeprefix('Value error, ')}"
+    if detail["type"] == "string_pattern_mismatch":
+        return f"{place}: a name is letters, digits and _, and begins with no digit; found '{detail['input']}'"
+    return f"{place}: {detail['msg'][0].lower()}{detail['msg'][1:]}; found {detail['input']!r}"
