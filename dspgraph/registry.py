@@ -1,7 +1,16 @@
-"""Finding nodes by name, without importing what is not asked for. There is no registry: a node is a file.
+"""Find nodes, pipelines, models and metrics by name. Nothing is imported before it is asked for.
 
-Built-in nodes are the files `dspgraph_nodes/<domain>/<name>.py`; third-party packs announce theirs as entry points of
-the group `dspgraph.nodes` (`name = "package.module:Class"`); a plugin is one's own Python file, every Node in it.
+Built-in nodes are the files `dspgraph_nodes/<domain>/<name>.py`, shipped pipelines the files `pipelines/<name>.yaml`.
+Other packages announce theirs as entry points, whose name is the name of the node, pipeline, model or metric:
+
+    [project.entry-points."dspgraph.nodes"]
+    my_filter = "my_package.filters:MyFilter"      # a Node class
+    [project.entry-points."dspgraph.pipelines"]
+    my_vocoder = "my_package:my_vocoder"           # the file my_vocoder.yaml in the folder of my_package
+    [project.entry-points."dspgraph.models"]
+    [project.entry-points."dspgraph.metrics"]      # objects, as `announced` finds them
+
+A plugin is a user's own Python file: every Node class in it is a node.
 """
 
 from __future__ import annotations
@@ -22,15 +31,102 @@ from types import ModuleType
 from typing import Any
 
 from dspgraph.errors import RequestError, UnknownName, suggest
+from dspgraph.io.paths import is_file
 from dspgraph.node import Node
 
 PACK = "dspgraph_nodes"
-GROUP = "dspgraph.nodes"
+"""The package of the built-in nodes and models."""
+
+NODES, PIPELINES, MODELS, METRICS = "dspgraph.nodes", "dspgraph.pipelines", "dspgraph.models", "dspgraph.metrics"
+"""The groups of entry points."""
+
+
+# ---- what other packages announce -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Announced:
+    """An object that an installed package (`pack`) announces as an entry point; where: "module:attribute"."""
+
+    group: str
+    name: str
+    pack: str
+    where: str
+    loader: Callable[[], Any]
+
+    def load(self) -> Any:
+        """Import the object. Raise RequestError, naming the package, if its import fails."""
+        kind = self.group.rpartition(".")[2].removesuffix("s")
+        return _load(f"the {kind} '{self.name}' of {self.pack} ({self.where})", self.loader)
+
+
+def announced(group: str) -> list[Announced]:
+    """Return all entry points of a group, such as METRICS, in the order of their names."""
+    found = [
+        Announced(group, entry.name, entry.dist.name if entry.dist else entry.module, entry.value, entry.load)
+        for entry in entry_points(group=group)
+    ]
+    return sorted(found, key=lambda one: (one.name, one.pack))
+
+
+def _load(what: str, loader: Callable[[], Any]) -> Any:
+    try:
+        return loader()
+    except (Exception, SystemExit) as error:
+        raise RequestError(
+            f"{what} cannot be loaded: {type(error).__name__}: {error}: repair or uninstall it"
+        ) from error
+
+
+# ---- pipelines ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PipelineSource:
+    """The file of a pipeline that has a name, and the package it comes with."""
+
+    name: str
+    pack: str
+    path: Path
+
+
+def pipelines() -> dict[str, PipelineSource]:
+    """Return all pipelines by name: the shipped ones, and those that installed packages announce."""
+    found = {name: PipelineSource(name, "dspgraph", path) for name, path in shipped_pipelines().items()}
+    for entry in announced(PIPELINES):
+        if entry.name in found:
+            raise RequestError(
+                f"two pipelines are called '{entry.name}': one of {found[entry.name].pack} and one of {entry.pack}: "
+                "uninstall one of these packages"
+            )
+        module, _, stem = entry.where.partition(":")
+        found[entry.name] = PipelineSource(entry.name, entry.pack, _folder_of(module) / f"{stem or entry.name}.yaml")
+    return found
+
+
+def shipped_pipelines() -> dict[str, Path]:
+    """Return the files of the pipelines that come with dspgraph, by name, sorted."""
+    core = Path(__file__).parent
+    packaged = core / "pipelines"
+    folder = packaged if packaged.is_dir() else core.parent / "pipelines"  # an installed package; a checkout
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def _folder_of(package: str) -> Path:
+    """Return the folder of a package; one that cannot be found gives a folder of its name, which is then reported."""
+    with suppress(Exception, SystemExit):  # the package is imported if the folder is inside one
+        spec = find_spec(package)
+        for folder in (spec.submodule_search_locations or []) if spec else []:
+            return Path(folder)
+    return Path(package)
+
+
+# ---- nodes ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class NodeSource:
-    """A node that can be loaded: its name, the domain or pack it belongs to, where it stands, and what gives it."""
+    """A node that can be loaded: its name, its domain or pack, its file or entry point, and the function to load it."""
 
     name: str
     domain: str
@@ -38,20 +134,15 @@ class NodeSource:
     loader: Callable[[], Any]
 
     def load(self) -> type[Node]:
-        """The node class; RequestError, naming the file or pack, when there is none to be had."""
-        try:
-            kind = self.loader()
-        except (Exception, SystemExit) as error:
-            raise RequestError(
-                f"the node '{self.name}' of {self.domain} ({self.where}) cannot be loaded: "
-                f"{type(error).__name__}: {error}: repair it, or take it away"
-            ) from error
+        """Return the node class. Raise RequestError, naming file or pack, if there is none."""
+        what = f"the node '{self.name}' of {self.domain} ({self.where})"
+        kind = _load(what, self.loader)
         if isinstance(kind, type) and issubclass(kind, Node):
             return kind
-        raise RequestError(f"the node '{self.name}' of {self.domain} ({self.where}) is {kind!r}, not a node class")
+        raise RequestError(f"{what} is {kind!r}, not a node class")
 
     def summary(self) -> str:
-        """The first line of the node's docstring, read from its file when it is a file of its own."""
+        """Return the first line of the node's docstring, read from its file where possible, without an import."""
         path = Path(self.where)
         try:
             if path.suffix == ".py" and path.is_file():
@@ -64,16 +155,16 @@ class NodeSource:
 
 
 def nodes(plugins: Iterable[str | Path] = ()) -> dict[str, NodeSource]:
-    """Every node there is, by name: built-in, announced by installed packs, and in the given plugin files."""
+    """Return all nodes by name: built-in ones, those that installed packages announce, and those of plugin files."""
     everything = dict(_installed())
     for path in dict.fromkeys(Path(plugin).resolve() for plugin in plugins):
         for kind in _nodes_of(_plugin(path)):
-            _add(everything, NodeSource(kind.type_name, "plugin", str(path), _giving(kind)))
+            _add(everything, NodeSource(kind.type_name, "plugin", str(path), _returning(kind)))
     return everything
 
 
 def load_all(plugins: Iterable[str | Path] = ()) -> dict[str, type[Node]]:
-    """Every node class there is, by name; a node that cannot be loaded is left out."""
+    """Return all node classes by name; a node that cannot be loaded is left out."""
     loaded = {}
     for name, found in nodes(plugins).items():
         with suppress(RequestError):
@@ -82,7 +173,7 @@ def load_all(plugins: Iterable[str | Path] = ()) -> dict[str, type[Node]]:
 
 
 def find(name: str, plugins: Iterable[str | Path] = ()) -> type[Node]:
-    """The node class of that name; UnknownName with the nearest right one."""
+    """Return the node class of that name. Raise UnknownName, with the nearest right name, if there is none."""
     everything = nodes(plugins)
     if name not in everything:
         hint = "a pipeline names nodes, never an import path; " if "." in name or ":" in name else ""
@@ -98,10 +189,9 @@ def _installed() -> dict[str, NodeSource]:
         for path in sorted(Path(folder).glob("*/*.py")):
             domain, name = path.parent.name, path.stem
             if not name.startswith("_") and not domain.startswith("_") and domain != "models":
-                _add(everything, NodeSource(name, domain, str(path), _loading(f"{PACK}.{domain}.{name}", name)))
-    for entry in entry_points(group=GROUP):
-        pack = entry.dist.name if entry.dist else entry.module
-        _add(everything, NodeSource(entry.name, pack, entry.value, entry.load))
+                _add(everything, NodeSource(name, domain, str(path), _importing(f"{PACK}.{domain}.{name}", name)))
+    for entry in announced(NODES):
+        _add(everything, NodeSource(entry.name, entry.pack, entry.where, entry.loader))
     return everything
 
 
@@ -111,7 +201,7 @@ def _add(everything: dict[str, NodeSource], found: NodeSource) -> None:
         raise RequestError(f"two nodes are called '{found.name}': {other.where} and {found.where}: rename one")
 
 
-def _loading(module: str, name: str) -> Callable[[], type[Node]]:
+def _importing(module: str, name: str) -> Callable[[], type[Node]]:
     def load() -> type[Node]:
         kinds = {kind.type_name: kind for kind in _nodes_of(import_module(module))}
         if name not in kinds:
@@ -121,7 +211,7 @@ def _loading(module: str, name: str) -> Callable[[], type[Node]]:
     return load
 
 
-def _giving(kind: type[Node]) -> Callable[[], type[Node]]:
+def _returning(kind: type[Node]) -> Callable[[], type[Node]]:
     return lambda: kind
 
 
@@ -131,7 +221,7 @@ def _nodes_of(module: ModuleType) -> list[type[Node]]:
 
 
 def _plugin(path: Path) -> ModuleType:
-    """Import a user's own file once. Its nodes can be pickled, for this process and others, while it stays there."""
+    """Import a user's own file once. Its nodes can be pickled, also for other processes, while the file stays there."""
     name = f"dspgraph_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     if name in sys.modules:
         return sys.modules[name]
@@ -160,16 +250,8 @@ def _plugin(path: Path) -> ModuleType:
 
 
 def revive(path: str, kind: str) -> Node:
-    """A node of a plugin as pickle asks for it, before its state is set: the file is imported where it is not yet."""
+    """Return a node of a plugin, without its state, as pickle wants it. Import the file if it was not yet imported."""
     found = vars(_plugin(Path(path))).get(kind)
     if not (isinstance(found, type) and issubclass(found, Node)):
         raise RequestError(f"the plugin {path} no longer has the node class {kind}")
     return found.__new__(found)
-
-
-def is_file(path: Path) -> bool:
-    """Whether there is such a file; a name no file can have names none."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False

@@ -1,6 +1,7 @@
 """Finding nodes: packs and plugins that are broken, given twice, or needed in another process."""
 
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,71 @@ def test_asking_for_a_broken_node_names_its_pack(broken: Path, tmp_path: Path, n
     assert done.returncode == 2
     assert f"mine.yaml:3: nodes.end.node: {message}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# ---- pipelines, models and metrics of packs -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Path:
+    """An installed pack: two pipelines, of which one is not there, a model, and a metric that cannot be imported."""
+    site = tmp_path / "site"
+    info = site / "voices-0.1.dist-info"
+    written(info / "METADATA", "Metadata-Version: 2.1\nName: voices\nVersion: 0.1\n")
+    entries = {
+        "pipelines": "louder = voices.files:loud\nlost = voices:lost\n",
+        "models": "number = voices:NUMBER\n",
+        "metrics": "broken = voices.nowhere:Metric\n",
+    }
+    written(info / "entry_points.txt", "".join(f"[dspgraph.{group}]\n{text}" for group, text in entries.items()))
+    written(site / "voices" / "__init__.py", "NUMBER = 3\n")
+    written(
+        site / "voices" / "files" / "loud.yaml",
+        "about: Twice as loud.\ninputs: {x: {audio: 16000}}\nnodes: {end: {node: gain, x: x}}\noutputs: {y: end}\n"
+        "variants: {end: {late: {node: delay, x: x}}}\n",
+    )
+    written(site / "voices" / "files" / "__init__.py", "raise SystemExit('nothing of a pipeline is run')\n")
+    return site
+
+
+def test_a_pipeline_of_a_pack_has_a_name_like_any_other(pack: Path) -> None:
+    shown = run("show", "louder", path=pack)
+    assert shown.returncode == 0, shown.stderr
+    assert re.search(r"^end +gain ", shown.stdout, re.M)
+    wrong = run("show", "loudr", path=pack)
+    assert "no pipeline is called 'loudr'; did you mean 'louder'?" in wrong.stderr
+
+
+def script(code: str, path: Path) -> str:
+    begin = f"import sys; sys.path.insert(0, {str(path)!r}); from dspgraph import registry\n"
+    done = subprocess.run([sys.executable, "-c", begin + code], capture_output=True, text=True)
+    return done.stdout + done.stderr
+
+
+def test_a_broken_pipeline_of_a_pack_is_said_in_the_list(pack: Path) -> None:
+    code = "from dspgraph.pipeline.pipeline import summaries\nfor one in summaries(): print(one.name, one.pack, one.about, one.slots)"
+    lines = {line.partition(" ")[0]: line for line in script(code, pack).splitlines()}
+    assert lines["louder"] == "louder voices Twice as loud. {'end': ('gain', 'late')}"
+    assert re.fullmatch(r"lost voices \(broken\) there is no pipeline file .*/voices/lost\.yaml {}", lines["lost"])
+    assert lines["lpc_vocoder"].startswith("lpc_vocoder dspgraph ")
+
+
+def test_two_pipelines_of_one_name_name_their_packs(pack: Path) -> None:
+    info = pack / "voices-0.1.dist-info" / "entry_points.txt"
+    info.write_text(info.read_text().replace("louder", "lpc_vocoder"))
+    said = script("try: registry.pipelines()\nexcept Exception as error: print(repr(error))", pack)
+    assert "two pipelines are called 'lpc_vocoder': one of dspgraph and one of voices: uninstall one" in said
+
+
+def test_models_and_metrics_of_packs_are_found_and_loaded_when_asked_for(pack: Path) -> None:
+    code = (
+        "(model,), (metric,) = registry.announced(registry.MODELS), registry.announced(registry.METRICS)\n"
+        "print(model.name, model.pack, model.where, 'voices' in sys.modules, model.load())\n"
+        "try: metric.load()\nexcept registry.RequestError as error: print(error)"
+    )
+    first, second = script(code, pack).splitlines()
+    assert first == "number voices voices:NUMBER False 3"
+    assert second.startswith("the metric 'broken' of voices (voices.nowhere:Metric) cannot be loaded: ModuleNotFound")
 
 
 # ---- plugins --------------------------------------------------------------------------------------------------------
