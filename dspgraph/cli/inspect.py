@@ -83,13 +83,20 @@ def check(
 
 @click.command()
 def pipelines() -> None:
-    """List the pipelines that come with dspgraph.
+    """List all pipelines that have a name, each with its purpose and its slots.
 
-    `dspgraph show NAME` shows one, with the slots and variants it offers.
+    They come with dspgraph or with an installed package. `dspgraph show NAME` shows one, with its variants.
     """
-    from dspgraph.pipeline.document import locate, read, shipped
+    from dspgraph.pipeline.pipeline import summaries
 
-    print_tables({"pipelines": [(name, read(locate(name)).data.get("about", "")) for name in shipped()]})
+    found = summaries()
+    print_tables(
+        {
+            pack: [(one.name, one.about, f"slots: {', '.join(one.slots)}" * bool(one.slots))
+                   for one in found if one.pack == pack]
+            for pack in sorted({one.pack for one in found}, key=lambda pack: (pack != "dspgraph", pack))
+        }
+    )  # fmt: skip
 
 
 @click.command()

@@ -540,13 +540,14 @@ def test_a_table_is_folded_at_the_width_of_a_terminal() -> None:
     assert max(map(len, plain.splitlines())) <= 60
 
 
-def test_pipelines_lists_every_shipped_one_with_its_purpose() -> None:
+def test_pipelines_lists_every_shipped_one_with_its_purpose_and_slots() -> None:
     lines = [line.strip() for line in dspgraph("pipelines").output.splitlines()[1:]]
     shipped = {path.stem: yaml.safe_load(path.read_text()) for path in (paths.ROOT / "pipelines").glob("*.yaml")}
     assert [line.split()[0] for line in lines] == sorted(shipped)
     for line in lines:
-        name, _, about = line.partition(" ")
-        assert about.strip() == shipped[name]["about"].strip()
+        name, about, *slots = re.split("  +", line)
+        assert about == shipped[name]["about"].strip()
+        assert slots == ([f"slots: {', '.join(shipped[name]['variants'])}"] if "variants" in shipped[name] else [])
 
 
 def test_info_gives_versions_and_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

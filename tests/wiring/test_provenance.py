@@ -9,7 +9,7 @@ import pytest
 
 from dspgraph import Audio, Graph, load, registry
 from dspgraph.imports import closure
-from dspgraph.pipeline.document import shipped
+from dspgraph.registry import shipped_pipelines
 from dspgraph.wiring import provenance as module
 from dspgraph.wiring.provenance import ENGINE, library_version, provenance
 from helpers.copies import copied, run_in
@@ -113,7 +113,11 @@ def test_the_version_of_a_library_changes_the_graphs_whose_nodes_import_it(
 ) -> None:
     learned = plugin_graph(tmp_path, "Learned", "import torch.nn.functional")
     typed = plugin_graph(tmp_path, "Typed", "import scipy.signal")
-    for name, graph in {"learned": learned, "typed": typed, **{one: pipeline(one) for one in shipped()}}.items():
+    for name, graph in {
+        "learned": learned,
+        "typed": typed,
+        **{one: pipeline(one) for one in shipped_pipelines()},
+    }.items():
         assert changes_with_the_version_of("torch", graph, monkeypatch) == (name == "learned"), name
         assert changes_with_the_version_of("pyworld", graph, monkeypatch) == (name == "world"), name
         assert changes_with_the_version_of("numpy", graph, monkeypatch), name
