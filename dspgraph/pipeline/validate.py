@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dspgraph.errors import PipelineError, suggest
+from dspgraph.parameters import complaint_sentence
 from dspgraph.pipeline.document import Document, describe_key, known_keys
 from dspgraph.pipeline.interpolate import fill_vars
 from dspgraph.pipeline.read import KeyPath, Source
@@ -61,8 +62,6 @@ def _sentence(source: Source, detail: Any) -> str:
         return f"{place} is missing: {describe_key(path[-1])}"
     if detail["type"] == "extra_forbidden":
         return f"{place}: no such key; {suggest(path[-1], known_keys(len(path)))}"
-    if detail["type"] == "value_error":
-        return f"{place}: {detail['msg'].removeprefix('Value error, ')}"
     if detail["type"] == "string_pattern_mismatch":
         return f"{place}: a name is letters, digits and _, and begins with no digit; found '{detail['input']}'"
-    return f"{place}: {detail['msg'][0].lower()}{detail['msg'][1:]}; found {detail['input']!r}"
+    return complaint_sentence(detail, place)
