@@ -1,0 +1,106 @@
+"""Compiled kernels: kept on disk, and never out of date."""
+
+import errno
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numba.core import caching
+
+from dspgraph_nodes._kernels.compile import jit
+from helpers.copies import copied, run_in
+
+KERNELS = Path("nodes", "dspgraph_nodes", "_kernels", "signal")
+
+HELPER = """
+from dspgraph_nodes._kernels.compile.jit import kernel
+
+@kernel
+def changed(x):
+    return x * {factor}
+"""
+
+USER = """
+from dspgraph_nodes._kernels.compile.jit import kernel
+from dspgraph_nodes._kernels.signal.helper_of_test import changed
+
+@kernel
+def used(x):
+    return changed(x) + 1
+"""
+
+RUN = """
+import json
+from dspgraph_nodes._kernels.signal.user_of_test import used
+y = used(10.0)
+print(json.dumps([y, sum(used.stats.cache_hits.values()), sum(used.stats.cache_misses.values())]))
+"""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of the sources with a kernel that calls one of another file."""
+    copied(tmp_path)
+    (tmp_path / KERNELS / "helper_of_test.py").write_text(HELPER.format(factor=2))
+    (tmp_path / KERNELS / "user_of_test.py").write_text(USER)
+    return tmp_path
+
+
+def test_kept_code_is_out_of_date_when_a_file_it_imports_changes_and_only_then(tree: Path) -> None:
+    assert run_in(tree, RUN) == [21.0, 0, 1]
+    assert run_in(tree, RUN) == [21.0, 1, 0]
+    for other in ("mlsa.py", "levinson.py"):
+        path = tree / KERNELS / other
+        path.write_text(path.read_text() + "\n# a comment\n")
+    assert run_in(tree, RUN) == [21.0, 1, 0]
+    (tree / KERNELS / "helper_of_test.py").write_text(HELPER.format(factor=3))
+    assert run_in(tree, RUN) == [31.0, 0, 1]
+
+
+def test_a_folder_for_caches_that_is_given_is_used(tree: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    assert run_in(tree, RUN, {"NUMBA_CACHE_DIR": str(folder)}) == [21.0, 0, 1]
+    assert {path.name.partition("-")[0] for path in folder.rglob("*.nbi")} == {
+        "user_of_test.used",
+        "helper_of_test.changed",
+    }
+
+
+def test_where_nothing_can_be_kept_kernels_are_compiled_all_the_same_and_that_is_said_once(tree: Path) -> None:
+    """As in a read-only installation of a user without a home: `__pycache__` and the home are no folders."""
+    shutil.rmtree(tree / KERNELS / "__pycache__", ignore_errors=True)
+    (tree / KERNELS / "__pycache__").write_text("")
+    nowhere = {
+        "HOME": "/proc/none",
+        "XDG_CACHE_HOME": "/proc/none",
+        "NUMBA_CACHE_DIR": "",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    environment = {**nowhere, "PYTHONPATH": f"{tree}:{tree / 'nodes'}", "PATH": "/usr/bin:/bin"}
+    done = subprocess.run([sys.executable, "-c", RUN], cwd=tree, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["[21.0,", "0,", "1]"]
+    assert done.stderr.count("compiled kernels cannot be kept") == 1
+    assert done.stderr.count("\n") == 1
+    assert "NUMBA_CACHE_DIR" in done.stderr
+
+
+def test_a_full_disk_costs_the_cache_and_not_the_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(caching.IndexDataCacheFile, "save", full)
+    jit._say_that_nothing_is_kept.cache_clear()
+
+    @jit.kernel
+    def negative(x: float) -> float:
+        return -x
+
+    assert (negative(2.0), negative(np.float32(3))) == (-2.0, -3.0)
+    assert capsys.readouterr().err.count("cannot be kept") == 1
+    jit._say_that_nothing_is_kept.cache_clear()
