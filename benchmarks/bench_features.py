@@ -6,7 +6,7 @@ import soundfile
 
 from benchmarks.measure import Row, faster, milliseconds
 from dspgraph import Array, load
-from dspgraph_nodes._kernels.signal.windows import taper
+from dspgraph_nodes._kernels.signal.windows import window_values
 from dspgraph_nodes.emphasis.preemphasis import preemphasis
 from dspgraph_nodes.envelope.bark_cepstrum import bark_cepstrum
 from dspgraph_nodes.envelope.bark_cepstrum_to_lpc import bark_cepstrum_to_lpc
@@ -22,7 +22,7 @@ LEAST_LIVE = 50  # where every 10 ms is a call to six nodes
 def rows() -> list[Row]:
     """The functions, the pipeline whole and in blocks of 10 ms; conversions of the predictors, frame by frame in C."""
     x, rate = soundfile.read(pysptk.util.example_audio_file())
-    window = taper("vorbis", "none", 320, x.dtype)
+    window = window_values("vorbis", "none", 320, x.dtype)
     graph = load("lpcnet_features")
 
     def functions() -> tuple[Array, Array, Array, Array]:

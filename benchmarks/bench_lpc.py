@@ -5,7 +5,7 @@ import pysptk
 import soundfile
 
 from benchmarks.measure import Row, faster, milliseconds
-from dspgraph_nodes._kernels.signal.windows import taper
+from dspgraph_nodes._kernels.signal.windows import window_values
 from dspgraph_nodes.envelope.lpc import lpc
 from dspgraph_nodes.framing.frame import frame
 
@@ -15,7 +15,7 @@ ORDER, LENGTH, HOP, FRAMES = 25, 512, 80, 794
 def rows() -> list[Row]:
     """All frames in one call, frame by frame, and beside the bare C function without pysptk's Python around it."""
     x, _ = soundfile.read(pysptk.util.example_audio_file())
-    frames = frame(x, taper("blackman", "none", LENGTH, x.dtype), HOP, 0)[:FRAMES]
+    frames = frame(x, window_values("blackman", "none", LENGTH, x.dtype), HOP, 0)[:FRAMES]
     bare = pysptk.sptk._sptk.lpc
     batch, alone, peer, c = milliseconds(
         [

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from benchmarks.measure import Row, at_most, faster, milliseconds
-from dspgraph_nodes._kernels.signal.delta import Window
-from dspgraph_nodes._kernels.signal.mlpg import bands, mean_gradient, precisions, solve, trajectory
+from dspgraph_nodes._kernels.signal.delta import DeltaWindow
+from dspgraph_nodes._kernels.signal.mlpg import mean_gradient, precisions, solve, trajectory, window_terms
 from dspgraph_nodes.models.mlpg import mlpg as layer
 from dspgraph_nodes.trajectory.mlpg import mlpg
 
@@ -17,7 +17,7 @@ with warnings.catch_warnings():
     from nnmnkwii.paramgen import mlpg_grad as peer_gradient
 
 FRAMES, DIMENSIONS = 500, 60
-WINDOWS: list[Window] = [(0, 0, [1.0]), (1, 1, [-0.5, 0.0, 0.5]), (1, 1, [1.0, -2.0, 1.0])]
+WINDOWS: list[DeltaWindow] = [(0, 0, [1.0]), (1, 1, [-0.5, 0.0, 0.5]), (1, 1, [1.0, -2.0, 1.0])]
 
 
 def rows() -> list[Row]:
@@ -31,7 +31,7 @@ def rows() -> list[Row]:
     tensors = [torch.from_numpy(array) for array in (means, variances, g)]
 
     def kernels() -> np.ndarray:
-        terms = bands(WINDOWS)
+        terms = window_terms(WINDOWS)
         p = precisions(variances, FRAMES, terms)
         _, factor = trajectory(means, p, terms)
         return mean_gradient(solve(factor, g), p, terms)

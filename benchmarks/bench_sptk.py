@@ -12,9 +12,9 @@ from benchmarks.measure import Row, faster, milliseconds
 from dspgraph import Array
 from dspgraph_nodes._kernels.signal.freqt import freqt, mc2b, mel_cosines
 from dspgraph_nodes._kernels.signal.mlsa import resting
-from dspgraph_nodes._kernels.signal.windows import taper
+from dspgraph_nodes._kernels.signal.windows import window_values
 from dspgraph_nodes.envelope.mcep import mcep
-from dspgraph_nodes.filter.mlsa import Heard, mlsa
+from dspgraph_nodes.filter.mlsa import MlsaState, mlsa
 from dspgraph_nodes.framing.frame import frame
 
 ORDER, ALPHA, LENGTH, HOP, LAGS = 24, 0.42, 512, 80, 255
@@ -23,7 +23,7 @@ ORDER, ALPHA, LENGTH, HOP, LAGS = 24, 0.42, 512, 80, 255
 def rows() -> list[Row]:
     """Analysis, the filter with Pade's order 4 and 5, and two conversions; each at the parity that is promised."""
     x, _ = soundfile.read(pysptk.util.example_audio_file())
-    frames = frame(x, taper("blackman", "power", LENGTH, x.dtype), HOP, HOP - LENGTH // 2)
+    frames = frame(x, window_values("blackman", "power", LENGTH, x.dtype), HOP, HOP - LENGTH // 2)
     count = len(frames)
     found, expected = mcep(frames, ORDER, ALPHA), _frame_by_frame(frames)
     difference = (found - expected) @ mel_cosines(LENGTH, ORDER, ALPHA)
@@ -53,7 +53,7 @@ def _synthesis(n: int, cepstra: Array, pade: int) -> Row:
     b = mc2b(cepstra, ALPHA)
 
     def ours() -> Array:
-        return mlsa(source, cepstra, Fraction(1, HOP), ALPHA, pade, Heard(resting(ORDER)))
+        return mlsa(source, cepstra, Fraction(1, HOP), ALPHA, pade, MlsaState(resting(ORDER)))
 
     def theirs() -> Array:
         y: Array = Synthesizer(MLSADF(order=ORDER, alpha=ALPHA, pd=pade), HOP).synthesis(source, b)

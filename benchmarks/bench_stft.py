@@ -7,7 +7,7 @@ import soundfile
 from benchmarks.measure import Row, faster, milliseconds
 from dspgraph import Array
 from dspgraph.io.audio import example_speech
-from dspgraph_nodes._kernels.signal.windows import taper
+from dspgraph_nodes._kernels.signal.windows import window_values
 from dspgraph_nodes.spectrum.griffin_lim import griffin_lim
 from dspgraph_nodes.spectrum.istft import istft
 from dspgraph_nodes.spectrum.stft import stft
@@ -21,7 +21,7 @@ def rows() -> list[Row]:
     """Both transforms, and 32 rounds of Griffin-Lim from random phases. One thread; librosa with its defaults."""
     clip, _ = soundfile.read(str(example_speech()), dtype="float32")
     x = np.resize(clip, 60 * 16000)
-    window = taper("hann", "none", N_FFT, x.dtype)
+    window = window_values("hann", "none", N_FFT, x.dtype)
     spectrum, theirs = stft(x, window, HOP, FIRST), librosa.stft(x, n_fft=N_FFT, hop_length=HOP)
     inner = slice(2, -2)  # librosa has a frame more, and pads otherwise at the end
     off = np.abs(spectrum[inner] - theirs.T[: len(spectrum)][inner]).max()

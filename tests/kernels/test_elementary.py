@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from dspgraph import Array
-from dspgraph_nodes._kernels.maths.elementary import angle, cos, exp, log, phasor, sin, squared
+from dspgraph_nodes._kernels.maths.elementary import angle, cos, exp, log, phasor, sin, squared_magnitude
 
 RNG = np.random.default_rng(70)
 N = 50_000
@@ -46,7 +46,7 @@ def test_a_function_is_right_to_its_last_place(
 
 
 def test_the_phasor_of_the_largest_numbers_lies_on_the_circle() -> None:
-    assert np.abs(squared(phasor(10.0 ** RNG.uniform(0, 300, N))) - 1).max() <= 1e-10
+    assert np.abs(squared_magnitude(phasor(10.0 ** RNG.uniform(0, 300, N))) - 1).max() <= 1e-10
 
 
 def test_the_angle_is_right_to_three_last_places() -> None:
@@ -77,5 +77,5 @@ def test_shape_and_precision_are_kept(dtype: type) -> None:
         assert function(x).dtype == dtype
     z = phasor(x)
     assert z.dtype == np.result_type(dtype, np.complex64)
-    assert angle(z).dtype == squared(z).dtype == dtype
-    assert np.abs(squared(z) - 1).max() <= 4 * np.finfo(dtype).eps
+    assert angle(z).dtype == squared_magnitude(z).dtype == dtype
+    assert np.abs(squared_magnitude(z) - 1).max() <= 4 * np.finfo(dtype).eps

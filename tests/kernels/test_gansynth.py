@@ -12,7 +12,7 @@ from scipy.optimize import minimize_scalar
 
 from dspgraph import Array, load
 from dspgraph.plotting.rainbowgram import rainbow
-from dspgraph_nodes._kernels.signal.gansynth import PUBLISHED, inverse_mel_matrix, mel_matrix
+from dspgraph_nodes._kernels.signal.gansynth import PUBLISHED_NORMALISER, inverse_mel_matrix, mel_matrix
 from dspgraph_nodes.spectrum.gansynth_spectrogram import gansynth_spectrogram
 from dspgraph_nodes.spectrum.inverse_gansynth_spectrogram import inverse_gansynth_spectrogram
 from helpers.notes import RATE, TOP, note, pitch
@@ -114,11 +114,11 @@ def test_the_steps_add_up_to_the_angle(precision: Any, tolerance: float) -> None
 
 
 def test_the_normaliser_is_the_published_one() -> None:
-    floor, _ = PUBLISHED.forward(np.array([np.log(1e-6)]), np.zeros(1))
+    floor, _ = PUBLISHED_NORMALISER.forward(np.array([np.log(1e-6)]), np.zeros(1))
     assert_allclose(floor, -0.8, rtol=0, atol=1e-6)
     magnitude, angle = np.linspace(-30, 30, 4001), np.linspace(-2, 2, 4001)
-    scaled = PUBLISHED.forward(magnitude, angle)
-    for y, x, back in zip(scaled, (magnitude, angle), PUBLISHED.backward(*scaled), strict=True):
+    scaled = PUBLISHED_NORMALISER.forward(magnitude, angle)
+    for y, x, back in zip(scaled, (magnitude, angle), PUBLISHED_NORMALISER.backward(*scaled), strict=True):
         inside = np.abs(y) < 1
         assert 0.4 < inside.mean() < 1
         assert_allclose(back[inside], x[inside], rtol=0, atol=1e-12)

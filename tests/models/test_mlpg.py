@@ -5,13 +5,13 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from torch.autograd import gradcheck
 
-from dspgraph_nodes._kernels.signal.delta import Window, dynamic
-from dspgraph_nodes._kernels.signal.mlpg import bands, precisions, trajectory
+from dspgraph_nodes._kernels.signal.delta import DeltaWindow, delta_features
+from dspgraph_nodes._kernels.signal.mlpg import precisions, trajectory, window_terms
 from dspgraph_nodes.models.mlpg import mlpg
 
-STATIC: Window = (0, 0, [1.0])
-DELTA: Window = (1, 1, [-0.5, 0.0, 0.5])
-SETS: dict[str, list[Window]] = {
+STATIC: DeltaWindow = (0, 0, [1.0])
+DELTA: DeltaWindow = (1, 1, [-0.5, 0.0, 0.5])
+SETS: dict[str, list[DeltaWindow]] = {
     "static": [STATIC],
     "delta": [STATIC, DELTA],
     "delta_delta": [STATIC, DELTA, (1, 1, [1.0, -2.0, 1.0])],
@@ -78,7 +78,7 @@ def test_a_padded_batch_is_each_signal_alone_bit_for_bit() -> None:
 def test_it_is_what_the_node_computes(windows: str) -> None:
     means, variances = drawn(50, 3 * len(SETS[windows]))
     m, v = means.detach().numpy(), variances.detach().numpy()
-    terms = bands(SETS[windows])
+    terms = window_terms(SETS[windows])
     assert_array_equal(
         mlpg(means, variances, SETS[windows]).detach().numpy(), trajectory(m, precisions(v, 50, terms), terms)[0]
     )
@@ -114,7 +114,7 @@ def test_the_gradient_of_the_means_is_nnmnkwiis() -> None:
 
 def test_the_features_of_a_trajectory_give_it_back_under_any_variance() -> None:
     x = torch.randn(1000, 5, dtype=torch.float64)
-    means = torch.from_numpy(dynamic(x.numpy(), SETS["delta_delta"]))
+    means = torch.from_numpy(delta_features(x.numpy(), SETS["delta_delta"]))
     variances = 0.5 + 1.5 * torch.rand(1000, 15, dtype=torch.float64)
     found = mlpg(means, variances, SETS["delta_delta"])
     assert_allclose(found.numpy(), x.numpy(), rtol=0, atol=8e-15)  # as known of this solution; measured 5e-15
@@ -215,7 +215,11 @@ def test_means_changed_in_place_before_the_backward_are_refused() -> None:
     ],
 )
 def test_what_does_not_fit_is_refused(
-    means: tuple[int, ...], variances: tuple[int, ...], windows: list[Window], lengths: list[int] | None, message: str
+    means: tuple[int, ...],
+    variances: tuple[int, ...],
+    windows: list[DeltaWindow],
+    lengths: list[int] | None,
+    message: str,
 ) -> None:
     with pytest.raises(ValueError, match=message):
         mlpg(torch.zeros(*means), torch.ones(*variances), windows, lengths)

@@ -15,9 +15,9 @@ def bark_cepstrum(frames: Array, bands: int = 18, rate: float = 16000) -> Array:
     8 below the largest before. Returns [n, bands] in the dtype of the frames (float32 of int16), computed in float64.
     Silence has L = -2. Raises ValueError where the frames have too few bins.
     """
-    from dspgraph_nodes._kernels.signal.bark import cepstrum
+    from dspgraph_nodes._kernels.signal.bark import bark_cepstra
 
-    return cepstrum(frames, bands, rate).astype(np.result_type(frames, np.float32), copy=False)
+    return bark_cepstra(frames, bands, rate).astype(np.result_type(frames, np.float32), copy=False)
 
 
 class BarkCepstrum(Node):
@@ -41,10 +41,10 @@ class BarkCepstrum(Node):
     rate: float = Field(16000, gt=0, le=1e6, description="sampling rate of the audio the frames were cut from, Hz")
 
     def streams(self, frames: Frames) -> tuple[Frames]:
-        from dspgraph_nodes._kernels.signal.bark import layout
+        from dspgraph_nodes._kernels.signal.bark import band_peaks
 
         try:
-            layout(self.bands, self.rate, frames.width)
+            band_peaks(self.bands, self.rate, frames.width)
         except ValueError as error:
             raise ParameterError(
                 f"bark_cepstrum.bands is {self.bands}; {error}: take fewer bands or longer frames, of even length"

@@ -4,7 +4,7 @@ import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
 
-ENOUGH = 1e-3  # of the power: what is predicted better, by 30 dB, is predicted by the rounding of the cepstrum
+_PREDICTED = 1e-3  # of the power: what is predicted better, by 30 dB, is predicted by the rounding of the cepstrum
 
 
 def bark_cepstrum_to_lpc(
@@ -18,20 +18,23 @@ def bark_cepstrum_to_lpc(
     """
     from dspgraph_nodes._kernels.signal import bark
     from dspgraph_nodes._kernels.signal.levinson import levinson, residual
+    from dspgraph_nodes._kernels.signal.pcm import INT16_FULL_SCALE
 
     dtype = np.result_type(cepstrum, np.float32)
     with np.errstate(over="ignore", invalid="ignore"):  # the next lines see it
-        r = bark.autocorrelation_of(cepstrum, rate, length, order)
+        r = bark.cepstra_to_autocorrelation(cepstrum, rate, length, order)
     if (~(r[:, 0] <= np.finfo(dtype).max) & ~np.isnan(cepstrum).any(axis=1)).any():
         raise ValueError(
             f"the power that a Bark cepstrum stands for leaves {dtype}; the largest c[0] is {cepstrum[:, 0].max():g}, "
             "and full scale has about 20: take the cepstrum of a signal of full scale +-1"
         )
-    rows = levinson(r, 0.0, ENOUGH)
+    rows = levinson(r, 0.0, _PREDICTED)
     # Less what silence has, the floor under every band, and that in the same dtype, so that silence leaves nothing.
-    r -= bark.autocorrelation_of(bark.silence(cepstrum.shape[1]).astype(dtype)[None], rate, length, order)
+    r -= bark.cepstra_to_autocorrelation(
+        bark.silence_cepstrum(cepstrum.shape[1]).astype(dtype)[None], rate, length, order
+    )
     # The power of a bin is 4 mean |X|**2, and the window lets half the power through: r[0] is twice the signal's.
-    rows[:, 0] = np.sqrt(0.5 * np.maximum(residual(r, rows), 0)) / bark.FULL_SCALE
+    rows[:, 0] = np.sqrt(0.5 * np.maximum(residual(r, rows), 0)) / INT16_FULL_SCALE
     rows[:, 1:] *= np.cumprod(np.full(order, lpc_gamma))
     return rows.astype(dtype, copy=False)
 
@@ -61,10 +64,10 @@ class BarkCepstrumToLpc(Node):
     lpc_gamma: float = Field(1.0, gt=0.0, le=1.0, description="a[k] times gamma**k: draws the poles inwards")
 
     def streams(self, cepstrum: Frames) -> tuple[Frames]:
-        from dspgraph_nodes._kernels.signal.bark import layout
+        from dspgraph_nodes._kernels.signal.bark import band_peaks
 
         try:
-            layout(cepstrum.width, self.rate, self.length)
+            band_peaks(cepstrum.width, self.rate, self.length)
         except ValueError as error:
             raise ParameterError(
                 f"bark_cepstrum_to_lpc.length is {self.length}; {error}: take the length the frames were cut with"

@@ -27,16 +27,16 @@ class Cheaptrick(Node):
     q1: float = Field(-0.15, ge=-0.5, le=0.5, description="how much of the spectral peaks the lifter puts back")
 
     def streams(self, x: Audio, f0: Frames) -> tuple[Frames]:
-        from dspgraph_nodes._kernels.foreign.world import analysable, points
+        from dspgraph_nodes._kernels.foreign.world import check_audio, check_fft
 
         try:
-            analysable(x)
+            check_audio(x)
         except ValueError as error:
             raise ParameterError(f"cheaptrick {error}") from None
         if f0.width != 1:
             raise ParameterError(f"cheaptrick takes one pitch per frame; found {f0}")
         try:
-            n_fft = points(x, self.n_fft)
+            n_fft = check_fft(x, self.n_fft)
         except ValueError as error:
             raise ParameterError(f"cheaptrick.{error}") from None
         return (f0.like(kind="power", width=n_fft // 2 + 1, dtype=x.dtype),)

@@ -27,16 +27,16 @@ class D4c(Node):
     threshold: float = Field(0.85, ge=0.0, le=1.0, description="share of low power below which a frame is noise")
 
     def streams(self, x: Audio, f0: Frames) -> tuple[Frames]:
-        from dspgraph_nodes._kernels.foreign.world import analysable, points
+        from dspgraph_nodes._kernels.foreign.world import check_audio, check_fft
 
         try:
-            analysable(x)
+            check_audio(x)
         except ValueError as error:
             raise ParameterError(f"d4c {error}") from None
         if f0.width != 1:
             raise ParameterError(f"d4c takes one pitch per frame; found {f0}")
         try:
-            n_fft = points(x, self.n_fft)
+            n_fft = check_fft(x, self.n_fft)
         except ValueError as error:
             raise ParameterError(f"d4c.{error}") from None
         return (f0.like(kind="aperiodicity", width=n_fft // 2 + 1, dtype=x.dtype),)

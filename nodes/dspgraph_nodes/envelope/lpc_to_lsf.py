@@ -11,9 +11,9 @@ def lpc_to_lsf(lpc: Array) -> Array:
     lpc: [n, order + 1], order at least 1. Returns the same shape and dtype (float32 of int16), computed in float64.
     Raises ValueError with the first row that is no stable predictor.
     """
-    from dspgraph_nodes._kernels.signal.lattice import line_frequencies
+    from dspgraph_nodes._kernels.signal.lsf import lsf_of_lpc
 
-    return line_frequencies(lpc).astype(np.result_type(lpc, np.float32), copy=False)
+    return lsf_of_lpc(lpc).astype(np.result_type(lpc, np.float32), copy=False)
 
 
 class LpcToLsf(Node):
@@ -44,6 +44,6 @@ class LpcToLsf(Node):
         return 0  # frames seen
 
     def step(self, seen: State, lpc: Array) -> tuple[State, Array]:
-        from dspgraph_nodes._kernels.signal.lattice import line_frequencies
+        from dspgraph_nodes._kernels.signal.lsf import lsf_of_lpc
 
-        return seen + len(lpc), line_frequencies(lpc, seen).astype(lpc.dtype, copy=False)
+        return seen + len(lpc), lsf_of_lpc(lpc, seen).astype(lpc.dtype, copy=False)

@@ -11,9 +11,9 @@ def lpc_to_parcor(lpc: Array) -> Array:
     lpc: [n, order + 1]. Returns the same shape and dtype (float32 of int16), computed in float64. Raises ValueError
     with the first row that is no stable predictor, by more than rounding.
     """
-    from dspgraph_nodes._kernels.signal.lattice import reflections
+    from dspgraph_nodes._kernels.signal.parcor import step_down
 
-    return reflections(lpc).astype(np.result_type(lpc, np.float32), copy=False)
+    return step_down(lpc).astype(np.result_type(lpc, np.float32), copy=False)
 
 
 class LpcToParcor(Node):
@@ -39,6 +39,6 @@ class LpcToParcor(Node):
         return 0  # frames seen
 
     def step(self, seen: State, lpc: Array) -> tuple[State, Array]:
-        from dspgraph_nodes._kernels.signal.lattice import reflections
+        from dspgraph_nodes._kernels.signal.parcor import step_down
 
-        return seen + len(lpc), reflections(lpc, seen).astype(lpc.dtype, copy=False)
+        return seen + len(lpc), step_down(lpc, seen).astype(lpc.dtype, copy=False)

@@ -11,9 +11,9 @@ def lsf_to_lpc(lsf: Array) -> Array:
     lsf: [n, order + 1], order at least 1. Returns the same shape and dtype (float32 of int16), computed in float64.
     Raises ValueError with the first row that does not ascend from 0 to pi.
     """
-    from dspgraph_nodes._kernels.signal.lattice import from_line_frequencies
+    from dspgraph_nodes._kernels.signal.lsf import lpc_of_lsf
 
-    return from_line_frequencies(lsf).astype(np.result_type(lsf, np.float32), copy=False)
+    return lpc_of_lsf(lsf).astype(np.result_type(lsf, np.float32), copy=False)
 
 
 class LsfToLpc(Node):
@@ -39,6 +39,6 @@ class LsfToLpc(Node):
         return 0  # frames seen
 
     def step(self, seen: State, lsf: Array) -> tuple[State, Array]:
-        from dspgraph_nodes._kernels.signal.lattice import from_line_frequencies
+        from dspgraph_nodes._kernels.signal.lsf import lpc_of_lsf
 
-        return seen + len(lsf), from_line_frequencies(lsf, seen).astype(lsf.dtype, copy=False)
+        return seen + len(lsf), lpc_of_lsf(lsf, seen).astype(lsf.dtype, copy=False)

@@ -16,7 +16,7 @@ def mcep(
     """
     from scipy.fft import rfft
 
-    from dspgraph_nodes._kernels.maths.elementary import squared
+    from dspgraph_nodes._kernels.maths.elementary import squared_magnitude
     from dspgraph_nodes._kernels.signal.mcep import mel_cepstrum
 
     highest = highest_order(frames.shape[1], alpha)
@@ -26,7 +26,7 @@ def mcep(
             f"found {order}"
         )
     with np.errstate(over="ignore", invalid="ignore"):  # the next lines see it
-        power = squared(rfft(frames.astype(np.float64), axis=1)) + floor
+        power = squared_magnitude(rfft(frames.astype(np.float64), axis=1)) + floor
     sound = np.isfinite(power).all(axis=1)
     if not sound.all():
         raise ValueError(f"a mel-cepstrum takes finite numbers, their squares too; frame {int(sound.argmin())} has not")

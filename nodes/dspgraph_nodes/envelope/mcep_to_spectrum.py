@@ -12,10 +12,10 @@ def mcep_to_spectrum(mcep: Array, n_fft: int, alpha: float) -> Array:
     where a power leaves that.
     """
     from dspgraph_nodes._kernels.maths.elementary import exp, log
-    from dspgraph_nodes._kernels.maths.matmul import rows
+    from dspgraph_nodes._kernels.maths.matmul import matmul
     from dspgraph_nodes._kernels.signal.freqt import mel_cosines
 
-    log_power = rows(mcep.astype(np.float64), 2 * mel_cosines(n_fft, mcep.shape[1] - 1, alpha))
+    log_power = matmul(mcep.astype(np.float64), 2 * mel_cosines(n_fft, mcep.shape[1] - 1, alpha))
     dtype = np.result_type(mcep, np.float32)
     highest = float(log(np.array([np.finfo(dtype).max], np.float64))[0])
     if (log_power >= highest).any():

@@ -10,9 +10,9 @@ def parcor_to_lpc(parcor: Array) -> Array:
 
     parcor: [n, order + 1]. Returns the same shape and dtype (float32 of int16), computed in float64.
     """
-    from dspgraph_nodes._kernels.signal.lattice import predictors
+    from dspgraph_nodes._kernels.signal.parcor import step_up
 
-    return predictors(parcor).astype(np.result_type(parcor, np.float32), copy=False)
+    return step_up(parcor).astype(np.result_type(parcor, np.float32), copy=False)
 
 
 class ParcorToLpc(Node):

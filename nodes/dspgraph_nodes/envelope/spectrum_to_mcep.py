@@ -8,12 +8,12 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 def spectrum_to_mcep(power: Array, order: int, alpha: float) -> Array:
     """Mel-cepstra [n, order + 1] of power spectra [n, n_fft / 2 + 1], in their dtype; 0 counts as finfo(dtype).tiny."""
     from dspgraph_nodes._kernels.maths.elementary import log
-    from dspgraph_nodes._kernels.maths.matmul import rows
-    from dspgraph_nodes._kernels.signal.freqt import log_power_to_mcep
+    from dspgraph_nodes._kernels.maths.matmul import matmul
+    from dspgraph_nodes._kernels.signal.freqt import log_power_to_mcep_matrix
 
     dtype = np.result_type(power, np.float32)
     log_power = log(np.maximum(power, np.finfo(dtype).tiny).astype(np.float64))
-    mcep = rows(log_power, log_power_to_mcep(2 * power.shape[1] - 2, order, alpha))
+    mcep = matmul(log_power, log_power_to_mcep_matrix(2 * power.shape[1] - 2, order, alpha))
     return mcep.astype(dtype, copy=False)
 
 

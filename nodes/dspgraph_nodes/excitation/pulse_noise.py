@@ -7,11 +7,11 @@ import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
 
-SIMPLE = 1 << 31  # of a ratio: with it, no count of samples within a block leaves 64 bits
+_LARGEST_TERM = 1 << 31  # of a ratio: with it, no count of samples within a block leaves 64 bits
 
 
 @dataclass
-class Held:
+class PulseNoiseState:
     """Where the excitation stands."""
 
     draw: np.random.Generator
@@ -46,7 +46,7 @@ class PulseNoise(Node):
     def streams(self, f0: Frames) -> tuple[Audio]:
         if f0.width != 1:
             raise ParameterError(f"pulse_noise takes one pitch per frame; found {f0}")
-        if max((f0.rate / self._rate()).as_integer_ratio()) > SIMPLE:
+        if max((f0.rate / self._rate()).as_integer_ratio()) > _LARGEST_TERM:
             raise ParameterError(
                 f"pulse_noise.rate is {self.rate!r}, {self._rate() / f0.rate} samples for every frame of {f0}: too "
                 f"many digits to count by; take {round(self.rate)}"
@@ -57,9 +57,9 @@ class PulseNoise(Node):
         draw = np.random.Generator(np.random.Philox(key=self.seed))
         rate = float(self._rate())
         ratio = (f0.rate / self._rate()).as_integer_ratio()
-        return Held(draw, rate, ratio, np.empty((0, 1), f0.dtype), phase=rate)
+        return PulseNoiseState(draw, rate, ratio, np.empty((0, 1), f0.dtype), phase=rate)
 
-    def step(self, held: Held, f0: Array) -> tuple[State, Array]:
+    def step(self, held: PulseNoiseState, f0: Array) -> tuple[State, Array]:
         high = f0 > held.rate / 2
         if high.any():
             at = int(high.argmax())
@@ -72,19 +72,19 @@ class PulseNoise(Node):
         frames, samples = held.ratio
         return held, self._give(held, held.frames * samples // frames)
 
-    def flush(self, held: Held) -> tuple[Array]:
+    def flush(self, held: PulseNoiseState) -> tuple[Array]:
         frames, samples = held.ratio
         return (self._give(held, -(-held.frames * samples // frames)),)
 
-    def _give(self, held: Held, until: int) -> Array:
+    def _give(self, held: PulseNoiseState, until: int) -> Array:
         """The samples up to number `until`."""
-        from dspgraph_nodes._kernels.signal.pulses import excite
+        from dspgraph_nodes._kernels.signal.pulses import pulse_train
 
         y = held.draw.standard_normal(until - held.samples)
         frames, samples = held.ratio
         contour = held.f0[:, 0].astype(np.float64)
         begun = held.samples * frames % samples  # in whole numbers of any size: a long signal's product leaves 64 bits
-        held.phase = excite(contour, frames, samples, begun, held.rate, held.phase, y)
+        held.phase = pulse_train(contour, frames, samples, begun, held.rate, held.phase, y)
         held.f0 = held.f0[until * frames // samples - held.samples * frames // samples :]
         held.samples = until
         return y.astype(held.f0.dtype, copy=False)

@@ -6,15 +6,14 @@ import numpy as np
 
 from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State
 
-Kind = Literal["lowpass", "highpass", "bandpass", "notch", "allpass", "peaking", "low_shelf", "high_shelf"]
+BiquadKind = Literal["lowpass", "highpass", "bandpass", "notch", "allpass", "peaking", "low_shelf", "high_shelf"]
 
-WITH_GAIN: tuple[Kind, ...] = ("peaking", "low_shelf", "high_shelf")
-LN_10 = 2.302585092994046
+_WITH_GAIN: tuple[BiquadKind, ...] = ("peaking", "low_shelf", "high_shelf")
 
 
-def design(kind: Kind, w: float, q: float, gain_db: float) -> Array:
+def design(kind: BiquadKind, w: float, q: float, gain_db: float) -> Array:
     """(b0, b1, b2, a1, a2) [5] with a0 = 1, at w radians per sample, 0 < w < pi. Equations of the cookbook."""
-    from dspgraph_nodes._kernels.maths.elementary import cos, exp, sin
+    from dspgraph_nodes._kernels.maths.elementary import LN_10, cos, exp, sin
 
     c, s = float(cos(np.array(w))), float(sin(np.array(w)))
     alpha = s / (2 * q)
@@ -45,10 +44,10 @@ def biquad(x: Array, coefs: Array, state: Array) -> Array:
     Transposed direct form II, computed in float64. Returns the shape and dtype of x (float32 of
     int16).
     """
-    from dspgraph_nodes._kernels.signal.filters import second_order
+    from dspgraph_nodes._kernels.signal.filters import second_order_section
 
     y = np.empty(x.shape, np.result_type(x, np.float32))
-    second_order(x.reshape(len(x), -1), coefs, state, y.reshape(len(y), -1))
+    second_order_section(x.reshape(len(x), -1), coefs, state, y.reshape(len(y), -1))
     return y
 
 
@@ -67,7 +66,7 @@ class Biquad(Node):
     x = Input(Audio)
     y = Output(Audio)
 
-    kind: Kind = Field(description="what it does to the spectrum")
+    kind: BiquadKind = Field(description="what it does to the spectrum")
     frequency: float = Field(gt=0.0, description="corner, middle or midpoint, Hz")
     q: float = Field(0.7071067811865476, ge=0.01, le=1000.0, description="quality; sqrt(1/2) is Butterworth's")
     gain_db: float = Field(0.0, ge=-120.0, le=120.0, description="gain of peaking and the shelves, dB")
@@ -78,9 +77,9 @@ class Biquad(Node):
                 f"biquad.frequency is {self.frequency:.10g} Hz; {x} carries frequencies below {float(x.rate / 2):.10g} "
                 "Hz: lower it, or put a 'resample' before it"
             )
-        if self.gain_db and self.kind not in WITH_GAIN:
+        if self.gain_db and self.kind not in _WITH_GAIN:
             raise ParameterError(
-                f"biquad.gain_db is {self.gain_db:g}, but a {self.kind} has none; {', '.join(WITH_GAIN)} have: "
+                f"biquad.gain_db is {self.gain_db:g}, but a {self.kind} has none; {', '.join(_WITH_GAIN)} have: "
                 "choose one, or put a 'gain' after it"
             )
         return (x,)

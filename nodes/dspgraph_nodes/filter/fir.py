@@ -7,11 +7,11 @@ from dspgraph import Array, Audio, Field, Input, Node, Output, State
 
 def fir(x: Array, taps: Array, past: Array) -> Array:
     """y[n] = sum_k taps[k] x[n-k]; past: the last len(taps) - 1 samples before x. [n] or [n, channels], x's dtype."""
-    from dspgraph_nodes._kernels.signal.filters import fir
+    from dspgraph_nodes._kernels.signal.filters import convolve
 
     y = np.empty(x.shape, np.result_type(x, np.float32))
     samples = np.concatenate((past, x), dtype=y.dtype).reshape(-1)
-    fir(samples, taps.astype(y.dtype, copy=False), x.size // len(x), y.reshape(-1))
+    convolve(samples, taps.astype(y.dtype, copy=False), x.size // len(x), y.reshape(-1))
     return y
 
 

@@ -10,14 +10,14 @@ from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, Parameter
 
 
 @dataclass
-class Heard:
+class MlsaState:
     """What the filter remembers."""
 
     filters: list[tuple[Array, Array]]  # of every section, the basic filters' inputs and outputs
     row: Array | None = None  # the coefficients that the last span reached, [1, order + 1]; none before the first
 
 
-def mlsa(x: Array, mcep: Array, ratio: Fraction, alpha: float, pade: int, heard: Heard) -> Array:
+def mlsa(x: Array, mcep: Array, ratio: Fraction, alpha: float, pade: int, heard: MlsaState) -> Array:
     """y = exp(sum_m c[m] z~^-m) x, the coefficients on a line from frame to frame: those of row k at the end of span k.
 
     x: [n]; mcep: [frames, order + 1]; ratio: frames per sample, sample 0 at the start of a span; heard: what came
@@ -85,7 +85,7 @@ class Mlsa(Node):
     def start(self, x: Audio, mcep: Frames) -> State:
         from dspgraph_nodes._kernels.signal.mlsa import resting
 
-        return mcep.rate / x.rate, Heard(resting(mcep.width - 1, self.sections))
+        return mcep.rate / x.rate, MlsaState(resting(mcep.width - 1, self.sections))
 
     def step(self, state: State, x: Array, mcep: Array) -> tuple[State, Array]:
         ratio, heard = state

@@ -27,10 +27,10 @@ class WorldSynthesis(Node):
     rate: int = Field(16000, ge=8000, le=192000, description="samples per second, as of the audio analysed, Hz")
 
     def streams(self, f0: Frames, power: Frames, aperiodicity: Frames) -> tuple[Audio]:
-        from dspgraph_nodes._kernels.foreign.world import MISSING, installed, shortest_fft
+        from dspgraph_nodes._kernels.foreign.world import PYWORLD_MISSING, is_installed, shortest_fft
 
-        if not installed():
-            raise ParameterError(f"world_synthesis {MISSING}")
+        if not is_installed():
+            raise ParameterError(f"world_synthesis {PYWORLD_MISSING}")
         if f0.width != 1:
             raise ParameterError(f"world_synthesis takes one pitch per frame; found {f0}")
         if power.width != aperiodicity.width:

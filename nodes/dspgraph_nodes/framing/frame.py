@@ -3,8 +3,8 @@
 from fractions import Fraction
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.signal.framing import Cut, Held, placed
-from dspgraph_nodes._kernels.signal.windows import Norm, Window, taper
+from dspgraph_nodes._kernels.signal.framing import FrameBuffer, Framing, centred_framing
+from dspgraph_nodes._kernels.signal.windows import Window, WindowNorm, window_values
 
 
 def frame(x: Array, window: Array, hop: int, first: int) -> Array:
@@ -12,7 +12,7 @@ def frame(x: Array, window: Array, hop: int, first: int) -> Array:
 
     x: [n], n >= 1; window: [length]. Returns [ceil(n / hop), length].
     """
-    frames: Array = Cut(len(window), hop, first).whole(x) * window
+    frames: Array = Framing(len(window), hop, first).whole(x) * window
     return frames
 
 
@@ -34,7 +34,7 @@ class Frame(Node):
     length: int = Field(ge=1, description="width of the window, samples")
     hop: int = Field(ge=1, description="samples from one frame to the next")
     window: Window = Field("hann", description="shape of the window")
-    norm: Norm = Field("none", description="power: the squares of the window sum to 1")
+    norm: WindowNorm = Field("none", description="power: the squares of the window sum to 1")
     centre: float | None = Field(
         None, ge=-1e6, le=1e6, description="centre of the window, samples after the start of the frame's span"
     )
@@ -55,18 +55,18 @@ class Frame(Node):
     def start(self, x: Audio) -> State:
         return self._cut().start(x.dtype)
 
-    def step(self, held: Held, x: Array) -> tuple[State, Array]:
+    def step(self, held: FrameBuffer, x: Array) -> tuple[State, Array]:
         return held, self._windowed(self._cut().step(held, x))
 
-    def flush(self, held: Held) -> tuple[Array]:
+    def flush(self, held: FrameBuffer) -> tuple[Array]:
         return (self._windowed(self._cut().flush(held)),)
 
-    def _cut(self) -> Cut:
+    def _cut(self) -> Framing:
         try:
-            return placed(self.length, self.hop, self.centre)
+            return centred_framing(self.length, self.hop, self.centre)
         except ValueError as error:
             raise ParameterError(f"frame.{error}") from None
 
     def _windowed(self, frames: Array) -> Array:
-        windowed: Array = frames * taper(self.window, self.norm, self.length, frames.dtype)
+        windowed: Array = frames * window_values(self.window, self.norm, self.length, frames.dtype)
         return windowed

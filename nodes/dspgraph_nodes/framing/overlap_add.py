@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.signal.windows import Norm, Window, taper
+from dspgraph_nodes._kernels.signal.windows import Window, WindowNorm, window_values
 
 
 def overlap_add(frames: Array, window: Array, hop: int, first: int) -> Array:
@@ -37,13 +37,13 @@ class OverlapAdd(Node):
 
     hop: int = Field(ge=1, description="samples from one frame to the next")
     window: Window = Field("hann", description="the window the frames carry")
-    norm: Norm = Field("none", description="as in the frames: power where the squares of the window sum to 1")
+    norm: WindowNorm = Field("none", description="as in the frames: power where the squares of the window sum to 1")
 
     def streams(self, frames: Frames) -> tuple[Audio]:
-        from dspgraph_nodes._kernels.signal.overlap_add import lost
+        from dspgraph_nodes._kernels.signal.overlap_add import find_lost_sample
 
         first, length = self._first(frames), frames.width
-        missing = lost(taper(self.window, self.norm, length, np.dtype(np.float64)), self.hop, first)
+        missing = find_lost_sample(window_values(self.window, self.norm, length, np.dtype(np.float64)), self.hop, first)
         if missing is not None:
             raise ParameterError(
                 f"overlap_add cannot restore sample {missing} of every {self.hop}: a {self.window} "
@@ -63,7 +63,7 @@ class OverlapAdd(Node):
     def step(self, tail: State, frames: Array) -> tuple[State, Array]:
         from dspgraph_nodes._kernels.signal import overlap_add as overlap
 
-        window = taper(self.window, self.norm, frames.shape[1], frames.dtype)
+        window = window_values(self.window, self.norm, frames.shape[1], frames.dtype)
         return tail, overlap.step(tail, [frames], len(frames), np.ones_like(window), window, self.hop)
 
     def flush(self, tail: State) -> tuple[Array]:

@@ -7,11 +7,11 @@ import numpy as np
 
 from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State
 
-LARGEST = 1 << 21  # taps in a bank: 16 MB
+_MOST_TAPS = 1 << 21  # taps in a bank: 16 MB
 
 
 @dataclass
-class Held:
+class ResampleState:
     """What is still needed of the input."""
 
     up: int  # the rates in lowest terms
@@ -47,7 +47,7 @@ class Resample(Node):
             up, down = (self._rate() / x.rate).as_integer_ratio()
             raise ParameterError(
                 f"resample.rate is {self.rate:.10g}, {up} / {down} of {x}: more phases than a bank of "
-                f"{LARGEST} taps holds; take {self._simpler(x.rate)}"
+                f"{_MOST_TAPS} taps holds; take {self._simpler(x.rate)}"
             )
         return (x.like(rate=self._rate()),)
 
@@ -63,17 +63,17 @@ class Resample(Node):
         up, down = (self._rate() / x.rate).as_integer_ratio()
         after = half_width(up, down)
         before = width(up, down) - after - 1
-        return Held(up, down, before, after, np.zeros((x.channels, before), x.dtype), -before)
+        return ResampleState(up, down, before, after, np.zeros((x.channels, before), x.dtype), -before)
 
-    def step(self, held: Held, x: Array) -> tuple[State, Array]:
+    def step(self, held: ResampleState, x: Array) -> tuple[State, Array]:
         return held, x if held.up == held.down else self._give(held, x)
 
-    def flush(self, held: Held) -> tuple[Array, ...]:
+    def flush(self, held: ResampleState) -> tuple[Array, ...]:
         if held.up == held.down:
             return ()
         return (self._give(held, np.zeros((held.after, len(held.x)), held.x.dtype)),)
 
-    def _give(self, held: Held, x: Array) -> Array:
+    def _give(self, held: ResampleState, x: Array) -> Array:
         """The samples that the input makes up to its last one, forgetting what later ones do not need."""
         from dspgraph_nodes._kernels.signal.polyphase import bank, resample
 
@@ -103,4 +103,4 @@ class Resample(Node):
         from dspgraph_nodes._kernels.signal.polyphase import width
 
         up, down = (wanted / rate).as_integer_ratio()
-        return up * width(up, down) <= LARGEST
+        return up * width(up, down) <= _MOST_TAPS

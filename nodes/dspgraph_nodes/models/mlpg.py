@@ -8,22 +8,22 @@ import torch
 from numpy.typing import NDArray
 from torch.autograd.function import once_differentiable
 
-from dspgraph_nodes._kernels.signal.delta import Window
+from dspgraph_nodes._kernels.signal.delta import DeltaWindow
 from dspgraph_nodes._kernels.signal.mlpg import (
-    Bands,
-    bands,
+    WindowTerms,
     mean_gradient,
     precisions,
     solve,
     trajectory,
     variance_gradient,
+    window_terms,
 )
 
 
 def mlpg(
     means: torch.Tensor,
     variances: torch.Tensor,
-    windows: Sequence[Window],
+    windows: Sequence[DeltaWindow],
     lengths: Sequence[int] | torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The most likely trajectory, differentiable in the means and in the variances.
@@ -40,7 +40,7 @@ def mlpg(
     Source: K. Tokuda, T. Yoshimura, T. Masuko, T. Kobayashi and T. Kitamura, Speech Parameter Generation Algorithms for
     HMM-Based Speech Synthesis, ICASSP 2000.
     """
-    terms = bands(windows)
+    terms = window_terms(windows)
     if means.ndim not in (2, 3) or not means.is_floating_point() or not variances.is_floating_point():
         raise ValueError(
             "mlpg takes floating-point means [T, D windows] or [B, T, D windows], and variances; found "
@@ -94,7 +94,7 @@ class _Mlpg(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, means: torch.Tensor, variances: torch.Tensor, terms: Bands, lengths: list[int]
+        ctx: Any, means: torch.Tensor, variances: torch.Tensor, terms: WindowTerms, lengths: list[int]
     ) -> torch.Tensor:
         mu, var = _rows(means), _rows(variances)
         y, solved = [], []

@@ -28,14 +28,14 @@ class Dio(Node):
     refine: bool = Field(True, description="refine the pitch by StoneMask")
 
     def streams(self, x: Audio) -> tuple[Frames]:
-        from dspgraph_nodes._kernels.foreign.world import analysable, pitch_range
+        from dspgraph_nodes._kernels.foreign.world import check_audio, check_pitch_range
 
         try:
-            analysable(x)
+            check_audio(x)
         except ValueError as error:
             raise ParameterError(f"dio {error}") from None
         try:
-            pitch_range(x, self.f0_min, self.f0_max)
+            check_pitch_range(x, self.f0_min, self.f0_max)
         except ValueError as error:
             raise ParameterError(f"dio.{error}") from None
         return (Frames(rate=x.rate / self.hop, kind="f0", width=1, centre=0, dtype=x.dtype),)

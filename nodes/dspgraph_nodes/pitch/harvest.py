@@ -24,14 +24,14 @@ class Harvest(Node):
     f0_max: float = Field(800.0, gt=10.0, description="highest pitch, Hz")
 
     def streams(self, x: Audio) -> tuple[Frames]:
-        from dspgraph_nodes._kernels.foreign.world import analysable, pitch_range
+        from dspgraph_nodes._kernels.foreign.world import check_audio, check_pitch_range
 
         try:
-            analysable(x)
+            check_audio(x)
         except ValueError as error:
             raise ParameterError(f"harvest {error}") from None
         try:
-            pitch_range(x, self.f0_min, self.f0_max)
+            check_pitch_range(x, self.f0_min, self.f0_max)
         except ValueError as error:
             raise ParameterError(f"harvest.{error}") from None
         return (Frames(rate=x.rate / self.hop, kind="f0", width=1, centre=0, dtype=x.dtype),)

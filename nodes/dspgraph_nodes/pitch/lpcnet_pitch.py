@@ -15,14 +15,14 @@ def lpcnet_pitch(x: Array, lpc: Array) -> tuple[Array, Array]:
     about 0.5: [ceil(n / 160), 1] each, in the dtype of x (float32 of int16). Silence keeps the lags before it, at the
     start the longest, pitch 3.1, and has correlation -0.5. Raises ValueError for another number of predictors.
     """
-    from dspgraph_nodes._kernels.signal.lpcnet_pitch import begin, search
+    from dspgraph_nodes._kernels.signal.lpcnet_pitch import search_pitch, start_search
 
     if len(lpc) != -(-len(x) // HOP):
         raise ValueError(
             f"lpcnet_pitch takes a predictor for every {HOP} samples begun: {len(x)} samples take "
             f"{-(-len(x) // HOP)}; found {len(lpc)}"
         )
-    pitch, correlation = search(begin(lpc.shape[1] - 1), x, lpc)
+    pitch, correlation = search_pitch(start_search(lpc.shape[1] - 1), x, lpc)
     dtype = np.result_type(x, np.float32)
     return pitch.astype(dtype, copy=False), correlation.astype(dtype, copy=False)
 
@@ -68,12 +68,12 @@ class LpcnetPitch(Node):
         return lpc.like(kind="pitch", width=1, dtype=x.dtype), lpc.like(kind="correlation", width=1, dtype=x.dtype)
 
     def start(self, x: Audio, lpc: Frames) -> State:
-        from dspgraph_nodes._kernels.signal.lpcnet_pitch import begin
+        from dspgraph_nodes._kernels.signal.lpcnet_pitch import start_search
 
-        return begin(lpc.width - 1)
+        return start_search(lpc.width - 1)
 
     def step(self, state: State, x: Array, lpc: Array) -> tuple[State, Array, Array]:
-        from dspgraph_nodes._kernels.signal.lpcnet_pitch import search
+        from dspgraph_nodes._kernels.signal.lpcnet_pitch import search_pitch
 
-        pitch, correlation = search(state, x, lpc)
+        pitch, correlation = search_pitch(state, x, lpc)
         return state, pitch.astype(x.dtype, copy=False), correlation.astype(x.dtype, copy=False)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from dspgraph import Array, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.maths.dtype import floating
+from dspgraph_nodes._kernels.arrays import floating
 from dspgraph_nodes._kernels.signal.phase import from_polar
 
 

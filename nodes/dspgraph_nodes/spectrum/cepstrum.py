@@ -3,12 +3,12 @@
 from typing import Literal
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.maths.dtype import floating
+from dspgraph_nodes._kernels.arrays import floating
 
-Form = Literal["real", "minimum_phase"]
+CepstrumForm = Literal["real", "minimum_phase"]
 
 
-def cepstrum(log_magnitude: Array, order: int, form: Form = "real") -> Array:
+def cepstrum(log_magnitude: Array, order: int, form: CepstrumForm = "real") -> Array:
     """c[m] = 1 / n_fft sum_b ln|X[b]| cos(2 pi b m / n_fft) over all n_fft bins, m = 0 .. order.
 
     log_magnitude: [n, n_fft / 2 + 1], natural; order <= n_fft / 2. "minimum_phase" doubles what lies between m = 0 and
@@ -40,7 +40,9 @@ class Cepstrum(Node):
     cepstrum = Output(Frames, "cepstrum")
 
     order: int = Field(24, ge=0, description="highest quefrency, samples")
-    form: Form = Field("real", description="real: the even cepstrum's first half; minimum_phase: folded, 2 c[m]")
+    form: CepstrumForm = Field(
+        "real", description="real: the even cepstrum's first half; minimum_phase: folded, 2 c[m]"
+    )
 
     def streams(self, log_magnitude: Frames) -> tuple[Frames]:
         half = log_magnitude.width - 1

@@ -6,45 +6,45 @@ from fractions import Fraction
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.maths.dtype import floating
-from dspgraph_nodes._kernels.signal.framing import Cut, Held
+from dspgraph_nodes._kernels.arrays import floating
+from dspgraph_nodes._kernels.signal.framing import FrameBuffer, Framing
 
-MOST = 2**24  # samples in all windows: half of each is kept, cosines and sines, 128 MiB of filters
+_MOST_SAMPLES = 2**24  # samples in all windows: half of each is kept, cosines and sines, 128 MiB of filters
 
 
 def constant_q(
     x: Array, rate: float, hop: int, f_min: float, bins: int, bins_per_octave: int, filter_scale: float = 1.0
 ) -> Array:
     """Rows [ceil(n / hop), bins], complex, of a signal [n] that is zero outside: see `ConstantQ`. rate, f_min: Hz."""
-    from dspgraph_nodes._kernels.signal.constant_q import filters, transformed
+    from dspgraph_nodes._kernels.signal.constant_q import constant_q_filters, constant_q_rows
 
-    scale = Scale.of(rate, f_min, bins, bins_per_octave, filter_scale)
-    rows = transformed(scale.cut(hop).whole(floating(x)), filters(scale.cycles, scale.lengths))
+    scale = ConstantQBins.of(rate, f_min, bins, bins_per_octave, filter_scale)
+    rows = constant_q_rows(scale.cut(hop).whole(floating(x)), constant_q_filters(scale.cycles, scale.lengths))
     return rows.astype(np.result_type(x.dtype, np.complex64), copy=False)
 
 
 @dataclass(frozen=True)
-class Scale:
+class ConstantQBins:
     """The bins: cycles per sample, and samples in the window."""
 
     cycles: tuple[float, ...]
     lengths: tuple[float, ...]
 
     @classmethod
-    def of(cls, rate: float, f_min: float, bins: int, bins_per_octave: int, filter_scale: float) -> "Scale":
+    def of(cls, rate: float, f_min: float, bins: int, bins_per_octave: int, filter_scale: float) -> "ConstantQBins":
         """Those of a transform."""
-        from dspgraph_nodes._kernels.signal.constant_q import periods, scale
+        from dspgraph_nodes._kernels.signal.constant_q import bin_frequencies, quality_factor
 
-        frequencies = scale(f_min, bins, bins_per_octave)
-        lengths = filter_scale * periods(bins_per_octave) * rate / frequencies
+        frequencies = bin_frequencies(f_min, bins, bins_per_octave)
+        lengths = filter_scale * quality_factor(bins_per_octave) * rate / frequencies
         return cls(tuple((frequencies / rate).tolist()), tuple(lengths.tolist()))
 
-    def cut(self, hop: int) -> Cut:
+    def cut(self, hop: int) -> Framing:
         """How frames as long as the longest window are cut: their middle is sample hop // 2 of their span."""
-        from dspgraph_nodes._kernels.signal.constant_q import reach
+        from dspgraph_nodes._kernels.signal.constant_q import half_window
 
-        over = reach(self.lengths[0])
-        return Cut(2 * over + 1, hop, hop // 2 - over)
+        over = half_window(self.lengths[0])
+        return Framing(2 * over + 1, hop, hop // 2 - over)
 
 
 class ConstantQ(Node):
@@ -83,11 +83,11 @@ class ConstantQ(Node):
                 f"is {half:.6g} Hz: take {f'at most {within} bins' if within else f'an f_min below {half:.6g} Hz'}"
             )
         values = sum(scale.lengths)
-        if values > MOST:
+        if values > _MOST_SAMPLES:
             raise ParameterError(
                 f"constant_q.f_min is {self.f_min:g}; the windows of {self.bins} bins from there have {values:.2g} "
-                f"samples in all, and may have {MOST}: take a higher f_min, fewer bins_per_octave or a smaller "
-                "filter_scale"
+                f"samples in all, and may have {_MOST_SAMPLES}: take a higher f_min, fewer "
+                "bins_per_octave or a smaller filter_scale"
             )
         rate, dtype = x.rate / self.hop, np.result_type(x.dtype, np.complex64)
         return (Frames(rate, "constant_q", self.bins, Fraction(self.hop // 2) / x.rate, dtype),)
@@ -102,22 +102,22 @@ class ConstantQ(Node):
         scale = self._scale(x)
         return scale, scale.cut(self.hop).start(x.dtype)
 
-    def step(self, state: tuple[Scale, Held], x: Array) -> tuple[State, Array]:
+    def step(self, state: tuple[ConstantQBins, FrameBuffer], x: Array) -> tuple[State, Array]:
         scale, held = state
         return state, self._rows(scale, scale.cut(self.hop).step(held, x))
 
-    def flush(self, state: tuple[Scale, Held]) -> tuple[Array]:
+    def flush(self, state: tuple[ConstantQBins, FrameBuffer]) -> tuple[Array]:
         scale, held = state
         return (self._rows(scale, scale.cut(self.hop).flush(held)),)
 
-    def _rows(self, scale: Scale, frames: Array) -> Array:
-        from dspgraph_nodes._kernels.signal.constant_q import filters, transformed
+    def _rows(self, scale: ConstantQBins, frames: Array) -> Array:
+        from dspgraph_nodes._kernels.signal.constant_q import constant_q_filters, constant_q_rows
 
         dtype = np.result_type(frames.dtype, np.complex64)
         if not len(frames):
             return np.empty((0, self.bins), dtype)
-        rows = transformed(frames, filters(scale.cycles, scale.lengths))
+        rows = constant_q_rows(frames, constant_q_filters(scale.cycles, scale.lengths))
         return rows.astype(dtype, copy=False)
 
-    def _scale(self, x: Audio) -> Scale:
-        return Scale.of(float(x.rate), self.f_min, self.bins, self.bins_per_octave, self.filter_scale)
+    def _scale(self, x: Audio) -> ConstantQBins:
+        return ConstantQBins.of(float(x.rate), self.f_min, self.bins, self.bins_per_octave, self.filter_scale)

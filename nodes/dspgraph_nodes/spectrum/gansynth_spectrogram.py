@@ -6,19 +6,19 @@ from fractions import Fraction
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.maths.dtype import floating
+from dspgraph_nodes._kernels.arrays import floating
 from dspgraph_nodes._kernels.signal import gansynth
-from dspgraph_nodes._kernels.signal.framing import Cut, Held
-from dspgraph_nodes._kernels.signal.gansynth import Drop, Form, Normaliser, Picture, Scale
+from dspgraph_nodes._kernels.signal.framing import FrameBuffer, Framing
+from dspgraph_nodes._kernels.signal.gansynth import AngleForm, DroppedBin, GansynthFormat, GansynthScale, Normaliser
 
 
 def gansynth_spectrogram(
     x: Array,
     frames: int = 128,
     bins: int = 1024,
-    drop: Drop = "nyquist",
-    scale: Scale = "linear",
-    form: Form = "if",
+    drop: DroppedBin = "nyquist",
+    scale: GansynthScale = "linear",
+    form: AngleForm = "if",
     normaliser: Normaliser | None = None,
     rate: float = 16000,
 ) -> Array:
@@ -28,7 +28,7 @@ def gansynth_spectrogram(
     hop (frames - 1) + n_fft; what is missing is padded with zeros, all in front. Raises ParameterError for a longer
     clip and for choices that do not go together.
     """
-    picture = Picture(bins, drop, scale, form, normaliser, rate)
+    picture = GansynthFormat(bins, drop, scale, form, normaliser, rate)
     try:
         picture.check()
     except ValueError as error:
@@ -45,16 +45,16 @@ def gansynth_spectrogram(
     padded = np.zeros(length, x.dtype)
     padded[length - len(x) :] = x
     # The first frame begins with the padding, the last ends with it: no frame beyond.
-    cut = Cut(picture.n_fft, picture.hop, 0).whole(padded)[:frames]
-    drawn = np.stack(picture.draw(cut, np.zeros(bins)), axis=2)
+    cut = Framing(picture.n_fft, picture.hop, 0).whole(padded)[:frames]
+    drawn = np.stack(picture.analyse(cut, np.zeros(bins)), axis=2)
     return drawn.astype(x.dtype, copy=False)
 
 
 @dataclass
-class Drawing:
+class AnalysisState:
     """Samples that frames to come still need, and the angles of the last frame."""
 
-    held: Held
+    held: FrameBuffer
     before: Array
 
 
@@ -81,16 +81,22 @@ class GansynthSpectrogram(Node):
     angle = Output(Frames)
 
     bins: int = Field(1024, ge=16, le=4096, description="bins of a row, a power of two: n_fft = 2 bins, hop = bins / 2")
-    drop: Drop = Field("nyquist", description="the bin left out: nyquist (the paper), dc (the published code)")
-    scale: Scale = Field("linear", description="bins, mel bands as published, or mel bands that average phasors")
-    form: Form = Field("if", description="if: by how much the angle turns from frame to frame; phase: the angle itself")
+    drop: DroppedBin = Field("nyquist", description="the bin left out: nyquist (the paper), dc (the published code)")
+    scale: GansynthScale = Field(
+        "linear", description="bins, mel bands as published, or mel bands that average phasors"
+    )
+    form: AngleForm = Field(
+        "if", description="if: by how much the angle turns from frame to frame; phase: the angle itself"
+    )
     normalise: bool = Field(
         False, description="scale and clip both outputs to -1 .. 1; a floor clipped at -1 hides all below"
     )
-    magnitude_scale: float = Field(gansynth.PUBLISHED.magnitude[0], gt=0, description="of a normalised magnitude")
-    magnitude_shift: float = Field(gansynth.PUBLISHED.magnitude[1], description="of a normalised magnitude")
-    angle_scale: float = Field(gansynth.PUBLISHED.angle[0], gt=0, description="of a normalised angle")
-    angle_shift: float = Field(gansynth.PUBLISHED.angle[1], description="of a normalised angle")
+    magnitude_scale: float = Field(
+        gansynth.PUBLISHED_NORMALISER.magnitude[0], gt=0, description="of a normalised magnitude"
+    )
+    magnitude_shift: float = Field(gansynth.PUBLISHED_NORMALISER.magnitude[1], description="of a normalised magnitude")
+    angle_scale: float = Field(gansynth.PUBLISHED_NORMALISER.angle[0], gt=0, description="of a normalised angle")
+    angle_shift: float = Field(gansynth.PUBLISHED_NORMALISER.angle[1], description="of a normalised angle")
 
     def streams(self, x: Audio) -> tuple[Frames, Frames]:
         if x.channels > 1:
@@ -105,7 +111,7 @@ class GansynthSpectrogram(Node):
         return rows, rows.like(kind=picture.angle_kind)
 
     def start(self, x: Audio) -> State:
-        return self._picture(x), Drawing(self._cut().start(x.dtype), np.zeros(self.bins))
+        return self._picture(x), AnalysisState(self._cut().start(x.dtype), np.zeros(self.bins))
 
     def step(self, state: State, x: Array) -> tuple[State, Array, Array]:
         picture, drawing = state
@@ -115,20 +121,20 @@ class GansynthSpectrogram(Node):
         picture, drawing = state
         return self._draw(picture, drawing, self._cut().flush(drawing.held))
 
-    def _draw(self, picture: Picture, drawing: Drawing, frames: Array) -> tuple[Array, Array]:
+    def _draw(self, picture: GansynthFormat, drawing: AnalysisState, frames: Array) -> tuple[Array, Array]:
         dtype = frames.dtype
         if not len(frames):
             return np.empty((0, self.bins), dtype), np.empty((0, self.bins), dtype)
-        magnitude, angle = picture.draw(frames, drawing.before)
+        magnitude, angle = picture.analyse(frames, drawing.before)
         return magnitude.astype(dtype, copy=False), angle.astype(dtype, copy=False)
 
-    def _cut(self) -> Cut:
-        return Cut(2 * self.bins, self.bins // 2, self.bins // 2 - 2 * self.bins)
+    def _cut(self) -> Framing:
+        return Framing(2 * self.bins, self.bins // 2, self.bins // 2 - 2 * self.bins)
 
-    def _picture(self, x: Audio) -> Picture:
+    def _picture(self, x: Audio) -> GansynthFormat:
         normaliser = Normaliser(
             (self.magnitude_scale, self.magnitude_shift), (self.angle_scale, self.angle_shift)
         )  # fmt: skip
-        return Picture(
+        return GansynthFormat(
             self.bins, self.drop, self.scale, self.form, normaliser if self.normalise else None, float(x.rate)
         )

@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.maths.dtype import floating
+from dspgraph_nodes._kernels.arrays import floating
 from dspgraph_nodes._kernels.signal.phase import from_polar
-from dspgraph_nodes._kernels.signal.windows import Window, taper
+from dspgraph_nodes._kernels.signal.windows import Window, window_values
 
 
 def griffin_lim(
@@ -20,27 +20,27 @@ def griffin_lim(
     magnitude, phase (radians, to begin with): [K, n_fft / 2 + 1]; window: [length], above 0 over the frame's own span.
     momentum: 0 for the algorithm of 1984, which never gets worse; near 1 it is faster. Returns [K hop].
     """
-    from dspgraph_nodes._kernels.signal.framing import Cut
-    from dspgraph_nodes._kernels.signal.griffin_lim import accelerated
-    from dspgraph_nodes._kernels.signal.stft import pieces_of, resynthesis, split
+    from dspgraph_nodes._kernels.signal.framing import Framing
+    from dspgraph_nodes._kernels.signal.griffin_lim import impose_magnitudes
+    from dspgraph_nodes._kernels.signal.stft import resynthesise, spectra_in_pieces, split_rows
 
     magnitude, window = floating(magnitude), floating(window)
     spectrum = from_polar(magnitude, phase.astype(magnitude.dtype, copy=False))
-    cut, n_fft = Cut(len(window), hop, first), 2 * (magnitude.shape[1] - 1)
+    cut, n_fft = Framing(len(window), hop, first), 2 * (magnitude.shape[1] - 1)
     share = np.array([momentum / (1 + momentum)], magnitude.dtype)
     before = np.zeros_like(spectrum)
 
     def projected(y: Array) -> Iterator[Array]:
         at = 0
-        for rows in pieces_of(cut.whole(y), window, n_fft):
+        for rows in spectra_in_pieces(cut.whole(y), window, n_fft):
             part = slice(at, at + len(rows))
-            accelerated(rows, before[part], magnitude[part], share)
+            impose_magnitudes(rows, before[part], magnitude[part], share)
             yield rows
             at += len(rows)
 
-    y = resynthesis(split(spectrum), len(magnitude), window, hop, first)
+    y = resynthesise(split_rows(spectrum), len(magnitude), window, hop, first)
     for _ in range(iterations):
-        y = resynthesis(projected(y), len(magnitude), window, hop, first)
+        y = resynthesise(projected(y), len(magnitude), window, hop, first)
     return y
 
 
@@ -83,14 +83,14 @@ class GriffinLim(Node):
         draw, first = state
         turns = draw.random(magnitude.shape) if self.begin == "random" else np.zeros(magnitude.shape)
         phase = (2 * math.pi * turns).astype(magnitude.dtype, copy=False)
-        window = taper(self.window, "none", self.length or 2 * (magnitude.shape[1] - 1), magnitude.dtype)
+        window = window_values(self.window, "none", self.length or 2 * (magnitude.shape[1] - 1), magnitude.dtype)
         return state, griffin_lim(magnitude, phase, window, self.hop, first, self.iterations, self.momentum)
 
     def _first(self, magnitude: Frames) -> int:
         """Where a window begins, in samples from the start of its span."""
-        from dspgraph_nodes._kernels.signal.stft import first_of
+        from dspgraph_nodes._kernels.signal.stft import window_start
 
         try:
-            return first_of(magnitude, self.hop, self.length, self.window)
+            return window_start(magnitude, self.hop, self.length, self.window)
         except ValueError as error:
             raise ParameterError(f"griffin_lim.{error}") from None

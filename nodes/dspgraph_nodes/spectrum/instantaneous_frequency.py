@@ -7,9 +7,9 @@ from fractions import Fraction
 import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.maths.dtype import floating
+from dspgraph_nodes._kernels.arrays import floating
 from dspgraph_nodes._kernels.maths.hop import hop_of
-from dspgraph_nodes._kernels.signal.phase import Unit, advances, wrapped
+from dspgraph_nodes._kernels.signal.phase import FrequencyUnit, bin_advances, wrap_phase
 
 
 def instantaneous_frequency(phase: Array, before: Array | None = None) -> Array:
@@ -22,7 +22,7 @@ def instantaneous_frequency(phase: Array, before: Array | None = None) -> Array:
     the dtype of the phase.
     """
     phase = floating(phase)
-    halves: Array = 2 * wrapped(_turned(phase, before))
+    halves: Array = 2 * wrap_phase(_turned(phase, before))
     return halves.astype(phase.dtype, copy=False)
 
 
@@ -36,7 +36,7 @@ def frequency_in_hertz(phase: Array, rate: Fraction, hop: Fraction, before: Arra
     phase = floating(phase)
     width = phase.shape[1]
     centre = np.arange(width) * (float(rate) / max(1, 2 * (width - 1)))
-    deviation = wrapped(_turned(phase, before) - advances(width, hop))
+    deviation = wrap_phase(_turned(phase, before) - bin_advances(width, hop))
     frequency: Array = centre + float(rate / hop) * deviation
     return frequency.astype(phase.dtype, copy=False)
 
@@ -52,7 +52,7 @@ def _turned(phase: Array, before: Array | None) -> Array:
 
 
 @dataclass
-class Seen:
+class PhaseState:
     """What a row of phases is compared with."""
 
     before: Array
@@ -76,7 +76,9 @@ class InstantaneousFrequency(Node):
     phase = Input(Frames, "phase", "constant_q_phase")
     frequency = Output(Frames, "if", "constant_q_if")
 
-    unit: Unit = Field("pi", description="pi: phase advance per hop over pi; hertz: bin centre and deviation from it")
+    unit: FrequencyUnit = Field(
+        "pi", description="pi: phase advance per hop over pi; hertz: bin centre and deviation from it"
+    )
     rate: float = Field(16000, gt=0, le=1e6, description="rate of the samples behind the frames, Hz; hertz needs it")
 
     def streams(self, phase: Frames) -> tuple[Frames]:
@@ -93,11 +95,11 @@ class InstantaneousFrequency(Node):
         return (phase.like(kind=phase.kind.replace("phase", "if")),)
 
     def start(self, phase: Frames) -> State:
-        return Seen(np.zeros(phase.width), Fraction(str(self.rate)) / phase.rate)
+        return PhaseState(np.zeros(phase.width), Fraction(str(self.rate)) / phase.rate)
 
-    def step(self, seen: Seen, phase: Array) -> tuple[State, Array]:
+    def step(self, seen: PhaseState, phase: Array) -> tuple[State, Array]:
         if self.unit == "pi":
             frequency = instantaneous_frequency(phase, seen.before)
         else:
             frequency = frequency_in_hertz(phase, Fraction(str(self.rate)), seen.hop, seen.before)
-        return Seen(phase[-1].astype(np.float64), seen.hop), frequency
+        return PhaseState(phase[-1].astype(np.float64), seen.hop), frequency

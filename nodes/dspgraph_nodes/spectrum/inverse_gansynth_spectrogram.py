@@ -7,15 +7,15 @@ import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
 from dspgraph_nodes._kernels.signal import gansynth
-from dspgraph_nodes._kernels.signal.gansynth import Drop, Form, Normaliser, Picture, Scale
+from dspgraph_nodes._kernels.signal.gansynth import AngleForm, DroppedBin, GansynthFormat, GansynthScale, Normaliser
 
 
 def inverse_gansynth_spectrogram(
     spectrogram: Array,
     samples: int = 64000,
-    drop: Drop = "nyquist",
-    scale: Scale = "linear",
-    form: Form = "if",
+    drop: DroppedBin = "nyquist",
+    scale: GansynthScale = "linear",
+    form: AngleForm = "if",
     normaliser: Normaliser | None = None,
     rate: float = 16000,
 ) -> Array:
@@ -27,7 +27,7 @@ def inverse_gansynth_spectrogram(
     from dspgraph_nodes._kernels.signal.overlap_add import add_rows
 
     frames, bins, _ = spectrogram.shape
-    picture = Picture(bins, drop, scale, form, normaliser, rate)
+    picture = GansynthFormat(bins, drop, scale, form, normaliser, rate)
     try:
         picture.check()
     except ValueError as error:
@@ -38,13 +38,13 @@ def inverse_gansynth_spectrogram(
             f"inverse_gansynth_spectrogram.samples is {samples}; {frames} frames of {bins} bins have {len(y)}: take 0 "
             "to as many"
         )
-    waves = picture.sound(spectrogram[..., 0], spectrogram[..., 1], np.zeros(bins))
+    waves = picture.synthesise(spectrogram[..., 0], spectrogram[..., 1], np.zeros(bins))
     add_rows(waves, picture.synthesis_window(), picture.hop, y)
     return y[len(y) - samples :].astype(np.result_type(spectrogram, np.float32), copy=False)
 
 
 @dataclass
-class Sums:
+class SynthesisState:
     """What frames to come still add to, and turn on from."""
 
     tail: Array  # the last 3 hops of the sum
@@ -67,20 +67,26 @@ class InverseGansynthSpectrogram(Node):
     models/gansynth/lib/specgrams_helper.py.
     """
 
-    magnitude = Input(Frames, *gansynth.MAGNITUDES)
-    angle = Input(Frames, *gansynth.ANGLES)
+    magnitude = Input(Frames, *gansynth.MAGNITUDE_KINDS)
+    angle = Input(Frames, *gansynth.ANGLE_KINDS)
     y = Output(Audio)
 
-    drop: Drop = Field("nyquist", description="the bin left out: nyquist (the paper), dc (the published code)")
-    scale: Scale = Field("linear", description="bins, mel bands as published, or mel bands that average phasors")
-    form: Form = Field("if", description="if: by how much the angle turns from frame to frame; phase: the angle itself")
+    drop: DroppedBin = Field("nyquist", description="the bin left out: nyquist (the paper), dc (the published code)")
+    scale: GansynthScale = Field(
+        "linear", description="bins, mel bands as published, or mel bands that average phasors"
+    )
+    form: AngleForm = Field(
+        "if", description="if: by how much the angle turns from frame to frame; phase: the angle itself"
+    )
     normalise: bool = Field(
         False, description="the inputs are scaled to -1 .. 1: scale them back; a row clipped at the floor is silence"
     )
-    magnitude_scale: float = Field(gansynth.PUBLISHED.magnitude[0], gt=0, description="of a normalised magnitude")
-    magnitude_shift: float = Field(gansynth.PUBLISHED.magnitude[1], description="of a normalised magnitude")
-    angle_scale: float = Field(gansynth.PUBLISHED.angle[0], gt=0, description="of a normalised angle")
-    angle_shift: float = Field(gansynth.PUBLISHED.angle[1], description="of a normalised angle")
+    magnitude_scale: float = Field(
+        gansynth.PUBLISHED_NORMALISER.magnitude[0], gt=0, description="of a normalised magnitude"
+    )
+    magnitude_shift: float = Field(gansynth.PUBLISHED_NORMALISER.magnitude[1], description="of a normalised magnitude")
+    angle_scale: float = Field(gansynth.PUBLISHED_NORMALISER.angle[0], gt=0, description="of a normalised angle")
+    angle_shift: float = Field(gansynth.PUBLISHED_NORMALISER.angle[1], description="of a normalised angle")
 
     def streams(self, magnitude: Frames, angle: Frames) -> tuple[Audio]:
         picture = self._picture(magnitude)
@@ -113,7 +119,7 @@ class InverseGansynthSpectrogram(Node):
     def start(self, magnitude: Frames, angle: Frames) -> State:
         picture = self._picture(magnitude)
         over = picture.n_fft - picture.hop
-        return picture, Sums(np.zeros(over), over, np.zeros(picture.bins)), magnitude.dtype
+        return picture, SynthesisState(np.zeros(over), over, np.zeros(picture.bins)), magnitude.dtype
 
     def step(self, state: State, magnitude: Array, angle: Array) -> tuple[State, Array]:
         from dspgraph_nodes._kernels.signal.overlap_add import add_rows
@@ -122,7 +128,7 @@ class InverseGansynthSpectrogram(Node):
         over, done = len(sums.tail), len(magnitude) * picture.hop
         total = np.zeros(done + over)
         total[:over] = sums.tail
-        add_rows(picture.sound(magnitude, angle, sums.before), picture.synthesis_window(), picture.hop, total)
+        add_rows(picture.synthesise(magnitude, angle, sums.before), picture.synthesis_window(), picture.hop, total)
         early = min(sums.early, done)
         sums.tail, sums.early = total[done:].copy(), sums.early - early
         return state, total[early:done].astype(dtype, copy=False)
@@ -131,8 +137,8 @@ class InverseGansynthSpectrogram(Node):
         _, sums, dtype = state
         return (sums.tail[sums.early :].astype(dtype, copy=False),)
 
-    def _picture(self, magnitude: Frames) -> Picture:
+    def _picture(self, magnitude: Frames) -> GansynthFormat:
         normaliser = Normaliser((self.magnitude_scale, self.magnitude_shift), (self.angle_scale, self.angle_shift))
         bins = magnitude.width
         rate = float(magnitude.rate * bins / 2)
-        return Picture(bins, self.drop, self.scale, self.form, normaliser if self.normalise else None, rate)
+        return GansynthFormat(bins, self.drop, self.scale, self.form, normaliser if self.normalise else None, rate)

@@ -6,9 +6,9 @@ import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
 from dspgraph_nodes._kernels.maths.hop import hop_of
-from dspgraph_nodes._kernels.signal.mel import Norm, Scale
+from dspgraph_nodes._kernels.signal.mel import MelNorm, MelScale
 
-Kind = Literal["magnitude", "power"]
+SpectrumKind = Literal["magnitude", "power"]
 
 
 def inverse_mel(
@@ -17,8 +17,8 @@ def inverse_mel(
     rate: float = 16000,
     f_min: float = 0.0,
     f_max: float | None = None,
-    scale: Scale = "slaney",
-    norm: Norm = "slaney",
+    scale: MelScale = "slaney",
+    norm: MelNorm = "slaney",
     iterations: int = 50,
 ) -> Array:
     """Spectra s >= 0 whose mel bands are the given ones, or nearest to them in the divergence of Lee and Seung.
@@ -28,19 +28,19 @@ def inverse_mel(
     mel: [n, bands], at least 0 (what is below counts as 0); rate, f_min, f_max (default: rate / 2): Hz. Returns
     [n, n_fft / 2 + 1] in the dtype of mel (float32 of int16); bins that no band covers are 0. Computed in float64.
     """
-    from dspgraph_nodes._kernels.maths.banded import banded
-    from dspgraph_nodes._kernels.signal.mel import both_ways
+    from dspgraph_nodes._kernels.maths.banded import banded_product
+    from dspgraph_nodes._kernels.signal.mel import mel_and_inverse
 
-    there, back = both_ways(mel.shape[1], rate, n_fft // 2 + 1, f_min, f_max or rate / 2, scale, norm)
+    there, back = mel_and_inverse(mel.shape[1], rate, n_fft // 2 + 1, f_min, f_max or rate / 2, scale, norm)
     tiny = np.finfo(np.float64).tiny
     wanted = np.maximum(mel.astype(np.float64), 0)
     ones = np.ones((1, mel.shape[1]))
-    covered = np.maximum(banded(ones, back), tiny)
+    covered = np.maximum(banded_product(ones, back), tiny)
     # To begin with, a smooth spectrum: each band spread over its own bins.
-    spectra = banded(wanted / np.maximum(banded(banded(ones, back), there), tiny), back)
+    spectra = banded_product(wanted / np.maximum(banded_product(banded_product(ones, back), there), tiny), back)
     for _ in range(iterations):
-        ratio = wanted / np.maximum(banded(spectra, there), tiny)
-        spectra *= banded(ratio, back) / covered
+        ratio = wanted / np.maximum(banded_product(spectra, there), tiny)
+        spectra *= banded_product(ratio, back) / covered
     result: Array = spectra.astype(np.result_type(mel, np.float32), copy=False)
     return result
 
@@ -61,21 +61,21 @@ class InverseMel(Node):
     spectrum = Output(Frames, "magnitude", "power")
 
     n_fft: int = Field(1024, ge=2, multiple_of=2, description="samples the spectra are transforms of")
-    kind: Kind = Field("magnitude", description="what the bands were made of, and what comes back")
+    kind: SpectrumKind = Field("magnitude", description="what the bands were made of, and what comes back")
     rate: float = Field(16000, gt=0, le=1e6, description="rate of the samples the frames were cut from, Hz")
     f_min: float = Field(0.0, ge=0, description="where the first band begins, Hz")
     f_max: float | None = Field(None, gt=0, description="where the last band ends, Hz; rate / 2 by default")
-    scale: Scale = Field("slaney", description="formula of the mel scale")
-    norm: Norm = Field("slaney", description="slaney: the area of a band in Hz is 1; none: its peak is")
+    scale: MelScale = Field("slaney", description="formula of the mel scale")
+    norm: MelNorm = Field("slaney", description="slaney: the area of a band in Hz is 1; none: its peak is")
     iterations: int = Field(50, ge=0, le=10_000, description="rounds of the update")
 
     def streams(self, mel: Frames) -> tuple[Frames]:
-        from dspgraph_nodes._kernels.signal.mel import check
+        from dspgraph_nodes._kernels.signal.mel import check_mel_bands
 
         width = self.n_fft // 2 + 1
         try:
             hop_of(self.rate, mel.rate)
-            check(mel.width, self.rate, width, self.f_min, self.f_max, self.scale)
+            check_mel_bands(mel.width, self.rate, width, self.f_min, self.f_max, self.scale)
         except ValueError as error:
             raise ParameterError(f"inverse_mel.{error}") from None
         return (mel.like(kind=self.kind, width=width),)

@@ -5,8 +5,8 @@ from fractions import Fraction
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.maths.dtype import floating
-from dspgraph_nodes._kernels.signal.windows import Window, taper
+from dspgraph_nodes._kernels.arrays import floating
+from dspgraph_nodes._kernels.signal.windows import Window, window_values
 
 
 def istft(spectrum: Array, window: Array, hop: int, first: int) -> Array:
@@ -15,9 +15,9 @@ def istft(spectrum: Array, window: Array, hop: int, first: int) -> Array:
     f_k: the middle len(window) samples of the inverse transform of row k. spectrum: [K, n_fft / 2 + 1], n_fft even;
     window: [length], above 0 over the frame's own span. Returns [K hop] in the dtype of the window.
     """
-    from dspgraph_nodes._kernels.signal.stft import resynthesis, split
+    from dspgraph_nodes._kernels.signal.stft import resynthesise, split_rows
 
-    return resynthesis(split(floating(spectrum)), len(spectrum), floating(window), hop, first)
+    return resynthesise(split_rows(floating(spectrum)), len(spectrum), floating(window), hop, first)
 
 
 class Istft(Node):
@@ -56,11 +56,11 @@ class Istft(Node):
 
     def step(self, tail: State, spectrum: Array) -> tuple[State, Array]:
         from dspgraph_nodes._kernels.signal import overlap_add as overlap
-        from dspgraph_nodes._kernels.signal.stft import frames_of, split
+        from dspgraph_nodes._kernels.signal.stft import inverse_frames, split_rows
 
         length = self.length or 2 * (spectrum.shape[1] - 1)
-        window = taper(self.window, "none", length, spectrum.real.dtype)
-        pieces = frames_of(split(spectrum), length)
+        window = window_values(self.window, "none", length, spectrum.real.dtype)
+        pieces = inverse_frames(split_rows(spectrum), length)
         return tail, overlap.step(tail, pieces, len(spectrum), window, window * window, self.hop)
 
     def flush(self, tail: State) -> tuple[Array]:
@@ -76,9 +76,9 @@ class Istft(Node):
 
     def _first(self, spectrum: Frames) -> int:
         """Where a window begins, in samples from the start of its span."""
-        from dspgraph_nodes._kernels.signal.stft import first_of
+        from dspgraph_nodes._kernels.signal.stft import window_start
 
         try:
-            return first_of(spectrum, self.hop, self.length, self.window)
+            return window_start(spectrum, self.hop, self.length, self.window)
         except ValueError as error:
             raise ParameterError(f"istft.{error}") from None

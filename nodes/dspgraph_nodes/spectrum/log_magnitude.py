@@ -3,7 +3,7 @@
 import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, State
-from dspgraph_nodes._kernels.maths.dtype import floating
+from dspgraph_nodes._kernels.arrays import floating
 
 
 def log_magnitude(magnitude: Array, floor: float = 0.0) -> Array:

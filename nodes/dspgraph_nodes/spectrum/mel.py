@@ -1,9 +1,9 @@
 """Mel bands."""
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.maths.dtype import floating
+from dspgraph_nodes._kernels.arrays import floating
 from dspgraph_nodes._kernels.maths.hop import hop_of
-from dspgraph_nodes._kernels.signal.mel import Norm, Scale
+from dspgraph_nodes._kernels.signal.mel import MelNorm, MelScale
 
 
 def mel(
@@ -12,18 +12,18 @@ def mel(
     rate: float = 16000,
     f_min: float = 0.0,
     f_max: float | None = None,
-    scale: Scale = "slaney",
-    norm: Norm = "slaney",
+    scale: MelScale = "slaney",
+    norm: MelNorm = "slaney",
 ) -> Array:
     """m[k, j] = sum_b w[b, j] s[k, b] over triangles w, each summed over its own few bins in ascending order.
 
     spectrum: [n, n_fft / 2 + 1], power or magnitude; rate, f_min and f_max (default: rate / 2): Hz. Returns [n, bands].
     """
-    from dspgraph_nodes._kernels.maths.banded import banded
-    from dspgraph_nodes._kernels.signal.mel import both_ways
+    from dspgraph_nodes._kernels.maths.banded import banded_product
+    from dspgraph_nodes._kernels.signal.mel import mel_and_inverse
 
-    there, _ = both_ways(bands, rate, spectrum.shape[1], f_min, f_max or rate / 2, scale, norm)
-    return banded(floating(spectrum), there)
+    there, _ = mel_and_inverse(bands, rate, spectrum.shape[1], f_min, f_max or rate / 2, scale, norm)
+    return banded_product(floating(spectrum), there)
 
 
 class Mel(Node):
@@ -47,15 +47,15 @@ class Mel(Node):
     rate: float = Field(16000, gt=0, le=1e6, description="rate of the samples the frames were cut from, Hz")
     f_min: float = Field(0.0, ge=0, description="where the first band begins, Hz")
     f_max: float | None = Field(None, gt=0, description="where the last band ends, Hz; rate / 2 by default")
-    scale: Scale = Field("slaney", description="formula of the mel scale")
-    norm: Norm = Field("slaney", description="slaney: the area of a band in Hz is 1; none: its peak is")
+    scale: MelScale = Field("slaney", description="formula of the mel scale")
+    norm: MelNorm = Field("slaney", description="slaney: the area of a band in Hz is 1; none: its peak is")
 
     def streams(self, spectrum: Frames) -> tuple[Frames]:
-        from dspgraph_nodes._kernels.signal.mel import check
+        from dspgraph_nodes._kernels.signal.mel import check_mel_bands
 
         try:
             hop_of(self.rate, spectrum.rate)
-            check(self.bands, self.rate, spectrum.width, self.f_min, self.f_max, self.scale)
+            check_mel_bands(self.bands, self.rate, spectrum.width, self.f_min, self.f_max, self.scale)
         except ValueError as error:
             raise ParameterError(f"mel.{error}") from None
         return (spectrum.like(kind="mel", width=self.bands),)

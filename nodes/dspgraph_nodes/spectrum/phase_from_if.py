@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, State
-from dspgraph_nodes._kernels.maths.dtype import floating
-from dspgraph_nodes._kernels.signal.phase import Unit, wrapped
+from dspgraph_nodes._kernels.arrays import floating
+from dspgraph_nodes._kernels.signal.phase import FrequencyUnit, wrap_phase
 
 
 def phase_from_if(frequency: Array, rate: float | None = None) -> Array:
@@ -26,7 +26,7 @@ def _summed(frequency: Array, before: Array, rate: float | None) -> tuple[Array,
     turns[1:] *= 0.5 if rate is None else 1 / rate
     turns[1:] -= np.rint(turns[1:])  # whole turns would only cost digits
     turns = np.add.accumulate(turns, axis=0)
-    return (2 * math.pi * wrapped(turns[1:])).astype(frequency.dtype, copy=False), turns[-1].copy()
+    return (2 * math.pi * wrap_phase(turns[1:])).astype(frequency.dtype, copy=False), turns[-1].copy()
 
 
 class PhaseFromIf(Node):
@@ -43,7 +43,7 @@ class PhaseFromIf(Node):
     frequency = Input(Frames, "if", "constant_q_if")
     phase = Output(Frames, "phase", "constant_q_phase")
 
-    unit: Unit = Field("pi", description="pi: phase advance per hop over pi; hertz: frequency of each bin")
+    unit: FrequencyUnit = Field("pi", description="pi: phase advance per hop over pi; hertz: frequency of each bin")
 
     def streams(self, frequency: Frames) -> tuple[Frames]:
         return (frequency.like(kind=frequency.kind.replace("if", "phase")),)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from dspgraph import Array, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.maths.dtype import floating
+from dspgraph_nodes._kernels.arrays import floating
 
 
 def polar(spectrum: Array) -> tuple[Array, Array]:
@@ -11,11 +11,11 @@ def polar(spectrum: Array) -> tuple[Array, Array]:
 
     spectrum: [n, bins], complex. Returns two arrays [n, bins] in its precision.
     """
-    from dspgraph_nodes._kernels.maths.elementary import angle, squared
+    from dspgraph_nodes._kernels.maths.elementary import angle, squared_magnitude
 
     spectrum = floating(spectrum)
     wide = spectrum.astype(np.complex128, copy=False)  # no float32 is lost when it is squared
-    magnitude = np.sqrt(squared(wide)).astype(spectrum.real.dtype, copy=False)
+    magnitude = np.sqrt(squared_magnitude(wide)).astype(spectrum.real.dtype, copy=False)
     phase: Array = np.where(magnitude > 0, angle(spectrum), magnitude)
     return magnitude, phase
 

@@ -3,14 +3,14 @@
 import numpy as np
 
 from dspgraph import Array, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.maths.dtype import floating
+from dspgraph_nodes._kernels.arrays import floating
 
 
 def power(spectrum: Array) -> Array:
     """|X|**2. spectrum: [n, bins], complex. Returns [n, bins] in its precision."""
-    from dspgraph_nodes._kernels.maths.elementary import squared
+    from dspgraph_nodes._kernels.maths.elementary import squared_magnitude
 
-    return squared(floating(spectrum))
+    return squared_magnitude(floating(spectrum))
 
 
 class Power(Node):

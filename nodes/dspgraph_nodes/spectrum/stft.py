@@ -5,9 +5,9 @@ from fractions import Fraction
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.maths.dtype import floating
-from dspgraph_nodes._kernels.signal.framing import Cut, Held, placed
-from dspgraph_nodes._kernels.signal.windows import Window, taper
+from dspgraph_nodes._kernels.arrays import floating
+from dspgraph_nodes._kernels.signal.framing import FrameBuffer, Framing, centred_framing
+from dspgraph_nodes._kernels.signal.windows import Window, window_values
 
 
 def stft(x: Array, window: Array, hop: int, first: int, n_fft: int | None = None) -> Array:
@@ -19,7 +19,7 @@ def stft(x: Array, window: Array, hop: int, first: int, n_fft: int | None = None
     """
     from dspgraph_nodes._kernels.signal.stft import spectra
 
-    return spectra(Cut(len(window), hop, first).whole(floating(x)), window, n_fft or len(window))
+    return spectra(Framing(len(window), hop, first).whole(floating(x)), window, n_fft or len(window))
 
 
 class Stft(Node):
@@ -75,19 +75,19 @@ class Stft(Node):
     def start(self, x: Audio) -> State:
         return self._cut().start(x.dtype)
 
-    def step(self, held: Held, x: Array) -> tuple[State, Array]:
+    def step(self, held: FrameBuffer, x: Array) -> tuple[State, Array]:
         return held, self._spectra(self._cut().step(held, x))
 
-    def flush(self, held: Held) -> tuple[Array]:
+    def flush(self, held: FrameBuffer) -> tuple[Array]:
         return (self._spectra(self._cut().flush(held)),)
 
-    def _cut(self) -> Cut:
+    def _cut(self) -> Framing:
         try:
-            return placed(self.length or self.n_fft, self.hop, self.centre)
+            return centred_framing(self.length or self.n_fft, self.hop, self.centre)
         except ValueError as error:
             raise ParameterError(f"stft.{error}") from None
 
     def _spectra(self, frames: Array) -> Array:
         from dspgraph_nodes._kernels.signal.stft import spectra
 
-        return spectra(frames, taper(self.window, "none", frames.shape[1], frames.dtype), self.n_fft)
+        return spectra(frames, window_values(self.window, "none", frames.shape[1], frames.dtype), self.n_fft)

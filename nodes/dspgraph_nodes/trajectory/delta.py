@@ -6,16 +6,24 @@ from fractions import Fraction
 import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.signal.delta import SUFFIX, Window, Windows, dynamic, reach, spelled, valid
+from dspgraph_nodes._kernels.signal.delta import (
+    DELTA_SUFFIX,
+    DeltaWindow,
+    DeltaWindows,
+    delta_features,
+    parse_windows,
+    valid_delta_features,
+    window_context,
+)
 
 
-def delta(x: Array, windows: Sequence[Window]) -> Array:
+def delta(x: Array, windows: Sequence[DeltaWindow]) -> Array:
     """Rows of the features of every window: o_w[t] = sum_k c_w[l + k] x[t + k], k = -l .. u, x zero outside.
 
     x: [n, D]; windows: (l, u, c) with c of l + u + 1 coefficients. Returns [n, windows D] in the dtype of x (float32 of
     int16), window by window; the sums are float64 inside.
     """
-    return dynamic(x, windows).astype(np.result_type(x, np.float32), copy=False)
+    return delta_features(x, windows).astype(np.result_type(x, np.float32), copy=False)
 
 
 class Delta(Node):
@@ -34,31 +42,31 @@ class Delta(Node):
     frames = Input(Frames)
     features = Output(Frames)
 
-    windows: Windows = Field(("static", "delta", "delta_delta"), description="what is computed, window by window")
+    windows: DeltaWindows = Field(("static", "delta", "delta_delta"), description="what is computed, window by window")
 
     def streams(self, frames: Frames) -> tuple[Frames]:
         if frames.dtype.kind == "c":
             raise ParameterError(f"delta takes real rows; found {frames} in {frames.dtype}: take a part of them first")
-        return (frames.like(kind=frames.kind + SUFFIX, width=frames.width * len(self._windows())),)
+        return (frames.like(kind=frames.kind + DELTA_SUFFIX, width=frames.width * len(self._windows())),)
 
     def lookahead(self, frames: Frames) -> Fraction:
-        return reach(self._windows())[1] / frames.rate
+        return window_context(self._windows())[1] / frames.rate
 
     def start(self, frames: Frames) -> State:
-        return np.zeros((reach(self._windows())[0], frames.width), frames.dtype)
+        return np.zeros((window_context(self._windows())[0], frames.width), frames.dtype)
 
     def step(self, held: State, frames: Array) -> tuple[State, Array]:
-        back, ahead = reach(self._windows())
+        back, ahead = window_context(self._windows())
         rows = np.concatenate((held, frames))
-        features = valid(rows, self._windows()).astype(rows.dtype, copy=False)
+        features = valid_delta_features(rows, self._windows()).astype(rows.dtype, copy=False)
         return rows[max(0, len(rows) - back - ahead) :].copy(), features
 
     def flush(self, held: State) -> tuple[Array]:
-        after = np.zeros((reach(self._windows())[1], held.shape[1]), held.dtype)
+        after = np.zeros((window_context(self._windows())[1], held.shape[1]), held.dtype)
         return (self.step(held, after)[1],)
 
-    def _windows(self) -> list[Window]:
+    def _windows(self) -> list[DeltaWindow]:
         try:
-            return spelled(self.windows)
+            return parse_windows(self.windows)
         except ValueError as error:
             raise ParameterError(f"delta.windows {error}: write 'static' first, then the others") from error

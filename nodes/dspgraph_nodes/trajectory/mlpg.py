@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
-from dspgraph_nodes._kernels.signal.delta import SUFFIX, Window, Windows, spelled
+from dspgraph_nodes._kernels.signal.delta import DELTA_SUFFIX, DeltaWindow, DeltaWindows, parse_windows
 
 
-def mlpg(means: Array, variances: Array, windows: Sequence[Window]) -> Array:
+def mlpg(means: Array, variances: Array, windows: Sequence[DeltaWindow]) -> Array:
     """The trajectory y that is most likely under independent Gaussians on its static and dynamic features.
 
         sum_w W' P_w W y = sum_w W' P_w mu_w,    row t of W y: sum_k c_w[l + k] y[t + k], y zero outside
@@ -19,9 +19,9 @@ def mlpg(means: Array, variances: Array, windows: Sequence[Window]) -> Array:
     features of the first and last max(l, u) frames weigh nothing. Returns [T, D] in the dtype of the means (float32
     of int16), float64 inside. Raises ValueError for other shapes and windows, and for variances that are none.
     """
-    from dspgraph_nodes._kernels.signal.mlpg import bands, precisions, trajectory
+    from dspgraph_nodes._kernels.signal.mlpg import precisions, trajectory, window_terms
 
-    terms = bands(windows)
+    terms = window_terms(windows)
     terms.dimensions(means, variances)
     y, _ = trajectory(means.astype(np.float64, copy=False), precisions(variances, len(means), terms), terms)
     return y.astype(np.result_type(means, np.float32), copy=False)
@@ -43,15 +43,17 @@ class Mlpg(Node):
     variances = Input(Frames, "variance")
     frames = Output(Frames)
 
-    windows: Windows = Field(("static", "delta", "delta_delta"), description="the features there are, in their order")
+    windows: DeltaWindows = Field(
+        ("static", "delta", "delta_delta"), description="the features there are, in their order"
+    )
 
     def streams(self, means: Frames, variances: Frames) -> tuple[Frames]:
         count = len(self._windows())
         if means.dtype.kind == "c" or variances.dtype.kind == "c":
             raise ParameterError(f"mlpg takes real rows; found {means} in {means.dtype}: take a part of them first")
-        if not means.kind.removesuffix(SUFFIX) or not means.kind.endswith(SUFFIX):
+        if not means.kind.removesuffix(DELTA_SUFFIX) or not means.kind.endswith(DELTA_SUFFIX):
             raise ParameterError(
-                f"mlpg takes static and dynamic features, of a kind such as 'mcep{SUFFIX}'; found {means}: put a "
+                f"mlpg takes static and dynamic features, of a kind such as 'mcep{DELTA_SUFFIX}'; found {means}: put a "
                 "'delta' node before it"
             )
         if means.width % count:
@@ -64,7 +66,7 @@ class Mlpg(Node):
                 f"mlpg takes a variance for every feature; found {means.width} features and {variances.width} "
                 "variances: give as many"
             )
-        return (means.like(kind=means.kind.removesuffix(SUFFIX), width=means.width // count),)
+        return (means.like(kind=means.kind.removesuffix(DELTA_SUFFIX), width=means.width // count),)
 
     def lookahead(self, means: Frames, variances: Frames) -> float:
         return math.inf
@@ -72,8 +74,8 @@ class Mlpg(Node):
     def step(self, state: State, means: Array, variances: Array) -> tuple[State, Array]:
         return state, mlpg(means, variances, self._windows())
 
-    def _windows(self) -> list[Window]:
+    def _windows(self) -> list[DeltaWindow]:
         try:
-            return spelled(self.windows)
+            return parse_windows(self.windows)
         except ValueError as error:
             raise ParameterError(f"mlpg.windows {error}: write 'static' first, then the others") from error

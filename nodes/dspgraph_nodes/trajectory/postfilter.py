@@ -20,11 +20,11 @@ def postfilter(mcep: Array, alpha: float, coef: float, n_fft: int) -> Array:
 def _log_energy(mcep: Array, alpha: float, n_fft: int) -> Array:
     """ln r[0] [n], apart from the gain of c[0] so that no gain overflows."""
     from dspgraph_nodes._kernels.maths.elementary import exp, log
-    from dspgraph_nodes._kernels.maths.matmul import rows
+    from dspgraph_nodes._kernels.maths.matmul import matmul
     from dspgraph_nodes._kernels.signal.freqt import bin_weights, mel_cosines
 
     shape = 2 * mel_cosines(n_fft, mcep.shape[1] - 1, alpha)[1:]
-    energy: Array = rows(exp(rows(mcep[:, 1:], shape)), bin_weights(n_fft)[:, None])[:, 0]
+    energy: Array = matmul(exp(matmul(mcep[:, 1:], shape)), bin_weights(n_fft)[:, None])[:, 0]
     level: Array = 2 * mcep[:, 0]
     return level + log(energy)
 

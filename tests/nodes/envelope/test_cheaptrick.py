@@ -7,7 +7,7 @@ from scipy.signal import freqz, lfilter
 
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.foreign.world import cheaptrick, fft_size, library, shortest_fft
+from dspgraph_nodes._kernels.foreign.world import cheaptrick, fft_size, pyworld, shortest_fft
 from dspgraph_nodes.envelope.cheaptrick import Cheaptrick
 from helpers.speech import speech
 
@@ -37,7 +37,7 @@ def test_it_is_pyworlds_row_by_row(centre: float) -> None:
     node = Cheaptrick()
     stream = Frames(200, "f0", 1, centre)
     found = Example(node, x=(Audio(RATE), x), f0=(stream, f0)).render()["power"]
-    expected = library().cheaptrick(x, f0[:, 0].copy(), np.arange(100) * 0.005 + centre, 16000)
+    expected = pyworld().cheaptrick(x, f0[:, 0].copy(), np.arange(100) * 0.005 + centre, 16000)
     # The same times but for their last bit, which may move a window by no more than that.
     np.testing.assert_allclose(found, expected, rtol=1e-9)
     assert node.streams(Audio(RATE), stream) == (stream.like(kind="power", width=513),)
@@ -59,7 +59,7 @@ def test_a_silent_signal_has_no_power() -> None:
 
 def test_the_fft_is_pyworlds() -> None:
     for rate in range(8000, 192001, 1000):
-        assert fft_size(Fraction(rate)) == library().get_cheaptrick_fft_size(rate)
+        assert fft_size(Fraction(rate)) == pyworld().get_cheaptrick_fft_size(rate)
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000, 96000, 192000])

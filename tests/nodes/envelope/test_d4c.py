@@ -8,7 +8,7 @@ import pytest
 
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.foreign.world import d4c, library, twice
+from dspgraph_nodes._kernels.foreign.world import d4c, pyworld, upsample_twice
 from dspgraph_nodes.envelope.d4c import D4c
 from helpers.speech import speech
 
@@ -38,7 +38,7 @@ def test_it_is_pyworlds_row_by_row(centre: float) -> None:
     x, f0 = speech()[8000:16000], pitch(100)
     stream = F0.like(centre=Fraction(str(centre)))
     found = Example(D4c(), x=(Audio(RATE), x), f0=(stream, f0)).render()["aperiodicity"]
-    expected = library().d4c(x, f0[:, 0].copy(), np.arange(100) * 0.005 + centre, 16000)
+    expected = pyworld().d4c(x, f0[:, 0].copy(), np.arange(100) * 0.005 + centre, 16000)
     # The same times but for their last bit, which may move a window by no more than that.
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert D4c().streams(Audio(RATE), stream) == (stream.like(kind="aperiodicity", width=513),)
@@ -57,8 +57,8 @@ def test_a_pulse_train_is_periodic_and_noise_is_not() -> None:
 def test_every_second_sample_at_twice_the_rate_is_the_signals(n: int) -> None:
     # Up to half the rate: (-1)**n must not count twice. d4c hears the level, by the noise it adds.
     x = np.random.default_rng(1).standard_normal(n) + (-1.0) ** np.arange(n)
-    assert np.abs(twice(x)[::2] - x).max() < 1e-14
-    assert len(twice(x)) == 2 * n
+    assert np.abs(upsample_twice(x)[::2] - x).max() < 1e-14
+    assert len(upsample_twice(x)) == 2 * n
 
 
 @pytest.mark.parametrize("rate", [8000, 11025])
@@ -68,7 +68,7 @@ def test_a_slow_signal_is_measured_like_the_same_at_twice_the_rate(rate: int) ->
     x = sum((np.cos(2 * np.pi * 120 * k * n) for k in range(1, 20)), noise)
     times, f0 = np.arange(100) * 0.01, np.full(100, 120.0)
     slow = d4c(x[::2].copy(), Fraction(rate), f0, times, 512, 0.85)
-    fast = library().d4c(x, f0, times, 2 * rate, threshold=0.85, fft_size=1024)[:, :257]
+    fast = pyworld().d4c(x, f0, times, 2 * rate, threshold=0.85, fft_size=1024)[:, :257]
     assert slow.shape == (100, 257)
     assert np.abs(slow - fast)[5:95].mean() < 0.03  # measured 0.020: x has a little noise above half the slow rate
 

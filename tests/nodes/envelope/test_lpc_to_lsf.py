@@ -5,7 +5,7 @@ from scipy.linalg import eigvalsh_tridiagonal
 
 from dspgraph import Array, Frames, Graph, NodeError, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.signal.lattice import frequencies_of, from_line_frequencies
+from dspgraph_nodes._kernels.signal.lsf import lpc_of_lsf, lsf_of_parcor
 from dspgraph_nodes.envelope.lpc_to_lsf import LpcToLsf, lpc_to_lsf
 from helpers.prediction import predictors
 
@@ -41,7 +41,7 @@ def test_the_predictor_comes_back_on_every_frame_of_speech(order: int) -> None:
     assert (np.diff(lsf[:, 1:], axis=1) > 0).all()
     assert (lsf[:, 1] > 0).all()
     assert (lsf[:, -1] < np.pi).all()
-    assert_allclose(from_line_frequencies(lsf), rows, rtol=0, atol=1e-11)  # promised 1e-6; measured 4e-13
+    assert_allclose(lpc_of_lsf(lsf), rows, rtol=0, atol=1e-11)  # promised 1e-6; measured 4e-13
 
 
 @pytest.mark.filterwarnings("ignore:pkg_resources is deprecated")
@@ -66,7 +66,7 @@ def test_none_is_missed_however_close_they_lie(order: int, k: float) -> None:
     # Scipy's eigenvalues of the matrices twice as large, 2 cos(w / 2) and its negative, are as exact.
     signs = np.random.default_rng(order).choice([-1.0, 1.0], (20, order))
     rows = np.c_[np.ones(20), k * signs]
-    lsf = frequencies_of(rows)[:, 1:]
+    lsf = lsf_of_parcor(rows)[:, 1:]
     assert (np.diff(lsf, axis=1) >= 0).all()
     for row, found in zip(rows, lsf, strict=True):
         before, now = np.r_[1.0, row[1:-1]], row[1:]

@@ -4,11 +4,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Audio, Frames, Graph, NodeError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.signal.framing import Cut
-from dspgraph_nodes._kernels.signal.lattice import predictors as step_up
-from dspgraph_nodes._kernels.signal.lattice import reflections
+from dspgraph_nodes._kernels.signal.framing import Framing
 from dspgraph_nodes._kernels.signal.levinson import autocorrelation, levinson
-from dspgraph_nodes._kernels.signal.windows import Window, taper
+from dspgraph_nodes._kernels.signal.parcor import step_down, step_up
+from dspgraph_nodes._kernels.signal.windows import Window, window_values
 from dspgraph_nodes.envelope.lpc_to_parcor import LpcToParcor, lpc_to_parcor
 from helpers.prediction import predictors
 
@@ -59,9 +58,11 @@ def test_a_tone_has_a_reflection_just_below_1(dtype: type) -> None:
 def test_a_predictor_that_rounding_has_made_unstable_is_drawn_inwards(order: int, shape: Window) -> None:
     # Of a slow tone, in float32: reflections of up to 1.06 and far beyond; clipped they would be another predictor's.
     x = (0.5 * np.sin(0.1 * np.arange(16000))).astype(np.float32)
-    given = levinson(autocorrelation(Cut(512, 160, -176).whole(x) * taper(shape, "none", 512, x.dtype), order), 0.0)
+    given = levinson(
+        autocorrelation(Framing(512, 160, -176).whole(x) * window_values(shape, "none", 512, x.dtype), order), 0.0
+    )
     given = given.astype(np.float32)
-    found = reflections(given)
+    found = step_down(given)
     assert (np.abs(found[:, 1:]) < 1).all()
     a, drawn = given[:, 1:].astype(np.float64), step_up(found)[:, 1:]
     gamma = drawn[:, 0] / a[:, 0]
@@ -74,7 +75,7 @@ def test_a_predictor_that_rounding_has_made_unstable_is_drawn_inwards(order: int
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("roots", [(1.5, 1 / 1.5), (1.1, 0.5, 0.2), (1.01, -0.3), (1.2, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9)])
 def test_a_predictor_that_is_unstable_without_any_rounding_is_refused(roots: tuple[float, ...], dtype: type) -> None:
-    with pytest.raises(ValueError, match="no stable predictor: .* take one that is, as those of 'lpc' are"):
+    with pytest.raises(ValueError, match="no stable predictor: .* give a stable one, as 'lpc' makes it"):
         lpc_to_parcor(np.array([[1.0, *np.poly(roots)[1:]]], dtype))
 
 

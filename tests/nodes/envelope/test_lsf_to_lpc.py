@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose
 
 from dspgraph import Array, Frames, Graph, NodeError, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.signal.lattice import line_frequencies
+from dspgraph_nodes._kernels.signal.lsf import lsf_of_lpc
 from dspgraph_nodes.envelope.lsf_to_lpc import LsfToLpc, lsf_to_lpc
 
 STREAM = Frames(100, "lsf", 17)
@@ -62,7 +62,7 @@ def test_evenly_spaced_ones_predict_nothing() -> None:
 def test_the_frequencies_come_back() -> None:
     rows = np.array([row for row in drawn(10) if np.diff(row[1:], prepend=0, append=np.pi).min() > 0.02])
     assert len(rows) > 10
-    assert_allclose(line_frequencies(lsf_to_lpc(rows)), rows, rtol=0, atol=1e-9)
+    assert_allclose(lsf_of_lpc(lsf_to_lpc(rows)), rows, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("fault", [[0.5, 0.4], [-0.1, 0.4], [3.0, 3.2], [np.nan, 1.0], [1.0, np.nan]])

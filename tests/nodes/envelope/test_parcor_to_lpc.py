@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Array, Frames
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.signal.lattice import reflections
+from dspgraph_nodes._kernels.signal.parcor import step_down
 from dspgraph_nodes.envelope.parcor_to_lpc import ParcorToLpc, parcor_to_lpc
 
 
@@ -38,7 +38,7 @@ def test_reflections_below_1_make_stable_filters() -> None:
 def test_step_down_gives_the_reflections_back() -> None:
     rows = drawn(6)
     # A step down divides by 1 - k**2, down to 6e-4 in these rows.
-    assert_allclose(reflections(parcor_to_lpc(rows)), rows, rtol=0, atol=1e-9)
+    assert_allclose(step_down(parcor_to_lpc(rows)), rows, rtol=0, atol=1e-9)
 
 
 def test_a_reflection_of_1_is_a_tone() -> None:

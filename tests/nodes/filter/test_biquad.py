@@ -7,11 +7,11 @@ from scipy.signal import butter, freqz, iirnotch, iirpeak, sosfilt
 
 from dspgraph import Audio, Graph, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes.filter.biquad import Biquad, Kind, design
+from dspgraph_nodes.filter.biquad import Biquad, BiquadKind, design
 from helpers.speech import speech
 
 STEREO = np.stack((speech(3001), -0.5 * speech(3101)[100:]), axis=1)
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[BiquadKind, ...] = get_args(BiquadKind)
 
 EXAMPLES = [
     Example(Biquad(kind="highpass", frequency=80), x=(Audio(16000), speech(3333))),
@@ -20,13 +20,13 @@ EXAMPLES = [
 ]
 
 
-def response(kind: Kind, frequency: float, q: float, gain_db: float, at: float) -> complex:
+def response(kind: BiquadKind, frequency: float, q: float, gain_db: float, at: float) -> complex:
     b0, b1, b2, a1, a2 = design(kind, 2 * np.pi * frequency / 16000, q, gain_db)
     return complex(freqz([b0, b1, b2], [1, a1, a2], worN=[at], fs=16000)[1][0])
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_is_scipys_section(kind: Kind) -> None:
+def test_it_is_scipys_section(kind: BiquadKind) -> None:
     x = speech(8000)
     coefs = design(kind, 0.7, 2.0, 6.0)
     gain = 6.0 if kind in ("peaking", "low_shelf", "high_shelf") else 0.0
@@ -47,7 +47,7 @@ def test_a_butterworth_is_scipys() -> None:
 def test_peaks_and_notches_are_scipys() -> None:
     # scipy's have the bandwidth at -3 dB in Hz on the warped scale of the bilinear transform, the cookbook's q is the
     # analogue one: where the frequency is low they meet, at 160 Hz of 16 kHz to a part in 3000.
-    peers: dict[Kind, Any] = {"bandpass": iirpeak, "notch": iirnotch}
+    peers: dict[BiquadKind, Any] = {"bandpass": iirpeak, "notch": iirnotch}
     for kind, peer in peers.items():
         b, a = peer(160, 20, fs=16000)
         assert_allclose(design(kind, 2 * np.pi / 100, 20, 0), [*b, *a[1:]], rtol=0, atol=1e-5)

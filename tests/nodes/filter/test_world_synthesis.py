@@ -6,7 +6,7 @@ import pytest
 
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.foreign.world import cheaptrick, d4c, dio, library, synthesis
+from dspgraph_nodes._kernels.foreign.world import cheaptrick, d4c, dio, pyworld, synthesis
 from dspgraph_nodes.filter.world_synthesis import WorldSynthesis
 from helpers.speech import speech
 
@@ -45,7 +45,7 @@ EXAMPLES = [
 def test_it_is_pyworlds() -> None:
     x = speech()[8000:24000]
     a = analysed(x)
-    expected = library().synthesize(a["f0"][:, 0].copy(), a["power"], a["aperiodicity"], 16000)
+    expected = pyworld().synthesize(a["f0"][:, 0].copy(), a["power"], a["aperiodicity"], 16000)
     found = example(WorldSynthesis(), x).render()["y"]
     assert len(found) == len(x)
     assert np.array_equal(found, expected[: len(x)])
@@ -82,7 +82,7 @@ def test_it_is_pyworlds_of_rows_moved_by_the_centre(centre: str, before: int, af
         name: np.pad(array, ((before, after), (0, 0)), "edge") for name, array in analysed(speech()[8000:16000]).items()
     }
     inside = {name: array[before : len(array) - after] for name, array in rows.items()}
-    expected = library().synthesize(rows["f0"][:, 0].copy(), rows["power"], rows["aperiodicity"], 16000)
+    expected = pyworld().synthesize(rows["f0"][:, 0].copy(), rows["power"], rows["aperiodicity"], 16000)
     found = synthesis(
         inside["f0"][:, 0], inside["power"], inside["aperiodicity"], RATE, Fraction(200), Fraction(centre)
     )

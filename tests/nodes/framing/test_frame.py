@@ -9,7 +9,7 @@ from scipy.signal import get_window
 
 from dspgraph import Array, Audio, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.signal.windows import COSINES, Window, taper
+from dspgraph_nodes._kernels.signal.windows import _COSINES, Window, window_values
 from dspgraph_nodes.framing.frame import Frame, frame
 from helpers.speech import speech
 
@@ -48,7 +48,7 @@ def test_frame_k_is_the_window_times_the_samples_around_its_span(example: Exampl
     assert isinstance(node, Frame)
     expected = obvious(node, x)
     assert_allclose(example.render()["frames"], expected, rtol=0, atol=1e-15)  # the windows differ by 2 eps
-    whole = frame(x, taper(node.window, node.norm, node.length, x.dtype), node.hop, node.first())
+    whole = frame(x, window_values(node.window, node.norm, node.length, x.dtype), node.hop, node.first())
     assert (whole == example.render()["frames"]).all()
 
 
@@ -61,7 +61,9 @@ def test_the_declared_centre_is_where_the_window_is_centred() -> None:
         (frames,) = node.streams(AUDIO)
         ramp = np.arange(-2000.0, 2000.0)  # a sample's value is its time: the mean under the window is its centre
         k = 2000 // node.hop
-        weights = taper(node.window, "none", node.length, np.dtype(np.float64))[1:]  # periodic: symmetric from 1 on
+        weights = window_values(node.window, "none", node.length, np.dtype(np.float64))[
+            1:
+        ]  # periodic: symmetric from 1 on
         row = frame(ramp, np.ones(node.length), node.hop, node.first())[k][1:]
         begin = -2000 + k * node.hop
         centre = np.sum(weights * row) / np.sum(weights) - begin
@@ -74,17 +76,17 @@ def test_lookahead_is_what_reaches_beyond_the_span() -> None:
     assert Frame(length=400, hop=160, centre=-40).lookahead(AUDIO) == 0
 
 
-@pytest.mark.parametrize("window", COSINES)
+@pytest.mark.parametrize("window", _COSINES)
 def test_windows_are_scipys(window: Window) -> None:
     for length in (1, 2, 401, 512):
-        values = taper(window, "none", length, np.dtype(np.float64))
+        values = window_values(window, "none", length, np.dtype(np.float64))
         # at most three cosines of angles up to 4 pi, rounded to 9e-16
         assert_allclose(values, get_window(window, length), rtol=0, atol=1e-15)
 
 
 @pytest.mark.parametrize("length", [1, 2, 320, 401, 512])
 def test_vorbis_is_its_definition_and_loses_no_power(length: int) -> None:
-    values = taper("vorbis", "none", length, np.dtype(np.float64))
+    values = window_values("vorbis", "none", length, np.dtype(np.float64))
     expected = [math.sin(math.pi / 2 * math.sin(math.pi * (n + 0.5) / length) ** 2) for n in range(length)]
     assert_allclose(values, expected, rtol=0, atol=1e-15)
     if length % 2 == 0:
@@ -94,7 +96,7 @@ def test_vorbis_is_its_definition_and_loses_no_power(length: int) -> None:
 
 def test_power_normalisation_makes_the_gain_an_rms() -> None:
     for dtype, rounding in ((np.float64, 1e-14), (np.float32, 1e-5)):
-        window = taper("blackman", "power", 512, np.dtype(dtype))
+        window = window_values("blackman", "power", 512, np.dtype(dtype))
         assert_allclose(np.sum(window**2), 1, rtol=rounding)  # then E[sum (w x)**2] = E[x**2] for any white x
 
 

@@ -8,7 +8,7 @@ from scipy.signal import check_NOLA, get_window
 
 from dspgraph import Audio, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.signal.windows import COSINES
+from dspgraph_nodes._kernels.signal.windows import _COSINES
 from dspgraph_nodes.framing.overlap_add import OverlapAdd, overlap_add
 
 RNG = np.random.default_rng(20)
@@ -48,7 +48,7 @@ def test_every_sample_is_the_weighted_mean_of_the_frames_over_it(example: Exampl
 
 
 def test_it_takes_the_window_and_hop_pairs_that_scipy_takes() -> None:
-    for window, length, hop in product(COSINES, (31, 32, 64), (8, 16, 30, 31, 32, 33, 63, 64, 65)):
+    for window, length, hop in product(_COSINES, (31, 32, 64), (8, 16, 30, 31, 32, 33, 63, 64, 65)):
         # check_NOLA sums squares, so its bound is the square of ours; it knows no hop above the length.
         possible = hop <= length and check_NOLA(window, length, length - hop, tol=1e-20)
         try:

@@ -6,7 +6,7 @@ import pytest
 
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.foreign.world import harvest, library
+from dspgraph_nodes._kernels.foreign.world import harvest, pyworld
 from dspgraph_nodes.pitch.harvest import Harvest
 from helpers.speech import speech
 
@@ -26,7 +26,7 @@ def tone(f0: Array, rate: int = 16000) -> Array:
 
 def test_it_is_pyworlds_row_by_row() -> None:
     x = speech()[:16000]
-    expected, times = library().harvest(x, 16000)
+    expected, times = pyworld().harvest(x, 16000)
     found = Example(Harvest(), x=(Audio(RATE), x)).render()["f0"][:, 0]
     assert np.array_equal(found, expected[:200])
     np.testing.assert_allclose(times[:200], np.arange(200) * 0.005, atol=1e-15)  # so the centre is 0

@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.signal.constant_q import filters, transformed
-from dspgraph_nodes.spectrum.constant_q import ConstantQ, Scale, constant_q
+from dspgraph_nodes._kernels.signal.constant_q import constant_q_filters, constant_q_rows
+from dspgraph_nodes.spectrum.constant_q import ConstantQ, ConstantQBins, constant_q
 from helpers.integers import check_integers, integers
 from helpers.speech import speech
 
@@ -124,10 +124,10 @@ def test_windows_that_no_memory_holds_are_refused() -> None:
 
 def test_filters_are_not_built_side_by_side() -> None:
     """[lags, bins] would be mostly zeros."""
-    scale = Scale.of(16000, 40, 400, 50, 0.05)
-    filters(scale.cycles[-2:], scale.lengths[-2:])  # what is compiled is no part of it
+    scale = ConstantQBins.of(16000, 40, 400, 50, 0.05)
+    constant_q_filters(scale.cycles[-2:], scale.lengths[-2:])  # what is compiled is no part of it
     tracemalloc.start()
-    bank = filters(scale.cycles, scale.lengths)
+    bank = constant_q_filters(scale.cycles, scale.lengths)
     peak, held = tracemalloc.get_traced_memory()[1], bank.cosines.nbytes + bank.sines.nbytes
     tracemalloc.stop()
     assert held < 0.4 * 8 * len(bank.counts) * 400
@@ -136,15 +136,15 @@ def test_filters_are_not_built_side_by_side() -> None:
 
 def test_frames_that_overlap_are_not_copied_all_at_once() -> None:
     """1000 of 13,000 samples each, one from every sample on, are 107 MB."""
-    scale = Scale.of(16000, 20, 12, 12, 1.0)
-    bank, frames = filters(scale.cycles, scale.lengths), scale.cut(1).whole(speech(1000))
-    transformed(frames[:1], bank)
+    scale = ConstantQBins.of(16000, 20, 12, 12, 1.0)
+    bank, frames = constant_q_filters(scale.cycles, scale.lengths), scale.cut(1).whole(speech(1000))
+    constant_q_rows(frames[:1], bank)
     tracemalloc.start()
-    rows = transformed(frames, bank)
+    rows = constant_q_rows(frames, bank)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 0.05 * 8 * frames.size
-    assert_array_equal(rows[500:501], transformed(frames[500:501], bank))
+    assert_array_equal(rows[500:501], constant_q_rows(frames[500:501], bank))
 
 
 def test_several_channels_are_refused() -> None:

@@ -9,7 +9,13 @@ from scipy.signal import stft
 
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.signal.gansynth import PUBLISHED, inverse_mel_matrix, mel_bands, mel_matrix, steps
+from dspgraph_nodes._kernels.signal.gansynth import (
+    PUBLISHED_NORMALISER,
+    inverse_mel_matrix,
+    mel_bands,
+    mel_matrix,
+    phase_steps,
+)
 from dspgraph_nodes.spectrum.gansynth_spectrogram import GansynthSpectrogram, gansynth_spectrogram
 from helpers.integers import check_integers, integers
 from helpers.speech import speech
@@ -128,7 +134,7 @@ def test_normalised_rows_are_scaled_and_clipped() -> None:
     found = render(x, scale="mel", normalise=True)
     assert_array_equal(found, expected)
     assert (found[..., 0] == 1).any(), "the published range ends at amplitude 813 of a bin"
-    assert_array_equal(gansynth_spectrogram(x, 13, scale="mel", normaliser=PUBLISHED)[3:], expected)
+    assert_array_equal(gansynth_spectrogram(x, 13, scale="mel", normaliser=PUBLISHED_NORMALISER)[3:], expected)
     own = render(x, normalise=True, magnitude_scale=0.05, magnitude_shift=0.1, angle_scale=0.5, angle_shift=0.25)
     assert_array_equal(own, np.clip(render(x) * [0.05, 0.5] + [0.1, 0.25], -1, 1))
 
@@ -189,7 +195,7 @@ def test_a_signal_that_is_not_a_number_does_no_harm() -> None:
 def test_a_turn_of_half_a_circle_keeps_its_side_as_in_numpy() -> None:
     angles = np.array([0, 1, 0, -1, 0, 0.75, -0.75, 0.25, 1, -1, 0.5, -0.5, 0.5])[:, None]
     expected = np.diff(np.unwrap(np.pi * angles, axis=0), axis=0, prepend=0) / np.pi
-    assert_allclose(steps(angles, np.zeros(1)), expected, rtol=0, atol=1e-15)
+    assert_allclose(phase_steps(angles, np.zeros(1)), expected, rtol=0, atol=1e-15)
 
 
 def test_the_matrix_is_applied_as_it_is_written() -> None:

@@ -9,16 +9,16 @@ from numpy.testing import assert_allclose, assert_array_equal
 from dspgraph import Array, Audio, Frames, Graph, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes._kernels.signal import stft as transform
-from dspgraph_nodes._kernels.signal.framing import Cut
-from dspgraph_nodes._kernels.signal.stft import resynthesis, spectra
-from dspgraph_nodes._kernels.signal.windows import taper
+from dspgraph_nodes._kernels.signal.framing import Framing
+from dspgraph_nodes._kernels.signal.stft import resynthesise, spectra
+from dspgraph_nodes._kernels.signal.windows import window_values
 from dspgraph_nodes.spectrum.griffin_lim import GriffinLim, griffin_lim
 from helpers.integers import check_integers, integers
 from helpers.notes import RATE, note
 from helpers.speech import speech
 
 N_FFT, HOP, FIRST = 1024, 256, -384
-WINDOW = taper("hann", "none", N_FFT, np.dtype(np.float64))
+WINDOW = window_values("hann", "none", N_FFT, np.dtype(np.float64))
 
 
 def cut(n_fft: int, hop: int, length: int | None = None) -> Frames:
@@ -28,8 +28,8 @@ def cut(n_fft: int, hop: int, length: int | None = None) -> Frames:
 
 
 def magnitudes(x: Array, n_fft: int = N_FFT, hop: int = HOP) -> Array:
-    window = taper("hann", "none", n_fft, x.dtype)
-    spectrum = spectra(Cut(n_fft, hop, (hop - n_fft) // 2).whole(x), window, n_fft)
+    window = window_values("hann", "none", n_fft, x.dtype)
+    spectrum = spectra(Framing(n_fft, hop, (hop - n_fft) // 2).whole(x), window, n_fft)
     found: Array = np.sqrt(spectrum.real**2 + spectrum.imag**2)  # not np.abs: the same on every machine
     return found
 
@@ -61,11 +61,11 @@ def test_a_note_comes_nearer_round_by_round(
     wanted, found = magnitudes(note(midi).astype(np.float32)), []
 
     def seen(*arguments: Any) -> Array:
-        y = resynthesis(*arguments)
+        y = resynthesise(*arguments)
         found.append(convergence(y, wanted))
         return y
 
-    monkeypatch.setattr(transform, "resynthesis", seen)
+    monkeypatch.setattr(transform, "resynthesise", seen)
     start, window = phases(wanted.shape).astype(np.float32), WINDOW.astype(np.float32)
     griffin_lim(wanted, start, window, HOP, FIRST, 300, momentum)
     assert len(found) == 301
@@ -81,7 +81,7 @@ def test_without_momentum_no_round_makes_it_worse() -> None:
     for _ in range(60):
         y = griffin_lim(wanted, phase, WINDOW, HOP, FIRST, 0)
         found.append(convergence(y, wanted))
-        phase = np.angle(spectra(Cut(N_FFT, HOP, FIRST).whole(y), WINDOW, N_FFT))
+        phase = np.angle(spectra(Framing(N_FFT, HOP, FIRST).whole(y), WINDOW, N_FFT))
     assert (np.diff(found) <= 0.1).all()  # dB
     at_once = griffin_lim(wanted, phases(wanted.shape), WINDOW, HOP, FIRST, 59, 0)
     # The same algorithm; a rounding grows a little in each of 59 rounds.
@@ -106,7 +106,7 @@ def test_it_comes_as_near_as_librosas() -> None:
 
 def test_the_true_phases_give_the_signal_itself() -> None:
     x = speech(8000)
-    true = spectra(Cut(N_FFT, HOP, FIRST).whole(x), WINDOW, N_FFT)
+    true = spectra(Framing(N_FFT, HOP, FIRST).whole(x), WINDOW, N_FFT)
     for rounds in (0, 3):
         y = griffin_lim(np.abs(true), np.angle(true), WINDOW, HOP, FIRST, rounds)
         assert_allclose(y[: len(x)], x, rtol=0, atol=1e-12)  # a few roundings
@@ -130,7 +130,7 @@ def test_another_seed_begins_with_other_phases_and_zero_with_none() -> None:
     assert (rendered() != rendered(seed=1)).any()
     assert_array_equal(rendered(begin="zero"), rendered(begin="zero", seed=1))
     wanted = magnitudes(speech(3000), 256, 64)
-    window = taper("hann", "none", 256, np.dtype(np.float64))
+    window = window_values("hann", "none", 256, np.dtype(np.float64))
     assert_array_equal(rendered(begin="zero"), griffin_lim(wanted, np.zeros_like(wanted), window, 64, -96, 2))
 
 
@@ -139,7 +139,7 @@ def test_random_phases_are_spread_over_the_whole_turn() -> None:
     wanted = magnitudes(speech(3000), 256, 64)
     start = 2 * np.pi * np.random.Generator(np.random.Philox(key=3)).random(wanted.shape)
     frames = np.fft.irfft(wanted * np.exp(1j * start))
-    window = taper("hann", "none", 256, np.dtype(np.float64))
+    window = window_values("hann", "none", 256, np.dtype(np.float64))
     total, weight = np.zeros((2, 64 * len(frames) + 192))
     for k, frame in enumerate(frames):
         total[64 * k : 64 * k + 256] += window * frame
@@ -159,9 +159,9 @@ def test_the_rate_comes_back_and_the_whole_signal_is_awaited() -> None:
     [
         (
             GriffinLim(hop=256),
-            r"griffin_lim\.hop is 256, but sample 0 of every 256 cannot be restored, for a hann window of 256",
+            r"griffin_lim\.hop is 256, but sample 0 of every 256 cannot be restored: a hann window of 256",
         ),
-        (GriffinLim(hop=64, length=300), r"griffin_lim\.length is 300; rows of 129 bins are n_fft = 256 samples"),
+        (GriffinLim(hop=64, length=300), r"griffin_lim\.length is 300; rows of 129 bins have n_fft = 256 samples"),
         (GriffinLim(hop=80, length=201), r"griffin_lim\.hop is 80, .* take the hop and the length the frames were"),
     ],
 )

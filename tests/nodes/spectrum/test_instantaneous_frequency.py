@@ -7,9 +7,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Array, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.signal.framing import Cut
+from dspgraph_nodes._kernels.signal.framing import Framing
 from dspgraph_nodes._kernels.signal.stft import spectra
-from dspgraph_nodes._kernels.signal.windows import taper
+from dspgraph_nodes._kernels.signal.windows import window_values
 from dspgraph_nodes.spectrum.instantaneous_frequency import (
     InstantaneousFrequency,
     frequency_in_hertz,
@@ -34,7 +34,7 @@ TONES = (100.0, 261.6, 440.0, 1000.0, 3000.0, 7000.0)
 
 def phases_of(x: Array) -> tuple[Array, Array]:
     """Magnitudes and phases of frames that begin with their span."""
-    spectrum = spectra(Cut(N_FFT, HOP, 0).whole(x), taper("hann", "none", N_FFT, x.dtype), N_FFT)
+    spectrum = spectra(Framing(N_FFT, HOP, 0).whole(x), window_values("hann", "none", N_FFT, x.dtype), N_FFT)
     return np.abs(spectrum), np.angle(spectrum)
 
 
@@ -121,7 +121,7 @@ def test_a_rate_that_the_frames_were_not_cut_at_is_refused(rate: float) -> None:
 def test_a_node_finds_the_frequency_of_a_tone_at_its_own_rate() -> None:
     """A tone of 1000 Hz at 22050, hop 256: 741.6 Hz would be read at 16000."""
     x = np.cos(2 * np.pi * 1000 * np.arange(22050) / 22050)
-    spectrum = spectra(Cut(1024, 256, 0).whole(x), taper("hann", "none", 1024, x.dtype), 1024)
+    spectrum = spectra(Framing(1024, 256, 0).whole(x), window_values("hann", "none", 1024, x.dtype), 1024)
     stream = Frames(Fraction(22050, 256), "phase", 513)
     example = Example(InstantaneousFrequency(unit="hertz", rate=22050), phase=(stream, np.angle(spectrum)))
     peak = round(1000 * 1024 / 22050)

@@ -8,7 +8,7 @@ from scipy.signal import istft, stft
 
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.signal.gansynth import PUBLISHED, mel_matrix
+from dspgraph_nodes._kernels.signal.gansynth import PUBLISHED_NORMALISER, mel_matrix
 from dspgraph_nodes.spectrum.inverse_gansynth_spectrogram import (
     InverseGansynthSpectrogram,
     inverse_gansynth_spectrogram,
@@ -148,7 +148,10 @@ def test_normalised_rows_are_scaled_back() -> None:
     assert_allclose(found, expected, rtol=0, atol=1e-11 * np.abs(expected).max())
     picture = np.stack(scaled, axis=2)
     assert_allclose(
-        inverse_gansynth_spectrogram(picture, 30 * 32, scale="mel", normaliser=PUBLISHED), found, rtol=0, atol=1e-12
+        inverse_gansynth_spectrogram(picture, 30 * 32, scale="mel", normaliser=PUBLISHED_NORMALISER),
+        found,
+        rtol=0,
+        atol=1e-12,
     )
 
 
@@ -166,7 +169,7 @@ def test_rows_at_the_floor_are_silence(precision: type) -> None:
 @pytest.mark.parametrize(
     ("magnitude_scale", "magnitude_shift"),
     [
-        (PUBLISHED.magnitude[0], 0.1),
+        (PUBLISHED_NORMALISER.magnitude[0], 0.1),
         (1e-3, 0.1),
         (1e-6, -0.7),
         (1e-6, -0.31),

@@ -8,10 +8,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Array, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.signal.framing import Cut
-from dspgraph_nodes._kernels.signal.mel import filterbank
+from dspgraph_nodes._kernels.signal.framing import Framing
+from dspgraph_nodes._kernels.signal.mel import mel_filterbank
 from dspgraph_nodes._kernels.signal.stft import spectra
-from dspgraph_nodes._kernels.signal.windows import taper
+from dspgraph_nodes._kernels.signal.windows import window_values
 from dspgraph_nodes.spectrum.inverse_mel import InverseMel, inverse_mel
 from helpers.integers import check_integers, integers
 from helpers.speech import speech
@@ -36,13 +36,13 @@ EXAMPLES = [
     ),
 ]
 
-MATRIX = filterbank(80, 16000.0, 513, 0.0, 8000.0, "slaney", "slaney")
+MATRIX = mel_filterbank(80, 16000.0, 513, 0.0, 8000.0, "slaney", "slaney")
 
 
 def magnitudes() -> Array:
     """1 s of speech, 1024 / 256."""
-    window = taper("hann", "none", 1024, np.dtype(np.float64))
-    found: Array = np.abs(spectra(Cut(1024, 256, -384).whole(speech()[16000:32000]), window, 1024))
+    window = window_values("hann", "none", 1024, np.dtype(np.float64))
+    found: Array = np.abs(spectra(Framing(1024, 256, -384).whole(speech()[16000:32000]), window, 1024))
     return found
 
 
@@ -83,7 +83,7 @@ def test_bands_of_a_smooth_spectrum_give_it_back() -> None:
 def test_silence_is_silence_and_bins_without_a_band_are_0() -> None:
     assert_array_equal(inverse_mel(np.zeros((2, 80))), np.zeros((2, 513)))
     found = inverse_mel(np.ones((1, 20)), f_min=1000, f_max=4000)[0]
-    covered = filterbank(20, 16000.0, 513, 1000.0, 4000.0, "slaney", "slaney").any(axis=1)
+    covered = mel_filterbank(20, 16000.0, 513, 1000.0, 4000.0, "slaney", "slaney").any(axis=1)
     assert_array_equal(found > 0, covered)
 
 
@@ -120,7 +120,7 @@ def test_bands_that_hold_nothing_are_refused() -> None:
         InverseMel(n_fft=128).streams(Frames(100, "mel", 80))
     with pytest.raises(ParameterError, match=r"inverse_mel\.f_max is 9000 Hz"):
         InverseMel(f_max=9000).streams(Frames(100, "mel", 80))
-    with pytest.raises(ParameterError, match=r"inverse_mel\.f_min is 4000 Hz; it lies below f_max, 4000 Hz"):
+    with pytest.raises(ParameterError, match=r"inverse_mel\.f_min is 4000 Hz; it must be below f_max, 4000 Hz"):
         InverseMel(f_min=4000, f_max=4000).streams(Frames(100, "mel", 80))
 
 

@@ -10,9 +10,9 @@ from scipy.signal import check_NOLA, get_window
 
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.signal.framing import Cut
+from dspgraph_nodes._kernels.signal.framing import Framing
 from dspgraph_nodes._kernels.signal.stft import spectra
-from dspgraph_nodes._kernels.signal.windows import Window, taper
+from dspgraph_nodes._kernels.signal.windows import Window, window_values
 from dspgraph_nodes.spectrum.istft import Istft, istft
 from helpers.integers import check_integers, integers
 from helpers.speech import speech
@@ -91,7 +91,7 @@ def test_it_gives_the_signal_back_for_every_pair_that_can() -> None:
     ):
         stream = cut(n_fft, hop)
         first = (hop - n_fft) // 2
-        values: Any = taper(window, "none", n_fft, np.dtype(np.float64))
+        values: Any = window_values(window, "none", n_fft, np.dtype(np.float64))
         possible = hop <= n_fft and check_NOLA(values, n_fft, n_fft - hop, tol=(10 * np.finfo(float).eps / 1e-12) ** 2)
         try:
             Istft(hop=hop, window=window).streams(stream)
@@ -101,7 +101,7 @@ def test_it_gives_the_signal_back_for_every_pair_that_can() -> None:
             continue
         assert possible, (window, n_fft, hop)
         for n in (1, hop, 700):
-            spectrum = spectra(Cut(n_fft, hop, first).whole(x[:n]), values, n_fft)
+            spectrum = spectra(Framing(n_fft, hop, first).whole(x[:n]), values, n_fft)
             y = istft(spectrum, values, hop, first)
             assert np.abs(y[: min(n, 700)] - x[:n]).max() <= 1e-12, (window, n_fft, hop, n)
     assert ("hann", 64, 64) in refused  # its first sample is 0
@@ -122,10 +122,10 @@ def test_a_long_transform_gives_full_scale_noise_back_at_the_largest_hop(n_fft: 
 
     hop = max(hop for hop in (n_fft * k // 512 for k in range(256, 513)) if taken(hop))
     assert hop >= 0.7 * n_fft, "what is refused is the end alone: blackman's is 1/450 a ninth from it"
-    values, first = taper(window, "none", n_fft, np.dtype(np.float64)), (hop - n_fft) // 2
+    values, first = window_values(window, "none", n_fft, np.dtype(np.float64)), (hop - n_fft) // 2
     for seed in range(3):
         x = np.random.default_rng(seed).choice([-1.0, 1.0], 2 * n_fft + 7)
-        y = istft(spectra(Cut(n_fft, hop, first).whole(x), values, n_fft), values, hop, first)
+        y = istft(spectra(Framing(n_fft, hop, first).whole(x), values, n_fft), values, hop, first)
         assert np.abs(y[: len(x)] - x).max() <= 1e-12
 
 
@@ -139,8 +139,8 @@ def test_a_window_that_hardly_carries_its_edge_is_refused(n_fft: int, hop: int, 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_short_windows_give_the_signal_back(dtype: Any) -> None:
     x = speech(3000).astype(dtype)
-    window = taper("hann", "none", 301, np.dtype(dtype))
-    y = istft(spectra(Cut(301, 100, -100).whole(x), window, 512), window, 100, -100)
+    window = window_values("hann", "none", 301, np.dtype(dtype))
+    y = istft(spectra(Framing(301, 100, -100).whole(x), window, 512), window, 100, -100)
     # A few roundings, divided by windows of at least 0.75
     assert_allclose(y[:3000], x, rtol=0, atol=20 * np.finfo(dtype).eps * np.abs(x).max())
     assert y.dtype == dtype
@@ -153,7 +153,7 @@ def test_silence_comes_back_as_silence() -> None:
 def test_a_sample_that_only_missing_frames_would_carry_is_refused() -> None:
     with pytest.raises(
         ParameterError,
-        match=r"istft\.hop is 160, but sample 0 of every 160 cannot be restored, .* hann window .* at 0 is 0",
+        match=r"istft\.hop is 160, but sample 0 of every 160 cannot be restored: .* hann window .* at 0 is 0",
     ):
         Istft(hop=160).streams(cut(320, 160, first=0))
 
@@ -162,8 +162,8 @@ def test_a_sample_that_only_missing_frames_would_carry_is_refused() -> None:
     ("node", "stream", "sentence"),
     [
         (Istft(hop=80), cut(512, 161), r"istft\.hop is 80, .* take the hop and the length the frames were cut with"),
-        (Istft(hop=160, length=513), cut(512, 160), r"istft\.length is 513; rows of 257 bins are n_fft = 512 samples"),
-        (Istft(hop=1), Frames(100, "spectrum", 1, 0, np.complex64), r"rows of 1 bins are n_fft = 0 samples"),
+        (Istft(hop=160, length=513), cut(512, 160), r"istft\.length is 513; rows of 257 bins have n_fft = 512 samples"),
+        (Istft(hop=1), Frames(100, "spectrum", 1, 0, np.complex64), r"rows of 1 bins have n_fft = 0 samples"),
         (Istft(hop=160), cut(512, 160).like(dtype=np.dtype(np.float64)), "istft takes complex rows"),
     ],
 )

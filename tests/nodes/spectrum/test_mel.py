@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Array, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.signal.mel import Norm, Scale, filterbank, hertz_of, mel_of
+from dspgraph_nodes._kernels.signal.mel import MelNorm, MelScale, hertz_to_mel, mel_filterbank, mel_to_hertz
 from dspgraph_nodes.spectrum.mel import Mel, mel
 from helpers.integers import check_integers, integers
 
@@ -35,7 +35,9 @@ CASES = [(80, 16000, 513, 0, None), (40, 22050, 257, 80, 7600), (128, 48000, 102
 @pytest.mark.parametrize("scale", ["slaney", "htk"])
 @pytest.mark.parametrize("norm", ["slaney", "none"])
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_the_filters_are_librosas(case: tuple[int, int, int, float, float | None], scale: Scale, norm: Norm) -> None:
+def test_the_filters_are_librosas(
+    case: tuple[int, int, int, float, float | None], scale: MelScale, norm: MelNorm
+) -> None:
     count, rate, width, f_min, f_max = case
     expected = librosa.filters.mel(
         sr=rate,
@@ -47,7 +49,7 @@ def test_the_filters_are_librosas(case: tuple[int, int, int, float, float | None
         norm=None if norm == "none" else "slaney",
         dtype=np.float64,
     ).T
-    found = filterbank(count, rate, width, f_min, f_max or rate / 2, scale, norm)
+    found = mel_filterbank(count, rate, width, f_min, f_max or rate / 2, scale, norm)
     # Edges in Hz are rounded to some 1e-15 of themselves, and divided by bands a hundredth as wide.
     assert_allclose(found, expected, rtol=0, atol=2e-13 * expected.max())
     spectrum = rows(20, width)
@@ -59,8 +61,8 @@ def test_the_scales_are_librosas() -> None:
     hertz = np.array([0.0, 440, 999.9, 1000, 1000.1, 8000, 24000])
     for scale in ("slaney", "htk"):
         expected = librosa.hz_to_mel(hertz, htk=scale == "htk")
-        assert_allclose(mel_of(hertz, scale), expected, rtol=1e-14)
-        assert_allclose(hertz_of(expected, scale), hertz, rtol=1e-13, atol=1e-12)
+        assert_allclose(hertz_to_mel(hertz, scale), expected, rtol=1e-14)
+        assert_allclose(mel_to_hertz(expected, scale), hertz, rtol=1e-13, atol=1e-12)
 
 
 def test_float32_is_summed_in_float32() -> None:
@@ -85,8 +87,8 @@ def test_rate_and_centre_are_kept() -> None:
             Mel(bands=300),
             r"mel\.bands is 300; band \d+ lies between two of 257 bins .*: take fewer bands, or a longer n_",
         ),
-        (Mel(bands=20, f_max=9000), r"mel\.f_max is 9000 Hz; samples at 16000 Hz reach to 8000"),
-        (Mel(bands=20, f_min=8000), r"mel\.f_min is 8000 Hz; it lies below f_max, 8000 Hz"),
+        (Mel(bands=20, f_max=9000), r"mel\.f_max is 9000 Hz; samples at 16000 Hz have frequencies up to 8000"),
+        (Mel(bands=20, f_min=8000), r"mel\.f_min is 8000 Hz; it must be below f_max, 8000 Hz"),
     ],
 )
 def test_bands_that_hold_nothing_are_refused(node: Mel, sentence: str) -> None:
@@ -106,7 +108,7 @@ def test_a_rate_that_the_frames_were_not_cut_at_is_refused(rate: float) -> None:
 
 
 def test_rows_of_one_bin_are_refused() -> None:
-    with pytest.raises(ParameterError, match=r"mel\.spectrum is 1 wide; bands are made of 2 bins or more"):
+    with pytest.raises(ParameterError, match=r"mel\.spectrum is 1 wide; mel bands need 2 bins or more"):
         Mel().streams(Frames(100, "power", 1))
 
 

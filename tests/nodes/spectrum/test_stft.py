@@ -11,7 +11,7 @@ from scipy.signal import get_window
 
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.signal.windows import taper
+from dspgraph_nodes._kernels.signal.windows import window_values
 from dspgraph_nodes.spectrum.stft import Stft, stft
 from helpers.integers import check_integers, integers
 from helpers.speech import speech
@@ -34,7 +34,7 @@ def strided(node: Stft, x: Array) -> Array:
     centre = (node.hop - length) // 2 + length / 2 if node.centre is None else node.centre
     margin = 1000
     begin = margin + int(centre - length / 2)
-    window = taper(node.window, "none", length, x.dtype)
+    window = window_values(node.window, "none", length, x.dtype)
     rows = [sliding_window_view(np.pad(x, margin), length)[begin + k] * window for k in range(0, len(x), node.hop)]
     left = (node.n_fft - length) // 2
     return np.pad(rows, ((0, 0), (left, node.n_fft - length - left)))
@@ -46,7 +46,7 @@ def test_it_is_scipys_rfft_of_strided_frames_bit_for_bit(example: Example, dtype
     node, x = example.node, speech(2222).astype(dtype)
     assert isinstance(node, Stft)
     expected = scipy.fft.rfft(strided(node, x), axis=1)
-    window = taper(node.window, "none", node.length or node.n_fft, x.dtype)
+    window = window_values(node.window, "none", node.length or node.n_fft, x.dtype)
     whole = stft(x, window, node.hop, node._cut().first, node.n_fft)
     assert whole.dtype == expected.dtype == np.result_type(dtype, np.complex64)
     assert_array_equal(whole, expected)
@@ -77,7 +77,7 @@ def test_a_short_window_lies_where_librosa_puts_it() -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_many_frames_have_the_bits_of_few(dtype: Any) -> None:
     """Chunks of a cache's size do not show: 60,000 samples are more than one."""
-    x, window = speech(60_000).astype(dtype), taper("hann", "none", 1024, np.dtype(dtype))
+    x, window = speech(60_000).astype(dtype), window_values("hann", "none", 1024, np.dtype(dtype))
     whole = stft(x, window, 64, -480)
     for k in (0, 1, 255, 256, 511, 512, 900):
         row = scipy.fft.rfft(np.pad(x, 1000)[1000 - 480 + 64 * k :][:1024] * window)
@@ -118,4 +118,6 @@ def test_an_odd_n_fft_a_centre_out_of_sight_and_two_channels_are_refused() -> No
 
 @integers
 def test_integers_are_numbers(dtype: Any, floats: Any) -> None:
-    check_integers(lambda x: stft(x, taper("hann", "none", 64, np.dtype(np.float32)), 16, 0), dtype, floats, (999,))
+    check_integers(
+        lambda x: stft(x, window_values("hann", "none", 64, np.dtype(np.float32)), 16, 0), dtype, floats, (999,)
+    )

@@ -7,13 +7,13 @@ from scipy.ndimage import correlate1d
 
 from dspgraph import Array, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.signal.delta import Window
-from dspgraph_nodes._kernels.signal.mlpg import bands, precisions, trajectory
+from dspgraph_nodes._kernels.signal.delta import DeltaWindow
+from dspgraph_nodes._kernels.signal.mlpg import precisions, trajectory, window_terms
 from dspgraph_nodes.trajectory.delta import Delta, delta
 
 RNG = np.random.default_rng(32)
 FIVE = (-0.2, -0.1, 0.0, 0.1, 0.2)
-WINDOWS: list[Window] = [(0, 0, [1.0]), (1, 1, [-0.5, 0.0, 0.5]), (1, 1, [1.0, -2.0, 1.0])]
+WINDOWS: list[DeltaWindow] = [(0, 0, [1.0]), (1, 1, [-0.5, 0.0, 0.5]), (1, 1, [1.0, -2.0, 1.0])]
 
 
 def rows(width: int = 5, kind: str = "mcep") -> Frames:
@@ -60,7 +60,7 @@ def test_a_lopsided_window_reaches_where_it_says() -> None:
 
 def test_the_most_likely_trajectory_of_the_features_is_the_signal() -> None:
     x: Array = RNG.standard_normal((1000, 5))
-    terms = bands(WINDOWS)
+    terms = window_terms(WINDOWS)
     y, _ = trajectory(delta(x, WINDOWS), precisions(RNG.uniform(0.5, 2, (1000, 15)), 1000, terms), terms)
     assert_allclose(y, x, rtol=0, atol=8e-15)  # the figure known of this solution; measured 5e-15
 

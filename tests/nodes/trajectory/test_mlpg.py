@@ -6,21 +6,21 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Array, Frames, Graph, NodeError, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.signal.delta import Window, dynamic
-from dspgraph_nodes._kernels.signal.mlpg import bands, precisions, solve, trajectory
+from dspgraph_nodes._kernels.signal.delta import DeltaWindow, delta_features
+from dspgraph_nodes._kernels.signal.mlpg import precisions, solve, trajectory, window_terms
 from dspgraph_nodes.trajectory.mlpg import Mlpg, mlpg
 
-STATIC: Window = (0, 0, [1.0])
-DELTA: Window = (1, 1, [-0.5, 0.0, 0.5])
-DELTA_DELTA: Window = (1, 1, [1.0, -2.0, 1.0])
-FIVE: Window = (2, 2, [-0.2, -0.1, 0.0, 0.1, 0.2])  # the slope of a line through five frames, by least squares
+STATIC: DeltaWindow = (0, 0, [1.0])
+DELTA: DeltaWindow = (1, 1, [-0.5, 0.0, 0.5])
+DELTA_DELTA: DeltaWindow = (1, 1, [1.0, -2.0, 1.0])
+FIVE: DeltaWindow = (2, 2, [-0.2, -0.1, 0.0, 0.1, 0.2])  # the slope of a line through five frames, by least squares
 SETS = {
     "static": [STATIC],
     "delta": [STATIC, DELTA],
     "delta_delta": [STATIC, DELTA, DELTA_DELTA],
     "five": [STATIC, FIVE],
 }
-LOPSIDED: list[Window] = [STATIC, (1, 0, [-1.0, 1.0]), (0, 3, [0.3, 0.0, -0.5, 0.2])]
+LOPSIDED: list[DeltaWindow] = [STATIC, (1, 0, [-1.0, 1.0]), (0, 3, [0.3, 0.0, -0.5, 0.2])]
 
 RNG = np.random.default_rng(31)
 
@@ -101,7 +101,7 @@ def test_one_row_of_variances_is_that_row_for_every_frame(windows: str) -> None:
     assert_array_equal(y, mlpg(means, np.tile(variances[0], (1000, 1)), SETS[windows]))
 
 
-def dense(windows: list[Window], frames: int) -> list[Array]:
+def dense(windows: list[DeltaWindow], frames: int) -> list[Array]:
     """Every window as a matrix [frames, frames]."""
     matrices = []
     for left, right, c in windows:
@@ -116,7 +116,7 @@ def dense(windows: list[Window], frames: int) -> list[Array]:
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 4, 7, 60])
 @pytest.mark.parametrize("windows", [*SETS.values(), LOPSIDED], ids=[*SETS, "lopsided"])
-def test_the_banded_solution_is_that_of_the_whole_matrix(windows: list[Window], frames: int) -> None:
+def test_the_banded_solution_is_that_of_the_whole_matrix(windows: list[DeltaWindow], frames: int) -> None:
     dimensions = 3
     means, variances = drawn(frames, dimensions * len(windows))
     edge = max(max(left, right) for left, right, _ in windows)
@@ -136,9 +136,9 @@ def test_the_banded_solution_is_that_of_the_whole_matrix(windows: list[Window], 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 1000])
 @pytest.mark.parametrize("windows", [*SETS.values(), LOPSIDED], ids=[*SETS, "lopsided"])
-def test_the_features_of_a_trajectory_give_it_back_under_any_variance(windows: list[Window], frames: int) -> None:
+def test_the_features_of_a_trajectory_give_it_back_under_any_variance(windows: list[DeltaWindow], frames: int) -> None:
     x = RNG.standard_normal((frames, 5))
-    means = dynamic(x, windows)
+    means = delta_features(x, windows)
     # Bounds: the figure known of this solution, measured 6e-15; condition numbers of 6 times the ratio of the variances,
     # 300 roundings of 1e-16, measured 1.8e-14; and 2e7 of them, measured 5e-11.
     for least, most, bound in ((0.5, 2, 8e-15), (0.1, 4, 5e-14), (1e-4, 256, 2e-9)):
@@ -163,7 +163,7 @@ def test_a_dimension_has_the_same_bits_whoever_stands_beside_it() -> None:
 
 def test_the_factor_solves_other_right_hand_sides() -> None:
     means, variances = drawn(40, 6)
-    terms = bands(SETS["delta_delta"])
+    terms = window_terms(SETS["delta_delta"])
     _, factor = trajectory(means, precisions(variances, 40, terms), terms)
     g = RNG.standard_normal((40, 2))
     p = 1 / variances
@@ -197,7 +197,7 @@ def test_no_frames_give_no_frames() -> None:
         ([STATIC, (0, 0, [np.nan])], "finite coefficients"),
     ],
 )
-def test_windows_that_are_none_are_refused(windows: list[Window], message: str) -> None:
+def test_windows_that_are_none_are_refused(windows: list[DeltaWindow], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         mlpg(np.zeros((5, 6)), np.ones((5, 6)), windows)
 

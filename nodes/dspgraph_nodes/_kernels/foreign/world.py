@@ -1,18 +1,20 @@
-"""WORLD through pyworld, kept within what its C++ code can bear. What it does beyond it, found with pyworld 0.3.5:
+"""WORLD through pyworld, called only with arguments that its C++ code handles.
 
-* cheaptrick and d4c write past their buffers for an F0 above half the rate, and fail to get memory for one that is NaN;
-  synthesize does at an F0 of the rate. Such a pitch is refused.
-* cheaptrick corrupts the heap where its FFT is no power of two, or shorter than the window it takes for an unvoiced
-  frame, three periods of 500 Hz: 512 points are needed at 48 kHz, 128 at 16 kHz. synthesize does for rows of an FFT
-  that is no power of two, or shorter than one such period.
-* d4c corrupts the heap at rates below 8 kHz. Below 15.8 kHz its test of voicing, which compares the power up to 4 kHz
-  with that up to 7.9 kHz, reads memory that nobody has set, whatever the threshold: there the signal is given to it at
-  twice its rate, and half of each row is kept.
-* synthesize gives NaN for a power of 0, and a voice never below 1e-6 of full scale. harvest finds no memory for a
-  signal without samples.
-* All want contiguous float64, and go through the whole signal. Their noise is drawn anew, the same, in every call.
-* Their sines and logarithms are the C library's, which chooses its code by processor: glibc with and without fused
-  multiply-add gives float64 results that differ in their last digits. Nothing here can change that.
+The limits below were found with pyworld 0.3.5:
+
+* cheaptrick and d4c write past their buffers for an F0 above half the rate, and cannot allocate memory for a NaN.
+  synthesize writes past its buffers for an F0 of the rate. Such a pitch is refused.
+* cheaptrick corrupts the heap if its FFT is not a power of two, or is shorter than the window of an unvoiced frame,
+  three periods of 500 Hz: 512 points are needed at 48 kHz, 128 at 16 kHz. synthesize corrupts the heap for rows of an
+  FFT that is not a power of two, or is shorter than one such period.
+* d4c corrupts the heap at rates below 8 kHz. Its voicing test compares the power up to 4 kHz with that up to 7.9 kHz.
+  Below 15.8 kHz the test reads uninitialised memory, whatever the threshold. There the signal is given to d4c at twice
+  its rate, and half of each row is kept.
+* synthesize gives NaN for a power of 0, and speech never softer than 1e-6 of full scale. harvest cannot allocate memory
+  for a signal without samples.
+* All functions need contiguous float64 and the whole signal. Each call draws the same noise.
+* Sines and logarithms come from the C library, which chooses its code by processor: with and without fused
+  multiply-add, glibc gives float64 results that differ in their last digits. This module cannot change that.
 """
 
 import math
@@ -22,56 +24,58 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from dspgraph_nodes._kernels.arrays import Array
 
-MISSING = "needs pyworld, which is not installed: pip install 'dspgraph[world]'"
-LOWEST_RATE, HIGHEST_RATE = 8000, 192000  # Hz
-LOUDEST = 1e6  # of full scale: powers of what is louder leave float64
-UNVOICED = 500.0  # Hz: how cheaptrick analyses a frame without pitch
-VOICING_RATE = 15800  # Hz: d4c's test of voicing looks up to 7900 Hz
+PYWORLD_MISSING = "needs pyworld, which is not installed: pip install 'dspgraph[world]'"
+_LOWEST_RATE, _HIGHEST_RATE = 8000, 192000  # Hz
+_MAX_AMPLITUDE = 1e6  # times full scale: the power of a louder signal overflows float64
+_UNVOICED = 500.0  # Hz: the pitch that cheaptrick assumes for an unvoiced frame
+_VOICING_RATE = 15800  # Hz: the voicing test of d4c reads bins up to 7900 Hz
 
 
-def library() -> Any:
-    """pyworld; ImportError where it is not installed."""
+def pyworld() -> Any:
+    """Import and return pyworld; raise ImportError if it is not installed."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
         return import_module("pyworld")
 
 
-def installed() -> bool:
-    """Whether pyworld is there."""
+def is_installed() -> bool:
+    """Return whether pyworld is installed."""
     try:
-        library()
+        pyworld()
     except ImportError:
         return False
     return True
 
 
-def analysable(x: Any) -> None:
-    """ValueError for audio (its `rate` and `channels`) that WORLD cannot analyse, or where pyworld is not installed."""
-    if not installed():
-        raise ValueError(MISSING)
+def check_audio(x: Any) -> None:
+    """Raise ValueError for audio (`rate` and `channels`) that WORLD cannot analyse, or if pyworld is not installed."""
+    if not is_installed():
+        raise ValueError(PYWORLD_MISSING)
     if x.channels > 1:
         raise ValueError(f"takes one channel; found {x}: put a mono 'mix' before it")
-    if not LOWEST_RATE <= x.rate <= HIGHEST_RATE or x.rate.denominator > 1:
+    if not _LOWEST_RATE <= x.rate <= _HIGHEST_RATE or x.rate.denominator > 1:
         raise ValueError(
-            f"takes audio of a whole number of hertz from {LOWEST_RATE} to {HIGHEST_RATE}; found {x}: "
+            f"takes audio of a whole number of hertz from {_LOWEST_RATE} to {_HIGHEST_RATE}; found {x}: "
             "put a 'resample' before it"
         )
 
 
-def pitch_range(x: Any, low: float, high: float) -> None:
-    """ValueError for a range of pitch, Hz, in which WORLD cannot search such audio."""
+def check_pitch_range(x: Any, low: float, high: float) -> None:
+    """Raise ValueError for a pitch range, in Hz, that WORLD cannot search in such audio."""
     if not low < high <= x.rate / 4:
         raise ValueError(
             f"f0_min is {low:g} and f0_max {high:g}; at {x} they must rise, up to {float(x.rate / 4):g} Hz"
         )
 
 
-def points(x: Any, n_fft: int | None) -> int:
-    """The FFT of cheaptrick and d4c, by default the one for 71 Hz; ValueError for one that they cannot bear."""
+def check_fft(x: Any, n_fft: int | None) -> int:
+    """Return the FFT length for cheaptrick and d4c, by default that for 71 Hz.
+
+    Raises ValueError for a length they cannot use.
+    """
     points = n_fft or fft_size(x.rate)
     if points & (points - 1) or points < shortest_fft(x.rate):
         raise ValueError(
@@ -82,21 +86,21 @@ def points(x: Any, n_fft: int | None) -> int:
 
 
 def fft_size(rate: Fraction, low: float = 71.0) -> int:
-    """The power of two that holds three periods of the lowest pitch, WORLD's choice."""
+    """Return the FFT length that WORLD chooses: a power of two that holds three periods of the lowest pitch."""
     return int(2 << math.floor(math.log2(3 * float(rate) / low + 1)))
 
 
 def shortest_fft(rate: Fraction) -> int:
-    """The smallest power of two with which cheaptrick is sound."""
-    return int(1 << math.ceil(math.log2(3 * float(rate) / UNVOICED + 2)))
+    """Return the smallest power of two with which cheaptrick stays inside its buffers."""
+    return int(1 << math.ceil(math.log2(3 * float(rate) / _UNVOICED + 2)))
 
 
 def _samples(x: Array) -> Array:
     samples = np.ascontiguousarray(x, np.float64)
     if not len(samples):
         raise ValueError("WORLD takes a signal of one sample or more; found none")
-    if not (np.abs(samples) <= LOUDEST).all():
-        at = int(np.argmin(np.abs(samples) <= LOUDEST))
+    if not (np.abs(samples) <= _MAX_AMPLITUDE).all():
+        at = int(np.argmin(np.abs(samples) <= _MAX_AMPLITUDE))
         raise ValueError(f"WORLD takes samples of full scale +-1; item {at} is {samples[at]:g}: scale the signal first")
     return samples
 
@@ -114,15 +118,21 @@ def _pitch(f0: Array, rate: Fraction) -> Array:
 
 
 def harvest(x: Array, rate: Fraction, hop: int, low: float, high: float) -> Array:
-    """Pitch in Hz at every `hop` samples of x, 0 where there is no voice. x: [n], n >= 1. Returns [ceil(n / hop)]."""
+    """Return the pitch in Hz at every `hop` samples of x by Harvest; 0 where unvoiced.
+
+    x: [n], n >= 1. Returns [ceil(n / hop)].
+    """
     f0: Array
-    f0, _ = library().harvest(_samples(x), int(rate), f0_floor=low, f0_ceil=high, frame_period=1000 * hop / float(rate))
+    f0, _ = pyworld().harvest(_samples(x), int(rate), f0_floor=low, f0_ceil=high, frame_period=1000 * hop / float(rate))
     return f0[: -(-len(x) // hop)]
 
 
 def dio(x: Array, rate: Fraction, hop: int, low: float, high: float, allowed_range: float, refine: bool) -> Array:
-    """The same by DIO, its pitch refined by StoneMask if asked for."""
-    world, samples = library(), _samples(x)
+    """Return the pitch in Hz at every `hop` samples of x by DIO; 0 where unvoiced.
+
+    x: [n], n >= 1; refine: apply StoneMask to the result. Returns [ceil(n / hop)].
+    """
+    world, samples = pyworld(), _samples(x)
     f0: Array
     f0, times = world.dio(
         samples,
@@ -138,35 +148,38 @@ def dio(x: Array, rate: Fraction, hop: int, low: float, high: float, allowed_ran
 
 
 def cheaptrick(x: Array, rate: Fraction, f0: Array, times: Array, n_fft: int, q1: float) -> Array:
-    """Power spectra at `times` (seconds) with the pitch f0 there, [frames, n_fft / 2 + 1]; 0 for a silent signal.
+    """Return power spectra [frames, n_fft / 2 + 1] at `times` (seconds) with the pitch f0 there; 0 for a silent signal.
 
-    The caller sees to it that n_fft is a power of two, shortest_fft(rate) or more.
+    The caller must ensure that n_fft is a power of two, shortest_fft(rate) or more.
     """
     samples, pitch = _samples(x), _pitch(f0, rate)
     if not samples.any():
         return np.zeros((len(pitch), n_fft // 2 + 1))
-    power: Array = library().cheaptrick(samples, pitch, times, int(rate), q1=q1, fft_size=n_fft)
+    power: Array = pyworld().cheaptrick(samples, pitch, times, int(rate), q1=q1, fft_size=n_fft)
     return power
 
 
 def d4c(x: Array, rate: Fraction, f0: Array, times: Array, n_fft: int, threshold: float) -> Array:
-    """Aperiodicity, 0 to 1, at `times` (seconds) with the pitch f0 there, [frames, n_fft / 2 + 1]; n_fft as above."""
+    """Return the aperiodicity, 0 to 1, [frames, n_fft / 2 + 1], at `times` (seconds), given the pitch f0 there.
+
+    n_fft: as in `cheaptrick`.
+    """
     samples, pitch = _samples(x), _pitch(f0, rate)
-    faster = 1 if rate >= VOICING_RATE else 2
+    faster = 1 if rate >= _VOICING_RATE else 2
     if faster == 2:
-        samples = twice(samples)
-    rows: Array = library().d4c(samples, pitch, times, int(rate) * faster, threshold=threshold, fft_size=n_fft * faster)
+        samples = upsample_twice(samples)
+    rows: Array = pyworld().d4c(samples, pitch, times, int(rate) * faster, threshold=threshold, fft_size=n_fft * faster)
     return np.ascontiguousarray(rows[:, : n_fft // 2 + 1])
 
 
-def twice(x: Array) -> Array:
-    """x at twice its rate: its spectrum, and nothing above it."""
+def upsample_twice(x: Array) -> Array:
+    """Return x at twice its rate, with nothing above its own spectrum."""
     from scipy.fft import irfft, next_fast_len, rfft
 
-    length = 2 * int(next_fast_len(len(x)))  # half of it zeros, so that the end does not ring into the beginning
+    length = 2 * int(next_fast_len(len(x)))  # half of it zeros, so that the end does not wrap around to the beginning
     spectrum = np.zeros(length + 1, np.complex128)
     spectrum[: length // 2 + 1] = rfft(x, length)
-    spectrum[length // 2] /= 2  # half of it belongs to the mirror image
+    spectrum[length // 2] /= 2  # half of this bin belongs to the mirror image
     y: Array = irfft(spectrum, 2 * length)
     return 2 * y[: 2 * len(x)]
 
@@ -174,10 +187,11 @@ def twice(x: Array) -> Array:
 def synthesis(
     f0: Array, power: Array, aperiodicity: Array, rate: Fraction, frames: Fraction, centre: Fraction
 ) -> Array:
-    """Speech from rows at the times k / frames + centre, [ceil(n rate / frames)]; 0 where all power is 0.
+    """Synthesise speech [ceil(n rate / frames)] from rows at the times k / frames + centre; 0 if all power is 0.
 
-    f0: [n]; power, aperiodicity: [n, n_fft / 2 + 1], n_fft as above; rate, frames: per second; centre: seconds. What
-    lies before the first row or after the last has that row. A power below finfo(float64).tiny is taken as that.
+    f0: [n]; power, aperiodicity: [n, n_fft / 2 + 1], n_fft as in `cheaptrick`; rate, frames: per second; centre:
+    seconds. The first row also holds before its time, the last row after it. A power below finfo(float64).tiny counts
+    as tiny.
     """
     count = math.ceil(len(f0) * rate / frames)
     pitch = _pitch(f0, rate)
@@ -185,7 +199,7 @@ def synthesis(
         return np.zeros(count)
     early, late = max(0, math.ceil(centre * frames)), max(0, math.ceil(-centre * frames))
     at = np.clip(np.arange(-early, len(pitch) + late), 0, len(pitch) - 1)
-    y: Array = library().synthesize(
+    y: Array = pyworld().synthesize(
         pitch[at],
         np.maximum(power, np.finfo(np.float64).tiny, dtype=np.float64)[at],
         np.clip(aperiodicity, 0, 1, dtype=np.float64)[at],
@@ -195,5 +209,5 @@ def synthesis(
     begin = round(early * rate / frames - centre * rate)
     speech = np.zeros(count)
     given = y[begin : begin + count]
-    speech[: len(given)] = given  # a hop that is no whole number leaves the last sample to the next frame
+    speech[: len(given)] = given  # with a fractional hop the last sample can belong to a frame that is not there
     return speech

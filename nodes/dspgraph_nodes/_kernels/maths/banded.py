@@ -1,36 +1,33 @@
-"""Rows times a matrix that is zero but for a short run in every column."""
+"""Products of rows with a matrix whose columns are zero outside a short run."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Bands:
-    """The columns of a matrix, each from its first value that is not zero to its last."""
+class BandedMatrix:
+    """A matrix stored by columns, each from its first nonzero value to its last."""
 
-    first: Array  # [columns]: the row where the run of a column begins
-    begin: Array  # [columns + 1]: where in `values` it does
+    first: Array  # [columns]: the row where the run of each column begins
+    begin: Array  # [columns + 1]: where the run of each column begins in `values`; the last entry is their length
     values: Array
 
 
-def bands(matrix: Array) -> Bands:
-    """The runs of a matrix [k, m]."""
+def to_banded(matrix: Array) -> BandedMatrix:
+    """Convert a dense matrix [k, m] to a BandedMatrix."""
     used = matrix != 0
     first = used.argmax(axis=0)
     lengths = np.where(used.any(axis=0), len(matrix) - used[::-1].argmax(axis=0) - first, 0)
     runs = [matrix[a : a + n, m] for m, (a, n) in enumerate(zip(first, lengths, strict=True))]
-    return Bands(first, np.concatenate(([0], np.cumsum(lengths))), np.concatenate(runs))
+    return BandedMatrix(first, np.concatenate(([0], np.cumsum(lengths))), np.concatenate(runs))
 
 
-def banded(x: Array, matrix: Bands) -> Array:
-    """y[n, m] = sum_k x[n, k] matrix[k, m], k ascending. x: [n, k]; returns [n, m]."""
+def banded_product(x: Array, matrix: BandedMatrix) -> Array:
+    """Compute y[n, m] = sum_k x[n, k] matrix[k, m], k ascending. x: [n, k]; returns [n, m] in the dtype of x."""
     y = np.empty((len(x), len(matrix.first)), x.dtype)
     _banded(np.ascontiguousarray(x), matrix.first, matrix.begin, matrix.values.astype(x.dtype, copy=False), y)
     return y

@@ -1,40 +1,45 @@
-"""Elementary functions with the same bits on every machine.
+"""Elementary functions that give the same bits on every machine.
 
-The functions of numpy and of the C library choose their code by the processor they find, and the last bit differs from
-one to the next. Here each value is a fixed sequence of IEEE sums, products, quotients and square roots: a reduction of
-the argument, then a Taylor series long enough for double precision. Float32 is computed in double and rounded once.
+numpy and the C library choose their code by the processor, and the last bit of a result differs from one processor to
+the next. Here each value is a fixed sequence of IEEE sums, products, quotients and square roots: the argument is
+reduced, then a Taylor series long enough for double precision is summed. Float32 is computed in double precision and
+rounded once.
 
 Source: J.-M. Muller, Elementary Functions: Algorithms and Implementation, 3rd edition, Birkhauser, 2016 (chapter 11).
 """
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 
-Array = NDArray[Any]
+# pi / 2 and ln 2 as sums of 33-bit parts and a remainder: the product of a 33-bit part and a 20-bit integer is exact.
+_HALF_PI_PARTS = (
+    float.fromhex("0x1.921fb544p+0"),
+    float.fromhex("0x1.0b4611a6p-34"),
+    float.fromhex("0x1.3198a2e037073p-69"),
+)
+_LN_2_PARTS = (float.fromhex("0x1.62e42fefp-1"), float.fromhex("0x1.473de6af278edp-34"))
+_PI_PARTS = (math.pi, 1.2246467991473532e-16)  # the double nearest to pi, and the remainder
 
-# pi / 2 and ln 2 in parts of 33 bits and a rest: a product of the first parts with a number of 20 bits is exact.
-HALF_PI = (float.fromhex("0x1.921fb544p+0"), float.fromhex("0x1.0b4611a6p-34"), float.fromhex("0x1.3198a2e037073p-69"))
-LN_2 = (float.fromhex("0x1.62e42fefp-1"), float.fromhex("0x1.473de6af278edp-34"))
-PI = (math.pi, 1.2246467991473532e-16)  # the double nearest to pi, and the rest of it
+LN_2 = _LN_2_PARTS[0] + _LN_2_PARTS[1]
+LN_10 = 2.302585092994046
 
-INVERSE_FACTORIALS = np.array([1 / math.factorial(k) for k in range(20)])
-INVERSE_ODDS = np.array([1 / k for k in range(1, 25, 2)])
+_INVERSE_FACTORIALS = np.array([1 / math.factorial(k) for k in range(20)])
+_INVERSE_ODDS = np.array([1 / k for k in range(1, 25, 2)])
 
 
 def exp(x: Array) -> Array:
-    """e**x, for real x of any shape; inf above the largest number, 0 below the least."""
+    """Return e**x for real x of any shape: inf where it overflows, 0 where it underflows."""
     y, scale = np.empty(x.shape), np.empty((2, x.size), np.int64)
     _exp(_doubles(x), y.reshape(-1), scale, scale.view(np.float64))
     return y.astype(x.dtype, copy=False)
 
 
 def log(x: Array) -> Array:
-    """The natural logarithm, for real x of any shape; -inf at 0, NaN below."""
+    """Return the natural logarithm of real x of any shape: -inf at 0, NaN below 0."""
     y = np.empty(x.shape)
     doubles = _doubles(x)
     _log(doubles, doubles.view(np.int64), y.reshape(-1))
@@ -42,17 +47,17 @@ def log(x: Array) -> Array:
 
 
 def cos(x: Array) -> Array:
-    """The cosine of x radians."""
+    """Return the cosine of x, in radians."""
     return phasor(x).real
 
 
 def sin(x: Array) -> Array:
-    """The sine of x radians."""
+    """Return the sine of x, in radians."""
     return phasor(x).imag
 
 
 def phasor(x: Array) -> Array:
-    """cos x + i sin x, for real x of any shape, radians; the absolute error grows as eps * abs(x) beyond 1e6."""
+    """Return cos x + i sin x for real x of any shape, in radians; beyond abs(x) = 1e6 the error grows as eps abs(x)."""
     both = np.empty((2, x.size), x.dtype)
     _cos_sin(_doubles(x), *both)
     z = np.empty(x.shape, np.result_type(x.dtype, np.complex64))
@@ -61,14 +66,14 @@ def phasor(x: Array) -> Array:
 
 
 def angle(z: Array) -> Array:
-    """The angle of complex z in radians, -pi to pi; 0 at 0."""
+    """Return the angle of complex z in radians, from -pi to pi; 0 at z = 0."""
     y = np.empty(z.shape)
     _angle(_doubles(z.imag), _doubles(z.real), y.reshape(-1))
     return y.astype(z.real.dtype, copy=False)
 
 
-def squared(z: Array) -> Array:
-    """The squared magnitude of complex z."""
+def squared_magnitude(z: Array) -> Array:
+    """Return |z|**2 of complex z."""
     power: Array = z.real * z.real + z.imag * z.imag
     return power
 
@@ -79,26 +84,32 @@ def _doubles(x: Array) -> Array:
 
 @kernel
 def _exp(x: Array, y: Array, bits: Array, scale: Array) -> None:
-    """x = k ln 2 + r, abs(r) <= ln 2 / 2; e**x = 2**k e**r. `scale` is the memory of `bits` [2, n], read as doubles."""
+    """Compute e**x = 2**k e**r with x = k ln 2 + r, abs(r) <= ln 2 / 2.
+
+    `scale` is the memory of `bits` [2, n], read as doubles.
+    """
     for i in range(len(x)):
         within = min(max(x[i], -800.0), 800.0)
         k = np.floor(within * 1.4426950408889634 + 0.5)  # 1 / ln 2
-        high = within - k * LN_2[0]
-        low = k * LN_2[1]
+        high = within - k * _LN_2_PARTS[0]
+        low = k * _LN_2_PARTS[1]
         r = high - low
         series = 0.0
         for n in range(14, 0, -1):
-            series = (series + INVERSE_FACTORIALS[n]) * r
+            series = (series + _INVERSE_FACTORIALS[n]) * r
         y[i] = 1.0 + (series + ((high - r) - low)) if x[i] == x[i] else math.nan
         half = np.floor(0.5 * k)
         bits[0, i], bits[1, i] = (int(half) + 1023) << 52, (int(k - half) + 1023) << 52
-    for i in range(len(x)):  # 2**k in two steps: as a number of its own it would be too large or small at the ends
+    for i in range(len(x)):  # 2**k as two factors: one factor would overflow or underflow near the ends of the range
         y[i] = y[i] * scale[0, i] * scale[1, i]
 
 
 @kernel
 def _log(x: Array, bits: Array, y: Array) -> None:
-    """x = 2**k (1 + f), 1 + f from sqrt(1/2) to sqrt(2); ln(1 + f) = 2 artanh(s), s = f / (2 + f)."""
+    """Compute ln x = k ln 2 + ln(1 + f) with x = 2**k (1 + f), 1 + f from sqrt(1/2) to sqrt(2).
+
+    ln(1 + f) = 2 artanh(s), s = f / (2 + f).
+    """
     for i in range(len(x)):
         if not 0.0 < x[i] < math.inf:
             y[i] = -math.inf if x[i] == 0.0 else (x[i] if x[i] > 0.0 else math.nan)
@@ -111,28 +122,28 @@ def _log(x: Array, bits: Array, y: Array) -> None:
         square = s * s
         series = 0.0
         for n in range(11, 0, -1):
-            series = (series + INVERSE_ODDS[n]) * square
-        half = 0.5 * f * f  # 2 s = f - s f = f - half + s half: what is lost in s itself does not show
-        y[i] = k * LN_2[0] - ((half - (s * (half + 2.0 * series) + k * LN_2[1])) - f)
+            series = (series + _INVERSE_ODDS[n]) * square
+        half = 0.5 * f * f  # 2 s = f - s f = f - half + s half: the rounding error of s then has no effect
+        y[i] = k * _LN_2_PARTS[0] - ((half - (s * (half + 2.0 * series) + k * _LN_2_PARTS[1])) - f)
 
 
 @kernel
 def _cos_sin(x: Array, cosine: Array, sine: Array) -> None:
-    """x = k pi / 2 + r + rest, abs(r) <= pi / 4."""
+    """Compute cos x and sin x with x = k pi / 2 + r + rest, abs(r) <= pi / 4."""
     for i in range(len(x)):
         k = np.floor(x[i] * 0.6366197723675814 + 0.5)  # 2 / pi
-        high = x[i] - k * HALF_PI[0]
-        low = k * HALF_PI[1]
+        high = x[i] - k * _HALF_PI_PARTS[0]
+        low = k * _HALF_PI_PARTS[1]
         r = high - low
-        rest = ((high - r) - low) - k * HALF_PI[2]
+        rest = ((high - r) - low) - k * _HALF_PI_PARTS[2]
         if abs(r) > 0.79 or abs(rest) > 1e-9:
-            r, rest = 0.0, 0.0  # far beyond 1e6 the parts of pi no longer tell where in its turn x is
+            r, rest = 0.0, 0.0  # far beyond 1e6 the parts of pi are too few to reduce x
         square = r * r
         even, odd = 0.0, 0.0
         for n in range(8, 1, -1):
-            even = INVERSE_FACTORIALS[2 * n] - even * square
-            odd = INVERSE_FACTORIALS[2 * n + 1] - odd * square
-        even, odd = even * square * square, (INVERSE_FACTORIALS[3] - odd * square) * square * r
+            even = _INVERSE_FACTORIALS[2 * n] - even * square
+            odd = _INVERSE_FACTORIALS[2 * n + 1] - odd * square
+        even, odd = even * square * square, (_INVERSE_FACTORIALS[3] - odd * square) * square * r
         half = 0.5 * square
         whole = 1.0 - half
         c = whole + (((1.0 - whole) - half) + (even - r * rest))
@@ -149,7 +160,10 @@ def _cos_sin(x: Array, cosine: Array, sine: Array) -> None:
 
 @kernel
 def _angle(y: Array, x: Array, out: Array) -> None:
-    """Fold to t = small / big in 0..1, turn by pi / 4 above tan(pi / 8), halve once: arctan t = 2 arctan u."""
+    """Compute the angle of x + i y from arctan t, t = small / big in 0 .. 1.
+
+    Above tan(pi / 8) the argument is turned by pi / 4. The argument is halved once: arctan t = 2 arctan u.
+    """
     for i in range(len(x)):
         a, b = abs(x[i]), abs(y[i])
         small, big = min(a, b), max(a, b)
@@ -164,13 +178,13 @@ def _angle(y: Array, x: Array, out: Array) -> None:
         square = u * u
         series = 0.0
         for n in range(11, 0, -1):
-            series = (INVERSE_ODDS[n] - series) * square
+            series = (_INVERSE_ODDS[n] - series) * square
         r = 2.0 * (u - u * series)
         if turned:
-            r = 0.25 * PI[0] + (r + 0.25 * PI[1])
+            r = 0.25 * _PI_PARTS[0] + (r + 0.25 * _PI_PARTS[1])
         side = math.copysign(1.0, x[i])
         if b > a:
-            r = 0.5 * PI[0] - (side * r - 0.5 * PI[1])
+            r = 0.5 * _PI_PARTS[0] - (side * r - 0.5 * _PI_PARTS[1])
         elif side < 0.0:
-            r = PI[0] - (r - PI[1])
+            r = _PI_PARTS[0] - (r - _PI_PARTS[1])
         out[i] = math.copysign(r, y[i])

@@ -1,17 +1,13 @@
-"""Rows times a matrix, each value one sum in one order."""
-
-from typing import Any
+"""Products of rows with a matrix, summed in one fixed order."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 
-Array = NDArray[Any]
 
-
-def rows(x: Array, matrix: Array) -> Array:
-    """y[n, m] = sum_k x[n, k] matrix[k, m], k ascending, in the dtype of x. x: [n, k]; matrix: [k, m]."""
+def matmul(x: Array, matrix: Array) -> Array:
+    """Compute y[n, m] = sum_k x[n, k] matrix[k, m], k ascending, in the dtype of x. x: [n, k]; matrix: [k, m]."""
     y = np.zeros((len(x), matrix.shape[1]), x.dtype)
     _rows(np.ascontiguousarray(x), np.ascontiguousarray(matrix, x.dtype), y)
     return y
@@ -23,7 +19,7 @@ def _rows(x: Array, matrix: Array, y: Array) -> None:
     whole = inner // 4 * 4
     for n in range(len(x)):
         out, row = y[n], x[n]
-        for k in range(0, whole, 4):  # four at once: y is read and written a quarter as often, the order is the same
+        for k in range(0, whole, 4):  # four terms at once: y is read and written a quarter as often, in the same order
             a, b, c, d = row[k], row[k + 1], row[k + 2], row[k + 3]
             p, q, r, s = matrix[k], matrix[k + 1], matrix[k + 2], matrix[k + 3]
             for m in range(len(out)):

@@ -1,4 +1,4 @@
-"""Checks on arrays of integers."""
+"""Range checks of integer arrays."""
 
 from typing import Any
 

@@ -26,7 +26,7 @@ def decode(codes: Array) -> Array:
 
 def edges() -> Array:
     """Return the 255 samples at which one code ends and the next begins, in ascending order."""
-    return mulaw.edges(LEVELS, PEAK, "float64")[1:-1]
+    return mulaw.code_edges(LEVELS, PEAK, "float64")[1:-1]
 
 
 def centres() -> Array:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dspgraph_nodes._kernels.maths.matmul import rows
+from dspgraph_nodes._kernels.maths.matmul import matmul
 from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS, centres, edges
 from dspgraph_nodes._kernels.neural.lpcnet_loop import CHAINS, LANES, LOG2_E, Blocks, Matrix, SampleNetwork
 
@@ -110,7 +110,7 @@ def fold(arrays: Mapping[str, Array]) -> Network:
     inner_a, own_a, bias_a, bias_n, diagonal_a = gru("gru_a")
     inner_b, own_b, bias_b, start_c, diagonal_b = gru("gru_b")
     size, units = embedding.shape[1], own_a.shape[1]
-    tables = np.stack([rows(embedding, inner_a[:, k * size : (k + 1) * size].T) for k in range(3)])
+    tables = np.stack([matmul(embedding, inner_a[:, k * size : (k + 1) * size].T) for k in range(3)])
     level = np.arange(LEVELS).reshape(LANES, LANES).T.reshape(-1)  # place 16 b + m has level 16 m + b
     layers = by_blocks(2 * LOG2_E * wide["dual_fc.kernel"][:, level].reshape(2 * LEVELS, -1).T, 2).T
     bias_d = by_blocks(2 * LOG2_E * wide["dual_fc.bias"][:, level].reshape(-1), 2)

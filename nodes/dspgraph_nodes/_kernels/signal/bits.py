@@ -1,21 +1,17 @@
-"""Symbols of many bits as two halves, and back."""
-
-from typing import Any
+"""Splitting symbols into two halves of their bits, and joining them."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.maths.symbols import check_range
-
-Array = NDArray[Any]
 
 
 def bit_split(codes: Array, bits: int, signed: bool = False) -> tuple[Array, Array]:
-    """The upper and the lower half of the bits: (u >> bits / 2, u mod 2**(bits / 2)), so that 34 in 6 bits is (4, 2).
+    """Return the upper and the lower half of the bits: (u >> bits / 2, u mod 2**(bits / 2)). 34 in 6 bits gives (4, 2).
 
-    codes: [n], integers of any width, from 0 to 2**bits - 1, where u = codes; with `signed` samples from
-    -2**(bits - 1) to 2**(bits - 1) - 1, where u = codes + 2**(bits - 1). `bits` is even. Returns coarse and fine,
-    [n] int64 each. Raises ValueError with the first code out of range.
+    codes: [n], integers of any width. Without `signed`, u = codes, from 0 to 2**bits - 1. With `signed`, codes are
+    samples from -2**(bits - 1) to 2**(bits - 1) - 1 and u = codes + 2**(bits - 1). `bits` is even. Returns coarse and
+    fine, [n] int64 each. Raises ValueError with the first code out of range.
     """
     _check_even(bits)
     offset = 1 << (bits - 1) if signed else 0
@@ -25,7 +21,7 @@ def bit_split(codes: Array, bits: int, signed: bool = False) -> tuple[Array, Arr
 
 
 def bit_join(coarse: Array, fine: Array, bits: int, signed: bool = False) -> Array:
-    """Codes coarse * 2**(bits / 2) + fine, less 2**(bits - 1) with `signed`: the inverse of `bit_split`.
+    """Return the codes coarse * 2**(bits / 2) + fine, minus 2**(bits - 1) if `signed`: the inverse of `bit_split`.
 
     coarse, fine: [n], integers from 0 to 2**(bits / 2) - 1. Returns [n] int64. Raises ValueError with the first item
     out of range.
@@ -39,4 +35,4 @@ def bit_join(coarse: Array, fine: Array, bits: int, signed: bool = False) -> Arr
 
 def _check_even(bits: int) -> None:
     if bits % 2 or not 4 <= bits <= 16:
-        raise ValueError(f"bits that fall in two halves are 4, 6, ... 16; found {bits}")
+        raise ValueError(f"bits must be 4, 6, ... 16 to be split in two halves; found {bits}")

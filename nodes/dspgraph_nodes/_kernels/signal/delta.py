@@ -1,45 +1,53 @@
-"""Windows of dynamic features: (l, u, coefficients) reaches l frames back and u ahead."""
+"""Delta windows and the features they give.
+
+A window (l, u, coefficients) covers l frames back and u frames ahead.
+"""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
-Window = tuple[int, int, Sequence[float] | Array]
-Windows = tuple[Literal["static", "delta", "delta_delta"] | tuple[float, ...], ...]
-"""Windows as a parameter: names, or an odd number of coefficients around the frame itself."""
+from dspgraph_nodes._kernels.arrays import Array
 
-SUFFIX = "+delta"  # of the kind of rows that have dynamic features beside them
+DeltaWindow = tuple[int, int, Sequence[float] | Array]
+DeltaWindows = tuple[Literal["static", "delta", "delta_delta"] | tuple[float, ...], ...]
+"""The windows as a node parameter: names, or tuples of an odd number of coefficients centred on the frame."""
+
+DELTA_SUFFIX = "+delta"  # ends the kind of rows that have static and dynamic features
 
 _NAMED = {"static": (1.0,), "delta": (-0.5, 0.0, 0.5), "delta_delta": (1.0, -2.0, 1.0)}
 
 
-def spelled(windows: Windows) -> list[Window]:
-    """Every window as (l, u, coefficients); ValueError where the first is not static, or one has no middle."""
+def parse_windows(windows: DeltaWindows) -> list[DeltaWindow]:
+    """Convert the parameter to a list of (l, u, coefficients).
+
+    Raises ValueError if the first window is not static, or a window has no middle or only zeros.
+    """
     rows = [_NAMED[window] if isinstance(window, str) else window for window in windows]
     if not rows or rows[0] != (1.0,):
         raise ValueError(f"begins with {list(rows[0]) if rows else 'nothing'}; the first window must be static")
     for row in rows:
         if len(row) % 2 == 0:
-            raise ValueError(f"has {list(row)}; a window has an odd number of coefficients, the middle one for now")
+            raise ValueError(
+                f"has {list(row)}; a window has an odd number of coefficients, the middle one for the frame itself"
+            )
         if not any(row):
-            raise ValueError(f"has {list(row)}; a window has a coefficient that is not 0")
+            raise ValueError(f"has {list(row)}; a window needs a coefficient that is not 0")
     return [(len(row) // 2, len(row) // 2, row) for row in rows]
 
 
-def reach(windows: Sequence[Window]) -> tuple[int, int]:
-    """Frames that the windows together reach back and ahead."""
+def window_context(windows: Sequence[DeltaWindow]) -> tuple[int, int]:
+    """Return how many frames back and ahead the windows reach."""
     return max(back for back, _, _ in windows), max(ahead for _, ahead, _ in windows)
 
 
-def valid(x: Array, windows: Sequence[Window]) -> Array:
-    """The features of the frames whose windows lie whole inside x: sum_k c[l + k] x[t + k], k ascending, in float64.
+def valid_delta_features(x: Array, windows: Sequence[DeltaWindow]) -> Array:
+    """Return the features of the frames whose windows lie inside x: sum_k c[l + k] x[t + k], k ascending, in float64.
 
     x: [n, D]. Returns [n - back - ahead, windows D], window by window.
     """
-    back, ahead = reach(windows)
+    back, ahead = window_context(windows)
     count, width = max(0, len(x) - back - ahead), x.shape[1]
     features = np.zeros((count, len(windows), width))
     for w, (left, _, coefficients) in enumerate(windows):
@@ -50,9 +58,9 @@ def valid(x: Array, windows: Sequence[Window]) -> Array:
     return features.reshape(count, len(windows) * width)
 
 
-def dynamic(x: Array, windows: Sequence[Window]) -> Array:
-    """The same for every frame, x zero outside: [n, windows D]."""
-    back, ahead = reach(windows)
+def delta_features(x: Array, windows: Sequence[DeltaWindow]) -> Array:
+    """Return the features of every frame, with x zero outside: [n, windows D], window by window, float64."""
+    back, ahead = window_context(windows)
     padded = np.zeros((back + len(x) + ahead, x.shape[1]), x.dtype)
     padded[back : back + len(x)] = x
-    return valid(padded, windows)
+    return valid_delta_features(padded, windows)

@@ -1,23 +1,22 @@
-"""Filters of fixed coefficients along time, every sum in one order, channels side by side."""
-
-from typing import Any
+"""Filters with fixed coefficients, each sum in one fixed order, all channels alike."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 
-Array = NDArray[Any]
-
-TILE = 2048  # samples that are summed before the next: they stay in the cache while the taps pass over them
+_TILE = 2048  # samples per tile: a tile stays in the cache while all taps are applied to it
 
 
 @kernel
-def fir(x: Array, taps: Array, channels: int, y: Array) -> None:
-    """y[n] = sum_k taps[k] x[past + n - k channels], k ascending; x [past + n] begins with (taps - 1) channels."""
+def convolve(x: Array, taps: Array, channels: int, y: Array) -> None:
+    """Fill y[n] = sum_k taps[k] x[past + n - k channels], k ascending.
+
+    x: [past + n], interleaved channels; it begins with past = (len(taps) - 1) channels earlier values.
+    """
     past = len(x) - len(y)
-    for begin in range(0, len(y), TILE):
-        out = y[begin : begin + TILE]
+    for begin in range(0, len(y), _TILE):
+        out = y[begin : begin + _TILE]
         out[:] = 0
         for k in range(len(taps)):
             tap, start = taps[k], past + begin - k * channels
@@ -27,8 +26,11 @@ def fir(x: Array, taps: Array, channels: int, y: Array) -> None:
 
 
 @kernel
-def second_order(x: Array, coefs: Array, state: Array, y: Array) -> None:
-    """Transposed direct form II along the first axis of x [n, channels]; coefs b0 b1 b2 a1 a2, state [2, channels]."""
+def second_order_section(x: Array, coefs: Array, state: Array, y: Array) -> None:
+    """Run a second-order section, transposed direct form II, along the first axis of x [n, channels].
+
+    coefs: b0 b1 b2 a1 a2; state: [2, channels], updated in place.
+    """
     b0, b1, b2, a1, a2 = coefs[0], coefs[1], coefs[2], coefs[3], coefs[4]
     for c in range(x.shape[1]):
         first, second = state[0, c], state[1, c]

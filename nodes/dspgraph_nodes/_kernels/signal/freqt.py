@@ -1,34 +1,35 @@
-"""Cepstra on the frequency scale that a first-order all-pass warps: z~^-1 = (z^-1 - alpha) / (1 - alpha z^-1).
+"""Cepstra on the frequency scale of a first-order all-pass: z~^-1 = (z^-1 - alpha) / (1 - alpha z^-1).
 
-Every sum runs in one fixed order and every table comes from `elementary`: same bits on every machine, alone or in rows.
+Every sum runs in one fixed order and every table comes from `elementary`, so the bits are the same on every machine,
+for one row or many.
 """
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.maths.elementary import angle, cos, phasor
-from dspgraph_nodes._kernels.maths.matmul import rows
-
-Array = NDArray[Any]
+from dspgraph_nodes._kernels.maths.matmul import matmul
 
 
 def freqt(c: Array, order: int, alpha: float) -> Array:
-    """Rows [n, order + 1] of the cepstra c [n, width] on the scale warped by alpha, in the dtype of c.
+    """Return the cepstra c [n, width] on the scale warped by alpha, [n, order + 1], in the dtype of c.
 
         sum_m c~[m] z~^-m = sum_m c[m] z^-m,    m = 0 .. order kept
 
     Source: A. V. Oppenheim and D. H. Johnson, Discrete representation of signals, Proceedings of the IEEE 60(6), 1972.
     """
-    return rows(c, warp(c.shape[1] - 1, order, alpha))
+    return matmul(c, warp_matrix(c.shape[1] - 1, order, alpha))
 
 
 @lru_cache(maxsize=32)
-def warp(order: int, warped: int, alpha: float) -> Array:
-    """The matrix [order + 1, warped + 1] of `freqt`: row j holds ((w + alpha) / (1 + alpha w))**j in powers of w."""
+def warp_matrix(order: int, warped: int, alpha: float) -> Array:
+    """Return the matrix [order + 1, warped + 1] of `freqt`.
+
+    Row j is ((w + alpha) / (1 + alpha w))**j in powers of w.
+    """
     matrix = np.zeros((order + 1, warped + 1))
     _warp(alpha, matrix)
     matrix.setflags(write=False)
@@ -37,7 +38,7 @@ def warp(order: int, warped: int, alpha: float) -> Array:
 
 @kernel
 def _warp(alpha: float, matrix: Array) -> None:
-    """(1 + alpha w) row_j = (alpha + w) row_(j-1), power by power."""
+    """Fill the rows by (1 + alpha w) row_j = (alpha + w) row_(j-1), power by power."""
     matrix[0, 0] = 1
     for j in range(1, len(matrix)):
         above, row = matrix[j - 1], matrix[j]
@@ -48,7 +49,10 @@ def _warp(alpha: float, matrix: Array) -> None:
 
 @lru_cache(maxsize=32)
 def mel_cosines(n_fft: int, order: int, alpha: float) -> Array:
-    """cos(m w~_k) [order + 1, n_fft // 2 + 1], w~_k the warped frequency of bin k: ln|H| = sum_m c[m] cos(m w~)."""
+    """Return cos(m w~_k) [order + 1, n_fft // 2 + 1], w~_k the warped frequency of bin k.
+
+    With it ln|H| = sum_m c[m] cos(m w~).
+    """
     w = 2 * np.pi / n_fft * np.arange(n_fft // 2 + 1)
     warped = w + 2 * angle(1 - alpha * np.conj(phasor(w)))
     table = cos(np.arange(order + 1)[:, None] * warped)
@@ -57,7 +61,7 @@ def mel_cosines(n_fft: int, order: int, alpha: float) -> Array:
 
 
 def bin_weights(n_fft: int) -> Array:
-    """What every bin of a real spectrum counts in the mean over all n_fft: [n_fft // 2 + 1], their sum 1."""
+    """Return the weights [n_fft // 2 + 1] of one-sided bins in the mean over all n_fft bins; their sum is 1."""
     weights = np.full(n_fft // 2 + 1, 2 / n_fft)
     weights[0] = 1 / n_fft
     if n_fft % 2 == 0:
@@ -66,11 +70,11 @@ def bin_weights(n_fft: int) -> Array:
 
 
 @lru_cache(maxsize=32)
-def log_power_to_mcep(n_fft: int, order: int, alpha: float) -> Array:
-    """The matrix [n_fft // 2 + 1, order + 1] that takes ln|H|**2 to the mel-cepstrum: inverse DFT, one side, warped."""
+def log_power_to_mcep_matrix(n_fft: int, order: int, alpha: float) -> Array:
+    """Return the matrix [n_fft // 2 + 1, order + 1] from ln|H|**2 to the mel-cepstrum: inverse DFT, then `freqt`."""
     bins = n_fft // 2 + 1
     angles = np.arange(bins)[:, None] * np.arange(bins) % n_fft * (2 * np.pi / n_fft)
-    lags = cos(angles) * bin_weights(n_fft)[:, None]  # column n: c[n] of the real cepstrum, twice ln|H|'s for n > 0
+    lags = cos(angles) * bin_weights(n_fft)[:, None]  # column n: c[n] of ln|H|**2, which is the one-sided c[n] of ln|H|
     lags[:, 0] /= 2
     if n_fft % 2 == 0:
         lags[:, -1] /= 2  # the lag n_fft / 2 stands for both signs
@@ -80,7 +84,7 @@ def log_power_to_mcep(n_fft: int, order: int, alpha: float) -> Array:
 
 
 def mc2b(mcep: Array, alpha: float) -> Array:
-    """Coefficients of the MLSA filter, b[m] = c[m] - alpha b[m + 1], of mel-cepstra [n, order + 1]; the same dtype."""
+    """Return the MLSA coefficients b[m] = c[m] - alpha b[m + 1] of mel-cepstra [n, order + 1], in the same dtype."""
     b = mcep.copy()
     _mc2b(alpha, b)
     return b

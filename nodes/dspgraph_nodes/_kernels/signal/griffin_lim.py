@@ -1,20 +1,17 @@
-"""Spectra given the magnitudes that were asked for."""
-
-from typing import Any
+"""The magnitude step of the fast Griffin-Lim algorithm."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
-
-Array = NDArray[Any]
 
 
 @kernel
-def accelerated(found: Array, before: Array, magnitude: Array, share: Array) -> None:
-    """Give found - share before the magnitudes wanted, in place, and keep what was found in `before`.
+def impose_magnitudes(found: Array, before: Array, magnitude: Array, share: Array) -> None:
+    """Give found - share before the wanted magnitudes, in place, and store the given `found` in `before`.
 
-    All [n, bins], the first two complex; share: [1]. Where the difference is 0, or its square is, the result is 0.
+    All arrays are [n, bins], the first two complex; share: [1]. Where the difference or its square is 0, the result is
+    0.
     """
     s = share[0]
     for k in range(len(found)):

@@ -1,17 +1,12 @@
-"""Recursions of the filters, sample by sample, every sum from the oldest term to the newest."""
+"""Recursive filters, sample by sample; every sum runs from the oldest term to the newest."""
 
-from typing import Any
-
-from numpy.typing import NDArray
-
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
-
-Array = NDArray[Any]
 
 
 @kernel
 def one_pole(x: Array, coef: float, y: Array) -> None:
-    """y[n+1] = x[n] + coef * y[n] along the first axis of x [n, channels] and y [n + 1, channels], y[0] given."""
+    """Compute y[n+1] = x[n] + coef * y[n] along axis 0 of x [n, channels] and y [n + 1, channels], given y[0]."""
     count, channels = x.shape
     for n in range(count):
         for c in range(channels):
@@ -20,13 +15,13 @@ def one_pole(x: Array, coef: float, y: Array) -> None:
 
 @kernel
 def frame_start(frame: int, up: int, down: int) -> int:
-    """The first sample j with floor(j * up / down) = frame, where up / down is frames per sample."""
+    """Return the first sample j with floor(j * up / down) = frame, at up / down frames per sample."""
     return (frame * down + up - 1) // up
 
 
 @kernel
 def all_pole(x: Array, lpc: Array, up: int, down: int, y: Array) -> None:
-    """y[order + n] = gain * x[n] - sum_k a[k] y[order + n - k]; y [order + n] begins with the past outputs."""
+    """Compute y[order + n] = gain * x[n] - sum_k a[k] y[order + n - k]; y [order + n] begins with the past outputs."""
     count, frames, order = len(x), len(lpc), lpc.shape[1] - 1
     for f in range(frames):
         gain = lpc[f, 0]
@@ -42,7 +37,10 @@ def all_pole(x: Array, lpc: Array, up: int, down: int, y: Array) -> None:
 
 @kernel
 def all_zero(x: Array, lpc: Array, up: int, down: int, tiny: float, e: Array) -> None:
-    """e[n] = (x[order + n] + sum_k a[k] x[order + n - k]) / gain, 0 where gain <= tiny; x begins with past inputs."""
+    """Compute e[n] = (x[order + n] + sum_k a[k] x[order + n - k]) / gain; 0 where gain <= tiny.
+
+    x [order + n] begins with the past inputs.
+    """
     count, frames, order = len(e), len(lpc), lpc.shape[1] - 1
     for f in range(frames):
         gain = lpc[f, 0]

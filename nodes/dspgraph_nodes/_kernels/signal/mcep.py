@@ -1,49 +1,48 @@
-"""Mel-cepstral analysis: Newton's method on the unbiased estimate of the log spectrum, every row for itself."""
+"""Mel-cepstral analysis: Newton's method on the unbiased estimate of the log spectrum, each row by itself."""
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.maths.elementary import exp, log
-from dspgraph_nodes._kernels.maths.matmul import rows
-from dspgraph_nodes._kernels.signal.freqt import bin_weights, log_power_to_mcep, mel_cosines
+from dspgraph_nodes._kernels.maths.matmul import matmul
+from dspgraph_nodes._kernels.signal.freqt import bin_weights, log_power_to_mcep_matrix, mel_cosines
 
-Array = NDArray[Any]
-
-TILE = 64  # rows that are worked on at once: their spectra stay in the cache
-FAR = 1e6  # times too much power: half a neper at a time, Newton's steps would need 14 for that
-SLACK = 1e-12  # of the criterion: what rounding may add to it
-RIDGE = 1e-12  # of r[0], on the diagonal: where one bin holds all power the matrix is singular
-BOLD = 4.0  # nepers of the log spectrum that a step may move it by when a longer one went wrong
+_TILE = 64  # rows processed together: their spectra stay in the cache
+_FAR = 1e6  # power ratio from which the gain is set at once: Newton's steps of half a neper would need 14
+_SLACK = 1e-12  # relative increase of the criterion that rounding can cause
+_RIDGE = 1e-12  # times r[0], added to the diagonal: the matrix is singular if one bin holds all power
+_LONGEST_STEP = 4.0  # nepers: limit of a step after a longer one increased the criterion
 
 
 def mel_cepstrum(power: Array, n_fft: int, order: int, alpha: float, tolerance: float, iterations: int) -> Array:
-    """The mel-cepstra [n, order + 1] that minimise E, given float64 periodograms [n, n_fft // 2 + 1], all above 0.
+    """Return the mel-cepstra [n, order + 1] that minimise E of periodograms I [n, n_fft // 2 + 1].
+
+    The periodograms are float64 and all above 0.
 
         E = mean over the n_fft bins of (I / |H|**2 + ln|H|**2),    ln|H| = sum_m c[m] cos(m w~)
 
-    E is convex. With r[m] = mean of I / |H|**2 cos(m w~), its gradient is 2 ((-alpha)**m - r[m]) and its Hessian
-    2 (r[i - j] + r[i + j]). Newton's steps begin at the mel-cepstrum of ln I; a row is done when a step changes r[0]
-    by less than `tolerance` of it, and lowers E by less than `tolerance`, or after `iterations` trials.
+    E is convex. With r[m] = mean of I / |H|**2 cos(m w~), its gradient is 2 ((-alpha)**m - r[m]) and its Hessian 2 (r[i
+    - j] + r[i + j]). Newton's method starts from the mel-cepstrum of ln I. A row is finished when a step changes r[0]
+    by less than `tolerance` of it and lowers E by less than `tolerance`, or after `iterations` trials.
     """
     log_power = log(power)
-    c = rows(log_power, log_power_to_mcep(n_fft, order, alpha))
-    for begin in range(0, len(c), TILE):
-        _minimise(log_power[begin : begin + TILE], c[begin : begin + TILE], n_fft, alpha, tolerance, iterations)
+    c = matmul(log_power, log_power_to_mcep_matrix(n_fft, order, alpha))
+    for begin in range(0, len(c), _TILE):
+        _minimise(log_power[begin : begin + _TILE], c[begin : begin + _TILE], n_fft, alpha, tolerance, iterations)
     return c
 
 
 def _minimise(log_power: Array, best: Array, n_fft: int, alpha: float, tolerance: float, iterations: int) -> None:
-    """Newton's steps from `best` [n, order + 1] on, in place; rows that are done leave the table."""
+    """Apply Newton's method to `best` [n, order + 1] in place; finished rows leave the working arrays."""
     to_log_power, to_r, slope = _tables(n_fft, best.shape[1] - 1, alpha)
     left = np.arange(len(best))
     trial, accepted = best.copy(), best.copy()
-    found = np.full((len(best), 2), np.inf)  # the criterion and r[0] of what was accepted
+    found = np.full((len(best), 2), np.inf)  # the criterion and r[0] of the accepted cepstra
     for _ in range(iterations + 1):
-        r = rows(exp(log_power - rows(trial, to_log_power)), to_r)
+        r = matmul(exp(log_power - matmul(trial, to_log_power)), to_r)
         moving = np.empty(len(left), np.bool_)
         _newton(r, log(r[:, 0]) / 2, slope, tolerance, trial, accepted, found, moving)
         best[left] = accepted
@@ -56,7 +55,10 @@ def _minimise(log_power: Array, best: Array, n_fft: int, alpha: float, tolerance
 
 @lru_cache(maxsize=16)
 def _tables(n_fft: int, order: int, alpha: float) -> tuple[Array, Array, Array]:
-    """From c to ln|H|**2 [order + 1, bins]; from I / |H|**2 to r [bins, 2 order + 1]; and (-alpha)**m [order + 1]."""
+    """Return three tables: from c to ln|H|**2, from I / |H|**2 to r, and (-alpha)**m.
+
+    Their shapes are [order + 1, bins], [bins, 2 order + 1] and [order + 1].
+    """
     cosines = mel_cosines(n_fft, 2 * order, alpha)
     slope = np.cumprod(np.r_[1.0, np.full(order, -alpha)])
     return 2 * cosines[: order + 1], np.ascontiguousarray((cosines * bin_weights(n_fft)).T), slope
@@ -66,9 +68,9 @@ def _tables(n_fft: int, order: int, alpha: float) -> tuple[Array, Array, Array]:
 def _newton(
     r: Array, level: Array, slope: Array, tolerance: float, trial: Array, accepted: Array, found: Array, moving: Array
 ) -> None:
-    """Judge every row's trial and give it the next one: a Newton step from it, or part of the step that led to it.
+    """Accept or reject the trial of every row and set the next one: a Newton step, or a part of the rejected step.
 
-    `level`, ln(r[0]) / 2, is what c[0] lacks to the best gain; a row that is FAR from it is given just that.
+    `level`, ln(r[0]) / 2, is what c[0] lacks to the best gain. A row whose power is _FAR off moves by `level` only.
     """
     width = len(slope)
     a, step = np.empty((width, width)), np.empty(width)
@@ -78,12 +80,12 @@ def _newton(
         criterion = total
         for m in range(width):
             criterion += 2 * now[m] * slope[m]
-        if not criterion <= found[n, 0] + SLACK * (1 + abs(found[n, 0])):
+        if not criterion <= found[n, 0] + _SLACK * (1 + abs(found[n, 0])):
             reach = 0.0
             for m in range(width):
                 reach += abs(now[m] - good[m])
             for m in range(width):
-                now[m] = good[m] + (now[m] - good[m]) * (BOLD / (BOLD + reach))
+                now[m] = good[m] + (now[m] - good[m]) * (_LONGEST_STEP / (_LONGEST_STEP + reach))
             continue
         gained, change = found[n, 0] - criterion, abs(total - found[n, 1])
         found[n, 0], found[n, 1] = criterion, total
@@ -91,15 +93,15 @@ def _newton(
         if change < tolerance * total and gained < tolerance:
             moving[n] = False
             continue
-        if total > FAR:
+        if total > _FAR:
             now[0] += level[n]
             continue
         for i in range(width):
             step[i] = r[n, i] - slope[i]
             for j in range(i, width):
                 a[i, j] = r[n, j - i] + r[n, i + j]
-            a[i, i] += RIDGE * total
-        # Gaussian elimination of a symmetric positive matrix, the right-hand side along with it.
+            a[i, i] += _RIDGE * total
+        # Gaussian elimination of a symmetric positive matrix and its right-hand side.
         for k in range(width):
             pivot, upper = a[k, k], a[k]
             for i in range(k + 1, width):

@@ -1,34 +1,34 @@
 """Mel filter banks."""
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+
+from dspgraph_nodes._kernels.arrays import Array
 
 if TYPE_CHECKING:
-    from dspgraph_nodes._kernels.maths.banded import Bands
+    from dspgraph_nodes._kernels.maths.banded import BandedMatrix
 
-Array = NDArray[Any]
+MelScale = Literal["slaney", "htk"]
+MelNorm = Literal["slaney", "none"]
 
-Scale = Literal["slaney", "htk"]
-Norm = Literal["slaney", "none"]
-
-LN_10 = 2.302585092994046
-LN_6_4 = 1.8562979903656263
+_LN_6_4 = 1.8562979903656263
 
 
 @lru_cache(maxsize=32)
-def filterbank(count: int, rate: float, width: int, f_min: float, f_max: float, scale: Scale, norm: Norm) -> Array:
-    """Triangles [width, count] over the bins of spectra: the centres and edges are equally spaced in mel.
+def mel_filterbank(
+    count: int, rate: float, width: int, f_min: float, f_max: float, scale: MelScale, norm: MelNorm
+) -> Array:
+    """Return triangles [width, count] over the bins of spectra; centres and edges are equally spaced in mel.
 
-    Each rises from its neighbour's centre to 1 at its own and falls to the next one's, in Hz. "slaney" divides it by
-    half its width in Hz, so that its area is 1.
+    Each triangle rises from the centre below to 1 at its own centre and falls to the centre above, in Hz. With "slaney"
+    it is divided by half its width in Hz, so that its area is 1.
 
     Source: librosa reference, `librosa.filters.mel` and `librosa.hz_to_mel`.
     """
-    ends = mel_of(np.array([f_min, f_max]), scale)
-    edges = hertz_of(ends[0] + (ends[1] - ends[0]) * np.arange(count + 2) / (count + 1), scale)
+    ends = hertz_to_mel(np.array([f_min, f_max]), scale)
+    edges = mel_to_hertz(ends[0] + (ends[1] - ends[0]) * np.arange(count + 2) / (count + 1), scale)
     bins = (np.arange(width) * (rate / (2 * (width - 1))))[:, None]
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
@@ -40,47 +40,50 @@ def filterbank(count: int, rate: float, width: int, f_min: float, f_max: float, 
 
 
 @lru_cache(maxsize=32)
-def both_ways(
-    count: int, rate: float, width: int, f_min: float, f_max: float, scale: Scale, norm: Norm
-) -> "tuple[Bands, Bands]":
-    """The filter bank [width, count] and its transpose."""
-    from dspgraph_nodes._kernels.maths.banded import bands
+def mel_and_inverse(
+    count: int, rate: float, width: int, f_min: float, f_max: float, scale: MelScale, norm: MelNorm
+) -> "tuple[BandedMatrix, BandedMatrix]":
+    """Return the filter bank [width, count] and its transpose, as banded matrices."""
+    from dspgraph_nodes._kernels.maths.banded import to_banded
 
-    matrix = filterbank(count, rate, width, f_min, f_max, scale, norm)
-    return bands(matrix), bands(matrix.T)
+    matrix = mel_filterbank(count, rate, width, f_min, f_max, scale, norm)
+    return to_banded(matrix), to_banded(matrix.T)
 
 
-def mel_of(hertz: Array, scale: Scale) -> Array:
-    """Mel from Hz. htk: 2595 log10(1 + f / 700); slaney: 3 f / 200 below 1 kHz, then 27 steps to a factor of 6.4."""
-    from dspgraph_nodes._kernels.maths.elementary import log
+def hertz_to_mel(hertz: Array, scale: MelScale) -> Array:
+    """Convert Hz to mel.
+
+    htk: 2595 log10(1 + f / 700); slaney: 3 f / 200 below 1 kHz, then 27 steps for a factor of 6.4.
+    """
+    from dspgraph_nodes._kernels.maths.elementary import LN_10, log
 
     if scale == "htk":
         return 2595 / LN_10 * log(1 + hertz / 700)
-    return np.where(hertz < 1000, hertz * 0.015, 15 + log(np.maximum(hertz, 1000) / 1000) * (27 / LN_6_4))
+    return np.where(hertz < 1000, hertz * 0.015, 15 + log(np.maximum(hertz, 1000) / 1000) * (27 / _LN_6_4))
 
 
-def hertz_of(mel: Array, scale: Scale) -> Array:
-    """Hz from mel."""
-    from dspgraph_nodes._kernels.maths.elementary import exp
+def mel_to_hertz(mel: Array, scale: MelScale) -> Array:
+    """Convert mel to Hz."""
+    from dspgraph_nodes._kernels.maths.elementary import LN_10, exp
 
     if scale == "htk":
         return 700 * (exp(mel * (LN_10 / 2595)) - 1)
-    return np.where(mel < 15, mel / 0.015, 1000 * exp((np.maximum(mel, 15) - 15) * (LN_6_4 / 27)))
+    return np.where(mel < 15, mel / 0.015, 1000 * exp((np.maximum(mel, 15) - 15) * (_LN_6_4 / 27)))
 
 
-def check(count: int, rate: float, width: int, f_min: float, f_max: float | None, scale: Scale) -> None:
-    """Raise ValueError where there is no such filter bank."""
+def check_mel_bands(count: int, rate: float, width: int, f_min: float, f_max: float | None, scale: MelScale) -> None:
+    """Raise ValueError if there is no such filter bank."""
     top = f_max or rate / 2
     if width < 2:
-        raise ValueError(f"spectrum is {width} wide; bands are made of 2 bins or more: raise n_fft")
+        raise ValueError(f"spectrum is {width} wide; mel bands need 2 bins or more: raise n_fft")
     if top > rate / 2:
         raise ValueError(
-            f"f_max is {top:g} Hz; samples at {rate:g} Hz reach to {rate / 2:g}: lower it or give their rate"
+            f"f_max is {top:g} Hz; samples at {rate:g} Hz have frequencies up to {rate / 2:g} Hz: lower it or fix rate"
         )
     if f_min >= top:
-        raise ValueError(f"f_min is {f_min:g} Hz; it lies below f_max, {top:g} Hz: lower it")
-    # A bin on the very edge of a triangle does not count: what it has of it is rounding.
-    empty = np.flatnonzero(filterbank(count, rate, width, f_min, top, scale, "none").max(axis=0) < 1e-9)
+        raise ValueError(f"f_min is {f_min:g} Hz; it must be below f_max, {top:g} Hz: lower it")
+    # A bin exactly on the edge of a triangle does not count: its weight is rounding.
+    empty = np.flatnonzero(mel_filterbank(count, rate, width, f_min, top, scale, "none").max(axis=0) < 1e-9)
     if len(empty):
         raise ValueError(
             f"bands is {count}; band {empty[0]} lies between two of {width} bins and would always be 0: take "

@@ -1,12 +1,12 @@
 """Trajectories with the most likely dynamic features: banded normal equations, all dimensions side by side.
 
 A window (l, u, c) is a band matrix W: row t of W y is sum_k c[l + k] y[t + k], k = -l .. u, with y zero outside. The
-trajectory y solves R y = b, with P_w the precisions (1 / variance) of window w on a diagonal:
+trajectory y solves R y = b, where P_w is the diagonal matrix of the precisions (1 / variance) of window w:
 
     R = sum_w W' P_w W,    b = sum_w W' P_w mu_w
 
-R has as many bands as the widest window, so that all is O(T). Arrays are [frames, ..., dimension]: the innermost loops
-run over independent dimensions, and every dimension has one order of operations whoever stands beside it.
+R is banded, so the cost is O(T). Arrays are [frames, ..., dimension]: the innermost loops run over independent
+dimensions, and every dimension has the same order of operations whatever the others are.
 """
 
 from collections.abc import Sequence
@@ -15,32 +15,35 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
-from dspgraph_nodes._kernels.signal.delta import Window
+from dspgraph_nodes._kernels.signal.delta import DeltaWindow
 
-Array = NDArray[Any]
-
-LEAST, MOST = 1e-100, 1e100  # of a variance: beyond them products of precisions leave float64
-LOST = 1e-12  # of a diagonal of R: a smaller pivot has lost all but a few digits
-FOUR = 4  # terms added in one go: a loop over dimensions is short, and its sums are memory
+_LEAST_VARIANCE, _LARGEST_VARIANCE = 1e-100, 1e100  # beyond them products of precisions overflow float64
+_LOST_PIVOT = 1e-12  # relative to a diagonal of R: a smaller pivot has lost all but a few digits
+_GROUP = 4  # terms added at once: the loop over dimensions is short, and its sums are in memory
 
 
 @dataclass(frozen=True)
-class Bands:
-    """A set of windows as lists of terms, the zero coefficients left out."""
+class WindowTerms:
+    """A set of windows as lists of terms, without the zero coefficients."""
 
     count: int  # windows
-    edge: int  # frames at either end in which dynamic features weigh nothing
+    edge: int  # frames at either end where dynamic features have weight 0
     width: int  # bands of R below the diagonal
     taps: Array  # rows (window, k), for the coefficients below
     coefficients: Array
-    sums: Array  # [sum, FOUR, (where it goes, window, -k)]: to R's band m, c[k] c[k - m]; to b, number width + 1, c[k]
-    values: Array  # [sum, FOUR]
+    # Terms of R and b in groups, [group, _GROUP, (target, window, -k)]. Target m <= width is R's band m, with the value
+    # c[k] c[k - m]; target width + 1 is b, with the value c[k].
+    sums: Array
+    values: Array  # [group, _GROUP]
 
     def dimensions(self, means: Any, variances: Any) -> int:
-        """How many dimensions means [.., frames, columns] and variances of the same columns have, or ValueError."""
+        """Return the number of dimensions of means [.., frames, columns] and variances of the same columns.
+
+        Raises ValueError if the shapes do not fit.
+        """
         columns = means.shape[-1] if means.ndim >= 2 else 0
         if not columns or columns % self.count:
             raise ValueError(
@@ -55,13 +58,33 @@ class Bands:
         return int(columns // self.count)
 
 
-def bands(windows: Sequence[Window]) -> Bands:
-    """The terms of a set of windows; ValueError for a set that is none, or whose first window is not static."""
-    return _bands(tuple((int(l), int(u), tuple(np.asarray(c, float).tolist())) for l, u, c in windows))  # noqa: E741
+def window_terms(windows: Sequence[DeltaWindow]) -> WindowTerms:
+    """Return the terms of a set of windows.
+
+    Raises ValueError for an empty set, a malformed window, or a first window that is not static.
+    """
+    return _cached_terms(tuple((int(l), int(u), tuple(np.asarray(c, float).tolist())) for l, u, c in windows))  # noqa: E741
 
 
 @lru_cache(maxsize=32)
-def _bands(windows: tuple[tuple[int, int, tuple[float, ...]], ...]) -> Bands:
+def _cached_terms(windows: tuple[tuple[int, int, tuple[float, ...]], ...]) -> WindowTerms:
+    _check_windows(windows)
+    taps = [(w, k - left, c) for w, (left, _, row) in enumerate(windows) for k, c in enumerate(row) if c]
+    products = _products(taps)
+    width = max(m for m, *_ in products)
+    sums = _groups(products + [(width + 1, w, -k, c) for w, k, c in taps], width + 2)
+    return WindowTerms(
+        len(windows),
+        max(max(left, right) for left, right, _ in windows),
+        width,
+        np.array([(w, k) for w, k, _ in taps]),
+        np.array([c for _, _, c in taps]),
+        np.array([[term[:3] for term in group] for group in sums]),
+        np.array([[term[3] for term in group] for group in sums]),
+    )
+
+
+def _check_windows(windows: tuple[tuple[int, int, tuple[float, ...]], ...]) -> None:
     for number, (left, right, c) in enumerate(windows):
         if left < 0 or right < 0 or len(c) != left + right + 1 or not np.isfinite(c).all():
             raise ValueError(
@@ -73,46 +96,43 @@ def _bands(windows: tuple[tuple[int, int, tuple[float, ...]], ...]) -> Bands:
             f"the first window is {windows[0] if windows else 'missing'}, not the static one, (0, 0, [1.0]): "
             "put the static features and their window first"
         )
-    taps = [(w, k - left, c) for w, (left, _, row) in enumerate(windows) for k, c in enumerate(row) if c]
-    products = [
+
+
+def _products(taps: list[tuple[int, int, float]]) -> list[tuple[int, int, int, float]]:
+    """Return the terms (m, window, -k, c[k] c[k - m]) of every band m of R."""
+    return [
         (k - other, w, -k, c * c_other)
         for w, k, c in taps
         for w_other, other, c_other in taps
         if w_other == w and other <= k
     ]
-    width = max(m for m, *_ in products)
-    products += [(width + 1, w, -k, c) for w, k, c in taps]
-    sums = []
-    for m in range(width + 2):
-        terms = [term for term in products if term[0] == m] or [(m, 0, 0, 0.0)]
-        while terms:
-            some, terms = terms[:FOUR], terms[FOUR:]
-            sums.append(some + [(*some[0][:3], 0.0)] * (FOUR - len(some)))
-    return Bands(
-        len(windows),
-        max(max(left, right) for left, right, _ in windows),
-        width,
-        np.array([(w, k) for w, k, _ in taps]),
-        np.array([c for _, _, c in taps]),
-        np.array([[term[:3] for term in some] for some in sums]),
-        np.array([[term[3] for term in some] for some in sums]),
-    )
 
 
-def precisions(variances: Array, frames: int, windows: Bands) -> Array:
-    """1 / variance, [frames, columns] float64, 0 for the dynamic features of the first and last `edge` frames.
+def _groups(terms: list[tuple[int, int, int, float]], targets: int) -> list[list[tuple[int, int, int, float]]]:
+    """Return the terms of every target in groups of _GROUP, filled up with terms of value 0."""
+    groups = []
+    for m in range(targets):
+        left = [term for term in terms if term[0] == m] or [(m, 0, 0, 0.0)]
+        while left:
+            group, left = left[:_GROUP], left[_GROUP:]
+            groups.append(group + [(*group[0][:3], 0.0)] * (_GROUP - len(group)))
+    return groups
 
-    variances: [frames, columns], or [columns] for all frames. Raises ValueError for one outside LEAST .. MOST.
+
+def precisions(variances: Array, frames: int, windows: WindowTerms) -> Array:
+    """Return 1 / variance, [frames, columns] float64; 0 for the dynamic features of the first and last `edge` frames.
+
+    variances: [frames, columns], or [columns] for all frames. Raises ValueError for one outside 1e-100 .. 1e100.
     """
     rows = np.atleast_2d(variances)
     rows = np.ascontiguousarray(rows[:1] if rows.strides[0] == 0 else rows, np.float64)  # a broadcast row is one row
     p = np.empty((frames, rows.shape[1]))
     if frames and not _invert(rows, windows.edge, rows.shape[1] // windows.count, p):
-        good = (rows >= LEAST) & (rows <= MOST)
+        good = (rows >= _LEAST_VARIANCE) & (rows <= _LARGEST_VARIANCE)
         at = int(np.argmin(good))
         raise ValueError(
-            f"a variance is a number above 0, from {LEAST:g} to {MOST:g}; row {at // rows.shape[1]}, column "
-            f"{at % rows.shape[1]} is {rows.flat[at]:g}: set a floor"
+            f"a variance must be from {_LEAST_VARIANCE:g} to {_LARGEST_VARIANCE:g}; row {at // rows.shape[1]}, "
+            f"column {at % rows.shape[1]} is {rows.flat[at]:g}: set a floor"
         )
     return p
 
@@ -124,17 +144,17 @@ def _invert(variances: Array, edge: int, static: int, p: Array) -> bool:
     for t in range(frames):
         source, out = variances[t * step], p[t]
         for i in range(columns):
-            good &= (source[i] >= LEAST) & (source[i] <= MOST)
+            good &= (source[i] >= _LEAST_VARIANCE) & (source[i] <= _LARGEST_VARIANCE)
             out[i] = 1 / source[i]
         if t < edge or t >= frames - edge:
             out[static:] = 0
     return good
 
 
-def trajectory(means: Array, p: Array, windows: Bands) -> tuple[Array, Array]:
-    """y [frames, D] that solves R y = b, and the factor of R for `solve`.
+def trajectory(means: Array, p: Array, windows: WindowTerms) -> tuple[Array, Array]:
+    """Return the y [frames, D] that solves R y = b, and the factor of R for `solve`.
 
-    means, p: [frames, windows D] float64. Raises ValueError where the precisions differ too much for float64.
+    means, p: [frames, windows D] float64. Raises ValueError if the precisions differ too much for float64.
     """
     static = means.shape[1] // windows.count
     factor, y = np.empty((len(means), windows.width + 1, static)), np.empty((len(means), static))
@@ -151,13 +171,13 @@ def trajectory(means: Array, p: Array, windows: Bands) -> tuple[Array, Array]:
 
 @kernel
 def _equations(means: Array, p: Array, edge: int, sums: Array, values: Array, r: Array, b: Array) -> None:
-    """r[t, m] = R[t, t - m] for m <= t, and b."""
+    """Fill r[t, m] = R[t, t - m] for m <= t, and b."""
     frames, bands, static = r.shape
     columns = p.shape[1]
     mask = 1
     while mask < 2 * edge + 1:
         mask *= 2
-    held = np.zeros((2, mask, columns))  # p and p mu of the frames a window reaches, number t in row t mod `mask`
+    held = np.zeros((2, mask, columns))  # p and p mu of the frames that a window reaches; frame t in row t mod `mask`
     mask -= 1
     for ahead in range(frames + edge):
         weights, weighted = held[0, ahead & mask], held[1, ahead & mask]
@@ -191,10 +211,10 @@ def _equations(means: Array, p: Array, edge: int, sums: Array, values: Array, r:
 
 @kernel
 def _factor(r: Array, y: Array) -> Any:
-    """R = U D^-1 U' in its own place, and y becomes D^-1 v, U D^-1 v = y; U is a lower triangle with the diagonal D.
+    """Factor R = U D^-1 U' in place and replace y by D^-1 v, U D^-1 v = y; U is lower triangular with the diagonal D.
 
-    r[t, 0] becomes 1 / D[t], r[t, m] U[t, t - m]. Gives -1, or the row in which rounding has eaten a pivot. Each loop
-    has few enough arrays to be vectorised, and there are as few as can be: their overhead is what costs.
+    r[t, 0] becomes 1 / D[t], r[t, m] becomes U[t, t - m]. Returns -1, or the row whose pivot was lost to rounding. Each
+    loop reads few enough arrays to be vectorised; there are few loops, because their overhead dominates.
     """
     frames, bands, static = r.shape
     entire = np.empty(static)
@@ -213,7 +233,7 @@ def _factor(r: Array, y: Array) -> Any:
                 b[d] -= entry[d] * before[d]
         good = 0
         for d in range(static):
-            good += diagonal[d] > LOST * entire[d]
+            good += diagonal[d] > _LOST_PIVOT * entire[d]
             diagonal[d] = 1 / diagonal[d]
             b[d] *= diagonal[d]
         if good < static:
@@ -222,7 +242,7 @@ def _factor(r: Array, y: Array) -> Any:
 
 
 def solve(factor: Array, g: Array) -> Array:
-    """z with R z = g; factor as `trajectory` gives it, g: [frames, D] float64."""
+    """Return z with R z = g. factor: as `trajectory` returns it; g: [frames, D] float64."""
     z = g.copy()
     _forward(factor, z)
     _backward(factor, z)
@@ -231,7 +251,7 @@ def solve(factor: Array, g: Array) -> Array:
 
 @kernel
 def _forward(factor: Array, z: Array) -> None:
-    """z becomes D^-1 v, U D^-1 v = z."""
+    """Replace z by D^-1 v, U D^-1 v = z."""
     frames, bands, static = factor.shape
     for t in range(frames):
         out, inverse = z[t], factor[t, 0]
@@ -245,7 +265,7 @@ def _forward(factor: Array, z: Array) -> None:
 
 @kernel
 def _backward(factor: Array, y: Array) -> None:
-    """y becomes the solution of D^-1 U' x = y."""
+    """Replace y by the solution x of D^-1 U' x = y."""
     frames, bands, static = factor.shape
     for t in range(frames - 1, -1, -1):
         out, inverse = y[t], factor[t, 0]
@@ -255,8 +275,8 @@ def _backward(factor: Array, y: Array) -> None:
                 out[d] -= inverse[d] * entry[d] * after[d]
 
 
-def mean_gradient(z: Array, p: Array, windows: Bands) -> Array:
-    """dL/dmu_w = p_w (W_w z), [frames, windows D], where R z = dL/dy."""
+def mean_gradient(z: Array, p: Array, windows: WindowTerms) -> Array:
+    """Return dL/dmu_w = p_w (W_w z), [frames, windows D], where R z = dL/dy."""
     gradient = np.empty_like(p)
     _mean_gradient(z, p, windows.taps, windows.coefficients, gradient)
     return gradient
@@ -278,8 +298,8 @@ def _mean_gradient(z: Array, p: Array, taps: Array, coefficients: Array, gradien
             row[j] *= weight[j]
 
 
-def variance_gradient(mean_gradient: Array, means: Array, y: Array, p: Array, windows: Bands) -> Array:
-    """dL/dvar = -dL/dp p**2 with dL/dp_w = (W_w z)(mu_w - W_w y), [frames, windows D]."""
+def variance_gradient(mean_gradient: Array, means: Array, y: Array, p: Array, windows: WindowTerms) -> Array:
+    """Return dL/dvar = -dL/dp p**2 with dL/dp_w = (W_w z)(mu_w - W_w y), [frames, windows D]."""
     gradient = means.copy()
     _variance_gradient(mean_gradient, y, p, windows.taps, windows.coefficients, gradient)
     return gradient

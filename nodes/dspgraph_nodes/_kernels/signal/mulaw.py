@@ -1,8 +1,8 @@
-"""mu-law companding, the same on every machine.
+"""mu-law companding with the same codes on every machine.
 
-numpy's log and exp differ in their last bit between machines with and without AVX-512, and a sample at the edge of a
-code would get another one there. So the last word is with a table of edges, worked out in decimal: the logarithm only
-says where to look.
+numpy's log and exp differ in their last bit between machines with and without AVX-512, which would change the code of a
+sample at the edge of a code. So the logarithm gives only a guess, and a table of edges, computed in decimal
+arithmetic, decides.
 """
 
 import math
@@ -11,15 +11,13 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.maths.symbols import check_range
-
-Array = NDArray[Any]
 
 
 def mulaw_encode(x: Array, levels: int = 256, peak: float = 1.0) -> Array:
-    """Codes c = clip(floor(h + h sgn(x) ln(1 + mu |x| / peak) / ln(levels) + 1/2), 0, levels - 1).
+    """Return the codes c = clip(floor(h + h sgn(x) ln(1 + mu |x| / peak) / ln(levels) + 1/2), 0, levels - 1).
 
     Here h = levels / 2 and mu = levels - 1. x: [n], float32 or float64; beyond +-peak it clips. Returns [n] int64.
     Silence is code h, +peak the last code, -peak code 0. Raises ValueError for a NaN.
@@ -33,14 +31,14 @@ def mulaw_encode(x: Array, levels: int = 256, peak: float = 1.0) -> Array:
     if np.isnan(guess).any():
         raise ValueError(f"NaN has no mu-law code; item {int(np.argmax(np.isnan(guess)))} is NaN")
     codes: Array = np.clip(guess, 0, levels - 1).astype(np.int64)
-    limits = edges(levels, peak, x.dtype.name)
+    limits = code_edges(levels, peak, x.dtype.name)
     codes -= x < limits[codes]
     codes += x >= limits[codes + 1]
     return codes
 
 
 def mulaw_decode(codes: Array, levels: int = 256, peak: float = 1.0, dtype: Any = np.float64) -> Array:
-    """Samples x = sgn(c - h) peak / mu (exp(|c - h| / h ln(levels)) - 1), h = levels / 2, mu = levels - 1.
+    """Return the samples x = sgn(c - h) peak / mu (exp(|c - h| / h ln(levels)) - 1), h = levels / 2, mu = levels - 1.
 
     codes: [n], integers below `levels`. Returns [n] of `dtype`. Raises ValueError with the first code out of range.
     """
@@ -51,17 +49,20 @@ def mulaw_decode(codes: Array, levels: int = 256, peak: float = 1.0, dtype: Any 
 
 @lru_cache(maxsize=32)
 def _centres(levels: int, peak: float, dtype: str) -> Array:
-    """The sample of every code, ascending: [levels]."""
-    expanded = _expanded(levels)[::2]  # of the distances 0, 1, 2 ... h from silence
+    """Return the sample of every code, ascending: [levels]."""
+    expanded = _expanded(levels)[::2]  # at the distances 0, 1, 2 ... h from silence
     return _frozen(np.concatenate((-expanded[:0:-1], expanded[:-1])) * peak, dtype)
 
 
 @lru_cache(maxsize=32)
-def edges(levels: int, peak: float, dtype: str) -> Array:
-    """Code c is for samples from edges[c] up to, not including, edges[c + 1]: [levels + 1], open at both ends."""
-    expanded = _expanded(levels)[1::2]  # of the distances 1/2, 3/2 ... h - 1/2 from silence
+def code_edges(levels: int, peak: float, dtype: str) -> Array:
+    """Return the edges [levels + 1] of the codes, open at both ends.
+
+    Code c holds the samples from edges[c] up to, but not including, edges[c + 1].
+    """
+    expanded = _expanded(levels)[1::2]  # at the distances 1/2, 3/2 ... h - 1/2 from silence
     inner = np.concatenate((-expanded[::-1], expanded))[: levels - 1] * peak
-    return _frozen(np.concatenate(([np.nan], inner, [np.nan])), dtype)  # nothing is beyond a NaN
+    return _frozen(np.concatenate(([np.nan], inner, [np.nan])), dtype)  # no sample compares as beyond a NaN
 
 
 def _frozen(values: Array, dtype: str) -> Array:
@@ -72,7 +73,7 @@ def _frozen(values: Array, dtype: str) -> Array:
 
 @lru_cache(maxsize=8)
 def _expanded(levels: int) -> Array:
-    """(levels**(k / levels) - 1) / mu for k = 0 .. levels: half a code a step, right to the last bit of float64."""
+    """Return (levels**(k / levels) - 1) / mu for k = 0 .. levels: half a code per step, correctly rounded."""
     digits = Context(prec=40)
     step = digits.exp(digits.divide(digits.ln(Decimal(levels)), Decimal(levels)))
     powers = [Decimal(1)]

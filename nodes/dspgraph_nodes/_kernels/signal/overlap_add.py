@@ -1,22 +1,20 @@
-"""Overlap-add of frames that come in blocks."""
+"""Overlap-add of frames that arrive in blocks."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 
-Array = NDArray[Any]
-
-NOTHING = 1e-10  # of the window's peak: below it a sample is lost to rounding
+_NEGLIGIBLE = 1e-10  # relative to the window's peak: below it a sample is lost to rounding
 
 
 @dataclass
-class Tail:
-    """Sums that frames to come still add to, [length - hop] each."""
+class OverlapState:
+    """Sums of samples that later frames still add to, [length - hop] each."""
 
     total: Array
     weight: Array
@@ -24,16 +22,19 @@ class Tail:
     ahead: int  # samples by which frames begin before their span
 
 
-def start(length: int, hop: int, first: int, dtype: np.dtype[Any]) -> Tail:
-    """Before the first frame. Frames begin at `first` <= 0 in their span and reach to its end or beyond."""
-    return Tail(np.zeros(length - hop, dtype), np.zeros(length - hop, dtype), -first, -first)
+def start(length: int, hop: int, first: int, dtype: np.dtype[Any]) -> OverlapState:
+    """Return the state before the first frame.
+
+    Frames begin at `first` <= 0 in their span and reach to its end or beyond.
+    """
+    return OverlapState(np.zeros(length - hop, dtype), np.zeros(length - hop, dtype), -first, -first)
 
 
-def step(tail: Tail, pieces: Iterable[Array], count: int, gain: Array, weight: Array, hop: int) -> Array:
-    """The samples that no later frame reaches: y[n] = sum_k g[i] f_k[i] / sum_k w[i], i = n - k hop - first.
+def step(tail: OverlapState, pieces: Iterable[Array], count: int, gain: Array, weight: Array, hop: int) -> Array:
+    """Return the samples that no later frame reaches: y[n] = sum_k g[i] f_k[i] / sum_k w[i], i = n - k hop - first.
 
-    pieces: the next `count` frames, as arrays [m, length] one after the other; gain, weight: [length]. A sample's sums
-    run over k ascending, whatever the pieces.
+    pieces: the next `count` frames, as consecutive arrays [m, length]; gain, weight: [length]. The sums of a sample run
+    over k ascending, however the frames are divided into pieces.
     """
     over = len(tail.total)
     done = count * hop
@@ -43,14 +44,14 @@ def step(tail: Tail, pieces: Iterable[Array], count: int, gain: Array, weight: A
     for frames in pieces:
         add_rows(frames, gain, hop, total[at * hop :])
         at += len(frames)
-    # Once a sample has all the frames that can reach it, its weight is that of the sample one hop before.
+    # A sample that all possible frames reach has the same weight as the sample one hop before.
     some = min(count, -(-len(weight) // hop))
     weights = np.zeros(some * hop + over, total.dtype)
     weights[:over] = tail.weight
     for k in range(some):
         weights[k * hop : k * hop + len(weight)] += weight
     y, early = total[:done], min(tail.early, done)
-    y[early : some * hop] /= weights[early : some * hop]  # before that nothing may be carried
+    y[early : some * hop] /= weights[early : some * hop]  # earlier samples can have weight 0
     if count > some:
         later = y[some * hop :].reshape(-1, hop)
         later /= weights[(some - 1) * hop : some * hop]
@@ -58,16 +59,16 @@ def step(tail: Tail, pieces: Iterable[Array], count: int, gain: Array, weight: A
     return y[early:]
 
 
-def flush(tail: Tail) -> Array:
-    """The samples left when the last frame has come."""
+def flush(tail: OverlapState) -> Array:
+    """Return the samples that remain after the last frame."""
     y: Array = tail.total[tail.early : tail.ahead] / tail.weight[tail.early : tail.ahead]
     return y
 
 
-def lost(window: Array, hop: int, first: int, least: float = NOTHING) -> int | None:
-    """The sample of a span that its own frame carries least, where that is below `least` of the window's peak.
+def find_lost_sample(window: Array, hop: int, first: int, least: float = _NEGLIGIBLE) -> int | None:
+    """Return the sample of a span to which its own frame gives the least weight, if that is below `least` of the peak.
 
-    At the edges of a signal no other frame carries it. None: each is carried.
+    At the edges of a signal no other frame gives it weight. Returns None if every sample has enough.
     """
     at = np.arange(hop) - first
     length = len(window)

@@ -1,20 +1,20 @@
-"""Phases: wrapped, counted in turns, and given a magnitude."""
+"""Wrapping of phases, conversion from polar form, and phase advances of bins."""
 
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from dspgraph_nodes._kernels.arrays import Array
 
-Unit = Literal["pi", "hertz"]
+FrequencyUnit = Literal["pi", "hertz"]
 
 
-def wrapped(angle: Array, turn: float = 1.0) -> Array:
-    """Angles brought to -1/2 .. 1/2 turn by whole turns; what comes down to -1/2 from above is 1/2, as in numpy.unwrap.
+def wrap_phase(angle: Array, turn: float = 1.0) -> Array:
+    """Return the angles wrapped to -1/2 .. 1/2 turn.
 
-    turn: what a whole one is counted as, a power of two: 1, or 2 for angles over pi.
+    A positive angle that wraps to -1/2 becomes 1/2, as in numpy.unwrap. turn: the size of a whole turn, a power of two:
+    1, or 2 for angles over pi.
     """
     within: Array = angle - turn * np.floor(angle / turn + 0.5)
     within[(within == -turn / 2) & (angle > 0)] = turn / 2
@@ -22,7 +22,7 @@ def wrapped(angle: Array, turn: float = 1.0) -> Array:
 
 
 def from_polar(magnitude: Array, phase: Array) -> Array:
-    """magnitude (cos phase + i sin phase), complex, in the precision of the phase."""
+    """Return magnitude (cos phase + i sin phase), complex, in the precision of the phase."""
     from dspgraph_nodes._kernels.maths.elementary import phasor
 
     z = phasor(phase)
@@ -31,7 +31,7 @@ def from_polar(magnitude: Array, phase: Array) -> Array:
     return z
 
 
-def advances(width: int, hop: Fraction) -> Array:
-    """Turns [width] by which the centre of each bin advances in `hop` samples, less whole turns."""
+def bin_advances(width: int, hop: Fraction) -> Array:
+    """Return the turns [width] by which the centre of each bin advances in `hop` samples, without whole turns."""
     n_fft = max(1, 2 * (width - 1))
     return np.array([float(b * hop / n_fft % 1) for b in range(width)])

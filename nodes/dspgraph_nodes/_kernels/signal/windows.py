@@ -1,4 +1,4 @@
-"""Windows: sums of cosines, periodic; and the one of Vorbis."""
+"""Periodic windows: sums of cosines, and Vorbis's window."""
 
 from functools import lru_cache
 from typing import Any, Literal
@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Window = Literal["boxcar", "hann", "hamming", "blackman", "vorbis"]
-Norm = Literal["none", "power"]
+WindowNorm = Literal["none", "power"]
 
-# w[n] = sum_k c[k] cos(2 pi k n / length). Written out because importing scipy.signal for them takes most of a second.
-COSINES: dict[Window, tuple[float, ...]] = {
+# w[n] = sum_k c[k] cos(2 pi k n / length). Computed here because importing scipy.signal takes most of a second.
+_COSINES: dict[Window, tuple[float, ...]] = {
     "boxcar": (1.0,),
     "hann": (0.5, -0.5),
     "hamming": (0.54, -0.46),
@@ -19,13 +19,15 @@ COSINES: dict[Window, tuple[float, ...]] = {
 
 
 @lru_cache(maxsize=64)
-def taper(window: Window, norm: Norm, length: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The values [length] of `scipy.signal.get_window(window, length)`, read-only; "power" makes sum_n w[n]**2 = 1.
+def window_values(window: Window, norm: WindowNorm, length: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the values [length] of a window, read-only, equal to `scipy.signal.get_window(window, length)`.
 
-    "vorbis", which scipy has not, is sin(pi/2 sin(pi (n + 1/2) / length)**2): its squares half a length apart sum to 1.
+    "power" makes sum_n w[n]**2 = 1. "vorbis", which scipy lacks, is sin(pi/2 sin(pi (n + 1/2) / length)**2): its
+    squares half a length apart sum to 1.
+
     Source: Xiph.Org Foundation, Vorbis I specification (its window function).
     """
-    values = _vorbis(length) if window == "vorbis" else _cosines(COSINES[window], length)
+    values = _vorbis(length) if window == "vorbis" else _cosines(_COSINES[window], length)
     if length == 1:
         values[0] = 1  # a window of one sample keeps it
     if norm == "power":

@@ -1,4 +1,4 @@
-"""The precision that results are given in."""
+"""The array type of the kernels, and the precision of their results."""
 
 from typing import Any
 
@@ -9,5 +9,5 @@ Array = NDArray[Any]
 
 
 def floating(x: Array) -> Array:
-    """x as it is, or integers as floats that hold them: float32 of int16, float64 of what is longer."""
+    """Return x, with integers converted to floats that hold them: int16 to float32, longer ones to float64."""
     return x.astype(np.result_type(x, np.float32), copy=False)

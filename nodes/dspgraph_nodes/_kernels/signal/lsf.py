@@ -1,0 +1,190 @@
+"""Line spectral frequencies of a predictor, and back, in float64.
+
+Their two polynomials, A(z) + z**-(m+1) A(1/z) and A(z) - z**-(m+1) A(1/z), follow three-term recursions in the
+reflection coefficients k[1..m], those of the split Levinson algorithm:
+
+    p[i+1] = (1 + 1/z) p[i] - a[i] 1/z p[i-1],    a[1] = 2 (1 - k[1]),    a[i] = (1 - k[i]) (1 + k[i-1])
+    q[i+1] = (1 + 1/z) q[i] - b[i] 1/z q[i-1],                            b[i] = (1 + k[i]) (1 - k[i-1])
+
+So y = 2 cos(w / 2) is an eigenvalue of a symmetric tridiagonal matrix with a zero diagonal, and y**2 = 2 + 2 cos w is
+an eigenvalue of a tridiagonal matrix of half the size. The eigenvalues of such a matrix are always found, to its
+rounding, however close they are.
+
+Source: P. Delsarte and Y. Genin, A survey of the split approach based techniques in digital signal processing
+applications, Philips Journal of Research 43, 1988; EISPACK, imtql1 (implicit QL).
+"""
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.compile.jit import kernel
+from dspgraph_nodes._kernels.maths.elementary import angle, cos
+from dspgraph_nodes._kernels.signal.parcor import step_down
+
+_EPS = float(np.finfo(np.float64).eps)
+
+
+def lsf_of_lpc(lpc: Array, first_row: int = 0) -> Array:
+    """Convert rows (gain, a[1..order]) to rows (gain, w[1..order]), radians, ascending.
+
+    Raises ValueError as `step_down`.
+    """
+    return lsf_of_parcor(step_down(lpc, first_row))
+
+
+def lsf_of_parcor(parcor: Array) -> Array:
+    """Convert rows (gain, k[1..order]), -1 < k < 1, to rows (gain, w[1..order]), radians, ascending."""
+    squares = np.empty((len(parcor), parcor.shape[1] - 1))
+    _squares(parcor, squares)
+    squares = np.minimum(np.maximum(squares, 0.0), 4.0)
+    half = np.empty(squares.shape, np.complex128)
+    half.real, half.imag = np.sqrt(squares), np.sqrt(4.0 - squares)
+    rows = np.empty(parcor.shape)
+    rows[:, 0] = parcor[:, 0]
+    rows[:, 1:] = np.maximum.accumulate(2.0 * angle(half), axis=1)  # rounding can swap two that are nearly equal
+    return rows
+
+
+def lpc_of_lsf(lsf: Array, first_row: int = 0) -> Array:
+    """Convert rows (gain, w[1..order]) to rows (gain, a[1..order]).
+
+    Raises ValueError for a row that does not ascend from 0 to pi. `first_row` is the number of the first row.
+    """
+    frequencies = lsf[:, 1:].astype(np.float64)
+    within = (frequencies[:, :1] >= 0) & (
+        frequencies[:, -1:] <= np.pi * (1 + float(np.finfo(np.result_type(lsf, np.float32)).eps))
+    )
+    ordered = within[:, 0] & (frequencies[:, 1:] >= frequencies[:, :-1]).all(axis=1)
+    if not ordered.all():
+        at = int(np.argmin(ordered))
+        raise ValueError(
+            f"row {first_row + at} is not ascending between 0 and pi: {np.array2string(frequencies[at], precision=4)} "
+            "are not line spectral frequencies; sort and clip them first"
+        )
+    rows = np.empty(lsf.shape)
+    rows[:, 0] = lsf[:, 0]
+    _multiply_out(cos(frequencies), _spread(lsf.shape[1] // 2), rows)
+    return rows
+
+
+def _spread(count: int) -> Array:
+    """Return 0 .. count - 1 so that neighbours are far apart (van der Corput's order: the bits reversed)."""
+    bits = count.bit_length()
+    return np.array(sorted(range(count), key=lambda i: f"{i:0{bits}b}"[::-1]), np.int64)
+
+
+@kernel
+def _squares(rows: Array, squares: Array) -> None:
+    """Fill `squares` with (2 cos(w / 2))**2 of every line spectral frequency w, ascending in w, of rows of k."""
+    count, width = rows.shape
+    order = width - 1
+    off = np.empty(order + 2)
+    for f in range(count):
+        for kind in range(2):  # the sum has the first, third, fifth ... frequency, the difference the others
+            size = order + 1 - kind
+            _split_coefficients(rows[f], kind, size, off)
+            d, e = _tridiagonal(off, size // 2)
+            _eigenvalues(d, e)
+            d.sort()
+            for i in range(len(d)):
+                squares[f, 2 * i + kind] = d[len(d) - 1 - i]
+
+
+@kernel
+def _split_coefficients(k: Array, kind: int, size: int, off: Array) -> None:
+    """Fill off[1..size] with a[1..], of the sum polynomial (kind 0), or b[2..], of the difference (kind 1), and a 0."""
+    if kind == 0:
+        off[1] = 2.0 * (1.0 - k[1])
+        for i in range(2, size):
+            off[i] = (1.0 - k[i]) * (1.0 + k[i - 1])
+    else:
+        for i in range(1, size):
+            off[i] = (1.0 + k[i + 1]) * (1.0 - k[i])
+    off[size] = 0.0
+
+
+@kernel
+def _tridiagonal(off: Array, n: int) -> tuple[Array, Array]:
+    """Return the diagonal [n] and, [n] with a final 0, the off-diagonal of the matrix of half the size."""
+    d, e = np.empty(n), np.empty(n)
+    for i in range(n):
+        d[i] = off[2 * i + 1] + off[2 * i + 2]
+        e[i] = np.sqrt(off[2 * i + 2] * off[2 * i + 3]) if i < n - 1 else 0.0
+    return d, e
+
+
+@kernel
+def _eigenvalues(d: Array, e: Array) -> None:
+    """Turn the diagonal d into the eigenvalues by the implicit QL algorithm; the off-diagonal e is overwritten."""
+    n = len(d)
+    for low in range(n):
+        for _ in range(100):  # two or three are enough
+            high = low
+            while high < n - 1 and abs(e[high]) > _EPS * (abs(d[high]) + abs(d[high + 1])):
+                high += 1
+            if high == low:
+                break
+            _ql_step(d, e, low, high)
+
+
+@kernel
+def _ql_step(d: Array, e: Array, low: int, high: int) -> None:
+    """Apply one implicit QL step, with Wilkinson's shift, to rows low .. high."""
+    g = (d[low + 1] - d[low]) / (2.0 * e[low])
+    r = np.sqrt(g * g + 1.0)
+    g = d[high] - d[low] + e[low] / (g + (r if g >= 0.0 else -r))
+    s, c, p = 1.0, 1.0, 0.0
+    for i in range(high - 1, low - 1, -1):
+        h, b = s * e[i], c * e[i]
+        r = np.sqrt(h * h + g * g)
+        e[i + 1] = r
+        if r == 0.0:
+            d[i + 1] -= p
+            e[high] = 0.0
+            return
+        s, c = h / r, g / r
+        g = d[i + 1] - p
+        r = (d[i] - g) * s + 2.0 * c * b
+        p = s * r
+        d[i + 1] = g + p
+        g = c * r - b
+    d[low] -= p
+    e[low] = g
+    e[high] = 0.0
+
+
+@kernel
+def _multiply_out(cosines: Array, spread: Array, rows: Array) -> None:
+    """Fill a[1..order] of rows [n, order + 1] from the cosines [n, order] of their line spectral frequencies.
+
+    Roots that are far apart are multiplied first: a product of close roots has binomial coefficients and loses as many
+    digits.
+    """
+    count, order = cosines.shape
+    both = np.empty((2, order + 3))
+    for f in range(count):
+        for kind in range(2):
+            poly = both[kind]
+            poly[:] = 0.0
+            poly[0] = 1.0
+            size = 0
+            for at in spread:
+                i = 2 * at + kind
+                if i >= order:
+                    continue
+                c = -2.0 * cosines[f, i]
+                size += 2
+                for j in range(size, 1, -1):
+                    poly[j] += c * poly[j - 1] + poly[j - 2]
+                poly[1] += c
+            # The fixed roots: at -1 for the sum of an even order and for the difference of an odd order ...
+            if order % 2 == kind:
+                size += 1
+                for j in range(size, 0, -1):
+                    poly[j] += poly[j - 1]
+            if kind == 1:  # ... and at 1 for every difference
+                size += 1
+                for j in range(size, 0, -1):
+                    poly[j] -= poly[j - 1]
+        for i in range(1, order + 1):
+            rows[f, i] = 0.5 * (both[0, i] + both[1, i])

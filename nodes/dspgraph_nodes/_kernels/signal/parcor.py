@@ -1,0 +1,94 @@
+"""Reflection coefficients (PARCOR) of a predictor, and back, in float64."""
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.compile.jit import kernel
+
+# Nearly equal roots in the predictor of a windowed tone; rounding by eps moves them by eps**(1 / 6).
+# Nearly equal roots in the predictor of a windowed tone; rounding by eps moves them by eps**(1 / 6).
+_MULTIPLICITY = 6
+
+
+def step_down(lpc: Array, first_row: int = 0) -> Array:
+    """Convert rows (gain, a[1..order]) to rows (gain, k[1..order]) by the step-down recursion.
+
+    A predictor that rounding to the dtype of the rows may have made unstable is stabilised: its poles are moved
+    inwards, a[j] (1 - d)**j, by the first d of eps, 4 eps, 16 eps .. eps**(1 / min(order, 6)) that gives |k| < 1. The
+    reflection coefficients themselves do not show how far to move: with one just above 1 those of lower orders take any
+    value.
+
+    Raises ValueError for a row with |k| >= 1 even so. `first_row` is the number of the first row, for the message.
+    """
+    rows = lpc.astype(np.float64)
+    eps = float(np.finfo(np.result_type(lpc, np.float32)).eps)
+    most = eps ** (1 / min(_MULTIPLICITY, max(1, lpc.shape[1] - 1)))
+    unstable, order = _step_down_rows(rows, eps, most)
+    if unstable >= 0:
+        raise ValueError(
+            f"row {first_row + unstable} is no stable predictor: its reflection coefficient {order} is "
+            f"{rows[unstable, order]:g}, and must lie between -1 and 1; give a stable one, as 'lpc' makes it, and use "
+            "float64 if it is float32"
+        )
+    return rows
+
+
+def step_up(parcor: Array) -> Array:
+    """Convert rows (gain, k[1..order]) to rows (gain, a[1..order]) by the step-up recursion."""
+    rows = parcor.astype(np.float64)
+    _step_up_rows(rows)
+    return rows
+
+
+@kernel
+def _step_down_rows(rows: Array, eps: float, most: float) -> tuple[int, int]:
+    """Convert predictors to reflection coefficients in place, moving poles inwards by up to `most`.
+
+    Returns the row and the order that stay unstable, or -1 and 0. The step is a'[j] = (a[j] - k a[i-j]) / (1 - k**2),
+    written so that nothing cancels in the symmetric predictor of a tone.
+    """
+    count, width = rows.shape
+    before, given = np.empty(width), np.empty(width)
+    for f in range(count):
+        a = rows[f]
+        for j in range(width):
+            given[j] = a[j]
+        drawn, first, found = 0.0, 0, 0.0  # distance so far; order and coefficient at which the given row fails
+        i = width - 1
+        while i > 0:
+            k = a[i]
+            if not abs(k) <= 1.0 - eps:
+                if drawn == 0.0:
+                    first, found = i, k
+                if drawn >= most:
+                    a[first] = found
+                    return f, first
+                drawn = min(max(4.0 * drawn, eps), most)
+                power = 1.0
+                for j in range(1, width):
+                    power *= 1.0 - drawn
+                    a[j] = given[j] * power
+                i = width - 1
+                continue
+            sign = 1.0 if k >= 0.0 else -1.0
+            near, far = 1.0 - sign * k, 1.0 + sign * k
+            for j in range(1, i):
+                before[j] = sign * a[i - j]
+            for j in range(1, i):
+                a[j] = ((a[j] - before[j]) / near + before[j]) / far
+            i -= 1
+    return -1, 0
+
+
+@kernel
+def _step_up_rows(rows: Array) -> None:
+    count, width = rows.shape
+    before = np.empty(width)
+    for f in range(count):
+        a = rows[f]
+        for i in range(2, width):
+            k = a[i]
+            for j in range(1, i):
+                before[j] = a[i - j]
+            for j in range(1, i):
+                a[j] += k * before[j]
