@@ -64,7 +64,7 @@ def pipeline_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def executor_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that choose where the work is done: `--jobs`, `--executor` and `--address`."""
+    """Add the options that choose where the work is done: `--jobs`, `--executor`, `--address` and `--timeout`."""
 
     @click.option(
         "-j",
@@ -78,9 +78,17 @@ def executor_options(command: Callable[..., None]) -> Callable[..., None]:
         help="Work in this process, in worker processes or on Ray. Default: process with --jobs, else serial.",
     )
     @click.option("--address", help="Address of a running Ray cluster, or `auto`. Default: start Ray on this machine.")
+    @click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="SECONDS",
+        help="Give up a file that takes longer, counted from its opening. The other files are done as usual.",
+    )
     @wraps(command)
-    def wrapped(jobs: int | None, executor: str | None, address: str | None, **options: Any) -> None:
-        command(executor=_executor(executor, jobs, address), **options)
+    def wrapped(
+        jobs: int | None, executor: str | None, address: str | None, timeout: float | None, **options: Any
+    ) -> None:
+        command(executor=_executor(executor, jobs, address, timeout), **options)
 
     return wrapped
 
@@ -100,8 +108,8 @@ def swap_pairs(swaps: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
-def _executor(name: str | None, jobs: int | None, address: str | None) -> Executor:
-    """Return the executor that the three options choose; raise RequestError if they contradict each other."""
+def _executor(name: str | None, jobs: int | None, address: str | None, timeout: float | None) -> Executor:
+    """Return the executor that the four options choose; raise RequestError if they contradict each other."""
     from dspgraph.rendering.executors.process import Processes
     from dspgraph.rendering.executors.ray import Ray
     from dspgraph.rendering.executors.serial import Serial
@@ -109,9 +117,9 @@ def _executor(name: str | None, jobs: int | None, address: str | None) -> Execut
     if address is not None and name != "ray":
         raise RequestError(f"--address {address} is the address of a Ray cluster: give --executor ray too")
     if name == "ray":
-        return Ray(jobs, address)
+        return Ray(jobs, address, timeout)
     if name == "process" or (name is None and jobs not in (None, 1)):
-        return Processes(jobs)
+        return Processes(jobs, timeout)
     if jobs not in (None, 1):
         raise RequestError(f"--executor serial is one job; found --jobs {jobs}: drop one of the two options")
-    return Serial()
+    return Serial(timeout)

@@ -1,5 +1,6 @@
-"""Work that ends whoever does it, for the tests of executors; its nodes serve as a `--plugin` too."""
+"""Jobs and nodes that kill the process they run in, or never end; the file serves as a `--plugin` too."""
 
+import itertools
 import os
 import signal
 import socket
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import parent_process
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,14 +23,16 @@ DEEDS: dict[str, Callable[[], object]] = {
     "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "actor": lambda: os.kill(os.getppid(), signal.SIGKILL),
     "slow": lambda: time.sleep(0.05),
+    "nap": lambda: time.sleep(0.4),
     "endless": lambda: time.sleep(1000),
+    "stuck": lambda: all(itertools.repeat(True)),  # in native code, with Python's lock held: no signal is handled
 }
-"""What the items of these names do, before a hyphen."""
+"""What an item does, by the part of its name before the hyphen."""
 
 
 @dataclass(frozen=True)
 class Told:
-    """The row of an item: which process did it, of which machine, and what it was asked."""
+    """The result of an item: the process and the machine that did it, and what `ask` returned there."""
 
     id: str
     pid: int = 0
@@ -40,14 +43,17 @@ class Told:
 
 @dataclass(frozen=True)
 class Deeds:
-    """Items are opened in turn, `open_items` at a time, and take one to three rounds each; `log` says who opened what."""
+    """A job: items are opened in order, `open_items` at a time, and take one to three rounds each.
+
+    Every process writes the names of the items that it opens to a file of its own in the folder `log`.
+    """
 
     log: Path
     open_items: int = 1
     ask: Callable[[], tuple[Any, ...]] = tuple
 
     def check(self) -> None:
-        """Nothing is wrong here."""
+        """Accept every process."""
 
     def run(self, items: Iterable[Item]) -> Generator[Told, None, None]:
         waiting, open_now = iter(items), dict[str, int]()
@@ -68,7 +74,7 @@ class Deeds:
                     yield Told(name, os.getpid(), os.environ.get("RAY_RAYLET_PID", socket.gethostname()), self.ask())
 
     def _wait_for_another(self) -> None:
-        """Until somebody else has opened an item too, however busy the machine is; a minute at most."""
+        """Wait until another process has opened an item too, a minute at most."""
         end = time.monotonic() + 60
         while len(list(self.log.iterdir())) < 2 and time.monotonic() < end:
             time.sleep(0.02)
@@ -78,7 +84,7 @@ class Deeds:
 
 
 def opened(log: Path) -> list[str]:
-    """The items that were opened, by anybody, each as often as it was."""
+    """Return the items that were opened in any process, each as often as it was opened."""
     return [name for file in log.iterdir() for name in file.read_text().split()]
 
 
@@ -88,41 +94,59 @@ def _load() -> float:
 
 
 def when_loaded() -> tuple[Any, ...]:
-    """Something that is loaded once in every process, whoever asks."""
+    """Return when this process loaded something that it loads once."""
     return (_load(),)
 
 
 def threads() -> tuple[Any, ...]:
-    """How many threads what computes would take."""
+    """Return the number of threads that numba and torch would use."""
     import numba
     import torch
 
     return numba.get_num_threads(), torch.get_num_threads()
 
 
+class Counted(Deeds):
+    """A job whose workers say, in the end, how many items they have done; `totals` holds what they said."""
+
+    totals: ClassVar[list[int]] = []
+    done: ClassVar[list[str]] = []
+
+    def run(self, items: Iterable[Item]) -> Generator[Told, None, None]:
+        for result in super().run(items):
+            self.done.append(result.id)
+            yield result
+
+    def summary(self) -> int:
+        return len(self.done)
+
+    def add_summary(self, value: int) -> None:
+        self.totals.append(value)
+
+
 class Elsewhere(Deeds):
-    """Work that another process cannot do."""
+    """A job that another process cannot do."""
 
     def check(self) -> None:
         raise RequestError("other code here")
 
 
 class Unloaded(Deeds):
-    """Work that needs what only the first process has."""
+    """A job that needs a module which only the first process has."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _missing, ()
 
 
 class Fatal(Deeds):
-    """Work that ends a process as it is loaded there."""
+    """A job that kills the process that loads it."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _fatal, ()
 
 
 class FatalThere(Deeds):
-    """Work that ends an actor, not what works beside it, as it is loaded there."""
+    """A job that kills the Ray actor that loads it, not the worker beside the actor."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _fatal_there, (self.log,)
@@ -145,12 +169,12 @@ def _fatal_there(log: Path) -> Deeds:
 
 # ---- nodes ----------------------------------------------------------------------------------------------------------
 
-EXIT, RAISE = 0.25, 0.5
-"""First samples of files that a node below does not survive."""
+EXIT, RAISE, HANG = 0.25, 0.5, 0.75
+"""First samples of files that the node below cannot render."""
 
 
 class Deadly(Node):
-    """End the process in a file that begins with one sample, fail in one with another, and be slow in all."""
+    """End the process, raise an error or never return, as the first sample of a file says; be slow in all files."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -163,11 +187,13 @@ class Deadly(Node):
             os._exit(3)
         if x[0] == RAISE:
             raise ZeroDivisionError("as asked")
+        if x[0] == HANG:
+            time.sleep(1000)
         return state, x * np.asarray(0.5, x.dtype)
 
 
 class DeadlyStart(Node):
-    """End the process before the first sample."""
+    """Kill the process before the first sample."""
 
     x = Input(Audio)
     y = Output(Audio)

@@ -23,7 +23,7 @@ import soundfile
 
 from dspgraph import Array, Audio, Graph, Input, Node, Output, State, load, render
 from dspgraph.errors import RequestError
-from dspgraph.rendering.executors.process import CRASH_ADVICE, THREAD_VARIABLES, Processes
+from dspgraph.rendering.executors.process import CRASH_ADVICE, THREAD_VARIABLES, TIMEOUT_ADVICE, Processes
 from dspgraph.rendering.executors.ray import LOST_ADVICE, Ray
 from dspgraph.rendering.executors.scheduling import ItemQueue
 from dspgraph.rendering.executors.serial import Serial
@@ -289,6 +289,80 @@ def test_every_executor_writes_the_same_bytes(
     assert_the_same(executor, batch, clips, alone, tmp_path)
 
 
+# ---- a timeout ------------------------------------------------------------------------------------------------------
+
+LATE = f"took longer than 1 s, 2 times: {TIMEOUT_ADVICE}"
+
+
+@pytest.fixture
+def clips_and_hang(tmp_path: Path, clips: Path) -> Path:
+    """Six clips, and a seventh that the node `Deadly` never returns from."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for path in sorted(clips.iterdir())[:6]:
+        shutil.copy(path, folder)
+    soundfile.write(folder / "025.wav", np.concatenate([[deadly.HANG], speech()[8000:9600]]), 16000)
+    return folder
+
+
+def assert_one_is_late(executor: Executor, batch: int, source: Path, out: Path) -> None:
+    """All others are rendered to the same bytes as in this process, without the one that never ends."""
+    render(toy(), sorted(source.glob("??.wav")), out.with_name("others"))
+    rows = render(toy(), [source], out, executor=executor, batch=batch)
+    assert {row.id: row.error for row in rows if row.error} == {"025": f"{source / '025.wav'}: {LATE}"}
+    assert len(rows) == 7
+    assert tree(out) == tree(out.with_name("others")) and len(tree(out)) == 12
+    rows_of = ledger(out)
+    assert rows_of.pop("025")["error"] == f"{source / '025.wav'}: {LATE}"
+    assert rows_of == ledger(out.with_name("others"))
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("executor", [Serial(1), Processes(2, 1)], ids=["serial", "processes"])
+def test_an_item_that_never_ends_is_a_row_after_its_timeout(
+    executor: Executor, batch: int, clips_and_hang: Path, tmp_path: Path
+) -> None:
+    assert_one_is_late(executor, batch, clips_and_hang, tmp_path / "out")
+
+
+def test_an_item_that_hangs_in_native_code_is_killed(log: Path) -> None:
+    rows = list(Processes(1, 1).run(Deeds(log), named("plain-0", "stuck-0", "plain-1")))
+    assert failed(rows) == {"stuck-0": LATE}
+    assert Counter(opened(log)) == {"plain-0": 1, "stuck-0": 2, "plain-1": 1}
+
+
+def test_the_time_of_an_item_counts_from_its_own_opening(log: Path) -> None:
+    """Eight items of 0.4 s in one chunk take longer than the timeout, each of them does not."""
+    assert len(ItemQueue(Deeds(log), plain(32), 1).next_chunk()) == 8
+    rows = list(Processes(1, 2.5).run(Deeds(log), [*named(*(f"nap-{k}" for k in range(8))), *plain(24)]))
+    assert len(rows) == 32 and not failed(rows)
+    assert len(opened(log)) == 32
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("inf"), float("nan")])
+@pytest.mark.parametrize("executor", [Serial, Processes, Ray])
+def test_a_timeout_is_a_time(executor: Any, timeout: float) -> None:
+    with pytest.raises(RequestError, match=f"a timeout is a number of seconds above 0; found {timeout:g}"):
+        executor(timeout=timeout)
+
+
+# ---- summaries of workers -------------------------------------------------------------------------------------------
+
+
+def summed(executor: Executor, log: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    monkeypatch.setattr(deadly.Counted, "totals", [])
+    rows = list(executor.run(deadly.Counted(log), plain(20)))
+    assert len(rows) == 20
+    return deadly.Counted.totals
+
+
+def test_every_worker_sends_one_summary_in_the_end(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    totals = summed(Processes(2), log, monkeypatch)
+    assert sum(totals) == 20 and len(totals) == len(list(log.iterdir()))
+    assert summed(Serial(60), log, monkeypatch) == [20]
+    assert summed(Serial(), log, monkeypatch) == []
+
+
 # ---- by the command line, with real signals -------------------------------------------------------------------------
 
 PIPELINE = """
@@ -527,6 +601,18 @@ def test_a_cluster_tells_of_items_that_end_workers_as_processes_do(log: Path, cl
     assert failed(rows) == FATES
     assert sorted(row.id for row in rows) == sorted(item.id for item in KILLERS)
     assert Counter(opened(log)) == {item.id: 2 if item.id in FATES else 1 for item in KILLERS}
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_an_item_that_never_ends_is_a_row_of_a_cluster_too(
+    cluster: Any, batch: int, clips_and_hang: Path, tmp_path: Path
+) -> None:
+    assert_one_is_late(Ray(timeout=1), batch, clips_and_hang, tmp_path / "out")
+
+
+def test_every_worker_of_a_cluster_sends_one_summary(log: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    totals = summed(Ray(), log, monkeypatch)
+    assert sum(totals) == 20 and len(totals) == len(list(log.iterdir()))
 
 
 def test_what_ends_the_actor_itself_is_found_too(log: Path, cluster: Any) -> None:
