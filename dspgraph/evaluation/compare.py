@@ -27,6 +27,7 @@ from dspgraph.rendering.item import Item
 from dspgraph.rendering.job import Executor, check_digest
 from dspgraph.rendering.ledger import Ledger, sweep
 from dspgraph.rendering.render import Rendered, render_file
+from dspgraph.rendering.system import check_system
 from dspgraph.rendering.targets import check_targets, make_folder, make_inside
 from dspgraph.streams import Array, Audio
 from dspgraph.wiring.merge import merge
@@ -350,6 +351,7 @@ def compare(
         if item.path.suffix.lower() == ARRAYS:
             raise RequestError(f"what is compared is audio; found {item.path}: render the sound it was made from")
     check_targets(items, [{work.file(item, name) for name in work.names} for item in items])
+    check_system()
     make_folder(Path(out))
     started(len(items))
     with Ledger(Path(out)) as ledger:

@@ -28,6 +28,7 @@ from dspgraph.rendering.job import Executor, check_digest
 from dspgraph.rendering.ledger import Ledger, sweep
 from dspgraph.rendering.outputs import OutputFiles
 from dspgraph.rendering.sidecar import SIDECAR_SUFFIX, Sidecar, file_stamp, item_settings
+from dspgraph.rendering.system import check_system
 from dspgraph.rendering.targets import check_outputs, check_targets, is_inside, make_folder, make_inside, output_paths
 from dspgraph.streams import Array
 
@@ -85,6 +86,7 @@ def render(
     graph does not take, for a format that cannot be written, for two items with the same output file, and for a folder
     that cannot be written to.
     """
+    check_system()
     job = RenderJob(graph, Path(out), suffix, batch, profile)
     if profile and (batch > 1 or not isinstance(executor, Serial) or executor.timeout):
         raise RequestError(

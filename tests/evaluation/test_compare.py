@@ -5,6 +5,7 @@ import dataclasses
 import json
 import math
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -562,6 +563,14 @@ def test_a_recording_that_ends_its_worker_is_an_error_in_every_variant(tmp_path:
     why = f"{tmp_path}/in/c1.wav: its worker was killed"
     assert [score for score in results.scores if score.error] == [Score("c1", one.name, {}, why) for one in TWO]
     assert "reference/c1.flac" not in names(tmp_path / "out" / "audio")
+
+
+def test_a_system_without_locks_is_a_wrong_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clips(tmp_path / "in", 1, 0.1)
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with pytest.raises(RequestError, match="dspgraph renders and compares on Linux and macOS; this system is"):
+        compared(TWO, [tmp_path / "in"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_two_comparisons_at_a_time_take_two_folders(tmp_path: Path) -> None:

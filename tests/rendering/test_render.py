@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +19,9 @@ from dspgraph import Array, Audio, File, Graph, Input, Node, Output, State, rend
 from dspgraph.errors import RequestError
 from dspgraph.io.arrays import ArraySource
 from dspgraph.registry import load_all
-from dspgraph.rendering.render import Rendered, render_file
+from dspgraph.rendering.executors.process import Processes
+from dspgraph.rendering.item import Item
+from dspgraph.rendering.render import Rendered, RenderJob, render_file
 from dspgraph.rendering.targets import make_folder
 from helpers.paths import TOYS
 from helpers.speech import speech
@@ -589,6 +592,31 @@ def test_one_file_alone_is_rendered_with_nothing_beside_it(tmp_path: Path, good:
     row = render_file(graph(), good, {"y": tmp_path / "voice.flac"})
     assert (row.error, row.targets) == ("", (tmp_path / "voice.flac",))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "voice.flac"]
+
+
+# ---- systems --------------------------------------------------------------------------------------------------------
+
+
+def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+
+
+def no_masks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("signal.pthread_sigmask")
+
+
+@pytest.mark.parametrize("lacks", [no_locks, no_masks])
+def test_a_system_that_is_not_supported_is_a_wrong_request(
+    tmp_path: Path, good: Path, monkeypatch: pytest.MonkeyPatch, lacks: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    """As on Windows, which has neither."""
+    monkeypatch.setattr("platform.system", lambda: "Windows")
+    lacks(monkeypatch)
+    with pytest.raises(RequestError, match="renders and compares on Linux and macOS; this system is Windows: use one"):
+        render(graph(), [good], tmp_path / "out")
+    with pytest.raises(RequestError, match="this system is Windows"):
+        list(Processes(1).run(RenderJob(graph(), tmp_path), [Item("good", good)]))
+    assert not (tmp_path / "out").exists()
 
 
 # ---- requests -------------------------------------------------------------------------------------------------------

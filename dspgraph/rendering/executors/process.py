@@ -18,6 +18,7 @@ from dspgraph.errors import RequestError, describe_error
 from dspgraph.rendering.executors.scheduling import ItemQueue, available_cores, check_jobs, check_timeout
 from dspgraph.rendering.item import Item
 from dspgraph.rendering.job import Job, JobWithSummary, R
+from dspgraph.rendering.system import check_system
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "NUMEXPR_NUM_THREADS"
@@ -54,6 +55,7 @@ class Processes:
 
     def run(self, job: Job[R], items: Sequence[Item]) -> Generator[R, None, None]:
         """Yield the result of every item as soon as it is known."""
+        check_system()
         jobs = min(self.jobs, len(items))
         payload = pickle_job(job)
         workers: list[Worker] = []
