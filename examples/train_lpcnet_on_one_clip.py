@@ -18,8 +18,9 @@ from dspgraph.training.run import distribution, train
 
 SETTINGS = {
     "preset": "lpcnet-small", "device": "cpu", "threads": "1", "batch": "44", "frames": "9", "updates": "18",
-    "strength": "3", "clean": "0.25", "augment": "1", "learning_rate": "0.004", "decay": "0.0003", "clip": "0.5",
-    "average": "0.998", "sparse_start": "20", "sparse_end": "120", "sparse_every": "10", "validate_every": "120",
+    "noise_scale": "3", "clean_share": "0.25", "augment": "1", "learning_rate": "0.004", "decay": "0.0003",
+    "clip": "0.5", "ema": "0.998", "sparse_start": "20", "sparse_end": "120", "sparse_every": "10",
+    "validate_every": "120",
 }  # fmt: skip
 """An augmented copy and three times the published noise: else four seconds are learnt by heart, and copies click."""
 BATCHES = 840

@@ -25,7 +25,7 @@ def demo(out: Path, weights: Path | None) -> None:
     from dspgraph.pipeline.pipeline import Pipeline, load
     from dspgraph.pipeline.shipped import VOCODER
     from dspgraph.plotting.spectrogram import spectrograms
-    from dspgraph.training.run import model_of
+    from dspgraph.training.weights import model_of
 
     found = choices(VOCODER)
     if weights:

@@ -1,1 +1,1 @@
-"""Training the models behind neural nodes."""
+"""Training of the models behind neural nodes."""

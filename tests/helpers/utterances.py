@@ -1,18 +1,28 @@
-"""The example clip as LPCNet learns it."""
+"""The example clip as LPCNet is trained on it, and the loss of a network on it."""
 
 from functools import lru_cache
 
+import numpy as np
+
 from dspgraph import Array, load
 from dspgraph_nodes.models.lpcnet.data import Utterance, utterance
+from dspgraph_nodes.models.lpcnet.distribution import probabilities
+from dspgraph_nodes.models.lpcnet.network import LPCNet
 from helpers.speech import speech
 
 
 def features(samples: Array) -> dict[str, Array]:
-    """Those of the pipeline `lpcnet_features`."""
+    """Return the features that the pipeline `lpcnet_features` computes."""
     return load("lpcnet_features")(speech=samples)
 
 
 @lru_cache(maxsize=1)
 def clip() -> Utterance:
-    """All of it."""
+    """Return the whole clip."""
     return utterance(speech(), features)
+
+
+def loss(model: LPCNet, whole: Utterance) -> float:
+    """Return the cross-entropy of an utterance, in nats per sample."""
+    chosen = probabilities(model, whole)[np.arange(len(whole.signal)), whole.clean[1]]
+    return float(-np.log(np.maximum(chosen, np.finfo(np.float32).tiny)).mean())

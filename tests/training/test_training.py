@@ -49,7 +49,7 @@ def test_train_makes_weights_that_the_node_takes(tmp_path: Path, data: Path) -> 
     result = dspgraph("train", "lpcnet", "--data", data, "-o", tmp_path / "out", *asked(*BRIEF))
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
-    assert lines[0] == "lpcnet_features of 2 recordings"
+    assert lines[0] == "computing lpcnet_features of 2 recordings"
     assert "2 of 2 batches: loss 5." in lines[-2]
     assert lines[-1] == str(tmp_path / "out" / "weights.safetensors")
     y = load("lpcnet", [f"weights={lines[-1]}"])(speech=speech(4000))["speech"]
@@ -61,7 +61,7 @@ def test_train_resumes_where_it_was(tmp_path: Path, data: Path) -> None:
     assert dspgraph(*common, *asked(*BRIEF)).exit_code == 0
     again = dspgraph(*common, *asked(*BRIEF))
     assert again.exit_code == 2
-    assert "is there already: resume that run, or write elsewhere" in again.output
+    assert "exists already: add --resume to continue that run, or choose another folder" in again.output
     result = dspgraph(*common, "--resume", "-s", "steps=3")
     assert result.exit_code == 0, result.output
     assert "3 of 3 batches" in result.output
@@ -70,20 +70,20 @@ def test_train_resumes_where_it_was(tmp_path: Path, data: Path) -> None:
 
 def test_train_lists_the_settings() -> None:
     output = dspgraph("train", "lpcnet", "--settings").output
-    assert "learning_rate   default 0.001    of Adam with amsgrad" in output
+    assert "learning_rate     default 0.001    first learning rate of Adam (amsgrad)" in output
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["lpcnett", "--settings"], "there is no training of a model 'lpcnett'; did you mean 'lpcnet'?"),
+        (["lpcnett", "--settings"], "no model is called 'lpcnett'; did you mean 'lpcnet'?"),
         (["lpcnet"], "give --data FOLDER and --out FOLDER"),
         (["lpcnet", "--data", "data", "-o", "out", "-s", "step=2"], "no setting 'step'; did you mean 'steps'?"),
         (["lpcnet", "--data", "data", "-o", "out", "-s", "steps"], "write SETTING=VALUE"),
         (["lpcnet", "--data", "data", "-o", "out", "-s", "steps=few"], "steps: input should be a valid integer"),
         (["lpcnet", "--data", "data", "-o", "out", "-s", "preset=big"], "there are: lpcnet, lpcnet-small"),
         (["lpcnet", "--data", "data", "-o", "out", "-s", "updates=7"], "must divide the 2400 samples of a chunk"),
-        (["lpcnet", "--data", "data", "-o", "out", "-s", "gru_a=100"], "gru_a: input should be a multiple of 16"),
+        (["lpcnet", "--data", "data", "-o", "out", "-s", "gru_a=100"], "gru_a is 100; it must be a multiple of 16"),
         (["lpcnet", "--data", "data", "-o", "out", "-s", "frames=60"], "a.wav has 6000 samples; a chunk"),
         (["lpcnet", "--data", "data", "-o", "out", "--resume"], "there is no out/checkpoint.ckpt to resume"),
         (["lpcnet", "--data", "none", "-o", "out"], "none does not exist"),
@@ -175,10 +175,10 @@ def test_weights_that_are_none_are_refused(tmp_path: Path) -> None:
     save_file({"a": np.zeros(3)}, tmp_path / "model.safetensors", {"config": '{"model": "wavenet"}'})
     for name, complaint in {
         "none": "does not exist",
-        "text": "has no weights of a model in it",
-        "short": "has no weights of a model in it",
-        "other": "has no weights of a model in it",
-        "model": "there is no distribution of a model 'wavenet'",
+        "text": "holds no weights of a model",
+        "short": "holds no weights of a model",
+        "other": "holds no weights of a model",
+        "model": "no model is called 'wavenet'",
     }.items():
         path = tmp_path / f"{name}.safetensors"
         result = dspgraph("plot", tmp_path / "voice.wav", "--distribution", path, "-o", tmp_path / "p.png")
@@ -223,6 +223,8 @@ def test_recordings_of_one_name_are_refused_and_none_is_left_out(
 ) -> None:
     manifest = tmp_path / "m.jsonl"
     manifest.write_text("\n".join(json.dumps({"id": id, "path": str(data / "a.wav"), **part}) for id in ids))
-    with pytest.raises(RequestError, match="there are 2 recordings '(x|.*a.wav)': name it once, or give ids to parts"):
+    with pytest.raises(
+        RequestError, match="there are 2 recordings '(x|.*a.wav)': list it once, or give ids to its parts"
+    ):
         train("lpcnet", manifest, tmp_path / "out", {})
     assert not (tmp_path / "out").exists()

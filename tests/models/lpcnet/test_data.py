@@ -13,7 +13,7 @@ from dspgraph_nodes._kernels.neural.lpcnet_codes import decode, encode
 from dspgraph_nodes._kernels.neural.lpcnet_noise import Excitation, closed_loop, inputs, open_loop
 from dspgraph_nodes.models.lpcnet import data as lpcnet_data
 from dspgraph_nodes.models.lpcnet.config import HOP
-from dspgraph_nodes.models.lpcnet.data import Chunks, Order, drawn
+from dspgraph_nodes.models.lpcnet.data import Chunks, ResumableBatches, rng
 from helpers.speech import speech
 from helpers.utterances import clip, features
 
@@ -113,7 +113,7 @@ def test_the_predictor_gains_on_speech_with_its_sign_and_loses_with_the_other() 
 
 @pytest.mark.parametrize("deviation", [2.0, 4.0])
 def test_the_noise_has_the_deviation_asked_for(deviation: float) -> None:
-    drawn_noise = lpcnet_data.rounded_laplace(deviation, 400_000, drawn(1))
+    drawn_noise = lpcnet_data.rounded_laplace(deviation, 400_000, rng(1))
     # Rounding to whole levels adds 1/12; of Laplace's distribution with kurtosis 6 the estimate is good to 0.2 %.
     assert abs(drawn_noise.std() / np.sqrt(deviation**2 + 1 / 12) - 1) < 0.01
     assert abs(drawn_noise.std() / deviation - 1) < 0.03
@@ -122,13 +122,13 @@ def test_the_noise_has_the_deviation_asked_for(deviation: float) -> None:
 
 def test_the_strengths_of_the_noise_are_those_of_the_program() -> None:
     # In the mean 2.0 levels, 95 of 100 draws below 5.1, as measured for the published formula.
-    spread = np.array([lpcnet_data.noise("c", 2000, drawn(2, k)).std() for k in range(1500)])
+    spread = np.array([lpcnet_data.noise("c", 2000, rng(2, k)).std() for k in range(1500)])
     assert abs(spread.mean() - 2.0) < 0.15
     assert abs((spread < 5.1).mean() - 0.95) < 0.02
 
 
 def test_the_papers_noise_has_four_strengths_and_no_bias() -> None:
-    draws = [lpcnet_data.noise("2018", 500, drawn(3, k)) for k in range(2000)]
+    draws = [lpcnet_data.noise("2018", 500, rng(3, k)) for k in range(2000)]
     most = np.array([np.abs(one).max() for one in draws])
     for level, share in ((0, 0.2), (3, 0.2), (2, 0.2), (1, 0.4)):
         assert abs((most == level).mean() - share) < 0.05  # four deviations of 2000 draws
@@ -186,16 +186,16 @@ def test_without_noise_two_passes_are_the_same_and_with_noise_no_two_are() -> No
 
 
 def test_every_chunk_comes_once_in_a_pass_and_a_later_start_goes_on_where_it_was() -> None:
-    whole = list(Order(7, 3, 0, lambda: 0, 14))
+    whole = list(ResumableBatches(7, 3, 0, lambda: 0, 14))
     assert len(whole) == 14
     places = [pair for batch in whole for pair in batch]
     for turn in range(6):
         assert sorted(place for t, place in places if t == turn) == list(range(7))
-    assert list(Order(7, 3, 0, lambda: 5, 9)) == whole[5:]
+    assert list(ResumableBatches(7, 3, 0, lambda: 5, 9)) == whole[5:]
 
 
 def test_the_share_of_chunks_without_noise_is_the_one_asked_for() -> None:
-    chunks = Chunks([clip().part(0, 49)], 15, "c", 0, clean=0.3)
+    chunks = Chunks([clip().part(0, 49)], 15, "c", 0, clean_share=0.3)
     plain = chunks[-1, 1][4]
     same_as_plain = np.mean([torch.equal(chunks[turn, 1][4], plain) for turn in range(300)])
     assert abs(same_as_plain - 0.3) < 0.1  # four deviations of 300 draws
@@ -204,14 +204,14 @@ def test_the_share_of_chunks_without_noise_is_the_one_asked_for() -> None:
 def test_noise_can_be_as_many_times_the_published() -> None:
     for form in ("c", "2018"):
         single, triple = (
-            np.concatenate([lpcnet_data.noise(form, 500, drawn(1, k), strength) for k in range(200)]).std()
+            np.concatenate([lpcnet_data.noise(form, 500, rng(1, k), strength) for k in range(200)]).std()
             for strength in (1, 3)
         )
         assert triple / single == pytest.approx(3, rel=0.15)  # whole levels: not quite three times
 
 
 def test_an_augmented_copy_is_stable_within_full_scale_and_another_each_time() -> None:
-    copies = [lpcnet_data.augmented(speech(), drawn(0, k)) for k in range(40)]
+    copies = [lpcnet_data.augmented(speech(), rng(0, k)) for k in range(40)]
     assert max(np.abs(copy).max() for copy in copies) <= 1
     levels = [10 * np.log10((copy**2).mean()) for copy in copies]
     assert max(levels) - min(levels) > 20
@@ -221,7 +221,7 @@ def test_an_augmented_copy_is_stable_within_full_scale_and_another_each_time() -
 def test_an_augmented_copy_has_the_levels_and_the_filters_it_says() -> None:
     """Seen at a click: y[0] is the gain, y[1] / y[0] = b1 - a1, each from -3/8 to 3/8; ends are reached within 5 %."""
     click = 1e-3 * np.eye(1, 100)[0]
-    copies = np.array([lpcnet_data.augmented(click, drawn(0, k)) for k in range(2000)])
+    copies = np.array([lpcnet_data.augmented(click, rng(0, k)) for k in range(2000)])
     levels, tilts = 20 * np.log10(np.abs(copies[:, 0]) / 1e-3), copies[:, 1] / copies[:, 0]
     assert -20 <= levels.min() < -19
     assert 18 < levels.max() <= 19

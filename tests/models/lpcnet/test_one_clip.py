@@ -18,7 +18,7 @@ from dspgraph_nodes.models.lpcnet import training as lpcnet_training
 from dspgraph_nodes.models.lpcnet.training import Settings
 from examples.train_lpcnet_on_one_clip import BATCHES, SETTINGS, learn
 from helpers.speech import speech
-from helpers.utterances import features
+from helpers.utterances import features, loss
 
 
 def log_spectral_distance(copy: Array) -> float:
@@ -34,7 +34,7 @@ def test_one_clip_is_learnt_and_spoken_better_than_by_pulses_and_noise(tmp_path:
     weights = learn(example_speech(), tmp_path, BATCHES)
     minutes = (time.process_time() - begin) / 60
     clip = lpcnet_data.utterance(speech(), features)
-    gain = lpcnet_distribution.fixed_entropy([clip]) - lpcnet_distribution.loss(lpcnet.load(weights), clip)
+    gain = lpcnet_distribution.fixed_entropy([clip]) - loss(lpcnet.load(weights), clip)
     copy = load("lpcnet", [f"weights={weights}"])(speech=speech())["speech"]
     distance = {"lpcnet": log_spectral_distance(copy)}
     for excitation in ("pulse_noise", "whisper"):
@@ -64,7 +64,7 @@ def test_once_the_last_blocks_are_gone_no_update_is_learnt_with_any_of_them(
         assert isinstance(recurrent, torch.Tensor)
         seen.append((run.batches, float((recurrent != 0).float().mean())))
 
-    monkeypatch.setattr(lpcnet_training.Run, "_follow", noticed)
+    monkeypatch.setattr(lpcnet_training.Run, "_update_mean", noticed)
     settings = Settings(
         preset="lpcnet-small", gru_a=32, gru_b=16, embedding=8, condition=16, batch=4, frames=3, updates=4, augment=0,
         steps=5, sparse_start=0, sparse_end=3, sparse_every=2, device="cpu", threads=1,

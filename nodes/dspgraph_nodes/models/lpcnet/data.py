@@ -1,10 +1,11 @@
-"""What LPCNet is trained on: chunks of speech with their features, and noise that makes them like its own output."""
+"""The training data of LPCNet: chunks of speech with their features, and noise as in the network's own output."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from scipy.signal import lfilter
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from dspgraph import RequestError
 from dspgraph_nodes._kernels.neural.lpcnet_codes import PEAK
 from dspgraph_nodes._kernels.neural.lpcnet_noise import Excitation, closed_loop, inputs, open_loop
 from dspgraph_nodes.models.lpcnet.config import HOP
+from dspgraph_nodes.models.lpcnet.settings import Settings
 
 Array = NDArray[Any]
 Features = Callable[[Array], Mapping[str, Array]]
@@ -25,18 +28,21 @@ Features = Callable[[Array], Mapping[str, Array]]
 PIPELINE = "lpcnet_features"
 """The pipeline that gives the features of a recording: cepstrum, pitch, correlation and lpc."""
 
-DELAY = 80  # samples that belong to a frame begin half a hop before its span: its window is centred on the span's start
+DELAY = 80  # a frame's samples begin half a hop before its span, because its window is centred on the span's start
 CONTEXT = 2  # frames on either side that the network looks at
 EMPHASIS = 0.85
 NOISES: dict[str, Callable[[Array, Array, Array], Excitation]] = {"c": closed_loop, "2018": open_loop}
 
-Item = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+Chunk = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 """Cepstrum, pitch and correlation of a chunk with its context; codes [samples, 3] and target [samples] of the chunk."""
+
+
+# ---- recordings -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """One recording as the network sees it; all arrays have the same number of frames.
+    """One recording with its features; all arrays have the same number of frames.
 
     signal: [frames * 160], pre-emphasised, 16-bit scale, the samples of frame k at 160 k; cepstrum: [frames, bands];
     pitch, correlation: [frames]; lpc: [frames, order].
@@ -50,39 +56,92 @@ class Utterance:
 
     @property
     def frames(self) -> int:
-        """How many there are."""
+        """Number of frames."""
         return len(self.lpc)
 
     @cached_property
     def clean(self) -> tuple[Array, Array]:
-        """Codes [samples, 3] and target [samples] without noise: of the whole, as synthesis goes through it."""
+        """Codes [samples, 3] and target [samples] of the whole recording without noise."""
         excitation = closed_loop(self.signal, self.lpc, np.zeros(len(self.signal), np.int64))
         return inputs(excitation).astype(np.uint8), excitation.target.astype(np.uint8)
 
     def part(self, first: int, last: int) -> Utterance:
-        """The frames from `first` up to `last`."""
+        """Return the frames from `first` up to, not including, `last`."""
         rows = (self.cepstrum, self.pitch, self.correlation, self.lpc)
         return Utterance(self.signal[HOP * first : HOP * last], *(each[first:last] for each in rows))
 
 
 def utterance(samples: Array, features: Features) -> Utterance:
-    """What there is to learn from samples [n], full scale +-1, 16 kHz; `features` gives their features by name."""
+    """Return samples [n], full scale +-1, 16 kHz, with the features that `features` computes."""
     found = features(samples)
     lpc = np.asarray(found["lpc"], np.float32)
     emphasised = PEAK * (samples - EMPHASIS * np.concatenate((np.zeros(1), samples[:-1])))
     signal = np.zeros(HOP * len(lpc), np.float32)
-    there = min(len(samples), len(signal) - DELAY)
-    signal[DELAY : DELAY + there] = emphasised[:there]
+    count = min(len(samples), len(signal) - DELAY)
+    signal[DELAY : DELAY + count] = emphasised[:count]
     rows = [np.asarray(found[name], np.float32) for name in ("cepstrum", "pitch", "correlation")]
     return Utterance(signal, rows[0], rows[1][:, 0], rows[2][:, 0], lpc)
 
 
+def split(
+    recordings: Mapping[str, Array], features: Features, settings: Settings
+) -> tuple[list[Utterance], list[Utterance]]:
+    """Return the utterances for training, with augmented copies, and those for validation.
+
+    A single recording is used for both. Raises RequestError if a recording is shorter than a chunk, or all are silent.
+    """
+    shortest = HOP * (settings.frames + 2 * CONTEXT)
+    for name, samples in recordings.items():
+        if len(samples) < shortest:
+            raise RequestError(
+                f"{name} has {len(samples)} samples; a chunk with its context has {shortest} ({settings.frames} frames "
+                f"and {CONTEXT} on either side): leave the recording out, or set fewer frames"
+            )
+    if not any(samples.any() for samples in recordings.values()):
+        raise RequestError("all recordings are silent; training needs speech: give other recordings")
+    held = _held_out(list(recordings), settings)
+    training: list[Utterance] = []
+    validation: list[Utterance] = []
+    for k, (name, samples) in enumerate(recordings.items()):
+        if name in held:
+            validation.append(utterance(samples, features))
+            continue
+        copies = (augmented(samples, rng(settings.seed, k, copy)) for copy in range(settings.augment))
+        training += [utterance(one, features) for one in (samples, *copies)]
+    return training, validation or training[:: settings.augment + 1]
+
+
+def _held_out(names: list[str], settings: Settings) -> set[str]:
+    """Return the recordings for validation, drawn at random."""
+    if len(names) == 1 or not settings.validation_share:
+        return set()
+    count = max(1, round(settings.validation_share * len(names)))
+    return {names[k] for k in rng(settings.seed).permutation(len(names))[:count]}
+
+
+def fingerprint(data: Sequence[Utterance]) -> str:
+    """Return a digest of all signals and features."""
+    found = sha256()
+    for one in data:
+        for array in (one.signal, one.cepstrum, one.pitch, one.correlation, one.lpc):
+            found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()
+
+
+# ---- augmentation and noise -----------------------------------------------------------------------------------------
+
+
+def rng(*key: int) -> Generator:
+    """Return a random generator that depends on the key alone."""
+    return Generator(Philox(SeedSequence(key)))
+
+
 def augmented(samples: Array, random: Generator) -> Array:
-    """A copy as from another room and microphone: a random filter of two poles and two zeros, sign and level.
+    """Return a copy as from another room and microphone: a random filter of two poles and two zeros, sign and level.
 
         H(z) = (1 + b1 z**-1 + b2 z**-2) / (1 + a1 z**-1 + a2 z**-2),    b1, b2, a1, a2 from -3/8 to 3/8
 
-    The level moves by -20 to 19 dB, as far as full scale allows.
+    The level changes by -20 to 19 dB, limited by full scale.
     """
     b1, b2, a1, a2 = random.uniform(-0.375, 0.375, 4)
     gain = random.choice((-1.0, 1.0)) * 10 ** (random.uniform(-20, 19) / 20)
@@ -90,33 +149,36 @@ def augmented(samples: Array, random: Generator) -> Array:
     return filtered / max(1.0, float(np.abs(filtered).max(initial=0)))
 
 
-def noise(form: str, count: int, random: Generator, strength: float = 1.0) -> Array:
-    """Whole mu-law levels [count] to add, of one of the strengths a form knows; they have no bias.
+def noise(form: str, count: int, random: Generator, scale: float = 1.0) -> Array:
+    """Return noise [count] in whole mu-law levels, without bias, at a level drawn at random.
 
     "c": Laplace's distribution, its deviation |1.5 ln(1e-4 + u) + 0.5 ln(1e-4 + u')| with u, u' from 0 to 1: 2 levels
-    in the mean. "2018": a fifth none, a fifth from -3 to 3, a fifth from -2 to 2, the rest from -1 to 1.
-    All of it times `strength`.
+    on average. "2018": uniform; one fifth of the calls give zeros, one fifth -3 to 3, one fifth -2 to 2, the others
+    -1 to 1. The level is multiplied by `scale`.
     """
     if form == "c":
         u = np.log(1e-4 + random.random(2))
-        return rounded_laplace(strength * abs(1.5 * u[0] + 0.5 * u[1]), count, random)
-    most = round(strength * (0, 3, 2, 1, 1)[random.integers(5)])
-    return random.integers(-most, most + 1, count)
+        return rounded_laplace(scale * abs(1.5 * u[0] + 0.5 * u[1]), count, random)
+    largest = round(scale * (0, 3, 2, 1, 1)[random.integers(5)])
+    return random.integers(-largest, largest + 1, count)
 
 
 def rounded_laplace(deviation: float, count: int, random: Generator) -> Array:
-    """Whole numbers [count] nearest to ones of Laplace's distribution with this standard deviation."""
+    """Return numbers [count] of Laplace's distribution with a standard deviation, rounded to whole numbers."""
     return np.floor(0.5 + random.laplace(0, deviation / np.sqrt(2), count)).astype(np.int64)
 
 
-def item(whole: Utterance, first: int, frames: int, form: str, random: Generator, strength: float = 1.0) -> Item:
-    """The chunk of frames from `first` on, with noise of a form or, form "none", without.
+# ---- chunks ---------------------------------------------------------------------------------------------------------
 
-    The loop with noise runs over the context before the chunk too, to warm up.
+
+def make_chunk(whole: Utterance, first: int, frames: int, form: str, random: Generator, scale: float = 1.0) -> Chunk:
+    """Return the chunk of frames from `first` on, with noise of a form, or without if the form is "none".
+
+    The loop that adds the noise begins with the context before the chunk, so that its state has settled.
     """
     part = whole.part(first - CONTEXT, first + frames + CONTEXT)
     if form in NOISES:
-        excitation = NOISES[form](part.signal, part.lpc, noise(form, len(part.signal), random, strength))
+        excitation = NOISES[form](part.signal, part.lpc, noise(form, len(part.signal), random, scale))
         inside = slice(HOP * CONTEXT, HOP * (CONTEXT + frames))
         codes, target = inputs(excitation)[inside], excitation.target[inside]
     else:
@@ -126,26 +188,26 @@ def item(whole: Utterance, first: int, frames: int, form: str, random: Generator
     return a, b, c, torch.from_numpy(codes.astype(np.int64)), torch.from_numpy(target.astype(np.int64))
 
 
-class Chunks(Dataset[Item]):
+class Chunks(Dataset[Chunk]):
     """Chunks of utterances, each with two frames of context on either side.
 
-    An index is (pass, place): the same gives the same chunk with the same noise, whoever asks and when. In pass -1
-    there is no noise, and the chunks begin with the first frame that has a context; in the others the frames that are
-    left over at the end of an utterance are left out at its beginning or its end, by chance. The share `clean` of them
-    has no noise either.
+    An index is (epoch, place). The same index always gives the same chunk with the same noise. In epoch -1, for
+    validation, there is no noise, and chunks begin at the first frame with a context. In the other epochs the frames
+    that are left over in an utterance are dropped at its beginning or its end, at random, and a share `clean_share` of
+    the chunks has no noise.
     """
 
     def __init__(
         self,
         utterances: Sequence[Utterance],
         frames: int,
-        form: str,
+        noise: str,
         seed: int,
-        clean: float = 0.0,
-        strength: float = 1.0,
-    ) -> None:  # fmt: skip
-        self.utterances, self.frames, self.form, self.seed = utterances, frames, form, seed
-        self.clean, self.strength = clean, strength
+        clean_share: float = 0.0,
+        noise_scale: float = 1.0,
+    ) -> None:
+        self.utterances, self.frames, self.noise, self.seed = utterances, frames, noise, seed
+        self.clean_share, self.noise_scale = clean_share, noise_scale
         self.places = [
             (k, CONTEXT + first)
             for k, one in enumerate(utterances)
@@ -155,25 +217,24 @@ class Chunks(Dataset[Item]):
     def __len__(self) -> int:
         return len(self.places)
 
-    def __getitem__(self, index: tuple[int, int]) -> Item:
-        turn, place = index
+    def __getitem__(self, index: tuple[int, int]) -> Chunk:
+        epoch, place = index
         k, first = self.places[place]
-        if turn < 0:
-            return item(self.utterances[k], first, self.frames, "none", drawn(self.seed))
-        left = (self.utterances[k].frames - 2 * CONTEXT) % self.frames
-        first += int(drawn(self.seed, turn, k).integers(left + 1))
-        random = drawn(self.seed, turn, place, 1)
-        form = "none" if random.random() < self.clean else self.form
-        return item(self.utterances[k], first, self.frames, form, random, self.strength)
+        if epoch < 0:
+            return make_chunk(self.utterances[k], first, self.frames, "none", rng(self.seed))
+        left_over = (self.utterances[k].frames - 2 * CONTEXT) % self.frames
+        first += int(rng(self.seed, epoch, k).integers(left_over + 1))
+        random = rng(self.seed, epoch, place, 1)
+        form = "none" if random.random() < self.clean_share else self.noise
+        return make_chunk(self.utterances[k], first, self.frames, form, random, self.noise_scale)
 
 
-def drawn(*key: int) -> Generator:
-    """Random numbers that depend on the key alone."""
-    return Generator(Philox(SeedSequence(key)))
+class ResumableBatches(Sampler[list[tuple[int, int]]]):
+    """Batches of indices of `Chunks`, from any step on; every epoch has all chunks in a random order of its own.
 
-
-class Order(Sampler[list[tuple[int, int]]]):
-    """So many batches of indices of `Chunks`, from a step on: every pass has all chunks in an order of its own."""
+    count: of chunks; batch: chunks in a batch; begin: gives the first step, each time the batches are iterated; steps:
+    number of batches in one iteration.
+    """
 
     def __init__(self, count: int, batch: int, seed: int, begin: Callable[[], int], steps: int) -> None:
         self.count, self.batch, self.seed, self.begin, self.steps = count, batch, seed, begin, steps
@@ -182,12 +243,18 @@ class Order(Sampler[list[tuple[int, int]]]):
         return self.steps
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        turn, order = -1, np.zeros(0, np.int64)
+        epoch, order = -1, np.zeros(0, np.int64)
         for step in range(begin := self.begin(), begin + self.steps):
             batch = []
             for number in range(self.batch * step, self.batch * (step + 1)):
-                if number // self.count != turn:
-                    turn = number // self.count
-                    order = drawn(self.seed, turn).permutation(self.count)
-                batch.append((turn, int(order[number % self.count])))
+                if number // self.count != epoch:
+                    epoch = number // self.count
+                    order = rng(self.seed, epoch).permutation(self.count)
+                batch.append((epoch, int(order[number % self.count])))
             yield batch
+
+
+def validation_batches(count: int) -> list[list[tuple[int, int]]]:
+    """Return the indices of all chunks without noise, in batches of at most 64."""
+    batches = -(-count // 64)
+    return [[(-1, k) for k in range(count)][n::batches] for n in range(batches)]

@@ -1,4 +1,4 @@
-"""What LPCNet thinks of an utterance: the distribution of every sample, hearing the true past."""
+"""The distribution that LPCNet predicts for every sample of a recording, given the true past (teacher forcing)."""
 
 from __future__ import annotations
 
@@ -13,42 +13,40 @@ from dspgraph_nodes.models.lpcnet.config import HOP, RATE
 from dspgraph_nodes.models.lpcnet.data import DELAY, PIPELINE, Array, Features, Utterance, utterance
 from dspgraph_nodes.models.lpcnet.network import LPCNet, load
 
-__all__ = ["PIPELINE", "distribution"]
+__all__ = ["PIPELINE", "distribution", "fixed_entropy", "probabilities"]
 
 
 def distribution(weights: Path, samples: Array, features: Features) -> tuple[Array, Array, float]:
-    """The distribution [n, 256] that a trained network has for each of samples [n], and the codes [n] there were.
+    """Return the distribution [n, 256] that a trained network predicts for samples [n], the true codes [n], the rate.
 
-    The rate comes third. Raises ValueError for weights that are none of this model.
+    Raises ValueError if the file holds no weights of this model, or of a network for other features.
     """
     whole, model = utterance(samples, features), load(weights)
-    there = {"bands": whole.cepstrum.shape[1], "rate": RATE, "hop": HOP}
-    for name, value in there.items():
-        if (expected := getattr(model.config, name)) != value:
+    expected = {"bands": whole.cepstrum.shape[1], "rate": RATE, "hop": HOP}
+    for name, value in expected.items():
+        if (found := getattr(model.config, name)) != value:
             raise ValueError(
-                f"{weights} is of a network with {name} {expected}; the features of {PIPELINE} have {value}"
+                f"{weights} holds a network with {name} {found}; the features of {PIPELINE} have {value}: "
+                "give the weights of a network for these features"
             )
-    rows, codes = distributions(model, whole), whole.clean[1]
-    return rows[DELAY : DELAY + len(samples)], codes[DELAY : DELAY + len(samples)], RATE
+    rows, codes = probabilities(model, whole), whole.clean[1]
+    return rows[DELAY : DELAY + len(samples)], codes[DELAY : DELAY + len(samples)], float(RATE)
 
 
 @torch.no_grad()
-def distributions(model: LPCNet, whole: Utterance) -> Array:
-    """The softmax of the network for every sample of an utterance: [samples, 256], sums of 1."""
+def probabilities(model: LPCNet, whole: Utterance) -> Array:
+    """Return the softmax of the network for every sample of an utterance: [samples, 256], each row sums to 1."""
     rows = (torch.from_numpy(each)[None] for each in (whole.cepstrum, whole.pitch, whole.correlation))
     codes = torch.from_numpy(whole.clean[0].astype(np.int64))[None]
     found: Array = torch.softmax(model(model.condition(*rows), codes)[0][0], -1).numpy()
     return found
 
 
-def loss(model: LPCNet, whole: Utterance) -> float:
-    """The cross-entropy of an utterance, in nats per sample."""
-    chosen = distributions(model, whole)[np.arange(len(whole.signal)), whole.clean[1]]
-    return float(-np.log(np.maximum(chosen, np.finfo(np.float32).tiny)).mean())
-
-
 def fixed_entropy(data: Sequence[Utterance]) -> float:
-    """The cross-entropy of the best distribution that never changes: the entropy of the true excitation, in nats."""
+    """Return the cross-entropy, in nats per sample, of the best distribution that is the same for all samples.
+
+    It is the entropy of the codes of the true excitation.
+    """
     counts = np.sum([np.bincount(one.clean[1], minlength=LEVELS) for one in data], axis=0)
     share = counts[counts > 0] / counts.sum()
     return float((share * -np.log(share)).sum())
