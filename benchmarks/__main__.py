@@ -1,4 +1,4 @@
-"""`make bench`: every benchmark, one table, exit code 1 where a promise is not kept."""
+"""`make bench`: all benchmarks in one table; exit code 1 if a promise is broken."""
 
 import sys
 
@@ -30,10 +30,10 @@ TOPICS = (
 
 
 def main() -> None:
-    """Run everything and print the table."""
+    """Run all benchmarks and print the table."""
     rows = [row for topic in TOPICS for row in topic.rows()]
     width = max(len(row.name) for row in rows)
-    print(f"{'what, and the peer':{width}}  {'ours':>10}  {'peer':>10}        {'figure':>8}  promised")
+    print(f"{'subject: peer':{width}}  {'ours':>10}  {'peer':>10}        {'figure':>8}  promised")
     for row in rows:
         peer = "" if row.peer != row.peer else f"{row.peer:10.3g}"
         verdict = "" if row.met else "  NOT MET"

@@ -1,4 +1,4 @@
-"""The engine beside loops written by hand, which call the same functions and carry the states themselves."""
+"""The engine, compared with loops written by hand that call the same functions and keep the states themselves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SAMPLES = 0.1 * np.random.Generator(np.random.Philox(key=0)).standard_normal(RAT
 
 
 def chain() -> Graph:
-    """Ten nodes, one after the other: two mu-law coders in tandem, each under pre-emphasis."""
+    """Return a chain of ten nodes: two mu-law coders in series, each between pre-emphasis and de-emphasis."""
     nodes: dict[str, Node] = {
         "pre": Preemphasis(coef=0.85),
         "codes": MulawEncode(levels=256),
@@ -42,7 +42,7 @@ def chain() -> Graph:
 
 
 def by_hand(x: Array, n: int) -> list[Array]:
-    """The same ten stages as someone writes them who needs no graph."""
+    """Run the same ten stages in a loop without a graph."""
     pre = post = again = end = np.float64(0)
     out = []
     for at in range(0, len(x), n):
@@ -61,14 +61,14 @@ def by_hand(x: Array, n: int) -> list[Array]:
 
 
 def by_engine(graph: Graph, x: Array, n: int) -> list[Array]:
-    """The engine, pushed the same blocks."""
+    """Run the graph on the same blocks."""
     session = graph.session()
     out = [session.push(x=x[at : at + n])["y"] for at in range(0, len(x), n)]
     return [*out, session.flush()["y"]]
 
 
 class Nothing(Node):
-    """Hand the block on: what is left is the engine's own time."""
+    """Return the block unchanged: the time of a chain of these is that of the engine."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -78,7 +78,7 @@ class Nothing(Node):
 
 
 class Rows(Node):
-    """A row for each quantum, the same one again and again."""
+    """Return the same row for every quantum."""
 
     x = Input(Audio)
     rows = Output(Frames, "row")
@@ -94,7 +94,7 @@ class Rows(Node):
 
 
 class Late(Node):
-    """Samples that come later, as from a stage with lookahead: they no longer arrive with the rows."""
+    """Delay the output by some samples, as a stage with lookahead does, so that it comes later than the rows."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -116,7 +116,7 @@ class Late(Node):
 
 
 class Meet(Node):
-    """Samples and the rows they belong to: two rates meet."""
+    """Take samples and rows: two rates meet."""
 
     x = Input(Audio)
     rows = Input(Frames, "row")
@@ -130,7 +130,7 @@ class Meet(Node):
 
 
 def overhead(graph: Graph, x: Array) -> Callable[[], object]:
-    """Push quanta, and leave out what the flush at the end costs."""
+    """Return a run that pushes quanta, without the flush at the end."""
 
     def run() -> None:
         session = graph.session()
@@ -141,13 +141,13 @@ def overhead(graph: Graph, x: Array) -> Callable[[], object]:
 
 
 def same_rate(n: int) -> Graph:
-    """n nodes that do nothing, one after the other."""
+    """Return a chain of n nodes that do nothing."""
     wires = {f"n{k}.x": f"n{k - 1}" if k else "x" for k in range(n)}
     return Graph({f"n{k}": Nothing() for k in range(n)}, wires, {"x": Audio(RATE)}, {"y": f"n{n - 1}"})
 
 
 def two_rates(n: int, late: int) -> Graph:
-    """n nodes that do nothing at two rates, one after the other; the samples come `late` samples after the rows."""
+    """Return a chain of n nodes that do nothing at two rates; the samples come `late` samples after the rows."""
     nodes: dict[str, Node] = {"rows": Rows(), "late": Late(samples=late), **{f"n{k}": Meet() for k in range(n)}}
     wires = {"rows.x": "x", "late.x": "x"} | {f"n{k}.x": "late" for k in range(n)}
     wires |= {f"n{k}.rows": f"n{k - 1}" if k else "rows" for k in range(n)}
@@ -155,7 +155,7 @@ def two_rates(n: int, late: int) -> Graph:
 
 
 def rows() -> list[Row]:
-    """The engine's part of the table."""
+    """Return the rows about the engine."""
     graph, x = chain(), SAMPLES
     assert np.array_equal(np.concatenate(by_engine(graph, x, QUANTUM)), np.concatenate(by_hand(x, BLOCK)))
     short, short_hand, long, long_hand = milliseconds(
@@ -167,7 +167,7 @@ def rows() -> list[Row]:
         ],
         repeats=9,
     )
-    # What a node costs: the slope between a short chain and a long one, less the empty step itself.
+    # The cost of a node: the slope between a short chain and a long one, minus the time of the empty step.
     one, many = 2, 22
     calls = len(x) // QUANTUM * (many - one)
     step, meet, block, row = Nothing().step, Meet().step, x[:QUANTUM], np.zeros((1, 1))

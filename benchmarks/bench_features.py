@@ -1,4 +1,4 @@
-"""LPCNet's features of 4 s of speech, in seconds of speech per CPU second; line spectral frequencies beside pysptk."""
+"""The features of LPCNet, in seconds of speech per CPU second; conversions of predictors, compared with pysptk."""
 
 import numpy as np
 import pysptk
@@ -16,11 +16,11 @@ from dspgraph_nodes.framing.frame import frame
 from dspgraph_nodes.pitch.lpcnet_pitch import lpcnet_pitch
 
 LEAST = 300  # seconds of speech per CPU second
-LEAST_LIVE = 50  # where every 10 ms is a call to six nodes
+LEAST_LIVE = 50  # with a call to six nodes every 10 ms
 
 
 def rows() -> list[Row]:
-    """The functions, the pipeline whole and in blocks of 10 ms; conversions of the predictors, frame by frame in C."""
+    """Return the rows about the functions, the pipeline on the whole signal and on blocks of 10 ms, and conversions."""
     x, rate = soundfile.read(pysptk.util.example_audio_file())
     window = window_values("vorbis", "none", 320, x.dtype)
     graph = load("lpcnet_features")
@@ -52,7 +52,7 @@ def rows() -> list[Row]:
         ]
     )
     expected = np.array([pysptk.lpc2lsp(row, numsp=512, maxiter=20) for row in lpc])
-    assert np.abs(lpc_to_lsf(lpc) - expected).max() <= 1e-6  # its bisection ends there
+    assert np.abs(lpc_to_lsf(lpc) - expected).max() <= 1e-6  # the bisection of pysptk stops at this precision
     assert np.abs(lpc_to_parcor(lpc) - [pysptk.lpc2par(row) for row in lpc]).max() <= 1e-12
     seconds = len(x) / rate
     return [
@@ -65,6 +65,6 @@ def rows() -> list[Row]:
 
 
 def _speed(name: str, taken: float, seconds: float, least: float) -> Row:
-    """We promise to take in `least` seconds of speech per second of CPU time."""
+    """Return a row that promises to process `least` seconds of speech per CPU second."""
     figure = 1e3 * seconds / taken
     return Row(name, taken, float("nan"), "ms", figure, f">= {least:g} s/s", figure >= least)

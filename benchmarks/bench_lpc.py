@@ -1,4 +1,4 @@
-"""Linear prediction of 4 s of speech beside pysptk's C code, frame by frame as pysptk takes it."""
+"""Linear prediction of 4 s of speech, compared with the C code of pysptk, which takes one frame at a time."""
 
 import numpy as np
 import pysptk
@@ -13,7 +13,7 @@ ORDER, LENGTH, HOP, FRAMES = 25, 512, 80, 794
 
 
 def rows() -> list[Row]:
-    """All frames in one call, frame by frame, and beside the bare C function without pysptk's Python around it."""
+    """Return the rows about all frames in one call, one frame at a time, and the C function without its wrapper."""
     x, _ = soundfile.read(pysptk.util.example_audio_file())
     frames = frame(x, window_values("blackman", "none", LENGTH, x.dtype), HOP, 0)[:FRAMES]
     bare = pysptk.sptk._sptk.lpc

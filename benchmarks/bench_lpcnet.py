@@ -1,4 +1,4 @@
-"""LPCNet beside real time, beside this core's multiply-adds, and beside the same network stepped in torch.
+"""LPCNet, compared with real time, with the peak of this core, and with the same network stepped in torch.
 
 The network has the published sizes and densities (384 and 16 units; 0.05, 0.05 and 0.2 of the recurrent weights of the
 first GRU) and random weights. The published C program makes 9 to 10 seconds of audio per CPU second on a core of this
@@ -36,7 +36,7 @@ from dspgraph_nodes.models.lpcnet.reference import synthesise as synthesise_in_t
 from dspgraph_nodes.models.lpcnet.weights import shapes, write
 from dspgraph_nodes.neural.lpcnet import Lpcnet
 
-SECONDS, MANY, ALONE = 10, 16, 0.1  # of audio; signals in a batch; seconds that torch makes
+SECONDS, MANY, ALONE = 10, 16, 0.1  # seconds of audio; signals in a batch; seconds of audio made by torch
 SUMS, TURNS = 12, 2_000_000
 NONE = float("nan")
 
@@ -51,7 +51,7 @@ print(time.process_time() - begin)
 
 
 def random_arrays(config: Config) -> dict[str, Array]:
-    """Weights of about the size that trained ones have."""
+    """Return random weights with about the magnitude of trained ones."""
     draw = np.random.Generator(np.random.Philox(key=0))
     arrays = {}
     for name, shape in shapes(config).items():
@@ -68,7 +68,7 @@ def random_arrays(config: Config) -> dict[str, Array]:
 
 
 class Sums(NamedTuple):
-    """Room for the peak of the core."""
+    """The arrays of the loop that measures the peak of the core."""
 
     state: Array
     y: Array
@@ -91,14 +91,14 @@ def _peak(room: Sums, count: int) -> None:
 
 
 def multiply_adds(network: Network) -> int:
-    """Those of one sample, of weights that are there."""
+    """Return the number of multiply-adds per sample, without weights that are zero."""
     sample = network.sample
     kept = sum(int(np.count_nonzero(one.weights)) for one in sample if isinstance(one, Blocks))
     return kept + len(sample.diagonal_a) + len(sample.diagonal_b)
 
 
 def rows() -> list[Row]:
-    """One signal, sixteen in a batch, the share of the peak, torch, gradients, and what a start takes."""
+    """Return the rows about one signal, sixteen in a batch, the share of the peak, torch, gradients and the start."""
     config = Config()
     arrays = random_arrays(config)
     with tempfile.TemporaryDirectory() as folder:
@@ -117,7 +117,7 @@ def _synthesis(path: Path, network: Network) -> list[Row]:
     model = load(path)
     _check(model, network, found)
     room = Sums(np.zeros((1, 1), np.float32), np.zeros(16 * SUMS, np.float32))
-    # Sixteen that say the same would look up the same rows of tables: each begins elsewhere
+    # Sixteen equal signals would look up the same rows of tables, so each starts at another place.
     batch = [{name: np.roll(array, 61 * k, axis=0) for name, array in found.items()} for k in range(MANY)]
     one, many, torch_loop, peak = milliseconds(
         [
@@ -165,7 +165,7 @@ def _stepped(model: LPCNet, found: dict[str, Array], seconds: float) -> Array:
 
 
 def _check(model: LPCNet, network: Network, found: dict[str, Array]) -> None:
-    """What is measured draws the same codes as torch, for as long as torch is measured."""
+    """Assert that the kernel draws the same codes as torch, for the length on which torch is measured."""
     numbers = np.random.Generator(np.random.Philox(key=0)).random(int(16000 * ALONE), dtype=np.float32)
     rows = given(network.frame, _conditions(model, found).numpy(), found["lpc"], sharpness(found["correlation"][:, 0]))
     part = Part(Voice(network.sample, 16), rows, 80, numbers)
@@ -175,7 +175,7 @@ def _check(model: LPCNet, network: Network, found: dict[str, Array]) -> None:
 
 
 def _gradients() -> Row:
-    """Those of the sample-rate network, of 44 chunks of 80 samples as in examples/train_lpcnet_on_one_clip.py."""
+    """Return the row about the gradients of the sample-rate network, for the batches of the example of training."""
     torch.manual_seed(0)
     model = LPCNet(PRESETS["lpcnet-small"])
     f, codes = torch.randn(44, 1, model.config.condition), torch.randint(0, 256, (44, 80, 4))
@@ -197,7 +197,7 @@ def _gradients() -> Row:
 
 
 def _starts(path: Path, folder: str) -> list[Row]:
-    """CPU seconds of a process from its imports to half a second of audio: with nothing compiled, and again."""
+    """Return the CPU seconds from the imports to half a second of audio: with an empty cache, then with a full one."""
     seconds = []
     for _ in range(2):
         environment = {**os.environ, "NUMBA_CACHE_DIR": str(Path(folder) / "cache")}

@@ -1,4 +1,4 @@
-"""Peak memory of rendering one hour beside one minute, each in a process of its own."""
+"""Peak memory of rendering one hour, compared with one minute, each in its own process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ print(peak())
 
 
 def needed(folder: Path, minutes: int) -> float:
-    """MiB at the peak of rendering a file of this length through a graph that streams."""
+    """Return the peak memory, MiB, of rendering a file of this length with a graph that streams."""
     clip, rate = soundfile.read(str(example_speech()), dtype="int16")
     path = folder / f"{minutes}.wav"
     with soundfile.SoundFile(str(path), "w", rate, 1, "PCM_16") as file:
@@ -39,7 +39,7 @@ def needed(folder: Path, minutes: int) -> float:
 
 
 def rows() -> list[Row]:
-    """The memory's part of the table."""
+    """Return the rows about memory."""
     with tempfile.TemporaryDirectory() as folder:
         needed(Path(folder), 1)  # compiles
         minute, hour = needed(Path(folder), 1), needed(Path(folder), 60)

@@ -1,4 +1,4 @@
-"""Maximum-likelihood parameter generation of 500 frames of 60 dimensions, three windows, beside nnmnkwii."""
+"""Maximum-likelihood parameter generation of 500 frames of 60 dimensions, three windows, compared with nnmnkwii."""
 
 import warnings
 
@@ -21,7 +21,7 @@ WINDOWS: list[DeltaWindow] = [(0, 0, [1.0]), (1, 1, [-0.5, 0.0, 0.5]), (1, 1, [1
 
 
 def rows() -> list[Row]:
-    """Forward; forward with the gradient of the means, through the kernels and through torch; what torch adds to it."""
+    """Return the rows about the trajectory, its gradients in torch, and the time that torch adds to the kernels."""
     torch.set_num_threads(1)
     draw = np.random.default_rng(0)
     means = draw.standard_normal((FRAMES, DIMENSIONS * len(WINDOWS)))

@@ -1,4 +1,4 @@
-"""Rendering many short files: what it costs beside the graph's own work, in one process and in two, and its memory."""
+"""Rendering many short files, in one process and in two: the time beside that of the graph itself, and the memory."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from dspgraph.rendering.render import Rendered
 from dspgraph.streams import Array, Audio
 
 FILES, EARLY, ALONE = 2000, 200, 500
-"""How many are rendered; after how many memory is looked at first; how many the graph does by itself, to compare."""
+"""Files rendered; files after which the memory is first measured; files that the graph renders alone."""
 
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
-"""Where the files are: what a disk takes for them is another thing from one minute to the next."""
+"""The folder of the files is in memory, because the time that a disk takes changes from minute to minute."""
 
 
 def make_clips(folder: Path, files: int = FILES) -> None:
-    """Clips of 1 to 3 s, as sentences are, cut from real speech here and there."""
+    """Write clips of 1 to 3 s, cut from real speech at random places."""
     speech, rate = soundfile.read(str(example_speech()), dtype="int16")
     draw = np.random.Generator(np.random.Philox(key=1))
     for k in range(files):
@@ -41,7 +41,7 @@ def make_clips(folder: Path, files: int = FILES) -> None:
 
 
 def measured(clips: str, jobs: str, batch: str) -> dict[str, float]:
-    """What a run takes: seconds, CPU seconds of this process alone, MiB at the peak early and late."""
+    """Return the seconds of a run, the CPU seconds of this process, and the peak memory early and late, MiB."""
     graph, peaks = load("lpc_vocoder"), []
 
     def done(row: Rendered) -> None:
@@ -59,7 +59,7 @@ def measured(clips: str, jobs: str, batch: str) -> dict[str, float]:
 
 
 def alone(clips: str) -> float:
-    """CPU milliseconds for a file, less those of the graph's own work on the same samples."""
+    """Return the CPU milliseconds per file, minus those of the graph on the same samples."""
     graph = load("lpc_vocoder")
     (stream,) = graph.inputs.values()
     assert isinstance(stream, Audio)
@@ -80,7 +80,7 @@ def alone(clips: str) -> float:
 
 
 def _elsewhere(*call: str) -> dict[str, float]:
-    """In a process of its own, whose memory nobody else has used."""
+    """Measure in a new process, whose memory no other run has used."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.bench_rendering", *call], capture_output=True, text=True, check=False
     )
@@ -90,7 +90,7 @@ def _elsewhere(*call: str) -> dict[str, float]:
 
 
 def rows(files: int = FILES) -> list[Row]:
-    """The part of rendering in the table. Seconds by the clock count here: two processes are there to save them."""
+    """Return the rows about rendering. Two processes are compared by the clock, because they save no CPU time."""
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         make_clips(Path(folder), files)
         serial, both, batch = (_elsewhere(folder, jobs, n) for jobs, n in (("1", "1"), ("2", "1"), ("1", "16")))
@@ -98,7 +98,7 @@ def rows(files: int = FILES) -> list[Row]:
     many = f"{files} clips through lpc_vocoder"
     return [
         faster(f"{many}: two processes, one", 1e3 * both["wall"], 1e3 * serial["wall"], 1.6),
-        # Batch is there for what is made for it, as networks are; these nodes gain nothing, and must not lose much.
+        # A batch serves nodes that are made for it, such as networks; these nodes gain nothing and must not lose much.
         faster(f"{many}: batch 16, 1 (CPU)", 1e3 * batch["cpu"], 1e3 * serial["cpu"], 0.7),
         below("rendering a clip, less the graph's own work (CPU)", spent, 3, "ms"),
         at_most(f"{many}: peak at the end, after {EARLY}", serial["late"], serial["early"], 1.05, "MiB"),
@@ -107,7 +107,7 @@ def rows(files: int = FILES) -> list[Row]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """One run, for `rows`."""
+    """Print the figures of one run as JSON, for `rows`."""
     print(json.dumps(measured(*arguments)))
 
 

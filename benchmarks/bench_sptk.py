@@ -1,4 +1,4 @@
-"""Mel-cepstral analysis and MLSA synthesis of 4 s of speech beside pysptk, frame by frame as pysptk takes it."""
+"""Mel-cepstral analysis and MLSA synthesis of 4 s of speech, compared with pysptk, which takes one frame at a time."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -21,7 +21,7 @@ ORDER, ALPHA, LENGTH, HOP, LAGS = 24, 0.42, 512, 80, 255
 
 
 def rows() -> list[Row]:
-    """Analysis, the filter with Pade's order 4 and 5, and two conversions; each at the parity that is promised."""
+    """Return the rows about analysis, the filter with Pade order 4 and 5, and two conversions, all checked first."""
     x, _ = soundfile.read(pysptk.util.example_audio_file())
     frames = frame(x, window_values("blackman", "power", LENGTH, x.dtype), HOP, HOP - LENGTH // 2)
     count = len(frames)
@@ -66,7 +66,7 @@ def _synthesis(n: int, cepstra: Array, pade: int) -> Row:
 
 
 def _hundred_times(run: Callable[[], object]) -> None:
-    """Once is too short for the clock."""
+    """Run a hundred times, because once is too short for the clock."""
     for _ in range(100):
         run()
 

@@ -1,4 +1,4 @@
-"""How long a user waits for the first sign of life, in seconds of the clock."""
+"""The time until a program starts to answer, by the clock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.measure import Row, below
 
 
 def seconds(*arguments: str) -> float:
-    """The median of seven runs of Python with these arguments, less that of Python doing nothing."""
+    """Return the median of seven runs of Python with these arguments, minus that of Python without work."""
 
     def one(*words: str) -> float:
         begin = time.perf_counter()
@@ -22,7 +22,7 @@ def seconds(*arguments: str) -> float:
 
 
 def rows() -> list[Row]:
-    """The start-up part of the table."""
+    """Return the rows about the start."""
     return [
         below("import dspgraph", seconds("-c", "import dspgraph"), 0.3, "s"),
         below("dspgraph nodes", seconds("-m", "dspgraph", "nodes"), 1.5, "s"),

@@ -1,4 +1,4 @@
-"""Short-time spectra of 60 s at 16 kHz, float32, 1024 / 256 Hann, and Griffin-Lim of 10 s of it, beside librosa."""
+"""Short-time spectra of 60 s at 16 kHz, float32, 1024 / 256 Hann, and Griffin-Lim of 10 s, compared with librosa."""
 
 import librosa
 import numpy as np
@@ -13,19 +13,19 @@ from dspgraph_nodes.spectrum.istft import istft
 from dspgraph_nodes.spectrum.stft import stft
 
 N_FFT, HOP = 1024, 256
-FIRST = -512  # as librosa has it: frame k is centred on sample k hop
-MIDDLE = -384  # in the middle of the span, as the nodes have it by default
+FIRST = -512  # as in librosa: frame k is centred on sample k hop
+MIDDLE = -384  # the default of the nodes: centred in the middle of the span
 
 
 def rows() -> list[Row]:
-    """Both transforms, and 32 rounds of Griffin-Lim from random phases. One thread; librosa with its defaults."""
+    """Return the rows about both transforms and 32 rounds of Griffin-Lim from random phases, in one thread."""
     clip, _ = soundfile.read(str(example_speech()), dtype="float32")
     x = np.resize(clip, 60 * 16000)
     window = window_values("hann", "none", N_FFT, x.dtype)
     spectrum, theirs = stft(x, window, HOP, FIRST), librosa.stft(x, n_fft=N_FFT, hop_length=HOP)
-    inner = slice(2, -2)  # librosa has a frame more, and pads otherwise at the end
+    inner = slice(2, -2)  # librosa has one frame more, and pads the end in another way
     off = np.abs(spectrum[inner] - theirs.T[: len(spectrum)][inner]).max()
-    assert off <= 1e-6 * np.abs(spectrum).max()  # measured 3e-7: librosa transforms in double here, and rounds
+    assert off <= 1e-6 * np.abs(spectrum).max()  # measured 3e-7: librosa computes in float64 and rounds
     back = istft(spectrum, window, HOP, FIRST)
     their_back = librosa.istft(theirs, hop_length=HOP, n_fft=N_FFT)
     assert np.abs(back - x).max() <= 1e-6
@@ -41,7 +41,7 @@ def rows() -> list[Row]:
     def peer_sought(seed: int = 0) -> Array:
         return np.asarray(librosa.griffinlim(other, n_iter=32, hop_length=HOP, random_state=seed))
 
-    # The random phases to begin with change it by 1 dB: the mean of five, measured -24.5 and -24.3 dB.
+    # The first random phases change the result by 1 dB, so take the mean of five: measured -24.5 and -24.3 dB.
     seeds = range(5)
     left = np.mean([decibel(np.abs(stft(sought(s), window, HOP, MIDDLE)), ours) for s in seeds])
     peer_left = np.mean(
@@ -67,5 +67,5 @@ def rows() -> list[Row]:
 
 
 def decibel(found: Array, wanted: Array) -> float:
-    """What is left of the magnitudes wanted."""
+    """Return the error of magnitudes in relation to the wanted ones, dB."""
     return float(20 * np.log10(np.linalg.norm(found - wanted) / np.linalg.norm(wanted)))

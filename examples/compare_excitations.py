@@ -1,4 +1,4 @@
-"""Swap the excitation of a vocoder and measure what each one leaves of the original.
+"""Swap the excitation of a vocoder and measure the signal-to-noise ratio of each result.
 
 python examples/compare_excitations.py [FILE]
 """

@@ -1,4 +1,4 @@
-"""A node of your own, from this file alone.
+"""A node of your own, in one file outside of dspgraph.
 
 dspgraph nodes tremolo --plugin examples/own_node.py
 python examples/own_node.py
@@ -12,21 +12,21 @@ from dspgraph.testing import Example, check_node
 
 
 class Tremolo(Node):
-    """Let the level swing: y[n] = x[n] (1 - depth / 2 (1 - cos(2 pi speed n / rate)))."""
+    """Vary the level periodically: y[n] = x[n] (1 - depth / 2 (1 - cos(2 pi speed n / rate)))."""
 
     x = Input(Audio)
     y = Output(Audio)
 
-    speed: float = Field(5.0, gt=0, le=20, description="swings per second, Hz")
-    depth: float = Field(0.5, ge=0, le=1, description="0 leaves the level alone, 1 swings down to silence")
+    speed: float = Field(5.0, gt=0, le=20, description="frequency of the level, Hz")
+    depth: float = Field(0.5, ge=0, le=1, description="0 keeps the level, 1 lowers it to silence")
 
     def start(self, x: Audio) -> State:
-        return 0, float(x.rate)  # how many samples have gone by: the swing goes on where the last block left it
+        return 0, float(x.rate)  # the number of samples so far, from which the next block continues
 
     def step(self, state: State, x: Array) -> tuple[State, Array]:
         n, rate = state
-        swing = np.cos(2 * np.pi * self.speed / rate * np.arange(n, n + len(x)))
-        return (n + len(x), rate), (x * (1 - self.depth / 2 * (1 - swing))).astype(x.dtype)
+        wave = np.cos(2 * np.pi * self.speed / rate * np.arange(n, n + len(x)))
+        return (n + len(x), rate), (x * (1 - self.depth / 2 * (1 - wave))).astype(x.dtype)
 
 
 if __name__ == "__main__":

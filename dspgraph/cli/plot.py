@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from dspgraph.cli.options import PATH, swap_pairs
 from dspgraph.errors import RequestError
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @click.command()
@@ -60,27 +55,16 @@ def plot(
     from dspgraph.plotting.canvas import save
 
     if weights is not None:
-        figure = _distribution(file, weights)
+        from dspgraph.plotting.distribution import distribution
+        from dspgraph.training.run import distribution as predict
+
+        figure = distribution(*predict(weights, file), file.name)
+    elif rainbow:
+        from dspgraph.plotting.rainbowgram import file_rainbowgram
+
+        figure = file_rainbowgram(file, swap_pairs(swaps))
     else:
-        figure = _rainbowgram(file, swap_pairs(swaps)) if rainbow else _spectrogram(file)
+        from dspgraph.plotting.spectrogram import file_spectrogram
+
+        figure = file_spectrogram(file)
     click.echo(save(figure, target))
-
-
-def _spectrogram(file: Path) -> Figure:
-    from dspgraph.plotting.spectrogram import file_spectrogram
-
-    return file_spectrogram(file)
-
-
-def _rainbowgram(file: Path, swaps: Mapping[str, str]) -> Figure:
-    from dspgraph.plotting.rainbowgram import file_rainbowgram
-
-    return file_rainbowgram(file, swaps)
-
-
-def _distribution(file: Path, weights: Path) -> Figure:
-    from dspgraph.plotting.distribution import distribution
-    from dspgraph.training.run import distribution as predict
-
-    probabilities, levels, rate = predict(weights, file)
-    return distribution(probabilities, levels, rate, file.name)
