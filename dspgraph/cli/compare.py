@@ -43,8 +43,9 @@ def compare(
     some slots, `-s NAME=VALUE,VALUE` several values of a parameter. Stages that several variants share are computed
     once. OUT gets the audio, results.csv, results.json and report.html, a page to listen to.
     """
-    from dspgraph.evaluation.compare import PAGE, Compared, choices
+    from dspgraph.evaluation.compare import PAGE, Compared
     from dspgraph.evaluation.compare import compare as compare_choices
+    from dspgraph.evaluation.variants import choices
     from dspgraph.pipeline.pipeline import Pipeline
 
     slots = None if vary is None else [slot.strip() for slot in vary.split(",")]

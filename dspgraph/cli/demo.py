@@ -20,7 +20,8 @@ def demo(out: Path, weights: Path | None) -> None:
     The recording is a sentence of real speech. It is rendered by the pipeline `lpc_vocoder` with each of its
     excitations. OUT gets the audio, the page report.html and a picture with all spectrograms.
     """
-    from dspgraph.evaluation.compare import PAGE, REFERENCE, Choice, audio_files, choices, compare
+    from dspgraph.evaluation.compare import PAGE, REFERENCE, audio_files, compare
+    from dspgraph.evaluation.variants import Choice, choices
     from dspgraph.io.audio import example_speech
     from dspgraph.pipeline.pipeline import Pipeline, load
     from dspgraph.pipeline.shipped import VOCODER

@@ -105,7 +105,7 @@ REFUSED = {
     "a slot that is fixed": (["--vary", "end", "--swap", "end=late"], "cannot be 'late' in all and vary too"),
     "an empty value": (["-s", "first.factor=1,"], "'first.factor='"),
     "a value out of bounds": (["-s", "first.factor=1,11"], "first.factor=11"),
-    "features": (["{d}/rows.npz"], "what is compared is audio; found"),
+    "features": (["{d}/rows.npz"], "only audio can be compared; found"),
     "two of one name": (["{d}/other/c0.wav"], "would both be written to"),
     "an output that is a file": (["-o", "{d}/toys.yaml"], "toys.yaml cannot be written to"),
     "a rate of more jobs than one": (["--executor", "serial", "-j", "2"], "--executor serial is one job; found --jobs 2"),

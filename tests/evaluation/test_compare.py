@@ -17,8 +17,9 @@ import soundfile
 from dspgraph import Array, Audio, Graph, Input, Node, Output, RequestError, State, UnknownName, load
 from dspgraph.errors import FileError
 from dspgraph.evaluation import metrics as measures
-from dspgraph.evaluation.compare import PAGE, REFERENCE, Choice, Compared, Comparison, choices, compare
+from dspgraph.evaluation.compare import PAGE, REFERENCE, Compared, CompareJob, compare
 from dspgraph.evaluation.results import Results, Score
+from dspgraph.evaluation.variants import Choice, choices
 from dspgraph.io.atomic import is_part
 from dspgraph.io.audio import AudioSource
 from dspgraph.registry import find
@@ -307,15 +308,15 @@ def test_graphs_that_cannot_be_heard_are_refused(tmp_path: Path) -> None:
     one, rows = toy(ToyScale()), load("f0")
     pair = Graph({"end": ToySum()}, {"end.x": ("x", "z")}, {"x": Audio(RATE), "z": Audio(RATE)}, {"y": "end"})
     several = Graph(one.nodes, one.wires, one.inputs, {"a": "first", "b": "end"})
-    refused([Choice("p", rows)], tmp_path, "p: what is compared is the one audio output, .*'speech'.*; found none")
-    refused([Choice("p", pair)], tmp_path, "p: what is compared takes one audio input; found x: Audio.*, z: Audio")
-    refused([Choice("p", several)], tmp_path, "the one called 'x' as the input; found a, b")
+    refused([Choice("p", rows)], tmp_path, "p: a graph to compare has one audio output, .*'speech'; found none")
+    refused([Choice("p", pair)], tmp_path, "p: a graph to compare takes one audio input; found x: Audio.*, z: Audio")
+    refused([Choice("p", several)], tmp_path, "with the name of its input, 'x'; found a, b")
     refused(
         [Choice("p", toy(ToyScale(), Audio(7999)))], tmp_path, "p: .* samples per second, 8000 to 192000; found .*7999"
     )
-    refused([], tmp_path, "one variant or more are compared; found none")
-    refused([Choice("p", one), Choice("p", one)], tmp_path, "names of its own, .*; found p twice: rename one")
-    refused([Choice(REFERENCE, one)], tmp_path, "other than 'reference', the recording; found reference twice")
+    refused([], tmp_path, "one variant or more can be compared; found none")
+    refused([Choice("p", one), Choice("p", one)], tmp_path, "a name of its own, .*; found p twice: rename one")
+    refused([Choice(REFERENCE, one)], tmp_path, "other than 'reference', which is the recording; found reference twice")
 
 
 def test_of_several_audio_outputs_the_one_called_as_the_input_is_heard(tmp_path: Path) -> None:
@@ -329,7 +330,7 @@ def test_of_several_audio_outputs_the_one_called_as_the_input_is_heard(tmp_path:
 
 def test_files_and_metrics_that_cannot_be_compared_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "rows.npz", x=np.zeros(4))
-    refused(TWO, tmp_path, "what is compared is audio; found .*rows.npz", files=[tmp_path / "rows.npz"])
+    refused(TWO, tmp_path, "only audio can be compared; found .*rows.npz", files=[tmp_path / "rows.npz"])
     refused(TWO, tmp_path, "there is no metric 'lsdd'; did you mean 'lsd'?", "lsdd")
     clips(tmp_path / "in", 1)
     clips(tmp_path / "other", 1)
@@ -431,6 +432,20 @@ def test_what_an_earlier_run_made_does_not_pass_for_what_failed(tmp_path: Path) 
     assert names(tmp_path / "out" / "audio") == ["half/c1.flac", "reference/c1.flac"]
 
 
+def test_a_file_of_an_earlier_run_that_cannot_be_removed_is_said(tmp_path: Path) -> None:
+    clips(tmp_path / "in", 2, 0.1)
+    soundfile.write(tmp_path / "in" / "c0.wav", np.full(1600, 0.95), RATE)
+    (tmp_path / "in" / "c1.wav").write_bytes(b"")
+    taken = [tmp_path / "out" / "audio" / "loud" / f"c{k}.flac" for k in range(2)]
+    for path in taken:
+        path.mkdir(parents=True)
+    results = compared(TWO, [tmp_path / "in"], tmp_path / "out")
+    half, loud, *lost = (score.error for score in results.scores)
+    assert half == ""
+    assert f"; {taken[0]}, of an earlier run, cannot be removed: " in loud
+    assert all(f"is empty (0 bytes); {taken[1]}, of an earlier run, cannot be removed: " in one for one in lost)
+
+
 def test_a_link_that_leads_out_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "c0.flac").write_text("mine")
@@ -468,8 +483,8 @@ ODD = ["../up", "/root", "a/b", "a:b", "a_b", "A_B", "", ".", "a_b_4", "\u00e9",
 
 def test_any_name_has_a_folder_of_its_own_that_stays_inside(tmp_path: Path) -> None:
     graph = toy(ToyScale())
-    work = Comparison(tuple(Choice(name, graph) for name in ODD), tmp_path, ("lsd",))
-    folders = [work.file(Item("c", Path("c.wav")), name).parent for name in work.names]
+    work = CompareJob(tuple(Choice(name, graph) for name in ODD), tmp_path, ("lsd",))
+    folders = [work.audio_file(Item("c", Path("c.wav")), name).parent for name in work.names]
     assert len({folder.name.lower() for folder in folders}) == len(ODD) + 1
     for folder in folders:
         assert folder.parent == tmp_path / "audio"

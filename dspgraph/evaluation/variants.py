@@ -1,0 +1,141 @@
+"""The graphs that a comparison compares: which variants and values of a pipeline, and their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+
+import yaml
+
+from dspgraph.errors import DspgraphError, RequestError, UnknownName, suggest
+from dspgraph.graph import Graph
+from dspgraph.pipeline.pipeline import Pipeline
+from dspgraph.streams import Audio
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One graph to compare: its name, and the swaps and overrides of the pipeline that made it."""
+
+    name: str
+    graph: Graph
+    swaps: Mapping[str, str] = field(default_factory=dict)
+    overrides: Sequence[str] = ()
+
+    @property
+    def input(self) -> Audio:
+        """The stream of the only input. Raises RequestError if there are several, or it is not audio."""
+        if self.graph.audio_input:
+            return self.graph.audio_input[1]
+        found = ", ".join(f"{name}: {stream}" for name, stream in self.graph.inputs.items())
+        raise RequestError(f"{self.name}: a graph to compare takes one audio input; found {found}")
+
+    @property
+    def output(self) -> str:
+        """The name of the output to compare: the only audio output, or the audio output with the name of the input."""
+        _, (name,) = self.input, self.graph.inputs
+        audio = [output for output, one in self.graph.outputs.items() if isinstance(one, Audio)]
+        if len(audio) == 1:
+            return audio[0]
+        if name in audio:
+            return name
+        raise RequestError(
+            f"{self.name}: a graph to compare has one audio output, or an audio output with the name of its input, "
+            f"'{name}'; found {', '.join(audio) or 'none'}"
+        )
+
+
+def choices(
+    pipeline: str | Path,
+    overrides: Sequence[str] = (),
+    swaps: Mapping[str, str] | None = None,
+    plugins: Iterable[str | Path] = (),
+    vary: Sequence[str] | None = None,
+) -> list[Choice]:
+    """Return the graphs of a pipeline to compare.
+
+    overrides: "name=value" for all graphs; with several values, "name=value,value", one graph for each. vary: slots;
+    all combinations of their variants are compared. Without `vary`, every variant of one slot at a time is compared,
+    or none if an override has several values. swaps: slots with the same variant in all graphs. Raises the errors of
+    `pipeline.load`, UnknownName for a slot that does not exist, and RequestError for a graph that cannot be made.
+    """
+    swaps, plugins = dict(swaps or {}), list(plugins)
+    slots = Pipeline(pipeline, (), None, plugins).slots
+    _check_vary(pipeline, slots, swaps, vary or ())
+    values = [_values(override) for override in overrides]
+    if vary is None and any(len(each) > 1 for each in values):
+        vary = []
+    found = []
+    for swap, chosen in product(_swaps(slots, swaps, vary), product(*values)):
+        several = [override for override, each in zip(chosen, values, strict=True) if len(each) > 1]
+        name = ", ".join([*_swap_names(slots, swap), *several]) or Path(pipeline).stem
+        try:
+            graph = Pipeline(pipeline, chosen, {**swaps, **swap}, plugins).graph
+        except DspgraphError as error:
+            if all(variant == slots[slot][0] for slot, variant in swap.items()):
+                raise  # nothing was swapped: the error is not about a variant
+            raise RequestError(
+                f"'{name}' cannot be compared: {error}; change that with -s, or leave {' and '.join(swap)} as it is "
+                f"with {_way_out(slots, swap, swaps)}"
+            ) from error
+        found.append(Choice(name, graph, {**swaps, **swap}, list(chosen)))
+    return found
+
+
+def _check_vary(
+    pipeline: str | Path, slots: Mapping[str, Sequence[str]], swaps: Mapping[str, str], vary: Sequence[str]
+) -> None:
+    for slot in vary:
+        if slot not in slots:
+            raise UnknownName(f"{pipeline} has no slot '{slot}' to vary; {suggest(slot, slots)}")
+        if slot in swaps:
+            raise RequestError(f"the slot '{slot}' cannot be '{swaps[slot]}' in all and vary too: drop one of them")
+
+
+def _swaps(
+    slots: Mapping[str, Sequence[str]], fixed: Mapping[str, str], vary: Sequence[str] | None
+) -> Iterator[dict[str, str]]:
+    """Yield the swaps to compare: all combinations of `vary`, or if None, the variants of one free slot at a time.
+
+    With several free slots the unchanged pipeline comes first, and the default variant of a slot is left out.
+    """
+    if vary is not None:
+        varied = list(dict.fromkeys(vary))
+        yield from (dict(zip(varied, chosen, strict=True)) for chosen in product(*(slots[slot] for slot in varied)))
+        return
+    free = {slot: names for slot, names in slots.items() if slot not in fixed}
+    if len(free) != 1:
+        yield {}
+    for slot, names in free.items():
+        yield from ({slot: name} for name in (names if len(free) == 1 else names[1:]))
+
+
+def _swap_names(slots: Mapping[str, Sequence[str]], swap: Mapping[str, str]) -> list[str]:
+    """Return a name for each swap: the variant, and its slot if the pipeline has several."""
+    return list(swap.values()) if len(slots) == 1 else [f"{slot}={name}" for slot, name in swap.items()]
+
+
+def _way_out(slots: Mapping[str, Sequence[str]], swap: Mapping[str, str], swaps: Mapping[str, str]) -> str:
+    """Return the options of a comparison that leaves the slots of `swap` unchanged."""
+    others = [slot for slot in slots if slot not in (*swap, *swaps)]
+    return f"--vary {','.join(others)}" if others else " ".join(f"--swap {slot}={slots[slot][0]}" for slot in swap)
+
+
+def _values(override: str) -> list[str]:
+    """Return one override for each value of "name=value,value", which are read as a list in YAML.
+
+    Text that is not such a list is one value: the pipeline says what is wrong with it.
+    """
+    name, _, text = override.partition("=")
+    try:
+        listed = yaml.compose(f"[{text}]", yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError):
+        return [override]
+    if not isinstance(listed, yaml.SequenceNode) or listed.end_mark.index != len(text) + 2:
+        return [override]  # a bracket in the text ends the list early
+    values = [text[one.start_mark.index - 1 : one.end_mark.index - 1].strip() for one in listed.value]
+    if values and text.rstrip().endswith(","):
+        values.append("")
+    return [f"{name}={value}" for value in values] if len(values) > 1 else [override]
