@@ -109,8 +109,11 @@ NUMBER = 3
     ("value", "expected"),
     [
         ("theirs:peak_error", "mcd .* stoi peak_error Difference of the peaks. 0.25"),
-        ("theirs:missing", r"the metric 'theirs' \(theirs:missing\) cannot be loaded: AttributeError: .*: repair or"),
-        ("theirs:NUMBER", "the metric 'theirs' .* is 3: decorate a function with metric"),
+        (
+            "theirs:missing",
+            r"the metric 'theirs' of theirs \(theirs:missing\) cannot be loaded: AttributeError: .*: repair or",
+        ),
+        ("theirs:NUMBER", "the metric 'theirs' .* is 3: decorate it with metric"),
         ("theirs:lsd", "two metrics are called 'lsd': rename one"),
     ],
 )

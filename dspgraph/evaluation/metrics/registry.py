@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 
+from dspgraph import registry
 from dspgraph.errors import RequestError, UnknownName, suggest
 from dspgraph.evaluation.metrics.cepstral import mcd, mcd_dtw
 from dspgraph.evaluation.metrics.definition import Measure
@@ -26,23 +26,15 @@ from dspgraph.streams import Array, Audio, Number
 SHIPPED = (mcd, mcd_dtw, lsd, mrstft, log_f0_rmse, voicing_error, si_sdr, loudness_difference, pesq, stoi)
 """The metrics that come with dspgraph, in the order in which they are shown. Add new ones here."""
 
-GROUP = "dspgraph.metrics"
-"""Entry points of other packages that announce metrics: `name = "package.module:function"`, a function with @metric."""
-
 
 def _all() -> Iterator[Measure]:
+    """Yield the shipped metrics and those that other packages announce (see `dspgraph.registry`)."""
     yield from SHIPPED
-    for entry in entry_points(group=GROUP):
-        try:
-            found = entry.load()
-        except (Exception, SystemExit) as error:
-            raise RequestError(
-                f"the metric '{entry.name}' ({entry.value}) cannot be loaded: {type(error).__name__}: {error}: repair "
-                "or uninstall its package"
-            ) from error
+    for entry in registry.announced(registry.METRICS):
+        found = entry.load()
         if not isinstance(found, Measure):
             raise RequestError(
-                f"the metric '{entry.name}' ({entry.value}) is {found!r}: decorate a function with metric"
+                f"the metric '{entry.name}' of {entry.pack} ({entry.where}) is {found!r}: decorate it with metric"
             )
         yield found
 
