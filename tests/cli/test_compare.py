@@ -250,7 +250,7 @@ def test_a_profile_says_what_each_node_costs_and_changes_no_sample(
 def test_a_profile_is_of_one_signal_at_a_time(tmp_path: Path, pipeline: Path, folder: Path, options: list[str]) -> None:
     result = dspgraph("render", pipeline, folder, "-o", tmp_path / "out", "--plugin", TOYS, "--profile", *options)
     assert result.exit_code == 2
-    assert result.output.startswith("dspgraph: a profile is of one signal at a time, in this process: drop")
+    assert result.output.startswith("dspgraph: a profile is made of one signal at a time, in this process")
     assert not (tmp_path / "out").exists()
 
 
