@@ -223,6 +223,18 @@ def stream_to_dict(stream: Stream) -> dict[str, Any]:
     }
 
 
+def stream_from_dict(data: dict[str, Any]) -> Stream:
+    """Return the stream that `stream_to_dict` turned into `data`. Raises ParameterError for data that are none."""
+    try:
+        values = dict(data)
+        return _CLASSES[values.pop("stream")](**values)
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ParameterError(f"{str(data)[:80]} is not a stream: {type(error).__name__}: {error}") from None
+
+
+_CLASSES: dict[Any, type[Stream]] = {one.__name__: one for one in (Audio, Frames, Symbols)}
+
+
 def hertz(rate: Fraction) -> str:
     """16000 Hz, 137.8125 Hz, 400/3 Hz: exact whenever a few digits can be."""
     return f"{_digits(rate)} Hz"

@@ -1,3 +1,4 @@
+import json
 from fractions import Fraction
 from typing import Any
 
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 
 from dspgraph import Audio, Frames, ParameterError, SignalError, Stream, Symbols
-from dspgraph.streams import first_bad_item, gcd, to_fraction
+from dspgraph.streams import first_bad_item, gcd, stream_from_dict, stream_to_dict, to_fraction
 
 
 @pytest.mark.parametrize(
@@ -112,3 +113,34 @@ def test_the_first_item_that_is_not_finite_is_found(shape: tuple[int, ...], bad:
     array[4], array[2] = np.nan, bad
     assert first_bad_item(array) == 2
     assert first_bad_item(array.astype(np.complex64)) == 2
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        Audio("44100/3", 2, "float32"),
+        Frames(Fraction(16000, 441), "lpc", 3, Fraction(1, 3), "complex64"),
+        Symbols(8000, "mulaw", 256, "float32"),
+    ],
+    ids=str,
+)
+def test_a_stream_as_plain_data_is_json_and_becomes_the_stream_again(stream: Stream) -> None:
+    assert stream_from_dict(json.loads(json.dumps(stream_to_dict(stream)))) == stream
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({}, r"\{\} is not a stream: KeyError"),
+        ([], r"\[\] is not a stream"),
+        ({"stream": "Node"}, "is not a stream: KeyError: 'Node'"),
+        ({"stream": []}, "is not a stream: TypeError"),
+        ({"stream": "Audio", "rate": "16000", "kind": "x"}, "is not a stream: TypeError"),
+        ({"stream": "Audio", "rate": "16000", "dtype": "none"}, "is not a stream: TypeError"),
+        ({"stream": "Audio", "rate": "-1"}, "a stream has a rate above 0 Hz"),
+        ({"stream": "Audio", "rate": "1e400000"}, "a stream has a rate above 0 Hz"),
+    ],
+)
+def test_data_that_are_no_stream_are_refused(data: Any, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        stream_from_dict(data)

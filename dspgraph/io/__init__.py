@@ -1,1 +1,1 @@
-"""Audio and array files, written whole or not at all."""
+"""Audio and array files: read and written block by block; a file is complete or does not exist."""

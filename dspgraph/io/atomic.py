@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Files that are complete or do not exist."""
 
 from __future__ import annotations
 
@@ -15,12 +15,25 @@ _PART = re.compile(r"\.[0-9a-f]{16}\.part")
 
 
 def is_part(name: str) -> bool:
-    """Whether a file of this name is one on its way, or was when the process that wrote it was killed."""
+    """Return whether this is the temporary name of an `AtomicFile`, perhaps left by a process that was killed."""
     return _PART.fullmatch(name) is not None
 
 
+def write_whole(path: Path, content: bytes) -> Path:
+    """Write a file atomically: with all of its content, or, if that fails, not at all. Raise FileError if it fails."""
+    file = AtomicFile(path)
+    with file.attempt():
+        file.temporary.write_bytes(content)
+    file.sync()
+    file.place()
+    return path
+
+
 class AtomicFile:
-    """A file on its way: under another name in the same folder until it is whole, then put in place at once."""
+    """A file being written: it has a temporary name in the same folder until it is complete, then gets its own name.
+
+    Write to `temporary`, inside `attempt`; call `sync` to be safe from a loss of power; then `place`.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -32,7 +45,7 @@ class AtomicFile:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """Name the file in what the system complains of; leave nothing behind, whatever goes wrong."""
+        """Turn an error of the system into a FileError that names the file. Discard the file after any error."""
         try:
             yield
         except BaseException as error:
@@ -42,16 +55,16 @@ class AtomicFile:
             raise
 
     def sync(self) -> None:
-        """Bring what was written to the disk."""
+        """Bring the content to the disk."""
         with self.attempt(), self.temporary.open("rb+") as file:
             os.fsync(file.fileno())
 
     def place(self) -> None:
-        """The file is whole: give it its name, in place of whatever had it."""
+        """Give the complete file its name; a file that had this name is replaced."""
         with self.attempt():
             os.replace(self.temporary, self.path)
 
     def discard(self) -> None:
-        """Leave nothing behind."""
+        """Remove the temporary file, if there is one."""
         with suppress(OSError):
             self.temporary.unlink()

@@ -1,4 +1,4 @@
-"""Audio files, read and written block by block; a file of another rate or channel count is converted, and says so."""
+"""Audio files, read and written block by block. A file of another rate or number of channels is converted."""
 
 from __future__ import annotations
 
@@ -8,45 +8,44 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
-from itertools import chain, repeat
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import numpy as np
 import soundfile
-import soxr
 
 from dspgraph.errors import FileError, SignalError
-from dspgraph.io.atomic import AtomicFile
-from dspgraph.io.containers import check_whole, settle
+from dspgraph.io.containers import check_not_truncated, make_reproducible
+from dspgraph.io.resampling import resample_blocks
+from dspgraph.io.sink import Sink
 from dspgraph.streams import Array, Audio, first_bad_item, hertz, to_fraction
 
 SUBTYPES = {".flac": "PCM_24", ".wav": "FLOAT", ".ogg": "VORBIS"}
-"""What is written, by suffix: 24-bit FLAC, 32-bit float WAV, Ogg Vorbis."""
+"""The formats that are written, by suffix: 24-bit FLAC, 32-bit float WAV, Ogg Vorbis."""
 
 AUDIO_SUFFIXES = frozenset({f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".oga", ".opus"})
 """Suffixes by which audio files are found in folders."""
 
 ROUNDED = Fraction(1, 100)
-"""Seconds by which a part may end behind its file: who wrote down its end will have rounded it."""
+"""Seconds by which a part of a file may end after the file: manifests have rounded times."""
 
-FARTHEST = 256
-"""How many times a file's rate may be the graph's, or the other way: a filter for more would not fit into memory."""
+LARGEST_RATIO = 256
+"""The largest ratio of the rates of a file and a graph: the filter for a larger one does not fit into memory."""
 
-WRITTEN = 2**14
-"""Samples handed to an encoder at a time: what a lossy one makes of them may depend on it, and must not on the cut."""
+ENCODED = 2**14
+"""Samples given to an encoder at a time. Always the same number, because the output of a lossy one depends on it."""
 
 BLOCK = 2**20
-"""The most numbers in a block (8 MiB), whatever rate and channels a header claims."""
+"""The most numbers in a block (8 MiB), whatever rate and channels a header says."""
 
 
 class AudioSource:
-    """A file as an `Audio` stream: `blocks()` reads it once, in blocks of about a second, bounded in memory.
+    """A file as an `Audio` stream: `blocks()` reads it once, in blocks of about a second, in bounded memory.
 
-    start, duration: seconds, for a part of it, which may end up to 10 ms behind the file; channel: one of its channels,
-    the first is 0. `conversions` says what was done to it. Raises FileError: missing, no audio, empty, NaN, shorter
-    than the part, without the channel, or truncated where that can be told (see `check_whole`).
+    start, duration: a part of the file, in seconds; it may end up to 10 ms after the file. channel: one of its
+    channels, the first is 0. `conversions` lists what is done to the samples, in words. Raises FileError for a file
+    that is missing, not audio, empty, shorter than the part, without that channel or truncated (if its format tells:
+    `check_not_truncated`), and for samples that are NaN.
     """
 
     def __init__(
@@ -59,12 +58,12 @@ class AudioSource:
     ) -> None:
         self.path, self.stream, self.channel = Path(path), stream, channel
         info = _header(self.path)
-        check_whole(self.path)
+        check_not_truncated(self.path)
         if info.frames == 0:
             raise FileError(f"{self.path} has no samples")
         self.rate, self.channels = to_fraction(info.samplerate), info.channels
         self.first = round(start * self.rate)
-        last = info.frames if duration is None else round((start + duration) * self.rate)  # where a next part begins
+        last = info.frames if duration is None else round((start + duration) * self.rate)  # where the next part begins
         self._over = max(0, last - info.frames) / self.rate
         if self._over <= ROUNDED:
             last = min(last, info.frames)
@@ -101,8 +100,8 @@ class AudioSource:
                    else f"copied 1 channel to {self.stream.channels}")  # fmt: skip
 
     def blocks(self) -> Iterator[Array]:
-        """The samples as the stream carries them; where the cuts fall changes none of them."""
-        blocks = self._mixed()
+        """Yield the samples as the stream has them. Where they are cut into blocks changes none of them."""
+        blocks: Iterator[Array] = map(self._with_channels_of_stream, self._file_blocks())
         if self.rate != self.stream.rate:
             blocks = self._resampled(blocks)
         for block in blocks:
@@ -110,11 +109,11 @@ class AudioSource:
                 yield block.reshape(len(block), *self.stream.item_shape).astype(self.stream.dtype, copy=False)
 
     def read(self) -> Array:
-        """All of it at once."""
+        """Return all samples at once."""
         return np.concatenate([*self.blocks(), self.stream.empty()])
 
-    def _mixed(self) -> Iterator[Array]:
-        """The file with the channels of the stream."""
+    def _file_blocks(self) -> Iterator[Array]:
+        """Yield the samples of the file [n, channels], those of one channel if one was asked for."""
         read = 0
         try:
             with soundfile.SoundFile(os.fsencode(self.path)) as file:
@@ -123,15 +122,8 @@ class AudioSource:
                 while len(block := file.read(min(self._rows, self.length - read), dtype="float64", always_2d=True)):
                     if self.channel is not None:
                         block = block[:, self.channel : self.channel + 1]
-                    if (bad := first_bad_item(block)) is not None:
-                        at = self.first + read + bad
-                        where = f"{at} ({float(at / self.rate):.3f} s)"
-                        raise FileError(f"{self.path} has a sample that is not a number, at {where}: repair it")
+                    self._check_finite(block, self.first + read)
                     read += len(block)
-                    if self.stream.channels == 1:
-                        block = block.mean(axis=1, keepdims=True)
-                    elif self.channels == 1:
-                        block = np.repeat(block, self.stream.channels, axis=1)
                     yield block
         except soundfile.LibsndfileError as error:
             at = self.first + read
@@ -140,28 +132,32 @@ class AudioSource:
             promised, there = self.first + self.length, self.first + read
             raise FileError(f"{self.path} is truncated: its header promises {promised} samples, it has {there}")
 
+    def _check_finite(self, block: Array, first: int) -> None:
+        if (bad := first_bad_item(block)) is not None:
+            at = first + bad
+            where = f"{at} ({float(at / self.rate):.3f} s)"
+            raise FileError(f"{self.path} has a sample that is not a number, at {where}: repair it")
+
+    def _with_channels_of_stream(self, block: Array) -> Array:
+        if self.stream.channels == 1:
+            block = block.mean(axis=1, keepdims=True)
+        elif self.channels == 1:
+            block = np.repeat(block, self.stream.channels, axis=1)
+        return block
+
     def _resampled(self, blocks: Iterable[Array]) -> Iterator[Array]:
-        """As many samples as a stream of these seconds has: the file is followed by silence, and cut there."""
-        if not 1 / FARTHEST <= self.rate / self.stream.rate <= FARTHEST:
+        """Return blocks at the rate of the stream, as many samples in all as the seconds of the file have there."""
+        if not 1 / LARGEST_RATIO <= self.rate / self.stream.rate <= LARGEST_RATIO:
             raise FileError(
-                f"{self.path} has {hertz(self.rate)}, the graph takes {hertz(self.stream.rate)}: more than {FARTHEST} "
-                "times apart: is its header right?"
+                f"{self.path} has {hertz(self.rate)}, the graph takes {hertz(self.stream.rate)}: more than "
+                f"{LARGEST_RATIO} times apart: is its header right?"
             )
-        converter = soxr.ResampleStream(
-            float(self.rate), float(self.stream.rate), self.stream.channels, dtype="float64", quality="HQ"
-        )
-        due = self.stream.count(self.length / self.rate)
-        silence = np.zeros((math.ceil(self._rows / 8), self.stream.channels))
-        for block in chain(blocks, repeat(silence)):
-            converted = converter.resample_chunk(np.ascontiguousarray(block))[:due]
-            yield converted
-            due -= len(converted)
-            if due == 0:
-                return
+        due, tail = self.stream.count(self.length / self.rate), math.ceil(self._rows / 8)
+        return resample_blocks(blocks, self.rate, self.stream.rate, self.stream.channels, due, tail)
 
 
 class AudioItem(Protocol):
-    """A file, or a part of it in seconds, or one of its channels."""
+    """An audio file, or a part of it in seconds, or one of its channels."""
 
     @property
     def path(self) -> Path:
@@ -186,7 +182,7 @@ def open_item(item: AudioItem, stream: Audio) -> AudioSource:
 
 
 def rate_of(path: Path) -> Fraction:
-    """The rate of an audio file, by its header. Raises FileError where it has none."""
+    """Return the sample rate in the header of an audio file. Raises FileError if it is not an audio file."""
     return to_fraction(_header(path).samplerate)
 
 
@@ -205,7 +201,7 @@ def _check_readable(path: Path) -> None:
             raise FileError(f"{path} is a folder, not an audio file")
         if not stat.S_ISREG(status.st_mode):
             raise FileError(f"{path} is no regular file: record it to a file first")
-        path.open("rb").close()  # it says what is wrong where libsndfile says "System error"
+        path.open("rb").close()  # its error says more than libsndfile's "System error"
     except FileNotFoundError:
         raise FileError(f"{path} does not exist") from None
     except OSError as error:
@@ -217,41 +213,40 @@ def _check_readable(path: Path) -> None:
 
 
 class _Encoder(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
-    """A file that is not brought to the disk twice: here as it is closed, and once it is settled."""
+    """A SoundFile whose flush does nothing: AudioSink brings the file to the disk once, after it is complete."""
 
     def flush(self) -> None:
-        """Leave it to whoever closes the file: `AudioSink.close` syncs it, and sees whether all of it is there."""
+        """Do nothing."""
 
 
-class AudioSink:
-    """A file being written: under another name in the same folder until it is whole, then put in place at once.
+class AudioSink(Sink):
+    """An audio file written block by block, complete or not there: `with AudioSink(path, stream) as sink: ...`.
 
-    with AudioSink(path, stream) as sink: sink.write(block). After an exception nothing is left behind. The same samples
-    give the same bytes, however they are cut. `clipped` counts the samples beyond full scale that only a float file
-    holds. Raises FileError where the file cannot be written,
-    SignalError for samples that are not finite.
+    The same samples give the same bytes, however they are cut into blocks. `clipped` counts the samples beyond full
+    scale; only a float file (WAV) keeps them. Raises FileError if the file cannot be written, SignalError for samples
+    that are not finite.
     """
 
     def __init__(self, path: str | Path, stream: Audio) -> None:
-        self.path, self.stream = Path(path), stream
+        path, self.stream = Path(path), stream
         self.clipped = self._written = 0
-        subtype = SUBTYPES.get(self.path.suffix)
+        subtype = SUBTYPES.get(path.suffix)
         if subtype is None:
-            raise FileError(f"{self.path}: only {', '.join(SUBTYPES)} are written")
+            raise FileError(f"{path}: only {', '.join(SUBTYPES)} are written")
         if not has_file_rate(stream):
             raise FileError(
-                f"{self.path}: a file has a whole number of samples per second below 2**31, not {hertz(stream.rate)}"
+                f"{path}: a file has a whole number of samples per second below 2**31, not {hertz(stream.rate)}"
             )
         self._limited, self._held = subtype != "FLOAT", stream.empty()
-        self._part = AtomicFile(self.path)  # it says what is wrong where libsndfile says "System error"
-        with self._attempt(f"is the disk full, or can a {self.path.suffix} file not hold {stream}?"):
-            self._file = _Encoder(
-                os.fsencode(self._part.temporary),
+        super().__init__(path)  # its error says more than libsndfile's "System error"
+        with self._attempt(f"is the disk full, or can a {path.suffix} file not hold {stream}?"):
+            self._encoder = _Encoder(
+                os.fsencode(self._file.temporary),
                 "w",
                 int(stream.rate),
                 stream.channels,
                 subtype,
-                format=self.path.suffix[1:].upper(),
+                format=path.suffix[1:].upper(),
             )
 
     def write(self, block: Array) -> None:
@@ -267,58 +262,34 @@ class AudioSink:
             block = np.clip(block, -1, 1)
         self._written += len(block)
         held = np.concatenate((self._held, block)) if len(self._held) else block
-        whole = len(held) // WRITTEN * WRITTEN
+        whole = len(held) // ENCODED * ENCODED
         with self._attempt():
-            for first in range(0, whole, WRITTEN):
-                self._file.write(held[first : first + WRITTEN])
+            for first in range(0, whole, ENCODED):
+                self._encoder.write(held[first : first + ENCODED])
         self._held = held[whole:].copy()
 
-    def close(self) -> None:
-        """Bring everything to the disk and check that it is there; leaving the `with` then puts it in place."""
-        if self._file.closed:
-            return
+    def _finish(self) -> None:
         with self._attempt():
-            self._file.write(self._held)
-            self._file.close()
+            self._encoder.write(self._held)
+            self._encoder.close()
             if not self._written:
                 raise FileError(f"{self.path} would have no samples: nothing came out")
-            settle(self._part.temporary)
-            self._part.sync()
-            kept = soundfile.info(
-                os.fsencode(self._part.temporary)
-            ).frames  # libsndfile is silent about a close that fails
+            make_reproducible(self._file.temporary)
+            self._file.sync()
+            kept = soundfile.info(os.fsencode(self._file.temporary)).frames  # libsndfile hides a close that failed
             if kept != self._written:
                 raise FileError(
                     f"{self.path} cannot be written: {kept} of {self._written} samples reached it: is the disk full?"
                 )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self.close()
-                self.place()
-        finally:
-            self.discard()
-
-    def place(self) -> None:
-        """Give the file its name, once it is closed."""
-        self._part.place()
-
-    def discard(self) -> None:
-        """Leave nothing behind of a file that was not put in place."""
-        with suppress(soundfile.LibsndfileError, OSError):  # nobody will miss what it still held
-            self._file.close()
-        self._part.discard()
+    def _release(self) -> None:
+        with suppress(soundfile.LibsndfileError, OSError):  # the file is discarded, with what the encoder still holds
+            self._encoder.close()
 
     @contextmanager
     def _attempt(self, doubt: str = "is the disk full?") -> Iterator[None]:
-        """Name the file in what libsndfile complains of, as in what the system does."""
-        with self._part.attempt():
+        """Turn an error of libsndfile, or of the system, into a FileError that names the file."""
+        with self._file.attempt():
             try:
                 yield
             except soundfile.LibsndfileError as error:
@@ -326,15 +297,15 @@ class AudioSink:
 
 
 def has_file_rate(stream: Audio) -> bool:
-    """Whether a file's header can say the rate: a whole number below 2**31."""
+    """Return whether a file's header can hold the rate: a whole number below 2**31."""
     return stream.rate.denominator == 1 and stream.rate < 2**31
 
 
 def example_speech() -> Path:
-    """A short real recording that comes with pysptk: what `demo` and `check` use when they are given no file."""
+    """Return the path of a short recording of speech that comes with pysptk. `demo` and `check` use it by default."""
     from importlib.util import find_spec
 
-    spec = find_spec("pysptk")  # not imported: importing it is slow, and only the place of its data is needed
+    spec = find_spec("pysptk")  # found, not imported: the import is slow, and only the folder is needed
     for folder in (spec.submodule_search_locations or []) if spec else []:
         for path in sorted(Path(folder).glob("example_audio_data/*.wav")):
             return path

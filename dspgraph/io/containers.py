@@ -1,4 +1,4 @@
-"""What libsndfile leaves to others: to see that a file has lost its end, and to write the same bytes each time."""
+"""Containers of audio: find truncated files, and make the bytes of a file reproducible. libsndfile does neither."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Order: TypeAlias = Literal["big", "little"]
 
 
 class _Chunks(NamedTuple):
-    """A file of chunks, each with a name and a length before it."""
+    """How a file of chunks is laid out. A name and a length stand before each chunk."""
 
     name: int = 4  # bytes of a chunk's name
     length: int = 4  # bytes of its length
     order: Order = "big"
     first: int = 12  # where the first chunk begins
     align: int = 2  # the next chunk begins at a multiple of this
-    counted: int = 0  # bytes of the name and the length that the length counts too
+    counted: int = 0  # bytes of name and length that are included in the length
     samples: tuple[bytes, ...] = (b"data",)
 
 
@@ -35,33 +35,33 @@ CHUNKED = {
         16, 8, "little", first=40, align=8, counted=24, samples=(bytes.fromhex("64617461f3acd3118cd100c04f8edb8a"),)
     ),
 }
-"""By the first four bytes of the file."""
+"""The layouts, by the first four bytes of a file."""
 
 OGG_PAGE = 65307
-"""Bytes of the longest Ogg page (RFC 3533, section 6)."""
+"""Length of the longest Ogg page in bytes (RFC 3533, section 6)."""
 
 
-def check_whole(path: Path) -> None:
-    """Raise FileError for a file that ends before its header, or its last page, says so.
+def check_not_truncated(path: Path) -> None:
+    """Raise FileError for a file that ends earlier than its header says, or without a last page.
 
-    Known here: WAV, RF64, W64, AIFF, IFF, CAF, AU, NIST and Ogg. FLAC and MP3 tell while they are decoded, an MP3 if it
-    has a length in it. Of other formats it cannot be told: they are taken as they are.
+    This covers WAV, RF64, W64, AIFF, IFF, CAF, AU, NIST and Ogg. A truncated FLAC file, or MP3 file that has its length
+    in it, is found when it is decoded. Other formats do not tell: they are read as they are.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
         magic = file.read(4)
         if magic == b"OggS":
-            found, whole = "its last page is missing", _ogg_ends(file, size)
+            found, complete = "its last page is missing", _ogg_ends(file, size)
         else:
             begin, length = _promise(file, magic, size)
             found = f"its header promises {length} bytes of samples, it has {max(0, size - begin)}"
-            whole = begin + length <= size
-    if not whole:
+            complete = begin + length <= size
+    if not complete:
         raise FileError(f"{path} is truncated: {found}: fetch it again, or let an audio editor repair it")
 
 
 def _promise(file: BinaryIO, magic: bytes, size: int) -> tuple[int, int]:
-    """Where the samples begin and how many bytes they are; (0, 0) where nothing is promised."""
+    """Return the first byte of the samples and their length in bytes; (0, 0) if the header does not say."""
     if magic in CHUNKED:
         return _chunk_of_samples(file, CHUNKED[magic], size)
     if magic in (b".snd", b"dns."):  # AU
@@ -98,12 +98,12 @@ def _integer(file: BinaryIO, length: int, order: Order) -> int:
 
 
 def _known(length: int, size: int) -> int:
-    """The length, of so many bytes; 0 for the largest, which a recorder leaves that could not seek back to write it."""
+    """Return a length from a field of `size` bytes; 0 for the largest, which a recorder to a pipe leaves there."""
     return length if length < 0xFFFFFF00 << 8 * (size - 4) else 0
 
 
 def _ogg_ends(file: BinaryIO, size: int) -> bool:
-    """Whether the last page is all there and says that it ends its stream (RFC 3533, section 6)."""
+    """Return whether the last page is complete and marked as the end of its stream (RFC 3533, section 6)."""
     file.seek(max(0, size - 2 * OGG_PAGE))
     end = file.read()
     page = end[end.rfind(b"OggS\0") :]
@@ -118,18 +118,18 @@ def _ogg_ends(file: BinaryIO, size: int) -> bool:
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
-def settle(path: Path) -> None:
-    """Take out of a file just written what is not in its samples: the time in a WAV's PEAK chunk, the number of an Ogg
-    stream that is drawn at random."""
+def make_reproducible(path: Path) -> None:
+    """Remove from a new file what does not depend on its samples: the time in a WAV's PEAK chunk, and the serial number
+    of an Ogg stream, which is drawn at random."""
     with path.open("rb+") as file:
         magic = file.read(4)
         if magic == b"RIFF":
-            _settle_wav(file, path.stat().st_size)
+            _clear_peak_time(file, path.stat().st_size)
         elif magic == b"OggS":
-            _settle_ogg(file)
+            _clear_serial_numbers(file)
 
 
-def _settle_wav(file: BinaryIO, size: int) -> None:
+def _clear_peak_time(file: BinaryIO, size: int) -> None:
     at = CHUNKED[b"RIFF"].first
     while at < size:
         file.seek(at)
@@ -142,7 +142,7 @@ def _settle_wav(file: BinaryIO, size: int) -> None:
         at += 8 + length + length % 2
 
 
-def _settle_ogg(file: BinaryIO) -> None:
+def _clear_serial_numbers(file: BinaryIO) -> None:
     at = 0
     while True:
         file.seek(at)
@@ -151,7 +151,7 @@ def _settle_ogg(file: BinaryIO) -> None:
             return
         sizes = file.read(head[26])
         page = head + sizes + file.read(sum(sizes))
-        page[14:18] = page[22:26] = bytes(4)  # the number of the stream; the sum is of a page with none in it
+        page[14:18] = page[22:26] = bytes(4)  # serial number and check sum; the sum is computed with 0 in its place
         page[22:26] = _ogg_sum(page).to_bytes(4, "little")
         file.seek(at)
         file.write(page)
@@ -159,6 +159,6 @@ def _settle_ogg(file: BinaryIO) -> None:
 
 
 def _ogg_sum(page: bytes | bytearray) -> int:
-    """The check sum of a page (RFC 3533, section 6): zlib's polynomial, other end first, from 0, not inverted."""
+    """Return the check sum of a page (RFC 3533, section 6): zlib's polynomial, bits mirrored, not inverted."""
     mirrored = zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{mirrored:032b}"[::-1], 2)

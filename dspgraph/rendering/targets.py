@@ -10,8 +10,8 @@ from pathlib import Path
 
 from dspgraph.errors import FileError, RequestError
 from dspgraph.graph import Graph
+from dspgraph.io.arrays import STREAMS
 from dspgraph.io.arrays import SUFFIX as ARRAYS
-from dspgraph.io.arrays import WORDS
 from dspgraph.io.audio import has_file_rate
 from dspgraph.rendering.item import Item
 from dspgraph.streams import Audio
@@ -37,7 +37,7 @@ def check_outputs(graph: Graph) -> None:
             )
         if "/" in name and (name not in audio or len(audio) > 1):
             raise RequestError(f"the output '{name}' is part of a file name: rename it, without '/'")
-        if name == WORDS and name not in audio:
+        if name == STREAMS and name not in audio:
             raise RequestError(f"the output '{name}' has a name that is reserved in {ARRAYS} files: rename it")
 
 

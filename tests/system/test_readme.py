@@ -85,7 +85,7 @@ def test_the_targets_and_extras_exist() -> None:
             assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE), target
 
 
-def test_the_pipelines_of_the_table_are_shipped_pipelines() -> None:
+def test_the_pipelines_of_the_table_are_shipped() -> None:
     names = {name for row in re.findall(r"^\| (`.*?) \|", README, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
     assert len(names) > 5
     assert names <= set(shipped_pipelines())

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from math import ceil
 from typing import Any, TypeVar
 
 import numpy as np
-import soxr
 
 from dspgraph.errors import SignalError
+from dspgraph.io.resampling import resample_signal
 from dspgraph.streams import Array, Number, first_bad_item, hertz, to_fraction
 
 RATES = (8000, 192_000)
@@ -40,7 +39,7 @@ class Pair:
 
     def at(self, rate: int) -> tuple[Array, Array]:
         """Return both signals at another rate in Hz."""
-        return _resample(self.reference, self.rate, rate), _resample(self.degraded, self.rate, rate)
+        return resample_signal(self.reference, self.rate, rate), resample_signal(self.degraded, self.rate, rate)
 
     def shared(self, analysis: Callable[[Pair], T]) -> T:
         """Return `analysis(self)`, computed once however many metrics ask for it."""
@@ -48,20 +47,6 @@ class Pair:
             self._shared[analysis] = analysis(self)
         found: T = self._shared[analysis]
         return found
-
-
-def _resample(x: Array, rate: Fraction, to: int) -> Array:
-    """Return x [n] at another rate: ceil(n to / rate) samples. This is not how files are resampled.
-
-    `io.audio` follows a file with silence. Here the converter is flushed, which can leave the last sample 0: the values
-    of the published metric versions depend on it.
-    """
-    if rate == to or not len(x):
-        return x
-    due = ceil(len(x) * to / rate)
-    converter = soxr.ResampleStream(float(rate), to, 1, dtype="float64", quality="HQ")
-    converted = converter.resample_chunk(x, last=True)[:due]
-    return np.pad(converted, (0, due - len(converted)))
 
 
 def _mono(what: str, samples: Array) -> Array:
