@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -84,5 +85,9 @@ def _cpu() -> str:
 
 
 def _kernel_cache() -> str:
-    """Return where numba keeps the machine code of compiled kernels."""
-    return os.environ.get("NUMBA_CACHE_DIR") or "beside the sources, in folders __pycache__"
+    """Return where numba keeps the machine code of compiled kernels: the first folder of these that can be written."""
+    spec = find_spec("dspgraph_nodes")
+    (sources,) = (spec.submodule_search_locations if spec else None) or [""]
+    if given := os.environ.get("NUMBA_CACHE_DIR"):
+        return f"{given} (NUMBA_CACHE_DIR)"
+    return f"{sources}, in folders __pycache__" if os.access(sources, os.W_OK) else "the user's cache folder of numba"

@@ -83,20 +83,17 @@ def check(
 
 @click.command()
 def pipelines() -> None:
-    """List all pipelines that have a name, each with its purpose and its slots.
+    """List all pipelines, each with its purpose and slots.
 
     They come with dspgraph or with an installed package. `dspgraph show NAME` shows one, with its variants.
     """
     from dspgraph.pipeline.pipeline import summaries
 
-    found = summaries()
-    print_tables(
-        {
-            pack: [(one.name, one.about, f"slots: {', '.join(one.slots)}" * bool(one.slots))
-                   for one in found if one.pack == pack]
-            for pack in sorted({one.pack for one in found}, key=lambda pack: (pack != "dspgraph", pack))
-        }
-    )  # fmt: skip
+    tables: dict[str, list[tuple[str, str, str]]] = {"dspgraph": []}
+    for one in summaries():
+        slots = f"slots: {', '.join(one.slots)}" if one.slots else ""
+        tables.setdefault(one.pack, []).append((one.name, one.about, slots))
+    print_tables(tables)
 
 
 @click.command()

@@ -121,5 +121,5 @@ def _executor(name: str | None, jobs: int | None, address: str | None, timeout: 
     if name == "process" or (name is None and jobs not in (None, 1)):
         return Processes(jobs, timeout)
     if jobs not in (None, 1):
-        raise RequestError(f"--executor serial is one job; found --jobs {jobs}: drop one of the two options")
+        raise RequestError(f"--executor serial has one worker; found --jobs {jobs}: drop one of the two options")
     return Serial(timeout)

@@ -53,6 +53,6 @@ def train(
     for one in given:
         name, equals, value = one.partition("=")
         if not equals:
-            raise RequestError(f"'{one}' sets nothing: write SETTING=VALUE")
+            raise RequestError(f"-s {one}: expected SETTING=VALUE; --settings lists the settings")
         chosen[name] = value
     click.echo(training.train(model, data, out, chosen, resume, sys.stderr.isatty(), click.echo))

@@ -108,7 +108,7 @@ REFUSED = {
     "features": (["{d}/rows.npz"], "only audio can be compared; found"),
     "two of one name": (["{d}/other/c0.wav"], "would both be written to"),
     "an output that is a file": (["-o", "{d}/toys.yaml"], "toys.yaml cannot be written to"),
-    "a rate of more jobs than one": (["--executor", "serial", "-j", "2"], "--executor serial is one job; found --jobs 2"),
+    "a rate of more jobs than one": (["--executor", "serial", "-j", "2"], "--executor serial has one worker; found --jobs 2"),
 }  # fmt: skip
 
 
