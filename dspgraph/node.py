@@ -6,8 +6,10 @@ See `dspgraph.testing.check_node` for the laws of a node, and CONTRIBUTING for h
 from __future__ import annotations
 
 import re
+import traceback
 from fractions import Fraction
 from functools import cached_property
+from types import FunctionType
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -151,6 +153,17 @@ def first_stream(inputs: tuple[Any, ...]) -> Stream:
     stream = first[0] if isinstance(first, tuple) else first
     assert isinstance(stream, Stream)
     return stream
+
+
+def failure_sentence(node: Node, error: BaseException) -> str:
+    """Return an error of a node's own code in words, with the last line of the node's file that it came through."""
+    files = {value.__code__.co_filename for value in vars(type(node)).values() if isinstance(value, FunctionType)}
+    places = [
+        f" ({frame.f_code.co_filename}, line {line})"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if frame.f_code.co_filename in files
+    ]
+    return f"{type(error).__name__}: {error}{places[-1] if places else ''}"
 
 
 def require_mono(stream: Audio, node: Node) -> None:

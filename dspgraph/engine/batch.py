@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,8 +18,8 @@ class Batch:
     """n signals on their way through one graph, stepped together through `step_many`.
 
     When a signal ends, the next one takes its place at once. Each gets, bit for bit, what it would get alone. A signal
-    that fails ends there, and the others go on; only what fails inside a node's own `step_many` ends all that were in
-    the call, for nothing tells which of them it was.
+    that fails ends there, and the others go on. Only an error inside a node's own `step_many` ends all signals of the
+    call, because the error does not tell which of them caused it.
     """
 
     def __init__(self, graph: Wiring, n: int, plan: Plan | None = None) -> None:
@@ -29,7 +30,7 @@ class Batch:
         self.plan = plan or Plan(graph)
 
     def render(self, signals: Iterable[Signal]) -> Iterator[tuple[int, dict[str, Array] | Exception]]:
-        """(number of the signal, its whole outputs or the error that ended it), each as soon as it has ended."""
+        """Yield (number of the signal, its whole outputs or the error that ended it), each as soon as it has ended."""
         parts: dict[int, list[dict[str, Array]]] = {}
         for number, part, ended in self.stream(signals):
             if isinstance(part, Exception):
@@ -41,9 +42,9 @@ class Batch:
                 yield number, joined(parts.pop(number))
 
     def stream(self, signals: Iterable[Signal]) -> Iterator[tuple[int, dict[str, Array] | Exception, bool]]:
-        """(number of the signal, the next part of its outputs, whether it has ended), in rounds of one block each.
+        """Yield (number of the signal, next part of its outputs, whether it has ended), in rounds of one block each.
 
-        An error in place of a part is the signal's end.
+        An error in place of a part ends the signal.
         """
         waiting = enumerate(signals)
         places: dict[int, _Place] = {}
@@ -55,20 +56,27 @@ class Batch:
                 return
             for place in places.values():
                 place.feed()
-            for unit in self.plan.units:
-                ready = [place for place in places.values() if place.error is None]
-                for group in [ready] if unit.together and ready else [[place] for place in ready]:
-                    _run_group(unit, group)
+            self._run(list(places.values()))
             for number, place in list(places.items()):
-                ended = place.error is not None or place.session.flow.end is not None
+                ended = place.error is not None or place.session.state.end is not None
                 if ended:
                     del places[number]
                 yield number, place.error or place.session.collect(), ended
 
+    def _run(self, places: list[_Place]) -> None:
+        """Run every node once for all signals, under the plan's instrument if it has one."""
+        instrument, ready = self.plan.instrument, [place for place in places if place.error is None]
+        watched = nullcontext() if instrument is None else instrument.around_round([p.session.state for p in ready])
+        with watched if ready else nullcontext():
+            for stage in self.plan.stages:
+                ready = [place for place in ready if place.error is None]
+                for group in [ready] if stage.has_step_many and ready else [[place] for place in ready]:
+                    _run_group(stage, group)
+
 
 @dataclass
 class _Place:
-    """A signal in a batch: its session, where its blocks come from, and what ended it early."""
+    """A signal in a batch: its session, its blocks, and the error that ended it early."""
 
     graph: Wiring
     plan: Plan
@@ -81,7 +89,7 @@ class _Place:
         return Session(self.graph, self.plan)
 
     def feed(self) -> None:
-        """Give the session its next block, or say that there is none; whatever fails here ends this signal."""
+        """Give the session its next block, or end it after the last. An error here ends this signal alone."""
         try:
             if self.blocks is None:
                 self.blocks = _blocks_of_any(self.graph, self.signal)
@@ -102,20 +110,20 @@ def _blocks_of_any(graph: Wiring, signal: Signal) -> Iterator[Blocks]:
     raise SignalError(f"a signal is a mapping of inputs to arrays, or such mappings block by block; found {signal!r}")
 
 
-def _run_group(unit: Stage, group: list[_Place]) -> None:
-    """Run one node for signals that are stepped together, or for one that is not."""
-    flows = [place.session.flow for place in group]
+def _run_group(stage: Stage, group: list[_Place]) -> None:
+    """Run one node for a group of signals, or for one signal if the node has no `step_many` of its own."""
+    states = [place.session.state for place in group]
     errors: list[Exception | None] = [None] * len(group)
     try:
-        if unit.together:
-            errors = unit.run_many(flows)
+        if stage.has_step_many:
+            errors = stage.run_many(states)
         else:
-            unit.run(flows[0])
+            stage.run(states[0])
     except Exception as error:
         errors = [error] * len(group)
-    for place, flow, failed in zip(group, flows, errors, strict=True):
+    for place, state, failed in zip(group, states, errors, strict=True):
         if failed is None or isinstance(failed, DspgraphError):
             place.error = failed
         else:
-            place.error = unit.failed_at(flow, failed)
+            place.error = stage.failed_at(state, failed)
             place.error.__cause__ = failed

@@ -1,8 +1,8 @@
 """A graph compiled into a flat plan, made once and shared by all its sessions.
 
-A plan is a list of units, one per node that runs, in an order in which everything is computed before it is used.
-Streams are numbered slots. A unit that takes one stream and any block gets its block straight from the slot; every
-other unit queues what arrives and is given whole periods, so that all its blocks cover one time span.
+A plan is a list of stages, one per node that runs, in an order in which everything is computed before it is used.
+Streams are numbered slots. A stage that takes one stream and blocks of any length gets its block straight from the
+slot. Every other stage queues what arrives and is given whole periods, so that all its blocks cover one time span.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from dspgraph.engine.instrument import Flush, Instrument, Step, StepMany
 from dspgraph.errors import DspgraphError, LawError, NodeError
-from dspgraph.node import Node, State
+from dspgraph.node import Node, State, failure_sentence
 from dspgraph.streams import Array, Stream
 from dspgraph.wiring.wiring import Wiring
 
 
 class Queue:
-    """Blocks of one stream on their way into a node. Whatever the cut, an item is copied at most once."""
+    """Blocks of one stream on their way into a node. At any cut an item is copied at most once."""
 
     __slots__ = ("blocks", "held")
 
@@ -36,7 +37,7 @@ class Queue:
         self.held += len(block)
 
     def take(self, n: int) -> Array:
-        """The next n items in one array; a view where one block holds them all."""
+        """Remove the next n items and return them in one array: a view if one block holds them all."""
         blocks = self.blocks
         self.held -= n
         first = blocks.popleft()
@@ -59,54 +60,60 @@ class Queue:
 
 
 class SessionState:
-    """One signal in the middle of a plan: all that changes. Everything else in this module is fixed."""
+    """All that changes while one signal goes through a plan. Everything else in this module is fixed."""
 
-    __slots__ = ("emitted", "end", "inputs", "joints", "slots", "states")
+    __slots__ = ("__weakref__", "emitted", "end", "inputs", "node_states", "queues", "slots")
 
     def __init__(self, plan: Plan) -> None:
-        self.states = [unit.start() for unit in plan.units]
-        self.joints = [
-            [] if unit.direct else [(k, Queue(), n) for k, n in zip(unit.sources, unit.counts, strict=True)]
-            for unit in plan.units
+        self.node_states = [stage.start() for stage in plan.stages]
+        self.queues = [
+            [] if stage.takes_any_block else [(k, Queue(), n) for k, n in zip(stage.sources, stage.counts, strict=True)]
+            for stage in plan.stages
         ]
-        """For every unit that takes whole periods, by input: the source slot, the blocks waiting, items per period."""
+        """For every stage that takes whole periods, by wire: the source slot, the blocks waiting, items per period."""
         self.inputs = [Queue() for _ in plan.inputs]
-        """What has been pushed into one input beyond what the others have reached."""
+        """By input: the items pushed into it beyond those that the other inputs have reached."""
         self.slots: list[Array | None] = [None] * plan.size
-        """What every stream gives in this round."""
+        """The block of every stream in this round."""
         self.emitted = [0] * plan.size
-        """How many items every stream has given so far."""
+        """The number of items every stream has given so far."""
         self.end: Fraction | None = None
-        """The length of the signal, seconds, once it is known."""
+        """The length of the signal in seconds, once it is known."""
 
 
 class Stage:
     """One node in a plan: where its blocks come from, how they are cut, where its outputs go."""
 
-    def __init__(self, index: int, name: str, graph: Wiring, slots: Mapping[str, int]) -> None:
+    def __init__(
+        self, index: int, name: str, graph: Wiring, slots: Mapping[str, int], instrument: Instrument | None
+    ) -> None:
         self.index = index
         self.name = name
         self.binding = graph.bindings[name]
         self.node = keyed(graph.nodes[name], graph.seed, graph.noise_keys.get(name, name))
-        self.step: Callable[..., tuple[Any, ...]] = self.node.step
-        self.step_many: Callable[..., tuple[list[Any], ...]] = self.node.step_many
-        self.flush: Callable[..., tuple[Array, ...]] = self.node.flush
-        # Slots: where its blocks come from (one per wire), where they go, and which nobody looks at after it. Those are
+        # Slots: where its blocks come from (one per wire), where they go, and which are not used after it. Those are
         # emptied early: their memory serves the next block while it is warm.
         self.sources = tuple(slots[origin] for _, origin in graph.sources(name))
         self.outs = tuple(slots[f"{name}.{port.name}"] for port in self.node.outputs)
         self.source, self.out = self.sources[0], self.outs[0]
         self.frees: tuple[int, ...] = ()
-        # How blocks are cut: how many items of each wire make a period, and which wires make one port.
+        # How blocks are cut: the items of each wire in a period, and which wires make one port.
         many = any(port.many for port in self.node.inputs)
         self.counts = tuple(int(self.binding.period * stream.rate) for stream in self.binding.flat)
-        self.pick = self._groups() if many else ()
-        # What lets the engine do less: all periods at once will do; any block will do; one call gives one output.
-        self.block_size = self.binding.block_size is not None
-        self.aligned = not (self.block_size or self.binding.waits_for_the_end)
-        self.direct = self.aligned and len(self.sources) == 1 and not many
-        self.plain = self.aligned and len(self.outs) == 1
-        self.together = type(self.node).step_many is not Node.step_many
+        self.port_groups = self._groups() if many else ()
+        # What lets the engine do less; Session.run has the table of cases.
+        self.takes_fixed_blocks = self.binding.block_size is not None
+        self.takes_any_periods = not (self.takes_fixed_blocks or self.binding.waits_for_the_end)
+        self.takes_any_block = self.takes_any_periods and len(self.sources) == 1 and not many
+        self.has_short_path = self.takes_any_periods and len(self.outs) == 1
+        self.has_step_many = type(self.node).step_many is not Node.step_many
+        self.step: Step = self.node.step
+        self.step_many: StepMany = self.node.step_many
+        self.flush: Flush = self.node.flush
+        if instrument is not None:
+            self.step = instrument.around_step(self, self.step)
+            self.step_many = instrument.around_step_many(self, self.step_many)
+            self.flush = instrument.around_flush(self, self.flush)
 
     def _groups(self) -> tuple[tuple[int, int, bool], ...]:
         groups, at = [], 0
@@ -116,29 +123,29 @@ class Stage:
             at += n
         return tuple(groups)
 
-    def cut(self, flow: SessionState) -> list[Any]:
-        """The blocks this node is given now: a list of calls, each one block (or tuple of blocks) per port."""
-        if self.direct or (self.aligned and flow.end is None):
-            blocks = self.take(flow)
+    def cut(self, state: SessionState) -> list[Any]:
+        """Return the calls this node gets now, each a list of one block (or tuple of blocks) per port."""
+        if self.takes_any_block or (self.takes_any_periods and state.end is None):
+            blocks = self.take(state)
             return [] if blocks is None else [blocks]
-        taken = self._cut_apart(flow, self._receive(flow))
-        return [self._grouped(blocks) for blocks in taken] if self.pick else taken
+        taken = self._cut_apart(state, self._receive(state))
+        return [self._grouped(blocks) for blocks in taken] if self.port_groups else taken
 
-    def take(self, flow: SessionState) -> Any:
-        """Take all whole periods there are, in one call; None when there is none. For nodes that take any number."""
-        if self.direct:
-            block = flow.slots[self.source]
+    def take(self, state: SessionState) -> Any:
+        """Take all whole periods at hand in one call; None if there is none. For nodes that take any number."""
+        if self.takes_any_block:
+            block = state.slots[self.source]
             return None if block is None else (block,)
-        periods = self._receive(flow)
+        periods = self._receive(state)
         if not periods:
             return None
-        blocks = [queue.take(periods * count) for _, queue, count in flow.joints[self.index]]
-        return self._grouped(blocks) if self.pick else blocks
+        blocks = [queue.take(periods * count) for _, queue, count in state.queues[self.index]]
+        return self._grouped(blocks) if self.port_groups else blocks
 
-    def _receive(self, flow: SessionState) -> int:
-        """Queue what has come; gives how many periods all inputs have."""
-        slots, periods = flow.slots, -1
-        for source, queue, count in flow.joints[self.index]:
+    def _receive(self, state: SessionState) -> int:
+        """Queue the blocks that have come; return the number of periods that all wires have."""
+        slots, periods = state.slots, -1
+        for source, queue, count in state.queues[self.index]:
             block = slots[source]
             if block is not None:
                 queue.blocks.append(block)
@@ -148,21 +155,21 @@ class Stage:
                 periods = whole
         return periods
 
-    def _cut_apart(self, flow: SessionState, periods: int) -> list[list[Array]]:
-        """One block_size at a time; nothing before the end if the node waits for it; at the end, all that is held."""
-        joints, taken = flow.joints[self.index], []
-        if self.block_size:
+    def _cut_apart(self, state: SessionState, periods: int) -> list[list[Array]]:
+        """Take one fixed block at a time; nothing before the end if the node waits for it; at the end all."""
+        queues, taken = state.queues[self.index], []
+        if self.takes_fixed_blocks:
             for _ in range(periods):
-                taken.append([queue.take(count) for _, queue, count in joints])
-        if flow.end is not None and joints[0][1].held:
-            taken.append([queue.take(queue.held) for _, queue, _ in joints])
+                taken.append([queue.take(count) for _, queue, count in queues])
+        if state.end is not None and queues[0][1].held:
+            taken.append([queue.take(queue.held) for _, queue, _ in queues])
         return taken
 
     def _grouped(self, blocks: list[Any]) -> list[Any]:
-        return [tuple(blocks[a:b]) if many else blocks[a] for a, b, many in self.pick]
+        return [tuple(blocks[a:b]) if many else blocks[a] for a, b, many in self.port_groups]
 
     def start(self) -> State:
-        """The node's state before the first item."""
+        """Return the node's state before the first item."""
         try:
             return self.node.start(*self.binding.takes)
         except DspgraphError:
@@ -170,33 +177,33 @@ class Stage:
         except Exception as error:
             raise self.failure(error, "start failed") from error
 
-    def run(self, flow: SessionState) -> None:
-        """Give the node its blocks, and hand on what comes out."""
+    def run(self, state: SessionState) -> None:
+        """Give the node its blocks, and pass on what comes out."""
         pieces = []
-        for blocks in self.cut(flow):
-            flow.states[self.index], *piece = self.step(flow.states[self.index], *blocks)
+        for blocks in self.cut(state):
+            state.node_states[self.index], *piece = self.step(state.node_states[self.index], *blocks)
             pieces.append(piece)
-        self.put(flow, pieces)
+        self.put(state, pieces)
 
-    def run_many(self, flows: list[SessionState]) -> list[Exception | None]:
-        """The same for several signals at once, through the node's own `step_many`.
+    def run_many(self, states: list[SessionState]) -> list[Exception | None]:
+        """Run the node for several signals at once, through its own `step_many`.
 
-        What fails in there fails for all; what each signal fails in after that is its own, and given back.
+        An error in `step_many` fails all signals. An error after it belongs to one signal: it is returned in its place.
         """
-        calls = [self.cut(flow) for flow in flows]
-        pieces: list[list[Any]] = [[] for _ in flows]
+        calls = [self.cut(state) for state in states]
+        pieces: list[list[Any]] = [[] for _ in states]
         for turn in range(max(map(len, calls))):
             ready = [place for place, cut in enumerate(calls) if len(cut) > turn]
-            states = [flows[place].states[self.index] for place in ready]
+            node_states = [states[place].node_states[self.index] for place in ready]
             lists = zip(*(calls[place][turn] for place in ready), strict=True)
-            states, *outs = self.step_many(states, *map(list, lists))
-            for place, state, *piece in zip(ready, states, *outs, strict=True):
-                flows[place].states[self.index] = state
+            node_states, *outs = self.step_many(node_states, *map(list, lists))
+            for place, node_state, *piece in zip(ready, node_states, *outs, strict=True):
+                states[place].node_states[self.index] = node_state
                 pieces[place].append(piece)
-        return [self._failing(self.put, flow, own) for flow, own in zip(flows, pieces, strict=True)]
+        return [self._error_of(self.put, state, own) for state, own in zip(states, pieces, strict=True)]
 
     @staticmethod
-    def _failing(call: Callable[..., None], *arguments: Any) -> Exception | None:
+    def _error_of(call: Callable[..., None], *arguments: Any) -> Exception | None:
         try:
             call(*arguments)
         except Exception as error:
@@ -204,24 +211,24 @@ class Stage:
         return None
 
     def failure(self, error: Exception, what: str) -> NodeError:
-        """What to raise when the node's own code did."""
-        return NodeError(f"{self.name} ({self.node.type_name}) {what}: {type(error).__name__}: {error}")
+        """Return the error to raise after an error in the node's own code."""
+        return NodeError(f"{self.name} ({self.node.type_name}) {what}: {failure_sentence(self.node, error)}")
 
-    def failed_at(self, flow: SessionState, error: Exception) -> NodeError:
-        """The same, with the time in the signal."""
-        at = float(self.binding.flat[0].seconds(flow.emitted[self.source]))
+    def failed_at(self, state: SessionState, error: Exception) -> NodeError:
+        """Return the error to raise after an error in `step` or `flush`, with the time in the signal."""
+        at = float(self.binding.flat[0].seconds(state.emitted[self.source]))
         return self.failure(error, f"failed in the block that ends at {at:.3f} s")
 
-    def put(self, flow: SessionState, pieces: list[Any]) -> None:
-        """Hand on what came out: one list of blocks per call, joined into one block per output.
+    def put(self, state: SessionState, pieces: list[Any]) -> None:
+        """Pass on what came out: one list of blocks per call, joined into one block per output.
 
-        At the end of the signal the node's last items are among it, and it is held to its count.
+        At the end of the signal add what `flush` gives, and hold every output to its number of items.
         """
-        if len(pieces) == 1 and flow.end is None and len(pieces[0]) == len(self.outs):
+        if len(pieces) == 1 and state.end is None and len(pieces[0]) == len(self.outs):
             blocks = pieces[0]
         else:
-            blocks = self._joined(flow, pieces)
-        slots, emitted = flow.slots, flow.emitted
+            blocks = self._joined(state, pieces)
+        slots, emitted = state.slots, state.emitted
         for slot, block in zip(self.outs, blocks):  # noqa: B905
             if not emitted[slot]:
                 port = self.outs.index(slot)
@@ -229,14 +236,14 @@ class Stage:
             n = len(block)
             slots[slot] = block if n else None
             emitted[slot] += n
-        if flow.end is not None:
+        if state.end is not None:
             for port, slot in enumerate(self.outs):
-                self._end(flow, port, slot)
+                self._end(state, port, slot)
         for slot in self.frees:
             slots[slot] = None
 
-    def _joined(self, flow: SessionState, pieces: list[Any]) -> list[Array]:
-        if flow.end and (rest := tuple(self.flush(flow.states[self.index]))):
+    def _joined(self, state: SessionState, pieces: list[Any]) -> list[Array]:
+        if state.end and (rest := tuple(self.flush(state.node_states[self.index]))):
             pieces = [*pieces, rest]
         for piece in pieces:
             if len(piece) != len(self.outs):
@@ -244,35 +251,35 @@ class Stage:
         if not pieces:
             return [stream.empty() for stream in self.binding.gives]
         for port, slot in enumerate(self.outs):
-            for piece in pieces if not flow.emitted[slot] or flow.end is not None else ():
+            for piece in pieces if not state.emitted[slot] or state.end is not None else ():
                 check_block(self._where(port), self.binding.gives[port], piece[port])
         return [column[0] if len(column) == 1 else np.concatenate(column) for column in zip(*pieces, strict=True)]
 
     def _where(self, port: int) -> str:
         return f"{self.name}.{self.node.outputs[port].name}"
 
-    def _end(self, flow: SessionState, port: int, slot: int) -> None:
-        """Hold an output to its count, and cut what reaches beyond the end of the signal.
+    def _end(self, state: SessionState, port: int, slot: int) -> None:
+        """Raise LawError unless an output has its number of items; cut what reaches beyond the end of the signal.
 
         A node that was given 7 frames of 10 ms owes 70 ms, though the signal may have ended after 65.
         """
-        assert flow.end is not None
-        stream, emitted = self.binding.gives[port], flow.emitted[slot]
-        given = min(s.seconds(flow.emitted[source]) for s, source in zip(self.binding.flat, self.sources, strict=True))
+        assert state.end is not None
+        stream, emitted = self.binding.gives[port], state.emitted[slot]
+        given = min(s.seconds(state.emitted[source]) for s, source in zip(self.binding.flat, self.sources, strict=True))
         due = stream.count(given)
         if emitted != due:
             raise LawError(
                 3, f"{self._where(port)} gave {emitted} items for {float(given):g} s of input; {due} are due"
             )
-        block = flow.slots[slot]
+        block = state.slots[slot]
         if block is not None:
-            kept = max(0, len(block) - due + stream.count(flow.end))
-            flow.slots[slot] = block[:kept] if kept else None
-            flow.emitted[slot] -= len(block) - kept
+            kept = max(0, len(block) - due + stream.count(state.end))
+            state.slots[slot] = block[:kept] if kept else None
+            state.emitted[slot] -= len(block) - kept
 
 
 def check_block(where: str, stream: Stream, block: Any) -> None:
-    """Law 0, looked at when the first items of a stream come out."""
+    """Raise LawError (law 0) unless a block is what its stream declares. Called for the first items of a stream."""
     if not isinstance(block, np.ndarray):
         raise LawError(0, f"{where} is declared {stream}, but a {type(block).__name__} came out, not an array")
     if block.shape[1:] != stream.item_shape:
@@ -285,7 +292,7 @@ def check_block(where: str, stream: Stream, block: Any) -> None:
 
 
 def keyed(node: Node, seed: int, name: str) -> Node:
-    """The node with its noise keyed by graph seed, node name and own seed: a 128-bit key for Philox."""
+    """Return the node with its noise keyed by graph seed, node name and own seed: a 128-bit key for `generator`."""
     if "seed" not in type(node).model_fields:
         return node
     values = {field: getattr(node, field) for field in type(node).model_fields}
@@ -295,9 +302,13 @@ def keyed(node: Node, seed: int, name: str) -> Node:
 
 
 class Plan:
-    """A graph, flat: numbered slots and units in running order. Made once per graph and shared by its sessions."""
+    """A graph, flat: numbered slots, and stages in running order. Made once per graph and shared by its sessions.
 
-    def __init__(self, graph: Wiring) -> None:
+    An instrument, if there is one, watches all sessions and batches of the plan.
+    """
+
+    def __init__(self, graph: Wiring, instrument: Instrument | None = None) -> None:
+        self.instrument = instrument
         inputs, order = sorted(graph.inputs.items()), graph.canonical_order
         origins = [name for name, _ in inputs]
         origins += [f"{name}.{port.name}" for name in order for port in graph.nodes[name].outputs]
@@ -305,8 +316,8 @@ class Plan:
         self.size = len(slots)
         self.inputs = tuple((name, slots[name], stream) for name, stream in inputs)
         self.outputs = tuple((name, slots[origin], graph.outputs[name]) for name, origin in graph.origins.items())
-        self.units = tuple(Stage(index, name, graph, slots) for index, name in enumerate(order))
+        self.stages = tuple(Stage(index, name, graph, slots, instrument) for index, name in enumerate(order))
         kept = {slot for _, slot, _ in self.outputs}
-        for unit in reversed(self.units):
-            unit.frees = tuple({*unit.sources, *unit.outs} - kept)
-            kept.update(unit.frees)
+        for stage in reversed(self.stages):
+            stage.frees = tuple({*stage.sources, *stage.outs} - kept)
+            kept.update(stage.frees)

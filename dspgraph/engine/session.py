@@ -1,4 +1,4 @@
-"""The engine: signals pushed through the plan of a graph, one at a time or in a batch."""
+"""One signal on its way through the plan of a graph, block by block."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ Signal: TypeAlias = Blocks | Iterable[Blocks]
 """Whole arrays by input name, or the same block by block."""
 
 QUANTUM = Fraction(1, 100)
-"""Seconds between two events of a live graph, as in AudioGraph. A rate it does not divide is no special case."""
+"""Seconds between two events of a live graph, as in AudioGraph. It need not be a whole number of samples."""
 
 BLOCK = Fraction(1)
 """Seconds per block offline: long enough to hide the cost of calls, short enough to stay in the cache."""
 
 
 def blocks_of(graph: Wiring, signals: Blocks, seconds: Iterable[Fraction] = ()) -> Iterator[dict[str, Array]]:
-    """Cut whole arrays, one per input, into blocks of one time span each; the first ones of the lengths given.
+    """Cut whole arrays, one per input, into blocks of one time span each.
+
+    `seconds` are the lengths of the first blocks; the others last `BLOCK`.
 
     10 ms at 22050 Hz are 221, 220, 221, 220 ... samples: a block holds the items that begin in its span.
     """
@@ -55,12 +57,12 @@ def _check_names(graph: Wiring, names: Iterable[str]) -> None:
 
 
 def joined(parts: list[dict[str, Array]]) -> dict[str, Array]:
-    """The parts of every output, in one array each."""
+    """Return the parts of every output, in one array each."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def render_arrays(session: Session, signals: Blocks) -> dict[str, Array]:
-    """Render whole arrays with a new session. Nobody else touches them meanwhile: the blocks need no copies."""
+    """Render whole arrays with a new session. The caller waits and cannot change them: the blocks need no copies."""
     parts = []
     for blocks in blocks_of(session.graph, signals):
         session.feed(blocks, copy=False)
@@ -71,17 +73,17 @@ def render_arrays(session: Session, signals: Blocks) -> dict[str, Array]:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A session frozen in the middle of a signal: it can be kept, pickled, sent elsewhere and restored many times."""
+    """A session in the middle of a signal, as a value: it can be kept, pickled, sent and restored many times."""
 
     digest: str
-    flow: SessionState
+    state: SessionState
 
 
 class Session:
     """One signal on its way through a graph.
 
-    push(**blocks) takes a block per input, of any length, and gives what could be computed of every output. flush()
-    gives the rest: it ends the signal, and only reset() or restore() begin another.
+    push(**blocks) takes a block per input, of any length, and returns the items of every output that are known by
+    then. flush() ends the signal and returns the rest. After it only reset() or restore() begin another signal.
     """
 
     def __init__(self, graph: Wiring, plan: Plan | None = None) -> None:
@@ -90,128 +92,150 @@ class Session:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything: what follows is bit for bit what a new session gives."""
-        self.flow = SessionState(self.plan)
+        """Begin a new signal, bit for bit as in a new session."""
+        self.state = SessionState(self.plan)
         self.spent = ""
 
     def push(self, /, **blocks: Any) -> dict[str, Array]:
-        """The next items of one or more inputs; gives the items of every output that are now known."""
+        """Take the next items of one or more inputs; return the items of every output that are now known."""
         self.feed(blocks)
-        self.run()
+        self._run_watched()
         return self.collect()
 
     def flush(self) -> dict[str, Array]:
-        """End the signal and give the items still held. Every output then has ceil(seconds * rate) items in all."""
+        """End the signal; return the items still held. Every output then has ceil(seconds * rate) items in all."""
         self.finish()
-        self.run()
+        self._run_watched()
         self.spent = "the signal has been flushed"
         return self.collect()
 
     def snapshot(self) -> Snapshot:
-        """Everything this session has in hand, as a value of its own."""
+        """Return a copy of all that changes in this session."""
         self._check_alive()
-        return Snapshot(self.graph.digest, copy.deepcopy(self.flow))
+        return Snapshot(self.graph.digest, copy.deepcopy(self.state))
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Go on from a snapshot of this graph, taken here or elsewhere."""
+        """Continue from a snapshot of this graph, taken in any session of it."""
         if snapshot.digest != self.graph.digest:
             raise SessionError(
                 f"the snapshot is of graph {snapshot.digest[:12]}, this session runs {self.graph.digest[:12]}: "
                 "restore it in a session of the graph it was taken from"
             )
-        self.flow = copy.deepcopy(snapshot.flow)
+        self.state = copy.deepcopy(snapshot.state)
         self.spent = ""
 
-    # push and flush in their three parts, which Batch does for many sessions in step.
+    # push and flush in three parts: feed or finish, run, collect. Batch does each part for many sessions.
 
     def feed(self, blocks: Blocks, copy: bool = True) -> None:
-        """Lay the blocks into the slots of their inputs. Of several inputs none runs ahead: what is too much waits.
+        """Put the blocks into the slots of their inputs. If one input is ahead of the others, its items wait.
 
-        Without a copy the arrays are the session's to keep: nobody may write to them again.
+        Without a copy the session keeps the arrays: the caller must not write to them again.
         """
         self._check_alive()
         if not isinstance(blocks, Mapping):
             raise SignalError(f"a block is a mapping of inputs to arrays; found {blocks!r}")
-        plan, flow = self.plan, self.flow
+        plan, state = self.plan, self.state
         arrays = {name: stream.validate(blocks[name], name, copy) for name, _, stream in plan.inputs if name in blocks}
         if len(arrays) < len(blocks):
             _check_names(self.graph, blocks)
         if len(plan.inputs) == 1:
             ((name, slot, _),) = plan.inputs
             n = len(arrays[name]) if arrays else 0
-            flow.slots[slot] = arrays[name] if n else None
-            flow.emitted[slot] += n
+            state.slots[slot] = arrays[name] if n else None
+            state.emitted[slot] += n
             return
-        for (name, _, _), queue in zip(plan.inputs, flow.inputs, strict=True):
+        for (name, _, _), queue in zip(plan.inputs, state.inputs, strict=True):
             array = arrays.get(name)
             if array is not None and len(array):
                 queue.put(array)
         reached = self._pushed()
-        for (_, slot, stream), queue in zip(plan.inputs, flow.inputs, strict=True):
-            self._release(slot, queue, math.floor(reached * stream.rate) - flow.emitted[slot])
+        for (_, slot, stream), queue in zip(plan.inputs, state.inputs, strict=True):
+            self._release(slot, queue, math.floor(reached * stream.rate) - state.emitted[slot])
 
     def finish(self) -> None:
-        """Say that the inputs have ended, and how long the signal was: all of them must have had that length."""
+        """End the inputs. Raise SignalError if they have different lengths."""
         self._check_alive()
-        plan, flow = self.plan, self.flow
+        plan, state = self.plan, self.state
         end = self._pushed()
-        for (name, slot, stream), queue in zip(plan.inputs, flow.inputs, strict=True):
-            if flow.emitted[slot] + queue.held != stream.count(end):
+        for (name, slot, stream), queue in zip(plan.inputs, state.inputs, strict=True):
+            if state.emitted[slot] + queue.held != stream.count(end):
                 self.spent = "its inputs ended at different times"
-                each = zip(plan.inputs, flow.inputs, strict=True)
-                lengths = ", ".join(f"'{n}' has {flow.emitted[k] + q.held} items of {s}" for (n, k, s), q in each)
+                each = zip(plan.inputs, state.inputs, strict=True)
+                lengths = ", ".join(f"'{n}' has {state.emitted[k] + q.held} items of {s}" for (n, k, s), q in each)
                 raise SignalError(
                     f"the inputs end at different times: {lengths}; in {float(end):g} s there are "
                     f"{stream.count(end)} of '{name}': cut or extend one"
                 )
-        flow.end = end
-        for (_, slot, _), queue in zip(plan.inputs, flow.inputs, strict=True):
+        state.end = end
+        for (_, slot, _), queue in zip(plan.inputs, state.inputs, strict=True):
             self._release(slot, queue, queue.held)
 
+    def _run_watched(self) -> None:
+        instrument = self.plan.instrument
+        if instrument is None:
+            self.run()
+        else:
+            with instrument.around_round([self.state]):
+                self.run()
+
     def run(self) -> None:
-        """Run every node once, as far as its blocks go."""
-        flow = self.flow
-        states, slots, emitted, ending = flow.states, flow.slots, flow.emitted, flow.end is not None
-        unit = None
+        """Run every node once, as far as its blocks go.
+
+        The cases, by what the node declares and what has come:
+
+        node takes                one output  first items, or end  path
+        any block, one wire       yes         no                   short: the block in the slot is the argument
+        whole periods, many wires yes         no                   short: all whole periods, joined, in one call
+        blocks of a fixed size    any         any                  Stage.run: one call per block
+        the whole signal          any         any                  Stage.run: nothing before the end, then one call
+        any                       several     any                  Stage.run
+        any                       any         yes                  Stage.run: checks the first block (law 0), calls
+                                                                   flush at the end, counts the items (law 3)
+
+        The short path repeats Stage.take, step and Stage.put without their checks: it is what keeps the cost of a
+        node and block at about 1 us.
+        """
+        state = self.state
+        node_states, slots, emitted, ending = state.node_states, state.slots, state.emitted, state.end is not None
+        stage = None
         try:
-            for unit in self.plan.units:
-                if not unit.plain or ending or not emitted[unit.out]:
-                    unit.run(flow)
+            for stage in self.plan.stages:
+                if not stage.has_short_path or ending or not emitted[stage.out]:
+                    stage.run(state)
                     continue
-                # The way nearly every block goes: what unit.run does, less looking at what comes out.
-                blocks = unit.take(flow)
-                slots[unit.out] = None
-                for slot in unit.frees:
+                blocks = stage.take(state)
+                slots[stage.out] = None
+                for slot in stage.frees:
                     slots[slot] = None
                 if blocks is not None:
-                    states[unit.index], block = unit.step(states[unit.index], *blocks)
+                    node_states[stage.index], block = stage.step(node_states[stage.index], *blocks)
                     if n := len(block):
-                        slots[unit.out] = block
-                        emitted[unit.out] += n
+                        slots[stage.out] = block
+                        emitted[stage.out] += n
         except BaseException as error:
-            assert unit is not None
-            self.spent = f"it was interrupted, or failed, in '{unit.name}'"
+            assert stage is not None
+            self.spent = f"it was interrupted, or failed, in '{stage.name}'"
             if isinstance(error, Exception) and not isinstance(error, DspgraphError):
-                raise unit.failed_at(flow, error) from error
+                raise stage.failed_at(state, error) from error
             raise
 
     def collect(self, copy: bool = True) -> dict[str, Array]:
-        """What the outputs give in this round, copied so that neither side can spoil the other's samples."""
-        slots = self.flow.slots
+        """Return the items of every output in this round. They are copied: the caller may change them."""
+        slots = self.state.slots
         return {
             name: stream.empty() if (block := slots[slot]) is None else block.copy() if copy else block
             for name, slot, stream in self.plan.outputs
         }
 
     def _pushed(self) -> Fraction:
-        """Seconds that every input has reached."""
-        flow = self.flow
-        each = zip(self.plan.inputs, flow.inputs, strict=True)
-        return min(stream.seconds(flow.emitted[slot] + queue.held) for (_, slot, stream), queue in each)
+        """Return the seconds that all inputs have reached."""
+        state = self.state
+        each = zip(self.plan.inputs, state.inputs, strict=True)
+        return min(stream.seconds(state.emitted[slot] + queue.held) for (_, slot, stream), queue in each)
 
     def _release(self, slot: int, queue: Queue, n: int) -> None:
-        self.flow.slots[slot] = queue.take(n) if n > 0 else None
-        self.flow.emitted[slot] += max(n, 0)
+        self.state.slots[slot] = queue.take(n) if n > 0 else None
+        self.state.emitted[slot] += max(n, 0)
 
     def _check_alive(self) -> None:
         if self.spent:

@@ -1,22 +1,24 @@
-"""Looking over the shoulder of a unit: what it is given, what it makes of it, and what it keeps."""
+"""The guard of laws 0 and 1: an instrument that checks the blocks of every node, and what the node keeps of them."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from dspgraph.engine.plan import Stage, check_block
+from dspgraph.engine.instrument import Flush, Step, StepMany, Watched
+from dspgraph.engine.plan import check_block
 from dspgraph.errors import LawError
-from dspgraph.streams import Array
+from dspgraph.streams import Array, first_bad_item
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Where two arrays part: the first item, and what each has there (None past its end)."""
+    """The first item in which two arrays differ, and what each has there (None past its end)."""
 
     item: int
     expected: Any
@@ -24,7 +26,7 @@ class Difference:
 
 
 def first_difference(expected: Array, found: Array) -> Difference | None:
-    """The first item in which two arrays of one stream differ in any bit."""
+    """Return the first item in which two arrays of one stream differ in any bit; None if they are equal."""
     if (expected.dtype, expected.shape[1:]) != (found.dtype, found.shape[1:]):
         return Difference(0, f"{expected.dtype} {expected.shape[1:]}", f"{found.dtype} {found.shape[1:]}")
     n = min(len(expected), len(found))
@@ -38,55 +40,96 @@ def first_difference(expected: Array, found: Array) -> Difference | None:
     return Difference(n, expected[n] if len(expected) > n else None, found[n] if len(found) > n else None)
 
 
-def watch(where: str, unit: Stage) -> None:
-    """Let a unit see and give copies only, look at them, and overwrite what it might have kept."""
-    step, step_many, flush = unit.step, unit.step_many, unit.flush
-    ports = [f"{unit.name}.{port.name}" for port in unit.node.inputs]
-    overwritten: deque[Array] = deque(maxlen=16)
+class BlockGuard:
+    """An instrument that checks every block that goes into a node or comes out of it.
 
-    def given(blocks: Sequence[Any]) -> list[Any]:
-        return [tuple(map(np.array, block)) if isinstance(block, tuple) else np.array(block) for block in blocks]
+    Nodes see and give copies only. Blocks are overwritten after their use, so that a node that kept one goes wrong.
+    """
 
-    def made(blocks: Sequence[Any]) -> list[Array]:
-        for port, stream, block in zip(unit.node.outputs, unit.binding.gives, blocks, strict=False):
-            name = f"{unit.name}.{port.name}"
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self._guards: dict[str, _StageGuard] = {}
+
+    def _guard(self, stage: Watched) -> _StageGuard:
+        return self._guards.setdefault(stage.name, _StageGuard(self.where, stage))
+
+    def around_step(self, stage: Watched, step: Step) -> Step:
+        """Return a step that is guarded."""
+        guard = self._guard(stage)
+
+        def guarded(state: Any, *blocks: Any) -> tuple[Any, ...]:
+            copies = _copied(blocks)
+            state, *outs = step(state, *copies)
+            results = guard.checked(outs)
+            guard.overwrite(blocks, copies, outs)
+            return (state, *results)
+
+        return guarded
+
+    def around_step_many(self, stage: Watched, step_many: StepMany) -> StepMany:
+        """Return a step_many that is guarded."""
+        guard = self._guard(stage)
+
+        def guarded(states: list[Any], *lists: Any) -> tuple[list[Any], ...]:
+            calls = list(zip(*lists, strict=True))
+            copies = [_copied(blocks) for blocks in calls]
+            states, *outs = step_many(states, *map(list, zip(*copies, strict=True)))
+            results = [guard.checked(blocks) for blocks in zip(*outs, strict=True)]
+            for blocks, copied, out in zip(calls, copies, zip(*outs, strict=True), strict=True):
+                guard.overwrite(blocks, copied, out)
+            return (states, *map(list, zip(*results, strict=True)))
+
+        return guarded
+
+    def around_flush(self, stage: Watched, flush: Flush) -> Flush:
+        """Return a flush that is guarded."""
+        guard = self._guard(stage)
+        return lambda state: tuple(guard.checked(tuple(flush(state))))
+
+    def around_round(self, states: Sequence[Any]) -> AbstractContextManager[None]:
+        """Return a context that does nothing."""
+        return nullcontext()
+
+
+def _copied(blocks: Sequence[Any]) -> list[Any]:
+    return [tuple(map(np.array, block)) if isinstance(block, tuple) else np.array(block) for block in blocks]
+
+
+class _StageGuard:
+    """The checks of one stage, and the blocks it has overwritten."""
+
+    def __init__(self, where: str, stage: Watched) -> None:
+        self.where, self.stage = where, stage
+        self.ports = [f"{stage.name}.{port.name}" for port in stage.node.inputs]
+        self.overwritten: deque[Array] = deque(maxlen=16)
+
+    def checked(self, blocks: Sequence[Any]) -> list[Array]:
+        """Return copies of the blocks that came out; raise LawError unless they are what was declared."""
+        stage = self.stage
+        for port, stream, block in zip(stage.node.outputs, stage.binding.gives, blocks, strict=False):
+            name = f"{stage.name}.{port.name}"
             check_block(name, stream, block)
-            if not np.isfinite(block).all():
-                raise LawError(0, f"{where}: {name} gave a number that is not finite: {stream} carries none")
+            if (at := first_bad_item(block)) is not None:
+                raise LawError(
+                    0, f"{self.where}: {name} gave a number that is not finite, in item {at}: {stream} carries none"
+                )
         return [np.array(block) for block in blocks]
 
-    def done(originals: Sequence[Any], copies: Sequence[Any], blocks: Sequence[Array]) -> None:
-        for block in overwritten:
+    def overwrite(self, originals: Sequence[Any], copies: Sequence[Any], blocks: Sequence[Array]) -> None:
+        """Overwrite the blocks of a call with ones; raise LawError if the node wrote to them, or to older ones."""
+        for block in self.overwritten:
             if (block != 1).any():
                 raise LawError(
-                    1, f"{where}: {unit.name} wrote to a block of an earlier step: give a new one, keep a copy"
+                    1,
+                    f"{self.where}: {self.stage.name} wrote to a block of an earlier step: give a new one, keep a copy",
                 )
-        for name, original, copied in zip(ports, originals, copies, strict=True):
+        for name, original, copied in zip(self.ports, originals, copies, strict=True):
             for one, other in zip(*(b if isinstance(b, tuple) else (b,) for b in (original, copied)), strict=True):
                 if first_difference(one, other) is not None:
-                    raise LawError(1, f"{where}: {unit.name} changed a block it was given at {name}: work on a copy")
-                overwritten.append(other)
-        overwritten.extend(block for block in blocks if block.flags.writeable)
-        for block in overwritten:
+                    raise LawError(
+                        1, f"{self.where}: {self.stage.name} changed a block it was given at {name}: work on a copy"
+                    )
+                self.overwritten.append(other)
+        self.overwritten.extend(block for block in blocks if block.flags.writeable)
+        for block in self.overwritten:
             block[...] = 1
-
-    def watched_step(state: Any, *blocks: Any) -> tuple[Any, ...]:
-        copies = given(blocks)
-        state, *outs = step(state, *copies)
-        results = made(outs)
-        done(blocks, copies, outs)
-        return (state, *results)
-
-    def watched_step_many(states: list[Any], *lists: Any) -> tuple[list[Any], ...]:
-        calls = list(zip(*lists, strict=True))
-        copies = [given(blocks) for blocks in calls]
-        states, *outs = step_many(states, *map(list, zip(*copies, strict=True)))
-        results = [made(blocks) for blocks in zip(*outs, strict=True)]
-        for blocks, copied, out in zip(calls, copies, zip(*outs, strict=True), strict=True):
-            done(blocks, copied, out)
-        return (states, *map(list, zip(*results, strict=True)))
-
-    def watched_flush(state: Any) -> tuple[Array, ...]:
-        return tuple(made(tuple(flush(state))))
-
-    unit.step, unit.step_many, unit.flush = watched_step, watched_step_many, watched_flush

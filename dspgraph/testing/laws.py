@@ -34,7 +34,7 @@ from dspgraph.errors import LawError
 from dspgraph.graph import Graph
 from dspgraph.streams import Array
 from dspgraph.testing.example import Example, check_signal
-from dspgraph.testing.guard import first_difference, watch
+from dspgraph.testing.guard import BlockGuard, first_difference
 from dspgraph.testing.runs import Outputs, beginning, cut_name, duration, one_block, push_all, seeded_run, spans
 
 CUTS = (1, 7, 160, 441, 480)
@@ -258,8 +258,8 @@ def _stream(graph: Graph, arrays: Mapping[str, Any], sizes: Sequence[int]) -> _R
     parts, progress = [], []
     for blocks in blocks_of(graph, arrays, spans(graph, sizes)):
         parts.append(session.push(**blocks))
-        given = min(stream.seconds(session.flow.emitted[slot]) for _, slot, stream in session.plan.inputs)
-        progress.append((given, [session.flow.emitted[slot] for _, slot, _ in session.plan.outputs]))
+        given = min(stream.seconds(session.state.emitted[slot]) for _, slot, stream in session.plan.inputs)
+        progress.append((given, [session.state.emitted[slot] for _, slot, _ in session.plan.outputs]))
     parts.append(session.flush())
     return _Run(joined(parts), progress)
 
@@ -291,9 +291,7 @@ def _check_blocks(where: str, graph: Graph, arrays: Mapping[str, Array], whole: 
 
     Each is what was declared. A node changes none it is given and keeps none itself, only copies: others hold them too.
     """
-    watched = Plan(graph)
-    for unit in watched.units:
-        watch(where, unit)
+    watched = Plan(graph, BlockGuard(where))
     sound = [whole] * 3
     for number, found in enumerate(_guarded_runs(graph, arrays, watched)):
         if any(first_difference(array, found[name]) is not None for name, array in sound[number].items()):

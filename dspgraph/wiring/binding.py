@@ -9,7 +9,7 @@ from functools import reduce
 from typing import Any, TypeAlias
 
 from dspgraph.errors import DspgraphError, LawError, NodeError, ParameterError
-from dspgraph.node import Node
+from dspgraph.node import Node, failure_sentence
 from dspgraph.streams import Stream, gcd, to_fraction
 
 Times: TypeAlias = tuple[Fraction, Fraction]
@@ -93,4 +93,4 @@ def _ask(name: str, node: Node, hook: str, takes: tuple[Any, ...]) -> Any:
     except DspgraphError:
         raise
     except Exception as error:
-        raise NodeError(f"{name} ({node.type_name}).{hook} failed: {type(error).__name__}: {error}") from error
+        raise NodeError(f"{name} ({node.type_name}).{hook} failed: {failure_sentence(node, error)}") from error

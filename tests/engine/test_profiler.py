@@ -2,9 +2,10 @@
 
 import ctypes
 import math
+import pickle
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -30,10 +31,13 @@ from dspgraph import (
     UnknownName,
     load,
 )
-from dspgraph.engine import profiling
+from dspgraph.engine import profiler as profiler_module
+from dspgraph.engine.batch import Batch
+from dspgraph.engine.memory import held, size
 from dspgraph.engine.plan import Plan, SessionState
-from dspgraph.engine.profiling import ENGINE, Profile, Row, size
-from dspgraph.engine.session import joined
+from dspgraph.engine.profile import ENGINE, Profile, Row
+from dspgraph.engine.profiler import Profiler
+from dspgraph.engine.session import Session, joined
 from helpers.speech import speech
 from helpers.toys import ToyApply, ToyEnergy, ToyFailing, ToyFrames, ToyLate, ToyNoise, ToyPeak, ToyScale, ToySum
 
@@ -50,7 +54,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     Clock.now, Clock.compiled = 0.0, set()
-    monkeypatch.setattr(profiling, "perf_counter", lambda: Clock.now)
+    monkeypatch.setattr(profiler_module, "perf_counter", lambda: Clock.now)
 
 
 class ToySpend(Node):
@@ -108,14 +112,22 @@ def chain(**nodes: Node) -> Graph:
     return Graph(nodes, wires, {"x": Audio(RATE)}, {"y": names[-1]})
 
 
+def cut_up(x: Array, cut: int = RATE) -> Iterator[dict[str, Array]]:
+    return ({"x": x[begin : begin + cut]} for begin in range(0, len(x), cut))
+
+
+def run(profiler: Profiler, blocks: Iterable[dict[str, Array]], session: Session | None = None) -> dict[str, Array]:
+    """Render one signal with an ordinary session on the profiler's plan, cut at every quantum."""
+    session = session or Session(profiler.graph, profiler.plan)
+    parts = [session.push(**piece) for piece in profiler.blocks(blocks)]
+    return joined([*parts, session.flush()])
+
+
 def profiled(graph: Graph, *signals: Array, cut: int = RATE) -> Profile:
-    profile = Profile(graph)
+    profiler = Profiler(graph)
     for x in signals:
-        session = profile.session()
-        for begin in range(0, len(x), cut):
-            session.push(x=x[begin : begin + cut])
-        session.flush()
-    return profile
+        run(profiler, cut_up(x, cut))
+    return profiler.profile
 
 
 def by_name(profile: Profile) -> dict[str, Row]:
@@ -149,16 +161,15 @@ def everything(rate: Any, peak: bool) -> Graph:
 def test_outputs_are_bit_for_bit_those_of_a_session(rate: Any, cut: int, peak: bool) -> None:
     """30000 samples are longer than the rehearsal at either rate, 5000 shorter; 10 ms are 220.5 or 63 samples."""
     graph = everything(rate, peak)
-    profile = Profile(graph)
+    profiler = Profiler(graph)
     for n in (5000, 30000) if cut > 7 else (5000,):
         x = np.random.default_rng(n).standard_normal(n)
-        session, plain = profile.session(), graph.session()
-        blocks = [x[begin : begin + cut] for begin in range(0, n, cut)]
-        found = joined([*(session.push(x=block) for block in blocks), session.flush()])
-        expected = joined([*(plain.push(x=block) for block in blocks), plain.flush()])
+        session, plain = Session(graph, profiler.plan), graph.session()
+        found = run(profiler, cut_up(x, cut), session)
+        expected = joined([*(plain.push(**block) for block in cut_up(x, cut)), plain.flush()])
         for name in graph.outputs:
             assert np.array_equal(found[name], expected[name])
-        assert session.flow.end == plain.flow.end == Fraction(n) / Fraction(rate)
+        assert session.state.end == plain.state.end == Fraction(n) / Fraction(rate)
 
 
 def test_several_inputs_may_come_one_after_another_and_in_any_pieces() -> None:
@@ -168,13 +179,12 @@ def test_several_inputs_may_come_one_after_another_and_in_any_pieces() -> None:
     )  # fmt: skip
     x, level = np.random.default_rng(1).standard_normal(40000), np.arange(157.0)[:, None]  # 156.25 rows of 16 ms
     expected = graph(x=x, level=level)["y"]
-    profile = Profile(graph)
-    session = profile.session()
-    parts = [session.push(x=x[:25000]), session.push(level=level[:1]), session.push(level=level[1:150])]
-    parts += [session.push(), session.push(x=x[25000:25000]), session.push(level=level[150:], x=x[25000:])]
-    assert np.array_equal(joined([*parts, session.flush()])["y"], expected)
-    assert profile.signal == Fraction(40000, 16000)
-    assert profile.warm  # the rehearsal took from each input what lies in the first second, and ended well
+    profiler = Profiler(graph)
+    blocks: list[dict[str, Array]] = [{"x": x[:25000]}, {"level": level[:1]}, {"level": level[1:150]}]
+    blocks += [{}, {"x": x[25000:25000]}, {"level": level[150:], "x": x[25000:]}]
+    assert np.array_equal(run(profiler, blocks)["y"], expected)
+    assert profiler.profile.signal == Fraction(40000, 16000)
+    assert profiler.warm  # the rehearsal took from each input what lies in the first second, and ended well
 
 
 def test_what_a_session_refuses_is_refused_in_the_same_words() -> None:
@@ -183,42 +193,39 @@ def test_what_a_session_refuses_is_refused_in_the_same_words() -> None:
     bad[321] = np.nan
     for blocks in ({"x": bad}, {"x": np.zeros((3, 2))}, {"x": np.zeros(3, int)}, {"z": np.zeros(3)}, {"x": 1.0}):
         errors = []
-        for session in (graph.session(), Profile(graph).session()):
+        for push in (graph.session().push, lambda **block: run(Profiler(graph), [block])):
             with pytest.raises((SignalError, UnknownName)) as caught:
-                session.push(**blocks)
+                push(**blocks)
             errors.append((caught.type, str(caught.value)))
         assert errors[0] == errors[1]
 
 
 def test_a_session_that_was_flushed_takes_no_more() -> None:
-    profile = Profile(chain(scale=ToyScale()))
-    session = profile.session()
+    profiler = Profiler(chain(scale=ToyScale()))
+    session = Session(profiler.graph, profiler.plan)
     session.push(x=np.zeros(5))
     session.flush()
     with pytest.raises(SessionError, match="has been flushed"):
         session.push(x=np.zeros(5))
     with pytest.raises(SessionError, match="has been flushed"):
         session.flush()
-    assert profile.quanta == 1 and profile.signal == Fraction(5, RATE)
+    assert profiler.profile.quanta == 1 and profiler.profile.signal == Fraction(5, RATE)
 
 
 def test_a_signal_that_fails_ends_alone_and_its_time_counts(clock: None) -> None:
-    profile = Profile(chain(spend=ToySpend(), fail=ToyFailing()))
-    session = profile.session()
-    session.push(x=spending(1, 1, 1))
+    profiler = Profiler(chain(spend=ToySpend(), fail=ToyFailing()))
+    profile = profiler.profile
     with pytest.raises(NodeError, match=r"fail \(toy_failing\) failed in the block that ends at 0.050 s: .*too loud"):
-        session.push(x=spending(2, 20000, 2))  # samples of 2000, beyond the 1000 it takes
+        run(profiler, [{"x": spending(1, 1, 1)}, {"x": spending(2, 20000, 2)}])  # samples of 2000: it takes 1000
     assert by_name(profile)["spend"].seconds == pytest.approx(20.005)  # and nothing of what came after
-    session = profile.session()
-    session.push(x=spending(1))
-    session.flush()
+    run(profiler, [{"x": spending(1)}])
     assert by_name(profile)["spend"].seconds == pytest.approx(20.006)
     assert profile.signal == Fraction(5, 100)  # three quanta, one before the failure, and one
 
 
 def test_a_quantum_is_longer_than_nothing() -> None:
     with pytest.raises(RequestError, match="a quantum lasts longer than 0 s; found 0"):
-        Profile(chain(scale=ToyScale()), 0)
+        Profiler(chain(scale=ToyScale()), 0)
 
 
 # ---- time -----------------------------------------------------------------------------------------------------------
@@ -259,15 +266,17 @@ def test_a_quantum_is_10_ms_of_the_signal_however_it_is_pushed(cut: int, clock: 
 
 
 def test_another_quantum_gathers_what_lies_in_it(clock: None) -> None:
-    profile = Profile(chain(spend=ToySpend()), 0.02)
-    profile.session().push(x=spending(1, 9, 2, 10.5, 3))
+    profiler = Profiler(chain(spend=ToySpend()), 0.02)
+    run(profiler, [{"x": spending(1, 9, 2, 10.5, 3)}])
+    profile = profiler.profile
     assert by_name(profile)["spend"].worst == pytest.approx(0.0125)
     assert (profile.late, profile.quanta) == (0, 3)
 
 
 def test_signals_add_up_also_those_of_sessions_that_take_turns(clock: None) -> None:
-    profile = Profile(chain(spend=ToySpend()))
-    one, other = profile.session(), profile.session()
+    profiler = Profiler(chain(spend=ToySpend()))
+    profile = profiler.profile
+    one, other = (Session(profiler.graph, profiler.plan) for _ in range(2))
     for part in (spending(2), spending(3)):
         one.push(x=part[:5])
         other.push(x=part)
@@ -282,11 +291,13 @@ def test_signals_add_up_also_those_of_sessions_that_take_turns(clock: None) -> N
 
 @pytest.mark.parametrize(("n", "cut"), [(100, 7), (2500, 1000), (2500, 7)])
 def test_what_happens_once_is_over_before_anything_is_timed(n: int, cut: int, clock: None) -> None:
-    profile = profiled(chain(compiled=ToyCompiled()), np.zeros(n), cut=cut)
+    profiler = Profiler(chain(compiled=ToyCompiled()))
+    run(profiler, cut_up(np.zeros(n), cut))
+    profile = profiler.profile
     row = by_name(profile)["compiled"]
     assert row.worst < 0.02 and row.at_end == pytest.approx(1e-3)
     assert row.seconds == pytest.approx(1e-3 * row.calls)
-    assert profile.warm
+    assert profiler.warm
 
 
 def test_the_first_signal_alone_is_rehearsed(clock: None) -> None:
@@ -298,9 +309,10 @@ def test_the_first_signal_alone_is_rehearsed(clock: None) -> None:
 
 def test_a_graph_that_is_profiled_runs_elsewhere_as_before() -> None:
     graph = chain(scale=ToyScale())
-    profile = Profile(graph)
+    profiler = Profiler(graph)
     graph(x=np.zeros(50))
-    assert [clock.calls for clock in profile.clocks] == [0]
+    assert [clock.calls for clock in profiler.clocks.values()] == [0]
+    assert profiler.profile.calls.sum() == 0
 
 
 def test_a_node_that_sleeps_is_found_and_the_verdict_hears_of_it() -> None:
@@ -315,6 +327,86 @@ def test_a_node_that_sleeps_is_found_and_the_verdict_hears_of_it() -> None:
     assert slow.verdict().startswith("It would not run live: it is slower than real time")
     for profile in (quick, slow):
         assert sum(row.share for row in profile.rows()) == pytest.approx(1)
+
+
+# ---- batches and processes ------------------------------------------------------------------------------------------
+
+
+class ToyTogether(Node):
+    """Takes 1 ms for a step of its own, and 2 ms for a step of several signals."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        Clock.now += 1e-3
+        return state, x.copy()
+
+    def step_many(self, states: list[State], *lists: Any) -> tuple[list[Any], ...]:
+        Clock.now += 2e-3
+        return states, [x.copy() for x in lists[0]]
+
+
+def test_a_batch_is_timed_round_by_round(clock: None) -> None:
+    """Two signals of 4 and 2 quanta: rounds of both, one in which the shorter ends, and those of the longer."""
+    graph = chain(a=ToySpend(), together=ToyTogether())
+    profiler = Profiler(graph)
+    signals = [cut_up(spending(1, 2, 3, 4)), cut_up(spending(5, 6))]
+    found = dict(Batch(graph, 2, profiler.plan).render(map(profiler.blocks, signals)))
+    assert np.array_equal(found[0]["y"], spending(1, 2, 3, 4))  # type: ignore[index]
+    assert np.array_equal(found[1]["y"], spending(5, 6))  # type: ignore[index]
+    profile, rows = profiler.profile, by_name(profiler.profile)
+    assert (profile.batch, profile.signal, profile.longest) == (2, Fraction(6, 100), Fraction(4, 100))
+    assert profile.played == Fraction(4, 100)  # both play at the same time
+    assert rows["a"].seconds == pytest.approx(0.021)  # of both signals
+    assert rows["a"].calls == 6 + 2  # a step for every quantum, and a flush for each signal
+    assert rows["together"].calls == 4 + 2  # a step for both signals
+    assert rows["together"].seconds == pytest.approx(0.008)
+    assert rows["a"].worst == pytest.approx(0.008)  # 2 ms of the one and 6 of the other
+    assert rows["a"].speed == pytest.approx(60 / 21)  # of both signals together
+    assert rows["a"].at_end == pytest.approx(0.003)  # the shorter one ended in the third round
+    assert (profile.quanta, profile.late) == (3, 1)
+    assert "On average 10 ms of up to 2 signals at once take 7.250 ms, a load of 72.5%." in profile.verdict()
+
+
+def test_the_rehearsal_of_a_batch_calls_step_many_too(clock: None) -> None:
+    profiler = Profiler(chain(together=ToyTogether()))
+    list(Batch(profiler.graph, 3, profiler.plan).render([profiler.blocks(cut_up(spending(1)))]))
+    assert Clock.now == pytest.approx(1e-3 + 2e-3 + 2e-3)  # alone, two together, and what counts
+    assert profiler.profile.seconds.sum() == pytest.approx(2e-3)
+
+
+def test_a_signal_that_fails_in_a_batch_leaves_the_others_timed(clock: None) -> None:
+    graph = chain(spend=ToySpend(), fail=ToyFailing())
+    profiler = Profiler(graph)
+    signals = [cut_up(spending(1, 20000, 1), 10), cut_up(spending(1, 1, 1), 10)]
+    found = dict(Batch(graph, 2, profiler.plan).render(map(profiler.blocks, signals)))
+    assert isinstance(found[0], NodeError)
+    assert np.array_equal(found[1]["y"], spending(1, 1, 1))  # type: ignore[index]
+    assert by_name(profiler.profile)["spend"].seconds == pytest.approx(20.004)
+
+
+def test_profiles_of_several_processes_merge_into_one(clock: None) -> None:
+    graph = chain(late=ToyLate(samples=5), a=ToySpend(), b=ToySpend(factor=3.0, at_end=8.0))
+    signals = [spending(1, 2, 0.5), spending(3), spending(1, 11, 1, 1)]
+    together = profiled(graph, *signals)
+    merged = Profiler(graph).profile
+    for signal in signals:
+        merged.merge(pickle.loads(pickle.dumps(profiled(graph, signal))))
+    assert merged.table() == together.table()
+    assert merged.verdict() == together.verdict()
+    for name in ("signal", "played", "longest", "batch", "quanta", "late", "most_held"):
+        assert getattr(merged, name) == getattr(together, name), name
+
+
+def test_what_is_taken_from_a_profiler_is_not_counted_again(clock: None) -> None:
+    profiler = Profiler(chain(a=ToySpend()))
+    run(profiler, cut_up(spending(1, 2)))
+    first = profiler.take()
+    run(profiler, cut_up(spending(4)))
+    assert by_name(first)["a"].seconds == pytest.approx(0.003)
+    assert by_name(profiler.profile)["a"].seconds == pytest.approx(0.004)
+    assert profiler.profile.longest == Fraction(1, 100)
 
 
 # ---- the verdict ----------------------------------------------------------------------------------------------------
@@ -366,7 +458,7 @@ def test_a_signal_that_ends_before_anything_comes_out_says_nothing(clock: None) 
         "Whether it would run live is not known: what comes out is 1500 ms late, and the longest signal had 1200 ms"
     )
     assert profiled(graph, np.ones(1600)).verdict().startswith("It would run live")
-    nothing = Profile(graph)
+    nothing = Profiler(graph).profile
     assert nothing.verdict() == "Nothing has run: whether it would run live is not known."
     assert [row.share for row in nothing.rows()] == [0, 0, 0]
     assert len(nothing.table()) == 5
@@ -402,27 +494,25 @@ def test_what_waits_before_a_node_is_counted_with_it() -> None:
 
 def test_what_waits_at_an_input_is_the_engines() -> None:
     graph = Graph({"sum": ToySum()}, {"sum.x": ["x", "z"]}, {"x": Audio(RATE), "z": Audio(RATE)}, {"y": "sum"})
-    profile = Profile(graph)
-    session = profile.session()
+    profiler = Profiler(graph)
+    profile, session = profiler.profile, Session(graph, profiler.plan)
     session.push(x=np.zeros(3000))
-    session.push(z=np.zeros(1500))  # at the look after one second 2000 of x wait, 10 of z have just come out
+    for _ in range(150):
+        session.push(z=np.zeros(10))  # at the look after one second 2000 of x wait, 10 of z have just come out
     assert by_name(profile)[ENGINE].held == 2010 * 8
 
 
 def test_memory_is_looked_at_less_often_as_a_signal_grows_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every second for ten seconds, then a tenth apart (at most ln 40 / ln 1.1 = 39 times to 400), and at the end."""
     looks: list[int] = []
-    held = profiling._held
 
-    def counted(plan: Plan, flow: SessionState) -> Iterator[int]:
+    def counted(plan: Plan, state: SessionState) -> Iterator[int]:
         looks.append(1)
-        return held(plan, flow)
+        return held(plan, state)
 
-    monkeypatch.setattr(profiling, "_held", counted)
+    monkeypatch.setattr(profiler_module, "held", counted)
     graph = Graph({"scale": ToyScale()}, {"scale.x": "x"}, {"x": Audio(10)}, {"y": "scale"})
-    session = Profile(graph, 1).session()
-    session.push(x=np.zeros(4000))
-    session.flush()
+    run(Profiler(graph, 1), [{"x": np.zeros(4000)}])
     assert 10 + 20 < len(looks) <= 10 + 39 + 1
 
 
@@ -520,12 +610,12 @@ def test_what_a_node_made_for_itself_is_not_the_state() -> None:
 
 def test_the_vocoder_is_profiled_as_it_is() -> None:
     graph, x = load("lpc_vocoder", swap={"excitation": "whisper"}), speech(24000)
-    profile = Profile(graph)
-    session = profile.session()
-    parts = [session.push(speech=x[:16000]), session.push(speech=x[16000:])]
-    assert np.array_equal(joined([*parts, session.flush()])["speech"], graph(speech=x)["speech"])
+    profiler = Profiler(graph)
+    profile = profiler.profile
+    found = run(profiler, [{"speech": x[:16000]}, {"speech": x[16000:]}])
+    assert np.array_equal(found["speech"], graph(speech=x)["speech"])
     rows = profile.rows()
-    assert [row.name for row in rows] == [*(unit.name for unit in profile.plan.units), ENGINE]
+    assert [row.name for row in rows] == [*(stage.name for stage in profiler.plan.stages), ENGINE]
     assert {row.name for row in rows} == {*graph.order, ENGINE}
     assert sum(row.share for row in rows) == pytest.approx(1)
     assert all(row.calls in (150, 151) for row in rows)  # 150 quanta, and the end where something is held
@@ -537,9 +627,8 @@ def test_the_vocoder_is_profiled_as_it_is() -> None:
 
 def test_the_whole_signal_that_a_pitch_tracker_waits_for_is_seen() -> None:
     graph = load("lpc_vocoder")
-    profile = Profile(graph)
-    session = profile.session()
-    session.push(speech=speech(24000))
-    session.flush()
+    profiler = Profiler(graph)
+    run(profiler, [{"speech": speech(24000)}])
+    profile = profiler.profile
     assert by_name(profile)["pitch"].held >= 24000 * 8
     assert profile.verdict().startswith("It would not run live: pitch needs the whole signal")

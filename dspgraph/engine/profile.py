@@ -1,0 +1,204 @@
+"""The result of profiling: the cost of every node of a graph, and whether the graph would run live on this machine."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+
+from dspgraph.streams import Array, milliseconds
+
+ENGINE = "(engine)"
+"""The name of the row for the time outside all nodes. No node can have this name."""
+
+HERE = "on this machine, as busy as it was"
+"""Part of every verdict: wall time depends on what else ran."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """The cost of one node, over all signals."""
+
+    name: str
+    type: str
+    calls: int
+    """Calls of step and flush; a call of step_many for several signals counts once."""
+    seconds: float
+    share: float
+    """Part of the whole time, from 0 to 1; all rows together have 1."""
+    speed: float
+    """The real-time factor: seconds of signal, of all signals together, per second of this node's time."""
+    worst: float
+    """The most seconds in one round before the end: a quantum of one signal, or of every signal of a batch."""
+    at_end: float
+    """Seconds of the whole that fell in rounds in which a signal ended: by then nobody waits for its next quantum."""
+    held: int
+    """The most bytes seen in its state and waiting before it, for one signal."""
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The slowest round: the seconds of each node, and where in its signal the round begins, in seconds."""
+
+    spent: Array
+    at: float
+
+    @property
+    def seconds(self) -> float:
+        """The seconds of all nodes and the engine."""
+        return float(self.spent.sum())
+
+
+@dataclass
+class Profile:
+    """The cost of the nodes of one graph, added up over signals. It can be pickled, and merged with others.
+
+    Arrays have one number per node, in running order, and the engine's last. `wait` is the latency of the graph in
+    seconds, `whole` names the nodes that need the whole signal.
+    """
+
+    names: tuple[str, ...]
+    types: tuple[str, ...]
+    quantum: Fraction
+    wait: Fraction | float
+    whole: tuple[str, ...]
+    calls: Array = field(init=False)
+    seconds: Array = field(init=False)
+    worst: Array = field(init=False)
+    at_end: Array = field(init=False)
+    held: Array = field(init=False)
+    peak: Peak = field(init=False)
+    most_held: int = 0
+    """The most bytes held for one signal by all nodes and the engine."""
+    signal: Fraction = Fraction(0)
+    """Seconds of all signals together."""
+    played: Fraction = Fraction(0)
+    """Seconds of the rounds: the signals of a batch play at the same time."""
+    longest: Fraction = Fraction(0)
+    """Seconds of the longest signal."""
+    batch: int = 0
+    """The most signals in one round."""
+    quanta: int = 0
+    """Rounds before the end of a signal."""
+    late: int = 0
+    """Rounds among these that took as long as a quantum, or longer."""
+
+    def __post_init__(self) -> None:
+        n = len(self.names)
+        self.calls, self.held = np.zeros(n, int), np.zeros(n, int)
+        self.seconds, self.worst, self.at_end = np.zeros(n), np.zeros(n), np.zeros(n)
+        self.peak = Peak(np.zeros(n), 0.0)
+
+    def merge(self, other: Profile) -> None:
+        """Add the cost of other signals of the same graph, measured in this process or in another one."""
+        self.calls = self.calls + other.calls
+        self.seconds = self.seconds + other.seconds
+        self.at_end = self.at_end + other.at_end
+        self.worst = np.maximum(self.worst, other.worst)
+        self.held = np.maximum(self.held, other.held)
+        self.peak = max(self.peak, other.peak, key=lambda peak: peak.seconds)
+        self.most_held = max(self.most_held, other.most_held)
+        self.signal += other.signal
+        self.played += other.played
+        self.longest = max(self.longest, other.longest)
+        self.batch = max(self.batch, other.batch)
+        self.quanta += other.quanta
+        self.late += other.late
+
+    def rows(self) -> list[Row]:
+        """Return the cost of each node, in running order, and of the engine."""
+        total = self.seconds.sum()
+        columns = zip(self.names, self.types, self.calls, self.seconds, self.worst, self.at_end, self.held, strict=True)
+        return [
+            Row(
+                name, kind, int(calls), float(seconds), float(seconds / total) if total else 0.0,
+                self._speed(seconds), float(worst), float(at_end), int(held),
+            )
+            for name, kind, calls, seconds, worst, at_end, held in columns
+        ]  # fmt: skip
+
+    def table(self) -> list[tuple[str, ...]]:
+        """Return the rows as text, with a head above and the sum below."""
+        at, total = f"worst {milliseconds(self.quantum)}", float(self.seconds.sum())
+        cells = [
+            ("node", "type", "calls", "time", "share", "real-time factor", at, "at the end", "holds"),
+            *(
+                (
+                    row.name, row.type, str(row.calls), _seconds(row.seconds), f"{row.share:.1%}", _times(row.speed),
+                    _seconds(row.worst), _seconds(row.at_end), _bytes(row.held),
+                )
+                for row in self.rows()
+            ),
+            (
+                "total", "", str(self.calls.sum()), _seconds(total), "", _times(self._speed(total)),
+                _seconds(self.peak.seconds), _seconds(float(self.at_end.sum())), _bytes(self.most_held),
+            ),
+        ]  # fmt: skip
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        return [
+            (*row[:2], *(cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True))) for row in cells
+        ]
+
+    def verdict(self) -> str:
+        """Return whether the graph would run live on this machine, and why, in a few sentences."""
+        if not self.signal:
+            return "Nothing has run: whether it would run live is not known."
+        load = float(self.seconds.sum()) / float(self.played)
+        signals = "signal" if self.batch == 1 else f"up to {self.batch} signals at once"
+        sentences = [
+            self._answer(load),
+            f"On average {milliseconds(self.quantum)} of {signals} take {_seconds(load * float(self.quantum))}, "
+            f"a load of {load:.1%}.",
+        ]
+        if nodes := self.rows()[:-1]:
+            slowest = max(nodes, key=lambda row: row.seconds)
+            sentences.append(
+                f"The slowest node is {slowest.name}: {slowest.share:.0%} of the time, "
+                f"{_times(slowest.speed)} real time."
+            )
+        return " ".join(sentences)
+
+    def _answer(self, load: float) -> str:
+        quantum = milliseconds(self.quantum)
+        if self.wait == math.inf:
+            named = " and ".join(filter(None, (", ".join(self.whole[:-1]), self.whole[-1])))
+            needs = "needs" if len(self.whole) == 1 else "need"
+            return f"It would not run live: {named} {needs} the whole signal before anything comes out."
+        if self.longest <= self.wait + self.quantum:
+            return (
+                f"Whether it would run live is not known: what comes out is {milliseconds(self.wait)} late, and the "
+                f"longest signal had {milliseconds(self.longest)}: give it a longer one."
+            )
+        culprit = int(np.argmax(self.peak.spent))
+        worst = (
+            f"the worst {quantum} took {_seconds(self.peak.seconds)}, {_seconds(self.peak.spent[culprit])} of "
+            f"it in {self.names[culprit]}, {self.peak.at:.2f} s into a signal"
+        )
+        if load >= 1:
+            return f"It would not run live: it is slower than real time {HERE}, and {worst}."
+        if self.late:
+            return (
+                f"It would not run live without gaps: {self.late} of {self.quanta} quanta took {quantum} or longer "
+                f"{HERE}; {worst}."
+            )
+        return f"It would run live {HERE}, {milliseconds(self.wait)} late: {worst}."
+
+    def _speed(self, seconds: float) -> float:
+        return float(self.signal) / float(seconds) if seconds else math.inf
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1e3:.3f} ms"
+
+
+def _times(speed: float) -> str:
+    return f"{speed:,.0f} x" if speed >= 10 else f"{speed:.2g} x"
+
+
+def _bytes(count: int) -> str:
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= scale:
+            return f"{count / scale:.3g} {unit}"
+    return f"{count} B"
