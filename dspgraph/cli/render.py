@@ -78,12 +78,12 @@ def render(
     .json file that records where they come from. The file ledger.jsonl in OUT records which files are done and which
     failed, for --resume.
     """
-    from dspgraph.engine.profiling import Profile
+    from dspgraph.engine.profiler import Profiler
     from dspgraph.pipeline.pipeline import load
     from dspgraph.rendering.render import render as render_files
 
     graph = load(pipeline, overrides, swaps, plugins)
-    profile = Profile(graph) if profiled else None
+    profiler = Profiler(graph) if profiled else None
     with Reporter(as_json) as report:
         try:
             render_files(
@@ -96,7 +96,7 @@ def render(
                 retry_failed=retry_failed,
                 batch=batch,
                 executor=executor,
-                profile=profile,
+                profiler=profiler,
                 started=report.started,
             )
         except KeyboardInterrupt:
@@ -109,9 +109,9 @@ def render(
                 f"a node or a plugin ended the program (exit code {end.code}); finished files are kept"
             ) from None
     report.end()
-    if profile:
-        print_tables({"profile": profile.table()}, err=as_json)
-        click.echo(profile.verdict(), err=as_json)
+    if profiler:
+        print_tables({"profile": profiler.profile.table()}, err=as_json)
+        click.echo(profiler.profile.verdict(), err=as_json)
     failed, every = report.counts["failed"], sum(report.counts.values())
     if failed:
         click.echo(f"dspgraph: {failed} of {every} files failed; the reasons are printed above", err=True)

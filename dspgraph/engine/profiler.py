@@ -66,6 +66,9 @@ class Profiler:
         """Whether the first second has gone through the nodes without an error."""
         self.profile = self._empty()
 
+    def __reduce__(self) -> tuple[type[Profiler], tuple[Wiring, Fraction]]:
+        return Profiler, (self.graph, self.quantum)  # in another process it measures from nothing
+
     def _empty(self) -> Profile:
         stages = self.plan.stages
         return Profile(
@@ -239,11 +242,8 @@ def _at_quanta(graph: Wiring, blocks: Iterable[Blocks], quantum: Fraction) -> It
     """
     given = dict.fromkeys(graph.inputs, 0)
     for block in blocks:
-        if (
-            not isinstance(block, Mapping)
-            or not block.keys() <= given.keys()
-            or not all(map(_is_sound, block.values()))
-        ):
+        known = isinstance(block, Mapping) and block.keys() <= given.keys()
+        if not known or not all(map(_is_sound, block.values())):
             yield None, block
             continue
         arrays = {name: np.asarray(array) for name, array in block.items()}

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from dspgraph.engine.batch import Batch
-from dspgraph.engine.profiling import Profile
+from dspgraph.engine.profile import Profile
+from dspgraph.engine.profiler import Profiler
 from dspgraph.errors import FileError, RequestError, describe_error
 from dspgraph.graph import Graph
 from dspgraph.io.arrays import SUFFIX as ARRAYS
@@ -60,7 +61,7 @@ def render(
     retry_failed: bool = False,
     batch: int = 1,
     executor: Executor = Serial(),  # noqa: B008 it has no state
-    profile: Profile | None = None,
+    profiler: Profiler | None = None,
     started: Callable[[int, int], None] = lambda due, cached: None,
 ) -> list[Rendered]:
     """Render files, folders, patterns and manifests (see `corpus.gather`) into the folder `out`.
@@ -80,19 +81,14 @@ def render(
     the same input and with the same digest are left as they are, and so are those that failed, except with
     `retry_failed`.
 
-    profile: adds up what each node costs, in this process, one signal at a time.
+    profiler: measures what each node costs, in this process or in all workers; its profile then has the sum.
 
     Returns the results in the order of the items. Raises RequestError, before anything is written, for files that the
     graph does not take, for a format that cannot be written, for two items with the same output file, and for a folder
     that cannot be written to.
     """
     check_system()
-    job = RenderJob(graph, Path(out), suffix, batch, profile)
-    if profile and (batch > 1 or not isinstance(executor, Serial) or executor.timeout):
-        raise RequestError(
-            "a profile is made of one signal at a time, in this process: leave out the batch, the executor and the "
-            "timeout"
-        )
+    job = RenderJob(graph, Path(out), suffix, batch, profiler)
     items = gather(files, AUDIO_SUFFIXES if graph.audio_input else {ARRAYS}, Path(out))
     job.check_items(items)
     make_folder(Path(out))
@@ -155,7 +151,7 @@ class RenderJob:
     out: Path
     suffix: str = ".flac"
     batch: int = 1
-    profile: Profile | None = None
+    profiler: Profiler | None = None
     digest: str = ""  # of the graph, in the process that made the job
 
     def __post_init__(self) -> None:
@@ -183,18 +179,16 @@ class RenderJob:
 
         An item that fails in a batch is tried again alone: another item of the batch may be the cause.
         """
-        if self.profile:
-            yield from (self._profiled(item, self.profile) for item in items)
-            return
         open_now: dict[int, _ItemRun] = {}
 
         def signals() -> Iterator[Iterator[Mapping[str, Array]]]:
             for number, item in enumerate(items):
                 open_now[number] = run = self._item_run(item)
-                yield run.blocks()
+                yield self.profiler.blocks(run.blocks()) if self.profiler else run.blocks()
 
+        plan = self.profiler.plan if self.profiler else None
         try:
-            for number, part, ended in Batch(self.graph, self.batch).stream(signals()):
+            for number, part, ended in Batch(self.graph, self.batch, plan).stream(signals()):
                 run = open_now[number]
                 row = run.fail(part) if isinstance(part, Exception) else run.write(part, ended)
                 if row is None:
@@ -207,24 +201,18 @@ class RenderJob:
             for run in open_now.values():
                 run.discard()
 
-    def _profiled(self, item: Item, profile: Profile) -> Rendered:
-        """Return the result of one item, rendered while the time of every node is taken."""
-        run = self._item_run(item)
-        try:
-            session = profile.session()
-            for block in run.blocks():
-                run.write(session.push(**block), ended=False)
-            row = run.write(session.flush(), ended=True)
-        except Exception as error:
-            return run.fail(error)
-        finally:
-            run.discard()
-        assert row is not None
-        return row
-
     def failed_result(self, item: Item, reason: str) -> Rendered:
         """Return the result of an item whose worker died, or whose time was up."""
         return Rendered(item.id, item.path, error=f"{item.path}: {reason}", **file_stamp(item.path)._asdict())
+
+    def summary(self) -> Profile | None:
+        """Return what a worker process has measured, if there is a profiler."""
+        return self.profiler.take() if self.profiler else None
+
+    def add_summary(self, value: Profile | None) -> None:
+        """Add the profile of a worker process to that of this one."""
+        if self.profiler and value:
+            self.profiler.profile.merge(value)
 
     # ---- the files of an item ---------------------------------------------------------------------------------------
 

@@ -231,27 +231,23 @@ def test_score_of_what_is_no_audio_is_one_clear_message(tmp_path: Path) -> None:
 # ---- the profile of render ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("options", [[], ["--batch", "16"], ["-j", "2"], ["--timeout", "60"]], ids=" ".join)
 def test_a_profile_says_what_each_node_costs_and_changes_no_sample(
-    tmp_path: Path, pipeline: Path, folder: Path
+    tmp_path: Path, pipeline: Path, folder: Path, options: list[str]
 ) -> None:
+    """Both files are in the table, stepped together or in two processes: a flush for each, and all their quanta."""
     common = ("render", pipeline, folder, "--plugin", TOYS, "--swap", "end=noise")
     assert dspgraph(*common, "-o", tmp_path / "plain").exit_code == 0
-    result = dspgraph(*common, "-o", tmp_path / "watched", "--profile")
+    result = dspgraph(*common, "-o", tmp_path / "watched", "--profile", *options)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    table = lines[lines.index("profile") + 1 : -1]
-    assert {"first", "end"} <= {line.split()[0] for line in table}
+    table = {line.split()[0]: line.split() for line in lines[lines.index("profile") + 1 : -1]}
+    assert {"first", "end"} <= table.keys()
     assert "live" in lines[-1]
+    quanta = [math.ceil(soundfile.info(folder / name).duration * 100) for name in ("c0.wav", "c1.wav")]
+    assert int(table["first"][2]) == sum(quanta) + 2
     for name in ("c0.flac", "c1.flac", "c0.json", "c1.json"):
         assert (tmp_path / "watched" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()
-
-
-@pytest.mark.parametrize("options", [["-j", "2"], ["--batch", "2"], ["--executor", "process"]])
-def test_a_profile_is_of_one_signal_at_a_time(tmp_path: Path, pipeline: Path, folder: Path, options: list[str]) -> None:
-    result = dspgraph("render", pipeline, folder, "-o", tmp_path / "out", "--plugin", TOYS, "--profile", *options)
-    assert result.exit_code == 2
-    assert result.output.startswith("dspgraph: a profile is made of one signal at a time, in this process")
-    assert not (tmp_path / "out").exists()
 
 
 # ---- demo -----------------------------------------------------------------------------------------------------------

@@ -496,7 +496,8 @@ def test_what_waits_at_an_input_is_the_engines() -> None:
     graph = Graph({"sum": ToySum()}, {"sum.x": ["x", "z"]}, {"x": Audio(RATE), "z": Audio(RATE)}, {"y": "sum"})
     profiler = Profiler(graph)
     profile, session = profiler.profile, Session(graph, profiler.plan)
-    session.push(x=np.zeros(3000))
+    for _ in range(300):
+        session.push(x=np.zeros(10))
     for _ in range(150):
         session.push(z=np.zeros(10))  # at the look after one second 2000 of x wait, 10 of z have just come out
     assert by_name(profile)[ENGINE].held == 2010 * 8
