@@ -159,9 +159,9 @@ def failure_sentence(node: Node, error: BaseException) -> str:
     """Return an error of a node's own code in words, with the last line of the node's file that it came through."""
     files = {value.__code__.co_filename for value in vars(type(node)).values() if isinstance(value, FunctionType)}
     places = [
-        f" ({frame.f_code.co_filename}, line {line})"
-        for frame, line in traceback.walk_tb(error.__traceback__)
-        if frame.f_code.co_filename in files
+        f" ({called.f_code.co_filename}, line {line})"
+        for called, line in traceback.walk_tb(error.__traceback__)
+        if called.f_code.co_filename in files
     ]
     return f"{type(error).__name__}: {error}{places[-1] if places else ''}"
 
