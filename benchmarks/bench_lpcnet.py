@@ -27,8 +27,15 @@ from dspgraph.engine.batch import Batch
 from dspgraph.streams import Frames
 from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.neural.lpcnet_loop import Blocks, stage
-from dspgraph_nodes._kernels.neural.lpcnet_packing import Network, fold
-from dspgraph_nodes._kernels.neural.lpcnet_synthesis import Part, Voice, deemphasis, given, sharpness, synthesise
+from dspgraph_nodes._kernels.neural.lpcnet_packing import Network, pack_weights
+from dspgraph_nodes._kernels.neural.lpcnet_synthesis import (
+    LaneState,
+    Segment,
+    deemphasis,
+    frame_inputs,
+    sharpness,
+    synthesise,
+)
 from dspgraph_nodes.models.lpcnet import cpu as lpcnet_cpu
 from dspgraph_nodes.models.lpcnet.config import PRESETS, Config
 from dspgraph_nodes.models.lpcnet.network import LPCNet, load
@@ -104,7 +111,7 @@ def rows() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights.safetensors"
         write(path, config, arrays)
-        return [*_synthesis(path, fold(arrays)), _gradients(), *_starts(path, folder)]
+        return [*_synthesis(path, pack_weights(arrays)), _gradients(), *_starts(path, folder)]
 
 
 def _synthesis(path: Path, network: Network) -> list[Row]:
@@ -167,9 +174,10 @@ def _stepped(model: LPCNet, found: dict[str, Array], seconds: float) -> Array:
 def _check(model: LPCNet, network: Network, found: dict[str, Array]) -> None:
     """Assert that the kernel draws the same codes as torch, for the length on which torch is measured."""
     numbers = np.random.Generator(np.random.Philox(key=0)).random(int(16000 * ALONE), dtype=np.float32)
-    rows = given(network.frame, _conditions(model, found).numpy(), found["lpc"], sharpness(found["correlation"][:, 0]))
-    part = Part(Voice(network.sample, 16), rows, 80, numbers)
-    (samples,) = synthesise(network.sample, [part], 160, 0.002)
+    conditions, sharp = _conditions(model, found).numpy(), sharpness(found["correlation"][:, 0])
+    frames = frame_inputs(network.frame, conditions, found["lpc"], sharp)
+    segment = Segment(LaneState(network.sample, 16), frames, 80, numbers)
+    (samples,) = synthesise(network.sample, [segment], 160, 0.002)
     assert (samples == _stepped(model, found, ALONE)).all()
     assert np.isfinite(deemphasis(samples, 0.85, 0.0)).all()
 

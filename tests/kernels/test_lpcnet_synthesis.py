@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from dspgraph import Array
 from dspgraph_nodes._kernels.neural import lpcnet_synthesis as loop
 from dspgraph_nodes._kernels.neural.lpcnet_loop import LANES, Blocks, Matrix
-from dspgraph_nodes._kernels.neural.lpcnet_packing import Network, blocks, fold
+from dspgraph_nodes._kernels.neural.lpcnet_packing import Network, blocks, pack_weights
 from dspgraph_nodes.models.lpcnet.config import Config
 from dspgraph_nodes.models.lpcnet.convert import from_keras
 from dspgraph_nodes.models.lpcnet.network import LPCNet
@@ -36,17 +36,17 @@ def conditions(network: Network, frames: int, seed: int = 0) -> tuple[Array, Arr
     """Features [frames, 20] and what the frame network makes of them."""
     x = 2 * drawn(frames, 20, seed=seed).astype(np.float32) - 1
     heard = loop.features(network.frame, x[:, :18], x[:, 18:19], x[:, 19:])
-    one = loop.Frames(network.frame, 18)
+    one = loop.FrameNetworkState(network.frame, 18)
     return x, np.concatenate((one.push(network.frame, heard), one.flush(network.frame)))
 
 
-def part(network: Network, frames: int, seed: int, count: int | None = None) -> loop.Part:
+def part(network: Network, frames: int, seed: int, count: int | None = None) -> loop.Segment:
     """A signal of its own: conditions, predictors, sharpness, and as many numbers as it has samples."""
     _, f = conditions(network, frames, seed)
     lpc = np.tile([-0.9, 0.2, 0.0, 0.1], (frames, 1)) * drawn(frames, 1, seed=seed)
-    given = loop.given(network.frame, f, lpc, 1 + drawn(frames, seed=seed))
+    given = loop.frame_inputs(network.frame, f, lpc, 1 + drawn(frames, seed=seed))
     numbers = drawn(HOP * frames if count is None else count, seed=seed + 100).astype(np.float32)
-    return loop.Part(loop.Voice(network.sample, 4), given, HOP // 2, numbers)
+    return loop.Segment(loop.LaneState(network.sample, 4), given, HOP // 2, numbers)
 
 
 SIZES = [SMALL, sized(16, 16), sized(32, 32), sized(80, 48)]
@@ -55,7 +55,7 @@ SIZES = [SMALL, sized(16, 16), sized(32, 32), sized(80, 48)]
 @pytest.mark.parametrize("config", [*SIZES, Config()], ids=lambda c: f"{c.gru_a}/{c.gru_b}")
 def test_a_lane_has_the_bits_its_signal_has_alone(config: Config) -> None:
     """2, 16 and 17 signals of different lengths side by side: idle lanes, full ones, and lanes taken up again."""
-    network = fold(random_arrays(config))
+    network = pack_weights(random_arrays(config))
     for count in (2, 16, 17):
         lengths = [1 + (5 * k) % 7 for k in range(count)]
         alone = [loop.synthesise(network.sample, [part(network, n, k)], HOP, 0.002)[0] for k, n in enumerate(lengths)]
@@ -66,14 +66,14 @@ def test_a_lane_has_the_bits_its_signal_has_alone(config: Config) -> None:
             assert_array_equal(found, expected)
         again = part(network, lengths[0], 0)
         loop.synthesise(network.sample, [again], HOP, 0.002)
-        assert_array_equal(again.voice.state, parts[0].voice.state)
-        assert_array_equal(again.voice.past, parts[0].voice.past)
+        assert_array_equal(again.state.gru, parts[0].state.gru)
+        assert_array_equal(again.state.past, parts[0].state.past)
 
 
 @pytest.mark.parametrize("config", SIZES, ids=lambda c: f"{c.gru_a}/{c.gru_b}")
 def test_it_is_the_network_of_torch_told_what_to_hear(config: Config) -> None:
     arrays = random_arrays(config)
-    network, model = fold(arrays), model_of(arrays, config)
+    network, model = pack_weights(arrays), model_of(arrays, config)
     x, f = conditions(network, 4)
     with torch.no_grad():
         columns = torch.from_numpy(x)[None]
@@ -82,8 +82,8 @@ def test_it_is_the_network_of_torch_told_what_to_hear(config: Config) -> None:
         assert_allclose(f, expected[0].numpy(), rtol=0, atol=2e-6)
         codes = (256 * drawn(4 * HOP, 3)).astype(np.int64)
         logits, states, _ = model(torch.from_numpy(f)[None], torch.from_numpy(codes)[None])
-    given = loop.given(network.frame, f, np.zeros((4, 1)), np.ones(4))
-    one, many = (loop.listen(network.sample, given, codes, HOP, lanes) for lanes in (1, LANES))
+    given = loop.frame_inputs(network.frame, f, np.zeros((4, 1)), np.ones(4))
+    one, many = (loop.teacher_forced(network.sample, given, codes, HOP, lanes) for lanes in (1, LANES))
     assert_array_equal(one[0], many[0])
     assert_array_equal(one[1], many[1])
     assert_allclose(one[0], logits[0].numpy(), rtol=0, atol=2e-5)
@@ -96,17 +96,17 @@ def test_it_is_the_published_program() -> None:
     """Recorded beside the repository, where that is there: random weights of full size, 640 samples told."""
     golden = np.load(GOLDEN)
     model = from_keras({name: golden[name] for name in golden if name.startswith("weights/")})
-    network = fold({name: value.numpy() for name, value in model.state_dict().items()})
+    network = pack_weights({name: value.numpy() for name, value in model.state_dict().items()})
     rows = golden["features"]
-    one = loop.Frames(network.frame, 18)
+    one = loop.FrameNetworkState(network.frame, 18)
     heard = loop.features(network.frame, rows[:, :18], rows[:, 36:37], rows[:, 37:38])
     f = np.concatenate((one.push(network.frame, heard), one.flush(network.frame)))
     # The program is causal: two frames late, and the first ones it cannot know are zero. Measured 6.5e-6.
     assert np.abs(f[:28] - golden["cond"][2:]).max() <= 2e-5
-    given = loop.given(network.frame, golden["cond"][2:6], np.zeros((4, 16)), np.ones(4))
+    given = loop.frame_inputs(network.frame, golden["cond"][2:6], np.zeros((4, 16)), np.ones(4))
     codes = golden["exc_sig_pred"].astype(np.int64)[:, [1, 2, 0]]
     for lanes in (1, LANES):
-        logits, states = loop.listen(network.sample, given, codes, 160, lanes)
+        logits, states = loop.teacher_forced(network.sample, given, codes, 160, lanes)
         assert np.abs(logits - golden["logits"]).max() <= 3e-4  # measured 5.8e-5
         assert np.abs(states - golden["gru_b"]).max() <= 3e-5  # measured 3.8e-6
 
@@ -114,7 +114,7 @@ def test_it_is_the_published_program() -> None:
 @pytest.mark.parametrize(("pitch", "row"), [(-1.36, 33), (-1.34, 33), (-1.0, 50), (3.1, 255), (3.12, 255), (9.0, 255)])
 def test_a_pitch_has_its_row_of_the_table(pitch: float, row: int) -> None:
     """floor(0.1 + 50 f + 100), held within 33 and 255, as in torch."""
-    network = fold(random_arrays(SMALL))
+    network = pack_weights(random_arrays(SMALL))
     found = loop.features(network.frame, np.zeros((1, 18)), np.full((1, 1), pitch), np.zeros((1, 1)))
     assert found.shape == (1, 24)
     assert_array_equal(found[0, 20:], network.frame.pitch[row])
@@ -122,13 +122,13 @@ def test_a_pitch_has_its_row_of_the_table(pitch: float, row: int) -> None:
 
 def free_running(config: Config, seconds: float) -> tuple[Array, Array]:
     arrays = random_arrays(config)
-    network, model = fold(arrays), model_of(arrays, config)
+    network, model = pack_weights(arrays), model_of(arrays, config)
     count = int(16000 * seconds)
     frames = -(-count // 160)
     _, f = conditions(network, frames)
     lpc = np.tile([-0.9, 0.2, 0.0, 0.1], (frames, 1)) * drawn(frames, 1)
     sharp, numbers = loop.sharpness(drawn(frames) - 0.5), drawn(count, seed=1).astype(np.float32)
-    one = loop.Part(loop.Voice(network.sample, 4), loop.given(network.frame, f, lpc, sharp), 80, numbers)
+    one = loop.Segment(loop.LaneState(network.sample, 4), loop.frame_inputs(network.frame, f, lpc, sharp), 80, numbers)
     (found,) = loop.synthesise(network.sample, [one], 160, 0.002)
     expected, codes = synthesise(model, torch.from_numpy(f), torch.from_numpy(sharp), lpc, numbers, 160, 80, 0.002)
     assert len(np.unique(codes)) > 30, "a network that says nothing would agree with anything"
@@ -150,7 +150,7 @@ def test_tables_are_the_embeddings_times_the_weights() -> None:
     """LUT equality: 256 rows for each of the three codes, within 1e-5 of E W in double; measured 1e-7."""
     config = Config()
     arrays = random_arrays(config)
-    tables = fold(arrays).sample.tables
+    tables = pack_weights(arrays).sample.tables
     scale = np.log2(np.e) * np.repeat([-1, -1, 2], config.gru_a)
     for k in range(3):
         weights = arrays["gru_a.weight_ih_l0"][:, 128 * k : 128 * (k + 1)].astype(np.float64)
@@ -186,7 +186,7 @@ def test_every_kept_block_is_there_once_and_no_other(density: float) -> None:
 def test_the_diagonal_is_kept_apart_and_whole() -> None:
     """Protected weights of a sparse GRU: 3 N of them, though no block of theirs need be kept."""
     arrays = random_arrays(Config(gru_a=192), densities=(0.05, 0.05, 0.2))
-    network, recurrent = fold(arrays).sample, arrays["gru_a.weight_hh_l0"].reshape(3, 192, 192)
+    network, recurrent = pack_weights(arrays).sample, arrays["gru_a.weight_hh_l0"].reshape(3, 192, 192)
     diagonal = network.diagonal_a.reshape(12, 3, 16).swapaxes(0, 1).reshape(3, 192)
     scale = np.log2(np.e) * np.array([[-1], [-1], [2]])
     assert (diagonal != 0).all()
@@ -230,7 +230,7 @@ def constant_network(logits: Array) -> Network:
     arrays = {name: np.zeros_like(array) for name, array in random_arrays(SMALL).items()}
     arrays["dual_fc.factor"][0] = logits
     arrays["dual_fc.bias"][0] = 30.0  # its tanh is 1
-    return fold(arrays)
+    return pack_weights(arrays)
 
 
 def codes_of(network: Network, numbers: Array, sharp: float, threshold: float, lanes: int) -> Array:
@@ -238,9 +238,9 @@ def codes_of(network: Network, numbers: Array, sharp: float, threshold: float, l
     n = len(numbers) // lanes
     parts = []
     for k in range(lanes):
-        given = loop.given(network.frame, np.zeros((1, 16), np.float32), np.zeros((1, 1)), np.array([sharp]))
+        given = loop.frame_inputs(network.frame, np.zeros((1, 16), np.float32), np.zeros((1, 1)), np.array([sharp]))
         own = numbers[k * n : (k + 1) * n].astype(np.float32)
-        parts.append(loop.Part(loop.Voice(network.sample, 1), given, n, own))
+        parts.append(loop.Segment(loop.LaneState(network.sample, 1), given, n, own))
     samples = np.concatenate(loop.synthesise(network.sample, parts, 160, threshold, many=2))
     found: Array = np.searchsorted(network.sample.centres, samples)
     assert_array_equal(network.sample.centres[found], samples)
@@ -309,9 +309,9 @@ def test_a_layer_has_the_same_bits_row_by_row(rows: int) -> None:
 
 @pytest.mark.parametrize("many", [1, 2])  # 1: side by side even when alone
 def test_a_predictor_that_runs_away_stays_where_the_codes_end(many: int) -> None:
-    network = fold(random_arrays(SMALL))
+    network = pack_weights(random_arrays(SMALL))
     one = part(network, 6, 0)
-    one.given.lpc[:] = [-1.2, 0.0, 0.0, 0.0]  # s[n] grows by a fifth with every sample
+    one.frames.lpc[:] = [-1.2, 0.0, 0.0, 0.0]  # s[n] grows by a fifth with every sample
     samples = loop.synthesise(network.sample, [one], HOP, 0.002, many=many)[0]
     assert np.abs(samples).max() == 32768
     assert (np.abs(samples) == 32768).sum() > len(samples) // 2

@@ -1,7 +1,8 @@
-"""LPCNet's weights as its kernels read them.
+"""LPCNet's weights, packed for its kernels.
 
-What an embedding adds to the gates is a table, one row per code; matrices stand in blocks of sixteen rows and one
-column, and blocks of zeros are left out. Rows that lead into an exponential have its scale, so that
+Each embedding is multiplied with the input matrix of GRU_A once: its table holds, per code, the sum that is added to
+the gates. Matrices are stored in blocks of sixteen rows and one column; blocks of zeros are left out. Rows whose sums
+lead into an exponential include the factor of its argument, so that
 
     sigmoid(v) = 1 / (1 + 2**x),    x = -v / ln 2        tanh(v) = 1 - 2 / (1 + 2**x),    x = 2 v / ln 2
 
@@ -10,7 +11,7 @@ Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis T
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -24,10 +25,11 @@ Array = NDArray[Any]
 Tree = TypeVar("Tree", bound=tuple[Any, ...])
 
 HUGE_PAGE = 2**21
+PADDING = np.zeros(LANES, np.float32)  # room behind the sums of a layer for those of padding blocks, which are not read
 
 
 class FrameNetwork(NamedTuple):
-    """What makes a condition of the features, and of the condition what it adds to the gates."""
+    """The frame-rate network: from features to conditions, and from conditions to what they add to the gates."""
 
     pitch: Array  # [256, width]
     conv1: Matrix
@@ -39,14 +41,14 @@ class FrameNetwork(NamedTuple):
 
 
 class Network(NamedTuple):
-    """All of it."""
+    """The packed weights of both networks."""
 
     frame: FrameNetwork
     sample: SampleNetwork
 
 
 def blocks(matrix: Array, parts: int = 1, first: int = 0) -> Blocks:
-    """A matrix [rows, columns] in blocks; rows a multiple of 16. Columns are numbered from `first` on.
+    """Return a matrix [rows, columns] in blocks; rows is a multiple of 16, columns are numbered from `first` on.
 
     With several parts the columns are divided among them, and the sums of part k begin at row k * rows.
     """
@@ -58,8 +60,8 @@ def blocks(matrix: Array, parts: int = 1, first: int = 0) -> Blocks:
         within[part * width // parts : (part + 1) * width // parts] = True
         for block in range(height // LANES):
             found.append((part * height + block * LANES, block * LANES, np.flatnonzero(kept[block] & within)))
-    found.sort(key=lambda one: -len(one[2]))  # blocks of a group are of about one length
-    found += [(parts * height, 0, np.zeros(0, np.int64))] * (-len(found) % CHAINS)  # sums that nobody reads
+    found.sort(key=lambda one: -len(one[2]))  # so that the blocks of a group have about one length
+    found += [(parts * height, 0, np.zeros(0, np.int64))] * (-len(found) % CHAINS)  # padding: its sums are not read
     groups = [found[k : k + CHAINS] for k in range(0, len(found), CHAINS)]
     steps = np.cumsum([0] + [len(group[0][2]) for group in groups])
     weights = np.zeros((steps[-1], CHAINS, LANES), np.float32)
@@ -76,101 +78,120 @@ def blocks(matrix: Array, parts: int = 1, first: int = 0) -> Blocks:
 
 
 def by_blocks(values: Array, parts: int = 3) -> Array:
-    """The last axis, [part, unit] in one, as [block, part, unit], in float32."""
+    """Reorder the last axis from [part, unit] to [block, part, unit], in float32."""
     *outer, width = values.shape
     split = values.reshape(*outer, parts, width // parts // LANES, LANES)
     return np.ascontiguousarray(split.swapaxes(-3, -2).reshape(*outer, width), np.float32)
 
 
-def fold(arrays: Mapping[str, Array]) -> Network:
-    """The network of `models.lpcnet`, from its arrays by name: gates r, z, n, weights [out, in]."""
+def pack_weights(arrays: Mapping[str, Array]) -> Network:
+    """Return the packed network of the arrays of a file of weights: gates r, z, n, matrices [out, in]."""
     wide = {name: array.astype(np.float64) for name, array in arrays.items()}
-    embedding, room = wide["embed.weight"], np.zeros(LANES, np.float32)
-
-    def layer(name: str) -> Matrix:
-        weight = wide[f"{name}.weight"]
-        flat = weight.swapaxes(1, -1).reshape(len(weight), -1)  # of a convolution, tap by tap
-        return matrix(2 * LOG2_E * flat, 2 * LOG2_E * wide[f"{name}.bias"])
-
-    def matrix(weight: Array, bias: Array) -> Matrix:
-        return Matrix(blocks(weight.astype(np.float32)), np.append(bias.astype(np.float32), room))
-
-    def gru(name: str) -> tuple[Array, ...]:
-        units = wide[f"{name}.weight_hh_l0"].shape[1]
-        scale = LOG2_E * np.repeat([-1.0, -1.0, 2.0], units)
-        inner, own = (scale[:, None] * wide[f"{name}.weight_{kind}_l0"] for kind in ("ih", "hh"))
-        bias, recurrent = (scale * wide[f"{name}.bias_{kind}_l0"] for kind in ("ih", "hh"))
-        bias[: 2 * units] += recurrent[: 2 * units]
-        recurrent[: 2 * units] = 0
-        square = own.reshape(3, units, units)
-        diagonal = np.diagonal(square, axis1=1, axis2=2).reshape(-1)
-        own = np.where(np.eye(units, dtype=bool), 0, square).reshape(3 * units, units)
-        return inner, *(by_blocks(one.T).T for one in (own, bias, recurrent, diagonal))
-
-    inner_a, own_a, bias_a, bias_n, diagonal_a = gru("gru_a")
-    inner_b, own_b, bias_b, start_c, diagonal_b = gru("gru_b")
-    size, units = embedding.shape[1], own_a.shape[1]
-    tables = np.stack([matmul(embedding, inner_a[:, k * size : (k + 1) * size].T) for k in range(3)])
-    level = np.arange(LEVELS).reshape(LANES, LANES).T.reshape(-1)  # place 16 b + m has level 16 m + b
-    layers = by_blocks(2 * LOG2_E * wide["dual_fc.kernel"][:, level].reshape(2 * LEVELS, -1).T, 2).T
-    bias_d = by_blocks(2 * LOG2_E * wide["dual_fc.bias"][:, level].reshape(-1), 2)
-    a1, a2 = wide["dual_fc.factor"][:, level]
+    embedding = wide["embed.weight"]
+    gru_a, gru_b = _gru(wide, "gru_a"), _gru(wide, "gru_b")
+    size, units = embedding.shape[1], gru_a.recurrent.shape[1]
+    tables = np.stack([matmul(embedding, gru_a.inner[:, k * size : (k + 1) * size].T) for k in range(3)])
     frame = FrameNetwork(
         pitch=arrays["embed_pitch.weight"],
-        conv1=layer("conv1"),
-        conv2=layer("conv2"),
-        dense1=layer("dense1"),
-        dense2=layer("dense2"),
-        gates_a=matrix(by_blocks(inner_a[:, 3 * size :].T).T, bias_a),
-        gates_b=matrix(by_blocks(inner_b[:, units:].T).T, bias_b),
+        conv1=_layer(wide, "conv1"),
+        conv2=_layer(wide, "conv2"),
+        dense1=_layer(wide, "dense1"),
+        dense2=_layer(wide, "dense2"),
+        gates_a=_matrix(by_blocks(gru_a.inner[:, 3 * size :].T).T, gru_a.bias),
+        gates_b=_matrix(by_blocks(gru_b.inner[:, units:].T).T, gru_b.bias),
     )
+    layers, bias_d, factors = _dual_fc(wide)
     sample = SampleNetwork(
         tables=by_blocks(tables),
-        bias_n=bias_n,
-        diagonal_a=diagonal_a,
-        diagonal_b=diagonal_b,
-        start_b=np.zeros(CHAINS * len(bias_b) + LANES, np.float32),
-        start_c=np.append(start_c, room),
-        start_d=np.append(bias_d, room),
-        a=blocks(own_a),
-        b=blocks(by_blocks(inner_b[:, :units].T).T, CHAINS),
-        c=blocks(own_b, 1, units),
+        bias_n=gru_a.recurrent_bias,
+        diagonal_a=gru_a.diagonal,
+        diagonal_b=gru_b.diagonal,
+        start_b=np.zeros(CHAINS * len(gru_b.bias) + LANES, np.float32),
+        start_c=np.append(gru_b.recurrent_bias, PADDING),
+        start_d=np.append(bias_d, PADDING),
+        a=blocks(gru_a.recurrent),
+        b=blocks(by_blocks(gru_b.inner[:, :units].T).T, CHAINS),
+        c=blocks(gru_b.recurrent, 1, units),
         d=blocks(layers, 1, units),
-        factors=np.stack((a1 + a2, -2 * a1, -2 * a2)).astype(np.float32),
+        factors=factors,
         edges=edges().copy(),
         centres=centres(),
     )
-    return together(Network(frame, sample))
+    return contiguous(Network(frame, sample))
 
 
-def together(tree: Tree) -> Tree:
-    """The same arrays, one behind the other in one piece of memory: the processor then finds them in fewer steps.
+class _GRU(NamedTuple):
+    """The weights of a GRU in the scale of its exponentials; all but `inner` have rows in blocks."""
 
-    A large piece begins on a huge page, which the system gives to large arrays where it can.
+    inner: Array  # [3 units, inputs], gates r, z, n
+    recurrent: Array  # [3 units, units], zeros on the diagonals
+    bias: Array  # added to the inputs; for r and z it includes the recurrent bias
+    recurrent_bias: Array  # of n; 0 for r and z
+    diagonal: Array  # of the recurrent weights
+
+
+def _gru(wide: Mapping[str, Array], name: str) -> _GRU:
+    units = wide[f"{name}.weight_hh_l0"].shape[1]
+    scale = LOG2_E * np.repeat([-1.0, -1.0, 2.0], units)
+    inner, own = (scale[:, None] * wide[f"{name}.weight_{kind}_l0"] for kind in ("ih", "hh"))
+    bias, recurrent_bias = (scale * wide[f"{name}.bias_{kind}_l0"] for kind in ("ih", "hh"))
+    bias[: 2 * units] += recurrent_bias[: 2 * units]
+    recurrent_bias[: 2 * units] = 0
+    square = own.reshape(3, units, units)
+    diagonal = np.diagonal(square, axis1=1, axis2=2).reshape(-1)
+    own = np.where(np.eye(units, dtype=bool), 0, square).reshape(3 * units, units)
+    return _GRU(inner, *(by_blocks(one.T).T for one in (own, bias, recurrent_bias, diagonal)))
+
+
+def _dual_fc(wide: Mapping[str, Array]) -> tuple[Array, Array, Array]:
+    """Return matrix and bias of both layers of DualFC, [block, layer, level], and the factors [3, 256] of their sum."""
+    level = np.arange(LEVELS).reshape(LANES, LANES).T.reshape(-1)  # place 16 b + m has level 16 m + b
+    layers = by_blocks(2 * LOG2_E * wide["dual_fc.kernel"][:, level].reshape(2 * LEVELS, -1).T, 2).T
+    bias = by_blocks(2 * LOG2_E * wide["dual_fc.bias"][:, level].reshape(-1), 2)
+    a1, a2 = wide["dual_fc.factor"][:, level]
+    return layers, bias, np.stack((a1 + a2, -2 * a1, -2 * a2)).astype(np.float32)
+
+
+def _layer(wide: Mapping[str, Array], name: str) -> Matrix:
+    """Return a layer with tanh; the weights of a convolution are stored tap by tap."""
+    weight = wide[f"{name}.weight"]
+    flat = weight.swapaxes(1, -1).reshape(len(weight), -1)
+    return _matrix(2 * LOG2_E * flat, 2 * LOG2_E * wide[f"{name}.bias"])
+
+
+def _matrix(weight: Array, bias: Array) -> Matrix:
+    return Matrix(blocks(weight.astype(np.float32)), np.append(bias.astype(np.float32), PADDING))
+
+
+def contiguous(tree: Tree) -> Tree:
+    """Return the same nested tuples with copies of their arrays one behind the other in one piece of memory.
+
+    The processor then needs fewer steps to translate addresses: the piece begins on a huge page, which the operating
+    system gives to large arrays where it can.
     """
-    found: list[Array] = []
-
-    def collect(one: Any) -> None:
-        if isinstance(one, tuple):
-            for inner in one:
-                collect(inner)
-        else:
-            found.append(one)
-
-    collect(tree)
-    sizes = [-(-array.nbytes // 64) * 64 for array in found]
+    arrays = list(_leaves(tree))
+    sizes = [-(-array.nbytes // 64) * 64 for array in arrays]
     memory = np.empty(sum(sizes) + 2 * HUGE_PAGE, np.uint8)
-    at = -memory.ctypes.data % HUGE_PAGE
-    moved = []
-    for array, size in zip(found, sizes, strict=True):
-        copy = memory[at : at + array.nbytes].view(array.dtype).reshape(array.shape)
+    begin = -memory.ctypes.data % HUGE_PAGE
+    copies = []
+    for array, size in zip(arrays, sizes, strict=True):
+        copy = memory[begin : begin + array.nbytes].view(array.dtype).reshape(array.shape)
         copy[...] = array
-        moved.append(copy)
-        at += size
-    copies = iter(moved)
-
-    def rebuild(one: Any) -> Any:
-        return type(one)(*map(rebuild, one)) if isinstance(one, tuple) else next(copies)
-
-    rebuilt: Tree = rebuild(tree)
+        copies.append(copy)
+        begin += size
+    rebuilt: Tree = _rebuilt(tree, iter(copies))
     return rebuilt
+
+
+def _leaves(tree: Any) -> Iterator[Array]:
+    """Yield the arrays in nested tuples, in order."""
+    if isinstance(tree, tuple):
+        for inner in tree:
+            yield from _leaves(inner)
+    else:
+        yield tree
+
+
+def _rebuilt(tree: Any, arrays: Iterator[Array]) -> Any:
+    """Return the same nested tuples with other arrays, in order."""
+    return type(tree)(*(_rebuilt(inner, arrays) for inner in tree)) if isinstance(tree, tuple) else next(arrays)

@@ -1,4 +1,4 @@
-"""Speech from what LPCNet hears: of one signal, or of several, sixteen of them side by side in the loop.
+"""Speech from LPCNet's features, for one signal or for several, of which sixteen run side by side in the loop.
 
 Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis Through Linear Prediction, ICASSP 2019.
 """
@@ -26,14 +26,17 @@ from dspgraph_nodes._kernels.neural.lpcnet_packing import FrameNetwork
 
 Array = NDArray[Any]
 
-MANY = 10  # signals from which on sixteen side by side, some of them idle, take less time than one after the other
+MANY = 10  # from this number of signals on, sixteen lanes, some of them idle, are faster than one signal at a time
 
 
 # ---- the frame network ----------------------------------------------------------------------------------------------
 
 
 def layer(x: Array, matrix: Matrix, tanh: bool = True) -> Array:
-    """Rows times a matrix, plus its bias, and the tanh of v = y ln 2 / 2 of it: [n, inputs] to [n, outputs]."""
+    """Return y = x M + bias, or tanh(y ln 2 / 2) of it: [n, inputs] to [n, outputs].
+
+    The factor undoes the scale that packed weights have.
+    """
     inputs, outputs = x.shape[1], len(matrix.start) - LANES
     y = np.empty((len(x), outputs), np.float32)
     one = Columns(np.empty((1, inputs), np.float32), np.empty(outputs + LANES, np.float32))
@@ -42,22 +45,22 @@ def layer(x: Array, matrix: Matrix, tanh: bool = True) -> Array:
     return y
 
 
-class Frames:
-    """The features of one signal on their way through the frame network, which looks two frames ahead."""
+class FrameNetworkState:
+    """The frame-rate network of one signal, fed in blocks; a condition depends on two frames before and after it."""
 
     def __init__(self, network: FrameNetwork, bands: int) -> None:
         self.features = np.zeros((1, bands + 2 + network.pitch.shape[1]), np.float32)
         self.inner = np.zeros((1, len(network.conv1.start) - LANES), np.float32)
 
     def push(self, network: FrameNetwork, features: Array) -> Array:
-        """Features [n, width] in, the conditions that are now known out."""
+        """Take features [n, width] and return the conditions that are now known."""
         features = np.concatenate((self.features, features))
         inner = np.concatenate((self.inner, layer(_with_neighbours(features), network.conv1)))
         self.features, self.inner = features[-2:], inner[-2:]
         return self._conditions(network, inner)
 
     def flush(self, network: FrameNetwork) -> Array:
-        """The conditions of the last frames: after the signal the input of each convolution is zero."""
+        """Return the conditions of the last frames; after the signal the input of each convolution is 0."""
         features = np.concatenate((self.features, np.zeros_like(self.features[:1])))
         inner = layer(_with_neighbours(features), network.conv1)
         return self._conditions(network, np.concatenate((self.inner, inner, np.zeros_like(self.inner[:1]))))
@@ -67,146 +70,156 @@ class Frames:
 
 
 def _with_neighbours(rows: Array) -> Array:
-    """Every row beside its neighbours: [n, width] to [n - 2, 3 width]."""
+    """Return every row together with its two neighbours: [n, width] to [n - 2, 3 width]."""
     return np.concatenate((rows[:-2], rows[1:-1], rows[2:]), axis=1)
 
 
 def features(network: FrameNetwork, cepstrum: Array, pitch: Array, correlation: Array) -> Array:
-    """What the network hears of frames: cepstrum [n, bands], pitch and correlation [n, 1], and the pitch embedded.
+    """Return the inputs of the network: cepstrum [n, bands], pitch and correlation [n, 1], and the embedded pitch.
 
-    The row of a pitch is floor(0.1 + 50 pitch + 100), held within 33 and 255. Raises ValueError for what is not finite.
+    The row of a pitch in the embedding is floor(0.1 + 50 pitch + 100), limited to 33..255. Raises ValueError for
+    numbers that are not finite.
     """
     rows = np.concatenate((cepstrum, pitch, correlation), axis=1)
-    finite("hears", "cepstrum, pitch and correlation", rows)
+    check_finite("cepstrum, pitch and correlation", rows)
     index = np.clip(np.floor(0.1 + 50 * pitch[:, 0].astype(np.float64) + 100), 33, 255).astype(np.int64)
     return np.concatenate((rows, network.pitch[index]), axis=1).astype(np.float32)
 
 
-def finite(does: str, name: str, rows: Array) -> None:
-    """Raise ValueError, naming the frame, where rows [n, width] are not all finite."""
-    there = np.isfinite(rows).all(axis=1)
-    if not there.all():
-        raise ValueError(f"LPCNet {does} finite numbers; frame {int(np.argmin(there))} of {name} has others")
+def check_finite(name: str, rows: Array) -> None:
+    """Raise ValueError with the first frame of rows [n, width] that is not finite."""
+    finite = np.isfinite(rows).all(axis=1)
+    if not finite.all():
+        raise ValueError(f"LPCNet takes finite numbers; frame {int(np.argmin(finite))} of {name} has others")
 
 
 # ---- the loop -------------------------------------------------------------------------------------------------------
 
 
-def given(network: FrameNetwork, conditions: Array, lpc: Array, sharpness: Array) -> Given:
-    """Conditions [n, width], predictors [n, order] and sharpness [n] of n frames, as the loop reads them."""
+def frame_inputs(network: FrameNetwork, conditions: Array, lpc: Array, sharpness: Array) -> Given:
+    """Return the inputs of the loop for n frames: of conditions [n, width], predictors [n, order], sharpness [n]."""
     rows_a, rows_b = (layer(conditions, one, tanh=False) for one in (network.gates_a, network.gates_b))
     return Given(rows_a, rows_b, np.ascontiguousarray(lpc, np.float64), sharpness.astype(np.float32))
 
 
 def sharpness(correlation: Array, temperature: float = 1.0) -> Array:
-    """What logits are multiplied by: (1 + max(0, 1.5 g - 0.5)) / temperature, g = correlation + 0.5, in float32."""
+    """Return the factor of the logits: (1 + max(0, 1.5 g - 0.5)) / temperature, g = correlation + 0.5, in float32."""
     g = correlation.astype(np.float32) + np.float32(0.5)
     c: Array = 1 + np.maximum(np.float32(0), np.float32(1.5) * g - np.float32(0.5))
     sharp: Array = c / np.float32(temperature)
     return sharp
 
 
-class Voice:
-    """One signal in the middle of the loop."""
+class LaneState:
+    """The state of the loop for one signal."""
 
     def __init__(self, network: SampleNetwork, order: int) -> None:
-        self.state = np.zeros((len(network.bias_n) + len(network.diagonal_b)) // 3, np.float32)
-        self.past = np.zeros(order)  # samples, oldest first
+        self.gru = np.zeros((len(network.bias_n) + len(network.diagonal_b)) // 3, np.float32)
+        self.past = np.zeros(order)  # the last samples, oldest first
         self.codes = np.full(3, SILENCE)  # of signal, prediction and excitation
 
 
-class Part(NamedTuple):
-    """What one signal is to give next: as many samples as it has numbers."""
+class Segment(NamedTuple):
+    """The next samples of one signal to be synthesised, one per random number."""
 
-    voice: Voice
-    given: Given
-    wait: int  # samples of the first row; each other has `hop`, the last all that are left
-    numbers: Array  # [n] float32, from 0 to 1
+    state: LaneState
+    frames: Given
+    wait: int  # samples of the first frame; each other has `hop`, the last all that are left
+    numbers: Array  # [n] float32, from 0 to 1: they draw the levels
 
 
-def synthesise(network: SampleNetwork, parts: list[Part], hop: int, threshold: float, many: int = MANY) -> list[Array]:
-    """The next samples of several signals, [n] float64 each, before de-emphasis and in the scale of 16 bits.
+def synthesise(
+    network: SampleNetwork, segments: list[Segment], hop: int, threshold: float, many: int = MANY
+) -> list[Array]:
+    """Return the next samples of several signals, [n] float64 each, before de-emphasis and in 16-bit scale.
 
-    From `many` signals on, sixteen go side by side; whoever has had its samples makes room for the next. Voices are
-    changed in place.
+    From `many` signals on, sixteen run side by side; when a signal is finished, the next one takes its lane. The states
+    of the segments are changed in place.
     """
-    joined = (
-        parts[0].given if len(parts) == 1 else Given(*map(np.concatenate, zip(*(p.given for p in parts), strict=True)))
-    )
-    firsts = np.cumsum([0] + [len(part.given.lpc) for part in parts])
-    found: list[list[Array]] = [[] for _ in parts]
-    done = [0] * len(parts)
+    joined = _joined([segment.frames for segment in segments])
+    firsts = np.cumsum([0] + [len(segment.frames.lpc) for segment in segments])
+    found: list[list[Array]] = [[] for _ in segments]
+    done = [0] * len(segments)
 
     def left(k: int) -> int:
-        return len(parts[k].numbers) - done[k]
+        return len(segments[k].numbers) - done[k]
 
-    while waiting := sorted((k for k in range(len(parts)) if left(k)), key=left, reverse=True):
+    while waiting := sorted((k for k in range(len(segments)) if left(k)), key=left, reverse=True):
         group = waiting[:LANES] if len(waiting) >= many else waiting[:1]
         count = left(group[-1])
-        lanes = [_lane(parts[k], int(firsts[k]), done[k], count, hop) for k in group]
-        for k, samples in zip(group, _together(network, joined, lanes, count, hop, threshold), strict=True):
+        lanes = [_lane(segments[k], int(firsts[k]), done[k], count, hop) for k in group]
+        for k, samples in zip(group, _run_lanes(network, joined, lanes, count, hop, threshold), strict=True):
             found[k].append(samples)
             done[k] += count
     return [np.concatenate([np.zeros(0), *pieces]) for pieces in found]
 
 
-class Lane(NamedTuple):
-    """A signal in the loop for a while."""
+def _joined(frames: list[Given]) -> Given:
+    """Return the frames of all signals, one signal behind the other."""
+    return frames[0] if len(frames) == 1 else Given(*map(np.concatenate, zip(*frames, strict=True)))
 
-    voice: Voice
-    row: int
-    end: int  # the last row
-    wait: int
+
+class Lane(NamedTuple):
+    """One signal during one run of the loop."""
+
+    state: LaneState
+    row: int  # of its frame among the frames of all signals
+    end: int  # the row of its last frame
+    wait: int  # samples until the next row
     numbers: Array
 
 
-def _lane(part: Part, first: int, done: int, count: int, hop: int) -> Lane:
-    last = len(part.given.lpc) - 1
-    passed = 0 if done < part.wait else min(1 + (done - part.wait) // hop, last)
-    wait = part.wait - done if done < part.wait else hop - (done - part.wait) % hop
-    return Lane(part.voice, first + passed, first + last, wait, part.numbers[done : done + count])
+def _lane(segment: Segment, first: int, done: int, count: int, hop: int) -> Lane:
+    """Return the lane for `count` samples of a segment of which some are done; its frames begin at row `first`."""
+    last = len(segment.frames.lpc) - 1
+    passed = 0 if done < segment.wait else min(1 + (done - segment.wait) // hop, last)
+    wait = segment.wait - done if done < segment.wait else hop - (done - segment.wait) % hop
+    return Lane(segment.state, first + passed, first + last, wait, segment.numbers[done : done + count])
 
 
-def _together(
-    network: SampleNetwork, given: Given, lanes: list[Lane], count: int, hop: int, threshold: float
+def _run_lanes(
+    network: SampleNetwork, frames: Given, lanes: list[Lane], count: int, hop: int, threshold: float
 ) -> list[Array]:
-    """Run lanes for `count` samples: one alone, or several in the sixteen places, some of which may be idle."""
-    places, order = (1 if len(lanes) == 1 else LANES), given.lpc.shape[1]
-    work = room(network, given.rows_a, places)
+    """Run the loop for `count` samples: one lane alone, or sixteen, some of which may be idle."""
+    places, order = (1 if len(lanes) == 1 else LANES), frames.lpc.shape[1]
+    work = room(network, frames.rows_a, places)
     state = work.state.reshape(2, -1, places)
     signal, numbers = np.zeros((order + count, places)), np.zeros((count, places), np.float32)
     codes = np.full((places, 3), SILENCE)
     rows, ends, waits = (np.zeros(places, np.int64) for _ in range(3))
     for k, lane in enumerate(lanes):
-        state[0, :, k], signal[:order, k], codes[k] = lane.voice.state, lane.voice.past, lane.voice.codes
+        state[0, :, k], signal[:order, k], codes[k] = lane.state.gru, lane.state.past, lane.state.codes
         rows[k], ends[k], waits[k], numbers[:, k] = lane.row, lane.end, lane.wait, lane.numbers
-    none = np.zeros((0, places, 3), np.int64), np.zeros((0, 1), np.float32), np.zeros((0, 1), np.float32)
-    run(network, given, work, rows, ends, waits, hop, threshold, numbers, signal, codes, *none)
+    no_forcing = np.zeros((0, places, 3), np.int64), np.zeros((0, 1), np.float32), np.zeros((0, 1), np.float32)
+    run(network, frames, work, rows, ends, waits, hop, threshold, numbers, signal, codes, *no_forcing)
     for k, lane in enumerate(lanes):
-        lane.voice.state[:], lane.voice.past[:], lane.voice.codes[:] = state[0, :, k], signal[count:, k], codes[k]
+        lane.state.gru[:], lane.state.past[:], lane.state.codes[:] = state[0, :, k], signal[count:, k], codes[k]
     return [signal[order:, k].copy() for k in range(len(lanes))]
 
 
-def listen(network: SampleNetwork, given: Given, codes: Array, hop: int, lanes: int = 1) -> tuple[Array, Array]:
-    """Logits [n, 256] and states of GRU_B [n, units] of a network that hears codes [n, 3] in place of its own.
+def teacher_forced(
+    network: SampleNetwork, frames: Given, codes: Array, hop: int, lanes: int = 1
+) -> tuple[Array, Array]:
+    """Return logits [n, 256] and states of GRU_B [n, units] for given codes [n, 3] instead of the network's own.
 
-    The codes are those of signal, prediction and excitation; frames begin at every `hop`. Sixteen lanes hear the same.
+    codes: of signal, prediction and excitation; a frame begins every `hop` samples; lanes: 1 or 16, which all get the
+    same codes. Nothing is synthesised this way: it is the reference by which the kernel is compared with torch.
     """
     count = len(codes)
-    work = room(network, given.rows_a, lanes)
+    work = room(network, frames.rows_a, lanes)
     logits = np.zeros((count, LEVELS * lanes), np.float32)
     states = np.zeros((count, len(network.diagonal_b) // 3 * lanes), np.float32)
     forced = np.ascontiguousarray(np.repeat(codes[:, None], lanes, 1), np.int64)
-    rows, ends, waits = np.zeros(lanes, np.int64), np.full(lanes, len(given.lpc) - 1), np.full(lanes, hop)
-    signal, numbers = np.zeros((given.lpc.shape[1] + count, lanes)), np.zeros((count, lanes), np.float32)
-    silent, told = np.full((lanes, 3), SILENCE), (forced, logits, states)
-    run(network, given, work, rows, ends, waits, hop, 0.0, numbers, signal, silent, *told)
+    rows, ends, waits = np.zeros(lanes, np.int64), np.full(lanes, len(frames.lpc) - 1), np.full(lanes, hop)
+    signal, numbers = np.zeros((frames.lpc.shape[1] + count, lanes)), np.zeros((count, lanes), np.float32)
+    silent, forcing = np.full((lanes, 3), SILENCE), (forced, logits, states)
+    run(network, frames, work, rows, ends, waits, hop, 0.0, numbers, signal, silent, *forcing)
     by_level = logits.reshape(count, LANES, LANES, lanes).swapaxes(1, 2).reshape(count, LEVELS, lanes)
     return by_level[..., -1], states.reshape(count, -1, lanes)[..., -1]
 
 
 def deemphasis(x: Array, coef: float, before: float) -> Array:
-    """y[n] = x[n] + coef y[n-1], in float64; before: y[-1]."""
+    """Return y[n] = x[n] + coef y[n-1], in float64; before: y[-1]."""
     y = x.copy()
     _deemphasis(y, coef, before)
     return y
