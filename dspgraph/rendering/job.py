@@ -70,5 +70,5 @@ def check_digest(found: str, expected: str) -> None:
     if found != expected:
         raise RequestError(
             "code, weights or library versions differ from those of the process that started the run: install the same "
-            "versions of dspgraph, of plugins and of numpy, numba, scipy, soxr, torch and pysptk everywhere"
+            "versions of dspgraph, of plugins and of the libraries that the nodes import"
         )

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from fractions import Fraction
@@ -314,6 +316,16 @@ def test_an_id_is_a_text(tmp_path: Path, name: Any) -> None:
 )
 def test_an_id_is_written_one_way(tmp_path: Path, name: str, known: str) -> None:
     assert ids(manifest(tmp_path, "m.jsonl", json.dumps({"id": name, "path": "a.wav"}))) == [known]
+
+
+# ---- what is loaded -------------------------------------------------------------------------------------------------
+
+
+def test_items_jobs_and_executors_load_no_library_of_audio() -> None:
+    modules = "corpus manifests job ledger executors.scheduling executors.serial executors.process executors.ray"
+    code = f"import sys, {', '.join(f'dspgraph.rendering.{name}' for name in modules.split())}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"soundfile", "soxr", "numba", "torch", "ray"} & set(loaded)
 
 
 GRAPH = Graph({"end": ToyScale(factor=0.5)}, {"end.x": "x"}, {"x": Audio(16000)}, {"y": "end"})

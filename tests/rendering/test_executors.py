@@ -420,9 +420,9 @@ def assert_six_fail(corpus: list[Path], pipeline: Path, tmp_path: Path, *options
     (tmp_path / "manifest.jsonl").write_text(json.dumps({"id": "unreadable", "path": str(unreadable)}))
     files = [*corpus, tmp_path / "manifest.jsonl"]
     alone = run(pipeline, [path for path in files if path.stem != "exit"], tmp_path / "alone")
-    assert alone[0] == 1 and "dspgraph: 5 of 12 failed" in alone[1]
+    assert alone[0] == 1 and "dspgraph: 5 of 12 files failed" in alone[1]
     code, errors = run(pipeline, files, tmp_path / "out", *options)
-    assert code == 1 and "dspgraph: 6 of 13 failed" in errors, errors
+    assert code == 1 and "dspgraph: 6 of 13 files failed" in errors, errors
     assert "Traceback" not in errors
     rows, others = ledger(tmp_path / "out"), ledger(tmp_path / "alone")
     assert sorted(name for name, row in rows.items() if row["status"] == "failed") == SIX
@@ -436,6 +436,15 @@ def test_six_bad_files_are_six_rows_and_exit_code_1_in_processes(
     corpus: list[Path], pipeline: Path, tmp_path: Path, batch: str
 ) -> None:
     assert_six_fail(corpus, pipeline, tmp_path, "-j", "2", "--batch", batch)
+
+
+def test_the_command_line_gives_up_a_file_after_its_timeout(
+    pipeline: Path, clips_and_hang: Path, tmp_path: Path
+) -> None:
+    code, errors = run(pipeline, [clips_and_hang], tmp_path / "out", "--timeout", "1", "--batch", "4")
+    assert code == 1 and "dspgraph: 1 of 7 files failed" in errors and "Traceback" not in errors
+    assert f"failed: {clips_and_hang / '025.wav'}: {LATE}\n" in errors
+    assert len(tree(tmp_path / "out")) == 12
 
 
 def start(pipeline: Path, clips: Path, out: Path) -> subprocess.Popen[str]:
