@@ -1,4 +1,4 @@
-"""What there is to render: every way to name files, and every way to get it wrong, with the line it stands on."""
+"""The items of a corpus: every way to name files, and every mistake, with the line it is in."""
 
 import json
 import os
@@ -77,7 +77,7 @@ def test_a_pattern_gives_what_matches_with_the_folders_below_its_fixed_part(
 
 
 def test_links_to_folders_are_not_followed_and_links_to_files_are(tmp_path: Path) -> None:
-    """One that leads back would give each file forty times over."""
+    """A link that leads back would give each file forty times."""
     touched(tmp_path / "speech", "a.wav", "deep/b.wav")
     (tmp_path / "speech" / "deep" / "back").symlink_to(tmp_path / "speech")
     (tmp_path / "speech" / "c.wav").symlink_to(tmp_path / "speech" / "a.wav")
@@ -102,15 +102,13 @@ def test_the_order_is_that_of_the_arguments_and_in_each_that_of_names(tmp_path: 
 
 
 @pytest.mark.parametrize("pattern", ["", "/*.wav", "/**/*.wav", "/sub"])
-def test_what_gives_no_file_is_refused(tmp_path: Path, pattern: str) -> None:
+def test_an_argument_without_any_file_is_refused(tmp_path: Path, pattern: str) -> None:
     touched(tmp_path, "a.txt", "sub/b.txt")
     with pytest.raises(RequestError, match=r"no file .* files are taken by their suffix: .*\.flac.*\.wav"):
         gather([f"{tmp_path}{pattern}"], AUDIO_SUFFIXES)
 
 
-def test_a_folder_that_cannot_be_looked_into_is_not_left_out_unsaid(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touched(tmp_path, "a.wav", "locked/b.wav")
     scandir = os.scandir
 
@@ -270,7 +268,7 @@ def test_a_manifest_that_is_not_there_is_a_wrong_request(tmp_path: Path, name: s
 
 
 def test_a_manifest_of_100_000_lines_takes_a_moment(tmp_path: Path) -> None:
-    """About a second of a core; ten, should a core be shared by many, are far less than what grows with the square."""
+    """It takes about a second. Ten seconds allow for a busy core; quadratic time would take far longer."""
     lines = "".join(f'{{"id": "s{k % 100}/{k}", "path": "{k}.wav", "start": 0.5}}\n' for k in range(100_000))
     path = manifest(tmp_path, "m.jsonl", lines)
     begun = time.process_time()

@@ -1,4 +1,4 @@
-"""Work in other processes: the rows are those of one process, whoever does it and whoever dies of it."""
+"""Executors: the results are those of one process, even if workers die or never end."""
 
 import importlib
 import json
@@ -36,7 +36,7 @@ from helpers.paths import TESTS
 from helpers.speech import speech
 
 PATIENCE = 300
-"""Seconds that no test takes on the slowest machine: what hangs fails."""
+"""Seconds after which a test fails because it hangs: no test takes that long on the slowest machine."""
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +80,7 @@ EXITED = f"its worker process ended with exit code 3, 2 times: {CRASH_ADVICE}"
 KILLED = f"its worker process was killed by SIGKILL, 2 times: {CRASH_ADVICE}"
 
 
-# ---- any executor: all there is, once, and those that end their worker ----------------------------------------------
+# ---- one result for each item, even if its worker dies --------------------------------------------------------------
 
 KILLERS = named("exit-first", *(f"plain-{k}" for k in range(12)), "kill-1", "exit-2", "plain-x", "kill-last")
 FATES = {"exit-first": EXITED, "kill-1": KILLED, "exit-2": EXITED, "kill-last": KILLED}
@@ -93,14 +93,14 @@ def test_every_item_has_one_row_for_any_number_of_jobs(log: Path, jobs: int, n: 
     assert len({row.pid for row in rows}) <= min(jobs, n) and os.getpid() not in {row.pid for row in rows}
 
 
-def test_an_item_that_ends_its_worker_is_a_row_that_says_how_and_the_others_are_not_begun_again(log: Path) -> None:
+def test_an_item_that_kills_its_worker_is_a_row_that_says_how_and_no_other_item_is_started_again(log: Path) -> None:
     rows = list(Processes(2).run(Deeds(log), KILLERS))
     assert failed(rows) == FATES
     assert sorted(row.id for row in rows) == sorted(item.id for item in KILLERS)
     assert Counter(opened(log)) == {item.id: 2 if item.id in FATES else 1 for item in KILLERS}
 
 
-def test_of_items_that_are_open_together_the_one_that_ended_the_worker_is_found_by_halves(log: Path) -> None:
+def test_of_items_that_are_open_together_the_one_that_kills_the_worker_is_found_by_halves(log: Path) -> None:
     items = [*plain(7), *named("exit-now"), *plain(40)[7:]]
     rows = list(Processes(1).run(Deeds(log, open_items=16), items))
     assert failed(rows) == {"exit-now": EXITED}
@@ -111,14 +111,14 @@ def test_of_items_that_are_open_together_the_one_that_ended_the_worker_is_found_
     assert sum(counts.values()) - len(counts) <= 15 + 7 + 3 + 1
 
 
-def test_two_that_end_workers_among_those_open_together_are_both_found(log: Path) -> None:
+def test_two_items_that_kill_workers_and_are_open_together_are_both_found(log: Path) -> None:
     items = named("exit-0", *(f"plain-{k}" for k in range(14)), "kill-15")
     rows = list(Processes(2).run(Deeds(log, open_items=16), items))
     assert failed(rows) == {"exit-0": EXITED, "kill-15": KILLED}
     assert sorted(row.id for row in rows) == sorted(item.id for item in items)
 
 
-def test_the_only_item_may_end_its_worker(log: Path) -> None:
+def test_the_only_item_may_kill_its_worker(log: Path) -> None:
     assert failed(list(Processes().run(Deeds(log), named("exit-0")))) == {"exit-0": EXITED}
 
 
@@ -127,7 +127,7 @@ def test_a_worker_loads_once_for_all_its_items(log: Path) -> None:
     assert len({row.facts for row in rows}) == len({row.pid for row in rows}) <= 2
 
 
-def test_a_worker_has_one_thread_and_whoever_started_it_keeps_its_own(log: Path, monkeypatch: Any) -> None:
+def test_a_worker_has_one_thread_and_the_main_process_keeps_its_environment(log: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv(THREAD_VARIABLES[0], "7")
     before = dict(os.environ)
     (row,) = Processes(1).run(Deeds(log, ask=deadly.threads), plain(1))
@@ -135,7 +135,7 @@ def test_a_worker_has_one_thread_and_whoever_started_it_keeps_its_own(log: Path,
     assert dict(os.environ) == before
 
 
-def test_items_are_dealt_so_that_nobody_is_left_without(log: Path) -> None:
+def test_chunks_are_small_enough_that_every_worker_gets_one(log: Path) -> None:
     sizes = []
     queue = ItemQueue(Deeds(log, open_items=16), plain(20), 2)
     while chunk := queue.next_chunk():
@@ -152,11 +152,11 @@ def test_there_is_at_least_one_job(executor: Any, jobs: int) -> None:
         executor(jobs)
 
 
-# ---- work that cannot be sent ---------------------------------------------------------------------------------------
+# ---- jobs that cannot be sent ---------------------------------------------------------------------------------------
 
 
 class Attached(Deeds):
-    """Work with something in it that stays here."""
+    """A job that cannot be pickled."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {"it": lambda: 0}
@@ -171,15 +171,15 @@ UNDOABLE = {
 
 
 @pytest.mark.parametrize("kind", UNDOABLE)
-def test_work_that_cannot_be_done_elsewhere_is_refused_before_anything_is_done(log: Path, kind: type[Deeds]) -> None:
+def test_a_job_that_a_worker_cannot_do_is_refused_before_any_item_is_opened(log: Path, kind: type[Deeds]) -> None:
     with pytest.raises(RequestError, match=UNDOABLE[kind]):
         list(Processes(2).run(kind(log), plain(4)))
     assert not opened(log)
 
 
-def test_a_graph_with_a_node_class_of_a_function_cannot_be_sent(tmp_path: Path) -> None:
+def test_a_graph_with_a_node_class_made_in_a_function_cannot_be_sent(tmp_path: Path) -> None:
     class Local(Node):
-        """Known here only."""
+        """A class that no other process can import."""
 
         x = Input(Audio)
         y = Output(Audio)
@@ -203,7 +203,7 @@ def test_a_worker_with_other_code_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_plugin_that_is_gone_when_a_worker_looks_is_named(tmp_path: Path) -> None:
+def test_a_plugin_that_is_removed_before_a_worker_starts_is_named(tmp_path: Path) -> None:
     from dspgraph.registry import find
 
     plugin = Path(shutil.copy(deadly.__file__, tmp_path / "mine.py"))
@@ -225,7 +225,7 @@ def is_alive(pid: int) -> bool:
     return state != "Z"
 
 
-def test_who_stops_asking_for_rows_leaves_no_worker(log: Path) -> None:
+def test_closing_a_run_early_leaves_no_worker(log: Path) -> None:
     run = Processes(2).run(Deeds(log), named(*(f"slow-{k}" for k in range(40))))
     pids = {row.pid for row in islice(run, 6)}
     run.close()
@@ -233,7 +233,7 @@ def test_who_stops_asking_for_rows_leaves_no_worker(log: Path) -> None:
     assert len(opened(log)) < 40
 
 
-def test_a_node_that_ends_the_process_as_it_starts_is_a_row(tmp_path: Path, clips: Path) -> None:
+def test_a_node_that_kills_the_process_as_it_starts_is_a_row(tmp_path: Path, clips: Path) -> None:
     graph = Graph({"end": DeadlyStart()}, {"end.x": "x"}, {"x": Audio(16000)}, {"y": "end"})
     rows = render(graph, sorted(clips.iterdir())[:2], tmp_path / "out", executor=Processes(2))
     assert [row.error for row in rows] == [f"{clips / name}: {EXITED}" for name in ("00.wav", "01.wav")]
@@ -253,13 +253,13 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Every file but the ledger."""
+    """Return the content of every file except the ledger."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "ledger.jsonl")
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def ledger(folder: Path) -> dict[str, dict[str, Any]]:
-    """The rows by id, without what a clock said."""
+    """Return the rows by id, without the measured time."""
     rows = [json.loads(line) for line in (folder / "ledger.jsonl").read_text().splitlines()]
     assert len({row["id"] for row in rows}) == len(rows)
     return {row.pop("id"): row for row in rows if row.pop("seconds") is not None}
@@ -267,7 +267,7 @@ def ledger(folder: Path) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> Path:
-    """What one process makes of them, one at a time, with an excitation that is noise."""
+    """The clips rendered in one process, one at a time, with noise as excitation."""
     out = tmp_path_factory.mktemp("alone")
     render(load("lpc_vocoder", swap={"excitation": "whisper"}), [clips], out)
     return out
@@ -306,7 +306,7 @@ def clips_and_hang(tmp_path: Path, clips: Path) -> Path:
 
 
 def assert_one_is_late(executor: Executor, batch: int, source: Path, out: Path) -> None:
-    """All others are rendered to the same bytes as in this process, without the one that never ends."""
+    """Assert that all other clips are rendered to the same bytes as in this process."""
     render(toy(), sorted(source.glob("??.wav")), out.with_name("others"))
     rows = render(toy(), [source], out, executor=executor, batch=batch)
     assert {row.id: row.error for row in rows if row.error} == {"025": f"{source / '025.wav'}: {LATE}"}
@@ -394,7 +394,7 @@ def run(pipeline: Path, files: Sequence[Path], out: Path, *options: str) -> tupl
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> list[Path]:
-    """Seven good clips, and six that cannot be rendered: one ends its process."""
+    """Seven good clips, and six that cannot be rendered: one kills its process."""
     folder = tmp_path / "in"
     folder.mkdir()
     clip = speech()[8000:12000]
@@ -415,7 +415,7 @@ SIX = ["exit", "missing", "nan", "raise", "truncated", "unreadable"]
 
 
 def assert_six_fail(corpus: list[Path], pipeline: Path, tmp_path: Path, *options: str) -> None:
-    """As in one process, which does without the one that would end it."""
+    """Assert that six clips fail, and the rest is as in one process, which is not given the clip that would kill it."""
     unreadable = corpus[0].with_name("unreadable.wav")
     (tmp_path / "manifest.jsonl").write_text(json.dumps({"id": "unreadable", "path": str(unreadable)}))
     files = [*corpus, tmp_path / "manifest.jsonl"]
@@ -448,7 +448,7 @@ def test_the_command_line_gives_up_a_file_after_its_timeout(
 
 
 def start(pipeline: Path, clips: Path, out: Path) -> subprocess.Popen[str]:
-    """A run with two workers that takes 0.1 s for a clip, stopped by nobody before it has rendered three."""
+    """Start a run with two workers and 0.1 s for a clip; return when it has rendered three."""
     line = command(pipeline, [clips], out, "-j", "2", "-s", "end.seconds=0.1")
     lead = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)
     wait_until(lambda: (out / "ledger.jsonl").exists() and (out / "ledger.jsonl").read_bytes().count(b"\n") > 2)
@@ -456,7 +456,7 @@ def start(pipeline: Path, clips: Path, out: Path) -> subprocess.Popen[str]:
 
 
 def group(leader: int) -> list[int]:
-    """The processes that are left of those that a run has started, and itself."""
+    """Return the living processes of a run, the main process included."""
     found = []
     for pid in [int(path.name) for path in Path("/proc").glob("[0-9]*")]:
         with suppress(FileNotFoundError, ProcessLookupError):
@@ -486,9 +486,7 @@ def test_ctrl_c_leaves_no_worker_and_nothing_half_written(pipeline: Path, clips:
     assert_it_goes_on(pipeline, clips, tmp_path / "out", len(ledger(tmp_path / "out")))
 
 
-def test_ctrl_c_while_workers_start_is_told_of_by_nobody_but_the_run(
-    pipeline: Path, clips: Path, tmp_path: Path
-) -> None:
+def test_ctrl_c_while_workers_start_gives_one_message(pipeline: Path, clips: Path, tmp_path: Path) -> None:
     lead = subprocess.Popen(
         command(pipeline, [clips], tmp_path / "out", "-j", "2"),
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
@@ -534,7 +532,7 @@ def test_workers_end_by_themselves_when_the_run_is_killed(pipeline: Path, clips:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """Two machines of one core each, as far as Ray can tell, and this process a part of the first."""
+    """Two machines of one core each, as Ray sees them; this process is on the first."""
     environment = pytest.MonkeyPatch()
     environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
     environment.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -553,13 +551,13 @@ def cluster() -> Iterator[Any]:
 
 @pytest.fixture
 def unconnected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a process that has not been a part of a cluster yet."""
+    """Make this process look as if it were part of no cluster."""
     import ray
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
 
 
-def test_without_ray_it_is_said_how_to_get_it(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ray_the_error_says_how_to_install_it(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(RequestError, match=r"Ray is not installed: pip install 'dspgraph\[ray\]'"):
         list(Ray(2).run(Deeds(log), plain(2)))
@@ -588,7 +586,7 @@ def test_auto_asks_the_environment_for_the_address(log: Path, unconnected: None,
         list(Ray(2, "auto").run(Deeds(log), plain(2)))
 
 
-def test_nothing_to_do_asks_for_no_cluster(log: Path) -> None:
+def test_an_empty_run_asks_for_no_cluster(log: Path) -> None:
     assert not list(Ray(2, "127.0.0.1:1").run(Deeds(log), []))
 
 
@@ -605,7 +603,7 @@ def test_a_cluster_writes_the_same_bytes(cluster: Any, batch: int, clips: Path, 
     assert_the_same(Ray(), batch, clips, alone, tmp_path)
 
 
-def test_a_cluster_tells_of_items_that_end_workers_as_processes_do(log: Path, cluster: Any) -> None:
+def test_a_cluster_reports_items_that_kill_workers_as_processes_do(log: Path, cluster: Any) -> None:
     rows = list(Ray().run(Deeds(log), KILLERS))
     assert failed(rows) == FATES
     assert sorted(row.id for row in rows) == sorted(item.id for item in KILLERS)
@@ -624,7 +622,7 @@ def test_every_worker_of_a_cluster_sends_one_summary(log: Path, cluster: Any, mo
     assert sum(totals) == 20 and len(totals) == len(list(log.iterdir()))
 
 
-def test_what_ends_the_actor_itself_is_found_too(log: Path, cluster: Any) -> None:
+def test_an_item_that_kills_the_actor_itself_is_found_too(log: Path, cluster: Any) -> None:
     items = [*plain(3), *named("actor-0"), *plain(6)[3:]]
     rows = list(Ray(1).run(Deeds(log), items))
     assert failed(rows) == {"actor-0": f"its worker was lost with its machine, 2 times: {LOST_ADVICE}"}
@@ -632,7 +630,7 @@ def test_what_ends_the_actor_itself_is_found_too(log: Path, cluster: Any) -> Non
 
 
 @pytest.mark.parametrize("kind", [Attached, deadly.Elsewhere, deadly.Fatal])
-def test_work_that_cannot_be_done_on_a_machine_is_refused_with_its_name(
+def test_a_job_that_a_machine_cannot_do_is_refused_with_the_name_of_the_machine(
     log: Path, cluster: Any, kind: type[Deeds]
 ) -> None:
     on = "" if kind is Attached else ".*; on the machine "
@@ -647,7 +645,7 @@ def test_actors_that_cannot_start_end_the_run(log: Path, cluster: Any) -> None:
     assert not opened(log)
 
 
-def test_a_cluster_that_has_other_things_to_do_is_not_waited_for_without_end(
+def test_a_run_does_not_wait_forever_for_a_busy_cluster(
     log: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from dspgraph.rendering.executors import ray as ray_executor
@@ -662,7 +660,7 @@ def test_a_cluster_that_has_other_things_to_do_is_not_waited_for_without_end(
         ray.kill(other)
 
 
-def test_a_machine_that_goes_costs_no_item(log: Path, cluster: Any) -> None:
+def test_a_machine_that_is_lost_costs_no_item(log: Path, cluster: Any) -> None:
     third = cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
     items = named(*(f"slow-{k}" for k in range(200)))

@@ -1,4 +1,4 @@
-"""What has become of every item: whatever ends a run, the next one goes on exactly there."""
+"""The ledger: the next run continues exactly where the last one ended, however it ended."""
 
 import errno
 import json
@@ -25,14 +25,14 @@ from helpers.speech import speech
 from helpers.surroundings import files_no_larger_than
 
 STARTED: list[float] = []
-"""What was rendered since the test began: the factors of the nodes, one for each signal."""
+"""The factor of the node, once for each signal that was rendered since the test began."""
 
 GUILTY = 0.125
-"""A first sample that the node below fails at."""
+"""The first sample of a file that the node below fails on."""
 
 
 class Scale(Node):
-    """Multiply by a factor; it is known how often."""
+    """Multiply by a factor, and count the signals in STARTED."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -66,7 +66,7 @@ def clips(tmp_path: Path) -> Path:
 
 
 def resumed(clips: Path, factor: float = 0.5, **options: Any) -> list[str]:
-    """What was rendered when a run went on, by id."""
+    """Resume a run, and return the ids of the items that were rendered."""
     rows = render(graph(factor), [clips], clips.with_name("out"), **{"resume": True, **options})
     assert [row.id for row in rows] == ["a", "b", "c"]
     return [row.id for row in rows if not row.cached]
@@ -91,7 +91,7 @@ def rows_of(ledger: Ledger) -> dict[str, Any]:
     return {name: ledger.row(name) for name in ledger.ids()}
 
 
-def test_the_last_line_of_an_id_is_what_is_known_of_it(tmp_path: Path) -> None:
+def test_the_last_line_of_an_id_counts(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
         assert rows_of(ledger) == {}
         for one in row("a", "failed"), row("b"), row("a"):
@@ -138,7 +138,7 @@ def test_half_a_line_is_taken_away_wherever_it_ends(tmp_path: Path, kept: int) -
 @pytest.mark.parametrize(
     "line", ["nonsense", "[1]", "3", "{}", '{"id": "a"}', '{"id": ["a"], "status": "done"}', '{"id": "a", "status": "?"}', "\0" * 40, "[" * 99_999, '"\xff"', ""]
 )  # fmt: skip
-def test_a_line_that_is_none_is_named_and_nothing_is_touched(tmp_path: Path, line: str) -> None:
+def test_a_broken_line_is_named_and_the_file_is_left_as_it_is(tmp_path: Path, line: str) -> None:
     content = (json.dumps(row("a")) + "\n" + line + "\n" + "half").encode("latin-1")
     (tmp_path / "ledger.jsonl").write_bytes(content)
     with pytest.raises(RequestError, match=r"ledger.jsonl, line 2: is not a line of a ledger: move the file away"):
@@ -164,7 +164,7 @@ UNUSABLE: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("what", UNUSABLE)
-def test_a_ledger_that_is_no_file_of_its_own_is_refused(tmp_path: Path, what: str) -> None:
+def test_a_ledger_that_is_not_a_regular_file_is_refused(tmp_path: Path, what: str) -> None:
     make, message = UNUSABLE[what]
     make(tmp_path)
     before = sorted(tmp_path.iterdir())
@@ -183,21 +183,23 @@ def test_a_file_system_without_locks_says_so(tmp_path: Path, monkeypatch: pytest
         Ledger(tmp_path)
 
 
-def test_only_files_on_their_way_are_swept_away(tmp_path: Path) -> None:
+def test_only_unfinished_files_are_swept_away(tmp_path: Path) -> None:
     kept = ["a.part", ".a.part", ".0123456789abcdeg.part", "0123456789abcdef.part", ".0123456789abcdef.part.flac"]
     (tmp_path / "sub").mkdir()
     for name in [*kept, ".0123456789abcdef.part", "sub/.fedcba9876543210.part"]:
         (tmp_path / name).touch()
-    (tmp_path / "sub" / ".0000000000000000.part").mkdir()  # a folder is nobody's file
+    (tmp_path / "sub" / ".0000000000000000.part").mkdir()  # a folder is not a file of a run
     sweep(tmp_path)
     assert sorted(path.name for path in tmp_path.rglob("*")) == sorted([*kept, "sub", ".0000000000000000.part"])
 
 
-def test_what_a_killed_run_was_writing_is_swept_away_and_a_folder_of_others_is_not(tmp_path: Path) -> None:
+def test_the_unfinished_files_of_a_killed_run_are_swept_away_and_a_folder_without_a_ledger_is_not(
+    tmp_path: Path,
+) -> None:
     part = tmp_path / ".0123456789abcdef.part"
     part.touch()
     Ledger(tmp_path).__exit__(None, None, None)
-    assert part.exists()  # no run of ours was here before
+    assert part.exists()  # no run has written here before
     Ledger(tmp_path).__exit__(None, None, None)
     assert not part.exists()
 
@@ -207,7 +209,7 @@ def test_what_a_killed_run_was_writing_is_swept_away_and_a_folder_of_others_is_n
 
 @contextmanager
 def holder(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that has the ledger open, and writes a file."""
+    """Start another process that has the ledger open and is writing a file."""
     code = (
         f"import sys, time; sys.path[:0] = {sys.path!r}\nfrom pathlib import Path\nfrom dspgraph.io.atomic import AtomicFile\n"
         f"from dspgraph.rendering.ledger import Ledger\nledger = Ledger(Path({str(folder)!r}))\nAtomicFile(Path({str(folder / 'a')!r}))\n"
@@ -222,14 +224,14 @@ def holder(folder: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def test_of_two_runs_into_one_folder_the_second_is_refused_until_the_first_has_ended_however(
+def test_of_two_runs_into_one_folder_the_second_is_refused_until_the_first_has_ended(
     tmp_path: Path, clips: Path
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
     with holder(out) as process:
         there = sorted(out.iterdir())
-        assert len(there) == 2  # the ledger, and the file on its way
+        assert len(there) == 2  # the ledger, and the unfinished file
         with pytest.raises(
             RequestError, match=r"another run is writing to .*out: wait for it, or choose another folder"
         ):
@@ -269,7 +271,7 @@ def test_what_failed_is_tried_again_when_asked_for(clips: Path) -> None:
     assert [line["id"] for line in lines(clips.with_name("out"))] == ["a", "b", "c", "b"]
 
 
-def test_without_being_asked_to_go_on_a_run_does_all(clips: Path) -> None:
+def test_without_resume_a_run_renders_everything(clips: Path) -> None:
     assert resumed(clips) == resumed(clips, resume=False) == ["a", "b", "c"]
 
 
@@ -336,7 +338,7 @@ def test_another_file_of_the_same_name_size_and_time_is_another_file(clips: Path
 def test_another_corpus_under_the_same_relative_path_is_another_corpus(
     clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What stands beside an output of the first one says the same of the second: its path, as it was given."""
+    """The sidecars alone cannot tell the two apart: they hold the relative path."""
     for name in ("one", "two"):
         shutil.copytree(clips, clips.with_name(name) / "in")
         monkeypatch.chdir(clips.with_name(name))
@@ -375,12 +377,12 @@ def test_a_file_that_appears_after_it_was_missed_is_rendered(clips: Path) -> Non
 
 
 def forget(out: Path, name: str) -> None:
-    """As if the run had been killed when the files were in place, and the ledger did not yet say so."""
+    """Remove an item from the ledger, as if the run had been killed just before it wrote the line."""
     kept = [line for line in (out / "ledger.jsonl").read_text().splitlines(True) if json.loads(line)["id"] != name]
     (out / "ledger.jsonl").write_text("".join(kept))
 
 
-def test_what_is_in_place_and_not_in_the_ledger_is_taken_over(clips: Path) -> None:
+def test_finished_files_without_a_line_in_the_ledger_are_kept(clips: Path) -> None:
     out = clips.with_name("out")
     resumed(clips, 10)
     before = everything(out)
@@ -392,7 +394,7 @@ def test_what_is_in_place_and_not_in_the_ledger_is_taken_over(clips: Path) -> No
     assert len(STARTED) == 3
 
 
-def test_what_is_in_place_is_taken_over_from_under_an_older_line_too(clips: Path) -> None:
+def test_finished_files_with_an_older_line_in_the_ledger_are_kept_too(clips: Path) -> None:
     out = clips.with_name("out")
     resumed(clips, 0.25)
     old = (out / "ledger.jsonl").read_text()
@@ -414,7 +416,7 @@ FOREIGN: dict[str, Callable[[Path, Path], object]] = {
 
 
 @pytest.mark.parametrize("what", FOREIGN)
-def test_what_is_in_place_and_may_be_another_is_rendered_again(clips: Path, what: str) -> None:
+def test_files_that_may_be_of_another_run_are_rendered_again(clips: Path, what: str) -> None:
     out = clips.with_name("out")
     resumed(clips)
     whole = everything(out)
@@ -427,10 +429,10 @@ def test_what_is_in_place_and_may_be_another_is_rendered_again(clips: Path, what
     assert {**everything(out), **known} == {**whole, **known}
 
 
-def test_without_its_ledger_no_file_of_one_corpus_passes_for_anothers(
+def test_without_a_ledger_no_file_of_one_corpus_is_taken_for_that_of_another(
     clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two folders, each with an `in/a.wav` of its own, are rendered from within into one place."""
+    """Two folders, each with its own `in/a.wav`, are rendered into one output folder by relative paths."""
     other = clips.parent / "elsewhere" / clips.name
     other.mkdir(parents=True)
     soundfile.write(other / "a.wav", np.full(800, 0.5), 16000)
@@ -444,10 +446,10 @@ def test_without_its_ledger_no_file_of_one_corpus_passes_for_anothers(
     assert soundfile.read(out / "a.flac")[0] == pytest.approx(np.full(800, 0.25), abs=1e-6)
 
 
-def test_killed_between_two_files_of_an_item_neither_passes_for_what_it_was(
+def test_after_a_kill_between_two_files_of_an_item_the_item_is_rendered_again(
     clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The audio is another run's by then, the ledger and what is said of it still the first one's."""
+    """The audio is of the second run by then; the ledger and the sidecar are still of the first."""
     out = clips.with_name("out")
     resumed(clips)
     whole = everything(out)
@@ -487,7 +489,7 @@ def test_a_ledger_without_room_keeps_its_lines_and_the_run_ends(tmp_path: Path) 
 
 @pytest.mark.parametrize("room", [0, 100, 400, 1000, 2000, 3000, 4000])
 def test_a_run_without_room_leaves_nothing_in_part_and_goes_on_later(clips: Path, room: int) -> None:
-    """An output is 3 kB, the ledger in the end 1.5 kB: there is room for no line, for some, for rows of failures."""
+    """An output has 3 kB, the whole ledger 1.5 kB: there is room for no line, for some lines, or for failed rows only."""
     out = clips.with_name("out")
     whole = everything_of(clips)
     with files_no_larger_than(room), suppress(FileError):
@@ -500,13 +502,13 @@ def test_a_run_without_room_leaves_nothing_in_part_and_goes_on_later(clips: Path
 
 
 def everything_of(clips: Path) -> dict[str, bytes]:
-    """What an undisturbed run writes."""
+    """Return the files of an undisturbed run."""
     render(graph(), [clips], clips.with_name("undisturbed"))
     return everything(clips.with_name("undisturbed"))
 
 
 def test_a_folder_that_cannot_be_written_to_is_a_wrong_request(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a file system that is mounted to be read: the tests may run as root, whom no permission stops."""
+    """As on a read-only file system. Permissions would not do: the tests may run as root."""
     out = clips.with_name("out")
     resumed(clips)
     before = everything(out)

@@ -1,4 +1,4 @@
-"""Rendering files: each is a row, whatever becomes of it, and no row costs another one its own."""
+"""Rendering files: every file has a result, and a file that fails costs no other file its result."""
 
 import errno
 import hashlib
@@ -28,11 +28,11 @@ from helpers.speech import speech
 from helpers.toys import ToyEnergy, ToyFrames, ToyLate, ToyNoise, ToyPeak, ToyScale, ToySum
 
 MARK = 0.25
-"""A first sample that makes the nodes below misbehave: one file in a run is bad, the others are not."""
+"""The first sample of a bad file: the nodes below misbehave on it."""
 
 
 class Divides(Node):
-    """Divide by how far the first sample of a block is from the mark."""
+    """Divide by the difference between the first sample of a block and the mark."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -43,7 +43,7 @@ class Divides(Node):
 
 
 class Interrupted(Node):
-    """Be interrupted, as by Ctrl-C, in a marked file."""
+    """Raise KeyboardInterrupt, as Ctrl-C does, in a marked file."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -55,7 +55,7 @@ class Interrupted(Node):
 
 
 class Unprepared(Node):
-    """Miss a file it needs as it starts."""
+    """Fail as it starts, because a file is missing."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -72,7 +72,7 @@ def graph(node: Node | None = None) -> Graph:
 
 
 def names(folder: Path) -> list[str]:
-    """What is in a folder, but the ledger, and what stands beside outputs about them."""
+    """Return the names in a folder, without the ledger and the sidecars."""
     return sorted(path.name for path in folder.iterdir() if path.suffix not in (".json", ".jsonl"))
 
 
@@ -227,7 +227,7 @@ def truncated(good: Path) -> Path:
 
 
 def unreadable(good: Path) -> Path:
-    """Root may read whatever there is: a folder and a pipe are what nobody can read as a file of audio."""
+    """A folder: permissions would not do, because root may read every file."""
     good.with_name("unreadable.wav").mkdir()
     return good.with_name("unreadable.wav")
 
@@ -396,7 +396,7 @@ def test_an_older_output_that_cannot_be_removed_is_said(
 
 
 class Together(Node):
-    """Several signals in one call, which fails for all of them when one is marked."""
+    """A node whose `step_many` fails for all signals if one of them is marked."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -441,7 +441,7 @@ def everything(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def many(tmp_path: Path) -> Path:
-    """Twenty clips of lengths of their own, of three rates."""
+    """Twenty clips of different lengths and three rates."""
     (tmp_path / "many").mkdir()
     for k in range(20):
         rate = (16000, 22050, 48000)[k % 3]
@@ -466,18 +466,18 @@ def test_a_batch_that_is_none_is_refused(tmp_path: Path, good: Path) -> None:
 
 
 def test_files_are_closed_as_they_are_done(tmp_path: Path, many: Path) -> None:
-    """As many are open in the end as in the beginning, and never more than the batch needs."""
+    """At the end as many files are open as before, and never more than the batch needs."""
     begun, most = len(os.listdir("/proc/self/fd")), []
     render(noisy(), [many], tmp_path / "out", batch=2, done=lambda row: most.append(len(os.listdir("/proc/self/fd"))))
     assert len(os.listdir("/proc/self/fd")) == begun
     assert max(most) <= begun + 1 + 2 * 4  # the ledger; an input, two outputs and the rows of each
 
 
-# ---- what stands beside ---------------------------------------------------------------------------------------------
+# ---- sidecars -------------------------------------------------------------------------------------------------------
 
 
 class Tabled(Node):
-    """A node of a file."""
+    """A node with a file as parameter."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -492,7 +492,7 @@ def said(out: Path, name: str) -> Any:
     return json.loads((out / f"{name}.json").read_text())
 
 
-def test_beside_every_output_it_says_what_it_is_and_where_it_comes_from(tmp_path: Path) -> None:
+def test_the_sidecar_says_what_the_outputs_are_and_where_they_come_from(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     soundfile.write(tmp_path / "in" / "v.wav", np.stack([speech()[:44100], speech()[:44100]], axis=1), 44100, "DOUBLE")
     manifest = tmp_path / "in" / "m.jsonl"
@@ -527,7 +527,7 @@ def test_beside_every_output_it_says_what_it_is_and_where_it_comes_from(tmp_path
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_hash_is_of_the_samples_as_they_were_computed(tmp_path: Path, dtype: type) -> None:
-    """And so it is the same whatever they are written as."""
+    """So it is the same for every file format."""
     soundfile.write(tmp_path / "v.wav", speech()[:20000], 16000)
     x = soundfile.read(tmp_path / "v.wav")[0].astype(dtype)
     whole = noisy()
@@ -539,13 +539,13 @@ def test_the_hash_is_of_the_samples_as_they_were_computed(tmp_path: Path, dtype:
         assert {name: one["sha256"] for name, one in found.items()} == wanted
 
 
-def test_what_is_said_is_the_same_in_every_run(tmp_path: Path, good: Path) -> None:
+def test_the_sidecar_is_the_same_in_every_run(tmp_path: Path, good: Path) -> None:
     for out in "a", "b":
         render(noisy(), [good], tmp_path / out)
     assert (tmp_path / "a" / "good.json").read_bytes() == (tmp_path / "b" / "good.json").read_bytes()
 
 
-def test_what_is_said_of_a_graph_is_enough_to_make_it_again(tmp_path: Path, good: Path) -> None:
+def test_the_sidecar_is_enough_to_make_the_graph_again(tmp_path: Path, good: Path) -> None:
     """From the file alone, and the classes of the nodes by their names: the outputs are the same bytes."""
     render(noisy(), [good], tmp_path / "out")
     found = said(tmp_path / "out", "good")["graph"]
@@ -567,7 +567,7 @@ def test_what_is_said_of_a_graph_is_enough_to_make_it_again(tmp_path: Path, good
     assert everything(tmp_path / "again") == everything(tmp_path / "out")
 
 
-def test_the_sources_and_files_of_a_graph_are_in_what_is_said(tmp_path: Path, good: Path) -> None:
+def test_the_sidecar_holds_the_sources_of_the_graph(tmp_path: Path, good: Path) -> None:
     (tmp_path / "table").write_text("1")
     one = graph(Tabled(table=str(tmp_path / "table")))
     render(one, [good], tmp_path / "out")
@@ -577,7 +577,7 @@ def test_the_sources_and_files_of_a_graph_are_in_what_is_said(tmp_path: Path, go
     assert list(found["sources"].values()) == [["tabled"]]
 
 
-def test_an_output_of_rows_alone_has_its_words_too(tmp_path: Path, good: Path) -> None:
+def test_outputs_without_audio_have_a_sidecar_too(tmp_path: Path, good: Path) -> None:
     nodes = {"f": ToyFrames(), "e": ToyEnergy()}
     rows = Graph(nodes, {"f.x": "x", "e.frames": "f"}, {"x": Audio(16000)}, {"level": "e.level", "sign": "e.sign"})
     render(rows, [good], tmp_path / "out")
@@ -588,7 +588,7 @@ def test_an_output_of_rows_alone_has_its_words_too(tmp_path: Path, good: Path) -
         assert (found[name]["file"], found[name]["items"]) == ("good.npz", 50)
 
 
-def test_one_file_alone_is_rendered_with_nothing_beside_it(tmp_path: Path, good: Path) -> None:
+def test_render_file_writes_no_sidecar(tmp_path: Path, good: Path) -> None:
     row = render_file(graph(), good, {"y": tmp_path / "voice.flac"})
     assert (row.error, row.targets) == ("", (tmp_path / "voice.flac",))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "voice.flac"]
@@ -650,7 +650,7 @@ def test_a_rate_beyond_files_is_a_wrong_request(tmp_path: Path, good: Path) -> N
 def test_looking_whether_a_folder_can_be_written_to_makes_no_name_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever is killed at that moment leaves nothing: what is unlinked later would be left."""
+    """A process that is killed at that moment leaves no file behind, as a named file would be."""
     unlinked: list[object] = []
     monkeypatch.setattr("os.unlink", unlinked.append)
     make_folder(tmp_path)

@@ -1,4 +1,4 @@
-"""A run that is killed, at any moment and as often as you like, ends as if it had not been."""
+"""A run that is killed, at any moment and several times, ends with the files of an undisturbed run."""
 
 import json
 import os
@@ -56,7 +56,7 @@ def corpus(folder: Path, n: int) -> Path:
 
 
 class Runs:
-    """The same request, again and again, each in a process of its own."""
+    """The same command, run several times, each time in a new process."""
 
     def __init__(self, pipeline: str | Path, source: Path, out: Path, *options: str) -> None:
         self.out = out
@@ -74,7 +74,7 @@ class Runs:
         assert process.returncode == 0, errors
 
     def interrupted(self, how: signal.Signals, done: int, delay: float) -> tuple[int, str]:
-        """Begin, send a signal a little after so many items more are in the ledger, and give the exit code."""
+        """Start the command, send a signal when `done` more items are in the ledger, and return exit code and errors."""
         before = len(self.lines())
         with self.start() as process:
             while process.poll() is None and (not self.out.exists() or len(self.lines()) < before + done):
@@ -92,7 +92,7 @@ class Runs:
         return path.read_bytes().splitlines(keepends=True) if path.exists() else []
 
     def check(self, wanted: dict[str, bytes], n: int) -> None:
-        """All is as in an undisturbed run, and nothing was done twice."""
+        """Assert that the files are those of an undisturbed run, and that no item was rendered twice."""
         found = written(self.out)
         assert found.keys() == wanted.keys()
         assert [name for name in wanted if found[name] != wanted[name]] == []
@@ -124,7 +124,7 @@ CLIPS = 60
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, noisy: Path) -> tuple[Path, dict[str, bytes]]:
-    """Clips, and what a run of them gives that nobody ends."""
+    """Clips, and the files of a run that is not interrupted."""
     folder = tmp_path_factory.mktemp("undisturbed")
     runs = Runs(noisy, corpus(folder / "in", CLIPS), folder / "out", *plugins(noisy))
     runs.finish()
@@ -135,7 +135,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, noisy: Path) -> tuple[
 
 
 def moments(draw: random.Random, n: int) -> list[int]:
-    """How many items are done before each kill: none, some in the middle, most of what is left."""
+    """Return the number of items to wait for before each kill: none, some in the middle, most of the rest."""
     middle = draw.randrange(n // 4, n // 2)
     return [0, middle, n - middle - draw.randrange(n // 5, n // 4)]
 
