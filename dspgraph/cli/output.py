@@ -14,9 +14,13 @@ import click
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+    from rich.table import Table
 
-    from dspgraph.evaluation.results import Mean, Metric, Results
+    from dspgraph.evaluation.results import Results
     from dspgraph.rendering.render import Rendered
+
+WIDE = 10_000
+"""Columns where no terminal limits them."""
 
 
 def print_tables(tables: Mapping[str, Sequence[Sequence[str]]], err: bool = False) -> None:
@@ -25,7 +29,7 @@ def print_tables(tables: Mapping[str, Sequence[Sequence[str]]], err: bool = Fals
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(width=None if sys.stdout.isatty() else 10_000, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
     names = max((len(row[0]) for rows in tables.values() for row in rows), default=0)
     with console.capture() as drawn:
         for title, rows in tables.items():
@@ -131,45 +135,54 @@ def _machine(row: Rendered) -> dict[str, Any]:
 def print_means(results: Results) -> None:
     """Print the mean of every metric, one row per variant, best first by the first metric.
 
-    At a terminal, put as many metrics beside each other as its width allows.
+    The best mean of a metric has a star. A mean of fewer recordings than the others has their number before it. At a
+    terminal, as many metrics stand beside each other as its width allows.
     """
-    order, due = results.ranking(results.metrics[0].name), len(results.recordings)
-    means = {(one.variant, one.metric): one for one in results.means()}
-    of = max(mean.n for mean in means.values())
-    columns = [
-        _column(metric, [means[name, metric.name] for name in order], order.index(results.ranking(metric.name)[0]), of)
-        for metric in results.metrics
-    ]
-    head = max(len(column) for column in columns) - len(order)
-    names = [*[""] * head, *(f"  {name}" for name in order)]
-    room = get_terminal_size().columns if sys.stdout.isatty() else 10_000
-    click.echo(
-        f"means of {of if of == due else f'{of} of {due}'} recordings, * the best:" if due > 1 else "* the best:"
-    )
-    while columns:
-        lines = [name.ljust(max(map(len, names))) for name in names]
-        first = True
-        while columns and (first or len(lines[0]) + len(columns[0][0]) < room):
-            column, first = columns.pop(0), False
-            rows = [" " * len(column[0])] * (len(lines) - len(column)) + column
-            lines = [f"{line} {cell}" for line, cell in zip(lines, rows, strict=True)]
-        click.echo("\n".join(line.rstrip() for line in lines))
+    due, known = len(results.recordings), max(mean.n for mean in results.means())
+    head = [f"means of {known if known == due else f'{known} of {due}'} recordings"] if due > 1 else []
+    head += ["* the best"] if len(results.variants) > 1 else []
+    if head:
+        click.echo(f"{', '.join(head)}:")
+    room, first = get_terminal_size().columns if sys.stdout.isatty() else WIDE, 0
+    while first < len(results.metrics):
+        last = first + 1
+        while last < len(results.metrics) and _width(_means_table(results, first, last + 1, known)) <= room:
+            last += 1
+        click.echo(_drawn(_means_table(results, first, last, known)))
+        first = last
 
 
-def _column(metric: Metric, means: Sequence[Mean], best: int, of: int) -> list[str]:
-    """Return one column of the table: the name of the metric in a few lines, then a mean for each variant.
+def _means_table(results: Results, first: int, last: int, known: int) -> Table:
+    """Return the means of the metrics from `first` to before `last`; `known`: the number of recordings to expect."""
+    from rich.table import Table
+    from rich.text import Text
 
-    The best mean has a star. A mean of fewer recordings than `of` has their number before it.
-    """
-    from dspgraph.evaluation.results import decimals
+    table = Table(box=None, padding=0, pad_edge=False, header_style="")
+    table.add_column(no_wrap=True)
+    for metric in results.metrics[first:last]:
+        name = [line.replace(" ", "") for line in wrap(metric.name.replace("_", "_ "), 10)]
+        table.add_column(Text("\n".join([*name, *([f"({metric.unit})"] if metric.unit else [])])), justify="right")
+        table.add_column()  # the stars
+    rows = dict(zip((variant.name for variant in results.variants), results.table(), strict=True))
+    for variant in results.ranking(results.metrics[0].name):
+        cells: list[str] = []
+        for cell in rows[variant][first:last]:
+            count = f"({cell.mean.n}) " if 0 < cell.mean.n < known else ""
+            cells += [f" {count}{cell.text or '-'}", "*" if cell.best else " "]
+        table.add_row(*map(Text, [f"  {variant}", *cells]))
+    return table
 
-    places = decimals(mean.mean for mean in means if mean.n)
-    texts = [f"{round(mean.mean, places) + 0.0:.{places}f}" if mean.n else "-" for mean in means]
-    plain = [text.lstrip("-") if metric.better == "zero" else text for text in texts]
-    cells = [
-        f"{f'({mean.n}) ' if 0 < mean.n < of else ''}{text}{'*' if mean.n and same == plain[best] else ' '}"
-        for mean, text, same in zip(means, texts, plain, strict=True)
-    ]
-    name = [line.replace(" ", "") for line in wrap(metric.name.replace("_", "_ "), 10)]
-    lines = [*(f"{line} " for line in [*name, *([f"({metric.unit})"] if metric.unit else [])]), *cells]
-    return [line.rjust(max(map(len, lines))) for line in lines]
+
+def _width(table: Table) -> int:
+    from rich.console import Console
+
+    return Console(width=WIDE).measure(table).maximum
+
+
+def _drawn(table: Table) -> str:
+    from rich.console import Console
+
+    console = Console(width=WIDE, highlight=False)
+    with console.capture() as drawn:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in drawn.get().splitlines())

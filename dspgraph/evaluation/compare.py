@@ -13,7 +13,7 @@ from pathlib import Path
 from dspgraph.diagram.build import FORMATS
 from dspgraph.errors import FileError, RequestError, describe_error
 from dspgraph.evaluation import metrics
-from dspgraph.evaluation.report import write as write_page
+from dspgraph.evaluation.report import write_page
 from dspgraph.evaluation.results import Recording, Results, Score, Variant, write
 from dspgraph.evaluation.variants import Choice
 from dspgraph.graph import Graph

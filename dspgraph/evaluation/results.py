@@ -1,4 +1,4 @@
-"""What a comparison found: scores by recording and variant, their means with how far these can be trusted."""
+"""The results of a comparison: scores by recording and variant, and their means with confidence intervals."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from dspgraph.io.atomic import AtomicFile
 from dspgraph.node import generator
 
 RESAMPLINGS = 10_000
-"""Of the recordings, with replacement, for an interval."""
+"""Number of times the recordings are drawn, with replacement, for an interval."""
 
 BLOCK = 2**20
-"""The most numbers drawn at a time (8 MiB)."""
+"""Largest number of values drawn at a time (8 MiB)."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One way to measure: what its numbers mean, and everything they depend on."""
+    """The description of a metric: what its numbers mean, and everything they depend on."""
 
     name: str
     unit: str
@@ -39,7 +39,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Variant:
-    """One pipeline among those compared: what was changed in it, and what it was then."""
+    """One of the compared graphs: what was changed in its pipeline, and its digest."""
 
     name: str
     digest: str
@@ -49,7 +49,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Recording:
-    """One recording that went through all variants."""
+    """One recording, with its length."""
 
     id: str
     source: str
@@ -58,9 +58,9 @@ class Recording:
 
 @dataclass(frozen=True)
 class Score:
-    """What one variant made of one recording: None where a metric says nothing, an error where nothing came out.
+    """The metrics of one variant for one recording; an error if the variant could not be rendered or measured.
 
-    A value that is no finite number says nothing either, and becomes None.
+    A value is None if its metric had nothing to measure. NaN and infinite values become None.
     """
 
     recording: str
@@ -69,13 +69,13 @@ class Score:
     error: str = ""
 
     def __post_init__(self) -> None:
-        said = {name: one if one is not None and math.isfinite(one) else None for name, one in self.values.items()}
-        object.__setattr__(self, "values", said)
+        values = {name: one if one is not None and math.isfinite(one) else None for name, one in self.values.items()}
+        object.__setattr__(self, "values", values)
 
 
 @dataclass(frozen=True)
 class Mean:
-    """The mean of a metric over n recordings, and the interval it lies in with 95 % confidence; NaN for none."""
+    """The mean of a metric over n recordings, and its 95 % confidence interval; NaN if n is 0."""
 
     variant: str
     metric: str
@@ -86,8 +86,23 @@ class Mean:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """One mean in the table of means, as it is shown."""
+
+    mean: Mean
+    decimals: int
+    best: bool
+    """Whether no other variant has a better mean of this metric; False if only one variant has a mean."""
+
+    @property
+    def text(self) -> str:
+        """The mean as a text; empty if there is none."""
+        return format_number(self.mean.mean, self.decimals) if self.mean.n else ""
+
+
+@dataclass(frozen=True)
 class Results:
-    """A whole comparison, as `results.csv`, `results.json` and the page show it."""
+    """All that a comparison found, as `results.csv`, `results.json` and the page show it."""
 
     pipeline: str
     about: str
@@ -96,18 +111,48 @@ class Results:
     metrics: Sequence[Metric]
     scores: Sequence[Score]
     stages: Mapping[str, int] = field(default_factory=dict)
-    """How many stages the variants have together (`asked`), and how many of them were computed (`computed`)."""
+    """Number of stages in all variants (`asked`), and of those that were computed (`computed`): shared ones once."""
 
     def means(self) -> list[Mean]:
-        """Of every variant and metric, over the recordings it has a value for."""
+        """Return the mean of every variant and metric, over the recordings with a value."""
         return list(self._means.values())
 
     def ranking(self, metric: str) -> list[str]:
-        """The variants, best first; those without a value last."""
-        better = {one.name: one.better for one in self.metrics}[metric]
-        means = {variant.name: self._means[variant.name, metric].mean for variant in self.variants}
+        """Return the names of the variants, best first by a metric; those without a value come last."""
+        costs = self._costs(metric)
+        return sorted((variant.name for variant in self.variants), key=lambda name: costs.get(name, math.inf))
+
+    def table(self) -> list[list[Cell]]:
+        """Return the table of means: a row for each variant, a cell for each metric, in their order."""
+        best = {metric.name: self._best(metric.name) for metric in self.metrics}
+        return [
+            [
+                Cell(self._means[variant.name, name], self.decimals[name], variant.name in best[name])
+                for name in self.decimals
+            ]
+            for variant in self.variants
+        ]
+
+    @cached_property
+    def decimals(self) -> dict[str, int]:
+        """The number of decimals to show of each metric: three digits of its largest score."""
+        return {
+            metric.name: count_decimals(
+                value for score in self.scores if (value := score.values.get(metric.name)) is not None
+            )
+            for metric in self.metrics
+        }
+
+    def _best(self, metric: str) -> set[str]:
+        costs = self._costs(metric)
+        return {name for name, cost in costs.items() if cost == min(costs.values())} if len(costs) > 1 else set()
+
+    def _costs(self, metric: str) -> dict[str, float]:
+        """Return a number for each variant with a mean, smaller for a better one."""
+        (better,) = (one.better for one in self.metrics if one.name == metric)
         costs: dict[str, Callable[[float], float]] = {"lower": operator.pos, "higher": operator.neg, "zero": abs}
-        return sorted(means, key=lambda name: math.inf if math.isnan(means[name]) else costs[better](means[name]))
+        means = {variant.name: self._means[variant.name, metric] for variant in self.variants}
+        return {name: costs[better](mean.mean) for name, mean in means.items() if mean.n}
 
     @cached_property
     def _means(self) -> dict[tuple[str, str], Mean]:
@@ -126,7 +171,7 @@ class Results:
 
 
 def interval(values: np.ndarray[Any, Any]) -> tuple[float, float]:
-    """The 2.5 % and 97.5 % points of the means of values drawn again with replacement; the same each time.
+    """Return the 2.5 % and 97.5 % points of the means of values drawn with replacement; the same in every call.
 
     Source: B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (the percentile interval).
     """
@@ -139,14 +184,19 @@ def interval(values: np.ndarray[Any, Any]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def decimals(values: Iterable[float]) -> int:
-    """How many decimals give the largest of some values three digits: at most 4, and 2 where all are 0."""
+def count_decimals(values: Iterable[float]) -> int:
+    """Return the number of decimals with which the largest value has three digits: at most 4, and 2 if all are 0."""
     largest = max(map(abs, values), default=0.0)
     return min(4, max(0, 2 - math.floor(math.log10(largest)))) if largest else 2
 
 
+def format_number(value: float, decimals: int) -> str:
+    """Return a number as a text, without a minus sign before zero."""
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"
+
+
 def write(results: Results, folder: Path) -> tuple[Path, Path]:
-    """results.csv, a row per recording and variant, and results.json, with everything; each whole or not there."""
+    """Write results.csv, with a row per recording and variant, and results.json, with everything, atomically."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows(_rows(results))
     data = {**asdict(results), "means": [_plain(asdict(mean)) for mean in results.means()]}
@@ -165,14 +215,14 @@ def _rows(results: Results) -> Iterator[list[Any]]:
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """What JSON can say: there is no NaN in it."""
+    """Return the values with None in place of NaN, which JSON does not have."""
     return {name: None if isinstance(one, float) and math.isnan(one) else one for name, one in values.items()}
 
 
 def _write(path: Path, text: str) -> Path:
     part = AtomicFile(path)
     with part.attempt():
-        part.temporary.write_bytes(text.encode(errors="backslashreplace"))  # a file's name need not be text
+        part.temporary.write_bytes(text.encode(errors="backslashreplace"))  # a file name may be invalid as text
     part.sync()
     part.place()
     return path

@@ -21,7 +21,7 @@ import soundfile
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 from dspgraph import FileError
-from dspgraph.evaluation import report
+from dspgraph.evaluation.report import write_page
 from dspgraph.evaluation.results import Metric, Recording, Results, Score, Variant
 
 RATE = 8000
@@ -41,7 +41,7 @@ class Comparison:
     graphs: dict[str, str]
 
     def write(self, target: Path, assets: bool = False) -> Path:
-        return report.write(self.results, self.audio, self.reference, self.graphs, target, assets)
+        return write_page(self.results, self.audio, self.reference, self.graphs, target, assets)
 
 
 def seconds(recording: int, slot: int) -> float:
@@ -701,13 +701,13 @@ def test_media_go_into_no_folder_that_leads_elsewhere(plain: Comparison, tmp_pat
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (tmp_path / "report_files").symlink_to(elsewhere)
-    with pytest.raises(FileError, match="is not a folder of its own"):
+    with pytest.raises(FileError, match="is a link or a file"):
         plain.write(tmp_path / "report.html", assets=True)
     assert list(elsewhere.iterdir()) == [] and not (tmp_path / "report.html").exists()
 
 
 def test_an_empty_comparison_is_a_page_too(browser: Browser, tmp_path: Path) -> None:
-    target = report.write(Results("p", "", [], [], [], []), {}, {}, {}, tmp_path / "report.html")
+    target = write_page(Results("p", "", [], [], [], []), {}, {}, {}, tmp_path / "report.html")
     with visit(browser, target) as page:
         assert "Nothing was compared." in page.locator("main").inner_text()
         assert not page.locator("#player").is_visible() and not page.locator("#blind").is_visible()

@@ -166,3 +166,25 @@ def test_what_fails_in_between_leaves_what_was_there(tmp_path: Path, monkeypatch
         write(of({"a": [2.0]}), tmp_path)
     assert (tmp_path / "results.csv").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results.csv", "results.json"]
+
+
+# ---- the table of means ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("better", "best"), [("lower", ["b"]), ("higher", ["a", "c"]), ("zero", ["a", "c"])], ids=["low", "high", "zero"]
+)
+def test_every_variant_without_a_better_one_is_the_best(better: Any, best: list[str]) -> None:
+    found = of({"a": [0.5], "b": [-2.0], "c": [0.5], "d": [None]}, better)
+    cells = {row[0].mean.variant: row[0] for row in found.table()}
+    assert [name for name, cell in cells.items() if cell.best] == best
+    assert [cell.text for cell in cells.values()] == ["0.50", "-2.00", "0.50", ""]  # three digits of the largest score
+
+
+def test_among_one_mean_none_is_the_best() -> None:
+    assert not any(cell.best for row in of({"a": [1.0], "b": [None]}).table() for cell in row)
+
+
+def test_no_minus_sign_stands_before_zero() -> None:
+    ((cell,), (other,)) = of({"a": [-0.001], "b": [123.0]}).table()
+    assert (cell.text, other.text) == ("0", "123")

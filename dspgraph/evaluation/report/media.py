@@ -1,0 +1,139 @@
+"""Where the page has its sounds and pictures: inside it, or in a folder beside it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import soundfile
+
+from dspgraph.errors import FileError
+from dspgraph.io.atomic import AtomicFile
+
+BLOCK = 2**18
+"""Samples copied at a time."""
+
+
+class Inside:
+    """Sounds and pictures in the page itself, as data URIs."""
+
+    policy = "img-src data:; media-src blob: data:"
+    """The part of the page's content security policy that lets it load them."""
+
+    def picture(self, png: bytes) -> str:
+        """Return the address of a picture."""
+        return data_uri(png, "image/png")
+
+    def sound(self, path: Path) -> str:
+        """Return the address of a FLAC file: its own bytes. Raises FileError if it cannot be read."""
+        return data_uri(_read(path), "audio/flac")
+
+    def discard(self) -> None:
+        """Clean up after a page that could not be written."""
+
+    def tidy(self) -> None:
+        """Clean up once the page is in place."""
+
+
+class Beside:
+    """Sounds and pictures in the folder `<stem>_files` beside the page.
+
+    A file is named by its content. So an old page stays whole while the next one is written, and a name tells nothing
+    in a blind test. Raises FileError if the folder cannot be made, or is a link.
+    """
+
+    policy = "img-src 'self' file: data:; media-src 'self' file:"
+
+    _OURS = re.compile(r"[0-9a-f]{32}\.(wav|png)")
+
+    def __init__(self, target: Path) -> None:
+        self.folder = target.with_name(f"{target.stem}_files")
+        self.used: set[str] = set()
+        self.new: list[Path] = []
+        if self.folder.is_symlink() or (self.folder.exists() and not self.folder.is_dir()):
+            raise FileError(f"{self.folder} is a link or a file, not a folder: move it, or write elsewhere")
+        self.made = not self.folder.exists()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FileError(f"{self.folder} cannot be made: {error.strerror}") from None
+
+    def picture(self, png: bytes) -> str:
+        """Write a picture, and return its address."""
+        return self._place(png, "png", lambda part: part.write_bytes(png))
+
+    def sound(self, path: Path) -> str:
+        """Write the samples of a FLAC file to a WAV file, and return its address.
+
+        Chromium cannot seek to every position of a short FLAC file, and a page that was opened from a disk may not read
+        the files beside it to decode them itself.
+        """
+        with reading(path):
+            return self._place(_read(path), "wav", lambda part: _copy(path, part))
+
+    def discard(self) -> None:
+        """Remove the files, and the folder, that were made for a page that could not be written."""
+        for path in self.new:
+            path.unlink(missing_ok=True)
+        if self.made:
+            with suppress(OSError):
+                self.folder.rmdir()
+
+    def tidy(self) -> None:
+        """Remove the files of an earlier page that the new one does not use."""
+        for path in self.folder.iterdir():
+            if self._OURS.fullmatch(path.name) and path.name not in self.used:
+                path.unlink(missing_ok=True)
+
+    def _place(self, content: bytes, suffix: str, write: Callable[[Path], object]) -> str:
+        name = f"{hashlib.sha256(content).hexdigest()[:32]}.{suffix}"
+        path = self.folder / name
+        if name not in self.used:
+            self.used.add(name)
+            if path.is_symlink() or not path.is_file():
+                self.new.append(path)
+            part = AtomicFile(path)
+            with part.attempt():
+                write(part.temporary)
+            part.place()
+        return quote(os.fsencode(f"{self.folder.name}/{name}"))
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """Return the data URI of some content; kind: its media type."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def sound_info(path: Path) -> Any:
+    """Return what soundfile says of a file. Raises FileError if it cannot be read."""
+    with reading(path):
+        return soundfile.info(os.fsencode(path))
+
+
+def _copy(path: Path, target: Path) -> None:
+    with soundfile.SoundFile(os.fsencode(path)) as file:
+        form = {"samplerate": file.samplerate, "channels": file.channels, "subtype": file.subtype, "format": "WAV"}
+        with soundfile.SoundFile(os.fsencode(target), "w", **form) as made:
+            while len(block := file.read(BLOCK, dtype="int32")):
+                made.write(block)
+
+
+def _read(path: Path) -> bytes:
+    with reading(path):
+        return path.read_bytes()
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Raise FileError with the name of the file for errors inside the `with` block."""
+    try:
+        yield
+    except (OSError, soundfile.SoundFileError) as error:
+        raise FileError(f"{path} cannot be read: {error}") from None

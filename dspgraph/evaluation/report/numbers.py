@@ -1,0 +1,76 @@
+"""The numbers of the page as texts, and what its tables are sorted by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from dspgraph.evaluation.results import Cell, Mean, Metric, Results, Score, format_number
+
+
+def count(number: int, name: str) -> str:
+    """Return a number of things: "1 metric", "1,200 metrics"."""
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in seconds, or in minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes:,} min {rest} s" if seconds >= 60 else f"{seconds:.1f} s"
+
+
+def number_text(value: float, decimals: int) -> str:
+    """Return a number with the minus sign of typography."""
+    return format_number(value, decimals).replace("-", "\N{MINUS SIGN}")
+
+
+def score_row(score: Score, metrics: Sequence[Metric], decimals: Mapping[str, int]) -> dict[str, Any]:
+    """Return a row of the table of scores."""
+    values = [(metric, score.values.get(metric.name)) for metric in metrics]
+    cells = [
+        {"order": _order(metric, value), "text": "" if value is None else number_text(value, decimals[metric.name])}
+        for metric, value in values
+    ]
+    return {"recording": score.recording, "variant": score.variant, "error": score.error, "cells": cells}
+
+
+def mean_rows(results: Results) -> list[list[dict[str, Any]]]:
+    """Return the cells of the table of means, a row per variant. All intervals of a metric are drawn to one scale."""
+    table = results.table()
+    places = [_scale([row[k].mean for row in table if row[k].mean.n]) for k in range(len(results.metrics))]
+    return [
+        [
+            _mean_cell(metric, cell, place, len(results.recordings))
+            for metric, cell, place in zip(results.metrics, row, places, strict=True)
+        ]
+        for row in table
+    ]
+
+
+def _mean_cell(metric: Metric, cell: Cell, place: Callable[[float], str], recordings: int) -> dict[str, Any]:
+    mean = cell.mean
+    if not mean.n:
+        return {"mean": "", "best": False, "order": ""}
+    return {
+        "mean": number_text(mean.mean, cell.decimals),
+        "low": number_text(mean.low, cell.decimals),
+        "high": number_text(mean.high, cell.decimals),
+        "n": mean.n if mean.n < recordings else None,
+        "best": cell.best,
+        "order": _order(metric, mean.mean),
+        "left": place(mean.low),
+        "at": place(mean.mean),
+        "right": place(mean.high),
+    }
+
+
+def _order(metric: Metric, value: float | None) -> str:
+    """Return the key that a cell is sorted by; empty for a cell without a value."""
+    return "" if value is None else repr(abs(value) if metric.better == "zero" else value)
+
+
+def _scale(means: Sequence[Mean]) -> Callable[[float], str]:
+    """Return a function from a value to its place in percent, from 4 at the lowest end of an interval to 96."""
+    low = min((mean.low for mean in means), default=0.0)
+    span = max((mean.high for mean in means), default=0.0) - low
+    return lambda value: f"{4 + 92 * (value - low) / span if span > 0 else 50:.1f}"

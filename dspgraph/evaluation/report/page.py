@@ -1,0 +1,242 @@
+"""The text of the page."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from dspgraph.evaluation.report.media import Beside, Inside, data_uri, reading, sound_info
+from dspgraph.evaluation.report.numbers import count, duration, mean_rows, number_text, score_row
+from dspgraph.evaluation.results import Metric, Recording, Results, Score, Variant
+from dspgraph.io.atomic import AtomicFile
+from dspgraph.plotting.spectrogram import MINIATURE, miniatures
+
+REFERENCE = "Reference"
+
+FIGURES = 3
+"""Number of scores under a player; the table has all of them."""
+
+BEST = {"lower": "the lowest", "higher": "the highest", "zero": "nearest to zero"}
+
+
+def write_page(
+    results: Results,
+    audio: Mapping[tuple[str, str], Path],
+    reference: Mapping[str, Path],
+    graphs: Mapping[str, str],
+    target: Path,
+    assets: bool = False,
+) -> Path:
+    """Write the page of a comparison to `target`, atomically; the same input gives the same bytes.
+
+    audio: FLAC files by (recording id, variant name); reference: by recording id; graphs: SVG texts by variant name. A
+    score without a file shows its error in place of a player. assets: put sounds and pictures into files beside the
+    page (`media.Beside`), not into it. Raises FileError for a sound that cannot be read and for a page that cannot be
+    written; the files of an earlier page then stay as they were.
+    """
+    media = Beside(target) if assets else Inside()
+    part = AtomicFile(target)
+    try:
+        with part.attempt(), part.temporary.open("wb") as file:
+            for text in _page(results, audio, reference, graphs, media):
+                file.write(text.encode())
+        part.sync()
+        part.place()
+    except BaseException:
+        media.discard()
+        raise
+    media.tidy()
+    return target
+
+
+def _page(
+    results: Results,
+    audio: Mapping[tuple[str, str], Path],
+    reference: Mapping[str, Path],
+    graphs: Mapping[str, str],
+    media: Inside | Beside,
+) -> Iterator[str]:
+    """Yield the text of the page in pieces. The sounds come last; each is read when its piece is asked for."""
+    style, script = _asset("page.css"), _asset("page.js")
+    slots = [_slots(recording, results, audio, reference) for recording in results.recordings]
+    sounds = [(f"sound-{number}-{slot}", path) for number, found in enumerate(slots) for slot, path in found.items()]
+    scores = {(score.recording, score.variant): score for score in results.scores}
+    recordings = [
+        _recording(recording, found, results, scores, media)
+        for recording, found in zip(results.recordings, slots, strict=True)
+    ]
+    variants = [_variant(variant) for variant in results.variants]
+    context = {
+        "policy": _policy(style, script, media.policy),
+        "style": Markup(style),
+        "script": Markup(script),
+        "pipeline": results.pipeline,
+        "about": results.about,
+        "facts": list(_facts(results)),
+        "metrics": [_metric(metric) for metric in results.metrics],
+        "variants": variants,
+        "means": [{**one, "cells": cells} for one, cells in zip(variants, mean_rows(results), strict=True)],
+        "scores": [score_row(score, results.metrics, results.decimals) for score in results.scores],
+        "failed": any(score.error for score in results.scores),
+        "recordings": recordings,
+        "graphs": [_graph(one.name, graphs[one.name]) for one in results.variants if one.name in graphs],
+        "width": MINIATURE[0],
+        "height": MINIATURE[1],
+        "data": _json(
+            {
+                "variants": [variant.name for variant in results.variants],
+                "recordings": [
+                    {"id": one["id"], "slots": one["slots"], "seconds": one["length"]} for one in recordings
+                ],
+            }
+        ),
+    }
+    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(_asset("page.html.j2"))
+    return page.generate(
+        **_valid(context),
+        sounds=lambda: ({"id": name, "url": media.sound(path)} for name, path in sounds),
+    )
+
+
+def _slots(
+    recording: Recording,
+    results: Results,
+    audio: Mapping[tuple[str, str], Path],
+    reference: Mapping[str, Path],
+) -> dict[int, Path]:
+    """Return the sounds of a recording: the reference at 0, the variants from 1 on; only those with a file."""
+    paths = [reference.get(recording.id), *(audio.get((recording.id, one.name)) for one in results.variants)]
+    return {slot: path for slot, path in enumerate(paths) if path is not None}
+
+
+def _asset(name: str) -> str:
+    return files("dspgraph.evaluation.report").joinpath(name).read_text("utf-8")
+
+
+def _policy(style: str, script: str, media: str) -> str:
+    """Return the content security policy: the page may use its own style and script, its pictures and sounds."""
+    style_hash, script_hash = (
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)
+    )
+    return (
+        f"default-src 'none'; {media}; style-src 'sha256-{style_hash}'; script-src 'sha256-{script_hash}'; "
+        "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
+    )
+
+
+def _json(value: Any) -> Markup:
+    """Return JSON for a <script> element: without characters that could end the element."""
+    text = json.dumps(_valid(value), allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def _valid(value: Any) -> Any:
+    """Return the same data with texts that UTF-8 can encode: a file name may be invalid as text."""
+    if isinstance(value, Markup) or callable(value):
+        return value
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {_valid(name): _valid(one) for name, one in value.items()}
+    if isinstance(value, Sequence):
+        return [_valid(one) for one in value]
+    return value
+
+
+# ---- the data of the template ---------------------------------------------------------------------------------------
+
+
+def _facts(results: Results) -> Iterator[str]:
+    yield count(len(results.variants), "variant")
+    seconds = sum(recording.seconds for recording in results.recordings)
+    yield f"{count(len(results.recordings), 'recording')}, {duration(seconds)}"
+    if results.metrics:
+        yield count(len(results.metrics), "metric")
+    if failed := sum(bool(score.error) for score in results.scores):
+        yield f"{failed} failed"
+    if {"asked", "computed"} <= set(results.stages):
+        yield f"{results.stages['computed']} of {count(results.stages['asked'], 'stage')} computed, the others shared"
+
+
+def _metric(metric: Metric) -> dict[str, Any]:
+    settings = [
+        (name, one if isinstance(one, str) else json.dumps(one, default=str)) for name, one in metric.settings.items()
+    ]
+    return {
+        "name": metric.name,
+        "unit": metric.unit,
+        "better": metric.better,
+        "best_is": BEST[metric.better],
+        "about": metric.about,
+        "version": metric.version,
+        "settings": settings,
+    }
+
+
+def _variant(variant: Variant) -> dict[str, str]:
+    changes = [*(f"{slot}={choice}" for slot, choice in variant.swaps.items()), *variant.overrides]
+    return {"name": variant.name, "changes": ", ".join(changes), "digest": variant.digest}
+
+
+def _graph(name: str, svg: str) -> dict[str, str]:
+    """Return the diagram of a graph as an image: as such, no script in it can run in the page."""
+    texts = [
+        html.unescape(found)
+        for tag in ("title", "desc")
+        for found in re.findall(rf"<{tag}>(.*?)</{tag}>", svg, re.S)[:1]
+    ]
+    about = ". ".join([f"Graph of {name}", *texts])
+    return {"name": name, "about": about, "image": data_uri(svg.encode(errors="replace"), "image/svg+xml")}
+
+
+def _recording(
+    recording: Recording,
+    paths: Mapping[int, Path],
+    results: Results,
+    scores: Mapping[tuple[str, str], Score],
+    media: Inside | Beside,
+) -> dict[str, Any]:
+    """Return a recording with a card for the reference and for every variant; paths: the sounds by slot."""
+    infos = {slot: sound_info(path) for slot, path in paths.items()}
+    top = max((info.samplerate / 2 for info in infos.values()), default=0)
+    with reading(Path(recording.id)):
+        pictures = dict(zip(paths, miniatures(list(paths.values())), strict=True))
+    labels = [(REFERENCE, None), *((one.name, scores.get((recording.id, one.name))) for one in results.variants)]
+    return {
+        "id": recording.id,
+        "source": recording.source,
+        "seconds": f"{recording.seconds:.2f}",
+        "length": max((info.duration for info in infos.values()), default=recording.seconds),
+        "top": f"{top / 1000:.4g}" if top else "",
+        "slots": sorted(paths),
+        "cards": [
+            {
+                "slot": slot,
+                "label": label,
+                "sounds": slot in paths,
+                "image": media.picture(pictures[slot]) if slot in paths else "",
+                "error": (score.error if score else "") or "There is no file.",
+                "figures": _figures(score, results) if score else [],
+            }
+            for slot, (label, score) in enumerate(labels)
+        ],
+    }
+
+
+def _figures(score: Score, results: Results) -> list[dict[str, str]]:
+    """Return the first scores, for the card of a variant."""
+    known = [(metric, value) for metric in results.metrics if (value := score.values.get(metric.name)) is not None]
+    return [
+        {"name": metric.name, "text": f"{number_text(value, results.decimals[metric.name])} {metric.unit}".strip()}
+        for metric, value in known[:FIGURES]
+    ]
