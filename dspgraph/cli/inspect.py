@@ -31,7 +31,7 @@ def show(pipeline: str, overrides: tuple[str, ...], swaps: dict[str, str], plugi
     The text names the variants of every slot, every stream, the latency and the nodes that cause it, and the nodes that
     need the whole signal before they produce anything.
     """
-    from dspgraph.diagram.build import FORMATS
+    from dspgraph.diagram.formats import FORMATS
     from dspgraph.pipeline.pipeline import Pipeline
 
     described = Pipeline(pipeline, overrides, swaps, plugins)

@@ -1,1 +1,1 @@
-"""Graphs as text and pictures: plain text, Mermaid, Graphviz, SVG."""
+"""Diagrams of graphs: plain text, Mermaid, Graphviz, SVG."""

@@ -1,4 +1,4 @@
-"""What is to be seen of a graph, in words and numbers: what every way of showing it starts from."""
+"""The data behind every diagram of a graph (text, Mermaid, Graphviz, SVG): boxes, wires and remarks, in words."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Signal:
-    """A stream in words: its class, what its items are, rate, size, centre and dtype; "" where nothing is to say."""
+class StreamLabel:
+    """A stream in words: class, kind of items, rate, size, centre and dtype; "" for each that need not be said."""
 
     kind: str
     items: str
@@ -18,42 +18,46 @@ class Signal:
 
     @property
     def brief(self) -> str:
-        """What it carries, how often and how wide."""
+        """Items, rate and size."""
         return ", ".join(filter(None, (self.items, self.rate, self.size)))
 
     def at(self, *ports: str) -> str:
-        """The same, after the names of the ports it goes through where they say more."""
+        """Return `brief`, after the names of ports, unless a name says no more than the kind of the items."""
         names = " to ".join(port for port in dict.fromkeys(ports) if port and port != self.items)
         return f"{names}: {self.brief}" if names else self.brief
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Everything, for a table."""
+        """All parts, for a table."""
         return f"{self.kind} {self.items}".rstrip(), self.rate, self.size, self.centre, self.dtype
 
     @property
     def full(self) -> str:
-        """Everything, for a sentence."""
+        """All parts, for a sentence."""
         return ", ".join(filter(None, self.columns))
 
 
 @dataclass(frozen=True)
 class Box:
-    """An input, a node or an output: `role` says which. takes and gives are its ports."""
+    """An input, a node or an output of a graph.
+
+    role: "input", "node" or "output". takes: names of the input ports. gives: names and streams of the output ports.
+    lookahead: in words. whole: whether the node holds the whole signal before it gives anything.
+    """
 
     role: str
     name: str
     kind: str
     parameters: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
-    gives: tuple[tuple[str, Signal], ...] = ()
+    gives: tuple[tuple[str, StreamLabel], ...] = ()
     lookahead: str = ""
     whole: bool = False
 
 
 @dataclass(frozen=True)
 class Wire:
-    """From output `out` of box `tail` to input `into` of box `head`, all by number; origin and to are their names."""
+    """A wire from output port `out` of box `tail` to input port `into` of box `head`, all numbers; and both names."""
 
     tail: int
     out: int
@@ -61,13 +65,19 @@ class Wire:
     into: int
     origin: str
     to: str
-    signal: Signal
+    stream: StreamLabel
 
 
 @dataclass(frozen=True)
-class Picture:
-    """What is to be seen of a graph: boxes, each after those it takes from, wires, and remarks."""
+class Diagram:
+    """Boxes in running order (each after those it takes from), wires, and remarks as (label, sentence)."""
 
     boxes: tuple[Box, ...]
     wires: tuple[Wire, ...]
     remarks: tuple[tuple[str, str], ...]
+
+
+def shorten(text: str, most: int) -> str:
+    """Return a text of at most `most` characters; a longer one loses its middle."""
+    half = (most - 3) // 2
+    return text if len(text) <= most else f"{text[:half]}...{text[len(text) - half :]}"

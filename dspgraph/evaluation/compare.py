@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from dspgraph.diagram.build import FORMATS
+from dspgraph.diagram.formats import FORMATS
 from dspgraph.errors import FileError, RequestError, describe_error
 from dspgraph.evaluation import metrics
 from dspgraph.evaluation.report import write_page

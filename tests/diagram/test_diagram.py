@@ -17,8 +17,11 @@ from xml.etree import ElementTree
 import pytest
 
 from dspgraph import Audio, Field, Frames, Input, Node, Output, Stream, Symbols
-from dspgraph.diagram.build import FORMATS, dot, mermaid, svg, text
-from dspgraph.diagram.svg import _DARK, _LIGHT
+from dspgraph.diagram.formats import FORMATS
+from dspgraph.diagram.graphviz import dot
+from dspgraph.diagram.mermaid import mermaid
+from dspgraph.diagram.svg import _DARK, _LIGHT, svg
+from dspgraph.diagram.text import text
 from dspgraph.graph import Graph
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -445,7 +448,7 @@ def test_two_runs_give_the_same_files() -> None:
 
 
 def test_describing_a_graph_loads_no_plotting() -> None:
-    code = "import sys, dspgraph.diagram.build; print(*sys.modules)"
+    code = "import sys, dspgraph.diagram.formats; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert not {"matplotlib", "networkx", "scipy"} & set(loaded)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dspgraph import Audio, DspgraphError, Frames, Graph, PipelineError, RequestError, Symbols, UnknownName, load
-from dspgraph.diagram.build import picture
+from dspgraph.diagram.build import build_diagram
 from dspgraph.pipeline.pipeline import Pipeline, summaries, variants
 from dspgraph.registry import shipped_pipelines
 from helpers.paths import TOYS
@@ -528,7 +528,7 @@ def test_the_path_of_a_file_is_seen_from_where_it_is_written(tmp_path: Path) -> 
     here = {"a": f"{tmp_path}/in/node", "b": f"{tmp_path}/in/vars", "c": f"{tmp_path}/in/n", "d": "/root", "e": None}
     assert tables(path) == here
     assert getattr(load(path, plugins=[tmp_path / "plugin.py"]).nodes["a"], "label", "") == "in/node"
-    boxes = picture(load(path, plugins=[tmp_path / "plugin.py"])).boxes
+    boxes = build_diagram(load(path, plugins=[tmp_path / "plugin.py"])).boxes
     assert [box.parameters for box in boxes if (box.role, box.name) == ("node", "b")] == [
         (f"table={tmp_path}/in/vars",)
     ]

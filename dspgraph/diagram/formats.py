@@ -1,0 +1,12 @@
+"""The formats of a diagram, by name."""
+
+from collections.abc import Callable
+
+from dspgraph.diagram.graphviz import dot
+from dspgraph.diagram.mermaid import mermaid
+from dspgraph.diagram.svg import svg
+from dspgraph.diagram.text import text
+from dspgraph.graph import Graph
+
+FORMATS: dict[str, Callable[[Graph], str]] = {"text": text, "mermaid": mermaid, "dot": dot, "svg": svg}
+"""Name of a format -> the function that writes a graph in it. All show the same `Diagram`: the nodes that run."""

@@ -1,0 +1,241 @@
+"""Lay out a diagram in layers from left to right.
+
+Every box stands in the layer of its longest way from an input. A wire that spans layers is led through a point in
+each of them; all wires of one output port share these points. Boxes and points are put in order by barycentres, and
+moved up and down until the wires are as straight as that order allows.
+
+Source: K. Sugiyama, S. Tagawa, M. Toda, Methods for Visual Understanding of Hierarchical System Structures, IEEE
+Transactions on Systems, Man, and Cybernetics 11(2), 1981.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate, chain, combinations, pairwise, product
+from statistics import fmean
+
+from dspgraph.diagram.model import Diagram
+
+MARGIN = 20
+"""Free space around the whole."""
+
+
+class Layout:
+    """Places for the boxes of a diagram, and routes for its wires.
+
+    sizes: width and height of each box. port: number of a box and of a port -> how far below the top of the box a wire
+    of that port begins or ends, on either side. Boxes and points are numbered together: the boxes first, then the
+    points of long wires. `width` and `height` are those of the whole.
+    """
+
+    def __init__(self, diagram: Diagram, sizes: Sequence[tuple[int, int]], port: Callable[[int, int], int]) -> None:
+        self.boxes, self.wires = diagram.boxes, diagram.wires
+        self.sizes, self._box_port = list(sizes), port
+        self.rank = self._ranks()
+        self.paths = self._paths()
+        self.near = self._near()
+        self.layers = self._order()
+        self.top = self._tops()
+        self.columns, self.width = self._columns()
+        self.height = max(top + height for top, (_, height) in zip(self.top, self.sizes, strict=True)) + MARGIN
+
+    # Layers.
+
+    def _ranks(self) -> list[int]:
+        """Return the layer of each box: the length of its longest way from an input. All outputs are in the last."""
+        rank = [0] * len(self.boxes)
+        for wire in sorted(self.wires, key=lambda wire: wire.head):  # boxes are in running order
+            rank[wire.head] = max(rank[wire.head], rank[wire.tail] + 1)
+        return [max(rank) if box.role == "output" else own for box, own in zip(self.boxes, rank, strict=True)]
+
+    def _paths(self) -> list[list[int]]:
+        """Return for each wire the boxes and points it goes through, one in each layer. Adds the points."""
+        points: dict[tuple[int, int, int], int] = {}
+        paths = []
+        for wire in self.wires:
+            path = [wire.tail]
+            for layer in range(self.rank[wire.tail] + 1, self.rank[wire.head]):
+                point = points.setdefault((wire.tail, wire.out, layer), len(self.rank))
+                if point == len(self.rank):
+                    self.rank.append(layer)
+                    self.sizes.append((0, 2))
+                path.append(point)
+            paths.append([*path, wire.head])
+        return paths
+
+    def _near(self) -> list[list[tuple[int, int, int, int]]]:
+        """Return for each box or point its neighbours in the layers beside it: (number, y there, y here, weight).
+
+        y is counted from the top of a box. Wires between points weigh most, so that long wires are straight.
+        """
+        near: list[dict[tuple[int, int, int, int], None]] = [{} for _ in self.rank]
+        for wire, path in zip(self.wires, self.paths, strict=True):
+            for a, b in pairwise(path):
+                y_a, y_b = self._port(a, wire.out), self._port(b, wire.into)
+                weight = (1, 2, 8)[(a >= len(self.boxes)) + (b >= len(self.boxes))]
+                near[a][b, y_b, y_a, weight] = near[b][a, y_a, y_b, weight] = None
+        return [list(one) for one in near]
+
+    def _port(self, k: int, port: int) -> int:
+        """Return how far below the top of a box or point a wire of that port is."""
+        return self._box_port(k, port) if k < len(self.boxes) else 1
+
+    # The order in a layer.
+
+    def _order(self) -> list[list[int]]:
+        """Return the layers, each in the order, of those tried, that gives the fewest crossings."""
+        layers = [[k for k, rank in enumerate(self.rank) if rank == layer] for layer in range(max(self.rank) + 1)]
+        tried = [layers]
+        for turn in range(12):
+            tried.append(self._by_barycentre(tried[-1], -1 if turn % 2 else 1))
+        return self._exchanged(min(tried, key=self._crossings))
+
+    def _at(self, layers: list[list[int]]) -> list[float]:
+        """Return the place of each box or point in its layer."""
+        at = [0.0] * len(self.rank)
+        for layer in layers:
+            for place, k in enumerate(layer):
+                at[k] = place
+        return at
+
+    def _beside(self, k: int, side: int, at: list[float]) -> list[float]:
+        """Return where the wires of k end in the layer on one side: the place in it, plus a fraction for the port."""
+        layer = self.rank[k] - side
+        return [at[j] + y / (self.sizes[j][1] + 1) for j, y, *_ in self.near[k] if self.rank[j] == layer]
+
+    def _by_barycentre(self, layers: list[list[int]], side: int) -> list[list[int]]:
+        """Return the layers sorted, one after the other, by the mean place of the neighbours on one side."""
+        layers, at = [list(layer) for layer in layers], self._at(layers)
+        for layer in layers[::side]:
+            centres = {k: (fmean(self._beside(k, side, at) or [at[k]]), at[k]) for k in layer}
+            layer.sort(key=centres.__getitem__)
+            for place, k in enumerate(layer):
+                at[k] = place
+        return layers
+
+    def _crossings(self, layers: list[list[int]]) -> int:
+        """Return how many pairs of wires cross."""
+        at, crossings = self._at(layers), 0
+        for layer in layers:
+            ends = [
+                (at[k] + here / (self.sizes[k][1] + 1), at[j] + there / (self.sizes[j][1] + 1))
+                for k in layer
+                for j, there, here, _ in self.near[k]
+                if self.rank[j] < self.rank[k]
+            ]
+            crossings += sum((a - c) * (b - d) < 0 for (a, b), (c, d) in combinations(ends, 2))
+        return crossings
+
+    def _exchanged(self, layers: list[list[int]]) -> list[list[int]]:
+        """Return the layers with neighbours exchanged for as long as that leaves fewer crossings."""
+        at, better = self._at(layers), True
+        while better:
+            better = False
+            for layer in layers:
+                for place in range(1, len(layer)):
+                    k, j = layer[place - 1 : place + 1]
+                    ends = [product(self._beside(k, side, at), self._beside(j, side, at)) for side in (1, -1)]
+                    if sum((a > b) - (a < b) for a, b in chain(*ends)) > 0:
+                        layer[place - 1 : place + 1] = j, k
+                        at[j], at[k], better = place - 1, place, True
+        return layers
+
+    # Up and down.
+
+    def _tops(self) -> list[int]:
+        """Return the top of each box and point, so that the wires are as straight as the order allows.
+
+        Minimises the sum of weight * (difference in height)**2, layer by layer, to and fro; then makes wires straight
+        that nearly are.
+        """
+        top = [0.0] * len(self.rank)
+        for turn in range(40):
+            for layer in self.layers[:: -1 if turn % 2 else 1]:
+                wanted = []
+                for k in layer:
+                    weight = sum(weight for *_, weight in self.near[k])
+                    pull = sum(weight * (top[j] + there - here) for j, there, here, weight in self.near[k])
+                    wanted.append((pull / weight, weight) if weight else (top[k], 1))
+                for k, y in zip(layer, self._apart(layer, wanted), strict=True):
+                    top[k] = y
+        tops = [round(y) for y in top]
+        for layer in self.layers:
+            for k, j in pairwise(layer):
+                tops[j] = max(tops[j], tops[k] + self._step(k, j))
+        tops = self._straightened(tops)
+        return [y - min(tops) + MARGIN for y in tops]
+
+    def _apart(self, layer: Sequence[int], wanted: Iterable[tuple[float, int]]) -> list[float]:
+        """Return the tops nearest to the wanted (top, weight) that keep the order and the distances.
+
+        Isotonic regression, by pooling adjacent violators.
+        """
+        room = [0, *accumulate(self._step(k, j) for k, j in pairwise(layer))]
+        pools: list[tuple[float, int, int]] = []  # mean, weight, members
+        for (y, weight), free in zip(wanted, room, strict=True):
+            mean, members = y - free, 1
+            while pools and pools[-1][0] > mean:
+                other, heavy, others = pools.pop()
+                mean = (other * heavy + mean * weight) / (heavy + weight)
+                weight, members = heavy + weight, others + members
+            pools.append((mean, weight, members))
+        means = [mean for mean, _, members in pools for _ in range(members)]
+        return [mean + free for mean, free in zip(means, room, strict=True)]
+
+    def _step(self, k: int, below: int) -> int:
+        """Return the least distance from the top of one to the top of the one below it."""
+        return self.sizes[k][1] + (26 if max(k, below) < len(self.boxes) else 18)
+
+    def _straightened(self, top: list[int]) -> list[int]:
+        """Return tops with nearly straight wires made straight, long ones first. Boxes on such a wire move together."""
+        group = list(range(len(top)))
+        wires = [
+            (-weight, abs(top[j] + there - top[k] - here), k, here, j, there)
+            for k, near in enumerate(self.near)
+            for j, there, here, weight in near
+            if self.rank[j] > self.rank[k]
+        ]
+        for *_, k, here, j, there in sorted(wires):
+            climb = top[j] + there - top[k] - here
+            for moved, shift in ((group[j], -climb), (group[k], climb)):
+                trial = [y + shift if one == moved else y for y, one in zip(top, group, strict=True)]
+                if abs(climb) <= 40 and group[j] != group[k] and self._fits(trial):
+                    top, group = trial, [group[k] if one == group[j] else one for one in group]
+        return top
+
+    def _fits(self, top: list[int]) -> bool:
+        """Return whether the tops keep the order and the distances in every layer."""
+        return all(top[j] - top[k] >= self._step(k, j) for layer in self.layers for k, j in pairwise(layer))
+
+    # Left and right.
+
+    def _columns(self) -> tuple[list[tuple[int, int]], int]:
+        """Return left and right of each layer, and the whole width. Layers are further apart where wires are steep."""
+        columns, x = [], MARGIN
+        for rank, layer in enumerate(self.layers):
+            width = max(self.sizes[k][0] for k in layer)
+            columns.append((x, x + width))
+            climbs = [
+                abs(self.top[j] + there - self.top[k] - here)
+                for k in layer
+                for j, there, here, _ in self.near[k]
+                if self.rank[j] > rank
+            ]
+            x += width + 44 + min(70, max(climbs, default=0) // 5)
+        return columns, columns[-1][1] + MARGIN
+
+    def rectangle(self, k: int) -> tuple[int, int, int, int]:
+        """Return x, y, width and height of a box. It is as wide as its layer."""
+        left, right = self.columns[self.rank[k]]
+        return left, self.top[k], right - left, self.sizes[k][1]
+
+    def route(self, number: int) -> Iterator[tuple[int, int, int]]:
+        """Yield (left, right, y) for each layer that a wire touches: it starts at `right` of the first and ends at
+        `left` of the last; between layers it is curved, across a layer it is straight.
+        """
+        wire, (first, *others) = self.wires[number], self.paths[number]
+        left, right = self.columns[self.rank[first]]
+        yield left, right, self.top[first] + self._port(first, wire.out)
+        for k in others:
+            left, right = self.columns[self.rank[k]]
+            yield left, right, self.top[k] + self._port(k, wire.into)

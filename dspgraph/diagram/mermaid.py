@@ -1,0 +1,33 @@
+"""A graph as a Mermaid flowchart."""
+
+from __future__ import annotations
+
+import re
+
+from dspgraph.diagram.build import build_diagram
+from dspgraph.diagram.groups import box_lines, grouped, wire_label
+from dspgraph.diagram.model import Box
+from dspgraph.graph import Graph
+
+
+def mermaid(graph: Graph) -> str:
+    """Return a Mermaid flowchart."""
+    shown = build_diagram(graph)
+    lines = ["flowchart LR"]
+    shapes = {"input": '(["{}"])', "output": '(["{}"])', "node": '["{}"]', "holds": '[["{}"]]'}
+
+    def declare(number: int, box: Box) -> str:
+        label = "<br/>".join(_entities(line) for line in box_lines(box))
+        return f"n{number}{shapes['holds' if box.whole else box.role].format(label)}"
+
+    def enclose(number: int, group: str) -> tuple[str, str]:
+        return f'subgraph g{number}["{_entities(group)}"]', "end"
+
+    lines += grouped(shown, declare, enclose)
+    lines += [f'  n{wire.tail} -->|"{_entities(wire_label(shown, wire))}"| n{wire.head}' for wire in shown.wires]
+    return "\n".join(lines)
+
+
+def _entities(text: str) -> str:
+    """Return a text for a quoted Mermaid label: all but letters, digits and a few marks become numbered entities."""
+    return re.sub(r"[^\w\s.,:=/+()-]", lambda found: f"#{ord(found[0])};", text, flags=re.ASCII)
