@@ -1,4 +1,4 @@
-"""The command line as a user meets it: what it prints, what it writes, and how it refuses."""
+"""The command line: what it prints, what it writes, and what it refuses."""
 
 import json
 import platform
@@ -46,7 +46,7 @@ def scale(tmp_path: Path) -> Path:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Every file in a folder, but the ledger, and what stands beside outputs about them."""
+    """Return every file in a folder, except ledgers and sidecars."""
     files = [path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".json", ".jsonl")]
     return sorted(str(path.relative_to(folder)) for path in files)
 
@@ -54,7 +54,7 @@ def leftovers(folder: Path) -> list[str]:
 # ---- render ---------------------------------------------------------------------------------------------------------
 
 
-def test_render_writes_what_the_graph_gives(tmp_path: Path, wav: Path, scale: Path) -> None:
+def test_render_writes_the_output_of_the_graph(tmp_path: Path, wav: Path, scale: Path) -> None:
     result = dspgraph("render", scale, wav, "-o", tmp_path / "out", "--plugin", TOYS)
     assert result.exit_code == 0, result.output
     assert leftovers(tmp_path / "out") == ["voice.flac"]
@@ -72,9 +72,7 @@ def test_render_takes_overrides_swaps_and_formats(tmp_path: Path, wav: Path, sca
     np.testing.assert_allclose(soundfile.read(out / "voice.wav")[0], speech()[8000:16000], atol=1e-7)
 
 
-def test_a_file_of_another_rate_and_channel_count_is_converted_and_the_program_says_so(
-    tmp_path: Path, scale: Path
-) -> None:
+def test_a_file_of_another_rate_and_channel_count_is_converted_and_reported(tmp_path: Path, scale: Path) -> None:
     path = tmp_path / "stereo.wav"
     time = np.arange(22050) / 44100
     tone = 0.5 * np.sin(2 * np.pi * 440 * time)
@@ -87,7 +85,7 @@ def test_a_file_of_another_rate_and_channel_count_is_converted_and_the_program_s
     np.testing.assert_allclose(samples[400:-400], expected[400:-400], atol=1e-5)  # soxr HQ: better than -100 dB
 
 
-def test_clipping_is_said(tmp_path: Path, wav: Path, scale: Path) -> None:
+def test_clipping_is_reported(tmp_path: Path, wav: Path, scale: Path) -> None:
     result = dspgraph("render", scale, wav, "-o", tmp_path / "out", "--plugin", TOYS, "-s", "end.factor=10")
     beyond = int(np.count_nonzero(np.abs(speech()[8000:16000] * 10) > 1))
     assert beyond > 0
@@ -144,9 +142,7 @@ def test_a_line_of_json_for_each_item_and_one_for_all(tmp_path: Path, wav: Path,
         }
 
 
-def test_what_was_done_before_is_counted_and_what_failed_before_is_named(
-    tmp_path: Path, wav: Path, scale: Path
-) -> None:
+def test_a_resumed_run_counts_finished_files_and_names_failed_ones(tmp_path: Path, wav: Path, scale: Path) -> None:
     request = ("render", scale, wav, tmp_path / "late.wav", "-o", tmp_path / "out", "--plugin", TOYS)
     assert dspgraph(*request).exit_code == 1
     again = dspgraph(*request, "--resume")
@@ -162,7 +158,7 @@ def test_what_was_done_before_is_counted_and_what_failed_before_is_named(
     assert (last.exit_code, last.stdout) == (0, f"{tmp_path}/out/late.flac\n")
 
 
-def test_a_manifest_is_a_way_to_name_files(tmp_path: Path, wav: Path, scale: Path) -> None:
+def test_a_manifest_names_the_files(tmp_path: Path, wav: Path, scale: Path) -> None:
     lines = [{"id": f"part/{k}", "path": "voice.wav", "start": k / 10, "duration": 0.1} for k in range(5)]
     (wav.parent / "m.jsonl").write_text("\n".join(map(json.dumps, lines)))
     result = dspgraph("render", scale, wav.parent / "m.jsonl", "-o", tmp_path / "out", "--plugin", TOYS, "--batch", 4)
@@ -179,7 +175,7 @@ def test_ogg_is_written(tmp_path: Path, wav: Path, scale: Path) -> None:
     assert soundfile.info(tmp_path / "out" / "voice.ogg").subtype == "VORBIS"
 
 
-def test_of_two_runs_into_one_folder_the_second_is_a_wrong_request(tmp_path: Path, wav: Path, scale: Path) -> None:
+def test_a_second_run_into_a_folder_in_use_is_refused(tmp_path: Path, wav: Path, scale: Path) -> None:
     (tmp_path / "out").mkdir()
     with Ledger(tmp_path / "out"):
         result = dspgraph("render", scale, wav, "-o", tmp_path / "out", "--plugin", TOYS)
@@ -308,7 +304,7 @@ BAD_PIPELINES: dict[str, tuple[Any, list[str], str]] = {
     "one file twice": (lambda d: d / "scale.yaml", ["{d}/in/voice.wav"], "voice.wav is named 2 times: name it once"),
     "a folder without audio": (lambda d: (d / "empty").mkdir() or d / "scale.yaml", ["{d}/empty"], "no file in"),
     "a pattern without a match": (lambda d: d / "scale.yaml", ["{d}/**/*.mp3"], "no file matches"),
-    "a manifest that is none": (lambda d: _bytes(d / "m.jsonl", b"a.wav\n") and d / "scale.yaml", ["{d}/m.jsonl"], "m.jsonl, line 1: is not JSON"),
+    "a manifest that is no JSON": (lambda d: _bytes(d / "m.jsonl", b"a.wav\n") and d / "scale.yaml", ["{d}/m.jsonl"], "m.jsonl, line 1: is not JSON"),
     "a manifest that leaves": (lambda d: _bytes(d / "m.csv", b"id,path\n../a,in/voice.wav\n") and d / "scale.yaml", ["{d}/m.csv"], "m.csv, line 2: the id '../a' would name a file outside"),
     "a command in a list": (lambda d: _bytes(d / "wav.scp", b"a touch /tmp/harm |\n") and d / "scale.yaml", ["{d}/wav.scp"], "is a command; commands are not run"),
     "an empty batch": (lambda d: d / "scale.yaml", ["--batch", "0"], "0 is not in the range x>=1"),
@@ -382,7 +378,7 @@ def test_show_draws_the_graph(scale: Path, form: str, head: str) -> None:
     assert "toy_scale" in result.output
 
 
-def test_show_names_variants_latency_and_who_holds_the_whole_signal(tmp_path: Path, scale: Path) -> None:
+def test_show_names_variants_latency_and_the_nodes_that_hold_the_whole_signal(tmp_path: Path, scale: Path) -> None:
     assert "--swap end= toy_scale | late" in dspgraph("show", scale, "--plugin", TOYS).output
     late = dspgraph("show", scale, "--plugin", TOYS, "--swap", "end=late").output
     assert "6.25 ms" in late
@@ -397,8 +393,8 @@ def test_show_of_a_wrong_graph_prints_nothing_but_the_error(tmp_path: Path) -> N
     assert result.stdout == ""
 
 
-def test_what_show_names_can_be_set(tmp_path: Path) -> None:
-    """A node inside a pipeline that stands as a node, as the graph calls it and as a path."""
+def test_a_node_can_be_set_by_the_name_that_show_prints(tmp_path: Path) -> None:
+    """Set a node of a pipeline within a pipeline, by its name in the graph and by its path."""
     swap = ("--swap", "excitation=mulaw_residual")
     for name in ("excitation.codes", "excitation/codes"):
         result = dspgraph("show", "lpc_vocoder", *swap, "-s", f"{name}.levels=64")
@@ -516,9 +512,7 @@ def test_a_piped_table_has_one_line_per_row_however_wide(tmp_path: Path, monkeyp
         assert not any("\x1b" in line or line != line.rstrip() for line in lines)
 
 
-def test_a_person_who_waits_for_several_files_sees_a_bar_and_pipes_stay_plain(
-    tmp_path: Path, wav: Path, scale: Path
-) -> None:
+def test_a_terminal_shows_a_progress_bar_and_a_pipe_plain_lines(tmp_path: Path, wav: Path, scale: Path) -> None:
     other = wav.with_name("other.wav")
     other.write_bytes(wav.read_bytes())
     request = ("render", scale, wav, other, tmp_path / "nothing.wav", "-o", tmp_path / "out", "--plugin", TOYS)
@@ -586,14 +580,14 @@ def test_python_m_is_the_command() -> None:
 
 
 @pytest.mark.parametrize("arguments", [("-o", ""), ("", "-o", "out")])
-def test_an_empty_path_is_a_variable_that_was_not_set(scale: Path, wav: Path, arguments: tuple[str, ...]) -> None:
+def test_an_empty_path_is_refused(scale: Path, wav: Path, arguments: tuple[str, ...]) -> None:
     result = dspgraph("render", scale, wav, *arguments, "--plugin", TOYS)
     assert result.exit_code == 2
     assert "an empty path names nothing" in result.stderr
 
 
-def test_what_a_name_holds_besides_letters_does_not_reach_the_terminal(tmp_path: Path, wav: Path, scale: Path) -> None:
-    """An escape sequence would colour it, a line end make two files of one."""
+def test_unprintable_characters_of_a_file_name_are_escaped(tmp_path: Path, wav: Path, scale: Path) -> None:
+    """An escape sequence would colour the terminal; a line end would look like two files."""
     odd = wav.rename(wav.with_name("a\x1b[31m\nb.wav"))
     result = dspgraph("render", scale, odd, "-o", tmp_path / "out", "--plugin", TOYS)
     assert result.exit_code == 0
@@ -601,9 +595,7 @@ def test_what_a_name_holds_besides_letters_does_not_reach_the_terminal(tmp_path:
     assert "\x1b" not in result.stdout
 
 
-def test_a_node_that_ends_the_program_does_not_end_it_as_if_all_were_done(
-    tmp_path: Path, wav: Path, scale: Path
-) -> None:
+def test_a_node_that_calls_exit_is_an_error_not_a_success(tmp_path: Path, wav: Path, scale: Path) -> None:
     (tmp_path / "ends.py").write_text(
         "import sys\nfrom dspgraph import Audio, Input, Node, Output\n\n\nclass Ends(Node):\n    x = Input(Audio)\n"
         "    y = Output(Audio)\n\n    def step(self, state, x):\n        sys.exit(0)\n"

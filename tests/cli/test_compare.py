@@ -1,4 +1,4 @@
-"""What a person sees of a comparison: demo, compare, score, and the profile of render."""
+"""The output of demo, compare, score, and render --profile."""
 
 import json
 import math
@@ -53,7 +53,7 @@ def folder(tmp_path: Path) -> Path:
 # ---- compare --------------------------------------------------------------------------------------------------------
 
 
-def test_compare_says_the_means_and_where_to_listen(tmp_path: Path, pipeline: Path, folder: Path) -> None:
+def test_compare_prints_the_means_and_where_to_listen(tmp_path: Path, pipeline: Path, folder: Path) -> None:
     out = tmp_path / "out"
     result = dspgraph(
         "compare", pipeline, folder, "-o", out, "--plugin", TOYS, "--metrics", "si_sdr, loudness_difference"
@@ -82,9 +82,7 @@ def test_compare_says_the_means_and_where_to_listen(tmp_path: Path, pipeline: Pa
     assert (data["pipeline"], data["about"], data["stages"]) == ("toys", "Toys.", {"asked": 6, "computed": 4})
 
 
-def test_compare_says_what_failed_and_what_was_done_to_a_recording(
-    tmp_path: Path, pipeline: Path, folder: Path
-) -> None:
+def test_compare_reports_failures_and_conversions(tmp_path: Path, pipeline: Path, folder: Path) -> None:
     soundfile.write(folder / "c1.wav", np.zeros((4800, 2)) + 0.1, 48000)
     missing = folder / "missing.wav"
     result = dspgraph("compare", pipeline, folder, missing, "-o", tmp_path / "out", "--plugin", TOYS,
@@ -108,7 +106,7 @@ REFUSED = {
     "features": (["{d}/rows.npz"], "only audio can be compared; found"),
     "two of one name": (["{d}/other/c0.wav"], "would both be written to"),
     "an output that is a file": (["-o", "{d}/toys.yaml"], "toys.yaml cannot be written to"),
-    "a rate of more jobs than one": (["--executor", "serial", "-j", "2"], "--executor serial has one worker; found --jobs 2"),
+    "a serial executor with two jobs": (["--executor", "serial", "-j", "2"], "--executor serial has one worker; found --jobs 2"),
 }  # fmt: skip
 
 
@@ -135,8 +133,8 @@ def test_jobs_and_assets_reach_the_comparison(tmp_path: Path, pipeline: Path, fo
     assert not (tmp_path / "one" / "report_files").exists()
 
 
-def test_a_person_who_waits_sees_a_bar_and_a_table_that_fits(tmp_path: Path, pipeline: Path, folder: Path) -> None:
-    """Twelve variants; the columns for which there is no room stand below."""
+def test_a_terminal_shows_a_progress_bar_and_a_table_that_fits(tmp_path: Path, pipeline: Path, folder: Path) -> None:
+    """Twelve variants; columns that do not fit are printed below the others."""
     request = ("compare", pipeline, folder, "-o", tmp_path / "out", "--plugin", TOYS, "--vary", "end",
                "-s", "first.factor=0.1,0.2,0.3,0.4", "--metrics", "lsd,si_sdr,loudness_difference")  # fmt: skip
     pipeline.write_text(PIPELINE.replace(", factor: 0.5}", "}").replace("late: {", "longer_name_of_it: {"))
@@ -152,7 +150,7 @@ def test_a_person_who_waits_sees_a_bar_and_a_table_that_fits(tmp_path: Path, pip
     assert len(table) == 29
 
 
-def test_a_mean_of_fewer_recordings_says_of_how_many(tmp_path: Path, pipeline: Path, folder: Path) -> None:
+def test_a_mean_of_fewer_recordings_gives_their_number(tmp_path: Path, pipeline: Path, folder: Path) -> None:
     soundfile.write(folder / "c1.wav", np.zeros(8000), RATE)
     result = dspgraph("compare", pipeline, folder, "-o", tmp_path / "out", "--plugin", TOYS, "--metrics", "lsd,si_sdr")
     line = next(line for line in result.stdout.splitlines() if "toy_scale" in line)
@@ -164,7 +162,7 @@ def test_a_mean_of_fewer_recordings_says_of_how_many(tmp_path: Path, pipeline: P
 
 
 def pair(folder: Path, kind: str) -> tuple[Path, Path]:
-    """One second of real speech, and what became of it."""
+    """Write one second of real speech and a changed copy."""
     x = speech()[8000:24000]
     noise = np.random.default_rng(0).standard_normal(len(x))
     made = {
@@ -187,7 +185,7 @@ SCORES = {
 
 
 @pytest.mark.parametrize("kind", SCORES)
-def test_score_says_what_measuring_gives(tmp_path: Path, kind: str) -> None:
+def test_score_prints_the_results_of_measure(tmp_path: Path, kind: str) -> None:
     files = pair(tmp_path, kind)
     result = dspgraph("score", *files)
     assert result.exit_code == 0, result.output
@@ -221,7 +219,7 @@ def test_score_for_machines_holds_settings_and_versions(tmp_path: Path) -> None:
     ]
 
 
-def test_score_of_what_is_no_audio_is_one_clear_message(tmp_path: Path) -> None:
+def test_score_of_a_missing_file_is_one_clear_message(tmp_path: Path) -> None:
     ref, _ = pair(tmp_path, "same")
     for files in ((ref, tmp_path / "nothing.wav"), (tmp_path / "nothing.wav", ref)):
         result = dspgraph("score", *files)
@@ -256,7 +254,7 @@ def test_a_profile_says_what_each_node_costs_and_changes_no_sample(
 def test_the_demo_ends_with_a_page_and_a_trained_model_is_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """First with a model: what only it made is not in what comes after."""
+    """The first run has a model; its results are gone after the second run, which has none."""
     clip = tmp_path / "clip.wav"
     soundfile.write(clip, speech()[8000:16000], RATE)
     monkeypatch.setattr("dspgraph.io.audio.example_speech", lambda: clip)
