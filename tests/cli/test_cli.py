@@ -294,7 +294,7 @@ BAD_PIPELINES: dict[str, tuple[Any, list[str], str]] = {
     "a plugin that is no Python": (lambda d: _bytes(d / "bad.py", b"def (:\n") and d / "scale.yaml", ["--plugin", "{d}/bad.py"], "failed while it was imported: SyntaxError"),
     "a plugin without nodes": (lambda d: _bytes(d / "none.py", b"x = 1\n") and d / "scale.yaml", ["--plugin", "{d}/none.py"], "has no Node class in it"),
     "a plugin with a taken name": (lambda d: _bytes(d / "twice.py", Path(TOYS).read_bytes()) and d / "scale.yaml", ["--plugin", "{d}/twice.py"], "two nodes are called 'toy_"),
-    "an output of rows with a name of its own": (_pipeline(HEAD + "  end: {node: toy_frames, x: x}\noutputs: {streams: end}\n"), [], "a name that .npz files keep for themselves"),
+    "an output of rows with a name of its own": (_pipeline(HEAD + "  end: {node: toy_frames, x: x}\noutputs: {streams: end}\n"), [], "a name that is reserved in .npz files"),
     "rows wanted, audio given": (_pipeline("inputs: {f: {frames: wave, width: 4, rate: 100}}\nnodes: {end: {node: toy_energy, frames: f}}\noutputs: {y: end.level}\n"), [], "give it .npz files that hold these, not"),
     "two inputs": (_pipeline("inputs: {x: {audio: 16000}, z: {audio: 16000}}\nnodes: {end: {node: toy_sum, x: [x, z]}}\noutputs: {y: end}\n"), [], "a graph with one audio input"),
     "an output folder that is a file": (lambda d: _bytes(d / "taken", b"") and d / "scale.yaml", ["-o", "{d}/taken"], "taken cannot be written to"),
