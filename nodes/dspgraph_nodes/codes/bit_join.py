@@ -1,4 +1,4 @@
-"""Two halves as one large symbol."""
+"""Joining two halves into one symbol."""
 
 from dspgraph import Array, Field, Input, Node, Output, ParameterError, State, Symbols
 from dspgraph_nodes._kernels.signal.bits import bit_join
@@ -16,7 +16,7 @@ class BitJoin(Node):
     fine = Input(Symbols, "fine")
     codes = Output(Symbols)
 
-    kind: str = Field("mulaw", min_length=1, description="kind of the joined symbols: what they were before the split")
+    kind: str = Field("mulaw", min_length=1, description="kind of the joined symbols, as it was before the split")
 
     def streams(self, coarse: Symbols, fine: Symbols) -> tuple[Symbols]:
         if (coarse.rate, coarse.size) != (fine.rate, fine.size):

@@ -1,15 +1,16 @@
-"""Large symbols in two halves."""
+"""Splitting symbols into two halves of their bits."""
 
 from dspgraph import Array, Input, Node, Output, ParameterError, State, Symbols
 from dspgraph_nodes._kernels.signal.bits import bit_split
 
 
 class BitSplit(Node):
-    """Split symbols of an even number of bits into a coarse and a fine half, for two small softmaxes in place of one.
+    """Split symbols of an even number of bits into a coarse and a fine half.
 
         coarse = c >> bits / 2,    fine = c mod 2**(bits / 2)
 
-    The number of bits is that of the symbols that come in. `bit_join` undoes it.
+    A model then needs two small softmaxes instead of a large one. The number of bits is that of the input symbols.
+    `bit_join` is the inverse.
 
     Source: N. Kalchbrenner et al., "Efficient Neural Audio Synthesis", ICML 2018, arXiv:1802.08435 (dual softmax).
     """
@@ -33,6 +34,6 @@ class BitSplit(Node):
         if codes.size != 1 << bits or bits % 2 or not 4 <= bits <= 16:
             raise ParameterError(
                 "bit_split takes symbols of 4, 6, ... 16 bits, so 16, 64, 256, 1024, 4096, 16384 or 65536 levels; "
-                f"found {codes}: give what makes them one of these sizes"
+                f"found {codes}: set their source to one of these sizes"
             )
         return bits

@@ -1,15 +1,16 @@
-"""mu-law expanding."""
+"""mu-law expansion."""
 
 from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State, Symbols
 from dspgraph_nodes._kernels.signal.mulaw import mulaw_decode
 
 
 class MulawDecode(Node):
-    """Samples from mu-law codes: the inverse of `mulaw_encode` with the same peak; the levels are those of the codes.
+    """Expand mu-law codes to audio: the inverse of `mulaw_encode` with the same peak.
 
         x = sgn(c - h) peak / mu (exp(|c - h| / h ln(1 + mu)) - 1),    h = levels / 2,    mu = levels - 1
 
-    The codes reach from -peak to just under +peak: with 256 levels the last one is 0.957 peak.
+    The levels are those of the codes. The samples reach from -peak to just below +peak: with 256 levels the last code
+    is 0.957 peak.
 
     Source: A. van den Oord et al., "WaveNet: A Generative Model for Raw Audio", arXiv:1609.03499, 2016 (its inverse).
     """
@@ -22,7 +23,7 @@ class MulawDecode(Node):
     def streams(self, codes: Symbols) -> tuple[Audio]:
         if codes.size < 2 or codes.size & (codes.size - 1):
             raise ParameterError(
-                f"mulaw_decode takes codes of 2, 4, 8 ... levels; found {codes}: wire it to what 'mulaw_encode' gave"
+                f"mulaw_decode takes codes of 2, 4, 8 ... levels; found {codes}: wire it to a 'mulaw_encode'"
             )
         return (Audio(rate=codes.rate, dtype=codes.precision),)
 

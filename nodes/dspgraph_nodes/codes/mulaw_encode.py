@@ -2,7 +2,7 @@
 
 import math
 
-from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State, Symbols
+from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State, Symbols, require_mono
 from dspgraph_nodes._kernels.signal.mulaw import mulaw_encode
 
 
@@ -12,8 +12,8 @@ class MulawEncode(Node):
         c = clip(floor(h + h sgn(x) ln(1 + mu |x| / peak) / ln(1 + mu) + 1/2), 0, levels - 1)
         h = levels / 2,    mu = levels - 1
 
-    Silence is code h, exactly. With 256 levels -peak is code 0 and +peak the last one, 255; beyond them it clips. What
-    `mulaw_decode` makes of a code has that code again.
+    Silence is code h, exactly. With 256 levels -peak is code 0 and +peak the last code, 255; beyond them it clips. A
+    code that `mulaw_decode` expands is encoded as the same code again.
 
     Source: A. van den Oord et al., "WaveNet: A Generative Model for Raw Audio", arXiv:1609.03499, 2016; with a code
     that is exactly zero as in LPCNet (xiph/LPCNet), whose samples have peak 32768.
@@ -26,8 +26,7 @@ class MulawEncode(Node):
     peak: float = Field(1.0, ge=1e-6, le=1e6, description="amplitude of full scale")
 
     def streams(self, x: Audio) -> tuple[Symbols]:
-        if x.channels > 1:
-            raise ParameterError(f"mulaw_encode takes one channel; found {x}: put a mono 'mix' before it")
+        require_mono(x, self)
         if self.levels & (self.levels - 1):
             nearest = 1 << round(math.log2(self.levels))
             raise ParameterError(f"mulaw_encode.levels is {self.levels}; it must be a power of two: take {nearest}")

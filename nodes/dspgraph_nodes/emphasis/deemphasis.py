@@ -6,7 +6,7 @@ from dspgraph import Array, Audio, Field, Input, Node, Output, State
 
 
 def deemphasis(x: Array, coef: float, before: Array | float = 0.0) -> Array:
-    """y[n] = x[n] + coef * y[n-1], where y[-1] = before.
+    """Return y[n] = x[n] + coef * y[n-1], where y[-1] = before.
 
     x: [n] or [n, channels], n >= 1; before: a sample or [channels]. Returns y in the shape and dtype of x.
     """
@@ -19,7 +19,7 @@ def deemphasis(x: Array, coef: float, before: Array | float = 0.0) -> Array:
 
 
 class Deemphasis(Node):
-    """Give speech its spectral tilt back with one pole: the inverse of `preemphasis` with the same coefficient.
+    """Restore the spectral tilt of speech with one pole: the inverse of `preemphasis` with the same coefficient.
 
         y[n] = x[n] + coef * y[n-1],    y[-1] = 0
 
@@ -32,7 +32,7 @@ class Deemphasis(Node):
     coef: float = Field(0.85, ge=0.0, le=0.9999, description="radius of the pole")
 
     def start(self, x: Audio) -> State:
-        return x.dtype.type(0)  # the last sample given
+        return x.dtype.type(0)  # the last output sample
 
     def step(self, before: State, x: Array) -> tuple[State, Array]:
         y = deemphasis(x, self.coef, before)

@@ -6,7 +6,7 @@ from dspgraph import Array, Audio, Field, Input, Node, Output, State
 
 
 def preemphasis(x: Array, coef: float, before: Array | float = 0.0) -> Array:
-    """y[n] = x[n] - coef * x[n-1], where x[-1] = before.
+    """Return y[n] = x[n] - coef * x[n-1], where x[-1] = before.
 
     x: [n] or [n, channels], n >= 1; before: a sample or [channels]. Returns y in the shape and dtype of x.
     """
@@ -18,7 +18,7 @@ def preemphasis(x: Array, coef: float, before: Array | float = 0.0) -> Array:
 
 
 class Preemphasis(Node):
-    """Flatten the spectral tilt of voiced speech with one zero; `deemphasis` undoes it.
+    """Flatten the spectral tilt of voiced speech with one zero; `deemphasis` is the inverse.
 
         y[n] = x[n] - coef * x[n-1],    x[-1] = 0
 
@@ -31,7 +31,7 @@ class Preemphasis(Node):
     coef: float = Field(0.85, ge=0.0, le=0.9999, description="radius of the zero")
 
     def start(self, x: Audio) -> State:
-        return x.dtype.type(0)  # the last sample seen
+        return x.dtype.type(0)  # the last input sample
 
     def step(self, before: State, x: Array) -> tuple[State, Array]:
         return x[-1].copy(), preemphasis(x, self.coef, before)

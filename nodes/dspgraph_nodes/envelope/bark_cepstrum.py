@@ -1,4 +1,4 @@
-"""The cepstrum of Bark bands."""
+"""Bark cepstrum."""
 
 import numpy as np
 
@@ -6,14 +6,14 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 
 
 def bark_cepstrum(frames: Array, bands: int = 18, rate: float = 16000) -> Array:
-    """Cepstra c of the log energies L of Bark bands, c[0] less 4.
+    """Return cepstra c of the log energies L of Bark bands, c[0] reduced by 4.
 
         E_i = sum_b w_i(b) |X(b)|**2,    L_i = log10(0.01 + E_i),    c = DCT(L)        (orthonormal; w: triangles)
 
-    frames: [n, length], windowed, full scale +-1, of even length; X is their transform divided by the length, in the
-    scale of 16-bit samples (times 32768). From the lowest band up no L_i falls more than 2.5 below the one before, nor
-    8 below the largest before. Returns [n, bands] in the dtype of the frames (float32 of int16), computed in float64.
-    Silence has L = -2. Raises ValueError where the frames have too few bins.
+    frames: [n, length], windowed, full scale +-1, of even length. X is their transform divided by the length, in the
+    scale of 16-bit samples (times 32768). From the lowest band up, no L_i is more than 2.5 below the one before, nor 8
+    below the largest before. Returns [n, bands] in the dtype of the frames (float32 of int16), computed in float64.
+    Silence has L = -2. Raises ValueError if the frames have too few bins.
     """
     from dspgraph_nodes._kernels.signal.bark import bark_cepstra
 
@@ -21,14 +21,14 @@ def bark_cepstrum(frames: Array, bands: int = 18, rate: float = 16000) -> Array:
 
 
 class BarkCepstrum(Node):
-    """LPCNet's cepstrum: the cosine transform of the log energies of bands that follow the Bark scale.
+    """Compute LPCNet's cepstrum: the cosine transform of the log energies of Bark-scale bands.
 
-        E_i = sum_b w_i(b) |X(b)|**2,    L_i = log10(0.01 + E_i),    c = DCT(L),    c[0] less 4
+        E_i = sum_b w_i(b) |X(b)|**2,    L_i = log10(0.01 + E_i),    c = DCT(L),    then c[0] reduced by 4
 
-    The floors are made for 16-bit samples: the node multiplies by 32768. 18 bands at 16 kHz peak on LPCNet's points, 0,
-    200 ... 1600, 2000 ... 8000 Hz. Other layouts divide the same scale evenly from 0 to rate / 2, with CELT's points
-    above 8 kHz (9.6, 12, 15.6 and 20 kHz, then equal steps). For LPCNet's features the frames are those of `frame` with
-    length 320, hop 160, window vorbis and centre 0, of a signal pre-emphasised with 0.85.
+    The floors are those of 16-bit samples: the node multiplies the input by 32768. 18 bands at 16 kHz have LPCNet's
+    peaks, 0, 200 ... 1600, 2000 ... 8000 Hz. Other layouts divide the same scale evenly from 0 to rate / 2, with CELT's
+    points above 8 kHz (9.6, 12, 15.6 and 20 kHz, then equal steps). For LPCNet's features use the frames of `frame`
+    with length 320, hop 160, window vorbis and centre 0, of a signal pre-emphasised with 0.85.
 
     Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis through Linear Prediction, ICASSP
     2019; RFC 6716, Definition of the Opus Audio Codec, 2012, table 55 (bands).
@@ -37,7 +37,7 @@ class BarkCepstrum(Node):
     frames = Input(Frames, "wave")
     cepstrum = Output(Frames, "bark_cepstrum")
 
-    bands: int = Field(18, ge=2, le=256, description="bands, and cepstral coefficients")
+    bands: int = Field(18, ge=2, le=256, description="number of bands, and of cepstral coefficients")
     rate: float = Field(16000, gt=0, le=1e6, description="sampling rate of the audio the frames were cut from, Hz")
 
     def streams(self, frames: Frames) -> tuple[Frames]:

@@ -8,12 +8,13 @@ from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, Parameter
 
 
 class D4c(Node):
-    """How much of every frequency is noise, 0 to 1: the aperiodicity of WORLD, an amplitude relative to the envelope.
+    """Estimate aperiodicity with WORLD's D4C: how much of each frequency is noise, 0 to 1.
 
-    The temporal symmetry of the group delay, measured in bands of 3 kHz. Row k is at the time of row k of `f0`, its
-    centre included; a frame without pitch is all noise, and so is one whose power up to 4 kHz is less than `threshold`
-    of that up to 7.9 kHz. Audio below 15800 Hz, where WORLD has no such test, is analysed at twice its rate. Take the
-    n_fft of `cheaptrick`. It wants the whole signal.
+    The value is an amplitude relative to the envelope. The method measures the temporal symmetry of the group delay in
+    bands of 3 kHz. Row k is at the time of row k of `f0`, which includes its centre. A frame without pitch is all
+    noise, and so is a frame whose power up to 4 kHz is less than `threshold` times its power up to 7.9 kHz. Audio below
+    15800 Hz, where WORLD has no such test, is analysed at twice its rate. Use the n_fft of `cheaptrick`. The node needs
+    the whole signal.
 
     Source: M. Morise, D4C, a band-aperiodicity estimator for high-quality speech synthesis, Speech Communication 84,
     2016; the code is WORLD's, called through pyworld (`pip install 'dspgraph[world]'`).
@@ -23,22 +24,23 @@ class D4c(Node):
     f0 = Input(Frames, "f0")
     aperiodicity = Output(Frames, "aperiodicity")
 
-    n_fft: int | None = Field(None, ge=128, description="points of the FFT, a power of two; by default for 71 Hz")
-    threshold: float = Field(0.85, ge=0.0, le=1.0, description="share of low power below which a frame is noise")
+    n_fft: int | None = Field(
+        None, ge=128, description="points of the FFT, a power of two; by default long enough for a pitch of 71 Hz"
+    )
+    threshold: float = Field(
+        0.85,
+        ge=0.0,
+        le=1.0,
+        description="ratio of the power up to 4 kHz to that up to 7.9 kHz below which a frame is noise",
+    )
 
     def streams(self, x: Audio, f0: Frames) -> tuple[Frames]:
-        from dspgraph_nodes._kernels.foreign.world import check_audio, check_fft
+        from dspgraph_nodes._kernels.foreign.world import check_analysis
 
         try:
-            check_audio(x)
+            n_fft = check_analysis(self.type_name, x, f0, self.n_fft)
         except ValueError as error:
-            raise ParameterError(f"d4c {error}") from None
-        if f0.width != 1:
-            raise ParameterError(f"d4c takes one pitch per frame; found {f0}")
-        try:
-            n_fft = check_fft(x, self.n_fft)
-        except ValueError as error:
-            raise ParameterError(f"d4c.{error}") from None
+            raise ParameterError(str(error)) from None
         return (f0.like(kind="aperiodicity", width=n_fft // 2 + 1, dtype=x.dtype),)
 
     def lookahead(self, x: Audio, f0: Frames) -> float:

@@ -6,11 +6,10 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 
 
 def lpc(frames: Array, order: int) -> Array:
-    """Rows (gain, a[1..order]) that minimise the energy of x[n] + sum_k a[k] x[n-k].
+    """Return rows (gain, a[1..order]) that minimise the energy of x[n] + sum_k a[k] x[n-k].
 
     frames: [n, length], windowed, length > order. Returns [n, order + 1] in the dtype of the frames (float32 of
-    int16); the sums are float64 inside. A silent frame, r[0] <= finfo(dtype).tiny, has gain 0 and the predictor 0, not
-    NaN.
+    int16); the sums are in float64. A silent frame, r[0] <= finfo(dtype).tiny, has gain 0 and coefficients 0, not NaN.
     """
     from dspgraph_nodes._kernels.signal.levinson import autocorrelation, levinson
 
@@ -20,7 +19,7 @@ def lpc(frames: Array, order: int) -> Array:
 
 
 class Lpc(Node):
-    """Linear-prediction coefficients of windowed frames, gain first.
+    """Compute linear-prediction coefficients of windowed frames, gain first.
 
         R a = -r,    gain**2 = r[0] + a . r          (autocorrelation method, Levinson-Durbin recursion)
 
@@ -35,7 +34,7 @@ class Lpc(Node):
     def streams(self, frames: Frames) -> tuple[Frames]:
         if self.order >= frames.width:
             raise ParameterError(
-                f"lpc.order is {self.order}; frames of {frames.width} samples predict with an order of at most "
+                f"lpc.order is {self.order}; frames of {frames.width} samples determine an order of at most "
                 f"{frames.width - 1}: lower the order or lengthen the frames"
             )
         return (frames.like(kind="lpc", width=self.order + 1),)

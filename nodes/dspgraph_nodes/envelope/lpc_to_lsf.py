@@ -6,10 +6,10 @@ from dspgraph import Array, Frames, Input, Node, Output, ParameterError, State
 
 
 def lpc_to_lsf(lpc: Array) -> Array:
-    """Rows (gain, w[1..order]), radians, 0 <= w[1] <= ... <= w[order] <= pi, of rows (gain, a[1..order]).
+    """Return rows (gain, w[1..order]), radians, 0 <= w[1] <= ... <= w[order] <= pi, of rows (gain, a[1..order]).
 
     lpc: [n, order + 1], order at least 1. Returns the same shape and dtype (float32 of int16), computed in float64.
-    Raises ValueError with the first row that is no stable predictor.
+    Raises ValueError with the first row that is not a stable predictor.
     """
     from dspgraph_nodes._kernels.signal.lsf import lsf_of_lpc
 
@@ -17,15 +17,15 @@ def lpc_to_lsf(lpc: Array) -> Array:
 
 
 class LpcToLsf(Node):
-    """Line spectral frequencies of a predictor, radians per sample, ascending, gain first.
+    """Convert predictors to line spectral frequencies, radians per sample, ascending, gain first.
 
         P(z) = A(z) + z**-(order+1) A(1/z),    Q(z) = A(z) - z**-(order+1) A(1/z)
 
-    have their roots on the unit circle, in turns; w are the angles of those between 0 and pi, w[1] of P. They are found
-    as eigenvalues of two tridiagonal matrices made of the reflection coefficients, so that none is ever missed. A
-    predictor of zeros, as of a silent frame, has them evenly spaced: pi i / (order + 1). One that is not stable raises
-    ValueError, with the number of its frame; where rounding to the stream's precision may have made it so, its poles
-    are drawn inwards until it is stable, as `lpc_to_parcor` does.
+    The roots of P and Q lie on the unit circle and alternate; w are their angles between 0 and pi, w[1] of P. They are
+    computed as eigenvalues of two tridiagonal matrices of the reflection coefficients, so that none is missed. The zero
+    predictor of a silent frame has evenly spaced ones: pi i / (order + 1). An unstable predictor raises ValueError with
+    the number of its frame. If rounding to the stream's precision can be the cause, its poles are moved inwards until
+    it is stable, as in `lpc_to_parcor`.
 
     Source: F. K. Soong and B.-H. Juang, Line spectrum pair (LSP) and speech data compression, ICASSP 1984; P. Delsarte
     and Y. Genin, A survey of the split approach based techniques in digital signal processing applications, Philips
@@ -41,7 +41,7 @@ class LpcToLsf(Node):
         return (lpc.like(kind="lsf"),)
 
     def start(self, lpc: Frames) -> State:
-        return 0  # frames seen
+        return 0  # number of frames so far
 
     def step(self, seen: State, lpc: Array) -> tuple[State, Array]:
         from dspgraph_nodes._kernels.signal.lsf import lsf_of_lpc

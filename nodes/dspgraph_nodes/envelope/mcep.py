@@ -8,11 +8,11 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 def mcep(
     frames: Array, order: int, alpha: float, tolerance: float = 1e-3, iterations: int = 30, floor: float = 1e-16
 ) -> Array:
-    """Mel-cepstra c[0..order] of windowed frames: ln|H(w)| = sum_m c[m] cos(m w~).
+    """Return mel-cepstra c[0..order] of windowed frames: ln|H(w)| = sum_m c[m] cos(m w~).
 
     frames: [n, length], order <= highest_order. Returns [n, order + 1] in the dtype of the frames (float32 of int16),
-    computed in float64. A silent frame has c[0] = ln(floor) / 2 and zeros. Frames that are too short, hold a NaN or
-    are too loud to be squared raise ValueError.
+    computed in float64. A silent frame has c[0] = ln(floor) / 2 and zeros. Raises ValueError for frames that are too
+    short, hold a NaN, or are so loud that their squares overflow.
     """
     from scipy.fft import rfft
 
@@ -25,34 +25,35 @@ def mcep(
             f"frames of {frames.shape[1]} samples determine an order of at most {highest} with alpha {alpha:g}; "
             f"found {order}"
         )
-    with np.errstate(over="ignore", invalid="ignore"):  # the next lines see it
+    with np.errstate(over="ignore", invalid="ignore"):  # the next lines check for it
         power = squared_magnitude(rfft(frames.astype(np.float64), axis=1)) + floor
     sound = np.isfinite(power).all(axis=1)
     if not sound.all():
-        raise ValueError(f"a mel-cepstrum takes finite numbers, their squares too; frame {int(sound.argmin())} has not")
+        raise ValueError(f"mcep takes finite samples with finite squares; frame {int(sound.argmin())} has others")
     rows = mel_cepstrum(power, frames.shape[1], order, alpha, tolerance, iterations)
     return rows.astype(np.result_type(frames, np.float32), copy=False)
 
 
 def highest_order(length: int, alpha: float) -> int:
-    """The highest order that a frame determines: two bins to a period of its cosine where the warped scale is widest.
+    """Return the highest order that a frame determines: two bins per period of its cosine where bins are widest apart.
 
-    There the bins lie (1 + |alpha|) / (1 - |alpha|) times 2 pi / length apart. A higher order would swing unseen
-    between them.
+    On the warped scale they are at most (1 + |alpha|) / (1 - |alpha|) times 2 pi / length apart. A higher order could
+    oscillate between the bins.
     """
     return int(length / 2 * (1 - abs(alpha)) / (1 + abs(alpha)))
 
 
 class Mcep(Node):
-    """Mel-cepstrum of windowed frames: the unbiased estimate of the log spectrum on a warped frequency scale.
+    """Estimate the mel-cepstrum of windowed frames: the unbiased log spectrum on a warped frequency scale.
 
         H(z) = exp(sum_m c[m] z~^-m),    z~^-1 = (z^-1 - alpha) / (1 - alpha z^-1)
         c minimises the mean of I / |H|**2 + ln|H|**2 over the bins of the periodogram I = |DFT of the frame|**2 + floor
 
-    The DFT has the length of the frame, whatever it is. Newton's method, every frame for itself, stops when a step
+    The DFT has the length of the frame, which can be any. Newton's method, for each frame by itself, stops when a step
     changes the mean of I / |H|**2 by less than `tolerance` of it, as SPTK does, and the criterion by less than
-    `tolerance`: with the default 0.001 the result is pysptk's to 1e-6 dB, within 0.0014 dB of the minimum on speech.
-    With frames of `norm: power` a unit-power excitation of H has the power of the speech.
+    `tolerance`. With the default 0.001 the result equals pysptk's within 1e-6 dB, and is within 0.0014 dB of the
+    minimum on speech. With frames of `norm: power`, H driven by an excitation of unit power has the power of the
+    speech.
 
     Source: K. Tokuda, T. Kobayashi, T. Masuko and S. Imai, Mel-generalized cepstral analysis: a unified approach to
     speech spectral estimation, ICSLP, 1994 (its case gamma = 0).
@@ -64,8 +65,10 @@ class Mcep(Node):
     order: int = Field(24, ge=0, le=256, description="order of the mel-cepstrum")
     alpha: float = Field(0.42, gt=-1.0, lt=1.0, description="all-pass constant: 0.42 is the mel scale at 16 kHz")
     tolerance: float = Field(1e-3, gt=0.0, description="change of the mean of I / |H|**2 that ends the iteration")
-    iterations: int = Field(30, ge=1, le=1000, description="trials at the most; speech takes 4 to 8")
-    floor: float = Field(1e-16, ge=1e-100, description="power added to every bin: what silence has, 1e-16 is -160 dB")
+    iterations: int = Field(30, ge=1, le=1000, description="limit of the number of trials; speech takes 4 to 8")
+    floor: float = Field(
+        1e-16, ge=1e-100, description="power added to every bin, and that of silence; 1e-16 is -160 dB"
+    )
 
     def streams(self, frames: Frames) -> tuple[Frames]:
         highest = highest_order(frames.width, self.alpha)

@@ -1,4 +1,4 @@
-"""The spectrum of a mel-cepstrum."""
+"""Power spectra from mel-cepstra."""
 
 import numpy as np
 
@@ -6,10 +6,10 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, State
 
 
 def mcep_to_spectrum(mcep: Array, n_fft: int, alpha: float) -> Array:
-    """|H(w)|**2 = exp(2 sum_m c[m] cos(m w~)) at n_fft // 2 + 1 bins.
+    """Return |H(w)|**2 = exp(2 sum_m c[m] cos(m w~)) at n_fft // 2 + 1 bins.
 
-    mcep: [n, order + 1]. Returns [n, bins] in its dtype (float32 of int16), computed in float64. Raises ValueError
-    where a power leaves that.
+    mcep: [n, order + 1]. Returns [n, bins] in its dtype (float32 of int16), computed in float64. Raises ValueError if a
+    power overflows the dtype.
     """
     from dspgraph_nodes._kernels.maths.elementary import exp, log
     from dspgraph_nodes._kernels.maths.matmul import matmul
@@ -27,11 +27,11 @@ def mcep_to_spectrum(mcep: Array, n_fft: int, alpha: float) -> Array:
 
 
 class McepToSpectrum(Node):
-    """Power spectrum of a mel-cepstrum, at the bins of a DFT.
+    """Convert mel-cepstra to power spectra at the bins of a DFT.
 
         |H(w_k)|**2 = exp(2 sum_m c[m] cos(m w~_k)),    w_k = 2 pi k / n_fft,    k = 0 .. n_fft // 2
 
-    w~ is the frequency w as the all-pass of the mel-cepstrum turns it: w + 2 atan(alpha sin w / (1 - alpha cos w)).
+    w~ = w + 2 atan(alpha sin w / (1 - alpha cos w)) is the frequency w warped by the all-pass of the mel-cepstrum.
 
     Source: K. Tokuda, T. Kobayashi, T. Masuko and S. Imai, Mel-generalized cepstral analysis: a unified approach to
     speech spectral estimation, ICSLP, 1994.
@@ -40,7 +40,7 @@ class McepToSpectrum(Node):
     mcep = Input(Frames, "mcep")
     power = Output(Frames, "power")
 
-    n_fft: int = Field(512, ge=1, description="length of the DFT whose bins are asked for")
+    n_fft: int = Field(512, ge=1, description="length of the DFT whose bins are computed")
     alpha: float = Field(0.42, gt=-1.0, lt=1.0, description="all-pass constant of the mel-cepstrum; 0.42 at 16 kHz")
 
     def streams(self, mcep: Frames) -> tuple[Frames]:

@@ -1,4 +1,4 @@
-"""The predictor of reflection coefficients."""
+"""Predictors from reflection coefficients."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from dspgraph import Array, Frames, Input, Node, Output, State
 
 
 def parcor_to_lpc(parcor: Array) -> Array:
-    """Rows (gain, a[1..order]) of rows (gain, k[1..order]): the inverse of `lpc_to_parcor`.
+    """Return rows (gain, a[1..order]) of rows (gain, k[1..order]): the inverse of `lpc_to_parcor`.
 
     parcor: [n, order + 1]. Returns the same shape and dtype (float32 of int16), computed in float64.
     """
@@ -16,7 +16,7 @@ def parcor_to_lpc(parcor: Array) -> Array:
 
 
 class ParcorToLpc(Node):
-    """Predictor coefficients from reflection (PARCOR) coefficients by the step-up recursion, gain first.
+    """Convert reflection (PARCOR) coefficients to predictors by the step-up recursion, gain first.
 
         a_i[i] = k[i],    a_i[j] = a_(i-1)[j] + k[i] a_(i-1)[i-j],    i = 1 .. order,  a = a_order
 

@@ -1,4 +1,4 @@
-"""The mel-cepstrum of a spectrum."""
+"""Mel-cepstra from power spectra."""
 
 import numpy as np
 
@@ -6,7 +6,10 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 
 
 def spectrum_to_mcep(power: Array, order: int, alpha: float) -> Array:
-    """Mel-cepstra [n, order + 1] of power spectra [n, n_fft / 2 + 1], in their dtype; 0 counts as finfo(dtype).tiny."""
+    """Return mel-cepstra [n, order + 1] of power spectra [n, n_fft / 2 + 1], in their dtype.
+
+    Powers below finfo(dtype).tiny count as tiny.
+    """
     from dspgraph_nodes._kernels.maths.elementary import log
     from dspgraph_nodes._kernels.maths.matmul import matmul
     from dspgraph_nodes._kernels.signal.freqt import log_power_to_mcep_matrix
@@ -18,12 +21,13 @@ def spectrum_to_mcep(power: Array, order: int, alpha: float) -> Array:
 
 
 class SpectrumToMcep(Node):
-    """Mel-cepstrum of a smooth power spectrum: its cepstrum, warped and cut after `order`.
+    """Convert smooth power spectra to mel-cepstra: the cepstrum, warped, up to `order`.
 
         ln|H(w)|**2 = c[0] + 2 sum_m c[m] cos(m w)  (the inverse DFT),    sum_m c~[m] z~^-m = c[0] / 2 + sum_m c[m] z^-m
 
-    The spectrum has n_fft / 2 + 1 bins of an even n_fft. This undoes `mcep_to_spectrum` where n_fft is long enough to
-    hold the cepstrum. For a windowed frame of speech take `mcep`: the log of a periodogram is a biased estimate.
+    The spectrum has n_fft / 2 + 1 bins of an even n_fft. This is the inverse of `mcep_to_spectrum` if n_fft is long
+    enough to hold the cepstrum. For windowed frames of speech use `mcep`: the log of a periodogram is a biased
+    estimate.
 
     Source: K. Tokuda, T. Kobayashi, T. Masuko and S. Imai, Mel-generalized cepstral analysis: a unified approach to
     speech spectral estimation, ICSLP, 1994; A. V. Oppenheim and D. H. Johnson, Discrete representation of signals,

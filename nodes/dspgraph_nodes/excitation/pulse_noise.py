@@ -1,38 +1,38 @@
-"""Pulses or noise, as the pitch says."""
+"""Excitation by pulses and noise, controlled by the pitch."""
 
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
-from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State, generator, to_fraction
 
-_LARGEST_TERM = 1 << 31  # of a ratio: with it, no count of samples within a block leaves 64 bits
+_LARGEST_TERM = 1 << 31  # largest term of frames per sample: below it, counts of samples within a block stay in 64 bits
 
 
 @dataclass
 class PulseNoiseState:
-    """Where the excitation stands."""
+    """State of the excitation."""
 
     draw: np.random.Generator
     rate: float
-    ratio: tuple[int, int]  # as many frames as samples last equally long
-    f0: Array  # the frames seen, from the one that the next sample begins in
+    ratio: tuple[int, int]  # frames and samples that last equally long
+    f0: Array  # the received frames from the one in which the next sample begins
     phase: float  # sum of f0 over the samples since the last pulse
-    frames: int = 0  # seen
-    samples: int = 0  # given
+    frames: int = 0  # received
+    samples: int = 0  # returned
 
 
 class PulseNoise(Node):
-    """Unit-power excitation: one pulse per period where there is a pitch, Gaussian noise where there is none.
+    """Generate an excitation of unit power: one pulse per period where voiced, Gaussian noise where unvoiced.
 
         y[n] = sqrt(rate / f0) where the phase, the sum of f0 / rate, reaches a whole number, else 0     (f0 > 0)
         y[n] = e[n], independent, of mean 0 and variance 1                                               (f0 = 0)
 
-    Sample n has the pitch of the frame it begins in, frame floor(n f0.rate / rate); the phase runs on from frame to
-    frame, and the first sample of a voiced run is a pulse. A pitch that is negative or NaN is none, as 0; one above
-    rate / 2 raises ValueError, for no two pulses can be that close. Every sample has its own noise, drawn whether or
-    not it is heard: a change of voicing here changes no noise elsewhere.
+    Sample n has the pitch of the frame in which it begins, frame floor(n f0.rate / rate). The phase continues from
+    frame to frame, and the first sample of a voiced segment is a pulse. A negative or NaN pitch counts as 0. A pitch
+    above rate / 2 raises ValueError, because no two pulses can be that close. The noise of every sample is drawn even
+    where it is not used, so that a change of voicing changes no noise elsewhere.
 
     Source: SPTK reference manual, `excite` (pulses of amplitude sqrt(period), Gaussian noise); pysptk 1.0.1, `excite`.
     """
@@ -40,8 +40,8 @@ class PulseNoise(Node):
     f0 = Input(Frames, "f0")
     y = Output(Audio)
 
-    rate: float = Field(16000, gt=0, description="samples per second of the excitation, Hz")
-    seed: int = Field(0, ge=0, description="another seed, another noise")
+    rate: float = Field(16000, gt=0, description="sampling rate of the excitation, Hz")
+    seed: int = Field(0, ge=0, description="seed of the noise")
 
     def streams(self, f0: Frames) -> tuple[Audio]:
         if f0.width != 1:
@@ -54,7 +54,7 @@ class PulseNoise(Node):
         return (Audio(rate=self._rate(), dtype=f0.dtype),)
 
     def start(self, f0: Frames) -> State:
-        draw = np.random.Generator(np.random.Philox(key=self.seed))
+        draw = generator(self.seed)
         rate = float(self._rate())
         ratio = (f0.rate / self._rate()).as_integer_ratio()
         return PulseNoiseState(draw, rate, ratio, np.empty((0, 1), f0.dtype), phase=rate)
@@ -77,17 +77,17 @@ class PulseNoise(Node):
         return (self._give(held, -(-held.frames * samples // frames)),)
 
     def _give(self, held: PulseNoiseState, until: int) -> Array:
-        """The samples up to number `until`."""
+        """Return the samples up to number `until`."""
         from dspgraph_nodes._kernels.signal.pulses import pulse_train
 
         y = held.draw.standard_normal(until - held.samples)
         frames, samples = held.ratio
         contour = held.f0[:, 0].astype(np.float64)
-        begun = held.samples * frames % samples  # in whole numbers of any size: a long signal's product leaves 64 bits
+        begun = held.samples * frames % samples  # Python integers: the product of a long signal overflows 64 bits
         held.phase = pulse_train(contour, frames, samples, begun, held.rate, held.phase, y)
         held.f0 = held.f0[until * frames // samples - held.samples * frames // samples :]
         held.samples = until
         return y.astype(held.f0.dtype, copy=False)
 
     def _rate(self) -> Fraction:
-        return Fraction(str(self.rate))  # a decimal is what was written: 22050.5 exactly
+        return to_fraction(self.rate)

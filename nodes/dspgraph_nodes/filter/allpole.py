@@ -4,11 +4,11 @@ from fractions import Fraction
 
 import numpy as np
 
-from dspgraph import Array, Audio, Frames, Input, Node, Output, ParameterError, State
+from dspgraph import Array, Audio, Frames, Input, Node, Output, State, require_mono
 
 
 def allpole(x: Array, lpc: Array, ratio: Fraction, past: Array) -> Array:
-    """y[n] = gain * x[n] - sum_k a[k] y[n-k], with the row floor(n * ratio) of lpc, the last row to the end.
+    """Return y[n] = gain * x[n] - sum_k a[k] y[n-k] with row floor(n * ratio) of lpc; the last row holds to the end.
 
     x: [n]; lpc: [frames, order + 1], rows (gain, a[1..order]); ratio: frames per sample; past: the last `order`
     outputs before x, oldest first. Returns [n] in the dtype of x.
@@ -22,11 +22,11 @@ def allpole(x: Array, lpc: Array, ratio: Fraction, past: Array) -> Array:
 
 
 class Allpole(Node):
-    """Speech from an excitation: the filter gain / A(z), in direct form.
+    """Synthesise speech from an excitation: the all-pole filter gain / A(z), in direct form.
 
-        y[n] = gain x[n] - sum_k a[k] y[n-k],    gain and a of the frame that sample n lies in
+        y[n] = gain x[n] - sum_k a[k] y[n-k],    gain and a of the frame that contains sample n
 
-    What is remembered are past outputs, so a change of coefficients never steps the signal.
+    The state holds past outputs, so a change of coefficients causes no step in the signal.
 
     Source: J. Makhoul, Linear Prediction: A Tutorial Review, Proceedings of the IEEE 63(4), 1975.
     """
@@ -36,8 +36,7 @@ class Allpole(Node):
     y = Output(Audio)
 
     def streams(self, x: Audio, lpc: Frames) -> tuple[Audio]:
-        if x.channels > 1:
-            raise ParameterError(f"allpole takes one channel; found {x}: put a mono 'mix' before it")
+        require_mono(x, self)
         return (x,)
 
     def start(self, x: Audio, lpc: Frames) -> State:

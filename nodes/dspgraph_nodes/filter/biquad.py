@@ -12,7 +12,7 @@ _WITH_GAIN: tuple[BiquadKind, ...] = ("peaking", "low_shelf", "high_shelf")
 
 
 def design(kind: BiquadKind, w: float, q: float, gain_db: float) -> Array:
-    """(b0, b1, b2, a1, a2) [5] with a0 = 1, at w radians per sample, 0 < w < pi. Equations of the cookbook."""
+    """Return (b0, b1, b2, a1, a2) [5] with a0 = 1, at w radians per sample, 0 < w < pi, by the cookbook's equations."""
     from dspgraph_nodes._kernels.maths.elementary import LN_10, cos, exp, sin
 
     c, s = float(cos(np.array(w))), float(sin(np.array(w)))
@@ -39,10 +39,9 @@ def design(kind: BiquadKind, w: float, q: float, gain_db: float) -> Array:
 
 
 def biquad(x: Array, coefs: Array, state: Array) -> Array:
-    """The section (b0, b1, b2, a1, a2) over x, [n] or [n, channels]; state [2, channels] float64, changed.
+    """Filter x, [n] or [n, channels], with the section (b0, b1, b2, a1, a2); state [2, channels] float64, updated.
 
-    Transposed direct form II, computed in float64. Returns the shape and dtype of x (float32 of
-    int16).
+    Transposed direct form II, computed in float64. Returns the shape and dtype of x (float32 of int16).
     """
     from dspgraph_nodes._kernels.signal.filters import second_order_section
 
@@ -52,11 +51,11 @@ def biquad(x: Array, coefs: Array, state: Array) -> Array:
 
 
 class Biquad(Node):
-    """A second-order section of the audio equaliser cookbook; every channel alike.
+    """Filter audio with a second-order section of the audio equaliser cookbook, all channels alike.
 
         y[n] = b0 x[n] + b1 x[n-1] + b2 x[n-2] - a1 y[n-1] - a2 y[n-2]
 
-    `frequency` is the corner of lowpass and highpass (the gain there is q), the middle of bandpass (gain 1), notch,
+    `frequency` is the corner of lowpass and highpass (the gain there is q), the centre of bandpass (gain 1), notch,
     allpass (phase pi) and peaking (gain gain_db), and the midpoint of the shelves (half of gain_db).
 
     Source: R. Bristow-Johnson, Cookbook formulae for audio equalizer biquad filter coefficients (W3C Note: Audio EQ
@@ -66,10 +65,12 @@ class Biquad(Node):
     x = Input(Audio)
     y = Output(Audio)
 
-    kind: BiquadKind = Field(description="what it does to the spectrum")
-    frequency: float = Field(gt=0.0, description="corner, middle or midpoint, Hz")
-    q: float = Field(0.7071067811865476, ge=0.01, le=1000.0, description="quality; sqrt(1/2) is Butterworth's")
-    gain_db: float = Field(0.0, ge=-120.0, le=120.0, description="gain of peaking and the shelves, dB")
+    kind: BiquadKind = Field(description="type of the filter")
+    frequency: float = Field(gt=0.0, description="corner, centre or midpoint, Hz")
+    q: float = Field(
+        0.7071067811865476, ge=0.01, le=1000.0, description="quality factor; sqrt(1/2) gives a Butterworth filter"
+    )
+    gain_db: float = Field(0.0, ge=-120.0, le=120.0, description="gain of peaking and shelf filters, dB")
 
     def streams(self, x: Audio) -> tuple[Audio]:
         if self.frequency >= x.rate / 2:

@@ -6,7 +6,10 @@ from dspgraph import Array, Audio, Field, Input, Node, Output, State
 
 
 def fir(x: Array, taps: Array, past: Array) -> Array:
-    """y[n] = sum_k taps[k] x[n-k]; past: the last len(taps) - 1 samples before x. [n] or [n, channels], x's dtype."""
+    """Return y[n] = sum_k taps[k] x[n-k]. x: [n] or [n, channels]; y has the dtype of x (float32 of int16).
+
+    past: the last len(taps) - 1 samples before x.
+    """
     from dspgraph_nodes._kernels.signal.filters import convolve
 
     y = np.empty(x.shape, np.result_type(x, np.float32))
@@ -16,12 +19,12 @@ def fir(x: Array, taps: Array, past: Array) -> Array:
 
 
 class Fir(Node):
-    """A filter of given taps, zero before the signal starts; every channel alike.
+    """Filter audio with a given impulse response, all channels alike.
 
-        y[n] = sum_k taps[k] x[n-k]
+        y[n] = sum_k taps[k] x[n-k],    x = 0 before the signal
 
-    It is causal: a filter of linear phase comes out (taps - 1) / 2 samples late, as its taps say. What rings beyond the
-    end of the signal is not given.
+    The filter is causal: one of linear phase delays by (taps - 1) / 2 samples. The output ends with the input; the
+    filter's tail is cut off.
 
     Source: A. V. Oppenheim and R. W. Schafer, Discrete-Time Signal Processing, chapter 6 (direct form).
     """

@@ -4,11 +4,11 @@ from fractions import Fraction
 
 import numpy as np
 
-from dspgraph import Array, Audio, Frames, Input, Node, Output, ParameterError, State
+from dspgraph import Array, Audio, Frames, Input, Node, Output, State, require_mono
 
 
 def inverse_filter(x: Array, lpc: Array, ratio: Fraction, past: Array) -> Array:
-    """e[n] = (x[n] + sum_k a[k] x[n-k]) / gain, with the row floor(n * ratio) of lpc, the last row to the end.
+    """Return e[n] = (x[n] + sum_k a[k] x[n-k]) / gain with row floor(n * ratio) of lpc; the last row holds to the end.
 
     x: [n]; lpc: [frames, order + 1], rows (gain, a[1..order]); ratio: frames per sample; past: the last `order`
     inputs before x, oldest first. Returns [n] in the dtype of x, 0 where the gain is 0.
@@ -22,11 +22,12 @@ def inverse_filter(x: Array, lpc: Array, ratio: Fraction, past: Array) -> Array:
 
 
 class InverseFilter(Node):
-    """The excitation that `allpole` with the same coefficients turns back into the input: the filter A(z) / gain.
+    """Compute the residual of linear prediction: the filter A(z) / gain.
 
-        y[n] = (x[n] + sum_k a[k] x[n-k]) / gain,    gain and a of the frame that sample n lies in
+        y[n] = (x[n] + sum_k a[k] x[n-k]) / gain,    gain and a of the frame that contains sample n
 
-    In a silent frame, gain 0, the excitation is 0.
+    `allpole` with the same coefficients turns the residual back into the input. In a silent frame, gain 0, the residual
+    is 0.
 
     Source: J. Makhoul, Linear Prediction: A Tutorial Review, Proceedings of the IEEE 63(4), 1975.
     """
@@ -36,8 +37,7 @@ class InverseFilter(Node):
     y = Output(Audio)
 
     def streams(self, x: Audio, lpc: Frames) -> tuple[Audio]:
-        if x.channels > 1:
-            raise ParameterError(f"inverse_filter takes one channel; found {x}: put a mono 'mix' before it")
+        require_mono(x, self)
         return (x,)
 
     def start(self, x: Audio, lpc: Frames) -> State:

@@ -1,4 +1,4 @@
-"""Speech by the synthesis of WORLD."""
+"""Speech synthesis by WORLD."""
 
 import math
 from fractions import Fraction
@@ -7,11 +7,11 @@ from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, Parameter
 
 
 class WorldSynthesis(Node):
-    """Speech from pitch, power spectrum and aperiodicity: one minimum-phase response per period, and noise.
+    """Synthesise speech with WORLD from pitch, power spectrum and aperiodicity.
 
-    The rows are at the times k / f0.rate + centre, so that what was analysed at a centre is heard there; before the
-    first row and after the last that row stays. Where there is no pitch the response is excited by noise alone, always
-    the same. Rows without any power give silence; a single power of 0 is taken as the smallest number. It wants the
+    Each period gets one minimum-phase response and noise. Row k is at the time k / f0.rate + centre. The first row also
+    holds before its time, the last row after it. Where unvoiced, the response is excited by noise alone, the same in
+    every run. Rows without any power give silence; single powers of 0 count as the smallest number. The node needs the
     whole signal.
 
     Source: M. Morise, F. Yokomori and K. Ozawa, WORLD: a vocoder-based high-quality speech synthesis system for
@@ -24,7 +24,7 @@ class WorldSynthesis(Node):
     aperiodicity = Input(Frames, "aperiodicity")
     y = Output(Audio)
 
-    rate: int = Field(16000, ge=8000, le=192000, description="samples per second, as of the audio analysed, Hz")
+    rate: int = Field(16000, ge=8000, le=192000, description="sampling rate, Hz, as of the analysed audio")
 
     def streams(self, f0: Frames, power: Frames, aperiodicity: Frames) -> tuple[Audio]:
         from dspgraph_nodes._kernels.foreign.world import PYWORLD_MISSING, is_installed, shortest_fft
@@ -41,8 +41,8 @@ class WorldSynthesis(Node):
         shortest = shortest_fft(Fraction(self.rate))
         if n_fft < shortest or n_fft & (n_fft - 1):
             raise ParameterError(
-                f"world_synthesis takes rows of n_fft / 2 + 1 values, n_fft a power of two, at {self.rate} Hz from "
-                f"{shortest} on; found {power}"
+                f"world_synthesis takes rows of n_fft / 2 + 1 values, n_fft a power of two, at {self.rate} Hz at least "
+                f"{shortest}; found {power}"
             )
         if f0.rate > self.rate:
             raise ParameterError(

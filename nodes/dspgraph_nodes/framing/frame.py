@@ -1,14 +1,14 @@
-"""Cutting audio into windowed frames."""
+"""Framing of audio."""
 
 from fractions import Fraction
 
-from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State, require_mono
 from dspgraph_nodes._kernels.signal.framing import FrameBuffer, Framing, centred_framing
 from dspgraph_nodes._kernels.signal.windows import Window, WindowNorm, window_values
 
 
 def frame(x: Array, window: Array, hop: int, first: int) -> Array:
-    """Rows f_k[i] = window[i] * x[k * hop + first + i], x zero outside, k = 0 .. ceil(len(x) / hop) - 1.
+    """Return rows f_k[i] = window[i] * x[k * hop + first + i], x zero outside, k = 0 .. ceil(len(x) / hop) - 1.
 
     x: [n], n >= 1; window: [length]. Returns [ceil(n / hop), length].
     """
@@ -17,13 +17,13 @@ def frame(x: Array, window: Array, hop: int, first: int) -> Array:
 
 
 class Frame(Node):
-    """Windowed frames of `length` samples, one every `hop`.
+    """Cut audio into windowed frames of `length` samples, one every `hop`.
 
         f_k[i] = w[i] x[k hop + first + i],    first = centre - length / 2,    x = 0 outside the signal
 
-    Frame k belongs to the span [k hop, (k + 1) hop); without a `centre` the window sits in the middle of it, half a
-    sample early where length and hop differ in parity. Windows are periodic; `norm: power` divides them by
-    sqrt(sum w**2), so that the gain of a linear predictor is the RMS of its residual.
+    Frame k belongs to the span [k hop, (k + 1) hop). Without a `centre` the window lies in the middle of the span, half
+    a sample early if length and hop differ in parity. Windows are periodic. `norm: power` divides them by sqrt(sum
+    w**2), so that the gain of a linear predictor is the RMS of its residual.
 
     Source: SPTK 4.0 reference, `window` (normalisation); SciPy reference, `scipy.signal.get_window`.
     """
@@ -34,18 +34,17 @@ class Frame(Node):
     length: int = Field(ge=1, description="width of the window, samples")
     hop: int = Field(ge=1, description="samples from one frame to the next")
     window: Window = Field("hann", description="shape of the window")
-    norm: WindowNorm = Field("none", description="power: the squares of the window sum to 1")
+    norm: WindowNorm = Field("none", description="power: scale the window so that its squares sum to 1")
     centre: float | None = Field(
         None, ge=-1e6, le=1e6, description="centre of the window, samples after the start of the frame's span"
     )
 
     def first(self) -> int:
-        """Where a frame begins, in samples from the start of its span."""
+        """Return where a frame begins, in samples from the start of its span."""
         return self._cut().first
 
     def streams(self, x: Audio) -> tuple[Frames]:
-        if x.channels > 1:
-            raise ParameterError(f"frame takes one channel; found {x}: put a mono 'mix' before it")
+        require_mono(x, self)
         centre = Fraction(2 * self.first() + self.length, 2) / x.rate
         return (Frames(rate=x.rate / self.hop, kind="wave", width=self.length, centre=centre, dtype=x.dtype),)
 

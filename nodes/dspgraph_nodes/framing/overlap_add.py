@@ -1,4 +1,4 @@
-"""Audio from overlapping frames."""
+"""Overlap-add of frames."""
 
 from fractions import Fraction
 
@@ -9,7 +9,7 @@ from dspgraph_nodes._kernels.signal.windows import Window, WindowNorm, window_va
 
 
 def overlap_add(frames: Array, window: Array, hop: int, first: int) -> Array:
-    """y[n] = sum_k f_k[n - k hop - first] / sum_k w[n - k hop - first], over the K frames there are.
+    """Return y[n] = sum_k f_k[n - k hop - first] / sum_k w[n - k hop - first], summed over the K frames.
 
     frames: [K, length]; window: [length], above 0 over the frame's own span. Returns [K hop].
     """
@@ -21,12 +21,12 @@ def overlap_add(frames: Array, window: Array, hop: int, first: int) -> Array:
 
 
 class OverlapAdd(Node):
-    """Audio from frames that carry their window once: the inverse of `frame` with the same window, edges included.
+    """Overlap and add windowed frames to audio: the inverse of `frame` with the same window.
 
         y[n] = sum_k f_k[n - k hop - first] / sum_k w[n - k hop - first],    first = centre - length / 2
 
-    Only frames that exist are summed. Every sample must be carried by the frame whose span it lies in, else nothing
-    would carry it at the edges.
+    The frames carry their window once. The sums run over the frames that exist, so the edges of the signal are restored
+    too. For that the window must be above 0 over the frame's own span.
 
     Source: J. B. Allen, Short Term Spectral Analysis, Synthesis, and Modification by Discrete Fourier Transform, IEEE
     Transactions on Acoustics, Speech, and Signal Processing 25(3), 1977.
@@ -36,8 +36,8 @@ class OverlapAdd(Node):
     y = Output(Audio)
 
     hop: int = Field(ge=1, description="samples from one frame to the next")
-    window: Window = Field("hann", description="the window the frames carry")
-    norm: WindowNorm = Field("none", description="as in the frames: power where the squares of the window sum to 1")
+    window: Window = Field("hann", description="the window of the frames")
+    norm: WindowNorm = Field("none", description="as in the frames; power: the squares of the window sum to 1")
 
     def streams(self, frames: Frames) -> tuple[Audio]:
         from dspgraph_nodes._kernels.signal.overlap_add import find_lost_sample
@@ -72,7 +72,7 @@ class OverlapAdd(Node):
         return (overlap.flush(tail),)
 
     def _first(self, frames: Frames) -> int:
-        """Where a frame begins, in samples from the start of its span."""
+        """Return where a frame begins, in samples from the start of its span."""
         first = frames.centre * frames.rate * self.hop - Fraction(frames.width, 2)
         if first.denominator != 1:
             raise ParameterError(

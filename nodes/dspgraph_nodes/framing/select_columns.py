@@ -1,12 +1,14 @@
-"""Some of the columns of rows."""
+"""Selection of columns."""
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
 
 
 class SelectColumns(Node):
-    """The columns first .. first + count - 1 of every row: the predictor without its gain, a few cepstral coefficients.
+    """Select the columns first .. first + count - 1 of every row.
 
         y[n, i] = x[n, first + i],    i = 0 .. count - 1
+
+    This gives, for example, a predictor without its gain, or the first cepstral coefficients.
 
     Source: NumPy reference, "Indexing on ndarrays", slicing.
     """
@@ -14,15 +16,17 @@ class SelectColumns(Node):
     frames = Input(Frames)
     selected = Output(Frames)
 
-    first: int = Field(0, ge=0, description="the first column taken, counted from 0")
-    count: int = Field(ge=1, description="how many columns are taken")
-    kind: str | None = Field(None, min_length=1, description="what the columns are, the rows' own kind by default")
+    first: int = Field(0, ge=0, description="first selected column, counted from 0")
+    count: int = Field(ge=1, description="number of selected columns")
+    kind: str | None = Field(
+        None, min_length=1, description="kind of the selected columns; by default that of the rows"
+    )
 
     def streams(self, frames: Frames) -> tuple[Frames]:
         if self.first + self.count > frames.width:
             raise ParameterError(
                 f"select_columns.count is {self.count}; from column {self.first} on {frames} has "
-                f"{max(0, frames.width - self.first)}: take fewer, or begin earlier"
+                f"{max(0, frames.width - self.first)}: select fewer, or begin earlier"
             )
         return (frames.like(kind=self.kind or frames.kind, width=self.count),)
 

@@ -1,4 +1,4 @@
-"""Later."""
+"""Delay."""
 
 import numpy as np
 
@@ -6,13 +6,13 @@ from dspgraph import Array, Audio, Field, Input, Node, Output, State
 
 
 def delay(x: Array, held: Array) -> tuple[Array, Array]:
-    """The first len(x) items of `held` followed by x, and the items that are then held, as many as before."""
+    """Return the first len(x) items of `held` followed by x, and the remaining items, which are held next."""
     joined = np.concatenate((held, x))
     return joined[: len(x)], joined[len(x) :]
 
 
 class Delay(Node):
-    """Audio a number of samples later: y[n] = x[n - samples], zeros first. The length stays the same."""
+    """Delay audio by a number of samples: y[n] = x[n - samples], zeros first. The length stays the same."""
 
     x = Input(Audio)
     y = Output(Audio)

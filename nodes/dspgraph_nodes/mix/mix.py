@@ -1,4 +1,4 @@
-"""Sums of signals, and of channels."""
+"""Sums of signals, and means of channels."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -7,7 +7,7 @@ from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, S
 
 
 def mix(signals: Sequence[Array]) -> Array:
-    """The sum of one or more arrays of one shape, left to right; a new array."""
+    """Return the sum of one or more arrays of one shape, from left to right, as a new array."""
     total = signals[0].copy()
     for signal in signals[1:]:
         total += signal
@@ -15,17 +15,17 @@ def mix(signals: Sequence[Array]) -> Array:
 
 
 def mono(x: Array) -> Array:
-    """The mean of the channels of x, [n] or [n, channels], as [n]."""
+    """Return the mean of the channels of x, [n] or [n, channels], as [n]."""
     return mix(list(x.T)) / x.dtype.type(x.shape[1]) if x.ndim == 2 else x
 
 
 class Mix(Node):
-    """Add signals in the order of the wires: y[n] = x_1[n] + x_2[n] + ..., and average channels where asked to."""
+    """Add signals in the order of the wires: y[n] = x_1[n] + x_2[n] + ..., and optionally average their channels."""
 
     x = Input(Audio, many=True)
     y = Output(Audio)
 
-    channels: Literal["keep", "mono"] = Field("keep", description="mono: the mean of the channels")
+    channels: Literal["keep", "mono"] = Field("keep", description="mono: average the channels of the sum")
 
     def streams(self, x: tuple[Audio, ...]) -> tuple[Audio]:
         for k, other in enumerate(x[1:], start=2):

@@ -1,37 +1,37 @@
-"""Another sample rate."""
+"""Sample rate conversion."""
 
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
-from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State
+from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State, to_fraction
 
-_MOST_TAPS = 1 << 21  # taps in a bank: 16 MB
+_MOST_TAPS = 1 << 21  # taps in a filter bank: 16 MB
 
 
 @dataclass
 class ResampleState:
-    """What is still needed of the input."""
+    """State of the conversion."""
 
     up: int  # the rates in lowest terms
     down: int
-    before: int  # samples that an output sample needs before and after the one it stands on
+    before: int  # input samples that an output sample needs before its position, and after it
     after: int
     x: Array  # [channels, n]
-    at: int  # number of the sample x[:, 0]; below 0 in the zeros before the signal
-    given: int = 0  # samples given out
+    at: int  # index of the sample x[:, 0]; below 0 in the zeros before the signal
+    given: int = 0  # output samples so far
 
 
 class Resample(Node):
-    """The same sound at another rate: y[k] is the band-limited signal at the time k / rate, neither early nor late.
+    """Convert audio to another sampling rate without delay: y[k] is the band-limited signal at the time k / rate.
 
         y[k] = sum_n x[n] h(k M / L - n),    L / M = rate / x.rate in lowest terms
 
-    h is a sinc under a Kaiser window. Up to 0.913 of the lower Nyquist frequency the gain is 1 within 5e-6 dB, and what
-    images and aliases remain is 126 dB down: the band of the SoX resampler's HQ. The signal is zero before its start
-    and after its end. Equal rates pass unchanged. A ratio that needs more than 2 million taps, as 44100 to 16001 Hz, is
-    refused.
+    h is a sinc with a Kaiser window. Up to 0.913 of the lower Nyquist frequency the gain is 1 within 5e-6 dB; images
+    and aliases are attenuated by 126 dB, as in the SoX resampler's HQ mode. The signal is zero before its start and
+    after its end. Equal rates pass unchanged. A ratio that needs more than 2 million taps, such as 44100 to 16001 Hz,
+    is refused.
 
     Source: J. F. Kaiser, "Nonrecursive digital filter design using the I0-sinh window function", IEEE ISCAS, 1974;
     length and beta by the formulas in A. V. Oppenheim and R. W. Schafer, Discrete-Time Signal Processing.
@@ -40,7 +40,7 @@ class Resample(Node):
     x = Input(Audio)
     y = Output(Audio)
 
-    rate: float = Field(gt=0, description="samples per second that come out, Hz")
+    rate: float = Field(gt=0, description="sampling rate of the output, Hz")
 
     def streams(self, x: Audio) -> tuple[Audio]:
         if not self._fits(x.rate, self._rate()):
@@ -74,12 +74,12 @@ class Resample(Node):
         return (self._give(held, np.zeros((held.after, len(held.x)), held.x.dtype)),)
 
     def _give(self, held: ResampleState, x: Array) -> Array:
-        """The samples that the input makes up to its last one, forgetting what later ones do not need."""
+        """Return the samples that the input so far determines, and drop the input that later ones do not need."""
         from dspgraph_nodes._kernels.signal.polyphase import bank, resample
 
         up, down = held.up, held.down
         held.x = np.concatenate((held.x, x.reshape(len(x), -1).T), axis=1)
-        end = held.at + held.x.shape[1] - held.after  # the first sample that no output can stand on yet
+        end = held.at + held.x.shape[1] - held.after  # the first sample at which no output can be computed yet
         until = max(0, -(-end * up // down))
         y = np.empty((len(held.x), until - held.given), held.x.dtype)
         first, phase = divmod(held.given * down, up)
@@ -89,10 +89,10 @@ class Resample(Node):
         return y[0] if len(y) == 1 else np.ascontiguousarray(y.T)
 
     def _rate(self) -> Fraction:
-        return Fraction(str(self.rate))  # a decimal is what was written: 22050.5 exactly
+        return to_fraction(self.rate)
 
     def _simpler(self, rate: Fraction) -> str:
-        """The whole rate nearest to the one asked for that a bank can reach, in words."""
+        """Return, as text, the whole rate nearest to the requested one that a filter bank can reach."""
         asked = round(self._rate())
         around = (near for k in range(min(asked // 2, 1000)) for near in (asked - k, asked + k))
         nearby = (near for near in around if self._fits(rate, near))

@@ -1,4 +1,4 @@
-"""Pitch without gaps."""
+"""Continuous pitch."""
 
 import math
 
@@ -8,11 +8,11 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 
 
 def continuous_f0(f0: Array, default: float) -> tuple[Array, Array]:
-    """Log pitch through unvoiced stretches on straight lines, and where there is voice.
+    """Return log pitch, interpolated linearly through unvoiced segments, and voicing.
 
     f0: [n], Hz, voiced where above 0. Returns log_f0 [n] (natural logarithm of hertz) and voicing [n] (0 or 1), both in
-    the dtype of f0 (float32 of int16). Before the first voiced frame and after the last log_f0 stays as it is there;
-    without any voice it is log(default).
+    the dtype of f0 (float32 of int16). Before the first voiced frame and after the last, log_f0 is constant. Without
+    any voiced frame it is log(default).
     """
     from dspgraph_nodes._kernels.maths.elementary import log
 
@@ -27,12 +27,13 @@ def continuous_f0(f0: Array, default: float) -> tuple[Array, Array]:
 
 
 class ContinuousF0(Node):
-    """Log pitch in every frame, and whether it was voiced: the two streams statistical models are trained on.
+    """Interpolate log pitch through unvoiced frames, and give voicing as a stream of its own.
 
         log_f0[k] = ln f0[k] where f0[k] > 0, on a straight line between voiced frames, constant outside them
         voicing[k] = 1 where f0[k] > 0, else 0
 
-    A signal without any voice has the log of `default` throughout. It wants the whole signal: a gap may end anywhere.
+    Statistical models are trained on these two streams. Without any voiced frame log_f0 is the log of `default`. The
+    node needs the whole signal, because an unvoiced segment can end anywhere.
 
     Source: K. Yu and S. Young, Continuous F0 Modeling for HMM Based Statistical Parametric Speech Synthesis, IEEE
     Transactions on Audio, Speech, and Language Processing 19(5), 2011.
@@ -42,7 +43,7 @@ class ContinuousF0(Node):
     log_f0 = Output(Frames, "log_f0")
     voicing = Output(Frames, "voicing")
 
-    default: float = Field(100.0, gt=0, description="pitch of a signal without any voice, Hz")
+    default: float = Field(100.0, gt=0, description="pitch of a signal without any voiced frame, Hz")
 
     def streams(self, f0: Frames) -> tuple[Frames, Frames]:
         if f0.width != 1:

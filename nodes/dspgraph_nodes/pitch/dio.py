@@ -6,11 +6,12 @@ from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, Parameter
 
 
 class Dio(Node):
-    """Fundamental frequency by DIO, one row every `hop` samples, refined by StoneMask; 0: unvoiced.
+    """Track the pitch with WORLD's DIO, one row every `hop` samples; 0: unvoiced.
 
-    The filtered signal whose four kinds of intervals (zero crossings up and down, peaks and dips) agree best gives the
-    period; instantaneous frequency refines it. Fast, for clean recordings. Row k is the pitch at sample k hop, so
-    `centre` is 0. It wants the whole signal.
+    DIO low-pass filters the signal at many cutoffs and measures four kinds of intervals: between rising and falling
+    zero crossings, peaks and dips. The filter whose intervals agree best gives the period. StoneMask refines it by the
+    instantaneous frequency. DIO is fast and meant for clean recordings. Row k is the pitch at sample k hop, so `centre`
+    is 0. The node needs the whole signal.
 
     Source: M. Morise, H. Kawahara and H. Katayose, Fast and reliable F0 estimation method based on the period
     extraction of vocal fold vibration of singing voice and speech, AES 35th International Conference, 2009; the code is
@@ -24,20 +25,18 @@ class Dio(Node):
     f0_min: float = Field(71.0, ge=10.0, description="lowest pitch, Hz")
     f0_max: float = Field(800.0, gt=10.0, description="highest pitch, Hz")
 
-    allowed_range: float = Field(0.1, ge=0.0, le=1.0, description="change between frames that is still voice, relative")
+    allowed_range: float = Field(
+        0.1, ge=0.0, le=1.0, description="largest relative change of a voiced pitch between frames"
+    )
     refine: bool = Field(True, description="refine the pitch by StoneMask")
 
     def streams(self, x: Audio) -> tuple[Frames]:
-        from dspgraph_nodes._kernels.foreign.world import check_audio, check_pitch_range
+        from dspgraph_nodes._kernels.foreign.world import check_search
 
         try:
-            check_audio(x)
+            check_search(self.type_name, x, self.f0_min, self.f0_max)
         except ValueError as error:
-            raise ParameterError(f"dio {error}") from None
-        try:
-            check_pitch_range(x, self.f0_min, self.f0_max)
-        except ValueError as error:
-            raise ParameterError(f"dio.{error}") from None
+            raise ParameterError(str(error)) from None
         return (Frames(rate=x.rate / self.hop, kind="f0", width=1, centre=0, dtype=x.dtype),)
 
     def lookahead(self, x: Audio) -> float:

@@ -6,11 +6,11 @@ from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, Parameter
 
 
 class Harvest(Node):
-    """Fundamental frequency by Harvest, one row every `hop` samples; 0: unvoiced.
+    """Track the pitch with WORLD's Harvest, one row every `hop` samples; 0: unvoiced.
 
-    Band-pass filters propose candidates, instantaneous frequency refines and scores them, and their course over time
-    chooses. Row k is the pitch at sample k hop, so `centre` is 0. It finds more voice than other trackers; `d4c` then
-    tells what is unvoiced. It wants the whole signal.
+    Band-pass filters give candidates, the instantaneous frequency refines and scores them, and the best contour over
+    time is chosen. Row k is the pitch at sample k hop, so `centre` is 0. Harvest marks more frames as voiced than other
+    trackers; `d4c` then decides what is unvoiced. The node needs the whole signal.
 
     Source: M. Morise, Harvest: A high-performance fundamental frequency estimator from speech signals, Interspeech
     2017; the code is WORLD's, called through pyworld (`pip install 'dspgraph[world]'`).
@@ -24,16 +24,12 @@ class Harvest(Node):
     f0_max: float = Field(800.0, gt=10.0, description="highest pitch, Hz")
 
     def streams(self, x: Audio) -> tuple[Frames]:
-        from dspgraph_nodes._kernels.foreign.world import check_audio, check_pitch_range
+        from dspgraph_nodes._kernels.foreign.world import check_search
 
         try:
-            check_audio(x)
+            check_search(self.type_name, x, self.f0_min, self.f0_max)
         except ValueError as error:
-            raise ParameterError(f"harvest {error}") from None
-        try:
-            check_pitch_range(x, self.f0_min, self.f0_max)
-        except ValueError as error:
-            raise ParameterError(f"harvest.{error}") from None
+            raise ParameterError(str(error)) from None
         return (Frames(rate=x.rate / self.hop, kind="f0", width=1, centre=0, dtype=x.dtype),)
 
     def lookahead(self, x: Audio) -> float:

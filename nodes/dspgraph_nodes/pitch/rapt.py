@@ -3,21 +3,21 @@
 import math
 from fractions import Fraction
 
-from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State, require_mono
 
-CENTRE = Fraction(15, 2000)  # seconds: half of 7.5 ms, and half a period at 133 Hz
+CENTRE = Fraction(15, 2000)  # seconds: half of 7.5 ms and half a period of 133 Hz
 
 
 class Rapt(Node):
-    """Fundamental frequency by cross-correlation and dynamic programming, one row every `hop` samples; 0: unvoiced.
+    """Track the pitch with RAPT (cross-correlation and dynamic programming), one row every `hop` samples; 0: unvoiced.
 
-    A frame compares the 7.5 ms from the start of its span on with the 7.5 ms one period later, so its pitch is that
-    of 3.75 ms + 1 / (2 f0) after that start: 5.5 ms at 280 Hz, 9.3 ms at 90 Hz, and `centre`, 7.5 ms, at 133 Hz
-    (measured on chirps, to 0.2 ms). Frames that line up with these are those of `frame` with that centre.
+    A frame compares the 7.5 ms from the start of its span with the 7.5 ms one period later, so its pitch is that at
+    3.75 ms + 1 / (2 f0) after that start: 5.5 ms at 280 Hz, 9.3 ms at 90 Hz, and `centre`, 7.5 ms, at 133 Hz (measured
+    on chirps, within 0.2 ms). Frames aligned with it come from `frame` with that centre.
 
-    The tracker adds noise of RMS 50 / 32768 to the signal, always the same: what is much softer is unvoiced. It wants
-    the whole signal; beyond the end it sees zeros, so that every frame is analysed. pysptk itself leaves the last 30
-    to 60 ms unvoiced, and elsewhere gives the same as this node.
+    The tracker adds noise of RMS 50 / 32768 to the signal, the same in every run, so much softer signals are unvoiced.
+    The node needs the whole signal. It appends zeros so that every frame is analysed: pysptk itself leaves the last 30
+    to 60 ms unvoiced, and otherwise gives the same result.
 
     Source: D. Talkin, "A robust algorithm for pitch tracking (RAPT)", in W. B. Kleijn and K. K. Paliwal (eds.), Speech
     Coding and Synthesis, Elsevier, 1995; the code is SPTK's, called through pysptk.
@@ -29,11 +29,10 @@ class Rapt(Node):
     hop: int = Field(80, ge=1, description="samples from one frame to the next")
     f0_min: float = Field(60.0, ge=20.0, description="lowest pitch, Hz")
     f0_max: float = Field(400.0, gt=20.0, description="highest pitch, Hz")
-    voice_bias: float = Field(0.0, ge=-0.6, le=0.7, description="larger values find more voice")
+    voice_bias: float = Field(0.0, ge=-0.6, le=0.7, description="bias towards voiced frames; larger values give more")
 
     def streams(self, x: Audio) -> tuple[Frames]:
-        if x.channels > 1:
-            raise ParameterError(f"rapt takes one channel; found {x}: put a mono 'mix' before it")
+        require_mono(x, self)
         if not 8000 <= x.rate <= 96000:
             raise ParameterError(f"rapt takes audio of 8000 to 96000 Hz; found {x}: put a 'resample' before it")
         if self.hop > x.rate / 10:

@@ -8,12 +8,12 @@ from dspgraph_nodes._kernels.signal.phase import from_polar
 
 
 def cartesian(magnitude: Array, phase: Array) -> Array:
-    """|X| (cos p + i sin p). magnitude, phase (radians): [n, bins]. Returns [n, bins], complex, in their precision."""
+    """Return |X| (cos p + i sin p), complex, in the precision of magnitude and phase (radians), [n, bins] each."""
     return from_polar(floating(magnitude), floating(phase))
 
 
 class Cartesian(Node):
-    """Spectra from their magnitude and phase: the inverse of `polar`.
+    """Convert magnitude and phase to complex spectra: the inverse of `polar`.
 
         X = |X| (cos p + i sin p),    p in radians
 

@@ -1,4 +1,4 @@
-"""The cepstrum."""
+"""Cepstrum."""
 
 from typing import Literal
 
@@ -9,10 +9,10 @@ CepstrumForm = Literal["real", "minimum_phase"]
 
 
 def cepstrum(log_magnitude: Array, order: int, form: CepstrumForm = "real") -> Array:
-    """c[m] = 1 / n_fft sum_b ln|X[b]| cos(2 pi b m / n_fft) over all n_fft bins, m = 0 .. order.
+    """Return c[m] = 1 / n_fft sum_b ln|X[b]| cos(2 pi b m / n_fft), summed over all n_fft bins, m = 0 .. order.
 
-    log_magnitude: [n, n_fft / 2 + 1], natural; order <= n_fft / 2. "minimum_phase" doubles what lies between m = 0 and
-    n_fft / 2. Returns [n, order + 1].
+    log_magnitude: [n, n_fft / 2 + 1], natural logarithm; order <= n_fft / 2. "minimum_phase" doubles c[m] for
+    0 < m < n_fft / 2. Returns [n, order + 1].
     """
     from scipy.fft import irfft
 
@@ -24,13 +24,13 @@ def cepstrum(log_magnitude: Array, order: int, form: CepstrumForm = "real") -> A
 
 
 class Cepstrum(Node):
-    """The first quefrencies of the cepstrum: the inverse transform of ln|X|.
+    """Compute the first coefficients of the cepstrum: the inverse transform of ln|X|.
 
         real:           c[m] = 1 / n_fft sum_b ln|X[b]| cos(2 pi b m / n_fft);  ln|X(w)| = c[0] + 2 sum_m c[m] cos(m w)
         minimum_phase:  c[m] doubled for 0 < m < n_fft / 2;                     ln|X(w)| = c[0] + sum_m c[m] cos(m w)
 
-    The real cepstrum is even, and its second half is not given. The minimum-phase one is the cepstrum of the causal,
-    stable filter of this magnitude, as mel-cepstra are (at alpha = 0).
+    The real cepstrum is even; only its first half is computed. The minimum-phase cepstrum is that of the causal, stable
+    filter with this magnitude, as mel-cepstra are (at alpha = 0).
 
     Source: A. V. Oppenheim, R. W. Schafer, Discrete-Time Signal Processing, 3rd edition, Prentice Hall, 2010 (chapter
     13, cepstrum analysis).
@@ -41,7 +41,7 @@ class Cepstrum(Node):
 
     order: int = Field(24, ge=0, description="highest quefrency, samples")
     form: CepstrumForm = Field(
-        "real", description="real: the even cepstrum's first half; minimum_phase: folded, 2 c[m]"
+        "real", description="real: first half of the even cepstrum; minimum_phase: folded, 2 c[m]"
     )
 
     def streams(self, log_magnitude: Frames) -> tuple[Frames]:

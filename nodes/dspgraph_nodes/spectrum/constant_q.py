@@ -1,21 +1,24 @@
-"""The constant-Q transform."""
+"""Constant-Q transform."""
 
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
-from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State, require_mono
 from dspgraph_nodes._kernels.arrays import floating
 from dspgraph_nodes._kernels.signal.framing import FrameBuffer, Framing
 
-_MOST_SAMPLES = 2**24  # samples in all windows: half of each is kept, cosines and sines, 128 MiB of filters
+_MOST_SAMPLES = 2**24  # samples in all windows; cosines and sines of half of each are kept, 128 MiB
 
 
 def constant_q(
     x: Array, rate: float, hop: int, f_min: float, bins: int, bins_per_octave: int, filter_scale: float = 1.0
 ) -> Array:
-    """Rows [ceil(n / hop), bins], complex, of a signal [n] that is zero outside: see `ConstantQ`. rate, f_min: Hz."""
+    """Return complex rows [ceil(n / hop), bins] of a signal [n] that is zero outside: see `ConstantQ`.
+
+    rate, f_min: Hz.
+    """
     from dspgraph_nodes._kernels.signal.constant_q import constant_q_filters, constant_q_rows
 
     scale = ConstantQBins.of(rate, f_min, bins, bins_per_octave, filter_scale)
@@ -25,14 +28,14 @@ def constant_q(
 
 @dataclass(frozen=True)
 class ConstantQBins:
-    """The bins: cycles per sample, and samples in the window."""
+    """Frequencies of the bins in cycles per sample, and lengths of their windows in samples."""
 
     cycles: tuple[float, ...]
     lengths: tuple[float, ...]
 
     @classmethod
     def of(cls, rate: float, f_min: float, bins: int, bins_per_octave: int, filter_scale: float) -> "ConstantQBins":
-        """Those of a transform."""
+        """Return the bins of a transform."""
         from dspgraph_nodes._kernels.signal.constant_q import bin_frequencies, quality_factor
 
         frequencies = bin_frequencies(f_min, bins, bins_per_octave)
@@ -40,7 +43,7 @@ class ConstantQBins:
         return cls(tuple((frequencies / rate).tolist()), tuple(lengths.tolist()))
 
     def cut(self, hop: int) -> Framing:
-        """How frames as long as the longest window are cut: their middle is sample hop // 2 of their span."""
+        """Return the framing of the longest window: its middle is sample hop // 2 of the span."""
         from dspgraph_nodes._kernels.signal.constant_q import half_window
 
         over = half_window(self.lengths[0])
@@ -48,14 +51,14 @@ class ConstantQBins:
 
 
 class ConstantQ(Node):
-    """The spectrum over bins that stand a musical interval apart, each seen through as many periods of its frequency.
+    """Compute the constant-Q transform: bins a musical interval apart, windows of a fixed number of periods.
 
         f_b = f_min 2**(b / bins_per_octave),    N_b = rate / f_b filter_scale / (2**(1 / bins_per_octave) - 1)
         w_b[m] = 0.5 + 0.5 cos(2 pi m / N_b),    -N_b / 2 < m < N_b / 2
         X_k[b] = sqrt(N_b) sum_m w_b[m] x[k hop + hop // 2 + m] e**(-2 pi i f_b m / rate) / sum_m w_b[m]
 
-    This is the definition itself, summed from the middle of the window outwards. Phases count from the middle of the
-    window, and the scale is librosa's: a tone of amplitude A at f_b gives A sqrt(N_b) / 2. It waits for half the
+    The sums are computed as defined, from the middle of the window outwards. Phases are relative to the middle of the
+    window. The scale is librosa's: a tone of amplitude A at f_b gives A sqrt(N_b) / 2. The lookahead is half the
     longest window, that of f_min.
 
     Source: J. C. Brown, Calculation of a constant Q spectral transform, Journal of the Acoustical Society of America
@@ -68,12 +71,13 @@ class ConstantQ(Node):
     hop: int = Field(256, ge=1, description="samples from one row to the next")
     f_min: float = Field(32.70319566257483, gt=0, description="frequency of the lowest bin, Hz")
     bins: int = Field(84, ge=1, le=4096, description="number of bins")
-    bins_per_octave: int = Field(12, ge=1, le=512, description="bins from one frequency to its double")
-    filter_scale: float = Field(1.0, gt=0, le=100, description="stretches the windows; below 1 they are shorter")
+    bins_per_octave: int = Field(12, ge=1, le=512, description="bins per octave")
+    filter_scale: float = Field(
+        1.0, gt=0, le=100, description="factor of the window lengths; below 1 windows are shorter"
+    )
 
     def streams(self, x: Audio) -> tuple[Frames]:
-        if x.channels > 1:
-            raise ParameterError(f"constant_q takes one channel; found {x}: put a mono 'mix' before it")
+        require_mono(x, self)
         scale = self._scale(x)
         within = sum(cycles < 0.5 for cycles in scale.cycles)
         if within < self.bins:

@@ -1,15 +1,15 @@
-"""The magnitude and angle that GANSynth is trained on."""
+"""GANSynth's log magnitude and angle."""
 
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
-from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State, require_mono
 from dspgraph_nodes._kernels.arrays import floating
 from dspgraph_nodes._kernels.signal import gansynth
 from dspgraph_nodes._kernels.signal.framing import FrameBuffer, Framing
-from dspgraph_nodes._kernels.signal.gansynth import AngleForm, DroppedBin, GansynthFormat, GansynthScale, Normaliser
+from dspgraph_nodes._kernels.signal.gansynth import AngleForm, DroppedBin, GansynthLayout, GansynthScale, Normaliser
 
 
 def gansynth_spectrogram(
@@ -22,55 +22,57 @@ def gansynth_spectrogram(
     normaliser: Normaliser | None = None,
     rate: float = 16000,
 ) -> Array:
-    """The picture [frames, bins, 2] of a clip: log magnitude and angle, in the published geometry.
+    """Return the spectrogram [frames, bins, 2] of a clip, log magnitude and angle, with the published geometry.
 
-    Window and n_fft of 2 bins samples, hop bins / 2; 128 x 1024 or 256 x 512 for 4 s at 16 kHz. x: [n], n at most
-    hop (frames - 1) + n_fft; what is missing is padded with zeros, all in front. Raises ParameterError for a longer
+    Window and n_fft have 2 bins samples, the hop is bins / 2; 128 x 1024 or 256 x 512 for 4 s at 16 kHz. x: [n], n at
+    most hop (frames - 1) + n_fft; a shorter clip is padded with zeros at its start. Raises ParameterError for a longer
     clip and for choices that do not go together.
     """
-    picture = GansynthFormat(bins, drop, scale, form, normaliser, rate)
+    layout = GansynthLayout(bins, drop, scale, form, normaliser, rate)
     try:
-        picture.check()
+        layout.check()
     except ValueError as error:
         raise ParameterError(f"gansynth_spectrogram.{error}") from None
     if frames < 1:
         raise ParameterError(f"gansynth_spectrogram.frames is {frames}; it must be a whole number, at least 1")
-    length = picture.hop * (frames - 1) + picture.n_fft
+    length = layout.hop * (frames - 1) + layout.n_fft
     if len(x) > length:
         raise ParameterError(
-            f"gansynth_spectrogram draws {length} samples in {frames} frames; found {len(x)}: cut the clip, or take "
-            f"{-(-(len(x) - picture.n_fft) // picture.hop) + 1} frames"
+            f"gansynth_spectrogram puts {length} samples in {frames} frames; found {len(x)}: cut the clip, or take "
+            f"{-(-(len(x) - layout.n_fft) // layout.hop) + 1} frames"
         )
     x = floating(x)
     padded = np.zeros(length, x.dtype)
     padded[length - len(x) :] = x
-    # The first frame begins with the padding, the last ends with it: no frame beyond.
-    cut = Framing(picture.n_fft, picture.hop, 0).whole(padded)[:frames]
-    drawn = np.stack(picture.analyse(cut, np.zeros(bins)), axis=2)
-    return drawn.astype(x.dtype, copy=False)
+    # The first frame begins where the padded clip begins, the last ends where it ends.
+    cut = Framing(layout.n_fft, layout.hop, 0).whole(padded)[:frames]
+    spectrogram = np.stack(layout.analyse(cut, np.zeros(bins)), axis=2)
+    return spectrogram.astype(x.dtype, copy=False)
 
 
 @dataclass
 class AnalysisState:
-    """Samples that frames to come still need, and the angles of the last frame."""
+    """Samples that later frames need, and the angles of the last frame."""
 
     held: FrameBuffer
     before: Array
 
 
 class GansynthSpectrogram(Node):
-    """Speech or music as GANSynth sees it: log magnitude and instantaneous frequency of overlapping frames.
+    """Compute the spectrogram that GANSynth is trained on: log magnitude and instantaneous frequency.
 
         X_k = rfft(hann[i] x[k hop - 3 hop + i]),    n_fft = 2 bins,    hop = n_fft / 4
         magnitude = ln(|X_k| + 1e-6)
         angle = wrap(arg X_k - arg X_{k-1}) / pi, or arg X_k / pi
 
-    One bin of the bins + 1 is dropped: Nyquist, as the paper says, or DC, as the published code does. A frame ends
-    where its span ends, so that nothing is waited for; the published pictures of 4 s are these rows behind 3 rows
-    (1024 bins) or 6 rows (512 bins) of silence. With the scale `mel` both go through as many mel bands as there are
-    bins, magnitude = ln(|X|**2 W + 1e-6) and angle = wrap(angle W), which loses much of the phase; `phasor_mel` takes
-    arg(sum |X|**2 e**(i pi angle) W) / pi instead and keeps more. `normalise` scales and clips both to -1 .. 1; its
-    published constants fit mel magnitudes of 1024 bins.
+    One bin of the bins + 1 is dropped: Nyquist, as in the paper, or DC, as in the published code. A frame ends where
+    its span ends, so there is no lookahead. The published spectrograms of 4 s are these rows after 3 rows (1024 bins)
+    or 6 rows (512 bins) of silence.
+
+    With the scale `mel` both pass through as many mel bands as there are bins, magnitude = ln(|X|**2 W + 1e-6) and
+    angle = wrap(angle W), which loses much of the phase. `phasor_mel` computes arg(sum |X|**2 e**(i pi angle) W) / pi
+    instead and keeps more. `normalise` scales and clips both to -1 .. 1; its published constants fit mel magnitudes of
+    1024 bins.
 
     Source: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019, arXiv 1902.08710; magenta,
     models/gansynth/lib/specgrams_helper.py.
@@ -83,58 +85,55 @@ class GansynthSpectrogram(Node):
     bins: int = Field(1024, ge=16, le=4096, description="bins of a row, a power of two: n_fft = 2 bins, hop = bins / 2")
     drop: DroppedBin = Field("nyquist", description="the bin left out: nyquist (the paper), dc (the published code)")
     scale: GansynthScale = Field(
-        "linear", description="bins, mel bands as published, or mel bands that average phasors"
+        "linear", description="linear bins, mel bands as published, or mel bands that average phasors"
     )
-    form: AngleForm = Field(
-        "if", description="if: by how much the angle turns from frame to frame; phase: the angle itself"
-    )
-    normalise: bool = Field(
-        False, description="scale and clip both outputs to -1 .. 1; a floor clipped at -1 hides all below"
-    )
+    form: AngleForm = Field("if", description="if: change of the angle from frame to frame; phase: the angle itself")
+    normalise: bool = Field(False, description="scale both outputs and clip them to -1 .. 1")
     magnitude_scale: float = Field(
-        gansynth.PUBLISHED_NORMALISER.magnitude[0], gt=0, description="of a normalised magnitude"
+        gansynth.PUBLISHED_NORMALISER.magnitude[0], gt=0, description="scale of a normalised magnitude"
     )
-    magnitude_shift: float = Field(gansynth.PUBLISHED_NORMALISER.magnitude[1], description="of a normalised magnitude")
-    angle_scale: float = Field(gansynth.PUBLISHED_NORMALISER.angle[0], gt=0, description="of a normalised angle")
-    angle_shift: float = Field(gansynth.PUBLISHED_NORMALISER.angle[1], description="of a normalised angle")
+    magnitude_shift: float = Field(
+        gansynth.PUBLISHED_NORMALISER.magnitude[1], description="shift of a normalised magnitude"
+    )
+    angle_scale: float = Field(gansynth.PUBLISHED_NORMALISER.angle[0], gt=0, description="scale of a normalised angle")
+    angle_shift: float = Field(gansynth.PUBLISHED_NORMALISER.angle[1], description="shift of a normalised angle")
 
     def streams(self, x: Audio) -> tuple[Frames, Frames]:
-        if x.channels > 1:
-            raise ParameterError(f"gansynth_spectrogram takes one channel; found {x}: put a mono 'mix' before it")
-        picture = self._picture(x)
+        require_mono(x, self)
+        layout = self._layout(x)
         try:
-            picture.check()
+            layout.check()
         except ValueError as error:
             raise ParameterError(f"{self.type_name}.{error}") from None
-        centre = Fraction(picture.hop - picture.bins) / x.rate
-        rows = Frames(x.rate / picture.hop, picture.magnitude_kind, self.bins, centre, x.dtype)
-        return rows, rows.like(kind=picture.angle_kind)
+        centre = Fraction(layout.hop - layout.bins) / x.rate
+        rows = Frames(x.rate / layout.hop, layout.magnitude_kind, self.bins, centre, x.dtype)
+        return rows, rows.like(kind=layout.angle_kind)
 
     def start(self, x: Audio) -> State:
-        return self._picture(x), AnalysisState(self._cut().start(x.dtype), np.zeros(self.bins))
+        return self._layout(x), AnalysisState(self._cut().start(x.dtype), np.zeros(self.bins))
 
     def step(self, state: State, x: Array) -> tuple[State, Array, Array]:
-        picture, drawing = state
-        return state, *self._draw(picture, drawing, self._cut().step(drawing.held, x))
+        layout, memory = state
+        return state, *self._analyse(layout, memory, self._cut().step(memory.held, x))
 
     def flush(self, state: State) -> tuple[Array, Array]:
-        picture, drawing = state
-        return self._draw(picture, drawing, self._cut().flush(drawing.held))
+        layout, memory = state
+        return self._analyse(layout, memory, self._cut().flush(memory.held))
 
-    def _draw(self, picture: GansynthFormat, drawing: AnalysisState, frames: Array) -> tuple[Array, Array]:
+    def _analyse(self, layout: GansynthLayout, memory: AnalysisState, frames: Array) -> tuple[Array, Array]:
         dtype = frames.dtype
         if not len(frames):
             return np.empty((0, self.bins), dtype), np.empty((0, self.bins), dtype)
-        magnitude, angle = picture.analyse(frames, drawing.before)
+        magnitude, angle = layout.analyse(frames, memory.before)
         return magnitude.astype(dtype, copy=False), angle.astype(dtype, copy=False)
 
     def _cut(self) -> Framing:
         return Framing(2 * self.bins, self.bins // 2, self.bins // 2 - 2 * self.bins)
 
-    def _picture(self, x: Audio) -> GansynthFormat:
+    def _layout(self, x: Audio) -> GansynthLayout:
         normaliser = Normaliser(
             (self.magnitude_scale, self.magnitude_shift), (self.angle_scale, self.angle_shift)
         )  # fmt: skip
-        return GansynthFormat(
+        return GansynthLayout(
             self.bins, self.drop, self.scale, self.form, normaliser if self.normalise else None, float(x.rate)
         )

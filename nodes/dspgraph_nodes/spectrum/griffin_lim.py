@@ -1,4 +1,4 @@
-"""Phases for magnitudes: the Griffin-Lim algorithm."""
+"""Phase reconstruction by the Griffin-Lim algorithm."""
 
 import math
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State, generator
 from dspgraph_nodes._kernels.arrays import floating
 from dspgraph_nodes._kernels.signal.phase import from_polar
 from dspgraph_nodes._kernels.signal.windows import Window, window_values
@@ -15,10 +15,10 @@ from dspgraph_nodes._kernels.signal.windows import Window, window_values
 def griffin_lim(
     magnitude: Array, phase: Array, window: Array, hop: int, first: int, iterations: int = 32, momentum: float = 0.99
 ) -> Array:
-    """A signal whose spectra have magnitudes near the given ones.
+    """Return a signal [K hop] whose spectra have magnitudes near the given ones.
 
-    magnitude, phase (radians, to begin with): [K, n_fft / 2 + 1]; window: [length], above 0 over the frame's own span.
-    momentum: 0 for the algorithm of 1984, which never gets worse; near 1 it is faster. Returns [K hop].
+    magnitude, phase (radians, initial): [K, n_fft / 2 + 1]; window: [length], above 0 over the frame's own span.
+    momentum: 0 for the algorithm of 1984, whose error never grows; near 1 it converges faster.
     """
     from dspgraph_nodes._kernels.signal.framing import Framing
     from dspgraph_nodes._kernels.signal.griffin_lim import impose_magnitudes
@@ -45,13 +45,13 @@ def griffin_lim(
 
 
 class GriffinLim(Node):
-    """Audio from magnitudes alone: phases are sought with which overlapping frames agree.
+    """Reconstruct audio from magnitudes alone, with phases that overlapping frames agree on.
 
         t_n = STFT(ISTFT(c_n)),    c_{n+1} = |X| s / |s|,    s = t_n - momentum / (1 + momentum) t_{n-1}
 
-    c_0 has random phases, or 0. With momentum 0 it is the algorithm of Griffin and Lim, whose error never grows; with
-    0.99 the accelerated one. The frames are those of `stft` with the same hop, length and window. It needs the whole
-    signal. Where a magnitude is wanted and s is 0 the bin stays empty for that round.
+    c_0 has random phases, or 0. Momentum 0 gives the algorithm of Griffin and Lim, whose error never grows; 0.99 gives
+    the accelerated one. The frames are those of `stft` with the same hop, length and window. The node needs the whole
+    signal. A bin whose s is 0 stays 0 for that iteration.
 
     Source: D. W. Griffin, J. S. Lim, Signal Estimation from Modified Short-Time Fourier Transform, IEEE Transactions on
     Acoustics, Speech, and Signal Processing 32(2), 1984; N. Perraudin, P. Balazs, P. L. Sondergaard, A Fast Griffin-Lim
@@ -64,10 +64,10 @@ class GriffinLim(Node):
     hop: int = Field(256, ge=1, description="samples from one frame to the next")
     length: int | None = Field(None, ge=1, description="width of the window, samples; n_fft by default")
     window: Window = Field("hann", description="the window the frames were cut with")
-    iterations: int = Field(32, ge=0, le=100_000, description="rounds of inverse transform and transform")
-    momentum: float = Field(0.99, ge=0, le=1, description="0: the algorithm of 1984; near 1: faster")
-    begin: Literal["random", "zero"] = Field("random", description="the phases to begin with")
-    seed: int = Field(0, ge=0, description="another seed, other random phases")
+    iterations: int = Field(32, ge=0, le=100_000, description="number of iterations")
+    momentum: float = Field(0.99, ge=0, le=1, description="0: the algorithm of 1984; near 1: faster convergence")
+    begin: Literal["random", "zero"] = Field("random", description="initial phases")
+    seed: int = Field(0, ge=0, description="seed of the random phases")
 
     def streams(self, magnitude: Frames) -> tuple[Audio]:
         self._first(magnitude)
@@ -77,7 +77,7 @@ class GriffinLim(Node):
         return math.inf
 
     def start(self, magnitude: Frames) -> State:
-        return np.random.Generator(np.random.Philox(key=self.seed)), self._first(magnitude)
+        return generator(self.seed), self._first(magnitude)
 
     def step(self, state: State, magnitude: Array) -> tuple[State, Array]:
         draw, first = state
@@ -87,7 +87,7 @@ class GriffinLim(Node):
         return state, griffin_lim(magnitude, phase, window, self.hop, first, self.iterations, self.momentum)
 
     def _first(self, magnitude: Frames) -> int:
-        """Where a window begins, in samples from the start of its span."""
+        """Return where a window begins, in samples from the start of its span."""
         from dspgraph_nodes._kernels.signal.stft import window_start
 
         try:

@@ -6,19 +6,19 @@ from fractions import Fraction
 
 import numpy as np
 
-from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State, to_fraction
 from dspgraph_nodes._kernels.arrays import floating
 from dspgraph_nodes._kernels.maths.hop import hop_of
 from dspgraph_nodes._kernels.signal.phase import FrequencyUnit, bin_advances, wrap_phase
 
 
 def instantaneous_frequency(phase: Array, before: Array | None = None) -> Array:
-    """The advance of the phase from row to row, wrapped to -pi .. pi by numpy's rule for `unwrap`, over pi.
+    """Return the advance of the phase from row to row over pi, wrapped by numpy's rule for `unwrap`.
 
         d = p[k] - p[k - 1],    IF[k] = (mod(d + pi, 2 pi) - pi) / pi,    but 1 for -1 where d > 0
 
-    phase: [n, bins], radians; before: [bins], the row before the first, 0 by default, so that row 0 holds the phase
-    itself. In float32, pi is float32's: what is nearest to half a turn is half a turn. Returns [n, bins], -1 to 1, in
+    phase: [n, bins], radians; before: [bins], the row before the first, 0 by default, so that row 0 is the phase
+    itself. In float32, pi is the float32 number, so that its half turn is a half turn. Returns [n, bins], -1 to 1, in
     the dtype of the phase.
     """
     phase = floating(phase)
@@ -27,11 +27,12 @@ def instantaneous_frequency(phase: Array, before: Array | None = None) -> Array:
 
 
 def frequency_in_hertz(phase: Array, rate: Fraction, hop: Fraction, before: Array | None = None) -> Array:
-    """The frequency in each bin: its centre and how far the phase advances beyond that of the centre.
+    """Return the frequency in each bin: its centre plus the advance of the phase beyond that of the centre.
 
         f[k, b] = b rate / n_fft + rate / (2 pi hop) wrap(d - 2 pi b hop / n_fft),    n_fft = 2 (bins - 1)
 
-    phase, before: as above; rate: of the samples, Hz; hop: samples from row to row. Returns [n, bins], Hz.
+    phase, before: as in `instantaneous_frequency`; rate: of the samples, Hz; hop: samples from row to row. Returns
+    [n, bins], Hz.
     """
     phase = floating(phase)
     width = phase.shape[1]
@@ -42,7 +43,7 @@ def frequency_in_hertz(phase: Array, rate: Fraction, hop: Fraction, before: Arra
 
 
 def _turned(phase: Array, before: Array | None) -> Array:
-    """Turns from each row to the next, in float64."""
+    """Return the turns from each row to the next, in float64."""
     rows = np.zeros((len(phase) + 1, phase.shape[1]))
     rows[1:] = phase
     if before is not None:
@@ -53,21 +54,21 @@ def _turned(phase: Array, before: Array | None) -> Array:
 
 @dataclass
 class PhaseState:
-    """What a row of phases is compared with."""
+    """The last row of phases, and the hop."""
 
     before: Array
     hop: Fraction  # samples from row to row
 
 
 class InstantaneousFrequency(Node):
-    """Instantaneous frequency: how far the phase of each bin advances from one frame to the next.
+    """Compute the instantaneous frequency: the advance of each bin's phase from one frame to the next.
 
         pi:     IF = wrap(p[k] - p[k - 1]) / pi, from -1 to 1; a tone of f Hz has wrap(2 pi f hop / rate) / pi
         hertz:  IF = b rate / n_fft + rate / (2 pi hop) wrap(p[k] - p[k - 1] - 2 pi b hop / n_fft) in bin b: its centre
                 and the deviation from it
 
-    The phase before the first frame counts as 0: row 0 holds the phase itself. Hertz are right where a tone is within
-    rate / (2 hop) of the centre of its bin, as it is wherever the window lets it be seen and hop <= n_fft / 4.
+    The phase before the first frame counts as 0: row 0 is the phase itself. Hertz are right where a tone is within
+    rate / (2 hop) of the centre of its bin; with hop <= n_fft / 4 that holds wherever the window passes the tone.
 
     Source: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019 (pi); J. L. Flanagan, R. M. Golden,
     Phase Vocoder, Bell System Technical Journal 45(9), 1966 (hertz); NumPy reference, `numpy.unwrap`.
@@ -79,7 +80,9 @@ class InstantaneousFrequency(Node):
     unit: FrequencyUnit = Field(
         "pi", description="pi: phase advance per hop over pi; hertz: bin centre and deviation from it"
     )
-    rate: float = Field(16000, gt=0, le=1e6, description="rate of the samples behind the frames, Hz; hertz needs it")
+    rate: float = Field(
+        16000, gt=0, le=1e6, description="sampling rate of the audio the frames were cut from, Hz; needed for hertz"
+    )
 
     def streams(self, phase: Frames) -> tuple[Frames]:
         if self.unit == "hertz":
@@ -95,11 +98,11 @@ class InstantaneousFrequency(Node):
         return (phase.like(kind=phase.kind.replace("phase", "if")),)
 
     def start(self, phase: Frames) -> State:
-        return PhaseState(np.zeros(phase.width), Fraction(str(self.rate)) / phase.rate)
+        return PhaseState(np.zeros(phase.width), to_fraction(self.rate) / phase.rate)
 
     def step(self, seen: PhaseState, phase: Array) -> tuple[State, Array]:
         if self.unit == "pi":
             frequency = instantaneous_frequency(phase, seen.before)
         else:
-            frequency = frequency_in_hertz(phase, Fraction(str(self.rate)), seen.hop, seen.before)
+            frequency = frequency_in_hertz(phase, to_fraction(self.rate), seen.hop, seen.before)
         return PhaseState(phase[-1].astype(np.float64), seen.hop), frequency

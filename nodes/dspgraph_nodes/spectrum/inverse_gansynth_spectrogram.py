@@ -1,4 +1,4 @@
-"""Audio from the magnitude and angle of GANSynth."""
+"""Audio from GANSynth's log magnitude and angle."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -7,7 +7,7 @@ import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
 from dspgraph_nodes._kernels.signal import gansynth
-from dspgraph_nodes._kernels.signal.gansynth import AngleForm, DroppedBin, GansynthFormat, GansynthScale, Normaliser
+from dspgraph_nodes._kernels.signal.gansynth import AngleForm, DroppedBin, GansynthLayout, GansynthScale, Normaliser
 
 
 def inverse_gansynth_spectrogram(
@@ -19,49 +19,49 @@ def inverse_gansynth_spectrogram(
     normaliser: Normaliser | None = None,
     rate: float = 16000,
 ) -> Array:
-    """The last `samples` samples of the clip that a picture [frames, bins, 2] shows: what is before is the padding.
+    """Return the last `samples` samples of the clip of a spectrogram [frames, bins, 2]; earlier ones are padding.
 
-    The last 3 hops are fainter than they were, for the frames that would begin after them are not there. Raises
-    ParameterError where there are fewer samples, and for choices that do not go together.
+    The last 3 hops are softer than in the original, because the frames that would begin after them are missing. Raises
+    ParameterError if there are fewer samples, and for choices that do not go together.
     """
     from dspgraph_nodes._kernels.signal.overlap_add import add_rows
 
     frames, bins, _ = spectrogram.shape
-    picture = GansynthFormat(bins, drop, scale, form, normaliser, rate)
+    layout = GansynthLayout(bins, drop, scale, form, normaliser, rate)
     try:
-        picture.check()
+        layout.check()
     except ValueError as error:
         raise ParameterError(f"inverse_gansynth_spectrogram.{error}") from None
-    y = np.zeros(picture.hop * (frames - 1) + picture.n_fft)
+    y = np.zeros(layout.hop * (frames - 1) + layout.n_fft)
     if not 0 <= samples <= len(y):
         raise ParameterError(
             f"inverse_gansynth_spectrogram.samples is {samples}; {frames} frames of {bins} bins have {len(y)}: take 0 "
             "to as many"
         )
-    waves = picture.synthesise(spectrogram[..., 0], spectrogram[..., 1], np.zeros(bins))
-    add_rows(waves, picture.synthesis_window(), picture.hop, y)
+    waves = layout.synthesise(spectrogram[..., 0], spectrogram[..., 1], np.zeros(bins))
+    add_rows(waves, layout.synthesis_window(), layout.hop, y)
     return y[len(y) - samples :].astype(np.result_type(spectrogram, np.float32), copy=False)
 
 
 @dataclass
 class SynthesisState:
-    """What frames to come still add to, and turn on from."""
+    """Sums that later frames add to."""
 
-    tail: Array  # the last 3 hops of the sum
+    tail: Array  # the last 3 hops of the output sum
     early: int  # samples before the start of the signal that are still to be dropped
     before: Array  # [bins]: the sum of the steps of the angle
 
 
 class InverseGansynthSpectrogram(Node):
-    """The inverse of `gansynth_spectrogram` with the same parameters: audio from log magnitude and angle.
+    """Synthesise audio from GANSynth's log magnitude and angle: the inverse of `gansynth_spectrogram`.
 
         theta_k = theta_{k-1} + pi angle_k, or pi angle_k;    X_k = e**magnitude_k e**(i theta_k), the dropped bin 0
         y[n] = sum_k hann[i] irfft(X_k)[i] / 1.5,    i = n - k hop + 3 hop
 
-    From mel bands with V = W^T diag(1 / (1 W W^T)): |X|**2 = e**magnitude V + 1e-6, and angle V, or with `phasor_mel`
-    arg(sum e**(magnitude + i pi angle) V) / pi. A row with nothing above the floor of the logarithm is silence. A log
-    magnitude above 80, which is 695 dB, counts as 80: all that comes out is a number. As in the published code nothing
-    makes up for the frames missing after the last: it fades in the last 3 hops.
+    The parameters must be the same. Mel bands are inverted with V = W^T diag(1 / (1 W W^T)): |X|**2 = e**magnitude V +
+    1e-6 and angle V, or with `phasor_mel` arg(sum e**(magnitude + i pi angle) V) / pi. A row with nothing above the
+    floor of the logarithm is silence. A log magnitude above 80, which is 695 dB, counts as 80, so that every output is
+    finite. As in the published code, nothing replaces the frames missing after the last one: the last 3 hops fade out.
 
     Source: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019, arXiv 1902.08710; magenta,
     models/gansynth/lib/specgrams_helper.py.
@@ -73,62 +73,62 @@ class InverseGansynthSpectrogram(Node):
 
     drop: DroppedBin = Field("nyquist", description="the bin left out: nyquist (the paper), dc (the published code)")
     scale: GansynthScale = Field(
-        "linear", description="bins, mel bands as published, or mel bands that average phasors"
+        "linear", description="linear bins, mel bands as published, or mel bands that average phasors"
     )
-    form: AngleForm = Field(
-        "if", description="if: by how much the angle turns from frame to frame; phase: the angle itself"
-    )
+    form: AngleForm = Field("if", description="if: change of the angle from frame to frame; phase: the angle itself")
     normalise: bool = Field(
-        False, description="the inputs are scaled to -1 .. 1: scale them back; a row clipped at the floor is silence"
+        False, description="scale the inputs, which are in -1 .. 1, back; a row clipped at the floor is silence"
     )
     magnitude_scale: float = Field(
-        gansynth.PUBLISHED_NORMALISER.magnitude[0], gt=0, description="of a normalised magnitude"
+        gansynth.PUBLISHED_NORMALISER.magnitude[0], gt=0, description="scale of a normalised magnitude"
     )
-    magnitude_shift: float = Field(gansynth.PUBLISHED_NORMALISER.magnitude[1], description="of a normalised magnitude")
-    angle_scale: float = Field(gansynth.PUBLISHED_NORMALISER.angle[0], gt=0, description="of a normalised angle")
-    angle_shift: float = Field(gansynth.PUBLISHED_NORMALISER.angle[1], description="of a normalised angle")
+    magnitude_shift: float = Field(
+        gansynth.PUBLISHED_NORMALISER.magnitude[1], description="shift of a normalised magnitude"
+    )
+    angle_scale: float = Field(gansynth.PUBLISHED_NORMALISER.angle[0], gt=0, description="scale of a normalised angle")
+    angle_shift: float = Field(gansynth.PUBLISHED_NORMALISER.angle[1], description="shift of a normalised angle")
 
     def streams(self, magnitude: Frames, angle: Frames) -> tuple[Audio]:
-        picture = self._picture(magnitude)
+        layout = self._layout(magnitude)
         try:
-            picture.check()
+            layout.check()
         except ValueError as error:
             raise ParameterError(f"{self.type_name}.{error}") from None
-        kinds = (picture.magnitude_kind, picture.angle_kind)
+        kinds = (layout.magnitude_kind, layout.angle_kind)
         if (magnitude.kind, angle.kind) != kinds:
             raise ParameterError(
                 f"{self.type_name}.scale is '{self.scale}', form '{self.form}', normalise {self.normalise}: that takes "
                 f"'{kinds[0]}' and '{kinds[1]}', found '{magnitude.kind}' and '{angle.kind}'; give it the parameters "
-                "the rows were drawn with"
+                "the rows were made with"
             )
         if magnitude.width != angle.width:
             raise ParameterError(
                 f"{self.type_name} takes as many angles as magnitudes; found {magnitude} and {angle}: take both from "
                 "one node"
             )
-        if magnitude.centre * magnitude.rate * picture.hop != picture.hop - picture.bins:
+        if magnitude.centre * magnitude.rate * layout.hop != layout.hop - layout.bins:
             raise ParameterError(
                 f"{self.type_name} takes frames that end where their span ends, centred at "
-                f"{picture.hop - picture.bins} samples; found {magnitude}: take them from a node that draws them so"
+                f"{layout.hop - layout.bins} samples; found {magnitude}: take them from a 'gansynth_spectrogram'"
             )
-        return (Audio(magnitude.rate * picture.hop, dtype=magnitude.dtype),)
+        return (Audio(magnitude.rate * layout.hop, dtype=magnitude.dtype),)
 
     def lookahead(self, magnitude: Frames, angle: Frames) -> Fraction:
         return 3 / magnitude.rate
 
     def start(self, magnitude: Frames, angle: Frames) -> State:
-        picture = self._picture(magnitude)
-        over = picture.n_fft - picture.hop
-        return picture, SynthesisState(np.zeros(over), over, np.zeros(picture.bins)), magnitude.dtype
+        layout = self._layout(magnitude)
+        over = layout.n_fft - layout.hop
+        return layout, SynthesisState(np.zeros(over), over, np.zeros(layout.bins)), magnitude.dtype
 
     def step(self, state: State, magnitude: Array, angle: Array) -> tuple[State, Array]:
         from dspgraph_nodes._kernels.signal.overlap_add import add_rows
 
-        picture, sums, dtype = state
-        over, done = len(sums.tail), len(magnitude) * picture.hop
+        layout, sums, dtype = state
+        over, done = len(sums.tail), len(magnitude) * layout.hop
         total = np.zeros(done + over)
         total[:over] = sums.tail
-        add_rows(picture.synthesise(magnitude, angle, sums.before), picture.synthesis_window(), picture.hop, total)
+        add_rows(layout.synthesise(magnitude, angle, sums.before), layout.synthesis_window(), layout.hop, total)
         early = min(sums.early, done)
         sums.tail, sums.early = total[done:].copy(), sums.early - early
         return state, total[early:done].astype(dtype, copy=False)
@@ -137,8 +137,8 @@ class InverseGansynthSpectrogram(Node):
         _, sums, dtype = state
         return (sums.tail[sums.early :].astype(dtype, copy=False),)
 
-    def _picture(self, magnitude: Frames) -> GansynthFormat:
+    def _layout(self, magnitude: Frames) -> GansynthLayout:
         normaliser = Normaliser((self.magnitude_scale, self.magnitude_shift), (self.angle_scale, self.angle_shift))
         bins = magnitude.width
         rate = float(magnitude.rate * bins / 2)
-        return GansynthFormat(bins, self.drop, self.scale, self.form, normaliser if self.normalise else None, rate)
+        return GansynthLayout(bins, self.drop, self.scale, self.form, normaliser if self.normalise else None, rate)

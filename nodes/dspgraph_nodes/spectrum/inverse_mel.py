@@ -21,12 +21,12 @@ def inverse_mel(
     norm: MelNorm = "slaney",
     iterations: int = 50,
 ) -> Array:
-    """Spectra s >= 0 whose mel bands are the given ones, or nearest to them in the divergence of Lee and Seung.
+    """Return spectra s >= 0 whose mel bands equal the given ones, or are nearest in the divergence of Lee and Seung.
 
         s[b] <- s[b] sum_j w[b, j] m[j] / (sum_c w[c, j] s[c]) / sum_j w[b, j]
 
-    mel: [n, bands], at least 0 (what is below counts as 0); rate, f_min, f_max (default: rate / 2): Hz. Returns
-    [n, n_fft / 2 + 1] in the dtype of mel (float32 of int16); bins that no band covers are 0. Computed in float64.
+    mel: [n, bands]; negative values count as 0; rate, f_min, f_max (default: rate / 2): Hz. Returns [n, n_fft / 2 + 1]
+    in the dtype of mel (float32 of int16); bins that no band covers are 0. Computed in float64.
     """
     from dspgraph_nodes._kernels.maths.banded import banded_product
     from dspgraph_nodes._kernels.signal.mel import mel_and_inverse
@@ -36,7 +36,7 @@ def inverse_mel(
     wanted = np.maximum(mel.astype(np.float64), 0)
     ones = np.ones((1, mel.shape[1]))
     covered = np.maximum(banded_product(ones, back), tiny)
-    # To begin with, a smooth spectrum: each band spread over its own bins.
+    # Start from a smooth spectrum: each band spread over its own bins.
     spectra = banded_product(wanted / np.maximum(banded_product(banded_product(ones, back), there), tiny), back)
     for _ in range(iterations):
         ratio = wanted / np.maximum(banded_product(spectra, there), tiny)
@@ -46,12 +46,13 @@ def inverse_mel(
 
 
 class InverseMel(Node):
-    """Power or magnitude spectra from their mel bands: the inverse of `mel`, as far as there is one.
+    """Approximate power or magnitude spectra from their mel bands: the inverse of `mel` as far as there is one.
 
         s[b] <- s[b] sum_j w[b, j] m[j] / (sum_c w[c, j] s[c]) / sum_j w[b, j]
 
-    The spectra are at least 0 and come to have the bands that were given (Kullback-Leibler divergence, which no round
-    makes worse). Of the many that do, the smooth start picks one without ripple. Bins that no band covers are 0.
+    The spectra are at least 0, and their bands converge to the given ones: no iteration increases the Kullback-Leibler
+    divergence. Many spectra have the same bands; the smooth start selects one without ripple. Bins that no band covers
+    are 0.
 
     Source: D. D. Lee, H. S. Seung, Algorithms for Non-negative Matrix Factorization, Advances in Neural Information
     Processing Systems 13, 2001.
@@ -60,14 +61,16 @@ class InverseMel(Node):
     mel = Input(Frames, "mel")
     spectrum = Output(Frames, "magnitude", "power")
 
-    n_fft: int = Field(1024, ge=2, multiple_of=2, description="samples the spectra are transforms of")
-    kind: SpectrumKind = Field("magnitude", description="what the bands were made of, and what comes back")
-    rate: float = Field(16000, gt=0, le=1e6, description="rate of the samples the frames were cut from, Hz")
-    f_min: float = Field(0.0, ge=0, description="where the first band begins, Hz")
-    f_max: float | None = Field(None, gt=0, description="where the last band ends, Hz; rate / 2 by default")
+    n_fft: int = Field(1024, ge=2, multiple_of=2, description="samples in the transform of the spectra")
+    kind: SpectrumKind = Field(
+        "magnitude", description="kind of spectra that the bands were made of, and of the output"
+    )
+    rate: float = Field(16000, gt=0, le=1e6, description="sampling rate of the audio the frames were cut from, Hz")
+    f_min: float = Field(0.0, ge=0, description="lower edge of the first band, Hz")
+    f_max: float | None = Field(None, gt=0, description="upper edge of the last band, Hz; rate / 2 by default")
     scale: MelScale = Field("slaney", description="formula of the mel scale")
-    norm: MelNorm = Field("slaney", description="slaney: the area of a band in Hz is 1; none: its peak is")
-    iterations: int = Field(50, ge=0, le=10_000, description="rounds of the update")
+    norm: MelNorm = Field("slaney", description="slaney: bands of area 1 in Hz; none: bands of peak 1")
+    iterations: int = Field(50, ge=0, le=10_000, description="number of updates")
 
     def streams(self, mel: Frames) -> tuple[Frames]:
         from dspgraph_nodes._kernels.signal.mel import check_mel_bands

@@ -1,4 +1,4 @@
-"""The inverse of the short-time Fourier transform."""
+"""Inverse short-time Fourier transform."""
 
 from fractions import Fraction
 
@@ -10,7 +10,7 @@ from dspgraph_nodes._kernels.signal.windows import Window, window_values
 
 
 def istft(spectrum: Array, window: Array, hop: int, first: int) -> Array:
-    """y[n] = sum_k w[i] f_k[i] / sum_k w[i]**2, i = n - k hop - first, over the K frames there are.
+    """Return y[n] = sum_k w[i] f_k[i] / sum_k w[i]**2, i = n - k hop - first, summed over the K frames.
 
     f_k: the middle len(window) samples of the inverse transform of row k. spectrum: [K, n_fft / 2 + 1], n_fft even;
     window: [length], above 0 over the frame's own span. Returns [K hop] in the dtype of the window.
@@ -21,13 +21,13 @@ def istft(spectrum: Array, window: Array, hop: int, first: int) -> Array:
 
 
 class Istft(Node):
-    """Audio from spectra: the signal whose windowed frames are nearest to theirs, in the least squares.
+    """Synthesise audio from spectra: the signal whose windowed frames are nearest to them in least squares.
 
         y[n] = sum_k w[i] f_k[i] / sum_k w[i]**2,    i = n - k hop - first,    first = centre - length / 2
 
-    f_k is the inverse transform of row k, n_fft = 2 (bins - 1). Only frames that exist are summed, and spectra that
-    no one has changed give their signal back, edges included. Every sample must be carried by the frame whose span it
-    lies in, else nothing would carry it at the edges.
+    f_k is the inverse transform of row k, n_fft = 2 (bins - 1). The sums run over the frames that exist. Unchanged
+    spectra of `stft` give their signal back, edges included. For that the window must be above 0 over the frame's own
+    span.
 
     Source: D. W. Griffin, J. S. Lim, Signal Estimation from Modified Short-Time Fourier Transform, IEEE Transactions on
     Acoustics, Speech, and Signal Processing 32(2), 1984 (equation 6).
@@ -75,7 +75,7 @@ class Istft(Node):
         return self.length or 2 * (spectrum.width - 1)
 
     def _first(self, spectrum: Frames) -> int:
-        """Where a window begins, in samples from the start of its span."""
+        """Return where a window begins, in samples from the start of its span."""
         from dspgraph_nodes._kernels.signal.stft import window_start
 
         try:

@@ -1,4 +1,4 @@
-"""Logarithms of magnitudes."""
+"""Log magnitude."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from dspgraph_nodes._kernels.arrays import floating
 
 
 def log_magnitude(magnitude: Array, floor: float = 0.0) -> Array:
-    """ln max(|X|, floor), natural, of magnitudes [n, bins]; the floor is finfo(dtype).tiny at the least."""
+    """Return ln max(|X|, floor) of magnitudes [n, bins]; the floor is at least finfo(dtype).tiny."""
     from dspgraph_nodes._kernels.maths.elementary import log
 
     magnitude = floating(magnitude)
@@ -16,9 +16,9 @@ def log_magnitude(magnitude: Array, floor: float = 0.0) -> Array:
 
 
 class LogMagnitude(Node):
-    """Natural logarithm of magnitudes: ln max(|X|, floor).
+    """Compute the natural logarithm of magnitudes: ln max(|X|, floor).
 
-    The floor keeps silence finite: by default it is the smallest normal number of the precision, ln 1.2e-38 = -87.3 in
+    The floor keeps silence finite. By default it is the smallest normal number of the precision, ln 1.2e-38 = -87.3 in
     float32, ln 2.2e-308 = -708.4 in float64.
 
     Source: NumPy reference, `numpy.finfo` (tiny).
@@ -27,7 +27,7 @@ class LogMagnitude(Node):
     magnitude = Input(Frames, "magnitude", "constant_q_magnitude")
     log_magnitude = Output(Frames, "log_magnitude", "constant_q_log_magnitude")
 
-    floor: float | None = Field(None, gt=0, description="least magnitude; the smallest normal number by default")
+    floor: float | None = Field(None, gt=0, description="smallest magnitude; by default the smallest normal number")
 
     def streams(self, magnitude: Frames) -> tuple[Frames]:
         return (magnitude.like(kind=magnitude.kind.replace("magnitude", "log_magnitude")),)

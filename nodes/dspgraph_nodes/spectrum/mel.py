@@ -15,7 +15,7 @@ def mel(
     scale: MelScale = "slaney",
     norm: MelNorm = "slaney",
 ) -> Array:
-    """m[k, j] = sum_b w[b, j] s[k, b] over triangles w, each summed over its own few bins in ascending order.
+    """Return m[k, j] = sum_b w[b, j] s[k, b] with triangles w, each sum over its own bins in ascending order.
 
     spectrum: [n, n_fft / 2 + 1], power or magnitude; rate, f_min and f_max (default: rate / 2): Hz. Returns [n, bands].
     """
@@ -27,13 +27,13 @@ def mel(
 
 
 class Mel(Node):
-    """Mel bands of power or magnitude spectra: sums over triangles, equally spaced in mel.
+    """Compute mel bands of power or magnitude spectra: sums over triangles equally spaced in mel.
 
         slaney:  mel(f) = 3 f / 200 up to 1 kHz, 15 + 27 ln(f / 1000) / ln 6.4 above
         htk:     mel(f) = 2595 log10(1 + f / 700)
 
-    A triangle rises from the centre below to its own and falls to the one above, in Hz; its peak is 1, or with
-    `norm: slaney` its area in Hz is.
+    Each triangle rises from the centre below to its own centre and falls to the centre above, linearly in Hz. Its peak
+    is 1, or with `norm: slaney` its area in Hz is 1.
 
     Source: S. B. Davis, P. Mermelstein, Comparison of Parametric Representations for Monosyllabic Word Recognition in
     Continuously Spoken Sentences, IEEE Transactions on Acoustics, Speech, and Signal Processing 28(4), 1980; librosa
@@ -44,11 +44,11 @@ class Mel(Node):
     mel = Output(Frames, "mel")
 
     bands: int = Field(80, ge=1, le=4096, description="number of bands")
-    rate: float = Field(16000, gt=0, le=1e6, description="rate of the samples the frames were cut from, Hz")
-    f_min: float = Field(0.0, ge=0, description="where the first band begins, Hz")
-    f_max: float | None = Field(None, gt=0, description="where the last band ends, Hz; rate / 2 by default")
+    rate: float = Field(16000, gt=0, le=1e6, description="sampling rate of the audio the frames were cut from, Hz")
+    f_min: float = Field(0.0, ge=0, description="lower edge of the first band, Hz")
+    f_max: float | None = Field(None, gt=0, description="upper edge of the last band, Hz; rate / 2 by default")
     scale: MelScale = Field("slaney", description="formula of the mel scale")
-    norm: MelNorm = Field("slaney", description="slaney: the area of a band in Hz is 1; none: its peak is")
+    norm: MelNorm = Field("slaney", description="slaney: bands of area 1 in Hz; none: bands of peak 1")
 
     def streams(self, spectrum: Frames) -> tuple[Frames]:
         from dspgraph_nodes._kernels.signal.mel import check_mel_bands

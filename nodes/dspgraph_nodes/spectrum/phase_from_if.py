@@ -10,32 +10,32 @@ from dspgraph_nodes._kernels.signal.phase import FrequencyUnit, wrap_phase
 
 
 def phase_from_if(frequency: Array, rate: float | None = None) -> Array:
-    """p[k] = pi sum_{j <= k} IF[j], wrapped to -pi .. pi.
+    """Return p[k] = pi sum_{j <= k} IF[j], wrapped to -pi .. pi.
 
-    frequency: [n, bins], the advance from row to row over pi, or, with the `rate` of the rows (per second), Hz. Returns
-    [n, bins], radians, in the dtype of the frequency.
+    frequency: [n, bins], the advance from row to row over pi; or Hz, if the `rate` of the rows (per second) is given.
+    Returns [n, bins], radians, in the dtype of the frequency.
     """
     frequency = floating(frequency)
     return _summed(frequency, np.zeros(frequency.shape[1]), rate)[0]
 
 
 def _summed(frequency: Array, before: Array, rate: float | None) -> tuple[Array, Array]:
-    """Phases, and the turns so far [bins]: whole ones are not taken out of the sum, so that no cut shows."""
+    """Return phases and the sum of turns so far [bins]; the sum keeps whole turns, so that no cut changes it."""
     turns = np.empty((len(frequency) + 1, frequency.shape[1]))
     turns[0], turns[1:] = before, frequency
     turns[1:] *= 0.5 if rate is None else 1 / rate
-    turns[1:] -= np.rint(turns[1:])  # whole turns would only cost digits
+    turns[1:] -= np.rint(turns[1:])  # whole turns of one step change nothing and would cost digits
     turns = np.add.accumulate(turns, axis=0)
     return (2 * math.pi * wrap_phase(turns[1:])).astype(frequency.dtype, copy=False), turns[-1].copy()
 
 
 class PhaseFromIf(Node):
-    """Phase from instantaneous frequency: the inverse of `instantaneous_frequency` with the same unit.
+    """Integrate instantaneous frequency to phase: the inverse of `instantaneous_frequency` with the same unit.
 
         pi:     p[k] = p[k - 1] + pi IF[k]
         hertz:  p[k] = p[k - 1] + 2 pi f[k] / (rows per second),    the phase before the first row is 0
 
-    The sum is float64 whatever the precision; the phase comes wrapped to -pi .. pi.
+    The sum is in float64 at either precision. The phase is wrapped to -pi .. pi.
 
     Source: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019.
     """

@@ -7,21 +7,21 @@ from dspgraph_nodes._kernels.arrays import floating
 
 
 def polar(spectrum: Array) -> tuple[Array, Array]:
-    """|X| and arg X in radians, -pi to pi; 0 has the phase 0.
+    """Return |X|, and arg X in radians, -pi to pi; the phase of 0 is 0.
 
     spectrum: [n, bins], complex. Returns two arrays [n, bins] in its precision.
     """
     from dspgraph_nodes._kernels.maths.elementary import angle, squared_magnitude
 
     spectrum = floating(spectrum)
-    wide = spectrum.astype(np.complex128, copy=False)  # no float32 is lost when it is squared
+    wide = spectrum.astype(np.complex128, copy=False)  # the square of any float32 fits
     magnitude = np.sqrt(squared_magnitude(wide)).astype(spectrum.real.dtype, copy=False)
     phase: Array = np.where(magnitude > 0, angle(spectrum), magnitude)
     return magnitude, phase
 
 
 class Polar(Node):
-    """Magnitude and phase of spectra.
+    """Split complex spectra into magnitude and phase.
 
         |X| = sqrt(Re(X)**2 + Im(X)**2),    arg X in radians, -pi to pi
 
@@ -38,7 +38,7 @@ class Polar(Node):
         if spectrum.dtype.kind != "c":
             raise ParameterError(f"polar takes complex rows; found {spectrum} of {spectrum.dtype}")
         real = np.empty(0, spectrum.dtype).real.dtype
-        of = "constant_q_" if spectrum.kind == "constant_q" else ""  # its bins stand elsewhere: no one may mistake them
+        of = "constant_q_" if spectrum.kind == "constant_q" else ""  # its bins are not those of an stft
         return spectrum.like(kind=f"{of}magnitude", dtype=real), spectrum.like(kind=f"{of}phase", dtype=real)
 
     def step(self, state: State, spectrum: Array) -> tuple[State, Array, Array]:

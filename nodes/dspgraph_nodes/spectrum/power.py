@@ -1,4 +1,4 @@
-"""Power spectra."""
+"""Power spectrum."""
 
 import numpy as np
 
@@ -7,16 +7,16 @@ from dspgraph_nodes._kernels.arrays import floating
 
 
 def power(spectrum: Array) -> Array:
-    """|X|**2. spectrum: [n, bins], complex. Returns [n, bins] in its precision."""
+    """Return |X|**2 of a complex spectrum [n, bins], in its precision."""
     from dspgraph_nodes._kernels.maths.elementary import squared_magnitude
 
     return squared_magnitude(floating(spectrum))
 
 
 class Power(Node):
-    """Power of spectra: Re(X)**2 + Im(X)**2.
+    """Compute the power of spectra: Re(X)**2 + Im(X)**2.
 
-    It is not divided by anything: a tone of amplitude A in the middle of a bin has (A sum(w) / 2)**2 there.
+    There is no normalisation: a tone of amplitude A at the centre of a bin has (A sum(w) / 2)**2 there.
 
     Source: P. D. Welch, The Use of Fast Fourier Transform for the Estimation of Power Spectra, IEEE Transactions on
     Audio and Electroacoustics 15(2), 1967.

@@ -1,17 +1,17 @@
-"""The short-time Fourier transform."""
+"""Short-time Fourier transform."""
 
 from fractions import Fraction
 
 import numpy as np
 
-from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State, require_mono
 from dspgraph_nodes._kernels.arrays import floating
 from dspgraph_nodes._kernels.signal.framing import FrameBuffer, Framing, centred_framing
 from dspgraph_nodes._kernels.signal.windows import Window, window_values
 
 
 def stft(x: Array, window: Array, hop: int, first: int, n_fft: int | None = None) -> Array:
-    """Rows X_k[b] = sum_i w[i] x[k hop + first + i] e**(-2 pi j b (i + left) / n_fft), x zero outside.
+    """Return rows X_k[b] = sum_i w[i] x[k hop + first + i] e**(-2 pi j b (i + left) / n_fft), x zero outside.
 
     x: [n], n >= 1; window: [length], length <= n_fft (default: n_fft = length), left = (n_fft - length) // 2.
     Returns [ceil(n / hop), n_fft / 2 + 1], complex, in the precision of x (complex64 of int16): `scipy.fft.rfft` of the
@@ -23,14 +23,14 @@ def stft(x: Array, window: Array, hop: int, first: int, n_fft: int | None = None
 
 
 class Stft(Node):
-    """Spectra of windowed frames, one every `hop` samples.
+    """Compute the short-time Fourier transform: spectra of windowed frames, one every `hop` samples.
 
         X_k[b] = sum_i w[i] x[k hop + first + i] e**(-2 pi j b (i + left) / n_fft),    b = 0 .. n_fft / 2
 
-    first = centre - length / 2; x = 0 outside the signal. A window shorter than n_fft lies in the middle of n_fft
-    samples, left = (n_fft - length) // 2, the rest of them 0. Frame k belongs to the span [k hop, (k + 1) hop);
-    without a `centre` the window sits in the middle of it. Windows are periodic. n_fft is even, so that it can be
-    read off the number of bins.
+    first = centre - length / 2; x = 0 outside the signal. A window shorter than n_fft is placed in the middle of n_fft
+    samples, left = (n_fft - length) // 2, and padded with zeros. Frame k belongs to the span [k hop, (k + 1) hop).
+    Without a `centre` the window lies in the middle of the span. Windows are periodic. n_fft is even, so that it
+    follows from the number of bins.
 
     Source: J. B. Allen, L. R. Rabiner, A Unified Approach to Short-Time Fourier Analysis and Synthesis, Proceedings of
     the IEEE 65(11), 1977; SciPy reference, `scipy.fft.rfft`.
@@ -39,7 +39,7 @@ class Stft(Node):
     x = Input(Audio)
     spectrum = Output(Frames, "spectrum")
 
-    n_fft: int = Field(1024, ge=2, multiple_of=2, description="samples that are transformed")
+    n_fft: int = Field(1024, ge=2, multiple_of=2, description="length of the transform, samples")
     hop: int = Field(256, ge=1, description="samples from one frame to the next")
     length: int | None = Field(None, ge=1, description="width of the window, samples; n_fft by default")
     window: Window = Field("hann", description="shape of the window")
@@ -48,8 +48,7 @@ class Stft(Node):
     )
 
     def streams(self, x: Audio) -> tuple[Frames]:
-        if x.channels > 1:
-            raise ParameterError(f"stft takes one channel; found {x}: put a mono 'mix' before it")
+        require_mono(x, self)
         cut = self._cut()
         if cut.length > self.n_fft:
             raise ParameterError(

@@ -18,22 +18,22 @@ from dspgraph_nodes._kernels.signal.delta import (
 
 
 def delta(x: Array, windows: Sequence[DeltaWindow]) -> Array:
-    """Rows of the features of every window: o_w[t] = sum_k c_w[l + k] x[t + k], k = -l .. u, x zero outside.
+    """Return rows of the features of every window: o_w[t] = sum_k c_w[l + k] x[t + k], k = -l .. u, x zero outside.
 
     x: [n, D]; windows: (l, u, c) with c of l + u + 1 coefficients. Returns [n, windows D] in the dtype of x (float32 of
-    int16), window by window; the sums are float64 inside.
+    int16), window by window; the sums are in float64.
     """
     return delta_features(x, windows).astype(np.result_type(x, np.float32), copy=False)
 
 
 class Delta(Node):
-    """Rows with their changes over time beside them: all static features, then all delta, then all delta-delta.
+    """Append dynamic features to rows: all static features, then all delta, then all delta-delta.
 
         o_w[t] = sum_k c_w[k] x[t + k],    x = 0 outside the signal
 
     Windows are "static" (1), "delta" (-0.5, 0, 0.5), "delta_delta" (1, -2, 1), or an odd number of coefficients, the
-    middle one for the frame itself; the first is static. Rows of the kind "mcep" become "mcep+delta", and `mlpg` with
-    the same windows makes "mcep" of them again.
+    middle one for the frame itself; the first window is static. Rows of the kind "mcep" become "mcep+delta"; `mlpg`
+    with the same windows turns them into "mcep" again.
 
     Source: K. Tokuda, T. Yoshimura, T. Masuko, T. Kobayashi and T. Kitamura, Speech Parameter Generation Algorithms for
     HMM-Based Speech Synthesis, ICASSP 2000.
@@ -42,7 +42,9 @@ class Delta(Node):
     frames = Input(Frames)
     features = Output(Frames)
 
-    windows: DeltaWindows = Field(("static", "delta", "delta_delta"), description="what is computed, window by window")
+    windows: DeltaWindows = Field(
+        ("static", "delta", "delta_delta"), description="windows of the features, in their order"
+    )
 
     def streams(self, frames: Frames) -> tuple[Frames]:
         if frames.dtype.kind == "c":

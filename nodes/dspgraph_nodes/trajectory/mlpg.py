@@ -10,14 +10,14 @@ from dspgraph_nodes._kernels.signal.delta import DELTA_SUFFIX, DeltaWindow, Delt
 
 
 def mlpg(means: Array, variances: Array, windows: Sequence[DeltaWindow]) -> Array:
-    """The trajectory y that is most likely under independent Gaussians on its static and dynamic features.
+    """Return the most likely trajectory y under independent Gaussians on its static and dynamic features.
 
         sum_w W' P_w W y = sum_w W' P_w mu_w,    row t of W y: sum_k c_w[l + k] y[t + k], y zero outside
 
     means: [T, D windows], all static, all delta, and so on; variances: the same, or one row [D windows] for all frames,
     each from 1e-100 to 1e100; windows: (l, u, c) with c of l + u + 1 coefficients, the first (0, 0, [1.0]). The dynamic
-    features of the first and last max(l, u) frames weigh nothing. Returns [T, D] in the dtype of the means (float32
-    of int16), float64 inside. Raises ValueError for other shapes and windows, and for variances that are none.
+    features of the first and last max(l, u) frames have weight 0. Returns [T, D] in the dtype of the means (float32
+    of int16), computed in float64. Raises ValueError for shapes or windows that do not fit, and for invalid variances.
     """
     from dspgraph_nodes._kernels.signal.mlpg import precisions, trajectory, window_terms
 
@@ -28,12 +28,13 @@ def mlpg(means: Array, variances: Array, windows: Sequence[DeltaWindow]) -> Arra
 
 
 class Mlpg(Node):
-    """Smooth static features out of the means and variances of static and dynamic ones: the most likely trajectory.
+    """Generate the most likely trajectory of static features from means and variances of static and dynamic ones.
 
         y = argmax N(W y; mu, Sigma):    W' Sigma^-1 W y = W' Sigma^-1 mu
 
-    W is what `delta` with the same windows does, so that the features of a trajectory give it back, whatever the
-    variances. Rows of the kind "mcep+delta" become "mcep". It wants the whole signal: every frame answers to all.
+    W is what `delta` with the same windows computes, so the features of a trajectory give the trajectory back, whatever
+    the variances are. Rows of the kind "mcep+delta" become "mcep". The node needs the whole signal: every frame depends
+    on all.
 
     Source: K. Tokuda, T. Yoshimura, T. Masuko, T. Kobayashi and T. Kitamura, Speech Parameter Generation Algorithms for
     HMM-Based Speech Synthesis, ICASSP 2000.
@@ -44,7 +45,7 @@ class Mlpg(Node):
     frames = Output(Frames)
 
     windows: DeltaWindows = Field(
-        ("static", "delta", "delta_delta"), description="the features there are, in their order"
+        ("static", "delta", "delta_delta"), description="windows of the features, in their order"
     )
 
     def streams(self, means: Frames, variances: Frames) -> tuple[Frames]:

@@ -6,9 +6,10 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, State
 
 
 def postfilter(mcep: Array, alpha: float, coef: float, n_fft: int) -> Array:
-    """Mel-cepstra with c[2..] times coef, and c[0] such that the energy stays; mcep: [n, order + 1], its dtype.
+    """Return mel-cepstra with c[2..] multiplied by coef, and c[0] changed so that the energy stays.
 
-    The energy is the mean of |H|**2 over n_fft bins: r[0] of the autocorrelation of the impulse response.
+    mcep: [n, order + 1]. The energy is the mean of |H|**2 over n_fft bins: r[0] of the autocorrelation of the impulse
+    response. Returns the dtype of mcep (float32 of int16).
     """
     plain = mcep.astype(np.float64)
     sharp = plain.copy()
@@ -18,7 +19,7 @@ def postfilter(mcep: Array, alpha: float, coef: float, n_fft: int) -> Array:
 
 
 def _log_energy(mcep: Array, alpha: float, n_fft: int) -> Array:
-    """ln r[0] [n], apart from the gain of c[0] so that no gain overflows."""
+    """Return ln r[0] [n]; the gain of c[0] is added last, so that it cannot overflow."""
     from dspgraph_nodes._kernels.maths.elementary import exp, log
     from dspgraph_nodes._kernels.maths.matmul import matmul
     from dspgraph_nodes._kernels.signal.freqt import bin_weights, mel_cosines
@@ -30,13 +31,13 @@ def _log_energy(mcep: Array, alpha: float, n_fft: int) -> Array:
 
 
 class Postfilter(Node):
-    """Sharper formants from a mel-cepstrum that was smoothed, by statistics or a coarse model: Merlin's postfilter.
+    """Sharpen the formants of a mel-cepstrum that a statistical model has smoothed: Merlin's postfilter.
 
         c'[m] = coef c[m], m >= 2,    c'[1] = c[1],    c'[0] = c[0] + (ln r[0] - ln r'[0]) / 2
 
-    r[0] is the energy of the impulse response, the mean of |H|**2 over n_fft bins: it is that of the input again, so
-    what is heard is as loud. c[1] stays, and with it most of the spectral tilt. A coef of 1 changes nothing. In terms
-    of the MLSA filter the gain is set on b[0], which moves c[0] alone.
+    r[0] is the energy of the impulse response, the mean of |H|**2 over n_fft bins; it stays that of the input. c[1]
+    stays, and with it most of the spectral tilt. A coef of 1 changes nothing. In terms of the MLSA filter the gain is
+    set in b[0], which changes c[0] alone.
 
     Source: T. Yoshimura, K. Tokuda, T. Masuko, T. Kobayashi and T. Kitamura, Incorporating a mixed excitation model
     and postfilter into HMM-based text-to-speech synthesis, Systems and Computers in Japan 36(12), 2005; nnmnkwii 0.1.3,
@@ -47,8 +48,8 @@ class Postfilter(Node):
     sharpened = Output(Frames, "mcep")
 
     alpha: float = Field(0.42, gt=-1.0, lt=1.0, description="all-pass constant of the mel-cepstrum; 0.42 at 16 kHz")
-    coef: float = Field(1.4, ge=0.0, le=4.0, description="what c[2], c[3] ... are multiplied by")
-    n_fft: int = Field(1024, ge=2, le=1 << 20, description="bins that the energy is measured over")
+    coef: float = Field(1.4, ge=0.0, le=4.0, description="factor of c[2], c[3] ...")
+    n_fft: int = Field(1024, ge=2, le=1 << 20, description="bins over which the energy is computed")
 
     def step(self, state: State, mcep: Array) -> tuple[State, Array]:
         return state, postfilter(mcep, self.alpha, self.coef, self.n_fft)

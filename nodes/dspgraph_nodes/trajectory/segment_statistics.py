@@ -6,10 +6,10 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 
 
 def segment_statistics(frames: Array, floor: float) -> tuple[Array, Array]:
-    """The mean and the variance of each column of one segment, in every row of it.
+    """Return the mean and the variance of each column of one segment, repeated in every row.
 
     frames: [n, width], n >= 1. Returns means and variances, both [n, width], in the dtype of the frames (float32
-    of int16); the sums are float64 inside, from the first row to the last. A variance is at least `floor`.
+    of int16); the sums are in float64, from the first row to the last. A variance is at least `floor`.
     """
     mean = np.zeros(frames.shape[1])
     for row in frames:
@@ -25,12 +25,13 @@ def segment_statistics(frames: Array, floor: float) -> tuple[Array, Array]:
 
 
 class SegmentStatistics(Node):
-    """The mean and the variance of every `length` frames, held over them: what the states of a statistical model know.
+    """Compute the mean and the variance of every segment of `length` frames, held over the segment.
 
         m[k] = 1/n sum_j x[j],    v[k] = max(1/n sum_j (x[j] - m[k])**2, floor),    j over the segment of frame k
 
-    Segment s has the frames s length .. (s + 1) length - 1, the last one those that are left. With a length of 1 the
-    means are the frames and every variance is the floor.
+    Segment s has the frames s length .. (s + 1) length - 1; the last segment has the frames that are left. They stand
+    for the Gaussians that the states of a statistical model hold. With a length of 1 the means are the frames and every
+    variance is the floor.
 
     Source: K. Tokuda, T. Yoshimura, T. Masuko, T. Kobayashi and T. Kitamura, Speech Parameter Generation Algorithms for
     HMM-Based Speech Synthesis, ICASSP 2000 (the Gaussians of a given sequence of states).
@@ -40,8 +41,8 @@ class SegmentStatistics(Node):
     means = Output(Frames)
     variances = Output(Frames, "variance")
 
-    length: int = Field(5, ge=1, description="frames of a segment")
-    floor: float = Field(1e-4, gt=0.0, description="the least variance; mlpg takes 1e-100 to 1e100")
+    length: int = Field(5, ge=1, description="frames in a segment")
+    floor: float = Field(1e-4, gt=0.0, description="smallest variance; mlpg accepts 1e-100 to 1e100")
 
     def streams(self, frames: Frames) -> tuple[Frames, Frames]:
         if frames.dtype.kind == "c":

@@ -171,7 +171,7 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         GansynthSpectrogram(scale="mel", form="phase").streams(Audio(16000))
     with pytest.raises(ParameterError, match="takes one channel"):
         GansynthSpectrogram().streams(Audio(16000, 2))
-    with pytest.raises(ParameterError, match=r"draws 67072 samples in 128 frames; found 67073: .* or take 129 frames"):
+    with pytest.raises(ParameterError, match=r"puts 67072 samples in 128 frames; found 67073: .* or take 129 frames"):
         gansynth_spectrogram(np.zeros(67073))
     with pytest.raises(ParameterError, match="bins is 48"):
         gansynth_spectrogram(np.zeros(100), bins=48)

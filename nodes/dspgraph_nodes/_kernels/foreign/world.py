@@ -63,6 +63,32 @@ def check_audio(x: Any) -> None:
         )
 
 
+def check_analysis(node: str, x: Any, f0: Any, n_fft: int | None) -> int:
+    """Return the FFT length of cheaptrick or d4c for audio x and its pitch; raise ValueError if they cannot run."""
+    try:
+        check_audio(x)
+    except ValueError as error:
+        raise ValueError(f"{node} {error}") from None
+    if f0.width != 1:
+        raise ValueError(f"{node} takes one pitch per frame; found {f0}")
+    try:
+        return check_fft(x, n_fft)
+    except ValueError as error:
+        raise ValueError(f"{node}.{error}") from None
+
+
+def check_search(node: str, x: Any, low: float, high: float) -> None:
+    """Raise ValueError if dio or harvest cannot search this pitch range, in Hz, in audio x."""
+    try:
+        check_audio(x)
+    except ValueError as error:
+        raise ValueError(f"{node} {error}") from None
+    try:
+        check_pitch_range(x, low, high)
+    except ValueError as error:
+        raise ValueError(f"{node}.{error}") from None
+
+
 def check_pitch_range(x: Any, low: float, high: float) -> None:
     """Raise ValueError for a pitch range, in Hz, that WORLD cannot search in such audio."""
     if not low < high <= x.rate / 4:

@@ -59,8 +59,8 @@ PUBLISHED_NORMALISER = Normaliser((0.0661371661726, 0.113718730221), (0.8, 0.0))
 
 
 @dataclass(frozen=True)
-class GansynthFormat:
-    """A choice of bins, scale and angle of the rows [frames, bins].
+class GansynthLayout:
+    """The layout of GANSynth's rows: bins, scale, and form of the angle.
 
     Windows have 2 bins samples and overlap four times.
     """
