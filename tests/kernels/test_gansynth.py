@@ -58,7 +58,7 @@ def test_the_pictures_have_the_published_shapes_and_pads(frames: int, bins: int,
 def test_a_note_comes_back_without_its_nyquist_bin(bins: int, variant: str, midi: int) -> None:
     """Measured at the least: 89.1 dB with 1024 bins, 85.6 with 512 (float32 rows, float64 within the nodes)."""
     x = note(midi)
-    y = passed("gansynth_if", x, picture=variant)
+    y = passed("gansynth_if", x, spectrogram=variant)
     assert len(y) == 64000
     assert snr(x, y) >= (85 if midi >= 36 else 80)
 
@@ -184,7 +184,7 @@ def test_mel_bands_lose_little_magnitude_much_phase_and_less_as_phasors(midi: in
     """Measured in dB at 48 and 60: as published 11.5 and 8.4, magnitude alone 33.6 and 31.1, phasors 21.9 and 19.6."""
     x = note(midi)
     assert snr(x, passed("gansynth_mel", x)) >= 6
-    assert snr(x, passed("gansynth_mel", x, picture="phasor")) >= 17
+    assert snr(x, passed("gansynth_mel", x, spectrogram="phasor")) >= 17
     linear = gansynth_spectrogram(x, drop="dc")
     mel = gansynth_spectrogram(x, drop="dc", scale="mel")
     linear[..., 0] = 0.5 * np.log(np.exp(mel[..., 0]) @ inverse_mel_matrix(1024, RATE) + 1e-6)
