@@ -234,5 +234,5 @@ def test_integers_are_refused() -> None:
 def test_variances_that_are_none_are_refused(variance: float) -> None:
     variances = torch.ones(9, 4)
     variances[7, 3] = variance
-    with pytest.raises(ValueError, match="a variance is a number above 0, .*; row 7, column 3 is"):
+    with pytest.raises(ValueError, match="a variance must be from 1e-100 to .*; row 7, column 3 is"):
         mlpg(torch.zeros(9, 4), variances, SETS["delta"])

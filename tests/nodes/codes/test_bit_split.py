@@ -54,5 +54,5 @@ def test_floats_are_refused() -> None:
 
 @pytest.mark.parametrize("size", [8, 32, 100, 4, 262144])
 def test_sizes_without_an_even_number_of_bits_are_refused(size: int) -> None:
-    with pytest.raises(ParameterError, match=f"found Symbols\\('mulaw', {size} levels, 16000 Hz\\): give what makes"):
+    with pytest.raises(ParameterError, match=f"found Symbols\\('mulaw', {size} levels, 16000 Hz\\): set their source"):
         Graph({"split": BitSplit()}, {"split.codes": "c"}, {"c": Symbols(16000, "mulaw", size)}, {"f": "split.fine"})

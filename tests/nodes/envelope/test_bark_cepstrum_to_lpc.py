@@ -92,7 +92,7 @@ def test_the_gain_falls_with_the_level_to_nothing(dtype: type) -> None:
 
 def test_a_power_that_leaves_the_dtype_is_refused() -> None:
     for dtype, c in ((np.float64, 200), (np.float32, 30)):
-        with pytest.raises(ValueError, match=f"leaves {np.dtype(dtype)}; the largest c.0. is {c}, .* of full scale"):
+        with pytest.raises(ValueError, match=f"overflows {np.dtype(dtype)}; the largest c.0. is {c}, .* of full scale"):
             bark_cepstrum_to_lpc(np.full((2, 18), c, dtype))
 
 

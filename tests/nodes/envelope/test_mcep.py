@@ -184,7 +184,7 @@ def test_a_frame_that_is_no_number_is_refused() -> None:
     frames = framed()[:3]
     for bad in (np.nan, np.inf, 1e200):
         frames[1, 7] = bad
-        with pytest.raises(ValueError, match="frame 1 has not"):
+        with pytest.raises(ValueError, match="frame 1 has others"):
             mcep(frames, 24, 0.42)
 
 

@@ -28,5 +28,5 @@ def test_the_kind_stays_unless_another_is_given() -> None:
 
 @pytest.mark.parametrize(("first", "count", "left"), [(0, 18, 17), (2, 16, 15), (17, 1, 0), (40, 1, 0)])
 def test_columns_that_are_not_there_are_refused(first: int, count: int, left: int) -> None:
-    with pytest.raises(ParameterError, match=f"count is {count}; from column {first} on .* has {left}: take fewer"):
+    with pytest.raises(ParameterError, match=f"count is {count}; from column {first} on .* has {left}: select fewer"):
         SelectColumns(first=first, count=count).streams(STREAM)

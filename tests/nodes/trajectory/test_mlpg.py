@@ -211,7 +211,7 @@ def test_a_static_window_may_be_written_with_zeros_around_it() -> None:
 def test_variances_that_are_none_are_refused(variance: float) -> None:
     variances = np.ones((9, 4))
     variances[7, 3] = variance
-    with pytest.raises(ValueError, match=r"a variance is a number above 0, .*; row 7, column 3 is"):
+    with pytest.raises(ValueError, match=r"a variance must be from 1e-100 to .*; row 7, column 3 is"):
         mlpg(np.zeros((9, 4)), variances, SETS["delta"])
 
 
