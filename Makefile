@@ -1,35 +1,49 @@
-# demo, test, test-slow, lint and bench each make .venv from constraints.txt when it is missing.
+# Every target makes .venv from constraints.txt when it is missing, with what that target needs.
 PYTHON ?= python3
 BIN := .venv/bin
-READY := .venv/.ready
+PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-.PHONY: demo test test-slow lint bench clean
+.PHONY: demo quick test test-slow cover lint bench clean
 
-demo: $(READY)
+demo: .venv/.demo
 	$(BIN)/dspgraph demo
 
-test: $(READY)
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+# The core, and every node at a few cuts. With NODE=lpc: one node, its own tests and its laws at every cut.
+quick: .venv/.test
+	$(PYTEST) --quick
 
-test-slow: $(READY)
-	$(BIN)/python -m pytest -n 2 -m slow
+test: .venv/.test
+ifdef NODE
+	$(BIN)/python -m pytest --node $(NODE) -m "not slow" tests/nodes tests/system/test_laws.py
+else
+	$(PYTEST) -m "not slow" --cov --cov-report=
+	$(BIN)/python -m coverage report
+endif
 
-lint: $(READY)
+test-slow: .venv/.test
+	$(PYTEST) -m slow
+
+lint: .venv/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
+bench: .venv/.test
+	$(PIP) --editable ".[bench]"
 	$(BIN)/python -m benchmarks
 
 clean:
 	rm -rf .venv build dist demo
 
 # torch first and alone: whatever else asks for it then finds the pinned build.
-$(READY): constraints.txt pyproject.toml
+.venv/.demo: constraints.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt "setuptools<82" wheel
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(PIP) "setuptools<82" wheel
+	$(PIP) torch
+	$(PIP) --editable .
+	touch $@
+
+.venv/.test: .venv/.demo
+	$(PIP) --editable ".[dev]"
 	touch $@

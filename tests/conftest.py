@@ -1,7 +1,66 @@
-"""What the tests need of the process they run in."""
+"""The options of the test run, and what the tests need of the process they run in."""
 
 import signal
+from pathlib import Path
+
+import pytest
+
+from dspgraph.registry import NodeSource
 
 # A shell that starts something in the background lets it ignore Ctrl-C, and what that starts ignores it too: the
 # programs whose interruption is tested must not inherit this.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+LEFT_OUT_OF_QUICK = {"slow", "process", "browser", "cluster", "training", "thorough"}
+"""Marks of the tests that `--quick` leaves out."""
+
+
+MARKED_BY_FIXTURE = ("browser", "cluster")
+"""Fixtures whose tests have a mark of the same name."""
+
+SHARED = ("browser", "cluster", "undisturbed", "alone")
+"""Fixtures that are dear: the tests that use one run in one process."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="the core, and every node at a few cuts, in under a minute")
+    parser.addoption("--node", metavar="NAME", help="one node alone: its own tests and its laws")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        for name in MARKED_BY_FIXTURE:
+            if name in fixtures:
+                item.add_marker(name)
+        for name in SHARED:
+            if name in fixtures:
+                item.add_marker(pytest.mark.xdist_group(name))
+
+    def is_wanted(item: pytest.Item) -> bool:
+        if config.getoption("--quick") and any(mark.name in LEFT_OUT_OF_QUICK for mark in item.iter_markers()):
+            return False
+        name = config.getoption("--node")
+        return not name or name in _nodes_of(item)
+
+    wanted = [item for item in items if is_wanted(item)]
+    if config.getoption("--node") and not wanted:
+        raise pytest.UsageError(f"no test is of a node '{config.getoption('--node')}': `dspgraph nodes` lists them")
+    config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
+    items[:] = wanted
+
+
+def _nodes_of(item: pytest.Item) -> set[str]:
+    """Return the names of the nodes a test is about: by its file in tests/nodes, and by its parameters."""
+    names = set()
+    if Path(item.path).parent.parent.name == "nodes":
+        names.add(item.path.stem.removeprefix("test_"))
+    parameters = getattr(item, "callspec", None)
+    values = parameters.params.values() if parameters else ()
+    return names | {value.name for value in values if isinstance(value, NodeSource)}
+
+
+@pytest.fixture
+def quick(request: pytest.FixtureRequest) -> bool:
+    """Whether the run is a quick one: laws at a few cuts, in one precision."""
+    return bool(request.config.getoption("--quick"))

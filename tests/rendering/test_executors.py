@@ -35,6 +35,8 @@ from helpers.deadly import Deadly, DeadlyStart, Deeds, Told, opened
 from helpers.paths import TESTS
 from helpers.speech import speech
 
+pytestmark = pytest.mark.process
+
 PATIENCE = 300
 """Seconds after which a test fails because it hangs: no test takes that long on the slowest machine."""
 

@@ -18,6 +18,8 @@ from dspgraph.io.atomic import is_part
 from helpers.paths import TOYS
 from helpers.speech import speech
 
+pytestmark = pytest.mark.process
+
 SLOW = """
 import time
 from dspgraph import Audio, Input, Node, Output

@@ -8,6 +8,8 @@ import pytest
 
 from helpers.paths import ROOT
 
+pytestmark = pytest.mark.process
+
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 BRIEF = {"train_lpcnet_on_one_clip": ["--batches", "1"]}
 """What makes minutes of work seconds."""

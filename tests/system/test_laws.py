@@ -1,8 +1,12 @@
-"""Every node keeps every law: its own test file declares the examples, this one puts them to the check."""
+"""Every node keeps every law: its own test file declares the examples, this one puts them to the checks.
+
+One test id for each node and check: `pytest tests/system/test_laws.py -k "mulaw_encode and noise"`.
+"""
 
 import importlib.util
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,14 +15,19 @@ from hypothesis import strategies as st
 
 from dspgraph import registry
 from dspgraph.registry import PACK
-from dspgraph.testing import Example, check_cut, check_node
+from dspgraph.testing import CUTS, NODE_CHECKS, Example, check_cut
 from helpers.paths import TESTS
 
 NODES = [found for found in registry.nodes().values() if PACK in Path(found.where).parts]
+EVERY = [pytest.param(found, id=found.name, marks=pytest.mark.xdist_group(found.name)) for found in NODES]
+"""The tests of one node run in one process: they share its examples and what these give as a whole."""
+
+PRECISIONS = (np.float32, np.float64)
 
 
 @lru_cache
 def examples_of(domain: str, name: str) -> list[Example]:
+    """Return the examples in a node's own test file."""
     path = TESTS / "nodes" / domain / f"test_{name}.py"
     assert path.is_file(), f"the node {name} has no test file {path.relative_to(TESTS)}"
     spec = importlib.util.spec_from_file_location(f"examples_of_{name}", path)
@@ -31,26 +40,35 @@ def examples_of(domain: str, name: str) -> list[Example]:
     return examples
 
 
-@pytest.mark.parametrize("found", NODES, ids=lambda found: found.name)
-def test_every_node_keeps_every_law(found: registry.NodeSource) -> None:
+@pytest.mark.parametrize("check", NODE_CHECKS)
+@pytest.mark.parametrize("found", EVERY)
+def test_a_node_keeps_its_laws(found: registry.NodeSource, check: str, quick: bool) -> None:
+    precisions: tuple[Any, ...] = PRECISIONS[:1] if quick else PRECISIONS
     for example in examples_of(found.domain, found.name):
-        check_node(example)
+        for precision in precisions:
+            NODE_CHECKS[check](example, precision, (441,) if quick else CUTS)
 
 
-@pytest.mark.parametrize("found", NODES, ids=lambda found: found.name)
+@pytest.mark.thorough
+@pytest.mark.parametrize("found", EVERY)
 def test_no_cut_changes_a_node(found: registry.NodeSource) -> None:
-    examples = examples_of(found.domain, found.name)
+    for example in examples_of(found.domain, found.name):
+        check_any_cut(example)
 
-    @settings(max_examples=8, deadline=None, derandomize=True)
-    @given(st.lists(st.integers(1, 2500), min_size=1, max_size=12), st.sampled_from([np.float32, np.float64]))
+
+def check_any_cut(example: Example) -> None:
+    """Let hypothesis choose the cuts. A node that waits for the whole signal gets it in one call, whatever the cut."""
+    waits = example.graph().bindings["node"].waits_for_the_end
+
+    @settings(max_examples=1 if waits else 8, deadline=None, derandomize=True)
+    @given(st.lists(st.integers(1, 2500), min_size=1, max_size=12), st.sampled_from(PRECISIONS))
     def any_cut(sizes: list[int], precision: type) -> None:
-        for example in examples:
-            check_cut(example.graph(precision), example.arrays, sizes)
+        check_cut(example.graph(precision), example.arrays, sizes, example.whole(precision))
 
     any_cut()
 
 
-@pytest.mark.parametrize("found", NODES, ids=lambda found: found.name)
+@pytest.mark.parametrize("found", EVERY)
 def test_every_parameter_says_what_it_is(found: registry.NodeSource) -> None:
     kind = found.load()
     assert (kind.__doc__ or "").strip(), f"{found.name} has no docstring"

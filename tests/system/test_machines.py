@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from dspgraph import registry
 from dspgraph.registry import shipped_pipelines
 
@@ -73,6 +75,7 @@ FOREIGN = {"cheaptrick", "d4c", "dio", "harvest", "rapt", "swipe", "world", "wor
 """WORLD and SPTK, behind these nodes, call the C library's functions: their last bits are those of its machine."""
 
 
+@pytest.mark.thorough
 def test_a_plainer_processor_gives_the_same_bits(tmp_path: Path) -> None:
     """This is how numpy's expm1, whose last bit depends on AVX-512, was found in a decoding table."""
     signals = tmp_path / "signals.npz"

@@ -28,10 +28,11 @@ def at_rate(graph: Graph, samples: Array) -> dict[str, Array]:
     return {name: soxr.resample(samples, 16000, float(stream.rate), "HQ").astype(stream.dtype)}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize(("name", "swap"), EVERY, ids=NAMES)
 def test_no_cut_changes_a_shipped_pipeline(name: str, swap: dict[str, str], precision: str) -> None:
-    """Through Session at every cut, Batch of 5 signals of different length, and a snapshot in the middle."""
+    """Through a Session at every cut, a Batch of 5 signals of different length, and a snapshot in the middle."""
     graph = load(name, [f"precision={precision}", *overrides(name)], swap)
     check_graph(graph, at_rate(graph, speech()[8000:15777]))
 
@@ -47,6 +48,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     return files
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("rate", "precision"), [(48000, "float64"), (22050, "float32"), (11025, "float64")])
 @pytest.mark.parametrize(("name", "swap"), EVERY, ids=NAMES)
 def test_no_cut_changes_a_shipped_pipeline_on_files_of_other_rates(
@@ -58,7 +60,7 @@ def test_no_cut_changes_a_shipped_pipeline_on_files_of_other_rates(
         ((key, stream),) = graph.inputs.items()
         assert isinstance(stream, Audio)
         signals = {key: AudioSource(recordings[rate], stream).read()}
-        check_graph(graph, signals)
+        check_graph(graph, signals, cuts=(441,))  # every cut was tried at 16 kHz
         quanta = [len(block[key]) for block in blocks_of(graph, signals, [QUANTUM] * 20)]
         assert abs(np.mean(quanta[:20]) - float(stream.rate) / 100) < 0.1
         check_cut(graph, signals, quanta)

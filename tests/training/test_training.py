@@ -21,6 +21,8 @@ from dspgraph.training.run import train
 from helpers.networks import weights_file
 from helpers.speech import speech
 
+pytestmark = pytest.mark.training
+
 TINY = ["preset=lpcnet-small", "gru_a=16", "gru_b=16", "condition=16", "embedding=4", "batch=2", "frames=3"]
 BRIEF = [*TINY, "steps=2", "validate_every=1", "device=cpu", "threads=1"]
 

@@ -25,6 +25,8 @@ from dspgraph_nodes.models.lpcnet.training import Settings, train
 from helpers.speech import speech
 from helpers.utterances import clip, features, loss
 
+pytestmark = pytest.mark.training
+
 TINY = {
     "preset": "lpcnet-small", "gru_a": 32, "gru_b": 16, "embedding": 8, "condition": 16, "batch": 4, "frames": 3,
     "updates": 2, "augment": 1, "steps": 6, "validate_every": 2, "sparse_start": 1, "sparse_end": 5, "sparse_every": 1,
