@@ -26,16 +26,16 @@ def mlpg(
     windows: Sequence[DeltaWindow],
     lengths: Sequence[int] | torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """The most likely trajectory, differentiable in the means and in the variances.
+    """Return the most likely trajectory, differentiable with respect to means and variances.
 
         y = R^-1 b,    R = sum_w W' P_w W,    b = sum_w W' P_w mu_w
 
-    means: [T, D windows], or a padded batch [B, T, D windows]; variances: whatever broadcasts to that, one row
-    [D windows] included; windows: (l, u, c) with c of l + u + 1 coefficients, the first (0, 0, [1.0]); lengths: the
-    frames of each signal of a batch. Every signal is solved alone, so that batch and padding change no bit of it;
-    padding is not looked at, gives 0 and has gradient 0. Returns [T, D] or [B, T, D], dtype and device of the means;
-    computed in float64 on the CPU. Differentiable once. Raises ValueError for other shapes and windows, and for
-    variances that are none.
+    means: [T, D windows], or a padded batch [B, T, D windows]; variances: any shape that broadcasts to that of the
+    means, such as one row [D windows]; windows: (l, u, c) with c of l + u + 1 coefficients, the first (0, 0, [1.0]);
+    lengths: number of frames of each signal of a batch. Every signal is solved alone, so that batch and padding change
+    no bit of it; padding is not read, and its outputs and gradients are 0. Returns [T, D] or [B, T, D], in the dtype
+    and on the device of the means; computed in float64 on the CPU. Differentiable once. Raises ValueError for other
+    shapes and windows, and for variances outside 1e-100 .. 1e100.
 
     Source: K. Tokuda, T. Yoshimura, T. Masuko, T. Kobayashi and T. Kitamura, Speech Parameter Generation Algorithms for
     HMM-Based Speech Synthesis, ICASSP 2000.
@@ -73,13 +73,13 @@ def _checked(lengths: Sequence[int] | torch.Tensor | None, means: torch.Tensor) 
 
 
 def _rows(tensor: torch.Tensor) -> NDArray[Any]:
-    """The tensor as a batch of float64 on the CPU; nothing is copied that is there already."""
+    """Return the tensor as a batch of float64 on the CPU, without a copy if it is one already."""
     rows: NDArray[Any] = tensor.detach().cpu().double().numpy()
     return rows if rows.ndim == 3 else rows[None]
 
 
 def _padded(rows: list[NDArray[Any]], shape: torch.Size, dimensions: int) -> torch.Tensor:
-    """Rows of every signal in a tensor [.., T, dimensions] like one of this shape, zeros after them."""
+    """Return the rows of every signal, padded with zeros, as a tensor [T, dimensions] or [B, T, dimensions]."""
     if len(rows) == 1 and len(rows[0]) == shape[-2]:
         one = torch.from_numpy(rows[0])
         return one if len(shape) == 2 else one[None]
@@ -90,7 +90,7 @@ def _padded(rows: list[NDArray[Any]], shape: torch.Size, dimensions: int) -> tor
 
 
 class _Mlpg(torch.autograd.Function):
-    """Of means and variances [.., T, D windows], with the terms of the windows and the length of every signal."""
+    """MLPG of means and variances [.., T, D windows], for the terms of the windows and the length of every signal."""
 
     @staticmethod
     def forward(
@@ -107,7 +107,7 @@ class _Mlpg(torch.autograd.Function):
             ctx.solved, ctx.terms, ctx.kinds = solved, terms, [(one.device, one.dtype) for one in (means, variances)]
         if ctx.needs_input_grad[1]:
             ctx.save_for_backward(means)
-            ctx.y = y  # the rows themselves, so what is handed out is a copy
+            ctx.y = y  # kept for the gradient, so the result below is a copy
         dimensions = means.shape[-1] // terms.count
         return _padded(y, means.shape, dimensions).to(means.device, means.dtype, copy=ctx.needs_input_grad[1])
 

@@ -1,4 +1,4 @@
-"""What is left of gradients when the products of matrices are taken away: one pass over memory each."""
+"""Gradients of a GRU's gates and of DualFC, without their matrix products: one pass over memory each."""
 
 from typing import Any
 
@@ -11,44 +11,45 @@ Array = NDArray[Any]
 
 @kernel
 def gru_step(
-    flow: Array, gates: Array, candidate: Array, inner: Array, before: Array, of_recurrent: Array, of_candidate: Array
-) -> None:
-    """Take the gradient of one step of a GRU back through its gates.
+    of_state: Array, gates: Array, candidate: Array, inner: Array, before: Array, of_recurrent: Array,
+    of_candidate: Array,
+) -> None:  # fmt: skip
+    """Compute the gradients of one step of a GRU, from that of its output back through its gates.
 
         h = (1 - z) n + z h',    n = tanh(a_n + r g),    r = sigmoid(a_r),    z = sigmoid(a_z)
 
-    flow: dL/dh [batch, units], which becomes the part of dL/dh' that goes through z alone; gates: r and z
-    [batch, 2, units]; candidate: n, inner: g, before: h' [batch, units]. of_recurrent gets dL/d(a_r, a_z, g)
-    [batch, 3, units] and of_candidate dL/da_n [batch, units].
+    of_state: dL/dh [batch, units], replaced by the part of dL/dh' that goes through z alone; gates: r and z
+    [batch, 2, units]; candidate: n, inner: g, before: h' [batch, units]. Written are of_recurrent, dL/d(a_r, a_z, g)
+    [batch, 3, units], and of_candidate, dL/da_n [batch, units].
     """
-    for b in range(len(flow)):  # by rows: so the compiler sees that they do not overlap
+    for b in range(len(of_state)):  # row by row, so that the compiler sees that the arrays do not overlap
         _gru_row(
-            flow[b], gates[b, 0], gates[b, 1], candidate[b], inner[b], before[b],
+            of_state[b], gates[b, 0], gates[b, 1], candidate[b], inner[b], before[b],
             of_recurrent[b, 0], of_recurrent[b, 1], of_recurrent[b, 2], of_candidate[b],
         )  # fmt: skip
 
 
 @kernel
 def _gru_row(
-    flow: Array, gate_r: Array, gate_z: Array, candidate: Array, inner: Array, before: Array,
+    of_state: Array, gate_r: Array, gate_z: Array, candidate: Array, inner: Array, before: Array,
     of_r: Array, of_z: Array, of_g: Array, of_n: Array,
 ) -> None:  # fmt: skip
-    one = flow.dtype.type(1)
-    for k in range(len(flow)):
-        d, r, z, n = flow[k], gate_r[k], gate_z[k], candidate[k]
+    one = of_state.dtype.type(1)
+    for k in range(len(of_state)):
+        d, r, z, n = of_state[k], gate_r[k], gate_z[k], candidate[k]
         of_n[k] = d * (one - z) * (one - n * n)
         of_g[k] = of_n[k] * r
         of_r[k] = of_g[k] * inner[k] * (one - r)
         of_z[k] = d * (before[k] - n) * z * (one - z)
-        flow[k] = d * z
+        of_state[k] = d * z
 
 
 @kernel
 def dual_fc(grad: Array, half: Array, factor: Array, of_twice: Array, of_factor: Array) -> None:
-    """Take the gradient of y = sum_k factor[k] tanh(a[k]) back to 2 a and to the factors.
+    """Compute the gradients of y = sum_k factor[k] tanh(a[k]) with respect to 2 a and to the factors.
 
     grad: dL/dy [count, levels]; half: sigmoid(2 a) [count, 2 levels], so that tanh(a) = 2 half - 1; factor:
-    [2, levels]. of_twice gets dL/d(2 a) [count, 2 levels]; to of_factor [2, levels] dL/dfactor is added.
+    [2, levels]. of_twice [count, 2 levels] becomes dL/d(2 a); dL/dfactor is added to of_factor [2, levels].
     """
     count, levels = grad.shape
     one, two = grad.dtype.type(1), grad.dtype.type(2)

@@ -1,11 +1,13 @@
-"""LPCNet's sample-rate network with its gradients, faster on a CPU than torch's own modules are.
+"""LPCNet's sample-rate network with its gradients, faster on a CPU than torch's own modules.
 
-The function is that of `LPCNet.forward`, and so are its gradients, but for rounding. What is saved:
+Outputs and gradients are those of `LPCNet.forward`, except for rounding. Three things save time:
 
-* an embedding has 256 rows, a batch thousands of samples: each is multiplied by GRU_A's matrix once for a level, and a
-  condition once for a frame; a sample adds up four rows;
-* the gradients of the gates are one pass over memory each, and that of the recurrent matrix one product for all steps;
-* tanh x = 2 sigmoid(2 x) - 1, and of as many numbers as DualFC has torch takes the sigmoid several times faster.
+* An embedding has 256 rows, but a batch has thousands of samples. The input matrix of GRU_A is multiplied with each row
+  of the embedding once, and with the condition of each frame once. A sample then adds up four rows.
+* The gradients of the gates take one pass over memory each, and that of the recurrent matrix is one product for all
+  steps.
+* tanh x = 2 sigmoid(2 x) - 1: for arrays as large as those of DualFC, torch's sigmoid is several times faster than its
+  tanh.
 """
 
 from __future__ import annotations
@@ -29,12 +31,13 @@ State = tuple[Tensor, Tensor]
 
 
 def forward(model: LPCNet, f: Tensor, codes: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-    """Logits [batch, samples, 256] and the state after the last sample, as `LPCNet.forward` gives them.
+    """Return logits [batch, samples, 256] and the states after the last sample, as `LPCNet.forward` does.
 
-    f: [batch, frames, condition]; codes: [batch, samples, 3], 0..255, which nothing checks. All on a CPU, of one dtype.
+    f: [batch, frames, condition]; codes: [batch, samples, 3], 0..255, which is not checked. All tensors are on the CPU
+    and have one dtype.
     """
     config, batch = model.config, len(codes)
-    f = f.transpose(0, 1)  # inside, time comes first
+    f = f.transpose(0, 1)  # time first, from here on
     a, b = (
         (state[0][0], state[1][0]) if state is not None
         else (f.new_zeros(batch, config.gru_a), f.new_zeros(batch, config.gru_b))
@@ -52,7 +55,7 @@ def forward(model: LPCNet, f: Tensor, codes: Tensor, state: State | None = None)
 
 
 def _input_a(model: LPCNet, f: Tensor, codes: Tensor) -> Tensor:
-    """What GRU_A is given [samples, batch, 3 units], from f [frames, batch, condition], codes [samples, batch, 3]."""
+    """Return the inputs of GRU_A's gates [samples, batch, 3 units], with f [frames, batch, condition], time first."""
     weight, bias = _input(model.gru_a)
     samples, batch, inputs = codes.shape
     width = inputs * model.config.embedding
@@ -60,25 +63,28 @@ def _input_a(model: LPCNet, f: Tensor, codes: Tensor) -> Tensor:
     rows = torch.cat((tables.flatten(0, 1), linear(f, weight[:, width:], bias).flatten(0, 1)))
     of_codes = codes + LEVELS * torch.arange(inputs)
     of_frames = LEVELS * inputs + torch.arange(len(f) * batch).view(-1, batch, 1)
-    which = torch.cat((of_codes, of_frames.repeat_interleave(samples // len(f), 0)), -1)
-    return embedding_bag(which.flatten(0, 1), rows, mode="sum").view(samples, batch, -1)
+    indices = torch.cat((of_codes, of_frames.repeat_interleave(samples // len(f), 0)), -1)
+    return embedding_bag(indices.flatten(0, 1), rows, mode="sum").view(samples, batch, -1)
 
 
 def _input(layer: torch.nn.GRU) -> tuple[Tensor, Tensor]:
-    """Its matrix, and all biases that are simply added: of both kinds, but for the candidate the first alone."""
-    weight, _, given, fed = layer.parameters()
+    """Return the input matrix and the biases added to the inputs: both biases for r and z, the input bias for n."""
+    weight, _, input_bias, recurrent_bias = layer.parameters()
     gates = 2 * layer.hidden_size
-    return weight, given + torch.cat((fed[:gates], torch.zeros_like(fed[gates:])))
+    return weight, input_bias + torch.cat((recurrent_bias[:gates], torch.zeros_like(recurrent_bias[gates:])))
 
 
 def _recurrent(layer: torch.nn.GRU) -> tuple[Tensor, Tensor]:
-    """Its matrix, and the bias of the candidate that the reset gate is multiplied with."""
-    _, recurrent, _, fed = layer.parameters()
-    return recurrent, fed[2 * layer.hidden_size :]
+    """Return the recurrent matrix and the recurrent bias of the candidate n, which the reset gate multiplies."""
+    _, recurrent, _, recurrent_bias = layer.parameters()
+    return recurrent, recurrent_bias[2 * layer.hidden_size :]
 
 
 class _GRU(Function):
-    """h [samples, batch, units] from inputs x [samples, batch, 3 units], with all biases but that of the candidate."""
+    """A GRU: h [samples, batch, units] from inputs x [samples, batch, 3 units], recurrent matrix, bias and first state.
+
+    x includes all biases except the recurrent bias of the candidate n.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, recurrent: Tensor, bias: Tensor, state: Tensor) -> Tensor:
@@ -101,22 +107,24 @@ class _GRU(Function):
         gates, inner, candidate, h, recurrent = ctx.saved_tensors
         samples, batch, units = inner.shape
         of_recurrent, of_candidate = gates.new_empty(samples, batch, 3 * units), torch.empty_like(inner)
-        flow = torch.zeros_like(h[0])
-        split = (each.view(samples, batch, -1, units).numpy() for each in (gates, of_recurrent))
-        whole = (each.numpy() for each in (candidate, inner, h, of_candidate))
-        (g, back), (n, i, last, back_n), flowing = split, whole, flow.numpy()
+        of_state = torch.zeros_like(h[0])
+        split_gates = gates.view(samples, batch, 2, units)
+        of_parts = of_recurrent.view(samples, batch, 3, units)
         for t in range(samples - 1, -1, -1):
-            flow += grads[0][t]
-            gradients.gru_step(flowing, g[t], n[t], i[t], last[t], back[t], back_n[t])
-            flow.addmm_(of_recurrent[t], recurrent)
+            of_state += grads[0][t]
+            gradients.gru_step(
+                of_state.numpy(), split_gates[t].numpy(), candidate[t].numpy(), inner[t].numpy(), h[t].numpy(),
+                of_parts[t].numpy(), of_candidate[t].numpy(),
+            )  # fmt: skip
+            of_state.addmm_(of_recurrent[t], recurrent)
         rows = of_recurrent.flatten(0, 1)
         of_matrix, of_bias = rows.t() @ h[:-1].flatten(0, 1), rows[:, 2 * units :].sum(0)
         of_recurrent[..., 2 * units :] = of_candidate
-        return of_recurrent, of_matrix, of_bias, flow
+        return of_recurrent, of_matrix, of_bias, of_state
 
 
 class _DualFC(Function):
-    """y [..., levels] = sum_k factor[k] tanh(a[k]) from 2 a [..., 2 levels] and the factors [2, levels]."""
+    """The sum of DualFC: y [..., levels] = sum_k factor[k] tanh(a[k]) from 2 a [..., 2 levels], factors [2, levels]."""
 
     @staticmethod
     def forward(ctx: Any, twice: Tensor, factor: Tensor) -> Tensor:
@@ -130,9 +138,14 @@ class _DualFC(Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
         half, factor = ctx.saved_tensors
         of_twice, of_factor = torch.empty_like(half), torch.zeros_like(factor)
-        rows = (each.contiguous().view(-1, each.shape[-1]) for each in (grads[0], half, of_twice))
-        grad, given, back = (each.numpy() for each in rows)
-        gradients.dual_fc(grad, given, factor.detach().numpy(), back, of_factor.numpy())
+        levels = factor.shape[-1]
+        gradients.dual_fc(
+            grads[0].reshape(-1, levels).contiguous().numpy(),
+            half.view(-1, 2 * levels).numpy(),
+            factor.detach().numpy(),
+            of_twice.view(-1, 2 * levels).numpy(),
+            of_factor.numpy(),
+        )
         return of_twice, of_factor
 
 

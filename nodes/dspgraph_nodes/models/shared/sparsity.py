@@ -1,4 +1,4 @@
-"""Recurrent matrices with few blocks left, taken away little by little while a network learns."""
+"""Sparse recurrent matrices: blocks of weights are set to 0 step by step during training."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-BLOCK = 16  # outputs of one input: what a vector of the processor multiplies at once
+BLOCK = 16  # outputs of one input: as many as a vector of the processor holds
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """When blocks go: density(t) = 1 - (1 - last) (1 - (1 - (t - start) / (end - start))**3) from start to end.
+    """The density of a matrix during training, and the batches after which blocks are removed.
 
-    The blocks are chosen every `every` batches, and after `end` after every batch.
+        density(t) = 1 - (1 - last) (1 - (1 - (t - start) / (end - start))**3),    start <= t <= end
+
+    Blocks are removed every `every` batches, and from `end` on after every batch.
     """
 
     start: int = 2000
@@ -22,21 +24,21 @@ class Schedule:
     every: int = 400
 
     def density(self, step: int, last: float) -> float:
-        """The share of blocks that stay after so many batches."""
+        """Return the share of blocks that stay after `step` batches, if `last` of them stay in the end."""
         if step <= self.start:
             return 1.0
         left = max(0.0, 1 - (step - self.start) / (self.end - self.start))
         return 1 - (1 - last) * (1 - left**3)
 
     def due(self, step: int) -> bool:
-        """Whether blocks are chosen after so many batches."""
+        """Return whether blocks are removed after `step` batches."""
         return step > self.start and (step >= self.end or step % self.every == 0)
 
 
 def mask(gate: Tensor, density: float) -> Tensor:
-    """Where a gate's matrix [units, units], outputs first, stays: the blocks of most energy, and the whole diagonal.
+    """Return the mask of a gate's matrix [units, units], outputs first: the blocks of most energy, and the diagonal.
 
-    The diagonal takes no part in the ranking: it would win a place for every block it is in.
+    The diagonal does not count in the ranking: its large weights would keep every block that contains one.
     """
     units = len(gate)
     diagonal = torch.eye(units, dtype=torch.bool, device=gate.device)
@@ -49,6 +51,6 @@ def mask(gate: Tensor, density: float) -> Tensor:
 
 @torch.no_grad()
 def sparsify(recurrent: Tensor, densities: tuple[float, ...]) -> None:
-    """Set to zero, in place, what each gate of a recurrent matrix [gates * units, units] has to lose."""
+    """Set the removed blocks of each gate of a recurrent matrix [gates * units, units] to 0, in place."""
     for gate, density in zip(recurrent.chunk(len(densities)), densities, strict=True):
         gate.mul_(mask(gate, density))
