@@ -121,6 +121,25 @@ def _folder_of(package: str) -> Path:
     return Path(package)
 
 
+# ---- models ---------------------------------------------------------------------------------------------------------
+
+
+def models() -> dict[str, str]:
+    """Return the import path of the package of every model, by the name of the model; nothing is imported."""
+    folder = _folder_of(f"{PACK}.models")
+    found = {
+        path.parent.name: f"{PACK}.models.{path.parent.name}" for path in sorted(folder.glob("[a-z]*/training.py"))
+    }
+    for entry in announced(MODELS):
+        if entry.name in found:
+            raise RequestError(
+                f"two models are called '{entry.name}': {found[entry.name]} and {entry.where} of {entry.pack}: "
+                f"uninstall {entry.pack}"
+            )
+        found[entry.name] = entry.where
+    return found
+
+
 # ---- nodes ----------------------------------------------------------------------------------------------------------
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, cast
@@ -18,14 +16,11 @@ from typing import Any, Protocol, cast
 from pydantic import BaseModel
 
 from dspgraph.errors import RequestError, UnknownName, suggest
-from dspgraph.registry import PACK
+from dspgraph.registry import models
 from dspgraph.streams import Array
 
 Features = Callable[[Array], Mapping[str, Array]]
 """Returns the outputs of a model's pipeline for the samples of a recording."""
-
-GROUP = "dspgraph.models"
-"""The group of entry points by which other distributions announce models: `NAME = "package.of.the.model"`."""
 
 EXTRA = {"lightning", "tensorboard"}
 """Packages that only the extra dspgraph[train] installs."""
@@ -82,21 +77,6 @@ def training(model: str) -> Training:
 def prediction(model: str) -> Prediction:
     """Return the module `distribution` of a model; raises as `training` does."""
     return cast(Prediction, _module(model, "distribution", Prediction))
-
-
-def models() -> dict[str, str]:
-    """Return the import path of the package of every model, by the name of the model. Nothing is imported."""
-    spec = find_spec(f"{PACK}.models")
-    folders = [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec else []
-    names = sorted(path.parent.name for folder in folders for path in folder.glob("[a-z]*/training.py"))
-    found = {name: f"{PACK}.models.{name}" for name in names}
-    for entry in entry_points(group=GROUP):
-        if entry.name in found:
-            raise RequestError(
-                f"two models are called '{entry.name}': {found[entry.name]} and {entry.value}: uninstall one of them"
-            )
-        found[entry.name] = entry.value
-    return found
 
 
 def _module(model: str, name: str, contract: type) -> ModuleType:

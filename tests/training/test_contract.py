@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dspgraph import RequestError, UnknownName
+from dspgraph import RequestError, UnknownName, registry
 from dspgraph.training import contract
 
 COMPLETE = """
@@ -27,11 +27,11 @@ def announce(monkeypatch: pytest.MonkeyPatch, folder: Path, package: str, code: 
     (folder / package / "__init__.py").touch()
     (folder / package / "training.py").write_text(code)
     monkeypatch.syspath_prepend(folder)
-    monkeypatch.setattr(contract, "entry_points", lambda group: [EntryPoint(name, package, group)])
+    monkeypatch.setattr(registry, "entry_points", lambda group: [EntryPoint(name, package, group)])
 
 
 def test_the_models_are_the_folders_with_a_training() -> None:
-    assert contract.models() == {"lpcnet": "dspgraph_nodes.models.lpcnet"}
+    assert registry.models() == {"lpcnet": "dspgraph_nodes.models.lpcnet"}
 
 
 def test_a_model_of_another_package_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
