@@ -15,7 +15,7 @@ stream = Audio(16000)
 speech = AudioSource(sys.argv[1] if len(sys.argv) > 1 else example_speech(), stream).read()
 for excitation in Pipeline("lpc_vocoder").slots["excitation"]:
     graph = load("lpc_vocoder", swap={"excitation": excitation})
-    found = graph(speech=speech)["speech"]
-    snr = 10 * np.log10((speech**2).sum() / ((found - speech) ** 2).sum())
+    resynthesised = graph(speech=speech)["speech"]
+    snr = 10 * np.log10((speech**2).sum() / ((resynthesised - speech) ** 2).sum())
     latency = float(graph.latency().seconds) * 1000
     print(f"{excitation:15} SNR {snr:6.1f} dB   latency {latency:6.1f} ms")

@@ -19,7 +19,7 @@
   };
   try {
     theme.value = localStorage.getItem("dspgraph-theme") ?? "";
-  } catch { /* a browser may refuse to remember */ }
+  } catch { /* a browser may not allow storage */ }
   paint(theme.value);
   theme.addEventListener("change", () => {
     paint(theme.value);
@@ -28,14 +28,15 @@
     } catch { /* as above */ }
   });
 
-  // ---- sounds: made when first needed, kept while their recording is the current one --------------------------------
+  // ---- sounds: made when first needed, kept while their recording is the current one (those of others are freed) ----
 
-  const sounds = new Map(); // slot -> { audio, ready, at, on }: where it is to begin, and whether, once it is ready
+  const sounds = new Map(); // slot -> { audio, ready, at, on }: where to start, and whether, as soon as it is ready
   const now = { recording: recordings.findIndex((one) => one.slots.length), slot: 0 };
   let blind = null; // or { orders, answers }
-  let loaded = -1; // the recording whose sounds are there
+  let loaded = -1; // the recording whose sounds are in `sounds`
 
-  // An address that the player can seek in: Chromium cannot in all of a short FLAC file, but it can in a WAV.
+  // Return an address that the player can seek in. Chromium cannot seek to every position of a short FLAC file, but
+  // can in a WAV file.
   async function address(text) {
     if (!text.startsWith("data:")) return text;
     const letters = atob(text.slice(text.indexOf(",") + 1));
@@ -46,11 +47,11 @@
       const rate = (bytes[18] << 12) | (bytes[19] << 4) | (bytes[20] >> 4); // RFC 9639, section 8.2
       return URL.createObjectURL(wav(await new OfflineAudioContext(1, 1, rate).decodeAudioData(bytes.buffer)));
     } catch {
-      return URL.createObjectURL(flac); // a rate that the browser does not decode at
+      return URL.createObjectURL(flac); // the browser cannot decode at this rate
     }
   }
 
-  // Samples as a WAV file of 32-bit floats, which hold 24-bit samples exactly.
+  // Return samples as a WAV file of 32-bit floats, which hold 24-bit samples exactly.
   function wav(sound) {
     const count = sound.numberOfChannels;
     const data = new Float32Array(sound.length * count);
@@ -97,7 +98,7 @@
       sounds.set(slot, one);
       $("sounds").append(audio);
       address($(`sound-${now.recording}-${slot}`).textContent.trim()).then((url) => {
-        if (sounds.get(slot) !== one) return URL.revokeObjectURL(url); // the page has gone on
+        if (sounds.get(slot) !== one) return URL.revokeObjectURL(url); // another recording was chosen in the meantime
         audio.src = url;
         one.ready = true;
         seek(one, one.at);
@@ -123,7 +124,7 @@
     one?.audio.pause();
   }
 
-  const LARGE = 2e7; // letters: what is larger is decoded only when asked for
+  const LARGE = 2e7; // characters: a longer sound is decoded only when it is played
   function prepare() {
     for (const [slot] of choices()) {
       if ($(`sound-${now.recording}-${slot}`).textContent.length < LARGE) sound(slot);
@@ -141,7 +142,7 @@
   }
   const say = (text) => { $("status").textContent = text; };
 
-  // What can be heard of the current recording, in the order of the keys from 0: [slot, label].
+  // Return the sounds of the current recording, in the order of the keys from 0: [slot, label].
   function choices() {
     const { slots } = recordings[now.recording];
     if (!blind) return slots.map((slot) => [slot, named(slot)]);
@@ -150,7 +151,7 @@
   }
   const label = () => choices().find(([slot]) => slot === now.slot)?.[1] ?? "";
 
-  // The digit of a choice: its own number, or its place where names are hidden. The reference is 0.
+  // Return the digit of a choice: its slot, or in blind mode its place. The reference is 0.
   const digit = (slot) => (blind && slot ? blind.orders[now.recording].indexOf(slot) + 1 : slot);
 
   function start() {
@@ -175,7 +176,7 @@
     show();
   }
 
-  // To another recording, the same choice if it is there: in blind mode that is the same letter.
+  // Go to another recording, and there to the same choice if it exists (in blind mode: to the same letter).
   function visit(recording, slot, go) {
     const place = blind ? digit(now.slot) : now.slot;
     pause(current());
@@ -188,7 +189,7 @@
     list();
     show();
     uncover();
-    if (blind && document.activeElement === document.body) main.focus({ preventScroll: true }); // what had it is gone
+    if (blind && document.activeElement === document.body) main.focus({ preventScroll: true }); // the focused element is gone
     if (!blind) $(`recording-${recording}`).scrollIntoView({ block: "nearest" });
   }
 
@@ -207,10 +208,10 @@
 
   // ---- what the player shows ----------------------------------------------------------------------------------------
 
-  let cards = []; // what stands for a choice in the page: { slot, box, button, verb }
+  let cards = []; // the elements of the choices in the page: { slot, box, button, verb }
   let frame = 0;
 
-  // The buttons of the current recording in the player, and its cards in the page.
+  // Make the buttons of the current recording in the player, and find its cards in the page.
   function list() {
     const buttons = choices().map(([slot, text]) => {
       const key = digit(slot);
@@ -256,7 +257,7 @@
     if (on) frame = requestAnimationFrame(run);
   }
 
-  // Where the buttons do not fit beside each other, bring the chosen one into sight.
+  // Scroll the row of buttons until the chosen one is visible.
   function uncover() {
     const chosen = list.buttons.find(({ slot }) => slot === now.slot).button;
     $("choices").scrollLeft = chosen.offsetLeft - list.buttons[0].button.offsetLeft;
@@ -278,7 +279,7 @@
     $("time").textContent = `${at.toFixed(1)} / ${seconds.toFixed(1)} s`;
   }
 
-  // After a click with a pointer the keys belong to the player again, not to the button.
+  // After a click with a pointer, give the keys back to the player: the button loses the focus.
   const calm = (event) => event.detail && event.currentTarget.blur();
 
   $("toggle").addEventListener("click", (event) => { calm(event); toggle(); });
@@ -316,16 +317,16 @@
     const at = event.target instanceof Element ? event.target : document.body;
     if (at.closest("textarea, select, input:not([type=checkbox], [type=radio], [type=range])")) return;
     if (event.key === " ") {
-      if (at.closest("button, summary, a, input:not([type=range])")) return; // it presses what is in focus
+      if (at.closest("button, summary, a, input:not([type=range])")) return; // the space bar presses the focused element
       if (!event.repeat) toggle();
     } else if (/^[0-9]$/.test(event.key)) {
       const found = choices().find(([slot]) => digit(slot) === Number(event.key));
-      if (!found) say(`Nothing is called ${event.key} here.`);
+      if (!found) say(`There is no sound with the key ${event.key}.`);
       else if (found[0] !== now.slot) choose(found[0], playing());
     } else if (event.key === "j" || event.key === "k") {
       move(event.key === "j" ? 1 : -1);
     } else if (event.key === "ArrowRight" || event.key === "ArrowLeft") {
-      if (at.closest("input, .scroll, .choices")) return; // it moves what is in focus
+      if (at.closest("input, .scroll, .choices")) return; // the arrow keys move the focused element
       move(event.key === "ArrowRight" ? 1 : -1);
     } else {
       return;
@@ -337,7 +338,7 @@
 
   const words = new Intl.Collator(undefined, { numeric: true });
 
-  // Rows in the order of a column; what has no value stays at the end.
+  // Sort the rows by a column. Rows without a value stay at the end.
   function sort(button) {
     const head = button.closest("th");
     const body = head.closest("table").tBodies[0];
@@ -365,9 +366,9 @@
     return (more ? letter(more - 1) : "") + String.fromCharCode(65 + (place % 26));
   };
   const NONE = "none";
-  let last = null; // what the last blind session found
+  let last = null; // the last finished blind session
   let unsaved = false;
-  let opened = null; // the page as it is when names are shown
+  let opened = null; // the content of the page outside blind mode
 
   function shuffled(slots) {
     const order = [...slots];
@@ -380,7 +381,7 @@
   }
 
   function enter() {
-    if (unsaved && !confirm("The preferences of the last session are not downloaded yet. Begin a new one?")) return;
+    if (unsaved && !confirm("The preferences of the last session have not been downloaded. Start a new session?")) return;
     pause(current());
     release();
     loaded = -1;
@@ -410,7 +411,7 @@
     scrollTo({ top: 0 });
   }
 
-  // The choices and questions of the current recording; nothing in them tells which is which.
+  // Make the choices and the questions of the current recording. Nothing in them reveals a name.
   function letters() {
     const made = choices().map(([slot, text]) => {
       const verb = make("span", { className: "unseen verb" }, "Play");
@@ -481,7 +482,7 @@
     scrollTo({ top: 0 });
   }
 
-  // A cell that a spreadsheet reads as text, whatever it begins with.
+  // Return a CSV cell that a spreadsheet reads as text, not as a formula.
   const cell = (text) => {
     const plain = /^[=+\-@\t\r\n]/.test(text) ? `'${text}` : text;
     return /[",\r\n]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;

@@ -1,0 +1,107 @@
+"""Which graphs of a pipeline are compared, and what they are called."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dspgraph import RequestError, UnknownName, load
+from dspgraph.evaluation.variants import choices
+from helpers import paths
+
+TOYS = str(paths.TOYS)
+
+SLOTS = """inputs: {x: {audio: 16000}}
+vars: {gain: 1.0}
+nodes: {first: {node: toy_scale, x: x, factor: "${gain}"}, end: {node: toy_scale, x: first, factor: 0.5}}
+outputs: {y: end}
+"""
+ONE = SLOTS + "variants: {end: {late: {node: toy_late, x: first}}}\n"
+BOTH = SLOTS + "variants: {first: {noise: {node: toy_noise, like: x}}, end: {late: {node: toy_late, x: first}}}\n"
+
+
+def listed(folder: Path, text: str, *overrides: str, **more: Any) -> list[str]:
+    path = folder / "mine.yaml"
+    path.write_text(text)
+    found = choices(path, overrides, plugins=[TOYS], **more)
+    for choice in found:
+        assert choice.graph == load(path, choice.overrides, choice.swaps, [TOYS])
+    return [choice.name for choice in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "more", "expected"),
+    [
+        (SLOTS, [], {}, ["mine"]),
+        (SLOTS, ["gain=2"], {}, ["mine"]),
+        (SLOTS, ["gain=1,2"], {}, ["gain=1", "gain=2"]),
+        (SLOTS, ["gain=1, 2", "end.factor=3,4"], {},
+         ["gain=1, end.factor=3", "gain=1, end.factor=4", "gain=2, end.factor=3", "gain=2, end.factor=4"]),
+        (ONE, [], {}, ["toy_scale", "late"]),
+        (ONE, ["gain=1,2"], {}, ["gain=1", "gain=2"]),
+        (ONE, ["gain=1,2"], {"vary": ["end"]}, ["toy_scale, gain=1", "toy_scale, gain=2", "late, gain=1", "late, gain=2"]),
+        (ONE, [], {"swaps": {"end": "late"}}, ["mine"]),
+        (BOTH, [], {}, ["mine", "first=noise", "end=late"]),
+        (BOTH, [], {"vary": ["end"]}, ["end=toy_scale", "end=late"]),
+        (BOTH, [], {"vary": ["end", "end"]}, ["end=toy_scale", "end=late"]),
+        (BOTH, [], {"vary": ["first", "end"]}, ["first=toy_scale, end=toy_scale", "first=toy_scale, end=late",
+                                                "first=noise, end=toy_scale", "first=noise, end=late"]),
+        (BOTH, [], {"swaps": {"end": "late"}}, ["first=toy_scale", "first=noise"]),
+    ],
+)  # fmt: skip
+def test_choices_have_names_that_say_what_differs(
+    tmp_path: Path, text: str, overrides: list[str], more: dict[str, Any], expected: list[str]
+) -> None:
+    assert listed(tmp_path, text, *overrides, **more) == expected
+
+
+LISTS = """from dspgraph import *
+
+class Listed(Node):
+    '''A list and a text.'''
+    x = Input(Audio)
+    y = Output(Audio)
+    values: tuple[int, ...] = Field((1,), description='values')
+    text: str = Field('', description='text')
+
+    def step(self, state, x):
+        return state, x
+"""
+
+
+@pytest.mark.parametrize(
+    ("override", "values"),
+    [
+        ("end.values=[1,2],[3]", [((1, 2), ""), ((3,), "")]),
+        ("end.values=[1,2]", [((1, 2), "")]),
+        ("end.text='a,b',c", [((1,), "a,b"), ((1,), "c")]),
+        ('end.text="a,b"', [((1,), "a,b")]),
+        ("end.text=it's,b", [((1,), "it's"), ((1,), "b")]),
+        ("end.text='[',c", [((1,), "["), ((1,), "c")]),
+    ],
+)
+def test_a_comma_in_a_bracket_or_in_quotes_parts_no_values(tmp_path: Path, override: str, values: list[Any]) -> None:
+    (tmp_path / "listed.py").write_text(LISTS)
+    (tmp_path / "mine.yaml").write_text(
+        "inputs: {x: {audio: 16000}}\nnodes: {end: {node: listed, x: x}}\noutputs: {y: end}\n"
+    )
+    found = choices(tmp_path / "mine.yaml", [override], plugins=[tmp_path / "listed.py"])
+    nodes = [choice.graph.nodes["end"].model_dump() for choice in found]
+    assert [(tuple(node["values"]), node["text"]) for node in nodes] == values
+
+
+def test_what_cannot_be_compared_says_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"^'synth=lpcnet' cannot be compared: .*weights is not given; .*; change "
+                       r"that with -s, or leave synth as it is with --vary excitation$"):  # fmt: skip
+        choices("bark_lpc_vocoder")
+    with pytest.raises(
+        RequestError, match=r"'late' cannot be compared: .*no parameter 'factor'.* --swap end=toy_scale$"
+    ):
+        listed(tmp_path, ONE, "end.factor=2")
+    for overrides in (["ent.factor=1"], ["ent.factor=1,2"]):
+        with pytest.raises(UnknownName, match="^'ent.factor=1': no node is called 'ent'; did you mean 'end'?"):
+            listed(tmp_path, ONE, *overrides)
+    with pytest.raises(UnknownName, match="mine.yaml has no slot 'ent' to vary; did you mean 'end'?"):
+        listed(tmp_path, ONE, vary=["ent"])
+    with pytest.raises(RequestError, match="the slot 'end' cannot be 'late' in all and vary too: drop one of them"):
+        listed(tmp_path, ONE, vary=["end"], swaps={"end": "late"})
