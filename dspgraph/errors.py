@@ -18,8 +18,13 @@ A message says where, what was found, what was expected, and the way out.
 """
 
 import difflib
+import os
+import traceback
 from collections.abc import Iterable
 from typing import Any
+
+TRACEBACK = "DSPGRAPH_TRACEBACK"
+"""The environment variable that adds tracebacks to messages. Worker processes inherit it."""
 
 LAWS = (
     "what is declared comes out",
@@ -102,8 +107,14 @@ class NodeError(DspgraphError):
 
 
 def describe_error(error: BaseException) -> str:
-    """What went wrong, in the words of an error; of one that is none of ours with its kind before them."""
-    return str(error) if isinstance(error, DspgraphError) else f"{type(error).__name__}: {error}"
+    """Return the message of an error, with its class before it if it is not a DspgraphError.
+
+    If the environment variable DSPGRAPH_TRACEBACK is set, the traceback follows.
+    """
+    message = str(error) if isinstance(error, DspgraphError) else f"{type(error).__name__}: {error}"
+    if os.environ.get(TRACEBACK):
+        message = f"{message}\n{''.join(traceback.format_exception(error))}"
+    return message
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

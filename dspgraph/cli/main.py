@@ -7,6 +7,7 @@ user interrupted the program.
 from __future__ import annotations
 
 import io
+import os
 import sys
 from typing import Any
 
@@ -20,7 +21,7 @@ from dspgraph.cli.inspect import check, nodes, pipelines, schema, show
 from dspgraph.cli.plot import plot
 from dspgraph.cli.render import render
 from dspgraph.cli.train import train
-from dspgraph.errors import DspgraphError, LawError
+from dspgraph.errors import TRACEBACK, DspgraphError, LawError, describe_error
 
 
 class _Group(click.Group):
@@ -33,7 +34,7 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except DspgraphError as error:
-            click.echo(f"dspgraph: {error}", err=True)
+            click.echo(f"dspgraph: {describe_error(error)}", err=True)
             ctx.exit(1 if isinstance(error, LawError) else 2)
         except KeyboardInterrupt:
             click.echo("dspgraph: interrupted", err=True)
@@ -42,11 +43,16 @@ class _Group(click.Group):
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__)
-def main() -> None:
+@click.option("--traceback", is_flag=True, help="Print the traceback of every error, for the authors of nodes.")
+@click.pass_context
+def main(ctx: click.Context, traceback: bool) -> None:
     """Describe vocoders as graphs of small stages, render recordings with them, and compare the results.
 
     `dspgraph COMMAND --help` explains a command.
     """
+    if traceback:
+        os.environ[TRACEBACK] = "1"
+        ctx.call_on_close(lambda: os.environ.pop(TRACEBACK, None))
 
 
 for command in (demo, render, compare, score, show, check, pipelines, nodes, schema, plot, train, info):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
@@ -25,6 +25,9 @@ class Example:
     Example(Lpc(order=16), frames=(Frames(100, "wave", 320), array)); a port that takes many wires takes a list.
     """
 
+    waits_on_purpose = False
+    """Whether the node may declare a longer lookahead than its items need (law 3)."""
+
     def __init__(self, node: Node, **signals: Signal | list[Signal]) -> None:
         self.node = node
         self.wires: dict[str, list[str]] = {}
@@ -35,6 +38,13 @@ class Example:
             names = [f"{port}_{k}" for k in range(len(several))] if isinstance(given, list) else [port]
             self.wires[f"node.{port}"] = names
             self.signals.update(zip(names, several, strict=True))
+
+    @classmethod
+    def waiting_on_purpose(cls, node: Node, **signals: Signal | list[Signal]) -> Self:
+        """Return an example of a node that declares a longer lookahead than its items need, and means it."""
+        example = cls(node, **signals)
+        example.waits_on_purpose = True
+        return example
 
     def graph(self, precision: Any = np.float64, seed: int = 0) -> Graph:
         """Return a graph of the node alone. Its inputs and outputs are the node's ports."""

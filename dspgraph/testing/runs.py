@@ -1,8 +1,9 @@
-"""Runs of a graph that the checks compare: in one block, cut into blocks, and under other global random seeds."""
+"""Runs of a graph that the checks compare: in one block, cut into blocks, and with known sources of randomness."""
 
 from __future__ import annotations
 
 import copy
+import os
 import random
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -64,6 +65,33 @@ def seeded_run(graph: Graph, arrays: Mapping[str, Array], seed: int) -> Outputs:
         if "torch" in sys.modules:
             sys.modules["torch"].manual_seed(seed)
         return one_block(graph, arrays)
+
+
+@contextmanager
+def counted_entropy() -> Iterator[list[str]]:
+    """Give a list that gets an entry whenever a generator is made without a seed, or the system is asked for entropy.
+
+    numpy's generators without a seed ask `random` for bytes of the system.
+    """
+    drawn: list[str] = []
+    kept, kept_random, kept_seed = os.urandom, vars(random)["_urandom"], random.Random.seed
+
+    def urandom(size: int) -> bytes:
+        drawn.append("entropy")
+        return kept(size)
+
+    def seed(self: random.Random, a: Any = None, version: int = 2) -> None:
+        if a is None:
+            drawn.append("a generator without a seed")
+        kept_seed(self, a, version)
+
+    vars(random)["_urandom"], os.urandom = urandom, urandom
+    random.Random.seed = seed  # type: ignore[method-assign]
+    try:
+        yield drawn
+    finally:
+        vars(random)["_urandom"], os.urandom = kept_random, kept
+        random.Random.seed = kept_seed  # type: ignore[method-assign]
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 import pickle
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -527,3 +528,23 @@ def test_in_batch_a_signal_that_ends_badly_ends_alone() -> None:
 def test_a_seed_is_a_whole_number(seed: Any) -> None:
     with pytest.raises(GraphError, match="it must be a whole number, at least 0"):
         Graph({"n": ToyScale()}, {"n.x": "x"}, {"x": Audio(16000)}, {"y": "n"}, seed)
+
+
+def test_an_error_in_a_node_names_the_line_of_the_node_it_came_through() -> None:
+    """Not the line in numpy or in a helper of another file, and not that of the engine."""
+
+    class Broken(Node):
+        """Calls a helper that fails."""
+
+        x = Input(Audio)
+        y = Output(Audio)
+
+        def step(self, state: State, x: Array) -> tuple[State, Array]:
+            return state, np.linalg.inv(x)  # the line that is named
+
+    graph = Graph({"bad": Broken()}, {"bad.x": "x"}, {"x": Audio(16000)}, {"y": "bad"})
+    line = 1 + Path(__file__).read_text().splitlines().index(
+        "            return state, np.linalg.inv(x)  # the line that is named"
+    )
+    with pytest.raises(NodeError, match=rf"bad \(broken\) failed .*LinAlgError: .* \({__file__}, line {line}\)$"):
+        graph(x=np.zeros(100))

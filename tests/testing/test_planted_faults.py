@@ -1,5 +1,6 @@
 """The law check has teeth: every planted fault is caught, and the message names the law it breaks."""
 
+import random
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, ClassVar
 
@@ -323,6 +324,78 @@ class DeafToItsSeed(Node):
         return noise, noise.standard_normal(len(x)).astype(x.dtype)
 
 
+class UnseededNoise(Node):
+    x = Input(Audio)
+    y = Output(Audio)
+
+    def start(self, x: Audio) -> State:
+        return np.random.default_rng()
+
+    def step(self, noise: np.random.Generator, x: Array) -> tuple[State, Array]:
+        return noise, x + noise.standard_normal(len(x)).astype(x.dtype)
+
+
+class UnseededPythonNoise(Node):
+    x = Input(Audio)
+    y = Output(Audio)
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        return state, x * x.dtype.type(random.Random().random())
+
+
+class WholeForNothing(Node):
+    x = Input(Audio)
+    y = Output(Audio)
+
+    def lookahead(self, x: Audio) -> float:
+        return float("inf")
+
+    def start(self, x: Audio) -> State:
+        return x.dtype.type(0)
+
+    def step(self, last: Any, x: Array) -> tuple[Any, Array]:
+        return smooth(last, x)
+
+
+class PeakOfTheWhole(Node):
+    """Needs the whole signal: no fault."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    def lookahead(self, x: Audio) -> float:
+        return float("inf")
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        return state, x / np.abs(x).max()
+
+
+class LateHops(Node):
+    """The level of each hop of 160 samples, promised `extra` seconds after the hop has ended."""
+
+    x = Input(Audio)
+    y = Output(Frames, "level")
+
+    extra: float = Field(0.0)
+
+    def streams(self, x: Audio) -> tuple[Stream, ...]:
+        return (Frames(x.rate / 160, "level", 1, dtype=x.dtype),)
+
+    def lookahead(self, x: Audio) -> float:
+        return self.extra
+
+    def start(self, x: Audio) -> State:
+        return np.zeros(0, x.dtype)
+
+    def step(self, held: Array, x: Array) -> tuple[State, Array]:
+        held = np.concatenate([held, x])
+        rows = len(held) // 160
+        return held[rows * 160 :], np.abs(held[: rows * 160]).reshape(rows, 160).sum(axis=1, keepdims=True)
+
+    def flush(self, held: Array) -> tuple[Array, ...]:
+        return (np.abs(held).sum(keepdims=True)[:, None],) if len(held) else ()
+
+
 FAULTS: list[tuple[Callable[[], Node], int]] = [
     (ForgottenState, 2),
     (StateOnTheClass, 1),
@@ -348,6 +421,12 @@ FAULTS: list[tuple[Callable[[], Node], int]] = [
     (WrongDtypeLater, 0),
     (Unstable, 0),
     (DeafToItsSeed, 5),
+    (UnseededNoise, 5),
+    (UnseededPythonNoise, 5),
+    (WholeForNothing, 3),  # a lookahead that is not needed
+    (lambda: DelayLine(promised=101 / 16000), 3),  # one sample too long
+    (lambda: LateHops(extra=1 / 16000), 3),  # one sample too long, of a hop of 160
+    (lambda: LateHops(extra=0.1), 3),
 ]
 
 
@@ -358,7 +437,7 @@ def _fresh_class_state() -> Iterator[None]:
     SharedCopy.buffers.clear()
 
 
-@pytest.mark.parametrize("make", [Sound, DelayLine])
+@pytest.mark.parametrize("make", [Sound, DelayLine, PeakOfTheWhole, LateHops])
 def test_a_sound_node_passes(make: Callable[[], Node]) -> None:
     check_node(Example(make(), x=SIGNAL))
 
@@ -369,6 +448,27 @@ def test_a_planted_fault_is_caught_and_its_law_named(make: Callable[[], Node], l
         check_node(Example(make(), x=SIGNAL))
     assert caught.value.law == law, str(caught.value)
     assert f"(law {law}: {LAWS[law]})" in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [lambda: DelayLine(promised=160 / 16000), WholeForNothing])
+def test_a_node_may_wait_on_purpose(make: Callable[[], Node]) -> None:
+    check_node(Example.waiting_on_purpose(make(), x=SIGNAL))
+    with pytest.raises(LawError, match=r"if the node waits on purpose, say so: Example.waiting_on_purpose\(...\)"):
+        check_node(Example(make(), x=SIGNAL))
+
+
+def test_a_lookahead_that_is_too_long_is_told_the_shortest() -> None:
+    with pytest.raises(LawError, match=r"the declared lookahead is 0.01 s, but .* as if it were 0.00625 s: declare"):
+        check_node(Example(DelayLine(promised=160 / 16000), x=SIGNAL))
+
+
+@pytest.mark.parametrize("make", [UnseededNoise, GlobalNoise])
+@pytest.mark.parametrize("name", ["law5_noise", "law2_cuts", "law4_batch", "law1_snapshot", "law0_blocks"])
+def test_noise_from_outside_the_state_is_blamed_on_law_5(make: Callable[[], Node], name: str) -> None:
+    """Each check that compares samples would find it; all name the law that is broken, and the way out."""
+    with pytest.raises(LawError, match=r"made with dspgraph.generator\(self.seed\)") as caught:
+        NODE_CHECKS[name](Example(make(), x=SIGNAL), np.float32)
+    assert caught.value.law == 5
 
 
 ALONE: list[tuple[Callable[[], Node], str]] = [
