@@ -1,20 +1,20 @@
-"""Every error dspgraph raises on purpose, and the sentences they share.
+"""The errors of dspgraph, and the sentences they share.
 
     DspgraphError
-    |-- RequestError         what was asked for cannot be done
-    |   |-- ParameterError   a parameter of a node, alone or against the streams that meet it
-    |   |-- GraphError       nodes and wires that make no graph
+    |-- RequestError         a request that cannot be carried out
+    |   |-- ParameterError   a parameter of a node is unknown, out of bounds, or does not fit the streams at its ports
+    |   |-- GraphError       nodes and wires that do not make a graph
     |   |   |-- WireError    two ends of a wire that do not fit
     |   |   `-- LoopError    a wire that closes a loop
-    |   |-- UnknownName      no such node, port, pipeline, variant ...; names the nearest one
-    |   |-- PipelineError    a pipeline file: says file, line and path
-    |   `-- SessionError     a call that a session in this state cannot take
-    |-- SignalError          samples that are not what the graph takes
+    |   |-- UnknownName      no such node, port, pipeline, variant ...; the message names the nearest one
+    |   |-- PipelineError    a fault in a pipeline file, with file, line and path
+    |   `-- SessionError     a call that a session cannot take in its present state
+    |-- SignalError          samples that the graph does not take
     |   `-- FileError        a file that cannot be read or written
     |-- LawError             a node broke one of the laws
     `-- NodeError            a node's own code failed while it ran
 
-A message says where, what was found, what was expected, and the way out.
+A message says the place, what was found, what was expected, and the way out.
 """
 
 import difflib
@@ -34,29 +34,30 @@ LAWS = (
     "a batch changes nothing",
     "noise belongs to the state",
 )
-"""The laws of a node. Laws 1 to 5 speak of samples; law 0 holds `streams` to its word."""
+"""The laws of a node. Laws 1 to 5 are about samples; law 0 is about the streams that `streams` declares."""
 
 
 class DspgraphError(Exception):
-    """The root of the tree above."""
+    """Any error that dspgraph raises on purpose."""
 
 
 class RequestError(DspgraphError):
-    """What was asked for cannot be done: nothing has run, nothing was written."""
+    """A request that cannot be carried out. Nothing has run, nothing was written."""
 
 
 class ParameterError(RequestError):
-    """A parameter is unknown, out of bounds, or at odds with the streams it meets."""
+    """A parameter that is unknown, out of bounds, or does not fit the streams at the ports of its node."""
 
 
 class GraphError(RequestError):
-    """Nodes and wires that make no graph."""
+    """Nodes and wires that do not make a graph."""
 
 
 class WireError(GraphError):
-    """What one end of a wire gives is not what the other end takes.
+    """A wire whose ends do not fit.
 
-    `taker` is the port the wire leads to; `port` and `stream`, where both ends are known, what it takes and is given.
+    taker: the port that the wire leads to. port, stream: the port's declaration and the stream it was given, if both
+    are known.
     """
 
     def __init__(self, message: str, taker: str, port: Any = None, stream: Any = None) -> None:
@@ -67,23 +68,23 @@ class WireError(GraphError):
 
 
 class LoopError(GraphError):
-    """A wire closes a loop. Feedback lives inside a node, never on an edge."""
+    """A wire that closes a loop. Feedback belongs inside a node, never on a wire."""
 
 
 class UnknownName(RequestError):
-    """A name nothing answers to."""
+    """A name that does not exist. The message names the nearest one."""
 
 
 class PipelineError(RequestError):
-    """A pipeline file that cannot be read as one."""
+    """A fault in a pipeline file. The message says file, line and path."""
 
 
 class SessionError(RequestError):
-    """A session was asked for something it cannot do in the state it is in."""
+    """A call that a session cannot take in its present state."""
 
 
 class SignalError(DspgraphError):
-    """Samples that are not what the graph takes: shape, type, length, NaN."""
+    """Samples that the graph does not take: shape, type, length, NaN."""
 
 
 class FileError(SignalError):
@@ -91,7 +92,7 @@ class FileError(SignalError):
 
 
 class LawError(DspgraphError):
-    """A node broke a law; `law` is its number."""
+    """A law broken by a node; `law` is the number of the law."""
 
     def __init__(self, law: int, message: str) -> None:
         super().__init__(f"{message} (law {law}: {LAWS[law]})")
@@ -103,7 +104,7 @@ class LawError(DspgraphError):
 
 
 class NodeError(DspgraphError):
-    """A node's own code raised; the original error is the cause."""
+    """An error in a node's own code. The original error is the cause."""
 
 
 def describe_error(error: BaseException) -> str:
@@ -118,7 +119,7 @@ def describe_error(error: BaseException) -> str:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """The end of an 'unknown name' sentence: the nearest right name, or the list of them."""
+    """Return the end of an 'unknown name' sentence: the nearest known name, or the list of all."""
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if close:

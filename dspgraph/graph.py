@@ -1,4 +1,4 @@
-"""The graph: wiring that runs."""
+"""The graph: a wiring that can run."""
 
 from __future__ import annotations
 

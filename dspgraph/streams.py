@@ -1,7 +1,7 @@
-"""What travels on a wire: typed arrays whose first axis is time.
+"""Streams: typed arrays whose first axis is time. They travel on the wires of a graph.
 
-Item `k` of a stream covers the seconds `[k / rate, (k + 1) / rate)`. Rates and times are exact fractions: half a
-sample is a number like any other, and nothing drifts.
+Item `k` of a stream covers the seconds `[k / rate, (k + 1) / rate)`. Rates and times are exact fractions, so that
+half a sample can be written and nothing drifts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _COMPLEX = ("complex64", "complex128")
 
 
 def to_fraction(value: Number) -> Fraction:
-    """The number a person wrote, exactly: 0.01 is 1/100 and "44100/3" is 14700."""
+    """Return the exact value of a number as it is written: 0.01 is 1/100 and "44100/3" is 14700."""
     try:
         return Fraction(str(value)) if isinstance(value, float | np.floating) else Fraction(value)
     except (ValueError, ZeroDivisionError, TypeError) as error:
@@ -32,13 +32,13 @@ def to_fraction(value: Number) -> Fraction:
 
 
 def gcd(a: Fraction, b: Fraction) -> Fraction:
-    """The greatest number that divides both a and b a whole number of times."""
+    """Return the greatest common divisor of two fractions: both are whole multiples of it."""
     return Fraction(math.gcd(a.numerator * b.denominator, b.numerator * a.denominator), a.denominator * b.denominator)
 
 
 @dataclass(frozen=True)
 class Stream:
-    """What every stream has: a rate (items per second) and the dtype of its array."""
+    """The base of all streams: a rate (items per second) and the dtype of the array."""
 
     rate: Fraction
 
@@ -49,7 +49,7 @@ class Stream:
             """The dtype of the array."""
 
         def at_precision(self, dtype: Any) -> Self:
-            """This stream in another real dtype; complex rows take the matching complex one."""
+            """Return this stream in another real dtype; complex rows get the matching complex one."""
 
     @property
     def item_shape(self) -> tuple[int, ...]:
@@ -57,26 +57,27 @@ class Stream:
         return ()
 
     def like(self, **changes: Any) -> Self:
-        """This stream with some of its fields changed."""
+        """Return this stream with some of its fields changed."""
         return replace(self, **changes)
 
     def count(self, seconds: Fraction) -> int:
-        """How many items a signal of this length has: a last partial item counts."""
+        """Return the number of items in a signal of this length. A last partial item counts."""
         return math.ceil(seconds * self.rate)
 
     def seconds(self, items: int) -> Fraction:
-        """How long this many items last."""
+        """Return the length of this many items, in seconds."""
         return items / self.rate
 
     def empty(self) -> Array:
-        """An array of no items."""
+        """Return an array without items."""
         return np.empty((0, *self.item_shape), self.dtype)
 
     def validate(self, array: Any, where: str, copy: bool = True) -> Array:
-        """A contiguous array as this stream carries it, private unless told otherwise; SignalError if it cannot be.
+        """Return an array as this stream carries it: contiguous, and a copy unless `copy` is False.
 
-        Floats change precision and integers change width freely. Integers never become audio silently, nor complex
-        numbers real ones: that loses what the caller meant.
+        Floats change precision and integers change width. Raises SignalError for another shape or kind of number, and
+        for numbers that are not finite. Integers do not become audio and complex numbers do not become real, because
+        that would lose information without a word.
         """
         found = np.asarray(array)
         if found.dtype != self.dtype and found.dtype.kind not in self._accepted_kinds():
@@ -128,7 +129,7 @@ class Audio(Stream):
         return (self.channels,) if self.channels > 1 else ()
 
     def at_precision(self, dtype: Any) -> Self:
-        """These samples in another dtype."""
+        """Return this stream in another dtype."""
         return self.like(dtype=dtype)
 
     def __str__(self) -> str:
@@ -156,11 +157,11 @@ class Frames(Stream):
 
     @property
     def item_shape(self) -> tuple[int, ...]:
-        """(width,), be it 1."""
+        """(width,), also when the width is 1."""
         return (self.width,)
 
     def at_precision(self, dtype: Any) -> Self:
-        """These rows in another precision; complex rows stay complex."""
+        """Return this stream in another precision; complex rows stay complex."""
         return self.like(dtype=np.result_type(dtype, np.complex64) if self.dtype.kind == "c" else dtype)
 
     def __str__(self) -> str:
@@ -172,7 +173,7 @@ class Frames(Stream):
 class Symbols(Stream):
     """Integers from 0 to size - 1, an array [n] of int64: mu-law codes, coarse and fine halves, phones.
 
-    `precision` is the dtype of the samples they stand for: what is made of them again has it.
+    `precision` is the dtype of the samples that they stand for, and of the samples decoded from them.
     """
 
     kind: str
@@ -184,16 +185,16 @@ class Symbols(Stream):
         self._set(rate, kind=kind, size=size, precision=_float_dtype(precision, _FLOATS))
 
     def at_precision(self, dtype: Any) -> Self:
-        """The same integers, standing for samples of another dtype."""
+        """Return this stream for samples of another dtype; the symbols stay integers."""
         return self.like(precision=dtype)
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Symbols are int64, whatever their size."""
+        """int64, for any size."""
         return np.dtype(np.int64)
 
     def validate(self, array: Any, where: str, copy: bool = True) -> Array:
-        """The same as int64; SignalError for an integer that is no symbol."""
+        """Return an array of symbols as int64. Raise SignalError for an integer below 0 or above size - 1."""
         codes = super().validate(array, where, copy)
         if codes.size and not (codes.min() >= 0 and codes.max() < self.size):
             at = int(np.argmax((codes < 0) | (codes >= self.size)))
@@ -236,12 +237,12 @@ _CLASSES: dict[Any, type[Stream]] = {one.__name__: one for one in (Audio, Frames
 
 
 def hertz(rate: Fraction) -> str:
-    """16000 Hz, 137.8125 Hz, 400/3 Hz: exact whenever a few digits can be."""
+    """Return a rate in words: 16000 Hz, 137.8125 Hz, or a fraction, 400/3 Hz, if ten digits are not exact."""
     return f"{_digits(rate)} Hz"
 
 
 def milliseconds(seconds: Fraction | float) -> str:
-    """10 ms, 0.0625 ms; an infinite time is the whole signal."""
+    """Return a time in words: 10 ms, 0.0625 ms; for an infinite time "the whole signal"."""
     return "the whole signal" if seconds == math.inf else f"{float(seconds) * 1000:.4g} ms"
 
 

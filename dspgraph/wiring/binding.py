@@ -1,4 +1,4 @@
-"""A node wired to streams: what it gives, how long it waits, and how its blocks are cut."""
+"""A node bound to the streams at its ports: the streams it gives, how long it waits, how its blocks are cut."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Times: TypeAlias = tuple[Fraction, Fraction]
 
 @dataclass(frozen=True)
 class Binding:
-    """A node as it stands in a graph: the streams at its ports and how the engine cuts blocks for it."""
+    """A node in a graph: the streams at its ports, and how the engine cuts blocks for it."""
 
     takes: tuple[Stream | tuple[Stream, ...], ...]
     gives: tuple[Stream, ...]
@@ -34,13 +34,13 @@ class Binding:
 
     @property
     def waits_for_the_end(self) -> bool:
-        """Whether the node needs the whole signal before anything comes out."""
+        """Whether the node needs the whole signal before its first item comes out."""
         return self.lookahead == math.inf
 
     def wait(self, step: Fraction, phase: Fraction) -> tuple[Fraction | float, Times]:
-        """How long the node itself keeps items that end at the times `phase`, `phase + step`, `phase + 2 step` ...
+        """Return how long the node keeps items that end at the times `phase`, `phase + step`, `phase + 2 step` ...
 
-        Gives the longest wait, and the times, in the same form, at which the items it waits for end.
+        Return the longest wait, and the times, in the same form, at which the items that it waits for end.
         """
         if self.waits_for_the_end:
             return math.inf, (self.period, Fraction(0))
@@ -53,7 +53,7 @@ class Binding:
 
 
 def bind(name: str, node: Node, takes: tuple[Any, ...]) -> Binding:
-    """Ask a node, wired to these streams, what it gives and how it wants its blocks cut."""
+    """Ask a node that takes these streams what it gives and how its blocks are cut; check the answers."""
     gives = _ask(name, node, "streams", takes)
     if not isinstance(gives, tuple) or not all(isinstance(stream, Stream) for stream in gives):
         raise LawError(0, f"{name}.streams gave {gives!r}, not a tuple of streams")
@@ -85,7 +85,7 @@ def bind(name: str, node: Node, takes: tuple[Any, ...]) -> Binding:
 
 
 def _ask(name: str, node: Node, hook: str, takes: tuple[Any, ...]) -> Any:
-    """Call one of the methods that describe a node; what it refuses names the node, and so does what fails in it."""
+    """Call one of the methods that describe a node. Errors in it name the node."""
     try:
         return getattr(node, hook)(*takes)
     except ParameterError as error:

@@ -1,4 +1,4 @@
-"""How long the output of a graph lags behind its input."""
+"""The latency of a graph: how long its outputs lag behind its inputs."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from dspgraph.wiring.wiring import Wiring
 
 @dataclass(frozen=True)
 class Latency:
-    """How long after an item's span its output comes out at the latest, and the nodes that make it so."""
+    """The longest time from the end of an item's span until the item is out, and the nodes that cause it."""
 
     seconds: Fraction | float
     path: tuple[str, ...]
 
 
 def latency(graph: Wiring) -> Latency:
-    """The slowest output: how long after an item's span it is out, at the latest, and the nodes that delay it.
+    """Return the latency of the slowest output, and the nodes that cause it.
 
-    Both lookahead and the wait for a whole period count, as they show when input comes item by item.
+    It is the longest time from the end of an item's span until the item is out, if the input comes item by item. The
+    lookahead of nodes counts, and their wait for whole periods.
     """
-    # Backwards: at which times does anybody wait for the items of a stream?
+    # Backwards: at which times do the nodes and outputs after a stream wait for its items?
     origins = [f"{name}.{port.name}" for name in graph.order for port in graph.nodes[name].outputs]
     times: dict[str, set[Times]] = {origin: set() for origin in (*graph.inputs, *origins)}
     for name, stream in graph.outputs.items():

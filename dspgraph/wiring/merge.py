@@ -1,4 +1,4 @@
-"""Several graphs in one, in which what they have in common is there once."""
+"""Several graphs merged into one: nodes that they have in common are there once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ W = TypeVar("W", bound=Wiring)
 
 
 def merge(graphs: Sequence[W]) -> W:
-    """Return one graph that gives, sample for sample, what each of several gives: output `y` of the k-th is `vK/y`.
+    """Return one graph with the outputs of several, sample for sample: output `y` of the k-th graph is `vK/y`.
 
     Two nodes become one when they are equal, take from nodes that became one, and draw the same noise, if they draw
     any. Raises GraphError for graphs that take different streams under one name, for graphs of different seeds, and
@@ -56,7 +56,7 @@ def _follow(wire: Wire, there: Mapping[str, str]) -> Wire:
 
 
 def _free(name: str, k: int, taken: Set[str]) -> str:
-    """The name itself, if no other node has it."""
+    """Return a name that no other node has: the name itself, or with a prefix."""
     own = name
     while own in taken:
         own = f"v{k}/{own}"

@@ -59,10 +59,10 @@ class Wiring:
             {name: self.stream(origin) for name, origin in self.origins.items()}
         )
 
-    # ---- what it is -------------------------------------------------------------------------------------------------
+    # ---- structure and identity -------------------------------------------------------------------------------------
 
     def stream(self, origin: str) -> Stream:
-        """The stream that leaves an origin, written as in `wires`: a graph input, "node.port" or a node's name."""
+        """Return the stream of an origin, written as in `wires`: a graph input, "node.port" or a node's name."""
         origin = self._origin(origin, "the question")
         if origin in self.inputs:
             return self.inputs[origin]
@@ -76,7 +76,7 @@ class Wiring:
         return (name, stream) if len(self.inputs) == 1 and isinstance(stream, Audio) else None
 
     def sources(self, name: str) -> Iterator[tuple[Input, str]]:
-        """Every wire into a node, port by port: the port and the origin."""
+        """Yield the port and the origin of every wire into a node, port by port."""
         for port in self.nodes[name].inputs:
             wire = self.wires[f"{name}.{port.name}"]
             for origin in wire if isinstance(wire, tuple) else (wire,):
@@ -84,8 +84,7 @@ class Wiring:
 
     @cached_property
     def dag(self) -> networkx.MultiDiGraph[str]:
-        """The graph as networkx sees it: nodes carry `node` (or `stream`, for a graph input), edges carry `origin`,
-        `port` and `stream`."""
+        """The graph for networkx: nodes have `node` (inputs: `stream`), edges have `origin`, `port` and `stream`."""
         dag = self._wiring()
         for _, _, edge in dag.edges(data=True):
             edge["stream"] = self.stream(edge["origin"])
@@ -93,7 +92,7 @@ class Wiring:
 
     @cached_property
     def order(self) -> tuple[str, ...]:
-        """The nodes that run, because some output depends on them: each after those it takes from, else as written."""
+        """The nodes that an output depends on, each after those it takes from; otherwise in the order written."""
         import networkx
 
         dag = self.dag
@@ -103,9 +102,9 @@ class Wiring:
 
     @property
     def canonical_order(self) -> tuple[str, ...]:
-        """The same nodes in an order that does not depend on how the graph was written: the order they run in.
+        """The same nodes in the order they run in. It does not depend on how the graph was written.
 
-        Equal graphs so have equal plans, and exchange snapshots.
+        Equal graphs therefore have equal plans, and can exchange snapshots.
         """
         import networkx
 
@@ -113,7 +112,7 @@ class Wiring:
 
     @property
     def unused(self) -> tuple[str, ...]:
-        """The nodes no output depends on: they are checked, and never run."""
+        """The nodes that no output depends on. They are checked and never run."""
         return tuple(name for name in self.nodes if name not in self.order)
 
     @cached_property
@@ -165,12 +164,12 @@ class Wiring:
         return f"{name}({', '.join(self.inputs)} -> {' -> '.join(self.order)} -> {', '.join(self.outputs)})"
 
     def _arguments(self) -> dict[str, Any]:
-        """The arguments that make this graph again, in the order the constructor takes them."""
+        """Return the arguments of the constructor that make this graph again, in their order."""
         arguments = {"nodes": self.nodes, "wires": self.wires, "inputs": self.inputs, "outputs": self.origins}
         copies: dict[str, Any] = {name: dict(mapping) for name, mapping in arguments.items()}
         return {**copies, "seed": self.seed, "noise_keys": dict(self.noise_keys)}
 
-    # ---- what it becomes --------------------------------------------------------------------------------------------
+    # ---- changed copies ---------------------------------------------------------------------------------------------
 
     def evolve(self, **changes: Any) -> Self:
         """Return a copy with some constructor arguments changed: `graph.evolve(seed=1)`."""
@@ -207,7 +206,7 @@ class Wiring:
         }
         return self.evolve(outputs=outputs or dict(self.origins))
 
-    # ---- how it is checked ------------------------------------------------------------------------------------------
+    # ---- checks -----------------------------------------------------------------------------------------------------
 
     def _check_names(self, outputs: Mapping[str, str]) -> None:
         for what, names in (("node", self.nodes), ("input", self.inputs), ("output", outputs)):
@@ -297,7 +296,7 @@ class Wiring:
         return dag
 
     def _bind(self) -> dict[str, Binding]:
-        """Follow the streams from the inputs on, checking every wire and asking every node what it gives."""
+        """Return the bindings of all nodes: follow the streams from the inputs on, and check every wire."""
         import networkx
 
         dag = self._wiring()

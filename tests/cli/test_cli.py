@@ -607,3 +607,30 @@ def test_a_node_that_calls_exit_is_an_error_not_a_success(tmp_path: Path, wav: P
     assert result.exit_code == 2
     assert "ended the program (exit code 0); finished files are kept" in result.stderr
     assert leftovers(tmp_path / "out") == []
+
+
+def test_traceback_shows_where_an_error_was_raised() -> None:
+    plain, whole = dspgraph("show", "lpc_vocodr"), dspgraph("--traceback", "show", "lpc_vocodr")
+    assert (plain.exit_code, whole.exit_code) == (2, 2)
+    assert "Traceback" not in plain.output
+    assert whole.output.startswith(plain.output)
+    assert "Traceback" in whole.output
+    assert "Traceback" not in dspgraph("show", "lpc_vocodr").output
+
+
+def test_traceback_shows_the_line_of_a_node_that_fails_on_a_file(tmp_path: Path, wav: Path) -> None:
+    plugin = tmp_path / "broken.py"
+    plugin.write_text(
+        "from dspgraph import Audio, Input, Node, Output\n\n\nclass Broken(Node):\n    x = Input(Audio)\n"
+        "    y = Output(Audio)\n\n    def step(self, state, x):\n        return state, x / None\n"
+    )
+    pipeline = tmp_path / "broken.yaml"
+    pipeline.write_text("inputs: {x: {audio: 16000}}\nnodes: {bad: {node: broken, x: x}}\noutputs: {y: bad}\n")
+    common = ("render", pipeline, wav, "--plugin", plugin)
+    result = dspgraph(*common, "-o", tmp_path / "plain")
+    assert result.exit_code == 1
+    assert f"({plugin}, line 9)" in result.output
+    assert "Traceback" not in result.output
+    result = dspgraph("--traceback", *common, "-j", "2", "-o", tmp_path / "whole")  # the worker prints it too
+    assert "Traceback" in result.output
+    assert "return state, x / None" in result.output
