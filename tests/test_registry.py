@@ -42,7 +42,7 @@ def broken(tmp_path: Path) -> Path:
     return site
 
 
-def test_a_broken_pack_is_said_in_the_listing_and_costs_nobody_else(broken: Path) -> None:
+def test_a_broken_pack_is_reported_in_the_list_and_breaks_nothing_else(broken: Path) -> None:
     listing = run("nodes", path=broken)
     assert listing.returncode == 0, listing.stderr
     assert "(broken) the node 'broken' of brokenpack (nowhere.module:Broken) cannot be loaded" in listing.stdout
@@ -118,7 +118,7 @@ def script(code: str, path: Path) -> str:
     return done.stdout + done.stderr
 
 
-def test_a_broken_pipeline_of_a_pack_is_said_in_the_list(pack: Path) -> None:
+def test_a_broken_pipeline_of_a_pack_is_reported_in_the_list(pack: Path) -> None:
     code = "from dspgraph.pipeline.pipeline import summaries\nfor one in summaries(): print(one.name, one.pack, one.about, one.slots)"
     lines = {line.partition(" ")[0]: line for line in script(code, pack).splitlines()}
     assert lines["louder"] == "louder voices Twice as loud. {'end': ('gain', 'late')}"
@@ -161,7 +161,7 @@ def test_a_plugin_given_twice_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert everything["toy_scale"].where == str(TOYS)
 
 
-def test_a_plugin_no_file_can_be_is_refused() -> None:
+def test_a_plugin_with_a_path_too_long_for_a_file_is_refused() -> None:
     with pytest.raises(RequestError, match="is not a Python file"):
         registry.nodes(["a" * 300 + ".py"])
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dspgraph.io.atomic import AtomicFile
+from dspgraph.io.atomic import write_whole
 from dspgraph.node import generator
 
 RESAMPLINGS = 10_000
@@ -220,9 +220,4 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write(path: Path, text: str) -> Path:
-    part = AtomicFile(path)
-    with part.attempt():
-        part.temporary.write_bytes(text.encode(errors="backslashreplace"))  # a file name may be invalid as text
-    part.sync()
-    part.place()
-    return path
+    return write_whole(path, text.encode(errors="backslashreplace"))  # a file name may be invalid as text

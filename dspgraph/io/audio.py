@@ -70,9 +70,10 @@ class AudioSource:
         self.length = last - self.first
         if self.length <= 0 or last > info.frames:
             end = "its end" if duration is None else f"{float(start + duration):g} s"
+            fault = "ends after the file" if self.first < min(last, info.frames) else "has no samples"
             raise FileError(
-                f"{self.path} has {float(info.frames / self.rate):g} s; from {float(start):g} s to {end} there is "
-                f"{'more' if self.first < min(last, info.frames) else 'nothing'}"
+                f"{self.path} has {float(info.frames / self.rate):g} s; the part from {float(start):g} s to {end} "
+                f"{fault}: correct its start and duration"
             )
         if channel is not None and channel >= self.channels:
             several = "s" * (self.channels > 1)

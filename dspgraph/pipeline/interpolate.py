@@ -12,16 +12,15 @@ import re
 from typing import Any
 
 from dspgraph.errors import PipelineError, suggest
-from dspgraph.pipeline.read import KeyPath, Source
+from dspgraph.pipeline.read import MOST_VALUES, KeyPath, Source
 
 _NAME = r"[A-Za-z_]\w*(?:\.\w+)*"
 _VAR = re.compile(rf"(\\*)\$\{{({_NAME})\}}", re.ASCII)
 _WHOLE = re.compile(rf"\$\{{({_NAME})\}}", re.ASCII)
 
-MOST_VALUES = 10_000
 MOST_LETTERS = 1_000_000
-MOST_LEVELS = 50
-"""Limits of a file whose vars are filled in: a few vars that name each other twice could otherwise fill the memory."""
+MOST_FILLED_LEVELS = 50
+"""Limits of a file with its vars filled in: a few vars that use each other twice could otherwise fill the memory."""
 
 
 def fill_vars(source: Source) -> dict[str, Any]:
@@ -101,11 +100,11 @@ class _Filler:
     def _count(self, at: KeyPath, values: int = 0, letters: int = 0, level: int = 0) -> None:
         self.values += values
         self.letters += letters
-        if self.values > MOST_VALUES or self.letters > MOST_LETTERS or level > MOST_LEVELS:
+        if self.values > MOST_VALUES or self.letters > MOST_LETTERS or level > MOST_FILLED_LEVELS:
             raise self._error(
                 at,
                 f"with its vars filled in the file has more than {MOST_VALUES} values, {MOST_LETTERS} letters or "
-                f"{MOST_LEVELS} levels: that is no pipeline",
+                f"{MOST_FILLED_LEVELS} levels: this is not a pipeline",
             )
 
     def _error(self, at: KeyPath, message: str) -> PipelineError:

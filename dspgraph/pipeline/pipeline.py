@@ -24,6 +24,9 @@ from dspgraph.pipeline.overrides import Slots, apply_overrides, apply_swaps, slo
 from dspgraph.pipeline.read import read
 from dspgraph.pipeline.validate import check_shape, validate
 
+MOST_PIPELINES = 1000
+"""The most pipelines inside one pipeline: a few files that use each other twice could otherwise fill the memory."""
+
 
 class Pipeline:
     """A pipeline with its swaps and overrides applied. `graph` is the graph it describes, `slots` what can be swapped.
@@ -48,6 +51,10 @@ class Pipeline:
         if self.files.count(self.files[-1]) > 1:
             circle = " -> ".join(path.name for path in self.files)
             raise PipelineError(f"the pipelines contain each other in a circle: {circle}")
+        self._built: list[str] = outer._built if outer else []
+        self._built.append(self.name)
+        if len(self._built) > MOST_PIPELINES:
+            raise PipelineError(f"more than {MOST_PIPELINES} pipelines are used as nodes: this is not a pipeline")
         self.source = read(self.path)
         check_shape(self.source)
         if outer:

@@ -48,7 +48,7 @@ def save(path: Path, signals: dict[str, Array], cut: int = 37) -> Path:
 
 
 def names(folder: Path) -> list[str]:
-    """What is in a folder, but the ledger, and what stands beside outputs about them."""
+    """The names in a folder, without the ledger and the sidecars."""
     return sorted(path.name for path in folder.iterdir() if path.suffix not in (".json", ".jsonl"))
 
 

@@ -70,7 +70,7 @@ def test_a_file_that_lost_its_end_is_refused(tmp_path: Path, kind: str, left: fl
         AudioSource(tmp_path / "cut", MONO).read()
 
 
-def test_a_file_of_which_it_cannot_be_told_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_a_truncated_file_of_a_format_that_has_no_length_is_read_as_it_is(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "v.voc", speech()[:1600], 16000, "PCM_16", format="VOC")
     (tmp_path / "cut.voc").write_bytes((tmp_path / "v.voc").read_bytes()[:-1600])
     assert len(AudioSource(tmp_path / "cut.voc", MONO).read()) == pytest.approx(800, abs=1)
@@ -123,7 +123,7 @@ def test_what_cannot_be_read_says_why(tmp_path: Path, what: str) -> None:
         AudioSource(make(tmp_path), MONO)
 
 
-def test_a_name_that_is_no_text_is_a_name(tmp_path: Path) -> None:
+def test_a_file_whose_name_is_not_utf8_is_read(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"v\xff.wav")
     write(path, MONO, [speech()[:1600]])
     assert_array_equal(AudioSource(path, MONO).read(), speech()[:1600].astype("f4"))
@@ -161,7 +161,7 @@ def test_a_converted_file_is_the_same_in_blocks_of_any_length(tmp_path: Path, mo
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(48000, 1000), (2**31 - 1, 2)])
-def test_a_header_cannot_ask_for_memory(tmp_path: Path, rate: int, channels: int) -> None:
+def test_the_rate_and_channels_of_a_header_cost_no_memory(tmp_path: Path, rate: int, channels: int) -> None:
     """A second of these files is 366 MiB and 32 GiB; all the samples they have are 64 MiB, a block is at most 8 MiB."""
     n = 2**23 // channels
     soundfile.write(tmp_path / "v.wav", np.zeros((n, channels), "i2"), rate, "PCM_U8")
@@ -243,13 +243,13 @@ def test_a_channel_is_that_channel_alone_and_it_is_said(tmp_path: Path) -> None:
 
 
 BEYOND: dict[str, tuple[str, str | None, int | None, str]] = {
-    "a start at the end": ("0.1", None, None, "has 0.1 s; from 0.1 s to its end there is nothing"),
-    "a start beyond it": ("7", "1", None, "has 0.1 s; from 7 s to 8 s there is nothing"),
-    "a start beyond it, to the end": ("7", None, None, "has 0.1 s; from 7 s to its end there is nothing"),
-    "an end beyond it": ("0.05", "0.0602", None, "has 0.1 s; from 0.05 s to 0.1102 s there is more"),
-    "less than a sample": ("0.05", "1/40000", None, "has 0.1 s; from 0.05 s to 0.050025 s there is nothing"),
+    "a start at the end": ("0.1", None, None, "has 0.1 s; the part from 0.1 s to its end has no samples"),
+    "a start beyond it": ("7", "1", None, "has 0.1 s; the part from 7 s to 8 s has no samples"),
+    "a start beyond it, to the end": ("7", None, None, "has 0.1 s; the part from 7 s to its end has no samples"),
+    "an end beyond it": ("0.05", "0.0602", None, "has 0.1 s; the part from 0.05 s to 0.1102 s ends after the file"),
+    "less than a sample": ("0.05", "1/40000", None, "has 0.1 s; the part from 0.05 s to 0.050025 s has no samples"),
     "a channel too many": ("0", None, 1, "has 1 channel; there is no channel 1, the first is 0"),
-    "a start beyond counting": ("1e300", None, None, "has 0.1 s; from 1e\\+300 s to its end there is nothing"),
+    "a start beyond counting": ("1e300", None, None, "has 0.1 s; the part from 1e\\+300 s to its end has no samples"),
 }  # fmt: skip
 
 

@@ -490,6 +490,16 @@ def test_a_pipeline_in_a_pipeline_is_read_once_per_place_it_stands_in(
     assert len(seen) == 63
 
 
+def test_pipelines_that_would_fill_the_memory_are_refused(tmp_path: Path) -> None:
+    """Two in each of 30 levels would be 2**30 pipelines."""
+    written(tmp_path, "inputs: {x: {audio: 16000}}\nnodes: {a: {node: toy_scale, x: x}}\noutputs: {y: a}\n", "p0.yaml")
+    for k in range(1, 31):
+        nodes = f"  a: {{pipeline: p{k - 1}.yaml, x: x}}\n  b: {{pipeline: p{k - 1}.yaml, x: x}}\n"
+        written(tmp_path, HEAD + nodes + "outputs: {y: b}\n", f"p{k}.yaml")
+    with pytest.raises(PipelineError, match="more than 1000 pipelines are used as nodes"):
+        graph_of(tmp_path / "p30.yaml")
+
+
 TABLE = """\
 from dspgraph import Audio, Field, File, Input, Node, Output
 

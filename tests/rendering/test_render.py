@@ -250,7 +250,7 @@ FAILURES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "piped": (piped, "piped.wav is no regular file: record it to a file first"),
     "missing": (lambda good: good.with_name("missing.wav"), "missing.wav does not exist"),
     "text": (text, "text.wav is not an audio file that can be read: Format not recognised."),
-    "beyond": (lambda good: good, "has 0.5 s; from 9 s to its end there is nothing"),
+    "beyond": (lambda good: good, "has 0.5 s; the part from 9 s to its end has no samples"),
 }  # fmt: skip
 
 
