@@ -14,7 +14,7 @@ from typing import Any, Self
 from dspgraph.errors import FileError, RequestError
 from dspgraph.io.atomic import is_part
 
-NAME = "ledger.jsonl"
+LEDGER_NAME = "ledger.jsonl"
 
 
 class Ledger:
@@ -26,7 +26,7 @@ class Ledger:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / NAME
+        self.path = folder / LEDGER_NAME
         existed = self.path.exists()
         try:
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
