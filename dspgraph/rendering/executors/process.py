@@ -98,7 +98,7 @@ def _seconds_left(workers: Sequence[Worker]) -> float | None:
 
 
 def _next_results(worker: Worker, queue: ItemQueue[R]) -> Iterator[R]:
-    """Yield the next result of a worker that has sent something, or those that its death makes known."""
+    """Yield the next result of a worker that has sent a message, or the failed result that its death makes known."""
     try:
         result = worker.receive()
     except EOFError:
@@ -127,7 +127,7 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, other_end = context.Pipe()
         self.chunk: list[Item] = []
-        self.opened: dict[str, float] = {}  # id of an open item -> when its opening was heard of
+        self.opened: dict[str, float] = {}  # id of an open item -> when it was opened
         self.used = self.ready = False
         self.process = context.Process(target=_serve, args=(other_end, self.payload), daemon=True)
         resource_tracker.ensure_running()  # started later, inside `_blocked`, it would unblock the signal
@@ -233,7 +233,7 @@ def _serve(pipe: Connection, payload: bytes) -> None:
 
 
 def _announced(items: Iterable[Item], pipe: Connection) -> Iterator[Item]:
-    """Yield the items, and send word of each as the job opens it."""
+    """Yield the items, and report each to the main process as the job opens it."""
     for item in items:
         pipe.send(("opened", item.id))
         yield item
@@ -270,7 +270,7 @@ def _advice(error: Exception) -> str:
 
 @contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables for the processes that are started inside."""
+    """Set environment variables for the processes that are started inside the `with` block."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -285,7 +285,7 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _blocked(number: signal.Signals) -> Iterator[None]:
-    """Hold a signal back until this is over. A process that is started inside never receives it."""
+    """Hold a signal back until the `with` block ends. A process that is started inside never receives it."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
     try:
         yield
