@@ -43,19 +43,18 @@ class Job(Protocol[R_co]):
 
 @runtime_checkable
 class JobWithSummary(Protocol):
-    """A job that sends one more value from every worker process to the main process, for instance a profile.
+    """A job that sends more than results from a worker process to the main process, for instance a profile.
 
-    The worker calls `summary()` on its copy of the job, once, after its last item. The main process calls
-    `add_summary(value)` on its own job with each value, before `Executor.run` ends. The value must be picklable. The
-    summary of a worker that died is lost. `Serial` without a timeout runs the job itself: there is no copy, and neither
-    method is called.
+    Before every result, the worker calls `summary()` on its copy of the job and sends the value, unless it is None. The
+    main process calls `add_summary(value)` on its own job. Of a worker that dies, only what it has gathered since its
+    last result is lost. `Serial` without a timeout runs the job itself: there is no copy, and neither method is called.
     """
 
     def summary(self) -> Any:
-        """Return the value to send to the main process."""
+        """Return what this job has gathered, or been given by `add_summary`, since the last call. It can be pickled."""
 
     def add_summary(self, value: Any) -> None:
-        """Take the value of one worker process."""
+        """Take a value of the same job in another process."""
 
 
 class Executor(Protocol):

@@ -107,21 +107,22 @@ def threads() -> tuple[Any, ...]:
 
 
 class Counted(Deeds):
-    """A job whose workers say, in the end, how many items they have done; `totals` holds what they said."""
+    """A job whose summary is the names of the items done; `gathered` holds those of this process."""
 
-    totals: ClassVar[list[int]] = []
-    done: ClassVar[list[str]] = []
+    gathered: ClassVar[list[str]] = []
 
     def run(self, items: Iterable[Item]) -> Generator[Told, None, None]:
         for result in super().run(items):
-            self.done.append(result.id)
+            self.gathered.append(result.id)
             yield result
 
-    def summary(self) -> int:
-        return len(self.done)
+    def summary(self) -> list[str]:
+        taken = list(self.gathered)
+        self.gathered.clear()
+        return taken
 
-    def add_summary(self, value: int) -> None:
-        self.totals.append(value)
+    def add_summary(self, value: list[str]) -> None:
+        self.gathered.extend(value)
 
 
 class Elsewhere(Deeds):

@@ -29,9 +29,6 @@ ONE_THREAD = dict.fromkeys(THREAD_VARIABLES, "1")
 KILL_WAIT = 5.0
 """Seconds to wait for a killed process: one that hangs in the system (a dead network disk) may not end at once."""
 
-SUMMARY_WAIT = 60.0
-"""Seconds to wait for the summary of a worker."""
-
 CRASH_ADVICE = "a node, or a library that it calls, crashes on this item"
 TIMEOUT_ADVICE = "a node or the decoder does not end on this item, or needs a longer --timeout"
 
@@ -63,10 +60,6 @@ class Processes:
             for _ in range(jobs):
                 workers.append(Worker(payload, job.open_items, self.timeout))
             yield from run_workers(workers, ItemQueue(job, items, jobs))
-            if isinstance(job, JobWithSummary):
-                for worker in workers:
-                    for summary in worker.summaries():
-                        job.add_summary(summary)
         finally:
             for worker in workers:
                 worker.stop()
@@ -100,22 +93,24 @@ def _seconds_left(workers: Sequence[Worker]) -> float | None:
 def _next_results(worker: Worker, queue: ItemQueue[R]) -> Iterator[R]:
     """Yield the next result of a worker that has sent a message, or the failed result that its death makes known."""
     try:
-        result = worker.receive()
+        kind, value = worker.receive()
     except EOFError:
         reason = f"its worker process {worker.exit_reason()}"
         yield from queue.worker_failed(worker.chunk, reason, CRASH_ADVICE)
         worker.restart()
         return
-    if result is not None:
-        yield result
+    if kind == "result":
+        yield value
+    elif kind == "summary" and isinstance(queue.job, JobWithSummary):
+        queue.job.add_summary(value)
 
 
 class Worker:
     """A process that runs a job, as the process that started it sees it.
 
     `chunk` holds the items that it has been given and has not sent the result of. Messages from the worker are pairs
-    (kind, value): ("ready", None) once, ("opened", id) and ("result", result) for every item, ("summary", value), and
-    ("error", error) if it cannot do the job.
+    (kind, value): ("ready", None) once, or ("error", error) if it cannot do the job; then ("opened", id) and ("result",
+    result) for every item, and ("summary", value) for a `JobWithSummary`.
     """
 
     def __init__(self, payload: bytes, open_items: int, timeout: float | None = None) -> None:
@@ -128,7 +123,7 @@ class Worker:
         self.pipe, other_end = context.Pipe()
         self.chunk: list[Item] = []
         self.opened: dict[str, float] = {}  # id of an open item -> when it was opened
-        self.used = self.ready = False
+        self.ready = False
         self.process = context.Process(target=_serve, args=(other_end, self.payload), daemon=True)
         resource_tracker.ensure_running()  # started later, inside `_blocked`, it would unblock the signal
         with other_end, environment(ONE_THREAD), _blocked(signal.SIGINT):
@@ -136,13 +131,13 @@ class Worker:
 
     def assign(self, chunk: list[Item]) -> None:
         """Give items to the idle worker. If it has died, `receive` reports that."""
-        self.chunk, self.used = chunk, True
+        self.chunk = chunk
         self._limit = (self.timeout or 0.0) * min(self.open_items, len(chunk))
         with suppress(OSError):
             self.pipe.send(chunk)
 
-    def receive(self) -> Any:
-        """Read one message. Return it if it is a result, else None. Raise EOFError if the worker has died."""
+    def receive(self) -> tuple[str, Any]:
+        """Read one message and return it. Raise EOFError if the worker has died."""
         kind, value = self._message()
         if kind == "error":
             raise value
@@ -153,8 +148,7 @@ class Worker:
         elif kind == "result":
             self.opened.pop(value.id, None)
             self.chunk = [item for item in self.chunk if item.id != value.id]
-            return value
-        return None
+        return kind, value
 
     def _message(self) -> tuple[str, Any]:
         try:
@@ -176,15 +170,6 @@ class Worker:
     def is_late(self) -> bool:
         """Return whether an item has had its time, and no message waits to be read."""
         return self.deadline is not None and time.monotonic() >= self.deadline and not self.pipe.poll()
-
-    def summaries(self) -> Iterator[Any]:
-        """Yield the summary of the idle worker, if it has worked and still lives."""
-        if not self.used:
-            return
-        with suppress(EOFError, OSError):
-            self.pipe.send(None)
-            if self.pipe.poll(SUMMARY_WAIT):
-                yield self._message()[1]
 
     def exit_reason(self) -> str:
         """Return how the worker died, as the end of a sentence."""
@@ -225,10 +210,9 @@ def _serve(pipe: Connection, payload: bytes) -> None:
             chunk = pipe.recv()
         except EOFError:
             return
-        if chunk is None:
-            pipe.send(("summary", job.summary()))
-            continue
         for result in job.run(_announced(chunk, pipe)):
+            if isinstance(job, JobWithSummary) and (summary := job.summary()) is not None:
+                pipe.send(("summary", summary))
             pipe.send(("result", result))
 
 

@@ -71,10 +71,6 @@ class Ray:
             for _ in range(jobs):
                 actors.append(_RemoteActor(ray, payload, job.open_items, self.timeout))
             yield from _run_actors(ray, actors, ItemQueue(job, items, jobs))
-            if isinstance(job, JobWithSummary):
-                for actor in actors:
-                    for summary in actor.summaries():
-                        job.add_summary(summary)
         finally:
             for actor in actors:
                 actor.stop()
@@ -149,7 +145,7 @@ class _RemoteActor:
     def start(self) -> None:
         """Ask the cluster for an actor, wherever a core is free."""
         self.calls: deque[_Call] = deque()
-        self.ready = self.used = False
+        self.ready = False
         self.actor = self.ray.remote(_Actor).options(num_cpus=1).remote()
         self.started = self.actor.start.remote(*self.arguments, os.getcwd(), sys.path)
 
@@ -160,7 +156,6 @@ class _RemoteActor:
 
     def assign(self, chunk: list[Item]) -> None:
         """Give one more chunk to the actor."""
-        self.used = True
         self.calls.append(_Call(self.actor.run.options(num_returns="streaming").remote(chunk), chunk))
 
     def receive(self, queue: ItemQueue[R]) -> Iterator[R]:
@@ -172,8 +167,10 @@ class _RemoteActor:
                 self.ready, self.failed_starts = True, 0
                 return
             call = self.calls[0]
-            result = self.ray.get(next(call.results))
+            result, summary = self.ray.get(next(call.results))
             call.chunk = [item for item in call.chunk if item.id != result.id]
+            if summary is not None and isinstance(queue.job, JobWithSummary):
+                queue.job.add_summary(summary)
             yield result
         except StopIteration:
             self.calls.popleft()
@@ -195,17 +192,6 @@ class _RemoteActor:
             queue.put_back(chunk)
         if unfinished:
             yield from queue.worker_failed(unfinished[0], "its worker was lost with its machine", LOST_ADVICE)
-
-    def summaries(self) -> Iterator[Any]:
-        """Yield the summary of the idle actor, if it has worked and still lives."""
-        if not self.used:
-            return
-        try:
-            yield from self.ray.get(self.actor.summaries.remote())
-        except self.ray.exceptions.RayTaskError as error:
-            raise error.cause from None
-        except self.ray.exceptions.RayError:
-            return
 
     def stop(self) -> None:
         """Kill the actor, whatever it does."""
@@ -237,10 +223,7 @@ class _Actor:
             return f"{prefix}{describe_error(error)}; on the machine {socket.gethostname()}"
         return ""
 
-    def run(self, chunk: list[Item]) -> Iterator[Any]:
-        """Yield the results of a chunk, each as soon as it is known."""
-        yield from run_workers([self.worker], ItemQueue(self.job, chunk, 1))
-
-    def summaries(self) -> list[Any]:
-        """Return the summary of the worker, in a list that is empty if the worker has died."""
-        return list(self.worker.summaries())
+    def run(self, chunk: list[Item]) -> Iterator[tuple[Any, Any]]:
+        """Yield the results of a chunk, each as soon as it is known, with the summary of the job or None."""
+        for result in run_workers([self.worker], ItemQueue(self.job, chunk, 1)):
+            yield result, self.job.summary() if isinstance(self.job, JobWithSummary) else None
