@@ -26,8 +26,9 @@ from dspgraph import load as load_pipeline
 from dspgraph.engine.batch import Batch
 from dspgraph.streams import Frames
 from dspgraph_nodes._kernels.compile.jit import kernel
-from dspgraph_nodes._kernels.neural.lpcnet_loop import Blocks, stage
+from dspgraph_nodes._kernels.neural.lpcnet_layout import Blocks
 from dspgraph_nodes._kernels.neural.lpcnet_packing import Network, pack_weights
+from dspgraph_nodes._kernels.neural.lpcnet_stages import network_stage
 from dspgraph_nodes._kernels.neural.lpcnet_synthesis import (
     LaneState,
     Segment,
@@ -81,7 +82,7 @@ class Sums(NamedTuple):
     y: Array
 
 
-@stage
+@network_stage
 def _multiply_adds(code: Any, count: Any) -> None:
     sums = [code.variable(code.constant(k)) for k in range(SUMS)]
     a, b = code.constant(0.999), code.constant(0.001)

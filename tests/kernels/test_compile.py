@@ -1,5 +1,6 @@
 """Compiled kernels: kept on disk, and never out of date."""
 
+import ast
 import errno
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from numba.core import caching
 
 from dspgraph_nodes._kernels.compile import jit
 from helpers.copies import copied, run_in
+from helpers.paths import ROOT
 
 KERNELS = Path("nodes", "dspgraph_nodes", "_kernels", "signal")
 
@@ -103,3 +105,22 @@ def test_a_full_disk_costs_the_cache_and_not_the_result(
     assert (negative(2.0), negative(3)) == (-2.0, -3.0)
     assert capsys.readouterr().err.count("cannot be kept") == 1
     jit._say_that_nothing_is_kept.cache_clear()
+
+
+WRITERS = {"llvmlite", "numba.core.cgutils", "numba.extending"}
+"""What writes machine code."""
+
+
+def test_machine_code_is_written_in_one_file() -> None:
+    writing = set()
+    for path in [*(ROOT / "nodes").rglob("*.py"), *(ROOT / "dspgraph").rglob("*.py")]:
+        for item in ast.walk(ast.parse(path.read_text())):
+            if isinstance(item, ast.Import):
+                names = [alias.name for alias in item.names]
+            elif isinstance(item, ast.ImportFrom):
+                names = [f"{item.module}.{alias.name}" for alias in item.names]
+            else:
+                continue
+            if any(f"{name}.".startswith(f"{writer}.") for name in names for writer in WRITERS):
+                writing.add(path.relative_to(ROOT / "nodes" / "dspgraph_nodes" / "_kernels").as_posix())
+    assert writing == {"compile/simd.py"}

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Array
 from dspgraph_nodes._kernels.neural import lpcnet_synthesis as loop
-from dspgraph_nodes._kernels.neural.lpcnet_loop import LANES, Blocks, Matrix
+from dspgraph_nodes._kernels.neural.lpcnet_layout import WIDTH, Blocks, Matrix
 from dspgraph_nodes._kernels.neural.lpcnet_packing import Network, blocks, pack_weights
 from dspgraph_nodes.models.lpcnet.config import Config
 from dspgraph_nodes.models.lpcnet.convert import from_keras
@@ -83,7 +83,7 @@ def test_it_is_the_network_of_torch_told_what_to_hear(config: Config) -> None:
         codes = (256 * drawn(4 * HOP, 3)).astype(np.int64)
         logits, states, _ = model(torch.from_numpy(f)[None], torch.from_numpy(codes)[None])
     given = loop.frame_inputs(network.frame, f, np.zeros((4, 1)), np.ones(4))
-    one, many = (loop.teacher_forced(network.sample, given, codes, HOP, lanes) for lanes in (1, LANES))
+    one, many = (loop.teacher_forced(network.sample, given, codes, HOP, lanes) for lanes in (1, WIDTH))
     assert_array_equal(one[0], many[0])
     assert_array_equal(one[1], many[1])
     assert_allclose(one[0], logits[0].numpy(), rtol=0, atol=2e-5)
@@ -105,7 +105,7 @@ def test_it_is_the_published_program() -> None:
     assert np.abs(f[:28] - golden["cond"][2:]).max() <= 2e-5
     given = loop.frame_inputs(network.frame, golden["cond"][2:6], np.zeros((4, 16)), np.ones(4))
     codes = golden["exc_sig_pred"].astype(np.int64)[:, [1, 2, 0]]
-    for lanes in (1, LANES):
+    for lanes in (1, WIDTH):
         logits, states = loop.teacher_forced(network.sample, given, codes, 160, lanes)
         assert np.abs(logits - golden["logits"]).max() <= 3e-4  # measured 5.8e-5
         assert np.abs(states - golden["gru_b"]).max() <= 3e-5  # measured 3.8e-6

@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 
 from dspgraph_nodes._kernels.maths.matmul import matmul
 from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS, centres, edges
-from dspgraph_nodes._kernels.neural.lpcnet_loop import CHAINS, LANES, LOG2_E, Blocks, Matrix, SampleNetwork
+from dspgraph_nodes._kernels.neural.lpcnet_layout import ACCUMULATORS, WIDTH, Blocks, Matrix, SampleNetwork
+from dspgraph_nodes._kernels.neural.lpcnet_stages import LOG2_E
 
 Array = NDArray[Any]
 Tree = TypeVar("Tree", bound=tuple[Any, ...])
 
 HUGE_PAGE = 2**21
-PADDING = np.zeros(LANES, np.float32)  # room behind the sums of a layer for those of padding blocks, which are not read
+PADDING = np.zeros(WIDTH, np.float32)  # room behind the sums of a layer for those of padding blocks, which are not read
 
 
 class FrameNetwork(NamedTuple):
@@ -53,26 +54,28 @@ def blocks(matrix: Array, parts: int = 1, first: int = 0) -> Blocks:
     With several parts the columns are divided among them, and the sums of part k begin at row k * rows.
     """
     height, width = matrix.shape
-    kept = np.abs(matrix).reshape(height // LANES, LANES, width).max(axis=1) > 0
+    kept = np.abs(matrix).reshape(height // WIDTH, WIDTH, width).max(axis=1) > 0
     found = []
     for part in range(parts):
         within = np.zeros(width, bool)
         within[part * width // parts : (part + 1) * width // parts] = True
-        for block in range(height // LANES):
-            found.append((part * height + block * LANES, block * LANES, np.flatnonzero(kept[block] & within)))
+        for block in range(height // WIDTH):
+            found.append((part * height + block * WIDTH, block * WIDTH, np.flatnonzero(kept[block] & within)))
     found.sort(key=lambda one: -len(one[2]))  # so that the blocks of a group have about one length
-    found += [(parts * height, 0, np.zeros(0, np.int64))] * (-len(found) % CHAINS)  # padding: its sums are not read
-    groups = [found[k : k + CHAINS] for k in range(0, len(found), CHAINS)]
+    found += [(parts * height, 0, np.zeros(0, np.int64))] * (
+        -len(found) % ACCUMULATORS
+    )  # padding: its sums are not read
+    groups = [found[k : k + ACCUMULATORS] for k in range(0, len(found), ACCUMULATORS)]
     steps = np.cumsum([0] + [len(group[0][2]) for group in groups])
-    weights = np.zeros((steps[-1], CHAINS, LANES), np.float32)
-    columns = np.full((steps[-1], CHAINS), first, np.uint16)
-    where = np.zeros((parts * height // LANES + 1, 2), np.int64)
+    weights = np.zeros((steps[-1], ACCUMULATORS, WIDTH), np.float32)
+    columns = np.full((steps[-1], ACCUMULATORS), first, np.uint16)
+    where = np.zeros((parts * height // WIDTH + 1, 2), np.int64)
     for g, group in enumerate(groups):
         for q, (place, row, own) in enumerate(group):
             part_of_steps = slice(steps[g], steps[g] + len(own))
-            weights[part_of_steps, q] = matrix[row : row + LANES, own].T
+            weights[part_of_steps, q] = matrix[row : row + WIDTH, own].T
             columns[part_of_steps, q] = first + own
-            where[place // LANES] = g, q
+            where[place // WIDTH] = g, q
     places = np.array([[place for place, _, _ in group] for group in groups])
     return Blocks(weights, columns, steps, places, where[:-1])
 
@@ -80,7 +83,7 @@ def blocks(matrix: Array, parts: int = 1, first: int = 0) -> Blocks:
 def by_blocks(values: Array, parts: int = 3) -> Array:
     """Reorder the last axis from [part, unit] to [block, part, unit], in float32."""
     *outer, width = values.shape
-    split = values.reshape(*outer, parts, width // parts // LANES, LANES)
+    split = values.reshape(*outer, parts, width // parts // WIDTH, WIDTH)
     return np.ascontiguousarray(split.swapaxes(-3, -2).reshape(*outer, width), np.float32)
 
 
@@ -106,11 +109,11 @@ def pack_weights(arrays: Mapping[str, Array]) -> Network:
         bias_n=gru_a.recurrent_bias,
         diagonal_a=gru_a.diagonal,
         diagonal_b=gru_b.diagonal,
-        start_b=np.zeros(CHAINS * len(gru_b.bias) + LANES, np.float32),
+        start_b=np.zeros(ACCUMULATORS * len(gru_b.bias) + WIDTH, np.float32),
         start_c=np.append(gru_b.recurrent_bias, PADDING),
         start_d=np.append(bias_d, PADDING),
         a=blocks(gru_a.recurrent),
-        b=blocks(by_blocks(gru_b.inner[:, :units].T).T, CHAINS),
+        b=blocks(by_blocks(gru_b.inner[:, :units].T).T, ACCUMULATORS),
         c=blocks(gru_b.recurrent, 1, units),
         d=blocks(layers, 1, units),
         factors=factors,
@@ -145,7 +148,7 @@ def _gru(wide: Mapping[str, Array], name: str) -> _GRU:
 
 def _dual_fc(wide: Mapping[str, Array]) -> tuple[Array, Array, Array]:
     """Return matrix and bias of both layers of DualFC, [block, layer, level], and the factors [3, 256] of their sum."""
-    level = np.arange(LEVELS).reshape(LANES, LANES).T.reshape(-1)  # place 16 b + m has level 16 m + b
+    level = np.arange(LEVELS).reshape(WIDTH, WIDTH).T.reshape(-1)  # place 16 b + m has level 16 m + b
     layers = by_blocks(2 * LOG2_E * wide["dual_fc.kernel"][:, level].reshape(2 * LEVELS, -1).T, 2).T
     bias = by_blocks(2 * LOG2_E * wide["dual_fc.bias"][:, level].reshape(-1), 2)
     a1, a2 = wide["dual_fc.factor"][:, level]

@@ -12,16 +12,15 @@ from numpy.typing import NDArray
 
 from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS, SILENCE
-from dspgraph_nodes._kernels.neural.lpcnet_loop import (
-    LANES,
-    Columns,
-    Given,
+from dspgraph_nodes._kernels.neural.lpcnet_layout import (
+    WIDTH,
+    FrameInputs,
+    LayerBuffers,
     Matrix,
     SampleNetwork,
-    room,
-    run,
-    run_layer,
+    workspace,
 )
+from dspgraph_nodes._kernels.neural.lpcnet_loop import run, run_layer
 from dspgraph_nodes._kernels.neural.lpcnet_packing import FrameNetwork
 
 Array = NDArray[Any]
@@ -37,10 +36,10 @@ def layer(x: Array, matrix: Matrix, tanh: bool = True) -> Array:
 
     The factor undoes the scale that packed weights have.
     """
-    inputs, outputs = x.shape[1], len(matrix.start) - LANES
+    inputs, outputs = x.shape[1], len(matrix.start) - WIDTH
     y = np.empty((len(x), outputs), np.float32)
-    one = Columns(np.empty((1, inputs), np.float32), np.empty(outputs + LANES, np.float32))
-    many = Columns(np.empty((1, inputs, LANES), np.float32), np.empty((outputs + LANES, LANES), np.float32))
+    one = LayerBuffers(np.empty((1, inputs), np.float32), np.empty(outputs + WIDTH, np.float32))
+    many = LayerBuffers(np.empty((1, inputs, WIDTH), np.float32), np.empty((outputs + WIDTH, WIDTH), np.float32))
     run_layer(matrix, one, many, x, y, tanh)
     return y
 
@@ -50,7 +49,7 @@ class FrameNetworkState:
 
     def __init__(self, network: FrameNetwork, bands: int) -> None:
         self.features = np.zeros((1, bands + 2 + network.pitch.shape[1]), np.float32)
-        self.inner = np.zeros((1, len(network.conv1.start) - LANES), np.float32)
+        self.inner = np.zeros((1, len(network.conv1.start) - WIDTH), np.float32)
 
     def push(self, network: FrameNetwork, features: Array) -> Array:
         """Take features [n, width] and return the conditions that are now known."""
@@ -96,10 +95,10 @@ def check_finite(name: str, rows: Array) -> None:
 # ---- the loop -------------------------------------------------------------------------------------------------------
 
 
-def frame_inputs(network: FrameNetwork, conditions: Array, lpc: Array, sharpness: Array) -> Given:
+def frame_inputs(network: FrameNetwork, conditions: Array, lpc: Array, sharpness: Array) -> FrameInputs:
     """Return the inputs of the loop for n frames: of conditions [n, width], predictors [n, order], sharpness [n]."""
     rows_a, rows_b = (layer(conditions, one, tanh=False) for one in (network.gates_a, network.gates_b))
-    return Given(rows_a, rows_b, np.ascontiguousarray(lpc, np.float64), sharpness.astype(np.float32))
+    return FrameInputs(rows_a, rows_b, np.ascontiguousarray(lpc, np.float64), sharpness.astype(np.float32))
 
 
 def sharpness(correlation: Array, temperature: float = 1.0) -> Array:
@@ -123,7 +122,7 @@ class Segment(NamedTuple):
     """The next samples of one signal to be synthesised, one per random number."""
 
     state: LaneState
-    frames: Given
+    frames: FrameInputs
     wait: int  # samples of the first frame; each other has `hop`, the last all that are left
     numbers: Array  # [n] float32, from 0 to 1: they draw the levels
 
@@ -145,7 +144,7 @@ def synthesise(
         return len(segments[k].numbers) - done[k]
 
     while waiting := sorted((k for k in range(len(segments)) if left(k)), key=left, reverse=True):
-        group = waiting[:LANES] if len(waiting) >= many else waiting[:1]
+        group = waiting[:WIDTH] if len(waiting) >= many else waiting[:1]
         count = left(group[-1])
         lanes = [_lane(segments[k], int(firsts[k]), done[k], count, hop) for k in group]
         for k, samples in zip(group, _run_lanes(network, joined, lanes, count, hop, threshold), strict=True):
@@ -154,9 +153,9 @@ def synthesise(
     return [np.concatenate([np.zeros(0), *pieces]) for pieces in found]
 
 
-def _joined(frames: list[Given]) -> Given:
+def _joined(frames: list[FrameInputs]) -> FrameInputs:
     """Return the frames of all signals, one signal behind the other."""
-    return frames[0] if len(frames) == 1 else Given(*map(np.concatenate, zip(*frames, strict=True)))
+    return frames[0] if len(frames) == 1 else FrameInputs(*map(np.concatenate, zip(*frames, strict=True)))
 
 
 class Lane(NamedTuple):
@@ -178,11 +177,11 @@ def _lane(segment: Segment, first: int, done: int, count: int, hop: int) -> Lane
 
 
 def _run_lanes(
-    network: SampleNetwork, frames: Given, lanes: list[Lane], count: int, hop: int, threshold: float
+    network: SampleNetwork, frames: FrameInputs, lanes: list[Lane], count: int, hop: int, threshold: float
 ) -> list[Array]:
     """Run the loop for `count` samples: one lane alone, or sixteen, some of which may be idle."""
-    places, order = (1 if len(lanes) == 1 else LANES), frames.lpc.shape[1]
-    work = room(network, frames.rows_a, places)
+    places, order = (1 if len(lanes) == 1 else WIDTH), frames.lpc.shape[1]
+    work = workspace(network, frames.rows_a, places)
     state = work.state.reshape(2, -1, places)
     signal, numbers = np.zeros((order + count, places)), np.zeros((count, places), np.float32)
     codes = np.full((places, 3), SILENCE)
@@ -198,7 +197,7 @@ def _run_lanes(
 
 
 def teacher_forced(
-    network: SampleNetwork, frames: Given, codes: Array, hop: int, lanes: int = 1
+    network: SampleNetwork, frames: FrameInputs, codes: Array, hop: int, lanes: int = 1
 ) -> tuple[Array, Array]:
     """Return logits [n, 256] and states of GRU_B [n, units] for given codes [n, 3] instead of the network's own.
 
@@ -206,7 +205,7 @@ def teacher_forced(
     same codes. Nothing is synthesised this way: it is the reference by which the kernel is compared with torch.
     """
     count = len(codes)
-    work = room(network, frames.rows_a, lanes)
+    work = workspace(network, frames.rows_a, lanes)
     logits = np.zeros((count, LEVELS * lanes), np.float32)
     states = np.zeros((count, len(network.diagonal_b) // 3 * lanes), np.float32)
     forced = np.ascontiguousarray(np.repeat(codes[:, None], lanes, 1), np.int64)
@@ -214,7 +213,7 @@ def teacher_forced(
     signal, numbers = np.zeros((frames.lpc.shape[1] + count, lanes)), np.zeros((count, lanes), np.float32)
     silent, forcing = np.full((lanes, 3), SILENCE), (forced, logits, states)
     run(network, frames, work, rows, ends, waits, hop, 0.0, numbers, signal, silent, *forcing)
-    by_level = logits.reshape(count, LANES, LANES, lanes).swapaxes(1, 2).reshape(count, LEVELS, lanes)
+    by_level = logits.reshape(count, WIDTH, WIDTH, lanes).swapaxes(1, 2).reshape(count, LEVELS, lanes)
     return by_level[..., -1], states.reshape(count, -1, lanes)[..., -1]
 
 

@@ -3,58 +3,36 @@
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from dspgraph_nodes._kernels.compile.jit import kernel
+from dspgraph_nodes._kernels.compile.simd import Code, stage
 
 Array = NDArray[Any]
 
-LANES = 8  # lags side by side in one vector
+WIDTH = 8  # lags side by side in one vector
 VECTORS = 4  # vectors that are summed at once
-TILE = LANES * VECTORS
+TILE = WIDTH * VECTORS
 RUN = 24  # products summed before they are added to the total: a long sum of small numbers would lose two digits
 EPS = float(np.finfo(np.float64).eps)
 
 
-@intrinsic
-def _sum_tile(typingctx: Any, x: Any, start: Any, count: Any, lag: Any, sums: Any) -> Any:
-    """sums[lag + j] = sum of x[n - lag - 8 (j // 8)] * x[n + j % 8] over n = start .. start + count - 1, 0 <= j < 32.
+@stage("x", "sums", width=WIDTH)
+def _sum_tile(code: Code, start: Any, count: Any, lag: Any) -> None:
+    """Write sums[lag + j] = sum of x[n - lag - 8 (j // 8)] * x[n + j % 8], n = start .. start + count - 1, 0 <= j < 32.
 
     Plain loops are bound by their unaligned loads; here one load of x serves four vectors of lags, which a compiler
     does not find. Product and sum are rounded apart, so that machines with and without fused multiply-add agree.
     """
-
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        def pointer(array: int, at: Any) -> Any:
-            data = context.make_array(signature.args[array])(context, builder, args[array]).data
-            return builder.gep(data, [at])
-
-        def vector_at(place: Any) -> Any:
-            return builder.bitcast(place, vector.as_pointer())
-
-        _, start, count, lag, _ = args
-        vector = ir.VectorType(ir.DoubleType(), LANES)
-        unset, zero = ir.Constant(vector, ir.Undefined), ir.Constant(ir.IntType(32), 0)
-        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
-        ahead, behind = pointer(0, start), pointer(0, builder.sub(start, lag))
-        start_value = ir.Constant(vector, None)
-        totals = [cgutils.alloca_once_value(builder, start_value) for _ in range(VECTORS)]  # type: ignore[no-untyped-call]
-        blocks = [ir.Constant(lag.type, k * LANES) for k in range(VECTORS)]
-        with cgutils.for_range(builder, count) as loop:
-            following = builder.load(vector_at(builder.gep(ahead, [loop.index])), align=8)
-            for block, total in zip(blocks, totals, strict=True):
-                sample = builder.load(builder.gep(behind, [builder.sub(loop.index, block)]))
-                samples = builder.shuffle_vector(builder.insert_element(unset, sample, zero), unset, everywhere)
-                builder.store(builder.fadd(builder.load(total), builder.fmul(samples, following)), total)
-        for block, total in zip(blocks, totals, strict=True):
-            builder.store(builder.load(total), vector_at(pointer(4, builder.add(lag, block))), align=8)
-        return context.get_dummy_value()
-
-    return types.void(x, start, count, lag, sums), build
+    behind = code.minus(start, lag)
+    totals = [code.variable(code.constant(0)) for _ in range(VECTORS)]
+    with code.loop(count) as n:
+        following, last = code.load("x", code.plus(start, n)), code.plus(behind, n)
+        for k, total in enumerate(totals):
+            sample = code.broadcast(code.element("x", code.minus(last, k * WIDTH)))
+            code.builder.store(code.add(code.builder.load(total), code.mul(sample, following)), total)
+    for k, total in enumerate(totals):
+        code.store(code.builder.load(total), "sums", code.plus(lag, k * WIDTH))
 
 
 @kernel
@@ -66,7 +44,7 @@ def autocorrelation(frames: Array, order: int) -> Array:
     count, length = frames.shape
     tiles = order // TILE + 1
     start = tiles * TILE
-    x = np.zeros(start + length + LANES)  # zeros on both sides, so that every lag sums over every n
+    x = np.zeros(start + length + WIDTH)  # zeros on both sides, so that every lag sums over every n
     sums, totals = np.empty(tiles * TILE), np.empty(tiles * TILE)
     r = np.empty((count, order + 1))
     for k in range(count):
@@ -74,9 +52,7 @@ def autocorrelation(frames: Array, order: int) -> Array:
         totals[:] = 0
         for begin in range(0, length, RUN):
             for tile in range(tiles):
-                _sum_tile(  # type: ignore[call-arg]  # numba adds the context
-                    x, start + begin, min(RUN, length - begin), tile * TILE, sums
-                )
+                _sum_tile(x, sums, start + begin, min(RUN, length - begin), tile * TILE)
             totals += sums
         r[k] = totals[: order + 1]
     return r

@@ -5,13 +5,10 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from dspgraph_nodes._kernels.compile.jit import kernel
+from dspgraph_nodes._kernels.compile.simd import Code, stage
 
 Array = NDArray[Any]
 
@@ -20,9 +17,9 @@ ATTENUATION = 127.0  # dB, of the design: 126.5 come out
 BETA = 0.1102 * (ATTENUATION - 8.7)
 HALF = (ATTENUATION - 7.95) / (2.285 * math.pi * (1 - PASS)) / 2  # samples of the lower rate
 
-LANES = 8  # numbers in a vector; a machine with shorter ones takes them in parts, to the same result
+WIDTH = 8  # numbers in a vector; a machine with shorter ones takes them in parts, to the same result
 VECTORS = 4  # sums that grow side by side, so that none waits for the one before
-BLOCK = LANES * VECTORS
+BLOCK = WIDTH * VECTORS
 
 
 def half_width(up: int, down: int) -> int:
@@ -74,48 +71,22 @@ def _i0(z: Any) -> Any:
     return series
 
 
-@intrinsic
-def dot(typingctx: Any, a: Any, i: Any, b: Any, j: Any, blocks: Any) -> Any:
-    """sum of a[i + n] * b[j + n] over n = 0 .. BLOCK * blocks - 1; a and b are contiguous arrays of one dtype.
+@stage("a", "b", width=WIDTH, returns=True)
+def dot(code: Code, i: Any, j: Any, blocks: Any) -> Any:
+    """Return the sum of a[i + n] * b[j + n] over n = 0 .. BLOCK * blocks - 1; a and b are contiguous, of one dtype.
 
     Lane n % BLOCK is summed with n ascending, then the lanes pairwise. Product and sum are rounded apart, so that
-    machines with and without fused multiply-add agree. Nothing checks the bounds.
+    machines with and without fused multiply-add agree.
     """
-
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        number = context.get_data_type(a.dtype)
-        vector = ir.VectorType(number, LANES)
-        align = a.dtype.bitwidth // 8
-
-        def pointer(array: int, at: Any) -> Any:
-            data = context.make_array(signature.args[array])(context, builder, args[array]).data
-            return builder.gep(data, [at])
-
-        def part(total: Any, width: int, first: int) -> Any:
-            lanes = ir.Constant(ir.VectorType(ir.IntType(32), width), list(range(first, first + width)))
-            return builder.shuffle_vector(total, ir.Constant(total.type, ir.Undefined), lanes)
-
-        pointers = pointer(0, args[1]), pointer(2, args[3])
-        zero = ir.Constant(vector, None)
-        sums = [cgutils.alloca_once_value(builder, zero) for _ in range(VECTORS)]  # type: ignore[no-untyped-call]
-        with cgutils.for_range(builder, args[4]) as loop:
-            begin = builder.mul(loop.index, ir.Constant(loop.index.type, BLOCK))
-            for k, place in enumerate(sums):
-                at = builder.add(begin, ir.Constant(begin.type, k * LANES))
-                left, right = (
-                    builder.load(builder.bitcast(builder.gep(data, [at]), vector.as_pointer()), align=align)
-                    for data in pointers
-                )
-                builder.store(builder.fadd(builder.load(place), builder.fmul(left, right)), place)
-        first, second, third, fourth = (builder.load(place) for place in sums)
-        total = builder.fadd(builder.fadd(first, second), builder.fadd(third, fourth))
-        width = LANES
-        while width > 1:
-            width //= 2
-            total = builder.fadd(part(total, width, 0), part(total, width, width))
-        return builder.extract_element(total, ir.Constant(ir.IntType(32), 0))
-
-    return a.dtype(a, types.intp, b, types.intp, types.intp), build
+    sums = [code.variable(code.constant(0)) for _ in range(VECTORS)]
+    with code.loop(blocks) as block:
+        begin = code.times(block, BLOCK)
+        left, right = code.plus(i, begin), code.plus(j, begin)
+        for k, total in enumerate(sums):
+            product = code.mul(code.load("a", code.plus(left, k * WIDTH)), code.load("b", code.plus(right, k * WIDTH)))
+            code.builder.store(code.add(code.builder.load(total), product), total)
+    first, second, third, fourth = (code.builder.load(total) for total in sums)
+    return code.pairwise_sum(code.add(code.add(first, second), code.add(third, fourth)))
 
 
 @kernel
@@ -128,7 +99,7 @@ def resample(x: Array, start: int, phase: int, up: int, down: int, taps: Array, 
         source, target = x[channel], y[channel]
         at, p = start, phase
         for k in range(len(target)):
-            target[k] = dot(source, at, flat, p * length, length // BLOCK)  # type: ignore[call-arg]  # adds the context
+            target[k] = dot(source, flat, at, p * length, length // BLOCK)
             at += step
             p += rest
             if p >= up:

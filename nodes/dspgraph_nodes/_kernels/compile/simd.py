@@ -1,0 +1,263 @@
+"""Vector code for kernels: the only file that writes LLVM instructions.
+
+A *stage* is a piece of a kernel that works on vectors of a fixed number of floats, 8 or 16. LLVM divides a vector among
+the registers of the machine at hand, so that one source serves every machine. Nothing is left to the optimiser: each
+sum has the order in which it is written, product and sum are rounded apart unless `fma` is asked for, and a machine
+without fused multiply-adds gives the same bits, slowly. Nothing checks the bounds of arrays.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils as untyped
+from numba.extending import intrinsic
+from numba.np.numpy_support import as_dtype
+
+cgutils: Any = untyped
+
+INT32, INT64 = ir.IntType(32), ir.IntType(64)
+
+# 2**r, r from -1/2 to 1/2: 1 + r (c[0] + r (c[1] + ...)), relative error 9.2e-8, the least there is with five terms.
+SERIES = (0.6931470036506653, 0.24022242426872253, 0.05550733581185341, 0.009671512991189957, 0.001326472731307149)
+ROUND = 1.5 * 2**23  # added to a float32, it leaves the nearest whole number in the lowest bits
+
+
+class Code:
+    """The code of a stage while it is written.
+
+    Arrays are known by name; those of a named tuple by their field. Positions in an array count elements of the array
+    seen as flat. `Any` stands for a value of LLVM: a vector, a number or a position.
+    """
+
+    def __init__(self, context: Any, builder: Any, dtype: Any, width: int) -> None:
+        self.context, self.builder, self.width = context, builder, width
+        self.dtype = as_dtype(dtype)
+        self.vector = ir.VectorType(context.get_data_type(dtype), width)
+        self.integers = ir.VectorType(INT32, width)
+        self.arrays: dict[str, Any] = {}
+        self.dimensions: dict[str, int] = {}
+
+    def add_arrays(self, name: str, kind: Any, value: Any) -> None:
+        """Make an array known by a name, or those of a named tuple by their fields, as in `weights`, `a.weights`."""
+        if not isinstance(kind, types.NamedTuple):
+            self.arrays[name] = self.context.make_array(kind)(self.context, self.builder, value).data
+            self.dimensions[name] = kind.ndim
+            return
+        for k, (field, inner) in enumerate(zip(kind.fields, kind.types, strict=True)):
+            nested = isinstance(inner, types.NamedTuple)
+            self.add_arrays(f"{name}{field}{'.' if nested else ''}", inner, self.builder.extract_value(value, k))
+
+    # ---- positions, loads and stores --------------------------------------------------------------------------------
+
+    def times(self, a: Any, n: int) -> Any:
+        """Return the position a n."""
+        return self.builder.mul(a, ir.Constant(INT64, n))
+
+    def plus(self, a: Any, b: Any) -> Any:
+        """Return the position a + b."""
+        return self.builder.add(a, ir.Constant(INT64, b) if isinstance(b, int) else b)
+
+    def minus(self, a: Any, b: Any) -> Any:
+        """Return the position a - b."""
+        return self.builder.sub(a, ir.Constant(INT64, b) if isinstance(b, int) else b)
+
+    def address(self, name: str, at: Any) -> Any:
+        """Return the address of an element of an array."""
+        return self.builder.gep(self.arrays[name], [ir.Constant(INT64, at) if isinstance(at, int) else at])
+
+    def element(self, name: str, at: Any) -> Any:
+        """Return one number of an array."""
+        return self.builder.load(self.address(name, at))
+
+    def four_positions(self, name: str, at: Any) -> list[Any]:
+        """Return four positions of 16 bits that stand one after the other, read at once."""
+        address = self.builder.bitcast(self.address(name, at), INT64.as_pointer())
+        four = self.builder.load(address, align=2)
+        shifted = [self.builder.lshr(four, ir.Constant(INT64, 16 * k)) for k in range(4)]
+        return [self.builder.and_(value, ir.Constant(INT64, 0xFFFF)) for value in shifted]
+
+    def position(self, value: Any) -> Any:
+        """Return a shorter unsigned integer as a position."""
+        return self.builder.zext(value, INT64)
+
+    def load(self, name: str, at: Any) -> Any:
+        """Return the vector that begins at a position of an array."""
+        return self.builder.load(self._vector_at(name, at), align=self.dtype.itemsize)
+
+    def store(self, value: Any, name: str, at: Any) -> None:
+        """Write a vector to an array, from a position on."""
+        self.builder.store(value, self._vector_at(name, at), align=self.dtype.itemsize)
+
+    def _vector_at(self, name: str, at: Any) -> Any:
+        return self.builder.bitcast(self.address(name, at), self.vector.as_pointer())
+
+    def prefetch(self, name: str, at: Any) -> None:
+        """Ask for the memory around an element, which is read later."""
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, INT32, INT32, INT32])
+        fetch = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        read, near, data = (ir.Constant(INT32, value) for value in (0, 2, 1))
+        self.builder.call(fetch, [self.builder.bitcast(self.address(name, at), byte), read, near, data])
+
+    def variable(self, value: Any) -> Any:
+        """Return a place in memory that holds a value; the compiler turns it into a register."""
+        return cgutils.alloca_once_value(self.builder, value)
+
+    @contextmanager
+    def loop(self, end: Any, start: int = 0) -> Iterator[Any]:
+        """Repeat the code that is written inside, for each position from `start` to `end`, `end` not included."""
+        end = ir.Constant(INT64, end) if isinstance(end, int) else end
+        begin = ir.Constant(INT64, start) if start else None
+        with cgutils.for_range(self.builder, end, start=begin) as loop:
+            yield loop.index
+
+    # ---- numbers in vectors -----------------------------------------------------------------------------------------
+
+    def constant(self, value: float) -> Any:
+        """Return a vector of one number everywhere."""
+        return ir.Constant(self.vector, [float(self.dtype.type(value))] * self.width)
+
+    def number(self, value: float) -> Any:
+        """Return one number, no vector."""
+        return ir.Constant(self.vector.element, float(self.dtype.type(value)))
+
+    def integer(self, value: int) -> Any:
+        """Return a vector of one 32-bit integer everywhere."""
+        return ir.Constant(self.integers, [value] * self.width)
+
+    def broadcast(self, value: Any) -> Any:
+        """Return a vector of one number everywhere."""
+        one = self.builder.insert_element(ir.Constant(self.vector, ir.Undefined), value, ir.Constant(INT32, 0))
+        return self.shuffle(one, one, [0] * self.width)
+
+    def shuffle(self, a: Any, b: Any, order: list[int]) -> Any:
+        """Return the elements of two vectors, numbered one after the other, in this order."""
+        return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(INT32, len(order)), order))
+
+    def extract(self, a: Any, k: int) -> Any:
+        """Return element k of a vector."""
+        return self.builder.extract_element(a, ir.Constant(INT32, k))
+
+    def insert(self, a: Any, value: Any, k: int) -> Any:
+        """Return a vector with another element k."""
+        return self.builder.insert_element(a, value, ir.Constant(INT32, k))
+
+    def add(self, a: Any, b: Any) -> Any:
+        """Return a + b."""
+        return self.builder.fadd(a, b)
+
+    def sub(self, a: Any, b: Any) -> Any:
+        """Return a - b."""
+        return self.builder.fsub(a, b)
+
+    def mul(self, a: Any, b: Any) -> Any:
+        """Return a b."""
+        return self.builder.fmul(a, b)
+
+    def reciprocal(self, a: Any) -> Any:
+        """Return 1 / a."""
+        return self.builder.fdiv(self.constant(1), a)
+
+    def fma(self, a: Any, b: Any, c: Any) -> Any:
+        """Return a b + c, rounded once."""
+        kind = ir.FunctionType(self.vector, [self.vector] * 3)
+        name = f"llvm.fma.v{self.width}f{8 * self.dtype.itemsize}"
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), [a, b, c])
+
+    def minimum(self, a: Any, b: Any) -> Any:
+        """Return the lesser of two numbers."""
+        return self.builder.select(self.builder.fcmp_ordered("<", a, b), a, b)
+
+    def maximum(self, a: Any, b: Any) -> Any:
+        """Return the greater of two numbers."""
+        return self.builder.select(self.builder.fcmp_ordered(">", a, b), a, b)
+
+    def where_at_most(self, a: Any, b: Any) -> Any:
+        """Return a vector of integers: -1 where a <= b, else 0."""
+        return self.builder.sext(self.builder.fcmp_ordered("<=", a, b), self.integers)
+
+    def exp2(self, xs: list[Any]) -> list[Any]:
+        """Return 2**x of several vectors of float32, x within +-126.
+
+        Each step waits for the last one, so all vectors take a step before any takes the next.
+        """
+        rounded = [self.add(x, self.constant(ROUND)) for x in xs]
+        whole = [self.sub(value, self.constant(ROUND)) for value in rounded]
+        rs = [self.sub(x, value) for x, value in zip(xs, whole, strict=True)]
+        series = [self.constant(SERIES[-1])] * len(xs)
+        for factor in (*SERIES[-2::-1], 1.0):
+            series = [self.fma(value, r, self.constant(factor)) for value, r in zip(series, rs, strict=True)]
+        exponents = [
+            self.builder.shl(self.builder.bitcast(value, self.integers), self.integer(23)) for value in rounded
+        ]
+        both = zip(series, exponents, strict=True)
+        sums = [self.builder.add(self.builder.bitcast(value, self.integers), exponent) for value, exponent in both]
+        return [self.builder.bitcast(value, self.vector) for value in sums]
+
+    def across(self, join: Callable[[Any, Any], Any], a: Any) -> Any:
+        """Return all elements of a vector joined, in every place: each with the one 8, 4, 2 and 1 places on."""
+        step = self.width
+        while step > 1:
+            step //= 2
+            a = join(a, self.shuffle(a, a, [(m + step) % self.width for m in range(self.width)]))
+        return a
+
+    def pairwise_sum(self, a: Any) -> Any:
+        """Return the sum of a vector as a number: of its halves, then of the halves of that, and so on."""
+        width = self.width
+        while width > 1:
+            width //= 2
+            halves = (list(range(first, first + width)) for first in (0, width))
+            a = self.add(*(self.shuffle(a, ir.Constant(a.type, ir.Undefined), half) for half in halves))
+        return self.extract(a, 0)
+
+    def transposed(self, rows: list[Any]) -> list[Any]:
+        """Return as many vectors as each has elements, rows and columns exchanged."""
+        half = self.width // 2
+        low = [m // 2 + self.width * (m % 2) for m in range(self.width)]
+        high = [half + place for place in low]
+        for _ in range(self.width.bit_length() - 1):
+            pairs = [(rows[m], rows[m + half]) for m in range(half)]
+            rows = [self.shuffle(a, b, order) for a, b in pairs for order in (low, high)]
+        return rows
+
+
+def stage(
+    *arrays: str, width: int, dtype: Any = None, returns: bool = False, code: Callable[..., Code] = Code
+) -> Callable[[Callable[..., Any]], Any]:
+    """Make a stage of a function that writes its code: `write(code, *numbers)`.
+
+    A kernel calls it as `write(*arrays, *numbers)`: first arrays or named tuples of arrays, called by these names, then
+    the numbers that `write` names. `width` and `dtype` (a type of numba; None: that of the first array) are those of
+    its vectors. It returns nothing, or a number of this type.
+
+    The arrays are borrowed. Numba counts references to arrays that are handed from function to function, which takes
+    time.
+    """
+
+    def decorate(write: Callable[..., Any]) -> Any:
+        def typed(typingctx: Any, *kinds: Any) -> Any:
+            number = dtype or kinds[0].dtype
+
+            def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+                written = code(context, builder, number, width)
+                for name, kind, value in zip(arrays, signature.args, args, strict=False):
+                    written.add_arrays("" if isinstance(kind, types.NamedTuple) else name, kind, value)
+                result = write(written, *args[len(arrays) :])
+                return result if returns else context.get_dummy_value()
+
+            return (number if returns else types.void)(*kinds), build
+
+        names = ["typingctx", *arrays, *list(inspect.signature(write).parameters)[1:]]
+        parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+        typed.__name__, typed.__doc__ = write.__name__, write.__doc__
+        vars(typed)["__signature__"] = inspect.Signature(parameters)
+        return intrinsic(typed)
+
+    return decorate
