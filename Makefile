@@ -15,7 +15,7 @@ quick: .venv/.test
 
 test: .venv/.test
 ifdef NODE
-	$(BIN)/python -m pytest --node $(NODE) -m "not slow" tests/nodes tests/system/test_laws.py
+	$(BIN)/python -m pytest --node $(NODE) -m "not slow" $(wildcard tests/nodes/*/test_$(NODE).py) tests/system/test_laws.py
 else
 	$(PYTEST) -m "not slow" --cov --cov-report=
 	$(BIN)/python -m coverage report
