@@ -1,4 +1,4 @@
-"""How a graph runs.
+"""The engine: it runs graphs.
 
 plan         a graph compiled into stages, made once
 session      one signal on its way through a plan, block by block

@@ -1,4 +1,4 @@
-"""How many bytes a session holds: in the states of its nodes, before them, and between them."""
+"""The bytes that a session holds: in the states of its nodes, before them, and between them."""
 
 from __future__ import annotations
 

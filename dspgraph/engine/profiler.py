@@ -80,7 +80,7 @@ class Profiler:
         )
 
     def take(self) -> Profile:
-        """Return what was measured since the last call, and begin a new profile."""
+        """Return the profile since the last call, and begin a new one."""
         taken, self.profile = self.profile, self._empty()
         return taken
 
@@ -188,7 +188,7 @@ class Profiler:
                 self._advance(state, now, progress)
 
     def _count(self, progress: _Progress, spent: Array, alone: bool) -> None:
-        """Add to what a quantum took. The quantum of a single signal may come in several rounds."""
+        """Add the time of a round to its quantum. The quantum of a single signal may come in several rounds."""
         profile, number = self.profile, math.floor(progress.reached / self.quantum)
         if not alone or number != progress.quantum:
             progress.quantum, progress.spent = number, np.zeros_like(spent)
@@ -226,7 +226,7 @@ class _Clock:
 
 
 class _Progress:
-    """How far a signal has come, and what its present quantum has taken so far."""
+    """The time that a signal has reached, and the time that its present quantum has taken so far."""
 
     def __init__(self, like: Array) -> None:
         self.reached = Fraction(0)

@@ -1,10 +1,10 @@
 """The laws of nodes and graphs as checks anyone can run.
 
-example   a node with a signal (Example), and signals for the inputs of a graph
-laws      the checks: check_node, check_graph, check_cut; NODE_CHECKS has those of a node one by one
-guard     a look at every block that goes into a node or comes out of it
-runs      runs of a graph that the checks compare
-recording the checks of a graph on a file (not loaded here: it reads audio)
+example     a node with a signal (Example), and signals for the inputs of a graph
+laws        the checks: check_node, check_graph, check_cut; NODE_CHECKS has those of a node one by one
+guard       an instrument that checks every block that goes into a node or comes out of it
+runs        runs of a graph that the checks compare
+recording   the checks of a graph on a file (not loaded here: it reads audio)
 """
 
 from dspgraph.testing.example import Example, check_signal, example_signals

@@ -392,15 +392,16 @@ _WAY_OUT = "draw from a generator in the state, made with dspgraph.generator(sel
 
 
 def _check_blocks(where: str, graph: Graph, arrays: Mapping[str, Array], whole: Outputs) -> None:
-    """Look at every block that goes into a node or comes out of one, in a session and in a batch.
+    """Check every block that goes into a node or comes out of it, in a session and in a batch.
 
-    Each is what was declared. A node changes none it is given and keeps none itself, only copies: others hold them too.
+    A block is what was declared. A node must not change a block it is given, nor keep a block after its step: other
+    nodes hold the same array. It may keep copies.
     """
     watched = Plan(graph, BlockGuard(where))
     sound = [whole] * 3
     for number, found in enumerate(_guarded_runs(graph, arrays, watched)):
         if _any_difference(sound[number], found):
-            # The cut or the batch may be to blame: compare with runs of the same blocks that are not watched.
+            # The cut or the batch may be the cause: compare with runs of the same blocks without the guard.
             sound = list(_guarded_runs(graph, arrays, Plan(graph)))
         what = f"{where}: with every block overwritten once it was used (keep copies, not blocks)"
         _differ(1, what, sound[number], found)

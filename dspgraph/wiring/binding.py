@@ -54,14 +54,7 @@ class Binding:
 
 def bind(name: str, node: Node, takes: tuple[Any, ...]) -> Binding:
     """Ask a node that takes these streams what it gives and how its blocks are cut; check the answers."""
-    gives = _ask(name, node, "streams", takes)
-    if not isinstance(gives, tuple) or not all(isinstance(stream, Stream) for stream in gives):
-        raise LawError(0, f"{name}.streams gave {gives!r}, not a tuple of streams")
-    if len(gives) != len(node.outputs):
-        raise LawError(0, f"{name}.streams gave {len(gives)} streams for {len(node.outputs)} outputs")
-    for port, stream in zip(node.outputs, gives, strict=True):
-        if not port.fits(stream):
-            raise LawError(0, f"{name}.{port.name} is declared {port}, but streams() gave {stream}")
+    gives = _checked_outputs(name, node, _ask(name, node, "streams", takes))
     lookahead, block_size = _ask(name, node, "lookahead", takes), _ask(name, node, "block_size", takes)
     if not (isinstance(lookahead, int | float | Fraction) and lookahead >= 0):
         raise LawError(0, f"{name}.lookahead gave {lookahead!r}, not seconds from 0 to math.inf")
@@ -72,16 +65,34 @@ def bind(name: str, node: Node, takes: tuple[Any, ...]) -> Binding:
             0, f"{name} asks for blocks of {block_size} items and for the whole signal in one: declare one of them"
         )
     flat = [stream for taken in takes for stream in (taken if isinstance(taken, tuple) else (taken,))]
-    period = 1 / reduce(gcd, (stream.rate for stream in flat))
-    if block_size is not None:
-        period = block_size / flat[0].rate
-        for stream in flat:
-            if (period * stream.rate).denominator != 1:
-                raise ParameterError(
-                    f"{name} works on {block_size} items of {flat[0]} at a time, which is {period * stream.rate} items "
-                    f"of {stream}: choose rates that divide it evenly"
-                )
-    return Binding(takes, gives, math.inf if lookahead == math.inf else to_fraction(lookahead), block_size, period)
+    seconds = math.inf if lookahead == math.inf else to_fraction(lookahead)
+    return Binding(takes, gives, seconds, block_size, _period(name, flat, block_size))
+
+
+def _checked_outputs(name: str, node: Node, gives: Any) -> tuple[Stream, ...]:
+    """Return what `streams` gave; raise LawError unless it is one fitting stream per output."""
+    if not isinstance(gives, tuple) or not all(isinstance(stream, Stream) for stream in gives):
+        raise LawError(0, f"{name}.streams gave {gives!r}, not a tuple of streams")
+    if len(gives) != len(node.outputs):
+        raise LawError(0, f"{name}.streams gave {len(gives)} streams for {len(node.outputs)} outputs")
+    for port, stream in zip(node.outputs, gives, strict=True):
+        if not port.fits(stream):
+            raise LawError(0, f"{name}.{port.name} is declared {port}, but streams() gave {stream}")
+    return gives
+
+
+def _period(name: str, flat: list[Stream], block_size: int | None) -> Fraction:
+    """Return the shortest span of a block: the one asked for, or a whole number of items of every input."""
+    if block_size is None:
+        return 1 / reduce(gcd, (stream.rate for stream in flat))
+    period = block_size / flat[0].rate
+    for stream in flat:
+        if (period * stream.rate).denominator != 1:
+            raise ParameterError(
+                f"{name} works on {block_size} items of {flat[0]} at a time, which is {period * stream.rate} items "
+                f"of {stream}: choose rates that divide it evenly"
+            )
+    return period
 
 
 def _ask(name: str, node: Node, hook: str, takes: tuple[Any, ...]) -> Any:

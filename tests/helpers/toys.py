@@ -1,4 +1,4 @@
-"""Small nodes for the tests of the core, and for `--plugin`: with them no test of the core needs the library."""
+"""Small nodes for the tests of the core, and for `--plugin`: no test of the core needs the node pack."""
 
 from fractions import Fraction
 from typing import Any
@@ -37,7 +37,7 @@ class ToySum(Node):
 
 
 class ToyLate(Node):
-    """Hold `samples` back: they come later, not shifted."""
+    """Hold samples back: they come later, not shifted."""
 
     x = Input(Audio)
     y = Output(Audio)
