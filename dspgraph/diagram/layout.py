@@ -230,8 +230,10 @@ class Layout:
         return left, self.top[k], right - left, self.sizes[k][1]
 
     def route(self, number: int) -> Iterator[tuple[int, int, int]]:
-        """Yield (left, right, y) for each layer that a wire touches: it starts at `right` of the first and ends at
-        `left` of the last; between layers it is curved, across a layer it is straight.
+        """Yield (left, right, y) for each layer that a wire touches.
+
+        The wire starts at `right` of the first layer and ends at `left` of the last. Across a layer it is straight,
+        between two layers it is curved.
         """
         wire, (first, *others) = self.wires[number], self.paths[number]
         left, right = self.columns[self.rank[first]]

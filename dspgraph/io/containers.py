@@ -14,7 +14,7 @@ Order: TypeAlias = Literal["big", "little"]
 
 
 class _Chunks(NamedTuple):
-    """How a file of chunks is laid out. A name and a length stand before each chunk."""
+    """The layout of a file of chunks. A name and a length stand before each chunk."""
 
     name: int = 4  # bytes of a chunk's name
     length: int = 4  # bytes of its length
@@ -119,8 +119,11 @@ _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def make_reproducible(path: Path) -> None:
-    """Remove from a new file what does not depend on its samples: the time in a WAV's PEAK chunk, and the serial number
-    of an Ogg stream, which is drawn at random."""
+    """Make the bytes of a new file depend on its samples alone.
+
+    Sets to 0 the time in the PEAK chunk of a WAV file, and the serial number of an Ogg stream, which libsndfile draws
+    at random.
+    """
     with path.open("rb+") as file:
         magic = file.read(4)
         if magic == b"RIFF":

@@ -1,5 +1,8 @@
-"""Build the graph that a pipeline file describes: make the nodes, follow the wires, insert the graphs of pipelines used
-as nodes. Every error says file, line and path."""
+"""Build the graph that a pipeline file describes.
+
+The nodes are made, the wires followed, and the graphs of pipelines used as nodes inserted. Every error says file, line
+and path.
+"""
 
 from __future__ import annotations
 
