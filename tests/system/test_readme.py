@@ -55,6 +55,7 @@ def test_the_python_runs() -> None:
     assert b"".join(part.tobytes() for part in played) == y.tobytes()
 
 
+@pytest.mark.process
 def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the order of the page: `score` reads what `compare` has written."""
     monkeypatch.chdir(tmp_path)
