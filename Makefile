@@ -4,15 +4,16 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-.PHONY: demo quick test test-slow cover lint bench clean
+.PHONY: demo quick test test-slow lint bench clean
 
 demo: .venv/.demo
 	$(BIN)/dspgraph demo
 
-# The core, and every node at a few cuts. With NODE=lpc: one node, its own tests and its laws at every cut.
+# The core, and the laws of every node at a few cuts.
 quick: .venv/.test
 	$(PYTEST) --quick
 
+# Everything but what takes minutes. With NODE=lpc: one node, its own tests and its laws.
 test: .venv/.test
 ifdef NODE
 	$(BIN)/python -m pytest --node $(NODE) -m "not slow" $(wildcard tests/nodes/*/test_$(NODE).py) tests/system/test_laws.py

@@ -6,14 +6,17 @@ from pathlib import Path
 import pytest
 
 from dspgraph.registry import NodeSource
+from helpers.paths import TESTS
 
 # A shell that starts something in the background lets it ignore Ctrl-C, and what that starts ignores it too: the
 # programs whose interruption is tested must not inherit this.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+NOT_QUICK = ("nodes", "kernels", "models")
+"""Folders that `--quick` does not look into: oracles of single nodes. Their laws are checked."""
+
 LEFT_OUT_OF_QUICK = {"slow", "process", "browser", "cluster", "training", "thorough"}
 """Marks of the tests that `--quick` leaves out."""
-
 
 MARKED_BY_FIXTURE = ("browser", "cluster")
 """Fixtures whose tests have a mark of the same name."""
@@ -25,6 +28,11 @@ SHARED = ("browser", "cluster", "undisturbed", "alone")
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="the core, and every node at a few cuts, in under a minute")
     parser.addoption("--node", metavar="NAME", help="one node alone: its own tests and its laws")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    quick = config.getoption("--quick")
+    return True if quick and collection_path.parent == TESTS and collection_path.name in NOT_QUICK else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -43,11 +51,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         name = config.getoption("--node")
         return not name or name in _nodes_of(item)
 
-    wanted = [item for item in items if is_wanted(item)]
-    if config.getoption("--node") and not wanted:
+    found: dict[bool, list[pytest.Item]] = {True: [], False: []}
+    for item in items:
+        found[is_wanted(item)].append(item)
+    if config.getoption("--node") and not found[True]:
         raise pytest.UsageError(f"no test is of a node '{config.getoption('--node')}': `dspgraph nodes` lists them")
-    config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
-    items[:] = wanted
+    config.hook.pytest_deselected(items=found[False])
+    items[:] = found[True]
 
 
 def _nodes_of(item: pytest.Item) -> set[str]:

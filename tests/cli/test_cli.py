@@ -512,6 +512,7 @@ def test_a_piped_table_has_one_line_per_row_however_wide(tmp_path: Path, monkeyp
         assert not any("\x1b" in line or line != line.rstrip() for line in lines)
 
 
+@pytest.mark.process
 def test_a_terminal_shows_a_progress_bar_and_a_pipe_plain_lines(tmp_path: Path, wav: Path, scale: Path) -> None:
     other = wav.with_name("other.wav")
     other.write_bytes(wav.read_bytes())

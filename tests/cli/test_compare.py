@@ -124,6 +124,7 @@ def test_a_bad_request_is_one_clear_message_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.process
 def test_jobs_and_assets_reach_the_comparison(tmp_path: Path, pipeline: Path, folder: Path) -> None:
     common = ("compare", pipeline, folder, "--plugin", TOYS, "--metrics", "lsd")
     assert dspgraph(*common, "-o", tmp_path / "one").exit_code == 0
@@ -133,6 +134,7 @@ def test_jobs_and_assets_reach_the_comparison(tmp_path: Path, pipeline: Path, fo
     assert not (tmp_path / "one" / "report_files").exists()
 
 
+@pytest.mark.process
 def test_a_terminal_shows_a_progress_bar_and_a_table_that_fits(tmp_path: Path, pipeline: Path, folder: Path) -> None:
     """Twelve variants; columns that do not fit are printed below the others."""
     request = ("compare", pipeline, folder, "-o", tmp_path / "out", "--plugin", TOYS, "--vary", "end",
@@ -229,6 +231,7 @@ def test_score_of_a_missing_file_is_one_clear_message(tmp_path: Path) -> None:
 # ---- the profile of render ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("options", [[], ["--batch", "16"], ["-j", "2"], ["--timeout", "60"]], ids=" ".join)
 def test_a_profile_says_what_each_node_costs_and_changes_no_sample(
     tmp_path: Path, pipeline: Path, folder: Path, options: list[str]
@@ -251,6 +254,7 @@ def test_a_profile_says_what_each_node_costs_and_changes_no_sample(
 # ---- demo -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_the_demo_ends_with_a_page_and_a_trained_model_is_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

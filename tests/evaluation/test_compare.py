@@ -102,6 +102,7 @@ def counted(patch: pytest.MonkeyPatch, name: str) -> list[int]:
     return calls
 
 
+@pytest.mark.thorough
 def test_what_is_the_same_in_all_variants_is_computed_once(
     ten: tuple[Path, Path, Results, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +132,7 @@ def test_every_metric_says_something_and_the_residual_is_first(ten: tuple[Path, 
     assert found.ranking("lsd") == ["residual", "mulaw_residual", "pulse_noise", "whisper"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("variant", ["whisper", "mulaw_residual"])
 def test_what_is_heard_is_what_render_writes(
     ten: tuple[Path, Path, Results, int], variant: str, tmp_path: Path
@@ -445,6 +447,7 @@ def results_of(folder: Path, executor: Executor | None, found: Sequence[Choice])
     return {name: (out / name).read_bytes() for name in names(out) if name != "ledger.jsonl"}  # it has the order
 
 
+@pytest.mark.process
 def test_processes_and_a_second_run_give_the_same_files(tmp_path: Path) -> None:
     """The audio, the scores and the page, noise included."""
     clips(tmp_path / "in", 3, 0.2)
