@@ -183,7 +183,11 @@ def check_lookahead(example: Example, precision: Any, cuts: Sequence[int] = CUTS
     for sizes, _, run in streams:
         _check_promises(where, graph, sizes, run)
     if not example.waits_on_purpose:
-        _check_shortest(where, graph, example, precision, [run for _, _, run in streams])
+        runs = [run for _, _, run in streams]
+        if 1 not in cuts:  # without single items nothing tells when exactly an item is out
+            part, _ = _part_to_cut(graph, example.arrays, (1,), example.whole(precision))
+            runs.append(_stream(graph, part, (1,)))
+        _check_shortest(where, graph, example, precision, runs)
 
 
 def check_snapshot(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from dspgraph import Array, Audio, Field, Frames, Graph, Input, LawError, Node, Output, SignalError, State, Stream
 from dspgraph.errors import LAWS
-from dspgraph.testing import NODE_CHECKS, Example, check_cut, check_graph, check_node
+from dspgraph.testing import CUTS, NODE_CHECKS, Example, check_cut, check_graph, check_node
 from helpers.speech import speech
 
 SIGNAL = (Audio(16000), speech()[8000:12321])  # 4321 samples of voiced speech: no multiple of any cut
@@ -458,8 +458,12 @@ def test_a_node_may_wait_on_purpose(make: Callable[[], Node]) -> None:
 
 
 def test_a_lookahead_that_is_too_long_is_told_the_shortest() -> None:
-    with pytest.raises(LawError, match=r"the declared lookahead is 0.01 s, but .* as if it were 0.00625 s: declare"):
-        check_node(Example(DelayLine(promised=160 / 16000), x=SIGNAL))
+    for cuts in (CUTS, (160,)):
+        check_node(Example(DelayLine(), x=SIGNAL), cuts=cuts)
+        with pytest.raises(
+            LawError, match=r"the declared lookahead is 0.01 s, but .* as if it were 0.00625 s: declare"
+        ):
+            check_node(Example(DelayLine(promised=160 / 16000), x=SIGNAL), cuts=cuts)
 
 
 @pytest.mark.parametrize("make", [UnseededNoise, GlobalNoise])
