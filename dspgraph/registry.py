@@ -8,6 +8,7 @@ Other packages announce theirs as entry points, whose name is the name of the no
     [project.entry-points."dspgraph.pipelines"]
     my_vocoder = "my_package:my_vocoder"           # the file my_vocoder.yaml in the folder of my_package
     [project.entry-points."dspgraph.models"]
+    my_network = "my_package.my_network"           # a package with the modules of `dspgraph.training.contract`
     [project.entry-points."dspgraph.metrics"]      # objects, as `announced` finds them
 
 A plugin is a user's own Python file: every Node class in it is a node.

@@ -1,8 +1,8 @@
-"""From one recording to weights to its resynthesis, on a CPU, in minutes.
+"""Train LPCNet on one recording and resynthesise that recording, on a CPU, in minutes.
 
 python examples/train_lpcnet_on_one_clip.py [FILE] [--batches N] [--out FOLDER]
 
-A network that has heard four seconds only knows these: it shows how training goes, not how a trained voice sounds.
+A network trained on four seconds knows only these: the example shows how training works, not how a good voice sounds.
 """
 
 import argparse
@@ -22,12 +22,12 @@ SETTINGS = {
     "clip": "0.5", "ema": "0.998", "sparse_start": "20", "sparse_end": "120", "sparse_every": "10",
     "validate_every": "120",
 }  # fmt: skip
-"""An augmented copy and three times the published noise: else four seconds are learnt by heart, and copies click."""
+"""With an augmented copy and three times the published noise, because otherwise the network overfits and clicks."""
 BATCHES = 840
 
 
 def learn(file: Path, out: Path, batches: int, resume: bool = False) -> Path:
-    """The weights that a network has after so many batches of a recording."""
+    """Train on a recording for a number of batches, and return the file of the weights."""
     data = out / "data"
     data.mkdir(parents=True, exist_ok=True)
     shutil.copy(file, data)
@@ -35,7 +35,7 @@ def learn(file: Path, out: Path, batches: int, resume: bool = False) -> Path:
 
 
 def gain(weights: Path, file: Path) -> float:
-    """Nats by which the network, hearing the true past, is better than the best distribution that never changes."""
+    """Return by how many nats per sample the network, given the true past, beats the best fixed distribution."""
     expected, codes, _ = distribution(weights, file)
     share = np.bincount(codes) / len(codes)
     return float(np.log(expected[np.arange(len(codes)), codes] / share[codes]).mean())

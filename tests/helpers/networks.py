@@ -1,4 +1,4 @@
-"""Networks for tests: small, random, always the same, in files."""
+"""Small random networks for tests, the same in every run, in files."""
 
 import hashlib
 import os
@@ -17,12 +17,12 @@ SMALL = Config(pitch_embedding=4, condition=16, embedding=8, gru_a=48, gru_b=16)
 
 
 def sized(gru_a: int, gru_b: int, **others: int) -> Config:
-    """A network whose other sizes are small."""
+    """Return the configuration of a network whose other sizes are small."""
     return Config(pitch_embedding=2, condition=16, embedding=4, gru_a=gru_a, gru_b=gru_b, **others)
 
 
 def random_arrays(config: Config, seed: int = 0, densities: tuple[float, ...] = (0.3, 0.3, 0.5)) -> dict[str, Array]:
-    """Arrays of a network that listens to all it hears: GRU_A sparse in blocks of 16 rows, its diagonals whole."""
+    """Return arrays of a network that depends on all inputs; GRU_A is sparse in blocks of 16 rows, its diagonals full."""
     draw = np.random.Generator(np.random.Philox(key=seed))
     arrays = {}
     for name, shape in shapes(config).items():
@@ -39,7 +39,7 @@ def random_arrays(config: Config, seed: int = 0, densities: tuple[float, ...] = 
 
 
 def weights_file(config: Config = SMALL, seed: int = 0, folder: str | Path | None = None) -> str:
-    """The path of a file of random weights; by default in one place for all processes, made where it is missing."""
+    """Return the path of a file of random weights, written if it is missing; all processes share it by default."""
     from safetensors.numpy import save
 
     content = save(random_arrays(config, seed), metadata(config))

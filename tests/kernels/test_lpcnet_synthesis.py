@@ -1,4 +1,4 @@
-"""LPCNet's kernel: what it computes, in which bits, and what it draws."""
+"""LPCNet's kernels: against torch and the C program, bit for bit in lanes, and the levels that are drawn."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def model_of(arrays: dict[str, Array], config: Config) -> LPCNet:
 
 
 def conditions(network: Network, frames: int, seed: int = 0) -> tuple[Array, Array]:
-    """Features [frames, 20] and what the frame network makes of them."""
+    """Return features [frames, 20] and their conditions."""
     x = 2 * drawn(frames, 20, seed=seed).astype(np.float32) - 1
     heard = loop.features(network.frame, x[:, :18], x[:, 18:19], x[:, 19:])
     one = loop.FrameNetworkState(network.frame, 18)
@@ -54,7 +54,7 @@ SIZES = [SMALL, sized(16, 16), sized(32, 32), sized(80, 48)]
 
 @pytest.mark.parametrize("config", [*SIZES, Config()], ids=lambda c: f"{c.gru_a}/{c.gru_b}")
 def test_a_lane_has_the_bits_its_signal_has_alone(config: Config) -> None:
-    """2, 16 and 17 signals of different lengths side by side: idle lanes, full ones, and lanes taken up again."""
+    """2, 16 and 17 signals of different lengths side by side: idle lanes, full ones, and lanes used again."""
     network = pack_weights(random_arrays(config))
     for count in (2, 16, 17):
         lengths = [1 + (5 * k) % 7 for k in range(count)]
@@ -71,7 +71,7 @@ def test_a_lane_has_the_bits_its_signal_has_alone(config: Config) -> None:
 
 
 @pytest.mark.parametrize("config", SIZES, ids=lambda c: f"{c.gru_a}/{c.gru_b}")
-def test_it_is_the_network_of_torch_told_what_to_hear(config: Config) -> None:
+def test_teacher_forced_it_is_the_network_of_torch(config: Config) -> None:
     arrays = random_arrays(config)
     network, model = pack_weights(arrays), model_of(arrays, config)
     x, f = conditions(network, 4)
@@ -92,8 +92,8 @@ def test_it_is_the_network_of_torch_told_what_to_hear(config: Config) -> None:
 
 
 @pytest.mark.skipif(not GOLDEN.is_file(), reason="what the C program gave is recorded beside the repository")
-def test_it_is_the_published_program() -> None:
-    """Recorded beside the repository, where that is there: random weights of full size, 640 samples told."""
+def test_teacher_forced_it_is_the_published_program() -> None:
+    """Recorded beside the repository, where that is there: random weights of full size, 640 samples."""
     golden = np.load(GOLDEN)
     model = from_keras({name: golden[name] for name in golden if name.startswith("weights/")})
     network = pack_weights({name: value.numpy() for name, value in model.state_dict().items()})
@@ -226,7 +226,7 @@ def test_a_distribution_is_tempered_cut_and_normalised_twice() -> None:
 
 
 def constant_network(logits: Array) -> Network:
-    """A network that hears nothing, and always has these logits."""
+    """Return a network that ignores its inputs and always has these logits."""
     arrays = {name: np.zeros_like(array) for name, array in random_arrays(SMALL).items()}
     arrays["dual_fc.factor"][0] = logits
     arrays["dual_fc.bias"][0] = 30.0  # its tanh is 1

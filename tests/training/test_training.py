@@ -104,14 +104,14 @@ def test_what_cannot_be_trained_is_refused(
     assert not list(data.parent.glob("out/*"))
 
 
-def test_a_broken_recording_ends_it_by_name(tmp_path: Path, data: Path) -> None:
+def test_a_broken_recording_is_refused_by_name(tmp_path: Path, data: Path) -> None:
     (data / "c.wav").write_text("no audio")
     result = dspgraph("train", "lpcnet", "--data", data, "-o", tmp_path / "out", *asked(*BRIEF))
     assert result.exit_code == 2
     assert "c.wav is not an audio file that can be read" in result.output
 
 
-def test_what_training_needs_is_named_where_it_is_missing(
+def test_a_missing_package_is_named_with_the_extra_that_installs_it(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = builtins.__import__
@@ -139,7 +139,7 @@ def test_the_picture_of_a_distribution_is_drawn(tmp_path: Path) -> None:
     assert target.read_bytes().startswith(b"\x89PNG")
 
 
-def test_what_is_likely_is_light_and_what_there_was_is_dotted(tmp_path: Path) -> None:
+def test_likely_levels_are_light_and_true_levels_are_dotted(tmp_path: Path) -> None:
     """A model that is certain of level 200 in the first half and of 50 in the second; right, and then wrong."""
     levels = np.repeat([200, 50], 4000)
     certain = np.eye(256, dtype=np.float32)[levels]
@@ -154,7 +154,7 @@ def test_what_is_likely_is_light_and_what_there_was_is_dotted(tmp_path: Path) ->
     assert rows["wrong"][0] - rows["wrong"][1] > 150
 
 
-def test_the_entropy_and_what_it_cost_stand_below() -> None:
+def test_entropy_and_cross_entropy_are_drawn_below() -> None:
     """A model that knows nothing in the first half, ln 256 nats, and is certain in the second, where it costs nothing."""
     levels = np.full(8000, 3)
     expected = np.repeat([np.full(256, 1 / 256), np.eye(256)[3]], 4000, axis=0)
@@ -196,10 +196,8 @@ def test_the_picture_of_a_distribution_has_no_pipeline_to_change(tmp_path: Path)
     assert "the picture of a distribution has none: drop it" in result.output
 
 
-def test_parts_of_recordings_are_learnt_from_as_a_manifest_says(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The mechanism is that of `render`: what is taken there is taken here."""
+def test_a_manifest_selects_parts_of_recordings(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Manifests are read as for `render`."""
     parts = [{"id": f"part {k}", "path": str(data / "a.wav"), "start": k / 4, "duration": 0.125} for k in range(2)]
     manifest = tmp_path / "m.jsonl"
     manifest.write_text("\n".join(map(json.dumps, parts)))

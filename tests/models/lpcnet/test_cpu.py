@@ -1,4 +1,4 @@
-"""What trains LPCNet on a CPU is torch's network: the same logits, the same gradients."""
+"""LPCNet's fast CPU layers: the same logits and gradients as torch's own modules."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from helpers.networks import SMALL
 
 
 def gradients(model: LPCNet, f: Tensor, loss: Tensor) -> dict[str, Tensor]:
-    """Of a loss, to every parameter and to the condition; nothing where it does not depend on one."""
+    """Return the gradients of a loss with respect to the parameters and the condition that it depends on."""
     wanted = {**dict(model.named_parameters()), "f": f}
     found = torch.autograd.grad(loss, list(wanted.values()), allow_unused=True)
     return {name: one for name, one in zip(wanted, found, strict=True) if one is not None}
@@ -43,7 +43,7 @@ def test_logits_states_and_gradients_are_those_of_torch(batch: int, frames: int,
 
 
 def test_the_gradients_are_those_of_finite_differences() -> None:
-    """Of every input, the state's too, which torch's network is never asked for in training."""
+    """For every input, including the first state, whose gradient training does not use."""
     torch.manual_seed(0)
 
     def drawn(*shape: int) -> Tensor:

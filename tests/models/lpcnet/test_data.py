@@ -1,4 +1,4 @@
-"""What LPCNet is trained on: the noise in its loop, the chunks, and the copies."""
+"""LPCNet's training data: noise in the loop, chunks, and augmented copies."""
 
 from collections.abc import Callable
 
@@ -43,7 +43,7 @@ def test_every_code_survives_decoding() -> None:
 
 
 @pytest.mark.parametrize("deviation", [0, 1, 5])
-def test_in_the_closed_loop_the_network_hears_what_it_would_have_made(deviation: float) -> None:
+def test_in_the_closed_loop_the_inputs_are_what_synthesis_would_give(deviation: float) -> None:
     noise = gaussian(deviation)
     found = closed_loop(clip().signal, clip().lpc, noise)
     assert_array_equal(found.noisy, found.prediction + decode(found.given))  # exactly: it is made this way
@@ -63,7 +63,7 @@ def test_in_the_open_loop_the_noise_is_on_the_signal_and_the_excitation_makes_up
 
 
 @pytest.mark.parametrize("form", [closed_loop, open_loop])
-def test_the_network_hears_the_sample_before_and_the_prediction_of_this_one(form: Callable[..., Excitation]) -> None:
+def test_the_inputs_are_the_sample_before_and_the_prediction_of_this_one(form: Callable[..., Excitation]) -> None:
     found = form(clip().signal, clip().lpc, gaussian(1))
     codes = inputs(found)
     assert_array_equal(codes[0, [0, 2]], 128)  # silence before the signal
@@ -94,7 +94,7 @@ def filtered(excitation: Array, lpc: Array) -> Array:
 
 @pytest.mark.parametrize("deviation", [1, 2])
 def test_the_right_target_leaves_the_error_white_and_small(deviation: float) -> None:
-    """No network: an oracle says the target, noise is added. Against it, an oracle that knows the clean past only."""
+    """Without a network: targets of the closed loop plus noise, against targets made from the clean past plus noise."""
     noise = gaussian(deviation)
     right = closed_loop(clip().signal, clip().lpc, noise).noisy
     clean = encode(clip().signal - predicted(clip().signal, clip().lpc))
@@ -164,8 +164,8 @@ def test_a_chunk_without_noise_is_the_whole_utterance_cut() -> None:
 
 
 @pytest.mark.parametrize("form", ["c", "2018"])
-def test_a_chunk_with_noise_hears_about_what_there_is(form: str) -> None:
-    """Its loop begins two frames before: what it hears is the clean signal, but for the noise."""
+def test_the_inputs_of_a_chunk_with_noise_are_near_those_without(form: str) -> None:
+    """The loop begins two frames earlier, so the inputs differ from those of the clean signal by the noise alone."""
     codes, target = Chunks([clip()], 15, form, 3)[0, 3][3:]
     assert codes.shape == (2400, 3)
     assert target.shape == (2400,)
@@ -175,7 +175,7 @@ def test_a_chunk_with_noise_hears_about_what_there_is(form: str) -> None:
     assert heard[3] < 8 < 20 < heard[4]
 
 
-def test_without_noise_two_passes_are_the_same_and_with_noise_no_two_are() -> None:
+def test_without_noise_two_epochs_are_the_same_and_with_noise_no_two_are() -> None:
     chunks = Chunks([clip()], 15, "c", 0)
     assert all(torch.equal(a, b) for a, b in zip(chunks[-1, 5], chunks[-1, 5], strict=True))
     assert all(torch.equal(a, b) for a, b in zip(chunks[4, 5], chunks[4, 5], strict=True))
@@ -185,7 +185,7 @@ def test_without_noise_two_passes_are_the_same_and_with_noise_no_two_are() -> No
     assert not torch.equal(chunks[4, 5][4], Chunks([clip()], 15, "c", 1)[4, 5][4])
 
 
-def test_every_chunk_comes_once_in_a_pass_and_a_later_start_goes_on_where_it_was() -> None:
+def test_every_chunk_comes_once_in_an_epoch_and_a_later_start_continues_the_same_order() -> None:
     whole = list(ResumableBatches(7, 3, 0, lambda: 0, 14))
     assert len(whole) == 14
     places = [pair for batch in whole for pair in batch]
@@ -201,7 +201,7 @@ def test_the_share_of_chunks_without_noise_is_the_one_asked_for() -> None:
     assert abs(same_as_plain - 0.3) < 0.1  # four deviations of 300 draws
 
 
-def test_noise_can_be_as_many_times_the_published() -> None:
+def test_the_noise_level_scales_with_noise_scale() -> None:
     for form in ("c", "2018"):
         single, triple = (
             np.concatenate([lpcnet_data.noise(form, 500, rng(1, k), strength) for k in range(200)]).std()

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +46,7 @@ def test_the_full_network_has_as_many_weights_as_the_published_one() -> None:
     assert sum(int(np.prod(shape)) for shape in shapes(Config()).values()) + 54 * 128 == 1_239_904
 
 
-def test_what_the_network_hears_begins_as_a_ramp() -> None:
+def test_the_embedding_of_codes_begins_as_a_ramp() -> None:
     """Every dimension of the embedding: 0.1 sqrt(12) (i - 127.5) / 256 and noise of standard deviation 0.1."""
     torch.manual_seed(0)
     weight = LPCNet(Config()).embed.weight.detach().numpy()
@@ -67,7 +69,7 @@ def test_frame_features_reach_two_frames_on_either_side() -> None:
 
 
 @pytest.mark.parametrize(("pitch", "row"), [(-1.34, 33), (-1.0, 50), (0.0, 100), (3.1, 255), (3.12, 255), (9.0, 255)])
-def test_a_pitch_has_a_row_of_the_table_though_it_be_out_of_range(pitch: float, row: int) -> None:
+def test_a_pitch_out_of_range_has_the_nearest_row_of_the_table(pitch: float, row: int) -> None:
     """floor(0.1 + 50 f + 100), held within 33 and 255: 256 was one too many in the first programs."""
     model = LPCNet(SMALL).eval()
     with torch.no_grad():
@@ -249,7 +251,7 @@ def test_a_field_that_does_not_fit_is_refused_by_name(name: str, tmp_path: Path)
         refused(broken(tmp_path, said=more), r"its configuration says \[")
 
 
-def test_a_network_that_does_not_say_so_is_of_the_published_rate(tmp_path: Path) -> None:
+def test_a_file_without_rate_and_hop_has_the_published_ones(tmp_path: Path) -> None:
     found = json.loads(metadata(SMALL)["config"])
     del found["rate"], found["hop"]
     assert read(broken(tmp_path, said={"config": json.dumps(found)}))[0] == SMALL
@@ -311,3 +313,11 @@ def test_the_published_network_is_computed() -> None:
         logits, states, _ = model(torch.from_numpy(golden["cond"][2:6])[None], codes)
     assert np.abs(logits[0].numpy() - golden["logits"]).max() <= 3e-4  # measured 5.6e-5
     assert np.abs(states[0].numpy() - golden["gru_b"]).max() <= 3e-5  # measured 3.6e-6
+
+
+def test_weights_are_read_and_synthesised_without_torch() -> None:
+    """A graph then depends on no version of torch, and rendering does not wait for its import."""
+    modules = "dspgraph_nodes.models.lpcnet.weights, dspgraph_nodes._kernels.neural.lpcnet_stream"
+    code = f"import sys, dspgraph_nodes.neural.lpcnet, {modules}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "False\n"

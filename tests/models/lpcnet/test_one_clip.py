@@ -1,4 +1,4 @@
-"""LPCNet learns one recording from random weights, and speaks it better than pulses and noise do."""
+"""LPCNet, trained on one recording, resynthesises it better than pulses and noise."""
 
 import time
 from pathlib import Path
@@ -22,14 +22,14 @@ from helpers.utterances import features, loss
 
 
 def log_spectral_distance(copy: Array) -> float:
-    """dB, to the original, by the metric `lsd`."""
+    """Return the distance from the original by the metric `lsd`, in dB."""
     found = measure(speech(), copy, 16000, ["lsd"])["lsd"]
     assert found is not None
     return found
 
 
 @pytest.mark.slow
-def test_one_clip_is_learnt_and_spoken_better_than_by_pulses_and_noise(tmp_path: Path) -> None:
+def test_one_clip_is_resynthesised_better_than_by_pulses_and_noise(tmp_path: Path) -> None:
     begin = time.process_time()
     weights = learn(example_speech(), tmp_path, BATCHES)
     minutes = (time.process_time() - begin) / 60
@@ -53,10 +53,10 @@ def test_one_clip_is_learnt_and_spoken_better_than_by_pulses_and_noise(tmp_path:
     assert distance["lpcnet"] < min(distance["pulse_noise"], distance["whisper"])  # measured 8.04 < 8.12 < 8.49
 
 
-def test_once_the_last_blocks_are_gone_no_update_is_learnt_with_any_of_them(
+def test_after_the_last_removal_no_removed_block_comes_back_between_updates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A batch is learnt in four updates here: what is taken away after it would be back for three of them."""
+    """A batch has four updates here; blocks removed once per batch would come back for three of them."""
     seen = []
 
     def noticed(run: lpcnet_training.Run, update: int) -> None:

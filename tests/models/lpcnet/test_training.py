@@ -1,4 +1,4 @@
-"""How LPCNet is trained: what a run leaves, that it can be resumed, and what is thought of an utterance."""
+"""Training LPCNet: files of a run, resuming, refusals, and the predicted distribution of an utterance."""
 
 import csv
 import dataclasses
@@ -46,7 +46,7 @@ def trained(out: Path, resume: bool = False, **settings: Any) -> dict[str, Array
 
 
 def losses(out: Path, name: str) -> list[str]:
-    """As they stand in the CSV logs, in the order of the runs."""
+    """Return the values of a column of the CSV logs, in the order of the runs."""
     rows = [
         row for path in sorted(out.glob("logs/*/metrics.csv")) for row in csv.DictReader(path.read_text().splitlines())
     ]
@@ -121,7 +121,7 @@ def test_no_gradient_is_longer_than_asked_and_adam_is_amsgrad(tmp_path: Path, mo
 
 
 def chunk_loss(model: LPCNet, whole: Utterance, first: int, frames: int) -> float:
-    """Of the clean frames from `first` on, in nats per sample: conditions of the whole, states that begin at zero."""
+    """Return the loss of clean frames from `first` on, in nats per sample; the states of the GRUs begin at 0."""
     span = slice(HOP * first, HOP * (first + frames))
     rows = (torch.from_numpy(each)[None] for each in (whole.cepstrum, whole.pitch, whole.correlation))
     with torch.no_grad():
@@ -188,7 +188,7 @@ def test_on_a_cpu_the_gradients_are_our_own_and_with_bfloat_torchs(
     assert len(seen) == calls
 
 
-def test_a_person_who_waits_sees_a_bar_and_the_loss(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_progress_bar_shows_the_loss(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     train(recordings(), features, tmp_path, Settings(**TINY), progress=True)
     told = "".join(capfd.readouterr())
     assert "Epoch 2/2" in told  # of six batches, two to a validation, counted from 0
@@ -196,7 +196,7 @@ def test_a_person_who_waits_sees_a_bar_and_the_loss(tmp_path: Path, capfd: pytes
 
 
 def test_the_weights_that_are_kept_are_the_running_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """mean = a mean + (1 - a) weights after every update, a = min(0.8, (1 + n) / (10 + n)); what is gone is gone."""
+    """mean = a mean + (1 - a) weights after every update, a = min(0.8, (1 + n) / (10 + n)); removed blocks stay removed."""
     weights: list[dict[str, Array]] = []
     begun: list[dict[str, Array]] = []
 
@@ -287,8 +287,8 @@ def test_a_run_stopped_before_the_first_validation_says_that_nothing_is_kept(
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "checkpoint.ckpt"])
-def test_a_file_is_never_half_there(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second time the disk is full in the middle of it: what was written first is still there, whole."""
+def test_a_file_is_whole_when_the_disk_is_full(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full in the middle of the second write: the file of the first one is still there, whole."""
     write, count = Path.write_bytes, {name: 0}
 
     def full(self: Path, content: Any) -> int:
@@ -321,14 +321,14 @@ def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
         trained(tmp_path)
 
 
-def test_a_gpu_that_is_not_there_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_on_a_missing_gpu_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(RequestError, match="device is cuda, but torch finds no GPU .*: set device to cpu or auto"):
         trained(tmp_path, device="cuda")
 
 
-def test_a_run_that_has_run_away_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the weights of the last validation that was good."""
+def test_a_run_whose_loss_is_not_finite_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The weights of the last good validation remain."""
 
     def runs_away(run: lpcnet_training.Run, *_: Any) -> None:
         if run.batches == 4:
@@ -351,7 +351,7 @@ def test_a_recording_shorter_than_a_chunk_is_refused_by_name(tmp_path: Path) -> 
     assert not list(tmp_path.iterdir())
 
 
-def test_recordings_in_which_nothing_is_to_be_heard_are_refused(tmp_path: Path) -> None:
+def test_silent_recordings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="all recordings are silent"):
         train({"a": np.zeros(8000), "b": np.zeros(9000)}, features, tmp_path, Settings(**TINY))
 
@@ -365,7 +365,7 @@ def test_files_are_kept_for_validation_where_there_are_several() -> None:
     assert kept[0] is learnt[0]
 
 
-def test_a_distribution_comes_for_every_sample_and_the_fixed_one_costs_its_entropy() -> None:
+def test_every_sample_has_a_distribution_and_the_best_fixed_one_costs_its_entropy() -> None:
     torch.manual_seed(0)
     model = LPCNet(Settings(**TINY).config)
     part = clip().part(100, 110)
@@ -379,7 +379,7 @@ def test_a_distribution_comes_for_every_sample_and_the_fixed_one_costs_its_entro
     assert len(codes) > 1
 
 
-def test_what_is_expected_of_a_sample_stands_at_its_place(tmp_path: Path) -> None:
+def test_the_distribution_of_a_sample_is_in_its_row(tmp_path: Path) -> None:
     """A click at sample 1000: the excitation is loud there and nowhere before."""
     torch.manual_seed(0)
     save(LPCNet(Settings(**TINY).config), tmp_path / "w.safetensors")

@@ -1,4 +1,4 @@
-"""Which blocks are taken away from a recurrent matrix, and when."""
+"""Which blocks are removed from a recurrent matrix, and when."""
 
 import pytest
 import torch

@@ -65,8 +65,8 @@ def graph(hop: int = 160, **parameters: Any) -> Graph:
 
 
 @pytest.mark.parametrize("count", [1, 16, 17])
-def test_batch_changes_no_bit_however_many_sing(count: int) -> None:
-    """All of different lengths, so that lanes are taken up again; at 16 and 17 most of it is done side by side."""
+def test_a_batch_of_any_size_changes_no_bit(count: int) -> None:
+    """All of different lengths, so that lanes are used again; at 16 and 17 most samples are made side by side."""
     assert count == 1 or count >= MANY
     one = graph(hop=80)
     signals = [features(3 + (7 * k) % 20, seed=k) for k in range(count)]
@@ -119,7 +119,7 @@ def test_it_waits_for_two_frames_and_half_of_one() -> None:
     assert len(session.flush()["y"]) == 400
 
 
-def test_a_frame_speaks_for_the_middle_of_its_window() -> None:
+def test_a_frame_gives_the_samples_around_the_middle_of_its_window() -> None:
     """Frame 6 has another predictor: the first sample that differs is 6 * 160 - 80, and nothing before it."""
     signal = features(12)
     other = {name: array.copy() for name, array in signal.items()}
@@ -152,7 +152,7 @@ def test_de_emphasis_is_the_last_step() -> None:
         assert abs(found[n] - expected[0]) < 1e-12 * max(1, abs(expected[0]))
 
 
-def test_float32_hears_the_same_and_is_rounded_once() -> None:
+def test_float32_gives_the_float64_samples_rounded_once() -> None:
     signal = {name: array.astype(np.float32).astype(np.float64) for name, array in features(20).items()}
     wide = example(Lpcnet(weights=WEIGHTS), 64).graph(np.float64)(**signal)["y"]
     single = example(Lpcnet(weights=WEIGHTS), 64).graph(np.float32)(**signal)["y"]
@@ -160,7 +160,7 @@ def test_float32_hears_the_same_and_is_rounded_once() -> None:
     assert_array_equal(single, wide.astype(np.float32))
 
 
-def test_the_temperature_is_heard() -> None:
+def test_a_higher_temperature_draws_more_levels() -> None:
     """With a cold network the same few levels come again and again."""
     signal = {**features(60), "lpc": np.zeros((60, 16))}
     kinds = [len(np.unique(graph(temperature=t, coef=0.0)(**signal)["y"])) for t in (0.05, 1.0, 4.0)]
@@ -299,7 +299,7 @@ def test_no_predictor_and_no_weights_crash_the_loop() -> None:
     assert (np.abs(y) == 1).mean() > 0.9
 
 
-def test_networks_of_other_sizes_speak(tmp_path: Path) -> None:
+def test_networks_of_other_sizes_are_run(tmp_path: Path) -> None:
     """One block in each GRU, an even number of blocks, three in GRU_B; each in a batch as alone."""
     for config in (
         sized(16, 16, hop=32, rate=3200),

@@ -1,12 +1,7 @@
 """Gradients of a GRU's gates and of DualFC, without their matrix products: one pass over memory each."""
 
-from typing import Any
-
-from numpy.typing import NDArray
-
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
-
-Array = NDArray[Any]
 
 
 @kernel

@@ -1,17 +1,13 @@
 """LPCNet's mu-law codes: 256 levels over the range of 16-bit samples."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.signal import mulaw
-
-Array = NDArray[Any]
 
 LEVELS = 256
 PEAK = 32768.0  # full scale of 16-bit samples: the scale inside the network
-SILENCE = LEVELS // 2  # the code of a zero sample
+SILENT_CODE = LEVELS // 2  # the code of a zero sample
 
 
 def encode(x: Array) -> Array:

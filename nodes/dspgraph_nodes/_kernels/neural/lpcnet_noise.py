@@ -1,14 +1,12 @@
 """Noise on the signal that LPCNet is trained on, so that its inputs contain errors as they do in synthesis."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
-from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS, SILENCE, centres, decode, edges, encode
-
-Array = NDArray[Any]
+from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS, SILENT_CODE, centres, decode, edges, encode
 
 
 class Excitation(NamedTuple):
@@ -59,7 +57,7 @@ def open_loop(signal: Array, lpc: Array, noise: Array) -> Excitation:
 
 def inputs(excitation: Excitation) -> Array:
     """Return the input codes [n, 3] of each sample: of the last signal, the prediction and the last excitation."""
-    codes = np.full((len(excitation.target), 3), SILENCE)
+    codes = np.full((len(excitation.target), 3), SILENT_CODE)
     codes[1:, 0] = encode(excitation.noisy[:-1])
     codes[:, 1] = encode(excitation.prediction)
     codes[1:, 2] = excitation.given[:-1]

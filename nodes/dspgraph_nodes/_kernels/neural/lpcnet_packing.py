@@ -15,14 +15,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.maths.matmul import matmul
 from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS, centres, edges
 from dspgraph_nodes._kernels.neural.lpcnet_layout import ACCUMULATORS, WIDTH, Blocks, Matrix, SampleNetwork
 from dspgraph_nodes._kernels.neural.lpcnet_stages import LOG2_E
 
-Array = NDArray[Any]
 Tree = TypeVar("Tree", bound=tuple[Any, ...])
 
 HUGE_PAGE = 2**21

@@ -7,8 +7,8 @@ second half of these, and the last frame has another half hop at the end.
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.lpcnet_codes import PEAK
 from dspgraph_nodes._kernels.neural.lpcnet_packing import Network
 from dspgraph_nodes._kernels.neural.lpcnet_synthesis import (
@@ -20,8 +20,6 @@ from dspgraph_nodes._kernels.neural.lpcnet_synthesis import (
     frame_inputs,
     sharpness,
 )
-
-Array = NDArray[Any]
 
 
 class SpeechState:

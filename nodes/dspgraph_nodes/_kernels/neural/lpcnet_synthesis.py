@@ -5,13 +5,13 @@ Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis T
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
-from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS, SILENCE
+from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS, SILENT_CODE
 from dspgraph_nodes._kernels.neural.lpcnet_layout import (
     WIDTH,
     FrameInputs,
@@ -22,8 +22,6 @@ from dspgraph_nodes._kernels.neural.lpcnet_layout import (
 )
 from dspgraph_nodes._kernels.neural.lpcnet_loop import run, run_layer
 from dspgraph_nodes._kernels.neural.lpcnet_packing import FrameNetwork
-
-Array = NDArray[Any]
 
 MANY = 10  # from this number of signals on, sixteen lanes, some of them idle, are faster than one signal at a time
 
@@ -115,7 +113,7 @@ class LaneState:
     def __init__(self, network: SampleNetwork, order: int) -> None:
         self.gru = np.zeros((len(network.bias_n) + len(network.diagonal_b)) // 3, np.float32)
         self.past = np.zeros(order)  # the last samples, oldest first
-        self.codes = np.full(3, SILENCE)  # of signal, prediction and excitation
+        self.codes = np.full(3, SILENT_CODE)  # of signal, prediction and excitation
 
 
 class Segment(NamedTuple):
@@ -184,7 +182,7 @@ def _run_lanes(
     work = workspace(network, frames.rows_a, places)
     state = work.state.reshape(2, -1, places)
     signal, numbers = np.zeros((order + count, places)), np.zeros((count, places), np.float32)
-    codes = np.full((places, 3), SILENCE)
+    codes = np.full((places, 3), SILENT_CODE)
     rows, ends, waits = (np.zeros(places, np.int64) for _ in range(3))
     for k, lane in enumerate(lanes):
         state[0, :, k], signal[:order, k], codes[k] = lane.state.gru, lane.state.past, lane.state.codes
@@ -211,7 +209,7 @@ def teacher_forced(
     forced = np.ascontiguousarray(np.repeat(codes[:, None], lanes, 1), np.int64)
     rows, ends, waits = np.zeros(lanes, np.int64), np.full(lanes, len(frames.lpc) - 1), np.full(lanes, hop)
     signal, numbers = np.zeros((frames.lpc.shape[1] + count, lanes)), np.zeros((count, lanes), np.float32)
-    silent, forcing = np.full((lanes, 3), SILENCE), (forced, logits, states)
+    silent, forcing = np.full((lanes, 3), SILENT_CODE), (forced, logits, states)
     run(network, frames, work, rows, ends, waits, hop, 0.0, numbers, signal, silent, *forcing)
     by_level = logits.reshape(count, WIDTH, WIDTH, lanes).swapaxes(1, 2).reshape(count, LEVELS, lanes)
     return by_level[..., -1], states.reshape(count, -1, lanes)[..., -1]

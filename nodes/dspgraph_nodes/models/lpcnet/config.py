@@ -8,7 +8,7 @@ from typing import Any
 
 RATE = 16000  # Hz, of the published networks and of the pipeline `lpcnet_features`
 HOP = 160  # samples in a frame of that pipeline
-BLOCK = 16  # rows of a weight matrix that the kernels take at a time
+_ROWS = 16  # of a weight matrix, which the kernels process together
 
 
 def _size(default: int, description: str, multiple: int = 1, largest: int = 4096) -> Any:
@@ -22,10 +22,10 @@ class Config:
 
     bands: int = _size(18, "bands of the Bark cepstrum")
     pitch_embedding: int = _size(64, "width of the embedding of the pitch")
-    condition: int = _size(128, "channels of the frame-rate network", multiple=BLOCK)
+    condition: int = _size(128, "channels of the frame-rate network", multiple=_ROWS)
     embedding: int = _size(128, "width of the embedding of a mu-law code")
-    gru_a: int = _size(384, "units of the first GRU", multiple=BLOCK)
-    gru_b: int = _size(16, "units of the second GRU", multiple=BLOCK)
+    gru_a: int = _size(384, "units of the first GRU", multiple=_ROWS)
+    gru_b: int = _size(16, "units of the second GRU", multiple=_ROWS)
     rate: int = _size(RATE, "sample rate, Hz", largest=192_000)
     hop: int = _size(HOP, "samples in a frame")
 

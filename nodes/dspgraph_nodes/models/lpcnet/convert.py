@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes.models.lpcnet.config import Config
 from dspgraph_nodes.models.lpcnet.network import LPCNet, save
 from dspgraph_nodes.models.lpcnet.weights import check
-
-Array = NDArray[Any]
 
 
 def convert(source: str | Path, path: str | Path) -> None:

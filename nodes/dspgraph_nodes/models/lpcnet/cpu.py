@@ -27,10 +27,11 @@ from dspgraph_nodes.models.lpcnet.network import LPCNet
 
 __all__ = ["dual_fc", "forward", "gru"]
 
-State = tuple[Tensor, Tensor]
+GruStates = tuple[Tensor, Tensor]
+"""The states [1, batch, units] of GRU_A and GRU_B."""
 
 
-def forward(model: LPCNet, f: Tensor, codes: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+def forward(model: LPCNet, f: Tensor, codes: Tensor, state: GruStates | None = None) -> tuple[Tensor, GruStates]:
     """Return logits [batch, samples, 256] and the states after the last sample, as `LPCNet.forward` does.
 
     f: [batch, frames, condition]; codes: [batch, samples, 3], 0..255, which is not checked. All tensors are on the CPU

@@ -6,24 +6,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.random import Generator, Philox, SeedSequence
-from numpy.typing import NDArray
 from scipy.signal import lfilter
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from dspgraph import RequestError
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.lpcnet_codes import PEAK
 from dspgraph_nodes._kernels.neural.lpcnet_noise import Excitation, closed_loop, inputs, open_loop
 from dspgraph_nodes.models.lpcnet.config import HOP
 from dspgraph_nodes.models.lpcnet.settings import Settings
 
-Array = NDArray[Any]
 Features = Callable[[Array], Mapping[str, Array]]
+"""Returns the outputs of a pipeline, by name, for the samples of a recording."""
 
 PIPELINE = "lpcnet_features"
 """The pipeline that gives the features of a recording: cepstrum, pitch, correlation and lpc."""

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS
 from dspgraph_nodes.models.lpcnet.config import HOP, RATE
-from dspgraph_nodes.models.lpcnet.data import DELAY, PIPELINE, Array, Features, Utterance, utterance
+from dspgraph_nodes.models.lpcnet.data import DELAY, PIPELINE, Features, Utterance, utterance
 from dspgraph_nodes.models.lpcnet.network import LPCNet, load
 
 __all__ = ["PIPELINE", "distribution", "fixed_entropy", "probabilities"]

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.maths.elementary import exp
-from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS, PEAK, SILENCE, centres, encode
+from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS, PEAK, SILENT_CODE, centres, encode
 from dspgraph_nodes.models.lpcnet.network import LPCNet
-
-Array = NDArray[Any]
 
 
 @torch.no_grad()
@@ -29,7 +25,7 @@ def synthesise(
     levels = centres()
     order, state = lpc.shape[1], None
     signal, codes = np.zeros(order + len(numbers)), np.zeros(len(numbers), np.int64)
-    inputs = np.full(3, SILENCE)
+    inputs = np.full(3, SILENT_CODE)
     for n, number in enumerate(numbers):
         frame = min(max(0, (n - first) // hop + 1), len(lpc) - 1)
         prediction = 0.0

@@ -27,12 +27,13 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
 from dspgraph import RequestError
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes.models.lpcnet import cpu as lpcnet_cpu
 from dspgraph_nodes.models.lpcnet.config import HOP
+from dspgraph_nodes.models.lpcnet.cpu import GruStates
 from dspgraph_nodes.models.lpcnet.data import (
     CONTEXT,
     PIPELINE,
-    Array,
     Chunk,
     Chunks,
     Features,
@@ -52,7 +53,6 @@ __all__ = ["PIPELINE", "Settings", "train"]
 WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.ckpt"
 
 Report = Callable[[str], None]
-State = tuple[Tensor, Tensor]
 
 
 # ---- the run from outside -------------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ def _check_request(checkpoint: Path, resume: bool, settings: Settings) -> None:
 def _trainer(out: Path, settings: Settings, progress: bool, report: Report) -> lightning.Trainer:
     csv = CSVLogger(out, "logs")
     callbacks: list[Callback] = [
-        Reporter(out / WEIGHTS, report),
+        ValidationReporter(out / WEIGHTS, report),
         ModelCheckpoint(out, Path(CHECKPOINT).stem, save_on_train_epoch_end=True, enable_version_counter=False),
     ]
     return lightning.Trainer(
@@ -263,8 +263,14 @@ class Run(lightning.LightningModule):
 
 
 def part_loss(
-    model: LPCNet, rows: Sequence[Tensor], codes: Tensor, target: Tensor, first: int, last: int, state: State | None
-) -> tuple[Tensor, State]:
+    model: LPCNet,
+    rows: Sequence[Tensor],
+    codes: Tensor,
+    target: Tensor,
+    first: int,
+    last: int,
+    state: GruStates | None,
+) -> tuple[Tensor, GruStates]:
     """Return the mean of -ln p, in nats, over samples first to last of chunks, and the states of the GRUs after them.
 
     rows: cepstrum, pitch and correlation of the chunks with their context. All parts of a chunk have one length.
@@ -294,7 +300,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         write_atomically(path, content.getbuffer())
 
 
-class Reporter(Callback):
+class ValidationReporter(Callback):
     """Save the weights after every validation, and report the losses in one line."""
 
     def __init__(self, weights: Path, report: Report) -> None:

@@ -6,16 +6,13 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS
 from dspgraph_nodes.models.lpcnet.config import Config
 from dspgraph_nodes.models.shared.atomic import write_atomically
-
-Array = NDArray[Any]
 
 MODEL = "lpcnet"
 

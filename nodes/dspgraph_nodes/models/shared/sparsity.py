@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-BLOCK = 16  # outputs of one input: as many as a vector of the processor holds
+BLOCK_ROWS = 16  # outputs of one input: as many as a vector of the processor holds
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,13 @@ def mask(gate: Tensor, density: float) -> Tensor:
     """
     units = len(gate)
     diagonal = torch.eye(units, dtype=torch.bool, device=gate.device)
-    energy = gate.detach().double().masked_fill(diagonal, 0).square().view(units // BLOCK, BLOCK, units).sum(1)
+    energy = (
+        gate.detach().double().masked_fill(diagonal, 0).square().view(units // BLOCK_ROWS, BLOCK_ROWS, units).sum(1)
+    )
     kept = torch.zeros(energy.numel(), dtype=torch.bool, device=gate.device)
     order = torch.argsort(energy.flatten(), descending=True, stable=True)
     kept[order[: round(density * len(kept))]] = True
-    return kept.view(energy.shape).repeat_interleave(BLOCK, 0) | diagonal
+    return kept.view(energy.shape).repeat_interleave(BLOCK_ROWS, 0) | diagonal
 
 
 @torch.no_grad()
