@@ -81,7 +81,7 @@ def test_train_lists_the_settings() -> None:
         (["lpcnett", "--settings"], "no model is called 'lpcnett'; did you mean 'lpcnet'?"),
         (["lpcnet"], "give --data FOLDER and --out FOLDER"),
         (["lpcnet", "--data", "data", "-o", "out", "-s", "step=2"], "no setting 'step'; did you mean 'steps'?"),
-        (["lpcnet", "--data", "data", "-o", "out", "-s", "steps"], "write SETTING=VALUE"),
+        (["lpcnet", "--data", "data", "-o", "out", "-s", "steps"], "expected SETTING=VALUE"),
         (["lpcnet", "--data", "data", "-o", "out", "-s", "steps=few"], "steps: input should be a valid integer"),
         (["lpcnet", "--data", "data", "-o", "out", "-s", "preset=big"], "there are: lpcnet, lpcnet-small"),
         (["lpcnet", "--data", "data", "-o", "out", "-s", "updates=7"], "must divide the 2400 samples of a chunk"),
