@@ -47,7 +47,7 @@ def test_a_broken_pack_is_reported_in_the_list_and_breaks_nothing_else(broken: P
     assert listing.returncode == 0, listing.stderr
     assert "(broken) the node 'broken' of brokenpack (nowhere.module:Broken) cannot be loaded" in listing.stdout
     assert "ModuleNotFoundError" in listing.stdout
-    assert "Linear-prediction coefficients" in listing.stdout
+    assert "linear-prediction coefficients" in listing.stdout
     schema = run("schema", path=broken)
     assert schema.returncode == 0, schema.stderr
     assert '"node.lpc"' in schema.stdout
