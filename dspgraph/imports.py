@@ -13,7 +13,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import decode_source, find_spec
 from pathlib import Path
 
-OWN = ("dspgraph", "dspgraph_nodes")
+_OWN_PACKAGES = ("dspgraph", "dspgraph_nodes")
 """Packages of this project: their files are followed wherever they are installed."""
 
 FACE = "dspgraph"
@@ -81,7 +81,7 @@ def closure(module: str) -> Closure:
     Imports inside functions count, imports for type checkers alone do not. Files are followed in the module's own
     top-level package, in this project, and in other modules that no distribution has installed.
     """
-    own = {module.partition(".")[0], *OWN}
+    own = {module.partition(".")[0], *_OWN_PACKAGES}
     files: dict[str, Path] = {}
     libraries: set[str] = set()
     waiting = [module]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from dspgraph.diagram.model import Box, Diagram, StreamLabel, Wire, shorten
+from dspgraph.diagram.model import Box, Diagram, Edge, StreamLabel, shorten
 from dspgraph.graph import Graph
 from dspgraph.node import Node
 from dspgraph.streams import Audio, Frames, Stream, Symbols, hertz, milliseconds
@@ -18,13 +18,13 @@ def build_diagram(graph: Graph) -> Diagram:
     """Return the boxes and wires of the nodes that run, and remarks on the graph as a whole."""
     precision = common_precision(graph)
     boxes: list[Box] = []
-    wires: list[Wire] = []
+    wires: list[Edge] = []
     places: dict[str, tuple[int, int]] = {}  # origin -> its box and port
 
     def lead(origin: str, into: int, to: str) -> None:
         tail, out = places[origin]
         short = boxes[tail].name if len(boxes[tail].gives) == 1 else origin
-        wires.append(Wire(tail, out, len(boxes), into, short, to, boxes[tail].gives[out][1]))
+        wires.append(Edge(tail, out, len(boxes), into, short, to, boxes[tail].gives[out][1]))
 
     for name, stream in graph.inputs.items():
         label = _label(stream, precision)
@@ -78,7 +78,7 @@ def _label(stream: Stream, precision: str) -> StreamLabel:
     return StreamLabel(type(stream).__name__, getattr(stream, "kind", ""), hertz(stream.rate), size, centre, dtype)
 
 
-def _remarks(graph: Graph, boxes: Sequence[Box], wires: Sequence[Wire]) -> Iterator[tuple[str, str]]:
+def _remarks(graph: Graph, boxes: Sequence[Box], wires: Sequence[Edge]) -> Iterator[tuple[str, str]]:
     """Yield remarks on the graph as a whole: (label, sentence)."""
     latency = graph.latency()
     through = f", through {' -> '.join(latency.path)}" if latency.path else ""

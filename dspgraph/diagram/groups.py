@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 
-from dspgraph.diagram.model import Box, Diagram, Wire, shorten
+from dspgraph.diagram.model import Box, Diagram, Edge, shorten
 
 
 def box_lines(box: Box) -> list[str]:
@@ -14,7 +14,7 @@ def box_lines(box: Box) -> list[str]:
     return [name, box.kind, *(shorten(one, 60) for one in box.parameters), *filter(None, [box.lookahead])]
 
 
-def wire_label(shown: Diagram, wire: Wire) -> str:
+def wire_label(shown: Diagram, wire: Edge) -> str:
     """Return the stream of a wire in words, after the names of its ports if a box has several."""
     gives, takes = shown.boxes[wire.tail].gives, shown.boxes[wire.head].takes
     return wire.stream.at(gives[wire.out][0] if len(gives) > 1 else "", takes[wire.into] if len(takes) > 1 else "")

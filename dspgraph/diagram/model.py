@@ -56,7 +56,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Wire:
+class Edge:
     """A wire from output port `out` of box `tail` to input port `into` of box `head`, all numbers; and both names."""
 
     tail: int
@@ -73,7 +73,7 @@ class Diagram:
     """Boxes in running order (each after those it takes from), wires, and remarks as (label, sentence)."""
 
     boxes: tuple[Box, ...]
-    wires: tuple[Wire, ...]
+    wires: tuple[Edge, ...]
     remarks: tuple[tuple[str, str], ...]
 
 

@@ -21,7 +21,7 @@ from dspgraph.node import generator
 RESAMPLINGS = 10_000
 """Number of times the recordings are drawn, with replacement, for an interval."""
 
-BLOCK = 2**20
+_BLOCK = 2**20
 """Largest number of values drawn at a time (8 MiB)."""
 
 
@@ -176,7 +176,7 @@ def interval(values: np.ndarray[Any, Any]) -> tuple[float, float]:
     Source: B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (the percentile interval).
     """
     draw = generator(0)
-    means, some = np.empty(RESAMPLINGS), max(1, BLOCK // len(values))
+    means, some = np.empty(RESAMPLINGS), max(1, _BLOCK // len(values))
     for start in range(0, RESAMPLINGS, some):
         here = means[start : start + some]
         here[:] = values[draw.integers(len(values), size=(len(here), len(values)))].mean(axis=1)

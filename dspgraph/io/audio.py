@@ -35,7 +35,7 @@ LARGEST_RATIO = 256
 ENCODED = 2**14
 """Samples given to an encoder at a time. Always the same number, because the output of a lossy one depends on it."""
 
-BLOCK = 2**20
+_BLOCK = 2**20
 """The most numbers in a block (8 MiB), whatever rate and channels a header says."""
 
 
@@ -81,7 +81,7 @@ class AudioSource:
                 f"{self.path} has {self.channels} channel{several}; there is no channel {channel}, the first is 0"
             )
         densest = max(self.rate * self.channels, stream.rate * stream.channels)
-        self._rows = max(1, int(self.rate * min(1, BLOCK / densest)))
+        self._rows = max(1, int(self.rate * min(1, _BLOCK / densest)))
         self.conversions = list(self._conversions())
 
     def _conversions(self) -> Iterator[str]:

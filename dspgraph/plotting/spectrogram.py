@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 HALF_WINDOW = 0.016
 """Half the length of the analysis window, in seconds."""
 
-SILENCE = 1e-20
+_SILENCE = 1e-20
 """Floor of all powers: log10 of it is finite."""
 
 MINIATURE = (400, 128)
 """Columns and rows of a small spectrogram."""
 
-LEVELS = 64
+_LEVELS = 64
 """Colours of a small spectrogram: steps of 1.25 dB."""
 
-BLOCK = 2**18
+_BLOCK = 2**18
 """Samples that are read at a time for a small spectrogram."""
 
 
@@ -94,7 +94,7 @@ def miniatures(files: Sequence[Path]) -> list[bytes]:
     top = max((info.samplerate / 2 for info in infos), default=0.0)
     energies = [_miniature(path, seconds, top) for path in files]
     loudest = max((float(energy.max()) for energy in energies), default=0.0)
-    return [_png(energy, max(loudest, SILENCE)) for energy in energies]
+    return [_png(energy, max(loudest, _SILENCE)) for energy in energies]
 
 
 def _miniature(path: Path, seconds: float, top: float) -> Array:
@@ -109,8 +109,8 @@ def _miniature(path: Path, seconds: float, top: float) -> Array:
         edges = edges[edges <= half]  # the first bin of each row, up to half the rate of the file
         held, first, ended = np.zeros(half), 0, False
         while not ended:
-            block = file.read(BLOCK, dtype="float64", always_2d=True).mean(axis=1)
-            ended = len(block) < BLOCK
+            block = file.read(_BLOCK, dtype="float64", always_2d=True).mean(axis=1)
+            ended = len(block) < _BLOCK
             held = np.concatenate([held, block, np.zeros(half * ended)])
             powers = _powers(held, half, hop)
             energy = np.add.reduceat(powers, edges, axis=1)
@@ -129,9 +129,9 @@ def _png(energy: Array, loudest: float) -> bytes:
     from matplotlib import colormaps
     from PIL import Image
 
-    shares = 1 + 10 * np.log10(np.maximum(energy / loudest, SILENCE)) / 80
-    image = Image.fromarray(np.clip(np.floor(shares * LEVELS), 0, LEVELS - 1).astype(np.uint8)[::-1])
-    image.putpalette(colormaps["magma"](np.linspace(0, 1, LEVELS), bytes=True)[:, :3].tobytes())
+    shares = 1 + 10 * np.log10(np.maximum(energy / loudest, _SILENCE)) / 80
+    image = Image.fromarray(np.clip(np.floor(shares * _LEVELS), 0, _LEVELS - 1).astype(np.uint8)[::-1])
+    image.putpalette(colormaps["magma"](np.linspace(0, 1, _LEVELS), bytes=True)[:, :3].tobytes())
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     return file.getvalue()
@@ -147,7 +147,7 @@ def _draw(axis: Axes, samples: Array, rate: float) -> AxesImage:
     density[:, [0, -1]] /= 2  # 0 Hz and half the rate have no negative frequency beside them
     first, last = half / rate, (half + (len(powers) - 1) * hop) / rate
     return axis.imshow(
-        10 * np.log10(np.maximum(density, SILENCE)).T,
+        10 * np.log10(np.maximum(density, _SILENCE)).T,
         cmap="magma",
         origin="lower",
         aspect="auto",

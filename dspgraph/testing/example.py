@@ -13,7 +13,7 @@ from dspgraph.node import Node, generator
 from dspgraph.streams import Array, Audio, Stream, Symbols, to_fraction
 from dspgraph.testing.runs import Outputs, beginning, seeded_run
 
-Signal: TypeAlias = tuple[Stream, Any]
+ExampleSignal: TypeAlias = tuple[Stream, Any]
 
 SHORTEST = 64
 """The least number of items in the fastest input of an example."""
@@ -28,10 +28,10 @@ class Example:
     waits_on_purpose = False
     """Whether the node may declare a longer lookahead than its items need (law 3)."""
 
-    def __init__(self, node: Node, **signals: Signal | list[Signal]) -> None:
+    def __init__(self, node: Node, **signals: ExampleSignal | list[ExampleSignal]) -> None:
         self.node = node
         self.wires: dict[str, list[str]] = {}
-        self.signals: dict[str, Signal] = {}
+        self.signals: dict[str, ExampleSignal] = {}
         self._whole: dict[np.dtype[Any], Outputs] = {}
         for port, given in signals.items():
             several = given if isinstance(given, list) else [given]

@@ -9,7 +9,7 @@ from typing import Any
 from dspgraph.imports import Closure, closure, is_there
 from dspgraph.node import Node
 
-ENGINE = ("dspgraph.graph", "dspgraph.engine.batch")
+ENGINE_MODULES = ("dspgraph.graph", "dspgraph.engine.batch")
 """The modules that run a graph; what they import is the engine."""
 
 
@@ -19,7 +19,7 @@ def provenance(kinds: Iterable[type[Node]]) -> dict[str, Any]:
     The files of a node type are its module's and all that this imports; a type made in an interactive session has
     none. Only libraries that some of these files import are named.
     """
-    engine = [closure(module) for module in ENGINE]
+    engine = [closure(module) for module in ENGINE_MODULES]
     nodes = [(kind.type_name, closure(kind.__module__)) for kind in kinds]
     sources: dict[str, list[str]] = {}
     for digest, name in sorted((files.digest, name) for name, files in nodes):

@@ -7,7 +7,7 @@ from itertools import combinations, pairwise
 import pytest
 
 from dspgraph.diagram.layout import MARGIN, Layout
-from dspgraph.diagram.model import Box, Diagram, StreamLabel, Wire
+from dspgraph.diagram.model import Box, Diagram, Edge, StreamLabel
 
 LABEL = StreamLabel("Audio", "", "16000 Hz")
 
@@ -16,7 +16,7 @@ def diagram(roles: str, wires: Sequence[tuple[int, int]]) -> Diagram:
     """Boxes by the first letter of their role, and wires between their numbers."""
     names = {"i": "input", "n": "node", "o": "output"}
     boxes = tuple(Box(names[role], f"{role}{k}", "") for k, role in enumerate(roles))
-    return Diagram(boxes, tuple(Wire(a, 0, b, 0, f"{a}", f"{b}", LABEL) for a, b in wires), ())
+    return Diagram(boxes, tuple(Edge(a, 0, b, 0, f"{a}", f"{b}", LABEL) for a, b in wires), ())
 
 
 def laid_out(roles: str, wires: Sequence[tuple[int, int]], height: int = 40) -> Layout:

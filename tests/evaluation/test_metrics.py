@@ -367,7 +367,7 @@ def test_multi_resolution_distance_is_its_formula_on_spectra_of_librosa() -> Non
 
 def test_blocks_of_spectra_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = measure(speech(), noisy(20), RATE, ["mcd", "lsd", "mrstft"])
-    monkeypatch.setattr(short_time, "BLOCK", 2**14)
+    monkeypatch.setattr(short_time, "_BLOCK", 2**14)
     assert measure(speech(), noisy(20), RATE, ["mcd", "lsd", "mrstft"]) == pytest.approx(whole, rel=1e-12)
 
 

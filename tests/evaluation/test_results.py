@@ -60,7 +60,7 @@ def test_an_interval_is_the_same_each_time_and_however_much_is_drawn_at_once(mon
     np.testing.assert_allclose(
         found, (-0.7141264255423752, 0.39034569093490984), rtol=1e-12
     )  # what it gave once, with numpy 2.4.6
-    monkeypatch.setattr(results, "BLOCK", 7 * 999)
+    monkeypatch.setattr(results, "_BLOCK", 7 * 999)
     assert interval(values) == found
 
 
@@ -69,7 +69,7 @@ def test_intervals_of_many_recordings_need_bounded_memory(monkeypatch: pytest.Mo
     monkeypatch.setattr(results, "RESAMPLINGS", 30)
     low, high = interval(np.full(100_000, 2.0))
     assert (low, high) == (2.0, 2.0)
-    assert results.BLOCK * 8 <= 2**24
+    assert results._BLOCK * 8 <= 2**24
 
 
 # ---- ranking --------------------------------------------------------------------------------------------------------

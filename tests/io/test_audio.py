@@ -154,7 +154,7 @@ def test_the_end_of_a_converted_file_is_sound_and_not_padding(tmp_path: Path) ->
 def test_a_converted_file_is_the_same_in_blocks_of_any_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     soundfile.write(tmp_path / "v.wav", speech()[:32000], 44100, "DOUBLE")
     whole = AudioSource(tmp_path / "v.wav", MONO).read()
-    monkeypatch.setattr("dspgraph.io.audio.BLOCK", 1000)
+    monkeypatch.setattr("dspgraph.io.audio._BLOCK", 1000)
     source = AudioSource(tmp_path / "v.wav", MONO)
     assert len(list(source.blocks())) >= 20  # of about 11600 samples
     assert_array_equal(source.read(), whole)

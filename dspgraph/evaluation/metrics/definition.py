@@ -11,7 +11,7 @@ from typing import Any, Literal
 from dspgraph.evaluation.metrics.pair import Pair
 from dspgraph.evaluation.results import Metric
 
-OWN = "1"
+_OWN_VERSION = "1"
 """Version of the metrics that are computed here. A change that moves the value of any signal by more than rounding
 makes it "2" for that metric: numbers of two versions are never compared in one table."""
 
@@ -44,7 +44,7 @@ def metric(
     def describe(of: Callable[[Pair], float | None]) -> Measure:
         about = (of.__doc__ or "").partition("\n")[0]
         available = package is None or find_spec(package) is not None
-        made = version(package) if package and available else OWN
+        made = version(package) if package and available else _OWN_VERSION
         return Measure(Metric(of.__name__, unit, better, about, made, dict(settings)), of, available)
 
     return describe

@@ -11,7 +11,7 @@ import numpy as np
 
 from dspgraph.streams import Array
 
-BLOCK = 2**19
+_BLOCK = 2**19
 """Largest number of values in a block of spectra (4 MiB)."""
 
 DECIBELS = 10 / math.log(10)
@@ -28,7 +28,7 @@ def power_spectra(x: Array, length: int, hop: int, n_fft: int) -> Iterator[Array
     window = hann(length)
     padded = np.pad(x, (length // 2, length))
     rows = np.lib.stride_tricks.sliding_window_view(padded, length)[: len(x) + 1 : hop]
-    some = max(1, BLOCK // n_fft)
+    some = max(1, _BLOCK // n_fft)
     for start in range(0, len(rows), some):
         spectrum = fft.rfft(rows[start : start + some] * window, n_fft, axis=1)
         yield spectrum.real**2 + spectrum.imag**2

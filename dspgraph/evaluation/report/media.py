@@ -17,7 +17,7 @@ import soundfile
 from dspgraph.errors import FileError
 from dspgraph.io.atomic import AtomicFile
 
-BLOCK = 2**18
+_BLOCK = 2**18
 """Samples copied at a time."""
 
 
@@ -121,7 +121,7 @@ def _copy(path: Path, target: Path) -> None:
     with soundfile.SoundFile(os.fsencode(path)) as file:
         form = {"samplerate": file.samplerate, "channels": file.channels, "subtype": file.subtype, "format": "WAV"}
         with soundfile.SoundFile(os.fsencode(target), "w", **form) as made:
-            while len(block := file.read(BLOCK, dtype="int32")):
+            while len(block := file.read(_BLOCK, dtype="int32")):
                 made.write(block)
 
 

@@ -21,7 +21,7 @@ from dspgraph.evaluation.results import Metric, Recording, Results, Score, Varia
 from dspgraph.io.atomic import AtomicFile
 from dspgraph.plotting.spectrogram import MINIATURE, miniatures
 
-REFERENCE = "Reference"
+_REFERENCE_LABEL = "Reference"
 
 FIGURES = 3
 """Number of scores under a player; the table has all of them."""
@@ -211,7 +211,7 @@ def _recording(
     top = max((info.samplerate / 2 for info in infos.values()), default=0)
     with reading(Path(recording.id)):
         pictures = dict(zip(paths, miniatures(list(paths.values())), strict=True))
-    labels = [(REFERENCE, None), *((one.name, scores.get((recording.id, one.name))) for one in results.variants)]
+    labels = [(_REFERENCE_LABEL, None), *((one.name, scores.get((recording.id, one.name))) for one in results.variants)]
     return {
         "id": recording.id,
         "source": recording.source,
