@@ -40,7 +40,7 @@ class Example:
             self.signals.update(zip(names, several, strict=True))
 
     @classmethod
-    def waiting_on_purpose(cls, node: Node, **signals: Signal | list[Signal]) -> Self:
+    def waiting_on_purpose(cls, node: Node, **signals: ExampleSignal | list[ExampleSignal]) -> Self:
         """Return an example of a node that declares a longer lookahead than its items need, and means it."""
         example = cls(node, **signals)
         example.waits_on_purpose = True
