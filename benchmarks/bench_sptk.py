@@ -11,7 +11,7 @@ from pysptk.synthesis import MLSADF, Synthesizer
 from benchmarks.measure import Row, faster, milliseconds
 from dspgraph import Array
 from dspgraph_nodes._kernels.signal.freqt import freqt, mc2b, mel_cosines
-from dspgraph_nodes._kernels.signal.mlsa import resting
+from dspgraph_nodes._kernels.signal.mlsa import initial_state
 from dspgraph_nodes._kernels.signal.windows import window_values
 from dspgraph_nodes.envelope.mcep import mcep
 from dspgraph_nodes.filter.mlsa import MlsaState, mlsa
@@ -53,7 +53,7 @@ def _synthesis(n: int, cepstra: Array, pade: int) -> Row:
     b = mc2b(cepstra, ALPHA)
 
     def ours() -> Array:
-        return mlsa(source, cepstra, Fraction(1, HOP), ALPHA, pade, MlsaState(resting(ORDER)))
+        return mlsa(source, cepstra, Fraction(1, HOP), ALPHA, pade, MlsaState(initial_state(ORDER)))
 
     def theirs() -> Array:
         y: Array = Synthesizer(MLSADF(order=ORDER, alpha=ALPHA, pd=pade), HOP).synthesis(source, b)

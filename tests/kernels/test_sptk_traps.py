@@ -31,9 +31,9 @@ def maths(name: str) -> Any:
 
 
 def synthesis(module: Any, x: Array, rows: Array) -> Array:
-    from dspgraph_nodes._kernels.signal.mlsa import resting
+    from dspgraph_nodes._kernels.signal.mlsa import initial_state
 
-    y: Array = module.mlsa(x, rows, Fraction(1, 80), 0.42, 4, module.MlsaState(resting(rows.shape[1] - 1)))
+    y: Array = module.mlsa(x, rows, Fraction(1, 80), 0.42, 4, module.MlsaState(initial_state(rows.shape[1] - 1)))
     return y
 
 

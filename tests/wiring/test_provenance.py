@@ -11,7 +11,7 @@ from dspgraph import Audio, Graph, load, registry
 from dspgraph.imports import closure
 from dspgraph.registry import shipped_pipelines
 from dspgraph.wiring import provenance as module
-from dspgraph.wiring.provenance import ENGINE, library_version, provenance
+from dspgraph.wiring.provenance import ENGINE_MODULES, library_version, provenance
 from helpers.copies import copied, run_in
 from helpers.networks import overrides
 from helpers.toys import ToyScale, ToySum
@@ -94,7 +94,7 @@ def test_an_engine_module_is_part_of_every_digest(tree: Tree) -> None:
 
 
 def test_the_engine_is_what_runs_a_graph() -> None:
-    files = {name for part in ENGINE for name in closure(part).files}
+    files = {name for part in ENGINE_MODULES for name in closure(part).files}
     modules = {"graph", "streams", "node", "wiring.wiring", "wiring.binding", "engine.plan", "engine.session"}
     assert {f"dspgraph.{name}" for name in modules | {"engine.batch"}} <= files
     floors = {name.split(".")[1] for name in files}
@@ -151,7 +151,7 @@ def test_a_shipped_node_imports_no_computed_name_and_no_torch(name: str) -> None
 
 
 def test_the_engine_imports_no_computed_name() -> None:
-    assert [closure(part).computed for part in ENGINE] == [()] * len(ENGINE)
+    assert [closure(part).computed for part in ENGINE_MODULES] == [()] * len(ENGINE_MODULES)
 
 
 def test_a_class_made_in_an_interactive_session_has_a_digest_that_stays() -> None:

@@ -17,7 +17,7 @@ def bark_cepstrum_to_lpc(
     ValueError if frames of this length have too few bins, or if the power of a cepstrum overflows the dtype.
     """
     from dspgraph_nodes._kernels.signal import bark
-    from dspgraph_nodes._kernels.signal.levinson import levinson, residual
+    from dspgraph_nodes._kernels.signal.levinson import levinson, residual_power
     from dspgraph_nodes._kernels.signal.pcm import INT16_FULL_SCALE
 
     dtype = np.result_type(cepstrum, np.float32)
@@ -34,7 +34,7 @@ def bark_cepstrum_to_lpc(
         bark.silence_cepstrum(cepstrum.shape[1]).astype(dtype)[None], rate, length, order
     )
     # The power of a bin is 4 mean |X|**2 and the window passes half the power, so r[0] is twice the signal's.
-    rows[:, 0] = np.sqrt(0.5 * np.maximum(residual(r, rows), 0)) / INT16_FULL_SCALE
+    rows[:, 0] = np.sqrt(0.5 * np.maximum(residual_power(r, rows), 0)) / INT16_FULL_SCALE
     rows[:, 1:] *= np.cumprod(np.full(order, lpc_gamma))
     return rows.astype(dtype, copy=False)
 

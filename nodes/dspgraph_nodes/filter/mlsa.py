@@ -83,9 +83,9 @@ class Mlsa(Node):
         return (x,)
 
     def start(self, x: Audio, mcep: Frames) -> State:
-        from dspgraph_nodes._kernels.signal.mlsa import resting
+        from dspgraph_nodes._kernels.signal.mlsa import initial_state
 
-        return mcep.rate / x.rate, MlsaState(resting(mcep.width - 1, self.sections))
+        return mcep.rate / x.rate, MlsaState(initial_state(mcep.width - 1, self.sections))
 
     def step(self, state: State, x: Array, mcep: Array) -> tuple[State, Array]:
         ratio, memory = state

@@ -10,7 +10,7 @@ from dspgraph import Array, Audio, Frames, Graph, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes._kernels.signal.freqt import mc2b
 from dspgraph_nodes._kernels.signal.mcep import mel_cepstrum
-from dspgraph_nodes._kernels.signal.mlsa import resting
+from dspgraph_nodes._kernels.signal.mlsa import initial_state
 from dspgraph_nodes.filter.mlsa import Mlsa, MlsaState, mlsa
 from helpers.speech import speech
 
@@ -30,7 +30,7 @@ def melcepstra(order: int = 24, alpha: float = 0.42, hop: int = HOP, n: int | No
 def whole(
     x: Array, mcep: Array, hop: int | Fraction = HOP, alpha: float = 0.42, pade: int = 4, sections: int = 1
 ) -> Array:
-    return mlsa(x, mcep, 1 / Fraction(hop), alpha, pade, MlsaState(resting(mcep.shape[1] - 1, sections)))
+    return mlsa(x, mcep, 1 / Fraction(hop), alpha, pade, MlsaState(initial_state(mcep.shape[1] - 1, sections)))
 
 
 EXAMPLES = [
@@ -122,7 +122,7 @@ def test_an_order_of_1_without_warping_is_an_exponential_of_one_delay() -> None:
 
 def test_a_cut_anywhere_between_frames_changes_nothing() -> None:
     mcep = melcepstra(n=8000)
-    heard = MlsaState(resting(24))
+    heard = MlsaState(initial_state(24))
     parts = [
         mlsa(NOISE[k * HOP : (k + n) * HOP], mcep[k : k + n], Fraction(1, HOP), 0.42, 4, heard)
         for k, n in ((0, 1), (1, 7), (8, 2), (10, 90))

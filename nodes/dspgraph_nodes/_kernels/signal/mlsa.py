@@ -1,51 +1,49 @@
-"""The MLSA filter, sample by sample: two cascades of basic filters under Pade's approximation of the exponential."""
+"""The MLSA filter, sample by sample: two cascades of basic filters in Pade's approximation of the exponential."""
 
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.compile.simd import Code, stage
 
-Array = NDArray[Any]
+_WIDTH = 8  # basic filters side by side in one vector; at most five are used
 
-WIDTH = 8  # basic filters side by side in one vector: five at the most are used
-
-# exp(F) = sum_l p_l F**l / sum_l p_l (-F)**l, l = 0 .. L, for an F on the unit circle; p_1 .. p_L of every L there is.
+# exp(F) = sum_l p_l F**l / sum_l p_l (-F)**l, l = 0 .. L, for F on the unit circle: p_1 .. p_L for each order L.
 PADE = {
     4: (0.4999273, 0.1067005, 0.01170221, 0.0005656279),
     5: (0.4999391, 0.1107098, 0.01369984, 0.0009564853, 0.00003041721),
 }
 
 
-def resting(order: int, sections: int = 1) -> list[tuple[Array, Array]]:
-    """The state of so many filters of this order that have heard nothing.
+def initial_state(order: int, sections: int = 1) -> list[tuple[Array, Array]]:
+    """Return the state of `sections` filters of this order before the first sample.
 
-    Of each, the basic filters' inputs [2, WIDTH], one sample late, of exp(b[1] Phi_1) and of exp(sum b[m] Phi_m,
-    m > 1); and the outputs Phi_m [1 + order, WIDTH]: row 0 those of the first, row m those of the second.
+    Each has the inputs of the basic filters [2, 8], one sample late, of exp(b[1] Phi_1) and of exp(sum b[m] Phi_m, m >
+    1), and the outputs Phi_m [1 + order, 8]: row 0 those of the first cascade, row m those of the second.
     """
-    return [(np.zeros((2, WIDTH)), np.zeros((1 + max(order, 1), WIDTH))) for _ in range(sections)]
+    return [(np.zeros((2, _WIDTH)), np.zeros((1 + max(order, 1), _WIDTH))) for _ in range(sections)]
 
 
-@stage("source", "e", "b", "sums", width=WIDTH)
+@stage("source", "e", "b", "sums", width=_WIDTH)
 def _cascade(code: Code, count: Any, alpha: Any) -> None:
-    """Take one sample through WIDTH basic filters: sums[j] = sum of b[m] e[m, j], m = 2 .. count - 1 ascending, where
+    """Pass one sample through the basic filters: sums[j] = sum of b[m] e[m, j], m = 2 .. count - 1 ascending, where
 
         e[1] <- (1 - alpha**2) source + alpha e[1],    e[m] <- (e[m - 1] + alpha e[m]) - alpha e[m - 1, new]
 
-    Along m every term waits for the one before: only the filters of one Pade approximation can go side by side, which
-    a compiler does not find. Product and sum are rounded apart, so that machines with fused multiply-add agree.
+    Along m each term depends on the one before. Only the filters of one Pade approximation can run side by side, which
+    compilers do not find. Product and sum are rounded separately, so that machines with fused multiply-add agree.
     """
     load, store = code.builder.load, code.builder.store
     warp = code.broadcast(alpha)
     gain = code.sub(code.constant(1), code.mul(warp, warp))
-    was = code.load("e", WIDTH)
+    was = code.load("e", _WIDTH)
     now = code.add(code.mul(gain, code.load("source", 0)), code.mul(warp, was))
-    code.store(now, "e", WIDTH)
+    code.store(now, "e", _WIDTH)
     old, new, total = (code.variable(start) for start in (was, now, code.constant(0)))
     with code.loop(count, start=2) as m:
-        at = code.times(m, WIDTH)
+        at = code.times(m, _WIDTH)
         was = code.load("e", at)
         ahead = code.add(load(old), code.mul(warp, was))
         now = code.sub(ahead, code.mul(warp, load(new)))
@@ -59,16 +57,16 @@ def _cascade(code: Code, count: Any, alpha: Any) -> None:
 
 @kernel
 def mlsa(x: Array, b: Array, up: int, down: int, alpha: float, pade: Array, sources: Array, e: Array, y: Array) -> None:
-    """y = exp(sum_m b[m] Phi_m(z)) x, m = 1 .. order, all float64; `sources` and `e` are the state, changed.
+    """Compute y = exp(sum_m b[m] Phi_m(z)) x, m = 1 .. order, all float64; `sources` and `e` are the state, updated.
 
-    x: [n], with the gain exp(b[0]) in it. b: rows [frames + 1, width]; sample n stands at n * up / down, up / down
-    frames per sample, and its coefficients on the line from row floor(n * up / down) to the next.
+    x: [n], already multiplied by the gain exp(b[0]). b: rows [frames + 1, width]. Sample n is at n * up / down, with
+    up / down frames per sample; its coefficients lie on the line from row floor(n * up / down) to the next.
     """
     frames, width, order = len(b) - 1, b.shape[1], len(e) - 1
     stages = len(pade)
     first, second = sources[0], sources[1]
     one = e[0]
-    now, terms = np.zeros(max(width, 2)), np.empty(WIDTH)
+    now, terms = np.zeros(max(width, 2)), np.empty(_WIDTH)
     gain = 1 - alpha * alpha
     at, frame = 0, 0
     was = -1
@@ -84,7 +82,7 @@ def mlsa(x: Array, b: Array, up: int, down: int, alpha: float, pade: Array, sour
             at -= down
             frame += 1
         # exp(b[1] Phi_1)
-        for j in range(WIDTH):
+        for j in range(_WIDTH):
             one[j] = gain * first[j] + alpha * one[j]
             terms[j] = now[1] * one[j]
         even, odd = 0.0, 0.0

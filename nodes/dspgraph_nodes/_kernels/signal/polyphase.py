@@ -1,51 +1,51 @@
-"""Rational sample rate conversion by a bank of Kaiser-windowed sincs."""
+"""Rational sample rate conversion with a bank of Kaiser-windowed sincs."""
 
 import math
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.compile.simd import Code, stage
 
-Array = NDArray[Any]
+_PASS = 0.913  # end of the pass band, relative to the lower Nyquist frequency; the stop band begins at 1
+_ATTENUATION = 127.0  # dB, of the design; 126.5 dB result
+_BETA = 0.1102 * (_ATTENUATION - 8.7)
+_HALF = (_ATTENUATION - 7.95) / (2.285 * math.pi * (1 - _PASS)) / 2  # half length, samples of the lower rate
 
-PASS = 0.913  # of the lower of the two Nyquist frequencies; the stop band begins at 1
-ATTENUATION = 127.0  # dB, of the design: 126.5 come out
-BETA = 0.1102 * (ATTENUATION - 8.7)
-HALF = (ATTENUATION - 7.95) / (2.285 * math.pi * (1 - PASS)) / 2  # samples of the lower rate
-
-WIDTH = 8  # numbers in a vector; a machine with shorter ones takes them in parts, to the same result
-VECTORS = 4  # sums that grow side by side, so that none waits for the one before
-BLOCK = WIDTH * VECTORS
+_WIDTH = 8  # numbers in a vector; a machine with shorter vectors splits it, with the same result
+_VECTORS = 4  # independent sums, so that none waits for the one before
+_BLOCK = _WIDTH * _VECTORS
 
 
 def half_width(up: int, down: int) -> int:
-    """Samples on either side of an output sample that it is made of."""
-    return math.ceil(HALF * max(1.0, down / up))
+    """Return how many input samples on either side of an output sample contribute to it."""
+    return math.ceil(_HALF * max(1.0, down / up))
 
 
 def width(up: int, down: int) -> int:
-    """Taps in a row of the bank: a whole number of blocks."""
-    return -(-2 * half_width(up, down) // BLOCK) * BLOCK
+    """Return the number of taps in a row of the bank: a whole number of blocks."""
+    return -(-2 * half_width(up, down) // _BLOCK) * _BLOCK
 
 
 @lru_cache(maxsize=8)
 def bank(up: int, down: int, dtype: str) -> Array:
-    """One row of taps per phase: [up, width].
+    """Return the filter bank, one row of taps per phase: [up, width].
 
-    Row p makes the sample that lies p / up of an input period after sample q, from samples up to q + w where w =
+    Row p gives the output sample p / up of an input period after sample q, from input samples up to q + w, w =
     half_width. Its last tap is h(p / up - w), the one before it h(p / up - w + 1), and so on, with
 
-        h(t) = f sinc(f t) I0(beta sqrt(1 - (t / w)**2)) / I0(beta) for |t| < w,    f = (1 + PASS) / 2 min(1, up / down)
+        h(t) = f sinc(f t) I0(beta sqrt(1 - (t / w)**2)) / I0(beta) for |t| < w,    f = (1 + pass) / 2 min(1, up / down)
+
+    where pass = 0.913 is the end of the pass band.
     """
     w = half_width(up, down)
     offsets = np.arange(up)[:, None] + up * (np.arange(width(up, down))[::-1] - w)
-    f = (1 + PASS) / 2 * min(1.0, up / down)
+    f = (1 + _PASS) / 2 * min(1.0, up / down)
     t = offsets / up
-    taps = f * _sinc(f * t) * (_i0((BETA / 2) ** 2 * (1 - (t / w) ** 2)) / _i0((BETA / 2) ** 2))
+    taps = f * _sinc(f * t) * (_i0((_BETA / 2) ** 2 * (1 - (t / w) ** 2)) / _i0((_BETA / 2) ** 2))
     taps[np.abs(offsets) >= w * up] = 0
     taps = np.ascontiguousarray(taps, dtype)
     taps.flags.writeable = False
@@ -53,7 +53,7 @@ def bank(up: int, down: int, dtype: str) -> Array:
 
 
 def _sinc(v: Array) -> Array:
-    """sin(pi v) / (pi v), by sums and products only: the last bit of numpy's sine depends on the machine."""
+    """Return sin(pi v) / (pi v), by sums and products only: the last bit of numpy's sine depends on the machine."""
     nearest = np.rint(v)
     x = np.pi * (v - nearest)
     series = np.ones_like(x)
@@ -64,26 +64,28 @@ def _sinc(v: Array) -> Array:
 
 
 def _i0(z: Any) -> Any:
-    """The modified Bessel function I0(2 sqrt(z)) = sum_k z**k / k!**2, likewise."""
+    """Return the modified Bessel function I0(2 sqrt(z)) = sum_k z**k / k!**2, by sums and products only."""
     series = 1.0
     for k in range(40, 0, -1):
         series = 1 + z / (k * k) * series
     return series
 
 
-@stage("a", "b", width=WIDTH, returns=True)
-def dot(code: Code, i: Any, j: Any, blocks: Any) -> Any:
-    """Return the sum of a[i + n] * b[j + n] over n = 0 .. BLOCK * blocks - 1; a and b are contiguous, of one dtype.
+@stage("a", "b", width=_WIDTH, returns=True)
+def _dot(code: Code, i: Any, j: Any, blocks: Any) -> Any:
+    """Return the sum of a[i + n] * b[j + n] over n = 0 .. _BLOCK * blocks - 1; a and b are contiguous, of one dtype.
 
-    Lane n % BLOCK is summed with n ascending, then the lanes pairwise. Product and sum are rounded apart, so that
+    Lane n % _BLOCK is summed with n ascending, then the lanes pairwise. Product and sum are rounded separately, so that
     machines with and without fused multiply-add agree.
     """
-    sums = [code.variable(code.constant(0)) for _ in range(VECTORS)]
+    sums = [code.variable(code.constant(0)) for _ in range(_VECTORS)]
     with code.loop(blocks) as block:
-        begin = code.times(block, BLOCK)
+        begin = code.times(block, _BLOCK)
         left, right = code.plus(i, begin), code.plus(j, begin)
         for k, total in enumerate(sums):
-            product = code.mul(code.load("a", code.plus(left, k * WIDTH)), code.load("b", code.plus(right, k * WIDTH)))
+            product = code.mul(
+                code.load("a", code.plus(left, k * _WIDTH)), code.load("b", code.plus(right, k * _WIDTH))
+            )
             code.builder.store(code.add(code.builder.load(total), product), total)
     first, second, third, fourth = (code.builder.load(total) for total in sums)
     return code.pairwise_sum(code.add(code.add(first, second), code.add(third, fourth)))
@@ -91,7 +93,10 @@ def dot(code: Code, i: Any, j: Any, blocks: Any) -> Any:
 
 @kernel
 def resample(x: Array, start: int, phase: int, up: int, down: int, taps: Array, y: Array) -> None:
-    """Fill y [channels, n]: the first from x[:, start : start + width] and row `phase`, each next one down / up on."""
+    """Fill y [channels, n]: the first sample from x[:, start : start + width] with row `phase` of the taps.
+
+    Each next sample is down / up input samples later.
+    """
     rows, length = taps.shape
     flat = taps.reshape(rows * length)
     step, rest = down // up, down % up
@@ -99,7 +104,7 @@ def resample(x: Array, start: int, phase: int, up: int, down: int, taps: Array, 
         source, target = x[channel], y[channel]
         at, p = start, phase
         for k in range(len(target)):
-            target[k] = dot(source, flat, at, p * length, length // BLOCK)
+            target[k] = _dot(source, flat, at, p * length, length // _BLOCK)
             at += step
             p += rest
             if p >= up:
