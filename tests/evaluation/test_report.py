@@ -178,7 +178,7 @@ def until(page: Page, expression: str) -> None:
 
 
 def players(page: Page) -> list[dict[str, Any]]:
-    """Every player there is: what it plays is told by its length."""
+    """Every player: its file is recognised by its length."""
     found: list[dict[str, Any]] = page.evaluate(
         "[...document.querySelectorAll('audio')].map(a => ({seconds: a.duration, at: a.currentTime, on: !a.paused, error: !!a.error}))"
     )

@@ -102,7 +102,7 @@ def odd() -> Results:
 
 
 def plain(text: str) -> str:
-    """As it is written: a name that is no text is told apart by its bytes."""
+    """Keep bytes that are not valid text, so that names stay different."""
     return text.encode(errors="backslashreplace").decode()
 
 

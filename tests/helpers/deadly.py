@@ -31,7 +31,7 @@ DEEDS: dict[str, Callable[[], object]] = {
 
 
 @dataclass(frozen=True)
-class Told:
+class DeadlyResult:
     """The result of an item: the process and the machine that did it, and what `ask` returned there."""
 
     id: str
@@ -55,7 +55,7 @@ class Deeds:
     def check(self) -> None:
         """Accept every process."""
 
-    def run(self, items: Iterable[Item]) -> Generator[Told, None, None]:
+    def run(self, items: Iterable[Item]) -> Generator[DeadlyResult, None, None]:
         waiting, open_now = iter(items), dict[str, int]()
         while True:
             while len(open_now) < self.open_items and (item := next(waiting, None)):
@@ -71,7 +71,9 @@ class Deeds:
                         self._wait_for_another()
                     DEEDS.get(name.partition("-")[0], tuple)()
                     del open_now[name]
-                    yield Told(name, os.getpid(), os.environ.get("RAY_RAYLET_PID", socket.gethostname()), self.ask())
+                    yield DeadlyResult(
+                        name, os.getpid(), os.environ.get("RAY_RAYLET_PID", socket.gethostname()), self.ask()
+                    )
 
     def _wait_for_another(self) -> None:
         """Wait until another process has opened an item too, a minute at most."""
@@ -79,8 +81,8 @@ class Deeds:
         while len(list(self.log.iterdir())) < 2 and time.monotonic() < end:
             time.sleep(0.02)
 
-    def failed_result(self, item: Item, reason: str) -> Told:
-        return Told(item.id, error=reason)
+    def failed_result(self, item: Item, reason: str) -> DeadlyResult:
+        return DeadlyResult(item.id, error=reason)
 
 
 def opened(log: Path) -> list[str]:
@@ -111,7 +113,7 @@ class Counted(Deeds):
 
     gathered: ClassVar[list[str]] = []
 
-    def run(self, items: Iterable[Item]) -> Generator[Told, None, None]:
+    def run(self, items: Iterable[Item]) -> Generator[DeadlyResult, None, None]:
         for result in super().run(items):
             self.gathered.append(result.id)
             yield result

@@ -54,6 +54,6 @@ def weights_file(config: Config = SMALL, seed: int = 0, folder: str | Path | Non
 
 
 def overrides(pipeline: str, rate: int = SMALL.rate) -> list[str]:
-    """What a shipped pipeline must be told before it can run: weights for a rate, where it has a variable for them."""
+    """Return the overrides that a shipped pipeline needs before it can run: weights, if it has a variable for them."""
     text = shipped_pipelines()[pipeline].read_text()
     return [f"weights={weights_file(replace(SMALL, rate=rate))}"] if "weights: null" in text else []

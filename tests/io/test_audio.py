@@ -274,7 +274,7 @@ def test_a_nan_in_a_part_is_named_by_its_place_in_the_file_and_outside_of_it_har
 
 
 def riff(channels: int, rate: int, length: int, samples: bytes, bits: int = 16) -> bytes:
-    """A WAV whose header says what it is told to."""
+    """Return the bytes of a WAV with the given fields in its header."""
     align = channels * bits // 8 % 2**16
     form = struct.pack("<HHIIHH", 1, channels, rate, rate * align % 2**32, align, bits)
     head = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", length)

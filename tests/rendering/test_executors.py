@@ -31,7 +31,7 @@ from dspgraph.rendering.item import Item
 from dspgraph.rendering.job import Executor
 from dspgraph.rendering.render import RenderJob
 from helpers import deadly
-from helpers.deadly import Deadly, DeadlyStart, Deeds, Told, opened
+from helpers.deadly import Deadly, DeadlyResult, DeadlyStart, Deeds, opened
 from helpers.paths import TESTS
 from helpers.speech import speech
 
@@ -67,7 +67,7 @@ def plain(n: int) -> list[Item]:
     return named(*(f"plain-{k}" for k in range(n)))
 
 
-def failed(rows: Sequence[Told]) -> dict[str, str]:
+def failed(rows: Sequence[DeadlyResult]) -> dict[str, str]:
     return {row.id: row.error for row in rows if row.error}
 
 

@@ -110,16 +110,16 @@ def test_a_line_is_in_the_file_as_soon_as_it_is_appended(tmp_path: Path) -> None
 def test_a_row_takes_less_than_300_bytes_of_memory(tmp_path: Path) -> None:
     """Its id and its place in the file: about 170 bytes, whatever else it holds (notes, a source, a digest)."""
     n = 20_000
-    told = {"status": "done", "notes": ["resampled from 44100 Hz to 16000 Hz"] * 3, "digest": "a" * 64}
+    common = {"status": "done", "notes": ["resampled from 44100 Hz to 16000 Hz"] * 3, "digest": "a" * 64}
     with (tmp_path / "ledger.jsonl").open("w") as file:
-        file.writelines(json.dumps({"id": f"reader{k % 300}/{k:09}", **told, "size": k}) + "\n" for k in range(n))
+        file.writelines(json.dumps({"id": f"reader{k % 300}/{k:09}", **common, "size": k}) + "\n" for k in range(n))
     tracemalloc.start()
     try:
         with Ledger(tmp_path) as ledger:
             taken, _ = tracemalloc.get_traced_memory()
             assert taken / n < 300
             for k in 0, 1, n // 2, n - 1:
-                assert ledger.row(f"reader{k % 300}/{k:09}") == {"id": f"reader{k % 300}/{k:09}", **told, "size": k}
+                assert ledger.row(f"reader{k % 300}/{k:09}") == {"id": f"reader{k % 300}/{k:09}", **common, "size": k}
             assert ledger.row("reader0") is None
     finally:
         tracemalloc.stop()

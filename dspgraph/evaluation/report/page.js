@@ -252,7 +252,7 @@
     }
     $("toggle").toggleAttribute("data-playing", on);
     $("toggle").setAttribute("aria-label", on ? "Pause" : "Play");
-    tick();
+    showTime();
     cancelAnimationFrame(frame);
     if (on) frame = requestAnimationFrame(run);
   }
@@ -264,11 +264,11 @@
   }
 
   function run() {
-    tick();
+    showTime();
     if (playing()) frame = requestAnimationFrame(run);
   }
 
-  function tick() {
+  function showTime() {
     const { seconds } = recordings[now.recording];
     const at = position();
     const line = cards.find(({ slot }) => slot === now.slot)?.line;
@@ -285,7 +285,7 @@
   $("toggle").addEventListener("click", (event) => { calm(event); toggle(); });
   $("previous").addEventListener("click", (event) => { calm(event); move(-1); });
   $("next").addEventListener("click", (event) => { calm(event); move(1); });
-  $("seek").addEventListener("input", () => { seek(sound(now.slot), Number($("seek").value)); tick(); });
+  $("seek").addEventListener("input", () => { seek(sound(now.slot), Number($("seek").value)); showTime(); });
   $("loop").addEventListener("change", () => { for (const { audio } of sounds.values()) audio.loop = $("loop").checked; });
 
   function press(recording, slot) {

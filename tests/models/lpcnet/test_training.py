@@ -190,9 +190,9 @@ def test_on_a_cpu_the_gradients_are_our_own_and_with_bfloat_torchs(
 
 def test_a_progress_bar_shows_the_loss(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     train(recordings(), features, tmp_path, Settings(**TINY), progress=True)
-    told = "".join(capfd.readouterr())
-    assert "Epoch 2/2" in told  # of six batches, two to a validation, counted from 0
-    assert "validation_loss" in told
+    printed = "".join(capfd.readouterr())
+    assert "Epoch 2/2" in printed  # of six batches, two to a validation, counted from 0
+    assert "validation_loss" in printed
 
 
 def test_the_weights_that_are_kept_are_the_running_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
