@@ -38,7 +38,12 @@ from dspgraph.node import Node
 PACK = "dspgraph_nodes"
 """The package of the built-in nodes and models."""
 
-NODES, PIPELINES, MODELS, METRICS = "dspgraph.nodes", "dspgraph.pipelines", "dspgraph.models", "dspgraph.metrics"
+NODE_GROUP, PIPELINE_GROUP, MODEL_GROUP, METRIC_GROUP = (
+    "dspgraph.nodes",
+    "dspgraph.pipelines",
+    "dspgraph.models",
+    "dspgraph.metrics",
+)
 """The groups of entry points."""
 
 
@@ -62,7 +67,7 @@ class Announced:
 
 
 def announced(group: str) -> list[Announced]:
-    """Return all entry points of a group, such as METRICS, in the order of their names."""
+    """Return all entry points of a group, such as METRIC_GROUP, in the order of their names."""
     found = [
         Announced(group, entry.name, entry.dist.name if entry.dist else entry.module, entry.value, entry.load)
         for entry in entry_points(group=group)
@@ -94,7 +99,7 @@ class PipelineSource:
 def pipelines() -> dict[str, PipelineSource]:
     """Return all pipelines by name: the shipped ones, and those that installed packages announce."""
     found = {name: PipelineSource(name, "dspgraph", path) for name, path in shipped_pipelines().items()}
-    for entry in announced(PIPELINES):
+    for entry in announced(PIPELINE_GROUP):
         if entry.name in found:
             raise RequestError(
                 f"two pipelines are called '{entry.name}': one of {found[entry.name].pack} and one of {entry.pack}: "
@@ -131,7 +136,7 @@ def models() -> dict[str, str]:
     found = {
         path.parent.name: f"{PACK}.models.{path.parent.name}" for path in sorted(folder.glob("[a-z]*/training.py"))
     }
-    for entry in announced(MODELS):
+    for entry in announced(MODEL_GROUP):
         if entry.name in found:
             raise RequestError(
                 f"two models are called '{entry.name}': {found[entry.name]} and {entry.where} of {entry.pack}: "
@@ -210,7 +215,7 @@ def _installed() -> dict[str, NodeSource]:
             domain, name = path.parent.name, path.stem
             if not name.startswith("_") and not domain.startswith("_") and domain != "models":
                 _add(everything, NodeSource(name, domain, str(path), _importing(f"{PACK}.{domain}.{name}", name)))
-    for entry in announced(NODES):
+    for entry in announced(NODE_GROUP):
         _add(everything, NodeSource(entry.name, entry.pack, entry.where, entry.loader))
     return everything
 

@@ -135,7 +135,7 @@ def test_two_pipelines_of_one_name_name_their_packs(pack: Path) -> None:
 
 def test_models_and_metrics_of_packs_are_found_and_loaded_when_asked_for(pack: Path) -> None:
     code = (
-        "(model,), (metric,) = registry.announced(registry.MODELS), registry.announced(registry.METRICS)\n"
+        "(model,), (metric,) = registry.announced(registry.MODEL_GROUP), registry.announced(registry.METRIC_GROUP)\n"
         "print(model.name, model.pack, model.where, 'voices' in sys.modules, model.load())\n"
         "try: metric.load()\nexcept registry.RequestError as error: print(error)"
     )

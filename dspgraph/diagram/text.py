@@ -10,7 +10,7 @@ from dspgraph.diagram.build import build_diagram, common_precision
 from dspgraph.diagram.model import shorten
 from dspgraph.graph import Graph
 
-WIDTH = 110
+_WIDTH = 110
 """Columns of the text, unless names are long."""
 
 
@@ -23,7 +23,7 @@ def text(graph: Graph) -> str:
     padded = {port.rstrip(): port for port in ports}
     names = max(len(box.name) for box in shown.boxes)
     wide = max(map(len, columns.values()))
-    room = max(20, min(36, WIDTH - names - len(ports[0]) - wide - 8))
+    room = max(20, min(36, _WIDTH - names - len(ports[0]) - wide - 8))
 
     lines = []
     for number, box in enumerate(shown.boxes):
@@ -43,7 +43,7 @@ def text(graph: Graph) -> str:
     heads = _aligned([(head,) for head, _ in remarks])
     lines.append("")
     for head, (_, sentence) in zip(heads, remarks, strict=True):
-        lines += _wrapped(f"{head}  {sentence}", WIDTH, " " * (len(head) + 2))
+        lines += _wrapped(f"{head}  {sentence}", _WIDTH, " " * (len(head) + 2))
     return "\n".join(lines)
 
 

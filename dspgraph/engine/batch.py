@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from dspgraph.engine.plan import Plan, Stage
-from dspgraph.engine.session import Blocks, Session, Signal, blocks_of, joined
+from dspgraph.engine.session import Arrays, Session, Signal, blocks_of, joined
 from dspgraph.errors import DspgraphError, SessionError, SignalError
 from dspgraph.streams import Array
 from dspgraph.wiring.wiring import Wiring
@@ -81,7 +81,7 @@ class _Place:
     graph: Wiring
     plan: Plan
     signal: Signal
-    blocks: Iterator[Blocks] | None = None
+    blocks: Iterator[Arrays] | None = None
     error: Exception | None = None
 
     @cached_property
@@ -102,7 +102,7 @@ class _Place:
             self.error = error
 
 
-def _blocks_of_any(graph: Wiring, signal: Signal) -> Iterator[Blocks]:
+def _blocks_of_any(graph: Wiring, signal: Signal) -> Iterator[Arrays]:
     if isinstance(signal, Mapping):
         return blocks_of(graph, signal)
     if isinstance(signal, Iterable):

@@ -32,7 +32,7 @@ from dspgraph.engine.instrument import Flush, Step, StepMany, Watched
 from dspgraph.engine.memory import held
 from dspgraph.engine.plan import Plan, SessionState
 from dspgraph.engine.profile import ENGINE, Peak, Profile
-from dspgraph.engine.session import QUANTUM, Blocks, Session
+from dspgraph.engine.session import QUANTUM, Arrays, Session
 from dspgraph.errors import RequestError
 from dspgraph.streams import Array, Number, first_bad_item, to_fraction
 from dspgraph.wiring.latency import latency
@@ -84,7 +84,7 @@ class Profiler:
         taken, self.profile = self.profile, self._empty()
         return taken
 
-    def blocks(self, blocks: Iterable[Blocks]) -> Iterator[Blocks]:
+    def blocks(self, blocks: Iterable[Arrays]) -> Iterator[Arrays]:
         """Cut the blocks of a signal at every quantum.
 
         The first second of the first signal goes through the nodes before it is measured, and the outputs are thrown
@@ -100,7 +100,7 @@ class Profiler:
         yield from (piece for _, piece in ahead)
         yield from (piece for _, piece in pieces)
 
-    def _first_second(self, pieces: Iterator[tuple[int | None, Blocks]]) -> Iterator[tuple[int | None, Blocks]]:
+    def _first_second(self, pieces: Iterator[tuple[int | None, Arrays]]) -> Iterator[tuple[int | None, Arrays]]:
         missing = {name: stream.count(WARM_UP) for name, stream in self.graph.inputs.items()}
         for number, piece in pieces:
             yield number, piece
@@ -110,7 +110,7 @@ class Profiler:
             if max(missing.values()) <= 0:
                 return
 
-    def _rehearse(self, pieces: list[Blocks]) -> None:
+    def _rehearse(self, pieces: list[Arrays]) -> None:
         """Run the nodes without measuring them. Errors are ignored: they come again when they count."""
         self._rehearsing = True
         try:
@@ -235,7 +235,7 @@ class _Progress:
         self.measure_at = MEMORY_INTERVAL
 
 
-def _at_quanta(graph: Wiring, blocks: Iterable[Blocks], quantum: Fraction) -> Iterator[tuple[int | None, Blocks]]:
+def _at_quanta(graph: Wiring, blocks: Iterable[Arrays], quantum: Fraction) -> Iterator[tuple[int | None, Arrays]]:
     """Yield the part of every block that begins in each quantum, with the number of the quantum.
 
     A block that no session takes is passed on with the number None: the session says what is wrong.

@@ -17,8 +17,8 @@ from dspgraph.errors import DspgraphError, SessionError, SignalError, UnknownNam
 from dspgraph.streams import Array
 from dspgraph.wiring.wiring import Wiring
 
-Blocks: TypeAlias = Mapping[str, Any]
-Signal: TypeAlias = Blocks | Iterable[Blocks]
+Arrays: TypeAlias = Mapping[str, Any]
+Signal: TypeAlias = Arrays | Iterable[Arrays]
 """Whole arrays by input name, or the same block by block."""
 
 QUANTUM = Fraction(1, 100)
@@ -28,7 +28,7 @@ BLOCK = Fraction(1)
 """Seconds per block offline: long enough to hide the cost of calls, short enough to stay in the cache."""
 
 
-def blocks_of(graph: Wiring, signals: Blocks, seconds: Iterable[Fraction] = ()) -> Iterator[dict[str, Array]]:
+def blocks_of(graph: Wiring, signals: Arrays, seconds: Iterable[Fraction] = ()) -> Iterator[dict[str, Array]]:
     """Cut whole arrays, one per input, into blocks of one time span each.
 
     `seconds` are the lengths of the first blocks; the others last `BLOCK`.
@@ -61,7 +61,7 @@ def joined(parts: list[dict[str, Array]]) -> dict[str, Array]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def render_arrays(session: Session, signals: Blocks) -> dict[str, Array]:
+def render_arrays(session: Session, signals: Arrays) -> dict[str, Array]:
     """Render whole arrays with a new session. The caller waits and cannot change them: the blocks need no copies."""
     parts = []
     for blocks in blocks_of(session.graph, signals):
@@ -126,7 +126,7 @@ class Session:
 
     # push and flush in three parts: feed or finish, run, collect. Batch does each part for many sessions.
 
-    def feed(self, blocks: Blocks, copy: bool = True) -> None:
+    def feed(self, blocks: Arrays, copy: bool = True) -> None:
         """Put the blocks into the slots of their inputs. If one input is ahead of the others, its items wait.
 
         Without a copy the session keeps the arrays: the caller must not write to them again.

@@ -30,7 +30,7 @@ SHIPPED = (mcd, mcd_dtw, lsd, mrstft, log_f0_rmse, voicing_error, si_sdr, loudne
 def _all() -> Iterator[Measure]:
     """Yield the shipped metrics and those that other packages announce (see `dspgraph.registry`)."""
     yield from SHIPPED
-    for entry in registry.announced(registry.METRICS):
+    for entry in registry.announced(registry.METRIC_GROUP):
         found = entry.load()
         if not isinstance(found, Measure):
             raise RequestError(

@@ -21,7 +21,7 @@ from dspgraph_nodes._kernels.neural.lpcnet_noise import Excitation, closed_loop,
 from dspgraph_nodes.models.lpcnet.config import HOP
 from dspgraph_nodes.models.lpcnet.settings import Settings
 
-Features = Callable[[Array], Mapping[str, Array]]
+FeatureFunction = Callable[[Array], Mapping[str, Array]]
 """Returns the outputs of a pipeline, by name, for the samples of a recording."""
 
 PIPELINE = "lpcnet_features"
@@ -70,7 +70,7 @@ class Utterance:
         return Utterance(self.signal[HOP * first : HOP * last], *(each[first:last] for each in rows))
 
 
-def utterance(samples: Array, features: Features) -> Utterance:
+def utterance(samples: Array, features: FeatureFunction) -> Utterance:
     """Return samples [n], full scale +-1, 16 kHz, with the features that `features` computes."""
     found = features(samples)
     lpc = np.asarray(found["lpc"], np.float32)
@@ -83,7 +83,7 @@ def utterance(samples: Array, features: Features) -> Utterance:
 
 
 def split(
-    recordings: Mapping[str, Array], features: Features, settings: Settings
+    recordings: Mapping[str, Array], features: FeatureFunction, settings: Settings
 ) -> tuple[list[Utterance], list[Utterance]]:
     """Return the utterances for training, with augmented copies, and those for validation.
 

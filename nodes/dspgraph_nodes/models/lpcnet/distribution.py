@@ -11,13 +11,13 @@ import torch
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS
 from dspgraph_nodes.models.lpcnet.config import HOP, RATE
-from dspgraph_nodes.models.lpcnet.data import DELAY, PIPELINE, Features, Utterance, utterance
+from dspgraph_nodes.models.lpcnet.data import DELAY, PIPELINE, FeatureFunction, Utterance, utterance
 from dspgraph_nodes.models.lpcnet.network import LPCNet, load
 
 __all__ = ["PIPELINE", "distribution", "fixed_entropy", "probabilities"]
 
 
-def distribution(weights: Path, samples: Array, features: Features) -> tuple[Array, Array, float]:
+def distribution(weights: Path, samples: Array, features: FeatureFunction) -> tuple[Array, Array, float]:
     """Return the distribution [n, 256] that a trained network predicts for samples [n], the true codes [n], the rate.
 
     Raises ValueError if the file holds no weights of this model, or of a network for other features.

@@ -36,7 +36,7 @@ from dspgraph_nodes.models.lpcnet.data import (
     PIPELINE,
     Chunk,
     Chunks,
-    Features,
+    FeatureFunction,
     ResumableBatches,
     fingerprint,
     split,
@@ -60,7 +60,7 @@ Report = Callable[[str], None]
 
 def train(
     recordings: Mapping[str, Array],
-    features: Features,
+    features: FeatureFunction,
     out: Path,
     settings: Settings,
     resume: bool = False,
