@@ -20,7 +20,7 @@ from dspgraph_nodes._kernels.neural.lpcnet_layout import (
     SampleNetwork,
     workspace,
 )
-from dspgraph_nodes._kernels.neural.lpcnet_loop import run, run_layer
+from dspgraph_nodes._kernels.neural.lpcnet_loop import Schedule, TeacherForcing, run, run_layer
 from dspgraph_nodes._kernels.neural.lpcnet_packing import FrameNetwork
 
 MANY = 10  # from this number of signals on, sixteen lanes, some of them idle, are faster than one signal at a time
@@ -187,8 +187,8 @@ def _run_lanes(
     for k, lane in enumerate(lanes):
         state[0, :, k], signal[:order, k], codes[k] = lane.state.gru, lane.state.past, lane.state.codes
         rows[k], ends[k], waits[k], numbers[:, k] = lane.row, lane.end, lane.wait, lane.numbers
-    no_forcing = np.zeros((0, places, 3), np.int64), np.zeros((0, 1), np.float32), np.zeros((0, 1), np.float32)
-    run(network, frames, work, rows, ends, waits, hop, threshold, numbers, signal, codes, *no_forcing)
+    no_forcing = TeacherForcing(np.zeros((0, places, 3), np.int64), *np.zeros((2, 0, 1), np.float32))
+    run(network, frames, work, Schedule(rows, ends, waits, hop), threshold, numbers, signal, codes, no_forcing)
     for k, lane in enumerate(lanes):
         lane.state.gru[:], lane.state.past[:], lane.state.codes[:] = state[0, :, k], signal[count:, k], codes[k]
     return [signal[order:, k].copy() for k in range(len(lanes))]
@@ -209,8 +209,8 @@ def teacher_forced(
     forced = np.ascontiguousarray(np.repeat(codes[:, None], lanes, 1), np.int64)
     rows, ends, waits = np.zeros(lanes, np.int64), np.full(lanes, len(frames.lpc) - 1), np.full(lanes, hop)
     signal, numbers = np.zeros((frames.lpc.shape[1] + count, lanes)), np.zeros((count, lanes), np.float32)
-    silent, forcing = np.full((lanes, 3), SILENT_CODE), (forced, logits, states)
-    run(network, frames, work, rows, ends, waits, hop, 0.0, numbers, signal, silent, *forcing)
+    silent, forcing = np.full((lanes, 3), SILENT_CODE), TeacherForcing(forced, logits, states)
+    run(network, frames, work, Schedule(rows, ends, waits, hop), 0.0, numbers, signal, silent, forcing)
     by_level = logits.reshape(count, WIDTH, WIDTH, lanes).swapaxes(1, 2).reshape(count, LEVELS, lanes)
     return by_level[..., -1], states.reshape(count, -1, lanes)[..., -1]
 
