@@ -1,4 +1,4 @@
-"""What a function on arrays makes of integers: a recording read as PCM is one."""
+"""Checks of functions on integer arrays, such as recordings read as PCM."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,11 +10,11 @@ from numpy.testing import assert_array_equal
 from dspgraph import Array
 
 integers = pytest.mark.parametrize(("dtype", "floats"), [(np.int16, np.float32), (np.int64, np.float64)])
-"""Integer dtypes, and the one that holds each of their numbers, as numpy has it."""
+"""Integer dtypes, each with the float dtype that holds all its numbers, as in numpy."""
 
 
 def check_integers(function: Callable[..., Any], dtype: Any, floats: Any, *shapes: tuple[int, ...]) -> None:
-    """Hold a function to give for integers what it gives for floats of the same value, in the same dtype."""
+    """Assert that a function gives the same result and dtype for integers as for floats of the same values."""
     arrays: list[Array] = [np.random.default_rng(1).integers(0, 1000, shape).astype(dtype) for shape in shapes]
     found, expected = np.asarray(function(*arrays)), np.asarray(function(*(x.astype(floats) for x in arrays)))
     assert_array_equal(found, expected)

@@ -1,4 +1,4 @@
-"""LPCNet's features of the test recording, step by step in plain numpy: what the tests of their nodes compare with."""
+"""LPCNet's features of the test recording, computed in plain numpy as a reference for the tests of their nodes."""
 
 from functools import lru_cache
 
@@ -16,13 +16,13 @@ SCALE = 32768.0
 
 
 def emphasised(x: Array) -> Array:
-    """Pre-emphasis with 0.85."""
+    """Return x pre-emphasised with 0.85."""
     y: Array = x - 0.85 * np.r_[0.0, x[:-1]]
     return y
 
 
 def windowed(x: Array) -> Array:
-    """Frames [ceil(n / 160), 320] of a signal, frame k of samples 160 k - 160 .. 160 k + 159, under Vorbis's window."""
+    """Return frames [ceil(n / 160), 320] with Vorbis's window, frame k of samples 160 k - 160 .. 160 k + 159."""
     window = np.sin(np.pi / 2 * np.sin(np.pi * (np.arange(320) + 0.5) / 320) ** 2)
     count = -(-len(x) // 160)
     padded = np.pad(x, (160, count * 160 - len(x)))
@@ -31,7 +31,7 @@ def windowed(x: Array) -> Array:
 
 
 def cepstra(frames: Array) -> Array:
-    """Bark cepstra [n, 18] of frames of full scale +-1."""
+    """Return Bark cepstra [n, 18] of frames of full scale +-1."""
     power = np.abs(np.fft.fft(SCALE * frames, axis=1) / 320) ** 2
     rows = []
     for p in power:
@@ -52,7 +52,7 @@ def cepstra(frames: Array) -> Array:
 
 
 def autocorrelation(c: Array) -> Array:
-    """r[0..16] of a Bark cepstrum, with its noise and window."""
+    """Return r[0..16] of a Bark cepstrum, with noise added and lags windowed."""
     level = 10 ** idct(c + 4 * np.eye(1, 18)[0], norm="ortho") * COMPENSATION
     power = np.r_[np.interp(np.arange(160), EDGES, level), 0.0]
     r: Array = np.fft.irfft(power)[:17] * 320
@@ -62,7 +62,7 @@ def autocorrelation(c: Array) -> Array:
 
 
 def predictors(rows: Array) -> Array:
-    """Rows (gain, a[1..16]) of Bark cepstra; the gain for full scale +-1, without the power that silence has."""
+    """Return rows (gain, a[1..16]) of Bark cepstra; the gain is for full scale +-1, without the power of silence."""
     silent = autocorrelation((-2 * np.sqrt(18) - 4) * np.eye(1, 18)[0])
     found = []
     for c in rows:
@@ -80,7 +80,7 @@ def predictors(rows: Array) -> Array:
 
 
 def pitches(x: Array, rows: Array) -> tuple[Array, Array]:
-    """Pitch and correlation [n] of a pre-emphasised signal of full scale +-1 and its predictors."""
+    """Return pitch and correlation [n] of a pre-emphasised signal of full scale +-1, given its predictors."""
     taps = np.array([0.026184, -0.098339, 0.369938, 0.837891, -0.184969, 0.070242, -0.020947])
     signal = np.pad(SCALE * x, (96, 320))
     residual, last = np.zeros(416), 0.0
@@ -123,7 +123,7 @@ def pitches(x: Array, rows: Array) -> tuple[Array, Array]:
 
 @lru_cache(maxsize=1)
 def features() -> tuple[Array, Array, Array]:
-    """The pre-emphasised recording, its cepstra and its predictors."""
+    """Return the pre-emphasised recording, its cepstra and its predictors."""
     x = emphasised(speech())
     c = cepstra(windowed(x))
     return x, c, predictors(c)

@@ -1,4 +1,4 @@
-"""The notes that GANSynth's pictures, Griffin-Lim and the rainbowgram are tested on."""
+"""Synthetic notes for the tests of GANSynth's spectrograms, Griffin-Lim and the rainbowgram."""
 
 import numpy as np
 
@@ -9,12 +9,12 @@ TOP = 7900  # Hz
 
 
 def pitch(midi: int) -> float:
-    """The frequency of a key, Hz."""
+    """Return the frequency of a MIDI key, Hz."""
     return float(440 * 2 ** ((midi - 69) / 12))
 
 
 def note(midi: int) -> Array:
-    """4 s of a note: harmonics of amplitude 1/k up to 7900 Hz, random phases, 10 ms attack, decay of 1 s, release at 3 s.
+    """Return 4 s of a note: harmonics of amplitude 1/k up to 7900 Hz, random phases, 10 ms attack, decay of 1 s, release at 3 s.
 
     None is at 8 kHz itself: what it has in the bin that the paper drops would be lost by definition.
     """

@@ -1,4 +1,4 @@
-"""Predictors of the test recording, from scipy alone: what the tests of filters run on."""
+"""Predictors of the test recording, computed with scipy, for the tests of filters."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -10,7 +10,7 @@ from helpers.speech import speech
 
 
 def predictors(order: int, hop: int, n: int | None = None) -> Array:
-    """Rows (gain, a[1..order]) of the recording's first n samples, one every hop, under windows of two hops."""
+    """Return rows (gain, a[1..order]) of the recording's first n samples, one every hop, with windows of two hops."""
     x = speech(n)
     window = get_window("hann", 2 * hop)
     padded = np.pad(x, (hop // 2, 2 * hop))

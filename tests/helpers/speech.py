@@ -17,5 +17,5 @@ def _clip() -> Array:
 
 
 def speech(n: int | None = None) -> Array:
-    """The first n samples of the clip (all of it by default), 16 kHz, +-1."""
+    """Return the first n samples of the recording (by default all), 16 kHz, full scale +-1."""
     return _clip()[:n].copy()
