@@ -107,7 +107,7 @@ def product_of_many(matrix: str, start: str, y: str) -> Any:
 
 @network_stage
 def tanh_in_place(code: NetworkCode, first: Any) -> None:
-    """tanh of v = x ln 2 / 2 of sixteen values, in place."""
+    """Write tanh of v = x ln 2 / 2 of sixteen values, in place."""
     (d,) = code.denominators([code.load("y", first)])
     code.store(code.fma(code.constant(-2), code.reciprocal(d), code.constant(1)), "y", first)
 
@@ -120,7 +120,7 @@ def tanh_in_place(code: NetworkCode, first: Any) -> None:
 
 @network_stage
 def fetch(code: NetworkCode, block: Any, gate: Any) -> None:
-    """Ask for a gate of a block of the rows of tables that are summed next: they are far away, and there is time."""
+    """Prefetch a gate of a block of the rows of tables that are summed next: they are far away, and there is time."""
     lanes = WIDTH if code.many else 1
     at = code.times(code.plus(code.times(block, 3), gate), WIDTH)
     for row in range(lanes, 4 * lanes):
@@ -129,7 +129,7 @@ def fetch(code: NetworkCode, block: Any, gate: Any) -> None:
 
 @network_stage
 def sum_of_rows(code: NetworkCode, block: Any, slot: Any) -> None:
-    """(t0 + t1) + t2 of a block, and for the gate n + condition."""
+    """Write (t0 + t1) + t2 of a block, and for the gate n + condition."""
 
     def row(k: int, lane: int, at: Any) -> Any:
         first = code.element("places", k * (WIDTH if code.many else 1) + lane)
@@ -151,7 +151,7 @@ def sum_of_rows(code: NetworkCode, block: Any, slot: Any) -> None:
 
 @network_stage
 def sum_of_parts(code: NetworkCode, rows: Any, block: Any) -> None:
-    """((y0 + y1) + (y2 + y3)) + condition of a block, the parts of y `rows` rows apart."""
+    """Write ((y0 + y1) + (y2 + y3)) + condition of a block, the parts of y `rows` rows apart."""
     with code.loop(3 * code.each) as r:
         at = code.plus(code.times(block, 3 * WIDTH * code.each), code.times(r, WIDTH))
         parts = [code.load("parts_b", code.plus(at, code.times(rows, k * code.each))) for k in range(ACCUMULATORS)]
@@ -194,7 +194,7 @@ def gates(name: str) -> Any:
 
 @network_stage
 def update_state(code: NetworkCode, h: Any, new: Any, b0: Any, s0: Any, b1: Any, s1: Any) -> None:
-    """The new state of two blocks: t + z (h - t), t the tanh of what the gates have left in g."""
+    """Write the new state of two blocks: t + z (h - t), t the tanh of what the gates have left in g."""
     with code.loop(code.each) as r:
         within = code.times(r, WIDTH)
 
@@ -214,7 +214,7 @@ def update_state(code: NetworkCode, h: Any, new: Any, b0: Any, s0: Any, b1: Any,
 
 @network_stage
 def two_layers(code: NetworkCode, b0: Any, s0: Any, b1: Any, s1: Any) -> None:
-    """a1 tanh(v1) + a2 tanh(v2) = (a1 + a2) - 2 (a1 d2 + a2 d1) / (d1 d2), d = 1 + 2**x, of two blocks."""
+    """Write a1 tanh(v1) + a2 tanh(v2) = (a1 + a2) - 2 (a1 d2 + a2 d1) / (d1 d2), d = 1 + 2**x, of two blocks."""
     with code.loop(code.each) as r:
         within = code.times(r, WIDTH)
         places = [code.plus(code.times(s, 2), k) for s in (s0, s1) for k in range(2)]
