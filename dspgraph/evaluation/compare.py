@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from dspgraph.io.audio import AUDIO_SUFFIXES, AudioSource, has_file_rate
 from dspgraph.rendering.corpus import gather
 from dspgraph.rendering.executors.serial import Serial
 from dspgraph.rendering.item import Item
-from dspgraph.rendering.job import Executor, check_digest
+from dspgraph.rendering.job import Executor, check_same, reader_versions
 from dspgraph.rendering.ledger import Ledger, sweep
 from dspgraph.rendering.render import Rendered, render_file
 from dspgraph.rendering.system import check_system
@@ -158,6 +158,7 @@ class CompareJob:
     choices: tuple[Choice, ...]
     out: Path
     metrics: tuple[str, ...]
+    reader: Mapping[str, str] = field(default_factory=reader_versions)  # of the process that makes the job
 
     def __post_init__(self) -> None:
         if not self.choices:
@@ -183,8 +184,9 @@ class CompareJob:
 
     def check(self) -> None:
         """Raise RequestError if a graph would not give the same samples as in the process that made the job."""
+        check_same(reader_versions(), self.reader)
         for whole, digest in self._merged.values():
-            check_digest(whole.digest, digest)
+            check_same(whole.digest, digest)
 
     def run(self, items: Iterable[Item]) -> Generator[Compared, None, None]:
         """Render each recording with all graphs, and measure the results."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from dspgraph.errors import RequestError
 from dspgraph.rendering.item import Item
+from dspgraph.wiring.provenance import library_version
 
 
 class JobResult(Protocol):
@@ -64,10 +65,18 @@ class Executor(Protocol):
         """Yield the result of every item as soon as it is known, in any order."""
 
 
-def check_digest(found: str, expected: str) -> None:
-    """Raise RequestError if the digest of a graph differs from its digest in the process that made the job."""
+def reader_versions() -> dict[str, str]:
+    """Return the versions of the libraries that decode and resample audio files.
+
+    They change the samples that go into a graph, and are not part of its digest.
+    """
+    return {name: library_version(name) for name in ("soundfile", "soxr")}
+
+
+def check_same(found: Any, expected: Any) -> None:
+    """Raise RequestError if a digest, or versions of libraries, differ from those of the process that made the job."""
     if found != expected:
         raise RequestError(
             "code, weights or library versions differ from those of the process that started the run: install the same "
-            "versions of dspgraph, of plugins and of the libraries that the nodes import"
+            "versions of dspgraph, of plugins, of soundfile and soxr, and of the libraries that the nodes import"
         )

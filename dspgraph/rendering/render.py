@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from dspgraph.io.audio import AUDIO_SUFFIXES, SUBTYPES, open_item
 from dspgraph.rendering.corpus import gather
 from dspgraph.rendering.executors.serial import Serial
 from dspgraph.rendering.item import Item
-from dspgraph.rendering.job import Executor, check_digest
+from dspgraph.rendering.job import Executor, check_same, reader_versions
 from dspgraph.rendering.ledger import Ledger, sweep
 from dspgraph.rendering.outputs import OutputFiles
 from dspgraph.rendering.sidecar import SIDECAR_SUFFIX, Sidecar, file_stamp, item_settings
@@ -153,6 +153,7 @@ class RenderJob:
     batch: int = 1
     profiler: Profiler | None = None
     digest: str = ""  # of the graph, in the process that made the job
+    reader: Mapping[str, str] = field(default_factory=reader_versions)  # the same process
 
     def __post_init__(self) -> None:
         if self.suffix not in SUBTYPES:
@@ -172,7 +173,8 @@ class RenderJob:
 
     def check(self) -> None:
         """Raise RequestError if the graph would not give the same samples as in the process that made the job."""
-        check_digest(self.graph.digest, self.digest)
+        check_same(self.graph.digest, self.digest)
+        check_same(reader_versions(), self.reader)
 
     def run(self, items: Iterable[Item]) -> Generator[Rendered, None, None]:
         """Yield the result of every item, `batch` items at a time.
@@ -226,7 +228,7 @@ class RenderJob:
 
     def sidecar(self, item: Item) -> Sidecar:
         """Return the sidecar of an item."""
-        settings = item_settings(item, self.digest, self.suffix)
+        settings = item_settings(item, self.digest, self.reader, self.suffix)
         return Sidecar(self.out / f"{item.id}{SIDECAR_SUFFIX}", item, settings, self._graph_json)
 
     @cached_property
@@ -271,7 +273,7 @@ class RenderJob:
         return all(line.get(name) == value for name, value in self._origin(item).items())
 
     def _origin(self, item: Item) -> dict[str, Any]:
-        return {"source": os.path.abspath(item.path), **item_settings(item, self.digest, self.suffix)}
+        return {"source": os.path.abspath(item.path), **item_settings(item, self.digest, self.reader, self.suffix)}
 
     # ---- checks -----------------------------------------------------------------------------------------------------
 

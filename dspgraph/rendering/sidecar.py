@@ -29,10 +29,11 @@ def file_stamp(path: Path) -> FileStamp:
     return FileStamp(status.st_size, status.st_mtime_ns)
 
 
-def item_settings(item: Item, digest: str, suffix: str) -> dict[str, Any]:
+def item_settings(item: Item, digest: str, reader: Mapping[str, str], suffix: str) -> dict[str, Any]:
     """Return all that the outputs of an item depend on, but for the content of its file. Sidecar and ledger hold it."""
     return {
         "digest": digest,
+        "reader": dict(reader),
         "format": suffix,
         "start": str(item.start),
         "duration": None if item.duration is None else str(item.duration),

@@ -325,6 +325,15 @@ def test_what_has_changed_is_rendered_again_and_nothing_else(clips: Path, what: 
     assert resumed(clips, **options) == []
 
 
+def test_another_version_of_what_decodes_or_resamples_renders_all_again(
+    clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert resumed(clips) == ["a", "b", "c"]
+    monkeypatch.setattr("dspgraph.rendering.job.library_version", lambda name: f"another {name}")
+    assert resumed(clips) == ["a", "b", "c"]
+    assert resumed(clips) == []
+
+
 def test_another_file_of_the_same_name_size_and_time_is_another_file(clips: Path) -> None:
     resumed(clips)
     other = clips.with_name("other")
