@@ -14,10 +14,9 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
 
-from dspgraph.errors import ParameterError, suggest
-from dspgraph.parameters import File, complaint_sentence, parameter_rule
+from dspgraph.errors import ParameterError
+from dspgraph.parameters import File, parameter_sentence
 from dspgraph.streams import Array, Audio, Stream
 
 __all__ = ["Field", "File", "Input", "Node", "Output", "State", "generator", "require_mono"]
@@ -76,7 +75,8 @@ class Node(BaseModel):
         try:
             super().__init__(**parameters)
         except ValidationError as error:
-            sentences = [_parameter_sentence(type(self), detail) for detail in error.errors()]
+            known = {*type(self).model_fields, *(port.name for port in self.inputs)}
+            sentences = [parameter_sentence(detail, type(self), self.type_name, known) for detail in error.errors()]
             raise ParameterError("; ".join(sentences)) from None
 
     @classmethod
@@ -178,17 +178,3 @@ def generator(seed: int) -> np.random.Generator:
     Philox takes keys of 128 bits. The engine makes one of graph seed, node name and the node's own `seed` (law 5).
     """
     return np.random.Generator(np.random.Philox(key=seed))
-
-
-def _parameter_sentence(node: type[Node], detail: ErrorDetails) -> str:
-    """Return one pydantic complaint about a node's parameter as a sentence."""
-    name = str(detail["loc"][0]) if detail["loc"] else ""
-    where = f"{node.type_name}.{name}"
-    if detail["type"] == "extra_forbidden":
-        known = set(node.model_fields) | {port.name for port in node.inputs}
-        return f"{node.type_name} has no parameter '{name}'; {suggest(name, known)}"
-    if detail["type"] == "missing":
-        return f"{where} is missing: it must be {parameter_rule(node, name)}"
-    if detail["type"] == "value_error":
-        return complaint_sentence(detail, where)
-    return f"{where} is {detail['input']!r}; it must be {parameter_rule(node, name)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from stat import S_ISREG
@@ -11,6 +12,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, PlainSerializer, WithJsonSchema
 from pydantic_core import ErrorDetails
+
+from dspgraph.errors import suggest
 
 
 def _contents(path: str) -> str:
@@ -91,3 +94,19 @@ def complaint_sentence(detail: ErrorDetails, place: str | None = None) -> str:
     if detail["type"] == "value_error":  # a validator of this project wrote the whole sentence
         return where + message.removeprefix("Value error, ")
     return f"{where}{message[0].lower()}{message[1:]}; found {detail['input']!r}"
+
+
+def parameter_sentence(detail: ErrorDetails, model: type[BaseModel], type_name: str, known: Iterable[str]) -> str:
+    """Return a pydantic complaint about a parameter of a node as a sentence.
+
+    model: the class of the node. known: the names among which the nearest one to an unknown parameter is searched.
+    """
+    name = str(detail["loc"][0]) if detail["loc"] else ""
+    place = f"{type_name}.{name}"
+    if detail["type"] == "extra_forbidden":
+        return f"{type_name} has no parameter '{name}'; {suggest(name, known)}"
+    if detail["type"] == "missing":
+        return f"{place} is missing: it must be {parameter_rule(model, name)}"
+    if detail["type"] == "value_error":
+        return complaint_sentence(detail, place)
+    return f"{place} is {detail['input']!r}; it must be {parameter_rule(model, name)}"

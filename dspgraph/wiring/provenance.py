@@ -1,4 +1,7 @@
-"""Where the code behind a graph comes from: the source files and library versions that its digest covers."""
+"""The code behind a graph, for its digest: hashes of source files, and versions of libraries.
+
+`dspgraph.closure` finds the source files: those of the engine, and those of every node type with all that they import.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from dspgraph.imports import Closure, closure, is_there
+from dspgraph.closure import Closure, closure, is_there
 from dspgraph.node import Node
 
 ENGINE_MODULES = ("dspgraph.graph", "dspgraph.engine.batch")

@@ -17,7 +17,7 @@ CORE = ROOT / "dspgraph"
 PACK = ROOT / "nodes" / "dspgraph_nodes"
 
 FLOORS = [
-    "errors _version parameters imports", "streams", "node", "wiring", "engine", "graph", "io", "registry diagram",
+    "errors _version closure", "streams parameters", "node", "wiring", "engine", "graph", "io", "registry diagram",
     "testing pipeline", "plotting rendering", "training evaluation", "cli", "__main__",
 ]  # fmt: skip
 """The core from the ground up: a package (or module) imports only from floors below its own."""
@@ -89,7 +89,7 @@ def test_a_node_imports_the_face_and_kernels_only(path: Path) -> None:
 def test_a_kernel_knows_nothing_of_graphs() -> None:
     for path in PACK.glob("_kernels/**/*.py"):
         for name in imports(path):
-            assert name.partition(".")[0] != "dspgraph" or name == "dspgraph.imports", f"{path.name} imports {name}"
+            assert name.partition(".")[0] != "dspgraph" or name == "dspgraph.closure", f"{path.name} imports {name}"
 
 
 def test_deleting_a_node_breaks_only_its_own_test() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dspgraph import Audio, Graph, load, registry
-from dspgraph.imports import closure
+from dspgraph.closure import closure
 from dspgraph.registry import shipped_pipelines
 from dspgraph.wiring import provenance as module
 from dspgraph.wiring.provenance import ENGINE_MODULES, library_version, provenance
@@ -98,7 +98,7 @@ def test_the_engine_is_what_runs_a_graph() -> None:
     modules = {"graph", "streams", "node", "wiring.wiring", "wiring.binding", "engine.plan", "engine.session"}
     assert {f"dspgraph.{name}" for name in modules | {"engine.batch"}} <= files
     floors = {name.split(".")[1] for name in files}
-    assert floors <= {"_version", "imports", "errors", "parameters", "streams", "node", "wiring", "engine", "graph"}
+    assert floors <= {"_version", "closure", "errors", "parameters", "streams", "node", "wiring", "engine", "graph"}
 
 
 def changes_with_the_version_of(library: str, graph: Graph, monkeypatch: pytest.MonkeyPatch) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 from numba import njit
 from numba.core import caching
 
-from dspgraph.imports import closure
+from dspgraph.closure import closure
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -1,4 +1,8 @@
-"""The source files that a module's code depends on, found by reading and without importing anything."""
+"""The closure of a module: its source file and every source file that it imports, directly or through others.
+
+`closure` finds the files by reading them; it imports nothing. Two things go out of date when one of these files
+changes: the digest of a graph (`dspgraph.wiring.provenance`), and the machine code that is kept for a compiled kernel.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dspgraph.imports import closure, read_source
+from dspgraph.closure import closure, read_source
 from helpers.paths import ROOT
 
 SOURCES = sorted(
