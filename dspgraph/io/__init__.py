@@ -1,1 +1,1 @@
-"""Audio and array files: read and written block by block; a file is complete or does not exist."""
+"""Audio and array files, read and written block by block. A file appears when it is complete, or not at all."""

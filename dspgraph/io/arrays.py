@@ -1,7 +1,8 @@
-"""Streams in .npz files: frames, symbols and samples of one signal, each with its rate and kind.
+"""Streams in .npz files: frames, symbols and samples of one signal, each stream with its rate and kind.
 
-`numpy.load` opens such a file. It has one array per stream, under the name of the stream, and under the name `streams`
-a JSON text that describes them: {"cepstrum": {"stream": "Frames", "rate": "100", "kind": "bark_cepstrum", ...}}.
+`numpy.load` opens such a file. The file has one array for each stream, under the name of the stream. Its array
+`streams` is a JSON text that describes the streams:
+{"cepstrum": {"stream": "Frames", "rate": "100", "kind": "bark_cepstrum", ...}}.
 """
 
 from __future__ import annotations
@@ -27,17 +28,17 @@ from dspgraph.streams import Array, Stream, first_bad_item, stream_from_dict, st
 SUFFIX = ".npz"
 
 STREAMS = "streams"
-"""The name of the description in a file. No stream can have it."""
+"""The name of the array that describes the streams of a file. No stream in the file may have this name."""
 
 COPIED = 2**20
-"""Bytes copied at a time."""
+"""The number of bytes that are copied in one step."""
 
 
 class ArraySink(Sink):
-    """An .npz file written block by block in bounded memory, complete or not there.
+    """An .npz file, written block by block in bounded memory. The file appears when it is complete, or not at all.
 
-    `with ArraySink(path, {"cepstrum": stream}) as sink: sink.write("cepstrum", block)`. The same arrays give the same
-    bytes. Raises FileError if the file cannot be written, SignalError for numbers that are not finite.
+    `with ArraySink(path, {"cepstrum": stream}) as sink: sink.write("cepstrum", block)`. Equal arrays give equal files,
+    byte for byte. Raises FileError if the file cannot be written, and SignalError if a number is not finite.
     """
 
     def __init__(self, path: str | Path, streams: Mapping[str, Stream]) -> None:
@@ -45,14 +46,14 @@ class ArraySink(Sink):
         self.streams = dict(streams)
         self._counts = dict.fromkeys(self.streams, 0)
         self._waiting_files = ExitStack()
-        with self._file.attempt():  # the header of an array has its length: until that is known, each waits in a file
+        with self._file.attempt():  # the header of an array has its length: until then the items are in temporary files
             self._waiting: dict[str, IO[bytes]] = {}
             for name in self.streams:
                 file = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115 the stack closes it
                 self._waiting[name] = self._waiting_files.enter_context(file)
 
     def write(self, name: str, block: Array) -> None:
-        """Append items to one of the arrays."""
+        """Append the items of a block to the array called `name`."""
         stream = self.streams[name]
         if (bad := first_bad_item(block)) is not None:
             at = self._counts[name] + bad
@@ -84,11 +85,12 @@ class ArraySink(Sink):
 
 
 class ArraySource:
-    """The input streams of a graph, from an .npz file that has them by name; `blocks()` reads it in bounded memory.
+    """The input streams of a graph, read from an .npz file; `blocks()` reads them in bounded memory.
 
-    If the file describes its streams, they must be those that the graph takes. Of a file written by `numpy.savez` only
-    the shapes are known. Raises FileError for a file that is missing, no .npz file or damaged, and for a stream that is
-    missing or not the right one.
+    streams: the inputs of the graph, by name; the file has an array under each of these names. If the file describes an
+    array, the description must be equal to the input of the graph, except for the dtype. A file that was written by
+    `numpy.savez` describes nothing, and its rates and kinds are not checked. Raises FileError if the file is missing,
+    is damaged or is not an .npz file; if an array is missing or has no items; and if a description differs.
     """
 
     def __init__(self, path: str | Path, streams: Mapping[str, Stream]) -> None:
@@ -109,7 +111,10 @@ class ArraySource:
                 raise FileError(f"{self.path}: '{name}' is {described[name]}; the graph takes {stream}")
 
     def blocks(self, seconds: Fraction = Fraction(1)) -> Iterator[dict[str, Array]]:
-        """Yield one block per stream, all of the same span of time, to the end of the longest stream."""
+        """Yield blocks by name of the stream, `seconds` of every stream at a time, until the longest stream ends.
+
+        A stream that ends earlier gives a shorter block at its end, and then empty blocks.
+        """
         with tempfile.TemporaryDirectory() as folder, self._archive() as archive:
             arrays = {name: self._array(archive, name, folder) for name in self.streams}
             end = max(self.streams[name].seconds(len(array)) for name, array in arrays.items())
@@ -120,9 +125,10 @@ class ArraySource:
                 begin += seconds
 
     def _array(self, archive: zipfile.ZipFile, name: str, folder: str) -> Array:
-        """Return an array from a temporary file, so that parts of it can be read without the rest."""
+        """Return an array of the archive, unpacked to a file in `folder`, from which numpy reads only what is used."""
         member = archive.getinfo(f"{name}.npy")
-        member.filename = f"{len(list(Path(folder).iterdir()))}.npy"  # its own name could lead out of the folder
+        # The name in the archive could lead out of the folder: it is replaced by a number.
+        member.filename = f"{len(list(Path(folder).iterdir()))}.npy"
         with self._reading():
             path = archive.extract(member, folder)
         try:
@@ -139,7 +145,7 @@ class ArraySource:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Turn the errors of a damaged or foreign archive into a FileError that names the file."""
+        """Turn the errors of a file that is damaged, or is not an .npz file, into a FileError with its path."""
         try:
             yield
         except FileNotFoundError:
@@ -167,12 +173,15 @@ class ArraySource:
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
-    """Open a member of any size for writing. Its date is fixed, so that equal arrays give equal files."""
+    """Open a new member of an archive for writing. It may have more than 4 GiB (ZIP64).
+
+    Its date is always 1980-01-01, so that equal arrays give equal files.
+    """
     return archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True)
 
 
 def _same(found: Stream, stream: Stream) -> bool:
-    """Return whether two streams are equal but for their precision, which `validate` converts."""
+    """Return whether two streams are equal, apart from their dtypes, which `Stream.validate` converts or refuses."""
     return type(found) is type(stream) and all(
         getattr(found, field.name) == getattr(stream, field.name)
         for field in dataclasses.fields(stream)

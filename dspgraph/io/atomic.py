@@ -15,12 +15,12 @@ _PART = re.compile(r"\.[0-9a-f]{16}\.part")
 
 
 def is_part(name: str) -> bool:
-    """Return whether this is the temporary name of an `AtomicFile`, perhaps left by a process that was killed."""
+    """Return whether a file has the temporary name of an `AtomicFile`. A killed process can leave such a file."""
     return _PART.fullmatch(name) is not None
 
 
 def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file atomically: with all of its content, or, if that fails, not at all. Raise FileError if it fails."""
+    """Write a file with all of its content, or not at all, and return its path. Raises FileError if writing fails."""
     file = AtomicFile(path)
     with file.attempt():
         file.temporary.write_bytes(content)
@@ -30,9 +30,10 @@ def write_whole(path: Path, content: bytes) -> Path:
 
 
 class AtomicFile:
-    """A file being written: it has a temporary name in the same folder until it is complete, then gets its own name.
+    """A file that is being written: it has a temporary name until it is complete, and then gets its final name.
 
-    Write to `temporary`, inside `attempt`; call `sync` to be safe from a loss of power; then `place`.
+    Both names are in the same folder. Write to the path `temporary`, inside `with file.attempt():`. Then call `sync`,
+    which protects the content from a loss of power, and `place`. Raises FileError if the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,7 +46,7 @@ class AtomicFile:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """Turn an error of the system into a FileError that names the file. Discard the file after any error."""
+        """Discard the temporary file after any error. Turn an OSError into a FileError with the final path."""
         try:
             yield
         except BaseException as error:
@@ -55,12 +56,12 @@ class AtomicFile:
             raise
 
     def sync(self) -> None:
-        """Bring the content to the disk."""
+        """Wait until the content is on the disk (fsync)."""
         with self.attempt(), self.temporary.open("rb+") as file:
             os.fsync(file.fileno())
 
     def place(self) -> None:
-        """Give the complete file its name; a file that had this name is replaced."""
+        """Give the complete file its final name. An older file of that name is replaced."""
         with self.attempt():
             os.replace(self.temporary, self.path)
 

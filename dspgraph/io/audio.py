@@ -1,4 +1,4 @@
-"""Audio files, read and written block by block. A file of another rate or number of channels is converted."""
+"""Audio files, read and written block by block. A file is converted to the rate and channels that a graph takes."""
 
 from __future__ import annotations
 
@@ -21,31 +21,41 @@ from dspgraph.io.sink import Sink
 from dspgraph.streams import Array, Audio, first_bad_item, hertz, to_fraction
 
 SUBTYPES = {".flac": "PCM_24", ".wav": "FLOAT", ".ogg": "VORBIS"}
-"""The formats that are written, by suffix: 24-bit FLAC, 32-bit float WAV, Ogg Vorbis."""
+"""The sample formats that are written, by suffix of the file: 24-bit FLAC, 32-bit float WAV, Ogg Vorbis."""
 
 AUDIO_SUFFIXES = frozenset({f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".oga", ".opus"})
-"""Suffixes by which audio files are found in folders."""
+"""The suffixes of audio files: files in a folder that have another suffix are not read."""
 
 ROUNDED = Fraction(1, 100)
-"""Seconds by which a part of a file may end after the file: manifests have rounded times."""
+"""The longest time in seconds by which a part may end after the end of its file: times in manifests are rounded."""
 
 LARGEST_RATIO = 256
-"""The largest ratio of the rates of a file and a graph: the filter for a larger one does not fit into memory."""
+"""The largest ratio, in either direction, of the rate of a file to the rate that a graph takes.
+
+A larger ratio needs a resampling filter that does not fit into memory.
+"""
 
 ENCODED = 2**14
-"""Samples given to an encoder at a time. Always the same number, because the output of a lossy one depends on it."""
+"""The number of samples per channel in each call of an encoder, except the last call of a file.
+
+The number is fixed, because the output of a lossy encoder depends on it.
+"""
 
 _BLOCK = 2**20
-"""The most numbers in a block (8 MiB), whatever rate and channels a header says."""
+"""The largest size of a block, in numbers of 8 bytes: 8 MiB, also if a header has a huge rate or many channels."""
 
 
 class AudioSource:
-    """A file as an `Audio` stream: `blocks()` reads it once, in blocks of about a second, in bounded memory.
+    """An audio file, or a part of one, as an `Audio` stream: `blocks()` reads it in blocks of up to a second.
 
-    start, duration: a part of the file, in seconds; it may end up to 10 ms after the file. channel: one of its
-    channels, the first is 0. `conversions` lists what is done to the samples, in words. Raises FileError for a file
-    that is missing, not audio, empty, shorter than the part, without that channel or truncated (if its format tells:
-    `check_not_truncated`), and for samples that are NaN.
+    start, duration: the part of the file that is read, in seconds; the part may end up to 10 ms after the file.
+    duration=None: up to the end of the file. channel: the number of the channel that is read, from 0; None: all
+    channels. The attribute `conversions` lists in words what is done to the samples, for instance "resampled from
+    44100 Hz to 16000 Hz".
+
+    Raises FileError if the file is missing, is empty, is not audio, or is truncated (`check_not_truncated` lists the
+    formats); if the part or the channel does not exist; if the number of channels cannot be converted. `blocks()` and
+    `read()` raise FileError if a sample is NaN or infinite, and if the ratio of the rates is above LARGEST_RATIO.
     """
 
     def __init__(
@@ -63,7 +73,8 @@ class AudioSource:
             raise FileError(f"{self.path} has no samples")
         self.rate, self.channels = to_fraction(info.samplerate), info.channels
         self.first = round(start * self.rate)
-        last = info.frames if duration is None else round((start + duration) * self.rate)  # where the next part begins
+        # The end is rounded like the start, so that a part that follows begins exactly where this one ends.
+        last = info.frames if duration is None else round((start + duration) * self.rate)
         self._over = max(0, last - info.frames) / self.rate
         if self._over <= ROUNDED:
             last = min(last, info.frames)
@@ -101,7 +112,10 @@ class AudioSource:
                    else f"copied 1 channel to {self.stream.channels}")  # fmt: skip
 
     def blocks(self) -> Iterator[Array]:
-        """Yield the samples as the stream has them. Where they are cut into blocks changes none of them."""
+        """Yield blocks [n] or [n, channels] with the rate, channels and dtype of the stream.
+
+        The samples do not depend on the sizes of the blocks.
+        """
         blocks: Iterator[Array] = map(self._with_channels_of_stream, self._file_blocks())
         if self.rate != self.stream.rate:
             blocks = self._resampled(blocks)
@@ -110,11 +124,11 @@ class AudioSource:
                 yield block.reshape(len(block), *self.stream.item_shape).astype(self.stream.dtype, copy=False)
 
     def read(self) -> Array:
-        """Return all samples at once."""
+        """Return all samples, [n] or [n, channels], with the rate, channels and dtype of the stream."""
         return np.concatenate([*self.blocks(), self.stream.empty()])
 
     def _file_blocks(self) -> Iterator[Array]:
-        """Yield the samples of the file [n, channels], those of one channel if one was asked for."""
+        """Yield blocks [n, channels] of the part at the rate of the file; [n, 1] if one channel was chosen."""
         read = 0
         try:
             with soundfile.SoundFile(os.fsencode(self.path)) as file:
@@ -147,7 +161,7 @@ class AudioSource:
         return block
 
     def _resampled(self, blocks: Iterable[Array]) -> Iterator[Array]:
-        """Return blocks at the rate of the stream, as many samples in all as the seconds of the file have there."""
+        """Return the blocks at the rate of the stream: ceil(length of the part in seconds * rate) samples in all."""
         if not 1 / LARGEST_RATIO <= self.rate / self.stream.rate <= LARGEST_RATIO:
             raise FileError(
                 f"{self.path} has {hertz(self.rate)}, the graph takes {hertz(self.stream.rate)}: more than "
@@ -158,32 +172,32 @@ class AudioSource:
 
 
 class AudioItem(Protocol):
-    """An audio file, or a part of it in seconds, or one of its channels."""
+    """An audio file, or a part of one: a span of time, a single channel, or both."""
 
     @property
     def path(self) -> Path:
-        """The audio file."""
+        """The path of the audio file."""
 
     @property
     def start(self) -> Fraction:
-        """Seconds from the start of the file."""
+        """The time at which the part begins, in seconds from the start of the file."""
 
     @property
     def duration(self) -> Fraction | None:
-        """Seconds; None: to the end of the file."""
+        """The length of the part in seconds. None: the part ends with the file."""
 
     @property
     def channel(self) -> int | None:
-        """The first is 0; None: all channels, mixed as the stream needs them."""
+        """The number of the channel, from 0. None: all channels, mixed if the stream has one channel."""
 
 
 def open_item(item: AudioItem, stream: Audio) -> AudioSource:
-    """Open the file of an item as an `Audio` stream; FileError if it cannot be read."""
+    """Open the file of an item as an `Audio` stream. Raises FileError if the file cannot be read."""
     return AudioSource(item.path, stream, item.start, item.duration, item.channel)
 
 
 def rate_of(path: Path) -> Fraction:
-    """Return the sample rate in the header of an audio file. Raises FileError if it is not an audio file."""
+    """Return the sample rate in Hz, from the header of an audio file. Raises FileError if the file is not audio."""
     return to_fraction(_header(path).samplerate)
 
 
@@ -202,7 +216,7 @@ def _check_readable(path: Path) -> None:
             raise FileError(f"{path} is a folder, not an audio file")
         if not stat.S_ISREG(status.st_mode):
             raise FileError(f"{path} is no regular file: record it to a file first")
-        path.open("rb").close()  # its error says more than libsndfile's "System error"
+        path.open("rb").close()  # an error of Python says more than "System error", the message of libsndfile
     except FileNotFoundError:
         raise FileError(f"{path} does not exist") from None
     except OSError as error:
@@ -214,18 +228,19 @@ def _check_readable(path: Path) -> None:
 
 
 class _Encoder(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
-    """A SoundFile whose flush does nothing: AudioSink brings the file to the disk once, after it is complete."""
+    """A SoundFile whose `flush` does nothing: `AudioSink` syncs the file to the disk once, when it is complete."""
 
     def flush(self) -> None:
         """Do nothing."""
 
 
 class AudioSink(Sink):
-    """An audio file written block by block, complete or not there: `with AudioSink(path, stream) as sink: ...`.
+    """An audio file, written block by block. The file appears when it is complete, or not at all.
 
-    The same samples give the same bytes, however they are cut into blocks. `clipped` counts the samples beyond full
-    scale; only a float file (WAV) keeps them. Raises FileError if the file cannot be written, SignalError for samples
-    that are not finite.
+    `with AudioSink(path, stream) as sink: sink.write(block)`. The bytes of the file depend on the samples, not on the
+    sizes of the blocks. A WAV file, which has floats, keeps samples above 1 or below -1. In a FLAC or Ogg file such
+    samples are clipped to +-1; the attribute `clipped` counts them. Raises FileError if the file cannot be written, and
+    SignalError if a sample is not finite.
     """
 
     def __init__(self, path: str | Path, stream: Audio) -> None:
@@ -239,7 +254,7 @@ class AudioSink(Sink):
                 f"{path}: a file has a whole number of samples per second below 2**31, not {hertz(stream.rate)}"
             )
         self._limited, self._held = subtype != "FLOAT", stream.empty()
-        super().__init__(path)  # its error says more than libsndfile's "System error"
+        super().__init__(path)  # an error of Python says more than "System error", the message of libsndfile
         with self._attempt(f"is the disk full, or can a {path.suffix} file not hold {stream}?"):
             self._encoder = _Encoder(
                 os.fsencode(self._file.temporary),
@@ -251,7 +266,7 @@ class AudioSink(Sink):
             )
 
     def write(self, block: Array) -> None:
-        """Append a block [n] or [n, channels]."""
+        """Append a block of samples: [n], or [n, channels] for a stream with several channels."""
         if (bad := first_bad_item(block)) is not None:
             at = self._written + bad
             raise SignalError(
@@ -277,19 +292,23 @@ class AudioSink(Sink):
                 raise FileError(f"{self.path} would have no samples: nothing came out")
             make_reproducible(self._file.temporary)
             self._file.sync()
-            kept = soundfile.info(os.fsencode(self._file.temporary)).frames  # libsndfile hides a close that failed
+            # libsndfile does not report an error of close: the number of samples is read back from the file.
+            kept = soundfile.info(os.fsencode(self._file.temporary)).frames
             if kept != self._written:
                 raise FileError(
                     f"{self.path} cannot be written: {kept} of {self._written} samples reached it: is the disk full?"
                 )
 
     def _release(self) -> None:
-        with suppress(soundfile.LibsndfileError, OSError):  # the file is discarded, with what the encoder still holds
+        with suppress(soundfile.LibsndfileError, OSError):  # no error matters: the file is complete, or is discarded
             self._encoder.close()
 
     @contextmanager
     def _attempt(self, doubt: str = "is the disk full?") -> Iterator[None]:
-        """Turn an error of libsndfile, or of the system, into a FileError that names the file."""
+        """Turn an error of libsndfile, or an OSError, into a FileError with the path of the file.
+
+        doubt: a question about the likely cause, which ends the message after an error of libsndfile.
+        """
         with self._file.attempt():
             try:
                 yield
@@ -298,15 +317,18 @@ class AudioSink(Sink):
 
 
 def has_file_rate(stream: Audio) -> bool:
-    """Return whether a file's header can hold the rate: a whole number below 2**31."""
+    """Return whether the header of an audio file can hold the rate of a stream: a whole number of Hz below 2**31."""
     return stream.rate.denominator == 1 and stream.rate < 2**31
 
 
 def example_speech() -> Path:
-    """Return the path of a short recording of speech that comes with pysptk. `demo` and `check` use it by default."""
+    """Return the path of a short recording of speech that is part of the package pysptk.
+
+    `dspgraph demo` and `dspgraph check` use it by default. Raises FileError if there is no such recording.
+    """
     from importlib.util import find_spec
 
-    spec = find_spec("pysptk")  # found, not imported: the import is slow, and only the folder is needed
+    spec = find_spec("pysptk")  # not imported: the import is slow, and only the folder is needed
     for folder in (spec.submodule_search_locations or []) if spec else []:
         for path in sorted(Path(folder).glob("example_audio_data/*.wav")):
             return path

@@ -1,4 +1,4 @@
-"""Containers of audio: find truncated files, and make the bytes of a file reproducible. libsndfile does neither."""
+"""Audio containers (WAV, AIFF, Ogg ...): checks for truncated files, and reproducible bytes, which libsndfile lacks."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Order: TypeAlias = Literal["big", "little"]
 
 
 class _Chunks(NamedTuple):
-    """The layout of a file of chunks. A name and a length stand before each chunk."""
+    """The layout of a file that consists of chunks. Before the content of a chunk stand its name and its length."""
 
-    name: int = 4  # bytes of a chunk's name
-    length: int = 4  # bytes of its length
-    order: Order = "big"
-    first: int = 12  # where the first chunk begins
-    align: int = 2  # the next chunk begins at a multiple of this
-    counted: int = 0  # bytes of name and length that are included in the length
-    samples: tuple[bytes, ...] = (b"data",)
+    name: int = 4  # size of the name, in bytes
+    length: int = 4  # size of the length, in bytes
+    order: Order = "big"  # byte order of the length
+    first: int = 12  # offset of the first chunk in the file, in bytes
+    align: int = 2  # every chunk begins at a multiple of this number of bytes
+    counted: int = 0  # what the length counts besides the content: 0, or the bytes of name and length
+    samples: tuple[bytes, ...] = (b"data",)  # possible names of the chunk that has the samples
 
 
 CHUNKED = {
@@ -35,17 +35,18 @@ CHUNKED = {
         16, 8, "little", first=40, align=8, counted=24, samples=(bytes.fromhex("64617461f3acd3118cd100c04f8edb8a"),)
     ),
 }
-"""The layouts, by the first four bytes of a file."""
+"""The layouts of files that consist of chunks, by the first four bytes of the file."""
 
 OGG_PAGE = 65307
 """Length of the longest Ogg page in bytes (RFC 3533, section 6)."""
 
 
 def check_not_truncated(path: Path) -> None:
-    """Raise FileError for a file that ends earlier than its header says, or without a last page.
+    """Raise FileError if a file is shorter than its header says, or if it is an Ogg file without its last page.
 
-    This covers WAV, RF64, W64, AIFF, IFF, CAF, AU, NIST and Ogg. A truncated FLAC file, or MP3 file that has its length
-    in it, is found when it is decoded. Other formats do not tell: they are read as they are.
+    Recognises truncated files in the formats WAV, RF64, W64, AIFF, IFF, CAF, AU, NIST and Ogg. A truncated FLAC file is
+    recognised later, when it is decoded, and so is a truncated MP3 file if its header has its length. Files of other
+    formats do not say how long they should be.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -61,7 +62,11 @@ def check_not_truncated(path: Path) -> None:
 
 
 def _promise(file: BinaryIO, magic: bytes, size: int) -> tuple[int, int]:
-    """Return the first byte of the samples and their length in bytes; (0, 0) if the header does not say."""
+    """Return what the header says: where the samples begin, and their length, both in bytes.
+
+    Returns (0, 0) if the header does not say. file: open behind its first four bytes, `magic`; size: its length in
+    bytes.
+    """
     if magic in CHUNKED:
         return _chunk_of_samples(file, CHUNKED[magic], size)
     if magic in (b".snd", b"dns."):  # AU
@@ -83,7 +88,7 @@ def _chunk_of_samples(file: BinaryIO, chunks: _Chunks, size: int) -> tuple[int, 
         file.seek(at)
         name, length = file.read(chunks.name), _integer(file, chunks.length, chunks.order) - chunks.counted
         at += chunks.name + chunks.length
-        if name == b"ds64":  # RF64: the length that 32 bits cannot hold
+        if name == b"ds64":  # RF64: a length of 64 bits, for a chunk "data" whose own length is unknown
             file.seek(8, 1)
             total = _known(_integer(file, 8, chunks.order), 8)
         elif name in chunks.samples:
@@ -98,12 +103,18 @@ def _integer(file: BinaryIO, length: int, order: Order) -> int:
 
 
 def _known(length: int, size: int) -> int:
-    """Return a length from a field of `size` bytes; 0 for the largest, which a recorder to a pipe leaves there."""
+    """Return a length that was read from a field of `size` bytes, or 0 if the length is unknown.
+
+    A program that writes to a pipe cannot know the length. It leaves the largest value of the field, or one near it.
+    """
     return length if length < 0xFFFFFF00 << 8 * (size - 4) else 0
 
 
 def _ogg_ends(file: BinaryIO, size: int) -> bool:
-    """Return whether the last page is complete and marked as the end of its stream (RFC 3533, section 6)."""
+    """Return whether the last page of an Ogg file is complete and marked as the end (RFC 3533, section 6).
+
+    size: the length of the file in bytes.
+    """
     file.seek(max(0, size - 2 * OGG_PAGE))
     end = file.read()
     page = end[end.rfind(b"OggS\0") :]
@@ -113,16 +124,16 @@ def _ogg_ends(file: BinaryIO, size: int) -> bool:
     return bool(page[5] & 4) and length <= len(page)
 
 
-# ---- the same bytes each time ---------------------------------------------------------------------------------------
+# ---- reproducible bytes ---------------------------------------------------------------------------------------------
 
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def make_reproducible(path: Path) -> None:
-    """Make the bytes of a new file depend on its samples alone.
+    """Change a new file in place, so that its bytes depend on the samples alone.
 
-    Sets to 0 the time in the PEAK chunk of a WAV file, and the serial number of an Ogg stream, which libsndfile draws
-    at random.
+    libsndfile writes the present time into the PEAK chunk of a WAV file, and a random serial number into an Ogg file.
+    Both become 0.
     """
     with path.open("rb+") as file:
         magic = file.read(4)
@@ -139,7 +150,7 @@ def _clear_peak_time(file: BinaryIO, size: int) -> None:
         name, length = file.read(4), _integer(file, 4, "little")
         if name == b"data":
             return
-        if name == b"PEAK":  # its version, then the time, four bytes each
+        if name == b"PEAK":  # after name and length: a version and the time, four bytes each
             file.seek(at + 12)
             file.write(bytes(4))
         at += 8 + length + length % 2
@@ -154,7 +165,7 @@ def _clear_serial_numbers(file: BinaryIO) -> None:
             return
         sizes = file.read(head[26])
         page = head + sizes + file.read(sum(sizes))
-        page[14:18] = page[22:26] = bytes(4)  # serial number and check sum; the sum is computed with 0 in its place
+        page[14:18] = page[22:26] = bytes(4)  # serial number; check sum, which must be 0 while the sum is computed
         page[22:26] = _ogg_sum(page).to_bytes(4, "little")
         file.seek(at)
         file.write(page)
@@ -162,6 +173,10 @@ def _clear_serial_numbers(file: BinaryIO) -> None:
 
 
 def _ogg_sum(page: bytes | bytearray) -> int:
-    """Return the check sum of a page (RFC 3533, section 6): zlib's polynomial, bits mirrored, not inverted."""
+    """Return the check sum of an Ogg page (RFC 3533, section 6).
+
+    It is a CRC-32 with the same polynomial as `zlib.crc32`. It differs in three points: it takes the bits of each byte
+    in the opposite order, it starts from 0, and its result is not inverted.
+    """
     mirrored = zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{mirrored:032b}"[::-1], 2)

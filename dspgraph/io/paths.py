@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def is_file(path: Path) -> bool:
-    """Return whether there is such a file; False for a path that the system cannot have, such as one too long."""
+    """Return whether a path is that of a file. False if the system refuses the path, for instance as too long."""
     try:
         return path.is_file()
     except OSError:

@@ -1,4 +1,4 @@
-"""Change the sample rate of a signal, with soxr's high-quality filter ("HQ", 20 bits)."""
+"""Resampling: conversion to another sample rate, by soxr at its quality "HQ" (20 bits)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from dspgraph.streams import Array
 def resample_blocks(
     blocks: Iterable[Array], rate: Fraction, to: Fraction, channels: int, due: int, tail: int
 ) -> Iterator[Array]:
-    """Yield blocks [n, channels] at another rate, `due` samples in all.
+    """Yield blocks [n, channels] of a signal at the rate `to`, with `due` samples per channel in all.
 
-    The signal is followed by silence, `tail` samples at a time, until enough has come out. Where it is cut into blocks
-    changes no sample.
+    blocks: [n, channels], the signal at `rate`. Zeros follow it, in blocks of `tail` samples, until `due` samples are
+    out. The samples do not depend on the sizes of the blocks.
     """
     converter = _converter(rate, to, channels)
     for block in chain(blocks, repeat(np.zeros((tail, channels)))):
@@ -31,10 +31,10 @@ def resample_blocks(
 
 
 def resample_signal(x: Array, rate: Fraction, to: Fraction | int) -> Array:
-    """Return x [n] at another rate: ceil(n to / rate) samples.
+    """Return a signal at the rate `to`: ceil(n * to / rate) samples. x: [n], the signal at `rate`.
 
-    Unlike `resample_blocks`, which files are read with, the converter is flushed, which can leave the last sample 0.
-    The values of the published metric versions depend on it.
+    The end differs from that of `resample_blocks`: no zeros follow the signal, and the last sample can be 0. Metrics
+    use this function: a change here would change their values, and they would need new version numbers.
     """
     if rate == to or not len(x):
         return x

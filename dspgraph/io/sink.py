@@ -1,4 +1,4 @@
-"""The common base of files that are written block by block."""
+"""The base class of files that are written block by block."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from dspgraph.io.atomic import AtomicFile
 
 
 class Sink(ABC):
-    """A file written block by block: under a temporary name in the same folder until `place` gives it its own.
+    """A file that is written block by block, under a temporary name in the same folder until `place` is called.
 
-    `with Sink(...) as sink:` closes and places the file at the end; after an exception it leaves nothing behind. Of
-    several files that belong together all are closed first, and only then placed.
+    `with Sink(...) as sink:` calls `close` and `place` at the end of the block; after an exception it removes the file.
+    For several files that belong together, close all files first, and then place all files.
     """
 
     def __init__(self, path: Path) -> None:
@@ -24,24 +24,24 @@ class Sink(ABC):
 
     @abstractmethod
     def _finish(self) -> None:
-        """Write what is still held, complete the file and bring it to the disk."""
+        """Write the samples or items that are still in memory, complete the file, and sync it to the disk."""
 
     @abstractmethod
     def _release(self) -> None:
-        """Free what the sink holds open. Raise nothing."""
+        """Close the files that the sink has open. No error may be raised here."""
 
     def close(self) -> None:
-        """Complete the file and bring it to the disk, still under its temporary name. A second call does nothing."""
+        """Complete the file and sync it to the disk. It keeps its temporary name. A second call does nothing."""
         if not self._closed:
             self._finish()
             self._closed = True
 
     def place(self) -> None:
-        """Give the file its name. Close it first."""
+        """Give the file its final name. Call `close` first."""
         self._file.place()
 
     def discard(self) -> None:
-        """Remove a file that was not given its name, and free what the sink holds."""
+        """Close what the sink has open, and remove the temporary file. A file that was placed stays."""
         self._release()
         self._file.discard()
 

@@ -1,7 +1,7 @@
-"""Build the graph that a pipeline file describes.
+"""The step from a checked pipeline file to the graph that the file describes.
 
-The nodes are made, the wires followed, and the graphs of pipelines used as nodes inserted. Every error says file, line
-and path.
+It makes the nodes, finds the origin of every wire, and inserts the nodes of pipelines that are used as nodes. Every
+error says the file, the line, and the path of keys to the fault, such as nodes.lpc.order.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ from dspgraph.streams import Stream
 
 @dataclass(frozen=True)
 class SubPipeline:
-    """A pipeline used as a node: its name, its graph, and the keys of its entry (origins of its inputs, and vars)."""
+    """A pipeline that is used as a node.
+
+    name, graph: those of the pipeline. given: what the entry of the node says: the origins of the inputs of the
+    pipeline, and new values of its vars.
+    """
 
     name: str
     graph: Graph
@@ -34,7 +38,12 @@ class SubPipeline:
 def build(
     document: Document, source: Source, inner: Mapping[str, SubPipeline], plugins: Iterable[str | Path] = ()
 ) -> Graph:
-    """Return the graph of a document. inner: the pipelines used as nodes; a node `b` inside `a` is called `a/b`."""
+    """Return the graph of a document.
+
+    source: the data that the document was made from, with the places of its values. inner: the pipelines that are used
+    as nodes, by name of the node; a node `b` of the pipeline that is used as the node `a` is called `a/b` in the graph.
+    plugins: Python files with nodes. Raises PipelineError for a node, parameter or wire that is wrong.
+    """
     return _Builder(document, source, inner, tuple(plugins)).graph()
 
 
@@ -116,7 +125,12 @@ class _Builder:
         return [self._follow(one, at) for one in wire] if isinstance(wire, list) else self._follow(wire, at)
 
     def _follow(self, wire: Any, at: KeyPath, passed: tuple[str, ...] = ()) -> str:
-        """Return the origin of a wire: an input of the graph, or a port of a node, which may be inside a pipeline."""
+        """Return the origin of a wire: an input of the graph, or an output port of a node.
+
+        wire: the origin as it is written in the file; at: where it is written. An output of a pipeline that is used as
+        a node is followed to the node inside, or, if it is one of the inputs of the pipeline, to what the input is
+        wired to. passed: the wires that were followed to get here, to find a loop.
+        """
         if not isinstance(wire, str):
             self._refuse(at, f"a port takes the name of a node or input; found {wire!r}")
         if wire in self.document.inputs:
@@ -140,10 +154,11 @@ class _Builder:
         origin = sub.graph.origins[port]
         if origin not in sub.graph.inputs:
             return f"{name}/{origin}"
+        # This output of the pipeline is one of its inputs: follow the wire to that input.
         if wire in passed:
             loop = " -> ".join([*passed[passed.index(wire) :], wire])
             self._refuse(at, f"the wires have a loop: {loop}; feedback lives inside a node, not on a wire")
-        return self._follow(sub.given[origin], ("nodes", name, origin), (*passed, wire))  # its output is its input
+        return self._follow(sub.given[origin], ("nodes", name, origin), (*passed, wire))
 
     def _outputs(self, name: str) -> list[str]:
         if name in self.kinds:
@@ -162,7 +177,7 @@ class _Builder:
     # ---- errors of the graph ---------------------------------------------------------------------------------------
 
     def _check_inner_inputs(self, graph: Graph) -> None:
-        """Raise PipelineError unless every pipeline used as a node is given the streams that it was built for."""
+        """Raise PipelineError if a pipeline that is used as a node gets a stream other than its declared input."""
         for name, sub in self.inner.items():
             for key, declared in sub.graph.inputs.items():
                 at = ("nodes", name, key)
@@ -179,7 +194,10 @@ class _Builder:
                     )
 
     def _placed(self, error: DspgraphError) -> PipelineError:
-        """Return an error of the graph with its place in the file, and with a hint where two ends do not fit."""
+        """Return an error of `Graph` as a PipelineError that begins with the place in the file.
+
+        If the ends of a wire do not fit, the message ends with the nodes that could stand between them.
+        """
         begin = re.match(r"'?([\w/]*)", str(error))
         owner = error.taker if isinstance(error, WireError) else begin[1] if begin else ""
         inner, _, port = owner.partition(".")
@@ -189,7 +207,10 @@ class _Builder:
         return PipelineError(f"{self.source.place(path)}: {error}{hint}")
 
     def _bridge(self, error: WireError) -> str:
-        """Return ": put a 'frame' node between them", with all nodes that fit both ends; "" if there are none."""
+        """Return ": put a 'frame' or 'window' node between them", with up to three nodes that fit both ends of a wire.
+
+        Returns "" if no node fits.
+        """
         if error.stream is None:
             return ""
         bridges = []

@@ -1,4 +1,4 @@
-"""The model of a pipeline file: its sections, keys and values, checked by pydantic."""
+"""The content of a pipeline file as pydantic classes: its sections, its keys, and the types of the values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ _NUMBER = re.compile(r"[+-]?\d{1,20}(\.\d{0,20})?([eE][+-]?\d{1,2})?(/\d{1,20})?
 
 
 def _number(value: Any) -> Fraction:
-    """Return a number as people write it, exactly; raise ValueError for one too large to compute with exactly."""
+    """Return the exact value of a number, or of a text such as "44100/160".
+
+    Raises ValueError for anything else, and for a number with more than 20 digits on either side of the point or with
+    an exponent of three digits: exact fractions of such numbers can be too large to compute with.
+    """
     try:
         if isinstance(value, int | float | str) and not isinstance(value, bool) and _NUMBER.fullmatch(str(value)):
             return to_fraction(value)
@@ -44,13 +48,13 @@ class _Strict(BaseModel):
 
 
 class AudioInput(_Strict):
-    """Audio. A file with another rate or number of channels is converted, and the result says so."""
+    """Audio. A file with another rate or number of channels is converted; notes on the result say how."""
 
     audio: Exact = Field(description="samples per second")
     channels: int = Field(1, ge=1, description="number of channels")
 
     def stream(self) -> Stream:
-        """Return the declared stream, in float64."""
+        """Return the declared stream, with the dtype float64."""
         return Audio(self.audio, self.channels)
 
 
@@ -63,7 +67,7 @@ class FramesInput(_Strict):
     centre: Exact = Field(Fraction(0), description="centre of a row's window, in seconds after the row's start")
 
     def stream(self) -> Stream:
-        """Return the declared stream, in float64."""
+        """Return the declared stream, with the dtype float64."""
         return Frames(self.rate, self.frames, self.width, self.centre)
 
 
@@ -75,21 +79,21 @@ class SymbolsInput(_Strict):
     size: int = Field(ge=1, description="number of different symbols")
 
     def stream(self) -> Stream:
-        """Return the declared stream, in float64."""
+        """Return the declared stream, whose symbols stand for samples in float64."""
         return Symbols(self.rate, self.symbols, self.size)
 
 
 class NodeEntry(BaseModel):
-    """A node: its type, its parameters, and for each input port the node or input that it takes from."""
+    """A node: its type, its parameters, and for each input port the node or input that the port takes from."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     node: str = Field(description="type of the node")
 
 
 class PipelineEntry(BaseModel):
-    """A pipeline used as a node: its name or path, its vars, and for each input the node or input that it takes from.
+    """A pipeline used as a node: its name or path, its vars, and for each of its inputs the node or input to take from.
 
-    Precision and seed are those of the file that is run, for every pipeline inside it.
+    Its precision and its seed are those of the pipeline that is run.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -97,7 +101,10 @@ class PipelineEntry(BaseModel):
 
 
 def _by_key(tags: Sequence[str]) -> Discriminator:
-    """Return the rule that tells entries apart by the one of these keys that they have."""
+    """Return the rule by which pydantic chooses the class of an entry: by the first tag that is a key of the entry.
+
+    Example: with the tags "audio", "frames" and "symbols", an entry that has the key `frames` is a FramesInput.
+    """
 
     def tag_of(value: Any) -> str | None:
         return next((tag for tag in tags if isinstance(value, Mapping) and tag in value), None)
@@ -148,11 +155,11 @@ _KEYS = {
 
 
 def describe_key(key: str) -> str:
-    """Return the description of a key of a pipeline file; "" if it has none."""
+    """Return the description of a key at the top of a file or in an entry of `inputs`; "" for any other key."""
     return _KEYS[key].description or "" if key in _KEYS else ""
 
 
 def known_keys(depth: int) -> list[str]:
-    """Return the keys of the top of a file (depth 1), or of the entries of inputs (any other depth)."""
+    """Return the known keys: those at the top of a file for depth 1, otherwise those in the entries of `inputs`."""
     inputs = (AudioInput, FramesInput, SymbolsInput)
     return list(Document.model_fields) if depth == 1 else [key for model in inputs for key in model.model_fields]

@@ -1,9 +1,9 @@
-"""Fill in the vars of a pipeline file: `${name}` stands for the value of a var.
+"""Values for the vars of a pipeline file: `${name}` stands for the value of the var `name`.
 
-A value that is `${name}` and nothing else becomes the value of the var, of whatever type. In a longer text the value is
-written as text. `${name.key}` and `${name.0}` reach into a mapping or a list. A var may use other vars. A backslash
-keeps the mark: `\\${name}` is the text `${name}`. Only vars can be named, so that nothing of the machine (environment,
-files, code) gets into a pipeline.
+A value that is `${name}` and nothing else becomes the value of the var, with its type. In a longer text, `${name}` is
+replaced by the value as text. `${name.key}` is a value inside a mapping, and `${name.0}` is the first value of a list.
+A var may use other vars. After a backslash nothing is replaced: `\\${name}` becomes the text `${name}`. Only vars of
+the file can be used: environment variables, other files and code cannot, so that a pipeline means the same everywhere.
 """
 
 from __future__ import annotations
@@ -20,18 +20,25 @@ _WHOLE = re.compile(rf"\$\{{({_NAME})\}}", re.ASCII)
 
 MOST_LETTERS = 1_000_000
 MOST_FILLED_LEVELS = 50
-"""Limits of a file with its vars filled in: a few vars that use each other twice could otherwise fill the memory."""
+"""Limits after the vars are filled in: characters of all texts that contain vars, and levels of nested values and vars.
+
+Without limits a short file could fill the memory: 40 vars, each of which uses the next one twice, make about 2**40
+values.
+"""
 
 
 def fill_vars(source: Source) -> dict[str, Any]:
-    """Return the data of a file with all vars filled in. Raise PipelineError with file, line and path of a fault."""
+    """Return the data of a file with all vars filled in.
+
+    Raises PipelineError that says file, line and path of a fault.
+    """
     filler, data = _Filler(source), source.data
     keys = sorted(data, key=lambda key: key != "vars")  # vars first: a fault in a var is shown at its own line
     return {key: filler.fill(data[key], (key,), ()) for key in keys}
 
 
 class _Filler:
-    """Fills in vars and counts the values and letters that come of it."""
+    """The filling in of the vars of one file, with a count of the values and characters it has made so far."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -39,7 +46,11 @@ class _Filler:
         self.values = self.letters = 0
 
     def fill(self, value: Any, at: KeyPath, using: KeyPath, level: int = 0) -> Any:
-        """Return a value with its vars filled in. using: the vars that are being filled in, from the outermost."""
+        """Return a value with its vars filled in.
+
+        at: the place of the value; using: the vars whose values contain this value, the outermost first; level: how
+        deep the value is nested in other values and vars.
+        """
         self._count(at, values=1, level=level)
         if isinstance(value, dict):
             return {key: self.fill(inner, (*at, key), using, level + 1) for key, inner in value.items()}
@@ -70,7 +81,7 @@ class _Filler:
         return _VAR.sub(piece, text)
 
     def _value(self, name: str, at: KeyPath, using: KeyPath, level: int) -> Any:
-        """Return the value of a var, or of what is inside it, filled in."""
+        """Return the value of a var, or for `name.key` the value inside the var, with the vars in it filled in."""
         if name in using:
             circle = " -> ".join((*using[using.index(name) :], name))
             raise self._error(at, f"the vars use each other in a circle: {circle}")

@@ -1,4 +1,4 @@
-"""Find the file of a pipeline."""
+"""The search for the file of a pipeline."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from dspgraph.io.paths import is_file
 
 
 def locate(name: str | Path, beside: Path | None = None) -> Path:
-    """Return the file of a pipeline, given its name or its path.
+    """Return the path of the file of a pipeline.
 
-    A text that ends in .yaml or .yml, or that has a slash in it, is a path; a relative one starts at the folder of the
-    file `beside`, which names it, or else at the working directory. Raise UnknownName if there is no such pipeline.
+    name: the name of the pipeline, or the path of its file. A text that ends in .yaml or .yml, or that contains a
+    slash, is a path. beside: the pipeline file in which `name` is written: a relative path starts from its folder; if
+    it is None, from the working directory. Raises UnknownName if there is no such pipeline.
     """
     text = str(name)
     if text.endswith((".yaml", ".yml")) or os.sep in text:
@@ -22,7 +23,7 @@ def locate(name: str | Path, beside: Path | None = None) -> Path:
         if is_file(file):
             return file
         raise UnknownName(f"there is no pipeline file {file}")
-    if path := registry.shipped_pipelines().get(text):  # asked first: it reads no entry points
+    if path := registry.shipped_pipelines().get(text):  # first, because this reads no entry points
         return path
     known = registry.pipelines()
     if text in known:

@@ -1,10 +1,12 @@
-"""Apply swaps and overrides to the data of a pipeline file.
+"""Swaps and overrides, applied to the data of a pipeline file.
 
-    "excitation": "residual"     swap: fill the slot `excitation` with its variant `residual`
-    "lpc.order=24", "hop=80"     overrides: a parameter of a node; a var, or one of the settings precision and seed
+    "excitation": "residual"     swap: the variant `residual` fills the slot `excitation`
+    "lpc.order=24"               override: a new value for the parameter `order` of the node `lpc`
+    "hop=80"                     override: a new value for the var `hop`; also for the settings `precision` and `seed`
 
-A pipeline used as a node is reached into with a dot (or a slash, as graphs write it): "codec.excitation" is a slot of
-the pipeline used as the node `codec`. Such requests are sorted out by node here, for that pipeline to apply.
+A dot, or a slash as in the names of a graph, leads into a pipeline that is used as a node: "codec.excitation" is the
+slot `excitation` of the pipeline that is used as the node `codec`. Swaps and overrides of such an inner pipeline are
+not applied here. They are returned by name of the node, and are applied when the inner pipeline is read.
 """
 
 from __future__ import annotations
@@ -19,14 +21,17 @@ from dspgraph.errors import PipelineError, RequestError, UnknownName, suggest
 from dspgraph.pipeline.read import KeyPath, Source, parse
 
 SETTINGS = ("precision", "seed")
-"""The keys at the top of a file that an override can set."""
+"""The keys at the top of a pipeline file to which an override can give a new value."""
 
 Slots: TypeAlias = dict[str, tuple[str, ...]]
-"""For every slot the names of the entries that can fill it, the default first."""
+"""The names of what can fill each slot: first the default, which is the entry in `nodes`, then the variants."""
 
 
 def slots_of(source: Source) -> Slots:
-    """Return the slots of a pipeline. Raise PipelineError if a slot is no node or a variant has the default's name."""
+    """Return the slots of a pipeline file. The default of a slot is called by its node type, or by its pipeline.
+
+    Raises PipelineError if there is no node with the name of the slot, or if a variant has the name of the default.
+    """
     nodes, found = source.data.get("nodes", {}), {}
     for slot, choices in source.data.get("variants", {}).items():
         if slot not in nodes:
@@ -43,9 +48,11 @@ def slots_of(source: Source) -> Slots:
 
 
 def apply_swaps(source: Source, name: str, slots: Slots, swap: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Fill slots with variants. Return the swaps for pipelines used as nodes, by node.
+    """Fill slots with variants, in `source`. Return the swaps for pipelines used as nodes: node -> {slot: variant}.
 
-    name: the pipeline's, for messages. Outer swaps come first: an inner slot may be one of a variant just filled in.
+    name: the name of the pipeline, for messages. swap: slot -> variant. Swaps with the fewest dots are applied first,
+    because a variant can be a pipeline, and that pipeline can have slots. Raises UnknownName for a slot or variant that
+    does not exist.
     """
     inner: dict[str, dict[str, str]] = defaultdict(dict)
     for slot in sorted(swap, key=lambda slot: len(re.findall("[./]", slot))):
@@ -68,7 +75,11 @@ def _fill_slot(source: Source, name: str, slots: Slots, slot: str, variant: str)
 
 
 def apply_overrides(source: Source, name: str, overrides: Iterable[str]) -> dict[str, list[str]]:
-    """Set parameters, vars and settings. Return the overrides for pipelines used as nodes, by node."""
+    """Set parameters, vars and settings, in `source`. Return the overrides for pipelines used as nodes, by node.
+
+    name: the name of the pipeline, for messages. Raises UnknownName for a node or var that does not exist,
+    RequestError for an override without `=`, and PipelineError for a value that is not YAML.
+    """
     inner: dict[str, list[str]] = defaultdict(list)
     for override in overrides:
         key, equals, text = override.partition("=")

@@ -1,10 +1,14 @@
-"""Pipelines: graphs written in YAML. Names only, loaded safely; every error says file, line and path.
+"""Pipelines: graphs that are written in YAML. Every error in a file says file, line and path.
 
     load("lpc_vocoder", overrides=["lpc.order=24", "hop=80"], swap={"excitation": "residual"})
 
-A file is read and laid over the file it extends (`read`); swaps and overrides are applied (`overrides`); `${vars}` are
-filled in (`interpolate`); the result is checked against the model (`validate`, `document`); and the graph is built,
-with the graphs of pipelines used as nodes inside it (`build`).
+The steps, and the modules that do them:
+
+1. `read`: the file is read, and merged with the file that it extends. It has plain values only, never code.
+2. `overrides`: swaps and overrides are applied.
+3. `validate`: each `${var}` is replaced by its value (`interpolate`), and sections, keys and types are checked against
+   `document`.
+4. `build`: the graph is made. It includes the nodes of the pipelines that are used as nodes.
 """
 
 from __future__ import annotations
@@ -25,14 +29,18 @@ from dspgraph.pipeline.read import read
 from dspgraph.pipeline.validate import check_shape, validate
 
 MOST_PIPELINES = 1000
-"""The most pipelines inside one pipeline: a few files that use each other twice could otherwise fill the memory."""
+"""The largest number of pipelines that one pipeline can consist of, itself included.
+
+Without a limit a few files could fill the memory: 20 files, each of which uses the next one twice, are 2**20 pipelines.
+"""
 
 
 class Pipeline:
-    """A pipeline with its swaps and overrides applied. `graph` is the graph it describes, `slots` what can be swapped.
+    """A pipeline file with swaps and overrides applied. `graph` is the graph that it describes, `slots` its slots.
 
-    outer and node are for a pipeline used as a node: the pipeline it is in, and the name of the node. The keys of that
-    node set its vars. Its precision and seed are those of the outer pipeline.
+    name, overrides, swap, plugins: as in `load`. outer, node: for a pipeline that is used as a node, the pipeline that
+    contains the node, and the name of the node. Then the entry of the node can set vars of this pipeline, and precision
+    and seed are those of the outer pipeline. Raises PipelineError, UnknownName or RequestError, as `load` does.
     """
 
     def __init__(
@@ -68,13 +76,16 @@ class Pipeline:
 
     @cached_property
     def graph(self) -> Graph:
-        """The graph. Errors say where in the file the fault is."""
+        """The graph that the file describes, built at the first use. A PipelineError says file, line and path."""
         entries = {name: one for name, one in self.document.nodes.items() if isinstance(one, PipelineEntry)}
         inner = {name: self._sub_pipeline(name, entry) for name, entry in entries.items()}
         return build(self.document, self.source, inner, self.plugins)
 
     def _take_vars(self, outer: Pipeline, node: str) -> None:
-        """Set the vars that the entry of the outer pipeline gives; they were written there, not in this file."""
+        """Set the vars that have a value in the entry of the node in the outer pipeline.
+
+        From then on, messages about such a value name the place in the outer file, where it is written.
+        """
         variables = self.source.data.get("vars", {})
         for key, value in (outer.document.nodes[node].model_extra or {}).items():
             if key in variables:
@@ -82,7 +93,7 @@ class Pipeline:
                 self.source.remark(("vars", key), outer.source.origin(("nodes", node, key)))
 
     def _take_settings(self, outer: Document) -> None:
-        """Take precision and seed of the outer pipeline."""
+        """Take precision and seed from the outer pipeline. Raises PipelineError if this file sets another seed."""
         if "seed" in self.document.model_fields_set and self.document.seed != outer.seed:
             raise PipelineError(
                 f"{self.source.place(('seed',))}: is {self.document.seed}, and {outer.seed} in the pipeline that uses "
@@ -91,7 +102,7 @@ class Pipeline:
         self.document = self.document.model_copy(update={"precision": outer.precision, "seed": outer.seed})
 
     def _sub_pipeline(self, name: str, entry: PipelineEntry) -> SubPipeline:
-        """Return the pipeline that is used as a node, with its vars set by the keys of the entry."""
+        """Return the pipeline that is used as the node `name`, built with the vars that its entry sets."""
         at, given = ("nodes", name), entry.model_extra or {}
         try:
             locate(entry.pipeline, self.path)
@@ -119,24 +130,33 @@ def load(
     swap: Mapping[str, str] | None = None,
     plugins: Iterable[str | Path] = (),
 ) -> Graph:
-    """Return the graph of a pipeline, by its name or the path of its file.
+    """Return the graph of a pipeline.
 
-    overrides: "node.parameter=value" or "var=value". swap: slot -> name of a variant. A dot reaches into a pipeline
-    used as a node: "node.inner.parameter=value", "node.slot". plugins: Python files with nodes.
-    Raises PipelineError (file, line and path of the fault) or UnknownName (with the nearest right name).
+    name: the name of the pipeline, or the path of its file. overrides: "node.parameter=value" or "var=value". swap:
+    slot -> name of a variant. For a pipeline that is used as a node, its name and a dot stand before the rest:
+    "codec.lpc.order=24", {"codec.excitation": "residual"}. plugins: Python files with nodes.
+
+    Raises PipelineError for a fault in a file (the message says file, line and path), UnknownName if an argument
+    names a pipeline, node, var, slot or variant that does not exist, and RequestError for an override without `=`.
     """
     return Pipeline(name, overrides, swap, plugins).graph
 
 
 def variants(name: str | Path) -> list[dict[str, str]]:
-    """Return every swap of one slot that a pipeline offers; first the empty swap, which is the pipeline as it is."""
+    """Return a swap {slot: variant} for every variant of a pipeline. The first is {}, which swaps nothing.
+
+    name: the name of the pipeline, or the path of its file.
+    """
     slots = Pipeline(name).slots
     return [{}, *({slot: choice} for slot, choices in slots.items() for choice in choices[1:])]
 
 
 @dataclass(frozen=True)
 class PipelineSummary:
-    """A pipeline as a list shows it: name, the pack it comes from, purpose in one line, slots."""
+    """One line of a list of pipelines.
+
+    pack: the installed package that has the pipeline; about: what the pipeline does; slots: its slots and variants.
+    """
 
     name: str
     pack: str
@@ -145,7 +165,10 @@ class PipelineSummary:
 
 
 def summaries() -> list[PipelineSummary]:
-    """Return the summaries of all pipelines that have a name, sorted; a broken one has its error as `about`."""
+    """Return the summaries of all shipped and announced pipelines, sorted by name.
+
+    For a pipeline that cannot be read, `about` is "(broken)" and the error.
+    """
     found = []
     for name, entry in sorted(registry.pipelines().items()):
         try:

@@ -1,6 +1,7 @@
-"""Read pipeline files: YAML as plain data that knows the file and line of every value.
+"""Pipeline files read as plain data, with the file and the line of every value.
 
-Only plain values are read: no tags, no merge keys, no dates. A file that extends another one is laid over it.
+The data are mappings, lists, texts, numbers, true, false and null. Tags and merge keys (`<<`) are errors, and a date is
+a text. A file that extends another file is merged with it.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from dspgraph.errors import PipelineError, UnknownName
 from dspgraph.pipeline.locate import locate
 
 KeyPath: TypeAlias = tuple[str, ...]
-"""The keys that lead to a value, from the top of a file: ("nodes", "lpc", "order")."""
+"""The keys that lead from the top of a file to a value: ("nodes", "lpc", "order"). In a list the key is the index."""
 
 MOST_VALUES = 10_000
 MOST_LEVELS = 20
 MOST_BITS = 1024
-"""Limits of a file: its values, how deep they are nested, and the size of a whole number."""
+"""Limits of one file: the number of values, the levels of nested values, and the bits of an integer."""
 
 _TOO_MUCH = f"more than {MOST_VALUES} values or {MOST_LEVELS} levels: this is not a pipeline"
 
@@ -32,13 +33,19 @@ _TOO_MUCH = f"more than {MOST_VALUES} values or {MOST_LEVELS} levels: this is no
 
 @dataclass
 class Source:
-    """Plain data read from files, and the mark ("file.yaml:12") of every value: where it was written."""
+    """Plain data that were read from files, with a mark for every value: the place where the value is written.
+
+    marks: path of the value -> "file.yaml:12", or -> "'hop=80'" for a value from an override.
+    """
 
     data: Any
     marks: dict[KeyPath, str]
 
     def place(self, path: KeyPath) -> str:
-        """Return 'file.yaml:12: nodes.lpc.order'; the line is that of the nearest enclosing value that has a mark."""
+        """Return the place of a value, as messages show it: "file.yaml:12: nodes.lpc.order".
+
+        For a value without a mark, the line is that of the innermost value around it that has one.
+        """
         return ": ".join(filter(None, [self._mark(path), ".".join(path)]))
 
     def _mark(self, path: KeyPath) -> str:
@@ -46,18 +53,18 @@ class Source:
         return next(found, "")
 
     def origin(self, path: KeyPath) -> str:
-        """Return the mark of the first part of a value: of the var, if the value is a text that begins with one."""
+        """Return the mark of a value. For a text that begins with a var, `${folder}/a.npz`, return that of the var."""
         value = value_at(self.data, path)
         var = re.match(r"\$\{([\w.]+)\}", value) if isinstance(value, str) else None
         return self.origin(("vars", *var[1].split("."))) if var else self._mark(path)
 
     def folder_of(self, path: KeyPath) -> Path:
-        """Return the folder of the file where a value was written; the working directory for the command line."""
+        """Return the folder of the file in which a value is written. For an override it is the working directory."""
         written = re.fullmatch(r"(.*):\d+", self.origin(path), re.DOTALL)
         return Path(written[1]).parent if written else Path()
 
     def remark(self, path: KeyPath, mark: str) -> None:
-        """Give a value, and all values inside it, a new mark."""
+        """Give a new mark to a value and to all values inside it."""
         self.forget(path)
         self.marks[path] = mark
 
@@ -66,13 +73,13 @@ class Source:
         self.marks = {one: mark for one, mark in self.marks.items() if one[: len(path)] != path}
 
     def move_marks(self, old: KeyPath, new: KeyPath) -> None:
-        """Give the value at `new`, and all values inside it, the marks of the value at `old`."""
+        """Copy the marks of the value at `old`, and of all values inside it, to the value at `new`."""
         self.forget(new)
         self.marks |= {new + path[len(old) :]: mark for path, mark in self.marks.items() if path[: len(old)] == old}
 
 
 def value_at(data: Any, path: KeyPath) -> Any:
-    """Return the value that a path leads to."""
+    """Return the value that a path of keys leads to, from the top of the data."""
     for key in path:
         data = data[int(key)] if isinstance(data, list) else data[key]
     return data
@@ -82,7 +89,11 @@ def value_at(data: Any, path: KeyPath) -> Any:
 
 
 def read(path: Path, chain: tuple[Path, ...] = ()) -> Source:
-    """Read a pipeline file, laid over the file it extends. chain: the files that led to this one by `extends`."""
+    """Return the data of a pipeline file, merged with the data of the file that it extends.
+
+    chain: the files that were read before, each of which extends the next; the last one extends this file. Raises
+    PipelineError for a file that cannot be read, is not YAML, or extends itself through others.
+    """
     own = _read_file(path)
     if not isinstance(own.data, dict):
         found = repr(own.data)[:80]
@@ -115,7 +126,11 @@ def _read_file(path: Path) -> Source:
 
 
 def _lay_over(base: Source, own: Source, at: KeyPath) -> None:
-    """Lay one file over another: mappings are merged, an entry with a type replaces the old one, null removes it."""
+    """Change the data of `base` by those of `own`, from the mapping at the path `at` downwards.
+
+    Two mappings are merged. Any other value replaces the old one, and so does an entry with the key `node` or
+    `pipeline`. null removes the old value.
+    """
     under, over = value_at(base.data, at), value_at(own.data, at)
     for key, value in over.items():
         path = (*at, key)
@@ -136,7 +151,7 @@ def _lay_over(base: Source, own: Source, at: KeyPath) -> None:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, except that 1e-3 is a number, as people mean it, and a date is a text."""
+    """The safe loader of PyYAML, with two changes: 1e-3 is a number, and a date is a text."""
 
 
 _PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str")}
@@ -150,7 +165,10 @@ _Loader.add_implicit_resolver(
 
 
 def parse(text: str, where: str, lines: bool = False) -> Source:
-    """Return YAML as plain data with marks: of a file, with its lines, or of a value from the command line."""
+    """Return a text in YAML as plain data with marks. Raises PipelineError if it is not YAML.
+
+    where: the origin of the text, which is the path of a file or an override; lines: whether a mark has the line too.
+    """
     reader = _Reader(where, lines)
     try:
         return reader.read(text)
@@ -161,14 +179,14 @@ def parse(text: str, where: str, lines: bool = False) -> Source:
     except yaml.reader.ReaderError as error:
         place = f"{where}:{text.count(chr(10), 0, error.position) + 1}" if lines else where
         raise PipelineError(f"{place}: not YAML: {error.reason}; found {error.character:#x}: remove it") from None
-    except (ValueError, OverflowError) as error:  # an escape sequence for a character that does not exist
+    except (ValueError, OverflowError) as error:  # an escape sequence without a character, such as "\UFFFFFFFF"
         raise PipelineError(f"{where}: not YAML: {error}") from None
     except RecursionError:
         raise PipelineError(f"{where}: {_TOO_MUCH}") from None
 
 
 class _Reader:
-    """Builds plain data from YAML's tree of nodes, and gives every value its mark."""
+    """The translation of the node tree of PyYAML to plain data with a mark for every value."""
 
     def __init__(self, where: str, lines: bool) -> None:
         self.where, self.lines = where, lines

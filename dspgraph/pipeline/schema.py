@@ -1,4 +1,4 @@
-"""The JSON Schema of pipeline files, with all nodes and their parameters, for editors."""
+"""The JSON Schema of pipeline files, for editors. It has all nodes, with their ports and parameters."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from dspgraph.pipeline.document import NAME, AudioInput, Document, FramesInput, 
 
 
 def schema(plugins: Iterable[str | Path] = ()) -> dict[str, Any]:
-    """Return the JSON Schema of a pipeline file: editors complete names of nodes, parameters and ports with it.
+    """Return the JSON Schema of a pipeline file. Editors use it to complete the names of nodes, parameters and ports.
 
-    A file that extends another one may leave sections out, change a part of an entry, and remove an entry with null.
+    plugins: Python files with nodes. The schema has looser rules for a file that extends another file: sections may be
+    missing, an entry may have only the keys that change, and null removes an entry.
     """
     document = Document.model_json_schema()
     properties, defs = document["properties"], document["$defs"]
@@ -58,7 +59,7 @@ def schema(plugins: Iterable[str | Path] = ()) -> dict[str, Any]:
 
 
 def _entry(name: str, kind: type[Node]) -> dict[str, Any]:
-    """Return the schema of a node's entry: all of its ports, and its parameters."""
+    """Return the schema of an entry of `nodes`: the input ports of the node, which are required, and its parameters."""
     own = kind.model_json_schema(ref_template=f"#/$defs/node.{name}/$defs/{{model}}")
     one = {"type": "string", "description": "the node, port or input that this port takes from"}
     ports = {
@@ -79,7 +80,7 @@ def _entry(name: str, kind: type[Node]) -> dict[str, Any]:
 
 
 def _or_var(rule: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a value that follows a rule, or is a text with a ${var} in it."""
+    """Return the schema of a value that fits a schema `rule`, or is a text that contains a ${var}."""
     about = {"description": rule["description"]} if "description" in rule else {}
     return {"anyOf": [rule, {"type": "string", "pattern": r"\$\{"}], **about}
 

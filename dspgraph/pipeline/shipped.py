@@ -1,10 +1,13 @@
-"""The shipped pipelines that the framework itself runs. It knows them by name and by their outputs, not their nodes."""
+"""The shipped pipelines that dspgraph itself runs. Its code depends on their names and outputs, not on their nodes."""
 
 VOCODER = "lpc_vocoder"
-"""`dspgraph demo` compares its variants."""
+"""The pipeline whose variants `dspgraph demo` compares."""
 
 PITCH = "f0"
-"""The pitch metrics track pitch with it: its one output has the pitch in Hz in column 0, and 0 where unvoiced."""
+"""The pipeline that gives the metrics of pitch their data.
+
+Column 0 of its only output is the pitch in Hz, or 0 in unvoiced rows.
+"""
 
 RAINBOWGRAM = "rainbowgram"
-"""`dspgraph plot --rainbowgram` draws its outputs `magnitude` and `advance`."""
+"""The pipeline whose outputs `magnitude` and `advance` are drawn by `dspgraph plot --rainbowgram`."""

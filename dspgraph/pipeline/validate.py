@@ -1,4 +1,4 @@
-"""Check the data of a pipeline file against the model; every complaint names file, line and path."""
+"""Checks of the data of a pipeline file against `document`. Every error says file, line and path."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TAGS = {"audio", "frames", "symbols", "node", "pipeline"}
 
 
 def check_shape(source: Source) -> None:
-    """Raise PipelineError unless sections and entries are mappings. Remove empty sections."""
+    """Remove empty sections. Raise PipelineError if a section, node, slot or variant is not a mapping."""
     data = source.data
     for section in _SECTIONS:
         if section in data and data[section] is None:
@@ -42,7 +42,11 @@ def _mappings(data: dict[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
 
 
 def validate(source: Source) -> Document:
-    """Return the document that a file describes, its vars filled in. Raise PipelineError with all that is wrong."""
+    """Return the document of a pipeline file, with its vars filled in.
+
+    Raises PipelineError: for a fault in the vars; for keys and values that `Document` refuses, with one line for each;
+    and for an input and a var of the same name.
+    """
     try:
         document = Document.model_validate(fill_vars(source))
     except ValidationError as error:
@@ -53,7 +57,7 @@ def validate(source: Source) -> Document:
 
 
 def _sentence(source: Source, detail: Any) -> str:
-    """Return one complaint of pydantic as a sentence: file, line, path, found, expected."""
+    """Return one error of pydantic as a sentence: file, line, path, what was expected, and what was found."""
     raw = [str(part) for part in detail["loc"] if part != "[key]"]
     depth = 3 if raw[:1] == ["variants"] else 2
     path = tuple(part for k, part in enumerate(raw) if not (k == depth and part in _TAGS))
