@@ -19,7 +19,7 @@ from dspgraph.io.audio import AudioSource, example_speech
 from dspgraph.rendering.executors.process import Processes
 from dspgraph.rendering.executors.serial import Serial
 from dspgraph.rendering.job import Executor
-from dspgraph.rendering.render import Rendered
+from dspgraph.rendering.result import Rendered
 from dspgraph.streams import Array, Audio
 
 FILES, EARLY, ALONE = 2000, 200, 500

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from dspgraph.evaluation.results import Results
-    from dspgraph.rendering.render import Rendered
+    from dspgraph.rendering.result import Rendered
 
 WIDE = 10_000
 """Columns where no terminal limits them."""
@@ -47,7 +47,7 @@ class Reporter:
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
-        self.counts = {"done": 0, "failed": 0, "before": 0}
+        self.counts = {"done": 0, "failed": 0, "cached": 0}
         self.seconds = 0.0
         self._begun = time.perf_counter()
         self._bar: Progress | None = None
@@ -59,8 +59,11 @@ class Reporter:
         if self._bar:
             self._bar.stop()
 
-    def started(self, due: int, before: int) -> None:
-        """Show a progress bar for `due` items, if there is more than one. `before`: items done in an earlier run."""
+    def started(self, due: int, cached: int) -> None:
+        """Show a progress bar, at a terminal, for text output and at least two items.
+
+        due: number of items to render. cached: number of items that keep the result of an earlier run.
+        """
         if due < 2 or self.as_json or not sys.stderr.isatty():
             return
         from rich.console import Console
@@ -79,13 +82,13 @@ class Reporter:
             click.echo(json.dumps(_machine(row)))
         elif row.error or not row.cached:
             self.say(_sentence(row), bool(row.error))
-        self.count("failed" if row.error else "before" if row.cached else "done", row.audio_seconds)
+        self.count("failed" if row.error else "cached" if row.cached else "done", row.audio_seconds)
 
     def count(self, kind: str, seconds: float) -> None:
-        """Count one item as done, failed or before (done in an earlier run), with its seconds of audio."""
+        """Count one item as done, failed or cached (done in an earlier run), with its seconds of audio."""
         self.counts[kind] += 1
-        self.seconds += 0.0 if kind == "before" else seconds
-        if self._bar and kind != "before":
+        self.seconds += 0.0 if kind == "cached" else seconds
+        if self._bar and kind != "cached":
             self._bar.update(
                 self._bar.task_ids[0],
                 advance=1,
@@ -98,7 +101,7 @@ class Reporter:
         if self.as_json:
             click.echo(json.dumps({**counts, "audio_seconds": self.seconds, "seconds": seconds}))
         elif sum(counts.values()) > 1:
-            known = f", {counts['before']} were done before" if counts["before"] else ""
+            known = f", {counts['cached']} were done before" if counts["cached"] else ""
             speed = f", {self.seconds / seconds:.3g} times real time" if counts["done"] else ""
             click.echo(f"{counts['done']} rendered in {seconds:.1f} s{speed}{known}", err=True)
 
@@ -124,7 +127,7 @@ def _machine(row: Rendered) -> dict[str, Any]:
         "id": row.id,
         "source": str(row.source),
         "status": "failed" if row.error else "done",
-        "before": row.cached,
+        "cached": row.cached,
     }
     if row.error:
         return {**common, "error": row.error}

@@ -24,7 +24,8 @@ from dspgraph.rendering.executors.serial import Serial
 from dspgraph.rendering.item import Item
 from dspgraph.rendering.job import Executor, check_same, reader_versions
 from dspgraph.rendering.ledger import Ledger, sweep
-from dspgraph.rendering.render import Rendered, render_file
+from dspgraph.rendering.render import render_file
+from dspgraph.rendering.result import Rendered
 from dspgraph.rendering.system import check_system
 from dspgraph.rendering.targets import check_targets, is_inside, make_folder, make_inside
 from dspgraph.streams import Array, Audio

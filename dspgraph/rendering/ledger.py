@@ -13,6 +13,8 @@ from typing import Any, Self
 
 from dspgraph.errors import FileError, RequestError
 from dspgraph.io.atomic import is_part
+from dspgraph.rendering.item import Item
+from dspgraph.rendering.result import Rendered
 
 LEDGER_NAME = "ledger.jsonl"
 
@@ -110,6 +112,19 @@ class Ledger:
         except (ValueError, TypeError, LookupError, RecursionError):
             pass
         raise RequestError(f"{self.path}, line {number}: is not a line of a ledger: move the file away")
+
+
+def ledger_line(item: Item, settings: Mapping[str, Any], row: Rendered) -> dict[str, Any]:
+    """Return the line that `render` writes for the result of an item; settings: those of `item_settings`."""
+    line: dict[str, Any] = {"id": item.id, "status": "failed" if row.error else "done"}
+    line |= {"error": row.error} if row.error else {"audio_seconds": row.audio_seconds, "notes": row.notes}
+    line |= {"seconds": round(row.seconds, 6), "size": row.size, "mtime_ns": row.mtime_ns}
+    return {**line, **line_origin(item, settings)}
+
+
+def line_origin(item: Item, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a line that says what a result was made from: the source file and the settings."""
+    return {"source": os.path.abspath(item.path), **settings}
 
 
 _LENGTHS = 2**24

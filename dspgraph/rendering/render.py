@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -26,28 +25,14 @@ from dspgraph.rendering.corpus import gather
 from dspgraph.rendering.executors.serial import Serial
 from dspgraph.rendering.item import Item
 from dspgraph.rendering.job import Executor, check_same, reader_versions
-from dspgraph.rendering.ledger import Ledger, sweep
+from dspgraph.rendering.ledger import Ledger, ledger_line, sweep
 from dspgraph.rendering.outputs import OutputFiles
+from dspgraph.rendering.result import Rendered
+from dspgraph.rendering.resume import earlier_result, is_current
 from dspgraph.rendering.sidecar import SIDECAR_SUFFIX, Sidecar, file_stamp, item_settings
 from dspgraph.rendering.system import check_system
 from dspgraph.rendering.targets import check_outputs, check_targets, is_inside, make_folder, make_inside, output_paths
 from dspgraph.streams import Array
-
-
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """The result of one item."""
-
-    id: str
-    source: Path
-    targets: tuple[Path, ...] = ()
-    notes: tuple[str, ...] = ()
-    audio_seconds: float = 0.0
-    seconds: float = 0.0  # of work, from the opening of the item until its files have their names
-    error: str = ""
-    cached: bool = False  # it is the result of an earlier run
-    size: int = -1  # of the input when it was opened, bytes
-    mtime_ns: int = -1
 
 
 def render(
@@ -93,9 +78,7 @@ def render(
     job.check_items(items)
     make_folder(Path(out))
     with Ledger(Path(out)) as ledger:
-        rows: dict[str, Rendered] = {}
-        if resume or retry_failed:
-            rows = {row.id: row for item in items if (row := _cached(job, ledger, item, retry_failed)) is not None}
+        rows = _earlier_results(job, ledger, items, retry_failed) if resume or retry_failed else {}
         for row in rows.values():
             done(row)
         due = {item.id: item for item in items if item.id not in rows}
@@ -104,7 +87,7 @@ def render(
             with closing(executor.run(job, list(due.values()))) as results:
                 for result in results:
                     row = job.without_stale_files(due[result.id], result) if result.error else result
-                    ledger.append(job.ledger_line(due[row.id], row))
+                    ledger.append(ledger_line(due[row.id], job.settings(due[row.id]), row))
                     rows[row.id] = row
                     done(row)
         finally:
@@ -112,35 +95,20 @@ def render(
     return [rows[item.id] for item in items]
 
 
-def _cached(job: RenderJob, ledger: Ledger, item: Item, retry_failed: bool) -> Rendered | None:
-    """Return the result of an earlier run if it still holds, else None."""
-    line, stamp = ledger.row(item.id), file_stamp(item.path)
-    if line is None or not job.is_current(item, line):
-        return _finished_without_line(job, ledger, item, line)
-    if (line.get("size"), line.get("mtime_ns")) != stamp:
-        return None
-    if line["status"] == "failed":
-        error = str(line.get("error"))
-        return None if retry_failed else Rendered(item.id, item.path, error=error, cached=True)
-    if not job.has_all_files(item):
-        return None
-    known = float(line.get("audio_seconds", 0)), float(line.get("seconds", 0))
-    return Rendered(item.id, item.path, job.output_files(item), tuple(line.get("notes", ())), *known, cached=True)
+def _earlier_results(job: RenderJob, ledger: Ledger, items: Sequence[Item], retry_failed: bool) -> dict[str, Rendered]:
+    """Return the results of earlier runs that still hold, by id of the item.
 
-
-def _finished_without_line(
-    job: RenderJob, ledger: Ledger, item: Item, line: Mapping[str, Any] | None
-) -> Rendered | None:
-    """Return the result of a run that was killed after it wrote the files of an item, before the line in the ledger."""
-    if line is not None and line.get("source") != os.path.abspath(item.path):
-        return None  # the files may be those of the other source
-    stamp = file_stamp(item.path)
-    notes = job.sidecar(item).matching_notes(stamp)
-    if notes is None or not job.has_all_files(item):
-        return None
-    row = Rendered(item.id, item.path, job.output_files(item), notes, cached=True, **stamp._asdict())
-    ledger.append(job.ledger_line(item, row))
-    return row
+    If a run was killed after it wrote the files of an item and before the line in the ledger, that line is written now.
+    """
+    rows: dict[str, Rendered] = {}
+    for item in items:
+        line, sidecar = ledger.row(item.id), job.sidecar(item)
+        row = earlier_result(line, sidecar, job.output_files(item), retry_failed)
+        if row is not None:
+            rows[item.id] = row
+            if not is_current(line, sidecar):
+                ledger.append(ledger_line(item, sidecar.settings, row))
+    return rows
 
 
 @dataclass(frozen=True)
@@ -228,16 +196,15 @@ class RenderJob:
 
     def sidecar(self, item: Item) -> Sidecar:
         """Return the sidecar of an item."""
-        settings = item_settings(item, self.digest, self.reader, self.suffix)
-        return Sidecar(self.out / f"{item.id}{SIDECAR_SUFFIX}", item, settings, self._graph_json)
+        return Sidecar(self.out / f"{item.id}{SIDECAR_SUFFIX}", item, self.settings(item), self._graph_json)
+
+    def settings(self, item: Item) -> dict[str, Any]:
+        """Return all that the outputs of an item depend on, except the content of its input file."""
+        return item_settings(item, self.digest, self.reader, self.suffix)
 
     @cached_property
     def _graph_json(self) -> str:
         return json.dumps(self.graph.description, indent=1).replace("\n", "\n ")  # JSON has no line end in a string
-
-    def has_all_files(self, item: Item) -> bool:
-        """Return whether all outputs of an item and its sidecar are there."""
-        return all(path.is_file() for path in (*self.output_files(item), self.sidecar(item).path))
 
     def without_stale_files(self, item: Item, row: Rendered) -> Rendered:
         """Remove the files of an item that failed, if an earlier run has written them: its sidecar names them.
@@ -258,22 +225,6 @@ class RenderJob:
                 row, error=f"{row.error}; {error.filename}, of an earlier run, cannot be removed: {error.strerror}"
             )
         return row
-
-    # ---- the ledger -------------------------------------------------------------------------------------------------
-
-    def ledger_line(self, item: Item, row: Rendered) -> dict[str, Any]:
-        """Return the line of the ledger for a result."""
-        line: dict[str, Any] = {"id": item.id, "status": "failed" if row.error else "done"}
-        line |= {"error": row.error} if row.error else {"audio_seconds": row.audio_seconds, "notes": row.notes}
-        line |= {"seconds": round(row.seconds, 6), "size": row.size, "mtime_ns": row.mtime_ns}
-        return {**line, **self._origin(item)}
-
-    def is_current(self, item: Item, line: Mapping[str, Any]) -> bool:
-        """Return whether a line of the ledger is of this item, this graph and these settings."""
-        return all(line.get(name) == value for name, value in self._origin(item).items())
-
-    def _origin(self, item: Item) -> dict[str, Any]:
-        return {"source": os.path.abspath(item.path), **item_settings(item, self.digest, self.reader, self.suffix)}
 
     # ---- checks -----------------------------------------------------------------------------------------------------
 

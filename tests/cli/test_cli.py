@@ -119,26 +119,26 @@ def test_a_line_of_json_for_each_item_and_one_for_all(tmp_path: Path, wav: Path,
         TOYS,
         "--log-json",
     )
-    for before in False, True:
-        result = dspgraph(*request, *["--resume"] * before)
+    for cached in False, True:
+        result = dspgraph(*request, *["--resume"] * cached)
         assert result.exit_code == 1
         assert result.stderr == "dspgraph: 1 of 2 files failed; the reasons are printed above\n"
         first, second, last = map(json.loads, result.stdout.splitlines())
         assert {name: first[name] for name in first if name != "seconds"} == {
-            "id": "voice", "source": str(wav), "status": "done", "before": before, "notes": [], "audio_seconds": 0.5,
+            "id": "voice", "source": str(wav), "status": "done", "cached": cached, "notes": [], "audio_seconds": 0.5,
             "targets": [str(tmp_path / "out" / "voice.flac")],
         }  # fmt: skip
         assert 0 < first["seconds"] < 60
         assert second == {
-            "id": "nothing", "source": f"{tmp_path}/nothing.wav", "status": "failed", "before": before,
+            "id": "nothing", "source": f"{tmp_path}/nothing.wav", "status": "failed", "cached": cached,
             "error": f"{tmp_path}/nothing.wav does not exist",
         }  # fmt: skip
         assert 0 < last.pop("seconds") < 60
         assert last == {
-            "done": int(not before),
+            "done": int(not cached),
             "failed": 1,
-            "before": int(before),
-            "audio_seconds": 0.5 * (not before),
+            "cached": int(cached),
+            "audio_seconds": 0.5 * (not cached),
         }
 
 

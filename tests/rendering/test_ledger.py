@@ -20,7 +20,7 @@ import soundfile
 from dspgraph import Array, Audio, Field, Graph, Input, Node, Output, State, render
 from dspgraph.errors import FileError, RequestError
 from dspgraph.rendering.ledger import Ledger, sweep
-from dspgraph.rendering.render import Rendered
+from dspgraph.rendering.result import Rendered
 from helpers.speech import speech
 from helpers.surroundings import files_no_larger_than
 

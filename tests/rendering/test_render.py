@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from dspgraph.io.arrays import ArraySource
 from dspgraph.registry import load_all
 from dspgraph.rendering.executors.process import Processes
 from dspgraph.rendering.item import Item
-from dspgraph.rendering.render import Rendered, RenderJob, render_file
+from dspgraph.rendering.render import RenderJob, render_file
+from dspgraph.rendering.result import Rendered
 from dspgraph.rendering.targets import make_folder
 from helpers.paths import TOYS
 from helpers.speech import speech
@@ -504,6 +506,7 @@ def test_the_sidecar_says_what_the_outputs_are_and_where_they_come_from(tmp_path
         "source",
         "input",
         "digest",
+        "reader",
         "format",
         "start",
         "duration",
@@ -515,6 +518,7 @@ def test_the_sidecar_says_what_the_outputs_are_and_where_they_come_from(tmp_path
     assert (found["id"], found["source"], found["format"]) == ("s/v", f"{tmp_path}/in/v.wav", ".flac")
     assert (found["start"], found["duration"], found["channel"]) == ("1/4", "1/2", 1)
     assert found["digest"] == noisy().digest
+    assert found["reader"] == {"soundfile": version("soundfile"), "soxr": version("soxr")}
     assert tuple(found["notes"]) == row.notes == ("resampled from 44100 Hz to 16000 Hz", "took channel 1 of 2")
     assert {name: (one["file"], one["items"]) for name, one in found["outputs"].items()} == {
         "y": ("v.y.flac", 8000), "z": ("v.z.flac", 8000), "rows": ("v.npz", 80)

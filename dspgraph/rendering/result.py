@@ -1,0 +1,22 @@
+"""The result of rendering one item."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The result of one item: its files, or the error because of which it has none."""
+
+    id: str
+    source: Path
+    targets: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+    audio_seconds: float = 0.0  # duration of the longest output
+    seconds: float = 0.0  # time that rendering took, from the opening of the input until the files have their names
+    error: str = ""  # empty: the item was rendered
+    cached: bool = False  # whether an earlier run has made this result
+    size: int = -1  # of the input file, bytes, when rendering began; -1: unknown
+    mtime_ns: int = -1  # time of the last change of the input file, ns since 1970, when rendering began; -1: unknown
