@@ -1,4 +1,4 @@
-"""The array type of the kernels, and the precision of their results."""
+"""The array type of the kernels, and the conversion of their inputs to floats."""
 
 from typing import Any
 
@@ -9,5 +9,8 @@ Array = NDArray[Any]
 
 
 def floating(x: Array) -> Array:
-    """Return x, with integers converted to floats that hold them: int16 to float32, longer ones to float64."""
+    """Return x as floats: integers of up to 16 bits and float16 become float32, wider integers become float64.
+
+    An array of another type (float32, float64, complex) is returned as it is, without a copy.
+    """
     return x.astype(np.result_type(x, np.float32), copy=False)

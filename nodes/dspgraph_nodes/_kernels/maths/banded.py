@@ -1,4 +1,4 @@
-"""Products of rows with a matrix whose columns are zero outside a short run."""
+"""Products of rows with a banded matrix: each of its columns is zero outside one short run of rows."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,11 @@ from dspgraph_nodes._kernels.compile.jit import kernel
 
 @dataclass(frozen=True)
 class BandedMatrix:
-    """A matrix stored by columns, each from its first nonzero value to its last."""
+    """A banded matrix. Of each column only the values from the first nonzero one to the last nonzero one are stored."""
 
-    first: Array  # [columns]: the row where the run of each column begins
-    begin: Array  # [columns + 1]: where the run of each column begins in `values`; the last entry is their length
-    values: Array
+    first: Array  # [columns]: the row of the first stored value of each column
+    begin: Array  # [columns + 1]: where each column begins in `values`; the last entry is len(values)
+    values: Array  # the stored values, column after column
 
 
 def to_banded(matrix: Array) -> BandedMatrix:
@@ -27,7 +27,10 @@ def to_banded(matrix: Array) -> BandedMatrix:
 
 
 def banded_product(x: Array, matrix: BandedMatrix) -> Array:
-    """Compute y[n, m] = sum_k x[n, k] matrix[k, m], k ascending. x: [n, k]; returns [n, m] in the dtype of x."""
+    """Return y [n, m], the product of the rows x [n, k] and a matrix [k, m], in the dtype of x.
+
+    y[n, m] = sum_k x[n, k] * matrix[k, m], where each sum runs with k ascending.
+    """
     y = np.empty((len(x), len(matrix.first)), x.dtype)
     _banded(np.ascontiguousarray(x), matrix.first, matrix.begin, matrix.values.astype(x.dtype, copy=False), y)
     return y

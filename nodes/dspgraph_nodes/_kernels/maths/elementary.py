@@ -1,9 +1,9 @@
 """Elementary functions that give the same bits on every machine.
 
-numpy and the C library choose their code by the processor, and the last bit of a result differs from one processor to
-the next. Here each value is a fixed sequence of IEEE sums, products, quotients and square roots: the argument is
-reduced, then a Taylor series long enough for double precision is summed. Float32 is computed in double precision and
-rounded once.
+numpy and the C library run different code on different processors, and the last bits of their results differ. Here
+every function is a fixed sequence of IEEE sums, products, quotients and square roots: the argument is reduced to a
+short interval, and there a Taylor series with enough terms for double precision is summed. For a float32 argument the
+result is computed in double precision and rounded to float32 once.
 
 Source: J.-M. Muller, Elementary Functions: Algorithms and Implementation, 3rd edition, Birkhauser, 2016 (chapter 11).
 """
@@ -22,7 +22,7 @@ _HALF_PI_PARTS = (
     float.fromhex("0x1.3198a2e037073p-69"),
 )
 _LN_2_PARTS = (float.fromhex("0x1.62e42fefp-1"), float.fromhex("0x1.473de6af278edp-34"))
-_PI_PARTS = (math.pi, 1.2246467991473532e-16)  # the double nearest to pi, and the remainder
+_PI_PARTS = (math.pi, 1.2246467991473532e-16)  # the double nearest to pi, and pi minus that double
 
 LN_2 = _LN_2_PARTS[0] + _LN_2_PARTS[1]
 LN_10 = 2.302585092994046
@@ -32,14 +32,20 @@ _INVERSE_ODDS = np.array([1 / k for k in range(1, 25, 2)])
 
 
 def exp(x: Array) -> Array:
-    """Return e**x for real x of any shape: inf where it overflows, 0 where it underflows."""
+    """Return e**x in the shape and dtype of x: inf where it is too large for the dtype, 0 where it is too small.
+
+    x: floats of any shape.
+    """
     y, scale = np.empty(x.shape), np.empty((2, x.size), np.int64)
     _exp(_doubles(x), y.reshape(-1), scale, scale.view(np.float64))
     return y.astype(x.dtype, copy=False)
 
 
 def log(x: Array) -> Array:
-    """Return the natural logarithm of real x of any shape: -inf at 0, NaN below 0."""
+    """Return the natural logarithm of x in the shape and dtype of x: -inf at 0, NaN below 0.
+
+    x: floats of any shape.
+    """
     y = np.empty(x.shape)
     doubles = _doubles(x)
     _log(doubles, doubles.view(np.int64), y.reshape(-1))
@@ -47,17 +53,20 @@ def log(x: Array) -> Array:
 
 
 def cos(x: Array) -> Array:
-    """Return the cosine of x, in radians."""
+    """Return the cosine of x. x: floats of any shape, in radians."""
     return phasor(x).real
 
 
 def sin(x: Array) -> Array:
-    """Return the sine of x, in radians."""
+    """Return the sine of x. x: floats of any shape, in radians."""
     return phasor(x).imag
 
 
 def phasor(x: Array) -> Array:
-    """Return cos x + i sin x for real x of any shape, in radians; beyond abs(x) = 1e6 the error grows as eps abs(x)."""
+    """Return cos(x) + i * sin(x), complex, in the shape and precision of x.
+
+    x: floats of any shape, in radians. Where abs(x) > 1e6 the error grows as eps * abs(x), with eps = 2**-52.
+    """
     both = np.empty((2, x.size), x.dtype)
     _cos_sin(_doubles(x), *both)
     z = np.empty(x.shape, np.result_type(x.dtype, np.complex64))
@@ -66,14 +75,18 @@ def phasor(x: Array) -> Array:
 
 
 def angle(z: Array) -> Array:
-    """Return the angle of complex z in radians, from -pi to pi; 0 at z = 0."""
+    """Return the angle of complex z in radians, from -pi to pi.
+
+    At z = 0 the signs of the zeros decide, as in numpy.angle: the angle is 0 where the real part is +0.0, and pi or -pi
+    where the real part is -0.0.
+    """
     y = np.empty(z.shape)
     _angle(_doubles(z.imag), _doubles(z.real), y.reshape(-1))
     return y.astype(z.real.dtype, copy=False)
 
 
 def squared_magnitude(z: Array) -> Array:
-    """Return |z|**2 of complex z."""
+    """Return |z|**2 of complex z, in the shape and precision of z."""
     power: Array = z.real * z.real + z.imag * z.imag
     return power
 
@@ -84,9 +97,9 @@ def _doubles(x: Array) -> Array:
 
 @kernel
 def _exp(x: Array, y: Array, bits: Array, scale: Array) -> None:
-    """Compute e**x = 2**k e**r with x = k ln 2 + r, abs(r) <= ln 2 / 2.
+    """Fill y with e**x = 2**k * e**r, where x = k * ln 2 + r and abs(r) <= ln 2 / 2.
 
-    `scale` is the memory of `bits` [2, n], read as doubles.
+    bits: [2, n] int64, working memory for the factors of 2**k; scale: the same memory, read as doubles.
     """
     for i in range(len(x)):
         within = min(max(x[i], -800.0), 800.0)
@@ -106,9 +119,9 @@ def _exp(x: Array, y: Array, bits: Array, scale: Array) -> None:
 
 @kernel
 def _log(x: Array, bits: Array, y: Array) -> None:
-    """Compute ln x = k ln 2 + ln(1 + f) with x = 2**k (1 + f), 1 + f from sqrt(1/2) to sqrt(2).
+    """Fill y with ln x = k * ln 2 + ln(1 + f), where x = 2**k * (1 + f) and sqrt(1/2) <= 1 + f <= sqrt(2).
 
-    ln(1 + f) = 2 artanh(s), s = f / (2 + f).
+    ln(1 + f) = 2 * artanh(s), where s = f / (2 + f).
     """
     for i in range(len(x)):
         if not 0.0 < x[i] < math.inf:
@@ -123,13 +136,17 @@ def _log(x: Array, bits: Array, y: Array) -> None:
         series = 0.0
         for n in range(11, 0, -1):
             series = (series + _INVERSE_ODDS[n]) * square
-        half = 0.5 * f * f  # 2 s = f - s f = f - half + s half: the rounding error of s then has no effect
+        # 2 * s = f - s * f = f - half + s * half: in the last form the rounding error of s hardly matters.
+        half = 0.5 * f * f
         y[i] = k * _LN_2_PARTS[0] - ((half - (s * (half + 2.0 * series) + k * _LN_2_PARTS[1])) - f)
 
 
 @kernel
 def _cos_sin(x: Array, cosine: Array, sine: Array) -> None:
-    """Compute cos x and sin x with x = k pi / 2 + r + rest, abs(r) <= pi / 4."""
+    """Fill `cosine` and `sine`, where x = k * pi / 2 + r + rest and abs(r) <= pi / 4.
+
+    rest: what r lost to rounding.
+    """
     for i in range(len(x)):
         k = np.floor(x[i] * 0.6366197723675814 + 0.5)  # 2 / pi
         high = x[i] - k * _HALF_PI_PARTS[0]
@@ -137,7 +154,7 @@ def _cos_sin(x: Array, cosine: Array, sine: Array) -> None:
         r = high - low
         rest = ((high - r) - low) - k * _HALF_PI_PARTS[2]
         if abs(r) > 0.79 or abs(rest) > 1e-9:
-            r, rest = 0.0, 0.0  # far beyond 1e6 the parts of pi are too few to reduce x
+            r, rest = 0.0, 0.0  # far beyond 1e6 the three parts of pi / 2 are not exact enough
         square = r * r
         even, odd = 0.0, 0.0
         for n in range(8, 1, -1):
@@ -160,9 +177,11 @@ def _cos_sin(x: Array, cosine: Array, sine: Array) -> None:
 
 @kernel
 def _angle(y: Array, x: Array, out: Array) -> None:
-    """Compute the angle of x + i y from arctan t, t = small / big in 0 .. 1.
+    """Fill `out` with the angle of x + i * y.
 
-    Above tan(pi / 8) the argument is turned by pi / 4. The argument is halved once: arctan t = 2 arctan u.
+    The angle follows from arctan(t), where t is the smaller of abs(x) and abs(y) divided by the larger. If t >
+    tan(pi / 8), t is replaced by (t - 1) / (t + 1), and pi / 4 is added to the arctangent. Then arctan(t) = 2 *
+    arctan(u), where u = t / (1 + sqrt(1 + t**2)), and the Taylor series of arctan(u) is summed.
     """
     for i in range(len(x)):
         a, b = abs(x[i]), abs(y[i])

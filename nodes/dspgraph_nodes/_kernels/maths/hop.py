@@ -4,11 +4,11 @@ from fractions import Fraction
 
 
 def hop_of(rate: float, rows: Fraction) -> Fraction:
-    """Return the samples at `rate` Hz from one row to the next, at `rows` rows per second.
+    """Return the hop: the number of samples from the start of one row to the start of the next.
 
-    Raises ValueError if that is not a whole number.
+    rate: samples per second; rows: rows per second. Raises ValueError if the hop is not a whole number.
     """
-    hop = Fraction(str(rate)) / rows  # str keeps the decimal that was written: 22050.5 exactly
+    hop = Fraction(str(rate)) / rows  # by way of str, 22050.1 becomes 220501/10, not a binary fraction near it
     if hop.denominator != 1:
         raise ValueError(
             f"rate is {rate:g} Hz; {float(rows):.6g} rows per second would be {float(hop):.6g} samples apart, and a "

@@ -7,7 +7,10 @@ from dspgraph_nodes._kernels.compile.jit import kernel
 
 
 def matmul(x: Array, matrix: Array) -> Array:
-    """Compute y[n, m] = sum_k x[n, k] matrix[k, m], k ascending, in the dtype of x. x: [n, k]; matrix: [k, m]."""
+    """Return y [n, m], the product of the rows x [n, k] and a matrix [k, m], in the dtype of x.
+
+    y[n, m] = sum_k x[n, k] * matrix[k, m], where each sum runs with k ascending.
+    """
     y = np.zeros((len(x), matrix.shape[1]), x.dtype)
     _rows(np.ascontiguousarray(x), np.ascontiguousarray(matrix, x.dtype), y)
     return y
@@ -19,7 +22,7 @@ def _rows(x: Array, matrix: Array, y: Array) -> None:
     whole = inner // 4 * 4
     for n in range(len(x)):
         out, row = y[n], x[n]
-        for k in range(0, whole, 4):  # four terms at once: y is read and written a quarter as often, in the same order
+        for k in range(0, whole, 4):  # four terms at once: y is read and written a quarter as often
             a, b, c, d = row[k], row[k + 1], row[k + 2], row[k + 3]
             p, q, r, s = matrix[k], matrix[k + 1], matrix[k + 2], matrix[k + 3]
             for m in range(len(out)):

@@ -7,7 +7,11 @@ from numpy.typing import NDArray
 
 
 def check_range(values: NDArray[Any], low: int, high: int, what: str) -> None:
-    """Raise ValueError, with the first bad index and value, unless `values` are integers from low to high."""
+    """Raise ValueError unless `values` is an array of integers from `low` to `high`.
+
+    The message names the first bad item and its value, or the dtype of an array that is not of integers. what: the
+    plural noun with which the message begins, such as "mu-law codes".
+    """
     if values.dtype.kind not in "iu":
         raise ValueError(f"{what} are integers from {low} to {high}; found an array of {values.dtype}")
     if values.size and (int(values.min()) < low or int(values.max()) > high):

@@ -1,6 +1,7 @@
-"""Bark-scale bands, their log energies, and the autocorrelation that a cepstrum of them stands for.
+"""Cepstra of Bark-scale band energies, and the autocorrelation of the spectrum that such a cepstrum describes.
 
-Everything is float64 and in the scale of 16-bit samples, as the published floors and offsets are.
+Powers are float64 and in the scale of 16-bit samples (full scale 32768), because the published floors and offsets are
+for that scale.
 """
 
 from functools import lru_cache
@@ -15,22 +16,22 @@ from dspgraph_nodes._kernels.maths.matmul import matmul
 from dspgraph_nodes._kernels.signal.pcm import INT16_FULL_SCALE
 
 _FLOOR = 1e-2  # added to every energy before its logarithm
-_DROP = 2.5  # decades (25 dB) that a band may lie below the next lower band
-_RANGE = 8.0  # decades (80 dB) that a band may lie below the strongest lower band
-_OFFSET = 4.0  # subtracted from c[0], so that speech lies around 0
+_DROP = 2.5  # decades (25 dB): the most by which a band may lie below the band before it
+_RANGE = 8.0  # decades (80 dB): the most by which a band may lie below the strongest band before it
+_OFFSET = 4.0  # subtracted from c[0], so that c[0] of speech lies around 0
 
-# Hz. The bands of LPCNet up to 8 kHz, those of CELT above 8 kHz, and equal steps beyond 24.4 kHz.
+# Peaks of the bands in Hz: LPCNet's up to 8 kHz, then CELT's up to 20 kHz, then steps of 4400 Hz, CELT's last step.
 _EDGES = (0, 200, 400, 600, 800, 1000, 1200, 1400, 1600, 2000, 2400, 2800, 3200, 4000, 4800, 5600, 6800, 8000)
 _EDGES_ABOVE = (9600, 12000, 15600, 20000, 24400)
 
 
 @lru_cache(maxsize=32)
 def band_peaks(bands: int, rate: float, length: int) -> Array:
-    """Return the bins [bands] where the triangles peak, ascending from 0 to length / 2.
+    """Return the bin at which the triangle of each band peaks: [bands], ascending from 0 to length / 2.
 
-    The peaks are equally spaced, from 0 to rate / 2, on the scale on which the published points are equally spaced.
-    Each is rounded to the nearest bin; if two would fall on one bin, the second moves to the next. Raises ValueError if
-    there are too few bins.
+    The peaks are equally spaced from 0 to rate / 2 on a warped scale of frequency, on which the published peaks lie at
+    0, 1, 2 ... with straight lines between them. Each peak is rounded to the nearest bin; of two peaks on one bin the
+    second moves to the next bin. Raises ValueError if `length` is odd, or if there are fewer bins than bands.
     """
     if length % 2 or length // 2 < bands - 1:
         raise ValueError(f"{bands} bands need an even length of at least {2 * bands - 2} samples; found {length}")
@@ -42,7 +43,9 @@ def band_peaks(bands: int, rate: float, length: int) -> Array:
     points = np.interp(np.arange(bands) * (np.interp(rate / 2, known, scale) / (bands - 1)), scale, known)
     bins = np.floor(points * (length / rate) + 0.5).astype(np.int64)
     order = np.arange(bands)
-    bins = np.maximum.accumulate(bins - order) + order  # make ascending from below, then limit from the top
+    bins = (
+        np.maximum.accumulate(bins - order) + order
+    )  # at least one bin apart; the next line moves back those too high
     bins = np.minimum(bins, length // 2 - order[::-1])
     bins[-1] = length // 2
     return bins
@@ -50,7 +53,10 @@ def band_peaks(bands: int, rate: float, length: int) -> Array:
 
 @lru_cache(maxsize=32)
 def _between(bands: int, rate: float, length: int) -> Array:
-    """Return the matrix [bands, bins] that interpolates linearly between the bands' peaks; 0 at the last bin."""
+    """Return the matrix [bands, bins] that interpolates linearly between values at the peaks of the bands.
+
+    The last bin, length / 2, has the value 0.
+    """
     edges = band_peaks(bands, rate, length)
     weights = np.zeros((bands, length // 2 + 1))
     for i, (begin, end) in enumerate(pairwise(edges)):
@@ -62,7 +68,11 @@ def _between(bands: int, rate: float, length: int) -> Array:
 
 @lru_cache(maxsize=32)
 def _triangles(bands: int, rate: float, length: int) -> Array:
-    """Return the matrix [bins, bands] of each bin's share of its power in each band; the two end bands count double."""
+    """Return the matrix [bins, bands] from the powers of the bins to the energies of the bands.
+
+    A bin between two peaks counts for both bands, with weights that sum to 1. The first and the last band have only
+    half a triangle; their weights are doubled.
+    """
     weights = _between(bands, rate, length).T.copy()
     weights[:, [0, -1]] *= 2
     return weights
@@ -70,7 +80,10 @@ def _triangles(bands: int, rate: float, length: int) -> Array:
 
 @lru_cache(maxsize=32)
 def _dct(bands: int) -> Array:
-    """Return the matrix [bands, bands] of the orthonormal cosine transform of rows; its transpose is the inverse."""
+    """Return the matrix [bands, bands] of the orthonormal DCT-II.
+
+    Rows are multiplied by it, and by its transpose for the inverse transform.
+    """
     i, j = np.arange(bands)[:, None] + 0.5, np.arange(bands)
     matrix: Array = np.sqrt(2 / bands) * cos(np.pi / bands * (i * j))
     matrix[:, 0] *= np.sqrt(0.5)
@@ -78,7 +91,10 @@ def _dct(bands: int) -> Array:
 
 
 def bark_cepstra(frames: Array, bands: int, rate: float) -> Array:
-    """Return cepstra [n, bands] of frames [n, length] of full scale +-1."""
+    """Return the Bark cepstra [n, bands] of n frames.
+
+    frames: [n, length], full scale +-1; rate: their sampling rate in Hz.
+    """
     from scipy.fft import rfft
 
     length = frames.shape[1]
@@ -93,12 +109,16 @@ def bark_cepstra(frames: Array, bands: int, rate: float) -> Array:
 
 @kernel
 def _raise_to_floors(levels: Array) -> None:
-    """Raise levels, from the lowest band up, to _DROP below the last band and _RANGE below the strongest so far."""
+    """Raise, in place, the levels of bands that are too far below the bands before them.
+
+    No band is left more than _DROP below the band before it, or more than _RANGE below the strongest band before it.
+    levels: [n, bands], log10 of the energies, from the lowest frequency to the highest.
+    """
     for f in range(len(levels)):
         row, strongest, follow = levels[f], -2.0, -2.0
         for i in range(len(row)):
             lowest = max(follow - _DROP, strongest - _RANGE)
-            if row[i] < lowest:  # False for NaN: a NaN stays
+            if row[i] < lowest:  # False for NaN: NaN stays NaN
                 row[i] = lowest
             strongest = max(strongest, row[i])
             follow = max(follow - _DROP, row[i])
@@ -106,7 +126,7 @@ def _raise_to_floors(levels: Array) -> None:
 
 @lru_cache(maxsize=32)
 def silence_cepstrum(bands: int) -> Array:
-    """Return the cepstrum [bands] of silence, where every band is at its floor."""
+    """Return the cepstrum [bands] of silence, where every band has the energy _FLOOR."""
     values: Array = bark_cepstra(np.zeros((1, 2 * bands)), bands, 16000.0)[0]
     values.setflags(write=False)
     return values
@@ -114,11 +134,12 @@ def silence_cepstrum(bands: int) -> Array:
 
 @lru_cache(maxsize=32)
 def _lag_rows(bands: int, rate: float, length: int, order: int) -> Array:
-    """Return the matrix [bands, order + 1] from band levels to the autocorrelation of the spectrum between them.
+    """Return the matrix [bands, order + 1] from the energies of the bands to an autocorrelation at the lags 0 .. order.
 
-    The spectrum joins the levels by straight lines. The inverse transform is taken without its 1 / length. The sum of
-    powers in a band becomes the power of one bin by the compensation 4 / (sum of the triangle's weights); 4 is the sum
-    in the narrowest bands.
+    A wide band has a larger energy than a narrow one of the same power per bin. So each energy is multiplied by
+    4 / (sum of  the weights of its triangle), where 4 is the sum for the narrowest bands of LPCNet. The products are
+    joined by straight lines to a power spectrum; its inverse transform, without the factor 1 / length, is the
+    autocorrelation.
     """
     compensation = 4 / _triangles(bands, rate, length).sum(axis=0)
     bins, lags = np.arange(length // 2 + 1)[:, None], np.arange(order + 1)
@@ -128,12 +149,16 @@ def _lag_rows(bands: int, rate: float, length: int, order: int) -> Array:
 
 
 def cepstra_to_autocorrelation(values: Array, rate: float, length: int, order: int) -> Array:
-    """Return autocorrelations [n, order + 1] of cepstra [n, bands], with noise added and the lags windowed."""
+    """Return the autocorrelations [n, order + 1] of the spectra that n Bark cepstra describe.
+
+    values: [n, bands], the cepstra; rate, length: of the frames that they were computed from, in Hz and in samples;
+    order: the largest lag. Noise is added to lag 0, and lag j is multiplied by 1 - 6e-5 * j**2.
+    """
     bands = values.shape[1]
     values = values.astype(np.float64)
     values[:, 0] += _OFFSET
     energies = exp(matmul(values, _dct(bands).T) * LN_10)
     r = matmul(energies, _lag_rows(bands, rate, length, order))
-    r[:, 0] += r[:, 0] * 1e-4 + length // 12 / 38  # noise: 40 dB below the signal, and half a step of 16 bits
+    r[:, 0] += r[:, 0] * 1e-4 + length // 12 / 38  # noise: 40 dB below the signal, and LPCNet's constant
     r *= 1 - 6e-5 * np.arange(order + 1) ** 2
     return r

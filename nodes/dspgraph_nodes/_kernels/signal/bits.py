@@ -1,4 +1,4 @@
-"""Splitting symbols into two halves of their bits, and joining them."""
+"""Functions that split codes into the upper and the lower half of their bits, and join the halves."""
 
 import numpy as np
 
@@ -7,24 +7,27 @@ from dspgraph_nodes._kernels.maths.symbols import check_range
 
 
 def bit_split(codes: Array, bits: int, signed: bool = False) -> tuple[Array, Array]:
-    """Return the upper and the lower half of the bits: (u >> bits / 2, u mod 2**(bits / 2)). 34 in 6 bits gives (4, 2).
+    """Return (coarse, fine), the upper and the lower half of the bits of every code: [n] int64 each.
 
-    codes: [n], integers of any width. Without `signed`, u = codes, from 0 to 2**bits - 1. With `signed`, codes are
-    samples from -2**(bits - 1) to 2**(bits - 1) - 1 and u = codes + 2**(bits - 1). `bits` is even. Returns coarse and
-    fine, [n] int64 each. Raises ValueError with the first code out of range.
+    coarse = u >> (bits / 2) and fine = u mod 2**(bits / 2), where u is the code as a number from 0 to 2**bits - 1.
+    Example: the code 34 with bits=6 gives (4, 2).
+
+    codes: [n], integers of any dtype. Without `signed` they are u itself. With `signed` they are samples from
+    -2**(bits - 1) to 2**(bits - 1) - 1, and u = code + 2**(bits - 1). bits: even, from 4 to 16. Raises ValueError that
+    names the first code out of range.
     """
     _check_even(bits)
     offset = 1 << (bits - 1) if signed else 0
     check_range(codes, -offset, (1 << bits) - 1 - offset, f"{bits}-bit codes")
-    u = codes.astype(np.int64) + offset  # widened first: an int16 array plus 2**15 overflows
+    u = codes.astype(np.int64) + offset  # int64 first: an int16 array plus 2**15 would overflow
     return u >> bits // 2, u & ((1 << bits // 2) - 1)
 
 
 def bit_join(coarse: Array, fine: Array, bits: int, signed: bool = False) -> Array:
-    """Return the codes coarse * 2**(bits / 2) + fine, minus 2**(bits - 1) if `signed`: the inverse of `bit_split`.
+    """Return the codes [n] int64 with these halves of their bits: the inverse of `bit_split`.
 
-    coarse, fine: [n], integers from 0 to 2**(bits / 2) - 1. Returns [n] int64. Raises ValueError with the first item
-    out of range.
+    A code is coarse * 2**(bits / 2) + fine; with `signed` 2**(bits - 1) is subtracted. coarse, fine: [n], integers from
+    0 to 2**(bits / 2) - 1; bits: even, from 4 to 16. Raises ValueError that names the first item out of range.
     """
     _check_even(bits)
     for half, name in ((coarse, "coarse"), (fine, "fine")):

@@ -1,4 +1,4 @@
-"""Filters of the constant-Q transform, and their products with a signal."""
+"""Filters of the constant-Q transform, and their products with the frames of a signal."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,29 +10,33 @@ from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.maths.elementary import LN_2, exp, phasor
 from dspgraph_nodes._kernels.signal.stft import rows_per_piece
 
-_FEWEST_FRAMES = 16  # frames processed together: the filters are read once for all of them
+_FEWEST_FRAMES = 16  # at least so many frames are processed together, so that the filters are read less often
 
 
 def bin_frequencies(f_min: float, bins: int, bins_per_octave: int) -> Array:
-    """Return the frequencies [bins], f_min 2**(b / bins_per_octave)."""
+    """Return the frequencies of the bins, [bins]: f_min * 2**(b / bins_per_octave) for b = 0 .. bins - 1."""
     return f_min * exp(np.arange(bins) * (LN_2 / bins_per_octave))
 
 
 def quality_factor(bins_per_octave: int) -> float:
-    """Return Q, a bin's frequency over its distance to the next bin: 1 / (2**(1 / bins_per_octave) - 1)."""
+    """Return Q, the frequency of a bin divided by its distance to the next bin: 1 / (2**(1 / bins_per_octave) - 1)."""
     return 1 / (float(exp(np.array(LN_2 / bins_per_octave))) - 1)
 
 
 def half_window(length: float) -> int:
-    """Return how many samples a window of this length covers on either side of its middle."""
+    """Return how many samples a window has on either side of its middle sample: the lags m with 0 < m < length / 2.
+
+    length: in samples, not always a whole number.
+    """
     return int(np.ceil(length / 2)) - 1
 
 
 @dataclass(frozen=True)
 class ConstantQFilters:
-    """Windowed cosines and sines from their middle outwards: ordered by lag, then by bin.
+    """The filters of all bins as cosines and sines, from their middle sample to their last sample.
 
-    The lowest bin has the longest window. At lag m the first counts[m] bins have a value.
+    Both arrays are ordered by the lag from the middle, then by bin. The lowest bin has the longest window: at lag m
+    only the first counts[m] bins have a value.
     """
 
     counts: Array
@@ -43,16 +47,16 @@ class ConstantQFilters:
 
 @lru_cache(maxsize=2)
 def constant_q_filters(frequencies: tuple[float, ...], lengths: tuple[float, ...]) -> ConstantQFilters:
-    """Return sqrt(N) hann(m / N) e**(2 pi i f m) / sum hann, -N/2 < m < N/2.
+    """Return the filters sqrt(N) * hann(m / N) * e**(2 * pi * i * f * m) / sum_m hann(m / N), -N / 2 < m < N / 2.
 
-    frequencies: cycles per sample, ascending; lengths: N of each, in samples.
+    frequencies: f of every bin in cycles per sample, ascending; lengths: N of every bin in samples, descending.
     """
     f, n = np.array(frequencies), np.array(lengths)
     lags = np.arange(half_window(n[0]) + 1)
-    counts = len(n) - np.searchsorted(n[::-1], 2 * lags, "right")  # the bins with 2 m < N
+    counts = len(n) - np.searchsorted(n[::-1], 2 * lags, "right")  # the bins with 2 * m < N
     begin = np.cumsum(counts) - counts
     cosines, sines = np.empty((2, counts.sum()))
-    for b in range(len(f)):  # one window at a time: a table of all of them would be mostly zeros
+    for b in range(len(f)):  # one bin at a time: a table [bins, lags] would be mostly zeros
         m = lags[: half_window(n[b]) + 1]
         hann = 0.5 + 0.5 * phasor(2 * np.pi * (m / n[b])).real
         total = 2 * np.cumsum(hann)[-1] - hann[0]
@@ -65,9 +69,10 @@ def constant_q_filters(frequencies: tuple[float, ...], lengths: tuple[float, ...
 
 
 def constant_q_rows(frames: Array, bank: ConstantQFilters) -> Array:
-    """Return complex rows [n, bins]: frames [n, 2 half_window + 1] times the conjugate filters.
+    """Return the constant-Q transforms of frames, complex [n, bins]: the products of frames and conjugate filters.
 
-    Sums run from the middle of the window outwards.
+    frames: [n, 2 * half_window(N) + 1], where N is the longest length of a filter. Each sum runs from the middle of the
+    frame outwards.
     """
     middle = len(bank.counts) - 1
     rows = np.zeros((2, len(frames), bank.bins))

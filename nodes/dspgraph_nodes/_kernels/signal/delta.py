@@ -1,6 +1,7 @@
-"""Delta windows and the features they give.
+"""Delta windows, and the dynamic features that they compute.
 
-A window (l, u, coefficients) covers l frames back and u frames ahead.
+A window (l, u, coefficients) has a coefficient for each frame from l frames before the present one to u frames after
+it.
 """
 
 from collections.abc import Sequence
@@ -12,17 +13,18 @@ from dspgraph_nodes._kernels.arrays import Array
 
 DeltaWindow = tuple[int, int, Sequence[float] | Array]
 DeltaWindows = tuple[Literal["static", "delta", "delta_delta"] | tuple[float, ...], ...]
-"""The windows as a node parameter: names, or tuples of an odd number of coefficients centred on the frame."""
+"""The windows as a node parameter: names, or odd numbers of coefficients, the middle one for the frame itself."""
 
-DELTA_SUFFIX = "+delta"  # ends the kind of rows that have static and dynamic features
+DELTA_SUFFIX = "+delta"  # the kind of rows with static and dynamic features ends so: "mcep+delta"
 
 _NAMED = {"static": (1.0,), "delta": (-0.5, 0.0, 0.5), "delta_delta": (1.0, -2.0, 1.0)}
 
 
 def parse_windows(windows: DeltaWindows) -> list[DeltaWindow]:
-    """Convert the parameter to a list of (l, u, coefficients).
+    """Convert the windows of a node parameter to a list of (l, u, coefficients).
 
-    Raises ValueError if the first window is not static, or a window has no middle or only zeros.
+    Raises ValueError if the first window is not static, or if a window has an even number of coefficients or only
+    zeros.
     """
     rows = [_NAMED[window] if isinstance(window, str) else window for window in windows]
     if not rows or rows[0] != (1.0,):
@@ -38,14 +40,15 @@ def parse_windows(windows: DeltaWindows) -> list[DeltaWindow]:
 
 
 def window_context(windows: Sequence[DeltaWindow]) -> tuple[int, int]:
-    """Return how many frames back and ahead the windows reach."""
+    """Return (back, ahead): how many frames before and after the present one the windows reach."""
     return max(back for back, _, _ in windows), max(ahead for _, ahead, _ in windows)
 
 
 def valid_delta_features(x: Array, windows: Sequence[DeltaWindow]) -> Array:
-    """Return the features of the frames whose windows lie inside x: sum_k c[l + k] x[t + k], k ascending, in float64.
+    """Return the features, in float64, of the frames whose windows lie inside x: [n - back - ahead, windows * D].
 
-    x: [n, D]. Returns [n - back - ahead, windows D], window by window.
+    x: [n, D]. A window (l, u, c) gives frame t the feature sum_k c[l + k] * x[t + k], k = -l .. u ascending. The D
+    features of the first window come first, then those of the second, and so on. back, ahead: of `window_context`.
     """
     back, ahead = window_context(windows)
     count, width = max(0, len(x) - back - ahead), x.shape[1]
@@ -59,7 +62,10 @@ def valid_delta_features(x: Array, windows: Sequence[DeltaWindow]) -> Array:
 
 
 def delta_features(x: Array, windows: Sequence[DeltaWindow]) -> Array:
-    """Return the features of every frame, with x zero outside: [n, windows D], window by window, float64."""
+    """Return the features of every frame, in float64: [n, windows * D], ordered as those of `valid_delta_features`.
+
+    x: [n, D]; before its first frame and after its last it counts as zero.
+    """
     back, ahead = window_context(windows)
     padded = np.zeros((back + len(x) + ahead, x.shape[1]), x.dtype)
     padded[back : back + len(x)] = x

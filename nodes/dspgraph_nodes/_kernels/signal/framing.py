@@ -10,19 +10,19 @@ from dspgraph_nodes._kernels.arrays import Array
 
 @dataclass
 class FrameBuffer:
-    """Samples that later frames still need."""
+    """The samples that later frames still need, and where the next frame begins."""
 
     samples: Array
-    at: int  # index in `samples` where the next frame begins; can lie beyond their end if hop > length
-    wait: int  # samples that must still arrive before the next frame is complete
+    at: int  # index in `samples` where the next frame begins; can lie beyond the end of `samples`
+    wait: int  # samples that must still arrive until the next frame, and its span, are complete
 
 
 @dataclass(frozen=True)
 class Framing:
-    """Frames of `length` samples, one every `hop`.
+    """The framing of a signal: frames of `length` samples, one every `hop` samples.
 
-    Frame k begins at sample k hop + first; its span begins at k hop. Frames are views of the samples, without copies,
-    and must not be written to.
+    The span of frame k begins at sample k * hop, and the frame itself at sample k * hop + first. Frames are returned as
+    views of the samples, not as copies: they must not be written to.
     """
 
     length: int
@@ -31,11 +31,14 @@ class Framing:
 
     @property
     def beyond(self) -> int:
-        """Samples that a frame needs from beyond the end of its span."""
+        """Number of samples that a frame needs from beyond the end of its span."""
         return max(0, self.first + self.length - self.hop)
 
     def whole(self, x: Array) -> Array:
-        """Return all frames [ceil(n / hop), length] of a signal [n], n >= 1, that is zero outside."""
+        """Return all frames of a whole signal: [ceil(n / hop), length].
+
+        x: [n], n >= 1; before its first sample and after its last it counts as zero.
+        """
         count = -(-len(x) // self.hop)
         begin, end = min(self.first, 0), max((count - 1) * self.hop + self.first + self.length, len(x))
         padded = np.zeros(end - begin, x.dtype)
@@ -43,18 +46,21 @@ class Framing:
         return self._rows(padded, self.first - begin, count)
 
     def start(self, dtype: np.dtype[Any]) -> FrameBuffer:
-        """Return the buffer before the first sample."""
+        """Return the buffer of a signal before its first sample."""
         return FrameBuffer(np.zeros(max(0, -self.first), dtype), max(0, self.first), self.hop + self.beyond)
 
     def step(self, held: FrameBuffer, x: Array) -> Array:
-        """Add the samples x to the buffer and return the frames that are now complete."""
+        """Add the next samples x [n] to the buffer, and return the frames [m, length] that are now complete."""
         held.samples = np.concatenate((held.samples, x))
         held.wait -= len(x)
         return self._give(held, max(0, 1 - -(-held.wait // self.hop)))
 
     def flush(self, held: FrameBuffer) -> Array:
-        """Return the frames that remain at the end of the signal."""
-        begun = self.hop + self.beyond - held.wait  # samples in the spans whose frames were not returned yet
+        """Return the frames [m, length] that remain at the end of the signal.
+
+        After its last sample the signal counts as zero.
+        """
+        begun = self.hop + self.beyond - held.wait  # samples received since the start of the span of the next frame
         count = -(-begun // self.hop)
         missing = held.at + (count - 1) * self.hop + self.length - len(held.samples)
         held.samples = np.concatenate((held.samples, np.zeros(max(0, missing), held.samples.dtype)))
@@ -71,16 +77,16 @@ class Framing:
         return frames
 
     def _rows(self, samples: Array, at: int, count: int) -> Array:
-        """Return `count` frames as a view, the first from samples[at] on."""
+        """Return `count` frames as a view of `samples`; the first frame begins at samples[at]."""
         size = samples.itemsize
         return np.ndarray((count, self.length), samples.dtype, samples.data, at * size, (self.hop * size, size))
 
 
 def centred_framing(length: int, hop: int, centre: float | None) -> Framing:
-    """Return the framing with frames centred `centre` samples after the start of their span.
+    """Return the framing in which the middle of every frame lies `centre` samples after the start of its span.
 
-    Without a centre a frame lies in the middle of its span, half a sample early if length and hop differ in parity.
-    Raises ValueError if the centre falls between two samples.
+    Without `centre` a frame lies in the middle of its span, or half a sample earlier if one of length and hop is odd
+    and the other even. Raises ValueError if frames would begin between two samples.
     """
     if centre is None:
         return Framing(length, hop, (hop - length) // 2)
