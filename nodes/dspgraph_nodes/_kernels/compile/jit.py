@@ -1,4 +1,4 @@
-"""Compilation of kernels, and the cache of their machine code."""
+"""Compilation of kernels by numba, and the cache of their machine code on disk."""
 
 import sys
 from collections.abc import Callable
@@ -14,26 +14,29 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def kernel(function: Function) -> Function:
-    """Compile `function` on its first call for each dtype, and keep the result on disk.
+    """Return `function` as a kernel: numba compiles it on its first call with each set of argument types.
 
-    The arithmetic is IEEE's, in the order it is written (no fastmath, no fused multiply-add), so that neither the cut
-    of a signal nor the vectors of a machine change a bit. A division by zero gives inf or NaN, as in numpy.
+    The arithmetic follows IEEE 754, in the order in which it is written, without fastmath and without fused
+    multiply-adds. So neither the cut of a signal nor the width of a machine's vectors changes any bit of a result. A
+    division by zero gives inf or NaN, as in numpy.
 
-    A kernel may call kernels of other files: kept code is used only while none of the files that the kernel's module
-    imports has changed. Where nothing can be written, kernels are compiled anew in every process.
+    The machine code is kept on disk. A kernel may call kernels of other files, so kept code is used only while neither
+    the kernel's module nor any file that it imports, directly or not, has changed. If no folder for the cache can be
+    written to, every process compiles the kernels again.
     """
     compiled = njit(error_model="numpy")(function)
     try:
-        compiled._cache = _Cache(function)  # type: ignore[attr-defined, no-untyped-call]  # as `njit(cache=True)` does with its own
+        compiled._cache = _Cache(function)  # type: ignore[attr-defined, no-untyped-call]  # `njit(cache=True)` sets numba's
     except RuntimeError:  # numba found no folder for a cache
         _say_that_nothing_is_kept()
     return cast(Function, compiled)
 
 
 def part_of_kernel(function: Function) -> Function:
-    """Compile `function` into each kernel that calls it, as if it were written there. Nothing of its own is kept.
+    """Return `function` as a part of kernels: numba compiles it into each kernel that calls it, as if written there.
 
-    Numba counts references to arrays that are handed from function to function; this spares a loop the time.
+    Numba counts references to every array that one function passes to another. In a loop this takes time, which a part
+    of a kernel does not need. No machine code of the part alone is kept on disk.
     """
     return cast(Function, njit(error_model="numpy", inline="always")(function))
 
@@ -49,36 +52,37 @@ def _say_that_nothing_is_kept() -> None:
 
 
 class _StampedByImports:
-    """A place for kept machine code that goes out of date when any file changes that the function's module imports.
+    """A locator by which machine code is out of date when the function's file or any file that it imports has changed.
 
-    numba's own locators look at the function's file alone.
+    A locator is numba's object that finds the folder for the kept machine code of a function. For numba's own locators
+    only a change of the function's file counts.
     """
 
     _module: str
 
     @classmethod
     def from_function(cls, function: Any, file: str) -> Any:
-        """Return a locator for a function, or None if its folder cannot be written to."""
-        locator = super().from_function(function, file)  # type: ignore[misc]  # that of the class mixed in
+        """Return a locator for a function in `file`, or None if the folder of the locator cannot be used."""
+        locator = super().from_function(function, file)  # type: ignore[misc]  # defined by the second base class
         if locator is not None:
             locator._module = function.__module__
         return locator
 
     def get_source_stamp(self) -> str:
-        """Return the hash of the function's file and of all that it imports."""
+        """Return a hash of the function's file and of the files that it imports, except those of other libraries."""
         return closure(self._module).digest
 
 
 class _GivenFolder(_StampedByImports, caching.UserProvidedCacheLocator):
-    """NUMBA_CACHE_DIR."""
+    """Locator of the folder that the environment variable NUMBA_CACHE_DIR names."""
 
 
 class _BesideTheSource(_StampedByImports, caching.InTreeCacheLocator):
-    """The folder `__pycache__`."""
+    """Locator of the folder `__pycache__` beside the source file."""
 
 
 class _UserFolder(_StampedByImports, caching.UserWideCacheLocator):
-    """The user's folder for caches."""
+    """Locator of a folder in the user's cache folder."""
 
 
 class _CacheImpl(caching.CompileResultCacheImpl):
@@ -86,7 +90,7 @@ class _CacheImpl(caching.CompileResultCacheImpl):
 
 
 class _Cache(caching.FunctionCache):
-    """The machine code of one kernel on disk."""
+    """Cache of the machine code of one kernel on disk."""
 
     _impl_class = _CacheImpl
 

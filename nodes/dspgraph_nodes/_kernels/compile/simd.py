@@ -1,9 +1,10 @@
-"""Vector code for kernels: the only file that writes LLVM instructions.
+"""Vector code for kernels. No other file writes LLVM instructions.
 
 A *stage* is a piece of a kernel that works on vectors of a fixed number of floats, 8 or 16. LLVM divides a vector among
-the registers of the machine at hand, so that one source serves every machine. Nothing is left to the optimiser: each
-sum has the order in which it is written, product and sum are rounded apart unless `fma` is asked for, and a machine
-without fused multiply-adds gives the same bits, slowly. Nothing checks the bounds of arrays.
+the registers of the machine, so that the same source works on every machine. The results have the same bits everywhere:
+the terms of a sum are added in the order in which they are written; a product and a sum are rounded separately, except
+in `fma`; a machine without fused multiply-adds computes `fma` in software, which is slow. The bounds of arrays are not
+checked.
 """
 
 from __future__ import annotations
@@ -23,16 +24,17 @@ cgutils: Any = untyped
 
 INT32, INT64 = ir.IntType(32), ir.IntType(64)
 
-# 2**r, r from -1/2 to 1/2: 1 + r (c[0] + r (c[1] + ...)), relative error 9.2e-8, the least there is with five terms.
+# 2**r = 1 + r * (c[0] + r * (c[1] + ...)) for r from -1/2 to 1/2. The relative error is 9.2e-8 at most; no other five
+# coefficients have a smaller maximum.
 SERIES = (0.6931470036506653, 0.24022242426872253, 0.05550733581185341, 0.009671512991189957, 0.001326472731307149)
-ROUND = 1.5 * 2**23  # added to a float32, it leaves the nearest whole number in the lowest bits
+ROUND = 1.5 * 2**23  # a float32 plus this has the nearest whole number in its lowest bits
 
 
 class Code:
-    """The code of a stage while it is written.
+    """The code of a stage. Each method adds instructions to it and returns the value that they will have.
 
-    Arrays are known by name; those of a named tuple by their field. Positions in an array count elements of the array
-    seen as flat. `Any` stands for a value of LLVM: a vector, a number or a position.
+    An array is given by a name, see `add_arrays`. A position is the number of an element in the array read as
+    one-dimensional (C order). The type `Any` stands for a value in LLVM: a vector, a number or a position.
     """
 
     def __init__(self, context: Any, builder: Any, dtype: Any, width: int) -> None:
@@ -44,7 +46,11 @@ class Code:
         self.dimensions: dict[str, int] = {}
 
     def add_arrays(self, name: str, kind: Any, value: Any) -> None:
-        """Make an array known by a name, or those of a named tuple by their fields, as in `weights`, `a.weights`."""
+        """Register an array under a name, or all arrays of a named tuple under `name` followed by their fields.
+
+        A named tuple inside the named tuple adds its field and a dot: the name of its field `weights` is "a.weights" if
+        it is the field `a`. kind: the type in numba; value: the array or tuple in LLVM.
+        """
         if not isinstance(kind, types.NamedTuple):
             self.arrays[name] = self.context.make_array(kind)(self.context, self.builder, value).data
             self.dimensions[name] = kind.ndim
@@ -56,7 +62,7 @@ class Code:
     # ---- positions, loads and stores --------------------------------------------------------------------------------
 
     def times(self, a: Any, n: int) -> Any:
-        """Return the position a n."""
+        """Return the position a * n."""
         return self.builder.mul(a, ir.Constant(INT64, n))
 
     def plus(self, a: Any, b: Any) -> Any:
@@ -68,22 +74,22 @@ class Code:
         return self.builder.sub(a, ir.Constant(INT64, b) if isinstance(b, int) else b)
 
     def address(self, name: str, at: Any) -> Any:
-        """Return the address of an element of an array."""
+        """Return the address of the element at a position of an array."""
         return self.builder.gep(self.arrays[name], [ir.Constant(INT64, at) if isinstance(at, int) else at])
 
     def element(self, name: str, at: Any) -> Any:
-        """Return one number of an array."""
+        """Return the element at a position of an array, a single number."""
         return self.builder.load(self.address(name, at))
 
     def four_positions(self, name: str, at: Any) -> list[Any]:
-        """Return four positions of 16 bits that stand one after the other, read at once."""
+        """Return the four unsigned 16-bit integers from a position of an array on, as positions, with one load."""
         address = self.builder.bitcast(self.address(name, at), INT64.as_pointer())
         four = self.builder.load(address, align=2)
         shifted = [self.builder.lshr(four, ir.Constant(INT64, 16 * k)) for k in range(4)]
         return [self.builder.and_(value, ir.Constant(INT64, 0xFFFF)) for value in shifted]
 
     def position(self, value: Any) -> Any:
-        """Return a shorter unsigned integer as a position."""
+        """Return an unsigned integer of less than 64 bits as a position, which has 64 bits."""
         return self.builder.zext(value, INT64)
 
     def load(self, name: str, at: Any) -> Any:
@@ -91,14 +97,14 @@ class Code:
         return self.builder.load(self._vector_at(name, at), align=self.dtype.itemsize)
 
     def store(self, value: Any, name: str, at: Any) -> None:
-        """Write a vector to an array, from a position on."""
+        """Write a vector to an array, beginning at a position."""
         self.builder.store(value, self._vector_at(name, at), align=self.dtype.itemsize)
 
     def _vector_at(self, name: str, at: Any) -> Any:
         return self.builder.bitcast(self.address(name, at), self.vector.as_pointer())
 
     def prefetch(self, name: str, at: Any) -> None:
-        """Ask for the memory around an element, which is read later."""
+        """Ask the processor to load the element at a position into its cache, because it will be read later."""
         byte = ir.IntType(8).as_pointer()
         kind = ir.FunctionType(ir.VoidType(), [byte, INT32, INT32, INT32])
         fetch = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
@@ -106,12 +112,15 @@ class Code:
         self.builder.call(fetch, [self.builder.bitcast(self.address(name, at), byte), read, near, data])
 
     def variable(self, value: Any) -> Any:
-        """Return a place in memory that holds a value; the compiler turns it into a register."""
+        """Return the address of a new variable with this value; the compiler turns the variable into a register."""
         return cgutils.alloca_once_value(self.builder, value)
 
     @contextmanager
     def loop(self, end: Any, start: int = 0) -> Iterator[Any]:
-        """Repeat the code that is written inside, for each position from `start` to `end`, `end` not included."""
+        """Repeat the code written in the `with` block for each position from `start` up to, not including, `end`.
+
+        The value of the `with` statement is the position.
+        """
         end = ir.Constant(INT64, end) if isinstance(end, int) else end
         begin = ir.Constant(INT64, start) if start else None
         with cgutils.for_range(self.builder, end, start=begin) as loop:
@@ -120,24 +129,24 @@ class Code:
     # ---- numbers in vectors -----------------------------------------------------------------------------------------
 
     def constant(self, value: float) -> Any:
-        """Return a vector of one number everywhere."""
+        """Return a vector in which every element is the Python number `value`."""
         return ir.Constant(self.vector, [float(self.dtype.type(value))] * self.width)
 
     def number(self, value: float) -> Any:
-        """Return one number, no vector."""
+        """Return the Python number `value` as a single number in LLVM, not a vector."""
         return ir.Constant(self.vector.element, float(self.dtype.type(value)))
 
     def integer(self, value: int) -> Any:
-        """Return a vector of one 32-bit integer everywhere."""
+        """Return a vector in which every element is the 32-bit integer `value`."""
         return ir.Constant(self.integers, [value] * self.width)
 
     def broadcast(self, value: Any) -> Any:
-        """Return a vector of one number everywhere."""
+        """Return a vector in which every element is `value`, a single number in LLVM."""
         one = self.builder.insert_element(ir.Constant(self.vector, ir.Undefined), value, ir.Constant(INT32, 0))
         return self.shuffle(one, one, [0] * self.width)
 
     def shuffle(self, a: Any, b: Any, order: list[int]) -> Any:
-        """Return the elements of two vectors, numbered one after the other, in this order."""
+        """Return the vector of the elements with the numbers `order`; those of b are numbered after those of a."""
         return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(INT32, len(order)), order))
 
     def extract(self, a: Any, k: int) -> Any:
@@ -145,7 +154,7 @@ class Code:
         return self.builder.extract_element(a, ir.Constant(INT32, k))
 
     def insert(self, a: Any, value: Any, k: int) -> Any:
-        """Return a vector with another element k."""
+        """Return the vector a with element k replaced by `value`."""
         return self.builder.insert_element(a, value, ir.Constant(INT32, k))
 
     def add(self, a: Any, b: Any) -> Any:
@@ -157,7 +166,7 @@ class Code:
         return self.builder.fsub(a, b)
 
     def mul(self, a: Any, b: Any) -> Any:
-        """Return a b."""
+        """Return a * b."""
         return self.builder.fmul(a, b)
 
     def reciprocal(self, a: Any) -> Any:
@@ -165,17 +174,17 @@ class Code:
         return self.builder.fdiv(self.constant(1), a)
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
-        """Return a b + c, rounded once."""
+        """Return a * b + c, rounded once, after the sum."""
         kind = ir.FunctionType(self.vector, [self.vector] * 3)
         name = f"llvm.fma.v{self.width}f{8 * self.dtype.itemsize}"
         return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), [a, b, c])
 
     def minimum(self, a: Any, b: Any) -> Any:
-        """Return the lesser of two numbers."""
+        """Return the smaller of a and b, element by element; b where either is NaN."""
         return self.builder.select(self.builder.fcmp_ordered("<", a, b), a, b)
 
     def maximum(self, a: Any, b: Any) -> Any:
-        """Return the greater of two numbers."""
+        """Return the larger of a and b, element by element; b where either is NaN."""
         return self.builder.select(self.builder.fcmp_ordered(">", a, b), a, b)
 
     def where_at_most(self, a: Any, b: Any) -> Any:
@@ -183,9 +192,10 @@ class Code:
         return self.builder.sext(self.builder.fcmp_ordered("<=", a, b), self.integers)
 
     def exp2(self, xs: list[Any]) -> list[Any]:
-        """Return 2**x of several vectors of float32, x within +-126.
+        """Return 2**x for each of several vectors x of float32, which must be from -126 to 126.
 
-        Each step waits for the last one, so all vectors take a step before any takes the next.
+        Each step needs the result of the step before, so a processor would wait between two steps of the same vector.
+        The code therefore does each step for all vectors before the next step.
         """
         rounded = [self.add(x, self.constant(ROUND)) for x in xs]
         whole = [self.sub(value, self.constant(ROUND)) for value in rounded]
@@ -201,7 +211,11 @@ class Code:
         return [self.builder.bitcast(value, self.vector) for value in sums]
 
     def across(self, join: Callable[[Any, Any], Any], a: Any) -> Any:
-        """Return all elements of a vector joined, in every place: each with the one 8, 4, 2 and 1 places on."""
+        """Return a vector in which every element is join(...) of all elements of a, such as their sum or maximum.
+
+        For sixteen elements, each is joined with the element 8 places further (modulo 16), the results with those 4
+        places further, then 2, then 1.
+        """
         step = self.width
         while step > 1:
             step //= 2
@@ -209,7 +223,10 @@ class Code:
         return a
 
     def pairwise_sum(self, a: Any) -> Any:
-        """Return the sum of a vector as a number: of its halves, then of the halves of that, and so on."""
+        """Return the sum of the elements of a vector, a single number.
+
+        The second half of the vector is added to the first, then the second half of the result to its first, and so on.
+        """
         width = self.width
         while width > 1:
             width //= 2
@@ -218,7 +235,7 @@ class Code:
         return self.extract(a, 0)
 
     def transposed(self, rows: list[Any]) -> list[Any]:
-        """Return as many vectors as each has elements, rows and columns exchanged."""
+        """Return the rows of the transpose of a square matrix; rows: as many vectors as each has elements."""
         half = self.width // 2
         low = [m // 2 + self.width * (m % 2) for m in range(self.width)]
         high = [half + place for place in low]
@@ -231,14 +248,15 @@ class Code:
 def stage(
     *arrays: str, width: int, dtype: Any = None, returns: bool = False, code: Callable[..., Code] = Code
 ) -> Callable[[Callable[..., Any]], Any]:
-    """Make a stage of a function that writes its code: `write(code, *numbers)`.
+    """Return a decorator that makes a stage of a function `write(code, *numbers)`, which writes the code of the stage.
 
-    A kernel calls it as `write(*arrays, *numbers)`: first arrays or named tuples of arrays, called by these names, then
-    the numbers that `write` names. `width` and `dtype` (a type of numba; None: that of the first array) are those of
-    its vectors. It returns nothing, or a number of this type.
+    A kernel calls the stage with the arguments `(*arrays, *numbers)`. arrays: the names of the first arguments, each an
+    array or a named tuple of arrays; the names of the numbers are those in `write`. width, dtype: of the vectors; dtype
+    is a type of numba, by default that of the first array. returns: whether the stage returns a number of this dtype or
+    nothing. code: the class of `code`.
 
-    The arrays are borrowed. Numba counts references to arrays that are handed from function to function, which takes
-    time.
+    A stage does not count references to its arrays. Numba does this for arrays that one function passes to another,
+    which takes time.
     """
 
     def decorate(write: Callable[..., Any]) -> Any:

@@ -3,16 +3,17 @@
 The limits below were found with pysptk 1.0.1:
 
 * Both trackers keep static buffers: only one call may run at a time.
-* rapt adds noise to its input. Its generator keeps the second of a pair of Gaussian numbers for the next call, so an
-  earlier call changes the result. Two draws restore the generator.
-* rapt returns uninitialised memory for a signal of less than one frame, and never analyses the last 30 to 60 ms.
-  Zeros appended to the signal cure both.
+* rapt adds noise to its input. The noise generator makes Gaussian numbers in pairs and may keep the second number of a
+  pair for the next call, so an earlier call changes the result. `reset_noise` removes a number that was kept.
+* rapt returns uninitialised memory for a signal of less than one frame, and never analyses the last 30 to 60 ms of any
+  signal. Zeros are appended to every signal, which avoids both.
 * rapt writes past its buffers at rates below 6000 Hz and at amplitudes of 1e7 times full scale or more. At 99000 Hz
   and above its linear prediction fails. Such rates and amplitudes are refused.
-* swipe reads past a signal shorter than half its longest window, past its list of windows if there is only one, and
-  past a spectrum if the last point of its ERB grid lies above the last bin of its shortest window. At 16 kHz, for
-  example, 60 to 240 Hz is safe, but 80 to 400 Hz gives other results from call to call. Zeros cure the first. For the
-  others a rate up to 1 % higher is passed to swipe, which moves the grid.
+* swipe reads past the end of a signal that is shorter than half its longest window. Zeros are added to such signals.
+* swipe reads past its list of windows if the list has only one. Such a pitch range is refused.
+* swipe reads past the end of a spectrum if the last point of its ERB grid lies above the last bin of its shortest
+  window. At 16 kHz, for example, 60 to 240 Hz is safe, but 80 to 400 Hz gives other results from call to call. The
+  signal is then passed to swipe with a rate up to 1 % too high, which moves the grid; then the pitch is corrected.
 """
 
 import math
@@ -30,20 +31,23 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
     from pysptk import sptk as sptk
 
-_MAX_AMPLITUDE = 100.0  # times full scale: a louder signal was never scaled to +-1
-_FIRST_NOISE = 0.0561838755  # the first number of the noise generator with its seed 1
-_CORRELATION_WINDOW = float(np.float32(0.0075))  # seconds: the correlation window of rapt
-# Samples in swipe's shortest window. With fewer its last bin is more than a step of the ERB grid below Nyquist.
+_MAX_AMPLITUDE = 100.0  # a signal beyond 100 times full scale was surely not scaled to +-1
+_FIRST_NOISE = 0.0561838755  # the first number that the noise generator makes after seed 1
+_CORRELATION_WINDOW = float(np.float32(0.0075))  # seconds, rounded to float32 as in rapt
+# Lower limit of swipe's shortest window, in samples. The last bin of a shorter window is more than one step of the ERB
+# grid below half the rate.
 _SHORTEST_WINDOW = 256
 
 _lock = Lock()
 
 
 def rapt(x: Array, rate: Fraction, hop: int, low: float, high: float, bias: float) -> Array:
-    """Return the pitch in Hz of every `hop` samples of x (full scale +-1, zeros after its end); 0 where unvoiced.
+    """Return the pitch by RAPT: one value in Hz for every `hop` samples, [ceil(n / hop)] float32; 0 where unvoiced.
 
-    x: [n], n >= 1. Returns [ceil(n / hop)] float32. The caller must ensure 8000 <= rate <= 96000, hop <= rate / 10 and
-    20 <= low < high < rate / 2. Raises ValueError for a sample beyond 100 times full scale.
+    x: [n] samples, n >= 1, full scale +-1, taken as 0 after the end; low, high: the range of the pitch, Hz; bias: the
+    voice_bias of rapt: the higher, the more frames are voiced. The caller must ensure 8000 <= rate <= 96000,
+    hop <= rate / 10 and 20 <= low < high < rate / 2. Raises ValueError that names the first sample beyond 100 times
+    full scale.
     """
     _check_loudness(x)
     count = -(-len(x) // hop)
@@ -65,7 +69,11 @@ def _check_loudness(x: Array) -> None:
 
 
 def _rapt_reach(rate: float, low: float) -> int:
-    """Return how many samples the last frame reads: the longer of two windows and half a decimation filter."""
+    """Return the number of samples that rapt reads for its last frame.
+
+    It is half the length of the decimation filter plus the longer of two windows: the window of the correlation, and
+    the window of the measure of stationarity.
+    """
     longest_period = math.floor(rate / low + 0.5)
     correlation = math.floor(_CORRELATION_WINDOW * rate + 0.5) + longest_period + 1
     stationarity = int(0.03 * rate) - (int(0.03 * rate) - int(0.02 * rate)) // 2
@@ -73,17 +81,23 @@ def _rapt_reach(rate: float, low: float) -> int:
 
 
 def reset_noise() -> None:
-    """Reset SPTK's Gaussian generator, which rapt and `excite` share, to the first number of a pair."""
+    """Make the next number of SPTK's Gaussian generator the first of a pair.
+
+    rapt and `excite` share the generator. If it keeps the second number of a pair, `excite` returns this number, though
+    its seed is 1, and the generator then keeps nothing. If not, `excite` returns the first number after seed 1, and a
+    second call takes the second number.
+    """
     for _ in range(2):
         if not math.isclose(sptk.excite(np.zeros(2), hopsize=1, gaussian=True, seed=1)[0], _FIRST_NOISE, rel_tol=1e-8):
             return
 
 
 def swipe(x: Array, rate: Fraction, hop: int, low: float, high: float, threshold: float) -> Array:
-    """Return the pitch in Hz at every `hop` samples of x (full scale +-1, zero outside); 0 where unvoiced.
+    """Return the pitch by SWIPE': one value in Hz for every `hop` samples, [ceil(n / hop)] float64; 0 where unvoiced.
 
-    x: [n], n >= 1. Returns [ceil(n / hop)] float64. Raises ValueError as `swipe_rate` does, and for a sample beyond 100
-    times full scale.
+    x: [n] samples, n >= 1, full scale +-1, taken as 0 outside; low, high: the range of the pitch, Hz; threshold: the
+    pitch strength above which a frame is voiced. Raises ValueError that names the first sample beyond 100 times full
+    scale, and for a pitch range that `swipe_rate` refuses.
     """
     _check_loudness(x)
     taken = swipe_rate(rate, low, high)
@@ -97,9 +111,9 @@ def swipe(x: Array, rate: Fraction, hop: int, low: float, high: float, threshold
 
 @lru_cache(maxsize=32)
 def swipe_rate(rate: Fraction, low: float, high: float) -> int:
-    """Return the smallest whole rate, `rate` or up to 1 % above, at which swipe stays inside its tables.
+    """Return the smallest whole number of hertz, from `rate` to 1.01 * rate, at which swipe reads no invalid memory.
 
-    Raises ValueError, with the rule, if there is none.
+    Raises ValueError that says how to change the pitch range, low to high in Hz, if there is none.
     """
     if high < 1.42 * low:
         raise ValueError(f"f0_max must be at least 1.42 times f0_min, half an octave; found {low:g} and {high:g}")
@@ -121,9 +135,9 @@ def swipe_rate(rate: Fraction, low: float, high: float) -> int:
 
 
 def _swipe_windows(rate: float, low: float, high: float) -> tuple[int, int]:
-    """Return the lengths of swipe's longest and shortest window.
+    """Return the lengths of swipe's longest and shortest window, in samples.
 
-    They are 8 periods of the lowest and the highest pitch, rounded to powers of two.
+    They are about 8 periods of the lowest and of the highest pitch, rounded to powers of two.
     """
     longest, octaves = math.log2(8 * rate / low), math.log2(high / low)
     exponent = math.floor(longest + 0.5)

@@ -2,17 +2,17 @@
 
 The limits below were found with pyworld 0.3.5:
 
-* cheaptrick and d4c write past their buffers for an F0 above half the rate, and cannot allocate memory for a NaN.
-  synthesize writes past its buffers for an F0 of the rate. Such a pitch is refused.
-* cheaptrick corrupts the heap if its FFT is not a power of two, or is shorter than the window of an unvoiced frame,
-  three periods of 500 Hz: 512 points are needed at 48 kHz, 128 at 16 kHz. synthesize corrupts the heap for rows of an
-  FFT that is not a power of two, or is shorter than one such period.
-* d4c corrupts the heap at rates below 8 kHz. Its voicing test compares the power up to 4 kHz with that up to 7.9 kHz.
-  Below 15.8 kHz the test reads uninitialised memory, whatever the threshold. There the signal is given to d4c at twice
-  its rate, and half of each row is kept.
-* synthesize gives NaN for a power of 0, and speech never softer than 1e-6 of full scale. harvest cannot allocate memory
-  for a signal without samples.
-* All functions need contiguous float64 and the whole signal. Each call draws the same noise.
+* cheaptrick and d4c write past their buffers for an F0 above half the rate, and cannot allocate memory for an F0 that
+  is NaN. synthesize writes past its buffers for an F0 as high as the rate. A pitch above half the rate is refused.
+* cheaptrick corrupts the heap if its FFT length is not a power of two, or is shorter than the window of an unvoiced
+  frame, which is three periods of 500 Hz: 512 points are needed at 48 kHz, 128 at 16 kHz. synthesize corrupts the heap
+  if the FFT length of its rows is not a power of two, or is shorter than one period of 500 Hz.
+* d4c corrupts the heap at rates below 8 kHz. Its voicing test compares the power up to 4 kHz with the power up to
+  7.9 kHz. At rates below 15.8 kHz the test reads uninitialised memory, whatever the threshold. At these rates the
+  signal is given to d4c at twice its rate, and the lower half of each row is kept.
+* synthesize gives NaN for a power of 0; its speech is never softer than 1e-6 of full scale. harvest cannot allocate
+  memory for a signal without samples.
+* All functions need contiguous float64 arrays and the whole signal. The noise that they add is the same in every call.
 * Sines and logarithms come from the C library, which chooses its code by processor: with and without fused
   multiply-add, glibc gives float64 results that differ in their last digits. This module cannot change that.
 """
@@ -31,7 +31,7 @@ PYWORLD_MISSING = "needs pyworld, which is not installed: pip install 'dspgraph[
 _LOWEST_RATE, _HIGHEST_RATE = 8000, 192000  # Hz
 _MAX_AMPLITUDE = 1e6  # times full scale: the power of a louder signal overflows float64
 _UNVOICED = 500.0  # Hz: the pitch that cheaptrick assumes for an unvoiced frame
-_VOICING_RATE = 15800  # Hz: the voicing test of d4c reads bins up to 7900 Hz
+_VOICING_RATE = 15800  # Hz: at this rate or more a spectrum has the bins up to 7900 Hz that d4c's voicing test reads
 
 
 def pyworld() -> Any:
@@ -51,7 +51,10 @@ def is_installed() -> bool:
 
 
 def check_audio(x: Any) -> None:
-    """Raise ValueError for audio (`rate` and `channels`) that WORLD cannot analyse, or if pyworld is not installed."""
+    """Raise ValueError if WORLD cannot analyse audio like x, or if pyworld is not installed.
+
+    x: a stream of audio, of which `rate` and `channels` are read.
+    """
     if not is_installed():
         raise ValueError(PYWORLD_MISSING)
     if x.channels > 1:
@@ -64,7 +67,11 @@ def check_audio(x: Any) -> None:
 
 
 def check_analysis(node: str, x: Any, f0: Any, n_fft: int | None) -> int:
-    """Return the FFT length of cheaptrick or d4c for audio x and its pitch; raise ValueError if they cannot run."""
+    """Return the FFT length with which a node runs cheaptrick or d4c.
+
+    node: its name, for errors; x: the stream of audio; f0: the stream of its pitch; n_fft: the wanted length, or None
+    for WORLD's own. Raises ValueError if cheaptrick and d4c cannot analyse these streams, or cannot use this length.
+    """
     try:
         check_audio(x)
     except ValueError as error:
@@ -78,7 +85,10 @@ def check_analysis(node: str, x: Any, f0: Any, n_fft: int | None) -> int:
 
 
 def check_search(node: str, x: Any, low: float, high: float) -> None:
-    """Raise ValueError if dio or harvest cannot search this pitch range, in Hz, in audio x."""
+    """Raise ValueError if dio or harvest cannot search the pitch range, low to high in Hz, in the audio stream x.
+
+    node: the name of the node, for the error.
+    """
     try:
         check_audio(x)
     except ValueError as error:
@@ -90,7 +100,7 @@ def check_search(node: str, x: Any, low: float, high: float) -> None:
 
 
 def check_pitch_range(x: Any, low: float, high: float) -> None:
-    """Raise ValueError for a pitch range, in Hz, that WORLD cannot search in such audio."""
+    """Raise ValueError unless low < high <= rate / 4, in Hz: WORLD cannot search other pitch ranges."""
     if not low < high <= x.rate / 4:
         raise ValueError(
             f"f0_min is {low:g} and f0_max {high:g}; at {x} they must rise, up to {float(x.rate / 4):g} Hz"
@@ -98,9 +108,9 @@ def check_pitch_range(x: Any, low: float, high: float) -> None:
 
 
 def check_fft(x: Any, n_fft: int | None) -> int:
-    """Return the FFT length for cheaptrick and d4c, by default that for 71 Hz.
+    """Return n_fft or, if it is None, the FFT length that WORLD chooses for a lowest pitch of 71 Hz.
 
-    Raises ValueError for a length they cannot use.
+    Raises ValueError for a length that cheaptrick and d4c cannot use.
     """
     points = n_fft or fft_size(x.rate)
     if points & (points - 1) or points < shortest_fft(x.rate):
@@ -112,12 +122,12 @@ def check_fft(x: Any, n_fft: int | None) -> int:
 
 
 def fft_size(rate: Fraction, low: float = 71.0) -> int:
-    """Return the FFT length that WORLD chooses: a power of two that holds three periods of the lowest pitch."""
+    """Return the FFT length that WORLD chooses: a power of two above three periods of the lowest pitch, low in Hz."""
     return int(2 << math.floor(math.log2(3 * float(rate) / low + 1)))
 
 
 def shortest_fft(rate: Fraction) -> int:
-    """Return the smallest power of two with which cheaptrick stays inside its buffers."""
+    """Return the smallest FFT length with which cheaptrick stays inside its buffers; a power of two."""
     return int(1 << math.ceil(math.log2(3 * float(rate) / _UNVOICED + 2)))
 
 
@@ -144,9 +154,9 @@ def _pitch(f0: Array, rate: Fraction) -> Array:
 
 
 def harvest(x: Array, rate: Fraction, hop: int, low: float, high: float) -> Array:
-    """Return the pitch in Hz at every `hop` samples of x by Harvest; 0 where unvoiced.
+    """Return the pitch by Harvest: one value in Hz for every `hop` samples, [ceil(n / hop)]; 0 where unvoiced.
 
-    x: [n], n >= 1. Returns [ceil(n / hop)].
+    x: [n], n >= 1; low, high: the range of the pitch, Hz.
     """
     f0: Array
     f0, _ = pyworld().harvest(_samples(x), int(rate), f0_floor=low, f0_ceil=high, frame_period=1000 * hop / float(rate))
@@ -154,9 +164,10 @@ def harvest(x: Array, rate: Fraction, hop: int, low: float, high: float) -> Arra
 
 
 def dio(x: Array, rate: Fraction, hop: int, low: float, high: float, allowed_range: float, refine: bool) -> Array:
-    """Return the pitch in Hz at every `hop` samples of x by DIO; 0 where unvoiced.
+    """Return the pitch by DIO: one value in Hz for every `hop` samples, [ceil(n / hop)]; 0 where unvoiced.
 
-    x: [n], n >= 1; refine: apply StoneMask to the result. Returns [ceil(n / hop)].
+    x: [n], n >= 1; low, high: the range of the pitch, Hz; allowed_range: as in DIO; refine: whether StoneMask is
+    applied to the result.
     """
     world, samples = pyworld(), _samples(x)
     f0: Array
@@ -174,9 +185,10 @@ def dio(x: Array, rate: Fraction, hop: int, low: float, high: float, allowed_ran
 
 
 def cheaptrick(x: Array, rate: Fraction, f0: Array, times: Array, n_fft: int, q1: float) -> Array:
-    """Return power spectra [frames, n_fft / 2 + 1] at `times` (seconds) with the pitch f0 there; 0 for a silent signal.
+    """Return power spectra by CheapTrick, [frames, n_fft / 2 + 1]; all 0 if every sample is 0.
 
-    The caller must ensure that n_fft is a power of two, shortest_fft(rate) or more.
+    x: [n], n >= 1; f0: [frames], the pitch in Hz at each of the times [frames], in seconds; q1: as in CheapTrick. The
+    caller must ensure that n_fft is a power of two, shortest_fft(rate) or more.
     """
     samples, pitch = _samples(x), _pitch(f0, rate)
     if not samples.any():
@@ -186,9 +198,9 @@ def cheaptrick(x: Array, rate: Fraction, f0: Array, times: Array, n_fft: int, q1
 
 
 def d4c(x: Array, rate: Fraction, f0: Array, times: Array, n_fft: int, threshold: float) -> Array:
-    """Return the aperiodicity, 0 to 1, [frames, n_fft / 2 + 1], at `times` (seconds), given the pitch f0 there.
+    """Return the aperiodicity by D4C, from 0 to 1, [frames, n_fft / 2 + 1].
 
-    n_fft: as in `cheaptrick`.
+    threshold: of the voicing test; x, f0, times and n_fft: as in `cheaptrick`.
     """
     samples, pitch = _samples(x), _pitch(f0, rate)
     faster = 1 if rate >= _VOICING_RATE else 2
@@ -199,13 +211,13 @@ def d4c(x: Array, rate: Fraction, f0: Array, times: Array, n_fft: int, threshold
 
 
 def upsample_twice(x: Array) -> Array:
-    """Return x at twice its rate, with nothing above its own spectrum."""
+    """Return x [n] at twice its rate, [2 * n]; the upper half of the new spectrum is empty."""
     from scipy.fft import irfft, next_fast_len, rfft
 
-    length = 2 * int(next_fast_len(len(x)))  # half of it zeros, so that the end does not wrap around to the beginning
+    length = 2 * int(next_fast_len(len(x)))  # half are zeros, so that the end does not wrap around to the beginning
     spectrum = np.zeros(length + 1, np.complex128)
     spectrum[: length // 2 + 1] = rfft(x, length)
-    spectrum[length // 2] /= 2  # half of this bin belongs to the mirror image
+    spectrum[length // 2] /= 2  # this bin holds two parts, one of which belongs to its mirror image
     y: Array = irfft(spectrum, 2 * length)
     return 2 * y[: 2 * len(x)]
 
@@ -213,11 +225,11 @@ def upsample_twice(x: Array) -> Array:
 def synthesis(
     f0: Array, power: Array, aperiodicity: Array, rate: Fraction, frames: Fraction, centre: Fraction
 ) -> Array:
-    """Synthesise speech [ceil(n rate / frames)] from rows at the times k / frames + centre; 0 if all power is 0.
+    """Return speech [ceil(n * rate / frames)]; all 0 if every power is 0.
 
-    f0: [n]; power, aperiodicity: [n, n_fft / 2 + 1], n_fft as in `cheaptrick`; rate, frames: per second; centre:
-    seconds. The first row also holds before its time, the last row after it. A power below finfo(float64).tiny counts
-    as tiny.
+    f0: [n], Hz; power, aperiodicity: [n, n_fft / 2 + 1], n_fft as in `cheaptrick`; rate: samples per second; frames:
+    rows per second; centre: the time of row 0 in seconds, so that row k is at k / frames + centre. The first row is
+    also used before its time, the last row after its time. Powers below finfo(float64).tiny are raised to it.
     """
     count = math.ceil(len(f0) * rate / frames)
     pitch = _pitch(f0, rate)
@@ -235,5 +247,5 @@ def synthesis(
     begin = round(early * rate / frames - centre * rate)
     speech = np.zeros(count)
     given = y[begin : begin + count]
-    speech[: len(given)] = given  # with a fractional hop the last sample can belong to a frame that is not there
+    speech[: len(given)] = given  # with a fractional hop y can be one sample shorter
     return speech

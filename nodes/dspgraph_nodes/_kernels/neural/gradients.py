@@ -1,4 +1,7 @@
-"""Gradients of a GRU's gates and of DualFC, without their matrix products: one pass over memory each."""
+"""The gradients of a GRU's gates and of LPCNet's last layer, DualFC, except for the matrix products in them.
+
+Each function reads and writes every array once.
+"""
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
@@ -9,13 +12,14 @@ def gru_step(
     of_state: Array, gates: Array, candidate: Array, inner: Array, before: Array, of_recurrent: Array,
     of_candidate: Array,
 ) -> None:  # fmt: skip
-    """Compute the gradients of one step of a GRU, from that of its output back through its gates.
+    """Compute the gradients of one step of a GRU, which takes the state h' to the state h, with respect to its gates.
 
-        h = (1 - z) n + z h',    n = tanh(a_n + r g),    r = sigmoid(a_r),    z = sigmoid(a_z)
+        h = (1 - z) * n + z * h',    n = tanh(a_n + r * g),    r = sigmoid(a_r),    z = sigmoid(a_z)
 
-    of_state: dL/dh [batch, units], replaced by the part of dL/dh' that goes through z alone; gates: r and z
-    [batch, 2, units]; candidate: n, inner: g, before: h' [batch, units]. Written are of_recurrent, dL/d(a_r, a_z, g)
-    [batch, 3, units], and of_candidate, dL/da_n [batch, units].
+    Read: of_state: dL/dh [batch, units]; gates: r and z [batch, 2, units]; candidate: n [batch, units]; inner: g
+    [batch, units]; before: h' [batch, units].
+    Written: of_recurrent: dL/da_r, dL/da_z and dL/dg [batch, 3, units]; of_candidate: dL/da_n [batch, units];
+    of_state: z * dL/dh, the part of dL/dh' that does not pass through a_r, a_z and g.
     """
     for b in range(len(of_state)):  # row by row, so that the compiler sees that the arrays do not overlap
         _gru_row(
@@ -41,10 +45,11 @@ def _gru_row(
 
 @kernel
 def dual_fc(grad: Array, half: Array, factor: Array, of_twice: Array, of_factor: Array) -> None:
-    """Compute the gradients of y = sum_k factor[k] tanh(a[k]) with respect to 2 a and to the factors.
+    """Compute the gradients of y = factor[0] * tanh(a[0]) + factor[1] * tanh(a[1]) with respect to 2 * a and factor.
 
-    grad: dL/dy [count, levels]; half: sigmoid(2 a) [count, 2 levels], so that tanh(a) = 2 half - 1; factor:
-    [2, levels]. of_twice [count, 2 levels] becomes dL/d(2 a); dL/dfactor is added to of_factor [2, levels].
+    Read: grad: dL/dy [count, levels]; half: sigmoid(2 * a) [count, 2 * levels], so that tanh(a) = 2 * half - 1; factor:
+    [2, levels].
+    Written: of_twice: dL/d(2 * a) [count, 2 * levels]; of_factor: dL/dfactor [2, levels] is added to the numbers in it.
     """
     count, levels = grad.shape
     one, two = grad.dtype.type(1), grad.dtype.type(2)

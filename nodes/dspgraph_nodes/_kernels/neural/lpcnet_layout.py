@@ -1,103 +1,114 @@
 """The arrays of LPCNet as its kernels read and write them.
 
+The kernels compute one signal, or sixteen signals side by side. A *lane* is the place of one signal among those that
+are computed side by side: there are 1 or 16 lanes.
+
+The rows of a matrix are divided into *blocks* of sixteen, and the units of a layer likewise. The order [block, gate,
+unit] means: first the sixteen numbers of gate r for the units 0..15, then those of gate z, then those of gate n; then
+the numbers of the three gates for the units 16..31, and so on.
+
 Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis Through Linear Prediction, ICASSP 2019.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS
 
-Array = NDArray[Any]
-
-WIDTH = 16  # rows in a block, numbers in a vector, signals side by side
-ACCUMULATORS = 4  # blocks in a group: their sums grow at the same time, so that none waits for its last multiply-add
+WIDTH = 16  # number of rows in a block, of numbers in a vector, of signals computed side by side
+ACCUMULATORS = 4  # blocks in a group; multiply-adds of four independent sums can overlap, those of one sum cannot
 
 
 class Blocks(NamedTuple):
-    """A matrix in blocks of sixteen rows and one column, those of zeros left out, in the order they are used.
+    """A sparse matrix, stored as pieces of sixteen rows and one column; pieces with only zeros are left out.
 
-    Four blocks of rows make a group, and a step of it is a column of each: one signal takes all four at a time.
+    All pieces with the same sixteen rows form a block; four blocks form a group. A step of a group is one piece of each
+    of its four blocks. The steps are stored in the order in which the kernels read them. A block that has fewer pieces
+    than another one in its group is filled up with pieces of zeros.
     """
 
     weights: Array  # [steps, 4, 16]
-    columns: Array  # [steps, 4] uint16
-    steps: Array  # [groups + 1]: where the steps of a group begin
-    places: Array  # [groups, 4]: the first row of each of its blocks
-    where: Array  # [rows / 16, 2]: the group of every block of rows, and its place in it
+    columns: Array  # [steps, 4] uint16: the column of each piece
+    steps: Array  # [groups + 1]: the first step of each group, and the number of all steps
+    places: Array  # [groups, 4]: the first row of each block of a group
+    where: Array  # [rows / 16, 2]: the group of every block, and the place 0..3 of the block in that group
 
 
 class Matrix(NamedTuple):
     """A layer without its activation."""
 
     m: Blocks
-    start: Array  # [rows + 16]: the bias, and room for sums that nobody reads
+    start: Array  # [rows + 16]: the bias, then zeros for the blocks that only fill a group
 
 
 class SampleNetwork(NamedTuple):
-    """What turns the codes of a sample, and what the condition adds to the gates, into a distribution.
+    """The weights of the sample-rate network, which computes the distribution of the next excitation code.
 
-    The rows of a GRU stand block by block, [block, gate, unit]: sixteen units of the gate r, of z, of n.
+    Its inputs are the three codes of a sample and the numbers that the condition of the frame adds to the gates. All
+    arrays of a GRU have the order [block, gate, unit]. gru_a and gru_b are the numbers of units.
     """
 
-    tables: Array  # [3, 256, 3 gru_a]: what the codes of signal, prediction and excitation add to the gates of GRU_A
-    bias_n: Array  # [3 gru_a]: the recurrent bias of the gate n; the recurrent sums of r and z begin with the condition
-    diagonal_a: Array  # [3 gru_a]: of the recurrent weights
-    diagonal_b: Array
-    start_b: Array  # [4 3 gru_b + 16]
-    start_c: Array  # [3 gru_b + 16]
-    start_d: Array  # [512 + 16]
-    a: Blocks  # recurrent weights of GRU_A but the diagonals
-    b: Blocks  # from GRU_A to GRU_B, in four parts of the columns
-    c: Blocks  # recurrent weights of GRU_B but the diagonals
-    d: Blocks  # both layers behind GRU_B, [block, layer, unit]
-    factors: Array  # [3, 256]: a1 + a2, -2 a1, -2 a2
-    edges: Array  # [255] float64: code c is from edge c - 1 up to edge c
-    centres: Array  # [256] float64: samples of the codes
+    tables: Array  # [3, 256, 3 * gru_a]: the addends of GRU_A's gates for each code of signal, prediction, excitation
+    bias_n: Array  # [3 * gru_a]: the recurrent bias of gate n; 0 for r and z, whose recurrent bias is in the condition
+    diagonal_a: Array  # [3 * gru_a]: the diagonals of GRU_A's recurrent weights
+    diagonal_b: Array  # [3 * gru_b]: the diagonals of GRU_B's recurrent weights
+    start_b: Array  # [4 * 3 * gru_b + 16]: zeros, with which the sums of `b` begin
+    start_c: Array  # [3 * gru_b + 16]: the recurrent bias of GRU_B, with which the sums of `c` begin
+    start_d: Array  # [512 + 16]: the bias of both layers of DualFC, with which the sums of `d` begin
+    a: Blocks  # recurrent weights of GRU_A, without the diagonals
+    b: Blocks  # weights from GRU_A to GRU_B; the columns are divided into four parts, each with sums of its own
+    c: Blocks  # recurrent weights of GRU_B, without the diagonals
+    d: Blocks  # weights of both layers of DualFC, in the order [block, layer, level]
+    factors: Array  # [3, 256]: a1 + a2, -2 * a1, -2 * a2, where a1 and a2 are the factors of the layers of DualFC
+    edges: Array  # [255] float64: code c is for samples from edges[c - 1] up to, not including, edges[c]
+    centres: Array  # [256] float64: the sample of each code
 
 
 class FrameInputs(NamedTuple):
-    """What is known of every frame, one row after the other."""
+    """The inputs of the sample-rate network that stay the same for all samples of a frame, one row per frame."""
 
-    rows_a: Array  # [rows, 3 gru_a]: what the conditions add to the gates
-    rows_b: Array  # [rows, 3 gru_b]
-    lpc: Array  # [rows, order] float64
-    sharpness: Array  # [rows]: what logits are multiplied by
+    rows_a: Array  # [rows, 3 * gru_a]: the addends of GRU_A's gates, from the conditions
+    rows_b: Array  # [rows, 3 * gru_b]: the addends of GRU_B's gates, from the conditions
+    lpc: Array  # [rows, order] float64: predictor coefficients
+    sharpness: Array  # [rows]: the factor of the logits
 
 
 class LayerBuffers(NamedTuple):
-    """Input and output of a layer, for one row or for sixteen."""
+    """The input and the output of a layer, for one row of numbers, or for sixteen rows side by side."""
 
     state: Array  # [1, inputs] or [1, inputs, row]
     y: Array  # [outputs + 16] or [outputs + 16, row]
 
 
 class Workspace(NamedTuple):
-    """Arrays that the stages of a step pass to each other, [numbers] or [numbers, lane]."""
+    """Arrays in which the stages of a step pass numbers to each other; for sixteen signals with a last axis `lane`.
 
-    state: Array  # [2, gru_a + gru_b]: of both GRUs; a step goes from one to the other
-    start_a: Array  # [3 gru_a + 16]: what the recurrent sums begin with
-    condition_b: Array
-    inputs: Array  # slots
-    sums_a: Array  # slots
-    parts_b: Array
-    sums_b: Array  # slots
-    layers: Array  # slots
-    logits: Array
-    work: Array
-    places: Array  # [4] int64: where the rows begin that are summed
-    sharp: Array  # [lanes]
-    number: Array  # [lanes]: from 0 to 1
-    drawn: Array  # [lanes] int64
-    rows_a: Array  # that of what is given
+    Arrays in slots hold the numbers of one block of units in each slot; see `lpcnet_stages`.
+    """
+
+    state: Array  # [2, gru_a + gru_b]: the states of both GRUs; a step reads one row and writes the other
+    start_a: Array  # [3 * gru_a + 16]: the numbers with which the recurrent sums of GRU_A begin
+    condition_b: Array  # [3 * gru_b]: the addends of GRU_B's gates, from the condition
+    inputs: Array  # slots: the sums of the inputs of the gates; later the values of the gates
+    sums_a: Array  # slots: the recurrent sums of GRU_A
+    parts_b: Array  # [4 * 3 * gru_b + 16]: the four partial sums of each of GRU_B's inputs
+    sums_b: Array  # slots: the recurrent sums of GRU_B
+    layers: Array  # slots: the sums of both layers of DualFC, before tanh
+    logits: Array  # [256], in the order that `draw` describes
+    work: Array  # [16]: sums of `draw`
+    places: Array  # [4] int64: the positions at which the rows begin that are summed for GRU_A
+    sharp: Array  # [lanes]: the factor of the logits, for powers of 2
+    number: Array  # [lanes]: the random number, from 0 to 1, that draws the code
+    drawn: Array  # [lanes] int64: the drawn code
+    rows_a: Array  # the array `rows_a` of the frames' inputs
 
 
 def workspace(net: SampleNetwork, rows_a: Array, lanes: int) -> Workspace:
-    """Return a workspace for the steps of one signal, or of sixteen."""
+    """Return a workspace for the steps of one signal (lanes = 1), or of sixteen (lanes = 16)."""
     a, b, many = len(net.bias_n), len(net.diagonal_b), lanes > 1
     slots = max(6 * WIDTH, b) if many else max(a, b)
     layers = 4 * WIDTH if many else 2 * LEVELS

@@ -1,15 +1,15 @@
-"""LPCNet's loop, sample by sample: of one signal, or of sixteen side by side with the same bits.
+"""LPCNet's loop over samples, for one signal or for sixteen side by side; each signal gets the same bits in both.
 
 Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis Through Linear Prediction, ICASSP 2019.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel, part_of_kernel
 from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS, PEAK
 from dspgraph_nodes._kernels.neural.lpcnet_layout import (
@@ -43,16 +43,15 @@ from dspgraph_nodes._kernels.neural.lpcnet_stages import (
     update_state,
 )
 
-Array = NDArray[Any]
-
 SCALE = np.float32(LOG2_E)
 
 
 @kernel
 def run_layer(matrix: Matrix, one: LayerBuffers, many: LayerBuffers, x: Array, y: Array, tanh: bool) -> None:
-    """Write y = x times a matrix, plus its bias, and the tanh of it if asked for.
+    """Write v = x @ M + bias to y, or tanh(v * ln(2) / 2) if `tanh` is true.
 
-    Sixteen rows are taken at a time, the rest one by one.
+    x: [n, inputs]; y: [n, outputs]; matrix: M and the bias; one, many: buffers for one row and for sixteen rows. The
+    rows of x are computed in sets of sixteen; the last len(x) % 16 rows are computed one at a time.
     """
     rows, whole = len(x), len(x) - len(x) % WIDTH
     xs, ys, x_one, y_one = many.state[0], many.y, one.state[0], one.y
@@ -79,7 +78,7 @@ def run_layer(matrix: Matrix, one: LayerBuffers, many: LayerBuffers, x: Array, y
 
 @kernel
 def _level(edges: Array, x: float) -> int:
-    """Return the mu-law code of a sample: how many of the 255 edges are not above it."""
+    """Return the mu-law code of sample x: the number of the 255 edges that are at or below x."""
     at, step = 0, LEVELS // 2
     while step:
         at += step * (edges[at + step - 1] <= x)
@@ -89,33 +88,42 @@ def _level(edges: Array, x: float) -> int:
 
 @kernel
 def _pair(k: int, count: int) -> tuple[int, int]:
-    """Return the blocks of pair k of `count` blocks; the last of an odd number is a pair with itself."""
+    """Return the two blocks that are computed together as pair k of `count` blocks.
+
+    They are k and k + count // 2. For k >= count // 2 both are the last block: an odd count leaves this block single.
+    """
     half = count // 2
     return (k, k + half) if k < half else (count - 1, count - 1)
 
 
 class Schedule(NamedTuple):
-    """The frames that each lane goes through."""
+    """The rows of the inputs (one row per frame) that each lane uses, and for how many samples it uses each."""
 
-    rows: Array  # [lanes]: the first row of the inputs
-    ends: Array  # [lanes]: the last row, which lasts to the end
-    waits: Array  # [lanes]: samples of the first row
-    hop: int  # samples of each other row
+    rows: Array  # [lanes]: the first row
+    ends: Array  # [lanes]: the last row, which is used for all samples that remain
+    waits: Array  # [lanes]: number of samples for which the first row is used
+    hop: int  # number of samples for which each row between the first and the last is used
 
 
 class TeacherForcing(NamedTuple):
-    """Codes that the network hears in place of its own, and a record of what it predicts. Without codes: no record."""
+    """Codes that the network is given in place of its own codes, and arrays for the logits and states that result.
 
-    codes: Array  # [n, lane, 3] int64: of signal, prediction and excitation
-    logits: Array  # [n, 256 lanes]
-    states: Array  # [n, gru_b lanes]: of GRU_B
+    n is the number of samples for which codes are given; 0 means that the network uses its own codes.
+    """
+
+    codes: Array  # [n, lane, 3] int64: the codes of signal, prediction and excitation
+    logits: Array  # [n, 256 * lanes]
+    states: Array  # [n, gru_b * lanes]: the states of GRU_B
 
 
 @kernel
 def _start_frame(
     net: SampleNetwork, inputs: FrameInputs, workspace: Workspace, taps: Array, row: int, lane: int
 ) -> None:
-    """Hand a row of the inputs to a lane: the predictor, the sharpness, and what the sums of the gates begin with."""
+    """Copy one row of the inputs to one lane: predictor, sharpness, and the numbers that the condition adds to gates.
+
+    For gate n of GRU_A `start_a` gets the recurrent bias; `sum_of_rows` adds the condition to this gate.
+    """
     start, condition, lanes = workspace.start_a.reshape(-1), workspace.condition_b.reshape(-1), taps.shape[1]
     for k in range(len(taps)):
         taps[k, lane] = inputs.lpc[row, k]
@@ -128,7 +136,10 @@ def _start_frame(
 
 @part_of_kernel
 def _predict(taps: Array, past: Array, prediction: Array) -> None:
-    """Write -sum_k taps[k] past[order - 1 - k] of every lane, k ascending; past: [order, lane], the oldest first."""
+    """Write the prediction of every lane, -sum_k taps[k] * past[order - 1 - k], summed with k ascending.
+
+    taps: [order, lane]; past: [order, lane], the oldest sample first; prediction: [lane].
+    """
     order, lanes = taps.shape
     if lanes == 1:
         total = 0.0
@@ -145,7 +156,11 @@ def _predict(taps: Array, past: Array, prediction: Array) -> None:
 
 @part_of_kernel
 def _find_rows(places: Array, row: Array, codes: Array, width: int) -> None:
-    """Write where the rows of width numbers begin that a step sums: of the inputs, and of the three codes' tables."""
+    """Write to places [4, lane] the positions of the four rows that a step sums for GRU_A.
+
+    They are one row of the inputs (number `row` [lane]) and one row of each of the three tables, given by codes
+    [lane, 3]. width: the numbers in a row.
+    """
     for lane in range(len(row)):
         places[0, lane] = row[lane] * width
         for k in range(3):
@@ -154,7 +169,11 @@ def _find_rows(places: Array, row: Array, codes: Array, width: int) -> None:
 
 @part_of_kernel
 def _gru_a_of_one(net: SampleNetwork, workspace: Workspace, h: int, new: int) -> None:
-    """Take each stage for all blocks, up to the sums of GRU_B: a stage takes long, and blocks overlap in time."""
+    """Compute GRU_A of one signal, and the sums of GRU_B; h and new: where the old and the new states begin.
+
+    Every stage runs for all blocks before the next stage begins. The instructions of a stage wait for each other, so
+    the processor is faster if it can work on several blocks of the same stage at once.
+    """
     groups, blocks = len(net.a.places), len(net.bias_n) // (3 * WIDTH)
     for group in range(groups):
         for block in range(group, blocks, groups):
@@ -177,7 +196,11 @@ def _gru_a_of_one(net: SampleNetwork, workspace: Workspace, h: int, new: int) ->
 
 @part_of_kernel
 def _gru_a_of_many(net: SampleNetwork, workspace: Workspace, h: int, new: int) -> None:
-    """Take all stages for two blocks, then for the next two: the numbers they pass on stay close to the processor."""
+    """Compute GRU_A of sixteen signals, and the sums of GRU_B; h and new: where the old and the new states begin.
+
+    All stages run for two blocks before the next two blocks begin. The numbers that one stage passes to the next then
+    stay in the cache of the processor.
+    """
     blocks = len(net.bias_n) // (3 * WIDTH)
     for gate in range(3):
         for block in _pair(0, blocks):
@@ -202,7 +225,10 @@ def _gru_a_of_many(net: SampleNetwork, workspace: Workspace, h: int, new: int) -
 
 @part_of_kernel
 def _gru_b(net: SampleNetwork, workspace: Workspace, h: int, new: int, own: int) -> None:
-    """Finish GRU_B, whose sums are there; its state begins at `own` in the states."""
+    """Compute the new state of GRU_B from its sums, which are complete.
+
+    h, new: where the old and the new states of both GRUs begin; own: the position of GRU_B's state within them.
+    """
     rows = len(net.diagonal_b)
     blocks = rows // (3 * WIDTH)
     for k in range((blocks + 1) // 2):
@@ -215,7 +241,7 @@ def _gru_b(net: SampleNetwork, workspace: Workspace, h: int, new: int, own: int)
 
 @part_of_kernel
 def _dual_fc_of_one(net: SampleNetwork, workspace: Workspace, new: int) -> None:
-    """Write the logits."""
+    """Write the logits of one signal, computed from its new states, which begin at `new`."""
     blocks = LEVELS // WIDTH
     for group in range(len(net.d.places)):
         product_d_of_one(net, workspace, group, new)
@@ -226,7 +252,7 @@ def _dual_fc_of_one(net: SampleNetwork, workspace: Workspace, new: int) -> None:
 
 @part_of_kernel
 def _dual_fc_of_many(net: SampleNetwork, workspace: Workspace, new: int) -> None:
-    """Write the logits of sixteen signals."""
+    """Write the logits of sixteen signals, computed from their new states, which begin at `new`."""
     blocks = LEVELS // WIDTH
     for k in range(blocks // 2):
         b0, b1 = _pair(k, blocks)
@@ -248,9 +274,11 @@ def run(
     codes: Array,
     forced: TeacherForcing,
 ) -> None:
-    """Fill signal [order + n, lane] from `order` on; its first samples are those before, from oldest to latest.
+    """Synthesise n samples of every lane: write them to signal[order:], in 16-bit scale, before de-emphasis.
 
-    numbers: [n, lane], each draws a level; codes: [lane, 3], the last ones of signal, prediction and excitation.
+    signal: [order + n, lane]; the first `order` rows hold the samples before, the oldest first. numbers: [n, lane],
+    from 0 to 1, each draws one code. codes: [lane, 3], the last codes of signal, prediction and excitation. threshold:
+    see `draw`. codes and workspace.state are replaced by those after the last sample.
     """
     (count, lanes), order = numbers.shape, inputs.lpc.shape[1]
     state, one = workspace.state.reshape(2, -1), workspace.logits.ndim == 1
@@ -260,7 +288,7 @@ def run(
         np.zeros((order, lanes)),
         np.empty(lanes),
     )
-    h, new, own = 0, state.shape[1], len(net.bias_n) // 3 * lanes  # where the states begin; in them, that of GRU_B
+    h, new, own = 0, state.shape[1], len(net.bias_n) // 3 * lanes  # where states begin; GRU_B's place in them
     for n in range(count):
         for lane in range(lanes):
             if left[lane] == 0 and row[lane] < schedule.ends[lane]:

@@ -1,4 +1,4 @@
-"""Noise on the signal that LPCNet is trained on, so that its inputs contain errors as they do in synthesis."""
+"""Noise for the signal that LPCNet is trained on: the network learns to continue a past that contains errors."""
 
 from typing import NamedTuple
 
@@ -10,23 +10,24 @@ from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS, SILENT_CODE, cen
 
 
 class Excitation(NamedTuple):
-    """The inputs and targets of a signal, [n] each; samples in 16-bit scale, codes are mu-law levels."""
+    """A noisy signal, its predictions and its excitation: arrays [n]. Samples are in 16-bit scale, codes are 0..255."""
 
-    noisy: Array  # the signal from which the predictions are made
-    prediction: Array  # of each sample, from the noisy samples before it
+    noisy: Array  # samples of the noisy signal
+    prediction: Array  # prediction of each sample, computed from the noisy samples before it
     given: Array  # codes of the noisy excitation, an input of the network
-    target: Array  # codes of the excitation that leads back to the clean signal
+    target: Array  # codes of the excitation that, added to the predictions, gives the clean signal again
 
 
 def closed_loop(signal: Array, lpc: Array, noise: Array) -> Excitation:
-    """Add noise to the excitation and feed it back through the predictor, as the C program does.
+    """Return a signal made from an excitation with noise; each noisy sample is used to predict the next ones.
 
-        p[n] = -sum_k a[k] s[n-k],              e[n] = code(x[n] - p[n])
+        p[n] = -sum_k a[k] * s[n-k],            e[n] = encode(x[n] - p[n])
         given[n] = clip(e[n] + noise[n]),       s[n] = p[n] + decode(given[n])
 
-    signal: x [n], pre-emphasised; lpc: [frames, order], each row for an equal part of it; noise: [n] whole levels.
-    Samples before the signal are 0.
-    """  # fmt: skip
+    Here s is `noisy`, p `prediction` and e `target`; clip limits to 0..255. The published C program does the same.
+    signal: x [n], pre-emphasised, 16-bit scale; lpc: [frames, order], the row of frame k is used for the samples from
+    k * n / frames to (k + 1) * n / frames; noise: [n], whole numbers of codes. Samples before the signal are 0.
+    """
     count, order = len(signal), lpc.shape[1]
     noisy = np.zeros(order + count)
     prediction, given, target = np.empty(count), np.empty(count, np.int64), np.empty(count, np.int64)
@@ -38,11 +39,11 @@ def closed_loop(signal: Array, lpc: Array, noise: Array) -> Excitation:
 
 
 def open_loop(signal: Array, lpc: Array, noise: Array) -> Excitation:
-    """Add noise to the codes of the signal; the excitation then leads back to the clean signal, as in the paper.
+    """Return a signal with noise added to its codes; each clean sample is predicted from the noisy ones before it.
 
-        s[n] = decode(clip(code(x[n]) + noise[n])),  p[n] = -sum_k a[k] s[n-k],  given[n] = e[n] = code(x[n] - p[n])
+        s[n] = decode(clip(encode(x[n]) + noise[n])),  p[n] = -sum_k a[k] * s[n-k],  given[n] = encode(x[n] - p[n])
 
-    Shapes as in `closed_loop`.
+    `given` and `target` are the same array. The paper adds noise in this way. Arguments and names as in `closed_loop`.
     """
     count, order = len(signal), lpc.shape[1]
     noisy = decode(np.clip(encode(signal) + noise, 0, LEVELS - 1))
@@ -56,7 +57,10 @@ def open_loop(signal: Array, lpc: Array, noise: Array) -> Excitation:
 
 
 def inputs(excitation: Excitation) -> Array:
-    """Return the input codes [n, 3] of each sample: of the last signal, the prediction and the last excitation."""
+    """Return the input codes [n, 3] of the network for each sample.
+
+    They are the codes of the noisy sample before, of the prediction of this sample, and of the excitation before.
+    """
     codes = np.full((len(excitation.target), 3), SILENT_CODE)
     codes[1:, 0] = encode(excitation.noisy[:-1])
     codes[:, 1] = encode(excitation.prediction)

@@ -1,10 +1,12 @@
 """LPCNet's weights, packed for its kernels.
 
-Each embedding is multiplied with the input matrix of GRU_A once: its table holds, per code, the sum that is added to
-the gates. Matrices are stored in blocks of sixteen rows and one column; blocks of zeros are left out. Rows whose sums
-lead into an exponential include the factor of its argument, so that
+* The embeddings are multiplied with the input matrix of GRU_A in advance. The result is a table for each of the three
+  codes of a sample, with the numbers that every value of the code adds to the gates.
+* Matrices are stored in pieces of sixteen rows and one column; pieces with only zeros are left out.
+* The weights and biases of a sigmoid or tanh are multiplied by the constant that its power of 2 needs. Their sum is
+  then x instead of v:
 
-    sigmoid(v) = 1 / (1 + 2**x),    x = -v / ln 2        tanh(v) = 1 - 2 / (1 + 2**x),    x = 2 v / ln 2
+    sigmoid(v) = 1 / (1 + 2**x),  x = -v / ln(2)        tanh(v) = 1 - 2 / (1 + 2**x),  x = 2 * v / ln(2)
 
 Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis Through Linear Prediction, ICASSP 2019.
 """
@@ -24,14 +26,17 @@ from dspgraph_nodes._kernels.neural.lpcnet_stages import LOG2_E
 
 Tree = TypeVar("Tree", bound=tuple[Any, ...])
 
-HUGE_PAGE = 2**21
-PADDING = np.zeros(WIDTH, np.float32)  # room behind the sums of a layer for those of padding blocks, which are not read
+HUGE_PAGE = 2**21  # bytes
+PADDING = np.zeros(WIDTH, np.float32)  # behind the bias of a layer: the bias of the blocks that only fill a group
 
 
 class FrameNetwork(NamedTuple):
-    """The frame-rate network: from features to conditions, and from conditions to what they add to the gates."""
+    """The weights of the frame-rate network, which computes the condition of each frame from features.
 
-    pitch: Array  # [256, width]
+    gates_a and gates_b then compute the numbers that the condition adds to the gates of GRU_A and GRU_B.
+    """
+
+    pitch: Array  # [256, width]: the embedding of the pitch
     conv1: Matrix
     conv2: Matrix
     dense1: Matrix
@@ -41,16 +46,17 @@ class FrameNetwork(NamedTuple):
 
 
 class Network(NamedTuple):
-    """The packed weights of both networks."""
+    """The packed weights of the frame-rate network and of the sample-rate network."""
 
     frame: FrameNetwork
     sample: SampleNetwork
 
 
 def blocks(matrix: Array, parts: int = 1, first: int = 0) -> Blocks:
-    """Return a matrix [rows, columns] in blocks; rows is a multiple of 16, columns are numbered from `first` on.
+    """Return a matrix in blocks of sixteen rows.
 
-    With several parts the columns are divided among them, and the sums of part k begin at row k * rows.
+    matrix: [rows, columns], rows is a multiple of 16; first: the number stored for its first column; parts: the columns
+    are divided into so many parts. Each part has sums of its own; those of part k begin at row k * rows.
     """
     height, width = matrix.shape
     kept = np.abs(matrix).reshape(height // WIDTH, WIDTH, width).max(axis=1) > 0
@@ -60,7 +66,7 @@ def blocks(matrix: Array, parts: int = 1, first: int = 0) -> Blocks:
         within[part * width // parts : (part + 1) * width // parts] = True
         for block in range(height // WIDTH):
             found.append((part * height + block * WIDTH, block * WIDTH, np.flatnonzero(kept[block] & within)))
-    found.sort(key=lambda one: -len(one[2]))  # so that the blocks of a group have about one length
+    found.sort(key=lambda one: -len(one[2]))  # so that the blocks of a group have about the same number of pieces
     found += [(parts * height, 0, np.zeros(0, np.int64))] * (
         -len(found) % ACCUMULATORS
     )  # padding: its sums are not read
@@ -87,7 +93,7 @@ def by_blocks(values: Array, parts: int = 3) -> Array:
 
 
 def pack_weights(arrays: Mapping[str, Array]) -> Network:
-    """Return the packed network of the arrays of a file of weights: gates r, z, n, matrices [out, in]."""
+    """Return the packed network. arrays: the arrays of a file of weights, by name; gates in the order r, z, n."""
     wide = {name: array.astype(np.float64) for name, array in arrays.items()}
     embedding = wide["embed.weight"]
     gru_a, gru_b = _gru(wide, "gru_a"), _gru(wide, "gru_b")
@@ -123,13 +129,16 @@ def pack_weights(arrays: Mapping[str, Array]) -> Network:
 
 
 class _GRU(NamedTuple):
-    """The weights of a GRU in the scale of its exponentials; all but `inner` have rows in blocks."""
+    """The weights of a GRU, multiplied by the constants of their powers of 2 (see above).
 
-    inner: Array  # [3 units, inputs], gates r, z, n
-    recurrent: Array  # [3 units, units], zeros on the diagonals
-    bias: Array  # added to the inputs; for r and z it includes the recurrent bias
-    recurrent_bias: Array  # of n; 0 for r and z
-    diagonal: Array  # of the recurrent weights
+    The rows of `inner` have the order [gate, unit], those of all other arrays [block, gate, unit].
+    """
+
+    inner: Array  # [3 * units, inputs]: the weights of the inputs, gates r, z, n
+    recurrent: Array  # [3 * units, units]: the recurrent weights, with zeros on the diagonals
+    bias: Array  # [3 * units]: the bias of the inputs; for r and z plus the recurrent bias
+    recurrent_bias: Array  # [3 * units]: the recurrent bias of gate n; 0 for r and z
+    diagonal: Array  # [3 * units]: the diagonals of the recurrent weights
 
 
 def _gru(wide: Mapping[str, Array], name: str) -> _GRU:
@@ -146,8 +155,11 @@ def _gru(wide: Mapping[str, Array], name: str) -> _GRU:
 
 
 def _dual_fc(wide: Mapping[str, Array]) -> tuple[Array, Array, Array]:
-    """Return matrix and bias of both layers of DualFC, [block, layer, level], and the factors [3, 256] of their sum."""
-    level = np.arange(LEVELS).reshape(WIDTH, WIDTH).T.reshape(-1)  # place 16 b + m has level 16 m + b
+    """Return the matrix and the bias of both layers of DualFC, and `factors` of `SampleNetwork`.
+
+    The rows have the order [block, layer, level], where the levels of a block are those that `draw` describes.
+    """
+    level = np.arange(LEVELS).reshape(WIDTH, WIDTH).T.reshape(-1)  # place 16 * b + m has level 16 * m + b
     layers = by_blocks(2 * LOG2_E * wide["dual_fc.kernel"][:, level].reshape(2 * LEVELS, -1).T, 2).T
     bias = by_blocks(2 * LOG2_E * wide["dual_fc.bias"][:, level].reshape(-1), 2)
     a1, a2 = wide["dual_fc.factor"][:, level]
@@ -155,7 +167,10 @@ def _dual_fc(wide: Mapping[str, Array]) -> tuple[Array, Array, Array]:
 
 
 def _layer(wide: Mapping[str, Array], name: str) -> Matrix:
-    """Return a layer with tanh; the weights of a convolution are stored tap by tap."""
+    """Return the packed layer `name`, whose activation is tanh.
+
+    The columns of a convolution have the order [tap, input]: all inputs of the first tap come first.
+    """
     weight = wide[f"{name}.weight"]
     flat = weight.swapaxes(1, -1).reshape(len(weight), -1)
     return _matrix(2 * LOG2_E * flat, 2 * LOG2_E * wide[f"{name}.bias"])
@@ -166,10 +181,10 @@ def _matrix(weight: Array, bias: Array) -> Matrix:
 
 
 def contiguous(tree: Tree) -> Tree:
-    """Return the same nested tuples with copies of their arrays one behind the other in one piece of memory.
+    """Return a copy of nested tuples of arrays, with all arrays one behind the other in one piece of memory.
 
-    The processor then needs fewer steps to translate addresses: the piece begins on a huge page, which the operating
-    system gives to large arrays where it can.
+    The piece begins at a multiple of 2 MiB, so that the operating system can use huge pages for it. The processor then
+    needs less time to translate addresses.
     """
     arrays = list(_leaves(tree))
     sizes = [-(-array.nbytes // 64) * 64 for array in arrays]
@@ -195,5 +210,5 @@ def _leaves(tree: Any) -> Iterator[Array]:
 
 
 def _rebuilt(tree: Any, arrays: Iterator[Array]) -> Any:
-    """Return the same nested tuples with other arrays, in order."""
+    """Return nested tuples like `tree`, with the given arrays in place of its own, in order."""
     return type(tree)(*(_rebuilt(inner, arrays) for inner in tree)) if isinstance(tree, tuple) else next(arrays)

@@ -1,13 +1,14 @@
-"""The vector code of LPCNet: of one signal, or of sixteen side by side with the same bits.
+"""The vector code of LPCNet, for one signal or for sixteen side by side; each signal gets the same bits in both.
 
-Numbers stand in vectors of sixteen floats, written out through llvmlite, so that one source serves every width of
-vector there is. Of one signal a vector holds sixteen units; of sixteen signals (arrays [unit, lane] in place of [unit])
-it holds one unit of them all. Every value is the same sequence of operations in both forms: a sum has one order, a
-multiply-add is the fused one, and nothing is left to the optimiser. So a lane has the bits its signal has alone, and a
-machine without fused multiply-adds gives them too, slowly.
+A vector has sixteen float32 numbers, whatever the width of the machine's own vectors: LLVM divides it among registers.
+For one signal, a vector holds sixteen units. For sixteen signals, arrays are [unit, lane] in place of [unit], and a
+vector holds one unit of all sixteen signals. Each number is computed by the same operations in both forms: the order of
+every sum is fixed, multiply-adds are fused, and the compiler may not change the order. So a signal gets the same bits
+alone and among others. A machine without fused multiply-adds gives the same bits too, but slowly.
 
-The quotients of two units (four for the gates) share one division. Beyond abs(x) = 30 sigmoid and tanh of x / ln 2 are
-at their ends to the last bit of float32, and no product of four denominators overflows.
+Division is slow, so several quotients share one: 1 / d0 = d1 * (1 / (d0 * d1)) and 1 / d1 = d0 * (1 / (d0 * d1)). The
+exponents x in 1 + 2**x are limited to -30 .. 30. This changes a sigmoid or tanh by 2e-9 at most, and the product of
+four such denominators, below 2**121, does not overflow.
 
 Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis Through Linear Prediction, ICASSP 2019.
 """
@@ -23,40 +24,50 @@ from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS
 from dspgraph_nodes._kernels.neural.lpcnet_layout import ACCUMULATORS, WIDTH
 
 LOG2_E = 1.4426950408889634
-END = 30.0  # of an exponent of a gate; see above
-LEAST = -126.0  # of an exponent of a probability: the least float32 of full precision
+END = 30.0  # limit of the exponents in a sigmoid or tanh; see above
+LEAST = -126.0  # lower limit of the exponents of probabilities: 2**-126 is the smallest normal float32
 
 
 class NetworkCode(Code):
-    """Code of a stage for one signal, whose vectors hold sixteen units, or for sixteen, whose vectors hold one unit."""
+    """The code of a stage, written either for one signal or for sixteen signals."""
 
     @property
     def many(self) -> bool:
-        """True for sixteen signals."""
+        """Whether the code is for sixteen signals."""
         return self.dimensions["state"] == 3
 
     @property
     def each(self) -> int:
-        """Vectors that hold a block of sixteen units."""
+        """Number of vectors that a block of sixteen units takes: 1 for one signal, 16 for sixteen signals."""
         return WIDTH if self.many else 1
 
     def unit(self, name: str, at: Any, r: Any) -> Any:
-        """Return the weights of the units from `at` on; of sixteen signals, that of unit `at + r` for all of them."""
+        """Return a vector of weights from the array `name`.
+
+        For one signal it holds the weights of the sixteen units from `at` on, for sixteen signals the weight of unit
+        `at + r` sixteen times.
+        """
         return self.broadcast(self.element(name, self.plus(at, r))) if self.many else self.load(name, at)
 
     def denominators(self, xs: list[Any]) -> list[Any]:
-        """Return 1 + 2**x of several vectors, x held within -30 and 30."""
+        """Return 1 + 2**x for each of several vectors x, with x limited to -30 .. 30."""
         held = [self.minimum(x, self.constant(END)) for x in xs]
         held = [self.maximum(x, self.constant(-END)) for x in held]
         return [self.add(value, self.constant(1)) for value in self.exp2(held)]
 
 
 network_stage = stage("net", "workspace", width=WIDTH, dtype=types.float32, code=NetworkCode)
-"""A stage that a kernel calls with two named tuples of arrays: the weights it reads and what it writes to."""
+"""Decorator that makes a stage. A kernel calls the stage with two named tuples of arrays: weights, and a workspace."""
 
 
 def product_of_one(matrix: str, start: str, y: str) -> Any:
-    """Four blocks of sixteen rows, side by side: y[p + r] = start[p + r] + sum_k w[k, r] x[column k], k ascending."""
+    """Return a stage that multiplies one group (four blocks of sixteen rows) of a matrix with the state of one signal.
+
+        y[p + r] = start[p + r] + sum_k w[k, r] * state[x + column[k]],   k ascending,   r = 0 .. 15
+
+    Here p is the first row of a block, k counts its pieces. matrix, start, y: the names of the arrays. Numbers of the
+    stage: the group, and the position x at which the input begins in `state`.
+    """
 
     def write(code: NetworkCode, group: Any, x: Any) -> None:
         b = code.builder
@@ -80,14 +91,18 @@ def product_of_one(matrix: str, start: str, y: str) -> Any:
 
 
 def product_of_many(matrix: str, start: str, y: str) -> Any:
-    """One block of sixteen rows for sixteen signals; its sums go to a slot of y."""
+    """Return a stage that multiplies one block of sixteen rows of a matrix with the states of sixteen signals.
+
+    The sums are those of `product_of_one`. matrix, start, y: the names of the arrays. Numbers of the stage: the block,
+    the slot of y that gets the sums, and the position x at which the input begins in `state`.
+    """
 
     def write(code: NetworkCode, block: Any, slot: Any, x: Any) -> None:
         b = code.builder
         group, q = (code.element(f"{matrix}.where", code.plus(code.times(block, 2), k)) for k in range(2))
         first, end = (code.element(f"{matrix}.steps", code.plus(group, k)) for k in range(2))
         rows = [code.plus(code.times(block, WIDTH), r) for r in range(WIDTH)]
-        if start == "start_a":  # every lane has its own
+        if start == "start_a":  # every lane begins with numbers of its own
             sums = [code.variable(code.load(start, code.times(row, WIDTH))) for row in rows]
         else:
             sums = [code.variable(code.broadcast(code.element(start, row))) for row in rows]
@@ -107,20 +122,24 @@ def product_of_many(matrix: str, start: str, y: str) -> Any:
 
 @network_stage
 def tanh_in_place(code: NetworkCode, first: Any) -> None:
-    """Write tanh of v = x ln 2 / 2 of sixteen values, in place."""
+    """Replace sixteen numbers x, from position `first` of y on, by tanh(x * ln(2) / 2)."""
     (d,) = code.denominators([code.load("y", first)])
     code.store(code.fma(code.constant(-2), code.reciprocal(d), code.constant(1)), "y", first)
 
 
-# Gates stand block by block, [block, gate, unit] or [block, gate, unit, lane]: sixteen units of r, of z, of n. What the
-# stages of one step hand each other stands in slots of that form. One signal has a slot for every block; sixteen, whose
-# slots are sixteen times as large, have two, for the two blocks at work, which stay close to the processor.
-# Numbers called h and new are where the states of a GRU begin, before the step and after it.
+# The numbers of gates have the order [block, gate, unit] or, for sixteen signals, [block, gate, unit, lane]. A *slot*
+# is the place of one block in an array by which stages pass numbers to each other. For one signal there is a slot for
+# every block. For sixteen signals a slot is sixteen times as large, and there are only two, for the two blocks that are
+# computed at the time, so that they stay in the cache. The numbers h and new are the positions in `state` at which the
+# state of a GRU begins: h before the step, new after it. b0 and b1 are two blocks, s0 and s1 their slots.
 
 
 @network_stage
 def fetch(code: NetworkCode, block: Any, gate: Any) -> None:
-    """Prefetch a gate of a block of the rows of tables that are summed next: they are far away, and there is time."""
+    """Prefetch the numbers of one gate of one block from the rows of `tables` that `sum_of_rows` reads later.
+
+    The tables do not fit the nearest cache; a prefetch loads them while the processor computes.
+    """
     lanes = WIDTH if code.many else 1
     at = code.times(code.plus(code.times(block, 3), gate), WIDTH)
     for row in range(lanes, 4 * lanes):
@@ -129,7 +148,10 @@ def fetch(code: NetworkCode, block: Any, gate: Any) -> None:
 
 @network_stage
 def sum_of_rows(code: NetworkCode, block: Any, slot: Any) -> None:
-    """Write (t0 + t1) + t2 of a block, and for the gate n + condition."""
+    """Write to `inputs` the sum (t0 + t1) + t2 of a block of the rows of the three tables.
+
+    For gate n the condition is added last. For r and z it is already in the recurrent sums.
+    """
 
     def row(k: int, lane: int, at: Any) -> Any:
         first = code.element("places", k * (WIDTH if code.many else 1) + lane)
@@ -151,7 +173,10 @@ def sum_of_rows(code: NetworkCode, block: Any, slot: Any) -> None:
 
 @network_stage
 def sum_of_parts(code: NetworkCode, rows: Any, block: Any) -> None:
-    """Write ((y0 + y1) + (y2 + y3)) + condition of a block, the parts of y `rows` rows apart."""
+    """Write to `inputs` the sum ((y0 + y1) + (y2 + y3)) + condition of a block of GRU_B.
+
+    y0 .. y3 are the partial sums in `parts_b`; each begins `rows` rows after the one before.
+    """
     with code.loop(3 * code.each) as r:
         at = code.plus(code.times(block, 3 * WIDTH * code.each), code.times(r, WIDTH))
         parts = [code.load("parts_b", code.plus(at, code.times(rows, k * code.each))) for k in range(ACCUMULATORS)]
@@ -160,10 +185,13 @@ def sum_of_parts(code: NetworkCode, rows: Any, block: Any) -> None:
 
 
 def gates(name: str) -> Any:
-    """The gates of two blocks of a GRU, which share divisions: z and g_n + r (y_n + d_n h), in the places of g.
+    """Return a stage that computes the gates of two blocks of a GRU; name: "a" or "b".
 
-        r = s(g_r + (y_r + d_r h)),    z = s(g_z + (y_z + d_z h))
-    """  # fmt: skip
+        r = sigmoid(g_r + (y_r + d_r * h)),    z = sigmoid(g_z + (y_z + d_z * h)),    c = g_n + r * (y_n + d_n * h)
+
+    Here g are the sums of the inputs, y the recurrent sums, d the diagonals of the recurrent weights, h the state. In
+    `inputs`, z replaces g_z, and c replaces g_n. The four sigmoids of r and z in two blocks share one division.
+    """
 
     def write(code: NetworkCode, h: Any, b0: Any, s0: Any, b1: Any, s1: Any) -> None:
         with code.loop(code.each) as r:
@@ -194,7 +222,7 @@ def gates(name: str) -> Any:
 
 @network_stage
 def update_state(code: NetworkCode, h: Any, new: Any, b0: Any, s0: Any, b1: Any, s1: Any) -> None:
-    """Write the new state of two blocks: t + z (h - t), t the tanh of what the gates have left in g."""
+    """Write the new state of two blocks: t + z * (h - t), where t = tanh(c); `gates` has left z and c in `inputs`."""
     with code.loop(code.each) as r:
         within = code.times(r, WIDTH)
 
@@ -214,7 +242,12 @@ def update_state(code: NetworkCode, h: Any, new: Any, b0: Any, s0: Any, b1: Any,
 
 @network_stage
 def two_layers(code: NetworkCode, b0: Any, s0: Any, b1: Any, s1: Any) -> None:
-    """Write a1 tanh(v1) + a2 tanh(v2) = (a1 + a2) - 2 (a1 d2 + a2 d1) / (d1 d2), d = 1 + 2**x, of two blocks."""
+    """Write the logits of two blocks, from the sums x1 and x2 of the layers of DualFC.
+
+        a1 * tanh(v1) + a2 * tanh(v2) = (a1 + a2) - 2 * (a1 * d2 + a2 * d1) / (d1 * d2)
+
+    Here d1 = 1 + 2**x1 and d2 = 1 + 2**x2, with x = 2 * v / ln(2); a1 and a2 are the factors of the layers.
+    """
     with code.loop(code.each) as r:
         within = code.times(r, WIDTH)
         places = [code.plus(code.times(s, 2), k) for s in (s0, s1) for k in range(2)]
@@ -233,17 +266,21 @@ def two_layers(code: NetworkCode, b0: Any, s0: Any, b1: Any, s1: Any) -> None:
 
 @network_stage
 def draw(code: NetworkCode, threshold: Any) -> None:
-    """Write the level whose part of the distribution a number u from 0 to 1 falls in.
+    """Draw a level (an excitation code) from the distribution of the logits, and write it to `drawn`.
 
-    Level 16 m + b stands at place 16 b + m of the logits, so that the sums over b are those of sixteen blocks of
-    sixteen levels. With q the weights above the threshold and F(i) = (q of the blocks before) + (q in the block up to
-    i), both summed in ascending order, the level is the number of i with F(i) <= u F(255).
+        p(i) = 2**((logit(i) - highest logit) * sharp),    q(i) = max(0, p(i) - threshold * sum of all p)
+
+    The level is the number of i with F(i) <= u * F(255), where u is the random number, and F(i) is the sum of q(0) to
+    q(i): the sum of all blocks of sixteen levels before, plus the sum within the block, both in ascending order.
+
+    Level 16 * m + b is at place 16 * b + m of the logits. A vector then holds level b of all sixteen blocks, and the
+    sums within the blocks are sums of vectors.
     """
     (_draw_of_many if code.many else _draw_of_one)(code, code.broadcast(threshold))
 
 
 def _weights(code: NetworkCode, xs: list[Any], top: Any, scale: Any) -> list[Any]:
-    """Return 2**((x - top) scale) of several vectors of logits."""
+    """Return 2**((x - top) * scale) for each of several vectors x of logits; exponents below -126 count as -126."""
     return code.exp2([code.maximum(code.mul(code.sub(x, top), scale), code.constant(LEAST)) for x in xs])
 
 
@@ -277,7 +314,7 @@ def _draw_of_one(code: NetworkCode, threshold: Any) -> None:
 
 def _draw_of_many(code: NetworkCode, threshold: Any) -> None:
     b, zero, scale = code.builder, code.constant(0), code.load("sharp", 0)
-    rows = WIDTH * WIDTH  # from one place 16 b to the next, in numbers
+    rows = WIDTH * WIDTH  # distance from place 16 * b of the logits to place 16 * (b + 1), in numbers
     top = code.variable(code.load("logits", 0))
     with code.loop(LEVELS) as j:
         b.store(code.maximum(code.load("logits", code.times(j, WIDTH)), b.load(top)), top)

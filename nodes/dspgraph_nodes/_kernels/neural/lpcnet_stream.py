@@ -1,7 +1,7 @@
-"""One signal on its way through LPCNet: features come in blocks, samples go out as soon as they can be known.
+"""LPCNet for one signal whose features come in blocks: samples are synthesised as soon as their features are known.
 
-Frame k gives the samples around the middle of its window, k hop - hop / 2 to k hop + hop / 2: frame 0 has only the
-second half of these, and the last frame has another half hop at the end.
+Frame k determines the samples around the middle of its window, from k * hop - hop / 2 to k * hop + hop / 2. Frame 0
+determines only the second half of these. The last frame determines another half hop, up to the end of the signal.
 """
 
 from typing import Any
@@ -23,21 +23,28 @@ from dspgraph_nodes._kernels.neural.lpcnet_synthesis import (
 
 
 class SpeechState:
-    """The state of one signal. Its methods return segments, which `synthesise` makes into samples."""
+    """The state of one signal.
+
+    `push` and `flush` return segments, `synthesise` computes the samples of a segment, and `finish` de-emphasises them.
+    """
 
     def __init__(
         self, network: Network, bands: int, order: int, dtype: Any, hop: int, draw: np.random.Generator
     ) -> None:
         self.frames, self.lane = FrameNetworkState(network.frame, bands), LaneState(network.sample, order)
-        self.lpc, self.sharpness = np.zeros((0, order)), np.zeros(0, np.float32)  # of frames that wait for the next two
-        self.received, self.done = 0, 0  # frames
+        # Predictors and sharpness of the frames that wait for the two frames after them.
+        self.lpc, self.sharpness = np.zeros((0, order)), np.zeros(0, np.float32)
+        self.received, self.done = 0, 0  # numbers of frames
         self.last_output = 0.0
         self.dtype, self.hop, self.draw = dtype, hop, draw
 
     def push(
         self, network: Network, cepstrum: Array, pitch: Array, correlation: Array, lpc: Array, temperature: float
     ) -> Segment:
-        """Take the features of frames, and return the segment of the frames whose conditions are now known."""
+        """Add the features of the next n frames, and return the segment of the frames whose conditions are now known.
+
+        cepstrum: [n, bands]; pitch, correlation: [n, 1]; lpc: [n, order].
+        """
         self.received += len(cepstrum)
         self.lpc = np.concatenate((self.lpc, lpc))
         self.sharpness = np.concatenate((self.sharpness, sharpness(correlation[:, 0], temperature)))
@@ -45,11 +52,11 @@ class SpeechState:
         return self._segment(network, conditions, self._first_sample(self.done + len(conditions)))
 
     def flush(self, network: Network) -> Segment:
-        """Return the segment of the remaining frames; the last frame reaches to the end of the signal."""
+        """Return the segment of the remaining frames, up to the end of the signal."""
         return self._segment(network, self.frames.flush(network.frame), self.hop * self.received)
 
     def _first_sample(self, frame: int) -> int:
-        """Return the first sample of a frame, half a hop before the middle of its window."""
+        """Return the number of the first sample of a frame: half a hop before the middle of its window, 0 at least."""
         return max(0, self.hop * frame - self.hop // 2)
 
     def _segment(self, network: Network, conditions: Array, end: int) -> Segment:
@@ -60,7 +67,10 @@ class SpeechState:
         return Segment(self.lane, frames, wait, self.draw.random(end - begin, dtype=np.float32))
 
     def finish(self, samples: Array, coef: float) -> Array:
-        """Return the samples of a segment after de-emphasis, at full scale +-1, in the dtype of the stream."""
+        """Return the samples of a segment after de-emphasis, divided by 32768, in the dtype of the stream.
+
+        samples: [n], as `synthesise` returns them; coef: the coefficient of the de-emphasis.
+        """
         y = deemphasis(samples, coef, self.last_output)
         if len(y):
             self.last_output = float(y[-1])

@@ -1,4 +1,4 @@
-"""Speech from LPCNet's features, for one signal or for several, of which sixteen run side by side in the loop.
+"""Synthesis of speech from LPCNet's features, for one signal or for several; the loop takes up to sixteen at a time.
 
 Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis Through Linear Prediction, ICASSP 2019.
 """
@@ -23,16 +23,16 @@ from dspgraph_nodes._kernels.neural.lpcnet_layout import (
 from dspgraph_nodes._kernels.neural.lpcnet_loop import Schedule, TeacherForcing, run, run_layer
 from dspgraph_nodes._kernels.neural.lpcnet_packing import FrameNetwork
 
-MANY = 10  # from this number of signals on, sixteen lanes, some of them idle, are faster than one signal at a time
+MANY = 10  # for so many signals or more, sixteen lanes are faster than one signal at a time, even if some are idle
 
 
-# ---- the frame network ----------------------------------------------------------------------------------------------
+# ---- the frame-rate network -----------------------------------------------------------------------------------------
 
 
 def layer(x: Array, matrix: Matrix, tanh: bool = True) -> Array:
-    """Return y = x M + bias, or tanh(y ln 2 / 2) of it: [n, inputs] to [n, outputs].
+    """Return v = x @ M + bias [n, outputs], or tanh(v * ln(2) / 2) if `tanh` is true.
 
-    The factor undoes the scale that packed weights have.
+    x: [n, inputs]; matrix: M and the bias. The factor ln(2) / 2 undoes the scale of packed weights.
     """
     inputs, outputs = x.shape[1], len(matrix.start) - WIDTH
     y = np.empty((len(x), outputs), np.float32)
@@ -43,21 +43,24 @@ def layer(x: Array, matrix: Matrix, tanh: bool = True) -> Array:
 
 
 class FrameNetworkState:
-    """The frame-rate network of one signal, fed in blocks; a condition depends on two frames before and after it."""
+    """The state of the frame-rate network for one signal whose features come in blocks.
+
+    The condition of a frame depends on this frame, the two frames before it and the two frames after it.
+    """
 
     def __init__(self, network: FrameNetwork, bands: int) -> None:
         self.features = np.zeros((1, bands + 2 + network.pitch.shape[1]), np.float32)
         self.inner = np.zeros((1, len(network.conv1.start) - WIDTH), np.float32)
 
     def push(self, network: FrameNetwork, features: Array) -> Array:
-        """Take features [n, width] and return the conditions that are now known."""
+        """Add the features [n, width] of the next frames, and return the conditions that are now known."""
         features = np.concatenate((self.features, features))
         inner = np.concatenate((self.inner, layer(_with_neighbours(features), network.conv1)))
         self.features, self.inner = features[-2:], inner[-2:]
         return self._conditions(network, inner)
 
     def flush(self, network: FrameNetwork) -> Array:
-        """Return the conditions of the last frames; after the signal the input of each convolution is 0."""
+        """Return the conditions of the last frames; the input of each convolution is 0 after the last frame."""
         features = np.concatenate((self.features, np.zeros_like(self.features[:1])))
         inner = layer(_with_neighbours(features), network.conv1)
         return self._conditions(network, np.concatenate((self.inner, inner, np.zeros_like(self.inner[:1]))))
@@ -67,15 +70,16 @@ class FrameNetworkState:
 
 
 def _with_neighbours(rows: Array) -> Array:
-    """Return every row together with its two neighbours: [n, width] to [n - 2, 3 width]."""
+    """Return each row but the first and the last, joined with the rows before and after it: [n - 2, 3 * width]."""
     return np.concatenate((rows[:-2], rows[1:-1], rows[2:]), axis=1)
 
 
 def features(network: FrameNetwork, cepstrum: Array, pitch: Array, correlation: Array) -> Array:
-    """Return the inputs of the network: cepstrum [n, bands], pitch and correlation [n, 1], and the embedded pitch.
+    """Return the inputs of the frame-rate network for n frames, float32: cepstrum, pitch, correlation, embedded pitch.
 
-    The row of a pitch in the embedding is floor(0.1 + 50 pitch + 100), limited to 33..255. Raises ValueError for
-    numbers that are not finite.
+    cepstrum: [n, bands]; pitch, correlation: [n, 1]. The row of a pitch in the embedding is
+    floor(0.1 + 50 * pitch + 100), limited to 33..255. Raises ValueError that names the first frame with a number that
+    is not finite.
     """
     rows = np.concatenate((cepstrum, pitch, correlation), axis=1)
     check_finite("cepstrum, pitch and correlation", rows)
@@ -84,7 +88,10 @@ def features(network: FrameNetwork, cepstrum: Array, pitch: Array, correlation: 
 
 
 def check_finite(name: str, rows: Array) -> None:
-    """Raise ValueError with the first frame of rows [n, width] that is not finite."""
+    """Raise ValueError that names the first frame with a number that is not finite.
+
+    rows: [n, width], one row per frame; name: what the rows are, for the error.
+    """
     finite = np.isfinite(rows).all(axis=1)
     if not finite.all():
         raise ValueError(f"LPCNet takes finite numbers; frame {int(np.argmin(finite))} of {name} has others")
@@ -94,13 +101,17 @@ def check_finite(name: str, rows: Array) -> None:
 
 
 def frame_inputs(network: FrameNetwork, conditions: Array, lpc: Array, sharpness: Array) -> FrameInputs:
-    """Return the inputs of the loop for n frames: of conditions [n, width], predictors [n, order], sharpness [n]."""
+    """Return the inputs of the loop for n frames; conditions: [n, width]; lpc: [n, order]; sharpness: [n]."""
     rows_a, rows_b = (layer(conditions, one, tanh=False) for one in (network.gates_a, network.gates_b))
     return FrameInputs(rows_a, rows_b, np.ascontiguousarray(lpc, np.float64), sharpness.astype(np.float32))
 
 
 def sharpness(correlation: Array, temperature: float = 1.0) -> Array:
-    """Return the factor of the logits: (1 + max(0, 1.5 g - 0.5)) / temperature, g = correlation + 0.5, in float32."""
+    """Return the factor of the logits: (1 + max(0, 1.5 * g - 0.5)) / temperature, where g = correlation + 0.5.
+
+    correlation: [n], the pitch correlation of each frame. Returns [n] float32. The distribution is sharper in voiced
+    frames.
+    """
     g = correlation.astype(np.float32) + np.float32(0.5)
     c: Array = 1 + np.maximum(np.float32(0), np.float32(1.5) * g - np.float32(0.5))
     sharp: Array = c / np.float32(temperature)
@@ -117,21 +128,22 @@ class LaneState:
 
 
 class Segment(NamedTuple):
-    """The next samples of one signal to be synthesised, one per random number."""
+    """The next n samples of one signal, to be synthesised."""
 
     state: LaneState
     frames: FrameInputs
-    wait: int  # samples of the first frame; each other has `hop`, the last all that are left
-    numbers: Array  # [n] float32, from 0 to 1: they draw the levels
+    wait: int  # samples of the first frame; a frame between the first and the last has `hop`, the last has the rest
+    numbers: Array  # [n] float32, from 0 to 1: each draws the code of one sample
 
 
 def synthesise(
     network: SampleNetwork, segments: list[Segment], hop: int, threshold: float, many: int = MANY
 ) -> list[Array]:
-    """Return the next samples of several signals, [n] float64 each, before de-emphasis and in 16-bit scale.
+    """Return the samples of each segment, [n] float64, before de-emphasis and in 16-bit scale.
 
-    From `many` signals on, sixteen run side by side; when a signal is finished, the next one takes its lane. The states
-    of the segments are changed in place.
+    While `many` segments or more have samples left, up to sixteen are computed side by side: those with the most
+    samples left, until one of them is complete. Fewer segments are computed one after the other. The states of the
+    segments are changed in place.
     """
     joined = _joined([segment.frames for segment in segments])
     firsts = np.cumsum([0] + [len(segment.frames.lpc) for segment in segments])
@@ -152,22 +164,25 @@ def synthesise(
 
 
 def _joined(frames: list[FrameInputs]) -> FrameInputs:
-    """Return the frames of all signals, one signal behind the other."""
+    """Return the inputs of all frames in one: first all frames of the first signal, then those of the second ..."""
     return frames[0] if len(frames) == 1 else FrameInputs(*map(np.concatenate, zip(*frames, strict=True)))
 
 
 class Lane(NamedTuple):
-    """One signal during one run of the loop."""
+    """One signal during one run of the loop. Rows are counted among the frames of all signals."""
 
     state: LaneState
-    row: int  # of its frame among the frames of all signals
-    end: int  # the row of its last frame
-    wait: int  # samples until the next row
-    numbers: Array
+    row: int  # the row of the signal's current frame
+    end: int  # the row of the signal's last frame
+    wait: int  # number of samples until the next frame
+    numbers: Array  # [n], as in Segment
 
 
 def _lane(segment: Segment, first: int, done: int, count: int, hop: int) -> Lane:
-    """Return the lane for `count` samples of a segment of which some are done; its frames begin at row `first`."""
+    """Return the lane for the next `count` samples of a segment, after the first `done` samples.
+
+    first: the row of the segment's first frame among the frames of all signals.
+    """
     last = len(segment.frames.lpc) - 1
     passed = 0 if done < segment.wait else min(1 + (done - segment.wait) // hop, last)
     wait = segment.wait - done if done < segment.wait else hop - (done - segment.wait) % hop
@@ -177,7 +192,10 @@ def _lane(segment: Segment, first: int, done: int, count: int, hop: int) -> Lane
 def _run_lanes(
     network: SampleNetwork, frames: FrameInputs, lanes: list[Lane], count: int, hop: int, threshold: float
 ) -> list[Array]:
-    """Run the loop for `count` samples: one lane alone, or sixteen, some of which may be idle."""
+    """Return the next `count` samples of every lane, and update the states of the lanes.
+
+    One lane runs alone. For more, the loop runs sixteen lanes; those without a signal compute samples that are dropped.
+    """
     places, order = (1 if len(lanes) == 1 else WIDTH), frames.lpc.shape[1]
     work = workspace(network, frames.rows_a, places)
     state = work.state.reshape(2, -1, places)
@@ -197,10 +215,11 @@ def _run_lanes(
 def teacher_forced(
     network: SampleNetwork, frames: FrameInputs, codes: Array, hop: int, lanes: int = 1
 ) -> tuple[Array, Array]:
-    """Return logits [n, 256] and states of GRU_B [n, units] for given codes [n, 3] instead of the network's own.
+    """Return the logits [n, 256] and the states of GRU_B [n, units] when the network is given codes.
 
-    codes: of signal, prediction and excitation; a frame begins every `hop` samples; lanes: 1 or 16, which all get the
-    same codes. Nothing is synthesised this way: it is the reference by which the kernel is compared with torch.
+    codes: [n, 3], of signal, prediction and excitation, in place of those that the network would draw; a frame begins
+    every `hop` samples; lanes: 1 or 16. All lanes get the same codes, and the results are those of the last lane. Tests
+    use this function to compare the kernel with torch.
     """
     count = len(codes)
     work = workspace(network, frames.rows_a, lanes)
@@ -216,7 +235,7 @@ def teacher_forced(
 
 
 def deemphasis(x: Array, coef: float, before: float) -> Array:
-    """Return y[n] = x[n] + coef y[n-1], in float64; before: y[-1]."""
+    """Return y[n] = x[n] + coef * y[n-1]. x: [n] float64; before: y[-1]."""
     y = x.copy()
     _deemphasis(y, coef, before)
     return y
