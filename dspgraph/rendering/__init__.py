@@ -1,1 +1,1 @@
-"""Rendering a corpus with a graph: inputs, jobs, executors, ledger."""
+"""Rendering a corpus with a graph: items, jobs, executors, output files, ledger."""

@@ -19,16 +19,22 @@ def gather(arguments: Iterable[str | Path], suffixes: Collection[str], out: Path
 
     An argument is one of these:
 
-    * a file; the id of its item is its name without the suffix
-    * a folder, or a pattern with `*`, `?`, `[]` or `**`: every file in it that has one of the suffixes; ids keep the
-      folders below it, and links to folders are not followed
+    * a file. The id of its item is the name of the file without suffix.
+    * a folder: one item for every file with one of `suffixes` in the folder and its subfolders. The id is the path of
+      the file below the folder, without suffix. Links to folders are not followed.
+    * a pattern with `*`, `?`, `[]` or `**`: one item for every matching file with one of `suffixes`. The id is the path
+      of the file below the first folders of the pattern, those without wildcards, without suffix. Links to folders are
+      followed, except by a pattern with `**`.
     * a manifest: JSON lines or CSV with the columns id, path, start, duration and channel (only path is required, times
       are in seconds, other columns are ignored); Kaldi's wav.scp; or Kaldi's segments, with a wav.scp in the same
-      folder. Paths in a manifest are relative to its folder.
+      folder. Paths in a manifest are relative to the folder of the manifest.
 
-    Files in the folder `out` are outputs and are left out. Raises RequestError for a pattern, folder or manifest
-    without any file, for a folder that cannot be read, and for a broken manifest. A missing file is reported later,
-    when it is opened.
+    suffixes: in lower case, with the dot. out: the output folder. If it lies in a folder that is searched, its files
+    are left out, and so are files whose names begin with a dot.
+
+    Raises RequestError for the folder `out` itself, for a pattern, folder or manifest without any file, for a folder
+    that cannot be read, and for a manifest that cannot be read or has an error. A file that does not exist raises
+    nothing here; it fails when it is opened.
     """
     folders = _FolderSearch(suffixes, out)
     return [item for argument in arguments for item in _items(Path(argument), folders)]
@@ -51,14 +57,14 @@ def _items(path: Path, folders: _FolderSearch) -> Iterator[Item]:
 
 
 class _FolderSearch:
-    """The search for files with certain suffixes, in folders and by patterns, outside of the output folder."""
+    """A search of folders and patterns for input files: files with one of `suffixes`, outside of the output folder."""
 
     def __init__(self, suffixes: Collection[str], out: Path | None) -> None:
         self.suffixes = suffixes
         self.out = os.path.realpath(out) if out else None
 
     def items(self, folder: Path) -> list[Item]:
-        """Return an item for every file below a folder."""
+        """Return an item for every input file in a folder and its subfolders, sorted by path."""
         if self.out == os.path.realpath(folder):
             raise RequestError(f"{folder} is the output folder, its files are no inputs: choose another folder")
         files = sorted(Path(parent, name) for parent, name in self._walk(folder))
@@ -67,7 +73,7 @@ class _FolderSearch:
         return [Item(_without_suffix(path.relative_to(folder)), path) for path in files]
 
     def matching(self, pattern: str) -> list[Item]:
-        """Return an item for every file that a pattern matches."""
+        """Return an item for every input file that a pattern matches, sorted by path."""
         fixed = Path(*takewhile(lambda part: not has_magic(part), Path(pattern).parts))
         names = sorted(Path(name) for name in glob(pattern, recursive=True))
         files = [path for path in names if self._is_input(path.name) and path.is_file()]
@@ -79,7 +85,7 @@ class _FolderSearch:
         return [Item(_without_suffix(path.relative_to(fixed)), path) for path in files]
 
     def _walk(self, folder: Path) -> Iterator[tuple[str, str]]:
-        """Yield the folder and the name of every input file below a folder."""
+        """Yield (folder of the file, name) for every input file in a folder and its subfolders."""
 
         def refuse(error: OSError) -> None:
             raise RequestError(f"{error.filename} cannot be read: {error.strerror}: make it readable, or move it away")
@@ -95,7 +101,11 @@ class _FolderSearch:
         return Path(name).suffix.lower() in self.suffixes and not name.startswith(".")
 
     def _is_output(self, path: Path, fixed: Path) -> bool:
-        """Return whether a file lies in the output folder, unless the fixed part of the pattern lies there too."""
+        """Return whether a file that a pattern matches must be left out, because it lies in the output folder.
+
+        fixed: the first folders of the pattern, those without wildcards. If they lead into the output folder, the user
+        asks for outputs, and nothing is left out.
+        """
         if not self.out or Path(os.path.realpath(fixed)).is_relative_to(self.out):
             return False
         return Path(os.path.realpath(path.parent)).is_relative_to(self.out)
@@ -105,7 +115,7 @@ class _FolderSearch:
 
 
 def _through_link(path: Path, fixed: Path) -> bool:
-    """Return whether a folder between the two is a link. It may form a loop, or lead to files that are found twice."""
+    """Return whether a folder between `fixed` and `path` is a link: it may form a loop, or lead to known files."""
     return any(parent.is_symlink() for parent in path.parents if parent != fixed and parent.is_relative_to(fixed))
 
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A recording, or a part of it. The id is the name of its outputs, with folders and without suffix."""
+    """A recording, or a part of it. The id is the path of its outputs below the output folder, without suffix."""
 
     id: str
     path: Path
     start: Fraction = Fraction(0)  # seconds
     duration: Fraction | None = None  # seconds; None: to the end of the file
-    channel: int | None = None  # the first is 0; None: all channels, mixed as the graph needs them
+    channel: int | None = None  # number of the channel, from 0; None: all channels, mixed if the graph takes one
 
     @property
     def is_whole_file(self) -> bool:
-        """Whether the item is the whole file, with all its channels."""
+        """Whether the item is a whole file, with all channels."""
         return not self.start and self.duration is None and self.channel is None

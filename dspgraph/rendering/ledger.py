@@ -1,4 +1,4 @@
-"""The ledger: a file with one line for every result, from which an interrupted run goes on."""
+"""The ledger: a file with one line for every result. From it a later run learns which items are done."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ LEDGER_NAME = "ledger.jsonl"
 class Ledger:
     """The file `ledger.jsonl` of an output folder. Only one run at a time can have it open.
 
-    When it is opened, the files and the half line that a killed run has left are removed. Of every line only the place
-    in the file is kept in memory. Raises RequestError if another run writes to the folder, and if the file is not a
-    ledger.
+    The constructor opens the file, and makes it if there is none. It removes what a killed run has left: unfinished
+    files in the folder, and the beginning of a line at the end of the ledger. For each id, only the place of its last
+    line is kept in memory. Raises RequestError if the file cannot be opened for writing, if another run has it open,
+    and if it is not a ledger.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -47,11 +48,11 @@ class Ledger:
             raise
 
     def ids(self) -> list[str]:
-        """Return the ids that had a line when the ledger was opened."""
+        """Return the ids of the lines that earlier runs have written."""
         return list(self._places)
 
     def row(self, id: str) -> dict[str, Any] | None:
-        """Return the last line of an id when the ledger was opened, or None if there was none."""
+        """Return the last line that earlier runs have written for an id; None if they have written none."""
         if id not in self._places:
             return None
         start, length = divmod(self._places[id], _LENGTHS)
@@ -59,7 +60,7 @@ class Ledger:
         return row
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Write one line. It is in the file when this returns; FileError if there is no room for it."""
+        """Append one line, without a buffer. Raises FileError, and leaves the file as it was, if there is no room."""
         line, end = json.dumps(row).encode() + b"\n", self._file.seek(0, os.SEEK_END)
         try:
             left = line
@@ -80,8 +81,8 @@ class Ledger:
         self._file.close()
 
     def _lock(self) -> None:
-        """Lock the file. The system unlocks it when the process ends, for whatever reason."""
-        import fcntl  # not on every system
+        """Lock the file. The operating system unlocks it when this process ends, even if it is killed."""
+        import fcntl  # Windows does not have it
 
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -93,7 +94,7 @@ class Ledger:
             raise RequestError(f"{self.path} cannot be locked: {error.strerror}: choose another folder") from None
 
     def _read(self) -> Iterator[tuple[str, int]]:
-        """Yield the id and the place of every line. Cut off half a line at the end."""
+        """Yield (id, place) of every line; place: see `_LENGTHS`. Remove a last line that has no line end."""
         start = 0
         with open(self._file.fileno(), "rb", closefd=False) as file:
             for number, line in enumerate(file, 1):
@@ -115,7 +116,7 @@ class Ledger:
 
 
 def ledger_line(item: Item, settings: Mapping[str, Any], row: Rendered) -> dict[str, Any]:
-    """Return the line that `render` writes for the result of an item; settings: those of `item_settings`."""
+    """Return the line that `render` appends for the result of an item; settings: as from `item_settings`."""
     line: dict[str, Any] = {"id": item.id, "status": "failed" if row.error else "done"}
     line |= {"error": row.error} if row.error else {"audio_seconds": row.audio_seconds, "notes": row.notes}
     line |= {"seconds": round(row.seconds, 6), "size": row.size, "mtime_ns": row.mtime_ns}
@@ -123,18 +124,21 @@ def ledger_line(item: Item, settings: Mapping[str, Any], row: Rendered) -> dict[
 
 
 def line_origin(item: Item, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of a line that says what a result was made from: the source file and the settings."""
+    """Return the part of a line that says what the result was made from; settings: as from `item_settings`."""
     return {"source": os.path.abspath(item.path), **settings}
 
 
 _LENGTHS = 2**24
-"""A place is one integer, start * _LENGTHS + length: half the memory of a pair. No line has 16 MB."""
+"""The place of a line is one integer, start * _LENGTHS + length, in bytes. It takes half the memory of a pair.
+
+A line of _LENGTHS bytes (16 MiB) or more is refused.
+"""
 
 
 def sweep(folder: Path) -> None:
-    """Remove the unfinished files of a run, or a worker, that was killed."""
+    """Remove the unfinished files that a killed run, or a killed worker, has left in a folder and its subfolders."""
     for parent, _, names in os.walk(folder):
         for name in names:
             if is_part(name):
-                with suppress(OSError):  # it is gone, or not ours; a file of this name is never taken for an output
+                with suppress(OSError):  # if it stays, it does no harm: no output has such a name
                     Path(parent, name).unlink()

@@ -15,7 +15,7 @@ from dspgraph.rendering.item import Item
 
 
 def manifest_reader(path: Path) -> Callable[[Path], Iterator[Item]] | None:
-    """Return the function that reads a manifest of this name, or None if the name is not that of a manifest."""
+    """Return the function that reads the manifest `path`; None if a file of this name is not a manifest."""
     if path.name == "segments":
         return _segments
     return {".jsonl": _json_lines, ".csv": _table, ".scp": _scp}.get(path.suffix.lower())
@@ -40,7 +40,7 @@ def _table(path: Path) -> Iterator[Item]:
     def lines() -> Iterator[str]:
         nonlocal place
         for here, line in _lines(path):
-            place = here  # if a row has several lines, its last one
+            place = here  # of a row with several lines: the last line
             yield line
 
     try:
@@ -86,7 +86,7 @@ def _segments(path: Path) -> Iterator[Item]:
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield the file and line number of every line that is not empty, and its text."""
+    """Yield (place, text) of every line that is not empty; place: "FILE, line NUMBER", for error messages."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -118,7 +118,7 @@ def _item(place: str, folder: Path, fields: Mapping[str, Any]) -> Item:
 
 
 def _is_path(text: str) -> bool:
-    """Return whether a file can have this path: JSON allows characters that no file system does."""
+    """Return whether a text can be the path of a file: JSON allows characters that no file system allows."""
     try:
         return bool(text) and b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:
@@ -126,7 +126,11 @@ def _is_path(text: str) -> bool:
 
 
 def _checked_id(place: str, name: Any) -> str:
-    """Return an id in its shortest form; raise RequestError if the outputs would leave the output folder."""
+    """Return an id as text, without superfluous parts: "a/./b//c" becomes "a/b/c".
+
+    Raises RequestError for an id that is not text or a whole number, that leads out of the output folder, or that has a
+    backslash or a character that cannot be printed.
+    """
     if not isinstance(name, str | int) or isinstance(name, bool) or not str(name):
         raise RequestError(f"{place}: 'id' must be text; found {name!r}")
     text = str(name)
@@ -143,7 +147,7 @@ def _seconds(place: str, name: str, value: Any) -> Fraction:
     try:
         if isinstance(value, bool):
             raise TypeError
-        seconds = Fraction(repr(float(value)))  # Fraction("1e-999999999") itself would take forever
+        seconds = Fraction(repr(float(value)))  # Fraction("1e-999999999") would compute for ever
     except (TypeError, ValueError, OverflowError):
         raise RequestError(f"{place}: '{name}' must be a number of seconds; found {str(value)[:80]!r}") from None
     if seconds < 0:

@@ -1,4 +1,4 @@
-"""The files that the outputs of a graph are written to, all of them complete before the first gets its name."""
+"""The files that the outputs of a graph are written to. All are complete before the first gets its final name."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from dspgraph.streams import Array, Audio, stream_to_dict
 
 
 class OutputFiles:
-    """One audio file for each audio output of a graph, and one .npz file for all other outputs together."""
+    """One audio file for each audio output of a graph, and one .npz file for all other outputs together.
+
+    targets: the final path of each file, by the name of the output. Until `place`, the files have temporary names.
+    """
 
     def __init__(self, graph: Graph, targets: Mapping[str, Path]) -> None:
-        self.outputs, self.targets = dict(sorted(graph.outputs.items())), targets  # sorted by name, as in the digest
+        self.outputs, self.targets = dict(sorted(graph.outputs.items())), targets  # sorted by name
         self.audio: dict[str, AudioSink] = {}
         self.arrays: ArraySink | None = None
         self._hashes = {name: hashlib.sha256() for name in self.outputs}
@@ -35,7 +38,7 @@ class OutputFiles:
             raise
 
     def write(self, outputs: Mapping[str, Array]) -> None:
-        """Append a block of every output."""
+        """Append a block to every output."""
         for name, block in outputs.items():
             if name in self.audio:
                 self.audio[name].write(block)
@@ -45,17 +48,17 @@ class OutputFiles:
             self._counts[name] += len(block)
 
     def close(self) -> None:
-        """Complete all files and bring them to the disk, still under temporary names."""
+        """Complete all files and make sure that they are on the disk, under their temporary names."""
         for sink in self._all():
             sink.close()
 
     def place(self) -> None:
-        """Give all files their names."""
+        """Give all files their final names."""
         for sink in self._all():
             sink.place()
 
     def discard(self) -> None:
-        """Remove the files that have not been given their names."""
+        """Remove the files that still have temporary names."""
         for sink in self._all():
             sink.discard()
 
@@ -66,11 +69,14 @@ class OutputFiles:
 
     @property
     def seconds(self) -> float:
-        """The duration of the longest output."""
+        """The duration of the longest output, in seconds."""
         return max(float(stream.seconds(self._counts[name])) for name, stream in self.outputs.items())
 
     def describe(self) -> dict[str, Any]:
-        """Return, for every output, its file, its stream, its number of items, and the SHA-256 of its samples."""
+        """Return what the sidecar says of each output, by name: file name, stream, number of items, SHA-256.
+
+        The SHA-256 is that of the samples as computed, before they are rounded for the file.
+        """
         return {
             name: {
                 "file": self.targets[name].name,
@@ -82,7 +88,7 @@ class OutputFiles:
         }
 
     def notes(self) -> Iterator[str]:
-        """Yield a sentence for every output that was clipped."""
+        """Yield a sentence for every audio output with clipped samples."""
         for name, sink in self.audio.items():
             if sink.clipped:
                 yield f"{sink.clipped} samples of '{name}' beyond full scale were clipped"

@@ -1,4 +1,4 @@
-"""Rendering a corpus with a graph: one result per item, whatever happens to the others, and no half-written file."""
+"""Rendering a corpus with a graph. Every item has a result, even if others fail, and no file is half-written."""
 
 from __future__ import annotations
 
@@ -51,26 +51,27 @@ def render(
 ) -> list[Rendered]:
     """Render files, folders, patterns and manifests (see `corpus.gather`) into the folder `out`.
 
-    Every audio output of the graph is written to an audio file (if there are several, with the name of the output in
-    the file name), all other outputs together to one .npz file. A .json file beside them (the sidecar) says what they
-    are and where they come from. An audio file is given to the one audio input of the graph; an .npz file holds every
-    input by name.
+    For each item, every audio output of the graph is written to an audio file; if there are several, the file name
+    contains the name of the output. All other outputs are written to one .npz file. A .json file beside them, the
+    sidecar, says what they are and what they were made from. An input that is an audio file is fed to the only audio
+    input of the graph; an .npz file holds an array for every input, by name.
 
-    batch: the number of signals that are stepped together. executor: where the work is done; neither changes a sample.
-    done: called with every result as soon as it is known. started: called once with the number of items to render and
-    the number of items with a result of an earlier run.
+    suffix: of the audio outputs. batch: number of items that are computed together in one process, one step of each at
+    a time. executor: where the work is done. Neither `batch` nor `executor` changes a sample. done: called with every
+    result as soon as it is known. started: called once, with the number of items to render and the number of items that
+    keep the result of an earlier run. profiler: measures the time and memory of each node; at the end its profile is
+    that of all processes together.
 
-    An item that cannot be rendered, for whatever reason, has a result with its error; the run goes on. If its input was
-    there, files of the same name that an earlier run has written are removed: nothing that looks like its result is
-    left. Every result is written to `ledger.jsonl` in `out`. With `resume`, items that an earlier run has rendered from
-    the same input and with the same digest are left as they are, and so are those that failed, except with
-    `retry_failed`.
+    An item that cannot be rendered has a result with its error; the other items are rendered. If the input of a failed
+    item exists, the outputs that an earlier run has written for that item are removed, so that nothing looks like its
+    result. Every result is appended to `ledger.jsonl` in `out`.
 
-    profiler: measures what each node costs, in this process or in all workers; its profile then has the sum.
+    resume: keep the result of an earlier run for every item that was rendered, or failed, with the same input, graph
+    and settings (see `resume.earlier_result`). retry_failed: as `resume`, but render the items again that failed.
 
-    Returns the results in the order of the items. Raises RequestError, before anything is written, for files that the
-    graph does not take, for a format that cannot be written, for two items with the same output file, and for a folder
-    that cannot be written to.
+    Returns the results in the order of the items. Raises RequestError, before any item is rendered, for files that the
+    graph does not take, for a format that cannot be written, for two items with the same output file, for an output
+    that would overwrite an input, and for a folder that cannot be written to.
     """
     check_system()
     job = RenderJob(graph, Path(out), suffix, batch, profiler)
@@ -91,7 +92,7 @@ def render(
                     rows[row.id] = row
                     done(row)
         finally:
-            sweep(Path(out))  # files that a killed worker was writing
+            sweep(Path(out))  # unfinished files of killed workers
     return [rows[item.id] for item in items]
 
 
@@ -113,7 +114,10 @@ def _earlier_results(job: RenderJob, ledger: Ledger, items: Sequence[Item], retr
 
 @dataclass(frozen=True)
 class RenderJob:
-    """Rendering items with a graph into a folder. The settings are checked when the job is made."""
+    """The job to render items with a graph into the folder `out`.
+
+    Making the job raises RequestError for settings that are out of bounds, and for an output that cannot be written.
+    """
 
     graph: Graph
     out: Path
@@ -121,7 +125,7 @@ class RenderJob:
     batch: int = 1
     profiler: Profiler | None = None
     digest: str = ""  # of the graph, in the process that made the job
-    reader: Mapping[str, str] = field(default_factory=reader_versions)  # the same process
+    reader: Mapping[str, str] = field(default_factory=reader_versions)  # in the process that made the job
 
     def __post_init__(self) -> None:
         if self.suffix not in SUBTYPES:
@@ -136,18 +140,18 @@ class RenderJob:
 
     @property
     def open_items(self) -> int:
-        """The most items that are open at the same time."""
+        """The largest number of items that are open at the same time."""
         return self.batch
 
     def check(self) -> None:
-        """Raise RequestError if the graph would not give the same samples as in the process that made the job."""
+        """Raise RequestError if this process would not get the same samples as the process that made the job."""
         check_same(self.graph.digest, self.digest)
         check_same(reader_versions(), self.reader)
 
     def run(self, items: Iterable[Item]) -> Generator[Rendered, None, None]:
-        """Yield the result of every item, `batch` items at a time.
+        """Yield the result of every item. Up to `batch` items are rendered together.
 
-        An item that fails in a batch is tried again alone: another item of the batch may be the cause.
+        An item that fails in a batch is rendered again alone: another item of the batch may have been the cause.
         """
         open_now: dict[int, _ItemRun] = {}
 
@@ -172,26 +176,26 @@ class RenderJob:
                 run.discard()
 
     def failed_result(self, item: Item, reason: str) -> Rendered:
-        """Return the result of an item whose worker died, or whose time was up."""
+        """Return the failed result of an item whose worker died or whose time was up; reason: which of these."""
         return Rendered(item.id, item.path, error=f"{item.path}: {reason}", **file_stamp(item.path)._asdict())
 
     def summary(self) -> Profile | None:
-        """Return what a worker process has measured, if there is a profiler."""
+        """Return the profile of this process since the last call; None if there is no profiler."""
         return self.profiler.take() if self.profiler else None
 
     def add_summary(self, value: Profile | None) -> None:
-        """Add the profile of a worker process to that of this one."""
+        """Add the profile of a worker process to the profile of this process."""
         if self.profiler and value:
             self.profiler.profile.merge(value)
 
     # ---- the files of an item ---------------------------------------------------------------------------------------
 
     def targets(self, item: Item) -> dict[str, Path]:
-        """Return the file of each output."""
+        """Return the file of each output of an item, by the name of the output."""
         return output_paths(self.graph, self.out, item.id, self.suffix)
 
     def output_files(self, item: Item) -> tuple[Path, ...]:
-        """Return the files of an item, each once."""
+        """Return the output files of an item, each once: several outputs may share a file."""
         return tuple(dict.fromkeys(self.targets(item).values()))
 
     def sidecar(self, item: Item) -> Sidecar:
@@ -204,13 +208,15 @@ class RenderJob:
 
     @cached_property
     def _graph_json(self) -> str:
-        return json.dumps(self.graph.description, indent=1).replace("\n", "\n ")  # JSON has no line end in a string
+        # No string in the JSON text contains a line end: there it is escaped.
+        return json.dumps(self.graph.description, indent=1).replace("\n", "\n ")
 
     def without_stale_files(self, item: Item, row: Rendered) -> Rendered:
-        """Remove the files of an item that failed, if an earlier run has written them: its sidecar names them.
+        """Remove the files that an earlier run has written for an item that now has failed, and return its result.
 
-        They stay if the input is not there: a disk that is not mounted must not cost a corpus. Return the result, with
-        a word on files that cannot be removed.
+        row: the failed result. Removed are the output files that the sidecar names, and the sidecar. They stay if the
+        input does not exist: otherwise a disk that is not mounted would cost all outputs of a corpus. If a file cannot
+        be removed, the error of the returned result says so too.
         """
         sidecar = self.sidecar(item)
         if row.size < 0 or not is_inside(self.out, sidecar.path.parent) or not (names := sidecar.files()):
@@ -219,7 +225,8 @@ class RenderJob:
             for path in self.output_files(item):
                 if path.name in names:
                     path.unlink(missing_ok=True)
-            sidecar.path.unlink(missing_ok=True)  # last: as long as it is there, it names the files
+            # The sidecar is removed last: if this process is killed before, it still names the files that remain.
+            sidecar.path.unlink(missing_ok=True)
         except OSError as error:
             return dataclasses.replace(
                 row, error=f"{row.error}; {error.filename}, of an earlier run, cannot be removed: {error.strerror}"
@@ -229,7 +236,7 @@ class RenderJob:
     # ---- checks -----------------------------------------------------------------------------------------------------
 
     def check_items(self, items: Sequence[Item]) -> None:
-        """Raise RequestError for items that the graph does not take, and for two items with the same output file."""
+        """Raise RequestError for items that the graph does not take, and for files that `check_targets` refuses."""
         for item in items:
             if item.path.suffix.lower() == ARRAYS:
                 if not item.is_whole_file:
@@ -249,7 +256,11 @@ class RenderJob:
 
 
 def render_file(graph: Graph, source: Path | Item, targets: Mapping[str, Path]) -> Rendered:
-    """Render one file or item, each output to its target. Memory stays bounded if the graph streams."""
+    """Render one file or item, and return its result. No sidecar and no line in the ledger is written.
+
+    targets: the file of each output, by the name of the output. Memory does not grow with the length of the input,
+    unless a node needs the whole signal.
+    """
     item = source if isinstance(source, Item) else Item(source.stem, source)
     run = _ItemRun(graph, item, targets)
     try:
@@ -262,7 +273,10 @@ def render_file(graph: Graph, source: Path | Item, targets: Mapping[str, Path]) 
 
 
 class _ItemRun:
-    """One item on its way through the graph: it gives the blocks of the input and takes those of the outputs."""
+    """The rendering of one item: reads the blocks of its input, and writes the blocks of its outputs to `targets`.
+
+    out, sidecar: the output folder and the sidecar to write; without them, no sidecar is written.
+    """
 
     def __init__(
         self,
@@ -274,12 +288,12 @@ class _ItemRun:
     ) -> None:
         self.graph, self.item, self.targets, self.out, self.sidecar = graph, item, targets, out, sidecar
         self.files: OutputFiles | None = None
-        self.failure: Exception | None = None  # of a write; raised when the graph asks for the next block
+        self.failure: Exception | None = None  # an error in `write`, which `blocks` raises before the next block
         self.notes: list[str] = []
         self.begun, self.stamp = time.perf_counter(), file_stamp(item.path)
 
     def blocks(self) -> Iterator[Mapping[str, Array]]:
-        """Yield the blocks of the input file, by the name of the input. Open the file at the first."""
+        """Yield the blocks of the input file, by the name of the input. The first call opens the file."""
         for block in self._read():
             yield block
             if self.failure:
@@ -288,14 +302,18 @@ class _ItemRun:
     def _read(self) -> Iterator[Mapping[str, Array]]:
         if self.item.path.suffix.lower() == ARRAYS:
             return ArraySource(self.item.path, self.graph.inputs).blocks()
-        assert self.graph.audio_input  # RenderJob.check_items has made sure
+        assert self.graph.audio_input  # RenderJob.check_items has checked it
         name, stream = self.graph.audio_input
         audio = open_item(self.item, stream)
         self.notes = audio.conversions
         return ({name: block} for block in audio.blocks())
 
     def write(self, outputs: Mapping[str, Array], ended: bool) -> Rendered | None:
-        """Write a block of the outputs. After the last block, give all files their names and return the result."""
+        """Write a block of every output, and return None; after the last block (`ended`), return the result.
+
+        Before the result is returned, all files get their final names. An error in an earlier block is raised by
+        `blocks`; for an error in the last block the result is a failed one.
+        """
         if self.failure:
             return None
         try:
@@ -312,13 +330,13 @@ class _ItemRun:
             return None
 
     def fail(self, error: Exception) -> Rendered:
-        """Return the failed result, and remove what was written."""
+        """Return the failed result for an error, and remove the files that have no final name."""
         self.discard()
         message = describe_error(error)
         return self._row(error=message if isinstance(error, FileError) else f"{self.item.path}: {message}")
 
     def discard(self) -> None:
-        """Remove what was written and has no name yet."""
+        """Remove the files that have no final name."""
         if self.files:
             self.files.discard()
             self.files = None
@@ -332,8 +350,9 @@ class _ItemRun:
                 part = AtomicFile(self.sidecar.path)
                 with part.attempt():
                     part.temporary.write_text(self.sidecar.text(self.stamp, notes, files.describe()), encoding="utf-8")
-                    # Everything is on the disk now. The old sidecar goes first and the new one comes last: if the
-                    # process is killed in between, no sidecar speaks of the files of another run.
+                    # All files are complete now, under temporary names. The old sidecar is removed before they get
+                    # their final names, and the new sidecar gets its name after them: if the process is killed in
+                    # between, there is no sidecar that describes the files of another run.
                     self.sidecar.path.unlink(missing_ok=True)
             files.place()
             if part:

@@ -14,14 +14,17 @@ SIDECAR_SUFFIX = ".json"
 
 
 class FileStamp(NamedTuple):
-    """Size and time of a file, by which it is recognised; -1 if there is no file."""
+    """The size in bytes and the time of the last change in ns since 1970 of a file; both -1 if there is no file.
+
+    A file whose stamp is the same as in an earlier run is taken to have the same content.
+    """
 
     size: int
     mtime_ns: int
 
 
 def file_stamp(path: Path) -> FileStamp:
-    """Return the size and the time of a file."""
+    """Return the stamp of a file as it is now."""
     try:
         status = path.stat()
     except OSError:
@@ -30,7 +33,11 @@ def file_stamp(path: Path) -> FileStamp:
 
 
 def item_settings(item: Item, digest: str, reader: Mapping[str, str], suffix: str) -> dict[str, Any]:
-    """Return all that the outputs of an item depend on, but for the content of its file. Sidecar and ledger hold it."""
+    """Return all that the outputs of an item depend on, except the content of its input file.
+
+    The sidecar and the line in the ledger both contain these values. digest: of the graph. reader: as from
+    `job.reader_versions`. suffix: of the audio outputs.
+    """
     return {
         "digest": digest,
         "reader": dict(reader),
@@ -43,20 +50,23 @@ def item_settings(item: Item, digest: str, reader: Mapping[str, str], suffix: st
 
 @dataclass(frozen=True)
 class Sidecar:
-    """The sidecar of one item. Its text is the same in every run."""
+    """The sidecar of one item. No part of it depends on when, where or how the item was rendered."""
 
     path: Path
     item: Item
     settings: Mapping[str, Any]
-    graph: str  # description of the graph in JSON: made once for all items
+    graph: str  # description of the graph as JSON text, which is the same for all items
 
     def text(self, stamp: FileStamp, notes: Sequence[str], outputs: Mapping[str, Any]) -> str:
-        """Return the text to write. `outputs` are described as by `OutputFiles.describe`."""
+        """Return the text of the sidecar; stamp: of the input file; outputs: as from `OutputFiles.describe`."""
         content = {**self._origin(stamp), "notes": notes, "outputs": outputs}
         return f'{json.dumps(content, indent=1)[:-2]},\n "graph": {self.graph}\n}}\n'
 
     def matching_notes(self, stamp: FileStamp) -> tuple[str, ...] | None:
-        """Return the notes of the sidecar on the disk, or None if it is not of this item, this file and this graph."""
+        """Return the notes of the sidecar on the disk, if it was written for the same input and settings, else None.
+
+        The input is the same if its path is that of the item and its stamp was `stamp`.
+        """
         content = self.read()
         notes = content.get("notes")
         origin = {name: value for name, value in self._origin(stamp).items() if name != "id"}
@@ -64,7 +74,7 @@ class Sidecar:
         return tuple(notes) if same and isinstance(notes, list) else None
 
     def read(self) -> dict[str, Any]:
-        """Return the content of the sidecar on the disk; empty if there is none, or the file is not a sidecar."""
+        """Return the content of the sidecar on the disk; empty if it does not exist or is not a JSON object."""
         try:
             content = json.loads(self.path.read_text())
         except (OSError, ValueError, RecursionError):
@@ -75,7 +85,7 @@ class Sidecar:
         return {"id": self.item.id, "source": str(self.item.path), "input": stamp._asdict(), **self.settings}
 
     def files(self) -> frozenset[str]:
-        """Return the names of the output files that the sidecar on the disk speaks of."""
+        """Return the names of the output files in the sidecar on the disk; none if it is not a sidecar of this item."""
         content = self.read()
         outputs = content.get("outputs")
         if content.get("id") != self.item.id or "digest" not in content or not isinstance(outputs, dict):

@@ -10,7 +10,7 @@ from dspgraph.errors import RequestError
 
 
 def check_system() -> None:
-    """Raise RequestError on a system without POSIX file locks and signal masks, as Windows is."""
+    """Raise RequestError on a system without POSIX file locks and signal masks, such as Windows."""
     if find_spec("fcntl") is None or not hasattr(signal, "pthread_sigmask"):
         raise RequestError(
             f"dspgraph renders and compares on Linux and macOS; this system is {platform.system() or 'unknown'}: use "

@@ -1,4 +1,4 @@
-"""Where outputs are written: the names of the files, the checks of these names, and the folders."""
+"""Where outputs are written: the names of the files, checks of these names, and the folders."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from dspgraph.streams import Audio
 
 
 def output_paths(graph: Graph, out: Path, id: str, suffix: str) -> dict[str, Path]:
-    """Return the file of each output of a graph. All outputs that are not audio share one file."""
+    """Return the file of each output of a graph, by the name of the output, for the item `id` in the folder `out`.
+
+    Audio outputs have one file each, with `suffix`; all other outputs share one .npz file.
+    """
     audio = [name for name, stream in graph.outputs.items() if isinstance(stream, Audio)]
     paths = {}
     for name in graph.outputs:
@@ -28,7 +31,11 @@ def output_paths(graph: Graph, out: Path, id: str, suffix: str) -> dict[str, Pat
 
 
 def check_outputs(graph: Graph) -> None:
-    """Raise RequestError if an output of a graph cannot be written to a file, or has a name that no file can have."""
+    """Raise RequestError for an output of a graph that cannot be written to a file.
+
+    That is audio with a rate that no audio file can have, or an output with a name that no file can have or that is
+    reserved.
+    """
     audio = [name for name, stream in graph.outputs.items() if isinstance(stream, Audio)]
     for name, stream in graph.outputs.items():
         if isinstance(stream, Audio) and not has_file_rate(stream):
@@ -42,7 +49,7 @@ def check_outputs(graph: Graph) -> None:
 
 
 def check_targets(items: Sequence[Item], targets: Sequence[Set[Path]]) -> None:
-    """Raise RequestError if two items would be written to the same file, or a file would overwrite an input."""
+    """Raise RequestError if two items have a file in common, or a file would overwrite an input; targets: by item."""
     counts = Counter(path for paths in targets for path in paths)
     if shared := [path for path, count in counts.items() if count > 1]:
         target = min(shared)
@@ -62,12 +69,12 @@ def check_targets(items: Sequence[Item], targets: Sequence[Set[Path]]) -> None:
 
 
 def is_inside(out: Path, folder: Path) -> bool:
-    """Return whether a folder lies in the output folder, with all links followed."""
+    """Return whether `folder`, after links are followed, is the output folder or lies in it."""
     return Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(out))
 
 
 def make_inside(out: Path, folder: Path) -> None:
-    """Make a folder below the output folder; raise FileError if a link leads out of it."""
+    """Make `folder`, which lies in the output folder; raise FileError if a link leads out of the output folder."""
     if not is_inside(out, folder):
         raise FileError(f"{folder} leads out of {out}, through a link: nothing is written there")
     try:
@@ -77,10 +84,10 @@ def make_inside(out: Path, folder: Path) -> None:
 
 
 def make_folder(out: Path) -> None:
-    """Make the output folder; raise RequestError if files cannot be written to it."""
+    """Make the output folder if it does not exist; raise RequestError if files cannot be written to it."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=out).close()  # without a name: nothing is left if the process is killed here
+        tempfile.TemporaryFile(dir=out).close()  # it has no name: nothing is left if the process is killed here
     except OSError as error:
         raise RequestError(
             f"the folder {out} cannot be written to: {error.strerror or error}: choose another"

@@ -1,1 +1,1 @@
-"""Executors: how the items of a corpus are shared among workers, in one process, in several, or on a Ray cluster."""
+"""Executors: how the items of a corpus are shared out, in one process, among several, or on a Ray cluster."""

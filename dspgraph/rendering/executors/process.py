@@ -24,24 +24,26 @@ THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "NUMEXPR_NUM_THREADS"
 )  # fmt: skip
 ONE_THREAD = dict.fromkeys(THREAD_VARIABLES, "1")
-"""Environment of a worker: one thread each, so that as many workers as cores keep the cores busy."""
+"""Environment variables of a worker: its libraries use one thread, since every core has a worker of its own."""
 
 KILL_WAIT = 5.0
-"""Seconds to wait for a killed process: one that hangs in the system (a dead network disk) may not end at once."""
+"""Seconds to wait for the end of a killed process: one that waits for a dead network disk may not end at once."""
 
 CRASH_ADVICE = "a node, or a library that it calls, crashes on this item"
 TIMEOUT_ADVICE = "a node or the decoder does not end on this item, or needs a longer --timeout"
 
 
 class Processes:
-    """Worker processes on this machine, started afresh ("spawn"), with one thread each.
+    """The executor that runs a job in worker processes on this machine, each with one thread.
+
+    The processes are new ones (start method "spawn"), not copies of this process.
 
     jobs: the number of workers, by default one for each core.
 
     timeout: seconds that an item may take, counted from its opening. The worker of an item that takes longer is killed
-    and replaced. While n items of a batch are open together, each has n times the timeout, because they share one core.
-    If that is exceeded, the items are tried in smaller groups; only an item that exceeds the timeout alone is reported
-    as failed.
+    and replaced. Each of the n items of a batch has n times the timeout, because they share one core. If that is
+    exceeded, the items are tried again in smaller groups; only an item that exceeds the timeout alone is reported as
+    failed.
 
     `run` raises RequestError if the job cannot be sent to another process, or cannot be done there.
     """
@@ -66,7 +68,7 @@ class Processes:
 
 
 def run_workers(workers: Sequence[Worker], queue: ItemQueue[R]) -> Iterator[R]:
-    """Yield the results of all items in the queue. The workers are idle before and after."""
+    """Yield the results of all items in the queue, computed by idle workers, as soon as each is known."""
     while True:
         for worker in workers:
             if not worker.chunk and (chunk := queue.next_chunk()):
@@ -85,13 +87,16 @@ def run_workers(workers: Sequence[Worker], queue: ItemQueue[R]) -> Iterator[R]:
 
 
 def _seconds_left(workers: Sequence[Worker]) -> float | None:
-    """Return the seconds until the first deadline, or None if there is none."""
+    """Return the seconds until the first deadline of the workers; None if no worker has a deadline."""
     deadlines = [worker.deadline for worker in workers if worker.deadline is not None]
     return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
 
 
 def _next_results(worker: Worker, queue: ItemQueue[R]) -> Iterator[R]:
-    """Yield the next result of a worker that has sent a message, or the failed result that its death makes known."""
+    """Read one message of a worker, and yield the result in it, if it is one.
+
+    If the worker has died, it is replaced, and a failed result is yielded if the item that caused the death is known.
+    """
     try:
         kind, value = worker.receive()
     except EOFError:
@@ -106,11 +111,13 @@ def _next_results(worker: Worker, queue: ItemQueue[R]) -> Iterator[R]:
 
 
 class Worker:
-    """A process that runs a job, as the process that started it sees it.
+    """A worker process, as seen by the process that started it.
 
-    `chunk` holds the items that it has been given and has not sent the result of. Messages from the worker are pairs
-    (kind, value): ("ready", None) once, or ("error", error) if it cannot do the job; then ("opened", id) and ("result",
-    result) for every item, and ("summary", value) for a `JobWithSummary`.
+    payload: the pickled job. open_items: as in the job. timeout: see `Processes`. The attribute `chunk` holds the items
+    that the worker has been given, without those whose results it has sent.
+
+    Messages from the worker are pairs (kind, value): first ("ready", None), or ("error", error) if it cannot do the
+    job; then ("opened", id) and ("result", result) for every item, and ("summary", value) for a `JobWithSummary`.
     """
 
     def __init__(self, payload: bytes, open_items: int, timeout: float | None = None) -> None:
@@ -118,26 +125,29 @@ class Worker:
         self.start()
 
     def start(self) -> None:
-        """Start the process. It ignores Ctrl-C: this process stops it."""
+        """Start the worker process. The worker ignores Ctrl-C: the process that started it stops it."""
         context = multiprocessing.get_context("spawn")
         self.pipe, other_end = context.Pipe()
         self.chunk: list[Item] = []
-        self.opened: dict[str, float] = {}  # id of an open item -> when it was opened
+        self.opened: dict[str, float] = {}  # id of an open item -> time.monotonic() when it was opened
         self.ready = False
         self.process = context.Process(target=_serve, args=(other_end, self.payload), daemon=True)
-        resource_tracker.ensure_running()  # started later, inside `_blocked`, it would unblock the signal
+        resource_tracker.ensure_running()  # if it started inside `_blocked`, it would unblock the signal
         with other_end, environment(ONE_THREAD), _blocked(signal.SIGINT):
             self.process.start()
 
     def assign(self, chunk: list[Item]) -> None:
-        """Give items to the idle worker. If it has died, `receive` reports that."""
+        """Send items to the idle worker. If the worker has died, the next `receive` reports it."""
         self.chunk = chunk
         self._limit = (self.timeout or 0.0) * min(self.open_items, len(chunk))
         with suppress(OSError):
             self.pipe.send(chunk)
 
     def receive(self) -> tuple[str, Any]:
-        """Read one message and return it. Raise EOFError if the worker has died."""
+        """Wait for the next message, and return its kind and value.
+
+        Raises EOFError if the worker has died, and RequestError if it died as it started or cannot do the job.
+        """
         kind, value = self._message()
         if kind == "error":
             raise value
@@ -164,28 +174,28 @@ class Worker:
 
     @property
     def deadline(self) -> float | None:
-        """When the first of the open items has had its time, on the clock `time.monotonic`; None without a timeout."""
+        """The time (of `time.monotonic`) at which the first open item is late; None without timeout or open item."""
         return min(self.opened.values()) + self._limit if self.timeout and self.opened else None
 
     def is_late(self) -> bool:
-        """Return whether an item has had its time, and no message waits to be read."""
+        """Return whether the deadline has passed and no message of the worker waits to be read."""
         return self.deadline is not None and time.monotonic() >= self.deadline and not self.pipe.poll()
 
     def exit_reason(self) -> str:
-        """Return how the worker died, as the end of a sentence."""
+        """Return how the worker died, as the end of a sentence: "was killed by SIGKILL"."""
         self.pipe.close()
         self.process.join(1)
-        self.stop()  # it may have closed its pipe and still run
+        self.stop()  # the pipe is closed, but the process may still run
         code = self.process.exitcode or 0
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
     def restart(self) -> None:
-        """Replace the process by a new one."""
+        """Kill the worker process and start a new one."""
         self.stop()
         self.start()
 
     def stop(self) -> None:
-        """Kill the process, whatever it does."""
+        """Kill the worker process."""
         self.process.kill()
         self.process.join(KILL_WAIT)
         self.pipe.close()
@@ -195,7 +205,7 @@ class Worker:
 
 
 def _serve(pipe: Connection, payload: bytes) -> None:
-    """Run the job for every chunk that comes, and send the results, until the pipe is closed."""
+    """Run the job on every chunk of items that is received, and send the results, until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _exit_with_parent()
     try:
@@ -217,14 +227,14 @@ def _serve(pipe: Connection, payload: bytes) -> None:
 
 
 def _announced(items: Iterable[Item], pipe: Connection) -> Iterator[Item]:
-    """Yield the items, and report each to the main process as the job opens it."""
+    """Yield the items; before each, tell the process at the other end of the pipe that the item is opened."""
     for item in items:
         pipe.send(("opened", item.id))
         yield item
 
 
 def _exit_with_parent() -> None:
-    """Make this process exit when its parent does: a worker must not write files after the run was killed."""
+    """Make this process exit when its parent exits: a worker must not write files after the run was killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -241,7 +251,7 @@ _IMPORTABLE = ": put node classes into a file that can be imported"
 
 
 def pickle_job(job: Job[Any]) -> bytes:
-    """Return a job as bytes; raise RequestError if it cannot be pickled."""
+    """Return a job as pickled bytes; raise RequestError if it cannot be pickled."""
     try:
         return pickle.dumps(job)
     except Exception as error:
@@ -269,7 +279,7 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _blocked(number: signal.Signals) -> Iterator[None]:
-    """Hold a signal back until the `with` block ends. A process that is started inside never receives it."""
+    """Block a signal until the `with` block ends; in a process that is started inside, it stays blocked."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
     try:
         yield

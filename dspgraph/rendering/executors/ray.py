@@ -24,10 +24,10 @@ from dspgraph.rendering.item import Item
 from dspgraph.rendering.job import Job, JobWithSummary, R
 
 MAX_FAILED_STARTS = 3
-"""How often in a row an actor may die as it starts before the run is given up."""
+"""If an actor dies as it starts this many times in a row, the run ends with an error."""
 
 FREE_CORE_WAIT = 300.0
-"""Seconds to wait for a free core of the cluster while no item is being worked on."""
+"""Seconds to wait for a free core of the cluster while no actor works on an item."""
 
 CONNECT_WAIT = 5.0
 """Seconds to wait for an answer from the head of the cluster."""
@@ -35,18 +35,23 @@ CONNECT_WAIT = 5.0
 LOST_ADVICE = "its memory was too small, or it was switched off; try again with --retry-failed"
 
 RAY_SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-"""Turn off Ray's usage statistics, and its warning about hiding GPUs from actors that request none."""
+"""Environment variables that turn off Ray's usage statistics, and its warning that actors without GPU see none."""
 
 
 class Ray:
-    """Actors of a Ray cluster, one core each. `address` names the cluster; without it, one is started on this machine.
+    """The executor that runs a job in actors of a Ray cluster, each on one core.
 
-    Every actor runs the job in a worker process beside it, as `Processes` does, with the same timeout. If the worker
-    dies, the actor lives on, and the reports are the same. Files are opened on the machine of the actor: every machine
-    must see the same paths and have the same versions installed. If a machine is lost, its open items are done again on
-    another one.
+    jobs: the number of actors, by default one for each core of the cluster. address: HOST:PORT of the head of the
+    cluster, or "auto" on a machine of the cluster; without it, a cluster is started on this machine. timeout: as for
+    `Processes`.
 
-    `run` raises RequestError if Ray is not installed, if there is no cluster, and if a machine cannot do the same job.
+    Every actor runs the job in one worker process on its machine. If the worker dies, the actor starts another, and the
+    item is tried again or reported as by `Processes`. Files are opened on the machine of the actor: every machine must
+    see the same paths and have the same versions installed. If a machine is lost, its unfinished items are done on
+    another machine.
+
+    `run` raises RequestError if Ray is not installed, if there is no cluster, and if a machine cannot do the job with
+    the same results.
     """
 
     def __init__(self, jobs: int | None = None, address: str | None = None, timeout: float | None = None) -> None:
@@ -101,7 +106,7 @@ def _import_ray() -> Any:
 
 
 def _check_reachable(address: str) -> None:
-    """Raise OSError if nothing answers at HOST:PORT: Ray itself would try for minutes."""
+    """Raise OSError if nothing answers at HOST:PORT (Ray would try for minutes), ValueError for a ray:// address."""
     host, colon, port = address.rpartition(":")
     if "://" in address:
         raise ValueError("a Ray client (ray://) cannot stream results")
@@ -110,7 +115,7 @@ def _check_reachable(address: str) -> None:
 
 
 def _run_actors(ray: Any, actors: Sequence[_RemoteActor], queue: ItemQueue[R]) -> Iterator[R]:
-    """Yield the results of all items in the queue. An actor is given chunks as soon as it is ready."""
+    """Yield the results of all items in the queue. Every actor that is ready is given CHUNKS_PER_WORKER chunks."""
     while True:
         for actor in actors:
             while actor.ready and len(actor.calls) < CHUNKS_PER_WORKER and (chunk := queue.next_chunk()):
@@ -130,11 +135,11 @@ def _run_actors(ray: Any, actors: Sequence[_RemoteActor], queue: ItemQueue[R]) -
 
 
 class _RemoteActor:
-    """An actor as the main process sees it: whether it is ready, and its chunks, in the order in which it does them.
+    """An actor, as seen by the main process: whether it is ready, and its chunks, in the order in which it does them.
 
-    Ray can restart an actor by itself. This is not used, for two reasons: a call to an actor that is about to be
-    restarted may fail without having begun, which looks as if the call had killed the actor; and an actor that dies as
-    it starts would be restarted for ever.
+    Ray's own restart of dead actors is not used, for two reasons. A call to an actor that Ray is about to restart may
+    fail before it has begun, which looks as if the call had killed the actor. And Ray would restart an actor that dies
+    as it starts for ever.
     """
 
     def __init__(self, ray: Any, payload: bytes, open_items: int, timeout: float | None) -> None:
@@ -151,15 +156,18 @@ class _RemoteActor:
 
     @property
     def next_answer(self) -> Any:
-        """The reference that Ray can wait for."""
+        """The Ray reference to wait for: of the next result, or, before the actor is ready, of the end of its start."""
         return self.calls[0].results if self.ready else self.started
 
     def assign(self, chunk: list[Item]) -> None:
-        """Give one more chunk to the actor."""
+        """Send one more chunk to the actor."""
         self.calls.append(_Call(self.actor.run.options(num_returns="streaming").remote(chunk), chunk))
 
     def receive(self, queue: ItemQueue[R]) -> Iterator[R]:
-        """Yield the next result; nothing if the actor has become ready, has ended a chunk, or has died."""
+        """Take the answer that `next_answer` refers to, and yield the result in it, if it is one.
+
+        If the actor has died, it is replaced, and a failed result is yielded if the item that caused it is known.
+        """
         try:
             if not self.ready:
                 if refusal := self.ray.get(self.started):
@@ -180,7 +188,7 @@ class _RemoteActor:
             yield from self._replace(queue, error)
 
     def _replace(self, queue: ItemQueue[R], error: Exception) -> Iterator[R]:
-        """Put the chunks of an actor that died back into the queue, and ask for another actor."""
+        """Put the chunks of an actor that died back into the queue, ask for another actor, and yield failed results."""
         if not self.ready:
             self.failed_starts += 1
             if self.failed_starts == MAX_FAILED_STARTS:
@@ -194,23 +202,23 @@ class _RemoteActor:
             yield from queue.worker_failed(unfinished[0], "its worker was lost with its machine", LOST_ADVICE)
 
     def stop(self) -> None:
-        """Kill the actor, whatever it does."""
+        """Kill the actor."""
         self.ray.kill(self.actor)
 
 
 @dataclass
 class _Call:
-    """A chunk that an actor has been given: the stream of its results, and the items without a result so far."""
+    """A chunk that an actor has been given: the stream of its results, and its items that have no result yet."""
 
     results: Any
     chunk: list[Item]
 
 
 class _Actor:
-    """The object that Ray keeps on a core of a machine. It owns one worker process."""
+    """The actor itself: an object that Ray runs on one core of a machine. It owns one worker process."""
 
     def start(self, payload: bytes, open_items: int, timeout: float | None, folder: str, path: list[str]) -> str:
-        """Start the worker. Return the reason if it cannot do the job, else an empty string."""
+        """Start the worker process. Return the reason if the worker cannot do the job, else an empty string."""
         try:
             os.chdir(folder)
             sys.path[:] = [*path, *(one for one in sys.path if one not in path)]
@@ -224,6 +232,6 @@ class _Actor:
         return ""
 
     def run(self, chunk: list[Item]) -> Iterator[tuple[Any, Any]]:
-        """Yield the results of a chunk, each as soon as it is known, with the summary of the job or None."""
+        """Yield (result, summary) of every item as soon as it is known; summary: of a `JobWithSummary`, else None."""
         for result in run_workers([self.worker], ItemQueue(self.job, chunk, 1)):
             yield result, self.job.summary() if isinstance(self.job, JobWithSummary) else None

@@ -1,4 +1,4 @@
-"""Sharing items among workers, and finding the item that crashes its worker or never ends."""
+"""Sharing out items to workers, and finding the item that crashes its worker or never ends."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from dspgraph.rendering.item import Item
 from dspgraph.rendering.job import Job, R
 
 MAX_TRIES = 2
-"""How often an item is tried alone before it is reported as failed."""
+"""An item that has failed alone this many times is reported as failed."""
 
 MAX_CHUNK = 64
-"""The most items in a chunk, the portion that a worker is given at a time."""
+"""Largest number of items that a worker is given at a time (a chunk), unless a batch is larger."""
 
 CHUNKS_PER_WORKER = 2
-"""Chunks that a Ray actor holds: it works on one while the results of the other travel."""
+"""Number of chunks that a Ray actor holds: when it ends one, it need not wait for the main process to send the next."""
 
 
 def available_cores() -> int:
@@ -28,14 +28,14 @@ def available_cores() -> int:
 
 
 def check_jobs(jobs: int | None) -> int | None:
-    """Return the number of workers; raise RequestError if it is below 1."""
+    """Return `jobs`, the number of workers or None for the default; raise RequestError if it is below 1."""
     if jobs is not None and jobs < 1:
         raise RequestError(f"the number of jobs is at least 1; found {jobs}")
     return jobs
 
 
 def check_timeout(timeout: float | None) -> float | None:
-    """Return the timeout; raise RequestError if it is not a number of seconds above 0."""
+    """Return `timeout`, in seconds or None for no timeout; raise RequestError if it is not above 0 and finite."""
     if timeout is not None and not 0 < timeout < math.inf:
         raise RequestError(f"a timeout is a number of seconds above 0; found {timeout:g}")
     return timeout
@@ -44,9 +44,11 @@ def check_timeout(timeout: float | None) -> float | None:
 class ItemQueue(Generic[R]):
     """Items that wait for a worker.
 
-    When a worker fails (it dies, or its time is up), one of its open items is guilty. The open items are put back in
-    two halves, and so on, until one item is alone. An item that fails alone is tried alone once more, then reported as
-    failed.
+    When a worker fails (it dies, or its time is up), one of its open items is the cause. The open items are put back as
+    two chunks, each with half of the items. If such a chunk fails, it is halved again, until a chunk has one item. An
+    item that fails alone is tried alone once more (MAX_TRIES), then reported as failed.
+
+    workers: the number of workers, by which the size of a chunk is chosen.
     """
 
     def __init__(self, job: Job[R], items: Sequence[Item], workers: int) -> None:
@@ -61,7 +63,7 @@ class ItemQueue(Generic[R]):
         return bool(self._returned or self._new)
 
     def next_chunk(self) -> list[Item]:
-        """Return the items for the next free worker, or an empty list.
+        """Return the items for the next free worker; an empty list if no item is waiting.
 
         Chunks become smaller towards the end of the corpus, so that all workers end at about the same time.
         """
@@ -72,14 +74,15 @@ class ItemQueue(Generic[R]):
         return [self._new.popleft() for _ in range(min(size, -(-left // self._workers)))]
 
     def put_back(self, items: list[Item]) -> None:
-        """Put items that no worker has started back into the queue."""
+        """Put items that no worker has begun back into the queue, as one chunk."""
         if items:
             self._returned.append(items)
 
     def worker_failed(self, chunk: list[Item], reason: str, advice: str) -> Iterator[R]:
         """Put the unfinished items of a worker that failed back into the queue.
 
-        Yield the failed result of the guilty item once it is known.
+        An item that has failed alone MAX_TRIES times is not put back: its failed result is yielded. chunk: the
+        unfinished items, first those that are open. reason: what happened. advice: what may be the cause.
         """
         suspects = chunk[: self.job.open_items]
         self.put_back(chunk[self.job.open_items :])
