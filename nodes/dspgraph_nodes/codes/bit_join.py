@@ -5,9 +5,11 @@ from dspgraph_nodes._kernels.signal.bits import bit_join
 
 
 class BitJoin(Node):
-    """Join a coarse and a fine half into symbols of twice the bits: the inverse of `bit_split`.
+    """Join a coarse and a fine half into one symbol: the inverse of `bit_split`.
 
         c = coarse * 2**(bits / 2) + fine
+
+    The joined symbol c has `bits` bits, each half has bits / 2.
 
     Source: N. Kalchbrenner et al., "Efficient Neural Audio Synthesis", ICML 2018, arXiv:1802.08435 (dual softmax).
     """
@@ -16,7 +18,7 @@ class BitJoin(Node):
     fine = Input(Symbols, "fine")
     codes = Output(Symbols)
 
-    kind: str = Field("mulaw", min_length=1, description="kind of the joined symbols, as it was before the split")
+    kind: str = Field("mulaw", min_length=1, description="kind of the joined symbols, as before the split")
 
     def streams(self, coarse: Symbols, fine: Symbols) -> tuple[Symbols]:
         if (coarse.rate, coarse.size) != (fine.rate, fine.size):

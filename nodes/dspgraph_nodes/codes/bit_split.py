@@ -7,10 +7,9 @@ from dspgraph_nodes._kernels.signal.bits import bit_split
 class BitSplit(Node):
     """Split symbols of an even number of bits into a coarse and a fine half.
 
-        coarse = c >> bits / 2,    fine = c mod 2**(bits / 2)
+        coarse = c >> (bits / 2),    fine = c mod 2**(bits / 2),    bits = log2(number of levels of the input)
 
-    A model then needs two small softmaxes instead of a large one. The number of bits is that of the input symbols.
-    `bit_join` is the inverse.
+    A model then needs two small softmaxes instead of a large one. `bit_join` is the inverse.
 
     Source: N. Kalchbrenner et al., "Efficient Neural Audio Synthesis", ICML 2018, arXiv:1802.08435 (dual softmax).
     """

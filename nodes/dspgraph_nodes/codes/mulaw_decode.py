@@ -7,12 +7,13 @@ from dspgraph_nodes._kernels.signal.mulaw import mulaw_decode
 class MulawDecode(Node):
     """Expand mu-law codes to audio: the inverse of `mulaw_encode` with the same peak.
 
-        x = sgn(c - h) peak / mu (exp(|c - h| / h ln(1 + mu)) - 1),    h = levels / 2,    mu = levels - 1
+        x = sgn(c - h) * (peak / mu) * (exp(|c - h| / h * ln(1 + mu)) - 1),    h = levels / 2,    mu = levels - 1
 
-    The levels are those of the codes. The samples reach from -peak to just below +peak: with 256 levels the last code
-    is 0.957 peak.
+    The input stream says how many levels its codes have. Code 0 gives -peak, and the last code a sample just below
+    +peak: 0.957 * peak with 256 levels.
 
-    Source: A. van den Oord et al., "WaveNet: A Generative Model for Raw Audio", arXiv:1609.03499, 2016 (its inverse).
+    Source: A. van den Oord et al., "WaveNet: A Generative Model for Raw Audio", arXiv:1609.03499, 2016 (the inverse of
+    its formula).
     """
 
     codes = Input(Symbols, "mulaw")

@@ -9,11 +9,11 @@ from dspgraph_nodes._kernels.signal.mulaw import mulaw_encode
 class MulawEncode(Node):
     """Quantise audio with mu-law companding: fine steps near silence, coarse ones near full scale.
 
-        c = clip(floor(h + h sgn(x) ln(1 + mu |x| / peak) / ln(1 + mu) + 1/2), 0, levels - 1)
+        c = clip(floor(h + h * sgn(x) * ln(1 + mu * |x| / peak) / ln(1 + mu) + 1/2), 0, levels - 1)
         h = levels / 2,    mu = levels - 1
 
-    Silence is code h, exactly. With 256 levels -peak is code 0 and +peak the last code, 255; beyond them it clips. A
-    code that `mulaw_decode` expands is encoded as the same code again.
+    A sample of 0 is exactly code h, -peak is code 0, and +peak is the last code, levels - 1; samples beyond are
+    clipped. If `mulaw_decode` expands a code, encoding the result gives the same code.
 
     Source: A. van den Oord et al., "WaveNet: A Generative Model for Raw Audio", arXiv:1609.03499, 2016; with a code
     that is exactly zero as in LPCNet (xiph/LPCNet), whose samples have peak 32768.

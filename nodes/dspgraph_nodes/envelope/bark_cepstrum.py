@@ -6,14 +6,17 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 
 
 def bark_cepstrum(frames: Array, bands: int = 18, rate: float = 16000) -> Array:
-    """Return cepstra c of the log energies L of Bark bands, c[0] reduced by 4.
+    """Return Bark cepstra c [n, bands]: the orthonormal DCT of the log energies L of the bands, with c[0] reduced by 4.
 
-        E_i = sum_b w_i(b) |X(b)|**2,    L_i = log10(0.01 + E_i),    c = DCT(L)        (orthonormal; w: triangles)
+        E_i = sum_b w_i(b) * |X(b)|**2,    L_i = log10(0.01 + E_i),    c = DCT(L)
 
-    frames: [n, length], windowed, full scale +-1, of even length. X is their transform divided by the length, in the
-    scale of 16-bit samples (times 32768). From the lowest band up, no L_i is more than 2.5 below the one before, nor 8
-    below the largest before. Returns [n, bands] in the dtype of the frames (float32 of int16), computed in float64.
-    Silence has L = -2. Raises ValueError if the frames have too few bins.
+    X is the DFT of a frame, times 32768 / length: the scale of 16-bit samples. w_i is the triangle of band i. Before
+    the DCT, from the lowest band up, each L_i is raised to at least L_(i-1) - 2.5, and to at least 8 below the largest
+    L of the lower bands. Silence has L_i = -2.
+
+    frames: [n, length], windowed, full scale +-1, length even; rate: sampling rate of the audio, Hz. The result has the
+    dtype of the frames (float32 for int16), computed in float64. Raises ValueError if the length is odd or has too few
+    bins for the bands.
     """
     from dspgraph_nodes._kernels.signal.bark import bark_cepstra
 
@@ -23,12 +26,18 @@ def bark_cepstrum(frames: Array, bands: int = 18, rate: float = 16000) -> Array:
 class BarkCepstrum(Node):
     """Compute LPCNet's cepstrum: the cosine transform of the log energies of Bark-scale bands.
 
-        E_i = sum_b w_i(b) |X(b)|**2,    L_i = log10(0.01 + E_i),    c = DCT(L),    then c[0] reduced by 4
+        E_i = sum_b w_i(b) * |X(b)|**2,    L_i = log10(0.01 + E_i),    c = DCT(L),    then c[0] is reduced by 4
 
-    The floors are those of 16-bit samples: the node multiplies the input by 32768. 18 bands at 16 kHz have LPCNet's
-    peaks, 0, 200 ... 1600, 2000 ... 8000 Hz. Other layouts divide the same scale evenly from 0 to rate / 2, with CELT's
-    points above 8 kHz (9.6, 12, 15.6 and 20 kHz, then equal steps). For LPCNet's features use the frames of `frame`
-    with length 320, hop 160, window vorbis and centre 0, of a signal pre-emphasised with 0.85.
+    Before the DCT, from the lowest band up, each L_i is raised to at least L_(i-1) - 2.5, and to at least 8 below the
+    largest L of the lower bands. X is the DFT of a frame times 32768 / length, because the constants are for 16-bit
+    samples; the input has full scale +-1.
+
+    w_i are triangles. 18 bands at 16 kHz have LPCNet's peaks, 0, 200 ... 1600, 2000 ... 8000 Hz. With other bands or
+    rates the peaks are equally spaced, from 0 to rate / 2, on the scale that these peaks define. Above 8 kHz the scale
+    continues with CELT's 9.6, 12, 15.6 and 20 kHz, then in steps of 4.4 kHz.
+
+    For LPCNet's features, `preemphasis` with coef 0.85 and `frame` with length 320, hop 160, window vorbis and centre 0
+    come before this node.
 
     Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis through Linear Prediction, ICASSP
     2019; RFC 6716, Definition of the Opus Audio Codec, 2012, table 55 (bands).

@@ -4,24 +4,26 @@ import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
 
-_PREDICTED = 1e-3  # residual power at which the recursion stops (30 dB): below, it follows the cepstrum's rounding
+_PREDICTED = 1e-3  # share of r[0], -30 dB: with less residual the recursion would follow rounding errors
 
 
 def bark_cepstrum_to_lpc(
     cepstrum: Array, order: int = 16, rate: float = 16000, length: int = 320, lpc_gamma: float = 1.0
 ) -> Array:
-    """Return rows (gain, a[1..order]) of the predictor of the smooth spectrum that a Bark cepstrum stands for.
+    """Return predictors [n, order + 1], rows (gain, a[1..order]), of the smooth spectra that Bark cepstra stand for.
 
-    cepstrum: [n, bands]; length: that of the frames it was computed from. Returns [n, order + 1] in the dtype of the
-    cepstrum (float32 of int16), computed in float64; full scale is +-1. The cepstrum of silence has gain 0. Raises
-    ValueError if frames of this length have too few bins, or if the power of a cepstrum overflows the dtype.
+    cepstrum: [n, bands]; order: prediction order; rate: sampling rate of the audio, Hz; length: samples in the frames
+    that the cepstrum was computed from; lpc_gamma: a[k] is multiplied by lpc_gamma**k. The result has the dtype of the
+    cepstrum (float32 for int16), computed in float64. The gain is for a signal of full scale +-1; the cepstrum of
+    silence has gain 0. Raises ValueError if frames of this length have too few bins, or if the power of a cepstrum
+    overflows the dtype.
     """
     from dspgraph_nodes._kernels.signal import bark
     from dspgraph_nodes._kernels.signal.levinson import levinson, residual_power
     from dspgraph_nodes._kernels.signal.pcm import INT16_FULL_SCALE
 
     dtype = np.result_type(cepstrum, np.float32)
-    with np.errstate(over="ignore", invalid="ignore"):  # the next lines check for it
+    with np.errstate(over="ignore", invalid="ignore"):  # the next lines raise an error for it
         r = bark.cepstra_to_autocorrelation(cepstrum, rate, length, order)
     if (~(r[:, 0] <= np.finfo(dtype).max) & ~np.isnan(cepstrum).any(axis=1)).any():
         raise ValueError(
@@ -29,11 +31,11 @@ def bark_cepstrum_to_lpc(
             "and full scale has about 20: take the cepstrum of a signal of full scale +-1"
         )
     rows = levinson(r, 0.0, _PREDICTED)
-    # Subtract the autocorrelation of silence, the floor of every band, in the same dtype: silence then has power 0.
+    # Subtract the autocorrelation of the floor of all bands, from a cepstrum of the same dtype: silence has power 0.
     r -= bark.cepstra_to_autocorrelation(
         bark.silence_cepstrum(cepstrum.shape[1]).astype(dtype)[None], rate, length, order
     )
-    # The power of a bin is 4 mean |X|**2 and the window passes half the power, so r[0] is twice the signal's.
+    # A bin has 4 times the mean |X|**2 of its band, and the window passes half the power: r[0] is twice the signal's.
     rows[:, 0] = np.sqrt(0.5 * np.maximum(residual_power(r, rows), 0)) / INT16_FULL_SCALE
     rows[:, 1:] *= np.cumprod(np.full(order, lpc_gamma))
     return rows.astype(dtype, copy=False)
@@ -42,16 +44,17 @@ def bark_cepstrum_to_lpc(
 class BarkCepstrumToLpc(Node):
     """Compute LPCNet's predictor: linear prediction of the spectrum that joins the Bark bands by straight lines.
 
-        G_i = 10**L_i 4 / sum_b w_i(b),    r = IDFT(lines through G),    R a = -r,    gain**2 = a' (R - S) a / 2
+        G_i = 10**L_i * 4 / sum_b w_i(b),    r = IDFT(lines through G),    sum_k a[k] * r[|j-k|] = -r[j]
+        gain**2 = sum_jk a[j] * a[k] * (r - s)[|j-k|] / 2,    a[0] = 1
 
-    These are in the scale of 16-bit samples; the output gain, the first column, is for full scale +-1. Before the
-    recursion r[0] is raised by a ten-thousandth and by half a step of 16 bits, and r[i] is multiplied by 1 - 6e-5 i**2.
-    The recursion stops where the prediction gain reaches 30 dB. S is the R of silence: the floor of the bands is not
-    part of the signal, so silence has gain 0.
+    L and w are those of `bark_cepstrum`. s is the r of silence: without it the floor of the bands would count as
+    signal; with it silence has gain 0. The formulas are in the scale of 16-bit samples; the output gain, the first
+    column, is for full scale +-1. Before the recursion, r[0] is raised by 1e-4 * r[0] + (length // 12) / 38, and r[i]
+    is multiplied by 1 - 6e-5 * i**2. The recursion stops where the prediction gain reaches 30 dB.
 
     With noise of unit power as its input, the filter gain / A(z) reproduces the level of the signal if the squares of
-    the frames' window sum to half their length, as for vorbis and the square root of hann. The prediction is
-    -sum_k a[k] s[n-k].
+    the window of the frames sum to half their length, as those of vorbis and of the square root of hann do. The
+    prediction of sample n is -sum_k a[k] * x[n-k].
 
     Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis through Linear Prediction, ICASSP
     2019, section 2; the constants are those of the program published with it.

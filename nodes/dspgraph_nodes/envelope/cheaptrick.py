@@ -10,10 +10,11 @@ from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, Parameter
 class Cheaptrick(Node):
     """Estimate the spectral envelope with WORLD's CheapTrick: the power spectrum without the harmonics of the pitch.
 
-    The method uses a window of three periods, a smoothing over two thirds of the pitch in frequency, and a lifter that
-    restores the peaks. Row k is at the time of row k of `f0`, which includes its centre. A frame without pitch, or with
-    one below 3 rate / (n_fft - 3), is analysed as if it had 500 Hz. A silent signal has power 0; where only a part is
-    silent, WORLD's noise floor of about 1e-17 remains. The node needs the whole signal.
+    CheapTrick uses a window of three pitch periods, smooths the power spectrum over a band of two thirds of the pitch,
+    and sharpens the peaks again with a lifter. Row k is the envelope at the time of row k of `f0`: k / f0.rate plus the
+    centre of `f0`. A frame without pitch, or with a pitch below 3 * rate / (n_fft - 3), is analysed as if its pitch
+    were 500 Hz. A silent signal has power 0; if only a part of a signal is silent, WORLD's noise floor of about 1e-17
+    remains there. The node needs the whole signal.
 
     Source: M. Morise, CheapTrick, a spectral envelope estimator for high-quality speech synthesis, Speech Communication
     67, 2015; the code is WORLD's, called through pyworld (`pip install 'dspgraph[world]'`).

@@ -10,11 +10,12 @@ from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, Parameter
 class D4c(Node):
     """Estimate aperiodicity with WORLD's D4C: how much of each frequency is noise, 0 to 1.
 
-    The value is an amplitude relative to the envelope. The method measures the temporal symmetry of the group delay in
-    bands of 3 kHz. Row k is at the time of row k of `f0`, which includes its centre. A frame without pitch is all
-    noise, and so is a frame whose power up to 4 kHz is less than `threshold` times its power up to 7.9 kHz. Audio below
-    15800 Hz, where WORLD has no such test, is analysed at twice its rate. Use the n_fft of `cheaptrick`. The node needs
-    the whole signal.
+    The value is the amplitude of the noise relative to the envelope. D4C measures the temporal symmetry of the group
+    delay in bands of 3 kHz. Row k is the aperiodicity at the time of row k of `f0`: k / f0.rate plus the centre of
+    `f0`. A frame without pitch is all noise, and so is a frame whose power up to 4 kHz is less than `threshold` times
+    its power up to 7.9 kHz. At rates below 15800 Hz WORLD lacks this test, so such audio is analysed at twice its rate.
+    n_fft must be that of `cheaptrick`, so that `world_synthesis` gets rows of one width. The node needs the whole
+    signal.
 
     Source: M. Morise, D4C, a band-aperiodicity estimator for high-quality speech synthesis, Speech Communication 84,
     2016; the code is WORLD's, called through pyworld (`pip install 'dspgraph[world]'`).

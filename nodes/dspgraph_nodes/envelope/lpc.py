@@ -6,10 +6,11 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 
 
 def lpc(frames: Array, order: int) -> Array:
-    """Return rows (gain, a[1..order]) that minimise the energy of x[n] + sum_k a[k] x[n-k].
+    """Return predictors of frames x: rows (gain, a[1..order]) that minimise the energy of x[n] + sum_k a[k] * x[n-k].
 
-    frames: [n, length], windowed, length > order. Returns [n, order + 1] in the dtype of the frames (float32 of
-    int16); the sums are in float64. A silent frame, r[0] <= finfo(dtype).tiny, has gain 0 and coefficients 0, not NaN.
+    frames: [n, length], windowed, length > order. Returns [n, order + 1] in the dtype of the frames (float32 for
+    int16); the sums are in float64. A silent frame, whose energy is at most finfo(dtype).tiny, has gain 0 and
+    coefficients 0, not NaN.
     """
     from dspgraph_nodes._kernels.signal.levinson import autocorrelation, levinson
 
@@ -21,7 +22,9 @@ def lpc(frames: Array, order: int) -> Array:
 class Lpc(Node):
     """Compute linear-prediction coefficients of windowed frames, gain first.
 
-        R a = -r,    gain**2 = r[0] + a . r          (autocorrelation method, Levinson-Durbin recursion)
+        sum_k a[k] * r[|j-k|] = -r[j],    gain**2 = r[0] + sum_k a[k] * r[k],    r[j] = sum_n x[n] * x[n+j]
+
+    This is the autocorrelation method, solved by the Levinson-Durbin recursion. j and k run from 1 to `order`.
 
     Source: J. Makhoul, Linear Prediction: A Tutorial Review, Proceedings of the IEEE 63(4), 1975.
     """

@@ -6,10 +6,11 @@ from dspgraph import Array, Frames, Input, Node, Output, ParameterError, State
 
 
 def lpc_to_lsf(lpc: Array) -> Array:
-    """Return rows (gain, w[1..order]), radians, 0 <= w[1] <= ... <= w[order] <= pi, of rows (gain, a[1..order]).
+    """Return line spectral frequencies, rows (gain, w[1..order]), in radians per sample, ascending from 0 to pi.
 
-    lpc: [n, order + 1], order at least 1. Returns the same shape and dtype (float32 of int16), computed in float64.
-    Raises ValueError with the first row that is not a stable predictor.
+    lpc: predictors [n, order + 1], rows (gain, a[1..order]), order at least 1. Returns the same shape and dtype
+    (float32 for int16), computed in float64. Raises ValueError that names the first row that is not a stable predictor,
+    unless rounding can be the cause.
     """
     from dspgraph_nodes._kernels.signal.lsf import lsf_of_lpc
 
@@ -19,13 +20,14 @@ def lpc_to_lsf(lpc: Array) -> Array:
 class LpcToLsf(Node):
     """Convert predictors to line spectral frequencies, radians per sample, ascending, gain first.
 
-        P(z) = A(z) + z**-(order+1) A(1/z),    Q(z) = A(z) - z**-(order+1) A(1/z)
+        P(z) = A(z) + z**-(order+1) * A(1/z),    Q(z) = A(z) - z**-(order+1) * A(1/z)
 
-    The roots of P and Q lie on the unit circle and alternate; w are their angles between 0 and pi, w[1] of P. They are
-    computed as eigenvalues of two tridiagonal matrices of the reflection coefficients, so that none is missed. The zero
-    predictor of a silent frame has evenly spaced ones: pi i / (order + 1). An unstable predictor raises ValueError with
-    the number of its frame. If rounding to the stream's precision can be the cause, its poles are moved inwards until
-    it is stable, as in `lpc_to_parcor`.
+    The roots of P and Q lie on the unit circle and alternate. w[1], w[3] ... are the angles of the roots of P between 0
+    and pi, w[2], w[4] ... those of Q. They are computed as eigenvalues of two tridiagonal matrices, which are made of
+    the reflection coefficients, so that no root is missed. A silent frame, whose predictor is 0, has evenly spaced
+    frequencies w[i] = pi * i / (order + 1). An unstable predictor raises ValueError that names its frame. If rounding
+    to the precision of the stream can be the cause, the poles of the predictor are moved inwards until it is stable, as
+    in `lpc_to_parcor`.
 
     Source: F. K. Soong and B.-H. Juang, Line spectrum pair (LSP) and speech data compression, ICASSP 1984; P. Delsarte
     and Y. Genin, A survey of the split approach based techniques in digital signal processing applications, Philips

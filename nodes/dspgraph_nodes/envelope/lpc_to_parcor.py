@@ -6,10 +6,10 @@ from dspgraph import Array, Frames, Input, Node, Output, State
 
 
 def lpc_to_parcor(lpc: Array) -> Array:
-    """Return rows (gain, k[1..order]) of rows (gain, a[1..order]); k[order] = a[order].
+    """Return reflection coefficients, rows (gain, k[1..order]), of predictors, rows (gain, a[1..order]).
 
-    lpc: [n, order + 1]. Returns the same shape and dtype (float32 of int16), computed in float64. Raises ValueError
-    with the first row that is not a stable predictor, unless rounding can be the cause.
+    lpc: [n, order + 1]. Returns the same shape and dtype (float32 for int16), computed in float64. Raises ValueError
+    that names the first row that is not a stable predictor, unless rounding can be the cause.
     """
     from dspgraph_nodes._kernels.signal.parcor import step_down
 
@@ -19,12 +19,13 @@ def lpc_to_parcor(lpc: Array) -> Array:
 class LpcToParcor(Node):
     """Convert predictors to reflection (PARCOR) coefficients by the step-down recursion, gain first.
 
-        k[i] = a_i[i],    a_(i-1)[j] = (a_i[j] - k[i] a_i[i-j]) / (1 - k[i]**2),    i = order .. 1,  a_order = a
+        k[i] = a_i[i],    a_(i-1)[j] = (a_i[j] - k[i] * a_i[i-j]) / (1 - k[i]**2),    i = order .. 1
 
-    A predictor is stable if and only if every k lies between -1 and 1. An unstable one raises ValueError with the
-    number of its frame. Rounding to the stream's precision eps moves m nearly equal roots, as of a windowed tone, by
-    eps**(1 / m). If that can be the cause, a[j] becomes a[j] g**j with the g nearest to 1 that makes the predictor
-    stable, not below 1 - eps**(1 / min(order, 6)).
+    a_i is the predictor of order i, and a_order the given one. It is stable if and only if every k lies between -1 and
+    1. An unstable predictor raises ValueError that names its frame, unless rounding can be the cause: rounding to the
+    precision eps of the stream moves m nearly equal roots, such as those of a windowed tone, by about eps**(1 / m). So
+    a[j] is multiplied by g**j, with the first g of 1 - eps, 1 - 4 * eps, 1 - 16 * eps ... that makes the predictor
+    stable; the last one tried is 1 - eps**(1 / min(order, 6)).
 
     Source: J. Makhoul, Linear Prediction: A Tutorial Review, Proceedings of the IEEE 63(4), 1975.
     """

@@ -6,10 +6,11 @@ from dspgraph import Array, Frames, Input, Node, Output, ParameterError, State
 
 
 def lsf_to_lpc(lsf: Array) -> Array:
-    """Return rows (gain, a[1..order]) of rows (gain, w[1..order]), radians: the inverse of `lpc_to_lsf`.
+    """Return predictors, rows (gain, a[1..order]), of line spectral frequencies: the inverse of `lpc_to_lsf`.
 
-    lsf: [n, order + 1], order at least 1. Returns the same shape and dtype (float32 of int16), computed in float64.
-    Raises ValueError with the first row that does not ascend from 0 to pi.
+    lsf: [n, order + 1], rows (gain, w[1..order]), in radians per sample, order at least 1. Returns the same shape and
+    dtype (float32 for int16), computed in float64. Raises ValueError that names the first row that descends or leaves 0
+    .. pi.
     """
     from dspgraph_nodes._kernels.signal.lsf import lpc_of_lsf
 
@@ -19,11 +20,12 @@ def lsf_to_lpc(lsf: Array) -> Array:
 class LsfToLpc(Node):
     """Convert line spectral frequencies to predictors, gain first.
 
-        A(z) = (P(z) + Q(z)) / 2,    P: prod (1 - 2 cos w[i] / z + 1 / z**2) over odd i,  Q: over even i,
+        A(z) = (P(z) + Q(z)) / 2,    B_i(z) = 1 - 2 * cos(w[i]) / z + 1 / z**2
+        even order:  P(z) = (1 + 1/z) * product of B_i over odd i,    Q(z) = (1 - 1/z) * product of B_i over even i
+        odd order:   P(z) = product of B_i over odd i,                Q(z) = (1 - 1/z**2) * product of B_i over even i
 
-    multiplied by 1 + 1/z in P and 1 - 1/z in Q for an even order, and by 1 - 1/z**2 in Q for an odd order. The
-    predictor is stable if w ascends strictly between 0 and pi. A row that does not ascend raises ValueError with the
-    number of its frame.
+    The predictor is stable if w ascends strictly between 0 and pi. A row whose w descends or leaves 0 .. pi raises
+    ValueError that names its frame.
 
     Source: F. K. Soong and B.-H. Juang, Line spectrum pair (LSP) and speech data compression, ICASSP 1984.
     """

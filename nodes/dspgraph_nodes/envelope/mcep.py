@@ -8,11 +8,12 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 def mcep(
     frames: Array, order: int, alpha: float, tolerance: float = 1e-3, iterations: int = 30, floor: float = 1e-16
 ) -> Array:
-    """Return mel-cepstra c[0..order] of windowed frames: ln|H(w)| = sum_m c[m] cos(m w~).
+    """Return mel-cepstra c[0..order] of windowed frames: ln|H(w)| = sum_m c[m] * cos(m * w~).
 
-    frames: [n, length], order <= highest_order. Returns [n, order + 1] in the dtype of the frames (float32 of int16),
-    computed in float64. A silent frame has c[0] = ln(floor) / 2 and zeros. Raises ValueError for frames that are too
-    short, hold a NaN, or are so loud that their squares overflow.
+    w~ is the frequency w on the warped scale. frames: [n, length]; the other arguments are the parameters of `Mcep`.
+    Returns [n, order + 1] in the dtype of the frames (float32 for int16), computed in float64. A silent frame has c[0]
+    = ln(floor) / 2, and its other coefficients are 0. Raises ValueError for an order above `highest_order`, and for
+    frames with a NaN or with a square that overflows.
     """
     from scipy.fft import rfft
 
@@ -25,7 +26,7 @@ def mcep(
             f"frames of {frames.shape[1]} samples determine an order of at most {highest} with alpha {alpha:g}; "
             f"found {order}"
         )
-    with np.errstate(over="ignore", invalid="ignore"):  # the next lines check for it
+    with np.errstate(over="ignore", invalid="ignore"):  # the next lines raise an error for it
         power = squared_magnitude(rfft(frames.astype(np.float64), axis=1)) + floor
     sound = np.isfinite(power).all(axis=1)
     if not sound.all():
@@ -35,10 +36,10 @@ def mcep(
 
 
 def highest_order(length: int, alpha: float) -> int:
-    """Return the highest order that a frame determines: two bins per period of its cosine where bins are widest apart.
+    """Return the highest order of the mel-cepstrum that a frame of `length` samples determines.
 
-    On the warped scale they are at most (1 + |alpha|) / (1 - |alpha|) times 2 pi / length apart. A higher order could
-    oscillate between the bins.
+    The cosine of this order has at least two bins in every period. On the warped frequency scale, bins are at most 2 *
+    pi / length * (1 + |alpha|) / (1 - |alpha|) apart. A mel-cepstrum of higher order could oscillate between them.
     """
     return int(length / 2 * (1 - abs(alpha)) / (1 + abs(alpha)))
 
@@ -46,14 +47,14 @@ def highest_order(length: int, alpha: float) -> int:
 class Mcep(Node):
     """Estimate the mel-cepstrum of windowed frames: the unbiased log spectrum on a warped frequency scale.
 
-        H(z) = exp(sum_m c[m] z~^-m),    z~^-1 = (z^-1 - alpha) / (1 - alpha z^-1)
+        H(z) = exp(sum_m c[m] * z~^-m),    z~^-1 = (z^-1 - alpha) / (1 - alpha * z^-1)
         c minimises the mean of I / |H|**2 + ln|H|**2 over the bins of the periodogram I = |DFT of the frame|**2 + floor
 
-    The DFT has the length of the frame, which can be any. Newton's method, for each frame by itself, stops when a step
-    changes the mean of I / |H|**2 by less than `tolerance` of it, as SPTK does, and the criterion by less than
-    `tolerance`. With the default 0.001 the result equals pysptk's within 1e-6 dB, and is within 0.0014 dB of the
-    minimum on speech. With frames of `norm: power`, H driven by an excitation of unit power has the power of the
-    speech.
+    The DFT is as long as the frame; any length will do. Newton's method finds c for each frame by itself. It stops when
+    a step changes the mean of I / |H|**2 by less than `tolerance` times that mean, as in SPTK, and the minimised mean
+    by less than `tolerance`. With the default of 0.001 the result equals pysptk's within 1e-6 dB, and on speech it is
+    within 0.0014 dB of the minimum. If the frames come from `frame` with `norm: power`, an excitation of unit power,
+    filtered by H, has the power of the speech.
 
     Source: K. Tokuda, T. Kobayashi, T. Masuko and S. Imai, Mel-generalized cepstral analysis: a unified approach to
     speech spectral estimation, ICSLP, 1994 (its case gamma = 0).

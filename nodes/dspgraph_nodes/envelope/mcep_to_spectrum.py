@@ -6,10 +6,10 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, State
 
 
 def mcep_to_spectrum(mcep: Array, n_fft: int, alpha: float) -> Array:
-    """Return |H(w)|**2 = exp(2 sum_m c[m] cos(m w~)) at n_fft // 2 + 1 bins.
+    """Return power spectra |H(w)|**2 = exp(2 * sum_m c[m] * cos(m * w~)) at the bins of a DFT of length n_fft.
 
-    mcep: [n, order + 1]. Returns [n, bins] in its dtype (float32 of int16), computed in float64. Raises ValueError if a
-    power overflows the dtype.
+    mcep: [n, order + 1]; alpha: the all-pass constant that warps w to w~. Returns [n, n_fft // 2 + 1] in the dtype of
+    mcep (float32 for int16), computed in float64. Raises ValueError if a power overflows the dtype.
     """
     from dspgraph_nodes._kernels.maths.elementary import exp, log
     from dspgraph_nodes._kernels.maths.matmul import matmul
@@ -29,9 +29,10 @@ def mcep_to_spectrum(mcep: Array, n_fft: int, alpha: float) -> Array:
 class McepToSpectrum(Node):
     """Convert mel-cepstra to power spectra at the bins of a DFT.
 
-        |H(w_k)|**2 = exp(2 sum_m c[m] cos(m w~_k)),    w_k = 2 pi k / n_fft,    k = 0 .. n_fft // 2
+        |H(w_k)|**2 = exp(2 * sum_m c[m] * cos(m * w~_k)),    w_k = 2 * pi * k / n_fft,    k = 0 .. n_fft // 2
 
-    w~ = w + 2 atan(alpha sin w / (1 - alpha cos w)) is the frequency w warped by the all-pass of the mel-cepstrum.
+    w~ = w + 2 * atan(alpha * sin(w) / (1 - alpha * cos(w))) is the frequency w, warped by the all-pass of the
+    mel-cepstrum.
 
     Source: K. Tokuda, T. Kobayashi, T. Masuko and S. Imai, Mel-generalized cepstral analysis: a unified approach to
     speech spectral estimation, ICSLP, 1994.

@@ -6,9 +6,10 @@ from dspgraph import Array, Frames, Input, Node, Output, State
 
 
 def parcor_to_lpc(parcor: Array) -> Array:
-    """Return rows (gain, a[1..order]) of rows (gain, k[1..order]): the inverse of `lpc_to_parcor`.
+    """Return predictors, rows (gain, a[1..order]), of reflection coefficients: the inverse of `lpc_to_parcor`.
 
-    parcor: [n, order + 1]. Returns the same shape and dtype (float32 of int16), computed in float64.
+    parcor: [n, order + 1], rows (gain, k[1..order]). Returns the same shape and dtype (float32 for int16), computed in
+    float64.
     """
     from dspgraph_nodes._kernels.signal.parcor import step_up
 
@@ -18,9 +19,9 @@ def parcor_to_lpc(parcor: Array) -> Array:
 class ParcorToLpc(Node):
     """Convert reflection (PARCOR) coefficients to predictors by the step-up recursion, gain first.
 
-        a_i[i] = k[i],    a_i[j] = a_(i-1)[j] + k[i] a_(i-1)[i-j],    i = 1 .. order,  a = a_order
+        a_i[i] = k[i],    a_i[j] = a_(i-1)[j] + k[i] * a_(i-1)[i-j],    i = 1 .. order
 
-    The predictor is stable if and only if every k lies between -1 and 1.
+    a_i is the predictor of order i, and a_order the output. It is stable if and only if every k lies between -1 and 1.
 
     Source: J. Makhoul, Linear Prediction: A Tutorial Review, Proceedings of the IEEE 63(4), 1975.
     """

@@ -6,9 +6,9 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 
 
 def spectrum_to_mcep(power: Array, order: int, alpha: float) -> Array:
-    """Return mel-cepstra [n, order + 1] of power spectra [n, n_fft / 2 + 1], in their dtype.
+    """Return mel-cepstra [n, order + 1] of power spectra, in the dtype of the spectra (float32 for int16).
 
-    Powers below finfo(dtype).tiny count as tiny.
+    power: [n, n_fft / 2 + 1], n_fft even; values below finfo(dtype).tiny count as tiny.
     """
     from dspgraph_nodes._kernels.maths.elementary import log
     from dspgraph_nodes._kernels.maths.matmul import matmul
@@ -21,13 +21,13 @@ def spectrum_to_mcep(power: Array, order: int, alpha: float) -> Array:
 
 
 class SpectrumToMcep(Node):
-    """Convert smooth power spectra to mel-cepstra: the cepstrum, warped, up to `order`.
+    """Convert smooth power spectra to mel-cepstra up to `order`.
 
-        ln|H(w)|**2 = c[0] + 2 sum_m c[m] cos(m w)  (the inverse DFT),    sum_m c~[m] z~^-m = c[0] / 2 + sum_m c[m] z^-m
+        ln|H(w)|**2 = c[0] + 2 * sum_m c[m] * cos(m * w),    sum_m c~[m] * z~^-m = c[0] / 2 + sum_m c[m] * z^-m
 
-    The spectrum has n_fft / 2 + 1 bins of an even n_fft. This is the inverse of `mcep_to_spectrum` if n_fft is long
-    enough to hold the cepstrum. For windowed frames of speech use `mcep`: the log of a periodogram is a biased
-    estimate.
+    c is the cepstrum: the inverse DFT of ln|H|**2. c~ is the mel-cepstrum: the cepstrum on the warped frequency scale.
+    The spectrum has n_fft / 2 + 1 bins, n_fft even. This is the inverse of `mcep_to_spectrum` if n_fft is long enough
+    to hold the cepstrum. For windowed frames of speech use `mcep`: the log of a periodogram is a biased estimate.
 
     Source: K. Tokuda, T. Kobayashi, T. Masuko and S. Imai, Mel-generalized cepstral analysis: a unified approach to
     speech spectral estimation, ICSLP, 1994; A. V. Oppenheim and D. H. Johnson, Discrete representation of signals,

@@ -7,7 +7,7 @@ import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State, generator, to_fraction
 
-_LARGEST_TERM = 1 << 31  # largest term of frames per sample: below it, counts of samples within a block stay in 64 bits
+_LARGEST_TERM = 1 << 31  # limit of the terms of f0.rate / rate; the kernel multiplies them by sample numbers in 64 bits
 
 
 @dataclass
@@ -16,23 +16,23 @@ class PulseNoiseState:
 
     draw: np.random.Generator
     rate: float
-    ratio: tuple[int, int]  # frames and samples that last equally long
-    f0: Array  # the received frames from the one in which the next sample begins
-    phase: float  # sum of f0 over the samples since the last pulse
-    frames: int = 0  # received
-    samples: int = 0  # returned
+    ratio: tuple[int, int]  # whole numbers of frames and of samples that last equally long, in lowest terms
+    f0: Array  # received pitches, from the frame in which the next sample begins
+    phase: float  # sum of f0 over the samples since the last pulse; from `rate` on a pulse is due
+    frames: int = 0  # frames received so far
+    samples: int = 0  # samples returned so far
 
 
 class PulseNoise(Node):
     """Generate an excitation of unit power: one pulse per period where voiced, Gaussian noise where unvoiced.
 
-        y[n] = sqrt(rate / f0) where the phase, the sum of f0 / rate, reaches a whole number, else 0     (f0 > 0)
-        y[n] = e[n], independent, of mean 0 and variance 1                                               (f0 = 0)
+        f0 > 0:  y[n] = sqrt(rate / f0) where the phase, the sum of f0 / rate, reaches the next whole number, else 0
+        f0 = 0:  y[n] = e[n], independent, of mean 0 and variance 1
 
-    Sample n has the pitch of the frame in which it begins, frame floor(n f0.rate / rate). The phase continues from
-    frame to frame, and the first sample of a voiced segment is a pulse. A negative or NaN pitch counts as 0. A pitch
-    above rate / 2 raises ValueError, because no two pulses can be that close. The noise of every sample is drawn even
-    where it is not used, so that a change of voicing changes no noise elsewhere.
+    Sample n has the pitch of the frame in which it begins, frame floor(n * f0.rate / rate), at f0.rate frames per
+    second. The phase continues from frame to frame, and the first sample of a voiced segment is a pulse. A negative or
+    NaN pitch counts as 0. A pitch above rate / 2, the highest frequency in audio at this rate, raises ValueError. The
+    noise of every sample is drawn even where it is not used, so that a change of voicing changes no noise elsewhere.
 
     Source: SPTK reference manual, `excite` (pulses of amplitude sqrt(period), Gaussian noise); pysptk 1.0.1, `excite`.
     """
@@ -77,13 +77,13 @@ class PulseNoise(Node):
         return (self._give(held, -(-held.frames * samples // frames)),)
 
     def _give(self, held: PulseNoiseState, until: int) -> Array:
-        """Return the samples up to number `until`."""
+        """Return the samples from the first one not returned yet up to, not including, sample `until`."""
         from dspgraph_nodes._kernels.signal.pulses import pulse_train
 
         y = held.draw.standard_normal(until - held.samples)
         frames, samples = held.ratio
         contour = held.f0[:, 0].astype(np.float64)
-        begun = held.samples * frames % samples  # Python integers: the product of a long signal overflows 64 bits
+        begun = held.samples * frames % samples  # in Python's integers: for a long signal the product overflows 64 bits
         held.phase = pulse_train(contour, frames, samples, begun, held.rate, held.phase, y)
         held.f0 = held.f0[until * frames // samples - held.samples * frames // samples :]
         held.samples = until

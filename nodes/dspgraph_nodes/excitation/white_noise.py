@@ -8,16 +8,19 @@ from dspgraph import Array, Audio, Field, Input, Node, Output, State, generator
 
 
 def white_noise(draw: np.random.Generator, shape: tuple[int, ...], gain: float, dtype: Any = np.float64) -> Array:
-    """Return Gaussian samples of mean 0 and standard deviation `gain`, drawn in float64, then rounded to `dtype`."""
+    """Return Gaussian samples of mean 0 and standard deviation `gain`, in the given shape and dtype.
+
+    They are drawn from `draw` in float64, then rounded to `dtype`.
+    """
     return (gain * draw.standard_normal(shape)).astype(dtype, copy=False)
 
 
 class WhiteNoise(Node):
-    """Generate Gaussian noise with the length, rate and channels of another signal: whispered excitation.
+    """Generate Gaussian noise with the length, rate and channels of another signal: an excitation for whispered speech.
 
         y[n] = gain * e[n],    e[n] independent, of mean 0 and variance 1
 
-    The samples of `like` are not used. Sample n has the same noise at either precision.
+    The samples of `like` are not used. In float32 the noise is that of float64, rounded.
     """
 
     like = Input(Audio)

@@ -8,10 +8,10 @@ from dspgraph import Array, Audio, Frames, Input, Node, Output, State, require_m
 
 
 def allpole(x: Array, lpc: Array, ratio: Fraction, past: Array) -> Array:
-    """Return y[n] = gain * x[n] - sum_k a[k] y[n-k] with row floor(n * ratio) of lpc; the last row holds to the end.
+    """Return y[n] = gain * x[n] - sum_k a[k] * y[n-k], [n], in the dtype of x.
 
-    x: [n]; lpc: [frames, order + 1], rows (gain, a[1..order]); ratio: frames per sample; past: the last `order`
-    outputs before x, oldest first. Returns [n] in the dtype of x.
+    x: [n]; lpc: [frames, order + 1], rows (gain, a[1..order]); ratio: frames per sample; past: the last `order` outputs
+    before x, oldest first. Sample n has row floor(n * ratio) of lpc; after the last row, that row still holds.
     """
     from dspgraph_nodes._kernels.signal.iir import all_pole
 
@@ -24,9 +24,9 @@ def allpole(x: Array, lpc: Array, ratio: Fraction, past: Array) -> Array:
 class Allpole(Node):
     """Synthesise speech from an excitation: the all-pole filter gain / A(z), in direct form.
 
-        y[n] = gain x[n] - sum_k a[k] y[n-k],    gain and a of the frame that contains sample n
+        y[n] = gain * x[n] - sum_k a[k] * y[n-k],    gain and a of the frame that contains sample n
 
-    The state holds past outputs, so a change of coefficients causes no step in the signal.
+    The filter remembers past outputs, and a change of coefficients does not alter these.
 
     Source: J. Makhoul, Linear Prediction: A Tutorial Review, Proceedings of the IEEE 63(4), 1975.
     """

@@ -12,7 +12,10 @@ _WITH_GAIN: tuple[BiquadKind, ...] = ("peaking", "low_shelf", "high_shelf")
 
 
 def design(kind: BiquadKind, w: float, q: float, gain_db: float) -> Array:
-    """Return (b0, b1, b2, a1, a2) [5] with a0 = 1, at w radians per sample, 0 < w < pi, by the cookbook's equations."""
+    """Return the coefficients [b0, b1, b2, a1, a2], scaled so that a0 = 1, by the equations of the cookbook.
+
+    w: the frequency in radians per sample, 0 < w < pi; kind, q, gain_db: the parameters of `Biquad`.
+    """
     from dspgraph_nodes._kernels.maths.elementary import LN_10, cos, exp, sin
 
     c, s = float(cos(np.array(w))), float(sin(np.array(w)))
@@ -39,9 +42,10 @@ def design(kind: BiquadKind, w: float, q: float, gain_db: float) -> Array:
 
 
 def biquad(x: Array, coefs: Array, state: Array) -> Array:
-    """Filter x, [n] or [n, channels], with the section (b0, b1, b2, a1, a2); state [2, channels] float64, updated.
+    """Return x filtered by a second-order section, in the shape and dtype of x (float32 for int16).
 
-    Transposed direct form II, computed in float64. Returns the shape and dtype of x (float32 of int16).
+    x: [n] or [n, channels]; coefs: [b0, b1, b2, a1, a2]; state: [2, channels], float64, updated in place. The filter is
+    in transposed direct form II, computed in float64.
     """
     from dspgraph_nodes._kernels.signal.filters import second_order_section
 
@@ -51,12 +55,13 @@ def biquad(x: Array, coefs: Array, state: Array) -> Array:
 
 
 class Biquad(Node):
-    """Filter audio with a second-order section of the audio equaliser cookbook, all channels alike.
+    """Filter every channel of audio with a second-order section of the audio equaliser cookbook.
 
-        y[n] = b0 x[n] + b1 x[n-1] + b2 x[n-2] - a1 y[n-1] - a2 y[n-2]
+        y[n] = b0 * x[n] + b1 * x[n-1] + b2 * x[n-2] - a1 * y[n-1] - a2 * y[n-2]
 
-    `frequency` is the corner of lowpass and highpass (the gain there is q), the centre of bandpass (gain 1), notch,
-    allpass (phase pi) and peaking (gain gain_db), and the midpoint of the shelves (half of gain_db).
+    `frequency` is the corner of a lowpass and a highpass, where their gain is q; the centre of a bandpass (gain 1), a
+    notch (gain 0), an allpass (phase pi) and a peaking filter (gain gain_db); and the midpoint of a low_shelf and a
+    high_shelf, where their gain in dB is half of gain_db.
 
     Source: R. Bristow-Johnson, Cookbook formulae for audio equalizer biquad filter coefficients (W3C Note: Audio EQ
     Cookbook).

@@ -6,9 +6,9 @@ from dspgraph import Array, Audio, Field, Input, Node, Output, State
 
 
 def fir(x: Array, taps: Array, past: Array) -> Array:
-    """Return y[n] = sum_k taps[k] x[n-k]. x: [n] or [n, channels]; y has the dtype of x (float32 of int16).
+    """Return y[n] = sum_k taps[k] * x[n-k], in the shape and dtype of x (float32 for int16).
 
-    past: the last len(taps) - 1 samples before x.
+    x: [n] or [n, channels]; taps: [count]; past: the last count - 1 samples before x, oldest first.
     """
     from dspgraph_nodes._kernels.signal.filters import convolve
 
@@ -19,12 +19,12 @@ def fir(x: Array, taps: Array, past: Array) -> Array:
 
 
 class Fir(Node):
-    """Filter audio with a given impulse response, all channels alike.
+    """Filter every channel of audio with a given impulse response.
 
-        y[n] = sum_k taps[k] x[n-k],    x = 0 before the signal
+        y[n] = sum_k taps[k] * x[n-k],    x = 0 before the signal
 
-    The filter is causal: one of linear phase delays by (taps - 1) / 2 samples. The output ends with the input; the
-    filter's tail is cut off.
+    The filter is causal: symmetric taps delay the signal by (number of taps - 1) / 2 samples. The output is as long as
+    the input, so what the filter would give after the last input sample is cut off.
 
     Source: A. V. Oppenheim and R. W. Schafer, Discrete-Time Signal Processing, chapter 6 (direct form).
     """

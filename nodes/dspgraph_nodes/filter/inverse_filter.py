@@ -8,10 +8,11 @@ from dspgraph import Array, Audio, Frames, Input, Node, Output, State, require_m
 
 
 def inverse_filter(x: Array, lpc: Array, ratio: Fraction, past: Array) -> Array:
-    """Return e[n] = (x[n] + sum_k a[k] x[n-k]) / gain with row floor(n * ratio) of lpc; the last row holds to the end.
+    """Return the residual e[n] = (x[n] + sum_k a[k] * x[n-k]) / gain, [n], in the dtype of x; 0 where the gain is 0.
 
-    x: [n]; lpc: [frames, order + 1], rows (gain, a[1..order]); ratio: frames per sample; past: the last `order`
-    inputs before x, oldest first. Returns [n] in the dtype of x, 0 where the gain is 0.
+    x: [n]; lpc: [frames, order + 1], rows (gain, a[1..order]); ratio: frames per sample; past: the last `order` inputs
+    before x, oldest first. Sample n has row floor(n * ratio) of lpc; after the last row, that row still holds. A gain
+    of at most finfo(dtype).tiny counts as 0.
     """
     from dspgraph_nodes._kernels.signal.iir import all_zero
 
@@ -24,10 +25,10 @@ def inverse_filter(x: Array, lpc: Array, ratio: Fraction, past: Array) -> Array:
 class InverseFilter(Node):
     """Compute the residual of linear prediction: the filter A(z) / gain.
 
-        y[n] = (x[n] + sum_k a[k] x[n-k]) / gain,    gain and a of the frame that contains sample n
+        y[n] = (x[n] + sum_k a[k] * x[n-k]) / gain,    gain and a of the frame that contains sample n
 
-    `allpole` with the same coefficients turns the residual back into the input. In a silent frame, gain 0, the residual
-    is 0.
+    `allpole` with the same coefficients turns the residual back into the input, except in silent frames: where the gain
+    is 0, the residual is 0.
 
     Source: J. Makhoul, Linear Prediction: A Tutorial Review, Proceedings of the IEEE 63(4), 1975.
     """

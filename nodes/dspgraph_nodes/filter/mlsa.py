@@ -11,18 +11,19 @@ from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, State, re
 
 @dataclass
 class MlsaState:
-    """State of the filter."""
+    """State of the MLSA filter."""
 
-    filters: list[tuple[Array, Array]]  # inputs and outputs of the basic filters of each section
-    row: Array | None = None  # [1, order + 1]: coefficients at the end of the last span; None before the first
+    filters: list[tuple[Array, Array]]  # per section: inputs and outputs of its basic filters
+    row: Array | None = None  # [1, order + 1]: coefficients at the end of the last span; None before span 0
 
 
 def mlsa(x: Array, mcep: Array, ratio: Fraction, alpha: float, pade: int, memory: MlsaState) -> Array:
-    """Return y = exp(sum_m c[m] z~^-m) x; coefficients move on a line and reach those of row k at the end of span k.
+    """Return x filtered by H(z) = exp(sum_m c[m] * z~^-m), [n], in the dtype of x (float32 for int16).
 
-    x: [n]; mcep: [frames, order + 1]; ratio: frames per sample, sample 0 at the start of a span; memory: the state of
-    the sections, updated. The first row holds from the start of its span. Returns [n] in the dtype of x (float32 of
-    int16), computed in float64. Raises ValueError if the output overflows.
+    x: [n]; mcep: c, [frames, order + 1]; ratio: frames per sample, with sample 0 at the start of a span; alpha, pade:
+    the parameters of `Mlsa`; memory: the state, updated in place. The coefficients move linearly in time and reach row
+    k at the end of span k; in the first span of the signal they are constant. Computed in float64. Raises ValueError if
+    the output overflows.
     """
     from dspgraph_nodes._kernels.maths.elementary import exp
     from dspgraph_nodes._kernels.signal import mlsa as kernels
@@ -50,21 +51,22 @@ def mlsa(x: Array, mcep: Array, ratio: Fraction, alpha: float, pade: int, memory
 class Mlsa(Node):
     """Synthesise speech from an excitation with the mel log spectrum approximation (MLSA) filter.
 
-        H(z) = exp(sum_m c[m] z~^-m) = exp(b[0]) exp(b[1] Phi_1(z)) exp(sum_(m > 1) b[m] Phi_m(z))
-        Phi_m(z) = (1 - alpha**2) z^-1 / (1 - alpha z^-1) z~^-(m - 1),    z~^-1 = (z^-1 - alpha) / (1 - alpha z^-1)
-        b[m] = c[m] - alpha b[m + 1]
+        H(z) = exp(sum_m c[m] * z~^-m) = exp(b[0]) * exp(b[1] * Phi_1(z)) * exp(sum_(m > 1) b[m] * Phi_m(z))
+        Phi_m(z) = (1 - alpha**2) * z^-1 / (1 - alpha * z^-1) * z~^-(m - 1)
+        z~^-1 = (z^-1 - alpha) / (1 - alpha * z^-1),    b[m] = c[m] - alpha * b[m + 1]
 
-    Each exponential is Pade's approximation, of order 4 or 5. It is accurate while the exponent stays below about 4.5
-    (6 with order 5) on the unit circle, 39 dB (52 dB) of log spectrum. Beyond that the filter distorts the spectrum,
-    and far beyond it is unstable. Natural speech stays within 4.5, except where a band is empty, as in a recording of
-    11025 Hz resampled to 16 kHz. More `sections` extend the range: each is the filter of c / sections, and they are in
-    series.
+    The last two exponentials are Pade's approximations, of order 4 or 5. These are accurate while the magnitude of the
+    exponent stays below about 4.5 on the unit circle (39 dB of log spectrum) with order 4, or 6 (52 dB) with order 5.
+    Beyond that the filter distorts the spectrum, and far beyond it is unstable. Natural speech stays below 4.5, except
+    where a band is empty, as in a recording of 11025 Hz resampled to 16 kHz. More `sections` extend the range: each
+    section is the filter of c / sections, and the sections are in series.
 
-    A step into a very narrow peak, as in the mel-cepstrum of a constant or a pure tone, rings with the gain of the
-    peak.
+    A spectrum with a very narrow, high peak, such as that of a constant or a pure tone, makes the filter ring with the
+    gain of the peak.
 
-    Coefficients and log gain move linearly from frame to frame and reach those of row k at the end of its span, as in
-    SPTK. Frames centred there come from `frame` with `centre` set to the hop. The first row is constant over its span.
+    Coefficients and log gain move linearly from frame to frame and reach those of row k at the end of span k, as in
+    SPTK. `frame` with `centre` set to the hop gives frames centred there. In the first span the coefficients are
+    constant.
 
     Source: S. Imai, Cepstral analysis synthesis on the mel frequency scale, IEEE ICASSP, 1983; the coefficients of the
     approximation are those of the SPTK reference manual, `mlsadf`.

@@ -9,10 +9,10 @@ from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, Parameter
 class WorldSynthesis(Node):
     """Synthesise speech with WORLD from pitch, power spectrum and aperiodicity.
 
-    Each period gets one minimum-phase response and noise. Row k is at the time k / f0.rate + centre. The first row also
-    holds before its time, the last row after it. Where unvoiced, the response is excited by noise alone, the same in
-    every run. Rows without any power give silence; single powers of 0 count as the smallest number. The node needs the
-    whole signal.
+    Every pitch period gets one minimum-phase response, excited by a pulse and by noise; where unvoiced, by noise alone.
+    The noise is the same in every run. Row k is at the time k / f0.rate plus the centre of `f0`. The first row also
+    holds before its time, the last row also after its time. If all powers of the signal are 0 the output is silence;
+    otherwise a power of 0 counts as the smallest positive number. The node needs the whole signal.
 
     Source: M. Morise, F. Yokomori and K. Ozawa, WORLD: a vocoder-based high-quality speech synthesis system for
     real-time applications, IEICE Transactions on Information and Systems E99-D(7), 2016; the code is WORLD's, called

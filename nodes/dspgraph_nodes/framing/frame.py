@@ -8,22 +8,23 @@ from dspgraph_nodes._kernels.signal.windows import Window, WindowNorm, window_va
 
 
 def frame(x: Array, window: Array, hop: int, first: int) -> Array:
-    """Return rows f_k[i] = window[i] * x[k * hop + first + i], x zero outside, k = 0 .. ceil(len(x) / hop) - 1.
+    """Return frames f_k[i] = window[i] * x[k * hop + first + i], in an array [ceil(n / hop), length].
 
-    x: [n], n >= 1; window: [length]. Returns [ceil(n / hop), length].
+    x: [n], n >= 1, taken as 0 outside; window: [length]; hop: samples from one frame to the next; first: where frame k
+    begins, in samples after k * hop.
     """
     frames: Array = Framing(len(window), hop, first).whole(x) * window
     return frames
 
 
 class Frame(Node):
-    """Cut audio into windowed frames of `length` samples, one every `hop`.
+    """Cut audio into windowed frames of `length` samples, one every `hop` samples.
 
-        f_k[i] = w[i] x[k hop + first + i],    first = centre - length / 2,    x = 0 outside the signal
+        f_k[i] = w[i] * x[k * hop + first + i],    first = centre - length / 2,    x = 0 outside the signal
 
-    Frame k belongs to the span [k hop, (k + 1) hop). Without a `centre` the window lies in the middle of the span, half
-    a sample early if length and hop differ in parity. Windows are periodic. `norm: power` divides them by sqrt(sum
-    w**2), so that the gain of a linear predictor is the RMS of its residual.
+    Frame k belongs to the span [k * hop, (k + 1) * hop). Without a `centre` the window lies in the middle of the span,
+    or half a sample before the middle if exactly one of length and hop is odd. Windows are periodic. `norm: power`
+    divides the window by sqrt(sum_i w[i]**2), so that the gain of a linear predictor is the RMS of its residual.
 
     Source: SPTK 4.0 reference, `window` (normalisation); SciPy reference, `scipy.signal.get_window`.
     """

@@ -9,9 +9,10 @@ from dspgraph_nodes._kernels.signal.windows import Window, WindowNorm, window_va
 
 
 def overlap_add(frames: Array, window: Array, hop: int, first: int) -> Array:
-    """Return y[n] = sum_k f_k[n - k hop - first] / sum_k w[n - k hop - first], summed over the K frames.
+    """Return y[n] = (sum_k f_k[n - k * hop - first]) / (sum_k w[n - k * hop - first]), [K * hop], for K frames f_k.
 
-    frames: [K, length]; window: [length], above 0 over the frame's own span. Returns [K hop].
+    frames: [K, length]; window: w, [length], above 0 on the whole span of its own frame; hop: samples from one frame to
+    the next; first: where frame k begins, in samples after k * hop.
     """
     from dspgraph_nodes._kernels.signal import overlap_add as overlap
 
@@ -23,10 +24,11 @@ def overlap_add(frames: Array, window: Array, hop: int, first: int) -> Array:
 class OverlapAdd(Node):
     """Overlap and add windowed frames to audio: the inverse of `frame` with the same window.
 
-        y[n] = sum_k f_k[n - k hop - first] / sum_k w[n - k hop - first],    first = centre - length / 2
+        y[n] = (sum_k f_k[n - k * hop - first]) / (sum_k w[n - k * hop - first]),    first = centre - length / 2
 
-    The frames carry their window once. The sums run over the frames that exist, so the edges of the signal are restored
-    too. For that the window must be above 0 over the frame's own span.
+    The frames f_k are already multiplied by the window w, as `frame` does. Both sums run over the frames that exist, so
+    the edges of the signal are restored too. For that the window of every frame must be above 0 on the whole span of
+    the frame.
 
     Source: J. B. Allen, Short Term Spectral Analysis, Synthesis, and Modification by Discrete Fourier Transform, IEEE
     Transactions on Acoustics, Speech, and Signal Processing 25(3), 1977.
@@ -37,7 +39,7 @@ class OverlapAdd(Node):
 
     hop: int = Field(ge=1, description="samples from one frame to the next")
     window: Window = Field("hann", description="the window of the frames")
-    norm: WindowNorm = Field("none", description="as in the frames; power: the squares of the window sum to 1")
+    norm: WindowNorm = Field("none", description="that of the frames; power: the squares of the window sum to 1")
 
     def streams(self, frames: Frames) -> tuple[Audio]:
         from dspgraph_nodes._kernels.signal.overlap_add import find_lost_sample

@@ -6,13 +6,19 @@ from dspgraph import Array, Audio, Field, Input, Node, Output, State
 
 
 def delay(x: Array, held: Array) -> tuple[Array, Array]:
-    """Return the first len(x) items of `held` followed by x, and the remaining items, which are held next."""
+    """Return the next len(x) output samples, and the samples to hold for the next call.
+
+    x: the next input samples; held: earlier input samples that are still to be output, oldest first.
+    """
     joined = np.concatenate((held, x))
     return joined[: len(x)], joined[len(x) :]
 
 
 class Delay(Node):
-    """Delay audio by a number of samples: y[n] = x[n - samples], zeros first. The length stays the same."""
+    """Delay audio by a number of samples: y[n] = x[n - samples], and 0 for n < samples.
+
+    The output is as long as the input, so the last `samples` samples of the input are lost.
+    """
 
     x = Input(Audio)
     y = Output(Audio)

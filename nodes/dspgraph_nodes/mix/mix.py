@@ -7,7 +7,7 @@ from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, S
 
 
 def mix(signals: Sequence[Array]) -> Array:
-    """Return the sum of one or more arrays of one shape, from left to right, as a new array."""
+    """Return the sum of one or more arrays of the same shape, added from first to last, as a new array."""
     total = signals[0].copy()
     for signal in signals[1:]:
         total += signal
@@ -15,12 +15,15 @@ def mix(signals: Sequence[Array]) -> Array:
 
 
 def mono(x: Array) -> Array:
-    """Return the mean of the channels of x, [n] or [n, channels], as [n]."""
+    """Return the mean of the channels, [n]. x: [n], which is returned itself, or [n, channels]."""
     return mix(list(x.T)) / x.dtype.type(x.shape[1]) if x.ndim == 2 else x
 
 
 class Mix(Node):
-    """Add signals in the order of the wires: y[n] = x_1[n] + x_2[n] + ..., and optionally average their channels."""
+    """Add signals in the order of the wires: y[n] = x_1[n] + x_2[n] + ...
+
+    With `channels: mono` the output is the mean of the channels of y.
+    """
 
     x = Input(Audio, many=True)
     y = Output(Audio)

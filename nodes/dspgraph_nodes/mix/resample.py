@@ -7,31 +7,31 @@ import numpy as np
 
 from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State, to_fraction
 
-_MOST_TAPS = 1 << 21  # taps in a filter bank: 16 MB
+_MOST_TAPS = 1 << 21  # limit of the taps in a filter bank: 16 MiB in float64
 
 
 @dataclass
 class ResampleState:
     """State of the conversion."""
 
-    up: int  # the rates in lowest terms
+    up: int  # up / down is rate / x.rate in lowest terms
     down: int
-    before: int  # input samples that an output sample needs before its position, and after it
+    before: int  # input samples needed before the position of an output sample; `after` is the number needed after it
     after: int
     x: Array  # [channels, n]
-    at: int  # index of the sample x[:, 0]; below 0 in the zeros before the signal
+    at: int  # number of the input sample in x[:, 0]; below 0 for the zeros before the signal
     given: int = 0  # output samples so far
 
 
 class Resample(Node):
     """Convert audio to another sampling rate without delay: y[k] is the band-limited signal at the time k / rate.
 
-        y[k] = sum_n x[n] h(k M / L - n),    L / M = rate / x.rate in lowest terms
+        y[k] = sum_n x[n] * h(k * M / L - n),    L / M = rate / x.rate in lowest terms
 
-    h is a sinc with a Kaiser window. Up to 0.913 of the lower Nyquist frequency the gain is 1 within 5e-6 dB; images
-    and aliases are attenuated by 126 dB, as in the SoX resampler's HQ mode. The signal is zero before its start and
-    after its end. Equal rates pass unchanged. A ratio that needs more than 2 million taps, such as 44100 to 16001 Hz,
-    is refused.
+    h is a sinc with a Kaiser window. Up to 0.913 of the Nyquist frequency of the lower rate, the gain is within 5e-6 dB
+    of 1; images and aliases are attenuated by 126 dB, as in the SoX resampler's HQ mode. The signal is taken as 0
+    before its start and after its end. If the rates are equal, the samples are unchanged. A ratio that needs more than
+    2 million taps, such as 44100 to 16001 Hz, raises ParameterError.
 
     Source: J. F. Kaiser, "Nonrecursive digital filter design using the I0-sinh window function", IEEE ISCAS, 1974;
     length and beta by the formulas in A. V. Oppenheim and R. W. Schafer, Discrete-Time Signal Processing.
@@ -74,12 +74,12 @@ class Resample(Node):
         return (self._give(held, np.zeros((held.after, len(held.x)), held.x.dtype)),)
 
     def _give(self, held: ResampleState, x: Array) -> Array:
-        """Return the samples that the input so far determines, and drop the input that later ones do not need."""
+        """Return the output samples that the input so far determines; drop input that is no longer needed."""
         from dspgraph_nodes._kernels.signal.polyphase import bank, resample
 
         up, down = held.up, held.down
         held.x = np.concatenate((held.x, x.reshape(len(x), -1).T), axis=1)
-        end = held.at + held.x.shape[1] - held.after  # the first sample at which no output can be computed yet
+        end = held.at + held.x.shape[1] - held.after  # no output at or after this input sample can be computed yet
         until = max(0, -(-end * up // down))
         y = np.empty((len(held.x), until - held.given), held.x.dtype)
         first, phase = divmod(held.given * down, up)
@@ -92,7 +92,7 @@ class Resample(Node):
         return to_fraction(self.rate)
 
     def _simpler(self, rate: Fraction) -> str:
-        """Return, as text, the whole rate nearest to the requested one that a filter bank can reach."""
+        """Return, as text, the whole rate nearest to the requested one whose filter bank is small enough."""
         asked = round(self._rate())
         around = (near for k in range(min(asked // 2, 1000)) for near in (asked - k, asked + k))
         nearby = (near for near in around if self._fits(rate, near))

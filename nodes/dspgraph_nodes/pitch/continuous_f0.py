@@ -10,9 +10,9 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 def continuous_f0(f0: Array, default: float) -> tuple[Array, Array]:
     """Return log pitch, interpolated linearly through unvoiced segments, and voicing.
 
-    f0: [n], Hz, voiced where above 0. Returns log_f0 [n] (natural logarithm of hertz) and voicing [n] (0 or 1), both in
-    the dtype of f0 (float32 of int16). Before the first voiced frame and after the last, log_f0 is constant. Without
-    any voiced frame it is log(default).
+    f0: [n], Hz, voiced where above 0; default: Hz. Returns log_f0 [n], the natural logarithm of the pitch in Hz, and
+    voicing [n], 0 or 1, both in the dtype of f0 (float32 for int16). Before the first voiced frame and after the last
+    one, log_f0 is constant. Without any voiced frame log_f0 is log(default).
     """
     from dspgraph_nodes._kernels.maths.elementary import log
 
@@ -29,11 +29,11 @@ def continuous_f0(f0: Array, default: float) -> tuple[Array, Array]:
 class ContinuousF0(Node):
     """Interpolate log pitch through unvoiced frames, and give voicing as a stream of its own.
 
-        log_f0[k] = ln f0[k] where f0[k] > 0, on a straight line between voiced frames, constant outside them
+        log_f0[k] = ln(f0[k]) where f0[k] > 0; between voiced frames on a straight line; else that of the nearest one
         voicing[k] = 1 where f0[k] > 0, else 0
 
     Statistical models are trained on these two streams. Without any voiced frame log_f0 is the log of `default`. The
-    node needs the whole signal, because an unvoiced segment can end anywhere.
+    node needs the whole signal, because an unvoiced segment can have any length.
 
     Source: K. Yu and S. Young, Continuous F0 Modeling for HMM Based Statistical Parametric Speech Synthesis, IEEE
     Transactions on Audio, Speech, and Language Processing 19(5), 2011.

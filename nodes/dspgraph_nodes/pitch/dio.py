@@ -8,9 +8,10 @@ from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, Parameter
 class Dio(Node):
     """Track the pitch with WORLD's DIO, one row every `hop` samples; 0: unvoiced.
 
-    DIO low-pass filters the signal at many cutoffs and measures four kinds of intervals: between rising and falling
-    zero crossings, peaks and dips. The filter whose intervals agree best gives the period. StoneMask refines it by the
-    instantaneous frequency. DIO is fast and meant for clean recordings. Row k is the pitch at sample k hop, so `centre`
+    DIO low-pass filters the signal at many cutoffs. In each result it measures the intervals between rising zero
+    crossings, between falling ones, between peaks, and between dips. The filter whose four kinds of intervals agree
+    best gives the period. With `refine`, StoneMask corrects the pitch by the instantaneous frequency. DIO is fast and
+    meant for clean recordings. Row k is the pitch at sample k * hop, the start of its span, so the centre of the rows
     is 0. The node needs the whole signal.
 
     Source: M. Morise, H. Kawahara and H. Katayose, Fast and reliable F0 estimation method based on the period

@@ -5,19 +5,20 @@ from fractions import Fraction
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State, require_mono
 
-CENTRE = Fraction(15, 2000)  # seconds: half of 7.5 ms and half a period of 133 Hz
+CENTRE = Fraction(15, 2000)  # seconds: half of 7.5 ms plus half a period of 133 Hz
 
 
 class Rapt(Node):
     """Track the pitch with RAPT (cross-correlation and dynamic programming), one row every `hop` samples; 0: unvoiced.
 
-    A frame compares the 7.5 ms from the start of its span with the 7.5 ms one period later, so its pitch is that at
-    3.75 ms + 1 / (2 f0) after that start: 5.5 ms at 280 Hz, 9.3 ms at 90 Hz, and `centre`, 7.5 ms, at 133 Hz (measured
-    on chirps, within 0.2 ms). Frames aligned with it come from `frame` with that centre.
+    RAPT compares the first 7.5 ms from the start of a frame's span with the 7.5 ms that begin one period later. So it
+    finds the pitch at 3.75 ms + 1 / (2 * f0) after the start of the span: 5.5 ms at 280 Hz, 7.5 ms at 133 Hz, 9.3 ms at
+    90 Hz (measured on chirps, within 0.2 ms). The centre of the rows is 7.5 ms. `frame` with a centre of 7.5 ms, 120
+    samples at 16 kHz, cuts frames that are aligned with them.
 
-    The tracker adds noise of RMS 50 / 32768 to the signal, the same in every run, so much softer signals are unvoiced.
-    The node needs the whole signal. It appends zeros so that every frame is analysed: pysptk itself leaves the last 30
-    to 60 ms unvoiced, and otherwise gives the same result.
+    The tracker adds noise of RMS 50 / 32768 to the signal, the same in every run, so signals much softer than this
+    noise are unvoiced. The node needs the whole signal. It appends zeros so that every frame is analysed: pysptk itself
+    leaves the last 30 to 60 ms unvoiced, and otherwise gives the same result.
 
     Source: D. Talkin, "A robust algorithm for pitch tracking (RAPT)", in W. B. Kleijn and K. K. Paliwal (eds.), Speech
     Coding and Synthesis, Elsevier, 1995; the code is SPTK's, called through pysptk.

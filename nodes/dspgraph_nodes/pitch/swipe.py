@@ -9,15 +9,15 @@ class Swipe(Node):
     """Track the pitch with SWIPE' (spectra matched to that of a sawtooth), one row every `hop` samples; 0: unvoiced.
 
     The windows are eight periods of a pitch long, rounded to a power of two, and centred on the start of each frame's
-    span: `centre` is 0 (measured on chirps, within 0.3 ms). Frames aligned with it come from `frame` with centre 0. The
-    signal is zero before its start and after its end. The node needs the whole signal.
+    span, so the centre of the rows is 0 (measured on chirps, within 0.3 ms). `frame` with centre 0 cuts frames that are
+    aligned with them. The signal is taken as 0 before its start and after its end. The node needs the whole signal.
 
-    pysptk's code reads past its tables at most settings, and then gives other results from call to call. Here it is
-    given a sampling rate up to 1 % too high, where that keeps it inside its tables, and the pitch is scaled back. At
-    settings where pysptk stays inside its tables the result is pysptk's own.
+    At most settings pysptk's code reads past the end of its tables, and the result differs from call to call. At these
+    settings the node tells pysptk a sampling rate that is up to 1 % too high, with which the code stays inside its
+    tables, and scales the pitch back. At all other settings the result is pysptk's own.
 
-    Source: A. Camacho and J. G. Harris, "A sawtooth waveform inspired pitch estimator for speech and music", Journal
-    of the Acoustical Society of America 124(3), 2008; the code is SPTK's, called through pysptk.
+    Source: A. Camacho and J. G. Harris, "A sawtooth waveform inspired pitch estimator for speech and music", Journal of
+    the Acoustical Society of America 124(3), 2008; the code is SPTK's, called through pysptk.
     """
 
     x = Input(Audio)
