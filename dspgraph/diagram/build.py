@@ -1,4 +1,4 @@
-"""Build the diagram of a graph: the nodes that run, with their ports, parameters, streams and lookahead, in words."""
+"""The diagram of a graph, in words: the nodes that run, with their ports, parameters, streams and lookahead."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from dspgraph.streams import Audio, Frames, Stream, Symbols, hertz, milliseconds
 
 
 def build_diagram(graph: Graph) -> Diagram:
-    """Return the boxes and wires of the nodes that run, and remarks on the graph as a whole."""
+    """Return the diagram of a graph: boxes for its inputs, the nodes that run and its outputs; wires; remarks."""
     precision = common_precision(graph)
     boxes: list[Box] = []
     wires: list[Edge] = []
-    places: dict[str, tuple[int, int]] = {}  # origin -> its box and port
+    places: dict[str, tuple[int, int]] = {}  # origin of a wire -> number of its box, number of its output port
 
     def lead(origin: str, into: int, to: str) -> None:
         tail, out = places[origin]
@@ -49,14 +49,18 @@ def build_diagram(graph: Graph) -> Diagram:
 
 
 def _parameters(node: Node) -> Iterator[str]:
-    """Yield the parameters that differ from their defaults, as a pipeline file has them."""
+    """Yield the parameters that differ from their defaults, as texts such as "order=24"."""
     for name, value in node.model_dump(exclude_defaults=True).items():
         plain = isinstance(value, str) and value.isprintable()
         yield shorten(f"{name}={value if plain else json.dumps(value, default=str)}", 200)
 
 
 def common_precision(graph: Graph) -> str:
-    """Return the real dtype of most streams of a graph. Only streams of another one are labelled with theirs."""
+    """Return the most frequent precision of the streams of a graph: "float64" or "float32".
+
+    Complex numbers count as the precision of their real part. The label of a stream says its precision only if it
+    differs from this one.
+    """
     streams = [*graph.inputs.values(), *(stream for name in graph.order for stream in graph.bindings[name].gives)]
     return Counter(map(_real, streams)).most_common(1)[0][0]
 
@@ -79,12 +83,16 @@ def _label(stream: Stream, precision: str) -> StreamLabel:
 
 
 def _remarks(graph: Graph, boxes: Sequence[Box], wires: Sequence[Edge]) -> Iterator[tuple[str, str]]:
-    """Yield remarks on the graph as a whole: (label, sentence)."""
+    """Yield remarks on the graph as a whole, as (label, sentence).
+
+    They are about the latency, the nodes that hold the whole signal, the wires on which items wait for these nodes, and
+    the nodes that do not run.
+    """
     latency = graph.latency()
     through = f", through {' -> '.join(latency.path)}" if latency.path else ""
     yield "latency", f"{milliseconds(latency.seconds)}{through}"
     holders = [number for number, box in enumerate(boxes) if box.whole]
-    late = set(holders)  # the boxes that give nothing before the end of the signal
+    late = set(holders)  # numbers of the boxes that give nothing before the signal ends
     for wire in wires:
         late |= {wire.head} if wire.tail in late else set()
     waiting = [boxes[number].name for number in sorted(late.difference(holders)) if boxes[number].role == "node"]

@@ -9,4 +9,4 @@ from dspgraph.diagram.text import text
 from dspgraph.graph import Graph
 
 FORMATS: dict[str, Callable[[Graph], str]] = {"text": text, "mermaid": mermaid, "dot": dot, "svg": svg}
-"""Name of a format -> the function that writes a graph in it. All show the same `Diagram`: the nodes that run."""
+"""Name of a format -> the function that returns the diagram of a graph in this format."""

@@ -1,4 +1,4 @@
-"""A graph as a Graphviz digraph, for the program `dot`."""
+"""The diagram of a graph as a Graphviz digraph, for the program `dot`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dspgraph.graph import Graph
 
 
 def dot(graph: Graph) -> str:
-    """Return a Graphviz digraph."""
+    """Return the diagram of a graph as the text of a Graphviz digraph."""
     shown = build_diagram(graph)
     lines = ["digraph dspgraph {", "  rankdir=LR", '  node [shape=box, style=rounded, fontname="Helvetica"]',
              '  edge [fontname="Helvetica", fontsize=10]']  # fmt: skip
@@ -30,6 +30,6 @@ def dot(graph: Graph) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a text as a Graphviz string."""
+    """Return a text in quotes, as a Graphviz file has it, with escaped quotes, backslashes and line ends."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'

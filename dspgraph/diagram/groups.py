@@ -1,4 +1,4 @@
-"""Labels and groups of boxes, as Mermaid and Graphviz files have them."""
+"""Labels of boxes and wires, and groups of boxes, for Mermaid and Graphviz files."""
 
 from __future__ import annotations
 
@@ -9,13 +9,20 @@ from dspgraph.diagram.model import Box, Diagram, Edge, shorten
 
 
 def box_lines(box: Box) -> list[str]:
-    """Return the lines in a box. A node inside a group loses the group's part of its name."""
+    """Return the lines of text in a box: name, type, parameters, lookahead.
+
+    The name of a node inside a pipeline is the part after the last slash: `lpc` for the node `codec/lpc`.
+    """
     name = box.name.rpartition("/")[2] if box.role == "node" else box.name
     return [name, box.kind, *(shorten(one, 60) for one in box.parameters), *filter(None, [box.lookahead])]
 
 
 def wire_label(shown: Diagram, wire: Edge) -> str:
-    """Return the stream of a wire in words, after the names of its ports if a box has several."""
+    """Return the label of a wire: its stream in words.
+
+    The name of the output port stands before it if the box has several outputs, and so does the name of the input port
+    if the box has several inputs.
+    """
     gives, takes = shown.boxes[wire.tail].gives, shown.boxes[wire.head].takes
     return wire.stream.at(gives[wire.out][0] if len(gives) > 1 else "", takes[wire.into] if len(takes) > 1 else "")
 
@@ -23,9 +30,11 @@ def wire_label(shown: Diagram, wire: Edge) -> str:
 def grouped(
     shown: Diagram, declare: Callable[[int, Box], str], enclose: Callable[[int, str], tuple[str, str]]
 ) -> Iterator[str]:
-    """Yield the lines of all boxes. A pipeline used as a node is a group, which can have groups inside it.
+    """Yield the lines of a file that declare all boxes, in groups.
 
-    declare: number and box -> the line of the box. enclose: number and name of a group -> its first and last line.
+    The nodes of a pipeline that is used as a node are a group, and a group can contain groups. declare: number and
+    content of a box -> its line in the file. enclose: number and name of a group -> the lines before and after its
+    boxes.
     """
     groups = [tuple(box.name.split("/")[:-1]) if box.role == "node" else () for box in shown.boxes]
     numbers = itertools.count()

@@ -1,8 +1,9 @@
-"""Lay out a diagram in layers from left to right.
+"""The layout of a diagram in layers, from left to right.
 
-Every box stands in the layer of its longest way from an input. A wire that spans layers is led through a point in
-each of them; all wires of one output port share these points. Boxes and points are put in order by barycentres, and
-moved up and down until the wires are as straight as that order allows.
+The layer of a box is the largest number of wires on a path from an input to the box. A wire that passes over layers
+goes through one point in each of these layers; all wires from the same output port share their points. The order of
+the boxes and points in a layer follows from barycentres, the mean places of their neighbours. At last boxes and points
+move up or down, in this order, to make the wires as straight as possible.
 
 Source: K. Sugiyama, S. Tagawa, M. Toda, Methods for Visual Understanding of Hierarchical System Structures, IEEE
 Transactions on Systems, Man, and Cybernetics 11(2), 1981.
@@ -17,15 +18,16 @@ from statistics import fmean
 from dspgraph.diagram.model import Diagram
 
 MARGIN = 20
-"""Free space around the whole."""
+"""The free space around the whole drawing, in pixels."""
 
 
 class Layout:
-    """Places for the boxes of a diagram, and routes for its wires.
+    """Places of the boxes of a diagram, and routes of its wires, in pixels.
 
-    sizes: width and height of each box. port: number of a box and of a port -> how far below the top of the box a wire
-    of that port begins or ends, on either side. Boxes and points are numbered together: the boxes first, then the
-    points of long wires. `width` and `height` are those of the whole.
+    sizes: width and height of each box. port: number of a box, number of one of its ports -> distance from the top of
+    the box down to the wires at this port. The distance is the same for input and output ports of the same number.
+    The attributes `width` and `height` are those of the whole drawing. Boxes and points have numbers in one series:
+    first the boxes, then the points at which wires pass a layer.
     """
 
     def __init__(self, diagram: Diagram, sizes: Sequence[tuple[int, int]], port: Callable[[int, int], int]) -> None:
@@ -42,14 +44,17 @@ class Layout:
     # Layers.
 
     def _ranks(self) -> list[int]:
-        """Return the layer of each box: the length of its longest way from an input. All outputs are in the last."""
+        """Return the layer of each box: the most wires on a path from an input. All outputs are in the last layer."""
         rank = [0] * len(self.boxes)
-        for wire in sorted(self.wires, key=lambda wire: wire.head):  # boxes are in running order
+        for wire in sorted(self.wires, key=lambda wire: wire.head):  # boxes have numbers in running order
             rank[wire.head] = max(rank[wire.head], rank[wire.tail] + 1)
         return [max(rank) if box.role == "output" else own for box, own in zip(self.boxes, rank, strict=True)]
 
     def _paths(self) -> list[list[int]]:
-        """Return for each wire the boxes and points it goes through, one in each layer. Adds the points."""
+        """Return for each wire the numbers of its first box, of its point in each layer between, and of its last box.
+
+        Adds the points to `rank` and `sizes`.
+        """
         points: dict[tuple[int, int, int], int] = {}
         paths = []
         for wire in self.wires:
@@ -64,9 +69,12 @@ class Layout:
         return paths
 
     def _near(self) -> list[list[tuple[int, int, int, int]]]:
-        """Return for each box or point its neighbours in the layers beside it: (number, y there, y here, weight).
+        """Return for each box or point its neighbours in the next layers: (number, y there, y here, weight).
 
-        y is counted from the top of a box. Wires between points weigh most, so that long wires are straight.
+        A neighbour is a box or point that a wire connects to this one directly. y there, y here: the
+        distance from the top of the neighbour, and from the top of this box or point, down to the wire. weight: how
+        much it counts that this piece of wire is straight: 8 between two points, 2 between a box and a point, 1 between
+        two boxes.
         """
         near: list[dict[tuple[int, int, int, int], None]] = [{} for _ in self.rank]
         for wire, path in zip(self.wires, self.paths, strict=True):
@@ -77,13 +85,17 @@ class Layout:
         return [list(one) for one in near]
 
     def _port(self, k: int, port: int) -> int:
-        """Return how far below the top of a box or point a wire of that port is."""
+        """Return the distance from the top of a box or point `k` down to the wires at one of its ports."""
         return self._box_port(k, port) if k < len(self.boxes) else 1
 
-    # The order in a layer.
+    # The order of the boxes and points in each layer.
 
     def _order(self) -> list[list[int]]:
-        """Return the layers, each in the order, of those tried, that gives the fewest crossings."""
+        """Return the boxes and points of each layer, in order from top to bottom.
+
+        Twelve sweeps by barycentres, to the right and to the left in turn, each give an order. The order with the
+        fewest crossings is kept, and improved by exchanges.
+        """
         layers = [[k for k, rank in enumerate(self.rank) if rank == layer] for layer in range(max(self.rank) + 1)]
         tried = [layers]
         for turn in range(12):
@@ -91,7 +103,7 @@ class Layout:
         return self._exchanged(min(tried, key=self._crossings))
 
     def _at(self, layers: list[list[int]]) -> list[float]:
-        """Return the place of each box or point in its layer."""
+        """Return the place of each box or point in its layer: 0 for the uppermost, 1 for the next, and so on."""
         at = [0.0] * len(self.rank)
         for layer in layers:
             for place, k in enumerate(layer):
@@ -99,12 +111,20 @@ class Layout:
         return at
 
     def _beside(self, k: int, side: int, at: list[float]) -> list[float]:
-        """Return where the wires of k end in the layer on one side: the place in it, plus a fraction for the port."""
+        """Return where the wires of the box or point `k` end in the next layer on one side.
+
+        side: 1 for the layer to the left, -1 for the layer to the right. at: the place of each box or point in its
+        layer. An end is the place of the neighbour, plus a fraction below 1 that grows from port to port.
+        """
         layer = self.rank[k] - side
         return [at[j] + y / (self.sizes[j][1] + 1) for j, y, *_ in self.near[k] if self.rank[j] == layer]
 
     def _by_barycentre(self, layers: list[list[int]], side: int) -> list[list[int]]:
-        """Return the layers sorted, one after the other, by the mean place of the neighbours on one side."""
+        """Return the layers, each sorted by the mean place of the neighbours on one side.
+
+        side=1: the layers are sorted from left to right, by the neighbours to the left; side=-1: from right to left, by
+        the neighbours to the right.
+        """
         layers, at = [list(layer) for layer in layers], self._at(layers)
         for layer in layers[::side]:
             centres = {k: (fmean(self._beside(k, side, at) or [at[k]]), at[k]) for k in layer}
@@ -114,7 +134,7 @@ class Layout:
         return layers
 
     def _crossings(self, layers: list[list[int]]) -> int:
-        """Return how many pairs of wires cross."""
+        """Return the number of crossings: pairs of wires between the same two layers that cross."""
         at, crossings = self._at(layers), 0
         for layer in layers:
             ends = [
@@ -127,7 +147,10 @@ class Layout:
         return crossings
 
     def _exchanged(self, layers: list[list[int]]) -> list[list[int]]:
-        """Return the layers with neighbours exchanged for as long as that leaves fewer crossings."""
+        """Exchange boxes or points that are next to each other in a layer while that lowers the number of crossings.
+
+        Changes and returns `layers`.
+        """
         at, better = self._at(layers), True
         while better:
             better = False
@@ -140,13 +163,14 @@ class Layout:
                         at[j], at[k], better = place - 1, place, True
         return layers
 
-    # Up and down.
+    # The vertical positions.
 
     def _tops(self) -> list[int]:
-        """Return the top of each box and point, so that the wires are as straight as the order allows.
+        """Return the y of the top of each box and point, so that the wires are nearly straight.
 
-        Minimises the sum of weight * (difference in height)**2, layer by layer, to and fro; then makes wires straight
-        that nearly are.
+        The order in the layers stays. One layer at a time, in 40 sweeps to the right and to the left in turn, is moved
+        to the minimum of the sum of weight * (difference in height between the ends)**2 over its wires. Then wires that
+        are nearly straight are made straight.
         """
         top = [0.0] * len(self.rank)
         for turn in range(40):
@@ -166,9 +190,10 @@ class Layout:
         return [y - min(tops) + MARGIN for y in tops]
 
     def _apart(self, layer: Sequence[int], wanted: Iterable[tuple[float, int]]) -> list[float]:
-        """Return the tops nearest to the wanted (top, weight) that keep the order and the distances.
+        """Return the tops of a layer that are nearest to the wanted tops, with the order and the least distances kept.
 
-        Isotonic regression, by pooling adjacent violators.
+        wanted: (top, weight) of each box or point. Minimises the sum of weight * (top - wanted top)**2. Method:
+        isotonic regression by the pool-adjacent-violators algorithm.
         """
         room = [0, *accumulate(self._step(k, j) for k, j in pairwise(layer))]
         pools: list[tuple[float, int, int]] = []  # mean, weight, members
@@ -183,11 +208,18 @@ class Layout:
         return [mean + free for mean, free in zip(means, room, strict=True)]
 
     def _step(self, k: int, below: int) -> int:
-        """Return the least distance from the top of one to the top of the one below it."""
+        """Return the least distance from the top of the box or point `k` to the top of `below`, the next one below it.
+
+        It is the height of `k`, plus 26 pixels between two boxes or 18 pixels beside a point.
+        """
         return self.sizes[k][1] + (26 if max(k, below) < len(self.boxes) else 18)
 
     def _straightened(self, top: list[int]) -> list[int]:
-        """Return tops with nearly straight wires made straight, long ones first. Boxes on such a wire move together."""
+        """Return the tops after pieces of wire that climb or fall by at most 40 pixels are made straight, if possible.
+
+        A piece leads from a box or point to a neighbour in the next layer. Pieces between points come first. What a
+        straight piece connects moves together from then on.
+        """
         group = list(range(len(top)))
         wires = [
             (-weight, abs(top[j] + there - top[k] - here), k, here, j, there)
@@ -204,13 +236,16 @@ class Layout:
         return top
 
     def _fits(self, top: list[int]) -> bool:
-        """Return whether the tops keep the order and the distances in every layer."""
+        """Return whether the tops keep the order and the least distances in every layer."""
         return all(top[j] - top[k] >= self._step(k, j) for layer in self.layers for k, j in pairwise(layer))
 
-    # Left and right.
+    # The horizontal positions.
 
     def _columns(self) -> tuple[list[tuple[int, int]], int]:
-        """Return left and right of each layer, and the whole width. Layers are further apart where wires are steep."""
+        """Return the x of the left and the right edge of each layer, and the width of the whole drawing.
+
+        The space after a layer is 44 pixels, and up to 70 more if a wire there is steep.
+        """
         columns, x = [], MARGIN
         for rank, layer in enumerate(self.layers):
             width = max(self.sizes[k][0] for k in layer)
@@ -225,15 +260,15 @@ class Layout:
         return columns, columns[-1][1] + MARGIN
 
     def rectangle(self, k: int) -> tuple[int, int, int, int]:
-        """Return x, y, width and height of a box. It is as wide as its layer."""
+        """Return x, y, width and height of the box `k`. All boxes of a layer have the width of the widest."""
         left, right = self.columns[self.rank[k]]
         return left, self.top[k], right - left, self.sizes[k][1]
 
     def route(self, number: int) -> Iterator[tuple[int, int, int]]:
-        """Yield (left, right, y) for each layer that a wire touches.
+        """Yield (left, right, y) for each layer of a wire: the edges of the layer, and the height of the wire in it.
 
-        The wire starts at `right` of the first layer and ends at `left` of the last. Across a layer it is straight,
-        between two layers it is curved.
+        The wire starts at the right edge of its first layer, and ends at the left edge of its last layer. Between two
+        layers it is a curve; in the layers that it passes it is horizontal.
         """
         wire, (first, *others) = self.wires[number], self.paths[number]
         left, right = self.columns[self.rank[first]]

@@ -1,4 +1,4 @@
-"""A graph as a Mermaid flowchart."""
+"""The diagram of a graph as a Mermaid flowchart."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dspgraph.graph import Graph
 
 
 def mermaid(graph: Graph) -> str:
-    """Return a Mermaid flowchart."""
+    """Return the diagram of a graph as the text of a Mermaid flowchart."""
     shown = build_diagram(graph)
     lines = ["flowchart LR"]
     shapes = {"input": '(["{}"])', "output": '(["{}"])', "node": '["{}"]', "holds": '[["{}"]]'}
@@ -29,5 +29,5 @@ def mermaid(graph: Graph) -> str:
 
 
 def _entities(text: str) -> str:
-    """Return a text for a quoted Mermaid label: all but letters, digits and a few marks become numbered entities."""
+    """Return a text for a quoted Mermaid label, in which special characters are entities: `#34;` for a quote."""
     return re.sub(r"[^\w\s.,:=/+()-]", lambda found: f"#{ord(found[0])};", text, flags=re.ASCII)

@@ -1,4 +1,4 @@
-"""The data behind every diagram of a graph (text, Mermaid, Graphviz, SVG): boxes, wires and remarks, in words."""
+"""The data of a diagram, which all formats (text, Mermaid, Graphviz, SVG) show: boxes, wires and remarks, in words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class StreamLabel:
-    """A stream in words: class, kind of items, rate, size, centre and dtype; "" for each that need not be said."""
+    """A stream in words. A part that need not be said is "".
+
+    kind: the class, "Audio", "Frames" or "Symbols"; items: the kind of the rows or symbols, such as "lpc"; rate: "16000
+    Hz"; size: "2 channels", "24 wide" or "256 levels"; centre: "centre 10 ms"; dtype: "float32", "complex128".
+    """
 
     kind: str
     items: str
@@ -18,22 +22,25 @@ class StreamLabel:
 
     @property
     def brief(self) -> str:
-        """Items, rate and size."""
+        """The kind of the items, the rate and the size: "lpc, 100 Hz, 16 wide"."""
         return ", ".join(filter(None, (self.items, self.rate, self.size)))
 
     def at(self, *ports: str) -> str:
-        """Return `brief`, after the names of ports, unless a name says no more than the kind of the items."""
+        """Return the names of ports, followed by `brief`: "y to x: wave, 100 Hz, 320 wide".
+
+        A name is left out if it is "", equal to the kind of the items, or equal to the name before it.
+        """
         names = " to ".join(port for port in dict.fromkeys(ports) if port and port != self.items)
         return f"{names}: {self.brief}" if names else self.brief
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """All parts, for a table."""
+        """All parts, as the cells of a row of a table. The first cell has the class and the kind of the items."""
         return f"{self.kind} {self.items}".rstrip(), self.rate, self.size, self.centre, self.dtype
 
     @property
     def full(self) -> str:
-        """All parts, for a sentence."""
+        """All parts, with commas between them: "Frames lpc, 100 Hz, 16 wide, centre 10 ms"."""
         return ", ".join(filter(None, self.columns))
 
 
@@ -41,8 +48,9 @@ class StreamLabel:
 class Box:
     """An input, a node or an output of a graph.
 
-    role: "input", "node" or "output". takes: names of the input ports. gives: names and streams of the output ports.
-    lookahead: in words. whole: whether the node holds the whole signal before it gives anything.
+    role: "input", "node" or "output". kind: the type of a node; the stream of an input or output, in words. parameters:
+    those that differ from their defaults, "order=24". takes: the names of the input ports. gives: the names and streams
+    of the output ports. lookahead: in words. whole: whether the node needs the whole signal before its first output.
     """
 
     role: str
@@ -57,7 +65,11 @@ class Box:
 
 @dataclass(frozen=True)
 class Edge:
-    """A wire from output port `out` of box `tail` to input port `into` of box `head`, all numbers; and both names."""
+    """A wire from the output port `out` of the box `tail` to the input port `into` of the box `head`.
+
+    These four are numbers, from 0. origin: "frame.y", or "frame" if this node has no other output, or the name of an
+    input of the graph. to: "lpc.x", or the name of an output of the graph. stream: what flows over the wire.
+    """
 
     tail: int
     out: int
@@ -70,7 +82,10 @@ class Edge:
 
 @dataclass(frozen=True)
 class Diagram:
-    """Boxes in running order (each after those it takes from), wires, and remarks as (label, sentence)."""
+    """The boxes, wires and remarks of a graph.
+
+    boxes: in running order: a box comes after the boxes that it takes from. remarks: (label, sentence).
+    """
 
     boxes: tuple[Box, ...]
     wires: tuple[Edge, ...]
@@ -78,6 +93,6 @@ class Diagram:
 
 
 def shorten(text: str, most: int) -> str:
-    """Return a text of at most `most` characters; a longer one loses its middle."""
+    """Return a text with at most `most` characters. In a longer text, "..." replaces the middle."""
     half = (most - 3) // 2
     return text if len(text) <= most else f"{text[:half]}...{text[len(text) - half :]}"

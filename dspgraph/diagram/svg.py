@@ -1,4 +1,4 @@
-"""A graph as one SVG file that stands alone, for light and dark pages."""
+"""The diagram of a graph as an SVG file, which needs no other file and suits light and dark pages."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from dspgraph.diagram.layout import MARGIN, Layout
 from dspgraph.diagram.model import Box, Diagram, StreamLabel, shorten
 from dspgraph.graph import Graph
 
-_PAD = 11  # space beside the text in a box
-_HEAD, _ROW, _LINE = 44, 17, 14  # heights: name and type, a row of ports, a line of parameters
-_LONGEST = 30  # characters in a line
+_PAD = 11  # pixels between the text in a box and its edge
+_HEAD, _ROW, _LINE = 44, 17, 14  # heights in pixels: of name and type together, a row of ports, a line of parameters
+_LONGEST = 30  # the most characters in a line of a box
 _NARROW, _WIDE = frozenset("iljtfrI.,:;'|!()[]/ "), frozenset("mwMWGOQ@%")
 
 
 def svg(graph: Graph) -> str:
-    """Return the text of the SVG file: boxes in layers from left to right, wires, a legend and remarks."""
+    """Return the diagram of a graph as the text of an SVG file: boxes, wires, a legend of the colours, and remarks."""
     diagram = build_diagram(graph)
     ends = [", ".join(box.name for box in diagram.boxes if box.role == role) for role in ("input", "output")]
     sizes = [_size(box) for box in diagram.boxes]
@@ -48,7 +48,7 @@ def svg(graph: Graph) -> str:
 
 
 def _breadth(text: str, size: float) -> float:
-    """Return about how wide a text is: a little too wide for most fonts rather than too narrow for some."""
+    """Return an estimate of the width of a text in pixels. size: of the font, in pixels. Most fonts are narrower."""
     return size * sum(map(_em, text))
 
 
@@ -65,7 +65,10 @@ def _mono(text: str) -> float:
 
 
 def _ports(box: Box) -> list[tuple[str, str]]:
-    """Return the rows of labels of a box: (input, output). A single input needs no name."""
+    """Return the rows of a box that name its ports: (input, output), with "" where there is no port.
+
+    A single input port is not named.
+    """
     left = list(box.takes) if len(box.takes) > 1 else []
     right = [label.at(port if len(box.gives) > 1 else "") for port, label in box.gives]
     rows = max(len(left), len(right), 1)
@@ -73,7 +76,7 @@ def _ports(box: Box) -> list[tuple[str, str]]:
 
 
 def _notes(box: Box) -> list[tuple[str, str]]:
-    """Return the lines under the ports of a box: (class, line)."""
+    """Return the lines below the ports of a box, its parameters and its lookahead: (CSS class, line)."""
     short = " ".join(shorten(one, _LONGEST) for one in box.parameters)
     lines = [("parameters", line) for line in textwrap.wrap(short, _LONGEST, break_on_hyphens=False)]
     if box.lookahead:
@@ -95,14 +98,14 @@ def _size(box: Box) -> tuple[int, int]:
 
 
 def _wire(diagram: Diagram, layout: Layout, number: int) -> str:
-    """Return a wire: straight across a layer, curved between two, with an arrow head."""
+    """Return the SVG element of a wire: a curve between two layers, a straight line across a layer, an arrow head."""
     wire, ((_, x, y), *stops) = diagram.wires[number], layout.route(number)
     line = f"M{x} {y}"
     for left, right, below in stops:
         middle = (x + left) // 2
         line += f"C{middle} {y} {middle} {below} {left} {below}H{right}"
         x, y = right, below
-    line = line.removesuffix(f"H{right}")  # it ends where the last layer begins
+    line = line.removesuffix(f"H{right}")  # the wire ends at the left edge of the last layer
     head = f"M{left - 8} {y - 4}L{left} {y}L{left - 8} {y + 4}Z"
     what = escape(f"{wire.origin} to {wire.to}, {wire.stream.full}")
     ends = f"data-from={quoteattr(wire.origin)} data-to={quoteattr(wire.to)}"
@@ -113,7 +116,10 @@ def _wire(diagram: Diagram, layout: Layout, number: int) -> str:
 
 
 def _box(diagram: Diagram, layout: Layout, number: int) -> str:
-    """Return a box: name and type, then ports, then parameters and lookahead. An input or output is a pill."""
+    """Return the SVG element of a box: name and type, then ports, then parameters and lookahead.
+
+    An input or an output has round ends, and no ports.
+    """
     box, (x, y, width, height) = diagram.boxes[number], layout.rectangle(number)
     node = box.role == "node"
     what = " ".join(filter(None, [f"{box.name}:", box.kind, *box.parameters, box.lookahead]))
@@ -148,7 +154,10 @@ def _text(kind: str, x: int, y: int, text: str) -> str:
 
 
 def _legend(diagram: Diagram, width: int, top: int) -> tuple[list[str], int]:
-    """Return the lines below the boxes, which explain the colours and give the remarks, and the height of the whole."""
+    """Return the SVG elements below the boxes (colours of the streams, remarks), and the height of the whole drawing.
+
+    width: that of the drawing; top: the y at which the legend begins.
+    """
     parts, x, y = [], MARGIN, top + 14
     for kind in dict.fromkeys(wire.stream.kind for wire in diagram.wires):
         parts.append(f'<g class="wire {kind.lower()}"><path class="line" d="M{x} {y - 4}h22"/></g>')
@@ -203,7 +212,7 @@ _DARK = {"paper": "#0d1117", "border": "#30363d", "fill": "#161b22", "edge": "#4
          "grey": "#9da7b3", "pill": "#12283d", "audio": "#58a6ff", "frames": "#3fb950", "symbols": "#bc8cff",
          "whole": "#f0883e"}  # fmt: skip
 
-# Viewers without media rules stay light. The paper is drawn, so that the page behind it does not matter.
+# A viewer that ignores @media shows the light colours. The drawing has its own background, whatever the page around it.
 _STYLE = (
     _SHAPES + _COLOURS.substitute(_LIGHT) + f"@media (prefers-color-scheme: dark) {{{_COLOURS.substitute(_DARK)}}}\n"
 )

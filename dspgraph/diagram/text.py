@@ -1,4 +1,4 @@
-"""A graph as plain text, for a terminal."""
+"""The diagram of a graph as plain text, for a terminal."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from dspgraph.diagram.model import shorten
 from dspgraph.graph import Graph
 
 _WIDTH = 110
-"""Columns of the text, unless names are long."""
+"""The width of the text in characters. Long names make it wider."""
 
 
 def text(graph: Graph) -> str:
-    """Return a text of all nodes that run, in running order, with type, parameters, wires and streams; then remarks."""
+    """Return the diagram of a graph as plain text.
+
+    It has the nodes that run, in running order, each with its type, parameters, wires and streams; then the remarks.
+    """
     shown = build_diagram(graph)
     labels = [label for box in shown.boxes for _, label in box.gives]
     columns = dict(zip(labels, _aligned([label.columns for label in labels]), strict=True))
@@ -48,7 +51,10 @@ def text(graph: Graph) -> str:
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return the rows of a table as lines of one length: numbers aligned right, columns that are all empty left out."""
+    """Return the rows of a table as lines of equal length.
+
+    Cells that begin with a digit are aligned to the right, others to the left. Columns without any text are left out.
+    """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:

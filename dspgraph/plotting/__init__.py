@@ -1,1 +1,1 @@
-"""Figures: spectrograms, rainbowgrams, predicted distributions."""
+"""Figures: spectrograms, rainbowgrams, and distributions that a model predicts."""

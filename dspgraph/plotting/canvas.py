@@ -1,4 +1,4 @@
-"""Drawing that all figures share: a new figure, its labels, the file it is saved to."""
+"""Functions that all figures share: to make a figure, to label it, and to save it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure of this size in inches. No window is opened, and pyplot's state is not touched."""
+    """Return an empty figure. width, height: in inches. Opens no window, and leaves the state of pyplot unchanged."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -25,22 +25,25 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def label(axis: Axes, title: str, x: str = "s", y: str = "Hz") -> None:
-    """Set the title and the units of the axes. The title is a plain text, for instance the name of a file."""
-    axis.set_title(title.encode(errors="replace").decode(), parse_math=False)  # a name may be invalid as text
+    """Set the title and the units of the axes. title: shown as it is: a `$` in it does not begin a formula."""
+    axis.set_title(title.encode(errors="replace").decode(), parse_math=False)  # a file name may be no valid text
     axis.set(xlabel=x, ylabel=y)
 
 
 def row_edges(frequencies: Array) -> tuple[float, float]:
-    """Return the lower edge of the first row and the upper edge of the last, for rows with equally spaced centres."""
+    """Return the lower edge of the first row of an image and the upper edge of its last row, in Hz.
+
+    frequencies: the centres of the rows, equally spaced.
+    """
     half = float(frequencies[1] - frequencies[0]) / 2
     return float(frequencies[0]) - half, float(frequencies[-1]) + half
 
 
 def save(figure: Figure, target: Path) -> Path:
-    """Write the figure as a PNG, atomically. Raises FileError if it cannot be written."""
+    """Write a figure as a PNG file, completely or not at all, and return its path. Raises FileError if that fails."""
     part = AtomicFile(target)
     with part.attempt(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # such a letter of a title becomes a box
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # it is drawn as an empty box
         figure.savefig(part.temporary, format="png", dpi=110)
     part.place()
     return target

@@ -13,15 +13,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = 1600
-"""Largest number of columns in the picture of a distribution."""
+"""The largest number of columns in the picture of a distribution."""
 
 
 def distribution(probabilities: Array, levels: Array, rate: float, title: str) -> Figure:
-    """Draw the categorical distribution that a model predicts for every sample, with dots at the true levels.
+    """Draw the distribution that a model predicts for every sample, with dots at the true levels.
 
-    probabilities: [n, size], each row sums to 1; levels: [n], the true levels, below size; rate: samples per second.
-    If there are more samples than columns in the picture, a column shows the mean of its samples. The lower axes show
-    the entropy and the cross-entropy -ln p of the true level, in nats.
+    probabilities: [n, size], of the levels 0 to size - 1; each row sums to 1. levels: [n], the true level of every
+    sample. rate: samples per second. A column of the picture shows one sample, or the mean of several if there are
+    more than COLUMNS samples. A second plot below shows the entropy of the distribution and the cross-entropy
+    -ln p(true level), in nats.
     """
     tiny = np.finfo(probabilities.dtype).tiny
     entropy = -(probabilities * np.log(np.maximum(probabilities, tiny))).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Rainbowgrams: the brightness of a point is its magnitude, the hue is the advance of its phase."""
+"""Rainbowgrams: the brightness of a point shows its magnitude, the hue shows how fast its phase advances."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RANGE = 70.0
-"""Decibels from the brightest point of a rainbowgram down to black."""
+"""The range of a rainbowgram in dB, from its brightest point down to black."""
 
 
 def file_rainbowgram(file: Path, swaps: Mapping[str, str]) -> Figure:
-    """Draw the rainbowgram of an audio file with the pipeline `rainbowgram`; `swaps` are variants by slot.
+    """Draw the rainbowgram of an audio file, computed by the pipeline `rainbowgram`. swaps: slot -> variant.
 
-    Raises FileError for a file that cannot be read or is silent.
+    Raises FileError if the file cannot be read, or if all of its samples are 0.
     """
     graph = load(RAINBOWGRAM, swap=swaps)
     ((name, stream),) = graph.inputs.items()
@@ -38,12 +38,13 @@ def file_rainbowgram(file: Path, swaps: Mapping[str, str]) -> Figure:
 
 
 def column_frequencies(graph: Graph, output: str) -> Array:
-    """Return the frequencies in Hz of the columns of an output: those of the nearest node before it that has some.
+    """Return the frequency in Hz of each column of an output of a graph.
 
-    Raises RequestError if no node before the output has frequencies.
+    It is what `Node.frequencies` returns for the node that gives the output; if that is None, for the nearest node
+    before it. Raises RequestError if it is None for all nodes before the output.
     """
     names = [graph.origins[output].rpartition(".")[0]]
-    for name in names:  # it grows: the nearest nodes come first
+    for name in names:  # the loop appends to the list: the nearest nodes come first
         if name in graph.nodes:
             frequencies = graph.nodes[name].frequencies(*graph.bindings[name].takes)
             if frequencies is not None:
@@ -55,10 +56,11 @@ def column_frequencies(graph: Graph, output: str) -> Array:
 
 
 def rainbowgram(magnitude: Array, advance: Array, frequencies: Array, seconds: float, title: str) -> Figure:
-    """Draw a rainbowgram.
+    """Draw a rainbowgram of `seconds` seconds.
 
-    magnitude: [n, bins], natural logarithms; advance: [n, bins], phase advance per row over pi, from -1 to 1;
-    frequencies: [bins], Hz. If the first is above 0, the bins are geometrically spaced and octaves are marked.
+    magnitude: [n, bins], natural logarithms. advance: [n, bins], the advance of the phase from row to row, divided by
+    pi, from -1 to 1. frequencies: [bins], in Hz. If the first frequency is above 0 Hz, the bins are geometrically
+    spaced, and the axis has a mark at every octave. Otherwise they are equally spaced.
     """
     figure = new_figure(9, 4.8)
     axis = figure.subplots()
@@ -74,10 +76,11 @@ def rainbowgram(magnitude: Array, advance: Array, frequencies: Array, seconds: f
 
 
 def rainbow(magnitude: Array, advance: Array) -> Array:
-    """Return the colours [bins, n, 3] of a rainbowgram: hues of the advance, darkened where the magnitude is small.
+    """Return the colours [bins, n, 3] of a rainbowgram: red, green and blue from 0 to 1.
 
-    Full brightness is at the largest magnitude, black is 70 dB below. Source: the NSynth notebook of J. Engel et al.,
-    Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders, ICML 2017.
+    magnitude, advance: as in `rainbowgram`. The hue follows from the advance. The brightness is 1 at the largest
+    magnitude and falls linearly in dB to 0 at 70 dB below. Source: the NSynth notebook of J. Engel et al., Neural Audio
+    Synthesis of Musical Notes with WaveNet Autoencoders, ICML 2017.
     """
     from matplotlib import colormaps
 

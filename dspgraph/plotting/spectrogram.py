@@ -1,4 +1,4 @@
-"""Spectrograms of audio: figures with axes, and small bare pictures."""
+"""Spectrograms of audio: figures with axes, and small pictures without axes."""
 
 from __future__ import annotations
 
@@ -26,22 +26,23 @@ HALF_WINDOW = 0.016
 """Half the length of the analysis window, in seconds."""
 
 _SILENCE = 1e-20
-"""Floor of all powers: log10 of it is finite."""
+"""The least power that is drawn. Smaller powers are raised to it, so that the logarithm of a power of 0 is finite."""
 
 MINIATURE = (400, 128)
-"""Columns and rows of a small spectrogram."""
+"""The numbers of columns and rows of a small spectrogram, in pixels."""
 
 _LEVELS = 64
-"""Colours of a small spectrogram: steps of 1.25 dB."""
+"""The number of colours of a small spectrogram: each is 1.25 dB of its 80 dB."""
 
 _BLOCK = 2**18
-"""Samples that are read at a time for a small spectrogram."""
+"""The number of samples per channel that are read in one step for a small spectrogram."""
 
 
 def spectrograms(files: Mapping[str, Path], target: Path) -> Path:
-    """Write one PNG with the spectrograms of files side by side, by title, with one colour scale for all.
+    """Write one PNG file with the spectrograms of several audio files side by side, and return its path.
 
-    32 ms Hann windows; the scale has 80 dB.
+    files: title -> audio file. Channels are averaged. The windows are Hann windows of 32 ms. All spectrograms have the
+    same colour scale: power densities from -130 to -50 dB re 1/Hz, for samples with full scale +-1.
     """
     figure = new_figure(3.1 * len(files), 3.4)
     axes = figure.subplots(1, len(files), sharey=True, squeeze=False)[0]
@@ -58,13 +59,19 @@ def spectrograms(files: Mapping[str, Path], target: Path) -> Path:
 
 
 def file_spectrogram(file: Path) -> Figure:
-    """Draw the spectrogram of an audio file, at the file's own rate. Raises FileError if it is unreadable or silent."""
+    """Draw the spectrogram of an audio file at its own rate, mixed to one channel.
+
+    Raises FileError if the file cannot be read, or if all of its samples are 0.
+    """
     rate = rate_of(file)
     return spectrogram(read_audible(file, Audio(rate)), float(rate), file.name)
 
 
 def read_audible(file: Path, stream: Audio) -> Array:
-    """Return the samples of a file as the stream carries them. Raises FileError if all of them are 0."""
+    """Return the samples of a file with the rate and channels of a stream.
+
+    Raises FileError if the file cannot be read, or if all of its samples are 0.
+    """
     samples = AudioSource(file, stream).read()
     if not samples.any():
         raise FileError(f"{file} is silent, once mixed to one channel: there is nothing to draw")
@@ -72,7 +79,10 @@ def read_audible(file: Path, stream: Audio) -> Array:
 
 
 def spectrogram(samples: Array, rate: float, title: str) -> Figure:
-    """Draw the spectrogram of samples [n]: 32 ms Hann windows, 80 dB down from the loudest point."""
+    """Draw a spectrogram with Hann windows of 32 ms. The colours span 80 dB, down from the loudest point.
+
+    samples: [n], full scale +-1; rate: in Hz.
+    """
     figure = new_figure(9, 3.6)
     axis = figure.subplots()
     image = _draw(axis, samples, rate)
@@ -84,10 +94,11 @@ def spectrogram(samples: Array, rate: float, title: str) -> Figure:
 
 
 def miniatures(files: Sequence[Path]) -> list[bytes]:
-    """Return small spectrograms without axes, as PNG; all share one scale of time, frequency and colour.
+    """Return small spectrograms of audio files, without axes, each as the bytes of a PNG file.
 
-    32 ms Hann windows, 80 dB from the loudest point of all files down to black. Memory is bounded for files of any
-    length.
+    All have the same scales: the time of the longest file, the frequencies of the highest rate, and 80 dB from the
+    loudest point of all files down to black. The windows are Hann windows of 32 ms. The memory does not grow with the
+    length of a file.
     """
     infos = [soundfile.info(os.fsencode(path)) for path in files]
     seconds = max((info.duration for info in infos), default=0.0)
@@ -98,7 +109,10 @@ def miniatures(files: Sequence[Path]) -> list[bytes]:
 
 
 def _miniature(path: Path, seconds: float, top: float) -> Array:
-    """Return the mean energy [rows, columns] of a file in every pixel, from 0 to `seconds` and from 0 to `top` Hz."""
+    """Return the mean energy of a file in every pixel: [rows, columns]. Row 0 has the lowest frequencies.
+
+    seconds, top: the time at the right edge, and the frequency in Hz at the upper edge; both axes begin at 0.
+    """
     columns, rows = MINIATURE
     total, counts = np.zeros((columns, rows)), np.zeros((columns, 1))
     with soundfile.SoundFile(os.fsencode(path)) as file:
@@ -106,7 +120,7 @@ def _miniature(path: Path, seconds: float, top: float) -> Array:
         half = max(4, round(rate * HALF_WINDOW))
         hop = max(1, min(half // 2, math.floor(seconds * rate / columns)))
         edges = np.ceil(np.arange(rows) * top / rows * 2 * half / rate).astype(int)
-        edges = edges[edges <= half]  # the first bin of each row, up to half the rate of the file
+        edges = edges[edges <= half]  # the first frequency bin of each row, up to half the rate of the file
         held, first, ended = np.zeros(half), 0, False
         while not ended:
             block = file.read(_BLOCK, dtype="float64", always_2d=True).mean(axis=1)
@@ -114,7 +128,8 @@ def _miniature(path: Path, seconds: float, top: float) -> Array:
             held = np.concatenate([held, block, np.zeros(half * ended)])
             powers = _powers(held, half, hop)
             energy = np.add.reduceat(powers, edges, axis=1)
-            energy /= np.maximum(np.diff(np.append(edges, half + 1)), 1)  # a row between two bins takes the upper one
+            # The number of bins in each row; a row that lies between two bins has the energy of the upper bin.
+            energy /= np.maximum(np.diff(np.append(edges, half + 1)), 1)
             times = (first + np.arange(len(powers))) * hop / rate
             places = np.minimum(times / max(seconds, 1 / rate) * columns, columns - 1).astype(int)
             np.add.at(total[:, : len(edges)], places, energy)
@@ -125,7 +140,10 @@ def _miniature(path: Path, seconds: float, top: float) -> Array:
 
 
 def _png(energy: Array, loudest: float) -> bytes:
-    """Return an image with a palette: 80 dB down from the loudest, high frequencies at the top."""
+    """Return the bytes of a PNG file with a palette, which shows 80 dB, with high frequencies at the top.
+
+    energy: [rows, columns], row 0 with the lowest frequencies; loudest: the energy of the brightest colour.
+    """
     from matplotlib import colormaps
     from PIL import Image
 
@@ -138,13 +156,16 @@ def _png(energy: Array, loudest: float) -> bytes:
 
 
 def _draw(axis: Axes, samples: Array, rate: float) -> AxesImage:
-    """Draw the power density of samples [n] in dB, with a window every quarter of its length."""
+    """Draw the power density in dB of a signal. The hop is a quarter of the window.
+
+    samples: [n]; rate: in Hz.
+    """
     half = max(1, round(rate * HALF_WINDOW))
     length = 2 * half
     hop = length - length * 3 // 4
     powers = _powers(np.pad(samples, (0, max(0, length + 1 - len(samples)))), half, hop)
     density = powers * 2 / (rate * (_window(half) ** 2).sum())
-    density[:, [0, -1]] /= 2  # 0 Hz and half the rate have no negative frequency beside them
+    density[:, [0, -1]] /= 2  # 0 Hz and half the rate have no negative frequency to add
     first, last = half / rate, (half + (len(powers) - 1) * hop) / rate
     return axis.imshow(
         10 * np.log10(np.maximum(density, _SILENCE)).T,
@@ -156,9 +177,10 @@ def _draw(axis: Axes, samples: Array, rate: float) -> AxesImage:
 
 
 def _powers(samples: Array, half: int, hop: int) -> Array:
-    """Return |X|**2 [frames, half + 1] of Hann-windowed frames, one every `hop` samples from sample 0 on.
+    """Return the power spectra |X|**2 of windowed frames: [frames, half + 1].
 
-    A frame has 2 half samples.
+    A frame has 2 * half samples, and a Hann window. The first frame begins at sample 0, each next one `hop` samples
+    later. samples: [n].
     """
     frames = np.lib.stride_tricks.sliding_window_view(samples, 2 * half)[::hop]
     spectra = np.fft.rfft(frames * _window(half), axis=1)
@@ -167,5 +189,5 @@ def _powers(samples: Array, half: int, hop: int) -> Array:
 
 
 def _window(half: int) -> Array:
-    """Return a periodic Hann window of 2 half samples."""
+    """Return a periodic Hann window of 2 * half samples."""
     return np.hanning(2 * half + 1)[:-1]

@@ -1,1 +1,1 @@
-"""Training of the models behind neural nodes."""
+"""Training of models, the networks that neural nodes run."""

@@ -1,8 +1,8 @@
-"""What a model offers, so that it can be trained and its predictions can be plotted.
+"""What the package of a model must contain, so that the model can be trained and its predictions can be plotted.
 
-A model NAME is a package: the folder `dspgraph_nodes/models/NAME/`, or a package that another distribution announces as
-an entry point of the group `dspgraph.models`. Its module `training` fulfils `Training`. Its module `distribution`
-fulfils `Prediction`; a model that predicts no categorical distribution has none.
+The package of the model NAME is the folder `dspgraph_nodes/models/NAME/`, or a package that another distribution
+announces as the entry point NAME of the group `dspgraph.models`. Its module `training` has what `Training` declares.
+Its module `distribution` has what `Prediction` declares; a model that predicts no distribution lacks this module.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from dspgraph.registry import models
 from dspgraph.streams import Array
 
 Features = Callable[[Array], Mapping[str, Array]]
-"""Returns the outputs of a model's pipeline for the samples of a recording."""
+"""A function from the samples [n] of a recording to the outputs of the pipeline of a model: name -> array."""
 
 EXTRA = {"lightning", "tensorboard"}
-"""Packages that only the extra dspgraph[train] installs."""
+"""The packages that only `pip install dspgraph[train]` installs."""
 
 
 class Training(Protocol):
@@ -33,7 +33,7 @@ class Training(Protocol):
     """The pipeline that computes the features of a recording."""
 
     Settings: type[BaseModel]
-    """The settings of a run; every field has a description."""
+    """The class of the settings of a training run. Every field has a description."""
 
     def train(
         self,
@@ -45,11 +45,12 @@ class Training(Protocol):
         progress: bool,
         report: Callable[[str], None],
     ) -> Path:
-        """Train on recordings, by name, and return the file of the weights.
+        """Train on recordings, and return the path of the file with the weights.
 
-        out: folder for weights, checkpoints and logs; settings: an instance of `Settings`; resume: continue from the
-        checkpoint in `out`; progress: show a progress bar; report: called with lines for the user. Raises RequestError
-        for recordings that cannot be trained on and for a run that cannot be resumed.
+        recordings: name -> samples [n] at the rate of the pipeline; features: computes the features of a recording from
+        its samples; out: folder for weights, checkpoints and logs; settings: an instance of `Settings`; resume: continue
+        from the checkpoint in `out`; progress: show a progress bar; report: called with each line for the user. Raises
+        RequestError if the recordings cannot be used, or if the run cannot be resumed.
         """
 
 
@@ -60,22 +61,25 @@ class Prediction(Protocol):
     """The pipeline that computes the features of a recording."""
 
     def distribution(self, weights: Path, samples: Array, features: Features) -> tuple[Array, Array, float]:
-        """Return the categorical distribution [n, size] of every sample, the true levels [n], and the rate in Hz.
+        """Return the predicted distributions [n, size], the true levels [n], and the sample rate in Hz.
 
-        Raises ValueError for weights of another model.
+        A row of the distributions has the probabilities of all levels for one sample. weights: a file of trained
+        weights; samples: [n], a recording; features: computes its features. Raises ValueError if the weights are those
+        of another model.
         """
 
 
 def training(model: str) -> Training:
     """Return the module `training` of a model.
 
-    Raises UnknownName if there is no such model, and RequestError if the module or part of it is missing.
+    Raises UnknownName if there is no such model, and RequestError if the module, one of its members, or a package of
+    `dspgraph[train]` is missing.
     """
     return cast(Training, _module(model, "training", Training))
 
 
 def prediction(model: str) -> Prediction:
-    """Return the module `distribution` of a model; raises as `training` does."""
+    """Return the module `distribution` of a model. Raises the same errors as `training`."""
     return cast(Prediction, _module(model, "distribution", Prediction))
 
 

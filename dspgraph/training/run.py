@@ -1,4 +1,4 @@
-"""Training runs: from recordings and settings to a file of weights, and to a model's predictions."""
+"""Training runs, which make a file of weights from recordings and settings; and predictions of trained models."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ def train(
     progress: bool = False,
     report: Callable[[str], None] = lambda line: None,
 ) -> Path:
-    """Train a model on recordings, and return the file of its weights.
+    """Train a model on recordings, and return the path of the file with its weights.
 
-    data: a folder, a pattern, a manifest or one file, as `corpus.gather` takes them; settings: values by name, as
-    written on the command line. Raises UnknownName for an unknown model or setting, ParameterError for a value out of
-    bounds, RequestError for data that cannot be trained on and for a run that cannot be resumed, FileError for a file
-    that cannot be read.
+    data: a folder, a pattern, a manifest or one audio file, as in `corpus.gather`; out: folder for weights, checkpoints
+    and logs; settings: name -> value as text; resume: continue from the checkpoint in `out`; progress: show a progress
+    bar; report: called with each line for the user. Raises UnknownName for an unknown model or setting, ParameterError
+    for a value out of bounds, FileError for a file that cannot be read, and RequestError if the data cannot be used, if
+    the run cannot be resumed, or if `out` cannot be written to.
     """
     module = training(model)
     chosen = _settings(module.Settings, settings)
@@ -49,7 +50,7 @@ def train(
 
 
 def settings(model: str) -> list[tuple[str, str, str]]:
-    """Return name, default and description of every setting of a model's training."""
+    """Return the settings for the training of a model: (name, default or "", description) of each."""
     fields = training(model).Settings.model_fields
     return [
         (name, "" if one.default is None else str(one.default), one.description or "") for name, one in fields.items()
@@ -57,10 +58,10 @@ def settings(model: str) -> list[tuple[str, str, str]]:
 
 
 def distribution(weights: Path, file: Path) -> tuple[Array, Array, float]:
-    """Return the distribution a trained model predicts for every sample of a recording, the true levels and the rate.
+    """Return the distributions [n, size] that a trained model predicts, the true levels [n], and the rate in Hz.
 
-    Probabilities are [n, size] and levels [n], below size; the rate is in Hz. Raises FileError if `weights` is not a
-    file of trained weights.
+    A row of the distributions has the probabilities of the levels 0 to size - 1 for one sample. weights: the file of
+    the weights; file: the recording. Raises FileError if a file cannot be read, or if `weights` has no trained weights.
     """
     module = prediction(model_of(weights))
     stream, features = _features(module.PIPELINE)
@@ -72,7 +73,10 @@ def distribution(weights: Path, file: Path) -> tuple[Array, Array, float]:
 
 
 def _by_name(items: list[Item]) -> dict[str, Item]:
-    """Return items by their path, or by their id if they are parts of files; raises RequestError if two are equal."""
+    """Return the items by name: the path of a whole file, the id of a part of a file.
+
+    Raises RequestError if two items have the same name.
+    """
     names = [str(item.path) if item.is_whole_file else item.id for item in items]
     if again := [name for name, count in Counter(names).items() if count > 1]:
         raise RequestError(
@@ -82,7 +86,7 @@ def _by_name(items: list[Item]) -> dict[str, Item]:
 
 
 def _features(pipeline: str) -> tuple[Audio, Features]:
-    """Return the stream that a pipeline takes, and the function from samples to its outputs."""
+    """Return the audio stream that a pipeline takes, and a function from its samples to the outputs of the pipeline."""
     graph = load(pipeline)
     assert graph.audio_input  # true for the pipeline of every model
     name, stream = graph.audio_input

@@ -1,4 +1,4 @@
-"""Files of weights, whichever model they belong to."""
+"""Files of weights, of any model."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dspgraph.errors import FileError
 
 
 def model_of(weights: Path) -> str:
-    """Return the name of the model that weights belong to, from the metadata of their file.
+    """Return the name of the model to which a file of weights belongs. The metadata of the file have this name.
 
-    Raises FileError if the file cannot be read or names no model.
+    Raises FileError if the file cannot be read, or if its metadata name no model.
     """
     from safetensors import SafetensorError, safe_open
 
