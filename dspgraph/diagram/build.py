@@ -58,8 +58,8 @@ def _parameters(node: Node) -> Iterator[str]:
 def common_precision(graph: Graph) -> str:
     """Return the most frequent precision of the streams of a graph: "float64" or "float32".
 
-    Complex numbers count as the precision of their real part. The label of a stream says its precision only if it
-    differs from this one.
+    The precision of complex numbers is that of their real parts. Only streams of the other precision have their
+    precision in their labels.
     """
     streams = [*graph.inputs.values(), *(stream for name in graph.order for stream in graph.bindings[name].gives)]
     return Counter(map(_real, streams)).most_common(1)[0][0]

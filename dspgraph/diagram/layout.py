@@ -2,8 +2,8 @@
 
 The layer of a box is the largest number of wires on a path from an input to the box. A wire that passes over layers
 goes through one point in each of these layers; all wires from the same output port share their points. The order of
-the boxes and points in a layer follows from barycentres, the mean places of their neighbours. At last boxes and points
-move up or down, in this order, to make the wires as straight as possible.
+the boxes and points in a layer follows from barycentres, the mean places of their neighbours. Finally, boxes and points
+move up or down, without a change of their order, to make the wires as straight as possible.
 
 Source: K. Sugiyama, S. Tagawa, M. Toda, Methods for Visual Understanding of Hierarchical System Structures, IEEE
 Transactions on Systems, Man, and Cybernetics 11(2), 1981.
@@ -166,11 +166,11 @@ class Layout:
     # The vertical positions.
 
     def _tops(self) -> list[int]:
-        """Return the y of the top of each box and point, so that the wires are nearly straight.
+        """Return the y of the top of each box and point, for wires as straight as the order in the layers allows.
 
-        The order in the layers stays. One layer at a time, in 40 sweeps to the right and to the left in turn, is moved
-        to the minimum of the sum of weight * (difference in height between the ends)**2 over its wires. Then wires that
-        are nearly straight are made straight.
+        In 40 sweeps over the layers, to the right and to the left in turn, each layer takes the heights that minimise
+        the sum over its wires of weight * (difference in height between the ends)**2. Then wires that are nearly
+        straight are made straight.
         """
         top = [0.0] * len(self.rank)
         for turn in range(40):

@@ -10,7 +10,8 @@ class StreamLabel:
     """A stream in words. A part that need not be said is "".
 
     kind: the class, "Audio", "Frames" or "Symbols"; items: the kind of the rows or symbols, such as "lpc"; rate: "16000
-    Hz"; size: "2 channels", "24 wide" or "256 levels"; centre: "centre 10 ms"; dtype: "float32", "complex128".
+    Hz"; size: "2 channels", "24 wide" or "256 levels"; centre: "centre 10 ms"; dtype: "float32" or "complex", or "for
+    float32" if symbols stand for such samples.
     """
 
     kind: str

@@ -156,7 +156,7 @@ def _text(kind: str, x: int, y: int, text: str) -> str:
 def _legend(diagram: Diagram, width: int, top: int) -> tuple[list[str], int]:
     """Return the SVG elements below the boxes (colours of the streams, remarks), and the height of the whole drawing.
 
-    width: that of the drawing; top: the y at which the legend begins.
+    width: the width of the drawing; top: the height of the drawing without these elements.
     """
     parts, x, y = [], MARGIN, top + 14
     for kind in dict.fromkeys(wire.stream.kind for wire in diagram.wires):

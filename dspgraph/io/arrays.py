@@ -46,7 +46,8 @@ class ArraySink(Sink):
         self.streams = dict(streams)
         self._counts = dict.fromkeys(self.streams, 0)
         self._waiting_files = ExitStack()
-        with self._file.attempt():  # the header of an array has its length: until then the items are in temporary files
+        # In the file an array begins with its length. Until the length is known, the items are in a temporary file.
+        with self._file.attempt():
             self._waiting: dict[str, IO[bytes]] = {}
             for name in self.streams:
                 file = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115 the stack closes it

@@ -24,7 +24,7 @@ SUBTYPES = {".flac": "PCM_24", ".wav": "FLOAT", ".ogg": "VORBIS"}
 """The sample formats that are written, by suffix of the file: 24-bit FLAC, 32-bit float WAV, Ogg Vorbis."""
 
 AUDIO_SUFFIXES = frozenset({f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".oga", ".opus"})
-"""The suffixes of audio files: files in a folder that have another suffix are not read."""
+"""The suffixes of audio files. In a folder, files with other suffixes are ignored."""
 
 ROUNDED = Fraction(1, 100)
 """The longest time in seconds by which a part may end after the end of its file: times in manifests are rounded."""

@@ -34,7 +34,7 @@ def resample_signal(x: Array, rate: Fraction, to: Fraction | int) -> Array:
     """Return a signal at the rate `to`: ceil(n * to / rate) samples. x: [n], the signal at `rate`.
 
     The end differs from that of `resample_blocks`: no zeros follow the signal, and the last sample can be 0. Metrics
-    use this function: a change here would change their values, and they would need new version numbers.
+    use this function: whoever changes it changes their values, and must give these metrics new version numbers.
     """
     if rate == to or not len(x):
         return x

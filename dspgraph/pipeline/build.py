@@ -127,9 +127,9 @@ class _Builder:
     def _follow(self, wire: Any, at: KeyPath, passed: tuple[str, ...] = ()) -> str:
         """Return the origin of a wire: an input of the graph, or an output port of a node.
 
-        wire: the origin as it is written in the file; at: where it is written. An output of a pipeline that is used as
-        a node is followed to the node inside, or, if it is one of the inputs of the pipeline, to what the input is
-        wired to. passed: the wires that were followed to get here, to find a loop.
+        wire: the origin as it is written in the file; at: where it is written. For an output of a pipeline that is used
+        as a node, returns the port of the node inside that gives the output. If the output is one of the inputs of that
+        pipeline, returns the origin of this input. passed: the wires that were followed so far, to find a loop.
         """
         if not isinstance(wire, str):
             self._refuse(at, f"a port takes the name of a node or input; found {wire!r}")

@@ -48,7 +48,7 @@ class _Strict(BaseModel):
 
 
 class AudioInput(_Strict):
-    """Audio. A file with another rate or number of channels is converted; notes on the result say how."""
+    """Audio. A file with another rate or number of channels is converted; the sidecar of the result says how."""
 
     audio: Exact = Field(description="samples per second")
     channels: int = Field(1, ge=1, description="number of channels")

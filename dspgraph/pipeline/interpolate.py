@@ -20,10 +20,10 @@ _WHOLE = re.compile(rf"\$\{{({_NAME})\}}", re.ASCII)
 
 MOST_LETTERS = 1_000_000
 MOST_FILLED_LEVELS = 50
-"""Limits after the vars are filled in: characters of all texts that contain vars, and levels of nested values and vars.
+"""Limits for filling in vars: the characters that are put into longer texts, and the levels of nested values and vars.
 
-Without limits a short file could fill the memory: 40 vars, each of which uses the next one twice, make about 2**40
-values.
+The number of values is limited too, by MOST_VALUES. Without limits a short file could fill the memory: 40 vars, each of
+which uses the next one twice, make about 2**40 values.
 """
 
 
@@ -38,7 +38,7 @@ def fill_vars(source: Source) -> dict[str, Any]:
 
 
 class _Filler:
-    """The filling in of the vars of one file, with a count of the values and characters it has made so far."""
+    """The state of `fill_vars`: the file, its vars, and the numbers of values and characters that were made so far."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -48,8 +48,8 @@ class _Filler:
     def fill(self, value: Any, at: KeyPath, using: KeyPath, level: int = 0) -> Any:
         """Return a value with its vars filled in.
 
-        at: the place of the value; using: the vars whose values contain this value, the outermost first; level: how
-        deep the value is nested in other values and vars.
+        at: the path of the value; using: the names of the vars that led to this value, each of which uses the next;
+        level: how deep the value is nested in other values and vars.
         """
         self._count(at, values=1, level=level)
         if isinstance(value, dict):

@@ -28,7 +28,7 @@ Slots: TypeAlias = dict[str, tuple[str, ...]]
 
 
 def slots_of(source: Source) -> Slots:
-    """Return the slots of a pipeline file. The default of a slot is called by its node type, or by its pipeline.
+    """Return the slots of a pipeline file. The name of a default is its node type, or the name of its pipeline.
 
     Raises PipelineError if there is no node with the name of the slot, or if a variant has the name of the default.
     """
@@ -75,10 +75,11 @@ def _fill_slot(source: Source, name: str, slots: Slots, slot: str, variant: str)
 
 
 def apply_overrides(source: Source, name: str, overrides: Iterable[str]) -> dict[str, list[str]]:
-    """Set parameters, vars and settings, in `source`. Return the overrides for pipelines used as nodes, by node.
+    """Set parameters, vars and settings, in `source`. Return the overrides for pipelines used as nodes.
 
-    name: the name of the pipeline, for messages. Raises UnknownName for a node or var that does not exist,
-    RequestError for an override without `=`, and PipelineError for a value that is not YAML.
+    The overrides are returned by name of the node: {"codec": ["lpc.order=24"]}. name: the name of the pipeline, for
+    messages. Raises UnknownName for a node or var that does not exist, RequestError for an override without `=`, and
+    PipelineError for a value that is not YAML.
     """
     inner: dict[str, list[str]] = defaultdict(list)
     for override in overrides:

@@ -1,10 +1,10 @@
-"""Pipelines: graphs that are written in YAML. Every error in a file says file, line and path.
+"""Pipelines: graphs that are written in YAML. A message about a fault in a file says file, line and path.
 
     load("lpc_vocoder", overrides=["lpc.order=24", "hop=80"], swap={"excitation": "residual"})
 
 The steps, and the modules that do them:
 
-1. `read`: the file is read, and merged with the file that it extends. It has plain values only, never code.
+1. `read`: the file is read, and merged with the file that it extends. A file has plain values only, never code.
 2. `overrides`: swaps and overrides are applied.
 3. `validate`: each `${var}` is replaced by its value (`interpolate`), and sections, keys and types are checked against
    `document`.
@@ -39,8 +39,8 @@ class Pipeline:
     """A pipeline file with swaps and overrides applied. `graph` is the graph that it describes, `slots` its slots.
 
     name, overrides, swap, plugins: as in `load`. outer, node: for a pipeline that is used as a node, the pipeline that
-    contains the node, and the name of the node. Then the entry of the node can set vars of this pipeline, and precision
-    and seed are those of the outer pipeline. Raises PipelineError, UnknownName or RequestError, as `load` does.
+    contains the node, and the name of the node. In that case the entry of the node can set vars of this pipeline, and
+    precision and seed are those of the outer pipeline. Raises the same errors as `load`.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Pipeline:
 
     @cached_property
     def graph(self) -> Graph:
-        """The graph that the file describes, built at the first use. A PipelineError says file, line and path."""
+        """The graph that the file describes, built at the first use. Raises PipelineError for a fault in the file."""
         entries = {name: one for name, one in self.document.nodes.items() if isinstance(one, PipelineEntry)}
         inner = {name: self._sub_pipeline(name, entry) for name, entry in entries.items()}
         return build(self.document, self.source, inner, self.plugins)
@@ -143,9 +143,9 @@ def load(
 
 
 def variants(name: str | Path) -> list[dict[str, str]]:
-    """Return a swap {slot: variant} for every variant of a pipeline. The first is {}, which swaps nothing.
+    """Return the swaps of one slot that a pipeline offers: {slot: variant} for every variant.
 
-    name: the name of the pipeline, or the path of its file.
+    Before them comes {}, which swaps nothing. name: the name of the pipeline, or the path of its file.
     """
     slots = Pipeline(name).slots
     return [{}, *({slot: choice} for slot, choices in slots.items() for choice in choices[1:])]
@@ -165,7 +165,7 @@ class PipelineSummary:
 
 
 def summaries() -> list[PipelineSummary]:
-    """Return the summaries of all shipped and announced pipelines, sorted by name.
+    """Return the summaries of the pipelines of dspgraph and of other installed packages, sorted by name.
 
     For a pipeline that cannot be read, `about` is "(broken)" and the error.
     """

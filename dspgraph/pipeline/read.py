@@ -53,7 +53,7 @@ class Source:
         return next(found, "")
 
     def origin(self, path: KeyPath) -> str:
-        """Return the mark of a value. For a text that begins with a var, `${folder}/a.npz`, return that of the var."""
+        """Return the mark of a value; for a text that begins with a var, `${folder}/a.npz`, the mark of the var."""
         value = value_at(self.data, path)
         var = re.match(r"\$\{([\w.]+)\}", value) if isinstance(value, str) else None
         return self.origin(("vars", *var[1].split("."))) if var else self._mark(path)
@@ -165,9 +165,10 @@ _Loader.add_implicit_resolver(
 
 
 def parse(text: str, where: str, lines: bool = False) -> Source:
-    """Return a text in YAML as plain data with marks. Raises PipelineError if it is not YAML.
+    """Return a text in YAML as plain data with marks.
 
     where: the origin of the text, which is the path of a file or an override; lines: whether a mark has the line too.
+    Raises PipelineError if the text is not YAML, has a tag or a merge key, or exceeds a limit.
     """
     reader = _Reader(where, lines)
     try:

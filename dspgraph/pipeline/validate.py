@@ -57,7 +57,7 @@ def validate(source: Source) -> Document:
 
 
 def _sentence(source: Source, detail: Any) -> str:
-    """Return one error of pydantic as a sentence: file, line, path, what was expected, and what was found."""
+    """Return one error of pydantic as a sentence: file, line, path, and what is wrong."""
     raw = [str(part) for part in detail["loc"] if part != "[key]"]
     depth = 3 if raw[:1] == ["variants"] else 2
     path = tuple(part for k, part in enumerate(raw) if not (k == depth and part in _TAGS))

@@ -25,8 +25,8 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def label(axis: Axes, title: str, x: str = "s", y: str = "Hz") -> None:
-    """Set the title and the units of the axes. title: shown as it is: a `$` in it does not begin a formula."""
-    axis.set_title(title.encode(errors="replace").decode(), parse_math=False)  # a file name may be no valid text
+    """Set the title, and the units x and y of the axes. A `$` in the title does not begin a formula."""
+    axis.set_title(title.encode(errors="replace").decode(), parse_math=False)  # not every file name is text
     axis.set(xlabel=x, ylabel=y)
 
 
@@ -43,7 +43,7 @@ def save(figure: Figure, target: Path) -> Path:
     """Write a figure as a PNG file, completely or not at all, and return its path. Raises FileError if that fails."""
     part = AtomicFile(target)
     with part.attempt(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # it is drawn as an empty box
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # such a letter is drawn as a box
         figure.savefig(part.temporary, format="png", dpi=110)
     part.place()
     return target

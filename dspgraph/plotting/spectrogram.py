@@ -32,7 +32,7 @@ MINIATURE = (400, 128)
 """The numbers of columns and rows of a small spectrogram, in pixels."""
 
 _LEVELS = 64
-"""The number of colours of a small spectrogram: each is 1.25 dB of its 80 dB."""
+"""The number of colours of a small spectrogram: each colour covers 1.25 dB of the range of 80 dB."""
 
 _BLOCK = 2**18
 """The number of samples per channel that are read in one step for a small spectrogram."""
@@ -128,7 +128,7 @@ def _miniature(path: Path, seconds: float, top: float) -> Array:
             held = np.concatenate([held, block, np.zeros(half * ended)])
             powers = _powers(held, half, hop)
             energy = np.add.reduceat(powers, edges, axis=1)
-            # The number of bins in each row; a row that lies between two bins has the energy of the upper bin.
+            # Divide by the number of bins in each row. A row without any bin has the energy of the next bin above it.
             energy /= np.maximum(np.diff(np.append(edges, half + 1)), 1)
             times = (first + np.arange(len(powers))) * hop / rate
             places = np.minimum(times / max(seconds, 1 / rate) * columns, columns - 1).astype(int)
@@ -165,7 +165,7 @@ def _draw(axis: Axes, samples: Array, rate: float) -> AxesImage:
     hop = length - length * 3 // 4
     powers = _powers(np.pad(samples, (0, max(0, length + 1 - len(samples)))), half, hop)
     density = powers * 2 / (rate * (_window(half) ** 2).sum())
-    density[:, [0, -1]] /= 2  # 0 Hz and half the rate have no negative frequency to add
+    density[:, [0, -1]] /= 2  # no factor 2 where there is no negative frequency: 0 Hz, half the rate
     first, last = half / rate, (half + (len(powers) - 1) * hop) / rate
     return axis.imshow(
         10 * np.log10(np.maximum(density, _SILENCE)).T,

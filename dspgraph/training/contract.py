@@ -48,7 +48,7 @@ class Training(Protocol):
         """Train on recordings, and return the path of the file with the weights.
 
         recordings: name -> samples [n] at the rate of the pipeline; features: computes the features of a recording from
-        its samples; out: folder for weights, checkpoints and logs; settings: an instance of `Settings`; resume: continue
+        its samples; out: folder for weights, checkpoints and logs; settings: an instance of `Settings`; resume: go on
         from the checkpoint in `out`; progress: show a progress bar; report: called with each line for the user. Raises
         RequestError if the recordings cannot be used, or if the run cannot be resumed.
         """

@@ -31,7 +31,7 @@ def train(
     """Train a model on recordings, and return the path of the file with its weights.
 
     data: a folder, a pattern, a manifest or one audio file, as in `corpus.gather`; out: folder for weights, checkpoints
-    and logs; settings: name -> value as text; resume: continue from the checkpoint in `out`; progress: show a progress
+    and logs; settings: name -> value as text; resume: go on from the checkpoint in `out`; progress: show a progress
     bar; report: called with each line for the user. Raises UnknownName for an unknown model or setting, ParameterError
     for a value out of bounds, FileError for a file that cannot be read, and RequestError if the data cannot be used, if
     the run cannot be resumed, or if `out` cannot be written to.
@@ -88,7 +88,7 @@ def _by_name(items: list[Item]) -> dict[str, Item]:
 def _features(pipeline: str) -> tuple[Audio, Features]:
     """Return the audio stream that a pipeline takes, and a function from its samples to the outputs of the pipeline."""
     graph = load(pipeline)
-    assert graph.audio_input  # true for the pipeline of every model
+    assert graph.audio_input  # the pipeline of every model takes one audio stream
     name, stream = graph.audio_input
     return stream, lambda samples: graph(**{name: samples})
 

@@ -9,7 +9,7 @@ from dspgraph.errors import FileError
 
 
 def model_of(weights: Path) -> str:
-    """Return the name of the model to which a file of weights belongs. The metadata of the file have this name.
+    """Return the name of the model to which a file of weights belongs, from the metadata of the file.
 
     Raises FileError if the file cannot be read, or if its metadata name no model.
     """
