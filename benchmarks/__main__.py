@@ -1,4 +1,4 @@
-"""`make bench`: all benchmarks in one table; exit code 1 if a promise is broken."""
+"""Program of `make bench`: it runs all benchmarks and prints one table. The exit code is 1 if a promise is not kept."""
 
 import sys
 
@@ -30,7 +30,7 @@ TOPICS = (
 
 
 def main() -> None:
-    """Run all benchmarks and print the table."""
+    """Run all benchmarks, print the table, and exit."""
     rows = [row for topic in TOPICS for row in topic.rows()]
     width = max(len(row.name) for row in rows)
     print(f"{'subject: peer':{width}}  {'ours':>10}  {'peer':>10}        {'figure':>8}  promised")

@@ -1,4 +1,4 @@
-"""The engine, compared with loops written by hand that call the same functions and keep the states themselves."""
+"""Benchmark of the engine, compared with loops written by hand that call the same functions and keep the states."""
 
 from __future__ import annotations
 
@@ -42,7 +42,10 @@ def chain() -> Graph:
 
 
 def by_hand(x: Array, n: int) -> list[Array]:
-    """Run the same ten stages in a loop without a graph."""
+    """Return the blocks of the output of the ten stages of `chain` for x, computed in a loop without a graph.
+
+    n: the number of samples in a block.
+    """
     pre = post = again = end = np.float64(0)
     out = []
     for at in range(0, len(x), n):
@@ -61,14 +64,14 @@ def by_hand(x: Array, n: int) -> list[Array]:
 
 
 def by_engine(graph: Graph, x: Array, n: int) -> list[Array]:
-    """Run the graph on the same blocks."""
+    """Return the output of a graph for x, given in blocks of n samples: the output of each block, and of the flush."""
     session = graph.session()
     out = [session.push(x=x[at : at + n])["y"] for at in range(0, len(x), n)]
     return [*out, session.flush()["y"]]
 
 
 class Nothing(Node):
-    """Return the block unchanged: the time of a chain of these is that of the engine."""
+    """Return the block unchanged. A chain of such nodes takes only the time of the engine."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -94,12 +97,12 @@ class Rows(Node):
 
 
 class Late(Node):
-    """Delay the output by some samples, as a stage with lookahead does, so that it comes later than the rows."""
+    """Hold back the last samples, as a node with lookahead does, so that the samples come later than the rows."""
 
     x = Input(Audio)
     y = Output(Audio)
 
-    samples: int = Field(37, ge=0, description="samples held back")
+    samples: int = Field(37, ge=0, description="number of samples held back")
 
     def lookahead(self, x: Audio) -> Fraction:
         return self.samples / x.rate
@@ -116,7 +119,7 @@ class Late(Node):
 
 
 class Meet(Node):
-    """Take samples and rows: two rates meet."""
+    """Return the rows unchanged. The inputs, samples and rows, have two rates."""
 
     x = Input(Audio)
     rows = Input(Frames, "row")
@@ -130,7 +133,7 @@ class Meet(Node):
 
 
 def overhead(graph: Graph, x: Array) -> Callable[[], object]:
-    """Return a run that pushes quanta, without the flush at the end."""
+    """Return a function that pushes x to a new session of the graph, one quantum at a time, without the flush."""
 
     def run() -> None:
         session = graph.session()
@@ -141,13 +144,13 @@ def overhead(graph: Graph, x: Array) -> Callable[[], object]:
 
 
 def same_rate(n: int) -> Graph:
-    """Return a chain of n nodes that do nothing."""
+    """Return a chain of n nodes `Nothing`, at one rate."""
     wires = {f"n{k}.x": f"n{k - 1}" if k else "x" for k in range(n)}
     return Graph({f"n{k}": Nothing() for k in range(n)}, wires, {"x": Audio(RATE)}, {"y": f"n{n - 1}"})
 
 
 def two_rates(n: int, late: int) -> Graph:
-    """Return a chain of n nodes that do nothing at two rates; the samples come `late` samples after the rows."""
+    """Return a chain of n nodes `Meet`, at two rates; the samples come `late` samples later than the rows."""
     nodes: dict[str, Node] = {"rows": Rows(), "late": Late(samples=late), **{f"n{k}": Meet() for k in range(n)}}
     wires = {"rows.x": "x", "late.x": "x"} | {f"n{k}.x": "late" for k in range(n)}
     wires |= {f"n{k}.rows": f"n{k - 1}" if k else "rows" for k in range(n)}
@@ -155,7 +158,7 @@ def two_rates(n: int, late: int) -> Graph:
 
 
 def rows() -> list[Row]:
-    """Return the rows about the engine."""
+    """Return the rows of the table about the engine."""
     graph, x = chain(), SAMPLES
     assert np.array_equal(np.concatenate(by_engine(graph, x, QUANTUM)), np.concatenate(by_hand(x, BLOCK)))
     short, short_hand, long, long_hand = milliseconds(
@@ -167,7 +170,8 @@ def rows() -> list[Row]:
         ],
         repeats=9,
     )
-    # The cost of a node: the slope between a short chain and a long one, minus the time of the empty step.
+    # The time of the engine per node and quantum: the difference between a chain of 22 nodes and one of 2, divided by
+    # the number of steps, minus the time of a step alone.
     one, many = 2, 22
     calls = len(x) // QUANTUM * (many - one)
     step, meet, block, row = Nothing().step, Meet().step, x[:QUANTUM], np.zeros((1, 1))

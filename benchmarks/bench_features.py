@@ -1,4 +1,4 @@
-"""The features of LPCNet, in seconds of speech per CPU second; conversions of predictors, compared with pysptk."""
+"""Benchmark of LPCNet's features, in seconds of speech per CPU second, and of conversions, compared with pysptk."""
 
 import numpy as np
 import pysptk
@@ -16,11 +16,14 @@ from dspgraph_nodes.framing.frame import frame
 from dspgraph_nodes.pitch.lpcnet_pitch import lpcnet_pitch
 
 LEAST = 300  # seconds of speech per CPU second
-LEAST_LIVE = 50  # with a call to six nodes every 10 ms
+LEAST_LIVE = 50  # seconds of speech per CPU second, in blocks of 10 ms: six nodes are called for each block
 
 
 def rows() -> list[Row]:
-    """Return the rows about the functions, the pipeline on the whole signal and on blocks of 10 ms, and conversions."""
+    """Return the rows of the table about LPCNet's features and about the conversion of predictors.
+
+    The features are computed by functions, by the pipeline on the whole signal, and by the pipeline on blocks of 10 ms.
+    """
     x, rate = soundfile.read(pysptk.util.example_audio_file())
     window = window_values("vorbis", "none", 320, x.dtype)
     graph = load("lpcnet_features")
@@ -52,7 +55,7 @@ def rows() -> list[Row]:
         ]
     )
     expected = np.array([pysptk.lpc2lsp(row, numsp=512, maxiter=20) for row in lpc])
-    assert np.abs(lpc_to_lsf(lpc) - expected).max() <= 1e-6  # the bisection of pysptk stops at this precision
+    assert np.abs(lpc_to_lsf(lpc) - expected).max() <= 1e-6  # pysptk's bisection stops at this error
     assert np.abs(lpc_to_parcor(lpc) - [pysptk.lpc2par(row) for row in lpc]).max() <= 1e-12
     seconds = len(x) / rate
     return [
@@ -65,6 +68,9 @@ def rows() -> list[Row]:
 
 
 def _speed(name: str, taken: float, seconds: float, least: float) -> Row:
-    """Return a row that promises to process `least` seconds of speech per CPU second."""
+    """Return a row with the promise of at least `least` seconds of speech per CPU second.
+
+    taken: the measured CPU time, ms; seconds: the duration of the speech.
+    """
     figure = 1e3 * seconds / taken
     return Row(name, taken, float("nan"), "ms", figure, f">= {least:g} s/s", figure >= least)

@@ -1,4 +1,4 @@
-"""Linear prediction of 4 s of speech, compared with the C code of pysptk, which takes one frame at a time."""
+"""Benchmark of linear prediction on 4 s of speech, compared with pysptk, whose C code takes one frame per call."""
 
 import numpy as np
 import pysptk
@@ -13,7 +13,11 @@ ORDER, LENGTH, HOP, FRAMES = 25, 512, 80, 794
 
 
 def rows() -> list[Row]:
-    """Return the rows about all frames in one call, one frame at a time, and the C function without its wrapper."""
+    """Return the rows of the table about linear prediction.
+
+    `lpc` with all frames in one call and with one frame per call is compared with pysptk; `lpc` with all frames also
+    with the C function called without pysptk's wrapper.
+    """
     x, _ = soundfile.read(pysptk.util.example_audio_file())
     frames = frame(x, window_values("blackman", "none", LENGTH, x.dtype), HOP, 0)[:FRAMES]
     bare = pysptk.sptk._sptk.lpc

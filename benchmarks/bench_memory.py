@@ -1,4 +1,4 @@
-"""Peak memory of rendering one hour, compared with one minute, each in its own process."""
+"""Benchmark of the peak memory for rendering one hour of audio, compared with one minute, each in a new process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ print(peak())
 
 
 def needed(folder: Path, minutes: int) -> float:
-    """Return the peak memory, MiB, of rendering a file of this length with a graph that streams."""
+    """Return the peak memory, MiB, of a process that renders a file of `minutes` minutes block by block."""
     clip, rate = soundfile.read(str(example_speech()), dtype="int16")
     path = folder / f"{minutes}.wav"
     with soundfile.SoundFile(str(path), "w", rate, 1, "PCM_16") as file:
@@ -39,8 +39,8 @@ def needed(folder: Path, minutes: int) -> float:
 
 
 def rows() -> list[Row]:
-    """Return the rows about memory."""
+    """Return the row of the table about memory."""
     with tempfile.TemporaryDirectory() as folder:
-        needed(Path(folder), 1)  # compiles
+        needed(Path(folder), 1)  # compiles the kernels, so that this memory is not measured
         minute, hour = needed(Path(folder), 1), needed(Path(folder), 60)
     return [at_most("one hour through lpc_vocoder (residual), one minute", hour, minute, 1.2, "MiB")]

@@ -1,4 +1,4 @@
-"""Maximum-likelihood parameter generation of 500 frames of 60 dimensions, three windows, compared with nnmnkwii."""
+"""Benchmark of maximum-likelihood parameter generation (MLPG), compared with nnmnkwii."""
 
 import warnings
 
@@ -21,7 +21,11 @@ WINDOWS: list[DeltaWindow] = [(0, 0, [1.0]), (1, 1, [-0.5, 0.0, 0.5]), (1, 1, [1
 
 
 def rows() -> list[Row]:
-    """Return the rows about the trajectory, its gradients in torch, and the time that torch adds to the kernels."""
+    """Return the rows of the table about MLPG.
+
+    They are about the trajectory, about its gradients in torch, and about the time of torch compared with that of the
+    kernels alone.
+    """
     torch.set_num_threads(1)
     draw = np.random.default_rng(0)
     means = draw.standard_normal((FRAMES, DIMENSIONS * len(WINDOWS)))
@@ -50,7 +54,8 @@ def rows() -> list[Row]:
     direct, through_torch, with_variances = milliseconds(
         [kernels, lambda: torch_gradients(False), lambda: torch_gradients(True)], 51
     )
-    (backward,) = milliseconds([lambda: peer_gradient(means, variances, arrays, g)], 5)  # 0.7 s each
+    # Few repeats, because each takes 0.7 s.
+    (backward,) = milliseconds([lambda: peer_gradient(means, variances, arrays, g)], 5)
     what = f"mlpg, {FRAMES} frames of {DIMENSIONS} dimensions, {len(WINDOWS)} windows"
     return [
         faster(f"{what}: nnmnkwii", ours, theirs, 8),

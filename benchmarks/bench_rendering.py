@@ -1,4 +1,4 @@
-"""Rendering many short files, in one process and in two: the time beside that of the graph itself, and the memory."""
+"""Benchmark of rendering many short files: time and memory, in one process, in two processes, and in batches of 16."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from dspgraph.rendering.result import Rendered
 from dspgraph.streams import Array, Audio
 
 FILES, EARLY, ALONE = 2000, 200, 500
-"""Files rendered; files after which the memory is first measured; files that the graph renders alone."""
+"""Numbers of files: all; those rendered when the memory is first read; those for `alone`."""
 
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
-"""The folder of the files is in memory, because the time that a disk takes changes from minute to minute."""
+"""The folder for all files. It is in memory, if possible, because the speed of a disk changes from minute to minute."""
 
 
 def make_clips(folder: Path, files: int = FILES) -> None:
-    """Write clips of 1 to 3 s, cut from real speech at random places."""
+    """Write `files` WAV files of 1 to 3 s to a folder, cut from real speech at random places."""
     speech, rate = soundfile.read(str(example_speech()), dtype="int16")
     draw = np.random.Generator(np.random.Philox(key=1))
     for k in range(files):
@@ -41,7 +41,11 @@ def make_clips(folder: Path, files: int = FILES) -> None:
 
 
 def measured(clips: str, jobs: str, batch: str) -> dict[str, float]:
-    """Return the seconds of a run, the CPU seconds of this process, and the peak memory early and late, MiB."""
+    """Render all files of a folder, and return the time and the peak memory of this process.
+
+    clips: the folder; jobs: the number of processes; batch: the size of a batch. In the result, wall and cpu are times
+    in seconds; early and late are the peak memory in MiB after `EARLY` files and after the last file.
+    """
     graph, peaks = load("lpc_vocoder"), []
 
     def done(row: Rendered) -> None:
@@ -51,7 +55,7 @@ def measured(clips: str, jobs: str, batch: str) -> dict[str, float]:
     executor: Executor = Processes(int(jobs)) if int(jobs) > 1 else Serial()
     first = sorted(Path(clips).iterdir())[:1]
     with tempfile.TemporaryDirectory(dir=MEMORY) as out:
-        render(graph, first, Path(out) / "warm")  # compiles
+        render(graph, first, Path(out) / "warm")  # compiles the kernels, so that this time is not measured
         wall, cpu = time.perf_counter(), time.process_time()
         render(graph, [clips], Path(out) / "all", done=done, executor=executor, batch=int(batch))
         spent = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
@@ -59,7 +63,7 @@ def measured(clips: str, jobs: str, batch: str) -> dict[str, float]:
 
 
 def alone(clips: str) -> float:
-    """Return the CPU milliseconds per file, minus those of the graph on the same samples."""
+    """Return the CPU time of rendering a file minus that of calling the graph on its samples, in ms per file."""
     graph = load("lpc_vocoder")
     (stream,) = graph.inputs.values()
     assert isinstance(stream, Audio)
@@ -69,7 +73,7 @@ def alone(clips: str) -> float:
         graph(speech=signals[0])
         render(graph, files[:1], Path(out) / "warm")
         times = [time.process_time()]
-        for part in range(5):  # in turns, so that a busy machine slows both
+        for part in range(5):  # graph and rendering take turns, so that a busy machine slows both
             graphs = [graph(speech=signal) for signal in signals[part::5]]
             times.append(time.process_time())
             render(graph, files[part::5], Path(out) / str(part))
@@ -80,7 +84,7 @@ def alone(clips: str) -> float:
 
 
 def _elsewhere(*call: str) -> dict[str, float]:
-    """Measure in a new process, whose memory no other run has used."""
+    """Return the result of `measured` with the given arguments in a new process, whose memory no other run has used."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.bench_rendering", *call], capture_output=True, text=True, check=False
     )
@@ -90,7 +94,10 @@ def _elsewhere(*call: str) -> dict[str, float]:
 
 
 def rows(files: int = FILES) -> list[Row]:
-    """Return the rows about rendering. Two processes are compared by the clock, because they save no CPU time."""
+    """Return the rows of the table about rendering.
+
+    One and two processes are compared by wall-clock time, because two processes save no CPU time.
+    """
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         make_clips(Path(folder), files)
         serial, both, batch = (_elsewhere(folder, jobs, n) for jobs, n in (("1", "1"), ("2", "1"), ("1", "16")))
@@ -98,7 +105,7 @@ def rows(files: int = FILES) -> list[Row]:
     many = f"{files} clips through lpc_vocoder"
     return [
         faster(f"{many}: two processes, one", 1e3 * both["wall"], 1e3 * serial["wall"], 1.6),
-        # A batch serves nodes that are made for it, such as networks; these nodes gain nothing and must not lose much.
+        # Batches make networks faster, but no node of lpc_vocoder. Here a batch must only not be much slower.
         faster(f"{many}: batch 16, 1 (CPU)", 1e3 * batch["cpu"], 1e3 * serial["cpu"], 0.7),
         below("rendering a clip, less the graph's own work (CPU)", spent, 3, "ms"),
         at_most(f"{many}: peak at the end, after {EARLY}", serial["late"], serial["early"], 1.05, "MiB"),
@@ -107,7 +114,7 @@ def rows(files: int = FILES) -> list[Row]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print the figures of one run as JSON, for `rows`."""
+    """Print the result of `measured` as JSON, which `_elsewhere` reads."""
     print(json.dumps(measured(*arguments)))
 
 

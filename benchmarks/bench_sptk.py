@@ -1,4 +1,4 @@
-"""Mel-cepstral analysis and MLSA synthesis of 4 s of speech, compared with pysptk, which takes one frame at a time."""
+"""Benchmark of mel-cepstral analysis and MLSA synthesis of 4 s of speech, compared with pysptk."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -21,7 +21,11 @@ ORDER, ALPHA, LENGTH, HOP, LAGS = 24, 0.42, 512, 80, 255
 
 
 def rows() -> list[Row]:
-    """Return the rows about analysis, the filter with Pade order 4 and 5, and two conversions, all checked first."""
+    """Return the rows of the table about mel-cepstra.
+
+    They are about the analysis, the MLSA filter with Pade orders 4 and 5, and two conversions. The results are first
+    compared with those of pysptk.
+    """
     x, _ = soundfile.read(pysptk.util.example_audio_file())
     frames = frame(x, window_values("blackman", "power", LENGTH, x.dtype), HOP, HOP - LENGTH // 2)
     count = len(frames)
@@ -66,7 +70,7 @@ def _synthesis(n: int, cepstra: Array, pade: int) -> Row:
 
 
 def _hundred_times(run: Callable[[], object]) -> None:
-    """Run a hundred times, because once is too short for the clock."""
+    """Call a function a hundred times, because one call is too short to be measured."""
     for _ in range(100):
         run()
 

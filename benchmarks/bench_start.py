@@ -1,4 +1,4 @@
-"""The time until a program starts to answer, by the clock."""
+"""Benchmark of the wall-clock time that a program takes to start."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.measure import Row, below
 
 
 def seconds(*arguments: str) -> float:
-    """Return the median of seven runs of Python with these arguments, minus that of Python without work."""
+    """Return the median time of seven runs of Python with these arguments, seconds, minus that of an idle run."""
 
     def one(*words: str) -> float:
         begin = time.perf_counter()
@@ -22,7 +22,7 @@ def seconds(*arguments: str) -> float:
 
 
 def rows() -> list[Row]:
-    """Return the rows about the start."""
+    """Return the rows of the table about the start of programs."""
     return [
         below("import dspgraph", seconds("-c", "import dspgraph"), 0.3, "s"),
         below("dspgraph nodes", seconds("-m", "dspgraph", "nodes"), 1.5, "s"),

@@ -1,4 +1,4 @@
-"""Measurement: CPU time, runs in turns, medians."""
+"""Measurement of CPU time and memory, and the rows of the table of results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: the figure of dspgraph, that of a peer, and the promise about their ratio."""
+    """One row of the table: a figure of dspgraph, one of a peer, and a promise.
+
+    ours, peer: the measured numbers, in `unit`; peer is NaN if there is no peer. figure: the number that the promise is
+    about, such as the ratio of ours and peer. target: the promise, as text. met: whether the promise is kept.
+    """
 
     name: str
     ours: float
@@ -22,9 +26,13 @@ class Row:
 
 
 def milliseconds(runs: list[Callable[[], object]], repeats: int = 15) -> list[float]:
-    """Return the median CPU time of each run, ms. The runs take turns, so that a busy machine slows all of them."""
+    """Return the median CPU time of each function, ms.
+
+    runs: the functions; repeats: how often each is measured. The functions take turns, so that a busy machine slows
+    all of them.
+    """
     times: list[list[float]] = [[] for _ in runs]
-    for repeat in range(repeats + 1):  # the first turn compiles and warms up
+    for repeat in range(repeats + 1):  # the first turn compiles the kernels and is not counted
         for run, found in zip(runs, times, strict=True):
             begin = time.process_time()
             run()
@@ -34,21 +42,24 @@ def milliseconds(runs: list[Callable[[], object]], repeats: int = 15) -> list[fl
 
 
 def peak() -> float:
-    """Return the peak memory of this process, MiB. `ru_maxrss` would include the process that started it."""
+    """Return the peak memory of this process, MiB.
+
+    `ru_maxrss` is no substitute: it can be the peak of the process that started this one.
+    """
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
 
 
 def faster(name: str, ours: float, peer: float, least: float) -> Row:
-    """Return a row that promises to be `least` times as fast as the peer (both in ms)."""
+    """Return a row with the promise to be at least `least` times as fast as the peer; ours, peer: ms."""
     return Row(name, ours, peer, "ms", peer / ours, f">= {least:g} x", peer / ours >= least)
 
 
 def at_most(name: str, ours: float, peer: float, most: float, unit: str = "ms") -> Row:
-    """Return a row that promises to take at most `most` times what the peer takes."""
+    """Return a row with the promise that `ours` is at most `most` times `peer`."""
     return Row(name, ours, peer, unit, ours / peer, f"<= {most:g} x", ours / peer <= most)
 
 
 def below(name: str, ours: float, most: float, unit: str) -> Row:
-    """Return a row that promises a figure of at most `most`."""
+    """Return a row with the promise that `ours` is at most `most`; there is no peer."""
     return Row(name, ours, float("nan"), unit, ours, f"<= {most:g} {unit}", ours <= most)

@@ -1,4 +1,4 @@
-"""Swap the excitation of a vocoder and measure the signal-to-noise ratio of each result.
+"""Run a vocoder with each of its excitations, and print the signal-to-noise ratio and the latency of each.
 
 python examples/compare_excitations.py [FILE]
 """

@@ -1,4 +1,4 @@
-"""A node of your own, in one file outside of dspgraph.
+"""A node of your own, in one file outside dspgraph, with a check of the laws and a graph that uses it.
 
 dspgraph nodes tremolo --plugin examples/own_node.py
 python examples/own_node.py
@@ -12,16 +12,16 @@ from dspgraph.testing import Example, check_node
 
 
 class Tremolo(Node):
-    """Vary the level periodically: y[n] = x[n] (1 - depth / 2 (1 - cos(2 pi speed n / rate)))."""
+    """Vary the level periodically: y[n] = x[n] * (1 - (depth / 2) * (1 - cos(2 * pi * speed * n / rate)))."""
 
     x = Input(Audio)
     y = Output(Audio)
 
-    speed: float = Field(5.0, gt=0, le=20, description="frequency of the level, Hz")
+    speed: float = Field(5.0, gt=0, le=20, description="frequency of the changes of the level, Hz")
     depth: float = Field(0.5, ge=0, le=1, description="0 keeps the level, 1 lowers it to silence")
 
     def start(self, x: Audio) -> State:
-        return 0, float(x.rate)  # the number of samples so far, from which the next block continues
+        return 0, float(x.rate)  # the number of samples before the next block, and the rate
 
     def step(self, state: State, x: Array) -> tuple[State, Array]:
         n, rate = state

@@ -2,7 +2,8 @@
 
 python examples/train_lpcnet_on_one_clip.py [FILE] [--batches N] [--out FOLDER]
 
-A network trained on four seconds knows only these: the example shows how training works, not how a good voice sounds.
+A network trained on a recording of a few seconds can synthesise only this recording. The example shows how training
+works, not how good LPCNet sounds.
 """
 
 import argparse
@@ -22,12 +23,19 @@ SETTINGS = {
     "clip": "0.5", "ema": "0.998", "sparse_start": "20", "sparse_end": "120", "sparse_every": "10",
     "validate_every": "120",
 }  # fmt: skip
-"""With an augmented copy and three times the published noise, because otherwise the network overfits and clicks."""
+"""The settings of the training.
+
+One copy of the recording with random changes (`augment`) and three times the published noise (`noise_scale`) are used,
+because without them the network overfits and its speech has clicks.
+"""
 BATCHES = 840
 
 
 def learn(file: Path, out: Path, batches: int, resume: bool = False) -> Path:
-    """Train on a recording for a number of batches, and return the file of the weights."""
+    """Train LPCNet on a recording, and return the path of the weights.
+
+    out: the folder of all files; batches: the number of batches; resume: whether an earlier training is continued.
+    """
     data = out / "data"
     data.mkdir(parents=True, exist_ok=True)
     shutil.copy(file, data)
@@ -35,7 +43,11 @@ def learn(file: Path, out: Path, batches: int, resume: bool = False) -> Path:
 
 
 def gain(weights: Path, file: Path) -> float:
-    """Return by how many nats per sample the network, given the true past, beats the best fixed distribution."""
+    """Return the mean log-likelihood ratio of the network to a fixed distribution, in nats per sample.
+
+    The network predicts each code of the recording from the true samples before it. The fixed distribution is the best
+    one: the shares of the codes in the recording.
+    """
     expected, codes, _ = distribution(weights, file)
     share = np.bincount(codes) / len(codes)
     return float(np.log(expected[np.arange(len(codes)), codes] / share[codes]).mean())

@@ -1,4 +1,4 @@
-"""A copy of the source tree, to change files in and to run."""
+"""Copies of the source tree, whose files a test can change, and programs that use such a copy."""
 
 import json
 import os
@@ -13,14 +13,17 @@ from helpers.paths import ROOT
 
 
 def copied(folder: Path) -> Path:
-    """Copy the core, the nodes and the pipelines, without numba's caches."""
+    """Copy the core, the nodes and the pipelines to a folder, without numba's caches, and return the folder."""
     for name in ("dspgraph", "nodes", "pipelines"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.nbi", "*.nbc"))
     return folder
 
 
 def run_in(tree: Path, code: str, environment: Mapping[str, str] | None = None) -> Any:
-    """Run Python code with the packages of a tree, and return the JSON that it prints last."""
+    """Run Python code with the packages in the folder `tree`; return its last line of output, read as JSON.
+
+    environment: environment variables that are added. Fails if the exit code is not 0.
+    """
     paths = {"PYTHONPATH": f"{tree}{os.pathsep}{tree / 'nodes'}"}
     settings = {**os.environ, **paths, **(environment or {})}
     done = subprocess.run([sys.executable, "-c", code], cwd=tree, env=settings, capture_output=True, text=True)

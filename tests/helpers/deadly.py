@@ -1,4 +1,4 @@
-"""Jobs and nodes that kill the process they run in, or never end; the file serves as a `--plugin` too."""
+"""Jobs and nodes that kill their process or take too long; `--plugin` can load this file."""
 
 import itertools
 import os
@@ -25,14 +25,14 @@ DEEDS: dict[str, Callable[[], object]] = {
     "slow": lambda: time.sleep(0.05),
     "nap": lambda: time.sleep(0.4),
     "endless": lambda: time.sleep(1000),
-    "stuck": lambda: all(itertools.repeat(True)),  # in native code, with Python's lock held: no signal is handled
+    "stuck": lambda: all(itertools.repeat(True)),  # endless C code that holds the GIL, so Python handles no signal
 }
-"""What an item does, by the part of its name before the hyphen."""
+"""What an item does to its worker, by the part of its name before the hyphen: "kill-1" kills it by SIGKILL."""
 
 
 @dataclass(frozen=True)
 class DeadlyResult:
-    """The result of an item: the process and the machine that did it, and what `ask` returned there."""
+    """The result of an item, with the process and the machine that computed it, and the result of `Deeds.ask` there."""
 
     id: str
     pid: int = 0
@@ -43,9 +43,11 @@ class DeadlyResult:
 
 @dataclass(frozen=True)
 class Deeds:
-    """A job: items are opened in order, `open_items` at a time, and take one to three rounds each.
+    """A job that does to its worker what `DEEDS` says for each item.
 
-    Every process writes the names of the items that it opens to a file of its own in the folder `log`.
+    Up to `open_items` items are open at the same time; they are opened in the given order. A round is one step of all
+    open items; an item ends after one to three rounds. Every process writes the names of the items that it opens to a
+    file of its own in the folder `log`. `ask` is called at the end of each item, for `DeadlyResult.facts`.
     """
 
     log: Path
@@ -76,7 +78,7 @@ class Deeds:
                     )
 
     def _wait_for_another(self) -> None:
-        """Wait until another process has opened an item too, a minute at most."""
+        """Wait until a second process has opened an item, but for no longer than a minute."""
         end = time.monotonic() + 60
         while len(list(self.log.iterdir())) < 2 and time.monotonic() < end:
             time.sleep(0.02)
@@ -86,7 +88,7 @@ class Deeds:
 
 
 def opened(log: Path) -> list[str]:
-    """Return the items that were opened in any process, each as often as it was opened."""
+    """Return the names of the items that any process has opened; a name occurs as often as its item was opened."""
     return [name for file in log.iterdir() for name in file.read_text().split()]
 
 
@@ -96,12 +98,12 @@ def _load() -> float:
 
 
 def when_loaded() -> tuple[Any, ...]:
-    """Return when this process loaded something that it loads once."""
+    """Return the time of the first call of this function in this process: it shows how often a process loads things."""
     return (_load(),)
 
 
 def threads() -> tuple[Any, ...]:
-    """Return the number of threads that numba and torch would use."""
+    """Return the numbers of threads that numba and torch use in this process."""
     import numba
     import torch
 
@@ -109,7 +111,10 @@ def threads() -> tuple[Any, ...]:
 
 
 class Counted(Deeds):
-    """A job whose summary is the names of the items done; `gathered` holds those of this process."""
+    """A job whose summary is the list of the names of finished items.
+
+    `gathered` holds the names of the items that finished in this process, and those that `add_summary` was given.
+    """
 
     gathered: ClassVar[list[str]] = []
 
@@ -128,28 +133,28 @@ class Counted(Deeds):
 
 
 class Elsewhere(Deeds):
-    """A job that another process cannot do."""
+    """A job whose check fails, so that no worker does it."""
 
     def check(self) -> None:
         raise RequestError("other code here")
 
 
 class Unloaded(Deeds):
-    """A job that needs a module which only the first process has."""
+    """A job that no worker can unpickle, because a module is missing."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _missing, ()
 
 
 class Fatal(Deeds):
-    """A job that kills the process that loads it."""
+    """A job that kills a worker process when the worker unpickles it."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _fatal, ()
 
 
 class FatalThere(Deeds):
-    """A job that kills the Ray actor that loads it, not the worker beside the actor."""
+    """A job that kills a Ray actor when the actor unpickles it, but not a worker process that the actor has started."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _fatal_there, (self.log,)
@@ -173,16 +178,16 @@ def _fatal_there(log: Path) -> Deeds:
 # ---- nodes ----------------------------------------------------------------------------------------------------------
 
 EXIT, RAISE, HANG = 0.25, 0.5, 0.75
-"""First samples of files that the node below cannot render."""
+"""First samples of a block at which the node `Deadly` ends the process, raises an error or does not return."""
 
 
 class Deadly(Node):
-    """End the process, raise an error or never return, as the first sample of a file says; be slow in all files."""
+    """Halve the signal; end the process, raise an error or wait, as the first sample of a block says."""
 
     x = Input(Audio)
     y = Output(Audio)
 
-    seconds: float = Field(0.0, ge=0, description="how long each block takes")
+    seconds: float = Field(0.0, ge=0, description="time that each block takes at least, seconds")
 
     def step(self, state: State, x: Array) -> tuple[State, Array]:
         time.sleep(self.seconds)
@@ -196,7 +201,7 @@ class Deadly(Node):
 
 
 class DeadlyStart(Node):
-    """Kill the process before the first sample."""
+    """End the process before the first sample."""
 
     x = Input(Audio)
     y = Output(Audio)

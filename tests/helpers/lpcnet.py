@@ -1,4 +1,7 @@
-"""LPCNet's features of the test recording, computed in plain numpy as a reference for the tests of their nodes."""
+"""LPCNet's features, computed in plain numpy: a reference for the tests of the nodes that compute them.
+
+Signals have the full scale +-1 and 16 kHz.
+"""
 
 from functools import lru_cache
 
@@ -10,19 +13,23 @@ from scipy.linalg import toeplitz
 from dspgraph import Array
 from helpers.speech import speech
 
-EDGES = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 34, 40]) * 4  # bins of 50 Hz
+# Peaks of the triangular bands, in bins of 50 Hz.
+EDGES = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 34, 40]) * 4
 COMPENSATION = [0.8, *[1.0] * 7, 2 / 3, *[0.5] * 3, 1 / 3, 0.25, 0.25, 0.2, 1 / 6, 4 / 23]
 SCALE = 32768.0
 
 
 def emphasised(x: Array) -> Array:
-    """Return x pre-emphasised with 0.85."""
+    """Return x [n] pre-emphasised: y[n] = x[n] - 0.85 * x[n-1]."""
     y: Array = x - 0.85 * np.r_[0.0, x[:-1]]
     return y
 
 
 def windowed(x: Array) -> Array:
-    """Return frames [ceil(n / 160), 320] with Vorbis's window, frame k of samples 160 k - 160 .. 160 k + 159."""
+    """Return frames [ceil(n / 160), 320] of x [n], times Vorbis's window.
+
+    Frame k holds the samples 160 * k - 160 .. 160 * k + 159.
+    """
     window = np.sin(np.pi / 2 * np.sin(np.pi * (np.arange(320) + 0.5) / 320) ** 2)
     count = -(-len(x) // 160)
     padded = np.pad(x, (160, count * 160 - len(x)))
@@ -31,7 +38,7 @@ def windowed(x: Array) -> Array:
 
 
 def cepstra(frames: Array) -> Array:
-    """Return Bark cepstra [n, 18] of frames of full scale +-1."""
+    """Return the Bark cepstra [n, 18] of windowed frames [n, 320]."""
     power = np.abs(np.fft.fft(SCALE * frames, axis=1) / 320) ** 2
     rows = []
     for p in power:
@@ -52,7 +59,10 @@ def cepstra(frames: Array) -> Array:
 
 
 def autocorrelation(c: Array) -> Array:
-    """Return r[0..16] of a Bark cepstrum, with noise added and lags windowed."""
+    """Return the autocorrelation r[0..16] of a Bark cepstrum c [18].
+
+    A noise floor is added to r[0], and r is multiplied by a lag window.
+    """
     level = 10 ** idct(c + 4 * np.eye(1, 18)[0], norm="ortho") * COMPENSATION
     power = np.r_[np.interp(np.arange(160), EDGES, level), 0.0]
     r: Array = np.fft.irfft(power)[:17] * 320
@@ -62,7 +72,10 @@ def autocorrelation(c: Array) -> Array:
 
 
 def predictors(rows: Array) -> Array:
-    """Return rows (gain, a[1..16]) of Bark cepstra; the gain is for full scale +-1, without the power of silence."""
+    """Return the predictor of each Bark cepstrum: rows (gain, a[1..16]), [n, 17]; rows: cepstra [n, 18].
+
+    The gain is that of a signal of full scale +-1. The power that the cepstrum of silence has is subtracted first.
+    """
     silent = autocorrelation((-2 * np.sqrt(18) - 4) * np.eye(1, 18)[0])
     found = []
     for c in rows:
@@ -80,7 +93,7 @@ def predictors(rows: Array) -> Array:
 
 
 def pitches(x: Array, rows: Array) -> tuple[Array, Array]:
-    """Return pitch and correlation [n] of a pre-emphasised signal of full scale +-1, given its predictors."""
+    """Return the pitch [n] and the correlation [n] of n frames; x: pre-emphasised signal; rows: predictors [n, 17]."""
     taps = np.array([0.026184, -0.098339, 0.369938, 0.837891, -0.184969, 0.070242, -0.020947])
     signal = np.pad(SCALE * x, (96, 320))
     residual, last = np.zeros(416), 0.0
@@ -123,7 +136,7 @@ def pitches(x: Array, rows: Array) -> tuple[Array, Array]:
 
 @lru_cache(maxsize=1)
 def features() -> tuple[Array, Array, Array]:
-    """Return the pre-emphasised recording, its cepstra and its predictors."""
+    """Return the test recording after pre-emphasis, its Bark cepstra and its predictors."""
     x = emphasised(speech())
     c = cepstra(windowed(x))
     return x, c, predictors(c)

@@ -1,4 +1,4 @@
-"""Small random networks for tests, the same in every run, in files."""
+"""Small LPCNets with random weights, which are the same in every run, and files of such weights."""
 
 import hashlib
 import os
@@ -13,16 +13,24 @@ from dspgraph.registry import shipped_pipelines
 from dspgraph_nodes.models.lpcnet.config import Config
 from dspgraph_nodes.models.lpcnet.weights import metadata, shapes
 
-SMALL = Config(pitch_embedding=4, condition=16, embedding=8, gru_a=48, gru_b=16)  # an odd number of blocks in GRU_A
+# A GRU_A of 48 units has three blocks of 16: an odd number.
+SMALL = Config(pitch_embedding=4, condition=16, embedding=8, gru_a=48, gru_b=16)
 
 
 def sized(gru_a: int, gru_b: int, **others: int) -> Config:
-    """Return the configuration of a network whose other sizes are small."""
+    """Return the configuration of a network with gru_a and gru_b units, whose other sizes are small.
+
+    others: fields of `Config` that replace the defaults.
+    """
     return Config(pitch_embedding=2, condition=16, embedding=4, gru_a=gru_a, gru_b=gru_b, **others)
 
 
 def random_arrays(config: Config, seed: int = 0, densities: tuple[float, ...] = (0.3, 0.3, 0.5)) -> dict[str, Array]:
-    """Return arrays of a network that depends on all inputs; GRU_A is sparse in blocks of 16 rows, its diagonals full."""
+    """Return the weights of a random network whose output depends on all inputs.
+
+    densities: for each gate of GRU_A, the share of recurrent weights that are not 0. Weights are 0 in pieces of 16 rows
+    and one column, but the diagonals are never 0.
+    """
     draw = np.random.Generator(np.random.Philox(key=seed))
     arrays = {}
     for name, shape in shapes(config).items():
@@ -39,7 +47,10 @@ def random_arrays(config: Config, seed: int = 0, densities: tuple[float, ...] = 
 
 
 def weights_file(config: Config = SMALL, seed: int = 0, folder: str | Path | None = None) -> str:
-    """Return the path of a file of random weights, written if it is missing; all processes share it by default."""
+    """Return the path of a file of random weights, and write the file if it does not exist.
+
+    folder: by default a temporary folder that all test processes of a user share.
+    """
     from safetensors.numpy import save
 
     content = save(random_arrays(config, seed), metadata(config))
@@ -54,6 +65,9 @@ def weights_file(config: Config = SMALL, seed: int = 0, folder: str | Path | Non
 
 
 def overrides(pipeline: str, rate: int = SMALL.rate) -> list[str]:
-    """Return the overrides that a shipped pipeline needs before it can run: weights, if it has a variable for them."""
+    """Return the overrides that a shipped pipeline needs to run: random weights if it has the variable `weights`.
+
+    rate: the sample rate of the network, Hz.
+    """
     text = shipped_pipelines()[pipeline].read_text()
     return [f"weights={weights_file(replace(SMALL, rate=rate))}"] if "weights: null" in text else []

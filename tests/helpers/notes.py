@@ -14,9 +14,11 @@ def pitch(midi: int) -> float:
 
 
 def note(midi: int) -> Array:
-    """Return 4 s of a note: harmonics of amplitude 1/k up to 7900 Hz, random phases, 10 ms attack, decay of 1 s, release at 3 s.
+    """Return 4 s of a note [64000], with the peak 0.5.
 
-    None is at 8 kHz itself: what it has in the bin that the paper drops would be lost by definition.
+    Harmonic k has the amplitude 1 / k and a random phase. The attack takes 10 ms; the note decays by a factor of e per
+    second, and from 3 s on by a further factor of e per 100 ms. Harmonics end at 7900 Hz, because the spectrograms
+    of the paper have no bin at 8000 Hz.
     """
     draw = np.random.default_rng(midi)
     time = np.arange(64000) / RATE

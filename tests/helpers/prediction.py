@@ -10,7 +10,10 @@ from helpers.speech import speech
 
 
 def predictors(order: int, hop: int, n: int | None = None) -> Array:
-    """Return rows (gain, a[1..order]) of the recording's first n samples, one every hop, with windows of two hops."""
+    """Return predictors of the first n samples of the recording: rows (gain, a[1..order]), one for every `hop` samples.
+
+    The windows are two hops long. By default the whole recording is used.
+    """
     x = speech(n)
     window = get_window("hann", 2 * hop)
     padded = np.pad(x, (hop // 2, 2 * hop))

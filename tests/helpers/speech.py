@@ -1,4 +1,4 @@
-"""The one real recording every test may use: it comes with pysptk."""
+"""The recording of speech that tests use. It is a file in the package pysptk."""
 
 from functools import lru_cache
 
@@ -17,5 +17,5 @@ def _clip() -> Array:
 
 
 def speech(n: int | None = None) -> Array:
-    """Return the first n samples of the recording (by default all), 16 kHz, full scale +-1."""
+    """Return the first n samples of the recording, by default all of them: [n], 16 kHz, full scale +-1."""
     return _clip()[:n].copy()

@@ -1,4 +1,4 @@
-"""What a program meets: a terminal, and a disk that is full."""
+"""Surroundings in which a program runs: a terminal, or a full disk."""
 
 import os
 import pty
@@ -11,7 +11,10 @@ from pathlib import Path
 
 
 def on_a_terminal(columns: int, *arguments: object, piped: Path | None = None) -> str:
-    """What a person sees there of a command, escape sequences and all; its standard output may go to a file."""
+    """Run `dspgraph` with arguments in a terminal, and return what the terminal shows, with the escape sequences.
+
+    columns: the width of the terminal; piped: a file that gets the standard output in place of the terminal.
+    """
     leader, follower = pty.openpty()
     code = f"from dspgraph.cli.main import main; main({[str(argument) for argument in arguments]!r})"
     settings = {"COLUMNS": str(columns), "TERM": "xterm", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -24,7 +27,7 @@ def on_a_terminal(columns: int, *arguments: object, piped: Path | None = None) -
     while True:
         try:
             part = os.read(leader, 65536)
-        except OSError:  # how Linux says that nobody holds the other end any more
+        except OSError:  # Linux: no process has the other end open any more
             break
         if not part:
             break
@@ -36,7 +39,7 @@ def on_a_terminal(columns: int, *arguments: object, piped: Path | None = None) -
 
 @contextmanager
 def files_no_larger_than(size: int) -> Iterator[None]:
-    """What a full disk does to a file, without a disk to fill."""
+    """Make writing fail in every file at `size` bytes, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

@@ -1,4 +1,4 @@
-"""Small nodes for the tests of the core, and for `--plugin`: no test of the core needs the node pack."""
+"""Small nodes with which the core is tested without the package dspgraph_nodes; `--plugin` can load this file."""
 
 from fractions import Fraction
 from typing import Any
@@ -37,12 +37,12 @@ class ToySum(Node):
 
 
 class ToyLate(Node):
-    """Hold samples back: they come later, not shifted."""
+    """Output the input unchanged, but hold back the last samples until more samples or the end arrive."""
 
     x = Input(Audio)
     y = Output(Audio)
 
-    samples: int = Field(100, ge=1, description="samples held back")
+    samples: int = Field(100, ge=1, description="number of samples held back")
 
     def lookahead(self, x: Audio) -> Fraction:
         return self.samples / x.rate
@@ -59,13 +59,13 @@ class ToyLate(Node):
 
 
 class ToyFrames(Node):
-    """Rows of `hop` samples."""
+    """Divide a signal into rows of `hop` samples."""
 
     x = Input(Audio)
     frames = Output(Frames, "wave")
 
     hop: int = Field(160, ge=1, description="samples per row")
-    centre: float = Field(0.0, description="where the rows say they are centred, seconds")
+    centre: float = Field(0.0, description="centre that the stream of rows declares, seconds")
 
     def streams(self, x: Audio) -> tuple[Stream, ...]:
         return (Frames(x.rate / self.hop, "wave", self.hop, Fraction(str(self.centre)), x.dtype),)
@@ -83,7 +83,7 @@ class ToyFrames(Node):
 
 
 class ToyEnergy(Node):
-    """The energy of each row, in a level and its sign: two outputs."""
+    """Compute the energy of each row, and the sign of its first sample."""
 
     frames = Input(Frames, "wave")
     level = Output(Frames, "level")
@@ -97,7 +97,7 @@ class ToyEnergy(Node):
 
 
 class ToyApply(Node):
-    """Multiply every sample by the level of the row it lies in."""
+    """Multiply every sample by the level of the row that covers its time."""
 
     x = Input(Audio)
     level = Input(Frames, "level", "sign")
@@ -125,7 +125,7 @@ class ToyPeak(Node):
 
 
 class ToyNoise(Node):
-    """Noise as long as its input."""
+    """Make Gaussian noise of the same length as the input."""
 
     like = Input(Audio)
     y = Output(Audio)
@@ -140,7 +140,7 @@ class ToyNoise(Node):
 
 
 class ToyFailing(Node):
-    """Fails when it hears a sample above a threshold."""
+    """Return the input; raise an error if a sample is beyond +-1000."""
 
     x = Input(Audio)
     y = Output(Audio)

@@ -1,4 +1,4 @@
-"""The example clip as LPCNet is trained on it, and the loss of a network on it."""
+"""The test recording in the form in which LPCNet is trained on it, and the loss of a network."""
 
 from functools import lru_cache
 
@@ -12,17 +12,17 @@ from helpers.speech import speech
 
 
 def features(samples: Array) -> dict[str, Array]:
-    """Return the features that the pipeline `lpcnet_features` computes."""
+    """Return the features of samples [n], by name, as the pipeline `lpcnet_features` computes them."""
     return load("lpcnet_features")(speech=samples)
 
 
 @lru_cache(maxsize=1)
 def clip() -> Utterance:
-    """Return the whole clip."""
+    """Return the whole test recording with its features."""
     return utterance(speech(), features)
 
 
 def loss(model: LPCNet, whole: Utterance) -> float:
-    """Return the cross-entropy of an utterance, in nats per sample."""
+    """Return the cross-entropy of a network on an utterance without noise, in nats per sample."""
     chosen = probabilities(model, whole)[np.arange(len(whole.signal)), whole.clean[1]]
     return float(-np.log(np.maximum(chosen, np.finfo(np.float32).tiny)).mean())
