@@ -43,9 +43,7 @@ def band_peaks(bands: int, rate: float, length: int) -> Array:
     points = np.interp(np.arange(bands) * (np.interp(rate / 2, known, scale) / (bands - 1)), scale, known)
     bins = np.floor(points * (length / rate) + 0.5).astype(np.int64)
     order = np.arange(bands)
-    bins = (
-        np.maximum.accumulate(bins - order) + order
-    )  # at least one bin apart; the next line moves back those too high
+    bins = np.maximum.accumulate(bins - order) + order  # ascending; those that are then too high are moved back
     bins = np.minimum(bins, length // 2 - order[::-1])
     bins[-1] = length // 2
     return bins

@@ -1,7 +1,7 @@
-"""Cepstra on the frequency scale of a first-order all-pass: z~^-1 = (z^-1 - alpha) / (1 - alpha z^-1).
+"""Cepstra on the frequency scale of a first-order all-pass: z~**-1 = (z**-1 - alpha) / (1 - alpha * z**-1).
 
-Every sum runs in one fixed order and every table comes from `elementary`, so the bits are the same on every machine,
-for one row or many.
+Every sum runs in one fixed order, and every table comes from `elementary`. So the bits of a row are the same on every
+machine, and whatever rows are computed together with it.
 """
 
 from functools import lru_cache
@@ -15,9 +15,11 @@ from dspgraph_nodes._kernels.maths.matmul import matmul
 
 
 def freqt(c: Array, order: int, alpha: float) -> Array:
-    """Return the cepstra c [n, width] on the scale warped by alpha, [n, order + 1], in the dtype of c.
+    """Return cepstra on the frequency scale warped by alpha: [n, order + 1], in the dtype of c.
 
-        sum_m c~[m] z~^-m = sum_m c[m] z^-m,    m = 0 .. order kept
+        sum_m c~[m] * z~**-m = sum_m c[m] * z**-m
+
+    c: [n, width], cepstra without warping. The result is c~[0 .. order]; the c~ of higher order are dropped.
 
     Source: A. V. Oppenheim and D. H. Johnson, Discrete representation of signals, Proceedings of the IEEE 60(6), 1972.
     """
@@ -26,9 +28,10 @@ def freqt(c: Array, order: int, alpha: float) -> Array:
 
 @lru_cache(maxsize=32)
 def warp_matrix(order: int, warped: int, alpha: float) -> Array:
-    """Return the matrix [order + 1, warped + 1] of `freqt`.
+    """Return the matrix [order + 1, warped + 1] by which `freqt` multiplies rows of cepstra.
 
-    Row j is ((w + alpha) / (1 + alpha w))**j in powers of w.
+    Row j holds the coefficients of ((w + alpha) / (1 + alpha * w))**j as a power series in w, for the powers 0 ..
+    warped.
     """
     matrix = np.zeros((order + 1, warped + 1))
     _warp(alpha, matrix)
@@ -38,7 +41,7 @@ def warp_matrix(order: int, warped: int, alpha: float) -> Array:
 
 @kernel
 def _warp(alpha: float, matrix: Array) -> None:
-    """Fill the rows by (1 + alpha w) row_j = (alpha + w) row_(j-1), power by power."""
+    """Fill the matrix row by row: (1 + alpha * w) * row_j = (alpha + w) * row_(j-1), power by power of w."""
     matrix[0, 0] = 1
     for j in range(1, len(matrix)):
         above, row = matrix[j - 1], matrix[j]
@@ -49,9 +52,9 @@ def _warp(alpha: float, matrix: Array) -> None:
 
 @lru_cache(maxsize=32)
 def mel_cosines(n_fft: int, order: int, alpha: float) -> Array:
-    """Return cos(m w~_k) [order + 1, n_fft // 2 + 1], w~_k the warped frequency of bin k.
+    """Return the table cos(m * w~[k]), [order + 1, n_fft // 2 + 1], where w~[k] is the warped frequency of bin k.
 
-    With it ln|H| = sum_m c[m] cos(m w~).
+    The spectrum H of a mel-cepstrum c has ln|H[k]| = sum_m c[m] * cos(m * w~[k]).
     """
     w = 2 * np.pi / n_fft * np.arange(n_fft // 2 + 1)
     warped = w + 2 * angle(1 - alpha * np.conj(phasor(w)))
@@ -61,7 +64,10 @@ def mel_cosines(n_fft: int, order: int, alpha: float) -> Array:
 
 
 def bin_weights(n_fft: int) -> Array:
-    """Return the weights [n_fft // 2 + 1] of one-sided bins in the mean over all n_fft bins; their sum is 1."""
+    """Return the weights [n_fft // 2 + 1] of the bins 0 .. n_fft // 2 in the mean over all n_fft bins.
+
+    The weights sum to 1: a bin that stands for itself and its mirror image has the weight 2 / n_fft, another 1 / n_fft.
+    """
     weights = np.full(n_fft // 2 + 1, 2 / n_fft)
     weights[0] = 1 / n_fft
     if n_fft % 2 == 0:
@@ -71,20 +77,24 @@ def bin_weights(n_fft: int) -> Array:
 
 @lru_cache(maxsize=32)
 def log_power_to_mcep_matrix(n_fft: int, order: int, alpha: float) -> Array:
-    """Return the matrix [n_fft // 2 + 1, order + 1] from ln|H|**2 to the mel-cepstrum: inverse DFT, then `freqt`."""
+    """Return the matrix from ln(|H|**2) to the mel-cepstrum, [n_fft // 2 + 1, order + 1]: inverse DFT, then `freqt`."""
     bins = n_fft // 2 + 1
     angles = np.arange(bins)[:, None] * np.arange(bins) % n_fft * (2 * np.pi / n_fft)
-    lags = cos(angles) * bin_weights(n_fft)[:, None]  # column n: c[n] of ln|H|**2, which is the one-sided c[n] of ln|H|
+    # Column n gives the two-sided c[n] of ln(|H|**2); for n > 0 it is the one-sided c[n] of ln|H|.
+    lags = cos(angles) * bin_weights(n_fft)[:, None]
     lags[:, 0] /= 2
     if n_fft % 2 == 0:
-        lags[:, -1] /= 2  # the lag n_fft / 2 stands for both signs
+        lags[:, -1] /= 2  # n_fft / 2 and -n_fft / 2 are the same lag
     matrix = freqt(lags, order, alpha)
     matrix.setflags(write=False)
     return matrix
 
 
 def mc2b(mcep: Array, alpha: float) -> Array:
-    """Return the MLSA coefficients b[m] = c[m] - alpha b[m + 1] of mel-cepstra [n, order + 1], in the same dtype."""
+    """Return the coefficients b [n, order + 1] of MLSA filters for mel-cepstra c [n, order + 1], in the same dtype.
+
+    b[order] = c[order], and b[m] = c[m] - alpha * b[m + 1] for m < order.
+    """
     b = mcep.copy()
     _mc2b(alpha, b)
     return b

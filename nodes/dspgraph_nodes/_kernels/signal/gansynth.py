@@ -1,6 +1,7 @@
-"""The log magnitudes and angles of spectra that GANSynth is trained on, one row per frame, and the way back.
+"""Rows of log magnitudes and of angles, the form of spectra that GANSynth is trained on, and the way back to frames.
 
-Angles are in half turns: 1 is pi. Everything is computed in double precision; the caller rounds once.
+There is one row per frame. Angles are in half turns: 1 stands for pi radians. Everything is computed in double
+precision; the caller rounds the result once.
 """
 
 import math
@@ -21,34 +22,34 @@ DroppedBin = Literal["nyquist", "dc"]
 GansynthScale = Literal["linear", "mel", "phasor_mel"]
 AngleForm = Literal["if", "phase"]
 
-# Kinds of rows. Other nodes' rows have all bins and another floor, so the kinds are different.
+# Kinds of the streams of rows: not those of other nodes, whose spectra have one bin more and another floor.
 MAGNITUDE_KINDS = tuple(f"{scaled}gansynth_{one}" for scaled in ("", "scaled_") for one in ("magnitude", "mel"))
 ANGLE_KINDS = tuple(
     f"{scaled}gansynth_{one}" for scaled in ("", "scaled_") for one in ("if", "phase", "mel_if", "phasor_mel_if")
 )
 
-_FEWEST_BINS = 16  # bins
+_FEWEST_BINS = 16  # smallest number of bins of a layout
 _FLOOR = 1e-6  # added to magnitudes, and to powers of mel bands, before the logarithm
-_SILENT = -13.8155  # just above ln _FLOOR = -13.81551, by a hundred roundings of float32: a row below is silent
-# Larger log magnitudes count as this, 695 dB: e**80 and sums of a few such values are finite in float32 too.
+_SILENT = -13.8155  # 11 steps of float32 above ln(_FLOOR): a row that is nowhere above it is silent
+# Larger logarithms count as this (695 dB of magnitude): e**80 and sums of a few e**80 are finite in float32 too.
 _LARGEST_LOG_MAGNITUDE = 80.0
-_TURN = 2.0  # half turns in a turn
-_NARROWEST_BAND = 1.5  # width of a mel band, in bins
+_TURN = 2.0  # a whole turn, in half turns
+_NARROWEST_BAND = 1.5  # least width of a mel band, in bins
 
 
 @dataclass(frozen=True)
 class Normaliser:
-    """A scaling y = scale x + shift, clipped to -1 .. 1, of the magnitudes and of the angles."""
+    """A scaling of the magnitudes and one of the angles: y = scale * x + shift, clipped to -1 .. 1."""
 
     magnitude: tuple[float, float]  # scale, shift
-    angle: tuple[float, float]
+    angle: tuple[float, float]  # scale, shift
 
     def forward(self, magnitude: Array, angle: Array) -> tuple[Array, Array]:
-        """Return both scaled and clipped."""
+        """Return the magnitudes and the angles, scaled and clipped."""
         return tuple(np.clip(x * a + b, -1, 1) for x, (a, b) in self._pairs(magnitude, angle))  # type: ignore[return-value]  # a pair of pairs
 
     def backward(self, magnitude: Array, angle: Array) -> tuple[Array, Array]:
-        """Return both scaled back; clipped values stay at their limits."""
+        """Return the magnitudes and the angles that these scaled ones stand for; what was clipped stays clipped."""
         return tuple((y - b) / a for y, (a, b) in self._pairs(magnitude, angle))  # type: ignore[return-value]  # as above
 
     def _pairs(self, magnitude: Array, angle: Array) -> tuple[tuple[Array, tuple[float, float]], ...]:
@@ -60,43 +61,43 @@ PUBLISHED_NORMALISER = Normaliser((0.0661371661726, 0.113718730221), (0.8, 0.0))
 
 @dataclass(frozen=True)
 class GansynthLayout:
-    """The layout of GANSynth's rows: bins, scale, and form of the angle.
+    """The layout of GANSynth's rows: number of bins, frequency scale, form of the angles, and scaling.
 
-    Windows have 2 bins samples and overlap four times.
+    A frame has 2 * bins samples, and a new frame begins every bins / 2 samples, so that four frames overlap everywhere.
     """
 
     bins: int
-    drop: DroppedBin
+    drop: DroppedBin  # the bin that is left out, of the bins + 1 of a transform
     scale: GansynthScale
-    form: AngleForm
-    normaliser: Normaliser | None
+    form: AngleForm  # "phase": the angles; "if": their steps from frame to frame
+    normaliser: Normaliser | None  # None: rows are not scaled
     rate: float  # samples per second
 
     @property
     def n_fft(self) -> int:
-        """Samples in a frame."""
+        """Number of samples in a frame."""
         return 2 * self.bins
 
     @property
     def hop(self) -> int:
-        """Samples from one frame to the next."""
+        """Number of samples from the start of one frame to the start of the next."""
         return self.bins // 2
 
     @property
     def magnitude_kind(self) -> str:
-        """Kind of the rows of magnitudes."""
+        """Kind of the stream of magnitudes: "gansynth_magnitude", or "scaled_gansynth_mel" if scaled mel bands."""
         return self._kind("magnitude" if self.scale == "linear" else "mel")
 
     @property
     def angle_kind(self) -> str:
-        """Kind of the rows of angles."""
+        """Kind of the stream of angles: "gansynth_phase", "gansynth_if" for their steps, and so on (ANGLE_KINDS)."""
         return self._kind(self.form if self.scale == "linear" else f"{self.scale}_if")
 
     def _kind(self, kind: str) -> str:
         return f"{'scaled_' if self.normaliser else ''}gansynth_{kind}"
 
     def check(self) -> None:
-        """Raise ValueError for choices that do not go together."""
+        """Raise ValueError unless `bins` is a power of two, at least 16, and `form` is possible with `scale`."""
         if self.bins < _FEWEST_BINS or self.bins & (self.bins - 1):
             near = max(_FEWEST_BINS, 2 ** round(math.log2(max(1, self.bins))))
             raise ValueError(f"bins is {self.bins}; it must be a power of two, at least {_FEWEST_BINS}: take {near}")
@@ -108,20 +109,24 @@ class GansynthLayout:
 
     @property
     def silent(self) -> float:
-        """Limit of the magnitudes of a silent row, scaled and clipped as rows are."""
+        """Largest magnitude, in the scaling of the rows, that a silent row can have."""
         least = self.normaliser.forward(np.array(_SILENT), np.array(0.0))[0] if self.normaliser else _SILENT
         return float(
             np.nextafter(np.float32(least), np.float32(np.inf))
-        )  # above the limit whichever way float32 rounds
+        )  # not below the limit however float32 rounded it
 
     def analyse(self, frames: Array, before: Array) -> tuple[Array, Array]:
-        """Return magnitudes and angles [n, bins] of frames [n, n_fft].
+        """Return the magnitudes and the angles of frames, [n, bins] each.
 
-        before: [bins], the angles of the frame before; updated in place.
+        frames: [n, n_fft], without a window. before: [bins], the angles of the frame before the first one; if the form
+        is "if", it is used, and updated in place. With the transform X of a frame times a Hann window,
 
-            magnitude = ln(|X| + 1e-6),    angle = arg X / pi
+            magnitude = ln(|X| + 1e-6),    angle = arg(X) / pi
 
-        For mel bands the magnitude is the logarithm of the power, sum_k W[k, m] |X_k|**2.
+        If the form is "if", an angle is replaced by its step since the frame before. If the scale is not linear, the
+        magnitude of a mel band is the logarithm of its power, ln(sum_k W[k, m] * (|X[k]| + 1e-6)**2 + 1e-6), W of
+        `mel_matrix`; the angles are summed with W and wrapped ("mel"), or replaced by `power_weighted_angle`
+        ("phasor_mel"). Last, both are scaled by the normaliser, if there is one.
         """
         from scipy.fft import rfft
 
@@ -129,7 +134,7 @@ class GansynthLayout:
         from dspgraph_nodes._kernels.maths.banded import banded_product
 
         window = window_values("hann", "none", self.n_fft, np.dtype(np.float64))
-        spectrum = rfft(frames * window, axis=1) + 0  # + 0: the angle of -0 is not pi
+        spectrum = rfft(frames * window, axis=1) + 0  # + 0 turns -0.0, of angle pi, into 0.0, of angle 0
         spectrum = spectrum[:, 1:] if self.drop == "dc" else spectrum[:, :-1]
         magnitude = np.sqrt(elementary.squared_magnitude(spectrum)) + _FLOOR
         angle = elementary.angle(spectrum) / np.pi
@@ -148,10 +153,10 @@ class GansynthLayout:
         return self.normaliser.forward(magnitude, angle) if self.normaliser else (magnitude, angle)
 
     def synthesise(self, magnitude: Array, angle: Array, before: Array) -> Array:
-        """Return frames [n, n_fft], without a window, from rows [n, bins].
+        """Return frames [n, n_fft], without a window, from rows of magnitudes and angles, [n, bins] each.
 
-        before: [bins], the sum of the phase steps; updated in place. A row with nothing above the floor is a silent
-        frame.
+        before: [bins], the sum of the steps of the angle so far; if the form is "if", it is used, and updated in place.
+        A row with no magnitude above `silent` gives a frame of zeros.
         """
         from scipy.fft import irfft
 
@@ -181,14 +186,17 @@ class GansynthLayout:
         return frames
 
     def synthesis_window(self) -> Array:
-        """Return the window divided by 1.5, the sum of the squares of the four windows that overlap."""
+        """Return the Hann window [n_fft] divided by 1.5.
+
+        At every sample the squares of the four Hann windows that overlap there sum to 1.5.
+        """
         return window_values("hann", "none", self.n_fft, np.dtype(np.float64)) / 1.5
 
 
 def phase_steps(angle: Array, before: Array) -> Array:
-    """Return by how much each row turned since the one before: differences of the unwrapped angles.
+    """Return the step of every angle from the row before, wrapped to -1 .. 1 half turns: [n, bins].
 
-    before: [bins], the row before the first; updated in place.
+    angle: [n, bins], in half turns. before: [bins], the row before the first one; the last row is stored in it.
     """
     path = np.concatenate((before[None], angle))
     before[:] = path[-1]
@@ -196,9 +204,9 @@ def phase_steps(angle: Array, before: Array) -> Array:
 
 
 def accumulate_steps(steps: Array, before: Array) -> Array:
-    """Return the angles that these steps add up to.
+    """Return the angles [n, bins] that these steps add up to, in half turns, not wrapped.
 
-    before: [bins], the sum of the steps so far; updated in place.
+    steps: [n, bins]. before: [bins], the sum of the steps so far; the last row of the result is stored in it.
     """
     path: Array = np.cumsum(np.concatenate((before[None], steps)), axis=0)
     before[:] = path[-1]
@@ -206,7 +214,12 @@ def accumulate_steps(steps: Array, before: Array) -> Array:
 
 
 def power_weighted_angle(power: Array, angle: Array, weights: "BandedMatrix") -> Array:
-    """Return the angle of a power-weighted sum of phasors: arg(sum_k power[k] e**(i pi angle[k]) W[k, m]) / pi."""
+    """Return the angle, in half turns, of the sum of the phasors in every band: [n, bands].
+
+        arg(sum_k power[k] * e**(i * pi * angle[k]) * W[k, m]) / pi
+
+    power, angle: [n, bins], angles in half turns; weights: W [bins, bands].
+    """
     from dspgraph_nodes._kernels.maths import elementary
     from dspgraph_nodes._kernels.maths.banded import banded_product
 
@@ -218,10 +231,12 @@ def power_weighted_angle(power: Array, angle: Array, weights: "BandedMatrix") ->
 
 
 def mel_matrix(bins: int, rate: float) -> Array:
-    """Return W [bins, bins]: one triangle per bin, peak 1, equally spaced in mel = 1127 ln(1 + f / 700), linear in Hz.
+    """Return the matrix W [bins, bins] from the powers of the bins to the same number of mel bands.
 
-    A band narrower than 1.5 bins is widened by the same number of mel on both sides. The row of 0 Hz is empty. Bins lie
-    at linspace(0, rate / 2, bins), whichever bin was dropped.
+    A band is a triangle with peak 1 and sides that are straight in Hz. The edges of the bands are equally spaced from 0
+    to rate / 2 in mel = 1127 * ln(1 + f / 700). A band narrower than 1.5 bins is widened to 1.5 bins, by the same
+    number of mel on both sides. Row 0, for 0 Hz, is zero. The bins are taken to lie at linspace(0, rate / 2, bins),
+    whichever bin was dropped.
     """
     from dspgraph_nodes._kernels.maths.elementary import exp, log
 
@@ -231,7 +246,7 @@ def mel_matrix(bins: int, rate: float) -> Array:
     lower, centre, upper = edges[:-2].copy(), edges[1:-1], edges[2:].copy()
     least = _NARROWEST_BAND * nyquist / bins
     narrow = _hertz(exp(upper / 1127)) - _hertz(exp(lower / 1127)) < least
-    # hertz(c + d) - hertz(c - d) = 2 (f_c + 700) sinh(d / 1127), and arsinh x = ln(x + sqrt(x**2 + 1))
+    # hertz(c + d) - hertz(c - d) = 2 * (f_c + 700) * sinh(d / 1127), and arsinh(x) = ln(x + sqrt(x**2 + 1))
     x = 0.5 * least / (_hertz(exp(centre / 1127)) + 700)
     widening = 1127 * log(x + np.sqrt(x * x + 1))
     lower[narrow] = (centre - widening)[narrow]
@@ -245,9 +260,10 @@ def mel_matrix(bins: int, rate: float) -> Array:
 
 
 def inverse_mel_matrix(bins: int, rate: float) -> Array:
-    """Return V [bins, bins] = W^T diag(1 / (1 W W^T)); 0 where no band has weight.
+    """Return the matrix V [bins, bins] from mel bands back to bins: W^T, with scaled columns.
 
-    A constant spectrum comes back exactly; others only approximately.
+    V = W^T * diag(1 / (ones * W * W^T)), where `ones` is a row of ones. A bin in which no band has weight gets 0. In
+    all other bins a constant spectrum comes back up to rounding; other spectra come back only approximately.
     """
     from dspgraph_nodes._kernels.maths.banded import banded_product, to_banded
 
@@ -258,7 +274,7 @@ def inverse_mel_matrix(bins: int, rate: float) -> Array:
 
 @lru_cache(maxsize=4)
 def mel_bands(bins: int, rate: float) -> "BandedMatrix":
-    """Return W as a banded matrix."""
+    """Return the matrix W of `mel_matrix` as a BandedMatrix."""
     from dspgraph_nodes._kernels.maths.banded import to_banded
 
     return to_banded(mel_matrix(bins, rate))
@@ -266,7 +282,7 @@ def mel_bands(bins: int, rate: float) -> "BandedMatrix":
 
 @lru_cache(maxsize=4)
 def inverse_mel_bands(bins: int, rate: float) -> "BandedMatrix":
-    """Return V as a banded matrix."""
+    """Return the matrix V of `inverse_mel_matrix` as a BandedMatrix."""
     from dspgraph_nodes._kernels.maths.banded import to_banded
 
     return to_banded(inverse_mel_matrix(bins, rate))

@@ -8,10 +8,10 @@ from dspgraph_nodes._kernels.compile.jit import kernel
 
 @kernel
 def impose_magnitudes(found: Array, before: Array, magnitude: Array, share: Array) -> None:
-    """Give found - share before the wanted magnitudes, in place, and store the given `found` in `before`.
+    """Replace `found` by the difference found - share * before, scaled to the wanted magnitudes.
 
-    All arrays are [n, bins], the first two complex; share: [1]. Where the difference or its square is 0, the result is
-    0.
+    The values that `found` had are stored in `before`. found, before: [n, bins], complex; magnitude: [n, bins], the
+    wanted magnitudes; share: [1]. Where the difference is 0, or so small that its square is 0, the new value is 0.
     """
     s = share[0]
     for k in range(len(found)):

@@ -1,4 +1,4 @@
-"""Recursive filters, sample by sample; every sum runs from the oldest term to the newest."""
+"""All-pole filters, their inverse, and a one-pole filter; every sum runs from the oldest term to the newest."""
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
@@ -6,7 +6,10 @@ from dspgraph_nodes._kernels.compile.jit import kernel
 
 @kernel
 def one_pole(x: Array, coef: float, y: Array) -> None:
-    """Compute y[n+1] = x[n] + coef * y[n] along axis 0 of x [n, channels] and y [n + 1, channels], given y[0]."""
+    """Fill y[1:] with the outputs y[n + 1] = x[n] + coef * y[n] of a one-pole filter, each channel by itself.
+
+    x: [n, channels]; y: [n + 1, channels], where y[0] is the output before x[0] and is given.
+    """
     count, channels = x.shape
     for n in range(count):
         for c in range(channels):
@@ -15,13 +18,20 @@ def one_pole(x: Array, coef: float, y: Array) -> None:
 
 @kernel
 def frame_start(frame: int, up: int, down: int) -> int:
-    """Return the first sample j with floor(j * up / down) = frame, at up / down frames per sample."""
+    """Return the first sample j of a frame: the smallest j with floor(j * up / down) >= frame.
+
+    There are up / down frames per sample.
+    """
     return (frame * down + up - 1) // up
 
 
 @kernel
 def all_pole(x: Array, lpc: Array, up: int, down: int, y: Array) -> None:
-    """Compute y[order + n] = gain * x[n] - sum_k a[k] y[order + n - k]; y [order + n] begins with the past outputs."""
+    """Fill y[order:] with the outputs y[order + n] = gain * x[n] - sum_k a[k] * y[order + n - k] of an all-pole filter.
+
+    x: [n]. lpc: a row (gain, a[1..order]) for every frame, with up / down frames per sample; sample n takes row
+    floor(n * up / down), or the last row. y: [order + n], where y[:order] are the outputs before x[0] and are given.
+    """
     count, frames, order = len(x), len(lpc), lpc.shape[1] - 1
     for f in range(frames):
         gain = lpc[f, 0]
@@ -37,9 +47,9 @@ def all_pole(x: Array, lpc: Array, up: int, down: int, y: Array) -> None:
 
 @kernel
 def all_zero(x: Array, lpc: Array, up: int, down: int, tiny: float, e: Array) -> None:
-    """Compute e[n] = (x[order + n] + sum_k a[k] x[order + n - k]) / gain; 0 where gain <= tiny.
+    """Fill e [n] with the residuals e[n] = (x[order + n] + sum_k a[k] * x[order + n - k]) / gain; 0 where gain <= tiny.
 
-    x [order + n] begins with the past inputs.
+    x: [order + n], where x[:order] are the samples before the first residual. lpc, up, down: as in `all_pole`.
     """
     count, frames, order = len(e), len(lpc), lpc.shape[1] - 1
     for f in range(frames):

@@ -1,4 +1,4 @@
-"""Autocorrelation and the Levinson-Durbin recursion, frame by frame, each sum in one fixed order."""
+"""Autocorrelation and the Levinson-Durbin recursion, frame by frame; every sum runs in one fixed order."""
 
 from typing import Any
 
@@ -8,19 +8,20 @@ from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.compile.simd import Code, stage
 
-_WIDTH = 8  # lags side by side in one vector
+_WIDTH = 8  # lags in one vector
 _VECTORS = 4  # vectors summed at once
 _TILE = _WIDTH * _VECTORS
-_RUN = 24  # products per partial sum: one long sum of small numbers would lose two digits
+_RUN = 24  # products per partial sum: rounding in a single long sum would cost two digits
 _EPS = float(np.finfo(np.float64).eps)
 
 
 @stage("x", "sums", width=_WIDTH)
 def _sum_tile(code: Code, start: Any, count: Any, lag: Any) -> None:
-    """Write sums[lag + j] = sum of x[n - lag - 8 (j // 8)] * x[n + j % 8], n = start .. start + count - 1, 0 <= j < 32.
+    """Fill sums[lag + j], 0 <= j < 32, with the sums of x[n - lag - 8 * (j // 8)] * x[n + j % 8] over n.
 
-    Plain loops are limited by their unaligned loads. Here one load of x serves four vectors of lags, which compilers do
-    not find. Product and sum are rounded separately, so that machines with and without fused multiply-add agree.
+    n runs from start to start + count - 1. A plain loop spends most of its time on unaligned loads. Here one load of x
+    serves four vectors of lags; compilers do not find this arrangement. Product and sum are rounded separately, so that
+    machines with and without a fused multiply-add give the same bits.
     """
     behind = code.minus(start, lag)
     totals = [code.variable(code.constant(0)) for _ in range(_VECTORS)]
@@ -35,15 +36,15 @@ def _sum_tile(code: Code, start: Any, count: Any, lag: Any) -> None:
 
 @kernel
 def autocorrelation(frames: Array, order: int) -> Array:
-    """Return r[j] = sum_n x[n] x[n+j], j = 0 .. order, of every row x of `frames`, [n, order + 1] float64.
+    """Return the autocorrelations r [n, order + 1], float64, of n frames: r[j] = sum_i x[i] * x[i + j] for a frame x.
 
-    The sum runs in groups of 24 products, n ascending. It is float64 for float32 frames too: on speech the recursion
-    loses up to seven digits of r, all that float32 has.
+    frames: [n, length]. Each sum runs in groups of 24 products, with i ascending. It is float64 for float32 frames too,
+    because on speech the recursion of `levinson` loses up to seven digits of r, and float32 has no more than seven.
     """
     count, length = frames.shape
     tiles = order // _TILE + 1
     start = tiles * _TILE
-    x = np.zeros(start + length + _WIDTH)  # zeros on both sides, so that the sum of every lag runs over every n
+    x = np.zeros(start + length + _WIDTH)  # zeros on both sides, so that the sums of all lags run over the same n
     sums, totals = np.empty(tiles * _TILE), np.empty(tiles * _TILE)
     r = np.empty((count, order + 1))
     for k in range(count):
@@ -59,7 +60,10 @@ def autocorrelation(frames: Array, order: int) -> Array:
 
 @kernel
 def residual_power(r: Array, rows: Array) -> Array:
-    """Return sum_jk a[j] a[k] r[|j-k|], a[0] = 1, [n]: the residual power of rows (gain, a[1..order])."""
+    """Return the residual power of predictors, [n]: the sum of a[j] * a[k] * r[|j - k|] over j and k, with a[0] = 1.
+
+    r: [n, order + 1], autocorrelations; rows: [n, order + 1], predictors (gain, a[1..order]), whose gain is not used.
+    """
     count, width = r.shape
     power = np.empty(count)
     a = np.empty(width)
@@ -79,11 +83,12 @@ def residual_power(r: Array, rows: Array) -> Array:
 
 @kernel
 def levinson(r: Array, silence: float, least: float = 0.0) -> Array:
-    """Return rows (gain, a[1..order]) that solve sum_k a[k] r[|j-k|] = -r[j], j = 1 .. order, for every row of `r`.
+    """Return the predictors (gain, a[1..order]), [n, order + 1], of the autocorrelations r [n, order + 1].
 
-    A row with r[0] <= silence gives zeros. The recursion stops where the residual power reaches the rounding of r, or
-    `least` times r[0]; the rest of a, which would be noise, is 0. A reflection coefficient that rounding brings to 1 is
-    limited just below 1, so that 1 / A(z) is stable.
+    They solve sum_k a[k] * r[|j - k|] = -r[j], j = 1 .. order; the gain is the square root of the residual power. A row
+    with r[0] <= silence gives zeros. The recursion stops when the residual power is at most `least` * r[0], or as small
+    as the rounding error of r; the rest of a, which would be noise, is 0. A reflection coefficient that rounding brings
+    to 1 or -1 is limited to a magnitude just below 1, so that 1 / A(z) is stable.
     """
     count, width = r.shape
     rows = np.zeros((count, width))

@@ -1,6 +1,6 @@
 """LPCNet's pitch search: normalised correlations of the residual, and the best path through them.
 
-In loops over lags each lag has its own sum, in one order, so that several lags are summed side by side.
+A loop over lags keeps one sum per lag, each in a fixed order, so that several lags can be summed in one vector.
 """
 
 from dataclasses import dataclass, field
@@ -12,44 +12,48 @@ from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.signal.pcm import INT16_FULL_SCALE
 
 LPCNET_HOP = 160  # samples from one frame to the next
-_HALF = 80  # samples that share one lag; a frame begins half a hop before its span and has two halves
-_LONGEST = 256  # longest lag, samples; correlation i is that of the lag _LONGEST - i
+_HALF = 80  # samples of half a frame, which has one lag; a frame begins half a hop before its span
+_LONGEST = 256  # longest lag, in samples, and number of lags; correlation i is that of the lag _LONGEST - i
 _CANDIDATES = 224  # correlations that a pitch can have: lags from 256 down to 33 samples
 _LARGEST_SUM = 510  # limit of the sum of a frame's two lags; the smallest sum is 66, twice the shortest lag
-_GUARDED = 192  # correlations of lags above 64 samples, whose half is within the table
+_GUARDED = 192  # number of correlations of lags above 64 samples: half of such a lag is a possible lag too
 
-_ZERO = 0.7  # the zero that is applied to the residual
-_REACH = 4  # samples that the lag may move in half a frame at the price of a move
-_SLOPE = 0.02  # price of a move, times its square
-_JUMP = 6.0  # price of any longer move
-# Interpolation by a third of a sample; with the taps reversed, to the other side.
+_ZERO = 0.7  # the residual is filtered by 1 + 0.7 / z
+_REACH = 4  # samples by which the lag may change from one half frame to the next at the price below
+_SLOPE = 0.02  # price of a change by d samples: _SLOPE * d**2
+_JUMP = 6.0  # price of any larger change
+# Taps that interpolate a third of a sample to one side; in reverse order, to the other side.
 _THIRD = np.array([0.026184, -0.098339, 0.369938, 0.837891, -0.184969, 0.070242, -0.020947])
 _TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass
 class PitchSearch:
-    """State of the search."""
+    """The state of a pitch search between two calls."""
 
-    samples: Array  # [_HALF + order]: past samples that the next frame needs
-    residual: Array  # [_LONGEST]: past of the filtered residual that the longest lag needs
-    last: Array  # [1]: last value of the residual before the zero
+    samples: Array  # [_HALF + order]: the past samples that the next frame needs
+    residual: Array  # [_LONGEST]: the past of the filtered residual that the longest lag needs
+    last: Array  # [1]: the last value of the residual, not filtered
     path: Array = field(
         default_factory=lambda: np.zeros(_CANDIDATES)
     )  # [_CANDIDATES]: score of the best path to each lag, minus the best score
-    best: Array = field(default_factory=lambda: np.zeros(1))  # [1]: the best score before it was subtracted
-    where: Array = field(default_factory=lambda: np.zeros(1, np.int64))  # [1]: the candidate that has it
+    best: Array = field(default_factory=lambda: np.zeros(1))  # [1]: the best score
+    where: Array = field(default_factory=lambda: np.zeros(1, np.int64))  # [1]: the candidate with the best score
 
 
 def start_search(order: int) -> PitchSearch:
-    """Return the state before the first sample."""
+    """Return the state of a search before the first sample. order: of the predictors."""
     return PitchSearch(np.zeros(_HALF + order), np.zeros(_LONGEST), np.zeros(1))
 
 
 def search_pitch(state: PitchSearch, x: Array, lpc: Array) -> tuple[Array, Array]:
-    """Return pitch and correlation, [n, 1] each, of n frames. The state is updated in place.
+    """Return the pitch and the correlation of n frames, [n, 1] each, as LPCNet's features.
 
-    x: the samples of the frames, the last frame perhaps incomplete; lpc: [n, order + 1], rows (gain, a[1..order]).
+    pitch: (the sum of the lags of the two halves, in samples, - 200) / 100. correlation: the mean of the normalised
+    correlations of the two halves, weighted by their energies, - 0.5.
+
+    x: the samples of the frames, full scale +-1; the last frame can be incomplete. lpc: [n, order + 1], rows (gain,
+    a[1..order]). state: updated in place.
     """
     count, past = len(lpc), len(state.samples)
     samples = np.zeros(past + count * LPCNET_HOP)
@@ -70,7 +74,7 @@ def _search(
     samples: Array, lpc: Array, residual: Array, last: Array, path: Array, best: Array, where: Array,
     pitch: Array, correlation: Array,
 ) -> None:  # fmt: skip
-    """Fill pitch and correlation of every frame; the arrays from `residual` to `where` are the state."""
+    """Fill `pitch` and `correlation` for every frame; the arrays from `residual` to `where` are the state, updated."""
     order = lpc.shape[1] - 1
     e = np.empty(_LONGEST + LPCNET_HOP)  # the filtered residual: its past, then the frame
     r = np.empty(1 + LPCNET_HOP)
@@ -81,7 +85,7 @@ def _search(
     score, total = np.empty(_CANDIDATES + 2 * _REACH), np.empty(_CANDIDATES)
     e[:_LONGEST] = residual
     for f in range(len(lpc)):
-        begin = f * LPCNET_HOP  # of the frame's samples [f hop - _HALF, f hop + _HALF), after `order` earlier ones
+        begin = f * LPCNET_HOP  # here lie `order` earlier samples, then the frame, which begins at f * hop - _HALF
         _filter_residual(samples[begin : begin + order + LPCNET_HOP], lpc[f], last, r, e[_LONGEST:])
         squares[0] = 0.0
         for n in range(_LONGEST + LPCNET_HOP):
@@ -104,7 +108,11 @@ def _search(
 
 @kernel
 def _filter_residual(block: Array, predictor: Array, last: Array, r: Array, e: Array) -> None:
-    """Fill e[n] = r[n] + 0.7 r[n-1] with the residual r of a frame; block: [order + LPCNET_HOP] samples."""
+    """Fill e with the filtered residual of one frame, e[n] = r[n] + 0.7 * r[n - 1], and r with the residual.
+
+    block: [order + LPCNET_HOP], samples; predictor: (gain, a[1..order]); last: r of the sample before, updated in
+    place; r has one place more than the frame, for that sample.
+    """
     order = len(predictor) - 1
     r[0] = last[0]
     out, now = r[1:], block[order:]
@@ -122,14 +130,15 @@ def _filter_residual(block: Array, predictor: Array, last: Array, r: Array, e: A
 
 @kernel
 def _correlate(e: Array, squares: Array, c: Array) -> float:
-    """Fill the normalised correlations c of a half frame with its past; returns the energy of the half frame.
+    """Fill c with the normalised correlations of half a frame with its past, and return the energy of the half frame.
 
-    The half frame is e[_LONGEST : _LONGEST + _HALF]; squares: sums of e**2 up to each sample.
+    The half frame is e[_LONGEST : _LONGEST + _HALF], and c[i] is for the lag _LONGEST - i. squares[n]: the sum of e**2
+    before sample n.
     """
     current = e[_LONGEST : _LONGEST + _HALF]
     for i in range(_LONGEST):
         c[i] = 0.0
-    for n in range(0, _HALF, 4):  # four products at a time: a sum is loaded and stored a quarter as often
+    for n in range(0, _HALF, 4):  # four products at a time: c is read and written a quarter as often
         c0, c1, c2, c3 = current[n], current[n + 1], current[n + 2], current[n + 3]
         l0, l1, l2, l3 = e[n:], e[n + 1 :], e[n + 2 :], e[n + 3 :]
         for i in range(_LONGEST):
@@ -143,7 +152,11 @@ def _correlate(e: Array, squares: Array, c: Array) -> float:
 
 @kernel
 def _refine(c: Array, fine: Array) -> None:
-    """Fill `fine` with the largest of c and its interpolations; lower a lag whose half has nearly as much."""
+    """Fill `fine` with the largest of each correlation and its interpolations a third of a sample to either side.
+
+    The first and the last four are not interpolated. Then, against octave errors, every correlation of a lag above 64
+    samples that is less than 1.1 times the largest at or next to half its lag is multiplied by 0.8.
+    """
     for i in range(_LONGEST):
         fine[i] = c[i]
     for i in range(4, _LONGEST - 4):
@@ -163,9 +176,11 @@ def _refine(c: Array, fine: Array) -> None:
 def _extend_path(
     fine: Array, weight: float, path: Array, best: Array, where: Array, score: Array, total: Array, origin: Array
 ) -> None:
-    """Extend the best path to every candidate by half a frame; origin: the candidate that each comes from.
+    """Extend the best paths by half a frame, so that one path ends at every candidate.
 
-    score and total are working memory.
+    fine: the correlations of the half frame; they are added to the scores, times `weight`. path, best, where: the
+    state, updated. origin: filled with the candidate that the path to each candidate comes from. score, total: working
+    memory.
     """
     jump, came = best[0] - _JUMP, where[0]
     for i in range(_CANDIDATES):

@@ -1,14 +1,16 @@
-"""Line spectral frequencies of a predictor, and back, in float64.
+"""Conversion of predictors to line spectral frequencies, and back, in float64.
 
-Their two polynomials, A(z) + z**-(m+1) A(1/z) and A(z) - z**-(m+1) A(1/z), follow three-term recursions in the
-reflection coefficients k[1..m], those of the split Levinson algorithm:
+The frequencies w are the angles of the zeros of two polynomials, the sum A(z) + z**-(m+1) * A(1/z) and the difference
+A(z) - z**-(m+1) * A(1/z). Both follow three-term recursions with the coefficients of the split Levinson algorithm,
+which depend on the reflection coefficients k[1..m]:
 
-    p[i+1] = (1 + 1/z) p[i] - a[i] 1/z p[i-1],    a[1] = 2 (1 - k[1]),    a[i] = (1 - k[i]) (1 + k[i-1])
-    q[i+1] = (1 + 1/z) q[i] - b[i] 1/z q[i-1],                            b[i] = (1 + k[i]) (1 - k[i-1])
+    sum:         p[i+1] = (1 + 1/z) * p[i] - (a[i] / z) * p[i-1],    a[1] = 2 * (1 - k[1]),
+                                                                     a[i] = (1 - k[i]) * (1 + k[i-1])
+    difference:  q[i+1] = (1 + 1/z) * q[i] - (b[i] / z) * q[i-1],    b[i] = (1 + k[i]) * (1 - k[i-1])
 
-So y = 2 cos(w / 2) is an eigenvalue of a symmetric tridiagonal matrix with a zero diagonal, and y**2 = 2 + 2 cos w is
-an eigenvalue of a tridiagonal matrix of half the size. The eigenvalues of such a matrix are always found, to its
-rounding, however close they are.
+So y = 2 * cos(w / 2) is an eigenvalue of a symmetric tridiagonal matrix with a zero diagonal, and y**2 = 2 + 2 * cos(w)
+is an eigenvalue of a tridiagonal matrix of half the size. The implicit QL algorithm finds all eigenvalues of such a
+matrix, with an error as small as the rounding of the matrix, however close together they are.
 
 Source: P. Delsarte and Y. Genin, A survey of the split approach based techniques in digital signal processing
 applications, Philips Journal of Research 43, 1988; EISPACK, imtql1 (implicit QL).
@@ -25,15 +27,16 @@ _EPS = float(np.finfo(np.float64).eps)
 
 
 def lsf_of_lpc(lpc: Array, first_row: int = 0) -> Array:
-    """Convert rows (gain, a[1..order]) to rows (gain, w[1..order]), radians, ascending.
+    """Convert rows (gain, a[1..order]) to rows (gain, w[1..order]), where w is in radians and ascends.
 
-    Raises ValueError as `step_down`.
+    Raises ValueError that names the first row that is not a stable predictor, as `step_down` does. first_row: the
+    number of the first row in that message.
     """
     return lsf_of_parcor(step_down(lpc, first_row))
 
 
 def lsf_of_parcor(parcor: Array) -> Array:
-    """Convert rows (gain, k[1..order]), -1 < k < 1, to rows (gain, w[1..order]), radians, ascending."""
+    """Convert rows (gain, k[1..order]), -1 < k < 1, to rows (gain, w[1..order]), where w is in radians and ascends."""
     squares = np.empty((len(parcor), parcor.shape[1] - 1))
     _squares(parcor, squares)
     squares = np.minimum(np.maximum(squares, 0.0), 4.0)
@@ -41,14 +44,15 @@ def lsf_of_parcor(parcor: Array) -> Array:
     half.real, half.imag = np.sqrt(squares), np.sqrt(4.0 - squares)
     rows = np.empty(parcor.shape)
     rows[:, 0] = parcor[:, 0]
-    rows[:, 1:] = np.maximum.accumulate(2.0 * angle(half), axis=1)  # rounding can swap two that are nearly equal
+    rows[:, 1:] = np.maximum.accumulate(2.0 * angle(half), axis=1)  # rounding can swap two nearly equal ones
     return rows
 
 
 def lpc_of_lsf(lsf: Array, first_row: int = 0) -> Array:
     """Convert rows (gain, w[1..order]) to rows (gain, a[1..order]).
 
-    Raises ValueError for a row that does not ascend from 0 to pi. `first_row` is the number of the first row.
+    Raises ValueError that names the first row whose w do not ascend within 0 .. pi. first_row: the number of the first
+    row in that message.
     """
     frequencies = lsf[:, 1:].astype(np.float64)
     within = (frequencies[:, :1] >= 0) & (
@@ -68,19 +72,25 @@ def lpc_of_lsf(lsf: Array, first_row: int = 0) -> Array:
 
 
 def _spread(count: int) -> Array:
-    """Return 0 .. count - 1 so that neighbours are far apart (van der Corput's order: the bits reversed)."""
+    """Return 0 .. count - 1 in an order in which neighbours are far apart: 0, 2, 1, 3 for four.
+
+    The order is van der Corput's: the numbers are sorted by their bits in reverse.
+    """
     bits = count.bit_length()
     return np.array(sorted(range(count), key=lambda i: f"{i:0{bits}b}"[::-1]), np.int64)
 
 
 @kernel
 def _squares(rows: Array, squares: Array) -> None:
-    """Fill `squares` with (2 cos(w / 2))**2 of every line spectral frequency w, ascending in w, of rows of k."""
+    """Fill `squares` [n, order] with (2 * cos(w / 2))**2 for the line spectral frequencies w of every row, w ascending.
+
+    rows: [n, order + 1], (gain, k[1..order]).
+    """
     count, width = rows.shape
     order = width - 1
     off = np.empty(order + 2)
     for f in range(count):
-        for kind in range(2):  # the sum has the first, third, fifth ... frequency, the difference the others
+        for kind in range(2):  # the sum has the first, third, fifth ... frequency, the difference has the others
             size = order + 1 - kind
             _split_coefficients(rows[f], kind, size, off)
             d, e = _tridiagonal(off, size // 2)
@@ -92,7 +102,10 @@ def _squares(rows: Array, squares: Array) -> None:
 
 @kernel
 def _split_coefficients(k: Array, kind: int, size: int, off: Array) -> None:
-    """Fill off[1..size] with a[1..], of the sum polynomial (kind 0), or b[2..], of the difference (kind 1), and a 0."""
+    """Fill off[1..size] with the coefficients of a recursion and a final 0.
+
+    kind 0, the sum: a[1], a[2] ...; kind 1, the difference: b[2], b[3] ... k: (gain, k[1..order]).
+    """
     if kind == 0:
         off[1] = 2.0 * (1.0 - k[1])
         for i in range(2, size):
@@ -105,7 +118,10 @@ def _split_coefficients(k: Array, kind: int, size: int, off: Array) -> None:
 
 @kernel
 def _tridiagonal(off: Array, n: int) -> tuple[Array, Array]:
-    """Return the diagonal [n] and, [n] with a final 0, the off-diagonal of the matrix of half the size."""
+    """Return the diagonal [n] and the off-diagonal [n], which ends in a 0, of the matrix with the eigenvalues y**2.
+
+    off: as `_split_coefficients` fills it.
+    """
     d, e = np.empty(n), np.empty(n)
     for i in range(n):
         d[i] = off[2 * i + 1] + off[2 * i + 2]
@@ -115,10 +131,10 @@ def _tridiagonal(off: Array, n: int) -> tuple[Array, Array]:
 
 @kernel
 def _eigenvalues(d: Array, e: Array) -> None:
-    """Turn the diagonal d into the eigenvalues by the implicit QL algorithm; the off-diagonal e is overwritten."""
+    """Replace the diagonal d by the eigenvalues, by the implicit QL algorithm; the off-diagonal e is overwritten."""
     n = len(d)
     for low in range(n):
-        for _ in range(100):  # two or three are enough
+        for _ in range(100):  # two or three steps are enough
             high = low
             while high < n - 1 and abs(e[high]) > _EPS * (abs(d[high]) + abs(d[high + 1])):
                 high += 1
@@ -129,7 +145,10 @@ def _eigenvalues(d: Array, e: Array) -> None:
 
 @kernel
 def _ql_step(d: Array, e: Array, low: int, high: int) -> None:
-    """Apply one implicit QL step, with Wilkinson's shift, to rows low .. high."""
+    """Apply one implicit QL step, with Wilkinson's shift, to the rows low .. high of the matrix.
+
+    d: the diagonal; e: the off-diagonal.
+    """
     g = (d[low + 1] - d[low]) / (2.0 * e[low])
     r = np.sqrt(g * g + 1.0)
     g = d[high] - d[low] + e[low] / (g + (r if g >= 0.0 else -r))
@@ -157,7 +176,8 @@ def _ql_step(d: Array, e: Array, low: int, high: int) -> None:
 def _multiply_out(cosines: Array, spread: Array, rows: Array) -> None:
     """Fill a[1..order] of rows [n, order + 1] from the cosines [n, order] of their line spectral frequencies.
 
-    Roots that are far apart are multiplied first: a product of close roots has binomial coefficients and loses as many
+    spread: the order in which the roots of a polynomial are multiplied, those far apart first. The product of close
+    roots has coefficients like binomial coefficients: if they have d digits before the point, rounding them costs d
     digits.
     """
     count, order = cosines.shape
@@ -177,12 +197,12 @@ def _multiply_out(cosines: Array, spread: Array, rows: Array) -> None:
                 for j in range(size, 1, -1):
                     poly[j] += c * poly[j - 1] + poly[j - 2]
                 poly[1] += c
-            # The fixed roots: at -1 for the sum of an even order and for the difference of an odd order ...
+            # Fixed roots lie at -1, for the sum of an even order and for the difference of an odd order ...
             if order % 2 == kind:
                 size += 1
                 for j in range(size, 0, -1):
                     poly[j] += poly[j - 1]
-            if kind == 1:  # ... and at 1 for every difference
+            if kind == 1:  # ... and at 1, for every difference
                 size += 1
                 for j in range(size, 0, -1):
                     poly[j] -= poly[j - 1]

@@ -1,4 +1,4 @@
-"""Mel-cepstral analysis: Newton's method on the unbiased estimate of the log spectrum, each row by itself."""
+"""Mel-cepstral analysis: the unbiased estimate of the log spectrum, by Newton's method, for each row by itself."""
 
 from functools import lru_cache
 
@@ -11,22 +11,22 @@ from dspgraph_nodes._kernels.maths.matmul import matmul
 from dspgraph_nodes._kernels.signal.freqt import bin_weights, log_power_to_mcep_matrix, mel_cosines
 
 _TILE = 64  # rows processed together: their spectra stay in the cache
-_FAR = 1e6  # power ratio from which the gain is set at once: Newton's steps of half a neper would need 14
-_SLACK = 1e-12  # relative increase of the criterion that rounding can cause
-_RIDGE = 1e-12  # times r[0], added to the diagonal: the matrix is singular if one bin holds all power
-_LONGEST_STEP = 4.0  # nepers: limit of a step after a longer one increased the criterion
+_FAR = 1e6  # where r[0] is larger, c[0] is set directly: Newton's method would need 14 steps of half a neper
+_SLACK = 1e-12  # relative increase of the criterion E that rounding alone can cause
+_RIDGE = 1e-12  # times r[0], is added to the diagonal of the Hessian, which is singular if one bin holds all power
+_LONGEST_STEP = 4.0  # nepers: a step that increased E is tried again, shorter than this
 
 
 def mel_cepstrum(power: Array, n_fft: int, order: int, alpha: float, tolerance: float, iterations: int) -> Array:
-    """Return the mel-cepstra [n, order + 1] that minimise E of periodograms I [n, n_fft // 2 + 1].
+    """Return the mel-cepstra [n, order + 1] that minimise E for the periodograms I [n, n_fft // 2 + 1].
 
-    The periodograms are float64 and all above 0.
+        E = mean over the n_fft bins of (I / |H|**2 + ln(|H|**2)),    ln|H| = sum_m c[m] * cos(m * w~)
 
-        E = mean over the n_fft bins of (I / |H|**2 + ln|H|**2),    ln|H| = sum_m c[m] cos(m w~)
+    power: I, float64, all above 0.
 
-    E is convex. With r[m] = mean of I / |H|**2 cos(m w~), its gradient is 2 ((-alpha)**m - r[m]) and its Hessian 2 (r[i
-    - j] + r[i + j]). Newton's method starts from the mel-cepstrum of ln I. A row is finished when a step changes r[0]
-    by less than `tolerance` of it and lowers E by less than `tolerance`, or after `iterations` trials.
+    E is convex. With r[m] = mean of (I / |H|**2 * cos(m * w~)), the gradient of E is 2 * ((-alpha)**m - r[m]) and its
+    Hessian 2 * (r[i - j] + r[i + j]). Newton's method starts from the mel-cepstrum of ln(I). A row is finished when a
+    step changes r[0] by less than tolerance * r[0] and lowers E by less than `tolerance`, or after `iterations` trials.
     """
     log_power = log(power)
     c = matmul(log_power, log_power_to_mcep_matrix(n_fft, order, alpha))
@@ -36,7 +36,10 @@ def mel_cepstrum(power: Array, n_fft: int, order: int, alpha: float, tolerance: 
 
 
 def _minimise(log_power: Array, best: Array, n_fft: int, alpha: float, tolerance: float, iterations: int) -> None:
-    """Apply Newton's method to `best` [n, order + 1] in place; finished rows leave the working arrays."""
+    """Improve the mel-cepstra `best` [n, order + 1] in place by Newton's method.
+
+    Rows that are finished are removed from the working arrays.
+    """
     to_log_power, to_r, slope = _tables(n_fft, best.shape[1] - 1, alpha)
     left = np.arange(len(best))
     trial, accepted = best.copy(), best.copy()
@@ -55,9 +58,9 @@ def _minimise(log_power: Array, best: Array, n_fft: int, alpha: float, tolerance
 
 @lru_cache(maxsize=16)
 def _tables(n_fft: int, order: int, alpha: float) -> tuple[Array, Array, Array]:
-    """Return three tables: from c to ln|H|**2, from I / |H|**2 to r, and (-alpha)**m.
+    """Return three tables: the matrix from c to ln(|H|**2), the matrix from I / |H|**2 to r, and (-alpha)**m.
 
-    Their shapes are [order + 1, bins], [bins, 2 order + 1] and [order + 1].
+    Their shapes are [order + 1, bins], [bins, 2 * order + 1] and [order + 1].
     """
     cosines = mel_cosines(n_fft, 2 * order, alpha)
     slope = np.cumprod(np.r_[1.0, np.full(order, -alpha)])
@@ -68,9 +71,10 @@ def _tables(n_fft: int, order: int, alpha: float) -> tuple[Array, Array, Array]:
 def _newton(
     r: Array, level: Array, slope: Array, tolerance: float, trial: Array, accepted: Array, found: Array, moving: Array
 ) -> None:
-    """Accept or reject the trial of every row and set the next one: a Newton step, or a part of the rejected step.
+    """Accept or reject the trial of every row, and set the next trial: a Newton step, or a part of the rejected step.
 
-    `level`, ln(r[0]) / 2, is what c[0] lacks to the best gain. A row whose power is _FAR off moves by `level` only.
+    level: ln(r[0]) / 2, by which c[0] must rise for the best gain. A row with r[0] > _FAR moves only c[0], by `level`.
+    found: E and r[0] of the accepted rows, updated. moving: set to False for the rows that are finished.
     """
     width = len(slope)
     a, step = np.empty((width, width)), np.empty(width)
@@ -101,7 +105,7 @@ def _newton(
             for j in range(i, width):
                 a[i, j] = r[n, j - i] + r[n, i + j]
             a[i, i] += _RIDGE * total
-        # Gaussian elimination of a symmetric positive matrix and its right-hand side.
+        # Gaussian elimination of the Hessian, symmetric and positive, and of the right-hand side `step`.
         for k in range(width):
             pivot, upper = a[k, k], a[k]
             for i in range(k + 1, width):

@@ -20,10 +20,11 @@ _LN_6_4 = 1.8562979903656263
 def mel_filterbank(
     count: int, rate: float, width: int, f_min: float, f_max: float, scale: MelScale, norm: MelNorm
 ) -> Array:
-    """Return triangles [width, count] over the bins of spectra; centres and edges are equally spaced in mel.
+    """Return the weights [width, count] of `count` triangular mel bands over the `width` bins of a spectrum, read-only.
 
-    Each triangle rises from the centre below to 1 at its own centre and falls to the centre above, in Hz. With "slaney"
-    it is divided by half its width in Hz, so that its area is 1.
+    The centres, with f_min before the first and f_max after the last, are equally spaced in mel. A triangle rises,
+    linearly in Hz, from 0 at the centre before to 1 at its own, and falls to 0 at the centre after. With norm="slaney"
+    it is divided by half its width in Hz, so that its area is 1. rate: of the samples, Hz.
 
     Source: librosa reference, `librosa.filters.mel` and `librosa.hz_to_mel`.
     """
@@ -43,7 +44,7 @@ def mel_filterbank(
 def mel_and_inverse(
     count: int, rate: float, width: int, f_min: float, f_max: float, scale: MelScale, norm: MelNorm
 ) -> "tuple[BandedMatrix, BandedMatrix]":
-    """Return the filter bank [width, count] and its transpose, as banded matrices."""
+    """Return the matrix [width, count] of `mel_filterbank` and its transpose, [count, width], as BandedMatrix."""
     from dspgraph_nodes._kernels.maths.banded import to_banded
 
     matrix = mel_filterbank(count, rate, width, f_min, f_max, scale, norm)
@@ -51,9 +52,10 @@ def mel_and_inverse(
 
 
 def hertz_to_mel(hertz: Array, scale: MelScale) -> Array:
-    """Convert Hz to mel.
+    """Convert frequencies f in Hz to mel.
 
-    htk: 2595 log10(1 + f / 700); slaney: 3 f / 200 below 1 kHz, then 27 steps for a factor of 6.4.
+    scale="htk": 2595 * log10(1 + f / 700). scale="slaney": 3 * f / 200 up to 1 kHz, which is 15 mel, and above it 27
+    mel for every factor of 6.4.
     """
     from dspgraph_nodes._kernels.maths.elementary import LN_10, log
 
@@ -63,7 +65,7 @@ def hertz_to_mel(hertz: Array, scale: MelScale) -> Array:
 
 
 def mel_to_hertz(mel: Array, scale: MelScale) -> Array:
-    """Convert mel to Hz."""
+    """Convert mel to Hz: the inverse of `hertz_to_mel`."""
     from dspgraph_nodes._kernels.maths.elementary import LN_10, exp
 
     if scale == "htk":
@@ -72,7 +74,10 @@ def mel_to_hertz(mel: Array, scale: MelScale) -> Array:
 
 
 def check_mel_bands(count: int, rate: float, width: int, f_min: float, f_max: float | None, scale: MelScale) -> None:
-    """Raise ValueError if there is no such filter bank."""
+    """Raise ValueError if `mel_filterbank` cannot have such bands, or if one of its bands would always be 0.
+
+    f_max: None for rate / 2.
+    """
     top = f_max or rate / 2
     if width < 2:
         raise ValueError(f"spectrum is {width} wide; mel bands need 2 bins or more: raise n_fft")
@@ -82,7 +87,7 @@ def check_mel_bands(count: int, rate: float, width: int, f_min: float, f_max: fl
         )
     if f_min >= top:
         raise ValueError(f"f_min is {f_min:g} Hz; it must be below f_max, {top:g} Hz: lower it")
-    # A bin exactly on the edge of a triangle does not count: its weight is rounding.
+    # A weight below 1e-9 counts as 0: it is the rounding error at a bin exactly on the edge of a triangle.
     empty = np.flatnonzero(mel_filterbank(count, rate, width, f_min, top, scale, "none").max(axis=0) < 1e-9)
     if len(empty):
         raise ValueError(

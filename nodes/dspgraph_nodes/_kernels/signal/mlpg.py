@@ -1,12 +1,13 @@
-"""Trajectories with the most likely dynamic features: banded normal equations, all dimensions side by side.
+"""Maximum likelihood trajectories from means and variances of static and dynamic features (MLPG).
 
-A window (l, u, c) is a band matrix W: row t of W y is sum_k c[l + k] y[t + k], k = -l .. u, with y zero outside. The
-trajectory y solves R y = b, where P_w is the diagonal matrix of the precisions (1 / variance) of window w:
+A window (l, u, c) is a band matrix W_w: row t of W_w * y is sum_k c[l + k] * y[t + k], k = -l .. u, where y is zero
+before its first frame and after its last. With the diagonal matrix P_w of the precisions (1 / variance) of window w,
+and ' for the transpose, the trajectory y solves R * y = b:
 
-    R = sum_w W' P_w W,    b = sum_w W' P_w mu_w
+    R = sum_w W_w' * P_w * W_w,    b = sum_w W_w' * P_w * mu_w
 
-R is banded, so the cost is O(T). Arrays are [frames, ..., dimension]: the innermost loops run over independent
-dimensions, and every dimension has the same order of operations whatever the others are.
+R is banded, so the cost is proportional to the number of frames. Arrays are [frames, ..., dimension]: the innermost
+loops run over the dimensions, and the result of a dimension does not depend on the others.
 """
 
 from collections.abc import Sequence
@@ -20,29 +21,30 @@ from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.signal.delta import DeltaWindow
 
-_LEAST_VARIANCE, _LARGEST_VARIANCE = 1e-100, 1e100  # beyond them products of precisions overflow float64
-_LOST_PIVOT = 1e-12  # relative to a diagonal of R: a smaller pivot has lost all but a few digits
-_GROUP = 4  # terms added at once: the loop over dimensions is short, and its sums are in memory
+_LEAST_VARIANCE, _LARGEST_VARIANCE = 1e-100, 1e100  # outside this range products of precisions overflow float64
+_LOST_PIVOT = 1e-12  # times the diagonal of R: a pivot below this has only a few correct digits
+_GROUP = 4  # terms added in one loop over the dimensions, which reads and writes their sum once
 
 
 @dataclass(frozen=True)
 class WindowTerms:
-    """A set of windows as lists of terms, without the zero coefficients."""
+    """The terms of R and b for a set of windows; coefficients that are 0 have no terms."""
 
-    count: int  # windows
-    edge: int  # frames at either end where dynamic features have weight 0
-    width: int  # bands of R below the diagonal
-    taps: Array  # rows (window, k), for the coefficients below
-    coefficients: Array
-    # Terms of R and b in groups, [group, _GROUP, (target, window, -k)]. Target m <= width is R's band m, with the value
-    # c[k] c[k - m]; target width + 1 is b, with the value c[k].
+    count: int  # number of windows
+    edge: int  # number of frames at either end in which the dynamic features have precision 0
+    width: int  # number of bands of R below the diagonal
+    taps: Array  # [n, 2]: rows (window, k), one for each coefficient that is not 0
+    coefficients: Array  # [n]: those coefficients
+    # [groups, _GROUP, 3]: rows (target, window, -k), for each term of R and b. The target m <= width is band m of R,
+    # and the value of the term is c[k] * c[k - m]; the target width + 1 is b, and the value is c[k].
     sums: Array
-    values: Array  # [group, _GROUP]
+    values: Array  # [groups, _GROUP]: the values of the terms
 
     def dimensions(self, means: Any, variances: Any) -> int:
-        """Return the number of dimensions of means [.., frames, columns] and variances of the same columns.
+        """Return the number D of dimensions of means and variances with count * D columns.
 
-        Raises ValueError if the shapes do not fit.
+        means: [..., frames, count * D]; variances: of the same shape, or [count * D]. Raises ValueError for other
+        shapes.
         """
         columns = means.shape[-1] if means.ndim >= 2 else 0
         if not columns or columns % self.count:
@@ -61,7 +63,7 @@ class WindowTerms:
 def window_terms(windows: Sequence[DeltaWindow]) -> WindowTerms:
     """Return the terms of a set of windows.
 
-    Raises ValueError for an empty set, a malformed window, or a first window that is not static.
+    Raises ValueError if the set is empty, if a window is malformed, or if the first window is not static.
     """
     return _cached_terms(tuple((int(l), int(u), tuple(np.asarray(c, float).tolist())) for l, u, c in windows))  # noqa: E741
 
@@ -99,7 +101,7 @@ def _check_windows(windows: tuple[tuple[int, int, tuple[float, ...]], ...]) -> N
 
 
 def _products(taps: list[tuple[int, int, float]]) -> list[tuple[int, int, int, float]]:
-    """Return the terms (m, window, -k, c[k] c[k - m]) of every band m of R."""
+    """Return the terms (m, window, -k, c[k] * c[k - m]) of every band m of R. taps: (window, k, c[k])."""
     return [
         (k - other, w, -k, c * c_other)
         for w, k, c in taps
@@ -109,7 +111,7 @@ def _products(taps: list[tuple[int, int, float]]) -> list[tuple[int, int, int, f
 
 
 def _groups(terms: list[tuple[int, int, int, float]], targets: int) -> list[list[tuple[int, int, int, float]]]:
-    """Return the terms of every target in groups of _GROUP, filled up with terms of value 0."""
+    """Return the terms in groups of _GROUP with the same target; terms of value 0 complete the last groups."""
     groups = []
     for m in range(targets):
         left = [term for term in terms if term[0] == m] or [(m, 0, 0, 0.0)]
@@ -120,12 +122,13 @@ def _groups(terms: list[tuple[int, int, int, float]], targets: int) -> list[list
 
 
 def precisions(variances: Array, frames: int, windows: WindowTerms) -> Array:
-    """Return 1 / variance, [frames, columns] float64; 0 for the dynamic features of the first and last `edge` frames.
+    """Return the precisions 1 / variance, [frames, columns] float64.
 
-    variances: [frames, columns], or [columns] for all frames. Raises ValueError for one outside 1e-100 .. 1e100.
+    They are 0 for the dynamic features of the first and the last `edge` frames. variances: [frames, columns], or
+    [columns] for all frames. Raises ValueError that names the first variance outside 1e-100 .. 1e100.
     """
     rows = np.atleast_2d(variances)
-    rows = np.ascontiguousarray(rows[:1] if rows.strides[0] == 0 else rows, np.float64)  # a broadcast row is one row
+    rows = np.ascontiguousarray(rows[:1] if rows.strides[0] == 0 else rows, np.float64)  # stride 0: one row for all
     p = np.empty((frames, rows.shape[1]))
     if frames and not _invert(rows, windows.edge, rows.shape[1] // windows.count, p):
         good = (rows >= _LEAST_VARIANCE) & (rows <= _LARGEST_VARIANCE)
@@ -152,9 +155,10 @@ def _invert(variances: Array, edge: int, static: int, p: Array) -> bool:
 
 
 def trajectory(means: Array, p: Array, windows: WindowTerms) -> tuple[Array, Array]:
-    """Return the y [frames, D] that solves R y = b, and the factor of R for `solve`.
+    """Return the trajectory y [frames, D] that solves R * y = b, and the factor of R that `solve` needs.
 
-    means, p: [frames, windows D] float64. Raises ValueError if the precisions differ too much for float64.
+    means, p: [frames, windows * D] float64; p: the precisions. Raises ValueError if the precisions differ too much for
+    float64.
     """
     static = means.shape[1] // windows.count
     factor, y = np.empty((len(means), windows.width + 1, static)), np.empty((len(means), static))
@@ -171,13 +175,13 @@ def trajectory(means: Array, p: Array, windows: WindowTerms) -> tuple[Array, Arr
 
 @kernel
 def _equations(means: Array, p: Array, edge: int, sums: Array, values: Array, r: Array, b: Array) -> None:
-    """Fill r[t, m] = R[t, t - m] for m <= t, and b."""
+    """Fill r[t, m] with R[t, t - m], m = 0 .. width, and fill b. p: the precisions."""
     frames, bands, static = r.shape
     columns = p.shape[1]
     mask = 1
     while mask < 2 * edge + 1:
         mask *= 2
-    held = np.zeros((2, mask, columns))  # p and p mu of the frames that a window reaches; frame t in row t mod `mask`
+    held = np.zeros((2, mask, columns))  # p and p * mu of the frames in reach of a window; frame t is in row t % mask
     mask -= 1
     for ahead in range(frames + edge):
         weights, weighted = held[0, ahead & mask], held[1, ahead & mask]
@@ -211,10 +215,11 @@ def _equations(means: Array, p: Array, edge: int, sums: Array, values: Array, r:
 
 @kernel
 def _factor(r: Array, y: Array) -> Any:
-    """Factor R = U D^-1 U' in place and replace y by D^-1 v, U D^-1 v = y; U is lower triangular with the diagonal D.
+    """Factor R = U * D**-1 * U' in place, and replace y by the solution z of U * z = y.
 
-    r[t, 0] becomes 1 / D[t], r[t, m] becomes U[t, t - m]. Returns -1, or the row whose pivot was lost to rounding. Each
-    loop reads few enough arrays to be vectorised; there are few loops, because their overhead dominates.
+    U is lower triangular, with the diagonal D. r[t, 0] becomes 1 / D[t], and r[t, m] becomes U[t, t - m]. Returns -1,
+    or the first row whose pivot was lost to rounding. A loop reads so few arrays that it can be vectorised, and there
+    are few loops, because starting them takes most of the time.
     """
     frames, bands, static = r.shape
     entire = np.empty(static)
@@ -242,7 +247,10 @@ def _factor(r: Array, y: Array) -> Any:
 
 
 def solve(factor: Array, g: Array) -> Array:
-    """Return z with R z = g. factor: as `trajectory` returns it; g: [frames, D] float64."""
+    """Return the solution z [frames, D] of R * z = g.
+
+    factor: as `trajectory` returns it; g: [frames, D] float64.
+    """
     z = g.copy()
     _forward(factor, z)
     _backward(factor, z)
@@ -251,7 +259,7 @@ def solve(factor: Array, g: Array) -> Array:
 
 @kernel
 def _forward(factor: Array, z: Array) -> None:
-    """Replace z by D^-1 v, U D^-1 v = z."""
+    """Replace z by the solution v of U * v = z."""
     frames, bands, static = factor.shape
     for t in range(frames):
         out, inverse = z[t], factor[t, 0]
@@ -265,7 +273,7 @@ def _forward(factor: Array, z: Array) -> None:
 
 @kernel
 def _backward(factor: Array, y: Array) -> None:
-    """Replace y by the solution x of D^-1 U' x = y."""
+    """Replace y by the solution x of D**-1 * U' * x = y."""
     frames, bands, static = factor.shape
     for t in range(frames - 1, -1, -1):
         out, inverse = y[t], factor[t, 0]
@@ -276,7 +284,10 @@ def _backward(factor: Array, y: Array) -> None:
 
 
 def mean_gradient(z: Array, p: Array, windows: WindowTerms) -> Array:
-    """Return dL/dmu_w = p_w (W_w z), [frames, windows D], where R z = dL/dy."""
+    """Return the gradient of a loss L with respect to the means, dL/dmu_w = p_w * (W_w * z): [frames, windows * D].
+
+    z: [frames, D], the solution of R * z = dL/dy; p: the precisions.
+    """
     gradient = np.empty_like(p)
     _mean_gradient(z, p, windows.taps, windows.coefficients, gradient)
     return gradient
@@ -299,7 +310,11 @@ def _mean_gradient(z: Array, p: Array, taps: Array, coefficients: Array, gradien
 
 
 def variance_gradient(mean_gradient: Array, means: Array, y: Array, p: Array, windows: WindowTerms) -> Array:
-    """Return dL/dvar = -dL/dp p**2 with dL/dp_w = (W_w z)(mu_w - W_w y), [frames, windows D]."""
+    """Return the gradient of a loss L with respect to the variances, [frames, windows * D].
+
+    It is dL/dvar = -dL/dp * p**2, where dL/dp_w = (W_w * z) * (mu_w - W_w * y). mean_gradient: as the function of that
+    name returns it; y: the trajectory; p: the precisions.
+    """
     gradient = means.copy()
     _variance_gradient(mean_gradient, y, p, windows.taps, windows.coefficients, gradient)
     return gradient
@@ -319,4 +334,4 @@ def _variance_gradient(
                 for d in range(static):
                     out[d] -= c * source[d]
         for j in range(len(row)):
-            row[j] *= -weight[j] * factor[j]  # p (W z) is the gradient of the mean
+            row[j] *= -weight[j] * factor[j]  # factor is p * (W * z)

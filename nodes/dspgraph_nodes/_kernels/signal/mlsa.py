@@ -1,4 +1,4 @@
-"""The MLSA filter, sample by sample: two cascades of basic filters in Pade's approximation of the exponential."""
+"""The MLSA filter, sample by sample: a product of two exponentials of basic filters, each by a Pade approximation."""
 
 from typing import Any
 
@@ -8,9 +8,10 @@ from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.compile.simd import Code, stage
 
-_WIDTH = 8  # basic filters side by side in one vector; at most five are used
+_WIDTH = 8  # copies of a basic filter in one vector; at most five are used
 
-# exp(F) = sum_l p_l F**l / sum_l p_l (-F)**l, l = 0 .. L, for F on the unit circle: p_1 .. p_L for each order L.
+# exp(F) = (sum_l p_l * F**l) / (sum_l p_l * (-F)**l), l = 0 .. L, p_0 = 1: the p_1 .. p_L of each order L. The error is
+# at most 0.24 dB for |F| <= 4.5 (L = 4), and 0.28 dB for |F| <= 6 (L = 5).
 PADE = {
     4: (0.4999273, 0.1067005, 0.01170221, 0.0005656279),
     5: (0.4999391, 0.1107098, 0.01369984, 0.0009564853, 0.00003041721),
@@ -18,22 +19,24 @@ PADE = {
 
 
 def initial_state(order: int, sections: int = 1) -> list[tuple[Array, Array]]:
-    """Return the state of `sections` filters of this order before the first sample.
+    """Return the state of `sections` filters of this order before the first sample, a pair of arrays for each.
 
-    Each has the inputs of the basic filters [2, 8], one sample late, of exp(b[1] Phi_1) and of exp(sum b[m] Phi_m, m >
-    1), and the outputs Phi_m [1 + order, 8]: row 0 those of the first cascade, row m those of the second.
+    The first array, [2, 8], holds the inputs of the basic filters, one sample late: row 0 for exp(b[1] * Phi_1), row 1
+    for exp(sum over m > 1 of b[m] * Phi_m). The second array, [1 + order, 8], holds the outputs of the basic filters:
+    row 0 Phi_1 of the first exponential, row m Phi_m of the second.
     """
     return [(np.zeros((2, _WIDTH)), np.zeros((1 + max(order, 1), _WIDTH))) for _ in range(sections)]
 
 
 @stage("source", "e", "b", "sums", width=_WIDTH)
 def _cascade(code: Code, count: Any, alpha: Any) -> None:
-    """Pass one sample through the basic filters: sums[j] = sum of b[m] e[m, j], m = 2 .. count - 1 ascending, where
+    """Pass one sample through the basic filters: sums[j] = sum of b[m] * e[m, j], m = 2 .. count - 1 ascending.
 
-        e[1] <- (1 - alpha**2) source + alpha e[1],    e[m] <- (e[m - 1] + alpha e[m]) - alpha e[m - 1, new]
+        e[1] <- (1 - alpha**2) * source + alpha * e[1],    e[m] <- (e[m - 1] + alpha * e[m]) - alpha * (new e[m - 1])
 
-    Along m each term depends on the one before. Only the filters of one Pade approximation can run side by side, which
-    compilers do not find. Product and sum are rounded separately, so that machines with fused multiply-add agree.
+    e[m] depends on e[m - 1], so only the columns j, the copies of the filters in one Pade approximation, can be
+    computed at once; compilers do not find that. Product and sum are rounded separately, so that machines with and
+    without a fused multiply-add give the same bits.
     """
     load, store = code.builder.load, code.builder.store
     warp = code.broadcast(alpha)
@@ -57,10 +60,11 @@ def _cascade(code: Code, count: Any, alpha: Any) -> None:
 
 @kernel
 def mlsa(x: Array, b: Array, up: int, down: int, alpha: float, pade: Array, sources: Array, e: Array, y: Array) -> None:
-    """Compute y = exp(sum_m b[m] Phi_m(z)) x, m = 1 .. order, all float64; `sources` and `e` are the state, updated.
+    """Fill y [n] with x filtered by exp(sum_m b[m] * Phi_m(z)), m = 1 .. order; all arrays are float64.
 
-    x: [n], already multiplied by the gain exp(b[0]). b: rows [frames + 1, width]. Sample n is at n * up / down, with
-    up / down frames per sample; its coefficients lie on the line from row floor(n * up / down) to the next.
+    x: [n], already multiplied by the gain exp(b[0]). b: [frames + 1, width], rows of MLSA coefficients. There are up /
+    down frames per sample: the coefficients of sample n lie on the line from row floor(n * up / down) to the next row.
+    pade: p_1 .. p_L of PADE. sources, e: a pair of `initial_state`, updated in place.
     """
     frames, width, order = len(b) - 1, b.shape[1], len(e) - 1
     stages = len(pade)

@@ -1,8 +1,8 @@
 """mu-law companding with the same codes on every machine.
 
-numpy's log and exp differ in their last bit between machines with and without AVX-512, which would change the code of a
-sample at the edge of a code. So the logarithm gives only a guess, and a table of edges, computed in decimal
-arithmetic, decides.
+numpy's log and exp differ in their last bit between machines with and without AVX-512, and the last bit can change the
+code of a sample at the edge between two codes. So the logarithm only gives a first guess of the code. A table of the
+edges, computed in decimal arithmetic, corrects it.
 """
 
 import math
@@ -17,10 +17,12 @@ from dspgraph_nodes._kernels.maths.symbols import check_range
 
 
 def mulaw_encode(x: Array, levels: int = 256, peak: float = 1.0) -> Array:
-    """Return the codes c = clip(floor(h + h sgn(x) ln(1 + mu |x| / peak) / ln(levels) + 1/2), 0, levels - 1).
+    """Return the mu-law codes c of samples, [n] int64.
 
-    Here h = levels / 2 and mu = levels - 1. x: [n], float32 or float64; beyond +-peak it clips. Returns [n] int64.
-    Silence is code h, +peak the last code, -peak code 0. Raises ValueError for a NaN.
+        c = clip(floor(h + h * sgn(x) * ln(1 + mu * |x| / peak) / ln(levels) + 1/2), 0, levels - 1)
+
+    Here h = levels / 2 and mu = levels - 1. x: [n], float32 or float64; samples beyond +-peak count as +-peak. Silence
+    has the code h, +peak the last code, -peak the code 0. Raises ValueError that names the first NaN.
     """
     half, mu = levels // 2, levels - 1
     guess = np.minimum(np.abs(x), x.dtype.type(peak)) * x.dtype.type(mu / peak)
@@ -38,9 +40,12 @@ def mulaw_encode(x: Array, levels: int = 256, peak: float = 1.0) -> Array:
 
 
 def mulaw_decode(codes: Array, levels: int = 256, peak: float = 1.0, dtype: Any = np.float64) -> Array:
-    """Return the samples x = sgn(c - h) peak / mu (exp(|c - h| / h ln(levels)) - 1), h = levels / 2, mu = levels - 1.
+    """Return the samples x that mu-law codes c stand for, [n] of `dtype`.
 
-    codes: [n], integers below `levels`. Returns [n] of `dtype`. Raises ValueError with the first code out of range.
+        x = sgn(c - h) * (peak / mu) * (levels**(|c - h| / h) - 1)
+
+    Here h = levels / 2 and mu = levels - 1. codes: [n], integers from 0 to levels - 1. Raises ValueError that names the
+    first code out of range.
     """
     check_range(codes, 0, levels - 1, "mu-law codes")
     samples: Array = _centres(levels, peak, np.dtype(dtype).name)[codes]
@@ -49,20 +54,20 @@ def mulaw_decode(codes: Array, levels: int = 256, peak: float = 1.0, dtype: Any 
 
 @lru_cache(maxsize=32)
 def _centres(levels: int, peak: float, dtype: str) -> Array:
-    """Return the sample of every code, ascending: [levels]."""
-    expanded = _expanded(levels)[::2]  # at the distances 0, 1, 2 ... h from silence
+    """Return the samples [levels] that the codes 0 .. levels - 1 stand for."""
+    expanded = _expanded(levels)[::2]  # at the distances 0, 1, 2 ... h, in codes, from silence
     return _frozen(np.concatenate((-expanded[:0:-1], expanded[:-1])) * peak, dtype)
 
 
 @lru_cache(maxsize=32)
 def code_edges(levels: int, peak: float, dtype: str) -> Array:
-    """Return the edges [levels + 1] of the codes, open at both ends.
+    """Return the edges [levels + 1] of the codes: code c has the samples from edges[c] up to, but not at, edges[c + 1].
 
-    Code c holds the samples from edges[c] up to, but not including, edges[c + 1].
+    The first and the last edge are NaN, because code 0 and the last code have no limit outwards.
     """
-    expanded = _expanded(levels)[1::2]  # at the distances 1/2, 3/2 ... h - 1/2 from silence
+    expanded = _expanded(levels)[1::2]  # at the distances 1/2, 3/2 ... h - 1/2, in codes, from silence
     inner = np.concatenate((-expanded[::-1], expanded))[: levels - 1] * peak
-    return _frozen(np.concatenate(([np.nan], inner, [np.nan])), dtype)  # no sample compares as beyond a NaN
+    return _frozen(np.concatenate(([np.nan], inner, [np.nan])), dtype)  # comparisons with NaN are False
 
 
 def _frozen(values: Array, dtype: str) -> Array:
@@ -73,7 +78,10 @@ def _frozen(values: Array, dtype: str) -> Array:
 
 @lru_cache(maxsize=8)
 def _expanded(levels: int) -> Array:
-    """Return (levels**(k / levels) - 1) / mu for k = 0 .. levels: half a code per step, correctly rounded."""
+    """Return (levels**(k / levels) - 1) / mu, correctly rounded, for k = 0 .. levels.
+
+    These are the samples k half codes from silence, for peak 1.
+    """
     digits = Context(prec=40)
     step = digits.exp(digits.divide(digits.ln(Decimal(levels)), Decimal(levels)))
     powers = [Decimal(1)]

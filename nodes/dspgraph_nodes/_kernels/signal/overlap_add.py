@@ -9,32 +9,35 @@ import numpy as np
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 
-_NEGLIGIBLE = 1e-10  # relative to the window's peak: below it a sample is lost to rounding
+_NEGLIGIBLE = 1e-10  # times the peak of the window: a sample with less weight is lost to rounding
 
 
 @dataclass
 class OverlapState:
-    """Sums of samples that later frames still add to, [length - hop] each."""
+    """The sums, [length - hop] each, of samples to which later frames still add."""
 
-    total: Array
-    weight: Array
+    total: Array  # of the frames, times their gain
+    weight: Array  # of the weights
     early: int  # samples before the start of the signal that are still to be dropped
-    ahead: int  # samples by which frames begin before their span
+    ahead: int  # samples by which a frame begins before its span
 
 
 def start(length: int, hop: int, first: int, dtype: np.dtype[Any]) -> OverlapState:
     """Return the state before the first frame.
 
-    Frames begin at `first` <= 0 in their span and reach to its end or beyond.
+    A frame begins `first` samples after the start of its span, first <= 0, and reaches to the end of its span or
+    beyond.
     """
     return OverlapState(np.zeros(length - hop, dtype), np.zeros(length - hop, dtype), -first, -first)
 
 
 def step(tail: OverlapState, pieces: Iterable[Array], count: int, gain: Array, weight: Array, hop: int) -> Array:
-    """Return the samples that no later frame reaches: y[n] = sum_k g[i] f_k[i] / sum_k w[i], i = n - k hop - first.
+    """Return the next samples, [m]: those that no later frame reaches.
 
-    pieces: the next `count` frames, as consecutive arrays [m, length]; gain, weight: [length]. The sums of a sample run
-    over k ascending, however the frames are divided into pieces.
+        y[n] = (sum_k gain[i] * f_k[i]) / (sum_k weight[i]),    i = n - k * hop - first
+
+    pieces: the next `count` frames f_k, as consecutive arrays [m, length]; gain, weight: [length]; tail: the state,
+    updated in place. The sums of a sample run with k ascending, however the frames are divided into pieces.
     """
     over = len(tail.total)
     done = count * hop
@@ -44,14 +47,14 @@ def step(tail: OverlapState, pieces: Iterable[Array], count: int, gain: Array, w
     for frames in pieces:
         add_rows(frames, gain, hop, total[at * hop :])
         at += len(frames)
-    # A sample that all possible frames reach has the same weight as the sample one hop before.
+    # A sample that lies in as many frames as possible has the same sum of weights as the sample one hop before.
     some = min(count, -(-len(weight) // hop))
     weights = np.zeros(some * hop + over, total.dtype)
     weights[:over] = tail.weight
     for k in range(some):
         weights[k * hop : k * hop + len(weight)] += weight
     y, early = total[:done], min(tail.early, done)
-    y[early : some * hop] /= weights[early : some * hop]  # earlier samples can have weight 0
+    y[early : some * hop] /= weights[early : some * hop]  # those before `early` can have weight 0
     if count > some:
         later = y[some * hop :].reshape(-1, hop)
         later /= weights[(some - 1) * hop : some * hop]
@@ -60,15 +63,16 @@ def step(tail: OverlapState, pieces: Iterable[Array], count: int, gain: Array, w
 
 
 def flush(tail: OverlapState) -> Array:
-    """Return the samples that remain after the last frame."""
+    """Return the samples that remain after the last frame, at most `ahead`."""
     y: Array = tail.total[tail.early : tail.ahead] / tail.weight[tail.early : tail.ahead]
     return y
 
 
 def find_lost_sample(window: Array, hop: int, first: int, least: float = _NEGLIGIBLE) -> int | None:
-    """Return the sample of a span to which its own frame gives the least weight, if that is below `least` of the peak.
+    """Return the sample of a span to which its own frame gives the least weight, or None if that is enough.
 
-    At the edges of a signal no other frame gives it weight. Returns None if every sample has enough.
+    It is enough if it is more than `least` times the peak of the window. Other frames do not count: at the edges of a
+    signal there are none.
     """
     at = np.arange(hop) - first
     length = len(window)
@@ -78,7 +82,7 @@ def find_lost_sample(window: Array, hop: int, first: int, least: float = _NEGLIG
 
 @kernel
 def add_rows(frames: Array, gain: Array, hop: int, total: Array) -> None:
-    """Add gain times row k of `frames` [n, length] to `total`, from sample k * hop on, k ascending."""
+    """Add gain * frames[k] to `total`, from sample k * hop on, for k ascending. frames: [n, length]; gain: [length]."""
     count, length = frames.shape
     for k in range(count):
         frame, t = frames[k], total[k * hop : k * hop + length]

@@ -1,24 +1,24 @@
-"""Reflection coefficients (PARCOR) of a predictor, and back, in float64."""
+"""Conversion of predictors to reflection coefficients (PARCOR), and back, in float64."""
 
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 
-# Nearly equal roots in the predictor of a windowed tone; rounding by eps moves them by eps**(1 / 6).
-# Nearly equal roots in the predictor of a windowed tone; rounding by eps moves them by eps**(1 / 6).
+# The predictor of a windowed tone has about six nearly equal roots; rounding by eps moves them by eps**(1 / 6).
 _MULTIPLICITY = 6
 
 
 def step_down(lpc: Array, first_row: int = 0) -> Array:
     """Convert rows (gain, a[1..order]) to rows (gain, k[1..order]) by the step-down recursion.
 
-    A predictor that rounding to the dtype of the rows may have made unstable is stabilised: its poles are moved
-    inwards, a[j] (1 - d)**j, by the first d of eps, 4 eps, 16 eps .. eps**(1 / min(order, 6)) that gives |k| < 1. The
-    reflection coefficients themselves do not show how far to move: with one just above 1 those of lower orders take any
-    value.
+    Rounding to the dtype of the rows can make a predictor unstable. So the poles of an unstable one are moved inwards:
+    a[j] becomes a[j] * (1 - d)**j, with the first d of eps, 4 * eps, 16 * eps ... up to eps**(1 / min(order, 6)) that
+    gives |k| < 1. The size of the reflection coefficients does not show which d is needed: where one is just above 1,
+    those of lower orders can have any value.
 
-    Raises ValueError for a row with |k| >= 1 even so. `first_row` is the number of the first row, for the message.
+    Raises ValueError that names the first row with |k| >= 1 for every such d. first_row: the number of the first row in
+    that message.
     """
     rows = lpc.astype(np.float64)
     eps = float(np.finfo(np.result_type(lpc, np.float32)).eps)
@@ -34,7 +34,7 @@ def step_down(lpc: Array, first_row: int = 0) -> Array:
 
 
 def step_up(parcor: Array) -> Array:
-    """Convert rows (gain, k[1..order]) to rows (gain, a[1..order]) by the step-up recursion."""
+    """Convert rows (gain, k[1..order]), -1 < k < 1, to rows (gain, a[1..order]) by the step-up recursion."""
     rows = parcor.astype(np.float64)
     _step_up_rows(rows)
     return rows
@@ -42,10 +42,10 @@ def step_up(parcor: Array) -> Array:
 
 @kernel
 def _step_down_rows(rows: Array, eps: float, most: float) -> tuple[int, int]:
-    """Convert predictors to reflection coefficients in place, moving poles inwards by up to `most`.
+    """Convert predictors to reflection coefficients in place, with poles moved inwards by d up to `most`.
 
-    Returns the row and the order that stay unstable, or -1 and 0. The step is a'[j] = (a[j] - k a[i-j]) / (1 - k**2),
-    written so that nothing cancels in the symmetric predictor of a tone.
+    Returns the row and the order of the first that stays unstable, or (-1, 0). One step is a'[j] =
+    (a[j] - k * a[i - j]) / (1 - k**2), in a form in which nothing cancels for the symmetric predictor of a tone.
     """
     count, width = rows.shape
     before, given = np.empty(width), np.empty(width)
@@ -53,7 +53,7 @@ def _step_down_rows(rows: Array, eps: float, most: float) -> tuple[int, int]:
         a = rows[f]
         for j in range(width):
             given[j] = a[j]
-        drawn, first, found = 0.0, 0, 0.0  # distance so far; order and coefficient at which the given row fails
+        drawn, first, found = 0.0, 0, 0.0  # d so far; order and k at which the given row fails
         i = width - 1
         while i > 0:
             k = a[i]

@@ -1,4 +1,4 @@
-"""Wrapping of phases, conversion from polar form, and phase advances of bins."""
+"""Wrapping of phases, conversion from polar form, and the phase advances of bins."""
 
 from fractions import Fraction
 from typing import Literal
@@ -13,8 +13,8 @@ FrequencyUnit = Literal["pi", "hertz"]
 def wrap_phase(angle: Array, turn: float = 1.0) -> Array:
     """Return the angles wrapped to -1/2 .. 1/2 turn.
 
-    A positive angle that wraps to -1/2 becomes 1/2, as in numpy.unwrap. turn: the size of a whole turn, a power of two:
-    1, or 2 for angles over pi.
+    A positive angle that wraps to -1/2 turn becomes 1/2 turn, as in numpy.unwrap. turn: a whole turn in the unit of the
+    angles, a power of two: 1 for angles in turns, 2 for angles in half turns.
     """
     within: Array = angle - turn * np.floor(angle / turn + 0.5)
     within[(within == -turn / 2) & (angle > 0)] = turn / 2
@@ -22,7 +22,7 @@ def wrap_phase(angle: Array, turn: float = 1.0) -> Array:
 
 
 def from_polar(magnitude: Array, phase: Array) -> Array:
-    """Return magnitude (cos phase + i sin phase), complex, in the precision of the phase."""
+    """Return magnitude * (cos(phase) + i * sin(phase)), complex, in the precision of the phase. phase: radians."""
     from dspgraph_nodes._kernels.maths.elementary import phasor
 
     z = phasor(phase)
@@ -32,6 +32,9 @@ def from_polar(magnitude: Array, phase: Array) -> Array:
 
 
 def bin_advances(width: int, hop: Fraction) -> Array:
-    """Return the turns [width] by which the centre of each bin advances in `hop` samples, without whole turns."""
+    """Return the phase advance of the centre of each bin in `hop` samples, in turns from 0 to below 1: [width].
+
+    Whole turns are left out. width: number of bins, n_fft / 2 + 1.
+    """
     n_fft = max(1, 2 * (width - 1))
     return np.array([float(b * hop / n_fft % 1) for b in range(width)])

@@ -1,4 +1,4 @@
-"""Rational sample rate conversion with a bank of Kaiser-windowed sincs."""
+"""Sample rate conversion by rational factors, with a bank of Kaiser-windowed sincs."""
 
 import math
 from functools import lru_cache
@@ -10,13 +10,13 @@ from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.compile.simd import Code, stage
 
-_PASS = 0.913  # end of the pass band, relative to the lower Nyquist frequency; the stop band begins at 1
-_ATTENUATION = 127.0  # dB, of the design; 126.5 dB result
+_PASS = 0.913  # end of the pass band, relative to the lower of the two Nyquist frequencies; the stop band begins at 1
+_ATTENUATION = 127.0  # dB in the formulas of the design; the filters reach 126.5 dB
 _BETA = 0.1102 * (_ATTENUATION - 8.7)
-_HALF = (_ATTENUATION - 7.95) / (2.285 * math.pi * (1 - _PASS)) / 2  # half length, samples of the lower rate
+_HALF = (_ATTENUATION - 7.95) / (2.285 * math.pi * (1 - _PASS)) / 2  # half length, in samples of the lower rate
 
 _WIDTH = 8  # numbers in a vector; a machine with shorter vectors splits it, with the same result
-_VECTORS = 4  # independent sums, so that none waits for the one before
+_VECTORS = 4  # independent sums, so that no addition waits for the one before it
 _BLOCK = _WIDTH * _VECTORS
 
 
@@ -26,20 +26,23 @@ def half_width(up: int, down: int) -> int:
 
 
 def width(up: int, down: int) -> int:
-    """Return the number of taps in a row of the bank: a whole number of blocks."""
+    """Return the number of taps in a row of the bank, rounded up to whole blocks of 32."""
     return -(-2 * half_width(up, down) // _BLOCK) * _BLOCK
 
 
 @lru_cache(maxsize=8)
 def bank(up: int, down: int, dtype: str) -> Array:
-    """Return the filter bank, one row of taps per phase: [up, width].
+    """Return the filter bank [up, width]: one row of taps for each phase.
 
-    Row p gives the output sample p / up of an input period after sample q, from input samples up to q + w, w =
-    half_width. Its last tap is h(p / up - w), the one before it h(p / up - w + 1), and so on, with
+    Row p computes the output sample that lies p / up input samples after the input sample q. The last tap,
+    h(p / up - w), is for the input sample q + w, the tap before it, h(p / up - w + 1), for q + w - 1, and so on, where
+    w = half_width(up, down).
 
-        h(t) = f sinc(f t) I0(beta sqrt(1 - (t / w)**2)) / I0(beta) for |t| < w,    f = (1 + pass) / 2 min(1, up / down)
+        h(t) = f * sinc(f * t) * I0(beta * sqrt(1 - (t / w)**2)) / I0(beta) for |t| < w
 
-    where pass = 0.913 is the end of the pass band.
+        f = (1 + pass) / 2 * min(1, up / down)
+
+    Here pass = 0.913 is the end of the pass band.
     """
     w = half_width(up, down)
     offsets = np.arange(up)[:, None] + up * (np.arange(width(up, down))[::-1] - w)
@@ -53,18 +56,18 @@ def bank(up: int, down: int, dtype: str) -> Array:
 
 
 def _sinc(v: Array) -> Array:
-    """Return sin(pi v) / (pi v), by sums and products only: the last bit of numpy's sine depends on the machine."""
+    """Return sin(pi * v) / (pi * v) without numpy's sine, whose last bit depends on the machine."""
     nearest = np.rint(v)
     x = np.pi * (v - nearest)
     series = np.ones_like(x)
-    for k in range(20, 0, -2):  # 1 - x**2 / (2 3) (1 - x**2 / (4 5) (1 - ...
+    for k in range(20, 0, -2):  # 1 - x**2 / (2 * 3) * (1 - x**2 / (4 * 5) * (1 - ...
         series = 1 - x * x / (k * (k + 1)) * series
     sine = x * series * (1 - 2 * (nearest % 2))
     return np.where(v == 0, 1.0, sine / np.where(v == 0, 1.0, np.pi * v))
 
 
 def _i0(z: Any) -> Any:
-    """Return the modified Bessel function I0(2 sqrt(z)) = sum_k z**k / k!**2, by sums and products only."""
+    """Return the modified Bessel function I0(2 * sqrt(z)) = sum_k z**k / k!**2, with the same bits everywhere."""
     series = 1.0
     for k in range(40, 0, -1):
         series = 1 + z / (k * k) * series
@@ -75,8 +78,8 @@ def _i0(z: Any) -> Any:
 def _dot(code: Code, i: Any, j: Any, blocks: Any) -> Any:
     """Return the sum of a[i + n] * b[j + n] over n = 0 .. _BLOCK * blocks - 1; a and b are contiguous, of one dtype.
 
-    Lane n % _BLOCK is summed with n ascending, then the lanes pairwise. Product and sum are rounded separately, so that
-    machines with and without fused multiply-add agree.
+    Products with the same n % _BLOCK are summed with n ascending, then these sums are added pairwise. Product and sum
+    are rounded separately, so that machines with and without a fused multiply-add give the same bits.
     """
     sums = [code.variable(code.constant(0)) for _ in range(_VECTORS)]
     with code.loop(blocks) as block:
@@ -93,9 +96,10 @@ def _dot(code: Code, i: Any, j: Any, blocks: Any) -> Any:
 
 @kernel
 def resample(x: Array, start: int, phase: int, up: int, down: int, taps: Array, y: Array) -> None:
-    """Fill y [channels, n]: the first sample from x[:, start : start + width] with row `phase` of the taps.
+    """Fill y [channels, n] with x [channels, ...] at up / down times the sampling rate of x.
 
-    Each next sample is down / up input samples later.
+    The first sample is the product of x[:, start : start + width] and row `phase` of the taps; each further sample lies
+    down / up input samples later. taps: of `bank`.
     """
     rows, length = taps.shape
     flat = taps.reshape(rows * length)

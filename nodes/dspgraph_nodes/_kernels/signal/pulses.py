@@ -12,12 +12,13 @@ from dspgraph_nodes._kernels.compile.jit import kernel
 def pulse_train(
     f0: NDArray[Any], frames: int, samples: int, begun: int, rate: float, phase: float, y: NDArray[Any]
 ) -> float:
-    """Replace the white noise in y by pulses wherever it is voiced; return the phase after its last sample.
+    """Replace the noise in y by pulses where f0 > 0 (voiced), and return the phase after the last sample of y.
 
     `samples` samples last as long as `frames` frames, so sample n begins in frame n * frames // samples. f0[0] is the
-    frame in which y[0] begins, and `begun` = n * frames % samples is its position in that frame. The phase is the sum
-    of f0 since the last pulse, and a period is complete at `rate`: with whole-numbered pitches the sum is exact, unlike
-    a sum of fractions of a period. A phase of `rate` or more makes the next voiced sample a pulse.
+    frame in which y[0] begins, and `begun` = n * frames % samples is the position of y[0] in that frame, where
+    `samples` is a whole frame. The phase is the sum of f0 over the samples since the last pulse; when it reaches
+    `rate`, a period is complete, and the next voiced sample is a pulse, as is the first after unvoiced samples. If the
+    f0 are whole numbers, this sum is exact; a sum of f0 / rate would not be.
     """
     for i in range(len(y)):
         hertz = f0[(begun + i * frames) // samples]

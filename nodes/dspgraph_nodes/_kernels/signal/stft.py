@@ -10,15 +10,18 @@ from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.signal import overlap_add as overlap
 from dspgraph_nodes._kernels.signal.windows import Window, window_values
 
-_PIECE_BYTES = 1 << 20  # bytes of frames in a piece: it stays in the second-level cache
-# Least squared weight of a sample, relative to the square of the window's peak. Transform and inverse change a sample
-# w x of a frame by up to 7 eps of full scale (noise of +-1, n_fft up to 65536, prime factors of any size). Where only
-# one frame has the sample, the division by w makes 10 eps into 1e-12.
+_PIECE_BYTES = 1 << 20  # bytes of frames in a piece, so that a piece stays in the second-level cache
+# Least squared weight w**2 of a sample, relative to the square of the window's peak. A transform and its inverse change
+# a sample w * x of a frame by up to 7 * eps of full scale (noise of +-1, n_fft up to 65536, prime factors of any size).
+# Where only one frame has the sample, the division by w turns an error of 10 * eps into 1e-12.
 _LEAST_SQUARE = (10 * 2.0**-52 / 1e-12) ** 2
 
 
 def spectra(frames: Array, window: Array, n_fft: int) -> Array:
-    """Return the transforms [n, n_fft / 2 + 1] of window times frames [n, length], centred in n_fft samples."""
+    """Return the Fourier transforms [n, n_fft // 2 + 1] of frames times a window.
+
+    frames: [n, length]; window: [length]. The products are centred in n_fft samples; the other samples are 0.
+    """
     out = np.empty((len(frames), n_fft // 2 + 1), np.result_type(frames.dtype, np.complex64))
     at = 0
     for rows in spectra_in_pieces(frames, window, n_fft):
@@ -28,7 +31,7 @@ def spectra(frames: Array, window: Array, n_fft: int) -> Array:
 
 
 def spectra_in_pieces(frames: Array, window: Array, n_fft: int) -> Iterator[Array]:
-    """Yield the same transforms in pieces [m, n_fft / 2 + 1], each an array of its own."""
+    """Yield the transforms that `spectra` returns, in pieces [m, n_fft // 2 + 1], each an array of its own."""
     from scipy.fft import rfft
 
     length = len(window)
@@ -42,7 +45,10 @@ def spectra_in_pieces(frames: Array, window: Array, n_fft: int) -> Iterator[Arra
 
 
 def inverse_frames(spectrum: Iterable[Array], length: int) -> Iterator[Array]:
-    """Yield the middle `length` samples of the inverse transforms of pieces [m, n_fft / 2 + 1] of a spectrum."""
+    """Yield the middle `length` samples of the inverse transforms of a spectrum, [m, length] for each piece.
+
+    spectrum: pieces [m, n_fft / 2 + 1].
+    """
     from scipy.fft import irfft
 
     for rows in spectrum:
@@ -52,16 +58,17 @@ def inverse_frames(spectrum: Iterable[Array], length: int) -> Iterator[Array]:
 
 
 def split_rows(rows: Array) -> Iterator[Array]:
-    """Yield the rows of a spectrum in pieces that fit the cache."""
+    """Yield the rows [n, bins] of a spectrum in pieces [m, bins] that fit the cache."""
     chunk = rows_per_piece(2 * (rows.shape[1] - 1), rows.real.dtype)
     for k in range(0, len(rows), chunk):
         yield rows[k : k + chunk]
 
 
 def resynthesise(spectrum: Iterable[Array], count: int, window: Array, hop: int, first: int) -> Array:
-    """Return the signal [count hop] whose windowed frames are nearest to the inverse transforms of `count` rows.
+    """Return the signal [count * hop] whose windowed frames are nearest to the inverse transforms of `count` rows.
 
-    spectrum: the rows, in pieces.
+    Nearest is meant in the sense of least squares. spectrum: the rows, in pieces [m, n_fft / 2 + 1]; window: [length];
+    first: where a frame begins in its span, in samples, at most 0.
     """
     tail = overlap.start(len(window), hop, first, window.dtype)
     y = overlap.step(tail, inverse_frames(spectrum, len(window)), count, window, window * window, hop)
@@ -69,7 +76,7 @@ def resynthesise(spectrum: Iterable[Array], count: int, window: Array, hop: int,
 
 
 class SpectrumRows(Protocol):
-    """Properties of a stream of spectra."""
+    """The properties of a stream of spectra that `window_start` needs."""
 
     @property
     def rate(self) -> Fraction:
@@ -81,13 +88,14 @@ class SpectrumRows(Protocol):
 
     @property
     def width(self) -> int:
-        """Bins, n_fft / 2 + 1."""
+        """Number of bins, n_fft / 2 + 1."""
 
 
 def window_start(rows: SpectrumRows, hop: int, length: int | None, window: Window) -> int:
-    """Return where the windows of a spectrum's rows begin in their span, in samples.
+    """Return where the window of a row begins, in samples after the start of the span of that row.
 
-    length: n_fft by default. Raises ValueError if no signal can be made from such rows.
+    rows: the stream of spectra; length: of the window in samples, n_fft if None. Raises ValueError if no signal can be
+    made from these rows with this hop and window.
     """
     n_fft = 2 * (rows.width - 1)
     length = length or n_fft
@@ -115,5 +123,5 @@ def window_start(rows: SpectrumRows, hop: int, length: int | None, window: Windo
 
 
 def rows_per_piece(n_fft: int, dtype: np.dtype[Any]) -> int:
-    """Return how many frames fit in a piece."""
+    """Return how many frames of n_fft samples fit in a piece, at least 1."""
     return max(1, _PIECE_BYTES // (n_fft * dtype.itemsize))

@@ -20,10 +20,12 @@ _COSINES: dict[Window, tuple[float, ...]] = {
 
 @lru_cache(maxsize=64)
 def window_values(window: Window, norm: WindowNorm, length: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return the values [length] of a window, read-only, equal to `scipy.signal.get_window(window, length)`.
+    """Return the values [length] of a periodic window, as a read-only array of `dtype`.
 
-    "power" makes sum_n w[n]**2 = 1. "vorbis", which scipy lacks, is sin(pi/2 sin(pi (n + 1/2) / length)**2): its
-    squares half a length apart sum to 1.
+    With norm="none" they are those of `scipy.signal.get_window(window, length)`, up to rounding. With norm="power" they
+    are divided by the root of the sum of their squares, so that sum_n w[n]**2 = 1. The window "vorbis", which scipy
+    lacks, is sin(pi / 2 * sin(pi * (n + 1/2) / length)**2): w[n]**2 + w[n + length / 2]**2 = 1 if the length is even
+    and norm="none".
 
     Source: Xiph.Org Foundation, Vorbis I specification (its window function).
     """
