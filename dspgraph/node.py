@@ -6,10 +6,10 @@ See `dspgraph.testing.check_node` for the laws of a node, and CONTRIBUTING for h
 from __future__ import annotations
 
 import re
+import sys
 import traceback
 from fractions import Fraction
 from functools import cached_property
-from types import FunctionType
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -157,11 +157,11 @@ def first_stream(inputs: tuple[Any, ...]) -> Stream:
 
 def failure_sentence(node: Node, error: BaseException) -> str:
     """Return an error of a node's own code in words, with the last line of the node's file that it came through."""
-    files = {value.__code__.co_filename for value in vars(type(node)).values() if isinstance(value, FunctionType)}
+    file = getattr(sys.modules.get(type(node).__module__), "__file__", None)
     places = [
-        f" ({called.f_code.co_filename}, line {line})"
+        f" ({file}, line {line})"
         for called, line in traceback.walk_tb(error.__traceback__)
-        if called.f_code.co_filename in files
+        if called.f_code.co_filename == file
     ]
     return f"{type(error).__name__}: {error}{places[-1] if places else ''}"
 

@@ -13,6 +13,7 @@ from dspgraph.cli.output import Reporter, print_tables
 from dspgraph.errors import DspgraphError
 
 if TYPE_CHECKING:
+    from dspgraph.engine.profile import Profile
     from dspgraph.rendering.job import Executor
 
 
@@ -110,9 +111,14 @@ def render(
             ) from None
     report.end()
     if profiler:
-        print_tables({"profile": profiler.profile.table()}, err=as_json)
-        click.echo(profiler.profile.verdict(), err=as_json)
+        _print_profile(profiler.profile, as_json)
     failed, every = report.counts["failed"], sum(report.counts.values())
     if failed:
         click.echo(f"dspgraph: {failed} of {every} files failed; the reasons are printed above", err=True)
         sys.exit(1)
+
+
+def _print_profile(profile: Profile, as_json: bool) -> None:
+    """Print the table and the verdict; to stderr if results go to stdout as JSON."""
+    print_tables({"profile": profile.table()}, err=as_json)
+    click.echo(profile.verdict(), err=as_json)

@@ -37,7 +37,7 @@ def train(
 ) -> None:  # fmt: skip
     """Train MODEL on recordings, and write its weights.
 
-    MODEL is a folder of `dspgraph_nodes/models`, for instance `lpcnet`.
+    A model has the name of the node that it is for. A wrong name prints those there are.
     """
     from dspgraph.training import run as training
 

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from dspgraph.engine.instrument import Flush, Instrument, Step, StepMany
 from dspgraph.errors import DspgraphError, LawError, NodeError
 from dspgraph.node import Node, State, failure_sentence
 from dspgraph.streams import Array, Stream
+from dspgraph.wiring.binding import Binding
 from dspgraph.wiring.wiring import Wiring
 
 
@@ -85,11 +87,17 @@ class Stage:
     """One node in a plan: where its blocks come from, how they are cut, where its outputs go."""
 
     def __init__(
-        self, index: int, name: str, graph: Wiring, slots: Mapping[str, int], instrument: Instrument | None
+        self,
+        index: int,
+        name: str,
+        graph: Wiring,
+        slots: Mapping[str, int],
+        instrument: Instrument | None,
+        binding: Binding,
     ) -> None:
         self.index = index
         self.name = name
-        self.binding = graph.bindings[name]
+        self.binding = binding
         self.node = keyed(graph.nodes[name], graph.seed, graph.noise_keys.get(name, name))
         # Slots: where its blocks come from (one per wire), where they go, and which are not used after it. Those are
         # emptied early: their memory serves the next block while it is warm.
@@ -304,11 +312,18 @@ def keyed(node: Node, seed: int, name: str) -> Node:
 class Plan:
     """A graph, flat: numbered slots, and stages in running order. Made once per graph and shared by its sessions.
 
-    An instrument, if there is one, watches all sessions and batches of the plan.
+    An instrument, if there is one, watches all sessions and batches of the plan. `bindings`: bindings to use in place
+    of those of the graph, for checks that cut blocks otherwise than a node asks for.
     """
 
-    def __init__(self, graph: Wiring, instrument: Instrument | None = None) -> None:
+    def __init__(
+        self,
+        graph: Wiring,
+        instrument: Instrument | None = None,
+        bindings: Mapping[str, Binding] = MappingProxyType({}),
+    ) -> None:
         self.instrument = instrument
+        used = {**graph.bindings, **bindings}
         inputs, order = sorted(graph.inputs.items()), graph.canonical_order
         origins = [name for name, _ in inputs]
         origins += [f"{name}.{port.name}" for name in order for port in graph.nodes[name].outputs]
@@ -316,7 +331,9 @@ class Plan:
         self.size = len(slots)
         self.inputs = tuple((name, slots[name], stream) for name, stream in inputs)
         self.outputs = tuple((name, slots[origin], graph.outputs[name]) for name, origin in graph.origins.items())
-        self.stages = tuple(Stage(index, name, graph, slots, instrument) for index, name in enumerate(order))
+        self.stages = tuple(
+            Stage(index, name, graph, slots, instrument, used[name]) for index, name in enumerate(order)
+        )
         kept = {slot for _, slot, _ in self.outputs}
         for stage in reversed(self.stages):
             stage.frees = tuple({*stage.sources, *stage.outs} - kept)

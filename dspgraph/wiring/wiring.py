@@ -146,10 +146,6 @@ class Wiring:
         text = json.dumps(self.description, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def _origins_in_order(self) -> list[str]:
-        inner = [f"{name}.{port.name}" for name in self.order for port in self.nodes[name].outputs]
-        return [*self.inputs, *inner]
-
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Wiring) and self._arguments() == other._arguments()
 

@@ -23,28 +23,46 @@ FLOORS = [
 """The core from the ground up: a package (or module) imports only from floors below its own."""
 
 FILES = sorted(CORE.rglob("*.py"))
-MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
+SCOPES = ("head", "functions", "types")
+"""Where an import can stand: where it runs when the module is imported; in a function; where only type checkers look."""
 
 
-def imports(path: Path, typing: bool = True) -> Iterator[str]:
-    """Yield every module a file imports, at its head or inside a function; with `typing`, those for types alone too."""
-    tree = ast.parse(path.read_text())
-    skipped: set[int] = set()
-    for item in ast.walk(tree):
-        if not typing and isinstance(item, ast.If) and ast.unparse(item.test).endswith("TYPE_CHECKING"):
-            skipped |= {id(inner) for inner in ast.walk(item)}
-        if id(item) in skipped:
-            continue
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removeprefix("nodes.").removesuffix(".__init__")
+
+
+MODULES = {module_name(path): path for path in [*FILES, *sorted(PACK.rglob("*.py"))]}
+
+
+def imports(path: Path, scope: str = "types") -> Iterator[str]:
+    """Yield every module that a file imports: in the given scope and in those before it in SCOPES."""
+    package = module_name(path.parent / "__init__.py")
+    return imported(path.read_text(), package, SCOPES.index(scope))
+
+
+def imported(code: str, package: str, scope: int) -> Iterator[str]:
+    for item in statements(ast.parse(code), scope):
         if isinstance(item, ast.Import):
             yield from (alias.name for alias in item.names)
-        elif isinstance(item, ast.ImportFrom) and item.module:
-            inner = [f"{item.module}.{alias.name}" for alias in item.names]
-            submodules = [name for name in inner if is_module(ROOT / Path(*name.split(".")))]
-            yield from submodules or [item.module]
+            continue
+        parts = package.split(".")
+        around = parts[: len(parts) + 1 - item.level] if item.level else []
+        target = ".".join([*around, *filter(None, [item.module])])
+        inner = [f"{target}.{alias.name}" for alias in item.names]
+        submodules = [name for name in inner if name in MODULES]
+        yield from submodules
+        if len(submodules) < len(inner):
+            yield target
 
 
-def is_module(path: Path) -> bool:
-    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+def statements(tree: ast.AST, scope: int) -> Iterator[ast.Import | ast.ImportFrom]:
+    for item in ast.iter_child_nodes(tree):
+        in_function = isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for_types = isinstance(item, ast.If) and "TYPE_CHECKING" in ast.unparse(item.test)
+        if isinstance(item, ast.Import | ast.ImportFrom):
+            yield item
+        elif scope >= (2 if for_types else 1 if in_function else 0):
+            yield from statements(item, scope)
 
 
 def floor(package: str) -> int:
@@ -70,13 +88,29 @@ def test_a_package_imports_only_from_floors_below(package: str) -> None:
                 assert below == package or floor(below) < floor(package), f"{path.relative_to(CORE)} imports {name}"
 
 
-@pytest.mark.parametrize("typing", [False, True], ids=["what runs", "with types"])
-def test_no_module_of_the_core_imports_itself_by_a_detour(typing: bool) -> None:
+@pytest.mark.parametrize("scope", SCOPES)
+def test_no_module_imports_itself_through_others(scope: str) -> None:
     graph: networkx.DiGraph[str] = networkx.DiGraph()
     for module, path in MODULES.items():
         if module != "dspgraph":  # the face opens its modules by name
-            graph.add_edges_from((module, name) for name in imports(path, typing) if name in MODULES)
+            graph.add_edges_from((module, name) for name in imports(path, scope) if name in MODULES)
     assert list(networkx.simple_cycles(graph)) == []
+
+
+@pytest.mark.parametrize(("scope", "more"), [(0, set()), (1, {"a.b"}), (2, {"a.b", "c"})])
+def test_every_form_of_import_is_seen(scope: int, more: set[str]) -> None:
+    code = """
+from . import mel
+from .lsf import x
+from ..maths import hop, y
+def f():
+    import a.b
+if TYPE_CHECKING:
+    import c
+"""
+    kernels = "dspgraph_nodes._kernels"
+    head = {f"{kernels}.signal.mel", f"{kernels}.signal.lsf", f"{kernels}.maths.hop", f"{kernels}.maths"}
+    assert set(imported(code, f"{kernels}.signal", scope)) == head | more
 
 
 @pytest.mark.parametrize("path", sorted(PACK.glob("[a-z]*/*.py")), ids=lambda path: path.stem)

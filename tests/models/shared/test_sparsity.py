@@ -10,11 +10,11 @@ from dspgraph_nodes.models.shared import sparsity
     ("step", "density"), [(0, 1), (2000, 1), (10000, 0.543), (21000, 0.2125), (40000, 0.1), (60000, 0.1)]
 )
 def test_the_density_falls_as_published(step: int, density: float) -> None:
-    assert sparsity.Schedule().density(step, 0.1) == pytest.approx(density, abs=5e-4)
+    assert sparsity.SparsitySchedule().density(step, 0.1) == pytest.approx(density, abs=5e-4)
 
 
 def test_blocks_are_chosen_every_so_often_and_in_the_end_always() -> None:
-    schedule = sparsity.Schedule(2000, 40000, 400)
+    schedule = sparsity.SparsitySchedule(2000, 40000, 400)
     assert [step for step in range(1000, 4000) if schedule.due(step)] == [2400, 2800, 3200, 3600]
     assert all(schedule.due(step) for step in range(40000, 40010))
 

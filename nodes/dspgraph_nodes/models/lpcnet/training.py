@@ -46,7 +46,7 @@ from dspgraph_nodes.models.lpcnet.distribution import fixed_entropy
 from dspgraph_nodes.models.lpcnet.network import LPCNet, save
 from dspgraph_nodes.models.lpcnet.settings import RESUMABLE, Settings
 from dspgraph_nodes.models.shared.atomic import write_atomically
-from dspgraph_nodes.models.shared.sparsity import Schedule, sparsify
+from dspgraph_nodes.models.shared.sparsity import SparsitySchedule, sparsify
 
 __all__ = ["PIPELINE", "Settings", "train"]
 
@@ -194,7 +194,7 @@ class Run(lightning.LightningModule):
         if settings.ema:
             self.mean = deepcopy(model).requires_grad_(False)
         self.batches = 0
-        self.schedule = Schedule(settings.sparse_start, settings.sparse_end, settings.sparse_every)
+        self.schedule = SparsitySchedule(settings.sparse_start, settings.sparse_end, settings.sparse_every)
 
     @property
     def result(self) -> LPCNet:

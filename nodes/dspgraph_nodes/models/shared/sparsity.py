@@ -11,7 +11,7 @@ BLOCK_ROWS = 16  # outputs of one input: as many as a vector of the processor ho
 
 
 @dataclass(frozen=True)
-class Schedule:
+class SparsitySchedule:
     """The density of a matrix during training, and the batches after which blocks are removed.
 
         density(t) = 1 - (1 - last) (1 - (1 - (t - start) / (end - start))**3),    start <= t <= end
