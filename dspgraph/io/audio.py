@@ -32,7 +32,8 @@ ROUNDED = Fraction(1, 100)
 LARGEST_RATIO = 256
 """The largest ratio, in either direction, of the rate of a file to the rate that a graph takes.
 
-A larger ratio needs a resampling filter that does not fit into memory.
+Rates of audio are closer together than this: a larger ratio means that a header is wrong. It is refused before soxr
+makes a filter for it, because the memory that soxr takes grows with the ratio.
 """
 
 ENCODED = 2**14
