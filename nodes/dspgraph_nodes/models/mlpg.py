@@ -30,11 +30,12 @@ def mlpg(
 
         y = R^-1 b,    R = sum_w W' P_w W,    b = sum_w W' P_w mu_w
 
-    means: [T, D windows], or a padded batch [B, T, D windows]; variances: any shape that broadcasts to that of the
-    means, such as one row [D windows]; windows: (l, u, c) with c of l + u + 1 coefficients, the first (0, 0, [1.0]);
-    lengths: number of frames of each signal of a batch. Every signal is solved alone, so that batch and padding change
-    no bit of it; padding is not read, and its outputs and gradients are 0. Returns [T, D] or [B, T, D], in the dtype
-    and on the device of the means; computed in float64 on the CPU. Differentiable once. Raises ValueError for other
+    W, P_w and mu_w are those of `dspgraph_nodes.trajectory.mlpg.mlpg`. means: [T, windows * D], or a padded batch [B,
+    T, windows * D]; variances: any shape that broadcasts to that of the means, such as one row [windows * D]; windows:
+    tuples (l, u, c) with l + u + 1 coefficients c, the first (0, 0, [1.0]); lengths: number of frames of each signal of
+    a batch, T by default. Every signal is solved by itself, so that its result is the same, bit for bit, in any batch.
+    Padding is not read, and its outputs and gradients are 0. Returns [T, D] or [B, T, D], in the dtype and on the
+    device of the means; computed in float64 on the CPU. There are no second derivatives. Raises ValueError for other
     shapes and windows, and for variances outside 1e-100 .. 1e100.
 
     Source: K. Tokuda, T. Yoshimura, T. Masuko, T. Kobayashi and T. Kitamura, Speech Parameter Generation Algorithms for
@@ -73,13 +74,13 @@ def _checked(lengths: Sequence[int] | torch.Tensor | None, means: torch.Tensor) 
 
 
 def _rows(tensor: torch.Tensor) -> NDArray[Any]:
-    """Return the tensor as a batch of float64 on the CPU, without a copy if it is one already."""
+    """Return a tensor as a float64 array [B, T, columns]; a float64 tensor on the CPU is not copied."""
     rows: NDArray[Any] = tensor.detach().cpu().double().numpy()
     return rows if rows.ndim == 3 else rows[None]
 
 
 def _padded(rows: list[NDArray[Any]], shape: torch.Size, dimensions: int) -> torch.Tensor:
-    """Return the rows of every signal, padded with zeros, as a tensor [T, dimensions] or [B, T, dimensions]."""
+    """Return the rows of every signal, padded with zeros to T, as a tensor [T, dimensions] or [B, T, dimensions]."""
     if len(rows) == 1 and len(rows[0]) == shape[-2]:
         one = torch.from_numpy(rows[0])
         return one if len(shape) == 2 else one[None]
@@ -90,7 +91,7 @@ def _padded(rows: list[NDArray[Any]], shape: torch.Size, dimensions: int) -> tor
 
 
 class _Mlpg(torch.autograd.Function):
-    """MLPG of means and variances [.., T, D windows], for the terms of the windows and the length of every signal."""
+    """MLPG of means and variances [.., T, windows * D] as an operation of torch; lengths: of every signal."""
 
     @staticmethod
     def forward(
@@ -107,7 +108,7 @@ class _Mlpg(torch.autograd.Function):
             ctx.solved, ctx.terms, ctx.kinds = solved, terms, [(one.device, one.dtype) for one in (means, variances)]
         if ctx.needs_input_grad[1]:
             ctx.save_for_backward(means)
-            ctx.y = y  # kept for the gradient, so the result below is a copy
+            ctx.y = y  # kept for the gradient, which a change of the result must not alter: the result below is a copy
         dimensions = means.shape[-1] // terms.count
         return _padded(y, means.shape, dimensions).to(means.device, means.dtype, copy=ctx.needs_input_grad[1])
 

@@ -19,10 +19,11 @@ def lpcnet(
     network: "Network", cepstrum: Array, pitch: Array, correlation: Array, lpc: Array, draw: np.random.Generator,
     hop: int = 160, temperature: float = 1.0, threshold: float = 0.002, coef: float = 0.85,
 ) -> Array:  # fmt: skip
-    """Return samples [n hop] for the features of n frames, in the dtype of the cepstrum; `Lpcnet` has the formulas.
+    """Return samples [n * hop] for the features of n frames, in the dtype of the cepstrum, by the formulas of `Lpcnet`.
 
-    network: as `_kernels.neural.lpcnet_packing.pack_weights` makes it; cepstrum: [n, bands]; pitch, correlation:
-    [n, 1]; lpc: [n, order], a[1..order]. Raises ValueError for numbers that are not finite.
+    network: as `_kernels.neural.lpcnet_packing.pack_weights` returns it; cepstrum: [n, bands]; pitch, correlation: [n,
+    1]; lpc: [n, order], a[1..order]; draw: the generator of the random numbers; hop: samples per frame; temperature,
+    threshold, coef: the parameters of `Lpcnet`. Raises ValueError for features that are not finite.
     """
     from dspgraph_nodes._kernels.neural.lpcnet_stream import SpeechState
     from dspgraph_nodes._kernels.neural.lpcnet_synthesis import check_finite, synthesise
@@ -36,20 +37,21 @@ def lpcnet(
 
 
 class Lpcnet(Node):
-    """Speech from a Bark cepstrum and pitch: a network draws the excitation of a linear predictor, sample by sample.
+    """Generate speech from a Bark cepstrum and pitch: a network draws the excitation of a linear predictor.
 
-        s[n] = p[n] + e[n],    p[n] = -sum_k a[k] s[n-k],    y[n] = s[n] + coef y[n-1]
-        e[n] drawn from P(e | s[n-1], p[n], e[n-1], f),    all of them mu-law codes of 256 levels
+        s[n] = p[n] + e[n],    p[n] = -sum_k a[k] * s[n-k],    y[n] = s[n] + coef * y[n-1]
+        e[n] is drawn from P(e | s[n-1], p[n], e[n-1], f)
 
-    s is limited to +-32768, the range of the codes: outside it the network's inputs would no longer follow s.
+    The network sees s, p and e as mu-law codes of 256 levels. s is limited to -32768 .. 32768, the range of the codes,
+    so that the codes follow s. f depends on the features of a frame and of two frames on either side.
 
-    f depends on the features of a frame and of two frames on either side. P is sharpened in periodic frames, and
-    improbable levels are excluded: P**c is normalised, with c = (1 + max(0, 1.5 g - 0.5)) / temperature and g the
-    correlation plus 0.5; then the threshold is subtracted, negative values are set to 0, and the rest is normalised
-    again. The random number that draws e[n] does not depend on these parameters, the weights or the precision.
+    Before the draw, P is sharpened in periodic frames, and improbable levels are excluded: P**c is normalised, with c =
+    (1 + max(0, 1.5 * g - 0.5)) / temperature and g the correlation plus 0.5; then the threshold is subtracted, negative
+    values are set to 0, and the rest is normalised again. The random number that draws e[n] does not depend on the
+    temperature, the threshold, the weights or the precision.
 
-    Frame k gives the samples around the middle of its window, which is the start of its span (centre 0): samples
-    k hop - hop / 2 to k hop + hop / 2. Frame 0 gives the first half hop only, and the last frame another half hop at
+    Frame k gives the samples around the middle of its window, which is the start of its span (centre 0): from k * hop -
+    hop / 2 up to k * hop + hop / 2. Of frame 0 there is only the second half; the last frame gives another half hop at
     the end. A sample waits for the two frames after its own. The inputs are the outputs of the pipeline
     `lpcnet_features`; rate and hop are those the weights were trained with. `dspgraph train lpcnet` makes weights;
     `dspgraph_nodes.models.lpcnet.convert` converts those of the published programs. A batch of sixteen signals takes
@@ -75,7 +77,7 @@ class Lpcnet(Node):
 
     @property
     def _file(self) -> tuple[str, int, int]:
-        """The key under which the file of the weights is cached: its path, size and time of change."""
+        """Path, size and time of change of the file of the weights: the key under which its contents are cached."""
         if self.weights is None:
             raise ParameterError(
                 "lpcnet.weights is not given, and the node ships without weights: train a network (dspgraph train "
@@ -165,7 +167,7 @@ class Lpcnet(Node):
 
 @lru_cache(maxsize=64)
 def _config(path: str, size: int, time: int) -> "Config":
-    """Return the configuration in a file of weights; size and time are part of the key of the cache only."""
+    """Return the configuration in a file of weights. size, time: only part of the key of the cache."""
     from dspgraph_nodes.models.lpcnet.weights import read
 
     return read(path)[0]
@@ -173,7 +175,7 @@ def _config(path: str, size: int, time: int) -> "Config":
 
 @lru_cache(maxsize=4)
 def _packed(path: str, size: int, time: int) -> "tuple[Config, Network]":
-    """Return configuration and packed network of a file of weights; size and time are part of the key only."""
+    """Return configuration and packed network of a file of weights. size, time: only part of the key of the cache."""
     from dspgraph_nodes._kernels.neural.lpcnet_packing import pack_weights
     from dspgraph_nodes.models.lpcnet.weights import read
 

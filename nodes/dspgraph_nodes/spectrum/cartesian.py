@@ -8,14 +8,17 @@ from dspgraph_nodes._kernels.signal.phase import from_polar
 
 
 def cartesian(magnitude: Array, phase: Array) -> Array:
-    """Return |X| (cos p + i sin p), complex, in the precision of magnitude and phase (radians), [n, bins] each."""
+    """Return complex spectra |X| * (cos(p) + i * sin(p)), [n, bins]: complex64 for float32, complex128 for float64.
+
+    magnitude: |X|, [n, bins]; phase: p, [n, bins], radians, in the same dtype.
+    """
     return from_polar(floating(magnitude), floating(phase))
 
 
 class Cartesian(Node):
     """Convert magnitude and phase to complex spectra: the inverse of `polar`.
 
-        X = |X| (cos p + i sin p),    p in radians
+        X = |X| * (cos(p) + i * sin(p)),    p in radians
 
     Source: NumPy reference, `numpy.angle`.
     """

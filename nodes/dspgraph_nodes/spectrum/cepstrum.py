@@ -9,10 +9,10 @@ CepstrumForm = Literal["real", "minimum_phase"]
 
 
 def cepstrum(log_magnitude: Array, order: int, form: CepstrumForm = "real") -> Array:
-    """Return c[m] = 1 / n_fft sum_b ln|X[b]| cos(2 pi b m / n_fft), summed over all n_fft bins, m = 0 .. order.
+    """Return cepstra c [n, order + 1] of spectra X: c[m] = 1 / n_fft * sum_b ln|X[b]| * cos(2 * pi * b * m / n_fft).
 
-    log_magnitude: [n, n_fft / 2 + 1], natural logarithm; order <= n_fft / 2. "minimum_phase" doubles c[m] for
-    0 < m < n_fft / 2. Returns [n, order + 1].
+    The sum runs over all n_fft bins. log_magnitude: ln|X|, natural logarithm, of the bins 0 .. n_fft / 2: [n, n_fft / 2
+    + 1]; order: at most n_fft / 2; form: "minimum_phase" doubles c[m] for 0 < m < n_fft / 2.
     """
     from scipy.fft import irfft
 
@@ -26,11 +26,12 @@ def cepstrum(log_magnitude: Array, order: int, form: CepstrumForm = "real") -> A
 class Cepstrum(Node):
     """Compute the first coefficients of the cepstrum: the inverse transform of ln|X|.
 
-        real:           c[m] = 1 / n_fft sum_b ln|X[b]| cos(2 pi b m / n_fft);  ln|X(w)| = c[0] + 2 sum_m c[m] cos(m w)
-        minimum_phase:  c[m] doubled for 0 < m < n_fft / 2;                     ln|X(w)| = c[0] + sum_m c[m] cos(m w)
+        real:           c[m] = 1 / n_fft * sum_b ln|X[b]| * cos(2 * pi * b * m / n_fft),    b = 0 .. n_fft - 1
+        minimum_phase:  the same, with c[m] doubled for 0 < m < n_fft / 2
 
-    The real cepstrum is even; only its first half is computed. The minimum-phase cepstrum is that of the causal, stable
-    filter with this magnitude, as mel-cepstra are (at alpha = 0).
+    The real cepstrum is even, and only its first half is computed: ln|X(w)| = c[0] + 2 * sum_(m > 0) c[m] * cos(m * w),
+    if the coefficients above `order` are 0. The minimum-phase cepstrum is that of the causal, stable filter with this
+    magnitude: ln|X(w)| = c[0] + sum_(m > 0) c[m] * cos(m * w), as in a mel-cepstrum with alpha = 0.
 
     Source: A. V. Oppenheim, R. W. Schafer, Discrete-Time Signal Processing, 3rd edition, Prentice Hall, 2010 (chapter
     13, cepstrum analysis).

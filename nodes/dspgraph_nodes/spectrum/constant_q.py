@@ -9,15 +9,16 @@ from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, Parameter
 from dspgraph_nodes._kernels.arrays import floating
 from dspgraph_nodes._kernels.signal.framing import FrameBuffer, Framing
 
-_MOST_SAMPLES = 2**24  # samples in all windows; cosines and sines of half of each are kept, 128 MiB
+_MOST_SAMPLES = 2**24  # limit of the samples in all windows; cosines and sines of half of them take 128 MiB
 
 
 def constant_q(
     x: Array, rate: float, hop: int, f_min: float, bins: int, bins_per_octave: int, filter_scale: float = 1.0
 ) -> Array:
-    """Return complex rows [ceil(n / hop), bins] of a signal [n] that is zero outside: see `ConstantQ`.
+    """Return the constant-Q transform of a signal, complex rows [ceil(n / hop), bins], by the formulas of `ConstantQ`.
 
-    rate, f_min: Hz.
+    x: [n], taken as 0 outside; rate: sampling rate of x, Hz; the other arguments are the parameters of `ConstantQ`. The
+    result is complex64 for float32 and int16, complex128 for float64.
     """
     from dspgraph_nodes._kernels.signal.constant_q import constant_q_filters, constant_q_rows
 
@@ -35,7 +36,7 @@ class ConstantQBins:
 
     @classmethod
     def of(cls, rate: float, f_min: float, bins: int, bins_per_octave: int, filter_scale: float) -> "ConstantQBins":
-        """Return the bins of a transform."""
+        """Return the bins of a transform with these parameters of `ConstantQ`, at a sampling rate in Hz."""
         from dspgraph_nodes._kernels.signal.constant_q import bin_frequencies, quality_factor
 
         frequencies = bin_frequencies(f_min, bins, bins_per_octave)
@@ -43,7 +44,7 @@ class ConstantQBins:
         return cls(tuple((frequencies / rate).tolist()), tuple(lengths.tolist()))
 
     def cut(self, hop: int) -> Framing:
-        """Return the framing of the longest window: its middle is sample hop // 2 of the span."""
+        """Return the framing for the longest window, with its middle at sample hop // 2 of the span."""
         from dspgraph_nodes._kernels.signal.constant_q import half_window
 
         over = half_window(self.lengths[0])
@@ -53,13 +54,13 @@ class ConstantQBins:
 class ConstantQ(Node):
     """Compute the constant-Q transform: bins a musical interval apart, windows of a fixed number of periods.
 
-        f_b = f_min 2**(b / bins_per_octave),    N_b = rate / f_b filter_scale / (2**(1 / bins_per_octave) - 1)
-        w_b[m] = 0.5 + 0.5 cos(2 pi m / N_b),    -N_b / 2 < m < N_b / 2
-        X_k[b] = sqrt(N_b) sum_m w_b[m] x[k hop + hop // 2 + m] e**(-2 pi i f_b m / rate) / sum_m w_b[m]
+        f_b = f_min * 2**(b / bins_per_octave),    N_b = (rate / f_b) * filter_scale / (2**(1 / bins_per_octave) - 1)
+        w_b[m] = 0.5 + 0.5 * cos(2 * pi * m / N_b),    -N_b / 2 < m < N_b / 2
+        X_k[b] = sqrt(N_b) / (sum_m w_b[m]) * sum_m w_b[m] * x[k * hop + hop // 2 + m] * e**(-2j * pi * f_b * m / rate)
 
-    The sums are computed as defined, from the middle of the window outwards. Phases are relative to the middle of the
-    window. The scale is librosa's: a tone of amplitude A at f_b gives A sqrt(N_b) / 2. The lookahead is half the
-    longest window, that of f_min.
+    The sums are computed as written, without an FFT, from the middle of the window outwards. Phases are relative to the
+    middle of the window. The scale is librosa's: a tone of amplitude A at f_b gives |X_k[b]| = A * sqrt(N_b) / 2. The
+    lookahead is about half the longest window, that of f_min, minus half a hop.
 
     Source: J. C. Brown, Calculation of a constant Q spectral transform, Journal of the Acoustical Society of America
     89(1), 1991; librosa 0.11 reference, `librosa.cqt` (scale).

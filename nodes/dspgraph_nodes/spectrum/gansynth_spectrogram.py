@@ -24,9 +24,10 @@ def gansynth_spectrogram(
 ) -> Array:
     """Return the spectrogram [frames, bins, 2] of a clip, log magnitude and angle, with the published geometry.
 
-    Window and n_fft have 2 bins samples, the hop is bins / 2; 128 x 1024 or 256 x 512 for 4 s at 16 kHz. x: [n], n at
-    most hop (frames - 1) + n_fft; a shorter clip is padded with zeros at its start. Raises ParameterError for a longer
-    clip and for choices that do not go together.
+    x: [n], n at most hop * (frames - 1) + n_fft; a shorter clip is padded with zeros at its start. Window and n_fft
+    have 2 * bins samples, the hop is bins / 2. The published sizes, for 4 s at 16 kHz, are 128 frames of 1024 bins and
+    256 frames of 512 bins. The other arguments are the parameters of `GansynthSpectrogram`, without a normaliser for
+    `normalise: false`. Raises ParameterError for a longer clip and for parameters that exclude each other.
     """
     layout = GansynthLayout(bins, drop, scale, form, normaliser, rate)
     try:
@@ -44,7 +45,7 @@ def gansynth_spectrogram(
     x = floating(x)
     padded = np.zeros(length, x.dtype)
     padded[length - len(x) :] = x
-    # The first frame begins where the padded clip begins, the last ends where it ends.
+    # The first frame begins at the start of the padded clip, the last frame ends at its end.
     cut = Framing(layout.n_fft, layout.hop, 0).whole(padded)[:frames]
     spectrogram = np.stack(layout.analyse(cut, np.zeros(bins)), axis=2)
     return spectrogram.astype(x.dtype, copy=False)
@@ -52,7 +53,7 @@ def gansynth_spectrogram(
 
 @dataclass
 class AnalysisState:
-    """Samples that later frames need, and the angles of the last frame."""
+    """Samples that later frames need, and the angles [bins] of the last frame."""
 
     held: FrameBuffer
     before: Array
@@ -61,18 +62,19 @@ class AnalysisState:
 class GansynthSpectrogram(Node):
     """Compute the spectrogram that GANSynth is trained on: log magnitude and instantaneous frequency.
 
-        X_k = rfft(hann[i] x[k hop - 3 hop + i]),    n_fft = 2 bins,    hop = n_fft / 4
+        X_k = rfft of hann[i] * x[k * hop - 3 * hop + i], i = 0 .. n_fft - 1,    n_fft = 2 * bins,    hop = n_fft / 4
         magnitude = ln(|X_k| + 1e-6)
-        angle = wrap(arg X_k - arg X_{k-1}) / pi, or arg X_k / pi
+        form if:     angle = wrap(arg X_k - arg X_{k-1}) / pi
+        form phase:  angle = arg X_k / pi
 
-    One bin of the bins + 1 is dropped: Nyquist, as in the paper, or DC, as in the published code. A frame ends where
-    its span ends, so there is no lookahead. The published spectrograms of 4 s are these rows after 3 rows (1024 bins)
-    or 6 rows (512 bins) of silence.
+    The transform has bins + 1 bins. One is dropped: Nyquist, as in the paper, or DC, as in the published code. A frame
+    ends where its span ends, so there is no lookahead. The published spectrograms of 4 s are these rows after 3 rows
+    (1024 bins) or 6 rows (512 bins) of silence.
 
-    With the scale `mel` both pass through as many mel bands as there are bins, magnitude = ln(|X|**2 W + 1e-6) and
-    angle = wrap(angle W), which loses much of the phase. `phasor_mel` computes arg(sum |X|**2 e**(i pi angle) W) / pi
-    instead and keeps more. `normalise` scales and clips both to -1 .. 1; its published constants fit mel magnitudes of
-    1024 bins.
+    With `scale: mel` a matrix W sums the linear bins in as many mel bands: magnitude = ln(|X|**2 W + 1e-6) and angle =
+    wrap(angle W), which loses much of the phase. `phasor_mel` keeps more of it: angle = arg(sum |X|**2 * e**(j * pi *
+    angle) W) / pi. `normalise` computes scale * x + shift of both outputs and clips them to -1 .. 1; the default scales
+    and shifts are the published ones, which fit mel magnitudes of 1024 bins.
 
     Source: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019, arXiv 1902.08710; magenta,
     models/gansynth/lib/specgrams_helper.py.

@@ -15,10 +15,12 @@ from dspgraph_nodes._kernels.signal.windows import Window, window_values
 def griffin_lim(
     magnitude: Array, phase: Array, window: Array, hop: int, first: int, iterations: int = 32, momentum: float = 0.99
 ) -> Array:
-    """Return a signal [K hop] whose spectra have magnitudes near the given ones.
+    """Return a signal [K * hop] whose spectra have magnitudes near the given ones.
 
-    magnitude, phase (radians, initial): [K, n_fft / 2 + 1]; window: [length], above 0 over the frame's own span.
-    momentum: 0 for the algorithm of 1984, whose error never grows; near 1 it converges faster.
+    magnitude: [K, n_fft / 2 + 1]; phase: initial phases, radians, of the same shape; window: [length], above 0 on the
+    whole span of its own frame; hop: samples from one frame to the next; first: where the window of a frame begins, in
+    samples after the start of its span; momentum: 0 for the algorithm of 1984, whose error never grows; near 1 it
+    converges faster.
     """
     from dspgraph_nodes._kernels.signal.framing import Framing
     from dspgraph_nodes._kernels.signal.griffin_lim import impose_magnitudes
@@ -47,11 +49,12 @@ def griffin_lim(
 class GriffinLim(Node):
     """Reconstruct audio from magnitudes alone, with phases that overlapping frames agree on.
 
-        t_n = STFT(ISTFT(c_n)),    c_{n+1} = |X| s / |s|,    s = t_n - momentum / (1 + momentum) t_{n-1}
+        t_n = STFT(ISTFT(c_n)),    c_{n+1} = |X| * s / |s|,    s = t_n - momentum / (1 + momentum) * t_{n-1}
 
-    c_0 has random phases, or 0. Momentum 0 gives the algorithm of Griffin and Lim, whose error never grows; 0.99 gives
-    the accelerated one. The frames are those of `stft` with the same hop, length and window. The node needs the whole
-    signal. A bin whose s is 0 stays 0 for that iteration.
+    n counts the iterations. c_0 has the given magnitudes |X|, with random phases or phases of 0. Momentum 0 gives the
+    algorithm of Griffin and Lim, whose error never grows; 0.99 gives the accelerated one. The frames are those of
+    `stft` with the same hop, length and window. The node needs the whole signal. A bin whose s is 0 is set to 0 in that
+    iteration.
 
     Source: D. W. Griffin, J. S. Lim, Signal Estimation from Modified Short-Time Fourier Transform, IEEE Transactions on
     Acoustics, Speech, and Signal Processing 32(2), 1984; N. Perraudin, P. Balazs, P. L. Sondergaard, A Fast Griffin-Lim

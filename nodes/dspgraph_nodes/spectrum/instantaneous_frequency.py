@@ -13,13 +13,13 @@ from dspgraph_nodes._kernels.signal.phase import FrequencyUnit, bin_advances, wr
 
 
 def instantaneous_frequency(phase: Array, before: Array | None = None) -> Array:
-    """Return the advance of the phase from row to row over pi, wrapped by numpy's rule for `unwrap`.
+    """Return the change of the phase from row to row, divided by pi and wrapped to -1 .. 1 as in `numpy.unwrap`.
 
-        d = p[k] - p[k - 1],    IF[k] = (mod(d + pi, 2 pi) - pi) / pi,    but 1 for -1 where d > 0
+        d = p[k] - p[k - 1],    IF[k] = (mod(d + pi, 2 * pi) - pi) / pi,    but 1 instead of -1 where d > 0
 
-    phase: [n, bins], radians; before: [bins], the row before the first, 0 by default, so that row 0 is the phase
-    itself. In float32, pi is the float32 number, so that its half turn is a half turn. Returns [n, bins], -1 to 1, in
-    the dtype of the phase.
+    phase: p, [n, bins], radians; before: [bins], the row before the first; 0 by default, so that row 0 of the result is
+    the phase itself over pi. For float32 phases pi is rounded to float32, so that a change by this number is exactly
+    half a turn. Returns [n, bins] in the dtype of the phase.
     """
     phase = floating(phase)
     halves: Array = 2 * wrap_phase(_turned(phase, before))
@@ -27,12 +27,13 @@ def instantaneous_frequency(phase: Array, before: Array | None = None) -> Array:
 
 
 def frequency_in_hertz(phase: Array, rate: Fraction, hop: Fraction, before: Array | None = None) -> Array:
-    """Return the frequency in each bin: its centre plus the advance of the phase beyond that of the centre.
+    """Return the frequency in each bin, Hz, [n, bins]: the centre of the bin, plus the deviation that the phases show.
 
-        f[k, b] = b rate / n_fft + rate / (2 pi hop) wrap(d - 2 pi b hop / n_fft),    n_fft = 2 (bins - 1)
+        f[k, b] = b * rate / n_fft + rate / (2 * pi * hop) * wrap(d - 2 * pi * b * hop / n_fft)
+        d = p[k, b] - p[k - 1, b],    n_fft = 2 * (bins - 1),    wrap: to -pi .. pi
 
-    phase, before: as in `instantaneous_frequency`; rate: of the samples, Hz; hop: samples from row to row. Returns
-    [n, bins], Hz.
+    phase: p, [n, bins], radians; before: [bins], the row before the first, 0 by default; rate: of the samples, Hz; hop:
+    samples from row to row. The result has the dtype of the phase.
     """
     phase = floating(phase)
     width = phase.shape[1]
@@ -43,7 +44,7 @@ def frequency_in_hertz(phase: Array, rate: Fraction, hop: Fraction, before: Arra
 
 
 def _turned(phase: Array, before: Array | None) -> Array:
-    """Return the turns from each row to the next, in float64."""
+    """Return the change of the phase from each row to the next, in turns, not wrapped, float64."""
     rows = np.zeros((len(phase) + 1, phase.shape[1]))
     rows[1:] = phase
     if before is not None:
@@ -63,12 +64,13 @@ class PhaseState:
 class InstantaneousFrequency(Node):
     """Compute the instantaneous frequency: the advance of each bin's phase from one frame to the next.
 
-        pi:     IF = wrap(p[k] - p[k - 1]) / pi, from -1 to 1; a tone of f Hz has wrap(2 pi f hop / rate) / pi
-        hertz:  IF = b rate / n_fft + rate / (2 pi hop) wrap(p[k] - p[k - 1] - 2 pi b hop / n_fft) in bin b: its centre
-                and the deviation from it
+        unit pi:     IF = wrap(p[k] - p[k - 1]) / pi, from -1 to 1
+        unit hertz:  f = b * rate / n_fft + rate / (2 * pi * hop) * wrap(p[k] - p[k - 1] - 2 * pi * b * hop / n_fft)
 
-    The phase before the first frame counts as 0: row 0 is the phase itself. Hertz are right where a tone is within
-    rate / (2 hop) of the centre of its bin; with hop <= n_fft / 4 that holds wherever the window passes the tone.
+    In hertz, f is the centre of bin b plus the deviation from it. In units of pi, a tone of f Hz has IF = wrap(2 * pi *
+    f * hop / rate) / pi. The phase before the first frame counts as 0, so that row 0 is computed from the phase itself.
+    Values in hertz are right where a tone is within rate / (2 * hop) of the centre of the bin. With hop <= n_fft / 4
+    these are all bins that the main lobe of a Hann window of n_fft samples reaches.
 
     Source: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019 (pi); J. L. Flanagan, R. M. Golden,
     Phase Vocoder, Bell System Technical Journal 45(9), 1966 (hertz); NumPy reference, `numpy.unwrap`.

@@ -19,10 +19,11 @@ def inverse_gansynth_spectrogram(
     normaliser: Normaliser | None = None,
     rate: float = 16000,
 ) -> Array:
-    """Return the last `samples` samples of the clip of a spectrogram [frames, bins, 2]; earlier ones are padding.
+    """Return the clip [samples] of a spectrogram [frames, bins, 2]: the last `samples` samples of the synthesis.
 
-    The last 3 hops are softer than in the original, because the frames that would begin after them are missing. Raises
-    ParameterError if there are fewer samples, and for choices that do not go together.
+    The samples before them are the padding of `gansynth_spectrogram`. The last 3 hops of the clip are softer than in
+    the original, because no frames follow that would overlap them. Raises ParameterError if the synthesis has fewer
+    samples, and for parameters that exclude each other.
     """
     from dspgraph_nodes._kernels.signal.overlap_add import add_rows
 
@@ -47,21 +48,24 @@ def inverse_gansynth_spectrogram(
 class SynthesisState:
     """Sums that later frames add to."""
 
-    tail: Array  # the last 3 hops of the output sum
+    tail: Array  # sums of the next 3 hops of output, without later frames
     early: int  # samples before the start of the signal that are still to be dropped
-    before: Array  # [bins]: the sum of the steps of the angle
+    before: Array  # [bins]: sum of all angles so far, for the form if
 
 
 class InverseGansynthSpectrogram(Node):
     """Synthesise audio from GANSynth's log magnitude and angle: the inverse of `gansynth_spectrogram`.
 
-        theta_k = theta_{k-1} + pi angle_k, or pi angle_k;    X_k = e**magnitude_k e**(i theta_k), the dropped bin 0
-        y[n] = sum_k hann[i] irfft(X_k)[i] / 1.5,    i = n - k hop + 3 hop
+        form if:     theta_k = theta_{k-1} + pi * angle_k
+        form phase:  theta_k = pi * angle_k
+        X_k = e**magnitude_k * e**(j * theta_k)
+        y[n] = sum_k hann[i] * irfft(X_k)[i] / 1.5,    i = n - k * hop + 3 * hop
 
-    The parameters must be the same. Mel bands are inverted with V = W^T diag(1 / (1 W W^T)): |X|**2 = e**magnitude V +
-    1e-6 and angle V, or with `phasor_mel` arg(sum e**(magnitude + i pi angle) V) / pi. A row with nothing above the
-    floor of the logarithm is silence. A log magnitude above 80, which is 695 dB, counts as 80, so that every output is
-    finite. As in the published code, nothing replaces the frames missing after the last one: the last 3 hops fade out.
+    The dropped bin is set to 0. The parameters must be those of the `gansynth_spectrogram` that made the rows. Mel
+    bands are inverted with V = W^T diag(1 / (1 W W^T)), where 1 is a row of ones: |X|**2 = e**magnitude V + 1e-6, and
+    the angle becomes angle V, or with `phasor_mel` arg(sum e**(magnitude + j * pi * angle) V) / pi. A row with nothing
+    above the floor of the logarithm is silence. A log magnitude above 80 counts as 80, so that every output is finite.
+    As in the published code, the last 3 hops fade out, because no frames follow that would overlap them.
 
     Source: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019, arXiv 1902.08710; magenta,
     models/gansynth/lib/specgrams_helper.py.

@@ -21,12 +21,12 @@ def inverse_mel(
     norm: MelNorm = "slaney",
     iterations: int = 50,
 ) -> Array:
-    """Return spectra s >= 0 whose mel bands equal the given ones, or are nearest in the divergence of Lee and Seung.
+    """Return spectra s >= 0, [n, n_fft / 2 + 1], whose mel bands approach the given bands m by iteration.
 
-        s[b] <- s[b] sum_j w[b, j] m[j] / (sum_c w[c, j] s[c]) / sum_j w[b, j]
+        s[b] <- s[b] * sum_j (w[b, j] * m[j] / sum_c (w[c, j] * s[c])) / sum_j w[b, j]
 
-    mel: [n, bands]; negative values count as 0; rate, f_min, f_max (default: rate / 2): Hz. Returns [n, n_fft / 2 + 1]
-    in the dtype of mel (float32 of int16); bins that no band covers are 0. Computed in float64.
+    mel: m, [n, bands]; negative values count as 0; rate, f_min, f_max (default: rate / 2): Hz. w are the triangles of
+    `mel`. Bins that no band covers are 0. The result has the dtype of mel (float32 for int16), computed in float64.
     """
     from dspgraph_nodes._kernels.maths.banded import banded_product
     from dspgraph_nodes._kernels.signal.mel import mel_and_inverse
@@ -36,7 +36,7 @@ def inverse_mel(
     wanted = np.maximum(mel.astype(np.float64), 0)
     ones = np.ones((1, mel.shape[1]))
     covered = np.maximum(banded_product(ones, back), tiny)
-    # Start from a smooth spectrum: each band spread over its own bins.
+    # Begin with a smooth spectrum: each band is spread over its own bins.
     spectra = banded_product(wanted / np.maximum(banded_product(banded_product(ones, back), there), tiny), back)
     for _ in range(iterations):
         ratio = wanted / np.maximum(banded_product(spectra, there), tiny)
@@ -48,11 +48,11 @@ def inverse_mel(
 class InverseMel(Node):
     """Approximate power or magnitude spectra from their mel bands: the inverse of `mel` as far as there is one.
 
-        s[b] <- s[b] sum_j w[b, j] m[j] / (sum_c w[c, j] s[c]) / sum_j w[b, j]
+        s[b] <- s[b] * sum_j (w[b, j] * m[j] / sum_c (w[c, j] * s[c])) / sum_j w[b, j]
 
-    The spectra are at least 0, and their bands converge to the given ones: no iteration increases the Kullback-Leibler
-    divergence. Many spectra have the same bands; the smooth start selects one without ripple. Bins that no band covers
-    are 0.
+    m are the given bands, w the triangles of `mel`. The spectra s are at least 0. No iteration increases the
+    Kullback-Leibler divergence of their bands from m. Many spectra have the same bands; the iteration begins with a
+    smooth spectrum, so that it ends at one without ripple. Bins that no band covers are 0.
 
     Source: D. D. Lee, H. S. Seung, Algorithms for Non-negative Matrix Factorization, Advances in Neural Information
     Processing Systems 13, 2001.
@@ -63,7 +63,7 @@ class InverseMel(Node):
 
     n_fft: int = Field(1024, ge=2, multiple_of=2, description="samples in the transform of the spectra")
     kind: SpectrumKind = Field(
-        "magnitude", description="kind of spectra that the bands were made of, and of the output"
+        "magnitude", description="kind of the output, and of the spectra that the bands were made from"
     )
     rate: float = Field(16000, gt=0, le=1e6, description="sampling rate of the audio the frames were cut from, Hz")
     f_min: float = Field(0.0, ge=0, description="lower edge of the first band, Hz")

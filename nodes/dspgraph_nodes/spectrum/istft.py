@@ -10,10 +10,11 @@ from dspgraph_nodes._kernels.signal.windows import Window, window_values
 
 
 def istft(spectrum: Array, window: Array, hop: int, first: int) -> Array:
-    """Return y[n] = sum_k w[i] f_k[i] / sum_k w[i]**2, i = n - k hop - first, summed over the K frames.
+    """Return y[n] = (sum_k w[i] * f_k[i]) / (sum_k w[i]**2), i = n - k * hop - first, [K * hop], for K spectra.
 
-    f_k: the middle len(window) samples of the inverse transform of row k. spectrum: [K, n_fft / 2 + 1], n_fft even;
-    window: [length], above 0 over the frame's own span. Returns [K hop] in the dtype of the window.
+    spectrum: [K, n_fft / 2 + 1], n_fft even; f_k is the middle len(window) samples of the inverse transform of row k.
+    window: w, [length], above 0 on the whole span of its own frame; hop: samples from one frame to the next; first:
+    where the window of frame k begins, in samples after k * hop. The result has the dtype of the window.
     """
     from dspgraph_nodes._kernels.signal.stft import resynthesise, split_rows
 
@@ -23,11 +24,11 @@ def istft(spectrum: Array, window: Array, hop: int, first: int) -> Array:
 class Istft(Node):
     """Synthesise audio from spectra: the signal whose windowed frames are nearest to them in least squares.
 
-        y[n] = sum_k w[i] f_k[i] / sum_k w[i]**2,    i = n - k hop - first,    first = centre - length / 2
+        y[n] = (sum_k w[i] * f_k[i]) / (sum_k w[i]**2),    i = n - k * hop - first,    first = centre - length / 2
 
-    f_k is the inverse transform of row k, n_fft = 2 (bins - 1). The sums run over the frames that exist. Unchanged
-    spectra of `stft` give their signal back, edges included. For that the window must be above 0 over the frame's own
-    span.
+    f_k is the middle `length` samples of the inverse transform of row k, with n_fft = 2 * (bins - 1). Both sums run
+    over the frames that exist, so that unchanged spectra of `stft` give their signal back, edges included. For that the
+    window of every frame must be above 0 on the whole span of the frame.
 
     Source: D. W. Griffin, J. S. Lim, Signal Estimation from Modified Short-Time Fourier Transform, IEEE Transactions on
     Acoustics, Speech, and Signal Processing 32(2), 1984 (equation 6).

@@ -7,7 +7,10 @@ from dspgraph_nodes._kernels.arrays import floating
 
 
 def log_magnitude(magnitude: Array, floor: float = 0.0) -> Array:
-    """Return ln max(|X|, floor) of magnitudes [n, bins]; the floor is at least finfo(dtype).tiny."""
+    """Return ln(max(|X|, floor)), [n, bins], natural logarithm, in the dtype of the magnitudes (float32 for int16).
+
+    magnitude: |X|, [n, bins]; floor: a value below finfo(dtype).tiny counts as tiny.
+    """
     from dspgraph_nodes._kernels.maths.elementary import log
 
     magnitude = floating(magnitude)
@@ -16,10 +19,10 @@ def log_magnitude(magnitude: Array, floor: float = 0.0) -> Array:
 
 
 class LogMagnitude(Node):
-    """Compute the natural logarithm of magnitudes: ln max(|X|, floor).
+    """Compute the natural logarithm of magnitudes: ln(max(|X|, floor)).
 
-    The floor keeps silence finite. By default it is the smallest normal number of the precision, ln 1.2e-38 = -87.3 in
-    float32, ln 2.2e-308 = -708.4 in float64.
+    The floor keeps silence finite. By default it is the smallest normal number of the dtype: 1.2e-38 in float32, with
+    logarithm -87.3; 2.2e-308 in float64, with logarithm -708.4.
 
     Source: NumPy reference, `numpy.finfo` (tiny).
     """

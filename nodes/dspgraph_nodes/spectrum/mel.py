@@ -15,9 +15,10 @@ def mel(
     scale: MelScale = "slaney",
     norm: MelNorm = "slaney",
 ) -> Array:
-    """Return m[k, j] = sum_b w[b, j] s[k, b] with triangles w, each sum over its own bins in ascending order.
+    """Return mel bands m[k, j] = sum_b w[b, j] * s[k, b], [n, bands], with triangles w.
 
-    spectrum: [n, n_fft / 2 + 1], power or magnitude; rate, f_min and f_max (default: rate / 2): Hz. Returns [n, bands].
+    spectrum: s, [n, n_fft / 2 + 1], power or magnitude; rate, f_min, f_max (default: rate / 2): Hz. Each sum runs over
+    the bins of its triangle, in ascending order.
     """
     from dspgraph_nodes._kernels.maths.banded import banded_product
     from dspgraph_nodes._kernels.signal.mel import mel_and_inverse
@@ -29,11 +30,11 @@ def mel(
 class Mel(Node):
     """Compute mel bands of power or magnitude spectra: sums over triangles equally spaced in mel.
 
-        slaney:  mel(f) = 3 f / 200 up to 1 kHz, 15 + 27 ln(f / 1000) / ln 6.4 above
-        htk:     mel(f) = 2595 log10(1 + f / 700)
+        slaney:  mel(f) = 3 * f / 200 up to 1 kHz, 15 + 27 * ln(f / 1000) / ln(6.4) above
+        htk:     mel(f) = 2595 * log10(1 + f / 700)
 
-    Each triangle rises from the centre below to its own centre and falls to the centre above, linearly in Hz. Its peak
-    is 1, or with `norm: slaney` its area in Hz is 1.
+    Each triangle rises from the centre of the triangle below to its own centre, and falls to the centre of the triangle
+    above, linearly in Hz. With `norm: slaney` its area in Hz is 1, with `norm: none` its peak is 1.
 
     Source: S. B. Davis, P. Mermelstein, Comparison of Parametric Representations for Monosyllabic Word Recognition in
     Continuously Spoken Sentences, IEEE Transactions on Acoustics, Speech, and Signal Processing 28(4), 1980; librosa

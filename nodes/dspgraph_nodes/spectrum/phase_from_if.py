@@ -10,21 +10,26 @@ from dspgraph_nodes._kernels.signal.phase import FrequencyUnit, wrap_phase
 
 
 def phase_from_if(frequency: Array, rate: float | None = None) -> Array:
-    """Return p[k] = pi sum_{j <= k} IF[j], wrapped to -pi .. pi.
+    """Return phases p[k] = pi * sum_(j <= k) IF[j], [n, bins], in radians, wrapped to -pi .. pi.
 
-    frequency: [n, bins], the advance from row to row over pi; or Hz, if the `rate` of the rows (per second) is given.
-    Returns [n, bins], radians, in the dtype of the frequency.
+    frequency: IF, [n, bins]: the change of the phase from row to row, over pi. If `rate`, the rows per second, is
+    given, it is in Hz instead, and IF = 2 * frequency / rate. The result has the dtype of the frequency (float32 for
+    int16).
     """
     frequency = floating(frequency)
     return _summed(frequency, np.zeros(frequency.shape[1]), rate)[0]
 
 
 def _summed(frequency: Array, before: Array, rate: float | None) -> tuple[Array, Array]:
-    """Return phases and the sum of turns so far [bins]; the sum keeps whole turns, so that no cut changes it."""
+    """Return phases [n, bins] and the sum of turns up to the last row, [bins].
+
+    frequency, rate: as in `phase_from_if`; before: [bins], the sum of turns before the first row. The sum is not
+    wrapped, so that it is rounded in the same way however the rows are cut into blocks.
+    """
     turns = np.empty((len(frequency) + 1, frequency.shape[1]))
     turns[0], turns[1:] = before, frequency
     turns[1:] *= 0.5 if rate is None else 1 / rate
-    turns[1:] -= np.rint(turns[1:])  # whole turns of one step change nothing and would cost digits
+    turns[1:] -= np.rint(turns[1:])  # whole turns change no phase, but a large sum has fewer exact digits
     turns = np.add.accumulate(turns, axis=0)
     return (2 * math.pi * wrap_phase(turns[1:])).astype(frequency.dtype, copy=False), turns[-1].copy()
 
@@ -32,10 +37,11 @@ def _summed(frequency: Array, before: Array, rate: float | None) -> tuple[Array,
 class PhaseFromIf(Node):
     """Integrate instantaneous frequency to phase: the inverse of `instantaneous_frequency` with the same unit.
 
-        pi:     p[k] = p[k - 1] + pi IF[k]
-        hertz:  p[k] = p[k - 1] + 2 pi f[k] / (rows per second),    the phase before the first row is 0
+        unit pi:     p[k] = p[k - 1] + pi * IF[k]
+        unit hertz:  p[k] = p[k - 1] + 2 * pi * f[k] / (rows per second)
 
-    The sum is in float64 at either precision. The phase is wrapped to -pi .. pi.
+    The phase before the first row is 0. The sum is in float64, for float32 inputs too. The phase is wrapped to -pi ..
+    pi.
 
     Source: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019.
     """

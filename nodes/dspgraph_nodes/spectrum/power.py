@@ -7,7 +7,7 @@ from dspgraph_nodes._kernels.arrays import floating
 
 
 def power(spectrum: Array) -> Array:
-    """Return |X|**2 of a complex spectrum [n, bins], in its precision."""
+    """Return |X|**2, [n, bins], in the precision of the spectrum. spectrum: X, [n, bins], complex."""
     from dspgraph_nodes._kernels.maths.elementary import squared_magnitude
 
     return squared_magnitude(floating(spectrum))
@@ -16,7 +16,8 @@ def power(spectrum: Array) -> Array:
 class Power(Node):
     """Compute the power of spectra: Re(X)**2 + Im(X)**2.
 
-    There is no normalisation: a tone of amplitude A at the centre of a bin has (A sum(w) / 2)**2 there.
+    There is no normalisation: a tone of amplitude A at the centre of a bin has the power (A * sum(w) / 2)**2 in that
+    bin, with the window w.
 
     Source: P. D. Welch, The Use of Fast Fourier Transform for the Estimation of Power Spectra, IEEE Transactions on
     Audio and Electroacoustics 15(2), 1967.

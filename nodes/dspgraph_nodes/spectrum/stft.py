@@ -11,11 +11,12 @@ from dspgraph_nodes._kernels.signal.windows import Window, window_values
 
 
 def stft(x: Array, window: Array, hop: int, first: int, n_fft: int | None = None) -> Array:
-    """Return rows X_k[b] = sum_i w[i] x[k hop + first + i] e**(-2 pi j b (i + left) / n_fft), x zero outside.
+    """Return rows X_k[b] = sum_i w[i] * x[k * hop + first + i] * e**(-2 * pi * j * b * (i + left) / n_fft).
 
-    x: [n], n >= 1; window: [length], length <= n_fft (default: n_fft = length), left = (n_fft - length) // 2.
-    Returns [ceil(n / hop), n_fft / 2 + 1], complex, in the precision of x (complex64 of int16): `scipy.fft.rfft` of the
-    windowed frames.
+    x: [n], n >= 1, taken as 0 outside; window: w, [length], length <= n_fft; hop: samples from one frame to the next;
+    first: where the window of frame k begins, in samples after k * hop; n_fft: length by default. j is the imaginary
+    unit, left = (n_fft - length) // 2. Returns [ceil(n / hop), n_fft / 2 + 1], complex64 for float32 and int16,
+    complex128 for float64: `scipy.fft.rfft` of the windowed frames.
     """
     from dspgraph_nodes._kernels.signal.stft import spectra
 
@@ -25,12 +26,13 @@ def stft(x: Array, window: Array, hop: int, first: int, n_fft: int | None = None
 class Stft(Node):
     """Compute the short-time Fourier transform: spectra of windowed frames, one every `hop` samples.
 
-        X_k[b] = sum_i w[i] x[k hop + first + i] e**(-2 pi j b (i + left) / n_fft),    b = 0 .. n_fft / 2
+        X_k[b] = sum_i w[i] * x[k * hop + first + i] * e**(-2 * pi * j * b * (i + left) / n_fft),    b = 0 .. n_fft / 2
 
-    first = centre - length / 2; x = 0 outside the signal. A window shorter than n_fft is placed in the middle of n_fft
-    samples, left = (n_fft - length) // 2, and padded with zeros. Frame k belongs to the span [k hop, (k + 1) hop).
-    Without a `centre` the window lies in the middle of the span. Windows are periodic. n_fft is even, so that it
-    follows from the number of bins.
+    j is the imaginary unit; first = centre - length / 2; x = 0 outside the signal. A window shorter than n_fft is
+    placed in the middle of n_fft samples, left = (n_fft - length) // 2, with zeros on both sides. Frame k belongs to
+    the span [k * hop, (k + 1) * hop). Without a `centre` the window lies in the middle of the span, or half a sample
+    before the middle if exactly one of length and hop is odd. Windows are periodic. n_fft is even, so that n_fft = 2 *
+    (bins - 1).
 
     Source: J. B. Allen, L. R. Rabiner, A Unified Approach to Short-Time Fourier Analysis and Synthesis, Proceedings of
     the IEEE 65(11), 1977; SciPy reference, `scipy.fft.rfft`.

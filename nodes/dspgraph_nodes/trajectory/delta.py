@@ -18,10 +18,10 @@ from dspgraph_nodes._kernels.signal.delta import (
 
 
 def delta(x: Array, windows: Sequence[DeltaWindow]) -> Array:
-    """Return rows of the features of every window: o_w[t] = sum_k c_w[l + k] x[t + k], k = -l .. u, x zero outside.
+    """Return the features of every window: o_w[t] = sum_k c_w[l + k] * x[t + k], k = -l .. u.
 
-    x: [n, D]; windows: (l, u, c) with c of l + u + 1 coefficients. Returns [n, windows D] in the dtype of x (float32 of
-    int16), window by window; the sums are in float64.
+    x: [n, D], taken as 0 outside; windows: tuples (l, u, c) with l + u + 1 coefficients c. Returns [n, windows * D],
+    the D features of the first window first, in the dtype of x (float32 for int16); the sums are in float64.
     """
     return delta_features(x, windows).astype(np.result_type(x, np.float32), copy=False)
 
@@ -29,11 +29,11 @@ def delta(x: Array, windows: Sequence[DeltaWindow]) -> Array:
 class Delta(Node):
     """Append dynamic features to rows: all static features, then all delta, then all delta-delta.
 
-        o_w[t] = sum_k c_w[k] x[t + k],    x = 0 outside the signal
+        o_w[t] = sum_k c_w[k] * x[t + k],    x = 0 outside the signal
 
-    Windows are "static" (1), "delta" (-0.5, 0, 0.5), "delta_delta" (1, -2, 1), or an odd number of coefficients, the
-    middle one for the frame itself; the first window is static. Rows of the kind "mcep" become "mcep+delta"; `mlpg`
-    with the same windows turns them into "mcep" again.
+    A window is "static", with the coefficient 1; "delta", with -0.5, 0, 0.5; "delta_delta", with 1, -2, 1; or a list of
+    an odd number of coefficients, the middle one for the frame itself. The first window must be static. Rows of the
+    kind "mcep" become "mcep+delta"; `mlpg` with the same windows turns them into "mcep" again.
 
     Source: K. Tokuda, T. Yoshimura, T. Masuko, T. Kobayashi and T. Kitamura, Speech Parameter Generation Algorithms for
     HMM-Based Speech Synthesis, ICASSP 2000.

@@ -12,12 +12,14 @@ from dspgraph_nodes._kernels.signal.delta import DELTA_SUFFIX, DeltaWindow, Delt
 def mlpg(means: Array, variances: Array, windows: Sequence[DeltaWindow]) -> Array:
     """Return the most likely trajectory y under independent Gaussians on its static and dynamic features.
 
-        sum_w W' P_w W y = sum_w W' P_w mu_w,    row t of W y: sum_k c_w[l + k] y[t + k], y zero outside
+        (sum_w W' P_w W) y = sum_w W' P_w mu_w,    row t of W y: sum_k c_w[l + k] * y[t + k], y = 0 outside
 
-    means: [T, D windows], all static, all delta, and so on; variances: the same, or one row [D windows] for all frames,
-    each from 1e-100 to 1e100; windows: (l, u, c) with c of l + u + 1 coefficients, the first (0, 0, [1.0]). The dynamic
-    features of the first and last max(l, u) frames have weight 0. Returns [T, D] in the dtype of the means (float32
-    of int16), computed in float64. Raises ValueError for shapes or windows that do not fit, and for invalid variances.
+    For each window w, mu_w are the means and P_w the reciprocals of the variances, on a diagonal. means: [T, windows *
+    D], all static, then all delta, and so on; variances: the same shape, or one row [windows * D] for all frames, each
+    value from 1e-100 to 1e100; windows: tuples (l, u, c) with l + u + 1 coefficients c, the first (0, 0, [1.0]). The
+    dynamic features of the first and the last max(l, u) frames have weight 0. Returns [T, D] in the dtype of the means
+    (float32 for int16), computed in float64. Raises ValueError for shapes or windows that do not fit, and for invalid
+    variances.
     """
     from dspgraph_nodes._kernels.signal.mlpg import precisions, trajectory, window_terms
 
@@ -32,9 +34,9 @@ class Mlpg(Node):
 
         y = argmax N(W y; mu, Sigma):    W' Sigma^-1 W y = W' Sigma^-1 mu
 
-    W is what `delta` with the same windows computes, so the features of a trajectory give the trajectory back, whatever
-    the variances are. Rows of the kind "mcep+delta" become "mcep". The node needs the whole signal: every frame depends
-    on all.
+    mu are the means, Sigma the variances on a diagonal. W y is what `delta` with the same windows computes from y. So
+    the features of a trajectory, taken as means, give the trajectory back, whatever the variances are. Rows of the kind
+    "mcep+delta" become "mcep". The node needs the whole signal, because every frame of y depends on all means.
 
     Source: K. Tokuda, T. Yoshimura, T. Masuko, T. Kobayashi and T. Kitamura, Speech Parameter Generation Algorithms for
     HMM-Based Speech Synthesis, ICASSP 2000.

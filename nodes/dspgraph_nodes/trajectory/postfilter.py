@@ -6,10 +6,11 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, State
 
 
 def postfilter(mcep: Array, alpha: float, coef: float, n_fft: int) -> Array:
-    """Return mel-cepstra with c[2..] multiplied by coef, and c[0] changed so that the energy stays.
+    """Return mel-cepstra with c[2], c[3] ... multiplied by coef, and c[0] changed so that the energy stays the same.
 
-    mcep: [n, order + 1]. The energy is the mean of |H|**2 over n_fft bins: r[0] of the autocorrelation of the impulse
-    response. Returns the dtype of mcep (float32 of int16).
+    mcep: [n, order + 1]; alpha: the all-pass constant of mcep; n_fft: the energy is the mean of |H|**2 over so many
+    bins, which is r[0] of the autocorrelation of the impulse response. The result has the dtype of mcep (float32 for
+    int16).
     """
     plain = mcep.astype(np.float64)
     sharp = plain.copy()
@@ -19,7 +20,7 @@ def postfilter(mcep: Array, alpha: float, coef: float, n_fft: int) -> Array:
 
 
 def _log_energy(mcep: Array, alpha: float, n_fft: int) -> Array:
-    """Return ln r[0] [n]; the gain of c[0] is added last, so that it cannot overflow."""
+    """Return the log energy ln r[0] of every row, [n]. 2 * c[0] is added after the logarithm, so it cannot overflow."""
     from dspgraph_nodes._kernels.maths.elementary import exp, log
     from dspgraph_nodes._kernels.maths.matmul import matmul
     from dspgraph_nodes._kernels.signal.freqt import bin_weights, mel_cosines
@@ -33,14 +34,15 @@ def _log_energy(mcep: Array, alpha: float, n_fft: int) -> Array:
 class Postfilter(Node):
     """Sharpen the formants of a mel-cepstrum that a statistical model has smoothed: Merlin's postfilter.
 
-        c'[m] = coef c[m], m >= 2,    c'[1] = c[1],    c'[0] = c[0] + (ln r[0] - ln r'[0]) / 2
+        c'[m] = coef * c[m] for m >= 2,    c'[1] = c[1],    c'[0] = c[0] + (ln r[0] - ln r'[0]) / 2
 
-    r[0] is the energy of the impulse response, the mean of |H|**2 over n_fft bins; it stays that of the input. c[1]
-    stays, and with it most of the spectral tilt. A coef of 1 changes nothing. In terms of the MLSA filter the gain is
-    set in b[0], which changes c[0] alone.
+    r[0] is the energy of the impulse response, the mean of |H|**2 over n_fft bins; r'[0] is that after the change of
+    c[2], c[3] ... So the output has the energy of the input. c[1] does not change, and with it most of the spectral
+    tilt. A coef of 1 changes nothing. Merlin's program changes the coefficient b[0] of the MLSA filter, which is the
+    same: it changes c[0] alone.
 
-    Source: T. Yoshimura, K. Tokuda, T. Masuko, T. Kobayashi and T. Kitamura, Incorporating a mixed excitation model
-    and postfilter into HMM-based text-to-speech synthesis, Systems and Computers in Japan 36(12), 2005; nnmnkwii 0.1.3,
+    Source: T. Yoshimura, K. Tokuda, T. Masuko, T. Kobayashi and T. Kitamura, Incorporating a mixed excitation model and
+    postfilter into HMM-based text-to-speech synthesis, Systems and Computers in Japan 36(12), 2005; nnmnkwii 0.1.3,
     `merlin_post_filter` (coef and n_fft).
     """
 

@@ -9,7 +9,7 @@ def segment_statistics(frames: Array, floor: float) -> tuple[Array, Array]:
     """Return the mean and the variance of each column of one segment, repeated in every row.
 
     frames: [n, width], n >= 1. Returns means and variances, both [n, width], in the dtype of the frames (float32
-    of int16); the sums are in float64, from the first row to the last. A variance is at least `floor`.
+    for int16); the sums are in float64, from the first row to the last. A variance is at least `floor`.
     """
     mean = np.zeros(frames.shape[1])
     for row in frames:
@@ -27,11 +27,11 @@ def segment_statistics(frames: Array, floor: float) -> tuple[Array, Array]:
 class SegmentStatistics(Node):
     """Compute the mean and the variance of every segment of `length` frames, held over the segment.
 
-        m[k] = 1/n sum_j x[j],    v[k] = max(1/n sum_j (x[j] - m[k])**2, floor),    j over the segment of frame k
+        m[k] = 1 / n * sum_j x[j],    v[k] = max(1 / n * sum_j (x[j] - m[k])**2, floor)
 
-    Segment s has the frames s length .. (s + 1) length - 1; the last segment has the frames that are left. They stand
-    for the Gaussians that the states of a statistical model hold. With a length of 1 the means are the frames and every
-    variance is the floor.
+    j runs over the n frames of the segment that contains frame k. Segment s has the frames s * length .. (s + 1) *
+    length - 1; the last segment has the frames that are left. Means and variances stand for the Gaussians of the states
+    of a statistical model. With a length of 1 the means are the frames and every variance is the floor.
 
     Source: K. Tokuda, T. Yoshimura, T. Masuko, T. Kobayashi and T. Kitamura, Speech Parameter Generation Algorithms for
     HMM-Based Speech Synthesis, ICASSP 2000 (the Gaussians of a given sequence of states).

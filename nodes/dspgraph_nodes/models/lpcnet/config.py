@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 RATE = 16000  # Hz, of the published networks and of the pipeline `lpcnet_features`
-HOP = 160  # samples in a frame of that pipeline
-_ROWS = 16  # of a weight matrix, which the kernels process together
+HOP = 160  # samples in a frame of `lpcnet_features`
+_ROWS = 16  # rows of a weight matrix that the kernels process together
 
 
 def _size(default: int, description: str, multiple: int = 1, largest: int = 4096) -> Any:
@@ -18,7 +18,7 @@ def _size(default: int, description: str, multiple: int = 1, largest: int = 4096
 
 @dataclass(frozen=True)
 class Config:
-    """The sizes of a network and the audio it is for. Raises ValueError for a size that is out of bounds."""
+    """The sizes of a network, and the rate and hop of its audio. Raises ValueError for a size that is out of bounds."""
 
     bands: int = _size(18, "bands of the Bark cepstrum")
     pitch_embedding: int = _size(64, "width of the embedding of the pitch")
@@ -40,7 +40,7 @@ class Config:
 
 
 def description(size: str) -> str:
-    """Return the meaning of a size of `Config`, in words for users."""
+    """Return what the field of `Config` with this name means, in words for users."""
     return next(str(field.metadata["description"]) for field in dataclasses.fields(Config) if field.name == size)
 
 
@@ -48,4 +48,4 @@ PRESETS = {
     "lpcnet": Config(),
     "lpcnet-small": Config(pitch_embedding=32, condition=64, embedding=64, gru_a=192, gru_b=32),
 }
-"""The published network, and one that trains in minutes on a CPU."""
+"""The sizes of the published network, and of a smaller one that trains in minutes on a CPU."""

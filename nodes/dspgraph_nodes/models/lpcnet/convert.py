@@ -1,4 +1,4 @@
-"""Published LPCNet weights, in the layout of Keras, converted to the files of this project."""
+"""Conversion of published LPCNet weights, in the layout of Keras, to the files of this project."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from dspgraph_nodes.models.lpcnet.weights import check
 
 
 def convert(source: str | Path, path: str | Path) -> None:
-    """Convert a file in Keras's layout, `.npz` or `.h5` (which needs h5py), to our safetensors.
+    """Convert weights in the layout of Keras to a safetensors file of this project.
 
-    The arrays have the names that `from_keras` expects, with or without a folder before them. Raises ValueError if the
-    file holds no such network. Nothing is unpickled.
+    source: a file `.npz`, or `.h5`, which needs h5py. Its arrays have the names that `from_keras` expects, with or
+    without a folder before them. path: the file to write. Raises ValueError if the source holds no such network.
+    Nothing is unpickled.
 
     A network needs the features that it was trained on, and the file does not say which these are. The pipeline
-    `lpcnet_features` computes those of the C program from 2020 on. The first published program had a correlation from
-    0 to 1 (0.5 more), another pitch search, and no compensation of the bands in its LPC.
+    `lpcnet_features` computes those of the C program from 2020 on. The first published program differs in three ways:
+    its correlation lies between 0 and 1 (0.5 more), it has another pitch search, and its LPC does not compensate for
+    the widths of the bands.
     """
     save(from_keras(dict(_keras_arrays(Path(source)))), path)
 
@@ -45,10 +47,11 @@ def _keras_arrays(source: Path) -> Iterator[tuple[str, Array]]:
 
 
 def from_keras(arrays: Mapping[str, Array]) -> LPCNet:
-    """Return the network of arrays in Keras's layout: kernels [in, out], gates z, r, h, biases [2, 3 units].
+    """Return the network that arrays in the layout of Keras describe.
 
-    The two halves of DualFC are on the last axis. If there are 38 features, the 18 that the published programs set to
-    zero are left out. Raises ValueError if an array is missing or has another shape.
+    Kernels are [in, out], gates are in the order z, r, h, biases are [2, 3 * units], and the two halves of DualFC are
+    on the last axis. If the network takes 38 features besides the embedding of the pitch, the 18 that the published
+    programs set to zero are left out. Raises ValueError if an array is missing or has another shape.
     """
 
     def array(name: str) -> Tensor:

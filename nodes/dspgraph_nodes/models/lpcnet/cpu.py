@@ -3,11 +3,11 @@
 Outputs and gradients are those of `LPCNet.forward`, except for rounding. Three things save time:
 
 * An embedding has 256 rows, but a batch has thousands of samples. The input matrix of GRU_A is multiplied with each row
-  of the embedding once, and with the condition of each frame once. A sample then adds up four rows.
-* The gradients of the gates take one pass over memory each, and that of the recurrent matrix is one product for all
-  steps.
-* tanh x = 2 sigmoid(2 x) - 1: for arrays as large as those of DualFC, torch's sigmoid is several times faster than its
-  tanh.
+  of the embedding once, and with the condition of each frame once. For a sample, four rows of the products are added.
+* The gradients of the gates of a step are computed in one pass over memory, and the gradient of the recurrent matrix is
+  one product for all steps.
+* tanh x = 2 * sigmoid(2 * x) - 1: for arrays as large as those of DualFC, torch's sigmoid is several times faster than
+  its tanh.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ GruStates = tuple[Tensor, Tensor]
 
 
 def forward(model: LPCNet, f: Tensor, codes: Tensor, state: GruStates | None = None) -> tuple[Tensor, GruStates]:
-    """Return logits [batch, samples, 256] and the states after the last sample, as `LPCNet.forward` does.
+    """Return logits [batch, samples, 256], and the states of the GRUs after the last sample, as `LPCNet.forward` does.
 
-    f: [batch, frames, condition]; codes: [batch, samples, 3], 0..255, which is not checked. All tensors are on the CPU
-    and have one dtype.
+    f: [batch, frames, condition]; codes: [batch, samples, 3], whole numbers 0..255, which is not checked; state: the
+    states before the first sample, 0 by default. All tensors are on the CPU, and f and the weights have one dtype.
     """
     config, batch = model.config, len(codes)
     f = f.transpose(0, 1)  # time first, from here on
@@ -56,7 +56,10 @@ def forward(model: LPCNet, f: Tensor, codes: Tensor, state: GruStates | None = N
 
 
 def _input_a(model: LPCNet, f: Tensor, codes: Tensor) -> Tensor:
-    """Return the inputs of GRU_A's gates [samples, batch, 3 units], with f [frames, batch, condition], time first."""
+    """Return the inputs of GRU_A's gates, [samples, batch, 3 * units].
+
+    f: [frames, batch, condition]; codes: [samples, batch, 3].
+    """
     weight, bias = _input(model.gru_a)
     samples, batch, inputs = codes.shape
     width = inputs * model.config.embedding
@@ -69,22 +72,27 @@ def _input_a(model: LPCNet, f: Tensor, codes: Tensor) -> Tensor:
 
 
 def _input(layer: torch.nn.GRU) -> tuple[Tensor, Tensor]:
-    """Return the input matrix and the biases added to the inputs: both biases for r and z, the input bias for n."""
+    """Return the input matrix of a GRU, and the biases added to its products.
+
+    These are the input bias plus the recurrent bias for the gates r and z, and the input bias alone for the candidate
+    n.
+    """
     weight, _, input_bias, recurrent_bias = layer.parameters()
     gates = 2 * layer.hidden_size
     return weight, input_bias + torch.cat((recurrent_bias[:gates], torch.zeros_like(recurrent_bias[gates:])))
 
 
 def _recurrent(layer: torch.nn.GRU) -> tuple[Tensor, Tensor]:
-    """Return the recurrent matrix and the recurrent bias of the candidate n, which the reset gate multiplies."""
+    """Return the recurrent matrix of a GRU and the recurrent bias of the candidate n, which the reset gate scales."""
     _, recurrent, _, recurrent_bias = layer.parameters()
     return recurrent, recurrent_bias[2 * layer.hidden_size :]
 
 
 class _GRU(Function):
-    """A GRU: h [samples, batch, units] from inputs x [samples, batch, 3 units], recurrent matrix, bias and first state.
+    """A GRU: outputs h [samples, batch, units] from x, the recurrent matrix, the bias and the first state.
 
-    x includes all biases except the recurrent bias of the candidate n.
+    x: [samples, batch, 3 * units], the products of the inputs with the input matrix, plus all biases except the
+    recurrent bias of the candidate n, which is `bias`.
     """
 
     @staticmethod
@@ -125,7 +133,10 @@ class _GRU(Function):
 
 
 class _DualFC(Function):
-    """The sum of DualFC: y [..., levels] = sum_k factor[k] tanh(a[k]) from 2 a [..., 2 levels], factors [2, levels]."""
+    """The last step of DualFC: y [..., levels] = sum_k factor[k] * tanh(a[k]), k = 0, 1.
+
+    twice: 2 * a, [..., 2 * levels]; factor: [2, levels].
+    """
 
     @staticmethod
     def forward(ctx: Any, twice: Tensor, factor: Tensor) -> Tensor:

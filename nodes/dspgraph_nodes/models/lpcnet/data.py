@@ -22,18 +22,18 @@ from dspgraph_nodes.models.lpcnet.config import HOP
 from dspgraph_nodes.models.lpcnet.settings import Settings
 
 FeatureFunction = Callable[[Array], Mapping[str, Array]]
-"""Returns the outputs of a pipeline, by name, for the samples of a recording."""
+"""A function that returns the outputs of a pipeline, by name, for the samples of a recording."""
 
 PIPELINE = "lpcnet_features"
 """The pipeline that gives the features of a recording: cepstrum, pitch, correlation and lpc."""
 
-DELAY = 80  # a frame's samples begin half a hop before its span, because its window is centred on the span's start
-CONTEXT = 2  # frames on either side that the network looks at
+DELAY = 80  # samples; a frame begins half a hop before its span, because its window is centred on the start of the span
+CONTEXT = 2  # frames before and after a frame that its condition depends on
 EMPHASIS = 0.85
 NOISES: dict[str, Callable[[Array, Array, Array], Excitation]] = {"c": closed_loop, "2018": open_loop}
 
 Chunk = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
-"""Cepstrum, pitch and correlation of a chunk with its context; codes [samples, 3] and target [samples] of the chunk."""
+"""Cepstrum, pitch, correlation of a chunk and its context; codes [samples, 3], target [samples] of the chunk alone."""
 
 
 # ---- recordings -----------------------------------------------------------------------------------------------------
@@ -43,8 +43,8 @@ Chunk = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 class Utterance:
     """One recording with its features; all arrays have the same number of frames.
 
-    signal: [frames * 160], pre-emphasised, 16-bit scale, the samples of frame k at 160 k; cepstrum: [frames, bands];
-    pitch, correlation: [frames]; lpc: [frames, order].
+    signal: [frames * 160], pre-emphasised, in the scale of 16-bit samples, frame k from index 160 * k on; cepstrum:
+    [frames, bands]; pitch, correlation: [frames]; lpc: [frames, order].
     """
 
     signal: Array
@@ -60,18 +60,21 @@ class Utterance:
 
     @cached_property
     def clean(self) -> tuple[Array, Array]:
-        """Codes [samples, 3] and target [samples] of the whole recording without noise."""
+        """Input codes [samples, 3] and target codes [samples] of the whole recording, without noise."""
         excitation = closed_loop(self.signal, self.lpc, np.zeros(len(self.signal), np.int64))
         return inputs(excitation).astype(np.uint8), excitation.target.astype(np.uint8)
 
     def part(self, first: int, last: int) -> Utterance:
-        """Return the frames from `first` up to, not including, `last`."""
+        """Return the part of the recording with the frames `first` to `last` - 1."""
         rows = (self.cepstrum, self.pitch, self.correlation, self.lpc)
         return Utterance(self.signal[HOP * first : HOP * last], *(each[first:last] for each in rows))
 
 
 def utterance(samples: Array, features: FeatureFunction) -> Utterance:
-    """Return samples [n], full scale +-1, 16 kHz, with the features that `features` computes."""
+    """Return a recording with its features.
+
+    samples: [n], full scale +-1, 16 kHz; features: the function that computes the features.
+    """
     found = features(samples)
     lpc = np.asarray(found["lpc"], np.float32)
     emphasised = PEAK * (samples - EMPHASIS * np.concatenate((np.zeros(1), samples[:-1])))
@@ -87,7 +90,9 @@ def split(
 ) -> tuple[list[Utterance], list[Utterance]]:
     """Return the utterances for training, with augmented copies, and those for validation.
 
-    A single recording is used for both. Raises RequestError if a recording is shorter than a chunk, or all are silent.
+    If no recording is kept for validation, because there is only one or the share is 0, all recordings, without their
+    copies, are used for validation too. Raises RequestError if a recording is shorter than a chunk with its context, or
+    if all are silent.
     """
     shortest = HOP * (settings.frames + 2 * CONTEXT)
     for name, samples in recordings.items():
@@ -111,7 +116,10 @@ def split(
 
 
 def _held_out(names: list[str], settings: Settings) -> set[str]:
-    """Return the recordings for validation, drawn at random."""
+    """Return the names of the recordings for validation, drawn at random.
+
+    There are none if there is only one recording or the share is 0.
+    """
     if len(names) == 1 or not settings.validation_share:
         return set()
     count = max(1, round(settings.validation_share * len(names)))
@@ -131,16 +139,16 @@ def fingerprint(data: Sequence[Utterance]) -> str:
 
 
 def rng(*key: int) -> Generator:
-    """Return a random generator that depends on the key alone."""
+    """Return a random generator that depends on the whole numbers of the key alone."""
     return Generator(Philox(SeedSequence(key)))
 
 
 def augmented(samples: Array, random: Generator) -> Array:
-    """Return a copy as from another room and microphone: a random filter of two poles and two zeros, sign and level.
+    """Return a copy of a recording with another filter, sign and level, as if from another room and microphone.
 
-        H(z) = (1 + b1 z**-1 + b2 z**-2) / (1 + a1 z**-1 + a2 z**-2),    b1, b2, a1, a2 from -3/8 to 3/8
+        H(z) = (1 + b1 * z**-1 + b2 * z**-2) / (1 + a1 * z**-1 + a2 * z**-2),    b1, b2, a1, a2 uniform in -3/8 .. 3/8
 
-    The level changes by -20 to 19 dB, limited by full scale.
+    The level changes by -20 to 19 dB, uniform in dB; a copy beyond full scale is scaled down to it.
     """
     b1, b2, a1, a2 = random.uniform(-0.375, 0.375, 4)
     gain = random.choice((-1.0, 1.0)) * 10 ** (random.uniform(-20, 19) / 20)
@@ -149,11 +157,11 @@ def augmented(samples: Array, random: Generator) -> Array:
 
 
 def noise(form: str, count: int, random: Generator, scale: float = 1.0) -> Array:
-    """Return noise [count] in whole mu-law levels, without bias, at a level drawn at random.
+    """Return noise [count] with mean 0, in whole mu-law levels; its strength is drawn at random once in a call.
 
-    "c": Laplace's distribution, its deviation |1.5 ln(1e-4 + u) + 0.5 ln(1e-4 + u')| with u, u' from 0 to 1: 2 levels
-    on average. "2018": uniform; one fifth of the calls give zeros, one fifth -3 to 3, one fifth -2 to 2, the others
-    -1 to 1. The level is multiplied by `scale`.
+    form "c": Laplace's distribution with the standard deviation |1.5 * ln(1e-4 + u) + 0.5 * ln(1e-4 + v)|, where u and
+    v are uniform in 0 .. 1: 2 levels on average. form "2018": uniform in -k .. k, where k is 0, 1, 2 or 3 with the
+    probabilities 1/5, 2/5, 1/5 and 1/5. scale: factor of the deviation or of k.
     """
     if form == "c":
         u = np.log(1e-4 + random.random(2))
@@ -163,7 +171,7 @@ def noise(form: str, count: int, random: Generator, scale: float = 1.0) -> Array
 
 
 def rounded_laplace(deviation: float, count: int, random: Generator) -> Array:
-    """Return numbers [count] of Laplace's distribution with a standard deviation, rounded to whole numbers."""
+    """Return numbers [count] of Laplace's distribution, rounded to whole numbers. deviation: before the rounding."""
     return np.floor(0.5 + random.laplace(0, deviation / np.sqrt(2), count)).astype(np.int64)
 
 
@@ -171,9 +179,9 @@ def rounded_laplace(deviation: float, count: int, random: Generator) -> Array:
 
 
 def make_chunk(whole: Utterance, first: int, frames: int, form: str, random: Generator, scale: float = 1.0) -> Chunk:
-    """Return the chunk of frames from `first` on, with noise of a form, or without if the form is "none".
+    """Return the chunk of `frames` frames from frame `first` on. form: that of its noise; with "none" it has no noise.
 
-    The loop that adds the noise begins with the context before the chunk, so that its state has settled.
+    The loop that adds the noise begins with the context before the chunk, so that its state has settled at the chunk.
     """
     part = whole.part(first - CONTEXT, first + frames + CONTEXT)
     if form in NOISES:
@@ -191,9 +199,9 @@ class Chunks(Dataset[Chunk]):
     """Chunks of utterances, each with two frames of context on either side.
 
     An index is (epoch, place). The same index always gives the same chunk with the same noise. In epoch -1, for
-    validation, there is no noise, and chunks begin at the first frame with a context. In the other epochs the frames
-    that are left over in an utterance are dropped at its beginning or its end, at random, and a share `clean_share` of
-    the chunks has no noise.
+    validation, there is no noise, and the first chunk of an utterance begins at its third frame, the first with a whole
+    context. In the other epochs the chunks of an utterance begin later by a random number of frames, at most as many as
+    are left over at its end, and a share `clean_share` of the chunks has no noise.
     """
 
     def __init__(
@@ -231,8 +239,8 @@ class Chunks(Dataset[Chunk]):
 class ResumableBatches(Sampler[list[tuple[int, int]]]):
     """Batches of indices of `Chunks`, from any step on; every epoch has all chunks in a random order of its own.
 
-    count: of chunks; batch: chunks in a batch; begin: gives the first step, each time the batches are iterated; steps:
-    number of batches in one iteration.
+    count: number of chunks; batch: chunks in a batch; begin: a function that returns the number of the first batch,
+    called at the start of each iteration; steps: number of batches in one iteration.
     """
 
     def __init__(self, count: int, batch: int, seed: int, begin: Callable[[], int], steps: int) -> None:
@@ -254,6 +262,6 @@ class ResumableBatches(Sampler[list[tuple[int, int]]]):
 
 
 def validation_batches(count: int) -> list[list[tuple[int, int]]]:
-    """Return the indices of all chunks without noise, in batches of at most 64."""
+    """Return the indices of `count` chunks in epoch -1, without noise, in batches of at most 64."""
     batches = -(-count // 64)
     return [[(-1, k) for k in range(count)][n::batches] for n in range(batches)]

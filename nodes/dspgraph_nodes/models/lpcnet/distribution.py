@@ -18,9 +18,10 @@ __all__ = ["PIPELINE", "distribution", "fixed_entropy", "probabilities"]
 
 
 def distribution(weights: Path, samples: Array, features: FeatureFunction) -> tuple[Array, Array, float]:
-    """Return the distribution [n, 256] that a trained network predicts for samples [n], the true codes [n], the rate.
+    """Return the distribution [n, 256] that a network predicts for n samples, the true codes [n], and the rate in Hz.
 
-    Raises ValueError if the file holds no weights of this model, or of a network for other features.
+    weights: the file of the network; samples: [n], full scale +-1, 16 kHz; features: the function that computes the
+    features. Raises ValueError if the file holds no weights of this model, or those of a network for other features.
     """
     whole, model = utterance(samples, features), load(weights)
     expected = {"bands": whole.cepstrum.shape[1], "rate": RATE, "hop": HOP}
@@ -36,7 +37,7 @@ def distribution(weights: Path, samples: Array, features: FeatureFunction) -> tu
 
 @torch.no_grad()
 def probabilities(model: LPCNet, whole: Utterance) -> Array:
-    """Return the softmax of the network for every sample of an utterance: [samples, 256], each row sums to 1."""
+    """Return the softmax of the network for every sample of an utterance, without noise: [samples, 256]."""
     rows = (torch.from_numpy(each)[None] for each in (whole.cepstrum, whole.pitch, whole.correlation))
     codes = torch.from_numpy(whole.clean[0].astype(np.int64))[None]
     found: Array = torch.softmax(model(model.condition(*rows), codes)[0][0], -1).numpy()
@@ -46,7 +47,7 @@ def probabilities(model: LPCNet, whole: Utterance) -> Array:
 def fixed_entropy(data: Sequence[Utterance]) -> float:
     """Return the cross-entropy, in nats per sample, of the best distribution that is the same for all samples.
 
-    It is the entropy of the codes of the true excitation.
+    It is the entropy of the target codes, counted over all data.
     """
     counts = np.sum([np.bincount(one.clean[1], minlength=LEVELS) for one in data], axis=0)
     share = counts[counts > 0] / counts.sum()

@@ -1,10 +1,10 @@
 """LPCNet in torch.
 
 A frame-rate network turns the features of a frame and of two frames on either side into a condition f. A sample-rate
-network reads, for every sample, the mu-law codes of the last signal s[n-1], the prediction p[n] and the last
-excitation e[n-1]:
+network reads, for every sample, the mu-law codes of the last signal sample s[n-1], the prediction p[n] and the last
+excitation e[n-1], and gives the probabilities of the codes of e[n]. E is an embedding:
 
-    GRU_A([E(s), E(p), E(e), f]) -> GRU_B([h_A, f]) -> a1 tanh(W1 h_B + b1) + a2 tanh(W2 h_B + b2) -> softmax -> e[n]
+    GRU_A([E(s), E(p), E(e), f]) -> GRU_B([h_A, f]) -> a1 * tanh(W1 h_B + b1) + a2 * tanh(W2 h_B + b2) -> softmax
 
 Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis Through Linear Prediction, ICASSP 2019.
 """
@@ -36,7 +36,7 @@ class DualFC(nn.Module):
         self.factor = nn.Parameter(torch.ones(2, outputs))
 
     def forward(self, h: Tensor) -> Tensor:
-        """Return the weighted sum of the two layers."""
+        """Return the weighted sum of the two layers, [..., outputs]. h: [..., inputs]."""
         both = torch.einsum("...i,koi->...ko", h, self.kernel) + self.bias
         return (self.factor * torch.tanh(both)).sum(-2)
 
@@ -62,10 +62,10 @@ class LPCNet(nn.Module):
         self.dual_fc = DualFC(c.gru_b, LEVELS)
 
     def condition(self, cepstrum: Tensor, pitch: Tensor, correlation: Tensor) -> Tensor:
-        """Return the condition f [batch, frames, condition] of every frame.
+        """Return the condition f of every frame, [batch, frames, condition].
 
-        cepstrum: [batch, frames, bands]; pitch, correlation: [batch, frames]. Outside the signal the input of each
-        convolution is 0.
+        cepstrum: [batch, frames, bands]; pitch, correlation: [batch, frames]. The input of each convolution is taken as
+        0 before the first frame and after the last.
         """
         index = torch.floor(0.1 + 50 * pitch + 100).clamp(33, 255).long()
         features = torch.cat((cepstrum, pitch[..., None], correlation[..., None], self.embed_pitch(index)), -1)
@@ -76,10 +76,11 @@ class LPCNet(nn.Module):
     def forward(
         self, f: Tensor, codes: Tensor, state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
-        """Return logits [batch, samples, 256], outputs of GRU_B [batch, samples, gru_b], and their last states.
+        """Return logits [batch, samples, 256], outputs of GRU_B [batch, samples, gru_b], and last states of both GRUs.
 
-        f: [batch, frames, condition]; codes: [batch, samples, 3], the true codes of signal, prediction
-        and excitation (teacher forcing); state: where a batch goes on, else zeros.
+        f: [batch, frames, condition]; codes: [batch, samples, 3], the true codes of the last signal sample, the
+        prediction and the last excitation (teacher forcing); state: the states of the GRUs before the first sample, 0
+        by default.
         """
         per_frame = codes.shape[1] // f.shape[1]
         f = f.repeat_interleave(per_frame, 1)

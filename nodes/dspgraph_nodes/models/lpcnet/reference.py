@@ -16,11 +16,12 @@ from dspgraph_nodes.models.lpcnet.network import LPCNet
 def synthesise(
     model: LPCNet, f: Tensor, sharpness: Tensor, lpc: Array, numbers: Array, hop: int, first: int, threshold: float
 ) -> tuple[Array, Array]:
-    """Synthesise sample by sample in plain torch, some hundred times slower than the kernel.
+    """Return the signal [n], synthesised sample by sample in plain torch, and the codes of its excitation [n].
 
-    f: [frames, condition]; sharpness: [frames]; lpc: [frames, order]; numbers: [n] from 0 to 1. The first frame has
-    `first` samples, each other `hop`, the last all that are left. Returns the signal [n] in 16-bit scale, float64 and
-    before de-emphasis, and the codes of the excitation [n].
+    The signal is float64, in the scale of 16-bit samples, before de-emphasis. f: [frames, condition]; sharpness:
+    [frames], factor of the logits; lpc: [frames, order]; numbers: [n] from 0 to 1, which draw the codes; hop, first:
+    the first frame has `first` samples, the others have `hop`, and the last has all that are left; threshold: as in
+    `Lpcnet`. This is some hundred times slower than the kernel.
     """
     levels = centres()
     order, state = lpc.shape[1], None
@@ -43,11 +44,12 @@ def synthesise(
 
 
 def sampling_distribution(logits: Array, sharpness: Array, threshold: float) -> Array:
-    """Return the distribution that levels are drawn from: p**c is normalised, cut at a threshold, normalised again.
+    """Return the distribution that codes are drawn from: p**c is normalised, reduced by a threshold, normalised again.
 
         q = max(0, p**c / sum(p**c) - threshold),    result = q / sum(q)
 
-    logits: [n, 256], of p; sharpness: [n], c. In float64; the kernel does the same with 2**x in float32.
+    logits: [n, 256], the logits of p; sharpness: c, [n]. Computed in float64; the kernel does the same in float32, with
+    2**x instead of e**x.
     """
     scaled = logits.astype(np.float64) * sharpness[:, None]
     p = exp(scaled - scaled.max(axis=1, keepdims=True))

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, model_validator
 from dspgraph_nodes.models.lpcnet.config import HOP, PRESETS, Config, description
 
 RESUMABLE = {"steps", "device", "threads"}
-"""Settings that may change when a run is resumed. All others stay, so that the run goes on as if never interrupted."""
+"""Settings that may change when a run is resumed. All others stay, so that the result is that of one run."""
 
 
 def _size(name: str) -> Any:
@@ -18,7 +18,7 @@ def _size(name: str) -> Any:
 
 
 class Settings(BaseModel, frozen=True, extra="forbid"):
-    """How a network is trained. The defaults are the published values."""
+    """The settings of a training run. The defaults are the published values."""
 
     preset: str = Field("lpcnet", description=f"sizes of the network: {' or '.join(PRESETS)}")
     gru_a: int | None = _size("gru_a")
@@ -44,12 +44,12 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     )
     learning_rate: float = Field(1e-3, gt=0, description="first learning rate of Adam (amsgrad)")
     decay: float = Field(5e-5, ge=0, description="after n updates the learning rate is divided by 1 + decay * n")
-    clip: float = Field(1.0, gt=0, description="largest norm of a gradient; longer ones are scaled down")
+    clip: float = Field(1.0, gt=0, description="largest norm of the gradient; a larger gradient is scaled down to it")
     ema: float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="decay of the moving average of the weights, which is saved; 0: the last weights are",
+        description="decay of the moving average of the weights, which is saved; 0: the last weights are saved",
     )
     density_update: float = Field(
         0.05, gt=0, le=1, description="share of weight blocks that stay in the update gate of the first GRU"
@@ -71,7 +71,7 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     def _consistent(self) -> Self:
         if self.preset not in PRESETS:
             raise ValueError(f"preset is '{self.preset}'; there are: {', '.join(PRESETS)}")
-        _ = self.config  # raises ValueError for a size out of bounds
+        _ = self.config  # the property raises ValueError for a size out of bounds
         if self.frames * HOP % self.updates:
             raise ValueError(f"updates is {self.updates}; it must divide the {self.frames * HOP} samples of a chunk")
         if self.steps > self.validate_every and self.steps % self.validate_every:
@@ -82,12 +82,12 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def config(self) -> Config:
-        """The sizes of the network: those of the preset, but for the sizes that are given."""
+        """The sizes of the network: those of the preset, except the sizes that are given."""
         sizes = {name: getattr(self, name) for name in ("gru_a", "gru_b", "embedding", "condition")}
         given = {name: value for name, value in sizes.items() if value is not None}
         return dataclasses.replace(PRESETS[self.preset], **given)
 
     @property
     def validation_interval(self) -> int:
-        """Batches between two validations: `validate_every`, or all batches if there are fewer."""
+        """Batches between two validations: `validate_every`, or `steps` if that is less."""
         return min(self.validate_every, self.steps)

@@ -67,12 +67,16 @@ def train(
     progress: bool = False,
     report: Report = lambda line: None,
 ) -> Path:
-    """Train on recordings [n], by name, and return the file of the weights.
+    """Train a network and return the file of its weights.
 
-    The folder `out` gets weights.safetensors and checkpoint.ckpt after every validation, and logs for TensorBoard and
-    as CSV. Raises RequestError if a recording is too short, if there is nothing to resume, if the run to be resumed
-    had other settings or data, and if a file cannot be written. Raises KeyboardInterrupt after Ctrl-C; the files of
-    the last validation remain.
+    recordings: samples [n], full scale +-1, 16 kHz, by name; features: the function that computes their features; out:
+    the folder for the results; resume: continue the run in that folder; progress: show a progress bar; report: called
+    with every line of the report.
+
+    After every validation weights.safetensors and checkpoint.ckpt are written; there are also logs, for TensorBoard and
+    as CSV. Raises RequestError if a recording is too short or all are silent, if `out` holds no run to resume or,
+    without `resume`, already holds one, if the run to be resumed had other settings or data, if the loss is not finite,
+    and if a file cannot be written. Raises KeyboardInterrupt after Ctrl-C; the files of the last validation remain.
     """
     checkpoint = out / CHECKPOINT
     _check_request(checkpoint, resume, settings)
@@ -136,7 +140,7 @@ def _trainer(out: Path, settings: Settings, progress: bool, report: Report) -> l
 def _fit(
     run: Run, trainer: lightning.Trainer, data: tuple[Chunks, Chunks], checkpoint: Path, resume: bool, report: Report
 ) -> None:
-    """Run the trainer on chunks for training and for validation; turn its exits into the errors of `train`."""
+    """Run the trainer on chunks for training and for validation; raise the errors that `train` promises."""
     chunks, clean = data
     settings = run.settings
     batches = ResumableBatches(
@@ -160,7 +164,7 @@ def _fit(
 
 @contextmanager
 def _torch_settings(settings: Settings) -> Iterator[None]:
-    """Set torch's threads and silence Lightning; restore all settings of the process afterwards."""
+    """Set torch's threads and silence Lightning; restore what was changed in the process afterwards."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
@@ -181,10 +185,10 @@ def _torch_settings(settings: Settings) -> Iterator[None]:
 
 
 class Run(lightning.LightningModule):
-    """The state of a run, and its steps.
+    """The state of a training run, and its steps.
 
-    The chunks of a batch are divided into parts. Each part gives one update; the states of the GRUs carry over to the
-    next part. A checkpoint of a run holds tensors and plain values only.
+    The chunks of a batch are divided in time into parts. Each part gives one update of the weights; the states of the
+    GRUs carry over to the next part. A checkpoint of a run holds tensors and plain values only.
     """
 
     def __init__(self, settings: Settings, model: LPCNet, data: str) -> None:
@@ -218,7 +222,7 @@ class Run(lightning.LightningModule):
             self.manual_backward(loss)
             self.clip_gradients(optimizer, self.settings.clip)
             optimizer.step()
-            # After the last removal, blocks are removed after every update: none may grow back within a batch.
+            # From `sparse_end` on, blocks are removed after every update, so that none grows back within a batch.
             if last == codes.shape[1] or self.batches >= self.schedule.end:
                 self._sparsify(self.batches + 1)
             self._update_mean(self.batches * self.settings.updates + first // length)
@@ -230,7 +234,7 @@ class Run(lightning.LightningModule):
 
     @torch.no_grad()
     def _update_mean(self, update: int) -> None:
-        """Update the moving average of the weights, which follows faster at first; removed blocks are 0 in it too."""
+        """Update the moving average of the weights, which follows faster at first; removed weights are 0 in it too."""
         if not self.settings.ema:
             return
         share = 1 - min(self.settings.ema, (1 + update) / (10 + update))
@@ -242,7 +246,7 @@ class Run(lightning.LightningModule):
         mean.mul_(new != 0)
 
     def _sparsify(self, batches: int) -> None:
-        """Remove the blocks that the schedule removes after a number of batches."""
+        """Remove the blocks that the schedule removes after so many batches."""
         if self.schedule.due(batches):
             last = self.settings.density_reset, self.settings.density_update, self.settings.density_state
             shares = tuple(self.schedule.density(batches, density) for density in last)
@@ -271,13 +275,14 @@ def part_loss(
     last: int,
     state: GruStates | None,
 ) -> tuple[Tensor, GruStates]:
-    """Return the mean of -ln p, in nats, over samples first to last of chunks, and the states of the GRUs after them.
+    """Return the mean of -ln p(target), in nats, over samples first .. last - 1, and the states of the GRUs after them.
 
-    rows: cepstrum, pitch and correlation of the chunks with their context. All parts of a chunk have one length.
+    rows: cepstrum, pitch and correlation of the chunks with their context; codes: [chunks, samples, 3]; target:
+    [chunks, samples]; state: that after the part before, None for 0. All parts of a chunk have one length.
     """
     begin, end = first // HOP, -(-last // HOP)
     f = model.condition(*(each[:, begin : end + 2 * CONTEXT] for each in rows))[:, CONTEXT:-CONTEXT]
-    step = math.gcd(last - first, HOP)  # samples that share a row of f below: a frame, or a fraction of one
+    step = math.gcd(last - first, HOP)  # samples per row of f below: a frame, or a fraction that divides the part
     f = f.repeat_interleave(HOP // step, 1)[:, first // step - HOP // step * begin :][:, : (last - first) // step]
     if f.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
         logits, (a, b) = lpcnet_cpu.forward(model, f, codes[:, first:last], state)
@@ -291,17 +296,17 @@ def part_loss(
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Checkpoint files that are whole whenever the run is stopped."""
+    """Writer of checkpoint files that are complete whenever the run is stopped."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a checkpoint beside its place and rename it."""
+        """Write a checkpoint to another file and rename that to `path`."""
         content = io.BytesIO()
         torch.save(checkpoint, content)
         write_atomically(path, content.getbuffer())
 
 
 class ValidationReporter(Callback):
-    """Save the weights after every validation, and report the losses in one line."""
+    """Callback that saves the weights after every validation, and reports the losses in one line."""
 
     def __init__(self, weights: Path, report: Report) -> None:
         self.weights, self.report = weights, report
@@ -324,8 +329,9 @@ class ValidationReporter(Callback):
 def resumed(path: Path, given: Settings) -> tuple[Settings, str]:
     """Return the settings with which a run continues from a checkpoint, and the fingerprint of its data.
 
-    Settings that are not given stay as they were. Nothing in the file is executed. Raises RequestError if the file is
-    no checkpoint, or a given setting cannot change during a run.
+    path: the checkpoint; given: settings that were not set stay as they were in the run. Nothing in the file is
+    executed. Raises RequestError if the file is no checkpoint, if a given setting cannot change during a run, or if the
+    number of steps does not suit the run.
     """
     try:
         run = torch.load(path, map_location="cpu", weights_only=True)["run"]

@@ -1,4 +1,4 @@
-"""LPCNet's weights in safetensors files: written, read and checked without torch."""
+"""Writing, reading and checking of LPCNet's weights in safetensors files, without torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MODEL = "lpcnet"
 
 
 def shapes(config: Config) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every array of a network, by the names that torch gives them."""
+    """Return the shape of every array of a network, by the name that torch gives the array."""
     c = config
     found: dict[str, tuple[int, ...]] = {
         "embed_pitch.weight": (LEVELS, c.pitch_embedding),
@@ -47,18 +47,18 @@ def metadata(config: Config) -> dict[str, str]:
 
 
 def write(path: str | Path, config: Config, arrays: Mapping[str, Array]) -> None:
-    """Write a configuration and its arrays [float32] to a safetensors file."""
+    """Write a configuration and its float32 arrays, by name, to a safetensors file."""
     from safetensors.numpy import save
 
     write_atomically(path, save(dict(arrays), metadata(config)))
 
 
 def read(path: str | Path) -> tuple[Config, dict[str, Array]]:
-    """Return the configuration and the arrays [float32] of a safetensors file.
+    """Return the configuration and the float32 arrays, by name, of a safetensors file.
 
-    Raises ValueError with the file, what was found in it and what was expected, if it does not exist, is not
-    safetensors, is cut short, belongs to another model, has other sizes than its configuration, or holds numbers that
-    are not finite.
+    Raises ValueError if the file does not exist, is not safetensors, is cut short, belongs to another model, has arrays
+    of other sizes than its configuration says, or holds numbers that are not finite. The error names the file, what was
+    found and what was expected.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -93,7 +93,7 @@ def _config(path: str | Path, found: Mapping[str, str]) -> Config:
     if model != MODEL:
         raise ValueError(f"{path} holds weights of {model!r}; expected those of '{MODEL}'")
     names = {field.name for field in dataclasses.fields(Config)}
-    if not names - {"rate", "hop"} <= set(sizes) <= names:  # a file without these two has the published ones
+    if not names - {"rate", "hop"} <= set(sizes) <= names:  # if the file lacks these two, the published values hold
         raise ValueError(f"{path} has a configuration of {sorted(sizes)}; expected {sorted(names)}")
     try:
         return Config(**sizes)
@@ -102,9 +102,9 @@ def _config(path: str | Path, found: Mapping[str, str]) -> Config:
 
 
 def check(arrays: Mapping[str, Array], config: Config, where: str) -> None:
-    """Raise ValueError unless these are the arrays of a network of this configuration, all finite float32.
+    """Raise ValueError unless the arrays are those of a network of this configuration, in float32, and all finite.
 
-    `where` names the file in the error.
+    where: the name of the file, for the error.
     """
     expected = shapes(config)
     missing, foreign = sorted(set(expected) - set(arrays)), sorted(set(arrays) - set(expected))

@@ -1,4 +1,4 @@
-"""Files that are whole or absent."""
+"""Writing of files that are complete or do not exist."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def write_atomically(path: str | Path, content: bytes | memoryview) -> None:
-    """Write a file beside its place and rename it, so that a whole file stands there whenever the process ends."""
+    """Write `content` to `path`.part and rename that file, so that the file at `path` is complete at any time."""
     part = Path(f"{path}.part")
     try:
         part.write_bytes(content)

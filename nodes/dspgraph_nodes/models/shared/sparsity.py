@@ -7,16 +7,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-BLOCK_ROWS = 16  # outputs of one input: as many as a vector of the processor holds
+BLOCK_ROWS = 16  # rows of a block, which has one column; 16 float32 numbers fill a vector of 512 bits
 
 
 @dataclass(frozen=True)
 class SparsitySchedule:
     """The density of a matrix during training, and the batches after which blocks are removed.
 
-        density(t) = 1 - (1 - last) (1 - (1 - (t - start) / (end - start))**3),    start <= t <= end
+        density(t) = 1 - (1 - last) * (1 - (1 - (t - start) / (end - start))**3),    start <= t <= end
 
-    Blocks are removed every `every` batches, and from `end` on after every batch.
+    t is the number of batches, `last` the density from t = end on. Blocks are removed after every t above `start` that
+    is a multiple of `every`, and after every batch from t = end on.
     """
 
     start: int = 2000
@@ -24,21 +25,22 @@ class SparsitySchedule:
     every: int = 400
 
     def density(self, step: int, last: float) -> float:
-        """Return the share of blocks that stay after `step` batches, if `last` of them stay in the end."""
+        """Return the share of blocks to keep after `step` batches. last: the share to keep from batch `end` on."""
         if step <= self.start:
             return 1.0
         left = max(0.0, 1 - (step - self.start) / (self.end - self.start))
         return 1 - (1 - last) * (1 - left**3)
 
     def due(self, step: int) -> bool:
-        """Return whether blocks are removed after `step` batches."""
+        """Return whether blocks are to be removed after `step` batches."""
         return step > self.start and (step >= self.end or step % self.every == 0)
 
 
 def mask(gate: Tensor, density: float) -> Tensor:
-    """Return the mask of a gate's matrix [units, units], outputs first: the blocks of most energy, and the diagonal.
+    """Return a mask for a gate's matrix: True in the share `density` of blocks with most energy, and on the diagonal.
 
-    The diagonal does not count in the ranking: its large weights would keep every block that contains one.
+    gate: [units, units], a row for each output. A block is 16 rows of one column. The energy of a block leaves out the
+    diagonal, whose weights are so large that every block with one of them would be kept.
     """
     units = len(gate)
     diagonal = torch.eye(units, dtype=torch.bool, device=gate.device)
@@ -53,6 +55,9 @@ def mask(gate: Tensor, density: float) -> Tensor:
 
 @torch.no_grad()
 def sparsify(recurrent: Tensor, densities: tuple[float, ...]) -> None:
-    """Set the removed blocks of each gate of a recurrent matrix [gates * units, units] to 0, in place."""
+    """Set the weights of a recurrent matrix that `mask` excludes to 0, in place.
+
+    recurrent: [gates * units, units]; densities: one for each gate.
+    """
     for gate, density in zip(recurrent.chunk(len(densities)), densities, strict=True):
         gate.mul_(mask(gate, density))
