@@ -15,10 +15,10 @@ def pulse_train(
     """Replace the noise in y by pulses where f0 > 0 (voiced), and return the phase after the last sample of y.
 
     `samples` samples last as long as `frames` frames, so sample n begins in frame n * frames // samples. f0[0] is the
-    frame in which y[0] begins, and `begun` = n * frames % samples is the position of y[0] in that frame, where
-    `samples` is a whole frame. The phase is the sum of f0 over the samples since the last pulse; when it reaches
-    `rate`, a period is complete, and the next voiced sample is a pulse, as is the first after unvoiced samples. If the
-    f0 are whole numbers, this sum is exact; a sum of f0 / rate would not be.
+    frame in which y[0] begins, and begun = n * frames % samples is how far into that frame y[0] begins; a whole frame
+    is `samples`. The phase is a sum of f0 over voiced samples. When it has reached `rate`, a period is complete: the
+    next voiced sample is a pulse, and `rate` is subtracted. Unvoiced samples set the phase to `rate`. If the f0 are
+    whole numbers, the sum is exact; a sum of f0 / rate would not be.
     """
     for i in range(len(y)):
         hertz = f0[(begun + i * frames) // samples]
