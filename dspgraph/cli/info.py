@@ -1,4 +1,4 @@
-"""The command `info`: what a report of a fault should contain."""
+"""The command `info`: what a bug report should contain."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dspgraph.cli.output import print_tables
 
 CORE = Path(__file__).parent.parent
 DEVELOPERS = {"dev", "bench"}
-"""Extras that serve work on dspgraph itself."""
+"""Extras for work on dspgraph itself, which are not printed."""
 
 
 @click.command()
@@ -45,7 +45,7 @@ def info() -> None:
 
 
 def _requirements() -> tuple[list[str], dict[str, list[str]]]:
-    """Return the packages that dspgraph requires, and those of each extra."""
+    """Return the names of the packages that dspgraph requires, and of the packages of each extra."""
     own: list[str] = []
     extras: dict[str, list[str]] = {}
     try:
@@ -67,7 +67,7 @@ def _version(package: str) -> str | None:
 
 
 def _extra(extra: str, packages: Iterable[str]) -> str:
-    """Return the versions of the packages of an extra; if one is missing, how to install it."""
+    """Return the versions of the packages of an extra; if some are missing, which, and how to install the extra."""
     versions = {name: _version(name) for name in packages}
     missing = [name for name, found in versions.items() if found is None]
     if missing:
@@ -76,7 +76,7 @@ def _extra(extra: str, packages: Iterable[str]) -> str:
 
 
 def _cpu() -> str:
-    """Return the model name of the CPU; the name of its architecture where the system does not tell the model."""
+    """Return the model name of the CPU; on a system other than Linux, what Python knows of the processor."""
     try:
         found = re.search(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:  # not Linux
@@ -85,7 +85,11 @@ def _cpu() -> str:
 
 
 def _kernel_cache() -> str:
-    """Return where numba keeps the machine code of compiled kernels: the first folder of these that can be written."""
+    """Return where numba keeps the machine code of compiled kernels.
+
+    That is NUMBA_CACHE_DIR if it is set; else beside the sources if that folder can be written; else in a folder of the
+    user.
+    """
     spec = find_spec("dspgraph_nodes")
     (sources,) = (spec.submodule_search_locations if spec else None) or [""]
     if given := os.environ.get("NUMBA_CACHE_DIR"):

@@ -1,6 +1,6 @@
-"""The command line: the group of all commands, and what it does with errors.
+"""The command line: the group of all commands, which also handles their errors.
 
-Exit codes: 0 all is done; 1 some files failed, or a node broke a law; 2 the request cannot be carried out; 130 the
+Exit codes: 0, all was done; 1, some files failed, or a node broke a law; 2, the request cannot be carried out; 130, the
 user interrupted the program.
 """
 
@@ -30,7 +30,7 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="backslashreplace")  # the name of a file need not be valid text
+                stream.reconfigure(errors="backslashreplace")  # the name of a file may be invalid as text
         try:
             return super().invoke(ctx)
         except DspgraphError as error:

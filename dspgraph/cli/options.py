@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class _Path(click.Path):
-    """A path given by the user. An empty one is refused: it comes from a shell variable that is not set."""
+    """A path given by the user. An empty text is refused: it usually comes from a shell variable that is not set."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "":
@@ -94,7 +94,7 @@ def executor_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def swap_pairs(swaps: Sequence[str]) -> dict[str, str]:
-    """Return a mapping slot -> variant from options SLOT=VARIANT; raise RequestError for a bad or repeated one."""
+    """Return {slot: variant} from texts SLOT=VARIANT; raise RequestError for other texts and for a repeated slot."""
     pairs: dict[str, str] = {}
     for swap in swaps:
         slot, equals, variant = swap.partition("=")
@@ -109,7 +109,7 @@ def swap_pairs(swaps: Sequence[str]) -> dict[str, str]:
 
 
 def _executor(name: str | None, jobs: int | None, address: str | None, timeout: float | None) -> Executor:
-    """Return the executor that the four options choose; raise RequestError if they contradict each other."""
+    """Return the executor that the values of the four options choose; raise RequestError for a contradiction."""
     from dspgraph.rendering.executors.process import Processes
     from dspgraph.rendering.executors.ray import Ray
     from dspgraph.rendering.executors.serial import Serial

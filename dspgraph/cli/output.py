@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from dspgraph.rendering.result import Rendered
 
 WIDE = 10_000
-"""Columns where no terminal limits them."""
+"""Width in characters of text that is not printed at a terminal, so that no line is folded."""
 
 
 def print_tables(tables: Mapping[str, Sequence[Sequence[str]]], err: bool = False) -> None:
-    """Print tables, each under its title. Long cells are folded at a terminal; in a pipe every row is one line."""
+    """Print tables, each under its title. At a terminal long cells are folded; otherwise every row is one line.
+
+    tables: rows of cells, by title. err: print to stderr.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -43,7 +46,10 @@ def print_tables(tables: Mapping[str, Sequence[Sequence[str]]], err: bool = Fals
 
 
 class Reporter:
-    """Reports each finished item in one line and, at a terminal with several items, shows a progress bar below."""
+    """The progress of a run, as printed: a line for each finished item and, at a terminal, a progress bar below.
+
+    as_json: print lines of JSON, without a progress bar.
+    """
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
@@ -77,7 +83,10 @@ class Reporter:
         self._bar.start()
 
     def row(self, row: Rendered) -> None:
-        """Report the result of one item."""
+        """Count the result of one item, and print its line.
+
+        In text output, an item that an earlier run has rendered has no line.
+        """
         if self.as_json:
             click.echo(json.dumps(_machine(row)))
         elif row.error or not row.cached:
@@ -85,7 +94,7 @@ class Reporter:
         self.count("failed" if row.error else "cached" if row.cached else "done", row.audio_seconds)
 
     def count(self, kind: str, seconds: float) -> None:
-        """Count one item as done, failed or cached (done in an earlier run), with its seconds of audio."""
+        """Count one item; kind: "done", "failed" or "cached" (done in an earlier run); seconds: of its audio."""
         self.counts[kind] += 1
         self.seconds += 0.0 if kind == "cached" else seconds
         if self._bar and kind != "cached":
@@ -96,7 +105,7 @@ class Reporter:
             )
 
     def end(self) -> None:
-        """Report the totals, if there was more than one item."""
+        """Print the totals: as JSON always, as text if there was more than one item."""
         counts, seconds = self.counts, time.perf_counter() - self._begun
         if self.as_json:
             click.echo(json.dumps({**counts, "audio_seconds": self.seconds, "seconds": seconds}))
@@ -106,9 +115,12 @@ class Reporter:
             click.echo(f"{counts['done']} rendered in {seconds:.1f} s{speed}{known}", err=True)
 
     def say(self, text: str, failed: bool) -> None:
-        """Print a line above the progress bar. Escape unprintable characters, which the name of a file may contain."""
+        """Print a line above the progress bar, to stderr if `failed`.
+
+        Characters that cannot be printed, which the name of a file may contain, are escaped.
+        """
         text = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
-        if self._bar and (failed or sys.stdout.isatty()):  # both go to the same terminal
+        if self._bar and (failed or sys.stdout.isatty()):  # the line and the progress bar go to the same terminal
             self._bar.console.print(text, markup=False, emoji=False, soft_wrap=True)
         else:
             click.echo(text, err=failed)
@@ -136,10 +148,10 @@ def _machine(row: Rendered) -> dict[str, Any]:
 
 
 def print_means(results: Results) -> None:
-    """Print the mean of every metric, one row per variant, best first by the first metric.
+    """Print the mean of every metric, one row for each variant, sorted by the first metric, best first.
 
-    The best mean of a metric has a star. A mean of fewer recordings than the others has their number before it. At a
-    terminal, as many metrics stand beside each other as its width allows.
+    The best mean of a metric has a star. A mean over fewer recordings than other means has the number of its recordings
+    in brackets before it. At a terminal, the metrics are divided among several tables if one would be too wide.
     """
     due, known = len(results.recordings), max(mean.n for mean in results.means())
     head = [f"means of {known if known == due else f'{known} of {due}'} recordings"] if due > 1 else []
@@ -156,7 +168,7 @@ def print_means(results: Results) -> None:
 
 
 def _means_table(results: Results, first: int, last: int, known: int) -> Table:
-    """Return the means of the metrics from `first` to before `last`; `known`: the number of recordings to expect."""
+    """Return the table of the means of `results.metrics[first:last]`; known: the largest number of recordings."""
     from rich.table import Table
     from rich.text import Text
 

@@ -1,4 +1,4 @@
-"""Comparing graphs on the same recordings: rendered, measured, and written down with a page to listen to."""
+"""Comparison of graphs: each renders the same recordings; metrics measure the results; a page plays them."""
 
 from __future__ import annotations
 
@@ -32,12 +32,15 @@ from dspgraph.streams import Array, Audio
 from dspgraph.wiring.merge import merge
 
 REFERENCE = "reference"
-"""Name of the recordings themselves, which are kept at the rate and with the channels that the graphs take."""
+"""Name of the recordings themselves beside the names of the choices.
+
+Copies of the recordings are written for it, at the highest sample rate that a choice takes.
+"""
 
 AUDIO, PAGE = "audio", "report.html"
 
 LONGEST = 100
-"""Most letters in the name of a folder: an override may hold a path that is longer than a file system takes."""
+"""Largest number of characters in the name of a folder: the name of a choice may contain a whole path."""
 
 
 def compare(
@@ -53,16 +56,19 @@ def compare(
     started: Callable[[int], None] = lambda due: None,
     done: Callable[[Compared], None] = lambda row: None,
 ) -> Results:
-    """Render recordings with all choices, measure the results, and write all of it into the folder `out`.
+    """Render recordings with all choices, measure the results, write them into the folder `out`, and return them.
 
-    files: as `corpus.gather` takes them. names: of metrics, by default all. `audio/` gets what was rendered,
-    ledger.jsonl the result of every recording, results.csv and results.json the scores, report.html the page to listen
-    to. With `assets`, the sounds and pictures of the page are files beside it instead of parts of it. A choice that
-    fails for a recording has a score with its error; the other choices are not affected.
+    The folder gets the rendered sounds in `audio/`, the result of every recording in ledger.jsonl, the scores in
+    results.csv and results.json, and the page in report.html. A choice that fails for a recording has a score with the
+    error; the other choices are not affected.
 
-    started: called once with the number of recordings. done: called with the result of each recording as soon as it is
-    known. Raises RequestError, before anything is written, for choices and files that cannot be compared, and
-    UnknownName for a metric that does not exist.
+    files: as `corpus.gather` takes them. title, about: the name and the description of the pipeline, for the page.
+    names: of the metrics, by default all. executor: where the work is done. assets: write the sounds and pictures of
+    the page to files beside it, not into the page. started: called once, with the number of recordings. done: called
+    with the result of each recording as soon as it is known.
+
+    Raises RequestError, before anything is rendered, for choices and files that cannot be compared, and UnknownName for
+    a metric that does not exist.
     """
     check_system()
     metrics.check_names(names or ())
@@ -85,7 +91,7 @@ def compare(
 def _run(
     job: CompareJob, items: Sequence[Item], ledger: Ledger, executor: Executor, done: Callable[[Compared], None]
 ) -> dict[str, Compared]:
-    """Return the result of every recording by id. Each is in the ledger as soon as it is known."""
+    """Return the result of every recording, by its id. Each result is appended to the ledger as soon as it is known."""
     rows: dict[str, Compared] = {}
     inputs = {item.id: item for item in items}
     try:
@@ -114,7 +120,7 @@ def _results(job: CompareJob, items: Sequence[Item], rows: Mapping[str, Compared
 
 
 def _scores(row: Compared, choices: Sequence[Choice]) -> Sequence[Score]:
-    """Return the scores of a recording; if it failed as a whole, one with its error for each choice."""
+    """Return the scores of a recording, one for each choice; if it failed as a whole, each has the error."""
     return row.scores or [Score(row.id, choice.name, {}, row.error) for choice in choices]
 
 
@@ -137,7 +143,7 @@ def _write_page(
 
 @dataclass(frozen=True)
 class Compared:
-    """The result of one recording in all choices."""
+    """The result of one recording: a score for each choice, or the error because of which it has no scores."""
 
     id: str
     source: str
@@ -148,18 +154,21 @@ class Compared:
 
     @property
     def errors(self) -> list[str]:
-        """The error of the recording, or those of the choices that failed for it."""
+        """The error of the recording as a whole, or the errors of the choices that failed for it; else empty."""
         return [self.error] if self.error else [f"{one.variant}: {one.error}" for one in self.scores if one.error]
 
 
 @dataclass(frozen=True)
 class CompareJob:
-    """Rendering recordings with several graphs and measuring the results. It is checked when it is made."""
+    """The job to render recordings with several graphs and to measure the results.
+
+    Making the job raises RequestError if the choices cannot be compared.
+    """
 
     choices: tuple[Choice, ...]
     out: Path
     metrics: tuple[str, ...]
-    reader: Mapping[str, str] = field(default_factory=reader_versions)  # of the process that makes the job
+    reader: Mapping[str, str] = field(default_factory=reader_versions)  # in the process that made the job
 
     def __post_init__(self) -> None:
         if not self.choices:
@@ -174,35 +183,35 @@ class CompareJob:
             for stream in (choice.input, choice.graph.outputs[choice.output]):
                 assert isinstance(stream, Audio)
                 _check_rate(choice.name, stream)
-        _ = self._merged  # its digests are taken here, in the process that makes the job
+        _ = self._merged  # computed now, so that its digests are those of the process that makes the job
 
     # ---- the job of an executor -------------------------------------------------------------------------------------
 
     @property
     def open_items(self) -> int:
-        """The most recordings that are open at the same time."""
+        """The largest number of recordings that are open at the same time."""
         return 1
 
     def check(self) -> None:
-        """Raise RequestError if a graph would not give the same samples as in the process that made the job."""
+        """Raise RequestError if this process would not get the same samples as the process that made the job."""
         check_same(reader_versions(), self.reader)
         for whole, digest in self._merged.values():
             check_same(whole.digest, digest)
 
     def run(self, items: Iterable[Item]) -> Generator[Compared, None, None]:
-        """Render each recording with all graphs, and measure the results."""
+        """Yield the result of every recording, rendered with all graphs and measured."""
         for item in items:
             yield self._compare(item)
 
     def failed_result(self, item: Item, reason: str) -> Compared:
-        """Return the result of a recording whose worker died, or whose time was up."""
+        """Return the failed result of a recording whose worker died or whose time was up; reason: which of these."""
         return Compared(item.id, str(item.path), error=f"{item.path}: {reason}")
 
     # ---- files ------------------------------------------------------------------------------------------------------
 
     @property
     def names(self) -> list[str]:
-        """The name of the reference and those of the choices."""
+        """The names under which sounds are written: REFERENCE, then the names of the choices."""
         return [REFERENCE, *(choice.name for choice in self.choices)]
 
     def audio_file(self, item: Item, name: str) -> Path:
@@ -210,13 +219,16 @@ class CompareJob:
         return audio_files(self.out, self.names, item.id)[name]
 
     def without_stale_files(self, item: Item, row: Compared) -> Compared:
-        """Remove all audio files of a recording that failed as a whole: an earlier run has made them."""
+        """Return the result of a recording; if it failed as a whole, remove its audio files first.
+
+        An earlier run has made these files. If one cannot be removed, the error of the returned result says so too.
+        """
         if not row.error:
             return row
         return replace(row, error=row.error + self._remove_stale_files(item, self.names))
 
     def _remove_stale_files(self, item: Item, names: Iterable[str]) -> str:
-        """Remove audio files of an earlier run; return an addition to the error for a file that cannot be removed."""
+        """Remove audio files of an earlier run; return an addition to the error if one cannot be removed."""
         for path in (self.audio_file(item, name) for name in names):
             if is_inside(self.out, path.parent):
                 try:
@@ -229,13 +241,13 @@ class CompareJob:
 
     @property
     def stages(self) -> dict[str, int]:
-        """The number of stages in all choices (`asked`), and of those that are computed (`computed`)."""
+        """The number of stages of all choices (`asked`), and the number when shared stages count once (`computed`)."""
         asked = sum(len(choice.graph.order) for choice in self.choices)
         return {"asked": asked, "computed": sum(len(whole.order) for whole, _ in self._merged.values())}
 
     @cached_property
     def _single(self) -> dict[str, Graph]:
-        """The graph of each choice, with the compared output as its only one, `y`."""
+        """The graph of each choice, by name, without its other outputs: the compared output has the name `y`."""
         return {
             choice.name: choice.graph.evolve(outputs={"y": choice.graph.origins[choice.output]})
             for choice in self.choices
@@ -243,9 +255,9 @@ class CompareJob:
 
     @cached_property
     def _merged(self) -> dict[tuple[str, ...], tuple[Graph, str]]:
-        """Groups of choices with equal inputs and seeds, each with one graph for all of them and its digest.
+        """For each group of choices with equal inputs and seeds, by their names: one graph for all, and its digest.
 
-        Stages that several choices of a group share are computed once.
+        Stages that several choices of a group share are computed once in that graph.
         """
         groups: dict[tuple[object, ...], list[str]] = {}
         for choice in self.choices:
@@ -267,12 +279,12 @@ class CompareJob:
             reference = AudioSource(self.audio_file(item, REFERENCE), mono).read()
         except FileError as error:
             return Compared(item.id, str(item.path), kept.audio_seconds, error=str(error))
-        reference.flags.writeable = False  # all choices are measured against it
+        reference.flags.writeable = False  # it is shared: no metric may change it
         scores = [self._score(item, choice.name, rows[choice.name].error, reference, mono) for choice in self.choices]
         return Compared(item.id, str(item.path), kept.audio_seconds, tuple(scores), tuple(notes))
 
     def _render_choices(self, item: Item) -> dict[str, Rendered]:
-        """Return the results of a recording by choice. If a group fails, its choices are rendered one by one."""
+        """Return the result of a recording for each choice. If a group fails, each of its choices is rendered alone."""
         rows: dict[str, Rendered] = {}
         for names, (whole, _) in self._merged.items():
             together = self._render(whole, item, {f"v{k}/y": name for k, name in enumerate(names)})
@@ -281,7 +293,10 @@ class CompareJob:
         return rows
 
     def _render(self, graph: Graph, item: Item, names: Mapping[str, str]) -> Rendered:
-        """Render each output of a graph to the file of a choice, by output. After a failure no such file is left."""
+        """Render a recording with a graph, and return the result. After a failure no audio file is left.
+
+        names: for each output of the graph, by name, the choice whose audio file it is written to.
+        """
         targets = {output: self.audio_file(item, name) for output, name in names.items()}
         try:
             for path in targets.values():
@@ -304,7 +319,10 @@ class CompareJob:
 
 
 def audio_files(out: Path, names: Sequence[str], id: str) -> dict[str, Path]:
-    """Return the audio file of a recording by name, each in a folder with a name that every file system takes."""
+    """Return the audio file of the recording `id` for each of `names`.
+
+    Each name has a folder of its own, with a name that every file system allows.
+    """
     folders: dict[str, str] = {}
     for number, name in enumerate(names):
         plain = re.sub(r"[^\w=.+-]+", "_", name, flags=re.ASCII)[:LONGEST].strip("._") or "variant"
@@ -323,7 +341,7 @@ def _check_rate(name: str, stream: Audio) -> None:
 
 
 def _with_choice_names(note: str, names: Mapping[str, str]) -> str:
-    """Replace the names of outputs in a note by those of the choices."""
+    """Return a note with the name of each choice in place of the name of its output."""
     for output, name in names.items():
         note = note.replace(f"'{output}'", f"'{name}'")
     return note

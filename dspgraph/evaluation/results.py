@@ -19,10 +19,10 @@ from dspgraph.io.atomic import write_whole
 from dspgraph.node import generator
 
 RESAMPLINGS = 10_000
-"""Number of times the recordings are drawn, with replacement, for an interval."""
+"""Number of means from which a confidence interval is computed, each of recordings drawn with replacement."""
 
 _BLOCK = 2**20
-"""Largest number of values drawn at a time (8 MiB)."""
+"""Largest number of indices that are drawn at a time: 8 MiB."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Variant:
-    """One of the compared graphs: what was changed in its pipeline, and its digest."""
+    """One of the compared graphs: its name, its digest, and what was changed in the pipeline to make it."""
 
     name: str
     digest: str
@@ -49,7 +49,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Recording:
-    """One recording, with its length."""
+    """One recording: its id, its file and its duration."""
 
     id: str
     source: str
@@ -58,7 +58,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Score:
-    """The metrics of one variant for one recording; an error if the variant could not be rendered or measured.
+    """The values of all metrics for one recording in one variant, or the error if it was not rendered or measured.
 
     A value is None if its metric had nothing to measure. NaN and infinite values become None.
     """
@@ -75,7 +75,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Mean:
-    """The mean of a metric over n recordings, and its 95 % confidence interval; NaN if n is 0."""
+    """The mean of a metric over n recordings, and its 95 % confidence interval from low to high; NaN if n is 0."""
 
     variant: str
     metric: str
@@ -87,7 +87,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class Cell:
-    """One mean in the table of means, as it is shown."""
+    """A cell of the table of means: a mean, and how it is shown."""
 
     mean: Mean
     decimals: int
@@ -111,19 +111,19 @@ class Results:
     metrics: Sequence[Metric]
     scores: Sequence[Score]
     stages: Mapping[str, int] = field(default_factory=dict)
-    """Number of stages in all variants (`asked`), and of those that were computed (`computed`): shared ones once."""
+    """Number of stages of all variants (`asked`), and the number when shared stages count once (`computed`)."""
 
     def means(self) -> list[Mean]:
-        """Return the mean of every variant and metric, over the recordings with a value."""
+        """Return a mean for every variant and every metric, over the recordings that have a value."""
         return list(self._means.values())
 
     def ranking(self, metric: str) -> list[str]:
-        """Return the names of the variants, best first by a metric; those without a value come last."""
+        """Return the names of the variants sorted by their means of a metric, best first; those without a mean last."""
         costs = self._costs(metric)
         return sorted((variant.name for variant in self.variants), key=lambda name: costs.get(name, math.inf))
 
     def table(self) -> list[list[Cell]]:
-        """Return the table of means: a row for each variant, a cell for each metric, in their order."""
+        """Return the table of means: a row for each of `variants`, with a cell for each of `metrics`."""
         best = {metric.name: self._best(metric.name) for metric in self.metrics}
         return [
             [
@@ -135,7 +135,7 @@ class Results:
 
     @cached_property
     def decimals(self) -> dict[str, int]:
-        """The number of decimals to show of each metric: three digits of its largest score."""
+        """The number of decimals to show of each metric, by name: the largest value is shown with three digits."""
         return {
             metric.name: count_decimals(
                 value for score in self.scores if (value := score.values.get(metric.name)) is not None
@@ -148,7 +148,7 @@ class Results:
         return {name for name, cost in costs.items() if cost == min(costs.values())} if len(costs) > 1 else set()
 
     def _costs(self, metric: str) -> dict[str, float]:
-        """Return a number for each variant with a mean, smaller for a better one."""
+        """Return a number for each variant that has a mean of the metric: the smaller, the better the mean."""
         (better,) = (one.better for one in self.metrics if one.name == metric)
         costs: dict[str, Callable[[float], float]] = {"lower": operator.pos, "higher": operator.neg, "zero": abs}
         means = {variant.name: self._means[variant.name, metric] for variant in self.variants}
@@ -171,7 +171,10 @@ class Results:
 
 
 def interval(values: np.ndarray[Any, Any]) -> tuple[float, float]:
-    """Return the 2.5 % and 97.5 % points of the means of values drawn with replacement; the same in every call.
+    """Return the 95 % confidence interval (low, high) of the mean of values [n], by the bootstrap.
+
+    The ends are the 2.5 % and 97.5 % quantiles of RESAMPLINGS means, each of n values drawn with replacement. The seed
+    is fixed: equal values give equal intervals.
 
     Source: B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (the percentile interval).
     """
@@ -185,18 +188,21 @@ def interval(values: np.ndarray[Any, Any]) -> tuple[float, float]:
 
 
 def count_decimals(values: Iterable[float]) -> int:
-    """Return the number of decimals with which the largest value has three digits: at most 4, and 2 if all are 0."""
+    """Return the number of decimals that shows the largest magnitude with three digits, for instance 1 for 12.3.
+
+    It is at least 0 and at most 4; if all values are 0, it is 2.
+    """
     largest = max(map(abs, values), default=0.0)
     return min(4, max(0, 2 - math.floor(math.log10(largest)))) if largest else 2
 
 
 def format_number(value: float, decimals: int) -> str:
-    """Return a number as a text, without a minus sign before zero."""
+    """Return a number as text; a zero has no minus sign."""
     return f"{round(value, decimals) + 0.0:.{decimals}f}"
 
 
 def write(results: Results, folder: Path) -> tuple[Path, Path]:
-    """Write results.csv, with a row per recording and variant, and results.json, with everything, atomically."""
+    """Write results.csv (one row for each score) and results.json (everything), atomically; return their paths."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows(_rows(results))
     data = {**asdict(results), "means": [_plain(asdict(mean)) for mean in results.means()]}

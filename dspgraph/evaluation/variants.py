@@ -1,4 +1,4 @@
-"""The graphs that a comparison compares: which variants and values of a pipeline, and their names."""
+"""The choices of a comparison: graphs of one pipeline with other variants or other values, each with a name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Choice:
 
     @property
     def input(self) -> Audio:
-        """The stream of the only input. Raises RequestError if there are several, or it is not audio."""
+        """The stream of the only input. Raises RequestError if there are several inputs, or it is not audio."""
         if self.graph.audio_input:
             return self.graph.audio_input[1]
         found = ", ".join(f"{name}: {stream}" for name, stream in self.graph.inputs.items())
@@ -34,7 +34,7 @@ class Choice:
 
     @property
     def output(self) -> str:
-        """The name of the output to compare: the only audio output, or the audio output with the name of the input."""
+        """The name of the output to compare: the only audio output; among several, that with the name of the input."""
         _, (name,) = self.input, self.graph.inputs
         audio = [output for output, one in self.graph.outputs.items() if isinstance(one, Audio)]
         if len(audio) == 1:
@@ -56,10 +56,13 @@ def choices(
 ) -> list[Choice]:
     """Return the graphs of a pipeline to compare.
 
-    overrides: "name=value" for all graphs; with several values, "name=value,value", one graph for each. vary: slots;
-    all combinations of their variants are compared. Without `vary`, every variant of one slot at a time is compared,
-    or none if an override has several values. swaps: slots with the same variant in all graphs. Raises the errors of
-    `pipeline.load`, UnknownName for a slot that does not exist, and RequestError for a graph that cannot be made.
+    overrides: "name=value" changes all graphs; "name=value,value" makes one graph for each value. swaps: the variant of
+    a slot in all graphs. plugins: Python files with nodes. vary: slots; there is one graph for each combination of
+    their variants. If `vary` is None, the slots are varied one at a time while the others keep their default, or not at
+    all if an override has several values.
+
+    Raises the errors of `pipeline.load`, UnknownName for a slot that does not exist, and RequestError for a graph that
+    cannot be made.
     """
     swaps, plugins = dict(swaps or {}), list(plugins)
     slots = Pipeline(pipeline, (), None, plugins).slots
@@ -75,7 +78,7 @@ def choices(
             graph = Pipeline(pipeline, chosen, {**swaps, **swap}, plugins).graph
         except DspgraphError as error:
             if all(variant == slots[slot][0] for slot, variant in swap.items()):
-                raise  # nothing was swapped: the error is not about a variant
+                raise  # all slots have their default: no swap is the cause
             raise RequestError(
                 f"'{name}' cannot be compared: {error}; change that with -s, or leave {' and '.join(swap)} as it is "
                 f"with {_way_out(slots, swap, swaps)}"
@@ -97,9 +100,10 @@ def _check_vary(
 def _swaps(
     slots: Mapping[str, Sequence[str]], fixed: Mapping[str, str], vary: Sequence[str] | None
 ) -> Iterator[dict[str, str]]:
-    """Yield the swaps to compare: all combinations of `vary`, or if None, the variants of one free slot at a time.
+    """Yield the swaps of each graph to compare.
 
-    With several free slots the unchanged pipeline comes first, and the default variant of a slot is left out.
+    vary: slots, of which all combinations are yielded. None: the slots that are not `fixed` are varied one at a time.
+    If these are several, the unchanged pipeline comes first, and is not repeated for the default of each slot.
     """
     if vary is not None:
         varied = list(dict.fromkeys(vary))
@@ -113,20 +117,21 @@ def _swaps(
 
 
 def _swap_names(slots: Mapping[str, Sequence[str]], swap: Mapping[str, str]) -> list[str]:
-    """Return a name for each swap: the variant, and its slot if the pipeline has several."""
+    """Return a name for each slot in `swap`: "slot=variant", or the variant alone if the pipeline has one slot."""
     return list(swap.values()) if len(slots) == 1 else [f"{slot}={name}" for slot, name in swap.items()]
 
 
 def _way_out(slots: Mapping[str, Sequence[str]], swap: Mapping[str, str], swaps: Mapping[str, str]) -> str:
-    """Return the options of a comparison that leaves the slots of `swap` unchanged."""
+    """Return the options of the command line that compare without changing the slots of `swap`."""
     others = [slot for slot in slots if slot not in (*swap, *swaps)]
     return f"--vary {','.join(others)}" if others else " ".join(f"--swap {slot}={slots[slot][0]}" for slot in swap)
 
 
 def _values(override: str) -> list[str]:
-    """Return one override for each value of "name=value,value", which are read as a list in YAML.
+    """Return one override "name=value" for each value of "name=value,value".
 
-    Text that is not such a list is one value: the pipeline says what is wrong with it.
+    The values are separated as in a YAML list. If they are no YAML list, the override is returned as it is: the
+    pipeline then says what is wrong with it.
     """
     name, _, text = override.partition("=")
     try:
@@ -134,7 +139,7 @@ def _values(override: str) -> list[str]:
     except (yaml.YAMLError, RecursionError):
         return [override]
     if not isinstance(listed, yaml.SequenceNode) or listed.end_mark.index != len(text) + 2:
-        return [override]  # a bracket in the text ends the list early
+        return [override]  # a bracket in the text has ended the list early
     values = [text[one.start_mark.index - 1 : one.end_mark.index - 1].strip() for one in listed.value]
     if values and text.rstrip().endswith(","):
         values.append("")

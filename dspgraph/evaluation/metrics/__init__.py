@@ -1,9 +1,9 @@
 """Metrics: how far a degraded signal is from its reference.
 
-`measure` takes two arrays, `score` two files. Every metric is a function of a `Pair`, which `metric` makes a `Measure`;
-METRICS holds them all by name. A metric gives None where there is nothing to measure (silence, no common voiced frame,
-a signal that is too short), and never NaN or infinity. In the formulas x is the reference, x' the degraded signal,
-n counts their samples, t their frames.
+`measure` takes two arrays, `score` two files. A metric is a function of a `Pair`; the decorator `metric` makes a
+`Measure` of it. METRICS holds all metrics by name. The value is None where there is nothing to measure (silence, no
+common voiced frame, a signal that is too short), and never NaN or infinite. In the formulas x is the reference, x' the
+degraded signal, n the index of a sample, t the index of a frame.
 """
 
 from dspgraph.evaluation.metrics.definition import Measure, metric

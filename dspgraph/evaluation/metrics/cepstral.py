@@ -39,11 +39,12 @@ _MCD = {
 def mcd(pair: Pair) -> float | None:
     """Mel-cepstral distortion, frame against frame.
 
-        10 sqrt(2) / ln 10 * mean over t of sqrt(sum over m = 1..24 of (c_m(t) - c'_m(t))**2)
+        10 * sqrt(2) / ln(10) * mean over t of sqrt(sum over m = 1..24 of (c_m(t) - c'_m(t))**2)
 
-    c: mel-cepstra of ln|X| by all-pass warping with the alpha of the rate; frames of 25 ms every 5 ms, each floored
-    100 dB below its own loudest bin. c_0, the level, is left out, so a gain changes nothing. The mean is over the
-    frames in which the reference is within 60 dB of its loudest frame. None if the reference is silent.
+    c is the mel-cepstrum of ln|X|, warped by an all-pass filter with the constant `mel_alpha` of the rate. Frames of
+    25 ms every 5 ms, Hann windows; |X| is raised to at least 100 dB below the largest bin of the frame. c_0, the level,
+    is left out, so a gain changes nothing. The mean is over the frames in which the energy of the reference is at most
+    60 dB below that of its loudest frame. None if the reference is silent.
 
     Source: R. F. Kubichek, Mel-cepstral distance measure for objective speech quality assessment, IEEE Pacific Rim
     Conference, 1993; J. Kominek, T. Schultz and A. W. Black, Synthesizer voice quality of new languages calibrated
@@ -61,9 +62,11 @@ def mcd(pair: Pair) -> float | None:
 def mcd_dtw(pair: Pair) -> float | None:
     """Mel-cepstral distortion along the path of dynamic time warping with the least total distance.
 
-    As `mcd`, over the pairs (t, t') of frames on that path. It leads from the first frames to the last by steps
-    (1, 1), (1, 0), (0, 1) of equal weight, and is the exact optimum among the paths with |t - t'| <= 1 s. The mean is
-    over the pairs in which the reference is not silent. None for signals over an hour: their path would take 300 MB.
+    As `mcd`, but with the distance between frame t of the reference and frame t' of the degraded signal, for the pairs
+    (t, t') on that path. The path leads from the first frames to the last frames by steps (1, 1), (1, 0), (0, 1) of
+    equal weight, and is the optimum among the paths on which t and t' are at most 1 s apart. The mean is over the pairs
+    with a frame t that counts for `mcd`. None if the reference is silent, and for signals over an hour: the path would
+    need 300 MB of memory.
 
     Source: H. Sakoe and S. Chiba, Dynamic programming algorithm optimization for spoken word recognition, IEEE
     Transactions on Acoustics, Speech, and Signal Processing 26(1), 1978.
@@ -78,16 +81,17 @@ def mcd_dtw(pair: Pair) -> float | None:
 
 
 def cepstra(pair: Pair) -> tuple[Array, Array, Array]:
-    """Return the mel-cepstra [t, MCD_ORDER] of both signals, c_1 first, and which frames of the reference are audible.
+    """Return the mel-cepstra of the reference and of the degraded signal, and which frames are audible.
 
-    A frame [t] of the reference is audible if its energy is within 60 dB of the largest.
+    Mel-cepstra: [t, MCD_ORDER], from c_1 on. Audible: booleans [t], true if the energy of the frame of the reference is
+    at most 60 dB below the largest.
     """
     (x, energies), (y, _) = (_cepstra(one, pair.rate) for one in (pair.reference, pair.degraded))
     return x, y, (energies > 0) & (energies >= energies.max(initial=0) * 10 ** (MCD_SILENCE / 10))
 
 
 def _cepstra(x: Array, rate: Fraction) -> tuple[Array, Array]:
-    """Return the mel-cepstra [t, MCD_ORDER] without c_0, and the energy of every frame [t]."""
+    """Return the mel-cepstra [t, MCD_ORDER] of x [n], from c_1 on, and the energy of every frame [t]."""
     length, hop = samples(MCD_LENGTH, rate), samples(MCD_HOP, rate)
     n_fft = power_of_two(length)
     matrix = _to_cepstra(n_fft, mel_alpha(rate))
@@ -95,16 +99,17 @@ def _cepstra(x: Array, rate: Fraction) -> tuple[Array, Array]:
     for powers in power_spectra(x, length, hop, n_fft):
         floor = powers.max(axis=1, keepdims=True) * 10 ** (MCD_FLOOR / 10)
         logs = np.log(np.maximum(powers, np.maximum(floor, np.finfo(np.float64).tiny)))
-        rows.append(np.einsum("tk,mk->tm", logs, matrix))  # not @: starting its threads takes longer than the product
+        rows.append(np.einsum("tk,mk->tm", logs, matrix))  # not @, which would take long to start threads
         energies.append(powers.sum(axis=1))
     return np.concatenate(rows), np.concatenate(energies)
 
 
 @lru_cache(maxsize=8)
 def _to_cepstra(n_fft: int, alpha: float) -> Array:
-    """Return the matrix [MCD_ORDER, n_fft // 2 + 1] from ln|X|**2 to the mel-cepstrum of ln|X| without c_0.
+    """Return the matrix [MCD_ORDER, n_fft // 2 + 1] that makes the mel-cepstrum of ln|X|, from c_1 on, of ln|X|**2.
 
-    The inverse DFT gives c_j, and row j of the warping is ((w + alpha) / (1 + alpha w))**j in powers of w.
+    The matrix is an inverse DFT, which gives the cepstrum c_j, followed by the warping of the frequency axis: row j of
+    the warping has the coefficients of ((w + alpha) / (1 + alpha * w))**j as a power series in w.
 
     Source: A. V. Oppenheim and D. H. Johnson, Discrete representation of signals, Proceedings of the IEEE 60(6), 1972.
     """
@@ -115,17 +120,17 @@ def _to_cepstra(n_fft: int, alpha: float) -> Array:
     warping[0, 0] = 1
     for j in range(1, bins):
         warping[j] = signal.lfilter([alpha, 1], [1, alpha], warping[j - 1])
-    weights = np.full((bins, 1), 2 / n_fft)  # both halves of the spectrum; ln|X| has each c_j at j and at -j
+    weights = np.full((bins, 1), 2 / n_fft)  # 2 for the halves of the spectrum, 2 for c_j and c_-j, 1/2 for |X|**2
     weights[[0, -1]] /= 2
     return np.ascontiguousarray((weights * fft.rfft(warping, n_fft, axis=0).real)[:, 1:].T)
 
 
 @lru_cache(maxsize=32)
 def mel_alpha(rate: Fraction) -> float:
-    """Return the all-pass constant that approximates the mel scale at a rate in Hz: from ALPHA, else fitted to 0.001.
+    """Return the constant alpha of the all-pass filter whose phase approximates the mel scale; rate: Hz.
 
-    The fit is least squares between the scale ln(1 + f / 1000) and the warped angle, both normalised to run from 0 at
-    0 Hz to 1 at half the rate.
+    alpha is taken from ALPHA. For another rate it is the multiple of 0.001 with the smallest sum of squared differences
+    between the scale ln(1 + f / 1000) and the warped angle, both scaled to run from 0 at 0 Hz to 1 at half the rate.
 
     Source: SPTK's reference manual, mcep, for 8 and 16 kHz (the other values of ALPHA are those in common use);
     pysptk's `mcepalpha` for the fit and its scale.

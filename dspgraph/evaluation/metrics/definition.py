@@ -12,8 +12,11 @@ from dspgraph.evaluation.metrics.pair import Pair
 from dspgraph.evaluation.results import Metric
 
 _OWN_VERSION = "1"
-"""Version of the metrics that are computed here. A change that moves the value of any signal by more than rounding
-makes it "2" for that metric: numbers of two versions are never compared in one table."""
+"""Version of the metrics that dspgraph itself computes.
+
+A metric gets version "2" when its code changes in a way that changes a value by more than rounding errors: numbers of
+two versions are never compared in one table.
+"""
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Measure:
     available: bool = True
 
     def __call__(self, pair: Pair) -> float | None:
-        """Return the value of this metric for a pair, None where there is nothing to measure."""
+        """Return the value of this metric for a pair; None if there is nothing to measure."""
         return self.of(pair)
 
 
@@ -35,10 +38,13 @@ def metric(
     settings: Mapping[str, Any],
     package: str | None = None,
 ) -> Callable[[Callable[[Pair], float | None]], Measure]:
-    """Make a function a metric of that name; the first line of its docstring describes it to users.
+    """Return a decorator that makes a metric of a function of a `Pair`.
 
-    settings: everything its values depend on. package: the installed package that computes it, whose version is then
-    the version of the metric; without that package the metric is not available.
+    The metric has the name of the function; the first line of the docstring of the function describes it to users.
+
+    unit: of the values. better: which values are the best. settings: everything that the values depend on. package: the
+    package that computes the values. Its version is then the version of the metric; if it is not installed, the metric
+    is not available.
     """
 
     def describe(of: Callable[[Pair], float | None]) -> Measure:

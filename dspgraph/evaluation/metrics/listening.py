@@ -22,10 +22,11 @@ STOI_RATE = 16000
 def pesq(pair: Pair) -> float | None:
     """Perceptual evaluation of speech quality, from 1 to 4.64 (wide band) or 4.55 (narrow band).
 
-    Wide band at 16 kHz, narrow band at 8 kHz for rates below 16 kHz; other rates are converted. A signal over 15 s is
-    cut into equal pieces of at most 15 s, and the value is their mean: ITU-T's code has room for 50 utterances and
-    writes beyond it, and an utterance with its pause lasts at least 0.4 s. None for silence, and for less than a
-    quarter of a second.
+    Signals with a rate of 16 kHz or more are measured in wide band, resampled to 16 kHz; others in narrow band,
+    resampled to 8 kHz. A signal over 15 s is cut into equal pieces of at most 15 s, and the value is the mean over the
+    pieces. The reason: ITU-T's code has memory for 50 utterances, and writes outside of it if there are more. An
+    utterance with its pause lasts at least 0.4 s, so 15 s contain fewer than 50. None if either signal is silent in a
+    piece, and for signals below a quarter of a second.
 
     Source: Recommendations ITU-T P.862, P.862.1 and P.862.2; the code is ITU-T's, called through the package pesq.
     """
@@ -49,8 +50,9 @@ def pesq(pair: Pair) -> float | None:
 def stoi(pair: Pair) -> float | None:
     """Short-time objective intelligibility, at most 1.
 
-    Both signals are converted to 16 kHz. A signal over a minute is cut into equal pieces of at most a minute, and the
-    value is their mean. None for silence, and if a piece has less than 0.4 s that is not silent.
+    Both signals are resampled to 16 kHz. A signal over a minute is cut into equal pieces of at most a minute, and the
+    value is the mean over the pieces. None if either signal is silent in a piece, and if less than 0.4 s of a piece is
+    not silent.
 
     Source: C. H. Taal, R. C. Hendriks, R. Heusdens and J. Jensen, An algorithm for intelligibility prediction of
     time-frequency weighted noisy speech, IEEE Transactions on Audio, Speech, and Language Processing 19(7), 2011;
@@ -74,6 +76,9 @@ def stoi(pair: Pair) -> float | None:
 
 
 def _pieces(x: Array, y: Array, longest: float) -> Iterator[tuple[Array, Array]]:
-    """Yield both signals, cut alike into the least number of pieces with at most `longest` samples."""
+    """Yield the pieces of x and y, both [n], cut at the same samples.
+
+    They are the fewest pieces of equal length, except for one sample, that have at most `longest` samples.
+    """
     count = math.ceil(len(x) / longest)
     yield from zip(np.array_split(x, count), np.array_split(y, count), strict=True)

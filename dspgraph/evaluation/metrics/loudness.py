@@ -20,28 +20,30 @@ K_WEIGHTING = (
 
 LOUDNESS_BLOCK = 0.4  # seconds; a block begins every quarter of it
 LOUDNESS_OFFSET = -0.691  # dB
-LOUDNESS_GATES = (-70.0, -10.0)  # LUFS; LU relative to the mean of the blocks above the first gate
+LOUDNESS_GATES = (-70.0, -10.0)  # in LUFS; in LU, relative to the loudness of the blocks above the first gate
 
 
 @metric("LU", "zero", {"weighting": "K, of ITU-R BS.1770", "block_s": LOUDNESS_BLOCK, "overlap": 0.75,
                         "gate_lufs": LOUDNESS_GATES[0], "relative_gate_lu": LOUDNESS_GATES[1]})  # fmt: skip
 def loudness_difference(pair: Pair) -> float | None:
-    """Integrated loudness of the degraded signal minus that of the reference: positive if it is louder.
+    """Integrated loudness of the degraded signal minus that of the reference.
 
-    Loudness as `integrated_loudness` gives it. None if either signal has none.
+    It is positive if the degraded signal is louder. See `integrated_loudness`. None if one of the signals
+    has no loudness.
     """
     x, y = (integrated_loudness(one, pair.rate) for one in (pair.reference, pair.degraded))
     return None if x is None or y is None else y - x
 
 
 def integrated_loudness(x: Array, rate: Number) -> float | None:
-    """Return the integrated loudness of x [n] in LUFS; None for less than 0.4 s, and if no block is above the gate.
+    """Return the integrated loudness in LUFS; None for less than 0.4 s, and if no block counts. x: [n]; rate: Hz.
 
-    -0.691 + 10 log10 of the mean square of the K-weighted signal, over blocks of 0.4 s that overlap by three quarters.
-    A block counts if it is above -70 LUFS and not more than 10 LU below the loudness of the blocks above -70 LUFS.
+    The loudness is -0.691 + 10 * log10(mean square of the K-weighted signal), over the blocks that count. Blocks have
+    0.4 s and overlap by three quarters. A block counts if its loudness is above -70 LUFS, and above L - 10 LU, where L
+    is the loudness of all blocks above -70 LUFS.
 
-    At rates other than 48 kHz the filters are converted by the bilinear transform, which bends their frequency axis: a
-    tone of 1 kHz is measured 0.05 dB too low at 16 kHz, 0.2 dB at 8 kHz.
+    At rates other than 48 kHz the filters are converted by the bilinear transform, which bends their frequency axis:
+    the loudness of a tone of 1 kHz comes out 0.05 dB too low at 16 kHz, 0.2 dB too low at 8 kHz.
 
     Source: Recommendation ITU-R BS.1770-4, annex 1.
     """
@@ -67,12 +69,13 @@ def _mean_square(lufs: float) -> float:
 
 
 def filter_at_rate(b: Sequence[float], a: Sequence[float], rate: float) -> tuple[Array, Array]:
-    """Convert a two-pole filter from 48 kHz to another rate. Its gain stays the same at 0 Hz and at its frequency f.
+    """Return the coefficients (b, a) of a two-pole filter at another rate; its gain stays the same at 0 Hz and at f.
 
-    The bilinear transform s = (1 - z^-1) / (1 + z^-1) / tan(pi f / rate) takes the filter to s at 48 kHz and back to z
-    at the other rate. f is the frequency at which the denominator in s is q + p s + q s**2.
+    b, a: numerator and denominator at 48 kHz, in powers of 1 / z. rate: Hz. The bilinear transform
+    s = (1 - 1 / z) / ((1 + 1 / z) * tan(pi * f / rate)) leads from z to s at 48 kHz, and back to z at the other rate. f
+    is chosen so that the denominator is q + p * s + q * s**2 for some p and q.
     """
-    top, bottom = _substitute(b), _substitute(a)  # in powers of tan(pi f / 48000) s
+    top, bottom = _substitute(b), _substitute(a)  # in powers of s * tan(pi * f / 48000)
     tangent = math.sqrt(bottom[0] / bottom[2])
     scale = tangent / math.tan(math.atan(tangent) * 48000 / rate)
     powers = scale ** np.arange(3)
@@ -81,5 +84,5 @@ def filter_at_rate(b: Sequence[float], a: Sequence[float], rate: float) -> tuple
 
 
 def _substitute(c: Sequence[float] | Array) -> Array:
-    """Substitute v = (1 - u) / (1 + u) in c, a polynomial of v; return it times (1 + u)**2, in powers of u."""
+    """Return the polynomial (1 + u)**2 * (c[0] + c[1] * v + c[2] * v**2), v = (1 - u) / (1 + u), in powers of u."""
     return np.array([c[0] + c[1] + c[2], 2 * (c[0] - c[2]), c[0] - c[1] + c[2]])

@@ -1,4 +1,4 @@
-"""A reference and a degraded signal of one rate and length."""
+"""A reference and a degraded signal, with the same rate and length."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ T = TypeVar("T")
 
 
 class Pair:
-    """Two signals of one length and rate.
+    """A reference and a degraded signal, with the same rate and length.
 
-    reference, degraded: floats [n], or [n, channels], which are averaged to one channel; full scale is +-1. The longer
-    one is cut to the length of the other. rate: Hz. Raises SignalError for another shape or type, for a sample that is
+    reference, degraded: floats [n], or [n, channels], of which the mean over the channels is taken; full scale +-1. The
+    end of the longer signal is cut off. rate: Hz. Raises SignalError for another shape or type, for a sample that is
     not finite, and for a rate outside RATES.
     """
 
@@ -38,11 +38,11 @@ class Pair:
         self._shared: dict[Callable[[Pair], Any], Any] = {}
 
     def at(self, rate: int) -> tuple[Array, Array]:
-        """Return both signals at another rate in Hz."""
+        """Return the reference and the degraded signal, resampled to `rate` Hz."""
         return resample_signal(self.reference, self.rate, rate), resample_signal(self.degraded, self.rate, rate)
 
     def shared(self, analysis: Callable[[Pair], T]) -> T:
-        """Return `analysis(self)`, computed once however many metrics ask for it."""
+        """Return `analysis(self)`. It is computed at the first call, and kept for other metrics that need it."""
         if analysis not in self._shared:
             self._shared[analysis] = analysis(self)
         found: T = self._shared[analysis]

@@ -24,11 +24,11 @@ _F0 = {"pipeline": PITCH, "rate_hz": 16000, "hop_s": 0.005, "lowest_hz": 60.0, "
 def log_f0_rmse(pair: Pair) -> float | None:
     """RMS difference of log pitch, over the frames in which both signals are voiced.
 
-        1200 sqrt(mean over t of log2(f0 / f0')**2)
+        1200 * sqrt(mean over t of log2(f0(t) / f0'(t))**2)
 
-    Pitch is tracked by the pipeline `f0` every 5 ms, at its own sample rate. None if no frame is voiced in both
-    signals. A change of level can move the value: the tracker adds noise of its own, and takes soft frames for
-    unvoiced.
+    The pipeline `f0` tracks the pitch every 5 ms; the signals are resampled to its rate, 16 kHz. None if no frame is
+    voiced in both signals. The level of a signal can change the value: the tracker adds noise of a fixed level, and
+    takes soft frames for unvoiced.
 
     Source: Deep learning-based expressive speech synthesis: a systematic review, EURASIP Journal on Audio, Speech, and
     Music Processing, 2024, doi:10.1186/s13636-024-00329-7, table 8 (RMSE; here of the logarithm).
@@ -44,7 +44,8 @@ def log_f0_rmse(pair: Pair) -> float | None:
 def voicing_error(pair: Pair) -> float | None:
     """Share of frames that are voiced in one signal and unvoiced in the other.
 
-    Pitch as for `log_f0_rmse`. Symmetric.
+    Voicing is that of the pitch as for `log_f0_rmse`. The value stays the same if the signals are exchanged. None if
+    the pitch cannot be tracked.
 
     Source: as for `log_f0_rmse`, table 8 (voice decision error).
     """
@@ -53,7 +54,7 @@ def voicing_error(pair: Pair) -> float | None:
 
 
 def f0(pair: Pair) -> tuple[Array, Array]:
-    """Return the pitch of both signals in Hz [t], 0 where unvoiced; two empty arrays if it cannot be tracked."""
+    """Return the pitch of both signals, [t] in Hz, 0 in unvoiced frames; two empty arrays if it cannot be tracked."""
     graph = _tracker()
     ((name, stream),) = graph.inputs.items()
     try:

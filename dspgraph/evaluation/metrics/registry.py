@@ -1,4 +1,4 @@
-"""All metrics, by name; measuring arrays and files with them."""
+"""All metrics by name, and functions that measure arrays and files with them."""
 
 from __future__ import annotations
 
@@ -50,21 +50,21 @@ def _by_name(measures: Iterator[Measure]) -> dict[str, Measure]:
 
 
 METRICS: Mapping[str, Measure] = MappingProxyType(_by_name(_all()))
-"""The metrics that can be computed here, by name, in the order in which they are shown."""
+"""The metrics whose packages are installed, by name, in the order in which they are shown."""
 
 
 def measure(
     reference: Array, degraded: Array, rate: Number, names: Sequence[str] | None = None
 ) -> dict[str, float | None]:
-    """Return the values of metrics by name, in the order of `names`, by default all in METRICS.
+    """Return the values of metrics by name, in the order of `names`; None for a metric with nothing to measure.
 
-    A value is None where there is nothing to measure. reference, degraded, rate: as `Pair` takes them, with its errors.
+    reference, degraded, rate: see `Pair`, which may raise SignalError. names: of metrics, by default all in METRICS.
     Raises UnknownName for a name that is not in METRICS.
     """
     names = list(METRICS) if names is None else names
     check_names(names)
     pair = Pair(reference, degraded, rate)
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # of samples near the largest float
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # samples may be near the largest float
         return {name: _finite(METRICS[name](pair)) if len(pair.reference) else None for name in names}
 
 
@@ -82,9 +82,9 @@ def _finite(value: float | None) -> float | None:
 def score(reference: Path, degraded: Path) -> tuple[list[Metric], dict[str, float | None], list[str]]:
     """Return all metrics, their values for two audio files by name, and notes on conversions of the files.
 
-    Both files are mixed to one channel, the degraded one is resampled to the rate of the reference, and the longer one
-    is cut. Raises FileError for a file that cannot be read or has a sample that is not finite, and SignalError for a
-    reference with a rate outside RATES.
+    Both files are mixed to one channel, the degraded file is resampled to the rate of the reference, and the end of the
+    longer signal is cut off. Raises FileError for a file that cannot be read or has a sample that is not finite, and
+    SignalError for a reference with a rate outside RATES.
     """
     stream = Audio(rate_of(reference))
     sources = [AudioSource(path, stream) for path in (reference, degraded)]

@@ -15,13 +15,13 @@ _BLOCK = 2**19
 """Largest number of values in a block of spectra (4 MiB)."""
 
 DECIBELS = 10 / math.log(10)
-"""Decibels in 1 neper of power: factor from the natural logarithm of a power to decibels."""
+"""Factor from the natural logarithm of a power to decibels: 10 * log10(p) = DECIBELS * ln(p)."""
 
 
 def power_spectra(x: Array, length: int, hop: int, n_fft: int) -> Iterator[Array]:
-    """Yield |X|**2 [frames, n_fft // 2 + 1] in blocks of frames that are centred on every hop-th sample of x [n].
+    """Yield the power spectra |X|**2 of the frames of a signal, as blocks [frames, n_fft // 2 + 1].
 
-    Hann windows of `length` samples; x is 0 outside.
+    x: [n], taken as 0 outside. Frame t is centred on sample t * hop, and has a Hann window of `length` samples.
     """
     from scipy import fft
 
@@ -42,10 +42,10 @@ def hann(length: int) -> Array:
 
 
 def samples(seconds: float, rate: Fraction) -> int:
-    """Return the nearest number of samples."""
+    """Return the whole number of samples that is nearest to a duration in seconds; rate: Hz."""
     return round(seconds * rate)
 
 
 def power_of_two(n: int) -> int:
-    """Return the least power of two that is n or more."""
+    """Return the smallest power of two that is not below n."""
     return 1 << (n - 1).bit_length()

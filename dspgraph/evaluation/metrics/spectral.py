@@ -17,12 +17,13 @@ LSD_FLOOR = -100.0  # dB
 @metric("dB", "lower", {"length_s": LSD_LENGTH, "hop_s": LSD_HOP, "window": "hann", "fft": "least 2**k of the length",
                          "floor_db": LSD_FLOOR, "floor_of": "the bin of a full-scale sine"})  # fmt: skip
 def lsd(pair: Pair) -> float | None:
-    """Log-spectral distance: RMS over the bins of a frame, mean over frames.
+    """Log-spectral distance: RMS over the bins of each frame, mean over all frames.
 
-        mean over t of sqrt(mean over bins of (20 log10 |X| / |X'|)**2)
+        mean over t of sqrt(mean over bins of (20 * log10(|X| / |X'|))**2)
 
-    Frames of 32 ms every 8 ms, Hann windows; both spectra are floored 100 dB below the bin of a full-scale sine. The
-    noise of rounding to 16 bits is below that floor too. Symmetric.
+    Frames of 32 ms every 8 ms, Hann windows. Magnitudes are raised to at least the floor, which lies 100 dB below the
+    bin of a full-scale sine: the noise of rounding to 16 bits lies below it. The value stays the same if the signals
+    are exchanged.
 
     Source: L. R. Rabiner and B.-H. Juang, Fundamentals of Speech Recognition, Prentice Hall, 1993 (log spectral
     distortion).
@@ -40,7 +41,10 @@ def lsd(pair: Pair) -> float | None:
 
 
 RESOLUTIONS = ((512, 50, 240), (1024, 120, 600), (2048, 240, 1200))
-"""FFT, hop and window in samples, the same at every rate, as in the published work at 16 to 48 kHz."""
+"""Size of the FFT, hop and length of the window, each in samples.
+
+They are the same at every sample rate: publications use these numbers from 16 to 48 kHz.
+"""
 
 MRSTFT_FLOOR = 1e-7  # of |X|**2
 
@@ -51,8 +55,8 @@ def mrstft(pair: Pair) -> float | None:
 
         || |X| - |X'| ||_F / || |X| ||_F  +  mean over t and bins of | ln|X| - ln|X'| |
 
-    FFTs of 512, 1024, 2048 samples, hops of 50, 120, 240, Hann windows of 240, 600, 1200; |X|**2 is floored at 1e-7.
-    Without a unit; 0 for equal signals.
+    || ||_F is the root of the sum of squares over t and bins. FFTs of 512, 1024, 2048 samples, hops of 50, 120, 240,
+    Hann windows of 240, 600, 1200; |X|**2 is raised to at least 1e-7. Without a unit; 0 for equal signals.
 
     Source: R. Yamamoto, E. Song and J.-M. Kim, Parallel WaveGAN, ICASSP 2020 (arXiv:1910.11480), the
     auxiliary loss, with the sizes of its published configuration.

@@ -1,4 +1,4 @@
-"""Dynamic time warping, compiled."""
+"""Dynamic time warping, compiled by numba."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import numpy as np
 from dspgraph.streams import Array
 
 DIAGONAL, DOWN, RIGHT = 0, 1, 2
-"""Steps of a path: from (i - 1, j - 1), from (i - 1, j), from (i, j - 1)."""
+"""Steps of a path to (i, j): from (i - 1, j - 1), from (i - 1, j), from (i, j - 1)."""
 
 
 def mean_warped_distance(x: Array, y: Array, reach: int, counted: Array) -> float:
-    """Return the mean Euclidean distance of the rows of x [t, m] and y [t, m] on the path with the least total.
+    """Return the mean distance between row i of x and row j of y, over the pairs (i, j) of the best path.
 
-    Paths lead from (0, 0) to (t - 1, t - 1) by the steps DIAGONAL, DOWN and RIGHT, with |i - j| <= reach. The mean is
-    over the pairs (i, j) on the path with counted[i], at least one.
+    The distance is Euclidean. Paths lead from (0, 0) to (t - 1, t - 1) by the steps DIAGONAL, DOWN and RIGHT, with
+    |i - j| <= reach; the best path has the smallest sum of distances. x, y: [t, m]. counted: booleans [t]; the mean is
+    over the pairs with counted[i], of which there must be one.
     """
     columns = np.ascontiguousarray(y.T)
     steps = _compiled(_best_steps)(x, columns, reach)
@@ -38,13 +39,14 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _best_steps(x: Array, y: Array, reach: int) -> Array:
-    """Return the last step [t, 2 reach + 1] of the best path to every pair (i, j), for x [t, m] and y [m, t].
+    """Return the last step of the best path to every pair (i, j): [t, 2 * reach + 1].
 
-    Row i holds the pairs (i, j) with |i - j| <= reach, at place k = j - i + reach.
+    Row i of the result has the pairs (i, j) with |i - j| <= reach, each in column j - i + reach. x: [t, m]; y: [m, t].
     """
     count, width = len(x), 2 * reach + 1
     steps = np.zeros((count, width), np.uint8)
-    above, here = np.full(width + 1, np.inf), np.full(width + 1, np.inf)  # totals; the last place stays infinite
+    # Sums of distances on the best paths to row i - 1 and to row i. The last element stays infinite.
+    above, here = np.full(width + 1, np.inf), np.full(width + 1, np.inf)
     squares = np.empty(width)
     above[reach] = 0.0
     for i in range(count):
@@ -69,7 +71,7 @@ def _best_steps(x: Array, y: Array, reach: int) -> Array:
 
 
 def _mean_on_path(x: Array, y: Array, reach: int, counted: Array, steps: Array) -> float:
-    """Follow the steps back from the last pair; return the mean distance of the pairs (i, j) with counted[i]."""
+    """Return the mean distance of the pairs (i, j) with counted[i] on the path that the steps make to the last pair."""
     total, pairs = 0.0, 0
     i, j = len(x) - 1, len(x) - 1
     while i >= 0 and j >= 0:

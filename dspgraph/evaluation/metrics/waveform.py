@@ -15,12 +15,12 @@ SI_SDR_MOST = 100.0  # dB
 
 @metric("dB", "higher", {"mean": "removed", "most_db": SI_SDR_MOST})
 def si_sdr(pair: Pair) -> float | None:
-    """Scale-invariant signal-to-distortion ratio, within -100 and 100 dB.
+    """Scale-invariant signal-to-distortion ratio, between -100 and 100 dB.
 
-        10 log10 |a x|**2 / |a x - x'|**2,    a = x . x' / |x|**2
+        10 * log10(|a * x|**2 / |a * x - x'|**2),    a = (sum over n of x[n] * x'[n]) / |x|**2
 
-    The means of x and x' are removed. Equal signals, whose ratio is infinite, have 100 dB. Waveforms are compared, so a
-    delay of one sample lowers the value a lot. None if either signal is silent.
+    The means of x and x' are subtracted first. Equal signals, whose ratio is infinite, have 100 dB. Waveforms are
+    compared, so a delay of one sample lowers the value a lot. None if x or x' is constant.
 
     Source: J. Le Roux, S. Wisdom, H. Erdogan and J. R. Hershey, SDR - half-baked or well done?, ICASSP 2019.
     """
@@ -35,7 +35,7 @@ def si_sdr(pair: Pair) -> float | None:
 
 
 def _centred(x: Array) -> Array:
-    """Return x without its mean, scaled to a peak of 1; zeros if only rounding errors are left."""
+    """Return x minus its mean, scaled to a peak of 1; zeros if x is constant except for rounding errors."""
     centred = x - x.mean()
     peak = np.abs(centred).max()
     return centred / peak if peak > 8 * np.finfo(np.float64).eps * np.abs(x).max() else np.zeros_like(x)

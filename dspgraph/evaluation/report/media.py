@@ -1,4 +1,4 @@
-"""Where the page has its sounds and pictures: inside it, or in a folder beside it."""
+"""Where the sounds and pictures of the page are stored: inside the page, or in a folder beside it."""
 
 from __future__ import annotations
 
@@ -28,25 +28,26 @@ class Inside:
     """The part of the page's content security policy that lets it load them."""
 
     def picture(self, png: bytes) -> str:
-        """Return the address of a picture."""
+        """Return the address of a picture; png: the content of a PNG file."""
         return data_uri(png, "image/png")
 
     def sound(self, path: Path) -> str:
-        """Return the address of a FLAC file: its own bytes. Raises FileError if it cannot be read."""
+        """Return an address that contains the bytes of a FLAC file. Raises FileError if the file cannot be read."""
         return data_uri(_read(path), "audio/flac")
 
     def discard(self) -> None:
-        """Clean up after a page that could not be written."""
+        """Do nothing: a page that could not be written leaves no files beside it."""
 
     def tidy(self) -> None:
-        """Clean up once the page is in place."""
+        """Do nothing: the page has no files beside it."""
 
 
 class Beside:
     """Sounds and pictures in the folder `<stem>_files` beside the page.
 
-    A file is named by its content. So an old page stays whole while the next one is written, and a name tells nothing
-    in a blind test. Raises FileError if the folder cannot be made, or is a link.
+    The name of a file is a hash of its content. So no file of an old page is changed while a new page is written, and
+    the name does not reveal the variant in a blind test. target: the page. Raises FileError if the folder cannot be
+    made, or is a link.
     """
 
     policy = "img-src 'self' file: data:; media-src 'self' file:"
@@ -66,14 +67,14 @@ class Beside:
             raise FileError(f"{self.folder} cannot be made: {error.strerror}") from None
 
     def picture(self, png: bytes) -> str:
-        """Write a picture, and return its address."""
+        """Write a picture to a file, and return its address; png: the content of the file."""
         return self._place(png, "png", lambda part: part.write_bytes(png))
 
     def sound(self, path: Path) -> str:
         """Write the samples of a FLAC file to a WAV file, and return its address.
 
-        Chromium cannot seek to every position of a short FLAC file, and a page that was opened from a disk may not read
-        the files beside it to decode them itself.
+        Not FLAC, because Chromium cannot seek to every position of a short FLAC file, and because a page that is opened
+        from a disk has no right to read files beside it, which it would need to decode FLAC itself.
         """
         with reading(path):
             return self._place(_read(path), "wav", lambda part: _copy(path, part))
@@ -87,7 +88,7 @@ class Beside:
                 self.folder.rmdir()
 
     def tidy(self) -> None:
-        """Remove the files of an earlier page that the new one does not use."""
+        """Remove the files of an earlier page that the new page does not use."""
         for path in self.folder.iterdir():
             if self._OURS.fullmatch(path.name) and path.name not in self.used:
                 path.unlink(missing_ok=True)
@@ -107,12 +108,12 @@ class Beside:
 
 
 def data_uri(content: bytes, kind: str) -> str:
-    """Return the data URI of some content; kind: its media type."""
+    """Return a data URI; content: what it contains; kind: the media type, for instance "image/png"."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def sound_info(path: Path) -> Any:
-    """Return what soundfile says of a file. Raises FileError if it cannot be read."""
+    """Return the rate, duration ... of an audio file (`soundfile.info`). Raises FileError if it cannot be read."""
     with reading(path):
         return soundfile.info(os.fsencode(path))
 
@@ -132,7 +133,7 @@ def _read(path: Path) -> bytes:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Raise FileError with the name of the file for errors inside the `with` block."""
+    """Turn an error of reading inside the `with` block into a FileError with the name of the file."""
     try:
         yield
     except (OSError, soundfile.SoundFileError) as error:

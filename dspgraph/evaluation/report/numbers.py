@@ -1,4 +1,4 @@
-"""The numbers of the page as texts, and what its tables are sorted by."""
+"""The numbers of the page as texts, and the keys by which its tables are sorted."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from dspgraph.evaluation.results import Cell, Mean, Metric, Results, Score, form
 
 
 def count(number: int, name: str) -> str:
-    """Return a number of things: "1 metric", "1,200 metrics"."""
+    """Return a number with a noun: "1 metric", "1,200 metrics"; name: the noun in the singular."""
     return f"{number:,} {name}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:
-    """Return a duration in seconds, or in minutes and seconds."""
+    """Return a duration as text: "12.3 s", "2 min 5 s"."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes:,} min {rest} s" if seconds >= 60 else f"{seconds:.1f} s"
 
 
 def number_text(value: float, decimals: int) -> str:
-    """Return a number with the minus sign of typography."""
+    """Return a number as text, with a minus sign (U+2212) in place of a hyphen."""
     return format_number(value, decimals).replace("-", "\N{MINUS SIGN}")
 
 
 def score_row(score: Score, metrics: Sequence[Metric], decimals: Mapping[str, int]) -> dict[str, Any]:
-    """Return a row of the table of scores."""
+    """Return the row of a score in the table of scores, as the template needs it."""
     values = [(metric, score.values.get(metric.name)) for metric in metrics]
     cells = [
         {"order": _order(metric, value), "text": "" if value is None else number_text(value, decimals[metric.name])}
@@ -35,7 +35,10 @@ def score_row(score: Score, metrics: Sequence[Metric], decimals: Mapping[str, in
 
 
 def mean_rows(results: Results) -> list[list[dict[str, Any]]]:
-    """Return the cells of the table of means, a row per variant. All intervals of a metric are drawn to one scale."""
+    """Return the cells of the table of means, one row for each variant, as the template needs them.
+
+    All intervals of a metric are drawn on the same scale.
+    """
     table = results.table()
     places = [_scale([row[k].mean for row in table if row[k].mean.n]) for k in range(len(results.metrics))]
     return [
@@ -65,12 +68,15 @@ def _mean_cell(metric: Metric, cell: Cell, place: Callable[[float], str], record
 
 
 def _order(metric: Metric, value: float | None) -> str:
-    """Return the key that a cell is sorted by; empty for a cell without a value."""
+    """Return the key by which a cell is sorted in its column; empty for a cell without a value."""
     return "" if value is None else repr(abs(value) if metric.better == "zero" else value)
 
 
 def _scale(means: Sequence[Mean]) -> Callable[[float], str]:
-    """Return a function from a value to its place in percent, from 4 at the lowest end of an interval to 96."""
+    """Return a function that gives the place of a value on the scale of the drawn intervals, in percent, as text.
+
+    The lowest end of all intervals is at 4, the highest at 96.
+    """
     low = min((mean.low for mean in means), default=0.0)
     span = max((mean.high for mean in means), default=0.0) - low
     return lambda value: f"{4 + 92 * (value - low) / span if span > 0 else 50:.1f}"

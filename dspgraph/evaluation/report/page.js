@@ -30,7 +30,7 @@
 
   // ---- sounds: made when first needed, kept while their recording is the current one (those of others are freed) ----
 
-  const sounds = new Map(); // slot -> { audio, ready, at, on }: where to start, and whether, as soon as it is ready
+  const sounds = new Map(); // slot -> { audio, ready, at, on }; at, on: seek there, and play or not, once ready
   const now = { recording: recordings.findIndex((one) => one.slots.length), slot: 0 };
   let blind = null; // or { orders, answers }
   let loaded = -1; // the recording whose sounds are in `sounds`
@@ -98,7 +98,7 @@
       sounds.set(slot, one);
       $("sounds").append(audio);
       address($(`sound-${now.recording}-${slot}`).textContent.trim()).then((url) => {
-        if (sounds.get(slot) !== one) return URL.revokeObjectURL(url); // another recording was chosen in the meantime
+        if (sounds.get(slot) !== one) return URL.revokeObjectURL(url); // another recording has been chosen meanwhile
         audio.src = url;
         one.ready = true;
         seek(one, one.at);

@@ -1,4 +1,4 @@
-"""The text of the page."""
+"""The text of the page, made from the results by the template `page.html.j2`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from dspgraph.plotting.spectrogram import MINIATURE, miniatures
 _REFERENCE_LABEL = "Reference"
 
 FIGURES = 3
-"""Number of scores under a player; the table has all of them."""
+"""Number of metrics whose values stand under a player; the table has the values of all metrics."""
 
 BEST = {"lower": "the lowest", "higher": "the highest", "zero": "nearest to zero"}
 
@@ -37,12 +37,14 @@ def write_page(
     target: Path,
     assets: bool = False,
 ) -> Path:
-    """Write the page of a comparison to `target`, atomically; the same input gives the same bytes.
+    """Write the page of a comparison to the file `target`, atomically, and return `target`.
 
-    audio: FLAC files by (recording id, variant name); reference: by recording id; graphs: SVG texts by variant name. A
-    score without a file shows its error in place of a player. assets: put sounds and pictures into files beside the
-    page (`media.Beside`), not into it. Raises FileError for a sound that cannot be read and for a page that cannot be
-    written; the files of an earlier page then stay as they were.
+    audio: FLAC files by (recording id, variant name). reference: FLAC files by recording id. graphs: SVG texts by
+    variant name. assets: put sounds and pictures into files beside the page (`media.Beside`), not into it. Where there
+    is no FLAC file, the page shows the error of the score, not a player. The same input gives the same bytes.
+
+    Raises FileError for a sound that cannot be read and for a page that cannot be written; an earlier page and its
+    files then stay as they were.
     """
     media = Beside(target) if assets else Inside()
     part = AtomicFile(target)
@@ -66,7 +68,7 @@ def _page(
     graphs: Mapping[str, str],
     media: Inside | Beside,
 ) -> Iterator[str]:
-    """Yield the text of the page in pieces. The sounds come last; each is read when its piece is asked for."""
+    """Yield the text of the page in pieces. The sounds come last; each is read only when its piece is asked for."""
     style, script = _asset("page.css"), _asset("page.js")
     slots = [_slots(recording, results, audio, reference) for recording in results.recordings]
     sounds = [(f"sound-{number}-{slot}", path) for number, found in enumerate(slots) for slot, path in found.items()]
@@ -114,7 +116,7 @@ def _slots(
     audio: Mapping[tuple[str, str], Path],
     reference: Mapping[str, Path],
 ) -> dict[int, Path]:
-    """Return the sounds of a recording: the reference at 0, the variants from 1 on; only those with a file."""
+    """Return the sound files of a recording, by slot: 0 for the reference, 1, 2 ... for the variants."""
     paths = [reference.get(recording.id), *(audio.get((recording.id, one.name)) for one in results.variants)]
     return {slot: path for slot, path in enumerate(paths) if path is not None}
 
@@ -124,7 +126,7 @@ def _asset(name: str) -> str:
 
 
 def _policy(style: str, script: str, media: str) -> str:
-    """Return the content security policy: the page may use its own style and script, its pictures and sounds."""
+    """Return the content security policy, which allows only the style, script, pictures and sounds of the page."""
     style_hash, script_hash = (
         base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)
     )
@@ -135,13 +137,13 @@ def _policy(style: str, script: str, media: str) -> str:
 
 
 def _json(value: Any) -> Markup:
-    """Return JSON for a <script> element: without characters that could end the element."""
+    """Return JSON text for a <script> element, with escapes for the characters that could end the element."""
     text = json.dumps(_valid(value), allow_nan=False)
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
 def _valid(value: Any) -> Any:
-    """Return the same data with texts that UTF-8 can encode: a file name may be invalid as text."""
+    """Return data in which every text can be encoded in UTF-8: the name of a file may be invalid as text."""
     if isinstance(value, Markup) or callable(value):
         return value
     if isinstance(value, str):
@@ -189,7 +191,7 @@ def _variant(variant: Variant) -> dict[str, str]:
 
 
 def _graph(name: str, svg: str) -> dict[str, str]:
-    """Return the diagram of a graph as an image: as such, no script in it can run in the page."""
+    """Return the diagram of a graph for an <img> element, in which no script of the SVG text can run."""
     texts = [
         html.unescape(found)
         for tag in ("title", "desc")
@@ -206,7 +208,7 @@ def _recording(
     scores: Mapping[tuple[str, str], Score],
     media: Inside | Beside,
 ) -> dict[str, Any]:
-    """Return a recording with a card for the reference and for every variant; paths: the sounds by slot."""
+    """Return a recording with a card for the reference and for every variant; paths: the sound files by slot."""
     infos = {slot: sound_info(path) for slot, path in paths.items()}
     top = max((info.samplerate / 2 for info in infos.values()), default=0)
     with reading(Path(recording.id)):
@@ -234,7 +236,7 @@ def _recording(
 
 
 def _figures(score: Score, results: Results) -> list[dict[str, str]]:
-    """Return the first scores, for the card of a variant."""
+    """Return the first FIGURES metrics that have a value, with name and text, for the card of a variant."""
     known = [(metric, value) for metric in results.metrics if (value := score.values.get(metric.name)) is not None]
     return [
         {"name": metric.name, "text": f"{number_text(value, results.decimals[metric.name])} {metric.unit}".strip()}
