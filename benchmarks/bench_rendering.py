@@ -105,7 +105,7 @@ def rows(files: int = FILES) -> list[Row]:
     many = f"{files} clips through lpc_vocoder"
     return [
         faster(f"{many}: two processes, one", 1e3 * both["wall"], 1e3 * serial["wall"], 1.6),
-        # Batches make networks faster, but no node of lpc_vocoder. Here a batch must only not be much slower.
+        # Batches make networks faster, but not the nodes of lpc_vocoder. The promise is that they are not much slower.
         faster(f"{many}: batch 16, 1 (CPU)", 1e3 * batch["cpu"], 1e3 * serial["cpu"], 0.7),
         below("rendering a clip, less the graph's own work (CPU)", spent, 3, "ms"),
         at_most(f"{many}: peak at the end, after {EARLY}", serial["late"], serial["early"], 1.05, "MiB"),

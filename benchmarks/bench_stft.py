@@ -42,7 +42,7 @@ def rows() -> list[Row]:
     def peer_sought(seed: int = 0) -> Array:
         return np.asarray(librosa.griffinlim(other, n_iter=32, hop_length=HOP, random_state=seed))
 
-    # The error depends on the random phases, by 1 dB, so take the mean of five: measured -24.5 and -24.3 dB (librosa).
+    # The random phases change the error by 1 dB, so take the mean of five: -24.5 dB here, -24.3 dB in librosa.
     seeds = range(5)
     left = np.mean([decibel(np.abs(stft(sought(s), window, HOP, MIDDLE)), ours) for s in seeds])
     peer_left = np.mean(

@@ -22,7 +22,7 @@ def copied(folder: Path) -> Path:
 def run_in(tree: Path, code: str, environment: Mapping[str, str] | None = None) -> Any:
     """Run Python code with the packages in the folder `tree`; return its last line of output, read as JSON.
 
-    environment: environment variables that are added. Fails if the exit code is not 0.
+    environment: environment variables that are added. Raises AssertionError if the exit code is not 0.
     """
     paths = {"PYTHONPATH": f"{tree}{os.pathsep}{tree / 'nodes'}"}
     settings = {**os.environ, **paths, **(environment or {})}

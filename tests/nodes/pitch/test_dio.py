@@ -72,8 +72,12 @@ def test_what_is_no_signal_is_refused(x: Array) -> None:
         (Dio(), Audio(RATE, channels=2), "put a mono 'mix' before it"),
         (Dio(), Audio(4000), "a whole number of hertz from 8000 to 192000; found .*: put a 'resample'"),
         (Dio(), Audio("32001/2"), "a whole number of hertz"),
-        (Dio(f0_min=300, f0_max=200), Audio(RATE), "f0_min is 300 and f0_max 200; .* they must rise, up to 4000 Hz"),
-        (Dio(f0_max=4001), Audio(RATE), "they must rise, up to 4000 Hz"),
+        (
+            Dio(f0_min=300, f0_max=200),
+            Audio(RATE),
+            "f0_min is 300 and f0_max 200; .* must be below f0_max, and f0_max at most 4000 Hz",
+        ),
+        (Dio(f0_max=4001), Audio(RATE), "f0_min must be below f0_max, and f0_max at most 4000 Hz"),
     ],
 )
 def test_streams_that_do_not_fit_are_refused(node: Dio, x: Audio, message: str) -> None:

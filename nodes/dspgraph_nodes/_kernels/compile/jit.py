@@ -26,7 +26,7 @@ def kernel(function: Function) -> Function:
     """
     compiled = njit(error_model="numpy")(function)
     try:
-        compiled._cache = _Cache(function)  # type: ignore[attr-defined, no-untyped-call]  # `njit(cache=True)` sets numba's
+        compiled._cache = _Cache(function)  # type: ignore[attr-defined, no-untyped-call]  # where `njit(cache=True)` puts numba's own cache
     except RuntimeError:  # numba found no folder for a cache
         _say_that_nothing_is_kept()
     return cast(Function, compiled)

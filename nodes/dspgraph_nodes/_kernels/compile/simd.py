@@ -46,10 +46,11 @@ class Code:
         self.dimensions: dict[str, int] = {}
 
     def add_arrays(self, name: str, kind: Any, value: Any) -> None:
-        """Register an array under a name, or all arrays of a named tuple under `name` followed by their fields.
+        """Register an array under `name`, or every array of a named tuple under `name` followed by its field.
 
-        A named tuple inside the named tuple adds its field and a dot: the name of its field `weights` is "a.weights" if
-        it is the field `a`. kind: the type in numba; value: the array or tuple in LLVM.
+        Named tuples may contain named tuples, whose fields are separated by a dot. Example: if `name` is "" and the
+        field `a` is a named tuple with the array `weights`, this array is registered as "a.weights". kind: the type in
+        numba; value: the array or tuple in LLVM.
         """
         if not isinstance(kind, types.NamedTuple):
             self.arrays[name] = self.context.make_array(kind)(self.context, self.builder, value).data

@@ -12,7 +12,7 @@ The limits below were found with pysptk 1.0.1:
 * swipe reads past the end of a signal that is shorter than half its longest window. Zeros are added to such signals.
 * swipe reads past its list of windows if the list has only one. Such a pitch range is refused.
 * swipe reads past the end of a spectrum if the last point of its ERB grid lies above the last bin of its shortest
-  window. At 16 kHz, for example, 60 to 240 Hz is safe, but 80 to 400 Hz gives other results from call to call. The
+  window. At 16 kHz, for example, 60 to 240 Hz is safe, but for 80 to 400 Hz the results differ between calls. The
   signal is then passed to swipe with a rate up to 1 % too high, which moves the grid; then the pitch is corrected.
 """
 
@@ -83,9 +83,9 @@ def _rapt_reach(rate: float, low: float) -> int:
 def reset_noise() -> None:
     """Make the next number of SPTK's Gaussian generator the first of a pair.
 
-    rapt and `excite` share the generator. If it keeps the second number of a pair, `excite` returns this number, though
-    its seed is 1, and the generator then keeps nothing. If not, `excite` returns the first number after seed 1, and a
-    second call takes the second number.
+    rapt and `excite` share the generator. If the generator has kept the second number of a pair, `excite` returns this
+    number, though its seed is 1, and nothing is kept any more. If not, `excite` returns the first number after seed 1,
+    and a second call takes the number that was kept.
     """
     for _ in range(2):
         if not math.isclose(sptk.excite(np.zeros(2), hopsize=1, gaussian=True, seed=1)[0], _FIRST_NOISE, rel_tol=1e-8):

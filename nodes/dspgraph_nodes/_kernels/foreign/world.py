@@ -51,9 +51,9 @@ def is_installed() -> bool:
 
 
 def check_audio(x: Any) -> None:
-    """Raise ValueError if WORLD cannot analyse audio like x, or if pyworld is not installed.
+    """Raise ValueError if WORLD cannot analyse the audio of the stream x, or if pyworld is not installed.
 
-    x: a stream of audio, of which `rate` and `channels` are read.
+    Of x, only `rate` and `channels` are read.
     """
     if not is_installed():
         raise ValueError(PYWORLD_MISSING)
@@ -103,7 +103,8 @@ def check_pitch_range(x: Any, low: float, high: float) -> None:
     """Raise ValueError unless low < high <= rate / 4, in Hz: WORLD cannot search other pitch ranges."""
     if not low < high <= x.rate / 4:
         raise ValueError(
-            f"f0_min is {low:g} and f0_max {high:g}; at {x} they must rise, up to {float(x.rate / 4):g} Hz"
+            f"f0_min is {low:g} and f0_max {high:g}; at {x} f0_min must be below f0_max, and f0_max at most "
+            f"{float(x.rate / 4):g} Hz"
         )
 
 

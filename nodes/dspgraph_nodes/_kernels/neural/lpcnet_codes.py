@@ -21,7 +21,7 @@ def decode(codes: Array) -> Array:
 
 
 def edges() -> Array:
-    """Return the 255 values [255], ascending, at which one code ends and the next begins: edge c begins code c + 1."""
+    """Return the edges [255] between the codes, in ascending order; edge c is the lowest value of code c + 1."""
     return mulaw.code_edges(LEVELS, PEAK, "float64")[1:-1]
 
 

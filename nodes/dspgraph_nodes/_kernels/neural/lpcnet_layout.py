@@ -28,7 +28,7 @@ class Blocks(NamedTuple):
 
     All pieces with the same sixteen rows form a block; four blocks form a group. A step of a group is one piece of each
     of its four blocks. The steps are stored in the order in which the kernels read them. A block that has fewer pieces
-    than another one in its group is filled up with pieces of zeros.
+    than another one in its group is filled up with pieces of zeros, and the last group with blocks without pieces.
     """
 
     weights: Array  # [steps, 4, 16]
@@ -48,11 +48,11 @@ class Matrix(NamedTuple):
 class SampleNetwork(NamedTuple):
     """The weights of the sample-rate network, which computes the distribution of the next excitation code.
 
-    Its inputs are the three codes of a sample and the numbers that the condition of the frame adds to the gates. All
-    arrays of a GRU have the order [block, gate, unit]. gru_a and gru_b are the numbers of units.
+    The inputs of the network are the three codes of a sample and the numbers that the condition of the frame adds to
+    the gates. All arrays of a GRU have the order [block, gate, unit]. gru_a and gru_b are the numbers of units.
     """
 
-    tables: Array  # [3, 256, 3 * gru_a]: the addends of GRU_A's gates for each code of signal, prediction, excitation
+    tables: Array  # [3, 256, 3 * gru_a]: added to GRU_A's gates for each code of signal, prediction, excitation
     bias_n: Array  # [3 * gru_a]: the recurrent bias of gate n; 0 for r and z, whose recurrent bias is in the condition
     diagonal_a: Array  # [3 * gru_a]: the diagonals of GRU_A's recurrent weights
     diagonal_b: Array  # [3 * gru_b]: the diagonals of GRU_B's recurrent weights
@@ -71,8 +71,8 @@ class SampleNetwork(NamedTuple):
 class FrameInputs(NamedTuple):
     """The inputs of the sample-rate network that stay the same for all samples of a frame, one row per frame."""
 
-    rows_a: Array  # [rows, 3 * gru_a]: the addends of GRU_A's gates, from the conditions
-    rows_b: Array  # [rows, 3 * gru_b]: the addends of GRU_B's gates, from the conditions
+    rows_a: Array  # [rows, 3 * gru_a]: the numbers that the conditions add to GRU_A's gates
+    rows_b: Array  # [rows, 3 * gru_b]: the numbers that the conditions add to GRU_B's gates
     lpc: Array  # [rows, order] float64: predictor coefficients
     sharpness: Array  # [rows]: the factor of the logits
 
@@ -92,16 +92,16 @@ class Workspace(NamedTuple):
 
     state: Array  # [2, gru_a + gru_b]: the states of both GRUs; a step reads one row and writes the other
     start_a: Array  # [3 * gru_a + 16]: the numbers with which the recurrent sums of GRU_A begin
-    condition_b: Array  # [3 * gru_b]: the addends of GRU_B's gates, from the condition
+    condition_b: Array  # [3 * gru_b]: the numbers that the condition adds to GRU_B's gates
     inputs: Array  # slots: the sums of the inputs of the gates; later the values of the gates
     sums_a: Array  # slots: the recurrent sums of GRU_A
     parts_b: Array  # [4 * 3 * gru_b + 16]: the four partial sums of each of GRU_B's inputs
     sums_b: Array  # slots: the recurrent sums of GRU_B
     layers: Array  # slots: the sums of both layers of DualFC, before tanh
     logits: Array  # [256], in the order that `draw` describes
-    work: Array  # [16]: sums of `draw`
+    work: Array  # [16]: sums that `draw` stores for itself; one signal does not need it
     places: Array  # [4] int64: the positions at which the rows begin that are summed for GRU_A
-    sharp: Array  # [lanes]: the factor of the logits, for powers of 2
+    sharp: Array  # [lanes]: the factor of the logits, times log2(e)
     number: Array  # [lanes]: the random number, from 0 to 1, that draws the code
     drawn: Array  # [lanes] int64: the drawn code
     rows_a: Array  # the array `rows_a` of the frames' inputs

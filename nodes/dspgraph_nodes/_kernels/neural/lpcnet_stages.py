@@ -93,8 +93,9 @@ def product_of_one(matrix: str, start: str, y: str) -> Any:
 def product_of_many(matrix: str, start: str, y: str) -> Any:
     """Return a stage that multiplies one block of sixteen rows of a matrix with the states of sixteen signals.
 
-    The sums are those of `product_of_one`. matrix, start, y: the names of the arrays. Numbers of the stage: the block,
-    the slot of y that gets the sums, and the position x at which the input begins in `state`.
+    The sums are those of `product_of_one`. matrix, start, y: the names of the arrays. Numbers of the stage: the block;
+    the slot, so that the sums are written to the rows 16 * slot .. 16 * slot + 15 of y; and the position x at which the
+    input begins in `state`.
     """
 
     def write(code: NetworkCode, block: Any, slot: Any, x: Any) -> None:
@@ -129,9 +130,10 @@ def tanh_in_place(code: NetworkCode, first: Any) -> None:
 
 # The numbers of gates have the order [block, gate, unit] or, for sixteen signals, [block, gate, unit, lane]. A *slot*
 # is the place of one block in an array by which stages pass numbers to each other. For one signal there is a slot for
-# every block. For sixteen signals a slot is sixteen times as large, and there are only two, for the two blocks that are
-# computed at the time, so that they stay in the cache. The numbers h and new are the positions in `state` at which the
-# state of a GRU begins: h before the step, new after it. b0 and b1 are two blocks, s0 and s1 their slots.
+# every block. For sixteen signals a slot is sixteen times as large, so GRU_A and DualFC use only two, for the two
+# blocks that are computed at the time: these stay in the cache. GRU_B is small and has a slot for every block. The
+# numbers h and new are the positions in `state` at which the state of a GRU begins: h before the step, new after it. b0
+# and b1 are two blocks, s0 and s1 their slots.
 
 
 @network_stage

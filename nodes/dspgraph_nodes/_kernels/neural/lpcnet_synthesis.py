@@ -164,7 +164,7 @@ def synthesise(
 
 
 def _joined(frames: list[FrameInputs]) -> FrameInputs:
-    """Return the inputs of all frames in one: first all frames of the first signal, then those of the second ..."""
+    """Return the inputs of all signals as one: the frames of the first signal, then those of the second, and so on."""
     return frames[0] if len(frames) == 1 else FrameInputs(*map(np.concatenate, zip(*frames, strict=True)))
 
 
