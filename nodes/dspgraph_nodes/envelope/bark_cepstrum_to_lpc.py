@@ -4,7 +4,7 @@ import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
 
-_PREDICTED = 1e-3  # share of r[0], -30 dB: with less residual the recursion would follow rounding errors
+_PREDICTED = 1e-3  # residual power over r[0] at which the recursion stops (30 dB): below, it follows rounding
 
 
 def bark_cepstrum_to_lpc(

@@ -9,8 +9,8 @@ def lsf_to_lpc(lsf: Array) -> Array:
     """Return predictors, rows (gain, a[1..order]), of line spectral frequencies: the inverse of `lpc_to_lsf`.
 
     lsf: [n, order + 1], rows (gain, w[1..order]), in radians per sample, order at least 1. Returns the same shape and
-    dtype (float32 for int16), computed in float64. Raises ValueError that names the first row that descends or leaves 0
-    .. pi.
+    dtype (float32 for int16), computed in float64. Raises ValueError that names the first row that descends or leaves
+    0 .. pi.
     """
     from dspgraph_nodes._kernels.signal.lsf import lpc_of_lsf
 

@@ -11,9 +11,9 @@ def mcep(
     """Return mel-cepstra c[0..order] of windowed frames: ln|H(w)| = sum_m c[m] * cos(m * w~).
 
     w~ is the frequency w on the warped scale. frames: [n, length]; the other arguments are the parameters of `Mcep`.
-    Returns [n, order + 1] in the dtype of the frames (float32 for int16), computed in float64. A silent frame has c[0]
-    = ln(floor) / 2, and its other coefficients are 0. Raises ValueError for an order above `highest_order`, and for
-    frames with a NaN or with a square that overflows.
+    Returns [n, order + 1] in the dtype of the frames (float32 for int16), computed in float64. A silent frame has
+    c[0] = ln(floor) / 2, and its other coefficients are 0. Raises ValueError for an order above `highest_order`, and
+    for frames with a NaN or with a square that overflows.
     """
     from scipy.fft import rfft
 
@@ -38,8 +38,8 @@ def mcep(
 def highest_order(length: int, alpha: float) -> int:
     """Return the highest order of the mel-cepstrum that a frame of `length` samples determines.
 
-    The cosine of this order has at least two bins in every period. On the warped frequency scale, bins are at most 2 *
-    pi / length * (1 + |alpha|) / (1 - |alpha|) apart. A mel-cepstrum of higher order could oscillate between them.
+    The cosine of this order has at least two bins in every period. On the warped frequency scale, bins are at most
+    2 * pi / length * (1 + |alpha|) / (1 - |alpha|) apart. A mel-cepstrum of higher order could oscillate between them.
     """
     return int(length / 2 * (1 - abs(alpha)) / (1 + abs(alpha)))
 

@@ -30,13 +30,13 @@ def mlpg(
 
         y = R^-1 b,    R = sum_w W' P_w W,    b = sum_w W' P_w mu_w
 
-    W, P_w and mu_w are those of `dspgraph_nodes.trajectory.mlpg.mlpg`. means: [T, windows * D], or a padded batch [B,
-    T, windows * D]; variances: any shape that broadcasts to that of the means, such as one row [windows * D]; windows:
-    tuples (l, u, c) with l + u + 1 coefficients c, the first (0, 0, [1.0]); lengths: number of frames of each signal of
-    a batch, T by default. Every signal is solved by itself, so that its result is the same, bit for bit, in any batch.
-    Padding is not read, and its outputs and gradients are 0. Returns [T, D] or [B, T, D], in the dtype and on the
-    device of the means; computed in float64 on the CPU. There are no second derivatives. Raises ValueError for other
-    shapes and windows, and for variances outside 1e-100 .. 1e100.
+    W, P_w and mu_w are those of `dspgraph_nodes.trajectory.mlpg.mlpg`. means: [T, windows * D], or a padded batch
+    [B, T, windows * D]; variances: any shape that broadcasts to that of the means, such as one row [windows * D];
+    windows: tuples (l, u, c) with l + u + 1 coefficients c, the first (0, 0, [1.0]); lengths: number of frames of each
+    signal of a batch, T by default. Every signal is solved by itself, so that its result is the same, bit for bit, in
+    any batch. Padding is not read, and its outputs and gradients are 0. Returns [T, D] or [B, T, D], in the dtype and
+    on the device of the means; computed in float64 on the CPU. There are no second derivatives. Raises ValueError for
+    other shapes and windows, and for variances outside 1e-100 .. 1e100.
 
     Source: K. Tokuda, T. Yoshimura, T. Masuko, T. Kobayashi and T. Kitamura, Speech Parameter Generation Algorithms for
     HMM-Based Speech Synthesis, ICASSP 2000.
@@ -108,7 +108,7 @@ class _Mlpg(torch.autograd.Function):
             ctx.solved, ctx.terms, ctx.kinds = solved, terms, [(one.device, one.dtype) for one in (means, variances)]
         if ctx.needs_input_grad[1]:
             ctx.save_for_backward(means)
-            ctx.y = y  # kept for the gradient, which a change of the result must not alter: the result below is a copy
+            ctx.y = y  # kept for the gradient; the result below is a copy, which may be changed
         dimensions = means.shape[-1] // terms.count
         return _padded(y, means.shape, dimensions).to(means.device, means.dtype, copy=ctx.needs_input_grad[1])
 

@@ -21,9 +21,9 @@ def lpcnet(
 ) -> Array:  # fmt: skip
     """Return samples [n * hop] for the features of n frames, in the dtype of the cepstrum, by the formulas of `Lpcnet`.
 
-    network: as `_kernels.neural.lpcnet_packing.pack_weights` returns it; cepstrum: [n, bands]; pitch, correlation: [n,
-    1]; lpc: [n, order], a[1..order]; draw: the generator of the random numbers; hop: samples per frame; temperature,
-    threshold, coef: the parameters of `Lpcnet`. Raises ValueError for features that are not finite.
+    network: as `_kernels.neural.lpcnet_packing.pack_weights` returns it; cepstrum: [n, bands]; pitch, correlation:
+    [n, 1]; lpc: [n, order], a[1..order]; draw: the generator of the random numbers; hop: samples per frame;
+    temperature, threshold, coef: the parameters of `Lpcnet`. Raises ValueError for features that are not finite.
     """
     from dspgraph_nodes._kernels.neural.lpcnet_stream import SpeechState
     from dspgraph_nodes._kernels.neural.lpcnet_synthesis import check_finite, synthesise
@@ -45,14 +45,14 @@ class Lpcnet(Node):
     The network sees s, p and e as mu-law codes of 256 levels. s is limited to -32768 .. 32768, the range of the codes,
     so that the codes follow s. f depends on the features of a frame and of two frames on either side.
 
-    Before the draw, P is sharpened in periodic frames, and improbable levels are excluded: P**c is normalised, with c =
-    (1 + max(0, 1.5 * g - 0.5)) / temperature and g the correlation plus 0.5; then the threshold is subtracted, negative
-    values are set to 0, and the rest is normalised again. The random number that draws e[n] does not depend on the
-    temperature, the threshold, the weights or the precision.
+    Before the draw, P is sharpened in periodic frames, and improbable levels are excluded: P**c is normalised, with
+    c = (1 + max(0, 1.5 * g - 0.5)) / temperature and g the correlation plus 0.5; then the threshold is subtracted,
+    negative values are set to 0, and the rest is normalised again. The random number that draws e[n] does not depend on
+    the temperature, the threshold, the weights or the precision.
 
-    Frame k gives the samples around the middle of its window, which is the start of its span (centre 0): from k * hop -
-    hop / 2 up to k * hop + hop / 2. Of frame 0 there is only the second half; the last frame gives another half hop at
-    the end. A sample waits for the two frames after its own. The inputs are the outputs of the pipeline
+    Frame k gives the samples around the middle of its window, which is the start of its span (centre 0): from
+    k * hop - hop / 2 up to k * hop + hop / 2. Of frame 0 there is only the second half; the last frame gives another
+    half hop at the end. A sample waits for the two frames after its own. The inputs are the outputs of the pipeline
     `lpcnet_features`; rate and hop are those the weights were trained with. `dspgraph train lpcnet` makes weights;
     `dspgraph_nodes.models.lpcnet.convert` converts those of the published programs. A batch of sixteen signals takes
     about as long as nine signals one after another.

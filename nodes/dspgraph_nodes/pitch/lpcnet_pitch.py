@@ -6,7 +6,7 @@ from dspgraph import Array, Audio, Frames, Input, Node, Output, ParameterError, 
 
 
 def lpcnet_pitch(x: Array, lpc: Array) -> tuple[Array, Array]:
-    """Return pitch and correlation per 160 samples: [ceil(n / 160), 1] each, in the dtype of x (float32 for int16).
+    """Return pitch and correlation of every 160 samples of x: [ceil(n / 160), 1] each, in the dtype of x.
 
     x: [n], full scale +-1, pre-emphasised; lpc: [ceil(n / 160), order + 1], rows (gain, a[1..order]). Dynamic
     programming over correlations of the residual finds the lags T1 and T2, in samples, of the two halves of a frame.
@@ -29,18 +29,18 @@ def lpcnet_pitch(x: Array, lpc: Array) -> tuple[Array, Array]:
 class LpcnetPitch(Node):
     """Track LPCNet's pitch and its correlation, frame by frame as the signal arrives.
 
-        e[n] = r[n] + 0.7 * r[n-1],    r[n] = s[n] + sum_k a[k] * s[n-k],    n = 160 * k - 80 .. 160 * k + 79 in frame k
+        e[n] = r[n] + 0.7 * r[n-1],    r[n] = s[n] + sum_i a[i] * s[n-i],    n = 160 * k - 80 .. 160 * k + 79 in frame k
         xc(T) = 2 * <e, e_T> / (1 + |e|**2 + |e_T|**2)    for each half of 80 samples; e_T: the samples T earlier
 
     s is the signal in the scale of 16-bit samples. Each xc is the largest of itself and two interpolations a third of a
     sample away. For T above 64, xc(T) is multiplied by 0.8 if it is below 1.1 times the largest xc near T / 2.
 
-    A path has one lag T, 33 to 256 samples (485 to 62.5 Hz at 16 kHz), in each half frame. There it gains xc(T), times
-    |e|**2 scaled so that these weights sum to 2 in a frame. From one half to the next it pays 0.02 * d**2 for a change
-    of T by d <= 4 samples, or 6 for a larger change. Frame k takes T1 and T2 from the best path up to its end. Its
-    pitch is (min(T1 + T2, 510) - 200) / 100, which is -1.34 to 3.1. Its correlation is the weighted mean of its two xc,
-    minus 0.5. Silence has weights of 0: it keeps the lags before it (256 samples at the start) and has correlation
-    -0.5.
+    A path has one lag T, 33 to 256 samples (485 to 62.5 Hz at 16 kHz), in each half frame. In each half frame it gains
+    weight * xc(T); the two weights of a frame are proportional to |e|**2 and sum to 2. From one half to the next it
+    pays 0.02 * d**2 for a change of T by d <= 4 samples, or 6 for a larger change. Frame k takes its two lags T1 and T2
+    from the best path up to its end. Its pitch is (min(T1 + T2, 510) - 200) / 100, which lies between -1.34 and 3.1.
+    Its correlation is the weighted mean of its two xc, minus 0.5. Silence has weights of 0: it keeps the lags before it
+    (256 samples at the start) and has correlation -0.5.
 
     x is the pre-emphasised signal of full scale +-1; the node multiplies it by 32768, because the 1 in xc is the energy
     of one 16-bit step. lpc has the predictor of x every 160 samples, from windows centred on the start of the span, as

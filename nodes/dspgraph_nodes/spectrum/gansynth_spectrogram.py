@@ -26,8 +26,9 @@ def gansynth_spectrogram(
 
     x: [n], n at most hop * (frames - 1) + n_fft; a shorter clip is padded with zeros at its start. Window and n_fft
     have 2 * bins samples, the hop is bins / 2. The published sizes, for 4 s at 16 kHz, are 128 frames of 1024 bins and
-    256 frames of 512 bins. The other arguments are the parameters of `GansynthSpectrogram`, without a normaliser for
-    `normalise: false`. Raises ParameterError for a longer clip and for parameters that exclude each other.
+    256 frames of 512 bins. normaliser: scales and shifts, or None for `normalise: false`; rate: of x, Hz; the other
+    arguments are the parameters of `GansynthSpectrogram`. Raises ParameterError for a longer clip and for parameters
+    that exclude each other.
     """
     layout = GansynthLayout(bins, drop, scale, form, normaliser, rate)
     try:
@@ -64,17 +65,18 @@ class GansynthSpectrogram(Node):
 
         X_k = rfft of hann[i] * x[k * hop - 3 * hop + i], i = 0 .. n_fft - 1,    n_fft = 2 * bins,    hop = n_fft / 4
         magnitude = ln(|X_k| + 1e-6)
-        form if:     angle = wrap(arg X_k - arg X_{k-1}) / pi
-        form phase:  angle = arg X_k / pi
+        form if:           angle = wrap(arg X_k - arg X_{k-1}) / pi
+        form phase:        angle = arg X_k / pi
+        scale mel:         magnitude becomes ln(|X|**2 W + 1e-6), angle becomes wrap(angle W)
+        scale phasor_mel:  as mel, but angle becomes arg(|X|**2 * e**(j * pi * angle) W) / pi, j: the imaginary unit
 
     The transform has bins + 1 bins. One is dropped: Nyquist, as in the paper, or DC, as in the published code. A frame
     ends where its span ends, so there is no lookahead. The published spectrograms of 4 s are these rows after 3 rows
     (1024 bins) or 6 rows (512 bins) of silence.
 
-    With `scale: mel` a matrix W sums the linear bins in as many mel bands: magnitude = ln(|X|**2 W + 1e-6) and angle =
-    wrap(angle W), which loses much of the phase. `phasor_mel` keeps more of it: angle = arg(sum |X|**2 * e**(j * pi *
-    angle) W) / pi. `normalise` computes scale * x + shift of both outputs and clips them to -1 .. 1; the default scales
-    and shifts are the published ones, which fit mel magnitudes of 1024 bins.
+    W is the matrix that sums the linear bins in as many mel bands. `mel` loses much of the phase, `phasor_mel` less.
+    `normalise` computes scale * x + shift of both outputs and clips them to -1 .. 1; the default scales and shifts are
+    the published ones, which fit mel magnitudes of 1024 bins.
 
     Source: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019, arXiv 1902.08710; magenta,
     models/gansynth/lib/specgrams_helper.py.

@@ -56,16 +56,17 @@ class SynthesisState:
 class InverseGansynthSpectrogram(Node):
     """Synthesise audio from GANSynth's log magnitude and angle: the inverse of `gansynth_spectrogram`.
 
-        form if:     theta_k = theta_{k-1} + pi * angle_k
-        form phase:  theta_k = pi * angle_k
+        scale mel:         |X|**2 = e**magnitude V + 1e-6, angle becomes angle V,    V = W^T diag(1 / (1 W W^T))
+        scale phasor_mel:  as mel, but angle becomes arg(e**(magnitude + j * pi * angle) V) / pi, j: the imaginary unit
+        form if:           theta_k = theta_{k-1} + pi * angle_k
+        form phase:        theta_k = pi * angle_k
         X_k = e**magnitude_k * e**(j * theta_k)
         y[n] = sum_k hann[i] * irfft(X_k)[i] / 1.5,    i = n - k * hop + 3 * hop
 
-    The dropped bin is set to 0. The parameters must be those of the `gansynth_spectrogram` that made the rows. Mel
-    bands are inverted with V = W^T diag(1 / (1 W W^T)), where 1 is a row of ones: |X|**2 = e**magnitude V + 1e-6, and
-    the angle becomes angle V, or with `phasor_mel` arg(sum e**(magnitude + j * pi * angle) V) / pi. A row with nothing
-    above the floor of the logarithm is silence. A log magnitude above 80 counts as 80, so that every output is finite.
-    As in the published code, the last 3 hops fade out, because no frames follow that would overlap them.
+    W is the matrix of the mel bands, and 1 a row of ones. The dropped bin is set to 0. The parameters must be those of
+    the `gansynth_spectrogram` that made the rows. A row with nothing above the floor of the logarithm is silence. A log
+    magnitude above 80 counts as 80, so that every output is finite. As in the published code, the last 3 hops fade out,
+    because no frames follow that would overlap them.
 
     Source: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019, arXiv 1902.08710; magenta,
     models/gansynth/lib/specgrams_helper.py.

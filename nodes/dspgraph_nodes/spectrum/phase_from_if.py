@@ -40,8 +40,8 @@ class PhaseFromIf(Node):
         unit pi:     p[k] = p[k - 1] + pi * IF[k]
         unit hertz:  p[k] = p[k - 1] + 2 * pi * f[k] / (rows per second)
 
-    The phase before the first row is 0. The sum is in float64, for float32 inputs too. The phase is wrapped to -pi ..
-    pi.
+    The phase before the first row is 0. The sum is in float64, for float32 inputs too. The phase is wrapped to
+    -pi .. pi.
 
     Source: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019.
     """

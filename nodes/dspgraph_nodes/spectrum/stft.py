@@ -31,8 +31,8 @@ class Stft(Node):
     j is the imaginary unit; first = centre - length / 2; x = 0 outside the signal. A window shorter than n_fft is
     placed in the middle of n_fft samples, left = (n_fft - length) // 2, with zeros on both sides. Frame k belongs to
     the span [k * hop, (k + 1) * hop). Without a `centre` the window lies in the middle of the span, or half a sample
-    before the middle if exactly one of length and hop is odd. Windows are periodic. n_fft is even, so that n_fft = 2 *
-    (bins - 1).
+    before the middle if exactly one of length and hop is odd. Windows are periodic. n_fft is even, so that
+    n_fft = 2 * (bins - 1).
 
     Source: J. B. Allen, L. R. Rabiner, A Unified Approach to Short-Time Fourier Analysis and Synthesis, Proceedings of
     the IEEE 65(11), 1977; SciPy reference, `scipy.fft.rfft`.

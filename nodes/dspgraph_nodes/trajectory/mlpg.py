@@ -14,12 +14,13 @@ def mlpg(means: Array, variances: Array, windows: Sequence[DeltaWindow]) -> Arra
 
         (sum_w W' P_w W) y = sum_w W' P_w mu_w,    row t of W y: sum_k c_w[l + k] * y[t + k], y = 0 outside
 
-    For each window w, mu_w are the means and P_w the reciprocals of the variances, on a diagonal. means: [T, windows *
-    D], all static, then all delta, and so on; variances: the same shape, or one row [windows * D] for all frames, each
-    value from 1e-100 to 1e100; windows: tuples (l, u, c) with l + u + 1 coefficients c, the first (0, 0, [1.0]). The
-    dynamic features of the first and the last max(l, u) frames have weight 0. Returns [T, D] in the dtype of the means
-    (float32 for int16), computed in float64. Raises ValueError for shapes or windows that do not fit, and for invalid
-    variances.
+    For each window w, mu_w are the means and P_w the reciprocals of the variances, on a diagonal.
+
+    means: [T, windows * D], all static, then all delta, and so on; variances: the same shape, or one row [windows * D]
+    for all frames, each value from 1e-100 to 1e100; windows: tuples (l, u, c) with l + u + 1 coefficients c; the first
+    is (0, 0, [1.0]). The dynamic features of the first and the last max(l, u) frames have weight 0. Returns [T, D] in
+    the dtype of the means (float32 for int16), computed in float64. Raises ValueError for shapes or windows that do not
+    fit, and for invalid variances.
     """
     from dspgraph_nodes._kernels.signal.mlpg import precisions, trajectory, window_terms
 

@@ -29,9 +29,10 @@ class SegmentStatistics(Node):
 
         m[k] = 1 / n * sum_j x[j],    v[k] = max(1 / n * sum_j (x[j] - m[k])**2, floor)
 
-    j runs over the n frames of the segment that contains frame k. Segment s has the frames s * length .. (s + 1) *
-    length - 1; the last segment has the frames that are left. Means and variances stand for the Gaussians of the states
-    of a statistical model. With a length of 1 the means are the frames and every variance is the floor.
+    j runs over the n frames of the segment that contains frame k. Segment s has the frames
+    s * length .. (s + 1) * length - 1; the last segment has the frames that are left. Means and variances stand for the
+    Gaussians of the states of a statistical model. With a length of 1 the means are the frames and every variance is
+    the floor.
 
     Source: K. Tokuda, T. Yoshimura, T. Masuko, T. Kobayashi and T. Kitamura, Speech Parameter Generation Algorithms for
     HMM-Based Speech Synthesis, ICASSP 2000 (the Gaussians of a given sequence of states).

@@ -157,7 +157,7 @@ def augmented(samples: Array, random: Generator) -> Array:
 
 
 def noise(form: str, count: int, random: Generator, scale: float = 1.0) -> Array:
-    """Return noise [count] with mean 0, in whole mu-law levels; its strength is drawn at random once in a call.
+    """Return noise [count] with mean 0, in whole mu-law levels; its strength is drawn at random once per call.
 
     form "c": Laplace's distribution with the standard deviation |1.5 * ln(1e-4 + u) + 0.5 * ln(1e-4 + v)|, where u and
     v are uniform in 0 .. 1: 2 levels on average. form "2018": uniform in -k .. k, where k is 0, 1, 2 or 3 with the
@@ -171,7 +171,10 @@ def noise(form: str, count: int, random: Generator, scale: float = 1.0) -> Array
 
 
 def rounded_laplace(deviation: float, count: int, random: Generator) -> Array:
-    """Return numbers [count] of Laplace's distribution, rounded to whole numbers. deviation: before the rounding."""
+    """Return numbers [count] of Laplace's distribution, rounded to whole numbers.
+
+    deviation: the standard deviation before rounding.
+    """
     return np.floor(0.5 + random.laplace(0, deviation / np.sqrt(2), count)).astype(np.int64)
 
 
@@ -179,9 +182,10 @@ def rounded_laplace(deviation: float, count: int, random: Generator) -> Array:
 
 
 def make_chunk(whole: Utterance, first: int, frames: int, form: str, random: Generator, scale: float = 1.0) -> Chunk:
-    """Return the chunk of `frames` frames from frame `first` on. form: that of its noise; with "none" it has no noise.
+    """Return the chunk of `frames` frames from frame `first` on.
 
-    The loop that adds the noise begins with the context before the chunk, so that its state has settled at the chunk.
+    form, scale: those of its noise, as in `noise`; with the form "none" there is no noise. The loop that adds the noise
+    begins with the context before the chunk, so that its state has settled at the chunk.
     """
     part = whole.part(first - CONTEXT, first + frames + CONTEXT)
     if form in NOISES:

@@ -19,9 +19,9 @@ def synthesise(
     """Return the signal [n], synthesised sample by sample in plain torch, and the codes of its excitation [n].
 
     The signal is float64, in the scale of 16-bit samples, before de-emphasis. f: [frames, condition]; sharpness:
-    [frames], factor of the logits; lpc: [frames, order]; numbers: [n] from 0 to 1, which draw the codes; hop, first:
-    the first frame has `first` samples, the others have `hop`, and the last has all that are left; threshold: as in
-    `Lpcnet`. This is some hundred times slower than the kernel.
+    [frames], factor of the logits; lpc: [frames, order]; numbers: [n], random numbers from 0 to 1, one to draw each
+    code; hop, first: the first frame has `first` samples, the others have `hop`, and the last has all that are left;
+    threshold: as in `Lpcnet`. This is some hundred times slower than the kernel.
     """
     levels = centres()
     order, state = lpc.shape[1], None

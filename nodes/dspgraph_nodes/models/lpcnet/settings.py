@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, model_validator
 from dspgraph_nodes.models.lpcnet.config import HOP, PRESETS, Config, description
 
 RESUMABLE = {"steps", "device", "threads"}
-"""Settings that may change when a run is resumed. All others stay, so that the result is that of one run."""
+"""Settings that may change when a run is resumed. All others stay, so that the result is as without a break."""
 
 
 def _size(name: str) -> Any:

@@ -74,9 +74,10 @@ def train(
     with every line of the report.
 
     After every validation weights.safetensors and checkpoint.ckpt are written; there are also logs, for TensorBoard and
-    as CSV. Raises RequestError if a recording is too short or all are silent, if `out` holds no run to resume or,
-    without `resume`, already holds one, if the run to be resumed had other settings or data, if the loss is not finite,
-    and if a file cannot be written. Raises KeyboardInterrupt after Ctrl-C; the files of the last validation remain.
+    as CSV. Raises RequestError if a recording is too short or all are silent, if there is no run to resume, if a new
+    run would overwrite another one in `out`, if the run to be resumed had other settings or data, if the loss is not
+    finite, and if a file cannot be written. Raises KeyboardInterrupt after Ctrl-C; the files of the last validation
+    remain.
     """
     checkpoint = out / CHECKPOINT
     _check_request(checkpoint, resume, settings)
@@ -164,7 +165,7 @@ def _fit(
 
 @contextmanager
 def _torch_settings(settings: Settings) -> Iterator[None]:
-    """Set torch's threads and silence Lightning; restore what was changed in the process afterwards."""
+    """Set torch's threads and silence Lightning; afterwards, restore the settings of the process."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
@@ -246,7 +247,7 @@ class Run(lightning.LightningModule):
         mean.mul_(new != 0)
 
     def _sparsify(self, batches: int) -> None:
-        """Remove the blocks that the schedule removes after so many batches."""
+        """Remove the blocks that the schedule removes after `batches` batches."""
         if self.schedule.due(batches):
             last = self.settings.density_reset, self.settings.density_update, self.settings.density_state
             shares = tuple(self.schedule.density(batches, density) for density in last)
@@ -278,7 +279,8 @@ def part_loss(
     """Return the mean of -ln p(target), in nats, over samples first .. last - 1, and the states of the GRUs after them.
 
     rows: cepstrum, pitch and correlation of the chunks with their context; codes: [chunks, samples, 3]; target:
-    [chunks, samples]; state: that after the part before, None for 0. All parts of a chunk have one length.
+    [chunks, samples]; state: the states after the part before, None for the first part. All parts of a chunk have one
+    length.
     """
     begin, end = first // HOP, -(-last // HOP)
     f = model.condition(*(each[:, begin : end + 2 * CONTEXT] for each in rows))[:, CONTEXT:-CONTEXT]
