@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -83,11 +84,12 @@ def render(
         for row in rows.values():
             done(row)
         due = {item.id: item for item in items if item.id not in rows}
+        in_use = cache(lambda: job.files_in_use(items))
         started(len(due), len(rows))
         try:
             with closing(executor.run(job, list(due.values()))) as results:
                 for result in results:
-                    row = job.without_stale_files(due[result.id], result) if result.error else result
+                    row = job.without_stale_files(due[result.id], result, in_use) if result.error else result
                     ledger.append(ledger_line(due[row.id], job.settings(due[row.id]), row))
                     rows[row.id] = row
                     done(row)
@@ -211,19 +213,28 @@ class RenderJob:
         # No string in the JSON text contains a line end: there it is escaped.
         return json.dumps(self.graph.description, indent=1).replace("\n", "\n ")
 
-    def without_stale_files(self, item: Item, row: Rendered) -> Rendered:
-        """Remove the files that an earlier run has written for an item that now has failed, and return its result.
+    def files_in_use(self, items: Iterable[Item]) -> Set[Path]:
+        """Return the input files of items, with all links followed, and their output files."""
+        found: set[Path] = set()
+        for item in items:
+            found.update((Path(os.path.realpath(item.path)), *self.output_files(item)))
+        return found
 
-        row: the failed result. Removed are the output files that the sidecar names, and the sidecar. They stay if the
-        input does not exist: otherwise a disk that is not mounted would cost all outputs of a corpus. If a file cannot
-        be removed, the error of the returned result says so too.
+    def without_stale_files(self, item: Item, row: Rendered, in_use: Callable[[], Set[Path]]) -> Rendered:
+        """Remove the files that an earlier run has written for an item that has failed now; return its result.
+
+        These are all files that the sidecar names, whatever the format and the outputs of that run, and the sidecar.
+        Nothing is removed if the input is not there: a disk that is not mounted must not cost a corpus. in_use: returns
+        the `files_in_use` of the run; it is called only if there are older files of other names than today's, and these
+        stay if they are in use. The error of the returned result says which file could not be removed.
         """
         sidecar = self.sidecar(item)
-        if row.size < 0 or not is_inside(self.out, sidecar.path.parent) or not (names := sidecar.files()):
+        if row.size < 0 or not is_inside(self.out, sidecar.path.parent) or (names := sidecar.files()) is None:
             return row
+        own = self.output_files(item)
         try:
-            for path in self.output_files(item):
-                if path.name in names:
+            for path in (sidecar.path.with_name(name) for name in sorted(names)):
+                if path in own or not {path, Path(os.path.realpath(path))} & in_use():
                     path.unlink(missing_ok=True)
             # The sidecar is removed last: if this process is killed before, it still names the files that remain.
             sidecar.path.unlink(missing_ok=True)

@@ -84,12 +84,22 @@ class Sidecar:
     def _origin(self, stamp: FileStamp) -> dict[str, Any]:
         return {"id": self.item.id, "source": str(self.item.path), "input": stamp._asdict(), **self.settings}
 
-    def files(self) -> frozenset[str]:
-        """Return the names of the output files in the sidecar on the disk; none if it is not a sidecar of this item."""
+    def files(self) -> frozenset[str] | None:
+        """Return the names of the output files in the sidecar on the disk; None if it is not a sidecar of this item.
+
+        A name that dspgraph does not give to a file of this item is left out. So is the name of a file that may belong
+        to another item: `a.y.flac` is the output `y` of the item `a`, or the only output of `a.y` if `a.y.json` exists.
+        """
         content = self.read()
         outputs = content.get("outputs")
         if content.get("id") != self.item.id or "digest" not in content or not isinstance(outputs, dict):
-            return frozenset()
-        return frozenset(
-            str(output["file"]) for output in outputs.values() if isinstance(output, dict) and "file" in output
-        )
+            return None
+        found = (output.get("file") for output in outputs.values() if isinstance(output, dict))
+        return frozenset(name for name in found if isinstance(name, str) and self._is_own(name))
+
+    def _is_own(self, name: str) -> bool:
+        folder, own = self.path.parent, self.path.name.removesuffix(SIDECAR_SUFFIX)
+        if not name.startswith(f"{own}.") or "/" in name or "\0" in name:
+            return False
+        others = (name[:end] for end in range(len(own) + 1, len(name)) if name[end] == ".")
+        return not any((folder / f"{other}{SIDECAR_SUFFIX}").exists() for other in others)

@@ -342,7 +342,7 @@ def test_a_file_that_no_run_has_written_stays(tmp_path: Path, good: Path, what: 
 
 
 def test_a_file_of_another_name_in_a_sidecar_stays(tmp_path: Path, good: Path) -> None:
-    """Of the files that a sidecar names, only those go that this run would have written."""
+    """A sidecar that was changed by hand removes nothing outside its folder."""
     out = tmp_path / "out"
     render(graph(), [good], out, ".wav")
     (tmp_path / "voice.flac").write_text("mine")
@@ -351,6 +351,40 @@ def test_a_file_of_another_name_in_a_sidecar_stays(tmp_path: Path, good: Path) -
     render(graph(Unprepared()), [good], out)
     assert (tmp_path / "voice.flac").read_text() == "mine"
     assert list(everything(out)) == ["good.wav"]
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_older_outputs_of_other_names_are_removed_with_their_sidecar(tmp_path: Path, good: Path, suffix: str) -> None:
+    """The earlier run had another format or other outputs."""
+    out = tmp_path / "out"
+    render(with_rows(Raises()), [good, copied(good, "other.wav")], out, ".wav")
+    others = {name: content for name, content in everything(out).items() if name.startswith("other")}
+    (out / "good.aiff").write_text("mine")
+    spoilt(good)
+    (row,) = render(graph(Raises()), [good], out, suffix)
+    assert row.error and everything(out) == {"good.aiff": b"mine", **others}
+
+
+def test_an_older_output_that_another_item_has_replaced_stays(tmp_path: Path, good: Path) -> None:
+    """`good` with two outputs, and `good.y` with one, have a file of the same name."""
+    out, other = tmp_path / "out", copied(good, "good.y.wav")
+    render(with_rows(Raises()), [good], out)
+    render(graph(), [other], out)
+    spoilt(good)
+    render(graph(Raises()), [good], out)
+    assert sorted(everything(out)) == ["good.y.flac", "good.y.json"]
+
+
+def test_an_older_output_that_is_an_input_stays(tmp_path: Path, good: Path) -> None:
+    """`first.json` speaks of two files from which the second run reads: that of its own item, and of another item."""
+    out, lines = tmp_path / "out", tmp_path / "m.jsonl"
+    for name in ("first", "second"):
+        render(graph(), [copied(good, f"{name}.wav")], out, ".wav")
+    before = everything(out)
+    items = [{"id": "first", "path": "out/second.wav"}, {"id": "second", "path": "out/second.wav"}, {"id": "third", "path": "out/first.wav"}]  # fmt: skip
+    lines.write_text("\n".join(map(json.dumps, items)))
+    assert all(row.error for row in render(graph(Unprepared()), [lines], out))
+    assert everything(out) == {name: content for name, content in before.items() if name.endswith(".wav")}
 
 
 def test_nothing_goes_through_a_link_out_of_the_folder(tmp_path: Path, good: Path) -> None:
