@@ -76,7 +76,7 @@ def _extra(extra: str, packages: Iterable[str]) -> str:
 
 
 def _cpu() -> str:
-    """Return the model name of the CPU; on a system other than Linux, what Python knows of the processor."""
+    """Return the model name of the CPU; if /proc/cpuinfo lacks it, what Python knows of the CPU."""
     try:
         found = re.search(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:  # not Linux

@@ -119,6 +119,6 @@ def render(
 
 
 def _print_profile(profile: Profile, as_json: bool) -> None:
-    """Print the table and the verdict; to stderr if results go to stdout as JSON."""
+    """Print a profile, as a table and a verdict; to stderr if the results go to stdout as JSON."""
     print_tables({"profile": profile.table()}, err=as_json)
     click.echo(profile.verdict(), err=as_json)

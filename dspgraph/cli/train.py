@@ -37,7 +37,7 @@ def train(
 ) -> None:  # fmt: skip
     """Train MODEL on recordings, and write its weights.
 
-    A model has the name of the node that it is for. A wrong name prints those there are.
+    MODEL is the name of the node that runs the model. If there is no such model, the error names a similar one or all.
     """
     from dspgraph.training import run as training
 

@@ -204,7 +204,7 @@ class CompareJob:
             yield self._compare(item)
 
     def failed_result(self, item: Item, reason: str) -> Compared:
-        """Return the failed result of a recording whose worker died or whose time was up; reason: which of these."""
+        """Return the failed result of a recording whose worker died or whose time was up; reason: for the error."""
         return Compared(item.id, str(item.path), error=f"{item.path}: {reason}")
 
     # ---- files ------------------------------------------------------------------------------------------------------

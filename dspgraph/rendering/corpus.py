@@ -115,7 +115,7 @@ class _FolderSearch:
 
 
 def _through_link(path: Path, fixed: Path) -> bool:
-    """Return whether a folder between `fixed` and `path` is a link: it may form a loop, or lead to known files."""
+    """Return whether a folder between `fixed` and `path` is a link, which may form a loop or repeat other files."""
     return any(parent.is_symlink() for parent in path.parents if parent != fixed and parent.is_relative_to(fixed))
 
 

@@ -40,7 +40,7 @@ class Job(Protocol[R_co]):
         """
 
     def failed_result(self, item: Item, reason: str) -> R_co:
-        """Return the failed result of an item whose worker died or whose time was up; reason: which of these."""
+        """Return the failed result of an item whose worker died or whose time was up; reason: for the error."""
 
 
 @runtime_checkable
@@ -60,7 +60,7 @@ class JobWithSummary(Protocol):
 
 
 class Executor(Protocol):
-    """A way to run a job: in this process, in several, or on several machines. The results are equal."""
+    """A way to run a job: in this process, in several, or on several machines. All give the same results."""
 
     def run(self, job: Job[R], items: Sequence[Item]) -> Generator[R, None, None]:
         """Yield the result of every item as soon as it is known, in any order."""

@@ -22,10 +22,10 @@ LEDGER_NAME = "ledger.jsonl"
 class Ledger:
     """The file `ledger.jsonl` of an output folder. Only one run at a time can have it open.
 
-    The constructor opens the file, and makes it if there is none. It removes what a killed run has left: unfinished
-    files in the folder, and the beginning of a line at the end of the ledger. For each id, only the place of its last
-    line is kept in memory. Raises RequestError if the file cannot be opened for writing, if another run has it open,
-    and if it is not a ledger.
+    The constructor makes the file if there is none. Otherwise it removes what a killed run has left: unfinished files
+    in the folder, and the beginning of a line at the end of the ledger. For each id, only the place of its last line is
+    kept in memory. Raises RequestError if the file cannot be opened for writing, if another run has it open, and if it
+    is not a ledger.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -178,7 +178,7 @@ class RenderJob:
                 run.discard()
 
     def failed_result(self, item: Item, reason: str) -> Rendered:
-        """Return the failed result of an item whose worker died or whose time was up; reason: which of these."""
+        """Return the failed result of an item whose worker died or whose time was up; reason: for the error."""
         return Rendered(item.id, item.path, error=f"{item.path}: {reason}", **file_stamp(item.path)._asdict())
 
     def summary(self) -> Profile | None:
@@ -304,7 +304,7 @@ class _ItemRun:
         self.begun, self.stamp = time.perf_counter(), file_stamp(item.path)
 
     def blocks(self) -> Iterator[Mapping[str, Array]]:
-        """Yield the blocks of the input file, by the name of the input. The first call opens the file."""
+        """Yield the blocks of the input file, by the name of the input. Open the file for the first block."""
         for block in self._read():
             yield block
             if self.failure:

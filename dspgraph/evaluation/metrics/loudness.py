@@ -28,8 +28,8 @@ LOUDNESS_GATES = (-70.0, -10.0)  # in LUFS; in LU, relative to the loudness of t
 def loudness_difference(pair: Pair) -> float | None:
     """Integrated loudness of the degraded signal minus that of the reference.
 
-    It is positive if the degraded signal is louder. See `integrated_loudness`. None if one of the signals
-    has no loudness.
+    It is positive if the degraded signal is louder. See `integrated_loudness`. None if one of the signals has no
+    loudness.
     """
     x, y = (integrated_loudness(one, pair.rate) for one in (pair.reference, pair.degraded))
     return None if x is None or y is None else y - x
