@@ -2,8 +2,9 @@
 
 A value that is `${name}` and nothing else becomes the value of the var, with its type. In a longer text, `${name}` is
 replaced by the value as text. `${name.key}` is a value inside a mapping, and `${name.0}` is the first value of a list.
-A var may use other vars. After a backslash nothing is replaced: `\\${name}` becomes the text `${name}`. Only vars of
-the file can be used: environment variables, other files and code cannot, so that a pipeline means the same everywhere.
+A var may use other vars. After one backslash nothing is replaced: `\\${name}` becomes the text `${name}`. Two
+backslashes, `\\\\${name}`, become one backslash and the value. Only vars of the file can be used. Environment
+variables, other files and code cannot, so that a pipeline means the same everywhere.
 """
 
 from __future__ import annotations
