@@ -1,4 +1,4 @@
-"""dspgraph: vocoders as graphs of small stages, where the cut changes nothing."""
+"""dspgraph: vocoders as graphs of small stages. How a signal is cut into blocks does not change the result."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -47,11 +47,11 @@ _HOMES = {
     "rendering.render": ("render",),
     "streams": ("Array", "Audio", "Frames", "Stream", "Symbols", "to_fraction"),
 }
-"""The modules that define the public names; the others are errors."""
+"""The public names by the module that defines them. Names that are not here are errors, from `dspgraph.errors`."""
 
 
 def __getattr__(name: str) -> Any:
-    """Import a module when one of its names is asked for, so that `import dspgraph` stays instant."""
+    """Return a public name. Its module is imported at the first use of the name, so that `import dspgraph` is fast."""
     if name not in __all__:
         raise AttributeError(f"module 'dspgraph' has no attribute '{name}'")
     home = next((module for module, names in _HOMES.items() if name in names), "errors")

@@ -1,4 +1,4 @@
-"""`python -m dspgraph`."""
+"""The command line, started by `python -m dspgraph`."""
 
 from dspgraph.cli.main import main
 

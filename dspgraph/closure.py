@@ -18,12 +18,12 @@ from importlib.util import decode_source, find_spec
 from pathlib import Path
 
 _OWN_PACKAGES = ("dspgraph", "dspgraph_nodes")
-"""Packages of this project: their files are followed wherever they are installed."""
+"""The packages of this project. Their files belong to closures also where they are installed as libraries."""
 
 FACE = "dspgraph"
-"""This package only forwards names to the modules that define them: importing it makes nothing depend on its file."""
+"""The package whose `__init__.py` only forwards names to the modules that define them. It is in no closure."""
 
-# Matches comments and string literals. Their contents must not be taken for import statements.
+# Matches comments and string literals: text in them may look like an import statement, but is none.
 _TEXT = re.compile(
     r"#[^\n]*"
     r'|"""[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*"""'
@@ -44,46 +44,51 @@ _BY_CALL = ("import_module", "__import__")
 
 @dataclass(frozen=True)
 class SourceFile:
-    """What one file contains, and what it imports: a module, and the names that are taken out of it."""
+    """What `read_source` finds in one file.
+
+    digest: the hash of the contents. imports: pairs of a module and the names that are imported from it.
+    """
 
     digest: str
     imports: tuple[tuple[str, tuple[str, ...]], ...] = ()
     computed: tuple[int, ...] = ()
-    """Lines that import a module by a name that is not written there."""
+    """The numbers of lines that import a module whose name is computed, as in `import_module(name)`."""
     runs: bool = True
-    """False for a file with nothing but comments and strings in it."""
+    """False if the file has nothing but comments and strings in it."""
 
 
 @dataclass(frozen=True)
 class Closure:
-    """Everything a module's code depends on."""
+    """The source files and libraries that a module's code depends on. root: the name of the module."""
 
     root: str
     files: dict[str, Path]
-    """The module itself and all that it imports, directly or not, other libraries left out."""
+    """By module name: the module's own file, and the files of all that it imports (libraries left out), directly or
+    through others."""
     libraries: frozenset[str]
-    """Top-level packages of other distributions that those files import; the standard library does not count."""
+    """The top-level names of the libraries that these files import. The standard library does not count."""
 
     @cached_property
     def digest(self) -> str:
-        """A hash of the contents of all files. Where they lie does not matter."""
+        """A hash of the names and contents of all files. The folder that they are in does not matter."""
         digest = hashlib.sha256()
         for name, path in sorted(self.files.items()):
-            place = path.name if name == self.root else name  # a script has several module names
+            place = path.name if name == self.root else name  # a script may run as `__main__` or under its name
             digest.update(f"{place}\0{read_source(path).digest}\n".encode())
         return digest.hexdigest()
 
     @property
     def computed(self) -> tuple[str, ...]:
-        """The places that import a module by a computed name, which cannot be followed: "file:line"."""
+        """The places, as "file:line", that import a module by a computed name. Such a module is not in the closure."""
         return tuple(f"{path}:{line}" for path in self.files.values() for line in read_source(path).computed)
 
 
 def closure(module: str) -> Closure:
-    """Return all that a module depends on. A module without a file (an interactive session) depends on nothing.
+    """Return the closure of a module. module: its name, such as "dspgraph.graph".
 
-    Imports inside functions count, imports for type checkers alone do not. Files are followed in the module's own
-    top-level package, in this project, and in other modules that no distribution has installed.
+    It is empty for a module without a file, as in an interactive session. Imports inside functions count; imports under
+    `if TYPE_CHECKING:` do not. It has the files of three kinds of modules: those in the same top-level package, those
+    of this project, and those that are not installed as a library, which are the user's own.
     """
     own = {module.partition(".")[0], *_OWN_PACKAGES}
     files: dict[str, Path] = {}
@@ -114,13 +119,16 @@ def closure(module: str) -> Closure:
 
 
 def _parents(name: str) -> list[str]:
-    """Return the packages around a module: importing it runs their `__init__` files."""
+    """Return the names of the packages that a module is in. To import the module runs their `__init__` files too."""
     parts = name.split(".")
     return [".".join(parts[:k]) for k in range(1, len(parts))]
 
 
 def _imported(name: str, path: Path, source: SourceFile) -> Iterator[str]:
-    """Yield every module a file imports, and every name that may be a module."""
+    """Yield the name of every module that a file imports, and names imported from a package: they may be modules.
+
+    name, path: those of the module that the file defines.
+    """
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for target, taken in source.imports:
         rest = target.lstrip(".")
@@ -142,7 +150,7 @@ def _may_hold_modules(name: str) -> bool:
 
 
 def read_source(path: Path) -> SourceFile:
-    """Return what a file contains and imports; a file is read again only when its size or time has changed."""
+    """Return what a file contains and imports. The file is read again only when its size or time has changed."""
     stat = path.stat()
     return _read(str(path), stat.st_mtime_ns, stat.st_size)
 
@@ -165,9 +173,10 @@ def _read(path: str, time: int, size: int) -> SourceFile:
 
 
 def _statements(code: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield what is imported by statement in code without comments and strings.
+    """Yield every module that an import statement names, and the names that are imported from it.
 
-    A parser would do the same in fifteen times the time, for some eighty files whenever a graph is shown.
+    code: Python without comments, in which every string is empty. Regular expressions find the statements, because
+    `ast.parse` would take fifteen times as long, and about eighty files are read whenever a graph is shown.
     """
     for module, taken, modules in _IMPORT.findall(_FOR_TYPES.sub("", code)):
         names = tuple(name.split()[0] for name in (taken or modules).strip("() \t\n").split(",") if name.strip())
@@ -178,7 +187,10 @@ def _statements(code: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _calls(tree: ast.AST) -> tuple[list[str], list[int]]:
-    """Return the names of modules that are imported by a call, and the lines of calls whose name is computed."""
+    """Return the modules that calls such as `import_module("a.b")` import, and the line numbers of unclear calls.
+
+    A call is unclear if its argument is computed, or begins with a dot.
+    """
     named, computed = [], []
     for item in ast.walk(tree):
         if isinstance(item, ast.Call) and (_called(item.func) in _BY_CALL):
@@ -198,7 +210,7 @@ def _called(function: ast.expr) -> str:
 
 
 def module_file(name: str) -> Path | None:
-    """Return the file of a module, or None for a folder without one and for a name that is no module."""
+    """Return the file of a module; None for a package without `__init__` file, and for a name that is no module."""
     loaded = getattr(sys.modules.get(name), "__file__", None)
     if loaded is not None:
         return Path(loaded) if Path(loaded).is_file() else None
@@ -211,7 +223,7 @@ def module_file(name: str) -> Path | None:
 
 
 def _inside(folder: Path, part: str) -> Path | None:
-    """Return the file of a module in a folder of its package."""
+    """Return the file of the module called `part` in the folder of its package; None if there is none."""
     for end in ("/__init__.py", ".py", *EXTENSION_SUFFIXES):
         path = Path(f"{folder / part}{end}")
         if path.is_file():
@@ -220,19 +232,19 @@ def _inside(folder: Path, part: str) -> Path | None:
 
 
 def is_library(top: str) -> bool:
-    """Return whether a top-level package is installed, and not a folder or file of the user's own."""
+    """Return whether a top-level package is a library, not the user's own code: it is installed, or it has no file."""
     file, folders = _top_level(top)
     places = [str(file)] if file else list(folders)
     return not places or any({"site-packages", "dist-packages"} & set(Path(place).parts) for place in places)
 
 
 def is_there(top: str) -> bool:
-    """Return whether a top-level package can be imported, as far as can be said without doing so."""
+    """Return whether a top-level package is found. It is not imported, so that its import may still fail."""
     return _top_level(top) != (None, ())
 
 
 def _top_level(top: str) -> tuple[Path | None, tuple[str, ...]]:
-    """Return the file and the folders of a top-level module; neither, for one that is not there or has no file."""
+    """Return the file and the folders of a top-level module; (None, ()) if it is not found or has neither."""
     module = sys.modules.get(top)
     if module is not None:
         file, folders = getattr(module, "__file__", None), getattr(module, "__path__", ())

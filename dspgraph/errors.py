@@ -1,4 +1,4 @@
-"""The errors of dspgraph, and the sentences they share.
+"""The errors of dspgraph, and functions that word their messages.
 
     DspgraphError
     |-- RequestError         a request that cannot be carried out
@@ -6,15 +6,15 @@
     |   |-- GraphError       nodes and wires that do not make a graph
     |   |   |-- WireError    two ends of a wire that do not fit
     |   |   `-- LoopError    a wire that closes a loop
-    |   |-- UnknownName      no such node, port, pipeline, variant ...; the message names the nearest one
+    |   |-- UnknownName      no such node, port, pipeline, variant ...
     |   |-- PipelineError    a fault in a pipeline file, with file, line and path
     |   `-- SessionError     a call that a session cannot take in its present state
-    |-- SignalError          samples that the graph does not take
+    |-- SignalError          samples that cannot be used
     |   `-- FileError        a file that cannot be read or written
     |-- LawError             a node broke one of the laws
-    `-- NodeError            a node's own code failed while it ran
+    `-- NodeError            a node's own code raised an error
 
-A message says the place, what was found, what was expected, and the way out.
+A message says where the error is, what was found, what was expected, and what to do.
 """
 
 import difflib
@@ -24,7 +24,7 @@ from collections.abc import Iterable
 from typing import Any
 
 TRACEBACK = "DSPGRAPH_TRACEBACK"
-"""The environment variable that adds tracebacks to messages. Worker processes inherit it."""
+"""The environment variable that, if it is not empty, adds tracebacks to messages. Worker processes inherit it."""
 
 LAWS = (
     "what is declared comes out",
@@ -34,7 +34,7 @@ LAWS = (
     "a batch changes nothing",
     "noise belongs to the state",
 )
-"""The laws of a node. Laws 1 to 5 are about samples; law 0 is about the streams that `streams` declares."""
+"""The laws of a node: LAWS[k] is law k. Law 0 is about streams, the others are about samples."""
 
 
 class DspgraphError(Exception):
@@ -42,7 +42,7 @@ class DspgraphError(Exception):
 
 
 class RequestError(DspgraphError):
-    """A request that cannot be carried out. Nothing has run, nothing was written."""
+    """A request that cannot be carried out. It is refused before anything runs or is written."""
 
 
 class ParameterError(RequestError):
@@ -56,8 +56,8 @@ class GraphError(RequestError):
 class WireError(GraphError):
     """A wire whose ends do not fit.
 
-    taker: the port that the wire leads to. port, stream: the port's declaration and the stream it was given, if both
-    are known.
+    taker: where the wire leads, usually "node.port". port, stream: the declaration of that port and the stream that the
+    wire brings, if the two do not fit; None for any other fault.
     """
 
     def __init__(self, message: str, taker: str, port: Any = None, stream: Any = None) -> None:
@@ -72,11 +72,11 @@ class LoopError(GraphError):
 
 
 class UnknownName(RequestError):
-    """A name that does not exist. The message names the nearest one."""
+    """A name that does not exist. The message suggests the most similar name, or lists all names."""
 
 
 class PipelineError(RequestError):
-    """A fault in a pipeline file. The message says file, line and path."""
+    """A fault in a pipeline file. The message says the file, the line and the path inside the file."""
 
 
 class SessionError(RequestError):
@@ -84,7 +84,7 @@ class SessionError(RequestError):
 
 
 class SignalError(DspgraphError):
-    """Samples that the graph does not take: shape, type, length, NaN."""
+    """Samples that cannot be used, because of their shape, dtype or length, or because of NaN or infinity."""
 
 
 class FileError(SignalError):
@@ -92,7 +92,7 @@ class FileError(SignalError):
 
 
 class LawError(DspgraphError):
-    """A law broken by a node; `law` is the number of the law."""
+    """A breach of a law by a node. law: the number of the law. message: what was seen, without the name of the law."""
 
     def __init__(self, law: int, message: str) -> None:
         super().__init__(f"{message} (law {law}: {LAWS[law]})")
@@ -104,11 +104,11 @@ class LawError(DspgraphError):
 
 
 class NodeError(DspgraphError):
-    """An error in a node's own code. The original error is the cause."""
+    """An error in a node's own code. The original error is its `__cause__`."""
 
 
 def describe_error(error: BaseException) -> str:
-    """Return the message of an error, with its class before it if it is not a DspgraphError.
+    """Return the message of an error; if it is not a DspgraphError, with the name of its class before the message.
 
     If the environment variable DSPGRAPH_TRACEBACK is set, the traceback follows.
     """
@@ -119,7 +119,7 @@ def describe_error(error: BaseException) -> str:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return the end of an 'unknown name' sentence: the nearest known name, or the list of all."""
+    """Return the end of a message about an unknown name: "did you mean 'x'?", or all known names if none is similar."""
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if close:

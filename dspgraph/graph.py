@@ -1,4 +1,4 @@
-"""The graph: a wiring that can run."""
+"""The graph that users call: nodes and wires, with the functions that run them."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from dspgraph.wiring.wiring import Wiring
 
 
 class Graph(Wiring):
-    """A wiring with its compiled plan: call it on whole arrays, or open a session and push blocks.
+    """A wiring that can run: call it on whole arrays, or open a session and push blocks.
 
-    `Wiring` describes the arguments and the errors.
+    The arguments of the constructor, and the errors that it raises, are those of `Wiring`.
     """
 
     @cached_property
     def plan(self) -> Plan:
-        """The plan of this graph, made at the first use and shared by all its sessions."""
+        """The plan of this graph. It is made when it is first used, and shared by all sessions of the graph."""
         return Plan(self)
 
     def __call__(self, /, **signals: Any) -> dict[str, Array]:
-        """Render whole arrays: one per input, a dict of arrays out."""
+        """Return all outputs, name -> array, for whole arrays: `graph(speech=x)`, with one argument per input."""
         return render_arrays(self.session(), signals)
 
     def session(self) -> Session:
-        """Open a session: one signal on its way through this graph, block by block."""
+        """Return a new session, which runs one signal through this graph block by block."""
         return Session(self, self.plan)
 
     def latency(self) -> Latency:
-        """Return how long after an item's span the slowest output gives it, and the nodes that delay it."""
+        """Return the latency of the slowest output, and the nodes that cause it; see `dspgraph.wiring.latency`."""
         return latency(self)

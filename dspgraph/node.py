@@ -1,6 +1,6 @@
-"""A node: an immutable description of one stage. Everything that changes while it runs is in the state.
+"""Nodes: immutable descriptions of one stage each. Everything that changes while a node runs is in its state.
 
-See `dspgraph.testing.check_node` for the laws of a node, and CONTRIBUTING for how to write one.
+`dspgraph.testing` has the laws of a node and checks them. CONTRIBUTING.md explains how to write a node.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from dspgraph.streams import Array, Audio, Stream
 __all__ = ["Field", "File", "Input", "Node", "Output", "State", "generator", "require_mono"]
 
 State: TypeAlias = Any
-"""All that a node carries from block to block. It can be copied and pickled; only the node itself looks inside."""
+"""All that a node remembers from one block to the next. It must allow copying and pickling; no other code reads it."""
 
 
 class Port:
-    """One end of a node: the class of stream, and the kinds of rows or symbols, that fit it."""
+    """An input or output of a node. stream: the class of streams that fit. kinds: the kinds that fit; if empty, all."""
 
     name: str
 
@@ -38,7 +38,7 @@ class Port:
         self.name = name
 
     def fits(self, stream: Stream) -> bool:
-        """Return whether a stream is of the port's class and kinds."""
+        """Return whether `stream` has the class of this port and, if the port names kinds, one of these kinds."""
         return isinstance(stream, self.stream) and (not self.kinds or getattr(stream, "kind", None) in self.kinds)
 
     def __str__(self) -> str:
@@ -47,7 +47,7 @@ class Port:
 
 
 class Input(Port):
-    """An input of a node: `Input(Audio)`, `Input(Frames, "wave")`; with `many=True` it takes any number of wires."""
+    """An input of a node: `Input(Audio)`, `Input(Frames, "wave")`. With `many=True` it takes one wire or more."""
 
     def __init__(self, stream: type[Stream], *kinds: str, many: bool = False) -> None:
         super().__init__(stream, *kinds)
@@ -59,9 +59,10 @@ class Output(Port):
 
 
 class Node(BaseModel):
-    """One stage of a vocoder. Subclass it, once: nodes are composed, not inherited.
+    """The base class of all nodes. A node is one stage of a graph, for instance of a vocoder.
 
-    Class attributes that are `Input` or `Output` are the ports, annotated fields are the parameters. Two nodes with
+    A node class derives directly from Node; to derive from a node class raises TypeError. Its class attributes that are
+    an `Input` or an `Output` are the ports, its annotated fields are the parameters. Two nodes of the same class with
     equal parameters are equal.
     """
 
@@ -97,58 +98,70 @@ class Node(BaseModel):
             raise TypeError(f"{cls.__name__}: '{taken.pop()}' cannot name a port: a parameter or method has that name")
 
     def __getstate__(self) -> dict[Any, Any]:
-        state = super().__getstate__()  # cached properties are not part of the value
+        state = super().__getstate__()  # without cached properties: they are computed again
         fields = {name: value for name, value in state["__dict__"].items() if name in type(self).model_fields}
         return {**state, "__dict__": fields}
 
     def streams(self, *inputs: Any) -> tuple[Stream, ...]:
-        """Return the streams that come out when these go in.
+        """Return the streams of the outputs, one per output port, in their order.
 
-        Checks that need a rate or a width belong here and raise ParameterError.
+        inputs: the streams at the input ports, in their order; a tuple of streams at a port with `many=True`. The
+        methods below take the same arguments. A node that works only for some rates or widths raises ParameterError
+        here for all others. By default every output has the first input's stream.
         """
         return (first_stream(inputs),) * len(self.outputs)
 
     def lookahead(self, *inputs: Any) -> Fraction | float:
-        """Return the seconds of input that an item needs beyond its own span; `math.inf`: all, in one step.
+        """Return how many seconds of input after the end of an output item's span the node needs to give that item.
 
-        Not less than needed, for items would be late; not more, for what waits for them would wait too long.
+        `math.inf`: `step` is called once, with the whole signal. Declare the smallest sufficient number: with a smaller
+        one, items come later than promised; with a larger one, later nodes wait longer than necessary (law 3).
         """
         return 0
 
     def block_size(self, *inputs: Any) -> int | None:
-        """Return n if step takes exactly n items of the first input at a time, the last time maybe fewer."""
+        """Return how many items of the first input every call of `step` must get; None if any number will do.
+
+        The last block of a signal may have fewer items.
+        """
         return None
 
     def frequencies(self, *inputs: Any) -> Array | None:
-        """Return the centre frequency in Hz of each column of the first output, None if columns are not frequencies.
+        """Return the centre frequency in Hz of each column of the first output, or None.
 
-        Pictures label their frequency axis with it.
+        None says that the columns are not frequencies. Plots label their frequency axis with these numbers.
         """
         return None
 
     def start(self, *inputs: Any) -> State:
-        """Return the state before the first item."""
+        """Return the state before the first item. inputs: as in `streams`."""
         return None
 
     def step(self, state: State, *blocks: Any) -> tuple[Any, ...]:
-        """Take a non-empty block per input, all of one time span; return `(state, *blocks out)`.
+        """Process one block per input; return the new state and one block per output: `(state, *blocks)`.
 
-        The engine does not use the old state again: a node may change and return it.
+        blocks: arrays with at least one item, in the order of the input ports, all for the same time span; at a port
+        with `many=True` a tuple of arrays. They must not be changed. `state` may be changed and returned, because the
+        engine does not use the old state again.
         """
         raise NotImplementedError(f"{type(self).__name__} has no step")
 
     def flush(self, state: State) -> tuple[Array, ...]:
-        """Return the items still held when the input has ended; an empty tuple if there are none."""
+        """Return the items that the node still holds when the signal has ended: one block per output, or ()."""
         return ()
 
     def step_many(self, states: list[State], *lists: Any) -> tuple[list[Any], ...]:
-        """Do `step` for several independent signals at once: lists in, `(states, *lists of blocks)` out."""
+        """Process one block per input of several independent signals: `step` for all of them in one call.
+
+        states: one state per signal. lists: per input port, a list with one block per signal. Return the list of new
+        states, then per output port a list with one block per signal. By default `step` is called for each signal.
+        """
         results = [self.step(state, *blocks) for state, *blocks in zip(states, *lists, strict=True)]
         return tuple(list(column) for column in zip(*results, strict=True))
 
 
 def first_stream(inputs: tuple[Any, ...]) -> Stream:
-    """Return the stream of the first wire into a node."""
+    """Return the stream of the first wire into a node. inputs: the arguments of `Node.streams`."""
     first = inputs[0]
     stream = first[0] if isinstance(first, tuple) else first
     assert isinstance(stream, Stream)
@@ -156,7 +169,10 @@ def first_stream(inputs: tuple[Any, ...]) -> Stream:
 
 
 def failure_sentence(node: Node, error: BaseException) -> str:
-    """Return an error of a node's own code in words, with the last line of the node's file that it came through."""
+    """Return the class and message of an error in a node's own code and, if known, the place in the node's file.
+
+    The place is the innermost line of the traceback that is in the file of the node's module.
+    """
     file = getattr(sys.modules.get(type(node).__module__), "__file__", None)
     places = [
         f" ({file}, line {line})"
@@ -167,14 +183,15 @@ def failure_sentence(node: Node, error: BaseException) -> str:
 
 
 def require_mono(stream: Audio, node: Node) -> None:
-    """Raise ParameterError if audio has more than one channel. For `streams` of nodes that take one."""
+    """Raise ParameterError if `stream` has more than one channel. Nodes for mono audio call it in `streams`."""
     if stream.channels > 1:
         raise ParameterError(f"{node.type_name} takes one channel; found {stream}: put a mono 'mix' before it")
 
 
 def generator(seed: int) -> np.random.Generator:
-    """Return a random generator for a node's state: the same numbers for the same seed on every machine.
+    """Return a random generator for a node's state. It gives the same numbers for the same seed on every machine.
 
-    Philox takes keys of 128 bits. The engine makes one of graph seed, node name and the node's own `seed` (law 5).
+    seed: the node's `self.seed`. When a graph runs, the engine has replaced it by a number of 128 bits, the size of a
+    key of Philox, computed from the seed of the graph, the name of the node and the node's own seed (law 5).
     """
     return np.random.Generator(np.random.Philox(key=seed))

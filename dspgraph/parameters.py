@@ -1,4 +1,4 @@
-"""Parameters: files whose contents matter, the rule of a field in words, and pydantic's complaints as sentences."""
+"""Parameters: the type `File`, the rule of a field in words, and complaints of pydantic as sentences."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dspgraph.errors import suggest
 
 
 def _contents(path: str) -> str:
-    """Return the hash of a file's contents, or the path itself if there is no such file."""
+    """Return "sha256:" and the hash of a file's contents; `path` itself if it is no file that can be read."""
     try:
         found = Path(path).stat()
         if S_ISREG(found.st_mode):
@@ -29,7 +29,10 @@ def _contents(path: str) -> str:
 
 @lru_cache(maxsize=256)
 def _sha256(path: str, size: int, time: int) -> str:
-    """Return the hash of a file. Its size and time are part of the key, so that a changed file is read again."""
+    """Return "sha256:" and the hash of a file's contents.
+
+    size, time: those of the file. They are part of the key of the cache: if one changes, the file is read again.
+    """
     with open(path, "rb") as file:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
@@ -39,20 +42,20 @@ _FILE = {"type": "string", "format": "file-path"}
 File = Annotated[str, PlainSerializer(_contents, when_used="json"), WithJsonSchema(_FILE)]
 """A parameter that is the path of a file whose contents matter, for instance weights: `weights: File | None`.
 
-As JSON it is the hash of the contents (the path, if there is no file). The digest of a graph then depends on the
-contents and not on where they lie. In a pipeline file a relative path starts from the folder of that file; everywhere
-else from the working directory.
+In JSON the hash of the contents stands for the path (the path itself, if there is no such file). The digest of a graph
+then depends on what the file contains and not on where it is. A relative path in a pipeline file starts from the folder
+of the pipeline file; everywhere else it starts from the working directory.
 """
 
 
 def parameter_rule(model: type[BaseModel], name: str) -> str:
-    """Return the rule of one parameter in words: 'at least 1, at most 64 (default 16)'."""
+    """Return the rule of one parameter of a model in words: "a whole number, at least 1, at most 64 (default 16)"."""
     return field_rule(model.model_json_schema()["properties"].get(name, {}))
 
 
 @lru_cache(maxsize=256)
 def names_file(model: type[BaseModel], name: str) -> bool:
-    """Return whether a parameter is a `File`, or may be one."""
+    """Return whether a parameter of a model is declared as `File` or as `File | None`."""
     rule = model.model_json_schema()["properties"].get(name, {})
     return any(_FILE.items() <= option.items() for option in rule.get("anyOf", [rule]))
 
@@ -70,7 +73,7 @@ _KINDS = {"integer": "a whole number", "number": "a number", "boolean": "true or
 
 
 def field_rule(schema: dict[str, Any]) -> str:
-    """Return the rule of a field in words, from its part of a JSON Schema."""
+    """Return the rule of a field in words, like `parameter_rule`. schema: what a JSON Schema says about the field."""
     options = [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
     words = []
     for option in options:
@@ -87,7 +90,10 @@ def _plain(value: Any) -> str:
 
 
 def complaint_sentence(detail: ErrorDetails, place: str | None = None) -> str:
-    """Return a pydantic complaint as a sentence: the place (by default the field), what is wrong, what was found."""
+    """Return a complaint of pydantic as a sentence: the place, what is wrong, and what was found.
+
+    detail: one entry of `ValidationError.errors()`. place: the first words; by default the path of the field.
+    """
     if place is None:
         place = ".".join(map(str, detail["loc"]))
     where, message = f"{place}: " if place else "", detail["msg"]
@@ -97,9 +103,10 @@ def complaint_sentence(detail: ErrorDetails, place: str | None = None) -> str:
 
 
 def parameter_sentence(detail: ErrorDetails, model: type[BaseModel], type_name: str, known: Iterable[str]) -> str:
-    """Return a pydantic complaint about a parameter of a node as a sentence.
+    """Return a complaint of pydantic about a parameter of a node as a sentence.
 
-    model: the class of the node. known: the names among which the nearest one to an unknown parameter is searched.
+    detail: one entry of `ValidationError.errors()`. model, type_name: the class of the node and its name in a pipeline.
+    known: the names that may be suggested in place of an unknown parameter.
     """
     name = str(detail["loc"][0]) if detail["loc"] else ""
     place = f"{type_name}.{name}"

@@ -1,4 +1,4 @@
-"""Find nodes, pipelines, models and metrics by name. Nothing is imported before it is asked for.
+"""The registry: nodes, pipelines, models and metrics by name. Listing built-in ones imports none of them.
 
 Built-in nodes are the files `dspgraph_nodes/<domain>/<name>.py`, shipped pipelines the files `pipelines/<name>.yaml`.
 Other packages announce theirs as entry points, whose name is the name of the node, pipeline, model or metric:
@@ -9,9 +9,10 @@ Other packages announce theirs as entry points, whose name is the name of the no
     my_vocoder = "my_package:my_vocoder"           # the file my_vocoder.yaml in the folder of my_package
     [project.entry-points."dspgraph.models"]
     my_network = "my_package.my_network"           # a package with the modules of `dspgraph.training.contract`
-    [project.entry-points."dspgraph.metrics"]      # objects, as `announced` finds them
+    [project.entry-points."dspgraph.metrics"]
+    my_metric = "my_package.metrics:my_metric"     # a function decorated with `metric`
 
-A plugin is a user's own Python file: every Node class in it is a node.
+A plugin is a user's own Python file. Every Node class that it defines is a node.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ NODE_GROUP, PIPELINE_GROUP, MODEL_GROUP, METRIC_GROUP = (
     "dspgraph.models",
     "dspgraph.metrics",
 )
-"""The groups of entry points."""
+"""The groups of entry points by which other packages announce nodes, pipelines, models and metrics."""
 
 
 # ---- what other packages announce -----------------------------------------------------------------------------------
@@ -52,7 +53,7 @@ NODE_GROUP, PIPELINE_GROUP, MODEL_GROUP, METRIC_GROUP = (
 
 @dataclass(frozen=True)
 class Announced:
-    """An object that an installed package (`pack`) announces as an entry point; where: "module:attribute"."""
+    """An object that an installed package announces. pack: the package. where: its place, "module:attribute"."""
 
     group: str
     name: str
@@ -61,7 +62,7 @@ class Announced:
     loader: Callable[[], Any]
 
     def load(self) -> Any:
-        """Import the object. Raise RequestError, naming the package, if its import fails."""
+        """Import and return the object. Raises RequestError that names the package if the import fails."""
         kind = self.group.rpartition(".")[2].removesuffix("s")
         return _load(f"the {kind} '{self.name}' of {self.pack} ({self.where})", self.loader)
 
@@ -89,7 +90,7 @@ def _load(what: str, loader: Callable[[], Any]) -> Any:
 
 @dataclass(frozen=True)
 class PipelineSource:
-    """The file of a pipeline that has a name, and the package it comes with."""
+    """A pipeline that is known by its name. path: its file. pack: the package that the file comes with."""
 
     name: str
     pack: str
@@ -97,7 +98,10 @@ class PipelineSource:
 
 
 def pipelines() -> dict[str, PipelineSource]:
-    """Return all pipelines by name: the shipped ones, and those that installed packages announce."""
+    """Return all pipelines by name: those of dspgraph, and those that installed packages announce.
+
+    Raises RequestError if two pipelines have the same name.
+    """
     found = {name: PipelineSource(name, "dspgraph", path) for name, path in shipped_pipelines().items()}
     for entry in announced(PIPELINE_GROUP):
         if entry.name in found:
@@ -111,16 +115,16 @@ def pipelines() -> dict[str, PipelineSource]:
 
 
 def shipped_pipelines() -> dict[str, Path]:
-    """Return the files of the pipelines that come with dspgraph, by name, sorted."""
+    """Return the files of the pipelines that come with dspgraph, by name, in the order of their names."""
     core = Path(__file__).parent
     packaged = core / "pipelines"
-    folder = packaged if packaged.is_dir() else core.parent / "pipelines"  # an installed package; a checkout
+    folder = packaged if packaged.is_dir() else core.parent / "pipelines"  # installed; in a checkout
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
 def _folder_of(package: str) -> Path:
-    """Return the folder of a package; one that cannot be found gives a folder of its name, which is then reported."""
-    with suppress(Exception, SystemExit):  # the package is imported if the folder is inside one
+    """Return the folder of a package. If there is no such package, return a path of its name, for the error message."""
+    with suppress(Exception, SystemExit):  # an error in a package around it, which find_spec imports
         spec = find_spec(package)
         for folder in (spec.submodule_search_locations or []) if spec else []:
             return Path(folder)
@@ -131,7 +135,10 @@ def _folder_of(package: str) -> Path:
 
 
 def models() -> dict[str, str]:
-    """Return the import path of the package of every model, by the name of the model; nothing is imported."""
+    """Return the import path of every model's package, by the name of the model. No model is imported.
+
+    Raises RequestError if two models have the same name.
+    """
     folder = _folder_of(f"{PACK}.models")
     found = {
         path.parent.name: f"{PACK}.models.{path.parent.name}" for path in sorted(folder.glob("[a-z]*/training.py"))
@@ -151,7 +158,11 @@ def models() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class NodeSource:
-    """A node that can be loaded: its name, its domain or pack, its file or entry point, and the function to load it."""
+    """A node that can be loaded.
+
+    domain: its domain, the package that announces it, or "plugin". where: its file or its entry point. loader: a
+    function that returns the node class.
+    """
 
     name: str
     domain: str
@@ -159,7 +170,7 @@ class NodeSource:
     loader: Callable[[], Any]
 
     def load(self) -> type[Node]:
-        """Return the node class. Raise RequestError, naming file or pack, if there is none."""
+        """Return the node class. Raises RequestError that names its file or entry point if there is no such class."""
         what = f"the node '{self.name}' of {self.domain} ({self.where})"
         kind = _load(what, self.loader)
         if isinstance(kind, type) and issubclass(kind, Node):
@@ -167,7 +178,10 @@ class NodeSource:
         raise RequestError(f"{what} is {kind!r}, not a node class")
 
     def summary(self) -> str:
-        """Return the first line of the node's docstring, read from its file where possible, without an import."""
+        """Return the first line of the node's docstring; "(broken)" and the error for a node that cannot be loaded.
+
+        A source file is read and not imported. A node of another package is imported.
+        """
         path = Path(self.where)
         try:
             if path.suffix == ".py" and path.is_file():
@@ -180,7 +194,10 @@ class NodeSource:
 
 
 def nodes(plugins: Iterable[str | Path] = ()) -> dict[str, NodeSource]:
-    """Return all nodes by name: built-in ones, those that installed packages announce, and those of plugin files."""
+    """Return all nodes by name: built-in ones, those that installed packages announce, and those of plugin files.
+
+    Plugin files are imported. Raises RequestError if two nodes have the same name.
+    """
     everything = dict(_installed())
     for path in dict.fromkeys(Path(plugin).resolve() for plugin in plugins):
         for kind in _nodes_of(_plugin(path)):
@@ -189,7 +206,7 @@ def nodes(plugins: Iterable[str | Path] = ()) -> dict[str, NodeSource]:
 
 
 def load_all(plugins: Iterable[str | Path] = ()) -> dict[str, type[Node]]:
-    """Return all node classes by name; a node that cannot be loaded is left out."""
+    """Return all node classes by name. Imports every node; one that cannot be loaded is left out."""
     loaded = {}
     for name, found in nodes(plugins).items():
         with suppress(RequestError):
@@ -198,7 +215,7 @@ def load_all(plugins: Iterable[str | Path] = ()) -> dict[str, type[Node]]:
 
 
 def find(name: str, plugins: Iterable[str | Path] = ()) -> type[Node]:
-    """Return the node class of that name. Raise UnknownName, with the nearest right name, if there is none."""
+    """Return the node class called `name`. Raises UnknownName that suggests a similar name if there is none."""
     everything = nodes(plugins)
     if name not in everything:
         hint = "a pipeline names nodes, never an import path; " if "." in name or ":" in name else ""
@@ -246,7 +263,11 @@ def _nodes_of(module: ModuleType) -> list[type[Node]]:
 
 
 def _plugin(path: Path) -> ModuleType:
-    """Import a user's own file once. Its nodes can be pickled, also for other processes, while the file stays there."""
+    """Return the module of a plugin file; the file is imported once.
+
+    Its nodes can be pickled and sent to other processes, as long as the file is not moved or removed. Raises
+    RequestError if the file is not a Python file, if its import fails, or if it defines no Node class.
+    """
     name = f"dspgraph_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     if name in sys.modules:
         return sys.modules[name]
@@ -275,7 +296,7 @@ def _plugin(path: Path) -> ModuleType:
 
 
 def revive(path: str, kind: str) -> Node:
-    """Return a node of a plugin, without its state, as pickle wants it. Import the file if it was not yet imported."""
+    """Return a node without parameters, which pickle then sets. kind: the name of its class in the plugin `path`."""
     found = vars(_plugin(Path(path))).get(kind)
     if not (isinstance(found, type) and issubclass(found, Node)):
         raise RequestError(f"the plugin {path} no longer has the node class {kind}")

@@ -1,7 +1,7 @@
 """Streams: typed arrays whose first axis is time. They travel on the wires of a graph.
 
 Item `k` of a stream covers the seconds `[k / rate, (k + 1) / rate)`. Rates and times are exact fractions, so that
-half a sample can be written and nothing drifts.
+rounding errors do not add up in a long signal.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _COMPLEX = ("complex64", "complex128")
 
 
 def to_fraction(value: Number) -> Fraction:
-    """Return the exact value of a number as it is written: 0.01 is 1/100 and "44100/3" is 14700."""
+    """Return the exact fraction that a number stands for as it is printed: 1/100 for 0.01, 14700 for "44100/3"."""
     try:
         return Fraction(str(value)) if isinstance(value, float | np.floating) else Fraction(value)
     except (ValueError, ZeroDivisionError, TypeError) as error:
@@ -32,24 +32,24 @@ def to_fraction(value: Number) -> Fraction:
 
 
 def gcd(a: Fraction, b: Fraction) -> Fraction:
-    """Return the greatest common divisor of two fractions: both are whole multiples of it."""
+    """Return the greatest common divisor of two fractions: the largest number of which both are whole multiples."""
     return Fraction(math.gcd(a.numerator * b.denominator, b.numerator * a.denominator), a.denominator * b.denominator)
 
 
 @dataclass(frozen=True)
 class Stream:
-    """The base of all streams: a rate (items per second) and the dtype of the array."""
+    """The base class of all streams. rate: items per second."""
 
     rate: Fraction
 
-    if TYPE_CHECKING:  # each class below has its own, as a field or a property
+    if TYPE_CHECKING:  # for type checkers: each class below defines its own
 
         @property
         def dtype(self) -> np.dtype[Any]:
             """The dtype of the array."""
 
         def at_precision(self, dtype: Any) -> Self:
-            """Return this stream in another real dtype; complex rows get the matching complex one."""
+            """Return this stream at another precision. dtype: float32 or float64; complex rows become complex64/128."""
 
     @property
     def item_shape(self) -> tuple[int, ...]:
@@ -57,27 +57,30 @@ class Stream:
         return ()
 
     def like(self, **changes: Any) -> Self:
-        """Return this stream with some of its fields changed."""
+        """Return a copy of this stream with some fields changed: `stream.like(rate=8000)`."""
         return replace(self, **changes)
 
     def count(self, seconds: Fraction) -> int:
-        """Return the number of items in a signal of this length. A last partial item counts."""
+        """Return the number of items in a signal of `seconds`. If the last item is only partly inside, it counts."""
         return math.ceil(seconds * self.rate)
 
     def seconds(self, items: int) -> Fraction:
-        """Return the length of this many items, in seconds."""
+        """Return the length of `items` items, in seconds."""
         return items / self.rate
 
     def empty(self) -> Array:
-        """Return an array without items."""
+        """Return an array of this stream's dtype and shape with 0 items."""
         return np.empty((0, *self.item_shape), self.dtype)
 
     def validate(self, array: Any, where: str, copy: bool = True) -> Array:
-        """Return an array as this stream carries it: contiguous, and a copy unless `copy` is False.
+        """Return a contiguous array with the dtype of this stream.
 
-        Floats change precision and integers change width. Raises SignalError for another shape or kind of number, and
-        for numbers that are not finite. Integers do not become audio and complex numbers do not become real, because
-        that would lose information without a word.
+        array: items of this stream, in any dtype that can be converted: floats of another precision, integers of
+        another width. where: the name of the input, for messages. copy: with False the result is `array` itself if
+        nothing has to be converted; with True it never is.
+
+        Raises SignalError for another shape, for NaN and infinity, and for other kinds of numbers: integers as audio or
+        complex numbers as real ones, whose conversion would lose information without a warning.
         """
         found = np.asarray(array)
         if found.dtype != self.dtype and found.dtype.kind not in self._accepted_kinds():
@@ -97,7 +100,7 @@ class Stream:
         if not 0 < to_fraction(rate) < 2**64:
             raise ParameterError(f"a stream has a rate above 0 Hz and below 2**64 Hz; found {rate}")
         for name, value in {"rate": to_fraction(rate), **fields}.items():
-            object.__setattr__(self, name, value)  # as dataclasses do it themselves: the class is frozen
+            object.__setattr__(self, name, value)  # the class is frozen: a plain assignment raises
 
 
 def _whole(rule: str, found: Any) -> None:
@@ -114,7 +117,7 @@ def _float_dtype(value: Any, allowed: tuple[str, ...]) -> np.dtype[Any]:
 
 @dataclass(frozen=True, init=False)
 class Audio(Stream):
-    """Samples, full scale +-1: an array [n], or [n, channels] when there are several channels."""
+    """Samples, full scale +-1: an array [n], or [n, channels] if there is more than one channel."""
 
     channels: int
     dtype: np.dtype[Any]
@@ -125,11 +128,11 @@ class Audio(Stream):
 
     @property
     def item_shape(self) -> tuple[int, ...]:
-        """() for mono, (channels,) otherwise."""
+        """The shape of one item: () for mono, (channels,) otherwise."""
         return (self.channels,) if self.channels > 1 else ()
 
     def at_precision(self, dtype: Any) -> Self:
-        """Return this stream in another dtype."""
+        """Return this stream with the samples in another dtype, float32 or float64."""
         return self.like(dtype=dtype)
 
     def __str__(self) -> str:
@@ -139,9 +142,10 @@ class Audio(Stream):
 
 @dataclass(frozen=True, init=False)
 class Frames(Stream):
-    """Rows of numbers, an array [n, width]; `kind` names what a row is ("wave", "lpc", "f0", ...).
+    """Rows of numbers, an array [n, width].
 
-    `centre` says, in seconds from the start of an item's span, where the window that a row describes is centred.
+    kind: what a row is ("wave", "lpc", "f0" ...). centre: the time from the start of an item's span to the centre of
+    the window from which its row was computed, in seconds.
     """
 
     kind: str
@@ -157,11 +161,11 @@ class Frames(Stream):
 
     @property
     def item_shape(self) -> tuple[int, ...]:
-        """(width,), also when the width is 1."""
+        """The shape of one item: (width,), also for width 1."""
         return (self.width,)
 
     def at_precision(self, dtype: Any) -> Self:
-        """Return this stream in another precision; complex rows stay complex."""
+        """Return this stream at another precision. dtype: float32 or float64; complex rows stay complex."""
         return self.like(dtype=np.result_type(dtype, np.complex64) if self.dtype.kind == "c" else dtype)
 
     def __str__(self) -> str:
@@ -171,9 +175,9 @@ class Frames(Stream):
 
 @dataclass(frozen=True, init=False)
 class Symbols(Stream):
-    """Integers from 0 to size - 1, an array [n] of int64: mu-law codes, coarse and fine halves, phones.
+    """Integers from 0 to size - 1, an array [n] of int64: mu-law codes, halves of 16-bit samples, phones.
 
-    `precision` is the dtype of the samples that they stand for, and of the samples decoded from them.
+    precision: the dtype of the samples from which the symbols were made, and of samples that are decoded from them.
     """
 
     kind: str
@@ -185,16 +189,16 @@ class Symbols(Stream):
         self._set(rate, kind=kind, size=size, precision=_float_dtype(precision, _FLOATS))
 
     def at_precision(self, dtype: Any) -> Self:
-        """Return this stream for samples of another dtype; the symbols stay integers."""
+        """Return this stream with another `precision`, float32 or float64. The symbols stay int64."""
         return self.like(precision=dtype)
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """int64, for any size."""
+        """The dtype of the array: int64, for any size."""
         return np.dtype(np.int64)
 
     def validate(self, array: Any, where: str, copy: bool = True) -> Array:
-        """Return an array of symbols as int64. Raise SignalError for an integer below 0 or above size - 1."""
+        """Return an array as `Stream.validate` does. Raises SignalError also for integers that are out of range."""
         codes = super().validate(array, where, copy)
         if codes.size and not (codes.min() >= 0 and codes.max() < self.size):
             at = int(np.argmax((codes < 0) | (codes >= self.size)))
@@ -209,7 +213,7 @@ class Symbols(Stream):
 
 
 def first_bad_item(array: Array) -> int | None:
-    """Return the index of the first item that has a number that is not finite (NaN or infinite); None if all are."""
+    """Return the index of the first item that contains NaN or infinity; None if there is no such item."""
     finite = np.isfinite(array)
     if np.logical_and.reduce(finite, axis=None):
         return None
@@ -217,7 +221,7 @@ def first_bad_item(array: Array) -> int | None:
 
 
 def stream_to_dict(stream: Stream) -> dict[str, Any]:
-    """Return a stream as plain data, for digests and files."""
+    """Return the class and fields of a stream as plain data, for digests and files."""
     values = {one.name: getattr(stream, one.name) for one in fields(stream)}
     return {"stream": type(stream).__name__} | {
         name: value if isinstance(value, str | int) else str(value) for name, value in values.items()
@@ -225,7 +229,7 @@ def stream_to_dict(stream: Stream) -> dict[str, Any]:
 
 
 def stream_from_dict(data: dict[str, Any]) -> Stream:
-    """Return the stream that `stream_to_dict` turned into `data`. Raises ParameterError for data that are none."""
+    """Return the stream that `stream_to_dict` described by `data`. Raises ParameterError for any other dict."""
     try:
         values = dict(data)
         return _CLASSES[values.pop("stream")](**values)
@@ -237,12 +241,12 @@ _CLASSES: dict[Any, type[Stream]] = {one.__name__: one for one in (Audio, Frames
 
 
 def hertz(rate: Fraction) -> str:
-    """Return a rate in words: 16000 Hz, 137.8125 Hz, or a fraction, 400/3 Hz, if ten digits are not exact."""
+    """Return a rate as text: "16000 Hz", "137.8125 Hz"; "400/3 Hz" if ten decimal digits would not be exact."""
     return f"{_digits(rate)} Hz"
 
 
 def milliseconds(seconds: Fraction | float) -> str:
-    """Return a time in words: 10 ms, 0.0625 ms; for an infinite time "the whole signal"."""
+    """Return a time as text with four digits: "10 ms", "0.0625 ms"; "the whole signal" for infinity."""
     return "the whole signal" if seconds == math.inf else f"{float(seconds) * 1000:.4g} ms"
 
 

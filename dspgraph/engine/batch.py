@@ -1,4 +1,4 @@
-"""Many signals on their way through one graph, stepped together."""
+"""Batches: several signals that one graph computes together."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from dspgraph.wiring.wiring import Wiring
 
 
 class Batch:
-    """n signals on their way through one graph, stepped together through `step_many`.
+    """Signals that one graph computes together, at most n at a time.
 
-    When a signal ends, the next one takes its place at once. Each gets, bit for bit, what it would get alone. A signal
-    that fails ends there, and the others go on. Only an error inside a node's own `step_many` ends all signals of the
-    call, because the error does not tell which of them caused it.
+    A node with its own `step_many` gets the blocks of all n signals in one call; every other node is called for each
+    signal. When a signal ends, the next one takes its place. Every signal gives, bit for bit, the outputs that it would
+    give alone. A signal with an error ends, and the others go on; but an error inside a node's own `step_many` ends all
+    signals of that call, because the error does not tell which signal caused it.
     """
 
     def __init__(self, graph: Wiring, n: int, plan: Plan | None = None) -> None:
@@ -30,7 +31,7 @@ class Batch:
         self.plan = plan or Plan(graph)
 
     def render(self, signals: Iterable[Signal]) -> Iterator[tuple[int, dict[str, Array] | Exception]]:
-        """Yield (number of the signal, its whole outputs or the error that ended it), each as soon as it has ended."""
+        """Yield (number of a signal, its whole outputs or the error that ended it), as soon as the signal has ended."""
         parts: dict[int, list[dict[str, Array]]] = {}
         for number, part, ended in self.stream(signals):
             if isinstance(part, Exception):
@@ -42,9 +43,10 @@ class Batch:
                 yield number, joined(parts.pop(number))
 
     def stream(self, signals: Iterable[Signal]) -> Iterator[tuple[int, dict[str, Array] | Exception, bool]]:
-        """Yield (number of the signal, next part of its outputs, whether it has ended), in rounds of one block each.
+        """Yield (number of a signal, next part of its outputs, whether the signal has ended).
 
-        An error in place of a part ends the signal.
+        In every round each signal of the batch takes one block and gives one part. An error takes the place of the last
+        part of a signal that fails.
         """
         waiting = enumerate(signals)
         places: dict[int, _Place] = {}
@@ -64,7 +66,7 @@ class Batch:
                 yield number, place.error or place.session.collect(), ended
 
     def _run(self, places: list[_Place]) -> None:
-        """Run every node once for all signals, under the plan's instrument if it has one."""
+        """Run every node for one round of all signals. The plan's instrument, if it has one, watches the round."""
         instrument, ready = self.plan.instrument, [place for place in places if place.error is None]
         watched = nullcontext() if instrument is None else instrument.around_round([p.session.state for p in ready])
         with watched if ready else nullcontext():
@@ -76,7 +78,7 @@ class Batch:
 
 @dataclass
 class _Place:
-    """A signal in a batch: its session, its blocks, and the error that ended it early."""
+    """A signal in a batch: its session, its remaining blocks, and the error that ended it, if there was one."""
 
     graph: Wiring
     plan: Plan
@@ -89,7 +91,7 @@ class _Place:
         return Session(self.graph, self.plan)
 
     def feed(self) -> None:
-        """Give the session its next block, or end it after the last. An error here ends this signal alone."""
+        """Give the session its next block, or end the signal after the last block. Keep an error in `error`."""
         try:
             if self.blocks is None:
                 self.blocks = _blocks_of_any(self.graph, self.signal)
@@ -111,7 +113,7 @@ def _blocks_of_any(graph: Wiring, signal: Signal) -> Iterator[Arrays]:
 
 
 def _run_group(stage: Stage, group: list[_Place]) -> None:
-    """Run one node for a group of signals, or for one signal if the node has no `step_many` of its own."""
+    """Run one node for a group of signals, which is a single signal if the node has no `step_many` of its own."""
     states = [place.session.state for place in group]
     errors: list[Exception | None] = [None] * len(group)
     try:

@@ -1,4 +1,4 @@
-"""Instruments: what may watch a plan while it runs, for instance a profiler or the guard of the laws."""
+"""Instruments: observers of a plan while it runs, for instance the profiler, or the guard of the laws."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Flush: TypeAlias = Callable[..., tuple[Array, ...]]
 
 
 class Watched(Protocol):
-    """A node in a plan, as an instrument sees it."""
+    """A node in a plan, as far as an instrument may know it."""
 
     @property
     def index(self) -> int:
-        """Its place in the running order."""
+        """The place of the node in the order in which the nodes run, from 0."""
 
     @property
     def name(self) -> str:
-        """Its name in the graph."""
+        """The name of the node in the graph."""
 
     @property
     def node(self) -> Node:
@@ -32,27 +32,27 @@ class Watched(Protocol):
 
     @property
     def binding(self) -> Binding:
-        """The streams at its ports."""
+        """The streams at the ports of the node."""
 
 
 class Instrument(Protocol):
-    """Wraps the calls of every node of a plan: `Plan(wiring, instrument)`.
+    """An observer of all calls of the nodes of a plan: `Plan(wiring, instrument)`.
 
-    The plan asks once, when it is made, for the functions that its sessions then call. A plan without an instrument
-    calls the nodes' own methods.
+    When the plan is made, it calls `around_step`, `around_step_many` and `around_flush` once for every node. Its
+    sessions then call the functions that these methods returned, in place of the node's own methods.
     """
 
     def around_step(self, stage: Watched, step: Step) -> Step:
-        """Return the function to call in place of a node's step."""
+        """Return the function to call in place of `step`, the method of the node in `stage`."""
 
     def around_step_many(self, stage: Watched, step_many: StepMany) -> StepMany:
-        """Return the function to call in place of a node's step_many."""
+        """Return the function to call in place of `step_many`, the method of the node in `stage`."""
 
     def around_flush(self, stage: Watched, flush: Flush) -> Flush:
-        """Return the function to call in place of a node's flush."""
+        """Return the function to call in place of `flush`, the method of the node in `stage`."""
 
     def around_round(self, states: Sequence[Any]) -> AbstractContextManager[None]:
-        """Return a context in which every node runs once, for one session or for those of a batch.
+        """Return a context manager that is entered for every round: every node runs once, for one session or a batch.
 
-        states: the `SessionState` of every session. The blocks of the round lie in the slots of the inputs already.
+        states: the `SessionState` of each session. The blocks of the inputs for this round are already in their slots.
         """

@@ -1,4 +1,4 @@
-"""The bytes that a session holds: in the states of its nodes, before them, and between them."""
+"""The bytes that a session holds: in the states of nodes, in the queues before them, in the blocks between them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import numpy as np
 from dspgraph.engine.plan import Plan, Queue, SessionState
 
 _SHARED = (type, ModuleType, FunctionType, BuiltinFunctionType, np.dtype, type(None))
-"""Types of values that a state may refer to but does not hold."""
+"""Types whose values do not count: a state may refer to them, but they exist without it."""
 
 
 def held(plan: Plan, state: SessionState) -> Iterator[int]:
-    """Yield the bytes in the state of every node and waiting before it; last, those the engine keeps between nodes.
+    """Yield for every node, in running order, the bytes of its state and of the blocks that wait before it.
 
-    A value that several nodes hold counts for the first. Tables and weights that a node made for itself are part of
-    the node and do not count.
+    The last number is for the engine: the blocks at the inputs and between nodes. A value that several nodes hold
+    counts for the first of these nodes only. Tables and weights that are attributes of a node do not count.
     """
     seen: dict[int, Any] = {}
     for stage in plan.stages:
@@ -37,9 +37,10 @@ def _waiting(queue: Queue, seen: dict[int, Any]) -> int:
 
 
 def size(value: Any, seen: dict[int, Any]) -> int:
-    """Return the bytes of a value and of all that can be reached from it, without those `seen` before (by id).
+    """Return the bytes of a value and of everything that it refers to, directly or through other values.
 
-    A view counts as the whole array that it keeps alive.
+    seen: the values that were counted before, by id; they do not count again, and new ones are added. A view of an
+    array counts as the whole array, which it keeps alive.
     """
     total, found = 0, [value]
     while found:
@@ -47,7 +48,7 @@ def size(value: Any, seen: dict[int, Any]) -> int:
         owner, nbytes = _memory(one)
         if id(owner) in seen or isinstance(one, _SHARED):
             continue
-        seen[id(owner)] = owner  # kept, so that no other takes its id meanwhile
+        seen[id(owner)] = owner  # kept alive, so that no later value gets its id
         total += nbytes
         if not isinstance(one, np.ndarray):
             found.extend(gc.get_referents(one))
@@ -57,7 +58,10 @@ def size(value: Any, seen: dict[int, Any]) -> int:
 
 
 def _memory(one: Any) -> tuple[Any, int]:
-    """Return the owner of a value's memory, and its bytes; of a foreign owner, such as numba, those of the view."""
+    """Return the object that owns the memory of a value, and its bytes.
+
+    If the owner of an array is no array (memory of numba, for instance), the bytes are those of the value alone.
+    """
     below = one
     while isinstance(below, np.ndarray | memoryview):
         base = below.base if isinstance(below, np.ndarray) else below.obj
@@ -66,5 +70,5 @@ def _memory(one: Any) -> tuple[Any, int]:
         if not isinstance(base, np.ndarray | memoryview):
             return base, below.nbytes
         below = base
-    nbytes = getattr(below, "nbytes", None)  # of arrays, of numpy's numbers, of torch's tensors
+    nbytes = getattr(below, "nbytes", None)  # arrays, numbers of numpy and tensors of torch have it
     return below, nbytes if isinstance(nbytes, int) else sys.getsizeof(below)

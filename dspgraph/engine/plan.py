@@ -1,8 +1,10 @@
-"""A graph compiled into a flat plan, made once and shared by all its sessions.
+"""Plans: a graph compiled into a flat list of stages, made once and shared by all sessions.
 
-A plan is a list of stages, one per node that runs, in an order in which everything is computed before it is used.
-Streams are numbered slots. A stage that takes one stream and blocks of any length gets its block straight from the
-slot. Every other stage queues what arrives and is given whole periods, so that all its blocks cover one time span.
+A plan has one stage per node that runs, in an order in which every block is computed before it is used. Signals are
+computed in rounds: in a round the inputs get new blocks, and every stage runs once. Every stream has a slot, a numbered
+place for its block of the present round. A stage that has one input stream and takes blocks of any length gets the
+block in the slot. Every other stage puts incoming blocks into queues, and takes whole periods from them, so that all
+blocks of one call cover the same time span.
 """
 
 from __future__ import annotations
@@ -25,7 +27,10 @@ from dspgraph.wiring.wiring import Wiring
 
 
 class Queue:
-    """Blocks of one stream on their way into a node. At any cut an item is copied at most once."""
+    """The blocks of one stream that wait before a node. held: the number of their items.
+
+    Whatever the lengths of the blocks, an item is copied at most once.
+    """
 
     __slots__ = ("blocks", "held")
 
@@ -34,7 +39,7 @@ class Queue:
         self.held = 0
 
     def put(self, block: Array) -> None:
-        """Append a block."""
+        """Append a block at the end."""
         self.blocks.append(block)
         self.held += len(block)
 
@@ -62,7 +67,7 @@ class Queue:
 
 
 class SessionState:
-    """All that changes while one signal goes through a plan. Everything else in this module is fixed."""
+    """Everything that changes while a session runs. Plans and stages never change."""
 
     __slots__ = ("__weakref__", "emitted", "end", "inputs", "node_states", "queues", "slots")
 
@@ -72,19 +77,19 @@ class SessionState:
             [] if stage.takes_any_block else [(k, Queue(), n) for k, n in zip(stage.sources, stage.counts, strict=True)]
             for stage in plan.stages
         ]
-        """For every stage that takes whole periods, by wire: the source slot, the blocks waiting, items per period."""
+        """By stage and wire: slot of the stream, queue, items in a period. Empty if the stage takes any block."""
         self.inputs = [Queue() for _ in plan.inputs]
-        """By input: the items pushed into it beyond those that the other inputs have reached."""
+        """By input: the items that wait until the other inputs have reached the same time."""
         self.slots: list[Array | None] = [None] * plan.size
-        """The block of every stream in this round."""
+        """By stream: its block of the present round, None if it has no items."""
         self.emitted = [0] * plan.size
-        """The number of items every stream has given so far."""
+        """By stream: the number of its items so far."""
         self.end: Fraction | None = None
-        """The length of the signal in seconds, once it is known."""
+        """The length of the signal in seconds; None until the signal has ended."""
 
 
 class Stage:
-    """One node in a plan: where its blocks come from, how they are cut, where its outputs go."""
+    """One node in a plan: the slots of its inputs and outputs, and how its blocks are cut."""
 
     def __init__(
         self,
@@ -99,17 +104,17 @@ class Stage:
         self.name = name
         self.binding = binding
         self.node = keyed(graph.nodes[name], graph.seed, graph.noise_keys.get(name, name))
-        # Slots: where its blocks come from (one per wire), where they go, and which are not used after it. Those are
-        # emptied early: their memory serves the next block while it is warm.
+        # Slots: sources for its inputs (one per wire), outs for its outputs, frees for blocks that no later stage uses.
+        # The last are emptied at once: the next block can use their memory while it is in the processor's cache.
         self.sources = tuple(slots[origin] for _, origin in graph.sources(name))
         self.outs = tuple(slots[f"{name}.{port.name}"] for port in self.node.outputs)
         self.source, self.out = self.sources[0], self.outs[0]
         self.frees: tuple[int, ...] = ()
-        # How blocks are cut: the items of each wire in a period, and which wires make one port.
+        # How blocks are cut: the number of items of each wire in a period, and the range of wires at each port.
         many = any(port.many for port in self.node.inputs)
         self.counts = tuple(int(self.binding.period * stream.rate) for stream in self.binding.flat)
         self.port_groups = self._groups() if many else ()
-        # What lets the engine do less; Session.run has the table of cases.
+        # Properties that allow shortcuts: the table in Session.run has all cases.
         self.takes_fixed_blocks = self.binding.block_size is not None
         self.takes_any_periods = not (self.takes_fixed_blocks or self.binding.waits_for_the_end)
         self.takes_any_block = self.takes_any_periods and len(self.sources) == 1 and not many
@@ -132,7 +137,7 @@ class Stage:
         return tuple(groups)
 
     def cut(self, state: SessionState) -> list[Any]:
-        """Return the calls this node gets now, each a list of one block (or tuple of blocks) per port."""
+        """Return the blocks for every call of `step` in this round: per call a block, or tuple of blocks, per port."""
         if self.takes_any_block or (self.takes_any_periods and state.end is None):
             blocks = self.take(state)
             return [] if blocks is None else [blocks]
@@ -140,7 +145,10 @@ class Stage:
         return [self._grouped(blocks) for blocks in taken] if self.port_groups else taken
 
     def take(self, state: SessionState) -> Any:
-        """Take all whole periods at hand in one call; None if there is none. For nodes that take any number."""
+        """Return the blocks for one call with all whole periods that have come; None if there is no whole period.
+
+        Only for nodes that take any number of periods.
+        """
         if self.takes_any_block:
             block = state.slots[self.source]
             return None if block is None else (block,)
@@ -151,7 +159,7 @@ class Stage:
         return self._grouped(blocks) if self.port_groups else blocks
 
     def _receive(self, state: SessionState) -> int:
-        """Queue the blocks that have come; return the number of periods that all wires have."""
+        """Put the blocks of this round into the queues; return the number of whole periods that all queues have."""
         slots, periods = state.slots, -1
         for source, queue, count in state.queues[self.index]:
             block = slots[source]
@@ -164,7 +172,11 @@ class Stage:
         return periods
 
     def _cut_apart(self, state: SessionState, periods: int) -> list[list[Array]]:
-        """Take one fixed block at a time; nothing before the end if the node waits for it; at the end all."""
+        """Return the blocks, one per wire, for every call of a node that does not take all periods in one call.
+
+        periods: the number of whole periods in the queues. A node with a block size gets one call per period. When the
+        signal has ended, one more call gets all remaining items; for a node that waits for the end it is the only call.
+        """
         queues, taken = state.queues[self.index], []
         if self.takes_fixed_blocks:
             for _ in range(periods):
@@ -177,7 +189,7 @@ class Stage:
         return [tuple(blocks[a:b]) if many else blocks[a] for a, b, many in self.port_groups]
 
     def start(self) -> State:
-        """Return the node's state before the first item."""
+        """Return the node's state before the first item. Raises NodeError if the node fails."""
         try:
             return self.node.start(*self.binding.takes)
         except DspgraphError:
@@ -186,7 +198,7 @@ class Stage:
             raise self.failure(error, "start failed") from error
 
     def run(self, state: SessionState) -> None:
-        """Give the node its blocks, and pass on what comes out."""
+        """Run the node for one round of one signal: call `step` with its blocks, put its outputs into their slots."""
         pieces = []
         for blocks in self.cut(state):
             state.node_states[self.index], *piece = self.step(state.node_states[self.index], *blocks)
@@ -194,9 +206,10 @@ class Stage:
         self.put(state, pieces)
 
     def run_many(self, states: list[SessionState]) -> list[Exception | None]:
-        """Run the node for several signals at once, through its own `step_many`.
+        """Run the node for one round of several signals, by its own `step_many`.
 
-        An error in `step_many` fails all signals. An error after it belongs to one signal: it is returned in its place.
+        Return one entry per signal: None, or the error that was raised when its outputs were checked or flushed. An
+        error in `step_many` concerns all signals, and is raised.
         """
         calls = [self.cut(state) for state in states]
         pieces: list[list[Any]] = [[] for _ in states]
@@ -219,18 +232,19 @@ class Stage:
         return None
 
     def failure(self, error: Exception, what: str) -> NodeError:
-        """Return the error to raise after an error in the node's own code."""
+        """Return a NodeError for an error in the node's own code. what: what failed, such as "start failed"."""
         return NodeError(f"{self.name} ({self.node.type_name}) {what}: {failure_sentence(self.node, error)}")
 
     def failed_at(self, state: SessionState, error: Exception) -> NodeError:
-        """Return the error to raise after an error in `step` or `flush`, with the time in the signal."""
+        """Return a NodeError for an error in `step` or `flush`, with the time in the signal at which it happened."""
         at = float(self.binding.flat[0].seconds(state.emitted[self.source]))
         return self.failure(error, f"failed in the block that ends at {at:.3f} s")
 
     def put(self, state: SessionState, pieces: list[Any]) -> None:
-        """Pass on what came out: one list of blocks per call, joined into one block per output.
+        """Put the outputs of this round into their slots, joined into one block per output.
 
-        At the end of the signal add what `flush` gives, and hold every output to its number of items.
+        pieces: per call of `step`, a list of one block per output. When the signal has ended, the items that `flush`
+        returns are added, and the number of items of every output is checked.
         """
         if len(pieces) == 1 and state.end is None and len(pieces[0]) == len(self.outs):
             blocks = pieces[0]
@@ -267,9 +281,10 @@ class Stage:
         return f"{self.name}.{self.node.outputs[port].name}"
 
     def _end(self, state: SessionState, port: int, slot: int) -> None:
-        """Raise LawError unless an output has its number of items; cut what reaches beyond the end of the signal.
+        """Raise LawError (law 3) unless an output has its number of items; drop what is after the end.
 
-        A node that was given 7 frames of 10 ms owes 70 ms, though the signal may have ended after 65.
+        Example: a signal of 65 ms is 7 frames of 10 ms. A node that makes samples of them must give 70 ms, and the last
+        5 ms are dropped.
         """
         assert state.end is not None
         stream, emitted = self.binding.gives[port], state.emitted[slot]
@@ -287,7 +302,7 @@ class Stage:
 
 
 def check_block(where: str, stream: Stream, block: Any) -> None:
-    """Raise LawError (law 0) unless a block is what its stream declares. Called for the first items of a stream."""
+    """Raise LawError (law 0) unless `block` is an array with the shape and dtype of `stream`. where: its port."""
     if not isinstance(block, np.ndarray):
         raise LawError(0, f"{where} is declared {stream}, but a {type(block).__name__} came out, not an array")
     if block.shape[1:] != stream.item_shape:
@@ -300,20 +315,24 @@ def check_block(where: str, stream: Stream, block: Any) -> None:
 
 
 def keyed(node: Node, seed: int, name: str) -> Node:
-    """Return the node with its noise keyed by graph seed, node name and own seed: a 128-bit key for `generator`."""
+    """Return a node with another `seed`: the 128-bit key for `generator`, a hash of both seeds and the name.
+
+    seed: that of the graph. name: that of the node, or its noise key. A node without a parameter `seed` is returned as
+    it is.
+    """
     if "seed" not in type(node).model_fields:
         return node
     values = {field: getattr(node, field) for field in type(node).model_fields}
     text = f"{seed}/{name}/{values['seed']}"
     values["seed"] = int.from_bytes(blake2b(text.encode(), digest_size=16).digest(), "little")
-    return type(node).model_construct(**values)  # a new node: nothing it has cached under another seed comes along
+    return type(node).model_construct(**values)  # a new node, without values that were cached for another seed
 
 
 class Plan:
-    """A graph, flat: numbered slots, and stages in running order. Made once per graph and shared by its sessions.
+    """A graph compiled into numbered slots and a list of stages, in the order in which they run. It never changes.
 
-    An instrument, if there is one, watches all sessions and batches of the plan. `bindings`: bindings to use in place
-    of those of the graph, for checks that cut blocks otherwise than a node asks for.
+    instrument: an observer of all sessions and batches of the plan; None for none. bindings: name of a node -> binding
+    to use in place of the graph's, for checks that cut blocks in another way than the node asks for.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The result of profiling: the cost of every node of a graph, and whether the graph would run live on this machine."""
+"""The result of profiling: time and memory of every node of a graph, and whether the graph would run live here."""
 
 from __future__ import annotations
 
@@ -11,52 +11,56 @@ import numpy as np
 from dspgraph.streams import Array, milliseconds
 
 ENGINE = "(engine)"
-"""The name of the row for the time outside all nodes. No node can have this name."""
+"""The name of the row for the time outside all nodes. No node can have a name with brackets."""
 
 HERE = "on this machine, as busy as it was"
-"""Part of every verdict: wall time depends on what else ran."""
+"""Words in every verdict that rests on measured time: wall time depends on what else ran."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """The cost of one node, over all signals."""
+    """Time and memory of one node, over all signals. seconds: the whole time of the node."""
 
     name: str
     type: str
     calls: int
-    """Calls of step and flush; a call of step_many for several signals counts once."""
+    """The number of calls of step and flush. A call of step_many for several signals counts once."""
     seconds: float
     share: float
-    """Part of the whole time, from 0 to 1; all rows together have 1."""
+    """The node's part of the time of all rows, from 0 to 1."""
     speed: float
-    """The real-time factor: seconds of signal, of all signals together, per second of this node's time."""
+    """The real-time factor: the length of all signals together, divided by the time of this node."""
     worst: float
-    """The most seconds in one round before the end: a quantum of one signal, or of every signal of a batch."""
+    """The longest time of the node for one quantum (of all signals together, in a batch), in seconds. Rounds in which a
+    signal ends are left out."""
     at_end: float
-    """Seconds of the whole that fell in rounds in which a signal ended: by then nobody waits for its next quantum."""
+    """The part of `seconds` in rounds in which a signal ended. `worst` is without it: no next quantum is waited for."""
     held: int
-    """The most bytes seen in its state and waiting before it, for one signal."""
+    """The most bytes, for one signal, that were found in the node's state and in the blocks that wait before it."""
 
 
 @dataclass(frozen=True)
 class Peak:
-    """The slowest round: the seconds of each node, and where in its signal the round begins, in seconds."""
+    """The slowest quantum.
+
+    spent: the seconds of each node, then of the engine. at: the time in the signal at which the quantum begins.
+    """
 
     spent: Array
     at: float
 
     @property
     def seconds(self) -> float:
-        """The seconds of all nodes and the engine."""
+        """The seconds of all nodes and of the engine together."""
         return float(self.spent.sum())
 
 
 @dataclass
 class Profile:
-    """The cost of the nodes of one graph, added up over signals. It can be pickled, and merged with others.
+    """Time and memory of the nodes of one graph, over all signals. It can be pickled, and merged with other profiles.
 
-    Arrays have one number per node, in running order, and the engine's last. `wait` is the latency of the graph in
-    seconds, `whole` names the nodes that need the whole signal.
+    Arrays have one number per node, in running order, then one for the engine; `Row` says what they mean. wait: the
+    latency of the graph in seconds. whole: the names of the nodes that need the whole signal.
     """
 
     names: tuple[str, ...]
@@ -71,19 +75,19 @@ class Profile:
     held: Array = field(init=False)
     peak: Peak = field(init=False)
     most_held: int = 0
-    """The most bytes held for one signal by all nodes and the engine."""
+    """The most bytes, for one signal, of all nodes and the engine together."""
     signal: Fraction = Fraction(0)
-    """Seconds of all signals together."""
+    """The length of all signals together, in seconds."""
     played: Fraction = Fraction(0)
-    """Seconds of the rounds: the signals of a batch play at the same time."""
+    """The length of all rounds together, in seconds of signal: a round of a batch counts once, not once per signal."""
     longest: Fraction = Fraction(0)
-    """Seconds of the longest signal."""
+    """The length of the longest signal, in seconds."""
     batch: int = 0
-    """The most signals in one round."""
+    """The most signals that were computed in one round."""
     quanta: int = 0
-    """Rounds before the end of a signal."""
+    """The number of quanta, without rounds in which a signal ended."""
     late: int = 0
-    """Rounds among these that took as long as a quantum, or longer."""
+    """The number of these quanta whose computation took as long as a quantum lasts, or longer."""
 
     def __post_init__(self) -> None:
         n = len(self.names)
@@ -92,7 +96,7 @@ class Profile:
         self.peak = Peak(np.zeros(n), 0.0)
 
     def merge(self, other: Profile) -> None:
-        """Add the cost of other signals of the same graph, measured in this process or in another one."""
+        """Add the profile of other signals of the same graph, measured in this process or in another one."""
         self.calls = self.calls + other.calls
         self.seconds = self.seconds + other.seconds
         self.at_end = self.at_end + other.at_end
@@ -108,7 +112,7 @@ class Profile:
         self.late += other.late
 
     def rows(self) -> list[Row]:
-        """Return the cost of each node, in running order, and of the engine."""
+        """Return one row per node, in running order, and a last one for the engine."""
         total = self.seconds.sum()
         columns = zip(self.names, self.types, self.calls, self.seconds, self.worst, self.at_end, self.held, strict=True)
         return [
@@ -120,7 +124,7 @@ class Profile:
         ]  # fmt: skip
 
     def table(self) -> list[tuple[str, ...]]:
-        """Return the rows as text, with a head above and the sum below."""
+        """Return a table as rows of text cells: titles, one row per node, the engine, the total."""
         at, total = f"worst {milliseconds(self.quantum)}", float(self.seconds.sum())
         cells = [
             ("node", "type", "calls", "time", "share", "real-time factor", at, "at the end", "holds"),
@@ -142,7 +146,7 @@ class Profile:
         ]
 
     def verdict(self) -> str:
-        """Return whether the graph would run live on this machine, and why, in a few sentences."""
+        """Return in a few sentences whether the graph would run live on this machine, and why."""
         if not self.signal:
             return "Nothing has run: whether it would run live is not known."
         load = float(self.seconds.sum()) / float(self.played)

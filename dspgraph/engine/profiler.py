@@ -1,4 +1,4 @@
-"""The profiler: an instrument that measures what every node of a graph costs.
+"""The profiler: an instrument that measures the time and memory of every node of a graph.
 
     profiler = Profiler(graph)
     session = Session(graph, profiler.plan)         # or Batch(graph, n, profiler.plan)
@@ -7,12 +7,13 @@
     session.flush()
     print(profiler.profile.verdict())
 
-Time is wall time, as a listener waits for it: on a busy machine every figure is larger. The time of a node is that of
-its `step`, `step_many` and `flush`. All other time of a round is the engine's, with the stopwatches themselves (under a
-microsecond per call). `start`, reading the blocks and copying the outputs are in neither.
+All times are wall times: on a busy machine they are longer. The time of a node is that of its `step`, `step_many` and
+`flush`. The rest of a round is the time of the engine; it includes the measurement itself (under a microsecond per
+call). The calls of `start`, reading the blocks, and copying the outputs are not measured.
 
-A round is one quantum of one signal, or of every signal of a batch. In a batch the time of a round is that of all its
-signals together, and a round in which a signal ends counts as the end for all of them.
+In a round every node runs once: for one quantum of one signal, or for one quantum of every signal of a batch. In a
+batch the time of a round is that of all its signals together, and a round in which one signal ends is not counted as a
+quantum for any signal.
 """
 
 from __future__ import annotations
@@ -39,17 +40,17 @@ from dspgraph.wiring.latency import latency
 from dspgraph.wiring.wiring import Wiring
 
 WARM_UP = Fraction(1)
-"""Seconds of the first signal that go through the graph before they are timed."""
+"""Seconds at the start of the first signal that are run once before anything is measured."""
 
 MEMORY_INTERVAL = 1.0
-"""Seconds of a signal between two measurements of memory. After 10 s memory is measured when the signal has grown by
-10 %, because a measurement takes time in proportion to what waits for the end of the signal."""
+"""Seconds of a signal between two measurements of memory. After 10 s of signal the interval is 10 % of what has
+been pushed, because a measurement takes longer if more blocks wait for the end of the signal."""
 
 
 class Profiler:
-    """Measures what the nodes of one graph cost, over all signals that go through sessions and batches of `plan`.
+    """An instrument that measures the nodes of one graph, for all signals in sessions and batches of its `plan`.
 
-    quantum: seconds between two cuts of the signals, as in a live graph. Raises RequestError if it is not above 0.
+    quantum: seconds of signal in one block, as in a live graph. Raises RequestError if it is not above 0.
     """
 
     def __init__(self, graph: Wiring, quantum: Number = QUANTUM) -> None:
@@ -58,16 +59,16 @@ class Profiler:
         if self.quantum <= 0:
             raise RequestError(f"a quantum lasts longer than 0 s; found {quantum}")
         self.clocks: dict[int, _Clock] = {}
-        self.plan = Plan(graph, self)  # not the plan of the graph: other sessions run without stopwatches
+        self.plan = Plan(graph, self)  # not graph.plan: other sessions of the graph are not measured
         self._wait = latency(graph).seconds
         self._progress: WeakKeyDictionary[SessionState, _Progress] = WeakKeyDictionary()
         self._rehearsed = self._rehearsing = False
         self.warm = False
-        """Whether the first second has gone through the nodes without an error."""
+        """Whether the run before the measurement (`WARM_UP`) ended without an error."""
         self.profile = self._empty()
 
     def __reduce__(self) -> tuple[type[Profiler], tuple[Wiring, Fraction]]:
-        return Profiler, (self.graph, self.quantum)  # in another process it measures from nothing
+        return Profiler, (self.graph, self.quantum)  # after unpickling, the profile is empty
 
     def _empty(self) -> Profile:
         stages = self.plan.stages
@@ -80,15 +81,15 @@ class Profiler:
         )
 
     def take(self) -> Profile:
-        """Return the profile since the last call, and begin a new one."""
+        """Return the profile of everything since the last call of `take`, and begin an empty one."""
         taken, self.profile = self.profile, self._empty()
         return taken
 
     def blocks(self, blocks: Iterable[Arrays]) -> Iterator[Arrays]:
-        """Cut the blocks of a signal at every quantum.
+        """Yield the blocks of a signal, cut at every quantum.
 
-        The first second of the first signal goes through the nodes before it is measured, and the outputs are thrown
-        away. By then kernels are compiled and tables are made.
+        Before that, the first second of the first signal is run without being measured, and its outputs are discarded.
+        Kernels are then compiled, and tables are made, before the measurement begins.
         """
         pieces = _at_quanta(self.graph, blocks, self.quantum)
         ahead = []
@@ -111,7 +112,7 @@ class Profiler:
                 return
 
     def _rehearse(self, pieces: list[Arrays]) -> None:
-        """Run the nodes without measuring them. Errors are ignored: they come again when they count."""
+        """Run the nodes without measuring them. Errors are ignored: the measured run raises them again."""
         self._rehearsing = True
         try:
             session = Session(self.graph, self.plan)
@@ -129,7 +130,7 @@ class Profiler:
     # ---- the instrument ---------------------------------------------------------------------------------------------
 
     def around_step(self, stage: Watched, step: Step) -> Step:
-        """Return a step that is timed."""
+        """Return a function that calls `step` and measures its time."""
         clock = self.clocks.setdefault(stage.index, _Clock())
 
         def timed(state: Any, *blocks: Any) -> tuple[Any, ...]:
@@ -143,16 +144,16 @@ class Profiler:
         return timed
 
     def around_step_many(self, stage: Watched, step_many: StepMany) -> StepMany:
-        """Return a step_many that is timed, without the steps that it may call itself."""
+        """Return a function that calls `step_many` and measures its time, as one call."""
         return self.around_step(stage, step_many)
 
     def around_flush(self, stage: Watched, flush: Flush) -> Flush:
-        """Return a flush that is timed."""
+        """Return a function that calls `flush` and measures its time."""
         return self.around_step(stage, flush)
 
     @contextmanager
     def around_round(self, states: Sequence[SessionState]) -> Iterator[None]:
-        """Measure a round."""
+        """Return a context manager that measures the time of a round, and the memory at the end of a signal."""
         if self._rehearsing:
             yield
             return
@@ -169,7 +170,7 @@ class Profiler:
             self._record(states, perf_counter() - begin, done)
 
     def _record(self, states: Sequence[SessionState], elapsed: float, done: bool) -> None:
-        """Add a round to the profile. If it was not done, no signal has moved on."""
+        """Add a round to the profile. elapsed: its seconds. done: False after an error, when no signal has advanced."""
         profile, clocks = self.profile, [self.clocks[stage.index] for stage in self.plan.stages]
         nodes = [clock.seconds for clock in clocks]
         spent = np.array([*nodes, elapsed - sum(nodes)])
@@ -188,7 +189,11 @@ class Profiler:
                 self._advance(state, now, progress)
 
     def _count(self, progress: _Progress, spent: Array, alone: bool) -> None:
-        """Add the time of a round to its quantum. The quantum of a single signal may come in several rounds."""
+        """Add the time of a round to that of its quantum.
+
+        progress: of the first signal. spent: the seconds of each node and of the engine. alone: True for a single
+        signal, a quantum of which may take several rounds. In a batch every round is a quantum of its own.
+        """
         profile, number = self.profile, math.floor(progress.reached / self.quantum)
         if not alone or number != progress.quantum:
             progress.quantum, progress.spent = number, np.zeros_like(spent)
@@ -219,7 +224,7 @@ class Profiler:
 
 
 class _Clock:
-    """The calls and the time of one node in a round."""
+    """The number of calls and the seconds of one node in the present round."""
 
     def __init__(self) -> None:
         self.calls, self.seconds = 0, 0.0
@@ -230,15 +235,15 @@ class _Progress:
 
     def __init__(self, like: Array) -> None:
         self.reached = Fraction(0)
-        self.quantum = -1  # the number of the quantum that is measured
+        self.quantum = -1  # the number of the present quantum; none yet
         self.spent = np.zeros_like(like)
         self.measure_at = MEMORY_INTERVAL
 
 
 def _at_quanta(graph: Wiring, blocks: Iterable[Arrays], quantum: Fraction) -> Iterator[tuple[int | None, Arrays]]:
-    """Yield the part of every block that begins in each quantum, with the number of the quantum.
+    """Yield (number of a quantum, block): the given blocks, cut wherever a quantum begins.
 
-    A block that no session takes is passed on with the number None: the session says what is wrong.
+    A block that a session would refuse is passed on whole, with None for the number: the session then raises the error.
     """
     given = dict.fromkeys(graph.inputs, 0)
     for block in blocks:

@@ -1,4 +1,4 @@
-"""One signal on its way through the plan of a graph, block by block."""
+"""Sessions: a session runs one signal through the plan of a graph, block by block."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ from dspgraph.wiring.wiring import Wiring
 
 Arrays: TypeAlias = Mapping[str, Any]
 Signal: TypeAlias = Arrays | Iterable[Arrays]
-"""Whole arrays by input name, or the same block by block."""
+"""A signal: a mapping of input names to whole arrays, or an iterable of such mappings, one per block."""
 
 QUANTUM = Fraction(1, 100)
-"""Seconds between two events of a live graph, as in AudioGraph. It need not be a whole number of samples."""
+"""Seconds of signal in a block of a live graph, by default. They need not be a whole number of samples."""
 
 BLOCK = Fraction(1)
-"""Seconds per block offline: long enough to hide the cost of calls, short enough to stay in the cache."""
+"""Seconds of signal in a block when whole arrays are rendered. With shorter blocks the time per call would matter;
+longer blocks would not fit in the processor's cache."""
 
 
 def blocks_of(graph: Wiring, signals: Arrays, seconds: Iterable[Fraction] = ()) -> Iterator[dict[str, Array]]:
-    """Cut whole arrays, one per input, into blocks of one time span each.
+    """Yield a signal in blocks: mappings of every input name to an array. All arrays of a block cover the same span.
 
-    `seconds` are the lengths of the first blocks; the others last `BLOCK`.
+    signals: input name -> whole array. seconds: the lengths of the first blocks; all later blocks last `BLOCK`.
 
-    10 ms at 22050 Hz are 221, 220, 221, 220 ... samples: a block holds the items that begin in its span.
+    A block holds the items that begin in its span: blocks of 10 ms at 22050 Hz have 221, 220, 221, 220 ... samples.
     """
     _check_names(graph, signals)
     for name, stream in graph.inputs.items():
@@ -57,12 +58,15 @@ def _check_names(graph: Wiring, names: Iterable[str]) -> None:
 
 
 def joined(parts: list[dict[str, Array]]) -> dict[str, Array]:
-    """Return the parts of every output, in one array each."""
+    """Return output name -> whole array. parts: output name -> part of the array, one mapping per round, in order."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def render_arrays(session: Session, signals: Arrays) -> dict[str, Array]:
-    """Render whole arrays with a new session. The caller waits and cannot change them: the blocks need no copies."""
+    """Return the whole outputs for whole arrays. session: a new one.
+
+    Blocks are not copied, because the caller cannot change the arrays before this function returns.
+    """
     parts = []
     for blocks in blocks_of(session.graph, signals):
         session.feed(blocks, copy=False)
@@ -73,7 +77,10 @@ def render_arrays(session: Session, signals: Arrays) -> dict[str, Array]:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A session in the middle of a signal, as a value: it can be kept, pickled, sent and restored many times."""
+    """The state of a session at one moment. It can be kept, pickled, and restored any number of times.
+
+    digest: that of the graph.
+    """
 
     digest: str
     state: SessionState
@@ -82,8 +89,9 @@ class Snapshot:
 class Session:
     """One signal on its way through a graph.
 
-    push(**blocks) takes a block per input, of any length, and returns the items of every output that are known by
-    then. flush() ends the signal and returns the rest. After it only reset() or restore() begin another signal.
+    push(**blocks) takes one block per input, of any length, and returns for every output the items that are known by
+    then. flush() ends the signal and returns the remaining items. After flush() call reset() for another signal, or
+    restore() to continue from a snapshot. plan: a plan of the graph; by default a new one.
     """
 
     def __init__(self, graph: Wiring, plan: Plan | None = None) -> None:
@@ -92,30 +100,33 @@ class Session:
         self.reset()
 
     def reset(self) -> None:
-        """Begin a new signal, bit for bit as in a new session."""
+        """Begin a new signal. Its outputs are, bit for bit, those of a new session."""
         self.state = SessionState(self.plan)
         self.spent = ""
 
     def push(self, /, **blocks: Any) -> dict[str, Array]:
-        """Take the next items of one or more inputs; return the items of every output that are now known."""
+        """Process the next items of one or more inputs; return for every output the items that are now known."""
         self.feed(blocks)
         self._run_watched()
         return self.collect()
 
     def flush(self) -> dict[str, Array]:
-        """End the signal; return the items still held. Every output then has ceil(seconds * rate) items in all."""
+        """End the signal; return the remaining items of every output.
+
+        In total an output then has ceil(seconds * rate) items: seconds of the signal, rate of the output.
+        """
         self.finish()
         self._run_watched()
         self.spent = "the signal has been flushed"
         return self.collect()
 
     def snapshot(self) -> Snapshot:
-        """Return a copy of all that changes in this session."""
+        """Return a copy of the state of this session."""
         self._check_alive()
         return Snapshot(self.graph.digest, copy.deepcopy(self.state))
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Continue from a snapshot of this graph, taken in any session of it."""
+        """Continue from a snapshot of any session of an equal graph. Raises SessionError for any other snapshot."""
         if snapshot.digest != self.graph.digest:
             raise SessionError(
                 f"the snapshot is of graph {snapshot.digest[:12]}, this session runs {self.graph.digest[:12]}: "
@@ -124,12 +135,12 @@ class Session:
         self.state = copy.deepcopy(snapshot.state)
         self.spent = ""
 
-    # push and flush in three parts: feed or finish, run, collect. Batch does each part for many sessions.
+    # push is feed, run, collect; flush is finish, run, collect. Batch calls these parts for many sessions in turn.
 
     def feed(self, blocks: Arrays, copy: bool = True) -> None:
-        """Put the blocks into the slots of their inputs. If one input is ahead of the others, its items wait.
+        """Put the blocks into the slots of their inputs. Items of an input that is ahead of the others wait.
 
-        Without a copy the session keeps the arrays: the caller must not write to them again.
+        copy: with False the session keeps the caller's arrays, and the caller must not write to them again.
         """
         self._check_alive()
         if not isinstance(blocks, Mapping):
@@ -153,7 +164,7 @@ class Session:
             self._release(slot, queue, math.floor(reached * stream.rate) - state.emitted[slot])
 
     def finish(self) -> None:
-        """End the inputs. Raise SignalError if they have different lengths."""
+        """Mark the end of all inputs. Raises SignalError if they last for different times."""
         self._check_alive()
         plan, state = self.plan, self.state
         end = self._pushed()
@@ -179,9 +190,10 @@ class Session:
                 self.run()
 
     def run(self) -> None:
-        """Run every node once, as far as its blocks go.
+        """Run every node for one round.
 
-        The cases, by what the node declares and what has come:
+        How a node is run depends on the blocks that it takes, on the number of its outputs, and on whether the round
+        has the first items of its output or the end of the signal:
 
         node takes                one output  first items, or end  path
         any block, one wire       yes         no                   short: the block in the slot is the argument
@@ -192,8 +204,8 @@ class Session:
         any                       any         yes                  Stage.run: checks the first block (law 0), calls
                                                                    flush at the end, counts the items (law 3)
 
-        The short path repeats Stage.take, step and Stage.put without their checks: it is what keeps the cost of a
-        node and block at about 1 us.
+        The short path does what Stage.run does, without its checks. It keeps the engine's time per node and block at
+        about 1 us.
         """
         state = self.state
         node_states, slots, emitted, ending = state.node_states, state.slots, state.emitted, state.end is not None
@@ -220,7 +232,10 @@ class Session:
             raise
 
     def collect(self, copy: bool = True) -> dict[str, Array]:
-        """Return the items of every output in this round. They are copied: the caller may change them."""
+        """Return the items that every output gave in this round.
+
+        copy: with True the caller may change the arrays; with False they belong to the session.
+        """
         slots = self.state.slots
         return {
             name: stream.empty() if (block := slots[slot]) is None else block.copy() if copy else block
@@ -228,7 +243,7 @@ class Session:
         }
 
     def _pushed(self) -> Fraction:
-        """Return the seconds that all inputs have reached."""
+        """Return the time, in seconds, that every input has reached."""
         state = self.state
         each = zip(self.plan.inputs, state.inputs, strict=True)
         return min(stream.seconds(state.emitted[slot] + queue.held) for (_, slot, stream), queue in each)

@@ -1,10 +1,10 @@
-"""The laws of nodes and graphs as checks anyone can run.
+"""Checks of the laws, for nodes and for graphs.
 
-example     a node with a signal (Example), and signals for the inputs of a graph
-laws        the checks: check_node, check_graph, check_cut; NODE_CHECKS has those of a node one by one
+example     a node with a signal (Example); signals for the inputs of a graph
+laws        the checks: check_node, check_graph, check_cut; NODE_CHECKS has every check of a node by its name
 guard       an instrument that checks every block that goes into a node or comes out of it
-runs        runs of a graph that the checks compare
-recording   the checks of a graph on a file (not loaded here: it reads audio)
+runs        ways to run a graph, whose outputs the checks compare
+recording   the checks of a graph on a file (import it yourself: it needs the modules that read audio)
 """
 
 from dspgraph.testing.example import Example, check_signal, example_signals

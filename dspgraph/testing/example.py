@@ -1,4 +1,4 @@
-"""A node with a signal: what the checks of the laws run on."""
+"""Examples: a node with a signal, on which the laws are checked."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from dspgraph.testing.runs import Outputs, beginning, seeded_run
 ExampleSignal: TypeAlias = tuple[Stream, Any]
 
 SHORTEST = 64
-"""The least number of items in the fastest input of an example."""
+"""The least number of items that the input of an example with the highest rate must have."""
 
 
 class Example:
     """A node with a signal for each of its inputs, declared in the node's own test file.
 
-    Example(Lpc(order=16), frames=(Frames(100, "wave", 320), array)); a port that takes many wires takes a list.
+    Example(Lpc(order=16), frames=(Frames(100, "wave", 320), array)) gives the port `frames` a stream and an array. A
+    port with `many=True` gets a list of such pairs.
     """
 
     waits_on_purpose = False
-    """Whether the node may declare a longer lookahead than its items need (law 3)."""
+    """Whether the node may declare a longer lookahead than its items need. Otherwise that breaks law 3."""
 
     def __init__(self, node: Node, **signals: ExampleSignal | list[ExampleSignal]) -> None:
         self.node = node
@@ -41,28 +42,31 @@ class Example:
 
     @classmethod
     def waiting_on_purpose(cls, node: Node, **signals: ExampleSignal | list[ExampleSignal]) -> Self:
-        """Return an example of a node that declares a longer lookahead than its items need, and means it."""
+        """Return an example of a node that, on purpose, declares a longer lookahead than its items need."""
         example = cls(node, **signals)
         example.waits_on_purpose = True
         return example
 
     def graph(self, precision: Any = np.float64, seed: int = 0) -> Graph:
-        """Return a graph of the node alone. Its inputs and outputs are the node's ports."""
+        """Return a graph with only this node, called "node"; the graph's inputs and outputs are the node's ports.
+
+        precision: the dtype of the streams, float32 or float64. seed: that of the graph.
+        """
         inputs = {name: stream.at_precision(precision) for name, (stream, _) in self.signals.items()}
         outputs = {port.name: f"node.{port.name}" for port in self.node.outputs}
         return Graph({"node": self.node}, self.wires, inputs, outputs, seed)
 
     @property
     def arrays(self) -> dict[str, Array]:
-        """The signals, by input."""
+        """The arrays of the signals, by the name of the input."""
         return {name: np.asarray(array) for name, (_, array) in self.signals.items()}
 
     def render(self, precision: Any = np.float64) -> Outputs:
-        """Return the outputs of the node for this example."""
+        """Return the outputs of the node for this example: name -> array."""
         return self.graph(precision)(**self.arrays)
 
     def whole(self, precision: Any = np.float64) -> Outputs:
-        """Return the outputs for the signal in one block: every check compares with them. They are computed once."""
+        """Return the outputs for the signal in one block, with which the checks compare. They are computed once."""
         dtype = np.dtype(precision)
         if dtype not in self._whole:
             self._whole[dtype] = seeded_run(self.graph(dtype), self.arrays, seed=1)
@@ -73,7 +77,11 @@ class Example:
 
 
 def check_signal(graph: Graph, arrays: Mapping[str, Any]) -> None:
-    """Raise SignalError for a signal in which a fault could not show: too short to be cut, or all items the same."""
+    """Raise SignalError if the signal could hide a fault, because it is too short or does not vary.
+
+    Too short: the input with the highest rate has fewer than `SHORTEST` items. Not varying: in every input all items
+    are equal.
+    """
     fastest = max(graph.inputs, key=lambda name: graph.inputs[name].rate)
     n = len(arrays[fastest])
     if n < SHORTEST or not any(len(np.unique(arrays[name], axis=0)) > 1 for name in graph.inputs):
@@ -81,7 +89,11 @@ def check_signal(graph: Graph, arrays: Mapping[str, Any]) -> None:
 
 
 def example_signals(graph: Graph, audio: Callable[[Audio], Array], seconds: float) -> dict[str, Array]:
-    """Return a signal for every input of a graph: `audio` gives the samples of a stream, rows and symbols are drawn."""
+    """Return an array of about `seconds` seconds for every input of a graph, by its name.
+
+    audio: a function that returns the samples for an audio stream. Frames and symbols are random numbers, the same in
+    every call. All arrays are cut to the end of the shortest one.
+    """
     draw = generator(0)
     signals = {}
     for name, stream in graph.inputs.items():

@@ -1,4 +1,4 @@
-"""The guard of laws 0 and 1: an instrument that checks the blocks of every node, and what the node keeps of them."""
+"""The guard of laws 0 and 1: an instrument that checks every block of a node, and that the node keeps no block."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dspgraph.streams import Array, first_bad_item
 
 @dataclass(frozen=True)
 class Difference:
-    """The first item in which two arrays differ, and what each has there (None past its end)."""
+    """The index of the first item in which two arrays differ, and that item in each array (None after its end)."""
 
     item: int
     expected: Any
@@ -26,7 +26,10 @@ class Difference:
 
 
 def first_difference(expected: Array, found: Array) -> Difference | None:
-    """Return the first item in which two arrays of one stream differ in any bit; None if they are equal."""
+    """Return where two arrays first differ in any bit; None if they are equal.
+
+    For arrays of different dtype or width it is item 0, with a description of each array in place of the item.
+    """
     if (expected.dtype, expected.shape[1:]) != (found.dtype, found.shape[1:]):
         return Difference(0, f"{expected.dtype} {expected.shape[1:]}", f"{found.dtype} {found.shape[1:]}")
     n = min(len(expected), len(found))
@@ -43,7 +46,10 @@ def first_difference(expected: Array, found: Array) -> Difference | None:
 class BlockGuard:
     """An instrument that checks every block that goes into a node or comes out of it.
 
-    Nodes see and give copies only. Blocks are overwritten after their use, so that a node that kept one goes wrong.
+    Nodes get copies of blocks, and copies of their outputs are passed on. After each step the blocks that the node got
+    and those that it returned are overwritten, so that a node that kept one of them gives wrong outputs later.
+
+    where: the first words of messages.
     """
 
     def __init__(self, where: str) -> None:
@@ -54,7 +60,7 @@ class BlockGuard:
         return self._guards.setdefault(stage.name, _StageGuard(self.where, stage))
 
     def around_step(self, stage: Watched, step: Step) -> Step:
-        """Return a step that is guarded."""
+        """Return a function that calls `step` with copies and checks its blocks."""
         guard = self._guard(stage)
 
         def guarded(state: Any, *blocks: Any) -> tuple[Any, ...]:
@@ -67,7 +73,7 @@ class BlockGuard:
         return guarded
 
     def around_step_many(self, stage: Watched, step_many: StepMany) -> StepMany:
-        """Return a step_many that is guarded."""
+        """Return a function that calls `step_many` with copies and checks its blocks."""
         guard = self._guard(stage)
 
         def guarded(states: list[Any], *lists: Any) -> tuple[list[Any], ...]:
@@ -82,12 +88,12 @@ class BlockGuard:
         return guarded
 
     def around_flush(self, stage: Watched, flush: Flush) -> Flush:
-        """Return a flush that is guarded."""
+        """Return a function that calls `flush` and checks the blocks that it returns."""
         guard = self._guard(stage)
         return lambda state: tuple(guard.checked(tuple(flush(state))))
 
     def around_round(self, states: Sequence[Any]) -> AbstractContextManager[None]:
-        """Return a context that does nothing."""
+        """Return a context manager that does nothing."""
         return nullcontext()
 
 
@@ -96,7 +102,7 @@ def _copied(blocks: Sequence[Any]) -> list[Any]:
 
 
 class _StageGuard:
-    """The checks of one stage, and the blocks it has overwritten."""
+    """The checks of one stage, and the last blocks that were overwritten."""
 
     def __init__(self, where: str, stage: Watched) -> None:
         self.where, self.stage = where, stage
@@ -104,7 +110,7 @@ class _StageGuard:
         self.overwritten: deque[Array] = deque(maxlen=16)
 
     def checked(self, blocks: Sequence[Any]) -> list[Array]:
-        """Return copies of the blocks that came out; raise LawError unless they are what was declared."""
+        """Return copies of the output blocks. Raises LawError (law 0) unless they are as declared, and finite."""
         stage = self.stage
         for port, stream, block in zip(stage.node.outputs, stage.binding.gives, blocks, strict=False):
             name = f"{stage.name}.{port.name}"
@@ -116,7 +122,10 @@ class _StageGuard:
         return [np.array(block) for block in blocks]
 
     def overwrite(self, originals: Sequence[Any], copies: Sequence[Any], blocks: Sequence[Array]) -> None:
-        """Overwrite the blocks of a call with ones; raise LawError if the node wrote to them, or to older ones."""
+        """Fill the blocks of a call with ones. Raises LawError (law 1) if the node changed an input or an old block.
+
+        originals: the input blocks. copies: those that the node got. blocks: its outputs.
+        """
         for block in self.overwritten:
             if (block != 1).any():
                 raise LawError(

@@ -1,13 +1,13 @@
 """The laws as checks: for a node with an example signal, and for a whole graph.
 
-law 0  what is declared comes out       streams() names the class, width and dtype of every block
-law 1  a node is a value                all that changes is in the state, which can be copied and pickled
-law 2  the cut changes nothing          any blocks give, bit for bit, what one block gives
-law 3  late, never shifted              items come out when promised and not later than needed, and all in the end
-law 4  a batch changes nothing          step_many gives each signal what it gets alone
-law 5  noise belongs to the state       numbers are drawn from a generator in the state, keyed by the seed
+law 0  what is declared comes out       every output block has the shape and dtype that streams() declares
+law 1  a node is a value                everything that changes is in the state, which can be copied and pickled
+law 2  the cut changes nothing          outputs are the same, bit for bit, for any blocks and for one block
+law 3  late, never shifted              items come out when the lookahead promises, and no lookahead is too long
+law 4  a batch changes nothing          outputs of step_many are the same, bit for bit, as those of each signal alone
+law 5  noise belongs to the state       random numbers come from a generator in the state, keyed by the seed
 
-`check_node` runs all checks of a node. A test that wants one result per law takes them one by one:
+`check_node` runs all checks of a node. For one test result per check, run them one by one:
 
     @pytest.mark.parametrize(("name", "check"), NODE_CHECKS.items())
     def test_law(name, check):
@@ -49,18 +49,19 @@ from dspgraph.testing.runs import (
 )
 
 CUTS = (1, 7, 160, 441, 480)
-"""Block sizes of the checks, in items of the fastest input. Random cuts are tried besides."""
+"""Block sizes of the checks, in items of the input with the highest rate. The checks try random cuts too."""
 
 ITEM_BY_ITEM = Fraction(1, 10)
-"""Seconds of signal that are cut into single items, at least: a whole signal item by item takes most of the time."""
+"""The least number of seconds at the start of a signal that are cut into single items. The rest is left out, because
+it would take most of the time of all checks."""
 
 
 def check_node(
     example: Example, precisions: Sequence[Any] = (np.float32, np.float64), cuts: Sequence[int] = CUTS
 ) -> None:
-    """Run all checks of a node at every precision. LawError names the law and what differed.
+    """Run all checks of a node at every precision. Raises LawError that names the law and the first difference.
 
-    Samples are compared bit for bit. Random cuts, the same in every run, are tried besides `cuts`.
+    Samples are compared bit for bit. cuts: block sizes, as in `CUTS`. Random cuts, the same in every run, follow.
     """
     for precision in precisions:
         for check in NODE_CHECKS.values():
@@ -68,9 +69,10 @@ def check_node(
 
 
 def check_graph(graph: Graph, arrays: Mapping[str, Any], cuts: Sequence[int] = CUTS) -> None:
-    """Check laws 1 to 4 of a whole graph: any cut, a copy made in the middle, five signals in a batch.
+    """Check laws 0, 1, 2 and 4 of a whole graph: its blocks, a copy made in the middle, the cuts, a batch.
 
-    LawError names the first node, in running order, whose output differs, and the first sample that does.
+    Of law 3 it checks the number of items of every output, but not the lookahead. Raises LawError that names the first
+    node, in running order, whose output differs, and the first item that differs.
     """
     tapped = graph.expose_all()
     check_signal(tapped, arrays)
@@ -84,9 +86,10 @@ def check_graph(graph: Graph, arrays: Mapping[str, Any], cuts: Sequence[int] = C
 
 
 def check_cut(graph: Graph, arrays: Mapping[str, Any], sizes: Sequence[int], whole: Outputs | None = None) -> None:
-    """Check laws 2 and 3 for one sequence of block sizes, repeated to the end, for property tests.
+    """Check law 2 for one sequence of block sizes, and law 3 too if the graph is that of an `Example`.
 
-    `whole` are the outputs for one block, if they are known already; they are computed otherwise.
+    sizes: in items of the input with the highest rate, repeated to the end of the signal. whole: the outputs for the
+    signal in one block; None to compute them.
     """
     if whole is None:
         whole = one_block(graph, arrays)
@@ -96,7 +99,7 @@ def check_cut(graph: Graph, arrays: Mapping[str, Any], sizes: Sequence[int], who
 
 
 def random_cuts(count: int = 3) -> list[tuple[int, ...]]:
-    """Return sequences of block sizes from 1 to 2000 items, small ones as likely as large; the same in every run."""
+    """Return `count` sequences of 29 block sizes each, the same in every run, log-uniform from 1 to 1995 items."""
     draw = random.Random("dspgraph")
     return [tuple(int(10 ** draw.uniform(0, 3.3)) for _ in range(29)) for _ in range(count)]
 
@@ -105,12 +108,12 @@ def random_cuts(count: int = 3) -> list[tuple[int, ...]]:
 
 
 def check_example(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
-    """Check that the signal of an example could show a fault."""
+    """Check that the signal of an example is long enough and varies; see `check_signal`."""
     check_signal(example.graph(precision), example.arrays)
 
 
 def check_parameters(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
-    """Check that a node equals another one of the same parameters, and itself after pickling (law 1)."""
+    """Check that a node equals a new node with the same parameters, and its own pickled copy (law 1)."""
     node = example.node
     twin = type(node)(**{name: getattr(node, name) for name in type(node).model_fields})
     if twin != node or hash(twin) != hash(node):
@@ -124,21 +127,21 @@ def check_parameters(example: Example, precision: Any, cuts: Sequence[int] = CUT
 
 
 def check_repeats(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
-    """Check that a second run gives the same (law 1)."""
+    """Check that a second run gives the same outputs as the first (law 1)."""
     again = seeded_run(example.graph(precision), example.arrays, seed=1)
     what = f"{_where(example, precision)}: a second run, with all that is outside the state unchanged,"
     _differ(1, what, example.whole(precision), again)
 
 
 def check_noise(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
-    """Check that the noise of a node comes from its state and from the seed of the graph alone (law 5)."""
+    """Check that the noise of a node depends on nothing but its state and the seed of the graph (law 5)."""
     where, graph, arrays = _where(example, precision), example.graph(precision), example.arrays
     whole = example.whole(precision)
     with counted_entropy() as drawn:
         again = seeded_run(graph, arrays, seed=1)
     if _any_difference(whole, again):
         if not drawn:
-            return  # not noise: law1_repeats names the fault
+            return  # the cause is not noise: the check law1_repeats reports it
         _differ(5, f"{where} draws numbers that no seed fixes; {_WAY_OUT}. A second run", whole, again)
     other = seeded_run(graph, arrays, seed=2)
     what = f"{where} draws from a global random generator; {_WAY_OUT}. A run under another global seed"
@@ -150,7 +153,7 @@ def check_noise(example: Example, precision: Any, cuts: Sequence[int] = CUTS) ->
 
 
 def check_neighbours(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
-    """Check that a session changes nothing in another session that runs beside it (law 1)."""
+    """Check that two sessions of one graph, pushed in turn, do not influence each other (law 1)."""
     graph, arrays = example.graph(precision), example.arrays
     backwards = {name: array[::-1].copy() for name, array in arrays.items()}
     cut, other_cut = (list(blocks_of(graph, signal, spans(graph, (441,)))) for signal in (arrays, backwards))
@@ -171,39 +174,39 @@ def check_blocks(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -
 
 
 def check_cuts(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
-    """Check that any blocks give what one block gives (law 2)."""
+    """Check that the outputs are the same for every cut and for one block (law 2)."""
     for sizes, expected, run in _streams(example, np.dtype(precision), tuple(cuts)):
         _differ(2, f"{_where(example, precision)}: {cut_name(sizes)}", expected, run.outputs)
 
 
 def check_lookahead(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
-    """Check that items come out when the lookahead promises, and that it promises no later than needed (law 3)."""
+    """Check that items come out when the lookahead promises, and that the lookahead is not too long (law 3)."""
     where, graph = _where(example, precision), example.graph(precision)
     streams = _streams(example, np.dtype(precision), tuple(cuts))
     for sizes, _, run in streams:
         _check_promises(where, graph, sizes, run)
     if not example.waits_on_purpose:
         runs = [run for _, _, run in streams]
-        if 1 not in cuts:  # without single items nothing tells when exactly an item is out
+        if 1 not in cuts:  # only single items show exactly when an item comes out
             part, _ = _part_to_cut(graph, example.arrays, (1,), example.whole(precision))
             runs.append(_stream(graph, part, (1,)))
         _check_shortest(where, graph, example, precision, runs)
 
 
 def check_snapshot(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
-    """Check that a session and its copy go on the same (law 1)."""
+    """Check that a session and a copy of it, made in the middle of the signal, both give the right outputs (law 1)."""
     whole = example.whole(precision)
     _check_snapshot(_where(example, precision), example.graph(precision), example.arrays, whole)
 
 
 def check_batch(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
-    """Check that a signal in a batch gets what it gets alone (law 4)."""
+    """Check that signals in a batch give the same outputs as each of them alone (law 4)."""
     whole = example.whole(precision)
     _check_batch(_where(example, precision), example.graph(precision), example.arrays, whole)
 
 
 def _unless_noise(check: NodeCheck) -> NodeCheck:
-    """Return a check that blames noise from outside the state on law 5, whatever the check compares."""
+    """Return a check that reports law 5, if the given check fails because of noise from outside the state."""
 
     @wraps(check)
     def checked(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
@@ -234,7 +237,7 @@ NODE_CHECKS: Mapping[str, NodeCheck] = MappingProxyType(
         "law4_batch": _unless_noise(check_batch),
     }
 )
-"""The checks of a node by name. In this order the first one that fails names the law that is broken."""
+"""The checks of a node by name. In this order, the first check that fails names the law that is broken."""
 
 
 def _where(example: Example, precision: Any) -> str:
@@ -245,7 +248,7 @@ def _where(example: Example, precision: Any) -> str:
 
 
 class _Run(NamedTuple):
-    """The outputs of a session, and after every push the seconds given and the items of every output so far."""
+    """One run of a session. progress: after every push, the seconds pushed and the items of every output so far."""
 
     outputs: Outputs
     progress: list[tuple[Fraction, list[int]]]
@@ -255,7 +258,7 @@ class _Run(NamedTuple):
 def _streams(
     example: Example, precision: np.dtype[Any], cuts: tuple[int, ...]
 ) -> list[tuple[tuple[int, ...], Outputs, _Run]]:
-    """Run an example at every cut, once for all checks that look at it: (sizes, expected outputs, run)."""
+    """Return (block sizes, expected outputs, run) for every cut of an example. Two checks use them."""
     graph, arrays, whole = example.graph(precision), example.arrays, example.whole(precision)
     runs = []
     for sizes in _all_cuts(graph, cuts):
@@ -265,7 +268,10 @@ def _streams(
 
 
 def _all_cuts(graph: Graph, cuts: Sequence[int]) -> list[tuple[int, ...]]:
-    """Return the fixed and the random cuts. A node that waits for the end gets one call at any cut: two suffice."""
+    """Return the fixed and the random cuts.
+
+    If all nodes wait for the end, one of each will do, because every node then gets one block at any cut.
+    """
     fixed = [(cut,) for cut in cuts]
     if all(binding.waits_for_the_end for binding in graph.bindings.values()):
         return [*fixed[len(fixed) // 2 :][:1], *random_cuts(1)]
@@ -275,9 +281,10 @@ def _all_cuts(graph: Graph, cuts: Sequence[int]) -> list[tuple[int, ...]]:
 def _part_to_cut(
     graph: Graph, arrays: Mapping[str, Any], sizes: Sequence[int], whole: Outputs
 ) -> tuple[Mapping[str, Any], Outputs]:
-    """Return the signal to be cut and its outputs in one block: for single items the beginning of the signal.
+    """Return the signal to cut into `sizes`, and its outputs for one block.
 
-    It is longer than what the nodes look ahead together and has eight periods of each, so that all of them work.
+    For single items it is only the beginning of the given signal: at least `ITEM_BY_ITEM` seconds, and the sum over all
+    nodes of lookahead and eight periods, so that every node gives items. For other sizes it is the whole signal.
     """
     if tuple(sizes) != (1,):
         return arrays, whole
@@ -293,7 +300,7 @@ def _part_to_cut(
 
 
 def _stream(graph: Graph, arrays: Mapping[str, Any], sizes: Sequence[int]) -> _Run:
-    """Run a signal cut into `sizes`."""
+    """Return a run of a signal that is cut into `sizes`, in items of the input with the highest rate."""
     session = graph.session()
     parts, progress = [], []
     for blocks in blocks_of(graph, arrays, spans(graph, sizes)):
@@ -305,7 +312,10 @@ def _stream(graph: Graph, arrays: Mapping[str, Any], sizes: Sequence[int]) -> _R
 
 
 def _check_promises(where: str, graph: Graph, sizes: Sequence[int], run: _Run) -> None:
-    """Hold the only node of a graph, after every push, to what its lookahead promises by then."""
+    """Raise LawError if, after any push, an output has fewer items than the lookahead promises, or too many.
+
+    Too many: more than the spans that have ended. Only the graph of an `Example` is checked, which has one node.
+    """
     if list(graph.nodes) != ["node"]:
         return
     binding = graph.bindings["node"]
@@ -324,11 +334,12 @@ def _check_promises(where: str, graph: Graph, sizes: Sequence[int], run: _Run) -
 
 
 def _check_shortest(where: str, graph: Graph, example: Example, precision: Any, runs: Sequence[_Run]) -> None:
-    """Raise LawError if a shorter lookahead than the declared one agrees with all that was seen.
+    """Raise LawError if the declared lookahead is longer than the node needs, by a period or more.
 
-    An item that is not out when the node has been given `t` seconds needs a lookahead of more than `t` less the end of
-    its span. The cut into single items meets every phase of items and periods, so that the bound is exact. A lookahead
-    that is less than a period longer changes nothing: items come out with whole periods.
+    The need is estimated from runs. If an item is not out after `t` seconds of input, in whole periods, it needs a
+    lookahead of more than `t` minus the end of its span. The cut into single items makes this bound exact, because it
+    has all positions of items in periods. A lookahead that is longer by less than a period changes nothing, because
+    items come out at the ends of periods.
     """
     binding = graph.bindings["node"]
     if binding.waits_for_the_end:
@@ -337,7 +348,7 @@ def _check_shortest(where: str, graph: Graph, example: Example, precision: Any, 
     shortest = Fraction(0)
     for port, stream in enumerate(graph.outputs.values()):
         if not any(counts[port] for run in runs for _, counts in run.progress):
-            return  # nothing came out before the end: the example is too short to tell
+            return  # nothing came out before the end: the example is too short
         longer_than = max(
             given // binding.period * binding.period - stream.seconds(counts[port] + 1)
             for run in runs
@@ -353,7 +364,7 @@ def _check_shortest(where: str, graph: Graph, example: Example, precision: Any, 
 
 
 def _check_whole_signal_needed(where: str, graph: Graph, example: Example, precision: Any) -> None:
-    """Raise LawError if a node that asks for the whole signal gives the same in blocks, before the end."""
+    """Raise LawError if a node that waits for the whole signal gives the same items in blocks, before the end."""
     impatient = {"node": dataclasses.replace(graph.bindings["node"], lookahead=Fraction(0))}
     plan = Plan(graph, bindings=impatient)
     fastest = max(stream.rate for stream in graph.inputs.values())
@@ -368,7 +379,10 @@ def _check_whole_signal_needed(where: str, graph: Graph, example: Example, preci
 
 
 def _same_in_blocks(graph: Graph, plan: Plan, arrays: Mapping[str, Any], sizes: Sequence[int], whole: Outputs) -> bool:
-    """Return whether blocks give the same, all but the last before the end. Stop at the first that differs."""
+    """Return whether the signal in blocks gives the outputs `whole`, and some items of each before the end.
+
+    It stops at the first difference.
+    """
     session, counts = Session(graph, plan), dict.fromkeys(whole, 0)
 
     def same(part: Outputs) -> bool:
@@ -397,14 +411,14 @@ _WAY_OUT = "draw from a generator in the state, made with dspgraph.generator(sel
 def _check_blocks(where: str, graph: Graph, arrays: Mapping[str, Array], whole: Outputs) -> None:
     """Check every block that goes into a node or comes out of it, in a session and in a batch.
 
-    A block is what was declared. A node must not change a block it is given, nor keep a block after its step: other
-    nodes hold the same array. It may keep copies.
+    Output blocks must be as declared. A node must not change a block that it gets, nor keep one after its step, because
+    other nodes use the same array. It may keep copies.
     """
     watched = Plan(graph, BlockGuard(where))
     sound = [whole] * 3
     for number, found in enumerate(_guarded_runs(graph, arrays, watched)):
         if _any_difference(sound[number], found):
-            # The cut or the batch may be the cause: compare with runs of the same blocks without the guard.
+            # The cut or the batch may be the cause: compare with runs of the same blocks, but without the guard.
             sound = list(_guarded_runs(graph, arrays, Plan(graph)))
         what = f"{where}: with every block overwritten once it was used (keep copies, not blocks)"
         _differ(1, what, sound[number], found)
@@ -420,7 +434,7 @@ def _guarded_runs(graph: Graph, arrays: Mapping[str, Array], plan: Plan) -> Iter
 
 
 def _check_snapshot(where: str, graph: Graph, arrays: Mapping[str, Any], whole: Outputs) -> None:
-    """Copy the session in the middle of the signal; the copy, and after it the original, must go on the same."""
+    """Check that a copy of a session, made in the middle of the signal, and then the session itself give `whole`."""
     session = graph.session()
     blocks = list(blocks_of(graph, arrays, spans(graph, (441,))))
     half = len(blocks) // 2
@@ -439,7 +453,7 @@ def _check_snapshot(where: str, graph: Graph, arrays: Mapping[str, Any], whole: 
 
 
 def _check_batch(where: str, graph: Graph, arrays: Mapping[str, Any], whole: Outputs) -> None:
-    """Compare five signals of different length in three places with themselves alone."""
+    """Check that five signals, three at a time in a batch, give the same outputs as each of them alone."""
     seconds = duration(graph, arrays)
     parts = [beginning(graph, arrays, seconds * share) for share in (Fraction(1, 3), Fraction(1, 97), Fraction(3, 5))]
     backwards = {name: array[::-1].copy() for name, array in parts[-1].items()}
@@ -457,7 +471,7 @@ def _any_difference(expected: Outputs, found: Outputs) -> bool:
 
 
 def _differ(law: int, what: str, expected: Outputs, found: Outputs) -> None:
-    """Raise LawError for the first output in which two runs differ."""
+    """Raise LawError for the first output in which two runs differ. law: its number. what: the first words."""
     for name, array in expected.items():
         difference = first_difference(array, found[name])
         if difference is not None:

@@ -1,4 +1,4 @@
-"""The laws of a graph, checked on a file instead of arrays."""
+"""The check of a graph on a file, instead of on arrays."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from dspgraph.testing.laws import check_graph
 
 
 def check_recording(graph: Graph, path: Path | None = None, seconds: float = 1.0) -> None:
-    """Check a graph against the laws on the first `seconds` of a file; raise LawError at the first difference.
+    """Check the laws of a graph on the first `seconds` of a file. Raises LawError at the first difference.
 
-    An audio file is read for the inputs that are audio; the other inputs get numbers that fit their streams. A .npz
-    file holds every input. Without a file, a recording of speech that comes with a library is read.
+    path: an .npz file with an array for every input; or an audio file for the audio inputs, when the other inputs get
+    random numbers; or None for a recording of speech that comes with pysptk.
     """
     path = path or example_speech()
     if path.suffix.lower() == SUFFIX:

@@ -1,4 +1,4 @@
-"""Runs of a graph that the checks compare: in one block, cut into blocks, and with known sources of randomness."""
+"""Ways to run a graph for the checks: in one block, cut into blocks, with seeds for the global random generators."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ Outputs: TypeAlias = dict[str, Array]
 
 
 def one_block(graph: Graph, arrays: Mapping[str, Any]) -> Outputs:
-    """Return the outputs for a signal that is pushed in one block."""
+    """Return the outputs for a signal that is pushed in one block. arrays: input name -> array."""
     longest = max(stream.seconds(len(arrays[name])) for name, stream in graph.inputs.items())
     return push_all(graph.session(), blocks_of(graph, arrays, [longest]))
 
 
 def push_all(session: Session, blocks: Iterable[Mapping[str, Array]]) -> Outputs:
-    """Push all blocks, flush, and return the whole outputs."""
+    """Push all blocks into a session, flush it, and return the whole outputs."""
     parts = [session.push(**block) for block in blocks]
     return joined([*parts, session.flush()])
 
 
 def spans(graph: Graph, sizes: Iterable[int]) -> Iterator[Fraction]:
-    """Yield block sizes, given in items of the fastest input, as seconds, over and over."""
+    """Yield the seconds of each block, without end. sizes: in items of the input with the highest rate, repeated."""
     fastest = max(stream.rate for stream in graph.inputs.values())
     return (Fraction(size) / fastest for size in cycle(sizes))
 
 
 def beginning(graph: Graph, arrays: Mapping[str, Any], seconds: Fraction) -> dict[str, Array]:
-    """Return the first seconds of a signal."""
+    """Return the first `seconds` of a signal: input name -> array."""
     return {name: np.asarray(arrays[name])[: stream.count(seconds)] for name, stream in graph.inputs.items()}
 
 
@@ -50,14 +50,14 @@ def duration(graph: Graph, arrays: Mapping[str, Any]) -> Fraction:
 
 
 def cut_name(sizes: Sequence[int]) -> str:
-    """Return a cut in words, for messages."""
+    """Return a cut in words, for messages: "cut into 7", "cut into 7, 11, 3, 900, ..."."""
     return f"cut into {sizes[0]}" if len(sizes) == 1 else f"cut into {', '.join(map(str, sizes[:4]))}, ..."
 
 
 def seeded_run(graph: Graph, arrays: Mapping[str, Array], seed: int) -> Outputs:
-    """Return the outputs for one block, with the global generators of Python, numpy and torch at a seed.
+    """Return the outputs for one block, after seeding the global random generators of Python, numpy and torch.
 
-    The generators are left as they were found.
+    The states of the generators are restored afterwards.
     """
     with _global_seeds():
         random.seed(seed)
@@ -69,9 +69,9 @@ def seeded_run(graph: Graph, arrays: Mapping[str, Array], seed: int) -> Outputs:
 
 @contextmanager
 def counted_entropy() -> Iterator[list[str]]:
-    """Give a list that gets an entry whenever a generator is made without a seed, or the system is asked for entropy.
+    """Yield a list that gets an entry whenever a generator is made without a seed, or the system gives random bytes.
 
-    numpy's generators without a seed ask `random` for bytes of the system.
+    numpy's generators without a seed count too: they take random bytes of the system through the module `random`.
     """
     drawn: list[str] = []
     kept, kept_random, kept_seed = os.urandom, vars(random)["_urandom"], random.Random.seed
@@ -96,7 +96,7 @@ def counted_entropy() -> Iterator[list[str]]:
 
 @contextmanager
 def _global_seeds() -> Iterator[None]:
-    """Restore the global generators at the end."""
+    """Restore the states of the global generators of Python, numpy and torch at the end."""
     kept, kept_numpy = random.getstate(), copy.deepcopy(np.random.get_state())
     torch = sys.modules.get("torch")
     kept_torch = torch.get_rng_state() if torch else None

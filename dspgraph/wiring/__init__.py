@@ -2,7 +2,7 @@
 
 wiring       nodes, wires, inputs and outputs, checked when they are put together
 binding      one node bound to the streams at its ports
-latency      how long the outputs of a graph lag behind its inputs
-merge        several graphs in one, with their common nodes once
+latency      how much later than the inputs the outputs of a graph come
+merge        several graphs as one, in which common nodes occur once
 provenance   the code and library versions behind a graph, for its digest
 """

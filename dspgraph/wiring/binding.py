@@ -1,4 +1,4 @@
-"""A node bound to the streams at its ports: the streams it gives, how long it waits, how its blocks are cut."""
+"""Bindings: a node with the streams at its ports, its lookahead, and the length of its blocks."""
 
 from __future__ import annotations
 
@@ -13,39 +13,46 @@ from dspgraph.node import Node, failure_sentence
 from dspgraph.streams import Stream, gcd, to_fraction
 
 Times: TypeAlias = tuple[Fraction, Fraction]
-"""Evenly spaced times: the step between them, and the first."""
+"""Evenly spaced times in seconds: (step, first) stands for first, first + step, first + 2 * step ..."""
 
 
 @dataclass(frozen=True)
 class Binding:
-    """A node in a graph: the streams at its ports, and how the engine cuts blocks for it."""
+    """The streams at the ports of a node, and how the engine cuts blocks for the node.
+
+    takes: the stream at every input port; a tuple of streams at a port with `many=True`. gives: the stream at every
+    output port. lookahead, in seconds, and block_size, in items of the first input, are what the node declares.
+    """
 
     takes: tuple[Stream | tuple[Stream, ...], ...]
     gives: tuple[Stream, ...]
     lookahead: Fraction | float
     block_size: int | None
     period: Fraction
-    """The shortest time span a block can have: a whole number of items of every input."""
+    """The shortest span of a block in seconds: `block_size` items of the first input if that is set; otherwise a whole
+    number of items of every input."""
 
     @property
     def flat(self) -> tuple[Stream, ...]:
-        """The streams that go in, one per wire."""
+        """The input streams, one per wire."""
         return tuple(stream for taken in self.takes for stream in (taken if isinstance(taken, tuple) else (taken,)))
 
     @property
     def waits_for_the_end(self) -> bool:
-        """Whether the node needs the whole signal before its first item comes out."""
+        """Whether the node needs the whole signal before it gives its first item."""
         return self.lookahead == math.inf
 
     def wait(self, step: Fraction, phase: Fraction) -> tuple[Fraction | float, Times]:
-        """Return how long the node keeps items that end at the times `phase`, `phase + step`, `phase + 2 step` ...
+        """Return the longest wait for some of the node's output items, and the times up to which it needs its input.
 
-        Return the longest wait, and the times, in the same form, at which the items that it waits for end.
+        step, phase: the spans of these items end at phase, phase + step, phase + 2 * step ... The wait, in seconds, is
+        the time from the end of an item's span to the end of the last period of input that the node needs for the item.
+        The times are the ends of these periods.
         """
         if self.waits_for_the_end:
             return math.inf, (self.period, Fraction(0))
         needed = phase + Fraction(self.lookahead)
-        if (step / self.period).denominator == 1:  # every item meets the periods in the same way
+        if (step / self.period).denominator == 1:  # all items end at the same place in their periods
             end = math.ceil(needed / self.period) * self.period
             return end - phase, (step, end % step)
         grid = gcd(step, self.period)
@@ -53,7 +60,11 @@ class Binding:
 
 
 def bind(name: str, node: Node, takes: tuple[Any, ...]) -> Binding:
-    """Ask a node that takes these streams what it gives and how its blocks are cut; check the answers."""
+    """Return the binding of a node to its input streams. The node is asked what it gives, and its answers are checked.
+
+    name: of the node in its graph, for messages. takes: the input streams, as in `Binding`. Raises ParameterError for
+    streams or parameters that do not fit, LawError (law 0) for an impossible answer, NodeError if the node fails.
+    """
     gives = _checked_outputs(name, node, _ask(name, node, "streams", takes))
     lookahead, block_size = _ask(name, node, "lookahead", takes), _ask(name, node, "block_size", takes)
     if not (isinstance(lookahead, int | float | Fraction) and lookahead >= 0):
@@ -70,7 +81,7 @@ def bind(name: str, node: Node, takes: tuple[Any, ...]) -> Binding:
 
 
 def _checked_outputs(name: str, node: Node, gives: Any) -> tuple[Stream, ...]:
-    """Return what `streams` gave; raise LawError unless it is one fitting stream per output."""
+    """Return `gives`, the answer of `streams`. Raises LawError unless it has one stream per output, and all fit."""
     if not isinstance(gives, tuple) or not all(isinstance(stream, Stream) for stream in gives):
         raise LawError(0, f"{name}.streams gave {gives!r}, not a tuple of streams")
     if len(gives) != len(node.outputs):
@@ -82,7 +93,10 @@ def _checked_outputs(name: str, node: Node, gives: Any) -> tuple[Stream, ...]:
 
 
 def _period(name: str, flat: list[Stream], block_size: int | None) -> Fraction:
-    """Return the shortest span of a block: the one asked for, or a whole number of items of every input."""
+    """Return the period in seconds. flat: the input streams, one per wire.
+
+    Raises ParameterError if `block_size` items of the first stream last as long as a fraction of an item of another.
+    """
     if block_size is None:
         return 1 / reduce(gcd, (stream.rate for stream in flat))
     period = block_size / flat[0].rate
@@ -96,7 +110,10 @@ def _period(name: str, flat: list[Stream], block_size: int | None) -> Fraction:
 
 
 def _ask(name: str, node: Node, hook: str, takes: tuple[Any, ...]) -> Any:
-    """Call one of the methods that describe a node. Errors in it name the node."""
+    """Return the answer of a method of the node: `hook` is "streams", "lookahead" or "block_size".
+
+    Raises ParameterError with the node's name, if the method raised one; NodeError for errors that are not dspgraph's.
+    """
     try:
         return getattr(node, hook)(*takes)
     except ParameterError as error:

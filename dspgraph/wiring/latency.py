@@ -1,4 +1,4 @@
-"""The latency of a graph: how long its outputs lag behind its inputs."""
+"""The latency of a graph: how much later than its inputs its outputs come."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dspgraph.wiring.wiring import Wiring
 
 @dataclass(frozen=True)
 class Latency:
-    """The longest time from the end of an item's span until the item is out, and the nodes that cause it."""
+    """The most seconds from the end of an item's span until the item comes out, and the nodes that cause this delay."""
 
     seconds: Fraction | float
     path: tuple[str, ...]
@@ -21,10 +21,10 @@ class Latency:
 def latency(graph: Wiring) -> Latency:
     """Return the latency of the slowest output, and the nodes that cause it.
 
-    It is the longest time from the end of an item's span until the item is out, if the input comes item by item. The
-    lookahead of nodes counts, and their wait for whole periods.
+    The input is assumed to come in real time, item by item. A node delays its output by its lookahead, and by the time
+    until the period of input that it needs is complete. Computing takes no time here.
     """
-    # Backwards: at which times do the nodes and outputs after a stream wait for its items?
+    # From the outputs to the inputs: the end times of those items of each stream for which later nodes wait.
     origins = [f"{name}.{port.name}" for name in graph.order for port in graph.nodes[name].outputs]
     times: dict[str, set[Times]] = {origin: set() for origin in (*graph.inputs, *origins)}
     for name, stream in graph.outputs.items():
@@ -35,7 +35,7 @@ def latency(graph: Wiring) -> Latency:
                 _, needed = graph.bindings[name].wait(*asked)
                 for _, origin in graph.sources(name):
                     times[origin].add(needed)
-    # Forwards: how late are they?
+    # From the inputs to the outputs: how late these items come.
     late = {(name, asked): Latency(Fraction(0), ()) for name in graph.inputs for asked in times[name]}
     for name in graph.order:
         for port in graph.nodes[name].outputs:

@@ -1,4 +1,4 @@
-"""Several graphs merged into one: nodes that they have in common are there once."""
+"""Several graphs merged into one, in which the nodes that they have in common occur once."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ W = TypeVar("W", bound=Wiring)
 
 
 def merge(graphs: Sequence[W]) -> W:
-    """Return one graph with the outputs of several, sample for sample: output `y` of the k-th graph is `vK/y`.
+    """Return one graph that gives all outputs of several graphs.
 
-    Two nodes become one when they are equal, take from nodes that became one, and draw the same noise, if they draw
-    any. Raises GraphError for graphs that take different streams under one name, for graphs of different seeds, and
-    for no graph at all.
+    Output `y` of graphs[0] is called "v0/y", output `y` of graphs[1] "v1/y", and so on. Every output has the same
+    samples as before. Two nodes become one if they are equal, take from the same inputs and merged nodes, and draw the
+    same noise (if they draw any). Raises GraphError if the graphs differ in their inputs or in their seeds, and if
+    `graphs` is empty.
     """
     if not graphs:
         raise GraphError("one graph or more become one; found none")
@@ -34,12 +35,13 @@ def merge(graphs: Sequence[W]) -> W:
     outputs: dict[str, str] = {}
     made: dict[Hashable, str] = {}
     for k, graph in enumerate(graphs):
-        there = {name: name for name in graph.inputs}  # an origin in this graph -> the same in the merged graph
+        there = {name: name for name in graph.inputs}  # an origin in this graph -> its origin in the merged graph
         for name in graph.canonical_order:
             node = graph.nodes[name]
             key = graph.noise_keys.get(name, name) if "seed" in type(node).model_fields else None
             taken = {port.name: _follow(graph.wires[f"{name}.{port.name}"], there) for port in node.inputs}
-            same = (type(node), node.model_dump_json(), key, *taken.values())  # not the node: 0.0 == -0.0
+            # Not the node itself: a node with 0.0 equals a node with -0.0.
+            same = (type(node), node.model_dump_json(), key, *taken.values())
             if same not in made:
                 made[same] = own = _free(name, k, {*nodes, *first.inputs})
                 nodes[own] = node
@@ -56,7 +58,7 @@ def _follow(wire: Wire, there: Mapping[str, str]) -> Wire:
 
 
 def _free(name: str, k: int, taken: Set[str]) -> str:
-    """Return a name that no other node has: the name itself, or with a prefix."""
+    """Return `name`, with "vK/" before it if the name is in `taken`. k: the number K of the graph."""
     own = name
     while own in taken:
         own = f"v{k}/{own}"

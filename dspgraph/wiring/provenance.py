@@ -13,14 +13,15 @@ from dspgraph.closure import Closure, closure, is_there
 from dspgraph.node import Node
 
 ENGINE_MODULES = ("dspgraph.graph", "dspgraph.engine.batch")
-"""The modules that run a graph; what they import is the engine."""
+"""The modules that run a graph. The engine is these modules and all that they import."""
 
 
 def provenance(kinds: Iterable[type[Node]]) -> dict[str, Any]:
-    """Return hashes of the engine's source files and of those behind each node type, and the versions of libraries.
+    """Return the hashes and versions as plain data. kinds: the node classes of the graph.
 
-    The files of a node type are its module's and all that this imports; a type made in an interactive session has
-    none. Only libraries that some of these files import are named.
+    "engine": one hash of the engine's source files. "sources": hash of source files -> the types of node whose module
+    has exactly these files as its closure (none, for a class from an interactive session). "versions": name -> version
+    of every library that any of these files imports.
     """
     engine = [closure(module) for module in ENGINE_MODULES]
     nodes = [(kind.type_name, closure(kind.__module__)) for kind in kinds]
@@ -41,12 +42,15 @@ def _versions(parts: Iterable[Closure]) -> dict[str, str]:
 
 @lru_cache
 def library_version(package: str) -> str:
-    """Return the version of the distribution that holds a package; "absent" if the package cannot be imported."""
+    """Return the version of the distribution that holds a package; "absent" if no such package is found.
+
+    "unknown" stands for a package that no distribution claims.
+    """
     from importlib.metadata import PackageNotFoundError, packages_distributions, version
 
     if not is_there(package):
         return "absent"
     try:
         return version(package)
-    except PackageNotFoundError:  # the distribution has another name
+    except PackageNotFoundError:  # the name of the distribution is not that of the package
         return ", ".join(sorted({version(name) for name in packages_distributions().get(package, ())})) or "unknown"

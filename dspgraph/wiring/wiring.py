@@ -1,4 +1,4 @@
-"""Nodes wired into a directed acyclic graph: checked when it is made, never changed after. Nothing runs here."""
+"""Nodes wired into a directed acyclic graph. It is checked when it is made, and never changed. Nothing runs here."""
 
 from __future__ import annotations
 
@@ -26,14 +26,19 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*\Z")
 
 
 class Wiring:
-    """Nodes, the wires between them, and the streams that go in and come out.
+    """Nodes, the wires between them, and the streams of the inputs and outputs.
 
-    nodes: name -> Node. wires: "node.port" -> its origin, which is "node.port", the name of a node with one output,
-    or the name of a graph input; several origins for a port that takes many. inputs: name -> Stream. outputs:
-    name -> origin. seed: with the node's name and own seed it keys the noise of every node that draws numbers.
-    noise_keys: for a node copied from another graph, its name there, so that its noise stays the same.
+    nodes: name -> Node.
+    wires: input port, as "node.port" -> its origin; for a port with `many=True` a list of origins. An origin is the
+    name of a graph input, an output port as "node.port", or the name of a node that has only one output.
+    inputs: name -> Stream.
+    outputs: name -> origin.
+    seed: the noise of a node depends on this seed, the name of the node, and the node's own seed.
+    noise_keys: name -> the name to use instead for the noise. A node that was copied from another graph under a new
+    name keeps its noise in this way.
 
-    Raises GraphError, WireError, LoopError, ParameterError or UnknownName: a graph that exists can run.
+    Raises GraphError, WireError, LoopError, ParameterError or UnknownName for anything that does not fit, and LawError
+    or NodeError for a faulty node. A graph that exists can run.
     """
 
     def __init__(
@@ -62,7 +67,7 @@ class Wiring:
     # ---- structure and identity -------------------------------------------------------------------------------------
 
     def stream(self, origin: str) -> Stream:
-        """Return the stream of an origin, written as in `wires`: a graph input, "node.port" or a node's name."""
+        """Return the stream of an origin: a graph input, "node.port", or the name of a node with one output."""
         origin = self._origin(origin, "the question")
         if origin in self.inputs:
             return self.inputs[origin]
@@ -71,12 +76,12 @@ class Wiring:
 
     @property
     def audio_input(self) -> tuple[str, Audio] | None:
-        """The name and stream of the only input if it is audio, else None: such a graph takes a recording."""
+        """The name and stream of the input, if the graph has one input and it is audio; None for any other graph."""
         name, stream = next(iter(self.inputs.items()))
         return (name, stream) if len(self.inputs) == 1 and isinstance(stream, Audio) else None
 
     def sources(self, name: str) -> Iterator[tuple[Input, str]]:
-        """Yield the port and the origin of every wire into a node, port by port."""
+        """Yield the port and the origin of every wire into the node called `name`, port by port."""
         for port in self.nodes[name].inputs:
             wire = self.wires[f"{name}.{port.name}"]
             for origin in wire if isinstance(wire, tuple) else (wire,):
@@ -84,7 +89,10 @@ class Wiring:
 
     @cached_property
     def dag(self) -> networkx.MultiDiGraph[str]:
-        """The graph for networkx: nodes have `node` (inputs: `stream`), edges have `origin`, `port` and `stream`."""
+        """The graph in networkx: its nodes are the nodes and the inputs, its edges are the wires.
+
+        Attributes: `node` at a node, `stream` at an input; `origin`, `port` (a name) and `stream` at a wire.
+        """
         dag = self._wiring()
         for _, _, edge in dag.edges(data=True):
             edge["stream"] = self.stream(edge["origin"])
@@ -92,7 +100,7 @@ class Wiring:
 
     @cached_property
     def order(self) -> tuple[str, ...]:
-        """The nodes that an output depends on, each after those it takes from; otherwise in the order written."""
+        """The names of the nodes on which an output depends, each after the nodes that it takes from."""
         import networkx
 
         dag = self.dag
@@ -102,9 +110,9 @@ class Wiring:
 
     @property
     def canonical_order(self) -> tuple[str, ...]:
-        """The same nodes in the order they run in. It does not depend on how the graph was written.
+        """The names in `order`, in the order in which the nodes run. It does not depend on the order of writing.
 
-        Equal graphs therefore have equal plans, and can exchange snapshots.
+        Equal graphs therefore have equal plans, and one can restore a snapshot of the other.
         """
         import networkx
 
@@ -112,15 +120,15 @@ class Wiring:
 
     @property
     def unused(self) -> tuple[str, ...]:
-        """The nodes that no output depends on. They are checked and never run."""
+        """The names of the nodes on which no output depends. They are checked but never run."""
         return tuple(name for name in self.nodes if name not in self.order)
 
     @cached_property
     def description(self) -> dict[str, Any]:
-        """Everything the samples depend on, as plain data; a rendered file is kept with it.
+        """Everything on which the outputs depend, as plain data. The sidecar of a rendered file contains it.
 
-        The nodes that run, their parameters and wires, the streams that go in, the seed, hashes of the source files of
-        the engine and of each node with all that it imports, and the versions of the libraries these import.
+        It has the nodes that run, their parameters, their wires, the input streams, the seed, the hashes of the source
+        files of the engine and of the nodes, and the versions of the libraries that these files import.
         """
         running = {name: node for name, node in sorted(self.nodes.items()) if name in self.order}
         return {
@@ -142,7 +150,7 @@ class Wiring:
 
     @cached_property
     def digest(self) -> str:
-        """A hash of the description: two graphs with one digest give the same outputs."""
+        """A hash of the description. Two graphs with the same digest give the same outputs."""
         text = json.dumps(self.description, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -160,7 +168,7 @@ class Wiring:
         return f"{name}({', '.join(self.inputs)} -> {' -> '.join(self.order)} -> {', '.join(self.outputs)})"
 
     def _arguments(self) -> dict[str, Any]:
-        """Return the arguments of the constructor that make this graph again, in their order."""
+        """Return the arguments of the constructor that make an equal graph, in the order of the constructor."""
         arguments = {"nodes": self.nodes, "wires": self.wires, "inputs": self.inputs, "outputs": self.origins}
         copies: dict[str, Any] = {name: dict(mapping) for name, mapping in arguments.items()}
         return {**copies, "seed": self.seed, "noise_keys": dict(self.noise_keys)}
@@ -172,9 +180,10 @@ class Wiring:
         return type(self)(**{**self._arguments(), **changes})
 
     def replace(self, name: str, node: Node, **wires: str | Iterable[str]) -> Self:
-        """Return a copy with another node in a slot.
+        """Return a copy in which `node` takes the place of the node called `name`.
 
-        Ports of the same name keep their wires, `wires` sets the others.
+        Input ports that both nodes have keep their wires, unless `wires` (port=origin) gives them new ones. If both
+        nodes have only one output, the wires from the old output come from the new output.
         """
         if name not in self.nodes:
             raise UnknownName(f"no node is called '{name}'; {suggest(name, self.nodes)}")
@@ -196,7 +205,10 @@ class Wiring:
         )
 
     def expose_all(self) -> Self:
-        """Return a copy with every inner stream as an output, named by its origin, in the order of `order`."""
+        """Return a copy with other outputs: every output port of every node in `order`, named "node.port".
+
+        A graph without nodes keeps its outputs.
+        """
         outputs = {
             f"{name}.{port.name}": f"{name}.{port.name}" for name in self.order for port in self.nodes[name].outputs
         }
@@ -292,7 +304,7 @@ class Wiring:
         return dag
 
     def _bind(self) -> dict[str, Binding]:
-        """Return the bindings of all nodes: follow the streams from the inputs on, and check every wire."""
+        """Return the bindings of all nodes by name. Check every wire, in the order in which the streams flow."""
         import networkx
 
         dag = self._wiring()
