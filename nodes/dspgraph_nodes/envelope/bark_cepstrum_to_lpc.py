@@ -4,7 +4,7 @@ import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
 
-_PREDICTED = 1e-3  # residual power over r[0] at which the recursion stops (30 dB): below, it follows rounding
+_PREDICTED = 1e-3  # residual power over r[0], -30 dB, at which the recursion stops; below, it follows rounding errors
 
 
 def bark_cepstrum_to_lpc(
@@ -44,17 +44,18 @@ def bark_cepstrum_to_lpc(
 class BarkCepstrumToLpc(Node):
     """Compute LPCNet's predictor: linear prediction of the spectrum that joins the Bark bands by straight lines.
 
-        G_i = 10**L_i * 4 / sum_b w_i(b),    r = IDFT(lines through G),    sum_k a[k] * r[|j-k|] = -r[j]
-        gain**2 = sum_jk a[j] * a[k] * (r - s)[|j-k|] / 2,    a[0] = 1
+        G_i = 10**L_i * 4 / sum_b w_i(b),    r = IDFT(lines through G)
+        sum_k a[k] * r[|j-k|] = -r[j],    j, k = 1 .. order
+        gain**2 = sum_jk a[j] * a[k] * (r[|j-k|] - s[|j-k|]) / 2,    j, k = 0 .. order,    a[0] = 1
 
-    L and w are those of `bark_cepstrum`. s is the r of silence: without it the floor of the bands would count as
-    signal; with it silence has gain 0. The formulas are in the scale of 16-bit samples; the output gain, the first
-    column, is for full scale +-1. Before the recursion, r[0] is raised by 1e-4 * r[0] + (length // 12) / 38, and r[i]
-    is multiplied by 1 - 6e-5 * i**2. The recursion stops where the prediction gain reaches 30 dB.
+    L and w are those of `bark_cepstrum`. s is the r of silence: it is subtracted because the floor of the bands is not
+    part of the signal, so silence has gain 0. The formulas are in the scale of 16-bit samples; the output gain, the
+    first column, is for full scale +-1. Before the recursion, r[0] is raised by 1e-4 * r[0] + (length // 12) / 38, and
+    r[i] is multiplied by 1 - 6e-5 * i**2. The recursion stops where the prediction gain reaches 30 dB.
 
     With noise of unit power as its input, the filter gain / A(z) reproduces the level of the signal if the squares of
     the window of the frames sum to half their length, as those of vorbis and of the square root of hann do. The
-    prediction of sample n is -sum_k a[k] * x[n-k].
+    prediction of sample n is -sum_k a[k] * x[n-k], k = 1 .. order.
 
     Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis through Linear Prediction, ICASSP
     2019, section 2; the constants are those of the program published with it.

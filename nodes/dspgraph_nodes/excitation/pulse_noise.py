@@ -7,9 +7,7 @@ import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State, generator, to_fraction
 
-_LARGEST_TERM = (
-    1 << 31
-)  # limit of both terms of the fraction f0.rate / rate, so that the kernel's products fit in 64 bits
+_LARGEST_TERM = 1 << 31  # limit of both terms of the fraction f0.rate / rate; the kernel's products then fit in 64 bits
 
 
 @dataclass

@@ -21,9 +21,9 @@ def inverse_gansynth_spectrogram(
 ) -> Array:
     """Return the clip [samples] of a spectrogram [frames, bins, 2]: the last `samples` samples of the synthesis.
 
-    The samples before them are the padding of `gansynth_spectrogram`. The last 3 hops of the clip are softer than in
-    the original, because no frames follow that would overlap them. Raises ParameterError if the synthesis has fewer
-    samples, and for parameters that exclude each other.
+    The samples before them are the padding of `gansynth_spectrogram`, whose other arguments must be given here too. The
+    last 3 hops of the clip are softer than in the original, because no frames follow that would overlap them. Raises
+    ParameterError if the synthesis has fewer samples, and for parameters that exclude each other.
     """
     from dspgraph_nodes._kernels.signal.overlap_add import add_rows
 
@@ -48,7 +48,7 @@ def inverse_gansynth_spectrogram(
 class SynthesisState:
     """Sums that later frames add to."""
 
-    tail: Array  # sums of the next 3 hops of output, without later frames
+    tail: Array  # sums so far of the next 3 hops of output
     early: int  # samples before the start of the signal that are still to be dropped
     before: Array  # [bins]: sum of all angles so far, for the form if
 
@@ -56,11 +56,12 @@ class SynthesisState:
 class InverseGansynthSpectrogram(Node):
     """Synthesise audio from GANSynth's log magnitude and angle: the inverse of `gansynth_spectrogram`.
 
-        scale mel:         |X|**2 = e**magnitude V + 1e-6, angle becomes angle V,    V = W^T diag(1 / (1 W W^T))
+        scale linear:      |X_k| = e**magnitude_k
+        scale mel:         |X_k|**2 = e**magnitude_k V + 1e-6, angle becomes angle V,    V = W^T diag(1 / (1 W W^T))
         scale phasor_mel:  as mel, but angle becomes arg(e**(magnitude + j * pi * angle) V) / pi, j: the imaginary unit
         form if:           theta_k = theta_{k-1} + pi * angle_k
         form phase:        theta_k = pi * angle_k
-        X_k = e**magnitude_k * e**(j * theta_k)
+        X_k = |X_k| * e**(j * theta_k)
         y[n] = sum_k hann[i] * irfft(X_k)[i] / 1.5,    i = n - k * hop + 3 * hop
 
     W is the matrix of the mel bands, and 1 a row of ones. The dropped bin is set to 0. The parameters must be those of

@@ -12,9 +12,8 @@ from dspgraph_nodes._kernels.signal.phase import FrequencyUnit, wrap_phase
 def phase_from_if(frequency: Array, rate: float | None = None) -> Array:
     """Return phases p[k] = pi * sum_(j <= k) IF[j], [n, bins], in radians, wrapped to -pi .. pi.
 
-    frequency: IF, [n, bins]: the change of the phase from row to row, over pi. If `rate`, the rows per second, is
-    given, it is in Hz instead, and IF = 2 * frequency / rate. The result has the dtype of the frequency (float32 for
-    int16).
+    frequency: IF, [n, bins]: the change of the phase from row to row, over pi; rate: rows per second, if the frequency
+    is in Hz: then IF = 2 * frequency / rate. The result has the dtype of the frequency (float32 for int16).
     """
     frequency = floating(frequency)
     return _summed(frequency, np.zeros(frequency.shape[1]), rate)[0]

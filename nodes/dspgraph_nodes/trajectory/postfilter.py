@@ -8,8 +8,8 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, State
 def postfilter(mcep: Array, alpha: float, coef: float, n_fft: int) -> Array:
     """Return mel-cepstra with c[2], c[3] ... multiplied by coef, and c[0] changed so that the energy stays the same.
 
-    mcep: [n, order + 1]; alpha: the all-pass constant of mcep; n_fft: the energy is the mean of |H|**2 over so many
-    bins, which is r[0] of the autocorrelation of the impulse response. The result has the dtype of mcep (float32 for
+    mcep: [n, order + 1]; alpha: the all-pass constant of mcep; n_fft: number of bins over which |H|**2 is averaged to
+    get the energy, r[0] of the autocorrelation of the impulse response. The result has the dtype of mcep (float32 for
     int16).
     """
     plain = mcep.astype(np.float64)

@@ -18,10 +18,12 @@ def synthesise(
 ) -> tuple[Array, Array]:
     """Return the signal [n], synthesised sample by sample in plain torch, and the codes of its excitation [n].
 
-    The signal is float64, in the scale of 16-bit samples, before de-emphasis. f: [frames, condition]; sharpness:
-    [frames], factor of the logits; lpc: [frames, order]; numbers: [n], random numbers from 0 to 1, one to draw each
-    code; hop, first: the first frame has `first` samples, the others have `hop`, and the last has all that are left;
-    threshold: as in `Lpcnet`. This is some hundred times slower than the kernel.
+    The signal is float64, in the scale of 16-bit samples, before de-emphasis. This is some hundred times slower than
+    the kernel.
+
+    f: [frames, condition]; sharpness: [frames], factor of the logits; lpc: [frames, order]; numbers: [n], random
+    numbers from 0 to 1, one to draw each code; hop, first: frame 0 has `first` samples, every later frame `hop`
+    samples, but the last frame has all samples that are left; threshold: as in `Lpcnet`.
     """
     levels = centres()
     order, state = lpc.shape[1], None

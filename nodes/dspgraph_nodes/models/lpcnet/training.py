@@ -331,9 +331,9 @@ class ValidationReporter(Callback):
 def resumed(path: Path, given: Settings) -> tuple[Settings, str]:
     """Return the settings with which a run continues from a checkpoint, and the fingerprint of its data.
 
-    path: the checkpoint; given: settings that were not set stay as they were in the run. Nothing in the file is
-    executed. Raises RequestError if the file is no checkpoint, if a given setting cannot change during a run, or if the
-    number of steps does not suit the run.
+    path: the checkpoint; given: new settings. Settings that are not set in `given` stay as they were in the run.
+    Nothing in the file is executed. Raises RequestError if the file is no checkpoint, if a given setting cannot change
+    during a run, or if the number of steps does not suit the run.
     """
     try:
         run = torch.load(path, map_location="cpu", weights_only=True)["run"]
