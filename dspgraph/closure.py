@@ -2,6 +2,12 @@
 
 `closure` finds the files by reading them; it imports nothing. Two things go out of date when one of these files
 changes: the digest of a graph (`dspgraph.wiring.provenance`), and the machine code that is kept for a compiled kernel.
+
+Closures and files are remembered from their first use until the process ends: a file that is edited later changes
+nothing in the code that this process has already imported. A plugin is remembered when it is imported, a kernel too;
+any other module when the digest of a graph is first computed with it. One limit remains: code that is imported, then
+edited, and only then used for a digest for the first time, counts as edited although the old code runs. The same holds
+for code that is imported again (`importlib.reload`): it counts as it was at first.
 """
 
 from __future__ import annotations
@@ -10,9 +16,9 @@ import ast
 import hashlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import decode_source, find_spec
 from pathlib import Path
@@ -33,12 +39,13 @@ _TEXT = re.compile(
     re.DOTALL,
 )
 _FOR_TYPES = re.compile(
-    r"^([ \t]*)if[ \t]+(?:\w+\.)?TYPE_CHECKING[ \t]*:[^\n]*\n(?:(?:\1[ \t]+[^\n]*|[ \t]*)\n)*", re.MULTILINE
+    r"^([ \t]*)if(?!\w)[ \t(]*(?:\w+\.)?TYPE_CHECKING[ \t)]*:[^\n]*\n(?:(?:\1[ \t]+[^\n]*|[ \t]*)\n)*", re.MULTILINE
 )
 _IMPORT = re.compile(
-    r"(?:^|[;:])[ \t]*(?:from(?=[ \t.])[ \t]*([.\w]+)[ \t]+import[ \t]*(\([^)]*\)|[^\n;]+)|import[ \t]+([^\n;]+))",
+    r"(?:^|[;:])[ \t]*(?:from(?!\w)([. \t\w]+?)(?<!\w)import(?!\w)[ \t]*(\([^)]*\)|[^\n;]+)|import[ \t]+([^\n;]+))",
     re.MULTILINE,
 )
+_AROUND_DOT = re.compile(r"[ \t]*\.[ \t]*")
 _BY_CALL = ("import_module", "__import__")
 
 
@@ -59,11 +66,11 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Closure:
-    """The source files and libraries that a module's code depends on. root: the name of the module."""
+    """The source files and libraries that the code of one or more modules depends on. roots: their names."""
 
-    root: str
+    roots: tuple[str, ...]
     files: dict[str, Path]
-    """By module name: the module's own file, and the files of all that it imports (libraries left out), directly or
+    """By module name: the modules' own files, and the files of all that they import (libraries left out), directly or
     through others."""
     libraries: frozenset[str]
     """The top-level names of the libraries that these files import. The standard library does not count."""
@@ -73,27 +80,37 @@ class Closure:
         """A hash of the names and contents of all files. The folder that they are in does not matter."""
         digest = hashlib.sha256()
         for name, path in sorted(self.files.items()):
-            place = path.name if name == self.root else name  # a script may run as `__main__` or under its name
+            place = path.name if name in self.roots else name  # a script may run as `__main__` or under its name
             digest.update(f"{place}\0{read_source(path).digest}\n".encode())
         return digest.hexdigest()
 
     @property
     def computed(self) -> tuple[str, ...]:
         """The places, as "file:line", that import a module by a computed name. Such a module is not in the closure."""
-        return tuple(f"{path}:{line}" for path in self.files.values() for line in read_source(path).computed)
+        return self._computed(self.files)
+
+    @property
+    def computed_elsewhere(self) -> tuple[str, ...]:
+        """The same places without those in files of this project."""
+        return self._computed(name for name in self.files if name.partition(".")[0] not in _OWN_PACKAGES)
+
+    def _computed(self, names: Iterable[str]) -> tuple[str, ...]:
+        found = ((self.files[name], read_source(self.files[name]).computed) for name in names)
+        return tuple(f"{path}:{line}" for path, lines in found for line in lines)
 
 
-def closure(module: str) -> Closure:
-    """Return the closure of a module. module: its name, such as "dspgraph.graph".
+@cache
+def closure(*modules: str) -> Closure:
+    """Return the closure of modules, as it was at the first call. modules: their names, such as "dspgraph.graph".
 
     It is empty for a module without a file, as in an interactive session. Imports inside functions count; imports under
-    `if TYPE_CHECKING:` do not. It has the files of three kinds of modules: those in the same top-level package, those
+    `if TYPE_CHECKING:` do not. It has the files of three kinds of modules: those in the same top-level packages, those
     of this project, and those that are not installed as a library, which are the user's own.
     """
-    own = {module.partition(".")[0], *_OWN_PACKAGES}
+    own = {*(module.partition(".")[0] for module in modules), *_OWN_PACKAGES}
     files: dict[str, Path] = {}
     libraries: set[str] = set()
-    waiting = [module]
+    waiting = [*modules]
     seen = {FACE}
     while waiting:
         name = waiting.pop()
@@ -111,11 +128,11 @@ def closure(module: str) -> Closure:
         if path is None:
             continue
         source = read_source(path)
-        if not source.runs and name != module:
+        if not source.runs and name not in modules:
             continue
         files[name] = path
         waiting += _imported(name, path, source)
-    return Closure(module, files, frozenset(libraries))
+    return Closure(modules, files, frozenset(libraries))
 
 
 def _parents(name: str) -> list[str]:
@@ -129,6 +146,8 @@ def _imported(name: str, path: Path, source: SourceFile) -> Iterator[str]:
 
     name, path: those of the module that the file defines.
     """
+    # The public names of the face are no modules. On a disk that ignores case, `Node` would find the file node.py.
+    public = getattr(sys.modules.get(FACE), "__all__", ())
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for target, taken in source.imports:
         rest = target.lstrip(".")
@@ -137,6 +156,8 @@ def _imported(name: str, path: Path, source: SourceFile) -> Iterator[str]:
             around = package.split(".")[: len(package.split(".")) - dots + 1]
             target = ".".join([*around, rest] if rest else around)
         yield target
+        if target == FACE:
+            taken = tuple(one for one in taken if one not in public)
         if taken and _may_hold_modules(target):
             yield from (f"{target}.{one}" for one in taken)
 
@@ -149,17 +170,12 @@ def _may_hold_modules(name: str) -> bool:
 # ---- one file -------------------------------------------------------------------------------------------------------
 
 
+@cache
 def read_source(path: Path) -> SourceFile:
-    """Return what a file contains and imports. The file is read again only when its size or time has changed."""
-    stat = path.stat()
-    return _read(str(path), stat.st_mtime_ns, stat.st_size)
-
-
-@lru_cache(maxsize=4096)
-def _read(path: str, time: int, size: int) -> SourceFile:
-    content = Path(path).read_bytes()
+    """Return what a file contains and imports, as it was at the first call."""
+    content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
-    if not path.endswith(".py"):
+    if path.suffix != ".py":
         return SourceFile(digest)
     try:
         text = decode_source(content)
@@ -178,10 +194,11 @@ def _statements(code: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     code: Python without comments, in which every string is empty. Regular expressions find the statements, because
     `ast.parse` would take fifteen times as long, and about eighty files are read whenever a graph is shown.
     """
-    for module, taken, modules in _IMPORT.findall(_FOR_TYPES.sub("", code)):
-        names = tuple(name.split()[0] for name in (taken or modules).strip("() \t\n").split(",") if name.strip())
+    for module, taken, modules in _IMPORT.findall(_FOR_TYPES.sub("", f"{code}\n")):
+        several = _AROUND_DOT.sub(".", taken or modules).strip("() \t\n").split(",")
+        names = tuple(name.split()[0] for name in several if name.strip())
         if module:
-            yield module, names
+            yield "".join(module.split()), names
         else:
             yield from ((name, ()) for name in names)
 

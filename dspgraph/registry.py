@@ -32,6 +32,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from dspgraph.closure import closure
 from dspgraph.errors import RequestError, UnknownName, suggest
 from dspgraph.io.paths import is_file
 from dspgraph.node import Node
@@ -286,6 +287,8 @@ def _plugin(path: Path) -> ModuleType:
     if not _nodes_of(module):
         del sys.modules[name]
         raise RequestError(f"the plugin {path} has no Node class in it")
+
+    closure(name)  # remembers the files as they are now: a digest is that of the code that was imported
 
     def reduce(node: Node) -> tuple[Any, ...]:
         return revive, (str(path), type(node).__name__), node.__getstate__()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import dspgraph.closure as module
 from dspgraph.closure import closure, read_source
 from helpers.paths import ROOT
 
@@ -92,10 +93,54 @@ def test_a_constant_name_in_a_call_is_read_and_a_computed_one_reported(tmp_path:
     assert read_source(path).computed == (2, 4)
 
 
+ODD = {
+    "no blank before import": "from .import a",
+    "no blanks at all": "from.b import(c)",
+    "a star without a blank": "from a import*",
+    "dots apart": "from . . a . b import c",
+    "two levels and a comma at the end": "from ..a import (b, c,)",
+    "the package itself": "from . import x",
+    "a module called like the word": "from .importer import x; from important.import_it import y",
+    "several at once": "import a as b, c.d as e",
+    "blanks around dots": "import a . b . c as d, e",
+    "semicolons": "import a;import b ; from c import d;x = 1",
+    "a line that goes on": "import \\\n  a, \\\n  b\nfrom \\\n .c \\\n import \\\n d as e, \\\n f",
+    "a name that goes on": "from a.\\\nb import c",
+    "parentheses": "from a import (  # import not_this\n    b,  # ) a comment\n\n    c as d\n)",
+    "one in one line": "if x: import y",
+    "alternatives": "if x: import a\nelif y: import b\nelse: import c",
+    "a try in one line": "try: import z\nexcept ImportError: pass\nelse: import y\nfinally: import x",
+    "a class in one line": "class A: from a import b; import c",
+    "a for and a with": "for x in y: import a\nwith f() as g: import b",
+    "tabs": "if x:\n\timport\ta\n\tfrom\tb\timport\tc",
+    "strings": "a = 'import b'; c = \"\"\"\nimport d\n\"\"\"; e = f'{f}; import g'\nimport h",
+    "a string with a mark of comments": "a = '# no'; import b",
+    "what only looks like an import": "import_ = importing = 1\nfromage = important = import_\nfrom_ = 2",
+    "types in parentheses": "if (TYPE_CHECKING):\n    import a\nimport b",
+    "types without a blank": "if(typing.TYPE_CHECKING): import a\nimport b",
+    "types at the end": "import a\nif TYPE_CHECKING:\n    import b",
+    "no end of line": "import a",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_odd_spellings_are_read_as_the_parser_reads_them(what: str, tmp_path: Path) -> None:
+    path = tmp_path / "odd.py"
+    path.write_text(ODD[what])
+    assert sorted(read_source(path).imports) == sorted(by_parser(path))
+
+
+def forget() -> None:
+    """Forget what was read, as a new process does."""
+    closure.cache_clear()
+    read_source.cache_clear()
+
+
 @pytest.fixture
 def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package that is not installed, with a module beside it."""
     monkeypatch.syspath_prepend(tmp_path)
+    forget()
     files = {
         "pack_of_test/__init__.py": "'Only words.'\n# and a comment\n",
         "pack_of_test/inner/__init__.py": "from .. import set_up\n",
@@ -124,9 +169,43 @@ def test_a_closure_changes_with_the_contents_of_its_files_alone(pack: Path) -> N
     before = closure("pack_of_test.inner.node").digest
     (pack / "pack_of_test" / "unused.py").write_text("import anything\n")
     (pack / "pack_of_test" / "__init__.py").write_text("'Other words.'\n")
+    forget()
     assert closure("pack_of_test.inner.node").digest == before
     (pack / "pack_of_test" / "far" / "away.py").write_text("import pack_of_test.inner.node  # a comment\n")
+    forget()
     assert closure("pack_of_test.inner.node").digest != before
+
+
+def test_a_closure_stays_what_it_was_when_a_process_used_it_first(pack: Path) -> None:
+    before = closure("pack_of_test.inner.node").digest
+    for name in ("inner/node.py", "far/away.py"):
+        (pack / "pack_of_test" / name).write_text("import anything\n")
+    assert closure("pack_of_test.inner.node").digest == before
+    assert closure("pack_of_test.far.away", "pack_of_test.inner.node").files.keys() >= {"beside_of_test"}
+    forget()
+    assert closure("pack_of_test.inner.node").digest != before
+
+
+def test_the_closure_of_several_modules_is_that_of_each(pack: Path) -> None:
+    names = ("pack_of_test.inner.node", "dspgraph.io.arrays")
+    found, parts = closure(*names), [closure(name) for name in names]
+    assert found.files == parts[0].files | parts[1].files
+    assert found.libraries == parts[0].libraries | parts[1].libraries
+
+
+def test_public_names_of_the_face_are_no_modules_on_a_disk_that_ignores_case(
+    pack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def inside(folder: Path, part: str) -> Path | None:
+        found = {path.stem.lower(): path for path in folder.iterdir() if path.suffix == ".py"}
+        return found.get(part.lower()) or exactly(folder, part)
+
+    exactly = module._inside
+    monkeypatch.setattr(module, "_inside", inside)
+    (pack / "beside_of_test.py").write_text("from dspgraph import Node, Graph, closure, errors\n")
+    found = closure("beside_of_test")
+    assert {name.lower() for name in found.files} == {"beside_of_test", "dspgraph.closure", "dspgraph.errors"}
+    forget()
 
 
 def test_a_file_that_cannot_be_parsed_counts_by_its_contents(tmp_path: Path) -> None:

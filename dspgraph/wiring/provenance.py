@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from dspgraph.closure import Closure, closure, is_there
+from dspgraph.closure import closure, is_there
 from dspgraph.node import Node
 
 ENGINE_MODULES = ("dspgraph.graph", "dspgraph.engine.batch")
@@ -23,21 +23,22 @@ def provenance(kinds: Iterable[type[Node]]) -> dict[str, Any]:
     has exactly these files as its closure (none, for a class from an interactive session). "versions": name -> version
     of every library that any of these files imports.
     """
-    engine = [closure(module) for module in ENGINE_MODULES]
+    engine = closure(*ENGINE_MODULES)
     nodes = [(kind.type_name, closure(kind.__module__)) for kind in kinds]
     sources: dict[str, list[str]] = {}
     for digest, name in sorted((files.digest, name) for name, files in nodes):
         sources.setdefault(digest, []).append(name)
-    versions = _versions([*engine, *(files for _, files in nodes)])
-    return {"engine": _joined(engine), "sources": sources, "versions": versions}
+    libraries = engine.libraries.union(*(files.libraries for _, files in nodes))
+    versions = {name: library_version(name) for name in sorted(libraries)}
+    return {"engine": engine.digest, "sources": sources, "versions": versions}
 
 
-def _joined(parts: Iterable[Closure]) -> str:
-    return Closure("", {name: path for part in parts for name, path in part.files.items()}, frozenset()).digest
+def computed_imports(kinds: Iterable[type[Node]]) -> list[str]:
+    """Return the places, "file:line", where code of node types imports modules by computed names.
 
-
-def _versions(parts: Iterable[Closure]) -> dict[str, str]:
-    return {name: library_version(name) for name in sorted(frozenset[str]().union(*(part.libraries for part in parts)))}
+    A change in such a module does not change the digest. The files of dspgraph and of its own nodes are left out.
+    """
+    return sorted({place for kind in kinds for place in closure(kind.__module__).computed_elsewhere})
 
 
 @lru_cache

@@ -11,7 +11,7 @@ from dspgraph import Audio, Graph, load, registry
 from dspgraph.closure import closure
 from dspgraph.registry import shipped_pipelines
 from dspgraph.wiring import provenance as module
-from dspgraph.wiring.provenance import ENGINE_MODULES, library_version, provenance
+from dspgraph.wiring.provenance import ENGINE_MODULES, computed_imports, library_version, provenance
 from helpers.copies import copied, run_in
 from helpers.networks import overrides
 from helpers.toys import ToyScale, ToySum
@@ -71,6 +71,27 @@ class Tree:
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Tree:
     return Tree(tmp_path_factory.mktemp("tree"))
+
+
+def test_code_that_is_edited_while_it_runs_keeps_its_digest(tmp_path: Path) -> None:
+    """A later process would otherwise take the results of the old code for those of the new code."""
+    for name in ("used_before", "only_loaded"):
+        (tmp_path / name).mkdir()
+    graph = plugin_graph(tmp_path / "used_before", "Edited", "x = 2 * x")
+    digest = graph.digest
+    other = plugin_graph(tmp_path / "only_loaded", "Edited", "x = 2 * x")
+    for name in ("used_before", "only_loaded"):
+        (tmp_path / name / "edited.py").write_text(NODE.format(name="Edited", code="x = 3 * x"))
+    assert graph.evolve()(x=[1.0])["y"] == other(x=[1.0])["y"] == [2.0]
+    assert graph.evolve().digest == digest
+    assert other.digest == digest
+
+
+def test_computed_imports_of_plugins_are_reported_and_those_of_the_project_are_not(tmp_path: Path) -> None:
+    graph = plugin_graph(tmp_path, "Secret", "from importlib import import_module; import_module('js' + 'on')")
+    own = plugin_graph(tmp_path, "Own", "import dspgraph.registry")
+    kinds = {type(one.nodes["a"]) for one in (graph, own)}
+    assert computed_imports(kinds) == [f"{tmp_path / 'secret.py'}:9"]
 
 
 def test_training_code_and_the_rest_of_the_core_are_part_of_no_digest(tree: Tree) -> None:
