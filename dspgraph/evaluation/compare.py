@@ -22,7 +22,7 @@ from dspgraph.io.audio import AUDIO_SUFFIXES, AudioSource, has_file_rate
 from dspgraph.rendering.corpus import gather
 from dspgraph.rendering.executors.serial import Serial
 from dspgraph.rendering.item import Item
-from dspgraph.rendering.job import Executor, check_same, reader_versions
+from dspgraph.rendering.job import Executor, check_same, reader_provenance
 from dspgraph.rendering.ledger import Ledger, sweep
 from dspgraph.rendering.render import render_file
 from dspgraph.rendering.result import Rendered
@@ -168,7 +168,7 @@ class CompareJob:
     choices: tuple[Choice, ...]
     out: Path
     metrics: tuple[str, ...]
-    reader: Mapping[str, str] = field(default_factory=reader_versions)  # in the process that made the job
+    reader: Mapping[str, str] = field(default_factory=reader_provenance)  # in the process that made the job
 
     def __post_init__(self) -> None:
         if not self.choices:
@@ -194,7 +194,7 @@ class CompareJob:
 
     def check(self) -> None:
         """Raise RequestError if this process would not get the same samples as the process that made the job."""
-        check_same(reader_versions(), self.reader)
+        check_same(reader_provenance(), self.reader)
         for whole, digest in self._merged.values():
             check_same(whole.digest, digest)
 

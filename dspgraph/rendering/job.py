@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from dspgraph.closure import closure
 from dspgraph.errors import RequestError
 from dspgraph.rendering.item import Item
 from dspgraph.wiring.provenance import library_version
@@ -66,12 +67,18 @@ class Executor(Protocol):
         """Yield the result of every item as soon as it is known, in any order."""
 
 
-def reader_versions() -> dict[str, str]:
-    """Return the versions of the libraries that decode and resample audio files, by name.
+READER_MODULES = ("dspgraph.io.audio", "dspgraph.io.arrays")
+"""The modules that read the files of items."""
 
-    Another version may give other samples to a graph, and the digest of the graph does not cover these libraries.
+
+def reader_provenance() -> dict[str, str]:
+    """Return a hash of the code that reads and resamples the files of items, and the versions of its libraries.
+
+    A change in any of them may give other samples to a graph, and the digest of the graph does not cover them. Audio
+    files and .npz files have the same value: most of the code is shared, and it rarely changes.
     """
-    return {name: library_version(name) for name in ("soundfile", "soxr")}
+    reader = closure(*READER_MODULES)
+    return {"source": reader.digest, **{name: library_version(name) for name in sorted(reader.libraries)}}
 
 
 def check_same(found: Any, expected: Any) -> None:
@@ -83,5 +90,5 @@ def check_same(found: Any, expected: Any) -> None:
     if found != expected:
         raise RequestError(
             "code, weights or library versions differ from those of the process that started the run: install the same "
-            "versions of dspgraph, of plugins, of soundfile and soxr, and of the libraries that the nodes import"
+            "versions of dspgraph, of plugins, of numpy, soundfile and soxr, and of the libraries that the nodes import"
         )

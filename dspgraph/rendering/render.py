@@ -25,7 +25,7 @@ from dspgraph.io.audio import AUDIO_SUFFIXES, SUBTYPES, open_item
 from dspgraph.rendering.corpus import gather
 from dspgraph.rendering.executors.serial import Serial
 from dspgraph.rendering.item import Item
-from dspgraph.rendering.job import Executor, check_same, reader_versions
+from dspgraph.rendering.job import Executor, check_same, reader_provenance
 from dspgraph.rendering.ledger import Ledger, ledger_line, sweep
 from dspgraph.rendering.outputs import OutputFiles
 from dspgraph.rendering.result import Rendered
@@ -127,7 +127,7 @@ class RenderJob:
     batch: int = 1
     profiler: Profiler | None = None
     digest: str = ""  # of the graph, in the process that made the job
-    reader: Mapping[str, str] = field(default_factory=reader_versions)  # in the process that made the job
+    reader: Mapping[str, str] = field(default_factory=reader_provenance)  # in the process that made the job
 
     def __post_init__(self) -> None:
         if self.suffix not in SUBTYPES:
@@ -148,7 +148,7 @@ class RenderJob:
     def check(self) -> None:
         """Raise RequestError if this process would not get the same samples as the process that made the job."""
         check_same(self.graph.digest, self.digest)
-        check_same(reader_versions(), self.reader)
+        check_same(reader_provenance(), self.reader)
 
     def run(self, items: Iterable[Item]) -> Generator[Rendered, None, None]:
         """Yield the result of every item. Up to `batch` items are rendered together.

@@ -10,6 +10,7 @@ import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ import pytest
 import soundfile
 
 from dspgraph import Array, Audio, Field, Graph, Input, Node, Output, State, render
+from dspgraph.closure import SourceFile, closure, read_source
 from dspgraph.errors import FileError, RequestError
 from dspgraph.rendering.ledger import Ledger, sweep
 from dspgraph.rendering.result import Rendered
 from helpers.speech import speech
 from helpers.surroundings import files_no_larger_than
+from helpers.toys import ToyScale
 
 STARTED: list[float] = []
 """The factor of the node, once for each signal that was rendered since the test began."""
@@ -332,6 +335,27 @@ def test_another_version_of_what_decodes_or_resamples_renders_all_again(
     monkeypatch.setattr("dspgraph.rendering.job.library_version", lambda name: f"another {name}")
     assert resumed(clips) == ["a", "b", "c"]
     assert resumed(clips) == []
+
+
+@pytest.mark.parametrize("name", ["audio", "resampling", "arrays"])
+def test_other_code_that_reads_files_renders_all_again(clips: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def fresh() -> list[bool]:
+        toy = Graph({"a": ToyScale()}, {"a.x": "x"}, {"x": Audio(16000)}, {"y": "a"})
+        digests.add(toy.digest)
+        return [not row.cached for row in render(toy, [clips], clips.with_name("out"), resume=True)]
+
+    def edited(path: Path) -> SourceFile:
+        return replace(read_source(path), digest="edited") if path.stem == name else read_source(path)
+
+    digests: set[str] = set()
+    assert fresh() == [True] * 3
+    closure.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr("dspgraph.closure.read_source", edited)
+        assert fresh() == [True] * 3
+        assert fresh() == [False] * 3
+    closure.cache_clear()
+    assert len(digests) == 1
 
 
 def test_another_file_of_the_same_name_size_and_time_is_another_file(clips: Path) -> None:

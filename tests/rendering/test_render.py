@@ -18,6 +18,7 @@ import pytest
 import soundfile
 
 from dspgraph import Array, Audio, File, Graph, Input, Node, Output, State, render
+from dspgraph.closure import closure
 from dspgraph.errors import RequestError
 from dspgraph.io.arrays import ArraySource
 from dspgraph.registry import load_all
@@ -552,7 +553,8 @@ def test_the_sidecar_says_what_the_outputs_are_and_where_they_come_from(tmp_path
     assert (found["id"], found["source"], found["format"]) == ("s/v", f"{tmp_path}/in/v.wav", ".flac")
     assert (found["start"], found["duration"], found["channel"]) == ("1/4", "1/2", 1)
     assert found["digest"] == noisy().digest
-    assert found["reader"] == {"soundfile": version("soundfile"), "soxr": version("soxr")}
+    source = closure("dspgraph.io.audio", "dspgraph.io.arrays").digest
+    assert found["reader"] == {"source": source, **{name: version(name) for name in ("numpy", "soundfile", "soxr")}}
     assert tuple(found["notes"]) == row.notes == ("resampled from 44100 Hz to 16000 Hz", "took channel 1 of 2")
     assert {name: (one["file"], one["items"]) for name, one in found["outputs"].items()} == {
         "y": ("v.y.flac", 8000), "z": ("v.z.flac", 8000), "rows": ("v.npz", 80)
