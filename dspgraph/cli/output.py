@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from dspgraph.evaluation.results import Results
     from dspgraph.rendering.result import Rendered
+    from dspgraph.wiring.wiring import Wiring
 
 WIDE = 10_000
 """Width in characters of text that is not printed at a terminal, so that no line is folded."""
@@ -43,6 +44,18 @@ def print_tables(tables: Mapping[str, Sequence[Sequence[str]]], err: bool = Fals
             console.print(Text(title, style="bold"))
             console.print(table)
     click.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()), err=err)
+
+
+def print_computed_imports(graph: Wiring) -> None:
+    """Print a note on stderr if code of the nodes imports modules that the digest cannot cover."""
+    from dspgraph.wiring.provenance import computed_imports
+
+    if places := computed_imports({type(graph.nodes[name]) for name in graph.order}):
+        click.echo(
+            f"note: {', '.join(places)}: a module is imported by a computed name, which the digest does not cover: "
+            "after a change in that module, --resume takes old results for up to date; import it by its name",
+            err=True,
+        )
 
 
 class Reporter:

@@ -365,6 +365,22 @@ def test_a_failing_node_is_a_failed_row_with_its_place(tmp_path: Path, wav: Path
     assert leftovers(tmp_path / "out") == []
 
 
+@pytest.mark.parametrize("command", ["render", "show"])
+def test_a_computed_import_of_a_plugin_is_noted_once(tmp_path: Path, wav: Path, command: str) -> None:
+    (tmp_path / f"by_name_{command}.py").write_text(
+        "from importlib import import_module\nfrom dspgraph import *\n\nclass ByName(Node):\n    '''By name.'''\n"
+        "    x = Input(Audio)\n    y = Output(Audio)\n\n    def step(self, state, x):\n"
+        "        import_module('js' + 'on')\n        return state, x\n"
+    )
+    pipeline = _pipeline(HEAD + "  end: {node: by_name, x: x}\noutputs: {y: end}\n")(tmp_path)
+    more = [wav, wav.with_name("other.wav"), "-o", tmp_path / "out"] if command == "render" else []
+    wav.with_name("other.wav").write_bytes(wav.read_bytes())
+    result = dspgraph(command, pipeline, *more, "--plugin", tmp_path / f"by_name_{command}.py")
+    assert result.exit_code == 0, result.output
+    assert result.stderr.count(f"by_name_{command}.py:10: a module is imported by a computed name") == 1
+    assert "computed name" not in dspgraph("show", "lpc_vocoder").output
+
+
 # ---- show, check, nodes, schema -------------------------------------------------------------------------------------
 
 
