@@ -5,9 +5,9 @@ changes: the digest of a graph (`dspgraph.wiring.provenance`), and the machine c
 
 Closures and files are remembered from their first use until the process ends: a file that is edited later changes
 nothing in the code that this process has already imported. A plugin is remembered when it is imported, a kernel too;
-any other module when the digest of a graph is first computed with it. One limit remains: code that is imported, then
-edited, and only then used for a digest for the first time, counts as edited although the old code runs. The same holds
-for code that is imported again (`importlib.reload`): it counts as it was at first.
+any other module when the digest of a graph is first computed with it. Two limits remain. Code that is imported, then
+edited, and only then used for a digest for the first time, counts as edited although the old code runs. Code that is
+edited and imported again (`importlib.reload`) counts as it was at first.
 """
 
 from __future__ import annotations
