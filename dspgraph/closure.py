@@ -27,7 +27,7 @@ _OWN_PACKAGES = ("dspgraph", "dspgraph_nodes")
 """The packages of this project. Their files belong to closures also where they are installed as libraries."""
 
 FACE = "dspgraph"
-"""The package whose `__init__.py` only forwards names to the modules that define them. It is in no closure."""
+"""The package whose `__init__.py` only forwards names to the modules that define them. Its file is in no closure."""
 
 # Matches comments and string literals: text in them may look like an import statement, but is none.
 _TEXT = re.compile(
@@ -91,7 +91,7 @@ class Closure:
 
     @property
     def computed_elsewhere(self) -> tuple[str, ...]:
-        """The same places without those in files of this project."""
+        """The places in `computed` that are not in files of this project."""
         return self._computed(name for name in self.files if name.partition(".")[0] not in _OWN_PACKAGES)
 
     def _computed(self, names: Iterable[str]) -> tuple[str, ...]:
@@ -104,8 +104,8 @@ def closure(*modules: str) -> Closure:
     """Return the closure of modules, as it was at the first call. modules: their names, such as "dspgraph.graph".
 
     It is empty for a module without a file, as in an interactive session. Imports inside functions count; imports under
-    `if TYPE_CHECKING:` do not. It has the files of three kinds of modules: those in the same top-level packages, those
-    of this project, and those that are not installed as a library, which are the user's own.
+    `if TYPE_CHECKING:` do not. Three kinds of modules have their files in it: modules of the same top-level packages,
+    modules of this project, and modules that are not installed as a library, which are the user's own.
     """
     own = {*(module.partition(".")[0] for module in modules), *_OWN_PACKAGES}
     files: dict[str, Path] = {}
@@ -136,7 +136,7 @@ def closure(*modules: str) -> Closure:
 
 
 def _parents(name: str) -> list[str]:
-    """Return the names of the packages that a module is in. To import the module runs their `__init__` files too."""
+    """Return the names of the packages that a module is in. Its import runs their `__init__` files too."""
     parts = name.split(".")
     return [".".join(parts[:k]) for k in range(1, len(parts))]
 

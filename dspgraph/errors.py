@@ -38,7 +38,7 @@ LAWS = (
 
 
 class DspgraphError(Exception):
-    """Any error that dspgraph raises on purpose."""
+    """The base class of all errors that dspgraph raises on purpose."""
 
 
 class RequestError(DspgraphError):
@@ -80,7 +80,7 @@ class PipelineError(RequestError):
 
 
 class SessionError(RequestError):
-    """A call that a session cannot take in its present state."""
+    """A call that a session cannot take in its present state, such as `push` after `flush`."""
 
 
 class SignalError(DspgraphError):

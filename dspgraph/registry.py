@@ -119,7 +119,8 @@ def shipped_pipelines() -> dict[str, Path]:
     """Return the files of the pipelines that come with dspgraph, by name, in the order of their names."""
     core = Path(__file__).parent
     packaged = core / "pipelines"
-    folder = packaged if packaged.is_dir() else core.parent / "pipelines"  # installed; in a checkout
+    # In an installed package the folder is inside the core, in a checkout beside it.
+    folder = packaged if packaged.is_dir() else core.parent / "pipelines"
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 

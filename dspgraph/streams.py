@@ -79,8 +79,8 @@ class Stream:
         another width. where: the name of the input, for messages. copy: with False the result is `array` itself if
         nothing has to be converted; with True it never is.
 
-        Raises SignalError for another shape, for NaN and infinity, and for other kinds of numbers: integers as audio or
-        complex numbers as real ones, whose conversion would lose information without a warning.
+        Raises SignalError for another shape, for NaN and infinity, and for numbers whose conversion would lose
+        information without a warning: integers as audio (their full scale is unknown), complex numbers as real ones.
         """
         found = np.asarray(array)
         if found.dtype != self.dtype and found.dtype.kind not in self._accepted_kinds():

@@ -13,7 +13,7 @@ import numpy as np
 from dspgraph.engine.plan import Plan, Queue, SessionState
 
 _SHARED = (type, ModuleType, FunctionType, BuiltinFunctionType, np.dtype, type(None))
-"""Types whose values do not count: a state may refer to them, but they exist without it."""
+"""Types whose values do not count: a state may refer to a value of them, but the value exists without the state."""
 
 
 def held(plan: Plan, state: SessionState) -> Iterator[int]:

@@ -236,7 +236,7 @@ class Stage:
         return NodeError(f"{self.name} ({self.node.type_name}) {what}: {failure_sentence(self.node, error)}")
 
     def failed_at(self, state: SessionState, error: Exception) -> NodeError:
-        """Return a NodeError for an error in `step` or `flush`, with the time in the signal at which it happened."""
+        """Return a NodeError for an error in `step` or `flush`, with the time in the signal at which the block ends."""
         at = float(self.binding.flat[0].seconds(state.emitted[self.source]))
         return self.failure(error, f"failed in the block that ends at {at:.3f} s")
 
@@ -315,10 +315,10 @@ def check_block(where: str, stream: Stream, block: Any) -> None:
 
 
 def keyed(node: Node, seed: int, name: str) -> Node:
-    """Return a node with another `seed`: the 128-bit key for `generator`, a hash of both seeds and the name.
+    """Return a node with another `seed`: the 128-bit key for `generator`.
 
-    seed: that of the graph. name: that of the node, or its noise key. A node without a parameter `seed` is returned as
-    it is.
+    The key is a hash of `seed` (that of the graph), `name` (that of the node, or its noise key), and the node's own
+    seed. A node without a parameter `seed` is returned as it is.
     """
     if "seed" not in type(node).model_fields:
         return node

@@ -40,7 +40,7 @@ from dspgraph.wiring.latency import latency
 from dspgraph.wiring.wiring import Wiring
 
 WARM_UP = Fraction(1)
-"""Seconds at the start of the first signal that are run once before anything is measured."""
+"""Seconds at the start of the first signal that are run before anything is measured."""
 
 MEMORY_INTERVAL = 1.0
 """Seconds of a signal between two measurements of memory. After 10 s of signal the interval is 10 % of what has

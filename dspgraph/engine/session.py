@@ -89,9 +89,9 @@ class Snapshot:
 class Session:
     """One signal on its way through a graph.
 
-    push(**blocks) takes one block per input, of any length, and returns for every output the items that are known by
-    then. flush() ends the signal and returns the remaining items. After flush() call reset() for another signal, or
-    restore() to continue from a snapshot. plan: a plan of the graph; by default a new one.
+    push(**blocks) takes a block of any length for one or more inputs, and returns for every output the items that are
+    known by then. flush() ends the signal and returns the remaining items. After flush() call reset() for another
+    signal, or restore() to continue from a snapshot. plan: a plan of the graph; by default a new one.
     """
 
     def __init__(self, graph: Wiring, plan: Plan | None = None) -> None:
@@ -135,7 +135,7 @@ class Session:
         self.state = copy.deepcopy(snapshot.state)
         self.spent = ""
 
-    # push is feed, run, collect; flush is finish, run, collect. Batch calls these parts for many sessions in turn.
+    # push is feed, run, collect; flush is finish, run, collect. Batch runs the nodes of many sessions together.
 
     def feed(self, blocks: Arrays, copy: bool = True) -> None:
         """Put the blocks into the slots of their inputs. Items of an input that is ahead of the others wait.

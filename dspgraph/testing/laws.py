@@ -69,7 +69,7 @@ def check_node(
 
 
 def check_graph(graph: Graph, arrays: Mapping[str, Any], cuts: Sequence[int] = CUTS) -> None:
-    """Check laws 0, 1, 2 and 4 of a whole graph: its blocks, a copy made in the middle, the cuts, a batch.
+    """Check laws 0, 1, 2 and 4 of a whole graph: every block, several cuts, a copy made midway, a batch.
 
     Of law 3 it checks the number of items of every output, but not the lookahead. Raises LawError that names the first
     node, in running order, whose output differs, and the first item that differs.

@@ -95,7 +95,8 @@ def _checked_outputs(name: str, node: Node, gives: Any) -> tuple[Stream, ...]:
 def _period(name: str, flat: list[Stream], block_size: int | None) -> Fraction:
     """Return the period in seconds. flat: the input streams, one per wire.
 
-    Raises ParameterError if `block_size` items of the first stream last as long as a fraction of an item of another.
+    Raises ParameterError if another stream does not have a whole number of items in the span of `block_size` items of
+    the first stream.
     """
     if block_size is None:
         return 1 / reduce(gcd, (stream.rate for stream in flat))

@@ -16,9 +16,9 @@ def merge(graphs: Sequence[W]) -> W:
     """Return one graph that gives all outputs of several graphs.
 
     Output `y` of graphs[0] is called "v0/y", output `y` of graphs[1] "v1/y", and so on. Every output has the same
-    samples as before. Two nodes become one if they are equal, take from the same inputs and merged nodes, and draw the
-    same noise (if they draw any). Raises GraphError if the graphs differ in their inputs or in their seeds, and if
-    `graphs` is empty.
+    samples as before. Two nodes become one if they are equal, have their wires from the same inputs and merged
+    nodes, and draw the same noise (if they draw any). Raises GraphError if the graphs differ in their inputs or in
+    their seeds, and if `graphs` is empty.
     """
     if not graphs:
         raise GraphError("one graph or more become one; found none")
