@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -26,6 +27,7 @@ from dspgraph.rendering.job import Executor, check_same, reader_provenance
 from dspgraph.rendering.ledger import Ledger, sweep
 from dspgraph.rendering.render import render_file
 from dspgraph.rendering.result import Rendered
+from dspgraph.rendering.sidecar import file_stamp
 from dspgraph.rendering.system import check_system
 from dspgraph.rendering.targets import check_targets, is_inside, make_folder, make_inside
 from dspgraph.streams import Array, Audio
@@ -94,17 +96,35 @@ def _run(
     """Return the result of every recording, by its id. Each result is appended to the ledger as soon as it is known."""
     rows: dict[str, Compared] = {}
     inputs = {item.id: item for item in items}
+    # Files that are there before the run and that no line of the ledger names are not ours to remove.
+    older = {item.id: _files_of_earlier_runs(ledger, item) for item in items}
+    foreign = {
+        path
+        for item in items
+        for path in audio_files(job.out, job.names, item.id).values()
+        if str(path.relative_to(job.out)) not in older[item.id] and os.path.lexists(path)
+    }
     try:
         with closing(executor.run(job, items)) as found:
             for result in found:
-                row = job.without_stale_files(inputs[result.id], result)
+                row = job.without_stale_files(inputs[result.id], result, foreign)
                 rows[row.id] = row
+                written = {str(job.audio_file(inputs[row.id], name).relative_to(job.out)) for name in row.audio}
+                kept = sorted(name for name in older[row.id] | written if os.path.lexists(job.out / name))
                 failed = {"status": "failed", "error": "; ".join(row.errors)} if row.errors else {"status": "done"}
-                ledger.append({"id": row.id, "source": row.source, "audio_seconds": row.seconds, **failed})
+                ledger.append(
+                    {"id": row.id, "source": row.source, "audio_seconds": row.seconds, "files": kept, **failed}
+                )
                 done(row)
     finally:
         sweep(job.out)
     return rows
+
+
+def _files_of_earlier_runs(ledger: Ledger, item: Item) -> set[str]:
+    """Return the audio files that earlier comparisons have written for a recording, relative to the output folder."""
+    files = (ledger.row(item.id) or {}).get("files")
+    return {name for name in files if isinstance(name, str)} if isinstance(files, list) else set()
 
 
 def _results(job: CompareJob, items: Sequence[Item], rows: Mapping[str, Compared], title: str, about: str) -> Results:
@@ -151,6 +171,8 @@ class Compared:
     scores: tuple[Score, ...] = ()
     notes: tuple[str, ...] = ()
     error: str = ""
+    audio: tuple[str, ...] = ()  # the reference and the choices whose audio was written; none if there is an error
+    input_exists: bool = True
 
     @property
     def errors(self) -> list[str]:
@@ -205,7 +227,8 @@ class CompareJob:
 
     def failed_result(self, item: Item, reason: str) -> Compared:
         """Return the failed result of a recording whose worker died or whose time was up; reason: for the error."""
-        return Compared(item.id, str(item.path), error=f"{item.path}: {reason}")
+        exists = file_stamp(item.path).size >= 0
+        return Compared(item.id, str(item.path), error=f"{item.path}: {reason}", input_exists=exists)
 
     # ---- files ------------------------------------------------------------------------------------------------------
 
@@ -218,23 +241,29 @@ class CompareJob:
         """Return the audio file of a recording for one of `names`."""
         return audio_files(self.out, self.names, item.id)[name]
 
-    def without_stale_files(self, item: Item, row: Compared) -> Compared:
-        """Return the result of a recording; if it failed as a whole, remove its audio files first.
+    def without_stale_files(self, item: Item, row: Compared, foreign: Set[Path]) -> Compared:
+        """Remove the older audio files of the choices that failed for a recording; return its result.
 
-        An earlier run has made these files. If one cannot be removed, the error of the returned result says so too.
+        If the recording failed as a whole, the files of all choices and of the reference are removed. foreign: files
+        that no comparison has written; they stay. Nothing is removed if the input is not there: a disk that is not
+        mounted must not cost the results. The errors in the returned result say which file cannot be removed.
         """
-        if not row.error:
+        if not row.input_exists:
             return row
-        return replace(row, error=row.error + self._remove_stale_files(item, self.names))
+        failed = [name for name in self.names if name not in row.audio]
+        added = {name: self._remove(path) for name in failed if (path := self.audio_file(item, name)) not in foreign}
+        if row.error:
+            return replace(row, error=row.error + next(filter(None, added.values()), ""))
+        scores = (replace(one, error=one.error + added.get(one.variant, "")) for one in row.scores)
+        return replace(row, scores=tuple(scores))
 
-    def _remove_stale_files(self, item: Item, names: Iterable[str]) -> str:
-        """Remove audio files of an earlier run; return an addition to the error if one cannot be removed."""
-        for path in (self.audio_file(item, name) for name in names):
-            if is_inside(self.out, path.parent):
-                try:
-                    path.unlink(missing_ok=True)
-                except OSError as error:
-                    return f"; {path}, of an earlier run, cannot be removed: {error.strerror}"
+    def _remove(self, path: Path) -> str:
+        """Remove an audio file of an earlier run; return an addition to the error if it cannot be removed."""
+        if is_inside(self.out, path.parent):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                return f"; {path}, of an earlier run, cannot be removed: {error.strerror}"
         return ""
 
     # ---- graphs -----------------------------------------------------------------------------------------------------
@@ -271,7 +300,7 @@ class CompareJob:
         stream = max((choice.input for choice in self.choices), key=lambda one: (one.rate, one.channels))
         kept = self._render(Graph({}, {}, {"x": stream}, {REFERENCE: "x"}), item, {REFERENCE: REFERENCE})
         if kept.error:
-            return Compared(item.id, str(item.path), error=kept.error)
+            return Compared(item.id, str(item.path), error=kept.error, input_exists=kept.size >= 0)
         rows = self._render_choices(item)
         notes = dict.fromkeys([*kept.notes, *(note for row in rows.values() for note in row.notes)])
         mono = Audio(stream.rate)  # metrics are computed for the mean of the channels
@@ -281,7 +310,11 @@ class CompareJob:
             return Compared(item.id, str(item.path), kept.audio_seconds, error=str(error))
         reference.flags.writeable = False  # it is shared: no metric may change it
         scores = [self._score(item, choice.name, rows[choice.name].error, reference, mono) for choice in self.choices]
-        return Compared(item.id, str(item.path), kept.audio_seconds, tuple(scores), tuple(notes))
+        audio = (REFERENCE, *(name for name, row in rows.items() if not row.error))
+        exists = all(row.size >= 0 for row in rows.values())
+        return Compared(
+            item.id, str(item.path), kept.audio_seconds, tuple(scores), tuple(notes), audio=audio, input_exists=exists
+        )
 
     def _render_choices(self, item: Item) -> dict[str, Rendered]:
         """Return the result of a recording for each choice. If a group fails, each of its choices is rendered alone."""
@@ -293,7 +326,7 @@ class CompareJob:
         return rows
 
     def _render(self, graph: Graph, item: Item, names: Mapping[str, str]) -> Rendered:
-        """Render a recording with a graph, and return the result. After a failure no audio file is left.
+        """Render a recording with a graph, and return the result.
 
         names: for each output of the graph, by name, the choice whose audio file it is written to.
         """
@@ -303,9 +336,7 @@ class CompareJob:
                 make_inside(self.out, path.parent)
             row = render_file(graph, item, targets)
         except FileError as error:
-            row = Rendered(item.id, item.path, error=str(error))
-        if row.error:
-            row = replace(row, error=row.error + self._remove_stale_files(item, names.values()))
+            row = Rendered(item.id, item.path, error=str(error), **file_stamp(item.path)._asdict())
         return replace(row, notes=tuple(_with_choice_names(note, names) for note in row.notes))
 
     def _score(self, item: Item, name: str, error: str, reference: Array, stream: Audio) -> Score:

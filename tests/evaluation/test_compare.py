@@ -333,13 +333,63 @@ def test_what_an_earlier_run_made_does_not_pass_for_what_failed(tmp_path: Path) 
     assert names(tmp_path / "out" / "audio") == ["half/c1.flac", "reference/c1.flac"]
 
 
+def test_audio_that_no_comparison_has_written_stays(tmp_path: Path) -> None:
+    """Neither a recording that fails nor a variant that fails costs a file of somebody else."""
+    clips(tmp_path / "in", 2, 0.1)
+    (tmp_path / "in" / "c0.wav").write_bytes(b"")
+    soundfile.write(tmp_path / "in" / "c1.wav", np.full(1600, 0.95), RATE)
+    mine = [tmp_path / "out" / "audio" / name for name in ("reference/c0.flac", "half/c0.flac", "loud/c1.flac")]
+    for path in mine:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+    for _ in range(2):
+        results = compared(TWO, [tmp_path / "in"], tmp_path / "out")
+        assert [bool(score.error) for score in results.scores] == [True, True, False, True]
+        assert [path.read_text() for path in mine] == ["mine"] * 3
+
+
+def test_audio_stays_if_the_input_is_not_there(tmp_path: Path) -> None:
+    """The input may come back; if it then fails, the audio that was kept is removed."""
+    files = sorted(clips(tmp_path / "in", 2, 0.1).iterdir())
+    compared(TWO, files, tmp_path / "out")
+    before = names(tmp_path / "out" / "audio")
+    (tmp_path / "in").rename(tmp_path / "away")
+    results = compared(TWO, files, tmp_path / "out")
+    assert all("does not exist" in score.error for score in results.scores)
+    assert names(tmp_path / "out" / "audio") == before and len(before) == 6
+    (tmp_path / "away").rename(tmp_path / "in")
+    files[0].write_bytes(b"")
+    compared(TWO, files, tmp_path / "out")
+    assert names(tmp_path / "out" / "audio") == ["half/c1.flac", "loud/c1.flac", "reference/c1.flac"]
+
+
+def test_a_variant_that_is_left_out_for_one_run_still_has_its_audio_removed(tmp_path: Path) -> None:
+    clips(tmp_path / "in", 1, 0.1)
+    for found in (TWO, TWO[:1]):
+        compared(found, [tmp_path / "in"], tmp_path / "out")
+    soundfile.write(tmp_path / "in" / "c0.wav", np.full(1600, 0.95), RATE)
+    compared(TWO, [tmp_path / "in"], tmp_path / "out")
+    assert names(tmp_path / "out" / "audio") == ["half/c0.flac", "reference/c0.flac"]
+
+
+def test_a_worker_that_dies_leaves_no_audio_of_its_recording(tmp_path: Path) -> None:
+    """The audio was written by this run, before the worker died."""
+    work = CompareJob(tuple(TWO), tmp_path / "out", ("lsd",))
+    (item,) = (Item("c0", path) for path in clips(tmp_path / "in", 1, 0.1).iterdir())
+    list(work.run([item]))
+    row = work.without_stale_files(item, work.failed_result(item, "its worker died"), set())
+    assert row.error.endswith("c0.wav: its worker died") and not names(tmp_path / "out")
+
+
 def test_a_file_of_an_earlier_run_that_cannot_be_removed_is_said(tmp_path: Path) -> None:
     clips(tmp_path / "in", 2, 0.1)
+    compared(TWO, [tmp_path / "in"], tmp_path / "out")
     soundfile.write(tmp_path / "in" / "c0.wav", np.full(1600, 0.95), RATE)
     (tmp_path / "in" / "c1.wav").write_bytes(b"")
     taken = [tmp_path / "out" / "audio" / "loud" / f"c{k}.flac" for k in range(2)]
     for path in taken:
-        path.mkdir(parents=True)
+        path.unlink()
+        path.mkdir()
     results = compared(TWO, [tmp_path / "in"], tmp_path / "out")
     half, loud, *lost = (score.error for score in results.scores)
     assert half == ""
