@@ -36,7 +36,7 @@ def item_settings(item: Item, digest: str, reader: Mapping[str, str], suffix: st
     """Return all that the outputs of an item depend on, except the content of its input file.
 
     The sidecar and the line in the ledger both contain these values. digest: of the graph. reader: as from
-    `job.reader_versions`. suffix: of the audio outputs.
+    `job.reader_provenance`. suffix: of the audio outputs.
     """
     return {
         "digest": digest,
