@@ -18,8 +18,14 @@ NOT_QUICK = ("nodes", "kernels", "models")
 LEFT_OUT_OF_QUICK = {"slow", "process", "browser", "cluster", "training", "thorough"}
 """Marks of the tests that `--quick` leaves out."""
 
-MARKED_BY_FIXTURE = ("browser", "cluster")
-"""Fixtures whose tests have a mark of the same name."""
+MARK_OF_FIXTURE = {
+    "browser": "browser",
+    "cluster": "cluster",
+    "tree": "process",
+    "broken": "process",
+    "pack": "process",
+}
+"""Fixtures, and the mark of all tests that use one."""
 
 SHARED = ("browser", "cluster", "undisturbed", "alone")
 """Fixtures that are dear: the tests that use one run in one process."""
@@ -38,9 +44,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
-        for name in MARKED_BY_FIXTURE:
+        for name, mark in MARK_OF_FIXTURE.items():
             if name in fixtures:
-                item.add_marker(name)
+                item.add_marker(mark)
         for name in SHARED:
             if name in fixtures:
                 item.add_marker(pytest.mark.xdist_group(name))

@@ -166,6 +166,7 @@ def test_a_plugin_with_a_path_too_long_for_a_file_is_refused() -> None:
         registry.nodes(["a" * 300 + ".py"])
 
 
+@pytest.mark.process
 def test_a_node_of_a_plugin_is_pickled_for_another_process(tmp_path: Path) -> None:
     """A worker that has never heard of the plugin gets the graph, and what comes out of it is the same."""
     text = "inputs: {x: {audio: 16000}}\nnodes: {end: {node: toy_scale, x: x, factor: 3}}\noutputs: {y: end}\n"

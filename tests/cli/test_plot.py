@@ -11,6 +11,8 @@ from matplotlib.image import imread
 from dspgraph.cli.main import main
 from helpers.speech import speech
 
+pytestmark = pytest.mark.thorough
+
 
 def plot(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["plot", *map(str, arguments)])

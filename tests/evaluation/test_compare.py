@@ -114,6 +114,7 @@ def test_what_is_the_same_in_all_variants_is_computed_once(
     assert given == len(alone) > 0
 
 
+@pytest.mark.thorough
 def test_every_metric_says_something_and_the_residual_is_first(ten: tuple[Path, Path, Results, int]) -> None:
     _, _, found, _ = ten
     assert [one.name for one in found.metrics] == list(measures.METRICS)
@@ -161,6 +162,7 @@ def test_the_files_say_what_was_given_back(ten: tuple[Path, Path, Results, int])
     assert all(one.id in page for one in found.recordings)
 
 
+@pytest.mark.thorough
 def test_a_score_is_what_measuring_the_files_gives(ten: tuple[Path, Path, Results, int]) -> None:
     _, out, found, _ = ten
     (score,) = (one for one in found.scores if (one.recording, one.variant) == ("c4", "whisper"))

@@ -267,6 +267,7 @@ def test_a_manifest_that_is_not_there_is_a_wrong_request(tmp_path: Path, name: s
         gather([tmp_path / name], AUDIO_SUFFIXES)
 
 
+@pytest.mark.thorough
 def test_a_manifest_of_100_000_lines_takes_a_moment(tmp_path: Path) -> None:
     """It takes about a second. Ten seconds allow for a busy core; quadratic time would take far longer."""
     lines = "".join(f'{{"id": "s{k % 100}/{k}", "path": "{k}.wav", "start": 0.5}}\n' for k in range(100_000))

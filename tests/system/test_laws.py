@@ -56,6 +56,15 @@ def test_no_cut_changes_a_node(found: registry.NodeSource) -> None:
         check_any_cut(example)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("found", EVERY)
+def test_single_items_change_nothing_to_the_end(found: registry.NodeSource) -> None:
+    """The check of law 2 cuts only the beginning of a signal into single items: the whole takes minutes."""
+    for example in examples_of(found.domain, found.name):
+        for precision in PRECISIONS:
+            check_cut(example.graph(precision), example.arrays, [1], example.whole(precision))
+
+
 def check_any_cut(example: Example) -> None:
     """Let hypothesis choose the cuts. A node that waits for the whole signal gets it in one call, whatever the cut."""
     waits = example.graph().bindings["node"].waits_for_the_end

@@ -10,6 +10,8 @@ from helpers import paths
 from helpers.lpcnet import emphasised, features, pitches, predictors
 from helpers.speech import speech
 
+pytestmark = pytest.mark.thorough
+
 GOLDEN = paths.GOLDEN / "lpcnet_features_arctic_a0007.npz"
 
 # Frames 0, 60, 137 and 250 of the clip (read as int16; no dither, no high-pass), recorded from the published C program:

@@ -9,6 +9,8 @@ from dspgraph import Array, load
 from dspgraph.pipeline.pipeline import variants
 from helpers.speech import speech
 
+pytestmark = pytest.mark.thorough
+
 
 def envelopes(x: Array) -> Array:
     """Log spectra in dB, smoothed to 24 cepstral coefficients, of the frames that are no pauses in the recording."""

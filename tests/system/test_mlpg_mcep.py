@@ -7,6 +7,8 @@ from dspgraph import Array, load
 from dspgraph.pipeline.pipeline import variants
 from helpers.speech import speech
 
+pytestmark = pytest.mark.thorough
+
 DECIBELS = 10 / np.log(10) * np.sqrt(2)  # of a difference of mel-cepstra, gain apart
 
 

@@ -129,6 +129,7 @@ def changes_with_the_version_of(library: str, graph: Graph, monkeypatch: pytest.
         return graph.evolve().digest != before
 
 
+@pytest.mark.thorough
 def test_the_version_of_a_library_changes_the_graphs_whose_nodes_import_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +176,7 @@ def test_the_engine_imports_no_computed_name() -> None:
     assert [closure(part).computed for part in ENGINE_MODULES] == [()] * len(ENGINE_MODULES)
 
 
+@pytest.mark.process
 def test_a_class_made_in_an_interactive_session_has_a_digest_that_stays() -> None:
     code = (
         NODE.format(name="Mine", code="pass")
