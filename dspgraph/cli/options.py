@@ -82,7 +82,8 @@ def executor_options(command: Callable[..., None]) -> Callable[..., None]:
         "--timeout",
         type=click.FloatRange(min=0, min_open=True),
         metavar="SECONDS",
-        help="Give up a file that takes longer, counted from its opening. The other files are done as usual.",
+        help="Give up a file that takes longer, counted from its opening; compiling counts. The other files are done "
+        "as usual.",
     )
     @wraps(command)
     def wrapped(

@@ -333,6 +333,27 @@ def test_an_item_that_hangs_in_native_code_is_killed(log: Path) -> None:
     assert Counter(opened(log)) == {"plain-0": 1, "stuck-0": 2, "plain-1": 1}
 
 
+def test_the_error_of_a_late_item_names_its_causes_and_the_way_out() -> None:
+    for words in (
+        "does not end on this item",
+        "compiling, in the first item of a worker, counts",
+        "a longer --timeout",
+    ):
+        assert words in TIMEOUT_ADVICE
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5, 8, 16])
+def test_an_item_that_never_ends_costs_at_most_twice_its_batch(batch: int, log: Path) -> None:
+    """Each try costs the timeout once for every item that is open. An odd batch has no equal halves."""
+    for guilty in range(batch):
+        queue, cost, rows = ItemQueue(Deeds(log, batch), plain(batch), 1), 0, list[Any]()
+        while chunk := queue.next_chunk():
+            if f"plain-{guilty}" in {item.id for item in chunk}:
+                cost += len(chunk)
+                rows += queue.worker_failed(chunk, "late", TIMEOUT_ADVICE)
+        assert [row.id for row in rows] == [f"plain-{guilty}"] and cost <= 2 * batch + 2 * (batch % 2)
+
+
 def test_the_time_of_an_item_counts_from_its_own_opening(log: Path) -> None:
     """Eight items of 0.4 s in one chunk take longer than the timeout, each of them does not."""
     assert len(ItemQueue(Deeds(log), plain(32), 1).next_chunk()) == 8

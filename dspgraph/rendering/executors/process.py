@@ -30,7 +30,10 @@ KILL_WAIT = 5.0
 """Seconds to wait for the end of a killed process: one that waits for a dead network disk may not end at once."""
 
 CRASH_ADVICE = "a node, or a library that it calls, crashes on this item"
-TIMEOUT_ADVICE = "a node or the decoder does not end on this item, or needs a longer --timeout"
+TIMEOUT_ADVICE = (
+    "a node or the decoder does not end on this item, or it needs a longer --timeout: compiling, in the first item of "
+    "a worker, counts too"
+)
 
 
 class Processes:
