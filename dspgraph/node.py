@@ -189,9 +189,10 @@ def require_mono(stream: Audio, node: Node) -> None:
 
 
 def generator(seed: int) -> np.random.Generator:
-    """Return a random generator for a node's state. It gives the same numbers for the same seed on every machine.
+    """Return a random generator for a node's state: the same seed gives the same numbers on every machine.
 
-    seed: the node's `self.seed`. When a graph runs, the engine has replaced it by a number of 128 bits, the size of a
-    key of Philox, computed from the seed of the graph, the name of the node and the node's own seed (law 5).
+    seed: the node's `self.seed`. Before a graph runs, the engine replaces the node's own seed by a number of 128 bits,
+    the size of a key of Philox. It is computed from the seed of the graph, the name of the node (or its noise key) and
+    the node's own seed (law 5).
     """
     return np.random.Generator(np.random.Philox(key=seed))

@@ -110,7 +110,10 @@ def swap_pairs(swaps: Sequence[str]) -> dict[str, str]:
 
 
 def _executor(name: str | None, jobs: int | None, address: str | None, timeout: float | None) -> Executor:
-    """Return the executor that the values of the four options choose; raise RequestError for a contradiction."""
+    """Return the executor for the values of --executor (name), --jobs, --address and --timeout.
+
+    Raises RequestError if --address or --jobs contradicts the executor.
+    """
     from dspgraph.rendering.executors.process import Processes
     from dspgraph.rendering.executors.ray import Ray
     from dspgraph.rendering.executors.serial import Serial

@@ -79,7 +79,7 @@ class Reporter:
             self._bar.stop()
 
     def started(self, due: int, cached: int) -> None:
-        """Show a progress bar, at a terminal, for text output and at least two items.
+        """Show a progress bar if the output is text, stderr is a terminal, and at least two items are due.
 
         due: number of items to render. cached: number of items that keep the result of an earlier run.
         """

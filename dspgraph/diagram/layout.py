@@ -1,9 +1,9 @@
 """The layout of a diagram in layers, from left to right.
 
-The layer of a box is the largest number of wires on a path from an input to the box. A wire that passes over layers
-goes through one point in each of these layers; all wires from the same output port share their points. The order of
-the boxes and points in a layer follows from barycentres, the mean places of their neighbours. Finally, boxes and points
-move up or down, without a change of their order, to make the wires as straight as possible.
+The layer of a box is the largest number of wires on a path from an input to the box; all outputs are in the last
+layer. A wire that passes over layers goes through one point in each of these layers; all wires from the same output
+port share their points. The boxes and points of a layer are ordered by barycentres, the mean places of their
+neighbours. Finally, boxes and points move up or down, in the same order, to make the wires as straight as possible.
 
 Source: K. Sugiyama, S. Tagawa, M. Toda, Methods for Visual Understanding of Hierarchical System Structures, IEEE
 Transactions on Systems, Man, and Cybernetics 11(2), 1981.
@@ -44,7 +44,7 @@ class Layout:
     # Layers.
 
     def _ranks(self) -> list[int]:
-        """Return the layer of each box: the most wires on a path from an input. All outputs are in the last layer."""
+        """Return the layer of each box, from 0: see the top of this file. All outputs are in the last layer."""
         rank = [0] * len(self.boxes)
         for wire in sorted(self.wires, key=lambda wire: wire.head):  # boxes have numbers in running order
             rank[wire.head] = max(rank[wire.head], rank[wire.tail] + 1)
@@ -69,12 +69,12 @@ class Layout:
         return paths
 
     def _near(self) -> list[list[tuple[int, int, int, int]]]:
-        """Return for each box or point its neighbours in the next layers: (number, y there, y here, weight).
+        """Return for each box or point its neighbours in the layers on both sides: (number, y there, y here, weight).
 
-        A neighbour is a box or point that a wire connects to this one directly. y there, y here: the
-        distance from the top of the neighbour, and from the top of this box or point, down to the wire. weight: how
-        much it counts that this piece of wire is straight: 8 between two points, 2 between a box and a point, 1 between
-        two boxes.
+        A neighbour is a box or point at the other end of a piece of wire. number: the number of the neighbour. y there:
+        the distance from the top of the neighbour down to the wire. y here: the distance from the top of this box or
+        point down to the wire. weight: how important it is that the piece of wire is straight: 8 between two points, 2
+        between a box and a point, 1 between two boxes.
         """
         near: list[dict[tuple[int, int, int, int], None]] = [{} for _ in self.rank]
         for wire, path in zip(self.wires, self.paths, strict=True):
@@ -93,8 +93,8 @@ class Layout:
     def _order(self) -> list[list[int]]:
         """Return the boxes and points of each layer, in order from top to bottom.
 
-        Twelve sweeps by barycentres, to the right and to the left in turn, each give an order. The order with the
-        fewest crossings is kept, and improved by exchanges.
+        Twelve sweeps by barycentres, to the right and to the left in turn, each give an order. Among these and the
+        order before the sweeps, the one with the fewest crossings is kept, and improved by exchanges.
         """
         layers = [[k for k, rank in enumerate(self.rank) if rank == layer] for layer in range(max(self.rank) + 1)]
         tried = [layers]
@@ -217,8 +217,8 @@ class Layout:
     def _straightened(self, top: list[int]) -> list[int]:
         """Return the tops after pieces of wire that climb or fall by at most 40 pixels are made straight, if possible.
 
-        A piece leads from a box or point to a neighbour in the next layer. Pieces between points come first. What a
-        straight piece connects moves together from then on.
+        A piece leads from a box or point to a neighbour in the next layer. Pieces between points come first. After a
+        piece has been made straight, its two ends move together.
         """
         group = list(range(len(top)))
         wires = [

@@ -27,7 +27,7 @@ from dspgraph.wiring.wiring import Wiring
 
 
 class Queue:
-    """The blocks of one stream that wait before a node. held: the number of their items.
+    """The blocks of one stream that wait before a node. held: the number of items in these blocks.
 
     Whatever the lengths of the blocks, an item is copied at most once.
     """
@@ -104,8 +104,9 @@ class Stage:
         self.name = name
         self.binding = binding
         self.node = keyed(graph.nodes[name], graph.seed, graph.noise_keys.get(name, name))
-        # Slots: sources for its inputs (one per wire), outs for its outputs, frees for blocks that no later stage uses.
-        # The last are emptied at once: the next block can use their memory while it is in the processor's cache.
+        # Slots: sources for the inputs (one per wire), outs for the outputs, frees for blocks that no later stage uses.
+        # After the stage has run, the slots in frees are emptied at once: the next block can then use memory that is
+        # still in the processor's cache.
         self.sources = tuple(slots[origin] for _, origin in graph.sources(name))
         self.outs = tuple(slots[f"{name}.{port.name}"] for port in self.node.outputs)
         self.source, self.out = self.sources[0], self.outs[0]
@@ -137,7 +138,10 @@ class Stage:
         return tuple(groups)
 
     def cut(self, state: SessionState) -> list[Any]:
-        """Return the blocks for every call of `step` in this round: per call a block, or tuple of blocks, per port."""
+        """Return the blocks for every call of `step` in this round: for each call, one entry per input port.
+
+        The entry is a block, or a tuple of blocks for a port that takes several wires.
+        """
         if self.takes_any_block or (self.takes_any_periods and state.end is None):
             blocks = self.take(state)
             return [] if blocks is None else [blocks]
@@ -206,10 +210,10 @@ class Stage:
         self.put(state, pieces)
 
     def run_many(self, states: list[SessionState]) -> list[Exception | None]:
-        """Run the node for one round of several signals, by its own `step_many`.
+        """Run the node for one round of several signals with its `step_many`, and return one entry per signal.
 
-        Return one entry per signal: None, or the error that was raised when its outputs were checked or flushed. An
-        error in `step_many` concerns all signals, and is raised.
+        The entry is None, or the error that was raised when the outputs of this signal were checked or its node was
+        flushed. An error in `step_many` concerns all signals, and is raised.
         """
         calls = [self.cut(state) for state in states]
         pieces: list[list[Any]] = [[] for _ in states]
@@ -243,8 +247,8 @@ class Stage:
     def put(self, state: SessionState, pieces: list[Any]) -> None:
         """Put the outputs of this round into their slots, joined into one block per output.
 
-        pieces: per call of `step`, a list of one block per output. When the signal has ended, the items that `flush`
-        returns are added, and the number of items of every output is checked.
+        pieces: for each call of `step`, a list with one block per output. When the signal has ended, the items that
+        `flush` returns are added, and the number of items of every output is checked.
         """
         if len(pieces) == 1 and state.end is None and len(pieces[0]) == len(self.outs):
             blocks = pieces[0]
@@ -281,10 +285,10 @@ class Stage:
         return f"{self.name}.{self.node.outputs[port].name}"
 
     def _end(self, state: SessionState, port: int, slot: int) -> None:
-        """Raise LawError (law 3) unless an output has its number of items; drop what is after the end.
+        """Raise LawError (law 3) unless an output has given all items that are due; drop items after the signal's end.
 
-        Example: a signal of 65 ms is 7 frames of 10 ms. A node that makes samples of them must give 70 ms, and the last
-        5 ms are dropped.
+        Example: a signal of 65 ms gives 7 frames of 10 ms. A node that turns these frames into samples must give 70 ms
+        of samples, and the last 5 ms are dropped.
         """
         assert state.end is not None
         stream, emitted = self.binding.gives[port], state.emitted[slot]
@@ -302,7 +306,7 @@ class Stage:
 
 
 def check_block(where: str, stream: Stream, block: Any) -> None:
-    """Raise LawError (law 0) unless `block` is an array with the shape and dtype of `stream`. where: its port."""
+    """Raise LawError (law 0) unless `block` is an array with the item shape and dtype of `stream`. where: the port."""
     if not isinstance(block, np.ndarray):
         raise LawError(0, f"{where} is declared {stream}, but a {type(block).__name__} came out, not an array")
     if block.shape[1:] != stream.item_shape:

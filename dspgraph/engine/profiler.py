@@ -7,13 +7,13 @@
     session.flush()
     print(profiler.profile.verdict())
 
-All times are wall times: on a busy machine they are longer. The time of a node is that of its `step`, `step_many` and
-`flush`. The rest of a round is the time of the engine; it includes the measurement itself (under a microsecond per
-call). The calls of `start`, reading the blocks, and copying the outputs are not measured.
+All times are wall times: on a busy machine they are longer. The time of a node is the time in its `step`, `step_many`
+and `flush`. The rest of the time of a round is counted for the engine; it includes the measurement itself, which takes
+less than a microsecond per call. Not measured are the calls of `start`, reading the blocks and copying the outputs.
 
-In a round every node runs once: for one quantum of one signal, or for one quantum of every signal of a batch. In a
-batch the time of a round is that of all its signals together, and a round in which one signal ends is not counted as a
-quantum for any signal.
+In a round every node runs once, for a block of one signal or of every signal of a batch. A block lasts one quantum at
+most. For one signal, the time of a quantum is the sum over its rounds. In a batch, every round counts as one quantum,
+and its time is that of all signals together. A round in which a signal ends counts as no quantum.
 """
 
 from __future__ import annotations

@@ -46,7 +46,10 @@ class AtomicFile:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """Discard the temporary file after any error. Turn an OSError into a FileError with the final path."""
+        """Return a context in which any error discards the temporary file.
+
+        An OSError becomes a FileError that names the final path; any other error is raised unchanged.
+        """
         try:
             yield
         except BaseException as error:

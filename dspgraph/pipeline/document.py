@@ -160,6 +160,6 @@ def describe_key(key: str) -> str:
 
 
 def known_keys(depth: int) -> list[str]:
-    """Return the known keys: those at the top of a file for depth 1, otherwise those in the entries of `inputs`."""
+    """Return the known keys of a pipeline file: at its top for depth 1, in the entries of `inputs` for any other."""
     inputs = (AudioInput, FramesInput, SymbolsInput)
     return list(Document.model_fields) if depth == 1 else [key for model in inputs for key in model.model_fields]

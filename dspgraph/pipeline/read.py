@@ -126,10 +126,11 @@ def _read_file(path: Path) -> Source:
 
 
 def _lay_over(base: Source, own: Source, at: KeyPath) -> None:
-    """Change the data of `base` by those of `own`, from the mapping at the path `at` downwards.
+    """Put the values of `own` over those of `base`, in the mapping at the path `at` and in all mappings inside it.
 
-    Two mappings are merged. Any other value replaces the old one, and so does an entry with the key `node` or
-    `pipeline`. null removes the old value.
+    If both have a mapping under the same key, the two are merged. But a mapping in `own` with the key `node` or
+    `pipeline` describes a whole stage: below the top level it replaces the old mapping. Any other value replaces the
+    old one. null removes the old value, if there is one.
     """
     under, over = value_at(base.data, at), value_at(own.data, at)
     for key, value in over.items():

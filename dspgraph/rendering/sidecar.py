@@ -58,7 +58,10 @@ class Sidecar:
     graph: str  # description of the graph as JSON text, which is the same for all items
 
     def text(self, stamp: FileStamp, notes: Sequence[str], outputs: Mapping[str, Any]) -> str:
-        """Return the text of the sidecar; stamp: of the input file; outputs: as from `OutputFiles.describe`."""
+        """Return the text of the sidecar.
+
+        stamp: the stamp of the input file; notes: remarks on the item; outputs: the result of `OutputFiles.describe`.
+        """
         content = {**self._origin(stamp), "notes": notes, "outputs": outputs}
         return f'{json.dumps(content, indent=1)[:-2]},\n "graph": {self.graph}\n}}\n'
 

@@ -52,8 +52,8 @@ CUTS = (1, 7, 160, 441, 480)
 """Block sizes of the checks, in items of the input with the highest rate. The checks try random cuts too."""
 
 ITEM_BY_ITEM = Fraction(1, 10)
-"""The least number of seconds at the start of a signal that are cut into single items. The rest is left out, because
-it would take most of the time of all checks."""
+"""Seconds. Of a longer signal, only the beginning is cut into single items, at least this long: to cut the whole signal
+would take most of the time of all checks."""
 
 
 def check_node(
@@ -61,7 +61,8 @@ def check_node(
 ) -> None:
     """Run all checks of a node at every precision. Raises LawError that names the law and the first difference.
 
-    Samples are compared bit for bit. cuts: block sizes, as in `CUTS`. Random cuts, the same in every run, follow.
+    Samples are compared bit for bit. cuts: block sizes, as in `CUTS`. Random block sizes, the same in every run, are
+    tried too.
     """
     for precision in precisions:
         for check in NODE_CHECKS.values():
@@ -258,7 +259,7 @@ class _Run(NamedTuple):
 def _streams(
     example: Example, precision: np.dtype[Any], cuts: tuple[int, ...]
 ) -> list[tuple[tuple[int, ...], Outputs, _Run]]:
-    """Return (block sizes, expected outputs, run) for every cut of an example. Two checks use them."""
+    """Return (block sizes, expected outputs, run) for every cut of an example. Cached, because two checks use them."""
     graph, arrays, whole = example.graph(precision), example.arrays, example.whole(precision)
     runs = []
     for sizes in _all_cuts(graph, cuts):
@@ -268,9 +269,9 @@ def _streams(
 
 
 def _all_cuts(graph: Graph, cuts: Sequence[int]) -> list[tuple[int, ...]]:
-    """Return the fixed and the random cuts.
+    """Return the given block sizes and the random ones, as sequences of sizes.
 
-    If all nodes wait for the end, one of each will do, because every node then gets one block at any cut.
+    If all nodes wait for the end, return one given size and one random sequence: every node gets one block anyway.
     """
     fixed = [(cut,) for cut in cuts]
     if all(binding.waits_for_the_end for binding in graph.bindings.values()):
@@ -283,8 +284,9 @@ def _part_to_cut(
 ) -> tuple[Mapping[str, Any], Outputs]:
     """Return the signal to cut into `sizes`, and its outputs for one block.
 
-    For single items it is only the beginning of the given signal: at least `ITEM_BY_ITEM` seconds, and the sum over all
-    nodes of lookahead and eight periods, so that every node gives items. For other sizes it is the whole signal.
+    For single items it is only the beginning of the given signal, but not shorter than `ITEM_BY_ITEM`, nor than the sum
+    over all nodes of the lookahead and eight periods, so that every node gives items. For other sizes it is the whole
+    signal.
     """
     if tuple(sizes) != (1,):
         return arrays, whole
@@ -314,7 +316,8 @@ def _stream(graph: Graph, arrays: Mapping[str, Any], sizes: Sequence[int]) -> _R
 def _check_promises(where: str, graph: Graph, sizes: Sequence[int], run: _Run) -> None:
     """Raise LawError if, after any push, an output has fewer items than the lookahead promises, or too many.
 
-    Too many: more than the spans that have ended. Only the graph of an `Example` is checked, which has one node.
+    Too many: an item has come out before the end of its span. Only the graph of an `Example`, which has one node, is
+    checked.
     """
     if list(graph.nodes) != ["node"]:
         return
@@ -336,10 +339,10 @@ def _check_promises(where: str, graph: Graph, sizes: Sequence[int], run: _Run) -
 def _check_shortest(where: str, graph: Graph, example: Example, precision: Any, runs: Sequence[_Run]) -> None:
     """Raise LawError if the declared lookahead is longer than the node needs, by a period or more.
 
-    The need is estimated from runs. If an item is not out after `t` seconds of input, in whole periods, it needs a
-    lookahead of more than `t` minus the end of its span. The cut into single items makes this bound exact, because it
-    has all positions of items in periods. A lookahead that is longer by less than a period changes nothing, because
-    items come out at the ends of periods.
+    The lookahead that the node needs is estimated from the runs. An item that is not out after t seconds of input, in
+    whole periods, needs a lookahead of more than t minus the end of its span. In blocks of one item the items that are
+    out are counted at the end of every period, which makes the estimate exact. A lookahead that is longer by less than
+    a period changes nothing, because items come out at the ends of periods.
     """
     binding = graph.bindings["node"]
     if binding.waits_for_the_end:
@@ -471,7 +474,7 @@ def _any_difference(expected: Outputs, found: Outputs) -> bool:
 
 
 def _differ(law: int, what: str, expected: Outputs, found: Outputs) -> None:
-    """Raise LawError for the first output in which two runs differ. law: its number. what: the first words."""
+    """Raise LawError for the first output that differs. law: number of the law; what: first words of the error."""
     for name, array in expected.items():
         difference = first_difference(array, found[name])
         if difference is not None:

@@ -39,9 +39,10 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _best_steps(x: Array, y: Array, reach: int) -> Array:
-    """Return the last step of the best path to every pair (i, j): [t, 2 * reach + 1].
+    """Return for every pair (i, j) with |i - j| <= reach the last step of the best path from (0, 0) to this pair.
 
-    Row i of the result has the pairs (i, j) with |i - j| <= reach, each in column j - i + reach. x: [t, m]; y: [m, t].
+    The result is [t, 2 * reach + 1]: the step to (i, j) is in row i and column j - i + reach. x: [t, m]; y: [m, t], one
+    column for each row of y in `mean_warped_distance`.
     """
     count, width = len(x), 2 * reach + 1
     steps = np.zeros((count, width), np.uint8)

@@ -18,16 +18,17 @@ def lpc_to_lsf(lpc: Array) -> Array:
 
 
 class LpcToLsf(Node):
-    """Convert predictors to line spectral frequencies, radians per sample, ascending, gain first.
+    """Convert predictors to the gain and line spectral frequencies, which ascend, in radians per sample.
 
         P(z) = A(z) + z**-(order+1) * A(1/z),    Q(z) = A(z) - z**-(order+1) * A(1/z)
 
-    The roots of P and Q lie on the unit circle and alternate. w[1], w[3] ... are the angles of the roots of P between 0
-    and pi, w[2], w[4] ... those of Q. They are computed as eigenvalues of two tridiagonal matrices, which are made of
-    the reflection coefficients, so that no root is missed. A silent frame, whose predictor is 0, has evenly spaced
-    frequencies w[i] = pi * i / (order + 1). An unstable predictor raises ValueError that names its frame. If rounding
-    to the precision of the stream can be the cause, the poles of the predictor are moved inwards until it is stable, as
-    in `lpc_to_parcor`.
+    Rows are (gain, w[1..order]). The roots of P and Q lie on the unit circle and alternate. w[1], w[3] ... are the
+    angles of the roots of P between 0 and pi; w[2], w[4] ... are the angles of the roots of Q between 0 and pi. The
+    angles are computed as eigenvalues of two tridiagonal matrices made of the reflection coefficients, so that no root
+    is missed. In a silent frame all a[j] are 0, and the frequencies are evenly spaced: w[i] = pi * i / (order + 1). If
+    a predictor is unstable by so little that rounding to the precision of the stream can be the cause, its poles are
+    moved inwards until it is stable, as in `lpc_to_parcor`. Any other unstable predictor raises ValueError that names
+    its frame.
 
     Source: F. K. Soong and B.-H. Juang, Line spectrum pair (LSP) and speech data compression, ICASSP 1984; P. Delsarte
     and Y. Genin, A survey of the split approach based techniques in digital signal processing applications, Philips

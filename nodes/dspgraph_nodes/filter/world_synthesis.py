@@ -9,10 +9,11 @@ from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, Parameter
 class WorldSynthesis(Node):
     """Synthesise speech with WORLD from pitch, power spectrum and aperiodicity.
 
-    Every pitch period gets one minimum-phase response, excited by a pulse and by noise; where unvoiced, by noise alone.
-    The noise is the same in every run. Row k is at the time k / f0.rate plus the centre of `f0`. The first row also
-    holds before its time, the last row also after its time. If all powers of the signal are 0 the output is silence;
-    otherwise a power of 0 counts as the smallest positive number. The node needs the whole signal.
+    Once per pitch period, a minimum-phase filter with the spectrum `power` is excited by a pulse and by noise; in
+    unvoiced frames, by noise alone. The noise is the same in every run. Row k holds at the time k / f0.rate plus the
+    centre of `f0`; the first row is also used before its time, and the last row after its time. If all powers of the
+    signal are 0, the output is silence; otherwise, powers below 2.2e-308 are raised to this number, the smallest normal
+    float64. The node needs the whole signal.
 
     Source: M. Morise, F. Yokomori and K. Ozawa, WORLD: a vocoder-based high-quality speech synthesis system for
     real-time applications, IEICE Transactions on Information and Systems E99-D(7), 2016; the code is WORLD's, called

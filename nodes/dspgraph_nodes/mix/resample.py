@@ -24,14 +24,15 @@ class ResampleState:
 
 
 class Resample(Node):
-    """Convert audio to another sampling rate without delay: y[k] is the band-limited signal at the time k / rate.
+    """Convert audio to another sampling rate: y[k] is the value of the band-limited input at the time k / rate.
 
         y[k] = sum_n x[n] * h(k * M / L - n),    L / M = rate / x.rate in lowest terms
 
-    h is a sinc with a Kaiser window. Up to 0.913 of the Nyquist frequency of the lower rate, the gain is within 5e-6 dB
-    of 1; images and aliases are attenuated by 126 dB, as in the SoX resampler's HQ mode. The signal is taken as 0
-    before its start and after its end. If the rates are equal, the samples are unchanged. A ratio that needs more than
-    2 million taps, such as 44100 to 16001 Hz, raises ParameterError.
+    h is a sinc with a Kaiser window, centred on 0, so that y is not delayed against x. Let f be half the lower of the
+    two rates. Up to 0.913 * f the gain is within 5e-6 dB of 0 dB; images and aliases are attenuated by 126 dB, as in
+    the SoX resampler's HQ mode. The signal is taken as 0 before its start and after its end. If the rates are equal,
+    the samples are unchanged. A pair of rates that needs more than 2**21 taps, such as 44100 and 16001 Hz, raises
+    ParameterError.
 
     Source: J. F. Kaiser, "Nonrecursive digital filter design using the I0-sinh window function", IEEE ISCAS, 1974;
     length and beta by the formulas in A. V. Oppenheim and R. W. Schafer, Discrete-Time Signal Processing.

@@ -36,7 +36,7 @@ class ConstantQBins:
 
     @classmethod
     def of(cls, rate: float, f_min: float, bins: int, bins_per_octave: int, filter_scale: float) -> "ConstantQBins":
-        """Return the bins of a transform with these parameters of `ConstantQ`, at a sampling rate in Hz."""
+        """Return the bins of a transform. rate: sampling rate, Hz; the others are the parameters of `ConstantQ`."""
         from dspgraph_nodes._kernels.signal.constant_q import bin_frequencies, quality_factor
 
         frequencies = bin_frequencies(f_min, bins, bins_per_octave)

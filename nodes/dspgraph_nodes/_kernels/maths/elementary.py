@@ -97,9 +97,9 @@ def _doubles(x: Array) -> Array:
 
 @kernel
 def _exp(x: Array, y: Array, bits: Array, scale: Array) -> None:
-    """Fill y with e**x = 2**k * e**r, where x = k * ln 2 + r and abs(r) <= ln 2 / 2.
+    """Write e**x = 2**k * e**r to y, where x = k * ln 2 + r and abs(r) <= ln 2 / 2.
 
-    bits: [2, n] int64, working memory for the factors of 2**k; scale: the same memory, read as doubles.
+    bits: [2, n] int64, memory for the bits of two factors whose product is 2**k; scale: the same memory as float64.
     """
     for i in range(len(x)):
         within = min(max(x[i], -800.0), 800.0)

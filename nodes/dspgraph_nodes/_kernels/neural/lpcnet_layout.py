@@ -78,16 +78,21 @@ class FrameInputs(NamedTuple):
 
 
 class LayerBuffers(NamedTuple):
-    """The input and the output of a layer, for one row of numbers, or for sixteen rows side by side."""
+    """The memory for one call of a layer: its input `state` and its output `y`.
 
-    state: Array  # [1, inputs] or [1, inputs, row]
-    y: Array  # [outputs + 16] or [outputs + 16, row]
+    A call computes one input vector (for instance that of one frame), or sixteen side by side. For sixteen, the last
+    axis of both arrays is the number of the vector.
+    """
+
+    state: Array  # [1, inputs] or [1, inputs, 16]
+    y: Array  # [outputs + 16] or [outputs + 16, 16]; the last 16 outputs belong to blocks that only fill a group
 
 
 class Workspace(NamedTuple):
-    """Arrays in which the stages of a step pass numbers to each other; for sixteen signals with a last axis `lane`.
+    """Arrays that the stages of a step write for each other.
 
-    Arrays in slots hold the numbers of one block of units in each slot; see `lpcnet_stages`.
+    For sixteen signals all arrays but `rows_a` have a last axis `lane`. An array marked "slots" holds the numbers of
+    one block of units in each slot; see `lpcnet_stages`.
     """
 
     state: Array  # [2, gru_a + gru_b]: the states of both GRUs; a step reads one row and writes the other

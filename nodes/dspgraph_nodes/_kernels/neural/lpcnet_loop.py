@@ -1,4 +1,4 @@
-"""LPCNet's loop over samples, for one signal or for sixteen side by side; each signal gets the same bits in both.
+"""LPCNet's loop over samples, for one signal or for sixteen side by side; the samples are the same, bit for bit.
 
 Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis Through Linear Prediction, ICASSP 2019.
 """
@@ -50,8 +50,8 @@ SCALE = np.float32(LOG2_E)
 def run_layer(matrix: Matrix, one: LayerBuffers, many: LayerBuffers, x: Array, y: Array, tanh: bool) -> None:
     """Write v = x @ M + bias to y, or tanh(v * ln(2) / 2) if `tanh` is true.
 
-    x: [n, inputs]; y: [n, outputs]; matrix: M and the bias; one, many: buffers for one row and for sixteen rows. The
-    rows of x are computed in sets of sixteen; the last len(x) % 16 rows are computed one at a time.
+    x: [n, inputs]; y: [n, outputs]; matrix: M and the bias; one, many: buffers for one row and for sixteen rows. Rows
+    of x are computed sixteen at a time; the last len(x) % 16 rows are computed one at a time.
     """
     rows, whole = len(x), len(x) - len(x) % WIDTH
     xs, ys, x_one, y_one = many.state[0], many.y, one.state[0], one.y

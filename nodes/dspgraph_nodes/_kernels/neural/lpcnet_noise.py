@@ -19,12 +19,13 @@ class Excitation(NamedTuple):
 
 
 def closed_loop(signal: Array, lpc: Array, noise: Array) -> Excitation:
-    """Return a signal made from an excitation with noise; each noisy sample is used to predict the next ones.
+    """Return a noisy signal, made by adding noise to the codes of its excitation, with predictions and excitation.
 
         p[n] = -sum_k a[k] * s[n-k],            e[n] = encode(x[n] - p[n])
         given[n] = clip(e[n] + noise[n]),       s[n] = p[n] + decode(given[n])
 
-    Here s is `noisy`, p `prediction` and e `target`; clip limits to 0..255. The published C program does the same.
+    Here s is `noisy`, p `prediction` and e `target`; clip limits to 0..255. Each sample is predicted from the noisy
+    samples before it. The published C program does the same.
     signal: x [n], pre-emphasised, 16-bit scale; lpc: [frames, order], the row of frame k is used for the samples from
     k * n / frames to (k + 1) * n / frames; noise: [n], whole numbers of codes. Samples before the signal are 0.
     """
@@ -39,11 +40,12 @@ def closed_loop(signal: Array, lpc: Array, noise: Array) -> Excitation:
 
 
 def open_loop(signal: Array, lpc: Array, noise: Array) -> Excitation:
-    """Return a signal with noise added to its codes; each clean sample is predicted from the noisy ones before it.
+    """Return a noisy signal, made by adding noise to the codes of its samples, with predictions and excitation.
 
-        s[n] = decode(clip(encode(x[n]) + noise[n])),  p[n] = -sum_k a[k] * s[n-k],  given[n] = encode(x[n] - p[n])
+        s[n] = decode(clip(encode(x[n]) + noise[n])),  p[n] = -sum_k a[k] * s[n-k],  e[n] = encode(x[n] - p[n])
 
-    `given` and `target` are the same array. The paper adds noise in this way. Arguments and names as in `closed_loop`.
+    Each clean sample x[n] is predicted from the noisy samples before it. `given` and `target` are both e. The paper
+    adds noise in this way. The arguments, and the names in the formulas, are those of `closed_loop`.
     """
     count, order = len(signal), lpc.shape[1]
     noisy = decode(np.clip(encode(signal) + noise, 0, LEVELS - 1))

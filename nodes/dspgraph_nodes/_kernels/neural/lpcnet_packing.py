@@ -55,8 +55,9 @@ class Network(NamedTuple):
 def blocks(matrix: Array, parts: int = 1, first: int = 0) -> Blocks:
     """Return a matrix in blocks of sixteen rows.
 
-    matrix: [rows, columns], rows is a multiple of 16; first: the number stored for its first column; parts: the columns
-    are divided into so many parts. Each part has sums of its own; those of part k begin at row k * rows.
+    matrix: [rows, columns], where rows is a multiple of 16; parts: the number of parts into which the columns are
+    divided; first: the number that is stored for the first column. Each part has sums of its own; the sums of part k
+    begin at row k * rows of the result of the product.
     """
     height, width = matrix.shape
     kept = np.abs(matrix).reshape(height // WIDTH, WIDTH, width).max(axis=1) > 0
@@ -86,7 +87,7 @@ def blocks(matrix: Array, parts: int = 1, first: int = 0) -> Blocks:
 
 
 def by_blocks(values: Array, parts: int = 3) -> Array:
-    """Reorder the last axis from [part, unit] to [block, part, unit], in float32."""
+    """Return the values in float32, with the last axis reordered from [part, unit] to [block, part, unit in block]."""
     *outer, width = values.shape
     split = values.reshape(*outer, parts, width // parts // WIDTH, WIDTH)
     return np.ascontiguousarray(split.swapaxes(-3, -2).reshape(*outer, width), np.float32)

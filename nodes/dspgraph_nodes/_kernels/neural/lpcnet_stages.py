@@ -1,4 +1,4 @@
-"""The vector code of LPCNet, for one signal or for sixteen side by side; each signal gets the same bits in both.
+"""The vector code of LPCNet, for one signal or for sixteen side by side; its results are the same, bit for bit.
 
 A vector has sixteen float32 numbers, whatever the width of the machine's own vectors: LLVM divides it among registers.
 For one signal, a vector holds sixteen units. For sixteen signals, arrays are [unit, lane] in place of [unit], and a
@@ -57,7 +57,10 @@ class NetworkCode(Code):
 
 
 network_stage = stage("net", "workspace", width=WIDTH, dtype=types.float32, code=NetworkCode)
-"""Decorator that makes a stage. A kernel calls the stage with two named tuples of arrays: weights, and a workspace."""
+"""Decorator that makes a stage of a function `write(code, *numbers)`, which writes the code of the stage.
+
+A kernel calls the stage with two named tuples of arrays (the weights and a workspace), followed by the numbers.
+"""
 
 
 def product_of_one(matrix: str, start: str, y: str) -> Any:
@@ -65,8 +68,10 @@ def product_of_one(matrix: str, start: str, y: str) -> Any:
 
         y[p + r] = start[p + r] + sum_k w[k, r] * state[x + column[k]],   k ascending,   r = 0 .. 15
 
-    Here p is the first row of a block, k counts its pieces. matrix, start, y: the names of the arrays. Numbers of the
-    stage: the group, and the position x at which the input begins in `state`.
+    Here p is the first row of a block, k counts the pieces of the block, w[k] is a piece (sixteen numbers), and
+    column[k] is the column of the piece in the matrix. matrix, start, y: the names of the arrays. A kernel calls the
+    stage with two numbers: `group`, the number of the group, and `x`, the position in `state` at which the input of the
+    matrix begins.
     """
 
     def write(code: NetworkCode, group: Any, x: Any) -> None:
@@ -93,9 +98,10 @@ def product_of_one(matrix: str, start: str, y: str) -> Any:
 def product_of_many(matrix: str, start: str, y: str) -> Any:
     """Return a stage that multiplies one block of sixteen rows of a matrix with the states of sixteen signals.
 
-    The sums are those of `product_of_one`. matrix, start, y: the names of the arrays. Numbers of the stage: the block;
-    the slot, so that the sums are written to the rows 16 * slot .. 16 * slot + 15 of y; and the position x at which the
-    input begins in `state`.
+    For each signal the sums are computed by the formula of `product_of_one`, in the same order. matrix, start, y: the
+    names of the arrays. A kernel calls the stage with three numbers: `block`, the number of the block; `slot`: the sums
+    are written to the rows 16 * slot .. 16 * slot + 15 of y; `x`, the position in `state` at which the input of the
+    matrix begins.
     """
 
     def write(code: NetworkCode, block: Any, slot: Any, x: Any) -> None:
@@ -129,11 +135,11 @@ def tanh_in_place(code: NetworkCode, first: Any) -> None:
 
 
 # The numbers of gates have the order [block, gate, unit] or, for sixteen signals, [block, gate, unit, lane]. A *slot*
-# is the place of one block in an array by which stages pass numbers to each other. For one signal there is a slot for
-# every block. For sixteen signals a slot is sixteen times as large, so GRU_A and DualFC use only two, for the two
-# blocks that are computed at the time: these stay in the cache. GRU_B is small and has a slot for every block. The
-# numbers h and new are the positions in `state` at which the state of a GRU begins: h before the step, new after it. b0
-# and b1 are two blocks, s0 and s1 their slots.
+# is the place of one block in an array that one stage writes and another stage reads. For one signal there is a slot
+# for every block. For sixteen signals a slot is sixteen times as large, so GRU_A and DualFC use only two slots, for the
+# two blocks that are being computed: two slots fit the cache. GRU_B is small and has a slot for every block. h and new
+# are positions in `state`: the state of a GRU before the step begins at h, its state after the step at new. b0 and b1
+# are the numbers of two blocks, s0 and s1 the numbers of their slots.
 
 
 @network_stage
@@ -150,9 +156,10 @@ def fetch(code: NetworkCode, block: Any, gate: Any) -> None:
 
 @network_stage
 def sum_of_rows(code: NetworkCode, block: Any, slot: Any) -> None:
-    """Write to `inputs` the sum (t0 + t1) + t2 of a block of the rows of the three tables.
+    """Write (t0 + t1) + t2 to `slot` of `inputs`: t0, t1, t2 are the numbers of `block` in a row of each table.
 
-    For gate n the condition is added last. For r and z it is already in the recurrent sums.
+    `places` gives the three rows. For gate n the condition is added last. For the gates r and z it is already in the
+    recurrent sums.
     """
 
     def row(k: int, lane: int, at: Any) -> Any:
@@ -175,9 +182,9 @@ def sum_of_rows(code: NetworkCode, block: Any, slot: Any) -> None:
 
 @network_stage
 def sum_of_parts(code: NetworkCode, rows: Any, block: Any) -> None:
-    """Write to `inputs` the sum ((y0 + y1) + (y2 + y3)) + condition of a block of GRU_B.
+    """Write ((y0 + y1) + (y2 + y3)) + condition to `inputs`, for the block number `block` of GRU_B.
 
-    y0 .. y3 are the partial sums in `parts_b`; each begins `rows` rows after the one before.
+    y0 .. y3 are the partial sums in `parts_b`: those of y0 begin at row 0, those of y1 at row `rows`, and so on.
     """
     with code.loop(3 * code.each) as r:
         at = code.plus(code.times(block, 3 * WIDTH * code.each), code.times(r, WIDTH))
@@ -189,10 +196,12 @@ def sum_of_parts(code: NetworkCode, rows: Any, block: Any) -> None:
 def gates(name: str) -> Any:
     """Return a stage that computes the gates of two blocks of a GRU; name: "a" or "b".
 
-        r = sigmoid(g_r + (y_r + d_r * h)),    z = sigmoid(g_z + (y_z + d_z * h)),    c = g_n + r * (y_n + d_n * h)
+        r = 1 / (1 + 2**(g_r + (y_r + d_r * h))),    z = 1 / (1 + 2**(g_z + (y_z + d_z * h)))
+        c = g_n + r * (y_n + d_n * h)
 
-    Here g are the sums of the inputs, y the recurrent sums, d the diagonals of the recurrent weights, h the state. In
-    `inputs`, z replaces g_z, and c replaces g_n. The four sigmoids of r and z in two blocks share one division.
+    Here g are the sums of the inputs, y the recurrent sums, d the diagonals of the recurrent weights, h the state. r
+    and z are sigmoids, because their weights contain the factor -1 / ln(2). In `inputs`, z replaces g_z, and c replaces
+    g_n. The four quotients, r and z of two blocks, share one division.
     """
 
     def write(code: NetworkCode, h: Any, b0: Any, s0: Any, b1: Any, s1: Any) -> None:
@@ -224,7 +233,10 @@ def gates(name: str) -> Any:
 
 @network_stage
 def update_state(code: NetworkCode, h: Any, new: Any, b0: Any, s0: Any, b1: Any, s1: Any) -> None:
-    """Write the new state of two blocks: t + z * (h - t), where t = tanh(c); `gates` has left z and c in `inputs`."""
+    """Write the new state of two blocks: t + z * (h - t), where t = 1 - 2 / (1 + 2**c) = tanh(c * ln(2) / 2).
+
+    `gates` has written z and c to `inputs`.
+    """
     with code.loop(code.each) as r:
         within = code.times(r, WIDTH)
 

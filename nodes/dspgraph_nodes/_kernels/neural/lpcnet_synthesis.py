@@ -23,7 +23,7 @@ from dspgraph_nodes._kernels.neural.lpcnet_layout import (
 from dspgraph_nodes._kernels.neural.lpcnet_loop import Schedule, TeacherForcing, run, run_layer
 from dspgraph_nodes._kernels.neural.lpcnet_packing import FrameNetwork
 
-MANY = 10  # for so many signals or more, sixteen lanes are faster than one signal at a time, even if some are idle
+MANY = 10  # with this many signals or more, sixteen lanes, some idle, are faster than one signal after the other
 
 
 # ---- the frame-rate network -----------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ class LaneState:
     def __init__(self, network: SampleNetwork, order: int) -> None:
         self.gru = np.zeros((len(network.bias_n) + len(network.diagonal_b)) // 3, np.float32)
         self.past = np.zeros(order)  # the last samples, oldest first
-        self.codes = np.full(3, SILENT_CODE)  # of signal, prediction and excitation
+        self.codes = np.full(3, SILENT_CODE)  # the last codes of signal, prediction and excitation
 
 
 class Segment(NamedTuple):
@@ -164,12 +164,12 @@ def synthesise(
 
 
 def _joined(frames: list[FrameInputs]) -> FrameInputs:
-    """Return the inputs of all signals as one: the frames of the first signal, then those of the second, and so on."""
+    """Return all inputs joined: the frames of the first signal, then those of the second signal, and so on."""
     return frames[0] if len(frames) == 1 else FrameInputs(*map(np.concatenate, zip(*frames, strict=True)))
 
 
 class Lane(NamedTuple):
-    """One signal during one run of the loop. Rows are counted among the frames of all signals."""
+    """One signal during one run of the loop. A row is the number of a frame among the frames of all signals."""
 
     state: LaneState
     row: int  # the row of the signal's current frame

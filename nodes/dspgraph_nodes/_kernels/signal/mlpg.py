@@ -23,7 +23,7 @@ from dspgraph_nodes._kernels.signal.delta import DeltaWindow
 
 _LEAST_VARIANCE, _LARGEST_VARIANCE = 1e-100, 1e100  # outside this range products of precisions overflow float64
 _LOST_PIVOT = 1e-12  # times the diagonal of R: a pivot below this has only a few correct digits
-_GROUP = 4  # terms added in one loop over the dimensions, which reads and writes their sum once
+_GROUP = 4  # number of terms that one loop over the dimensions adds to a sum, so that it reads and writes the sum once
 
 
 @dataclass(frozen=True)
@@ -155,10 +155,10 @@ def _invert(variances: Array, edge: int, static: int, p: Array) -> bool:
 
 
 def trajectory(means: Array, p: Array, windows: WindowTerms) -> tuple[Array, Array]:
-    """Return the trajectory y [frames, D] that solves R * y = b, and the factor of R that `solve` needs.
+    """Return the trajectory y [frames, D], the solution of R * y = b, and the factors of R, an input of `solve`.
 
-    means, p: [frames, windows * D] float64; p: the precisions. Raises ValueError if the precisions differ too much for
-    float64.
+    means: [frames, windows.count * D] float64; p: the precisions of the means, in the same shape. Raises ValueError if
+    the precisions differ too much for float64.
     """
     static = means.shape[1] // windows.count
     factor, y = np.empty((len(means), windows.width + 1, static)), np.empty((len(means), static))
@@ -175,7 +175,10 @@ def trajectory(means: Array, p: Array, windows: WindowTerms) -> tuple[Array, Arr
 
 @kernel
 def _equations(means: Array, p: Array, edge: int, sums: Array, values: Array, r: Array, b: Array) -> None:
-    """Fill r[t, m] with R[t, t - m], m = 0 .. width, and fill b. p: the precisions."""
+    """Write R[t, t - m] to r[t, m] for m = 0 .. width, and the vector b to the array b.
+
+    p: the precisions; edge, sums, values: as in `WindowTerms`.
+    """
     frames, bands, static = r.shape
     columns = p.shape[1]
     mask = 1
@@ -217,9 +220,9 @@ def _equations(means: Array, p: Array, edge: int, sums: Array, values: Array, r:
 def _factor(r: Array, y: Array) -> Any:
     """Factor R = U * D**-1 * U' in place, and replace y by the solution z of U * z = y.
 
-    U is lower triangular, with the diagonal D. r[t, 0] becomes 1 / D[t], and r[t, m] becomes U[t, t - m]. Returns -1,
-    or the first row whose pivot was lost to rounding. A loop reads so few arrays that it can be vectorised, and there
-    are few loops, because starting them takes most of the time.
+    U is lower triangular, and its diagonal is D. r[t, 0] becomes 1 / D[t], and r[t, m] becomes U[t, t - m]. Returns the
+    first row whose pivot D[t] has only a few correct digits left, or -1 if there is none. Every inner loop reads few
+    arrays, so that it can be vectorised; the number of loops is small, because starting them takes most of the time.
     """
     frames, bands, static = r.shape
     entire = np.empty(static)
@@ -284,7 +287,7 @@ def _backward(factor: Array, y: Array) -> None:
 
 
 def mean_gradient(z: Array, p: Array, windows: WindowTerms) -> Array:
-    """Return the gradient of a loss L with respect to the means, dL/dmu_w = p_w * (W_w * z): [frames, windows * D].
+    """Return the gradient [frames, windows.count * D] of a loss L by the means, dL/dmu_w = p_w * (W_w * z).
 
     z: [frames, D], the solution of R * z = dL/dy; p: the precisions.
     """
@@ -310,10 +313,11 @@ def _mean_gradient(z: Array, p: Array, taps: Array, coefficients: Array, gradien
 
 
 def variance_gradient(mean_gradient: Array, means: Array, y: Array, p: Array, windows: WindowTerms) -> Array:
-    """Return the gradient of a loss L with respect to the variances, [frames, windows * D].
+    """Return the gradient [frames, windows.count * D] of a loss L by the variances.
 
-    It is dL/dvar = -dL/dp * p**2, where dL/dp_w = (W_w * z) * (mu_w - W_w * y). mean_gradient: as the function of that
-    name returns it; y: the trajectory; p: the precisions.
+        dL/dvar = -dL/dp * p**2,    dL/dp_w = (W_w * z) * (mu_w - W_w * y)
+
+    mean_gradient: the result of the function `mean_gradient`; means: mu; y: the trajectory; p: the precisions.
     """
     gradient = means.copy()
     _variance_gradient(mean_gradient, y, p, windows.taps, windows.coefficients, gradient)

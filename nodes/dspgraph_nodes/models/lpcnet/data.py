@@ -60,7 +60,7 @@ class Utterance:
 
     @cached_property
     def clean(self) -> tuple[Array, Array]:
-        """Input codes [samples, 3] and target codes [samples] of the whole recording, without noise."""
+        """Input codes [n, 3] and target codes [n], uint8, for the n samples of the recording, without added noise."""
         excitation = closed_loop(self.signal, self.lpc, np.zeros(len(self.signal), np.int64))
         return inputs(excitation).astype(np.uint8), excitation.target.astype(np.uint8)
 

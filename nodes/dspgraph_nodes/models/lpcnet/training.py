@@ -75,9 +75,9 @@ def train(
 
     After every validation weights.safetensors and checkpoint.ckpt are written; there are also logs, for TensorBoard and
     as CSV. Raises RequestError if a recording is too short or all are silent, if there is no run to resume, if a new
-    run would overwrite another one in `out`, if the run to be resumed had other settings or data, if the loss is not
-    finite, and if a file cannot be written. Raises KeyboardInterrupt after Ctrl-C; the files of the last validation
-    remain.
+    run would overwrite another one in `out`, if the run to be resumed had other settings or data, if the validation
+    loss is not finite, or if a file cannot be written. Raises KeyboardInterrupt after Ctrl-C; the files of the last
+    validation remain.
     """
     checkpoint = out / CHECKPOINT
     _check_request(checkpoint, resume, settings)
@@ -141,7 +141,11 @@ def _trainer(out: Path, settings: Settings, progress: bool, report: Report) -> l
 def _fit(
     run: Run, trainer: lightning.Trainer, data: tuple[Chunks, Chunks], checkpoint: Path, resume: bool, report: Report
 ) -> None:
-    """Run the trainer on chunks for training and for validation; raise the errors that `train` promises."""
+    """Train the network of `run`. data: the chunks for training, and those for validation.
+
+    Raises RequestError if a file cannot be written or if the validation loss is not finite. Raises KeyboardInterrupt
+    after Ctrl-C.
+    """
     chunks, clean = data
     settings = run.settings
     batches = ResumableBatches(
