@@ -12,8 +12,12 @@ from helpers.paths import TESTS
 # programs whose interruption is tested must not inherit this.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-NOT_QUICK = ("nodes", "kernels", "models")
-"""Folders that `--quick` does not look into: oracles of single nodes. Their laws are checked."""
+NOT_QUICK = [
+    TESTS / name
+    for name in ("nodes", "kernels", "models", "training", "plotting", "cli/test_plot.py", "evaluation/test_metrics.py",
+                 "evaluation/test_report.py")
+]  # fmt: skip
+"""Folders and files that `--quick` does not look into: they compare with other programs, train, draw, drive a browser."""
 
 LEFT_OUT_OF_QUICK = {"slow", "process", "browser", "cluster", "training", "thorough"}
 """Marks of the tests that `--quick` leaves out."""
@@ -37,8 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    quick = config.getoption("--quick")
-    return True if quick and collection_path.parent == TESTS and collection_path.name in NOT_QUICK else None
+    return True if config.getoption("--quick") and collection_path in NOT_QUICK else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

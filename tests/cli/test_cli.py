@@ -47,7 +47,8 @@ def scale(tmp_path: Path) -> Path:
 
 def leftovers(folder: Path) -> list[str]:
     """Return every file in a folder, except ledgers and sidecars."""
-    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".json", ".jsonl")]
+    made = (".json", ".jsonl", ".pyc")  # Python writes .pyc files beside plugins
+    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix not in made]
     return sorted(str(path.relative_to(folder)) for path in files)
 
 

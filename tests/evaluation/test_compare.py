@@ -146,6 +146,7 @@ def test_what_is_heard_is_what_render_writes(
                                   soundfile.read(files / "c3.wav")[0])  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_the_files_say_what_was_given_back(ten: tuple[Path, Path, Results, int]) -> None:
     files, out, found, _ = ten
     said = json.loads((out / "results.json").read_text())

@@ -490,6 +490,7 @@ def test_a_pipeline_in_a_pipeline_is_read_once_per_place_it_stands_in(
     assert len(seen) == 63
 
 
+@pytest.mark.thorough
 def test_pipelines_that_would_fill_the_memory_are_refused(tmp_path: Path) -> None:
     """Two in each of 30 levels would be 2**30 pipelines."""
     written(tmp_path, "inputs: {x: {audio: 16000}}\nnodes: {a: {node: toy_scale, x: x}}\noutputs: {y: a}\n", "p0.yaml")
