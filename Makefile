@@ -13,12 +13,12 @@ demo: .venv/.demo
 quick: .venv/.test
 	$(PYTEST) --quick
 
-# Everything but what takes minutes. With NODE=lpc: one node, its own tests and its laws.
+# Everything but what takes minutes, in three processes: many tests wait for others. NODE=lpc: one node and its laws.
 test: .venv/.test
 ifdef NODE
 	$(BIN)/python -m pytest --node $(NODE) -m "not slow" $(wildcard tests/nodes/*/test_$(NODE).py) tests/system/test_laws.py
 else
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -n 3 -m "not slow"
 endif
 
 # Line and branch coverage of the core by its own tests; fails below the figure in pyproject.toml.
