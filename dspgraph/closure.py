@@ -51,7 +51,7 @@ _BY_CALL = ("import_module", "__import__")
 
 @dataclass(frozen=True)
 class SourceFile:
-    """What `read_source` finds in one file.
+    """The contents of one file, as `read_source` finds them.
 
     digest: the hash of the contents. imports: pairs of a module and the names that are imported from it.
     """
@@ -70,8 +70,10 @@ class Closure:
 
     roots: tuple[str, ...]
     files: dict[str, Path]
-    """By module name: the modules' own files, and the files of all that they import (libraries left out), directly or
-    through others."""
+    """The files, module name -> path: the modules' own, and those of all that they import, directly or through others.
+
+    Libraries are left out.
+    """
     libraries: frozenset[str]
     """The top-level names of the libraries that these files import. The standard library does not count."""
 

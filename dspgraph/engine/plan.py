@@ -77,13 +77,13 @@ class SessionState:
             [] if stage.takes_any_block else [(k, Queue(), n) for k, n in zip(stage.sources, stage.counts, strict=True)]
             for stage in plan.stages
         ]
-        """By stage and wire: slot of the stream, queue, items in a period. Empty if the stage takes any block."""
+        """Slot, queue and items in a period, stage by stage, wire by wire; empty if a stage takes any block."""
         self.inputs = [Queue() for _ in plan.inputs]
-        """By input: the items that wait until the other inputs have reached the same time."""
+        """Items of each input that wait until the other inputs have reached the same time."""
         self.slots: list[Array | None] = [None] * plan.size
-        """By stream: its block of the present round, None if it has no items."""
+        """The block of each stream in the present round, None if it has no items."""
         self.emitted = [0] * plan.size
-        """By stream: the number of its items so far."""
+        """The number of items of each stream so far."""
         self.end: Fraction | None = None
         """The length of the signal in seconds; None until the signal has ended."""
 

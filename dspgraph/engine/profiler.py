@@ -64,7 +64,7 @@ class Profiler:
         self._progress: WeakKeyDictionary[SessionState, _Progress] = WeakKeyDictionary()
         self._rehearsed = self._rehearsing = False
         self.warm = False
-        """Whether the run before the measurement (`WARM_UP`) ended without an error."""
+        """True if the run before the measurement (`WARM_UP`) ended without an error."""
         self.profile = self._empty()
 
     def __reduce__(self) -> tuple[type[Profiler], tuple[Wiring, Fraction]]:

@@ -1,4 +1,4 @@
-"""What a metric is: a function of a pair of signals, and a description of the numbers it gives."""
+"""The definition of a metric: a function of a pair of signals, and a description of the numbers it gives."""
 
 from __future__ import annotations
 
