@@ -36,7 +36,8 @@ def part_of_kernel(function: Function) -> Function:
     """Return `function` as a part of kernels: numba compiles it into each kernel that calls it, as if written there.
 
     Numba counts references to every array that one function passes to another. In a loop this takes time, which a part
-    of a kernel does not need. No machine code of the part alone is kept on disk.
+    of a kernel does not need, as long as the loop makes no array or view, such as `x.reshape(4, -1)`: make views before
+    the loop. No machine code of the part alone is kept on disk.
     """
     return cast(Function, njit(error_model="numpy", inline="always")(function))
 

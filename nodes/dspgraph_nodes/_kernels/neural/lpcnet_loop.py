@@ -281,13 +281,9 @@ def run(
     see `draw`. codes and workspace.state are replaced by those after the last sample.
     """
     (count, lanes), order = numbers.shape, inputs.lpc.shape[1]
-    state, one = workspace.state.reshape(2, -1), workspace.logits.ndim == 1
-    row, left, taps, prediction = (
-        schedule.rows - 1,
-        np.zeros(lanes, np.int64),
-        np.zeros((order, lanes)),
-        np.empty(lanes),
-    )
+    state, places, one = workspace.state.reshape(2, -1), workspace.places.reshape(4, -1), workspace.logits.ndim == 1
+    row, left = schedule.rows - 1, np.zeros(lanes, np.int64)
+    taps, prediction = np.zeros((order, lanes)), np.empty(lanes)
     h, new, own = 0, state.shape[1], len(net.bias_n) // 3 * lanes  # where states begin; GRU_B's place in them
     for n in range(count):
         for lane in range(lanes):
@@ -302,7 +298,7 @@ def run(
             codes[lane, 1] = _level(net.edges, prediction[lane])
             if n < len(forced.codes):
                 codes[lane] = forced.codes[n, lane]
-        _find_rows(workspace.places.reshape(4, -1), row, codes, len(net.bias_n))
+        _find_rows(places, row, codes, len(net.bias_n))
         if one:
             _gru_a_of_one(net, workspace, h, new)
             _gru_b(net, workspace, h, new, own)
