@@ -34,6 +34,9 @@ MARK_OF_FIXTURE = {
 SHARED = ("browser", "cluster", "undisturbed", "alone")
 """Fixtures that are dear: the tests that use one run in one process."""
 
+COMPILED = {TESTS / "models" / "lpcnet": "lpcnet training", TESTS / "kernels" / "test_lpcnet_synthesis.py": "lpcnet"}
+"""Groups of tests, beside those of each node, that run in one process: the kernels they share are compiled once."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="the core, and every node at a few cuts, in under a minute")
@@ -44,15 +47,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if config.getoption("--quick") and collection_path in NOT_QUICK else None
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         for name, mark in MARK_OF_FIXTURE.items():
             if name in fixtures:
                 item.add_marker(mark)
-        for name in SHARED:
-            if name in fixtures:
-                item.add_marker(pytest.mark.xdist_group(name))
+        places = (item.path, item.path.parent)
+        groups = {name for name in SHARED if name in fixtures} | {COMPILED[path] for path in places if path in COMPILED}
+        for name in groups | _nodes_of(item):
+            item.add_marker(pytest.mark.xdist_group(name))
 
     def is_wanted(item: pytest.Item) -> bool:
         if config.getoption("--quick") and any(mark.name in LEFT_OUT_OF_QUICK for mark in item.iter_markers()):

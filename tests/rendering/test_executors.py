@@ -635,7 +635,7 @@ def test_a_cluster_reports_items_that_kill_workers_as_processes_do(log: Path, cl
     assert Counter(opened(log)) == {item.id: 2 if item.id in FATES else 1 for item in KILLERS}
 
 
-@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("batch", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_an_item_that_never_ends_is_a_row_of_a_cluster_too(
     cluster: Any, batch: int, clips_and_hang: Path, tmp_path: Path
 ) -> None:
@@ -699,7 +699,8 @@ def test_a_machine_that_is_lost_costs_no_item(log: Path, cluster: Any) -> None:
     assert sorted(row.id for row in rows) == sorted(item.id for item in items) and not failed(rows)
 
 
-@pytest.mark.parametrize("batch", [pytest.param("1", marks=pytest.mark.slow), "16"])
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", ["1", "16"])
 def test_six_bad_files_are_six_rows_and_exit_code_1_in_a_cluster_of_its_own(
     corpus: list[Path], pipeline: Path, tmp_path: Path, batch: str
 ) -> None:

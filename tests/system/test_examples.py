@@ -5,19 +5,30 @@ import sys
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from helpers.paths import ROOT
+from helpers.speech import speech
 
 pytestmark = pytest.mark.process
 
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-BRIEF = {"train_lpcnet_on_one_clip": ["--batches", "1"]}
-"""What makes minutes of work seconds."""
+EXAMPLES = [
+    pytest.param(path, marks=pytest.mark.slow) if path.stem.startswith("train") else path
+    for path in sorted((ROOT / "examples").glob("*.py"))
+]
+
+
+def brief(name: str, folder: Path) -> list[str]:
+    """Return arguments with which an example takes seconds in place of minutes."""
+    if name != "train_lpcnet_on_one_clip":
+        return []
+    soundfile.write(folder / "short.wav", speech()[8000:28800], 16000)
+    return [str(folder / "short.wav"), "--batches", "1"]
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_runs(path: Path, tmp_path: Path) -> None:
-    command = [sys.executable, str(path), *BRIEF.get(path.stem, [])]
+    command = [sys.executable, str(path), *brief(path.stem, tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()

@@ -19,8 +19,7 @@ from dspgraph.testing import CUTS, NODE_CHECKS, Example, check_cut
 from helpers.paths import TESTS
 
 NODES = [found for found in registry.nodes().values() if PACK in Path(found.where).parts]
-EVERY = [pytest.param(found, id=found.name, marks=pytest.mark.xdist_group(found.name)) for found in NODES]
-"""The tests of one node run in one process: they share its examples and what these give as a whole."""
+EVERY = [pytest.param(found, id=found.name) for found in NODES]
 
 CHECKS = [
     pytest.param(name, marks=pytest.mark.thorough) if name == "law3_lookahead" else name  # it goes item by item
@@ -55,7 +54,7 @@ def test_a_node_keeps_its_laws(found: registry.NodeSource, check: str, quick: bo
             NODE_CHECKS[check](example, precision, (441,) if quick else CUTS)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("found", EVERY)
 def test_no_cut_changes_a_node(found: registry.NodeSource) -> None:
     for example in examples_of(found.domain, found.name):
@@ -75,7 +74,7 @@ def check_any_cut(example: Example) -> None:
     """Let hypothesis choose the cuts. A node that waits for the whole signal gets it in one call, whatever the cut."""
     waits = example.graph().bindings["node"].waits_for_the_end
 
-    @settings(max_examples=1 if waits else 8, deadline=None, derandomize=True)
+    @settings(max_examples=1 if waits else 20, deadline=None, derandomize=True)
     @given(st.lists(st.integers(1, 2500), min_size=1, max_size=12), st.sampled_from(PRECISIONS))
     def any_cut(sizes: list[int], precision: type) -> None:
         check_cut(example.graph(precision), example.arrays, sizes, example.whole(precision))

@@ -18,7 +18,6 @@ from dspgraph.testing import check_cut, check_graph
 from helpers.networks import overrides
 from helpers.speech import speech
 
-PRECISIONS = ("float32", "float64")
 EVERY = [(name, swap) for name in shipped_pipelines() for swap in variants(name)]
 NAMES = [" ".join([name, *(f"{slot}={variant}" for slot, variant in swap.items())]) for name, swap in EVERY]
 
@@ -29,7 +28,7 @@ def at_rate(graph: Graph, samples: Array) -> dict[str, Array]:
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", [pytest.param("float32", marks=pytest.mark.slow), "float64"])
 @pytest.mark.parametrize(("name", "swap"), EVERY, ids=NAMES)
 def test_no_cut_changes_a_shipped_pipeline(name: str, swap: dict[str, str], precision: str) -> None:
     """Through a Session at every cut, a Batch of 5 signals of different length, and a snapshot in the middle."""
@@ -49,7 +48,14 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
 
 
 @pytest.mark.thorough
-@pytest.mark.parametrize(("rate", "precision"), [(48000, "float64"), (22050, "float32"), (11025, "float64")])
+@pytest.mark.parametrize(
+    ("rate", "precision"),
+    [
+        (22050, "float32"),
+        pytest.param(48000, "float64", marks=pytest.mark.slow),
+        pytest.param(11025, "float64", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize(("name", "swap"), EVERY, ids=NAMES)
 def test_no_cut_changes_a_shipped_pipeline_on_files_of_other_rates(
     name: str, swap: dict[str, str], rate: int, precision: str, recordings: dict[int, Path]

@@ -163,7 +163,14 @@ def test_a_chunk_learnt_in_parts_has_the_loss_of_the_whole(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "settings", [{"noise": "2018"}, {"noise": "none"}, {"clean_share": 0.5}, {"precision": "bf16"}, {"updates": 1}]
+    "settings",
+    [
+        {"noise": "2018"},
+        {"noise": "none"},
+        {"clean_share": 0.5},
+        {"updates": 1},
+        pytest.param({"precision": "bf16"}, marks=pytest.mark.slow),
+    ],
 )
 def test_a_network_learns(tmp_path: Path, settings: dict[str, Any]) -> None:
     trained(tmp_path, steps=20, validate_every=20, learning_rate=1e-2, sparse_start=100, sparse_end=200, **settings)
