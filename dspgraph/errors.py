@@ -14,7 +14,8 @@
     |-- LawError             a node broke one of the laws
     `-- NodeError            a node's own code raised an error
 
-A message says where the error is, what was found, what was expected, and what to do.
+A message says where the error is, what was found, what was expected, and what to do. It may contain text of a file
+that anybody wrote: `DspgraphError` escapes and shortens it.
 """
 
 import difflib
@@ -22,6 +23,13 @@ import os
 import traceback
 from collections.abc import Iterable
 from typing import Any
+
+from dspgraph.shown import escaped, shortened
+
+_MOST_LETTERS = 2000
+_MOST_NAMES = 100
+_MOST_NAME_LETTERS = 80
+"""Limits of a message: the characters of a complaint, and the names and their characters in a suggestion."""
 
 TRACEBACK = "DSPGRAPH_TRACEBACK"
 """The environment variable that, if it is not empty, adds tracebacks to messages. Worker processes inherit it."""
@@ -38,7 +46,19 @@ LAWS = (
 
 
 class DspgraphError(Exception):
-    """The base class of all errors that dspgraph raises on purpose."""
+    """The base class of all errors that dspgraph raises on purpose.
+
+    Its arguments are complaints: one, or several that were found together. The text of the error has a line for each,
+    in which control characters are escaped and the middle of a very long complaint is left out.
+    """
+
+    @property
+    def complaints(self) -> tuple[str, ...]:
+        """The lines of the text, as many as there are complaints."""
+        return tuple(shortened(escaped(str(argument)), _MOST_LETTERS) for argument in self.args)
+
+    def __str__(self) -> str:
+        return "\n".join(self.complaints)
 
 
 class RequestError(DspgraphError):
@@ -112,16 +132,27 @@ def describe_error(error: BaseException) -> str:
 
     If the environment variable DSPGRAPH_TRACEBACK is set, the traceback follows.
     """
-    message = str(error) if isinstance(error, DspgraphError) else f"{type(error).__name__}: {error}"
+    message = str(error)
+    if not isinstance(error, DspgraphError):
+        message = shortened(escaped(f"{type(error).__name__}: {message}"), _MOST_LETTERS)
     if os.environ.get(TRACEBACK):
-        message = f"{message}\n{''.join(traceback.format_exception(error))}"
+        lines = "".join(traceback.format_exception(error)).split("\n")
+        message = "\n".join([message, *map(escaped, lines)])
     return message
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return the end of a message about an unknown name: "did you mean 'x'?", or all known names if none is similar."""
+    """Return the end of a message about an unknown name: "did you mean 'x'?", or the known names if none is similar.
+
+    Names of more than 80 characters are not compared, and at most 100 names are listed.
+    """
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    short = [one for one in known if len(one) <= _MOST_NAME_LETTERS]
+    close = difflib.get_close_matches(name, short, n=1, cutoff=0.6) if len(name) <= _MOST_NAME_LETTERS else []
     if close:
         return f"did you mean '{close[0]}'?"
-    return f"there are: {', '.join(known)}" if known else "there are none"
+    if not known:
+        return "there are none"
+    listed = [shortened(one, _MOST_NAME_LETTERS) for one in known[:_MOST_NAMES]]
+    more = f" and {len(known) - _MOST_NAMES} more" if len(known) > _MOST_NAMES else ""
+    return f"there are: {', '.join(listed)}{more}"

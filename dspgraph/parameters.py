@@ -14,6 +14,7 @@ from pydantic import BaseModel, PlainSerializer, WithJsonSchema
 from pydantic_core import ErrorDetails
 
 from dspgraph.errors import suggest
+from dspgraph.shown import shown
 
 
 def _contents(path: str) -> str:
@@ -99,7 +100,7 @@ def complaint_sentence(detail: ErrorDetails, place: str | None = None) -> str:
     where, message = f"{place}: " if place else "", detail["msg"]
     if detail["type"] == "value_error":  # a validator of this project wrote the whole sentence
         return where + message.removeprefix("Value error, ")
-    return f"{where}{message[0].lower()}{message[1:]}; found {detail['input']!r}"
+    return f"{where}{message[0].lower()}{message[1:]}; found {shown(detail['input'])}"
 
 
 def parameter_sentence(detail: ErrorDetails, model: type[BaseModel], type_name: str, known: Iterable[str]) -> str:
@@ -116,4 +117,4 @@ def parameter_sentence(detail: ErrorDetails, model: type[BaseModel], type_name: 
         return f"{place} is missing: it must be {parameter_rule(model, name)}"
     if detail["type"] == "value_error":
         return complaint_sentence(detail, place)
-    return f"{place} is {detail['input']!r}; it must be {parameter_rule(model, name)}"
+    return f"{place} is {shown(detail['input'])}; it must be {parameter_rule(model, name)}"

@@ -36,6 +36,7 @@ from dspgraph.closure import closure
 from dspgraph.errors import RequestError, UnknownName, suggest
 from dspgraph.io.paths import is_file
 from dspgraph.node import Node
+from dspgraph.shown import shown
 
 PACK = "dspgraph_nodes"
 """The package of the built-in nodes and models."""
@@ -177,7 +178,7 @@ class NodeSource:
         kind = _load(what, self.loader)
         if isinstance(kind, type) and issubclass(kind, Node):
             return kind
-        raise RequestError(f"{what} is {kind!r}, not a node class")
+        raise RequestError(f"{what} is {shown(kind)}, not a node class")
 
     def summary(self) -> str:
         """Return the first line of the node's docstring; "(broken)" and the error for a node that cannot be loaded.

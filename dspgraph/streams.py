@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dspgraph.errors import ParameterError, SignalError
+from dspgraph.shown import shown
 
 Array: TypeAlias = NDArray[Any]
 Number: TypeAlias = Fraction | int | float | str
@@ -28,7 +29,7 @@ def to_fraction(value: Number) -> Fraction:
     try:
         return Fraction(str(value)) if isinstance(value, float | np.floating) else Fraction(value)
     except (ValueError, ZeroDivisionError, TypeError) as error:
-        raise ParameterError(f"{value!r} is not a number such as 16000, 0.01 or '44100/160'") from error
+        raise ParameterError(f"{shown(value)} is not a number such as 16000, 0.01 or '44100/160'") from error
 
 
 def gcd(a: Fraction, b: Fraction) -> Fraction:
@@ -90,7 +91,9 @@ class Stream:
             raise SignalError(f"{where} takes {self}, an array [{expected}]; found the shape {list(found.shape)}")
         carried: Array = np.array(found, dtype=self.dtype, order="C", copy=copy or None)
         if self.dtype.kind != "i" and (at := first_bad_item(carried)) is not None:
-            raise SignalError(f"{where} takes finite numbers; item {at} is {found[at]}: repair or cut the recording")
+            raise SignalError(
+                f"{where} takes finite numbers; item {at} is {shown(found[at].tolist())}: repair or cut the recording"
+            )
         return carried
 
     def _accepted_kinds(self) -> str:
@@ -98,14 +101,14 @@ class Stream:
 
     def _set(self, rate: Number, **fields: Any) -> None:
         if not 0 < to_fraction(rate) < 2**64:
-            raise ParameterError(f"a stream has a rate above 0 Hz and below 2**64 Hz; found {rate}")
+            raise ParameterError(f"a stream has a rate above 0 Hz and below 2**64 Hz; found {shown(rate)}")
         for name, value in {"rate": to_fraction(rate), **fields}.items():
             object.__setattr__(self, name, value)  # the class is frozen: a plain assignment raises
 
 
 def _whole(rule: str, found: Any) -> None:
     if isinstance(found, bool) or not isinstance(found, int) or found < 1:
-        raise ParameterError(f"{rule}, at least 1; found {found!r}")
+        raise ParameterError(f"{rule}, at least 1; found {shown(found)}")
 
 
 def _float_dtype(value: Any, allowed: tuple[str, ...]) -> np.dtype[Any]:
@@ -170,7 +173,7 @@ class Frames(Stream):
 
     def __str__(self) -> str:
         centre = f", centre {milliseconds(self.centre)}" if self.centre else ""
-        return f"Frames('{self.kind}', {self.width} wide, {hertz(self.rate)}{centre})"
+        return f"Frames({shown(self.kind)}, {self.width} wide, {hertz(self.rate)}{centre})"
 
 
 @dataclass(frozen=True, init=False)
@@ -209,7 +212,7 @@ class Symbols(Stream):
         return "iu"
 
     def __str__(self) -> str:
-        return f"Symbols('{self.kind}', {self.size} levels, {hertz(self.rate)})"
+        return f"Symbols({shown(self.kind)}, {self.size} levels, {hertz(self.rate)})"
 
 
 def first_bad_item(array: Array) -> int | None:
@@ -234,7 +237,7 @@ def stream_from_dict(data: dict[str, Any]) -> Stream:
         values = dict(data)
         return _CLASSES[values.pop("stream")](**values)
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise ParameterError(f"{str(data)[:80]} is not a stream: {type(error).__name__}: {error}") from None
+        raise ParameterError(f"{shown(data)} is not a stream: {type(error).__name__}: {error}") from None
 
 
 _CLASSES: dict[Any, type[Stream]] = {one.__name__: one for one in (Audio, Frames, Symbols)}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dspgraph.cli.options import PATH, executor_options, pipeline_options
-from dspgraph.cli.output import Reporter, print_means, print_tables
+from dspgraph.cli.output import Reporter, echo, print_means, print_tables
 
 if TYPE_CHECKING:
     from dspgraph.rendering.job import Executor
@@ -74,8 +74,8 @@ def compare(
         )
     report.end()
     print_means(results)
-    click.echo(f"  to listen to  {out / PAGE}")
-    click.echo(f"  in numbers    {out / 'results.csv'}, and results.json with 95 % confidence intervals")
+    echo(f"  to listen to  {out / PAGE}")
+    echo(f"  in numbers    {out / 'results.csv'}, and results.json with 95 % confidence intervals")
     failed = {score.recording for score in results.scores if score.error}
     if failed:
         click.echo(
@@ -102,7 +102,7 @@ def score(reference: Path, degraded: Path, as_json: bool) -> None:
         click.echo(json.dumps({"metrics": rows, "notes": notes}, indent=1))
         return
     for note in notes:
-        click.echo(note, err=True)
+        echo(note, err=True)
     shown = [(values[one.name], one) for one in found]
     lines = [(one.name, "-" if value is None else f"{value:.4g} {one.unit}".strip(), one.about) for value, one in shown]
     print_tables({f"{degraded} compared with {reference}": lines})

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from dspgraph.cli.options import PATH
-from dspgraph.cli.output import print_means
+from dspgraph.cli.output import echo, print_means
 from dspgraph.errors import DspgraphError
 
 
@@ -33,12 +33,12 @@ def demo(out: Path, weights: Path | None) -> None:
         model, overrides = model_of(weights), [f"weights={weights}"]
         found.append(Choice(model, load(model, overrides), overrides=overrides))
     clip = example_speech()
-    click.echo(f"{VOCODER}{f' and {found[-1].name}' if weights else ''} on {clip.name}:")
+    echo(f"{VOCODER}{f' and {found[-1].name}' if weights else ''} on {clip.name}:")
     results = compare(found, [clip], out, VOCODER, Pipeline(VOCODER).document.about)
     errors = [score.error for score in results.scores if score.error]
     if errors:
         raise DspgraphError(errors[0])
     print_means(results)
     pictures = audio_files(out, [REFERENCE, *(choice.name for choice in found)], clip.stem)
-    click.echo(f"  spectrograms  {spectrograms(pictures, out / 'spectrograms.png')}")
-    click.echo(f"  to listen to  {out / PAGE}")
+    echo(f"  spectrograms  {spectrograms(pictures, out / 'spectrograms.png')}")
+    echo(f"  to listen to  {out / PAGE}")

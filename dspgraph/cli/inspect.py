@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dspgraph.cli.options import PATH, pipeline_options, plugin_option
-from dspgraph.cli.output import print_computed_imports, print_tables
+from dspgraph.cli.output import echo, print_computed_imports, print_tables
 
 if TYPE_CHECKING:
     from dspgraph.node import Node
@@ -37,9 +37,9 @@ def show(pipeline: str, overrides: tuple[str, ...], swaps: dict[str, str], plugi
     described = Pipeline(pipeline, overrides, swaps, plugins)
     drawn = FORMATS[form](described.graph)
     if form == "text":
-        click.echo(f"{described.name}: {described.document.about}")
+        echo(f"{described.name}: {described.document.about}")
         for slot, choices in described.slots.items():
-            click.echo(f"--swap {slot}= {' | '.join(choices)}")
+            echo(f"--swap {slot}= {' | '.join(choices)}")
         click.echo()
     click.echo(drawn)
     print_computed_imports(described.graph)
@@ -79,7 +79,7 @@ def check(
     for swap in choices:
         check_recording(load(pipeline, overrides, swap, plugins), file, seconds)
         name = ", ".join(f"{slot}={variant}" for slot, variant in swap.items())
-        click.echo(f"{pipeline}{f' ({name})' if name else ''}: the cut changes nothing")
+        echo(f"{pipeline}{f' ({name})' if name else ''}: the cut changes nothing")
 
 
 @click.command()

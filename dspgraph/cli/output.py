@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from dspgraph.shown import escaped, shortened
+
 if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.table import Table
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 
 WIDE = 10_000
 """Width in characters of text that is not printed at a terminal, so that no line is folded."""
+
+
+def echo(line: str, err: bool = False) -> None:
+    """Print one line, in which control characters are escaped. err: print to stderr."""
+    click.echo(escaped(line), err=err)
 
 
 def print_tables(tables: Mapping[str, Sequence[Sequence[str]]], err: bool = False) -> None:
@@ -40,8 +47,8 @@ def print_tables(tables: Mapping[str, Sequence[Sequence[str]]], err: bool = Fals
             table = Table.grid(padding=(0, 2, 0, 0))
             table.add_column(no_wrap=True, min_width=names + 2, style="cyan")
             for row in rows:
-                table.add_row(Text(f"  {row[0]}"), *map(Text, row[1:]))
-            console.print(Text(title, style="bold"))
+                table.add_row(*(Text(escaped(cell)) for cell in (f"  {row[0]}", *row[1:])))
+            console.print(Text(escaped(title), style="bold"))
             console.print(table)
     click.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()), err=err)
 
@@ -132,11 +139,10 @@ class Reporter:
 
         Characters that cannot be printed, which the name of a file may contain, are escaped.
         """
-        text = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
         if self._bar and (failed or sys.stdout.isatty()):  # the line and the progress bar go to the same terminal
-            self._bar.console.print(text, markup=False, emoji=False, soft_wrap=True)
+            self._bar.console.print(escaped(text), markup=False, emoji=False, soft_wrap=True)
         else:
-            click.echo(text, err=failed)
+            echo(text, err=failed)
 
 
 def _sentence(row: Rendered) -> str:
@@ -197,7 +203,7 @@ def _means_table(results: Results, first: int, last: int, known: int) -> Table:
         for cell in rows[variant][first:last]:
             count = f"({cell.mean.n}) " if 0 < cell.mean.n < known else ""
             cells += [f" {count}{cell.text or '-'}", "*" if cell.best else " "]
-        table.add_row(*map(Text, [f"  {variant}", *cells]))
+        table.add_row(*map(Text, [f"  {shortened(escaped(variant), 80)}", *cells]))
     return table
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from dspgraph.cli.options import PATH, swap_pairs
+from dspgraph.cli.output import echo
 from dspgraph.errors import RequestError
 
 
@@ -67,4 +68,4 @@ def plot(
         from dspgraph.plotting.spectrogram import file_spectrogram
 
         figure = file_spectrogram(file)
-    click.echo(save(figure, target))
+    echo(str(save(figure, target)))

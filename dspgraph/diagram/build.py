@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from dspgraph.diagram.model import Box, Diagram, Edge, StreamLabel, shorten
+from dspgraph.diagram.model import Box, Diagram, Edge, StreamLabel
 from dspgraph.graph import Graph
 from dspgraph.node import Node
+from dspgraph.shown import escaped, shortened
 from dspgraph.streams import Audio, Frames, Stream, Symbols, hertz, milliseconds
 
 
@@ -52,7 +53,7 @@ def _parameters(node: Node) -> Iterator[str]:
     """Yield the parameters that differ from their defaults, as texts such as "order=24"."""
     for name, value in node.model_dump(exclude_defaults=True).items():
         plain = isinstance(value, str) and value.isprintable()
-        yield shorten(f"{name}={value if plain else json.dumps(value, default=str)}", 200)
+        yield shortened(f"{name}={value if plain else json.dumps(value, default=str)}", 200)
 
 
 def common_precision(graph: Graph) -> str:
@@ -79,7 +80,8 @@ def _label(stream: Stream, precision: str) -> StreamLabel:
     elif isinstance(stream, Frames):
         size, centre = f"{stream.width} wide", f"centre {milliseconds(stream.centre)}"
         dtype = dtype or ("complex" if stream.dtype.kind == "c" else "")
-    return StreamLabel(type(stream).__name__, getattr(stream, "kind", ""), hertz(stream.rate), size, centre, dtype)
+    items = shortened(escaped(getattr(stream, "kind", "")), 80)
+    return StreamLabel(type(stream).__name__, items, hertz(stream.rate), size, centre, dtype)
 
 
 def _remarks(graph: Graph, boxes: Sequence[Box], wires: Sequence[Edge]) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 
-from dspgraph.diagram.model import Box, Diagram, Edge, shorten
+from dspgraph.diagram.model import Box, Diagram, Edge
+from dspgraph.shown import shortened
 
 
 def box_lines(box: Box) -> list[str]:
@@ -14,7 +15,7 @@ def box_lines(box: Box) -> list[str]:
     The name of a node inside a pipeline is the part after the last slash: `lpc` for the node `codec/lpc`.
     """
     name = box.name.rpartition("/")[2] if box.role == "node" else box.name
-    return [name, box.kind, *(shorten(one, 60) for one in box.parameters), *filter(None, [box.lookahead])]
+    return [name, box.kind, *(shortened(one, 60) for one in box.parameters), *filter(None, [box.lookahead])]
 
 
 def wire_label(shown: Diagram, wire: Edge) -> str:

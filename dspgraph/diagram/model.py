@@ -91,9 +91,3 @@ class Diagram:
     boxes: tuple[Box, ...]
     wires: tuple[Edge, ...]
     remarks: tuple[tuple[str, str], ...]
-
-
-def shorten(text: str, most: int) -> str:
-    """Return a text with at most `most` characters. In a longer text, "..." replaces the middle."""
-    half = (most - 3) // 2
-    return text if len(text) <= most else f"{text[:half]}...{text[len(text) - half :]}"

@@ -8,8 +8,9 @@ from xml.sax.saxutils import escape, quoteattr
 
 from dspgraph.diagram.build import build_diagram
 from dspgraph.diagram.layout import MARGIN, Layout
-from dspgraph.diagram.model import Box, Diagram, StreamLabel, shorten
+from dspgraph.diagram.model import Box, Diagram, StreamLabel
 from dspgraph.graph import Graph
+from dspgraph.shown import shortened
 
 _PAD = 11  # pixels between the text in a box and its edge
 _HEAD, _ROW, _LINE = 44, 17, 14  # heights in pixels: of name and type together, a row of ports, a line of parameters
@@ -77,7 +78,7 @@ def _ports(box: Box) -> list[tuple[str, str]]:
 
 def _notes(box: Box) -> list[tuple[str, str]]:
     """Return the lines below the ports of a box, its parameters and its lookahead: (CSS class, line)."""
-    short = " ".join(shorten(one, _LONGEST) for one in box.parameters)
+    short = " ".join(shortened(one, _LONGEST) for one in box.parameters)
     lines = [("parameters", line) for line in textwrap.wrap(short, _LONGEST, break_on_hyphens=False)]
     if box.lookahead:
         lines.append(("whole" if box.whole else "ahead", box.lookahead))
@@ -86,8 +87,8 @@ def _notes(box: Box) -> list[tuple[str, str]]:
 
 def _size(box: Box) -> tuple[int, int]:
     if box.role != "node":
-        return round(max(_breadth(shorten(box.name, _LONGEST), 14), _breadth(box.kind, 11)) + 36), 44
-    widths = [_breadth(shorten(box.name, _LONGEST), 14), _breadth(box.kind, 11), 96.0]
+        return round(max(_breadth(shortened(box.name, _LONGEST), 14), _breadth(box.kind, 11)) + 36), 44
+    widths = [_breadth(shortened(box.name, _LONGEST), 14), _breadth(box.kind, 11), 96.0]
     widths += [_breadth(left, 11) + _breadth(right, 11) + (16 if left and right else 0) for left, right in _ports(box)]
     widths += [_mono(line) for _, line in _notes(box)]
     notes = len(_notes(box))
@@ -128,7 +129,7 @@ def _box(diagram: Diagram, layout: Layout, number: int) -> str:
         f'<g class="box {box.role}{" holds" if box.whole else ""}" data-name={quoteattr(box.name)}>',
         f"<title>{escape(what)}</title>",
         f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="{8 if node else height // 2}"/>',
-        _text(f"name{middle}", at, y + 19, shorten(box.name, _LONGEST)),
+        _text(f"name{middle}", at, y + 19, shortened(box.name, _LONGEST)),
         _text(f"kind{middle}", at, y + 34, box.kind),
     ]
     base = y + _HEAD

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 from dspgraph.diagram.build import build_diagram, common_precision
-from dspgraph.diagram.model import shorten
 from dspgraph.graph import Graph
+from dspgraph.shown import shortened
 
 _WIDTH = 110
 """The width of the text in characters. Long names make it wider."""
@@ -38,7 +38,7 @@ def text(graph: Graph) -> str:
         right += [f"{padded[port]} -> {columns[label]}" for port, label in box.gives]
         right += [f"{padded['']}    {box.lookahead}"] if box.lookahead else []
         kind = box.kind if box.role == "node" else box.role
-        left = _wrapped(" ".join([kind, *(shorten(one, room - 2) for one in box.parameters)]), room, "  ")
+        left = _wrapped(" ".join([kind, *(shortened(one, room - 2) for one in box.parameters)]), room, "  ")
         for name, own, wires in zip_longest([box.name], left, right, fillvalue=""):
             lines.append(f"{name:{names}}  {own:{room}}  {wires}".rstrip())
     settings = [("dtype", common_precision(graph)), ("seed", str(graph.seed)), ("digest", graph.digest[:12])]

@@ -10,6 +10,7 @@ from functools import cached_property
 from dspgraph.engine.plan import Plan, Stage
 from dspgraph.engine.session import Arrays, Session, Signal, blocks_of, joined
 from dspgraph.errors import DspgraphError, SessionError, SignalError
+from dspgraph.shown import shown
 from dspgraph.streams import Array
 from dspgraph.wiring.wiring import Wiring
 
@@ -109,7 +110,9 @@ def _blocks_of_any(graph: Wiring, signal: Signal) -> Iterator[Arrays]:
         return blocks_of(graph, signal)
     if isinstance(signal, Iterable):
         return iter(signal)
-    raise SignalError(f"a signal is a mapping of inputs to arrays, or such mappings block by block; found {signal!r}")
+    raise SignalError(
+        f"a signal is a mapping of inputs to arrays, or such mappings block by block; found {shown(signal)}"
+    )
 
 
 def _run_group(stage: Stage, group: list[_Place]) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from dspgraph.engine.plan import Plan, Queue, SessionState
 from dspgraph.errors import DspgraphError, SessionError, SignalError, UnknownName, suggest
+from dspgraph.shown import shown
 from dspgraph.streams import Array
 from dspgraph.wiring.wiring import Wiring
 
@@ -144,7 +145,7 @@ class Session:
         """
         self._check_alive()
         if not isinstance(blocks, Mapping):
-            raise SignalError(f"a block is a mapping of inputs to arrays; found {blocks!r}")
+            raise SignalError(f"a block is a mapping of inputs to arrays; found {shown(blocks)}")
         plan, state = self.plan, self.state
         arrays = {name: stream.validate(blocks[name], name, copy) for name, _, stream in plan.inputs if name in blocks}
         if len(arrays) < len(blocks):

@@ -19,6 +19,7 @@ from dspgraph.node import Node
 from dspgraph.parameters import names_file
 from dspgraph.pipeline.document import Document, NodeEntry
 from dspgraph.pipeline.read import KeyPath, Source
+from dspgraph.shown import shown
 from dspgraph.streams import Stream
 
 
@@ -132,7 +133,7 @@ class _Builder:
         pipeline, returns the origin of this input. passed: the wires that were followed so far, to find a loop.
         """
         if not isinstance(wire, str):
-            self._refuse(at, f"a port takes the name of a node or input; found {wire!r}")
+            self._refuse(at, f"a port takes the name of a node or input; found {shown(wire)}")
         if wire in self.document.inputs:
             return str(wire)
         name, _, port = wire.partition(".")

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from dspgraph.errors import ParameterError
+from dspgraph.shown import shown
 from dspgraph.streams import Audio, Frames, Stream, Symbols, to_fraction
 
 NAME = "[A-Za-z_][A-Za-z0-9_]*"
@@ -36,7 +37,7 @@ def _number(value: Any) -> Fraction:
             return to_fraction(value)
     except ParameterError:
         pass
-    raise ValueError(f"{value!r} is not a number such as 16000, 0.01 or '44100/160'")
+    raise ValueError(f"{shown(value)} is not a number such as 16000, 0.01 or '44100/160'")
 
 
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]

@@ -14,6 +14,7 @@ from typing import Any
 
 from dspgraph.errors import PipelineError, suggest
 from dspgraph.pipeline.read import MOST_VALUES, KeyPath, Source
+from dspgraph.shown import shown
 
 _NAME = r"[A-Za-z_]\w*(?:\.\w+)*"
 _VAR = re.compile(rf"(\\*)\$\{{({_NAME})\}}", re.ASCII)
@@ -63,7 +64,7 @@ class _Filler:
 
     def _fill_text(self, text: str, at: KeyPath, using: KeyPath, level: int) -> Any:
         if text.count("${") != len(_VAR.findall(text)):
-            raise self._error(at, f"${{...}} takes the name of a var and nothing else; found '{text}'")
+            raise self._error(at, f"${{...}} takes the name of a var and nothing else; found {shown(text)}")
         if whole := _WHOLE.fullmatch(text):
             return self._value(whole[1], at, using, level)
 
@@ -74,7 +75,7 @@ class _Filler:
             value = self._value(found[2], at, using, level)
             if isinstance(value, dict | list):
                 kind = "mapping" if isinstance(value, dict) else "list"
-                raise self._error(at, f"'{text}': the var '{found[2]}' is a {kind}, which cannot stand in a text")
+                raise self._error(at, f"{shown(text)}: the var '{found[2]}' is a {kind}, which cannot stand in a text")
             piece = f"{kept}{value}"
             self._count(at, letters=len(piece))
             return piece
@@ -106,7 +107,7 @@ class _Filler:
         elif isinstance(value, dict):
             known = suggest(key, value)
         else:
-            known = f"{value!r} has nothing inside"
+            known = f"{shown(value)} has nothing inside"
         raise self._error(at, f"there is no var '{name}'; {known}")
 
     def _count(self, at: KeyPath, values: int = 0, letters: int = 0, level: int = 0) -> None:

@@ -114,7 +114,10 @@ class Pipeline:
             known = [*inner.document.inputs, *inner.document.vars]
             graph = inner.graph
         except DspgraphError as error:
-            raise PipelineError(f"{self.source.place(at)}: in the pipeline '{entry.pipeline}': {error}") from error
+            first, *more = error.complaints
+            raise PipelineError(
+                f"{self.source.place(at)}: in the pipeline '{entry.pipeline}': {first}", *more
+            ) from error
         for key in given:
             if key not in known:
                 raise PipelineError(

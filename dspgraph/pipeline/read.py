@@ -16,6 +16,7 @@ import yaml
 
 from dspgraph.errors import PipelineError, UnknownName
 from dspgraph.pipeline.locate import locate
+from dspgraph.shown import shown
 
 KeyPath: TypeAlias = tuple[str, ...]
 """The keys that lead from the top of a file to a value: ("nodes", "lpc", "order"). In a list the key is the index."""
@@ -96,15 +97,14 @@ def read(path: Path, chain: tuple[Path, ...] = ()) -> Source:
     """
     own = _read_file(path)
     if not isinstance(own.data, dict):
-        found = repr(own.data)[:80]
-        raise PipelineError(f"{path}: a pipeline is a mapping with inputs, nodes and outputs; found {found}")
+        raise PipelineError(f"{path}: a pipeline is a mapping with inputs, nodes and outputs; found {shown(own.data)}")
     chain = (*chain, path.resolve())
     base_name = own.data.pop("extends", None)
     if base_name is None:
         return own
     try:
         if not isinstance(base_name, str):
-            raise UnknownName(f"takes the name or path of one pipeline; found {base_name!r}")
+            raise UnknownName(f"takes the name or path of one pipeline; found {shown(base_name)}")
         base_path = locate(base_name, beside=path)
     except UnknownName as error:
         raise PipelineError(f"{own.place(('extends',))}: {error}") from None
@@ -244,7 +244,9 @@ class _Reader:
         try:
             value = self.loader.construct_object(node)
         except (ValueError, KeyError, OverflowError):
-            raise PipelineError(f"{place}: {path}: {node.value!r} is no {kind}: quote it if it is a text") from None
+            raise PipelineError(
+                f"{place}: {path}: {shown(node.value)} is no {kind}: quote it if it is a text"
+            ) from None
         if isinstance(value, int) and value.bit_length() > MOST_BITS:
             raise PipelineError(f"{place}: {path} has more than {MOST_BITS} bits: quote it if it is a text")
         return value

@@ -12,6 +12,7 @@ from dspgraph.parameters import complaint_sentence
 from dspgraph.pipeline.document import Document, describe_key, known_keys
 from dspgraph.pipeline.interpolate import fill_vars
 from dspgraph.pipeline.read import KeyPath, Source
+from dspgraph.shown import shown
 
 _SECTIONS = ("vars", "inputs", "nodes", "outputs", "variants")
 _TAGS = {"audio", "frames", "symbols", "node", "pipeline"}
@@ -27,7 +28,7 @@ def check_shape(source: Source) -> None:
         if not isinstance(value, dict):
             entry = (path[0], len(path)) in (("nodes", 2), ("variants", 3))
             expected = "with one of the keys 'node', 'pipeline'" if entry else "of names"
-            raise PipelineError(f"{source.place(path)}: must be a mapping {expected}; found {value!r}")
+            raise PipelineError(f"{source.place(path)}: must be a mapping {expected}; found {shown(value)}")
 
 
 def _mappings(data: dict[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
@@ -50,7 +51,7 @@ def validate(source: Source) -> Document:
     try:
         document = Document.model_validate(fill_vars(source))
     except ValidationError as error:
-        raise PipelineError("\n".join(_sentence(source, detail) for detail in error.errors())) from None
+        raise PipelineError(*(_sentence(source, detail) for detail in error.errors())) from None
     for name in document.inputs.keys() & document.vars.keys():
         raise PipelineError(f"{source.place(('inputs', name))}: a var has this name too: rename one")
     return document
@@ -67,5 +68,5 @@ def _sentence(source: Source, detail: Any) -> str:
     if detail["type"] == "extra_forbidden":
         return f"{place}: no such key; {suggest(path[-1], known_keys(len(path)))}"
     if detail["type"] == "string_pattern_mismatch":
-        return f"{place}: a name is letters, digits and _, and begins with no digit; found '{detail['input']}'"
+        return f"{place}: a name is letters, digits and _, and begins with no digit; found {shown(detail['input'])}"
     return complaint_sentence(detail, place)

@@ -100,4 +100,4 @@ def _settings(kind: type[BaseModel], given: Mapping[str, str]) -> BaseModel:
     try:
         return kind.model_validate_strings(dict(given))
     except ValidationError as error:
-        raise ParameterError("\n".join(map(complaint_sentence, error.errors()))) from None
+        raise ParameterError(*map(complaint_sentence, error.errors())) from None

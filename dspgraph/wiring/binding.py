@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from dspgraph.errors import DspgraphError, LawError, NodeError, ParameterError
 from dspgraph.node import Node, failure_sentence
+from dspgraph.shown import shown
 from dspgraph.streams import Stream, gcd, to_fraction
 
 Times: TypeAlias = tuple[Fraction, Fraction]
@@ -68,9 +69,9 @@ def bind(name: str, node: Node, takes: tuple[Any, ...]) -> Binding:
     gives = _checked_outputs(name, node, _ask(name, node, "streams", takes))
     lookahead, block_size = _ask(name, node, "lookahead", takes), _ask(name, node, "block_size", takes)
     if not (isinstance(lookahead, int | float | Fraction) and lookahead >= 0):
-        raise LawError(0, f"{name}.lookahead gave {lookahead!r}, not seconds from 0 to math.inf")
+        raise LawError(0, f"{name}.lookahead gave {shown(lookahead)}, not seconds from 0 to math.inf")
     if not (block_size is None or (isinstance(block_size, int) and block_size >= 1)):
-        raise LawError(0, f"{name}.block_size gave {block_size!r}, not None or a number of items from 1 on")
+        raise LawError(0, f"{name}.block_size gave {shown(block_size)}, not None or a number of items from 1 on")
     if block_size is not None and lookahead == math.inf:
         raise LawError(
             0, f"{name} asks for blocks of {block_size} items and for the whole signal in one: declare one of them"
@@ -83,7 +84,7 @@ def bind(name: str, node: Node, takes: tuple[Any, ...]) -> Binding:
 def _checked_outputs(name: str, node: Node, gives: Any) -> tuple[Stream, ...]:
     """Return `gives`, the answer of `streams`. Raises LawError unless it has one stream per output, and all fit."""
     if not isinstance(gives, tuple) or not all(isinstance(stream, Stream) for stream in gives):
-        raise LawError(0, f"{name}.streams gave {gives!r}, not a tuple of streams")
+        raise LawError(0, f"{name}.streams gave {shown(gives)}, not a tuple of streams")
     if len(gives) != len(node.outputs):
         raise LawError(0, f"{name}.streams gave {len(gives)} streams for {len(node.outputs)} outputs")
     for port, stream in zip(node.outputs, gives, strict=True):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from dspgraph._version import __version__
 from dspgraph.errors import GraphError, LoopError, UnknownName, WireError, suggest
 from dspgraph.node import Input, Node
+from dspgraph.shown import shown
 from dspgraph.streams import Audio, Frames, Stream, stream_to_dict
 from dspgraph.wiring.binding import Binding, bind
 from dspgraph.wiring.provenance import provenance
@@ -228,12 +229,12 @@ class Wiring:
             raise GraphError(f"'{name}' names an input and a node: rename one of them")
         for name, node in self.nodes.items():
             if not isinstance(node, Node):
-                raise GraphError(f"node '{name}' is {node!r}, not a node: make one, as in Name(parameter=value)")
+                raise GraphError(f"node '{name}' is {shown(node)}, not a node: make one, as in Name(parameter=value)")
         for name, stream in self.inputs.items():
             if not isinstance(stream, Stream):
-                raise GraphError(f"input '{name}' is {stream!r}, not a stream such as Audio(16000)")
+                raise GraphError(f"input '{name}' is {shown(stream)}, not a stream such as Audio(16000)")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
-            raise GraphError(f"the seed is {self.seed!r}; it must be a whole number, at least 0")
+            raise GraphError(f"the seed is {shown(self.seed)}; it must be a whole number, at least 0")
         if not self.inputs or not outputs:
             raise GraphError("a graph has at least one input and one output")
 
@@ -243,7 +244,7 @@ class Wiring:
             port = self._port(to)
             origins = (wire,) if isinstance(wire, str) else tuple(wire) if isinstance(wire, Iterable) else (wire,)
             if not all(isinstance(origin, str) for origin in origins):
-                raise WireError(f"{to} takes the name of an origin, or a list of names; found {wire!r}", to)
+                raise WireError(f"{to} takes the name of an origin, or a list of names; found {shown(wire)}", to)
             if not port.many and len(origins) != 1:
                 raise WireError(f"{to} takes one wire; found {len(origins)}: mix them first", to)
             if not origins:

@@ -17,7 +17,7 @@ CORE = ROOT / "dspgraph"
 PACK = ROOT / "nodes" / "dspgraph_nodes"
 
 FLOORS = [
-    "errors _version closure", "streams parameters", "node", "wiring", "engine", "graph", "io", "registry diagram",
+    "shown _version closure", "errors", "streams parameters", "node", "wiring", "engine", "graph", "io", "registry diagram",
     "testing pipeline", "plotting rendering", "training evaluation", "cli", "__main__",
 ]  # fmt: skip
 """The core from the ground up: a package (or module) imports only from floors below its own."""

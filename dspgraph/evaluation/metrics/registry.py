@@ -21,6 +21,7 @@ from dspgraph.evaluation.metrics.spectral import lsd, mrstft
 from dspgraph.evaluation.metrics.waveform import si_sdr
 from dspgraph.evaluation.results import Metric
 from dspgraph.io.audio import AudioSource, rate_of
+from dspgraph.shown import shown
 from dspgraph.streams import Array, Audio, Number
 
 SHIPPED = (mcd, mcd_dtw, lsd, mrstft, log_f0_rmse, voicing_error, si_sdr, loudness_difference, pesq, stoi)
@@ -34,7 +35,7 @@ def _all() -> Iterator[Measure]:
         found = entry.load()
         if not isinstance(found, Measure):
             raise RequestError(
-                f"the metric '{entry.name}' of {entry.pack} ({entry.where}) is {found!r}: decorate it with metric"
+                f"the metric '{entry.name}' of {entry.pack} ({entry.where}) is {shown(found)}: decorate it with metric"
             )
         yield found
 

@@ -1,0 +1,82 @@
+"""Values and texts as messages show them: short, on one line, and without control characters.
+
+A value may come from a file that anybody wrote. Printed as it is, it could fill the screen, forge a second line, or
+send commands to a terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_MOST_LEVELS = 10
+_MOST_BITS = 256
+"""Limits of `shown`: levels of lists in lists, and bits of an integer that is written with all its digits.
+
+Python refuses to write an integer of more than 4300 digits.
+"""
+
+
+def shown(value: Any, letters: int = 80) -> str:
+    """Return a value as Python would write it, with at most `letters` characters: "'lpc'", "[1, 2, 3...".
+
+    Control characters and halves of surrogate pairs are escaped. Only what is shown is read: the time does not depend
+    on the size of a text, a list or a mapping.
+    """
+    parts, room = [], letters
+    for part in _parts(value, letters, _MOST_LEVELS):
+        parts.append(part)
+        room -= len(part)
+        if room < 0:
+            return "".join(parts)[: max(letters - 3, 0)] + "..."
+    return "".join(parts)
+
+
+def escaped(text: str) -> str:
+    """Return a text on one line: characters that cannot be printed are escaped, a new line as `\\n`."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+
+
+def shortened(text: str, letters: int) -> str:
+    """Return a text with at most `letters` characters. In a longer text, "..." replaces the middle."""
+    half = (letters - 3) // 2
+    return text if len(text) <= letters else f"{text[:half]}...{text[len(text) - half :]}"
+
+
+def _parts(value: Any, letters: int, levels: int) -> Iterator[str]:
+    """Yield the text of a value in parts, each when it is asked for. letters: the most that will be asked for."""
+    kind = type(value)
+    if kind in (list, tuple) or isinstance(value, Mapping):
+        brackets = "[]" if kind is list else "()" if kind is tuple else "{}"
+        yield brackets[0]
+        if levels == 0 and value:
+            yield "..."
+        else:
+            yield from _items(value, letters, levels - 1)
+        yield ",)" if kind is tuple and len(value) == 1 else brackets[1]
+    elif isinstance(value, str | bytes):
+        yield escaped(repr(value[: letters + 1]))
+    elif isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        yield f"an integer of {value.bit_length()} bits"
+    else:
+        yield _other(value)
+
+
+def _items(value: Any, letters: int, levels: int) -> Iterator[str]:
+    """Yield the text of the items of a list, tuple or mapping, in parts."""
+    for number, key in enumerate(value):
+        if number:
+            yield ", "
+        yield from _parts(key, letters, levels)
+        if isinstance(value, Mapping):
+            yield ": "
+            yield from _parts(value[key], letters, levels)
+
+
+def _other(value: Any) -> str:
+    try:
+        return escaped(" ".join(repr(value).split()))
+    except Exception:  # the class of a plugin may have no working `__repr__`, and a fraction may have too many digits
+        return f"<{type(value).__name__}>"
