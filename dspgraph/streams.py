@@ -7,6 +7,7 @@ rounding errors do not add up in a long signal.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
@@ -24,12 +25,23 @@ _FLOATS = ("float32", "float64")
 _COMPLEX = ("complex64", "complex128")
 
 
+_NUMBER = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,2})?(/\d{1,40})?", re.ASCII)
+
+
 def to_fraction(value: Number) -> Fraction:
-    """Return the exact fraction that a number stands for as it is printed: 1/100 for 0.01, 14700 for "44100/3"."""
+    """Return the exact fraction that a number stands for as it is printed: 1/100 for 0.01, 14700 for "44100/3".
+
+    Raises ParameterError for a boolean, for a text that is no number, and for a text with more than 40 digits in a row
+    or with an exponent of three digits: the fraction 1e999999999 has so many digits that nothing can be computed.
+    """
     try:
-        return Fraction(str(value)) if isinstance(value, float | np.floating) else Fraction(value)
-    except (ValueError, ZeroDivisionError, TypeError) as error:
-        raise ParameterError(f"{shown(value)} is not a number such as 16000, 0.01 or '44100/160'") from error
+        if isinstance(value, float | np.floating):
+            return Fraction(str(value))
+        if not isinstance(value, bool) and (not isinstance(value, str) or _NUMBER.fullmatch(value)):
+            return Fraction(value)
+    except (ValueError, ZeroDivisionError, TypeError):
+        pass
+    raise ParameterError(f"{shown(value)} is not a number such as 16000, 0.01 or '44100/160'")
 
 
 def gcd(a: Fraction, b: Fraction) -> Fraction:
@@ -106,9 +118,10 @@ class Stream:
             object.__setattr__(self, name, value)  # the class is frozen: a plain assignment raises
 
 
-def _whole(rule: str, found: Any) -> None:
-    if isinstance(found, bool) or not isinstance(found, int) or found < 1:
-        raise ParameterError(f"{rule}, at least 1; found {shown(found)}")
+def _whole(rule: str, found: Any, most: int) -> None:
+    if isinstance(found, bool) or not isinstance(found, int) or not 1 <= found <= most:
+        limit = "at least 1" if not isinstance(found, int) or found < 1 else f"at most {most}"
+        raise ParameterError(f"{rule}, {limit}; found {shown(found)}")
 
 
 def _float_dtype(value: Any, allowed: tuple[str, ...]) -> np.dtype[Any]:
@@ -126,7 +139,7 @@ class Audio(Stream):
     dtype: np.dtype[Any]
 
     def __init__(self, rate: Number, channels: int = 1, dtype: Any = np.float64) -> None:
-        _whole("audio has a whole number of channels", channels)
+        _whole("audio has a whole number of channels", channels, 2**16)
         self._set(rate, channels=channels, dtype=_float_dtype(dtype, _FLOATS))
 
     @property
@@ -157,10 +170,11 @@ class Frames(Stream):
     dtype: np.dtype[Any]
 
     def __init__(self, rate: Number, kind: str, width: int, centre: Number = 0, dtype: Any = np.float64) -> None:
-        _whole("frames have a whole number as their width", width)
-        self._set(
-            rate, kind=kind, width=width, centre=to_fraction(centre), dtype=_float_dtype(dtype, _FLOATS + _COMPLEX)
-        )
+        _whole("frames have a whole number as their width", width, 2**24)
+        exact = to_fraction(centre)
+        if abs(exact) >= 2**32:
+            raise ParameterError(f"frames have a centre of less than 2**32 s; found {shown(centre)}")
+        self._set(rate, kind=kind, width=width, centre=exact, dtype=_float_dtype(dtype, _FLOATS + _COMPLEX))
 
     @property
     def item_shape(self) -> tuple[int, ...]:
@@ -188,7 +202,7 @@ class Symbols(Stream):
     precision: np.dtype[Any]
 
     def __init__(self, rate: Number, kind: str, size: int, precision: Any = np.float64) -> None:
-        _whole("symbols have a whole number as their size", size)
+        _whole("symbols have a whole number as their size", size, 2**63)
         self._set(rate, kind=kind, size=size, precision=_float_dtype(precision, _FLOATS))
 
     def at_precision(self, dtype: Any) -> Self:

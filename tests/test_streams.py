@@ -1,4 +1,5 @@
 import json
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -17,9 +18,27 @@ def test_numbers_are_what_was_written(written: Any, meant: Fraction) -> None:
     assert to_fraction(written) == meant
 
 
-def test_a_number_that_is_none_is_refused() -> None:
-    with pytest.raises(ParameterError, match="'fast' is not a number such as 16000"):
-        to_fraction("fast")
+@pytest.mark.parametrize(
+    "written",
+    [
+        "fast", "", " 16000", "1_000", "0x10", "1:30", "\u0661", "1/0", "1/3/4", "nan", math.nan, math.inf, True, None,
+        "1e999999999", "1e-999999999", "1/1e9", "9" * 5000, "1/" + "9" * 5000, [16000],
+    ],
+)  # fmt: skip
+def test_a_number_that_is_none_is_refused_at_once(written: Any) -> None:
+    with pytest.raises(ParameterError, match="is not a number such as 16000"):
+        to_fraction(written)
+
+
+def test_a_stream_has_sizes_that_an_array_can_have() -> None:
+    with pytest.raises(ParameterError, match=r"at most 65536; found 65537"):
+        Audio(16000, 65537)
+    with pytest.raises(ParameterError, match=r"at most 16777216; found 16777217"):
+        Frames(100, "mel", 2**24 + 1)
+    with pytest.raises(ParameterError, match=r"at most 9223372036854775808; found"):
+        Symbols(100, "mulaw", 2**63 + 1)
+    with pytest.raises(ParameterError, match=r"a centre of less than 2\*\*32 s"):
+        Frames(100, "mel", 2, centre="1e99")
 
 
 def test_ten_milliseconds_at_22050_hz_are_220_and_a_half_samples() -> None:
