@@ -270,13 +270,17 @@ class CompareJob:
 
     @property
     def stages(self) -> dict[str, int]:
-        """The number of stages of all choices (`asked`), and the number when shared stages count once (`computed`)."""
+        """The numbers of stages by name.
+
+        `asked` is the number of stages in the graphs of all choices; `computed` is the number when a stage that several
+        graphs share counts once.
+        """
         asked = sum(len(choice.graph.order) for choice in self.choices)
         return {"asked": asked, "computed": sum(len(whole.order) for whole, _ in self._merged.values())}
 
     @cached_property
     def _single(self) -> dict[str, Graph]:
-        """The graph of each choice, by name, without its other outputs: the compared output has the name `y`."""
+        """The graph of each choice, by its name, with one output only: the one that is compared, under the name `y`."""
         return {
             choice.name: choice.graph.evolve(outputs={"y": choice.graph.origins[choice.output]})
             for choice in self.choices

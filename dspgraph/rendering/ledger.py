@@ -116,7 +116,7 @@ class Ledger:
 
 
 def ledger_line(item: Item, settings: Mapping[str, Any], row: Rendered) -> dict[str, Any]:
-    """Return the line that `render` appends for the result of an item; settings: as from `item_settings`."""
+    """Return the line that `render` appends for the result of an item; settings: see `item_settings`."""
     line: dict[str, Any] = {"id": item.id, "status": "failed" if row.error else "done"}
     line |= {"error": row.error} if row.error else {"audio_seconds": row.audio_seconds, "notes": row.notes}
     line |= {"seconds": round(row.seconds, 6), "size": row.size, "mtime_ns": row.mtime_ns}
@@ -124,7 +124,7 @@ def ledger_line(item: Item, settings: Mapping[str, Any], row: Rendered) -> dict[
 
 
 def line_origin(item: Item, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of a line that says what the result was made from; settings: as from `item_settings`."""
+    """Return the part of a ledger line that says what the result was made from; settings: see `item_settings`."""
     return {"source": os.path.abspath(item.path), **settings}
 
 

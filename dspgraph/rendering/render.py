@@ -322,8 +322,9 @@ class _ItemRun:
     def write(self, outputs: Mapping[str, Array], ended: bool) -> Rendered | None:
         """Write a block of every output, and return None; after the last block (`ended`), return the result.
 
-        Before the result is returned, all files get their final names. An error in an earlier block is raised by
-        `blocks`; for an error in the last block the result is a failed one.
+        Before the result is returned, all files get their final names. If the last block cannot be written,
+        the result is a failed one. If an earlier block cannot be written, this returns None, and `blocks` raises the
+        error when its next block is asked for.
         """
         if self.failure:
             return None

@@ -35,7 +35,7 @@ def file_stamp(path: Path) -> FileStamp:
 def item_settings(item: Item, digest: str, reader: Mapping[str, str], suffix: str) -> dict[str, Any]:
     """Return all that the outputs of an item depend on, except the content of its input file.
 
-    The sidecar and the line in the ledger both contain these values. digest: of the graph. reader: as from
+    The sidecar and the line in the ledger both contain these values. digest: of the graph. reader: see
     `job.reader_provenance`. suffix: of the audio outputs.
     """
     return {

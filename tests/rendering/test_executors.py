@@ -623,7 +623,7 @@ def test_both_machines_of_a_cluster_work_and_each_worker_loads_once(log: Path, c
     assert len({row.facts for row in rows}) == 2
 
 
-@pytest.mark.parametrize("batch", [1, 16])
+@pytest.mark.parametrize("batch", [pytest.param(1, marks=pytest.mark.slow), 16])
 def test_a_cluster_writes_the_same_bytes(cluster: Any, batch: int, clips: Path, alone: Path, tmp_path: Path) -> None:
     assert_the_same(Ray(), batch, clips, alone, tmp_path)
 
@@ -635,17 +635,20 @@ def test_a_cluster_reports_items_that_kill_workers_as_processes_do(log: Path, cl
     assert Counter(opened(log)) == {item.id: 2 if item.id in FATES else 1 for item in KILLERS}
 
 
-@pytest.mark.parametrize("batch", [1, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", [1, 4])
 def test_an_item_that_never_ends_is_a_row_of_a_cluster_too(
     cluster: Any, batch: int, clips_and_hang: Path, tmp_path: Path
 ) -> None:
     assert_one_is_late(Ray(timeout=1), batch, clips_and_hang, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_summaries_of_a_cluster_reach_the_main_process(log: Path, cluster: Any) -> None:
     assert gathered(Ray(), log) == ALL_BUT_ONE
 
 
+@pytest.mark.slow
 def test_an_item_that_kills_the_actor_itself_is_found_too(log: Path, cluster: Any) -> None:
     items = [*plain(3), *named("actor-0"), *plain(6)[3:]]
     rows = list(Ray(1).run(Deeds(log), items))
@@ -653,6 +656,7 @@ def test_an_item_that_kills_the_actor_itself_is_found_too(log: Path, cluster: An
     assert sorted(row.id for row in rows) == sorted(item.id for item in items)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Attached, deadly.Elsewhere, deadly.Fatal])
 def test_a_job_that_a_machine_cannot_do_is_refused_with_the_name_of_the_machine(
     log: Path, cluster: Any, kind: type[Deeds]
@@ -663,12 +667,14 @@ def test_a_job_that_a_machine_cannot_do_is_refused_with_the_name_of_the_machine(
     assert not opened(log)
 
 
+@pytest.mark.slow
 def test_actors_that_cannot_start_end_the_run(log: Path, cluster: Any) -> None:
     with pytest.raises(RequestError, match="Ray actors die as they start, 3 times: "):
         list(Ray(1).run(deadly.FatalThere(log), plain(4)))
     assert not opened(log)
 
 
+@pytest.mark.slow
 def test_a_run_does_not_wait_forever_for_a_busy_cluster(
     log: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -684,6 +690,7 @@ def test_a_run_does_not_wait_forever_for_a_busy_cluster(
         ray.kill(other)
 
 
+@pytest.mark.slow
 def test_a_machine_that_is_lost_costs_no_item(log: Path, cluster: Any) -> None:
     third = cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()

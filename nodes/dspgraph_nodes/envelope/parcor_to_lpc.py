@@ -6,10 +6,10 @@ from dspgraph import Array, Frames, Input, Node, Output, State
 
 
 def parcor_to_lpc(parcor: Array) -> Array:
-    """Return predictors, rows (gain, a[1..order]), of reflection coefficients: the inverse of `lpc_to_parcor`.
+    """Return the predictors, rows (gain, a[1..order]), that belong to reflection coefficients.
 
-    parcor: [n, order + 1], rows (gain, k[1..order]). Returns the same shape and dtype (float32 for int16), computed in
-    float64.
+    The inverse of `lpc_to_parcor`. parcor: [n, order + 1], rows (gain, k[1..order]). Returns the same shape and dtype
+    (float32 for int16), computed in float64.
     """
     from dspgraph_nodes._kernels.signal.parcor import step_up
 

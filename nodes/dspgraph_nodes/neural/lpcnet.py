@@ -43,7 +43,7 @@ class Lpcnet(Node):
         e[n] is drawn from P(e | s[n-1], p[n], e[n-1], f)
 
     The network sees s, p and e as mu-law codes of 256 levels. s is limited to -32768 .. 32768, the range of the codes,
-    so that the codes follow s. The condition f depends on the features of a frame and of two frames on either side.
+    so that the codes follow s. The condition f depends on the features of a frame and of two frames on each side.
 
     Before the draw, P is sharpened in periodic frames, and improbable levels are excluded: P**c is normalised, with
     c = (1 + max(0, 1.5 * g - 0.5)) / temperature and g the correlation plus 0.5; then the threshold is subtracted,

@@ -169,9 +169,10 @@ def _find_rows(places: Array, row: Array, codes: Array, width: int) -> None:
 
 @part_of_kernel
 def _gru_a_of_one(net: SampleNetwork, workspace: Workspace, h: int, new: int) -> None:
-    """Compute GRU_A of one signal, and the sums of GRU_B; h and new: where the old and the new states begin.
+    """Compute GRU_A of one signal, and the sums of GRU_B.
 
-    Every stage runs for all blocks before the next stage begins. The instructions of a stage wait for each other, so
+    h, new: the positions in `workspace.state` at which the old and the new states begin. Every stage runs for all
+    blocks of sixteen units before the next stage begins. The instructions of a stage wait for each other, so
     the processor is faster if it can work on several blocks of the same stage at once.
     """
     groups, blocks = len(net.a.places), len(net.bias_n) // (3 * WIDTH)
@@ -196,9 +197,10 @@ def _gru_a_of_one(net: SampleNetwork, workspace: Workspace, h: int, new: int) ->
 
 @part_of_kernel
 def _gru_a_of_many(net: SampleNetwork, workspace: Workspace, h: int, new: int) -> None:
-    """Compute GRU_A of sixteen signals, and the sums of GRU_B; h and new: where the old and the new states begin.
+    """Compute GRU_A of sixteen signals, and the sums of GRU_B.
 
-    All stages run for two blocks before the next two blocks begin. The numbers that one stage passes to the next then
+    h, new: the positions in `workspace.state` at which the old and the new states begin. All stages run for two blocks
+    of sixteen units before the next two blocks begin. The numbers that one stage passes to the next then
     stay in the cache of the processor.
     """
     blocks = len(net.bias_n) // (3 * WIDTH)

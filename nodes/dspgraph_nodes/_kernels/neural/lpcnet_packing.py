@@ -3,8 +3,8 @@
 * The embeddings are multiplied with the input matrix of GRU_A in advance. The result is a table for each of the three
   codes of a sample, with the numbers that every value of the code adds to the gates.
 * Matrices are stored in pieces of sixteen rows and one column; pieces with only zeros are left out.
-* The weights and biases of a sigmoid or tanh are multiplied by the constant that its power of 2 needs. Their sum is
-  then x instead of v:
+* The kernels compute sigmoid and tanh with powers of 2. The weights and biases before a sigmoid are therefore
+  multiplied by -1 / ln(2), those before a tanh by 2 / ln(2). The weighted sum is then x instead of v:
 
     sigmoid(v) = 1 / (1 + 2**x),  x = -v / ln(2)        tanh(v) = 1 - 2 / (1 + 2**x),  x = 2 * v / ln(2)
 

@@ -24,7 +24,7 @@ def quality_factor(bins_per_octave: int) -> float:
 
 
 def half_window(length: float) -> int:
-    """Return how many samples a window has on either side of its middle sample: the lags m with 0 < m < length / 2.
+    """Return how many samples a window has on each side of its middle sample: the lags m with 0 < m < length / 2.
 
     length: in samples, not always a whole number.
     """

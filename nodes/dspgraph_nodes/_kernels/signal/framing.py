@@ -46,7 +46,7 @@ class Framing:
         return self._rows(padded, self.first - begin, count)
 
     def start(self, dtype: np.dtype[Any]) -> FrameBuffer:
-        """Return the buffer of a signal before its first sample."""
+        """Return the buffer as it is before the first sample of a signal."""
         return FrameBuffer(np.zeros(max(0, -self.first), dtype), max(0, self.first), self.hop + self.beyond)
 
     def step(self, held: FrameBuffer, x: Array) -> Array:

@@ -21,7 +21,7 @@ _BLOCK = _WIDTH * _VECTORS
 
 
 def half_width(up: int, down: int) -> int:
-    """Return how many input samples on either side of an output sample contribute to it."""
+    """Return how many input samples on each side of an output sample contribute to it."""
     return math.ceil(_HALF * max(1.0, down / up))
 
 

@@ -99,7 +99,7 @@ def split(
         if len(samples) < shortest:
             raise RequestError(
                 f"{name} has {len(samples)} samples; a chunk with its context has {shortest} ({settings.frames} frames "
-                f"and {CONTEXT} on either side): leave the recording out, or set fewer frames"
+                f"and {CONTEXT} on each side): leave the recording out, or set fewer frames"
             )
     if not any(samples.any() for samples in recordings.values()):
         raise RequestError("all recordings are silent; training needs speech: give other recordings")
@@ -200,7 +200,7 @@ def make_chunk(whole: Utterance, first: int, frames: int, form: str, random: Gen
 
 
 class Chunks(Dataset[Chunk]):
-    """Chunks of utterances, each with two frames of context on either side.
+    """Chunks of utterances, each with two frames of context on each side.
 
     An index is (epoch, place). The same index always gives the same chunk with the same noise. In epoch -1, for
     validation, there is no noise, and the first chunk of an utterance begins at its third frame, the first with a whole

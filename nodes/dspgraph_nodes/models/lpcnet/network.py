@@ -1,6 +1,6 @@
 """LPCNet in torch.
 
-A frame-rate network turns the features of a frame and of two frames on either side into a condition f. A sample-rate
+A frame-rate network turns the features of a frame and of two frames on each side into a condition f. A sample-rate
 network reads, for every sample, the mu-law codes of the last signal sample s[n-1], the prediction p[n] and the last
 excitation e[n-1], and gives the probabilities of the codes of e[n]. E is an embedding:
 

@@ -37,10 +37,11 @@ class SparsitySchedule:
 
 
 def mask(gate: Tensor, density: float) -> Tensor:
-    """Return a mask for a gate's matrix: True in the share `density` of blocks with most energy, and on the diagonal.
+    """Return a mask for a gate's matrix: True in the blocks with the most energy, and on the diagonal.
 
-    gate: [units, units], a row for each output. A block is 16 rows of one column. The energy of a block leaves out the
-    diagonal, whose weights are so large that every block with one of them would be kept.
+    gate: [units, units], a row for each output. density: the share of the blocks that are True. A block is 16 rows of
+    one column. The energy of a block leaves out the diagonal, whose weights are so large that every block with one of
+    them would be kept.
     """
     units = len(gate)
     diagonal = torch.eye(units, dtype=torch.bool, device=gate.device)
