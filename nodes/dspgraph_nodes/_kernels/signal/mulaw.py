@@ -63,7 +63,8 @@ def _centres(levels: int, peak: float, dtype: str) -> Array:
 def code_edges(levels: int, peak: float, dtype: str) -> Array:
     """Return the edges [levels + 1] of the codes.
 
-    Code c has the samples from edges[c] up to, not including, edges[c + 1]. The first and the last edge are NaN, because code 0 and the last code have no limit outwards.
+    Code c has the samples from edges[c] up to, not including, edges[c + 1]. The first and the last edge are NaN,
+    because code 0 and the last code have no limit outwards.
     """
     expanded = _expanded(levels)[1::2]  # at the distances 1/2, 3/2 ... h - 1/2, in codes, from silence
     inner = np.concatenate((-expanded[::-1], expanded))[: levels - 1] * peak
