@@ -13,10 +13,12 @@ from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from dspgraph.errors import ParameterError
-from dspgraph.parameters import File, parameter_sentence
+from dspgraph.parameters import File, no_number, parameter_sentence, sentences
+from dspgraph.shown import shown
 from dspgraph.streams import Array, Audio, Stream
 
 __all__ = ["Field", "File", "Input", "Node", "Output", "State", "generator", "require_mono"]
@@ -77,8 +79,16 @@ class Node(BaseModel):
             super().__init__(**parameters)
         except ValidationError as error:
             known = {*type(self).model_fields, *(port.name for port in self.inputs)}
-            sentences = [parameter_sentence(detail, type(self), self.type_name, known) for detail in error.errors()]
-            raise ParameterError("; ".join(sentences)) from None
+            told = sentences(error, lambda detail: parameter_sentence(detail, type(self), self.type_name, known))
+            raise ParameterError("; ".join(told)) from None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse a boolean or a text where a number is due."""
+        if no_number(cls, str(info.field_name), value):
+            raise PydanticCustomError("no_number", "must be a number")
+        return value
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -133,6 +143,13 @@ class Node(BaseModel):
         """
         return None
 
+    def advice(self, *inputs: Any) -> str | None:
+        """Return a sentence about a parameter that works but is likely to be a mistake, with the way out; or None.
+
+        Example: an FFT that is too short for a low voice. The sentence begins with the parameter, "cheaptrick.n_fft".
+        """
+        return None
+
     def start(self, *inputs: Any) -> State:
         """Return the state before the first item. inputs: as in `streams`."""
         return None
@@ -171,8 +188,13 @@ def first_stream(inputs: tuple[Any, ...]) -> Stream:
 def failure_sentence(node: Node, error: BaseException) -> str:
     """Return the class and message of an error in a node's own code and, if known, the place in the node's file.
 
-    The place is the innermost line of the traceback that is in the file of the node's module.
+    The place is the innermost line of the traceback that is in the file of the node's module. For memory that is not
+    there, and for numbers that are too large, return the parameters of the node instead.
     """
+    if isinstance(error, MemoryError | OverflowError):
+        what = "there is not enough memory" if isinstance(error, MemoryError) else "a number is too large"
+        found = ", ".join(f"{name}={shown(value, 20)}" for name, value in node)
+        return f"{what}{f' for {found}: choose smaller values' if found else ''}"
     file = getattr(sys.modules.get(type(node).__module__), "__file__", None)
     places = [
         f" ({file}, line {line})"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 from stat import S_ISREG
 from typing import Annotated, Any
 
-from pydantic import BaseModel, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, PlainSerializer, ValidationError, WithJsonSchema
 from pydantic_core import ErrorDetails
 
 from dspgraph.errors import suggest
@@ -51,14 +51,43 @@ of the pipeline file; everywhere else it starts from the working directory.
 
 def parameter_rule(model: type[BaseModel], name: str) -> str:
     """Return the rule of one parameter of a model in words: "a whole number, at least 1, at most 64 (default 16)"."""
-    return field_rule(model.model_json_schema()["properties"].get(name, {}))
+    return field_rule(_properties(model).get(name, {}))
 
 
 @lru_cache(maxsize=256)
+def _properties(model: type[BaseModel]) -> dict[str, Any]:
+    """Return what the JSON Schema of a model says about its fields."""
+    properties: dict[str, Any] = model.model_json_schema()["properties"]
+    return properties
+
+
 def names_file(model: type[BaseModel], name: str) -> bool:
     """Return whether a parameter of a model is declared as `File` or as `File | None`."""
-    rule = model.model_json_schema()["properties"].get(name, {})
-    return any(_FILE.items() <= option.items() for option in rule.get("anyOf", [rule]))
+    return any(_FILE.items() <= option.items() for option in _options(_properties(model).get(name, {})))
+
+
+def no_number(model: type[BaseModel], name: str, value: Any) -> bool:
+    """Return whether a parameter of a model takes a number, or a list of numbers, and gets a boolean or a text.
+
+    Pydantic alone takes true for 1 and the texts "1" and "1_0" for 1 and 10.
+    """
+    return _no_number(_properties(model).get(name, {}), value)
+
+
+def _no_number(schema: dict[str, Any], value: Any) -> bool:
+    options = _options(schema)
+    kinds = {option.get("type") for option in options}
+    if isinstance(value, bool | str):
+        return bool(kinds & {"integer", "number"}) and ("boolean" if isinstance(value, bool) else "string") not in kinds
+    items = [option["items"] for option in options if "items" in option]
+    if items and isinstance(value, list | tuple):
+        return any(all(_no_number(item, inner) for item in items) for inner in value)
+    return False
+
+
+def _options(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the alternatives of a schema; the schema itself if it has none."""
+    return list(schema.get("anyOf", [schema]))
 
 
 _BOUNDS = {
@@ -75,19 +104,34 @@ _KINDS = {"integer": "a whole number", "number": "a number", "boolean": "true or
 
 def field_rule(schema: dict[str, Any]) -> str:
     """Return the rule of a field in words, like `parameter_rule`. schema: what a JSON Schema says about the field."""
-    options = [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
     words = []
-    for option in options:
+    for option in _options(schema):
+        if option.get("type") == "null":
+            continue
         limits = [text.format(_plain(option[key])) for key, text in _BOUNDS.items() if key in option]
         choices = " or ".join(map(str, option.get("enum", [option["const"]] if "const" in option else [])))
         text = "the path of a file" if _FILE.items() <= option.items() else "a text"
-        words.append(", ".join([choices or _KINDS.get(option.get("type", ""), text), *limits]))
+        items = [f"each {field_rule(option['items'])}"] if option.get("items") else []
+        words.append(", ".join([choices or _KINDS.get(option.get("type", ""), text), *items, *limits]))
     default = f" (default {_plain(schema['default'])})" if schema.get("default") is not None else ""
     return " or ".join(words) + default
 
 
 def _plain(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and math.isfinite(value) and value == int(value) else str(value)
+
+
+_MOST_COMPLAINTS = 5
+
+
+def sentences(error: ValidationError, sentence: Callable[[ErrorDetails], str]) -> list[str]:
+    """Return the complaints of pydantic as sentences. Of many complaints only the first five are told.
+
+    sentence: the function that words one complaint, which is an entry of `ValidationError.errors()`.
+    """
+    told = [sentence(detail) for detail in error.errors(include_url=False)[:_MOST_COMPLAINTS]]
+    more = error.error_count() - len(told)
+    return [*told, f"and {more} more complaints"] if more else told
 
 
 def complaint_sentence(detail: ErrorDetails, place: str | None = None) -> str:

@@ -59,6 +59,8 @@ class _Builder:
         self.kinds = {name: self._kind(name, e) for name, e in document.nodes.items() if isinstance(e, NodeEntry)}
         self.nodes: dict[str, Node] = {}
         self.wires: dict[str, str | list[str]] = {}
+        self.followed: dict[str, str] = {}
+        """The origins of the wires that were followed, by the names that are written in the file."""
 
     def graph(self) -> Graph:
         for name, sub in self.inner.items():
@@ -125,12 +127,31 @@ class _Builder:
     def _follow_all(self, wire: Any, at: KeyPath) -> str | list[str]:
         return [self._follow(one, at) for one in wire] if isinstance(wire, list) else self._follow(wire, at)
 
-    def _follow(self, wire: Any, at: KeyPath, passed: tuple[str, ...] = ()) -> str:
+    def _follow(self, wire: Any, at: KeyPath) -> str:
         """Return the origin of a wire: an input of the graph, or an output port of a node.
 
         wire: the origin as it is written in the file; at: where it is written. For an output of a pipeline that is used
         as a node, returns the port of the node inside that gives the output. If the output is one of the inputs of that
-        pipeline, returns the origin of this input. passed: the wires that were followed so far, to find a loop.
+        pipeline, returns the origin of this input.
+        """
+        passed: dict[str, None] = {}
+        while True:
+            found: str | tuple[str, str] | None = self.followed.get(wire) if isinstance(wire, str) else None
+            found = found or self._given_by(wire, at)
+            if wire in passed:
+                loop = " -> ".join([*list(passed)[list(passed).index(wire) :], wire])
+                self._refuse(at, f"the wires have a loop: {loop}; feedback lives inside a node, not on a wire")
+            passed[wire] = None
+            if isinstance(found, str):
+                self.followed |= dict.fromkeys(passed, found)
+                return found
+            name, key = found  # an output that is one of the inputs of its pipeline: follow the wire to that input
+            wire, at = self.inner[name].given[key], ("nodes", name, key)
+
+    def _given_by(self, wire: Any, at: KeyPath) -> str | tuple[str, str]:
+        """Return the origin of a wire, or the pipeline and its input that gives the wire. Arguments: as in `_follow`.
+
+        The pipeline is the name of the node that it is used as.
         """
         if not isinstance(wire, str):
             self._refuse(at, f"a port takes the name of a node or input; found {shown(wire)}")
@@ -153,13 +174,7 @@ class _Builder:
             return f"{name}.{port}"
         sub = self.inner[name]
         origin = sub.graph.origins[port]
-        if origin not in sub.graph.inputs:
-            return f"{name}/{origin}"
-        # This output of the pipeline is one of its inputs: follow the wire to that input.
-        if wire in passed:
-            loop = " -> ".join([*passed[passed.index(wire) :], wire])
-            self._refuse(at, f"the wires have a loop: {loop}; feedback lives inside a node, not on a wire")
-        return self._follow(sub.given[origin], ("nodes", name, origin), (*passed, wire))
+        return (name, origin) if origin in sub.graph.inputs else f"{name}/{origin}"
 
     def _outputs(self, name: str) -> list[str]:
         if name in self.kinds:

@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    StrictInt,
     StringConstraints,
     Tag,
     WithJsonSchema,
@@ -43,7 +44,7 @@ class AudioInput(_Strict):
     """Audio. A file with another rate or number of channels is converted; the sidecar of the result says how."""
 
     audio: Exact = Field(description="samples per second")
-    channels: int = Field(1, ge=1, description="number of channels")
+    channels: StrictInt = Field(1, ge=1, description="number of channels")
 
     def stream(self) -> Stream:
         """Return the declared stream, with the dtype float64."""
@@ -55,7 +56,7 @@ class FramesInput(_Strict):
 
     frames: str = Field(description="kind of row: wave, spectrum, f0 ...")
     rate: Exact = Field(description="rows per second")
-    width: int = Field(ge=1, description="numbers per row")
+    width: StrictInt = Field(ge=1, description="numbers per row")
     centre: Exact = Field(Fraction(0), description="centre of a row's window, in seconds after the row's start")
 
     def stream(self) -> Stream:
@@ -68,7 +69,7 @@ class SymbolsInput(_Strict):
 
     symbols: str = Field(description="kind of symbol: mulaw, coarse, phones ...")
     rate: Exact = Field(description="symbols per second")
-    size: int = Field(ge=1, description="number of different symbols")
+    size: StrictInt = Field(ge=1, description="number of different symbols")
 
     def stream(self) -> Stream:
         """Return the declared stream, whose symbols stand for samples in float64."""
@@ -92,10 +93,11 @@ class PipelineEntry(BaseModel):
     pipeline: str = Field(description="name or path of a pipeline")
 
 
-def _by_key(tags: Sequence[str]) -> Discriminator:
+def _by_key(tags: Sequence[str], examples: str = "") -> Discriminator:
     """Return the rule by which pydantic chooses the class of an entry: by the first tag that is a key of the entry.
 
     Example: with the tags "audio", "frames" and "symbols", an entry that has the key `frames` is a FramesInput.
+    examples: of entries, for the message about an entry without a tag.
     """
 
     def tag_of(value: Any) -> str | None:
@@ -104,7 +106,7 @@ def _by_key(tags: Sequence[str]) -> Discriminator:
     return Discriminator(
         tag_of,
         custom_error_type="entry",
-        custom_error_message=f"must be a mapping with one of the keys {', '.join(map(repr, tags))}",
+        custom_error_message=f"must be a mapping with one of the keys {', '.join(map(repr, tags))}{examples}",
     )
 
 
@@ -112,7 +114,10 @@ InputEntry = Annotated[
     Annotated[AudioInput, Tag("audio")]
     | Annotated[FramesInput, Tag("frames")]
     | Annotated[SymbolsInput, Tag("symbols")],
-    _by_key(["audio", "frames", "symbols"]),
+    _by_key(
+        ["audio", "frames", "symbols"],
+        ", such as {audio: 16000}, {frames: mel, rate: 100, width: 80} or {symbols: mulaw, rate: 8000, size: 256}",
+    ),
 ]
 Entry = Annotated[
     Annotated[NodeEntry, Tag("node")] | Annotated[PipelineEntry, Tag("pipeline")], _by_key(["node", "pipeline"])
@@ -127,7 +132,7 @@ class Document(_Strict):
     precision: Literal["float64", "float32"] = Field(
         "float64", description="dtype of the input streams; ignored in a pipeline that is used as a node"
     )
-    seed: int = Field(0, ge=0, description="seed of all random numbers in the graph")
+    seed: StrictInt = Field(0, ge=0, description="seed of all random numbers in the graph")
     vars: dict[str, Any] = Field({}, description="values that can be used below as ${name}")
     inputs: dict[Name, InputEntry] = Field(min_length=1, description="the streams that go in")
     nodes: dict[Name, Entry] = Field(min_length=1, description="the nodes of the graph")
@@ -139,19 +144,18 @@ class Document(_Strict):
     )
 
 
-_KEYS = {
-    key: field
-    for model in (FramesInput, SymbolsInput, AudioInput, Document)
-    for key, field in model.model_fields.items()
-}
+_INPUTS: dict[str, type[BaseModel]] = {"audio": AudioInput, "frames": FramesInput, "symbols": SymbolsInput}
 
 
-def describe_key(key: str) -> str:
-    """Return the description of a key at the top of a file or in an entry of `inputs`; "" for any other key."""
-    return _KEYS[key].description or "" if key in _KEYS else ""
+def describe_key(key: str, tag: str | None = None) -> str:
+    """Return the description of a key; "" for an unknown one.
+
+    tag: "audio", "frames" or "symbols" for a key in such an entry of `inputs`; None for a key at the top of a file.
+    """
+    model: type[BaseModel] = _INPUTS[tag] if tag else Document
+    return model.model_fields[key].description or "" if key in model.model_fields else ""
 
 
 def known_keys(depth: int) -> list[str]:
     """Return the known keys of a pipeline file: at its top for depth 1, in the entries of `inputs` for any other."""
-    inputs = (AudioInput, FramesInput, SymbolsInput)
-    return list(Document.model_fields) if depth == 1 else [key for model in inputs for key in model.model_fields]
+    return list(Document.model_fields) if depth == 1 else [key for one in _INPUTS.values() for key in one.model_fields]

@@ -20,9 +20,9 @@ _NAME = r"[A-Za-z_]\w*(?:\.\w+)*"
 _VAR = re.compile(rf"(\\*)\$\{{({_NAME})\}}", re.ASCII)
 _WHOLE = re.compile(rf"\$\{{({_NAME})\}}", re.ASCII)
 
-MOST_LETTERS = 1_000_000
+MOST_LETTERS = 4_000_000
 MOST_FILLED_LEVELS = 50
-"""Limits for filling in vars: the characters that are put into longer texts, and the levels of nested values and vars.
+"""Limits for filling in vars: the characters of all texts, and the levels of nested values and vars.
 
 The number of values is limited too, by MOST_VALUES. Without limits a short file could fill the memory: 40 vars, each of
 which uses the next one twice, make about 2**40 values.
@@ -53,7 +53,7 @@ class _Filler:
         at: the path of the value; using: the names of the vars that led to this value, each of which uses the next;
         level: how deep the value is nested in other values and vars.
         """
-        self._count(at, values=1, level=level)
+        self._count(at, values=1, letters=len(value) if isinstance(value, str) else 0, level=level)
         if isinstance(value, dict):
             return {key: self.fill(inner, (*at, key), using, level + 1) for key, inner in value.items()}
         if isinstance(value, list):

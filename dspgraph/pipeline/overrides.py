@@ -19,6 +19,7 @@ from typing import TypeAlias
 
 from dspgraph.errors import PipelineError, RequestError, UnknownName, suggest
 from dspgraph.pipeline.read import KeyPath, Source, parse
+from dspgraph.shown import shown
 
 SETTINGS = ("precision", "seed")
 """The keys at the top of a pipeline file to which an override can give a new value."""
@@ -85,20 +86,20 @@ def apply_overrides(source: Source, name: str, overrides: Iterable[str]) -> dict
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals:
-            raise RequestError(f"'{override}' sets nothing: write NODE.PARAMETER=VALUE, or VAR=VALUE")
+            raise RequestError(f"{shown(override)} sets nothing: write NODE.PARAMETER=VALUE, or VAR=VALUE")
         node, dot, parameter = key.replace("/", ".").partition(".")
         if not dot:
             _set_var_or_setting(source, name, key, text, override)
         elif node not in source.data.get("nodes", {}):
             nodes = source.data.get("nodes", {})
-            raise UnknownName(f"'{override}': no node is called '{node}'; {suggest(node, nodes)}")
+            raise UnknownName(f"{shown(override)}: no node is called '{node}'; {suggest(node, nodes)}")
         elif "." not in parameter:
-            source.data["nodes"][node][parameter] = parse(text, f"'{override}'").data
-            source.remark(("nodes", node, parameter), f"'{override}'")
+            source.data["nodes"][node][parameter] = parse(text, shown(override)).data
+            source.remark(("nodes", node, parameter), shown(override))
         elif _is_pipeline(source, node):
             inner[node].append(f"{parameter}={text}")
         else:
-            raise UnknownName(f"'{override}': '{node}' is a node, nothing is in it: write {node}.PARAMETER")
+            raise UnknownName(f"{shown(override)}: '{node}' is a node, nothing is in it: write {node}.PARAMETER")
     return inner
 
 
@@ -106,13 +107,13 @@ def _set_var_or_setting(source: Source, name: str, key: str, text: str, override
     variables = source.data.get("vars", {})
     if key not in (*variables, *SETTINGS):
         raise UnknownName(
-            f"'{override}': {name} has no var '{key}'; {suggest(key, [*variables, *SETTINGS])} "
+            f"{shown(override)}: {name} has no var '{key}'; {suggest(key, [*variables, *SETTINGS])} "
             "(a parameter is NODE.PARAMETER)"
         )
     path: KeyPath = (key,) if key in SETTINGS else ("vars", key)
     target = source.data if key in SETTINGS else variables
-    target[key] = parse(text, f"'{override}'").data
-    source.remark(path, f"'{override}'")
+    target[key] = parse(text, shown(override)).data
+    source.remark(path, shown(override))
 
 
 def _is_pipeline(source: Source, node: str) -> bool:

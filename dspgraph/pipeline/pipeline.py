@@ -25,14 +25,42 @@ from dspgraph.pipeline.build import SubPipeline, build
 from dspgraph.pipeline.document import Document, PipelineEntry
 from dspgraph.pipeline.locate import locate
 from dspgraph.pipeline.overrides import Slots, apply_overrides, apply_swaps, slots_of
-from dspgraph.pipeline.read import read
+from dspgraph.pipeline.read import MOST_FILES, Source, read
 from dspgraph.pipeline.validate import check_shape, validate
 
 MOST_PIPELINES = 1000
-"""The largest number of pipelines that one pipeline can consist of, itself included.
+MOST_NODES = 2000
+"""The largest numbers of pipelines and of nodes that one pipeline can consist of. The pipeline itself is counted too.
 
-Without a limit a few files could fill the memory: 20 files, each of which uses the next one twice, are 2**20 pipelines.
+Without limits a few files could fill the memory: 20 files, each of which uses the next one twice, are 2**20 pipelines.
 """
+
+
+class _Used:
+    """What a pipeline consists of so far: the files that were read, and the numbers of pipelines and nodes."""
+
+    def __init__(self) -> None:
+        self.sources: dict[Path, Source] = {}
+        self.pipelines = self.nodes = 0
+
+    def read(self, path: Path) -> Source:
+        """Return the data of a file, read only once. Raises PipelineError if there are too many pipelines."""
+        self.pipelines += 1
+        if self.pipelines > MOST_PIPELINES:
+            raise PipelineError(f"more than {MOST_PIPELINES} pipelines are used as nodes: this is not a pipeline")
+        if path not in self.sources:
+            self.sources[path] = read(path)
+            check_shape(self.sources[path])
+        return self.sources[path].copy()
+
+    def add(self, nodes: int) -> None:
+        """Count the nodes of one more pipeline. Raises PipelineError if there are too many."""
+        self.nodes += nodes
+        if self.nodes > MOST_NODES:
+            raise PipelineError(
+                f"more than {MOST_NODES} nodes, those of the pipelines that are used as nodes included: this is not a "
+                "pipeline"
+            )
 
 
 class Pipeline:
@@ -59,18 +87,17 @@ class Pipeline:
         if self.files.count(self.files[-1]) > 1:
             circle = " -> ".join(path.name for path in self.files)
             raise PipelineError(f"the pipelines contain each other in a circle: {circle}")
-        self._built: list[str] = outer._built if outer else []
-        self._built.append(self.name)
-        if len(self._built) > MOST_PIPELINES:
-            raise PipelineError(f"more than {MOST_PIPELINES} pipelines are used as nodes: this is not a pipeline")
-        self.source = read(self.path)
-        check_shape(self.source)
+        if len(self.files) > MOST_FILES:
+            raise PipelineError(f"more than {MOST_FILES} pipelines are one inside the other: this is not a pipeline")
+        self._used: _Used = outer._used if outer else _Used()
+        self.source = self._used.read(self.path)
         if outer:
             self._take_vars(outer, node)
         self.slots: Slots = slots_of(self.source)
         self._inner_swaps = apply_swaps(self.source, self.name, self.slots, swap or {})
         self._inner_overrides = apply_overrides(self.source, self.name, overrides)
         self.document = validate(self.source)
+        self._used.add(len(self.document.nodes))
         if outer:
             self._take_settings(outer.document)
 

@@ -1,16 +1,16 @@
 """Pipeline files read as plain data, with the file and the line of every value.
 
-The data are mappings, lists, texts, numbers, true, false and null. Tags and merge keys (`<<`) are errors, and a date is
-a text. A file that extends another file is merged with it.
+The data are mappings, lists, texts, numbers, true, false and null, as the core schema of YAML 1.2 reads them: 0100 is
+100, and 1:30, 1_000, on and yes are texts. Tags and merge keys (`<<`) are errors, and a date is a text. A file that
+extends another file is merged with it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import yaml
 
@@ -21,10 +21,14 @@ from dspgraph.shown import shown
 KeyPath: TypeAlias = tuple[str, ...]
 """The keys that lead from the top of a file to a value: ("nodes", "lpc", "order"). In a list the key is the index."""
 
+MOST_BYTES = 1_000_000
 MOST_VALUES = 10_000
 MOST_LEVELS = 20
-MOST_BITS = 1024
-"""Limits of one file: the number of values, the levels of nested values, and the bits of an integer."""
+MOST_BITS = 128
+"""Limits of one file: its size, the number of values, the levels of nested values, and the bits of an integer."""
+
+MOST_FILES = 20
+"""The largest number of files of which each extends the next, or has the next as a node."""
 
 _TOO_MUCH = f"more than {MOST_VALUES} values or {MOST_LEVELS} levels: this is not a pipeline"
 
@@ -32,15 +36,52 @@ _TOO_MUCH = f"more than {MOST_VALUES} values or {MOST_LEVELS} levels: this is no
 # ---- data with places -----------------------------------------------------------------------------------------------
 
 
-@dataclass
-class Source:
-    """Plain data that were read from files, with a mark for every value: the place where the value is written.
+class Marks:
+    """The mark of a value, and the marks of the values inside it by their keys.
 
-    marks: path of the value -> "file.yaml:12", or -> "'hop=80'" for a value from an override.
+    A mark is the place where a value is written: "file.yaml:12", or "'hop=80'" for a value from an override. It is ""
+    for a value whose place is that of the value around it.
     """
 
-    data: Any
-    marks: dict[KeyPath, str]
+    __slots__ = ("inner", "own")
+
+    def __init__(self, own: str = "") -> None:
+        self.own = own
+        self.inner: dict[str, Marks] = {}
+
+    def copy(self) -> Marks:
+        """Return a copy whose parts can be changed."""
+        copied = Marks(self.own)
+        copied.inner = {key: marks.copy() for key, marks in self.inner.items()}
+        return copied
+
+    def along(self, path: KeyPath) -> Iterator[Marks]:
+        """Yield the marks of this value, and of each value on the path inside it, as far as there are marks."""
+        marks: Marks | None = self
+        for key in (*path, None):
+            if marks is None:
+                return
+            yield marks
+            marks = marks.inner.get(key) if key is not None else None
+
+    def put(self, path: KeyPath, marks: Marks) -> None:
+        """Replace the marks of the value that `path` leads to, and of all values inside it."""
+        around = self
+        for key in path[:-1]:
+            around = around.inner.setdefault(key, Marks())
+        around.inner[path[-1]] = marks
+
+
+class Source:
+    """Plain data that were read from files, with the marks of all values."""
+
+    def __init__(self, data: Any, marks: Marks) -> None:
+        self.data = data
+        self.marks = marks
+
+    def copy(self) -> Source:
+        """Return a copy whose data and marks can be changed."""
+        return Source(_copied(self.data), self.marks.copy())
 
     def place(self, path: KeyPath) -> str:
         """Return the place of a value, as messages show it: "file.yaml:12: nodes.lpc.order".
@@ -50,8 +91,7 @@ class Source:
         return ": ".join(filter(None, [self._mark(path), ".".join(path)]))
 
     def _mark(self, path: KeyPath) -> str:
-        found = (self.marks[path[:length]] for length in range(len(path), -1, -1) if path[:length] in self.marks)
-        return next(found, "")
+        return [marks.own for marks in self.marks.along(path) if marks.own][-1]
 
     def origin(self, path: KeyPath) -> str:
         """Return the mark of a value; for a text that begins with a var, `${folder}/a.npz`, the mark of the var."""
@@ -66,17 +106,18 @@ class Source:
 
     def remark(self, path: KeyPath, mark: str) -> None:
         """Give a new mark to a value and to all values inside it."""
-        self.forget(path)
-        self.marks[path] = mark
-
-    def forget(self, path: KeyPath) -> None:
-        """Remove the marks of a value and of all values inside it."""
-        self.marks = {one: mark for one, mark in self.marks.items() if one[: len(path)] != path}
+        self.marks.put(path, Marks(mark))
 
     def move_marks(self, old: KeyPath, new: KeyPath) -> None:
         """Copy the marks of the value at `old`, and of all values inside it, to the value at `new`."""
-        self.forget(new)
-        self.marks |= {new + path[len(old) :]: mark for path, mark in self.marks.items() if path[: len(old)] == old}
+        *_, marks = self.marks.along(old)
+        self.marks.put(new, marks.copy())
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copied(inner) for key, inner in value.items()}
+    return [_copied(inner) for inner in value] if isinstance(value, list) else value
 
 
 def value_at(data: Any, path: KeyPath) -> Any:
@@ -111,15 +152,19 @@ def read(path: Path, chain: tuple[Path, ...] = ()) -> Source:
     if base_path.resolve() in chain:
         names = " -> ".join(one.name for one in (*chain, base_path))
         raise PipelineError(f"{own.place(('extends',))}: the files extend each other in a circle: {names}")
+    if len(chain) == MOST_FILES:
+        raise PipelineError(f"{own.place(('extends',))}: more than {MOST_FILES} files extend each other: merge some")
     base = read(base_path, chain)
     _lay_over(base, own, ())
-    base.marks[()] = own.marks[()]
+    base.marks.own = own.marks.own
     return base
 
 
 def _read_file(path: Path) -> Source:
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        text = content.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise PipelineError(f"{path}: cannot be read: {error}") from error
     return parse(text, str(path), lines=True)
@@ -133,36 +178,72 @@ def _lay_over(base: Source, own: Source, at: KeyPath) -> None:
     old one. null removes the old value, if there is one.
     """
     under, over = value_at(base.data, at), value_at(own.data, at)
+    *_, marks = own.marks.along(at)
     for key, value in over.items():
-        path = (*at, key)
         both_mappings = isinstance(value, dict) and isinstance(under.get(key), dict)
         if both_mappings and not (at and ("node" in value or "pipeline" in value)):
-            _lay_over(base, own, path)
-            base.marks.setdefault(path, own.marks[path])
-            continue
-        base.forget(path)
-        if value is None and key in under:
+            _lay_over(base, own, (*at, key))
+        elif value is None and key in under:
             del under[key]
+            base.marks.put((*at, key), Marks())
         else:
             under[key] = value
-            base.marks |= {one: mark for one, mark in own.marks.items() if one[: len(path)] == path}
+            base.marks.put((*at, key), marks.inner[key])
 
 
 # ---- YAML -----------------------------------------------------------------------------------------------------------
 
 
-class _Loader(yaml.SafeLoader):
-    """The safe loader of PyYAML, with two changes: 1e-3 is a number, and a date is a text."""
+def _integer(text: str) -> int:
+    sign, digits = (text[0], text[1:]) if text[:1] in ("+", "-") else ("", text)
+    base = {"0o": 8, "0x": 16}.get(digits[:2], 10)
+    return int(sign + (digits if base == 10 else digits[2:]), base)
 
 
-_PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str")}
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag in _PLAIN]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+_KINDS: dict[str, tuple[str, str, Callable[[str], Any]]] = {
+    "null": (r"~|null|Null|NULL|", "~nN", lambda text: None),
+    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF", lambda text: text[0] in "tT"),
+    "int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789", _integer),
+    "float": (
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+        lambda text: float(re.sub(r"\.(?=[a-zA-Z])", "", text)),
+    ),
 }
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+\Z"), list("-+0123456789")
-)
+"""The values that are no texts, by the end of their tags: pattern, first letters, and the function that reads them.
+
+They are those of the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema). PyYAML alone follows YAML
+1.1, where 0100 is 64, 1:30 is 90 and `on` is true.
+"""
+
+_TAG = "tag:yaml.org,2002:"
+
+
+class _Loader(yaml.SafeLoader):
+    """The loader of PyYAML with the plain values of YAML 1.2, and with limits while nodes are composed."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+
+    def __init__(self, text: str, refuse: Callable[[yaml.Mark, str], NoReturn]) -> None:
+        super().__init__(text)
+        self.refuse = refuse
+        self.composed = self.level = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Return the next node, as the method of the base class does, or refuse it if the file has too many."""
+        self.composed += 1
+        self.level += 1
+        if self.composed > 2 * MOST_VALUES or self.level > MOST_LEVELS + 1:  # a mapping has a node for each key too
+            self.refuse(self.peek_event().start_mark, _TOO_MUCH)  # type: ignore[no-untyped-call]  # not in the stubs
+        node = super().compose_node(parent, index)
+        self.level -= 1
+        return node
+
+
+for _name, (_pattern, _letters, _) in _KINDS.items():
+    _Loader.add_implicit_resolver(
+        _TAG + _name, re.compile(rf"({_pattern})\Z"), [*_letters, ""] if _name == "null" else list(_letters)
+    )
 
 
 def parse(text: str, where: str, lines: bool = False) -> Source:
@@ -171,6 +252,8 @@ def parse(text: str, where: str, lines: bool = False) -> Source:
     where: the origin of the text, which is the path of a file or an override; lines: whether a mark has the line too.
     Raises PipelineError if the text is not YAML, has a tag or a merge key, or exceeds a limit.
     """
+    if len(text) > MOST_BYTES:
+        raise PipelineError(f"{where}: more than {MOST_BYTES} bytes: this is not a pipeline")
     reader = _Reader(where, lines)
     try:
         return reader.read(text)
@@ -183,8 +266,6 @@ def parse(text: str, where: str, lines: bool = False) -> Source:
         raise PipelineError(f"{place}: not YAML: {error.reason}; found {error.character:#x}: remove it") from None
     except (ValueError, OverflowError) as error:  # an escape sequence without a character, such as "\UFFFFFFFF"
         raise PipelineError(f"{where}: not YAML: {error}") from None
-    except RecursionError:
-        raise PipelineError(f"{where}: {_TOO_MUCH}") from None
 
 
 class _Reader:
@@ -192,61 +273,72 @@ class _Reader:
 
     def __init__(self, where: str, lines: bool) -> None:
         self.where, self.lines = where, lines
-        self.source = Source(None, {(): where})
         self.count = 0
 
     def read(self, text: str) -> Source:
-        self.loader = _Loader(text)
-        root = self.loader.get_single_node()
-        self.source.data = None if root is None else self._value(root, ())
-        return self.source
+        root = _Loader(text, self.refuse).get_single_node()
+        marks = Marks(self.where)
+        return Source(None if root is None else self._value(root, (), marks), marks)
 
     def mark(self, mark: yaml.Mark) -> str:
         return f"{self.where}:{mark.line + 1}" if self.lines else self.where
 
-    def _value(self, node: yaml.Node, at: KeyPath) -> Any:
+    def refuse(self, mark: yaml.Mark, message: str) -> NoReturn:
+        raise PipelineError(f"{self.mark(mark)}: {message}")
+
+    def _value(self, node: yaml.Node, at: KeyPath, marks: Marks) -> Any:
+        """Return the value of a node; put the marks of the values inside it into `marks`."""
         self.count += 1
-        self.source.marks.setdefault(at, self.mark(node.start_mark))
         if self.count > MOST_VALUES or len(at) > MOST_LEVELS:
-            raise PipelineError(f"{self.mark(node.start_mark)}: {_TOO_MUCH}")
-        if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
-            return self._mapping(node, at)
-        if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
-            return [self._value(item, (*at, str(k))) for k, item in enumerate(node.value)]
+            self.refuse(node.start_mark, _TOO_MUCH)
+        if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
+            return self._mapping(node, at, marks)
+        if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":
+            return self._list(node, at, marks)
         return self._plain_value(node, at)
 
-    def _mapping(self, node: yaml.MappingNode, at: KeyPath) -> dict[str, Any]:
+    def _list(self, node: yaml.SequenceNode, at: KeyPath, marks: Marks) -> list[Any]:
+        values = []
+        for k, item in enumerate(node.value):
+            inner = marks.inner[str(k)] = Marks(self.mark(item.start_mark))
+            values.append(self._value(item, (*at, str(k)), inner))
+        return values
+
+    def _mapping(self, node: yaml.MappingNode, at: KeyPath, marks: Marks) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = self._key(key_node, mapping, at)
-            self.source.marks[(*at, key)] = self.mark(key_node.start_mark)
-            mapping[key] = self._value(value_node, (*at, key))
+            inner = marks.inner[key] = Marks(self.mark(key_node.start_mark))
+            mapping[key] = self._value(value_node, (*at, key), inner)
         return mapping
 
     def _key(self, node: yaml.Node, mapping: Mapping[str, Any], at: KeyPath) -> str:
-        place = self.mark(node.start_mark)
         if not isinstance(node, yaml.ScalarNode):
-            raise PipelineError(f"{place}: {'.'.join(at)} has a list or mapping as a key: a key is a name")
+            self.refuse(node.start_mark, f"{'.'.join(at)} has a list or mapping as a key: a key is a name")
         key = str(node.value)
+        path = ".".join((*at, key))
         if key in mapping:
-            raise PipelineError(f"{place}: {'.'.join((*at, key))} is written twice: keep one")
+            self.refuse(node.start_mark, f"{path} is written twice: keep one")
         if key == "<<":
-            raise PipelineError(
-                f"{place}: {'.'.join((*at, key))}: keys are not merged here: write them out, or use vars or extends"
-            )
+            self.refuse(node.start_mark, f"{path}: keys are not merged here: write them out, or use vars or extends")
         return key
 
     def _plain_value(self, node: yaml.Node, at: KeyPath) -> Any:
-        place, path = self.mark(node.start_mark), ".".join(at) or "the value"
-        if not isinstance(node, yaml.ScalarNode) or node.tag not in _PLAIN:
-            raise PipelineError(f"{place}: {path} has the tag {node.tag}: a pipeline holds plain values only")
-        kind = node.tag.rpartition(":")[2]
-        try:
-            value = self.loader.construct_object(node)
-        except (ValueError, KeyError, OverflowError):
-            raise PipelineError(
-                f"{place}: {path}: {shown(node.value)} is no {kind}: quote it if it is a text"
-            ) from None
-        if isinstance(value, int) and value.bit_length() > MOST_BITS:
-            raise PipelineError(f"{place}: {path} has more than {MOST_BITS} bits: quote it if it is a text")
+        path, kind = ".".join(at) or "the value", node.tag.removeprefix(_TAG)
+        if not isinstance(node, yaml.ScalarNode) or kind not in (*_KINDS, "str"):
+            self.refuse(node.start_mark, f"{path} has the tag {node.tag}: a pipeline holds plain values only")
+        text = str(node.value)
+        if kind == "str":
+            return text
+        pattern, _, value_of = _KINDS[kind]
+        if not re.fullmatch(pattern, text):
+            self.refuse(node.start_mark, f"{path}: {shown(text)} is no {kind}: quote it if it is a text")
+        if kind == "int" and len(text) > MOST_BITS:  # Python does not read thousands of decimal digits
+            self._refuse_integer(node, path)
+        value = value_of(text)
+        if kind == "int" and value.bit_length() > MOST_BITS:
+            self._refuse_integer(node, path)
         return value
+
+    def _refuse_integer(self, node: yaml.Node, path: str) -> NoReturn:
+        self.refuse(node.start_mark, f"{path} has more than {MOST_BITS} bits: quote it if it is a text")

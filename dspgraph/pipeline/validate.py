@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dspgraph.errors import PipelineError, suggest
-from dspgraph.parameters import complaint_sentence
+from dspgraph.parameters import complaint_sentence, sentences
 from dspgraph.pipeline.document import Document, describe_key, known_keys
 from dspgraph.pipeline.interpolate import fill_vars
 from dspgraph.pipeline.read import KeyPath, Source
@@ -51,7 +51,7 @@ def validate(source: Source) -> Document:
     try:
         document = Document.model_validate(fill_vars(source))
     except ValidationError as error:
-        raise PipelineError(*(_sentence(source, detail) for detail in error.errors())) from None
+        raise PipelineError(*sentences(error, lambda detail: _sentence(source, detail))) from None
     for name in document.inputs.keys() & document.vars.keys():
         raise PipelineError(f"{source.place(('inputs', name))}: a var has this name too: rename one")
     return document
@@ -63,10 +63,12 @@ def _sentence(source: Source, detail: Any) -> str:
     depth = 3 if raw[:1] == ["variants"] else 2
     path = tuple(part for k, part in enumerate(raw) if not (k == depth and part in _TAGS))
     place = source.place(path)
+    tag = raw[2] if path[:1] == ("inputs",) and len(raw) > len(path) else None
     if detail["type"] == "missing":
-        return f"{place} is missing: {describe_key(path[-1])}"
+        return f"{place} is missing: {describe_key(path[-1], tag)}"
     if detail["type"] == "extra_forbidden":
         return f"{place}: no such key; {suggest(path[-1], known_keys(len(path)))}"
     if detail["type"] == "string_pattern_mismatch":
         return f"{place}: a name is letters, digits and _, and begins with no digit; found {shown(detail['input'])}"
-    return complaint_sentence(detail, place)
+    about = describe_key(path[-1], tag) if tag else ""
+    return complaint_sentence(detail, place) + (f": {path[-1]} is the {about}" if about else "")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from dspgraph.errors import FileError, ParameterError, RequestError, UnknownName, suggest
 from dspgraph.io.audio import AUDIO_SUFFIXES, AudioSource, open_item
-from dspgraph.parameters import complaint_sentence
+from dspgraph.parameters import complaint_sentence, sentences
 from dspgraph.pipeline.pipeline import load
 from dspgraph.rendering.corpus import gather
 from dspgraph.rendering.item import Item
@@ -100,4 +100,4 @@ def _settings(kind: type[BaseModel], given: Mapping[str, str]) -> BaseModel:
     try:
         return kind.model_validate_strings(dict(given))
     except ValidationError as error:
-        raise ParameterError(*map(complaint_sentence, error.errors())) from None
+        raise ParameterError(*sentences(error, complaint_sentence)) from None

@@ -1,6 +1,6 @@
+import time
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from dspgraph import Audio, DspgraphError, Frames, Graph, PipelineError, RequestError, Symbols, UnknownName, load
 from dspgraph.diagram.build import build_diagram
 from dspgraph.pipeline.pipeline import Pipeline, summaries, variants
+from dspgraph.pipeline.read import Source, parse
 from dspgraph.registry import shipped_pipelines
 from helpers.paths import TOYS
 
@@ -193,9 +194,9 @@ WRONG: dict[str, tuple[str, str]] = {
     "a nest deeper than Python goes": ("a: " + "[" * 5000 + "]" * 5000 + "\n", "20 levels"),
     "a control character": (HEAD + "  end: {node: toy_scale, x: x\x01}\n" + TAIL, r"mine.yaml:3: not YAML: special characters .*; found 0x1"),
     "a character there is not": ('about: "\\UFFFFFFFF"\n', r"mine.yaml: not YAML"),
-    "a number that is none": ("vars:\n  a: 0b_\n", r"mine.yaml:2: vars.a: '0b_' is no int: quote it"),
+    "a number that is none": ("vars:\n  a: !!int 0b_\n", r"mine.yaml:2: vars.a: '0b_' is no int: quote it"),
     "a truth that is none": ("vars:\n  a: !!bool maybe\n", r"mine.yaml:2: vars.a: 'maybe' is no bool: quote it"),
-    "a number without end": (f"vars:\n  a: 0x{'f' * 5000}\n", r"mine.yaml:2: vars.a has more than 1024 bits: quote it"),
+    "a number without end": (f"vars:\n  a: 0x{'f' * 5000}\n", r"mine.yaml:2: vars.a has more than 128 bits: quote it"),
     "a list as a key": (HEAD + "  end: {node: toy_scale, x: x, ? [a] : 3}\n" + TAIL, r"mine.yaml:3: nodes.end has a list or mapping as a key"),
     "a merge key": (HEAD + "  a: &a {node: toy_scale, x: x}\n  end: {<<: *a, factor: 3}\n" + TAIL,
                     r"mine.yaml:4: nodes.end.<<: keys are not merged here: write them out, or use vars or extends"),
@@ -265,7 +266,7 @@ def test_a_longer_circle_is_told(tmp_path: Path) -> None:
         (["factor"], {}, "'factor' sets nothing: write NODE.PARAMETER=VALUE"),
         (["factor=[1"], {}, r"'factor=\[1': not YAML: expected ',' or ']'"),
         (["loud.factor=2020-13-45"], {}, "'loud.factor=2020-13-45': nodes.loud.factor: .* is '2020-13-45'; it must be"),
-        (["loud.factor=0b_"], {}, "'loud.factor=0b_': the value: '0b_' is no int: quote it"),
+        (["loud.factor=!!int 0b_"], {}, "'loud.factor=!!int 0b_': the value: '0b_' is no int: quote it"),
         (["loud.factor=&a [*a]"], {}, "20 levels"),
         (["loud.factor=!!python/name:os.system"], {}, "plain values only"),
         (["factor=a\x01"], {}, "special characters"),
@@ -469,36 +470,50 @@ def test_what_is_inside_a_pipeline_can_be_set_and_swapped(tmp_path: Path, base: 
         gain(end_mid_loud="sofd")
 
 
-def test_a_pipeline_in_a_pipeline_is_read_once_per_place_it_stands_in(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two in each of 5 levels: 1 + 2 + 4 + 8 + 16 + 32 files are read, not once more for every wire that names one."""
+def test_a_pipeline_that_stands_in_many_places_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two in each of 5 levels, 63 in all, of 6 files."""
     one = "inputs: {x: {audio: 16000}}\nnodes: {a: {node: toy_scale, x: x}}\noutputs: {y: a}\n"
     written(tmp_path, one, "p0.yaml")
     for k in range(1, 6):
         nodes = f"  a: {{pipeline: p{k - 1}.yaml, x: x}}\n  b: {{pipeline: p{k - 1}.yaml, x: a}}\n"
         written(tmp_path, HEAD + nodes + "outputs: {y: b}\n", f"p{k}.yaml")
     seen: list[str] = []
-    read_text = Path.read_text
 
-    def counting(path: Path, *args: Any, **kwargs: Any) -> str:
-        seen.extend([path.name] if path.suffix == ".yaml" else [])
-        return read_text(path, *args, **kwargs)
+    def counting(text: str, where: str, lines: bool = False) -> Source:
+        seen.append(where)
+        return parse(text, where, lines)
 
-    monkeypatch.setattr(Path, "read_text", counting)
+    monkeypatch.setattr("dspgraph.pipeline.read.parse", counting)
     assert len(graph_of(tmp_path / "p5.yaml").nodes) == 32
-    assert len(seen) == 63
+    assert len(seen) == 6
 
 
 @pytest.mark.thorough
-def test_pipelines_that_would_fill_the_memory_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("levels", "message"),
+    [
+        (30, "more than 20 pipelines are one inside the other"),
+        pytest.param(11, "more than 1000 pipelines are used as nodes", marks=pytest.mark.slow),
+    ],
+)
+def test_pipelines_that_would_fill_the_memory_are_refused(tmp_path: Path, levels: int, message: str) -> None:
     """Two in each of 30 levels would be 2**30 pipelines."""
     written(tmp_path, "inputs: {x: {audio: 16000}}\nnodes: {a: {node: toy_scale, x: x}}\noutputs: {y: a}\n", "p0.yaml")
-    for k in range(1, 31):
+    for k in range(1, levels + 1):
         nodes = f"  a: {{pipeline: p{k - 1}.yaml, x: x}}\n  b: {{pipeline: p{k - 1}.yaml, x: x}}\n"
         written(tmp_path, HEAD + nodes + "outputs: {y: b}\n", f"p{k}.yaml")
-    with pytest.raises(PipelineError, match="more than 1000 pipelines are used as nodes"):
-        graph_of(tmp_path / "p30.yaml")
+    with pytest.raises(PipelineError, match=message):
+        graph_of(tmp_path / f"p{levels}.yaml")
+
+
+def test_the_nodes_of_all_pipelines_together_are_limited(tmp_path: Path) -> None:
+    nodes = "".join(f"  a{k}: {{node: toy_scale, x: x}}\n" for k in range(500))
+    written(tmp_path, HEAD + nodes + "outputs: {y: a0}\n", "wide.yaml")
+    own = written(
+        tmp_path, HEAD + "".join(f"  b{k}: {{pipeline: wide.yaml, x: x}}\n" for k in range(4)) + "outputs: {y: b0}\n"
+    )
+    with pytest.raises(PipelineError, match="more than 2000 nodes, those of the pipelines that are used as nodes"):
+        graph_of(own)
 
 
 TABLE = """\
@@ -602,3 +617,64 @@ def test_every_shipped_pipeline_says_what_it_is_about() -> None:
         assert "\n" not in one.about, name
         assert one.slots == Pipeline(name).slots
     assert "residual" in listed["lpc_vocoder"].slots["excitation"]
+
+
+def test_a_long_chain_of_pipelines_that_pass_their_input_on_is_followed(tmp_path: Path) -> None:
+    """Followed by a function that calls itself, the chain was longer than Python allows."""
+    pass_on = "inputs: {x: {audio: 16000}}\nnodes: {idle: {node: toy_scale, x: x}}\noutputs: {y: x}\n"
+    written(tmp_path, pass_on, "pass.yaml")
+    last = 900
+    nodes = "".join(f"  n{k}: {{pipeline: pass.yaml, x: n{k + 1}}}\n" for k in range(last))
+    own = written(tmp_path, f"{HEAD}{nodes}  n{last}: {{pipeline: pass.yaml, x: x}}\noutputs: {{y: n0}}\n")
+    graph = graph_of(own)
+    assert graph.origins == {"y": "x"}
+    text = own.read_text().replace(
+        f"n{last}: {{pipeline: pass.yaml, x: x}}", f"n{last}: {{pipeline: pass.yaml, x: n0}}"
+    )
+    with pytest.raises(PipelineError, match=r"the wires have a loop: n1 -> n2 -> .*; feedback lives inside a node"):
+        graph_of(written(tmp_path, text))
+
+
+def test_of_many_complaints_the_first_are_told(tmp_path: Path) -> None:
+    keys = "".join(f"k{k}: 1\n" for k in range(1000))
+    with pytest.raises(PipelineError) as caught:
+        load(written(tmp_path, f"{keys}{HEAD}  end: {{node: toy_scale, x: x}}\n{TAIL}"), plugins=[TOYS])
+    assert len(caught.value.complaints) == 6
+    assert caught.value.complaints[-1] == "and 995 more complaints"
+
+
+@pytest.mark.parametrize("element", ["on", "x", "[1]"])
+def test_a_list_of_thousands_of_wrong_elements_is_refused_soon(tmp_path: Path, element: str) -> None:
+    begin = time.process_time()
+    taps = ", ".join([element] * 4500)
+    with pytest.raises(
+        PipelineError, match=r"mine.yaml:3: nodes.end.taps: fir.taps is .*it must be a list, each a number"
+    ) as caught:
+        load(written(tmp_path, f"{HEAD}  end: {{node: fir, x: x, taps: [{taps}]}}\n{TAIL}"))
+    assert time.process_time() - begin < 5
+    assert len(str(caught.value)) < 2000
+
+
+def test_the_text_of_a_file_reaches_no_terminal_as_it_is(tmp_path: Path) -> None:
+    """Printed as it is, it could set the title of the terminal, or forge a second message."""
+    own = written(tmp_path, '"\\e]0;title\\a\\nforged": 1\n' + HEAD + "  end: {node: toy_scale, x: x}\n" + TAIL)
+    with pytest.raises(PipelineError) as caught:
+        load(own, plugins=[TOYS])
+    assert str(caught.value).startswith(f"{own}:1: \\x1b]0;title\\x07\\nforged: no such key; there are: about")
+    assert str(caught.value).isprintable()
+
+
+def test_a_wrong_input_is_explained(tmp_path: Path) -> None:
+    nodes = f"nodes:\n  end: {{node: toy_scale, x: x}}\n{TAIL}"
+    for entry, message in [
+        ("{frames: 80}", "inputs.x.frames: input should be a valid string; found 80: frames is the kind of row: wave"),
+        ("{frames: mel, width: 80}", "inputs.x.rate is missing: rows per second"),
+        ("{mel: 80}", r"inputs.x: must be .* such as \{audio: 16000\}, \{frames: mel, rate: 100, width: 80\}"),
+    ]:
+        with pytest.raises(PipelineError, match=message):
+            graph_of(written(tmp_path, f"inputs: {{x: {entry}}}\n{nodes}"))
+
+
+def test_an_unknown_node_names_the_option_for_plugins(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match=r"no node is called 'toy_scale'; .* \(a node of your own: --plugin FILE\)"):
+        load(written(tmp_path, f"{HEAD}  end: {{node: toy_scale, x: x}}\n{TAIL}"))
