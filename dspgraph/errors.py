@@ -133,7 +133,9 @@ def describe_error(error: BaseException) -> str:
     If the environment variable DSPGRAPH_TRACEBACK is set, the traceback follows.
     """
     message = str(error)
-    if not isinstance(error, DspgraphError):
+    if isinstance(error, MemoryError):
+        message = "there is not enough memory: cut the recording, or choose smaller lengths, hops and sizes"
+    elif not isinstance(error, DspgraphError):
         message = shortened(escaped(f"{type(error).__name__}: {message}"), _MOST_LETTERS)
     if os.environ.get(TRACEBACK):
         lines = "".join(traceback.format_exception(error)).split("\n")

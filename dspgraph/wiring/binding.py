@@ -13,6 +13,9 @@ from dspgraph.node import Node, failure_sentence
 from dspgraph.shown import shown
 from dspgraph.streams import Stream, gcd, to_fraction
 
+MOST_NUMBERS = 2**24
+"""The largest number of values in the blocks that the engine may have to hold for one stream: 128 MiB in float64."""
+
 Times: TypeAlias = tuple[Fraction, Fraction]
 """Evenly spaced times in seconds: (step, first) stands for first, first + step, first + 2 * step ..."""
 
@@ -78,7 +81,30 @@ def bind(name: str, node: Node, takes: tuple[Any, ...]) -> Binding:
         )
     flat = [stream for taken in takes for stream in (taken if isinstance(taken, tuple) else (taken,))]
     seconds = math.inf if lookahead == math.inf else to_fraction(lookahead)
-    return Binding(takes, gives, seconds, block_size, _period(name, flat, block_size))
+    binding = Binding(takes, gives, seconds, block_size, _period(name, flat, block_size))
+    _check_sizes(f"{name} ({node.type_name})", binding)
+    return binding
+
+
+def _check_sizes(what: str, binding: Binding) -> None:
+    """Raise ParameterError if the blocks of a node would be too large for the memory. what: the node, for messages.
+
+    A block has at least the items of a second, those of a period, and the input for one item of an output with its
+    lookahead.
+    """
+    way_out = f"{MOST_NUMBERS} are the most: choose smaller lengths and sizes, a larger hop or a lower rate"
+    for stream in (*binding.flat, *binding.gives):
+        if (found := stream.rate * math.prod(stream.item_shape)) > MOST_NUMBERS:
+            raise ParameterError(f"{what}: a second of {stream} has {math.ceil(found)} numbers; {way_out}")
+    span = max(binding.period, *(1 / stream.rate for stream in binding.gives))
+    if not binding.waits_for_the_end:
+        span += Fraction(binding.lookahead)
+    for stream in binding.flat:
+        if (found := span * stream.rate * math.prod(stream.item_shape)) > MOST_NUMBERS:
+            raise ParameterError(
+                f"{what} needs {math.ceil(found)} numbers of {stream} at a time; {MOST_NUMBERS} are the most: choose a "
+                "smaller hop, length or delay"
+            )
 
 
 def _checked_outputs(name: str, node: Node, gives: Any) -> tuple[Stream, ...]:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.limits import MOST_LENGTH
 
 _PREDICTED = 1e-3  # residual power over r[0], -30 dB, at which the recursion stops; below, it follows rounding errors
 
@@ -68,7 +69,9 @@ class BarkCepstrumToLpc(Node):
     rate: float = Field(
         16000, gt=0, le=1e6, description="sampling rate of the audio the cepstrum was computed from, Hz"
     )
-    length: int = Field(320, ge=2, description="width of the frames the cepstrum was computed from, samples")
+    length: int = Field(
+        320, ge=2, le=MOST_LENGTH, description="width of the frames the cepstrum was computed from, samples"
+    )
     lpc_gamma: float = Field(
         1.0, gt=0.0, le=1.0, description="a[k] is multiplied by gamma**k, which moves the poles inwards"
     )

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.limits import MOST_POINTS
 
 
 class D4c(Node):
@@ -26,7 +27,10 @@ class D4c(Node):
     aperiodicity = Output(Frames, "aperiodicity")
 
     n_fft: int | None = Field(
-        None, ge=128, description="points of the FFT, a power of two; by default long enough for a pitch of 71 Hz"
+        None,
+        ge=128,
+        le=MOST_POINTS,
+        description="points of the FFT, a power of two; by default long enough for a pitch of 71 Hz",
     )
     threshold: float = Field(
         0.85,

@@ -3,6 +3,7 @@
 import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, State
+from dspgraph_nodes._kernels.limits import MOST_POINTS
 
 
 def mcep_to_spectrum(mcep: Array, n_fft: int, alpha: float) -> Array:
@@ -41,7 +42,7 @@ class McepToSpectrum(Node):
     mcep = Input(Frames, "mcep")
     power = Output(Frames, "power")
 
-    n_fft: int = Field(512, ge=1, description="length of the DFT whose bins are computed")
+    n_fft: int = Field(512, ge=1, le=MOST_POINTS, description="length of the DFT whose bins are computed")
     alpha: float = Field(0.42, gt=-1.0, lt=1.0, description="all-pass constant of the mel-cepstrum; 0.42 at 16 kHz")
 
     def streams(self, mcep: Frames) -> tuple[Frames]:

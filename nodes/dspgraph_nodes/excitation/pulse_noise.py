@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State, generator, to_fraction
+from dspgraph_nodes._kernels.limits import MOST_RATE
 
 _LARGEST_TERM = 1 << 31  # limit of both terms of the fraction f0.rate / rate; the kernel's products then fit in 64 bits
 
@@ -40,7 +41,7 @@ class PulseNoise(Node):
     f0 = Input(Frames, "f0")
     y = Output(Audio)
 
-    rate: float = Field(16000, gt=0, description="sampling rate of the excitation, Hz")
+    rate: float = Field(16000, gt=0, le=MOST_RATE, description="sampling rate of the excitation, Hz")
     seed: int = Field(0, ge=0, description="seed of the noise")
 
     def streams(self, f0: Frames) -> tuple[Audio]:

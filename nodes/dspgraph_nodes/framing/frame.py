@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State, require_mono
+from dspgraph_nodes._kernels.limits import MOST_HOP, MOST_LENGTH
 from dspgraph_nodes._kernels.signal.framing import FrameBuffer, Framing, centred_framing
 from dspgraph_nodes._kernels.signal.windows import Window, WindowNorm, window_values
 
@@ -32,8 +33,8 @@ class Frame(Node):
     x = Input(Audio)
     frames = Output(Frames, "wave")
 
-    length: int = Field(ge=1, description="width of the window, samples")
-    hop: int = Field(ge=1, description="samples from one frame to the next")
+    length: int = Field(ge=1, le=MOST_LENGTH, description="width of the window, samples")
+    hop: int = Field(ge=1, le=MOST_HOP, description="samples from one frame to the next")
     window: Window = Field("hann", description="shape of the window")
     norm: WindowNorm = Field("none", description="power: scale the window so that its squares sum to 1")
     centre: float | None = Field(

@@ -5,6 +5,7 @@ from fractions import Fraction
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.limits import MOST_HOP
 from dspgraph_nodes._kernels.signal.windows import Window, WindowNorm, window_values
 
 
@@ -37,7 +38,7 @@ class OverlapAdd(Node):
     frames = Input(Frames, "wave")
     y = Output(Audio)
 
-    hop: int = Field(ge=1, description="samples from one frame to the next")
+    hop: int = Field(ge=1, le=MOST_HOP, description="samples from one frame to the next")
     window: Window = Field("hann", description="the window of the frames")
     norm: WindowNorm = Field("none", description="that of the frames; power: the squares of the window sum to 1")
 

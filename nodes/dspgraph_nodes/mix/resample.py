@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State, to_fraction
+from dspgraph_nodes._kernels.limits import MOST_RATE
 
 _MOST_TAPS = 1 << 21  # limit of the taps in a filter bank: 16 MiB in float64
 
@@ -41,7 +42,7 @@ class Resample(Node):
     x = Input(Audio)
     y = Output(Audio)
 
-    rate: float = Field(gt=0, description="sampling rate of the output, Hz")
+    rate: float = Field(gt=0, le=MOST_RATE, description="sampling rate of the output, Hz")
 
     def streams(self, x: Audio) -> tuple[Audio]:
         if not self._fits(x.rate, self._rate()):

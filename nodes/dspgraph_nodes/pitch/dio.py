@@ -3,6 +3,7 @@
 import math
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.limits import MOST_HOP
 
 
 class Dio(Node):
@@ -22,7 +23,7 @@ class Dio(Node):
     x = Input(Audio)
     f0 = Output(Frames, "f0")
 
-    hop: int = Field(80, ge=1, description="samples from one frame to the next")
+    hop: int = Field(80, ge=1, le=MOST_HOP, description="samples from one frame to the next")
     f0_min: float = Field(71.0, ge=10.0, description="lowest pitch, Hz")
     f0_max: float = Field(800.0, gt=10.0, description="highest pitch, Hz")
 

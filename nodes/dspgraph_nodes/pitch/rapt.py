@@ -4,6 +4,7 @@ import math
 from fractions import Fraction
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State, require_mono
+from dspgraph_nodes._kernels.limits import MOST_HOP
 
 CENTRE = Fraction(15, 2000)  # seconds: half of 7.5 ms plus half a period of 133 Hz
 
@@ -27,7 +28,7 @@ class Rapt(Node):
     x = Input(Audio)
     f0 = Output(Frames, "f0")
 
-    hop: int = Field(80, ge=1, description="samples from one frame to the next")
+    hop: int = Field(80, ge=1, le=MOST_HOP, description="samples from one frame to the next")
     f0_min: float = Field(60.0, ge=20.0, description="lowest pitch, Hz")
     f0_max: float = Field(400.0, gt=20.0, description="highest pitch, Hz")
     voice_bias: float = Field(0.0, ge=-0.6, le=0.7, description="bias towards voiced frames; larger values give more")

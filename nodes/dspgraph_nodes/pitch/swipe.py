@@ -3,6 +3,7 @@
 import math
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State, require_mono
+from dspgraph_nodes._kernels.limits import MOST_HOP
 
 
 class Swipe(Node):
@@ -23,7 +24,7 @@ class Swipe(Node):
     x = Input(Audio)
     f0 = Output(Frames, "f0")
 
-    hop: int = Field(80, ge=1, description="samples from one frame to the next")
+    hop: int = Field(80, ge=1, le=MOST_HOP, description="samples from one frame to the next")
     f0_min: float = Field(60.0, ge=20.0, description="lowest pitch, Hz")
     f0_max: float = Field(400.0, gt=20.0, description="highest pitch, Hz")
     threshold: float = Field(0.3, ge=0.0, le=1.0, description="pitch strength above which a frame is voiced")

@@ -7,6 +7,7 @@ import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State, require_mono
 from dspgraph_nodes._kernels.arrays import floating
+from dspgraph_nodes._kernels.limits import MOST_HOP
 from dspgraph_nodes._kernels.signal.framing import FrameBuffer, Framing
 
 _MOST_SAMPLES = 2**24  # limit of the samples in all windows; cosines and sines of half of them take 128 MiB
@@ -69,7 +70,7 @@ class ConstantQ(Node):
     x = Input(Audio)
     spectrum = Output(Frames, "constant_q")
 
-    hop: int = Field(256, ge=1, description="samples from one row to the next")
+    hop: int = Field(256, ge=1, le=MOST_HOP, description="samples from one row to the next")
     f_min: float = Field(32.70319566257483, gt=0, description="frequency of the lowest bin, Hz")
     bins: int = Field(84, ge=1, le=4096, description="number of bins")
     bins_per_octave: int = Field(12, ge=1, le=512, description="bins per octave")

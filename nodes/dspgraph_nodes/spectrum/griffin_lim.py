@@ -8,6 +8,7 @@ import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State, generator
 from dspgraph_nodes._kernels.arrays import floating
+from dspgraph_nodes._kernels.limits import MOST_HOP, MOST_POINTS
 from dspgraph_nodes._kernels.signal.phase import from_polar
 from dspgraph_nodes._kernels.signal.windows import Window, window_values
 
@@ -64,8 +65,8 @@ class GriffinLim(Node):
     magnitude = Input(Frames, "magnitude")
     y = Output(Audio)
 
-    hop: int = Field(256, ge=1, description="samples from one frame to the next")
-    length: int | None = Field(None, ge=1, description="width of the window, samples; n_fft by default")
+    hop: int = Field(256, ge=1, le=MOST_HOP, description="samples from one frame to the next")
+    length: int | None = Field(None, ge=1, le=MOST_POINTS, description="width of the window, samples; n_fft by default")
     window: Window = Field("hann", description="the window the frames were cut with")
     iterations: int = Field(32, ge=0, le=100_000, description="number of iterations")
     momentum: float = Field(0.99, ge=0, le=1, description="0: the algorithm of 1984; near 1: faster convergence")

@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.limits import MOST_POINTS
 from dspgraph_nodes._kernels.maths.hop import hop_of
 from dspgraph_nodes._kernels.signal.mel import MelNorm, MelScale
 
@@ -61,7 +62,7 @@ class InverseMel(Node):
     mel = Input(Frames, "mel")
     spectrum = Output(Frames, "magnitude", "power")
 
-    n_fft: int = Field(1024, ge=2, multiple_of=2, description="samples in the transform of the spectra")
+    n_fft: int = Field(1024, ge=2, le=MOST_POINTS, multiple_of=2, description="samples in the transform of the spectra")
     kind: SpectrumKind = Field(
         "magnitude", description="kind of the output, and of the spectra that the bands were made from"
     )

@@ -6,6 +6,7 @@ import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
 from dspgraph_nodes._kernels.arrays import floating
+from dspgraph_nodes._kernels.limits import MOST_HOP, MOST_POINTS
 from dspgraph_nodes._kernels.signal.windows import Window, window_values
 
 
@@ -37,8 +38,8 @@ class Istft(Node):
     spectrum = Input(Frames, "spectrum")
     y = Output(Audio)
 
-    hop: int = Field(256, ge=1, description="samples from one frame to the next")
-    length: int | None = Field(None, ge=1, description="width of the window, samples; n_fft by default")
+    hop: int = Field(256, ge=1, le=MOST_HOP, description="samples from one frame to the next")
+    length: int | None = Field(None, ge=1, le=MOST_POINTS, description="width of the window, samples; n_fft by default")
     window: Window = Field("hann", description="the window the frames were cut with")
 
     def streams(self, spectrum: Frames) -> tuple[Audio]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State, require_mono
 from dspgraph_nodes._kernels.arrays import floating
+from dspgraph_nodes._kernels.limits import MOST_HOP, MOST_POINTS
 from dspgraph_nodes._kernels.signal.framing import FrameBuffer, Framing, centred_framing
 from dspgraph_nodes._kernels.signal.windows import Window, window_values
 
@@ -41,9 +42,9 @@ class Stft(Node):
     x = Input(Audio)
     spectrum = Output(Frames, "spectrum")
 
-    n_fft: int = Field(1024, ge=2, multiple_of=2, description="length of the transform, samples")
-    hop: int = Field(256, ge=1, description="samples from one frame to the next")
-    length: int | None = Field(None, ge=1, description="width of the window, samples; n_fft by default")
+    n_fft: int = Field(1024, ge=2, le=MOST_POINTS, multiple_of=2, description="length of the transform, samples")
+    hop: int = Field(256, ge=1, le=MOST_HOP, description="samples from one frame to the next")
+    length: int | None = Field(None, ge=1, le=MOST_POINTS, description="width of the window, samples; n_fft by default")
     window: Window = Field("hann", description="shape of the window")
     centre: float | None = Field(
         None, ge=-1e6, le=1e6, description="centre of the window, samples after the start of the frame's span"

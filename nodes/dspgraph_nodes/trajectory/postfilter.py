@@ -3,6 +3,7 @@
 import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, State
+from dspgraph_nodes._kernels.limits import MOST_POINTS
 
 
 def postfilter(mcep: Array, alpha: float, coef: float, n_fft: int) -> Array:
@@ -51,7 +52,7 @@ class Postfilter(Node):
 
     alpha: float = Field(0.42, gt=-1.0, lt=1.0, description="all-pass constant of the mel-cepstrum; 0.42 at 16 kHz")
     coef: float = Field(1.4, ge=0.0, le=4.0, description="factor of c[2], c[3] ...")
-    n_fft: int = Field(1024, ge=2, le=1 << 20, description="bins over which the energy is computed")
+    n_fft: int = Field(1024, ge=2, le=MOST_POINTS, description="bins over which the energy is computed")
 
     def step(self, state: State, mcep: Array) -> tuple[State, Array]:
         return state, postfilter(mcep, self.alpha, self.coef, self.n_fft)

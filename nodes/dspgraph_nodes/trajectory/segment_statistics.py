@@ -3,6 +3,7 @@
 import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.limits import MOST_HOP
 
 
 def segment_statistics(frames: Array, floor: float) -> tuple[Array, Array]:
@@ -42,7 +43,7 @@ class SegmentStatistics(Node):
     means = Output(Frames)
     variances = Output(Frames, "variance")
 
-    length: int = Field(5, ge=1, description="frames in a segment")
+    length: int = Field(5, ge=1, le=MOST_HOP, description="frames in a segment")
     floor: float = Field(1e-4, gt=0.0, description="smallest variance; mlpg accepts 1e-100 to 1e100")
 
     def streams(self, frames: Frames) -> tuple[Frames, Frames]:
