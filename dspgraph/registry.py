@@ -222,7 +222,9 @@ def find(name: str, plugins: Iterable[str | Path] = ()) -> type[Node]:
     everything = nodes(plugins)
     if name not in everything:
         hint = "a pipeline names nodes, never an import path; " if "." in name or ":" in name else ""
-        raise UnknownName(f"no node is called '{name}'; {hint}{suggest(name, everything)}")
+        raise UnknownName(
+            f"no node is called '{name}'; {hint}{suggest(name, everything)} (a node of your own: --plugin FILE)"
+        )
     return everything[name].load()
 
 

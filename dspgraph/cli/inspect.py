@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dspgraph.cli.options import PATH, pipeline_options, plugin_option
-from dspgraph.cli.output import echo, print_computed_imports, print_tables
+from dspgraph.cli.output import echo, print_notes, print_tables
 
 if TYPE_CHECKING:
     from dspgraph.node import Node
@@ -42,7 +42,7 @@ def show(pipeline: str, overrides: tuple[str, ...], swaps: dict[str, str], plugi
             echo(f"--swap {slot}= {' | '.join(choices)}")
         click.echo()
     click.echo(drawn)
-    print_computed_imports(described.graph)
+    print_notes(described.graph)
 
 
 @click.command()

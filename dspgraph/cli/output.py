@@ -53,10 +53,15 @@ def print_tables(tables: Mapping[str, Sequence[Sequence[str]]], err: bool = Fals
     click.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()), err=err)
 
 
-def print_computed_imports(graph: Wiring) -> None:
-    """Print a note on stderr if code of the nodes imports modules that the digest cannot cover."""
+def print_notes(graph: Wiring) -> None:
+    """Print notes on a graph on stderr: parameters that are likely to be mistakes, and imports by computed names.
+
+    The digest of a graph does not cover modules that the code of its nodes imports by computed names.
+    """
     from dspgraph.wiring.provenance import computed_imports
 
+    for sentence in graph.advice:
+        echo(f"note: {sentence}", err=True)
     if places := computed_imports({type(graph.nodes[name]) for name in graph.order}):
         click.echo(
             f"note: {', '.join(places)}: a module is imported by a computed name, which the digest does not cover: "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dspgraph.cli.options import PATH, executor_options, pipeline_options
-from dspgraph.cli.output import Reporter, print_computed_imports, print_tables
+from dspgraph.cli.output import Reporter, print_notes, print_tables
 from dspgraph.errors import DspgraphError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def render(
     from dspgraph.rendering.render import render as render_files
 
     graph = load(pipeline, overrides, swaps, plugins)
-    print_computed_imports(graph)
+    print_notes(graph)
     profiler = Profiler(graph) if profiled else None
     with Reporter(as_json) as report:
         try:

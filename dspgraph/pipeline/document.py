@@ -116,7 +116,7 @@ InputEntry = Annotated[
     | Annotated[SymbolsInput, Tag("symbols")],
     _by_key(
         ["audio", "frames", "symbols"],
-        ", such as {audio: 16000}, {frames: mel, rate: 100, width: 80} or {symbols: mulaw, rate: 8000, size: 256}",
+        ", such as {audio: 16000}, {frames: spectrum, rate: 100, width: 513} or {symbols: phones, rate: 100, size: 40}",
     ),
 ]
 Entry = Annotated[

@@ -117,12 +117,20 @@ class Wiring:
         """
         import networkx
 
-        return tuple(name for name in networkx.lexicographical_topological_sort(self.dag) if name in self.order)
+        running = frozenset(self.order)
+        return tuple(name for name in networkx.lexicographical_topological_sort(self.dag) if name in running)
 
     @property
     def unused(self) -> tuple[str, ...]:
         """The names of the nodes on which no output depends. They are checked but never run."""
-        return tuple(name for name in self.nodes if name not in self.order)
+        running = frozenset(self.order)
+        return tuple(name for name in self.nodes if name not in running)
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """The sentences of the nodes that run about parameters that are likely to be mistakes; see `Node.advice`."""
+        given = ((name, self.nodes[name].advice(*self.bindings[name].takes)) for name in self.order)
+        return tuple(f"{name}: {sentence}" for name, sentence in given if sentence)
 
     @cached_property
     def description(self) -> dict[str, Any]:
@@ -131,7 +139,7 @@ class Wiring:
         It has the nodes that run, their parameters, their wires, the input streams, the seed, the hashes of the source
         files of the engine and of the nodes, and the versions of the libraries that these files import.
         """
-        running = {name: node for name, node in sorted(self.nodes.items()) if name in self.order}
+        running = {name: self.nodes[name] for name in sorted(self.order)}
         return {
             "dspgraph": __version__,
             **provenance({type(node) for node in running.values()}),

@@ -312,7 +312,7 @@ BAD_PIPELINES: dict[str, tuple[Any, list[str], str]] = {
     "a format that is not written": (lambda d: d / "scale.yaml", ["--format", "mp3"], "'mp3' is not one of 'flac', 'wav', 'ogg'"),
     "results where the input is": (lambda d: d / "scale.yaml", ["{d}/in", "-o", "{d}/in"], "in is the output folder, its files are no inputs"),
     "two swaps of one slot": (lambda d: d / "scale.yaml", ["--swap", "end=late", "--swap", "end=toy_scale"], "--swap end=late and --swap end=toy_scale: one slot takes one variant"),
-    "an override that is no value": (lambda d: d / "scale.yaml", ["-s", "end.factor=0b_"], "'end.factor=0b_': the value: '0b_' is no int"),
+    "an override that is no value": (lambda d: d / "scale.yaml", ["-s", "end.factor=!!int 0b_"], "'end.factor=!!int 0b_': the value: '0b_' is no int"),
     "an override that holds itself": (lambda d: d / "scale.yaml", ["-s", "end.factor=&a [*a]"], "20 levels"),
     "an override into a list": (_pipeline("nodes: [a, b]\n"), ["-s", "a.x=1"], "mine.yaml:1: nodes: must be a mapping"),
     "a control character": (_pipeline("about: a\x01\n"), [], "mine.yaml:1: not YAML: special characters"),
@@ -652,3 +652,32 @@ def test_traceback_shows_the_line_of_a_node_that_fails_on_a_file(tmp_path: Path,
     result = dspgraph("--traceback", *common, "-j", "2", "-o", tmp_path / "whole")  # the worker prints it too
     assert "Traceback" in result.output
     assert "return state, x / None" in result.output
+
+
+# ---- text of files at a terminal ------------------------------------------------------------------------------------
+
+
+def test_show_escapes_the_text_of_a_file(tmp_path: Path) -> None:
+    """`about`, the names of variants and the kinds of streams are free texts."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        'about: "a\\e]0;title\\a\\nforged"\ninputs: {x: {frames: "k\\e[31m", rate: 100, width: 1}}\n'
+        "nodes: {end: {node: select_columns, frames: x, count: 1}}\noutputs: {y: end}\n"
+        'variants: {end: {"v\\e[31m\\n": {node: select_columns, frames: x, count: 1}}}\n'
+    )
+    for form in ("text", "mermaid", "dot", "svg"):
+        result = dspgraph("show", path, "--format", form)
+        assert result.exit_code == 0, result.output
+        assert all(line.isprintable() for line in result.output.split("\n")), result.output
+        assert "x1b" in result.output
+    lines = dspgraph("show", path).output.split("\n")
+    assert lines[0] == r"mine: a\x1b]0;title\x07\nforged"
+    assert lines[1] == r"--swap end= select_columns | v\x1b[31m\n"
+
+
+def test_an_fft_too_short_for_the_voice_is_noted_before_the_run(tmp_path: Path, wav: Path) -> None:
+    options = ["-s", "power.n_fft=512", "-s", "aperiodicity.n_fft=512"]
+    for arguments in (["show", "world"], ["render", "world", wav, "-o", tmp_path / "out"]):
+        result = dspgraph(*arguments, *options)
+        assert result.exit_code == 0, result.output
+        assert "note: power: cheaptrick.n_fft is 512, too short for a pitch below 94 Hz" in result.stderr

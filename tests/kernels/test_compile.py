@@ -5,6 +5,7 @@ import errno
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,48 @@ def test_machine_code_is_written_in_one_file() -> None:
             if any(f"{name}.".startswith(f"{writer}.") for name in names for writer in WRITERS):
                 writing.add(path.relative_to(ROOT / "nodes" / "dspgraph_nodes" / "_kernels").as_posix())
     assert writing == {"compile/simd.py"}
+
+
+def test_a_long_compilation_is_told_once_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    short, long = jit.CompilationNotice(patience=60), jit.CompilationNotice(patience=0)
+    for notice in (short, long):
+        for _ in range(2):
+            notice.begin()
+            notice.begin()  # a kernel that the first one calls
+            notice.end()
+            time.sleep(0.05)
+            notice.end()
+    assert capsys.readouterr().err == "dspgraph: compiling kernels, once: later runs begin at once\n"
+
+
+def test_the_time_of_all_compilations_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    notice = jit.CompilationNotice(patience=0.2)
+    notice.begin()
+    time.sleep(0.1)
+    notice.end()
+    assert not capsys.readouterr().err
+    notice.begin()
+    time.sleep(0.3)
+    notice.end()
+    assert capsys.readouterr().err.count("compiling") == 1
+
+
+def test_only_a_kernel_that_is_compiled_counts(tree: Path) -> None:
+    """The notice is begun and ended for each compilation, and for nothing else."""
+    run = RUN.replace("import json", """
+import json
+from dspgraph_nodes._kernels.compile import jit
+
+class Notice:
+    calls = []
+    def begin(self):
+        self.calls.append("begin")
+    def end(self):
+        self.calls.append("end")
+
+jit._NOTICE = Notice()
+""").replace("json.dumps([y,", "json.dumps([Notice.calls,")  # fmt: skip
+    calls, *_ = run_in(tree, run)
+    assert sorted(calls) == ["begin", "begin", "end", "end"]  # `used`, and `changed` inside it
+    calls, *_ = run_in(tree, run)
+    assert calls == []

@@ -669,7 +669,7 @@ def test_a_wrong_input_is_explained(tmp_path: Path) -> None:
     for entry, message in [
         ("{frames: 80}", "inputs.x.frames: input should be a valid string; found 80: frames is the kind of row: wave"),
         ("{frames: mel, width: 80}", "inputs.x.rate is missing: rows per second"),
-        ("{mel: 80}", r"inputs.x: must be .* such as \{audio: 16000\}, \{frames: mel, rate: 100, width: 80\}"),
+        ("{mel: 80}", r"inputs.x: must be .* such as \{audio: 16000\}, \{frames: spectrum, rate: 100, width: 513\}"),
     ]:
         with pytest.raises(PipelineError, match=message):
             graph_of(written(tmp_path, f"inputs: {{x: {entry}}}\n{nodes}"))

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.limits import MOST_POINTS
 
 
 class Cheaptrick(Node):
@@ -25,7 +26,10 @@ class Cheaptrick(Node):
     power = Output(Frames, "power")
 
     n_fft: int | None = Field(
-        None, ge=128, description="points of the FFT, a power of two; by default long enough for a pitch of 71 Hz"
+        None,
+        ge=128,
+        le=MOST_POINTS,
+        description="points of the FFT, a power of two; by default long enough for a pitch of 71 Hz",
     )
     q1: float = Field(
         -0.15, ge=-0.5, le=0.5, description="strength of the lifter that restores the spectral peaks (WORLD's q1)"
@@ -42,6 +46,11 @@ class Cheaptrick(Node):
 
     def lookahead(self, x: Audio, f0: Frames) -> float:
         return math.inf
+
+    def advice(self, x: Audio, f0: Frames) -> str | None:
+        from dspgraph_nodes._kernels.foreign.world import short_fft
+
+        return short_fft(x, self.n_fft)
 
     def start(self, x: Audio, f0: Frames) -> State:
         return x.rate, f0.rate, f0.centre

@@ -18,8 +18,16 @@ def log_magnitude(magnitude: Array, floor: float = 0.0) -> Array:
     return log(np.maximum(magnitude, least))
 
 
+_KINDS = {
+    "magnitude": "log_magnitude",
+    "constant_q_magnitude": "constant_q_log_magnitude",
+    "mel": "log_mel",
+}
+"""Kind of the output, by the kind of the input."""
+
+
 class LogMagnitude(Node):
-    """Compute the natural logarithm of magnitudes: ln(max(|X|, floor)).
+    """Compute the natural logarithm of magnitudes or mel bands: ln(max(|X|, floor)).
 
     The floor keeps silence finite. By default it is the smallest normal number of the dtype: 1.2e-38 in float32, with
     logarithm -87.3; 2.2e-308 in float64, with logarithm -708.4.
@@ -27,13 +35,13 @@ class LogMagnitude(Node):
     Source: NumPy reference, `numpy.finfo` (tiny).
     """
 
-    magnitude = Input(Frames, "magnitude", "constant_q_magnitude")
-    log_magnitude = Output(Frames, "log_magnitude", "constant_q_log_magnitude")
+    magnitude = Input(Frames, *_KINDS)
+    log_magnitude = Output(Frames, *_KINDS.values())
 
     floor: float | None = Field(None, gt=0, description="smallest magnitude; by default the smallest normal number")
 
     def streams(self, magnitude: Frames) -> tuple[Frames]:
-        return (magnitude.like(kind=magnitude.kind.replace("magnitude", "log_magnitude")),)
+        return (magnitude.like(kind=_KINDS[magnitude.kind]),)
 
     def step(self, state: State, magnitude: Array) -> tuple[State, Array]:
         return state, log_magnitude(magnitude, self.floor or 0.0)

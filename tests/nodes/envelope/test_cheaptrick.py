@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.signal import freqz, lfilter
 
-from dspgraph import Array, Audio, Frames, ParameterError
+from dspgraph import Array, Audio, Frames, ParameterError, load
 from dspgraph.testing import Example
 from dspgraph_nodes._kernels.foreign.world import cheaptrick, fft_size, pyworld, shortest_fft
 from dspgraph_nodes.envelope.cheaptrick import Cheaptrick
@@ -114,3 +114,15 @@ def test_a_missing_library_is_named_with_the_way_to_get_it(monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "pyworld", None)
     with pytest.raises(ParameterError, match=r"cheaptrick needs pyworld, .* pip install 'dspgraph\[world\]'"):
         Cheaptrick().streams(Audio(RATE), F0)
+
+
+def test_an_fft_too_short_for_a_low_voice_is_told() -> None:
+    """3 * rate / (n_fft - 3) is the lowest pitch that WORLD analyses (GetF0FloorForCheapTrick): 94.3 Hz here."""
+    ports = Audio(16000), Frames(200, "f0", 1)
+    assert Cheaptrick().advice(*ports) is Cheaptrick(n_fft=1024).advice(*ports) is None
+    advice = Cheaptrick(n_fft=512).advice(*ports)
+    assert advice is not None
+    assert "cheaptrick.n_fft is 512, too short for a pitch below 94 Hz" in advice
+    assert "take 1024" in advice
+    graph = load("world", ["power.n_fft=512", "aperiodicity.n_fft=512"]).advice
+    assert [one.partition(",")[0] for one in graph] == ["power: cheaptrick.n_fft is 512"]

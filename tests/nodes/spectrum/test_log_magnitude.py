@@ -19,6 +19,7 @@ ROWS[20:25] = 0
 EXAMPLES = [
     Example(LogMagnitude(), magnitude=(STREAM, ROWS)),
     Example(LogMagnitude(floor=1e-6), magnitude=(STREAM, ROWS)),
+    Example(LogMagnitude(), magnitude=(STREAM.like(kind="mel"), ROWS)),
 ]
 
 
@@ -63,3 +64,7 @@ def test_a_floor_of_0_is_refused() -> None:
 @integers
 def test_integers_are_numbers(dtype: Any, floats: Any) -> None:
     check_integers(log_magnitude, dtype, floats, (9, 33))
+
+
+def test_log_mel_bands_have_their_own_kind() -> None:
+    assert LogMagnitude().streams(STREAM.like(kind="mel")) == (STREAM.like(kind="log_mel"),)

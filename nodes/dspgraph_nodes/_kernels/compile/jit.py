@@ -1,6 +1,9 @@
 """Compilation of kernels by numba, and the cache of their machine code on disk."""
 
+import multiprocessing
 import sys
+import threading
+import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -52,6 +55,45 @@ def _say_that_nothing_is_kept() -> None:
     )
 
 
+class CompilationNotice:
+    """A message on stderr, printed once if the kernels of a process take long to compile.
+
+    patience: the seconds of compilation after which it is printed. Of several worker processes only the first prints.
+    """
+
+    def __init__(self, patience: float = 2.0) -> None:
+        self.patience = patience
+        self._running = 0
+        self._begun = 0.0
+        self._timer: threading.Timer | None = None
+        worker = multiprocessing.current_process().name if multiprocessing.parent_process() else ""
+        self._said = bool(worker) and not worker.endswith("-1")
+
+    def begin(self) -> None:
+        """Note that the compilation of a kernel begins. While it runs, the compilation of others may begin too."""
+        self._running += 1
+        if self._running == 1 and not self._said:
+            self._begun = time.monotonic()
+            self._timer = threading.Timer(max(0.0, self.patience), self._say)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def end(self) -> None:
+        """Note that the compilation of a kernel has ended."""
+        self._running -= 1
+        if self._running == 0 and self._timer:
+            self._timer.cancel()
+            self.patience -= time.monotonic() - self._begun
+
+    def _say(self) -> None:
+        if not self._said and sys.stderr:
+            self._said = True
+            print("dspgraph: compiling kernels, once: later runs begin at once", file=sys.stderr, flush=True)
+
+
+_NOTICE = CompilationNotice()
+
+
 class _StampedByImports:
     """A locator by which machine code is out of date when the function's file or any file that it imports has changed.
 
@@ -95,7 +137,14 @@ class _Cache(caching.FunctionCache):
 
     _impl_class = _CacheImpl
 
+    def load_overload(self, signature: Any, target_context: Any) -> Any:
+        found = super().load_overload(signature, target_context)  # type: ignore[no-untyped-call]
+        if found is None:  # numba now compiles the kernel, and then saves it
+            _NOTICE.begin()
+        return found
+
     def save_overload(self, signature: Any, data: Any) -> None:
+        _NOTICE.end()
         try:
             super().save_overload(signature, data)  # type: ignore[no-untyped-call]
         except OSError:  # the disk is full, or can no longer be written to

@@ -127,6 +127,21 @@ def fft_size(rate: Fraction, low: float = 71.0) -> int:
     return int(2 << math.floor(math.log2(3 * float(rate) / low + 1)))
 
 
+def short_fft(x: Any, n_fft: int | None) -> str | None:
+    """Return a sentence if the FFT of cheaptrick is too short for a low voice; None if it is long enough.
+
+    Arguments: as in `check_fft`.
+    """
+    enough = fft_size(x.rate)
+    if n_fft is None or n_fft >= enough:
+        return None
+    lowest = 3 * float(x.rate) / (n_fft - 3)  # as WORLD's GetF0FloorForCheapTrick
+    return (
+        f"cheaptrick.n_fft is {n_fft}, too short for a pitch below {lowest:.0f} Hz, which is analysed as if it were "
+        f"{_UNVOICED:.0f} Hz: take {enough} for voices from 71 Hz on"
+    )
+
+
 def shortest_fft(rate: Fraction) -> int:
     """Return the smallest FFT length with which cheaptrick stays inside its buffers; a power of two."""
     return int(1 << math.ceil(math.log2(3 * float(rate) / _UNVOICED + 2)))
