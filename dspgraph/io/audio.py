@@ -16,6 +16,7 @@ import soundfile
 
 from dspgraph.errors import FileError, SignalError
 from dspgraph.io.containers import check_not_truncated, make_reproducible
+from dspgraph.io.names import missing
 from dspgraph.io.resampling import resample_blocks
 from dspgraph.io.sink import Sink
 from dspgraph.streams import Array, Audio, first_bad_item, hertz, to_fraction
@@ -23,8 +24,22 @@ from dspgraph.streams import Array, Audio, first_bad_item, hertz, to_fraction
 SUBTYPES = {".flac": "PCM_24", ".wav": "FLOAT", ".ogg": "VORBIS"}
 """The sample formats that are written, by suffix of the file: 24-bit FLAC, 32-bit float WAV, Ogg Vorbis."""
 
-AUDIO_SUFFIXES = frozenset({f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".oga", ".opus"})
-"""The suffixes of audio files. In a folder, files with other suffixes are ignored."""
+_SUFFIXES = {
+    "AIFF": ".aif .aifc", "AU": ".snd", "IRCAM": ".sf", "MP3": ".mp1 .mp2 .mpa .mpga", "NIST": ".sph",
+    "OGG": ".oga .opus", "SVX": ".8svx .16sv .iff", "WAV": ".wave .bwf",
+}  # fmt: skip
+"""Other suffixes of formats that libsndfile reads, by its name of the format. Every format also has its name as suffix.
+
+`.bwf` is a broadcast wave file (EBU Tech 3285), `.sph` a SPHERE file of NIST.
+"""
+
+AUDIO_SUFFIXES = frozenset(
+    suffix
+    for name in soundfile.available_formats()
+    if name != "RAW"  # has no header, so it is never read
+    for suffix in (f".{name.lower()}", *_SUFFIXES.get(name, "").split())
+)
+"""The suffixes of audio files, in lower case. In a folder, files with other suffixes are not taken."""
 
 ROUNDED = Fraction(1, 100)
 """The longest time in seconds by which a part may end after the end of its file: times in manifests are rounded."""
@@ -219,7 +234,7 @@ def _check_readable(path: Path) -> None:
             raise FileError(f"{path} is no regular file: record it to a file first")
         path.open("rb").close()  # an error of Python says more than "System error", the message of libsndfile
     except FileNotFoundError:
-        raise FileError(f"{path} does not exist") from None
+        raise FileError(missing(path)) from None
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror}") from None
     if status.st_size == 0:

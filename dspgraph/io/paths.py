@@ -1,11 +1,56 @@
-"""Paths of files."""
+"""Paths of files that anybody may have made: opened only if they are regular files."""
 
+from __future__ import annotations
+
+import os
+import stat
 from pathlib import Path
+from typing import BinaryIO
+
+from dspgraph.errors import FileError
 
 
 def is_file(path: Path) -> bool:
     """Return whether a path is that of a file. False if the system refuses the path, for instance as too long."""
     try:
         return path.is_file()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: the path has a character that no path can have
         return False
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file to read its bytes. Raises FileError as `open_descriptor` does."""
+    return os.fdopen(open_descriptor(path), "rb")
+
+
+def open_descriptor(path: Path) -> int:
+    """Return the descriptor of a file that is opened for reading.
+
+    A named pipe, a device or a socket is refused before a byte is read: it could keep the program waiting, or never
+    end. Raises FileError if the file does not exist, cannot be read or is not a regular file.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except FileNotFoundError:
+        raise FileError(f"{path} does not exist") from None
+    except (OSError, ValueError) as error:  # ValueError: the path has a character that no path can have
+        raise FileError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return descriptor
+    os.close(descriptor)
+    found = "is a folder, not a file" if stat.S_ISDIR(mode) else "is no regular file: copy what it gives to a file"
+    raise FileError(f"{path} {found}")
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """Return the bytes of a file. Raises FileError if it has more than `most` bytes, and as `open_file` does."""
+    with open_file(path) as file:
+        try:
+            content = file.read(most + 1)
+        except OSError as error:
+            raise FileError(f"{path} cannot be read: {error.strerror or error}") from None
+    if len(content) > most:
+        raise FileError(f"{path} has more than {most} bytes: it is not what it is taken for")
+    return content

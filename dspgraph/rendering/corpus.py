@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
 from glob import glob, has_magic
 from itertools import takewhile
 from pathlib import Path
 
 from dspgraph.errors import RequestError
+from dspgraph.io.names import missing
 from dspgraph.io.paths import is_file
 from dspgraph.rendering.item import Item
 from dspgraph.rendering.manifests import manifest_reader
+from dspgraph.shown import escaped, shortened
 
 
-def gather(arguments: Iterable[str | Path], suffixes: Collection[str], out: Path | None = None) -> list[Item]:
+def gather(
+    arguments: Iterable[str | Path],
+    suffixes: Collection[str],
+    out: Path | None = None,
+    note: Callable[[str], None] = lambda text: None,
+) -> list[Item]:
     """Return the items that the arguments name, in the order of the arguments.
 
     An argument is one of these:
@@ -25,19 +33,36 @@ def gather(arguments: Iterable[str | Path], suffixes: Collection[str], out: Path
     * a pattern with `*`, `?`, `[]` or `**`: one item for every matching file with one of `suffixes`. The id is the path
       of the file below the first folders of the pattern, those without wildcards, without suffix. Links to folders are
       followed, except by a pattern with `**`.
-    * a manifest: JSON lines or CSV with the columns id, path, start, duration and channel (only path is required, times
-      are in seconds, other columns are ignored); Kaldi's wav.scp; or Kaldi's segments, with a wav.scp in the same
-      folder. Paths in a manifest are relative to the folder of the manifest.
+    * a manifest: JSON lines or CSV, with a column `path` and, if wanted, `id`, `start`, `end`, `duration` and `channel`
+      (see `columns.line_item` for other names of these); NeMo's manifests; lhotse's cuts; Kaldi's wav.scp; or Kaldi's
+      segments, with a wav.scp in the same folder. JSON lines may be packed (.jsonl.gz). Times are in seconds. Paths in
+      a manifest are relative to the folder of the manifest.
 
     suffixes: in lower case, with the dot. out: the output folder. If it lies in a folder that is searched, its files
-    are left out, and so are files whose names begin with a dot.
+    are left out, and so are files whose names begin with a dot. note: called with a line for each folder or pattern of
+    which files were left out; it says how many, and why.
 
     Raises RequestError for the folder `out` itself, for a pattern, folder or manifest without any file, for a folder
-    that cannot be read, and for a manifest that cannot be read or has an error. A file that does not exist raises
-    nothing here; it fails when it is opened.
+    that cannot be read, for a manifest that cannot be read or has an error, and for a relative path if the working
+    directory does not exist any more. A file that does not exist raises nothing here; it fails when it is opened.
     """
-    folders = _FolderSearch(suffixes, out)
-    return [item for argument in arguments for item in _items(Path(argument), folders)]
+    named = [Path(argument) for argument in arguments]
+    _check_working_directory([*named, *([out] if out else [])])
+    folders = _FolderSearch(suffixes, out, note)
+    return [item for path in named for item in _items(path, folders)]
+
+
+def _check_working_directory(paths: Iterable[Path]) -> None:
+    """Raise RequestError for a relative path if the working directory has been removed."""
+    relative = [path for path in paths if not path.is_absolute()]
+    try:
+        if relative:
+            os.getcwd()
+    except OSError:
+        raise RequestError(
+            f"the working directory does not exist any more, and {relative[0]} is relative to it: change to a folder "
+            "that exists, or give absolute paths"
+        ) from None
 
 
 def _items(path: Path, folders: _FolderSearch) -> Iterator[Item]:
@@ -56,49 +81,109 @@ def _items(path: Path, folders: _FolderSearch) -> Iterator[Item]:
         yield Item(path.stem, path)
 
 
+class _LeftOut:
+    """What a search has left out: the number of files by reason, and the number of folders by reason."""
+
+    def __init__(self) -> None:
+        self.files: Counter[str] = Counter()
+        self.folders: Counter[str] = Counter()
+
+    def __str__(self) -> str:
+        """Return both as text: "3 files not taken: .txt (2), hidden (1); 1 folder not searched: link (1)"."""
+        parts = ((self.files, "file", "taken"), (self.folders, "folder", "searched"))
+        return "; ".join(
+            f"{counts.total():,} {noun}{'s' * (counts.total() != 1)} not {done}: {_listed(counts)}"
+            for counts, noun, done in parts
+            if counts
+        )
+
+
+def _listed(counts: Counter[str], most: int = 8) -> str:
+    """Return counted names as text, the most frequent first, and at most `most` of them."""
+    ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    shown = [f"{shortened(escaped(name), 24)} ({count:,})" for name, count in ordered[:most]]
+    rest = sum(count for _, count in ordered[most:])
+    return ", ".join([*shown, *([f"others ({rest:,})"] if rest else [])])
+
+
 class _FolderSearch:
     """A search of folders and patterns for input files: files with one of `suffixes`, outside of the output folder."""
 
-    def __init__(self, suffixes: Collection[str], out: Path | None) -> None:
-        self.suffixes = suffixes
+    def __init__(self, suffixes: Collection[str], out: Path | None, note: Callable[[str], None]) -> None:
+        self.suffixes, self.note = suffixes, note
         self.out = os.path.realpath(out) if out else None
 
     def items(self, folder: Path) -> list[Item]:
         """Return an item for every input file in a folder and its subfolders, sorted by path."""
         if self.out == os.path.realpath(folder):
             raise RequestError(f"{folder} is the output folder, its files are no inputs: choose another folder")
-        files = sorted(Path(parent, name) for parent, name in self._walk(folder))
+        left_out = _LeftOut()
+        files = sorted(Path(parent, name) for parent, name in self._walk(folder, left_out))
         if not files:
-            raise RequestError(f"no file in {folder} can be taken: files are taken by their suffix: {self._known()}")
+            raise RequestError(f"no file in {folder} can be taken{self._why_none(left_out)}")
+        self._say(folder, left_out)
         return [Item(_without_suffix(path.relative_to(folder)), path) for path in files]
 
     def matching(self, pattern: str) -> list[Item]:
         """Return an item for every input file that a pattern matches, sorted by path."""
-        fixed = Path(*takewhile(lambda part: not has_magic(part), Path(pattern).parts))
+        fixed, left_out = Path(*takewhile(lambda part: not has_magic(part), Path(pattern).parts)), _LeftOut()
+        if not os.path.lexists(fixed):
+            raise RequestError(f"no file matches {pattern}: {missing(fixed)}")
         names = sorted(Path(name) for name in glob(pattern, recursive=True))
-        files = [path for path in names if self._is_input(path.name) and path.is_file()]
-        files = [path for path in files if not self._is_output(path, fixed)]
-        if "**" in pattern:
-            files = [path for path in files if not _through_link(path, fixed)]
+        files = [path for path in names if self._matches(path, pattern, fixed, left_out)]
         if not files:
-            raise RequestError(f"no file matches {pattern}: files are taken by their suffix: {self._known()}")
+            raise RequestError(f"no file matches {pattern}{self._why_none(left_out)}")
+        self._say(pattern, left_out)
         return [Item(_without_suffix(path.relative_to(fixed)), path) for path in files]
 
-    def _walk(self, folder: Path) -> Iterator[tuple[str, str]]:
+    def _matches(self, path: Path, pattern: str, fixed: Path, left_out: _LeftOut) -> bool:
+        """Return whether a path that a pattern matches is an input file; if not, add the reason to `left_out`."""
+        if not path.is_file():
+            if "**" not in pattern and path.is_dir():
+                left_out.folders["matched by the pattern"] += 1
+            return False
+        reason = self._reason(path.name)
+        if not reason and self._is_output(path, fixed):
+            reason = "in the output folder"
+        if not reason and "**" in pattern and _through_link(path, fixed):
+            reason = "in a linked folder"
+        left_out.files.update([reason] if reason else [])
+        return not reason
+
+    def _walk(self, folder: Path, left_out: _LeftOut) -> Iterator[tuple[str, str]]:
         """Yield (folder of the file, name) for every input file in a folder and its subfolders."""
 
         def refuse(error: OSError) -> None:
             raise RequestError(f"{error.filename} cannot be read: {error.strerror}: make it readable, or move it away")
 
         for parent, folders, names in os.walk(folder, onerror=refuse):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            if self.out and os.path.realpath(parent) == self.out:
-                folders.clear()
-                continue
-            yield from ((parent, name) for name in names if self._is_input(name))
+            for name in list(folders):
+                if reason := self._reason_for_folder(parent, name):
+                    folders.remove(name)
+                    left_out.folders[reason] += 1
+            for name in names:
+                if reason := self._reason(name):
+                    left_out.files[reason] += 1
+                else:
+                    yield parent, name
 
-    def _is_input(self, name: str) -> bool:
-        return Path(name).suffix.lower() in self.suffixes and not name.startswith(".")
+    def _reason(self, name: str) -> str:
+        """Return why a file of this name is not an input file; empty if it is one."""
+        suffix = os.path.splitext(name)[1].lower()
+        if name.startswith("."):
+            return "hidden"
+        if suffix in self.suffixes:
+            return ""
+        return suffix if len(suffix) > 1 else "no suffix"
+
+    def _reason_for_folder(self, parent: str, name: str) -> str:
+        """Return why a folder in the folder `parent` is not searched; empty if it is searched."""
+        path = os.path.join(parent, name)
+        if name.startswith("."):
+            return "hidden"
+        if os.path.islink(path):
+            return "link"
+        return "the output folder" if self.out and os.path.realpath(path) == self.out else ""
 
     def _is_output(self, path: Path, fixed: Path) -> bool:
         """Return whether a file that a pattern matches must be left out, because it lies in the output folder.
@@ -110,8 +195,13 @@ class _FolderSearch:
             return False
         return Path(os.path.realpath(path.parent)).is_relative_to(self.out)
 
-    def _known(self) -> str:
-        return " ".join(sorted(self.suffixes))
+    def _say(self, place: str | Path, left_out: _LeftOut) -> None:
+        if text := str(left_out):
+            self.note(f"{place}: {text}{'; name a file to take it' if left_out.files else ''}")
+
+    def _why_none(self, left_out: _LeftOut) -> str:
+        found = f" ({left_out})" if str(left_out) else ""
+        return f"{found}: files are taken by their suffix: {' '.join(sorted(self.suffixes))}"
 
 
 def _through_link(path: Path, fixed: Path) -> bool:

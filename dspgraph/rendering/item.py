@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,8 +17,21 @@ class Item:
     start: Fraction = Fraction(0)  # seconds
     duration: Fraction | None = None  # seconds; None: to the end of the file
     channel: int | None = None  # number of the channel, from 0; None: all channels, mixed if the graph takes one
+    listed: str = field(default="", compare=False)  # relative path, as a manifest gives it; empty: not from a manifest
 
     @property
     def is_whole_file(self) -> bool:
         """Whether the item is a whole file, with all channels."""
         return not self.start and self.duration is None and self.channel is None
+
+    def missing_hint(self) -> str:
+        """Return an addition to the error for a missing file that is there as seen from the working directory.
+
+        Empty if the file exists, or if no manifest gave its path.
+        """
+        if not self.listed or os.path.lexists(self.path) or not os.path.exists(self.listed):
+            return ""
+        return (
+            f"; a manifest gives paths relative to its own folder, and {self.listed} exists only as seen from the "
+            "working directory: move the manifest there, or correct the path"
+        )

@@ -1,37 +1,99 @@
-"""Manifests: files that list the items of a corpus (JSON lines, CSV, Kaldi's wav.scp and segments)."""
+"""Manifests: files that list the items of a corpus (JSON lines, CSV, Kaldi's wav.scp and segments, lhotse's cuts)."""
 
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from fractions import Fraction
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
-from dspgraph.errors import RequestError
+from dspgraph.errors import FileError, RequestError
+from dspgraph.io.paths import open_file
+from dspgraph.rendering.columns import checked_id, checked_seconds, is_path, line_item, make_item
 from dspgraph.rendering.item import Item
+from dspgraph.rendering.lhotse import is_lhotse, lhotse_item
+from dspgraph.shown import shown
+
+MOST_BYTES, MOST_LINES, LONGEST_LINE = 2**29, 1_000_000, 2**24
+"""Limits of a manifest: bytes after it is unpacked, lines, and bytes of a line. They bound memory and time."""
+
+_GZIP = ".gz"
 
 
 def manifest_reader(path: Path) -> Callable[[Path], Iterator[Item]] | None:
     """Return the function that reads the manifest `path`; None if a file of this name is not a manifest."""
     if path.name == "segments":
         return _segments
-    return {".jsonl": _json_lines, ".csv": _table, ".scp": _scp}.get(path.suffix.lower())
+    name = path.name.lower().removesuffix(_GZIP)
+    return {".jsonl": _json_lines, ".json": _json_lines, ".csv": _table, ".scp": _scp}.get(os.path.splitext(name)[1])
 
 
 def _json_lines(path: Path) -> Iterator[Item]:
-    for place, line in _lines(path):
-        try:
-            fields = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise RequestError(f"{place}: is not JSON: {error}") from None
-        if not isinstance(fields, dict):
-            raise RequestError(
-                f'{place}: a line is an object such as {{"id": "a", "path": "a.wav"}}; found {line[:80]}'
-            )
-        yield _item(place, path.parent, fields)
+    """Yield the items of JSON lines, or of a file with one JSON list."""
+    yield from _with_different_ids(_json_item(place, path.parent, line) for place, line in _json_values(path))
+
+
+def _json_values(path: Path) -> Iterator[tuple[str, object]]:
+    """Yield (place, value) of every JSON line. The file may also be one JSON list if its name ends with .json."""
+    lines = _lines(path)
+    for place, line in lines:
+        if line.startswith("[") and path.name.lower().removesuffix(_GZIP).endswith(".json"):
+            found = _parsed(str(path), _joined(path, line, lines))
+            yield from ((f"{path}, item {number}", one) for number, one in enumerate(found, 1))
+            return
+        yield place, _parsed(place, line)
+
+
+def _joined(path: Path, first: str, rest: Iterator[tuple[str, str]]) -> str:
+    lines, size = [first], len(first)
+    for _, line in rest:
+        lines.append(line)
+        size += len(line)
+        if size > LONGEST_LINE:
+            raise RequestError(f"{path}: a JSON list has at most {LONGEST_LINE:,} bytes: write a line for each item")
+    return "\n".join(lines)
+
+
+def _parsed(place: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"{place}: is not JSON: {error}") from None
+
+
+def _json_item(place: str, folder: Path, line: object) -> tuple[Item, bool]:
+    """Return an item, and whether the line gives it an id."""
+    if not isinstance(line, dict):
+        raise RequestError(
+            f'{place}: a line is an object such as {{"id": "a", "path": "a.wav"}}; found {json.dumps(line)[:80]}'
+        )
+    if is_lhotse(line):
+        return lhotse_item(place, folder, line), True
+    return line_item(place, folder, line)
+
+
+def _with_different_ids(found: Iterable[tuple[Item, bool]]) -> Iterator[Item]:
+    """Yield items; parts of one file whose lines have no id get the part into the id: "a-000250-000750".
+
+    found: each item, and whether its line gives it an id. The numbers are the start and the end in milliseconds.
+    """
+    listed = list(found)
+    counts = Counter(item.id for item, own in listed if not own)
+    for item, own in listed:
+        yield item if own or counts[item.id] == 1 else replace(item, id=f"{item.id}{_part_name(item)}")
+
+
+def _part_name(item: Item) -> str:
+    """Return the part of an item as text for its id; empty for a whole file."""
+    end = "end" if item.duration is None else f"{round(1000 * (item.start + item.duration)):06d}"
+    part = f"-{round(1000 * item.start):06d}-{end}" if item.start or item.duration is not None else ""
+    return part if item.channel is None else f"{part}-c{item.channel}"
 
 
 def _table(path: Path) -> Iterator[Item]:
@@ -43,7 +105,7 @@ def _table(path: Path) -> Iterator[Item]:
             place = here  # of a row with several lines: the last line
             yield line
 
-    try:
+    def items() -> Iterator[tuple[Item, bool]]:
         rows = csv.DictReader(lines(), strict=True)
         columns = [name.strip() for name in rows.fieldnames or ()]
         if len(set(columns)) < len(columns):
@@ -51,7 +113,11 @@ def _table(path: Path) -> Iterator[Item]:
         for row in rows:
             if None in row or None in row.values():
                 raise RequestError(f"{place}: must have as many columns as the first line, {len(columns)}")
-            yield _item(place, path.parent, {name.strip(): text.strip() for name, text in row.items() if text.strip()})
+            fields = {name.strip(): text.strip() for name, text in row.items() if text.strip()}
+            yield line_item(place, path.parent, fields)
+
+    try:
+        yield from _with_different_ids(items())
     except csv.Error as error:
         raise RequestError(f"{place}: is not CSV: {error}") from None
 
@@ -62,101 +128,72 @@ def _scp(path: Path) -> Iterator[Item]:
         if not rest:
             raise RequestError(f"{place}: a line is ID PATH; found '{line[:80]}'")
         if rest[0].endswith("|"):
-            raise RequestError(f"{place}: '{rest[0]}' is a command; commands are not run: name an audio file")
-        yield _item(place, path.parent, {"id": name, "path": rest[0]})
+            raise RequestError(f"{place}: '{rest[0][:80]}' is a command; commands are not run: name an audio file")
+        if not is_path(rest[0]):
+            raise RequestError(f"{place}: '{rest[0][:80]}' cannot be the path of a file")
+        yield make_item(place, name, path.parent, rest[0])
 
 
 def _segments(path: Path) -> Iterator[Item]:
     scp = path.with_name("wav.scp")
-    whole: dict[str, Path] = {}
+    whole: dict[str, Item] = {}
     for item in _scp(scp):
-        if whole.setdefault(item.id, item.path) != item.path:
+        if whole.setdefault(item.id, item).path != item.path:
             raise RequestError(f"{scp}: two recordings have the id '{item.id}': rename one")
     for place, line in _lines(path):
         words = line.split()
         if len(words) != 4:
             raise RequestError(f"{place}: a line is ID RECORDING START END; found {len(words)} words")
-        name, recording, start, end = words
+        name, recording, first, last = words
         if recording not in whole:
-            raise RequestError(f"{place}: there is no recording '{recording}' in {scp}")
-        begin, until = _seconds(place, "start", start), None if end == "-1" else _seconds(place, "end", end)
-        if until is not None and until <= begin:
-            raise RequestError(f"{place}: the segment ends at {end} s, not after its start at {start} s")
-        yield Item(_checked_id(place, name), whole[recording], begin, None if until is None else until - begin)
+            raise RequestError(f"{place}: there is no recording {shown(recording)} in {scp}")
+        start, end = (
+            checked_seconds(place, "start", first),
+            None if last == "-1" else checked_seconds(place, "end", last),
+        )
+        if end is not None and end <= start:
+            raise RequestError(f"{place}: the segment ends at {last} s, not after its start at {first} s")
+        duration = None if end is None else end - start
+        yield replace(whole[recording], id=checked_id(place, name), start=start, duration=duration)
+
+
+# ---- text -----------------------------------------------------------------------------------------------------------
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """Yield (place, text) of every line that is not empty; place: "FILE, line NUMBER", for error messages."""
+    at = 0
+    for number, line in enumerate(_byte_lines(path), 1):
+        try:
+            text = line.decode("utf-8").removeprefix("\ufeff" if number == 1 else "").strip()
+        except UnicodeDecodeError as error:
+            raise RequestError(f"{path} is not text in UTF-8: {error.reason} at byte {at + error.start}") from None
+        at += len(line)
+        if text:
+            yield f"{path}, line {number}", text
+
+
+def _byte_lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a manifest, unpacked if its name ends with .gz. Raises RequestError beyond the limits."""
+    read = number = 0
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with open_file(path) as file, _unpacked(path, file) as content:
+            while line := content.readline(LONGEST_LINE + 1):
+                read, number = read + len(line), number + 1
+                if len(line) > LONGEST_LINE:
+                    raise RequestError(f"{path}, line {number}: a line has at most {LONGEST_LINE} bytes")
+                if number > MOST_LINES or read > MOST_BYTES:
+                    raise RequestError(
+                        f"{path}: a manifest has at most {MOST_LINES:,} lines and {MOST_BYTES:,} bytes: divide it"
+                    )
+                yield line
+    except FileError as error:
+        raise RequestError(f"the manifest cannot be read: {error}") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise RequestError(f"{path} cannot be unpacked: {error}: pack it again with gzip") from None
     except OSError as error:
         raise RequestError(f"{path} cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        raise RequestError(f"{path} is not text in UTF-8: {error.reason} at byte {error.start}") from None
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            yield f"{path}, line {number}", line.strip()
 
 
-def _item(place: str, folder: Path, fields: Mapping[str, Any]) -> Item:
-    path = fields.get("path")
-    if not isinstance(path, str) or not _is_path(path):
-        raise RequestError(
-            f"{place}: 'path' is missing or not a path; found {', '.join(map(str, fields)) or 'nothing'}"
-        )
-    start = _seconds(place, "start", fields["start"]) if fields.get("start") is not None else Fraction(0)
-    duration = _seconds(place, "duration", fields["duration"]) if fields.get("duration") is not None else None
-    if duration == 0:
-        raise RequestError(f"{place}: 'duration' is 0; leave it out to take the rest of the file")
-    return Item(
-        _checked_id(place, fields["id"] if "id" in fields else os.path.splitext(path)[0]),
-        folder / path,
-        start,
-        duration,
-        _channel(place, fields["channel"]) if fields.get("channel") is not None else None,
-    )
-
-
-def _is_path(text: str) -> bool:
-    """Return whether a text can be the path of a file: JSON allows characters that no file system allows."""
-    try:
-        return bool(text) and b"\0" not in os.fsencode(text)
-    except UnicodeEncodeError:
-        return False
-
-
-def _checked_id(place: str, name: Any) -> str:
-    """Return an id as text, without superfluous parts: "a/./b//c" becomes "a/b/c".
-
-    Raises RequestError for an id that is not text or a whole number, that leads out of the output folder, or that has a
-    backslash or a character that cannot be printed.
-    """
-    if not isinstance(name, str | int) or isinstance(name, bool) or not str(name):
-        raise RequestError(f"{place}: 'id' must be text; found {name!r}")
-    text = str(name)
-    parts = [part for part in text.split("/") if part not in ("", ".")]
-    if not parts or ".." in parts or "\\" in text or text[0] == "/" or text[-1] == "/" or not text.isprintable():
-        raise RequestError(
-            f"{place}: the id {text!r} would name a file outside of the output folder, or no file: write a relative "
-            "path without '..', '\\' and invisible characters"
-        )
-    return "/".join(parts)
-
-
-def _seconds(place: str, name: str, value: Any) -> Fraction:
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        seconds = Fraction(repr(float(value)))  # Fraction("1e-999999999") would compute for ever
-    except (TypeError, ValueError, OverflowError):
-        raise RequestError(f"{place}: '{name}' must be a number of seconds; found {str(value)[:80]!r}") from None
-    if seconds < 0:
-        raise RequestError(f"{place}: '{name}' must not be below 0; found {value!r}")
-    return seconds
-
-
-def _channel(place: str, value: Any) -> int:
-    text = str(value)
-    if isinstance(value, bool) or not text.isdecimal() or len(text) > 9:
-        raise RequestError(f"{place}: 'channel' must be a whole number from 0 (the first) on; found {text[:80]!r}")
-    return int(text)
+def _unpacked(path: Path, file: BinaryIO) -> BinaryIO:
+    return cast(BinaryIO, gzip.GzipFile(fileobj=file)) if path.suffix.lower() == _GZIP else file

@@ -38,14 +38,14 @@ def train(
     """
     module = training(model)
     chosen = _settings(module.Settings, settings)
-    items = _by_name(gather([data], AUDIO_SUFFIXES, out))
+    items = _by_name(gather([data], AUDIO_SUFFIXES, out, report))
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RequestError(f"the folder {out} cannot be written to: {error.strerror}: choose another") from None
     stream, features = _features(module.PIPELINE)
     report(f"computing {module.PIPELINE} of {len(items)} recordings")
-    recordings = {name: open_item(item, stream).read() for name, item in items.items()}
+    recordings = {name: _samples(item, stream) for name, item in items.items()}
     return module.train(recordings, features, out, chosen, resume, progress, report)
 
 
@@ -70,6 +70,13 @@ def distribution(weights: Path, file: Path) -> tuple[Array, Array, float]:
         return module.distribution(weights, samples, features)
     except ValueError as error:
         raise FileError(str(error)) from error
+
+
+def _samples(item: Item, stream: Audio) -> Array:
+    try:
+        return open_item(item, stream).read()
+    except FileError as error:
+        raise FileError(f"{error}{item.missing_hint()}") from None
 
 
 def _by_name(items: list[Item]) -> dict[str, Item]:

@@ -1,0 +1,48 @@
+"""Names of files that look the same and differ in their Unicode form.
+
+The letter "e with acute" is one character in the form NFC and two, "e" and a combining accent, in the form NFD. macOS
+and archives made there often write names in NFD; most other programs write NFC. A file system that keeps names as they
+are takes the two for different names. Source: Unicode Standard Annex 15, "Unicode Normalization Forms".
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from unicodedata import is_normalized, normalize
+
+
+def missing(path: Path) -> str:
+    """Return the message for a file that does not exist; it names a file that differs only in the Unicode form."""
+    other = other_form(path)
+    if other is None:
+        return f"{path} does not exist"
+    form = next((form for form in ("NFC", "NFD") if is_normalized(form, str(other))), "a mixed form")
+    return (
+        f"{path} does not exist, but {str(other)!a} does, whose name has the same letters in another Unicode form "
+        f"({form}): rename it, or write the name in that form"
+    )
+
+
+def other_form(path: Path) -> Path | None:
+    """Return the path that exists and differs from a missing path only in the Unicode form of its names, or None."""
+    if str(path).isascii():
+        return None
+    found = Path(path.anchor)
+    for name in path.parts[1 if path.anchor else 0 :]:
+        if not os.path.lexists(found / name):
+            name = _same_letters(found, name)
+        if not name:
+            return None
+        found /= name
+    return found if found != path else None
+
+
+def _same_letters(folder: Path, name: str) -> str:
+    """Return the name in a folder that is `name` in another Unicode form; empty if there is none, or several."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return ""
+    same = [one for one in names if normalize("NFC", one) == normalize("NFC", name)]
+    return same[0] if len(same) == 1 else ""

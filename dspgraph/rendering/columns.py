@@ -1,0 +1,275 @@
+"""The columns of a manifest: names that the path, the part, the channel and the id of a recording may have.
+
+Sources of the names: NeMo's manifests have `audio_filepath`, `offset` and `duration` (NVIDIA, NeMo Framework User
+Guide, datasets of the ASR collection); tables of Hugging Face have `audio`, `path` or `file_name` (Hugging Face,
+Datasets documentation, "Create an audio dataset").
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dspgraph.errors import RequestError
+from dspgraph.rendering.item import Item
+from dspgraph.shown import shown
+
+PATHS = ("path", "audio_filepath", "audio", "file_name", "audio_path", "audio_file", "file_path", "wav", "wav_path")
+"""The names of the column with the path of the audio file. If there is a column `path`, the others are ignored."""
+
+ROUNDED = Fraction(1, 100)
+"""The largest difference in seconds between two times of a line that are taken to be equal: times are rounded."""
+
+MOST_LETTERS = 4096
+"""The largest number of bytes of a path, and of an id: the limit of Linux for a path (PATH_MAX)."""
+
+_TIMES = {
+    "start": "start", "begin": "start", "offset": "start", "onset": "start",
+    "end": "end", "stop": "end",
+    "duration": "duration", "dur": "duration",
+}  # fmt: skip
+"""The words for a time in the name of a column, and the time that each means."""
+
+_UNCLEAR = {"length": "duration", "len": "duration", "from": "start", "to": "end", "tmin": "start", "tmax": "end"}
+"""Words that may mean a time, and that time. Without a unit in the name, such a column is refused."""
+
+_AROUND = {"time", "in", "audio", "segment", "seg", "clip", "cut", "utterance", "utt"}
+"""Words beside the time in the name of a column that do not change its meaning: `start_time`, `segment_end`."""
+
+_SECONDS = {"s", "sec", "secs", "second", "seconds"}
+
+_OTHER_UNITS = {
+    "ms", "msec", "millis", "millisecond", "milliseconds", "us", "ns", "min", "minutes",
+    "sample", "samples", "frame", "frames", "idx", "index",
+}  # fmt: skip
+
+
+class Column(NamedTuple):
+    """What a column of times means: `time` is "start", "end" or "duration"; clear: whether it is surely in seconds."""
+
+    time: str
+    clear: bool
+
+
+@lru_cache(maxsize=1000)
+def _plain(name: str) -> str:
+    """Return the name of a column in lower case, with "_" between its words: "startTime" becomes "start_time"."""
+    return "_".join(re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()))
+
+
+@lru_cache(maxsize=1000)
+def _time_column(name: str) -> Column | None:
+    """Return what a column says about times; None if it says nothing about times. name: as from `_plain`."""
+    words = [word for word in name.split("_") if word not in _AROUND]
+    times = [word for word in words if word in _TIMES or word in _UNCLEAR]
+    units = [word for word in words if word in _SECONDS or word in _OTHER_UNITS]
+    if len(times) != 1 or len(units) > 1 or len(words) > len(times) + len(units):
+        return None
+    (time,) = times
+    seconds = bool(units) and units[0] in _SECONDS
+    return Column((_TIMES | _UNCLEAR)[time], seconds or (not units and time in _TIMES))
+
+
+def line_item(place: str, folder: Path, line: Mapping[str, Any]) -> tuple[Item, bool]:
+    """Return the recording that a line of a manifest names, and whether the line gives it an id.
+
+    place: file and line, for error messages. folder: the folder of the manifest. line: the value of each column, by the
+    name of the column. Without an id in the line, the id is the path without suffix and without a leading "/".
+    Raises RequestError for a line without a path, and for values that are wrong or contradict each other.
+    """
+    fields = _fields(place, line)
+    path = _path(place, fields)
+    start, duration = _part(place, fields)
+    channel = _channel(place, fields["channel"].value) if "channel" in fields else None
+    name = fields["id"].value if "id" in fields else os.path.splitext(path)[0].lstrip("/") or path
+    return make_item(place, name, folder, path, start, duration, channel), "id" in fields
+
+
+class _Field(NamedTuple):
+    name: str  # as the manifest writes it
+    value: Any
+
+
+def _fields(place: str, line: Mapping[str, Any]) -> dict[str, _Field]:
+    """Return the columns of a line that have a value, by their plain names (`_plain`).
+
+    Raises RequestError for two columns of one plain name that have different values, if the name has a meaning.
+    """
+    fields: dict[str, _Field] = {}
+    for name, value in line.items():
+        plain = _plain(name[:100])
+        if value is None and plain != "id":  # an id that is null is a mistake; any other null means no value
+            continue
+        known = fields.setdefault(plain, _Field(name, value))
+        if known.name != name and known.value != value and (plain in (*PATHS, "id", "channel") or _time_column(plain)):
+            raise RequestError(f"{place}: the columns '{known.name}' and '{name}' say the same thing: keep one of them")
+    return fields
+
+
+def make_item(
+    place: str,
+    name: Any,
+    folder: Path,
+    path: str,
+    start: Fraction = Fraction(0),
+    duration: Fraction | None = None,
+    channel: int | None = None,
+) -> Item:
+    """Return an item for a checked path, relative to the folder of the manifest. Raises RequestError for a bad id."""
+    listed = "" if os.path.isabs(path) else path
+    return Item(checked_id(place, name), folder / path, start, duration, channel, listed)
+
+
+# ---- the path and the id --------------------------------------------------------------------------------------------
+
+
+def _path(place: str, fields: Mapping[str, _Field]) -> str:
+    found = {name: path for name in PATHS if name in fields and (path := _text_of(fields[name].value)) is not None}
+    if "path" in fields:
+        found = {"path": _text_of(fields["path"].value) or ""}
+    different = set(found.values())
+    if len(different) > 1:
+        listed = " and ".join(f"'{fields[name].name}' ({shown(path)})" for name, path in found.items())
+        raise RequestError(f"{place}: {listed} name different files: keep one of them, as 'path'")
+    path = different.pop() if different else ""
+    if not is_path(path):
+        raise RequestError(
+            f"{place}: 'path' is missing or not a path; found {shown_names(fields)}: name the audio file in a column "
+            f"{', '.join(PATHS[:-1])} or {PATHS[-1]}"
+        )
+    return path
+
+
+def _text_of(value: Any) -> str | None:
+    """Return the path that a value holds: a text, or the text under "path" in a mapping (Hugging Face); else None."""
+    if isinstance(value, Mapping):
+        value = value.get("path")
+    return value if isinstance(value, str) else None
+
+
+def shown_names(fields: Mapping[str, _Field]) -> str:
+    """Return the names of the columns of a line, for an error message; "nothing" if there are none."""
+    names = [field.name[:40] for field in fields.values()]
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    return f"{', '.join(names[:20])}{more}" or "nothing"
+
+
+def is_path(text: str) -> bool:
+    """Return whether a text can be the path of a file: JSON allows characters that no file system allows."""
+    try:
+        return bool(text) and b"\0" not in (encoded := os.fsencode(text)) and len(encoded) <= MOST_LETTERS
+    except UnicodeEncodeError:
+        return False
+
+
+def checked_id(place: str, name: Any) -> str:
+    """Return an id as text, without superfluous parts: "a/./b//c" becomes "a/b/c".
+
+    Raises RequestError for an id that is not text or a whole number, that is longer than a path can be, that leads out
+    of the output folder, or that has a backslash or a character that cannot be printed.
+    """
+    if not isinstance(name, str | int) or isinstance(name, bool) or name == "":
+        raise RequestError(f"{place}: 'id' must be text; found {shown(name)}")
+    if isinstance(name, int) and name.bit_length() > 256:
+        raise RequestError(f"{place}: 'id' must be text; found {shown(name)}")
+    text = str(name)
+    if len(text) > MOST_LETTERS:
+        raise RequestError(f"{place}: an id has at most {MOST_LETTERS} characters; found {len(text)}: {shown(text)}")
+    parts = [part for part in text.split("/") if part not in ("", ".")]
+    if not parts or ".." in parts or "\\" in text or text[0] == "/" or text[-1] == "/" or not text.isprintable():
+        raise RequestError(
+            f"{place}: the id {shown(text)} would name a file outside of the output folder, or no file: write a "
+            "relative path without '..', '\\' and invisible characters"
+        )
+    return "/".join(parts)
+
+
+# ---- the part and the channel ---------------------------------------------------------------------------------------
+
+
+def _part(place: str, fields: Mapping[str, _Field]) -> tuple[Fraction, Fraction | None]:
+    """Return the start and the duration in seconds; the duration is None if the part ends with the file."""
+    times: dict[str, tuple[str, Fraction]] = {}
+    unclear: dict[str, str] = {}
+    for plain, (name, value) in fields.items():
+        column = _time_column(plain)
+        if column is None:
+            continue
+        if not column.clear:
+            unclear |= {column.time: name} if _is_number(value) else {}
+            continue
+        seconds = checked_seconds(place, name, value)
+        other, known = times.setdefault(column.time, (name, seconds))
+        if known != seconds:
+            raise RequestError(
+                f"{place}: '{other}' ({float(known):g}) and '{name}' ({float(seconds):g}) both give the {column.time} "
+                f"of the part: keep one of them, as '{column.time}'"
+            )
+    _refuse_unclear(place, times, unclear)
+    return _start_and_duration(place, times)
+
+
+def _refuse_unclear(place: str, times: Mapping[str, tuple[str, Fraction]], unclear: Mapping[str, str]) -> None:
+    ends = {"end", "duration"}
+    for time, name in unclear.items():
+        if time not in times and not (time in ends and ends & times.keys()):
+            raise RequestError(
+                f"{place}: '{name}' may be a time, but not surely in seconds: rename it to '{time}', in seconds, or "
+                "leave it out"
+            )
+
+
+def _start_and_duration(place: str, times: Mapping[str, tuple[str, Fraction]]) -> tuple[Fraction, Fraction | None]:
+    _, start = times.get("start", ("start", Fraction(0)))
+    long, duration = times.get("duration", ("duration", None))
+    last, end = times.get("end", ("end", None))
+    if duration == 0:
+        raise RequestError(f"{place}: '{long}' is 0; leave it out to take the rest of the file")
+    if end is None:
+        return start, duration
+    if end <= start:
+        raise RequestError(
+            f"{place}: the part ends at {float(end):g} s ('{last}'), not after its start at {float(start):g} s"
+        )
+    if duration is None:
+        return start, end - start
+    if abs(start + duration - end) > ROUNDED:
+        raise RequestError(
+            f"{place}: by '{long}' the part ends at {float(start + duration):g} s, by '{last}' at {float(end):g} s: "
+            "correct one of them, or leave it out"
+        )
+    return start, duration
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return not isinstance(value, bool)
+
+
+def checked_seconds(place: str, name: str, value: Any) -> Fraction:
+    """Return a time in seconds as an exact number. Raises RequestError if it is not a number of 0 or above."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        seconds = Fraction(repr(float(value)))  # Fraction("1e-999999999") would compute for ever
+    except (TypeError, ValueError, OverflowError):
+        text = value if isinstance(value, str) else shown(value)
+        raise RequestError(f"{place}: '{name}' must be a number of seconds; found {shown(text)}") from None
+    if seconds < 0:
+        raise RequestError(f"{place}: '{name}' must not be below 0; found {shown(value)}")
+    return seconds
+
+
+def _channel(place: str, value: Any) -> int:
+    text = value if isinstance(value, str) else shown(value)
+    if not text.isdecimal() or len(text) > 9:
+        raise RequestError(f"{place}: 'channel' must be a whole number from 0 (the first) on; found {shown(text)}")
+    return int(text)

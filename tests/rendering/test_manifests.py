@@ -1,0 +1,308 @@
+"""What the lines of manifests mean: columns of other programs, parts, limits, and files that are no manifests."""
+
+import gzip
+import json
+import os
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dspgraph.errors import RequestError
+from dspgraph.io.audio import AUDIO_SUFFIXES
+from dspgraph.rendering import manifests
+from dspgraph.rendering.corpus import gather
+from dspgraph.rendering.item import Item
+
+
+def written(folder: Path, name: str, lines: list[Any]) -> Path:
+    path = folder / name
+    text = "\n".join(map(json.dumps, lines)).encode()
+    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+    return path
+
+
+def items(folder: Path, *lines: Any, name: str = "m.jsonl") -> list[Item]:
+    return gather([written(folder, name, list(lines))], AUDIO_SUFFIXES)
+
+
+def refusal(folder: Path, *lines: Any, name: str = "m.jsonl") -> str:
+    with pytest.raises(RequestError) as refused:
+        items(folder, *lines, name=name)
+    assert len(str(refused.value)) < 700
+    return str(refused.value)
+
+
+# ---- times ----------------------------------------------------------------------------------------------------------
+
+QUARTER = (Fraction(1, 4), Fraction(1, 2))
+"""The part from 0.25 s to 0.75 s, as start and duration."""
+
+SAME_PART: list[dict[str, Any]] = [
+    {"start": 0.25, "duration": 0.5},
+    {"offset": 0.25, "duration": 0.5},
+    {"offset": "0.25", "dur": "0.5"},
+    {"begin": 0.25, "end": 0.75},
+    {"start": 0.25, "stop": 0.75},
+    {"onset": 0.25, "end": 0.75},
+    {"start": 0.25, "offset": 0.25, "end": 0.75, "duration": 0.5},
+    {"start": 0.25, "offset": None, "end": 0.75},
+    {"Start": 0.25, "END": 0.75},
+    {"startTime": 0.25, "endTime": 0.75},
+    {"start_time": 0.25, "end_time": 0.75},
+    {"segment_start": 0.25, "segment_end": 0.75},
+    {"start_sec": 0.25, "duration_s": 0.5},
+    {"begin time (s)": 0.25, "length (s)": 0.5},
+    {"start": 0.25, "duration": 0.5, "end": 0.752},
+    {"start": 0.25, "duration": 0.5, "start_ms": 250, "length": 8000},
+    {"start": 0.25, "end": 0.75, "length": 8000},
+]
+
+
+@pytest.mark.parametrize("columns", SAME_PART, ids=str)
+def test_a_part_is_the_same_under_all_names_of_its_columns(tmp_path: Path, columns: dict[str, Any]) -> None:
+    (item,) = items(tmp_path, {"id": "a", "path": "a.wav", **columns})
+    assert (item.start, item.duration) == QUARTER
+    table = {name: value for name, value in columns.items() if value is not None}
+    (tmp_path / "m.csv").write_text(f"id,path,{','.join(table)}\na,a.wav,{','.join(map(str, table.values()))}\n")
+    assert gather([tmp_path / "m.csv"], AUDIO_SUFFIXES) == [item]
+
+
+def test_an_end_without_a_start_begins_with_the_file(tmp_path: Path) -> None:
+    (item,) = items(tmp_path, {"path": "a.wav", "end": 0.75})
+    assert (item.start, item.duration) == (Fraction(0), Fraction(3, 4))
+
+
+OTHER_COLUMNS: list[dict[str, Any]] = [
+    {"text": "from end to end", "speaker": 3, "sampling_rate": 16000, "num_samples": 16000, "num_frames": 100},
+    {"text_length": 7, "end_of_sentence": 1, "started_by": 2, "endpoint": 3, "backend": 1},
+    {"from": "a radio", "to": "", "length": "long"},
+    {"Text": "a", "text": "b", "#": 1, "%": 2},
+]
+
+
+@pytest.mark.parametrize("columns", OTHER_COLUMNS, ids=str)
+def test_other_columns_are_ignored(tmp_path: Path, columns: dict[str, Any]) -> None:
+    assert items(tmp_path, {"path": "a.wav", **columns}) == [Item("a", tmp_path / "a.wav")]
+
+
+CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "two starts": ({"start": 0, "offset": 0.25}, "'start' (0) and 'offset' (0.25) both give the start of the part: keep one of them, as 'start'"),
+    "onset and offset": ({"onset": 0.25, "offset": 0.75}, "'onset' (0.25) and 'offset' (0.75) both give the start"),
+    "two ends": ({"end": 1, "stop": 2}, "'end' (1) and 'stop' (2) both give the end"),
+    "two durations": ({"dur": 1, "duration": 2}, "'dur' (1) and 'duration' (2) both give the duration"),
+    "an end and a duration": ({"offset": 0.25, "duration": 0.5, "end": 1}, "by 'duration' the part ends at 0.75 s, by 'end' at 1 s: correct one of them"),
+    "an end before the start": ({"begin": 2, "stop": 1}, "the part ends at 1 s ('stop'), not after its start at 2 s"),
+    "an end of 0": ({"end": 0}, "the part ends at 0 s ('end'), not after its start at 0 s"),
+    "a dur of 0": ({"dur": 0}, "'dur' is 0; leave it out to take the rest of the file"),
+    "an end below 0": ({"end": -1}, "'end' must not be below 0; found -1"),
+    "an end that is no number": ({"stop": "soon"}, "'stop' must be a number of seconds; found 'soon'"),
+    "milliseconds": ({"start_ms": 250}, "'start_ms' may be a time, but not surely in seconds: rename it to 'start', in seconds, or leave it out"),
+    "samples": ({"start": 0.25, "end_sample": 12000}, "'end_sample' may be a time, but not surely in seconds: rename it to 'end'"),
+    "frames": ({"frame_offset": 4000}, "'frame_offset' may be a time, but not surely in seconds: rename it to 'start'"),
+    "a length": ({"start": 0.25, "length": "8000"}, "'length' may be a time, but not surely in seconds: rename it to 'duration'"),
+    "from and to": ({"from": 0.25, "to": 0.75}, "'from' may be a time, but not surely in seconds: rename it to 'start'"),
+    "one name twice": ({"start": 1, "Start": 2}, "the columns 'start' and 'Start' say the same thing: keep one of them"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", CONTRADICTIONS)
+def test_columns_that_contradict_or_are_unclear_are_refused_with_the_right_name(tmp_path: Path, what: str) -> None:
+    columns, message = CONTRADICTIONS[what]
+    assert f"m.jsonl, line 2: {message}" in refusal(tmp_path, {"path": "b.wav"}, {"path": "a.wav", **columns})
+
+
+# ---- paths and ids --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"audio_filepath": "d/a.wav"},
+        {"audio": "d/a.wav"},
+        {"audio": {"path": "d/a.wav", "bytes": None}},
+        {"file_name": "d/a.wav"},
+        {"wav": "d/a.wav", "text": "a"},
+        {"audio_filepath": "d/a.wav", "wav": "d/a.wav"},
+        {"path": "d/a.wav", "audio": {"array": [0.0]}},
+        {"path": "d/a.wav", "file_name": "a.wav"},
+    ],
+    ids=str,
+)
+def test_a_path_is_found_under_the_names_of_other_programs(tmp_path: Path, columns: dict[str, Any]) -> None:
+    assert items(tmp_path, columns) == [Item("d/a", tmp_path / "d/a.wav")]
+
+
+def test_two_paths_that_differ_are_refused(tmp_path: Path) -> None:
+    message = refusal(tmp_path, {"audio_filepath": "a.wav", "wav": "b.wav"})
+    assert "'audio_filepath' ('a.wav') and 'wav' ('b.wav') name different files: keep one of them, as 'path'" in message
+
+
+def test_a_path_that_is_longer_than_any_is_refused_in_a_short_sentence(tmp_path: Path) -> None:
+    assert "'path' is missing or not a path" in refusal(tmp_path, {"path": "a" * 3_000_000})
+    (tmp_path / "wav.scp").write_text(f"a {'b' * 9999}\n")
+    with pytest.raises(RequestError, match=r"wav.scp, line 1: 'bbb.*' cannot be the path of a file"):
+        gather([tmp_path / "wav.scp"], AUDIO_SUFFIXES)
+    assert "an id has at most 4096 characters; found 5000000" in refusal(tmp_path, {"path": "a", "id": "x" * 5_000_000})
+
+
+def test_control_characters_of_a_manifest_are_escaped_in_messages(tmp_path: Path) -> None:
+    for line in (
+        {"path": 3, "\x1b]0;forged\x07": 1},
+        {"path": "a", "id": "\x1b[2J\nforged"},
+        {"path": "a", "end": "\x1b"},
+    ):
+        message = refusal(tmp_path, line)
+        assert message.isprintable()
+
+
+def test_nemo_manifests_are_read_and_parts_of_one_file_get_ids_of_their_own(tmp_path: Path) -> None:
+    lines = [
+        {"audio_filepath": "/data/a.wav", "offset": 0.25, "duration": 0.5, "text": "one"},
+        {"audio_filepath": "/data/a.wav", "offset": 12.5, "duration": 1.25, "text": "two"},
+        {"audio_filepath": "/data/a.wav", "offset": 60, "text": "three"},
+        {"audio_filepath": "b.wav", "duration": 2.0, "text": "alone"},
+    ]
+    wanted = [
+        Item("data/a-000250-000750", Path("/data/a.wav"), *QUARTER),
+        Item("data/a-012500-013750", Path("/data/a.wav"), Fraction(25, 2), Fraction(5, 4)),
+        Item("data/a-060000-end", Path("/data/a.wav"), Fraction(60)),
+        Item("b", tmp_path / "b.wav", Fraction(0), Fraction(2)),
+    ]
+    assert items(tmp_path, *lines, name="train_manifest.json") == wanted
+    assert items(tmp_path, *lines) == wanted
+    (tmp_path / "list.json").write_text(json.dumps(lines, indent=2))
+    assert gather([tmp_path / "list.json"], AUDIO_SUFFIXES) == wanted
+
+
+def test_channels_of_one_file_get_ids_of_their_own(tmp_path: Path) -> None:
+    found = items(tmp_path, {"path": "a.wav", "channel": 0}, {"path": "a.wav", "channel": 1}, {"path": "a.wav"})
+    assert [item.id for item in found] == ["a-c0", "a-c1", "a"]
+
+
+# ---- lhotse ---------------------------------------------------------------------------------------------------------
+
+
+def recording(*channels: list[int], **more: Any) -> dict[str, Any]:
+    sources = [{"type": "file", "channels": one, "source": f"wav/r{k}.wav"} for k, one in enumerate(channels)]
+    return {"id": "r", "sources": sources, "sampling_rate": 16000, "num_samples": 160000, "duration": 10.0, **more}
+
+
+def cut(channel: Any = 0, kind: str = "MonoCut", **more: Any) -> dict[str, Any]:
+    return {
+        "id": "r-1", "start": 0.25, "duration": 0.5, "channel": channel, "type": kind, "recording": recording([0]),
+        "supervisions": [{"id": "s", "recording_id": "r", "start": 0.0, "duration": 0.5, "channel": 0, "text": "A"}],
+        **more,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["cuts.jsonl", "cuts.jsonl.gz", "cuts.json", "cuts.json.gz"])
+def test_cuts_of_lhotse_are_parts_of_files(tmp_path: Path, name: str) -> None:
+    both = recording([0, 1])
+    found = items(tmp_path, cut(), cut(1, id="right", recording=both), cut([0, 1], "MultiCut", id="all", recording=both),
+                  cut([1], "MultiCut", id="one", recording=both), cut(4, id="far", recording=recording([3], [4])),
+                  name=name)  # fmt: skip
+    wav = tmp_path / "wav"
+    assert found == [
+        Item("r-1", wav / "r0.wav", *QUARTER, 0),
+        Item("right", wav / "r0.wav", *QUARTER, 1),
+        Item("all", wav / "r0.wav", *QUARTER),
+        Item("one", wav / "r0.wav", *QUARTER, 1),
+        Item("far", wav / "r1.wav", *QUARTER, 0),
+    ]
+
+
+def test_recordings_of_lhotse_are_whole_files(tmp_path: Path) -> None:
+    assert items(tmp_path, recording([0]), recording([0, 1], id="s")) == [
+        Item("r", tmp_path / "wav" / "r0.wav"),
+        Item("s", tmp_path / "wav" / "r0.wav"),
+    ]
+
+
+def source(kind: str) -> dict[str, Any]:
+    return {**recording([0]), "sources": [{"type": kind, "channels": [0], "source": "touch harm"}]}
+
+
+NO_PARTS: dict[str, tuple[dict[str, Any], str]] = {
+    "a mixture": ({"id": "m", "tracks": [], "type": "MixedCut"}, "a 'MixedCut' is not a part of one audio file: write the audio to files"),
+    "padding": ({"id": "p", "duration": 1.0, "type": "PaddingCut"}, "a 'PaddingCut' is not a part of one audio file"),
+    "features": ({key: value for key, value in cut().items() if key != "recording"}, "has no recording with a list of sources; found None"),
+    "no sources": (cut(recording=recording()), "has no recording with a list of sources; found []"),
+    "a transform": (cut(recording=recording([0], transforms=[{"name": "Speed", "kwargs": {"factor": 1.1}}])), "lhotse changes this recording after it has read it, by [{'name': 'Speed'"),
+    "a command": (cut(recording=source("command")), "the source of the recording is a 'command'; only a 'file' is read"),
+    "an address": (cut(recording=source("url")), "the source of the recording is a 'url'"),
+    "a channel there is not": (cut(2), "no file of the recording holds exactly the channel 2"),
+    "channels of several files": (cut([0, 1], "MultiCut", recording=recording([0], [1])), "no file of the recording holds exactly the channel [0, 1]"),
+    "some channels of a file": (cut([0, 1], "MultiCut", recording=recording([0, 1, 2])), "no file of the recording holds exactly the channel [0, 1]"),
+    "a recording in several files": (recording([0], [1]), "the channels of the recording are in 2 files"),
+    "no path": (cut(recording={**recording([0]), "sources": [{"type": "file", "channels": [0], "source": 7}]}), "the source of the recording is not a path; found 7"),
+    "no id": ({key: value for key, value in cut().items() if key != "id"}, "'id' must be text; found ''"),
+    "no time": (cut(start=None), "'start' must be a number of seconds; found 'None'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", NO_PARTS)
+def test_a_cut_that_is_not_a_part_of_a_file_is_refused(tmp_path: Path, what: str) -> None:
+    line, message = NO_PARTS[what]
+    assert f"m.jsonl, line 1: {message}" in refusal(tmp_path, line)
+
+
+# ---- files that are no manifests ------------------------------------------------------------------------------------
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def zeros(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("make", [pipe, zeros])
+@pytest.mark.parametrize("name", ["m.jsonl", "m.jsonl.gz", "m.json", "m.csv", "wav.scp", "segments"])
+def test_a_manifest_is_a_regular_file(tmp_path: Path, name: str, make: Callable[[Path], None]) -> None:
+    (tmp_path / ("wav.scp" if name == "segments" else "segments")).write_text("a a.wav\n")
+    make(tmp_path / name)
+    with pytest.raises(RequestError, match=f"the manifest cannot be read: .*{name} is no regular file"):
+        gather([tmp_path / name], AUDIO_SUFFIXES)
+
+
+@pytest.mark.parametrize("make", [pipe, zeros])
+def test_the_list_that_segments_need_is_a_regular_file(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    (tmp_path / "segments").write_text("a r 0 1\n")
+    make(tmp_path / "wav.scp")
+    with pytest.raises(RequestError, match=r"wav.scp is no regular file"):
+        gather([tmp_path / "segments"], AUDIO_SUFFIXES)
+
+
+def test_a_manifest_has_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A packed file of a few kB may unpack to any size."""
+    line = {"path": "a.wav"}
+    for name in ("MOST_BYTES", "MOST_LINES"):
+        with monkeypatch.context() as patch:
+            patch.setattr(manifests, name, 40)
+            assert len(items(tmp_path, line, line)) == 2
+            for where in ("m.jsonl", "m.jsonl.gz"):
+                assert "a manifest has at most" in refusal(tmp_path, *[line] * 41, name=where)
+    (tmp_path / "empty.jsonl.gz").write_bytes(gzip.compress(b"\n" * 5_000_000))
+    with pytest.raises(RequestError, match=r"at most 1,000,000 lines and 536,870,912 bytes: divide it"):
+        gather([tmp_path / "empty.jsonl.gz"], AUDIO_SUFFIXES)
+
+
+def test_a_line_has_bounds(tmp_path: Path) -> None:
+    """A file of zeros has no line end; here the file system stores nothing for them."""
+    path = tmp_path / "m.jsonl"
+    path.touch()
+    os.truncate(path, 3 * 2**30)
+    with pytest.raises(RequestError, match=r"m.jsonl, line 1: a line has at most 16777216 bytes"):
+        gather([path], AUDIO_SUFFIXES)
+
+
+def test_a_packed_file_that_is_damaged_is_refused(tmp_path: Path) -> None:
+    whole = gzip.compress(b'{"path": "a.wav"}\n' * 50)
+    for content in (b"no gzip", whole[:-9], whole[:20] + b"\xff" * 20 + whole[40:]):
+        (tmp_path / "m.jsonl.gz").write_bytes(content)
+        with pytest.raises(RequestError, match=r"m.jsonl.gz cannot be unpacked: .*: pack it again with gzip"):
+            gather([tmp_path / "m.jsonl.gz"], AUDIO_SUFFIXES)
