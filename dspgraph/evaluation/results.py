@@ -15,11 +15,19 @@ from typing import Any, Literal
 
 import numpy as np
 
+from dspgraph.errors import FileError
 from dspgraph.io.atomic import write_whole
+from dspgraph.io.paths import open_file
 from dspgraph.node import generator
+
+TABLE, JSON = "results.csv", "results.json"
+"""The names of the files that `write` makes."""
 
 RESAMPLINGS = 10_000
 """Number of means from which a confidence interval is computed, each of recordings drawn with replacement."""
+
+_FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+"""The characters that begin a formula in a spreadsheet, and their wide forms, which some programs change into them."""
 
 _BLOCK = 2**20
 """Largest number of indices that are drawn at a time: 8 MiB."""
@@ -45,6 +53,8 @@ class Variant:
     digest: str
     swaps: Mapping[str, str] = field(default_factory=dict)
     overrides: Sequence[str] = ()
+    recipe: str = ""
+    """The hash `Wiring.recipe` of the graph."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,10 @@ class Score:
 
 @dataclass(frozen=True)
 class Mean:
-    """The mean of a metric over n recordings, and its 95 % confidence interval from low to high; NaN if n is 0."""
+    """The mean of a metric over n recordings, and its 95 % confidence interval from low to high.
+
+    One recording does not say how far others are from it: low and high are NaN if n is 1. All are NaN if n is 0.
+    """
 
     variant: str
     metric: str
@@ -112,6 +125,8 @@ class Results:
     scores: Sequence[Score]
     stages: Mapping[str, int] = field(default_factory=dict)
     """Number of stages of all variants (`asked`), and the number when shared stages count once (`computed`)."""
+    command: str = ""
+    """The arguments of the command line that determine the results; empty if a program made the comparison."""
 
     def means(self) -> list[Mean]:
         """Return a mean for every variant and every metric, over the recordings that have a value."""
@@ -167,7 +182,8 @@ class Results:
         values = np.array([value for value in found if value is not None])
         if not len(values):
             return Mean(variant, metric, math.nan, math.nan, math.nan, 0)
-        return Mean(variant, metric, float(values.mean()), *interval(values), len(values))
+        ends = interval(values) if len(values) > 1 else (math.nan, math.nan)
+        return Mean(variant, metric, float(values.mean()), *ends, len(values))
 
 
 def interval(values: np.ndarray[Any, Any]) -> tuple[float, float]:
@@ -202,22 +218,52 @@ def format_number(value: float, decimals: int) -> str:
 
 
 def write(results: Results, folder: Path) -> tuple[Path, Path]:
-    """Write results.csv (one row for each score) and results.json (everything), atomically; return their paths."""
+    """Write results.csv (one row for each score) and results.json (everything), atomically; return their paths.
+
+    In results.csv, every text is in double quotes, and `as_text` keeps it from being a formula. results.json has all
+    texts as they are.
+    """
     text = io.StringIO(newline="")
-    csv.writer(text).writerows(_rows(results))
+    csv.writer(text, quoting=csv.QUOTE_NONNUMERIC).writerows(_rows(results))
     data = {**asdict(results), "means": [_plain(asdict(mean)) for mean in results.means()]}
     return (
-        _write(folder / "results.csv", text.getvalue()),
-        _write(folder / "results.json", json.dumps(data, indent=1, allow_nan=False) + "\n"),
+        _write(folder / TABLE, text.getvalue()),
+        _write(folder / JSON, json.dumps(data, indent=1, allow_nan=False) + "\n"),
     )
+
+
+def earlier_results(path: Path) -> tuple[list[str], dict[str, str], list[str]] | None:
+    """Return what a file results.json is about; None if there is no such file, or another program has written it.
+
+    That is: the ids of the recordings, the recipe of each variant by name, and the names of the metrics.
+    """
+    try:
+        with open_file(path) as file:
+            data = json.load(file)
+        recordings = [str(one["id"]) for one in data["recordings"]]
+        variants = {str(one["name"]): str(one.get("recipe", "")) for one in data["variants"]}
+        return recordings, variants, [str(one["name"]) for one in data["metrics"]]
+    except (FileError, OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return None
 
 
 def _rows(results: Results) -> Iterator[list[Any]]:
     names = [metric.name for metric in results.metrics]
     yield ["recording", "variant", *names, "error"]
     for score in results.scores:
-        values = (score.values.get(name) for name in names)
-        yield [score.recording, score.variant, *("" if one is None else repr(one) for one in values), score.error]
+        values = [score.values.get(name) for name in names]
+        yield [as_text(score.recording), as_text(score.variant), *values, as_text(score.error)]
+
+
+def as_text(text: str) -> str:
+    """Return a text for a cell of a CSV file: with a "'" before it if a spreadsheet could take it for a formula.
+
+    That is a text whose first character, after blanks, is = + - @ or one of their wide forms, and a text that begins
+    with a tab or a line end. A text that begins with "'" gets another one, so that taking one "'" away gives the text.
+    Source: OWASP, "CSV Injection", https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    risky = text[:1] in ("\t", "\r", "\n", "'") or text.lstrip()[:1] in _FORMULA
+    return f"'{text}" if text and risky else text
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

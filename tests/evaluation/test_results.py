@@ -13,7 +13,7 @@ import scipy.stats
 
 from dspgraph.errors import FileError
 from dspgraph.evaluation import results
-from dspgraph.evaluation.results import Metric, Recording, Results, Score, Variant, interval, write
+from dspgraph.evaluation.results import Metric, Recording, Results, Score, Variant, as_text, interval, write
 
 
 def metric(name: str, better: Literal["lower", "higher", "zero"] = "lower") -> Metric:
@@ -37,7 +37,8 @@ def test_a_mean_is_over_the_recordings_that_have_a_value() -> None:
     assert (a.mean, a.n) == (4.0, 3)
     assert b.n == 0
     assert all(math.isnan(one) for one in (b.mean, b.low, b.high))
-    assert (c.mean, c.low, c.high, c.n) == (5.0, 5.0, 5.0, 1)  # of one recording, drawn again, only itself comes
+    assert (c.mean, c.n) == (5.0, 1)
+    assert math.isnan(c.low) and math.isnan(c.high)  # one recording does not say how far others are from it
 
 
 def test_an_interval_is_the_one_of_a_percentile_bootstrap() -> None:
@@ -106,6 +107,52 @@ def plain(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
+def in_table(text: str) -> str:
+    return plain({"=1+1": "'=1+1"}.get(text, text))
+
+
+FORMULAS = [
+    "=1+1",
+    "+cmd|' /C calc'!A0",
+    "-2+3",
+    "@SUM(1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    " =1",
+    "\xa0=1",
+    "\uff1d1+1",
+    "\uff0b1",
+    "'=1",
+    "'",
+]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_no_text_of_the_table_is_a_formula(tmp_path: Path, text: str) -> None:
+    """A single quote before it makes a spreadsheet take it for text; without this quote it is the text itself."""
+    given = Results("p", "", [Variant(text, "")], [Recording(text, text, 1.0)], [metric("m")], [Score(text, text, {"m": -1.5}, text)])  # fmt: skip
+    table, data = write(given, tmp_path)
+    with table.open(newline="") as file:
+        ((*texts, number, error),) = list(csv.reader(file))[1:]
+    assert [*texts, error] == [f"'{text}"] * 3
+    assert number == "-1.5"  # a number may begin with a minus sign
+    assert json.loads(data.read_text())["scores"] == [
+        {"recording": text, "variant": text, "values": {"m": -1.5}, "error": text}
+    ]
+
+
+@pytest.mark.parametrize("text", ["a=1", "a-b", "s1/a", "a b", "", "\u00e9"])
+def test_other_texts_of_the_table_are_as_they_are(text: str) -> None:
+    assert as_text(text) == text
+
+
+def test_texts_of_the_table_are_quoted_and_numbers_are_not(tmp_path: Path) -> None:
+    """A program that divides cells at ";" makes no cell from the middle of a text."""
+    given = Results("p", "", [Variant("v", "")], [Recording("a;=1", "", 1.0)], [metric("m"), metric("n")], [Score("a;=1", "v", {"m": 1.5, "n": None})])  # fmt: skip
+    assert write(given, tmp_path)[0].read_text() == '"recording","variant","m","n","error"\n"a;=1","v",1.5,"",""\n'
+
+
 def test_the_table_and_the_json_say_what_was_found(tmp_path: Path) -> None:
     given = odd()
     table, data = write(given, tmp_path)
@@ -116,7 +163,7 @@ def test_the_table_and_the_json_say_what_was_found(tmp_path: Path) -> None:
     assert len(rows) == len(said["scores"]) == len(given.scores)
     for row, one, score in zip(rows, said["scores"], given.scores, strict=True):
         assert one == {"recording": score.recording, "variant": score.variant, "values": dict(score.values), "error": score.error}  # fmt: skip
-        assert (row["recording"], row["variant"]) == (plain(score.recording), plain(score.variant))
+        assert (row["recording"], row["variant"]) == (in_table(score.recording), in_table(score.variant))
         values = {name: float(row[name]) if row[name] else None for name in ("m", "n")}
         assert {name: value for name, value in values.items() if value is not None} == {
             name: value for name, value in score.values.items() if value is not None

@@ -54,17 +54,23 @@ def _mean_cell(metric: Metric, cell: Cell, place: Callable[[float], str], record
     mean = cell.mean
     if not mean.n:
         return {"mean": "", "best": False, "order": ""}
+    low, high = _ends(mean)
+    interval = f"{number_text(low, cell.decimals)} to {number_text(high, cell.decimals)}"
     return {
         "mean": number_text(mean.mean, cell.decimals),
-        "low": number_text(mean.low, cell.decimals),
-        "high": number_text(mean.high, cell.decimals),
+        "interval": interval if mean.n > 1 else "-",
         "n": mean.n if mean.n < recordings else None,
         "best": cell.best,
         "order": _order(metric, mean.mean),
-        "left": place(mean.low),
+        "left": place(low),
         "at": place(mean.mean),
-        "right": place(mean.high),
+        "right": place(high),
     }
+
+
+def _ends(mean: Mean) -> tuple[float, float]:
+    """Return the ends of the interval; of a mean of one recording, which has none, the mean twice."""
+    return (mean.low, mean.high) if mean.n > 1 else (mean.mean, mean.mean)
 
 
 def _order(metric: Metric, value: float | None) -> str:
@@ -77,6 +83,7 @@ def _scale(means: Sequence[Mean]) -> Callable[[float], str]:
 
     The lowest end of all intervals is at 4, the highest at 96.
     """
-    low = min((mean.low for mean in means), default=0.0)
-    span = max((mean.high for mean in means), default=0.0) - low
+    ends = [_ends(mean) for mean in means]
+    low = min((low for low, _ in ends), default=0.0)
+    span = max((high for _, high in ends), default=0.0) - low
     return lambda value: f"{4 + 92 * (value - low) / span if span > 0 else 50:.1f}"

@@ -84,6 +84,7 @@ def _page(
         "script": Markup(script),
         "pipeline": results.pipeline,
         "about": results.about,
+        "command": results.command,
         "facts": list(_facts(results)),
         "metrics": [_metric(metric) for metric in results.metrics],
         "variants": variants,
