@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dspgraph.cli.options import PATH, executor_options, pipeline_options
+from dspgraph.cli.options import PATH, executor_options, overwrite_option, pipeline_options, recorded_command
 from dspgraph.cli.output import Reporter, echo, print_means, print_tables
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--vary", help="Compare all combinations of the variants of these slots.", metavar="SLOT,SLOT")
 @click.option("--metrics", "names", help="Compute these metrics only.", metavar="NAME,NAME")
 @click.option("--assets", is_flag=True, help="Store sounds and pictures in files beside the page instead of inside it.")
+@overwrite_option
 @executor_options
 def compare(
     pipeline: str,
@@ -35,6 +36,7 @@ def compare(
     vary: str | None,
     names: str | None,
     assets: bool,
+    overwrite: bool,
     executor: Executor,
 ) -> None:
     """Compare variants of PIPELINE on FILES, by metrics and by ear.
@@ -69,13 +71,17 @@ def compare(
             [name.strip() for name in names.split(",")] if names is not None else None,
             executor=executor,
             assets=assets,
+            overwrite=overwrite,
             started=lambda due: report.started(due, 0),
             done=report_row,
+            note=report.note,
+            command=recorded_command(),
         )
     report.end()
     print_means(results)
     echo(f"  to listen to  {out / PAGE}")
-    echo(f"  in numbers    {out / 'results.csv'}, and results.json with 95 % confidence intervals")
+    intervals = " with 95 % confidence intervals" if len(results.recordings) > 1 else ""
+    echo(f"  in numbers    {out / 'results.csv'}, and results.json{intervals}")
     failed = {score.recording for score in results.scores if score.error}
     if failed:
         click.echo(

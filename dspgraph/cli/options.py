@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Collection, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from dspgraph.errors import RequestError
 
 if TYPE_CHECKING:
+    from dspgraph.rendering.command import Command
     from dspgraph.rendering.job import Executor
 
 
@@ -92,6 +95,50 @@ def executor_options(command: Callable[..., None]) -> Callable[..., None]:
         command(executor=_executor(executor, jobs, address, timeout), **options)
 
     return wrapped
+
+
+overwrite_option = click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace results in OUT of other recordings, or of another pipeline, swap or setting.",
+)
+
+_HOW = {"out", "executor", "jobs", "address", "timeout", "batch", "resume", "retry_failed", "profiled", "as_json"}
+_HOW |= {"assets", "overwrite"}
+"""The parameters of commands that say where and how a result is made, and do not change it."""
+
+_MOST_FILES = 20
+"""The number of files in a recorded command line."""
+
+
+def recorded_command(*without: str) -> Command:
+    """Return the command that is being run, as ledgers and results record it.
+
+    without: names of parameters, such as "files", that do not belong to the settings of this command.
+    """
+    from dspgraph.rendering.command import Command
+
+    ctx = click.get_current_context()
+    return Command(_command_line(ctx, set()), _command_line(ctx, _HOW | set(without)))
+
+
+def _command_line(ctx: click.Context, without: Collection[str]) -> str:
+    """Return a command as text for a shell: arguments, then options that were given. without: names of parameters."""
+    words = ["dspgraph", ctx.info_name or ""]
+    for parameter in sorted(ctx.command.params, key=lambda one: isinstance(one, click.Option)):
+        name = parameter.name or ""
+        if name in without or ctx.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+            continue
+        value = ctx.params[name]
+        texts = [str(one) for one in (value if isinstance(value, tuple) else (value,))]
+        if not isinstance(parameter, click.Option):
+            more = [f"... {len(texts) - _MOST_FILES} more files"] if len(texts) > _MOST_FILES else []
+            words += texts[:_MOST_FILES] + more
+        elif parameter.is_flag:
+            words.append(parameter.opts[0])
+        else:
+            words += [word for text in texts for word in (parameter.opts[0], text)]
+    return shlex.join(words)
 
 
 def swap_pairs(swaps: Sequence[str]) -> dict[str, str]:

@@ -139,6 +139,10 @@ class Reporter:
             speed = f", {self.seconds / seconds:.3g} times real time" if counts["done"] else ""
             click.echo(f"{counts['done']} rendered in {seconds:.1f} s{speed}{known}", err=True)
 
+    def note(self, text: str) -> None:
+        """Print a line about something that was left out, to stderr."""
+        self.say(f"note: {text}", failed=True)
+
     def say(self, text: str, failed: bool) -> None:
         """Print a line above the progress bar, to stderr if `failed`.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dspgraph.cli.options import PATH, executor_options, pipeline_options
+from dspgraph.cli.options import PATH, executor_options, overwrite_option, pipeline_options, recorded_command
 from dspgraph.cli.output import Reporter, print_notes, print_tables
 from dspgraph.errors import DspgraphError
 
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Continue an earlier run: skip the files that are done, retry those that failed.",
 )
+@overwrite_option
 @click.option(
     "--profile",
     "profiled",
@@ -64,6 +65,7 @@ def render(
     batch: int,
     resume: bool,
     retry_failed: bool,
+    overwrite: bool,
     profiled: bool,
     as_json: bool,
 ) -> None:
@@ -72,8 +74,9 @@ def render(
     PIPELINE is the name of a shipped pipeline (`dspgraph pipelines` lists them) or a .yaml file.
 
     FILES are audio files, folders, quoted patterns (`**` matches folders within folders) or manifests. A manifest is a
-    .jsonl or .csv file with the fields id, path, start, duration and channel, or a Kaldi file wav.scp or segments. An
-    audio file is fed to the one audio input of the pipeline. A .npz file holds an array for every input.
+    .jsonl or .csv file with the fields path, id, start, end or duration, and channel; a manifest of NeMo; cuts of
+    lhotse (.jsonl or .jsonl.gz); or a Kaldi file wav.scp or segments. Paths in it are relative to its folder. An audio
+    file is fed to the one audio input of the pipeline. A .npz file holds an array for every input.
 
     For every file, OUT gets an audio file for each output that is audio, one .npz file with all other outputs, and a
     .json file that records where they come from. The file ledger.jsonl in OUT records which files are done and which
@@ -96,10 +99,13 @@ def render(
                 report.row,
                 resume=resume,
                 retry_failed=retry_failed,
+                overwrite=overwrite,
                 batch=batch,
                 executor=executor,
                 profiler=profiler,
                 started=report.started,
+                note=report.note,
+                command=recorded_command("files"),
             )
         except KeyboardInterrupt:
             click.echo(

@@ -15,11 +15,13 @@ from dspgraph.diagram.formats import FORMATS
 from dspgraph.errors import FileError, RequestError, describe_error
 from dspgraph.evaluation import metrics
 from dspgraph.evaluation.report import write_page
-from dspgraph.evaluation.results import Recording, Results, Score, Variant, write
+from dspgraph.evaluation.results import JSON as RESULTS
+from dspgraph.evaluation.results import Recording, Results, Score, Variant, earlier_results, write
 from dspgraph.evaluation.variants import Choice
 from dspgraph.graph import Graph
 from dspgraph.io.arrays import SUFFIX as ARRAYS
 from dspgraph.io.audio import AUDIO_SUFFIXES, AudioSource, has_file_rate
+from dspgraph.rendering.command import Command
 from dspgraph.rendering.corpus import gather
 from dspgraph.rendering.executors.serial import Serial
 from dspgraph.rendering.item import Item
@@ -55,8 +57,11 @@ def compare(
     *,
     executor: Executor = Serial(),  # noqa: B008 it has no state
     assets: bool = False,
+    overwrite: bool = True,
     started: Callable[[int], None] = lambda due: None,
     done: Callable[[Compared], None] = lambda row: None,
+    note: Callable[[str], None] = lambda text: None,
+    command: Command = Command(),  # noqa: B008 it is immutable
 ) -> Results:
     """Render recordings with all choices, measure the results, write them into the folder `out`, and return them.
 
@@ -66,32 +71,69 @@ def compare(
 
     files: as `corpus.gather` takes them. title, about: the name and the description of the pipeline, for the page.
     names: of the metrics, by default all. executor: where the work is done. assets: write the sounds and pictures of
-    the page to files beside it, not into the page. started: called once, with the number of recordings. done: called
-    with the result of each recording as soon as it is known.
+    the page to files beside it, not into the page. overwrite: replace the results of any other comparison in `out`;
+    False: refuse to, if a variant, a recording or a metric of it would be lost. started: called once, with the number
+    of recordings. done: called with the result of each recording as soon as it is known. note: called with a line about
+    files that were left out (see `corpus.gather`). command: the command line, for the ledger, the results and the page.
 
-    Raises RequestError, before anything is rendered, for choices and files that cannot be compared, and UnknownName for
-    a metric that does not exist.
+    Raises RequestError, before anything is rendered, for choices and files that cannot be compared and for results that
+    must not be replaced, and UnknownName for a metric that does not exist.
     """
     check_system()
     metrics.check_names(names or ())
     job = CompareJob(tuple(choices), Path(out), tuple(dict.fromkeys(names or metrics.METRICS)))
-    items = gather(files, AUDIO_SUFFIXES, Path(out))
+    items = gather(files, AUDIO_SUFFIXES, Path(out), note)
     for item in items:
         if item.path.suffix.lower() == ARRAYS:
             raise RequestError(f"only audio can be compared; found {item.path}: render it to audio first")
     check_targets(items, [{job.audio_file(item, name) for name in job.names} for item in items])
     make_folder(Path(out))
-    started(len(items))
     with Ledger(Path(out)) as ledger:
-        rows = _run(job, items, ledger, executor, done)
-        results = _results(job, items, rows, title, about)
+        if not overwrite:
+            _check_replaced(job, ledger, items)
+        started(len(items))
+        rows = _run(job, items, ledger, executor, done, command)
+        results = _results(job, items, rows, title, about, command)
         write(results, Path(out))
         _write_page(job, items, rows, results, assets)
     return results
 
 
+def _check_replaced(job: CompareJob, ledger: Ledger, items: Sequence[Item]) -> None:
+    """Raise RequestError if this comparison would replace the results of another one in the output folder.
+
+    It may replace results that it makes again: of the same recordings, variants and metrics, and perhaps of more.
+    """
+    path = job.out / RESULTS
+    known = earlier_results(path)
+    if known is None:
+        if os.path.lexists(path):
+            raise RequestError(f"{path} is not the result of a comparison: choose another folder, or move it away")
+        return
+    recordings, variants, metric_names = known
+    now = {choice.name: choice.graph.recipe for choice in job.choices}
+    lost = [f"the variant '{name}'" for name, recipe in variants.items() if recipe not in ("", now.get(name))]
+    lost += [f"the metric '{name}'" for name in metric_names if name not in job.metrics]
+    lost += [f"the recording '{id}'" for id in recordings if id not in {item.id for item in items}]
+    for item in items:
+        source = (ledger.row(item.id) or {}).get("source")
+        if item.id in recordings and source not in (None, os.path.abspath(item.path)):
+            lost.append(f"the recording '{item.id}' of {source}")
+    if lost:
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        raise RequestError(
+            f"{job.out} holds the results of another comparison, which this one would replace: {lost[0]}{more}: choose "
+            "another folder, or give --overwrite to replace them"
+        )
+
+
 def _run(
-    job: CompareJob, items: Sequence[Item], ledger: Ledger, executor: Executor, done: Callable[[Compared], None]
+    job: CompareJob,
+    items: Sequence[Item],
+    ledger: Ledger,
+    executor: Executor,
+    done: Callable[[Compared], None],
+    command: Command,
 ) -> dict[str, Compared]:
     """Return the result of every recording, by its id. Each result is appended to the ledger as soon as it is known."""
     rows: dict[str, Compared] = {}
@@ -112,9 +154,9 @@ def _run(
                 written = {str(job.audio_file(inputs[row.id], name).relative_to(job.out)) for name in row.audio}
                 kept = sorted(name for name in older[row.id] | written if os.path.lexists(job.out / name))
                 failed = {"status": "failed", "error": "; ".join(row.errors)} if row.errors else {"status": "done"}
-                ledger.append(
-                    {"id": row.id, "source": row.source, "audio_seconds": row.seconds, "files": kept, **failed}
-                )
+                line = {"id": row.id, "source": os.path.abspath(row.source), "audio_seconds": row.seconds}
+                said = {"command": command.line} if command.line else {}
+                ledger.append({**line, "files": kept, **failed, **said})
                 done(row)
     finally:
         sweep(job.out)
@@ -127,15 +169,21 @@ def _files_of_earlier_runs(ledger: Ledger, item: Item) -> set[str]:
     return {name for name in files if isinstance(name, str)} if isinstance(files, list) else set()
 
 
-def _results(job: CompareJob, items: Sequence[Item], rows: Mapping[str, Compared], title: str, about: str) -> Results:
+def _results(
+    job: CompareJob, items: Sequence[Item], rows: Mapping[str, Compared], title: str, about: str, command: Command
+) -> Results:
     return Results(
         title,
         about,
-        [Variant(one.name, one.graph.digest, dict(one.swaps), list(one.overrides)) for one in job.choices],
+        [
+            Variant(one.name, one.graph.digest, dict(one.swaps), list(one.overrides), one.graph.recipe)
+            for one in job.choices
+        ],
         [Recording(item.id, str(item.path), rows[item.id].seconds) for item in items],
         [metrics.METRICS[name].metric for name in job.metrics],
         [score for item in items for score in _scores(rows[item.id], job.choices)],
         job.stages,
+        command.settings,
     )
 
 

@@ -22,10 +22,10 @@ from dspgraph.shown import shown
 PATHS = ("path", "audio_filepath", "audio", "file_name", "audio_path", "audio_file", "file_path", "wav", "wav_path")
 """The names of the column with the path of the audio file. If there is a column `path`, the others are ignored."""
 
-ROUNDED = Fraction(1, 100)
+CLOSE = Fraction(1, 100)
 """The largest difference in seconds between two times of a line that are taken to be equal: times are rounded."""
 
-MOST_LETTERS = 4096
+LONGEST_PATH = 4096
 """The largest number of bytes of a path, and of an id: the limit of Linux for a path (PATH_MAX)."""
 
 _TIMES = {
@@ -43,10 +43,8 @@ _AROUND = {"time", "in", "audio", "segment", "seg", "clip", "cut", "utterance", 
 
 _SECONDS = {"s", "sec", "secs", "second", "seconds"}
 
-_OTHER_UNITS = {
-    "ms", "msec", "millis", "millisecond", "milliseconds", "us", "ns", "min", "minutes",
-    "sample", "samples", "frame", "frames", "idx", "index",
-}  # fmt: skip
+_OTHER_UNITS = {"ms", "msecs", "millis", "milliseconds", "us", "ns", "minutes", "samples", "frames", "idx", "index"}
+"""Units in which a time is not read. Without the final "s", the name means the same."""
 
 
 class Column(NamedTuple):
@@ -67,7 +65,7 @@ def _time_column(name: str) -> Column | None:
     """Return what a column says about times; None if it says nothing about times. name: as from `_plain`."""
     words = [word for word in name.split("_") if word not in _AROUND]
     times = [word for word in words if word in _TIMES or word in _UNCLEAR]
-    units = [word for word in words if word in _SECONDS or word in _OTHER_UNITS]
+    units = [word for word in words if {word, f"{word}s"} & (_SECONDS | _OTHER_UNITS)]
     if len(times) != 1 or len(units) > 1 or len(words) > len(times) + len(units):
         return None
     (time,) = times
@@ -162,7 +160,7 @@ def shown_names(fields: Mapping[str, _Field]) -> str:
 def is_path(text: str) -> bool:
     """Return whether a text can be the path of a file: JSON allows characters that no file system allows."""
     try:
-        return bool(text) and b"\0" not in (encoded := os.fsencode(text)) and len(encoded) <= MOST_LETTERS
+        return bool(text) and b"\0" not in (encoded := os.fsencode(text)) and len(encoded) <= LONGEST_PATH
     except UnicodeEncodeError:
         return False
 
@@ -178,8 +176,8 @@ def checked_id(place: str, name: Any) -> str:
     if isinstance(name, int) and name.bit_length() > 256:
         raise RequestError(f"{place}: 'id' must be text; found {shown(name)}")
     text = str(name)
-    if len(text) > MOST_LETTERS:
-        raise RequestError(f"{place}: an id has at most {MOST_LETTERS} characters; found {len(text)}: {shown(text)}")
+    if len(text) > LONGEST_PATH:
+        raise RequestError(f"{place}: an id has at most {LONGEST_PATH} characters; found {len(text)}: {shown(text)}")
     parts = [part for part in text.split("/") if part not in ("", ".")]
     if not parts or ".." in parts or "\\" in text or text[0] == "/" or text[-1] == "/" or not text.isprintable():
         raise RequestError(
@@ -238,7 +236,7 @@ def _start_and_duration(place: str, times: Mapping[str, tuple[str, Fraction]]) -
         )
     if duration is None:
         return start, end - start
-    if abs(start + duration - end) > ROUNDED:
+    if abs(start + duration - end) > CLOSE:
         raise RequestError(
             f"{place}: by '{long}' the part ends at {float(start + duration):g} s, by '{last}' at {float(end):g} s: "
             "correct one of them, or leave it out"

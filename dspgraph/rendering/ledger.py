@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ from dspgraph.errors import FileError, RequestError
 from dspgraph.io.atomic import is_part
 from dspgraph.rendering.item import Item
 from dspgraph.rendering.result import Rendered
+from dspgraph.shown import shown
 
 LEDGER_NAME = "ledger.jsonl"
 
@@ -105,22 +107,64 @@ class Ledger:
                 start += len(line)
 
     def _id(self, number: int, line: bytes) -> str:
-        try:
-            row = json.loads(line)
-            id = row["id"]
-            if isinstance(id, str) and row["status"] in ("done", "failed") and len(line) < _LENGTHS:
-                return id
-        except (ValueError, TypeError, LookupError, RecursionError):
-            pass
-        raise RequestError(f"{self.path}, line {number}: is not a line of a ledger: move the file away")
+        row = _row(line)
+        if row is None:
+            raise RequestError(f"{self.path}, line {number}: is not a line of a ledger: move the file away")
+        for name, (fits, what) in _FIELDS.items():
+            if name in row and not fits(row[name]):
+                raise RequestError(
+                    f"{self.path}, line {number}: '{name}' must be {what}; found {shown(row[name])}: move the file away"
+                )
+        id: str = row["id"]
+        return id
 
 
-def ledger_line(item: Item, settings: Mapping[str, Any], row: Rendered) -> dict[str, Any]:
-    """Return the line that `render` appends for the result of an item; settings: see `item_settings`."""
+def _row(line: bytes) -> dict[str, Any] | None:
+    """Return a line of a ledger as data; None if it is not one."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    known = isinstance(row, dict) and isinstance(row.get("id"), str) and row.get("status") in ("done", "failed")
+    return row if known and len(line) < _LENGTHS else None
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_whole(value: Any) -> bool:
+    return type(value) is int and value.bit_length() <= 64
+
+
+def _is_time(value: Any) -> bool:
+    return (type(value) is float or _is_whole(value)) and 0 <= value < math.inf
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("error", "source", "digest", "recipe", "format", "start", "command"), (_is_text, "a text")),
+    **dict.fromkeys(("size", "mtime_ns"), (_is_whole, "a whole number")),
+    **dict.fromkeys(("seconds", "audio_seconds"), (_is_time, "a number of seconds")),
+    **dict.fromkeys(("notes", "files"), (_is_texts, "a list of texts")),
+}
+"""The fields of a line that later runs read: a function that says whether a value fits, and a rule in words."""
+
+
+def ledger_line(item: Item, settings: Mapping[str, Any], recipe: str, row: Rendered, command: str) -> dict[str, Any]:
+    """Return the line that `render` appends for the result of an item.
+
+    settings: see `item_settings`. recipe: of the graph (`Wiring.recipe`). command: the command line, empty if the
+    run was not started by one.
+    """
     line: dict[str, Any] = {"id": item.id, "status": "failed" if row.error else "done"}
     line |= {"error": row.error} if row.error else {"audio_seconds": row.audio_seconds, "notes": row.notes}
     line |= {"seconds": round(row.seconds, 6), "size": row.size, "mtime_ns": row.mtime_ns}
-    return {**line, **line_origin(item, settings)}
+    line |= {**line_origin(item, settings), "recipe": recipe}
+    return {**line, "command": command} if command else line
 
 
 def line_origin(item: Item, settings: Mapping[str, Any]) -> dict[str, Any]:

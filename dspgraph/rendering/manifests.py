@@ -20,7 +20,7 @@ from dspgraph.rendering.item import Item
 from dspgraph.rendering.lhotse import is_lhotse, lhotse_item
 from dspgraph.shown import shown
 
-MOST_BYTES, MOST_LINES, LONGEST_LINE = 2**29, 1_000_000, 2**24
+MANIFEST_BYTES, MANIFEST_LINES, LONGEST_LINE = 2**29, 1_000_000, 2**24
 """Limits of a manifest: bytes after it is unpacked, lines, and bytes of a line. They bound memory and time."""
 
 _GZIP = ".gz"
@@ -182,9 +182,9 @@ def _byte_lines(path: Path) -> Iterator[bytes]:
                 read, number = read + len(line), number + 1
                 if len(line) > LONGEST_LINE:
                     raise RequestError(f"{path}, line {number}: a line has at most {LONGEST_LINE} bytes")
-                if number > MOST_LINES or read > MOST_BYTES:
+                if number > MANIFEST_LINES or read > MANIFEST_BYTES:
                     raise RequestError(
-                        f"{path}: a manifest has at most {MOST_LINES:,} lines and {MOST_BYTES:,} bytes: divide it"
+                        f"{path}: a manifest has at most {MANIFEST_LINES:,} lines and {MANIFEST_BYTES:,} bytes: divide it"
                     )
                 yield line
     except FileError as error:

@@ -22,6 +22,7 @@ from dspgraph.io.arrays import SUFFIX as ARRAYS
 from dspgraph.io.arrays import ArraySource
 from dspgraph.io.atomic import AtomicFile
 from dspgraph.io.audio import AUDIO_SUFFIXES, SUBTYPES, open_item
+from dspgraph.rendering.command import Command
 from dspgraph.rendering.corpus import gather
 from dspgraph.rendering.executors.serial import Serial
 from dspgraph.rendering.item import Item
@@ -29,7 +30,7 @@ from dspgraph.rendering.job import Executor, check_same, reader_provenance
 from dspgraph.rendering.ledger import Ledger, ledger_line, sweep
 from dspgraph.rendering.outputs import OutputFiles
 from dspgraph.rendering.result import Rendered
-from dspgraph.rendering.resume import earlier_result, is_current
+from dspgraph.rendering.resume import earlier_result, is_current, other_result
 from dspgraph.rendering.sidecar import SIDECAR_SUFFIX, Sidecar, file_stamp, item_settings
 from dspgraph.rendering.system import check_system
 from dspgraph.rendering.targets import check_outputs, check_targets, is_inside, make_folder, make_inside, output_paths
@@ -45,10 +46,13 @@ def render(
     *,
     resume: bool = False,
     retry_failed: bool = False,
+    overwrite: bool = True,
     batch: int = 1,
     executor: Executor = Serial(),  # noqa: B008 it has no state
     profiler: Profiler | None = None,
     started: Callable[[int, int], None] = lambda due, cached: None,
+    note: Callable[[str], None] = lambda text: None,
+    command: Command = Command(),  # noqa: B008 it is immutable
 ) -> list[Rendered]:
     """Render files, folders, patterns and manifests (see `corpus.gather`) into the folder `out`.
 
@@ -60,8 +64,9 @@ def render(
     suffix: of the audio outputs. batch: number of items that are computed together in one process, one step of each at
     a time. executor: where the work is done. Neither `batch` nor `executor` changes a sample. done: called with every
     result as soon as it is known. started: called once, with the number of items to render and the number of items that
-    keep the result of an earlier run. profiler: measures the time and memory of each node; at the end its profile is
-    that of all processes together.
+    keep the result of an earlier run. note: called with a line about files that were left out (see `corpus.gather`).
+    profiler: measures the time and memory of each node; at the end its profile is that of all processes together.
+    command: the command line, for the ledger and the sidecars.
 
     An item that cannot be rendered has a result with its error; the other items are rendered. If the input of a failed
     item exists, the outputs that an earlier run has written for that item are removed, so that nothing looks like its
@@ -69,14 +74,15 @@ def render(
 
     resume: keep the result of an earlier run for every item that was rendered, or failed, with the same input, graph
     and settings (see `resume.earlier_result`). retry_failed: as `resume`, but render the items again that failed.
+    overwrite: replace results of another source, part of a file, graph or format; False: refuse to.
 
     Returns the results in the order of the items. Raises RequestError, before any item is rendered, for files that the
     graph does not take, for a format that cannot be written, for two items with the same output file, for an output
-    that would overwrite an input, and for a folder that cannot be written to.
+    that would overwrite an input, for a result that must not be replaced, and for a folder that cannot be written to.
     """
     check_system()
-    job = RenderJob(graph, Path(out), suffix, batch, profiler)
-    items = gather(files, AUDIO_SUFFIXES if graph.audio_input else {ARRAYS}, Path(out))
+    job = RenderJob(graph, Path(out), suffix, batch, profiler, command=command)
+    items = gather(files, AUDIO_SUFFIXES if graph.audio_input else {ARRAYS}, Path(out), note)
     job.check_items(items)
     make_folder(Path(out))
     with Ledger(Path(out)) as ledger:
@@ -84,13 +90,15 @@ def render(
         for row in rows.values():
             done(row)
         due = {item.id: item for item in items if item.id not in rows}
+        if not overwrite:
+            _check_replaced(job, ledger, due.values())
         in_use = cache(lambda: job.files_in_use(items))
         started(len(due), len(rows))
         try:
             with closing(executor.run(job, list(due.values()))) as results:
                 for result in results:
                     row = job.without_stale_files(due[result.id], result, in_use) if result.error else result
-                    ledger.append(ledger_line(due[row.id], job.settings(due[row.id]), row))
+                    ledger.append(job.ledger_line(due[row.id], row))
                     rows[row.id] = row
                     done(row)
         finally:
@@ -110,8 +118,24 @@ def _earlier_results(job: RenderJob, ledger: Ledger, items: Sequence[Item], retr
         if row is not None:
             rows[item.id] = row
             if not is_current(line, sidecar):
-                ledger.append(ledger_line(item, sidecar.settings, row))
+                ledger.append(job.ledger_line(item, row))
     return rows
+
+
+def _check_replaced(job: RenderJob, ledger: Ledger, items: Iterable[Item]) -> None:
+    """Raise RequestError if rendering the items would replace results of another source, part, graph or format."""
+    found = [
+        (item.id, reason)
+        for item in items
+        if (reason := other_result(ledger.row(item.id), job.sidecar(item), job.graph.recipe))
+    ]
+    if found:
+        id, reason = found[0]
+        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        raise RequestError(
+            f"{job.out} holds results of another run, which this run would replace: '{id}'{more}: {reason}: choose "
+            "another folder, or give --overwrite to replace them"
+        )
 
 
 @dataclass(frozen=True)
@@ -128,6 +152,7 @@ class RenderJob:
     profiler: Profiler | None = None
     digest: str = ""  # of the graph, in the process that made the job
     reader: Mapping[str, str] = field(default_factory=reader_provenance)  # in the process that made the job
+    command: Command = Command()  # noqa: RUF009 it is immutable
 
     def __post_init__(self) -> None:
         if self.suffix not in SUBTYPES:
@@ -202,7 +227,12 @@ class RenderJob:
 
     def sidecar(self, item: Item) -> Sidecar:
         """Return the sidecar of an item."""
-        return Sidecar(self.out / f"{item.id}{SIDECAR_SUFFIX}", item, self.settings(item), self._graph_json)
+        path = self.out / f"{item.id}{SIDECAR_SUFFIX}"
+        return Sidecar(path, item, self.settings(item), self._graph_json, self.command.settings)
+
+    def ledger_line(self, item: Item, row: Rendered) -> dict[str, Any]:
+        """Return the line of the ledger for the result of an item."""
+        return ledger_line(item, self.settings(item), self.graph.recipe, row, self.command.line)
 
     def settings(self, item: Item) -> dict[str, Any]:
         """Return all that the outputs of an item depend on, except the content of its input file."""
@@ -345,7 +375,9 @@ class _ItemRun:
         """Return the failed result for an error, and remove the files that have no final name."""
         self.discard()
         message = describe_error(error)
-        return self._row(error=message if isinstance(error, FileError) else f"{self.item.path}: {message}")
+        if isinstance(error, FileError):
+            return self._row(error=f"{message}{self.item.missing_hint()}")
+        return self._row(error=f"{self.item.path}: {message}")
 
     def discard(self) -> None:
         """Remove the files that have no final name."""

@@ -1,4 +1,4 @@
-"""The decision of `--resume`: which items an earlier run has finished, so that they are not rendered again.
+"""What a run may keep of an earlier run, and what it may replace.
 
 Nothing is written here. What is read: the line of an item in the ledger, its sidecar, and which files exist.
 """
@@ -61,3 +61,26 @@ def _result_without_line(line: Mapping[str, Any] | None, sidecar: Sidecar, outpu
 
 def _all_exist(sidecar: Sidecar, outputs: Sequence[Path]) -> bool:
     return all(path.is_file() for path in (*outputs, sidecar.path))
+
+
+def other_result(line: Mapping[str, Any] | None, sidecar: Sidecar, recipe: str) -> str:
+    """Return in words how the result that an earlier run has left for an item differs from that of this run.
+
+    Empty if there is no earlier result, or if it is the result of the same source, part, graph and format, which may
+    be made again, for instance because the code has changed. line: the last line of the item in the ledger. sidecar:
+    the sidecar that this run would write. recipe: of the graph of this run (`Wiring.recipe`).
+    """
+    if line is None or line["status"] != "done" or not sidecar.path.is_file():
+        return ""
+    settings = sidecar.settings
+    now = {**line_origin(sidecar.item, settings), "recipe": recipe}
+    if line.get("source", now["source"]) != now["source"]:
+        return f"it was made from {line['source']}"
+    if line.get("recipe", recipe) != recipe:
+        by = f", by `{line['command']}`" if line.get("command") else ""
+        return f"it was made with another pipeline, swap or setting{by}"
+    if line.get("format", now["format"]) != now["format"]:
+        return f"it has the format {line['format']}"
+    if any(line.get(name, now[name]) != now[name] for name in ("start", "duration", "channel")):
+        return "it was made from another part of the same file"
+    return ""

@@ -56,13 +56,15 @@ class Sidecar:
     item: Item
     settings: Mapping[str, Any]
     graph: str  # description of the graph as JSON text, which is the same for all items
+    command: str = ""  # the part of the command line that made the graph; empty if no command line did
 
     def text(self, stamp: FileStamp, notes: Sequence[str], outputs: Mapping[str, Any]) -> str:
         """Return the text of the sidecar.
 
         stamp: the stamp of the input file; notes: remarks on the item; outputs: the result of `OutputFiles.describe`.
         """
-        content = {**self._origin(stamp), "notes": notes, "outputs": outputs}
+        command = {"command": self.command} if self.command else {}
+        content = {**self._origin(stamp), **command, "notes": notes, "outputs": outputs}
         return f'{json.dumps(content, indent=1)[:-2]},\n "graph": {self.graph}\n}}\n'
 
     def matching_notes(self, stamp: FileStamp) -> tuple[str, ...] | None:

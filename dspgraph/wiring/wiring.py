@@ -26,6 +26,12 @@ Wire: TypeAlias = str | tuple[str, ...]
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*\Z")
 
 
+def _hash(value: Any) -> str:
+    """Return the SHA-256 of plain data, as hexadecimal text."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 class Wiring:
     """Nodes, the wires between them, and the streams of the inputs and outputs.
 
@@ -160,8 +166,16 @@ class Wiring:
     @cached_property
     def digest(self) -> str:
         """A hash of the description. Two graphs with the same digest give the same outputs."""
-        text = json.dumps(self.description, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _hash(self.description)
+
+    @cached_property
+    def recipe(self) -> str:
+        """A hash of the description without code and versions: of nodes, parameters, wires, streams and seed.
+
+        Two graphs with the same recipe and different digests were made in the same way, from other code.
+        """
+        made_of = ("seed", "inputs", "outputs", "nodes", "noise_keys")
+        return _hash({name: self.description[name] for name in made_of})
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Wiring) and self._arguments() == other._arguments()

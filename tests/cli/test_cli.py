@@ -3,6 +3,7 @@
 import json
 import platform
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -69,7 +70,7 @@ def test_render_takes_overrides_swaps_and_formats(tmp_path: Path, wav: Path, sca
     common = ["-o", out, "--plugin", TOYS, "--format", "wav"]
     assert dspgraph("render", scale, wav, *common, "-s", "end.factor=-1").exit_code == 0
     np.testing.assert_allclose(soundfile.read(out / "voice.wav")[0], -speech()[8000:16000], atol=1e-7)  # float32
-    assert dspgraph("render", scale, wav, *common, "--swap", "end=late").exit_code == 0
+    assert dspgraph("render", scale, wav, *common, "--swap", "end=late", "--overwrite").exit_code == 0
     np.testing.assert_allclose(soundfile.read(out / "voice.wav")[0], speech()[8000:16000], atol=1e-7)
 
 
@@ -185,6 +186,57 @@ def test_a_second_run_into_a_folder_in_use_is_refused(tmp_path: Path, wav: Path,
         result.stderr == f"dspgraph: another run is writing to {tmp_path}/out: wait for it, or choose another folder\n"
     )
     assert leftovers(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [("-s", "end.factor=0.25"), ("--swap", "end=late"), ("--format", "wav"), ("--resume", "-s", "end.factor=0.25")],
+)
+def test_another_setting_does_not_replace_results_unless_it_is_told_to(
+    tmp_path: Path, wav: Path, scale: Path, change: tuple[str, ...]
+) -> None:
+    request = ("render", scale, wav, "-o", tmp_path / "out", "--plugin", TOYS)
+    assert dspgraph(*request).exit_code == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    refused = dspgraph(*request, *change)
+    assert refused.exit_code == 2
+    assert refused.output.startswith(
+        f"dspgraph: {tmp_path}/out holds results of another run, which this run would replace: 'voice': "
+    )
+    assert "choose another folder, or give --overwrite to replace them" in refused.output
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert dspgraph(*request).exit_code == dspgraph(*request, *change, "--overwrite").exit_code == 0
+
+
+def test_the_command_line_is_recorded(tmp_path: Path, wav: Path, scale: Path) -> None:
+    out = tmp_path / "an out"
+    result = dspgraph(
+        "render", scale, wav, "-o", out, "--plugin", TOYS, "--set", "end.factor=0.25", "--batch", 2, "--format", "wav"
+    )
+    assert result.exit_code == 0, result.output
+    (line,) = map(json.loads, (out / "ledger.jsonl").read_text().splitlines())
+    settings = f"dspgraph render {scale}"
+    more = f"-s end.factor=0.25 --plugin {TOYS}"
+    assert line["command"] == f"{settings} {wav} {more} -o '{out}' --format wav --batch 2"
+    assert json.loads((out / "voice.json").read_text())["command"] == f"{settings} {more} --format wav"
+
+
+def test_a_command_line_of_many_files_is_recorded_with_the_first_ones(tmp_path: Path, wav: Path, scale: Path) -> None:
+    files = [tmp_path / f"{k}.wav" for k in range(25)]
+    dspgraph("render", scale, *files, "-o", tmp_path / "out", "--plugin", TOYS)
+    lines = (tmp_path / "out" / "ledger.jsonl").read_text().splitlines()
+    words = shlex.split(json.loads(lines[0])["command"])
+    assert words[3:24] == [*map(str, files[:20]), "... 5 more files"]
+
+
+def test_a_folder_says_what_it_left_out(tmp_path: Path, wav: Path, scale: Path) -> None:
+    for name in ("a.txt", "b.mp4", ".hidden"):
+        (wav.parent / name).touch()
+    result = dspgraph("render", scale, wav.parent, "-o", tmp_path / "out", "--plugin", TOYS, "--log-json")
+    assert result.exit_code == 0
+    assert result.stderr == (
+        f"note: {wav.parent}: 3 files not taken: .mp4 (1), .txt (1), hidden (1); name a file to take it\n"
+    )
 
 
 # ---- help -----------------------------------------------------------------------------------------------------------

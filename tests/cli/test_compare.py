@@ -96,6 +96,60 @@ def test_compare_reports_failures_and_conversions(tmp_path: Path, pipeline: Path
     assert "Traceback" not in result.output
 
 
+def test_another_comparison_does_not_replace_results_unless_it_is_told_to(
+    tmp_path: Path, pipeline: Path, folder: Path
+) -> None:
+    out = tmp_path / "out"
+    request = ("compare", pipeline, folder, "-o", out, "--plugin", TOYS, "--metrics", "si_sdr,lsd", "--vary", "end")
+    assert dspgraph(*request).exit_code == 0
+    (tmp_path / "other").mkdir()
+    for k in range(2):
+        soundfile.write(tmp_path / "other" / f"c{k}.wav", speech()[:8000], RATE)
+    other = (*request[:2], tmp_path / "other", *request[3:])
+    lost = {
+        "the variant 'toy_scale' and 2 more": (*request, "-s", "first.factor=0.5"),
+        "the metric 'lsd'": (*request, "--metrics", "si_sdr"),
+        "the recording 'c1'": (*request[:2], folder / "c0.wav", *request[3:]),
+        f"the recording 'c0' of {folder}/c0.wav and 1 more": other,
+    }
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    for what, another in lost.items():
+        refused = dspgraph(*another)
+        assert refused.exit_code == 2, refused.output
+        assert refused.output == (
+            f"dspgraph: {out} holds the results of another comparison, which this one would replace: {what}: choose "
+            "another folder, or give --overwrite to replace them\n"
+        )
+        assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    assert dspgraph(*request, "--metrics", "si_sdr,lsd,loudness_difference").exit_code == 0  # nothing is lost
+    assert dspgraph(*other, "--overwrite").exit_code == 0
+    (out / "results.json").write_text("[]")
+    refused = dspgraph(*request)
+    assert f"{out}/results.json is not the result of a comparison: choose another folder" in refused.output
+
+
+def test_the_command_line_is_in_results_and_page_without_the_way_it_was_run(
+    tmp_path: Path, pipeline: Path, folder: Path
+) -> None:
+    out = tmp_path / "out"
+    result = dspgraph("compare", pipeline, folder, "-o", out, "--plugin", TOYS, "--metrics", "lsd", "--assets")
+    assert result.exit_code == 0, result.output
+    settings = f"dspgraph compare {pipeline} {folder} --plugin {TOYS}"
+    assert json.loads((out / "results.json").read_text())["command"] == f"{settings} --metrics lsd"
+    assert f"<p>Command: <code><bdi>{settings} --metrics lsd</bdi></code></p>" in (out / "report.html").read_text()
+    lines = [json.loads(line) for line in (out / "ledger.jsonl").read_text().splitlines()]
+    assert {line["command"] for line in lines} == {f"{settings} -o {out} --metrics lsd --assets"}
+
+
+def test_a_comparison_of_one_recording_has_no_intervals(tmp_path: Path, pipeline: Path, folder: Path) -> None:
+    out = tmp_path / "out"
+    result = dspgraph("compare", pipeline, folder / "c0.wav", "-o", out, "--plugin", TOYS, "--metrics", "lsd")
+    assert result.stdout.endswith(f"  in numbers    {out}/results.csv, and results.json\n")
+    means = json.loads((out / "results.json").read_text())["means"]
+    assert [(mean["low"], mean["high"], mean["n"]) for mean in means] == [(None, None, 1)] * 3
+    assert (out / "report.html").read_text().count('<span class="interval">-</span>') == 3
+
+
 REFUSED = {
     "a metric there is not": (["--metrics", "lsd,mdc"], "there is no metric 'mdc'; did you mean 'mcd'?"),
     "no metric": (["--metrics", ""], "there is no metric ''"),

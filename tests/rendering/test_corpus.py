@@ -9,6 +9,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 import soundfile
@@ -33,6 +34,13 @@ def ids(*arguments: Any, out: Path | None = None) -> list[str]:
     return [item.id for item in gather(arguments, AUDIO_SUFFIXES, out)]
 
 
+def notes(*arguments: Any, out: Path | None = None) -> list[str]:
+    """Return the lines about files that were left out."""
+    found: list[str] = []
+    gather(arguments, AUDIO_SUFFIXES, out, found.append)
+    return found
+
+
 # ---- files, folders and patterns ------------------------------------------------------------------------------------
 
 
@@ -47,6 +55,47 @@ def test_a_folder_is_all_audio_in_it_by_name_below_it_and_nothing_hidden(tmp_pat
     touched(tmp_path, "b.WAV", "a/z.flac", "a/c/y.x.ogg", ".hidden.wav", ".git/a.wav", "a/notes.txt", "a/none")
     assert ids(tmp_path) == ["a/c/y.x", "a/z", "b"]
     assert [item.path for item in gather([tmp_path], AUDIO_SUFFIXES)][1] == tmp_path / "a" / "z.flac"
+
+
+def test_every_suffix_of_audio_is_taken_in_capitals_too(tmp_path: Path) -> None:
+    names = (
+        "a.wav b.sph c.aifc d.aif e.snd F.WAV g.mp2 h.wave i.w64 j.bwf k.flac l.oga m.Opus n.mp3 o.caf p.rf64 q.au r.sf"
+    )
+    touched(tmp_path, *names.split())
+    assert ids(tmp_path) == ids(f"{tmp_path}/*") == sorted(name.partition(".")[0] for name in names.split())
+    assert notes(tmp_path, f"{tmp_path}/*") == []
+
+
+def test_files_of_a_folder_that_are_not_taken_are_counted_with_the_reason(tmp_path: Path) -> None:
+    touched(tmp_path, "a.wav", "b.mp4", "c/d.MP4", "c/README", "c/e.", "f.raw", ".hidden.wav", ".git/g.wav", "h.json")
+    (tmp_path / "link").symlink_to(tmp_path)
+    wanted = (
+        "7 files not taken: .mp4 (2), no suffix (2), .json (1), .raw (1), hidden (1); "
+        "2 folders not searched: hidden (1), link (1); name a file to take it"
+    )
+    assert notes(tmp_path) == [f"{tmp_path}: {wanted}"]
+
+
+def test_files_of_a_pattern_that_are_not_taken_are_counted_too(tmp_path: Path) -> None:
+    touched(tmp_path, "in/a.wav", "in/b.txt", "in/deep/c.wav", "in/out/a.flac")
+    assert notes(f"{tmp_path}/in/*") == [
+        f"{tmp_path}/in/*: 1 file not taken: .txt (1); 2 folders not searched: matched by the pattern (2); "
+        "name a file to take it"
+    ]
+    assert notes(f"{tmp_path}/in/**", out=tmp_path / "in" / "out") == [
+        f"{tmp_path}/in/**: 2 files not taken: .txt (1), in the output folder (1); name a file to take it"
+    ]
+    assert notes(tmp_path / "in", out=tmp_path / "in" / "out") == [
+        f"{tmp_path}/in: 1 file not taken: .txt (1); 1 folder not searched: the output folder (1); name a file to take it"
+    ]
+    assert notes(f"{tmp_path}/in/*.wav", tmp_path / "in" / "b.txt") == []
+
+
+def test_the_line_about_left_out_files_is_short_and_harmless(tmp_path: Path) -> None:
+    touched(tmp_path, "a.wav", "b.\x1b[2J\n", f"c.{'x' * 200}", *(f"{k}.s{k}" for k in range(100)))
+    (line,) = notes(tmp_path)
+    assert line.isprintable() and len(line) < 300 + len(str(tmp_path))
+    assert "102 files not taken: " in line and "others (94)" in line
 
 
 def test_a_folder_inside_its_own_results_is_taken_and_results_inside_it_are_not(tmp_path: Path) -> None:
@@ -104,7 +153,7 @@ def test_the_order_is_that_of_the_arguments_and_in_each_that_of_names(tmp_path: 
 @pytest.mark.parametrize("pattern", ["", "/*.wav", "/**/*.wav", "/sub"])
 def test_an_argument_without_any_file_is_refused(tmp_path: Path, pattern: str) -> None:
     touched(tmp_path, "a.txt", "sub/b.txt")
-    with pytest.raises(RequestError, match=r"no file .* files are taken by their suffix: .*\.flac.*\.wav"):
+    with pytest.raises(RequestError, match=r"no file .*: files are taken by their suffix: .*\.flac.*\.wav"):
         gather([f"{tmp_path}{pattern}"], AUDIO_SUFFIXES)
 
 
@@ -254,7 +303,7 @@ def test_a_bad_line_is_named_with_its_file_and_the_way_out(tmp_path: Path, what:
 
 def test_a_list_that_segments_need_is_asked_for(tmp_path: Path) -> None:
     path = manifest(tmp_path, "segments", "a r 0 1\n")
-    with pytest.raises(RequestError, match=r"wav.scp cannot be read: No such file"):
+    with pytest.raises(RequestError, match=r"the manifest cannot be read: .*wav.scp does not exist"):
         gather([path], AUDIO_SUFFIXES)
     manifest(tmp_path, "wav.scp", "r a.wav\nr b.wav\n")
     with pytest.raises(RequestError, match=r"wav.scp: two recordings have the id 'r': rename one"):
@@ -263,7 +312,7 @@ def test_a_list_that_segments_need_is_asked_for(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["m.jsonl", "m.csv", "wav.scp", "segments", "a" * 300 + ".jsonl"])
 def test_a_manifest_that_is_not_there_is_a_wrong_request(tmp_path: Path, name: str) -> None:
-    with pytest.raises(RequestError, match="cannot be read: (No such file|File name too long)"):
+    with pytest.raises(RequestError, match="the manifest cannot be read: .*(does not exist|File name too long)"):
         gather([tmp_path / name], AUDIO_SUFFIXES)
 
 
@@ -275,6 +324,49 @@ def test_a_manifest_of_100_000_lines_takes_a_moment(tmp_path: Path) -> None:
     begun = time.process_time()
     assert len(gather([path], AUDIO_SUFFIXES)) == 100_000
     assert time.process_time() - begun < 10
+
+
+def test_a_path_that_is_there_as_seen_from_the_working_directory_is_said_to_be(
+    tmp_path: Path, voice: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = manifest(tmp_path / "lists", "m.jsonl", '{"path": "voice.wav"}\n{"path": "nowhere.wav"}')
+    here, nowhere = render(GRAPH, [path], tmp_path / "out")
+    assert here.error == (
+        f"{tmp_path}/lists/voice.wav does not exist; a manifest gives paths relative to its own folder, and voice.wav "
+        "exists only as seen from the working directory: move the manifest there, or correct the path"
+    )
+    assert nowhere.error == f"{tmp_path}/lists/nowhere.wav does not exist"
+
+
+def test_a_folder_in_another_unicode_form_is_named(tmp_path: Path) -> None:
+    touched(tmp_path / normalize("NFD", "größe"), "a.wav")
+    with pytest.raises(RequestError, match=r"no file matches .*: .* does not exist, but '.*o\\u0308.*' does"):
+        ids(f"{tmp_path}/{normalize('NFC', 'größe')}/*.wav")
+
+
+def test_a_working_directory_that_was_removed_is_said_to_be(tmp_path: Path) -> None:
+    """The test runs in a process of its own, because it loses its working directory."""
+    touched(tmp_path, "in/a.wav")
+    (tmp_path / "gone").mkdir()
+    code = (
+        "import os, sys; from pathlib import Path; from dspgraph.errors import RequestError\n"
+        "from dspgraph.rendering.corpus import gather\n"
+        "os.rmdir(os.getcwd())\n"
+        "print(len(gather([sys.argv[1]], {'.wav'}, Path(sys.argv[1], 'out'))))\n"
+        "for given, out in ((sys.argv[1], Path('out')), ('in', Path(sys.argv[1]))):\n"
+        "    try: gather([given], {'.wav'}, out)\n"
+        "    except RequestError as error: print(error)\n"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "in")], cwd=tmp_path / "gone", capture_output=True, text=True
+    )
+    assert said.stderr == ""
+    assert said.stdout.splitlines() == ["1"] + [
+        f"the working directory does not exist any more, and {name} is relative to it: change to a folder that exists, "
+        "or give absolute paths"
+        for name in ("out", "in")
+    ]
 
 
 # ---- names that would leave -----------------------------------------------------------------------------------------

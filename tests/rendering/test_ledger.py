@@ -21,6 +21,7 @@ import soundfile
 from dspgraph import Array, Audio, Field, Graph, Input, Node, Output, State, render
 from dspgraph.closure import SourceFile, closure, read_source
 from dspgraph.errors import FileError, RequestError
+from dspgraph.rendering.command import Command
 from dspgraph.rendering.ledger import Ledger, sweep
 from dspgraph.rendering.result import Rendered
 from helpers.speech import speech
@@ -147,6 +148,28 @@ def test_a_broken_line_is_named_and_the_file_is_left_as_it_is(tmp_path: Path, li
     with pytest.raises(RequestError, match=r"ledger.jsonl, line 2: is not a line of a ledger: move the file away"):
         Ledger(tmp_path)
     assert (tmp_path / "ledger.jsonl").read_bytes() == content
+
+
+WRONG: dict[str, list[Any]] = {
+    "a text": ["source", 7, None, ["a"], {}],
+    "a list of texts": ["notes", 5, "resampled", {"a": 1}, ["a", 1], None],
+    "a number of seconds": ["audio_seconds", "1", None, [1], True, -1, float("nan"), float("inf"), 10**400],
+    "a whole number": ["mtime_ns", 1.5, "1", None, True, 10**400],
+}
+
+
+@pytest.mark.parametrize("rule", WRONG)
+def test_a_field_of_another_type_is_named(tmp_path: Path, rule: str) -> None:
+    field, *values = WRONG[rule]
+    for value in values:
+        (tmp_path / "ledger.jsonl").write_text(
+            json.dumps(row("a")) + "\n" + json.dumps({**row("b"), field: value}) + "\n"
+        )
+        with pytest.raises(RequestError) as refused:
+            Ledger(tmp_path)
+        message = str(refused.value)
+        assert f"ledger.jsonl, line 2: '{field}' must be {rule}; found " in message
+        assert message.endswith(": move the file away") and len(message) < 300
 
 
 def linked(folder: Path) -> None:
@@ -500,6 +523,73 @@ def test_after_a_kill_between_two_files_of_an_item_the_item_is_rendered_again(
     assert everything(out) != whole
     assert resumed(clips) == ["a"]
     assert {**everything(out), "ledger.jsonl": b""} == {**whole, "ledger.jsonl": b""}
+
+
+# ---- results of another run -----------------------------------------------------------------------------------------
+
+
+def part(clips: Path, **more: Any) -> Path:
+    (clips / "m.jsonl").write_text(json.dumps({"id": "a", "path": "a.wav", **more}))
+    return clips / "m.jsonl"
+
+
+def another(clips: Path) -> Path:
+    (clips / "other").mkdir()
+    return Path(shutil.copy(clips / "c.wav", clips / "other" / "a.wav"))
+
+
+OTHERS: dict[str, tuple[Callable[[Path], tuple[Graph, Path, str]], str]] = {
+    "a setting": (lambda clips: (graph(0.25), clips / "a.wav", ".flac"), "it was made with another pipeline, swap or setting, by `dspgraph render first`"),
+    "a pipeline": (lambda clips: (Graph({"end": ToyScale()}, {"end.x": "x"}, {"x": Audio(16000)}, {"y": "end"}), clips / "a.wav", ".flac"), "it was made with another pipeline, swap or setting"),
+    "a recording": (lambda clips: (graph(), another(clips), ".flac"), "it was made from {clips}/a.wav"),
+    "a part": (lambda clips: (graph(), part(clips, start=0.01), ".flac"), "it was made from another part of the same file"),
+    "a format": (lambda clips: (graph(), clips / "a.wav", ".wav"), "it has the format "),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("what", OTHERS)
+def test_the_result_of_another_run_is_replaced_only_on_request(clips: Path, what: str, resume: bool) -> None:
+    make, reason = OTHERS[what]
+    out = clips.with_name("out")
+    render(graph(), [clips / "a.wav"], out, command=Command("dspgraph render first"))
+    now, file, suffix = make(clips)
+    before = everything(out)
+    with pytest.raises(RequestError) as refused:
+        render(now, [file], out, suffix, overwrite=False, resume=resume)
+    message = str(refused.value)
+    assert message.startswith(f"{out} holds results of another run, which this run would replace: 'a': ")
+    assert reason.format(clips=clips) in message
+    assert message.endswith(": choose another folder, or give --overwrite to replace them")
+    assert everything(out) == before
+    assert not render(now, [file], out, suffix, overwrite=True, resume=resume)[0].cached
+    assert everything(out) != before
+
+
+def test_the_same_result_may_be_made_again(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also by other code, from a changed file, or beside results of other recordings."""
+    out = clips.with_name("out")
+    render(graph(), [clips / "a.wav"], out)
+    monkeypatch.setattr("dspgraph.rendering.job.library_version", lambda name: f"another {name}")
+    longer(clips / "a.wav")
+    assert not render(graph(), [clips / "a.wav"], out, overwrite=False)[0].error
+    assert not render(graph(0.25), [clips / "c.wav"], out, overwrite=False)[0].error
+    assert render(graph(0.25), [clips / "b.wav"], out)[0].error
+    assert render(graph(0.125), [clips / "b.wav"], out, overwrite=False)[0].error  # there is no result of b
+    (out / "c.flac").unlink()
+    (out / "c.json").unlink()
+    assert not render(graph(0.125), [clips / "c.wav"], out, overwrite=False)[0].error  # nor of c, any more
+
+
+def test_the_command_line_is_in_the_ledger_whole_and_in_the_sidecar_without_the_way_it_was_run(clips: Path) -> None:
+    said = Command("dspgraph render p a.wav -o out -j 2", "dspgraph render p -s order=24")
+    out = clips.with_name("out")
+    render(graph(), [clips / "a.wav"], out, command=said)
+    assert [line["command"] for line in lines(out)] == [said.line]
+    assert json.loads((out / "a.json").read_text())["command"] == said.settings
+    forget(out, "a")
+    assert render(graph(), [clips / "a.wav"], out, resume=True, command=said)[0].cached
+    assert [line["command"] for line in lines(out)] == [said.line]
 
 
 # ---- no room --------------------------------------------------------------------------------------------------------

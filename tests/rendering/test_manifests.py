@@ -280,7 +280,7 @@ def test_the_list_that_segments_need_is_a_regular_file(tmp_path: Path, make: Cal
 def test_a_manifest_has_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A packed file of a few kB may unpack to any size."""
     line = {"path": "a.wav"}
-    for name in ("MOST_BYTES", "MOST_LINES"):
+    for name in ("MANIFEST_BYTES", "MANIFEST_LINES"):
         with monkeypatch.context() as patch:
             patch.setattr(manifests, name, 40)
             assert len(items(tmp_path, line, line)) == 2

@@ -197,7 +197,7 @@ def test_300_clips_through_a_vocoder_with_noise_survive_three_kills(tmp_path: Pa
         assert runs.interrupted(signal.SIGKILL, done, draw.uniform(0, 0.05))[0] == -signal.SIGKILL
     runs.finish()
     runs.check(wanted, n)
-    other = Runs("lpc_vocoder", source, tmp_path / "out", "-s", "order=20")
+    other = Runs("lpc_vocoder", source, tmp_path / "out", "-s", "order=20", "--overwrite")
     other.finish()
     rows = [json.loads(line) for line in other.lines()]
     assert Counter(row["digest"] for row in rows).most_common() == [
