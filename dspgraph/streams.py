@@ -125,10 +125,11 @@ def _whole(rule: str, found: Any, most: int) -> None:
 
 
 def _float_dtype(value: Any, allowed: tuple[str, ...]) -> np.dtype[Any]:
-    dtype: np.dtype[Any] = np.dtype(value)
-    if dtype.name not in allowed:
-        raise ParameterError(f"a stream of {dtype} is not carried; there are: {', '.join(allowed)}")
-    return dtype
+    # numpy parses a text as a list of types. A text that comes from a file is compared with the names alone.
+    name = value if isinstance(value, str) else np.dtype(value).name
+    if name not in allowed:
+        raise ParameterError(f"a stream of {shown(value)} is not carried; there are: {', '.join(allowed)}")
+    return np.dtype(name)
 
 
 @dataclass(frozen=True, init=False)
@@ -249,6 +250,8 @@ def stream_from_dict(data: dict[str, Any]) -> Stream:
     """Return the stream that `stream_to_dict` described by `data`. Raises ParameterError for any other dict."""
     try:
         values = dict(data)
+        if not all(isinstance(value, str | int | float) for value in values.values()):
+            raise TypeError("the fields of a stream are texts and numbers")
         return _CLASSES[values.pop("stream")](**values)
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ParameterError(f"{shown(data)} is not a stream: {type(error).__name__}: {error}") from None

@@ -155,7 +155,12 @@ def test_a_stream_as_plain_data_is_json_and_becomes_the_stream_again(stream: Str
         ({"stream": "Node"}, "is not a stream: KeyError: 'Node'"),
         ({"stream": []}, "is not a stream: TypeError"),
         ({"stream": "Audio", "rate": "16000", "kind": "x"}, "is not a stream: TypeError"),
-        ({"stream": "Audio", "rate": "16000", "dtype": "none"}, "is not a stream: TypeError"),
+        (
+            {"stream": "Audio", "rate": "16000", "dtype": "none"},
+            "a stream of 'none' is not carried; there are: float32",
+        ),
+        ({"stream": "Audio", "rate": "16000", "dtype": ",,"}, "a stream of ',,' is not carried"),
+        ({"stream": "Audio", "rate": "16000", "dtype": ["f8"]}, "the fields of a stream are texts and numbers"),
         ({"stream": "Audio", "rate": "-1"}, "a stream has a rate above 0 Hz"),
         ({"stream": "Audio", "rate": "1e400000"}, "'1e400000' is not a number such as"),
     ],

@@ -8,21 +8,28 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
+import math
+import os
 import shutil
 import tempfile
+import warnings
 import zipfile
-import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Literal
 
 import numpy as np
 
-from dspgraph.errors import DspgraphError, FileError, SignalError
+from dspgraph.errors import FileError, SignalError
+from dspgraph.io.paths import open_descriptor
 from dspgraph.io.sink import Sink
+from dspgraph.shown import shortened
 from dspgraph.streams import Array, Stream, first_bad_item, stream_from_dict, stream_to_dict
 
 SUFFIX = ".npz"
@@ -32,6 +39,19 @@ STREAMS = "streams"
 
 COPIED = 2**20
 """The number of bytes that are copied in one step."""
+
+LONGEST_LIST = LONGEST_DESCRIPTION = 2**20
+LONGEST_HEADER = 10_012
+"""Limits of an .npz file, in bytes: the list of its members, the text that describes its streams, and the header of an
+array. numpy parses headers of up to 10,000 letters; before these stand at most 12 bytes.
+"""
+
+UNPACKED = 64 * 2**20
+LARGEST_RATIO = 100
+"""An .npz file may unpack to UNPACKED bytes (64 MiB), or to LARGEST_RATIO times its own size if that is more."""
+
+MOST_NAMES = 20
+"""The number of names of arrays that a message lists."""
 
 
 class ArraySink(Sink):
@@ -82,7 +102,8 @@ class ArraySink(Sink):
         self._file.sync()
 
     def _release(self) -> None:
-        self._waiting_files.close()
+        with suppress(OSError):  # on a full disk: items that wait are not needed any more
+            self._waiting_files.close()
 
 
 class ArraySource:
@@ -90,87 +111,199 @@ class ArraySource:
 
     streams: the inputs of the graph, by name; the file has an array under each of these names. If the file describes an
     array, the description must be equal to the input of the graph, except for the dtype. A file that was written by
-    `numpy.savez` describes nothing, and its rates and kinds are not checked. Raises FileError if the file is missing,
-    is damaged or is not an .npz file; if an array is missing or has no items; and if a description differs.
+    `numpy.savez` describes nothing, and its rates and kinds are not checked. Arrays of other names are not read.
+
+    Raises FileError if the file is missing, is damaged or is not an .npz file; if an array is missing, has no items or
+    does not fit its stream; if a description differs; and if the file is small and its arrays are huge. The check sums
+    of the arrays are checked in `blocks()`, before the first block.
     """
 
     def __init__(self, path: str | Path, streams: Mapping[str, Stream]) -> None:
         self.path, self.streams = Path(path), dict(streams)
         with self._archive() as archive:
-            with self._reading():
-                damaged = archive.testzip()
-            if damaged:
-                raise FileError(f"{self.path} is damaged: the check sum of '{damaged}' is wrong: make the file again")
-            there = {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
+            self._check_names(archive)
+            described = self._described(archive)
             for name, stream in self.streams.items():
-                if name not in there:
-                    found = ", ".join(sorted(there - {STREAMS})) or "nothing"
-                    raise FileError(f"{self.path} has no array '{name}', {stream}; there are: {found}")
-            described = self._described(archive) if STREAMS in there else {}
-        for name, stream in self.streams.items():
-            if name in described and not _same(described[name], stream):
-                raise FileError(f"{self.path}: '{name}' is {described[name]}; the graph takes {stream}")
+                if name in described and not _same(described[name], stream):
+                    raise FileError(f"{self.path}: '{name}' is {described[name]}; the graph takes {stream}")
+            self._headers(archive)
 
     def blocks(self, seconds: Fraction = Fraction(1)) -> Iterator[dict[str, Array]]:
         """Yield blocks by name of the stream, `seconds` of every stream at a time, until the longest stream ends.
 
         A stream that ends earlier gives a shorter block at its end, and then empty blocks.
         """
-        with tempfile.TemporaryDirectory() as folder, self._archive() as archive:
-            arrays = {name: self._array(archive, name, folder) for name in self.streams}
-            end = max(self.streams[name].seconds(len(array)) for name, array in arrays.items())
-            begin = Fraction(0)
-            while begin < end:
-                spans = {name: (s.count(begin), s.count(begin + seconds)) for name, s in self.streams.items()}
-                yield {name: np.array(arrays[name][first:last]) for name, (first, last) in spans.items()}
-                begin += seconds
-
-    def _array(self, archive: zipfile.ZipFile, name: str, folder: str) -> Array:
-        """Return an array of the archive, unpacked to a file in `folder`, from which numpy reads only what is used."""
-        member = archive.getinfo(f"{name}.npy")
-        # The name in the archive could lead out of the folder: it is replaced by a number.
-        member.filename = f"{len(list(Path(folder).iterdir()))}.npy"
-        with self._reading():
-            path = archive.extract(member, folder)
-        try:
-            array = np.lib.format.open_memmap(path, mode="r")
-        except (ValueError, EOFError, OverflowError, TypeError, SyntaxError) as error:  # a header can hold anything
-            raise FileError(f"{self.path}: '{name}' is no array of numbers: {error}") from None
-        if array.ndim == 0 or len(array) == 0:
-            raise FileError(f"{self.path}: '{name}' has no items; the graph takes {self.streams[name]}")
-        return array
-
-    def _archive(self) -> zipfile.ZipFile:
-        with self._reading():
-            return zipfile.ZipFile(self.path)
+        with self._archive() as archive:
+            arrays = {name: self._unpacked(archive, header) for name, header in self._headers(archive).items()}
+        end = max(self.streams[name].seconds(len(array)) for name, array in arrays.items())
+        begin = Fraction(0)
+        while begin < end:
+            spans = {name: (s.count(begin), s.count(begin + seconds)) for name, s in self.streams.items()}
+            yield {name: np.array(arrays[name][first:last]) for name, (first, last) in spans.items()}
+            begin += seconds
 
     @contextmanager
-    def _reading(self) -> Iterator[None]:
-        """Turn the errors of a file that is damaged, or is not an .npz file, into a FileError with its path."""
+    def _archive(self) -> Iterator[zipfile.ZipFile]:
+        with _ArchiveFile(open_descriptor(self.path)) as file:
+            with self._reading():
+                archive = zipfile.ZipFile(file)
+            with archive:
+                yield archive
+
+    @contextmanager
+    def _reading(self, fault: str = f"is no {SUFFIX} file, or is damaged") -> Iterator[None]:
+        """Turn every error of zipfile and numpy into a FileError with the path of the file and the fault.
+
+        What they raise for a damaged file can be of any class; nothing but the bytes of the file is parsed inside.
+        """
         try:
             yield
-        except FileNotFoundError:
-            raise FileError(f"{self.path} does not exist") from None
         except OSError as error:
             raise FileError(f"{self.path} cannot be read: {error.strerror or error}") from None
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-            raise FileError(f"{self.path} is no {SUFFIX} file, or is damaged: {error}") from None
+        except Exception as error:
+            raise FileError(f"{self.path} {fault}: {error or type(error).__name__}") from None
+
+    def _check_names(self, archive: zipfile.ZipFile) -> None:
+        """Raise FileError if the array of a stream is not in the archive, or if the archive lists it twice."""
+        there = Counter(one.removesuffix(".npy") for one in archive.namelist() if one.endswith(".npy"))
+        for name, stream in self.streams.items():
+            if name not in there:
+                names = [shortened(one, 80) for one in sorted(set(there) - {STREAMS})]
+                found = ", ".join([*names[:MOST_NAMES], *["..."] * (len(names) > MOST_NAMES)])
+                raise FileError(f"{self.path} has no array '{name}', {stream}; there are: {found or 'nothing'}")
+        for name in (*self.streams, STREAMS):
+            if there[name] > 1:
+                raise FileError(f"{self.path} lists the array '{name}' {there[name]} times: make the file again")
 
     def _described(self, archive: zipfile.ZipFile) -> dict[str, Stream]:
+        """Return the streams that the file describes, by name, but only those that the graph takes."""
+        if f"{STREAMS}.npy" not in archive.namelist():
+            return {}
+        header = self._header(archive, STREAMS)
+        fault = f"'{STREAMS}' does not describe the arrays"
+        if header.dtype.kind != "U" or header.shape or not 0 < header.size <= LONGEST_DESCRIPTION:
+            raise FileError(f"{self.path}: {fault}: it is not one text of at most {LONGEST_DESCRIPTION} bytes")
+        text = self._unpacked(archive, header)
         try:
-            with archive.open(f"{STREAMS}.npy") as file:
-                description = json.loads(str(np.lib.format.read_array(file, allow_pickle=False)))
-            return {name: stream_from_dict(fields) for name, fields in description.items()}
-        except (
-            ValueError,
-            TypeError,
-            LookupError,
-            AttributeError,
-            OverflowError,
-            RecursionError,
-            DspgraphError,
-        ) as error:
-            raise FileError(f"{self.path}: '{STREAMS}' does not describe the arrays: {error}") from None
+            description = json.loads(str(text))
+            if not isinstance(description, dict):
+                raise TypeError("it is no object with a stream for each name")
+            return {name: stream_from_dict(description[name]) for name in self.streams if name in description}
+        except Exception as error:  # a text can break any part of the parsers; nothing else is read inside
+            raise FileError(f"{self.path}: {fault}: {error}") from None
+
+    def _headers(self, archive: zipfile.ZipFile) -> dict[str, _Header]:
+        """Return the header of the array of every stream. Raises FileError if an array does not fit its stream."""
+        headers = {name: self._header(archive, name) for name in self.streams}
+        for name, header in headers.items():
+            self._check_fit(name, header)
+        assert archive.fp is not None  # it is open
+        total, size = sum(header.size for header in headers.values()), os.fstat(archive.fp.fileno()).st_size
+        if total > max(UNPACKED, LARGEST_RATIO * size):
+            raise FileError(
+                f"{self.path} has {size} bytes and would unpack to {total}, more than {LARGEST_RATIO} times as many: "
+                "if this is right, write it without compression (numpy.savez)"
+            )
+        return headers
+
+    def _header(self, archive: zipfile.ZipFile, name: str) -> _Header:
+        """Return the header of an array, which is read without unpacking the array."""
+        member = archive.getinfo(f"{name}.npy")
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise FileError(
+                f"{self.path}: '{name}' is compressed by a method that numpy does not write: make the file again"
+            )
+        with self._reading(), archive.open(member) as file:
+            begin = io.BytesIO(file.read(LONGEST_HEADER))
+        with self._reading(f": '{name}' is no array of numbers"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a header as Python 2 wrote it is read all the same
+            major, _ = np.lib.format.read_magic(begin)
+            parse = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}[major]
+            shape, fortran_order, dtype = parse(begin)
+        header = _Header(member, begin.tell(), shape, "F" if fortran_order else "C", dtype)
+        if dtype.hasobject or min(shape, default=0) < 0:
+            raise FileError(f"{self.path}: '{name}' is no array of numbers: found {dtype} {list(shape)}")
+        if header.size != member.file_size - header.length:
+            raise FileError(
+                f"{self.path} is damaged: '{name}' has {member.file_size - header.length} bytes; its shape "
+                f"{list(shape)} of {dtype} takes {header.size}: make the file again"
+            )
+        return header
+
+    def _check_fit(self, name: str, header: _Header) -> None:
+        stream = self.streams[name]
+        if not header.shape or not header.shape[0]:
+            raise FileError(f"{self.path}: '{name}' has no items; the graph takes {stream}")
+        if header.shape[1:] != stream.item_shape:
+            expected = ", ".join(["n", *map(str, stream.item_shape)])
+            raise FileError(
+                f"{self.path}: '{name}' has the shape {list(header.shape)}; the graph takes {stream}, an array "
+                f"[{expected}]"
+            )
+        try:
+            stream.validate(np.empty((0, *stream.item_shape), header.dtype), f"'{name}'")
+        except SignalError as error:
+            raise FileError(f"{self.path}: {error}") from None
+
+    def _unpacked(self, archive: zipfile.ZipFile, header: _Header) -> Array:
+        """Return an array of the archive, unpacked to a file without a name, of which numpy reads only what is used.
+
+        The archive is read to the end of the array, because zipfile checks the check sum there.
+        """
+        with self._unpacking():
+            unpacked = tempfile.TemporaryFile()  # noqa: SIM115 the next line closes it
+        with unpacked, ExitStack() as stack:
+            with self._reading():
+                file = stack.enter_context(archive.open(header.member))
+                file.read(header.length)
+            left = header.size
+            while left:
+                with self._reading():
+                    part = file.read(min(COPIED, left))
+                if not part:
+                    raise FileError(f"{self.path} is damaged: {left} bytes of an array are missing: make it again")
+                with self._unpacking():
+                    unpacked.write(part)
+                left -= len(part)
+            with self._unpacking():
+                unpacked.flush()
+            return np.memmap(unpacked, header.dtype, "r", shape=header.shape, order=header.order)
+
+    @contextmanager
+    def _unpacking(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise FileError(
+                f"{self.path} cannot be unpacked to the folder for temporary files: {error.strerror or error}: give "
+                "another folder in the environment variable TMPDIR"
+            ) from None
+
+
+class _ArchiveFile(io.FileIO):
+    """The file of an archive. zipfile reads the list of its members at once: a list that is too long is refused."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next `size` bytes; the rest of the file if it is negative or None."""
+        if size is not None and size > LONGEST_LIST:
+            raise zipfile.BadZipFile(f"the list of its members has more than {LONGEST_LIST} bytes")
+        return super().read(-1 if size is None else size)
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What stands before the items of an array in an archive."""
+
+    member: zipfile.ZipInfo
+    length: int  # of the header, in bytes
+    shape: tuple[int, ...]
+    order: Literal["C", "F"]
+    dtype: np.dtype[Any]
+
+    @property
+    def size(self) -> int:
+        """The number of bytes of all items."""
+        return math.prod(self.shape) * self.dtype.itemsize
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:

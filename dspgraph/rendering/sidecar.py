@@ -8,9 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dspgraph.errors import FileError
+from dspgraph.io.paths import read_file
 from dspgraph.rendering.item import Item
 
 SIDECAR_SUFFIX = ".json"
+
+LARGEST = 2**24
+"""The largest size of a sidecar that is read, in bytes (16 MiB). A larger file is not a sidecar."""
 
 
 class FileStamp(NamedTuple):
@@ -81,8 +86,8 @@ class Sidecar:
     def read(self) -> dict[str, Any]:
         """Return the content of the sidecar on the disk; empty if it does not exist or is not a JSON object."""
         try:
-            content = json.loads(self.path.read_text())
-        except (OSError, ValueError, RecursionError):
+            content = json.loads(read_file(self.path, LARGEST))
+        except (FileError, ValueError, RecursionError):
             return {}
         return content if isinstance(content, dict) else {}
 

@@ -1,8 +1,10 @@
-"""Surroundings in which a program runs: a terminal, or a full disk."""
+"""Surroundings in which a program runs: a terminal, a shell, or a full disk."""
 
 import os
 import pty
 import resource
+import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,6 +37,32 @@ def on_a_terminal(columns: int, *arguments: object, piped: Path | None = None) -
     process.wait()
     os.close(leader)
     return shown.decode()
+
+
+def in_a_shell(line: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run `dspgraph` with arguments in bash, and return its exit code, stdout and stderr.
+
+    line: the command line, in which DSPGRAPH stands for the program and its arguments: "ulimit -n 14; DSPGRAPH 2>&-".
+    """
+    program = shlex.join([sys.executable, "-m", "dspgraph", *map(str, arguments)])
+    line = line.replace("DSPGRAPH", program)
+    return subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=120, check=False)
+
+
+@contextmanager
+def no_longer_than(seconds: int) -> Iterator[None]:
+    """Raise AssertionError if the `with` block takes longer, for instance because it waits for a pipe."""
+
+    def late(*_: object) -> None:
+        raise AssertionError(f"it took longer than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @contextmanager

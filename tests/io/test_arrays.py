@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import struct
+import tempfile
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,8 +18,9 @@ from numpy.testing import assert_array_equal
 
 from dspgraph import Array, Audio, Frames, Graph, Symbols, render
 from dspgraph.errors import FileError, RequestError, SignalError
-from dspgraph.io.arrays import ArraySink, ArraySource
+from dspgraph.io.arrays import LONGEST_LIST, ArraySink, ArraySource
 from helpers.speech import speech
+from helpers.surroundings import files_no_larger_than, no_longer_than
 from helpers.toys import ToyEnergy, ToyFrames
 
 RNG = np.random.default_rng(80)
@@ -123,7 +127,7 @@ def _cut(path: Path) -> None:
 
 def _flipped(path: Path) -> None:
     data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
+    data[data.index(b"\x93NUMPY", data.index(b"lpc.npy")) + 200] ^= 1
     path.write_bytes(data)
 
 
@@ -150,10 +154,10 @@ def _nested(path: Path) -> None:
 
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (Path.unlink, r"a\.npz does not exist"),
-    "a folder": (_folder, r"a\.npz cannot be read: Is a directory"),
+    "a folder": (_folder, r"a\.npz is a folder, not a file"),
     "no archive": (lambda path: path.write_bytes(b"RIFF"), r"a\.npz is no \.npz file, or is damaged"),
     "truncated": (_cut, r"a\.npz is no \.npz file, or is damaged"),
-    "a flipped bit": (_flipped, r"a\.npz is damaged: the check sum of 'x\.npy' is wrong"),
+    "a flipped bit": (_flipped, r"a\.npz is no \.npz file, or is damaged: Bad CRC-32 for file 'lpc\.npy'"),
     "objects": (_objects, "'lpc' is no array of numbers"),
     "no numpy file": (_raw, "'lpc' is no array of numbers"),
     "nothing in it": (lambda path: np.savez(path), "has no array 'lpc', .*; there are: nothing"),
@@ -165,7 +169,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "words that never end": (_words("[" * 99_999), "'streams' does not describe the arrays"),
     "a rate beyond numbers": (
         _words('{"lpc": {"stream": "Frames", "kind": "lpc", "rate": "1e400000", "width": 3}}'),
-        "'streams' does not describe the arrays: a stream has a rate above 0 Hz and below",
+        "'streams' does not describe the arrays: '1e400000' is not a number",
     ),
     "another class of stream": (
         _words('{"lpc": {"stream": "Symbols", "kind": "lpc", "rate": "100", "size": 3}}'),
@@ -209,6 +213,168 @@ def test_a_name_that_leads_out_of_the_archive_leads_nowhere(tmp_path: Path) -> N
         archive.writestr("../lpc.npy", held.getvalue())
     list(ArraySource(out, {"../lpc": STREAMS["lpc"]}).blocks())
     assert names(tmp_path) == ["in"]
+
+
+# ---- files that are meant to do harm --------------------------------------------------------------------------------
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _endless(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+def _described(**fields: object) -> Callable[[Path], None]:
+    return _words(json.dumps({"lpc": {"stream": "Frames", "rate": "100", "kind": "lpc", "width": 3, **fields}}))
+
+
+def _npy(header: str, content: bytes = b"", version: bytes = b"\1\0", length: int | None = None) -> bytes:
+    size = struct.pack("<H" if version == b"\1\0" else "<I", len(header) if length is None else length)
+    return b"\x93NUMPY" + version + size + header.encode() + content
+
+
+def _members(*members: tuple[str, bytes], method: int = zipfile.ZIP_STORED) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        with zipfile.ZipFile(path, "w", method) as archive:
+            for name, content in members:
+                archive.writestr(name, content)
+
+    return write
+
+
+def _header(descr: str = "'<f8'", order: str = "False", shape: str = "(9, 3)") -> Callable[[Path], None]:
+    header = f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}"
+    return _members(("lpc.npy", _npy(header, bytes(9 * 3 * 8))))
+
+
+def _changed(at: bytes, offset: int, fields: bytes, make: Callable[[Path], None]) -> Callable[[Path], None]:
+    """Return a function that writes a file and replaces bytes: `fields`, at an offset from the last place of `at`."""
+
+    def write(path: Path) -> None:
+        make(path)
+        data = path.read_bytes()
+        place = data.rindex(at) + offset
+        path.write_bytes(data[:place] + fields + data[place + len(fields) :])
+
+    return write
+
+
+WHOLE = _npy("{'descr': '<f8', 'fortran_order': False, 'shape': (9, 3), }", bytes(9 * 3 * 8))
+NO_ARRAY = "'lpc' is no array of numbers"
+NO_WORDS = "'streams' does not describe the arrays"
+
+HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a pipe": (_pipe, r"a\.npz is no regular file"),
+    "an endless device": (_endless, r"a\.npz is no regular file"),
+    "a rate with too many digits": (_described(rate="1e999999999"), f"{NO_WORDS}: '1e999999999' is not a number"),
+    "a centre with too many digits": (_described(centre="1e-999999999"), f"{NO_WORDS}: '1e-999999999' is not a number"),
+    "a dtype that numpy parses": (_described(dtype=",,"), f"{NO_WORDS}: .*',,' is not carried"),
+    "a dtype of many types": (_described(dtype="f8," * 9999), f"{NO_WORDS}: .* is not carried"),
+    "a dtype that is a list": (_described(dtype=[["a", "f8"]]), f"{NO_WORDS}: .*texts and numbers"),
+    "a list of streams": (_words("[1, 2]"), f"{NO_WORDS}: it is no object"),
+    "a number of streams": (_words("7"), NO_WORDS),
+    "words of several texts": (
+        lambda path: np.savez(path, lpc=np.ones((9, 3)), streams=np.array(["a", "b"])), f"{NO_WORDS}: it is not one text"
+    ),
+    "words that are numbers": (
+        lambda path: np.savez(path, lpc=np.ones((9, 3)), streams=np.array(7)), f"{NO_WORDS}: it is not one text"
+    ),
+    "words without an end": (_words(" " * 300_000), f"{NO_WORDS}: it is not one text of at most 1048576 bytes"),
+    "letters that are none": (
+        _members(
+            ("lpc.npy", WHOLE),
+            ("streams.npy", _npy("{'descr': '<U1', 'fortran_order': False, 'shape': (), }", b"\xff" * 4)),
+        ),
+        NO_WORDS,
+    ),
+    "an open bracket": (_members(("lpc.npy", _npy("{'descr': '<i8'"))), NO_ARRAY),
+    "nested signs": (_header(shape=f"({'-' * 6000}1,)"), NO_ARRAY),
+    "nested brackets": (_header(shape="(" * 3000 + ")" * 3000), NO_ARRAY),
+    "a sum of many numbers": (_header(shape=f"({'1+' * 4500}1,)"), NO_ARRAY),
+    "a type that is none": (_header("'<i8,,'"), NO_ARRAY),
+    "a type with a shape": (_header("'(9,3)<f8'", shape="(1,)"), "'lpc' has the shape"),
+    "a type of no bytes": (_header("'V0'"), "is damaged: 'lpc' has 216 bytes; its shape"),
+    "Python objects": (_header("'O'"), NO_ARRAY),
+    "dates": (_header("'<M8[s]'"), r"'lpc' takes Frames\('lpc', 3 wide, .* found datetime64\[s\]: convert it first"),
+    "a negative shape": (_header(shape="(-9, -3)"), NO_ARRAY),
+    "a shape beyond memory": (_header(shape=f"({2**62}, {2**62})"), "is damaged: 'lpc' has 216 bytes; its shape"),
+    "a shape of many digits": (_header(shape=f"({'9' * 4000}, 3)"), "is damaged: 'lpc' has 216 bytes; its shape"),
+    "another width": (
+        lambda path: np.savez(path, lpc=np.ones((9, 4))), r"'lpc' has the shape \[9, 4\]; the graph takes .* \[n, 3\]"
+    ),
+    "more items than said": (_header(shape="(8, 3)"), "is damaged: 'lpc' has 216 bytes; .* takes 192"),
+    "a version that is none": (_members(("lpc.npy", _npy("{}", version=b"\7\0"))), NO_ARRAY),
+    "a header without an end": (_members(("lpc.npy", _npy(" " * 20_000, version=b"\2\0", length=2**32 - 1))), NO_ARRAY),
+    "a name listed twice": (
+        _changed(b"lpd.npy", 0, b"lpc", _changed(b"lpd.npy", 0, b"lpc", _members(("lpc.npy", WHOLE), ("lpd.npy", WHOLE)))),
+        r"lists the array 'lpc' 2 times: make the file again",
+    ),
+    "bzip2": (_members(("lpc.npy", WHOLE), method=zipfile.ZIP_BZIP2), "compressed by a method that numpy does not write"),
+    "lzma": (_members(("lpc.npy", WHOLE), method=zipfile.ZIP_LZMA), "compressed by a method that numpy does not write"),
+    "a password": (
+        _changed(b"PK\1\2", 8, b"\1\0", _members(("lpc.npy", WHOLE))), r"is no \.npz file, or is damaged: .* is encrypted"
+    ),
+    "a list of members without an end": (
+        _members(("lpc.npy", WHOLE), *((f"{k}{'x' * 60_000}", b"") for k in range(18))),
+        f"damaged: the list of its members has more than {LONGEST_LIST} bytes",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_hostile_file_is_one_sentence_at_once(tmp_path: Path, what: str) -> None:
+    make, message = HOSTILE[what]
+    path = save(tmp_path / "a.npz", arrays())
+    make(path)
+    with no_longer_than(10), pytest.raises(FileError, match=message) as raised:
+        list(ArraySource(path, {"lpc": STREAMS["lpc"]}).blocks())
+    said = str(raised.value)
+    assert "\n" not in said and len(said) < 2500
+
+
+def test_arrays_that_the_graph_does_not_take_are_neither_read_nor_believed(tmp_path: Path) -> None:
+    described = {"lpc": {"stream": "Frames", "rate": "16000/441", "kind": "lpc", "width": 3, "centre": "1/3"},
+                 "more": {"stream": "Frames", "rate": "1e999999999", "kind": ",,", "width": 0}}  # fmt: skip
+    words = io.BytesIO()
+    np.save(words, np.array(json.dumps(described)))
+    _members(("lpc.npy", WHOLE), ("more.npy", b"no array"), ("streams.npy", words.getvalue()))(tmp_path / "a.npz")
+    damaged = (tmp_path / "a.npz").read_bytes().replace(b"no array", b"of zeros")  # now its check sum is wrong
+    (tmp_path / "a.npz").write_bytes(damaged)
+    with no_longer_than(10):
+        (block,) = ArraySource(tmp_path / "a.npz", {"lpc": STREAMS["lpc"]}).blocks()
+    assert_array_equal(block["lpc"], np.zeros((9, 3)))
+
+
+def test_a_small_file_does_not_become_a_huge_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez_compressed(tmp_path / "a.npz", lpc=np.zeros((300_000, 3)))  # 7 MB in 7 KB
+    (block,) = ArraySource(tmp_path / "a.npz", {"lpc": STREAMS["lpc"]}).blocks(Fraction(10_000))
+    assert len(block["lpc"]) == 300_000
+    monkeypatch.setattr("dspgraph.io.arrays.UNPACKED", 2**20)
+    with pytest.raises(FileError, match=r"would unpack to 7200000, more than 100 times as many: .*numpy\.savez"):
+        ArraySource(tmp_path / "a.npz", {"lpc": STREAMS["lpc"]})
+    np.savez(tmp_path / "a.npz", lpc=np.zeros((300_000, 3)))  # the way out
+    ArraySource(tmp_path / "a.npz", {"lpc": STREAMS["lpc"]})
+
+
+@pytest.mark.parametrize("dtype", ["<f8", ">f8", "<f4", "<f2"])
+def test_any_layout_of_the_same_numbers_is_read(tmp_path: Path, dtype: str) -> None:
+    kept = RNG.standard_normal((40, 3)).astype(dtype)
+    for layout in (np.ascontiguousarray(kept), np.asfortranarray(kept)):
+        np.savez(tmp_path / "a.npz", lpc=layout)
+        blocks = list(ArraySource(tmp_path / "a.npz", {"lpc": STREAMS["lpc"]}).blocks(Fraction(1, 3)))
+        assert_array_equal(np.concatenate([block["lpc"] for block in blocks]), kept)
+
+
+def test_without_room_to_unpack_the_error_names_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(tmp_path / "a.npz", arrays())
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(FileError, match="cannot be unpacked to the folder for temporary files: .*TMPDIR"):
+        list(ArraySource(path, {"lpc": STREAMS["lpc"]}).blocks())
 
 
 # ---- rendering ------------------------------------------------------------------------------------------------------
@@ -255,3 +421,21 @@ def test_audio_is_no_features(tmp_path: Path, wav: Path) -> None:
     with pytest.raises(RequestError, match=r"this one takes f: Frames\('wave', 4 wide, 100 Hz\): give it \.npz files"):
         render(graph, [wav], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_on_a_full_disk_every_file_has_a_row_and_a_second_run_gives_the_same_bytes(tmp_path: Path, wav: Path) -> None:
+    graph = Graph({"f": ToyFrames()}, {"f.x": "x"}, {"x": Audio(16000)}, {"frames": "f"})
+    other = wav.with_name("other.wav")
+    soundfile.write(other, speech()[8000:9000], 16000)
+    render(graph, [wav, other], tmp_path / "whole")
+    for room in (0, 100, 3000, 20_000):
+        out = tmp_path / str(room)
+        out.mkdir()
+        (out / "ledger.jsonl").touch()
+        with files_no_larger_than(room + 1), suppress(FileError):  # if there is no room for the ledger, the run ends
+            rows = render(graph, [wav, other], out)
+            assert all(not row.error or "cannot be written: File too large" in row.error for row in rows)
+        assert not [path for path in out.iterdir() if path.name.endswith(".part")]
+        assert all(row.error == "" for row in render(graph, [wav, other], out, retry_failed=True))
+        for name in ("voice.npz", "other.npz"):
+            assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

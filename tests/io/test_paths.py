@@ -1,0 +1,50 @@
+"""Files that anybody may have made: what is not a regular file is refused before it is read."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dspgraph.errors import FileError
+from dspgraph.io.paths import is_file, open_file, read_file
+from helpers.surroundings import no_longer_than
+
+BAD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "missing": (lambda path: path, "x does not exist"),
+    "a folder": (Path.mkdir, "x is a folder, not a file"),
+    "a pipe": (os.mkfifo, "x is no regular file: copy what it gives to a file"),
+    "an endless device": (lambda path: path.symlink_to("/dev/zero"), "x is no regular file"),
+    "a link to itself": (lambda path: path.symlink_to(path), "x cannot be read: Too many levels of symbolic links"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, what: str) -> None:
+    make, message = BAD[what]
+    make(tmp_path / "x")
+    with no_longer_than(5), pytest.raises(FileError, match=message):
+        open_file(tmp_path / "x")
+
+
+def test_a_path_that_no_file_can_have_is_an_error() -> None:
+    for path in (Path("a\0b"), Path("x" * 300)):
+        assert not is_file(path)
+        with pytest.raises(FileError, match="cannot be read"):
+            open_file(path)
+
+
+def test_a_file_and_a_link_to_it_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    for name in "ab":
+        with open_file(tmp_path / name) as file:
+            assert file.read() == b"12345"
+        assert read_file(tmp_path / name, 5) == b"12345"
+
+
+def test_a_file_that_is_too_long_is_refused_without_reading_it_all(tmp_path: Path) -> None:
+    with (tmp_path / "long").open("wb") as file:
+        file.truncate(2**40)  # 1 TiB, none of which is on the disk
+    with no_longer_than(5), pytest.raises(FileError, match="long has more than 1000 bytes"):
+        read_file(tmp_path / "long", 1000)
