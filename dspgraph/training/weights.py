@@ -6,6 +6,10 @@ import json
 from pathlib import Path
 
 from dspgraph.errors import FileError
+from dspgraph.io.paths import open_file
+
+LONGEST_HEADER = 2**20
+"""The largest size of the header of a file of weights, in bytes. That of an LPCNet has about 2000 bytes."""
 
 
 def model_of(weights: Path) -> str:
@@ -15,15 +19,17 @@ def model_of(weights: Path) -> str:
     """
     from safetensors import SafetensorError, safe_open
 
+    with open_file(weights) as start:
+        length = int.from_bytes(start.read(8), "little")
     try:
+        if length > LONGEST_HEADER:
+            raise SafetensorError(f"its header would have {length} bytes; expected at most {LONGEST_HEADER}")
         with safe_open(weights, "np") as file:
             return str(json.loads((file.metadata() or {})["config"])["model"])
-    except FileNotFoundError:
-        raise FileError(f"{weights} does not exist") from None
     except OSError as error:
         raise FileError(f"{weights} cannot be read: {error.strerror or error}") from None
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise FileError(
-            f"{weights} holds no weights of a model ({type(error).__name__}: {error}): give a file written by "
-            "'dspgraph train'"
-        ) from None
+    except SafetensorError as error:
+        reason = str(error)
+    except (KeyError, TypeError, ValueError, RecursionError):
+        reason = "its metadata name no model"
+    raise FileError(f"{weights} holds no weights of a model ({reason}): give a file written by 'dspgraph train'")

@@ -2,6 +2,8 @@
 
 import builtins
 import json
+import os
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from dspgraph.plotting.distribution import distribution as draw
 from dspgraph.training.run import train
 from helpers.networks import weights_file
 from helpers.speech import speech
+from helpers.surroundings import no_longer_than
 
 pytestmark = pytest.mark.training
 
@@ -188,6 +191,33 @@ def test_weights_that_are_none_are_refused(tmp_path: Path) -> None:
         assert complaint in result.output
         assert "Traceback" not in result.output
     assert not (tmp_path / "p.png").exists()
+
+
+@pytest.mark.parametrize("command", ["plot", "demo", "render"])
+def test_weights_that_are_meant_to_do_harm_are_one_sentence_at_once(tmp_path: Path, command: str) -> None:
+    from safetensors.numpy import save_file
+
+    soundfile.write(tmp_path / "voice.wav", speech()[16000:20000], 16000)
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    (tmp_path / "device.safetensors").symlink_to("/dev/zero")
+    (tmp_path / "folder.safetensors").mkdir()
+    (tmp_path / "long.safetensors").write_bytes(struct.pack("<Q", 90_000_000) + b"{" + b" " * 90_000_000)
+    save_file({"a": np.zeros(3)}, tmp_path / "deep.safetensors", {"config": "[" * 20_000 + "]" * 20_000})
+    save_file(
+        {"a": np.zeros(3)}, tmp_path / "model.safetensors", {"config": json.dumps({"model": "\x1b]0;x\7\n" * 999})}
+    )
+    for path in sorted(tmp_path.glob("*.safetensors")):
+        arguments = {
+            "plot": [tmp_path / "voice.wav", "--distribution", path, "-o", tmp_path / "p.png"],
+            "demo": ["--out", tmp_path / "out", "--weights", path],
+            "render": ["lpcnet", tmp_path / "voice.wav", "-s", f"weights={path}", "-o", tmp_path / "out"],
+        }[command]
+        with no_longer_than(20):
+            result = dspgraph(command, *arguments)
+        assert result.exit_code == 2, (path, result.output)
+        assert result.output.count("\n") == 1 and result.output[:-1].isprintable(), (path, result.output)
+        assert path.name in result.output or path.stem == "model", result.output
+        assert "Error" not in result.output, result.output
 
 
 def test_the_picture_of_a_distribution_has_no_pipeline_to_change(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -288,7 +289,26 @@ def test_files_that_are_cut_or_something_else_are_refused(tmp_path: Path) -> Non
         path.write_bytes(part)
         refused(path, "broken.safetensors is not a whole safetensors file")
     refused(tmp_path / "none", "there is no file .*none")
-    refused(tmp_path, "there is no file")
+    refused(tmp_path, "is no regular file")
+    os.mkfifo(tmp_path / "pipe")
+    refused(tmp_path / "pipe", "pipe is no regular file")
+
+
+def test_a_configuration_that_is_nested_deeply_is_refused(tmp_path: Path) -> None:
+    refused(broken(tmp_path, said={"config": "[" * 20_000}), "its metadata have no configuration")
+
+
+def test_a_foreign_file_is_refused_before_its_arrays_are_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of a few bytes on the disk can hold an array of any size, if it is sparse."""
+    header = json.dumps(
+        {"__metadata__": metadata(SMALL), "x": {"dtype": "F32", "shape": [2**38], "data_offsets": [0, 2**40]}}
+    )
+    with (tmp_path / "a.safetensors").open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header.encode())
+        file.truncate(8 + len(header) + 2**40)
+    refused(tmp_path / "a.safetensors", "does not hold the arrays of an LPCNet: .* also has x")
 
 
 def test_numbers_that_numpy_lacks_are_refused(tmp_path: Path) -> None:

@@ -205,7 +205,7 @@ def test_a_node_without_weights_says_how_to_get_them() -> None:
 
 def test_weights_that_are_not_there_are_refused(tmp_path: Path) -> None:
     refused(r"lpcnet.weights is .*none.safetensors; there is no such file", weights=str(tmp_path / "none.safetensors"))
-    refused(r"there is no file", weights=str(tmp_path))
+    refused(r"is no regular file", weights=str(tmp_path))
     refused(r"there is no such file", weights="a" * 5000)
     refused(r"there is no such file", weights="a\0b")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from dspgraph_nodes.models.lpcnet.config import Config
 from dspgraph_nodes.models.shared.atomic import write_atomically
 
 MODEL = "lpcnet"
+
+LONGEST_HEADER = 2**16
+"""The largest size of the header of a file of weights, in bytes. That of an LPCNet has about 2000 bytes."""
 
 
 def shapes(config: Config) -> dict[str, tuple[int, ...]]:
@@ -62,12 +66,17 @@ def read(path: str | Path) -> tuple[Config, dict[str, Array]]:
     """
     from safetensors import SafetensorError, safe_open
 
-    if not Path(path).is_file():
-        raise ValueError(f"there is no file {path}")
+    if not Path(path).is_file():  # a named pipe would keep the program waiting
+        raise ValueError(f"{path} is no regular file" if os.path.lexists(path) else f"there is no file {path}")
     try:
+        with open(path, "rb") as start:
+            length = int.from_bytes(start.read(8), "little")
+        if length > LONGEST_HEADER:
+            raise SafetensorError(f"its header would have {length} bytes; expected at most {LONGEST_HEADER}")
         with safe_open(path, framework="numpy") as file:
             config = _config(path, file.metadata() or {})
             names = list(file.keys())
+            check_shapes({name: tuple(file.get_slice(name).get_shape()) for name in names}, config, str(path))
             arrays = {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise ValueError(
@@ -86,7 +95,7 @@ def _config(path: str | Path, found: Mapping[str, str]) -> Config:
     try:
         sizes = json.loads(found["config"])
         model = sizes.pop("model")
-    except (KeyError, ValueError, AttributeError, TypeError):
+    except (KeyError, ValueError, AttributeError, TypeError, RecursionError):
         raise ValueError(
             f"{path} holds no LPCNet of this project: its metadata have no configuration; found {sorted(found)}"
         ) from None
@@ -106,18 +115,26 @@ def check(arrays: Mapping[str, Array], config: Config, where: str) -> None:
 
     where: the name of the file, for the error.
     """
+    check_shapes({name: array.shape for name, array in arrays.items()}, config, where)
+    for name, array in arrays.items():
+        if array.dtype != np.float32:
+            raise ValueError(f"{where}: {name} is {array.dtype}; expected float32")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{where}: {name} holds numbers that are not finite: the training has diverged")
+
+
+def check_shapes(found: Mapping[str, tuple[int, ...]], config: Config, where: str) -> None:
+    """Raise ValueError unless arrays of these names and shapes are a network of this configuration.
+
+    where: the name of the file, for the error.
+    """
     expected = shapes(config)
-    missing, foreign = sorted(set(expected) - set(arrays)), sorted(set(arrays) - set(expected))
+    missing, foreign = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
     if missing or foreign:
         faults = [
             f"{fault} {', '.join(names)}" for fault, names in (("lacks", missing), ("also has", foreign)) if names
         ]
         raise ValueError(f"{where} does not hold the arrays of an LPCNet: it {' and '.join(faults)}")
     for name, shape in expected.items():
-        array = arrays[name]
-        if array.shape != shape:
-            raise ValueError(f"{where}: {name} has shape {list(array.shape)}; its configuration says {list(shape)}")
-        if array.dtype != np.float32:
-            raise ValueError(f"{where}: {name} is {array.dtype}; expected float32")
-        if not np.isfinite(array).all():
-            raise ValueError(f"{where}: {name} holds numbers that are not finite: the training has diverged")
+        if found[name] != shape:
+            raise ValueError(f"{where}: {name} has shape {list(found[name])}; its configuration says {list(shape)}")
