@@ -1,7 +1,7 @@
 """The command line: the group of all commands, which also handles their errors.
 
-Exit codes: 0, all was done; 1, some files failed, or a node broke a law; 2, the request cannot be carried out; 130, the
-user interrupted the program.
+Exit codes: 0, all was done; 1, some files failed, a node broke a law, or the output cannot be printed; 2, the request
+cannot be carried out; 128 + n, the signal number n stopped the program: 130 after Ctrl-C, 143 after SIGTERM.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import warnings
 from typing import Any
 
 import click
@@ -19,13 +20,24 @@ from dspgraph.cli.demo import demo
 from dspgraph.cli.info import info
 from dspgraph.cli.inspect import check, nodes, pipelines, schema, show
 from dspgraph.cli.plot import plot
+from dspgraph.cli.process import complain, open_standard_streams, report_stop, report_system_error, signals_raised
 from dspgraph.cli.render import render
 from dspgraph.cli.train import train
 from dspgraph.errors import TRACEBACK, DspgraphError, LawError, describe_error
+from dspgraph.rendering.system import numpy_warnings_hidden
 
 
 class _Group(click.Group):
     """A group of commands that turns every error of dspgraph into one message and an exit code, without a traceback."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        open_standard_streams()
+        try:
+            with signals_raised(), numpy_warnings_hidden():
+                return super().main(*args, **kwargs)
+        except OSError as error:
+            report_system_error(error)
+            sys.exit(1)
 
     def invoke(self, ctx: click.Context) -> Any:
         for stream in (sys.stdout, sys.stderr):
@@ -34,11 +46,10 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except DspgraphError as error:
-            click.echo(f"dspgraph: {describe_error(error)}", err=True)
+            complain(describe_error(error))
             ctx.exit(1 if isinstance(error, LawError) else 2)
-        except KeyboardInterrupt:
-            click.echo("dspgraph: interrupted", err=True)
-            ctx.exit(130)
+        except KeyboardInterrupt as stop:
+            ctx.exit(report_stop(stop))
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -52,6 +63,7 @@ def main(ctx: click.Context, traceback: bool) -> None:
     """
     if traceback:
         os.environ[TRACEBACK] = "1"
+        warnings.simplefilter("default", RuntimeWarning)  # those of numpy
         ctx.call_on_close(lambda: os.environ.pop(TRACEBACK, None))
 
 

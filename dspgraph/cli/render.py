@@ -107,11 +107,9 @@ def render(
                 note=report.note,
                 command=recorded_command("files"),
             )
-        except KeyboardInterrupt:
-            click.echo(
-                "dspgraph: interrupted; finished files are kept: the same command with --resume continues", err=True
-            )
-            sys.exit(130)
+        except KeyboardInterrupt as stop:
+            stop.add_note("finished files are kept: the same command with --resume continues")
+            raise
         except SystemExit as end:
             raise DspgraphError(
                 f"a node or a plugin ended the program (exit code {end.code}); finished files are kept"

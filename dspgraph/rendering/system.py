@@ -1,12 +1,17 @@
-"""The operating systems that rendering runs on."""
+"""The operating systems that rendering runs on, and what numpy may print."""
 
 from __future__ import annotations
 
+import os
 import platform
 import signal
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 
-from dspgraph.errors import RequestError
+from dspgraph.errors import TRACEBACK, RequestError
 
 
 def check_system() -> None:
@@ -16,3 +21,16 @@ def check_system() -> None:
             f"dspgraph renders and compares on Linux and macOS; this system is {platform.system() or 'unknown'}: use "
             "one of these, or on Windows the Windows Subsystem for Linux (WSL)"
         )
+
+
+@contextmanager
+def numpy_warnings_hidden() -> Iterator[None]:
+    """Hide the warnings of numpy about overflow, division by zero and NaN until the `with` block ends.
+
+    They show a line of code, and say nothing of the file. A result that is not finite is an error that names the file
+    and the time. The warnings are shown if DSPGRAPH_TRACEBACK is set, and to a user who has set warnings (python -W).
+    """
+    with warnings.catch_warnings():
+        if not os.environ.get(TRACEBACK) and not sys.warnoptions:
+            warnings.simplefilter("ignore", RuntimeWarning)
+        yield

@@ -216,7 +216,7 @@ def test_weights_that_are_meant_to_do_harm_are_one_sentence_at_once(tmp_path: Pa
             result = dspgraph(command, *arguments)
         assert result.exit_code == 2, (path, result.output)
         assert result.output.count("\n") == 1 and result.output[:-1].isprintable(), (path, result.output)
-        assert path.name in result.output or path.stem == "model", result.output
+        assert path.name in result.output or path.stem in ("model", "device"), result.output
         assert "Error" not in result.output, result.output
 
 

@@ -18,13 +18,16 @@ from dspgraph.errors import RequestError, describe_error
 from dspgraph.rendering.executors.scheduling import ItemQueue, available_cores, check_jobs, check_timeout
 from dspgraph.rendering.item import Item
 from dspgraph.rendering.job import Job, JobWithSummary, R
-from dspgraph.rendering.system import check_system
+from dspgraph.rendering.system import check_system, numpy_warnings_hidden
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "NUMEXPR_NUM_THREADS"
 )  # fmt: skip
 ONE_THREAD = dict.fromkeys(THREAD_VARIABLES, "1")
 """Environment variables of a worker: its libraries use one thread, since every core has a worker of its own."""
+
+IGNORED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name))
+"""Signals that a worker ignores: a terminal sends them to all processes of a command."""
 
 KILL_WAIT = 5.0
 """Seconds to wait for the end of a killed process: one that waits for a dead network disk may not end at once."""
@@ -128,16 +131,28 @@ class Worker:
         self.start()
 
     def start(self) -> None:
-        """Start the worker process. The worker ignores Ctrl-C: the process that started it stops it."""
+        """Start the worker process.
+
+        The worker ignores Ctrl-C and the hangup of the terminal: the process that started it stops it. Raises
+        RequestError if the system refuses another process.
+        """
         context = multiprocessing.get_context("spawn")
-        self.pipe, other_end = context.Pipe()
         self.chunk: list[Item] = []
         self.opened: dict[str, float] = {}  # id of an open item -> time.monotonic() when it was opened
         self.ready = False
-        self.process = context.Process(target=_serve, args=(other_end, self.payload), daemon=True)
-        resource_tracker.ensure_running()  # if it started inside `_blocked`, it would unblock the signal
-        with other_end, environment(ONE_THREAD), _blocked(signal.SIGINT):
-            self.process.start()
+        try:
+            self.pipe, other_end = context.Pipe()
+            process = context.Process(target=_serve, args=(other_end, self.payload), daemon=True)
+            with other_end:
+                resource_tracker.ensure_running()  # if it started inside `_blocked`, it would unblock the signals
+                with environment(ONE_THREAD), _blocked(*IGNORED):
+                    process.start()
+        except OSError as error:
+            raise RequestError(
+                f"a worker process cannot be started: {error.strerror or error}: use fewer --jobs, or allow more open "
+                "files and processes (ulimit -n, ulimit -u)"
+            ) from None
+        self.process = process
 
     def assign(self, chunk: list[Item]) -> None:
         """Send items to the idle worker. If the worker has died, the next `receive` reports it."""
@@ -209,8 +224,14 @@ class Worker:
 
 def _serve(pipe: Connection, payload: bytes) -> None:
     """Run the job on every chunk of items that is received, and send the results, until the pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_IGN)
     _exit_with_parent()
+    with numpy_warnings_hidden():
+        _run_chunks(pipe, payload)
+
+
+def _run_chunks(pipe: Connection, payload: bytes) -> None:
     try:
         job = pickle.loads(payload)
         job.check()
@@ -281,9 +302,9 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _blocked(number: signal.Signals) -> Iterator[None]:
-    """Block a signal until the `with` block ends; in a process that is started inside, it stays blocked."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+def _blocked(*numbers: signal.Signals) -> Iterator[None]:
+    """Block signals until the `with` block ends; in a process that is started inside, they stay blocked."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:
         yield
     finally:

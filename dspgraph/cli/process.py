@@ -1,0 +1,112 @@
+"""The process of the command line: its standard streams, and the signals that end it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+import click
+
+GRACE = 10.0
+"""Seconds after a signal during which further signals are ignored, so that they do not interrupt the cleaning up."""
+
+_ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_DEFAULT = (signal.SIG_DFL, signal.default_int_handler)
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal that asks the program to end, raised where the program is: Ctrl-C (SIGINT), SIGTERM or SIGHUP."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+@contextmanager
+def signals_raised() -> Iterator[None]:
+    """Raise `Stopped` inside the `with` block when a signal asks the program to end.
+
+    So everything that is open is closed, and no unfinished file is left. A signal that is ignored, as SIGHUP under
+    nohup, or that other code handles stays as it is. After a signal has come, the three signals are ignored for GRACE
+    seconds, and for good when the `with` block ends: then the process is about to end.
+    """
+    latest = -GRACE
+
+    def stop(number: int, _: FrameType | None) -> None:
+        nonlocal latest
+        if time.monotonic() >= latest + GRACE:
+            latest = time.monotonic()
+            raise Stopped(number)
+
+    replaced = {}
+    if threading.current_thread() is threading.main_thread():  # only this thread can set handlers
+        replaced = {one: signal.getsignal(one) for one in _ENDING if signal.getsignal(one) in _DEFAULT}
+    for number in replaced:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in replaced.items():
+            signal.signal(number, handler if latest < 0 else signal.SIG_IGN)
+
+
+def report_stop(stop: KeyboardInterrupt) -> int:
+    """Print on stderr by what the program was stopped, and the notes of the exception; return the exit code.
+
+    The exit code is 128 + the number of the signal, as in a shell: 130 for Ctrl-C.
+    """
+    number = stop.number if isinstance(stop, Stopped) else signal.SIGINT
+    reason = "interrupted" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
+    complain("; ".join([reason, *getattr(stop, "__notes__", ())]))
+    return 128 + number
+
+
+def complain(sentence: str) -> None:
+    """Print a sentence on stderr, if stderr takes it; else there is no place to say it."""
+    with suppress(OSError):
+        click.echo(f"dspgraph: {sentence}", err=True)
+
+
+def open_standard_streams() -> None:
+    """Open the null device for every standard stream that is closed, as the streams of a daemon may be.
+
+    Otherwise the next file that is opened gets the number of the stream, and whatever libraries print goes into it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # a new file gets the lowest free number, which is this one
+            os.set_inheritable(number, True)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w" if number else "r"))  # noqa: SIM115 open until the process ends
+
+
+def report_system_error(error: OSError) -> None:
+    """Print on stderr an error of the system that no other code has turned into a sentence.
+
+    If it has no file name, a standard stream has failed: what was not printed is dropped, or Python would complain when
+    it ends.
+    """
+    reason = error.strerror or str(error)
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        complain(f"{reason}: allow more, by `ulimit -n 256` for instance")
+        return
+    if error.filename is not None:
+        complain(f"{error.filename}: {reason}")
+        return
+    complain(f"the output cannot be printed: {reason}: make room, or print to another place")
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+            continue
+        with suppress(OSError), open(os.devnull, "w") as null:
+            os.dup2(null.fileno(), stream.fileno())
