@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
 
-.PHONY: demo quick test test-slow cover lint bench clean
+.PHONY: demo quick test test-slow cover lint bench fuzz clean
 
 demo: .venv/.demo
 	$(BIN)/dspgraph demo
@@ -38,6 +38,11 @@ lint: .venv/.test
 bench: .venv/.test
 	$(PIP) --editable ".[bench]"
 	$(BIN)/python -m benchmarks
+
+# Damaged files through the command line: make fuzz SECONDS=600. The inputs with faults are kept in the folder fuzz.
+SECONDS ?= 30
+fuzz: .venv/.test
+	$(BIN)/python tests/system/fuzz.py --seconds $(SECONDS)
 
 clean:
 	rm -rf .venv build dist demo
