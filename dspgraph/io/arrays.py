@@ -41,14 +41,14 @@ COPIED = 2**20
 """The number of bytes that are copied in one step."""
 
 LONGEST_LIST = LONGEST_DESCRIPTION = 2**20
-LONGEST_HEADER = 10_012
+_LONGEST_HEADER = 10_012
 """Limits of an .npz file, in bytes: the list of its members, the text that describes its streams, and the header of an
 array. numpy parses headers of up to 10,000 letters; before these stand at most 12 bytes.
 """
 
 UNPACKED = 64 * 2**20
-LARGEST_RATIO = 100
-"""An .npz file may unpack to UNPACKED bytes (64 MiB), or to LARGEST_RATIO times its own size if that is more."""
+LARGEST_EXPANSION = 100
+"""An .npz file may unpack to UNPACKED bytes (64 MiB), or to LARGEST_EXPANSION times its own size if that is more."""
 
 MOST_NAMES = 20
 """The number of names of arrays that a message lists."""
@@ -199,10 +199,10 @@ class ArraySource:
             self._check_fit(name, header)
         assert archive.fp is not None  # it is open
         total, size = sum(header.size for header in headers.values()), os.fstat(archive.fp.fileno()).st_size
-        if total > max(UNPACKED, LARGEST_RATIO * size):
+        if total > max(UNPACKED, LARGEST_EXPANSION * size):
             raise FileError(
-                f"{self.path} has {size} bytes and would unpack to {total}, more than {LARGEST_RATIO} times as many: "
-                "if this is right, write it without compression (numpy.savez)"
+                f"{self.path} has {size} bytes and would unpack to {total}, more than {LARGEST_EXPANSION} times as "
+                "many: if this is right, write it without compression (numpy.savez)"
             )
         return headers
 
@@ -214,7 +214,7 @@ class ArraySource:
                 f"{self.path}: '{name}' is compressed by a method that numpy does not write: make the file again"
             )
         with self._reading(), archive.open(member) as file:
-            begin = io.BytesIO(file.read(LONGEST_HEADER))
+            begin = io.BytesIO(file.read(_LONGEST_HEADER))
         with self._reading(f": '{name}' is no array of numbers"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a header as Python 2 wrote it is read all the same
             major, _ = np.lib.format.read_magic(begin)

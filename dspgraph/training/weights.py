@@ -8,7 +8,7 @@ from pathlib import Path
 from dspgraph.errors import FileError
 from dspgraph.io.paths import open_file
 
-LONGEST_HEADER = 2**20
+_LONGEST_HEADER = 2**20
 """The largest size of the header of a file of weights, in bytes. That of an LPCNet has about 2000 bytes."""
 
 
@@ -22,8 +22,8 @@ def model_of(weights: Path) -> str:
     with open_file(weights) as start:
         length = int.from_bytes(start.read(8), "little")
     try:
-        if length > LONGEST_HEADER:
-            raise SafetensorError(f"its header would have {length} bytes; expected at most {LONGEST_HEADER}")
+        if length > _LONGEST_HEADER:
+            raise SafetensorError(f"its header would have {length} bytes; expected at most {_LONGEST_HEADER}")
         with safe_open(weights, "np") as file:
             return str(json.loads((file.metadata() or {})["config"])["model"])
     except OSError as error:

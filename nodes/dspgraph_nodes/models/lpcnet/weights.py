@@ -17,7 +17,7 @@ from dspgraph_nodes.models.shared.atomic import write_atomically
 
 MODEL = "lpcnet"
 
-LONGEST_HEADER = 2**16
+_LONGEST_HEADER = 2**16
 """The largest size of the header of a file of weights, in bytes. That of an LPCNet has about 2000 bytes."""
 
 
@@ -71,8 +71,8 @@ def read(path: str | Path) -> tuple[Config, dict[str, Array]]:
     try:
         with open(path, "rb") as start:
             length = int.from_bytes(start.read(8), "little")
-        if length > LONGEST_HEADER:
-            raise SafetensorError(f"its header would have {length} bytes; expected at most {LONGEST_HEADER}")
+        if length > _LONGEST_HEADER:
+            raise SafetensorError(f"its header would have {length} bytes; expected at most {_LONGEST_HEADER}")
         with safe_open(path, framework="numpy") as file:
             config = _config(path, file.metadata() or {})
             names = list(file.keys())
