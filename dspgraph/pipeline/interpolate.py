@@ -17,7 +17,7 @@ from dspgraph.pipeline.read import MOST_VALUES, KeyPath, Source
 from dspgraph.shown import shown
 
 _NAME = r"[A-Za-z_]\w*(?:\.\w+)*"
-_VAR = re.compile(rf"(\\*)\$\{{({_NAME})\}}", re.ASCII)
+_VAR = re.compile(rf"(?<!\\)(\\*)\$\{{({_NAME})\}}", re.ASCII)
 _WHOLE = re.compile(rf"\$\{{({_NAME})\}}", re.ASCII)
 
 MOST_LETTERS = 4_000_000

@@ -25,33 +25,40 @@ from dspgraph.pipeline.build import SubPipeline, build
 from dspgraph.pipeline.document import Document, PipelineEntry
 from dspgraph.pipeline.locate import locate
 from dspgraph.pipeline.overrides import Slots, apply_overrides, apply_swaps, slots_of
-from dspgraph.pipeline.read import MOST_FILES, Source, read
+from dspgraph.pipeline.read import MOST_FILES, Files, Source
 from dspgraph.pipeline.validate import check_shape, validate
 
 MOST_PIPELINES = 1000
 MOST_NODES = 2000
-"""The largest numbers of pipelines and of nodes that one pipeline can consist of. The pipeline itself is counted too.
+MOST_VALUES_IN_ALL = 100_000
+"""The largest numbers of pipelines, nodes and values that one pipeline can consist of. It is counted itself.
 
 Without limits a few files could fill the memory: 20 files, each of which uses the next one twice, are 2**20 pipelines.
 """
 
 
 class _Used:
-    """What a pipeline consists of so far: the files that were read, and the numbers of pipelines and nodes."""
+    """What a pipeline consists of so far: the files that were read, and the numbers of pipelines, nodes and values."""
 
     def __init__(self) -> None:
+        self.files = Files()
         self.sources: dict[Path, Source] = {}
-        self.pipelines = self.nodes = 0
+        self.pipelines = self.nodes = self.values = 0
 
     def read(self, path: Path) -> Source:
-        """Return the data of a file, read only once. Raises PipelineError if there are too many pipelines."""
-        self.pipelines += 1
-        if self.pipelines > MOST_PIPELINES:
-            raise PipelineError(f"more than {MOST_PIPELINES} pipelines are used as nodes: this is not a pipeline")
+        """Return the data of a file, read only once. Raises PipelineError if there are too many pipelines or values."""
         if path not in self.sources:
-            self.sources[path] = read(path)
+            self.sources[path] = self.files.read(path)
             check_shape(self.sources[path])
-        return self.sources[path].copy()
+        source = self.sources[path]
+        self.pipelines += 1
+        self.values += source.values
+        if self.pipelines > MOST_PIPELINES or self.values > MOST_VALUES_IN_ALL:
+            raise PipelineError(
+                f"more than {MOST_PIPELINES} pipelines are used as nodes, or they have more than {MOST_VALUES_IN_ALL} "
+                "values: this is not a pipeline"
+            )
+        return source.copy()
 
     def add(self, nodes: int) -> None:
         """Count the nodes of one more pipeline. Raises PipelineError if there are too many."""

@@ -25,7 +25,10 @@ MOST_BYTES = 1_000_000
 MOST_VALUES = 10_000
 MOST_LEVELS = 20
 MOST_BITS = 128
-"""Limits of one file: its size, the number of values, the levels of nested values, and the bits of an integer."""
+"""Limits of one file: its size, the number of values, the levels of nested values, and the bits of an integer.
+
+All files of a pipeline together may have twice the size and three times the values.
+"""
 
 MOST_FILES = 20
 """The largest number of files of which each extends the next, or has the next as a node."""
@@ -73,15 +76,16 @@ class Marks:
 
 
 class Source:
-    """Plain data that were read from files, with the marks of all values."""
+    """Plain data that were read from files, with the marks of all values. values: the number of values as written."""
 
-    def __init__(self, data: Any, marks: Marks) -> None:
+    def __init__(self, data: Any, marks: Marks, values: int) -> None:
         self.data = data
         self.marks = marks
+        self.values = values
 
     def copy(self) -> Source:
         """Return a copy whose data and marks can be changed."""
-        return Source(_copied(self.data), self.marks.copy())
+        return Source(_copied(self.data), self.marks.copy(), self.values)
 
     def place(self, path: KeyPath) -> str:
         """Return the place of a value, as messages show it: "file.yaml:12: nodes.lpc.order".
@@ -130,44 +134,68 @@ def value_at(data: Any, path: KeyPath) -> Any:
 # ---- files ----------------------------------------------------------------------------------------------------------
 
 
-def read(path: Path, chain: tuple[Path, ...] = ()) -> Source:
-    """Return the data of a pipeline file, merged with the data of the file that it extends.
+class Files:
+    """The pipeline files that are read for one pipeline. All of them together have a largest size."""
 
-    chain: the files that were read before, each of which extends the next; the last one extends this file. Raises
-    PipelineError for a file that cannot be read, is not YAML, or extends itself through others.
+    def __init__(self) -> None:
+        self.bytes = self.values = 0
+
+    def read(self, path: Path, chain: tuple[Path, ...] = ()) -> Source:
+        """Return the data of a pipeline file, merged with the data of the file that it extends.
+
+        chain: the files that were read before, each of which extends the next; the last one extends this file. Raises
+        PipelineError for a file that cannot be read, is not YAML, exceeds a limit, or extends itself through others.
+        """
+        own = self._read_file(path)
+        if not isinstance(own.data, dict):
+            found = shown(own.data)
+            raise PipelineError(f"{path}: a pipeline is a mapping with inputs, nodes and outputs; found {found}")
+        chain = (*chain, path.resolve())
+        base_name = own.data.pop("extends", None)
+        if base_name is None:
+            return own
+        base = self.read(_extended(own, base_name, path, chain), chain)
+        _lay_over(base, own, ())
+        base.marks.own = own.marks.own
+        base.values += own.values
+        return base
+
+    def _read_file(self, path: Path) -> Source:
+        try:
+            with path.open("rb") as file:
+                content = file.read(MOST_BYTES + 1)
+            text = content.decode("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise PipelineError(f"{path}: cannot be read: {error}") from error
+        self.bytes += len(content)
+        source = parse(text, str(path), lines=True)
+        self.values += source.values
+        if self.bytes > 2 * MOST_BYTES or self.values > 3 * MOST_VALUES:
+            raise PipelineError(
+                f"{path}: with the files before it, more than {2 * MOST_BYTES} bytes or {3 * MOST_VALUES} values: this "
+                "is not a pipeline"
+            )
+        return source
+
+
+def _extended(own: Source, name: Any, path: Path, chain: tuple[Path, ...]) -> Path:
+    """Return the path of the file that a file extends. own, path: the data and the path of the file; chain: see `read`.
+
+    name: the value of `extends`. Raises PipelineError if there is no such file, or if it cannot be extended.
     """
-    own = _read_file(path)
-    if not isinstance(own.data, dict):
-        raise PipelineError(f"{path}: a pipeline is a mapping with inputs, nodes and outputs; found {shown(own.data)}")
-    chain = (*chain, path.resolve())
-    base_name = own.data.pop("extends", None)
-    if base_name is None:
-        return own
+    place = own.place(("extends",))
     try:
-        if not isinstance(base_name, str):
-            raise UnknownName(f"takes the name or path of one pipeline; found {shown(base_name)}")
-        base_path = locate(base_name, beside=path)
+        if not isinstance(name, str):
+            raise UnknownName(f"takes the name or path of one pipeline; found {shown(name)}")
+        base = locate(name, beside=path)
     except UnknownName as error:
-        raise PipelineError(f"{own.place(('extends',))}: {error}") from None
-    if base_path.resolve() in chain:
-        names = " -> ".join(one.name for one in (*chain, base_path))
-        raise PipelineError(f"{own.place(('extends',))}: the files extend each other in a circle: {names}")
+        raise PipelineError(f"{place}: {error}") from None
+    if base.resolve() in chain:
+        names = " -> ".join(one.name for one in (*chain, base))
+        raise PipelineError(f"{place}: the files extend each other in a circle: {names}")
     if len(chain) == MOST_FILES:
-        raise PipelineError(f"{own.place(('extends',))}: more than {MOST_FILES} files extend each other: merge some")
-    base = read(base_path, chain)
-    _lay_over(base, own, ())
-    base.marks.own = own.marks.own
+        raise PipelineError(f"{place}: more than {MOST_FILES} files extend each other: merge some")
     return base
-
-
-def _read_file(path: Path) -> Source:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-        text = content.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PipelineError(f"{path}: cannot be read: {error}") from error
-    return parse(text, str(path), lines=True)
 
 
 def _lay_over(base: Source, own: Source, at: KeyPath) -> None:
@@ -278,7 +306,8 @@ class _Reader:
     def read(self, text: str) -> Source:
         root = _Loader(text, self.refuse).get_single_node()
         marks = Marks(self.where)
-        return Source(None if root is None else self._value(root, (), marks), marks)
+        data = None if root is None else self._value(root, (), marks)
+        return Source(data, marks, self.count)
 
     def mark(self, mark: yaml.Mark) -> str:
         return f"{self.where}:{mark.line + 1}" if self.lines else self.where

@@ -107,6 +107,14 @@ def test_vars_that_would_fill_the_memory_are_refused_at_once(tmp_path: Path, wha
     assert time.process_time() - begin < 2
 
 
+def test_a_million_backslashes_are_read_at_once(tmp_path: Path) -> None:
+    """A pattern that tries each of them as the beginning would need their square."""
+    begin = time.process_time()
+    slashes = "\\" * 900_000
+    assert filled(tmp_path, f"about: '{slashes}a${{a}}'\nvars: {{a: 1}}\n")["about"] == f"{slashes}a1"
+    assert time.process_time() - begin < 5
+
+
 def test_what_a_person_writes_is_far_from_the_limits(tmp_path: Path) -> None:
     assert filled(tmp_path, levels(14, "1", "'{next}'"))["vars"]["a0"] == 1
     text = "h" * (MOST_LETTERS // 5)  # it counts in its var, where the var is used, and in the text around it

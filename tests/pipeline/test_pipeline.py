@@ -619,6 +619,7 @@ def test_every_shipped_pipeline_says_what_it_is_about() -> None:
     assert "residual" in listed["lpc_vocoder"].slots["excitation"]
 
 
+@pytest.mark.slow
 def test_a_long_chain_of_pipelines_that_pass_their_input_on_is_followed(tmp_path: Path) -> None:
     """Followed by a function that calls itself, the chain was longer than Python allows."""
     pass_on = "inputs: {x: {audio: 16000}}\nnodes: {idle: {node: toy_scale, x: x}}\noutputs: {y: x}\n"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dspgraph import DspgraphError, PipelineError, load
-from dspgraph.pipeline.read import parse, read
+from dspgraph.pipeline.read import Files, parse
 from dspgraph.registry import shipped_pipelines
 from helpers.paths import TOYS
 
@@ -54,7 +54,7 @@ def test_what_is_no_integer_is_refused_as_a_seed(tmp_path: Path, value: str) -> 
     path = written(tmp_path, f"{pipeline_with('factor: 1')}seed: {value}\n")
     with pytest.raises(PipelineError, match=r"mine.yaml:5: seed: input should be a valid integer; found "):
         load(path, plugins=[TOYS])
-    with pytest.raises(PipelineError, match=r"'seed=.*': seed: input should be a valid integer; found "):
+    with pytest.raises(PipelineError, match=r"seed=.*: seed: input should be a valid integer; found "):
         load(written(tmp_path, pipeline_with("factor: 1")), [f"seed={value}"], plugins=[TOYS])
 
 
@@ -137,14 +137,14 @@ def test_extending_thousands_of_entries_takes_time_in_proportion(tmp_path: Path)
     written(tmp_path, "vars:\n" + entries, "base.yaml")
     own = written(tmp_path, "extends: base.yaml\nvars:\n" + entries)
     with soon():
-        source = read(own)
+        source = Files().read(own)
     assert source.place(("vars", "v7")) == f"{own}:10: vars.v7"
 
 
 def test_marks_follow_values_through_extends(tmp_path: Path) -> None:
     base = written(tmp_path, "nodes:\n  a: {node: x, k: 1}\n  b: {node: x}\n  c: {node: x}\n", "base.yaml")
     own = written(tmp_path, "extends: base.yaml\nnodes:\n  a:\n    k: 2\n  b:\n    node: y\n    l: [3]\n  c: null\n")
-    source = read(own)
+    source = Files().read(own)
     assert source.data == {"nodes": {"a": {"node": "x", "k": 2}, "b": {"node": "y", "l": [3]}}}
     assert source.place(("nodes", "a", "node")) == f"{base}:2: nodes.a.node"
     assert source.place(("nodes", "a", "k")) == f"{own}:4: nodes.a.k"
@@ -159,6 +159,27 @@ def test_files_that_extend_each_other_too_often_are_refused(tmp_path: Path) -> N
     assert load(tmp_path / "p19.yaml", plugins=[TOYS]).nodes
     with pytest.raises(PipelineError, match=r"p1.yaml:1: extends: more than 20 files extend each other"):
         load(tmp_path / "p20.yaml", plugins=[TOYS])
+
+
+def test_the_files_of_a_pipeline_are_limited_together(tmp_path: Path) -> None:
+    values = f"vars: {{a: [{'1, ' * 9000}]}}\n"
+    written(tmp_path, values + pipeline_with("factor: 1"), "p0.yaml")
+    for k in range(1, 5):
+        written(tmp_path, f"extends: p{k - 1}.yaml\n{values}", f"p{k}.yaml")
+    assert load(tmp_path / "p2.yaml", plugins=[TOYS]).nodes
+    with (
+        soon(10),
+        pytest.raises(PipelineError, match=r"p0.yaml: with the files before it, more than 2000000 bytes or 30000 val"),
+    ):
+        load(tmp_path / "p3.yaml", plugins=[TOYS])
+
+
+def test_the_values_of_all_pipelines_are_limited_together(tmp_path: Path) -> None:
+    written(tmp_path, f"vars: {{a: [{'1, ' * 9000}]}}\n{pipeline_with('factor: 1')}", "wide.yaml")
+    nodes = "".join(f"  a{k}: {{pipeline: wide.yaml, x: x}}\n" for k in range(12))
+    own = written(tmp_path, f"inputs: {{x: {{audio: 16000}}}}\nnodes:\n{nodes}outputs: {{y: a0}}\n")
+    with soon(10), pytest.raises(PipelineError, match=r"or they have more than 100000 values: this is not a pipeline"):
+        load(own, plugins=[TOYS])
 
 
 # ---- what people write stays usable ---------------------------------------------------------------------------------

@@ -13,5 +13,5 @@ MOST_LENGTH = 2**18
 MOST_POINTS = 2**16
 """Points of an FFT: 1.4 s at 48 kHz."""
 
-MOST_RATE = 10_000_000
-"""Sampling rate in Hz: more than three times that of one-bit audio, 2.8224 MHz."""
+MOST_RATE = 1_000_000
+"""Sampling rate in Hz: five times 192 kHz."""
