@@ -15,7 +15,7 @@ from typing import Any
 from dspgraph import registry
 from dspgraph.errors import DspgraphError, ParameterError, PipelineError, WireError, suggest
 from dspgraph.graph import Graph
-from dspgraph.node import Node
+from dspgraph.node import Node, Port
 from dspgraph.parameters import names_file
 from dspgraph.pipeline.document import Document, NodeEntry
 from dspgraph.pipeline.read import KeyPath, Source
@@ -229,12 +229,21 @@ class _Builder:
         """
         if error.stream is None:
             return ""
-        bridges = []
-        for name, kind in registry.load_all(self.plugins).items():
-            gives = any(
-                output.stream is error.port.stream and set(output.kinds) & set(error.port.kinds or output.kinds)
-                for output in kind.outputs
-            )
-            if gives and len(kind.inputs) == 1 and kind.inputs[0].fits(error.stream):
-                bridges.append(f"'{name}'")
+        kinds = registry.load_all(self.plugins)
+        bridges = [f"'{name}'" for name, kind in kinds.items() if _bridges(kind, error.stream, error.port)]
         return f": put a {' or '.join(bridges[:3])} node between them" if bridges else ""
+
+
+def _bridges(kind: type[Node], stream: Stream, port: Port) -> bool:
+    """Return whether a node of a class turns `stream` into a stream that fits `port`.
+
+    Where the node cannot be made without parameters, or not for this stream, its declared ports decide.
+    """
+    if len(kind.inputs) != 1 or not kind.inputs[0].fits(stream):
+        return False
+    try:
+        gives = kind().streams(stream)
+    except Exception:  # of a plugin too: this is only a hint
+        kinds = [set(one.kinds) & set(port.kinds or one.kinds) for one in kind.outputs if one.stream is port.stream]
+        return any(kinds)
+    return any(port.fits(one) for one in gives)

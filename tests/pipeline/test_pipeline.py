@@ -679,3 +679,12 @@ def test_a_wrong_input_is_explained(tmp_path: Path) -> None:
 def test_an_unknown_node_names_the_option_for_plugins(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match=r"no node is called 'toy_scale'; .* \(a node of your own: --plugin FILE\)"):
         load(written(tmp_path, f"{HEAD}  end: {{node: toy_scale, x: x}}\n{TAIL}"))
+
+
+def test_a_hint_names_only_nodes_that_give_what_is_taken(tmp_path: Path) -> None:
+    """`log_magnitude` gives log_magnitude for magnitudes, but log_mel for mel bands."""
+    nodes = "nodes:\n  end: {node: cepstrum, log_magnitude: x}\n"
+    for kind, hint in [("magnitude", ": put a 'log_magnitude' node between them"), ("mel", "")]:
+        text = f"inputs: {{x: {{frames: {kind}, rate: 100, width: 513}}}}\n{nodes}{TAIL}"
+        with pytest.raises(PipelineError, match=rf"x gives Frames\('{kind}', 513 wide, 100 Hz\){hint}$"):
+            load(written(tmp_path, text))

@@ -161,6 +161,7 @@ def test_files_that_extend_each_other_too_often_are_refused(tmp_path: Path) -> N
         load(tmp_path / "p20.yaml", plugins=[TOYS])
 
 
+@pytest.mark.slow
 def test_the_files_of_a_pipeline_are_limited_together(tmp_path: Path) -> None:
     values = f"vars: {{a: [{'1, ' * 9000}]}}\n"
     written(tmp_path, values + pipeline_with("factor: 1"), "p0.yaml")
