@@ -48,6 +48,9 @@ class _Group(click.Group):
         except DspgraphError as error:
             complain(describe_error(error))
             ctx.exit(1 if isinstance(error, LawError) else 2)
+        except (MemoryError, RecursionError) as error:  # where no other place could word it better
+            complain(describe_error(error))
+            ctx.exit(2)
         except KeyboardInterrupt as stop:
             ctx.exit(report_stop(stop))
 

@@ -14,7 +14,8 @@ from typing import Any, NoReturn, TypeAlias
 
 import yaml
 
-from dspgraph.errors import PipelineError, UnknownName
+from dspgraph.errors import FileError, PipelineError, UnknownName
+from dspgraph.io.paths import read_file
 from dspgraph.pipeline.locate import locate
 from dspgraph.shown import shown
 
@@ -162,11 +163,12 @@ class Files:
 
     def _read_file(self, path: Path) -> Source:
         try:
-            with path.open("rb") as file:
-                content = file.read(MOST_BYTES + 1)
+            content = read_file(path, MOST_BYTES)
             text = content.decode("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise PipelineError(f"{path}: cannot be read: {error}") from error
+        except FileError as error:
+            raise PipelineError(str(error)) from None
+        except UnicodeDecodeError as error:
+            raise PipelineError(f"{path} cannot be read as UTF-8: {error}") from None
         self.bytes += len(content)
         source = parse(text, str(path), lines=True)
         self.values += source.values

@@ -104,7 +104,12 @@ HOSTILE = {
 
 @pytest.mark.parametrize("what", HOSTILE)
 def test_a_file_that_would_fill_the_memory_is_refused_at_once(tmp_path: Path, what: str) -> None:
-    with soon(), pytest.raises(PipelineError, match=r"mine.yaml(:\d+)?: .*(this is not a pipeline|as a key)"):
+    with (
+        soon(),
+        pytest.raises(
+            PipelineError, match=r"mine.yaml(:\d+)?:? .*(this is not a pipeline|as a key|more than 1000000 bytes)"
+        ),
+    ):
         load(written(tmp_path, HOSTILE[what]))
 
 
@@ -112,7 +117,7 @@ def test_a_file_without_end_is_not_read_to_its_end(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     with path.open("wb") as file:
         file.truncate(10 * 2**30)  # a hole of 10 GiB, which takes no room on the disk
-    with soon(), pytest.raises(PipelineError, match=r"mine.yaml: more than 1000000 bytes: this is not a pipeline"):
+    with soon(), pytest.raises(PipelineError, match=r"mine.yaml has more than 1000000 bytes"):
         load(path)
 
 
