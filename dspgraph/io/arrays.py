@@ -151,7 +151,7 @@ class ArraySource:
                 yield archive
 
     @contextmanager
-    def _reading(self, fault: str = f"is no {SUFFIX} file, or is damaged") -> Iterator[None]:
+    def _reading(self, fault: str = f" is no {SUFFIX} file, or is damaged") -> Iterator[None]:
         """Turn every error of zipfile and numpy into a FileError with the path of the file and the fault.
 
         What they raise for a damaged file can be of any class; nothing but the bytes of the file is parsed inside.
@@ -161,7 +161,7 @@ class ArraySource:
         except OSError as error:
             raise FileError(f"{self.path} cannot be read: {error.strerror or error}") from None
         except Exception as error:
-            raise FileError(f"{self.path} {fault}: {error or type(error).__name__}") from None
+            raise FileError(f"{self.path}{fault}: {error or type(error).__name__}") from None
 
     def _check_names(self, archive: zipfile.ZipFile) -> None:
         """Raise FileError if the array of a stream is not in the archive, or if the archive lists it twice."""

@@ -126,10 +126,10 @@ def _arrays(folder: Path) -> list[Valid]:
 
     draw = np.random.default_rng(0)
     sets: dict[str, tuple[dict[str, Stream], dict[str, Any]]] = {
-        CODES: ({"codes": Symbols(16000, "mulaw", 256)}, {"codes": draw.integers(0, 256, 1600)}),
+        CODES: ({"codes": Symbols(16000, "mulaw", 256)}, {"codes": draw.integers(0, 256, 3200)}),
         FEATURES: (
             {"f0": Frames(200, "f0", 1), "mcep": Frames(200, "mcep", 9)},
-            {"f0": np.full((30, 1), 120.0), "mcep": 0.1 * draw.standard_normal((30, 9))},
+            {"f0": 120 + draw.random((80, 1)), "mcep": 0.1 * draw.standard_normal((80, 9))},
         ),
     }
     found = []
@@ -146,7 +146,7 @@ def _arrays(folder: Path) -> list[Valid]:
             contents.append(held.getvalue())
         for content in contents:
             found.append(Valid("npz", "x.npz", content, ("render", str(pipeline), "FILE", "-o", "OUT", "--log-json")))
-            found.append(Valid("npz", "x.npz", content, ("check", str(pipeline), "FILE", "--seconds", "0.1")))
+            found.append(Valid("npz", "x.npz", content, ("check", str(pipeline), "FILE", "--seconds", "0.4")))
     return found
 
 
@@ -171,13 +171,14 @@ def _weights(folder: Path) -> list[Valid]:
 
 
 def _pipelines(folder: Path) -> list[Valid]:
-    texts = [path.read_bytes() for path in sorted((ROOT / "pipelines").glob("*.yaml"))]
-    texts += [CODES.encode(), FEATURES.encode(), AUDIO.encode()]
-    found = [Valid("yaml", "x.yaml", text, ("show", "FILE")) for text in texts]
+    shipped = [
+        path for path in sorted((ROOT / "pipelines").glob("*.yaml")) if path.stem != "lpcnet"
+    ]  # it needs weights
+    texts = [*(path.read_bytes() for path in shipped), AUDIO.encode()]
     clip = str(folder / "short.wav")
-    return found + [
-        Valid("yaml", "x.yaml", text, ("render", "FILE", clip, "-o", "OUT", "--log-json")) for text in texts
-    ]
+    calls = (("show", "FILE"), ("render", "FILE", clip, "-o", "OUT", "--log-json"))
+    found = [Valid("yaml", "x.yaml", text, call) for text in texts for call in calls]
+    return found + [Valid("yaml", "x.yaml", text.encode(), ("show", "FILE")) for text in (CODES, FEATURES)]
 
 
 def _manifests(folder: Path) -> list[Valid]:
@@ -397,6 +398,7 @@ class Worker:
     def __init__(self) -> None:
         self.runs = RUNS_OF_A_WORKER
         self.process: Any = None
+        self.patience = 1  # by which the limits of time are multiplied
 
     def run(self, arguments: list[str]) -> Outcome | str:
         """Return the outcome of a list of arguments, or the fault because of which there is none."""
@@ -416,9 +418,9 @@ class Worker:
             if not self.process.is_alive() and not self.pipe.poll(0):
                 code = self.process.exitcode
                 fault = f"crash ({signal.Signals(-code).name if code < 0 else f'exit code {code}'})"
-            elif self._cpu() - cpu > CPU_SECONDS:
+            elif self._cpu() - cpu > CPU_SECONDS * self.patience:
                 fault = f"hang (more than {CPU_SECONDS:g} s of processor time)"
-            elif time.monotonic() - begun > WALL_SECONDS:
+            elif time.monotonic() - begun > WALL_SECONDS * self.patience:
                 fault = f"hang (more than {WALL_SECONDS:g} s)"
             elif self._memory() > 1.3 * MEMORY:
                 fault = "memory (more than 1.3 GiB, and growing)"
@@ -536,6 +538,13 @@ def _fuzz(given: argparse.Namespace, folder: Path) -> int:
         return int(bool(fault))
     if given.kinds:
         kinds = [kind for kind in kinds if kind in given.kinds.split(",")]
+    worker.patience = 60  # kernels are compiled now, and kept in a cache
+    for valid in valids:
+        if valid.kind in kinds:
+            found, fault = run_one(worker, valid, valid.content, folder)
+            if fault or isinstance(found, str) or found.code:
+                print(f"{valid.kind}: a file without damage is refused: {fault or found}, {valid.arguments}")
+    worker.patience = 1
     counts: dict[str, Counter[str]] = {kind: Counter() for kind in kinds}
     begun, number, faults = time.monotonic(), 0, 0
     still_due: Callable[[], bool] = (
