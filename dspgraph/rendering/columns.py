@@ -41,6 +41,8 @@ _UNCLEAR = {"length": "duration", "len": "duration", "from": "start", "to": "end
 _AROUND = {"time", "in", "audio", "segment", "seg", "clip", "cut", "utterance", "utt"}
 """Words beside the time in the name of a column that do not change its meaning: `start_time`, `segment_end`."""
 
+_ZERO = Fraction(0)
+
 _SECONDS = {"s", "sec", "secs", "second", "seconds"}
 
 _OTHER_UNITS = {"ms", "msecs", "millis", "milliseconds", "us", "ns", "minutes", "samples", "frames", "idx", "index"}
@@ -54,13 +56,11 @@ class Column(NamedTuple):
     clear: bool
 
 
-@lru_cache(maxsize=1000)
 def _plain(name: str) -> str:
     """Return the name of a column in lower case, with "_" between its words: "startTime" becomes "start_time"."""
     return "_".join(re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()))
 
 
-@lru_cache(maxsize=1000)
 def _time_column(name: str) -> Column | None:
     """Return what a column says about times; None if it says nothing about times. name: as from `_plain`."""
     words = [word for word in name.split("_") if word not in _AROUND]
@@ -81,7 +81,7 @@ def line_item(place: str, folder: Path, line: Mapping[str, Any]) -> tuple[Item, 
     Raises RequestError for a line without a path, and for values that are wrong or contradict each other.
     """
     fields = _fields(place, line)
-    path = _path(place, fields)
+    path = _path(place, fields, line)
     start, duration = _part(place, fields)
     channel = _channel(place, fields["channel"].value) if "channel" in fields else None
     name = fields["id"].value if "id" in fields else os.path.splitext(path)[0].lstrip("/") or path
@@ -91,22 +91,33 @@ def line_item(place: str, folder: Path, line: Mapping[str, Any]) -> tuple[Item, 
 class _Field(NamedTuple):
     name: str  # as the manifest writes it
     value: Any
+    time: Column | None  # what the column says about times
 
 
 def _fields(place: str, line: Mapping[str, Any]) -> dict[str, _Field]:
-    """Return the columns of a line that have a value, by their plain names (`_plain`).
+    """Return the columns of a line that have a meaning and a value, by their plain names (`_plain`).
 
-    Raises RequestError for two columns of one plain name that have different values, if the name has a meaning.
+    Raises RequestError for two columns of one plain name that have different values.
     """
+    names = tuple(line)
+    columns = _columns(names) if sum(map(len, names)) < 1000 else _columns.__wrapped__(names)
     fields: dict[str, _Field] = {}
-    for name, value in line.items():
-        plain = _plain(name[:100])
+    for name, plain, time in columns:
+        value = line[name]
         if value is None and plain != "id":  # an id that is null is a mistake; any other null means no value
             continue
-        known = fields.setdefault(plain, _Field(name, value))
-        if known.name != name and known.value != value and (plain in (*PATHS, "id", "channel") or _time_column(plain)):
+        known = fields.setdefault(plain, _Field(name, value, time))
+        if known.name != name and known.value != value:
             raise RequestError(f"{place}: the columns '{known.name}' and '{name}' say the same thing: keep one of them")
     return fields
+
+
+@lru_cache(maxsize=100)
+def _columns(names: tuple[str, ...]) -> list[tuple[str, str, Column | None]]:
+    """Return (name, plain name, what it says about times) of every column that has a meaning."""
+    known = {*PATHS, "id", "channel"}
+    found = [(name, plain := _plain(name[:100]), _time_column(plain)) for name in names]
+    return [(name, plain, time) for name, plain, time in found if plain in known or time]
 
 
 def make_item(
@@ -126,33 +137,36 @@ def make_item(
 # ---- the path and the id --------------------------------------------------------------------------------------------
 
 
-def _path(place: str, fields: Mapping[str, _Field]) -> str:
-    found = {name: path for name in PATHS if name in fields and (path := _text_of(fields[name].value)) is not None}
-    if "path" in fields:
-        found = {"path": _text_of(fields["path"].value) or ""}
-    different = set(found.values())
-    if len(different) > 1:
-        listed = " and ".join(f"'{fields[name].name}' ({shown(path)})" for name, path in found.items())
-        raise RequestError(f"{place}: {listed} name different files: keep one of them, as 'path'")
-    path = different.pop() if different else ""
-    if not is_path(path):
+def _path(place: str, fields: Mapping[str, _Field], line: Mapping[str, Any]) -> str:
+    path = _text_of(fields["path"].value) if "path" in fields else _other_path(place, fields)
+    if path is None or not is_path(path):
         raise RequestError(
-            f"{place}: 'path' is missing or not a path; found {shown_names(fields)}: name the audio file in a column "
+            f"{place}: 'path' is missing or not a path; found {_shown_names(line)}: name the audio file in a column "
             f"{', '.join(PATHS[:-1])} or {PATHS[-1]}"
         )
     return path
 
 
+def _other_path(place: str, fields: Mapping[str, _Field]) -> str | None:
+    """Return the path of a line without a column `path`; None if no column has a path."""
+    found = {name: path for name in PATHS if name in fields and (path := _text_of(fields[name].value)) is not None}
+    different = set(found.values())
+    if len(different) > 1:
+        listed = " and ".join(f"'{fields[name].name}' ({shown(path)})" for name, path in found.items())
+        raise RequestError(f"{place}: {listed} name different files: keep one of them, as 'path'")
+    return different.pop() if different else None
+
+
 def _text_of(value: Any) -> str | None:
     """Return the path that a value holds: a text, or the text under "path" in a mapping (Hugging Face); else None."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         value = value.get("path")
     return value if isinstance(value, str) else None
 
 
-def shown_names(fields: Mapping[str, _Field]) -> str:
+def _shown_names(line: Mapping[str, Any]) -> str:
     """Return the names of the columns of a line, for an error message; "nothing" if there are none."""
-    names = [field.name[:40] for field in fields.values()]
+    names = [name[:40] for name in line]
     more = f" and {len(names) - 20} more" if len(names) > 20 else ""
     return f"{', '.join(names[:20])}{more}" or "nothing"
 
@@ -194,8 +208,9 @@ def _part(place: str, fields: Mapping[str, _Field]) -> tuple[Fraction, Fraction 
     """Return the start and the duration in seconds; the duration is None if the part ends with the file."""
     times: dict[str, tuple[str, Fraction]] = {}
     unclear: dict[str, str] = {}
-    for plain, (name, value) in fields.items():
-        column = _time_column(plain)
+    if not any(field.time for field in fields.values()):
+        return _ZERO, None
+    for name, value, column in fields.values():
         if column is None:
             continue
         if not column.clear:
@@ -223,7 +238,7 @@ def _refuse_unclear(place: str, times: Mapping[str, tuple[str, Fraction]], uncle
 
 
 def _start_and_duration(place: str, times: Mapping[str, tuple[str, Fraction]]) -> tuple[Fraction, Fraction | None]:
-    _, start = times.get("start", ("start", Fraction(0)))
+    _, start = times.get("start", ("start", _ZERO))
     long, duration = times.get("duration", ("duration", None))
     last, end = times.get("end", ("end", None))
     if duration == 0:

@@ -8,7 +8,7 @@ and AudioSource of https://github.com/lhotse-speech/lhotse, and its documentatio
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ _WAY_OUT = "write the audio to files with `cuts.save_audios` of lhotse first"
 
 def is_lhotse(line: Mapping[str, Any]) -> bool:
     """Return whether a line of a manifest is a cut or a recording of lhotse."""
-    known = isinstance(line.get("recording"), Mapping) or isinstance(line.get("sources"), list)
+    known = isinstance(line.get("recording"), dict) or isinstance(line.get("sources"), list)
     return known or line.get("type") in _CUTS
 
 
@@ -37,7 +37,7 @@ def lhotse_item(place: str, folder: Path, line: Mapping[str, Any]) -> Item:
     recording that lhotse transforms, reads from a command or a network, or whose channels are in several files.
     """
     recording, start, duration = line, Fraction(0), None
-    if isinstance(line.get("recording"), Mapping) or line.get("type") in _CUTS:
+    if isinstance(line.get("recording"), dict) or line.get("type") in _CUTS:
         if line.get("type", "MonoCut") not in ("MonoCut", "MultiCut", "Cut"):
             raise RequestError(f"{place}: a {shown(line['type'])} is not a part of one audio file: {_WAY_OUT}")
         recording = line.get("recording") or {}
@@ -55,7 +55,7 @@ def _file(place: str, recording: Mapping[str, Any], wanted: Any) -> tuple[str, i
     wanted: a number, a list of numbers or None. The place is None if all channels of the file are wanted.
     """
     sources = recording.get("sources")
-    if not isinstance(sources, Sequence) or not sources or not all(isinstance(one, Mapping) for one in sources):
+    if not isinstance(sources, list) or not sources or not all(isinstance(one, dict) for one in sources):
         raise RequestError(f"{place}: has no recording with a list of sources; found {shown(sources)}: {_WAY_OUT}")
     if recording.get("transforms"):
         raise RequestError(

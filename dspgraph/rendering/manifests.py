@@ -36,7 +36,8 @@ def manifest_reader(path: Path) -> Callable[[Path], Iterator[Item]] | None:
 
 def _json_lines(path: Path) -> Iterator[Item]:
     """Yield the items of JSON lines, or of a file with one JSON list."""
-    yield from _with_different_ids(_json_item(place, path.parent, line) for place, line in _json_values(path))
+    folder = path.parent
+    yield from _with_different_ids(_json_item(place, folder, line) for place, line in _json_values(path))
 
 
 def _json_values(path: Path) -> Iterator[tuple[str, object]]:
@@ -97,7 +98,7 @@ def _part_name(item: Item) -> str:
 
 
 def _table(path: Path) -> Iterator[Item]:
-    place = str(path)
+    place, folder = str(path), path.parent
 
     def lines() -> Iterator[str]:
         nonlocal place
@@ -114,7 +115,7 @@ def _table(path: Path) -> Iterator[Item]:
             if None in row or None in row.values():
                 raise RequestError(f"{place}: must have as many columns as the first line, {len(columns)}")
             fields = {name.strip(): text.strip() for name, text in row.items() if text.strip()}
-            yield line_item(place, path.parent, fields)
+            yield line_item(place, folder, fields)
 
     try:
         yield from _with_different_ids(items())
@@ -165,7 +166,7 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
     at = 0
     for number, line in enumerate(_byte_lines(path), 1):
         try:
-            text = line.decode("utf-8").removeprefix("\ufeff" if number == 1 else "").strip()
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
         except UnicodeDecodeError as error:
             raise RequestError(f"{path} is not text in UTF-8: {error.reason} at byte {at + error.start}") from None
         at += len(line)
@@ -184,7 +185,8 @@ def _byte_lines(path: Path) -> Iterator[bytes]:
                     raise RequestError(f"{path}, line {number}: a line has at most {LONGEST_LINE} bytes")
                 if number > MANIFEST_LINES or read > MANIFEST_BYTES:
                     raise RequestError(
-                        f"{path}: a manifest has at most {MANIFEST_LINES:,} lines and {MANIFEST_BYTES:,} bytes: divide it"
+                        f"{path}: a manifest has at most {MANIFEST_LINES:,} lines and {MANIFEST_BYTES:,} bytes: "
+                        "divide it"
                     )
                 yield line
     except FileError as error:
