@@ -38,7 +38,7 @@ def train(
     """
     module = training(model)
     chosen = _settings(module.Settings, settings)
-    items = _by_name(gather([data], AUDIO_SUFFIXES, out, report))
+    items = _by_name(gather([data], AUDIO_SUFFIXES, out, lambda text: report(f"note: {text}")))
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -54,7 +54,10 @@ def test_train_makes_weights_that_the_node_takes(tmp_path: Path, data: Path) -> 
     result = dspgraph("train", "lpcnet", "--data", data, "-o", tmp_path / "out", *asked(*BRIEF))
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
-    assert lines[0] == "computing lpcnet_features of 2 recordings"
+    assert lines[:2] == [
+        f"note: {data}: 2 files not taken: .txt (1), hidden (1); name a file to take it",
+        "computing lpcnet_features of 2 recordings",
+    ]
     assert "2 of 2 batches: loss 5." in lines[-2]
     assert lines[-1] == str(tmp_path / "out" / "weights.safetensors")
     y = load("lpcnet", [f"weights={lines[-1]}"])(speech=speech(4000))["speech"]
