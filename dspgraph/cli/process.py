@@ -14,6 +14,9 @@ from types import FrameType
 
 import click
 
+from dspgraph.errors import RequestError
+from dspgraph.rendering.system import check_working_directory
+
 GRACE = 10.0
 """Seconds after a signal during which further signals are ignored, so that they do not interrupt the cleaning up."""
 
@@ -102,6 +105,11 @@ def report_system_error(error: OSError) -> None:
         return
     if error.filename is not None:
         complain(f"{error.filename}: {reason}")
+        return
+    try:
+        check_working_directory("a path is relative to it")
+    except RequestError as gone:
+        complain(str(gone))
         return
     complain(f"the output cannot be printed: {reason}: make room, or print to another place")
     for stream in (sys.stdout, sys.stderr):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dspgraph.errors import FileError
+from dspgraph.io.names import missing
 
 
 def is_file(path: Path) -> bool:
@@ -33,7 +34,7 @@ def open_descriptor(path: Path) -> int:
     try:
         descriptor = os.open(path, flags)
     except FileNotFoundError:
-        raise FileError(f"{path} does not exist") from None
+        raise FileError(missing(path)) from None
     except (OSError, ValueError) as error:  # ValueError: the path has a character that no path can have
         raise FileError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     mode = os.fstat(descriptor).st_mode

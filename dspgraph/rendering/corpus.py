@@ -14,6 +14,7 @@ from dspgraph.io.names import missing
 from dspgraph.io.paths import is_file
 from dspgraph.rendering.item import Item
 from dspgraph.rendering.manifests import manifest_reader
+from dspgraph.rendering.system import check_working_directory
 from dspgraph.shown import escaped, shortened
 
 
@@ -47,22 +48,11 @@ def gather(
     directory does not exist any more. A file that does not exist raises nothing here; it fails when it is opened.
     """
     named = [Path(argument) for argument in arguments]
-    _check_working_directory([*named, *([out] if out else [])])
+    for path in (*named, *([out] if out else [])):
+        if not path.is_absolute():
+            check_working_directory(f"{path} is relative to it")
     folders = _FolderSearch(suffixes, out, note)
     return [item for path in named for item in _items(path, folders)]
-
-
-def _check_working_directory(paths: Iterable[Path]) -> None:
-    """Raise RequestError for a relative path if the working directory has been removed."""
-    relative = [path for path in paths if not path.is_absolute()]
-    try:
-        if relative:
-            os.getcwd()
-    except OSError:
-        raise RequestError(
-            f"the working directory does not exist any more, and {relative[0]} is relative to it: change to a folder "
-            "that exists, or give absolute paths"
-        ) from None
 
 
 def _items(path: Path, folders: _FolderSearch) -> Iterator[Item]:

@@ -1,4 +1,4 @@
-"""The operating systems that rendering runs on, and what numpy may print."""
+"""The system that rendering runs on, its working directory, and what numpy may print."""
 
 from __future__ import annotations
 
@@ -21,6 +21,17 @@ def check_system() -> None:
             f"dspgraph renders and compares on Linux and macOS; this system is {platform.system() or 'unknown'}: use "
             "one of these, or on Windows the Windows Subsystem for Linux (WSL)"
         )
+
+
+def check_working_directory(reason: str) -> None:
+    """Raise RequestError if the working directory has been removed; reason: why it is needed, for the message."""
+    try:
+        os.getcwd()
+    except OSError:
+        raise RequestError(
+            f"the working directory does not exist any more, and {reason}: change to a folder that exists, or give "
+            "absolute paths"
+        ) from None
 
 
 @contextmanager

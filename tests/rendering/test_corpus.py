@@ -352,10 +352,12 @@ def test_a_working_directory_that_was_removed_is_said_to_be(tmp_path: Path) -> N
     code = (
         "import os, sys; from pathlib import Path; from dspgraph.errors import RequestError\n"
         "from dspgraph.rendering.corpus import gather\n"
+        "from dspgraph.rendering.executors.process import Worker\n"
         "os.rmdir(os.getcwd())\n"
         "print(len(gather([sys.argv[1]], {'.wav'}, Path(sys.argv[1], 'out'))))\n"
-        "for given, out in ((sys.argv[1], Path('out')), ('in', Path(sys.argv[1]))):\n"
-        "    try: gather([given], {'.wav'}, out)\n"
+        "for needs in (lambda: gather([sys.argv[1]], {'.wav'}, Path('out')), lambda: gather(['in'], {'.wav'}),\n"
+        "              lambda: Worker(b'', 1, None)):\n"
+        "    try: needs()\n"
         "    except RequestError as error: print(error)\n"
     )
     said = subprocess.run(
@@ -363,9 +365,8 @@ def test_a_working_directory_that_was_removed_is_said_to_be(tmp_path: Path) -> N
     )
     assert said.stderr == ""
     assert said.stdout.splitlines() == ["1"] + [
-        f"the working directory does not exist any more, and {name} is relative to it: change to a folder that exists, "
-        "or give absolute paths"
-        for name in ("out", "in")
+        f"the working directory does not exist any more, and {why}: change to a folder that exists, or give absolute paths"
+        for why in ("out is relative to it", "in is relative to it", "worker processes start in it")
     ]
 
 

@@ -18,7 +18,7 @@ from dspgraph.errors import RequestError, describe_error
 from dspgraph.rendering.executors.scheduling import ItemQueue, available_cores, check_jobs, check_timeout
 from dspgraph.rendering.item import Item
 from dspgraph.rendering.job import Job, JobWithSummary, R
-from dspgraph.rendering.system import check_system, numpy_warnings_hidden
+from dspgraph.rendering.system import check_system, check_working_directory, numpy_warnings_hidden
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "NUMEXPR_NUM_THREADS"
@@ -134,8 +134,9 @@ class Worker:
         """Start the worker process.
 
         The worker ignores Ctrl-C and the hangup of the terminal: the process that started it stops it. Raises
-        RequestError if the system refuses another process.
+        RequestError if the system refuses another process, and if the working directory has been removed.
         """
+        check_working_directory("worker processes start in it")
         context = multiprocessing.get_context("spawn")
         self.chunk: list[Item] = []
         self.opened: dict[str, float] = {}  # id of an open item -> time.monotonic() when it was opened

@@ -22,6 +22,7 @@ from dspgraph.rendering.executors.scheduling import (
 )
 from dspgraph.rendering.item import Item
 from dspgraph.rendering.job import Job, JobWithSummary, R
+from dspgraph.rendering.system import check_working_directory
 
 MAX_FAILED_STARTS = 3
 """If an actor dies as it starts this many times in a row, the run ends with an error."""
@@ -149,6 +150,7 @@ class _RemoteActor:
 
     def start(self) -> None:
         """Ask the cluster for an actor, wherever a core is free."""
+        check_working_directory("actors import from it")
         self.calls: deque[_Call] = deque()
         self.ready = False
         self.actor = self.ray.remote(_Actor).options(num_cpus=1).remote()
