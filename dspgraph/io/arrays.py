@@ -131,7 +131,8 @@ class ArraySource:
     def blocks(self, seconds: Fraction = Fraction(1)) -> Iterator[dict[str, Array]]:
         """Yield blocks by name of the stream, `seconds` of every stream at a time, until the longest stream ends.
 
-        A stream that ends earlier gives a shorter block at its end, and then empty blocks.
+        A stream that ends earlier gives a shorter block at its end, and then empty blocks. A span of time in which no
+        item of any stream begins gives no blocks.
         """
         with self._archive() as archive:
             arrays = {name: self._unpacked(archive, header) for name, header in self._headers(archive).items()}
@@ -140,7 +141,9 @@ class ArraySource:
         while begin < end:
             spans = {name: (s.count(begin), s.count(begin + seconds)) for name, s in self.streams.items()}
             yield {name: np.array(arrays[name][first:last]) for name, (first, last) in spans.items()}
-            begin += seconds
+            # If every item is longer than a block, blocks without an item are left out: there could be millions.
+            later = [s.seconds(spans[name][1]) for name, s in self.streams.items() if spans[name][1] < len(arrays[name])]
+            begin = max(begin + seconds, min(later, default=end) // seconds * seconds)
 
     @contextmanager
     def _archive(self) -> Iterator[zipfile.ZipFile]:

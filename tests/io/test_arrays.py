@@ -370,6 +370,16 @@ def test_any_layout_of_the_same_numbers_is_read(tmp_path: Path, dtype: str) -> N
         assert_array_equal(np.concatenate([block["lpc"] for block in blocks]), kept)
 
 
+def test_a_stream_that_is_slower_than_the_blocks_has_a_block_for_each_item(tmp_path: Path) -> None:
+    streams = {"slow": Frames(Fraction(1, 10**9), "f0", 1), "fast": Frames(3, "f0", 1)}
+    slow, fast = np.arange(5.0)[:, None], np.arange(7.0)[:, None]
+    np.savez(tmp_path / "a.npz", slow=slow, fast=fast)
+    with no_longer_than(10):
+        blocks = list(ArraySource(tmp_path / "a.npz", streams).blocks())
+    assert [(len(block["slow"]), len(block["fast"])) for block in blocks] == [(1, 3), (0, 3), (0, 1), *[(1, 0)] * 4]
+    assert_array_equal(np.concatenate([block["slow"] for block in blocks]), slow)
+
+
 def test_without_room_to_unpack_the_error_names_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(tmp_path / "a.npz", arrays())
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
