@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from dspgraph.cli.options import PATH, pipeline_options, plugin_option
+from dspgraph.cli.options import PATH, change_options, pipeline_options, plugin_option
 from dspgraph.cli.output import echo, print_notes, print_tables
+from dspgraph.errors import FileError
 
 if TYPE_CHECKING:
     from dspgraph.node import Node
@@ -45,9 +47,10 @@ def show(pipeline: str, overrides: tuple[str, ...], swaps: dict[str, str], plugi
     print_notes(described.graph)
 
 
-@click.command()
-@pipeline_options
-@click.argument("file", required=False, type=PATH)
+@click.command(options_metavar="[OPTIONS]")
+@click.argument("names", nargs=-1, metavar="PIPELINE [FILE] | --files FILE...")
+@click.option("--files", "law_of_files", is_flag=True, help="Check how audio files are read, in place of a pipeline.")
+@change_options
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0, min_open=True),
@@ -57,8 +60,8 @@ def show(pipeline: str, overrides: tuple[str, ...], swaps: dict[str, str], plugi
 )
 @click.option("--variants", "every", is_flag=True, help="Check every variant of every slot too.")
 def check(
-    pipeline: str,
-    file: Path | None,
+    names: tuple[str, ...],
+    law_of_files: bool,
     overrides: tuple[str, ...],
     swaps: dict[str, str],
     plugins: tuple[str, ...],
@@ -71,7 +74,28 @@ def check(
     give the same samples, bit for bit. An error names the first node and the first sample that differ.
 
     FILE is an audio file or, as for `render`, a .npz file. Without it a short recording of speech is used.
+
+    With --files, check that audio files are read alike however the reading is cut: blocks of many sizes and parts
+    must have the samples of one forward read. FILES are as for `render`.
     """
+    if law_of_files:
+        _check_files(names)
+        return
+    if not 1 <= len(names) <= 2:
+        raise click.UsageError(f"check takes a pipeline and at most one file, or --files and files; found {len(names)}")
+    pipeline, *file = (PATH.convert(name, None, None) for name in names)
+    _check_pipeline(str(pipeline), file[0] if file else None, overrides, swaps, plugins, seconds, every)
+
+
+def _check_pipeline(
+    pipeline: str,
+    file: Path | None,
+    overrides: tuple[str, ...],
+    swaps: dict[str, str],
+    plugins: tuple[str, ...],
+    seconds: float,
+    every: bool,
+) -> None:
     from dspgraph.pipeline.pipeline import load, variants
     from dspgraph.testing.recording import check_recording
 
@@ -80,6 +104,25 @@ def check(
         check_recording(load(pipeline, overrides, swap, plugins), file, seconds)
         name = ", ".join(f"{slot}={variant}" for slot, variant in swap.items())
         echo(f"{pipeline}{f' ({name})' if name else ''}: the cut changes nothing")
+
+
+def _check_files(names: tuple[str, ...]) -> None:
+    """Check files, print a line for each, and exit with 1 if one breaks the law or cannot be read."""
+    from dspgraph.io.audio import AUDIO_SUFFIXES
+    from dspgraph.rendering.corpus import gather
+    from dspgraph.testing import check_file
+
+    if not names:
+        raise click.UsageError("--files needs at least one file")
+    failed = False
+    for path in dict.fromkeys(item.path for item in gather(names, AUDIO_SUFFIXES)):
+        try:
+            echo(f"{path}: {check_file(path)}: the cut changes nothing")
+        except FileError as error:
+            echo(f"failed: {error}", err=True)
+            failed = True
+    if failed:
+        sys.exit(1)
 
 
 @click.command()

@@ -40,8 +40,12 @@ plugin_option = click.option(
 
 def pipeline_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the argument PIPELINE and the options that change it: `--set`, `--swap` and `--plugin`."""
+    return click.argument("pipeline")(change_options(command))
 
-    @click.argument("pipeline")
+
+def change_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that change a pipeline: `--set`, `--swap` and `--plugin`."""
+
     @click.option(
         "-s",
         "--set",

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from dspgraph.engine.profile import Profile
     from dspgraph.rendering.job import Executor
 
+AUDIO_FORMATS = (
+    "flac", "wav", "ogg", "flac:PCM_24", "flac:PCM_16", "wav:FLOAT", "wav:PCM_24", "wav:PCM_16", "ogg:VORBIS"
+)  # fmt: skip
+"""The values of `--format`: `io.formats.FORMAT_NAMES`, without an import of numpy."""
+
 
 @click.command()
 @pipeline_options
@@ -23,11 +28,13 @@ if TYPE_CHECKING:
 @click.option("-o", "--out", required=True, help="Folder for the results.", type=PATH)
 @click.option(
     "--format",
-    "suffix",
-    type=click.Choice(["flac", "wav", "ogg"]),
+    "name",
+    type=click.Choice(AUDIO_FORMATS, case_sensitive=False),
+    metavar="FORMAT",
     default="flac",
     show_default=True,
-    help="Format of audio files.",
+    help="Format of audio files: flac (24 bits), wav (floats), ogg (Vorbis), or a format with its kind of samples: "
+    "flac:PCM_16, flac:PCM_24, wav:PCM_16, wav:PCM_24, wav:FLOAT. Samples of 16 bits get TPDF dither, others none.",
 )
 @executor_options
 @click.option(
@@ -60,7 +67,7 @@ def render(
     overrides: tuple[str, ...],
     swaps: dict[str, str],
     plugins: tuple[str, ...],
-    suffix: str,
+    name: str,
     executor: Executor,
     batch: int,
     resume: bool,
@@ -86,6 +93,7 @@ def render(
     from dspgraph.pipeline.pipeline import load
     from dspgraph.rendering.render import render as render_files
 
+    suffix, _, subtype = name.partition(":")
     graph = load(pipeline, overrides, swaps, plugins)
     print_notes(graph)
     profiler = Profiler(graph) if profiled else None
@@ -106,6 +114,7 @@ def render(
                 started=report.started,
                 note=report.note,
                 command=recorded_command("files"),
+                subtype=subtype,
             )
         except KeyboardInterrupt as stop:
             stop.add_note("finished files are kept: the same command with --resume continues")

@@ -20,7 +20,8 @@ from dspgraph.evaluation.results import Recording, Results, Score, Variant, earl
 from dspgraph.evaluation.variants import Choice
 from dspgraph.graph import Graph
 from dspgraph.io.arrays import SUFFIX as ARRAYS
-from dspgraph.io.audio import AUDIO_SUFFIXES, AudioSource, has_file_rate
+from dspgraph.io.audio import AUDIO_SUFFIXES, AudioSource
+from dspgraph.io.formats import has_file_rate
 from dspgraph.rendering.command import Command
 from dspgraph.rendering.corpus import gather
 from dspgraph.rendering.executors.serial import Serial

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import math
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import soundfile
 
 from dspgraph.errors import FileError, SignalError
-from dspgraph.io.containers import check_not_truncated, make_reproducible
-from dspgraph.io.names import missing
+from dspgraph.io.containers import make_reproducible
+from dspgraph.io.decoding import Decoder
+from dspgraph.io.formats import AudioFormat, audio_format, round_to_16_bits
 from dspgraph.io.resampling import resample_blocks
 from dspgraph.io.sink import Sink
 from dspgraph.streams import Array, Audio, first_bad_item, hertz, to_fraction
-
-SUBTYPES = {".flac": "PCM_24", ".wav": "FLOAT", ".ogg": "VORBIS"}
-"""The sample formats that are written, by suffix of the file: 24-bit FLAC, 32-bit float WAV, Ogg Vorbis."""
 
 _SUFFIXES = {
     "AIFF": ".aif .aifc", "AU": ".snd", "IRCAM": ".sf", "MP3": ".mp1 .mp2 .mpa .mpga", "NIST": ".sph",
@@ -67,11 +64,16 @@ class AudioSource:
     start, duration: the part of the file that is read, in seconds; the part may end up to 10 ms after the file.
     duration=None: up to the end of the file. channel: the number of the channel that is read, from 0; None: all
     channels. The attribute `conversions` lists in words what is done to the samples, for instance "resampled from
-    44100 Hz to 16000 Hz".
+    44100 Hz to 16000 Hz", and where the header of the file was not believed. The attribute `rows` is the largest number
+    of samples of the file in a block.
 
-    Raises FileError if the file is missing, is empty, is not audio, or is truncated (`check_not_truncated` lists the
-    formats); if the part or the channel does not exist; if the number of channels cannot be converted. `blocks()` and
-    `read()` raise FileError if a sample is NaN or infinite, and if the ratio of the rates is above LARGEST_RATIO.
+    A part has the same samples as that slice of the whole file, and the sizes of the blocks change no sample, in every
+    format (`dspgraph.testing.check_file` checks it). In lossy formats everything before the part is decoded too.
+
+    Raises FileError if the file is missing, is empty, is not audio, or is truncated (`find_layout` lists the formats);
+    if the part or the channel does not exist; if the number of channels cannot be converted. `blocks()` and `read()`
+    raise FileError if the file is damaged, if a sample is NaN or infinite, and if the ratio of the rates is above
+    LARGEST_RATIO.
     """
 
     def __init__(
@@ -83,23 +85,23 @@ class AudioSource:
         channel: int | None = None,
     ) -> None:
         self.path, self.stream, self.channel = Path(path), stream, channel
-        info = _header(self.path)
-        check_not_truncated(self.path)
-        if info.frames == 0:
+        self._decoder = Decoder(self.path)
+        frames = self._decoder.frames
+        if frames == 0:
             raise FileError(f"{self.path} has no samples")
-        self.rate, self.channels = to_fraction(info.samplerate), info.channels
+        self.rate, self.channels = to_fraction(self._decoder.rate), self._decoder.channels
         self.first = round(start * self.rate)
         # The end is rounded like the start, so that a part that follows begins exactly where this one ends.
-        last = info.frames if duration is None else round((start + duration) * self.rate)
-        self._over = max(0, last - info.frames) / self.rate
+        last = frames if duration is None else round((start + duration) * self.rate)
+        self._over = max(0, last - frames) / self.rate
         if self._over <= ROUNDED:
-            last = min(last, info.frames)
+            last = min(last, frames)
         self.length = last - self.first
-        if self.length <= 0 or last > info.frames:
+        if self.length <= 0 or last > frames:
             end = "its end" if duration is None else f"{float(start + duration):g} s"
-            fault = "ends after the file" if self.first < min(last, info.frames) else "has no samples"
+            fault = "ends after the file" if self.first < min(last, frames) else "has no samples"
             raise FileError(
-                f"{self.path} has {float(info.frames / self.rate):g} s; the part from {float(start):g} s to {end} "
+                f"{self.path} has {float(frames / self.rate):g} s; the part from {float(start):g} s to {end} "
                 f"{fault}: correct its start and duration"
             )
         if channel is not None and channel >= self.channels:
@@ -108,10 +110,11 @@ class AudioSource:
                 f"{self.path} has {self.channels} channel{several}; there is no channel {channel}, the first is 0"
             )
         densest = max(self.rate * self.channels, stream.rate * stream.channels)
-        self._rows = max(1, int(self.rate * min(1, _BLOCK / densest)))
+        self.rows = max(1, int(min(self.rate, self.rate * _BLOCK / densest)))
         self.conversions = list(self._conversions())
 
     def _conversions(self) -> Iterator[str]:
+        yield from self._decoder.notes
         if self._over:
             yield f"cut at the end of the file, {float(self._over):g} s before that of the part"
         if self.rate != self.stream.rate:
@@ -146,19 +149,12 @@ class AudioSource:
     def _file_blocks(self) -> Iterator[Array]:
         """Yield blocks [n, channels] of the part at the rate of the file; [n, 1] if one channel was chosen."""
         read = 0
-        try:
-            with soundfile.SoundFile(os.fsencode(self.path)) as file:
-                if self.first:
-                    file.seek(self.first)
-                while len(block := file.read(min(self._rows, self.length - read), dtype="float64", always_2d=True)):
-                    if self.channel is not None:
-                        block = block[:, self.channel : self.channel + 1]
-                    self._check_finite(block, self.first + read)
-                    read += len(block)
-                    yield block
-        except soundfile.LibsndfileError as error:
-            at = self.first + read
-            raise FileError(f"{self.path} cannot be read beyond sample {at}: {error.error_string}") from None
+        for block in self._decoder.blocks(self.first, self.length, self.rows):
+            if self.channel is not None:
+                block = block[:, self.channel : self.channel + 1]
+            self._check_finite(block, self.first + read)
+            read += len(block)
+            yield block
         if read != self.length:
             promised, there = self.first + self.length, self.first + read
             raise FileError(f"{self.path} is truncated: its header promises {promised} samples, it has {there}")
@@ -183,7 +179,7 @@ class AudioSource:
                 f"{self.path} has {hertz(self.rate)}, the graph takes {hertz(self.stream.rate)}: more than "
                 f"{LARGEST_RATIO} times apart: is its header right?"
             )
-        due, tail = self.stream.count(self.length / self.rate), math.ceil(self._rows / 8)
+        due, tail = self.stream.count(self.length / self.rate), math.ceil(self.rows / 8)
         return resample_blocks(blocks, self.rate, self.stream.rate, self.stream.channels, due, tail)
 
 
@@ -213,34 +209,8 @@ def open_item(item: AudioItem, stream: Audio) -> AudioSource:
 
 
 def rate_of(path: Path) -> Fraction:
-    """Return the sample rate in Hz, from the header of an audio file. Raises FileError if the file is not audio."""
-    return to_fraction(_header(path).samplerate)
-
-
-def _header(path: Path) -> Any:
-    _check_readable(path)
-    try:
-        return soundfile.info(os.fsencode(path))
-    except soundfile.LibsndfileError as error:
-        raise FileError(f"{path} is not an audio file that can be read: {error.error_string}") from None
-
-
-def _check_readable(path: Path) -> None:
-    try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise FileError(f"{path} is a folder, not an audio file")
-        if not stat.S_ISREG(status.st_mode):
-            raise FileError(f"{path} is no regular file: record it to a file first")
-        path.open("rb").close()  # an error of Python says more than "System error", the message of libsndfile
-    except FileNotFoundError:
-        raise FileError(missing(path)) from None
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}") from None
-    if status.st_size == 0:
-        raise FileError(f"{path} is empty (0 bytes)")
-    if path.suffix.lower() == ".raw":
-        raise FileError(f"{path} has no header that says its rate and format: make it a WAV first")
+    """Return the sample rate in Hz of an audio file. Raises FileError if the file is not audio or is truncated."""
+    return to_fraction(Decoder(path).rate)
 
 
 class _Encoder(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
@@ -254,22 +224,27 @@ class AudioSink(Sink):
     """An audio file, written block by block. The file appears when it is complete, or not at all.
 
     `with AudioSink(path, stream) as sink: sink.write(block)`. The bytes of the file depend on the samples, not on the
-    sizes of the blocks. A WAV file, which has floats, keeps samples above 1 or below -1. In a FLAC or Ogg file such
-    samples are clipped to +-1; the attribute `clipped` counts them. Raises FileError if the file cannot be written, and
-    SignalError if a sample is not finite.
+    sizes of the blocks. A WAV file with floats, the default, keeps samples above 1 or below -1. In every other format
+    such samples are clipped to +-1; the attribute `clipped` counts them.
+
+    form: the format; by default that of the suffix of the path: see `formats.audio_format`. noise: for the dither of
+    16-bit samples. Raises RequestError if the suffix is not that of a format, FileError if the format cannot hold the
+    stream or the file cannot be written, and SignalError if a sample is not finite.
     """
 
-    def __init__(self, path: str | Path, stream: Audio) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        stream: Audio,
+        form: AudioFormat | None = None,
+        noise: np.random.Generator | None = None,
+    ) -> None:
         path, self.stream = Path(path), stream
+        self.form = form or audio_format(path.suffix)
+        self._noise = noise or np.random.Generator(np.random.Philox(key=0))
         self.clipped = self._written = 0
-        subtype = SUBTYPES.get(path.suffix)
-        if subtype is None:
-            raise FileError(f"{path}: only {', '.join(SUBTYPES)} are written")
-        if not has_file_rate(stream):
-            raise FileError(
-                f"{path}: a file has a whole number of samples per second below 2**31, not {hertz(stream.rate)}"
-            )
-        self._limited, self._held = subtype != "FLOAT", stream.empty()
+        self._held = stream.empty()
+        self.form.check(path, stream)
         super().__init__(path)  # an error of Python says more than "System error", the message of libsndfile
         with self._attempt(f"is the disk full, or can a {path.suffix} file not hold {stream}?"):
             self._encoder = _Encoder(
@@ -277,7 +252,7 @@ class AudioSink(Sink):
                 "w",
                 int(stream.rate),
                 stream.channels,
-                subtype,
+                self.form.subtype,
                 format=path.suffix[1:].upper(),
             )
 
@@ -289,20 +264,26 @@ class AudioSink(Sink):
                 f"the output for {self.path} is not finite from sample {at} ({float(self.stream.seconds(at)):.3f} s): "
                 "find the node that divides by zero or grows without bound"
             )
-        if self._limited:
+        if self.form.clips:
             self.clipped += int(np.count_nonzero(np.abs(block) > 1))
             block = np.clip(block, -1, 1)
         self._written += len(block)
+        self.form.check_size(self.path, self._written * self.stream.channels)
         held = np.concatenate((self._held, block)) if len(self._held) else block
         whole = len(held) // ENCODED * ENCODED
-        with self._attempt():
-            for first in range(0, whole, ENCODED):
-                self._encoder.write(held[first : first + ENCODED])
+        for first in range(0, whole, ENCODED):
+            self._encode(held[first : first + ENCODED])
         self._held = held[whole:].copy()
 
-    def _finish(self) -> None:
+    def _encode(self, samples: Array) -> None:
+        if self.form.dither != "none":
+            samples = round_to_16_bits(samples, self._noise)
         with self._attempt():
-            self._encoder.write(self._held)
+            self._encoder.write(samples)
+
+    def _finish(self) -> None:
+        self._encode(self._held)
+        with self._attempt():
             self._encoder.close()
             if not self._written:
                 raise FileError(f"{self.path} would have no samples: nothing came out")
@@ -311,9 +292,8 @@ class AudioSink(Sink):
             # libsndfile does not report an error of close: the number of samples is read back from the file.
             kept = soundfile.info(os.fsencode(self._file.temporary)).frames
             if kept != self._written:
-                raise FileError(
-                    f"{self.path} cannot be written: {kept} of {self._written} samples reached it: is the disk full?"
-                )
+                there = f"{kept} of {self._written} samples" if kept < self._written else "no length"
+                raise FileError(f"{self.path} cannot be written: {there} reached it: is the disk full?")
 
     def _release(self) -> None:
         with suppress(soundfile.LibsndfileError, OSError):  # no error matters: the file is complete, or is discarded
@@ -330,11 +310,6 @@ class AudioSink(Sink):
                 yield
             except soundfile.LibsndfileError as error:
                 raise FileError(f"{self.path} cannot be written: {error.error_string.rstrip('.')}: {doubt}") from None
-
-
-def has_file_rate(stream: Audio) -> bool:
-    """Return whether the header of an audio file can hold the rate of a stream: a whole number of Hz below 2**31."""
-    return stream.rate.denominator == 1 and stream.rate < 2**31
 
 
 def example_speech() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from pathlib import Path
 from typing import BinaryIO
@@ -55,3 +56,8 @@ def read_file(path: Path, most: int) -> bytes:
     if len(content) > most:
         raise FileError(f"{path} has more than {most} bytes: it is not what it is taken for")
     return content
+
+
+def convert_hint(path: Path) -> str:
+    """Return the end of a message: the command that converts a file to WAV."""
+    return f"convert it: ffmpeg -i {shlex.quote(path.name)} out.wav"

@@ -12,6 +12,8 @@ import numpy as np
 from dspgraph.graph import Graph
 from dspgraph.io.arrays import ArraySink
 from dspgraph.io.audio import AudioSink
+from dspgraph.io.formats import AudioFormat
+from dspgraph.node import generator
 from dspgraph.streams import Array, Audio, stream_to_dict
 
 
@@ -19,9 +21,13 @@ class OutputFiles:
     """One audio file for each audio output of a graph, and one .npz file for all other outputs together.
 
     targets: the final path of each file, by the name of the output. Until `place`, the files have temporary names.
+    item: the id of the item, which the dither of a 16-bit file depends on; form: the format of audio files, by default
+    that of the suffix of each path.
     """
 
-    def __init__(self, graph: Graph, targets: Mapping[str, Path]) -> None:
+    def __init__(
+        self, graph: Graph, targets: Mapping[str, Path], item: str = "", form: AudioFormat | None = None
+    ) -> None:
         self.outputs, self.targets = dict(sorted(graph.outputs.items())), targets  # sorted by name
         self.audio: dict[str, AudioSink] = {}
         self.arrays: ArraySink | None = None
@@ -30,7 +36,9 @@ class OutputFiles:
         try:
             for name, stream in self.outputs.items():
                 if isinstance(stream, Audio):
-                    self.audio[name] = AudioSink(self.targets[name], stream)
+                    self.audio[name] = AudioSink(
+                        self.targets[name], stream, form, generator(dither_key(graph.seed, item, name))
+                    )
             if others := {name: stream for name, stream in self.outputs.items() if name not in self.audio}:
                 self.arrays = ArraySink(self.targets[next(iter(others))], others)
         except BaseException:
@@ -81,6 +89,7 @@ class OutputFiles:
             name: {
                 "file": self.targets[name].name,
                 **stream_to_dict(stream),
+                **(_sample_format(self.audio[name].form) if name in self.audio else {}),
                 "items": self._counts[name],
                 "sha256": self._hashes[name].hexdigest(),
             }
@@ -92,3 +101,17 @@ class OutputFiles:
         for name, sink in self.audio.items():
             if sink.clipped:
                 yield f"{sink.clipped} samples of '{name}' beyond full scale were clipped"
+
+
+def dither_key(seed: int, item: str, output: str) -> int:
+    """Return the key of the dither of one file, for `generator`.
+
+    It is a hash of the seed of the graph, the id of the item and the name of the output: a file is the same in every
+    run, whatever else is rendered.
+    """
+    text = f"{seed}/{item}/{output}/dither".encode(errors="surrogateescape")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "little")
+
+
+def _sample_format(form: AudioFormat) -> dict[str, str]:
+    return {"subtype": form.subtype, "dither": form.dither}

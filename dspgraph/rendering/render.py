@@ -21,7 +21,8 @@ from dspgraph.graph import Graph
 from dspgraph.io.arrays import SUFFIX as ARRAYS
 from dspgraph.io.arrays import ArraySource
 from dspgraph.io.atomic import AtomicFile
-from dspgraph.io.audio import AUDIO_SUFFIXES, SUBTYPES, open_item
+from dspgraph.io.audio import AUDIO_SUFFIXES, open_item
+from dspgraph.io.formats import AudioFormat, audio_format
 from dspgraph.rendering.command import Command
 from dspgraph.rendering.corpus import gather
 from dspgraph.rendering.executors.serial import Serial
@@ -53,6 +54,7 @@ def render(
     started: Callable[[int, int], None] = lambda due, cached: None,
     note: Callable[[str], None] = lambda text: None,
     command: Command = Command(),  # noqa: B008 it is immutable
+    subtype: str = "",
 ) -> list[Rendered]:
     """Render files, folders, patterns and manifests (see `corpus.gather`) into the folder `out`.
 
@@ -61,7 +63,8 @@ def render(
     sidecar, says what they are and what they were made from. An input that is an audio file is fed to the only audio
     input of the graph; an .npz file holds an array for every input, by name.
 
-    suffix: of the audio outputs. batch: number of items that are computed together in one process, one step of each at
+    suffix, subtype: of the audio outputs, for instance ".wav" and "PCM_16" (see `formats.audio_format`); 16-bit samples
+    are dithered. batch: number of items that are computed together in one process, one step of each at
     a time. executor: where the work is done. Neither `batch` nor `executor` changes a sample. done: called with every
     result as soon as it is known. started: called once, with the number of items to render and the number of items that
     keep the result of an earlier run. note: called with a line about files that were left out (see `corpus.gather`).
@@ -81,7 +84,7 @@ def render(
     that would overwrite an input, for a result that must not be replaced, and for a folder that cannot be written to.
     """
     check_system()
-    job = RenderJob(graph, Path(out), suffix, batch, profiler, command=command)
+    job = RenderJob(graph, Path(out), suffix, batch, profiler, command=command, subtype=subtype)
     items = gather(files, AUDIO_SUFFIXES if graph.audio_input else {ARRAYS}, Path(out), note)
     job.check_items(items)
     make_folder(Path(out))
@@ -153,10 +156,10 @@ class RenderJob:
     digest: str = ""  # of the graph, in the process that made the job
     reader: Mapping[str, str] = field(default_factory=reader_provenance)  # in the process that made the job
     command: Command = Command()  # noqa: RUF009 it is immutable
+    subtype: str = ""  # of the audio outputs; "": the default of the suffix
 
     def __post_init__(self) -> None:
-        if self.suffix not in SUBTYPES:
-            raise RequestError(f"the formats that can be written are {', '.join(SUBTYPES)}; found '{self.suffix}'")
+        audio_format(self.suffix, self.subtype)
         if self.batch < 1:
             raise RequestError(f"a batch has at least 1 place; found {self.batch}")
         check_outputs(self.graph)
@@ -236,7 +239,12 @@ class RenderJob:
 
     def settings(self, item: Item) -> dict[str, Any]:
         """Return all that the outputs of an item depend on, except the content of its input file."""
-        return item_settings(item, self.digest, self.reader, self.suffix)
+        return item_settings(item, self.digest, self.reader, self.form)
+
+    @property
+    def form(self) -> AudioFormat:
+        """The format of the audio outputs."""
+        return audio_format(self.suffix, self.subtype)
 
     @cached_property
     def _graph_json(self) -> str:
@@ -293,7 +301,7 @@ class RenderJob:
         check_targets(items, [{*self.output_files(item), self.sidecar(item).path} for item in items])
 
     def _item_run(self, item: Item) -> _ItemRun:
-        return _ItemRun(self.graph, item, self.targets(item), self.out, self.sidecar(item))
+        return _ItemRun(self.graph, item, self.targets(item), self.out, self.sidecar(item), self.form)
 
 
 def render_file(graph: Graph, source: Path | Item, targets: Mapping[str, Path]) -> Rendered:
@@ -316,7 +324,8 @@ def render_file(graph: Graph, source: Path | Item, targets: Mapping[str, Path]) 
 class _ItemRun:
     """The rendering of one item: reads the blocks of its input, and writes the blocks of its outputs to `targets`.
 
-    out, sidecar: the output folder and the sidecar to write; without them, no sidecar is written.
+    out, sidecar: the output folder and the sidecar to write; without them, no sidecar is written. form: of audio files;
+    by default that of the suffix of each target.
     """
 
     def __init__(
@@ -326,8 +335,10 @@ class _ItemRun:
         targets: Mapping[str, Path],
         out: Path | None = None,
         sidecar: Sidecar | None = None,
+        form: AudioFormat | None = None,
     ) -> None:
         self.graph, self.item, self.targets, self.out, self.sidecar = graph, item, targets, out, sidecar
+        self.form = form
         self.files: OutputFiles | None = None
         self.failure: Exception | None = None  # an error in `write`, which `blocks` raises before the next block
         self.notes: list[str] = []
@@ -362,7 +373,7 @@ class _ItemRun:
             if self.files is None:
                 if self.sidecar and self.out and self.sidecar.path.parent != self.out:
                     make_inside(self.out, self.sidecar.path.parent)
-                self.files = OutputFiles(self.graph, self.targets)
+                self.files = OutputFiles(self.graph, self.targets, self.item.id, self.form)
             self.files.write(outputs)
             return self._place(self.files) if ended else None
         except Exception as error:

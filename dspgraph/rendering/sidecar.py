@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dspgraph.errors import FileError
+from dspgraph.io.formats import AudioFormat
 from dspgraph.io.paths import read_file
 from dspgraph.rendering.item import Item
 
@@ -37,16 +38,16 @@ def file_stamp(path: Path) -> FileStamp:
     return FileStamp(status.st_size, status.st_mtime_ns)
 
 
-def item_settings(item: Item, digest: str, reader: Mapping[str, str], suffix: str) -> dict[str, Any]:
+def item_settings(item: Item, digest: str, reader: Mapping[str, str], form: AudioFormat) -> dict[str, Any]:
     """Return all that the outputs of an item depend on, except the content of its input file.
 
     The sidecar and the line in the ledger both contain these values. digest: of the graph. reader: see
-    `job.reader_provenance`. suffix: of the audio outputs.
+    `job.reader_provenance`. form: of the audio outputs.
     """
     return {
         "digest": digest,
         "reader": dict(reader),
-        "format": suffix,
+        "format": form.name,
         "start": str(item.start),
         "duration": None if item.duration is None else str(item.duration),
         "channel": item.channel,

@@ -12,7 +12,7 @@ from dspgraph.errors import FileError, RequestError
 from dspgraph.graph import Graph
 from dspgraph.io.arrays import STREAMS
 from dspgraph.io.arrays import SUFFIX as ARRAYS
-from dspgraph.io.audio import has_file_rate
+from dspgraph.io.formats import has_file_rate
 from dspgraph.rendering.item import Item
 from dspgraph.streams import Audio
 

@@ -17,6 +17,8 @@ import yaml
 from click.testing import CliRunner, Result
 
 from dspgraph.cli.main import main
+from dspgraph.cli.render import AUDIO_FORMATS
+from dspgraph.io.formats import FORMAT_NAMES
 from dspgraph.rendering.ledger import Ledger
 from helpers import paths
 from helpers.speech import speech
@@ -54,6 +56,39 @@ def leftovers(folder: Path) -> list[str]:
 
 
 # ---- render ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_formats_of_render_are_those_that_are_written() -> None:
+    assert set(AUDIO_FORMATS) == set(FORMAT_NAMES)  # a list of its own: the command line does not import numpy
+
+
+@pytest.mark.parametrize("name", ["wav:PCM_16", "flac:pcm_16"])
+def test_render_writes_the_kind_of_samples_that_is_asked_for(tmp_path: Path, wav: Path, scale: Path, name: str) -> None:
+    result = dspgraph("render", scale, wav, "-o", tmp_path / "out", "--plugin", TOYS, "--format", name)
+    assert result.exit_code == 0, result.output
+    assert soundfile.info(tmp_path / "out" / f"voice.{name.partition(':')[0]}").subtype == "PCM_16"
+
+
+def test_check_says_of_each_file_whether_the_cut_changes_nothing(tmp_path: Path, wav: Path) -> None:
+    (wav.parent / "cut.wav").write_bytes(wav.read_bytes()[:-100])
+    soundfile.write(wav.parent / "b.ogg", speech()[:8000], 16000)
+    result = dspgraph("check", "--files", wav.parent, wav)
+    assert result.exit_code == 1
+    assert f"{wav}: WAV, PCM_16, 16000 Hz, 8000 samples: the cut changes nothing" in result.output
+    assert f"{wav.parent / 'b.ogg'}: OGG, VORBIS, 16000 Hz, 8000 samples: the cut changes nothing" in result.output
+    assert f"failed: {wav.parent / 'cut.wav'} is truncated" in result.output
+    assert len(result.output.splitlines()) == 3
+    assert dspgraph("check", "--files", wav).exit_code == 0
+
+
+@pytest.mark.parametrize("arguments", [["--files"], [], ["lpc_vocoder", "a.wav", "b.wav"]])
+def test_check_says_what_it_takes(arguments: list[str]) -> None:
+    result = dspgraph("check", *arguments)
+    assert result.exit_code == 2
+    assert re.search(
+        "check takes a pipeline and at most one file, or --files and files|--files needs at least one file",
+        result.output,
+    )
 
 
 def test_render_writes_the_output_of_the_graph(tmp_path: Path, wav: Path, scale: Path) -> None:

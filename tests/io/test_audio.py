@@ -192,7 +192,7 @@ def part(path: Path, stream: Audio, start: str, duration: str | None = None, cha
     return AudioSource(path, stream, Fraction(start), None if duration is None else Fraction(duration), channel)
 
 
-@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "mp3", "caf"])
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "opus", "mp3", "caf"])
 @pytest.mark.parametrize(
     ("start", "duration"), [("0", "1"), ("0.5", None), ("1/3", "0.77"), ("1.99", "0.01"), ("0", None)]
 )
@@ -202,10 +202,7 @@ def test_a_part_is_that_slice_of_the_whole(tmp_path: Path, kind: str, start: str
     first = round(Fraction(start) * 16000)
     end = None if duration is None else round((Fraction(start) + Fraction(duration)) * 16000)
     found = part(path, MONO, start, duration).read()
-    if kind == "mp3" and first:  # a frame leans on those before it: after a jump it may be off by a step of 16 bits
-        assert_allclose(found, whole[first:end], atol=2**-15)
-    else:
-        assert_array_equal(found, whole[first:end])
+    assert_array_equal(found, whole[first:end])
 
 
 def test_parts_that_meet_neither_share_a_sample_nor_lose_one(tmp_path: Path) -> None:
@@ -288,10 +285,10 @@ def flac_of_ten_hours(path: Path) -> bytes:
 
 
 LIARS: dict[str, tuple[Callable[[Path], bytes], str]] = {
-    "1000 channels": (lambda path: riff(1000, 48000, 2**31, b"\1" * 9000), "is truncated: its header promises"),
+    "1000 channels": (lambda path: riff(1000, 48000, 2**30, b"\1" * 9000), "is truncated: its header promises"),
     "1000 channels of no known length": (lambda path: riff(1000, 48000, 2**32 - 1, b"\1" * 9000), ""),
     "1024 channels at a high rate": (lambda path: riff(1024, 192000, 2**32 - 1, b"\1" * 9000), ""),
-    "65535 channels": (lambda path: riff(65535, 48000, 2**31, b"\1" * 9000), "is not an audio file|truncated"),
+    "65535 channels": (lambda path: riff(65535, 48000, 2**30, b"\1" * 9000), "is not an audio file|truncated"),
     "ten hours": (lambda path: riff(2, 16000, 36000 * 64000, b"\1" * 9000), "is truncated: its header promises 2304000000 bytes"),
     "ten hours of FLAC": (flac_of_ten_hours, "cannot be read beyond sample|is truncated"),
 }  # fmt: skip
@@ -434,11 +431,10 @@ UNWRITABLE: dict[str, tuple[str, Audio, str]] = {
     "a folder of that name": ("folder.flac", MONO, "folder.flac is a folder"),
     "no folder": ("nowhere/v.flac", MONO, "v.flac cannot be written: No such file or directory"),
     "a name of 300 characters": ("a" * 300 + ".flac", MONO, "cannot be written: File name too long"),
-    "a format there is not": ("v.mp3", MONO, r"v.mp3: only .flac, .wav, .ogg are written"),
     "a rate beyond files": ("v.wav", Audio(3_000_000_000), "a whole number of samples per second below 2.*3000000000 Hz"),
     "a rate that is no integer": ("v.wav", Audio("44100/160"), "a whole number of samples per second below 2.*275.625 Hz"),
-    "a rate beyond FLAC": ("v.flac", Audio(700_000), r"v.flac cannot be written: .*can a .flac file not hold Audio\(700000 Hz\)"),
-    "channels beyond FLAC": ("v.flac", Audio(16000, 9), r"can a .flac file not hold Audio\(16000 Hz, 9 channels\)"),
+    "a rate beyond FLAC": ("v.flac", Audio(700_000), r"v.flac cannot be written: flac:PCM_24 holds up to 655350 Hz .*, the output is Audio\(700000 Hz\)"),
+    "channels beyond FLAC": ("v.flac", Audio(16000, 9), r"holds .* 8 channels, the output is Audio\(16000 Hz, 9 channels\)"),
 }  # fmt: skip
 
 

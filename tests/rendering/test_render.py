@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from numpy.testing import assert_array_equal
 
 from dspgraph import Array, Audio, File, Graph, Input, Node, Output, State, render
 from dspgraph.closure import closure
@@ -186,13 +187,52 @@ def test_of_several_outputs_all_are_put_in_place_or_none(
     def short(path: object) -> object:
         calls.append(path)
         found = info(path)
-        found.frames -= len(calls) == 3  # the input and the two outputs are looked at, in turn
+        found.frames -= len(calls) == 2  # the two outputs are looked at, in turn
         return found
 
     monkeypatch.setattr("soundfile.info", short)
     (row,) = render(two, [good], tmp_path / "out")
-    assert len(calls) == 3
+    assert len(calls) == 2
     assert "7999 of 8000 samples" in row.error
+    assert names(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize(("suffix", "subtype"), [(".wav", "PCM_16"), (".flac", "PCM_16"), (".wav", "PCM_24")])
+def test_the_kind_of_samples_can_be_chosen_and_is_said(tmp_path: Path, good: Path, suffix: str, subtype: str) -> None:
+    one = Graph({"end": ToyScale()}, {"end.x": "x"}, {"x": Audio(16000)}, {"y": "end"})
+    (row,) = render(one, [good], tmp_path / "out", suffix, subtype=subtype)
+    assert soundfile.info(row.targets[0]).subtype == subtype
+    found = said(tmp_path / "out", "good")
+    assert found["format"] == f"{suffix[1:]}:{subtype}"
+    assert found["outputs"]["y"]["subtype"] == subtype
+    assert found["outputs"]["y"]["dither"] == ("TPDF" if subtype == "PCM_16" else "none")
+    (again,) = render(one, [good], tmp_path / "out", suffix, subtype=subtype, resume=True)
+    assert again.cached
+    (other,) = render(one, [good], tmp_path / "out", suffix, resume=True)  # the default: other samples, so not the same
+    assert not other.cached
+
+
+def test_dither_depends_on_seed_item_and_output_and_on_nothing_else(tmp_path: Path, good: Path) -> None:
+    def samples(name: str, seed: int = 0, ids: tuple[str, ...] = ("a",), batch: int = 1) -> dict[str, Array]:
+        two = Graph({"end": ToyScale()}, {"end.x": "x"}, {"x": Audio(16000)}, {"p": "end", "q": "end"}, seed=seed)
+        manifest = good.with_name("m.jsonl")
+        manifest.write_text("".join(json.dumps({"id": one, "path": str(good)}) + "\n" for one in ids))
+        rows = render(two, [manifest], tmp_path / name, ".wav", subtype="PCM_16", batch=batch)
+        return {path.name: soundfile.read(path, dtype="int16")[0] for row in rows for path in row.targets}
+
+    first = samples("1")
+    assert np.any(first["a.p.wav"] != first["a.q.wav"])
+    several = samples("2", ids=("b", "a", "c"), batch=3)
+    assert_array_equal(several["a.p.wav"], first["a.p.wav"])
+    assert np.any(several["b.p.wav"] != several["a.p.wav"])
+    assert np.any(samples("3", seed=1)["a.p.wav"] != first["a.p.wav"])
+
+
+def test_an_encoder_that_would_die_costs_its_items_only(tmp_path: Path, good: Path) -> None:
+    """Above 200 kHz libvorbis ends the process."""
+    high = Graph({"end": ToyScale()}, {"end.x": "x"}, {"x": Audio(250_000)}, {"y": "end"})
+    (row,) = render(high, [good], tmp_path / "out", ".ogg")
+    assert re.search("good.ogg cannot be written: ogg:VORBIS holds up to 200000 Hz", row.error)
     assert names(tmp_path / "out") == []
 
 
@@ -550,7 +590,7 @@ def test_the_sidecar_says_what_the_outputs_are_and_where_they_come_from(tmp_path
         "outputs",
         "graph",
     ]
-    assert (found["id"], found["source"], found["format"]) == ("s/v", f"{tmp_path}/in/v.wav", ".flac")
+    assert (found["id"], found["source"], found["format"]) == ("s/v", f"{tmp_path}/in/v.wav", "flac:PCM_24")
     assert (found["start"], found["duration"], found["channel"]) == ("1/4", "1/2", 1)
     assert found["digest"] == noisy().digest
     source = closure("dspgraph.io.audio", "dspgraph.io.arrays").digest
@@ -560,9 +600,15 @@ def test_the_sidecar_says_what_the_outputs_are_and_where_they_come_from(tmp_path
         "y": ("v.y.flac", 8000), "z": ("v.z.flac", 8000), "rows": ("v.npz", 80)
     }  # fmt: skip
     assert {"stream": "Frames", "rate": "160", "kind": "wave", "width": 100}.items() <= found["outputs"]["rows"].items()
-    assert {"stream": "Audio", "rate": "16000", "channels": 1, "dtype": "float64"}.items() <= found["outputs"][
-        "y"
-    ].items()
+    audio = {
+        "stream": "Audio",
+        "rate": "16000",
+        "channels": 1,
+        "dtype": "float64",
+        "subtype": "PCM_24",
+        "dither": "none",
+    }
+    assert audio.items() <= found["outputs"]["y"].items()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

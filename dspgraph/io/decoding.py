@@ -1,0 +1,233 @@
+"""Decoding of audio files: forward, to the true end, and quiet."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import soundfile
+
+from dspgraph.errors import FileError
+from dspgraph.io.containers import find_layout
+from dspgraph.io.filepart import FilePart, Piece
+from dspgraph.io.names import missing
+from dspgraph.io.paths import convert_hint
+from dspgraph.io.printed import catch_printed
+from dspgraph.streams import Array
+
+_EXACT_FORMATS = frozenset({"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "NIST", "CAF", "FLAC"})
+_EXACT_SUBTYPES = frozenset(
+    {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"}
+)  # fmt: skip
+"""Formats and subtypes of libsndfile in which a decoder finds a sample exactly. All others are read from the start."""
+
+_FOREIGN = {
+    "AAC": (0, (b"\xff\xf1", b"\xff\xf9", b"ADIF")),
+    "MP4 (m4a, AAC or ALAC)": (4, (b"ftyp",)),
+    "WebM or Matroska": (0, (b"\x1a\x45\xdf\xa3",)),
+    "Windows Media": (0, (b"\x30\x26\xb2\x75",)),
+    "AMR": (0, (b"#!AMR",)),
+    "Monkey's Audio": (0, (b"MAC ",)),
+    "WavPack": (0, (b"wvpk",)),
+    "TTA": (0, (b"TTA",)),
+    "DSD": (0, (b"DSD ", b"FRM8")),
+    "Dolby Digital": (0, (b"\x0b\x77",)),
+    "AVI": (8, (b"AVI ",)),
+    "Flash video": (0, (b"FLV\x01",)),
+}
+"""Formats that are not read: where in the file they can be recognised, in bytes, and by which bytes."""
+
+_BLOCK = 2**20
+"""The largest number of samples of all channels in a read that does not depend on the cut: 8 MiB."""
+
+_UNIT = 120
+"""The number of samples per channel of which every read of a format that is decoded forward is a multiple.
+
+libsndfile loses samples at the end of an SDS or PAF file if a read ends within one of its blocks, which have 10, 30, 40
+or 60 samples.
+"""
+
+
+class _Forward(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
+    """A SoundFile that is read forward. soundfile seeks after every read of a file that it takes to be seekable.
+
+    In an MP3 or Ogg file that changes the next samples.
+    """
+
+    def seekable(self) -> bool:
+        """Return False."""
+        return False
+
+
+class _Link(NamedTuple):
+    """A piece of a file with one stream of samples."""
+
+    piece: Piece | None  # None: the file as it is
+    frames: int  # samples per channel
+
+
+class Decoder:
+    """The samples of an audio file at its own rate, decoded from the start to the end.
+
+    rate: in Hz, as the header says. frames: number of samples per channel. format, subtype: as libsndfile names them.
+    notes: where the header was not believed, in words.
+
+    Raises FileError if the file is missing, is empty, is not audio, is truncated or damaged, or is of a format that is
+    not read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        _check_readable(path)
+        layout = find_layout(path)
+        self.notes = layout.notes
+        self.rate = self.channels = 0
+        self.format = self.subtype = ""
+        self._links: list[_Link] = []
+        for piece in layout.pieces:
+            with self._opened(piece) as file:
+                self._take_header(file)
+                frames = file.frames if layout.counted else self._count(file)
+                self._links.append(_Link(piece, frames if layout.samples is None else min(frames, layout.samples)))
+        if self.format == "MP3" and layout.pieces == (None,):
+            raise FileError(f"{path} has MPEG frames that cannot be counted: {convert_hint(path)}")
+        self.frames = sum(link.frames for link in self._links)
+        self._is_exact = layout.counted and self.format in _EXACT_FORMATS and self.subtype in _EXACT_SUBTYPES
+
+    @property
+    def _rows(self) -> int:
+        """The number of samples per channel in a read that does not depend on the cut."""
+        return max(1, min(2**15, _BLOCK // self.channels) // _UNIT) * _UNIT
+
+    def _take_header(self, file: _Forward) -> None:
+        """Take the rate, channels and format of a link; raise FileError if they are not those of the links before."""
+        if self._links and (self.rate, self.channels) != (file.samplerate, file.channels):
+            raise FileError(
+                f"{self.path} changes from {self.rate} Hz and {self.channels} channels to {file.samplerate} Hz and "
+                f"{file.channels} channels: {convert_hint(self.path)}"
+            )
+        self.rate, self.channels = file.samplerate, file.channels
+        self.format, self.subtype = file.format, file.subtype
+
+    def _count(self, file: _Forward) -> int:
+        """Return the number of samples per channel of an open file: all are decoded."""
+        frames = 0
+        while n := len(self._read(file, self._rows, frames)):
+            frames += n
+        return frames
+
+    def blocks(self, first: int, length: int, rows: int) -> Iterator[Array]:
+        """Yield blocks [n, channels] of up to `rows` samples, full scale +-1.
+
+        Yields `length` samples from sample `first` on; fewer, if the file has fewer. Raises FileError if the file is
+        damaged.
+        """
+        begin = 0  # of the link
+        for link in self._links:
+            start, end = max(first - begin, 0), min(first + length - begin, link.frames)
+            if start < end:
+                with self._opened(link.piece) as file:
+                    if self._is_exact:
+                        yield from self._sought(file, begin, start, end, rows)
+                    else:
+                        yield from self._forward(file, begin, start, end, rows, link.frames)
+            begin += link.frames
+
+    def _sought(self, file: _Forward, begin: int, start: int, end: int, rows: int) -> Iterator[Array]:
+        """Yield the samples from `start` to `end` of a link; begin: the place of the link in the file."""
+        try:
+            at = int(file.seek(start)) if start else 0
+        except soundfile.LibsndfileError as error:
+            raise self._unreadable(error, begin) from None
+        while at < end and len(block := self._read(file, min(rows, end - at), begin + at)):
+            at += len(block)
+            yield block
+
+    def _forward(self, file: _Forward, begin: int, start: int, end: int, rows: int, frames: int) -> Iterator[Array]:
+        """Yield the same as `_sought`. The link is decoded from its start on, in reads that do not depend on the cut.
+
+        frames: the number of samples of the link, beyond which a decoder must not be asked.
+        """
+        at = 0
+        while at < end and len(block := self._read(file, min(self._rows, frames - at), begin + at)):
+            wanted = block[max(0, start - at) : end - at]
+            at += len(block)
+            for k in range(0, len(wanted), rows):
+                yield wanted[k : k + rows]
+
+    @contextmanager
+    def _opened(self, piece: Piece | None) -> Iterator[_Forward]:
+        part = piece and FilePart(self.path, piece)
+        try:
+            with catch_printed() as printed:
+                file = _Forward(part or os.fsencode(self.path))
+        except soundfile.LibsndfileError as error:
+            if part:
+                part.close()
+            raise FileError(f"{self.path} is not an audio file that can be read: {self._why(error)}") from None
+        try:
+            self._check_printed(printed.text, 0)
+            yield file
+        finally:
+            file.close()
+            if part:
+                part.close()
+
+    def _read(self, file: _Forward, rows: int, at: int) -> Array:
+        """Return the next samples, [n, channels]; at: the number of the first, for errors."""
+        try:
+            with catch_printed() as printed:
+                block: Array = file.read(rows, dtype="float64", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise self._unreadable(error, at) from None
+        part = file.name
+        if isinstance(part, FilePart) and part.error:
+            raise FileError(f"{self.path} cannot be read: {part.error.strerror}")
+        self._check_printed(printed.text, at)
+        return block
+
+    def _check_printed(self, text: str, at: int) -> None:
+        """Raise FileError if a decoder has printed something: it does so about damaged files only."""
+        if text:
+            line = " ".join(text.split())
+            raise FileError(
+                f"{self.path} is damaged near sample {at}: its decoder says '{line[:100]}': fetch it again, or "
+                f"{convert_hint(self.path)}"
+            )
+
+    def _unreadable(self, error: soundfile.LibsndfileError, at: int) -> FileError:
+        return FileError(f"{self.path} cannot be read beyond sample {at}: {error.error_string}")
+
+    def _why(self, error: soundfile.LibsndfileError) -> str:
+        """Return why a file was not opened, and the way out."""
+        with self.path.open("rb") as file:
+            head = file.read(32)
+        for name, (at, marks) in _FOREIGN.items():
+            if head[at:].startswith(marks):
+                return f"{name} is not supported: {convert_hint(self.path)}"
+        reason = error.error_string
+        if reason.startswith("File does not exist"):  # what libsndfile says if a decoder does not accept the header
+            reason = "its header is damaged or incomplete."
+        return f"{reason} If other programs play it, {convert_hint(self.path)}"
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise FileError(f"{path} is a folder, not an audio file")
+        if not stat.S_ISREG(status.st_mode):
+            raise FileError(f"{path} is no regular file: record it to a file first")
+        path.open("rb").close()  # an error of Python says more than "System error", the message of libsndfile
+    except FileNotFoundError:
+        raise FileError(missing(path)) from None
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror}") from None
+    if status.st_size == 0:
+        raise FileError(f"{path} is empty (0 bytes)")
+    if path.suffix.lower() == ".raw":
+        raise FileError(f"{path} has no header that says its rate and format: make it a WAV first")

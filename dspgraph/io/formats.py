@@ -1,0 +1,111 @@
+"""Formats of audio files that are written: their limits, and the dither of 16-bit samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dspgraph.errors import FileError, RequestError
+from dspgraph.streams import Array, Audio, hertz
+
+
+@dataclass(frozen=True)
+class AudioFormat:
+    """A format of audio files that is written, and the largest streams that its encoder takes.
+
+    An encoder is not opened for a larger stream: libvorbis ends the process, others say only that something failed.
+    """
+
+    suffix: str  # of the file, with the dot
+    subtype: str  # of the samples, as libsndfile names it
+    rate: int  # the largest sample rate, Hz
+    channels: int  # the largest number of channels
+    bits: int = 0  # of a sample; 0: samples have no fixed number of bits
+    clips: bool = True  # whether samples above 1 or below -1 are clipped
+    size: int = 2**63  # the largest number of bytes of samples
+
+    @property
+    def name(self) -> str:
+        """The name in `--format`, for instance "wav:PCM_16"."""
+        return f"{self.suffix[1:]}:{self.subtype}"
+
+    @property
+    def dither(self) -> str:
+        """What is added to the samples before they are rounded: "TPDF" or "none"."""
+        return "TPDF" if self.bits == 16 else "none"
+
+    def check(self, path: Path, stream: Audio) -> None:
+        """Raise FileError if a file of this format cannot hold a stream; path: of the file, for the message."""
+        if not has_file_rate(stream):
+            raise FileError(
+                f"{path}: a file has a whole number of samples per second below 2**31, not {hertz(stream.rate)}"
+            )
+        if stream.rate > self.rate or stream.channels > self.channels:
+            raise FileError(
+                f"{path} cannot be written: {self.name} holds up to {self.rate} Hz and {self.channels} channels, the "
+                f"output is {stream}: write another format, for instance wav"
+            )
+
+    def check_size(self, path: Path, samples: int) -> None:
+        """Raise FileError if a file of this format cannot hold so many samples; samples: of all channels together."""
+        if samples * self.bits // 8 > self.size:
+            raise FileError(
+                f"{path} cannot be written: the header of a {self.suffix} file counts up to 4 GiB: write flac"
+            )
+
+
+_GIB_4 = 2**32 - 2**16  # what the header of a WAV can count, less room for other chunks
+
+_FORMATS = (
+    AudioFormat(".flac", "PCM_24", 655350, 8, 24),  # RFC 9639, sections 9.1.2 and 9.1.3; libsndfile has the same limits
+    AudioFormat(".flac", "PCM_16", 655350, 8, 16),
+    AudioFormat(".wav", "FLOAT", 2**31 - 1, 1024, 32, clips=False, size=_GIB_4),  # 1024: the limit of libsndfile
+    AudioFormat(".wav", "PCM_24", 2**31 - 1, 1024, 24, size=_GIB_4),
+    AudioFormat(".wav", "PCM_16", 2**31 - 1, 1024, 16, size=_GIB_4),
+    AudioFormat(".ogg", "VORBIS", 200_000, 255),  # the limits of libvorbis 1.3.7
+)
+"""All formats. The first of each suffix is its default."""
+
+SUFFIXES = tuple(dict.fromkeys(one.suffix for one in _FORMATS))
+"""The suffixes of audio files that are written."""
+
+FORMAT_NAMES = (*(suffix[1:] for suffix in SUFFIXES), *(one.name for one in _FORMATS))
+"""What `--format` takes: a suffix alone, for its default, or with a subtype."""
+
+
+def audio_format(suffix: str, subtype: str = "") -> AudioFormat:
+    """Return a format by suffix, with the dot, and subtype; subtype="": the default of the suffix.
+
+    Raises RequestError for one that is not written.
+    """
+    for one in _FORMATS:
+        if one.suffix == suffix and subtype in ("", one.subtype):
+            return one
+    if suffix in SUFFIXES:
+        known = ", ".join(one.name for one in _FORMATS if one.suffix == suffix)
+        raise RequestError(f"{suffix[1:]} files can be written as {known}; found '{suffix[1:]}:{subtype}'")
+    raise RequestError(f"the formats that can be written are {', '.join(SUFFIXES)}; found '{suffix}'")
+
+
+def has_file_rate(stream: Audio) -> bool:
+    """Return whether the header of an audio file can hold the rate of a stream: a whole number of Hz below 2**31."""
+    return stream.rate.denominator == 1 and stream.rate < 2**31
+
+
+def round_to_16_bits(samples: Array, noise: np.random.Generator) -> Array:
+    """Return samples as 16-bit integers, with TPDF dither.
+
+        q[n] = clip(round(2**15 x[n] + u[n] - v[n]), -2**15, 2**15 - 1)
+
+    u and v are independent and uniform in [0, 1). The error q - 2**15 x then has a mean of 0 and a power of 1/4 of the
+    square of a step, whatever the signal is. samples: [n] or [n, channels], full scale +-1. noise: gives two numbers
+    for each sample, in order, so that the result does not depend on how a signal is cut.
+
+    Source: S. P. Lipshitz, R. A. Wannamaker, J. Vanderkooy, "Quantization and dither: a theoretical survey", Journal of
+    the Audio Engineering Society 40 (5), 1992, pages 355-375.
+    """
+    pairs = noise.random((*samples.shape, 2))
+    dithered = np.rint(np.asarray(samples, "f8") * 2**15 + pairs[..., 0] - pairs[..., 1])
+    return np.clip(dithered, -(2**15), 2**15 - 1).astype("i2")

@@ -1,0 +1,317 @@
+"""MPEG audio (MP3, MP2): its frames are counted, because no header of such a file can be relied on for its length.
+
+The format of a frame: ISO/IEC 11172-3, section 2.4.1.3, and ISO/IEC 13818-3. The tags Xing, Info and VBRI are in no
+standard; they are read as LAME and mpg123 do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from dspgraph.errors import FileError
+from dspgraph.io.filepart import Piece, Span
+from dspgraph.io.paths import convert_hint
+
+_REACH = 2**16
+"""The number of bytes in which a frame is looked for: at the start of a file, and where no frame begins."""
+
+_RATES = (44100, 48000, 32000)
+"""The sample rates of MPEG 1 in Hz, by the code in the header. MPEG 2 has half of each, MPEG 2.5 a quarter."""
+
+_BITRATES = {
+    (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (1, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (1, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (2, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (2, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (2, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+"""Bit rates in kbit/s by version (1, or 2 for 2 and 2.5) and layer. The code in the header counts from 1."""
+
+_LARGEST_CODE = 14
+
+_MOST_TAGS = 1000
+"""The largest number of tags of text between frames: more are no music, but an attempt to take time."""
+
+
+class Kind(NamedTuple):
+    """What all frames of a file have in common."""
+
+    version: int  # 1; 2 for MPEG 2; 3 for MPEG 2.5
+    layer: int
+    rate: int  # Hz
+    channels: int
+
+    def __str__(self) -> str:
+        return f"{self.rate} Hz, {self.channels} channel{'s' * (self.channels > 1)}, layer {self.layer}"
+
+    @property
+    def samples(self) -> int:
+        """The number of samples per channel in a frame."""
+        return {1: 384, 2: 1152, 3: 1152 if self.version == 1 else 576}[self.layer]
+
+    @property
+    def side_information(self) -> int:
+        """The length of the side information of a frame of layer 3, in bytes."""
+        return ((17, 32) if self.version == 1 else (9, 17))[self.channels - 1]
+
+
+class Header(NamedTuple):
+    """What the header of a frame says: its kind, and the length of the frame with its header in bytes."""
+
+    kind: Kind
+    length: int
+
+
+class Tag(NamedTuple):
+    """What the first frame of a file says about the file, if it is a tag Xing, Info or VBRI and not sound."""
+
+    frames: int | None  # None: the tag does not say
+    size: int | None  # of the file from the tag on, in bytes
+    lead: int = 0  # samples that the encoder has put before the sound
+    padding: int = 0  # samples that the encoder has put behind the sound
+    gapless: bool = False  # whether the tag has delay and padding
+
+
+class Mpeg(NamedTuple):
+    """The frames of a file."""
+
+    kind: Kind
+    frames: int  # number of frames with sound
+    piece: Piece  # the frames, as a decoder must be given them
+    samples: int | None  # per channel; None: the decoder knows it from a tag
+    notes: tuple[str, ...]  # what the file has besides, in words
+
+
+def parse_header(header: bytes) -> Header | None:
+    """Return what the four bytes of a header say; None if they are not the header of a frame.
+
+    None also for a frame of free bit rate, whose header does not have its length.
+    """
+    if len(header) < 4 or header[0] != 0xFF:
+        return None
+    parsed = _frame(header[1], header[2])
+    channels = 1 if header[3] >> 6 == 3 else 2
+    return parsed and Header(parsed.kind._replace(channels=channels), parsed.length)
+
+
+@cache
+def _frame(first: int, second: int) -> Header | None:
+    """Return what the second and third byte of a header say. The number of channels is not among it."""
+    version = {0b11: 1, 0b10: 2, 0b00: 3}.get(first >> 3 & 3)
+    layer = 4 - (first >> 1 & 3)
+    code, rate_code, padding = second >> 4, second >> 2 & 3, second >> 1 & 1
+    if first < 0xE0 or version is None or layer == 4 or not 1 <= code <= _LARGEST_CODE or rate_code == len(_RATES):
+        return None
+    rate = _RATES[rate_code] >> (version - 1)
+    kind = Kind(version, layer, rate, 0)
+    bitrate = 1000 * _BITRATES[min(version, 2), layer][code - 1]
+    slot = 4 if layer == 1 else 1  # the unit of padding, bytes
+    return Header(kind, (kind.samples // 8 // slot * bitrate // rate + padding) * slot)
+
+
+_SUFFIXES = {".mp1", ".mp2", ".mp3", ".mpa", ".mpga"}
+
+
+def find_mpeg(path: Path, begin: int, size: int) -> Mpeg | None:
+    """Return the frames of a file; None if it is not MPEG audio.
+
+    begin: where they may begin at the earliest: behind an ID3 tag. size: of the file, in bytes. Only if there is an ID3
+    tag, or the suffix is that of MPEG audio, other bytes may stand before the first frame.
+
+    Raises FileError if the file is truncated, if bytes that are no frame stand between frames, or if the sample rate,
+    the number of channels or the layer changes.
+    """
+    with path.open("rb") as file:
+        scan = _Scan(path, file, size)
+        is_likely = begin > 0 or path.suffix.lower() in _SUFFIXES
+        first = scan.next_frame(begin, _REACH if is_likely else 1)
+        return None if first is None else scan.frames(begin, first)
+
+
+class _Scan:
+    """A scan of an open file for frames."""
+
+    def __init__(self, path: Path, file: BinaryIO, size: int) -> None:
+        self.path, self.file, self.size = path, file, size
+
+    def read(self, at: int, length: int) -> bytes:
+        """Return `length` bytes, or those that there are, from the byte `at`."""
+        self.file.seek(at)
+        return self.file.read(length)
+
+    def next_frame(self, begin: int, reach: int = _REACH) -> int | None:
+        """Return where the first frame behind `begin` begins, in bytes; None if none begins in `reach` bytes.
+
+        A header can stand in other data by chance: three frames must follow, or the end of the file, or a tag.
+        """
+        window, at = self.read(begin, reach + 3), -1
+        while 0 <= (at := window.find(b"\xff", at + 1)) < reach:
+            if (parsed := parse_header(window[at : at + 4])) and self._is_followed(begin + at, parsed):
+                return begin + at
+        return None
+
+    def _is_followed(self, at: int, parsed: Header) -> bool:
+        if self._tag(at, parsed):
+            return True
+        for _ in range(3):
+            at += parsed.length
+            following = parse_header(self.read(at, 4))
+            if following is None or following.kind != parsed.kind:
+                return following is None and (at == self.size or self._tag_end(at) > at)
+            parsed = following
+        return True
+
+    def frames(self, begin: int, first: int) -> Mpeg:
+        """Return the frames of the file, the first of which begins at the byte `first`."""
+        header = self.read(first, 4)
+        parsed = parse_header(header)
+        assert parsed
+        tag = self._tag(first, parsed)
+        start = min(self.size, first + parsed.length) if tag else first
+        spans, found, behind = self._spans(start, parsed.kind)
+        self._check_tag(tag, found, (spans[-1].last if spans else start) - first)
+        notes = tuple(self._notes(tag, found, first - begin, behind))
+        if tag and tag.gapless:
+            return Mpeg(parsed.kind, found, Piece(spans, info_frame(header, parsed.kind, found, tag)), None, notes)
+        # A decoder guesses the length from the size and the first frame, and stops there. With the size of as many
+        # frames of that length, and two more, it guesses enough; it never comes to the zeros.
+        first_length = max(parsed.length, self._length(spans[0].first)) + 1
+        zeros = max(0, (found + 2) * first_length - Piece(spans).size)
+        return Mpeg(parsed.kind, found, Piece(spans, zeros=zeros), found * parsed.kind.samples, notes)
+
+    def _length(self, at: int) -> int:
+        parsed = parse_header(self.read(at, 4))
+        return parsed.length if parsed else 0
+
+    def _spans(self, at: int, kind: Kind) -> tuple[tuple[Span, ...], int, int]:
+        """Return the spans of frames from the byte `at` on, the number of frames, and where the tags behind them end.
+
+        Tags of text may stand between spans.
+        """
+        spans: list[Span] = []
+        count = 0
+        for _ in range(_MOST_TAGS):
+            begin = at
+            while (
+                (parsed := parse_header(self.read(at, 4))) and parsed.kind == kind and at + parsed.length <= self.size
+            ):
+                at, count = at + parsed.length, count + 1
+            if at > begin:
+                spans.append(Span(begin, at))
+            end, at = at, self._tag_end(at)
+            if at == end:
+                break
+        self._check_nothing_follows(at, kind)
+        return tuple(spans), count, at
+
+    def _check_nothing_follows(self, at: int, kind: Kind) -> None:
+        """Raise FileError if there are frames behind the byte `at`, where no whole frame of the given kind begins."""
+        following = self.next_frame(at)
+        if following is None:
+            return
+        found = parse_header(self.read(following, 4))
+        if found and following == at:
+            raise FileError(f"{self.path} changes at byte {at} from {kind} to {found.kind}: {convert_hint(self.path)}")
+        raise FileError(
+            f"{self.path} is damaged: at byte {at} no MPEG frame begins, but more follow: fetch it again, or "
+            f"{convert_hint(self.path)}"
+        )
+
+    def _tag_end(self, at: int) -> int:
+        """Return where a tag of text that begins at the byte `at` ends, in bytes; `at` if there is none."""
+        head = self.read(at, 32)
+        if head[:3] == b"ID3":
+            return min(self.size, at + id3_length(head))
+        if head[:3] == b"TAG" and at + 128 <= self.size:
+            return at + 128
+        if head[:8] == b"APETAGEX":
+            return min(self.size, at + 32 + int.from_bytes(head[12:16], "little"))
+        return at
+
+    def _tag(self, at: int, parsed: Header) -> Tag | None:
+        """Return the tag that the frame at the byte `at` is; None if it is sound."""
+        if parsed.kind.layer != 3:
+            return None
+        content = self.read(at, parsed.length)
+        if content[36:40] == b"VBRI":
+            return Tag(int.from_bytes(content[50:54], "big"), None)
+        for check_sum in (0, 2):  # bytes of a check sum, which some encoders put before the side information
+            place = 4 + check_sum + parsed.kind.side_information
+            if content[place : place + 4] in (b"Xing", b"Info"):
+                return _xing(content[place + 4 :])
+        return None
+
+    def _check_tag(self, tag: Tag | None, found: int, size: int) -> None:
+        """Raise FileError if there are fewer frames than the tag promises; size: of all frames and the tag, in bytes.
+
+        Some encoders count the tag too: one frame less is right if the size is that which the tag promises.
+        """
+        promised = tag.frames if tag and tag.frames is not None else 0
+        complete = tag is not None and promised == found + 1 and tag.size == size
+        if (promised > found and not complete) or found == 0:
+            raise FileError(
+                f"{self.path} is truncated: its header promises {promised} MPEG frames, it has {found}: fetch it "
+                "again, or let an audio editor repair it"
+            )
+
+    def _notes(self, tag: Tag | None, found: int, before: int, behind: int) -> Iterator[str]:
+        if before:
+            yield f"left out {before} bytes before the first MPEG frame"
+        if tag and tag.frames is not None and tag.frames < found:
+            yield f"its header promises {tag.frames} MPEG frames, all {found} were read"
+        if self._left(behind):
+            yield f"left out {self._left(behind)} bytes behind the last whole MPEG frame"
+
+    def _left(self, end: int) -> int:
+        """Return the number of bytes behind the last frame; 0 if the next bytes are zeros, which fill up some files."""
+        return self.size - end if self.read(end, 32).strip(b"\0") else 0
+
+
+def id3_length(head: bytes) -> int:
+    """Return the length in bytes of the ID3v2 tag that begins with `head`, of at least 10 bytes; 0 if there is none.
+
+    Source: ID3 tag version 2.4.0, section 3.1.
+    """
+    if head[:3] != b"ID3" or len(head) < 10:
+        return 0
+    size = 0
+    for byte in head[6:10]:
+        size = size << 7 | byte & 0x7F
+    return 10 + size + (10 if head[5] & 0x10 else 0)  # a footer
+
+
+def _xing(content: bytes) -> Tag:
+    """Return a tag from its content behind the name Xing or Info."""
+    flags, at = int.from_bytes(content[:4], "big"), 4
+    fields: list[int | None] = []
+    for flag in (1, 2):  # frames, bytes
+        fields.append(int.from_bytes(content[at : at + 4], "big") if flags & flag else None)
+        at += 4 * bool(flags & flag)
+    at += 100 * bool(flags & 4) + 4 * bool(flags & 8)  # a table of contents, the quality
+    encoder = content[at : at + 24]
+    if len(encoder) < 24 or encoder[0] == 0:
+        return Tag(fields[0], fields[1])
+    both = int.from_bytes(encoder[21:24], "big")
+    return Tag(fields[0], fields[1], both >> 12, both & 0xFFF, True)
+
+
+def info_frame(header: bytes, kind: Kind, frames: int, tag: Tag) -> bytes:
+    """Return a frame of layer 3 with the tag Info, which says how many frames follow, the delay and the padding.
+
+    header: of the first frame. tag: that of the file, whose delay and padding are kept. If there are more frames than
+    the tag promises, files were joined: the padding, which is that of another end, is not cut off.
+    """
+    padding = tag.padding if tag.frames is None or tag.frames >= frames else 0
+    encoder = b"LAME3.100" + bytes(12) + (tag.lead << 12 | padding).to_bytes(3, "big") + bytes(12)
+    content = bytes(kind.side_information) + b"Info" + (1).to_bytes(4, "big") + frames.to_bytes(4, "big") + encoder
+    for code in range(1, _LARGEST_CODE + 1):
+        head = bytes((0xFF, header[1] | 1, code << 4 | header[2] & 0x0C, header[3]))  # no check sum, no padding
+        parsed = parse_header(head)
+        assert parsed
+        if parsed.length >= len(head) + len(content):
+            return (head + content).ljust(parsed.length, b"\0")
+    raise AssertionError("the longest frame of every kind holds a tag")

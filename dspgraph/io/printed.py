@@ -1,0 +1,73 @@
+"""Text that C libraries print by themselves: caught, so that it does not reach the terminal.
+
+The decoders of MP3 and SDS files print warnings about damaged files on stderr and stdout, and libsndfile has no option
+that turns this off. The manual of glibc ("Standard Streams") says that the C variables `stdout` and `stderr` may be set
+to another stream. Python does not use them: what Python prints, also in another thread, is not caught. With other C
+libraries than glibc nothing is caught.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+_ROOM = 4096
+"""The number of bytes of text that is kept. What a library prints beyond it is lost."""
+
+
+class Printed:
+    """What C libraries have printed: `text` is set when the context of `catch_printed` ends."""
+
+    text = ""
+
+
+@contextmanager
+def catch_printed() -> Iterator[Printed]:
+    """Return a context in which C libraries print into the returned object. One thread at a time can be in it."""
+    printed, stream = Printed(), _stream()
+    if stream is None:
+        yield printed
+        return
+    with stream.lock:
+        before = [variable.value for variable in stream.variables]
+        for variable in stream.variables:
+            variable.value = stream.file
+        try:
+            yield printed
+        finally:
+            for variable, value in zip(stream.variables, before, strict=True):
+                variable.value = value
+            printed.text = stream.take()
+
+
+class _Stream:
+    """A C stream that writes into memory."""
+
+    def __init__(self, libc: ctypes.CDLL) -> None:
+        self._libc, self._buffer, self.lock = libc, ctypes.create_string_buffer(_ROOM), threading.Lock()
+        libc.fmemopen.restype = ctypes.c_void_p
+        libc.fmemopen.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p]
+        libc.ftell.restype = ctypes.c_long
+        for function in (libc.fflush, libc.ftell, libc.rewind):
+            function.argtypes = [ctypes.c_void_p]
+        self.file = libc.fmemopen(self._buffer, _ROOM, b"w")
+        self.variables = [ctypes.c_void_p.in_dll(libc, name) for name in ("stdout", "stderr")]
+
+    def take(self) -> str:
+        """Return the text that was written since the last call."""
+        self._libc.fflush(self.file)
+        length = self._libc.ftell(self.file)
+        self._libc.rewind(self.file)
+        return self._buffer.raw[:length].decode(errors="replace")
+
+
+@cache
+def _stream() -> _Stream | None:
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "gnu_get_libc_version"):
+        return None
+    stream = _Stream(libc)
+    return stream if stream.file else None

@@ -1,0 +1,68 @@
+"""The law of audio files: the cut changes nothing in reading either."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from dspgraph.errors import FileError
+from dspgraph.io.audio import AudioSource
+from dspgraph.io.decoding import Decoder
+from dspgraph.streams import Array, Audio
+
+_SINGLY = 2**12
+"""The largest number of samples per channel of a file that is also read one sample at a time."""
+
+_LONGEST = 2**24
+"""The number of samples per channel, from the start of a file, that are compared: 6 minutes at 44.1 kHz."""
+
+_LONGEST_OF_SMALL = 2**20
+"""The number of them that are also read in blocks of 37 samples."""
+
+
+def check_file(path: str | Path, parts: int = 10, seed: int = 0) -> str:
+    """Check that an audio file is read alike however the reading is cut; return its format and length, in words.
+
+    One forward read of the whole file must be equal, sample for sample, to blocks of 1 sample (if the file is short),
+    of 37 samples and of a second, and `parts` random parts (start and duration) to that slice of it. seed: of the
+    random parts. Long files are compared up to _LONGEST samples.
+
+    Raises FileError if the file cannot be read, and if it breaks the law: the message names the format, the cut, and
+    the first sample that differs.
+    """
+    path = Path(path)
+    decoder = Decoder(path)
+    kind = f"{decoder.format}, {decoder.subtype}, {decoder.rate} Hz, {decoder.frames} samples"
+    stream = Audio(decoder.rate, decoder.channels)
+    frames = min(decoder.frames, _LONGEST)
+    whole = _read(path, stream, 0, frames, _LONGEST)
+    for rows, most in ((1, _SINGLY * (frames <= _SINGLY)), (37, _LONGEST_OF_SMALL), (decoder.rate, _LONGEST)):
+        if length := min(frames, most):
+            found = _read(path, stream, 0, length, rows)
+            _check_equal(path, kind, f"in blocks of {rows} samples", found, whole[:length], 0)
+    random = np.random.default_rng(seed)
+    for _ in range(parts):
+        first, last = sorted(int(one) for one in random.integers(0, frames + 1, 2))
+        if first < last:
+            found = _read(path, stream, first, last - first, decoder.rate)
+            _check_equal(path, kind, f"of the part from {first} to {last}", found, whole[first:last], first)
+    return kind
+
+
+def _read(path: Path, stream: Audio, first: int, length: int, rows: int) -> Array:
+    """Return `length` samples from sample `first` on, read in blocks of `rows` samples."""
+    source = AudioSource(path, stream, Fraction(first) / stream.rate, Fraction(length) / stream.rate)
+    source.rows = rows
+    return source.read()
+
+
+def _check_equal(path: Path, kind: str, cut: str, found: Array, expected: Array, first: int) -> None:
+    """Raise FileError if samples differ; first: the number of the first sample in the file."""
+    if len(found) != len(expected):
+        raise FileError(f"{path} ({kind}): {cut}, {len(found)} samples were read in place of {len(expected)}")
+    differs = found != expected
+    if differs.any():
+        at = first + int(np.flatnonzero(differs.reshape(len(found), -1).any(axis=1))[0])
+        raise FileError(f"{path} ({kind}): {cut}, sample {at} differs from one forward read: read it as WAV")

@@ -1,0 +1,94 @@
+"""Audio files of many formats, made by libsndfile and by ffmpeg, and what ffmpeg decodes from them."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from dspgraph import Array
+from helpers.speech import speech
+
+needs_ffmpeg = pytest.mark.skipif(
+    shutil.which("ffmpeg") is None and os.environ.get("CI") != "true", reason="ffmpeg is not installed"
+)
+
+BY_LIBSNDFILE = {
+    **{f"wav {one}": ("WAV", one) for one in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAW", "ULAW",
+                                            "IMA_ADPCM", "MS_ADPCM", "GSM610", "G721_32")},
+    "wavex": ("WAVEX", "PCM_24"), "rf64": ("RF64", "PCM_16"), "w64": ("W64", "PCM_16"), "flac 8": ("FLAC", "PCM_S8"),
+    "flac 16": ("FLAC", "PCM_16"), "flac 24": ("FLAC", "PCM_24"), "vorbis": ("OGG", "VORBIS"), "opus": ("OGG", "OPUS"),
+    "mp3": ("MP3", "MPEG_LAYER_III"), "aiff": ("AIFF", "PCM_16"), "aiff 8": ("AIFF", "PCM_S8"), "aifc": ("AIFF", "FLOAT"),
+    "aifc ima": ("AIFF", "IMA_ADPCM"), "caf": ("CAF", "PCM_16"), "caf alac": ("CAF", "ALAC_16"), "au": ("AU", "PCM_16"),
+    "au g723": ("AU", "G723_24"), "sphere": ("NIST", "PCM_16"), "sphere ulaw": ("NIST", "ULAW"), "iff": ("SVX", "PCM_16"),
+    "voc": ("VOC", "PCM_16"), "paf": ("PAF", "PCM_24"), "ircam": ("IRCAM", "PCM_16"), "sds": ("SDS", "PCM_16"),
+    "xi": ("XI", "DPCM_16"), "mat5": ("MAT5", "PCM_16"), "pvf": ("PVF", "PCM_16"), "htk": ("HTK", "PCM_16"),
+}  # fmt: skip
+"""Format and subtype of files that libsndfile writes."""
+
+MONO_ONLY = {"wav GSM610", "wav G721_32", "aifc ima", "au g723", "sds", "xi", "htk", "caf alac", "iff"}
+
+BY_FFMPEG = {
+    "mp3 cbr": ("mp3", "-b:a 64k"), "mp3 vbr": ("mp3", "-q:a 4"), "mp3 vbr 9": ("mp3", "-q:a 9"),
+    "mp3 vbr without xing": ("mp3", "-q:a 4 -write_xing 0"), "mp3 cbr without xing": ("mp3", "-b:a 64k -write_xing 0"),
+    "mp2": ("mp2", "-b:a 96k"), "vorbis": ("ogg", "-c:a libvorbis"),
+    "opus": ("opus", "-c:a libopus"), "w64": ("w64", ""), "rf64": ("wav", "-rf64 always"),
+    "wav ima": ("wav", "-c:a adpcm_ima_wav"), "wav ms": ("wav", "-c:a adpcm_ms"),
+}  # fmt: skip
+"""Suffix and options of files that ffmpeg writes."""
+
+PIPED = {
+    "mp3": "mp3",
+    "flac": "flac",
+    "wav": "wav",
+    "aiff": "aiff",
+    "ogg": "ogg",
+    "au": "au",
+    "w64": "w64",
+    "caf": "caf",
+}
+
+
+def by_libsndfile(path: Path, kind: str, samples: Array, rate: int = 16000) -> Path:
+    form, subtype = BY_LIBSNDFILE[kind]
+    soundfile.write(path, samples, rate, subtype, format=form)
+    return path
+
+
+def by_ffmpeg(folder: Path, kind: str, samples: Array, rate: int) -> Path:
+    suffix, options = BY_FFMPEG[kind]
+    path = folder / f"{kind.replace(' ', '_')}_{rate}.{suffix}"
+    run_ffmpeg("-i", _source(folder, samples, rate), *options.split(), path)
+    return path
+
+
+def piped_by_ffmpeg(folder: Path, form: str, samples: Array, rate: int, *options: str) -> Path:
+    """A file written to a pipe: its header has no length."""
+    path = folder / f"piped.{form}"
+    path.write_bytes(run_ffmpeg("-i", _source(folder, samples, rate), *options, "-f", PIPED[form], "-"))
+    return path
+
+
+def run_ffmpeg(*arguments: object) -> bytes:
+    command = ["ffmpeg", "-v", "error", "-y", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, check=True).stdout
+
+
+def decoded_by_ffmpeg(path: Path, channels: int = 1) -> Array:
+    """Samples as ffmpeg decodes them, [n] or [n, channels]."""
+    found = np.frombuffer(run_ffmpeg("-i", path, "-f", "f32le", "-"), "<f4").astype("f8")
+    return found if channels == 1 else found.reshape(-1, channels)
+
+
+def stereo(n: int) -> Array:
+    """Two parts of the recording beside each other: [n, 2]."""
+    return np.stack([speech()[:n], speech()[::-1][:n]], axis=1)
+
+
+def _source(folder: Path, samples: Array, rate: int) -> Path:
+    path = folder / "source.wav"
+    soundfile.write(path, samples, rate, "PCM_16")
+    return path

@@ -1,0 +1,167 @@
+"""Containers with one length in bytes: unknown, right, too long, too short."""
+
+import struct
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from dspgraph import Array, Audio
+from dspgraph.errors import FileError
+from dspgraph.io.audio import AudioSource
+from dspgraph.testing import check_file
+from helpers.audio_files import by_libsndfile, decoded_by_ffmpeg, needs_ffmpeg, piped_by_ffmpeg
+from helpers.speech import speech
+
+MONO = Audio(16000)
+UNKNOWN = "read to its end: its header has no length"
+SAMPLES = np.rint(speech()[8000:24000] * 2**15) / 2**15
+
+LENGTHS = {
+    "0": 0, "sox": 0x7FFFF000, "sox less the header": 0x7FFFF000 - 36, "largest signed": 0x7FFFFFFF,
+    "largest signed less the header": 0x7FFFFFFF - 36, "arecord": 0x80000000, "largest": 0xFFFFFFFF,
+    "largest less the header": 0xFFFFFFFF - 44, "sox aiff": 0x7F000008,
+}  # fmt: skip
+"""Lengths that programs leave in a header when they write to a pipe."""
+
+
+def written(path: Path, kind: str) -> bytearray:
+    return bytearray(by_libsndfile(path, kind, SAMPLES).read_bytes())
+
+
+def wav_with(path: Path, length: int, riff: int | None = None) -> Path:
+    content = written(path, "wav PCM_16")
+    at = content.index(b"data") + 4
+    content[at : at + 4] = struct.pack("<I", length)
+    content[4:8] = struct.pack("<I", length + 36 & 0xFFFFFFFF if riff is None else riff)
+    path.write_bytes(content)
+    return path
+
+
+def aiff_with(path: Path, length: int) -> Path:
+    content = written(path, "aiff")
+    for name, offset in ((b"SSND", 4), (b"COMM", 10)):
+        at = content.index(name) + offset
+        content[at : at + 4] = struct.pack(">I", length)
+    path.write_bytes(content)
+    return path
+
+
+def read_as_unknown(path: Path) -> Array:
+    source = AudioSource(path, MONO)
+    assert source.conversions == [UNKNOWN]
+    check_file(path, parts=3)
+    return source.read()
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+def test_a_wav_of_unknown_length_is_read_to_its_end(tmp_path: Path, name: str) -> None:
+    assert_array_equal(read_as_unknown(wav_with(tmp_path / "v.wav", LENGTHS[name])), SAMPLES)
+
+
+@pytest.mark.parametrize("riff", [0, 8, 36, 0xFFFFFFFF])
+def test_a_length_of_0_is_unknown_whatever_the_outer_length_says(tmp_path: Path, riff: int) -> None:
+    assert_array_equal(read_as_unknown(wav_with(tmp_path / "v.wav", 0, riff)), SAMPLES)
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+def test_an_aiff_of_unknown_length_is_read_to_its_end(tmp_path: Path, name: str) -> None:
+    assert_array_equal(read_as_unknown(aiff_with(tmp_path / "v.aiff", LENGTHS[name])), SAMPLES)
+
+
+@pytest.mark.parametrize("kind", ["wav IMA_ADPCM", "wav MS_ADPCM", "wav ULAW", "wavex"])
+def test_a_wav_of_unknown_length_may_have_any_samples(tmp_path: Path, kind: str) -> None:
+    content = written(tmp_path / "v.wav", kind)
+    whole = AudioSource(tmp_path / "v.wav", MONO).read()
+    at = content.index(b"data") + 4
+    content[at : at + 4] = b"\xff\xff\xff\xff"
+    (tmp_path / "v.wav").write_bytes(content)
+    assert_array_equal(read_as_unknown(tmp_path / "v.wav"), whole)
+
+
+@pytest.mark.parametrize("length", [b"\xff\xff\xff\xff", bytes(4), b"\x7f\xff\xf0\x00"])
+def test_an_au_of_unknown_length_is_read_to_its_end(tmp_path: Path, length: bytes) -> None:
+    content = written(tmp_path / "v.au", "au")
+    content[8:12] = length
+    (tmp_path / "v.au").write_bytes(content)
+    assert_array_equal(read_as_unknown(tmp_path / "v.au"), SAMPLES)
+
+
+@pytest.mark.parametrize("kind", ["w64", "caf", "rf64"])
+@pytest.mark.parametrize("length", [2**64 - 1, 2**63 - 1, 0])
+def test_a_length_of_64_bits_may_be_unknown_too(tmp_path: Path, kind: str, length: int) -> None:
+    content = written(tmp_path / "v", kind)
+    order: Literal["big", "little"] = "big" if kind == "caf" else "little"
+    at = content.index(b"ds64") + 16 if kind == "rf64" else content.index(b"data") + (4 if kind == "caf" else 16)
+    content[at : at + 8] = length.to_bytes(8, order)
+    (tmp_path / "v").write_bytes(content)
+    assert_array_equal(read_as_unknown(tmp_path / "v"), SAMPLES)
+
+
+@pytest.mark.parametrize("length", [32001, 40000, 2**30, 0x7FFFF000 + 2048, 0x60000000])
+def test_any_other_length_that_is_not_there_is_a_truncated_file(tmp_path: Path, length: int) -> None:
+    with pytest.raises(FileError, match=f"is truncated: its header promises {length} bytes of samples, it has 32000"):
+        AudioSource(wav_with(tmp_path / "v.wav", length), MONO)
+
+
+def test_a_file_without_samples_has_none(tmp_path: Path) -> None:
+    """The length 0 is right if nothing follows, or chunks."""
+    path = wav_with(tmp_path / "v.wav", 0)
+    head = path.read_bytes()[: path.read_bytes().index(b"data") + 8]
+    for behind in (b"", b"LIST\4\0\0\0INFO", b"LIST\4\0\0\0INFOid3 \2\0\0\0ab"):
+        path.write_bytes(head + behind)
+        with pytest.raises(FileError, match=r"v.wav has no samples"):
+            AudioSource(path, MONO)
+
+
+def test_bytes_behind_the_samples_that_are_no_chunk_are_left_out_and_it_is_said(tmp_path: Path) -> None:
+    """A recorder that was switched off: its header is older than its last samples."""
+    path = wav_with(tmp_path / "v.wav", 30000)
+    source = AudioSource(path, MONO)
+    assert source.conversions == ["left out 2000 bytes behind the samples, whose length its header has"]
+    assert_array_equal(source.read(), SAMPLES[:15000])
+
+
+@pytest.mark.parametrize("behind", [b"LIST\4\0\0\0INFO", bytes(600), b"\0"])
+def test_chunks_and_zeros_behind_the_samples_are_no_samples(tmp_path: Path, behind: bytes) -> None:
+    path = wav_with(tmp_path / "v.wav", 32000)
+    path.write_bytes(path.read_bytes() + behind)
+    assert AudioSource(path, MONO).conversions == []
+
+
+def test_a_wav_of_more_than_4_gib_is_refused(tmp_path: Path) -> None:
+    """The file has holes: it takes no room on the disk."""
+    for length in (0xFFFFFFFF, 0, 1000, 0x7FFFF000):
+        path = wav_with(tmp_path / "v.wav", length)
+        with path.open("rb+") as file:
+            file.truncate(2**32 + 100_000)
+        with pytest.raises(FileError, match=r"4 GiB.*ffmpeg -ignore_length 1 -i v.wav out.w64"):
+            AudioSource(path, MONO)
+
+
+def test_an_id3_tag_before_a_wav_changes_nothing(tmp_path: Path) -> None:
+    for length in (32000, 0):
+        path = wav_with(tmp_path / "v.wav", length)
+        path.write_bytes(b"ID3\4\0\0\0\0\0\x14" + bytes(20) + path.read_bytes())
+        assert_array_equal(AudioSource(path, MONO).read(), SAMPLES)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("form", ["wav", "aiff", "au", "w64", "caf"])
+def test_a_file_from_a_pipe_has_all_samples(tmp_path: Path, form: str) -> None:
+    path = piped_by_ffmpeg(tmp_path, form, SAMPLES, 16000)
+    assert_array_equal(AudioSource(path, MONO).read(), SAMPLES)
+    if form not in ("aiff", "w64"):  # ffmpeg does not read what it has written to a pipe in these formats
+        assert_array_equal(decoded_by_ffmpeg(path), SAMPLES)
+
+
+@pytest.mark.parametrize("kind", ["wav PCM_16", "au"])
+def test_a_file_of_unknown_length_may_begin_with_silence(tmp_path: Path, kind: str) -> None:
+    silent = np.concatenate([np.zeros(8000), SAMPLES])
+    content = bytearray(by_libsndfile(tmp_path / "v", kind, silent).read_bytes())
+    at = content.index(b"data") + 4 if kind.startswith("wav") else 8
+    content[at : at + 4] = bytes(4)
+    (tmp_path / "v").write_bytes(content)
+    assert_array_equal(read_as_unknown(tmp_path / "v"), silent)

@@ -1,0 +1,72 @@
+"""The decoder: messages of files that are not read, and damage that a library complains about."""
+
+from pathlib import Path
+
+import pytest
+
+from dspgraph import Audio
+from dspgraph.errors import FileError
+from dspgraph.io.audio import AudioSource
+from helpers.audio_files import by_libsndfile, needs_ffmpeg, run_ffmpeg
+from helpers.speech import speech
+
+MONO = Audio(16000)
+
+FOREIGN = {
+    "m4a": "MP4", "aac": "AAC", "webm": "WebM or Matroska", "mka": "WebM or Matroska", "wma": "Windows Media",
+    "wv": "WavPack", "tta": "TTA", "ac3": "Dolby Digital", "mp4": "MP4", "mov": "MP4", "avi": "AVI", "flv": "Flash video",
+}  # fmt: skip
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("suffix", FOREIGN)
+def test_a_format_that_is_not_read_is_named_with_the_command_that_converts_it(tmp_path: Path, suffix: str) -> None:
+    by_libsndfile(tmp_path / "v.wav", "wav PCM_16", speech()[:16000])
+    run_ffmpeg(
+        "-i", tmp_path / "v.wav", "-ar", "44100" if suffix in ("flv", "mp4") else "48000", tmp_path / f"v.{suffix}"
+    )
+    with pytest.raises(
+        FileError,
+        match=f"is not an audio file that can be read: {FOREIGN[suffix]}.*: convert it: ffmpeg -i v.{suffix} out.wav",
+    ):
+        AudioSource(tmp_path / f"v.{suffix}", MONO)
+
+
+@pytest.mark.parametrize(("head", "name"), [
+    (b"\0\0\0\x20ftypM4A ", "MP4"), (b"\xff\xf1\x50\x80", "AAC"), (b"\x1a\x45\xdf\xa3", "WebM"), (b"#!AMR\n", "AMR"),
+    (b"MAC \x96\x0f", "Monkey's Audio"), (b"DSD \x1c", "DSD"),
+])  # fmt: skip
+def test_a_format_is_known_by_its_first_bytes(tmp_path: Path, head: bytes, name: str) -> None:
+    (tmp_path / "my file.wav").write_bytes(head + bytes(1000))
+    with pytest.raises(FileError, match=f"{name}.* is not supported: convert it: ffmpeg -i 'my file.wav' out.wav"):
+        AudioSource(tmp_path / "my file.wav", MONO)
+
+
+@pytest.mark.parametrize(
+    "content", [b"hello\n" * 100, bytes(1000), b"\xff\xfb\x90\x64" + bytes(100), b"ID3\4\0\0\0\0\0\0"]
+)
+@pytest.mark.parametrize("suffix", ["wav", "mp3"])
+def test_what_is_no_audio_is_refused_in_one_sentence_and_nothing_is_printed(
+    tmp_path: Path, content: bytes, suffix: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / f"v.{suffix}").write_bytes(content)
+    with pytest.raises(
+        FileError, match=f"v.{suffix} (is not an audio file|is damaged|is truncated|has MPEG frames)"
+    ) as error:
+        AudioSource(tmp_path / f"v.{suffix}", MONO)
+    assert "File does not exist" not in str(error.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_damaged_sds_file_fails_and_nothing_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """libsndfile prints "Error A : E0" and goes on: a packet of 127 bytes that does not begin with F0 7E."""
+    path = by_libsndfile(tmp_path / "v.sds", "sds", speech()[:2000])
+    assert len(AudioSource(path, MONO).read()) >= 2000
+    content = bytearray(path.read_bytes())
+    content[21 + 127 * 10] = 0xE0
+    path.write_bytes(content)
+    with pytest.raises(
+        FileError, match=r"v.sds is damaged near sample \d+: its decoder says 'Error A : E0'.*: fetch it again"
+    ):
+        AudioSource(path, MONO).read()
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,86 @@
+"""FLAC: a length of 0 is unknown (RFC 9639, section 8.2), and a wrong one is not believed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.testing import assert_array_equal
+
+from dspgraph import Array, Audio
+from dspgraph.errors import FileError
+from dspgraph.io.audio import AudioSource
+from dspgraph.io.flac import find_flac
+from dspgraph.testing import check_file
+from helpers.audio_files import needs_ffmpeg, piped_by_ffmpeg
+from helpers.speech import speech
+
+MONO = Audio(16000)
+SAMPLES = speech()[8000:28000]
+
+
+def with_length(path: Path, length: int) -> Path:
+    """A FLAC file of SAMPLES whose STREAMINFO has another number of samples (36 bits)."""
+    soundfile.write(path, SAMPLES, 16000, "PCM_16", format="FLAC")
+    content = bytearray(path.read_bytes())
+    content[21] = content[21] & 0xF0 | length >> 32
+    content[22:26] = (length & 0xFFFFFFFF).to_bytes(4, "big")
+    path.write_bytes(content)
+    return path
+
+
+def expected() -> Array:
+    return np.asarray(np.rint(SAMPLES * 2**15) / 2**15)
+
+
+def test_a_length_of_0_is_unknown(tmp_path: Path) -> None:
+    source = AudioSource(with_length(tmp_path / "v.flac", 0), MONO)
+    assert source.conversions == ["read to its end: its header has no length"]
+    assert_array_equal(source.read(), expected())
+    check_file(tmp_path / "v.flac")
+
+
+@pytest.mark.parametrize("length", [1, 4096, 19999])
+def test_samples_beyond_the_promised_are_read_and_it_is_said(tmp_path: Path, length: int) -> None:
+    source = AudioSource(with_length(tmp_path / "v.flac", length), MONO)
+    assert source.conversions == [f"its header promises {length} samples, all 20000 were read"]
+    assert_array_equal(source.read(), expected())
+    check_file(tmp_path / "v.flac")
+
+
+@pytest.mark.parametrize("length", [20001, 2**35])
+def test_a_file_that_has_fewer_samples_than_promised_is_refused(tmp_path: Path, length: int) -> None:
+    with pytest.raises(FileError, match="is truncated: its header promises|cannot be read beyond"):
+        AudioSource(with_length(tmp_path / "v.flac", length), MONO).read()
+
+
+@pytest.mark.parametrize("n", [1, 15, 16, 255, 256, 4095, 4096, 4097, 16384, 300_000])
+@pytest.mark.parametrize("channels", [1, 2, 8])
+def test_the_last_frame_says_how_long_a_file_is(tmp_path: Path, n: int, channels: int) -> None:
+    """The number of the last frame takes from 1 to 2 bytes here, its length stands in a code or in one or two bytes."""
+    random = np.random.default_rng(n)
+    soundfile.write(tmp_path / "v.flac", random.uniform(-0.9, 0.9, (n, channels)), 44100, "PCM_16")
+    with (tmp_path / "v.flac").open("rb") as file:
+        found = find_flac(file, 0, (tmp_path / "v.flac").stat().st_size)
+    assert (found.promised, found.found) == (n, n)
+
+
+@needs_ffmpeg
+def test_a_file_from_a_pipe_has_all_samples(tmp_path: Path) -> None:
+    path = piped_by_ffmpeg(tmp_path, "flac", SAMPLES, 16000)
+    assert_array_equal(AudioSource(path, MONO).read(), expected())
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("length", [0, 4000])
+def test_an_id3_tag_before_it_changes_nothing(tmp_path: Path, length: int) -> None:
+    path = with_length(tmp_path / "v.flac", length)
+    path.write_bytes(b"ID3\4\0\0\0\0\0\x14" + bytes(20) + path.read_bytes())
+    assert_array_equal(AudioSource(path, MONO).read(), expected())
+
+
+def test_a_file_that_ends_in_its_header_is_refused(tmp_path: Path) -> None:
+    path = with_length(tmp_path / "v.flac", 20000)
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(FileError, match="is not an audio file that can be read"):
+        AudioSource(path, MONO)

@@ -1,0 +1,132 @@
+"""Ogg: links of a chained file are read one after the other, pages are checked."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.testing import assert_allclose, assert_array_equal
+
+from dspgraph import Audio
+from dspgraph.errors import FileError
+from dspgraph.io.audio import AudioSource
+from dspgraph.io.ogg import page_sum, pages
+from dspgraph.testing import check_file
+from helpers.audio_files import by_ffmpeg, by_libsndfile, decoded_by_ffmpeg, needs_ffmpeg
+from helpers.speech import speech
+
+MONO = Audio(16000)
+
+
+def chained(path: Path, kind: str, lengths: tuple[int, ...] = (16000, 9000, 12345)) -> Path:
+    """Files one behind the other: an ordinary chained file (RFC 3533, section 4)."""
+    parts = []
+    for k, n in enumerate(lengths):
+        parts.append(by_libsndfile(path.with_suffix(f".{k}"), kind, speech()[5000 * k :][:n]).read_bytes())
+    path.write_bytes(b"".join(parts))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["vorbis", "opus"])
+def test_a_chained_file_is_its_links_one_after_the_other(tmp_path: Path, kind: str) -> None:
+    path = chained(tmp_path / "v.ogg", kind)
+    links = [AudioSource(path.with_suffix(f".{k}"), MONO).read() for k in range(3)]
+    source = AudioSource(path, MONO)
+    assert source.conversions == ["read 3 chained streams one after the other"]
+    assert_array_equal(source.read(), np.concatenate(links))
+    assert len(source.read()) == 16000 + 9000 + 12345
+    check_file(path)
+
+
+def test_two_links_with_the_same_number_are_two_links(tmp_path: Path) -> None:
+    once = by_libsndfile(tmp_path / "once.ogg", "vorbis", speech()[8000:24000])
+    (tmp_path / "twice.ogg").write_bytes(once.read_bytes() * 2)
+    whole = AudioSource(once, MONO).read()
+    assert_array_equal(AudioSource(tmp_path / "twice.ogg", MONO).read(), np.concatenate([whole, whole]))
+
+
+def test_links_of_different_rates_are_refused(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.ogg", speech()[:8000], 16000)
+    soundfile.write(tmp_path / "b.ogg", speech()[:8000], 22050)
+    (tmp_path / "v.ogg").write_bytes((tmp_path / "a.ogg").read_bytes() + (tmp_path / "b.ogg").read_bytes())
+    with pytest.raises(FileError, match="changes from 16000 Hz and 1 channels to 22050 Hz .*ffmpeg -i v.ogg"):
+        AudioSource(tmp_path / "v.ogg", MONO)
+
+
+def test_two_streams_at_the_same_time_are_refused(tmp_path: Path) -> None:
+    parts = []
+    for k in range(2):
+        path = by_libsndfile(tmp_path / f"{k}.ogg", "vorbis", speech()[8000 * k :][:8000])
+        content = path.read_bytes()
+        with path.open("rb") as file:
+            parts.append([page.content for page in pages(path, file, 0, len(content))])
+    (tmp_path / "v.ogg").write_bytes(b"".join([parts[0][0], parts[1][0], *parts[0][1:], *parts[1][1:]]))
+    with pytest.raises(FileError, match="has 2 streams at the same time: .*ffmpeg -i v.ogg -map 0:a:0 out.wav"):
+        AudioSource(tmp_path / "v.ogg", MONO)
+
+
+def split(path: Path) -> list[bytes]:
+    with path.open("rb") as file:
+        return [page.content for page in pages(path, file, 0, path.stat().st_size)]
+
+
+def with_number(page: bytes, number: int) -> bytes:
+    changed = page[:18] + number.to_bytes(4, "little") + page[22:]
+    return changed[:22] + page_sum(changed).to_bytes(4, "little") + changed[26:]
+
+
+def test_a_lost_page_is_damage(tmp_path: Path) -> None:
+    path = by_libsndfile(tmp_path / "v.ogg", "vorbis", speech())
+    content = split(path)
+    assert len(content) > 6
+    path.write_bytes(b"".join(content[:5] + content[6:]))
+    with pytest.raises(FileError, match="is damaged: page 5 of the stream is missing, before byte"):
+        AudioSource(path, MONO)
+
+
+def test_a_changed_byte_is_damage(tmp_path: Path) -> None:
+    path = by_libsndfile(tmp_path / "v.ogg", "vorbis", speech())
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(FileError, match=r"is damaged: the page at byte \d+ has a wrong check sum"):
+        AudioSource(path, MONO)
+
+
+def test_bytes_between_pages_are_damage_and_behind_them_are_not(tmp_path: Path) -> None:
+    path = by_libsndfile(tmp_path / "v.ogg", "vorbis", speech())
+    content, whole = split(path), AudioSource(path, MONO).read()
+    path.write_bytes(b"".join(content[:4]) + b"x" * 10 + b"".join(content[4:]))
+    with pytest.raises(FileError, match=r"is damaged: at byte \d+ no page begins, but more follow"):
+        AudioSource(path, MONO)
+    path.write_bytes(b"".join(content) + b"TAG" + bytes(125))
+    assert_array_equal(AudioSource(path, MONO).read(), whole)
+
+
+@pytest.mark.parametrize("kind", ["vorbis", "opus"])
+def test_a_recorded_broadcast_is_read_to_its_end(tmp_path: Path, kind: str) -> None:
+    """Its headers stand before pages from the middle: the positions count from the start of the broadcast."""
+    path = by_libsndfile(tmp_path / "v.ogg", kind, speech())
+    content = split(path)
+    heads = 2 if kind == "opus" else next(k for k, page in enumerate(content) if int.from_bytes(page[6:14], "little"))
+    start = next(k for k in range(heads + 2, len(content)) if not content[k][5] & 1)
+    path.write_bytes(b"".join(content[:heads] + content[start:]))
+    source = AudioSource(path, MONO)
+    assert source.conversions == ["it begins in the middle of a stream"]
+    assert 0 < len(source.read()) < len(speech())
+    check_file(path)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("kind", ["vorbis", "opus"])
+@pytest.mark.parametrize("rate", [48000, 44100])
+def test_an_ogg_file_has_the_samples_of_ffmpeg(tmp_path: Path, kind: str, rate: int) -> None:
+    if kind == "opus" and rate == 44100:
+        pytest.skip("Opus has no such rate")
+    path = by_ffmpeg(tmp_path, kind, speech()[:50000], rate)
+    found, expected = AudioSource(path, Audio(rate)).read(), decoded_by_ffmpeg(path)
+    n = min(len(found), len(expected))
+    assert len(found) == 50000
+    # Vorbis is defined to the sample; two decoders of Opus differ by some 16-bit steps (measured: 1e-4).
+    assert_allclose(found[:n], expected[:n], atol=5e-4 if kind == "opus" else 2e-6)
+    assert abs(len(expected) - 50000) <= 1152  # ffmpeg keeps the end that the last position cuts off

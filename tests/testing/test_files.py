@@ -1,0 +1,103 @@
+"""The law of files: however the reading is cut, the samples are those of one forward read."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.testing import assert_array_equal
+
+from dspgraph import Audio
+from dspgraph.errors import FileError
+from dspgraph.io.audio import AudioSource
+from dspgraph.io.decoding import Decoder
+from dspgraph.testing import check_file
+from helpers.audio_files import (
+    BY_FFMPEG,
+    BY_LIBSNDFILE,
+    MONO_ONLY,
+    by_ffmpeg,
+    by_libsndfile,
+    needs_ffmpeg,
+    piped_by_ffmpeg,
+    stereo,
+)
+from helpers.speech import speech
+
+
+@pytest.mark.parametrize("kind", BY_LIBSNDFILE)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_law_holds_in_files_of_libsndfile(tmp_path: Path, kind: str, channels: int) -> None:
+    if channels == 2 and kind in MONO_ONLY:
+        pytest.skip("the format holds one channel")
+    samples = speech()[8000:24000] if channels == 1 else stereo(16000)
+    check_file(by_libsndfile(tmp_path / "v", kind, samples), parts=5)
+    check_file(by_libsndfile(tmp_path / "short", kind, samples[:3000]), parts=5)  # also one sample at a time
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("kind", BY_FFMPEG)
+@pytest.mark.parametrize(("rate", "channels"), [(44100, 1), (48000, 2), (22050, 2)])
+def test_the_law_holds_in_files_of_ffmpeg(tmp_path: Path, kind: str, rate: int, channels: int) -> None:
+    samples = speech()[:50000] if channels == 1 else stereo(50000)
+    check_file(by_ffmpeg(tmp_path, kind, samples, rate), parts=4)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("form", ["mp3", "flac", "wav", "aiff", "ogg", "au", "w64", "caf"])
+def test_the_law_holds_in_files_from_a_pipe(tmp_path: Path, form: str) -> None:
+    check_file(piped_by_ffmpeg(tmp_path, form, stereo(40000), 44100), parts=4)
+
+
+@needs_ffmpeg
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", BY_FFMPEG)
+@pytest.mark.parametrize("rate", [44100, 48000, 22050])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_law_holds_at_200_parts_of_files_of_ffmpeg(tmp_path: Path, kind: str, rate: int, channels: int) -> None:
+    samples = speech()[:50000] if channels == 1 else stereo(50000)
+    check_file(by_ffmpeg(tmp_path, kind, samples, rate), parts=200)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", BY_LIBSNDFILE)
+def test_the_law_holds_at_200_parts_of_files_of_libsndfile(tmp_path: Path, kind: str) -> None:
+    check_file(by_libsndfile(tmp_path / "v", kind, speech()[:50000]), parts=200)
+
+
+def test_a_file_that_breaks_the_law_is_named_with_its_format_the_cut_and_the_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decoder that loses a sample at a cut: what seeking in an MP3 file does."""
+    path = by_libsndfile(tmp_path / "v.mp3", "mp3", speech()[:16000])
+    blocks = Decoder.blocks
+
+    def broken(self: Decoder, first: int, length: int, rows: int) -> object:
+        for block in blocks(self, first, length, rows):
+            yield block + (rows == 37) * (np.arange(len(block))[:, None] == 5)
+
+    monkeypatch.setattr(Decoder, "blocks", broken)
+    with pytest.raises(FileError, match=r"v.mp3 \(MP3, MPEG_LAYER_III, .*in blocks of 37 samples, sample 5 differs"):
+        check_file(path)
+
+
+def test_what_is_checked_is_said(tmp_path: Path) -> None:
+    said = check_file(by_libsndfile(tmp_path / "v", "flac 16", speech()[:1600]))
+    assert said == "FLAC, PCM_16, 16000 Hz, 1600 samples"
+
+
+def test_a_file_of_one_sample_keeps_the_law(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "v.wav", np.array([0.5]), 16000)
+    assert check_file(tmp_path / "v.wav").endswith(" 1 samples")
+
+
+def test_a_part_of_a_long_file_is_its_slice(tmp_path: Path) -> None:
+    """Libvorbis, asked to seek near the end of a file, answers with samples that lie 24 ms later."""
+    samples = np.tile(speech(), 8)[:320000]
+    path = by_libsndfile(tmp_path / "v.ogg", "vorbis", samples)
+    whole = AudioSource(path, Audio(16000)).read()
+    for start in ("5", "19.0", "19.12", "19.3", "19.48"):
+        first = round(Fraction(start) * 16000)
+        found = AudioSource(path, Audio(16000), Fraction(start), Fraction("0.3")).read()
+        assert_array_equal(found, whole[first : first + 4800])
