@@ -115,7 +115,8 @@ def _check_files(names: tuple[str, ...]) -> None:
     if not names:
         raise click.UsageError("--files needs at least one file")
     failed = False
-    for path in dict.fromkeys(item.path for item in gather(names, AUDIO_SUFFIXES)):
+    items = gather(names, AUDIO_SUFFIXES, note=lambda text: echo(f"note: {text}", err=True))
+    for path in dict.fromkeys(item.path for item in items):
         try:
             echo(f"{path}: {check_file(path)}: the cut changes nothing")
         except FileError as error:

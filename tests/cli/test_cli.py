@@ -264,6 +264,13 @@ def test_a_command_line_of_many_files_is_recorded_with_the_first_ones(tmp_path: 
     assert words[3:24] == [*map(str, files[:20]), "... 5 more files"]
 
 
+def test_check_says_what_it_left_out_of_a_folder(wav: Path) -> None:
+    wav.with_name("a.mp4").touch()
+    result = dspgraph("check", "--files", wav.parent)
+    assert result.exit_code == 0
+    assert result.stderr == f"note: {wav.parent}: 1 file not taken: .mp4 (1); name a file to take it\n"
+
+
 def test_a_folder_says_what_it_left_out(tmp_path: Path, wav: Path, scale: Path) -> None:
     for name in ("a.txt", "b.mp4", ".hidden"):
         (wav.parent / name).touch()
