@@ -31,6 +31,7 @@ import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -364,6 +365,7 @@ class Outcome(NamedTuple):
 
 def serve(pipe: Connection) -> None:
     """Run `dspgraph` with every list of arguments that comes, and send the `Outcome`, until None comes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the program that started this worker
     from dspgraph.cli.main import main
 
     saved = [os.dup(1), os.dup(2)]
@@ -522,6 +524,8 @@ def main() -> int:
     parser.add_argument("--only", metavar="KIND:NUMBER", help="run this input alone, and print what it prints")
     parser.add_argument("--keep", type=Path, default=Path("fuzz"), help="folder for inputs with faults (default fuzz)")
     given = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):  # also if it was started in the background
+        signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="fuzz-") as name:
         return _fuzz(given, Path(name))
 
@@ -550,23 +554,24 @@ def _fuzz(given: argparse.Namespace, folder: Path) -> int:
     still_due: Callable[[], bool] = (
         (lambda: number < given.inputs) if given.inputs else (lambda: time.monotonic() < begun + given.seconds)
     )
-    while still_due():
-        kind = kinds[number % len(kinds)]
-        valid, content = chosen(valids, given.seed, number, kind)
-        found, fault = run_one(worker, valid, content, folder)
-        counts[kind]["inputs"] += 1
-        counts[kind]["refused" if isinstance(found, str) or found.code else "taken"] += 1
-        if fault:
-            faults += 1
-            counts[kind][fault.partition(" ")[0]] += 1
-            given.keep.mkdir(parents=True, exist_ok=True)
-            kept = given.keep / f"{given.seed}-{kind}-{number}-{valid.name}"
-            kept.write_bytes(content)
-            print(
-                f"{fault}; {kept}; again: python tests/system/fuzz.py --seed {given.seed} --only {kind}:{number}",
-                flush=True,
-            )
-        number += 1
+    with suppress(KeyboardInterrupt):  # the table is printed after Ctrl-C and SIGTERM too
+        while still_due():
+            kind = kinds[number % len(kinds)]
+            valid, content = chosen(valids, given.seed, number, kind)
+            found, fault = run_one(worker, valid, content, folder)
+            counts[kind]["inputs"] += 1
+            counts[kind]["refused" if isinstance(found, str) or found.code else "taken"] += 1
+            if fault:
+                faults += 1
+                counts[kind][fault.partition(" ")[0]] += 1
+                given.keep.mkdir(parents=True, exist_ok=True)
+                kept = given.keep / f"{given.seed}-{kind}-{number}-{valid.name}"
+                kept.write_bytes(content)
+                print(
+                    f"{fault}; {kept}; again: python tests/system/fuzz.py --seed {given.seed} --only {kind}:{number}",
+                    flush=True,
+                )
+            number += 1
     worker.stop()
     _print_table(counts)
     print(f"{number} inputs in {time.monotonic() - begun:.0f} s, {faults} faults (seed {given.seed})")
