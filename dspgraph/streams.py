@@ -171,7 +171,7 @@ class Frames(Stream):
     dtype: np.dtype[Any]
 
     def __init__(self, rate: Number, kind: str, width: int, centre: Number = 0, dtype: Any = np.float64) -> None:
-        _whole("frames have a whole number as their width", width, 2**24)
+        _whole("frames have a whole number as their width", width, 2**16)
         exact = to_fraction(centre)
         if abs(exact) >= 2**32:
             raise ParameterError(f"frames have a centre of less than 2**32 s; found {shown(centre)}")

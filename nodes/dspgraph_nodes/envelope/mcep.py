@@ -3,6 +3,7 @@
 import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.limits import MOST_CEPSTRUM_POINTS
 
 
 def mcep(
@@ -72,6 +73,10 @@ class Mcep(Node):
     )
 
     def streams(self, frames: Frames) -> tuple[Frames]:
+        if frames.width > MOST_CEPSTRUM_POINTS:
+            raise ParameterError(
+                f"mcep takes frames of at most {MOST_CEPSTRUM_POINTS} samples; found {frames}: shorten them"
+            )
         highest = highest_order(frames.width, self.alpha)
         if self.order > highest:
             raise ParameterError(

@@ -3,6 +3,7 @@
 import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.limits import MOST_CEPSTRUM_POINTS
 
 
 def spectrum_to_mcep(power: Array, order: int, alpha: float) -> Array:
@@ -43,6 +44,11 @@ class SpectrumToMcep(Node):
     def streams(self, power: Frames) -> tuple[Frames]:
         if power.width < 2:
             raise ParameterError(f"spectrum_to_mcep takes the bins of an even n_fft, 2 at least; found {power}")
+        if power.width > MOST_CEPSTRUM_POINTS // 2 + 1:
+            raise ParameterError(
+                f"spectrum_to_mcep takes at most {MOST_CEPSTRUM_POINTS // 2 + 1} bins; found {power}: take a shorter "
+                "n_fft"
+            )
         if self.order >= power.width:
             raise ParameterError(
                 f"spectrum_to_mcep.order is {self.order}; {power.width} bins determine an order of at most "

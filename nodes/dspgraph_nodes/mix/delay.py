@@ -3,7 +3,7 @@
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Input, Node, Output, State
-from dspgraph_nodes._kernels.limits import MOST_HOP
+from dspgraph_nodes._kernels.limits import MOST_DELAY
 
 
 def delay(x: Array, held: Array) -> tuple[Array, Array]:
@@ -24,7 +24,7 @@ class Delay(Node):
     x = Input(Audio)
     y = Output(Audio)
 
-    samples: int = Field(ge=0, le=MOST_HOP, description="samples of delay")
+    samples: int = Field(ge=0, le=MOST_DELAY, description="samples of delay")
 
     def start(self, x: Audio) -> State:
         return np.zeros((self.samples, *x.item_shape), x.dtype)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 MelScale = Literal["slaney", "htk"]
 MelNorm = Literal["slaney", "none"]
 
+_MOST_WEIGHTS = 10_000_000  # 76 MiB; the bank is made from several arrays of this size
 _LN_6_4 = 1.8562979903656263
 
 
@@ -87,6 +88,11 @@ def check_mel_bands(count: int, rate: float, width: int, f_min: float, f_max: fl
         )
     if f_min >= top:
         raise ValueError(f"f_min is {f_min:g} Hz; it must be below f_max, {top:g} Hz: lower it")
+    if count * width > _MOST_WEIGHTS:
+        raise ValueError(
+            f"bands is {count}; with {width} bins they have {count * width} weights, and {_MOST_WEIGHTS} are the most: "
+            "take fewer bands, or a shorter n_fft"
+        )
     # A weight below 1e-9 counts as 0: it is the rounding error at a bin exactly on the edge of a triangle.
     empty = np.flatnonzero(mel_filterbank(count, rate, width, f_min, top, scale, "none").max(axis=0) < 1e-9)
     if len(empty):
