@@ -142,7 +142,9 @@ class ArraySource:
             spans = {name: (s.count(begin), s.count(begin + seconds)) for name, s in self.streams.items()}
             yield {name: np.array(arrays[name][first:last]) for name, (first, last) in spans.items()}
             # If every item is longer than a block, blocks without an item are left out: there could be millions.
-            later = [s.seconds(spans[name][1]) for name, s in self.streams.items() if spans[name][1] < len(arrays[name])]
+            later = [
+                s.seconds(spans[name][1]) for name, s in self.streams.items() if spans[name][1] < len(arrays[name])
+            ]
             begin = max(begin + seconds, min(later, default=end) // seconds * seconds)
 
     @contextmanager
