@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from dspgraph.io.containers import find_layout
 from dspgraph.io.filepart import FilePart, Piece
 from dspgraph.io.names import missing
 from dspgraph.io.paths import convert_hint
-from dspgraph.io.printed import catch_printed
+from dspgraph.io.printed import Printed, catch_printed
 from dspgraph.streams import Array
 
 _EXACT_FORMATS = frozenset({"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "NIST", "CAF", "FLAC"})
@@ -84,6 +84,9 @@ class Decoder:
         self.path = path
         _check_readable(path)
         layout = find_layout(path)
+        self._catch: Callable[[], AbstractContextManager[Printed | None]] = (
+            nullcontext if layout.is_quiet else catch_printed
+        )
         self.notes = layout.notes
         self.rate = self.channels = 0
         self.format = self.subtype = ""
@@ -97,6 +100,8 @@ class Decoder:
             raise FileError(f"{path} has MPEG frames that cannot be counted: {convert_hint(path)}")
         self.frames = sum(link.frames for link in self._links)
         self._is_exact = layout.counted and self.format in _EXACT_FORMATS and self.subtype in _EXACT_SUBTYPES
+        if not self._is_exact:
+            self._catch = catch_printed
 
     @property
     def _rows(self) -> int:
@@ -163,14 +168,14 @@ class Decoder:
     def _opened(self, piece: Piece | None) -> Iterator[_Forward]:
         part = piece and FilePart(self.path, piece)
         try:
-            with catch_printed() as printed:
+            with self._catch() as printed:
                 file = _Forward(part or os.fsencode(self.path))
         except soundfile.LibsndfileError as error:
             if part:
                 part.close()
             raise FileError(f"{self.path} is not an audio file that can be read: {self._why(error)}") from None
         try:
-            self._check_printed(printed.text, 0)
+            self._check_printed(printed, 0)
             yield file
         finally:
             file.close()
@@ -180,20 +185,20 @@ class Decoder:
     def _read(self, file: _Forward, rows: int, at: int) -> Array:
         """Return the next samples, [n, channels]; at: the number of the first, for errors."""
         try:
-            with catch_printed() as printed:
+            with self._catch() as printed:
                 block: Array = file.read(rows, dtype="float64", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise self._unreadable(error, at) from None
         part = file.name
         if isinstance(part, FilePart) and part.error:
             raise FileError(f"{self.path} cannot be read: {part.error.strerror}")
-        self._check_printed(printed.text, at)
+        self._check_printed(printed, at)
         return block
 
-    def _check_printed(self, text: str, at: int) -> None:
+    def _check_printed(self, printed: Printed | None, at: int) -> None:
         """Raise FileError if a decoder has printed something: it does so about damaged files only."""
-        if text:
-            line = " ".join(text.split())
+        if printed and printed.text:
+            line = " ".join(printed.text.split())
             raise FileError(
                 f"{self.path} is damaged near sample {at}: its decoder says '{line[:100]}': fetch it again, or "
                 f"{convert_hint(self.path)}"
