@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dspgraph.cli.options import PATH, executor_options, overwrite_option, pipeline_options, recorded_command
-from dspgraph.cli.output import Reporter, echo, print_means, print_tables
+from dspgraph.cli.output import Reporter, echo, print_advice, print_means, print_tables
 
 if TYPE_CHECKING:
     from dspgraph.rendering.job import Executor
@@ -52,6 +52,7 @@ def compare(
 
     slots = None if vary is None else [slot.strip() for slot in vary.split(",")]
     found = choices(pipeline, overrides, swaps, plugins, slots)
+    print_advice(*(choice.graph for choice in found))
     described = Pipeline(pipeline, (), None, plugins)
     with Reporter(as_json=False) as report:
 

@@ -53,6 +53,12 @@ def print_tables(tables: Mapping[str, Sequence[Sequence[str]]], err: bool = Fals
     click.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()), err=err)
 
 
+def print_advice(*graphs: Wiring) -> None:
+    """Print notes on stderr about parameters of graphs that are likely to be mistakes, each note once."""
+    for sentence in dict.fromkeys(sentence for graph in graphs for sentence in graph.advice):
+        echo(f"note: {sentence}", err=True)
+
+
 def print_notes(graph: Wiring) -> None:
     """Print notes on a graph on stderr: parameters that are likely to be mistakes, and imports by computed names.
 
@@ -60,8 +66,7 @@ def print_notes(graph: Wiring) -> None:
     """
     from dspgraph.wiring.provenance import computed_imports
 
-    for sentence in graph.advice:
-        echo(f"note: {sentence}", err=True)
+    print_advice(graph)
     if places := computed_imports({type(graph.nodes[name]) for name in graph.order}):
         click.echo(
             f"note: {', '.join(places)}: a module is imported by a computed name, which the digest does not cover: "

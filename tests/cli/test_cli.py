@@ -771,7 +771,12 @@ def test_show_escapes_the_text_of_a_file(tmp_path: Path) -> None:
 
 def test_an_fft_too_short_for_the_voice_is_noted_before_the_run(tmp_path: Path, wav: Path) -> None:
     options = ["-s", "power.n_fft=512", "-s", "aperiodicity.n_fft=512"]
-    for arguments in (["show", "world"], ["render", "world", wav, "-o", tmp_path / "out"]):
+    runs: list[list[object]] = [
+        ["show", "world"],
+        ["render", "world", wav, "-o", tmp_path / "out"],
+        ["compare", "world", wav, "-o", tmp_path / "c"],
+    ]
+    for arguments in runs:
         result = dspgraph(*arguments, *options)
         assert result.exit_code == 0, result.output
         assert "note: power: cheaptrick.n_fft is 512, too short for a pitch below 94 Hz" in result.stderr
