@@ -30,7 +30,6 @@ class FileLayout(NamedTuple):
     counted: bool = True  # whether a decoder knows the length; otherwise all samples are decoded to count them
     samples: int | None = None  # per channel, of the one piece, if a decoder takes it to be longer
     notes: tuple[str, ...] = ()  # where the header was not believed, in words
-    is_quiet: bool = False  # whether the decoder of the format never prints anything
 
 
 _IGNORING = "ffmpeg -ignore_length 1 -i"
@@ -55,9 +54,9 @@ def find_layout(path: Path) -> FileLayout:
             return _ogg_layout(path, begin, size)
         whole = None if begin == 0 else Piece((Span(begin, size),))
         if magic == b"fLaC":
-            return _flac_layout(file, begin, size, whole)._replace(is_quiet=True)
+            return _flac_layout(file, begin, size, whole)
         if magic in CHUNKED or magic in (b".snd", b"dns.", b"NIST"):
-            return _sized_layout(path, file, magic, begin, size, whole)._replace(is_quiet=True)
+            return _sized_layout(path, file, magic, begin, size, whole)
     mpeg = find_mpeg(path, begin, size)
     if mpeg is None:
         return FileLayout((whole,))

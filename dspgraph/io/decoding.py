@@ -84,9 +84,7 @@ class Decoder:
         self.path = path
         _check_readable(path)
         layout = find_layout(path)
-        self._catch: Callable[[], AbstractContextManager[Printed | None]] = (
-            nullcontext if layout.is_quiet else catch_printed
-        )
+        self._catch: Callable[[], AbstractContextManager[Printed | None]] = catch_printed
         self.notes = layout.notes
         self.rate = self.channels = 0
         self.format = self.subtype = ""
@@ -100,8 +98,8 @@ class Decoder:
             raise FileError(f"{path} has MPEG frames that cannot be counted: {convert_hint(path)}")
         self.frames = sum(link.frames for link in self._links)
         self._is_exact = layout.counted and self.format in _EXACT_FORMATS and self.subtype in _EXACT_SUBTYPES
-        if not self._is_exact:
-            self._catch = catch_printed
+        if self._is_exact:
+            self._catch = nullcontext  # the decoders of PCM and FLAC print nothing
 
     @property
     def _rows(self) -> int:
@@ -168,7 +166,7 @@ class Decoder:
     def _opened(self, piece: Piece | None) -> Iterator[_Forward]:
         part = piece and FilePart(self.path, piece)
         try:
-            with self._catch() as printed:
+            with catch_printed() as printed:  # a damaged file of any format may be taken for an MP3
                 file = _Forward(part or os.fsencode(self.path))
         except soundfile.LibsndfileError as error:
             if part:

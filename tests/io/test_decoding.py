@@ -70,3 +70,16 @@ def test_a_damaged_sds_file_fails_and_nothing_is_printed(tmp_path: Path, capfd: 
     ):
         AudioSource(path, MONO).read()
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_damaged_wav_that_is_taken_for_an_mp3_prints_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = by_libsndfile(tmp_path / "v.wav", "wav PCM_16", speech()[:2000]).rename(tmp_path / "v.mp3")
+    content = bytearray(path.read_bytes())
+    for k in (8, 9, 10, 11):  # RIFF, but not WAVE: libsndfile then goes by the suffix
+        content[k] = 0
+    path.write_bytes(content)
+    with pytest.raises(FileError, match="v.mp3 (is not an audio file|has MPEG frames|is damaged)"):
+        AudioSource(path, MONO)
+    assert capfd.readouterr() == ("", "")
