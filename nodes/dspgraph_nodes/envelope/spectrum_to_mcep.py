@@ -6,17 +6,19 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 from dspgraph_nodes._kernels.limits import MOST_CEPSTRUM_POINTS
 
 
-def spectrum_to_mcep(power: Array, order: int, alpha: float) -> Array:
+def spectrum_to_mcep(power: Array, order: int, alpha: float, relative_floor: float = 0.0) -> Array:
     """Return mel-cepstra [n, order + 1] of power spectra, in the dtype of the spectra (float32 for int16).
 
-    power: [n, n_fft / 2 + 1], n_fft even; values below finfo(dtype).tiny count as tiny.
+    power: [n, n_fft / 2 + 1], n_fft even; values below finfo(dtype).tiny count as tiny. relative_floor: the least value
+    of a row, as a share of its largest; by default there is no such floor.
     """
     from dspgraph_nodes._kernels.maths.elementary import log
     from dspgraph_nodes._kernels.maths.matmul import matmul
     from dspgraph_nodes._kernels.signal.freqt import log_power_to_mcep_matrix
 
     dtype = np.result_type(power, np.float32)
-    log_power = log(np.maximum(power, np.finfo(dtype).tiny).astype(np.float64))
+    floor = np.maximum(relative_floor * power.astype(np.float64).max(axis=1, keepdims=True), np.finfo(dtype).tiny)
+    log_power = log(np.maximum(power, floor))
     mcep = matmul(log_power, log_power_to_mcep_matrix(2 * power.shape[1] - 2, order, alpha))
     return mcep.astype(dtype, copy=False)
 
@@ -25,6 +27,7 @@ class SpectrumToMcep(Node):
     """Convert smooth power spectra to mel-cepstra up to `order`.
 
         ln|H(w)|**2 = c[0] + 2 * sum_m c[m] * cos(m * w),    sum_m c~[m] * z~^-m = c[0] / 2 + sum_m c[m] * z^-m
+        |H|**2 = max(power, relative_floor * largest power of the row)
 
     c is the cepstrum: the inverse DFT of ln|H|**2. c~ is the mel-cepstrum: the cepstrum on the warped frequency scale.
     The spectrum has n_fft / 2 + 1 bins, n_fft even. This is the inverse of `mcep_to_spectrum` if n_fft is long enough
@@ -40,6 +43,10 @@ class SpectrumToMcep(Node):
 
     order: int = Field(24, ge=0, le=256, description="order of the mel-cepstrum")
     alpha: float = Field(0.42, gt=-1.0, lt=1.0, description="all-pass constant: 0.42 is the mel scale at 16 kHz")
+
+    relative_floor: float = Field(
+        1e-8, ge=0.0, le=1.0, description="least power of a bin, as a share of the largest of its row; 1e-8 is -80 dB"
+    )
 
     def streams(self, power: Frames) -> tuple[Frames]:
         if power.width < 2:
@@ -57,4 +64,4 @@ class SpectrumToMcep(Node):
         return (power.like(kind="mcep", width=self.order + 1),)
 
     def step(self, state: State, power: Array) -> tuple[State, Array]:
-        return state, spectrum_to_mcep(power, self.order, self.alpha)
+        return state, spectrum_to_mcep(power, self.order, self.alpha, self.relative_floor)

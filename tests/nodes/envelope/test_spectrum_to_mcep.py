@@ -61,6 +61,15 @@ def test_a_bin_of_0_counts_as_the_least_number_of_the_precision() -> None:
         assert_allclose(found, [[np.log(np.finfo(dtype).tiny) / 2, 0, 0, 0, 0]], rtol=1e-6, atol=1e-12)
 
 
+def test_the_relative_floor_is_a_share_of_the_largest_bin() -> None:
+    power = periodograms()[::8]
+    for floor in (1e-8, 1e-3):
+        expected = spectrum_to_mcep(np.maximum(power, floor * power.max(axis=1, keepdims=True)), 24, 0.42)
+        assert_array_equal(spectrum_to_mcep(power, 24, 0.42, floor), expected)
+    node = Example(SpectrumToMcep(), power=(Frames(200, "power", 257), np.eye(1, 257, 40)))
+    assert_array_equal(node.render()["mcep"], spectrum_to_mcep(np.maximum(np.eye(1, 257, 40), 1e-8), 24, 0.42))
+
+
 def test_a_row_has_the_same_bits_in_any_batch() -> None:
     power = periodograms()
     rows = spectrum_to_mcep(power, 24, 0.42)
