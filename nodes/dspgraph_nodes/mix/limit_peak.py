@@ -1,0 +1,48 @@
+"""Limiting of peaks."""
+
+import numpy as np
+
+from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State
+
+
+def limit_peak(x: Array, like: Array, ratio: float, before: float) -> tuple[Array, float]:
+    """Return x, clipped to ratio times the largest magnitude of `like` so far, and that magnitude for the next call.
+
+    x, like: [n] or [n, channels], of one shape; before: the largest magnitude of `like` before its first sample.
+    """
+    magnitude = np.abs(like).reshape(len(like), -1).max(axis=1, initial=0)
+    largest = np.maximum.accumulate(np.maximum(magnitude, before))
+    most = (largest.astype(np.float64) * ratio).astype(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
+    return np.clip(x, -most, most), float(largest[-1]) if len(largest) else before
+
+
+class LimitPeak(Node):
+    """Clip a signal to a multiple of the largest sample that another signal has had so far.
+
+        y[n] = max(-m[n], min(m[n], x[n])),    m[n] = ratio * largest |like[j]| of all channels, j = 0 .. n
+
+    At the end of a vocoder, with the speech as `like`, this limits how much louder than the speech a sample can be,
+    whatever the recording. The peaks of Gaussian noise are four times its RMS, those of a clipped or quantised
+    recording hardly more than its RMS.
+    """
+
+    x = Input(Audio)
+    like = Input(Audio)
+    y = Output(Audio)
+
+    ratio: float = Field(1.9, gt=0.0, le=1e6, description="limit, as a multiple of the peak; 1.9 is 5.6 dB")
+
+    def streams(self, x: Audio, like: Audio) -> tuple[Audio]:
+        if like != x:
+            raise ParameterError(
+                f"limit_peak takes two signals of one rate, channel count and dtype; x is {x} in {x.dtype}, like is "
+                f"{like} in {like.dtype}: convert one of them before the node"
+            )
+        return (x,)
+
+    def start(self, x: Audio, like: Audio) -> State:
+        return 0.0  # the largest magnitude so far
+
+    def step(self, before: State, x: Array, like: Array) -> tuple[State, Array]:
+        y, largest = limit_peak(x, like, self.ratio, before)
+        return largest, y
