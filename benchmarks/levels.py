@@ -1,0 +1,217 @@
+"""Table of the level and the peak of what every shipped vocoder makes of difficult recordings.
+
+    python -m benchmarks.levels                 # all recordings and vocoders, in float64 and float32: minutes
+    python -m benchmarks.levels tone mcep_mlsa  # the recordings named tone..., through the vocoder mcep_mlsa
+
+Every figure is that of the output relative to the input, in dB, above 20 Hz: a vocoder does not owe a constant offset.
+The level is that of the power over the whole recording, or over a tone alone ("in the tone"). A figure outside its
+bound has a mark, and the exit code is then 1.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from scipy.signal import butter, sosfilt
+
+from dspgraph import Array, Audio, Graph, load
+from dspgraph.io.audio import AudioSource, example_speech
+from dspgraph.pipeline.pipeline import variants
+
+LEVEL, PEAK, TONE = 1.0, 6.0, 3.0
+"""Bounds of the level, of the peak, and of the level in a tone, dB."""
+
+VOCODERS = (
+    "lpc_vocoder", "bark_lpc_vocoder", "mcep_mlsa", "mlpg_mcep", "world", "griffin_lim", "gansynth_if", "mulaw_bits",
+)  # fmt: skip
+"""The shipped pipelines from speech to speech, without `lpcnet`, for which no weights are shipped, and `gansynth_mel`,
+whose mel bands with their published constants lose 2 to 3 dB of any recording."""
+
+PRECISIONS = ("float64", "float32")
+
+LOWEST = 20.0  # Hz: figures are of what is above
+
+TONE_PART = (0.8, 1.3)  # seconds: where a tone stands in a recording
+
+MILLISECONDS = {"lpc_vocoder": (20, 10), "bark_lpc_vocoder": (20, 10), "mcep_mlsa": (32, 5), "mlpg_mcep": (32, 5)}
+"""Length and hop of the frames of a pipeline at 16 kHz, ms."""
+
+ALPHA = {22050: 0.45, 44100: 0.53, 48000: 0.55}
+"""The all-pass constant of the mel scale at each rate, as SPTK's `mcepalpha` finds it."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording: samples [n] or [n, channels] of full scale +-1, and how they are written.
+
+    rate: Hz, of the file; subtype: its sample format; own: rate of the pipeline, Hz; tone: where a tone stands, s.
+    """
+
+    name: str
+    samples: Array
+    rate: int = 16000
+    subtype: str = "PCM_16"
+    own: int = 16000
+    tone: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Vocoder:
+    """A shipped pipeline, with the variant of one slot, at one precision."""
+
+    pipeline: str
+    swap: tuple[tuple[str, str], ...] = ()
+    precision: str = "float64"
+
+    @property
+    def name(self) -> str:
+        return " ".join([self.pipeline, *(f"{slot}={variant}" for slot, variant in self.swap)])
+
+    def graph(self, rate: int) -> Graph:
+        """Return the graph at a rate, Hz, with frames as long in ms as at 16 kHz."""
+        given = [f"precision={self.precision}", f"rate={rate}"]
+        if rate != 16000 and self.pipeline in MILLISECONDS:
+            length, hop = MILLISECONDS[self.pipeline]
+            given += [f"length={2 * round(length * rate / 2000)}", f"hop={round(hop * rate / 1000)}"]
+        if rate != 16000 and "mcep" in self.pipeline:
+            given += [f"alpha={ALPHA[rate]}"]
+        return load(self.pipeline, given, dict(self.swap))
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Output relative to input, dB: level, peak, and level in the tone (None without a tone)."""
+
+    level: float
+    peak: float
+    tone: float | None
+
+    @property
+    def met(self) -> bool:
+        in_tone = self.tone is None or abs(self.tone) <= TONE
+        return abs(self.level) <= LEVEL and abs(self.peak) <= PEAK and in_tone
+
+    def __str__(self) -> str:
+        tone = "" if self.tone is None else f" {self.tone:+6.1f}"
+        return f"{self.level:+6.2f} {self.peak:+6.1f}{tone:7}{'' if self.met else ' OUT'}"
+
+
+@lru_cache(maxsize=1)
+def speech() -> Array:
+    """Return two seconds of speech with pauses, [32000], 16 kHz."""
+    samples, _ = soundfile.read(example_speech())
+    return np.asarray(samples[8000:40000], np.float64)
+
+
+def recordings() -> Iterator[Recording]:
+    """Yield every recording of the table."""
+    x, draw = speech(), np.random.default_rng(0)
+    time = np.arange(len(x)) / 16000
+    rms = np.sqrt((x**2).mean())
+    yield Recording("speech", x)
+    for rate in (8000, 11025):
+        yield Recording(f"recorded at {rate} Hz", soxr.resample(x, 16000, rate, "HQ"), rate)
+        yield Recording(f"recorded at {rate} Hz, 24 bits", soxr.resample(x, 16000, rate, "HQ"), rate, "PCM_24")
+    yield Recording("recorded at 8000 Hz, mu-law", soxr.resample(x, 16000, 8000, "HQ"), 8000, "ULAW")
+    for rate in (22050, 44100, 48000):
+        yield Recording(f"16 kHz in a pipeline of {rate} Hz", x, own=rate)
+    tones = {"1000 Hz": (1000,), "440 Hz": (440,), "2600 Hz": (2600,), "DTMF 1": (697, 1209), "DTMF 9": (852, 1477)}
+    for name, frequencies in tones.items():
+        for bits in (16, 24):
+            yield Recording(f"tone {name}, {bits} bits", beep(x, frequencies), 16000, f"PCM_{bits}", tone=TONE_PART)
+            mixed = x + beep(0 * x, frequencies)
+            yield Recording(f"tone {name} and speech, {bits} bits", mixed, 16000, f"PCM_{bits}", tone=TONE_PART)
+    for decibels in (60, 75, 90):
+        hum = sum((np.sin(2 * np.pi * 50 * k * time) / k for k in (1, 2, 3)), np.zeros(len(x)))
+        hum *= rms * 10 ** (-decibels / 20) / np.sqrt((hum**2).mean())
+        yield Recording(f"hum {decibels} dB below", x + hum, subtype="PCM_24")
+    for offset in (0.001, 0.1, 0.5):
+        yield Recording(f"offset {offset}", x / 2 + offset, subtype="PCM_24")
+    yield Recording("drifting offset", x / 2 + 0.4 * np.sin(2 * np.pi * 0.4 * time))
+    yield Recording("rumble of 5 Hz", x / 2 + 0.2 * np.sin(2 * np.pi * 5 * time))
+    yield Recording("one channel silent", np.stack((x, 0 * x), axis=1))
+    yield Recording("noise of one step of 16 bits", draw.integers(-1, 2, len(x)) / 32768)
+    yield Recording("noise of two values", draw.choice([-0.25, 0.25], len(x)))
+    yield Recording("clipped", np.clip(8 * x, -0.99, 0.99))
+
+
+def beep(x: Array, frequencies: Sequence[float]) -> Array:
+    """Return the samples with a tone, of amplitude 0.45, in place of them from 0.8 s to 1.3 s, at 16 kHz."""
+    y, part = x.copy(), slice(*(round(16000 * t) for t in TONE_PART))
+    time = np.arange(part.stop - part.start) / 16000
+    y[part] = 0.45 / len(frequencies) * sum(np.sin(2 * np.pi * f * time) for f in frequencies)
+    return y
+
+
+def vocoders(pipelines: Sequence[str] = VOCODERS, precisions: Sequence[str] = PRECISIONS) -> Iterator[Vocoder]:
+    """Yield every variant of the pipelines that needs no weights, at every precision."""
+    for pipeline in pipelines:
+        for swap in variants(pipeline):
+            if "lpcnet" not in swap.values():
+                for precision in precisions:
+                    yield Vocoder(pipeline, tuple(swap.items()), precision)
+
+
+def heard(recording: Recording, stream: Audio, folder: Path) -> Array:
+    """Return the samples that a graph is given of a recording, which is written to a file and read as any other."""
+    path = folder / "recording.wav"
+    soundfile.write(path, recording.samples, recording.rate, recording.subtype)
+    samples = AudioSource(path, stream).read()
+    path.unlink()
+    return samples
+
+
+def figures(recording: Recording, vocoder: Vocoder, folder: Path) -> Figures:
+    """Return the figures of what a vocoder makes of a recording."""
+    graph = vocoder.graph(recording.own)
+    stream = graph.inputs["speech"]
+    assert isinstance(stream, Audio)
+    x = heard(recording, stream, folder)
+    return compared(x, graph(speech=x)["speech"], float(stream.rate), recording.tone)
+
+
+def compared(x: Array, y: Array, rate: float, tone: tuple[float, float] | None = None) -> Figures:
+    """Return the figures of an output y [n] for an input x [n]. rate: Hz; tone: where a tone stands, s."""
+    above = butter(4, LOWEST, "highpass", fs=rate, output="sos")
+    x, y = (sosfilt(above, samples.astype(np.float64)) for samples in (x, y))
+    part = slice(*(round(rate * t) for t in tone)) if tone else None
+    return Figures(
+        _power(y) - _power(x),
+        20 * float(np.log10(np.abs(y).max() / np.abs(x).max())),
+        _power(y[part]) - _power(x[part]) if part else None,
+    )
+
+
+def _power(x: Array) -> float:
+    return 10 * float(np.log10((x**2).mean()))
+
+
+def main(words: Sequence[str]) -> int:
+    """Print the table, and return the exit code. words: see the docstring of the module."""
+    chosen = [name for name in VOCODERS if name in words] or list(VOCODERS)
+    starts = [word for word in words if word not in VOCODERS] or [""]
+    outside = 0
+    print(f"bounds: level +-{LEVEL:g} dB, peak +-{PEAK:g} dB, in the tone +-{TONE:g} dB")
+    with tempfile.TemporaryDirectory() as folder:
+        for recording in recordings():
+            if not recording.name.startswith(tuple(starts)):
+                continue
+            print(f"\n{recording.name}")
+            for vocoder in vocoders(chosen):
+                found = figures(recording, vocoder, Path(folder))
+                outside += not found.met
+                print(f"  {vocoder.name:45} {vocoder.precision}  {found}", flush=True)
+    print(f"\n{outside} outside the bounds")
+    return int(outside > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
