@@ -108,6 +108,22 @@ def test_an_interrupted_file_is_not_there(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+@pytest.mark.parametrize("rows", [4, 2000])
+def test_a_full_disk_is_one_error_and_leaves_nothing(tmp_path: Path, rows: int) -> None:
+    """Few rows wait in a buffer until the file is closed; many do not fit into it. A temporary file has no room left."""
+    sink = ArraySink(tmp_path / "a.npz", {"lpc": STREAMS["lpc"]})
+
+    def write() -> None:
+        sink.write("lpc", np.ones((rows, 3)))
+        sink.close()
+
+    with files_no_larger_than(50):
+        with pytest.raises(FileError, match=r"a\.npz cannot be written: File too large"):
+            write()
+        sink.discard()
+    assert names(tmp_path) == []
+
+
 def test_numbers_that_are_not_finite_are_named(tmp_path: Path) -> None:
     signals = {"spectrum": np.ones((200, 5), np.complex64)}
     signals["spectrum"][140, 3] = np.nan
