@@ -39,8 +39,8 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "nodes")]
 
-CPU_SECONDS, WALL_SECONDS, MEMORY = 10.0, 60.0, 2**30
-"""Limits of one input: processor time and time in seconds, resident memory in bytes."""
+CPU_SECONDS, SLEEP_SECONDS, MEMORY = 10.0, 20.0, 2**30
+"""Limits of one input: processor time, time asleep without a pause, both in seconds, and resident memory in bytes."""
 
 LONGEST = 20_000
 """The largest number of characters that may be printed about one input."""
@@ -414,16 +414,20 @@ class Worker:
             self.runs = 0
         self.runs += 1
         self.pipe.send(arguments)
-        begun, cpu = time.monotonic(), self._cpu()
+        begun, _ = self._cpu()
+        latest, awake = begun, time.monotonic()  # processor time, and when it last changed
         while not self.pipe.poll(0.05):
             fault = ""
+            cpu, running = self._cpu()
+            if running or cpu > latest:
+                latest, awake = cpu, time.monotonic()
             if not self.process.is_alive() and not self.pipe.poll(0):
                 code = self.process.exitcode
                 fault = f"crash ({signal.Signals(-code).name if code < 0 else f'exit code {code}'})"
-            elif self._cpu() - cpu > CPU_SECONDS * self.patience:
+            elif cpu - begun > CPU_SECONDS * self.patience:
                 fault = f"hang (more than {CPU_SECONDS:g} s of processor time)"
-            elif time.monotonic() - begun > WALL_SECONDS * self.patience:
-                fault = f"hang (more than {WALL_SECONDS:g} s)"
+            elif time.monotonic() - awake > SLEEP_SECONDS:
+                fault = f"hang (asleep for {SLEEP_SECONDS:g} s)"
             elif self._memory() > 1.3 * MEMORY:
                 fault = "memory (more than 1.3 GiB, and growing)"
             if fault:
@@ -447,12 +451,13 @@ class Worker:
             self.process = None
         self.runs = RUNS_OF_A_WORKER
 
-    def _cpu(self) -> float:
+    def _cpu(self) -> tuple[float, bool]:
+        """Return the processor time of the worker in seconds, and whether it runs or waits for a processor."""
         try:
             fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
-            return 0.0
-        return (int(fields[11]) + int(fields[12])) / TICKS
+            return 0.0, False
+        return (int(fields[11]) + int(fields[12])) / TICKS, fields[0] in "RD"
 
     def _memory(self) -> int:
         try:
