@@ -30,6 +30,7 @@ from dspgraph.rendering.result import Rendered
 from dspgraph.rendering.targets import make_folder
 from helpers.paths import TOYS
 from helpers.speech import speech
+from helpers.surroundings import no_longer_than
 from helpers.toys import ToyEnergy, ToyFrames, ToyLate, ToyNoise, ToyPeak, ToyScale, ToySum
 
 MARK = 0.25
@@ -160,6 +161,16 @@ def test_an_interrupt_ends_the_run_and_leaves_nothing_half_written(tmp_path: Pat
         render(graph(Interrupted()), [good, marked], tmp_path / "out", done=seen.append)
     assert len(seen) == 1
     assert names(tmp_path / "out") == ["good.flac"]
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_pipe_in_place_of_a_sidecar_is_replaced_and_not_waited_for(tmp_path: Path, good: Path, resume: bool) -> None:
+    (tmp_path / "out").mkdir()
+    os.mkfifo(tmp_path / "out" / "good.json")
+    with no_longer_than(20):
+        (row,) = render(graph(), [good], tmp_path / "out", resume=resume)
+    assert row.error == ""
+    assert json.loads((tmp_path / "out" / "good.json").read_text())["id"] == "good"
 
 
 def test_a_folder_that_disappears_is_a_row_for_every_file(tmp_path: Path, good: Path) -> None:
