@@ -116,7 +116,7 @@ def test_a_full_disk_behind_stdout_keeps_what_is_rendered(tmp_path: Path, noisy:
     assert statuses(tmp_path / "out") == ONE_FAILS
 
 
-@pytest.mark.parametrize("files", [8, 14, 18])
+@pytest.mark.parametrize("files", [8, 14, pytest.param(18, marks=pytest.mark.slow)])
 def test_too_few_open_files_for_workers_is_one_sentence(noisy: list[object], files: int) -> None:
     done = in_a_shell(f"ulimit -n {files}; DSPGRAPH", *noisy, "-j", "4")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
@@ -174,7 +174,7 @@ SAID = {
     [
         (signal.SIGTERM, "1", False),
         (signal.SIGHUP, "1", False),
-        (signal.SIGTERM, "2", False),
+        pytest.param(signal.SIGTERM, "2", False, marks=pytest.mark.slow),
         (signal.SIGINT, "2", True),
         (signal.SIGTERM, "2", True),
         (signal.SIGHUP, "2", True),
@@ -196,7 +196,7 @@ def test_a_signal_ends_the_run_with_a_sentence_and_leaves_nothing(
     assert not left
 
 
-@pytest.mark.parametrize("pause", [0.01, 0.2])
+@pytest.mark.parametrize("pause", [0.01, pytest.param(0.2, marks=pytest.mark.slow)])
 def test_signals_that_follow_do_not_interrupt_the_cleaning_up(tmp_path: Path, clips: Path, pause: float) -> None:
     process = started(tmp_path, clips, "-j", "2")
     for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGINT):
