@@ -29,7 +29,7 @@ import numpy as np
 from dspgraph.errors import FileError, SignalError
 from dspgraph.io.paths import open_descriptor
 from dspgraph.io.sink import Sink
-from dspgraph.shown import shortened
+from dspgraph.shown import shortened, shown
 from dspgraph.streams import Array, Stream, first_bad_item, stream_from_dict, stream_to_dict
 
 SUFFIX = ".npz"
@@ -227,11 +227,11 @@ class ArraySource:
             shape, fortran_order, dtype = parse(begin)
         header = _Header(member, begin.tell(), shape, "F" if fortran_order else "C", dtype)
         if dtype.hasobject or min(shape, default=0) < 0:
-            raise FileError(f"{self.path}: '{name}' is no array of numbers: found {dtype} {list(shape)}")
+            raise FileError(f"{self.path}: '{name}' is no array of numbers: found {dtype} {shown(list(shape))}")
         if header.size != member.file_size - header.length:
             raise FileError(
                 f"{self.path} is damaged: '{name}' has {member.file_size - header.length} bytes; its shape "
-                f"{list(shape)} of {dtype} takes {header.size}: make the file again"
+                f"{shown(list(shape))} of {dtype} takes {shown(header.size)}: make the file again"
             )
         return header
 
@@ -242,7 +242,7 @@ class ArraySource:
         if header.shape[1:] != stream.item_shape:
             expected = ", ".join(["n", *map(str, stream.item_shape)])
             raise FileError(
-                f"{self.path}: '{name}' has the shape {list(header.shape)}; the graph takes {stream}, an array "
+                f"{self.path}: '{name}' has the shape {shown(list(header.shape))}; the graph takes {stream}, an array "
                 f"[{expected}]"
             )
         try:

@@ -319,6 +319,14 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "a negative shape": (_header(shape="(-9, -3)"), NO_ARRAY),
     "a shape beyond memory": (_header(shape=f"({2**62}, {2**62})"), "is damaged: 'lpc' has 216 bytes; its shape"),
     "a shape of many digits": (_header(shape=f"({'9' * 4000}, 3)"), "is damaged: 'lpc' has 216 bytes; its shape"),
+    "a shape of more digits than Python prints": (
+        _header(shape=f"(0x{'f' * 4000}, 3)"), "is damaged: 'lpc' has 216 bytes; its shape .* takes an integer of"
+    ),
+    "a shape of more digits than Python prints, and a 0": (
+        _members(("lpc.npy", _npy(f"{{'descr': '<f8', 'fortran_order': False, 'shape': (1, 0, 0x{'f' * 4000}), }}"))),
+        "'lpc' has the shape ",
+    ),
+    "a negative shape of more digits than Python prints": (_header(shape=f"(-0x{'f' * 4000}, 3)"), NO_ARRAY),
     "another width": (
         lambda path: np.savez(path, lpc=np.ones((9, 4))), r"'lpc' has the shape \[9, 4\]; the graph takes .* \[n, 3\]"
     ),
