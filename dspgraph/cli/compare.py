@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dspgraph.cli.options import PATH, executor_options, overwrite_option, pipeline_options, recorded_command
-from dspgraph.cli.output import Reporter, echo, print_advice, print_means, print_tables
+from dspgraph.cli.options import (
+    PATH,
+    executor_options,
+    f0_range_option,
+    overwrite_option,
+    pipeline_options,
+    recorded_command,
+)
+from dspgraph.cli.output import Reporter, echo, print_advice, print_means, print_missing_values, print_tables
 
 if TYPE_CHECKING:
     from dspgraph.rendering.job import Executor
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("-o", "--out", required=True, help="Folder for the results.", type=PATH)
 @click.option("--vary", help="Compare all combinations of the variants of these slots.", metavar="SLOT,SLOT")
 @click.option("--metrics", "names", help="Compute these metrics only.", metavar="NAME,NAME")
+@f0_range_option
 @click.option("--assets", is_flag=True, help="Store sounds and pictures in files beside the page instead of inside it.")
 @overwrite_option
 @executor_options
@@ -35,6 +43,7 @@ def compare(
     plugins: tuple[str, ...],
     vary: str | None,
     names: str | None,
+    f0_range: tuple[float, float] | None,
     assets: bool,
     overwrite: bool,
     executor: Executor,
@@ -47,6 +56,7 @@ def compare(
     """
     from dspgraph.evaluation.compare import PAGE, Compared
     from dspgraph.evaluation.compare import compare as compare_choices
+    from dspgraph.evaluation.metrics import F0_RANGE
     from dspgraph.evaluation.variants import choices
     from dspgraph.pipeline.pipeline import Pipeline
 
@@ -70,6 +80,7 @@ def compare(
             described.name,
             described.document.about,
             [name.strip() for name in names.split(",")] if names is not None else None,
+            f0_range=f0_range or F0_RANGE,
             executor=executor,
             assets=assets,
             overwrite=overwrite,
@@ -80,6 +91,7 @@ def compare(
         )
     report.end()
     print_means(results)
+    print_missing_values(results)
     echo(f"  to listen to  {out / PAGE}")
     intervals = " with 95 % confidence intervals" if len(results.recordings) > 1 else ""
     echo(f"  in numbers    {out / 'results.csv'}, and results.json{intervals}")
@@ -95,20 +107,23 @@ def compare(
 @click.command()
 @click.argument("reference", type=PATH)
 @click.argument("degraded", type=PATH)
+@f0_range_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the settings and versions of all metrics.")
-def score(reference: Path, degraded: Path, as_json: bool) -> None:
+def score(reference: Path, degraded: Path, f0_range: tuple[float, float] | None, as_json: bool) -> None:
     """Measure by every metric how far DEGRADED is from REFERENCE.
 
-    Both are audio files of the same sentence.
+    Both are audio files of the same sentence. A metric without a value has a '-'; where the metric knows why, the
+    reason is printed to stderr.
     """
     from dspgraph.evaluation import metrics
 
-    found, values, notes = metrics.score(reference, degraded)
+    found, measured, notes = metrics.score(reference, degraded, f0_range or metrics.F0_RANGE)
+    values, reasons = measured.values, measured.reasons
     if as_json:
-        rows = [{**asdict(metric), "value": values[metric.name]} for metric in found]
+        rows = [{**asdict(one), "value": values[one.name], "reason": reasons.get(one.name, "")} for one in found]
         click.echo(json.dumps({"metrics": rows, "notes": notes}, indent=1))
         return
-    for note in notes:
+    for note in (*notes, *(f"{name} has no value: {reason}" for name, reason in reasons.items())):
         echo(note, err=True)
     shown = [(values[one.name], one) for one in found]
     lines = [(one.name, "-" if value is None else f"{value:.4g} {one.unit}".strip(), one.about) for value, one in shown]

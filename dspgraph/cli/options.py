@@ -38,6 +38,25 @@ plugin_option = click.option(
 )
 
 
+def _f0_range(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, float] | None:
+    """Return the two numbers of a text LOW,HIGH; raise RequestError for another text."""
+    if value is None:
+        return None
+    try:
+        low, high = map(float, value.split(","))
+    except ValueError:
+        raise RequestError(f"--f0-range {value}: write LOW,HIGH in Hz, for instance 40,1000") from None
+    return low, high
+
+
+f0_range_option = click.option(
+    "--f0-range",
+    metavar="LOW,HIGH",
+    callback=_f0_range,
+    help="Lowest and highest pitch in Hz that log_f0_rmse and voicing_error look for. Default: 40,1000.",
+)
+
+
 def pipeline_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the argument PIPELINE and the options that change it: `--set`, `--swap` and `--plugin`."""
     return click.argument("pipeline")(change_options(command))

@@ -14,6 +14,7 @@ from pathlib import Path
 from dspgraph.diagram.formats import FORMATS
 from dspgraph.errors import FileError, RequestError, describe_error
 from dspgraph.evaluation import metrics
+from dspgraph.evaluation.metrics import F0_RANGE
 from dspgraph.evaluation.report import write_page
 from dspgraph.evaluation.results import JSON as RESULTS
 from dspgraph.evaluation.results import Recording, Results, Score, Variant, earlier_results, write
@@ -56,6 +57,7 @@ def compare(
     about: str = "",
     names: Sequence[str] | None = None,
     *,
+    f0_range: tuple[float, float] = F0_RANGE,
     executor: Executor = Serial(),  # noqa: B008 it has no state
     assets: bool = False,
     overwrite: bool = True,
@@ -71,8 +73,8 @@ def compare(
     error; the other choices are not affected.
 
     files: as `corpus.gather` takes them. title, about: the name and the description of the pipeline, for the page.
-    names: of the metrics, by default all. executor: where the work is done. assets: write the sounds and pictures of
-    the page to files beside it, not into the page. overwrite: replace the results of any other comparison in `out`;
+    names: of the metrics, by default all. f0_range: lowest and highest pitch that metrics of pitch look for, Hz.
+    executor: where the work is done. assets: write the sounds and pictures of the page to files beside it, not into the page. overwrite: replace the results of any other comparison in `out`;
     False: refuse to, if a variant, a recording or a metric of it would be lost. started: called once, with the number
     of recordings. done: called with the result of each recording as soon as it is known. note: called with a line about
     files that were left out (see `corpus.gather`). command: the command line, for the ledger, the results and the page.
@@ -82,7 +84,8 @@ def compare(
     """
     check_system()
     metrics.check_names(names or ())
-    job = CompareJob(tuple(choices), Path(out), tuple(dict.fromkeys(names or metrics.METRICS)))
+    metrics.check_f0_range(f0_range)
+    job = CompareJob(tuple(choices), Path(out), tuple(dict.fromkeys(names or metrics.METRICS)), f0_range)
     items = gather(files, AUDIO_SUFFIXES, Path(out), note)
     for item in items:
         if item.path.suffix.lower() == ARRAYS:
@@ -181,7 +184,7 @@ def _results(
             for one in job.choices
         ],
         [Recording(item.id, str(item.path), rows[item.id].seconds) for item in items],
-        [metrics.METRICS[name].metric for name in job.metrics],
+        metrics.descriptions(job.metrics, job.f0_range),
         [score for item in items for score in _scores(rows[item.id], job.choices)],
         job.stages,
         command.settings,
@@ -239,6 +242,7 @@ class CompareJob:
     choices: tuple[Choice, ...]
     out: Path
     metrics: tuple[str, ...]
+    f0_range: tuple[float, float] = F0_RANGE
     reader: Mapping[str, str] = field(default_factory=reader_provenance)  # in the process that made the job
 
     def __post_init__(self) -> None:
@@ -397,7 +401,8 @@ class CompareJob:
             return Score(item.id, name, {}, error)
         try:
             degraded = AudioSource(self.audio_file(item, name), stream).read()
-            return Score(item.id, name, metrics.measure(reference, degraded, stream.rate, self.metrics))
+            found = metrics.evaluate(reference, degraded, stream.rate, self.metrics, f0_range=self.f0_range)
+            return Score(item.id, name, found.values, reasons=found.reasons)
         except Exception as failed:  # a metric may be computed by a package that raises anything
             return Score(item.id, name, {}, f"{item.path}: {describe_error(failed)}")
 

@@ -70,13 +70,15 @@ class Recording:
 class Score:
     """The values of all metrics for one recording in one variant, or the error if it was not rendered or measured.
 
-    A value is None if its metric had nothing to measure. NaN and infinite values become None.
+    A value is None if its metric had nothing to measure; `reasons` says why, where the metric knows. NaN and infinite
+    values become None.
     """
 
     recording: str
     variant: str
     values: Mapping[str, float | None] = field(default_factory=dict)
     error: str = ""
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         values = {name: one if one is not None and math.isfinite(one) else None for name, one in self.values.items()}

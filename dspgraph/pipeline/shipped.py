@@ -6,8 +6,12 @@ VOCODER = "lpc_vocoder"
 PITCH = "f0"
 """The pipeline that gives the metrics of pitch their data.
 
-Column 0 of its only output is the pitch in Hz, or 0 in unvoiced rows.
+Column 0 of its only output is the pitch in Hz, or 0 in unvoiced rows. Its variables `f0_min` and `f0_max` set the
+range.
 """
+
+PITCH_SWAP = {"pitch": "swipe"}
+"""The variant of PITCH that the metrics use: it makes the fewest errors of an octave."""
 
 RAINBOWGRAM = "rainbowgram"
 """The pipeline whose outputs `magnitude` and `advance` are drawn by `dspgraph plot --rainbowgram`."""

@@ -267,6 +267,7 @@ def test_score_for_machines_holds_settings_and_versions(tmp_path: Path) -> None:
     assert [row["name"] for row in said["metrics"]] == list(metrics.METRICS)
     for row in said["metrics"]:
         row.pop("value")
+        assert row.pop("reason") == ""
         assert Metric(**row) == metrics.METRICS[row["name"]].metric
         assert row["version"] and row["settings"]
     assert said["notes"] == [

@@ -167,8 +167,10 @@ def test_the_files_say_what_was_given_back(ten: tuple[Path, Path, Results, int])
 def test_a_score_is_what_measuring_the_files_gives(ten: tuple[Path, Path, Results, int]) -> None:
     _, out, found, _ = ten
     (score,) = (one for one in found.scores if (one.recording, one.variant) == ("c4", "whisper"))
-    values = measures.score(*(out / "audio" / name / "c4.flac" for name in (REFERENCE, "whisper")))[1]
-    assert score.values == values
+    reference, degraded = (out / "audio" / name / "c4.flac" for name in (REFERENCE, "whisper"))
+    measured = measures.score(reference, degraded)[1]
+    assert score.values == measured.values
+    assert score.reasons == measured.reasons
 
 
 # ---- known signals --------------------------------------------------------------------------------------------------

@@ -2,12 +2,28 @@
 
 `measure` takes two arrays, `score` two files. A metric is a function of a `Pair`; the decorator `metric` makes a
 `Measure` of it. METRICS holds all metrics by name. The value is None where there is nothing to measure (silence, no
-common voiced frame, a signal that is too short), and never NaN or infinite. In the formulas x is the reference, x' the
-degraded signal, n the index of a sample, t the index of a frame.
+common voiced frame, a signal that is too short), and never NaN or infinite; `evaluate` gives the reason beside the
+values. In the formulas x is the reference, x' the degraded signal, n the index of a sample, t the index of a frame.
 """
 
-from dspgraph.evaluation.metrics.definition import Measure, metric
-from dspgraph.evaluation.metrics.pair import RATES, Pair
-from dspgraph.evaluation.metrics.registry import METRICS, check_names, measure, score
+from dspgraph.evaluation.metrics.definition import Measure, NoValue, metric
+from dspgraph.evaluation.metrics.pair import F0_RANGE, RATES, Pair
+from dspgraph.evaluation.metrics.pitch import check_f0_range
+from dspgraph.evaluation.metrics.registry import METRICS, Measured, check_names, descriptions, evaluate, measure, score
 
-__all__ = ["METRICS", "RATES", "Measure", "Pair", "check_names", "measure", "metric", "score"]
+__all__ = [
+    "F0_RANGE",
+    "METRICS",
+    "RATES",
+    "Measure",
+    "Measured",
+    "NoValue",
+    "Pair",
+    "check_f0_range",
+    "check_names",
+    "descriptions",
+    "evaluate",
+    "measure",
+    "metric",
+    "score",
+]

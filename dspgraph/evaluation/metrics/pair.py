@@ -15,6 +15,9 @@ from dspgraph.streams import Array, Number, first_bad_item, hertz, to_fraction
 RATES = (8000, 192_000)
 """Lowest and highest sample rate, Hz. The metrics are not defined outside this range."""
 
+F0_RANGE = (40.0, 1000.0)
+"""Lowest and highest pitch that metrics of pitch look for if no other range is given, Hz."""
+
 T = TypeVar("T")
 
 
@@ -22,12 +25,15 @@ class Pair:
     """A reference and a degraded signal, with the same rate and length.
 
     reference, degraded: floats [n], or [n, channels], of which the mean over the channels is taken; full scale +-1. The
-    end of the longer signal is cut off. rate: Hz. Raises SignalError for another shape or type, for a sample that is
-    not finite, and for a rate outside RATES.
+    end of the longer signal is cut off. rate: Hz. f0_range: lowest and highest pitch that metrics of pitch look for,
+    Hz. Raises SignalError for another shape or type, for a sample that is not finite, and for a rate outside RATES.
     """
 
-    def __init__(self, reference: Array, degraded: Array, rate: Number) -> None:
+    def __init__(
+        self, reference: Array, degraded: Array, rate: Number, f0_range: tuple[float, float] = F0_RANGE
+    ) -> None:
         self.rate: Fraction = to_fraction(rate)
+        self.f0_range = f0_range
         if not RATES[0] <= self.rate <= RATES[1]:
             raise SignalError(
                 f"metrics take audio of {RATES[0]} to {RATES[1]} Hz; found {hertz(self.rate)}: resample it first"

@@ -7,63 +7,121 @@ from functools import lru_cache
 
 import numpy as np
 
-from dspgraph.errors import NodeError, SignalError
-from dspgraph.evaluation.metrics.definition import metric
-from dspgraph.evaluation.metrics.pair import Pair
+from dspgraph.errors import NodeError, RequestError, SignalError
+from dspgraph.evaluation.metrics.definition import F0_RANGE_SETTING, NoValue, metric
+from dspgraph.evaluation.metrics.pair import F0_RANGE, Pair
 from dspgraph.graph import Graph
 from dspgraph.pipeline.pipeline import load
-from dspgraph.pipeline.shipped import PITCH
+from dspgraph.pipeline.shipped import PITCH, PITCH_SWAP
 from dspgraph.streams import Array
 
 CENTS = 1200  # in an octave
 
-_F0 = {"pipeline": PITCH, "rate_hz": 16000, "hop_s": 0.005, "lowest_hz": 60.0, "highest_hz": 400.0}
+F0_LIMITS = (30.0, 1200.0)
+"""Ends of the widest range of pitch that can be asked for, Hz."""
+
+F0_SEARCHED = (25.0, 1400.0)
+"""The range of pitch in which the tracker looks, whatever range is asked for, Hz."""
+
+MOST_BEYOND = 0.1
+"""The largest share of the voiced frames of a signal whose pitch may lie at or beyond an end of the range."""
+
+_F0 = {
+    "pipeline": PITCH,
+    "variant": dict(PITCH_SWAP),
+    "rate_hz": 16000,
+    "hop_s": 0.005,
+    F0_RANGE_SETTING: list(F0_RANGE),
+    "most_beyond": MOST_BEYOND,
+}
 
 
-@metric("cents", "lower", _F0)
+@metric("cents", "lower", _F0, own_version="2")
 def log_f0_rmse(pair: Pair) -> float | None:
     """RMS difference of log pitch, over the frames in which both signals are voiced.
 
         1200 * sqrt(mean over t of log2(f0(t) / f0'(t))**2)
 
-    The pipeline `f0` tracks the pitch every 5 ms; the signals are resampled to its rate, 16 kHz. None if no frame is
-    voiced in both signals. The level of a signal can change the value: the tracker adds noise of a fixed level, and
-    takes soft frames for unvoiced.
+    The pipeline `f0` with the tracker SWIPE' tracks the pitch every 5 ms; the signals are resampled to its rate, 16
+    kHz. A frame is voiced if its pitch lies in the range `f0_range` of the pair, which is 40 to 1000 Hz if no other
+    range is given. No value if no frame is voiced in both signals, and if the range cannot hold the voice: if in more
+    than a tenth of the frames with a pitch, in either signal, the pitch lies at or beyond an end of the range. The
+    level of a signal changes nothing.
 
     Source: Deep learning-based expressive speech synthesis: a systematic review, EURASIP Journal on Audio, Speech, and
     Music Processing, 2024, doi:10.1186/s13636-024-00329-7, table 8 (RMSE; here of the logarithm).
     """
-    x, y = pair.shared(f0)
+    x, y = _f0(pair)
     voiced = (x > 0) & (y > 0)
     if not voiced.any():
-        return None
+        low, high = pair.f0_range
+        raise NoValue(f"no frame has a pitch between {low:g} and {high:g} Hz in both signals")
     return CENTS * math.sqrt(float((np.log2(x[voiced] / y[voiced]) ** 2).mean()))
 
 
-@metric("%", "lower", _F0)
+@metric("%", "lower", _F0, own_version="2")
 def voicing_error(pair: Pair) -> float | None:
     """Share of frames that are voiced in one signal and unvoiced in the other.
 
-    Voicing is that of the pitch as for `log_f0_rmse`. The value stays the same if the signals are exchanged. None if
-    the pitch cannot be tracked.
+        100 * (number of t with voicing(t) != voicing'(t)) / (number of t)
+
+    Pitch, range and voicing are those of `log_f0_rmse`. The value stays the same if the signals are exchanged. No value
+    if the range cannot hold the voice, as for `log_f0_rmse`, and if the pitch cannot be tracked.
 
     Source: as for `log_f0_rmse`, table 8 (voice decision error).
     """
-    x, y = pair.shared(f0)
-    return 100 * float(((x > 0) != (y > 0)).mean()) if len(x) else None
+    x, y = _f0(pair)
+    return 100 * float(((x > 0) != (y > 0)).mean())
 
 
-def f0(pair: Pair) -> tuple[Array, Array]:
-    """Return the pitch of both signals, [t] in Hz, 0 in unvoiced frames; two empty arrays if it cannot be tracked."""
+def check_f0_range(f0_range: tuple[float, float]) -> None:
+    """Raise RequestError unless F0_LIMITS contain the range and it spans half an octave.
+
+    f0_range: lowest and highest pitch, Hz.
+    """
+    (low, high), (least, most) = f0_range, F0_LIMITS
+    if not (least <= low <= high / math.sqrt(2) and high <= most):
+        raise RequestError(
+            f"the range of the pitch is {low:g} to {high:g} Hz; it must lie between {least:g} and {most:g} Hz and span "
+            f"half an octave: take {F0_RANGE[0]:g} to {F0_RANGE[1]:g} Hz"
+        )
+
+
+def _f0(pair: Pair) -> tuple[Array, Array]:
+    """Return the pitch of both signals, [t] in Hz, 0 in unvoiced frames; raise NoValue if there is none to compare."""
+    x, y, reason = pair.shared(_track)
+    if reason:
+        raise NoValue(reason)
+    return x, y
+
+
+def _track(pair: Pair) -> tuple[Array, Array, str]:
+    """Return the pitch of both signals, [t] in Hz, 0 in unvoiced frames, and why it cannot be compared, or "".
+
+    The tracker looks beyond the range, so that a voice there can be told from no voice.
+    """
+    low, high = pair.f0_range
     graph = _tracker()
     ((name, stream),) = graph.inputs.items()
     try:
-        x, y = (next(iter(graph(**{name: one}).values()))[:, 0] for one in pair.at(int(stream.rate)))
-    except (NodeError, SignalError):  # trackers refuse samples far beyond full scale
-        return np.empty(0), np.empty(0)
-    return x, y
+        tracks = [next(iter(graph(**{name: one}).values()))[:, 0] for one in pair.at(int(stream.rate))]
+    except (NodeError, SignalError) as error:  # trackers refuse samples far beyond full scale
+        return np.empty(0), np.empty(0), f"the pitch cannot be tracked: {error}"
+    for what, track in zip(("reference", "degraded signal"), tracks, strict=True):
+        beyond = (track > 0) & ((track <= low) | (track >= high))
+        share = float(beyond.sum() / max(1, np.count_nonzero(track)))
+        if share > MOST_BEYOND:
+            reason = (
+                f"the range of the pitch, {low:g} to {high:g} Hz, cannot hold the voice of the {what}: in "
+                f"{100 * share:.0f} % of its voiced frames the pitch lies at or beyond an end, about "
+                f"{np.median(track[beyond]):.0f} Hz: give another range (--f0-range, f0_range)"
+            )
+            return np.empty(0), np.empty(0), reason
+    x, y = (np.where((one > low) & (one < high), one, 0.0) for one in tracks)
+    return x, y, ""
 
 
 @lru_cache(maxsize=1)
 def _tracker() -> Graph:
-    return load(PITCH)
+    low, high = F0_SEARCHED
+    return load(PITCH, [f"f0_min={low:g}", f"f0_max={high:g}"], PITCH_SWAP)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -12,11 +13,11 @@ import numpy as np
 from dspgraph import registry
 from dspgraph.errors import RequestError, UnknownName, suggest
 from dspgraph.evaluation.metrics.cepstral import mcd, mcd_dtw
-from dspgraph.evaluation.metrics.definition import Measure
+from dspgraph.evaluation.metrics.definition import Measure, NoValue
 from dspgraph.evaluation.metrics.listening import pesq, stoi
 from dspgraph.evaluation.metrics.loudness import loudness_difference
-from dspgraph.evaluation.metrics.pair import Pair
-from dspgraph.evaluation.metrics.pitch import log_f0_rmse, voicing_error
+from dspgraph.evaluation.metrics.pair import F0_RANGE, Pair
+from dspgraph.evaluation.metrics.pitch import check_f0_range, log_f0_rmse, voicing_error
 from dspgraph.evaluation.metrics.spectral import lsd, mrstft
 from dspgraph.evaluation.metrics.waveform import si_sdr
 from dspgraph.evaluation.results import Metric
@@ -54,19 +55,60 @@ METRICS: Mapping[str, Measure] = MappingProxyType(_by_name(_all()))
 """The metrics whose packages are installed, by name, in the order in which they are shown."""
 
 
+@dataclass(frozen=True)
+class Measured:
+    """The values of metrics by name, None for a metric without a value, and the reasons of those, if they are known."""
+
+    values: dict[str, float | None]
+    reasons: dict[str, str]
+
+
 def measure(
-    reference: Array, degraded: Array, rate: Number, names: Sequence[str] | None = None
+    reference: Array,
+    degraded: Array,
+    rate: Number,
+    names: Sequence[str] | None = None,
+    *,
+    f0_range: tuple[float, float] = F0_RANGE,
 ) -> dict[str, float | None]:
     """Return the values of metrics by name, in the order of `names`; None for a metric with nothing to measure.
 
+    The arguments and errors are those of `evaluate`, which also gives the reasons.
+    """
+    return evaluate(reference, degraded, rate, names, f0_range=f0_range).values
+
+
+def evaluate(
+    reference: Array,
+    degraded: Array,
+    rate: Number,
+    names: Sequence[str] | None = None,
+    *,
+    f0_range: tuple[float, float] = F0_RANGE,
+) -> Measured:
+    """Return the values of metrics, in the order of `names`, and why metrics have no value.
+
     reference, degraded, rate: see `Pair`, which may raise SignalError. names: of metrics, by default all in METRICS.
-    Raises UnknownName for a name that is not in METRICS.
+    f0_range: lowest and highest pitch that metrics of pitch look for, Hz. Raises UnknownName for a name that is not in
+    METRICS, and RequestError for a range that cannot be searched.
     """
     names = list(METRICS) if names is None else names
     check_names(names)
-    pair = Pair(reference, degraded, rate)
+    check_f0_range(f0_range)
+    pair = Pair(reference, degraded, rate, f0_range)
+    found = Measured({}, {})
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # samples may be near the largest float
-        return {name: _finite(METRICS[name](pair)) if len(pair.reference) else None for name in names}
+        for name in names:
+            try:
+                found.values[name] = _finite(METRICS[name](pair)) if len(pair.reference) else None
+            except NoValue as reason:
+                found.values[name], found.reasons[name] = None, str(reason)
+    return found
+
+
+def descriptions(names: Sequence[str] | None = None, f0_range: tuple[float, float] = F0_RANGE) -> list[Metric]:
+    """Return the descriptions of metrics, by default all, with f0_range among the settings of those that use it."""
+    return [METRICS[name].described(f0_range) for name in (METRICS if names is None else names)]
 
 
 def check_names(names: Sequence[str]) -> None:
@@ -80,13 +122,17 @@ def _finite(value: float | None) -> float | None:
     return float(value) if value is not None and math.isfinite(value) else None
 
 
-def score(reference: Path, degraded: Path) -> tuple[list[Metric], dict[str, float | None], list[str]]:
-    """Return all metrics, their values for two audio files by name, and notes on conversions of the files.
+def score(
+    reference: Path, degraded: Path, f0_range: tuple[float, float] = F0_RANGE
+) -> tuple[list[Metric], Measured, list[str]]:
+    """Return all metrics, what they measured in two audio files, and notes on conversions of the files.
 
     Both files are mixed to one channel, the degraded file is resampled to the rate of the reference, and the end of the
-    longer signal is cut off. Raises FileError for a file that cannot be read or has a sample that is not finite, and
-    SignalError for a reference with a rate outside RATES.
+    longer signal is cut off. f0_range: lowest and highest pitch that metrics of pitch look for, Hz. Raises FileError
+    for a file that cannot be read or has a sample that is not finite, SignalError for a reference with a rate outside
+    RATES, and RequestError for an f0_range that cannot be searched.
     """
+    check_f0_range(f0_range)
     stream = Audio(rate_of(reference))
     sources = [AudioSource(path, stream) for path in (reference, degraded)]
     notes = [f"{source.path}: {conversion}" for source in sources for conversion in source.conversions]
@@ -96,5 +142,4 @@ def score(reference: Path, degraded: Path) -> tuple[list[Metric], dict[str, floa
         longer = sources[int(lengths[1] > lengths[0])].path
         seconds = [f"{float(stream.seconds(n)):.3f} s" for n in sorted(lengths)]
         notes.append(f"{longer}: cut from {seconds[1]} to {seconds[0]}, the length of the other")
-    values = measure(signals[0], signals[1], stream.rate)
-    return [one.metric for one in METRICS.values()], values, notes
+    return descriptions(f0_range=f0_range), evaluate(signals[0], signals[1], stream.rate, f0_range=f0_range), notes

@@ -12,7 +12,9 @@ class Dio(Node):
     DIO low-pass filters the signal at many cutoffs. In each result it measures the intervals between rising zero
     crossings, between falling ones, between peaks, and between dips. The filter whose four kinds of intervals agree
     best gives the period. With `refine`, StoneMask corrects the pitch by the instantaneous frequency. DIO is fast and
-    meant for clean recordings. Row k is the pitch at sample k * hop, the start of its span, so the centre of the rows
+    meant for clean recordings. The search reaches 20 % beyond `f0_min` and `f0_max`, at most up to a
+    quarter of the rate. Of what is found there, a pitch at or beyond an end of the range is dropped: the frame is
+    unvoiced. Row k is the pitch at sample k * hop, the start of its span, so the centre of the rows
     is 0. The node needs the whole signal.
 
     Source: M. Morise, H. Kawahara and H. Katayose, Fast and reliable F0 estimation method based on the period

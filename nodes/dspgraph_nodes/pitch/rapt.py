@@ -19,7 +19,11 @@ class Rapt(Node):
 
     The tracker adds noise of RMS 50 / 32768 to the signal, the same in every run, so signals much softer than this
     noise are unvoiced. The node needs the whole signal. It appends zeros so that every frame is analysed: pysptk itself
-    leaves the last 30 to 60 ms unvoiced, and otherwise gives the same result.
+    leaves the last 30 to 60 ms unvoiced.
+
+    The search reaches from two thirds of `f0_min` to 1.2 times `f0_max`, but not up to half the rate. Of what is found
+    there, a pitch at or beyond an end of the range is dropped: the frame is unvoiced. A tracker that searches the range
+    alone takes a fraction or a multiple of a pitch near or beyond an end for the pitch.
 
     Source: D. Talkin, "A robust algorithm for pitch tracking (RAPT)", in W. B. Kleijn and K. K. Paliwal (eds.), Speech
     Coding and Synthesis, Elsevier, 1995; the code is SPTK's, called through pysptk.

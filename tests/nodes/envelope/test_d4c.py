@@ -8,7 +8,7 @@ import pytest
 
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.foreign.world import d4c, pyworld, upsample_twice
+from dspgraph_nodes._kernels.foreign.world import d4c, pyworld
 from dspgraph_nodes.envelope.d4c import D4c
 from helpers.speech import speech
 
@@ -51,14 +51,6 @@ def test_a_pulse_train_is_periodic_and_noise_is_not() -> None:
     band = slice(192, 320)  # 3 to 5 kHz
     assert pulses[10:90, band].max() < 0.1  # measured 0.014
     assert noise[10:90, band].mean() > 0.6  # measured 0.8
-
-
-@pytest.mark.parametrize("n", [1, 2, 3, 801, 1000])
-def test_every_second_sample_at_twice_the_rate_is_the_signals(n: int) -> None:
-    # Up to half the rate: (-1)**n must not count twice. d4c hears the level, by the noise it adds.
-    x = np.random.default_rng(1).standard_normal(n) + (-1.0) ** np.arange(n)
-    assert np.abs(upsample_twice(x)[::2] - x).max() < 1e-14
-    assert len(upsample_twice(x)) == 2 * n
 
 
 @pytest.mark.parametrize("rate", [8000, 11025])

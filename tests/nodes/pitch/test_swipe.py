@@ -5,8 +5,8 @@ import pytest
 
 from dspgraph import Array, Audio, Graph, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.foreign.sptk import sptk, swipe, swipe_rate
-from dspgraph_nodes.pitch.swipe import Swipe
+from dspgraph_nodes._kernels.foreign.sptk import sptk
+from dspgraph_nodes.pitch.swipe import Swipe, track_swipe
 from helpers.speech import speech
 
 EXAMPLES = [
@@ -18,7 +18,7 @@ RATE = Fraction(16000)
 
 
 def track(x: Array, rate: Fraction = RATE, hop: int = 80, low: float = 60.0, high: float = 400.0) -> Array:
-    return swipe(x, rate, hop, low, high, 0.3)
+    return track_swipe(x, rate, hop, low, high, 0.3)
 
 
 def harmonics(f0: Array, rate: float = 16000) -> Array:
@@ -36,44 +36,14 @@ def test_the_pitch_of_a_tone_is_found(f0: float) -> None:
     assert np.abs(1200 * np.log2(found / f0)).max() < 3
 
 
-@pytest.mark.parametrize(("low", "high"), [(60, 240), (60, 400), (43, 68)])
-def test_it_is_pysptks_where_that_stays_inside_its_tables(low: float, high: float) -> None:
-    x = speech(40000)
-    assert swipe_rate(RATE, low, high) == 16000
-    assert np.array_equal(track(x, low=low, high=high), sptk.swipe(x * 32768, 16000, 80, min=low, max=high))
-
-
-@pytest.mark.parametrize(("low", "high"), [(80, 400), (70, 500)])
-def test_a_rate_bent_to_stay_inside_finds_the_same_voice(low: float, high: float) -> None:
-    # Against 60 to 400 Hz, which is sound: no frame of 800 changes its voicing, and where both are voiced they differ
-    # by 1.2 cents in the middle, 4.3 in nine of ten frames (measured): another grid of candidates, 12.5 cents apart.
-    # Straight from pysptk 182 of the 800 change their voicing, and not the same ones every time.
-    bent, sound = track(speech(), low=low, high=high), track(speech())
-    assert swipe_rate(RATE, low, high) > 16000
-    assert np.array_equal(bent > 0, sound > 0)
-    assert np.quantile(np.abs(1200 * np.log2(bent[sound > 0] / sound[sound > 0])), 0.9) < 6
-
-
-@pytest.mark.parametrize("low", [30.0, 45.0, 60.0, 75.0, 100.0])
-@pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 24000, 44100, 48000])
-def test_every_setting_keeps_the_erb_grid_below_the_last_bin(rate: int, low: float) -> None:
-    # The rule, written out: points 0.1 ERB apart from f0_min / 4 to below half the rate; the last bin of a window of w
-    # samples is one bin, rate / w, below half the rate. Valgrind reports a bad read if and only if this fails.
-    for high in low * np.arange(1.5, 6, 0.3):
-        try:
-            taken = swipe_rate(Fraction(rate), low, float(high))
-        except ValueError:
-            continue
-        assert 1 <= taken / rate < 1.02
-        points = np.arange(erb(low * taken / rate / 4), erb(taken / 2), 0.1)
-        longest = 2 ** np.round(np.log2(8 * rate / low))
-        window = longest / 2 ** np.round(np.log2(high / low))
-        assert window >= 256
-        assert 229 * (10 ** (points[-1] / 21.4) - 1) <= taken / 2 - taken / window
-
-
-def erb(hertz: float) -> float:
-    return float(21.4 * np.log10(1 + hertz / 229))
+@pytest.mark.parametrize(("low", "high"), [(62.5, 500), (31.25, 500)])
+def test_it_is_sptks_where_that_reads_no_invalid_memory(low: float, high: float) -> None:
+    # These ends are pitches of windows. Measured: 8 to 14 of 800 frames change their voicing; 9 in 10 differ by 6 cents at most.
+    x = speech()
+    found, expected = track(x, low=low, high=high), sptk.swipe(x * 32768, 16000, 80, min=low, max=high)
+    both = (found > 0) & (expected > low)
+    assert ((found > 0) != (expected > low)).mean() < 0.03
+    assert np.quantile(np.abs(1200 * np.log2(found[both] / expected[both])), 0.9) < 8
 
 
 @pytest.mark.parametrize(("low", "high"), [(80, 100), (100, 130), (120, 147), (190, 230), (260, 300)])
@@ -145,18 +115,10 @@ def test_a_rate_that_is_no_whole_number() -> None:
     ("node", "x", "message"),
     [
         (Swipe(), Audio(Fraction(16000), channels=2), "put a mono 'mix' before it"),
-        (Swipe(f0_min=100, f0_max=141), Audio(Fraction(16000)), "must be at least 1.42 times f0_min"),
-        (Swipe(f0_min=200, f0_max=100), Audio(Fraction(16000)), "must be at least 1.42 times f0_min"),
-        (Swipe(), Audio(Fraction(8000)), "set f0_max to 337 Hz or less, or put a 'resample' to a higher"),
-        (Swipe(f0_max=800), Audio(Fraction(16000)), "set f0_max to 674 Hz or less"),
-        (Swipe(), Audio(Fraction(1000)), "an f0_min of 60 Hz: put a 'resample' to a higher rate before it"),
+        (Swipe(f0_min=200, f0_max=100), Audio(Fraction(16000)), "must rise, and be at most 4000 Hz"),
+        (Swipe(f0_max=2001), Audio(Fraction(8000)), "at most 2000 Hz: change them, or put a 'resample'"),
     ],
 )
 def test_what_the_tracker_cannot_bear_is_refused(node: Swipe, x: Audio, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         Graph({"pitch": node}, {"pitch.x": "x"}, {"x": x}, {"f0": "pitch"})
-
-
-def test_the_way_out_works() -> None:
-    assert swipe_rate(Fraction(8000), 60.0, 337.0) >= 8000
-    assert swipe_rate(Fraction(16000), 60.0, 674.0) >= 16000

@@ -12,6 +12,10 @@ The limits below were found with pyworld 0.3.5:
   signal is given to d4c at twice its rate, and the lower half of each row is kept.
 * synthesize gives NaN for a power of 0; its speech is never softer than 1e-6 of full scale. harvest cannot allocate
   memory for a signal without samples.
+* dio and harvest write filters past the end of a buffer whose size depends on the length of the signal: dio one of
+  40 ms, harvest one of four periods of its lowest filter. Zeros are added to shorter signals.
+* stonemask gives 0 for a pitch above a twelfth of the rate, and may read past a spectrum for a pitch above half of
+  that. For such a pitch the signal is given to stonemask at a multiple of its rate.
 * All functions need contiguous float64 arrays and the whole signal. The noise that they add is the same in every call.
 * Sines and logarithms come from the C library, which chooses its code by processor: with and without fused
   multiply-add, glibc gives float64 results that differ in their last digits. This module cannot change that.
@@ -26,10 +30,15 @@ from typing import Any
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.signal.f0_range import MARGIN, drop_outside, highest_checked
+from dspgraph_nodes._kernels.signal.fourier import upsample
+from dspgraph_nodes._kernels.signal.subharmonics import raise_subharmonics
 
 PYWORLD_MISSING = "needs pyworld, which is not installed: pip install 'dspgraph[world]'"
 _LOWEST_RATE, _HIGHEST_RATE = 8000, 192000  # Hz
 _MAX_AMPLITUDE = 1e6  # times full scale: the power of a louder signal overflows float64
+_STONEMASK_RATE = 24  # stonemask takes a pitch up to the rate divided by this
+HARVEST_BELOW = 2.0  # the search of harvest begins at the lowest pitch divided by this: below it finds twice the pitch
 _UNVOICED = 500.0  # Hz: the pitch that cheaptrick assumes for an unvoiced frame
 _VOICING_RATE = 15800  # Hz: at this rate or more a spectrum has the bins up to 7900 Hz that d4c's voicing test reads
 
@@ -172,32 +181,66 @@ def _pitch(f0: Array, rate: Fraction) -> Array:
 def harvest(x: Array, rate: Fraction, hop: int, low: float, high: float) -> Array:
     """Return the pitch by Harvest: one value in Hz for every `hop` samples, [ceil(n / hop)]; 0 where unvoiced.
 
-    x: [n], n >= 1; low, high: the range of the pitch, Hz.
+    x: [n], n >= 1; low, high: the range of the pitch, Hz. The search begins an octave lower and ends 20 % higher; a
+    pitch at or beyond an end of the range is 0.
     """
     f0: Array
-    f0, _ = pyworld().harvest(_samples(x), int(rate), f0_floor=low, f0_ceil=high, frame_period=1000 * hop / float(rate))
-    return f0[: -(-len(x) // hop)]
+    lowest, highest = low / HARVEST_BELOW, min(high * MARGIN, float(rate / 4))
+    samples = _at_least(_samples(x), 3 * rate / lowest)
+    f0, _ = pyworld().harvest(
+        samples, int(rate), f0_floor=lowest, f0_ceil=highest, frame_period=1000 * hop / float(rate)
+    )
+    return _checked(x, rate, hop, f0, low, high)
 
 
 def dio(x: Array, rate: Fraction, hop: int, low: float, high: float, allowed_range: float, refine: bool) -> Array:
     """Return the pitch by DIO: one value in Hz for every `hop` samples, [ceil(n / hop)]; 0 where unvoiced.
 
     x: [n], n >= 1; low, high: the range of the pitch, Hz; allowed_range: as in DIO; refine: whether StoneMask is
-    applied to the result.
+    applied to the result. The search is 20 % wider at both ends; a pitch at or beyond an end of the range is 0.
     """
-    world, samples = pyworld(), _samples(x)
+    world, samples = pyworld(), _at_least(_samples(x), rate / 20)
+    lowest, highest = low / MARGIN, min(high * MARGIN, float(rate / 4))
     f0: Array
     f0, times = world.dio(
         samples,
         int(rate),
-        f0_floor=low,
-        f0_ceil=high,
+        f0_floor=lowest,
+        f0_ceil=highest,
         frame_period=1000 * hop / float(rate),
         allowed_range=allowed_range,
     )
     if refine:
-        f0 = world.stonemask(samples, f0, times, int(rate))
-    return f0[: -(-len(x) // hop)]
+        f0 = _refined(samples, rate, f0, times, high)
+    return _checked(x, rate, hop, f0, low, high)
+
+
+def _refined(x: Array, rate: Fraction, f0: Array, times: Array, high: float) -> Array:
+    """Return the pitch [frames], in Hz, after StoneMask.
+
+    x: [n]; f0: [frames], the pitch by dio at each of the times [frames], in seconds; high: the highest pitch wanted. A
+    pitch more than 10 % above it stays as it is, because it will be dropped.
+    """
+    reached = f0 <= rate / _STONEMASK_RATE
+    found: Array = pyworld().stonemask(x, np.where(reached, f0, 0), times, int(rate))
+    above = ~reached & (f0 <= 1.1 * high)
+    if above.any():
+        faster = 1 << math.ceil(math.log2(_STONEMASK_RATE * 1.1 * high / rate))
+        found += pyworld().stonemask(upsample(x, faster), np.where(above, f0, 0), times, int(rate) * faster)
+    return np.where(reached | above, found, f0)
+
+
+def _checked(x: Array, rate: Fraction, hop: int, f0: Array, low: float, high: float) -> Array:
+    """Return the pitch of the frames of x, f0 [frames or more] in Hz, without subharmonics, and 0 outside the range."""
+    count = -(-len(x) // hop)
+    at = np.arange(count) * float(hop)
+    raised = raise_subharmonics(_samples(x), float(rate), f0[:count], at, highest_checked(high))
+    return drop_outside(raised, low, high)
+
+
+def _at_least(x: Array, samples: Fraction | float) -> Array:
+    """Return x [n], followed by zeros if it has fewer than this number of samples."""
+    return np.pad(x, (0, max(0, math.ceil(samples) - len(x))))
 
 
 def cheaptrick(x: Array, rate: Fraction, f0: Array, times: Array, n_fft: int, q1: float) -> Array:
@@ -221,21 +264,9 @@ def d4c(x: Array, rate: Fraction, f0: Array, times: Array, n_fft: int, threshold
     samples, pitch = _samples(x), _pitch(f0, rate)
     faster = 1 if rate >= _VOICING_RATE else 2
     if faster == 2:
-        samples = upsample_twice(samples)
+        samples = upsample(samples, 2)
     rows: Array = pyworld().d4c(samples, pitch, times, int(rate) * faster, threshold=threshold, fft_size=n_fft * faster)
     return np.ascontiguousarray(rows[:, : n_fft // 2 + 1])
-
-
-def upsample_twice(x: Array) -> Array:
-    """Return x [n] at twice its rate, [2 * n]; the upper half of the new spectrum is empty."""
-    from scipy.fft import irfft, next_fast_len, rfft
-
-    length = 2 * int(next_fast_len(len(x)))  # half are zeros, so that the end does not wrap around to the beginning
-    spectrum = np.zeros(length + 1, np.complex128)
-    spectrum[: length // 2 + 1] = rfft(x, length)
-    spectrum[length // 2] /= 2  # this bin holds two parts, one of which belongs to its mirror image
-    y: Array = irfft(spectrum, 2 * length)
-    return 2 * y[: 2 * len(x)]
 
 
 def synthesis(

@@ -1,0 +1,102 @@
+"""A check for subharmonics: a fraction of a pitch that a tracker has taken for the pitch.
+
+A signal with the period T also has the periods 2 * T, 3 * T ... Where its pulses are not quite equal, one of these can
+fit better than T, even if what differs is 30 dB softer than the rest. Here f is a subharmonic if the harmonics of
+p * f, for a prime p, hold nearly all the energy of the harmonics of f.
+"""
+
+import math
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.compile.jit import kernel
+
+CUTOFF = 1250.0  # Hz: higher harmonics are left out; the smallest change of a period disturbs them
+RATE = 6000.0  # Hz: the least rate at which periods are compared
+MOST_REST = 0.04
+"""The largest share of the energy, 13 dB below the whole, that the other harmonics of a subharmonic hold.
+
+The odd harmonics of a voice hold more: 8 % if its first formant lies on the second harmonic (measured on the vowel a).
+"""
+
+
+def raise_subharmonics(x: Array, rate: float, f0: Array, at: Array, top: float) -> Array:
+    """Return the pitch [frames], in Hz, with p * f0, p = 2, 3, 5 ... repeatedly, in place of each subharmonic f0.
+
+    x: [n]; f0: [frames], the pitch at each of the samples `at` [frames], 0 where unvoiced; top: the highest pitch, Hz.
+    f0 is a subharmonic of p * f0 if, with r(lag) the normalised correlation of two windows of two periods,
+
+        mean over j = 1 .. p of r(j / (p * f0)) >= (1 - MOST_REST) * r(1 / f0)
+
+    Without noise, the mean is the share of the energy at the harmonics of p * f0.
+    """
+    if not (f0 > 0).any():
+        return f0
+    low, step = _low_passed(x, rate)
+    raised = np.array(f0, np.float64)
+    _raise(low, at / step, rate / step, top, 1 - MOST_REST, raised)
+    return np.where(raised == f0, f0, raised.astype(f0.dtype))
+
+
+def _low_passed(x: Array, rate: float) -> tuple[Array, int]:
+    """Return x [n] below CUTOFF, at the rate divided by a whole number, and this number."""
+    from scipy.signal import firwin, upfirdn
+
+    step = max(1, int(rate // RATE))
+    half = math.ceil(2 * rate / CUTOFF / step) * step
+    low = upfirdn(firwin(2 * half + 1, CUTOFF, fs=rate), x, 1, step)
+    return np.ascontiguousarray(low[half // step : half // step + -(-len(x) // step)], np.float64), step
+
+
+@kernel
+def _raise(x: Array, at: Array, rate: float, top: float, least: float, f0: Array) -> None:
+    for i in range(len(f0)):
+        p = 2
+        while f0[i] > 0 and p * f0[i] <= top:
+            if _is_subharmonic(x, at[i], rate / f0[i], p, least):
+                f0[i] *= p
+                p = 2
+            else:
+                p += 1 if p == 2 else 2
+
+
+@kernel
+def _is_subharmonic(x: Array, at: float, period: float, p: int, least: float) -> bool:
+    """Return whether the mean of r at the lags j * period / p is at least `least` times r at the period."""
+    whole = _correlation(x, at, period, period)
+    if whole < 0.5:
+        return False
+    total = whole
+    for j in range(1, p):
+        one = _correlation(x, at, period, j * period / p)
+        total += one
+        if total + (p - 1 - j) < least * p * whole:
+            return False
+    return total >= least * p * whole
+
+
+@kernel
+def _correlation(x: Array, at: float, period: float, lag: float) -> float:
+    """Return the normalised correlation, without means, of two windows of two periods, `lag` apart around `at`."""
+    length = int(2 * period) + 1
+    whole = int(lag)
+    share = lag - whole
+    begin = int(at - (length + lag) / 2)
+    first, last = max(0, -begin), min(length, len(x) - 1 - whole - begin)
+    if last - first < period:
+        return 0.0
+    su = sv = uu = vv = uv = 0.0
+    for m in range(begin + first, begin + last):
+        u = x[m]
+        v = x[m + whole] + share * (x[m + whole + 1] - x[m + whole])
+        su += u
+        sv += v
+        uu += u * u
+        vv += v * v
+        uv += u * v
+    count = last - first
+    uv -= su * sv / count
+    uu -= su * su / count
+    vv -= sv * sv / count
+    return uv / math.sqrt(uu * vv) if uu > 0 and vv > 0 else 0.0

@@ -1,0 +1,235 @@
+"""SWIPE': the strength of every pitch, as the likeness of a spectrum to that of a sawtooth.
+
+    L_w(t, f) = sqrt(|X_w(t, f)|), X_w: the short-time spectrum with a Hann window of w samples; L_w(t) has norm 1
+    K_c(f) = sqrt(1 / f) * cos(2 * pi * f / c) * a(f / c), scaled so that its positive part has norm 1
+    S(t, c) = sum over w of mu_w(c) * sum over f of K_c(f) * L_w(t, f)
+
+f runs over a grid that is equally spaced in ERB. The weight a(q) is 1 within a quarter of 1 and of every prime, and
+half the number of these that are the neighbours of q elsewhere. The windows w are powers of two; for the pitch whose
+period is w / 8 only the window w counts, and between two such pitches mu_w(c) rises and falls linearly in log2(c).
+
+Source: A. Camacho and J. G. Harris, "A sawtooth waveform inspired pitch estimator for speech and music", Journal of the
+Acoustical Society of America 124(3), 2008; the steps of the grids are those of SPTK's program.
+"""
+
+import math
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+
+PER_OCTAVE = 96  # candidates
+NEAR = 4  # candidates that count as near
+FINE = 8  # steps of the last search between two candidates
+ERB_STEP = 0.1
+PERIODS = 8  # of a pitch in its best window
+SMOOTHING = 0.05
+"""Seconds over which strengths are added up before the best candidate is chosen.
+
+Between the pulses of a low voice, a formant alone looks like a high pitch.
+"""
+LEAST_RATIO = 0.45
+"""A multiple of the best pitch is taken in its place if its strength is at least so large, relative to the best.
+
+For vowels with equal pulses this ratio is below 0.5, and in speech below 0.1 (measured). It is larger if the pulses of
+a high voice are not equal, so that some other fraction of its pitch fits a little too.
+"""
+BLOCK = 1024
+"""Number of frames that are computed together: memory does not grow with the signal."""
+
+
+class Window(NamedTuple):
+    """The tables of one window length."""
+
+    hann: Array
+    first: Array
+    """[points], integers: the first of the four bins between which a point of the frequency grid is interpolated."""
+    weights: Array
+    """[4, points]: the weights of these bins."""
+    begin: int
+    kernels: Array
+    """[count, points]: K_c times mu_w(c), for `count` candidates from number `begin` on."""
+
+
+class Tables(NamedTuple):
+    """All that does not depend on the signal."""
+
+    candidates: Array
+    """The pitches whose strength is computed, Hz."""
+    windows: tuple[Window, ...]
+
+
+def swipe(x: Array, rate: float, hop: int, low: float, high: float) -> tuple[Array, Array]:
+    """Return the pitch with the greatest strength, in Hz, and its strength, at every `hop` samples: [ceil(n / hop)].
+
+    x: [n], taken as 0 outside; the level changes nothing. low, high: the pitches that must be searched, Hz. A pitch at
+    an end of the search, and that of silence, is 0.
+    """
+    tables = _tables(rate, low, high)
+    peak = np.abs(x).max(initial=0.0)
+    x = (x / peak if peak > 0 else x).astype(np.float32)
+    count = -(-len(x) // hop)
+    f0, strength = np.empty(count), np.empty(count)
+    reach = round(SMOOTHING / 2 * rate / hop)
+    for begin in range(0, count, BLOCK):
+        end = min(begin + BLOCK, count)
+        strengths = _strengths(x, np.arange(begin - reach, end + reach) * hop, tables)
+        sums = np.cumsum(np.pad(strengths, ((1, 0), (0, 0))), axis=0, dtype=np.float64)
+        best = _best(sums[2 * reach + 1 :] - sums[: -2 * reach - 1])
+        f0[begin:end], strength[begin:end] = _peaks(strengths[reach : reach + end - begin], best, tables)
+    return f0, strength
+
+
+@lru_cache(maxsize=8)
+def _tables(rate: float, low: float, high: float) -> Tables:
+    longest = 1 << math.ceil(math.log2(PERIODS * rate / low))
+    lowest = PERIODS * rate / longest  # the pitch of the longest window
+    octaves = math.ceil(math.log2(high / lowest))
+    first, last = (PER_OCTAVE * math.log2(end / lowest) for end in (low, high))
+    number = np.arange(math.floor(first), math.ceil(last) + 1)
+    candidates = lowest * 2 ** (number / PER_OCTAVE)
+    points = _from_erb(np.arange(_to_erb(lowest / 4), _to_erb(rate / 2), ERB_STEP))
+    kernels = _kernels(points, candidates)
+    windows = []
+    for k in range(octaves + 1):
+        share = 1 - np.abs(number / PER_OCTAVE - k)
+        (used,) = np.nonzero(share > 0)
+        if not len(used):
+            continue
+        length = longest >> k
+        hann = 0.5 - 0.5 * np.cos(2 * np.pi / length * np.arange(length))
+        bins, weights = _interpolation(points * length / rate, length // 2 + 1)
+        table = (share[used, None] * kernels[used]).astype(np.float32)
+        windows.append(Window(hann.astype(np.float32), bins, weights.astype(np.float32), int(used[0]), table))
+    return Tables(candidates, tuple(windows))
+
+
+def _kernels(points: Array, candidates: Array) -> Array:
+    """Return K_c at the points of the frequency grid, [candidates, points]."""
+    q = points / candidates[:, None]
+    counts = _is_one_or_prime(int(q.max()) + 2)
+    below = np.floor(q).astype(int)
+    off = q - below
+    half = (counts[below] + counts[below + 1]) / 2
+    share = np.where(off < 0.25, counts[below], np.where(off > 0.75, counts[below + 1], half))
+    kernels = share * np.cos(2 * np.pi * q) / np.sqrt(points)
+    norms = np.sqrt((np.maximum(kernels, 0) ** 2).sum(axis=1, keepdims=True))
+    scaled: Array = np.divide(kernels, norms, out=np.zeros_like(kernels), where=norms > 0)
+    return scaled
+
+
+def _is_one_or_prime(most: int) -> Array:
+    """Return 1.0 for each number from 0 to `most` that is 1 or a prime, else 0.0."""
+    found = np.ones(most + 1)
+    found[0] = 0
+    for number in range(2, math.isqrt(most) + 1):
+        if found[number]:
+            found[number * number :: number] = 0
+    return found
+
+
+def _interpolation(at: Array, bins: int) -> tuple[Array, Array]:
+    """Return the first of four neighbouring bins for each place, and the weights [4, places] of a cubic.
+
+    at: places between bins, [places]; bins: their number. The cubic leads through the values of the four bins.
+    """
+    first = np.clip(np.floor(at).astype(int) - 1, 0, max(0, bins - 4))
+    u = at - first
+    nodes = range(4)
+    weights = [np.prod([(u - other) / (node - other) for other in nodes if other != node], axis=0) for node in nodes]
+    return first, np.array(weights)
+
+
+def _strengths(x: Array, at: Array, tables: Tables) -> Array:
+    """Return the strengths [frames, candidates] at the samples `at`, which rise by the same number.
+
+    Long windows are computed every half window, and their strengths interpolated; short ones at every frame.
+    """
+    total = np.zeros((len(at), len(tables.candidates)), np.float32)
+    step = int(at[1] - at[0]) if len(at) > 1 else 1
+    for window in tables.windows:
+        half = len(window.hann) // 2
+        columns = total[:, window.begin : window.begin + len(window.kernels)]
+        if half <= step:
+            columns += _loudness(x, int(at[0]), step, len(at), window) @ window.kernels.T
+            continue
+        first = int(at[0]) // half
+        count = int(at[-1]) // half + 2 - first
+        strengths = _loudness(x, first * half, half, count, window) @ window.kernels.T
+        place = at / half - first
+        k = place.astype(int)
+        share = (place - k).astype(np.float32)[:, None]
+        columns += strengths[k] * (1 - share) + strengths[k + 1] * share
+    return total
+
+
+def _loudness(x: Array, begin: int, step: int, count: int, window: Window) -> Array:
+    """Return L_w of `count` windows, [count, points], centred at the samples begin, begin + step ..."""
+    from scipy.fft import rfft
+
+    length = len(window.hann)
+    start, stop = begin - length // 2, begin - length // 2 + (count - 1) * step + length
+    part = np.zeros(stop - start, np.float32)
+    inside = x[max(start, 0) : max(stop, 0)]
+    part[max(-start, 0) : max(-start, 0) + len(inside)] = inside
+    frames = np.lib.stride_tricks.sliding_window_view(part, length)[::step]
+    spectra = rfft(frames * window.hann, axis=1)
+    spectra[:, 1] += spectra[:, 0] / 2  # a constant has these two bins, of w / 2 and -w / 4
+    spectra[:, 0] = 0
+    magnitudes = np.abs(spectra)
+    values = magnitudes[:, window.first] * window.weights[0]
+    for k in (1, 2, 3):
+        values += magnitudes[:, window.first + k] * window.weights[k]
+    loudness = np.sqrt(np.maximum(values, 0, out=values), out=values)
+    norms = np.sqrt((loudness**2).sum(axis=1, keepdims=True))
+    scaled: Array = np.divide(loudness, norms, out=np.zeros_like(loudness), where=norms > 0)
+    return scaled
+
+
+def _best(strengths: Array) -> Array:
+    """Return the number of the best candidate of each frame, [frames], from strengths [frames, candidates]."""
+    best: Array = strengths.argmax(axis=1)
+    frames = np.arange(len(strengths))
+    least = LEAST_RATIO * strengths[frames, best]
+    found = best
+    for multiple in (2, 3, 5, 9):
+        near = round(PER_OCTAVE * math.log2(multiple)) + np.arange(-NEAR, NEAR + 1)
+        places = best[:, None] + near
+        inside = places < strengths.shape[1]
+        values = np.where(inside, strengths[frames[:, None], np.where(inside, places, 0)], -np.inf)
+        k = values.argmax(axis=1)
+        found = np.where((values[frames, k] >= least) & (least > 0), places[frames, k], found)
+    return found
+
+
+def _peaks(strengths: Array, chosen: Array, tables: Tables) -> tuple[Array, Array]:
+    """Return the pitch and the strength of each frame, [frames] each.
+
+    strengths: [frames, candidates]; chosen: [frames], numbers of candidates. The strongest candidate near the chosen
+    one is refined by a parabola through its strength and those of its neighbours, over the period. The maximum of the
+    parabola is searched on a grid of FINE steps from one candidate to the next.
+    """
+    rows = np.arange(len(strengths))[:, None]
+    near = np.clip(chosen[:, None] + np.arange(-NEAR, NEAR + 1), 0, strengths.shape[1] - 1)
+    best = near[rows[:, 0], strengths[rows, near].argmax(axis=1)]
+    frames = np.arange(len(strengths))
+    strength = strengths[frames, best].astype(np.float64)
+    inner = (best > 0) & (best < len(tables.candidates) - 1) & (strength > 0)
+    centre = np.clip(best, 1, len(tables.candidates) - 2)
+    y = np.stack([strengths[frames, centre + k] for k in (-1, 0, 1)]).astype(np.float64)
+    steps = np.arange(-FINE, FINE + 1) / (FINE * PER_OCTAVE)  # octaves
+    nodes = 2.0 ** (np.array([1.0, 0.0, -1.0]) / PER_OCTAVE) - 1  # periods, relative to that of the candidate
+    curve = np.linalg.inv(np.vander(nodes, 3)) @ y
+    values = np.vander(2.0**-steps - 1, 3) @ curve
+    fine = steps[values.argmax(axis=0)]
+    return np.where(inner, tables.candidates[centre] * 2**fine, 0.0), strength
+
+
+def _to_erb(hertz: float) -> float:
+    return 21.4 * math.log10(1 + hertz / 229)
+
+
+def _from_erb(erb: Array) -> Array:
+    return (10 ** (erb / 21.4) - 1) * 229

@@ -1,0 +1,30 @@
+"""Synthetic vowels whose pitch is known."""
+
+import numpy as np
+from scipy.signal import lfilter
+
+from dspgraph import Array
+
+FORMANTS = {
+    "a": ((700.0, 90.0), (1200.0, 110.0), (2600.0, 160.0)),
+    "i": ((280.0, 60.0), (2250.0, 100.0), (2900.0, 150.0)),
+    "u": ((320.0, 70.0), (800.0, 90.0), (2300.0, 140.0)),
+}
+"""Frequencies and bandwidths of three resonators, Hz."""
+
+SEMITONES = [45 * 2 ** (k / 12) for k in range(51)]
+"""The pitches from 45 to 809 Hz, a semitone apart."""
+
+
+def vowel(f0: float, formants: str = "a", rate: int = 16000, seconds: float = 1.0) -> Array:
+    """Return `f0` pulses a second, each at the nearest sample before its time, through a low-pass and resonators.
+
+    The peak is 0.3; white noise of RMS 0.001 is added. formants: a name in FORMANTS.
+    """
+    counts = np.floor(np.arange(round(seconds * rate)) * f0 / rate)
+    x = lfilter([1], [1, -0.95], np.diff(counts, prepend=0.0))
+    for hertz, width in FORMANTS[formants]:
+        radius = np.exp(-np.pi * width / rate)
+        x = lfilter([1], [1, -2 * radius * np.cos(2 * np.pi * hertz / rate), radius**2], x)
+    y: Array = 0.3 * x / np.abs(x).max() + 1e-3 * np.random.default_rng(0).standard_normal(len(x))
+    return y
