@@ -74,10 +74,11 @@ def compare(
 
     files: as `corpus.gather` takes them. title, about: the name and the description of the pipeline, for the page.
     names: of the metrics, by default all. f0_range: lowest and highest pitch that metrics of pitch look for, Hz.
-    executor: where the work is done. assets: write the sounds and pictures of the page to files beside it, not into the page. overwrite: replace the results of any other comparison in `out`;
-    False: refuse to, if a variant, a recording or a metric of it would be lost. started: called once, with the number
-    of recordings. done: called with the result of each recording as soon as it is known. note: called with a line about
-    files that were left out (see `corpus.gather`). command: the command line, for the ledger, the results and the page.
+    executor: where the work is done. assets: write the sounds and pictures of the page to files beside it, not into the
+    page. overwrite: replace the results of any other comparison in `out`; False: refuse to, if a variant, a recording
+    or a metric of it would be lost. started: called once, with the number of recordings. done: called with the result
+    of each recording as soon as it is known. note: called with a line about files that were left out (see
+    `corpus.gather`). command: the command line, for the ledger, the results and the page.
 
     Raises RequestError, before anything is rendered, for choices and files that cannot be compared and for results that
     must not be replaced, and UnknownName for a metric that does not exist.
