@@ -10,7 +10,7 @@ Column 0 of its only output is the pitch in Hz, or 0 in unvoiced rows. Its varia
 range.
 """
 
-PITCH_SWAP = {"pitch": "swipe"}
+PITCH_SWAP = {"pitch": "sawtooth"}
 """The variant of PITCH that the metrics use: it makes the fewest errors of an octave."""
 
 RAINBOWGRAM = "rainbowgram"
