@@ -321,10 +321,10 @@ def test_a_reference_that_cannot_be_read_again_costs_its_recording_only(
 
 
 def test_a_metric_that_fails_is_an_error_of_that_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*arguments: Any) -> Any:
+    def fails(*arguments: Any, **options: Any) -> Any:
         raise ArithmeticError("beyond me")
 
-    monkeypatch.setattr(measures, "measure", fails)
+    monkeypatch.setattr(measures, "evaluate", fails)
     results = compared(TWO, [clips(tmp_path / "in", 1, 0.1)], tmp_path / "out")
     assert [score.error for score in results.scores] == [f"{tmp_path}/in/c0.wav: ArithmeticError: beyond me"] * 2
 
