@@ -19,7 +19,7 @@ from threading import Lock
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes._kernels.signal.f0_range import MARGIN, drop_outside, highest_checked
+from dspgraph_nodes._kernels.signal.f0_range import SEARCH_MARGIN, drop_outside, highest_checked
 from dspgraph_nodes._kernels.signal.pcm import INT16_FULL_SCALE
 from dspgraph_nodes._kernels.signal.subharmonics import raise_subharmonics
 
@@ -47,7 +47,7 @@ def rapt(x: Array, rate: Fraction, hop: int, low: float, high: float, bias: floa
     """
     _check_loudness(x)
     count = -(-len(x) // hop)
-    lowest, highest = max(low / RAPT_BELOW, _RAPT_LOWEST), min(high * MARGIN, math.floor(rate / 2) - 1)
+    lowest, highest = max(low / RAPT_BELOW, _RAPT_LOWEST), min(high * SEARCH_MARGIN, math.floor(rate / 2) - 1)
     padded = np.zeros(max(count, 2) * hop + _rapt_reach(float(rate), lowest), np.float32)
     padded[: len(x)] = x * x.dtype.type(INT16_FULL_SCALE)
     with _lock:

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes._kernels.signal.f0_range import MARGIN, drop_outside, highest_checked
+from dspgraph_nodes._kernels.signal.f0_range import SEARCH_MARGIN, drop_outside, highest_checked
 from dspgraph_nodes._kernels.signal.fourier import upsample
 from dspgraph_nodes._kernels.signal.subharmonics import raise_subharmonics
 
@@ -185,7 +185,7 @@ def harvest(x: Array, rate: Fraction, hop: int, low: float, high: float) -> Arra
     pitch at or beyond an end of the range is 0.
     """
     f0: Array
-    lowest, highest = low / HARVEST_BELOW, min(high * MARGIN, float(rate / 4))
+    lowest, highest = low / HARVEST_BELOW, min(high * SEARCH_MARGIN, float(rate / 4))
     samples = _at_least(_samples(x), 3 * rate / lowest)
     f0, _ = pyworld().harvest(
         samples, int(rate), f0_floor=lowest, f0_ceil=highest, frame_period=1000 * hop / float(rate)
@@ -200,7 +200,7 @@ def dio(x: Array, rate: Fraction, hop: int, low: float, high: float, allowed_ran
     applied to the result. The search is 20 % wider at both ends; a pitch at or beyond an end of the range is 0.
     """
     world, samples = pyworld(), _at_least(_samples(x), rate / 20)
-    lowest, highest = low / MARGIN, min(high * MARGIN, float(rate / 4))
+    lowest, highest = low / SEARCH_MARGIN, min(high * SEARCH_MARGIN, float(rate / 4))
     f0: Array
     f0, times = world.dio(
         samples,

@@ -9,16 +9,16 @@ import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 
-MARGIN = 1.2
+SEARCH_MARGIN = 1.2
 """The search ends at the highest pitch times this, and begins at the lowest pitch divided by this."""
 
-HIGHEST = 1250.0
+HIGHEST_CHECKED = 1250.0
 """Up to this pitch, in Hz, a voice is told from its subharmonics."""
 
 
 def highest_checked(high: float) -> float:
     """Return the highest pitch that is told from its subharmonics, Hz; high: the end of the wanted range."""
-    return max(HIGHEST, MARGIN * high)
+    return max(HIGHEST_CHECKED, SEARCH_MARGIN * high)
 
 
 def drop_outside(f0: Array, low: float, high: float) -> Array:

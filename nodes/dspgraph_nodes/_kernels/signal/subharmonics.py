@@ -12,8 +12,8 @@ import numpy as np
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 
-CUTOFF = 1250.0  # Hz: higher harmonics are left out; the smallest change of a period disturbs them
-RATE = 6000.0  # Hz: the least rate at which periods are compared
+COMPARED_BAND = 1250.0  # Hz: higher harmonics are left out; the smallest change of a period disturbs them
+COMPARED_RATE = 6000.0  # Hz: the least rate at which periods are compared
 MOST_REST = 0.04
 """The largest share of the energy, 13 dB below the whole, that the other harmonics of a subharmonic hold.
 
@@ -40,12 +40,12 @@ def raise_subharmonics(x: Array, rate: float, f0: Array, at: Array, top: float) 
 
 
 def _low_passed(x: Array, rate: float) -> tuple[Array, int]:
-    """Return x [n] below CUTOFF, at the rate divided by a whole number, and this number."""
+    """Return x [n] below COMPARED_BAND, at the rate divided by a whole number, and this number."""
     from scipy.signal import firwin, upfirdn
 
-    step = max(1, int(rate // RATE))
-    half = math.ceil(2 * rate / CUTOFF / step) * step
-    low = upfirdn(firwin(2 * half + 1, CUTOFF, fs=rate), x, 1, step)
+    step = max(1, int(rate // COMPARED_RATE))
+    half = math.ceil(2 * rate / COMPARED_BAND / step) * step
+    low = upfirdn(firwin(2 * half + 1, COMPARED_BAND, fs=rate), x, 1, step)
     return np.ascontiguousarray(low[half // step : half // step + -(-len(x) // step)], np.float64), step
 
 

@@ -36,11 +36,11 @@ LEAST_RATIO = 0.45
 For vowels with equal pulses this ratio is below 0.5, and in speech below 0.1 (measured). It is larger if the pulses of
 a high voice are not equal, so that some other fraction of its pitch fits a little too.
 """
-BLOCK = 1024
+BLOCK_FRAMES = 1024
 """Number of frames that are computed together: memory does not grow with the signal."""
 
 
-class Window(NamedTuple):
+class WindowTables(NamedTuple):
     """The tables of one window length."""
 
     hann: Array
@@ -58,7 +58,7 @@ class Tables(NamedTuple):
 
     candidates: Array
     """The pitches whose strength is computed, Hz."""
-    windows: tuple[Window, ...]
+    windows: tuple[WindowTables, ...]
 
 
 def swipe(x: Array, rate: float, hop: int, low: float, high: float) -> tuple[Array, Array]:
@@ -73,8 +73,8 @@ def swipe(x: Array, rate: float, hop: int, low: float, high: float) -> tuple[Arr
     count = -(-len(x) // hop)
     f0, strength = np.empty(count), np.empty(count)
     reach = round(SMOOTHING / 2 * rate / hop)
-    for begin in range(0, count, BLOCK):
-        end = min(begin + BLOCK, count)
+    for begin in range(0, count, BLOCK_FRAMES):
+        end = min(begin + BLOCK_FRAMES, count)
         strengths = _strengths(x, np.arange(begin - reach, end + reach) * hop, tables)
         sums = np.cumsum(np.pad(strengths, ((1, 0), (0, 0))), axis=0, dtype=np.float64)
         best = _best(sums[2 * reach + 1 :] - sums[: -2 * reach - 1])
@@ -102,7 +102,7 @@ def _tables(rate: float, low: float, high: float) -> Tables:
         hann = 0.5 - 0.5 * np.cos(2 * np.pi / length * np.arange(length))
         bins, weights = _interpolation(points * length / rate, length // 2 + 1)
         table = (share[used, None] * kernels[used]).astype(np.float32)
-        windows.append(Window(hann.astype(np.float32), bins, weights.astype(np.float32), int(used[0]), table))
+        windows.append(WindowTables(hann.astype(np.float32), bins, weights.astype(np.float32), int(used[0]), table))
     return Tables(candidates, tuple(windows))
 
 
@@ -165,7 +165,7 @@ def _strengths(x: Array, at: Array, tables: Tables) -> Array:
     return total
 
 
-def _loudness(x: Array, begin: int, step: int, count: int, window: Window) -> Array:
+def _loudness(x: Array, begin: int, step: int, count: int, window: WindowTables) -> Array:
     """Return L_w of `count` windows, [count, points], centred at the samples begin, begin + step ..."""
     from scipy.fft import rfft
 
