@@ -4,8 +4,8 @@
     python -m benchmarks.levels tone mcep_mlsa  # the recordings named tone..., through the vocoder mcep_mlsa
 
 Every figure is that of the output relative to the input, in dB, above 20 Hz: a vocoder does not owe a constant offset.
-The level is that of the power over the whole recording, or over a tone alone ("in the tone"). A figure outside its
-bound has a mark, and the exit code is then 1.
+The level is that of the power over the whole recording, or over a tone alone ("in the tone"). A row outside the bounds
+has the mark OUT, and the exit code is then 1. For the rows of KNOWN, which say why, it stays 0.
 """
 
 from __future__ import annotations
@@ -34,6 +34,17 @@ VOCODERS = (
 )  # fmt: skip
 """The shipped pipelines from speech to speech, without `lpcnet`, for which no weights are shipped, and `gansynth_mel`,
 whose mel bands with their published constants lose 2 to 3 dB of any recording."""
+
+_LINE = "a harmonic of the pulses meets the tone, whose band of the Bark scale is narrower than the pitch"
+_FLOOR = "below the floor of LPCNet's features, about one step of 16 bits, the predictor is flat"
+
+KNOWN = {
+    ("tone 300 Hz, 16 bits", "bark_lpc_vocoder"): _LINE,
+    ("tone 300 Hz, 24 bits", "bark_lpc_vocoder"): _LINE,
+    ("noise of one step of 16 bits", "bark_lpc_vocoder"): _FLOOR,
+    ("noise of one step of 16 bits", "bark_lpc_vocoder excitation=whisper"): _FLOOR,
+}
+"""Rows outside the bounds, (recording, vocoder), and the reason."""
 
 PRECISIONS = ("float64", "float32")
 
@@ -123,7 +134,14 @@ def recordings() -> Iterator[Recording]:
     yield Recording("recorded at 8000 Hz, mu-law", soxr.resample(x, 16000, 8000, "HQ"), 8000, "ULAW")
     for rate in (22050, 44100, 48000):
         yield Recording(f"16 kHz in a pipeline of {rate} Hz", x, own=rate)
-    tones = {"1000 Hz": (1000,), "440 Hz": (440,), "2600 Hz": (2600,), "DTMF 1": (697, 1209), "DTMF 9": (852, 1477)}
+    tones = {
+        "300 Hz": (300,),
+        "1000 Hz": (1000,),
+        "440 Hz": (440,),
+        "2600 Hz": (2600,),
+        "DTMF 1": (697, 1209),
+        "DTMF 9": (852, 1477),
+    }
     for name, frequencies in tones.items():
         for bits in (16, 24):
             yield Recording(f"tone {name}, {bits} bits", beep(x, frequencies), 16000, f"PCM_{bits}", tone=TONE_PART)
@@ -136,7 +154,7 @@ def recordings() -> Iterator[Recording]:
     for offset in (0.001, 0.1, 0.5):
         yield Recording(f"offset {offset}", x / 2 + offset, subtype="PCM_24")
     yield Recording("drifting offset", x / 2 + 0.4 * np.sin(2 * np.pi * 0.4 * time))
-    yield Recording("rumble of 5 Hz", x / 2 + 0.2 * np.sin(2 * np.pi * 5 * time))
+    yield Recording("rumble of 5 Hz, as loud as the speech", x + rms * np.sqrt(2) * np.sin(2 * np.pi * 5 * time))
     yield Recording("one channel silent", np.stack((x, 0 * x), axis=1))
     yield Recording("noise of one step of 16 bits", draw.integers(-1, 2, len(x)) / 32768)
     yield Recording("noise of two values", draw.choice([-0.25, 0.25], len(x)))
@@ -207,9 +225,10 @@ def main(words: Sequence[str]) -> int:
             print(f"\n{recording.name}")
             for vocoder in vocoders(chosen):
                 found = figures(recording, vocoder, Path(folder))
-                outside += not found.met
-                print(f"  {vocoder.name:45} {vocoder.precision}  {found}", flush=True)
-    print(f"\n{outside} outside the bounds")
+                reason = KNOWN.get((recording.name, vocoder.name), "")
+                outside += not found.met and not reason
+                print(f"  {vocoder.name:45} {vocoder.precision}  {found} {reason}".rstrip(), flush=True)
+    print(f"\n{outside} outside the bounds, without those whose reason is known")
     return int(outside > 0)
 
 

