@@ -17,6 +17,7 @@ from helpers import paths
 from helpers.networks import weights_file
 from helpers.speech import speech
 from helpers.surroundings import on_a_terminal
+from helpers.vowels import vowel
 
 TOYS = str(paths.TOYS)
 RATE = 16000
@@ -337,3 +338,55 @@ def test_the_demo_ends_with_a_page_and_a_trained_model_is_in_it(
         said = json.loads((out / "results.json").read_text())
         assert [one["name"] for one in said["variants"]] == expected
         assert {path.parent.name for path in out.glob("audio/*/clip.flac")} >= {"reference", *expected}
+
+
+# ---- the range of pitch ---------------------------------------------------------------------------------------------
+
+
+def test_score_says_why_a_metric_has_no_value_and_takes_another_range(tmp_path: Path) -> None:
+    for name, f0 in (("ref", 225.0), ("deg", 450.0)):
+        soundfile.write(tmp_path / f"{name}.wav", vowel(f0), RATE, "FLOAT")
+    files = (tmp_path / "ref.wav", tmp_path / "deg.wav")
+    wide = json.loads(dspgraph("score", *files, "--json").stdout)["metrics"]
+    narrow = dspgraph("score", *files, "--f0-range", "60,400")
+    assert {one["name"]: one["value"] for one in wide}["log_f0_rmse"] == pytest.approx(1200, abs=15)
+    assert "log_f0_rmse has no value: the range of the pitch, 60 to 400 Hz, cannot hold the voice" in narrow.stderr
+    assert re.search(r"^  log_f0_rmse +- +RMS", narrow.stdout, re.M)
+    (row,) = (
+        one
+        for one in json.loads(dspgraph("score", *files, "--json", "--f0-range", "60,400").stdout)["metrics"]
+        if one["name"] == "voicing_error"
+    )
+    assert (row["value"], row["settings"]["f0_range_hz"]) == (None, [60, 400])
+    assert "give another range (--f0-range" in row["reason"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("60", "--f0-range 60: write LOW,HIGH in Hz, for instance 40,1000"),
+        ("60,a", "write LOW,HIGH"),
+        ("5,400", "the range of the pitch is 5 to 400 Hz; it must lie between 30 and 1200 Hz"),
+    ],
+)
+def test_a_range_of_pitch_that_cannot_be_used_is_refused(
+    tmp_path: Path, pipeline: Path, folder: Path, given: str, message: str
+) -> None:
+    common = ("--plugin", TOYS, "--f0-range", given)
+    result = dspgraph("compare", pipeline, folder, "-o", tmp_path / "out", *common)
+    assert (result.exit_code, message in result.output) == (2, True)
+    assert not (tmp_path / "out").exists()
+    result = dspgraph("score", folder / "c0.wav", folder / "c1.wav", "--f0-range", given)
+    assert (result.exit_code, message in result.output) == (2, True)
+
+
+def test_compare_says_how_many_scores_have_no_pitch_and_stores_the_reason(tmp_path: Path, pipeline: Path) -> None:
+    soundfile.write(tmp_path / "high.wav", vowel(450.0), RATE, "FLOAT")
+    out = tmp_path / "out"
+    result = dspgraph("compare", pipeline, tmp_path / "high.wav", "-o", out, "--plugin", TOYS,
+                      "--metrics", "lsd,log_f0_rmse", "--f0-range", "60,400")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "log_f0_rmse has no value in 3 of 3 scores, for instance high, toy_scale: the range" in result.stderr
+    data = json.loads((out / "results.json").read_text())
+    assert all("cannot hold the voice" in one["reasons"]["log_f0_rmse"] for one in data["scores"])
+    assert data["metrics"][1]["settings"]["f0_range_hz"] == [60, 400]

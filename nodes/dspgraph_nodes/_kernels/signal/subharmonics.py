@@ -13,7 +13,7 @@ from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 
 COMPARED_BAND = 1250.0  # Hz: higher harmonics are left out; the smallest change of a period disturbs them
-COMPARED_RATE = 6000.0  # Hz: the least rate at which periods are compared
+COMPARED_RATE = 3900.0  # Hz: the least rate at which periods are compared
 MOST_REST = 0.04
 """The largest share of the energy, 13 dB below the whole, that the other harmonics of a subharmonic hold.
 

@@ -33,7 +33,7 @@ Between the pulses of a low voice, a formant alone looks like a high pitch.
 LEAST_RATIO = 0.45
 """A multiple of the best pitch is taken in its place if its strength is at least so large, relative to the best.
 
-For vowels with equal pulses this ratio is below 0.5, and in speech below 0.1 (measured). It is larger if the pulses of
+For vowels with equal pulses this ratio is at most 0.42, and in speech below 0.1 (measured). It is larger if the pulses of
 a high voice are not equal, so that some other fraction of its pitch fits a little too.
 """
 BLOCK_FRAMES = 1024
@@ -76,7 +76,8 @@ def swipe(x: Array, rate: float, hop: int, low: float, high: float) -> tuple[Arr
     for begin in range(0, count, BLOCK_FRAMES):
         end = min(begin + BLOCK_FRAMES, count)
         strengths = _strengths(x, np.arange(begin - reach, end + reach) * hop, tables)
-        sums = np.cumsum(np.pad(strengths, ((1, 0), (0, 0))), axis=0, dtype=np.float64)
+        sums = np.zeros((len(strengths) + 1, len(tables.candidates)), np.float32)
+        np.cumsum(strengths, axis=0, out=sums[1:])
         best = _best(sums[2 * reach + 1 :] - sums[: -2 * reach - 1])
         f0[begin:end], strength[begin:end] = _peaks(strengths[reach : reach + end - begin], best, tables)
     return f0, strength
