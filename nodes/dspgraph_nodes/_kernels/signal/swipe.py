@@ -33,8 +33,8 @@ Between the pulses of a low voice, a formant alone looks like a high pitch.
 LEAST_RATIO = 0.45
 """A multiple of the best pitch is taken in its place if its strength is at least so large, relative to the best.
 
-For vowels with equal pulses this ratio is at most 0.42, and in speech below 0.1 (measured). It is larger if the pulses of
-a high voice are not equal, so that some other fraction of its pitch fits a little too.
+For vowels with equal pulses this ratio is at most 0.42, and in speech below 0.1 (measured). It is larger if the pulses
+of a high voice are not equal, so that some other fraction of its pitch fits a little too.
 """
 BLOCK_FRAMES = 1024
 """Number of frames that are computed together: memory does not grow with the signal."""
