@@ -43,6 +43,16 @@ KNOWN = {
     ("tone 300 Hz, 24 bits", "bark_lpc_vocoder"): _LINE,
     ("noise of one step of 16 bits", "bark_lpc_vocoder"): _FLOOR,
     ("noise of one step of 16 bits", "bark_lpc_vocoder excitation=whisper"): _FLOOR,
+    ("noise of two values", "griffin_lim seen=mel"): "mel bands lose 0.9 dB of white noise, the limit of peaks 0.3 dB",
+    ("noise of one step of 16 bits", "mulaw_bits"): "the finest step of mu-law is five steps of 16 bits",
+    **{
+        (
+            f"tone 2600 Hz{speech}, {bits} bits",
+            "griffin_lim seen=mel",
+        ): "a line between two mel bands is spread over both"
+        for speech in ("", " and speech")
+        for bits in (16, 24)
+    },
 }
 """Rows outside the bounds, (recording, vocoder), and the reason."""
 
