@@ -87,9 +87,9 @@ def test_the_range_of_an_envelope_is_limited() -> None:
         frames = ((x + 1e-8 * draw.standard_normal(512)) * window / np.linalg.norm(window))[None]  # 24 bits
         (found,) = Example(Mcep(), frames=(Frames(rate=200, kind="wave", width=512), frames)).render()["mcep"]
         log_power = 20 / np.log(10) * found @ mel_cosines(512, 24, 0.42)
-        # 60 dB, and what 24 cosines overshoot: measured 52 to 62 dB. Without the relative floor 138 to 196 dB, which is
+        # 80 dB, and what 24 cosines overshoot: measured 72 to 85 dB. Without the relative floor 138 to 196 dB, which is
         # beyond the range of the MLSA filter.
-        assert np.ptp(log_power) < 70
+        assert np.ptp(log_power) < 90
 
 
 def test_it_minimises_the_criterion_of_the_paper() -> None:
