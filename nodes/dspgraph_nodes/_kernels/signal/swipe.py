@@ -26,7 +26,8 @@ FINE = 8  # steps of the last search between two candidates
 ERB_STEP = 0.1
 PERIODS = 8  # of a pitch in its best window
 SMOOTHING = 0.05
-"""Seconds over which strengths are added up before the best candidate is chosen.
+"""Seconds over which strengths are added up before the best candidate is chosen: around the frame, or at an end of the
+signal from the end on.
 
 Between the pulses of a low voice, a formant alone looks like a high pitch.
 """
@@ -75,10 +76,14 @@ def swipe(x: Array, rate: float, hop: int, low: float, high: float) -> tuple[Arr
     reach = round(SMOOTHING / 2 * rate / hop)
     for begin in range(0, count, BLOCK_FRAMES):
         end = min(begin + BLOCK_FRAMES, count)
-        strengths = _strengths(x, np.arange(begin - reach, end + reach) * hop, tables)
+        at = np.arange(begin - reach, end + reach) * hop
+        strengths = _strengths(x, at, tables)
+        strengths[(at < 0) | (at >= len(x))] = 0
+        centre = np.clip(np.arange(begin, end), min(reach, count - 1), max(count - 1 - reach, 0)) - begin + reach
+        first, last = np.maximum(centre - reach, 0), np.minimum(centre + reach + 1, len(at))
         sums = np.zeros((len(strengths) + 1, len(tables.candidates)), np.float32)
         np.cumsum(strengths, axis=0, out=sums[1:])
-        best = _best(sums[2 * reach + 1 :] - sums[: -2 * reach - 1])
+        best = _best(sums[last] - sums[first])
         f0[begin:end], strength[begin:end] = _peaks(strengths[reach : reach + end - begin], best, tables)
     return f0, strength
 
