@@ -204,7 +204,12 @@ def test_public_names_of_the_face_are_no_modules_on_a_disk_that_ignores_case(
     monkeypatch.setattr(module, "_inside", inside)
     (pack / "beside_of_test.py").write_text("from dspgraph import Node, Graph, closure, errors\n")
     found = closure("beside_of_test")
-    assert {name.lower() for name in found.files} == {"beside_of_test", "dspgraph.closure", "dspgraph.errors"}
+    assert {name.lower() for name in found.files} == {
+        "beside_of_test",
+        "dspgraph.closure",
+        "dspgraph.errors",
+        "dspgraph.shown",
+    }
     forget()
 
 

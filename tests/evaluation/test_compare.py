@@ -123,7 +123,8 @@ def test_every_metric_says_something_and_the_residual_is_first(ten: tuple[Path, 
     assert len(found.scores) == 40
     means = {(one.variant, one.metric): one for one in found.means()}
     for metric in found.metrics:
-        assert all(means[one.name, metric.name].n for one in found.variants), metric.name
+        without = {one.name for one in found.variants if not means[one.name, metric.name].n}
+        assert without <= ({"whisper"} if metric.name == "log_f0_rmse" else set()), metric.name  # it has no voice
         ranked = found.ranking(metric.name)
         best = {one.name for one in found.variants if means[one.name, metric.name].mean == means[ranked[0], metric.name].mean}  # fmt: skip
         assert "residual" in best, metric.name
