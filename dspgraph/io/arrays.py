@@ -297,7 +297,7 @@ class _ArchiveFile(io.FileIO):
 
 @dataclass(frozen=True)
 class _Header:
-    """What stands before the items of an array in an archive."""
+    """The header of an array in an archive: shape, type and order of its items."""
 
     member: zipfile.ZipInfo
     length: int  # of the header, in bytes

@@ -24,7 +24,7 @@ Order: TypeAlias = Literal["big", "little"]
 
 
 class FileLayout(NamedTuple):
-    """What of a file a decoder is given, and what it can be asked."""
+    """The bytes of a file that a decoder reads, and the questions that it answers about them."""
 
     pieces: tuple[Piece | None, ...] = (None,)  # decoded one after the other; None: the file as it is
     counted: bool = True  # whether a decoder knows the length; otherwise all samples are decoded to count them
@@ -125,7 +125,7 @@ CHUNKED = {
 
 
 class _Samples(NamedTuple):
-    """Where the samples of a file are, as its header says. All offsets count from the first byte of the container."""
+    """The place of the samples in a file, by its header. All offsets count from the first byte of the container."""
 
     begin: int  # offset of the samples, in bytes
     length: int  # in bytes
@@ -136,7 +136,7 @@ class _Samples(NamedTuple):
 
     @property
     def is_unknown(self) -> bool:
-        """Whether the length is one that a program writes before it knows the length.
+        """True if the length is one that a program writes before it knows the length.
 
         Programs leave 0, -1, the largest signed or unsigned number, or 7FFFF000 or 7F000000 (sox, espeak), or one of
         these less the length of the header.

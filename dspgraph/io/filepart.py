@@ -17,7 +17,7 @@ class Span(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """What a decoder is given in place of a file: the bytes `head`, some spans of the file, and `zeros` zero bytes."""
+    """The input of a decoder in place of a file: the bytes `head`, some spans of the file, and `zeros` zero bytes."""
 
     spans: tuple[Span, ...]
     head: bytes = b""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO, NamedTuple
 
 _INFO = 8
-"""Where the content of STREAMINFO begins in a FLAC file, in bytes: behind "fLaC" and the header of the block."""
+"""Offset of the content of STREAMINFO in a FLAC file, in bytes: behind "fLaC" and the header of the block."""
 
 _TAIL = 2**17
 """The number of bytes at the end of a file in which the last frame is looked for: longer frames are very rare."""

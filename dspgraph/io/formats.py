@@ -33,7 +33,7 @@ class AudioFormat:
 
     @property
     def dither(self) -> str:
-        """What is added to the samples before they are rounded: "TPDF" or "none"."""
+        """The noise that is added to the samples before they are rounded: "TPDF" or "none"."""
         return "TPDF" if self.bits == 16 else "none"
 
     def check(self, path: Path, stream: Audio) -> None:
@@ -72,7 +72,7 @@ SUFFIXES = tuple(dict.fromkeys(one.suffix for one in _FORMATS))
 """The suffixes of audio files that are written."""
 
 FORMAT_NAMES = (*(suffix[1:] for suffix in SUFFIXES), *(one.name for one in _FORMATS))
-"""What `--format` takes: a suffix alone, for its default, or with a subtype."""
+"""Values of `--format`: a suffix alone, for its default subtype, or a suffix with a subtype."""
 
 
 def audio_format(suffix: str, subtype: str = "") -> AudioFormat:

@@ -38,7 +38,7 @@ _MOST_TAGS = 1000
 
 
 class Kind(NamedTuple):
-    """What all frames of a file have in common."""
+    """The properties that all frames of a file have in common."""
 
     version: int  # 1; 2 for MPEG 2; 3 for MPEG 2.5
     layer: int
@@ -60,14 +60,14 @@ class Kind(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What the header of a frame says: its kind, and the length of the frame with its header in bytes."""
+    """The header of a frame: the kind of the frame, and its length with the header in bytes."""
 
     kind: Kind
     length: int
 
 
 class Tag(NamedTuple):
-    """What the first frame of a file says about the file, if it is a tag Xing, Info or VBRI and not sound."""
+    """The tag Xing, Info or VBRI in the first frame of a file, which describes the file and holds no sound."""
 
     frames: int | None  # None: the tag does not say
     size: int | None  # of the file from the tag on, in bytes

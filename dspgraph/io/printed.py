@@ -19,7 +19,7 @@ _ROOM = 4096
 
 
 class Printed:
-    """What C libraries have printed: `text` is set when the context of `catch_printed` ends."""
+    """Text that C libraries have printed; `text` is set when the context of `catch_printed` ends."""
 
     text = ""
 

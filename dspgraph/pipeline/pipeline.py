@@ -38,7 +38,7 @@ Without limits a few files could fill the memory: 20 files, each of which uses t
 
 
 class _Used:
-    """What a pipeline consists of so far: the files that were read, and the numbers of pipelines, nodes and values."""
+    """The parts of a pipeline so far: the files that were read, and the numbers of pipelines, nodes and values."""
 
     def __init__(self) -> None:
         self.files = Files()

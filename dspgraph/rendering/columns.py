@@ -50,7 +50,7 @@ _OTHER_UNITS = {"ms", "msecs", "millis", "milliseconds", "us", "ns", "minutes", 
 
 
 class Column(NamedTuple):
-    """What a column of times means: `time` is "start", "end" or "duration"; clear: whether it is surely in seconds."""
+    """The meaning of a column of times: `time` is "start", "end" or "duration"; clear: True if it is surely in seconds."""
 
     time: str
     clear: bool

@@ -72,7 +72,7 @@ def _items(path: Path, folders: _FolderSearch) -> Iterator[Item]:
 
 
 class _LeftOut:
-    """What a search has left out: the number of files by reason, and the number of folders by reason."""
+    """Counts of what a search has left out: the number of files by reason, and the number of folders by reason."""
 
     def __init__(self) -> None:
         self.files: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""What a run may keep of an earlier run, and what it may replace.
+"""Rules for the results of an earlier run: those that a run may keep, and those that it may replace.
 
 Nothing is written here. What is read: the line of an item in the ledger, its sidecar, and which files exist.
 """
