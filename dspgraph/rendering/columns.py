@@ -50,7 +50,10 @@ _OTHER_UNITS = {"ms", "msecs", "millis", "milliseconds", "us", "ns", "minutes", 
 
 
 class Column(NamedTuple):
-    """The meaning of a column of times: `time` is "start", "end" or "duration"; clear: True if it is surely in seconds."""
+    """The meaning of a column of times.
+
+    time: "start", "end" or "duration"; clear: True if it is surely in seconds.
+    """
 
     time: str
     clear: bool

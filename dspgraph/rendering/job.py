@@ -24,7 +24,7 @@ R = TypeVar("R", bound=JobResult)
 
 
 class Job(Protocol[R_co]):
-    """The work that is done on every item of a corpus. A job can be pickled; every process gets the same results from it."""
+    """Work on every item of a corpus. A job can be pickled; every process gets the same results from it."""
 
     @property
     def open_items(self) -> int:
