@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         WireError,
     )
     from dspgraph.graph import Graph
-    from dspgraph.node import Field, Input, Node, Output, State, generator, require_mono
+    from dspgraph.node import Field, Input, Node, Output, State, generator, require_alike, require_mono
     from dspgraph.parameters import File
     from dspgraph.pipeline.pipeline import load
     from dspgraph.rendering.render import render
@@ -34,14 +34,14 @@ __all__ = [
     "Array", "Audio", "Batch", "DspgraphError", "Field", "File", "FileError", "Frames", "Graph", "GraphError", "Input",
     "LawError", "LoopError", "Node", "NodeError", "Output", "ParameterError", "PipelineError", "RequestError",
     "Session", "SessionError", "SignalError", "State", "Stream", "Symbols", "UnknownName", "WireError",
-    "generator", "load", "render", "require_mono", "to_fraction",
+    "generator", "load", "render", "require_alike", "require_mono", "to_fraction",
 ]  # fmt: skip
 
 _HOMES = {
     "engine.batch": ("Batch",),
     "engine.session": ("Session",),
     "graph": ("Graph",),
-    "node": ("Field", "Input", "Node", "Output", "State", "generator", "require_mono"),
+    "node": ("Field", "Input", "Node", "Output", "State", "generator", "require_alike", "require_mono"),
     "parameters": ("File",),
     "pipeline.pipeline": ("load",),
     "rendering.render": ("render",),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 import traceback
+from collections.abc import Mapping
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
@@ -208,6 +209,17 @@ def require_mono(stream: Audio, node: Node) -> None:
     """Raise ParameterError if `stream` has more than one channel. Nodes for mono audio call it in `streams`."""
     if stream.channels > 1:
         raise ParameterError(f"{node.type_name} takes one channel; found {stream}: put a mono 'mix' before it")
+
+
+def require_alike(streams: Mapping[str, Audio], node: Node) -> None:
+    """Raise ParameterError if signals differ in rate, channels or dtype. streams: by port or wire, for the message."""
+    (first, one), *others = streams.items()
+    for name, other in others:
+        if other != one:
+            raise ParameterError(
+                f"{node.type_name} takes signals of one rate, channel count and dtype; {first} is {one} in "
+                f"{one.dtype}, {name} is {other} in {other.dtype}: convert one of them before the node"
+            )
 
 
 def generator(seed: int) -> np.random.Generator:

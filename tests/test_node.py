@@ -19,6 +19,7 @@ from dspgraph import (
     ParameterError,
     State,
     generator,
+    require_alike,
     require_mono,
 )
 from dspgraph.parameters import names_file, parameter_rule
@@ -177,6 +178,13 @@ def test_a_node_that_takes_one_channel_refuses_more() -> None:
         ParameterError, match=r"smoother takes one channel; found Audio\(.*2 channels\): put a mono 'mix'"
     ):
         require_mono(Audio(16000, channels=2), Smoother())
+
+
+def test_a_node_that_takes_signals_of_one_kind_refuses_others() -> None:
+    require_alike({"x": Audio(16000), "like": Audio(16000)}, Smoother())
+    for other in (Audio(8000), Audio(16000, channels=2), Audio(16000, dtype=np.dtype(np.float32))):
+        with pytest.raises(ParameterError, match=r"smoother takes signals of one rate.*; x is Audio.*, like is Audio"):
+            require_alike({"x": Audio(16000), "like": other}, Smoother())
 
 
 def test_a_generator_is_philox_keyed_by_the_seed() -> None:

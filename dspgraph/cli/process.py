@@ -113,8 +113,8 @@ def report_system_error(error: OSError) -> None:
         return
     complain(f"the output cannot be printed: {reason}: make room, or print to another place")
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):
+        try:
             stream.flush()
-            continue
-        with suppress(OSError), open(os.devnull, "w") as null:
-            os.dup2(null.fileno(), stream.fileno())
+        except OSError:
+            with open(os.devnull, "w") as null:
+                os.dup2(null.fileno(), stream.fileno())

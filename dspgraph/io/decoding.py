@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -14,8 +13,7 @@ import soundfile
 from dspgraph.errors import FileError
 from dspgraph.io.containers import find_layout
 from dspgraph.io.filepart import FilePart, Piece
-from dspgraph.io.names import missing
-from dspgraph.io.paths import convert_hint
+from dspgraph.io.paths import convert_hint, open_file
 from dspgraph.io.printed import Printed, catch_printed
 from dspgraph.streams import Array
 
@@ -219,18 +217,10 @@ class Decoder:
 
 
 def _check_readable(path: Path) -> None:
-    try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise FileError(f"{path} is a folder, not an audio file")
-        if not stat.S_ISREG(status.st_mode):
-            raise FileError(f"{path} is no regular file: record it to a file first")
-        path.open("rb").close()  # an error of Python says more than "System error", the message of libsndfile
-    except FileNotFoundError:
-        raise FileError(missing(path)) from None
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}") from None
-    if status.st_size == 0:
+    """Raise FileError if a file is missing, empty, no regular file, or has no header."""
+    with open_file(path) as file:  # its errors say more than "System error", the message of libsndfile
+        size = os.fstat(file.fileno()).st_size
+    if size == 0:
         raise FileError(f"{path} is empty (0 bytes)")
     if path.suffix.lower() == ".raw":
         raise FileError(f"{path} has no header that says its rate and format: make it a WAV first")

@@ -15,9 +15,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dspgraph.errors import RequestError
+from dspgraph.errors import ParameterError, RequestError
 from dspgraph.rendering.item import Item
 from dspgraph.shown import shown
+from dspgraph.streams import to_fraction
 
 PATHS = ("path", "audio_filepath", "audio", "file_name", "audio_path", "audio_file", "file_path", "wav", "wav_path")
 """The names of the column with the path of the audio file. If there is a column `path`, the others are ignored."""
@@ -273,10 +274,8 @@ def _is_number(value: Any) -> bool:
 def checked_seconds(place: str, name: str, value: Any) -> Fraction:
     """Return a time in seconds as an exact number. Raises RequestError if it is not a number of 0 or above."""
     try:
-        if isinstance(value, bool):
-            raise TypeError
-        seconds = Fraction(repr(float(value)))  # Fraction("1e-999999999") would compute for ever
-    except (TypeError, ValueError, OverflowError):
+        seconds = to_fraction(value.strip() if isinstance(value, str) else value)
+    except ParameterError:
         text = value if isinstance(value, str) else shown(value)
         raise RequestError(f"{place}: '{name}' must be a number of seconds; found {shown(text)}") from None
     if seconds < 0:

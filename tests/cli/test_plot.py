@@ -109,7 +109,7 @@ def test_what_is_no_recording_is_refused(wav: Path, kind: str) -> None:
         "none.wav": "none.wav does not exist",
         "text.wav": "text.wav is not an audio file that can be read",
         "silent.wav": "silent.wav is silent, once mixed to one channel: there is nothing to draw",
-        ".": "is a folder, not an audio file",
+        ".": "is a folder, not a file",
     }.items():
         result = plot(folder / name, kind, "-o", "picture.png")
         assert result.exit_code == 2

@@ -108,10 +108,10 @@ def headerless(folder: Path) -> Path:
 
 UNREADABLE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "missing": (lambda d: d / "nothing.wav", "nothing.wav does not exist"),
-    "a folder": (lambda d: d, "is a folder, not an audio file"),
+    "a folder": (lambda d: d, "is a folder, not a file"),
     "a name of 300 characters": (lambda d: d / ("a" * 300), "aaa cannot be read: File name too long"),
     "a link to itself": (linked, "me cannot be read: Too many levels"),
-    "a pipe": (piped, "pipe is no regular file: record it to a file"),
+    "a pipe": (piped, "pipe is no regular file: copy what it gives to a file"),
     "headerless": (headerless, "a.raw has no header .* make it a WAV"),
 }  # fmt: skip
 

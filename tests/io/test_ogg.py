@@ -118,11 +118,8 @@ def test_a_recorded_broadcast_is_read_to_its_end(tmp_path: Path, kind: str) -> N
 
 
 @needs_ffmpeg
-@pytest.mark.parametrize("kind", ["vorbis", "opus"])
-@pytest.mark.parametrize("rate", [48000, 44100])
+@pytest.mark.parametrize(("kind", "rate"), [("vorbis", 48000), ("vorbis", 44100), ("opus", 48000)])
 def test_an_ogg_file_has_the_samples_of_ffmpeg(tmp_path: Path, kind: str, rate: int) -> None:
-    if kind == "opus" and rate == 44100:
-        pytest.skip("Opus has no such rate")
     path = by_ffmpeg(tmp_path, kind, speech()[:50000], rate)
     found, expected = AudioSource(path, Audio(rate)).read(), decoded_by_ffmpeg(path)
     n = min(len(found), len(expected))

@@ -267,7 +267,7 @@ BAD_LINES: dict[str, tuple[str, str | bytes, str]] = {
     "a start beyond numbers": (J, '{"path": "a.wav", "start": "1e999999999"}', "'start' must be a number of seconds"),
     "a start of a list": (J, '{"path": "a.wav", "start": [1]}', "'start' must be a number of seconds"),
     "a duration of 0": (J, '{"path": "a.wav", "duration": 0}', "'duration' is 0; leave it out to take the rest of the file"),
-    "a duration of nearly nothing": (J, '{"path": "a.wav", "duration": "1e-999999999"}', "'duration' is 0"),
+    "a duration of nearly nothing": (J, '{"path": "a.wav", "duration": "1e-999999999"}', "'duration' must be a number of seconds"),
     "an endless duration": (J, '{"path": "a.wav", "duration": Infinity}', "'duration' must be a number of seconds"),
     "a channel that is no number": (J, '{"path": "a.wav", "channel": "left"}', "'channel' must be a whole number from 0 (the first) on; found 'left'"),
     "a channel in part": (J, '{"path": "a.wav", "channel": 0.5}', "'channel' must be a whole number"),

@@ -26,11 +26,10 @@ from helpers.audio_files import (
 from helpers.speech import speech
 
 
-@pytest.mark.parametrize("kind", BY_LIBSNDFILE)
-@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize(
+    ("kind", "channels"), [(kind, n) for kind in BY_LIBSNDFILE for n in (1, 2) if n == 1 or kind not in MONO_ONLY]
+)
 def test_the_law_holds_in_files_of_libsndfile(tmp_path: Path, kind: str, channels: int) -> None:
-    if channels == 2 and kind in MONO_ONLY:
-        pytest.skip("the format holds one channel")
     samples = speech()[8000:24000] if channels == 1 else stereo(16000)
     check_file(by_libsndfile(tmp_path / "v", kind, samples), parts=5)
     check_file(by_libsndfile(tmp_path / "short", kind, samples[:3000]), parts=5)  # also one sample at a time

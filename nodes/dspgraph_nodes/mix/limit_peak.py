@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State
+from dspgraph import Array, Audio, Field, Input, Node, Output, State, require_alike
 
 
 def limit_peak(x: Array, like: Array, ratio: float, before: float) -> tuple[Array, float]:
@@ -33,11 +33,7 @@ class LimitPeak(Node):
     ratio: float = Field(1.9, gt=0.0, le=1e6, description="limit, as a multiple of the peak; 1.9 is 5.6 dB")
 
     def streams(self, x: Audio, like: Audio) -> tuple[Audio]:
-        if like != x:
-            raise ParameterError(
-                f"limit_peak takes two signals of one rate, channel count and dtype; x is {x} in {x.dtype}, like is "
-                f"{like} in {like.dtype}: convert one of them before the node"
-            )
+        require_alike({"x": x, "like": like}, self)
         return (x,)
 
     def start(self, x: Audio, like: Audio) -> State:

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State, require_mono
+from dspgraph import Array, Audio, Field, Input, Node, Output, State, require_alike, require_mono
 from dspgraph_nodes._kernels.signal.framing import FrameBuffer, Framing
 from dspgraph_nodes._kernels.signal.windows import window_values
 
@@ -62,11 +62,7 @@ class MatchLevel(Node):
 
     def streams(self, x: Audio, like: Audio) -> tuple[Audio]:
         require_mono(x, self)
-        if like != x:
-            raise ParameterError(
-                f"match_level takes two signals of one rate, channel count and dtype; x is {x} in {x.dtype}, like is "
-                f"{like} in {like.dtype}: convert one of them before the node"
-            )
+        require_alike({"x": x, "like": like}, self)
         return (x,)
 
     def lookahead(self, x: Audio, like: Audio) -> Fraction:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State
+from dspgraph import Array, Audio, Field, Input, Node, Output, State, require_alike
 
 
 def mix(signals: Sequence[Array]) -> Array:
@@ -31,12 +31,7 @@ class Mix(Node):
     channels: Literal["keep", "mono"] = Field("keep", description="mono: average the channels of the sum")
 
     def streams(self, x: tuple[Audio, ...]) -> tuple[Audio]:
-        for k, other in enumerate(x[1:], start=2):
-            if other != x[0]:
-                raise ParameterError(
-                    f"mix adds signals of one rate, channel count and dtype; wire 1 is {x[0]} in {x[0].dtype}, "
-                    f"wire {k} is {other} in {other.dtype}: convert one of them before the mix"
-                )
+        require_alike({f"wire {k}": stream for k, stream in enumerate(x, start=1)}, self)
         return (x[0].like(channels=1) if self.channels == "mono" else x[0],)
 
     def step(self, state: State, x: tuple[Array, ...]) -> tuple[State, Array]:
