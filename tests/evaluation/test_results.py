@@ -138,7 +138,7 @@ def test_no_text_of_the_table_is_a_formula(tmp_path: Path, text: str) -> None:
     assert [*texts, error] == [f"'{text}"] * 3
     assert number == "-1.5"  # a number may begin with a minus sign
     assert json.loads(data.read_text())["scores"] == [
-        {"recording": text, "variant": text, "values": {"m": -1.5}, "error": text}
+        {"recording": text, "variant": text, "values": {"m": -1.5}, "error": text, "reasons": {}}
     ]
 
 
@@ -162,7 +162,7 @@ def test_the_table_and_the_json_say_what_was_found(tmp_path: Path) -> None:
     said = json.loads(data.read_text())
     assert len(rows) == len(said["scores"]) == len(given.scores)
     for row, one, score in zip(rows, said["scores"], given.scores, strict=True):
-        assert one == {"recording": score.recording, "variant": score.variant, "values": dict(score.values), "error": score.error}  # fmt: skip
+        assert one == {"recording": score.recording, "variant": score.variant, "values": dict(score.values), "error": score.error, "reasons": dict(score.reasons)}  # fmt: skip
         assert (row["recording"], row["variant"]) == (in_table(score.recording), in_table(score.variant))
         values = {name: float(row[name]) if row[name] else None for name in ("m", "n")}
         assert {name: value for name, value in values.items() if value is not None} == {
