@@ -6,9 +6,11 @@ import re
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import librosa
 import numpy as np
@@ -166,14 +168,24 @@ def test_two_vowels_of_known_pitch_differ_by_their_interval(low: float, high: fl
     assert found == pytest.approx(1200 * math.log2(high / low), abs=15)
 
 
-@pytest.mark.parametrize("formants", ["a", "i", "u"])
-@pytest.mark.parametrize(
-    "f0", [pytest.param(f0, marks=[pytest.mark.slow] if k % 7 else []) for k, f0 in enumerate(SEMITONES)]
-)
+WRONG_OCTAVES = (571, 605, 641, 680, 763, 808)
+"""F0 in Hz at which the metric fails for the vowel i, or for the vowel a semitone higher: its fundamental lies an octave
+above the first formant, and the pulses, at whole samples, are unequal."""
+
+
+def semitones() -> Iterator[Any]:
+    """Yield each F0 with each vowel. All but a few are slow."""
+    for k, f0 in enumerate(SEMITONES):
+        for formants in "aiu":
+            marks = [pytest.mark.slow] if k % 7 else []
+            if formants == "i" and round(f0) in WRONG_OCTAVES:
+                marks.append(pytest.mark.xfail(strict=True, reason="the metric hears another octave"))
+            yield pytest.param(f0, formants, marks=marks)
+
+
+@pytest.mark.parametrize(("f0", "formants"), [*semitones()])
 def test_a_vowel_a_semitone_higher_is_100_cents_higher(f0: float, formants: str) -> None:
-    """To a few cents for most; far from the 1200 of an octave for all but three, whose pulses are too unequal."""
-    if (formants == "i" and f0 > 480) or (formants == "u" and f0 > 640):
-        pytest.skip("the fundamental lies an octave above the first formant: the unequal pulses are heard instead")
+    """To a few cents for most, and far from the 1200 of an octave for all but those of WRONG_OCTAVES."""
     found = value("log_f0_rmse", vowel(f0, formants), vowel(f0 * 2 ** (1 / 12), formants))
     assert found == pytest.approx(100, abs=60)
 
