@@ -1,6 +1,5 @@
 """Vars: a value keeps its type, a text is put together, faults have a place, and the work is bounded."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 from dspgraph import PipelineError
 from dspgraph.pipeline.interpolate import MOST_LETTERS, fill_vars
 from dspgraph.pipeline.read import parse
+from helpers.effort import soon
 
 VARS = """\
 vars:
@@ -101,18 +101,16 @@ TOO_MUCH = {
 def test_vars_that_would_fill_the_memory_are_refused_at_once(tmp_path: Path, what: str) -> None:
     """Filled in without a limit most of these would never end."""
     source = parse(TOO_MUCH[what], "mine.yaml", lines=True)
-    begin = time.process_time()
-    with pytest.raises(PipelineError, match=r"mine.yaml:\d+: .*more than 10000 values, 4000000 letters or 50 levels"):
+    message = r"mine.yaml:\d+: .*more than 10000 values, 4000000 letters or 50 levels"
+    with soon(), pytest.raises(PipelineError, match=message):
         fill_vars(source)
-    assert time.process_time() - begin < 2
 
 
 def test_a_million_backslashes_are_read_at_once(tmp_path: Path) -> None:
     """A pattern that tries each of them as the beginning would need their square."""
-    begin = time.process_time()
     slashes = "\\" * 900_000
-    assert filled(tmp_path, f"about: '{slashes}a${{a}}'\nvars: {{a: 1}}\n")["about"] == f"{slashes}a1"
-    assert time.process_time() - begin < 5
+    with soon():
+        assert filled(tmp_path, f"about: '{slashes}a${{a}}'\nvars: {{a: 1}}\n")["about"] == f"{slashes}a1"
 
 
 def test_what_a_person_writes_is_far_from_the_limits(tmp_path: Path) -> None:

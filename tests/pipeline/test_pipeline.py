@@ -1,4 +1,3 @@
-import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from dspgraph.diagram.build import build_diagram
 from dspgraph.pipeline.pipeline import Pipeline, summaries, variants
 from dspgraph.pipeline.read import Source, parse
 from dspgraph.registry import shipped_pipelines
+from helpers.effort import soon
 from helpers.paths import TOYS
 
 BASE = """\
@@ -646,13 +646,10 @@ def test_of_many_complaints_the_first_are_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("element", ["on", "x", "[1]"])
 def test_a_list_of_thousands_of_wrong_elements_is_refused_soon(tmp_path: Path, element: str) -> None:
-    begin = time.process_time()
     taps = ", ".join([element] * 4500)
-    with pytest.raises(
-        PipelineError, match=r"mine.yaml:3: nodes.end.taps: fir.taps is .*it must be a list, each a number"
-    ) as caught:
+    message = r"mine.yaml:3: nodes.end.taps: fir.taps is .*it must be a list, each a number"
+    with soon(), pytest.raises(PipelineError, match=message) as caught:
         load(written(tmp_path, f"{HEAD}  end: {{node: fir, x: x, taps: [{taps}]}}\n{TAIL}"))
-    assert time.process_time() - begin < 5
     assert len(str(caught.value)) < 2000
 
 
