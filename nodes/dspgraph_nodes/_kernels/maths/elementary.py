@@ -118,6 +118,20 @@ def _exp(x: Array, y: Array, bits: Array, scale: Array) -> None:
 
 
 @kernel
+def exp_of(x: float) -> float:
+    """Return e**x of one number, for use inside kernels; by the same formula as `_exp`."""
+    within = min(max(x, -800.0), 800.0)
+    k = np.floor(within * 1.4426950408889634 + 0.5)  # 1 / ln 2
+    high = within - k * _LN_2_PARTS[0]
+    low = k * _LN_2_PARTS[1]
+    r = high - low
+    series = 0.0
+    for n in range(14, 0, -1):
+        series = (series + _INVERSE_FACTORIALS[n]) * r
+    return math.ldexp(1.0 + (series + ((high - r) - low)), int(k)) if x == x else math.nan
+
+
+@kernel
 def _log(x: Array, bits: Array, y: Array) -> None:
     """Fill y with ln x = k * ln 2 + ln(1 + f), where x = 2**k * (1 + f) and sqrt(1/2) <= 1 + f <= sqrt(2).
 

@@ -1,0 +1,37 @@
+"""A distribution over the levels of a code, such as the 256 levels of mu-law."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """The distribution softmax(logits) over the levels 0 .. levels - 1.
+
+    levels: the number of levels, and of the parameters of one sample.
+    """
+
+    levels: int = 256
+
+    @property
+    def width(self) -> int:
+        """Number of parameters of one sample: its logits."""
+        return self.levels
+
+    def loss(self, parameters: Tensor, target: Tensor) -> Tensor:
+        """Return -ln P(target) of every sample [...], in nats. parameters: logits [..., levels]; target: [...]."""
+        flat = cross_entropy(parameters.reshape(-1, self.levels).float(), target.reshape(-1), reduction="none")
+        return flat.view(target.shape)
+
+    def draw(self, parameters: Tensor, numbers: Tensor) -> Tensor:
+        """Return a level for every sample [...]: how many levels k have P(0) + ... + P(k) <= u, at most levels - 1.
+
+        parameters: logits [..., levels]; numbers: u [..., 1], from 0 to 1. The sums are computed in float64.
+        """
+        ends = torch.cumsum(torch.softmax(parameters.double(), -1), -1)
+        return (ends <= numbers.double()).sum(-1).clamp(max=self.levels - 1)
