@@ -1,0 +1,271 @@
+"""Alignments: which phone is spoken when, read from the files of aligners and as a stream of symbols.
+
+`read_alignment` takes label files of HTK, HTS and festival, labels in seconds, master label files, Kaldi's ctm,
+gentle's JSON, TextGrids of Praat, labels of Audacity and alignments of TIMIT. Times are exact fractions of a second.
+`phone_symbols` turns intervals into the stream `Symbols("phone")` of any rate.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
+from pathlib import Path
+
+import numpy as np
+
+from dspgraph.errors import FileError, ParameterError, RequestError, suggest
+from dspgraph.io.gentle import read_gentle
+from dspgraph.io.intervals import Interval, LabelledSpeech, numbered_lines, read_text
+from dspgraph.io.labels import (
+    Lines,
+    pick,
+    read_audacity,
+    read_ctm,
+    read_festival,
+    read_htk,
+    read_timit,
+    split_ctm,
+    split_mlf,
+)
+from dspgraph.io.textgrid import read_textgrid
+from dspgraph.shown import shown
+from dspgraph.streams import Array, Number, Symbols, to_fraction
+
+OUTSIDE = "(outside)"
+"""The label of samples that are in no interval."""
+
+_LINE_READERS: dict[str, Callable[[Path, Lines], LabelledSpeech]] = {
+    "htk": read_htk,
+    "festival": read_festival,
+    "audacity": read_audacity,
+    "timit": read_timit,
+}
+
+ALIGNMENT_FORMATS = (*_LINE_READERS, "mlf", "ctm", "gentle", "textgrid")
+"""The names of the formats. "htk" is also that of labels in seconds: a decimal point says so."""
+
+_SUFFIXES = {
+    ".textgrid": "textgrid", ".ctm": "ctm", ".json": "gentle", ".mlf": "mlf", ".phn": "timit", ".wrd": "timit",
+}  # fmt: skip
+
+ALIGNMENT_SUFFIXES = (".lab", ".rec", ".txt", *_SUFFIXES)
+"""Suffixes of files of alignments, in small letters."""
+
+FOLDS = {"position": r"_[BIES]$", "stress": r"(?<=[A-Za-z])[0-2](?=$|_[BIES]$)"}
+"""What can be folded, and the part of a label that is then taken away: Kaldi's word position (`AH0_B`: beginning,
+inside, end, single), and the stress digit of ARPAbet (`AH0`).
+"""
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """The intervals of one recording, sorted by their start, with exact times in seconds.
+
+    notes: what the reader saw or changed, each a sentence without a subject: "has 3 words without phones".
+    """
+
+    intervals: tuple[Interval, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> list[str]:
+        """The different labels, sorted."""
+        return sorted({one.label for one in self.intervals})
+
+    def folded(self, folds: Collection[str]) -> Alignment:
+        """Return the alignment with parts of the labels taken away. folds: names of FOLDS."""
+        if unknown := set(folds) - set(FOLDS):
+            raise RequestError(f"there is no fold {shown(min(unknown))}; {suggest(min(unknown), FOLDS)}")
+        changed = tuple(one._replace(label=folded_label(one.label, folds)) for one in self.intervals)
+        return Alignment(changed, self.notes)
+
+
+def folded_label(label: str, folds: Collection[str]) -> str:
+    """Return a label without word position or stress digit; as it is if nothing would be left. folds: as in FOLDS."""
+    for name, pattern in FOLDS.items():
+        if name in folds:
+            label = re.sub(pattern, "", label) or label
+    return label
+
+
+def read_alignment(
+    path: str | Path,
+    form: str | None = None,
+    *,
+    tier: str | None = None,
+    utterance: str | None = None,
+    offset: Number = 0,
+) -> Alignment:
+    """Return the alignment in a file.
+
+    form: one of ALIGNMENT_FORMATS; by default it follows from the suffix and the content. tier: the name of the tier
+    of a TextGrid. utterance: the name of the utterance, for files of several. offset: seconds that are added to every
+    time, for instance "768/22050" if the audio has 768 samples more at its beginning than the recording that was
+    aligned. Raises FileError for a file that cannot be read, and RequestError for a tier or utterance where the format
+    has none.
+    """
+    return AlignmentFile(Path(path), form, tier).read(utterance, offset)
+
+
+class AlignmentFile:
+    """A file of alignments, read once: of one utterance or, in the formats "mlf" and "ctm", of several."""
+
+    def __init__(self, path: Path, form: str | None = None, tier: str | None = None) -> None:
+        if form is not None and form not in ALIGNMENT_FORMATS:
+            raise RequestError(f"there is no format of alignments {shown(form)}; {suggest(form, ALIGNMENT_FORMATS)}")
+        self.path = path
+        self._text, self._notes = read_text(path)
+        self.form = form or _form_of(path, self._text)
+        self._tier = tier
+        if tier is not None and self.form != "textgrid":
+            raise RequestError(f"{path} is read as {self.form}, which has no tiers; only a TextGrid has: drop {tier!r}")
+        self._entries = {"mlf": split_mlf, "ctm": split_ctm}[self.form](path, self._text) if self.has_many else {}
+
+    @property
+    def has_many(self) -> bool:
+        """Whether the format holds several utterances."""
+        return self.form in ("mlf", "ctm")
+
+    def read(self, utterance: str | None = None, offset: Number = 0) -> Alignment:
+        """Return the alignment of an utterance, its times moved by `offset` seconds; as `read_alignment`."""
+        if utterance is not None and not self.has_many:
+            raise RequestError(f"{self.path} is read as {self.form}, which has one utterance: drop the name")
+        found = self._speech(utterance)
+        shift = to_fraction(offset)
+        moved = (Interval(one.start + shift, one.end + shift, one.label) for one in found.intervals)
+        return Alignment(tuple(sorted(moved, key=lambda one: one.start)), (*self._notes, *found.notes))
+
+    def _speech(self, utterance: str | None) -> LabelledSpeech:
+        if self.form == "textgrid":
+            return read_textgrid(self.path, self._text, self._tier)
+        if self.form == "gentle":
+            return read_gentle(self.path, self._text)
+        if self.has_many:
+            reader = read_htk if self.form == "mlf" else read_ctm
+            return reader(self.path, pick(self.path, self._entries, utterance))
+        return _LINE_READERS[self.form](self.path, numbered_lines(self._text))
+
+
+def _form_of(path: Path, text: str) -> str:
+    """Return the format of a file by its content, where that is clear, otherwise by its suffix."""
+    start = text[:4000].lstrip()
+    for mark, form in {"#!MLF!#": "mlf", "File type": "textgrid", "ooBinaryFile": "textgrid", "{": "gentle"}.items():
+        if start.startswith(mark):
+            return form
+    suffix = path.suffix.lower()
+    if suffix in _SUFFIXES:
+        return _SUFFIXES[suffix]
+    lines = [line for (_, line), _ in zip(numbered_lines(text[:100_000]), range(100), strict=False)]
+    if any(line.strip() == "#" for line in lines):
+        return "festival"
+    if suffix == ".txt" and lines and "\t" in lines[0]:
+        return "audacity"
+    if suffix in ALIGNMENT_SUFFIXES:
+        return "htk"
+    raise FileError(
+        f"{path}: neither the suffix nor the content says what format this is: name one of "
+        f"{', '.join(ALIGNMENT_FORMATS)}"
+    )
+
+
+# ---- as a stream ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PhoneSymbols:
+    """Phones as a stream of symbols, and how well the intervals fit the signal.
+
+    stream: `Symbols` of kind "phone". codes: [n]; the label of an item is `labels[code]`. labels[0] is OUTSIDE.
+    covered: the number of items that are in an interval. overlap, beyond, before: seconds of intervals that lie over
+    others, after the end and before the start of the signal. unseen: the number of intervals that hold no item.
+    """
+
+    stream: Symbols
+    codes: Array
+    labels: tuple[str, ...]
+    covered: int
+    overlap: Fraction
+    beyond: Fraction
+    before: Fraction
+    unseen: int
+
+    @property
+    def coverage(self) -> float:
+        """The share of the items that are in an interval; 0 if there are no items."""
+        return self.covered / len(self.codes) if len(self.codes) else 0.0
+
+    @property
+    def sentences(self) -> list[str]:
+        """What does not fit, in words; empty if all items are in exactly one interval and nothing lies outside."""
+        found = []
+        if self.covered < len(self.codes):
+            found.append(f"{100 * (1 - self.coverage):.3g} % of the samples are outside every interval")
+        parts = {"overlap": self.overlap, "lie beyond the end": self.beyond, "lie before the start": self.before}
+        found += [f"{float(seconds):.3g} s of intervals {what}" for what, seconds in parts.items() if seconds]
+        if self.unseen:
+            found.append(f"{self.unseen} intervals are too short for a sample, or lie outside")
+        return found
+
+
+def phone_symbols(
+    intervals: Iterable[Interval], rate: Number, n: int, labels: Sequence[str] | None = None
+) -> PhoneSymbols:
+    """Return n items of a rate in Hz, each with the code of the phone at that time.
+
+    An interval from s to e seconds has the items from round(s * rate) up to, not including, round(e * rate), where
+    halves are rounded up: times are exact, so that rounding errors do not add up. Where intervals overlap, the one that
+    starts later counts; of two that start together, the later in the order of `intervals`. labels: those of the codes
+    1, 2, ...; by default the labels of the intervals, sorted. Raises ParameterError for a label that is not in
+    `labels`.
+    """
+    ordered = sorted(intervals, key=lambda one: one.start)
+    known = sorted({one.label for one in ordered}) if labels is None else list(labels)
+    numbers = {label: code for code, label in enumerate([OUTSIDE, *known])}
+    if missing := {one.label for one in ordered} - set(numbers):
+        raise ParameterError(f"no code is given for the label {shown(min(missing))}; {suggest(min(missing), known)}")
+    stream = Symbols(rate, "phone", len(known) + 1)
+    codes, inside = np.zeros(n, np.int64), np.zeros(n, bool)
+    end, reach, overlap, beyond, before, unseen = n / stream.rate, None, Fraction(0), Fraction(0), Fraction(0), 0
+    for one in ordered:
+        first, last = (min(max(floor(time * stream.rate + Fraction(1, 2)), 0), n) for time in one[:2])
+        codes[first:last] = numbers[one.label]
+        inside[first:last] = True
+        unseen += first == last
+        beyond += max(one.end - max(one.start, end), Fraction(0))
+        before += max(min(one.end, Fraction(0)) - one.start, Fraction(0))
+        if reach is not None:
+            overlap += max(min(one.end, reach) - one.start, Fraction(0))
+        reach = one.end if reach is None else max(reach, one.end)
+    return PhoneSymbols(stream, codes, (OUTSIDE, *known), int(inside.sum()), overlap, beyond, before, unseen)
+
+
+class AlignmentFolder:
+    """The alignments of a corpus, by the name of the recording: a folder of files, or a file of several utterances.
+
+    In a folder, "a.lab", "a.TextGrid" ... are the alignment of the recording "a". form, tier: as in `read_alignment`.
+    """
+
+    def __init__(self, path: Path, form: str | None = None, tier: str | None = None) -> None:
+        self.path, self._form, self._tier = path, form, tier
+        self._files: dict[str, list[Path]] = {}
+        self._file = None if path.is_dir() else AlignmentFile(path, form, tier)
+        if self._file is None:
+            for one in sorted(path.iterdir()):
+                if one.suffix.lower() in ALIGNMENT_SUFFIXES and not one.name.startswith("."):
+                    self._files.setdefault(one.stem, []).append(one)
+
+    def read(self, name: str, offset: Number = 0) -> Alignment:
+        """Return the alignment of a recording. Raises FileError if there is none, or more than one."""
+        if self._file is not None:
+            return self._file.read(name if self._file.has_many else None, offset)
+        found = self._files.get(name, [])
+        if not found:
+            raise FileError(f"{self.path} has no alignment of {shown(name)}; {suggest(name, self._files)}")
+        if len(found) > 1:
+            raise FileError(
+                f"{self.path} has {len(found)} alignments of {shown(name)}: {found[0].name}, {found[1].name}: keep one"
+            )
+        return read_alignment(found[0], self._form, tier=self._tier, offset=offset)

@@ -1,0 +1,285 @@
+"""Alignments with a label on each line: HTK and HTS, seconds, festival, Kaldi, Audacity and TIMIT.
+
+Sources: S. Young et al., The HTK Book, version 3.4, 2006 ("Label files": times in 100 ns, master label files);
+HTS, "HTS labels" (the current phone of a full-context label stands between "-" and "+"); P. Taylor et al., Edinburgh
+Speech Tools, "Labels" (the xlabel format of festival); NIST, Scoring Toolkit, "ctm format"; Audacity manual, "Importing
+and Exporting Labels"; J. S. Garofolo et al., TIMIT Acoustic-Phonetic Continuous Speech Corpus, LDC93S1, 1993 (samples
+at 16 kHz).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+from dspgraph.errors import FileError, suggest
+from dspgraph.io.intervals import (
+    Interval,
+    LabelledSpeech,
+    counted,
+    exact_number,
+    is_number,
+    make_interval,
+    numbered_lines,
+)
+from dspgraph.shown import shown
+
+HTK_UNIT = Fraction(1, 10**7)
+"""The unit of the whole numbers in label files of HTK and HTS: 100 ns, in seconds."""
+
+TIMIT_RATE = 16000
+"""The sample rate of TIMIT in Hz. Its alignments count samples."""
+
+Lines = Iterable[tuple[int, str]]
+
+_CONTEXT = re.compile(r"[^\s+-]+-(?P<phone>[^\s+-]+)\+[^\s+].*")
+_STATE = re.compile(r"(?P<whole>.+)\[(?P<state>\d{1,3})\]")
+_OCTAL = re.compile(r"(?:\\[0-3][0-7]{2})+")
+
+_SHORT = Fraction(1, 1000)
+"""Intervals of HTK that are shorter than this on average, in seconds, are likely to be in another unit."""
+
+
+# ---- HTK, HTS, seconds ----------------------------------------------------------------------------------------------
+
+
+def read_htk(path: Path, lines: Lines) -> LabelledSpeech:
+    """Return the intervals of lines START END LABEL [SCORE ...], in 100 ns.
+
+    If any time of the file has a decimal point or an exponent, all are in seconds. An interval without END ends where
+    the next one begins. Of a full-context label or triphone, such as `x^a-b+c=d/...`, the label is the phone between
+    "-" and "+". States of one phone (`b[2]`, `b[3]`), one after the other, are one interval. Notes say what was done.
+    Raises FileError for lines without times.
+    """
+    rows = [_htk_row(f"{path}, line {number}", line) for number, line in lines]
+    seconds = any(set(text) & set(".eE") for _, times, _ in rows for text in times)
+    unit = Fraction(1) if seconds else HTK_UNIT
+    found, open_ends = [], 0
+    for at, (place, times, label) in enumerate(rows):
+        start = exact_number(place, "start", times[0]) * unit
+        following = rows[at + 1] if at + 1 < len(rows) else (place, times, label)
+        end = times[1] if len(times) == 2 else following[1][0]
+        open_ends += len(times) == 1
+        found.append(make_interval(place, start, exact_number(place, "end", end) * unit, label))
+    return _phones_of(counted(found, str(path)), open_ends, seconds)
+
+
+def _htk_row(place: str, line: str) -> tuple[str, list[str], str]:
+    """Return (place, one or two times, label) of a line."""
+    words = line.split()
+    times = [word for word in words[:2] if is_number(word)]
+    if not is_number(words[0]) or len(words) <= len(times):
+        raise FileError(
+            f"{place} must be START END LABEL with two times; found {shown(line.strip())}: align with times, or name "
+            "the format if it is another one"
+        )
+    if any(time.startswith("-") for time in times):
+        raise FileError(f"{place}: the time {times[0]} is negative, which means unknown: align with times")
+    return place, times, _unescaped(words[len(times)])
+
+
+def _unescaped(label: str) -> str:
+    """Return a label in which bytes that HTK writes as `\\303\\244` are letters, and without quotes around it."""
+
+    def letters(match: re.Match[str]) -> str:
+        content = bytes(int(octal, 8) for octal in match[0].split("\\")[1:])
+        try:
+            return content.decode("utf-8")
+        except UnicodeDecodeError:
+            return content.decode("latin-1")
+
+    quoted = len(label) > 2 and label[0] == label[-1] and label[0] in "'\""
+    return _OCTAL.sub(letters, label[1:-1] if quoted else label)
+
+
+def _phones_of(intervals: tuple[Interval, ...], open_ends: int, seconds: bool) -> LabelledSpeech:
+    joined = _without_states(intervals)
+    phones = tuple(one._replace(label=context_free(one.label)) for one in joined)
+    notes = []
+    if (states := len(intervals) - len(joined)) > 0:
+        notes.append(f"{len(intervals)} states are joined to {len(joined)} phones")
+    if reduced := sum(one.label != other.label for one, other in zip(joined, phones, strict=True)):
+        notes.append(f"{reduced} labels have a context: the phone between '-' and '+' is taken")
+    if open_ends:
+        notes.append(f"{open_ends} labels have no end: they end where the next one begins, the last one at its start")
+    span = sum((one.end - one.start for one in intervals), Fraction(0))
+    if not seconds and not states and span < _SHORT * len(intervals):
+        notes.append(
+            f"the intervals are {float(span / len(intervals)) * 1e6:.3g} us long on average: whole numbers are read as "
+            "100 ns; if they are samples or seconds, name that format"
+        )
+    return LabelledSpeech(phones, tuple(notes))
+
+
+def _without_states(intervals: tuple[Interval, ...]) -> list[Interval]:
+    """Return intervals in which the states of one phone, which follow each other with rising numbers, are joined."""
+    found: list[Interval] = []
+    state = 0
+    for one in intervals:
+        match = _STATE.fullmatch(one.label)
+        label, number = (match["whole"], int(match["state"])) if match else (one.label, 0)
+        if found and 0 < state < number and found[-1].label == label and found[-1].end == one.start:
+            found[-1] = found[-1]._replace(end=one.end)
+        else:
+            found.append(one._replace(label=label))
+        state = number
+    return found
+
+
+def context_free(label: str) -> str:
+    """Return the phone of a full-context label or triphone, between its first "-" and "+"; any other label as it is."""
+    match = _CONTEXT.fullmatch(label)
+    return match["phone"] if match else label
+
+
+def split_mlf(path: Path, text: str) -> dict[str, list[tuple[int, str]]]:
+    """Return the lines of every entry of a master label file of HTK, by its name: that of `"*/a.lab"` is "a".
+
+    Raises FileError for a damaged file, for two entries of one name, and for an entry that is in another file.
+    """
+    lines = numbered_lines(text)
+    number, first = next(lines, (1, ""))
+    if first.strip() != "#!MLF!#":
+        raise FileError(f"{path}, line {number}: a master label file begins with #!MLF!#; found {shown(first)}")
+    found: dict[str, list[tuple[int, str]]] = {}
+    entry: list[tuple[int, str]] | None = None
+    for number, line in lines:
+        place, stripped = f"{path}, line {number}", line.strip()
+        if entry is not None:
+            if stripped == ".":
+                entry = None
+            else:
+                entry.append((number, line))
+            continue
+        match = re.fullmatch(r'"(?P<name>[^"]+)"', stripped)
+        if not match:
+            raise FileError(
+                f'{place}: an entry begins with a name such as "*/a.lab"; found {shown(stripped)}: write the labels '
+                "into this file"
+            )
+        name = re.sub(r"\.(lab|rec)$", "", re.split(r"[/\\]", match["name"])[-1])
+        if name in found:
+            raise FileError(f"{place}: two entries are called {shown(name)}: keep one of them")
+        entry = found[name] = []
+    if entry is not None:
+        raise FileError(f"{path} ends inside an entry: the line '.' is missing")
+    return found
+
+
+# ---- festival, TIMIT, Audacity, Kaldi ------------------------------------------------------------------------------
+
+
+def read_festival(path: Path, lines: Lines) -> LabelledSpeech:
+    """Return the intervals of a file with a header up to a line `#`, then lines END COLOUR LABEL in seconds.
+
+    A label begins where the one before it ends, the first one at 0. What follows a ";" is left out.
+    """
+    return LabelledSpeech(counted(_festival(path, lines), str(path)))
+
+
+def _festival(path: Path, lines: Lines) -> Iterator[Interval]:
+    header, start = True, Fraction(0)
+    for number, line in lines:
+        if header:
+            header = line.strip() != "#"
+            continue
+        place, words = f"{path}, line {number}", line.split(maxsplit=2)
+        if len(words) < 2:
+            raise FileError(f"{place} must be END COLOUR LABEL; found {shown(line.strip())}")
+        end = exact_number(place, "end", words[0])
+        yield make_interval(place, start, end, "".join(words[2:]).partition(";")[0])
+        start = end
+
+
+def read_timit(path: Path, lines: Lines) -> LabelledSpeech:
+    """Return the intervals of lines START END LABEL in samples at 16 kHz."""
+    return LabelledSpeech(counted(_timit(path, lines), str(path)))
+
+
+def _timit(path: Path, lines: Lines) -> Iterator[Interval]:
+    for number, line in lines:
+        place, words = f"{path}, line {number}", line.split(maxsplit=2)
+        if len(words) < 3 or not (words[0].isdecimal() and words[1].isdecimal()):
+            raise FileError(
+                f"{place} must be START END LABEL in samples at 16 kHz, whole numbers; found {shown(line.strip())}"
+            )
+        start, end = (exact_number(place, "time", word) / TIMIT_RATE for word in words[:2])
+        yield make_interval(place, start, end, words[2])
+
+
+def read_audacity(path: Path, lines: Lines) -> LabelledSpeech:
+    """Return the labels of lines START<tab>END<tab>LABEL in seconds, the label optional.
+
+    Lines that begin with a backslash have the frequencies of the label before them, and are left out. Lines
+    TIME<tab>LABEL, of version 1.2, and labels whose start and end are equal are points in time.
+    """
+    intervals = counted(_audacity(path, lines), str(path))
+    points = sum(one.start == one.end for one in intervals)
+    notes = (f"{points} of {len(intervals)} labels are points in time, which cover no sample",) if points else ()
+    return LabelledSpeech(intervals, notes)
+
+
+def _audacity(path: Path, lines: Lines) -> Iterator[Interval]:
+    for number, line in lines:
+        place, cells = f"{path}, line {number}", [cell.strip() for cell in line.split("\t")]
+        if cells[0] == "\\":
+            continue
+        if len(cells) < 2:
+            raise FileError(f"{place} must be START<tab>END<tab>LABEL; found {shown(line)}")
+        start = exact_number(place, "start", cells[0])
+        if len(cells) == 2 and not is_number(cells[1]):
+            yield make_interval(place, start, start, cells[1])
+        else:
+            yield make_interval(place, start, exact_number(place, "end", cells[1]), " ".join(cells[2:]))
+
+
+def read_ctm(path: Path, lines: Lines) -> LabelledSpeech:
+    """Return the intervals of lines UTTERANCE CHANNEL START DURATION LABEL [CONFIDENCE ...] in seconds."""
+    intervals = counted(_ctm(path, lines), str(path))
+    return LabelledSpeech(intervals)
+
+
+def _ctm(path: Path, lines: Lines) -> Iterator[Interval]:
+    for number, line in lines:
+        place, words = f"{path}, line {number}", line.split()
+        start, duration = (
+            exact_number(place, name, word) for name, word in zip(("start", "duration"), words[2:4], strict=True)
+        )
+        yield make_interval(place, start, start + duration, words[4])
+
+
+def split_ctm(path: Path, text: str) -> dict[str, list[tuple[int, str]]]:
+    """Return the lines of every utterance of a ctm file, by its name, without comments (`;;`).
+
+    An utterance with several channels has a name for each: "a" becomes "a-1" and "a-2". Raises FileError for a line
+    with less than five words.
+    """
+    found: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    channels: dict[str, set[str]] = {}
+    for number, line in numbered_lines(text):
+        words = line.split()
+        if words[0].startswith(";;"):
+            continue
+        if len(words) < 5:
+            raise FileError(
+                f"{path}, line {number} must be UTTERANCE CHANNEL START DURATION LABEL; found {shown(line.strip())}"
+            )
+        found.setdefault((words[0], words[1]), []).append((number, line))
+        channels.setdefault(words[0], set()).add(words[1])
+    return {
+        name if len(channels[name]) == 1 else f"{name}-{channel}": lines for (name, channel), lines in found.items()
+    }
+
+
+def pick(path: Path, entries: dict[str, list[tuple[int, str]]], utterance: str | None) -> list[tuple[int, str]]:
+    """Return the lines of an utterance, by default of the only one. Raises FileError if there is no such utterance."""
+    if utterance is None and len(entries) == 1:
+        return next(iter(entries.values()))
+    if utterance is None:
+        names = ", ".join(shown(name) for name in list(entries)[:10]) + (" ..." if len(entries) > 10 else "")
+        raise FileError(f"{path} has {len(entries)} utterances: choose one by its name; there are: {names or 'none'}")
+    if utterance not in entries:
+        raise FileError(f"{path} has no utterance {shown(utterance)}; {suggest(utterance, entries)}")
+    return entries[utterance]
