@@ -39,9 +39,10 @@ from dspgraph_nodes._kernels.neural.lpcnet_synthesis import (
 )
 from dspgraph_nodes.models.lpcnet import cpu as lpcnet_cpu
 from dspgraph_nodes.models.lpcnet.config import PRESETS, Config
-from dspgraph_nodes.models.lpcnet.network import LPCNet, load
+from dspgraph_nodes.models.lpcnet.network import LPCNet
 from dspgraph_nodes.models.lpcnet.reference import synthesise as synthesise_in_torch
-from dspgraph_nodes.models.lpcnet.weights import shapes, write
+from dspgraph_nodes.models.lpcnet.weights import WEIGHTS, shapes
+from dspgraph_nodes.models.shared.modules import load
 from dspgraph_nodes.neural.lpcnet import Lpcnet
 
 SECONDS, MANY, ALONE = 10, 16, 0.1  # seconds of audio; signals in a batch; seconds of audio for torch
@@ -111,7 +112,7 @@ def rows() -> list[Row]:
     arrays = random_arrays(config)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights.safetensors"
-        write(path, config, arrays)
+        WEIGHTS.write(path, config, arrays)
         return [*_synthesis(path, pack_weights(arrays)), _gradients(), *_starts(path, folder)]
 
 
@@ -122,7 +123,7 @@ def _synthesis(path: Path, network: Network) -> list[Row]:
     names = {"cepstrum": "bark_cepstrum", "pitch": "pitch", "correlation": "correlation", "lpc": "predictor"}
     inputs = {name: Frames(100, kind, found[name].shape[1]) for name, kind in names.items()}
     graph = Graph({"lpcnet": Lpcnet(weights=str(path))}, {f"lpcnet.{n}": n for n in names}, inputs, {"y": "lpcnet"})
-    model = load(path)
+    model = load(WEIGHTS, LPCNet, path)
     _check(model, network, found)
     room = Sums(np.zeros((1, 1), np.float32), np.zeros(16 * SUMS, np.float32))
     # Sixteen equal signals would read the same rows of tables. So each signal begins at another frame.

@@ -29,12 +29,19 @@ from dspgraph.errors import RequestError
     is_flag=True,
     help="Continue from the last checkpoint in OUT; the weights come out as without the interruption.",
 )
+@click.option("--init", help="Begin with the weights of this file, of a network of the same sizes.", type=PATH)
 @click.option(
     "--settings", "listed", is_flag=True, help="List the settings of MODEL and their defaults, and do nothing else."
 )
 def train(
-    model: str, data: Path | None, out: Path | None, given: tuple[str, ...], resume: bool, listed: bool
-) -> None:  # fmt: skip
+    model: str,
+    data: Path | None,
+    out: Path | None,
+    given: tuple[str, ...],
+    resume: bool,
+    init: Path | None,
+    listed: bool,
+) -> None:
     """Train MODEL on recordings, and write its weights.
 
     MODEL is the name of the node that runs the model. If there is no such model, the error names a similar one or all.
@@ -55,4 +62,4 @@ def train(
         if not equals:
             raise RequestError(f"-s {one}: expected SETTING=VALUE; --settings lists the settings")
         chosen[name] = value
-    click.echo(training.train(model, data, out, chosen, resume, sys.stderr.isatty(), click.echo))
+    click.echo(training.train(model, data, out, chosen, resume, sys.stderr.isatty(), click.echo, init))

@@ -22,7 +22,7 @@ from dspgraph.streams import Array
 Features = Callable[[Array], Mapping[str, Array]]
 """A function from the samples [n] of a recording to the outputs of the pipeline of a model: name -> array."""
 
-EXTRA = {"lightning", "tensorboard"}
+EXTRA = {"tensorboard"}
 """The packages that only `pip install dspgraph[train]` installs."""
 
 
@@ -44,13 +44,15 @@ class Training(Protocol):
         resume: bool,
         progress: bool,
         report: Callable[[str], None],
+        init: Path | None,
     ) -> Path:
         """Train on recordings, and return the path of the file with the weights.
 
         recordings: name -> samples [n] at the rate of the pipeline; features: computes the features of a recording from
         its samples; out: folder for weights, checkpoints and logs; settings: an instance of `Settings`; resume: go on
-        from the checkpoint in `out`; progress: show a progress bar; report: called with each line for the user. Raises
-        RequestError if the recordings cannot be used, or if the run cannot be resumed.
+        from the checkpoint in `out`; progress: show a progress bar; report: called with each line for the user; init: a
+        file of weights to begin with. Raises RequestError if the recordings cannot be used, if the run cannot be
+        resumed, or if the weights do not fit.
         """
 
 

@@ -27,14 +27,16 @@ def train(
     resume: bool = False,
     progress: bool = False,
     report: Callable[[str], None] = lambda line: None,
+    init: Path | None = None,
 ) -> Path:
     """Train a model on recordings, and return the path of the file with its weights.
 
     data: a folder, a pattern, a manifest or one audio file, as in `corpus.gather`; out: folder for weights, checkpoints
     and logs; settings: name -> value as text; resume: go on from the checkpoint in `out`; progress: show a progress
-    bar; report: called with each line for the user. Raises UnknownName for an unknown model or setting, ParameterError
-    for a value out of bounds, FileError for a file that cannot be read, and RequestError if the data cannot be used, if
-    the run cannot be resumed, or if `out` cannot be written to.
+    bar; report: called with each line for the user; init: a file of weights to begin with. Raises UnknownName for an
+    unknown model or setting, ParameterError for a value out of bounds, FileError for a file that cannot be read, and
+    RequestError if the data cannot be used, if the run cannot be resumed, if the weights to begin with do not fit, or
+    if `out` cannot be written to.
     """
     module = training(model)
     chosen = _settings(module.Settings, settings)
@@ -46,7 +48,7 @@ def train(
     stream, features = _features(module.PIPELINE)
     report(f"computing {module.PIPELINE} of {len(items)} recordings")
     recordings = {name: _samples(item, stream) for name, item in items.items()}
-    return module.train(recordings, features, out, chosen, resume, progress, report)
+    return module.train(recordings, features, out, chosen, resume, progress, report, init)
 
 
 def settings(model: str) -> list[tuple[str, str, str]]:

@@ -25,7 +25,10 @@ def model_of(weights: Path) -> str:
         if length > _LONGEST_HEADER:
             raise SafetensorError(f"its header would have {length} bytes; expected at most {_LONGEST_HEADER}")
         with safe_open(weights, "np") as file:
-            return str(json.loads((file.metadata() or {})["config"])["model"])
+            metadata = file.metadata() or {}
+            if "model" in metadata:
+                return str(metadata["model"])
+            return str(json.loads(metadata["config"])["model"])  # of the first version
     except OSError as error:
         raise FileError(f"{weights} cannot be read: {error.strerror or error}") from None
     except SafetensorError as error:

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from dspgraph import Array
 from dspgraph.registry import shipped_pipelines
 from dspgraph_nodes.models.lpcnet.config import Config
-from dspgraph_nodes.models.lpcnet.weights import metadata, shapes
+from dspgraph_nodes.models.lpcnet.weights import WEIGHTS, shapes
 
 # A GRU_A of 48 units has three blocks of 16: an odd number.
 SMALL = Config(pitch_embedding=4, condition=16, embedding=8, gru_a=48, gru_b=16)
@@ -51,9 +50,7 @@ def weights_file(config: Config = SMALL, seed: int = 0, folder: str | Path | Non
 
     folder: by default a temporary folder that all test processes of a user share.
     """
-    from safetensors.numpy import save
-
-    content = save(random_arrays(config, seed), metadata(config))
+    content = WEIGHTS.content(config, random_arrays(config, seed))
     home = Path(folder or Path(tempfile.gettempdir()) / f"dspgraph-networks-{os.getuid()}")
     path = home / f"{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
     if not path.is_file():
@@ -70,4 +67,4 @@ def overrides(pipeline: str, rate: int = SMALL.rate) -> list[str]:
     rate: the sample rate of the network, Hz.
     """
     text = shipped_pipelines()[pipeline].read_text()
-    return [f"weights={weights_file(replace(SMALL, rate=rate))}"] if "weights: null" in text else []
+    return [f"weights={weights_file(SMALL.replace(rate=rate))}"] if "weights: null" in text else []

@@ -156,11 +156,11 @@ def _weights(folder: Path) -> list[Valid]:
     import soundfile
 
     from dspgraph_nodes.models.lpcnet.config import Config
-    from dspgraph_nodes.models.lpcnet.weights import shapes, write
+    from dspgraph_nodes.models.lpcnet.weights import WEIGHTS, shapes
 
     config, draw = Config(pitch_embedding=2, condition=16, embedding=4, gru_a=16, gru_b=16), np.random.default_rng(0)
     arrays = {name: 0.1 * draw.standard_normal(shape).astype(np.float32) for name, shape in shapes(config).items()}
-    write(folder / "whole.safetensors", config, arrays)
+    WEIGHTS.write(folder / "whole.safetensors", config, arrays)
     soundfile.write(folder / "short.wav", _samples(16000, 1)[:800], 16000)
     content = (folder / "whole.safetensors").read_bytes()
     calls = (

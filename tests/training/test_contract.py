@@ -16,7 +16,7 @@ PIPELINE = "f0"
 class Settings(BaseModel):
     steps: int = Field(3, description="number of batches")
 
-def train(recordings, features, out, settings, resume, progress, report):
+def train(recordings, features, out, settings, resume, progress, report, init):
     return out / "weights"
 """
 

@@ -91,7 +91,7 @@ def test_train_lists_the_settings() -> None:
         (["lpcnet", "--data", "data", "-o", "out", "-s", "steps=few"], "steps: input should be a valid integer"),
         (["lpcnet", "--data", "data", "-o", "out", "-s", "preset=big"], "there are: lpcnet, lpcnet-small"),
         (["lpcnet", "--data", "data", "-o", "out", "-s", "updates=7"], "must divide the 2400 samples of a chunk"),
-        (["lpcnet", "--data", "data", "-o", "out", "-s", "gru_a=100"], "gru_a is 100; it must be a multiple of 16"),
+        (["lpcnet", "--data", "data", "-o", "out", "-s", "gru_a=100"], "gru_a is 100; it must be a whole number, at least 1, at most 4096, a multiple of 16"),
         (["lpcnet", "--data", "data", "-o", "out", "-s", "frames=60"], "a.wav has 6000 samples; a chunk"),
         (["lpcnet", "--data", "data", "-o", "out", "--resume"], "there is no out/checkpoint.ckpt to resume"),
         (["lpcnet", "--data", "none", "-o", "out"], "none does not exist"),
@@ -123,13 +123,15 @@ def test_a_missing_package_is_named_with_the_extra_that_installs_it(
     real = builtins.__import__
 
     def without(name: str, *rest: Any) -> Any:
-        if name.partition(".")[0] == "lightning":
+        if name.partition(".")[0] == "tensorboard":
             raise ModuleNotFoundError(f"No module named '{name}'", name=name)
         return real(name, *rest)
 
-    monkeypatch.delitem(sys.modules, "dspgraph_nodes.models.lpcnet.training", raising=False)
+    for module in ("dspgraph_nodes.models.lpcnet.training", "dspgraph_nodes.models.shared.trainer",
+                   "dspgraph_nodes.models.shared.logs", "torch.utils.tensorboard"):  # fmt: skip
+        monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(RequestError, match=r"training needs lightning: pip install 'dspgraph\[train\]'"):
+    with pytest.raises(RequestError, match=r"training needs tensorboard: pip install 'dspgraph\[train\]'"):
         train("lpcnet", data, tmp_path / "out", {})
 
 

@@ -1,8 +1,8 @@
 """Speech by LPCNet."""
 
+from collections.abc import Mapping
 from fractions import Fraction
-from functools import cached_property, lru_cache
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dspgraph_nodes._kernels.neural.lpcnet_packing import Network
     from dspgraph_nodes._kernels.neural.lpcnet_synthesis import Segment
     from dspgraph_nodes.models.lpcnet.config import Config
+    from dspgraph_nodes.models.shared.cached import WeightsFile
 
 
 def lpcnet(
@@ -75,41 +76,19 @@ class Lpcnet(Node):
     coef: float = Field(0.85, ge=0.0, lt=1.0, description="coefficient of the de-emphasis; 0 for none")
     seed: int = Field(0, ge=0, description="seed of the excitation")
 
-    @property
-    def _file(self) -> tuple[str, int, int]:
-        """Path, size and time of change of the file of the weights: the key under which its contents are cached."""
-        if self.weights is None:
-            raise ParameterError(
-                "lpcnet.weights is not given, and the node ships without weights: train a network (dspgraph train "
-                "lpcnet) and give the path of its weights"
-            )
-        try:
-            stat = Path(self.weights).stat()
-        except (OSError, ValueError):
-            raise ParameterError(
-                f"lpcnet.weights is {self.weights}; there is no such file: give the path of trained weights"
-            ) from None
-        return str(Path(self.weights).resolve()), stat.st_size, stat.st_mtime_ns
+    @cached_property
+    def _file(self) -> "WeightsFile[Config, Network]":
+        from dspgraph_nodes.models.lpcnet.weights import WEIGHTS
+        from dspgraph_nodes.models.shared.cached import WeightsFile
+
+        return WeightsFile(WEIGHTS, _packed, "lpcnet.weights", self.weights)
 
     @cached_property
     def _network(self) -> "Network":
-        config, network = _packed(*self._file)
-        if config != self._config:
-            raise ParameterError(
-                f"lpcnet.weights: {self.weights} has changed to another configuration since the node was made: make a "
-                "new node"
-            )
-        return network
-
-    @cached_property
-    def _config(self) -> "Config":
-        try:
-            return _config(*self._file)
-        except ValueError as error:
-            raise ParameterError(f"lpcnet.weights: {error}") from None
+        return self._file.packed
 
     def streams(self, cepstrum: Frames, pitch: Frames, correlation: Frames, lpc: Frames) -> tuple[Audio]:
-        config = self._config
+        config = self._file.config
         if cepstrum.rate * config.hop != config.rate:
             raise ParameterError(
                 f"lpcnet.weights were trained with {config.rate / config.hop:g} frames a second, a hop of {config.hop} "
@@ -131,7 +110,7 @@ class Lpcnet(Node):
         return (Audio(config.rate, dtype=cepstrum.dtype),)
 
     def lookahead(self, *inputs: Frames) -> Fraction:
-        hop, rate = self._config.hop, self._config.rate
+        hop, rate = self._file.config.hop, self._file.config.rate
         return Fraction(2 * hop + hop // 2, rate)
 
     def start(self, cepstrum: Frames, pitch: Frames, correlation: Frames, lpc: Frames) -> State:
@@ -139,7 +118,7 @@ class Lpcnet(Node):
 
         self.streams(cepstrum, pitch, correlation, lpc)  # the file may have changed since the graph was made
         draw = np.random.Generator(np.random.Philox(key=self.seed))
-        return SpeechState(self._network, cepstrum.width, lpc.width, cepstrum.dtype, self._config.hop, draw)
+        return SpeechState(self._network, cepstrum.width, lpc.width, cepstrum.dtype, self._file.config.hop, draw)
 
     def step(self, state: State, cepstrum: Array, pitch: Array, correlation: Array, lpc: Array) -> tuple[State, Array]:
         states, found = self.step_many([state], [cepstrum], [pitch], [correlation], [lpc])
@@ -161,23 +140,11 @@ class Lpcnet(Node):
     def _synthesise(self, states: list[State], segments: "list[Segment]") -> list[Array]:
         from dspgraph_nodes._kernels.neural.lpcnet_synthesis import synthesise
 
-        found = synthesise(self._network.sample, segments, self._config.hop, self.threshold)
+        found = synthesise(self._network.sample, segments, self._file.config.hop, self.threshold)
         return [state.finish(samples, self.coef) for state, samples in zip(states, found, strict=True)]
 
 
-@lru_cache(maxsize=64)
-def _config(path: str, size: int, time: int) -> "Config":
-    """Return the configuration in a file of weights. size, time: only part of the key of the cache."""
-    from dspgraph_nodes.models.lpcnet.weights import read
-
-    return read(path)[0]
-
-
-@lru_cache(maxsize=4)
-def _packed(path: str, size: int, time: int) -> "tuple[Config, Network]":
-    """Return configuration and packed network of a file of weights. size, time: only part of the key of the cache."""
+def _packed(_: "Config", arrays: Mapping[str, Array]) -> "Network":
     from dspgraph_nodes._kernels.neural.lpcnet_packing import pack_weights
-    from dspgraph_nodes.models.lpcnet.weights import read
 
-    config, arrays = read(path)
-    return config, pack_weights(arrays)
+    return pack_weights(arrays)

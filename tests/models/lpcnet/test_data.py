@@ -13,7 +13,8 @@ from dspgraph_nodes._kernels.neural.lpcnet_codes import decode, encode
 from dspgraph_nodes._kernels.neural.lpcnet_noise import Excitation, closed_loop, inputs, open_loop
 from dspgraph_nodes.models.lpcnet import data as lpcnet_data
 from dspgraph_nodes.models.lpcnet.config import HOP
-from dspgraph_nodes.models.lpcnet.data import Chunks, ResumableBatches, rng
+from dspgraph_nodes.models.lpcnet.data import Chunks
+from dspgraph_nodes.models.shared.data import Order, augmented, rng
 from helpers.speech import speech
 from helpers.utterances import clip, features
 
@@ -186,12 +187,12 @@ def test_without_noise_two_epochs_are_the_same_and_with_noise_no_two_are() -> No
 
 
 def test_every_chunk_comes_once_in_an_epoch_and_a_later_start_continues_the_same_order() -> None:
-    whole = list(ResumableBatches(7, 3, 0, lambda: 0, 14))
-    assert len(whole) == 14
+    order = Order(7, 3, 0)
+    whole = [order[number] for number in range(14)]
     places = [pair for batch in whole for pair in batch]
     for turn in range(6):
         assert sorted(place for t, place in places if t == turn) == list(range(7))
-    assert list(ResumableBatches(7, 3, 0, lambda: 5, 9)) == whole[5:]
+    assert [Order(7, 3, 0)[number] for number in range(5, 14)] == whole[5:]
 
 
 def test_the_share_of_chunks_without_noise_is_the_one_asked_for() -> None:
@@ -211,7 +212,7 @@ def test_the_noise_level_scales_with_noise_scale() -> None:
 
 
 def test_an_augmented_copy_is_stable_within_full_scale_and_another_each_time() -> None:
-    copies = [lpcnet_data.augmented(speech(), rng(0, k)) for k in range(40)]
+    copies = [augmented(speech(), rng(0, k)) for k in range(40)]
     assert max(np.abs(copy).max() for copy in copies) <= 1
     levels = [10 * np.log10((copy**2).mean()) for copy in copies]
     assert max(levels) - min(levels) > 20
@@ -221,7 +222,7 @@ def test_an_augmented_copy_is_stable_within_full_scale_and_another_each_time() -
 def test_an_augmented_copy_has_the_levels_and_the_filters_it_says() -> None:
     """Seen at a click: y[0] is the gain, y[1] / y[0] = b1 - a1, each from -3/8 to 3/8; ends are reached within 5 %."""
     click = 1e-3 * np.eye(1, 100)[0]
-    copies = np.array([lpcnet_data.augmented(click, rng(0, k)) for k in range(2000)])
+    copies = np.array([augmented(click, rng(0, k)) for k in range(2000)])
     levels, tilts = 20 * np.log10(np.abs(copies[:, 0]) / 1e-3), copies[:, 1] / copies[:, 0]
     assert -20 <= levels.min() < -19
     assert 18 < levels.max() <= 19

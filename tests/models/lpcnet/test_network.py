@@ -1,6 +1,5 @@
 """LPCNet's weights in files: what is written can be read, and what is not an LPCNet is refused."""
 
-import dataclasses
 import json
 import os
 import subprocess
@@ -17,8 +16,9 @@ from safetensors.numpy import save_file
 from dspgraph import Array
 from dspgraph_nodes.models.lpcnet.config import PRESETS, Config
 from dspgraph_nodes.models.lpcnet.convert import convert, from_keras
-from dspgraph_nodes.models.lpcnet.network import DualFC, LPCNet, load, save
-from dspgraph_nodes.models.lpcnet.weights import metadata, read, shapes
+from dspgraph_nodes.models.lpcnet.network import DualFC, LPCNet
+from dspgraph_nodes.models.lpcnet.weights import WEIGHTS, shapes
+from dspgraph_nodes.models.shared.modules import load, save
 from helpers import paths
 from helpers.networks import SMALL, random_arrays
 
@@ -28,8 +28,8 @@ GOLDEN = paths.GOLDEN / "lpcnet_network_random.npz"
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = LPCNet(SMALL)
-    save(model, tmp_path / "a.safetensors")
-    loaded = load(tmp_path / "a.safetensors")
+    save(WEIGHTS, model, tmp_path / "a.safetensors")
+    loaded = load(WEIGHTS, LPCNet, tmp_path / "a.safetensors")
     assert loaded.config == SMALL
     assert not loaded.training
     for name, value in model.state_dict().items():
@@ -177,7 +177,7 @@ def test_files_of_keras_are_converted(tmp_path: Path) -> None:
     for kind in ("npz", "h5"):
         convert(tmp_path / f"a.{kind}", tmp_path / f"{kind}.safetensors")
     assert (tmp_path / "npz.safetensors").read_bytes() == (tmp_path / "h5.safetensors").read_bytes()
-    assert read(tmp_path / "npz.safetensors")[0] == SMALL
+    assert WEIGHTS.read(tmp_path / "npz.safetensors")[0] == SMALL
 
 
 def test_a_keras_file_that_lacks_something_is_refused(tmp_path: Path) -> None:
@@ -200,36 +200,51 @@ def broken(tmp_path: Path, change: Any = None, said: dict[str, str] | None = Non
     arrays, path = random_arrays(SMALL), tmp_path / "broken.safetensors"
     if change is not None:
         change(arrays)
-    save_file(arrays, path, metadata(SMALL) if said is None else said)
+    save_file(arrays, path, WEIGHTS.metadata(SMALL) if said is None else said)
     return path
 
 
 def refused(path: Path, rule: str) -> None:
-    for reader in (read, load):
+    for reader in (WEIGHTS.read, lambda file: load(WEIGHTS, LPCNet, file)):
         with pytest.raises(ValueError, match=rule):
             reader(path)
 
 
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
-    refused(broken(tmp_path, said={}), "holds no LPCNet of this project: its metadata have no configuration")
-    refused(broken(tmp_path, said={"config": "[1]"}), "holds no LPCNet of this project")
-    refused(broken(tmp_path, said={"config": "{"}), "holds no LPCNet of this project")
+    refused(broken(tmp_path, said={}), "holds no weights of a model: its metadata have no configuration")
+    refused(broken(tmp_path, said={"config": "[1]"}), "holds no weights of a model")
+    refused(broken(tmp_path, said={"config": "{"}), "holds no weights of a model")
     refused(broken(tmp_path, said={"config": json.dumps({"model": "wavenet"})}), "holds weights of 'wavenet'")
+    refused(broken(tmp_path, said={**WEIGHTS.metadata(SMALL), "model": "wavenet"}), "weights of 'wavenet'; .* 'lpcnet'")
+
+
+def test_a_file_of_a_later_layout_is_refused_and_one_of_the_first_layout_is_read(tmp_path: Path) -> None:
+    later = {**WEIGHTS.metadata(SMALL), "format": "2"}
+    refused(broken(tmp_path, said=later), "has the layout '2'; this version of the program reads layout 1: install")
+    first = {"config": json.dumps({"model": "lpcnet", **SMALL.model_dump()})}
+    assert WEIGHTS.read(broken(tmp_path, said=first))[0] == SMALL
+
+
+def configured(config: dict[str, Any]) -> dict[str, str]:
+    return {**WEIGHTS.metadata(SMALL), "config": json.dumps(config)}
 
 
 def test_a_configuration_that_cannot_be_is_refused(tmp_path: Path) -> None:
     def says(**changes: Any) -> dict[str, str]:
-        found = json.loads(metadata(SMALL)["config"])
+        found = json.loads(WEIGHTS.metadata(SMALL)["config"])
         found.update(changes)
-        return {"config": json.dumps({name: value for name, value in found.items() if value is not None})}
+        return configured({name: value for name, value in found.items() if value is not None})
 
     refused(broken(tmp_path, said=says(gru_a=None)), "configuration of .*; expected .*'gru_a'")
     refused(broken(tmp_path, said=says(layers=3)), "configuration of .*'layers'.*; expected")
-    refused(broken(tmp_path, said=says(gru_a=40)), "impossible configuration: gru_a is 40; it must be a multiple of 16")
+    refused(
+        broken(tmp_path, said=says(gru_a=40)),
+        "impossible configuration: gru_a is 40; it must be a whole number, .* a multiple of 16",
+    )
     for value in (0, -16, 1.5, "384", True, 10**9):
         refused(
             broken(tmp_path, said=says(gru_a=value)),
-            "impossible configuration: gru_a is .*; it must be a whole number from 1",
+            "impossible configuration: gru_a is .*; it must be a whole number, at least 1, at most 4096, a multiple of 16",
         )
     refused(
         broken(tmp_path, said=says(gru_a=64)),
@@ -237,25 +252,24 @@ def test_a_configuration_that_cannot_be_is_refused(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Config)])
+@pytest.mark.parametrize("name", list(Config.model_fields))
 def test_a_field_that_does_not_fit_is_refused_by_name(name: str, tmp_path: Path) -> None:
-    found = json.loads(metadata(SMALL)["config"])
+    found = json.loads(WEIGHTS.metadata(SMALL)["config"])
     for value in (0, "16", None):
         refused(
-            broken(tmp_path, said={"config": json.dumps({**found, name: value})}),
-            f"impossible configuration: {name} is {value!r};",
+            broken(tmp_path, said=configured({**found, name: value})), f"impossible configuration: {name} is {value!r};"
         )
-    more = {"config": json.dumps({**found, name: found[name] + 16})}
+    more = configured({**found, name: found[name] + 16})
     if name in ("rate", "hop"):  # no array tells them
-        assert getattr(read(broken(tmp_path, said=more))[0], name) == found[name] + 16
+        assert getattr(WEIGHTS.read(broken(tmp_path, said=more))[0], name) == found[name] + 16
     else:
         refused(broken(tmp_path, said=more), r"its configuration says \[")
 
 
 def test_a_file_without_rate_and_hop_has_the_published_ones(tmp_path: Path) -> None:
-    found = json.loads(metadata(SMALL)["config"])
+    found = json.loads(WEIGHTS.metadata(SMALL)["config"])
     del found["rate"], found["hop"]
-    assert read(broken(tmp_path, said={"config": json.dumps(found)}))[0] == SMALL
+    assert WEIGHTS.read(broken(tmp_path, said=configured(found)))[0] == SMALL
 
 
 def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,7 +290,7 @@ def test_arrays_that_are_not_those_of_the_network_are_refused(tmp_path: Path) ->
     def endless(arrays: dict[str, Array]) -> None:
         arrays[name][3] = np.nan
 
-    refused(broken(tmp_path, lambda arrays: arrays.pop(name)), "the arrays of an LPCNet: it lacks gru_a.bias_hh_l0")
+    refused(broken(tmp_path, lambda arrays: arrays.pop(name)), "the arrays of 'lpcnet': it lacks gru_a.bias_hh_l0")
     refused(broken(tmp_path, lambda arrays: arrays.update(more=np.zeros(1, np.float32))), "it also has more")
     refused(broken(tmp_path, double), "gru_a.bias_hh_l0 is float64; expected float32")
     refused(broken(tmp_path, endless), "gru_a.bias_hh_l0 holds numbers that are not finite")
@@ -303,19 +317,19 @@ def test_a_foreign_file_is_refused_before_its_arrays_are_loaded(
 ) -> None:
     """A file of a few bytes on the disk can hold an array of any size, if it is sparse."""
     header = json.dumps(
-        {"__metadata__": metadata(SMALL), "x": {"dtype": "F32", "shape": [2**38], "data_offsets": [0, 2**40]}}
+        {"__metadata__": WEIGHTS.metadata(SMALL), "x": {"dtype": "F32", "shape": [2**38], "data_offsets": [0, 2**40]}}
     )
     with (tmp_path / "a.safetensors").open("wb") as file:
         file.write(len(header).to_bytes(8, "little") + header.encode())
         file.truncate(8 + len(header) + 2**40)
-    refused(tmp_path / "a.safetensors", "does not hold the arrays of an LPCNet: .* also has x")
+    refused(tmp_path / "a.safetensors", "does not hold the arrays of 'lpcnet': .* also has x")
 
 
 def test_numbers_that_numpy_lacks_are_refused(tmp_path: Path) -> None:
     from safetensors.torch import save_file as save_torch
 
     arrays = {name: torch.from_numpy(array).to(torch.bfloat16) for name, array in random_arrays(SMALL).items()}
-    save_torch(arrays, tmp_path / "a.safetensors", metadata(SMALL))
+    save_torch(arrays, tmp_path / "a.safetensors", WEIGHTS.metadata(SMALL))
     refused(tmp_path / "a.safetensors", "another format than float32|is .*; expected float32")
 
 

@@ -1,7 +1,6 @@
 """Training LPCNet: files of a run, resuming, refusals, and the predicted distribution of an utterance."""
 
 import csv
-import dataclasses
 import errno
 import signal
 from pathlib import Path
@@ -11,17 +10,20 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from torch import Tensor
 
 from dspgraph import Array, RequestError
 from dspgraph_nodes.models.lpcnet import cpu as lpcnet_cpu
 from dspgraph_nodes.models.lpcnet import data as lpcnet_data
 from dspgraph_nodes.models.lpcnet import distribution as lpcnet_distribution
-from dspgraph_nodes.models.lpcnet import training as lpcnet_training
 from dspgraph_nodes.models.lpcnet.config import HOP
 from dspgraph_nodes.models.lpcnet.data import Utterance
-from dspgraph_nodes.models.lpcnet.network import LPCNet, save
-from dspgraph_nodes.models.lpcnet.network import load as load_weights
+from dspgraph_nodes.models.lpcnet.network import LPCNet
 from dspgraph_nodes.models.lpcnet.training import Settings, train
+from dspgraph_nodes.models.lpcnet.weights import WEIGHTS
+from dspgraph_nodes.models.shared import trainer
+from dspgraph_nodes.models.shared.data import split
+from dspgraph_nodes.models.shared.modules import load, save
 from helpers.speech import speech
 from helpers.utterances import clip, features, loss
 
@@ -46,11 +48,13 @@ def trained(out: Path, resume: bool = False, **settings: Any) -> dict[str, Array
 
 
 def losses(out: Path, name: str) -> list[str]:
-    """Return the values of a column of the CSV logs, in the order of the runs."""
-    rows = [
-        row for path in sorted(out.glob("logs/*/metrics.csv")) for row in csv.DictReader(path.read_text().splitlines())
-    ]
+    """Return the values of a column of the CSV log."""
+    rows = csv.DictReader((out / "logs" / "metrics.csv").read_text().splitlines())
     return [row[name] for row in rows if row.get(name)]
+
+
+def prepared(recordings: dict[str, Array], settings: Settings) -> tuple[list[Utterance], list[Utterance]]:
+    return split(recordings, lambda x: lpcnet_data.utterance(x, features), settings, HOP, 2)
 
 
 def same(a: dict[str, Array], b: dict[str, Array]) -> bool:
@@ -86,11 +90,7 @@ def test_the_learning_rate_falls_with_every_update(tmp_path: Path) -> None:
 def test_a_run_leaves_weights_logs_and_few_blocks(tmp_path: Path) -> None:
     weights = trained(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint.ckpt", "logs", "weights.safetensors"]
-    assert sorted(path.name.split(".")[0] for path in (tmp_path / "logs" / "version_0").iterdir()) == [
-        "events",
-        "hparams",
-        "metrics",
-    ]
+    assert sorted(path.name.split(".")[0] for path in (tmp_path / "logs").iterdir()) == ["events", "metrics"]
     gates = np.split(weights["gru_a.weight_hh_l0"], 3)
     # Of 64 blocks of 16 x 1 three, three and 13 stay (5, 5 and 20 of 100), and the diagonal.
     for gate, count in zip(gates, (3, 3, 13), strict=True):
@@ -108,13 +108,18 @@ def test_each_gate_of_a_run_has_the_density_of_its_name(tmp_path: Path) -> None:
 
 
 def test_no_gradient_is_longer_than_asked_and_adam_is_amsgrad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lengths, kinds = [], []
+    lengths: list[Tensor] = []
+    kinds: list[list[bool]] = []
 
-    def look(run: lpcnet_training.Run, *_: Any) -> None:
-        lengths.append(torch.stack([each.grad.norm() for each in run.parameters() if each.grad is not None]).norm())
-        kinds.append([group["amsgrad"] for group in run.trainer.optimizers[0].param_groups])
+    def look(run: trainer.Run) -> dict[str, float]:
+        found = step(run)
+        parameters = run.network.parameters()
+        lengths.append(torch.stack([each.grad.norm() for each in parameters if each.grad is not None]).norm())
+        kinds.append([group["amsgrad"] for group in run.optimizer.param_groups])
+        return found
 
-    monkeypatch.setattr(lpcnet_training.Run, "on_train_batch_end", look)
+    step = trainer.Run.step
+    monkeypatch.setattr(trainer.Run, "step", look)
     trained(tmp_path, clip=0.01, steps=2)
     assert [float(length) for length in lengths] == pytest.approx([0.01, 0.01], rel=1e-3)  # it would be about 0.4
     assert kinds == [[True], [True]]
@@ -133,9 +138,9 @@ def chunk_loss(model: LPCNet, whole: Utterance, first: int, frames: int) -> floa
 
 def test_the_loss_in_validation_is_that_of_the_clean_chunks(tmp_path: Path) -> None:
     trained(tmp_path, steps=4, noise_scale=3.0)
-    kept = lpcnet_data.split(recordings(), features, Settings(**TINY))[1]
+    kept = prepared(recordings(), Settings(**TINY))[1]
     assert [one.frames for one in kept] in ([50], [38])
-    model = load_weights(tmp_path / "weights.safetensors")
+    model = load(WEIGHTS, LPCNet, tmp_path / "weights.safetensors")
     expected = np.mean([chunk_loss(model, kept[0], first, 3) for first in range(2, kept[0].frames - 4, 3)])
     assert float(losses(tmp_path, "validation_loss")[-1]) == pytest.approx(expected, rel=1e-5)
 
@@ -157,7 +162,7 @@ def test_a_chunk_learnt_in_parts_has_the_loss_of_the_whole(tmp_path: Path) -> No
         )
         train(clip, features, tmp_path / str(updates), settings)
         one = lpcnet_data.utterance(clip["a"], features)
-        model = load_weights(tmp_path / str(updates) / "weights.safetensors")
+        model = load(WEIGHTS, LPCNet, tmp_path / str(updates) / "weights.safetensors")
         expected = np.mean([chunk_loss(model, one, first, 3) for first in range(2, 47, 3)])
         assert float(losses(tmp_path / str(updates), "train_loss")[0]) == pytest.approx(expected, rel=1e-6)
 
@@ -198,8 +203,9 @@ def test_on_a_cpu_the_gradients_are_our_own_and_with_bfloat_torchs(
 def test_a_progress_bar_shows_the_loss(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     train(recordings(), features, tmp_path, Settings(**TINY), progress=True)
     printed = "".join(capfd.readouterr())
-    assert "Epoch 2/2" in printed  # of six batches, two to a validation, counted from 0
-    assert "validation_loss" in printed
+    assert "6/6 batches" in printed
+    assert "loss 5." in printed
+    assert "batches/s" in printed
 
 
 def test_the_weights_that_are_kept_are_the_running_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,15 +213,23 @@ def test_the_weights_that_are_kept_are_the_running_mean(tmp_path: Path, monkeypa
     weights: list[dict[str, Array]] = []
     begun: list[dict[str, Array]] = []
 
-    def noticed(run: lpcnet_training.Run, update: int) -> None:
+    def noticed(run: trainer.Run) -> None:
+        assert run.mean is not None
         if not begun:
             begun.append({name: value.numpy().copy() for name, value in run.mean.state_dict().items()})
-        weights.append({name: value.detach().numpy().copy() for name, value in run.model.state_dict().items()})
-        assert update == len(weights) - 1
-        followed(run, update)
+        weights.append({name: value.detach().numpy().copy() for name, value in run.network.state_dict().items()})
+        assert run.updates == len(weights)
+        followed(run)
 
-    followed = lpcnet_training.Run._update_mean
-    monkeypatch.setattr(lpcnet_training.Run, "_update_mean", noticed)
+    def step(run: trainer.Run) -> dict[str, float]:
+        found = stepped(run)
+        kept.append((run.network.get_parameter("gru_a.weight_hh_l0") != 0).numpy())
+        return found
+
+    kept: list[Array] = []
+    followed, stepped = trainer.Run._follow, trainer.Run.step
+    monkeypatch.setattr(trainer.Run, "_follow", noticed)
+    monkeypatch.setattr(trainer.Run, "step", step)
     found = trained(tmp_path, steps=4, ema=0.8, updates=2, frames=4, sparse_start=0, sparse_end=2, sparse_every=1)
     assert len(weights) == 8
     for name, last in found.items():
@@ -224,7 +238,7 @@ def test_the_weights_that_are_kept_are_the_running_mean(tmp_path: Path, monkeypa
             a = min(0.8, (1 + n) / (10 + n))
             mean = a * mean + (1 - a) * each[name]
             if name == "gru_a.weight_hh_l0":
-                mean = mean * (each[name] != 0)
+                mean = mean * (each[name] != 0) * (kept[n // 2] if n % 2 else 1)
         assert last == pytest.approx(mean, abs=1e-6)
 
 
@@ -287,7 +301,7 @@ def test_a_run_stopped_before_the_first_validation_says_that_nothing_is_kept(
         raise KeyboardInterrupt
 
     said: list[str] = []
-    monkeypatch.setattr(lpcnet_training.Run, "validation_step", stop)
+    monkeypatch.setattr(trainer.Run, "validate", stop)
     with pytest.raises(KeyboardInterrupt):
         train(recordings(), features, tmp_path, Settings(**TINY), report=said.append)
     assert said[-1] == "stopped after 2 of 6 batches: there is nothing to resume"
@@ -334,22 +348,29 @@ def test_training_on_a_missing_gpu_is_refused(tmp_path: Path, monkeypatch: pytes
         trained(tmp_path, device="cuda")
 
 
-def test_a_run_whose_loss_is_not_finite_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("where", ["training", "validation"])
+def test_a_run_whose_loss_is_not_finite_ends(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The weights of the last good validation remain."""
 
-    def runs_away(run: lpcnet_training.Run, *_: Any) -> None:
-        if run.batches == 4:
-            with torch.no_grad():
-                run.model.dual_fc.bias.fill_(torch.nan)
+    def runs_away(run: trainer.Run) -> dict[str, float]:
+        if run.batches == 4 and where == "training":
+            run.network.get_parameter("dual_fc.bias").data.fill_(torch.nan)
+        found = step(run)
+        if run.batches == 4 and where == "validation":
+            run.network.get_parameter("dual_fc.bias").data.fill_(torch.nan)
+        return found
 
-    monkeypatch.setattr(lpcnet_training.Run, "on_train_batch_end", runs_away)
+    step, batches = trainer.Run.step, {"training": 5, "validation": 4}[where]
+    monkeypatch.setattr(trainer.Run, "step", runs_away)
     with pytest.raises(
-        RequestError, match=r"after 4 batches the validation loss is nan: .* with a lower learning_rate \(here 0.001\)"
+        RequestError, match=rf"after {batches} batches the {where} loss is nan: .* lower learning_rate \(here 0.001\)"
     ):
         trained(tmp_path)
     with safe_open(tmp_path / "weights.safetensors", "np") as file:
         assert np.isfinite(file.get_tensor("dual_fc.bias")).all()
-    assert torch.load(tmp_path / "checkpoint.ckpt", weights_only=True)["run"]["batches"] == 2
+    assert torch.load(tmp_path / "checkpoint.ckpt", weights_only=True)["run"]["batches"] == batches - batches % 2 - (
+        2 if where == "validation" else 0
+    )
 
 
 def test_a_recording_shorter_than_a_chunk_is_refused_by_name(tmp_path: Path) -> None:
@@ -365,9 +386,9 @@ def test_silent_recordings_are_refused(tmp_path: Path) -> None:
 
 def test_files_are_kept_for_validation_where_there_are_several() -> None:
     ten = {str(k): speech()[4000 * k : 4000 * k + 4000] for k in range(10)}
-    learnt, kept = lpcnet_data.split(ten, features, Settings(augment=2, validation_share=0.2))
+    learnt, kept = prepared(ten, Settings(augment=2, validation_share=0.2))
     assert (len(learnt), len(kept)) == (8 * 3, 2)
-    learnt, kept = lpcnet_data.split({"only": ten["3"]}, features, Settings(augment=2))
+    learnt, kept = prepared({"only": ten["3"]}, Settings(augment=2))
     assert (len(learnt), len(kept)) == (3, 1)
     assert kept[0] is learnt[0]
 
@@ -389,7 +410,7 @@ def test_every_sample_has_a_distribution_and_the_best_fixed_one_costs_its_entrop
 def test_the_distribution_of_a_sample_is_in_its_row(tmp_path: Path) -> None:
     """A click at sample 1000: the excitation is loud there and nowhere before."""
     torch.manual_seed(0)
-    save(LPCNet(Settings(**TINY).config), tmp_path / "w.safetensors")
+    save(WEIGHTS, LPCNet(Settings(**TINY).config), tmp_path / "w.safetensors")
     x = np.zeros(2000)
     x[1000] = 0.5
     rows, codes, rate = lpcnet_distribution.distribution(tmp_path / "w.safetensors", x, features)
@@ -399,8 +420,8 @@ def test_the_distribution_of_a_sample_is_in_its_row(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", [{"bands": 20}, {"rate": 8000}, {"hop": 80}])
 def test_weights_that_expect_other_features_are_refused(change: dict[str, int], tmp_path: Path) -> None:
-    config = dataclasses.replace(Settings(**TINY).config, **change)
-    save(LPCNet(config), tmp_path / "w.safetensors")
+    config = Settings(**TINY).config.replace(**change)
+    save(WEIGHTS, LPCNet(config), tmp_path / "w.safetensors")
     ((name, value),) = change.items()
     with pytest.raises(ValueError, match=rf"w.safetensors holds a network with {name} {value}; .* have "):
         lpcnet_distribution.distribution(tmp_path / "w.safetensors", np.zeros(2000), features)

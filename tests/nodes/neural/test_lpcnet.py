@@ -1,4 +1,3 @@
-import dataclasses
 import os
 from collections.abc import Iterator
 from fractions import Fraction
@@ -47,7 +46,7 @@ def example(node: Lpcnet, count: int, rate: Fraction = Fraction(100), order: int
 
 def hopping(hop: int, rate: int) -> str:
     """The weights of a network that was trained on another hop and rate."""
-    return weights_file(dataclasses.replace(SMALL, hop=hop, rate=rate))
+    return weights_file(SMALL.replace(hop=hop, rate=rate))
 
 
 EXAMPLES = [

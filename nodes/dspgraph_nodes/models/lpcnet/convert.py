@@ -11,8 +11,9 @@ from torch import Tensor
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes.models.lpcnet.config import Config
-from dspgraph_nodes.models.lpcnet.network import LPCNet, save
-from dspgraph_nodes.models.lpcnet.weights import check
+from dspgraph_nodes.models.lpcnet.network import LPCNet
+from dspgraph_nodes.models.lpcnet.weights import WEIGHTS
+from dspgraph_nodes.models.shared.modules import save
 
 
 def convert(source: str | Path, path: str | Path) -> None:
@@ -27,7 +28,7 @@ def convert(source: str | Path, path: str | Path) -> None:
     its correlation lies between 0 and 1 (0.5 more), it has another pitch search, and its LPC does not compensate for
     the widths of the bands.
     """
-    save(from_keras(dict(_keras_arrays(Path(source)))), path)
+    save(WEIGHTS, from_keras(dict(_keras_arrays(Path(source)))), path)
 
 
 def _keras_arrays(source: Path) -> Iterator[tuple[str, Array]]:
@@ -67,8 +68,9 @@ def from_keras(arrays: Mapping[str, Array]) -> LPCNet:
         conv1 = torch.cat((conv1[:, :bands], conv1[:, 2 * bands :]), 1)
     embed, recurrent_b = array("embed_sig"), array("gru_b/recurrent")
     config = Config(
-        bands, pitch.shape[1], conv1.shape[2], embed.shape[1], array("gru_a/recurrent").shape[0], recurrent_b.shape[0]
-    )
+        bands=bands, pitch_embedding=pitch.shape[1], condition=conv1.shape[2], embedding=embed.shape[1],
+        gru_a=array("gru_a/recurrent").shape[0], gru_b=recurrent_b.shape[0],
+    )  # fmt: skip
     model = LPCNet(config)
     state = {
         "embed_pitch.weight": pitch,
@@ -89,7 +91,7 @@ def from_keras(arrays: Mapping[str, Array]) -> LPCNet:
             state[f"{name}.{ours}"] = _gates(array(f"{name}/{theirs}").mT)
         bias = array(f"{name}/bias")
         state[f"{name}.bias_ih_l0"], state[f"{name}.bias_hh_l0"] = _gates(bias[0]), _gates(bias[1])
-    check({name: value.numpy() for name, value in state.items()}, config, "the Keras layout")
+    WEIGHTS.check({name: value.numpy() for name, value in state.items()}, config, "the Keras layout")
     model.load_state_dict(state)
     return model.eval()
 

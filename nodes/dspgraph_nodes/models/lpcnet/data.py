@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
 
 import numpy as np
 import torch
-from numpy.random import Generator, Philox, SeedSequence
-from scipy.signal import lfilter
+from numpy.random import Generator
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
 
-from dspgraph import RequestError
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.lpcnet_codes import PEAK
 from dspgraph_nodes._kernels.neural.lpcnet_noise import Excitation, closed_loop, inputs, open_loop
 from dspgraph_nodes.models.lpcnet.config import HOP
-from dspgraph_nodes.models.lpcnet.settings import Settings
-
-FeatureFunction = Callable[[Array], Mapping[str, Array]]
-"""A function that returns the outputs of a pipeline, by name, for the samples of a recording."""
+from dspgraph_nodes.models.shared.data import Crops, FeatureFunction, rng
 
 PIPELINE = "lpcnet_features"
 """The pipeline that gives the features of a recording: cepstrum, pitch, correlation and lpc."""
@@ -85,75 +78,13 @@ def utterance(samples: Array, features: FeatureFunction) -> Utterance:
     return Utterance(signal, rows[0], rows[1][:, 0], rows[2][:, 0], lpc)
 
 
-def split(
-    recordings: Mapping[str, Array], features: FeatureFunction, settings: Settings
-) -> tuple[list[Utterance], list[Utterance]]:
-    """Return the utterances for training, with augmented copies, and those for validation.
-
-    If no recording is kept for validation, because there is only one or the share is 0, all recordings, without their
-    copies, are used for validation too. Raises RequestError if a recording is shorter than a chunk with its context, or
-    if all are silent.
-    """
-    shortest = HOP * (settings.frames + 2 * CONTEXT)
-    for name, samples in recordings.items():
-        if len(samples) < shortest:
-            raise RequestError(
-                f"{name} has {len(samples)} samples; a chunk with its context has {shortest} ({settings.frames} frames "
-                f"and {CONTEXT} on each side): leave the recording out, or set fewer frames"
-            )
-    if not any(samples.any() for samples in recordings.values()):
-        raise RequestError("all recordings are silent; training needs speech: give other recordings")
-    held = _held_out(list(recordings), settings)
-    training: list[Utterance] = []
-    validation: list[Utterance] = []
-    for k, (name, samples) in enumerate(recordings.items()):
-        if name in held:
-            validation.append(utterance(samples, features))
-            continue
-        copies = (augmented(samples, rng(settings.seed, k, copy)) for copy in range(settings.augment))
-        training += [utterance(one, features) for one in (samples, *copies)]
-    return training, validation or training[:: settings.augment + 1]
-
-
-def _held_out(names: list[str], settings: Settings) -> set[str]:
-    """Return the names of the recordings for validation, drawn at random.
-
-    There are none if there is only one recording or the share is 0.
-    """
-    if len(names) == 1 or not settings.validation_share:
-        return set()
-    count = max(1, round(settings.validation_share * len(names)))
-    return {names[k] for k in rng(settings.seed).permutation(len(names))[:count]}
-
-
-def fingerprint(data: Sequence[Utterance]) -> str:
-    """Return a digest of all signals and features."""
-    found = sha256()
+def arrays(data: Sequence[Utterance]) -> Iterator[Array]:
+    """Yield all signals and features."""
     for one in data:
-        for array in (one.signal, one.cepstrum, one.pitch, one.correlation, one.lpc):
-            found.update(np.ascontiguousarray(array).data)
-    return found.hexdigest()
+        yield from (one.signal, one.cepstrum, one.pitch, one.correlation, one.lpc)
 
 
-# ---- augmentation and noise -----------------------------------------------------------------------------------------
-
-
-def rng(*key: int) -> Generator:
-    """Return a random generator that depends on the whole numbers of the key alone."""
-    return Generator(Philox(SeedSequence(key)))
-
-
-def augmented(samples: Array, random: Generator) -> Array:
-    """Return a copy of a recording with another filter, sign and level, as if from another room and microphone.
-
-        H(z) = (1 + b1 * z**-1 + b2 * z**-2) / (1 + a1 * z**-1 + a2 * z**-2),    b1, b2, a1, a2 uniform in -3/8 .. 3/8
-
-    The level changes by -20 to 19 dB, uniform in dB; a copy beyond full scale is scaled down to it.
-    """
-    b1, b2, a1, a2 = random.uniform(-0.375, 0.375, 4)
-    gain = random.choice((-1.0, 1.0)) * 10 ** (random.uniform(-20, 19) / 20)
-    filtered: Array = gain * lfilter([1, b1, b2], [1, a1, a2], samples)
-    return filtered / max(1.0, float(np.abs(filtered).max(initial=0)))
+# ---- noise ----------------------------------------------------------------------------------------------------------
 
 
 def noise(form: str, count: int, random: Generator, scale: float = 1.0) -> Array:
@@ -199,13 +130,11 @@ def make_chunk(whole: Utterance, first: int, frames: int, form: str, random: Gen
     return a, b, c, torch.from_numpy(codes.astype(np.int64)), torch.from_numpy(target.astype(np.int64))
 
 
-class Chunks(Dataset[Chunk]):
+class Chunks:
     """Chunks of utterances, each with two frames of context on each side.
 
-    An index is (epoch, place). The same index always gives the same chunk with the same noise. In epoch -1, for
-    validation, there is no noise, and the first chunk of an utterance begins at its third frame, the first with a whole
-    context. In the other epochs the chunks of an utterance begin later by a random number of frames, at most as many as
-    are left over at its end, and a share `clean_share` of the chunks has no noise.
+    An index is (epoch, place), as in `Crops`. The same index always gives the same chunk with the same noise. In epoch
+    -1, for validation, there is no noise. In the other epochs a share `clean_share` of the chunks has no noise.
     """
 
     def __init__(
@@ -219,53 +148,14 @@ class Chunks(Dataset[Chunk]):
     ) -> None:
         self.utterances, self.frames, self.noise, self.seed = utterances, frames, noise, seed
         self.clean_share, self.noise_scale = clean_share, noise_scale
-        self.places = [
-            (k, CONTEXT + first)
-            for k, one in enumerate(utterances)
-            for first in range(0, one.frames - 2 * CONTEXT - frames + 1, frames)
-        ]
+        self.crops = Crops([one.frames for one in utterances], frames, CONTEXT, seed)
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.crops)
 
     def __getitem__(self, index: tuple[int, int]) -> Chunk:
         epoch, place = index
-        k, first = self.places[place]
-        if epoch < 0:
-            return make_chunk(self.utterances[k], first, self.frames, "none", rng(self.seed))
-        left_over = (self.utterances[k].frames - 2 * CONTEXT) % self.frames
-        first += int(rng(self.seed, epoch, k).integers(left_over + 1))
-        random = rng(self.seed, epoch, place, 1)
-        form = "none" if random.random() < self.clean_share else self.noise
+        k, first = self.crops.at(epoch, place)
+        random = rng(self.seed, max(epoch, 0), place, 1)
+        form = "none" if epoch < 0 or random.random() < self.clean_share else self.noise
         return make_chunk(self.utterances[k], first, self.frames, form, random, self.noise_scale)
-
-
-class ResumableBatches(Sampler[list[tuple[int, int]]]):
-    """Batches of indices of `Chunks`, from any step on; every epoch has all chunks in a random order of its own.
-
-    count: number of chunks; batch: chunks in a batch; begin: a function that returns the number of the first batch,
-    called at the start of each iteration; steps: number of batches in one iteration.
-    """
-
-    def __init__(self, count: int, batch: int, seed: int, begin: Callable[[], int], steps: int) -> None:
-        self.count, self.batch, self.seed, self.begin, self.steps = count, batch, seed, begin, steps
-
-    def __len__(self) -> int:
-        return self.steps
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        epoch, order = -1, np.zeros(0, np.int64)
-        for step in range(begin := self.begin(), begin + self.steps):
-            batch = []
-            for number in range(self.batch * step, self.batch * (step + 1)):
-                if number // self.count != epoch:
-                    epoch = number // self.count
-                    order = rng(self.seed, epoch).permutation(self.count)
-                batch.append((epoch, int(order[number % self.count])))
-            yield batch
-
-
-def validation_batches(count: int) -> list[list[tuple[int, int]]]:
-    """Return the indices of `count` chunks in epoch -1, without noise, in batches of at most 64."""
-    batches = -(-count // 64)
-    return [[(-1, k) for k in range(count)][n::batches] for n in range(batches)]

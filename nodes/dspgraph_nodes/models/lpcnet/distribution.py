@@ -11,8 +11,11 @@ import torch
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS
 from dspgraph_nodes.models.lpcnet.config import HOP, RATE
-from dspgraph_nodes.models.lpcnet.data import DELAY, PIPELINE, FeatureFunction, Utterance, utterance
-from dspgraph_nodes.models.lpcnet.network import LPCNet, load
+from dspgraph_nodes.models.lpcnet.data import DELAY, PIPELINE, Utterance, utterance
+from dspgraph_nodes.models.lpcnet.network import LPCNet
+from dspgraph_nodes.models.lpcnet.weights import WEIGHTS
+from dspgraph_nodes.models.shared.data import FeatureFunction
+from dspgraph_nodes.models.shared.modules import load
 
 __all__ = ["PIPELINE", "distribution", "fixed_entropy", "probabilities"]
 
@@ -23,7 +26,7 @@ def distribution(weights: Path, samples: Array, features: FeatureFunction) -> tu
     weights: the file of the network; samples: [n], full scale +-1, 16 kHz; features: the function that computes the
     features. Raises ValueError if the file holds no weights of this model, or those of a network for other features.
     """
-    whole, model = utterance(samples, features), load(weights)
+    whole, model = utterance(samples, features), load(WEIGHTS, LPCNet, weights)
     expected = {"bands": whole.cepstrum.shape[1], "rate": RATE, "hop": HOP}
     for name, value in expected.items():
         if (found := getattr(model.config, name)) != value:

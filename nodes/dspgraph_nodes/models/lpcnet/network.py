@@ -12,14 +12,12 @@ Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis T
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS
 from dspgraph_nodes.models.lpcnet.config import Config
-from dspgraph_nodes.models.lpcnet.weights import read, write
 
 
 class DualFC(nn.Module):
@@ -88,17 +86,3 @@ class LPCNet(nn.Module):
         h_a, a = self.gru_a(torch.cat((self.embed(codes).flatten(2), f), -1), a)
         h_b, b = self.gru_b(torch.cat((h_a, f), -1), b)
         return self.dual_fc(h_b), h_b, (a, b)
-
-
-def save(model: LPCNet, path: str | Path) -> None:
-    """Write weights and configuration to a safetensors file."""
-    state = {name: value.detach().to("cpu", torch.float32).numpy() for name, value in model.state_dict().items()}
-    write(path, model.config, state)
-
-
-def load(path: str | Path) -> LPCNet:
-    """Return the network in a safetensors file. Raises ValueError as `weights.read` does."""
-    config, arrays = read(path)
-    model = LPCNet(config)
-    model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
-    return model.eval()

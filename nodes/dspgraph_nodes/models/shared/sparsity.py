@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 BLOCK_ROWS = 16  # rows of a block, which has one column; 16 float32 numbers fill a vector of 512 bits
 
@@ -62,3 +63,27 @@ def sparsify(recurrent: Tensor, densities: tuple[float, ...]) -> None:
     """
     for gate, density in zip(recurrent.chunk(len(densities)), densities, strict=True):
         gate.mul_(mask(gate, density))
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """The sparse matrices of a network: their names among its parameters, with the last density of each of their gates.
+
+    densities: name -> one density for each gate, in the order of the rows.
+    """
+
+    schedule: SparsitySchedule
+    densities: Mapping[str, tuple[float, ...]]
+
+    def prune(self, network: nn.Module, batches: int) -> None:
+        """Remove the blocks that the schedule removes after `batches` batches."""
+        if self.schedule.due(batches):
+            for name, last in self.densities.items():
+                shares = tuple(self.schedule.density(batches, density) for density in last)
+                sparsify(network.get_parameter(name), shares)
+
+    @torch.no_grad()
+    def follow(self, mean: nn.Module, network: nn.Module) -> None:
+        """Set the weights of `mean` to 0 that are 0 in `network`. mean: the moving average of the network."""
+        for name in self.densities:
+            mean.get_parameter(name).mul_(network.get_parameter(name) != 0)

@@ -1,0 +1,85 @@
+"""The weights of a node: a file that is read and packed once for all nodes that use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+from dspgraph import Array, ParameterError
+from dspgraph_nodes.models.shared.weights import Config, WeightsFormat
+
+Packed = TypeVar("Packed")
+
+Key = tuple[str, int, int]
+"""Path, size and time of change of a file."""
+
+
+class WeightsFile(Generic[Config, Packed]):
+    """A file of weights that the parameter of a node names, as it was when this object was made.
+
+    weights: the layout of the file; pack: a function from the configuration and the arrays to the form that kernels
+    use; place: the parameter, such as "lpcnet.weights"; path: its value. Raises ParameterError that names the parameter
+    if no file is given or if there is no such file.
+    """
+
+    def __init__(
+        self,
+        weights: WeightsFormat[Config],
+        pack: Callable[[Config, Mapping[str, Array]], Packed],
+        place: str,
+        path: str | None,
+    ) -> None:
+        self._weights, self._pack, self._place, self._path = weights, pack, place, path
+        self._config: Config | None = None
+        self._key()
+
+    def _key(self) -> Key:
+        if self._path is None:
+            raise ParameterError(
+                f"{self._place} is not given, and the node ships without weights: train a network (dspgraph train "
+                f"{self._weights.model}) and give the path of its weights"
+            )
+        try:
+            stat = Path(self._path).stat()
+        except (OSError, ValueError):
+            raise ParameterError(
+                f"{self._place} is {self._path}; there is no such file: give the path of trained weights"
+            ) from None
+        return str(Path(self._path).resolve()), stat.st_size, stat.st_mtime_ns
+
+    @property
+    def config(self) -> Config:
+        """The configuration of the network. Raises ParameterError if the file holds no weights of the model."""
+        if self._config is None:
+            try:
+                self._config = _config(self._weights, self._key())
+            except ValueError as error:
+                raise ParameterError(f"{self._place}: {error}") from None
+        return self._config
+
+    @property
+    def packed(self) -> Packed:
+        """The packed network. Raises ParameterError if the file has changed to another configuration."""
+        try:
+            config, packed = _packed(self._weights, self._pack, self._key())
+        except ValueError as error:
+            raise ParameterError(f"{self._place}: {error}") from None
+        if config != self.config:
+            raise ParameterError(
+                f"{self._place}: {self._path} has changed to another configuration since the node was made: make a new "
+                "node"
+            )
+        return cast(Packed, packed)
+
+
+@lru_cache(maxsize=64)
+def _config(weights: WeightsFormat[Config], key: Key) -> Config:
+    return weights.read(key[0])[0]
+
+
+@lru_cache(maxsize=4)
+def _packed(weights: WeightsFormat[Config], pack: Callable[..., Any], key: Key) -> tuple[Config, Any]:
+    config, arrays = weights.read(key[0])
+    return config, pack(config, arrays)

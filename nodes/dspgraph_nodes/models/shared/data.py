@@ -1,0 +1,196 @@
+"""Training data of models: recordings with their features, crops of them in an order that resumes anywhere, copies.
+
+Every random number depends on a key of whole numbers, such as (seed, epoch, place), and on nothing else. So a run that
+resumes at any batch gets the same data as an unbroken run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.random import Generator, Philox, SeedSequence
+from scipy.signal import lfilter
+
+from dspgraph import RequestError
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes.models.shared.settings import TrainingSettings
+
+FeatureFunction = Callable[[Array], Mapping[str, Array]]
+"""A function that returns the outputs of a pipeline, by name, for the samples of a recording."""
+
+Item = TypeVar("Item")
+
+
+def rng(*key: int) -> Generator:
+    """Return a random generator that depends on the whole numbers of the key alone."""
+    return Generator(Philox(SeedSequence(key)))
+
+
+# ---- recordings -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One recording with its features.
+
+    signal: [frames * hop], frame k from index hop * k on; features: name -> [frames, ...]; hop: samples per frame.
+    """
+
+    signal: Array
+    features: Mapping[str, Array]
+    hop: int
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return len(self.signal) // self.hop
+
+    def part(self, first: int, last: int) -> Utterance:
+        """Return the part of the recording with the frames `first` to `last` - 1."""
+        rows = {name: array[first:last] for name, array in self.features.items()}
+        return Utterance(self.signal[self.hop * first : self.hop * last], rows, self.hop)
+
+
+def split(
+    recordings: Mapping[str, Array],
+    prepare: Callable[[Array], Item],
+    settings: TrainingSettings,
+    hop: int,
+    context: int,
+) -> tuple[list[Item], list[Item]]:
+    """Return the recordings for training, with augmented copies, and those for validation, each prepared.
+
+    prepare: a function from the samples of a recording to its form for training; hop: samples in a frame; context:
+    frames that a chunk needs on each side. If no recording is kept for validation, because there is only one or the
+    share is 0, all recordings, without their copies, are used for validation too. Raises RequestError if a recording is
+    shorter than a chunk with its context, or if all are silent.
+    """
+    shortest = hop * (settings.frames + 2 * context)
+    for name, samples in recordings.items():
+        if len(samples) < shortest:
+            raise RequestError(
+                f"{name} has {len(samples)} samples; a chunk with its context has {shortest} ({settings.frames} frames "
+                f"and {context} on each side): leave the recording out, or set fewer frames"
+            )
+    if not any(samples.any() for samples in recordings.values()):
+        raise RequestError("all recordings are silent; training needs sound: give other recordings")
+    held = _held_out(list(recordings), settings)
+    training: list[Item] = []
+    validation: list[Item] = []
+    for k, (name, samples) in enumerate(recordings.items()):
+        if name in held:
+            validation.append(prepare(samples))
+            continue
+        copies = (augmented(samples, rng(settings.seed, k, copy)) for copy in range(settings.augment))
+        training += [prepare(one) for one in (samples, *copies)]
+    return training, validation or training[:: settings.augment + 1]
+
+
+def _held_out(names: list[str], settings: TrainingSettings) -> set[str]:
+    """Return the names of the recordings for validation, drawn at random.
+
+    There are none if there is only one recording or the share is 0.
+    """
+    if len(names) == 1 or not settings.validation_share:
+        return set()
+    count = max(1, round(settings.validation_share * len(names)))
+    return {names[k] for k in rng(settings.seed).permutation(len(names))[:count]}
+
+
+def fingerprint(arrays: Iterable[Array]) -> str:
+    """Return a digest of all arrays, in order."""
+    found = sha256()
+    for array in arrays:
+        found.update(f"{array.dtype}{array.shape}".encode())
+        found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()
+
+
+def augmented(samples: Array, random: Generator) -> Array:
+    """Return a copy of a recording with another filter, sign and level, as if from another room and microphone.
+
+        H(z) = (1 + b1 * z**-1 + b2 * z**-2) / (1 + a1 * z**-1 + a2 * z**-2),    b1, b2, a1, a2 uniform in -3/8 .. 3/8
+
+    The level changes by -20 to 19 dB, uniform in dB; a copy beyond full scale is scaled down to it.
+
+    Source: the program published with J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis Through
+    Linear Prediction, ICASSP 2019.
+    """
+    b1, b2, a1, a2 = random.uniform(-0.375, 0.375, 4)
+    gain = random.choice((-1.0, 1.0)) * 10 ** (random.uniform(-20, 19) / 20)
+    filtered: Array = gain * lfilter([1, b1, b2], [1, a1, a2], samples)
+    return filtered / max(1.0, float(np.abs(filtered).max(initial=0)))
+
+
+# ---- crops and their order ------------------------------------------------------------------------------------------
+
+
+class Crops:
+    """The places where crops of `frames` frames begin in recordings, with `context` frames on each side.
+
+    counts: the number of frames of each recording. In epoch -1, for validation, the first crop of a recording begins at
+    the first frame with a whole context. In the other epochs the crops of a recording begin later by a random number of
+    frames, at most as many as are left over at its end.
+    """
+
+    def __init__(self, counts: Sequence[int], frames: int, context: int, seed: int) -> None:
+        self.counts, self.frames, self.context, self.seed = list(counts), frames, context, seed
+        self.places = [
+            (k, context + first)
+            for k, count in enumerate(self.counts)
+            for first in range(0, count - 2 * context - frames + 1, frames)
+        ]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def at(self, epoch: int, place: int) -> tuple[int, int]:
+        """Return the number of the recording and the first frame of a crop, without its context."""
+        k, first = self.places[place]
+        if epoch < 0:
+            return k, first
+        left_over = (self.counts[k] - 2 * self.context) % self.frames
+        return k, first + int(rng(self.seed, epoch, k).integers(left_over + 1))
+
+
+@dataclass(frozen=True)
+class Order:
+    """The order of training data: every epoch has all places in a random order of its own.
+
+    count: number of places; batch: places in a batch.
+    """
+
+    count: int
+    batch: int
+    seed: int
+
+    def __getitem__(self, number: int) -> list[tuple[int, int]]:
+        """Return the pairs (epoch, place) of a batch."""
+        found = []
+        for k in range(self.batch * number, self.batch * (number + 1)):
+            epoch, at = divmod(k, self.count)
+            found.append((epoch, int(_permutation(self.seed, epoch, self.count)[at])))
+        return found
+
+
+@lru_cache(maxsize=4)
+def _permutation(seed: int, epoch: int, count: int) -> Array:
+    order: Array = rng(seed, epoch).permutation(count)
+    return order
+
+
+def validation_batches(count: int, largest: int = 64) -> list[list[tuple[int, int]]]:
+    """Return the pairs (-1, place) of `count` places, in batches of at most `largest`."""
+    batches = -(-count // largest)
+    return [[(-1, k) for k in range(count)][n::batches] for n in range(batches)]
+
+
+def stacked(items: Sequence[Sequence[Any]]) -> tuple[torch.Tensor, ...]:
+    """Return tensors, each with one row per item. items: sequences of tensors, all alike."""
+    return tuple(torch.stack(list(each)) for each in zip(*items, strict=True))

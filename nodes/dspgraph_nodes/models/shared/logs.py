@@ -1,0 +1,69 @@
+"""Logs of training runs: a CSV file, files for TensorBoard, and audio."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from torch import from_numpy
+from torch.utils.tensorboard import SummaryWriter
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes.models.shared.atomic import write_atomically
+
+
+class Logs:
+    """The logs of a run: `logs/metrics.csv`, `logs/events.*` and `audio/*.wav` in its folder.
+
+    out: the folder; names: the columns of the CSV file besides `step`; done: the number of batches after which the run
+    goes on. Rows of later batches, which an interrupted run has left, are removed.
+    """
+
+    def __init__(self, out: Path, names: Sequence[str], done: int) -> None:
+        self._out = out
+        folder = out / "logs"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "metrics.csv"
+        rows = []
+        if done and path.is_file():
+            with path.open(newline="", encoding="utf-8") as before:
+                rows = [row for row in csv.DictReader(before) if int(row["step"]) <= done]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, ["step", *names], restval="", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_atomically(path, text.getvalue().encode())
+        self._file = path.open("a", newline="", encoding="utf-8")
+        self._csv = csv.DictWriter(self._file, ["step", *names], restval="")
+        self._board: Any = SummaryWriter(str(folder), purge_step=done + 1 if done else None)
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Write the values of a batch, by name."""
+        self._csv.writerow({"step": step, **values})
+        for name, value in values.items():
+            self._board.add_scalar(name, value, step)
+
+    def audio(self, step: int, name: str, samples: Array, rate: int) -> None:
+        """Write audio. samples: [n], full scale +-1; samples beyond it are clipped."""
+        folder = self._out / "audio"
+        folder.mkdir(exist_ok=True)
+        x = np.clip(np.asarray(samples, np.float32), -1, 1)
+        content = io.BytesIO()
+        soundfile.write(content, x, rate, format="WAV", subtype="PCM_16")
+        write_atomically(folder / f"{step:08d}_{name}.wav", content.getbuffer())
+        self._board.add_audio(name, from_numpy(x)[None], step, rate)
+
+    def flush(self) -> None:
+        """Write everything to the disk."""
+        self._file.flush()
+        self._board.flush()
+
+    def close(self) -> None:
+        """Write everything to the disk and close the files."""
+        self._file.close()
+        self._board.close()

@@ -1,0 +1,101 @@
+"""Settings of training runs: those of every model, and those of sparse recurrent matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from dspgraph_nodes.models.shared.config import ModelConfig, description
+from dspgraph_nodes.models.shared.sparsity import Pruning, SparsitySchedule
+
+RESUMABLE = {"steps", "device", "threads", "log_every", "validate_every", "checkpoint_every", "audio"}
+"""Settings that may change when a run is resumed. All others stay, so that the result is as without a break."""
+
+
+def of_config(config: type[ModelConfig], name: str) -> Any:
+    """Return a setting that replaces the field `name` of the preset's configuration; None keeps that of the preset."""
+    return Field(None, description=f"{description(config, name)}; if not given, that of the preset")
+
+
+class TrainingSettings(BaseModel, frozen=True, extra="forbid"):
+    """Base of the settings of a training run.
+
+    A model defines `PRESETS` and `preset`, adds settings of its own, and repeats a field to change its default. A
+    setting with the name of a field of the configuration, made by `of_config`, replaces that of the preset.
+    """
+
+    PRESETS: ClassVar[Mapping[str, ModelConfig]]
+
+    preset: str
+    steps: int = Field(100_000, ge=1, description="number of batches to train on")
+    batch: int = Field(32, ge=1, description="chunks in a batch")
+    frames: int = Field(15, ge=1, description="frames in a chunk")
+    augment: int = Field(
+        1, ge=0, description="copies of each recording, with a random filter and level, added to the recordings"
+    )
+    validation_share: float = Field(
+        0.05, ge=0, lt=1, description="share of the recordings kept for validation, at least one; 0 keeps none"
+    )
+    learning_rate: float = Field(1e-3, gt=0, description="first learning rate of Adam")
+    decay: float = Field(0.0, ge=0, description="after n updates the learning rate is divided by 1 + decay * n")
+    clip: float = Field(1.0, gt=0, description="largest norm of the gradient; a larger gradient is scaled down to it")
+    ema: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="decay of the moving average of the weights, which is saved; 0: the last weights are saved",
+    )
+    log_every: int = Field(1, ge=1, description="batches between two lines of the logs")
+    validate_every: int = Field(1000, ge=1, description="batches between two validations; each writes a checkpoint")
+    checkpoint_every: int | None = Field(
+        None, ge=1, description="batches between two checkpoints; if not given, validations alone write them"
+    )
+    audio: float = Field(
+        0.0, ge=0, le=60, description="seconds of a validation recording that are synthesised at each validation"
+    )
+    seed: int = Field(0, ge=0, description="seed of all random numbers")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to train; auto: on a GPU if there is one")
+    precision: Literal["float32", "bf16"] = Field(
+        "float32", description="precision of matrix products; the weights are always float32"
+    )
+    threads: int | None = Field(None, ge=1, description="CPU threads; if not given, as many as torch chooses")
+
+    @model_validator(mode="after")
+    def _known_preset(self) -> Self:
+        if self.preset not in self.PRESETS:
+            raise ValueError(f"preset is '{self.preset}'; there are: {', '.join(self.PRESETS)}")
+        _ = self.config  # the property raises ValueError for a size out of bounds
+        return self
+
+    @property
+    def config(self) -> Any:
+        """The configuration of the network: that of the preset, except the fields that are given."""
+        preset = self.PRESETS[self.preset]
+        given = {name: getattr(self, name, None) for name in type(preset).model_fields}
+        return preset.replace(**{name: value for name, value in given.items() if value is not None})
+
+
+class SparseSettings(BaseModel, frozen=True):
+    """Settings of a network with a sparse recurrent matrix; the second base of a model's settings."""
+
+    density_update: float = Field(
+        0.05, gt=0, le=1, description="share of weight blocks that stay in the update gate of the first GRU"
+    )
+    density_reset: float = Field(0.05, gt=0, le=1, description="share of weight blocks that stay in its reset gate")
+    density_state: float = Field(0.2, gt=0, le=1, description="share of weight blocks that stay in its candidate state")
+    sparse_start: int = Field(2000, ge=0, description="batches before the first weight blocks are removed")
+    sparse_end: int = Field(40000, ge=1, description="batches until the last weight blocks are removed")
+    sparse_every: int = Field(400, ge=1, description="batches between two removals of weight blocks")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.sparse_end <= self.sparse_start:
+            raise ValueError(f"sparse_end is {self.sparse_end}; it must be above sparse_start, {self.sparse_start}")
+        return self
+
+    def pruning(self, matrix: str) -> Pruning:
+        """Return the pruning of the recurrent matrix of a GRU. matrix: its name among the network's parameters."""
+        densities = (self.density_reset, self.density_update, self.density_state)
+        return Pruning(SparsitySchedule(self.sparse_start, self.sparse_end, self.sparse_every), {matrix: densities})

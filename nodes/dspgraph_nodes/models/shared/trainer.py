@@ -1,0 +1,443 @@
+"""The training loop of all models, with exact resume.
+
+A run that is stopped and resumed ends with the same weights, bit for bit, as an unbroken one. For this, batch number n
+and the random numbers of torch depend on n alone, and a checkpoint holds everything that an update changes: the
+network, its moving average, the state of the optimiser, and the numbers of batches and updates.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import pickle
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from dspgraph import RequestError
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes.models.shared.atomic import write_atomically
+from dspgraph_nodes.models.shared.data import FeatureFunction, rng
+from dspgraph_nodes.models.shared.logs import Logs
+from dspgraph_nodes.models.shared.settings import RESUMABLE, TrainingSettings
+from dspgraph_nodes.models.shared.sparsity import Pruning
+
+WEIGHTS_FILE, CHECKPOINT = "weights.safetensors", "checkpoint.ckpt"
+
+Report = Callable[[str], None]
+Loss = Tensor | Mapping[str, Tensor]
+"""The loss of one update, or a mapping with the loss under "loss" and further figures to log under other names."""
+
+Settings = TypeVar("Settings", bound=TrainingSettings)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a model gives to the training loop.
+
+    network: makes a new network. batch: returns batch number n, tensors in tuples or mappings, which depends on n
+    alone. losses: yields the losses of a batch, one for each update of the weights. validate: returns the figures of a
+    network, in nats, with "loss" among them; it is called without gradients. save: writes a network to a file of
+    weights; load: reads one. fingerprint: a digest of all data. summary: a line about the data, for the user.
+
+    figures: the names of the figures besides "loss". pruning: the sparse matrices. adam: further arguments of the
+    optimiser Adam. rate: returns the factor of the learning rate after n updates. constrain: changes the weights after
+    every update. audio: returns sounds, name -> (samples, sample rate), made with a file of weights; called after a
+    validation if the setting `audio` is above 0.
+    """
+
+    network: Callable[[], nn.Module]
+    batch: Callable[[int], Any]
+    losses: Callable[[Any, Any], Iterator[Loss]]
+    validate: Callable[[Any], Mapping[str, float]]
+    save: Callable[[Any, Path], None]
+    load: Callable[[Path], nn.Module]
+    fingerprint: str
+    summary: str
+    figures: tuple[str, ...] = ()
+    pruning: Pruning | None = None
+    adam: Mapping[str, Any] = field(default_factory=dict)
+    rate: Callable[[int], float] | None = None
+    constrain: Callable[[Any], None] | None = None
+    audio: Callable[[Path], Mapping[str, tuple[Array, int]]] | None = None
+
+
+# ---- the run from outside -------------------------------------------------------------------------------------------
+
+
+def train(
+    make_task: Callable[[Settings, Mapping[str, Array], FeatureFunction], Task],
+    recordings: Mapping[str, Array],
+    features: FeatureFunction,
+    out: Path,
+    settings: Settings,
+    resume: bool = False,
+    progress: bool = False,
+    report: Report = lambda line: None,
+    init: Path | None = None,
+) -> Path:
+    """Train a network and return the file of its weights.
+
+    make_task: prepares the data and returns the task of a model; recordings: samples [n], full scale +-1, by name;
+    features: the function that computes their features; out: the folder for the results; resume: continue the run in
+    that folder; progress: show a progress bar; report: called with every line of the report; init: a file of weights to
+    begin with.
+
+    After every validation weights.safetensors and checkpoint.ckpt are written; logs/ has logs, for TensorBoard and as
+    CSV. Raises RequestError if the recordings cannot be used, if there is no run to resume, if a new run would
+    overwrite another one in `out`, if the run to be resumed had other settings or data, if the weights to begin with do
+    not fit, if a loss is not finite, or if a file cannot be written. Raises KeyboardInterrupt after Ctrl-C; the files
+    of the last checkpoint remain.
+    """
+    checkpoint = out / CHECKPOINT
+    _check_request(checkpoint, resume, init, settings)
+    saved = _read_checkpoint(checkpoint, type(settings)) if resume else None
+    if saved:
+        settings = _resumed(saved, settings, checkpoint)
+    task = make_task(settings, recordings, features)
+    if saved and saved["run"]["data"] != task.fingerprint:
+        raise RequestError(
+            "the recordings or their features differ from those the run began with: give the same files, or begin a "
+            "new run in another folder"
+        )
+    report(task.summary)
+    with _torch_settings(settings), torch.random.fork_rng(_cuda_devices(settings)):
+        run = Run(task, settings, init)
+        if saved:
+            run.load_state(saved)
+        try:
+            _fit(run, out, progress, report)
+        except OSError as error:
+            place = error.filename2 or error.filename or out
+            raise RequestError(
+                f"{place} cannot be written: {error.strerror or error}: free space, or choose another folder"
+            ) from error
+        except KeyboardInterrupt:
+            way = f"continue from {checkpoint} with --resume" if checkpoint.is_file() else "there is nothing to resume"
+            report(f"stopped after {run.batches} of {settings.steps} batches: {way}")
+            raise
+    return out / WEIGHTS_FILE
+
+
+def _check_request(checkpoint: Path, resume: bool, init: Path | None, settings: TrainingSettings) -> None:
+    if resume and init:
+        raise RequestError("--init is for a new run, and --resume continues one: drop one of them")
+    if resume and not checkpoint.is_file():
+        raise RequestError(f"there is no {checkpoint} to resume: train without --resume")
+    if checkpoint.is_file() and not resume:
+        raise RequestError(f"{checkpoint} exists already: add --resume to continue that run, or choose another folder")
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise RequestError("device is cuda, but torch finds no GPU on this machine: set device to cpu or auto")
+
+
+def _device(settings: TrainingSettings) -> str:
+    return {"auto": "cuda" if torch.cuda.is_available() else "cpu"}.get(settings.device, settings.device)
+
+
+def _cuda_devices(settings: TrainingSettings) -> list[int]:
+    return [torch.cuda.current_device()] if _device(settings) == "cuda" else []
+
+
+@contextmanager
+def _torch_settings(settings: TrainingSettings) -> Iterator[None]:
+    """Set torch's threads, and make it deterministic; afterwards, restore the settings of the process."""
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # the matrix products of a GPU are not exact without it
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            if settings.threads:
+                torch.set_num_threads(settings.threads)
+            torch.use_deterministic_algorithms(True)
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(deterministic)
+
+
+# ---- updates --------------------------------------------------------------------------------------------------------
+
+
+class Run:
+    """The state of a training run, and its steps.
+
+    batches, updates: the numbers of batches and of updates of the weights so far.
+    """
+
+    def __init__(self, task: Task, settings: TrainingSettings, init: Path | None = None) -> None:
+        self.task, self.settings, self.device = task, settings, _device(settings)
+        torch.manual_seed(settings.seed)
+        network = task.network()
+        if init:
+            _copy_weights(task, init, network)
+        self.network = network.to(self.device).train()
+        self.mean = deepcopy(self.network).requires_grad_(False) if settings.ema else None
+        self.optimizer = torch.optim.Adam(self.network.parameters(), settings.learning_rate, **task.adam)
+        self.batches = self.updates = 0
+
+    @property
+    def result(self) -> nn.Module:
+        """The network that is validated and saved: the moving average, or the network of the last update."""
+        return self.network if self.mean is None else self.mean
+
+    def rate(self) -> float:
+        """Return the learning rate of the next update."""
+        factor = self.task.rate or (lambda updates: 1 / (1 + self.settings.decay * updates))
+        return self.settings.learning_rate * factor(self.updates)
+
+    def step(self) -> dict[str, float]:
+        """Train on the next batch, and return the means of its figures over the updates: "loss" and others."""
+        torch.manual_seed(int(rng(self.settings.seed, self.batches, 0, 2).integers(2**62)))
+        batch = _moved(self.task.batch(self.batches), self.device)
+        losses, pruning = self.task.losses(self.network, batch), self.task.pruning
+        figures: list[Mapping[str, Tensor]] = []
+        while (figure := self._next(losses)) is not None:
+            self._update(figure["loss"])
+            # From the end of the schedule on, blocks are removed after every update, so that none grows back.
+            if pruning and self.batches >= pruning.schedule.end:
+                pruning.prune(self.network, self.batches + 1)
+            self._follow()
+            figures.append({name: value.detach() for name, value in figure.items()})
+        self.batches += 1
+        if pruning:
+            pruning.prune(self.network, self.batches)
+            if self.mean is not None:
+                pruning.follow(self.mean, self.network)
+        return {name: float(sum(each[name] for each in figures)) / len(figures) for name in figures[0]}
+
+    def _next(self, losses: Iterator[Loss]) -> Mapping[str, Tensor] | None:
+        with self._precision():
+            loss = next(losses, None)
+        return {"loss": loss} if isinstance(loss, Tensor) else loss
+
+    def _precision(self) -> Any:
+        if self.settings.precision == "bf16":
+            return torch.autocast(self.device, torch.bfloat16)
+        return nullcontext()
+
+    def _update(self, loss: Tensor) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate()
+        self.optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
+        self.optimizer.step()
+        if self.task.constrain:
+            with torch.no_grad():
+                self.task.constrain(self.network)
+        self.updates += 1
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Update the moving average of the weights, which follows faster at first; removed weights are 0 in it too."""
+        if self.mean is None:
+            return
+        share = 1 - min(self.settings.ema, self.updates / (9 + self.updates))
+        for average, last in zip(self.mean.parameters(), self.network.parameters(), strict=True):
+            average.lerp_(last, share)
+        for kept, newest in zip(self.mean.buffers(), self.network.buffers(), strict=True):
+            kept.copy_(newest)
+        if self.task.pruning:
+            self.task.pruning.follow(self.mean, self.network)
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Return the figures of the result in validation."""
+        result = self.result.eval()
+        try:
+            with self._precision():
+                return dict(self.task.validate(result))
+        finally:
+            self.network.train()
+
+    def state(self) -> dict[str, Any]:
+        """Return a checkpoint of the run: tensors and plain values only."""
+        run = {
+            "settings": self.settings.model_dump_json(), "data": self.task.fingerprint, "batches": self.batches,
+            "updates": self.updates,
+        }  # fmt: skip
+        return {
+            "run": run,
+            "network": self.network.state_dict(),
+            "mean": self.mean.state_dict() if self.mean is not None else {},
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def load_state(self, saved: Mapping[str, Any]) -> None:
+        """Continue from a checkpoint, which `state` has returned."""
+        self.network.load_state_dict(saved["network"])
+        if self.mean is not None:
+            self.mean.load_state_dict(saved["mean"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.batches, self.updates = saved["run"]["batches"], saved["run"]["updates"]
+
+
+def _copy_weights(task: Task, init: Path, network: Any) -> None:
+    """Give a network the weights of a file. Raises RequestError if the file holds none, or those of other sizes."""
+    try:
+        given: Any = task.load(init)
+    except ValueError as error:
+        raise RequestError(f"--init: {error}") from None
+    found, asked = given.config, network.config
+    if found != asked:
+        differ = [name for name in type(asked).model_fields if getattr(found, name) != getattr(asked, name)]
+        sizes = ", ".join(f"{name} {getattr(found, name)} (asked: {getattr(asked, name)})" for name in differ)
+        raise RequestError(f"--init: {init} holds a network with {sizes}: set these sizes, or another preset")
+    network.load_state_dict(given.state_dict())
+
+
+def _moved(batch: Any, device: str) -> Any:
+    """Return tensors in tuples, lists and mappings, moved to a device."""
+    if isinstance(batch, Tensor):
+        return batch.to(device)
+    if isinstance(batch, Mapping):
+        return {name: _moved(each, device) for name, each in batch.items()}
+    if isinstance(batch, tuple | list):
+        return tuple(_moved(each, device) for each in batch)
+    return batch
+
+
+# ---- the loop, checkpoints and reports ------------------------------------------------------------------------------
+
+
+def _fit(run: Run, out: Path, progress: bool, report: Report) -> None:
+    settings, begin, first = run.settings, time.monotonic(), run.batches
+    figures = ("loss", *run.task.figures)
+    names = [f"{part}_{name}" for part in ("train", "validation") for name in figures]
+    logs = Logs(out, [*names, "learning_rate", "batches_per_second"], run.batches)
+
+    def pace() -> float:
+        return (run.batches - first) / max(time.monotonic() - begin, 1e-9)
+
+    with _bar(progress, run.batches, settings.steps) as shown:
+        try:
+            while run.batches < settings.steps:
+                found = run.step()
+                shown(run.batches, f"loss {found['loss']:.3f}")
+                row = {}
+                _require_finite(run, "training", found["loss"])
+                if run.batches % settings.log_every == 0:
+                    row = {f"train_{name}": found[name] for name in figures}
+                    row |= {"learning_rate": run.rate(), "batches_per_second": pace()}
+                last = run.batches == settings.steps
+                valid = last or run.batches % settings.validate_every == 0
+                if valid:
+                    row |= _validated(run, out, figures, logs)
+                if row:
+                    logs.write(run.batches, row)
+                if valid or (settings.checkpoint_every and run.batches % settings.checkpoint_every == 0):
+                    logs.flush()
+                    _write_checkpoint(run, out / CHECKPOINT)
+                if valid:
+                    left = (settings.steps - run.batches) / pace()
+                    report(
+                        f"{run.batches} of {settings.steps} batches: loss {found['loss']:.3f} nats, "
+                        f"{row['validation_loss']:.3f} in validation; {pace():.3g} batches/s, {_spoken(left)} left"
+                    )
+        finally:
+            logs.close()
+
+
+def _validated(run: Run, out: Path, figures: tuple[str, ...], logs: Logs) -> dict[str, float]:
+    """Validate the network, save its weights, and return the figures for the logs."""
+    found = run.validate()
+    _require_finite(run, "validation", found["loss"])
+    run.task.save(run.result, out / WEIGHTS_FILE)
+    if run.task.audio and run.settings.audio:
+        for name, (samples, rate) in run.task.audio(out / WEIGHTS_FILE).items():
+            logs.audio(run.batches, name, samples, rate)
+    return {f"validation_{name}": float(found[name]) for name in figures}
+
+
+def _require_finite(run: Run, where: str, loss: float) -> None:
+    if not math.isfinite(loss):
+        raise RequestError(
+            f"after {run.batches} batches the {where} loss is {loss}: begin a new run with a lower learning_rate "
+            f"(here {run.settings.learning_rate:g})"
+        )
+
+
+def _spoken(seconds: float) -> str:
+    """Return a time in words: "40 s", "12 min", "3.5 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+@contextmanager
+def _bar(progress: bool, done: int, steps: int) -> Iterator[Callable[[int, str], None]]:
+    """Show a progress bar on stderr. Yields a function that takes the number of batches and a text to show."""
+    if not progress:
+        yield lambda batches, text: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (MofNCompleteColumn(), TextColumn("batches"), BarColumn(), TextColumn("{task.description}"),
+               TextColumn("{task.fields[pace]}"), TimeRemainingColumn())  # fmt: skip
+    begin = time.monotonic()
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=steps, completed=done, pace="")
+
+        def show(batches: int, text: str) -> None:
+            pace = (batches - done) / max(time.monotonic() - begin, 1e-9)
+            bar.update(task, completed=batches, description=text, pace=f"{pace:.3g} batches/s")
+
+        yield show
+
+
+def _write_checkpoint(run: Run, path: Path) -> None:
+    content = io.BytesIO()
+    torch.save(run.state(), content)
+    write_atomically(path, content.getbuffer())
+
+
+def _read_checkpoint(path: Path, kind: type[TrainingSettings]) -> dict[str, Any]:
+    """Return a checkpoint. Nothing in the file is executed. Raises RequestError if the file is none of this model."""
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        run = saved["run"]
+        kind.model_validate_json(run["settings"])
+        assert {"network", "mean", "optimizer"} <= set(saved)
+        assert all(isinstance(run[name], int) for name in ("batches", "updates"))
+        assert isinstance(run["data"], str)
+    except (
+        OSError, RuntimeError, ValueError, TypeError, KeyError, EOFError, AssertionError, pickle.UnpicklingError
+    ) as error:  # fmt: skip
+        why = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
+        raise RequestError(
+            f"{path} cannot be resumed; expected a checkpoint of this model ({why}): begin a new run in another folder"
+        ) from None
+    return dict(saved)
+
+
+def _resumed(saved: Mapping[str, Any], given: Settings, path: Path) -> Settings:
+    """Return the settings with which a run continues.
+
+    given: new settings. Settings that are not set in `given` stay as they were in the run. Raises RequestError if a
+    given setting cannot change during a run, or if the run has made more batches already.
+    """
+    kind, batches = type(given), saved["run"]["batches"]
+    before = kind.model_validate_json(saved["run"]["settings"])
+    for name in given.model_fields_set - RESUMABLE:
+        old, new = getattr(before, name), getattr(given, name)
+        if old != new:
+            raise RequestError(
+                f"{name} is {new}; the run began with {old}: leave it out, or begin a new run in another folder"
+            )
+    asked = {name: getattr(given, name) for name in given.model_fields_set}
+    settings = kind.model_validate({**before.model_dump(), **asked})
+    if batches > settings.steps:
+        raise RequestError(
+            f"steps is {settings.steps}; the run in {path.parent} has made {batches} already: ask for more"
+        )
+    return settings

@@ -1,0 +1,150 @@
+"""Files of weights, of any model: writing, reading and checking, without torch.
+
+A file of weights is a safetensors file with float32 arrays. Its metadata have three texts: `model`, the name of the
+model; `format`, the version of this layout; and `config`, the configuration in JSON. Nothing in such a file is
+executed when it is read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from dspgraph.shown import escaped, shortened, shown
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes.models.shared.atomic import write_atomically
+from dspgraph_nodes.models.shared.config import ModelConfig
+
+Config = TypeVar("Config", bound=ModelConfig)
+
+FORMAT = "1"
+"""The version of the layout. A file without a version has the model inside the configuration, and no key `model`."""
+
+_LONGEST_HEADER = 2**20
+"""The largest size of the header of a file of weights, in bytes. That of an LPCNet has about 2000 bytes."""
+
+
+@dataclass(frozen=True)
+class WeightsFormat(Generic[Config]):
+    """The weights of one model, as they stand in a file.
+
+    model: the name of the model; config: the class of its configurations; shapes: a function from a configuration to
+    the shape of every array, by name; way_out: the last words of the error about a file that holds no weights;
+    optional: the fields of the configuration that older files lack. Their defaults hold for such a file.
+    """
+
+    model: str
+    config: type[Config]
+    shapes: Callable[[Config], Mapping[str, tuple[int, ...]]]
+    way_out: str
+    optional: frozenset[str] = frozenset()
+
+    def metadata(self, config: Config) -> dict[str, str]:
+        """Return the metadata of a file of weights."""
+        return {"model": self.model, "format": FORMAT, "config": config.model_dump_json()}
+
+    def write(self, path: str | Path, config: Config, arrays: Mapping[str, Array]) -> None:
+        """Write a configuration and its arrays, by name, to a file. Raises ValueError as `check` does."""
+        write_atomically(path, self.content(config, arrays, str(path)))
+
+    def content(self, config: Config, arrays: Mapping[str, Array], where: str = "the network") -> bytes:
+        """Return the content of a file of weights; equal weights have equal bytes. Raises ValueError as `check` does.
+
+        The package safetensors would write the metadata in another order each time.
+        """
+        self.check(arrays, config, where)
+        header: dict[str, object] = {"__metadata__": self.metadata(config)}
+        end = 0
+        for name in sorted(arrays):
+            begin, end = end, end + arrays[name].nbytes
+            header[name] = {"dtype": "F32", "shape": list(arrays[name].shape), "data_offsets": [begin, end]}
+        text = json.dumps(header, separators=(",", ":")).encode()
+        text += b" " * (-len(text) % 8)  # so that the numbers are aligned
+        numbers = (np.ascontiguousarray(arrays[name], "<f4").tobytes() for name in sorted(arrays))
+        return b"".join((len(text).to_bytes(8, "little"), text, *numbers))
+
+    def read(self, path: str | Path) -> tuple[Config, dict[str, Array]]:
+        """Return the configuration and the arrays, by name, of a file.
+
+        Raises ValueError if the file does not exist, is not safetensors, is cut short, belongs to another model, has
+        arrays of other sizes than its configuration says, or holds numbers that are not finite. The error names the
+        file, what was found and what was expected.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        if not Path(path).is_file():  # a named pipe would keep the program waiting
+            raise ValueError(f"{path} is no regular file" if os.path.lexists(path) else f"there is no file {path}")
+        try:
+            with open(path, "rb") as start:
+                length = int.from_bytes(start.read(8), "little")
+            if length > _LONGEST_HEADER:
+                raise SafetensorError(f"its header would have {length} bytes; expected at most {_LONGEST_HEADER}")
+            with safe_open(path, framework="numpy") as file:
+                config = self._config(path, file.metadata() or {})
+                names = list(file.keys())
+                shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
+                self._check_shapes(shapes, config, str(path))
+                arrays = {name: file.get_tensor(name) for name in names}
+        except SafetensorError as error:
+            raise ValueError(f"{path} is not a whole safetensors file ({error}); {self.way_out}") from None
+        except TypeError as error:  # a number format that numpy lacks
+            raise ValueError(f"{path} holds numbers of another format than float32 ({error})") from None
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read: {error.strerror or error}") from None
+        self.check(arrays, config, str(path))
+        return config, arrays
+
+    def check(self, arrays: Mapping[str, Array], config: Config, where: str) -> None:
+        """Raise ValueError unless the arrays are those of this configuration, in float32, and all finite.
+
+        where: the name of the file, for the error.
+        """
+        self._check_shapes({name: array.shape for name, array in arrays.items()}, config, where)
+        for name, array in arrays.items():
+            if array.dtype != np.float32:
+                raise ValueError(f"{where}: {name} is {array.dtype}; expected float32")
+            if not np.isfinite(array).all():
+                raise ValueError(f"{where}: {name} holds numbers that are not finite: the training has diverged")
+
+    def _check_shapes(self, found: Mapping[str, tuple[int, ...]], config: Config, where: str) -> None:
+        expected = self.shapes(config)
+        missing, foreign = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+        if missing or foreign:
+            faults = [
+                f"{fault} {shortened(escaped(', '.join(names)), 400)}"
+                for fault, names in (("lacks", missing), ("also has", foreign)) if names
+            ]  # fmt: skip
+            raise ValueError(f"{where} does not hold the arrays of '{self.model}': it {' and '.join(faults)}")
+        for name, shape in expected.items():
+            if found[name] != shape:
+                raise ValueError(f"{where}: {name} has shape {list(found[name])}; its configuration says {list(shape)}")
+
+    def _config(self, path: str | Path, metadata: Mapping[str, str]) -> Config:
+        try:
+            values = json.loads(metadata["config"])
+            model = metadata["model"] if "model" in metadata else values.pop("model")
+            values = dict(values)
+        except (KeyError, ValueError, AttributeError, TypeError, RecursionError):
+            raise ValueError(
+                f"{path} holds no weights of a model: its metadata have no configuration; found {sorted(metadata)}"
+            ) from None
+        if model != self.model:
+            raise ValueError(f"{path} holds weights of {shown(model)}; expected those of '{self.model}'")
+        if (version := metadata.get("format", FORMAT)) != FORMAT:
+            raise ValueError(
+                f"{path} has the layout {shown(version)}; this version of the program reads layout {FORMAT}: install "
+                "a newer one"
+            )
+        names = set(self.config.model_fields)
+        if not names - self.optional <= set(values) <= names:
+            raise ValueError(f"{path} has a configuration of {shown(sorted(values), 400)}; expected {sorted(names)}")
+        try:
+            return self.config(**values)
+        except ValueError as error:
+            raise ValueError(f"{path} has an impossible configuration: {error}") from None

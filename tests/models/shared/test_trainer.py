@@ -1,0 +1,206 @@
+"""The training loop of all models, on a network of a few weights."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from dspgraph import Array, RequestError
+from dspgraph_nodes.models.shared import trainer
+from dspgraph_nodes.models.shared.config import ModelConfig, size
+from dspgraph_nodes.models.shared.data import Order, fingerprint, rng
+from dspgraph_nodes.models.shared.modules import load, save
+from dspgraph_nodes.models.shared.settings import TrainingSettings, of_config
+from dspgraph_nodes.models.shared.weights import WeightsFormat
+
+pytestmark = pytest.mark.training
+
+
+class Config(ModelConfig):
+    units: int = size(4, "units of the layer")
+
+
+class Settings(TrainingSettings, frozen=True, extra="forbid"):
+    PRESETS: ClassVar = {"toy": Config()}
+
+    preset: str = Field("toy", description="sizes: toy")
+    units: int | None = of_config(Config, "units")
+    steps: int = Field(6, ge=1, description="number of batches")
+    batch: int = Field(3, ge=1, description="items in a batch")
+    validate_every: int = Field(2, ge=1, description="batches between two validations")
+
+
+class Network(nn.Module):
+    """y = w2 * tanh(w1 * x), with dropout, which draws random numbers in training."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.w1, self.w2 = nn.Parameter(torch.randn(config.units)), nn.Parameter(torch.randn(config.units))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (nn.functional.dropout(torch.tanh(x[:, None] * self.w1), 0.25, self.training) * self.w2).sum(-1)
+
+
+WEIGHTS = WeightsFormat("toy", Config, lambda c: {"w1": (c.units,), "w2": (c.units,)}, "train it")
+X = rng(0).standard_normal(10).astype(np.float32)
+
+
+def make_task(settings: Settings, recordings: Any, features: Any) -> trainer.Task:
+    x, order = torch.from_numpy(recordings["x"]), Order(len(recordings["x"]), settings.batch, settings.seed)
+
+    def losses(network: Network, batch: tuple[Tensor]) -> Iterator[dict[str, Tensor]]:
+        for part in batch[0].chunk(2):
+            error = network(part) - torch.sin(part)
+            yield {"loss": error.square().mean(), "worst": error.abs().max()}
+
+    def validate(network: Network) -> dict[str, float]:
+        assert not network.training
+        error = network(x) - torch.sin(x)
+        return {"loss": float(error.square().mean()), "worst": float(error.abs().max())}
+
+    return trainer.Task(
+        network=lambda: Network(settings.config),
+        batch=lambda number: (x[[place for _, place in order[number]]],),
+        losses=losses,
+        validate=validate,
+        save=lambda network, path: save(WEIGHTS, network, path),
+        load=lambda path: load(WEIGHTS, Network, path),
+        fingerprint=fingerprint([recordings["x"]]),
+        summary=f"{len(x)} numbers",
+        figures=("worst",),
+        audio=lambda path: {"tone": (np.sin(np.arange(100) / 9), 8000)},
+    )
+
+
+def trained(out: Path, resume: bool = False, init: Path | None = None, x: Array = X, **settings: Any) -> bytes:
+    chosen = Settings(**{"device": "cpu", **settings})
+    return trainer.train(make_task, {"x": x}, lambda y: {}, out, chosen, resume, init=init).read_bytes()
+
+
+def rows(out: Path) -> list[dict[str, str]]:
+    with (out / "logs" / "metrics.csv").open() as file:
+        return [
+            {name: text for name, text in row.items() if name != "batches_per_second"} for row in csv.DictReader(file)
+        ]
+
+
+@pytest.mark.parametrize("more", [{}, {"ema": 0.9, "decay": 0.1}])
+def test_a_resumed_run_has_the_weights_and_the_log_of_an_unbroken_one(tmp_path: Path, more: dict[str, Any]) -> None:
+    """Bit for bit: order of the data, dropout, optimiser, learning rate, moving average."""
+    whole = trained(tmp_path / "whole", steps=7, **more)
+    trained(tmp_path / "parts", steps=3, **more)
+    trained(tmp_path / "parts", True, steps=4)
+    assert trained(tmp_path / "parts", True, steps=7) == whole
+    found, expected = rows(tmp_path / "parts"), rows(tmp_path / "whole")
+    assert [row["train_loss"] for row in found] == [row["train_loss"] for row in expected]
+    assert found[-1] == expected[-1]
+    assert whole != trained(tmp_path / "other", steps=7, seed=1, **more)
+
+
+def test_a_run_that_died_after_its_checkpoint_logs_no_batch_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(run: trainer.Run) -> dict[str, float]:
+        if run.batches == 5:
+            raise MemoryError
+        return step(run)
+
+    step = trainer.Run.step
+    whole = trained(tmp_path / "whole")
+    with monkeypatch.context() as patched:
+        patched.setattr(trainer.Run, "step", dies)
+        with pytest.raises(MemoryError):
+            trained(tmp_path / "parts")
+    assert [row["step"] for row in rows(tmp_path / "parts")] == list("12345")  # the checkpoint is that of batch 4
+    assert trained(tmp_path / "parts", resume=True) == whole
+    assert rows(tmp_path / "parts") == rows(tmp_path / "whole")
+
+
+def test_logs_have_every_figure_as_csv_and_for_tensorboard(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    trained(tmp_path, log_every=3, audio=1.0)
+    found = rows(tmp_path)
+    assert [row["step"] for row in found] == list("2346")
+    assert [bool(row["train_worst"]) for row in found] == [False, True, False, True]
+    assert [bool(row["validation_worst"]) for row in found] == [True, False, True, True]
+    board: Any = EventAccumulator(str(tmp_path / "logs"))
+    board.Reload()
+    seen = [f"{event.value:.4f}" for event in board.Scalars("validation_loss")]
+    assert seen == [f"{float(row['validation_loss']):.4f}" for row in found if row["validation_loss"]]
+    assert len(board.Audio("tone")) == 3
+
+
+def test_audio_is_written_at_every_validation_if_it_is_asked_for(tmp_path: Path) -> None:
+    trained(tmp_path / "with", audio=1.0)
+    assert [path.name for path in sorted((tmp_path / "with" / "audio").iterdir())] == [
+        f"0000000{k}_tone.wav" for k in (2, 4, 6)
+    ]
+    y, rate = soundfile.read(tmp_path / "with" / "audio" / "00000002_tone.wav")
+    assert rate == 8000
+    np.testing.assert_allclose(y, np.sin(np.arange(100) / 9), atol=1e-4)  # 16 bits
+    trained(tmp_path / "without")
+    assert not (tmp_path / "without" / "audio").exists()
+
+
+def test_checkpoints_can_come_more_often_than_validations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(trainer, "_write_checkpoint", lambda run, path: seen.append(run.batches))
+    trained(tmp_path, validate_every=4, checkpoint_every=3)
+    assert seen == [3, 4, 6]
+
+
+def test_a_run_can_begin_with_weights(tmp_path: Path) -> None:
+    trained(tmp_path / "first", steps=2)
+    begun = tmp_path / "first" / "weights.safetensors"
+    trained(tmp_path / "second", init=begun, steps=1, learning_rate=1e-30)
+    first, second = (load(WEIGHTS, Network, tmp_path / name / "weights.safetensors") for name in ("first", "second"))
+    torch.testing.assert_close(first.state_dict(), second.state_dict(), rtol=0, atol=1e-12)
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    trained(tmp_path / "first", steps=2)
+    begun = tmp_path / "first" / "weights.safetensors"
+    with pytest.raises(RequestError, match=r"weights.safetensors holds a network with units 4 \(asked: 5\): set these"):
+        trained(tmp_path / "second", init=begun, units=5)
+    with pytest.raises(RequestError, match="--init: there is no file .*none"):
+        trained(tmp_path / "third", init=tmp_path / "none")
+    with pytest.raises(RequestError, match="--init is for a new run, and --resume continues one"):
+        trained(tmp_path / "first", True, init=begun)
+
+
+def test_settings_that_only_change_the_pace_may_change_and_others_may_not(tmp_path: Path) -> None:
+    whole = trained(tmp_path / "whole")
+    trained(tmp_path / "parts", steps=2)
+    with pytest.raises(RequestError, match="batch is 5; the run began with 3"):
+        trained(tmp_path / "parts", True, steps=6, batch=5)
+    with pytest.raises(RequestError, match="steps is 1; the run in .*parts has made 2 already: ask for more"):
+        trained(tmp_path / "parts", True, steps=1)
+    with pytest.raises(RequestError, match="features differ from those the run began with"):
+        trained(tmp_path / "parts", True, x=X + 1)
+    assert trained(tmp_path / "parts", True, steps=6, validate_every=5, log_every=2) == whole
+
+
+def test_a_report_tells_pace_and_time_left(tmp_path: Path) -> None:
+    said: list[str] = []
+    trainer.train(make_task, {"x": X}, lambda y: {}, tmp_path, Settings(device="cpu"), report=said.append)
+    assert said[0] == "10 numbers"
+    assert all(" batches/s, 0 s left" in line for line in said[1:])
+    assert said[-1].startswith("6 of 6 batches: loss ")
+
+
+def test_a_size_that_no_network_has_is_refused_in_words() -> None:
+    with pytest.raises(ValueError, match="units is 0; it must be a whole number, at least 1, at most 4096"):
+        Settings(units=0)
+    with pytest.raises(ValueError, match="units is True; it must be a whole number"):
+        Config(units=True)
+    with pytest.raises(ValueError, match="units is 9999; it must be"):
+        Config().replace(units=9999)
