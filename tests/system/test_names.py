@@ -10,6 +10,9 @@ from helpers.paths import ROOT
 PRESCRIBED = {
     "Config",  # a contract names them: every model has a Config and Settings of its own
     "Settings",
+    "PIPELINE",
+    "PRESETS",
+    "WEIGHTS",
     "Array",  # the framework's and the kernels', which import nothing of the framework: the same type
 }
 

@@ -14,7 +14,7 @@ from dspgraph_nodes._kernels.neural.lpcnet_noise import Excitation, closed_loop,
 from dspgraph_nodes.models.lpcnet import data as lpcnet_data
 from dspgraph_nodes.models.lpcnet.config import HOP
 from dspgraph_nodes.models.lpcnet.data import Chunks
-from dspgraph_nodes.models.shared.data import Order, augmented, rng
+from dspgraph_nodes.models.shared.data import BatchOrder, augmented, rng
 from helpers.speech import speech
 from helpers.utterances import clip, features
 
@@ -187,12 +187,12 @@ def test_without_noise_two_epochs_are_the_same_and_with_noise_no_two_are() -> No
 
 
 def test_every_chunk_comes_once_in_an_epoch_and_a_later_start_continues_the_same_order() -> None:
-    order = Order(7, 3, 0)
+    order = BatchOrder(7, 3, 0)
     whole = [order[number] for number in range(14)]
     places = [pair for batch in whole for pair in batch]
     for turn in range(6):
         assert sorted(place for t, place in places if t == turn) == list(range(7))
-    assert [Order(7, 3, 0)[number] for number in range(5, 14)] == whole[5:]
+    assert [BatchOrder(7, 3, 0)[number] for number in range(5, 14)] == whole[5:]
 
 
 def test_the_share_of_chunks_without_noise_is_the_one_asked_for() -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from dspgraph import Array, RequestError
 from dspgraph_nodes.models.shared import trainer
 from dspgraph_nodes.models.shared.config import ModelConfig, size
-from dspgraph_nodes.models.shared.data import Order, fingerprint, rng
+from dspgraph_nodes.models.shared.data import BatchOrder, fingerprint, rng
 from dspgraph_nodes.models.shared.modules import load, save
 from dspgraph_nodes.models.shared.settings import TrainingSettings, of_config
 from dspgraph_nodes.models.shared.weights import WeightsFormat
@@ -54,7 +54,7 @@ X = rng(0).standard_normal(10).astype(np.float32)
 
 
 def make_task(settings: Settings, recordings: Any, features: Any) -> trainer.Task:
-    x, order = torch.from_numpy(recordings["x"]), Order(len(recordings["x"]), settings.batch, settings.seed)
+    x, order = torch.from_numpy(recordings["x"]), BatchOrder(len(recordings["x"]), settings.batch, settings.seed)
 
     def losses(network: Network, batch: tuple[Tensor]) -> Iterator[dict[str, Tensor]]:
         for part in batch[0].chunk(2):

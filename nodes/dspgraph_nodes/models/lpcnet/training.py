@@ -24,7 +24,14 @@ from dspgraph_nodes.models.lpcnet.network import LPCNet
 from dspgraph_nodes.models.lpcnet.settings import Settings
 from dspgraph_nodes.models.lpcnet.weights import WEIGHTS
 from dspgraph_nodes.models.shared import trainer
-from dspgraph_nodes.models.shared.data import FeatureFunction, Order, fingerprint, split, stacked, validation_batches
+from dspgraph_nodes.models.shared.data import (
+    BatchOrder,
+    FeatureFunction,
+    fingerprint,
+    split,
+    stacked,
+    validation_batches,
+)
 from dspgraph_nodes.models.shared.modules import load, save
 
 __all__ = ["PIPELINE", "Settings", "train"]
@@ -55,7 +62,7 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
         training, settings.frames, settings.noise, settings.seed, settings.clean_share, settings.noise_scale
     )
     clean = Chunks(validation, settings.frames, "none", settings.seed)
-    order = Order(len(chunks), settings.batch, settings.seed)
+    order = BatchOrder(len(chunks), settings.batch, settings.seed)
 
     def losses(network: LPCNet, batch: Chunk) -> Iterator[Tensor]:
         """Yield the loss of each part of the chunks; the states of the GRUs carry over to the next part."""

@@ -24,7 +24,7 @@ from dspgraph_nodes.models.shared.settings import TrainingSettings
 FeatureFunction = Callable[[Array], Mapping[str, Array]]
 """A function that returns the outputs of a pipeline, by name, for the samples of a recording."""
 
-Item = TypeVar("Item")
+Prepared = TypeVar("Prepared")
 
 
 def rng(*key: int) -> Generator:
@@ -36,7 +36,7 @@ def rng(*key: int) -> Generator:
 
 
 @dataclass(frozen=True)
-class Utterance:
+class Recording:
     """One recording with its features.
 
     signal: [frames * hop], frame k from index hop * k on; features: name -> [frames, ...]; hop: samples per frame.
@@ -51,19 +51,19 @@ class Utterance:
         """Number of frames."""
         return len(self.signal) // self.hop
 
-    def part(self, first: int, last: int) -> Utterance:
+    def part(self, first: int, last: int) -> Recording:
         """Return the part of the recording with the frames `first` to `last` - 1."""
         rows = {name: array[first:last] for name, array in self.features.items()}
-        return Utterance(self.signal[self.hop * first : self.hop * last], rows, self.hop)
+        return Recording(self.signal[self.hop * first : self.hop * last], rows, self.hop)
 
 
 def split(
     recordings: Mapping[str, Array],
-    prepare: Callable[[Array], Item],
+    prepare: Callable[[Array], Prepared],
     settings: TrainingSettings,
     hop: int,
     context: int,
-) -> tuple[list[Item], list[Item]]:
+) -> tuple[list[Prepared], list[Prepared]]:
     """Return the recordings for training, with augmented copies, and those for validation, each prepared.
 
     prepare: a function from the samples of a recording to its form for training; hop: samples in a frame; context:
@@ -81,8 +81,8 @@ def split(
     if not any(samples.any() for samples in recordings.values()):
         raise RequestError("all recordings are silent; training needs sound: give other recordings")
     held = _held_out(list(recordings), settings)
-    training: list[Item] = []
-    validation: list[Item] = []
+    training: list[Prepared] = []
+    validation: list[Prepared] = []
     for k, (name, samples) in enumerate(recordings.items()):
         if name in held:
             validation.append(prepare(samples))
@@ -160,7 +160,7 @@ class Crops:
 
 
 @dataclass(frozen=True)
-class Order:
+class BatchOrder:
     """The order of training data: every epoch has all places in a random order of its own.
 
     count: number of places; batch: places in a batch.
