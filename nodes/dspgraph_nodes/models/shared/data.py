@@ -36,7 +36,7 @@ def rng(*key: int) -> Generator:
 
 
 @dataclass(frozen=True)
-class Recording:
+class TrainingRecording:
     """One recording with its features.
 
     signal: [frames * hop], frame k from index hop * k on; features: name -> [frames, ...]; hop: samples per frame.
@@ -51,10 +51,10 @@ class Recording:
         """Number of frames."""
         return len(self.signal) // self.hop
 
-    def part(self, first: int, last: int) -> Recording:
+    def part(self, first: int, last: int) -> TrainingRecording:
         """Return the part of the recording with the frames `first` to `last` - 1."""
         rows = {name: array[first:last] for name, array in self.features.items()}
-        return Recording(self.signal[self.hop * first : self.hop * last], rows, self.hop)
+        return TrainingRecording(self.signal[self.hop * first : self.hop * last], rows, self.hop)
 
 
 def split(
