@@ -50,11 +50,16 @@ class Port:
 
 
 class Input(Port):
-    """An input of a node: `Input(Audio)`, `Input(Frames, "wave")`. With `many=True` it takes one wire or more."""
+    """An input of a node: `Input(Audio)`, `Input(Frames, "wave")`. With `many=True` it takes one wire or more.
 
-    def __init__(self, stream: type[Stream], *kinds: str, many: bool = False) -> None:
+    Frames at two inputs of a node must agree on rate and centre. With `any_centre=True` only the rate must agree: the
+    node uses the rows at this input for their spans, wherever their windows are centred.
+    """
+
+    def __init__(self, stream: type[Stream], *kinds: str, many: bool = False, any_centre: bool = False) -> None:
         super().__init__(stream, *kinds)
         self.many = many
+        self.any_centre = any_centre
 
 
 class Output(Port):

@@ -250,6 +250,23 @@ def test_frames_that_meet_agree_on_rate_and_centre(one: Node, other: Node) -> No
         )
 
 
+def test_the_centre_of_frames_that_are_used_for_their_spans_does_not_matter() -> None:
+    class Span(Node):
+        """Two frame streams meet; the rows of one are used for their spans."""
+
+        a = Input(Frames, "wave")
+        b = Input(Frames, "wave", any_centre=True)
+        y = Output(Frames, "wave")
+
+    def graph(other: Node) -> Graph:
+        wires = {"one.x": "speech", "other.x": "speech", "span.a": "one", "span.b": "other"}
+        return Graph({"one": ToyFrames(), "other": other, "span": Span()}, wires, SPEECH, {"y": "span"})
+
+    graph(ToyFrames(centre=0.005))
+    with pytest.raises(WireError, match="differ: .*; rate must agree: give both the same hop$"):
+        graph(ToyFrames(hop=80))
+
+
 class Faulty(Node):
     """Whatever is asked for goes wrong."""
 

@@ -350,21 +350,24 @@ class Wiring:
     def _bind_node(self, name: str, streams: Mapping[str, Stream]) -> Binding:
         node = self.nodes[name]
         wired: dict[str, list[Stream]] = {port.name: [] for port in node.inputs}
-        frames: list[tuple[str, str, Frames]] = []
+        frames: list[tuple[Input, str, Frames]] = []
         for port, origin in self.sources(name):
             stream, to = streams[origin], f"{name}.{port.name}"
             if not port.fits(stream):
                 raise WireError(f"{to} takes {port}; {origin} gives {stream}", to, port, stream)
             if isinstance(stream, Frames):
-                frames.append((to, origin, stream))
+                frames.append((port, origin, stream))
             wired[port.name].append(stream)
-        for to, origin, stream in frames[1:]:
-            first_to, first_origin, first = frames[0]
-            if (stream.rate, stream.centre) != (first.rate, first.centre):
+        for port, origin, stream in frames[1:]:
+            first_port, first_origin, first = frames[0]
+            spans = first_port.any_centre or port.any_centre
+            if stream.rate != first.rate or (stream.centre != first.centre and not spans):
                 raise WireError(
-                    f"the frames that meet in '{name}' differ: {first_to} gets {first} from {first_origin}, "
-                    f"{to} gets {stream} from {origin}; rate and centre must agree: give both the same hop and centre",
-                    to,
+                    f"the frames that meet in '{name}' differ: {name}.{first_port.name} gets {first} from "
+                    f"{first_origin}, {name}.{port.name} gets {stream} from {origin}; "
+                    f"rate {'' if spans else 'and centre '}must agree: give both the same hop"
+                    f"{'' if spans else ' and centre'}",
+                    f"{name}.{port.name}",
                 )
         takes = tuple(tuple(wired[port.name]) if port.many else wired[port.name][0] for port in node.inputs)
         return bind(name, node, takes)

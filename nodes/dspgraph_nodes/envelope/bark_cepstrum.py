@@ -3,12 +3,13 @@
 import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.signal.pcm import LPCNET_FLOOR
 
 
-def bark_cepstrum(frames: Array, bands: int = 18, rate: float = 16000) -> Array:
+def bark_cepstrum(frames: Array, bands: int = 18, rate: float = 16000, floor: float = LPCNET_FLOOR) -> Array:
     """Return Bark cepstra c [n, bands]: the orthonormal DCT of the log energies L of the bands, with c[0] reduced by 4.
 
-        E_i = sum_b w_i(b) * |X(b)|**2,    L_i = log10(0.01 + E_i),    c = DCT(L)
+        E_i = sum_b w_i(b) * |X(b)|**2,    L_i = log10(floor + E_i),    c = DCT(L)
 
     X is the DFT of a frame, times 32768 / length: the scale of 16-bit samples. w_i is the triangle of band i. Before
     the DCT, from the lowest band up, each L_i is raised to at least L_(i-1) - 2.5, and to at least 8 below the largest
@@ -20,17 +21,18 @@ def bark_cepstrum(frames: Array, bands: int = 18, rate: float = 16000) -> Array:
     """
     from dspgraph_nodes._kernels.signal.bark import bark_cepstra
 
-    return bark_cepstra(frames, bands, rate).astype(np.result_type(frames, np.float32), copy=False)
+    return bark_cepstra(frames, bands, rate, floor).astype(np.result_type(frames, np.float32), copy=False)
 
 
 class BarkCepstrum(Node):
     """Compute LPCNet's cepstrum: the cosine transform of the log energies of Bark-scale bands.
 
-        E_i = sum_b w_i(b) * |X(b)|**2,    L_i = log10(0.01 + E_i),    c = DCT(L),    then c[0] is reduced by 4
+        E_i = sum_b w_i(b) * |X(b)|**2,    L_i = log10(floor + E_i),    c = DCT(L),    then c[0] is reduced by 4
 
     Before the DCT, from the lowest band up, each L_i is raised to at least L_(i-1) - 2.5, and to at least 8 below the
     largest L of the lower bands. X is the DFT of a frame times 32768 / length, because the constants are for 16-bit
-    samples; the input has full scale +-1.
+    samples; the input has full scale +-1. LPCNet's floor of 0.01 is about the energy of noise of one 16-bit step in a
+    band: the spectrum of anything softer is flat.
 
     w_i are triangles. 18 bands at 16 kHz have LPCNet's peaks, 0, 200 ... 1600, 2000 ... 8000 Hz. With other bands or
     rates the peaks are equally spaced, from 0 to rate / 2, on the scale that these peaks define. Above 8 kHz the scale
@@ -49,6 +51,10 @@ class BarkCepstrum(Node):
     bands: int = Field(18, ge=2, le=256, description="number of bands, and of cepstral coefficients")
     rate: float = Field(16000, gt=0, le=1e6, description="sampling rate of the audio the frames were cut from, Hz")
 
+    floor: float = Field(
+        LPCNET_FLOOR, ge=1e-30, le=1e6, description="energy added to every band, in the scale of 16-bit samples"
+    )
+
     def streams(self, frames: Frames) -> tuple[Frames]:
         from dspgraph_nodes._kernels.signal.bark import band_peaks
 
@@ -61,4 +67,4 @@ class BarkCepstrum(Node):
         return (frames.like(kind="bark_cepstrum", width=self.bands),)
 
     def step(self, state: State, frames: Array) -> tuple[State, Array]:
-        return state, bark_cepstrum(frames, self.bands, self.rate)
+        return state, bark_cepstrum(frames, self.bands, self.rate, self.floor)

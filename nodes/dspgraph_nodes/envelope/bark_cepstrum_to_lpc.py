@@ -4,20 +4,26 @@ import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
 from dspgraph_nodes._kernels.limits import MOST_LENGTH
+from dspgraph_nodes._kernels.signal.pcm import LPCNET_FLOOR
 
 _PREDICTED = 1e-3  # residual power over r[0], -30 dB, at which the recursion stops; below, it follows rounding errors
 
 
 def bark_cepstrum_to_lpc(
-    cepstrum: Array, order: int = 16, rate: float = 16000, length: int = 320, lpc_gamma: float = 1.0
+    cepstrum: Array,
+    order: int = 16,
+    rate: float = 16000,
+    length: int = 320,
+    lpc_gamma: float = 1.0,
+    floor: float = LPCNET_FLOOR,
 ) -> Array:
     """Return predictors [n, order + 1], rows (gain, a[1..order]), of the smooth spectra that Bark cepstra stand for.
 
     cepstrum: [n, bands]; order: prediction order; rate: sampling rate of the audio, Hz; length: samples in the frames
-    that the cepstrum was computed from; lpc_gamma: a[k] is multiplied by lpc_gamma**k. The result has the dtype of the
-    cepstrum (float32 for int16), computed in float64. The gain is for a signal of full scale +-1; the cepstrum of
-    silence has gain 0. Raises ValueError if frames of this length have too few bins, or if the power of a cepstrum
-    overflows the dtype.
+    that the cepstrum was computed from; lpc_gamma: a[k] is multiplied by lpc_gamma**k; floor: that of the cepstrum.
+    The result has the dtype of the cepstrum (float32 for int16), computed in float64. The gain is for a signal of full
+    scale +-1; the cepstrum of silence has gain 0. Raises ValueError if frames of this length have too few bins, or if
+    the power of a cepstrum overflows the dtype.
     """
     from dspgraph_nodes._kernels.signal import bark
     from dspgraph_nodes._kernels.signal.levinson import levinson, residual_power
@@ -25,7 +31,7 @@ def bark_cepstrum_to_lpc(
 
     dtype = np.result_type(cepstrum, np.float32)
     with np.errstate(over="ignore", invalid="ignore"):  # the next lines raise an error for it
-        r = bark.cepstra_to_autocorrelation(cepstrum, rate, length, order)
+        r = bark.cepstra_to_autocorrelation(cepstrum, rate, length, order, floor)
     if (~(r[:, 0] <= np.finfo(dtype).max) & ~np.isnan(cepstrum).any(axis=1)).any():
         raise ValueError(
             f"the power of a Bark cepstrum overflows {dtype}; the largest c[0] is {cepstrum[:, 0].max():g}, "
@@ -34,7 +40,7 @@ def bark_cepstrum_to_lpc(
     rows = levinson(r, 0.0, _PREDICTED)
     # Subtract the autocorrelation of the floor of all bands, from a cepstrum of the same dtype: silence has power 0.
     r -= bark.cepstra_to_autocorrelation(
-        bark.silence_cepstrum(cepstrum.shape[1]).astype(dtype)[None], rate, length, order
+        bark.silence_cepstrum(cepstrum.shape[1], floor).astype(dtype)[None], rate, length, order, floor
     )
     # A bin has 4 times the mean |X|**2 of its band, and the window passes half the power: r[0] is twice the signal's.
     rows[:, 0] = np.sqrt(0.5 * np.maximum(residual_power(r, rows), 0)) / INT16_FULL_SCALE
@@ -51,8 +57,9 @@ class BarkCepstrumToLpc(Node):
 
     L and w are those of `bark_cepstrum`. s is the r of silence: it is subtracted because the floor of the bands is not
     part of the signal, so silence has gain 0. The formulas are in the scale of 16-bit samples; the output gain, the
-    first column, is for full scale +-1. Before the recursion, r[0] is raised by 1e-4 * r[0] + (length // 12) / 38, and
-    r[i] is multiplied by 1 - 6e-5 * i**2. The recursion stops where the prediction gain reaches 30 dB.
+    first column, is for full scale +-1. Before the recursion, r[0] is raised by 1e-4 * r[0] and by (length // 12) / 38
+    * (floor / 0.01), and r[i] is multiplied by 1 - 6e-5 * i**2. The recursion stops where the prediction gain reaches
+    30 dB.
 
     With noise of unit power as its input, the filter gain / A(z) reproduces the level of the signal if the squares of
     the window of the frames sum to half their length, as those of vorbis and of the square root of hann do. The
@@ -76,6 +83,10 @@ class BarkCepstrumToLpc(Node):
         1.0, gt=0.0, le=1.0, description="a[k] is multiplied by gamma**k, which moves the poles inwards"
     )
 
+    floor: float = Field(
+        LPCNET_FLOOR, ge=1e-30, le=1e6, description="floor that the cepstrum was computed with; 0.01 is LPCNet's"
+    )
+
     def streams(self, cepstrum: Frames) -> tuple[Frames]:
         from dspgraph_nodes._kernels.signal.bark import band_peaks
 
@@ -93,4 +104,4 @@ class BarkCepstrumToLpc(Node):
         return (cepstrum.like(kind="lpc", width=self.order + 1),)
 
     def step(self, state: State, cepstrum: Array) -> tuple[State, Array]:
-        return state, bark_cepstrum_to_lpc(cepstrum, self.order, self.rate, self.length, self.lpc_gamma)
+        return state, bark_cepstrum_to_lpc(cepstrum, self.order, self.rate, self.length, self.lpc_gamma, self.floor)

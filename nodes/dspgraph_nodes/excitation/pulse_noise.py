@@ -8,6 +8,8 @@ import numpy as np
 from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State, generator, to_fraction
 from dspgraph_nodes._kernels.limits import MOST_RATE
 
+_WIDTHS = {"f0": 1, "pulses": 2}
+
 _LARGEST_TERM = 1 << 31  # limit of both terms of the fraction f0.rate / rate; the kernel's products then fit in 64 bits
 
 
@@ -18,7 +20,7 @@ class PulseNoiseState:
     draw: np.random.Generator
     rate: float
     ratio: tuple[int, int]  # whole numbers of frames and of samples that last equally long, in lowest terms
-    f0: Array  # received pitches, from the frame in which the next sample begins
+    f0: Array  # received rows (f0) or (f0, gain), from the frame in which the next sample begins
     phase: float  # sum of f0 over the samples since the last pulse; from `rate` on a pulse is due
     frames: int = 0  # frames received so far
     samples: int = 0  # samples returned so far
@@ -27,8 +29,11 @@ class PulseNoiseState:
 class PulseNoise(Node):
     """Generate an excitation of unit power: one pulse per period where voiced, Gaussian noise where unvoiced.
 
-        f0 > 0:  y[n] = sqrt(rate / f0) where the phase, the sum of f0 / rate, reaches the next whole number, else 0
+        f0 > 0:  y[n] = gain * sqrt(rate / f0) where the phase, the sum of f0 / rate, reaches the next whole number,
+                 else 0
         f0 = 0:  y[n] = e[n], independent, of mean 0 and variance 1
+
+    The gain is 1, or that of rows (f0, gain) of the kind "pulses", as `pulse_gain` gives them.
 
     Sample n has the pitch of the frame in which it begins, frame floor(n * f0.rate / rate), at f0.rate frames per
     second. The phase continues from frame to frame, and the first sample of a voiced segment is a pulse. A negative or
@@ -38,15 +43,17 @@ class PulseNoise(Node):
     Source: SPTK reference manual, `excite` (pulses of amplitude sqrt(period), Gaussian noise); pysptk 1.0.1, `excite`.
     """
 
-    f0 = Input(Frames, "f0")
+    f0 = Input(Frames, "f0", "pulses")
     y = Output(Audio)
 
     rate: float = Field(16000, gt=0, le=MOST_RATE, description="sampling rate of the excitation, Hz")
     seed: int = Field(0, ge=0, description="seed of the noise")
 
     def streams(self, f0: Frames) -> tuple[Audio]:
-        if f0.width != 1:
-            raise ParameterError(f"pulse_noise takes one pitch per frame; found {f0}")
+        if f0.width != _WIDTHS[f0.kind]:
+            raise ParameterError(
+                f"pulse_noise takes one pitch per frame, or rows (f0, gain) of the kind 'pulses'; found {f0}"
+            )
         if max((f0.rate / self._rate()).as_integer_ratio()) > _LARGEST_TERM:
             raise ParameterError(
                 f"pulse_noise.rate is {self.rate!r}, {self._rate() / f0.rate} samples for every frame of {f0}: too "
@@ -58,10 +65,10 @@ class PulseNoise(Node):
         draw = generator(self.seed)
         rate = float(self._rate())
         ratio = (f0.rate / self._rate()).as_integer_ratio()
-        return PulseNoiseState(draw, rate, ratio, np.empty((0, 1), f0.dtype), phase=rate)
+        return PulseNoiseState(draw, rate, ratio, np.empty((0, f0.width), f0.dtype), phase=rate)
 
     def step(self, held: PulseNoiseState, f0: Array) -> tuple[State, Array]:
-        high = f0 > held.rate / 2
+        high = f0[:, 0] > held.rate / 2
         if high.any():
             at = int(high.argmax())
             raise ValueError(
@@ -84,8 +91,9 @@ class PulseNoise(Node):
         y = held.draw.standard_normal(until - held.samples)
         frames, samples = held.ratio
         contour = held.f0[:, 0].astype(np.float64)
+        gains = held.f0[:, 1].astype(np.float64) if held.f0.shape[1] == 2 else np.ones(len(contour))
         begun = held.samples * frames % samples  # in Python's integers: for a long signal the product overflows 64 bits
-        held.phase = pulse_train(contour, frames, samples, begun, held.rate, held.phase, y)
+        held.phase = pulse_train(contour, gains, frames, samples, begun, held.rate, held.phase, y)
         held.f0 = held.f0[until * frames // samples - held.samples * frames // samples :]
         held.samples = until
         return y.astype(held.f0.dtype, copy=False)

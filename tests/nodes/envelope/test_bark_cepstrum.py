@@ -23,6 +23,7 @@ def fading(count: int) -> Array:
 EXAMPLES = [
     Example(BarkCepstrum(), frames=(STREAM, fading(99))),
     Example(BarkCepstrum(bands=50, rate=48000), frames=(STREAM.like(width=960), fading(99).repeat(3, axis=1))),
+    Example(BarkCepstrum(floor=1e-8), frames=(STREAM, fading(99))),
     Example(BarkCepstrum(bands=2, rate=50.5), frames=(STREAM.like(width=2), fading(99)[:, 150:152])),
 ]
 
@@ -51,6 +52,14 @@ def test_silence_has_every_band_at_its_floor() -> None:
     expected = np.r_[-2 * np.sqrt(18) - 4, np.zeros(17)]
     assert_allclose(bark_cepstrum(np.zeros((1, 320)))[0], expected, rtol=0, atol=1e-14)
     assert_array_equal(bark.silence_cepstrum(18), bark_cepstrum(np.zeros((1, 320)))[0])
+
+
+def test_a_floor_in_proportion_to_the_power_changes_the_level_only() -> None:
+    frames = fading(99)
+    soft = bark_cepstrum(1e-3 * frames, floor=1e-8)
+    soft[:, 0] += 6 * np.sqrt(18)  # log10(1e6) in every band
+    assert_allclose(soft, bark_cepstrum(frames, floor=1e-2), rtol=0, atol=1e-11)
+    assert_allclose(bark_cepstrum(frames[:1] * 0, floor=1e-8)[0, 0], -8 * np.sqrt(18) - 4, rtol=0, atol=1e-13)
 
 
 def test_a_band_lies_at_most_25_decibels_below_the_one_under_it() -> None:

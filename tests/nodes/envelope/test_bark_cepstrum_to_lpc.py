@@ -16,6 +16,7 @@ QUIET = np.array([*features()[1][50:149].round(9), *[bark.silence_cepstrum(18)] 
 EXAMPLES = [
     Example(BarkCepstrumToLpc(), cepstrum=(STREAM, QUIET)),
     Example(BarkCepstrumToLpc(order=32, rate=22050, length=512, lpc_gamma=0.9), cepstrum=(STREAM, QUIET)),
+    Example(BarkCepstrumToLpc(floor=1e-8), cepstrum=(STREAM, QUIET)),
 ]
 
 
@@ -56,6 +57,15 @@ def test_noise_of_any_level_gives_its_own_level_as_the_gain(level: float) -> Non
     noise = level * np.random.default_rng(6).standard_normal(64000)
     rows = bark_cepstrum_to_lpc(cepstra(windowed(noise)))
     assert abs(np.sqrt((rows[:, 0] ** 2).mean()) / level - 0.98) < 0.01
+
+
+def test_with_a_lower_floor_soft_signals_have_the_predictors_of_loud_ones() -> None:
+    frames = windowed(features()[0])[50:150]
+    loud = bark_cepstrum_to_lpc(bark.bark_cepstra(frames, 18, 16000))
+    soft = bark_cepstrum_to_lpc(bark.bark_cepstra(1e-3 * frames, 18, 16000, floor=1e-8), floor=1e-8)
+    assert_allclose(soft[:, 1:], loud[:, 1:], rtol=0, atol=1e-7)  # the bound of the definition above is 1e-8
+    assert_allclose(soft[:, 0], 1e-3 * loud[:, 0], rtol=1e-7)
+    assert not bark_cepstrum_to_lpc(bark.silence_cepstrum(18, 1e-8)[None], floor=1e-8)[0, 0]
 
 
 def test_silence_has_no_gain_and_an_impulse_has() -> None:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
 
 from dspgraph import Array, Frames, Graph, ParameterError
 from dspgraph.testing import Example
@@ -34,6 +35,11 @@ EXAMPLES = [
 ]
 
 
+PULSES = Frames(Fraction(100), "pulses", 2)
+
+EXAMPLES += [Example(PulseNoise(), f0=(PULSES, np.hstack((contour(301), 0.5 + contour(301) / 200))))]
+
+
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(f0=st.integers(20, 8000), rate=st.sampled_from([16000, 22050, 44100, 11025]))
 def test_pulses_of_a_constant_pitch_stand_at_ceil_of_k_periods(f0: int, rate: int) -> None:
@@ -51,6 +57,14 @@ def test_pulses_of_a_chirp_stand_where_the_summed_phase_passes_a_whole_number() 
     phase = np.concatenate(([0], np.cumsum([f0[n * 100 // rate] for n in range(len(y) - 1)])))
     expected = [0, *np.flatnonzero(np.diff(phase // rate) > 0) + 1]
     assert np.flatnonzero(y).tolist() == expected
+
+
+def test_a_pulse_has_the_gain_of_its_frame() -> None:
+    rows = np.column_stack((np.full(4, 100.0), (1, 2, 0.25, 3)))
+    _, y = PulseNoise().step(PulseNoise().start(PULSES), rows)
+    assert_array_equal(y[::160], np.sqrt(160) * rows[:, 1])
+    with pytest.raises(ParameterError, match=r"one pitch per frame, or rows \(f0, gain\) of the kind 'pulses'; found"):
+        PulseNoise().streams(PULSES.like(width=1))
 
 
 def test_a_pulse_is_as_high_as_sptks() -> None:

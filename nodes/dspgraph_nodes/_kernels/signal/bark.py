@@ -13,9 +13,8 @@ from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.maths.elementary import LN_10, cos, exp, log
 from dspgraph_nodes._kernels.maths.matmul import matmul
-from dspgraph_nodes._kernels.signal.pcm import INT16_FULL_SCALE
+from dspgraph_nodes._kernels.signal.pcm import INT16_FULL_SCALE, LPCNET_FLOOR
 
-_FLOOR = 1e-2  # added to every energy before its logarithm
 _DROP = 2.5  # decades (25 dB): the most by which a band may lie below the band before it
 _RANGE = 8.0  # decades (80 dB): the most by which a band may lie below the strongest band before it
 _OFFSET = 4.0  # subtracted from c[0], so that c[0] of speech lies around 0
@@ -88,17 +87,17 @@ def _dct(bands: int) -> Array:
     return matrix
 
 
-def bark_cepstra(frames: Array, bands: int, rate: float) -> Array:
+def bark_cepstra(frames: Array, bands: int, rate: float, floor: float = LPCNET_FLOOR) -> Array:
     """Return the Bark cepstra [n, bands] of n frames.
 
-    frames: [n, length], full scale +-1; rate: their sampling rate in Hz.
+    frames: [n, length], full scale +-1; rate: their sampling rate in Hz; floor: added to the energy of every band.
     """
     from scipy.fft import rfft
 
     length = frames.shape[1]
     spectrum = rfft(frames.astype(np.float64, copy=False), axis=1)
     power = (spectrum.real * spectrum.real + spectrum.imag * spectrum.imag) * (INT16_FULL_SCALE / length) ** 2
-    levels = log(matmul(power, _triangles(bands, rate, length)) + _FLOOR) / LN_10
+    levels = log(matmul(power, _triangles(bands, rate, length)) + floor) / LN_10
     _raise_to_floors(levels)
     values = matmul(levels, _dct(bands))
     values[:, 0] -= _OFFSET
@@ -113,7 +112,7 @@ def _raise_to_floors(levels: Array) -> None:
     levels: [n, bands], log10 of the energies, from the lowest frequency to the highest.
     """
     for f in range(len(levels)):
-        row, strongest, follow = levels[f], -2.0, -2.0
+        row, strongest, follow = levels[f], -np.inf, -np.inf
         for i in range(len(row)):
             lowest = max(follow - _DROP, strongest - _RANGE)
             if row[i] < lowest:  # False for NaN: NaN stays NaN
@@ -123,9 +122,9 @@ def _raise_to_floors(levels: Array) -> None:
 
 
 @lru_cache(maxsize=32)
-def silence_cepstrum(bands: int) -> Array:
-    """Return the cepstrum [bands] of silence, where every band has the energy _FLOOR."""
-    values: Array = bark_cepstra(np.zeros((1, 2 * bands)), bands, 16000.0)[0]
+def silence_cepstrum(bands: int, floor: float = LPCNET_FLOOR) -> Array:
+    """Return the cepstrum [bands] of silence, where every band has the energy `floor`."""
+    values: Array = bark_cepstra(np.zeros((1, 2 * bands)), bands, 16000.0, floor)[0]
     values.setflags(write=False)
     return values
 
@@ -146,17 +145,21 @@ def _lag_rows(bands: int, rate: float, length: int, order: int) -> Array:
     return matmul(compensation[:, None] * _between(bands, rate, length), cosines)
 
 
-def cepstra_to_autocorrelation(values: Array, rate: float, length: int, order: int) -> Array:
+def cepstra_to_autocorrelation(
+    values: Array, rate: float, length: int, order: int, floor: float = LPCNET_FLOOR
+) -> Array:
     """Return the autocorrelations [n, order + 1] of the spectra that n Bark cepstra describe.
 
     values: [n, bands], the cepstra; rate, length: of the frames that they were computed from, in Hz and in samples;
-    order: the largest lag. Noise is added to lag 0, and lag j is multiplied by 1 - 6e-5 * j**2.
+    order: the largest lag; floor: of the energies of the bands. Noise is added to lag 0, and lag j is multiplied by
+    1 - 6e-5 * j**2.
     """
     bands = values.shape[1]
     values = values.astype(np.float64)
     values[:, 0] += _OFFSET
     energies = exp(matmul(values, _dct(bands).T) * LN_10)
     r = matmul(energies, _lag_rows(bands, rate, length, order))
-    r[:, 0] += r[:, 0] * 1e-4 + length // 12 / 38  # noise: 40 dB below the signal, and LPCNet's constant
+    # Noise: 40 dB below the signal, and LPCNet's constant, which is in proportion to the floor.
+    r[:, 0] += r[:, 0] * 1e-4 + length // 12 / 38 * (floor / LPCNET_FLOOR)
     r *= 1 - 6e-5 * np.arange(order + 1) ** 2
     return r

@@ -10,7 +10,14 @@ from dspgraph_nodes._kernels.compile.jit import kernel
 
 @kernel
 def pulse_train(
-    f0: NDArray[Any], frames: int, samples: int, begun: int, rate: float, phase: float, y: NDArray[Any]
+    f0: NDArray[Any],
+    gains: NDArray[Any],
+    frames: int,
+    samples: int,
+    begun: int,
+    rate: float,
+    phase: float,
+    y: NDArray[Any],
 ) -> float:
     """Replace the noise in y by pulses where f0 > 0 (voiced), and return the phase after the last sample of y.
 
@@ -18,14 +25,16 @@ def pulse_train(
     frame in which y[0] begins, and begun = n * frames % samples is how far into that frame y[0] begins; a whole frame
     is `samples`. The phase is a sum of f0 over voiced samples. When it has reached `rate`, a period is complete: the
     next voiced sample is a pulse, and `rate` is subtracted. Unvoiced samples set the phase to `rate`. If the f0 are
-    whole numbers, the sum is exact; a sum of f0 / rate would not be.
+    whole numbers, the sum is exact; a sum of f0 / rate would not be. A pulse in frame k is gains[k] * sqrt(rate /
+    f0[k]).
     """
     for i in range(len(y)):
-        hertz = f0[(begun + i * frames) // samples]
+        k = (begun + i * frames) // samples
+        hertz = f0[k]
         if hertz > 0.0:  # False for NaN
             if phase >= rate:
                 phase -= rate
-                y[i] = math.sqrt(rate / hertz)
+                y[i] = gains[k] * math.sqrt(rate / hertz)
             else:
                 y[i] = 0.0
             phase += hertz

@@ -1,0 +1,48 @@
+"""Power of a pulse train behind an all-pole filter, compared with that of white noise."""
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.compile.jit import kernel
+from dspgraph_nodes._kernels.maths.elementary import phasor
+
+_MOST_HARMONICS = 4096  # more are closer together than any peak of a predictor is wide: their gain is 1
+
+
+def pulse_gains(f0: Array, lpc: Array, parcor: Array, rate: float, most: float) -> Array:
+    """Return the gains [n], float64, that make a pulse train behind 1 / A(z) as strong as white noise behind it.
+
+    f0: [n], Hz; the gain is 1 where f0 is not above 0, or has no harmonic up to rate / 2, or more than 4096.
+    lpc: [n, order + 1], rows (gain, a[1..order]).
+    parcor: the same predictors as rows (gain, k[1..order]), |k| < 1.
+    rate: Hz.
+    most: a gain is limited to 1 / most .. most.
+    The formula is that of `PulseGain`.
+    """
+    hertz = np.where(f0 > 0, f0, 0.0).astype(np.float64)
+    turn = phasor(-2 * np.pi / rate * hertz)
+    gains = np.ones(len(hertz))
+    _gains(hertz, turn.real.copy(), turn.imag.copy(), lpc.astype(np.float64), parcor.astype(np.float64), rate, gains)
+    return np.clip(gains, 1 / most, most)
+
+
+@kernel
+def _gains(hertz: Array, re: Array, im: Array, lpc: Array, parcor: Array, rate: float, gains: Array) -> None:
+    """Write the gains of the frames with hertz > 0. re, im: [n], of exp(-2j * pi * hertz / rate)."""
+    width = lpc.shape[1]
+    for f in range(len(hertz)):
+        if not rate / 2 >= hertz[f] >= rate / 2 / _MOST_HARMONICS:
+            continue
+        noise = 1.0  # power of white noise behind 1 / A(z)
+        for i in range(1, width):
+            noise /= 1.0 - parcor[f, i] * parcor[f, i]
+        lines, z_re, z_im = 0.0, 1.0, 0.0
+        for _ in range(int(rate / 2 / hertz[f])):
+            z_re, z_im = z_re * re[f] - z_im * im[f], z_re * im[f] + z_im * re[f]
+            a_re, a_im = 0.0, 0.0  # A(z) - 1, by Horner's rule
+            for i in range(width - 1, 0, -1):
+                a_re += lpc[f, i]
+                a_re, a_im = a_re * z_re - a_im * z_im, a_re * z_im + a_im * z_re
+            a_re += 1.0
+            lines += 1.0 / (a_re * a_re + a_im * a_im)
+        gains[f] = np.sqrt(noise / (2.0 * hertz[f] / rate * lines))
