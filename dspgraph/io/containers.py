@@ -19,6 +19,8 @@ from dspgraph.io.filepart import Piece, Span
 from dspgraph.io.flac import find_flac
 from dspgraph.io.mpeg import find_mpeg, id3_length
 from dspgraph.io.ogg import clear_serial_numbers, find_links
+from dspgraph.io.paths import convert_hint
+from dspgraph.shown import shown
 
 Order: TypeAlias = Literal["big", "little"]
 
@@ -109,19 +111,45 @@ class _Chunks(NamedTuple):
     align: int = 2  # every chunk begins at a multiple of this number of bytes
     counted: int = 0  # what the length counts besides the content: 0, or the bytes of name and length
     samples: tuple[bytes, ...] = (b"data",)  # possible names of the chunk that has the samples
+    inside: int = 0  # bytes of that chunk before its samples
+    bounded: bool = True  # whether a decoder stops at the end of that chunk
 
 
 CHUNKED = {
     b"RIFF": _Chunks(order="little"),
     b"RIFX": _Chunks(),
     b"RF64": _Chunks(order="little"),
-    b"FORM": _Chunks(samples=(b"SSND", b"BODY")),
-    b"caff": _Chunks(length=8, first=8, align=1),
+    b"FORM": _Chunks(samples=(b"SSND", b"BODY"), inside=8),
+    b"caff": _Chunks(length=8, first=8, align=1, inside=4),
     b"riff": _Chunks(  # W64: its names are GUIDs
-        16, 8, "little", first=40, align=8, counted=24, samples=(bytes.fromhex("64617461f3acd3118cd100c04f8edb8a"),)
+        16, 8, "little", 40, 8, 24, samples=(bytes.fromhex("64617461f3acd3118cd100c04f8edb8a"),), bounded=False
     ),
 }
 """The layouts of files that consist of chunks, by the first four bytes of the file."""
+
+_BLOCK_TAGS = (0x02, 0x11, 0x31, 0x38)  # MS ADPCM, IMA ADPCM, GSM 6.10, NMS ADPCM
+"""Formats in WAV files whose samples are coded in blocks, which are as long as the header says.
+
+libsndfile makes samples of the rest of the block before, if the last block is not whole.
+"""
+
+_G721_TAG, _G721_BLOCK = 0x40, 60
+"""A format in WAV files whose blocks are not as long as the header says: libsndfile decodes 120 samples at a time."""
+
+_MPEG_TAGS = (0x50, 0x55)  # layer 1 or 2, layer 3
+
+_AU_HEADER = 24
+"""The smallest length of the header of an AU file, in bytes."""
+
+_AU_BLOCKS = {23: 60, 25: 45, 26: 75}  # G.721, G.723 with 3 and with 5 bits
+"""Bytes of 120 samples in AU files, by the number of the encoding: libsndfile decodes as many at a time."""
+
+
+class _Coding(NamedTuple):
+    """How samples are coded, as far as it matters to the length of a file."""
+
+    block: int = 1  # bytes of a block, which a decoder needs whole
+    is_mpeg: bool = False
 
 
 class _Samples(NamedTuple):
@@ -133,6 +161,9 @@ class _Samples(NamedTuple):
     size: int  # of the length: 4 or 8 bytes
     order: Order = "big"
     counted: int = 0  # what the length counts besides the samples, in bytes
+    inside: int = 0  # bytes between `begin` and the samples
+    bounded: bool = True  # whether a decoder stops at the end of the samples; otherwise it reads what follows too
+    coding: _Coding = _Coding()
 
     @property
     def is_unknown(self) -> bool:
@@ -142,8 +173,8 @@ class _Samples(NamedTuple):
         these less the length of the header.
         """
         value, bits = self.length + self.counted, 8 * self.size
-        marks = [2**bits, 2 ** (bits - 1), *(0x7FFFF000, 0x7F000000)[: 2 * (bits == 32)]]
-        return self.length <= 0 or any(mark - 256 <= value <= mark + 64 for mark in marks)
+        marks = {32: (2**32, 2**31, 0x7FFFF000, 0x7F000000), 64: (2**64, 2**63)}.get(bits, ())
+        return self.length <= self.inside or any(mark - 256 <= value <= mark + 64 for mark in marks)
 
 
 def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: int, whole: Piece | None) -> FileLayout:
@@ -151,17 +182,36 @@ def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: in
 
     begin: offset of the container in the file; size: of the file; whole: the layout of a file with the right length.
     """
-    found = _find_samples(file, magic, begin, size)
+    found = _find_samples(path, file, magic, begin, size)
     if found is None:
         return FileLayout((whole,))
     there = max(0, size - begin - found.begin)
     end = _end_of_chunks(file, magic, begin, found, size)
     left = max(0, size - end)
-    if there and found.is_unknown and (found.length > there or left >= 8):
-        return FileLayout((_with_length(path, file, begin, found, there, size),), notes=(UNKNOWN_LENGTH,))
-    if found.length > there:
+    is_unknown = there > found.inside and found.is_unknown and (found.length > there or left >= 8)
+    length = there if is_unknown else found.length
+    _check_length(path, found, length, there, left)
+    rest = (length - found.inside) % found.coding.block
+    if is_unknown or rest:
+        whole = _with_length(path, file, begin, found, length - rest)
+    elif not found.bounded and begin + found.begin + length < size:
+        whole = Piece((Span(begin, begin + found.begin + length),))
+    notes = [UNKNOWN_LENGTH] if is_unknown else _notes_of_left(file, end, left)
+    if rest:
+        notes.append(f"left out the last {rest} bytes of its samples, which are no whole block")
+    if found.coding.is_mpeg:
+        return _mpeg_layout(path, begin + found.begin, begin + found.begin + length)
+    return FileLayout((whole,), notes=tuple(notes))
+
+
+def _check_length(path: Path, found: _Samples, length: int, there: int, left: int) -> None:
+    """Raise FileError if a file has fewer bytes of samples than `length`, or more than its header can tell.
+
+    there: bytes from the first sample to the end of the file. left: bytes behind all chunks.
+    """
+    if length > there:
         raise FileError(
-            f"{path} is truncated: its header promises {found.length} bytes of samples, it has {there}: fetch it "
+            f"{path} is truncated: its header promises {length} bytes of samples, it has {there}: fetch it "
             "again, or let an audio editor repair it"
         )
     if left >= 2**32 and found.size == 4:
@@ -169,30 +219,68 @@ def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: in
             f"{path} has {left} bytes behind its samples: more than 4 GiB do not fit into its header: "
             f"make it a W64: {_IGNORING} {shlex.quote(path.name)} out.w64"
         )
-    file.seek(min(end, size))
+
+
+def _notes_of_left(file: BinaryIO, end: int, left: int) -> list[str]:
+    """Return a note of the `left` bytes from the byte `end` on, behind all chunks; none if they are zeros."""
+    file.seek(end)
     is_padding = left < 8 or not file.read(4096).strip(b"\0")
-    note = f"left out {left} bytes behind the samples, whose length its header has"
-    return FileLayout((whole,), notes=() if is_padding else (note,))
+    return [] if is_padding else [f"left out {left} bytes behind the samples, whose length its header has"]
 
 
-def _find_samples(file: BinaryIO, magic: bytes, begin: int, size: int) -> _Samples | None:
+def _mpeg_layout(path: Path, begin: int, end: int) -> FileLayout:
+    """Return the layout of MPEG frames in a WAV file."""
+    mpeg = find_mpeg(path, begin, end)
+    if mpeg is None:
+        raise FileError(f"{path} has no MPEG frames where its header says: {convert_hint(path)}")
+    return FileLayout((mpeg.piece,), samples=mpeg.samples, notes=mpeg.notes)
+
+
+def _find_samples(path: Path, file: BinaryIO, magic: bytes, begin: int, size: int) -> _Samples | None:
     """Return where the samples are, as the header says; None if it does not say."""
     if magic in CHUNKED:
         return _chunk_of_samples(file, CHUNKED[magic], begin, size)
-    if magic in (b".snd", b"dns."):  # AU
-        order: Order = "big" if magic == b".snd" else "little"
-        file.seek(begin + 4)
-        return _Samples(_integer(file, 4, order), _integer(file, 4, order), 8, 4, order)
+    if magic in (b".snd", b"dns."):
+        return _au_samples(path, file, magic, begin)
+    return _sphere_samples(path, file, begin)
+
+
+def _au_samples(path: Path, file: BinaryIO, magic: bytes, begin: int) -> _Samples:
+    order: Order = "big" if magic == b".snd" else "little"
+    file.seek(begin + 4)
+    start, length, encoding = (_integer(file, 4, order) for _ in range(3))
+    _check_begin(path, start, _AU_HEADER)
+    return _Samples(start, length, 8, 4, order, bounded=False, coding=_Coding(_AU_BLOCKS.get(encoding, 1)))
+
+
+def _sphere_samples(path: Path, file: BinaryIO, begin: int) -> _Samples | None:
+    """Return where the samples of a SPHERE file are. Raises FileError if they are compressed."""
     file.seek(begin)
     head = file.read(1024)
     start = re.match(rb"NIST_1A\s+(\d{1,9})\s", head)
-    fields = dict(re.findall(rb"^(\w+) -i (\d{1,18})", head, re.MULTILINE))
-    length = math.prod(int(fields.get(name, 0)) for name in (b"sample_count", b"channel_count", b"sample_n_bytes"))
-    return _Samples(int(start[1]), length, 0, 0) if start and length else None
+    if start is None:
+        return None
+    _check_begin(path, int(start[1]), head.find(b"end_head"))
+    fields = dict(re.findall(rb"^(\w+) -(?:i|s\d+) (\S+)", head, re.MULTILINE))
+    coding = fields.get(b"sample_coding", b"").decode("latin-1")
+    if "embedded" in coding:
+        raise FileError(f"{path} has compressed samples ({shown(coding)}): {convert_hint(path)}")
+    numbers = [fields.get(name, b"0") for name in (b"sample_count", b"channel_count", b"sample_n_bytes")]
+    length = math.prod(int(number) if re.fullmatch(rb"\d{1,18}", number) else 0 for number in numbers)
+    return _Samples(int(start[1]), length, 0, 0, bounded=False)
+
+
+def _check_begin(path: Path, start: int, header: int) -> None:
+    """Raise FileError if the samples begin within the header; header: its length, or less, in bytes."""
+    if start < header:
+        raise FileError(
+            f"{path} is damaged: its header says that its samples begin at byte {start}, which is within the header: "
+            f"{convert_hint(path)}"
+        )
 
 
 def _chunk_of_samples(file: BinaryIO, chunks: _Chunks, begin: int, size: int) -> _Samples | None:
-    at, large = chunks.first, None
+    at, large, coding = chunks.first, None, _Coding()
     while begin + at < size:
         file.seek(begin + at)
         name, length = file.read(chunks.name), _integer(file, chunks.length, chunks.order)
@@ -201,13 +289,32 @@ def _chunk_of_samples(file: BinaryIO, chunks: _Chunks, begin: int, size: int) ->
         if name == b"ds64":  # RF64: a length of 64 bits, for a chunk "data" whose own length is the largest number
             file.seek(8, 1)
             large = _Samples(0, _integer(file, 8, chunks.order), at + 8, 8, chunks.order)
+        elif name[:4] == b"fmt ":
+            coding = _wav_coding(file.read(14))
+        elif name == b"COMM":
+            coding = _Coding(_aifc_block(file.read(22)))
         elif name in chunks.samples:
-            if large and length == 2**32 - 1:
-                return large._replace(begin=at)
-            return _Samples(at, length - chunks.counted, field, chunks.length, chunks.order, chunks.counted)
+            inside, bounded = (chunks.inside, chunks.bounded) if name != b"BODY" else (0, False)
+            if large:  # a decoder believes this length, whatever the chunk itself says
+                return large._replace(begin=at, coding=coding)
+            counted = chunks.counted
+            return _Samples(at, length - counted, field, chunks.length, chunks.order, counted, inside, bounded, coding)
         at += max(0, length - chunks.counted)
         at += -at % chunks.align
     return None
+
+
+def _wav_coding(content: bytes) -> _Coding:
+    """Return the coding by the first bytes of the chunk "fmt "."""
+    tag, align = int.from_bytes(content[:2], "little"), int.from_bytes(content[12:14], "little")
+    block = align if tag in _BLOCK_TAGS else _G721_BLOCK if tag == _G721_TAG else 1
+    return _Coding(max(1, block), tag in _MPEG_TAGS)
+
+
+def _aifc_block(content: bytes) -> int:
+    """Return the bytes of a block by the first bytes of the chunk "COMM" of an AIFC file."""
+    channels, name = int.from_bytes(content[:2], "big"), content[18:22]
+    return max(1, {b"ima4": 34 * channels, b"GSM ": 33}.get(name, 1))
 
 
 def _integer(file: BinaryIO, length: int, order: Order) -> int:
@@ -223,15 +330,18 @@ def _end_of_chunks(file: BinaryIO, magic: bytes, begin: int, found: _Samples, si
         while size - at >= chunks.name + chunks.length:
             file.seek(at)
             name, length = file.read(chunks.name), _integer(file, chunks.length, chunks.order)
-            if not all(32 <= byte < 127 for byte in name[:4]):
+            following = at + chunks.name + chunks.length + max(0, length - chunks.counted)
+            if following > size or not all(32 <= byte < 127 for byte in name[:4]):
                 break
-            at += chunks.name + chunks.length + max(0, length - chunks.counted)
-            at += -(at - begin) % chunks.align
+            at = following + -(following - begin) % chunks.align
     return at
 
 
-def _with_length(path: Path, file: BinaryIO, begin: int, found: _Samples, there: int, size: int) -> Piece:
-    """Return a file whose header has the length of the samples that are there; there: in bytes."""
+def _with_length(path: Path, file: BinaryIO, begin: int, found: _Samples, there: int) -> Piece:
+    """Return a file that ends with the samples, and whose header has their length; there: in bytes."""
+    span = Span(begin, begin + found.begin + there)
+    if found.size == 0:
+        return Piece((span,))
     length = there + found.counted
     if length >= 2 ** (8 * found.size):
         raise FileError(
@@ -241,7 +351,7 @@ def _with_length(path: Path, file: BinaryIO, begin: int, found: _Samples, there:
     file.seek(begin)
     head = bytearray(file.read(found.begin))
     head[found.field : found.field + found.size] = length.to_bytes(found.size, found.order)
-    return Piece((Span(begin + found.begin, size),), bytes(head))
+    return Piece((span._replace(first=begin + found.begin),), bytes(head))
 
 
 # ---- writing --------------------------------------------------------------------------------------------------------

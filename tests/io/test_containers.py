@@ -6,13 +6,14 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+import soundfile
+from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Array, Audio
 from dspgraph.errors import FileError
 from dspgraph.io.audio import AudioSource
 from dspgraph.testing import check_file
-from helpers.audio_files import by_libsndfile, decoded_by_ffmpeg, needs_ffmpeg, piped_by_ffmpeg
+from helpers.audio_files import by_libsndfile, decoded_by_ffmpeg, needs_ffmpeg, piped_by_ffmpeg, run_ffmpeg
 from helpers.speech import speech
 
 MONO = Audio(16000)
@@ -165,3 +166,140 @@ def test_a_file_of_unknown_length_may_begin_with_silence(tmp_path: Path, kind: s
     content[at : at + 4] = bytes(4)
     (tmp_path / "v").write_bytes(content)
     assert_array_equal(read_as_unknown(tmp_path / "v"), silent)
+
+
+LEVL = bytes.fromhex("6c65766cf3acd3118cd100c04f8edb8a")  # a chunk "levl" of a W64 file
+BEHIND = {
+    "w64": LEVL + struct.pack("<Q", 64) + b"abcdefgh" * 5,
+    "au": b"hello" * 20,
+    "au g723": b"hello" * 20,
+    "sphere": b"\1\2\3" * 50,
+    "sphere ulaw": b"\1\2\3" * 50,
+    "iff": b"NAME\0\0\0\4abcd",
+}
+"""Bytes behind the samples, in formats whose decoder goes on to the end of the file."""
+
+
+@pytest.mark.parametrize("kind", BEHIND)
+def test_what_stands_behind_the_samples_is_never_read_as_samples(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "v"
+    content = bytes(written(path, kind))
+    whole = AudioSource(path, MONO).read()
+    path.write_bytes(content + BEHIND[kind])
+    assert_array_equal(AudioSource(path, MONO).read(), whole)
+    check_file(path, parts=3)
+
+
+BLOCKS = {
+    "wav IMA_ADPCM": 1024,
+    "wav MS_ADPCM": 1024,
+    "wav GSM610": 65,
+    "wav G721_32": 60,
+    "au g723": 45,
+    "aifc ima": 34,
+}
+"""The bytes of a block, which a decoder needs whole: of the rest it makes samples of the block before, or none."""
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_an_incomplete_block_at_the_end_is_left_out_and_it_is_said(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "v"
+    content = written(path, kind)
+    whole = AudioSource(path, MONO).read()
+    field = {"wav": content.find(b"data") + 4, "au": 8, "aifc": content.find(b"SSND") + 4}[kind.split()[0]]
+    content[field : field + 4] = b"\xff\xff\xff\xff"
+    begin = field + {"wav": 4, "au": 16, "aifc": 12}[kind.split()[0]]
+    del content[begin + 2 * BLOCKS[kind] + 30 :]  # two blocks, and a part of a third one
+    path.write_bytes(content)
+    source = AudioSource(path, MONO)
+    assert source.conversions == [UNKNOWN, "left out the last 30 bytes of its samples, which are no whole block"]
+    assert_array_equal(source.read(), whole[: source.length])
+    path.write_bytes(content[: begin + 2 * BLOCKS[kind]])
+    assert source.length == AudioSource(path, MONO).length
+
+
+@pytest.mark.parametrize("kind", ["aiff", "aifc", "caf"])
+def test_a_length_that_counts_no_sample_is_unknown(tmp_path: Path, kind: str) -> None:
+    """The offset and the block size of an AIFF (8 bytes), the edit count of a CAF (4) are counted with the samples."""
+    content = written(tmp_path / "v", kind)
+    name, size = (b"data", 8) if kind == "caf" else (b"SSND", 4)
+    at = content.index(name) + 4
+    content[at : at + size] = (4 if kind == "caf" else 8).to_bytes(size, "big")
+    (tmp_path / "v").write_bytes(content)
+    found = read_as_unknown(tmp_path / "v")
+    assert_array_equal(found, SAMPLES.astype("f4") if kind == "aifc" else SAMPLES)
+
+
+def sphere(count: str, coding: str = "pcm", header: int = 1024) -> bytes:
+    head = (
+        f"NIST_1A\n{header:7}\nsample_rate -i 16000\nchannel_count -i 1\nsample_n_bytes -i 2\n"
+        f"sample_byte_format -s2 01\n{count}sample_coding -s{len(coding)} {coding}\nend_head\n"
+    )
+    content: bytes = (SAMPLES * 2**15).astype("<i2").tobytes()
+    return head.encode().ljust(1024) + content
+
+
+@pytest.mark.parametrize("count", ["sample_count -i 0\n", "sample_count -i -1\n", ""])
+def test_a_sphere_file_of_unknown_length_is_read_to_its_end(tmp_path: Path, count: str) -> None:
+    (tmp_path / "v.sph").write_bytes(sphere(count))
+    assert_array_equal(read_as_unknown(tmp_path / "v.sph"), SAMPLES)
+
+
+def test_a_sphere_file_is_as_long_as_its_header_says(tmp_path: Path) -> None:
+    path = tmp_path / "v.sph"
+    path.write_bytes(sphere("sample_count -i 15000\n"))
+    source = AudioSource(path, MONO)
+    assert source.conversions == ["left out 2000 bytes behind the samples, whose length its header has"]
+    assert_array_equal(source.read(), SAMPLES[:15000])
+    for kind in ("sphere", "sphere ulaw"):  # libsndfile writes the number of bytes per sample as a text
+        path.write_bytes(bytes(written(path, kind))[:-101])
+        with pytest.raises(FileError, match="is truncated"):
+            AudioSource(path, MONO)
+
+
+def test_compressed_sphere_files_are_refused_with_the_command_that_converts_them(tmp_path: Path) -> None:
+    (tmp_path / "v.sph").write_bytes(sphere("sample_count -i 16000\n", "pcm,embedded-shorten-v2.00"))
+    with pytest.raises(FileError, match="has compressed samples .*shorten.*: convert it: ffmpeg -i v.sph out.wav"):
+        AudioSource(tmp_path / "v.sph", MONO)
+
+
+def test_samples_that_begin_within_the_header_are_damage(tmp_path: Path) -> None:
+    """A decoder reads such a file forward from another byte than after a seek."""
+    (tmp_path / "v.sph").write_bytes(sphere("sample_count -i 16000\n", header=8))
+    content = written(tmp_path / "v.au", "au")
+    content[4:8] = bytes(4)
+    (tmp_path / "v.au").write_bytes(content)
+    for name in ("v.sph", "v.au"):
+        with pytest.raises(FileError, match=f"{name} is damaged: .* begin at byte [08], which is within the header"):
+            AudioSource(tmp_path / name, MONO)
+
+
+@pytest.mark.parametrize("length", [0, 1000, 32000, 0x7FFFF000, 0xFFFFFFFF])
+def test_an_rf64_file_is_as_long_as_its_length_of_64_bits(tmp_path: Path, length: int) -> None:
+    content = written(tmp_path / "v.wav", "rf64")
+    at = content.index(b"data") + 4
+    content[at : at + 4] = struct.pack("<I", length)
+    (tmp_path / "v.wav").write_bytes(content)
+    source = AudioSource(tmp_path / "v.wav", MONO)
+    assert source.conversions == []
+    assert_array_equal(source.read(), SAMPLES)
+
+
+def test_text_behind_the_samples_is_no_chunk_and_it_is_said(tmp_path: Path) -> None:
+    path = wav_with(tmp_path / "v.wav", 32000)
+    path.write_bytes(path.read_bytes() + b"some text that a program has left")
+    source = AudioSource(path, MONO)
+    assert source.conversions == ["left out 33 bytes behind the samples, whose length its header has"]
+    assert_array_equal(source.read(), SAMPLES)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("coder", ["libmp3lame", "mp2"])
+def test_mpeg_frames_in_a_wav_are_counted(tmp_path: Path, coder: str) -> None:
+    path = tmp_path / "v.wav"
+    soundfile.write(tmp_path / "source.wav", SAMPLES, 44100)
+    run_ffmpeg("-i", tmp_path / "source.wav", "-c:a", coder, path)
+    found, expected = AudioSource(path, Audio(44100)).read(), decoded_by_ffmpeg(path)
+    assert len(found) == len(expected)
+    assert_allclose(found, expected, atol=1e-4)  # ffmpeg decodes layer 2 in integers; 3e-5 was measured
+    check_file(path, parts=3)
