@@ -183,6 +183,14 @@ def test_import_dspgraph_loads_nothing_heavy() -> None:
     assert not {"torch", "numba", "scipy.signal", "scipy", "pysptk", "matplotlib", "networkx"} & set(loaded)
 
 
+def test_a_vocoder_loads_nothing_that_it_does_not_need() -> None:
+    code = (
+        "import sys, numpy; from dspgraph import load;"
+        "load('lpc_vocoder')(speech=numpy.sin(numpy.arange(5000.0) / 9)); print(*sys.modules)"
+    )
+    assert not {"torch", "scipy.signal", "matplotlib", "soundfile", "ray"} & set(run_python(code).split())
+
+
 def test_listing_the_nodes_imports_none_of_them() -> None:
     code = "import sys; from dspgraph import registry; [one.summary() for one in registry.nodes().values()]; print(*sys.modules)"
     loaded = run_python(code).split()

@@ -48,14 +48,14 @@ def bank(up: int, down: int, dtype: str) -> Array:
     offsets = np.arange(up)[:, None] + up * (np.arange(width(up, down))[::-1] - w)
     f = (1 + _PASS) / 2 * min(1.0, up / down)
     t = offsets / up
-    taps = f * _sinc(f * t) * (_i0((_BETA / 2) ** 2 * (1 - (t / w) ** 2)) / _i0((_BETA / 2) ** 2))
+    taps = f * sinc(f * t) * (_i0((_BETA / 2) ** 2 * (1 - (t / w) ** 2)) / _i0((_BETA / 2) ** 2))
     taps[np.abs(offsets) >= w * up] = 0
     taps = np.ascontiguousarray(taps, dtype)
     taps.flags.writeable = False
     return taps
 
 
-def _sinc(v: Array) -> Array:
+def sinc(v: Array) -> Array:
     """Return sin(pi * v) / (pi * v) without numpy's sine, whose last bit depends on the machine."""
     nearest = np.rint(v)
     x = np.pi * (v - nearest)

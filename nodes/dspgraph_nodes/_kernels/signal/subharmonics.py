@@ -6,11 +6,14 @@ p * f, for a prime p, hold nearly all the energy of the harmonics of f.
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
+from dspgraph_nodes._kernels.signal.polyphase import sinc
+from dspgraph_nodes._kernels.signal.windows import window_values
 
 COMPARED_BAND = 1250.0  # Hz: higher harmonics are left out; the smallest change of a period disturbs them
 COMPARED_RATE = 3900.0  # Hz: the least rate at which periods are compared
@@ -41,12 +44,35 @@ def raise_subharmonics(x: Array, rate: float, f0: Array, at: Array, top: float) 
 
 def _low_passed(x: Array, rate: float) -> tuple[Array, int]:
     """Return x [n] below COMPARED_BAND, at the rate divided by a whole number, and this number."""
-    from scipy.signal import firwin, upfirdn
-
     step = max(1, int(rate // COMPARED_RATE))
     half = math.ceil(2 * rate / COMPARED_BAND / step) * step
-    low = upfirdn(firwin(2 * half + 1, COMPARED_BAND, fs=rate), x, 1, step)
-    return np.ascontiguousarray(low[half // step : half // step + -(-len(x) // step)], np.float64), step
+    padded = np.zeros(len(x) + 2 * half)
+    padded[half : half + len(x)] = x
+    low = np.empty(-(-len(x) // step))
+    _every_step(padded, _low_pass(half, COMPARED_BAND / rate), step, low)
+    return low, step
+
+
+@lru_cache(maxsize=8)
+def _low_pass(half: int, band: float) -> Array:
+    """Return the taps [2 * half + 1] of a low-pass filter: a sinc under a Hamming window, with the sum 1.
+
+    band: where the gain is 1/2, as a share of the sampling rate.
+    """
+    offsets = np.arange(-half, half + 1)
+    window = window_values("hamming", "none", 2 * half, np.dtype(np.float64))
+    taps = sinc(2 * band * offsets) * np.append(window, window[0])
+    return taps / taps.sum()
+
+
+@kernel
+def _every_step(x: Array, taps: Array, step: int, y: Array) -> None:
+    """Fill y with sums of products: y[m] = sum_k taps[k] * x[m * step + k]."""
+    for m in range(len(y)):
+        total, begin = 0.0, m * step
+        for k in range(len(taps)):
+            total += taps[k] * x[begin + k]
+        y[m] = total
 
 
 @kernel
