@@ -37,6 +37,17 @@ SHARED = ("browser", "cluster", "undisturbed", "alone")
 COMPILED = {TESTS / "models" / "lpcnet": "lpcnet training", TESTS / "kernels" / "test_lpcnet_synthesis.py": "lpcnet"}
 """Groups of tests, beside those of each node, that run in one process: the kernels they share are compiled once."""
 
+SPREAD = {
+    TESTS / name
+    for name in (
+        "rendering/test_executors.py",
+        "cli/test_process.py",
+        "system/test_laws.py",
+        "system/test_pipelines.py",
+    )
+}
+"""Files whose tests take long and share little: they may run in several processes, unlike the tests of other files."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="the core, and every node at a few cuts, in under a minute")
@@ -56,7 +67,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(mark)
         places = (item.path, item.path.parent)
         groups = {name for name in SHARED if name in fixtures} | {COMPILED[path] for path in places if path in COMPILED}
-        for name in groups | _nodes_of(item):
+        groups |= _nodes_of(item)
+        if not groups and item.path not in SPREAD:
+            groups = {str(item.path.relative_to(TESTS))}
+        for name in groups:
             item.add_marker(pytest.mark.xdist_group(name))
 
     def is_wanted(item: pytest.Item) -> bool:

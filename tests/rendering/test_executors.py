@@ -320,8 +320,15 @@ def assert_one_is_late(executor: Executor, batch: int, source: Path, out: Path) 
     assert rows_of == ledger(out.with_name("others"))
 
 
-@pytest.mark.parametrize("batch", [1, 4])
-@pytest.mark.parametrize("executor", [Serial(1), Processes(2, 1)], ids=["serial", "processes"])
+@pytest.mark.parametrize(
+    ("executor", "batch"),
+    [
+        pytest.param(Serial(1), 1, id="serial-1"),
+        pytest.param(Processes(2, 1), 4, id="processes-4"),
+        pytest.param(Serial(1), 4, id="serial-4", marks=pytest.mark.slow),
+        pytest.param(Processes(2, 1), 1, id="processes-1", marks=pytest.mark.slow),
+    ],
+)
 def test_an_item_that_never_ends_is_a_row_after_its_timeout(
     executor: Executor, batch: int, clips_and_hang: Path, tmp_path: Path
 ) -> None:

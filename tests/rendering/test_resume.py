@@ -142,7 +142,9 @@ def moments(draw: random.Random, n: int) -> list[int]:
     return [0, middle, n - middle - draw.randrange(n // 5, n // 4)]
 
 
-@pytest.mark.parametrize(("jobs", "batch"), [pytest.param(1, 1, marks=pytest.mark.slow), (1, 5), (2, 1)])
+@pytest.mark.parametrize(
+    ("jobs", "batch"), [(1, 5), *(pytest.param(jobs, 1, marks=pytest.mark.slow) for jobs in (1, 2))]
+)
 def test_killed_three_times_and_resumed_a_run_is_as_if_undisturbed(
     tmp_path: Path, noisy: Path, undisturbed: tuple[Path, dict[str, bytes]], jobs: int, batch: int
 ) -> None:

@@ -20,6 +20,8 @@ from helpers.speech import speech
 
 EVERY = [(name, swap) for name in shipped_pipelines() for swap in variants(name)]
 NAMES = [" ".join([name, *(f"{slot}={variant}" for slot, variant in swap.items())]) for name, swap in EVERY]
+OTHER_VARIANTS_SLOW = [pytest.param(name, swap, marks=[pytest.mark.slow] if swap else []) for name, swap in EVERY]
+"""All of `EVERY`; the fast tests take each pipeline once, as it is without a swap."""
 
 
 def at_rate(graph: Graph, samples: Array) -> dict[str, Array]:
@@ -29,7 +31,7 @@ def at_rate(graph: Graph, samples: Array) -> dict[str, Array]:
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("precision", [pytest.param("float32", marks=pytest.mark.slow), "float64"])
-@pytest.mark.parametrize(("name", "swap"), EVERY, ids=NAMES)
+@pytest.mark.parametrize(("name", "swap"), OTHER_VARIANTS_SLOW, ids=NAMES)
 def test_no_cut_changes_a_shipped_pipeline(name: str, swap: dict[str, str], precision: str) -> None:
     """Through a Session at every cut, a Batch of 5 signals of different length, and a snapshot in the middle."""
     graph = load(name, [f"precision={precision}", *overrides(name)], swap)
@@ -56,7 +58,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
         pytest.param(11025, "float64", marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize(("name", "swap"), EVERY, ids=NAMES)
+@pytest.mark.parametrize(("name", "swap"), OTHER_VARIANTS_SLOW, ids=NAMES)
 def test_no_cut_changes_a_shipped_pipeline_on_files_of_other_rates(
     name: str, swap: dict[str, str], rate: int, precision: str, recordings: dict[int, Path]
 ) -> None:
