@@ -61,8 +61,9 @@ def _low_pass(half: int, band: float) -> Array:
     """
     offsets = np.arange(-half, half + 1)
     window = window_values("hamming", "none", 2 * half, np.dtype(np.float64))
-    taps = sinc(2 * band * offsets) * np.append(window, window[0])
-    return taps / taps.sum()
+    taps: Array = sinc(2 * band * offsets) * np.append(window, window[0])
+    taps /= taps.sum()
+    return taps
 
 
 @kernel
