@@ -11,6 +11,7 @@ from dspgraph import Array
 from dspgraph.registry import shipped_pipelines
 from dspgraph_nodes.models.lpcnet.config import Config
 from dspgraph_nodes.models.lpcnet.weights import WEIGHTS, shapes
+from helpers.wavenets import tiny, wavenet_file
 
 # A GRU_A of 48 units has three blocks of 16: an odd number.
 SMALL = Config(pitch_embedding=4, condition=16, embedding=8, gru_a=48, gru_b=16)
@@ -66,5 +67,11 @@ def overrides(pipeline: str, rate: int = SMALL.rate) -> list[str]:
 
     rate: the sample rate of the network, Hz.
     """
-    text = shipped_pipelines()[pipeline].read_text()
-    return [f"weights={weights_file(SMALL.replace(rate=rate))}"] if "weights: null" in text else []
+    if "weights: null" not in shipped_pipelines()[pipeline].read_text():
+        return []
+    mel = {"bands": 80, "scales": (16, 16), "rate": rate}  # those of the pipeline `mel_features`
+    files = {
+        "lpcnet": lambda: weights_file(SMALL.replace(rate=rate)),
+        "wavenet": lambda: wavenet_file(tiny(**mel)),
+    }
+    return [f"weights={files[pipeline]()}"]

@@ -1,0 +1,318 @@
+"""WaveNet's loop over samples, for one signal or for sixteen side by side; the samples are the same, bit for bit.
+
+Every layer keeps the last inputs of its convolution in a ring: a row for each of the (taps - 1) * dilation + 1 samples
+that it reads. A new sample overwrites the oldest row, so that no row moves.
+
+A vector has sixteen float32 numbers. For one signal it holds sixteen channels; for sixteen signals arrays have a last
+axis `lane`, and a vector holds one channel of all signals. Every number is computed by the same operations in the same
+order in both forms. Channels are filled up with zeros to multiples of sixteen.
+
+Source: A. van den Oord et al., WaveNet: A Generative Model for Raw Audio, arXiv:1609.03499, 2016; T. Le Paine et al.,
+Fast Wavenet Generation Algorithm, arXiv:1611.09482, 2016 (the rings).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.compile.jit import kernel, part_of_kernel
+from dspgraph_nodes._kernels.neural.draws import draw_level, draw_logistic
+from dspgraph_nodes._kernels.neural.lpcnet_layout import WIDTH
+from dspgraph_nodes._kernels.neural.lpcnet_stages import NetworkCode, network_stage
+
+TOGETHER = 4  # blocks of one signal, or rows of a block of sixteen signals, that are summed at the same time
+ROOT_HALF = 0.5**0.5
+
+
+class WaveNetWeights(NamedTuple):
+    """The weights of the network, packed for the loop.
+
+    Matrices are stored in blocks of sixteen rows, [block, column, row in block], one behind the other in `weights`.
+    """
+
+    weights: Array
+    layers: Array  # [layers, 6] int64: where gate, out and skip begin in `weights`; ring: begin and rows; dilation
+    sizes: Array  # [5] int64: taps, then the channels between layers, of a gate, of skip connections, and of the output
+    first: Array  # [inputs, residual]: with one input the factor of the sample, else a row for each level
+    first_bias: Array  # [residual]
+    gate_bias: Array  # [layers * 2 * gate]
+    out_bias: Array  # [layers * residual]
+    skip_bias: Array  # [skip]: the sum over all layers
+    head_bias: Array  # [skip + output]
+    head: Array  # [2] int64: where the two matrices of the head begin in `weights`
+
+
+class WaveNetWorkspace(NamedTuple):
+    """Arrays that the stages of a step write for each other. For sixteen signals the last axis is the lane."""
+
+    state: Array  # [1, n]: rings, sums of the gates, z, skip, the first layer of the head, and the output
+    places: Array  # [taps + 1] int64: where the inputs of the present matrix begin in `state`
+    frames: Array  # [rows, layers * 2 * gate]: the products of features and weights, one row per frame
+    rows: Array  # [lanes] int64: the first row of `frames` that a sample uses
+    mix: Array  # [lanes, rows of a sample]: the factors of the rows that a sample uses
+    work: Array  # [16, 16]: memory for transposing
+
+
+@network_stage
+def add_products_of_one(code: NetworkCode, w: Any, taps: Any, columns: Any, y: Any, block: Any) -> None:
+    """Add the products of four blocks of sixteen rows and of the state of one signal to the sums at y.
+
+        state[y + r] += sum_t sum_k weight[t * columns + k, r] * state[places[t] + k],    t, then k ascending
+
+    w: where the matrix begins in `weights`; block: the first block.
+    """
+    _add_products_of_one(code, w, taps, columns, y, block, TOGETHER)
+
+
+@network_stage
+def add_product_of_one(code: NetworkCode, w: Any, taps: Any, columns: Any, y: Any, block: Any) -> None:
+    """Do the same as `add_products_of_one` for a single block."""
+    _add_products_of_one(code, w, taps, columns, y, block, 1)
+
+
+def _add_products_of_one(code: NetworkCode, w: Any, taps: Any, columns: Any, y: Any, block: Any, count: int) -> None:
+    b, mul = code.builder, code.builder.mul
+    each = code.times(mul(taps, columns), WIDTH)  # numbers in a block
+    places = [code.plus(y, code.times(code.plus(block, q), WIDTH)) for q in range(count)]
+    begins = [code.plus(w, mul(code.plus(block, q), each)) for q in range(count)]
+    sums = [code.variable(code.load("state", place)) for place in places]
+    with code.loop(taps) as t:
+        x, step = code.element("places", t), code.times(mul(t, columns), WIDTH)
+        starts = [code.plus(begin, step) for begin in begins]
+        with code.loop(columns) as k:
+            value = code.broadcast(code.element("state", code.plus(x, k)))
+            for total, start in zip(sums, starts, strict=True):
+                row = code.load("weights", code.plus(start, code.times(k, WIDTH)))
+                b.store(code.fma(row, value, b.load(total)), total)
+    for total, place in zip(sums, places, strict=True):
+        code.store(b.load(total), "state", place)
+
+
+@network_stage
+def add_product_of_many(code: NetworkCode, w: Any, taps: Any, columns: Any, y: Any, block: Any) -> None:
+    """Add the products of one block of sixteen rows and of the states of sixteen signals to the sums at y.
+
+    The formula is that of `add_products_of_one`, for every lane.
+    """
+    b, mul = code.builder, code.builder.mul
+    begin = code.plus(w, mul(block, code.times(mul(taps, columns), WIDTH)))
+    with code.loop(taps) as t:  # one tap of all rows after the other: its inputs and weights fit the nearest cache
+        x = code.times(code.element("places", t), WIDTH)
+        with code.loop(WIDTH // TOGETHER) as tile:
+            row = code.times(tile, TOGETHER)
+            first = code.plus(y, code.plus(code.times(block, WIDTH), row))
+            places = [code.times(code.plus(first, r), WIDTH) for r in range(TOGETHER)]
+            sums = [code.variable(code.load("state", place)) for place in places]
+            start = code.plus(code.plus(begin, code.times(mul(t, columns), WIDTH)), row)
+            with code.loop(columns) as k:
+                within = code.times(k, WIDTH)
+                values, at = code.load("state", code.plus(x, within)), code.plus(start, within)
+                for r, total in enumerate(sums):
+                    weight = code.broadcast(code.element("weights", code.plus(at, r)))
+                    b.store(code.fma(weight, values, b.load(total)), total)
+            for total, place in zip(sums, places, strict=True):
+                code.store(b.load(total), "state", place)
+
+
+@network_stage
+def start_gates(code: NetworkCode, first: Any, blocks: Any, width: Any, count: Any, y: Any) -> None:
+    """Write the bias of the gates of a layer, plus what the features add to them, to the sums at y.
+
+        state[y + j] = bias[first + j] + sum_i mix[i] * frames[rows + i, first + j],    i ascending,  i < count
+
+    first: the number of the layer's first gate; blocks: of sixteen gates; width: numbers in a row of `frames`.
+    """
+    b, mul = code.builder, code.builder.mul
+
+    def summed(at: Any, lane: Any) -> Any:
+        total = code.variable(code.load("gate_bias", at))
+        row, factors = code.element("rows", lane), mul(lane, count)
+        with code.loop(count) as i:
+            values = code.load("frames", code.plus(mul(code.plus(row, i), width), at))
+            factor = code.broadcast(code.element("mix", code.plus(factors, i)))
+            b.store(code.fma(factor, values, b.load(total)), total)
+        return b.load(total)
+
+    with code.loop(blocks) as block:
+        at = code.plus(first, code.times(block, WIDTH))
+        place = code.plus(y, code.times(block, WIDTH))
+        if code.many:
+            with code.loop(WIDTH) as lane:
+                code.store(summed(at, lane), "work", code.times(lane, WIDTH))
+            rows = code.transposed([code.load("work", WIDTH * lane) for lane in range(WIDTH)])
+            for r, values in enumerate(rows):
+                code.store(values, "state", code.times(code.plus(place, r), WIDTH))
+        else:
+            code.store(summed(at, code.times(block, 0)), "state", place)
+
+
+@network_stage
+def open_gates(code: NetworkCode, sums: Any, z: Any, blocks: Any) -> None:
+    """Write tanh(a) * sigmoid(b) to z, for `blocks` blocks of sixteen channels.
+
+        tanh(a) * sigmoid(b) = (d_a - 2) / (d_a * d_b),    d_a = 1 + 2**(2 * a / ln 2),    d_b = 1 + 2**(-b / ln 2)
+
+    The exponents are at `sums`: first those of d_a, then those of d_b.
+    """
+    count = code.times(blocks, code.each)
+    half = code.times(count, WIDTH)
+    begin, to = code.times(sums, code.each), code.times(z, code.each)
+    with code.loop(count) as k:
+        at = code.times(k, WIDTH)
+        a = code.plus(begin, at)
+        d_a, d_b = code.denominators([code.load("state", a), code.load("state", code.plus(a, half))])
+        quotient = code.reciprocal(code.mul(d_a, d_b))
+        code.store(code.mul(code.sub(d_a, code.constant(2)), quotient), "state", code.plus(to, at))
+
+
+@network_stage
+def begin_layer(code: NetworkCode, x: Any, y: Any, bias: Any, blocks: Any) -> None:
+    """Write sqrt(1/2) * state[x + r] + out_bias[bias + r] to state[y + r], to which the products of z are added."""
+    of_x, of_y = code.times(x, code.each), code.times(y, code.each)
+    with code.loop(blocks) as block, code.loop(code.each) as r:
+        within = code.times(code.plus(code.times(block, code.each), r), WIDTH)
+        own = code.unit("out_bias", code.plus(bias, code.times(block, WIDTH)), r)
+        value = code.load("state", code.plus(of_x, within))
+        code.store(code.fma(code.constant(ROOT_HALF), value, own), "state", code.plus(of_y, within))
+
+
+@network_stage
+def rectify(code: NetworkCode, x: Any, blocks: Any) -> None:
+    """Replace numbers below 0 by 0, in `blocks` blocks of sixteen channels from x on."""
+    begin = code.times(x, code.each)
+    with code.loop(code.times(blocks, code.each)) as k:
+        at = code.plus(begin, code.times(k, WIDTH))
+        code.store(code.maximum(code.load("state", at), code.constant(0)), "state", at)
+
+
+class WaveNetInputs(NamedTuple):
+    """What a run of n samples is given. The arrays of numbers have a place for every lane."""
+
+    rows: Array  # [n, lanes] int64: the first row of `frames` that a sample uses
+    kinds: Array  # [n, lanes] int64: the row of `factors` with the factors of these rows
+    factors: Array  # [kinds, count] float32
+    noise: Array  # [n, K + 1 or 1, lanes] float64: noise of draws from a mixture, or random numbers that draw levels
+    floor: float  # least log-scale of a mixture; without a limit: -inf
+    centres: Array  # [levels] float64: the sample of each level; empty for a mixture
+    forced: Array  # [m, lanes] float64: samples or levels that the network is given in place of those it draws
+
+
+class WaveNetResults(NamedTuple):
+    """What a run of n samples returns."""
+
+    samples: Array  # [n, lanes] float64: the drawn samples, from -1 to 1
+    parameters: Array  # [n, output, lanes] float32: the parameters of their distributions; or [0, output, lanes]
+
+
+@part_of_kernel
+def _add(net: WaveNetWeights, room: WaveNetWorkspace, w: int, taps: int, columns: int, y: int, blocks: int) -> None:
+    """Add the products of a matrix of `blocks` blocks to the sums at y; the other arguments: see the stages."""
+    if room.state.ndim == 2:
+        whole = blocks - blocks % TOGETHER
+        for block in range(0, whole, TOGETHER):
+            add_products_of_one(net, room, w, taps, columns, y, block)
+        for block in range(whole, blocks):
+            add_product_of_one(net, room, w, taps, columns, y, block)
+    else:
+        for block in range(blocks):
+            add_product_of_many(net, room, w, taps, columns, y, block)
+
+
+@part_of_kernel
+def _layers(net: WaveNetWeights, room: WaveNetWorkspace, heads: Array, gates: int, z: int, skip: int) -> None:
+    """Compute all gated convolutions: add their skip connections to the sums at `skip`.
+
+    heads: [layers], the row of the present sample in every ring; gates, z, skip: positions in `state`.
+    """
+    taps, residual, gate, skips = net.sizes[0], net.sizes[1], net.sizes[2], net.sizes[3]
+    count, width = len(net.layers), len(net.gate_bias)
+    for i in range(count):
+        begin, rows, dilation = net.layers[i, 3], net.layers[i, 4], net.layers[i, 5]
+        for k in range(taps):
+            row = heads[i] - (taps - 1 - k) * dilation
+            room.places[k] = begin + (row + rows if row < 0 else row) * residual
+        x = room.places[taps - 1]
+        start_gates(net, room, 2 * gate * i, 2 * gate // WIDTH, width, room.mix.shape[1], gates)
+        _add(net, room, net.layers[i, 0], taps, residual, gates, 2 * gate // WIDTH)
+        open_gates(net, room, gates, z, gate // WIDTH)
+        room.places[0] = z
+        if i + 1 < count:
+            y = net.layers[i + 1, 3] + heads[i + 1] * residual
+            begin_layer(net, room, x, y, i * residual, residual // WIDTH)
+            _add(net, room, net.layers[i, 1], 1, gate, y, residual // WIDTH)
+        _add(net, room, net.layers[i, 2], 1, gate, skip, skips // WIDTH)
+
+
+@kernel
+def run(net: WaveNetWeights, room: WaveNetWorkspace, given: WaveNetInputs, last: Array, out: WaveNetResults) -> None:
+    """Generate n samples of every lane, and leave in the rings what the next run needs.
+
+    last: [lanes] float64, the sample before the first, or its level; it is replaced by the last one. When the run
+    begins, row 0 of every ring is the oldest one; when it ends, row n modulo the number of rows.
+    """
+    count, lanes = given.rows.shape
+    residual, gate, skips, width = net.sizes[1], net.sizes[2], net.sizes[3], net.sizes[4]
+    flat = room.state.reshape(-1)
+    gates = net.layers[-1, 3] + net.layers[-1, 4] * residual
+    z, skip = gates + 2 * gate, gates + 3 * gate
+    hidden, output = skip + skips, skip + 2 * skips
+    parameters = flat[output * lanes : (output + width) * lanes].reshape(width, lanes)
+    heads, ends = np.zeros(len(net.layers), np.int64), np.empty(max(len(given.centres), 1))
+    levels = len(given.centres)
+    for n in range(count):
+        x = (net.layers[0, 3] + heads[0] * residual) * lanes
+        for lane in range(lanes):
+            room.rows[lane] = given.rows[n, lane]
+            for k in range(room.mix.shape[1]):
+                room.mix[lane, k] = given.factors[given.kinds[n, lane], k]
+            level, sample = (int(last[lane]), np.float32(1)) if levels else (0, np.float32(last[lane]))
+            for r in range(residual):
+                flat[x + r * lanes + lane] = net.first[level, r] * sample + net.first_bias[r]
+        for r in range(skips):
+            for lane in range(lanes):
+                flat[(skip + r) * lanes + lane] = net.skip_bias[r]
+        for r in range(skips + width):
+            for lane in range(lanes):
+                flat[(hidden + r) * lanes + lane] = net.head_bias[r]
+        _layers(net, room, heads, gates, z, skip)
+        rectify(net, room, skip, skips // WIDTH)
+        room.places[0] = skip
+        _add(net, room, net.head[0], 1, skips, hidden, skips // WIDTH)
+        rectify(net, room, hidden, skips // WIDTH)
+        room.places[0] = hidden
+        _add(net, room, net.head[1], 1, skips, output, width // WIDTH)
+        if n < len(out.parameters):
+            out.parameters[n] = parameters
+        for lane in range(lanes):
+            if levels:
+                level = draw_level(parameters, given.noise[n, 0, lane], lane, ends)
+                out.samples[n, lane], last[lane] = given.centres[level], level
+            else:
+                out.samples[n, lane] = draw_logistic(parameters, given.noise[n], lane, given.floor)
+                last[lane] = out.samples[n, lane]
+            if n < len(given.forced):
+                last[lane] = given.forced[n, lane]
+        for i in range(len(heads)):
+            heads[i] = (heads[i] + 1) % net.layers[i, 4]
+
+
+@kernel
+def exchange(net: WaveNetWeights, rings: Array, state: Array, lane: int, shift: int, load: bool) -> None:
+    """Copy the rings of one signal to a lane if `load` is true, or back, so that row 0 is the oldest one in `rings`.
+
+    rings: [rows of all rings * residual], all rings of the signal; state: [n, lanes]; shift: the samples of the run
+    that has ended.
+    """
+    residual = net.sizes[1]
+    for i in range(len(net.layers)):
+        begin, rows = net.layers[i, 3], net.layers[i, 4]
+        for row in range(rows):
+            place, other = begin + row * residual, begin + (row + shift) % rows * residual
+            for r in range(residual):
+                if load:
+                    state[place + r, lane] = rings[place + r]
+                else:
+                    rings[place + r] = state[other + r, lane]

@@ -1,0 +1,215 @@
+"""Conversion of the published checkpoints of WaveNet to the files of this project.
+
+They are those of the program wavenet_vocoder, in its form from 2018-12 on, or in that of 2018-05. Their weights are
+normalised: a weight w is stored as a length g and a direction v, w = g * v / |v|, with one length for each index of the
+first axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.maths.matmul import matmul
+from dspgraph_nodes.models.wavenet.config import PRESETS, Config
+from dspgraph_nodes.models.wavenet.weights import WEIGHTS
+
+_THEIRS = {
+    "kernel": "kernel_size",
+    "residual": "residual_channels",
+    "gate": "gate_channels",
+    "skip": "skip_out_channels",
+    "bands": "cin_channels",
+    "rate": "sample_rate",
+    "gain": "global_gain_scale",
+    "loss_floor": "log_scale_min",
+}
+"""Names of fields of `Config` in the settings of the program, where they differ."""
+
+_UNTOLD = ("stacks", "skip_sum", "loss_floor", "draw_floor", "rate", "gain", "preemphasis")
+"""Fields of `Config` that no array tells."""
+
+_PREEMPHASIS = {"": 0.0, "preemphasis": 0.85}
+"""The coefficient of the pre-emphasis for each value of the program's setting `preprocess`."""
+
+
+def recognises(names: set[str]) -> bool:
+    """Return whether arrays with these names are a WaveNet of the program wavenet_vocoder."""
+    return {"first_conv.bias", "conv_layers.0.conv.bias", "last_conv_layers.3.bias"} <= names
+
+
+def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
+    """Return the configuration and the weights of a published network, and what neither argument tells.
+
+    found: the state of the network, by name; given: values that the checkpoint does not hold, by the names that the
+    program wavenet_vocoder or `Config` gives them; beside these `mean` and `scale` of the features, a list each with
+    one number per band, and `speaker`, the number of the speaker if the network knows several. The third result names
+    each value that is assumed to be the published one. Raises ValueError if the arrays are those of another network or
+    if a given value contradicts them.
+    """
+    try:
+        return _converted(folded(found), given)
+    except KeyError as error:
+        raise ValueError(f"the checkpoint of a WaveNet lacks the array {error}") from None
+
+
+def _converted(plain: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
+    config, assumed = _configured(_told(plain), given)
+    speaker = _speaker(plain, given)
+    state = {
+        "mean": _per_band(given, "mean", config, 0.0),
+        "deviation": _per_band(given, "scale", config, 1.0),
+        **_upsampling(plain, config),
+    }
+
+    def add(ours: str, theirs: str) -> None:
+        weight = plain[f"{theirs}.weight"]
+        state[f"{ours}.weight"] = weight.swapaxes(1, 2).reshape(len(weight), -1)
+        if f"{theirs}.bias" in plain:
+            state[f"{ours}.bias"] = plain[f"{theirs}.bias"]
+
+    add("first", "first_conv")
+    for i in range(config.layers):
+        theirs = f"conv_layers.{i}"
+        add(f"layers.{i}.gate", f"{theirs}.conv")
+        add(f"layers.{i}.condition", f"{theirs}.conv1x1c")
+        add(f"layers.{i}.skip", f"{theirs}.conv1x1_skip")
+        if i < config.layers - 1:
+            add(f"layers.{i}.out", f"{theirs}.conv1x1_out")
+        if speaker is not None:
+            of_speaker = matmul(speaker[None], plain[f"{theirs}.conv1x1g.weight"][..., 0].T)[0]
+            bias = of_speaker + plain.get(f"{theirs}.conv1x1g.bias", 0)
+            state[f"layers.{i}.gate.bias"] = state[f"layers.{i}.gate.bias"] + bias
+    add("head.0", "last_conv_layers.1")
+    add("head.1", "last_conv_layers.3")
+    single = {name: np.ascontiguousarray(array, np.float32) for name, array in state.items()}
+    WEIGHTS.check(single, config, "the checkpoint")
+    assumed += [
+        f"{name} of the features ({number})" for name, number in (("mean", 0), ("scale", 1)) if name not in given
+    ]
+    return config, single, assumed
+
+
+def folded(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the arrays in float64, with every normalised weight in place of its length and direction.
+
+    The length of `NAME.weight` is called `NAME.weight_g`, its direction `NAME.weight_v`; newer versions of torch call
+    them `NAME.parametrizations.weight.original0` and `original1`.
+    """
+    names = {name: name for name in arrays}
+    for k, part in enumerate(("weight_g", "weight_v")):
+        end = f"parametrizations.weight.original{k}"
+        names.update({name: name.removesuffix(end) + part for name in arrays if name.endswith(end)})
+    wide = {names[name]: np.asarray(array, np.float64) for name, array in arrays.items()}
+    for name in [name for name in wide if name.endswith(".weight_v")]:
+        v, g = wide.pop(name), wide.pop(name.removesuffix("v") + "g")
+        norm = np.sqrt((v**2).sum(axis=tuple(range(1, v.ndim)), keepdims=True))
+        wide[name.removesuffix("_v")] = g * v / np.where(norm == 0, 1, norm)
+    return wide
+
+
+def _told(plain: Mapping[str, Array]) -> dict[str, Any]:
+    """Return the fields of `Config` that follow from the shapes of the arrays."""
+    gate, residual, kernel = plain["conv_layers.0.conv.weight"].shape
+    width, inputs = len(plain["last_conv_layers.3.bias"]), plain["first_conv.weight"].shape[1]
+    if "conv_layers.0.conv1x1c.weight" not in plain:
+        raise ValueError("the checkpoint is of a network without features: there is nothing to synthesise from")
+    if inputs == 1 and width % 3:
+        raise ValueError(
+            f"the checkpoint predicts {width} numbers per sample; a mixture of logistics has a multiple of three: this "
+            "distribution is not supported"
+        )
+    told: dict[str, Any] = {
+        "kind": "mixture" if inputs == 1 else "categorical",
+        "layers": sum(name.endswith(".conv1x1_skip.bias") for name in plain),
+        "kernel": kernel,
+        "residual": residual,
+        "gate": gate,
+        "skip": len(plain["conv_layers.0.conv1x1_skip.bias"]),
+        "bands": plain["conv_layers.0.conv1x1c.weight"].shape[1],
+        "condition_bias": "conv_layers.0.conv1x1c.bias" in plain,
+        **({"components": width // 3} if inputs == 1 else {"levels": width, "mulaw": "even"}),
+    }
+    transposed = [name for name in plain if name.startswith("upsample_conv.") and name.endswith(".weight")]
+    smoothing = [name for name in plain if ".up_layers." in name]
+    if transposed:
+        shapes = [plain[name].shape for name in transposed]
+        return told | {
+            "upsampling": "transposed", "scales": tuple(s for *_, s in shapes), "band_taps": shapes[0][2], "context": 0
+        }  # fmt: skip
+    if not smoothing:
+        raise ValueError("the checkpoint has no upsampling of the features: this form is not supported")
+    if any(plain[name].shape[2] != 1 for name in smoothing):
+        raise ValueError("the checkpoint smooths its features over neighbouring bands: this form is not supported")
+    first = plain.get("upsample_net.conv_in.weight", np.zeros((1, 1, 1)))
+    return told | {
+        "upsampling": "stretch",
+        "scales": tuple(plain[name].shape[3] // 2 for name in smoothing),
+        "context": first.shape[2] // 2,
+    }
+
+
+def _configured(told: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Config, list[str]]:
+    """Return the configuration, and a text for each value that neither the checkpoint nor `given` tells."""
+    published = PRESETS["wavenet-2018" if told["upsampling"] == "transposed" else "wavenet"]
+    more = _given(given, told["upsampling"])
+    for name, value in more.items():
+        if name in told and told[name] != value:
+            raise ValueError(f"{name} is given as {value!r}, but it is {told[name]!r} in the checkpoint")
+    if "stacks" not in more and told["layers"] != published.layers:
+        raise ValueError(
+            f"the checkpoint does not tell into how many stacks its {told['layers']} layers are divided: give a file "
+            'such as {"stacks": 3} with --config'
+        )
+    rest = {name: getattr(published, name) for name in _UNTOLD if name not in more}
+    assumed = [f"{name} ({value})" for name, value in rest.items()]
+    return Config(**{**rest, **told, **more}), assumed
+
+
+def _given(given: Mapping[str, Any], upsampling: str) -> dict[str, Any]:
+    """Return the fields of `Config` among the given values, by their names in `Config`."""
+    found = {name: given[_THEIRS[name]] for name in _THEIRS if _THEIRS[name] in given}
+    if given.get("preprocess", None) in _PREEMPHASIS:
+        found["preemphasis"] = _PREEMPHASIS[given["preprocess"]]
+    if "legacy" in given and upsampling == "transposed":
+        found["skip_sum"] = "halved" if given["legacy"] else "plain"
+    if "loss_floor" in found and upsampling == "transposed":
+        found["draw_floor"] = found["loss_floor"]  # the program of 2018 has the same floor for both
+    return found | {name: given[name] for name in Config.model_fields if name in given}
+
+
+def _speaker(plain: Mapping[str, Array], given: Mapping[str, Any]) -> Array | None:
+    """Return the embedding of the speaker that is given; None if the network knows one speaker only."""
+    if "conv_layers.0.conv1x1g.weight" not in plain:
+        return None
+    speakers, number = plain.get("embed_speakers.weight", np.zeros((0, 1))), given.get("speaker")
+    if not isinstance(number, int) or not 0 <= number < len(speakers):
+        raise ValueError(
+            f"the checkpoint is of {len(speakers)} speakers; speaker is {number!r}: give a file such as "
+            '{"speaker": 0} with --config'
+        )
+    embedding: Array = speakers[number]
+    return embedding
+
+
+def _per_band(given: Mapping[str, Any], name: str, config: Config, default: float) -> Array:
+    found = np.asarray(given.get(name, [default] * config.bands), np.float64)
+    if found.shape != (config.bands,):
+        raise ValueError(f"{name} is given with the shape {list(found.shape)}; expected {config.bands} numbers")
+    return found
+
+
+def _upsampling(plain: Mapping[str, Array], config: Config) -> dict[str, Array]:
+    if config.upsampling == "transposed":
+        names = [f"upsample_conv.{2 * k}" for k in range(len(config.scales))]
+        weights = {f"stretch.weights.{k}": plain[f"{name}.weight"] for k, name in enumerate(names)}
+        return weights | {f"stretch.biases.{k}": plain[f"{name}.bias"] for k, name in enumerate(names)}
+    names = sorted((name for name in plain if ".up_layers." in name), key=lambda name: int(name.split(".")[-2]))
+    first = plain.get("upsample_net.conv_in.weight", np.eye(config.bands)[..., None])
+    return {
+        "stretch.first.weight": first,
+        **{f"stretch.taps.{k}": plain[name].reshape(-1) for k, name in enumerate(names)},
+    }

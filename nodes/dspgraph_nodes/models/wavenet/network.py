@@ -1,0 +1,155 @@
+"""WaveNet in torch.
+
+Frames of features become a row c[t] for every sample. Dilated causal convolutions read the samples before sample t and
+predict its distribution. Layer i has the dilation d_i and the taps k = 0 .. K - 1:
+
+    x_0[t] = W y[t-1] + b
+    a = sum_k W_k x_i[t - (K - 1 - k) d_i] + b + V c[t],    z = tanh(a[:G/2]) * sigmoid(a[G/2:])
+    x_(i+1)[t] = (x_i[t] + W z + b) / sqrt(2),    s_i = W z + b
+    parameters = W relu(W relu(sum_i f_i s_i) + b) + b
+
+Source: A. van den Oord et al., WaveNet: A Generative Model for Raw Audio, arXiv:1609.03499, 2016; the mixture of
+logistics is that of A. van den Oord et al., Parallel WaveNet: Fast High-Fidelity Speech Synthesis, ICML 2018; the forms
+that `Config` names are those of the program wavenet_vocoder.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv1d, conv_transpose2d, embedding, pad, relu
+
+from dspgraph_nodes.models.shared.distributions.categorical import Categorical
+from dspgraph_nodes.models.shared.distributions.logistic_mixture import LogisticMixture
+from dspgraph_nodes.models.wavenet.config import Config
+
+FIRST_LOG_SCALE = -3.0
+"""Log-scale of the components of a new network: about that of speech, so that the first steps are not lost."""
+
+
+class Stretch(nn.Module):
+    """Linear upsampling: a convolution over 2 * context + 1 frames; then, for every scale, repetition and smoothing."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.scales = config.scales
+        self.first = nn.Conv1d(config.bands, config.bands, 2 * config.context + 1, bias=False)
+        self.taps = nn.ParameterList(torch.full((2 * s + 1,), 1 / (2 * s + 1)) for s in config.scales)
+
+    def forward(self, c: Tensor) -> Tensor:
+        """Return rows [batch, frames * hop, bands]. c: [batch, frames + 2 * context, bands]."""
+        return self.stretched(self.first(c.mT)).mT
+
+    def stretched(self, rows: Tensor) -> Tensor:
+        """Return the rows of all samples, [batch, channels, frames * hop]; rows: [batch, channels, frames].
+
+        Beyond both ends the rows count as 0 before each smoothing, as they did when published networks were trained.
+        """
+        batch, channels, _ = rows.shape
+        flat = rows.reshape(batch * channels, 1, -1)
+        for s, taps in zip(self.scales, self.taps, strict=True):
+            flat = conv1d(flat.repeat_interleave(s, -1), taps.view(1, 1, -1), padding=s)
+        return flat.view(batch, channels, -1)
+
+
+class Transposed(nn.Module):
+    """Upsampling by transposed convolutions over time and neighbouring bands, with a bias and ReLU each."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.scales, self.edge = config.scales, config.band_taps // 2
+        shape = 1, 1, config.band_taps
+        self.weights = nn.ParameterList(torch.full((*shape, s), 1 / config.band_taps) for s in config.scales)
+        self.biases = nn.ParameterList(torch.zeros(1) for _ in config.scales)
+
+    def forward(self, c: Tensor) -> Tensor:
+        """Return rows [batch, frames * hop, bands]. c: [batch, frames, bands]."""
+        x = c.mT[:, None]
+        for s, weight, bias in zip(self.scales, self.weights, self.biases, strict=True):
+            x = relu(conv_transpose2d(x, weight, bias, stride=(1, s), padding=(self.edge, 0)))
+        return x[:, 0].mT
+
+
+class Layer(nn.Module):
+    """One gated convolution. The columns of the weights of its gates are [tap, channel], oldest tap first."""
+
+    def __init__(self, config: Config, dilation: int, last: bool) -> None:
+        super().__init__()
+        c, self.dilation, self.taps = config, dilation, config.kernel
+        self.gate = nn.Linear(c.kernel * c.residual, c.gate)
+        self.condition = nn.Linear(c.bands, c.gate, bias=c.condition_bias)
+        self.skip = nn.Linear(c.gate // 2, c.skip)
+        self.out = None if last else nn.Linear(c.gate // 2, c.residual)
+
+    def forward(self, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the input of the next layer and the skip connection; x: [batch, samples, residual]; c: [.., bands]."""
+        samples, lag = x.shape[1], (self.taps - 1) * self.dilation
+        past = pad(x, (0, 0, lag, 0))
+        read = [past[:, k * self.dilation : k * self.dilation + samples] for k in range(self.taps - 1)]
+        a = self.gate(torch.cat((*read, x), -1)) + self.condition(c)
+        one, two = a.chunk(2, -1)
+        z = torch.tanh(one) * torch.sigmoid(two)
+        return x if self.out is None else (x + self.out(z)) * math.sqrt(0.5), self.skip(z)
+
+
+class WaveNet(nn.Module):
+    """The network, for samples from -1 to 1 or, if its kind is categorical, for mu-law levels."""
+
+    if TYPE_CHECKING:
+        mean: Tensor
+        deviation: Tensor
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = c = config
+        self.register_buffer("mean", torch.zeros(c.bands))
+        self.register_buffer("deviation", torch.ones(c.bands))
+        self.stretch: Stretch | Transposed = Stretch(c) if c.upsampling == "stretch" else Transposed(c)
+        self.first = nn.Linear(1 if c.kind == "mixture" else c.levels, c.residual)
+        self.layers = nn.ModuleList(Layer(c, d, i == c.layers - 1) for i, d in enumerate(c.dilations))
+        self.head = nn.ModuleList((nn.Linear(c.skip, c.skip), nn.Linear(c.skip, c.width)))
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=math.sqrt(2 / module.in_features))
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        if c.kind == "mixture":
+            with torch.no_grad():
+                last = self.head[1].bias
+                assert isinstance(last, Tensor)
+                last[2 * c.components :] = FIRST_LOG_SCALE
+
+    @property
+    def distribution(self) -> LogisticMixture | Categorical:
+        """The distribution of a sample whose parameters the network predicts, with the floor of the loss."""
+        c = self.config
+        return LogisticMixture(c.components, floor=c.loss_floor) if c.kind == "mixture" else Categorical(c.levels)
+
+    def condition(self, features: Tensor) -> Tensor:
+        """Return the rows c of all samples, [batch, frames * hop, bands].
+
+        features: [batch, frames + 2 * context, bands]: `context` more frames at either end.
+        """
+        c: Tensor = self.stretch.forward((features - self.mean) / self.deviation)
+        return c
+
+    def forward(self, c: Tensor, previous: Tensor) -> Tensor:
+        """Return the parameters of the distribution of every sample t, [batch, samples, width].
+
+        c: as `condition` returns it; previous: [batch, samples], the sample t - 1 at place t (teacher forcing); for the
+        kind categorical its level, int64.
+        """
+        if self.config.kind == "mixture":
+            x = self.first(previous.unsqueeze(-1))
+        else:
+            x = embedding(previous, self.first.weight.mT) + self.first.bias
+        total = x.new_zeros(*x.shape[:2], self.config.skip)
+        for layer, factor in zip(self.layers, self.config.skip_factors, strict=True):
+            x, skip = layer(x, c)
+            total = total + factor * skip
+        one, two = self.head
+        found: Tensor = two(relu(one(relu(total))))
+        return found

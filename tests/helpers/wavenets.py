@@ -1,0 +1,97 @@
+"""Small WaveNets with random weights, which are the same in every run, and files of such weights."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dspgraph import Array
+from dspgraph_nodes.models.wavenet.config import Config
+from dspgraph_nodes.models.wavenet.weights import WEIGHTS, shapes
+
+
+def tiny(**others: Any) -> Config:
+    """Return the configuration of a network of two stacks of three layers, with sizes that are no multiples of 16."""
+    sizes: dict[str, Any] = {
+        "layers": 6, "stacks": 2, "residual": 20, "gate": 24, "skip": 18, "components": 3, "bands": 5,
+        "context": 1, "scales": (4, 5), "rate": 2000,
+    }  # fmt: skip
+    return Config(**{**sizes, **others})
+
+
+MIXTURE = tiny(gain=0.5, preemphasis=0.6)
+LEVELS = tiny(kind="categorical", levels=64, skip_sum="plain")
+TRANSPOSED = tiny(
+    upsampling="transposed", context=0, band_taps=3, condition_bias=True, skip_sum="halved", draw_floor=-4.0
+)
+
+
+def random_arrays(config: Config, seed: int = 0) -> dict[str, Array]:
+    """Return the weights of a random network whose output depends on all inputs."""
+    draw = np.random.Generator(np.random.Philox(key=seed))
+    arrays = {}
+    for name, shape in shapes(config).items():
+        fan = int(np.prod(shape[1:], initial=1))
+        wide = 0.3 if len(shape) == 1 else 1.7 / np.sqrt(fan)
+        arrays[name] = wide * (2 * draw.random(shape) - 1)
+    arrays["mean"], arrays["deviation"] = 0.2 * draw.random(config.bands), 1 + draw.random(config.bands)
+    for name in arrays:
+        if name.startswith("stretch.taps"):
+            arrays[name] = (1 + arrays[name]) / len(arrays[name])
+        if name.startswith("stretch.weights"):
+            arrays[name] = 0.3 + 0.2 * arrays[name]
+    if config.kind == "mixture":
+        arrays["head.1.weight"] *= 0.5
+        arrays["head.1.bias"][2 * config.components :] -= 3
+    return {name: array.astype(np.float32) for name, array in arrays.items()}
+
+
+def wavenet_file(config: Config = MIXTURE, seed: int = 0, folder: str | Path | None = None) -> str:
+    """Return the path of a file of random weights, and write the file if it does not exist.
+
+    folder: by default a temporary folder that all test processes of a user share.
+    """
+    arrays = random_arrays(config, seed)
+    key = hashlib.sha256(config.model_dump_json().encode() + b"".join(one.tobytes() for one in arrays.values()))
+    home = Path(folder or Path(tempfile.gettempdir()) / f"dspgraph-networks-{os.getuid()}")
+    path = home / f"wavenet-{key.hexdigest()[:16]}.safetensors"
+    if not path.is_file():
+        home.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}")
+        WEIGHTS.write(part, config, arrays)
+        part.replace(path)
+    return str(path)
+
+
+def restated(config: Config, arrays: dict[str, Array], c: Array, previous: Array) -> Array:
+    """Return the parameters [n, width] by the equations of the network, sample by sample, in float64.
+
+    c: [n, bands], the rows of all samples; previous: [n], the sample (or level) before each.
+    """
+    w = {name: array.astype(np.float64) for name, array in arrays.items()}
+    half, taps, dilations = config.gate // 2, config.kernel, config.dilations
+    past = [np.zeros(((taps - 1) * d + len(c), config.residual)) for d in dilations]
+    found = np.zeros((len(c), config.width))
+    for t in range(len(c)):
+        one_hot = np.eye(config.levels)[int(previous[t])] if config.kind == "categorical" else previous[t : t + 1]
+        x, skips = w["first.weight"] @ one_hot + w["first.bias"], []
+        for i, d in enumerate(dilations):
+            name = f"layers.{i}"
+            past[i][(taps - 1) * d + t] = x
+            read = np.concatenate([past[i][t + k * d] for k in range(taps)])
+            a = w[f"{name}.gate.weight"] @ read + w[f"{name}.gate.bias"]
+            a = a + w[f"{name}.condition.weight"] @ c[t] + w.get(f"{name}.condition.bias", 0)
+            z = np.tanh(a[:half]) / (1 + np.exp(-a[half:]))
+            skips.append(w[f"{name}.skip.weight"] @ z + w[f"{name}.skip.bias"])
+            if i + 1 < len(dilations):
+                x = (x + w[f"{name}.out.weight"] @ z + w[f"{name}.out.bias"]) * np.sqrt(0.5)
+        total = skips[0]
+        for skip in skips[1:]:
+            total = (total + skip) * (np.sqrt(0.5) if config.skip_sum == "halved" else 1)
+        total = total / np.sqrt(len(dilations)) if config.skip_sum == "scaled" else total
+        h = np.maximum(w["head.0.weight"] @ np.maximum(total, 0) + w["head.0.bias"], 0)
+        found[t] = w["head.1.weight"] @ h + w["head.1.bias"]
+    return found

@@ -1,0 +1,148 @@
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from dspgraph import Array, Frames, Graph, ParameterError, SignalError
+from dspgraph.engine.batch import Batch
+from dspgraph.errors import WireError
+from dspgraph.testing import Example
+from dspgraph_nodes._kernels.neural.wavenet_synthesis import MANY_SIGNALS
+from dspgraph_nodes.neural.wavenet import Wavenet
+from helpers.wavenets import LEVELS, MIXTURE, TRANSPOSED, tiny, wavenet_file
+
+WEIGHTS = wavenet_file()
+
+
+def features(count: int, seed: int = 0, bands: int = 5) -> Array:
+    return np.random.Generator(np.random.Philox(key=seed)).standard_normal((count, bands))
+
+
+def example(weights: str, count: int, rate: int = 100, **parameters: Any) -> Example:
+    return Example(Wavenet(weights=weights, **parameters), features=(Frames(rate, "log_mel", 5), features(count)))
+
+
+EXAMPLES = [example(WEIGHTS, 70), example(wavenet_file(LEVELS), 64), example(wavenet_file(TRANSPOSED), 64)]
+
+
+def graph(weights: str = WEIGHTS, **parameters: Any) -> Graph:
+    return example(weights, 64, **parameters).graph()
+
+
+@pytest.mark.parametrize("config", [MIXTURE, LEVELS, TRANSPOSED], ids=["mixture", "levels", "transposed"])
+@pytest.mark.parametrize("count", [2, 16, 17])
+def test_a_batch_of_any_size_changes_no_bit(config: Any, count: int) -> None:
+    """All of different lengths, also shorter than the frames at the ends that count as 0; lanes are used again."""
+    one = graph(wavenet_file(config))
+    signals = [features(1 + (7 * k) % 11, seed=k) for k in range(count)]
+    alone = [one(features=signal) for signal in signals]
+    for k, outputs in Batch(one, 17).render([{"features": signal} for signal in signals]):
+        assert isinstance(outputs, dict), outputs
+        assert_array_equal(outputs["y"], alone[k]["y"])
+        assert_array_equal(outputs["distribution"], alone[k]["distribution"])
+        assert len(outputs["y"]) == 20 * len(signals[k])
+    assert count < MANY_SIGNALS or count >= 16
+
+
+def test_it_waits_for_the_frames_that_it_reads() -> None:
+    session, counts = graph().session(), []
+    for row in features(7):
+        counts.append(len(session.push(features=row[None])["y"]))
+    assert counts == [0, 0, 0, 20, 20, 20, 20]  # one frame of the first convolution, two of the smoothing
+    assert len(session.flush()["y"]) == 60
+    assert len(graph(wavenet_file(TRANSPOSED)).session().push(features=features(1))["y"]) == 20
+
+
+def test_a_sample_is_a_draw_from_the_row_beside_it() -> None:
+    """Every sample lies within 11.5 scales of a mean, and the scatter around the mean of the row is that of the row."""
+    config = tiny(components=1)
+    found = graph(wavenet_file(config))(features=features(120))
+    mean, scale = found["distribution"][:, 1], np.exp(found["distribution"][:, 2])
+    distance = (found["y"] - mean) / scale
+    inside = np.abs(found["y"]) < 1
+    assert np.abs(distance[inside]).max() < 11.6
+    assert abs(np.mean(distance[inside] < 0) - 0.5) < 0.05
+    assert abs(np.mean(np.abs(distance[inside]) < np.log(3)) - 0.5) < 0.05  # the quartiles of a logistic distribution
+
+
+def test_pre_emphasis_and_gain_are_undone() -> None:
+    plain = graph(wavenet_file(tiny()))(features=features(30))["y"]
+    arrays_alike = tiny(gain=0.5, preemphasis=0.6)
+    found = graph(wavenet_file(arrays_alike))(features=features(30))["y"]
+    y, expected = 0.0, []
+    for x in plain:
+        y = x + 0.6 * y
+        expected.append(np.clip(y / 0.5, -1, 1))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+def test_levels_have_the_samples_of_mu_law() -> None:
+    found = graph(wavenet_file(LEVELS))(features=features(60))
+    d = np.arange(-32, 32)
+    levels = np.sign(d) * (64 ** (np.abs(d) / 32) - 1) / 63
+    assert np.abs(found["y"][:, None] - levels).min(axis=1).max() < 1e-12
+    assert len(np.unique(found["y"])) > 20
+    np.testing.assert_allclose(found["distribution"].sum(axis=1), 1, atol=1e-5)
+
+
+def test_another_seed_is_another_signal_and_the_same_the_same() -> None:
+    found = [graph(seed=seed)(features=features(10))["y"] for seed in (0, 0, 1)]
+    assert_array_equal(found[0], found[1])
+    assert (found[0][:20] != found[2][:20]).any()
+
+
+def test_other_weights_under_the_same_name_make_another_graph(tmp_path: Path) -> None:
+    path, digests = tmp_path / "weights.safetensors", []
+    for seed in (0, 1):
+        path.write_bytes(Path(wavenet_file(seed=seed)).read_bytes())
+        os.utime(path, ns=(seed, seed))
+        digests.append(graph(str(path)).digest)
+    assert digests[0] != digests[1]
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match=r"wavenet.weights is not given.*dspgraph train wavenet"):
+        graph(None)  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match=r"wavenet.weights is .*none.safetensors; there is no such file"):
+        graph(str(tmp_path / "none.safetensors"))
+    (tmp_path / "cut.safetensors").write_bytes(Path(WEIGHTS).read_bytes()[:5000])
+    with pytest.raises(ParameterError, match="cut.safetensors is not a whole safetensors file.*weights convert"):
+        graph(str(tmp_path / "cut.safetensors"))
+
+
+def test_features_of_another_kind_rate_or_width_are_refused() -> None:
+    def wired(stream: Frames) -> None:
+        Example(Wavenet(weights=WEIGHTS), features=(stream, features(64, bands=stream.width))).graph()
+
+    with pytest.raises(WireError, match="takes Frames\\('mel' or 'log_mel'\\)"):
+        wired(Frames(100, "lpc", 5))
+    with pytest.raises(ParameterError, match="trained with features of 5 numbers; found .*6 wide"):
+        wired(Frames(100, "mel", 6))
+    with pytest.raises(ParameterError, match="100 frames a second, a hop of 20 at 2000 Hz; found .*200"):
+        wired(Frames(200, "mel", 5))
+
+
+def test_features_that_are_no_numbers_are_refused() -> None:
+    from dspgraph_nodes.neural.wavenet import wavenet
+
+    rows = features(8)
+    rows[3, 2] = np.nan
+    with pytest.raises(SignalError, match="features takes finite numbers; item 3"):
+        graph()(features=rows)
+    network: Any = None
+    with pytest.raises(ValueError, match="takes finite numbers"):
+        wavenet(network, rows, np.random.default_rng(0))
+
+
+def test_the_function_gives_what_the_node_gives() -> None:
+    from dspgraph_nodes.neural.wavenet import wavenet
+
+    node = Wavenet(weights=WEIGHTS)
+    rows = features(9)
+    samples, parameters = wavenet(node._network, rows, np.random.Generator(np.random.Philox(key=1)))
+    again, _ = wavenet(node._network, rows, np.random.Generator(np.random.Philox(key=1)))
+    assert_array_equal(samples, again)
+    assert parameters.shape == (180, 9)
