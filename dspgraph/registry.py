@@ -20,6 +20,7 @@ from __future__ import annotations
 import ast
 import copyreg
 import hashlib
+import os
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -33,13 +34,16 @@ from types import ModuleType
 from typing import Any
 
 from dspgraph.closure import closure
-from dspgraph.errors import RequestError, UnknownName, suggest
-from dspgraph.io.paths import is_file
+from dspgraph.errors import FileError, RequestError, UnknownName, suggest
+from dspgraph.io.paths import read_file
 from dspgraph.node import Node
 from dspgraph.shown import shown
 
 PACK = "dspgraph_nodes"
 """The package of the built-in nodes and models."""
+
+MOST_PLUGIN_BYTES = 2**24
+"""The largest size of a plugin file."""
 
 NODE_GROUP, PIPELINE_GROUP, MODEL_GROUP, METRIC_GROUP = (
     "dspgraph.nodes",
@@ -202,7 +206,7 @@ def nodes(plugins: Iterable[str | Path] = ()) -> dict[str, NodeSource]:
     Plugin files are imported. Raises RequestError if two nodes have the same name.
     """
     everything = dict(_installed())
-    for path in dict.fromkeys(Path(plugin).resolve() for plugin in plugins):
+    for path in dict.fromkeys(Path(os.path.realpath(plugin)) for plugin in plugins):
         for kind in _nodes_of(_plugin(path)):
             _add(everything, NodeSource(kind.type_name, "plugin", str(path), _returning(kind)))
     return everything
@@ -273,18 +277,21 @@ def _plugin(path: Path) -> ModuleType:
     Its nodes can be pickled and sent to other processes, as long as the file is not moved or removed. Raises
     RequestError if the file is not a Python file, if its import fails, or if it defines no Node class.
     """
-    name = f"dspgraph_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    name = f"dspgraph_plugin_{path.stem}_{hashlib.sha256(os.fsencode(path)).hexdigest()[:8]}"
     if name in sys.modules:
         return sys.modules[name]
-    spec = spec_from_file_location(name, path) if path.suffix == ".py" and is_file(path) else None
-    if spec is None or spec.loader is None:
-        raise RequestError(f"the plugin {path} is not a Python file: give the path of a .py file with Node classes")
+    _check_plugin(path)
+    spec = spec_from_file_location(name, path)
+    assert spec is not None  # there is a loader for the suffix .py
+    assert spec.loader is not None
     module = module_from_spec(spec)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         del sys.modules[name]
+        if isinstance(error, KeyboardInterrupt):
+            raise
         raise RequestError(
             f"the plugin {path} failed while it was imported: {type(error).__name__}: {error}"
         ) from error
@@ -300,6 +307,15 @@ def _plugin(path: Path) -> ModuleType:
     for kind in _nodes_of(module):
         copyreg.pickle(kind, reduce)
     return module
+
+
+def _check_plugin(path: Path) -> None:
+    if path.suffix != ".py":
+        raise RequestError(f"the plugin {path} is not a Python file: give the path of a .py file with Node classes")
+    try:
+        read_file(path, MOST_PLUGIN_BYTES)
+    except FileError as error:
+        raise RequestError(f"the plugin cannot be imported: {error}") from None
 
 
 def revive(path: str, kind: str) -> Node:

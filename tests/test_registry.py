@@ -1,15 +1,18 @@
 """Finding nodes: packs and plugins that are broken, given twice, or needed in another process."""
 
+import os
 import pickle
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from dspgraph import RequestError, load, registry
 from helpers.paths import TOYS
+from helpers.surroundings import no_longer_than
 
 
 def written(path: Path, text: str) -> Path:
@@ -122,7 +125,9 @@ def test_a_broken_pipeline_of_a_pack_is_reported_in_the_list(pack: Path) -> None
     code = "from dspgraph.pipeline.pipeline import summaries\nfor one in summaries(): print(one.name, one.pack, one.about, one.slots)"
     lines = {line.partition(" ")[0]: line for line in script(code, pack).splitlines()}
     assert lines["louder"] == "louder voices Twice as loud. {'end': ('gain', 'late')}"
-    assert re.fullmatch(r"lost voices \(broken\) there is no pipeline file .*/voices/lost\.yaml {}", lines["lost"])
+    assert re.fullmatch(
+        r"lost voices \(broken\) the pipeline cannot be read: .*/voices/lost\.yaml does not exist {}", lines["lost"]
+    )
     assert lines["lpc_vocoder"].startswith("lpc_vocoder dspgraph ")
 
 
@@ -153,6 +158,24 @@ def test_a_plugin_that_leaves_the_program_is_refused(tmp_path: Path) -> None:
         registry.nodes([path])
 
 
+BAD_PLUGINS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a link to itself": (lambda path: path.symlink_to(path), "cannot be read: Too many levels of symbolic links"),
+    "a pipe": (os.mkfifo, "is no regular file"),
+    "too long": (lambda path: os.truncate(path, 2**40) if not path.touch() else None, "has more than 16777216 bytes"),
+    "not there": (lambda path: None, "does not exist"),
+    "another base": (lambda path: path.write_text("raise BaseException('odd')"), "BaseException: odd"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_PLUGINS)
+def test_a_plugin_that_cannot_be_imported_is_refused_at_once(tmp_path: Path, what: str) -> None:
+    make, message = BAD_PLUGINS[what]
+    path = tmp_path / "bad\udc80.py"  # a name that is no text in UTF-8
+    make(path)
+    with no_longer_than(5), pytest.raises(RequestError, match=rf"bad\\udc80.py.*{message}"):
+        registry.nodes([path])
+
+
 def test_a_plugin_given_twice_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By its path, by another path to it, and by a link."""
     (tmp_path / "link.py").symlink_to(TOYS)
@@ -162,7 +185,7 @@ def test_a_plugin_given_twice_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_plugin_with_a_path_too_long_for_a_file_is_refused() -> None:
-    with pytest.raises(RequestError, match="is not a Python file"):
+    with pytest.raises(RequestError, match="cannot be read: File name too long"):
         registry.nodes(["a" * 300 + ".py"])
 
 
@@ -192,5 +215,5 @@ def test_a_pickled_node_whose_file_has_changed_is_refused(tmp_path: Path) -> Non
         pickle.loads(pickled)
     del sys.modules[kind.__module__]
     path.unlink()
-    with pytest.raises(RequestError, match="is not a Python file"):
+    with pytest.raises(RequestError, match="mine.py does not exist"):
         pickle.loads(pickled)

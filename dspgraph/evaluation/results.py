@@ -17,11 +17,14 @@ import numpy as np
 
 from dspgraph.errors import FileError
 from dspgraph.io.atomic import write_whole
-from dspgraph.io.paths import open_file
+from dspgraph.io.paths import read_file
 from dspgraph.node import generator
 
 TABLE, JSON = "results.csv", "results.json"
 """The names of the files that `write` makes."""
+
+LARGEST = 2**28
+"""The largest size in bytes of a file results.json that is taken for one: about a million scores."""
 
 RESAMPLINGS = 10_000
 """Number of means from which a confidence interval is computed, each of recordings drawn with replacement."""
@@ -240,8 +243,7 @@ def earlier_results(path: Path) -> tuple[list[str], dict[str, str], list[str]] |
     That is: the ids of the recordings, the recipe of each variant by name, and the names of the metrics.
     """
     try:
-        with open_file(path) as file:
-            data = json.load(file)
+        data = json.loads(read_file(path, LARGEST))
         recordings = [str(one["id"]) for one in data["recordings"]]
         variants = {str(one["name"]): str(one.get("recipe", "")) for one in data["variants"]}
         return recordings, variants, [str(one["name"]) for one in data["metrics"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import stat
@@ -10,6 +11,13 @@ from typing import BinaryIO
 
 from dspgraph.errors import FileError
 from dspgraph.io.names import missing
+
+_NOT_REGULAR = "is no regular file: copy what it gives to a file"
+
+
+def check_file(path: Path) -> None:
+    """Raise FileError as `open_descriptor` does if a path is not that of a regular file that can be read."""
+    os.close(open_descriptor(path))
 
 
 def is_file(path: Path) -> bool:
@@ -37,25 +45,31 @@ def open_descriptor(path: Path) -> int:
     except FileNotFoundError:
         raise FileError(missing(path)) from None
     except (OSError, ValueError) as error:  # ValueError: the path has a character that no path can have
+        if getattr(error, "errno", None) == errno.ENXIO:  # a socket, or a device that is not there
+            raise FileError(f"{path} {_NOT_REGULAR}") from None
         raise FileError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode):
         return descriptor
     os.close(descriptor)
-    found = "is a folder, not a file" if stat.S_ISDIR(mode) else "is no regular file: copy what it gives to a file"
-    raise FileError(f"{path} {found}")
+    raise FileError(f"{path} {'is a folder, not a file' if stat.S_ISDIR(mode) else _NOT_REGULAR}")
 
 
 def read_file(path: Path, most: int) -> bytes:
     """Return the bytes of a file. Raises FileError if it has more than `most` bytes, and as `open_file` does."""
-    with open_file(path) as file:
-        try:
-            content = file.read(most + 1)
-        except OSError as error:
-            raise FileError(f"{path} cannot be read: {error.strerror or error}") from None
+    content = read_start(path, most + 1)
     if len(content) > most:
         raise FileError(f"{path} has more than {most} bytes: it is not what it is taken for")
     return content
+
+
+def read_start(path: Path, most: int) -> bytes:
+    """Return the first `most` bytes of a file, or all if it has fewer. Raises FileError as `open_file` does."""
+    with open_file(path) as file:
+        try:
+            return file.read(most)
+        except OSError as error:
+            raise FileError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
 def convert_hint(path: Path) -> str:

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from dspgraph import registry
-from dspgraph.errors import UnknownName, suggest
-from dspgraph.io.paths import is_file
+from dspgraph.errors import FileError, UnknownName, suggest
+from dspgraph.io.paths import check_file
 
 
 def locate(name: str | Path, beside: Path | None = None) -> Path:
@@ -20,9 +20,11 @@ def locate(name: str | Path, beside: Path | None = None) -> Path:
     text = str(name)
     if text.endswith((".yaml", ".yml")) or os.sep in text:
         file = (beside.parent / text) if beside else Path(text)
-        if is_file(file):
-            return file
-        raise UnknownName(f"there is no pipeline file {file}")
+        try:
+            check_file(file)
+        except FileError as error:
+            raise UnknownName(f"the pipeline cannot be read: {error}") from None
+        return file
     if path := registry.shipped_pipelines().get(text):  # first, because this reads no entry points
         return path
     known = registry.pipelines()

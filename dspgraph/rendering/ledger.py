@@ -97,10 +97,11 @@ class Ledger:
 
     def _read(self) -> Iterator[tuple[str, int]]:
         """Yield (id, place) of every line; place: see `_LENGTHS`. Remove a last line that has no line end."""
-        start = 0
+        start = number = 0
         with open(self._file.fileno(), "rb", closefd=False) as file:
-            for number, line in enumerate(file, 1):
-                if not line.endswith(b"\n"):
+            while line := file.readline(_LENGTHS):
+                number += 1
+                if not line.endswith(b"\n") and len(line) < _LENGTHS:
                     self._file.truncate(start)
                     return
                 yield self._id(number, line), start * _LENGTHS + len(line)

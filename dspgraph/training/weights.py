@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from dspgraph.errors import FileError
-from dspgraph.io.paths import open_file
+from dspgraph.io.paths import read_start
 
 _LONGEST_HEADER = 2**20
 """The largest size of the header of a file of weights, in bytes. That of an LPCNet has about 2000 bytes."""
@@ -19,8 +19,7 @@ def model_of(weights: Path) -> str:
     """
     from safetensors import SafetensorError, safe_open
 
-    with open_file(weights) as start:
-        length = int.from_bytes(start.read(8), "little")
+    length = int.from_bytes(read_start(weights, 8), "little")
     try:
         if length > _LONGEST_HEADER:
             raise SafetensorError(f"its header would have {length} bytes; expected at most {_LONGEST_HEADER}")

@@ -369,7 +369,7 @@ HEAD = "inputs: {x: {audio: 16000}}\nnodes:\n"
 
 BAD_PIPELINES: dict[str, tuple[Any, list[str], str]] = {
     "no such pipeline": (lambda d: "lpc_vocodr", [], "no pipeline is called 'lpc_vocodr'; did you mean 'lpc_vocoder'?"),
-    "no such pipeline file": (lambda d: d / "nothing.yaml", [], "there is no pipeline file"),
+    "no such pipeline file": (lambda d: d / "nothing.yaml", [], "nothing.yaml does not exist"),
     "a YAML syntax error": (_pipeline("nodes: {a: [}\n"), [], "mine.yaml:1: not YAML"),
     "a binary file": (lambda d: _bytes(d / "mine.yaml", b"\xff\xfe\x00\x01"), [], "mine.yaml"),
     "an unwired port": (_pipeline(HEAD + "  end: {node: toy_scale}\noutputs: {y: end}\n"), [], "nodes.end.x: end.x is not wired; it takes Audio"),
@@ -385,7 +385,7 @@ BAD_PIPELINES: dict[str, tuple[Any, list[str], str]] = {
     "an override without a value": (lambda d: d / "scale.yaml", ["-s", "end.factor"], "write NODE.PARAMETER=VALUE"),
     "a swap of nothing": (lambda d: d / "scale.yaml", ["--swap", "end=lat"], "'end' has no variant 'lat'; did you mean 'late'?"),
     "a swap without a variant": (lambda d: d / "scale.yaml", ["--swap", "end"], "write SLOT=VARIANT"),
-    "a plugin that is not there": (lambda d: d / "scale.yaml", ["--plugin", "nothing.py"], "nothing.py is not a Python file"),
+    "a plugin that is not there": (lambda d: d / "scale.yaml", ["--plugin", "nothing.py"], "nothing.py does not exist"),
     "a plugin that is no Python": (lambda d: _bytes(d / "bad.py", b"def (:\n") and d / "scale.yaml", ["--plugin", "{d}/bad.py"], "failed while it was imported: SyntaxError"),
     "a plugin without nodes": (lambda d: _bytes(d / "none.py", b"x = 1\n") and d / "scale.yaml", ["--plugin", "{d}/none.py"], "has no Node class in it"),
     "a plugin with a taken name": (lambda d: _bytes(d / "twice.py", Path(TOYS).read_bytes()) and d / "scale.yaml", ["--plugin", "{d}/twice.py"], "two nodes are called 'toy_"),

@@ -14,6 +14,7 @@ import scipy.stats
 from dspgraph.errors import FileError
 from dspgraph.evaluation import results
 from dspgraph.evaluation.results import Metric, Recording, Results, Score, Variant, as_text, interval, write
+from helpers.surroundings import no_longer_than
 
 
 def metric(name: str, better: Literal["lower", "higher", "zero"] = "lower") -> Metric:
@@ -192,6 +193,13 @@ def test_the_same_results_are_the_same_bytes(tmp_path: Path) -> None:
     before = [path.read_bytes() for path in write(odd(), tmp_path)]
     assert [path.read_bytes() for path in write(odd(), tmp_path)] == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["results.csv", "results.json"]
+
+
+def test_an_endless_file_of_results_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "results.json").open("wb") as file:
+        file.truncate(2**40)
+    with no_longer_than(10):
+        assert results.earlier_results(tmp_path / "results.json") is None
 
 
 def test_a_file_that_cannot_be_written_is_not_there_by_half(tmp_path: Path) -> None:

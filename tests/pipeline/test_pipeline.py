@@ -283,7 +283,10 @@ def test_a_wrong_change_is_refused(base: Path, overrides: list[str], swap: dict[
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ("{pipeline: base.yml, speech: x}", r"nodes.end.pipeline: there is no pipeline file .*base.yml"),
+        (
+            "{pipeline: base.yml, speech: x}",
+            r"nodes.end.pipeline: the pipeline cannot be read: .*base.yml does not exist",
+        ),
         ("{pipeline: base.yaml, speech: x}", r"'base' takes Audio\(8000 Hz\); x gives Audio\(16000 Hz\): set its vars"),
         ("{pipeline: base.yaml, rate: 16000}", r"pipeline 'base' takes 'speech', Audio\(16000 Hz\): wire it"),
         (
@@ -605,7 +608,7 @@ def test_a_name_no_file_can_have_names_none(name: str) -> None:
 def test_a_pipeline_that_is_not_there_names_the_nearest() -> None:
     with pytest.raises(UnknownName, match="no pipeline is called 'lpc_vocodr'; did you mean 'lpc_vocoder'"):
         load("lpc_vocodr")
-    with pytest.raises(UnknownName, match="there is no pipeline file nothing.yaml"):
+    with pytest.raises(UnknownName, match="the pipeline cannot be read: nothing.yaml does not exist"):
         load("nothing.yaml")
 
 

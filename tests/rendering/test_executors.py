@@ -212,7 +212,7 @@ def test_a_plugin_that_is_removed_before_a_worker_starts_is_named(tmp_path: Path
     kind = find("deadly", [plugin])
     work = RenderJob(Graph({"end": kind()}, {"end.x": "x"}, {"x": Audio(16000)}, {"y": "end"}), tmp_path)
     plugin.unlink()
-    with pytest.raises(RequestError, match=r"a worker cannot do this job: the plugin .*mine\.py is not a Python file"):
+    with pytest.raises(RequestError, match=r"a worker cannot do this job: the plugin .*mine\.py does not exist"):
         list(Processes(1).run(work, plain(1)))
 
 

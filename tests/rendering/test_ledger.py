@@ -25,7 +25,7 @@ from dspgraph.rendering.command import Command
 from dspgraph.rendering.ledger import Ledger, sweep
 from dspgraph.rendering.result import Rendered
 from helpers.speech import speech
-from helpers.surroundings import files_no_larger_than
+from helpers.surroundings import files_no_larger_than, no_longer_than
 from helpers.toys import ToyScale
 
 STARTED: list[float] = []
@@ -148,6 +148,14 @@ def test_a_broken_line_is_named_and_the_file_is_left_as_it_is(tmp_path: Path, li
     with pytest.raises(RequestError, match=r"ledger.jsonl, line 2: is not a line of a ledger: move the file away"):
         Ledger(tmp_path)
     assert (tmp_path / "ledger.jsonl").read_bytes() == content
+
+
+def test_a_line_without_an_end_is_refused_in_bounded_memory(tmp_path: Path) -> None:
+    with (tmp_path / "ledger.jsonl").open("wb") as file:
+        file.truncate(2**40)  # 1 TiB of zeros, none of which is on the disk
+    with no_longer_than(10), pytest.raises(RequestError, match=r"ledger.jsonl, line 1: is not a line of a ledger"):
+        Ledger(tmp_path)
+    assert (tmp_path / "ledger.jsonl").stat().st_size == 2**40
 
 
 WRONG: dict[str, list[Any]] = {
