@@ -158,10 +158,15 @@ def test_a_plugin_that_leaves_the_program_is_refused(tmp_path: Path) -> None:
         registry.nodes([path])
 
 
+def _long(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 2**40)  # 1 TiB, none of which is on the disk
+
+
 BAD_PLUGINS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a link to itself": (lambda path: path.symlink_to(path), "cannot be read: Too many levels of symbolic links"),
     "a pipe": (os.mkfifo, "is no regular file"),
-    "too long": (lambda path: os.truncate(path, 2**40) if not path.touch() else None, "has more than 16777216 bytes"),
+    "too long": (_long, "has more than 16777216 bytes"),
     "not there": (lambda path: None, "does not exist"),
     "another base": (lambda path: path.write_text("raise BaseException('odd')"), "BaseException: odd"),
 }
