@@ -15,7 +15,7 @@ from dspgraph.io.names import missing
 _NOT_REGULAR = "is no regular file: copy what it gives to a file"
 
 
-def check_file(path: Path) -> None:
+def require_file(path: Path) -> None:
     """Raise FileError as `open_descriptor` does if a path is not that of a regular file that can be read."""
     os.close(open_descriptor(path))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dspgraph import registry
 from dspgraph.errors import FileError, UnknownName, suggest
-from dspgraph.io.paths import check_file
+from dspgraph.io.paths import require_file
 
 
 def locate(name: str | Path, beside: Path | None = None) -> Path:
@@ -21,7 +21,7 @@ def locate(name: str | Path, beside: Path | None = None) -> Path:
     if text.endswith((".yaml", ".yml")) or os.sep in text:
         file = (beside.parent / text) if beside else Path(text)
         try:
-            check_file(file)
+            require_file(file)
         except FileError as error:
             raise UnknownName(f"the pipeline cannot be read: {error}") from None
         return file

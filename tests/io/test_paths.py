@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dspgraph.errors import FileError
-from dspgraph.io.paths import check_file, is_file, open_file, read_file, read_start
+from dspgraph.io.paths import is_file, open_file, read_file, read_start, require_file
 from dspgraph.training.weights import model_of
 from helpers.surroundings import no_longer_than
 
@@ -32,7 +32,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, what: str) -> None:
     make, message = BAD[what]
     make(tmp_path / "x")
-    for read in (open_file, check_file, lambda path: read_start(path, 8)):
+    for read in (open_file, require_file, lambda path: read_start(path, 8)):
         with no_longer_than(5), pytest.raises(FileError, match=message):
             read(tmp_path / "x")
 
@@ -52,7 +52,7 @@ def test_a_file_and_a_link_to_it_are_read(tmp_path: Path) -> None:
             assert file.read() == b"12345"
         assert read_file(tmp_path / name, 5) == b"12345"
         assert (read_start(tmp_path / name, 3), read_start(tmp_path / name, 9)) == (b"123", b"12345")
-        check_file(tmp_path / name)
+        require_file(tmp_path / name)
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs Linux")
