@@ -13,7 +13,7 @@ import soundfile
 from dspgraph.errors import FileError
 from dspgraph.io.containers import find_layout
 from dspgraph.io.filepart import FilePart, Piece
-from dspgraph.io.paths import convert_hint, open_file
+from dspgraph.io.paths import convert_hint, is_text, open_file
 from dspgraph.io.printed import Printed, catch_printed
 from dspgraph.streams import Array
 
@@ -206,10 +206,12 @@ class Decoder:
     def _why(self, error: soundfile.LibsndfileError) -> str:
         """Return why a file was not opened, and the way out."""
         with self.path.open("rb") as file:
-            head = file.read(32)
+            head = file.read(512)
         for name, (at, marks) in _FOREIGN.items():
             if head[at:].startswith(marks):
                 return f"{name} is not supported: {convert_hint(self.path)}"
+        if is_text(head):
+            return "it is text. A list of files is a manifest if its name ends with .jsonl, .json, .csv, .tsv or .scp"
         reason = error.error_string
         if reason.startswith("File does not exist"):  # what libsndfile says if a decoder does not accept the header
             reason = "its header is damaged or incomplete."

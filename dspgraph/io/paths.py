@@ -72,6 +72,13 @@ def read_start(path: Path, most: int) -> bytes:
             raise FileError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
+def is_text(start: bytes) -> bool:
+    """Return whether the first bytes of a file are text in UTF-8, without control characters."""
+    text = start.decode("utf-8", "ignore")
+    whole = len(text.encode()) > len(start) - 4  # the last character may be cut, and no other bytes are left out
+    return bool(text) and whole and all(one.isprintable() or one.isspace() for one in text)
+
+
 def convert_hint(path: Path) -> str:
     """Return the end of a message: the command that converts a file to WAV."""
     return f"convert it: ffmpeg -i {shlex.quote(path.name)} out.wav"

@@ -36,11 +36,20 @@ _TIMES = {
 }  # fmt: skip
 """The words for a time in the name of a column, and the time that each means."""
 
-_UNCLEAR = {"length": "duration", "len": "duration", "from": "start", "to": "end", "tmin": "start", "tmax": "end"}
+_UNCLEAR = {
+    "length": "duration", "len": "duration", "from": "start", "to": "end", "tmin": "start", "tmax": "end",
+    "xmin": "start", "xmax": "end", "t0": "start", "t1": "end",
+}  # fmt: skip
 """Words that may mean a time, and that time. Without a unit in the name, such a column is refused."""
 
 _AROUND = {"time", "in", "audio", "segment", "seg", "clip", "cut", "utterance", "utt"}
 """Words beside the time in the name of a column that do not change its meaning: `start_time`, `segment_end`."""
+
+_CHANNELS = {"channel_id", "channel_index", "channel_idx", "channel_number", "channel_num", "channels", "chan", "ch"}
+"""Names of columns that may choose a channel. They are refused: some count from 1, and `channels` may be a number of
+channels. In NeMo's manifests, `channel_selector` counts from 0."""
+
+_CHANNEL = ("channel", "channel_selector")
 
 _ZERO = Fraction(0)
 
@@ -77,6 +86,12 @@ def _time_column(name: str) -> Column | None:
     return Column((_TIMES | _UNCLEAR)[time], seconds or (not units and time in _TIMES))
 
 
+def unused_columns(names: tuple[str, ...]) -> list[str]:
+    """Return the names of the columns that have no meaning, as the manifest writes them."""
+    used = {name for name, _, _ in _columns(names)}
+    return [name for name in names if name not in used]
+
+
 def line_item(place: str, folder: Path, line: Mapping[str, Any]) -> tuple[Item, bool]:
     """Return the recording that a line of a manifest names, and whether the line gives it an id.
 
@@ -87,7 +102,11 @@ def line_item(place: str, folder: Path, line: Mapping[str, Any]) -> tuple[Item, 
     fields = _fields(place, line)
     path = _path(place, fields, line)
     start, duration = _part(place, fields)
-    channel = _channel(place, fields["channel"].value) if "channel" in fields else None
+    channel = _channel(place, fields)
+    if "id" not in fields and "\\" in path:
+        raise RequestError(
+            f"{place}: the path {shown(path)} has a '\\': write '/' between folders, or give the line an 'id'"
+        )
     name = fields["id"].value if "id" in fields else os.path.splitext(path)[0].lstrip("/") or path
     return make_item(place, name, folder, path, start, duration, channel), "id" in fields
 
@@ -119,7 +138,7 @@ def _fields(place: str, line: Mapping[str, Any]) -> dict[str, _Field]:
 @lru_cache(maxsize=100)
 def _columns(names: tuple[str, ...]) -> list[tuple[str, str, Column | None]]:
     """Return (name, plain name, what it says about times) of every column that has a meaning."""
-    known = {*PATHS, "id", "channel"}
+    known = {*PATHS, *_CHANNEL, *_CHANNELS, "id"}
     found = [(name, plain := _plain(name[:100]), _time_column(plain)) for name in names]
     return [(name, plain, time) for name, plain, time in found if plain in known or time]
 
@@ -133,7 +152,14 @@ def make_item(
     duration: Fraction | None = None,
     channel: int | None = None,
 ) -> Item:
-    """Return an item for a checked path, relative to the folder of the manifest. Raises RequestError for a bad id."""
+    """Return an item for a checked path, relative to the folder of the manifest.
+
+    Raises RequestError for a bad id, and for an address such as "https://..." or "file://..." in place of a path.
+    """
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path):
+        raise RequestError(
+            f"{place}: {shown(path)} is an address, not a path: copy the file to this machine, and write its path"
+        )
     listed = "" if os.path.isabs(path) else path
     return Item(checked_id(place, name), folder / path, start, duration, channel, listed)
 
@@ -153,6 +179,12 @@ def _path(place: str, fields: Mapping[str, _Field], line: Mapping[str, Any]) -> 
 
 def _other_path(place: str, fields: Mapping[str, _Field]) -> str | None:
     """Return the path of a line without a column `path`; None if no column has a path."""
+    for field in (fields[name] for name in PATHS if name in fields):
+        if isinstance(field.value, dict) and (held := {"bytes", "array"} & {k for k, v in field.value.items() if v}):
+            raise RequestError(
+                f"{place}: '{field.name}' has the samples in '{min(held)}', which are not read: write them to a file, "
+                "and give its 'path'"
+            )
     found = {name: path for name in PATHS if name in fields and (path := _text_of(fields[name].value)) is not None}
     different = set(found.values())
     if len(different) > 1:
@@ -277,14 +309,34 @@ def checked_seconds(place: str, name: str, value: Any) -> Fraction:
         seconds = to_fraction(value.strip() if isinstance(value, str) else value)
     except ParameterError:
         text = value if isinstance(value, str) else shown(value)
-        raise RequestError(f"{place}: '{name}' must be a number of seconds; found {shown(text)}") from None
+        raise RequestError(
+            f"{place}: '{name}' must be a number of seconds, such as 0.25; found {shown(text)}: correct it, or leave "
+            "it out"
+        ) from None
     if seconds < 0:
-        raise RequestError(f"{place}: '{name}' must not be below 0; found {shown(value)}")
+        raise RequestError(f"{place}: '{name}' must not be below 0; found {shown(value)}: correct it, or leave it out")
     return seconds
 
 
-def _channel(place: str, value: Any) -> int:
-    text = value if isinstance(value, str) else shown(value)
-    if not text.isdecimal() or len(text) > 9:
-        raise RequestError(f"{place}: 'channel' must be a whole number from 0 (the first) on; found {shown(text)}")
+def _channel(place: str, fields: Mapping[str, _Field]) -> int | None:
+    """Return the number of the channel; None if the line gives none."""
+    given = {field.name: _channel_number(place, field) for name in _CHANNEL if (field := fields.get(name))}
+    if len(set(given.values())) > 1:
+        raise RequestError(f"{place}: {' and '.join(map(repr, given))} choose different channels: keep one of them")
+    for name in _CHANNELS & fields.keys():
+        field = fields[name]
+        if not given and (name != "channels" or isinstance(field.value, list)):
+            raise RequestError(
+                f"{place}: '{field.name}' may choose a channel: rename it to 'channel', counted from 0, or leave it out"
+            )
+    return next(iter(given.values()), None)
+
+
+def _channel_number(place: str, field: _Field) -> int:
+    text = field.value if isinstance(field.value, str) else shown(field.value)
+    if not (text.isascii() and text.isdecimal()) or len(text) > 9:
+        raise RequestError(
+            f"{place}: '{field.name}' must be a whole number from 0 (the first) on; found {shown(text)}: correct it, "
+            "or leave it out to mix all channels"
+        )
     return int(text)

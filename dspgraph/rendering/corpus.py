@@ -34,14 +34,14 @@ def gather(
     * a pattern with `*`, `?`, `[]` or `**`: one item for every matching file with one of `suffixes`. The id is the path
       of the file below the first folders of the pattern, those without wildcards, without suffix. Links to folders are
       followed, except by a pattern with `**`.
-    * a manifest: JSON lines or CSV, with a column `path` and, if wanted, `id`, `start`, `end`, `duration` and `channel`
-      (see `columns.line_item` for other names of these); NeMo's manifests; lhotse's cuts; Kaldi's wav.scp; or Kaldi's
-      segments, with a wav.scp in the same folder. JSON lines may be packed (.jsonl.gz). Times are in seconds. Paths in
-      a manifest are relative to the folder of the manifest.
+    * a manifest: JSON lines, CSV or TSV, with a column `path` and, if wanted, `id`, `start`, `end`, `duration` and
+      `channel` (see `columns.line_item` for other names of these); NeMo's manifests; lhotse's cuts; Kaldi's wav.scp; or
+      Kaldi's segments, with a wav.scp in the same folder. A manifest may be packed (.jsonl.gz). Times are in seconds.
+      Paths in a manifest are relative to the folder of the manifest.
 
     suffixes: in lower case, with the dot. out: the output folder. If it lies in a folder that is searched, its files
     are left out, and so are files whose names begin with a dot. note: called with a line for each folder or pattern of
-    which files were left out; it says how many, and why.
+    which files were left out, with their number and the reasons; and for each manifest with columns that are not used.
 
     Raises RequestError for the folder `out` itself, for a pattern, folder or manifest without any file, for a folder
     that cannot be read, for a manifest that cannot be read or has an error, and for a relative path if the working
@@ -59,12 +59,14 @@ def _items(path: Path, folders: _FolderSearch) -> Iterator[Item]:
     if os.path.isdir(path):  # Path.is_dir raises for a name that is too long
         yield from folders.items(path)
     elif (read := manifest_reader(path)) is not None:
-        empty = True
-        for item in read(path):
+        empty, unused = True, set[str]()
+        for item in read(path, unused):
             yield item
             empty = False
         if empty:
             raise RequestError(f"{path} names no file: write one line for each file")
+        if unused:
+            folders.note(f"{path}: columns not used: {_names(unused)}")
     elif has_magic(str(path)) and not is_file(path):
         yield from folders.matching(str(path))
     else:
@@ -86,6 +88,12 @@ class _LeftOut:
             for counts, noun, done in parts
             if counts
         )
+
+
+def _names(names: Collection[str], most: int = 8) -> str:
+    """Return names as text, sorted, and at most `most` of them."""
+    shown = [shortened(escaped(name), 24) for name in sorted(names)[:most]]
+    return ", ".join([*shown, *(["..."] if len(names) > most else [])])
 
 
 def _listed(counts: Counter[str], most: int = 8) -> str:

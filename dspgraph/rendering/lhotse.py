@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dspgraph.errors import RequestError
-from dspgraph.rendering.columns import checked_seconds, is_path, make_item
+from dspgraph.rendering.columns import PATHS, checked_seconds, is_path, make_item
 from dspgraph.rendering.item import Item
 from dspgraph.shown import shown
 
@@ -25,8 +25,10 @@ _WAY_OUT = "write the audio to files with `cuts.save_audios` of lhotse first"
 
 def is_lhotse(line: Mapping[str, Any]) -> bool:
     """Return whether a line of a manifest is a cut or a recording of lhotse."""
+    if any(name in line for name in PATHS):
+        return False
     known = isinstance(line.get("recording"), dict) or isinstance(line.get("sources"), list)
-    return known or line.get("type") in _CUTS
+    return known or isinstance(line.get("tracks"), list) or line.get("type") in _CUTS
 
 
 def lhotse_item(place: str, folder: Path, line: Mapping[str, Any]) -> Item:
@@ -37,10 +39,11 @@ def lhotse_item(place: str, folder: Path, line: Mapping[str, Any]) -> Item:
     recording that lhotse transforms, reads from a command or a network, or whose channels are in several files.
     """
     recording, start, duration = line, Fraction(0), None
-    if isinstance(line.get("recording"), dict) or line.get("type") in _CUTS:
-        if line.get("type", "MonoCut") not in ("MonoCut", "MultiCut", "Cut"):
-            raise RequestError(f"{place}: a {shown(line['type'])} is not a part of one audio file: {_WAY_OUT}")
-        recording = line.get("recording") or {}
+    kind = line.get("type", "MixedCut" if "tracks" in line else "MonoCut")
+    if "sources" not in line:
+        if kind not in ("MonoCut", "MultiCut", "Cut"):
+            raise RequestError(f"{place}: a {shown(kind)} is not a part of one audio file: {_WAY_OUT}")
+        recording = line["recording"] if isinstance(line.get("recording"), dict) else {}
         start = checked_seconds(place, "start", line.get("start", 0))
         duration = checked_seconds(place, "duration", line["duration"]) if "duration" in line else None
         if duration == 0:
@@ -54,7 +57,9 @@ def _file(place: str, recording: Mapping[str, Any], wanted: Any) -> tuple[str, i
 
     wanted: a number, a list of numbers or None. The place is None if all channels of the file are wanted.
     """
-    sources = recording.get("sources")
+    sources, numbers = recording.get("sources"), wanted if isinstance(wanted, list) else [wanted]
+    if any(isinstance(one, bool) for one in numbers):
+        raise RequestError(f"{place}: 'channel' must be a whole number; found {shown(wanted)}: correct it")
     if not isinstance(sources, list) or not sources or not all(isinstance(one, dict) for one in sources):
         raise RequestError(f"{place}: has no recording with a list of sources; found {shown(sources)}: {_WAY_OUT}")
     if recording.get("transforms"):

@@ -6,16 +6,18 @@ import csv
 import gzip
 import json
 import os
+import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeAlias, cast
 
 from dspgraph.errors import FileError, RequestError
 from dspgraph.io.paths import open_file
-from dspgraph.rendering.columns import checked_id, checked_seconds, is_path, line_item, make_item
+from dspgraph.rendering.columns import checked_id, checked_seconds, is_path, line_item, make_item, unused_columns
 from dspgraph.rendering.item import Item
 from dspgraph.rendering.lhotse import is_lhotse, lhotse_item
 from dspgraph.shown import shown
@@ -23,21 +25,30 @@ from dspgraph.shown import shown
 MANIFEST_BYTES, MANIFEST_LINES, LONGEST_LINE = 2**29, 1_000_000, 2**24
 """Limits of a manifest: bytes after it is unpacked, lines, and bytes of a line. They bound memory and time."""
 
+LONGEST_INTEGER = 300
+"""The largest number of digits of an integer in JSON: more than the largest float has."""
+
+MOST_UNUSED = 100
+"""The number of unused columns of which the names are kept, for a note: an object may have other keys in every line."""
+
 _GZIP = ".gz"
 
 
-def manifest_reader(path: Path) -> Callable[[Path], Iterator[Item]] | None:
+Reader: TypeAlias = Callable[[Path, set[str]], Iterator[Item]]
+"""A function that yields the items of a manifest, and puts the names of columns without a meaning into a set."""
+
+
+def manifest_reader(path: Path) -> Reader | None:
     """Return the function that reads the manifest `path`; None if a file of this name is not a manifest."""
     if path.name == "segments":
         return _segments
-    name = path.name.lower().removesuffix(_GZIP)
-    return {".jsonl": _json_lines, ".json": _json_lines, ".csv": _table, ".scp": _scp}.get(os.path.splitext(name)[1])
+    return _READERS.get(os.path.splitext(path.name.lower().removesuffix(_GZIP))[1])
 
 
-def _json_lines(path: Path) -> Iterator[Item]:
+def _json_lines(path: Path, unused: set[str]) -> Iterator[Item]:
     """Yield the items of JSON lines, or of a file with one JSON list."""
     folder = path.parent
-    yield from _with_different_ids(_json_item(place, folder, line) for place, line in _json_values(path))
+    yield from _with_different_ids(_json_item(place, folder, line, unused) for place, line in _json_values(path))
 
 
 def _json_values(path: Path) -> Iterator[tuple[str, object]]:
@@ -63,19 +74,37 @@ def _joined(path: Path, first: str, rest: Iterator[tuple[str, str]]) -> str:
 
 def _parsed(place: str, text: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_object, parse_int=_integer)
     except (ValueError, RecursionError) as error:
-        raise RequestError(f"{place}: is not JSON: {error}") from None
+        raise RequestError(f"{place}: is not JSON: {error}: {_JSON_LINE}") from None
 
 
-def _json_item(place: str, folder: Path, line: object) -> tuple[Item, bool]:
+_JSON_LINE = 'write a line such as {"id": "a", "path": "a.wav"} for each item'
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object as a mapping; raise ValueError for a key that is written twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        again = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"{shown(again)} is written twice")
+    return found
+
+
+def _integer(text: str) -> int:
+    if len(text) > LONGEST_INTEGER:
+        raise ValueError(f"an integer has {len(text)} digits, more than {LONGEST_INTEGER}")
+    return int(text)
+
+
+def _json_item(place: str, folder: Path, line: object, unused: set[str]) -> tuple[Item, bool]:
     """Return an item, and whether the line gives it an id."""
     if not isinstance(line, dict):
-        raise RequestError(
-            f'{place}: a line is an object such as {{"id": "a", "path": "a.wav"}}; found {json.dumps(line)[:80]}'
-        )
+        raise RequestError(f"{place}: is not an object; found {shown(line)}: {_JSON_LINE}")
     if is_lhotse(line):
         return lhotse_item(place, folder, line), True
+    if len(unused) < MOST_UNUSED:
+        unused.update(unused_columns(tuple(name for name, value in line.items() if value is not None)))
     return line_item(place, folder, line)
 
 
@@ -97,37 +126,61 @@ def _part_name(item: Item) -> str:
     return part if item.channel is None else f"{part}-c{item.channel}"
 
 
-def _table(path: Path) -> Iterator[Item]:
+def _table(path: Path, unused: set[str]) -> Iterator[Item]:
+    """Yield the items of a table. Its columns are separated by what its first line has: commas, semicolons or tabs."""
     place, folder = str(path), path.parent
 
     def lines() -> Iterator[str]:
         nonlocal place
-        for here, line in _lines(path):
+        for here, line in _lines(path, "\r\n"):
             place = here  # of a row with several lines: the last line
             yield line
 
     def items() -> Iterator[tuple[Item, bool]]:
-        rows = csv.DictReader(lines(), strict=True)
+        all_lines = lines()
+        first = next(all_lines, "")
+        rows = csv.DictReader(chain([first], all_lines), strict=True, **_dialect(path, first))
         columns = [name.strip() for name in rows.fieldnames or ()]
         if len(set(columns)) < len(columns):
-            raise RequestError(f"{place}: two columns have the same name; found {', '.join(columns)}")
+            raise RequestError(f"{place}: two columns have the same name; found {_listed(columns)}: rename one")
+        unused.update(unused_columns(tuple(columns)))
         for row in rows:
             if None in row or None in row.values():
-                raise RequestError(f"{place}: must have as many columns as the first line, {len(columns)}")
+                raise RequestError(f"{place}: must have as many columns as the first line, {len(columns)}: correct it")
             fields = {name.strip(): text.strip() for name, text in row.items() if text.strip()}
             yield line_item(place, folder, fields)
 
     try:
         yield from _with_different_ids(items())
     except csv.Error as error:
-        raise RequestError(f"{place}: is not CSV: {error}") from None
+        reason = "it has line ends CR" if "new-line character" in str(error) else error
+        raise RequestError(f"{place}: is not CSV: {reason}: save it again as CSV in UTF-8") from None
 
 
-def _scp(path: Path) -> Iterator[Item]:
+def _dialect(path: Path, first: str) -> dict[str, Any]:
+    """Return how csv reads a table whose first line is `first`.
+
+    In a file .tsv, quotes are part of the text (IANA, text/tab-separated-values).
+    """
+    if os.path.splitext(path.name.lower().removesuffix(_GZIP))[1] == ".tsv":
+        return {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
+    delimiter = next((one for one in ",;\t" if one in first), ",")
+    return {"delimiter": delimiter, "skipinitialspace": delimiter != "\t"}
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(shown(name, 40) for name in names[:20]) + ", ..." * (len(names) > 20)
+
+
+def _scp(path: Path, unused: set[str]) -> Iterator[Item]:
     for place, line in _lines(path):
         name, *rest = line.split(maxsplit=1)
         if not rest:
             raise RequestError(f"{place}: a line is ID PATH; found '{line[:80]}'")
+        if re.search(r"\.ark:\d+(\[.*\])?$|\[\d*:\d*\]$", rest[0]):
+            raise RequestError(
+                f"{place}: '{rest[0][:80]}' is a part of a file of Kaldi, which is not read: name an audio file"
+            )
         if rest[0].endswith("|"):
             raise RequestError(f"{place}: '{rest[0][:80]}' is a command; commands are not run: name an audio file")
         if not is_path(rest[0]):
@@ -135,16 +188,16 @@ def _scp(path: Path) -> Iterator[Item]:
         yield make_item(place, name, path.parent, rest[0])
 
 
-def _segments(path: Path) -> Iterator[Item]:
+def _segments(path: Path, unused: set[str]) -> Iterator[Item]:
     scp = path.with_name("wav.scp")
     whole: dict[str, Item] = {}
-    for item in _scp(scp):
+    for item in _scp(scp, unused):
         if whole.setdefault(item.id, item).path != item.path:
             raise RequestError(f"{scp}: two recordings have the id '{item.id}': rename one")
     for place, line in _lines(path):
         words = line.split()
         if len(words) != 4:
-            raise RequestError(f"{place}: a line is ID RECORDING START END; found {len(words)} words")
+            raise RequestError(f"{place}: a line is ID RECORDING START END; found {len(words)} words: correct it")
         name, recording, first, last = words
         if recording not in whole:
             raise RequestError(f"{place}: there is no recording {shown(recording)} in {scp}")
@@ -158,19 +211,30 @@ def _segments(path: Path) -> Iterator[Item]:
         yield replace(whole[recording], id=checked_id(place, name), start=start, duration=duration)
 
 
+_READERS: dict[str, Reader] = {
+    ".jsonl": _json_lines, ".ndjson": _json_lines, ".json": _json_lines, ".csv": _table, ".tsv": _table, ".scp": _scp
+}  # fmt: skip
+"""The function that reads a manifest, by the suffix of its name without .gz."""
+
+
 # ---- text -----------------------------------------------------------------------------------------------------------
 
 
-def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield (place, text) of every line that is not empty; place: "FILE, line NUMBER", for error messages."""
+def _lines(path: Path, around: str | None = None) -> Iterator[tuple[str, str]]:
+    """Yield (place, text) of every line that is not blank; place: "FILE, line NUMBER", for error messages.
+
+    around: the characters that are removed before and after the text; None: all blanks.
+    """
     at = 0
     for number, line in enumerate(_byte_lines(path), 1):
         try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip(around)
         except UnicodeDecodeError as error:
-            raise RequestError(f"{path} is not text in UTF-8: {error.reason} at byte {at + error.start}") from None
+            raise RequestError(
+                f"{path} is not text in UTF-8: {error.reason} at byte {at + error.start}: save it in UTF-8"
+            ) from None
         at += len(line)
-        if text:
+        if text and not text.isspace():
             yield f"{path}, line {number}", text
 
 

@@ -58,7 +58,11 @@ def check_targets(items: Sequence[Item], targets: Sequence[Set[Path]]) -> None:
             raise RequestError(f"{same[0].path} is named {len(same)} times: name it once")
         more = f" and {len(same) - 3} more" if len(same) > 3 else ""
         found = f"{' and '.join(str(item.path) for item in same[:3])}{more}"
-        raise RequestError(f"{found} would both be written to {target}: rename one or render them apart")
+        if len({item.path for item in same}) == 1:
+            found = f"{len(same)} parts of {same[0].path}"
+        raise RequestError(
+            f"{found} would both be written to {target}: give them other names or ids, or render them apart"
+        )
     inputs = {os.path.realpath(item.path) for item in items}  # Path.resolve raises for a link to itself
     folders = {parent: os.path.realpath(parent) for parent in {path.parent for paths in targets for path in paths}}
     for paths in targets:

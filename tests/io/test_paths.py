@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dspgraph.errors import FileError
-from dspgraph.io.paths import is_file, open_file, read_file, read_start, require_file
+from dspgraph.io.paths import is_file, is_text, open_file, read_file, read_start, require_file
 from dspgraph.training.weights import model_of
 from helpers.surroundings import no_longer_than
 
@@ -61,6 +61,13 @@ def test_a_file_that_opens_and_cannot_be_read_is_an_error(tmp_path: Path) -> Non
     for read in (lambda path: read_start(path, 8), lambda path: read_file(path, 8), model_of):
         with pytest.raises(FileError, match="x cannot be read: Input/output error"):
             read(tmp_path / "x")
+
+
+def test_text_is_told_from_other_content() -> None:
+    for start in (b"path,start\na.wav,0\n", "\u00e9t\u00e9".encode(), ("a" + "\u00e9" * 256).encode()[:512]):
+        assert is_text(start)
+    for start in (b"", b"RIFF\0\0\0\0WAVE", b"\xff\xfb\x90\x64" * 8, b"text\x1b[2J", b"caf\xe9 cr\xe8me br\xfbl\xe9e"):
+        assert not is_text(start)
 
 
 def test_a_file_that_is_too_long_is_refused_without_reading_it_all(tmp_path: Path) -> None:

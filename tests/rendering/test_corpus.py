@@ -248,7 +248,7 @@ def test_commands_in_a_list_are_refused_and_not_run(tmp_path: Path) -> None:
 J = "m.jsonl"
 BAD_LINES: dict[str, tuple[str, str | bytes, str]] = {
     "no JSON": (J, '{"path": "a.wav"}\n\nnonsense\n', "m.jsonl, line 3: is not JSON: Expecting value"),
-    "no object": (J, '["a.wav"]', 'line 1: a line is an object such as {"id": "a", "path": "a.wav"}; found ["a.wav"]'),
+    "no object": (J, '["a.wav"]', "line 1: is not an object; found ['a.wav']: write a line such as"),
     "JSON without an end": (J, "[" * 99_999, "line 1: is not JSON"),
     "a number without an end": (J, '{"path": "a.wav", "start": ' + "1" * 9999 + "}", "line 1: is not JSON"),
     "no path": (J, '{"id": "a", "file": "a.wav"}', "line 1: 'path' is missing or not a path; found id, file"),
@@ -260,10 +260,10 @@ BAD_LINES: dict[str, tuple[str, str | bytes, str]] = {
     "a path that names no file": (J, '{"path": "/"}', "line 1: the id '/' would name a file outside"),
     "a path that is a point": (J, '{"path": "."}', "line 1: the id '.' would name a file outside"),
     "a path outside and no id": (J, '{"path": "../a.wav"}', "line 1: the id '../a' would name a file outside"),
-    "a start that is no number": (J, '{"path": "a.wav", "start": "soon"}', "line 1: 'start' must be a number of seconds; found 'soon'"),
-    "a start that is a truth": (J, '{"path": "a.wav", "start": true}', "'start' must be a number of seconds; found 'True'"),
+    "a start that is no number": (J, '{"path": "a.wav", "start": "soon"}', "line 1: 'start' must be a number of seconds, such as 0.25; found 'soon'"),
+    "a start that is a truth": (J, '{"path": "a.wav", "start": true}', "'start' must be a number of seconds, such as 0.25; found 'True'"),
     "a start below 0": (J, '{"path": "a.wav", "start": -1}', "'start' must not be below 0; found -1"),
-    "a start that is not finite": (J, '{"path": "a.wav", "start": NaN}', "'start' must be a number of seconds; found 'nan'"),
+    "a start that is not finite": (J, '{"path": "a.wav", "start": NaN}', "'start' must be a number of seconds, such as 0.25; found 'nan'"),
     "a start beyond numbers": (J, '{"path": "a.wav", "start": "1e999999999"}', "'start' must be a number of seconds"),
     "a start of a list": (J, '{"path": "a.wav", "start": [1]}', "'start' must be a number of seconds"),
     "a duration of 0": (J, '{"path": "a.wav", "duration": 0}', "'duration' is 0; leave it out to take the rest of the file"),
@@ -280,13 +280,13 @@ BAD_LINES: dict[str, tuple[str, str | bytes, str]] = {
     "CSV of too few columns": ("m.csv", "id,path\n\na\n", "m.csv, line 3: must have as many columns as the first line, 2"),
     "CSV of too many": ("m.csv", "id,path\na,a.wav\nb,b.wav,c\n", "m.csv, line 3: must have as many columns"),
     "CSV with an open quote": ("m.csv", 'path\n"a.wav\nb.wav\n', "m.csv, line 3: is not CSV: unexpected end of data"),
-    "CSV with two columns of a name": ("m.csv", "path,id, path\na,b,c\n", "m.csv, line 1: two columns have the same name; found path, id, path"),
+    "CSV with two columns of a name": ("m.csv", "path,id, path\na,b,c\n", "m.csv, line 1: two columns have the same name; found 'path', 'id', 'path': rename one"),
     "CSV of a first line": ("m.csv", "id,path\n", "m.csv names no file"),
     "a list without a path": ("wav.scp", "a a.wav\nb\n", "wav.scp, line 2: a line is ID PATH; found 'b'"),
     "segments of another length": ("segments", "a r 0\n", "segments, line 1: a line is ID RECORDING START END; found 3 words"),
     "segments of no recording": ("segments", "a x 0 1\n", "segments, line 1: there is no recording 'x' in "),
     "segments that end first": ("segments", "a r 0 1\nb r 1.5 1.5\n", "segments, line 2: the segment ends at 1.5 s, not after its start at 1.5 s"),
-    "segments of no time": ("segments", "a r zero 1\n", "segments, line 1: 'start' must be a number of seconds; found 'zero'"),
+    "segments of no time": ("segments", "a r zero 1\n", "segments, line 1: 'start' must be a number of seconds, such as 0.25; found 'zero'"),
     "segments that leave": ("segments", "../a r 0 1\n", "segments, line 1: the id '../a' would name a file outside"),
 }  # fmt: skip
 
@@ -487,7 +487,7 @@ def test_a_folder_of_outputs_that_is_a_link_itself_is_where_it_leads(tmp_path: P
 
 def test_two_lines_of_one_id_are_a_wrong_request(tmp_path: Path, voice: Path) -> None:
     lines = [{"id": "b/voice", "path": "voice.wav"}, {"id": "b//voice", "path": "voice.wav", "start": 0.05}]
-    with pytest.raises(RequestError, match=r"voice.wav and .*voice.wav would both be written to .*b/voice\.flac: "):
+    with pytest.raises(RequestError, match=r"2 parts of .*voice.wav would both be written to .*b/voice\.flac: "):
         render(GRAPH, [manifest(tmp_path, "m.jsonl", "\n".join(map(json.dumps, lines)))], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

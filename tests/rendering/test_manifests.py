@@ -98,7 +98,7 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "an end of 0": ({"end": 0}, "the part ends at 0 s ('end'), not after its start at 0 s"),
     "a dur of 0": ({"dur": 0}, "'dur' is 0; leave it out to take the rest of the file"),
     "an end below 0": ({"end": -1}, "'end' must not be below 0; found -1"),
-    "an end that is no number": ({"stop": "soon"}, "'stop' must be a number of seconds; found 'soon'"),
+    "an end that is no number": ({"stop": "soon"}, "'stop' must be a number of seconds, such as 0.25; found 'soon'"),
     "milliseconds": ({"start_ms": 250}, "'start_ms' may be a time, but not surely in seconds: rename it to 'start', in seconds, or leave it out"),
     "samples": ({"start": 0.25, "end_sample": 12000}, "'end_sample' may be a time, but not surely in seconds: rename it to 'end'"),
     "frames": ({"frame_offset": 4000}, "'frame_offset' may be a time, but not surely in seconds: rename it to 'start'"),
@@ -239,7 +239,10 @@ NO_PARTS: dict[str, tuple[dict[str, Any], str]] = {
     "a recording in several files": (recording([0], [1]), "the channels of the recording are in 2 files"),
     "no path": (cut(recording={**recording([0]), "sources": [{"type": "file", "channels": [0], "source": 7}]}), "the source of the recording is not a path; found 7"),
     "no id": ({key: value for key, value in cut().items() if key != "id"}, "'id' must be text; found ''"),
-    "no time": (cut(start=None), "'start' must be a number of seconds; found 'None'"),
+    "a mixture without its type": ({"id": "m", "tracks": [{"cut": cut(), "offset": 0}]}, "a 'MixedCut' is not a part of one audio file"),
+    "the name of a recording": (cut(recording="r"), "has no recording with a list of sources; found None"),
+    "a channel that is a truth": (cut(True, recording=recording([0, 1])), "'channel' must be a whole number; found True"),
+    "no time": (cut(start=None), "'start' must be a number of seconds, such as 0.25; found 'None'"),
 }  # fmt: skip
 
 
@@ -306,3 +309,128 @@ def test_a_packed_file_that_is_damaged_is_refused(tmp_path: Path) -> None:
         (tmp_path / "m.jsonl.gz").write_bytes(content)
         with pytest.raises(RequestError, match=r"m.jsonl.gz cannot be unpacked: .*: pack it again with gzip"):
             gather([tmp_path / "m.jsonl.gz"], AUDIO_SUFFIXES)
+
+
+# ---- tables of other programs ---------------------------------------------------------------------------------------
+
+TABLES: dict[str, tuple[str, str]] = {
+    "tabs in .tsv": ("m.tsv", "path\tstart\tend\na.wav\t0.25\t0.75\n"),
+    "tabs in .csv": ("m.csv", "path\tstart\tend\r\na.wav\t0.25\t0.75\r\n"),
+    "semicolons": ("m.csv", "path;start;end\na.wav;0.25;0.75\n"),
+    "blanks after commas": ("m.csv", 'path, "start", end\n"a.wav", "0.25", 0.75\n'),
+    "a first column that is empty": ("m.tsv", "note\tpath\tstart\tend\n\ta.wav\t0.25\t0.75\n"),
+    "a last column that is empty": ("m.tsv", "path\tstart\tend\tnote\na.wav\t0.25\t0.75\t\n"),
+    "a quote in a text of .tsv": ("m.tsv", 'path\tstart\tend\ttext\na.wav\t0.25\t0.75\t"No", he said\n'),
+    "a byte order mark": ("m.csv", "\ufeffpath,start,end\r\na.wav,0.25,0.75\r\n"),
+}
+
+
+@pytest.mark.parametrize("what", TABLES)
+def test_the_tables_of_other_programs_are_read(tmp_path: Path, what: str) -> None:
+    name, text = TABLES[what]
+    (tmp_path / name).write_text(text)
+    (item,) = gather([tmp_path / name], AUDIO_SUFFIXES)
+    assert (item.path, item.start, item.duration) == (tmp_path / "a.wav", *QUARTER)
+
+
+BAD_TABLES: dict[str, tuple[bytes, str]] = {
+    "a decimal comma": (b"path;start\na.wav;0,25\n", "'start' must be a number of seconds, such as 0.25; found '0,25'"),
+    "UTF-16": ("path,start\na.wav,0.25\n".encode("utf-16"), "is not text in UTF-8: .*: save it in UTF-8"),
+    "line ends of an old Mac": (b"path,start\ra.wav,0.25\r", "is not CSV: it has line ends CR: save it again"),
+    "no names of columns": (b"a.wav,0.25\nb.wav,0.5\n", "'path' is missing or not a path; found a.wav, 0.25"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_TABLES)
+def test_a_table_that_cannot_be_read_has_a_way_out(tmp_path: Path, what: str) -> None:
+    content, message = BAD_TABLES[what]
+    (tmp_path / "m.csv").write_bytes(content)
+    with pytest.raises(RequestError, match=message):
+        gather([tmp_path / "m.csv"], AUDIO_SUFFIXES)
+
+
+# ---- what is not used, and what would be guessed --------------------------------------------------------------------
+
+
+def test_columns_without_a_meaning_are_named(tmp_path: Path) -> None:
+    notes: list[str] = []
+    line = {"path": "a.wav", "text": "x", "utt_id": "u", "num_channels": 2, "speed": None, "\x1b[2J": 1}
+    gather([written(tmp_path, "m.jsonl", [line])], AUDIO_SUFFIXES, note=notes.append)
+    (tmp_path / "m.csv").write_text("path,start,text\na.wav,0,x\n")
+    gather([tmp_path / "m.csv"], AUDIO_SUFFIXES, note=notes.append)
+    gather(
+        [written(tmp_path, "ok.jsonl", [{"path": "a.wav", "id": "a", "start": 0, "channel": 0}])],
+        AUDIO_SUFFIXES,
+        note=notes.append,
+    )
+    assert notes == [
+        f"{tmp_path}/m.jsonl: columns not used: \\x1b[2J, num_channels, text, utt_id",
+        f"{tmp_path}/m.csv: columns not used: text",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("column", ["channel_id", "channelIndex", "ch", "Channel Number", "channels"])
+def test_a_column_that_may_choose_a_channel_is_refused(tmp_path: Path, column: str) -> None:
+    value: Any = [1] if column == "channels" else 1
+    message = refusal(tmp_path, {"path": "a.wav", column: value})
+    assert f"'{column}' may choose a channel: rename it to 'channel', counted from 0, or leave it out" in message
+    assert items(tmp_path, {"path": "a.wav", "channel": 1, column: value})[0].channel == 1
+    assert items(tmp_path, {"path": "a.wav", column: None})[0].channel is None
+
+
+def test_the_channel_of_nemo_is_taken_and_a_number_of_channels_is_not(tmp_path: Path) -> None:
+    assert items(tmp_path, {"audio_filepath": "a.wav", "channel_selector": 1})[0].channel == 1
+    assert items(tmp_path, {"path": "a.wav", "channels": 2})[0].channel is None
+    assert "'channel_selector' must be a whole number from 0" in refusal(
+        tmp_path, {"path": "a", "channel_selector": "average"}
+    )
+    assert "choose different channels" in refusal(tmp_path, {"path": "a", "channel_selector": 1, "channel": 0})
+
+
+@pytest.mark.parametrize("pair", [("xmin", "xmax"), ("t0", "t1"), ("tmin", "tmax")])
+def test_other_names_of_times_are_refused(tmp_path: Path, pair: tuple[str, str]) -> None:
+    assert "'start', in seconds" in refusal(tmp_path, {"path": "a.wav", pair[0]: 0.25})
+    assert "'end', in seconds" in refusal(tmp_path, {"path": "a.wav", pair[1]: 0.75})
+
+
+RAW: dict[str, tuple[str, str]] = {
+    "a key that is written twice": ('{"path": "a.wav", "start": 0.25, "start": 0.5}', "'start' is written twice"),
+    "a key inside that is written twice": ('{"audio": {"path": "a.wav", "path": "b.wav"}}', "'path' is written twice"),
+    "an integer of too many digits": (f'{{"path": "a.wav", "start": {"9" * 5000}}}', "an integer has 5000 digits"),
+    "a comma at the end": ('{"path": "a.wav"},', "is not JSON: Extra data"),
+    "an object on several lines": ('{\n"path": "a.wav"\n}', "is not JSON: Expecting property name"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", RAW)
+def test_a_line_that_is_no_json_has_a_way_out(tmp_path: Path, what: str) -> None:
+    text, message = RAW[what]
+    (tmp_path / "m.jsonl").write_text(text)
+    with pytest.raises(RequestError, match=rf"line 1: .*{message}.*: write a line such as .* for each item$"):
+        gather([tmp_path / "m.jsonl"], AUDIO_SUFFIXES)
+
+
+@pytest.mark.parametrize("address", ["https://a.b/c.wav", "file:///c.wav", "s3://bucket/c.wav"])
+def test_an_address_is_not_taken_for_a_path(tmp_path: Path, address: str) -> None:
+    assert f"'{address}' is an address, not a path: copy the file" in refusal(tmp_path, {"path": address})
+    (tmp_path / "wav.scp").write_text(f"a {address}\n")
+    with pytest.raises(RequestError, match="is an address, not a path"):
+        gather([tmp_path / "wav.scp"], AUDIO_SUFFIXES)
+
+
+def test_samples_inside_a_manifest_and_paths_of_windows_are_refused(tmp_path: Path) -> None:
+    assert "'audio' has the samples in 'bytes'" in refusal(tmp_path, {"audio": {"path": "a.wav", "bytes": "UklG"}})
+    assert "has a '\\': write '/' between folders" in refusal(tmp_path, {"path": "d\\a.wav"})
+    assert items(tmp_path, {"path": "d\\a.wav", "id": "a"})[0].id == "a"
+
+
+def test_a_part_of_an_archive_of_kaldi_is_refused(tmp_path: Path) -> None:
+    for path in ("wav.ark:1234", "a.wav[0:100]"):
+        (tmp_path / "wav.scp").write_text(f"a {path}\n")
+        with pytest.raises(RequestError, match="is a part of a file of Kaldi, which is not read"):
+            gather([tmp_path / "wav.scp"], AUDIO_SUFFIXES)
+
+
+def test_a_line_with_a_path_is_no_cut_of_lhotse(tmp_path: Path) -> None:
+    line = {"path": "a.wav", "recording": {"date": "2020"}, "sources": ["web"], "type": "MonoCut", "tracks": []}
+    assert items(tmp_path, line)[0].path == tmp_path / "a.wav"

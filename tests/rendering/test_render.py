@@ -304,7 +304,7 @@ FAILURES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "unreadable": (unreadable, "unreadable.wav is a folder, not a file"),
     "piped": (piped, "piped.wav is no regular file: copy what it gives to a file"),
     "missing": (lambda good: good.with_name("missing.wav"), "missing.wav does not exist"),
-    "text": (text, "text.wav is not an audio file that can be read: Format not recognised."),
+    "text": (text, "text.wav is not an audio file that can be read: it is text."),
     "beyond": (lambda good: good, "has 0.5 s; the part from 9 s to its end has no samples"),
 }  # fmt: skip
 
