@@ -23,7 +23,7 @@ from dspgraph.node import generator
 TABLE, JSON = "results.csv", "results.json"
 """The names of the files that `write` makes."""
 
-LARGEST = 2**28
+LARGEST_RESULTS = 2**28
 """The largest size in bytes of a file results.json that is taken for one: about a million scores."""
 
 RESAMPLINGS = 10_000
@@ -243,7 +243,7 @@ def earlier_results(path: Path) -> tuple[list[str], dict[str, str], list[str]] |
     That is: the ids of the recordings, the recipe of each variant by name, and the names of the metrics.
     """
     try:
-        data = json.loads(read_file(path, LARGEST))
+        data = json.loads(read_file(path, LARGEST_RESULTS))
         recordings = [str(one["id"]) for one in data["recordings"]]
         variants = {str(one["name"]): str(one.get("recipe", "")) for one in data["variants"]}
         return recordings, variants, [str(one["name"]) for one in data["metrics"]]
