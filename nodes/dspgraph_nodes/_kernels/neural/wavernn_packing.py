@@ -1,0 +1,239 @@
+"""WaveRNN's weights, packed for its kernels.
+
+Work that does not depend on the samples is taken out of the loop over samples. The layers between the frames and the
+first GRU are linear, and so is the interpolation of the frames: a frame is multiplied with the product of all these
+matrices once, and a sample adds a few of the results, weighted by `taps`. The auxiliary numbers of a frame are
+multiplied once too.
+
+Source: N. Kalchbrenner et al., Efficient Neural Audio Synthesis, ICML 2018; the program fatchord/WaveRNN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.maths.elementary import exp
+from dspgraph_nodes._kernels.neural.lpcnet_layout import WIDTH, Blocks, Matrix
+from dspgraph_nodes._kernels.neural.lpcnet_packing import PADDING, _gru, blocks, by_blocks, contiguous
+
+EPSILON = 1e-5  # of batch normalisation
+
+
+class Layer(NamedTuple):
+    """A layer of the residual network with its normalisation: y = x @ matrix + bias."""
+
+    matrix: Array  # [inputs, outputs] float32
+    bias: Array  # [outputs] float32
+
+
+class FrameNetwork(NamedTuple):
+    """The weights that turn frames into the rows that the loop over samples reads.
+
+    context: frames on each side of a frame that its samples depend on; pad: those that the residual network sees.
+    """
+
+    context: int
+    pad: int
+    residual: tuple[Layer, ...]  # first layer, two for each block, last layer; empty without auxiliary numbers
+    blended: Array  # [features, columns] float32: from frames to the rows that are interpolated
+    constants: Layer  # from auxiliary numbers to the rows that stay the same for all samples of a frame
+    taps: Array  # [hop, 2 * reach + 1] float32: weights of the frames around, for every sample of a frame
+
+
+class Gru(NamedTuple):
+    """The recurrent weights of a GRU, in the order [block, gate, unit], without its diagonals."""
+
+    c: Blocks
+    start_c: Array  # [3 * units + 16]: the recurrent bias of gate n, zeros for r and z
+    diagonal_b: Array  # [3 * units]
+
+
+class StackedNetwork(NamedTuple):
+    """The weights of the sample-rate network with two GRUs."""
+
+    columns: Array  # [1, 4 * units]: what the last sample adds to the gates of the first GRU, then to x
+    gru1: Gru
+    inner2: Matrix  # from x to the gates of the second GRU
+    gru2: Gru
+    dense1: Matrix
+    dense2: Matrix
+    dense3: Matrix
+
+
+class SplitNetwork(NamedTuple):
+    """The weights of the sample-rate network with a divided state."""
+
+    columns: Array  # [3, 3 * units]: what both halves of the last sample, and the new coarse half, add to the gates
+    gru: Gru
+    coarse1: Matrix
+    coarse2: Matrix
+    fine1: Matrix
+    fine2: Matrix
+
+
+class Network(NamedTuple):
+    """The packed weights, and what the outputs mean."""
+
+    frame: FrameNetwork
+    sample: StackedNetwork | SplitNetwork
+    states: int  # numbers in the states of the GRUs
+    outputs: int  # numbers in a row of the distribution
+    levels: int  # classes of a softmax; 0 for a mixture
+    draws: int  # random numbers for a sample
+    drawn: int  # what is drawn for a sample: a class, two halves, or a number
+    values: Array  # [levels] float32: the input of the network that stands for a class
+    start: Array  # [d] float32: the inputs before the first sample
+
+
+def interpolation(factors: Sequence[int], filters: Sequence[Array], biases: Sequence[float]) -> tuple[Array, float]:
+    """Return the weights of the frames around for every sample of a frame, and the sum of all biases.
+
+    Each stage repeats every item `factor` times, then y[t] = bias + sum_k filter[k] * x[t + k - len(filter) // 2].
+    Returns [hop, 2 * reach + 1]: column reach + d is for the frame d later.
+    """
+    response, reach, offset = np.ones(1), 0, 0.0
+    for factor, taps, bias in zip(factors, filters, biases, strict=True):
+        response = np.convolve(np.repeat(response, factor), taps[::-1].astype(np.float64))
+        reach = reach * factor + len(taps) // 2
+        offset = offset * float(taps.sum(dtype=np.float64)) + bias
+    hop = int(np.prod(factors, dtype=np.int64))
+    around = -(-reach // hop)
+    whole = np.zeros((2 * around + 1) * hop)
+    first = around * hop - reach
+    whole[first : first + len(response)] = response
+    return np.ascontiguousarray(whole.reshape(2 * around + 1, hop)[::-1].T), offset
+
+
+def code_values(bits: int, mulaw: bool) -> Array:
+    """Return the sample [2**bits] float64, from -1 to 1, of every level; level 0 is -1, the last is 1.
+
+    y = 2 * k / (2**bits - 1) - 1; with mu-law, sgn(y) * ((1 + mu)**abs(y) - 1) / mu, where mu = 2**bits - 1.
+    """
+    mu = (1 << bits) - 1
+    y = 2 * np.arange(mu + 1) / mu - 1
+    if not mulaw:
+        return y
+    return np.sign(y) * (exp(np.abs(y) * np.log(1.0 + mu)) - 1) / mu
+
+
+def matrix(weight: Array, bias: Array) -> Matrix:
+    """Return a layer, its rows filled up with zeros to a multiple of 16. weight: [rows, columns]; bias: [rows]."""
+    more = -len(weight) % WIDTH
+    filled = np.pad(weight, ((0, more), (0, 0))).astype(np.float32)
+    return Matrix(blocks(filled), np.concatenate((bias, np.zeros(more), PADDING)).astype(np.float32))
+
+
+def _gates(wide: Mapping[str, Array], name: str) -> tuple[Array, Array, Gru]:
+    """Return the scaled input matrix [inputs, 3 * units], the bias, and the recurrent part of a GRU, by blocks."""
+    gru = _gru(wide, name)
+    own = Gru(blocks(gru.recurrent), np.append(gru.recurrent_bias, PADDING), gru.diagonal)
+    return by_blocks(gru.inner.T).astype(np.float64), gru.bias.astype(np.float64), own
+
+
+def pack_stacked(wide: Mapping[str, Array]) -> tuple[StackedNetwork, Array, Layer]:
+    """Return the network, the matrix of the frames, and the layer of the auxiliary numbers.
+
+    wide: the arrays of a file of weights, float64.
+    """
+    units, dense = wide["gru1.weight_hh_l0"].shape[1], len(wide["dense1.bias"])
+    inner1, bias1, gru1 = _gates(wide, "gru1")
+    inner2, bias2, gru2 = _gates(wide, "gru2")
+    quarter = wide["dense1.weight"].shape[1] - units
+    to_x = wide["input.weight"].T  # rows: the sample, the frame, a1
+    both = np.concatenate((to_x @ inner1, to_x), axis=1)
+    constants = np.zeros((4 * quarter, 7 * units + 2 * dense))
+    after = [0, 4 * units, 7 * units, 7 * units + dense, 7 * units + 2 * dense]
+    parts = (both[-quarter:], inner2[units:], wide["dense1.weight"][:, units:].T, wide["dense2.weight"][:, dense:].T)
+    for k, part in enumerate(parts):
+        constants[k * quarter : (k + 1) * quarter, after[k] : after[k + 1]] = part
+    bias = wide["input.bias"]
+    biases = (bias @ inner1 + bias1, bias, bias2, wide["dense1.bias"], wide["dense2.bias"])
+    sample = StackedNetwork(
+        columns=both[:1].astype(np.float32),
+        gru1=gru1,
+        inner2=matrix(inner2[:units].T, np.zeros(3 * units)),
+        gru2=gru2,
+        dense1=matrix(wide["dense1.weight"][:, :units], np.zeros(dense)),
+        dense2=matrix(wide["dense2.weight"][:, :dense], np.zeros(dense)),
+        dense3=matrix(wide["dense3.weight"], wide["dense3.bias"]),
+    )
+    return sample, both[1:-quarter], Layer(constants, np.concatenate(biases))
+
+
+def pack_split(wide: Mapping[str, Array]) -> tuple[SplitNetwork, Array, Layer]:
+    """Return the network, the matrix of the frames, and the layer of the (missing) auxiliary numbers."""
+    recurrent = wide["recurrent"]
+    coarse = np.pad(wide["input_coarse"], ((0, 0), (0, 0), (0, 1)))
+    given = {
+        "gru.weight_ih_l0": np.concatenate((coarse, wide["input_fine"]), 1).reshape(len(recurrent), -1),
+        "gru.weight_hh_l0": recurrent,
+        "gru.bias_ih_l0": wide["bias"].copy(),
+        "gru.bias_hh_l0": wide.get("recurrent_bias", np.zeros(len(recurrent))),
+    }
+    inner, bias, gru = _gates(given, "gru")
+    heads = [matrix(wide[f"{name}.weight"], wide[f"{name}.bias"]) for name in ("coarse1", "coarse2", "fine1", "fine2")]
+    sample = SplitNetwork(inner[-3:].astype(np.float32), gru, *heads)
+    return sample, inner[:-3], Layer(np.zeros((0, len(bias))), bias)
+
+
+def pack_residual(wide: Mapping[str, Array], count: int) -> tuple[Layer, ...]:
+    """Return the layers of the residual network, each with its normalisation. count: the number of blocks."""
+
+    def normalised(weight: str, norm: str) -> Layer:
+        factor = wide[f"{norm}.weight"] / np.sqrt(wide[f"{norm}.running_var"] + EPSILON)
+        flat = wide[f"{weight}.weight"].swapaxes(1, 2).reshape(len(factor), -1)  # [outputs, tap, inputs]
+        bias = wide[f"{norm}.bias"] - wide[f"{norm}.running_mean"] * factor
+        return Layer((flat * factor[:, None]).T, bias)
+
+    layers = [normalised("conditions.first", "conditions.norm")]
+    for k in range(count):
+        block = f"conditions.blocks.{k}."
+        layers += [normalised(f"{block}conv{half}", f"{block}norm{half}") for half in (1, 2)]
+    return (*layers, Layer(wide["conditions.last.weight"][:, :, 0].T, wide["conditions.last.bias"]))
+
+
+def pack(
+    arrays: Mapping[str, Array], factors: Sequence[int], context: int, pad: int, count: int, start: Sequence[float]
+) -> Network:
+    """Return the packed network. arrays: the arrays of a file of weights, by name.
+
+    factors: of the stages that interpolate; context, pad: see `FrameNetwork`; count: blocks of the residual network;
+    start: the halves before the first sample, as inputs; empty for the network with two GRUs, which begins with 0.
+    """
+    wide = {name: array.astype(np.float64) for name, array in arrays.items()}
+    stacked = "gru1.weight_hh_l0" in wide
+    sample, frames, constants = pack_stacked(wide) if stacked else pack_split(wide)
+    names = [f"conditions.smooth.{k}" for k in range(len(factors))] if len(frames) else []
+    filters = [wide[f"{name}.weight"][0, 0] for name in names] or [np.ones(1)] * len(factors)
+    biases = [float(wide.get(f"{name}.bias", np.zeros(1))[0]) for name in names] or [0.0] * len(factors)
+    taps, offset = interpolation(factors, filters, biases)
+    constants.bias[: frames.shape[1]] += offset * frames.sum(axis=0)
+    residual = pack_residual(wide, count) if stacked else ()
+    frame = FrameNetwork(
+        context, pad, tuple(single(one) for one in residual), np.ascontiguousarray(frames, np.float32),
+        single(constants), taps.astype(np.float32),
+    )  # fmt: skip
+    outputs = len(wide["dense3.bias" if stacked else "coarse2.bias"])
+    mixture = stacked and outputs % 3 == 0
+    levels = 0 if mixture else outputs
+    values = (2 * np.arange(levels) / max(levels - 1, 1) - 1).astype(np.float32)
+    return Network(
+        frame=frame,
+        sample=contiguous(sample),
+        states=(2 if stacked else 1) * len(wide["gru1.weight_hh_l0" if stacked else "recurrent"]) // 3,
+        outputs=outputs if stacked else 2 * outputs,
+        levels=levels,
+        draws=outputs // 3 + 1 if mixture else 1 if stacked else 2,
+        drawn=1 if stacked else 2,
+        values=values,
+        start=np.zeros(1, np.float32) if stacked else np.array([*start, 0], np.float32),
+    )
+
+
+def single(layer: Layer) -> Layer:
+    """Return a layer in float32."""
+    return Layer(*(np.ascontiguousarray(array, np.float32) for array in layer))

@@ -1,0 +1,114 @@
+"""The sizes of a WaveRNN, and the presets."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Literal, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+ROWS = 16
+"""Rows of a weight matrix that the kernels process together: numbers of units are multiples of it."""
+
+Kind = Literal["coarse_fine", "categorical", "mixture"]
+
+
+class Config(BaseModel, frozen=True, extra="forbid"):
+    """What a network predicts, its sizes, and the rate and frames of its audio.
+
+    kind: coarse_fine draws the upper and the lower half of the bits of a sample, one after the other, each from a
+    softmax of its own; categorical draws a sample from one softmax over all its levels; mixture draws a real number
+    from a mixture of logistic distributions.
+    """
+
+    kind: Kind = Field("categorical", description="what is predicted: coarse_fine, categorical or mixture")
+    bits: int = Field(9, ge=4, le=16, description="bits of a sample; coarse_fine: an even number")
+    mulaw: bool = Field(True, description="categorical: whether the levels are mu-law codes; otherwise they are linear")
+    components: int = Field(10, ge=1, le=64, description="mixture: number of logistic distributions")
+    units: int = Field(512, ge=2 * ROWS, le=4096, description="units of each GRU")
+    dense: int = Field(512, ge=ROWS, le=4096, description="units of each dense layer")
+    biases: Literal["one", "two"] = Field("two", description="coarse_fine: bias vectors of the GRU; one: no recurrent")
+    start: Literal["silence", "zeros", "lowest"] = Field(
+        "silence",
+        description="coarse_fine: halves before the first sample; zeros: inputs of 0; lowest: the halves 0 and 0",
+    )
+    features: int = Field(80, ge=0, le=1024, description="numbers in a frame; 0 (coarse_fine only): no frames")
+    rate: int = Field(22050, ge=1, le=192_000, description="sample rate, Hz")
+    factors: tuple[int, ...] = Field((5, 5, 11), description="factors of the stages that interpolate the frames")
+    widths: tuple[int, ...] = Field((11, 11, 23), description="taps of the smoothing filter after each stage, odd")
+    offset: bool = Field(False, description="whether the smoothing filters have a bias")
+    auxiliary: int = Field(128, ge=0, le=4096, description="outputs of the residual network of the frames; 0: none")
+    compute: int = Field(128, ge=1, le=4096, description="channels of the residual network")
+    blocks: int = Field(10, ge=0, le=64, description="blocks of the residual network")
+    pad: int = Field(2, ge=0, le=16, description="frames on each side of a frame that the residual network sees")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        split = self.kind == "coarse_fine"
+        for name, multiple in (("units", 2 * ROWS if split else ROWS), ("dense", ROWS), ("auxiliary", 4)):
+            if (value := getattr(self, name)) % multiple:
+                raise ValueError(f"{name} is {value}; it must be a multiple of {multiple}")
+        if split and self.bits % 2:
+            raise ValueError(f"bits is {self.bits}; a sample that is split in two halves has an even number of bits")
+        if self.kind == "categorical" and self.bits > 10:
+            raise ValueError(f"bits is {self.bits}; one softmax has at most 10 bits: choose coarse_fine or mixture")
+        if not split and not (self.features and self.auxiliary):
+            raise ValueError(f"features is {self.features}, auxiliary {self.auxiliary}; only coarse_fine can be without")
+        if split and self.auxiliary:
+            raise ValueError(f"auxiliary is {self.auxiliary}; coarse_fine has no residual network: set it to 0")
+        if not self.factors or min(self.factors) < 1 or max(self.factors) > 1024 or self.hop > 4096:
+            raise ValueError(f"factors are {self.factors}; they must be 1 or more, and their product 4096 at most")
+        if len(self.widths) != len(self.factors) or any(w < 1 or w % 2 == 0 or w > 4096 for w in self.widths):
+            raise ValueError(f"widths are {self.widths}; there must be {len(self.factors)} odd numbers, one per factor")
+        return self
+
+    @property
+    def hop(self) -> int:
+        """Samples in a frame."""
+        return prod(self.factors)
+
+    @property
+    def reach(self) -> int:
+        """Samples before and after its own span that a frame contributes to, because the filters smooth."""
+        reach = 0
+        for factor, width in zip(self.factors, self.widths, strict=True):
+            reach = reach * factor + width // 2
+        return reach
+
+    @property
+    def context(self) -> int:
+        """Frames on each side of a frame that its samples depend on."""
+        if not self.features:
+            return 0
+        return max(self.pad if self.auxiliary else 0, -(-self.reach // self.hop))
+
+    @property
+    def levels(self) -> int:
+        """Classes of a softmax: those of one half of the bits for coarse_fine; 2**bits otherwise."""
+        return 1 << (self.bits // 2 if self.kind == "coarse_fine" else self.bits)
+
+    @property
+    def outputs(self) -> int:
+        """Numbers in a row of the distribution: two softmaxes, one softmax, or the parameters of the mixture."""
+        return {"coarse_fine": 2 * self.levels, "categorical": self.levels, "mixture": 3 * self.components}[self.kind]
+
+
+_SMALL = {"rate": 16000, "factors": (4, 5, 8), "widths": (9, 11, 17), "compute": 32, "auxiliary": 32, "blocks": 3}
+
+PRESETS = {
+    "wavernn": Config(),
+    "wavernn-mixture": Config(kind="mixture", bits=16),
+    "wavernn-split": Config(
+        kind="coarse_fine", bits=16, units=896, dense=448, biases="one", features=0, auxiliary=0, rate=24000
+    ),
+    "wavernn-small": Config(units=96, dense=96, **_SMALL),
+    "wavernn-small-mixture": Config(kind="mixture", bits=16, units=96, dense=96, **_SMALL),
+    "wavernn-small-split": Config(
+        kind="coarse_fine", bits=16, units=192, dense=96, **{**_SMALL, "auxiliary": 0, "blocks": 0}
+    ),
+}
+"""The published sizes, and smaller ones that train on a CPU.
+
+wavernn and wavernn-mixture: fatchord/WaveRNN, the alternative model; wavernn-split: N. Kalchbrenner et al., Efficient
+Neural Audio Synthesis, ICML 2018, as fatchord/WaveRNN has it, without frames.
+"""

@@ -1,0 +1,169 @@
+"""WaveRNN in torch, with teacher forcing.
+
+Two forms, chosen by the kind of the configuration. `Stacked` (categorical, mixture) has two GRUs and three dense layers
+over the frames; `Split` (coarse_fine) has one GRU whose state is divided into a coarse and a fine half.
+
+Source: N. Kalchbrenner et al., Efficient Neural Audio Synthesis, ICML 2018; the program fatchord/WaveRNN.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from dspgraph_nodes.models.wavernn.config import Config
+
+States = tuple[Tensor, ...]
+"""The states [batch, units] of the GRUs."""
+
+
+class Residual(nn.Module):
+    """A block of the residual network: x + norm(W2 relu(norm(W1 x))), [batch, channels, frames]."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv1d(channels, channels, 1, bias=False)
+        self.norm1 = nn.BatchNorm1d(channels)
+        self.conv2 = nn.Conv1d(channels, channels, 1, bias=False)
+        self.norm2 = nn.BatchNorm1d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs, in the shape of x."""
+        y: Tensor = x + self.norm2(self.conv2(torch.relu(self.norm1(self.conv1(x)))))
+        return y
+
+
+class Conditions(nn.Module):
+    """The network that turns frames into numbers for every sample.
+
+    Each stage repeats every frame and smooths the result in time, with the same filter for every feature. Beside it, a
+    residual network gives numbers that stay the same for all samples of a frame.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = c = config
+        widths = c.widths if c.features else ()
+        self.smooth = nn.ModuleList(nn.Conv1d(1, 1, w, padding=w // 2, bias=c.offset) for w in widths)
+        for conv, width in zip(self.smooth, widths, strict=True):
+            nn.init.constant_(conv.weight, 1 / width)
+            if c.offset:
+                nn.init.zeros_(conv.bias)
+        if c.auxiliary:
+            self.first = nn.Conv1d(c.features, c.compute, 2 * c.pad + 1, bias=False)
+            self.norm = nn.BatchNorm1d(c.compute)
+            self.blocks = nn.ModuleList(Residual(c.compute) for _ in range(c.blocks))
+            self.last = nn.Conv1d(c.compute, c.auxiliary, 1)
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Return interpolated frames [batch, samples, features], and auxiliary numbers [batch, samples, auxiliary].
+
+        frames: [batch, n + 2 * context, features]: n frames, and the context on each side, which is 0 before the first
+        frame of a signal and after the last. There are n * hop samples.
+        """
+        c = self.config
+        batch, count, width = frames.shape
+        x = frames.mT.reshape(batch * width, 1, count)
+        for factor, conv in zip(c.factors, self.smooth, strict=True):
+            x = conv(x.repeat_interleave(factor, -1))
+        edge = c.context * c.hop
+        smooth = x.reshape(batch, width, -1)[..., edge : x.shape[-1] - edge].mT
+        if not c.auxiliary:
+            return smooth, smooth[..., :0]
+        extra = c.context - c.pad
+        x = torch.relu(self.norm(self.first(frames[:, extra : count - extra].mT)))
+        for block in self.blocks:
+            x = block(x)
+        return smooth, self.last(x).mT.repeat_interleave(c.hop, 1)
+
+
+class Stacked(nn.Module):
+    """The form with two GRUs: x = I [sample, frame, a1]; x += GRU1(x); x += GRU2([x, a2]); three dense layers.
+
+    a1 .. a4 are the quarters of the auxiliary numbers; the first dense layer takes [x, a3], the second its result and
+    a4; both end with ReLU.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = c = config
+        quarter = c.auxiliary // 4
+        self.conditions = Conditions(c)
+        self.input = nn.Linear(1 + c.features + quarter, c.units)
+        self.gru1 = nn.GRU(c.units, c.units, batch_first=True)
+        self.gru2 = nn.GRU(c.units + quarter, c.units, batch_first=True)
+        self.dense1 = nn.Linear(c.units + quarter, c.dense)
+        self.dense2 = nn.Linear(c.dense + quarter, c.dense)
+        self.dense3 = nn.Linear(c.dense, c.outputs)
+
+    def forward(self, frames: Tensor, samples: Tensor, state: States | None = None) -> tuple[Tensor, States]:
+        """Return the outputs [batch, n, outputs], and the states of both GRUs after the last sample.
+
+        frames: as in `Conditions`; samples: [batch, n], the sample before each predicted one, -1 .. 1; state: before
+        the first sample, 0 by default.
+        """
+        smooth, auxiliary = self.conditions(frames)
+        a1, a2, a3, a4 = auxiliary.chunk(4, -1)
+        before = [None, None] if state is None else [one[None] for one in state]
+        x = self.input(torch.cat((samples[..., None], smooth, a1), -1))
+        h, one = self.gru1(x, before[0])
+        x = x + h
+        h, two = self.gru2(torch.cat((x, a2), -1), before[1])
+        x = torch.relu(self.dense1(torch.cat((x + h, a3), -1)))
+        x = torch.relu(self.dense2(torch.cat((x, a4), -1)))
+        return self.dense3(x), (one[0], two[0])
+
+
+class Split(nn.Module):
+    """The form with a divided state: the second half of the bits of a sample is predicted knowing the first half.
+
+        r, z = sigmoid(W x + R h + b),    n = tanh(W x + b + r * (R h + b')),    h = z * h + (1 - z) * n
+
+    Both halves of the state read the whole state h before. The inputs x are the frame and both halves of the sample
+    before; the fine half also reads the coarse half of this sample. b' is 0 if the GRU has one bias. Each half has a
+    dense layer with ReLU, and a second one that gives its logits.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = c = config
+        half = c.units // 2
+        self.conditions = Conditions(c)
+        bound = c.units**-0.5
+        self.input_coarse = nn.Parameter(torch.empty(3, half, c.features + 2).uniform_(-bound, bound))
+        self.input_fine = nn.Parameter(torch.empty(3, half, c.features + 3).uniform_(-bound, bound))
+        self.recurrent = nn.Parameter(torch.empty(3 * c.units, c.units).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(3 * c.units).uniform_(-bound, bound))
+        if c.biases == "two":
+            self.recurrent_bias = nn.Parameter(torch.empty(3 * c.units).uniform_(-bound, bound))
+        self.coarse1, self.fine1 = nn.Linear(half, c.dense), nn.Linear(half, c.dense)
+        self.coarse2, self.fine2 = nn.Linear(c.dense, c.levels), nn.Linear(c.dense, c.levels)
+
+    def forward(self, frames: Tensor, halves: Tensor, state: States | None = None) -> tuple[Tensor, States]:
+        """Return the logits [batch, n, 2 * levels], coarse then fine, and the state after the last sample.
+
+        frames: as in `Conditions`, with no columns if the network takes none; halves: [batch, n, 3], the coarse and the
+        fine half of the sample before and the coarse half of this one, as c / ((levels - 1) / 2) - 1; state: before the
+        first sample, 0 by default.
+        """
+        c = self.config
+        x = halves
+        if c.features:
+            x = torch.cat((self.conditions(frames)[0], halves), -1)
+        before = x.new_zeros(len(x), c.units) if state is None else state[0]
+        inner = torch.cat((pad(self.input_coarse, (0, 1)), self.input_fine), 1).flatten(0, 1)
+        recurrent_bias = self.recurrent_bias if c.biases == "two" else torch.zeros_like(self.bias)
+        weights = [inner, self.recurrent, self.bias, recurrent_bias]
+        h, last = torch.gru(x, before[None], weights, True, 1, 0.0, self.training, False, True)
+        coarse, fine = h.chunk(2, -1)
+        both = self.coarse2(torch.relu(self.coarse1(coarse))), self.fine2(torch.relu(self.fine1(fine)))
+        return torch.cat(both, -1), (last[0],)
+
+
+Network = Stacked | Split
+
+
+def network(config: Config) -> Network:
+    """Return a network with random weights, of the form that the kind of the configuration has."""
+    return Split(config) if config.kind == "coarse_fine" else Stacked(config)
