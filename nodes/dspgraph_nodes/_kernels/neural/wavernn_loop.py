@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes._kernels.compile.jit import kernel, part_of_kernel
+from dspgraph_nodes._kernels.compile.jit import kernel
+from dspgraph_nodes._kernels.neural.draws import draw_logistic
 from dspgraph_nodes._kernels.neural.lpcnet_layout import WIDTH, LayerBuffers, Matrix
 from dspgraph_nodes._kernels.neural.lpcnet_stages import (
     LEAST,
@@ -26,12 +27,12 @@ from dspgraph_nodes._kernels.neural.lpcnet_stages import (
     product_m_of_one,
     update_state,
 )
-from dspgraph_nodes._kernels.neural.wavernn_packing import Gru, SplitNetwork, StackedNetwork
+from dspgraph_nodes._kernels.neural.wavernn_packing import RecurrentWeights, SplitNetwork, StackedNetwork
 
-FLOOR = np.float32(-32.23619130191664)  # ln 1e-14, the least log-scale of a logistic distribution
+FLOOR = -32.23619130191664  # ln 1e-14, the least log-scale of a logistic distribution
 
 
-class Frames(NamedTuple):
+class ConditionRows(NamedTuple):
     """What the loop reads of the frames of all lanes, one row per frame, and which rows belong to which lane.
 
     Row k of `constants` goes with the rows k + shift .. of `blended`, for a lane whose rows begin at k.
@@ -44,7 +45,7 @@ class Frames(NamedTuple):
     first_constant: Array  # [lanes]: the row of `constants` of the first frame
 
 
-class Room(NamedTuple):
+class LoopArrays(NamedTuple):
     """Arrays that the stages of a step write for each other; all but `state` and `scales` are one-dimensional."""
 
     state: Array  # [1, n] or [1, n, 16]: the states of the GRUs before and after, then the inputs of the other layers
@@ -62,12 +63,12 @@ class Drawing(NamedTuple):
     """How samples are drawn from outputs: the random numbers, and what the outputs mean."""
 
     levels: int  # classes of a softmax; 0 for a mixture
-    values: Array  # [levels] float64: see `wavernn_packing.Network`
+    values: Array  # [levels] float64: see `wavernn_packing.WaveRNNWeights`
     temperature: float
-    numbers: Array  # [n, lanes, draws] float64
+    numbers: Array  # [n, draws, lanes] float64: uniform numbers for a softmax, the noise of a mixture
 
 
-def room(sizes: tuple[int, int, int, int, int, int], lanes: int) -> Room:
+def room(sizes: tuple[int, int, int, int, int, int], lanes: int) -> LoopArrays:
     """Return the arrays for the steps of 1 or 16 lanes.
 
     sizes: numbers of the state, of gates, of the largest layer, rows that are interpolated, their columns, and columns
@@ -75,11 +76,11 @@ def room(sizes: tuple[int, int, int, int, int, int], lanes: int) -> Room:
     """
     state, gates, layer, around, columns, constants = sizes
     many = (WIDTH,) if lanes > 1 else ()
-    flat = [np.zeros((n, *many), np.float32) for n in (gates + WIDTH, gates + WIDTH, layer + WIDTH)]
-    rest = [np.zeros(n * lanes, np.float32) for n in (constants, max(columns, constants))]
+    inputs, sums, y = (np.zeros((n + WIDTH, *many), np.float32) for n in (gates, gates, layer))
     rows = np.zeros((around, columns * lanes), np.float32)
+    alike, x = (np.zeros(n * lanes, np.float32) for n in (constants, columns))
     scales, tops = np.zeros((2, WIDTH), np.float32)
-    return Room(np.zeros((1, state, *many), np.float32), *flat, rows, *rest, scales, tops)
+    return LoopArrays(np.zeros((1, state, *many), np.float32), inputs, sums, y, rows, alike, x, scales, tops)
 
 
 # ---- parts of a step ------------------------------------------------------------------------------------------------
@@ -109,7 +110,7 @@ def _layer(matrix: Matrix, buffers: LayerBuffers, x: int) -> None:
 
 
 @kernel
-def _recurrent(gru: Gru, work: Room, h: int) -> None:
+def _recurrent(gru: RecurrentWeights, work: LoopArrays, h: int) -> None:
     """Write the recurrent sums of a GRU, whose state begins at `h`."""
     if work.state.ndim == 2:
         for group in range(len(gru.c.places)):
@@ -120,7 +121,7 @@ def _recurrent(gru: Gru, work: Room, h: int) -> None:
 
 
 @kernel
-def _new_state(gru: Gru, work: Room, h: int, new: int, first: int, last: int) -> None:
+def _new_state(gru: RecurrentWeights, work: LoopArrays, h: int, new: int, first: int, last: int) -> None:
     """Compute the units of the blocks first .. last - 1, two blocks at a time, from complete sums."""
     for k in range(first, last, 2):
         other = min(k + 1, last - 1)
@@ -129,7 +130,7 @@ def _new_state(gru: Gru, work: Room, h: int, new: int, first: int, last: int) ->
 
 
 @kernel
-def _start_frame(frames: Frames, work: Room, number: int, lanes: int) -> None:
+def _start_frame(frames: ConditionRows, work: LoopArrays, number: int, lanes: int) -> None:
     """Copy the rows of frame `number` of every lane."""
     for lane in range(lanes):
         row = frames.constants[frames.first_constant[lane] + number]
@@ -142,7 +143,7 @@ def _start_frame(frames: Frames, work: Room, number: int, lanes: int) -> None:
 
 
 @kernel
-def _blend(work: Room, weights: Array, columns: Array, values: Array) -> None:
+def _blend(work: LoopArrays, weights: Array, columns: Array, values: Array) -> None:
     """Write to work.x what the constants, the interpolated rows and the last samples add up to.
 
     x[u] = constants[u] + sum_j weights[j] * rows[j, u] + sum_k values[k] * columns[k, u]
@@ -170,7 +171,7 @@ def _blend(work: Room, weights: Array, columns: Array, values: Array) -> None:
                     x[u * lanes + lane] += values[lane, k] * column[u]
 
 
-@part_of_kernel
+@kernel
 def _rectify(y: Array, constants: Array, first: int, state: Array, to: int, count: int) -> None:
     """Write max(0, y + constants[first:]) to state[to:]."""
     for i in range(count):
@@ -198,6 +199,20 @@ def _choose(y: Array, numbers: Array, levels: int, chosen: Array) -> None:
 
 
 @kernel
+def _copy(source: Array, target: Array, count: int) -> None:
+    """Copy the first `count` numbers. A loop compiles in a tenth of the time of an assignment of slices."""
+    for i in range(count):
+        target[i] = source[i]
+
+
+@kernel
+def _sum(a: Array, b: Array, target: Array, count: int) -> None:
+    """Write a + b to target."""
+    for i in range(count):
+        target[i] = a[i] + b[i]
+
+
+@kernel
 def _largest(y: Array, levels: int, tops: Array, lanes: int) -> None:
     for lane in range(lanes):
         tops[lane] = y[lane]
@@ -207,48 +222,13 @@ def _largest(y: Array, levels: int, tops: Array, lanes: int) -> None:
 
 
 @kernel
-def _components(y: Array, numbers: Array, chosen: Array, work: Room) -> None:
-    """Choose a component of every lane, the k with the largest logit + number, and keep its log-scale in `work.tops`.
-
-    y: [3 * components * lanes]: logits, means, log-scales. numbers: [lanes, components + 1].
-    """
-    lanes, count = len(chosen), numbers.shape[1] - 1
-    for lane in range(lanes):
-        best = y[lane] + numbers[lane, 0]
-        chosen[lane] = 0
-        for k in range(1, count):
-            score = y[k * lanes + lane] + numbers[lane, k]
-            if score > best:
-                best, chosen[lane] = score, k
-        work.tops[lane] = -max(y[(2 * count + chosen[lane]) * lanes + lane], FLOOR)
-
-
-@kernel
-def _draw_class(layer: Matrix, work: Room, draw: Drawing, number: Array, chosen: Array) -> None:
+def _draw_class(layer: Matrix, work: LoopArrays, draw: Drawing, number: Array, chosen: Array) -> None:
     """Draw a class of every lane from softmax(y / temperature), and write it to `chosen`. number: [lanes]."""
     lanes, y = len(chosen), work.y.reshape(-1)
     _largest(y, draw.levels, work.tops, lanes)
-    work.scales[:] = LOG2_E / draw.temperature
+    work.scales.fill(LOG2_E / draw.temperature)
     _exponentials(layer, work, (draw.levels * lanes + WIDTH - 1) // WIDTH)
     _choose(y, number, draw.levels, chosen)
-
-
-@kernel
-def _draw_number(layer: Matrix, work: Room, draw: Drawing, numbers: Array, chosen: Array, drawn: Array) -> None:
-    """Draw a number of every lane from the mixture whose parameters are y, and write it to drawn [lanes, 1].
-
-    The number is mean + scale * temperature * numbers[components], limited to -1 .. 1. numbers: [lanes, components + 1].
-    """
-    lanes, y, count = len(chosen), work.y.reshape(-1), numbers.shape[1] - 1
-    _components(y, numbers, chosen, work)
-    for lane in range(lanes):
-        drawn[lane, 0] = y[(count + chosen[lane]) * lanes + lane]
-    work.scales[:] = LOG2_E
-    y[:WIDTH] = 0
-    _exponentials(layer, work, 1)
-    for lane in range(lanes):
-        value = drawn[lane, 0] + y[lane] * np.float32(draw.temperature * numbers[lane, count])
-        drawn[lane, 0] = min(max(value, np.float32(-1)), np.float32(1))
 
 
 # ---- the loops ------------------------------------------------------------------------------------------------------
@@ -256,7 +236,14 @@ def _draw_number(layer: Matrix, work: Room, draw: Drawing, numbers: Array, chose
 
 @kernel
 def run_stacked(
-    net: StackedNetwork, frames: Frames, work: Room, draw: Drawing, forced: Array, last: Array, tap: Array, out: Array
+    net: StackedNetwork,
+    frames: ConditionRows,
+    work: LoopArrays,
+    draw: Drawing,
+    forced: Array,
+    last: Array,
+    tap: Array,
+    out: Array,
 ) -> None:
     """Synthesise n samples of every lane, a whole number of frames, by the network with two GRUs.
 
@@ -264,71 +251,76 @@ def run_stacked(
     the last sample, replaced; tap: [n, outputs * lanes], gets the outputs; out: [n, lanes, 1], gets classes or numbers.
     work.state holds the states before and gets those after the last sample.
     """
-    (count, lanes, _), units, hop = draw.numbers.shape, len(net.gru1.diagonal_b) // 3, len(frames.taps)
+    (count, _, lanes), units, hop = draw.numbers.shape, len(net.gru1.diagonal_b) // 3, len(frames.taps)
     state, dense, blocks = work.state.reshape(-1), (len(net.dense1.start) - WIDTH) * lanes, units // WIDTH
     inputs, y, wide = work.inputs.reshape(-1), work.y.reshape(-1), units * lanes
     to_gates, to_y = LayerBuffers(work.state, work.inputs), LayerBuffers(work.state, work.y)
     h, new, at_x, at_y = 0, 2 * wide, 4 * wide, 5 * wide
-    chosen = np.zeros(lanes, np.int64)
+    flat, chosen, parameters = last.reshape(-1), np.zeros(lanes, np.int64), work.y.reshape(-1, lanes)
     for n in range(count):
         if n % hop == 0:
             _start_frame(frames, work, n // hop, lanes)
         if n < len(forced):
-            last[:] = forced[n]
+            _copy(forced[n].reshape(-1), flat, len(flat))
         _blend(work, frames.taps[n % hop], net.columns, last)
-        inputs[: 3 * wide] = work.x[: 3 * wide]
+        _copy(work.x, inputs, 3 * wide)
         _recurrent(net.gru1, work, h)
         _new_state(net.gru1, work, h, new, 0, blocks)
-        for i in range(wide):
-            state[at_x + i] = work.x[3 * wide + i] + state[new + i]
+        _sum(work.x[3 * wide :], state[new:], state[at_x:], wide)
         _layer(net.inner2, to_gates, at_x)
-        for i in range(3 * wide):
-            inputs[i] += work.constants[4 * wide + i]
+        _sum(inputs, work.constants[4 * wide :], inputs, 3 * wide)
         _recurrent(net.gru2, work, h + wide)
         _new_state(net.gru2, work, h + wide, new + wide, 0, blocks)
-        for i in range(wide):
-            state[at_x + i] += state[new + wide + i]
+        _sum(state[at_x:], state[new + wide :], state[at_x:], wide)
         _layer(net.dense1, to_y, at_x)
         _rectify(y, work.constants, 7 * wide, state, at_y, dense)
         _layer(net.dense2, to_y, at_y)
         _rectify(y, work.constants, 7 * wide + dense, state, at_y, dense)
         _layer(net.dense3, to_y, at_y)
         if n < len(tap):
-            tap[n] = y[: tap.shape[1]]
+            _copy(y, tap[n], tap.shape[1])
         if draw.levels:
-            _draw_class(net.dense3, work, draw, draw.numbers[n, :, 0], chosen)
+            _draw_class(net.dense3, work, draw, draw.numbers[n, 0], chosen)
             for lane in range(lanes):
                 last[lane, 0] = draw.values[chosen[lane]]
                 out[n, lane, 0] = chosen[lane]
         else:
-            _draw_number(net.dense3, work, draw, draw.numbers[n], chosen, last)
-            out[n] = last
+            for lane in range(lanes):
+                last[lane, 0] = draw_logistic(parameters, draw.numbers[n], lane, FLOOR)
+                out[n, lane, 0] = last[lane, 0]
         h, new = new, h
     if count % 2:
-        state[: 2 * wide] = state[2 * wide : 4 * wide].copy()
+        _copy(state[2 * wide :], state, 2 * wide)
 
 
 @kernel
 def run_split(
-    net: SplitNetwork, frames: Frames, work: Room, draw: Drawing, forced: Array, last: Array, tap: Array, out: Array
+    net: SplitNetwork,
+    frames: ConditionRows,
+    work: LoopArrays,
+    draw: Drawing,
+    forced: Array,
+    last: Array,
+    tap: Array,
+    out: Array,
 ) -> None:
     """Synthesise n samples of every lane, a whole number of frames, by the network with a divided state.
 
     forced: [m, lanes, 3]: both halves of the sample before and the coarse half of this one, as inputs, in place of
     those that were drawn; last: [lanes, 3], the halves of the last sample; out: [n, lanes, 2], gets both halves.
     """
-    (count, lanes, _), units, hop = draw.numbers.shape, len(net.gru.diagonal_b) // 3, len(frames.taps)
+    (count, _, lanes), units, hop = draw.numbers.shape, len(net.gru.diagonal_b) // 3, len(frames.taps)
     state, dense, blocks = work.state.reshape(-1), (len(net.coarse1.start) - WIDTH) * lanes, units // WIDTH
     inputs, y, wide, size = work.inputs.reshape(-1), work.y.reshape(-1), units * lanes, draw.levels * lanes
     to_y, nothing, chosen = LayerBuffers(work.state, work.y), np.zeros(dense, np.float32), np.zeros(lanes, np.int64)
-    h, new, at_y = 0, wide, 2 * wide
+    h, new, at_y, flat = 0, wide, 2 * wide, last.reshape(-1)
     for n in range(count):
         if n % hop == 0:
             _start_frame(frames, work, n // hop, lanes)
         if n < len(forced):
-            last[:] = forced[n]
+            _copy(forced[n].reshape(-1), flat, len(flat))
         _blend(work, frames.taps[n % hop], net.columns[:2], last)
-        inputs[: 3 * wide] = work.x[: 3 * wide]
+        _copy(work.x, inputs, 3 * wide)
         _recurrent(net.gru, work, h)
         for half in range(2):
             if half:
@@ -341,30 +333,31 @@ def run_split(
             _rectify(y, nothing, 0, state, at_y, dense)
             _layer(second, to_y, at_y)
             if n < len(tap):
-                tap[n, half * size : (half + 1) * size] = y[:size]
-            _draw_class(second, work, draw, draw.numbers[n, :, half], chosen)
+                _copy(y, tap[n, half * size :], size)
+            _draw_class(second, work, draw, draw.numbers[n, half], chosen)
             for lane in range(lanes):
                 out[n, lane, half] = chosen[lane]
                 if half:
                     last[lane, 1] = draw.values[chosen[lane]]
                 elif n >= len(forced):
                     last[lane, 2] = draw.values[chosen[lane]]
-        last[:, 0] = last[:, 2]
+        for lane in range(lanes):
+            last[lane, 0] = last[lane, 2]
         h, new = new, h
     if count % 2:
-        state[:wide] = state[wide : 2 * wide].copy()
+        _copy(state[wide:], state, wide)
 
 
 @kernel
-def probabilities(layer: Matrix, buffers: Room, logits: Array, temperature: float, levels: int) -> None:
-    """Replace every group of `levels` logits of a row by softmax(logits / temperature). logits: [n, groups * levels]."""
+def probabilities(layer: Matrix, buffers: LoopArrays, logits: Array, temperature: float, levels: int) -> None:
+    """Replace every group of `levels` logits by softmax(logits / temperature). logits: [n, groups * levels]."""
     y = buffers.y.reshape(-1)
     for n in range(len(logits)):
         for first in range(0, logits.shape[1], levels):
             row = logits[n, first : first + levels]
-            y[:levels] = row
+            _copy(row, y, levels)
             _largest(y, levels, buffers.tops, 1)
-            buffers.scales[:] = LOG2_E / temperature
+            buffers.scales.fill(LOG2_E / temperature)
             _exponentials(layer, buffers, (levels + WIDTH - 1) // WIDTH)
             total = 0.0
             for k in range(levels):

@@ -20,17 +20,17 @@ from dspgraph_nodes._kernels.maths.elementary import exp
 from dspgraph_nodes._kernels.neural.lpcnet_layout import WIDTH, Blocks, Matrix
 from dspgraph_nodes._kernels.neural.lpcnet_packing import PADDING, _gru, blocks, by_blocks, contiguous
 
-EPSILON = 1e-5  # of batch normalisation
+_EPSILON = 1e-5  # of batch normalisation
 
 
-class Layer(NamedTuple):
+class AffineLayer(NamedTuple):
     """A layer of the residual network with its normalisation: y = x @ matrix + bias."""
 
     matrix: Array  # [inputs, outputs] float32
     bias: Array  # [outputs] float32
 
 
-class FrameNetwork(NamedTuple):
+class Conditioner(NamedTuple):
     """The weights that turn frames into the rows that the loop over samples reads.
 
     context: frames on each side of a frame that its samples depend on; pad: those that the residual network sees.
@@ -38,13 +38,13 @@ class FrameNetwork(NamedTuple):
 
     context: int
     pad: int
-    residual: tuple[Layer, ...]  # first layer, two for each block, last layer; empty without auxiliary numbers
+    residual: tuple[AffineLayer, ...]  # first layer, two for each block, last layer; empty without auxiliary numbers
     blended: Array  # [features, columns] float32: from frames to the rows that are interpolated
-    constants: Layer  # from auxiliary numbers to the rows that stay the same for all samples of a frame
+    constants: AffineLayer  # from auxiliary numbers to the rows that stay the same for all samples of a frame
     taps: Array  # [hop, 2 * reach + 1] float32: weights of the frames around, for every sample of a frame
 
 
-class Gru(NamedTuple):
+class RecurrentWeights(NamedTuple):
     """The recurrent weights of a GRU, in the order [block, gate, unit], without its diagonals."""
 
     c: Blocks
@@ -56,9 +56,9 @@ class StackedNetwork(NamedTuple):
     """The weights of the sample-rate network with two GRUs."""
 
     columns: Array  # [1, 4 * units]: what the last sample adds to the gates of the first GRU, then to x
-    gru1: Gru
+    gru1: RecurrentWeights
     inner2: Matrix  # from x to the gates of the second GRU
-    gru2: Gru
+    gru2: RecurrentWeights
     dense1: Matrix
     dense2: Matrix
     dense3: Matrix
@@ -68,17 +68,17 @@ class SplitNetwork(NamedTuple):
     """The weights of the sample-rate network with a divided state."""
 
     columns: Array  # [3, 3 * units]: what both halves of the last sample, and the new coarse half, add to the gates
-    gru: Gru
+    gru: RecurrentWeights
     coarse1: Matrix
     coarse2: Matrix
     fine1: Matrix
     fine2: Matrix
 
 
-class Network(NamedTuple):
+class WaveRNNWeights(NamedTuple):
     """The packed weights, and what the outputs mean."""
 
-    frame: FrameNetwork
+    frame: Conditioner
     sample: StackedNetwork | SplitNetwork
     states: int  # numbers in the states of the GRUs
     outputs: int  # numbers in a row of the distribution
@@ -117,7 +117,8 @@ def code_values(bits: int, mulaw: bool) -> Array:
     y = 2 * np.arange(mu + 1) / mu - 1
     if not mulaw:
         return y
-    return np.sign(y) * (exp(np.abs(y) * np.log(1.0 + mu)) - 1) / mu
+    values: Array = np.sign(y) * (exp(np.abs(y) * np.log(1.0 + mu)) - 1) / mu
+    return values
 
 
 def matrix(weight: Array, bias: Array) -> Matrix:
@@ -127,14 +128,14 @@ def matrix(weight: Array, bias: Array) -> Matrix:
     return Matrix(blocks(filled), np.concatenate((bias, np.zeros(more), PADDING)).astype(np.float32))
 
 
-def _gates(wide: Mapping[str, Array], name: str) -> tuple[Array, Array, Gru]:
+def _gates(wide: Mapping[str, Array], name: str) -> tuple[Array, Array, RecurrentWeights]:
     """Return the scaled input matrix [inputs, 3 * units], the bias, and the recurrent part of a GRU, by blocks."""
     gru = _gru(wide, name)
-    own = Gru(blocks(gru.recurrent), np.append(gru.recurrent_bias, PADDING), gru.diagonal)
+    own = RecurrentWeights(blocks(gru.recurrent), np.append(gru.recurrent_bias, PADDING), gru.diagonal)
     return by_blocks(gru.inner.T).astype(np.float64), gru.bias.astype(np.float64), own
 
 
-def pack_stacked(wide: Mapping[str, Array]) -> tuple[StackedNetwork, Array, Layer]:
+def pack_stacked(wide: Mapping[str, Array]) -> tuple[StackedNetwork, Array, AffineLayer]:
     """Return the network, the matrix of the frames, and the layer of the auxiliary numbers.
 
     wide: the arrays of a file of weights, float64.
@@ -161,10 +162,10 @@ def pack_stacked(wide: Mapping[str, Array]) -> tuple[StackedNetwork, Array, Laye
         dense2=matrix(wide["dense2.weight"][:, :dense], np.zeros(dense)),
         dense3=matrix(wide["dense3.weight"], wide["dense3.bias"]),
     )
-    return sample, both[1:-quarter], Layer(constants, np.concatenate(biases))
+    return sample, both[1:-quarter], AffineLayer(constants, np.concatenate(biases))
 
 
-def pack_split(wide: Mapping[str, Array]) -> tuple[SplitNetwork, Array, Layer]:
+def pack_split(wide: Mapping[str, Array]) -> tuple[SplitNetwork, Array, AffineLayer]:
     """Return the network, the matrix of the frames, and the layer of the (missing) auxiliary numbers."""
     recurrent = wide["recurrent"]
     coarse = np.pad(wide["input_coarse"], ((0, 0), (0, 0), (0, 1)))
@@ -177,31 +178,31 @@ def pack_split(wide: Mapping[str, Array]) -> tuple[SplitNetwork, Array, Layer]:
     inner, bias, gru = _gates(given, "gru")
     heads = [matrix(wide[f"{name}.weight"], wide[f"{name}.bias"]) for name in ("coarse1", "coarse2", "fine1", "fine2")]
     sample = SplitNetwork(inner[-3:].astype(np.float32), gru, *heads)
-    return sample, inner[:-3], Layer(np.zeros((0, len(bias))), bias)
+    return sample, inner[:-3], AffineLayer(np.zeros((0, len(bias))), bias)
 
 
-def pack_residual(wide: Mapping[str, Array], count: int) -> tuple[Layer, ...]:
+def pack_residual(wide: Mapping[str, Array], count: int) -> tuple[AffineLayer, ...]:
     """Return the layers of the residual network, each with its normalisation. count: the number of blocks."""
 
-    def normalised(weight: str, norm: str) -> Layer:
-        factor = wide[f"{norm}.weight"] / np.sqrt(wide[f"{norm}.running_var"] + EPSILON)
+    def normalised(weight: str, norm: str) -> AffineLayer:
+        factor = wide[f"{norm}.weight"] / np.sqrt(wide[f"{norm}.running_var"] + _EPSILON)
         flat = wide[f"{weight}.weight"].swapaxes(1, 2).reshape(len(factor), -1)  # [outputs, tap, inputs]
         bias = wide[f"{norm}.bias"] - wide[f"{norm}.running_mean"] * factor
-        return Layer((flat * factor[:, None]).T, bias)
+        return AffineLayer((flat * factor[:, None]).T, bias)
 
     layers = [normalised("conditions.first", "conditions.norm")]
     for k in range(count):
         block = f"conditions.blocks.{k}."
         layers += [normalised(f"{block}conv{half}", f"{block}norm{half}") for half in (1, 2)]
-    return (*layers, Layer(wide["conditions.last.weight"][:, :, 0].T, wide["conditions.last.bias"]))
+    return (*layers, AffineLayer(wide["conditions.last.weight"][:, :, 0].T, wide["conditions.last.bias"]))
 
 
 def pack(
     arrays: Mapping[str, Array], factors: Sequence[int], context: int, pad: int, count: int, start: Sequence[float]
-) -> Network:
+) -> WaveRNNWeights:
     """Return the packed network. arrays: the arrays of a file of weights, by name.
 
-    factors: of the stages that interpolate; context, pad: see `FrameNetwork`; count: blocks of the residual network;
+    factors: of the stages that interpolate; context, pad: see `Conditioner`; count: blocks of the residual network;
     start: the halves before the first sample, as inputs; empty for the network with two GRUs, which begins with 0.
     """
     wide = {name: array.astype(np.float64) for name, array in arrays.items()}
@@ -213,7 +214,7 @@ def pack(
     taps, offset = interpolation(factors, filters, biases)
     constants.bias[: frames.shape[1]] += offset * frames.sum(axis=0)
     residual = pack_residual(wide, count) if stacked else ()
-    frame = FrameNetwork(
+    frame = Conditioner(
         context, pad, tuple(single(one) for one in residual), np.ascontiguousarray(frames, np.float32),
         single(constants), taps.astype(np.float32),
     )  # fmt: skip
@@ -221,7 +222,7 @@ def pack(
     mixture = stacked and outputs % 3 == 0
     levels = 0 if mixture else outputs
     values = (2 * np.arange(levels) / max(levels - 1, 1) - 1).astype(np.float32)
-    return Network(
+    return WaveRNNWeights(
         frame=frame,
         sample=contiguous(sample),
         states=(2 if stacked else 1) * len(wide["gru1.weight_hh_l0" if stacked else "recurrent"]) // 3,
@@ -234,6 +235,6 @@ def pack(
     )
 
 
-def single(layer: Layer) -> Layer:
+def single(layer: AffineLayer) -> AffineLayer:
     """Return a layer in float32."""
-    return Layer(*(np.ascontiguousarray(array, np.float32) for array in layer))
+    return AffineLayer(*(np.ascontiguousarray(array, np.float32) for array in layer))

@@ -10,36 +10,36 @@ from typing import NamedTuple
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes._kernels.maths.elementary import log
 from dspgraph_nodes._kernels.maths.matmul import matmul
+from dspgraph_nodes._kernels.neural.draws import inner_numbers, mixture_noise
 from dspgraph_nodes._kernels.neural.lpcnet_layout import WIDTH
 from dspgraph_nodes._kernels.neural.wavernn_loop import (
+    ConditionRows,
     Drawing,
-    Frames,
-    Room,
+    LoopArrays,
     probabilities,
     room,
     run_split,
     run_stacked,
 )
-from dspgraph_nodes._kernels.neural.wavernn_packing import FrameNetwork, Layer, Network, StackedNetwork
+from dspgraph_nodes._kernels.neural.wavernn_packing import AffineLayer, Conditioner, StackedNetwork, WaveRNNWeights
 
-MANY = 4  # with this many signals or more, sixteen lanes, some idle, are faster than one signal after the other
+SIDE_BY_SIDE = 4  # with this many signals or more, sixteen lanes, some idle, are faster than one signal after the other
 
 
-class SignalState:
+class WaveRNNState:
     """The state of one signal: the frames that later samples need, the states of the GRUs, and the last sample.
 
     draw: the generator of the random numbers; their order is that of the samples.
     """
 
-    def __init__(self, network: Network, draw: np.random.Generator) -> None:
+    def __init__(self, network: WaveRNNWeights, draw: np.random.Generator) -> None:
         width = len(network.frame.blended)
         self.frames = np.zeros((network.frame.context, width), np.float32)
         self.gru, self.last = np.zeros(network.states, np.float32), network.start.copy()
         self.draw = draw
 
-    def push(self, network: Network, frames: Array) -> Segment:
+    def push(self, network: WaveRNNWeights, frames: Array) -> FrameSegment:
         """Add the next n frames [n, features], and return the segment of the frames whose context is now known."""
         check_finite(frames)
         known = np.concatenate((self.frames, frames[:, : len(network.frame.blended)].astype(np.float32)))
@@ -47,22 +47,22 @@ class SignalState:
         self.frames = known[count:]
         return self._segment(network, known, count)
 
-    def flush(self, network: Network) -> Segment:
+    def flush(self, network: WaveRNNWeights) -> FrameSegment:
         """Return the segment of the last frames, after which come frames of zeros."""
         context = network.frame.context
         known = np.concatenate((self.frames, np.zeros((context, self.frames.shape[1]), np.float32)))
         return self._segment(network, known, max(0, len(known) - 2 * context))
 
-    def _segment(self, network: Network, known: Array, count: int) -> Segment:
+    def _segment(self, network: WaveRNNWeights, known: Array, count: int) -> FrameSegment:
         rows = frame_rows(network.frame, known, count)
         numbers = self.draw.random((count * len(network.frame.taps), network.draws))
-        return Segment(self, *rows, random_numbers(network, numbers))
+        return FrameSegment(self, *rows, random_numbers(network, numbers))
 
 
-class Segment(NamedTuple):
-    """Frames of one signal whose samples can be computed, with the random numbers [n, draws] of their samples."""
+class FrameSegment(NamedTuple):
+    """Frames of one signal whose samples can be computed, with the random numbers [n, draws] of the samples."""
 
-    state: SignalState
+    state: WaveRNNState
     blended: Array
     constants: Array
     numbers: Array
@@ -75,24 +75,18 @@ def check_finite(frames: Array) -> None:
         raise ValueError(f"wavernn takes finite numbers; frame {int(np.argmin(finite))} has others")
 
 
-def random_numbers(network: Network, uniform: Array) -> Array:
+def random_numbers(network: WaveRNNWeights, uniform: Array) -> Array:
     """Return the numbers that the loop takes, [n, draws] float64. uniform: [n, draws], from 0 up to, not including, 1.
 
-    A softmax takes uniform numbers. A mixture takes -ln(-ln u) for each component, and ln u - ln(1 - u) for the draw
-    from the chosen one, with u limited to 1e-5 .. 1 - 1e-5.
+    A softmax takes uniform numbers, a mixture the noise of `mixture_noise`.
     """
-    if network.levels:
-        return uniform
-    u = np.clip(uniform, 1e-5, 1 - 1e-5)
-    numbers = -log(-log(u))
-    numbers[:, -1] = log(u[:, -1]) - log(1 - u[:, -1])
-    return numbers
+    return uniform if network.levels else mixture_noise(inner_numbers(uniform))
 
 
 # ---- the frame-rate network -----------------------------------------------------------------------------------------
 
 
-def frame_rows(network: FrameNetwork, known: Array, count: int) -> tuple[Array, Array]:
+def frame_rows(network: Conditioner, known: Array, count: int) -> tuple[Array, Array]:
     """Return the rows of the loop for `count` frames: those that are interpolated, and the constant ones.
 
     known: [count + 2 * context, features]: the frames with their context.
@@ -112,7 +106,7 @@ def frame_rows(network: FrameNetwork, known: Array, count: int) -> tuple[Array, 
     return blended, _apply(network.constants, x)
 
 
-def _apply(layer: Layer, x: Array) -> Array:
+def _apply(layer: AffineLayer, x: Array) -> Array:
     y: Array = matmul(x, layer.matrix) + layer.bias
     return y
 
@@ -124,12 +118,12 @@ def _rectified(x: Array) -> Array:
 # ---- the loop -------------------------------------------------------------------------------------------------------
 
 
-def synthesise(network: Network, segments: list[Segment], temperature: float) -> list[tuple[Array, Array]]:
+def synthesise(network: WaveRNNWeights, segments: list[FrameSegment], temperature: float) -> list[tuple[Array, Array]]:
     """Return what is drawn [n, d], and the outputs of the network [n, outputs], for the samples of every segment.
 
     The states of the signals are updated. What is drawn is a class, two halves, or a number from -1 to 1.
     """
-    size = WIDTH if len(segments) >= MANY else 1
+    size = WIDTH if len(segments) >= SIDE_BY_SIDE else 1
     order = sorted(range(len(segments)), key=lambda k: -len(segments[k].constants))
     found: dict[int, tuple[Array, Array]] = {}
     for first in range(0, len(order), size):
@@ -139,7 +133,7 @@ def synthesise(network: Network, segments: list[Segment], temperature: float) ->
     return [found[k] for k in range(len(segments))]
 
 
-def _in_lanes(network: Network, segments: list[Segment], temperature: float) -> list[tuple[Array, Array]]:
+def _in_lanes(network: WaveRNNWeights, segments: list[FrameSegment], temperature: float) -> list[tuple[Array, Array]]:
     """Return the results of at most sixteen segments, the longest first, all computed side by side.
 
     The lanes run until the shortest segment ends, then the others go on.
@@ -149,7 +143,9 @@ def _in_lanes(network: Network, segments: list[Segment], temperature: float) -> 
     while segments:
         end = len(segments[-1].constants)
         if end > done:
-            frames = [(one.blended[done:], one.constants[done:], one.numbers[hop * done : hop * end]) for one in segments]
+            frames = [
+                (one.blended[done:], one.constants[done:], one.numbers[hop * done : hop * end]) for one in segments
+            ]
             for k, result in enumerate(run(network, [one.state for one in segments], frames, temperature)):
                 parts[k].append(result)
         segments, done = [one for one in segments if len(one.constants) > end], end
@@ -162,8 +158,8 @@ def _in_lanes(network: Network, segments: list[Segment], temperature: float) -> 
 
 
 def run(
-    network: Network,
-    states: list[SignalState],
+    network: WaveRNNWeights,
+    states: list[WaveRNNState],
     frames: list[tuple[Array, Array, Array]],
     temperature: float = 1.0,
     forced: Array | None = None,
@@ -178,13 +174,16 @@ def run(
     count, hop = len(frames[0][2]), len(network.frame.taps)
     work = workspace(network, places)
     state, last = work.state.reshape(-1, places), np.zeros((places, len(network.start)), np.float32)
-    numbers = np.full((count, places, network.draws), 0.5)
+    numbers = np.full((count, network.draws, places), 0.5)
     firsts = np.zeros((2, places), np.int64)
     before = [0, 0]
-    for k, (one, (blended, constants, own)) in enumerate(zip(states, frames, strict=True)):
-        state[: len(one.gru), k], last[k], numbers[:, k], firsts[:, k] = one.gru, one.last, own, before
-        before = [before[0] + len(blended), before[1] + len(constants)]
-    rows = Frames(*(np.concatenate([one[k] for one in frames]) for k in (0, 1)), network.frame.taps, *firsts)
+    for k, (one, own) in enumerate(zip(states, frames, strict=True)):
+        state[: len(one.gru), k], last[k], numbers[..., k], firsts[:, k] = one.gru, one.last, own[2], before
+        before = [before[0] + len(own[0]), before[1] + len(own[1])]
+    if not network.levels:
+        numbers[:, -1] *= temperature
+    blended, constants = (np.concatenate([one[k] for one in frames]) for k in (0, 1))
+    rows = ConditionRows(blended, constants, network.frame.taps, firsts[0], firsts[1])
     draw = Drawing(network.levels, network.values, temperature, numbers)
     given = np.zeros((0, places, last.shape[1]), np.float32)
     if forced is not None:
@@ -192,15 +191,17 @@ def run(
     tap = np.zeros((count, network.outputs * places), np.float32)
     out = np.zeros((count, places, network.drawn), np.float32)
     assert count % hop == 0
-    loop = run_stacked if isinstance(network.sample, StackedNetwork) else run_split
-    loop(network.sample, rows, work, draw, given, last, tap, out)
+    if isinstance(network.sample, StackedNetwork):
+        run_stacked(network.sample, rows, work, draw, given, last, tap, out)
+    else:
+        run_split(network.sample, rows, work, draw, given, last, tap, out)
     outputs = tap.reshape(count, -1, places)
     for k, one in enumerate(states):
         one.gru[:], one.last[:] = state[: len(one.gru), k], last[k]
     return [(out[:, k].copy(), np.ascontiguousarray(outputs[..., k])) for k in range(len(states))]
 
 
-def workspace(network: Network, lanes: int) -> Room:
+def workspace(network: WaveRNNWeights, lanes: int) -> LoopArrays:
     """Return the arrays for the steps of 1 or 16 lanes."""
     sample, states = network.sample, network.states
     layers = (sample.dense1, sample.dense3) if isinstance(sample, StackedNetwork) else (sample.coarse1, sample.coarse2)
@@ -213,7 +214,7 @@ def workspace(network: Network, lanes: int) -> Room:
     return room((2 * states + inputs, 3 * units, max(dense, outputs), around, columns, constants), lanes)
 
 
-def distribution(network: Network, outputs: Array, temperature: float) -> Array:
+def distribution(network: WaveRNNWeights, outputs: Array, temperature: float) -> Array:
     """Return the distributions that samples are drawn from, in place of the outputs [n, outputs] of the network.
 
     Rows of probabilities for softmaxes; for a mixture its parameters, the log-scales with the temperature.

@@ -53,7 +53,9 @@ class Config(BaseModel, frozen=True, extra="forbid"):
         if self.kind == "categorical" and self.bits > 10:
             raise ValueError(f"bits is {self.bits}; one softmax has at most 10 bits: choose coarse_fine or mixture")
         if not split and not (self.features and self.auxiliary):
-            raise ValueError(f"features is {self.features}, auxiliary {self.auxiliary}; only coarse_fine can be without")
+            raise ValueError(
+                f"features is {self.features}, auxiliary {self.auxiliary}; only coarse_fine can be without"
+            )
         if split and self.auxiliary:
             raise ValueError(f"auxiliary is {self.auxiliary}; coarse_fine has no residual network: set it to 0")
         if not self.factors or min(self.factors) < 1 or max(self.factors) > 1024 or self.hop > 4096:
@@ -86,6 +88,12 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     def levels(self) -> int:
         """Classes of a softmax: those of one half of the bits for coarse_fine; 2**bits otherwise."""
         return 1 << (self.bits // 2 if self.kind == "coarse_fine" else self.bits)
+
+    @property
+    def first_halves(self) -> tuple[float, float]:
+        """The inputs that stand for the halves before the first sample."""
+        silence = (self.levels // 2) / ((self.levels - 1) / 2) - 1
+        return {"silence": (silence, -1.0), "zeros": (0.0, 0.0), "lowest": (-1.0, -1.0)}[self.start]
 
     @property
     def outputs(self) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes.models.wavernn.config import Config
+from dspgraph_nodes.models.wavernn.weights import shapes
 
 Arrays = Mapping[str, Array]
 
@@ -63,13 +64,13 @@ def convert(found: Arrays, given: Mapping[str, Any]) -> tuple[Config, dict[str, 
     """
     names = set(found)
     try:
-        if _MKOTHA <= names:
+        if names >= _MKOTHA:
             return _mkotha(found, given)
-        if _DUAL <= names:
+        if names >= _DUAL:
             return _dual(found, given)
-        if _TORCHAUDIO_KEYS <= names:
+        if names >= _TORCHAUDIO_KEYS:
             return _stacked(_from_torchaudio(found), given)
-        if _FATCHORD <= names:
+        if names >= _FATCHORD:
             return _stacked(found, given)
     except (KeyError, IndexError) as error:
         raise ValueError(f"the checkpoint of a WaveRNN lacks the array {error}") from None
@@ -153,7 +154,7 @@ def _dual(found: Arrays, given: Mapping[str, Any]) -> tuple[Config, dict[str, Ar
 
 
 def _mkotha(found: Arrays, given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
-    """Convert mkotha's network, one GRU of torch whose coarse half has a weight for the coarse sample that is masked."""
+    """Convert mkotha's network: a GRU of torch whose coarse half has masked weights for the coarse sample."""
     inner = np.asarray(found["wavernn.gru.weight_ih_l0"], np.float32)
     units = len(inner) // 3
     gates = inner.reshape(3, units, -1)
@@ -200,9 +201,16 @@ def _finished(
 ) -> tuple[Config, dict[str, Array], list[str]]:
     """Return the result of `convert`. silent: the fields that the checkpoint does not tell."""
     if wrong := sorted(set(given) & set(sizes)):
-        differ = [f"{name} is {sizes[name]}, and {given[name]} was given" for name in wrong if given[name] != sizes[name]]
+        differ = [
+            f"{name} is {sizes[name]}, and {given[name]} was given" for name in wrong if given[name] != sizes[name]
+        ]
         if differ:
             raise ValueError(f"the checkpoint says: {'; '.join(differ)}: leave it out")
     config = Config(**{**sizes, **given})
+    expected = shapes(config)
+    for name in sorted(set(expected) | set(arrays)):
+        if name not in arrays or name not in expected or arrays[name].shape != expected[name]:
+            found = list(arrays[name].shape) if name in arrays else "none"
+            raise ValueError(f"the checkpoint's array for {name} is {found}; expected {list(expected.get(name, ()))}")
     single = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
     return config, single, [name for name in silent if name not in given]

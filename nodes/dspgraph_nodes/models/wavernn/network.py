@@ -10,12 +10,29 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import batch_norm, pad
 
 from dspgraph_nodes.models.wavernn.config import Config
 
 States = tuple[Tensor, ...]
 """The states [batch, units] of the GRUs."""
+
+
+class Norm(nn.Module):
+    """Batch normalisation of [batch, channels, frames], whose buffers are all float32."""
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the normalised numbers, by the statistics of the batch in training, else by the running ones."""
+        return batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, self.training)
 
 
 class Residual(nn.Module):
@@ -24,9 +41,9 @@ class Residual(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv1d(channels, channels, 1, bias=False)
-        self.norm1 = nn.BatchNorm1d(channels)
+        self.norm1 = Norm(channels)
         self.conv2 = nn.Conv1d(channels, channels, 1, bias=False)
-        self.norm2 = nn.BatchNorm1d(channels)
+        self.norm2 = Norm(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs, in the shape of x."""
@@ -46,13 +63,11 @@ class Conditions(nn.Module):
         self.config = c = config
         widths = c.widths if c.features else ()
         self.smooth = nn.ModuleList(nn.Conv1d(1, 1, w, padding=w // 2, bias=c.offset) for w in widths)
-        for conv, width in zip(self.smooth, widths, strict=True):
-            nn.init.constant_(conv.weight, 1 / width)
-            if c.offset:
-                nn.init.zeros_(conv.bias)
+        for one in self.smooth.parameters():
+            nn.init.constant_(one, 1 / one.numel() if one.ndim == 3 else 0)
         if c.auxiliary:
             self.first = nn.Conv1d(c.features, c.compute, 2 * c.pad + 1, bias=False)
-            self.norm = nn.BatchNorm1d(c.compute)
+            self.norm = Norm(c.compute)
             self.blocks = nn.ModuleList(Residual(c.compute) for _ in range(c.blocks))
             self.last = nn.Conv1d(c.compute, c.auxiliary, 1)
 
@@ -161,9 +176,9 @@ class Split(nn.Module):
         return torch.cat(both, -1), (last[0],)
 
 
-Network = Stacked | Split
+WaveRNN = Stacked | Split
 
 
-def network(config: Config) -> Network:
+def network(config: Config) -> WaveRNN:
     """Return a network with random weights, of the form that the kind of the configuration has."""
     return Split(config) if config.kind == "coarse_fine" else Stacked(config)

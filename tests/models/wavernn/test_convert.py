@@ -1,0 +1,190 @@
+"""Published checkpoints of WaveRNN: the four layouts, and what their programs compute from them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+
+from dspgraph import Array
+from dspgraph_nodes.models.wavernn.config import Config
+from dspgraph_nodes.models.wavernn.convert import convert, recognises
+from dspgraph_nodes.models.wavernn.network import WaveRNN, network
+from helpers import paths
+from helpers.wavernn import SMALL, random_weights
+
+GOLDEN = paths.GOLDEN / "wavenet"
+recorded = pytest.mark.skipif(not GOLDEN.is_dir(), reason="what other programs gave is recorded beside the repository")
+
+FATCHORD = {
+    "conditions.first": "upsample.resnet.conv_in", "conditions.norm": "upsample.resnet.batch_norm",
+    "conditions.blocks": "upsample.resnet.layers", ".norm1": ".batch_norm1", ".norm2": ".batch_norm2",
+    "conditions.last": "upsample.resnet.conv_out", "input.": "I.", "gru1": "rnn1", "gru2": "rnn2",
+    "dense1": "fc1", "dense2": "fc2", "dense3": "fc3",
+}  # fmt: skip
+
+
+def as_fatchord(arrays: dict[str, Array]) -> dict[str, Array]:
+    """The arrays of a network with two GRUs, in the layout of fatchord/WaveRNN."""
+    found: dict[str, Array] = {
+        "step": np.zeros(1, np.int64),
+        "upsample.resnet.batch_norm.num_batches_tracked": np.zeros(()),
+    }
+    for name, array in arrays.items():
+        for ours, theirs in FATCHORD.items():
+            name = name.replace(ours, theirs)
+        if name.startswith("conditions.smooth"):
+            number = 2 * int(name.split(".")[2]) + 1
+            name, array = f"upsample.up_layers.{number}.weight", array[:, None]
+        found[name] = array
+    return found
+
+
+def as_torchaudio(arrays: dict[str, Array], blocks: int) -> dict[str, Array]:
+    """The same arrays in the layout of torchaudio."""
+    found = {}
+    for name, array in as_fatchord(arrays).items():
+        for old, new in (
+            ("upsample.up_layers", "upsample.upsample_layers"), ("resnet.conv_in", "resnet.melresnet_model.0"),
+            ("resnet.batch_norm.", "resnet.melresnet_model.1."), ("conv_out", f"melresnet_model.{3 + blocks}"),
+            ("batch_norm1", "resblock_model.1"), ("batch_norm2", "resblock_model.4"), ("conv1", "resblock_model.0"),
+            ("conv2", "resblock_model.3"), *((f"resnet.layers.{k}.", f"resnet.melresnet_model.{3 + k}.") for k in range(blocks)),
+        ):  # fmt: skip
+            name = name.replace(old, new)
+        found["fc." + name[2:] if name.startswith("I.") else name] = array
+    return found
+
+
+def given(config: Config) -> dict[str, Any]:
+    """What a checkpoint does not tell."""
+    return {"rate": config.rate, **({"mulaw": config.mulaw} if config.kind == "categorical" else {})}
+
+
+def same(found: dict[str, Array], expected: dict[str, Array]) -> None:
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array)
+        assert found[name].dtype == np.float32
+
+
+@pytest.mark.parametrize("name", ["categorical", "linear", "mixture"])
+@pytest.mark.parametrize("layout", ["fatchord", "torchaudio"])
+def test_a_network_with_two_grus_is_found_again(name: str, layout: str) -> None:
+    config = SMALL[name]
+    arrays = random_weights(config)
+    theirs = as_fatchord(arrays) if layout == "fatchord" else as_torchaudio(arrays, config.blocks)
+    assert recognises(set(theirs))
+    found, ours, silent = convert(theirs, given(config))
+    assert found == config
+    assert silent == []
+    same(ours, arrays)
+    _, _, silent = convert(theirs, {})
+    assert silent == (["rate"] if name == "mixture" else ["rate", "mulaw"])
+
+
+def as_dual(arrays: dict[str, Array]) -> dict[str, Array]:
+    """The arrays of a network without frames, as the original dual softmax: gates u, r, e, which are z, r, n."""
+    heads = {"coarse1": "O1", "coarse2": "O2", "fine1": "O3", "fine2": "O4"}
+    units = len(arrays["bias"]) // 3
+    found = {
+        f"{heads[name.split('.')[0]]}.{name.split('.')[1]}": a
+        for name, a in arrays.items()
+        if name[:-7] in heads or name[:-5] in heads
+    }
+    gates = arrays["recurrent"].reshape(3, units, units)
+    found["R.weight"] = np.concatenate((gates[1], gates[0], gates[2]))
+    for name in ("coarse", "fine"):
+        gates = arrays[f"input_{name}"]
+        found[f"I_{name}.weight"] = np.concatenate((gates[1], gates[0], gates[2]))
+    for name, bias in zip("rue", arrays["bias"].reshape(3, units), strict=True):
+        found[f"bias_{name}"] = bias
+    return found
+
+
+def test_the_original_dual_softmax_is_found_again() -> None:
+    config = SMALL["no frames"]
+    arrays = random_weights(config)
+    found, ours, _ = convert(as_dual(arrays), {"rate": config.rate, "factors": config.factors, "widths": config.widths})
+    kept = ("kind", "bits", "units", "dense", "biases", "features")
+    assert {name: getattr(found, name) for name in kept} == {name: getattr(config, name) for name in kept}
+    assert found.start == "lowest"
+    same(ours, arrays)
+
+
+def test_the_dual_softmax_with_frames_is_found_again() -> None:
+    config = Config(
+        kind="coarse_fine", bits=16, units=64, dense=32, biases="two", features=6, factors=(2, 4), widths=(3, 7),
+        offset=True, auxiliary=0, blocks=0, start="zeros",
+    )  # fmt: skip
+    arrays = random_weights(config)
+    coarse = np.pad(arrays["input_coarse"], ((0, 0), (0, 0), (0, 1)))
+    theirs = {
+        "wavernn.gru.weight_ih_l0": np.concatenate((coarse, arrays["input_fine"]), 1).reshape(192, -1),
+        "wavernn.gru.weight_hh_l0": arrays["recurrent"],
+        "wavernn.gru.bias_ih_l0": arrays["bias"],
+        "wavernn.gru.bias_hh_l0": arrays["recurrent_bias"],
+    }
+    for name, head in {"fc1": "coarse1", "fc2": "coarse2", "fc3": "fine1", "fc4": "fine2"}.items():
+        theirs |= {f"wavernn.{name}.{kind}": arrays[f"{head}.{kind}"] for kind in ("weight", "bias")}
+    for k in range(2):
+        theirs[f"upsample.up_layers.{k}.weight"] = arrays[f"conditions.smooth.{k}.weight"][:, None]
+        theirs[f"upsample.up_layers.{k}.bias"] = arrays[f"conditions.smooth.{k}.bias"]
+    found, ours, silent = convert(theirs, {})
+    assert found == config
+    assert silent == ["rate"]
+    same(ours, arrays)
+
+
+def test_what_is_no_wavernn_is_refused() -> None:
+    theirs = as_fatchord(random_weights(SMALL["mixture"]))
+    assert not recognises({"first_conv.weight_g"})
+    with pytest.raises(ValueError, match="no WaveRNN of a known layout"):
+        convert({"first_conv.weight_g": np.zeros(3)}, {})
+    with pytest.raises(ValueError, match="array for dense2.weight is none; expected"):
+        convert({name: array for name, array in theirs.items() if name not in ("fc2.weight",)}, {})
+    with pytest.raises(ValueError, match="the checkpoint says: units is 48, and 64 was given"):
+        convert(theirs, {"units": 64})
+
+
+# ---- recorded outputs of the published programs ---------------------------------------------------------------------
+
+
+def published(name: str, **told: Any) -> tuple[Any, Config, WaveRNN]:
+    golden = np.load(GOLDEN / f"{name}.npz")
+    config, arrays, _ = convert({key[3:]: golden[key] for key in golden.files if key.startswith("sd/")}, told)
+    model = network(config)
+    model.load_state_dict({key: torch.from_numpy(array) for key, array in arrays.items()})
+    return golden, config, model.eval()
+
+
+@recorded
+@pytest.mark.parametrize("name", ["fatchord_RAW9", "fatchord_RAW10", "fatchord_MOL"])
+@torch.no_grad()
+def test_the_alternative_model_computes_what_its_program_computes(name: str) -> None:
+    golden, _, model = published(name)
+    frames = torch.from_numpy(golden["tf_mel"]).mT
+    smooth, auxiliary = model.conditions(frames)
+    assert_allclose(smooth.numpy()[:, golden["tf_cidx"]], golden["tf_m"], atol=1e-5)
+    assert_allclose(auxiliary.numpy()[:, golden["tf_cidx"]], golden["tf_aux"], atol=1e-5)
+    y, _ = model(frames, torch.from_numpy(golden["tf_x"]))
+    assert_allclose(y.numpy()[:, golden["tf_idx"]], golden["tf_out"], atol=1e-4)  # found: 5e-7
+
+
+@recorded
+@pytest.mark.parametrize("name", ["dual_fatchord", "dual_mkotha"])
+@torch.no_grad()
+def test_the_dual_softmax_computes_what_its_programs_compute(name: str) -> None:
+    golden, config, model = published(name)
+    coarse, fine = (golden[f"tf_{half}"].astype(np.float32) / np.float32(127.5) - 1 for half in ("coarse", "fine"))
+    halves = torch.from_numpy(np.stack((coarse[:, :-1], fine[:, :-1], coarse[:, 1:]), -1))
+    frames = torch.from_numpy(golden["tf_mel"]).mT if config.features else torch.zeros(2, 0, 0)
+    if config.features:
+        assert_allclose(model.conditions(frames)[0].numpy(), golden["tf_cond"].swapaxes(1, 2), atol=1e-5)
+    y, (h,) = model(frames, halves)
+    assert_allclose(h.numpy(), golden["tf_h_last"], atol=1e-4)
+    logits = y[:, golden["tf_idx"]].unflatten(-1, (2, 256))
+    kind = "logp" if config.features else "logit"
+    found = torch.log_softmax(logits, -1) if config.features else logits
+    for k, half in enumerate("cf"):
+        assert_allclose(found[:, :, k].numpy(), golden[f"tf_{kind}_{half}"], atol=1e-4)  # found: 1e-6
