@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
-ROWS = 16
-"""Rows of a weight matrix that the kernels process together: numbers of units are multiples of it."""
+from dspgraph_nodes.models.shared.config import ModelConfig, size
 
-Kind = Literal["coarse_fine", "categorical", "mixture"]
+_ROWS = 16  # rows of a weight matrix that the kernels process together: numbers of units are multiples of it
 
 
-class Config(BaseModel, frozen=True, extra="forbid"):
+class Config(ModelConfig):
     """What a network predicts, its sizes, and the rate and frames of its audio.
 
     kind: coarse_fine draws the upper and the lower half of the bits of a sample, one after the other, each from a
@@ -21,33 +20,40 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     from a mixture of logistic distributions.
     """
 
-    kind: Kind = Field("categorical", description="what is predicted: coarse_fine, categorical or mixture")
+    kind: Literal["coarse_fine", "categorical", "mixture"] = Field(
+        "categorical", description="what is predicted: coarse_fine, categorical or mixture"
+    )
     bits: int = Field(9, ge=4, le=16, description="bits of a sample; coarse_fine: an even number")
     mulaw: bool = Field(True, description="categorical: whether the levels are mu-law codes; otherwise they are linear")
-    components: int = Field(10, ge=1, le=64, description="mixture: number of logistic distributions")
-    units: int = Field(512, ge=2 * ROWS, le=4096, description="units of each GRU")
-    dense: int = Field(512, ge=ROWS, le=4096, description="units of each dense layer")
+    components: int = size(10, "mixture: number of logistic distributions", largest=64)
+    units: int = size(512, "units of each GRU; coarse_fine: a multiple of 32", multiple=_ROWS)
+    dense: int = size(512, "units of each dense layer", multiple=_ROWS)
     biases: Literal["one", "two"] = Field("two", description="coarse_fine: bias vectors of the GRU; one: no recurrent")
     start: Literal["silence", "zeros", "lowest"] = Field(
         "silence",
         description="coarse_fine: halves before the first sample; zeros: inputs of 0; lowest: the halves 0 and 0",
     )
     features: int = Field(80, ge=0, le=1024, description="numbers in a frame; 0 (coarse_fine only): no frames")
-    rate: int = Field(22050, ge=1, le=192_000, description="sample rate, Hz")
-    factors: tuple[int, ...] = Field((5, 5, 11), description="factors of the stages that interpolate the frames")
-    widths: tuple[int, ...] = Field((11, 11, 23), description="taps of the smoothing filter after each stage, odd")
+    rate: int = size(22050, "sample rate, Hz", largest=192_000)
+    factors: tuple[int, ...] = Field(
+        (5, 5, 11), strict=False, description="factors of the stages that interpolate the frames"
+    )
+    widths: tuple[int, ...] = Field(
+        (11, 11, 23), strict=False, description="taps of the smoothing filter after each stage, odd"
+    )
     offset: bool = Field(False, description="whether the smoothing filters have a bias")
-    auxiliary: int = Field(128, ge=0, le=4096, description="outputs of the residual network of the frames; 0: none")
-    compute: int = Field(128, ge=1, le=4096, description="channels of the residual network")
+    auxiliary: int = Field(
+        128, ge=0, le=4096, multiple_of=4, description="outputs of the residual network of the frames; 0: none"
+    )
+    compute: int = size(128, "channels of the residual network")
     blocks: int = Field(10, ge=0, le=64, description="blocks of the residual network")
     pad: int = Field(2, ge=0, le=16, description="frames on each side of a frame that the residual network sees")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         split = self.kind == "coarse_fine"
-        for name, multiple in (("units", 2 * ROWS if split else ROWS), ("dense", ROWS), ("auxiliary", 4)):
-            if (value := getattr(self, name)) % multiple:
-                raise ValueError(f"{name} is {value}; it must be a multiple of {multiple}")
+        if split and self.units % (2 * _ROWS):
+            raise ValueError(f"units is {self.units}; coarse_fine divides it in two halves: take a multiple of 32")
         if split and self.bits % 2:
             raise ValueError(f"bits is {self.bits}; a sample that is split in two halves has an even number of bits")
         if self.kind == "categorical" and self.bits > 10:
@@ -101,7 +107,7 @@ class Config(BaseModel, frozen=True, extra="forbid"):
         return {"coarse_fine": 2 * self.levels, "categorical": self.levels, "mixture": 3 * self.components}[self.kind]
 
 
-_SMALL = {"rate": 16000, "factors": (4, 5, 8), "widths": (9, 11, 17), "compute": 32, "auxiliary": 32, "blocks": 3}
+_SMALL: Any = {"rate": 16000, "factors": (4, 5, 8), "widths": (9, 11, 17), "compute": 32, "auxiliary": 32, "blocks": 3}
 
 PRESETS = {
     "wavernn": Config(),

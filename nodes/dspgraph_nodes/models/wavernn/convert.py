@@ -14,11 +14,9 @@ import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes.models.wavernn.config import Config
-from dspgraph_nodes.models.wavernn.weights import shapes
+from dspgraph_nodes.models.wavernn.weights import WEIGHTS
 
-Arrays = Mapping[str, Array]
-
-MODEL = "wavernn"
+_Arrays = Mapping[str, Array]
 
 _TORCHAUDIO = {
     r"upsample\.upsample_layers\.": "upsample.up_layers.",
@@ -56,7 +54,7 @@ _DUAL = {"R.weight", "I_coarse.weight", "I_fine.weight", "O4.weight", "bias_u", 
 _MKOTHA = {"wavernn.gru.weight_ih_l0", "wavernn.fc4.weight", "upsample.up_layers.0.weight"}
 
 
-def convert(found: Arrays, given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
+def convert(found: _Arrays, given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
     """Return the configuration, the arrays by the names of `network`, and what the checkpoint does not say.
 
     found: the arrays of the checkpoint by name; given: fields of `Config` that the checkpoint does not tell, such as
@@ -77,7 +75,7 @@ def convert(found: Arrays, given: Mapping[str, Any]) -> tuple[Config, dict[str, 
     raise ValueError(f"the arrays are no WaveRNN of a known layout; found {sorted(names)[:8]}")
 
 
-def _renamed(found: Arrays, patterns: Mapping[str, str]) -> dict[str, Array]:
+def _renamed(found: _Arrays, patterns: Mapping[str, str]) -> dict[str, Array]:
     arrays = {}
     for name, array in found.items():
         for pattern, new in patterns.items():
@@ -86,7 +84,7 @@ def _renamed(found: Arrays, patterns: Mapping[str, str]) -> dict[str, Array]:
     return arrays
 
 
-def _from_torchaudio(found: Arrays) -> dict[str, Array]:
+def _from_torchaudio(found: _Arrays) -> dict[str, Array]:
     """Return arrays with the names of fatchord/WaveRNN. The number of a residual block is 3 less there."""
     block = re.compile(r"melresnet_model\.(\d+)\.(?=resblock_model)")
     last = max((int(number) for name in found for number in block.findall(name)), default=2) + 1
@@ -94,7 +92,7 @@ def _from_torchaudio(found: Arrays) -> dict[str, Array]:
     return _renamed(shifted, {**_TORCHAUDIO, rf"melresnet_model\.{last}\.": "conv_out."})
 
 
-def _smoothing(arrays: Arrays) -> dict[str, Array]:
+def _smoothing(arrays: _Arrays) -> dict[str, Array]:
     """Return the smoothing filters [1, 1, taps] and their biases, by the names of `network.Conditions`."""
     numbers = sorted(
         int(match[1]) for name in arrays if (match := re.fullmatch(r"upsample\.up_layers\.(\d+)\.weight", name))
@@ -107,7 +105,7 @@ def _smoothing(arrays: Arrays) -> dict[str, Array]:
     return filters
 
 
-def _stacked(found: Arrays, given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
+def _stacked(found: _Arrays, given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
     dropped = ("step", "num_batches_tracked", "upsample.up_layers.")
     arrays = _renamed({name: array for name, array in found.items() if not any(d in name for d in dropped)}, _STACKED)
     filters = _smoothing(found)
@@ -133,7 +131,7 @@ def _stacked(found: Arrays, given: Mapping[str, Any]) -> tuple[Config, dict[str,
     return _finished(sizes, {**arrays, **filters}, given, silent)
 
 
-def _dual(found: Arrays, given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
+def _dual(found: _Arrays, given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
     """Convert fatchord's dual softmax, whose gates u, r, e are z, r, n, and whose one bias is outside of r * (R h)."""
     units, dense = found["R.weight"].shape[1], len(found["O1.weight"])
     order = (1, 0, 2)
@@ -153,7 +151,7 @@ def _dual(found: Arrays, given: Mapping[str, Any]) -> tuple[Config, dict[str, Ar
     return _finished({**_split_sizes(arrays), **sizes}, arrays, given, ["rate"])
 
 
-def _mkotha(found: Arrays, given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
+def _mkotha(found: _Arrays, given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
     """Convert mkotha's network: a GRU of torch whose coarse half has masked weights for the coarse sample."""
     inner = np.asarray(found["wavernn.gru.weight_ih_l0"], np.float32)
     units = len(inner) // 3
@@ -182,7 +180,7 @@ def _mkotha(found: Arrays, given: Mapping[str, Any]) -> tuple[Config, dict[str, 
     return _finished({**_split_sizes(arrays), **sizes}, arrays, given, ["rate"])
 
 
-def _heads(found: Arrays, names: tuple[str, ...]) -> dict[str, Array]:
+def _heads(found: _Arrays, names: tuple[str, ...]) -> dict[str, Array]:
     heads = ("coarse1", "coarse2", "fine1", "fine2")
     return {
         f"{head}.{kind}": found[f"{name}.{kind}"]
@@ -191,13 +189,13 @@ def _heads(found: Arrays, names: tuple[str, ...]) -> dict[str, Array]:
     }
 
 
-def _split_sizes(arrays: Arrays) -> dict[str, Any]:
+def _split_sizes(arrays: _Arrays) -> dict[str, Any]:
     levels = len(arrays["coarse2.weight"])
     return {"kind": "coarse_fine", "bits": 2 * (levels.bit_length() - 1), "auxiliary": 0, "blocks": 0}
 
 
 def _finished(
-    sizes: dict[str, Any], arrays: Arrays, given: Mapping[str, Any], silent: list[str]
+    sizes: dict[str, Any], arrays: _Arrays, given: Mapping[str, Any], silent: list[str]
 ) -> tuple[Config, dict[str, Array], list[str]]:
     """Return the result of `convert`. silent: the fields that the checkpoint does not tell."""
     if wrong := sorted(set(given) & set(sizes)):
@@ -207,10 +205,6 @@ def _finished(
         if differ:
             raise ValueError(f"the checkpoint says: {'; '.join(differ)}: leave it out")
     config = Config(**{**sizes, **given})
-    expected = shapes(config)
-    for name in sorted(set(expected) | set(arrays)):
-        if name not in arrays or name not in expected or arrays[name].shape != expected[name]:
-            found = list(arrays[name].shape) if name in arrays else "none"
-            raise ValueError(f"the checkpoint's array for {name} is {found}; expected {list(expected.get(name, ()))}")
     single = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
+    WEIGHTS.check(single, config, "the checkpoint")
     return config, single, [name for name in silent if name not in given]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dspgraph_nodes.models.shared.weights import WeightsFormat
 from dspgraph_nodes.models.wavernn.config import Config
 
 
@@ -53,3 +54,12 @@ def _split_shapes(c: Config) -> dict[str, tuple[int, ...]]:
         for layer, inputs, outputs in ((1, half, c.dense), (2, c.dense, c.levels)):
             found |= {f"{name}{layer}.weight": (outputs, inputs), f"{name}{layer}.bias": (outputs,)}
     return found
+
+
+WEIGHTS = WeightsFormat(
+    "wavernn",
+    Config,
+    shapes,
+    "'dspgraph train wavernn' makes weights, and 'dspgraph weights convert' converts those of published programs",
+)
+"""The layout of a file of WaveRNN's weights."""
