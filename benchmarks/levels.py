@@ -149,13 +149,15 @@ def _converted() -> Iterator[Recording]:
 def _tones() -> Iterator[Recording]:
     """Yield speech with a tone in place of a part, or over it. The frequencies are those that once came out worst."""
     x = speech()
-    tones = {f"{hertz} Hz": (hertz,) for hertz in (100, 200, 300, 350, 390, 440, 520, 1000, 1430, 1900, 2600, 3860)}
+    tones: dict[str, tuple[int, ...]] = {
+        f"{hertz} Hz": (hertz,) for hertz in (100, 200, 300, 350, 390, 440, 520, 1000, 1430, 1900, 2600, 3860)
+    }
     tones |= {f"DTMF {key}": pair for key, pair in (("1", (697, 1209)), ("9", (852, 1477)), ("A", (697, 1633)))}
     for name, frequencies in tones.items():
         for bits in (16, 24):
             mixed = x + beep(0 * x, frequencies)
-            yield Recording(f"tone {name}, {bits} bits", beep(x, frequencies), subtype=f"PCM_{bits}", tone=TONE_PART)
-            yield Recording(f"tone {name} and speech, {bits} bits", mixed, subtype=f"PCM_{bits}", tone=TONE_PART)
+            yield Recording(f"tone {name} over speech, {bits} bits", mixed, subtype=f"PCM_{bits}", tone=TONE_PART)
+        yield Recording(f"tone {name}, 24 bits", beep(x, frequencies), subtype="PCM_24", tone=TONE_PART)
 
 
 def _below_hearing() -> Iterator[Recording]:
