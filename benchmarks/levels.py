@@ -14,8 +14,10 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -243,31 +245,31 @@ def _power(x: Array) -> float:
 def main(words: Sequence[str]) -> int:
     """Print the table, and return the exit code. words: see the docstring of the module."""
     chosen = [name for name in VOCODERS if name in words] or list(VOCODERS)
-    starts = [word for word in words if word not in VOCODERS] or [""]
-    rows: dict[str, list[Figures]] = {}
-    outside, known = 0, 0
+    starts = tuple(word for word in words if word not in VOCODERS) or ("",)
+    each = [recording for recording in recordings() if recording.name.startswith(starts)]
+    met: dict[str, list[Figures]] = {vocoder.name: [] for vocoder in vocoders(chosen)}
+    rows = outside = known = 0
     print(f"bounds: level +-{LEVEL:g} dB, peak +-{PEAK:g} dB, in the tone +-{TONE:g} dB")
     print("columns: level, peak, and for some recordings the level in the tone, dB")
-    with tempfile.TemporaryDirectory() as folder:
-        for recording in recordings():
-            if not recording.name.startswith(tuple(starts)):
-                continue
+    with ProcessPoolExecutor() as processes:
+        for recording, found in zip(each, processes.map(figures_of_all, each, repeat(chosen)), strict=True):
             print(f"\n{recording.name}")
-            for vocoder in vocoders(chosen):
-                found = figures(recording, vocoder, Path(folder))
-                reason = "" if found.met else KNOWN.get((recording.name, vocoder.name), "")
-                outside += not found.met and not reason
-                known += bool(reason)
-                rows.setdefault(vocoder.name, [])
-                if not reason:
-                    rows[vocoder.name].append(found)
-                print(f"  {vocoder.name:45} {vocoder.precision}  {found} {reason}".rstrip(), flush=True)
+            for vocoder, one in found:
+                reason = "" if one.met else KNOWN.get((recording.name, vocoder.name), "")
+                print(f"  {vocoder.name:45} {vocoder.precision}  {one} {reason}".rstrip(), flush=True)
+                rows, outside, known = rows + 1, outside + (not one.met and not reason), known + bool(reason)
+                met[vocoder.name] += [] if reason else [one]
     print("\nextremes of every vocoder, without the rows whose reason is known: level, peak, level in the tone")
-    for name, each in rows.items():
-        print(f"  {name:45} {_extremes(each)}")
-    count = sum(map(len, rows.values())) + known
-    print(f"\n{count} rows, {known} outside the bounds for a known reason, {outside} others")
+    for name, all_met in met.items():
+        print(f"  {name:45} {_extremes(all_met)}")
+    print(f"\n{rows} rows, {known} outside the bounds for a known reason, {outside} others")
     return int(outside > 0)
+
+
+def figures_of_all(recording: Recording, pipelines: Sequence[str]) -> list[tuple[Vocoder, Figures]]:
+    """Return the figures of a recording through every variant of the pipelines, at every precision."""
+    with tempfile.TemporaryDirectory() as folder:
+        return [(vocoder, figures(recording, vocoder, Path(folder))) for vocoder in vocoders(pipelines)]
 
 
 def _extremes(rows: Sequence[Figures]) -> str:

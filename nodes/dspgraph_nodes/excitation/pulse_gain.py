@@ -37,7 +37,7 @@ class PulseGain(Node):
 
     The gain of a predictor gives white noise the power of the speech. A pulse train has power at the harmonics of its
     pitch only. Where the filter has a peak that is narrower than the pitch, such as that of a tone, pulses are up to 6
-    dB too loud if a harmonic meets the peak, and too soft if all harmonics miss it. For speech the gain is within 3 dB
+    dB too loud if a harmonic meets the peak, and too soft if all harmonics miss it. For speech the gain is within 2 dB
     of 1. The line of the pulses at 0 Hz, which cannot be heard, does not count as power.
 
     Source: T. E. Tremain, The Government Standard Linear Predictive Coding Algorithm: LPC-10, Speech Technology, 1982,
