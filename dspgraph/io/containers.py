@@ -7,16 +7,20 @@ the length, files are joined, downloads break off. libsndfile believes a header,
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import shlex
+import sys
+import time
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple, TypeAlias
 
 from dspgraph.errors import FileError
 from dspgraph.io.filepart import Piece, Span
-from dspgraph.io.flac import find_flac
+from dspgraph.io.flac import Flac, find_flac, find_starts
 from dspgraph.io.mpeg import find_mpeg, id3_length
 from dspgraph.io.ogg import clear_serial_numbers, find_links
 from dspgraph.io.paths import convert_hint
@@ -30,12 +34,24 @@ class FileLayout(NamedTuple):
 
     pieces: tuple[Piece | None, ...] = (None,)  # decoded one after the other; None: the file as it is
     counted: bool = True  # whether a decoder knows the length; otherwise all samples are decoded to count them
-    samples: int | None = None  # per channel, of the one piece, if a decoder takes it to be longer
+    most: tuple[int, ...] = ()  # samples per channel of each piece, if a decoder takes it to be longer
     notes: tuple[str, ...] = ()  # where the header was not believed, in words
 
 
 _IGNORING = "ffmpeg -ignore_length 1 -i"
 """The command of a program that reads a file to its end, whatever its header says."""
+
+_MOST_JOINED = 100
+"""The largest number of FLAC files in one file: more are no recording, but an attempt to take time."""
+
+_KEPT = 64
+"""The number of files whose layouts are kept: those of MP3, Ogg and FLAC files are found by reading the whole file."""
+
+_SETTLED = 2 * 10**9
+"""Nanoseconds after its last change in which the layout of a file is not kept.
+
+Two changes within a tick of the clock of the file system, up to 2 s, may leave the same time.
+"""
 
 UNKNOWN_LENGTH = "read to its end: its header has no length"
 
@@ -46,8 +62,22 @@ def find_layout(path: Path) -> FileLayout:
     Raises FileError if the file is truncated (in the formats WAV, RF64, W64, AIFF, IFF, CAF, AU, NIST, Ogg, and MP3 if
     its header has its length), if it is damaged (Ogg, MP3), or if it has more samples than its format can hold (WAV).
     A damaged or truncated FLAC file is recognised when it is decoded. Other formats do not say how long they should be.
+    The layouts of the last files are kept: many parts of a long file are often read one after the other.
     """
-    size = path.stat().st_size
+    stat = path.stat()
+    if time.time_ns() - stat.st_mtime_ns < _SETTLED:
+        return _layout(path, stat.st_size)
+    return _kept_layout(path, stat.st_size, (stat.st_mtime_ns, stat.st_ino, stat.st_dev))
+
+
+@lru_cache(maxsize=_KEPT)
+def _kept_layout(path: Path, size: int, state: tuple[int, int, int]) -> FileLayout:
+    """Return the layout of a file; state: its time of change and its number on the disk, by which it is known again."""
+    return _layout(path, size)
+
+
+def _layout(path: Path, size: int) -> FileLayout:
+    """Return the layout of a file of `size` bytes, see `find_layout`."""
     with path.open("rb") as file:
         begin = _behind_id3(file)
         file.seek(begin)
@@ -62,7 +92,7 @@ def find_layout(path: Path) -> FileLayout:
     mpeg = find_mpeg(path, begin, size)
     if mpeg is None:
         return FileLayout((whole,))
-    return FileLayout((mpeg.piece,), samples=mpeg.samples, notes=mpeg.notes)
+    return FileLayout((mpeg.piece,), most=_most(mpeg.samples), notes=mpeg.notes)
 
 
 def _behind_id3(file: BinaryIO) -> int:
@@ -89,13 +119,42 @@ def _ogg_layout(path: Path, begin: int, size: int) -> FileLayout:
 
 
 def _flac_layout(file: BinaryIO, begin: int, size: int, whole: Piece | None) -> FileLayout:
+    starts = list(itertools.islice(find_starts(file, begin), _MOST_JOINED + 1))
+    if len(starts) > _MOST_JOINED:
+        raise FileError(f"{file.name} has more than {_MOST_JOINED} joined FLAC files: is it whole?")
+    if len(starts) > 1:
+        return _joined_flac_layout(file, [*starts, size])
     flac = find_flac(file, begin, size)
     if flac.promised == 0:
-        return FileLayout((whole,), counted=False, notes=(UNKNOWN_LENGTH,))
+        return FileLayout((whole,), counted=False, most=_most(flac.found), notes=(UNKNOWN_LENGTH,))
     if flac.found > flac.promised:
         note = f"its header promises {flac.promised} samples, all {flac.found} were read"
-        return FileLayout((Piece((Span(begin + len(flac.head), size),), flac.head),), counted=False, notes=(note,))
+        return FileLayout((_without_length(flac, begin, size),), counted=False, most=_most(flac.found), notes=(note,))
     return FileLayout((whole,))
+
+
+def _joined_flac_layout(file: BinaryIO, ends: list[int]) -> FileLayout:
+    """Return the layout of several FLAC files in one; ends: where each of them begins, and where the last one ends."""
+    pieces: list[Piece] = []
+    most: list[int] = []
+    counted = True
+    for begin, end in itertools.pairwise(ends):
+        flac = find_flac(file, begin, end)
+        is_right = 0 < flac.promised >= flac.found
+        counted &= is_right
+        pieces.append(Piece((Span(begin, end),)) if is_right else _without_length(flac, begin, end))
+        most += _most(flac.promised if is_right else flac.found)
+    return FileLayout(tuple(pieces), counted, tuple(most), (f"read {len(pieces)} joined files one after the other",))
+
+
+def _most(samples: int | None) -> tuple[int, ...]:
+    """Return the number of samples of one piece as a layout has it; samples: None or 0 if it is not known."""
+    return (samples or sys.maxsize,)
+
+
+def _without_length(flac: Flac, begin: int, end: int) -> Piece:
+    """Return a FLAC file that lies from the byte `begin` to the byte `end`, without the length in its header."""
+    return Piece((Span(begin + len(flac.head), end),), flac.head)
 
 
 # ---- containers with one length in bytes ----------------------------------------------------------------------------
@@ -233,7 +292,7 @@ def _mpeg_layout(path: Path, begin: int, end: int) -> FileLayout:
     mpeg = find_mpeg(path, begin, end)
     if mpeg is None:
         raise FileError(f"{path} has no MPEG frames where its header says: {convert_hint(path)}")
-    return FileLayout((mpeg.piece,), samples=mpeg.samples, notes=mpeg.notes)
+    return FileLayout((mpeg.piece,), most=_most(mpeg.samples), notes=mpeg.notes)
 
 
 def _find_samples(path: Path, file: BinaryIO, magic: bytes, begin: int, size: int) -> _Samples | None:

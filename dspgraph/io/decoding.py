@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -87,11 +89,10 @@ class Decoder:
         self.rate = self.channels = 0
         self.format = self.subtype = ""
         self._links: list[_Link] = []
-        for piece in layout.pieces:
+        for piece, most in zip(layout.pieces, layout.most or itertools.repeat(sys.maxsize), strict=False):
             with self._opened(piece) as file:
                 self._take_header(file)
-                frames = file.frames if layout.counted else self._count(file)
-                self._links.append(_Link(piece, frames if layout.samples is None else min(frames, layout.samples)))
+                self._links.append(_Link(piece, min(file.frames, most) if layout.counted else self._count(file, most)))
         if self.format == "MP3" and layout.pieces == (None,):
             raise FileError(f"{path} has MPEG frames that cannot be counted: {convert_hint(path)}")
         self.frames = sum(link.frames for link in self._links)
@@ -114,10 +115,10 @@ class Decoder:
         self.rate, self.channels = file.samplerate, file.channels
         self.format, self.subtype = file.format, file.subtype
 
-    def _count(self, file: _Forward) -> int:
-        """Return the number of samples per channel of an open file: all are decoded."""
+    def _count(self, file: _Forward, most: int) -> int:
+        """Return the number of samples per channel of an open file, at most `most`: all are decoded."""
         frames = 0
-        while n := len(self._read(file, self._rows, frames)):
+        while n := len(self._read(file, min(self._rows, most - frames), frames)):
             frames += n
         return frames
 
@@ -201,7 +202,10 @@ class Decoder:
             )
 
     def _unreadable(self, error: soundfile.LibsndfileError, at: int) -> FileError:
-        return FileError(f"{self.path} cannot be read beyond sample {at}: {error.error_string}")
+        return FileError(
+            f"{self.path} is damaged or truncated behind sample {at}: its decoder says '{error.error_string}': "
+            f"fetch it again, or {convert_hint(self.path)}"
+        )
 
     def _why(self, error: soundfile.LibsndfileError) -> str:
         """Return why a file was not opened, and the way out."""

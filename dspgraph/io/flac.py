@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 _INFO = 8
@@ -9,6 +11,12 @@ _INFO = 8
 
 _TAIL = 2**17
 """The number of bytes at the end of a file in which the last frame is looked for: longer frames are very rare."""
+
+_TRIES = 4
+"""The largest number of headers that are tried: such a header stands in other data by chance."""
+
+_START = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
+"""The beginning of a file: the mark, and the header of STREAMINFO, of 34 bytes (sections 8.1 and 8.2)."""
 
 _SIZES = {1: 192, **{code: 144 << code for code in range(2, 6)}, **{code: 1 << code for code in range(8, 16)}}
 """Numbers of samples in a frame, by the code in its header (section 9.1.1). Codes 6 and 7: the number stands there."""
@@ -22,8 +30,23 @@ class Flac(NamedTuple):
     head: bytes  # the beginning of the file up to the number of samples in STREAMINFO, with 0 in its place
 
 
+def find_starts(file: BinaryIO, begin: int) -> Iterator[int]:
+    """Yield where FLAC files begin in an open file, from the byte `begin` on: several, if files were joined."""
+    at, overlap = begin, b""
+    file.seek(begin)
+    while part := file.read(2**20):
+        window = overlap + part
+        for found in _START.finditer(window):
+            yield at - len(overlap) + found.start()
+        at += len(part)
+        overlap = window[-7:]  # one byte less than the mark with the header
+
+
 def find_flac(file: BinaryIO, begin: int, size: int) -> Flac:
-    """Return the length of a FLAC file; begin: where "fLaC" stands in the open file; size: of the file, in bytes."""
+    """Return the length of a FLAC file.
+
+    begin: where "fLaC" stands in the open file; size: where the FLAC file ends. Both are in bytes.
+    """
     file.seek(begin)
     head = file.read(_INFO + 18)
     if len(head) < _INFO + 18:
@@ -31,30 +54,51 @@ def find_flac(file: BinaryIO, begin: int, size: int) -> Flac:
     content = head[_INFO:]
     promised = int.from_bytes(content[13:18], "big") & (2**36 - 1)
     smallest, largest = int.from_bytes(content[0:2], "big"), int.from_bytes(content[2:4], "big")
-    found = 0
-    if promised:
-        file.seek(max(begin, size - _TAIL))
-        found = _last_sample(file.read(_TAIL), largest if smallest == largest else 0, promised)
+    start = max(begin, size - _TAIL)
+    file.seek(start)
+    fixed = largest if smallest == largest else 0
+    found = _last_sample(file.read(size - start), fixed, promised, _first_frame(file, begin) - start)
     return Flac(promised, found, head[: _INFO + 13] + bytes((content[13] & 0xF0, 0, 0, 0, 0)))
 
 
-def _last_sample(tail: bytes, fixed: int, promised: int) -> int:
+def _first_frame(file: BinaryIO, begin: int) -> int:
+    """Return where the first frame begins: behind the blocks of metadata (section 8.1)."""
+    at = begin + 4
+    while True:
+        file.seek(at)
+        head = file.read(4)
+        at += 4 + int.from_bytes(head[1:], "big")
+        if len(head) < 4 or head[0] & 0x80:
+            return at
+
+
+def _last_sample(tail: bytes, fixed: int, promised: int, first: int) -> int:
     """Return the number of samples up to the end of the last frame; 0 if none was found.
 
-    tail: the end of the file. fixed: the number of samples in each frame but the last; 0 if it varies.
+    tail: the end of the file. fixed: the number of samples in each frame but the last; 0 if it varies. promised: the
+    number in STREAMINFO. first: where the first frame begins in `tail`; a negative number if it is not there.
 
-    A frame is believed if the check sum of its header is right, and if it ends where STREAMINFO promises. Another end
-    is believed only if the check sum of the whole frame, which ends with the file, is right too.
+    A frame is believed if the check sum of its header is right, and if it ends where STREAMINFO promises, or begins
+    where another frame ends, whose own check sum is right. Bytes behind the last frame do not matter.
     """
-    if tail[-128:-125] == b"TAG":  # ID3v1
-        tail = tail[:-128]
     at, tries = len(tail), 0
-    while (at := tail.rfind(b"\xff", 0, at)) >= 0 and tries < 3:  # three: such a header stands in other data by chance
+    while (at := tail.rfind(b"\xff", 0, at)) >= 0 and tries < _TRIES:
         end = _end_of_frame(tail[at : at + 16], fixed)
-        if end == promised or (end and _sum(tail[at:], *_OF_FRAME) == 0):  # with its own sum, the sum of a frame is 0
+        if end and (end == promised or at == first or _frame_ends(tail, at, fixed)):
             return end
         tries += end > 0
     return 0
+
+
+def _frame_ends(tail: bytes, end: int, fixed: int) -> bool:
+    """Return whether a frame ends at the byte `end`."""
+    at, tries = end, 0
+    while (at := tail.rfind(b"\xff", 0, at)) >= 0 and tries < _TRIES:
+        if _end_of_frame(tail[at : at + 16], fixed):
+            if _sum(tail[at:end], *_OF_FRAME) == 0:  # with its own check sum, the sum of a frame is 0
+                return True
+            tries += 1
+    return False
 
 
 def _end_of_frame(header: bytes, fixed: int) -> int:

@@ -13,7 +13,7 @@ from dspgraph.io.decoding import Decoder
 from dspgraph.streams import Array, Audio
 
 _SINGLY = 2**12
-"""The largest number of samples per channel of a file that is also read one sample at a time."""
+"""The number of samples per channel, from the start of a file, that are also read one sample at a time."""
 
 _LONGEST = 2**24
 """The number of samples per channel, from the start of a file, that are compared: 6 minutes at 44.1 kHz."""
@@ -25,7 +25,7 @@ _LONGEST_OF_SMALL = 2**20
 def check_file(path: str | Path, parts: int = 10, seed: int = 0) -> str:
     """Check that an audio file is read alike however the reading is cut; return its format and length, in words.
 
-    One forward read of the whole file must be equal, sample for sample, to blocks of 1 sample (if the file is short),
+    One forward read of the whole file must be equal, sample for sample, to blocks of 1 sample (its first 4096 samples),
     of 37 samples and of a second, and `parts` random parts (start and duration) to that slice of it. seed: of the
     random parts. Long files are compared up to _LONGEST samples.
 
@@ -38,7 +38,7 @@ def check_file(path: str | Path, parts: int = 10, seed: int = 0) -> str:
     stream = Audio(decoder.rate, decoder.channels)
     frames = min(decoder.frames, _LONGEST)
     whole = _read(path, stream, 0, frames, _LONGEST)
-    for rows, most in ((1, _SINGLY * (frames <= _SINGLY)), (37, _LONGEST_OF_SMALL), (decoder.rate, _LONGEST)):
+    for rows, most in ((1, _SINGLY), (37, _LONGEST_OF_SMALL), (decoder.rate, _LONGEST)):
         if length := min(frames, most):
             found = _read(path, stream, 0, length, rows)
             _check_equal(path, kind, f"in blocks of {rows} samples", found, whole[:length], 0)

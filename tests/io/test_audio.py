@@ -181,7 +181,7 @@ def test_ten_hours_in_a_header_are_not_ten_hours_in_memory(tmp_path: Path) -> No
     path.write_bytes(content)
     source = AudioSource(path, MONO)
     assert source.length == 36000 * 16000
-    with pytest.raises(FileError, match="cannot be read beyond|is truncated"):
+    with pytest.raises(FileError, match="is damaged or truncated|is truncated"):
         source.read()
 
 
@@ -290,7 +290,7 @@ LIARS: dict[str, tuple[Callable[[Path], bytes], str]] = {
     "1024 channels at a high rate": (lambda path: riff(1024, 192000, 2**32 - 1, b"\1" * 9000), ""),
     "65535 channels": (lambda path: riff(65535, 48000, 2**30, b"\1" * 9000), "is not an audio file|truncated"),
     "ten hours": (lambda path: riff(2, 16000, 36000 * 64000, b"\1" * 9000), "is truncated: its header promises 2304000000 bytes"),
-    "ten hours of FLAC": (flac_of_ten_hours, "cannot be read beyond sample|is truncated"),
+    "ten hours of FLAC": (flac_of_ten_hours, "is damaged or truncated|is truncated"),
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Containers with one length in bytes: unknown, right, too long, too short."""
 
+import os
 import struct
 from pathlib import Path
 from typing import Literal
@@ -11,7 +12,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Array, Audio
 from dspgraph.errors import FileError
+from dspgraph.io import containers
 from dspgraph.io.audio import AudioSource
+from dspgraph.io.ogg import Link, find_links
 from dspgraph.testing import check_file
 from helpers.audio_files import by_libsndfile, decoded_by_ffmpeg, needs_ffmpeg, piped_by_ffmpeg, run_ffmpeg
 from helpers.speech import speech
@@ -303,3 +306,31 @@ def test_mpeg_frames_in_a_wav_are_counted(tmp_path: Path, coder: str) -> None:
     assert len(found) == len(expected)
     assert_allclose(found, expected, atol=1e-4)  # ffmpeg decodes layer 2 in integers; 3e-5 was measured
     check_file(path, parts=3)
+
+
+def test_a_file_that_has_changed_is_read_anew(tmp_path: Path) -> None:
+    """Layouts of files are kept for further parts; the time of change tells that a file is another one."""
+    path = wav_with(tmp_path / "v.wav", 32000)
+    os.utime(path, (1000, 1000))
+    assert AudioSource(path, MONO).length == AudioSource(path, MONO).length == 16000
+    wav_with(path, 30000)  # as many bytes
+    assert AudioSource(path, MONO).length == 15000
+    wav_with(path, 31000)
+    assert AudioSource(path, MONO).length == 15500
+    os.utime(path, (2000, 2000))
+    assert AudioSource(path, MONO).length == 15500
+
+
+def test_the_layout_of_a_file_is_found_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = by_libsndfile(tmp_path / "v.ogg", "vorbis", SAMPLES)
+    os.utime(path, (1000, 1000))
+    found: list[Path] = []
+
+    def noted(path: Path, at: int, size: int) -> tuple[Link, ...]:
+        found.append(path)
+        return find_links(path, at, size)
+
+    monkeypatch.setattr(containers, "find_links", noted)
+    for _ in range(3):
+        AudioSource(path, MONO).read()
+    assert found == [path]

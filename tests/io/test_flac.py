@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 from dspgraph import Array, Audio
 from dspgraph.errors import FileError
 from dspgraph.io.audio import AudioSource
-from dspgraph.io.flac import find_flac
+from dspgraph.io.flac import find_flac, find_starts
 from dspgraph.testing import check_file
 from helpers.audio_files import needs_ffmpeg, piped_by_ffmpeg
 from helpers.speech import speech
@@ -50,7 +50,7 @@ def test_samples_beyond_the_promised_are_read_and_it_is_said(tmp_path: Path, len
 
 @pytest.mark.parametrize("length", [20001, 2**35])
 def test_a_file_that_has_fewer_samples_than_promised_is_refused(tmp_path: Path, length: int) -> None:
-    with pytest.raises(FileError, match="is truncated: its header promises|cannot be read beyond"):
+    with pytest.raises(FileError, match="is truncated: its header promises|is damaged or truncated"):
         AudioSource(with_length(tmp_path / "v.flac", length), MONO).read()
 
 
@@ -84,3 +84,56 @@ def test_a_file_that_ends_in_its_header_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(FileError, match="is not an audio file that can be read"):
         AudioSource(path, MONO)
+
+
+BEHIND = {
+    "ID3v1": b"TAG" + bytes(125), "APE": b"APETAGEX\xd0\7\0\0\x20\0\0\0" + bytes(16), "zeros": bytes(999),
+    "others": b"\1\2\xff\xf8" * 99,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("behind", BEHIND)
+@pytest.mark.parametrize("length", [0, 4000, 20000])
+def test_bytes_behind_the_last_frame_are_no_samples(tmp_path: Path, length: int, behind: str) -> None:
+    path = with_length(tmp_path / "v.flac", length)
+    path.write_bytes(path.read_bytes() + BEHIND[behind])
+    assert_array_equal(AudioSource(path, MONO).read(), expected())
+    check_file(path, parts=3)
+
+
+@pytest.mark.parametrize("lengths", [(20000, 20000), (0, 20000), (20000, 4000), (0, 0), (4000, 0, 20000)])
+@pytest.mark.parametrize("behind", [b"", b"ID3\4\0\0\0\0\0\x14" + bytes(20)])
+def test_joined_files_are_read_one_after_the_other_and_it_is_said(
+    tmp_path: Path, lengths: tuple[int, ...], behind: bytes
+) -> None:
+    path = tmp_path / "v.flac"
+    parts = [with_length(path, length).read_bytes() for length in lengths]
+    path.write_bytes(behind.join(parts))
+    source = AudioSource(path, MONO)
+    assert source.conversions == [f"read {len(lengths)} joined files one after the other"]
+    assert_array_equal(source.read(), np.tile(expected(), len(lengths)))
+    check_file(path, parts=3)
+
+
+def test_joined_files_of_different_rates_are_refused(tmp_path: Path) -> None:
+    path = with_length(tmp_path / "v.flac", 20000)
+    soundfile.write(tmp_path / "other.flac", SAMPLES, 22050, "PCM_16")
+    path.write_bytes(path.read_bytes() + (tmp_path / "other.flac").read_bytes())
+    with pytest.raises(FileError, match="changes from 16000 Hz and 1 channels to 22050 Hz"):
+        AudioSource(path, MONO)
+
+
+def test_very_many_joined_files_are_refused(tmp_path: Path) -> None:
+    path = with_length(tmp_path / "v.flac", 20000)
+    path.write_bytes(path.read_bytes() + path.read_bytes()[:42] * 200)
+    with pytest.raises(FileError, match="has more than 100 joined FLAC files"):
+        AudioSource(path, MONO)
+
+
+@pytest.mark.parametrize("at", [0, 1, 2**20 - 43, 2**20 - 3, 2**20 + 5])
+def test_a_second_file_is_found_wherever_it_begins(tmp_path: Path, at: int) -> None:
+    """The file is searched in parts of 2**20 bytes."""
+    content = with_length(tmp_path / "v.flac", 20000).read_bytes()
+    (tmp_path / "v.flac").write_bytes(content[:42] + bytes(at) + content)
+    with (tmp_path / "v.flac").open("rb") as file:
+        assert list(find_starts(file, 0)) == [0, 42 + at]

@@ -25,10 +25,10 @@ from helpers.audio_files import (
 )
 from helpers.speech import speech
 
+KINDS_OF_LIBSNDFILE = [(kind, n) for kind in BY_LIBSNDFILE for n in (1, 2) if n == 1 or kind not in MONO_ONLY]
 
-@pytest.mark.parametrize(
-    ("kind", "channels"), [(kind, n) for kind in BY_LIBSNDFILE for n in (1, 2) if n == 1 or kind not in MONO_ONLY]
-)
+
+@pytest.mark.parametrize(("kind", "channels"), KINDS_OF_LIBSNDFILE)
 def test_the_law_holds_in_files_of_libsndfile(tmp_path: Path, kind: str, channels: int) -> None:
     samples = speech()[8000:24000] if channels == 1 else stereo(16000)
     check_file(by_libsndfile(tmp_path / "v", kind, samples), parts=5)
@@ -60,9 +60,49 @@ def test_the_law_holds_at_200_parts_of_files_of_ffmpeg(tmp_path: Path, kind: str
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", BY_LIBSNDFILE)
-def test_the_law_holds_at_200_parts_of_files_of_libsndfile(tmp_path: Path, kind: str) -> None:
-    check_file(by_libsndfile(tmp_path / "v", kind, speech()[:50000]), parts=200)
+@pytest.mark.parametrize(("kind", "channels"), KINDS_OF_LIBSNDFILE)
+def test_the_law_holds_at_200_parts_of_files_of_libsndfile(tmp_path: Path, kind: str, channels: int) -> None:
+    samples = speech()[:50000] if channels == 1 else stereo(30000)
+    check_file(by_libsndfile(tmp_path / "v", kind, samples), parts=200)
+    check_file(by_libsndfile(tmp_path / "short", kind, samples[8000:11000]), parts=200)
+
+
+@needs_ffmpeg
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["mp3", "flac", "wav", "aiff", "ogg", "au", "w64", "caf"])
+@pytest.mark.parametrize(("rate", "channels"), [(44100, 1), (48000, 2), (22050, 1), (22050, 2)])
+def test_the_law_holds_at_200_parts_of_files_from_a_pipe(tmp_path: Path, form: str, rate: int, channels: int) -> None:
+    samples = speech()[:40000] if channels == 1 else stereo(40000)
+    check_file(piped_by_ffmpeg(tmp_path, form, samples, rate), parts=200)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["vorbis", "opus", "flac 16"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_law_holds_at_200_parts_of_files_one_behind_the_other(tmp_path: Path, kind: str, channels: int) -> None:
+    samples = speech()[:30000] if channels == 1 else stereo(30000)
+    lengths = (16000, 1, 9000, 12345)
+    parts = [by_libsndfile(tmp_path / "part", kind, samples[-n:]).read_bytes() for n in lengths]
+    (tmp_path / "v").write_bytes(b"".join(parts))
+    assert check_file(tmp_path / "v", parts=200).endswith(f" {sum(lengths)} samples")
+
+
+UNKNOWN = {
+    "wav PCM_U8": b"data", "wav PCM_16": b"data", "wav PCM_24": b"data", "wav PCM_32": b"data", "wav FLOAT": b"data",
+    "wav DOUBLE": b"data", "wav ALAW": b"data", "wav ULAW": b"data", "wav IMA_ADPCM": b"data", "wav MS_ADPCM": b"data",
+    "wavex": b"data", "aiff": b"SSND", "aifc": b"SSND",
+}  # fmt: skip
+"""The chunk whose length is made unknown."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", UNKNOWN)
+def test_the_law_holds_at_200_parts_of_files_of_unknown_length(tmp_path: Path, kind: str) -> None:
+    content = bytearray(by_libsndfile(tmp_path / "v", kind, stereo(30000)).read_bytes())
+    at = content.index(UNKNOWN[kind]) + 4
+    content[at : at + 4] = b"\xff\xff\xff\xff"
+    (tmp_path / "v").write_bytes(content)
+    check_file(tmp_path / "v", parts=200)
 
 
 def test_a_file_that_breaks_the_law_is_named_with_its_format_the_cut_and_the_sample(
