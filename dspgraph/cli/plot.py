@@ -2,13 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from fractions import Fraction
+from functools import reduce, wraps
 from pathlib import Path
+from typing import Any
 
 import click
 
 from dspgraph.cli.options import PATH, swap_pairs
 from dspgraph.cli.output import echo
-from dspgraph.errors import RequestError
+from dspgraph.errors import ParameterError, RequestError
+from dspgraph.streams import to_fraction
+
+
+def _number(ctx: click.Context, param: click.Parameter, value: str | None) -> Fraction:
+    """Return the exact value of a number of seconds; raise RequestError for another text."""
+    try:
+        return to_fraction(value or 0)
+    except ParameterError as error:
+        raise RequestError(f"--offset: {error}") from None
+
+
+def phone_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of `--phones`; the command gets their values as one dictionary `phones`."""
+    options = [
+        click.option(
+            "--phone", metavar="LABEL", help="The phone whose distribution is drawn. Default: the one that varies most."
+        ),
+        click.option("--stream", metavar="NAME", help="The array in FILE. Default: the only one of a fitting kind."),
+        click.option("--tier", metavar="NAME", help="The tier of a TextGrid. Default: the tier of phones."),
+        click.option("--utterance", metavar="NAME", help="The utterance of a .ctm or .mlf file. Default: as FILE."),
+        click.option(
+            "--alignment-format",
+            "form",
+            metavar="FORMAT",
+            help="htk (also labels in seconds), mlf, festival, ctm, gentle, textgrid, audacity or timit. Default: from "
+            "the content and the suffix.",
+        ),
+        click.option(
+            "--offset",
+            metavar="SECONDS",
+            callback=_number,
+            help="Seconds added to every time of the alignment, for instance 768/22050.",
+        ),
+        click.option(
+            "--fold",
+            "folds",
+            multiple=True,
+            metavar="PART",
+            help="Take a part of the labels away: `position` (_B _I _E _S) or `stress` (digits). Repeatable.",
+        ),
+    ]
+    names = ("phone", "stream", "tier", "utterance", "form", "offset", "folds")
+
+    @wraps(command)
+    def wrapped(**given: Any) -> None:
+        command(phones={name: given.pop(name) for name in names}, **given)
+
+    return reduce(lambda inner, option: option(inner), reversed(options), wrapped)
 
 
 @click.command()
@@ -28,6 +80,16 @@ from dspgraph.errors import RequestError
     type=PATH,
 )
 @click.option(
+    "--phones",
+    "alignment",
+    metavar="ALIGNMENT",
+    help="Draw how often each phone has each scale, and the distribution of one phone. FILE is an .npz file with the "
+    "mixtures of logistics that a model predicts, or a folder of such files. ALIGNMENT says when each phone is spoken: "
+    "it is a file, or a folder with a file for each recording. The numbers are written beside the picture, as .csv.",
+    type=PATH,
+)
+@phone_options
+@click.option(
     "-o", "--out", help="File of the picture. Default: the name of FILE with .png, in this folder.", type=PATH
 )
 @click.option(
@@ -38,28 +100,52 @@ from dspgraph.errors import RequestError
     help="Put a variant into a slot of the pipeline `rainbowgram`.",
 )
 def plot(
-    file: Path, rainbow: bool, plain: bool, weights: Path | None, out: Path | None, swaps: tuple[str, ...]
+    file: Path,
+    rainbow: bool,
+    plain: bool,
+    weights: Path | None,
+    alignment: Path | None,
+    phones: dict[str, Any],
+    out: Path | None,
+    swaps: tuple[str, ...],
 ) -> None:
     """Draw the sound of FILE as a PNG picture.
 
-    Choose one picture: a rainbowgram, computed by the pipeline of that name; a spectrogram; or the distribution that a
-    trained model predicts for every sample, with the true levels and the entropy.
+    Choose one picture: a rainbowgram, computed by the pipeline of that name; a spectrogram; the distribution that a
+    trained model predicts for every sample, with the true levels and the entropy; or the scales of such distributions
+    phone by phone.
     """
-    if rainbow + plain + (weights is not None) != 1:
-        raise RequestError("plot draws one picture: give --rainbowgram or --spectrogram or --distribution WEIGHTS")
+    if rainbow + plain + (weights is not None) + (alignment is not None) != 1:
+        raise RequestError(
+            "plot draws one picture: give --rainbowgram or --spectrogram or --distribution WEIGHTS "
+            "or --phones ALIGNMENT"
+        )
     if not rainbow and swaps:
         what = "a spectrogram" if plain else "the picture of a distribution"
         raise RequestError(f"--swap changes the pipeline of --rainbowgram; {what} has none: drop it")
-    target = out or Path(f"{file.stem}.png")
+    if alignment is None and (given := [name for name, value in phones.items() if value]):
+        option = {"form": "alignment-format", "folds": "fold"}.get(given[0], given[0])
+        raise RequestError(f"--{option} belongs to --phones ALIGNMENT: drop it")
+    target = out or Path(f"{file.resolve().name if file.is_dir() else file.stem}.png")
     if target.suffix.lower() != ".png":
         raise RequestError(f"{target}: pictures are written as .png: name it {target.with_suffix('.png').name}")
     from dspgraph.plotting.canvas import save
 
+    study = None
     if weights is not None:
         from dspgraph.plotting.distribution import distribution
         from dspgraph.training.run import distribution as predict
 
         figure = distribution(*predict(weights, file), file.name)
+    elif alignment is not None:
+        from dspgraph.plotting.phone_files import study_files
+        from dspgraph.plotting.phones import phone_heat_map
+
+        phone = phones.pop("phone")
+        study = study_files(file, alignment, **phones)
+        for sentence in study.notes:
+            echo(f"note: {sentence}", err=True)
+        figure = phone_heat_map(study, file.name, phone)
     elif rainbow:
         from dspgraph.plotting.rainbowgram import file_rainbowgram
 
@@ -69,3 +155,5 @@ def plot(
 
         figure = file_spectrogram(file)
     echo(str(save(figure, target)))
+    if study:
+        echo(str(study.write(target.with_suffix(".csv"))))

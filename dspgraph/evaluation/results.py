@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import operator
@@ -18,6 +16,7 @@ import numpy as np
 from dspgraph.errors import FileError
 from dspgraph.io.atomic import write_whole
 from dspgraph.io.paths import read_file
+from dspgraph.io.tables import csv_bytes
 from dspgraph.node import generator
 
 TABLE, JSON = "results.csv", "results.json"
@@ -28,9 +27,6 @@ LARGEST_RESULTS = 2**28
 
 RESAMPLINGS = 10_000
 """Number of means from which a confidence interval is computed, each of recordings drawn with replacement."""
-
-_FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
-"""The characters that begin a formula in a spreadsheet, and their wide forms, which some programs change into them."""
 
 _BLOCK = 2**20
 """Largest number of indices that are drawn at a time: 8 MiB."""
@@ -225,15 +221,12 @@ def format_number(value: float, decimals: int) -> str:
 def write(results: Results, folder: Path) -> tuple[Path, Path]:
     """Write results.csv (one row for each score) and results.json (everything), atomically; return their paths.
 
-    In results.csv, every text is in double quotes, and `as_text` keeps it from being a formula. results.json has all
-    texts as they are.
+    results.csv is as `csv_bytes` makes it: no text in it is a formula. results.json has all texts as they are.
     """
-    text = io.StringIO(newline="")
-    csv.writer(text, quoting=csv.QUOTE_NONNUMERIC).writerows(_rows(results))
     data = {**asdict(results), "means": [_plain(asdict(mean)) for mean in results.means()]}
     return (
-        _write(folder / TABLE, text.getvalue()),
-        _write(folder / JSON, json.dumps(data, indent=1, allow_nan=False) + "\n"),
+        write_whole(folder / TABLE, csv_bytes(_rows(results))),
+        write_whole(folder / JSON, (json.dumps(data, indent=1, allow_nan=False) + "\n").encode("ascii")),
     )
 
 
@@ -256,24 +249,9 @@ def _rows(results: Results) -> Iterator[list[Any]]:
     yield ["recording", "variant", *names, "error"]
     for score in results.scores:
         values = [score.values.get(name) for name in names]
-        yield [as_text(score.recording), as_text(score.variant), *values, as_text(score.error)]
-
-
-def as_text(text: str) -> str:
-    """Return a text for a cell of a CSV file: with a "'" before it if a spreadsheet could take it for a formula.
-
-    That is a text whose first character, after blanks, is = + - @ or one of their wide forms, and a text that begins
-    with a tab or a line end. A text that begins with "'" gets another one, so that taking one "'" away gives the text.
-    Source: OWASP, "CSV Injection", https://owasp.org/www-community/attacks/CSV_Injection
-    """
-    risky = text[:1] in ("\t", "\r", "\n", "'") or text.lstrip()[:1] in _FORMULA
-    return f"'{text}" if text and risky else text
+        yield [score.recording, score.variant, *values, score.error]
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
     """Return the values with None in place of NaN, which JSON does not have."""
     return {name: None if isinstance(one, float) and math.isnan(one) else one for name, one in values.items()}
-
-
-def _write(path: Path, text: str) -> Path:
-    return write_whole(path, text.encode(errors="backslashreplace"))  # a file name may be invalid as text

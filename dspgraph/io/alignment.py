@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import floor
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +128,11 @@ class AlignmentFile:
         """Whether the format holds several utterances."""
         return self.form in ("mlf", "ctm")
 
+    @property
+    def utterances(self) -> Collection[str]:
+        """The names of the utterances; empty if the format holds one only."""
+        return self._entries.keys()
+
     def read(self, utterance: str | None = None, offset: Number = 0) -> Alignment:
         """Return the alignment of an utterance, its times moved by `offset` seconds; as `read_alignment`."""
         if utterance is not None and not self.has_many:
@@ -230,7 +234,7 @@ def phone_symbols(
     codes, inside = np.zeros(n, np.int64), np.zeros(n, bool)
     end, reach, overlap, beyond, before, unseen = n / stream.rate, None, Fraction(0), Fraction(0), Fraction(0), 0
     for one in ordered:
-        first, last = (min(max(floor(time * stream.rate + Fraction(1, 2)), 0), n) for time in one[:2])
+        first, last = (min(max(_nearest_item(time, stream.rate), 0), n) for time in one[:2])
         codes[first:last] = numbers[one.label]
         inside[first:last] = True
         unseen += first == last
@@ -242,25 +246,30 @@ def phone_symbols(
     return PhoneSymbols(stream, codes, (OUTSIDE, *known), int(inside.sum()), overlap, beyond, before, unseen)
 
 
-class AlignmentFolder:
-    """The alignments of a corpus, by the name of the recording: a folder of files, or a file of several utterances.
+def _nearest_item(seconds: Fraction, rate: Fraction) -> int:
+    """Return seconds * rate rounded to a whole number, halves upwards."""
+    whole = seconds.denominator * rate.denominator
+    return (2 * seconds.numerator * rate.numerator + whole) // (2 * whole)
 
-    In a folder, "a.lab", "a.TextGrid" ... are the alignment of the recording "a". form, tier: as in `read_alignment`.
+
+class AlignmentFolder:
+    """A folder of alignments: in it, "a.lab", "a.TextGrid" ... are the alignment of the recording "a".
+
+    form, tier: as in `read_alignment`.
     """
 
     def __init__(self, path: Path, form: str | None = None, tier: str | None = None) -> None:
         self.path, self._form, self._tier = path, form, tier
         self._files: dict[str, list[Path]] = {}
-        self._file = None if path.is_dir() else AlignmentFile(path, form, tier)
-        if self._file is None:
-            for one in sorted(path.iterdir()):
-                if one.suffix.lower() in ALIGNMENT_SUFFIXES and not one.name.startswith("."):
-                    self._files.setdefault(one.stem, []).append(one)
+        for one in sorted(path.rglob("*")):
+            if one.suffix.lower() in ALIGNMENT_SUFFIXES and not one.name.startswith("."):
+                self._files.setdefault(one.stem, []).append(one)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._files
 
     def read(self, name: str, offset: Number = 0) -> Alignment:
         """Return the alignment of a recording. Raises FileError if there is none, or more than one."""
-        if self._file is not None:
-            return self._file.read(name if self._file.has_many else None, offset)
         found = self._files.get(name, [])
         if not found:
             raise FileError(f"{self.path} has no alignment of {shown(name)}; {suggest(name, self._files)}")

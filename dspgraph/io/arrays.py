@@ -116,6 +116,8 @@ class ArraySource:
     Raises FileError if the file is missing, is damaged or is not an .npz file; if an array is missing, has no items or
     does not fit its stream; if a description differs; and if the file is small and its arrays are huge. The check sums
     of the arrays are checked in `blocks()`, before the first block.
+
+    lengths: the number of items of every stream, by name.
     """
 
     def __init__(self, path: str | Path, streams: Mapping[str, Stream]) -> None:
@@ -126,7 +128,7 @@ class ArraySource:
             for name, stream in self.streams.items():
                 if name in described and not _same(described[name], stream):
                     raise FileError(f"{self.path}: '{name}' is {described[name]}; the graph takes {stream}")
-            self._headers(archive)
+            self.lengths = {name: int(header.shape[0]) for name, header in self._headers(archive).items()}
 
     def blocks(self, seconds: Fraction = Fraction(1)) -> Iterator[dict[str, Array]]:
         """Yield blocks by name of the stream, `seconds` of every stream at a time, until the longest stream ends.
@@ -182,20 +184,32 @@ class ArraySource:
 
     def _described(self, archive: zipfile.ZipFile) -> dict[str, Stream]:
         """Return the streams that the file describes, by name, but only those that the graph takes."""
+        description = self._description(archive)
+        with self._parsing():
+            return {name: stream_from_dict(description[name]) for name in self.streams if name in description}
+
+    def _description(self, archive: zipfile.ZipFile) -> dict[str, Any]:
+        """Return what the file says about its streams, by name; an empty dict if it says nothing."""
         if f"{STREAMS}.npy" not in archive.namelist():
             return {}
         header = self._header(archive, STREAMS)
-        fault = f"'{STREAMS}' does not describe the arrays"
-        if header.dtype.kind != "U" or header.shape or not 0 < header.size <= LONGEST_DESCRIPTION:
-            raise FileError(f"{self.path}: {fault}: it is not one text of at most {LONGEST_DESCRIPTION} bytes")
+        with self._parsing():
+            if header.dtype.kind != "U" or header.shape or not 0 < header.size <= LONGEST_DESCRIPTION:
+                raise TypeError(f"it is not one text of at most {LONGEST_DESCRIPTION} bytes")
         text = self._unpacked(archive, header)
-        try:
+        with self._parsing():
             description = json.loads(str(text))
             if not isinstance(description, dict):
                 raise TypeError("it is no object with a stream for each name")
-            return {name: stream_from_dict(description[name]) for name in self.streams if name in description}
-        except Exception as error:  # a text can break any part of the parsers; nothing else is read inside
-            raise FileError(f"{self.path}: {fault}: {error}") from None
+            return description
+
+    @contextmanager
+    def _parsing(self) -> Iterator[None]:
+        """Turn every error into a FileError. A text can break any part of the parsers; nothing else is read inside."""
+        try:
+            yield
+        except Exception as error:
+            raise FileError(f"{self.path}: '{STREAMS}' does not describe the arrays: {error}") from None
 
     def _headers(self, archive: zipfile.ZipFile) -> dict[str, _Header]:
         """Return the header of the array of every stream. Raises FileError if an array does not fit its stream."""
@@ -283,6 +297,18 @@ class ArraySource:
                 f"{self.path} cannot be unpacked to the folder for temporary files: {error.strerror or error}: give "
                 "another folder in the environment variable TMPDIR"
             ) from None
+
+
+def stored_streams(path: str | Path) -> dict[str, Stream]:
+    """Return the streams that an .npz file describes, by name: none if the file was written by `numpy.savez`.
+
+    Raises FileError if the file cannot be read, or if its description is damaged.
+    """
+    source = ArraySource(path, {})
+    with source._archive() as archive:
+        description = source._description(archive)
+    with source._parsing():
+        return {name: stream_from_dict(one) for name, one in description.items()}
 
 
 class _ArchiveFile(io.FileIO):

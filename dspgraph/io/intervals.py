@@ -16,8 +16,8 @@ from dspgraph.streams import to_fraction
 MOST_ALIGNMENT_BYTES = 2**28
 """The largest number of bytes of a file of alignments."""
 
-MOST_INTERVALS = 2_000_000
-"""The largest number of intervals of one file."""
+MOST_INTERVALS = 200_000
+"""The largest number of intervals of one recording: phones of about five hours."""
 
 LATEST = 2**32
 """Times are below this number of seconds: 136 years."""
@@ -28,7 +28,7 @@ SILENCE = "silence"
 EMPTY = "(empty)"
 """The label of an interval without label in any other format."""
 
-_DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?(\d++(\.\d*+)?|\.\d++)([eE][+-]?\d++)?", re.ASCII)
 
 
 class Interval(NamedTuple):

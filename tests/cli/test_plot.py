@@ -1,5 +1,6 @@
 """`dspgraph plot`: what it draws, where, and how it refuses."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from click.testing import CliRunner, Result
 from matplotlib.image import imread
 
 from dspgraph.cli.main import main
+from helpers.mixtures import mixtures, spoken, write_labels, write_mixture
 from helpers.speech import speech
 
 pytestmark = pytest.mark.thorough
@@ -160,3 +162,69 @@ def test_an_unknown_variant_is_refused_with_the_nearest(wav: Path) -> None:
     result = plot(wav, "--rainbowgram", "--swap", "spectrum=stftt")
     assert result.exit_code == 2
     assert "did you mean 'stft'?" in result.output
+
+
+# ---- the phone study ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def npz(tmp_path: Path, wav: Path) -> Path:
+    """Half a second of mixtures whose scale is set for each phone, with labels beside it."""
+    phones = spoken(["aa1_B", "s_E"], 8000)
+    write_labels(wav.with_name("u.lab"), phones)
+    path = write_mixture(wav.with_name("u.npz"), mixtures(phones, {"aa1_B": 10**-3.25, "s_E": 10**-1.55}))
+    wav.unlink()
+    return path
+
+
+def test_the_phone_study_is_a_picture_and_a_table(npz: Path) -> None:
+    result = plot(npz, "--phones", npz.with_suffix(".lab"), "--fold", "position", "--fold", "stress", "--phone", "aa")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "u.png\nu.csv\n"
+    assert result.stderr == "note: 100 % of 8000 samples are in an interval\n"
+    picture = imread("u.png")[..., :3]
+    assert picture.std() > 0.1
+    with Path("u.csv").open(newline="") as file:
+        rows = {row["phone"]: row for row in csv.DictReader(file)}
+    assert {phone: round(float(row["mean_log10_scale"]), 6) for phone, row in rows.items()} == {"aa": -3.25, "s": -1.55}
+    assert sorted(path.name for path in Path().iterdir()) == ["u.csv", "u.png"]
+
+
+def test_the_options_of_the_phone_study_reach_the_reader(npz: Path) -> None:
+    grid = npz.with_suffix(".TextGrid")
+    grid.write_text(
+        '"ooTextFile" "TextGrid" 0 1 <exists> 2 "IntervalTier" "x" 0 1 1 0 1 "a" "IntervalTier" "y" 0 1 1 0 1 "b"'
+    )
+    assert plot(npz, "--phones", grid, "--tier", "y", "--stream", "distribution", "--offset", "1/8").exit_code == 0
+    labels = Path("u.csv").read_text().splitlines()
+    assert [line.split(",")[:3] for line in labels[1:]] == [['"(outside)"', "2000", "0.125"], ['"b"', "6000", "0.375"]]
+    text = npz.with_suffix(".txt")
+    text.write_text("0 4000 c\n")
+    assert plot(npz, "--phones", text, "--alignment-format", "timit", "-o", "z.png").exit_code == 0
+    assert '"c",4000,0.25' in Path("z.csv").read_text()
+    text.write_text("v 1 0 0.5 d\nw 1 0 0.5 e\n")
+    assert plot(npz, "--phones", text, "--alignment-format", "ctm", "--utterance", "w", "-o", "z.png").exit_code == 0
+    assert '"e",8000' in Path("z.csv").read_text()
+
+
+def test_faults_of_a_phone_study_are_told_before_anything_is_written(npz: Path, wav: Path) -> None:
+    labels = npz.with_suffix(".lab")
+    for arguments, complaint in {
+        (npz, "--phones", labels, "--phone", "zz"): "no sample has the phone 'zz'; there are: aa1_B, s_E",
+        (npz, "--phones", labels, "--fold", "tone"): "no fold 'tone'; there are: position, stress",
+        (npz, "--phones", labels, "--offset", "soon"): "--offset: 'soon' is not a number",
+        (npz, "--phones", labels, "--alignment-format", "xml"): "no format of alignments 'xml'",
+        (npz, "--phones", labels, "--swap", "a=b"): "the picture of a distribution has none: drop it",
+        (npz, "--phones", labels, "--rainbowgram"): "plot draws one picture: give --rainbowgram or --spectrogram",
+        (npz, "--spectrogram", "--tier", "a"): "--tier belongs to --phones ALIGNMENT: drop it",
+        (npz, "--spectrogram", "--fold", "stress"): "--fold belongs to --phones ALIGNMENT: drop it",
+        (npz, "--spectrogram", "--alignment-format", "htk"): "--alignment-format belongs to --phones",
+        (npz, "--phones", labels, "-o", "u.jpg"): "pictures are written as .png",
+        (labels, "--phones", labels): "u.lab is no .npz file, or is damaged",
+        (npz, "--phones", npz.with_name("none.lab")): "none.lab does not exist",
+    }.items():
+        result = plot(*arguments)
+        assert result.exit_code == 2, result.output
+        assert complaint in result.output
+        assert "Traceback" not in result.output
+    assert list(Path().iterdir()) == []

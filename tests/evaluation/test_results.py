@@ -13,7 +13,7 @@ import scipy.stats
 
 from dspgraph.errors import FileError
 from dspgraph.evaluation import results
-from dspgraph.evaluation.results import Metric, Recording, Results, Score, Variant, as_text, interval, write
+from dspgraph.evaluation.results import Metric, Recording, Results, Score, Variant, interval, write
 from helpers.surroundings import no_longer_than
 
 
@@ -141,11 +141,6 @@ def test_no_text_of_the_table_is_a_formula(tmp_path: Path, text: str) -> None:
     assert json.loads(data.read_text())["scores"] == [
         {"recording": text, "variant": text, "values": {"m": -1.5}, "error": text, "reasons": {}}
     ]
-
-
-@pytest.mark.parametrize("text", ["a=1", "a-b", "s1/a", "a b", "", "\u00e9"])
-def test_other_texts_of_the_table_are_as_they_are(text: str) -> None:
-    assert as_text(text) == text
 
 
 def test_texts_of_the_table_are_quoted_and_numbers_are_not(tmp_path: Path) -> None:

@@ -12,7 +12,15 @@ from numpy.testing import assert_array_equal
 
 from dspgraph import Symbols
 from dspgraph.errors import FileError, ParameterError, RequestError
-from dspgraph.io.alignment import OUTSIDE, Alignment, AlignmentFolder, folded_label, phone_symbols, read_alignment
+from dspgraph.io.alignment import (
+    OUTSIDE,
+    Alignment,
+    AlignmentFile,
+    AlignmentFolder,
+    folded_label,
+    phone_symbols,
+    read_alignment,
+)
 from dspgraph.io.intervals import Interval
 
 
@@ -133,11 +141,12 @@ def test_an_alignment_is_folded_as_a_whole() -> None:
         given.folded(["stres"])
 
 
-def test_a_folder_or_a_file_of_many_has_the_alignments_of_a_corpus(tmp_path: Path) -> None:
+def test_a_folder_and_a_file_of_many_have_the_alignments_of_a_corpus(tmp_path: Path) -> None:
     (tmp_path / "a.lab").write_text("0 1000000 x\n")
     (tmp_path / "b.TextGrid").write_text('"ooTextFile" "TextGrid" 0 1 <exists> 1 "IntervalTier" "" 0 1 1 0 1 "y"')
     (tmp_path / "notes.md").write_text("no alignment")
     folder = AlignmentFolder(tmp_path)
+    assert "a" in folder and "notes" not in folder
     assert folder.read("a", "1/2").intervals == intervals((0.5, 0.6, "x"))
     assert folder.read("b").intervals == intervals((0, 1, "y"))
     with pytest.raises(FileError, match="has no alignment of 'c'; there are: a, b"):
@@ -145,8 +154,12 @@ def test_a_folder_or_a_file_of_many_has_the_alignments_of_a_corpus(tmp_path: Pat
     (tmp_path / "a.ctm").write_text("a 1 0 0.5 z\nb 1 0 0.25 y\n")
     with pytest.raises(FileError, match=r"has 2 alignments of 'a': a.ctm, a.lab: keep one"):
         AlignmentFolder(tmp_path).read("a")
-    many = AlignmentFolder(tmp_path / "a.ctm")
-    assert [many.read(name).intervals for name in "ab"] == [intervals((0, 0.5, "z")), intervals((0, 0.25, "y"))]
+    many = AlignmentFile(tmp_path / "a.ctm")
+    assert [many.read(name).intervals for name in many.utterances] == [
+        intervals((0, 0.5, "z")),
+        intervals((0, 0.25, "y")),
+    ]
+    assert not AlignmentFile(tmp_path / "a.lab").utterances
 
 
 def test_control_characters_of_a_file_are_escaped_in_messages(tmp_path: Path) -> None:

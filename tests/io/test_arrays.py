@@ -18,7 +18,7 @@ from numpy.testing import assert_array_equal
 
 from dspgraph import Array, Audio, Frames, Graph, Symbols, render
 from dspgraph.errors import FileError, RequestError, SignalError
-from dspgraph.io.arrays import LONGEST_LIST, ArraySink, ArraySource
+from dspgraph.io.arrays import LONGEST_LIST, ArraySink, ArraySource, stored_streams
 from helpers.speech import speech
 from helpers.surroundings import files_no_larger_than, no_longer_than
 from helpers.toys import ToyEnergy, ToyFrames
@@ -473,3 +473,19 @@ def test_on_a_full_disk_every_file_has_a_row_and_a_second_run_gives_the_same_byt
         assert all(row.error == "" for row in render(graph, [wav, other], out, retry_failed=True))
         for name in ("voice.npz", "other.npz"):
             assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_the_streams_of_a_file_are_known_without_its_arrays(tmp_path: Path) -> None:
+    whole = arrays()
+    with ArraySink(tmp_path / "a.npz", STREAMS) as sink:
+        for name, array in whole.items():
+            sink.write(name, array)
+    assert stored_streams(tmp_path / "a.npz") == STREAMS
+    assert ArraySource(tmp_path / "a.npz", STREAMS).lengths == {name: len(array) for name, array in whole.items()}
+    np.savez(tmp_path / "b.npz", x=np.zeros(3))
+    assert stored_streams(tmp_path / "b.npz") == {}
+    np.savez(tmp_path / "c.npz", x=np.zeros(3), streams=np.array('{"x": {"stream": "Video"}}'))
+    with pytest.raises(
+        FileError, match="c.npz: 'streams' does not describe the arrays: {'stream': 'Video'} is not a stream"
+    ):
+        stored_streams(tmp_path / "c.npz")

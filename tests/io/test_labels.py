@@ -126,6 +126,12 @@ MLF = """#!MLF!#
 """
 
 
+def test_a_long_row_of_digits_takes_no_time(tmp_path: Path) -> None:
+    """A pattern that tries every way to divide the digits would take minutes."""
+    with pytest.raises(FileError, match="line 1 must be START END LABEL with two times; found '0999"):
+        read_alignment(written(tmp_path, "a.lab", f"0{'9' * 300_000}x 1 a\n"))
+
+
 def test_a_master_label_file_has_many_utterances(tmp_path: Path) -> None:
     path = written(tmp_path, "all.mlf", MLF)
     assert list(read_alignment(path, utterance="a").intervals) == rows("0 0.1 sil", "0.1 0.2 x")

@@ -82,7 +82,8 @@ class Valid(NamedTuple):
 
 def valid_files(folder: Path) -> list[Valid]:
     """Return the valid files of every kind, and write what they need into a folder."""
-    return [*_audio(folder), *_arrays(folder), *_weights(folder), *_pipelines(folder), *_manifests(folder)]
+    readers = (_audio, _arrays, _weights, _pipelines, _manifests, _alignments)
+    return [valid for reader in readers for valid in reader(folder)]
 
 
 def _samples(rate: int, channels: int) -> Any:
@@ -195,6 +196,54 @@ def _manifests(folder: Path) -> list[Valid]:
     return [Valid(name.rpartition(".")[2], name, text.encode(), arguments) for name, text in texts.items()]
 
 
+TEXTGRID = """File type = "ooTextFile"
+Object class = "TextGrid"
+xmin = 0
+xmax = 1
+tiers? <exists>
+size = 1
+item []:
+    item [1]:
+        class = "IntervalTier"
+        name = "phones"
+        xmin = 0
+        xmax = 1
+        intervals: size = 2
+        intervals [1]:
+            xmin = 0
+            xmax = 0.004
+            text = ""
+        intervals [2]:
+            xmin = 0.004
+            xmax = 1
+            text = "a ""b"" c"
+"""
+
+
+def _alignments(folder: Path) -> list[Valid]:
+    import numpy as np
+
+    from dspgraph.io.arrays import ArraySink
+    from dspgraph.streams import Frames
+
+    path = folder / "mixture.npz"
+    with ArraySink(path, {"d": Frames(16000, "logistic_mixture", 6)}) as sink:
+        sink.write("d", np.random.default_rng(0).standard_normal((160, 6)))
+    word = {"case": "success", "start": 0.001, "end": 0.004, "phones": [{"phone": "ah_B", "duration": 0.003}]}
+    texts = {
+        "x.lab": "0 20000 x-sil+a[2]\n20000 50000 \\303\\244 -1.5\n50000 90000 b\n",
+        "y.lab": "separator ;\n#\n0.002 125 pau\n0.009 125 a ; b\n",
+        "x.mlf": '#!MLF!#\n"*/mixture.lab"\n0 20000 a\n20000 90000 b\n.\n"*/b.lab"\n0 1 c\n.\n',
+        "x.ctm": ";; a\nmixture 1 0.001 0.002 a_B 0.9\nb 1 0.0 0.1 c\nmixture 1 0.004 0.003 b_E\n",
+        "x.json": json.dumps({"words": [word, {"case": "not-found-in-audio"}]}),
+        "x.TextGrid": TEXTGRID,
+        "x.txt": "0.001\t0.004\ta\n\\\t10\t20\n0.005\t0.005\tb\n0.007\t0.009\n",
+        "x.phn": "0 80 h#\n80 150 sh\n",
+    }
+    arguments = ("plot", str(path), "--phones", "FILE", "-o", "OUT.png")
+    return [Valid("alignment", name, text.encode(), arguments) for name, text in texts.items()]
+
+
 # ---- damage ---------------------------------------------------------------------------------------------------------
 
 NUMBERS = (0, 1, 2, 3, 7, 8, 127, 128, 255, 256, 65535, 2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**63, 2**64 - 1)
@@ -213,7 +262,7 @@ def damaged(draw: random.Random, valid: Valid) -> bytes:
     """Return the bytes of a valid file with one to four damages, some of which keep its container in order."""
     content = valid.content
     inside = {"npz": _damage_archive, "safetensors": _damage_header, "ogg": _damage_pages}.get(valid.kind)
-    text = valid.kind in ("yaml", "jsonl", "csv", "scp")
+    text = valid.kind in ("yaml", "jsonl", "csv", "scp", "alignment")
     for _ in range(draw.choice((1, 1, 1, 2, 2, 3, 4))):
         if inside and draw.random() < 0.7:
             content = inside(draw, content)

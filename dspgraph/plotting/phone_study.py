@@ -1,0 +1,205 @@
+"""The phone study: how wide the distributions are that a model predicts, phone by phone.
+
+Every sample of a recording has a phone, from an alignment, and a mixture of logistics, from a model. For each phone the
+study counts the scales of the components, on logarithmic bins: each component counts with its weight, so that a sample
+counts 1 in all. This is the expectation of the histogram of components that are drawn independently.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from dspgraph.errors import RequestError, suggest
+from dspgraph.io.atomic import write_whole
+from dspgraph.io.tables import csv_bytes
+from dspgraph.shown import shown
+from dspgraph.streams import Array, Frames
+
+MIXTURE = "logistic_mixture"
+"""The kind of rows of K logits, K means and K natural logarithms of scales."""
+
+SCALES = ("log_scale", "log_deviation")
+"""The kinds of rows of one natural logarithm of a scale or of a standard deviation."""
+
+BINS_PER_DECADE = 10
+LOWEST, HIGHEST = -20, 5
+"""Edges of the bins are the multiples of 1 / BINS_PER_DECADE of log10 of the scale, from LOWEST to HIGHEST. What lies
+beyond is counted in the outermost bin.
+"""
+
+MOST_LABELS = 1000
+"""The largest number of different labels in a study. A tier of words has more."""
+
+_BINS = (HIGHEST - LOWEST) * BINS_PER_DECADE
+
+_NEGLIGIBLE = 1e-6
+"""The share of all counts that the columns left out of a table have at most, at either end."""
+
+
+class Extreme(NamedTuple):
+    """A sample at which a phone has its least or its greatest scale.
+
+    log10_scale: log10 of the expected scale. recording: the name of the recording; item: the number of the sample in
+    it; seconds: its time. row: the numbers of its frame.
+    """
+
+    log10_scale: float
+    recording: str
+    item: int
+    seconds: float
+    row: Array
+
+
+def _extreme(log10_scale: float) -> Extreme:
+    """Return an extreme that any sample replaces."""
+    return Extreme(log10_scale, "", 0, 0.0, np.zeros(0))
+
+
+@dataclass
+class PhoneRow:
+    """What a study knows of one phone.
+
+    samples: their number. counts: [bins], the sum of weights in every bin. total, squares: sums over samples of log10
+    of the expected scale and of its square. least, greatest: samples at the extremes.
+    """
+
+    samples: int = 0
+    counts: Array = field(default_factory=lambda: np.zeros(_BINS))
+    total: float = 0.0
+    squares: float = 0.0
+    least: Extreme = field(default_factory=lambda: _extreme(math.inf))
+    greatest: Extreme = field(default_factory=lambda: _extreme(-math.inf))
+
+    @property
+    def mean(self) -> float:
+        """The mean of log10 of the expected scale."""
+        return self.total / self.samples
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation of log10 of the expected scale over the samples of the phone."""
+        return math.sqrt(max(self.squares / self.samples - self.mean**2, 0.0))
+
+
+@dataclass
+class PhoneStudy:
+    """Counts of scales by phone, over any number of recordings.
+
+    kind: the kind of the frames. seconds: the duration of each phone. notes: what was seen and left out, in words.
+    """
+
+    kind: str = ""
+    rows: dict[str, PhoneRow] = field(default_factory=dict)
+    seconds: dict[str, Fraction] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def phones(self) -> list[str]:
+        """The labels, sorted."""
+        return sorted(self.rows)
+
+    def add(
+        self, recording: str, stream: Frames, first: int, rows: Array, codes: Array, labels: tuple[str, ...]
+    ) -> None:
+        """Count the frames of a block. first: the number of the first one; the phone of frame k is labels[codes[k]]."""
+        log_scales, weights = _scales(stream.kind, rows)
+        expected = (weights * log_scales).sum(axis=1)
+        bins = np.clip(np.floor((log_scales - LOWEST) * BINS_PER_DECADE), 0, _BINS - 1).astype(np.int64)
+        places = (codes[:, None] * _BINS + bins).ravel()
+        counts = np.bincount(places, weights.ravel(), len(labels) * _BINS).reshape(len(labels), _BINS)
+        for code in np.unique(codes):
+            label, items = labels[code], np.flatnonzero(codes == code)
+            row = self.rows.setdefault(label, PhoneRow())
+            row.samples += len(items)
+            row.counts += counts[code]
+            row.total += float(expected[items].sum())
+            row.squares += float((expected[items] ** 2).sum())
+            self.seconds[label] = self.seconds.get(label, Fraction(0)) + stream.seconds(len(items))
+            ends = (int(items[expected[items].argmin()]), int(items[expected[items].argmax()]))
+            least, greatest = (
+                Extreme(float(expected[at]), recording, first + at, float(stream.seconds(first + at)), rows[at].copy())
+                for at in ends
+            )
+            row.least = min(row.least, least, key=_scale_of)
+            row.greatest = max(row.greatest, greatest, key=_scale_of)
+        if len(self.rows) > MOST_LABELS:
+            raise RequestError(
+                f"the alignments have more than {MOST_LABELS} different labels, for instance {shown(self.phones[0])}: "
+                "choose the tier of phones, or fold parts of the labels"
+            )
+
+    def histogram(self) -> tuple[Array, Array]:
+        """Return the edges of bins [m + 1] in log10 of the scale, and the counts [phones, m] of `phones`.
+
+        Columns at both ends that together have a share of 1e-6 at most are added to the outermost column that is left.
+        """
+        counts = np.stack([self.rows[label].counts for label in self.phones])
+        share = np.cumsum(counts.sum(axis=0)) / counts.sum()
+        first = int(np.searchsorted(share, _NEGLIGIBLE, side="right"))
+        last = max(int(np.searchsorted(share, 1 - _NEGLIGIBLE)), first)
+        kept = counts[:, first : last + 1].copy()
+        kept[:, 0] += counts[:, :first].sum(axis=1)
+        kept[:, -1] += counts[:, last + 1 :].sum(axis=1)
+        return LOWEST + np.arange(first, last + 2) / BINS_PER_DECADE, kept
+
+    def table(self) -> Iterator[Sequence[str | float]]:
+        """Yield the rows of the table of the study, the names of the columns first."""
+        edges, counts = self.histogram()
+        ends = [f"{end}_{what}" for end in ("least", "greatest") for what in ("log10_scale", "recording", "seconds")]
+        names = [f"count_from_{edge:.1f}" for edge in edges[:-1]]
+        yield ["phone", "samples", "seconds", "mean_log10_scale", "deviation_log10_scale", *ends, *names]
+        for label, count in zip(self.phones, counts, strict=True):
+            row = self.rows[label]
+            known = (label, row.samples, float(self.seconds[label]), row.mean, row.deviation)
+            yield *known, *_cells(row.least), *_cells(row.greatest), *count.tolist()
+
+    def write(self, path: Path) -> Path:
+        """Write the table as a CSV file, and return its path. Raises FileError if it cannot be written."""
+        return write_whole(path, csv_bytes(self.table()))
+
+    def widest(self) -> str:
+        """Return the phone whose least and greatest scale differ most; by choice not one of pauses or samples outside.
+
+        If there is no other, it is one of these.
+        """
+
+        def span(label: str) -> tuple[bool, float]:
+            row = self.rows[label]
+            return label.lower() not in _PAUSES, row.greatest.log10_scale - row.least.log10_scale
+
+        return max(self.phones, key=span)
+
+    def row(self, label: str) -> PhoneRow:
+        """Return what is known of a phone. Raises RequestError if the study has no such phone."""
+        if label not in self.rows:
+            raise RequestError(f"no sample has the phone {shown(label)}; {suggest(label, self.rows)}")
+        return self.rows[label]
+
+
+_PAUSES = {"(outside)", "(empty)", "silence", "sil", "sp", "spn", "pau", "pause", "#", "h#", "<eps>", "sil_s"}
+"""Labels, in small letters, of samples in which nobody speaks."""
+
+
+def _scale_of(one: Extreme) -> float:
+    return one.log10_scale
+
+
+def _cells(one: Extreme) -> tuple[float, str, float]:
+    return one.log10_scale, one.recording, one.seconds
+
+
+def _scales(kind: str, rows: Array) -> tuple[Array, Array]:
+    """Return log10 of scales and their weights, both [n, K] in float64."""
+    wide = rows.astype(np.float64)
+    if kind != MIXTURE:
+        return wide / math.log(10), np.ones_like(wide)
+    logits, _, log_scales = np.split(wide, 3, axis=1)
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return log_scales / math.log(10), weights / weights.sum(axis=1, keepdims=True)
