@@ -26,17 +26,17 @@ from dspgraph import load as load_pipeline
 from dspgraph.engine.batch import Batch
 from dspgraph.streams import Frames
 from dspgraph_nodes._kernels.compile.jit import kernel
-from dspgraph_nodes._kernels.neural.lpcnet_layout import Blocks
+from dspgraph_nodes._kernels.neural.lanes import Segment
+from dspgraph_nodes._kernels.neural.layout import Blocks
 from dspgraph_nodes._kernels.neural.lpcnet_packing import Network, pack_weights
-from dspgraph_nodes._kernels.neural.lpcnet_stages import network_stage
 from dspgraph_nodes._kernels.neural.lpcnet_synthesis import (
     LaneState,
-    Segment,
     deemphasis,
     frame_inputs,
     sharpness,
     synthesise,
 )
+from dspgraph_nodes._kernels.neural.stages import network_stage
 from dspgraph_nodes.models.lpcnet import cpu as lpcnet_cpu
 from dspgraph_nodes.models.lpcnet.config import PRESETS, Config
 from dspgraph_nodes.models.lpcnet.network import LPCNet

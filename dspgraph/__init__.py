@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         GraphError,
         LawError,
         LoopError,
+        ModelError,
         NodeError,
         ParameterError,
         PipelineError,
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Array", "Audio", "Batch", "DspgraphError", "Field", "File", "FileError", "Frames", "Graph", "GraphError", "Input",
-    "LawError", "LoopError", "Node", "NodeError", "Output", "ParameterError", "PipelineError", "RequestError",
-    "Session", "SessionError", "SignalError", "State", "Stream", "Symbols", "UnknownName", "WireError",
+    "LawError", "LoopError", "ModelError", "Node", "NodeError", "Output", "ParameterError", "PipelineError",
+    "RequestError", "Session", "SessionError", "SignalError", "State", "Stream", "Symbols", "UnknownName", "WireError",
     "generator", "load", "render", "require_alike", "require_mono", "to_fraction",
 ]  # fmt: skip
 

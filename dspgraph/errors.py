@@ -123,6 +123,10 @@ class LawError(DspgraphError):
         return LawError, (self.law, self.message)
 
 
+class ModelError(DspgraphError):
+    """A model that fails a check of `dspgraph.testing.check_model`."""
+
+
 class NodeError(DspgraphError):
     """An error in a node's own code. The original error is its `__cause__`."""
 

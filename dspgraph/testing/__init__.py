@@ -4,6 +4,7 @@ example     a node with a signal (Example); signals for the inputs of a graph
 laws        the checks: check_node, check_graph, check_cut; NODE_CHECKS has every check of a node by its name
 guard       an instrument that checks every block that goes into a node or comes out of it
 files       the check of audio files (check_file): how the reading is cut changes nothing
+models      the check of models (check_model): weights, kernel, draws and training; MODEL_CHECKS has every check by name
 runs        ways to run a graph, whose outputs the checks compare
 recording   the checks of a graph on a file (import it yourself: it needs the modules that read audio)
 """
@@ -11,15 +12,20 @@ recording   the checks of a graph on a file (import it yourself: it needs the mo
 from dspgraph.testing.example import Example, check_signal, example_signals
 from dspgraph.testing.files import check_file
 from dspgraph.testing.laws import CUTS, NODE_CHECKS, NodeCheck, check_cut, check_graph, check_node, random_cuts
+from dspgraph.testing.models import MODEL_CHECKS, ModelCheck, ModelExample, check_model
 
 __all__ = [
     "CUTS",
+    "MODEL_CHECKS",
     "NODE_CHECKS",
     "Example",
+    "ModelCheck",
+    "ModelExample",
     "NodeCheck",
     "check_cut",
     "check_file",
     "check_graph",
+    "check_model",
     "check_node",
     "check_signal",
     "example_signals",

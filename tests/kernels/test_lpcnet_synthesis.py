@@ -9,8 +9,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Array
 from dspgraph_nodes._kernels.neural import lpcnet_synthesis as loop
-from dspgraph_nodes._kernels.neural.lpcnet_layout import WIDTH, Blocks, Matrix
-from dspgraph_nodes._kernels.neural.lpcnet_packing import Network, blocks, pack_weights
+from dspgraph_nodes._kernels.neural.lanes import Segment
+from dspgraph_nodes._kernels.neural.layers import layer
+from dspgraph_nodes._kernels.neural.layout import WIDTH, Blocks, Matrix
+from dspgraph_nodes._kernels.neural.lpcnet_packing import Network, pack_weights
+from dspgraph_nodes._kernels.neural.packing import blocks
 from dspgraph_nodes.models.lpcnet.config import Config
 from dspgraph_nodes.models.lpcnet.convert import from_keras
 from dspgraph_nodes.models.lpcnet.network import LPCNet
@@ -40,13 +43,13 @@ def conditions(network: Network, frames: int, seed: int = 0) -> tuple[Array, Arr
     return x, np.concatenate((one.push(network.frame, heard), one.flush(network.frame)))
 
 
-def part(network: Network, frames: int, seed: int, count: int | None = None) -> loop.Segment:
+def part(network: Network, frames: int, seed: int, count: int | None = None) -> Segment:
     """A signal of its own: conditions, predictors, sharpness, and as many numbers as it has samples."""
     _, f = conditions(network, frames, seed)
     lpc = np.tile([-0.9, 0.2, 0.0, 0.1], (frames, 1)) * drawn(frames, 1, seed=seed)
     given = loop.frame_inputs(network.frame, f, lpc, 1 + drawn(frames, seed=seed))
     numbers = drawn(HOP * frames if count is None else count, seed=seed + 100).astype(np.float32)
-    return loop.Segment(loop.LaneState(network.sample, 4), given, HOP // 2, numbers)
+    return Segment(loop.LaneState(network.sample, 4), given, HOP // 2, numbers)
 
 
 SIZES = [SMALL, sized(16, 16), sized(32, 32), sized(80, 48)]
@@ -128,7 +131,7 @@ def free_running(config: Config, seconds: float) -> tuple[Array, Array]:
     _, f = conditions(network, frames)
     lpc = np.tile([-0.9, 0.2, 0.0, 0.1], (frames, 1)) * drawn(frames, 1)
     sharp, numbers = loop.sharpness(drawn(frames) - 0.5), drawn(count, seed=1).astype(np.float32)
-    one = loop.Segment(loop.LaneState(network.sample, 4), loop.frame_inputs(network.frame, f, lpc, sharp), 80, numbers)
+    one = Segment(loop.LaneState(network.sample, 4), loop.frame_inputs(network.frame, f, lpc, sharp), 80, numbers)
     (found,) = loop.synthesise(network.sample, [one], 160, 0.002)
     expected, codes = synthesise(model, torch.from_numpy(f), torch.from_numpy(sharp), lpc, numbers, 160, 80, 0.002)
     assert len(np.unique(codes)) > 30, "a network that says nothing would agree with anything"
@@ -240,7 +243,7 @@ def codes_of(network: Network, numbers: Array, sharp: float, threshold: float, l
     for k in range(lanes):
         given = loop.frame_inputs(network.frame, np.zeros((1, 16), np.float32), np.zeros((1, 1)), np.array([sharp]))
         own = numbers[k * n : (k + 1) * n].astype(np.float32)
-        parts.append(loop.Segment(loop.LaneState(network.sample, 1), given, n, own))
+        parts.append(Segment(loop.LaneState(network.sample, 1), given, n, own))
     samples = np.concatenate(loop.synthesise(network.sample, parts, 160, threshold, many=2))
     found: Array = np.searchsorted(network.sample.centres, samples)
     assert_array_equal(network.sample.centres[found], samples)
@@ -292,7 +295,7 @@ def test_two_to_a_power_is_right_within_a_ten_millionth() -> None:
     x = np.linspace(-12, 12, 16 * 2000).astype(np.float32)
     weight = np.float32(2 / np.log(2)) * np.eye(16, dtype=np.float32)
     one = Matrix(blocks(weight), np.zeros(32, np.float32))
-    found = loop.layer(x.reshape(-1, 16), one).reshape(-1)
+    found = layer(x.reshape(-1, 16), one).reshape(-1)
     assert np.abs(found - np.tanh(x.astype(np.float64))).max() < 2.5e-7  # measured 1.8e-7
 
 
@@ -300,10 +303,10 @@ def test_two_to_a_power_is_right_within_a_ten_millionth() -> None:
 def test_a_layer_has_the_same_bits_row_by_row(rows: int) -> None:
     x, weight = drawn(rows, 37).astype(np.float32), (drawn(48, 37) - 0.5).astype(np.float32)
     one: Any = Matrix(blocks(weight), np.arange(64, dtype=np.float32) / 64)
-    whole = loop.layer(x, one, tanh=False)
+    whole = layer(x, one, tanh=False)
     assert whole.shape == (rows, 48)
     for n in range(rows):
-        assert_array_equal(loop.layer(x[n : n + 1], one, tanh=False)[0], whole[n])
+        assert_array_equal(layer(x[n : n + 1], one, tanh=False)[0], whole[n])
     assert_allclose(whole, x.astype(np.float64) @ weight.T + np.arange(48) / 64, atol=3e-6)
 
 

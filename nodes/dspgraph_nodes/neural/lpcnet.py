@@ -10,8 +10,8 @@ import numpy as np
 from dspgraph import Array, Audio, Field, File, Frames, Input, Node, Output, ParameterError, State
 
 if TYPE_CHECKING:
+    from dspgraph_nodes._kernels.neural.lanes import Segment
     from dspgraph_nodes._kernels.neural.lpcnet_packing import Network
-    from dspgraph_nodes._kernels.neural.lpcnet_synthesis import Segment
     from dspgraph_nodes.models.lpcnet.config import Config
     from dspgraph_nodes.models.shared.cached import WeightsFile
 

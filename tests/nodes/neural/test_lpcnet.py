@@ -12,7 +12,7 @@ from dspgraph import Array, DspgraphError, Frames, Graph, ParameterError, Signal
 from dspgraph.engine.batch import Batch
 from dspgraph.errors import WireError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.neural.lpcnet_synthesis import MANY
+from dspgraph_nodes._kernels.neural.lanes import MANY
 from dspgraph_nodes.neural.lpcnet import Lpcnet
 from helpers.networks import SMALL, random_arrays, sized, weights_file
 

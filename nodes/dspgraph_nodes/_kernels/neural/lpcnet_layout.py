@@ -1,11 +1,6 @@
 """The arrays of LPCNet as its kernels read and write them.
 
-The kernels compute one signal, or sixteen signals side by side. A *lane* is the place of one signal among those that
-are computed side by side: there are 1 or 16 lanes.
-
-The rows of a matrix are divided into *blocks* of sixteen, and the units of a layer likewise. The order [block, gate,
-unit] means: first the sixteen numbers of gate r for the units 0..15, then those of gate z, then those of gate n; then
-the numbers of the three gates for the units 16..31, and so on.
+The module `layout` explains lanes, blocks, and the order [block, gate, unit].
 
 Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis Through Linear Prediction, ICASSP 2019.
 """
@@ -17,32 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.neural.layout import ACCUMULATORS, WIDTH, Blocks
 from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS
-
-WIDTH = 16  # number of rows in a block, of numbers in a vector, of signals computed side by side
-ACCUMULATORS = 4  # blocks in a group; multiply-adds of four independent sums can overlap, those of one sum cannot
-
-
-class Blocks(NamedTuple):
-    """A sparse matrix, stored as pieces of sixteen rows and one column; pieces with only zeros are left out.
-
-    All pieces with the same sixteen rows form a block; four blocks form a group. A step of a group is one piece of each
-    of its four blocks. The steps are stored in the order in which the kernels read them. A block that has fewer pieces
-    than another one in its group is filled up with pieces of zeros, and the last group with blocks without pieces.
-    """
-
-    weights: Array  # [steps, 4, 16]
-    columns: Array  # [steps, 4] uint16: the column of each piece
-    steps: Array  # [groups + 1]: the first step of each group, and the number of all steps
-    places: Array  # [groups, 4]: the first row of each block of a group
-    where: Array  # [rows / 16, 2]: the group of every block, and the place 0..3 of the block in that group
-
-
-class Matrix(NamedTuple):
-    """A layer without its activation."""
-
-    m: Blocks
-    start: Array  # [rows + 16]: the bias, then zeros for the blocks that only fill a group
 
 
 class SampleNetwork(NamedTuple):
@@ -75,17 +46,6 @@ class FrameInputs(NamedTuple):
     rows_b: Array  # [rows, 3 * gru_b]: the numbers that the conditions add to GRU_B's gates
     lpc: Array  # [rows, order] float64: predictor coefficients
     sharpness: Array  # [rows]: the factor of the logits
-
-
-class LayerBuffers(NamedTuple):
-    """The memory for one call of a layer: its input `state` and its output `y`.
-
-    A call computes one input vector (for instance that of one frame), or sixteen side by side. For sixteen, the last
-    axis of both arrays is the number of the vector.
-    """
-
-    state: Array  # [1, inputs] or [1, inputs, 16]
-    y: Array  # [outputs + 16] or [outputs + 16, 16]; the last 16 outputs belong to blocks that only fill a group
 
 
 class Workspace(NamedTuple):

@@ -11,17 +11,10 @@ import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel, part_of_kernel
+from dspgraph_nodes._kernels.neural.layout import WIDTH, Schedule
 from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS, PEAK
-from dspgraph_nodes._kernels.neural.lpcnet_layout import (
-    WIDTH,
-    FrameInputs,
-    LayerBuffers,
-    Matrix,
-    SampleNetwork,
-    Workspace,
-)
+from dspgraph_nodes._kernels.neural.lpcnet_layout import FrameInputs, SampleNetwork, Workspace
 from dspgraph_nodes._kernels.neural.lpcnet_stages import (
-    LOG2_E,
     draw,
     fetch,
     gates_a,
@@ -34,46 +27,13 @@ from dspgraph_nodes._kernels.neural.lpcnet_stages import (
     product_c_of_one,
     product_d_of_many,
     product_d_of_one,
-    product_m_of_many,
-    product_m_of_one,
     sum_of_parts,
     sum_of_rows,
-    tanh_in_place,
     two_layers,
-    update_state,
 )
+from dspgraph_nodes._kernels.neural.stages import LOG2_E, pair_of, update_state
 
 SCALE = np.float32(LOG2_E)
-
-
-@kernel
-def run_layer(matrix: Matrix, one: LayerBuffers, many: LayerBuffers, x: Array, y: Array, tanh: bool) -> None:
-    """Write v = x @ M + bias to y, or tanh(v * ln(2) / 2) if `tanh` is true.
-
-    x: [n, inputs]; y: [n, outputs]; matrix: M and the bias; one, many: buffers for one row and for sixteen rows. Rows
-    of x are computed sixteen at a time; the last len(x) % 16 rows are computed one at a time.
-    """
-    rows, whole = len(x), len(x) - len(x) % WIDTH
-    xs, ys, x_one, y_one = many.state[0], many.y, one.state[0], one.y
-    for n in range(0, whole, WIDTH):
-        for r in range(WIDTH):
-            for k in range(len(xs)):
-                xs[k, r] = x[n + r, k]
-        for block in range(len(matrix.m.where)):
-            product_m_of_many(matrix, many, block, block, 0)
-        for r in range(WIDTH):
-            for m in range(y.shape[1]):
-                y[n + r, m] = ys[m, r]
-    for n in range(whole, rows):
-        x_one[:] = x[n]
-        for group in range(len(matrix.m.places)):
-            product_m_of_one(matrix, one, group, 0)
-        y[n] = y_one[: y.shape[1]]
-    if tanh:
-        flat = y.reshape(-1)
-        part = LayerBuffers(one.state, flat)
-        for first in range(0, len(flat), WIDTH):
-            tanh_in_place(matrix, part, first)
 
 
 @kernel
@@ -84,25 +44,6 @@ def _level(edges: Array, x: float) -> int:
         at += step * (edges[at + step - 1] <= x)
         step >>= 1
     return at
-
-
-@kernel
-def _pair(k: int, count: int) -> tuple[int, int]:
-    """Return the two blocks that are computed together as pair k of `count` blocks.
-
-    They are k and k + count // 2. For k >= count // 2 both are the last block: an odd count leaves this block single.
-    """
-    half = count // 2
-    return (k, k + half) if k < half else (count - 1, count - 1)
-
-
-class Schedule(NamedTuple):
-    """The rows of the inputs (one row per frame) that each lane uses, and for how many samples it uses each."""
-
-    rows: Array  # [lanes]: the first row
-    ends: Array  # [lanes]: the last row, which is used for all samples that remain
-    waits: Array  # [lanes]: number of samples for which the first row is used
-    hop: int  # number of samples for which each row between the first and the last is used
 
 
 class TeacherForcing(NamedTuple):
@@ -182,12 +123,12 @@ def _gru_a_of_one(net: SampleNetwork, workspace: Workspace, h: int, new: int) ->
                 fetch(net, workspace, block, gate)
         product_a_of_one(net, workspace, group, h)
     for k in range((blocks + 1) // 2):
-        b0, b1 = _pair(k, blocks)
+        b0, b1 = pair_of(k, blocks)
         sum_of_rows(net, workspace, b0, b0)
         sum_of_rows(net, workspace, b1, b1)
         gates_a(net, workspace, h, b0, b0, b1, b1)
     for k in range((blocks + 1) // 2):
-        b0, b1 = _pair(k, blocks)
+        b0, b1 = pair_of(k, blocks)
         update_state(net, workspace, h, new, b0, b0, b1, b1)
     for group in range(len(net.b.places)):
         product_b_of_one(net, workspace, group, new)
@@ -205,11 +146,11 @@ def _gru_a_of_many(net: SampleNetwork, workspace: Workspace, h: int, new: int) -
     """
     blocks = len(net.bias_n) // (3 * WIDTH)
     for gate in range(3):
-        for block in _pair(0, blocks):
+        for block in pair_of(0, blocks):
             fetch(net, workspace, block, gate)
     for k in range((blocks + 1) // 2):
-        b0, b1 = _pair(k, blocks)
-        next0, next1 = _pair(k + 1, blocks)
+        b0, b1 = pair_of(k, blocks)
+        next0, next1 = pair_of(k + 1, blocks)
         for gate in range(3):
             fetch(net, workspace, next0, gate)
             product_a_of_many(net, workspace, 3 * b0 + gate, gate, h)
@@ -234,7 +175,7 @@ def _gru_b(net: SampleNetwork, workspace: Workspace, h: int, new: int, own: int)
     rows = len(net.diagonal_b)
     blocks = rows // (3 * WIDTH)
     for k in range((blocks + 1) // 2):
-        b0, b1 = _pair(k, blocks)
+        b0, b1 = pair_of(k, blocks)
         sum_of_parts(net, workspace, rows, b0)
         sum_of_parts(net, workspace, rows, b1)
         gates_b(net, workspace, h + own, b0, b0, b1, b1)
@@ -248,7 +189,7 @@ def _dual_fc_of_one(net: SampleNetwork, workspace: Workspace, new: int) -> None:
     for group in range(len(net.d.places)):
         product_d_of_one(net, workspace, group, new)
     for k in range(blocks // 2):
-        b0, b1 = _pair(k, blocks)
+        b0, b1 = pair_of(k, blocks)
         two_layers(net, workspace, b0, b0, b1, b1)
 
 
@@ -257,7 +198,7 @@ def _dual_fc_of_many(net: SampleNetwork, workspace: Workspace, new: int) -> None
     """Write the logits of sixteen signals, computed from their new states, which begin at `new`."""
     blocks = LEVELS // WIDTH
     for k in range(blocks // 2):
-        b0, b1 = _pair(k, blocks)
+        b0, b1 = pair_of(k, blocks)
         for layer in range(2):
             product_d_of_many(net, workspace, 2 * b0 + layer, layer, new)
             product_d_of_many(net, workspace, 2 * b1 + layer, 2 + layer, new)

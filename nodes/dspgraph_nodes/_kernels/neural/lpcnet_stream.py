@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.neural.conditioning import FrameClock
+from dspgraph_nodes._kernels.neural.lanes import Segment
 from dspgraph_nodes._kernels.neural.lpcnet_codes import PEAK
 from dspgraph_nodes._kernels.neural.lpcnet_packing import Network
 from dspgraph_nodes._kernels.neural.lpcnet_synthesis import (
     FrameNetworkState,
     LaneState,
-    Segment,
     deemphasis,
     features,
     frame_inputs,
@@ -34,9 +35,9 @@ class SpeechState:
         self.frames, self.lane = FrameNetworkState(network.frame, bands), LaneState(network.sample, order)
         # Predictors and sharpness of the frames that wait for the two frames after them.
         self.lpc, self.sharpness = np.zeros((0, order)), np.zeros(0, np.float32)
-        self.received, self.done = 0, 0  # numbers of frames
+        self.clock = FrameClock(hop, hop // 2)
         self.last_output = 0.0
-        self.dtype, self.hop, self.draw = dtype, hop, draw
+        self.dtype, self.draw = dtype, draw
 
     def push(
         self, network: Network, cepstrum: Array, pitch: Array, correlation: Array, lpc: Array, temperature: float
@@ -45,26 +46,21 @@ class SpeechState:
 
         cepstrum: [n, bands]; pitch, correlation: [n, 1]; lpc: [n, order].
         """
-        self.received += len(cepstrum)
+        self.clock.receive(len(cepstrum))
         self.lpc = np.concatenate((self.lpc, lpc))
         self.sharpness = np.concatenate((self.sharpness, sharpness(correlation[:, 0], temperature)))
         conditions = self.frames.push(network.frame, features(network.frame, cepstrum, pitch, correlation))
-        return self._segment(network, conditions, self._first_sample(self.done + len(conditions)))
+        return self._segment(network, conditions)
 
     def flush(self, network: Network) -> Segment:
         """Return the segment of the remaining frames, up to the end of the signal."""
-        return self._segment(network, self.frames.flush(network.frame), self.hop * self.received)
+        return self._segment(network, self.frames.flush(network.frame), last=True)
 
-    def _first_sample(self, frame: int) -> int:
-        """Return the number of the first sample of a frame: half a hop before the middle of its window, 0 at least."""
-        return max(0, self.hop * frame - self.hop // 2)
-
-    def _segment(self, network: Network, conditions: Array, end: int) -> Segment:
-        n, begin = len(conditions), self._first_sample(self.done)
+    def _segment(self, network: Network, conditions: Array, last: bool = False) -> Segment:
+        n, (count, wait) = len(conditions), self.clock.advance(len(conditions), last)
         frames = frame_inputs(network.frame, conditions, self.lpc[:n], self.sharpness[:n])
-        wait = self._first_sample(self.done + 1) - begin
-        self.lpc, self.sharpness, self.done = self.lpc[n:], self.sharpness[n:], self.done + n
-        return Segment(self.lane, frames, wait, self.draw.random(end - begin, dtype=np.float32))
+        self.lpc, self.sharpness = self.lpc[n:], self.sharpness[n:]
+        return Segment(self.lane, frames, wait, self.draw.random(count, dtype=np.float32))
 
     def finish(self, samples: Array, coef: float) -> Array:
         """Return the samples of a segment after de-emphasis, divided by 32768, in the dtype of the stream.

@@ -5,41 +5,19 @@ Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis T
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
+from dspgraph_nodes._kernels.neural.lanes import MANY, Lane, Segment, in_lanes, places, schedule
+from dspgraph_nodes._kernels.neural.layers import layer
+from dspgraph_nodes._kernels.neural.layout import WIDTH, Schedule
 from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS, SILENT_CODE
-from dspgraph_nodes._kernels.neural.lpcnet_layout import (
-    WIDTH,
-    FrameInputs,
-    LayerBuffers,
-    Matrix,
-    SampleNetwork,
-    workspace,
-)
-from dspgraph_nodes._kernels.neural.lpcnet_loop import Schedule, TeacherForcing, run, run_layer
+from dspgraph_nodes._kernels.neural.lpcnet_layout import FrameInputs, SampleNetwork, workspace
+from dspgraph_nodes._kernels.neural.lpcnet_loop import TeacherForcing, run
 from dspgraph_nodes._kernels.neural.lpcnet_packing import FrameNetwork
 
-MANY = 10  # with this many signals or more, sixteen lanes, some idle, are faster than one signal after the other
-
-
 # ---- the frame-rate network -----------------------------------------------------------------------------------------
-
-
-def layer(x: Array, matrix: Matrix, tanh: bool = True) -> Array:
-    """Return v = x @ M + bias [n, outputs], or tanh(v * ln(2) / 2) if `tanh` is true.
-
-    x: [n, inputs]; matrix: M and the bias. The factor ln(2) / 2 undoes the scale of packed weights.
-    """
-    inputs, outputs = x.shape[1], len(matrix.start) - WIDTH
-    y = np.empty((len(x), outputs), np.float32)
-    one = LayerBuffers(np.empty((1, inputs), np.float32), np.empty(outputs + WIDTH, np.float32))
-    many = LayerBuffers(np.empty((1, inputs, WIDTH), np.float32), np.empty((outputs + WIDTH, WIDTH), np.float32))
-    run_layer(matrix, one, many, x, y, tanh)
-    return y
 
 
 class FrameNetworkState:
@@ -127,89 +105,41 @@ class LaneState:
         self.codes = np.full(3, SILENT_CODE)  # the last codes of signal, prediction and excitation
 
 
-class Segment(NamedTuple):
-    """The next n samples of one signal, to be synthesised."""
-
-    state: LaneState
-    frames: FrameInputs
-    wait: int  # samples of the first frame; a frame between the first and the last has `hop`, the last has the rest
-    numbers: Array  # [n] float32, from 0 to 1: each draws the code of one sample
-
-
 def synthesise(
     network: SampleNetwork, segments: list[Segment], hop: int, threshold: float, many: int = MANY
 ) -> list[Array]:
     """Return the samples of each segment, [n] float64, before de-emphasis and in 16-bit scale.
 
-    While `many` segments or more have samples left, up to sixteen are computed side by side: those with the most
-    samples left, until one of them is complete. Fewer segments are computed one after the other. The states of the
-    segments are changed in place.
+    The states of the segments, each a LaneState, are changed in place. numbers: those of the segments, [n] float32 from
+    0 to 1, each draw the code of one sample. many: as in `in_lanes`.
     """
-    joined = _joined([segment.frames for segment in segments])
-    firsts = np.cumsum([0] + [len(segment.frames.lpc) for segment in segments])
-    found: list[list[Array]] = [[] for _ in segments]
-    done = [0] * len(segments)
 
-    def left(k: int) -> int:
-        return len(segments[k].numbers) - done[k]
+    def loop(frames: FrameInputs, lanes: list[Lane], count: int) -> list[tuple[Array]]:
+        return _run_lanes(network, frames, lanes, count, hop, threshold)
 
-    while waiting := sorted((k for k in range(len(segments)) if left(k)), key=left, reverse=True):
-        group = waiting[:WIDTH] if len(waiting) >= many else waiting[:1]
-        count = left(group[-1])
-        lanes = [_lane(segments[k], int(firsts[k]), done[k], count, hop) for k in group]
-        for k, samples in zip(group, _run_lanes(network, joined, lanes, count, hop, threshold), strict=True):
-            found[k].append(samples)
-            done[k] += count
-    return [np.concatenate([np.zeros(0), *pieces]) for pieces in found]
-
-
-def _joined(frames: list[FrameInputs]) -> FrameInputs:
-    """Return all inputs joined: the frames of the first signal, then those of the second signal, and so on."""
-    return frames[0] if len(frames) == 1 else FrameInputs(*map(np.concatenate, zip(*frames, strict=True)))
-
-
-class Lane(NamedTuple):
-    """One signal during one run of the loop. A row is the number of a frame among the frames of all signals."""
-
-    state: LaneState
-    row: int  # the row of the signal's current frame
-    end: int  # the row of the signal's last frame
-    wait: int  # number of samples until the next frame
-    numbers: Array  # [n], as in Segment
-
-
-def _lane(segment: Segment, first: int, done: int, count: int, hop: int) -> Lane:
-    """Return the lane for the next `count` samples of a segment, after the first `done` samples.
-
-    first: the row of the segment's first frame among the frames of all signals.
-    """
-    last = len(segment.frames.lpc) - 1
-    passed = 0 if done < segment.wait else min(1 + (done - segment.wait) // hop, last)
-    wait = segment.wait - done if done < segment.wait else hop - (done - segment.wait) % hop
-    return Lane(segment.state, first + passed, first + last, wait, segment.numbers[done : done + count])
+    return [samples for (samples,) in in_lanes(segments, loop, hop, (np.zeros(0),), many)]
 
 
 def _run_lanes(
     network: SampleNetwork, frames: FrameInputs, lanes: list[Lane], count: int, hop: int, threshold: float
-) -> list[Array]:
+) -> list[tuple[Array]]:
     """Return the next `count` samples of every lane, and update the states of the lanes.
 
     One lane runs alone. For more, the loop runs sixteen lanes; those without a signal compute samples that are dropped.
     """
-    places, order = (1 if len(lanes) == 1 else WIDTH), frames.lpc.shape[1]
-    work = workspace(network, frames.rows_a, places)
-    state = work.state.reshape(2, -1, places)
-    signal, numbers = np.zeros((order + count, places)), np.zeros((count, places), np.float32)
-    codes = np.full((places, 3), SILENT_CODE)
-    rows, ends, waits = (np.zeros(places, np.int64) for _ in range(3))
+    width, order = places(lanes), frames.lpc.shape[1]
+    work = workspace(network, frames.rows_a, width)
+    state = work.state.reshape(2, -1, width)
+    signal, numbers = np.zeros((order + count, width)), np.zeros((count, width), np.float32)
+    codes = np.full((width, 3), SILENT_CODE)
     for k, lane in enumerate(lanes):
         state[0, :, k], signal[:order, k], codes[k] = lane.state.gru, lane.state.past, lane.state.codes
-        rows[k], ends[k], waits[k], numbers[:, k] = lane.row, lane.end, lane.wait, lane.numbers
-    no_forcing = TeacherForcing(np.zeros((0, places, 3), np.int64), *np.zeros((2, 0, 1), np.float32))
-    run(network, frames, work, Schedule(rows, ends, waits, hop), threshold, numbers, signal, codes, no_forcing)
+        numbers[:, k] = lane.numbers
+    no_forcing = TeacherForcing(np.zeros((0, width, 3), np.int64), *np.zeros((2, 0, 1), np.float32))
+    run(network, frames, work, schedule(lanes, hop), threshold, numbers, signal, codes, no_forcing)
     for k, lane in enumerate(lanes):
         lane.state.gru[:], lane.state.past[:], lane.state.codes[:] = state[0, :, k], signal[count:, k], codes[k]
-    return [signal[order:, k].copy() for k in range(len(lanes))]
+    return [(signal[order:, k].copy(),) for k in range(len(lanes))]
 
 
 def teacher_forced(

@@ -14,20 +14,23 @@ import numpy as np
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.neural.draws import draw_logistic
-from dspgraph_nodes._kernels.neural.lpcnet_layout import WIDTH, LayerBuffers, Matrix
-from dspgraph_nodes._kernels.neural.lpcnet_stages import (
-    LEAST,
+from dspgraph_nodes._kernels.neural.layers import product_m_of_many, product_m_of_one
+from dspgraph_nodes._kernels.neural.layout import WIDTH, LayerBuffers, Matrix
+from dspgraph_nodes._kernels.neural.sampling import LEAST
+from dspgraph_nodes._kernels.neural.stages import (
     LOG2_E,
     NetworkCode,
-    gates_b,
+    gates,
     network_stage,
-    product_c_of_many,
-    product_c_of_one,
-    product_m_of_many,
-    product_m_of_one,
+    product_of_many,
+    product_of_one,
     update_state,
 )
 from dspgraph_nodes._kernels.neural.wavernn_packing import RecurrentWeights, SplitNetwork, StackedNetwork
+
+gates_b = gates("b")
+product_c_of_one = product_of_one("c", "start_c", "sums_b")
+product_c_of_many = product_of_many("c", "start_c", "sums_b")
 
 FLOOR = -32.23619130191664  # ln 1e-14, the least log-scale of a logistic distribution
 

@@ -17,8 +17,8 @@ import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.maths.elementary import exp
-from dspgraph_nodes._kernels.neural.lpcnet_layout import WIDTH, Blocks, Matrix
-from dspgraph_nodes._kernels.neural.lpcnet_packing import PADDING, _gru, blocks, by_blocks, contiguous
+from dspgraph_nodes._kernels.neural.layout import WIDTH, Blocks, Matrix
+from dspgraph_nodes._kernels.neural.packing import PADDING, blocks, by_blocks, contiguous, packed_gru
 
 _EPSILON = 1e-5  # of batch normalisation
 
@@ -130,7 +130,7 @@ def matrix(weight: Array, bias: Array) -> Matrix:
 
 def _gates(wide: Mapping[str, Array], name: str) -> tuple[Array, Array, RecurrentWeights]:
     """Return the scaled input matrix [inputs, 3 * units], the bias, and the recurrent part of a GRU, by blocks."""
-    gru = _gru(wide, name)
+    gru = packed_gru(wide, name)
     own = RecurrentWeights(blocks(gru.recurrent), np.append(gru.recurrent_bias, PADDING), gru.diagonal)
     return by_blocks(gru.inner.T).astype(np.float64), gru.bias.astype(np.float64), own
 

@@ -12,7 +12,7 @@ import numpy as np
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.maths.matmul import matmul
 from dspgraph_nodes._kernels.neural.draws import inner_numbers, mixture_noise
-from dspgraph_nodes._kernels.neural.lpcnet_layout import WIDTH
+from dspgraph_nodes._kernels.neural.layout import WIDTH
 from dspgraph_nodes._kernels.neural.wavernn_loop import (
     ConditionRows,
     Drawing,

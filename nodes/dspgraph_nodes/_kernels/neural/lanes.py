@@ -1,0 +1,100 @@
+"""Signals in lanes: one after the other, or sixteen side by side, with the same bits.
+
+The next samples of a signal are a segment. A loop over samples computes as many samples of all its lanes; segments of
+different lengths, and new ones in the place of those that are complete, are the work of this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.neural.layout import WIDTH, Schedule
+
+MANY = 10  # with this many signals or more, sixteen lanes, some idle, are faster than one signal after the other
+
+
+class Segment(NamedTuple):
+    """The next n samples of one signal, to be synthesised."""
+
+    state: Any  # the state of the signal, which the loop changes in place
+    frames: Any  # a named tuple of arrays with one row per frame: the inputs of the loop
+    wait: int  # samples of the first frame; a frame between the first and the last has `hop`, the last has the rest
+    numbers: Array  # [n, ...]: the random numbers of each sample
+
+
+class Lane(NamedTuple):
+    """One signal during one run of the loop. A row is the number of a frame among the frames of all signals."""
+
+    state: Any
+    row: int  # the row of the signal's current frame
+    end: int  # the row of the signal's last frame
+    wait: int  # number of samples until the next frame
+    numbers: Array  # [count, ...]
+
+
+Loop = Callable[[Any, list[Lane], int], list[Any]]
+"""A function that computes the next `count` samples of every lane: (frames of all signals, lanes, count) -> outputs.
+
+The outputs of a lane are a tuple of arrays [count, ...]. If there is one lane, the function computes it alone; for more
+lanes it may compute sixteen, and drop the results of those without a signal.
+"""
+
+
+def in_lanes(
+    segments: list[Segment], loop: Loop, hop: int, empty: tuple[Array, ...], many: int = MANY
+) -> list[tuple[Array, ...]]:
+    """Return the outputs of each segment. loop: computes them; hop: samples per frame; empty: outputs of no samples.
+
+    While `many` segments or more have samples left, up to sixteen are computed side by side: those with the most
+    samples left, until one of them is complete. Fewer segments are computed one after the other. The states of the
+    segments are changed in place.
+    """
+    frames = _joined([segment.frames for segment in segments])
+    firsts = np.cumsum([0] + [len(segment.frames[0]) for segment in segments])
+    found: list[list[Any]] = [[empty] for _ in segments]
+    done = [0] * len(segments)
+
+    def left(k: int) -> int:
+        return len(segments[k].numbers) - done[k]
+
+    while waiting := sorted((k for k in range(len(segments)) if left(k)), key=left, reverse=True):
+        group = waiting[:WIDTH] if len(waiting) >= many else waiting[:1]
+        count = left(group[-1])
+        lanes = [_lane(segments[k], int(firsts[k]), done[k], count, hop) for k in group]
+        for k, outputs in zip(group, loop(frames, lanes, count), strict=True):
+            found[k].append(outputs)
+            done[k] += count
+    return [tuple(np.concatenate(pieces) for pieces in zip(*each, strict=True)) for each in found]
+
+
+def _joined(frames: list[Any]) -> Any:
+    """Return all frames joined: the frames of the first signal, then those of the second signal, and so on."""
+    return frames[0] if len(frames) == 1 else type(frames[0])._make(map(np.concatenate, zip(*frames, strict=True)))
+
+
+def _lane(segment: Segment, first: int, done: int, count: int, hop: int) -> Lane:
+    """Return the lane for the next `count` samples of a segment, after the first `done` samples.
+
+    first: the row of the segment's first frame among the frames of all signals.
+    """
+    last = len(segment.frames[0]) - 1
+    passed = 0 if done < segment.wait else min(1 + (done - segment.wait) // hop, last)
+    wait = segment.wait - done if done < segment.wait else hop - (done - segment.wait) % hop
+    return Lane(segment.state, first + passed, first + last, wait, segment.numbers[done : done + count])
+
+
+def places(lanes: list[Lane]) -> int:
+    """Return the number of lanes that the loop computes: 1 or 16."""
+    return 1 if len(lanes) == 1 else WIDTH
+
+
+def schedule(lanes: list[Lane], hop: int) -> Schedule:
+    """Return the rows of the frames that each lane uses. Lanes without a signal use row 0."""
+    rows, ends, waits = (np.zeros(places(lanes), np.int64) for _ in range(3))
+    for k, lane in enumerate(lanes):
+        rows[k], ends[k], waits[k] = lane.row, lane.end, lane.wait
+    return Schedule(rows, ends, waits, hop)

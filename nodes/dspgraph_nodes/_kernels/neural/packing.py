@@ -1,0 +1,143 @@
+"""Weights of neural networks, packed for kernels.
+
+* Matrices are stored in pieces of sixteen rows and one column; pieces with only zeros are left out. So a matrix may be
+  dense or sparse in blocks.
+* The kernels compute sigmoid and tanh with powers of 2. The weights and biases before a sigmoid are therefore
+  multiplied by -1 / ln(2), those before a tanh by 2 / ln(2). The weighted sum is then x instead of v:
+
+    sigmoid(v) = 1 / (1 + 2**x),  x = -v / ln(2)        tanh(v) = 1 - 2 / (1 + 2**x),  x = 2 * v / ln(2)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.neural.layout import ACCUMULATORS, WIDTH, Blocks, Matrix
+from dspgraph_nodes._kernels.neural.stages import LOG2_E
+
+Tree = TypeVar("Tree", bound=tuple[Any, ...])
+
+HUGE_PAGE = 2**21  # bytes
+PADDING = np.zeros(WIDTH, np.float32)  # behind the bias of a layer: the bias of the blocks that only fill a group
+
+
+def blocks(matrix: Array, parts: int = 1, first: int = 0) -> Blocks:
+    """Return a matrix in blocks of sixteen rows.
+
+    matrix: [rows, columns], where rows is a multiple of 16; parts: the number of parts into which the columns are
+    divided; first: the number that is stored for the first column. Each part has sums of its own; the sums of part k
+    begin at row k * rows of the result of the product.
+    """
+    height, width = matrix.shape
+    kept = np.abs(matrix).reshape(height // WIDTH, WIDTH, width).max(axis=1) > 0
+    found = []
+    for part in range(parts):
+        within = np.zeros(width, bool)
+        within[part * width // parts : (part + 1) * width // parts] = True
+        for block in range(height // WIDTH):
+            found.append((part * height + block * WIDTH, block * WIDTH, np.flatnonzero(kept[block] & within)))
+    found.sort(key=lambda one: -len(one[2]))  # so that the blocks of a group have about the same number of pieces
+    found += [(parts * height, 0, np.zeros(0, np.int64))] * (
+        -len(found) % ACCUMULATORS
+    )  # padding: its sums are not read
+    groups = [found[k : k + ACCUMULATORS] for k in range(0, len(found), ACCUMULATORS)]
+    steps = np.cumsum([0] + [len(group[0][2]) for group in groups])
+    weights = np.zeros((steps[-1], ACCUMULATORS, WIDTH), np.float32)
+    columns = np.full((steps[-1], ACCUMULATORS), first, np.uint16)
+    where = np.zeros((parts * height // WIDTH + 1, 2), np.int64)
+    for g, group in enumerate(groups):
+        for q, (place, row, own) in enumerate(group):
+            part_of_steps = slice(steps[g], steps[g] + len(own))
+            weights[part_of_steps, q] = matrix[row : row + WIDTH, own].T
+            columns[part_of_steps, q] = first + own
+            where[place // WIDTH] = g, q
+    places = np.array([[place for place, _, _ in group] for group in groups])
+    return Blocks(weights, columns, steps, places, where[:-1])
+
+
+def by_blocks(values: Array, parts: int = 3) -> Array:
+    """Return the values in float32, with the last axis reordered from [part, unit] to [block, part, unit in block]."""
+    *outer, width = values.shape
+    split = values.reshape(*outer, parts, width // parts // WIDTH, WIDTH)
+    return np.ascontiguousarray(split.swapaxes(-3, -2).reshape(*outer, width), np.float32)
+
+
+class PackedGru(NamedTuple):
+    """The weights of a GRU, multiplied by the constants of their powers of 2 (see above).
+
+    The rows of `inner` have the order [gate, unit], those of all other arrays [block, gate, unit].
+    """
+
+    inner: Array  # [3 * units, inputs]: the weights of the inputs, gates r, z, n
+    recurrent: Array  # [3 * units, units]: the recurrent weights, with zeros on the diagonals
+    bias: Array  # [3 * units]: the bias of the inputs; for r and z plus the recurrent bias
+    recurrent_bias: Array  # [3 * units]: the recurrent bias of gate n; 0 for r and z
+    diagonal: Array  # [3 * units]: the diagonals of the recurrent weights
+
+
+def packed_gru(wide: Mapping[str, Array], name: str) -> PackedGru:
+    """Return the packed GRU `name` of torch (gates r, z, n). wide: the arrays of a file of weights, in float64."""
+    units = wide[f"{name}.weight_hh_l0"].shape[1]
+    scale = LOG2_E * np.repeat([-1.0, -1.0, 2.0], units)
+    inner, own = (scale[:, None] * wide[f"{name}.weight_{kind}_l0"] for kind in ("ih", "hh"))
+    bias, recurrent_bias = (scale * wide[f"{name}.bias_{kind}_l0"] for kind in ("ih", "hh"))
+    bias[: 2 * units] += recurrent_bias[: 2 * units]
+    recurrent_bias[: 2 * units] = 0
+    square = own.reshape(3, units, units)
+    diagonal = np.diagonal(square, axis1=1, axis2=2).reshape(-1)
+    own = np.where(np.eye(units, dtype=bool), 0, square).reshape(3 * units, units)
+    return PackedGru(inner, *(by_blocks(one.T).T for one in (own, bias, recurrent_bias, diagonal)))
+
+
+def packed_layer(wide: Mapping[str, Array], name: str) -> Matrix:
+    """Return the packed layer `name`, whose activation is tanh: a dense layer, or a convolution in time.
+
+    wide: the arrays of a file of weights, in float64: weight [outputs, inputs] or [outputs, inputs, taps], and bias
+    [outputs]. The columns of a convolution have the order [tap, input]: all inputs of the first tap come first.
+    """
+    weight = wide[f"{name}.weight"]
+    flat = weight.swapaxes(1, -1).reshape(len(weight), -1)
+    return packed_matrix(2 * LOG2_E * flat, 2 * LOG2_E * wide[f"{name}.bias"])
+
+
+def packed_matrix(weight: Array, bias: Array) -> Matrix:
+    """Return a packed layer. weight: [rows, columns], where rows is a multiple of 16; bias: [rows]."""
+    return Matrix(blocks(weight.astype(np.float32)), np.append(bias.astype(np.float32), PADDING))
+
+
+def contiguous(tree: Tree) -> Tree:
+    """Return a copy of nested tuples of arrays, with all arrays one behind the other in one piece of memory.
+
+    The piece begins at a multiple of 2 MiB, so that the operating system can use huge pages for it. The processor then
+    needs less time to translate addresses.
+    """
+    arrays = list(_leaves(tree))
+    sizes = [-(-array.nbytes // 64) * 64 for array in arrays]
+    memory = np.empty(sum(sizes) + 2 * HUGE_PAGE, np.uint8)
+    begin = -memory.ctypes.data % HUGE_PAGE
+    copies = []
+    for array, size in zip(arrays, sizes, strict=True):
+        copy = memory[begin : begin + array.nbytes].view(array.dtype).reshape(array.shape)
+        copy[...] = array
+        copies.append(copy)
+        begin += size
+    rebuilt: Tree = _rebuilt(tree, iter(copies))
+    return rebuilt
+
+
+def _leaves(tree: Any) -> Iterator[Array]:
+    """Yield the arrays in nested tuples, in order."""
+    if isinstance(tree, tuple):
+        for inner in tree:
+            yield from _leaves(inner)
+    else:
+        yield tree
+
+
+def _rebuilt(tree: Any, arrays: Iterator[Array]) -> Any:
+    """Return nested tuples like `tree`, with the given arrays in place of its own, in order."""
+    return type(tree)(*(_rebuilt(inner, arrays) for inner in tree)) if isinstance(tree, tuple) else next(arrays)
