@@ -7,6 +7,7 @@ import pytest
 
 from dspgraph import RequestError, UnknownName, registry
 from dspgraph.training import contract
+from helpers.paths import ROOT
 
 COMPLETE = """
 from pydantic import BaseModel, Field
@@ -31,7 +32,9 @@ def announce(monkeypatch: pytest.MonkeyPatch, folder: Path, package: str, code: 
 
 
 def test_the_models_are_the_folders_with_a_training() -> None:
-    assert registry.models() == {"lpcnet": "dspgraph_nodes.models.lpcnet"}
+    folders = {path.parent.name for path in (ROOT / "nodes" / "dspgraph_nodes" / "models").glob("*/training.py")}
+    assert registry.models() == {name: f"dspgraph_nodes.models.{name}" for name in folders}
+    assert "lpcnet" in folders
 
 
 def test_a_model_of_another_package_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,8 +20,8 @@ import numpy as np
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel, part_of_kernel
 from dspgraph_nodes._kernels.neural.draws import draw_level, draw_logistic
-from dspgraph_nodes._kernels.neural.lpcnet_layout import WIDTH
-from dspgraph_nodes._kernels.neural.lpcnet_stages import NetworkCode, network_stage
+from dspgraph_nodes._kernels.neural.layout import WIDTH
+from dspgraph_nodes._kernels.neural.stages import NetworkCode, network_stage
 
 TOGETHER = 4  # blocks of one signal, or rows of a block of sixteen signals, that are summed at the same time
 ROOT_HALF = 0.5**0.5

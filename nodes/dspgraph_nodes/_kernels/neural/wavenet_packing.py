@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes._kernels.neural.lpcnet_layout import WIDTH
-from dspgraph_nodes._kernels.neural.lpcnet_packing import contiguous
-from dspgraph_nodes._kernels.neural.lpcnet_stages import LOG2_E
+from dspgraph_nodes._kernels.neural.layout import WIDTH
+from dspgraph_nodes._kernels.neural.packing import contiguous
+from dspgraph_nodes._kernels.neural.stages import LOG2_E
 from dspgraph_nodes._kernels.neural.wavenet_loop import ROOT_HALF, WaveNetWeights
 
 

@@ -13,7 +13,7 @@ from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.maths.elementary import exp
 from dspgraph_nodes._kernels.maths.matmul import matmul
 from dspgraph_nodes._kernels.neural.draws import inner_numbers, mixture_noise
-from dspgraph_nodes._kernels.neural.lpcnet_layout import WIDTH
+from dspgraph_nodes._kernels.neural.layout import WIDTH
 from dspgraph_nodes._kernels.neural.wavenet_loop import (
     WaveNetInputs,
     WaveNetResults,
