@@ -73,5 +73,7 @@ def overrides(pipeline: str, rate: int = SMALL.rate) -> list[str]:
     files = {
         "lpcnet": lambda: weights_file(SMALL.replace(rate=rate)),
         "wavenet": lambda: wavenet_file(tiny(**mel)),
+        "wavenet_phones": lambda: wavenet_file(tiny(**mel)),
     }
-    return [f"weights={files[pipeline]()}"]
+    fewer = ["points=4"] if pipeline == "wavenet_phones" else []  # for the entropy: it takes the most time
+    return [f"weights={files[pipeline]()}", *fewer]
