@@ -26,8 +26,8 @@ from typing import Any
 
 from dspgraph.shown import escaped, shortened
 
-_MOST_LETTERS = 2000
-_MOST_NAMES = 100
+_MOST_LETTERS = 600
+_MOST_NAMES = 50
 _MOST_NAME_LETTERS = 80
 """Limits of a message: the characters of a complaint, and the names and their characters in a suggestion."""
 
@@ -150,7 +150,7 @@ def describe_error(error: BaseException) -> str:
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return the end of a message about an unknown name: "did you mean 'x'?", or the known names if none is similar.
 
-    Names of more than 80 characters are not compared, and at most 100 names are listed.
+    Names of more than 80 characters are not compared. At most 50 names are listed, with at most 300 characters.
     """
     known = sorted(known)
     short = [one for one in known if len(one) <= _MOST_NAME_LETTERS]
@@ -160,5 +160,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     if not known:
         return "there are none"
     listed = [shortened(one, _MOST_NAME_LETTERS) for one in known[:_MOST_NAMES]]
-    more = f" and {len(known) - _MOST_NAMES} more" if len(known) > _MOST_NAMES else ""
+    while len(listed) > 1 and sum(map(len, listed)) > _MOST_LETTERS // 2:
+        listed.pop()
+    more = f" and {len(known) - len(listed)} more" if len(known) > len(listed) else ""
     return f"there are: {', '.join(listed)}{more}"

@@ -10,13 +10,14 @@ import math
 import re
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dspgraph.errors import ParameterError, SignalError
-from dspgraph.shown import shown
+from dspgraph.shown import shortened, shown
 
 Array: TypeAlias = NDArray[Any]
 Number: TypeAlias = Fraction | int | float | str
@@ -112,8 +113,9 @@ class Stream:
         return "fc" if self.dtype.kind == "c" else "f"
 
     def _set(self, rate: Number, **fields: Any) -> None:
-        if not 0 < to_fraction(rate) < 2**64:
-            raise ParameterError(f"a stream has a rate above 0 Hz and below 2**64 Hz; found {shown(rate)}")
+        if not 2**-64 <= to_fraction(rate) < 2**64:
+            found = str(rate) if isinstance(rate, Fraction) else shown(rate)
+            raise ParameterError(f"a stream has a rate above 0 Hz and below 2**64 Hz; found {shortened(found, 80)}")
         for name, value in {"rate": to_fraction(rate), **fields}.items():
             object.__setattr__(self, name, value)  # the class is frozen: a plain assignment raises
 
@@ -249,12 +251,22 @@ def stream_to_dict(stream: Stream) -> dict[str, Any]:
 def stream_from_dict(data: dict[str, Any]) -> Stream:
     """Return the stream that `stream_to_dict` described by `data`. Raises ParameterError for any other dict."""
     try:
-        values = dict(data)
-        if not all(isinstance(value, str | int | float) for value in values.values()):
-            raise TypeError("the fields of a stream are texts and numbers")
-        return _CLASSES[values.pop("stream")](**values)
+        return _stream_of_fields(data)
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise ParameterError(f"{shown(data)} is not a stream: {type(error).__name__}: {error}") from None
+        raise ParameterError(f"{shown(data)} is not a stream: {error}") from None
+
+
+def _stream_of_fields(data: Any) -> Stream:
+    if not isinstance(data, dict) or not all(isinstance(value, str | int | float) for value in data.values()):
+        raise TypeError("the fields of a stream are texts and numbers")
+    kind = _CLASSES.get(data.get("stream"))
+    if kind is None:
+        raise TypeError(f"'stream' must be one of {', '.join(_CLASSES)}; found {shown(data.get('stream'))}")
+    given, known = data.keys() - {"stream"}, signature(kind).parameters
+    needed = {name for name, one in known.items() if one.default is one.empty}
+    if wrong := sorted(given - known.keys() | needed - given):
+        raise TypeError(f"{kind.__name__} has the fields {', '.join(known)}; missing or unknown: {shown(wrong)}")
+    return kind(**{name: data[name] for name in given})
 
 
 _CLASSES: dict[Any, type[Stream]] = {one.__name__: one for one in (Audio, Frames, Symbols)}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dspgraph.cli.options import PATH, change_options, pipeline_options, plugin_option
+from dspgraph.cli.options import PATH, RealNumber, change_options, pipeline_options, plugin_option
 from dspgraph.cli.output import echo, print_notes, print_tables
 from dspgraph.errors import FileError
 
@@ -53,7 +53,7 @@ def show(pipeline: str, overrides: tuple[str, ...], swaps: dict[str, str], plugi
 @change_options
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=RealNumber(min=0, min_open=True),
     default=1.0,
     show_default=True,
     help="Length of the part of FILE that is used.",

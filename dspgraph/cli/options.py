@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Collection, Sequence
+from fractions import Fraction
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from dspgraph.errors import RequestError
+from dspgraph.errors import ParameterError, RequestError
+from dspgraph.shown import shown
 
 if TYPE_CHECKING:
     from dspgraph.rendering.command import Command
@@ -29,6 +31,42 @@ class _Path(click.Path):
 
 PATH = _Path(path_type=Path)
 
+
+def exact_number(text: str) -> Fraction:
+    """Return the number that a text stands for. Raises ParameterError as `to_fraction` does.
+
+    Python alone would also take 1_0 for 10, digits of other scripts, and "nan".
+    """
+    from dspgraph.streams import to_fraction
+
+    return to_fraction(text.strip())
+
+
+class WholeNumber(click.IntRange):
+    """A whole number given by the user."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number; refuse a text that is none (see `exact_number`), and a number out of bounds."""
+        try:
+            number = exact_number(str(value))
+        except ParameterError:
+            number = Fraction(1, 2)
+        if number.denominator != 1:
+            self.fail(f"{shown(value)} is not a whole number such as 4", param, ctx)
+        return super().convert(int(number), param, ctx)
+
+
+class RealNumber(click.FloatRange):
+    """A number given by the user."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number; refuse a text that is none (see `exact_number`), and a number out of bounds."""
+        try:
+            return super().convert(float(exact_number(str(value))), param, ctx)
+        except ParameterError as error:
+            self.fail(str(error), param, ctx)
+
+
 plugin_option = click.option(
     "--plugin",
     "plugins",
@@ -43,10 +81,10 @@ def _f0_range(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     if value is None:
         return None
     try:
-        low, high = map(float, value.split(","))
-    except ValueError:
-        raise RequestError(f"--f0-range {value}: write LOW,HIGH in Hz, for instance 40,1000") from None
-    return low, high
+        low, high = map(exact_number, value.split(","))
+    except (ValueError, ParameterError):
+        raise RequestError(f"--f0-range {shown(value)}: write LOW,HIGH in Hz, for instance 40,1000") from None
+    return float(low), float(high)
 
 
 f0_range_option = click.option(
@@ -95,7 +133,7 @@ def executor_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option(
         "-j",
         "--jobs",
-        type=click.IntRange(1),
+        type=WholeNumber(1),
         help="Number of workers. Default: 1, or every core with --executor process or ray.",
     )
     @click.option(
@@ -106,7 +144,7 @@ def executor_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--address", help="Address of a running Ray cluster, or `auto`. Default: start Ray on this machine.")
     @click.option(
         "--timeout",
-        type=click.FloatRange(min=0, min_open=True),
+        type=RealNumber(min=0, min_open=True),
         metavar="SECONDS",
         help="Give up a file that takes longer, counted from its opening; compiling counts. The other files are done "
         "as usual.",

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dspgraph.cli.options import PATH, executor_options, overwrite_option, pipeline_options, recorded_command
+from dspgraph.cli.options import (
+    PATH,
+    WholeNumber,
+    executor_options,
+    overwrite_option,
+    pipeline_options,
+    recorded_command,
+)
 from dspgraph.cli.output import Reporter, print_notes, print_tables
 from dspgraph.errors import DspgraphError
 
@@ -39,7 +46,7 @@ AUDIO_FORMATS = (
 @executor_options
 @click.option(
     "--batch",
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     default=1,
     show_default=True,
     help="Number of files computed together in one process.",

@@ -12,6 +12,7 @@ import io
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 import warnings
@@ -168,7 +169,8 @@ class ArraySource:
         except OSError as error:
             raise FileError(f"{self.path} cannot be read: {error.strerror or error}") from None
         except Exception as error:
-            raise FileError(f"{self.path}{fault}: {error or type(error).__name__}") from None
+            reason = re.sub(" object at 0x[0-9a-f]+", "", str(error) or type(error).__name__)
+            raise FileError(f"{self.path}{fault}: {shortened(reason, 120)}") from None
 
     def _check_names(self, archive: zipfile.ZipFile) -> None:
         """Raise FileError if the array of a stream is not in the archive, or if the archive lists it twice."""
@@ -209,7 +211,7 @@ class ArraySource:
         try:
             yield
         except Exception as error:
-            raise FileError(f"{self.path}: '{STREAMS}' does not describe the arrays: {error}") from None
+            raise FileError(f"{self.path}: '{STREAMS}' does not describe the arrays: {error}: make it again") from None
 
     def _headers(self, archive: zipfile.ZipFile) -> dict[str, _Header]:
         """Return the header of the array of every stream. Raises FileError if an array does not fit its stream."""
@@ -237,8 +239,12 @@ class ArraySource:
         with self._reading(f": '{name}' is no array of numbers"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a header as Python 2 wrote it is read all the same
             major, _ = np.lib.format.read_magic(begin)
-            parse = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}[major]
+            parse = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}.get(major)
+            if parse is None:
+                raise ValueError(f"its header has the version {major}; 1 and 2 are read")
             shape, fortran_order, dtype = parse(begin)
+            if any(isinstance(length, bool) for length in shape):
+                raise ValueError(f"its shape is {shown(shape)}")
         header = _Header(member, begin.tell(), shape, "F" if fortran_order else "C", dtype)
         if dtype.hasobject or min(shape, default=0) < 0:
             raise FileError(f"{self.path}: '{name}' is no array of numbers: found {dtype} {shown(list(shape))}")

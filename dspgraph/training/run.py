@@ -14,7 +14,7 @@ from dspgraph.parameters import complaint_sentence, sentences
 from dspgraph.pipeline.pipeline import load
 from dspgraph.rendering.corpus import gather
 from dspgraph.rendering.item import Item
-from dspgraph.streams import Array, Audio
+from dspgraph.streams import Array, Audio, to_fraction
 from dspgraph.training.contract import Features, prediction, training
 from dspgraph.training.weights import model_of
 
@@ -106,7 +106,23 @@ def _settings(kind: type[BaseModel], given: Mapping[str, str]) -> BaseModel:
     for name in given:
         if name not in kind.model_fields:
             raise UnknownName(f"there is no setting '{name}'; {suggest(name, kind.model_fields)}")
+        _check_number(name, given[name])
     try:
         return kind.model_validate_strings(dict(given))
     except ValidationError as error:
         raise ParameterError(*sentences(error, complaint_sentence)) from None
+
+
+def _check_number(name: str, text: str) -> None:
+    """Raise ParameterError for a text that Python takes for a number and YAML does not: 1_0, digits of other scripts.
+
+    Also for "nan" and "inf", which no setting can use.
+    """
+    try:
+        float(text)
+    except ValueError:
+        return
+    try:
+        to_fraction(text)
+    except ParameterError as error:
+        raise ParameterError(f"the setting '{name}': {error}") from None

@@ -364,7 +364,8 @@ def test_score_says_why_a_metric_has_no_value_and_takes_another_range(tmp_path: 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("60", "--f0-range 60: write LOW,HIGH in Hz, for instance 40,1000"),
+        ("6_0,400", "--f0-range '6_0,400': write LOW,HIGH in Hz, for instance 40,1000"),
+        ("60", "--f0-range '60': write LOW,HIGH in Hz, for instance 40,1000"),
         ("60,a", "write LOW,HIGH"),
         ("5,400", "the range of the pitch is 5 to 400 Hz; it must lie between 30 and 1200 Hz"),
     ],

@@ -86,6 +86,8 @@ def test_train_lists_the_settings() -> None:
     [
         (["lpcnett", "--settings"], "no model is called 'lpcnett'; did you mean 'lpcnet'?"),
         (["lpcnet"], "give --data FOLDER and --out FOLDER"),
+        (["lpcnet", "--data", "data", "-o", "out", "-s", "steps=1_0"], "the setting 'steps': '1_0' is not a number"),
+        (["lpcnet", "--data", "data", "-o", "out", "-s", "learning_rate=nan"], "the setting 'learning_rate': 'nan' is not a"),
         (["lpcnet", "--data", "data", "-o", "out", "-s", "step=2"], "no setting 'step'; did you mean 'steps'?"),
         (["lpcnet", "--data", "data", "-o", "out", "-s", "steps"], "expected SETTING=VALUE"),
         (["lpcnet", "--data", "data", "-o", "out", "-s", "steps=few"], "steps: input should be a valid integer"),
