@@ -38,7 +38,8 @@ def signals_raised() -> Iterator[None]:
 
     So everything that is open is closed, and no unfinished file is left. A signal that is ignored, as SIGHUP under
     nohup, or that other code handles stays as it is. After a signal has come, the three signals are ignored for GRACE
-    seconds, and for good when the `with` block ends: then the process is about to end.
+    seconds, and for good when the `with` block ends: then the process is about to end. Objects that were half made when
+    the signal came may fail in `__del__`; Python's report of that, "Exception ignored in ...", is not printed.
     """
     latest = -GRACE
 
@@ -46,6 +47,7 @@ def signals_raised() -> Iterator[None]:
         nonlocal latest
         if time.monotonic() >= latest + GRACE:
             latest = time.monotonic()
+            sys.unraisablehook = lambda _: None
             raise Stopped(number)
 
     replaced = {}

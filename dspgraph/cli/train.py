@@ -46,8 +46,10 @@ def train(
 
     MODEL is the name of the node that runs the model. If there is no such model, the error names a similar one or all.
     """
+    from dspgraph.rendering.system import check_working_directory
     from dspgraph.training import run as training
 
+    check_working_directory("torch cannot be loaded without it")
     if listed:
         rows = [
             (name, f"default {default}" if default else "", text) for name, default, text in training.settings(model)

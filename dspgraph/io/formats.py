@@ -42,6 +42,11 @@ class AudioFormat:
             raise FileError(
                 f"{path}: a file has a whole number of samples per second below 2**31, not {hertz(stream.rate)}"
             )
+        if self.suffix == ".flac" and 65535 < stream.rate <= self.rate and stream.rate % 10:
+            raise FileError(
+                f"{path} cannot be written: above 65535 Hz, flac holds multiples of 10 Hz only, the output is "
+                f"{stream}: write another format, for instance wav"
+            )
         if stream.rate > self.rate or stream.channels > self.channels:
             raise FileError(
                 f"{path} cannot be written: {self.name} holds up to {self.rate} Hz and {self.channels} channels, the "

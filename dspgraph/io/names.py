@@ -14,6 +14,14 @@ from unicodedata import is_normalized, normalize
 
 def missing(path: Path) -> str:
     """Return the message for a file that does not exist; it names a file that differs only in the Unicode form."""
+    try:
+        os.getcwd()
+    except OSError:
+        if not path.is_absolute():
+            return (
+                f"{path} is relative to the working directory, which does not exist any more: change to a folder that "
+                "exists, or give an absolute path"
+            )
     other = other_form(path)
     if other is None:
         return f"{path} does not exist"

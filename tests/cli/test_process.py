@@ -234,3 +234,26 @@ signal.raise_signal(signal.SIGINT)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr, done.returncode) == ("15\n2\n", "", 0)
+
+
+def test_what_fails_because_of_a_signal_is_not_printed() -> None:
+    """An object that the signal leaves half made fails when it is deleted."""
+    code = """
+import signal
+from dspgraph.cli import process
+
+class Half:
+    def __init__(self):
+        signal.raise_signal(signal.SIGTERM)
+        self.handle = 1
+    def __del__(self):
+        self.handle
+
+with process.signals_raised():
+    try:
+        Half()
+    except process.Stopped as stop:
+        print(stop.number)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == ("15\n", "", 0)

@@ -88,6 +88,7 @@ LIMITS = {
     "Vorbis rate": (".ogg", Audio(200_001), "ogg:VORBIS holds up to 200000 Hz and 255 channels"),
     "Vorbis channels": (".ogg", Audio(16000, 256), "ogg:VORBIS holds up to 200000 Hz and 255 channels"),
     "FLAC rate": (".flac", Audio(655_351), "flac:PCM_24 holds up to 655350 Hz and 8 channels"),
+    "FLAC rate that is no multiple of 10": (".flac", Audio(65_536), "above 65535 Hz, flac holds multiples of 10 Hz only"),
     "FLAC channels": (".flac", Audio(16000, 9), "flac:PCM_24 holds up to 655350 Hz and 8 channels"),
     "WAV channels": (".wav", Audio(16000, 1025), "wav:FLOAT holds up to 2147483647 Hz and 1024 channels"),
 }  # fmt: skip

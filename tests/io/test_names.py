@@ -42,3 +42,12 @@ def test_a_relative_name_is_found_too(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     Path(normalize("NFD", "é.wav")).touch()
     assert other_form(Path(normalize("NFC", "é.wav"))) == Path(normalize("NFD", "é.wav"))
+
+
+def test_without_a_working_directory_a_relative_name_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert "a.wav is relative to the working directory, which does not exist any more: change" in missing(Path("a.wav"))
+    assert missing(tmp_path / "a.wav") == f"{tmp_path / 'a.wav'} does not exist"
+    monkeypatch.chdir(tmp_path)
