@@ -105,8 +105,8 @@ def report_system_error(error: OSError) -> None:
     if error.errno in (errno.EMFILE, errno.ENFILE):
         complain(f"{reason}: allow more, by `ulimit -n 256` for instance")
         return
-    if error.filename is not None:
-        complain(f"{error.filename}: {reason}")
+    if error.filename is not None or error.errno is None:  # without a number: the sentence of a library
+        complain(f"{error.filename}: {reason}" if error.filename is not None else reason)
         return
     try:
         check_working_directory("a path is relative to it")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from dspgraph.cli.process import report_system_error
 from helpers import deadly
 from helpers.speech import speech
 from helpers.surroundings import in_a_shell
@@ -257,3 +258,8 @@ with process.signals_raised():
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr, done.returncode) == ("15\n", "", 0)
+
+
+def test_an_error_that_a_library_words_is_told_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    report_system_error(OSError("a cache needs a folder"))
+    assert capsys.readouterr().err == "dspgraph: a cache needs a folder\n"
