@@ -47,6 +47,12 @@ def test_every_code_survives_decoding_and_encoding(bits: int, peak: float, dtype
     assert np.array_equal(mulaw_encode(mulaw_decode(codes, 1 << bits, peak, dtype), 1 << bits, peak), codes)
 
 
+def test_one_step_of_16_bits_is_silence_with_8_bits_as_in_g711() -> None:
+    # Code 129 begins at (256**(1/256) - 1) / 255 = 8.59e-5, 2.8 steps of 16 bits; G.711's second code at 4 steps.
+    steps = np.arange(-5, 6) / 32768
+    assert (mulaw_encode(steps) - 128).tolist() == [-1, -1, -1, 0, 0, 0, 0, 0, 1, 1, 1]
+
+
 def test_lpcnet_scale() -> None:
     # LPCNet's table, int16 scale: code 0 is -32768 and code 255 +31373 (J.-M. Valin, the C program).
     assert mulaw_encode(np.array([-32768.0, 31373.0, 0.0]), peak=32768.0).tolist() == [0, 255, 128]
