@@ -11,12 +11,12 @@ from dspgraph import Array, load
 from dspgraph.evaluation.metrics import measure
 from dspgraph.io.audio import example_speech
 from dspgraph_nodes.models.lpcnet import data as lpcnet_data
-from dspgraph_nodes.models.lpcnet import distribution as lpcnet_distribution
 from dspgraph_nodes.models.lpcnet import training as lpcnet_training
 from dspgraph_nodes.models.lpcnet.network import LPCNet
 from dspgraph_nodes.models.lpcnet.training import Settings
 from dspgraph_nodes.models.lpcnet.weights import WEIGHTS
 from dspgraph_nodes.models.shared import trainer
+from dspgraph_nodes.models.shared.distributions.categorical import fixed_entropy
 from dspgraph_nodes.models.shared.modules import load as load_network
 from examples.train_lpcnet_on_one_clip import BATCHES, SETTINGS, learn
 from helpers.speech import speech
@@ -36,7 +36,7 @@ def test_one_clip_is_resynthesised_better_than_by_pulses_and_noise(tmp_path: Pat
     weights = learn(example_speech(), tmp_path, BATCHES)
     minutes = (time.process_time() - begin) / 60
     clip = lpcnet_data.utterance(speech(), features)
-    gain = lpcnet_distribution.fixed_entropy([clip]) - loss(load_network(WEIGHTS, LPCNet, weights), clip)
+    gain = fixed_entropy([clip.clean[1]], 256) - loss(load_network(WEIGHTS, LPCNet, weights), clip)
     copy = load("lpcnet", [f"weights={weights}"])(speech=speech())["speech"]
     distance = {"lpcnet": log_spectral_distance(copy)}
     for excitation in ("pulse_noise", "whisper"):

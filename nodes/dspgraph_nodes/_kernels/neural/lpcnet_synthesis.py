@@ -143,20 +143,25 @@ def _run_lanes(
 
 
 def teacher_forced(
-    network: SampleNetwork, frames: FrameInputs, codes: Array, hop: int, lanes: int = 1
+    network: SampleNetwork, frames: FrameInputs, codes: Array, hop: int, lanes: int = 1, first: int | None = None
 ) -> tuple[Array, Array]:
     """Return the logits [n, 256] and the states of GRU_B [n, units] when the network is given codes.
 
     codes: [n, 3], of signal, prediction and excitation, in place of those that the network would draw; a frame begins
-    every `hop` samples; lanes: 1 or 16. All lanes get the same codes, and the results are those of the last lane. Tests
-    use this function to compare the kernel with torch.
+    every `hop` samples; first: number of samples of the first frame, `hop` by default; lanes: 1 or 16. All lanes get
+    the same codes, and the results are those of the last lane. Tests use this function to compare the kernel with
+    torch.
     """
     count = len(codes)
     work = workspace(network, frames.rows_a, lanes)
     logits = np.zeros((count, LEVELS * lanes), np.float32)
     states = np.zeros((count, len(network.diagonal_b) // 3 * lanes), np.float32)
     forced = np.ascontiguousarray(np.repeat(codes[:, None], lanes, 1), np.int64)
-    rows, ends, waits = np.zeros(lanes, np.int64), np.full(lanes, len(frames.lpc) - 1), np.full(lanes, hop)
+    rows, ends, waits = (
+        np.zeros(lanes, np.int64),
+        np.full(lanes, len(frames.lpc) - 1),
+        np.full(lanes, hop if first is None else first),
+    )
     signal, numbers = np.zeros((frames.lpc.shape[1] + count, lanes)), np.zeros((count, lanes), np.float32)
     silent, forcing = np.full((lanes, 3), SILENT_CODE), TeacherForcing(forced, logits, states)
     run(network, frames, work, Schedule(rows, ends, waits, hop), 0.0, numbers, signal, silent, forcing)

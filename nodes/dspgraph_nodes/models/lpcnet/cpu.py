@@ -4,8 +4,7 @@ Outputs and gradients are those of `LPCNet.forward`, except for rounding. Three 
 
 * An embedding has 256 rows, but a batch has thousands of samples. The input matrix of GRU_A is multiplied with each row
   of the embedding once, and with the condition of each frame once. For a sample, four rows of the products are added.
-* The gradients of the gates of a step are computed in one pass over memory, and the gradient of the recurrent matrix is
-  one product for all steps.
+* The GRUs are those of `shared.layers`, whose gradients are computed in fewer passes over memory.
 * tanh x = 2 * sigmoid(2 * x) - 1: for arrays as large as those of DualFC, torch's sigmoid is several times faster than
   its tanh.
 """
@@ -24,8 +23,7 @@ from torch.nn.functional import embedding_bag, linear
 from dspgraph_nodes._kernels.neural import gradients
 from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS
 from dspgraph_nodes.models.lpcnet.network import LPCNet
-
-__all__ = ["dual_fc", "forward", "gru"]
+from dspgraph_nodes.models.shared.layers import gru, gru_input, gru_recurrent
 
 GruStates = tuple[Tensor, Tensor]
 """The states [1, batch, units] of GRU_A and GRU_B."""
@@ -43,12 +41,12 @@ def forward(model: LPCNet, f: Tensor, codes: Tensor, state: GruStates | None = N
         (state[0][0], state[1][0]) if state is not None
         else (f.new_zeros(batch, config.gru_a), f.new_zeros(batch, config.gru_b))
     )  # fmt: skip
-    h_a = gru(_input_a(model, f, codes.transpose(0, 1)), *_recurrent(model.gru_a), a)
+    h_a = gru(_input_a(model, f, codes.transpose(0, 1)), *gru_recurrent(model.gru_a), a)
 
-    weight, bias = _input(model.gru_b)
+    weight, bias = gru_input(model.gru_b)
     x = linear(h_a, weight[:, : config.gru_a]).view(len(f), -1, batch, len(weight))
     x = x + linear(f, weight[:, config.gru_a :], bias)[:, None]
-    h_b = gru(x.flatten(0, 1), *_recurrent(model.gru_b), b)
+    h_b = gru(x.flatten(0, 1), *gru_recurrent(model.gru_b), b)
 
     full = model.dual_fc
     twice = linear(h_b.transpose(0, 1), 2 * full.kernel.flatten(0, 1), 2 * full.bias.flatten())
@@ -60,7 +58,7 @@ def _input_a(model: LPCNet, f: Tensor, codes: Tensor) -> Tensor:
 
     f: [frames, batch, condition]; codes: [samples, batch, 3].
     """
-    weight, bias = _input(model.gru_a)
+    weight, bias = gru_input(model.gru_a)
     samples, batch, inputs = codes.shape
     width = inputs * model.config.embedding
     tables = torch.einsum("le,gke->klg", model.embed.weight, weight[:, :width].view(len(weight), inputs, -1))
@@ -69,67 +67,6 @@ def _input_a(model: LPCNet, f: Tensor, codes: Tensor) -> Tensor:
     of_frames = LEVELS * inputs + torch.arange(len(f) * batch).view(-1, batch, 1)
     indices = torch.cat((of_codes, of_frames.repeat_interleave(samples // len(f), 0)), -1)
     return embedding_bag(indices.flatten(0, 1), rows, mode="sum").view(samples, batch, -1)
-
-
-def _input(layer: torch.nn.GRU) -> tuple[Tensor, Tensor]:
-    """Return the input matrix of a GRU, and the biases added to its products.
-
-    These are the input bias plus the recurrent bias for the gates r and z, and the input bias alone for the candidate
-    n.
-    """
-    weight, _, input_bias, recurrent_bias = layer.parameters()
-    gates = 2 * layer.hidden_size
-    return weight, input_bias + torch.cat((recurrent_bias[:gates], torch.zeros_like(recurrent_bias[gates:])))
-
-
-def _recurrent(layer: torch.nn.GRU) -> tuple[Tensor, Tensor]:
-    """Return the recurrent matrix of a GRU and the recurrent bias of the candidate n, which the reset gate scales."""
-    _, recurrent, _, recurrent_bias = layer.parameters()
-    return recurrent, recurrent_bias[2 * layer.hidden_size :]
-
-
-class _GRU(Function):
-    """A GRU: outputs h [samples, batch, units] from x, the recurrent matrix, the bias and the first state.
-
-    x: [samples, batch, 3 * units], the products of the inputs with the input matrix, plus all biases except the
-    recurrent bias of the candidate n, which is `bias`.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, recurrent: Tensor, bias: Tensor, state: Tensor) -> Tensor:
-        samples, batch, units = *x.shape[:2], len(bias)
-        gates, inner = x.new_empty(samples, batch, 2 * units), x.new_empty(samples, batch, units)
-        candidate, h = torch.empty_like(inner), x.new_empty(samples + 1, batch, units)
-        h[0] = state
-        of_gates, of_candidate = recurrent[: 2 * units].t(), recurrent[2 * units :].t()
-        for row, gate, g, n, last, new in zip(x, gates, inner, candidate, h[:-1], h[1:], strict=True):
-            torch.addmm(row[:, : 2 * units], last, of_gates, out=gate).sigmoid_()
-            torch.addmm(bias, last, of_candidate, out=g)
-            torch.addcmul(row[:, 2 * units :], gate[:, :units], g, out=n).tanh_()
-            torch.lerp(n, last, gate[:, units:], out=new)
-        ctx.save_for_backward(gates, inner, candidate, h, recurrent)
-        return h[1:]
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        gates, inner, candidate, h, recurrent = ctx.saved_tensors
-        samples, batch, units = inner.shape
-        of_recurrent, of_candidate = gates.new_empty(samples, batch, 3 * units), torch.empty_like(inner)
-        of_state = torch.zeros_like(h[0])
-        split_gates = gates.view(samples, batch, 2, units)
-        of_parts = of_recurrent.view(samples, batch, 3, units)
-        for t in range(samples - 1, -1, -1):
-            of_state += grads[0][t]
-            gradients.gru_step(
-                of_state.numpy(), split_gates[t].numpy(), candidate[t].numpy(), inner[t].numpy(), h[t].numpy(),
-                of_parts[t].numpy(), of_candidate[t].numpy(),
-            )  # fmt: skip
-            of_state.addmm_(of_recurrent[t], recurrent)
-        rows = of_recurrent.flatten(0, 1)
-        of_matrix, of_bias = rows.t() @ h[:-1].flatten(0, 1), rows[:, 2 * units :].sum(0)
-        of_recurrent[..., 2 * units :] = of_candidate
-        return of_recurrent, of_matrix, of_bias, of_state
 
 
 class _DualFC(Function):
@@ -161,5 +98,4 @@ class _DualFC(Function):
         return of_twice, of_factor
 
 
-gru: Callable[..., Tensor] = _GRU.apply
 dual_fc: Callable[..., Tensor] = _DualFC.apply

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS
 from dspgraph_nodes.models.lpcnet.config import HOP, RATE
 from dspgraph_nodes.models.lpcnet.data import DELAY, PIPELINE, Utterance, utterance
 from dspgraph_nodes.models.lpcnet.network import LPCNet
@@ -17,7 +15,7 @@ from dspgraph_nodes.models.lpcnet.weights import WEIGHTS
 from dspgraph_nodes.models.shared.data import FeatureFunction
 from dspgraph_nodes.models.shared.modules import load
 
-__all__ = ["PIPELINE", "distribution", "fixed_entropy", "probabilities"]
+__all__ = ["PIPELINE", "distribution", "probabilities"]
 
 
 def distribution(weights: Path, samples: Array, features: FeatureFunction) -> tuple[Array, Array, float]:
@@ -45,13 +43,3 @@ def probabilities(model: LPCNet, whole: Utterance) -> Array:
     codes = torch.from_numpy(whole.clean[0].astype(np.int64))[None]
     found: Array = torch.softmax(model(model.condition(*rows), codes)[0][0], -1).numpy()
     return found
-
-
-def fixed_entropy(data: Sequence[Utterance]) -> float:
-    """Return the cross-entropy, in nats per sample, of the best distribution that is the same for all samples.
-
-    It is the entropy of the target codes, counted over all data.
-    """
-    counts = np.sum([np.bincount(one.clean[1], minlength=LEVELS) for one in data], axis=0)
-    share = counts[counts > 0] / counts.sum()
-    return float((share * -np.log(share)).sum())

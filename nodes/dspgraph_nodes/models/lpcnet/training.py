@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS
 from dspgraph_nodes.models.lpcnet import cpu as lpcnet_cpu
 from dspgraph_nodes.models.lpcnet.config import HOP
 from dspgraph_nodes.models.lpcnet.cpu import GruStates
 from dspgraph_nodes.models.lpcnet.data import CONTEXT, PIPELINE, Chunk, Chunks, arrays, utterance
-from dspgraph_nodes.models.lpcnet.distribution import fixed_entropy
 from dspgraph_nodes.models.lpcnet.network import LPCNet
 from dspgraph_nodes.models.lpcnet.settings import Settings
 from dspgraph_nodes.models.lpcnet.weights import WEIGHTS
@@ -32,6 +32,7 @@ from dspgraph_nodes.models.shared.data import (
     stacked,
     validation_batches,
 )
+from dspgraph_nodes.models.shared.distributions.categorical import fixed_entropy
 from dspgraph_nodes.models.shared.modules import load, save
 
 __all__ = ["PIPELINE", "Settings", "train"]
@@ -90,7 +91,7 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
         load=lambda path: load(WEIGHTS, LPCNet, path),
         fingerprint=fingerprint(arrays([*training, *validation])),
         summary=f"{len(chunks)} chunks of {settings.frames} frames for training, {len(clean)} for validation; the best "
-        f"fixed distribution has {fixed_entropy(validation):.3f} nats",
+        f"fixed distribution has {fixed_entropy((one.clean[1] for one in validation), LEVELS):.3f} nats",
         pruning=settings.pruning("gru_a.weight_hh_l0"),
         adam={"amsgrad": True},
     )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+
+from dspgraph_nodes._kernels.arrays import Array
 
 
 @dataclass(frozen=True)
@@ -35,3 +39,13 @@ class Categorical:
         """
         ends = torch.cumsum(torch.softmax(parameters.double(), -1), -1)
         return (ends <= numbers.double()).sum(-1).clamp(max=self.levels - 1)
+
+
+def fixed_entropy(data: Iterable[Array], levels: int) -> float:
+    """Return the cross-entropy, in nats per sample, of the best distribution that is the same for all samples.
+
+    It is the entropy of the levels, counted over all data. data: arrays of whole numbers from 0 to levels - 1.
+    """
+    counts = np.sum([np.bincount(one.reshape(-1), minlength=levels) for one in data], axis=0)
+    share = counts[counts > 0] / counts.sum()
+    return float((share * -np.log(share)).sum())

@@ -1,0 +1,86 @@
+"""Layers with gradients of our own, faster on a CPU than torch's modules.
+
+Outputs and gradients are those of torch, except for rounding. The gradients of the gates of a step are computed in one
+pass over memory, and the gradient of a recurrent matrix is one product for all steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from dspgraph_nodes._kernels.neural import gradients
+
+
+def gru_input(layer: torch.nn.GRU) -> tuple[Tensor, Tensor]:
+    """Return the input matrix of a GRU of torch, and the biases added to its products.
+
+    These are the input bias plus the recurrent bias for the gates r and z, and the input bias alone for the candidate
+    n.
+    """
+    weight, _, input_bias, recurrent_bias = layer.parameters()
+    gates = 2 * layer.hidden_size
+    return weight, input_bias + torch.cat((recurrent_bias[:gates], torch.zeros_like(recurrent_bias[gates:])))
+
+
+def gru_recurrent(layer: torch.nn.GRU) -> tuple[Tensor, Tensor]:
+    """Return the recurrent matrix of a GRU and the recurrent bias of the candidate n, which the reset gate scales."""
+    _, recurrent, _, recurrent_bias = layer.parameters()
+    return recurrent, recurrent_bias[2 * layer.hidden_size :]
+
+
+class _GRU(Function):
+    """A GRU: outputs h [samples, batch, units] from x, the recurrent matrix, the bias and the first state.
+
+    x: [samples, batch, 3 * units], the products of the inputs with the input matrix, plus all biases except the
+    recurrent bias of the candidate n, which is `bias`.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, recurrent: Tensor, bias: Tensor, state: Tensor) -> Tensor:
+        samples, batch, units = *x.shape[:2], len(bias)
+        gates, inner = x.new_empty(samples, batch, 2 * units), x.new_empty(samples, batch, units)
+        candidate, h = torch.empty_like(inner), x.new_empty(samples + 1, batch, units)
+        h[0] = state
+        of_gates, of_candidate = recurrent[: 2 * units].t(), recurrent[2 * units :].t()
+        for row, gate, g, n, last, new in zip(x, gates, inner, candidate, h[:-1], h[1:], strict=True):
+            torch.addmm(row[:, : 2 * units], last, of_gates, out=gate).sigmoid_()
+            torch.addmm(bias, last, of_candidate, out=g)
+            torch.addcmul(row[:, 2 * units :], gate[:, :units], g, out=n).tanh_()
+            torch.lerp(n, last, gate[:, units:], out=new)
+        ctx.save_for_backward(gates, inner, candidate, h, recurrent)
+        return h[1:]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        gates, inner, candidate, h, recurrent = ctx.saved_tensors
+        samples, batch, units = inner.shape
+        of_recurrent, of_candidate = gates.new_empty(samples, batch, 3 * units), torch.empty_like(inner)
+        of_state = torch.zeros_like(h[0])
+        split_gates = gates.view(samples, batch, 2, units)
+        of_parts = of_recurrent.view(samples, batch, 3, units)
+        for t in range(samples - 1, -1, -1):
+            of_state += grads[0][t]
+            gradients.gru_step(
+                of_state.numpy(), split_gates[t].numpy(), candidate[t].numpy(), inner[t].numpy(), h[t].numpy(),
+                of_parts[t].numpy(), of_candidate[t].numpy(),
+            )  # fmt: skip
+            of_state.addmm_(of_recurrent[t], recurrent)
+        rows = of_recurrent.flatten(0, 1)
+        of_matrix, of_bias = rows.t() @ h[:-1].flatten(0, 1), rows[:, 2 * units :].sum(0)
+        of_recurrent[..., 2 * units :] = of_candidate
+        return of_recurrent, of_matrix, of_bias, of_state
+
+
+gru: Callable[..., Tensor] = _GRU.apply
+"""The function (x, recurrent, bias, state) -> h of a GRU, see `gru_input` and `gru_recurrent`.
+
+x: [samples, batch, 3 * units], inputs times the input matrix, plus the biases; recurrent, bias: as `gru_recurrent`
+returns them; state: [batch, units], before the first sample. h: [samples, batch, units].
+"""

@@ -1,0 +1,177 @@
+"""LPCNet passes every check of models."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dspgraph import Array
+from dspgraph.testing import MODEL_CHECKS, ModelExample
+from dspgraph_nodes._kernels.neural.lpcnet_codes import SILENT_CODE, centres, encode
+from dspgraph_nodes._kernels.neural.lpcnet_packing import pack_weights
+from dspgraph_nodes._kernels.neural.lpcnet_stream import SpeechState
+from dspgraph_nodes._kernels.neural.lpcnet_synthesis import (
+    FrameNetworkState,
+    features,
+    frame_inputs,
+    sharpness,
+    synthesise,
+    teacher_forced,
+)
+from dspgraph_nodes.models.lpcnet.network import LPCNet
+from dspgraph_nodes.models.lpcnet.reference import sampling_distribution
+from dspgraph_nodes.models.lpcnet.training import Settings, train
+from dspgraph_nodes.models.lpcnet.weights import WEIGHTS
+from dspgraph_nodes.models.shared.modules import load
+from helpers.networks import random_arrays, sized
+from helpers.speech import speech
+from helpers.utterances import features as features_of_speech
+
+pytestmark = pytest.mark.training
+
+HOP, ORDER, THRESHOLD = 20, 2, 0.002
+CONFIG = sized(32, 16, hop=HOP, rate=2000)
+FIRST = HOP - HOP // 2  # samples of frame 0, whose window is centred on the start of the signal
+
+Features = Mapping[str, Array]
+
+
+def drawn_features(frames: int, seed: int) -> Features:
+    """Return random features; the predictors are of stable filters."""
+    draw = np.random.Generator(np.random.Philox(key=seed))
+    radius = 0.3 + 0.5 * draw.random((frames, 1))
+    return {
+        "cepstrum": 2 * draw.random((frames, CONFIG.bands)) - 1,
+        "pitch": 3 * draw.random((frames, 1)),
+        "correlation": draw.random((frames, 1)) - 0.5,
+        "lpc": np.concatenate((-1.5 * radius, radius**2), axis=1),
+    }
+
+
+def write(path: Path, seed: int) -> None:
+    """Write random weights of a network that prefers quiet levels: its samples then stay within full scale."""
+    arrays = random_arrays(CONFIG, seed)
+    arrays["dual_fc.factor"][0] += 12 * np.exp(-(((np.arange(256, dtype=np.float32) - 128) / 30) ** 2))
+    arrays["dual_fc.bias"][0] += 3
+    WEIGHTS.write(path, CONFIG, arrays)
+
+
+def per_sample(rows: Array, count: int) -> Array:
+    """Return the row of each sample, [count, ...]."""
+    row = np.minimum((np.arange(count) + HOP // 2) // HOP, len(rows) - 1)
+    found: Array = rows[row]
+    return found
+
+
+def generate(
+    path: Path, signals: Sequence[Features], seeds: Sequence[int], cut: int | None, tap: bool
+) -> list[tuple[Array, Array | None]]:
+    """Return the codes of the excitation, found from the samples, and with `tap` the scaled logits."""
+    network = pack_weights(WEIGHTS.read(path)[1])
+    draws = [np.random.Generator(np.random.Philox(key=seed)) for seed in seeds]
+    states = [SpeechState(network, CONFIG.bands, ORDER, np.float64, HOP, draw) for draw in draws]
+    longest = max(len(one["lpc"]) for one in signals)
+    pieces: list[list[Array]] = [[] for _ in signals]
+    names = ("cepstrum", "pitch", "correlation", "lpc")
+    for begin in range(0, longest, cut or longest):
+        segments = []
+        for state, one in zip(states, signals, strict=True):
+            a, b, c, d = (one[name][begin : begin + (cut or longest)] for name in names)
+            segments.append(state.push(network, a, b, c, d, 1.0))
+        for piece, found in zip(pieces, synthesise(network.sample, segments, HOP, THRESHOLD), strict=True):
+            piece.append(found)
+    rest = synthesise(network.sample, [state.flush(network) for state in states], HOP, THRESHOLD)
+    results: list[tuple[Array, Array | None]] = []
+    for given, piece, last in zip(signals, pieces, rest, strict=True):
+        samples = np.concatenate([*piece, last])
+        excitation = samples - predicted(samples, given["lpc"])
+        codes = np.abs(excitation[:, None] - centres()).argmin(axis=1)
+        np.testing.assert_allclose(centres()[codes], excitation, atol=1e-6)
+        results.append((codes, forced(path, given, codes, 1) if tap else None))
+    return results
+
+
+def predicted(samples: Array, lpc: Array) -> Array:
+    """Return the prediction of each sample."""
+    padded, a = np.concatenate((np.zeros(ORDER), samples)), per_sample(lpc, len(samples))
+    found = np.zeros(len(samples))
+    for k in range(ORDER):
+        found -= a[:, k] * padded[ORDER - 1 - k : ORDER - 1 - k + len(samples)]
+    return found
+
+
+def input_codes(codes: Array, lpc: Array) -> Array:
+    """Return the codes [n, 3] that the network is given for each sample. codes: those of the excitation, [n]."""
+    a, signal = per_sample(lpc, len(codes)), np.zeros(ORDER + len(codes))
+    prediction = np.zeros(len(codes))
+    for n, code in enumerate(codes):
+        for k in range(ORDER):
+            prediction[n] -= a[n, k] * signal[n + ORDER - 1 - k]
+        signal[n + ORDER] = np.clip(prediction[n] + centres()[code], -32768, 32768)
+    before = np.concatenate(([SILENT_CODE], encode(signal[ORDER:-1])))
+    return np.stack((before, encode(prediction), np.concatenate(([SILENT_CODE], codes[:-1]))), axis=1)
+
+
+def forward(path: Path, given: Features, codes: Array) -> Array:
+    """Return the logits of torch times the sharpness of their frames."""
+    model = load(WEIGHTS, LPCNet, path)
+    with torch.no_grad():
+        rows = [torch.from_numpy(given[name].astype(np.float32)) for name in ("cepstrum", "pitch", "correlation")]
+        f = model.condition(rows[0][None], rows[1][None, :, 0], rows[2][None, :, 0])[0].numpy()
+        condition = torch.from_numpy(per_sample(f, len(codes)))[None]
+        logits: Array = model(condition, torch.from_numpy(input_codes(codes, given["lpc"]))[None])[0][0].numpy()
+    scaled: Array = logits * per_sample(sharpness(given["correlation"][:, 0]), len(codes))[:, None]
+    return scaled
+
+
+def forced(path: Path, given: Features, codes: Array, lanes: int) -> Array:
+    """Return the logits of the kernel times the sharpness of their frames."""
+    network = pack_weights(WEIGHTS.read(path)[1])
+    one = FrameNetworkState(network.frame, CONFIG.bands)
+    rows = features(network.frame, given["cepstrum"], given["pitch"], given["correlation"])
+    f = np.concatenate((one.push(network.frame, rows), one.flush(network.frame)))
+    sharp = sharpness(given["correlation"][:, 0])
+    frames = frame_inputs(network.frame, f, given["lpc"], sharp)
+    inner = input_codes(codes, given["lpc"])
+    logits, _ = teacher_forced(network.sample, frames, inner, HOP, lanes, FIRST)
+    scaled: Array = logits * per_sample(sharp, len(codes))[:, None]
+    return scaled
+
+
+def cumulative(parameters: Array, codes: Array) -> tuple[Array, Array]:
+    p = sampling_distribution(parameters, np.ones(len(parameters)), THRESHOLD)
+    up_to = np.cumsum(p, axis=1)
+    below, above = (np.take_along_axis(each, codes[:, None], 1)[:, 0] for each in (up_to - p, up_to))
+    return below, above
+
+
+def trained(out: Path, steps: int, resume: bool) -> Path:
+    settings = Settings(
+        preset="lpcnet-small", gru_a=32, gru_b=16, embedding=8, condition=16, batch=4, frames=3, updates=2, augment=0,
+        steps=steps, validate_every=1000, sparse_start=1, sparse_end=30, sparse_every=1, learning_rate=1e-2, ema=0.9,
+        device="cpu", threads=1,
+    )  # fmt: skip
+    return train({"a": speech()[16000:24000]}, features_of_speech, out, settings, resume)
+
+
+EXAMPLE = ModelExample(
+    "lpcnet",
+    write=write,
+    read=lambda path: WEIGHTS.read(path)[1],
+    features=drawn_features,
+    forward=forward,
+    generate=generate,
+    cumulative=cumulative,
+    train=trained,
+    forced=forced,
+    draws=4000,
+    steps=20,
+    fall=0.5,  # measured 0.9 nats
+)
+
+
+@pytest.mark.parametrize("name", MODEL_CHECKS)
+def test_lpcnet_passes(name: str, tmp_path: Path) -> None:
+    MODEL_CHECKS[name](EXAMPLE, tmp_path)
