@@ -53,6 +53,9 @@ _SUFFIXES = {
 ALIGNMENT_SUFFIXES = (".lab", ".rec", ".txt", *_SUFFIXES)
 """Suffixes of files of alignments, in small letters."""
 
+_PERHAPS = (".txt", ".json", ".wrd")
+"""Suffixes of files that are often something else than an alignment of phones."""
+
 FOLDS = {"position": r"_[BIES]$", "stress": r"(?<=[A-Za-z])[0-2](?=$|_[BIES]$)"}
 """What can be folded, and the part of a label that is then taken away: Kaldi's word position (`AH0_B`: beginning,
 inside, end, single), and the stress digit of ARPAbet (`AH0`).
@@ -255,7 +258,9 @@ def _nearest_item(seconds: Fraction, rate: Fraction) -> int:
 class AlignmentFolder:
     """A folder of alignments: in it, "a.lab", "a.TextGrid" ... are the alignment of the recording "a".
 
-    form, tier: as in `read_alignment`.
+    Of several such files, those with the suffix of `form` are taken; without them, `.txt`, `.json` and `.wrd` are taken
+    only if there is no other: they may be transcripts, descriptions of results, and words. form, tier: as in
+    `read_alignment`.
     """
 
     def __init__(self, path: Path, form: str | None = None, tier: str | None = None) -> None:
@@ -271,6 +276,11 @@ class AlignmentFolder:
     def read(self, name: str, offset: Number = 0) -> Alignment:
         """Return the alignment of a recording. Raises FileError if there is none, or more than one."""
         found = self._files.get(name, [])
+        found = (
+            [one for one in found if self._form and _SUFFIXES.get(one.suffix.lower()) == self._form]
+            or [one for one in found if one.suffix.lower() not in _PERHAPS]
+            or found
+        )
         if not found:
             raise FileError(f"{self.path} has no alignment of {shown(name)}; {suggest(name, self._files)}")
         if len(found) > 1:

@@ -1,1 +1,1 @@
-"""Figures: spectrograms, rainbowgrams, and distributions that a model predicts."""
+"""Figures: spectrograms, rainbowgrams, distributions that a model predicts, and the phone study of these."""

@@ -162,6 +162,19 @@ def test_a_folder_and_a_file_of_many_have_the_alignments_of_a_corpus(tmp_path: P
     assert not AlignmentFile(tmp_path / "a.lab").utterances
 
 
+def test_transcripts_and_descriptions_beside_an_alignment_are_not_in_its_way(tmp_path: Path) -> None:
+    """As in TIMIT (a.phn, a.wrd, a.txt), and in the output folder of `render` (a.json)."""
+    (tmp_path / "a.phn").write_text("0 16000 x\n")
+    (tmp_path / "a.wrd").write_text("0 16000 word\n")
+    (tmp_path / "a.txt").write_text("0 16000 A whole sentence.\n")
+    (tmp_path / "a.json").write_text('{"words": [{"start": 0, "phones": [{"phone": "y", "duration": 1}]}]}')
+    assert AlignmentFolder(tmp_path).read("a").intervals == intervals((0, 1, "x"))
+    assert AlignmentFolder(tmp_path, "gentle").read("a").intervals == intervals((0, 1, "y"))
+    (tmp_path / "a.phn").unlink()
+    with pytest.raises(FileError, match="has 3 alignments of 'a'"):
+        AlignmentFolder(tmp_path).read("a")
+
+
 def test_control_characters_of_a_file_are_escaped_in_messages(tmp_path: Path) -> None:
     path = tmp_path / "a.lab"
     path.write_text("\x1b]0;title\x07 0 a\n")
