@@ -23,6 +23,7 @@ from dspgraph.cli.plot import plot
 from dspgraph.cli.process import complain, open_standard_streams, report_stop, report_system_error, signals_raised
 from dspgraph.cli.render import render
 from dspgraph.cli.train import train
+from dspgraph.cli.weights import weights
 from dspgraph.errors import TRACEBACK, DspgraphError, LawError, describe_error
 from dspgraph.rendering.system import numpy_warnings_hidden
 
@@ -70,5 +71,5 @@ def main(ctx: click.Context, traceback: bool) -> None:
         ctx.call_on_close(lambda: os.environ.pop(TRACEBACK, None))
 
 
-for command in (demo, render, compare, score, show, check, pipelines, nodes, schema, plot, train, info):
+for command in (demo, render, compare, score, show, check, pipelines, nodes, schema, plot, train, weights, info):
     main.add_command(command)

@@ -7,7 +7,7 @@ Its module `distribution` has what `Prediction` declares; a model that predicts 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -71,6 +71,36 @@ class Prediction(Protocol):
         """
 
 
+class WeightsConversion(Protocol):
+    """The module `convert` of a model. A model without published weights lacks this module."""
+
+    def recognises(self, names: set[str]) -> bool:
+        """Return whether arrays with these names are a published network of this model, in any known layout."""
+
+    def convert(
+        self, found: Mapping[str, Array], given: Mapping[str, Any]
+    ) -> tuple[Any, dict[str, Array], Sequence[str]]:
+        """Return the configuration and the arrays of a file of weights, and what neither argument tells, in words.
+
+        found: the arrays of a checkpoint, by name; given: values that it does not tell, by name. Raises ValueError if
+        the arrays are no such network, or if they contradict a given value.
+        """
+
+
+class WeightsWriter(Protocol):
+    """The object `WEIGHTS` in the module `weights` of a model."""
+
+    def write(self, path: Path, config: Any, arrays: Mapping[str, Array]) -> None:
+        """Write a configuration and its arrays, by name, to a file. Raises ValueError if they do not fit."""
+
+
+class WeightsModule(Protocol):
+    """The module `weights` of a model."""
+
+    WEIGHTS: WeightsWriter
+    """The layout of its files of weights."""
+
+
 def training(model: str) -> Training:
     """Return the module `training` of a model.
 
@@ -83,6 +113,16 @@ def training(model: str) -> Training:
 def prediction(model: str) -> Prediction:
     """Return the module `distribution` of a model. Raises the same errors as `training`."""
     return cast(Prediction, _module(model, "distribution", Prediction))
+
+
+def conversion(model: str) -> WeightsConversion:
+    """Return the module `convert` of a model. Raises the same errors as `training`."""
+    return cast(WeightsConversion, _module(model, "convert", WeightsConversion))
+
+
+def weights_format(model: str) -> WeightsWriter:
+    """Return the layout of the files of weights of a model. Raises the same errors as `training`."""
+    return cast(WeightsModule, _module(model, "weights", WeightsModule)).WEIGHTS
 
 
 def _module(model: str, name: str, contract: type) -> ModuleType:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from dspgraph.errors import FileError
 from dspgraph.io.paths import read_start
@@ -17,6 +18,14 @@ def model_of(weights: Path) -> str:
 
     Raises FileError if the file cannot be read, or if its metadata name no model.
     """
+    return describe_weights(weights)[0]
+
+
+def describe_weights(weights: Path) -> tuple[str, dict[str, Any], dict[str, tuple[int, ...]]]:
+    """Return the model of a file of weights, its configuration, and the shape of every array by name.
+
+    No array is loaded. Raises FileError if the file cannot be read, or if its metadata name no model.
+    """
     from safetensors import SafetensorError, safe_open
 
     length = int.from_bytes(read_start(weights, 8), "little")
@@ -25,9 +34,9 @@ def model_of(weights: Path) -> str:
             raise SafetensorError(f"its header would have {length} bytes; expected at most {_LONGEST_HEADER}")
         with safe_open(weights, "np") as file:
             metadata = file.metadata() or {}
-            if "model" in metadata:
-                return str(metadata["model"])
-            return str(json.loads(metadata["config"])["model"])  # of the first version
+            config = dict(json.loads(metadata["config"]))
+            model = str(metadata["model"] if "model" in metadata else config.pop("model"))  # of the first version
+            return model, config, {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  # no mapping
     except OSError as error:
         raise FileError(f"{weights} cannot be read: {error.strerror or error}") from None
     except SafetensorError as error:

@@ -55,7 +55,7 @@ class Lpcnet(Node):
     k * hop - hop / 2 up to k * hop + hop / 2. Of frame 0 there is only the second half; the last frame gives another
     half hop at the end. A sample waits for the two frames after its own. The inputs are the outputs of the pipeline
     `lpcnet_features`; rate and hop are those the weights were trained with. `dspgraph train lpcnet` makes weights;
-    `dspgraph_nodes.models.lpcnet.convert` converts those of the published programs. A batch of sixteen signals takes
+    `dspgraph weights convert` converts those of the published programs. A batch of sixteen signals takes
     about as long as nine signals one after another.
 
     Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis Through Linear Prediction, ICASSP

@@ -14,8 +14,10 @@ from numpy.testing import assert_array_equal
 from safetensors.numpy import save_file
 
 from dspgraph import Array
+from dspgraph.errors import FileError
+from dspgraph.training.conversion import convert_weights
 from dspgraph_nodes.models.lpcnet.config import PRESETS, Config
-from dspgraph_nodes.models.lpcnet.convert import convert, from_keras
+from dspgraph_nodes.models.lpcnet.convert import from_keras
 from dspgraph_nodes.models.lpcnet.network import DualFC, LPCNet
 from dspgraph_nodes.models.lpcnet.weights import WEIGHTS, shapes
 from dspgraph_nodes.models.shared.modules import load, save
@@ -175,7 +177,7 @@ def test_files_of_keras_are_converted(tmp_path: Path) -> None:
         for name, array in arrays.items():
             file[f"model/{name}"] = array
     for kind in ("npz", "h5"):
-        convert(tmp_path / f"a.{kind}", tmp_path / f"{kind}.safetensors")
+        convert_weights(tmp_path / f"a.{kind}", tmp_path / f"{kind}.safetensors")
     assert (tmp_path / "npz.safetensors").read_bytes() == (tmp_path / "h5.safetensors").read_bytes()
     assert WEIGHTS.read(tmp_path / "npz.safetensors")[0] == SMALL
 
@@ -184,16 +186,16 @@ def test_a_keras_file_that_lacks_something_is_refused(tmp_path: Path) -> None:
     arrays = keras(SMALL)
     del arrays["gru_b/bias"]
     stored(tmp_path / "a.npz", arrays)
-    with pytest.raises(ValueError, match="has one array 'gru_b/bias'; found 0 among"):
-        convert(tmp_path / "a.npz", tmp_path / "a.safetensors")
+    with pytest.raises(FileError, match="has one array 'gru_b/bias'; found 0 among"):
+        convert_weights(tmp_path / "a.npz", tmp_path / "a.safetensors")
     arrays = keras(SMALL)
     arrays["gru_b/bias"] = arrays["gru_b/bias"][:, :-1]
     stored(tmp_path / "a.npz", arrays)
-    with pytest.raises(ValueError, match="Keras layout: gru_b.bias_.h_l0 has shape"):
-        convert(tmp_path / "a.npz", tmp_path / "a.safetensors")
+    with pytest.raises(FileError, match="Keras layout: gru_b.bias_.h_l0 has shape"):
+        convert_weights(tmp_path / "a.npz", tmp_path / "a.safetensors")
     np.savez(tmp_path / "a.npz", a=np.array([{}], dtype=object))
-    with pytest.raises(ValueError, match="allow_pickle=False"):
-        convert(tmp_path / "a.npz", tmp_path / "a.safetensors")
+    with pytest.raises(FileError, match="no file of plain arrays"):
+        convert_weights(tmp_path / "a.npz", tmp_path / "a.safetensors")
 
 
 def broken(tmp_path: Path, change: Any = None, said: dict[str, str] | None = None) -> Path:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,38 +13,32 @@ from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes.models.lpcnet.config import Config
 from dspgraph_nodes.models.lpcnet.network import LPCNet
 from dspgraph_nodes.models.lpcnet.weights import WEIGHTS
-from dspgraph_nodes.models.shared.modules import save
 
 
-def convert(source: str | Path, path: str | Path) -> None:
-    """Convert weights in the layout of Keras to a safetensors file of this project.
+def recognises(names: set[str]) -> bool:
+    """Return whether arrays with these names are an LPCNet in the layout of Keras, with or without a folder."""
+    return all(
+        any(name == one or name.endswith(f"/{one}") for name in names) for one in ("embed_sig", "dual_fc/factor")
+    )
 
-    source: a file `.npz`, or `.h5`, which needs h5py. Its arrays have the names that `from_keras` expects, with or
-    without a folder before them. path: the file to write. Raises ValueError if the source holds no such network.
-    Nothing is unpickled.
+
+def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
+    """Return the configuration and the weights of a published network, and what the checkpoint does not tell.
+
+    found: arrays with the names that `from_keras` expects, with or without a folder before them; given: `rate` and
+    `hop`, if they are not the published ones. Raises ValueError if the arrays are no such network.
 
     A network needs the features that it was trained on, and the file does not say which these are. The pipeline
     `lpcnet_features` computes those of the C program from 2020 on. The first published program differs in three ways:
     its correlation lies between 0 and 1 (0.5 more), it has another pitch search, and its LPC does not compensate for
     the widths of the bands.
     """
-    save(WEIGHTS, from_keras(dict(_keras_arrays(Path(source)))), path)
-
-
-def _keras_arrays(source: Path) -> Iterator[tuple[str, Array]]:
-    if source.suffix in (".h5", ".hdf5"):
-        try:
-            import h5py
-        except ImportError:
-            raise ValueError(f"{source} needs h5py: pip install h5py, or save the arrays as .npz") from None
-
-        with h5py.File(source, "r") as file:
-            names: list[str] = []
-            file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-            yield from ((name, np.asarray(file[name])) for name in names)
-    else:
-        with np.load(source, allow_pickle=False) as file:
-            yield from file.items()
+    model = from_keras(found)
+    known = {name: given[name] for name in ("rate", "hop") if name in given}
+    config = model.config.replace(**known)
+    untold = [f"{name} ({getattr(config, name)})" for name in ("rate", "hop") if name not in known]
+    untold.append("the features (those of the C program from 2020 on, by the pipeline lpcnet_features)")
+    return config, {name: value.numpy() for name, value in model.state_dict().items()}, untold
 
 
 def from_keras(arrays: Mapping[str, Array]) -> LPCNet:

@@ -35,8 +35,7 @@ WEIGHTS = WeightsFormat(
     "lpcnet",
     Config,
     shapes,
-    "'dspgraph train lpcnet' makes weights, and dspgraph_nodes.models.lpcnet.convert converts those of the published "
-    "programs",
+    "'dspgraph train lpcnet' makes weights, and 'dspgraph weights convert' converts those of the published programs",
     optional=frozenset({"rate", "hop"}),
 )
 """The layout of a file of LPCNet's weights. A file without rate and hop has the published ones."""

@@ -1,0 +1,54 @@
+"""The commands `weights convert` and `weights show`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import click
+
+from dspgraph.cli.options import PATH
+from dspgraph.cli.output import echo, print_tables
+
+
+@click.group()
+def weights() -> None:
+    """Convert weights of other programs, and show files of weights."""
+
+
+@weights.command()
+@click.argument("checkpoint", type=PATH)
+@click.option("-o", "--out", required=True, help="File to write, OUT.safetensors.", type=PATH)
+@click.option("--model", help="Name of the model; by default the one whose layout the checkpoint has.")
+@click.option(
+    "--config", "settings", help="JSON file with values that the checkpoint does not tell, such as stacks.", type=PATH
+)
+def convert(checkpoint: Path, out: Path, model: str | None, settings: Path | None) -> None:
+    """Convert CHECKPOINT, the weights of a published program, to a file that nodes read.
+
+    CHECKPOINT is a file of torch, safetensors, numpy (.npz) or HDF5. Nothing in it is executed. What it does not tell
+    is taken from --config or, if it is not there either, assumed to be as published; each assumed value is printed.
+    """
+    from dspgraph.training.conversion import convert_weights
+
+    found = convert_weights(checkpoint, out, model, settings)
+    echo(f"weights of {found.model}")
+    for value in found.untold:
+        echo(f"note: the checkpoint does not tell, and --config does not give: {value}", err=True)
+    click.echo(out)
+
+
+@weights.command()
+@click.argument("file", type=PATH)
+def show(file: Path) -> None:
+    """Show the model, the configuration and the arrays of a FILE of weights."""
+    from dspgraph.training.weights import describe_weights
+
+    model, config, shapes = describe_weights(file)
+    total = sum(math.prod(shape) for shape in shapes.values())
+    print_tables(
+        {
+            f"weights of {model}": [(name, str(value)) for name, value in config.items()],
+            f"{len(shapes)} arrays, {total} numbers": [(name, str(list(one))) for name, one in shapes.items()],
+        }
+    )

@@ -1,0 +1,126 @@
+"""Checkpoints of other programs, read without executing anything in them."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dspgraph.errors import FileError, RequestError
+from dspgraph.io.paths import read_file
+from dspgraph.shown import shown
+from dspgraph.streams import Array
+
+_LARGEST = 2**33
+"""The largest size of a checkpoint, in bytes."""
+
+_STATES = ("state_dict", "model_state_dict", "model", "generator", "network")
+"""The keys under which programs store the weights of a network beside other values."""
+
+
+def read_checkpoint(path: Path) -> dict[str, Array]:
+    """Return the arrays in a checkpoint, by name.
+
+    The checkpoint is a file of torch, in its present or its first format, a file of safetensors, of numpy (.npz), or of
+    HDF5. If a file of torch holds several things, the state of its network is returned; other values than arrays are
+    left out. Nothing in the file is executed: torch reads it as data only, and refuses everything else. Raises
+    FileError if the file cannot be read, is none of these, or is refused.
+    """
+    content = read_file(path, _LARGEST)
+    if content.startswith(b"\x89HDF\r\n"):
+        return dict(_hdf5(path, content))
+    if content.startswith(b"PK"):
+        try:
+            names = zipfile.ZipFile(io.BytesIO(content)).namelist()
+        except zipfile.BadZipFile as error:
+            raise FileError(f"{path} is damaged ({error}): copy or download it again") from None
+        if names and all(name.endswith(".npy") for name in names):
+            return _numpy(path, content)
+        return _torch(path, content)
+    if content[8:9] == b"{":
+        return _safetensors(path, content)
+    if content.startswith(b"\x80"):
+        return _torch(path, content)
+    raise FileError(f"{path} is no checkpoint: expected a file of torch, safetensors, numpy (.npz) or HDF5")
+
+
+def _numpy(path: Path, content: bytes) -> dict[str, Array]:
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            return dict(file.items())
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise FileError(f"{path} is no file of plain arrays ({error})") from None
+
+
+def _safetensors(path: Path, content: bytes) -> dict[str, Array]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        return load(content)
+    except (SafetensorError, TypeError, KeyError) as error:
+        raise FileError(f"{path} is not a whole safetensors file of numbers ({error})") from None
+
+
+def _hdf5(path: Path, content: bytes) -> Iterator[tuple[str, Array]]:
+    try:
+        import h5py
+    except ModuleNotFoundError:
+        raise RequestError(f"{path} is a file of HDF5: pip install h5py, or save its arrays as .npz") from None
+    try:
+        with h5py.File(io.BytesIO(content), "r") as file:
+            names: list[str] = []
+            file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+            for name in names:
+                if file[name].dtype.kind in "fiu":
+                    yield name, np.asarray(file[name])
+    except (OSError, RuntimeError, KeyError) as error:
+        raise FileError(f"{path} is damaged ({error}): copy or download it again") from None
+
+
+def _torch(path: Path, content: bytes) -> dict[str, Array]:
+    import torch
+
+    scalar: Any = np._core.multiarray.scalar  # type: ignore[attr-defined]  # how numpy's numbers are pickled
+    plain = [(scalar, "numpy.core.multiarray.scalar"), scalar, np.dtype, *map(type, map(np.dtype, ("f8", "f4", "i8")))]
+    try:
+        with torch.serialization.safe_globals(plain), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns about formats of pickle that it then refuses
+            found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).partition("\n")[0]
+        raise FileError(
+            f"{path} is refused: it holds something else than numbers, which would have to be executed ({reason})"
+        ) from None
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError, TypeError, IndexError) as error:
+        reason = str(error).partition("\n")[0]
+        raise FileError(f"{path} is damaged or no checkpoint of torch ({reason}): copy or download it again") from None
+    tensors = _state(found)
+    if not tensors:
+        keys = sorted(map(str, found)) if isinstance(found, Mapping) else type(found).__name__
+        raise FileError(f"{path} holds no weights of a network; found {shown(keys, 200)}")
+    return {
+        name: (one.float() if one.dtype == torch.bfloat16 else one).detach().numpy() for name, one in tensors.items()
+    }
+
+
+def _state(found: Any) -> dict[str, Any]:
+    """Return the tensors of the network in what torch has read, by name, without the prefix of parallel training."""
+    import torch
+
+    if not isinstance(found, Mapping):
+        return {}
+    tensors = {str(name): one for name, one in found.items() if isinstance(one, torch.Tensor)}
+    if tensors:
+        whole = all(name.startswith("module.") for name in tensors)
+        return {name.removeprefix("module.") if whole else name: one for name, one in tensors.items()}
+    for key in _STATES:
+        if inner := _state(found.get(key)):
+            return inner
+    return {}

@@ -1,0 +1,74 @@
+"""Weights of other programs, converted to files of weights of this project's models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from dspgraph.errors import FileError, RequestError
+from dspgraph.io.paths import read_file
+from dspgraph.registry import models
+from dspgraph.shown import shown
+from dspgraph.training.checkpoints import read_checkpoint
+from dspgraph.training.contract import conversion, weights_format
+
+_LARGEST_SETTINGS = 2**24
+"""The largest size of a file of settings, in bytes."""
+
+
+@dataclass(frozen=True)
+class ConvertedWeights:
+    """What a conversion has made. model: the name of the model; untold: what the checkpoint does not tell."""
+
+    model: str
+    untold: tuple[str, ...]
+
+
+def convert_weights(
+    source: Path, out: Path, model: str | None = None, settings: Path | None = None
+) -> ConvertedWeights:
+    """Write the weights in a checkpoint of another program to a file of weights of this project.
+
+    source: see `read_checkpoint`; out: the file to write, which must not exist; model: the name of the model, by
+    default the one that recognises the names of the arrays; settings: a JSON file with values that the checkpoint does
+    not tell. Raises UnknownName for an unknown model, FileError if a file cannot be read or holds no such network, and
+    RequestError if no model or several recognise the checkpoint, or if `out` exists.
+    """
+    if out.exists():
+        raise RequestError(f"{out} exists already: remove it, or give another name with -o")
+    arrays, given = read_checkpoint(source), _settings(settings)
+    name = model or _recognised(source, set(arrays))
+    try:
+        config, converted, untold = conversion(name).convert(arrays, given)
+        weights_format(name).write(out, config, converted)
+    except ValueError as error:
+        raise FileError(f"{source}: {error}") from None
+    except OSError as error:
+        raise RequestError(f"{out} cannot be written: {error.strerror or error}: choose another place") from None
+    return ConvertedWeights(name, tuple(untold))
+
+
+def _recognised(source: Path, names: set[str]) -> str:
+    able = [name for name, package in models().items() if find_spec(f"{package}.convert")]
+    found = [name for name in able if conversion(name).recognises(names)]
+    if len(found) != 1:
+        fault = f"{' and '.join(found)} recognise it" if found else f"no model recognises it ({', '.join(able)} can)"
+        some = ", ".join(sorted(names)[:6])
+        raise RequestError(f"{source}: {fault}; it holds {shown(some, 200)} ...: give --model NAME")
+    return found[0]
+
+
+def _settings(path: Path | None) -> Mapping[str, Any]:
+    if path is None:
+        return {}
+    try:
+        found = json.loads(read_file(path, _LARGEST_SETTINGS))
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"{path} is no file of JSON ({error})") from None
+    if not isinstance(found, dict):
+        raise FileError(f'{path} has to hold settings such as {{"stacks": 4}}; found {shown(found)}')
+    return found

@@ -1,0 +1,96 @@
+"""Checkpoints of other programs: what is read, and what is refused without being executed."""
+
+import os
+import pickle
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from safetensors.numpy import save_file
+
+from dspgraph.errors import FileError
+from dspgraph.training.checkpoints import read_checkpoint
+
+STATE = OrderedDict(a=torch.arange(6.0).view(2, 3), b=torch.ones(2, dtype=torch.int64))
+
+
+def written(path: Path, content: Any, **options: Any) -> Path:
+    torch.save(content, path, **options)
+    return path
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_both_formats_of_torch_are_read(new: bool, tmp_path: Path) -> None:
+    path = written(tmp_path / "a.pth", STATE, _use_new_zipfile_serialization=new)
+    found = read_checkpoint(path)
+    assert list(found) == ["a", "b"]
+    assert_array_equal(found["a"], np.arange(6).reshape(2, 3))
+
+
+@pytest.mark.parametrize("key", ["state_dict", "model", "model_state_dict"])
+def test_the_state_of_the_network_is_found_beside_other_things(key: str, tmp_path: Path) -> None:
+    """The optimiser's state, counts, and numpy's numbers, which some programs store, are no weights."""
+    adam = torch.optim.Adam([torch.nn.Parameter(torch.zeros(3))])
+    content = {key: STATE, "optimizer": adam.state_dict(), "global_step": 7, "loss": np.float64(0.5)}
+    assert list(read_checkpoint(written(tmp_path / "a.pth", content))) == ["a", "b"]
+    nested = {"epoch": 1, "model": {"state_dict": STATE}}
+    assert list(read_checkpoint(written(tmp_path / "b.pth", nested))) == ["a", "b"]
+
+
+def test_the_prefix_of_parallel_training_goes_away(tmp_path: Path) -> None:
+    state = {f"module.{name}": one for name, one in STATE.items()}
+    assert list(read_checkpoint(written(tmp_path / "a.pth", state))) == ["a", "b"]
+
+
+def test_arrays_of_numpy_safetensors_and_hdf5_are_read(tmp_path: Path) -> None:
+    import h5py
+
+    x = np.arange(4, dtype=np.float32)
+    np.savez(tmp_path / "a.npz", x=x)
+    save_file({"x": x}, tmp_path / "a.safetensors")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["group/x"], file["name"] = x, "a text"
+    assert_array_equal(read_checkpoint(tmp_path / "a.npz")["x"], x)
+    assert_array_equal(read_checkpoint(tmp_path / "a.safetensors")["x"], x)
+    assert list(read_checkpoint(tmp_path / "a.h5")) == ["group/x"]
+
+
+class Trap:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self.path),)
+
+
+def test_code_in_a_file_is_refused_and_not_executed(tmp_path: Path) -> None:
+    trap = Trap(tmp_path / "sprung")
+    paths = [
+        written(tmp_path / "a.pth", {"state_dict": STATE, "x": trap}),
+        written(tmp_path / "b.pth", {"x": trap}, _use_new_zipfile_serialization=False),
+        tmp_path / "c.pkl",
+    ]
+    paths[2].write_bytes(pickle.dumps(trap))
+    np.savez(tmp_path / "d.npz", x=np.array([trap], dtype=object))
+    for path in (*paths, tmp_path / "d.npz"):
+        with pytest.raises(FileError, match=path.name):
+            read_checkpoint(path)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_files_that_are_cut_or_something_else_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.pth", STATE)
+    old = written(tmp_path / "old.pth", STATE, _use_new_zipfile_serialization=False)
+    for content in (path.read_bytes(), old.read_bytes()):
+        for length in (0, 3, 20, len(content) // 2, len(content) - 30):
+            (tmp_path / "cut").write_bytes(content[:length])
+            with pytest.raises(FileError, match="cut"):
+                read_checkpoint(tmp_path / "cut")
+    with pytest.raises(FileError, match="holds no weights of a network; found"):
+        read_checkpoint(written(tmp_path / "b.pth", {"epoch": 3}))
+    with pytest.raises(FileError, match="is a folder"):
+        read_checkpoint(tmp_path)
