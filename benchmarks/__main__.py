@@ -13,6 +13,7 @@ from benchmarks import (
     bench_sptk,
     bench_start,
     bench_stft,
+    bench_wavenet,
 )
 
 TOPICS = (
@@ -23,6 +24,7 @@ TOPICS = (
     bench_mlpg,
     bench_features,
     bench_lpcnet,
+    bench_wavenet,
     bench_memory,
     bench_rendering,
     bench_start,

@@ -25,7 +25,9 @@ from dspgraph_nodes._kernels.neural.wavenet_loop import (
 from dspgraph_nodes._kernels.neural.wavenet_packing import PackedWaveNet, Upsampling
 from dspgraph_nodes._kernels.signal.iir import one_pole
 
-MANY_SIGNALS = 6  # with this many signals or more, sixteen lanes, some idle, are faster than one signal after the other
+MANY_SIGNALS = (
+    10  # with this many signals or more, sixteen lanes, some idle, are faster than one signal after the other
+)
 LONGEST_RUN = {True: 16, False: 1}  # frames whose rows are computed at once, with linear upsampling and with another
 
 

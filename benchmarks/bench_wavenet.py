@@ -1,0 +1,165 @@
+"""Benchmark of WaveNet: its speed beside the published program's own loop over samples, restated in torch.
+
+The networks have random weights. That loop keeps, for every layer, the last inputs of the convolution in a buffer which
+it shifts by one at every sample, and takes every d-th of them; weight normalisation is folded, as in the program.
+"""
+
+from math import sqrt
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import conv1d, pad, relu
+
+from benchmarks.measure import Row, faster, milliseconds
+from dspgraph import Array
+from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetState, synthesise_wavenet
+from dspgraph_nodes.models.wavenet.config import PRESETS, Config
+from dspgraph_nodes.models.wavenet.network import WaveNet
+from dspgraph_nodes.models.wavenet.packing import packed
+
+MANY, NONE = 16, float("nan")
+REDUCED = Config(residual=32, gate=64, skip=32, bands=16)  # 24 layers, as the published one
+
+
+def multiply_adds(config: Config) -> int:
+    """Return the multiply-adds per sample, without those for the features, which are computed once per frame."""
+    c, half = config, config.gate // 2
+    own = c.layers * (c.kernel * c.residual * c.gate + half * (c.residual + c.skip)) - half * c.residual
+    return own + c.skip * (c.skip + c.width)
+
+
+def network_of(config: Config) -> Any:
+    """Return a network with random weights whose samples are a noise of moderate level."""
+    torch.manual_seed(0)
+    model: Any = WaveNet(config).eval()
+    with torch.no_grad():
+        model.head[1].weight *= 0.1
+    return model
+
+
+@torch.no_grad()
+def step_by_step(model: Any, rows: Tensor, numbers: Tensor) -> Array:
+    """Return samples [batch, n], generated as the published program does.
+
+    model: a WaveNet; rows: c, [n, batch, bands]; numbers: [n, batch, K + 1].
+    """
+    config, layers = model.config, list(model.layers)
+    count, batch, _ = rows.shape
+    buffers = [rows.new_zeros(batch, (config.kernel - 1) * layer.dilation + 1, config.residual) for layer in layers]
+    x, found = rows.new_zeros(batch, 1), rows.new_zeros(batch, count)
+    factor, half = sqrt(1 / config.layers), sqrt(0.5)
+    for t in range(count):
+        h: Any = model.first(x)
+        skips: Any = None
+        for layer, held in zip(layers, buffers, strict=True):
+            held[:, :-1] = held[:, 1:].clone()
+            held[:, -1] = h
+            taken = held[:, :: layer.dilation].reshape(batch, -1)
+            a, b = (layer.gate(taken) + layer.condition(rows[t])).chunk(2, -1)
+            z = torch.tanh(a) * torch.sigmoid(b)
+            skip = layer.skip(z)
+            skips = skip if skips is None else skips + skip
+            h = h if layer.out is None else (layer.out(z) + h) * half
+        parameters = model.head[1](relu(model.head[0](relu(skips * factor))))
+        x = model.distribution.draw(parameters, numbers[t]).float()[:, None]
+        found[:, t] = x[:, 0]
+    samples: Array = found.numpy()
+    return samples
+
+
+def plain_loss(model: Any, features: Tensor, previous: Tensor, target: Tensor) -> Tensor:
+    """Return the loss of a WaveNet, written with the convolutions of torch."""
+    c = model.condition(features).mT
+    x = conv1d(previous[:, None], model.first.weight[..., None], model.first.bias)
+    total: Any = 0.0
+    for layer, factor in zip(model.layers, model.config.skip_factors, strict=True):
+        weight = layer.gate.weight.view(layer.gate.out_features, layer.taps, -1).permute(0, 2, 1)
+        past = pad(x, ((layer.taps - 1) * layer.dilation, 0))
+        a = conv1d(past, weight, layer.gate.bias, dilation=layer.dilation)
+        one, two = (a + conv1d(c, layer.condition.weight[..., None])).chunk(2, 1)
+        z = torch.tanh(one) * torch.sigmoid(two)
+        total = total + factor * conv1d(z, layer.skip.weight[..., None], layer.skip.bias)
+        if layer.out is not None:
+            x = (x + conv1d(z, layer.out.weight[..., None], layer.out.bias)) * sqrt(0.5)
+    for head in model.head:
+        total = conv1d(relu(total), head.weight[..., None], head.bias)
+    loss: Tensor = model.distribution.loss(total.mT, target).mean()
+    return loss
+
+
+def rows() -> list[Row]:
+    """Return the rows of the table about WaveNet: synthesis of one signal and of sixteen, and training."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return [
+            *_synthesis("wavenet", PRESETS["wavenet"], 2, 24, 5, 2.5),
+            *_synthesis("wavenet, 24 layers of 32 channels", REDUCED, 16, 48, 100, 15),
+            _training(),
+        ]
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _synthesis(name: str, config: Config, frames: int, steps: int, alone: float, together: float) -> list[Row]:
+    """Return the rows of one network: one signal, sixteen, and the share of the speed of a matrix product."""
+    model = network_of(config)
+    network = packed(config, {key: one.numpy() for key, one in model.state_dict().items()})
+    draw = np.random.Generator(np.random.Philox(key=0))
+    features = draw.standard_normal((MANY, frames, config.bands))
+    wide = torch.from_numpy(np.pad(features, ((0, 0), (config.context,) * 2, (0, 0)), mode="edge")).float()
+    with torch.no_grad():
+        c = model.condition(wide)[:, :steps].transpose(0, 1).contiguous()
+    numbers = torch.from_numpy(1e-5 + (1 - 2e-5) * draw.random((steps, MANY, config.components + 1)))
+    square = draw.standard_normal((1024, 1024)).astype(np.float32)
+
+    def ours(signals: int) -> list[tuple[Array, Array]]:
+        states = [WaveNetState(*network, np.random.default_rng(k)) for k in range(signals)]
+        return synthesise_wavenet(
+            *network, [state.push(*network, one, end=True) for state, one in zip(states, features, strict=False)]
+        )
+
+    def theirs(signals: int) -> Array:
+        return step_by_step(model, c[:, :signals], numbers[:, :signals])
+
+    one, many, torch_one, torch_many, product = milliseconds(
+        [lambda: ours(1), lambda: ours(MANY), lambda: theirs(1), lambda: theirs(MANY), lambda: square @ square],
+        repeats=5,
+    )
+    seconds, samples = config.hop * frames / config.rate, config.hop * frames
+    flops, best = 2 * multiply_adds(config) * samples, 2 * 1024**3 / product / 1e6
+    return [
+        faster(
+            f"{name}, a second of audio: torch, step by step", one / seconds, torch_one * config.rate / steps, alone
+        ),
+        faster(
+            f"{name}, a second each of {MANY} in a batch: torch, the same",
+            many / seconds, torch_many * config.rate / steps, together,
+        ),
+        Row(f"{name}, one signal, of a matrix product", flops / one / 1e6, best, "GFLOPS",
+            100 * flops / one / 1e6 / best, "% printed", True),
+        Row(f"{name}, {MANY} in a batch, the same", MANY * flops / many / 1e6, best, "GFLOPS",
+            100 * MANY * flops / many / 1e6 / best, "% printed", True),
+        Row(f"{name}, one signal, seconds per CPU second", 1e3 * seconds / one, NONE, "x", 1e3 * seconds / one,
+            "printed", True),
+    ]  # fmt: skip
+
+
+def _training() -> Row:
+    """Return the row about one update of a small network, beside the same network of torch's convolutions."""
+    config = PRESETS["wavenet-small"]
+    model = network_of(config)
+    features, x = torch.randn(4, 4 + 2 * config.context, config.bands), 2 * torch.rand(4, 4 * config.hop + 1) - 1
+
+    def update(loss: Tensor) -> None:
+        model.zero_grad()
+        torch.autograd.backward(loss)
+
+    def own() -> None:
+        parameters = model(model.condition(features), x[:, :-1])
+        update(model.distribution.loss(parameters, x[:, 1:]).mean())
+
+    ours, theirs = milliseconds([own, lambda: update(plain_loss(model, features, x[:, :-1], x[:, 1:]))], repeats=9)
+    return faster("wavenet-small, its gradients, one core: torch's convolutions", ours, theirs, 1.0)
