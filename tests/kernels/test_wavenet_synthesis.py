@@ -82,6 +82,15 @@ def test_teacher_forced_and_free_running_it_is_the_network_of_torch(config: Conf
     assert len(np.unique(samples)) > 20
 
 
+def test_24_layers_and_2048_samples_lose_no_digits() -> None:
+    """Sample by sample as all at once: rounding does not add up along layers or rings."""
+    config = tiny(layers=24, stacks=4, residual=32, gate=64, skip=32, components=10, scales=(16, 16))
+    arrays, rows = random_arrays(config), generator(5).standard_normal((8, config.bands))
+    given = 2 * generator(6).random(2048) - 1
+    found = run(packed(config, arrays), [rows], [0], [given])[0][1]
+    assert np.abs(found - forward(config, arrays, rows, np.append(0, given[:-1]))).max() <= 1e-5  # measured 2e-6
+
+
 @pytest.mark.parametrize("config", SIZES)
 def test_a_lane_has_the_bits_its_signal_has_alone(config: Config) -> None:
     network = packed(config, random_arrays(config))

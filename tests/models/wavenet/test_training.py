@@ -12,7 +12,7 @@ from numpy.testing import assert_array_equal
 from dspgraph import Array
 from dspgraph_nodes.models.wavenet.config import Config
 from dspgraph_nodes.models.wavenet.packing import level_samples, levels_of
-from dspgraph_nodes.models.wavenet.training import Chunks, Settings, prepared, train
+from dspgraph_nodes.models.wavenet.training import Settings, WaveNetChunks, prepared, train
 from dspgraph_nodes.models.wavenet.weights import WEIGHTS
 
 SMALL: dict[str, Any] = {
@@ -85,7 +85,7 @@ def test_a_chunk_has_the_sample_before_each_sample_and_features_on_both_sides() 
     config = settings.config
     x = tone()
     one = prepared(x, bands, config)
-    features, previous, target = Chunks([one], settings, config)[-1, 1]
+    features, previous, target = WaveNetChunks([one], settings, config)[-1, 1]
     begin = (2 + 4) * 256  # two frames of context, and the chunk before
     emphasised = 0.5 * (x - 0.85 * np.append(0, x[:-1]))
     np.testing.assert_allclose(target.numpy(), emphasised[begin : begin + 1024], atol=1e-7)

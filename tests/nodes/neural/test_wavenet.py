@@ -68,6 +68,14 @@ def test_a_sample_is_a_draw_from_the_row_beside_it() -> None:
     assert abs(np.mean(np.abs(distance[inside]) < np.log(3)) - 0.5) < 0.05  # the quartiles of a logistic distribution
 
 
+def test_to_look_at_the_distributions_changes_no_sample() -> None:
+    tapped, stream = graph(), {"features": Frames(100, "log_mel", 5)}
+    plain = Graph({"node": Wavenet(weights=WEIGHTS)}, {"node.features": "features"}, stream, {"y": "node.y"})
+    both = tapped(features=features(12))
+    assert_array_equal(plain(features=features(12))["y"], both["y"])
+    assert both["distribution"].shape == (240, 9)  # 3 K numbers for every sample
+
+
 def test_pre_emphasis_and_gain_are_undone() -> None:
     plain = graph(wavenet_file(tiny()))(features=features(30))["y"]
     arrays_alike = tiny(gain=0.5, preemphasis=0.6)

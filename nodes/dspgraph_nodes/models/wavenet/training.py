@@ -40,7 +40,7 @@ from dspgraph_nodes.models.wavenet.weights import WEIGHTS
 __all__ = ["PIPELINE", "Settings", "train"]
 
 PIPELINE = "mel_features"
-RATE = 16000  # Hz, of the recordings that the pipeline takes
+TRAINING_RATE = 16000  # Hz, of the recordings that the pipeline takes
 
 
 class Settings(TrainingSettings):
@@ -77,7 +77,7 @@ class Settings(TrainingSettings):
     def config(self) -> Config:
         """The configuration of the network: that of the preset, except the fields that are given, and the rate."""
         found: Config = super().config
-        return found.replace(rate=RATE)
+        return found.replace(rate=TRAINING_RATE)
 
 
 def train(
@@ -106,7 +106,7 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
         return prepared(samples, features, config)
 
     training, validation = split(recordings, prepare, settings, config.hop, config.context)
-    chunks, clean = Chunks(training, settings, config), Chunks(validation, settings, config)
+    chunks, clean = WaveNetChunks(training, settings, config), WaveNetChunks(validation, settings, config)
     order = BatchOrder(len(chunks), settings.batch, settings.seed)
     size = sum(one.numel() for one in WaveNet(config).parameters())
     rows = np.concatenate([one.features["mel"] for one in training]).astype(np.float64)
@@ -173,7 +173,7 @@ def prepared(samples: Array, features: FeatureFunction, config: Config) -> Train
     return TrainingRecording(whole, {"mel": rows[:frames].astype(np.float32)}, config.hop)
 
 
-class Chunks:
+class WaveNetChunks:
     """The chunks of recordings: features, the samples before each sample, and the samples, as tensors."""
 
     def __init__(self, recordings: list[TrainingRecording], settings: Settings, config: Config) -> None:
