@@ -13,6 +13,7 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 from matplotlib.image import imread
+from safetensors.numpy import load_file
 
 from dspgraph import Audio, RequestError, load
 from dspgraph.cli.main import main
@@ -74,6 +75,20 @@ def test_train_resumes_where_it_was(tmp_path: Path, data: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "3 of 3 batches" in result.output
     assert "2 of 3 batches" not in result.output
+
+
+def test_train_begins_with_given_weights(tmp_path: Path, data: Path) -> None:
+    common = ["train", "lpcnet", "--data", data]
+    assert dspgraph(*common, "-o", tmp_path / "a", *asked(*BRIEF)).exit_code == 0
+    first = tmp_path / "a" / "weights.safetensors"
+    still = asked(*BRIEF, "learning_rate=1e-30", "sparse_start=100", "sparse_end=200")
+    result = dspgraph(*common, "-o", tmp_path / "b", "--init", first, *still)
+    assert result.exit_code == 0, result.output
+    a, b = (load_file(tmp_path / name / "weights.safetensors") for name in ("a", "b"))
+    assert all(np.abs(a[name] - b[name]).max() < 1e-6 for name in a)
+    result = dspgraph(*common, "-o", tmp_path / "c", "--init", first, *asked(*BRIEF, "gru_a=32"))
+    assert result.exit_code == 2
+    assert "holds a network with gru_a 16 (asked: 32): set these sizes, or another preset" in result.output
 
 
 def test_train_lists_the_settings() -> None:

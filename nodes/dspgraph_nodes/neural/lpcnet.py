@@ -26,15 +26,9 @@ def lpcnet(
     [n, 1]; lpc: [n, order], a[1..order]; draw: the generator of the random numbers; hop: samples per frame;
     temperature, threshold, coef: the parameters of `Lpcnet`. Raises ValueError for features that are not finite.
     """
-    from dspgraph_nodes._kernels.neural.lpcnet_stream import SpeechState
-    from dspgraph_nodes._kernels.neural.lpcnet_synthesis import check_finite, synthesise
+    from dspgraph_nodes._kernels.neural.lpcnet_stream import speech
 
-    check_finite("lpc", lpc)
-    stream = SpeechState(network, cepstrum.shape[1], lpc.shape[1], cepstrum.dtype, hop, draw)
-    found = []
-    for segment in (stream.push(network, cepstrum, pitch, correlation, lpc, temperature), stream.flush(network)):
-        found.append(stream.finish(synthesise(network.sample, [segment], hop, threshold)[0], coef))
-    return np.concatenate(found)
+    return speech(network, cepstrum, pitch, correlation, lpc, draw, hop, temperature, threshold, coef)
 
 
 class Lpcnet(Node):

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from safetensors import safe_open
 from torch import Tensor
 
 from dspgraph import Array, RequestError
+from dspgraph_nodes._kernels.neural.lpcnet_packing import pack_weights
 from dspgraph_nodes.models.lpcnet import cpu as lpcnet_cpu
 from dspgraph_nodes.models.lpcnet import data as lpcnet_data
 from dspgraph_nodes.models.lpcnet import distribution as lpcnet_distribution
@@ -22,9 +24,10 @@ from dspgraph_nodes.models.lpcnet.network import LPCNet
 from dspgraph_nodes.models.lpcnet.training import Settings, train
 from dspgraph_nodes.models.lpcnet.weights import WEIGHTS
 from dspgraph_nodes.models.shared import trainer
-from dspgraph_nodes.models.shared.data import split
+from dspgraph_nodes.models.shared.data import rng, split
 from dspgraph_nodes.models.shared.distributions.categorical import fixed_entropy
 from dspgraph_nodes.models.shared.modules import load, save
+from dspgraph_nodes.neural.lpcnet import lpcnet
 from helpers.speech import speech
 from helpers.utterances import clip, features, loss
 
@@ -98,6 +101,19 @@ def test_a_run_leaves_weights_logs_and_few_blocks(tmp_path: Path) -> None:
         blocks = ((gate != 0) & ~np.eye(32, dtype=bool)).reshape(2, 16, 32).sum(axis=1)
         assert int((blocks > 0).sum()) == count
         assert gate.diagonal().all()
+
+
+def test_a_run_is_heard_if_it_is_asked_for(tmp_path: Path) -> None:
+    """Half a second of the recording for validation, synthesised by the node's own kernel with the weights of the run."""
+    trained(tmp_path, steps=2, audio=0.25)
+    y, rate = soundfile.read(tmp_path / "audio" / "00000002_speech.wav")
+    assert (len(y), rate) == (4000, 16000)
+    kept = prepared(recordings(), Settings(**TINY))[1][0].part(0, 25)
+    network = pack_weights(WEIGHTS.read(tmp_path / "weights.safetensors")[1])
+    columns = (kept.cepstrum, kept.pitch[:, None], kept.correlation[:, None], kept.lpc)
+    expected = lpcnet(network, *columns, rng(0))
+    np.testing.assert_allclose(y, np.clip(expected, -1, 1), atol=1e-4)  # 16 bits
+    assert np.abs(y).max() > 0.1
 
 
 def test_each_gate_of_a_run_has_the_density_of_its_name(tmp_path: Path) -> None:

@@ -16,11 +16,29 @@ from dspgraph_nodes._kernels.neural.lpcnet_packing import Network
 from dspgraph_nodes._kernels.neural.lpcnet_synthesis import (
     FrameNetworkState,
     LaneState,
+    check_finite,
     deemphasis,
     features,
     frame_inputs,
     sharpness,
+    synthesise,
 )
+
+
+def speech(
+    network: Network, cepstrum: Array, pitch: Array, correlation: Array, lpc: Array, draw: np.random.Generator,
+    hop: int, temperature: float, threshold: float, coef: float,
+) -> Array:  # fmt: skip
+    """Return the samples [n * hop] of a whole signal of n frames; the arguments are those of the node `lpcnet`.
+
+    Raises ValueError for features that are not finite.
+    """
+    check_finite("lpc", lpc)
+    state = SpeechState(network, cepstrum.shape[1], lpc.shape[1], cepstrum.dtype, hop, draw)
+    found = []
+    for segment in (state.push(network, cepstrum, pitch, correlation, lpc, temperature), state.flush(network)):
+        found.append(state.finish(synthesise(network.sample, [segment], hop, threshold)[0], coef))
+    return np.concatenate(found)
 
 
 class SpeechState:

@@ -16,10 +16,12 @@ from torch.nn.functional import cross_entropy
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS
+from dspgraph_nodes._kernels.neural.lpcnet_packing import pack_weights
+from dspgraph_nodes._kernels.neural.lpcnet_stream import speech
 from dspgraph_nodes.models.lpcnet import cpu as lpcnet_cpu
-from dspgraph_nodes.models.lpcnet.config import HOP
+from dspgraph_nodes.models.lpcnet.config import HOP, RATE
 from dspgraph_nodes.models.lpcnet.cpu import GruStates
-from dspgraph_nodes.models.lpcnet.data import CONTEXT, PIPELINE, Chunk, Chunks, arrays, utterance
+from dspgraph_nodes.models.lpcnet.data import CONTEXT, EMPHASIS, PIPELINE, Chunk, Chunks, arrays, utterance
 from dspgraph_nodes.models.lpcnet.network import LPCNet
 from dspgraph_nodes.models.lpcnet.settings import Settings
 from dspgraph_nodes.models.lpcnet.weights import WEIGHTS
@@ -28,6 +30,7 @@ from dspgraph_nodes.models.shared.data import (
     BatchOrder,
     FeatureFunction,
     fingerprint,
+    rng,
     split,
     stacked,
     validation_batches,
@@ -82,6 +85,13 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
             total += len(codes) * float(part_loss(network, rows, codes, target, 0, codes.shape[1], None)[0])
         return {"loss": total / len(clean)}
 
+    def audio(weights: Path) -> dict[str, tuple[Array, int]]:
+        """Return the beginning of the first recording for validation, synthesised from its features."""
+        one = validation[0].part(0, min(validation[0].frames, max(1, round(settings.audio * RATE / HOP))))
+        network, draw = pack_weights(WEIGHTS.read(weights)[1]), rng(settings.seed)
+        columns = (one.cepstrum, one.pitch[:, None], one.correlation[:, None], one.lpc)
+        return {"speech": (speech(network, *columns, draw, HOP, 1.0, 0.002, EMPHASIS), RATE)}
+
     return trainer.Task(
         network=lambda: LPCNet(settings.config),
         batch=lambda number: stacked([chunks[index] for index in order[number]]),
@@ -94,6 +104,7 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
         f"fixed distribution has {fixed_entropy((one.clean[1] for one in validation), LEVELS):.3f} nats",
         pruning=settings.pruning("gru_a.weight_hh_l0"),
         adam={"amsgrad": True},
+        audio=audio,
     )
 
 
