@@ -32,8 +32,12 @@ class Swipe(Node):
     aligned with them. The signal is taken as 0 before its start and after its end. The node needs the whole signal.
 
     The search reaches from half of `f0_min` to 2.5 times `f0_max`. Of what is found there, a pitch at or beyond an end
-    of the range is dropped: the frame is unvoiced. Strengths are added up over 50 ms before an octave is chosen. The
-    level changes nothing. SPTK's program gives the same pitch, where it reads no invalid memory, within 20 cents.
+    of the range is dropped: the frame is unvoiced. Strengths are added up over 50 ms before an octave is chosen. If
+    the pulses of a high voice are not equal, a fraction of its pitch is often the strongest. A pitch f is taken for
+    such a fraction, and m * f for the pitch (m up to 12), if the harmonics of f that are no harmonics of m * f are 16
+    dB weaker than their neighbours. The octave is right (measured) for vowels of every semitone from 45 to 809 Hz.
+    The level of the signal changes nothing. SPTK's program gives the same pitch, where it reads no invalid memory,
+    within 20 cents.
 
     Source: A. Camacho and J. G. Harris, "A sawtooth waveform inspired pitch estimator for speech and music", Journal of
     the Acoustical Society of America 124(3), 2008.

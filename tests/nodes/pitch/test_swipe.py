@@ -8,6 +8,7 @@ from dspgraph.testing import Example
 from dspgraph_nodes._kernels.foreign.sptk import sptk
 from dspgraph_nodes.pitch.swipe import Swipe, track_swipe
 from helpers.speech import speech
+from helpers.vowels import FORMANTS, vowel
 
 EXAMPLES = [
     Example(Swipe(), x=(Audio(Fraction(16000)), speech(20003))),
@@ -76,6 +77,21 @@ def test_every_length_gives_a_frame_per_hop(hop: int) -> None:
         f0 = track(np.resize(x, n), hop=hop)
         assert len(f0) == -(-n // hop)
         assert ((f0 == 0) | ((f0 >= 60) & (f0 <= 400))).all()
+
+
+@pytest.mark.parametrize(("f0", "formants"), [(604.9, "i"), (679.6, "i"), (808.17, "i"), (679.6, "u")])
+def test_unequal_pulses_do_not_lower_the_pitch(f0: float, formants: str) -> None:
+    """The pulses stand at whole samples, and the first formant raises a line below the fundamental."""
+    found = track(vowel(f0, formants), low=40, high=1000)
+    found = found[found > 0]
+    assert len(found) > 180  # of 200
+    assert np.abs(np.log2(found / f0)).max() < 1 / 12
+
+
+def test_a_formant_between_the_last_pulses_of_a_low_voice_is_no_pitch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FORMANTS, "o", ((500.0, 60.0), (900.0, 80.0), (2400.0, 140.0)))
+    found = track(vowel(45, "o", seconds=0.4), low=40, high=1000)
+    assert found[found > 0] == pytest.approx(45, rel=0.01)  # 489 Hz in the last seven frames if nothing is done
 
 
 def test_silence_has_no_pitch() -> None:

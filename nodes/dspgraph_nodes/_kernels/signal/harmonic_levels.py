@@ -1,0 +1,67 @@
+"""Levels of harmonics: a test whether a pitch is a subharmonic, a fraction of the pitch of a voice.
+
+A voice whose pulses are not equal, or not equally spaced, has weak lines between its harmonics, and a formant there
+raises one of them. Of a true pitch the harmonics follow the formants: each is about as strong as its neighbours. Of a
+subharmonic f / m, the lines that are no harmonics of f are weak beside their neighbours that are.
+"""
+
+import math
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.compile.jit import kernel
+
+PERIODS = 8  # in the window of a spectrum
+COMPARED_BAND = 2500.0
+"""Hz: higher harmonics are not compared. The smallest change of a period disturbs them."""
+
+CLEARLY_A_PITCH = 0.3
+"""If the relative level in the middle window is above this, no other window is computed."""
+
+
+@kernel
+def relative_level(x: Array, rate: float, at: float, f: float, m: int) -> float:
+    """Return how strong the harmonics of f that are no harmonics of m * f are, relative to those of m * f.
+
+        exp(sum over k of B(k) * log(A(k) / B(k)) / sum over k of B(k)),    k > m, no multiple of m
+
+    A(k): the magnitude at k * f, by a Hann window of eight periods of f; B(k): the magnitude that the two harmonics of
+    m * f on the sides of k would have there, interpolated linearly in log A over k. Harmonics below COMPARED_BAND
+    are compared, at least up to number 2 * m. If that is beyond half the rate, the result is 1: nothing can be said.
+
+    x: [n]; at: the sample in the middle of the window, which is moved to the inside of x; f: Hz.
+    """
+    if 2 * m * f > rate / 2:
+        return 1.0
+    count = max(2, int(COMPARED_BAND / (m * f))) * m
+    half = PERIODS / 2 * rate / f
+    middle = max(2 * half, min(at, len(x) - 2 * half))
+    total = weights = 0.0
+    for window in (0, -1, 1):
+        logs = np.log(np.maximum(_magnitudes(x, rate, middle + window * half, f, count), 1e-30))
+        for k in range(m + 1, count):
+            below = k // m * m
+            share = (k - below) / m
+            if share > 0:
+                between = (1 - share) * logs[below - 1] + share * logs[below + m - 1]
+                weight = math.exp(between)
+                total += weight * (logs[k - 1] - between)
+                weights += weight
+        if total > weights * math.log(CLEARLY_A_PITCH):
+            break
+    return math.exp(total / weights)
+
+
+@kernel
+def _magnitudes(x: Array, rate: float, at: float, f: float, count: int) -> Array:
+    """Return the magnitudes of the spectrum of x around the sample `at` at f, 2 * f ... [count]."""
+    length = min(int(PERIODS * rate / f), len(x))
+    begin = min(max(0, int(at - length / 2)), len(x) - length)
+    twice = 2 * np.cos(2 * np.pi * f / rate * np.arange(1, count + 1))
+    u, v = np.zeros(count), np.zeros(count)
+    for n in range(length):  # the recursion of Goertzel
+        sample = x[begin + n] * (0.5 - 0.5 * math.cos(2 * math.pi * (n + 0.5) / length))
+        for k in range(count):
+            u[k], v[k] = sample + twice[k] * u[k] - v[k], u[k]
+    return np.sqrt(np.maximum(0.0, u * u + v * v - twice * u * v))

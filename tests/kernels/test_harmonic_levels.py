@@ -1,0 +1,26 @@
+"""Levels of harmonics, against sums of cosines whose levels are known."""
+
+import numpy as np
+import pytest
+
+from dspgraph import Array
+from dspgraph_nodes._kernels.signal.harmonic_levels import relative_level
+
+
+def cosines(f: float, m: int, level: float) -> Array:
+    """Harmonics of f up to 3 kHz, of amplitude 1 if they are harmonics of m * f, else of amplitude `level`."""
+    t = np.arange(16000) / 16000
+    lines = [(1.0 if k % m == 0 else level) * np.cos(2 * np.pi * k * f * t + k) for k in range(1, int(3000 / f))]
+    total: Array = sum(lines, np.zeros(len(t)))
+    return total
+
+
+@pytest.mark.parametrize("m", [2, 3, 5, 12])
+@pytest.mark.parametrize("level", [0.05, 0.3, 1.0])
+def test_the_relative_level_is_that_of_the_other_harmonics(m: int, level: float) -> None:
+    # A Hann window of eight periods has zeros at the neighbouring harmonics; its length is a whole number: within 1 %.
+    assert relative_level(cosines(100, m, level), 16000.0, 8000.0, 100.0, m) == pytest.approx(level, rel=0.01)
+
+
+def test_beyond_half_the_rate_every_pitch_is_a_pitch() -> None:
+    assert relative_level(cosines(300, 2, 0.0), 2000.0, 8000.0, 300.0, 2) == 1
