@@ -64,4 +64,5 @@ def _magnitudes(x: Array, rate: float, at: float, f: float, count: int) -> Array
         sample = x[begin + n] * (0.5 - 0.5 * math.cos(2 * math.pi * (n + 0.5) / length))
         for k in range(count):
             u[k], v[k] = sample + twice[k] * u[k] - v[k], u[k]
-    return np.sqrt(np.maximum(0.0, u * u + v * v - twice * u * v))
+    found: Array = np.sqrt(np.maximum(0.0, u * u + v * v - twice * u * v))
+    return found
