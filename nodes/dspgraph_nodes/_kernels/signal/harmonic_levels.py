@@ -12,8 +12,8 @@ import numpy as np
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 
-PERIODS = 8  # in the window of a spectrum
-COMPARED_BAND = 2500.0
+WINDOW_PERIODS = 8  # in the window of a spectrum
+HIGHEST_LEVEL = 2500.0
 """Hz: higher harmonics are not compared. The smallest change of a period disturbs them."""
 
 CLEARLY_A_PITCH = 0.3
@@ -27,15 +27,15 @@ def relative_level(x: Array, rate: float, at: float, f: float, m: int) -> float:
         exp(sum over k of B(k) * log(A(k) / B(k)) / sum over k of B(k)),    k > m, no multiple of m
 
     A(k): the magnitude at k * f, by a Hann window of eight periods of f; B(k): the magnitude that the two harmonics of
-    m * f on the sides of k would have there, interpolated linearly in log A over k. Harmonics below COMPARED_BAND
+    m * f on the sides of k would have there, interpolated linearly in log A over k. Harmonics below HIGHEST_LEVEL
     are compared, at least up to number 2 * m. If that is beyond half the rate, the result is 1: nothing can be said.
 
     x: [n]; at: the sample in the middle of the window, which is moved to the inside of x; f: Hz.
     """
     if 2 * m * f > rate / 2:
         return 1.0
-    count = max(2, int(COMPARED_BAND / (m * f))) * m
-    half = PERIODS / 2 * rate / f
+    count = max(2, int(HIGHEST_LEVEL / (m * f))) * m
+    half = WINDOW_PERIODS / 2 * rate / f
     middle = max(2 * half, min(at, len(x) - 2 * half))
     total = weights = 0.0
     for window in (0, -1, 1):
@@ -56,7 +56,7 @@ def relative_level(x: Array, rate: float, at: float, f: float, m: int) -> float:
 @kernel
 def _magnitudes(x: Array, rate: float, at: float, f: float, count: int) -> Array:
     """Return the magnitudes of the spectrum of x around the sample `at` at f, 2 * f ... [count]."""
-    length = min(int(PERIODS * rate / f), len(x))
+    length = min(int(WINDOW_PERIODS * rate / f), len(x))
     begin = min(max(0, int(at - length / 2)), len(x) - length)
     twice = 2 * np.cos(2 * np.pi * f / rate * np.arange(1, count + 1))
     u, v = np.zeros(count), np.zeros(count)
