@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 from dspgraph.errors import FileError, suggest
 from dspgraph.io.intervals import (
@@ -54,20 +55,29 @@ def read_htk(path: Path, lines: Lines) -> LabelledSpeech:
     Raises FileError for lines without times.
     """
     rows = [_htk_row(f"{path}, line {number}", line) for number, line in lines]
-    seconds = any(set(text) & set(".eE") for _, times, _ in rows for text in times)
+    seconds = any(set(text) & set(".eE") for row in rows for text in row.times)
     unit = Fraction(1) if seconds else HTK_UNIT
     found, open_ends = [], 0
-    for at, (place, times, label) in enumerate(rows):
-        start = exact_number(place, "start", times[0]) * unit
-        following = rows[at + 1] if at + 1 < len(rows) else (place, times, label)
-        end = times[1] if len(times) == 2 else following[1][0]
-        open_ends += len(times) == 1
-        found.append(make_interval(place, start, exact_number(place, "end", end) * unit, label))
-    return _phones_of(counted(found, str(path)), open_ends, seconds)
+    for row, following in zip(rows, [*rows[1:], *rows[-1:]], strict=True):
+        end = row.times[1] if len(row.times) == 2 else following.times[0]
+        open_ends += len(row.times) == 1
+        start = exact_number(row.place, "start", row.times[0]) * unit
+        found.append(make_interval(row.place, start, exact_number(row.place, "end", end) * unit, row.label))
+    speech = _phones_of(counted(found, str(path)), open_ends, seconds)
+    if longer := [row for row in rows if row.more]:
+        note = f"{len(longer)} lines have other words after the label and its score: they are not read"
+        return speech._replace(notes=(*speech.notes, note))
+    return speech
 
 
-def _htk_row(place: str, line: str) -> tuple[str, list[str], str]:
-    """Return (place, one or two times, label) of a line."""
+class _HtkRow(NamedTuple):
+    place: str
+    times: list[str]  # one or two
+    label: str
+    more: bool  # whether more than a score follows the label
+
+
+def _htk_row(place: str, line: str) -> _HtkRow:
     words = line.split()
     times = [word for word in words[:2] if is_number(word)]
     if not is_number(words[0]) or len(words) <= len(times):
@@ -77,7 +87,8 @@ def _htk_row(place: str, line: str) -> tuple[str, list[str], str]:
         )
     if any(time.startswith("-") for time in times):
         raise FileError(f"{place}: the time {times[0]} is negative, which means unknown: align with times")
-    return place, times, _unescaped(words[len(times)])
+    label, *rest = words[len(times) :]
+    return _HtkRow(place, times, _unescaped(label), len(rest) > 1 or not all(map(is_number, rest)))
 
 
 def _unescaped(label: str) -> str:

@@ -30,7 +30,7 @@ def test_whole_numbers_of_htk_are_units_of_100_ns(tmp_path: Path) -> None:
     path = written(tmp_path, "a.lab", "0 1500000 sil\n1500000 2000453 a -83.2\r\n2000453 4000000 b -1 word -2\n\n")
     found = read_alignment(path)
     assert list(found.intervals) == rows("0 0.15 sil", "0.15 0.2000453 a", "0.2000453 0.4 b")
-    assert found.notes == ()
+    assert found.notes == ("1 lines have other words after the label and its score: they are not read",)
 
 
 def test_a_decimal_point_anywhere_means_seconds(tmp_path: Path) -> None:
