@@ -189,6 +189,31 @@ def test_settings_that_only_change_the_pace_may_change_and_others_may_not(tmp_pa
     assert trained(tmp_path / "parts", True, steps=6, validate_every=5, log_every=2) == whole
 
 
+@pytest.mark.parametrize("part", ["network", "optimizer"])
+def test_a_checkpoint_whose_tensors_do_not_fit_is_refused(part: str, tmp_path: Path) -> None:
+    trained(tmp_path, steps=2)
+    path = tmp_path / "checkpoint.ckpt"
+    saved = torch.load(path, weights_only=True)
+    torch.save({**saved, part: {"w1": torch.zeros(3)}}, path)
+    with pytest.raises(RequestError, match=r"checkpoint.ckpt cannot be resumed; its tensors are not those of its set"):
+        trained(tmp_path, True, steps=4)
+
+
+def test_a_checkpoint_of_another_program_is_refused(tmp_path: Path) -> None:
+    trained(tmp_path, steps=2)
+    path = tmp_path / "checkpoint.ckpt"
+    saved = torch.load(path, weights_only=True)
+    for content, why in (
+        ({"run": saved["run"]}, "it lacks mean, network, optimizer"),
+        ({**saved, "run": {**saved["run"], "updates": "2"}}, "no whole numbers"),
+        ({**saved, "run": {**saved["run"], "settings": "[]"}}, "ValidationError"),
+        ([1], "TypeError"),
+    ):
+        torch.save(content, path)
+        with pytest.raises(RequestError, match=f"checkpoint.ckpt cannot be resumed; expected .*{why}"):
+            trained(tmp_path, True, steps=4)
+
+
 def test_a_report_tells_pace_and_time_left(tmp_path: Path) -> None:
     said: list[str] = []
     trainer.train(make_task, {"x": X}, lambda y: {}, tmp_path, Settings(device="cpu"), report=said.append)

@@ -113,7 +113,7 @@ def train(
     with _torch_settings(settings), torch.random.fork_rng(_cuda_devices(settings)):
         run = Run(task, settings, init)
         if saved:
-            run.load_state(saved)
+            _load_state(run, saved, checkpoint)
         try:
             _fit(run, out, progress, report)
         except OSError as error:
@@ -407,17 +407,26 @@ def _read_checkpoint(path: Path, kind: type[TrainingSettings]) -> dict[str, Any]
         saved = torch.load(path, map_location="cpu", weights_only=True)
         run = saved["run"]
         kind.model_validate_json(run["settings"])
-        assert {"network", "mean", "optimizer"} <= set(saved)
-        assert all(isinstance(run[name], int) for name in ("batches", "updates"))
-        assert isinstance(run["data"], str)
-    except (
-        OSError, RuntimeError, ValueError, TypeError, KeyError, EOFError, AssertionError, pickle.UnpicklingError
-    ) as error:  # fmt: skip
+        if missing := {"network", "mean", "optimizer"} - set(saved):
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+        if not isinstance(run["batches"], int) or not isinstance(run["updates"], int):
+            raise ValueError("its numbers of batches and updates are no whole numbers")
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError, EOFError, pickle.UnpicklingError) as error:
         why = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
         raise RequestError(
             f"{path} cannot be resumed; expected a checkpoint of this model ({why}): begin a new run in another folder"
         ) from None
     return dict(saved)
+
+
+def _load_state(run: Run, saved: Mapping[str, Any], path: Path) -> None:
+    try:
+        run.load_state(saved)
+    except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise RequestError(
+            f"{path} cannot be resumed; its tensors are not those of its settings "
+            f"({str(error).partition(chr(10))[0][:200]}): begin a new run in another folder"
+        ) from None
 
 
 def _resumed(saved: Mapping[str, Any], given: Settings, path: Path) -> Settings:
