@@ -12,6 +12,8 @@ from dspgraph.registry import shipped_pipelines
 from dspgraph_nodes.models.lpcnet.config import Config
 from dspgraph_nodes.models.lpcnet.weights import WEIGHTS, shapes
 from helpers.wavenets import tiny, wavenet_file
+from helpers.wavernn import SMALL as WAVERNNS
+from helpers.wavernn import wavernn_file
 
 # A GRU_A of 48 units has three blocks of 16: an odd number.
 SMALL = Config(pitch_embedding=4, condition=16, embedding=8, gru_a=48, gru_b=16)
@@ -74,6 +76,9 @@ def overrides(pipeline: str, rate: int = SMALL.rate) -> list[str]:
         "lpcnet": lambda: weights_file(SMALL.replace(rate=rate)),
         "wavenet": lambda: wavenet_file(tiny(**mel)),
         "wavenet_phones": lambda: wavenet_file(tiny(**mel)),
+        "wavernn": lambda: wavernn_file(
+            WAVERNNS["one bias"].replace(features=80, rate=rate, factors=(16, 16), widths=(33, 33))
+        ),
     }
     fewer = ["points=4"] if pipeline == "wavenet_phones" else []  # for the entropy: it takes the most time
     return [f"weights={files[pipeline]()}", *fewer]

@@ -1,14 +1,18 @@
 """Small WaveRNNs with random weights, and the same networks written plainly in float64."""
 
+import hashlib
+import os
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dspgraph import Array
-from dspgraph_nodes._kernels.neural.wavernn_packing import WaveRNNWeights, pack
+from dspgraph_nodes.models.shared.atomic import write_atomically
 from dspgraph_nodes.models.wavernn.config import Config
-from dspgraph_nodes.models.wavernn.weights import shapes
+from dspgraph_nodes.models.wavernn.weights import WEIGHTS, shapes
 
 SIZES: dict[str, Any] = {
     "units": 48, "dense": 32, "features": 6, "factors": (2, 4), "widths": (5, 9), "rate": 800, "auxiliary": 16,
@@ -42,11 +46,6 @@ def random_weights(config: Config, seed: int = 0) -> dict[str, Array]:
     if config.kind == "mixture":  # narrow enough that the means are heard
         arrays["dense3.bias"][2 * config.components :] -= np.float32(4)
     return arrays
-
-
-def packed(config: Config, arrays: Mapping[str, Array]) -> WaveRNNWeights:
-    """Return a network as the kernels use it."""
-    return pack(arrays, config.factors, config.context, config.pad, config.blocks, config.first_halves)
 
 
 def sigmoid(x: Array) -> Array:
@@ -160,3 +159,15 @@ def draw_number(outputs: Array, numbers: Array) -> float:
     k = int(np.argmax(logits - np.log(-np.log(numbers[:-1]))))
     drawn = means[k] + np.exp(max(scales[k], np.log(1e-14))) * (np.log(numbers[-1]) - np.log(1 - numbers[-1]))
     return float(np.clip(drawn, -1, 1))
+
+
+def wavernn_file(config: Config | None = None, seed: int = 0, folder: Path | None = None) -> str:
+    """Return the path of a file of random weights, and write the file if it does not exist."""
+    chosen = config or SMALL["categorical"]
+    content = WEIGHTS.content(chosen, random_weights(chosen, seed))
+    home = folder or Path(tempfile.gettempdir()) / f"dspgraph-networks-{os.getuid()}"
+    path = home / f"{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
+    if not path.is_file():
+        home.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
+    return str(path)

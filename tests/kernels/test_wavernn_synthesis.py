@@ -19,8 +19,9 @@ from dspgraph_nodes._kernels.neural.wavernn_synthesis import (
 )
 from dspgraph_nodes.models.wavernn.config import Config
 from dspgraph_nodes.models.wavernn.convert import convert
+from dspgraph_nodes.models.wavernn.packing import packed
 from helpers import paths
-from helpers.wavernn import SMALL, PlainWaveRNN, draw_class, draw_number, packed, random_weights
+from helpers.wavernn import SMALL, PlainWaveRNN, draw_class, draw_number, random_weights
 
 GOLDEN = paths.GOLDEN / "wavenet"
 recorded = pytest.mark.skipif(not GOLDEN.is_dir(), reason="what other programs gave is recorded beside the repository")
@@ -40,7 +41,8 @@ def whole(
     """What the loop draws and puts out for all frames of a signal. numbers: [n, draws], as the loop takes them."""
     known = np.pad(frames, ((config.context, config.context), (0, 0))).astype(np.float32)
     rows = frame_rows(net.frame, known, len(frames))
-    return run(net, [WaveRNNState(net, generator())], [(*rows, numbers)], 1.0, forced, lanes)[0]
+    ((drawn, outputs),) = run(net, [WaveRNNState(net, generator())], [(*rows, numbers)], 1.0, forced, lanes)
+    return drawn[:, :-1], outputs
 
 
 def plain_run(config: Config, arrays: dict[str, Array], frames: Array, uniform: Array) -> tuple[Array, Array]:
@@ -213,7 +215,7 @@ def test_the_dual_softmax_draws_what_its_programs_drew(name: str) -> None:
         rows = frame_rows(net.frame, np.ascontiguousarray(known, np.float32), count)
         for lanes in (1, 16):
             ((drawn, outputs),) = run(net, [WaveRNNState(net, generator())], [(*rows, numbers)], lanes=lanes)
-            assert_array_equal(drawn[: len(own)], np.stack((coarse[k], fine[k]), -1))  # all of them
+            assert_array_equal(drawn[: len(own), :2], np.stack((coarse[k], fine[k]), -1))  # all of them
             logits = outputs[golden["gen_idx"]].reshape(-1, 2, 256).astype(np.float64)
             found = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
             for j, half in enumerate("cf"):

@@ -182,10 +182,11 @@ def _rectify(y: Array, constants: Array, first: int, state: Array, to: int, coun
 
 
 @kernel
-def _choose(y: Array, numbers: Array, levels: int, chosen: Array) -> None:
+def _choose(y: Array, numbers: Array, levels: int, chosen: Array, shares: Array) -> None:
     """Write to chosen [lanes] the number of k with F(k) <= u * F(levels - 1), where F(k) = y(0) + ... + y(k).
 
-    y: [levels * lanes], not negative; it is not changed. numbers: u [lanes], from 0 up to, not including, 1.
+    y: [levels * lanes], not negative; it is not changed. numbers: u [lanes], from 0 up to, not including, 1. shares:
+    [lanes], multiplied by the probability of what is chosen.
     """
     lanes = len(chosen)
     total, goal = np.zeros(lanes), np.zeros(lanes)
@@ -199,6 +200,8 @@ def _choose(y: Array, numbers: Array, levels: int, chosen: Array) -> None:
         for lane in range(lanes):
             total[lane] += y[k * lanes + lane]
             chosen[lane] += total[lane] <= goal[lane]
+    for lane in range(lanes):
+        shares[lane] *= y[chosen[lane] * lanes + lane] / total[lane]
 
 
 @kernel
@@ -225,13 +228,13 @@ def _largest(y: Array, levels: int, tops: Array, lanes: int) -> None:
 
 
 @kernel
-def _draw_class(layer: Matrix, work: LoopArrays, draw: Drawing, number: Array, chosen: Array) -> None:
-    """Draw a class of every lane from softmax(y / temperature), and write it to `chosen`. number: [lanes]."""
+def _draw_class(layer: Matrix, work: LoopArrays, draw: Drawing, number: Array, chosen: Array, shares: Array) -> None:
+    """Draw a class of every lane from softmax(y / temperature), and write it to `chosen`. number, shares: [lanes]."""
     lanes, y = len(chosen), work.y.reshape(-1)
     _largest(y, draw.levels, work.tops, lanes)
     work.scales.fill(LOG2_E / draw.temperature)
     _exponentials(layer, work, (draw.levels * lanes + WIDTH - 1) // WIDTH)
-    _choose(y, number, draw.levels, chosen)
+    _choose(y, number, draw.levels, chosen, shares)
 
 
 # ---- the loops ------------------------------------------------------------------------------------------------------
@@ -251,7 +254,8 @@ def run_stacked(
     """Synthesise n samples of every lane, a whole number of frames, by the network with two GRUs.
 
     forced: [m, lanes, 1]: the samples before the first m samples, in place of those that were drawn; last: [lanes, 1],
-    the last sample, replaced; tap: [n, outputs * lanes], gets the outputs; out: [n, lanes, 1], gets classes or numbers.
+    the last sample, replaced; tap: [n, outputs * lanes], gets the outputs, or [0, outputs * lanes]; out: [n, 2, lanes],
+    gets classes with their probabilities, or numbers.
     work.state holds the states before and gets those after the last sample.
     """
     (count, _, lanes), units, hop = draw.numbers.shape, len(net.gru1.diagonal_b) // 3, len(frames.taps)
@@ -283,14 +287,15 @@ def run_stacked(
         if n < len(tap):
             _copy(y, tap[n], tap.shape[1])
         if draw.levels:
-            _draw_class(net.dense3, work, draw, draw.numbers[n, 0], chosen)
+            out[n, 1].fill(1)
+            _draw_class(net.dense3, work, draw, draw.numbers[n, 0], chosen, out[n, 1])
             for lane in range(lanes):
                 last[lane, 0] = draw.values[chosen[lane]]
-                out[n, lane, 0] = chosen[lane]
+                out[n, 0, lane] = chosen[lane]
         else:
             for lane in range(lanes):
                 last[lane, 0] = draw_logistic(parameters, draw.numbers[n], lane, FLOOR)
-                out[n, lane, 0] = last[lane, 0]
+                out[n, 0, lane] = last[lane, 0]
         h, new = new, h
     if count % 2:
         _copy(state[2 * wide :], state, 2 * wide)
@@ -310,7 +315,8 @@ def run_split(
     """Synthesise n samples of every lane, a whole number of frames, by the network with a divided state.
 
     forced: [m, lanes, 3]: both halves of the sample before and the coarse half of this one, as inputs, in place of
-    those that were drawn; last: [lanes, 3], the halves of the last sample; out: [n, lanes, 2], gets both halves.
+    those that were drawn; last: [lanes, 3], the halves of the last sample; out: [n, 3, lanes], gets both halves, and
+    the probability of both together.
     """
     (count, _, lanes), units, hop = draw.numbers.shape, len(net.gru.diagonal_b) // 3, len(frames.taps)
     state, dense, blocks = work.state.reshape(-1), (len(net.coarse1.start) - WIDTH) * lanes, units // WIDTH
@@ -325,6 +331,7 @@ def run_split(
         _blend(work, frames.taps[n % hop], net.columns[:2], last)
         _copy(work.x, inputs, 3 * wide)
         _recurrent(net.gru, work, h)
+        out[n, 2].fill(1)
         for half in range(2):
             if half:
                 for u in range(3 * units // 2, 3 * units):
@@ -337,9 +344,9 @@ def run_split(
             _layer(second, to_y, at_y)
             if n < len(tap):
                 _copy(y, tap[n, half * size :], size)
-            _draw_class(second, work, draw, draw.numbers[n, half], chosen)
+            _draw_class(second, work, draw, draw.numbers[n, half], chosen, out[n, 2])
             for lane in range(lanes):
-                out[n, lane, half] = chosen[lane]
+                out[n, half, lane] = chosen[lane]
                 if half:
                     last[lane, 1] = draw.values[chosen[lane]]
                 elif n >= len(forced):

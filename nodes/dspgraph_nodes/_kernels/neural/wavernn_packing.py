@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes._kernels.maths.elementary import exp
+from dspgraph_nodes._kernels.maths.elementary import LN_10, exp
 from dspgraph_nodes._kernels.neural.layout import WIDTH, Blocks, Matrix
 from dspgraph_nodes._kernels.neural.packing import PADDING, blocks, by_blocks, contiguous, packed_gru
 
@@ -86,7 +86,9 @@ class WaveRNNWeights(NamedTuple):
     draws: int  # random numbers for a sample
     drawn: int  # what is drawn for a sample: a class, two halves, or a number
     values: Array  # [levels] float32: the input of the network that stands for a class
+    table: Array  # [levels] float64: the sample that a class stands for; for halves: a coarse half with fine half 0
     start: Array  # [d] float32: the inputs before the first sample
+    decibels: bool  # see `seen`
 
 
 def interpolation(factors: Sequence[int], filters: Sequence[Array], biases: Sequence[float]) -> tuple[Array, float]:
@@ -197,14 +199,27 @@ def pack_residual(wide: Mapping[str, Array], count: int) -> tuple[AffineLayer, .
     return (*layers, AffineLayer(wide["conditions.last.weight"][:, :, 0].T, wide["conditions.last.bias"]))
 
 
-def pack(
-    arrays: Mapping[str, Array], factors: Sequence[int], context: int, pad: int, count: int, start: Sequence[float]
-) -> WaveRNNWeights:
-    """Return the packed network. arrays: the arrays of a file of weights, by name.
+class WaveRNNForm(NamedTuple):
+    """What the arrays of a network do not tell."""
 
-    factors: of the stages that interpolate; context, pad: see `Conditioner`; count: blocks of the residual network;
-    start: the halves before the first sample, as inputs; empty for the network with two GRUs, which begins with 0.
-    """
+    factors: Sequence[int]  # of the stages that interpolate
+    context: int  # frames on each side of a frame that its samples depend on
+    pad: int  # frames on each side that the residual network sees
+    blocks: int  # blocks of the residual network
+    start: Sequence[float]  # the halves before the first sample, as inputs
+    mulaw: bool  # whether levels are mu-law codes
+    decibels: bool  # whether features are logarithms, see `seen`
+
+
+def seen(features: Array, decibels: bool) -> Array:
+    """Return what a network sees of features, float32: the features, or limit(1 + 20 * log10(e**x) / 100) to 0 .. 1."""
+    wide = features.astype(np.float64)
+    return (np.clip(1 + wide * (0.2 / LN_10), 0, 1) if decibels else wide).astype(np.float32)
+
+
+def pack(arrays: Mapping[str, Array], form: WaveRNNForm) -> WaveRNNWeights:
+    """Return the packed network. arrays: the arrays of a file of weights, by name."""
+    factors, context, pad, count, start, mulaw, decibels = form
     wide = {name: array.astype(np.float64) for name, array in arrays.items()}
     stacked = "gru1.weight_hh_l0" in wide
     sample, frames, constants = pack_stacked(wide) if stacked else pack_split(wide)
@@ -222,6 +237,10 @@ def pack(
     mixture = stacked and outputs % 3 == 0
     levels = 0 if mixture else outputs
     values = (2 * np.arange(levels) / max(levels - 1, 1) - 1).astype(np.float32)
+    if not stacked:
+        table = (2 * np.arange(levels) - levels) / levels
+    else:
+        table = code_values(levels.bit_length() - 1, mulaw) if levels else np.zeros(0)
     return WaveRNNWeights(
         frame=frame,
         sample=contiguous(sample),
@@ -231,6 +250,8 @@ def pack(
         draws=outputs // 3 + 1 if mixture else 1 if stacked else 2,
         drawn=1 if stacked else 2,
         values=values,
+        table=table,
+        decibels=decibels,
         start=np.zeros(1, np.float32) if stacked else np.array([*start, 0], np.float32),
     )
 

@@ -22,7 +22,13 @@ from dspgraph_nodes._kernels.neural.wavernn_loop import (
     run_split,
     run_stacked,
 )
-from dspgraph_nodes._kernels.neural.wavernn_packing import AffineLayer, Conditioner, StackedNetwork, WaveRNNWeights
+from dspgraph_nodes._kernels.neural.wavernn_packing import (
+    AffineLayer,
+    Conditioner,
+    StackedNetwork,
+    WaveRNNWeights,
+    seen,
+)
 
 SIDE_BY_SIDE = 4  # with this many signals or more, sixteen lanes, some idle, are faster than one signal after the other
 
@@ -42,7 +48,7 @@ class WaveRNNState:
     def push(self, network: WaveRNNWeights, frames: Array) -> FrameSegment:
         """Add the next n frames [n, features], and return the segment of the frames whose context is now known."""
         check_finite(frames)
-        known = np.concatenate((self.frames, frames[:, : len(network.frame.blended)].astype(np.float32)))
+        known = np.concatenate((self.frames, seen(frames[:, : len(network.frame.blended)], network.decibels)))
         count = max(0, len(known) - 2 * network.frame.context)
         self.frames = known[count:]
         return self._segment(network, known, count)
@@ -118,22 +124,27 @@ def _rectified(x: Array) -> Array:
 # ---- the loop -------------------------------------------------------------------------------------------------------
 
 
-def synthesise(network: WaveRNNWeights, segments: list[FrameSegment], temperature: float) -> list[tuple[Array, Array]]:
-    """Return what is drawn [n, d], and the outputs of the network [n, outputs], for the samples of every segment.
+def synthesise(
+    network: WaveRNNWeights, segments: list[FrameSegment], temperature: float, tap: bool = True
+) -> list[tuple[Array, Array]]:
+    """Return what is drawn [n, d + 1], and the outputs of the network [n, outputs], for the samples of every segment.
 
-    The states of the signals are updated. What is drawn is a class, two halves, or a number from -1 to 1.
+    The states of the signals are updated. What is drawn is a class, two halves, or a number from -1 to 1; the last
+    column has the probability of the class or of the halves. tap: whether to return the outputs.
     """
     size = WIDTH if len(segments) >= SIDE_BY_SIDE else 1
     order = sorted(range(len(segments)), key=lambda k: -len(segments[k].constants))
     found: dict[int, tuple[Array, Array]] = {}
     for first in range(0, len(order), size):
         chosen = order[first : first + size]
-        for k, result in zip(chosen, _in_lanes(network, [segments[k] for k in chosen], temperature), strict=True):
+        for k, result in zip(chosen, _in_lanes(network, [segments[k] for k in chosen], temperature, tap), strict=True):
             found[k] = result
     return [found[k] for k in range(len(segments))]
 
 
-def _in_lanes(network: WaveRNNWeights, segments: list[FrameSegment], temperature: float) -> list[tuple[Array, Array]]:
+def _in_lanes(
+    network: WaveRNNWeights, segments: list[FrameSegment], temperature: float, tap: bool
+) -> list[tuple[Array, Array]]:
     """Return the results of at most sixteen segments, the longest first, all computed side by side.
 
     The lanes run until the shortest segment ends, then the others go on.
@@ -146,13 +157,13 @@ def _in_lanes(network: WaveRNNWeights, segments: list[FrameSegment], temperature
             frames = [
                 (one.blended[done:], one.constants[done:], one.numbers[hop * done : hop * end]) for one in segments
             ]
-            for k, result in enumerate(run(network, [one.state for one in segments], frames, temperature)):
+            for k, result in enumerate(run(network, [one.state for one in segments], frames, temperature, tap=tap)):
                 parts[k].append(result)
         segments, done = [one for one in segments if len(one.constants) > end], end
     return [
         (np.concatenate([drawn for drawn, _ in one]), np.concatenate([outputs for _, outputs in one]))
         if one
-        else (np.zeros((0, network.drawn), np.float32), np.zeros((0, network.outputs), np.float32))
+        else (np.zeros((0, network.drawn + 1), np.float32), np.zeros((0, network.outputs), np.float32))
         for one in parts
     ]
 
@@ -164,11 +175,13 @@ def run(
     temperature: float = 1.0,
     forced: Array | None = None,
     lanes: int = 0,
+    tap: bool = True,
 ) -> list[tuple[Array, Array]]:
-    """Return what is drawn [n, d] and the outputs [n, outputs] for n samples of every signal, and update the states.
+    """Return what is drawn [n, d + 1] and the outputs [n, outputs] for n samples of every signal; update the states.
 
     frames: the rows of every signal, and the numbers [n, draws] of its samples, the same n for all; forced: [n, d'],
-    the inputs of every sample, in place of the last samples: tests use it; lanes: 1 or 16, by default 1 for one signal.
+    the inputs of every sample, in place of the last samples: tests use it; lanes: 1 or 16, by default 1 for one signal;
+    tap: whether to return the outputs; otherwise there are none, [0, outputs].
     """
     places = lanes or (1 if len(states) == 1 else WIDTH)
     count, hop = len(frames[0][2]), len(network.frame.taps)
@@ -188,17 +201,17 @@ def run(
     given = np.zeros((0, places, last.shape[1]), np.float32)
     if forced is not None:
         given = np.ascontiguousarray(np.repeat(forced[:, None], places, 1), np.float32)
-    tap = np.zeros((count, network.outputs * places), np.float32)
-    out = np.zeros((count, places, network.drawn), np.float32)
+    tapped = np.zeros((count if tap else 0, network.outputs * places), np.float32)
+    out = np.zeros((count, network.drawn + 1, places), np.float32)
     assert count % hop == 0
     if isinstance(network.sample, StackedNetwork):
-        run_stacked(network.sample, rows, work, draw, given, last, tap, out)
+        run_stacked(network.sample, rows, work, draw, given, last, tapped, out)
     else:
-        run_split(network.sample, rows, work, draw, given, last, tap, out)
-    outputs = tap.reshape(count, -1, places)
+        run_split(network.sample, rows, work, draw, given, last, tapped, out)
+    outputs = tapped.reshape(len(tapped), network.outputs, places)
     for k, one in enumerate(states):
         one.gru[:], one.last[:] = state[: len(one.gru), k], last[k]
-    return [(out[:, k].copy(), np.ascontiguousarray(outputs[..., k])) for k in range(len(states))]
+    return [(out[..., k].copy(), np.ascontiguousarray(outputs[..., k])) for k in range(len(states))]
 
 
 def workspace(network: WaveRNNWeights, lanes: int) -> LoopArrays:
@@ -212,6 +225,19 @@ def workspace(network: WaveRNNWeights, lanes: int) -> LoopArrays:
     columns, around = network.frame.blended.shape[1], network.frame.taps.shape[1]
     inputs = (units if stacked else 0) + dense
     return room((2 * states + inputs, 3 * units, max(dense, outputs), around, columns, constants), lanes)
+
+
+def samples(network: WaveRNNWeights, drawn: Array) -> Array:
+    """Return the samples [n] float64, full scale +-1, of what was drawn [n, d + 1].
+
+    Halves c and f of b bits each give the sample (c * 2**b + f) / 2**(2 * b - 1) - 1.
+    """
+    if not network.levels:
+        return drawn[:, 0].astype(np.float64)
+    found: Array = network.table[drawn[:, 0].astype(np.int64)]
+    if network.drawn == 2:
+        found = found + drawn[:, 1] / (network.levels**2 / 2)
+    return found
 
 
 def distribution(network: WaveRNNWeights, outputs: Array, temperature: float) -> Array:

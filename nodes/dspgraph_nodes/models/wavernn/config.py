@@ -34,6 +34,11 @@ class Config(ModelConfig):
         description="coarse_fine: halves before the first sample; zeros: inputs of 0; lowest: the halves 0 and 0",
     )
     features: int = Field(80, ge=0, le=1024, description="numbers in a frame; 0 (coarse_fine only): no frames")
+    input: Literal["given", "decibels"] = Field(
+        "given",
+        description="what the network sees of a feature x: x, or the natural logarithm x of a magnitude in dB, "
+        "from 0 for -100 dB to 1 for 0 dB",
+    )
     rate: int = size(22050, "sample rate, Hz", largest=192_000)
     factors: tuple[int, ...] = Field(
         (5, 5, 11), strict=False, description="factors of the stages that interpolate the frames"
@@ -107,7 +112,10 @@ class Config(ModelConfig):
         return {"coarse_fine": 2 * self.levels, "categorical": self.levels, "mixture": 3 * self.components}[self.kind]
 
 
-_SMALL: Any = {"rate": 16000, "factors": (4, 5, 8), "widths": (9, 11, 17), "compute": 32, "auxiliary": 32, "blocks": 3}
+_SMALL: Any = {
+    "input": "decibels", "rate": 16000, "factors": (4, 8, 8), "widths": (9, 17, 17), "compute": 32, "auxiliary": 32,
+    "blocks": 3, "dense": 96,
+}  # fmt: skip
 
 PRESETS = {
     "wavernn": Config(),
@@ -115,14 +123,12 @@ PRESETS = {
     "wavernn-split": Config(
         kind="coarse_fine", bits=16, units=896, dense=448, biases="one", features=0, auxiliary=0, rate=24000
     ),
-    "wavernn-small": Config(units=96, dense=96, **_SMALL),
-    "wavernn-small-mixture": Config(kind="mixture", bits=16, units=96, dense=96, **_SMALL),
-    "wavernn-small-split": Config(
-        kind="coarse_fine", bits=16, units=192, dense=96, **{**_SMALL, "auxiliary": 0, "blocks": 0}
-    ),
+    "wavernn-small": Config(units=96, **_SMALL),
+    "wavernn-small-mixture": Config(kind="mixture", bits=16, units=96, **_SMALL),
+    "wavernn-small-split": Config(kind="coarse_fine", bits=16, units=192, **{**_SMALL, "auxiliary": 0, "blocks": 0}),
 }
 """The published sizes, and smaller ones that train on a CPU.
 
-wavernn and wavernn-mixture: fatchord/WaveRNN, the alternative model; wavernn-split: N. Kalchbrenner et al., Efficient
-Neural Audio Synthesis, ICML 2018, as fatchord/WaveRNN has it, without frames.
+wavernn and wavernn-mixture: the alternative model of fatchord/WaveRNN; wavernn-split: the network of N. Kalchbrenner et
+al., as fatchord/WaveRNN has it, without frames.
 """
