@@ -132,8 +132,8 @@ def part_losses(model: WaveRNN, frames: Tensor, code: Tensor) -> dict[str, Tenso
 
 
 @dataclass(frozen=True)
-class Chunks:
-    """Chunks of recordings: frames with their context, and codes; see `part_losses`."""
+class CodeChunks:
+    """CodeChunks of recordings: frames with their context, and codes; see `part_losses`."""
 
     recordings: list[TrainingRecording]
     crops: Crops
@@ -160,7 +160,7 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
 
     training, validation = split(recordings, prepare, settings, HOP, context)
     chunks, clean = (
-        Chunks(part, Crops([one.frames for one in part], settings.frames, context, settings.seed), config)
+        CodeChunks(part, Crops([one.frames for one in part], settings.frames, context, settings.seed), config)
         for part in (training, validation)
     )
     count, every = len(clean.crops), (*training, *validation)
