@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor
 
 from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.neural.wavernn_loop import FLOOR
 from dspgraph_nodes._kernels.neural.wavernn_packing import seen
 from dspgraph_nodes._kernels.neural.wavernn_synthesis import WaveRNNState, samples, synthesise
 from dspgraph_nodes.models.shared import trainer
@@ -43,8 +44,7 @@ from dspgraph_nodes.models.wavernn.packing import packed
 from dspgraph_nodes.models.wavernn.weights import WEIGHTS
 
 PIPELINE = "mel_features"
-RATE, HOP, BANDS = 16000, 256, 80  # of that pipeline
-FLOOR = -32.23619130191664  # ln 1e-14, the least log-scale of a mixture, as in the published program
+_RATE, _HOP, _BANDS = 16000, 256, 80  # of that pipeline
 
 
 class Settings(TrainingSettings, SparseSettings, frozen=True, extra="forbid"):
@@ -70,7 +70,7 @@ class Settings(TrainingSettings, SparseSettings, frozen=True, extra="forbid"):
         """The configuration of the network: that of the preset, for the frames of `mel_features`."""
         chosen: Config = super().config
         return chosen.replace(
-            rate=RATE, factors=(4, 8, 8), widths=(9, 17, 17), features=BANDS, input="decibels", start="silence"
+            rate=_RATE, factors=(4, 8, 8), widths=(9, 17, 17), features=_BANDS, input="decibels", start="silence"
         )
 
 
@@ -154,11 +154,11 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
 
     def prepare(x: Array) -> TrainingRecording:
         mel = seen(np.asarray(features(x)["mel"]), True)
-        signal = np.zeros(HOP * len(mel))
+        signal = np.zeros(_HOP * len(mel))
         signal[: len(x)] = x[: len(signal)]
-        return TrainingRecording(codes(signal, config).astype(np.int32), {"mel": mel}, HOP)
+        return TrainingRecording(codes(signal, config).astype(np.int32), {"mel": mel}, _HOP)
 
-    training, validation = split(recordings, prepare, settings, HOP, context)
+    training, validation = split(recordings, prepare, settings, _HOP, context)
     chunks, clean = (
         CodeChunks(part, Crops([one.frames for one in part], settings.frames, context, settings.seed), config)
         for part in (training, validation)
@@ -188,7 +188,7 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
         fingerprint=fingerprint(array for one in every for array in (one.signal, one.features["mel"])),
         summary=f"{len(chunks.crops)} chunks of {settings.frames} frames for training, {count} for validation",
         pruning=_pruning(settings),
-        audio=lambda path: {"copy": (_copy_synthesis(path, validation[0], settings), RATE)},
+        audio=lambda path: {"copy": (_copy_synthesis(path, validation[0], settings), _RATE)},
         figures=figures,
     )
 
@@ -208,6 +208,6 @@ def _copy_synthesis(path: Path, recording: TrainingRecording, settings: Settings
     config, arrays = WEIGHTS.read(path)
     net = packed(config, arrays)._replace(decibels=False)  # the frames are already what the network sees
     state: Any = WaveRNNState(net, rng(settings.seed))
-    rows = recording.features["mel"][: max(1, round(settings.audio * RATE / HOP))]
+    rows = recording.features["mel"][: max(1, round(settings.audio * _RATE / _HOP))]
     parts = [synthesise(net, [one], 1.0)[0][0] for one in (state.push(net, rows), state.flush(net))]
     return samples(net, np.concatenate(parts))
