@@ -122,4 +122,4 @@ def test_one_second_of_a_tone_is_learnt() -> None:
         optimizer.step()
     with torch.no_grad():
         found = model.distribution.loss(model(c, previous), x).mean()
-    assert float(found) <= 8.0  # measured 5.0
+    assert float(found) <= 8.0  # measured 7.54

@@ -36,6 +36,15 @@ _PREEMPHASIS = {"": 0.0, "preemphasis": 0.85}
 """The coefficient of the pre-emphasis for each value of the program's setting `preprocess`."""
 
 
+_FEATURES = {
+    "stretch": "the program takes base-10 logarithms of mel bands, with the mean and scale of its data; for natural "
+    "logarithms multiply both by 2.302585",
+    "transposed": "the program takes (20 log10(x) + 80) / 100 of mel bands x, from 0 to 1; for natural logarithms mean "
+    "-9.21034 and scale 11.5129 give the same, with a floor of 1e-4 for x",
+}
+"""What the two forms of the program take as features, and how those of `mel_features` are turned into them."""
+
+
 def recognises(names: set[str]) -> bool:
     """Return whether arrays with these names are a WaveNet of the program wavenet_vocoder."""
     return {"first_conv.bias", "conv_layers.0.conv.bias", "last_conv_layers.3.bias"} <= names
@@ -87,9 +96,9 @@ def _converted(plain: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Co
     add("head.1", "last_conv_layers.3")
     single = {name: np.ascontiguousarray(array, np.float32) for name, array in state.items()}
     WEIGHTS.check(single, config, "the checkpoint")
-    assumed += [
-        f"{name} of the features ({number})" for name, number in (("mean", 0), ("scale", 1)) if name not in given
-    ]
+    for name, number in (("mean", 0), ("scale", 1)):
+        if name not in given:
+            assumed.append(f"{name} of the features ({number}): {_FEATURES[config.upsampling]}")
     return config, single, assumed
 
 
