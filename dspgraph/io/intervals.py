@@ -105,7 +105,7 @@ def read_text(path: Path) -> tuple[str, list[str]]:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         if encoding != "utf-8":
-            raise FileError(f"{path} is not text in {encoding}: {error.reason} at byte {error.start}") from None
+            raise FileError(f"{path} is not text in {encoding}, as its first bytes say: {error.reason}") from None
         text = content.decode("latin-1")
         notes.append("is not text in UTF-8: it is read as Latin-1")
     if "\0" in text:
