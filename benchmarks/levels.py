@@ -40,9 +40,16 @@ whose mel bands with their published constants lose 2 to 3 dB of any recording."
 
 _SILENT = "below half of the finest step of 8-bit mu-law, 5.7 steps of 16 bits (of G.711: 8 steps), every sample is 0"
 
+_SQUARE = (
+    "amplified by 30 dB and clipped, speech is nearly a square wave, whose peak is its level; pulses of this level "
+    "peak 10 dB higher, and limit_peak then takes 2 dB of the level"
+)
+
 KNOWN = {
     ("noise of one step of 16 bits", "mulaw_bits"): _SILENT,
     ("noise of two values, one step of 16 bits", "mulaw_bits"): _SILENT,
+    ("clipped, float32", "lpc_vocoder"): _SQUARE,
+    ("clipped, float32", "bark_lpc_vocoder"): _SQUARE,
 }
 """Rows outside the bounds, (recording, vocoder), and the reason."""
 

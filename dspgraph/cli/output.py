@@ -201,16 +201,9 @@ def print_means(results: Results) -> None:
 
 
 def print_missing_values(results: Results) -> None:
-    """Print for each metric how many scores have no value for a known reason, and the reason of the first of them."""
-    for metric in results.metrics:
-        missing = [score for score in results.scores if metric.name in score.reasons]
-        if missing:
-            first, name = missing[0], metric.name
-            echo(
-                f"{name} has no value in {len(missing)} of {len(results.scores)} scores, for instance "
-                f"{first.recording}, {first.variant}: {first.reasons[name]}",
-                err=True,
-            )
+    """Print a sentence for each metric that has no value in some scores for a known reason."""
+    for sentence in results.missing_values():
+        echo(sentence, err=True)
 
 
 def _means_table(results: Results, first: int, last: int, known: int) -> Table:

@@ -149,6 +149,19 @@ class Results:
             for variant in self.variants
         ]
 
+    def missing_values(self) -> list[str]:
+        """Return a sentence for each metric that has no value in some scores for a known reason, with the first one."""
+        sentences = []
+        for metric in self.metrics:
+            missing = [score for score in self.scores if metric.name in score.reasons]
+            if missing:
+                first = missing[0]
+                sentences.append(
+                    f"{metric.name} has no value in {len(missing)} of {len(self.scores)} scores, for instance "
+                    f"{first.recording}, {first.variant}: {first.reasons[metric.name]}"
+                )
+        return sentences
+
     @cached_property
     def decimals(self) -> dict[str, int]:
         """The number of decimals to show of each metric, by name: the largest value is shown with three digits."""

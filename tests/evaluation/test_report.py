@@ -26,6 +26,7 @@ from dspgraph.evaluation.results import Metric, Recording, Results, Score, Varia
 
 RATE = 8000
 ENGLISH = ["pulse", "whisper", "residual"]
+UNVOICED = "no frame has a pitch in <both> signals"
 HOSTILE = "<img src=x onerror=alert(1)>.wav"
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="90" height="30"><title>In to out</title><desc>wide &amp; far</desc></svg>'
 
@@ -72,7 +73,8 @@ def comparison(folder: Path, ids: list[str], variants: list[str], missing: tuple
             else:
                 values: dict[str, float | None] = {"mcd": 5.0 - slot + recording / 8, "si_sdr": 2.0 * slot - 3}
                 values["loudness"] = [-4.0, 0.5, None][slot - 1] if recording == 0 else [-1.0, 1.5, 2.5][slot - 1]
-                scores.append(Score(one, variant, values))
+                reasons = {name: UNVOICED for name, value in values.items() if value is None}
+                scores.append(Score(one, variant, values, reasons=reasons))
     results = Results(
         "lpc_vocoder", "Analysis & resynthesis.",
         [Variant(name, f"{k}" * 64, {"excitation": name} if k else {}) for k, name in enumerate(variants)],
@@ -640,6 +642,12 @@ def test_the_policy_lets_nothing_in_but_the_page_itself(browser: Browser, file: 
 
 
 # ---- the file -------------------------------------------------------------------------------------------------------
+
+
+def test_a_value_that_is_missing_has_its_reason_in_its_cell_and_below_the_means(file: Path) -> None:
+    text, shown = file.read_text(), UNVOICED.replace("<", "&lt;").replace(">", "&gt;")
+    assert f'title="{shown}">-</td>' in text
+    assert f"loudness has no value in 1 of 9 scores, for instance one, residual: {shown}</bdi>" in text
 
 
 def test_the_same_input_gives_the_same_bytes(plain: Comparison, file: Path, tmp_path: Path) -> None:

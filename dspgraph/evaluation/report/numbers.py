@@ -28,7 +28,11 @@ def score_row(score: Score, metrics: Sequence[Metric], decimals: Mapping[str, in
     """Return the row of a score in the table of scores, as the template needs it."""
     values = [(metric, score.values.get(metric.name)) for metric in metrics]
     cells = [
-        {"order": _order(metric, value), "text": "" if value is None else number_text(value, decimals[metric.name])}
+        {
+            "order": _order(metric, value),
+            "text": "" if value is None else number_text(value, decimals[metric.name]),
+            "reason": score.reasons.get(metric.name, ""),
+        }
         for metric, value in values
     ]
     return {"recording": score.recording, "variant": score.variant, "error": score.error, "cells": cells}

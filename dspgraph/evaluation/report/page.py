@@ -89,6 +89,7 @@ def _page(
         "metrics": [_metric(metric) for metric in results.metrics],
         "variants": variants,
         "means": [{**one, "cells": cells} for one, cells in zip(variants, mean_rows(results), strict=True)],
+        "missing": results.missing_values(),
         "scores": [score_row(score, results.metrics, results.decimals) for score in results.scores],
         "failed": any(score.error for score in results.scores),
         "recordings": recordings,
