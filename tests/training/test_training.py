@@ -1,10 +1,8 @@
 """`dspgraph train` and `dspgraph plot --distribution`: from recordings to weights to a picture, and the refusals."""
 
-import builtins
 import json
 import os
 import struct
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -137,17 +135,10 @@ def test_a_broken_recording_is_refused_by_name(tmp_path: Path, data: Path) -> No
 def test_a_missing_package_is_named_with_the_extra_that_installs_it(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = builtins.__import__
+    def without(name: str) -> Any:
+        raise ModuleNotFoundError(f"No module named 'tensorboard', which {name} imports", name="tensorboard")
 
-    def without(name: str, *rest: Any) -> Any:
-        if name.partition(".")[0] == "tensorboard":
-            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
-        return real(name, *rest)
-
-    for module in ("dspgraph_nodes.models.lpcnet.training", "dspgraph_nodes.models.shared.trainer",
-                   "dspgraph_nodes.models.shared.logs", "torch.utils.tensorboard"):  # fmt: skip
-        monkeypatch.delitem(sys.modules, module, raising=False)
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setattr("dspgraph.training.contract.import_module", without)
     with pytest.raises(RequestError, match=r"training needs tensorboard: pip install 'dspgraph\[train\]'"):
         train("lpcnet", data, tmp_path / "out", {})
 
