@@ -14,6 +14,7 @@ from benchmarks import (
     bench_start,
     bench_stft,
     bench_wavenet,
+    bench_wavernn,
 )
 
 TOPICS = (
@@ -25,6 +26,7 @@ TOPICS = (
     bench_features,
     bench_lpcnet,
     bench_wavenet,
+    bench_wavernn,
     bench_memory,
     bench_rendering,
     bench_start,
