@@ -102,8 +102,8 @@ def _stacked_loop(model: Stacked, signals: int) -> Tensor:
         h2 = cell2(torch.cat((inner, a2), 1), h2)
         inner = torch.relu(model.dense1(torch.cat((inner + h2, a3), 1)))
         logits = model.dense3(torch.relu(model.dense2(torch.cat((inner, a4), 1))))
-        level = torch.distributions.Categorical(torch.softmax(logits, 1)).sample()
-        x = 2 * level.float()[:, None] / (c.levels - 1) - 1
+        level = torch.multinomial(torch.softmax(logits, 1), 1)
+        x = 2 * level.float() / (c.levels - 1) - 1
         drawn.append(x)
     return torch.cat(drawn, 1)
 
@@ -125,7 +125,7 @@ def _split_loop(model: Split, signals: int) -> Tensor:
             n = torch.tanh(r * own[:, 2, k] + gates[:, 2] + bias[2, k])
             new.append(z * h[:, k * half : (k + 1) * half] + (1 - z) * n)
             p = torch.softmax(second(torch.relu(first(new[-1]))), 1)
-            value = torch.distributions.Categorical(p).sample().float()[:, None] / 127.5 - 1
+            value = torch.multinomial(p, 1).float() / 127.5 - 1
             given = torch.cat((given, value), 1)
         halves, h = given[:, 2:], torch.cat(new, 1)
         drawn.append(halves)
