@@ -81,4 +81,4 @@ def overrides(pipeline: str, rate: int = SMALL.rate) -> list[str]:
         ),
     }
     fewer = ["points=4"] if pipeline == "wavenet_phones" else []  # for the entropy: it takes the most time
-    return [f"weights={files[pipeline]()}", *fewer]
+    return [f"weights={files.get(pipeline, files['lpcnet'])()}", *fewer]  # bark_lpc_vocoder can have lpcnet in a slot

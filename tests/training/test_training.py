@@ -190,13 +190,13 @@ def test_weights_that_are_none_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.safetensors").write_text("no weights at all")
     (tmp_path / "short.safetensors").write_bytes(Path(weights_file()).read_bytes()[:-7])
     save_file({"a": np.zeros(3)}, tmp_path / "other.safetensors")
-    save_file({"a": np.zeros(3)}, tmp_path / "model.safetensors", {"config": '{"model": "wavenet"}'})
+    save_file({"a": np.zeros(3)}, tmp_path / "model.safetensors", {"config": '{"model": "glotnet"}'})
     for name, complaint in {
         "none": "does not exist",
         "text": "holds no weights of a model",
         "short": "holds no weights of a model",
         "other": "holds no weights of a model",
-        "model": "no model is called 'wavenet'",
+        "model": "no model is called 'glotnet'",
     }.items():
         path = tmp_path / f"{name}.safetensors"
         result = dspgraph("plot", tmp_path / "voice.wav", "--distribution", path, "-o", tmp_path / "p.png")
