@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
+import torch
 import yaml
 from click.testing import CliRunner
 
@@ -16,6 +17,7 @@ from dspgraph.cli.main import main
 from dspgraph.registry import shipped_pipelines
 from helpers.paths import ROOT
 from helpers.speech import speech
+from helpers.wavenets import published, random_arrays, tiny
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -62,6 +64,9 @@ def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for name in ("speech", "corpus"):
         (tmp_path / name).mkdir()
         soundfile.write(tmp_path / name / "a.wav", speech()[8000:20000], 16000)
+    network = tiny(layers=24, stacks=4)  # the form of the published networks
+    state = {name: torch.from_numpy(array) for name, array in published(network, random_arrays(network)).items()}
+    torch.save({"state_dict": state}, "checkpoint.pth")
     found = commands("dspgraph")
     assert len(found) > 10
     for words in found:

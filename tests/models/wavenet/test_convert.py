@@ -18,46 +18,9 @@ from dspgraph_nodes.models.wavenet.convert import convert, recognises
 from dspgraph_nodes.models.wavenet.network import WaveNet
 from dspgraph_nodes.models.wavenet.weights import WEIGHTS
 from helpers import paths
-from helpers.wavenets import TRANSPOSED, random_arrays, restated, tiny
+from helpers.wavenets import TRANSPOSED, published, random_arrays, restated, tiny
 
 FIXTURES = paths.GOLDEN / "wavenet"
-
-
-def published(config: Config, arrays: dict[str, Array], speakers: int = 0) -> dict[str, Array]:
-    """The checkpoint of the program wavenet_vocoder that holds these weights; every weight has a length of its own."""
-    draw, found = np.random.Generator(np.random.Philox(key=3)), {}
-
-    def put(name: str, weight: Array, bias: Array | None = None) -> None:
-        size = (len(weight),) + (1,) * (weight.ndim - 1)
-        norm = np.sqrt((weight**2).sum(axis=tuple(range(1, weight.ndim)))).reshape(size)
-        found[f"{name}.weight_g"], found[f"{name}.weight_v"] = norm, weight * draw.uniform(0.5, 2, size)
-        if bias is not None:
-            found[f"{name}.bias"] = bias
-
-    def dense(theirs: str, ours: str, taps: int = 1) -> None:
-        weight = arrays[f"{ours}.weight"]
-        put(theirs, weight.reshape(len(weight), taps, -1).swapaxes(1, 2), arrays.get(f"{ours}.bias"))
-
-    dense("first_conv", "first")
-    for i in range(config.layers):
-        dense(f"conv_layers.{i}.conv", f"layers.{i}.gate", config.kernel)
-        dense(f"conv_layers.{i}.conv1x1c", f"layers.{i}.condition")
-        dense(f"conv_layers.{i}.conv1x1_skip", f"layers.{i}.skip")
-        dense(f"conv_layers.{i}.conv1x1_out", f"layers.{min(i, config.layers - 2)}.out")  # the last one is not used
-        if speakers:
-            put(f"conv_layers.{i}.conv1x1g", draw.standard_normal((config.gate, 4, 1)))
-    for k in range(2):
-        dense(f"last_conv_layers.{2 * k + 1}", f"head.{k}")
-    for k in range(len(config.scales)):
-        if config.upsampling == "stretch":
-            put(f"upsample_net.upsample.up_layers.{2 * k + 1}", arrays[f"stretch.taps.{k}"][None, None, None])
-        else:
-            put(f"upsample_conv.{2 * k}", arrays[f"stretch.weights.{k}"], arrays[f"stretch.biases.{k}"])
-    if config.upsampling == "stretch":
-        found["upsample_net.conv_in.weight"] = arrays["stretch.first.weight"]
-    if speakers:
-        found["embed_speakers.weight"] = draw.standard_normal((speakers, 4))
-    return {name: array.astype(np.float32) for name, array in found.items()}
 
 
 def given(config: Config, arrays: dict[str, Array]) -> dict[str, Any]:
