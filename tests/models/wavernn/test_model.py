@@ -1,0 +1,148 @@
+"""WaveRNN passes every check of models, in each of its kinds."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dspgraph import Array, load
+from dspgraph.testing import MODEL_CHECKS, ModelExample
+from dspgraph.testing.models import ModelFeatures
+from dspgraph_nodes._kernels.neural.wavernn_synthesis import WaveRNNState, frame_rows, run, synthesise
+from dspgraph_nodes.models.shared.modules import load as load_network
+from dspgraph_nodes.models.wavernn.config import Config
+from dspgraph_nodes.models.wavernn.network import Split, network
+from dspgraph_nodes.models.wavernn.packing import packed
+from dspgraph_nodes.models.wavernn.training import Settings, train
+from dspgraph_nodes.models.wavernn.weights import WEIGHTS
+from helpers.speech import speech
+from helpers.wavernn import SMALL, random_weights
+
+pytestmark = pytest.mark.training
+
+PRESETS = {"categorical": "wavernn-small", "mixture": "wavernn-small-mixture", "one bias": "wavernn-small-split"}
+
+UNSEEN = {
+    "categorical": frozenset({"components", "biases"}),
+    "mixture": frozenset({"bits", "biases"}),
+    "one bias": frozenset({"components", "auxiliary", "compute", "blocks", "pad"}),
+}
+"""The fields of the configuration that no array of the kind depends on, besides those of all kinds."""
+
+
+def frames(config: Config, count: int, seed: int) -> ModelFeatures:
+    draw = np.random.Generator(np.random.Philox(key=seed))
+    return {"mel": 2 * draw.random((count, config.features)) - 1}
+
+
+def write(config: Config, path: Path, seed: int) -> None:
+    WEIGHTS.write(path, config, random_weights(config, seed))
+
+
+def inputs(config: Config, drawn: Array) -> Array:
+    """Return the inputs [n, d] of the network for every sample. drawn: [n], or halves [n, 2]."""
+    values = (
+        drawn.reshape(len(drawn), -1)
+        if config.kind == "mixture"
+        else drawn.reshape(len(drawn), -1) / ((config.levels - 1) / 2) - 1
+    )
+    start = np.array(config.first_halves if config.kind == "coarse_fine" else (0.0,))
+    before = np.concatenate((start[None], values[:-1]))
+    found: Array = np.concatenate((before, values[:, :1]), axis=1) if config.kind == "coarse_fine" else before
+    return found
+
+
+def forward(path: Path, given: ModelFeatures, drawn: Array) -> Array:
+    model = load_network(WEIGHTS, network, path)
+    config = model.config
+    known = torch.from_numpy(np.pad(given["mel"], ((config.context, config.context), (0, 0)))).float()[None]
+    x = torch.from_numpy(inputs(config, drawn)).float()[None]
+    with torch.no_grad():
+        y, _ = model(known, x if isinstance(model, Split) else x[..., 0])
+    found: Array = y[0].numpy()
+    return found
+
+
+def forced(path: Path, given: ModelFeatures, drawn: Array, lanes: int) -> Array:
+    config, arrays = WEIGHTS.read(path)
+    net = packed(config, arrays)
+    known = np.pad(given["mel"], ((config.context, config.context), (0, 0))).astype(np.float32)
+    numbers, state = np.full((len(drawn), net.draws), 0.5), WaveRNNState(net, np.random.default_rng(0))
+    lane = (*frame_rows(net.frame, known, len(given["mel"])), numbers)
+    return run(net, [state], [lane], 1.0, inputs(config, drawn), lanes)[0][1]
+
+
+def generate(
+    path: Path, signals: Sequence[ModelFeatures], seeds: Sequence[int], cut: int | None, tap: bool
+) -> list[tuple[Array, Array | None]]:
+    config, arrays = WEIGHTS.read(path)
+    net = packed(config, arrays)
+    states = [WaveRNNState(net, np.random.Generator(np.random.Philox(key=seed))) for seed in seeds]
+    longest = max(len(one["mel"]) for one in signals)
+    pieces: list[list[tuple[Array, Array]]] = [[] for _ in signals]
+    for begin in [*range(0, longest, cut or longest), longest]:
+        end = begin + (cut or longest)
+        segments = [
+            state.push(net, one["mel"][begin:end]) if begin < longest else state.flush(net)
+            for state, one in zip(states, signals, strict=True)
+        ]
+        for piece, found in zip(pieces, synthesise(net, segments, 1.0, tap), strict=True):
+            piece.append(found)
+    both = [tuple(np.concatenate(part) for part in zip(*piece, strict=True)) for piece in pieces]
+    return [
+        ((drawn[:, :2] if net.drawn == 2 else drawn[:, 0]).astype(np.float64), rows if tap else None)
+        for drawn, rows in both
+    ]
+
+
+def cumulative(config: Config, parameters: Array, drawn: Array) -> tuple[Array, Array]:
+    """Return the probability of values below each sample, and of values up to it."""
+    wide = parameters.astype(np.float64)
+    if config.kind == "mixture":
+        w, mean, scale = np.split(wide, 3, axis=1)
+        p = np.exp(w) / np.exp(w).sum(axis=1, keepdims=True)
+        ends = (p / (1 + np.exp(np.clip((mean - drawn[:, None]) / np.exp(scale), -50, 50)))).sum(axis=1)
+        return np.where(drawn <= -1, 0.0, ends), np.where(drawn >= 1, 1.0, ends)
+    halves = wide.reshape(len(wide), -1, config.levels)
+    p = np.exp(halves - halves.max(axis=-1, keepdims=True))
+    ends = np.cumsum(p / p.sum(axis=-1, keepdims=True), axis=-1)
+    at = drawn.astype(int).reshape(len(wide), -1, 1)
+    above = np.take_along_axis(ends, at, -1)[..., 0]
+    below = np.where(at[..., 0] > 0, np.take_along_axis(ends, np.maximum(at - 1, 0), -1)[..., 0], 0.0)
+    return (below, above) if config.kind == "coarse_fine" else (below[:, 0], above[:, 0])
+
+
+def toy(preset: str, out: Path, steps: int, resume: bool) -> Path:
+    settings = Settings(
+        preset=preset, units=32, dense=16, batch=4, frames=2, augment=0, steps=steps, validate_every=steps,
+        learning_rate=1e-2, device="cpu", threads=1,
+    )  # fmt: skip
+    features = load("mel_features")
+    return train({"a": speech()[16000:22000]}, lambda x: features(speech=x), out, settings, resume)
+
+
+def example(name: str) -> ModelExample:
+    config = SMALL[name]
+    if config.kind == "coarse_fine":
+        config = config.replace(pad=0)  # the check takes a 0 in place of another number for a fault
+    return ModelExample(
+        model="wavernn",
+        write=partial(write, config),
+        read=lambda path: WEIGHTS.read(path)[1],
+        features=partial(frames, config),
+        forward=forward,
+        generate=generate,
+        cumulative=partial(cumulative, config),
+        train=partial(toy, PRESETS[name]),
+        forced=forced,
+        unseen=UNSEEN[name] | {"rate", "input", "mulaw", "start"},
+    )
+
+
+@pytest.mark.parametrize("kind", PRESETS)
+@pytest.mark.parametrize("check", MODEL_CHECKS)
+def test_wavernn_passes(check: str, kind: str, tmp_path: Path) -> None:
+    MODEL_CHECKS[check](example(kind), tmp_path)
