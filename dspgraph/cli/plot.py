@@ -13,11 +13,12 @@ import click
 from dspgraph.cli.options import PATH, swap_pairs
 from dspgraph.cli.output import echo
 from dspgraph.errors import ParameterError, RequestError
-from dspgraph.streams import to_fraction
 
 
 def _number(ctx: click.Context, param: click.Parameter, value: str | None) -> Fraction:
     """Return the exact value of a number of seconds; raise RequestError for another text."""
+    from dspgraph.streams import to_fraction
+
     try:
         return to_fraction(value or 0)
     except ParameterError as error:
@@ -37,8 +38,8 @@ def phone_options(command: Callable[..., None]) -> Callable[..., None]:
             "--alignment-format",
             "form",
             metavar="FORMAT",
-            help="htk (also labels in seconds), mlf, festival, ctm, gentle, textgrid, audacity or timit. Default: from "
-            "the content and the suffix.",
+            help="The format: htk (also labels in seconds), mlf, festival, ctm, gentle, textgrid, audacity or timit. "
+            "Default: from the content and the suffix.",
         ),
         click.option(
             "--offset",
