@@ -34,7 +34,14 @@ MARK_OF_FIXTURE = {
 SHARED = ("browser", "cluster", "undisturbed", "alone")
 """Fixtures that are dear: the tests that use one run in one process."""
 
-COMPILED = {TESTS / "models" / "lpcnet": "lpcnet training", TESTS / "kernels" / "test_lpcnet_synthesis.py": "lpcnet"}
+COMPILED = {
+    TESTS / "models" / "lpcnet": "lpcnet training",
+    TESTS / "models" / "wavenet": "wavenet",
+    TESTS / "models" / "wavernn": "wavernn",
+    TESTS / "kernels" / "test_lpcnet_synthesis.py": "lpcnet",
+    TESTS / "kernels" / "test_wavenet_synthesis.py": "wavenet",
+    TESTS / "kernels" / "test_wavernn_synthesis.py": "wavernn",
+}
 """Groups of tests, beside those of each node, that run in one process: the kernels they share are compiled once."""
 
 SPREAD = {
@@ -47,6 +54,10 @@ SPREAD = {
     )
 }
 """Files whose tests take long and share little: they may run in several processes, unlike the tests of other files."""
+
+
+FIRST = {TESTS / "rendering" / "test_executors.py", TESTS / "cli" / "test_process.py"}
+"""Files that begin first: they wait for other processes, in which time other tests can run."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -85,7 +96,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--node") and not found[True]:
         raise pytest.UsageError(f"no test is of a node '{config.getoption('--node')}': `dspgraph nodes` lists them")
     config.hook.pytest_deselected(items=found[False])
-    items[:] = found[True]
+    items[:] = sorted(found[True], key=lambda item: item.path not in FIRST)
 
 
 def _nodes_of(item: pytest.Item) -> set[str]:

@@ -108,7 +108,7 @@ def test_what_is_the_same_in_all_variants_is_computed_once(
 ) -> None:
     """All four together give a node as many blocks as one of them alone does."""
     files, _, found, given = ten
-    assert found.stages == {"asked": 37, "computed": 25}
+    assert found.stages == {"asked": 42, "computed": 27}
     alone = counted(monkeypatch, "lpc")
     render(load("lpc_vocoder", (), {"excitation": "residual"}), [files], tmp_path)
     assert given == len(alone) > 0

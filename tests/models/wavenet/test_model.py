@@ -135,7 +135,9 @@ EXAMPLES = {
 }
 
 
-@pytest.mark.parametrize("kind", EXAMPLES)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[] if kind == "mixture" else [pytest.mark.slow]) for kind in EXAMPLES]
+)
 @pytest.mark.parametrize("name", MODEL_CHECKS)
 def test_wavenet_passes(name: str, kind: str, tmp_path: Path) -> None:
     MODEL_CHECKS[name](EXAMPLES[kind], tmp_path)

@@ -142,7 +142,9 @@ def example(name: str) -> ModelExample:
     )
 
 
-@pytest.mark.parametrize("kind", PRESETS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[] if kind == "one bias" else [pytest.mark.slow]) for kind in PRESETS]
+)
 @pytest.mark.parametrize("check", MODEL_CHECKS)
 def test_wavernn_passes(check: str, kind: str, tmp_path: Path) -> None:
     MODEL_CHECKS[check](example(kind), tmp_path)
