@@ -233,7 +233,7 @@ class _Scan:
         return at
 
     def _tag(self, at: int, parsed: Header) -> Tag | None:
-        """Return the tag that the frame at the byte `at` is; None if it is sound."""
+        """Return the tag (Xing, Info or VBRI) in the frame at the byte `at`; None if the frame holds audio."""
         if parsed.kind.layer != 3:
             return None
         content = self.read(at, parsed.length)
