@@ -57,7 +57,7 @@ _PERHAPS = (".txt", ".json", ".wrd")
 """Suffixes of files that are often something else than an alignment of phones."""
 
 FOLDS = {"position": r"_[BIES]$", "stress": r"(?<=[A-Za-z])[0-2](?=$|_[BIES]$)"}
-"""What can be folded, and the part of a label that is then taken away: Kaldi's word position (`AH0_B`: beginning,
+"""Parts of a label that can be taken away, by the name of the option: Kaldi's word position (`AH0_B`: beginning,
 inside, end, single), and the stress digit of ARPAbet (`AH0`).
 """
 
@@ -128,7 +128,7 @@ class AlignmentFile:
 
     @property
     def has_many(self) -> bool:
-        """Whether the format holds several utterances."""
+        """True if the format holds several utterances."""
         return self.form in ("mlf", "ctm")
 
     @property
@@ -206,7 +206,7 @@ class PhoneSymbols:
 
     @property
     def sentences(self) -> list[str]:
-        """What does not fit, in words; empty if all items are in exactly one interval and nothing lies outside."""
+        """Sentences about items and intervals that do not fit each other; empty if all do."""
         found = []
         if self.covered < len(self.codes):
             found.append(f"{100 * (1 - self.coverage):.3g} % of the samples are outside every interval")

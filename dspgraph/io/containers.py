@@ -205,7 +205,7 @@ _AU_BLOCKS = {23: 60, 25: 45, 26: 75}  # G.721, G.723 with 3 and with 5 bits
 
 
 class _Coding(NamedTuple):
-    """How samples are coded, as far as it matters to the length of a file."""
+    """The coding of samples, as far as it matters to the length of a file."""
 
     block: int = 1  # bytes of a block, which a decoder needs whole
     is_mpeg: bool = False

@@ -59,7 +59,7 @@ def study_files(
 
 @dataclass
 class _Reports:
-    """What did not fit, over all recordings."""
+    """Sentences about intervals that did not fit, over all recordings."""
 
     read: int = 0
     items: int = 0

@@ -64,7 +64,7 @@ def _extreme(log10_scale: float) -> Extreme:
 
 @dataclass
 class PhoneRow:
-    """What a study knows of one phone.
+    """The statistics of one phone in a study.
 
     samples: their number. counts: [bins], the sum of weights in every bin. total, squares: sums over samples of log10
     of the expected scale and of its square. least, greatest: samples at the extremes.

@@ -22,7 +22,7 @@ _LARGEST_SETTINGS = 2**24
 
 @dataclass(frozen=True)
 class ConvertedWeights:
-    """What a conversion has made. model: the name of the model; untold: what the checkpoint does not tell."""
+    """The result of a conversion. model: the name of the model; untold: values that the checkpoint does not hold."""
 
     model: str
     untold: tuple[str, ...]

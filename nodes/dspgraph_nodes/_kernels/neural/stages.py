@@ -34,7 +34,7 @@ class NetworkCode(Code):
 
     @property
     def many(self) -> bool:
-        """Whether the code is for sixteen signals."""
+        """True if the code is for sixteen signals."""
         return self.dimensions["state"] == 3
 
     @property

@@ -7,7 +7,8 @@ the noise levels and the schedule of the sparse blocks are those of the program 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -39,24 +40,6 @@ from dspgraph_nodes.models.shared.distributions.categorical import fixed_entropy
 from dspgraph_nodes.models.shared.modules import load, save
 
 __all__ = ["PIPELINE", "Settings", "train"]
-
-
-def train(
-    recordings: Mapping[str, Array],
-    features: FeatureFunction,
-    out: Path,
-    settings: Settings,
-    resume: bool = False,
-    progress: bool = False,
-    report: Callable[[str], None] = lambda line: None,
-    init: Path | None = None,
-) -> Path:
-    """Train a network and return the file of its weights.
-
-    recordings: samples [n], full scale +-1, 16 kHz, by name; features: the function that computes their features. The
-    other arguments, the files and the errors are those of `trainer.train`.
-    """
-    return trainer.train(task, recordings, features, out, settings, resume, progress, report, init)
 
 
 def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction) -> trainer.Task:
@@ -106,6 +89,10 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
         adam={"amsgrad": True},
         audio=audio,
     )
+
+
+train = partial(trainer.train, task)
+"""Train a network: see `trainer.train`. recordings: samples [n], full scale +-1, 16 kHz, by name."""
 
 
 def part_loss(

@@ -6,7 +6,8 @@ settings are those of the program wavenet_vocoder.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -80,24 +81,6 @@ class Settings(TrainingSettings):
         return found.replace(rate=TRAINING_RATE)
 
 
-def train(
-    recordings: Mapping[str, Array],
-    features: FeatureFunction,
-    out: Path,
-    settings: Settings,
-    resume: bool = False,
-    progress: bool = False,
-    report: Callable[[str], None] = lambda line: None,
-    init: Path | None = None,
-) -> Path:
-    """Train a network and return the file of its weights.
-
-    recordings: samples [n], full scale +-1, 16 kHz, by name; features: the function that computes their features. The
-    other arguments, the files and the errors are those of `trainer.train`.
-    """
-    return trainer.train(task, recordings, features, out, settings, resume, progress, report, init)
-
-
 def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction) -> trainer.Task:
     """Return what the training loop needs: data, losses and validation."""
     config = settings.config
@@ -150,6 +133,10 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
         rate=lambda updates: 0.5 ** (updates // settings.halve_every),
         audio=audio,
     )
+
+
+train = partial(trainer.train, task)
+"""Train a network: see `trainer.train`. recordings: samples [n], full scale +-1, 16 kHz, by name."""
 
 
 def loss_of(model: WaveNet, features: Tensor, previous: Tensor, target: Tensor) -> Tensor:

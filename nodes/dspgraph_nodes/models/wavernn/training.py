@@ -6,8 +6,9 @@ fatchord/WaveRNN.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -72,24 +73,6 @@ class Settings(TrainingSettings, SparseSettings, frozen=True, extra="forbid"):
         return chosen.replace(
             rate=_RATE, factors=(4, 8, 8), widths=(9, 17, 17), features=_BANDS, input="decibels", start="silence"
         )
-
-
-def train(
-    recordings: Mapping[str, Array],
-    features: FeatureFunction,
-    out: Path,
-    settings: Settings,
-    resume: bool = False,
-    progress: bool = False,
-    report: Callable[[str], None] = lambda line: None,
-    init: Path | None = None,
-) -> Path:
-    """Train a network and return the file of its weights.
-
-    recordings: samples [n], full scale +-1, 16 kHz, by name; features: the function that computes their features. The
-    other arguments, the files and the errors are those of `trainer.train`.
-    """
-    return trainer.train(task, recordings, features, out, settings, resume, progress, report, init)
 
 
 def codes(signal: Array, config: Config) -> Array:
@@ -191,6 +174,10 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
         audio=lambda path: {"copy": (_copy_synthesis(path, validation[0], settings), _RATE)},
         figures=figures,
     )
+
+
+train = partial(trainer.train, task)
+"""Train a network: see `trainer.train`. recordings: samples [n], full scale +-1, 16 kHz, by name."""
 
 
 def _pruning(settings: Settings) -> Pruning | None:
