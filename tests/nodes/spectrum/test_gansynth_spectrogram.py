@@ -76,15 +76,12 @@ def test_mel_bands_that_are_not_widened_are_librosas() -> None:
         theirs = librosa.filters.mel(sr=16000, n_fft=2 * (bins - 1), n_mels=bins, htk=True, norm=None, dtype=float).T
     theirs[0] = 0
     same = np.abs(matrix - theirs).max(axis=0) < 1e-9  # divisions by widths of 12 Hz of frequencies of 8 kHz
-    assert np.count_nonzero(~same) <= 498
-    assert same[498:].all()
+    assert not same[1:852].any()
+    assert same[854:].all()  # 852 bands are widened, and the last of them moves an edge of each of the next two
 
 
-def test_the_mel_matrices_have_the_properties_of_the_published_ones() -> None:
+def test_the_inverse_mel_matrix_is_the_transpose_with_scaled_columns() -> None:
     matrix = mel_matrix(1024, 16000)
-    assert np.count_nonzero(matrix.sum(axis=0) == 0) == 1
-    assert matrix.sum(axis=0).max() == pytest.approx(2.76, abs=0.005)
-    assert matrix[0].sum() == matrix[-1].sum() == 0
     inverse = inverse_mel_matrix(1024, 16000)
     total = (matrix @ matrix.T).sum(axis=0)
     assert_allclose(inverse, np.divide(matrix.T, total, out=np.zeros((1024, 1024)), where=total > 1e-8), atol=1e-14)
@@ -142,7 +139,7 @@ def test_normalised_rows_are_scaled_and_clipped() -> None:
 def test_silence_is_the_floor_and_does_not_turn() -> None:
     for parameters in ({}, {"scale": "mel"}, {"scale": "phasor_mel"}, {"form": "phase"}):
         found = render(np.concatenate([np.zeros(2048), -np.zeros(2048)]), **parameters)
-        # a mel band adds at most 3.4 x 1e-12 of power to its own floor of 1e-6
+        # a mel band adds at most 2.8 x 1e-12 of power to its own floor of 1e-6
         assert_allclose(found[..., 0], np.log(1e-6), rtol=0, atol=4e-6)
         assert not found[..., 1].any()
 
