@@ -13,7 +13,6 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple, TypeAlias
@@ -22,8 +21,9 @@ from dspgraph.errors import FileError
 from dspgraph.io.filepart import Piece, Span
 from dspgraph.io.flac import Flac, find_flac, find_starts
 from dspgraph.io.mpeg import find_mpeg, id3_length
-from dspgraph.io.ogg import clear_serial_numbers, find_links
+from dspgraph.io.ogg import clear_serial_numbers, find_links, pages_of
 from dspgraph.io.paths import convert_hint
+from dspgraph.io.positions import count_positions
 from dspgraph.shown import shown
 
 Order: TypeAlias = Literal["big", "little"]
@@ -108,14 +108,14 @@ def _behind_id3(file: BinaryIO) -> int:
 
 
 def _ogg_layout(path: Path, begin: int, size: int) -> FileLayout:
-    links = find_links(path, begin, size)
+    links = find_links(path, begin)
     notes = [f"read {len(links)} chained streams one after the other"] if len(links) > 1 else []
-    if not all(link.from_its_start for link in links):
-        notes.append("it begins in the middle of a stream")
-    pieces: Sequence[Piece | None] = [Piece((link.span,)) for link in links]
-    if len(links) == 1 and links[0].span == (0, size):
-        pieces = [None]
-    return FileLayout(tuple(pieces), all(link.from_its_start for link in links), notes=tuple(notes))
+    pieces: list[Piece | None] = []
+    for link in links:
+        numbered = count_positions(pages_of(path, link))
+        pieces.append(numbered.piece or (None if link.span == (0, size) else Piece((link.span,))))
+        notes += numbered.notes
+    return FileLayout(tuple(pieces), notes=tuple(dict.fromkeys(notes)))
 
 
 def _flac_layout(file: BinaryIO, begin: int, size: int, whole: Piece | None) -> FileLayout:
@@ -154,7 +154,7 @@ def _most(samples: int | None) -> tuple[int, ...]:
 
 def _without_length(flac: Flac, begin: int, end: int) -> Piece:
     """Return a FLAC file that lies from the byte `begin` to the byte `end`, without the length in its header."""
-    return Piece((Span(begin + len(flac.head), end),), flac.head)
+    return Piece((flac.head, Span(begin + len(flac.head), end)))
 
 
 # ---- containers with one length in bytes ----------------------------------------------------------------------------
@@ -410,7 +410,7 @@ def _with_length(path: Path, file: BinaryIO, begin: int, found: _Samples, there:
     file.seek(begin)
     head = bytearray(file.read(found.begin))
     head[found.field : found.field + found.size] = length.to_bytes(found.size, found.order)
-    return Piece((span._replace(first=begin + found.begin),), bytes(head))
+    return Piece((bytes(head), span._replace(first=begin + found.begin)))
 
 
 # ---- writing --------------------------------------------------------------------------------------------------------

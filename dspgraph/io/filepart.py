@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import io
-from collections.abc import Sequence
+import itertools
 from os import SEEK_CUR, SEEK_END, SEEK_SET
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,16 +18,15 @@ class Span(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """The input of a decoder in place of a file: the bytes `head`, some spans of the file, and `zeros` zero bytes."""
+    """The input of a decoder in place of a file: its parts one after the other, and `zeros` zero bytes."""
 
-    spans: tuple[Span, ...]
-    head: bytes = b""
+    parts: tuple[bytes | Span, ...]  # given bytes, or bytes of the file
     zeros: int = 0
 
     @property
     def size(self) -> int:
         """The number of all bytes."""
-        return len(self.head) + sum(span.last - span.first for span in self.spans) + self.zeros
+        return sum(map(_length, self.parts)) + self.zeros
 
 
 class FilePart(io.RawIOBase):
@@ -39,9 +39,8 @@ class FilePart(io.RawIOBase):
     def __init__(self, path: Path, piece: Piece) -> None:
         super().__init__()
         self.error: OSError | None = None
-        self._head, self._at = piece.head, 0
-        self._starts = _starts(piece)
-        self._spans = piece.spans
+        self._parts, self._at = piece.parts, 0
+        self._ends = list(itertools.accumulate(map(_length, piece.parts)))
         self._size = piece.size
         self._file = path.open("rb")
 
@@ -75,22 +74,19 @@ class FilePart(io.RawIOBase):
         return filled
 
     def _read_some(self, room: memoryview) -> int:
-        """Copy bytes into `room` from the head, from one span or from the zeros, and return their number."""
-        if self._at < len(self._head):
-            some = self._head[self._at : self._at + len(room)]
-            room[: len(some)] = some
-            self._at += len(some)
-            return len(some)
-        for start, span in zip(self._starts, self._spans, strict=True):
-            if self._at < start + span.last - span.first:
-                self._file.seek(span.first + self._at - start)
-                got = self._file.readinto(room[: start + span.last - span.first - self._at])
-                self._at += got
-                return got
-        zeros = max(0, min(len(room), self._size - self._at))
-        room[:zeros] = bytes(zeros)
-        self._at += zeros
-        return zeros
+        """Copy bytes into `room` from one part or from the zeros, and return their number."""
+        k = bisect.bisect_right(self._ends, self._at)
+        left = (self._ends[k] if k < len(self._ends) else self._size) - self._at
+        room = room[: max(0, left)]
+        part = self._parts[k] if k < len(self._ends) else bytes(len(room))
+        if isinstance(part, Span):
+            self._file.seek(part.last - left)
+            got = self._file.readinto(room)
+        else:
+            got = len(room)
+            room[:] = part[len(part) - left :][:got]
+        self._at += got
+        return got
 
     def close(self) -> None:
         """Close the file."""
@@ -98,10 +94,5 @@ class FilePart(io.RawIOBase):
         super().close()
 
 
-def _starts(piece: Piece) -> Sequence[int]:
-    """Return the position in the part at which each span of a piece begins."""
-    starts, at = [], len(piece.head)
-    for span in piece.spans:
-        starts.append(at)
-        at += span.last - span.first
-    return starts
+def _length(part: bytes | Span) -> int:
+    return part.last - part.first if isinstance(part, Span) else len(part)

@@ -176,7 +176,7 @@ class _Scan:
         self._check_tag(tag, found, (spans[-1].last if spans else start) - first)
         notes = tuple(self._notes(tag, found, first - begin, behind))
         if tag and tag.gapless:
-            return Mpeg(parsed.kind, found, Piece(spans, info_frame(header, parsed.kind, found, tag)), None, notes)
+            return Mpeg(parsed.kind, found, Piece((info_frame(header, parsed.kind, found, tag), *spans)), None, notes)
         # A decoder guesses the length from the size and the first frame, and stops there. With the size of as many
         # frames of that length, and two more, it guesses enough; it never comes to the zeros.
         first_length = max(parsed.length, self._length(spans[0].first)) + 1

@@ -13,13 +13,13 @@ from dspgraph.errors import FileError
 from dspgraph.io.filepart import Span
 from dspgraph.io.paths import convert_hint
 
-_HEAD = 27
+HEAD = 27
 """Length of the head of a page in bytes, up to the number of segments."""
 
 _UNKNOWN = 2**64 - 1
 """The position of a page on which no packet ends."""
 
-_CONTINUED, _BEGINS, _ENDS = 1, 2, 4  # flags of a page
+_CONTINUED, _BEGINS, ENDS = 1, 2, 4  # flags of a page
 
 
 class Page(NamedTuple):
@@ -37,7 +37,7 @@ class Link(NamedTuple):
     """A link of a chained file: a whole Ogg file in itself. An ordinary file has one link."""
 
     span: Span
-    from_its_start: bool  # whether its first sample is sample 0; otherwise its length is known once it is decoded
+    serial: int  # number of the stream of sound
 
 
 @dataclass
@@ -49,7 +49,6 @@ class _Stream:
     position: int = 0  # of the last page
     begun: bool = False  # whether a page with sound has come
     ended: bool = False
-    late: bool = False  # whether pages were left out between its headers and its sound: a recorded broadcast
 
 
 @dataclass
@@ -59,21 +58,21 @@ class _OpenLink:
     heads_only: bool = True  # whether only first pages of streams have come
 
 
-def pages(path: Path, file: BinaryIO, at: int, size: int) -> Iterator[Page]:
-    """Yield the pages of an open file from the byte `at` on; size: of the file, in bytes.
+def pages(path: Path, file: BinaryIO, at: int) -> Iterator[Page]:
+    """Yield the pages of an open file from the byte `at` on.
 
     The bytes behind the last page, which may be a tag, are ignored. Raises FileError for a page that is damaged.
     """
     file.seek(at)
     while True:
-        head = file.read(_HEAD)
-        if head[:5] != b"OggS\0" or len(head) < _HEAD:
-            if _has_page(file, at, size):
+        head = file.read(HEAD)
+        if head[:5] != b"OggS\0" or len(head) < HEAD:
+            if _has_page(file, at):
                 raise _damaged(path, f"at byte {at} no page begins, but more follow")
             return
         sizes = file.read(head[26])
         content = head + sizes + file.read(sum(sizes))
-        if len(content) < _HEAD + head[26] + sum(sizes) or len(sizes) < head[26]:
+        if len(content) < HEAD + head[26] + sum(sizes) or len(sizes) < head[26]:
             return
         if page_sum(content) != int.from_bytes(head[22:26], "little"):
             raise _damaged(path, f"the page at byte {at} has a wrong check sum")
@@ -82,7 +81,7 @@ def pages(path: Path, file: BinaryIO, at: int, size: int) -> Iterator[Page]:
         at += len(content)
 
 
-def _has_page(file: BinaryIO, at: int, size: int) -> bool:
+def _has_page(file: BinaryIO, at: int) -> bool:
     """Return whether a whole page begins somewhere behind the byte `at`."""
     overlap = b""
     file.seek(at)
@@ -94,8 +93,8 @@ def _has_page(file: BinaryIO, at: int, size: int) -> bool:
     return False
 
 
-def find_links(path: Path, at: int, size: int) -> tuple[Link, ...]:
-    """Return the links of a file; at: where its first page begins; size: of the file, in bytes.
+def find_links(path: Path, at: int) -> tuple[Link, ...]:
+    """Return the links of a file; at: where its first page begins, in bytes.
 
     Raises FileError if the file is truncated, if a page is damaged or missing, and if it has several streams of sound
     at the same time.
@@ -104,52 +103,68 @@ def find_links(path: Path, at: int, size: int) -> tuple[Link, ...]:
     link = _OpenLink(at)
     end = at
     with path.open("rb") as file:
-        for page in pages(path, file, at, size):
+        for page in pages(path, file, at):
             if page.flags & _BEGINS and not link.heads_only:
                 links.append(_closed(path, link, page.at))
                 link = _OpenLink(page.at)
             _add(path, link, page)
             end = page.at + len(page.content)
     if not link.streams or not all(stream.ended for stream in link.streams.values()):
-        raise FileError(
-            f"{path} is truncated: its last page is missing: fetch it again, or let an audio editor repair it"
-        )
+        raise FileError(f"{path} is truncated: its last page is missing: fetch it again, or {convert_hint(path)}")
     return (*links, _closed(path, link, end))
 
 
 def _add(path: Path, link: _OpenLink, page: Page) -> None:
     """Note a page of a link. Raises FileError if pages are missing before it."""
     if page.flags & _BEGINS:
-        link.streams[page.serial] = _Stream(page.content[_HEAD + page.content[26] :][:8], page.number)
+        link.streams[page.serial] = _Stream(page.content[HEAD + page.content[26] :][:8], page.number)
         return
     link.heads_only = False
     stream = link.streams.get(page.serial)
     if stream is None:
         raise _damaged(path, f"the page at byte {page.at} belongs to a stream that has not begun")
-    if page.number != stream.number + 1:
-        if stream.begun or page.flags & _CONTINUED:
-            raise _damaged(path, f"page {stream.number + 1} of the stream is missing, before byte {page.at}")
-        stream.late = True
+    # A recorded broadcast lacks pages between its headers and its sound.
+    if page.number != stream.number + 1 and (stream.begun or page.flags & _CONTINUED):
+        raise _damaged(path, f"page {stream.number + 1} of the stream is missing, before byte {page.at}")
     if 0 <= page.position < stream.position:
         raise _damaged(path, f"the page at byte {page.at} is earlier than the page before it")
     stream.begun |= page.position > 0
     stream.number, stream.position = page.number, max(stream.position, page.position)
-    stream.ended |= bool(page.flags & _ENDS)
+    stream.ended |= bool(page.flags & ENDS)
 
 
 def _closed(path: Path, link: _OpenLink, end: int) -> Link:
     """Return a link that ends at the byte `end`."""
-    streams = [stream for stream in link.streams.values() if stream.first != b"fishead\0"]  # Skeleton: no sound
-    if len(streams) > 1:
+    streams = [serial for serial, stream in link.streams.items() if stream.first != b"fishead\0"]  # Skeleton: no sound
+    if len(streams) != 1:
         raise FileError(
             f"{path} has {len(streams)} streams at the same time: convert one of them: ffmpeg -i "
             f"{shlex.quote(path.name)} -map 0:a:0 out.wav"
         )
-    return Link(Span(link.begin, end), not any(stream.late for stream in streams))
+    return Link(Span(link.begin, end), streams[0])
 
 
 def _damaged(path: Path, fault: str) -> FileError:
     return FileError(f"{path} is damaged: {fault}: fetch it again, or {convert_hint(path)}")
+
+
+def pages_of(path: Path, link: Link) -> Iterator[Page]:
+    """Yield the pages of the stream of sound of a link."""
+    with path.open("rb") as file:
+        for page in pages(path, file, link.span.first):
+            if page.at >= link.span.last:
+                return
+            if page.serial == link.serial:
+                yield page
+
+
+def page_head(page: Page) -> bytes:
+    """Return the first HEAD bytes of a page, with its flags and position, which may differ from its content."""
+    old = page.content[:HEAD]
+    head = old[:5] + bytes((page.flags,)) + (page.position & _UNKNOWN).to_bytes(8, "little") + old[14:]
+    if head == old:
+        return old
+    return head[:22] + page_sum(head + page.content[HEAD:]).to_bytes(4, "little") + head[26:]
 
 
 # ---- writing --------------------------------------------------------------------------------------------------------
@@ -159,9 +174,8 @@ _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 def clear_serial_numbers(path: Path) -> None:
     """Change the serial numbers of the streams in a file to 0, in place. libsndfile writes random numbers."""
-    size = path.stat().st_size
     with path.open("rb") as file, path.open("rb+") as changed:
-        for page in pages(path, file, 0, size):
+        for page in pages(path, file, 0):
             content = bytearray(page.content)
             content[14:18] = bytes(4)
             content[22:26] = page_sum(content).to_bytes(4, "little")

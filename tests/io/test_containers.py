@@ -326,9 +326,9 @@ def test_the_layout_of_a_file_is_found_once(tmp_path: Path, monkeypatch: pytest.
     os.utime(path, (1000, 1000))
     found: list[Path] = []
 
-    def noted(path: Path, at: int, size: int) -> tuple[Link, ...]:
+    def noted(path: Path, at: int) -> tuple[Link, ...]:
         found.append(path)
-        return find_links(path, at, size)
+        return find_links(path, at)
 
     monkeypatch.setattr(containers, "find_links", noted)
     for _ in range(3):

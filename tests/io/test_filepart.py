@@ -15,7 +15,7 @@ CONTENT = bytes(range(100))
 def part(tmp_path: Path) -> FilePart:
     """5 bytes of its own, then 10 to 20 and 50 to 80 of a file."""
     (tmp_path / "v").write_bytes(CONTENT)
-    return FilePart(tmp_path / "v", Piece((Span(10, 20), Span(50, 80)), b"headb"))
+    return FilePart(tmp_path / "v", Piece((b"headb", Span(10, 20), Span(50, 80))))
 
 
 def test_it_is_its_head_and_its_spans(part: FilePart) -> None:

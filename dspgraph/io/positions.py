@@ -1,0 +1,196 @@
+"""Positions in Ogg streams: the samples of Opus and Vorbis packets are counted, and wrong positions are corrected.
+
+Each page has the position of its last sample, from which a decoder computes the length of the stream. In recorded
+broadcasts, in cut files and behind a pause of an encoder, positions are larger or smaller than the number of samples.
+libsndfile then loses samples at the end, does not skip the first samples of an Opus stream, or refuses the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+from dspgraph.io.filepart import Piece, Span
+from dspgraph.io.ogg import ENDS, HEAD, Page, page_head
+
+_IN_THE_MIDDLE = "it begins in the middle of a stream"
+_WRONG = "its positions do not count its samples, all samples were read"
+
+
+class Numbered(NamedTuple):
+    """A stream whose positions count its samples."""
+
+    piece: Piece | None  # None: the positions of the file are right
+    notes: tuple[str, ...] = ()  # what was wrong, in words
+
+
+class _Codec(Protocol):
+    """The codec of a stream."""
+
+    def samples(self, packet: bytes) -> int:
+        """Return the number of samples per channel, as positions count them, that a decoder returns for a packet."""
+
+
+class _Opus:
+    """Opus (RFC 6716, section 3.1; RFC 7845, section 4): positions count samples of 48 kHz."""
+
+    def samples(self, packet: bytes) -> int:
+        config, code = packet[0] >> 3, packet[0] & 3
+        if config < 12:  # SILK
+            size = (480, 960, 1920, 2880)[config & 3]
+        elif config < 16:  # hybrid
+            size = (480, 960)[config & 1]
+        else:  # CELT
+            size = (120, 240, 480, 960)[config & 3]
+        return size * (1, 2, 2, packet[1] & 63 if len(packet) > 1 else 0)[code]
+
+
+class _Vorbis:
+    """Vorbis (Vorbis I specification, sections 4.2, 4.3 and A.2)."""
+
+    def __init__(self, identification: bytes, setup: bytes) -> None:
+        sizes = identification[28] & 15, identification[28] >> 4
+        self._sizes = [1 << sizes[flag] for flag in _block_flags(setup)]
+        self._mask = (1 << (len(self._sizes) - 1).bit_length()) - 1
+        self._before = 0  # size of the block before
+
+    def samples(self, packet: bytes) -> int:
+        mode = packet[0] >> 1 & self._mask
+        if packet[0] & 1 or mode >= len(self._sizes):
+            return 0  # a decoder ignores such a packet
+        size, before = self._sizes[mode], self._before
+        self._before = size
+        return (before + size) // 4 if before else 0
+
+
+def _block_flags(setup: bytes) -> list[int]:
+    """Return for each mode whether its blocks are long, 1, or short, 0, from the last header of a Vorbis stream.
+
+    The modes stand at its end: their number less 1 (6 bits); for each mode the flag (1 bit), 32 bits that are 0, and
+    a number (8 bits); a bit that is 1. They are read from the end, because what stands before has no length.
+    """
+    bits = int.from_bytes(setup[-400:], "little")  # 64 modes, the most there can be, take 329 bytes
+    end, flags = bits.bit_length() - 1, list[int]()
+    found = flags
+    for count in range(1, 65):
+        at = end - 41 * count
+        if at < 6 or bits >> at + 1 & 0xFFFFFFFF:
+            break
+        flags = [bits >> at & 1, *flags]
+        if bits >> at - 6 & 63 == count - 1:
+            found = flags
+    return found
+
+
+class _Packets:
+    """The packets of a stream, put together from its pages."""
+
+    def __init__(self) -> None:
+        self._begun = b""  # the packet that has no end yet
+
+    def ending_on(self, page: Page) -> list[bytes]:
+        """Return the packets that end on the next page."""
+        content = page.content
+        at, found = HEAD + content[HEAD - 1], []
+        for size in content[HEAD:at]:
+            self._begun += content[at : at + size]
+            at += size
+            if size < 255:
+                found.append(self._begun)
+                self._begun = b""
+        return found
+
+
+_HEADERS = {b"OpusHead": 2, b"\1vorbis": 3}
+"""The number of packets before the first one with sound, by the beginning of the first packet."""
+
+
+def _codec(headers: list[bytes]) -> _Codec | None:
+    """Return the codec of a stream; None if the headers of a Vorbis stream cannot be read."""
+    if headers[0].startswith(b"OpusHead"):
+        return _Opus()
+    is_whole = len(headers[0]) > 28 and _block_flags(headers[2])
+    return _Vorbis(headers[0], headers[2]) if is_whole else None
+
+
+def _headers(pages: Iterator[Page], packets: _Packets) -> tuple[list[Page], list[bytes]]:
+    """Return the pages and packets before the first sound; no packets if the codec is neither Opus nor Vorbis."""
+    heads: list[Page] = []
+    found: list[bytes] = []
+    for page in pages:
+        heads.append(page)
+        found += packets.ending_on(page)
+        count = next((_HEADERS[name] for name in _HEADERS if found and found[0].startswith(name)), 0)
+        if len(found) >= count:
+            return heads, found if count else []
+    return heads, []
+
+
+class _Positions:
+    """Counts the samples of a stream, page by page, and gives each page the position that counts them."""
+
+    def __init__(self, codec: _Codec, packets: _Packets) -> None:
+        self.parts: list[bytes | Span] = []  # the pages with right positions
+        self.is_right = True  # whether no page was changed
+        self.notes: dict[str, None] = {}
+        self._codec, self._packets = codec, packets
+        self._last: Page | None = None  # the last page with sound, which is not among the parts yet
+        self._count = 0  # samples up to the end of the last page
+        self._position: int | None = None  # of the last page, as it stands in the file
+
+    def add(self, page: Page) -> None:
+        """Add the next page with sound."""
+        if page.content[HEAD - 1] == 0:  # a page without content, by which some encoders end a stream
+            self.is_right = False
+            return
+        if self._last:
+            self.write(self._last._replace(flags=self._last.flags & ~ENDS))
+        self._last = page._replace(position=self._counted(page, self._packets.ending_on(page)))
+
+    def finish(self) -> None:
+        """Add the last page, which becomes the end of the stream."""
+        if self._last:
+            self.write(self._last._replace(flags=self._last.flags | ENDS))
+
+    def _counted(self, page: Page, packets: list[bytes]) -> int:
+        """Return the position by the number of samples; the packets end on the page."""
+        if not packets:
+            return -1
+        samples = sum(self._codec.samples(packet) for packet in packets if packet)
+        if self._position is None:
+            self._position = max(0, page.position - samples)
+            if self._position:
+                self.notes[_IN_THE_MIDDLE] = None
+        expected = self._position + samples
+        self._position = page.position
+        self._count += samples
+        if page.position < expected and page.flags & ENDS:  # the last samples are padding
+            return self._count - (expected - page.position)
+        if page.position != expected:
+            self.notes[_WRONG] = None
+        return self._count
+
+    def write(self, page: Page) -> None:
+        """Append a page to the parts, with its flags and position."""
+        head = page_head(page)
+        self.is_right &= head == page.content[:HEAD]
+        self.parts += (head, Span(page.at + HEAD, page.at + len(page.content)))
+
+
+def count_positions(pages: Iterator[Page]) -> Numbered:
+    """Return the pages of a stream with positions that count its samples. Pages without content are left out.
+
+    Streams of other codecs than Opus and Vorbis are left as they are.
+    """
+    packets = _Packets()
+    heads, headers = _headers(pages, packets)
+    codec = _codec(headers) if headers else None
+    if codec is None:
+        return Numbered(None)
+    positions = _Positions(codec, packets)
+    for page in heads:
+        positions.write(page)
+    for page in pages:
+        positions.add(page)
+    positions.finish()
+    return Numbered(None if positions.is_right else Piece(tuple(positions.parts)), tuple(positions.notes))
