@@ -52,6 +52,7 @@ SPREAD = {
         "rendering/test_executors.py",
         "cli/test_process.py",
         "system/test_laws.py",
+        "system/test_levels.py",
         "system/test_pipelines.py",
     )
 }
