@@ -18,7 +18,7 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 import soundfile
-from playwright.sync_api import Browser, Dialog, Page, sync_playwright
+from playwright.sync_api import Dialog, Page, Request, sync_playwright
 
 from dspgraph import FileError
 from dspgraph.evaluation.report import write_page
@@ -104,9 +104,19 @@ def file(plain: Comparison, tmp_path_factory: pytest.TempPathFactory) -> Path:
 # ---- the browser ----------------------------------------------------------------------------------------------------
 
 
+SLOWLY = """{
+    const begin = HTMLMediaElement.prototype.play;
+    HTMLMediaElement.prototype.play = function () { this.playbackRate = 0.1; return begin.call(this); };
+}"""
+"""Ten times: so that a busy machine has not reached the end of two seconds before it looks."""
+
+
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium of the system: a machine without one skips these tests, and says so; in CI it is an error."""
+def browser() -> Iterator[Page]:
+    """A page of the system's Chromium: a machine without one skips these tests, and says so; in CI it is an error.
+
+    All tests use this one: a new page costs more time than what most tests do with it.
+    """
     path = shutil.which("chromium")
     if path is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
@@ -120,7 +130,9 @@ def browser() -> Iterator[Browser]:
     ]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=flags)
-        yield browser
+        page = browser.new_page()
+        page.add_init_script(SLOWLY)
+        yield page
         browser.close()
 
 
@@ -128,44 +140,44 @@ def address(file: Path) -> str:
     return f"file://{quote(os.fsencode(file))}"
 
 
-SLOWLY = """{
-    const begin = HTMLMediaElement.prototype.play;
-    HTMLMediaElement.prototype.play = function () { this.playbackRate = 0.1; return begin.call(this); };
-}"""
-"""Ten times: so that a busy machine has not reached the end of two seconds before it looks."""
-
-
 @contextmanager
-def visit(
-    browser: Browser, file: Path, width: int = 1200, scheme: Literal["light", "dark"] = "light"
-) -> Iterator[Page]:
+def visit(page: Page, file: Path, width: int = 1200, scheme: Literal["light", "dark"] = "light") -> Iterator[Page]:
     """A page at work. It must ask for nothing but itself and what is beside it, and complain of nothing."""
-    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
-    page = context.new_page()
-    page.add_init_script(SLOWLY)
     seen: list[str] = []
+    inside = ("blob:null/", "data:", address(file.with_name(f"{file.stem}_files")) + "/")
 
     def refuse(dialog: Dialog) -> None:
         seen.append(f"dialog: {dialog.message}")
         dialog.dismiss()
 
-    page.on("console", lambda message: seen.append(f"console: {message.text}"))
-    page.on("pageerror", lambda error: seen.append(f"error: {error}"))
-    page.on("dialog", refuse)
-    inside = ("blob:null/", "data:", address(file.with_name(f"{file.stem}_files")) + "/")
-    page.on(
-        "request", lambda one: None if one.url == address(file) or one.url.startswith(inside) else seen.append(one.url)
-    )
+    def ask(request: Request) -> None:
+        if request.url != address(file) and not request.url.startswith(inside):
+            seen.append(request.url)
+
+    watchers: dict[Any, Any] = {
+        "console": lambda message: seen.append(f"console: {message.text}"),
+        "pageerror": lambda error: seen.append(f"error: {error}"),
+        "dialog": refuse,
+        "request": ask,
+    }
+    page.set_viewport_size({"width": width, "height": 800})
+    page.emulate_media(color_scheme=scheme)
+    page.mouse.move(0, 0)
+    for event, watcher in watchers.items():
+        page.on(event, watcher)
     page.goto(address(file))
     try:
         yield page
+        page.evaluate("localStorage.clear()")
     finally:
-        context.close()
+        for event, watcher in watchers.items():
+            page.remove_listener(event, watcher)
+        page.goto("about:blank")
     assert seen == []
 
 
 @pytest.fixture
-def page(browser: Browser, file: Path) -> Iterator[Page]:
+def page(browser: Page, file: Path) -> Iterator[Page]:
     with visit(browser, file) as page:
         yield page
 
@@ -441,7 +453,7 @@ CONTRASTS = """() => {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_text_can_be_read_in_light_and_dark(
-    browser: Browser, file: Path, scheme: Literal["light", "dark"]
+    browser: Page, file: Path, scheme: Literal["light", "dark"]
 ) -> None:
     with visit(browser, file, scheme=scheme) as page:
         for one in page.locator("details").all():
@@ -460,7 +472,7 @@ def test_every_text_can_be_read_in_light_and_dark(
 
 
 @pytest.mark.parametrize("width", [360, 1400])
-def test_the_page_never_scrolls_sideways(browser: Browser, width: int, tmp_path: Path) -> None:
+def test_the_page_never_scrolls_sideways(browser: Page, width: int, tmp_path: Path) -> None:
     long = comparison(tmp_path / "sounds", ["x" * 200, "two"], ["v" * 90, "a_b" * 30, "third"])
     with visit(browser, long.write(tmp_path / "report.html"), width) as page:
         for one in page.locator("main details").all():
@@ -590,7 +602,7 @@ def test_the_preferences_are_what_was_chosen_and_open_as_text(page: Page) -> Non
 # ---- what it cannot do ----------------------------------------------------------------------------------------------
 
 
-def test_names_do_no_harm_whatever_they_are(browser: Browser, tmp_path: Path) -> None:
+def test_names_do_no_harm_whatever_they_are(browser: Page, tmp_path: Path) -> None:
     """Names of files and variants are text, in the page, its script and its preferences."""
     ids = [HOSTILE, "</script ><script>alert(2)</script >", "a\udcffb\u202e.wav", "{{ 7 * 7 }}<!--"]
     variants = ["\"'><svg onload=alert(3)>", "=cmd|' /C calc'!A0", "&lt;ok&gt; </style>"]
@@ -622,7 +634,7 @@ def test_names_do_no_harm_whatever_they_are(browser: Browser, tmp_path: Path) ->
             page.locator("#reveal").click()
 
 
-def test_the_policy_lets_nothing_in_but_the_page_itself(browser: Browser, file: Path) -> None:
+def test_the_policy_lets_nothing_in_but_the_page_itself(browser: Page, file: Path) -> None:
     text = file.read_text()
     policy = re.search(r'<meta http-equiv="Content-Security-Policy" content="(.*?)">', text)
     assert policy is not None
@@ -634,11 +646,8 @@ def test_the_policy_lets_nothing_in_but_the_page_itself(browser: Browser, file: 
         (own,) = re.findall(rf"<{tag}>(.*?)</{tag}>", text, re.S)
         assert rules[name] == f"'sha256-{base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()}'"
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text)
-    context = browser.new_context()  # not `visit`: the browser rightly complains of this one
-    other = context.new_page()
-    other.goto(address(file))
-    assert other.evaluate("fetch('https://example.org/').then(() => 'came', () => 'refused')") == "refused"
-    context.close()
+    browser.goto(address(file))  # not `visit`: the browser rightly complains of this one
+    assert browser.evaluate("fetch('https://example.org/').then(() => 'came', () => 'refused')") == "refused"
 
 
 # ---- the file -------------------------------------------------------------------------------------------------------
@@ -677,7 +686,7 @@ def test_a_page_that_cannot_be_finished_leaves_what_was_there(plain: Comparison,
 
 
 def test_a_folder_of_media_works_from_the_disk_and_is_kept_tidy(
-    browser: Browser, plain: Comparison, tmp_path: Path
+    browser: Page, plain: Comparison, tmp_path: Path
 ) -> None:
     target = plain.write(tmp_path / "report.html", assets=True)
     media = contents(tmp_path / "report_files")
@@ -714,7 +723,7 @@ def test_media_go_into_no_folder_that_leads_elsewhere(plain: Comparison, tmp_pat
     assert list(elsewhere.iterdir()) == [] and not (tmp_path / "report.html").exists()
 
 
-def test_an_empty_comparison_is_a_page_too(browser: Browser, tmp_path: Path) -> None:
+def test_an_empty_comparison_is_a_page_too(browser: Page, tmp_path: Path) -> None:
     target = write_page(Results("p", "", [], [], [], []), {}, {}, {}, tmp_path / "report.html")
     with visit(browser, target) as page:
         assert "Nothing was compared." in page.locator("main").inner_text()
