@@ -1,6 +1,9 @@
 import hashlib
 import json
 import pickle
+import random
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -49,6 +52,33 @@ def test_wires_are_resolved_to_ports() -> None:
     assert graph.wires == {"scale.x": "speech", "late.x": "scale.y", "sum.x": ("late.y", "speech")}
     assert graph.order == ("scale", "late", "sum")
     assert graph.outputs == {"y": Audio(Fraction(16000))}
+
+
+def test_a_graph_loads_networkx_only_for_its_dag() -> None:
+    code = (
+        "import sys; from dspgraph import load; graph = load('lpc_vocoder'); graph.order, graph.digest, graph.session();"
+        "print('networkx' in sys.modules); graph.dag; print('networkx' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_orders_are_those_of_networkx(seed: int) -> None:
+    import networkx
+
+    draw = random.Random(seed)
+    names = draw.sample([f"{letter}{k}" for letter in "abc" for k in range(10)], 12)
+    ranks = draw.sample(range(12), 12)  # a node takes from inputs and from nodes of lower rank
+    wires: dict[str, list[str]] = {}
+    for name, rank in zip(names, ranks, strict=True):
+        below = ["x", *(other for other, of in zip(names, ranks, strict=True) if of < rank)]
+        wires[f"{name}.x"] = [draw.choice(below) for _ in range(draw.randint(1, 3))]
+    graph = Graph({name: ToySum() for name in names}, wires, {"x": SPEECH["speech"]}, {"y": names[0]})
+    needed = networkx.ancestors(graph.dag, names[0]) | {names[0]}
+    assert list(graph.order) == [name for name in networkx.topological_sort(graph.dag) if name in needed - {"x"}]
+    sort = networkx.lexicographical_topological_sort(graph.dag)
+    assert list(graph.canonical_order) == [name for name in sort if name in needed - {"x"}]
 
 
 def test_the_dag_is_a_networkx_graph_with_nodes_and_streams() -> None:

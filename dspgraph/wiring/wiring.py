@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
 
 from dspgraph._version import __version__
 from dspgraph.errors import GraphError, LoopError, UnknownName, WireError, suggest
@@ -30,6 +31,26 @@ def _hash(value: Any) -> str:
     """Return the SHA-256 of plain data, as hexadecimal text."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _in_order(takers: Mapping[str, Sequence[str]], by_name: bool = False) -> list[str]:
+    """Return the names in `takers`, each after all names that it takes from.
+
+    Names in a loop, and names that take from one in a loop, directly or not, are left out.
+
+    takers: name -> the names that take from it, one for each wire. by_name: of the names that can come next, take the
+    first in alphabetical order; by default, the one that has been ready for the longest time.
+    """
+    waiting = Counter(name for names in takers.values() for name in names)
+    ready, order = [name for name in takers if not waiting[name]], []
+    while ready:
+        name = ready.pop(ready.index(min(ready)) if by_name else 0)
+        order.append(name)
+        for taker in takers[name]:
+            waiting[taker] -= 1
+            if not waiting[taker]:
+                ready.append(taker)
+    return order
 
 
 class Wiring:
@@ -108,12 +129,13 @@ class Wiring:
     @cached_property
     def order(self) -> tuple[str, ...]:
         """The names of the nodes on which an output depends, each after the nodes that it takes from."""
-        import networkx
-
-        dag = self.dag
-        ends = {origin.rsplit(".", 1)[0] for origin in self.origins.values()}
-        running = ends.union(*(networkx.ancestors(dag, end) for end in ends))
-        return tuple(name for name in networkx.topological_sort(dag) if name in running and name in self.nodes)
+        takers = self._takers()
+        order = _in_order(takers)
+        running = {origin.rsplit(".", 1)[0] for origin in self.origins.values()}
+        for name in reversed(order):
+            if not running.isdisjoint(takers[name]):
+                running.add(name)
+        return tuple(name for name in order if name in running and name in self.nodes)
 
     @property
     def canonical_order(self) -> tuple[str, ...]:
@@ -121,10 +143,8 @@ class Wiring:
 
         Equal graphs therefore have equal plans, and one can restore a snapshot of the other.
         """
-        import networkx
-
         running = frozenset(self.order)
-        return tuple(name for name in networkx.lexicographical_topological_sort(self.dag) if name in running)
+        return tuple(name for name in _in_order(self._takers(), by_name=True) if name in running)
 
     @property
     def unused(self) -> tuple[str, ...]:
@@ -326,18 +346,28 @@ class Wiring:
                 dag.add_edge(source, name, origin=origin, port=port.name)
         return dag
 
-    def _bind(self) -> dict[str, Binding]:
-        """Return the bindings of all nodes by name. Check every wire, in the order in which the streams flow."""
+    def _takers(self) -> dict[str, list[str]]:
+        """Return, for each input and each node, the names of the nodes that take from it, one name for each wire."""
+        takers: dict[str, list[str]] = {name: [] for name in (*self.inputs, *self.nodes)}
+        for name in self.nodes:
+            for _, origin in self.sources(name):
+                takers[origin if origin in self.inputs else origin.rsplit(".", 1)[0]].append(name)
+        return takers
+
+    def _raise_loop(self) -> NoReturn:
         import networkx
 
-        dag = self._wiring()
-        try:
-            order = list(networkx.topological_sort(dag))
-        except networkx.NetworkXUnfeasible:
-            loop = [edge[0] for edge in networkx.find_cycle(dag)]
-            raise LoopError(
-                f"the graph has a loop: {' -> '.join([*loop, loop[0]])}; feedback lives inside a node, not on a wire"
-            ) from None
+        loop = [edge[0] for edge in networkx.find_cycle(self._wiring())]
+        raise LoopError(
+            f"the graph has a loop: {' -> '.join([*loop, loop[0]])}; feedback lives inside a node, not on a wire"
+        )
+
+    def _bind(self) -> dict[str, Binding]:
+        """Return the bindings of all nodes by name. Check every wire, in the order in which the streams flow."""
+        takers = self._takers()
+        order = _in_order(takers)
+        if len(order) < len(takers):
+            self._raise_loop()
         streams = dict(self.inputs)
         bindings = {}
         for name in order:

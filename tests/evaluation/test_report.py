@@ -452,9 +452,7 @@ CONTRASTS = """() => {
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_can_be_read_in_light_and_dark(
-    browser: Page, file: Path, scheme: Literal["light", "dark"]
-) -> None:
+def test_every_text_can_be_read_in_light_and_dark(browser: Page, file: Path, scheme: Literal["light", "dark"]) -> None:
     with visit(browser, file, scheme=scheme) as page:
         for one in page.locator("details").all():
             one.evaluate("one => { one.open = true; }")
