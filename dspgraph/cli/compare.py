@@ -12,6 +12,7 @@ import click
 
 from dspgraph.cli.options import (
     PATH,
+    StrictCommand,
     executor_options,
     f0_range_option,
     overwrite_option,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from dspgraph.rendering.job import Executor
 
 
-@click.command()
+@click.command(cls=StrictCommand)
 @pipeline_options
 @click.argument("files", nargs=-1, required=True, type=PATH)
 @click.option("-o", "--out", required=True, help="Folder for the results.", type=PATH)
@@ -104,7 +105,7 @@ def compare(
         sys.exit(1)
 
 
-@click.command()
+@click.command(cls=StrictCommand)
 @click.argument("reference", type=PATH)
 @click.argument("degraded", type=PATH)
 @f0_range_option

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from dspgraph.cli.options import PATH
+from dspgraph.cli.options import PATH, StrictCommand
 from dspgraph.cli.output import echo, print_means
 from dspgraph.errors import DspgraphError
 
 
-@click.command()
+@click.command(cls=StrictCommand)
 @click.option("--out", default="demo", show_default=True, help="Folder for the results.", type=PATH)
 @click.option("--weights", help="Weights of a trained model, which is then compared too.", type=PATH)
 def demo(out: Path, weights: Path | None) -> None:

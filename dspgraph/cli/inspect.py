@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dspgraph.cli.options import PATH, RealNumber, change_options, pipeline_options, plugin_option
+from dspgraph.cli.options import PATH, RealNumber, StrictCommand, change_options, pipeline_options, plugin_option
 from dspgraph.cli.output import echo, print_notes, print_tables
 from dspgraph.errors import FileError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dspgraph.node import Node
 
 
-@click.command()
+@click.command(cls=StrictCommand)
 @pipeline_options
 @click.option(
     "--format",
@@ -47,7 +47,7 @@ def show(pipeline: str, overrides: tuple[str, ...], swaps: dict[str, str], plugi
     print_notes(described.graph)
 
 
-@click.command(options_metavar="[OPTIONS]")
+@click.command(cls=StrictCommand, options_metavar="[OPTIONS]")
 @click.argument("names", nargs=-1, metavar="PIPELINE [FILE] | --files FILE...")
 @click.option("--files", "law_of_files", is_flag=True, help="Check how audio files are read, in place of a pipeline.")
 @change_options
@@ -126,7 +126,7 @@ def _check_files(names: tuple[str, ...]) -> None:
         sys.exit(1)
 
 
-@click.command()
+@click.command(cls=StrictCommand)
 def pipelines() -> None:
     """List all pipelines, each with its purpose and slots.
 
@@ -141,7 +141,7 @@ def pipelines() -> None:
     print_tables(tables)
 
 
-@click.command()
+@click.command(cls=StrictCommand)
 @click.argument("name", required=False)
 @plugin_option
 def nodes(name: str | None, plugins: tuple[str, ...]) -> None:
@@ -171,7 +171,7 @@ def _explain(kind: type[Node]) -> None:
     print_tables({"ports": ports} | ({"parameters": rules} if rules else {}))
 
 
-@click.command()
+@click.command(cls=StrictCommand)
 @plugin_option
 def schema(plugins: tuple[str, ...]) -> None:
     """Print the JSON Schema of pipeline files, for editors.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from fractions import Fraction
 from functools import wraps
@@ -18,6 +19,21 @@ from dspgraph.shown import shown
 if TYPE_CHECKING:
     from dspgraph.rendering.command import Command
     from dspgraph.rendering.job import Executor
+
+
+class StrictCommand(click.Command):
+    """A command that refuses an option given twice, unless the option is a flag or repeatable.
+
+    click alone would take the last value, and say nothing of the others.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments as the method of the base class does; raise UsageError for an option given twice."""
+        _, _, given = self.make_parser(ctx).parse_args(list(args))
+        for option, count in Counter(given).items():
+            if isinstance(option, click.Option) and count > 1 and not (option.multiple or option.is_flag):
+                raise click.UsageError(f"{option.opts[-1]} is given {count} times: give it once", ctx)
+        return super().parse_args(ctx, args)
 
 
 class _Path(click.Path):
@@ -203,10 +219,14 @@ def _command_line(ctx: click.Context, without: Collection[str]) -> str:
 
 
 def swap_pairs(swaps: Sequence[str]) -> dict[str, str]:
-    """Return {slot: variant} from texts SLOT=VARIANT; raise RequestError for other texts and for a repeated slot."""
+    """Return {slot: variant} from texts SLOT=VARIANT; raise RequestError for other texts and for a repeated slot.
+
+    A slash in the name of a slot becomes a dot: both lead into a pipeline that is used as a node.
+    """
     pairs: dict[str, str] = {}
     for swap in swaps:
         slot, equals, variant = swap.partition("=")
+        slot = slot.replace("/", ".")
         if not equals:
             raise RequestError(f"--swap {swap}: write SLOT=VARIANT, for instance excitation=residual")
         if slot in pairs:

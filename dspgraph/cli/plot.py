@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from dspgraph.cli.options import PATH, swap_pairs
+from dspgraph.cli.options import PATH, StrictCommand, swap_pairs
 from dspgraph.cli.output import echo
 from dspgraph.errors import ParameterError, RequestError
 
@@ -64,7 +64,7 @@ def phone_options(command: Callable[..., None]) -> Callable[..., None]:
     return reduce(lambda inner, option: option(inner), reversed(options), wrapped)
 
 
-@click.command()
+@click.command(cls=StrictCommand)
 @click.argument("file", type=PATH)
 @click.option(
     "--rainbowgram",

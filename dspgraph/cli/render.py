@@ -10,6 +10,7 @@ import click
 
 from dspgraph.cli.options import (
     PATH,
+    StrictCommand,
     WholeNumber,
     executor_options,
     overwrite_option,
@@ -29,7 +30,7 @@ AUDIO_FORMATS = (
 """The values of `--format`: `io.formats.FORMAT_NAMES`, without an import of numpy."""
 
 
-@click.command()
+@click.command(cls=StrictCommand)
 @pipeline_options
 @click.argument("files", nargs=-1, required=True, type=PATH)
 @click.option("-o", "--out", required=True, help="Folder for the results.", type=PATH)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from dspgraph.cli.options import PATH
+from dspgraph.cli.options import PATH, StrictCommand
 from dspgraph.cli.output import print_tables
 from dspgraph.errors import RequestError
 
 
-@click.command()
+@click.command(cls=StrictCommand)
 @click.argument("model")
 @click.option("--data", help="Recordings of any sample rate: a folder or, as for `render`, a manifest.", type=PATH)
 @click.option("-o", "--out", help="Folder for the weights, checkpoints and logs.", type=PATH)
@@ -63,5 +63,7 @@ def train(
         name, equals, value = one.partition("=")
         if not equals:
             raise RequestError(f"-s {one}: expected SETTING=VALUE; --settings lists the settings")
+        if name in chosen:
+            raise RequestError(f"-s {name}={chosen[name]} and -s {one}: a setting has one value: drop one of them")
         chosen[name] = value
     click.echo(training.train(model, data, out, chosen, resume, sys.stderr.isatty(), click.echo, init))

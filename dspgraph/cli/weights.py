@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from dspgraph.cli.options import PATH
+from dspgraph.cli.options import PATH, StrictCommand
 from dspgraph.cli.output import echo, print_tables
 
 
@@ -16,7 +16,7 @@ def weights() -> None:
     """Convert weights of other programs, and show files of weights."""
 
 
-@weights.command()
+@weights.command(cls=StrictCommand)
 @click.argument("checkpoint", type=PATH)
 @click.option("-o", "--out", required=True, help="File to write, OUT.safetensors.", type=PATH)
 @click.option("--model", help="Name of the model; by default the one whose layout the checkpoint has.")
@@ -38,7 +38,7 @@ def convert(checkpoint: Path, out: Path, model: str | None, settings: Path | Non
     click.echo(out)
 
 
-@weights.command()
+@weights.command(cls=StrictCommand)
 @click.argument("file", type=PATH)
 def show(file: Path) -> None:
     """Show the model, the configuration and the arrays of a FILE of weights."""

@@ -293,7 +293,11 @@ class CompareJob:
 
     def audio_file(self, item: Item, name: str) -> Path:
         """Return the audio file of a recording for one of `names`."""
-        return audio_files(self.out, self.names, item.id)[name]
+        return _audio_file(self.out, self._folders[name], item.id)
+
+    @cached_property
+    def _folders(self) -> dict[str, str]:
+        return _folders(self.names)
 
     def without_stale_files(self, item: Item, row: Compared, foreign: Set[Path]) -> Compared:
         """Remove the older audio files of the choices that failed for a recording; return its result.
@@ -409,17 +413,25 @@ class CompareJob:
 
 
 def audio_files(out: Path, names: Sequence[str], id: str) -> dict[str, Path]:
-    """Return the audio file of the recording `id` for each of `names`.
+    """Return the audio file of the recording `id` for each of `names`."""
+    return {name: _audio_file(out, folder, id) for name, folder in _folders(names).items()}
 
-    Each name has a folder of its own, with a name that every file system allows.
-    """
+
+def _audio_file(out: Path, folder: str, id: str) -> Path:
+    return out / AUDIO / folder / f"{id}.flac"
+
+
+def _folders(names: Iterable[str]) -> dict[str, str]:
+    """Return for each name the name of a folder of its own, which every file system allows."""
     folders: dict[str, str] = {}
+    taken: set[str] = set()
     for number, name in enumerate(names):
         plain = re.sub(r"[^\w=.+-]+", "_", name, flags=re.ASCII)[:LONGEST].strip("._") or "variant"
-        while plain.lower() in {folder.lower() for folder in folders.values()}:
+        while plain.lower() in taken:
             plain += f"_{number}"
         folders[name] = plain
-    return {name: out / AUDIO / folder / f"{id}.flac" for name, folder in folders.items()}
+        taken.add(plain.lower())
+    return folders
 
 
 def _check_rate(name: str, stream: Audio) -> None:

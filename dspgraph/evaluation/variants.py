@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 
 import yaml
 
 from dspgraph.errors import DspgraphError, RequestError, UnknownName, suggest
 from dspgraph.graph import Graph
+from dspgraph.pipeline.overrides import split_overrides
 from dspgraph.pipeline.pipeline import Pipeline
 from dspgraph.streams import Audio
+
+MOST_CHOICES = 1000
+"""The largest number of graphs in one comparison. The page has sounds and pictures of all."""
 
 
 @dataclass(frozen=True)
@@ -62,16 +66,23 @@ def choices(
     all if an override has several values.
 
     Raises the errors of `pipeline.load`, UnknownName for a slot that does not exist, and RequestError for a graph that
-    cannot be made.
+    cannot be made and for more than MOST_CHOICES graphs.
     """
     swaps, plugins = dict(swaps or {}), list(plugins)
     slots = Pipeline(pipeline, (), None, plugins).slots
     _check_vary(pipeline, slots, swaps, vary or ())
-    values = [_values(override) for override in overrides]
+    values = [_values(name, text) for _, name, text in split_overrides(overrides)]
     if vary is None and any(len(each) > 1 for each in values):
         vary = []
+    wanted = ((swap, chosen) for swap in _swaps(slots, swaps, vary) for chosen in product(*values))
+    combinations = list(islice(wanted, MOST_CHOICES + 1))
+    if len(combinations) > MOST_CHOICES:
+        raise RequestError(
+            f"more than {MOST_CHOICES} graphs would be compared: vary fewer slots or fewer values, or compare in "
+            "several runs"
+        )
     found = []
-    for swap, chosen in product(_swaps(slots, swaps, vary), product(*values)):
+    for swap, chosen in combinations:
         several = [override for override, each in zip(chosen, values, strict=True) if len(each) > 1]
         name = ", ".join([*_swap_names(slots, swap), *several]) or Path(pipeline).stem
         try:
@@ -127,13 +138,13 @@ def _way_out(slots: Mapping[str, Sequence[str]], swap: Mapping[str, str], swaps:
     return f"--vary {','.join(others)}" if others else " ".join(f"--swap {slot}={slots[slot][0]}" for slot in swap)
 
 
-def _values(override: str) -> list[str]:
-    """Return one override "name=value" for each value of "name=value,value".
+def _values(name: str, text: str) -> list[str]:
+    """Return one override "name=value" for each value of the text "value,value".
 
-    The values are separated as in a YAML list. If they are no YAML list, the override is returned as it is: the
-    pipeline then says what is wrong with it.
+    The values are separated as in a YAML list. If they are no YAML list, the whole text is one value: the pipeline then
+    says what is wrong with it.
     """
-    name, _, text = override.partition("=")
+    override = f"{name}={text}"
     try:
         listed = yaml.compose(f"[{text}]", yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError):

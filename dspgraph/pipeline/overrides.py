@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -75,19 +75,33 @@ def _fill_slot(source: Source, name: str, slots: Slots, slot: str, variant: str)
         source.move_marks(("variants", slot, variant), ("nodes", slot))
 
 
+def split_overrides(overrides: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield (override, key, value) for each override "key=value", with dots for the slashes in the key.
+
+    Raises RequestError for an override without `=`, and for two overrides with the same key.
+    """
+    seen: dict[str, str] = {}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        key = key.replace("/", ".")
+        if not equals:
+            raise RequestError(f"{shown(override)} sets nothing: write NODE.PARAMETER=VALUE, or VAR=VALUE")
+        if key in seen:
+            raise RequestError(f"{shown(seen[key])} and {shown(override)} set the same value: drop one of them")
+        seen[key] = override
+        yield override, key, text
+
+
 def apply_overrides(source: Source, name: str, overrides: Iterable[str]) -> dict[str, list[str]]:
     """Set parameters, vars and settings, in `source`. Return the overrides for pipelines used as nodes.
 
     The overrides are returned by name of the node: {"codec": ["lpc.order=24"]}. name: the name of the pipeline, for
-    messages. Raises UnknownName for a node or var that does not exist, RequestError for an override without `=`, and
-    PipelineError for a value that is not YAML.
+    messages. Raises UnknownName for a node or var that does not exist, RequestError for an override without `=` and for
+    two overrides of the same value, and PipelineError for a value that is not YAML.
     """
     inner: dict[str, list[str]] = defaultdict(list)
-    for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals:
-            raise RequestError(f"{shown(override)} sets nothing: write NODE.PARAMETER=VALUE, or VAR=VALUE")
-        node, dot, parameter = key.replace("/", ".").partition(".")
+    for override, key, text in split_overrides(overrides):
+        node, dot, parameter = key.partition(".")
         if not dot:
             _set_var_or_setting(source, name, key, text, override)
         elif node not in source.data.get("nodes", {}):

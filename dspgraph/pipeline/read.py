@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
@@ -170,7 +171,7 @@ class Files:
         except UnicodeDecodeError as error:
             raise PipelineError(f"{path} cannot be read as UTF-8: {error}") from None
         self.bytes += len(content)
-        source = parse(text, str(path), lines=True)
+        source = _parsed_file(text, str(path)).copy()
         self.values += source.values
         if self.bytes > 2 * MOST_BYTES or self.values > 3 * MOST_VALUES:
             raise PipelineError(
@@ -178,6 +179,16 @@ class Files:
                 "is not a pipeline"
             )
         return source
+
+
+@lru_cache(maxsize=2 * MOST_FILES)
+def _parsed_file(text: str, path: str) -> Source:
+    """Return the data of a pipeline file, which must not be changed. text: its content.
+
+    The text is part of the key of the cache. A comparison makes a thousand graphs of one file, and PyYAML takes a
+    second for a large file.
+    """
+    return parse(text, path, lines=True)
 
 
 def _extended(own: Source, name: Any, path: Path, chain: tuple[Path, ...]) -> Path:

@@ -418,6 +418,9 @@ BAD_PIPELINES: dict[str, tuple[Any, list[str], str]] = {
     "a control character": (_pipeline("about: a\x01\n"), [], "mine.yaml:1: not YAML: special characters"),
     "a name longer than names are": (lambda d: "a" * 300, [], "no pipeline is called 'aaa"),
     "a plugin that leaves": (lambda d: _bytes(d / "leaves.py", b"import sys\nsys.exit(0)\n") and d / "scale.yaml", ["--plugin", "{d}/leaves.py"], "failed while it was imported: SystemExit: 0"),
+    "an option given twice": (lambda d: d / "scale.yaml", ["--batch", "2", "--batch", "3"], "--batch is given 2 times: give it once"),
+    "an option given twice by two names": (lambda d: d / "scale.yaml", ["-j", "1", "--jobs=1"], "--jobs is given 2 times"),
+    "two values of one parameter": (lambda d: d / "scale.yaml", ["-s", "end.factor=1", "--set", "end.factor=2"], "'end.factor=1' and 'end.factor=2' set the same value: drop one of them"),
     "an option there is not": (lambda d: d / "scale.yaml", ["--fast"], "No such option"),
 }  # fmt: skip
 

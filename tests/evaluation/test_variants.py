@@ -105,3 +105,18 @@ def test_what_cannot_be_compared_says_the_way_out(tmp_path: Path) -> None:
         listed(tmp_path, ONE, vary=["ent"])
     with pytest.raises(RequestError, match="the slot 'end' cannot be 'late' in all and vary too: drop one of them"):
         listed(tmp_path, ONE, vary=["end"], swaps={"end": "late"})
+    with pytest.raises(RequestError, match="'gain=1,2' and 'gain=3' set the same value: drop one of them"):
+        listed(tmp_path, ONE, "gain=1,2", "gain=3")
+
+
+def test_a_comparison_of_too_many_graphs_is_refused_before_they_are_made(tmp_path: Path) -> None:
+    values = ",".join(str(k) for k in range(100))
+    with pytest.raises(
+        RequestError, match=r"^more than 1000 graphs would be compared: vary fewer slots or fewer values"
+    ):
+        listed(tmp_path, SLOTS, *(f"{name}={values}" for name in ("gain", "end.factor", "first.factor")))  # 10**6
+    slots = "".join(f"  s{k}: {{node: toy_scale, x: x}}\n" for k in range(40))
+    variants = "".join(f"  s{k}: {{late: {{node: toy_late, x: x}}}}\n" for k in range(40))
+    many = f"inputs: {{x: {{audio: 16000}}}}\nnodes:\n{slots}outputs: {{y: s0}}\nvariants:\n{variants}"
+    with pytest.raises(RequestError, match="^more than 1000 graphs would be compared"):
+        listed(tmp_path, many, vary=[f"s{k}" for k in range(40)])  # 2**40
