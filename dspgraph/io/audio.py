@@ -54,12 +54,20 @@ ENCODED = 2**14
 The number is fixed, because the output of a lossy encoder depends on it.
 """
 
+_FEW = 2**12
+"""The least number of samples per channel in a block, unless it has more than `_BLOCK` numbers.
+
+The header of a file may have a rate of 1 Hz, and a block of a second would be one sample.
+"""
+
 _BLOCK = 2**20
 """The largest size of a block, in numbers of 8 bytes: 8 MiB, also if a header has a huge rate or many channels."""
 
 
 class AudioSource:
-    """An audio file, or a part of one, as an `Audio` stream: `blocks()` reads it in blocks of up to a second.
+    """An audio file, or a part of one, as an `Audio` stream.
+
+    `blocks()` reads blocks of up to a second, or of up to 4096 samples where a second has fewer.
 
     start, duration: the part of the file that is read, in seconds; the part may end up to 10 ms after the file.
     duration=None: up to the end of the file. channel: the number of the channel that is read, from 0; None: all
@@ -110,7 +118,7 @@ class AudioSource:
                 f"{self.path} has {self.channels} channel{several}; there is no channel {channel}, the first is 0"
             )
         densest = max(self.rate * self.channels, stream.rate * stream.channels)
-        self.rows = max(1, int(min(self.rate, self.rate * _BLOCK / densest)))
+        self.rows = max(1, int(min(max(self.rate, Fraction(_FEW)), self.rate * _BLOCK / densest)))
         self.conversions = list(self._conversions())
 
     def _conversions(self) -> Iterator[str]:

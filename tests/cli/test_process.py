@@ -197,6 +197,24 @@ def test_a_signal_ends_the_run_with_a_sentence_and_leaves_nothing(
     assert not left
 
 
+def test_workers_end_with_a_program_that_is_killed(tmp_path: Path, clips: Path) -> None:
+    """The workers are inside a call that holds the GIL, as compiled code does."""
+    for name in ("a", "b"):
+        samples = speech()[:32000]
+        samples[16000] = deadly.STUCK  # the first sample of the second block
+        soundfile.write(clips / f"{name}.wav", samples, 16000)
+    with started(tmp_path, clips, "-j", "2") as process:
+        below = children(process)
+        time.sleep(1)  # until the workers are in the second block; if they are not, the test proves nothing
+        process.kill()
+    end = time.monotonic() + 10
+    while (left := [one for one in below if exists(one)]) and time.monotonic() < end:
+        time.sleep(0.01)
+    for one in left:
+        os.kill(one, signal.SIGKILL)
+    assert not left
+
+
 @pytest.mark.parametrize("pause", [0.01, pytest.param(0.2, marks=pytest.mark.slow)])
 def test_signals_that_follow_do_not_interrupt_the_cleaning_up(tmp_path: Path, clips: Path, pause: float) -> None:
     process = started(tmp_path, clips, "-j", "2")

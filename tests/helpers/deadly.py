@@ -177,8 +177,11 @@ def _fatal_there(log: Path) -> Deeds:
 
 # ---- nodes ----------------------------------------------------------------------------------------------------------
 
-EXIT, RAISE, HANG = 0.25, 0.5, 0.75
-"""First samples of a block at which the node `Deadly` ends the process, raises an error or does not return."""
+EXIT, RAISE, HANG, STUCK = 0.25, 0.5, 0.75, 0.875
+"""First samples of a block at which the node `Deadly` ends the process, raises an error, or does not return.
+
+At STUCK it holds the GIL while it does not return, as a long call of compiled code does.
+"""
 
 
 class Deadly(Node):
@@ -197,6 +200,8 @@ class Deadly(Node):
             raise ZeroDivisionError("as asked")
         if x[0] == HANG:
             time.sleep(1000)
+        if x[0] == STUCK:
+            DEEDS["stuck"]()
         return state, x * np.asarray(0.5, x.dtype)
 
 

@@ -176,6 +176,12 @@ def test_the_rate_and_channels_of_a_header_cost_no_memory(tmp_path: Path, rate: 
         tracemalloc.stop()
 
 
+def test_a_file_of_one_hertz_is_not_read_sample_by_sample(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "v.wav", np.full(10_000, 0.5), 1)
+    blocks = list(AudioSource(tmp_path / "v.wav", Audio(1)).blocks())
+    assert list(map(len, blocks)) == [4096, 4096, 1808]
+
+
 def test_ten_hours_in_a_header_are_not_ten_hours_in_memory(tmp_path: Path) -> None:
     path = written(tmp_path / "v.flac", "flac", speech()[:1600])
     content = bytearray(path.read_bytes())

@@ -259,9 +259,18 @@ def _announced(items: Iterable[Item], pipe: Connection) -> Iterator[Item]:
 
 
 def _exit_with_parent() -> None:
-    """Make this process exit when its parent exits: a worker must not write files after the run was killed."""
+    """Make this process exit when its parent exits: a worker must not write files after the run was killed.
+
+    The parent holds the other end of a pipe. When that is closed, the system sends SIGIO, which ends this process at
+    once, also inside a long call of compiled code, in which no other thread of Python runs. The thread is for a parent
+    that exits before the signal is asked for.
+    """
+    import fcntl  # Windows does not have it
+
     parent = multiprocessing.parent_process()
     assert parent is not None
+    fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, fcntl.fcntl(parent.sentinel, fcntl.F_GETFL) | os.O_ASYNC)
 
     def watch() -> None:
         parent.join()
