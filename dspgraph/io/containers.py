@@ -204,10 +204,19 @@ _AU_BLOCKS = {23: 60, 25: 45, 26: 75}  # G.721, G.723 with 3 and with 5 bits
 """Bytes of 120 samples in AU files, by the number of the encoding: libsndfile decodes as many at a time."""
 
 
+_AIFC_BLOCKS = {b"ima4": (34, 64), b"GSM ": (33, 160)}
+"""Bytes and samples of a block of one channel in an AIFC file, by the type of compression."""
+
+_BYTES = (b"ulaw", b"ULAW", b"alaw", b"ALAW")
+"""Types of compression in AIFC files with a byte per sample, whatever number of bits the header says."""
+
+
 class _Coding(NamedTuple):
     """The coding of samples, as far as it matters to the length of a file."""
 
     block: int = 1  # bytes of a block, which a decoder needs whole
+    samples: int = 1  # samples per channel in so many bytes
+    promised: int = 0  # number of samples per channel that the header has besides their length; 0: none
     is_mpeg: bool = False
 
 
@@ -226,14 +235,18 @@ class _Samples(NamedTuple):
 
     @property
     def is_unknown(self) -> bool:
-        """True if the length is one that a program writes before it knows the length.
+        """True if the length is one that a program writes before it knows the length."""
+        return self.length <= self.inside or _is_mark(self.length + self.counted, self.size)
 
-        Programs leave 0, -1, the largest signed or unsigned number, or 7FFFF000 or 7F000000 (sox, espeak), or one of
-        these less the length of the header.
-        """
-        value, bits = self.length + self.counted, 8 * self.size
-        marks = {32: (2**32, 2**31, 0x7FFFF000, 0x7F000000), 64: (2**64, 2**63)}.get(bits, ())
-        return self.length <= self.inside or any(mark - 256 <= value <= mark + 64 for mark in marks)
+
+def _is_mark(length: int, size: int) -> bool:
+    """Return whether a program has written a length of `size` bytes that is not 0 before it knew the length.
+
+    Programs leave -1, the largest signed or unsigned number, 7FFFF000 or 7F000000 (sox, espeak), or one of these less
+    the length of the header.
+    """
+    marks = {4: (2**32, 2**31, 0x7FFFF000, 0x7F000000), 8: (2**64, 2**63)}.get(size, ())
+    return any(mark - 256 <= length <= mark + 64 for mark in marks)
 
 
 def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: int, whole: Piece | None) -> FileLayout:
@@ -256,6 +269,7 @@ def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: in
     elif not found.bounded and begin + found.begin + length < size:
         whole = Piece((Span(begin, begin + found.begin + length),))
     notes = [UNKNOWN_LENGTH] if is_unknown else _notes_of_left(file, end, left)
+    notes += _notes_of_promise(found.coding, length - found.inside)
     if rest:
         notes.append(f"left out the last {rest} bytes of its samples, which are no whole block")
     if found.coding.is_mpeg:
@@ -285,6 +299,14 @@ def _notes_of_left(file: BinaryIO, end: int, left: int) -> list[str]:
     file.seek(end)
     is_padding = left < 8 or not file.read(4096).strip(b"\0")
     return [] if is_padding else [f"left out {left} bytes behind the samples, whose length its header has"]
+
+
+def _notes_of_promise(coding: _Coding, length: int) -> list[str]:
+    """Return a note if the header has another number of samples than `length` bytes are; none if they agree."""
+    found = length // coding.block * coding.samples
+    if coding.promised in (0, found):
+        return []
+    return [f"its header promises {coding.promised} samples, the {found} that are there were read"]
 
 
 def _mpeg_layout(path: Path, begin: int, end: int) -> FileLayout:
@@ -351,9 +373,11 @@ def _chunk_of_samples(file: BinaryIO, chunks: _Chunks, begin: int, size: int) ->
         elif name[:4] == b"fmt ":
             coding = _wav_coding(file.read(14))
         elif name == b"COMM":
-            coding = _Coding(_aifc_block(file.read(22)))
+            coding = _aiff_coding(file.read(22))
         elif name in chunks.samples:
             inside, bounded = (chunks.inside, chunks.bounded) if name != b"BODY" else (0, False)
+            if name == b"SSND":  # its samples may stand some bytes later
+                inside += _integer(file, 4, chunks.order)
             if large:  # a decoder believes this length, whatever the chunk itself says
                 return large._replace(begin=at, coding=coding)
             counted = chunks.counted
@@ -367,13 +391,16 @@ def _wav_coding(content: bytes) -> _Coding:
     """Return the coding by the first bytes of the chunk "fmt "."""
     tag, align = int.from_bytes(content[:2], "little"), int.from_bytes(content[12:14], "little")
     block = align if tag in _BLOCK_TAGS else _G721_BLOCK if tag == _G721_TAG else 1
-    return _Coding(max(1, block), tag in _MPEG_TAGS)
+    return _Coding(max(1, block), is_mpeg=tag in _MPEG_TAGS)
 
 
-def _aifc_block(content: bytes) -> int:
-    """Return the bytes of a block by the first bytes of the chunk "COMM" of an AIFC file."""
-    channels, name = int.from_bytes(content[:2], "big"), content[18:22]
-    return max(1, {b"ima4": 34 * channels, b"GSM ": 33}.get(name, 1))
+def _aiff_coding(content: bytes) -> _Coding:
+    """Return the coding by the first bytes of the chunk "COMM": channels, samples, bits, rate, type of compression."""
+    channels, samples, bits = (int.from_bytes(content[a:b], "big") for a, b in ((0, 2), (2, 6), (6, 8)))
+    kind = content[18:22]
+    size, count = _AIFC_BLOCKS.get(kind, (1 if kind in _BYTES else -(-bits // 8), 1))
+    promised = 0 if _is_mark(samples, 4) else samples * count
+    return _Coding(max(1, size * channels), count, promised)
 
 
 def _integer(file: BinaryIO, length: int, order: Order) -> int:

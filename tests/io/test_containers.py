@@ -171,6 +171,39 @@ def test_a_file_of_unknown_length_may_begin_with_silence(tmp_path: Path, kind: s
     assert_array_equal(read_as_unknown(tmp_path / "v"), silent)
 
 
+AIFF = ["aiff", "aiff 8", "aifc", "aifc ima"]
+
+
+@pytest.mark.parametrize("kind", AIFF)
+@pytest.mark.parametrize("promised", [8000, 16064, 32000])
+def test_an_aiff_with_another_number_of_samples_is_read_to_its_end_and_it_is_said(
+    tmp_path: Path, kind: str, promised: int
+) -> None:
+    """The number stands in the chunk COMM; the length of the samples, in SSND, is right."""
+    content = written(tmp_path / "v.aiff", kind)
+    whole = AudioSource(tmp_path / "v.aiff", MONO).read()
+    at = content.index(b"COMM") + 10
+    content[at : at + 4] = struct.pack(">I", promised // (64 if kind == "aifc ima" else 1))
+    (tmp_path / "v.aiff").write_bytes(content)
+    source = AudioSource(tmp_path / "v.aiff", MONO)
+    assert source.conversions == [f"its header promises {promised} samples, the 16000 that are there were read"]
+    assert_array_equal(source.read(), whole)
+
+
+@pytest.mark.parametrize("kind", AIFF)
+def test_samples_of_an_aiff_may_stand_some_bytes_later(tmp_path: Path, kind: str) -> None:
+    """The chunk SSND has an offset of 10 bytes."""
+    content = written(tmp_path / "v.aiff", kind)
+    whole = AudioSource(tmp_path / "v.aiff", MONO).read()
+    at = content.index(b"SSND") + 4
+    length = int.from_bytes(content[at : at + 4], "big")
+    content[at : at + 12] = struct.pack(">III", length + 10, 10, 0) + bytes(10)
+    (tmp_path / "v.aiff").write_bytes(content + b"NAME\0\0\0\4abcd")
+    source = AudioSource(tmp_path / "v.aiff", MONO)
+    assert source.conversions == []
+    assert_array_equal(source.read(), whole)
+
+
 LEVL = bytes.fromhex("6c65766cf3acd3118cd100c04f8edb8a")  # a chunk "levl" of a W64 file
 BEHIND = {
     "w64": LEVL + struct.pack("<Q", 64) + b"abcdefgh" * 5,
@@ -210,7 +243,9 @@ def test_an_incomplete_block_at_the_end_is_left_out_and_it_is_said(tmp_path: Pat
     content = written(path, kind)
     whole = AudioSource(path, MONO).read()
     field = {"wav": content.find(b"data") + 4, "au": 8, "aifc": content.find(b"SSND") + 4}[kind.split()[0]]
-    content[field : field + 4] = b"\xff\xff\xff\xff"
+    fields = [field] if kind != "aifc ima" else [field, content.find(b"COMM") + 10]
+    for at in fields:
+        content[at : at + 4] = b"\xff\xff\xff\xff"
     begin = field + {"wav": 4, "au": 16, "aifc": 12}[kind.split()[0]]
     del content[begin + 2 * BLOCKS[kind] + 30 :]  # two blocks, and a part of a third one
     path.write_bytes(content)
