@@ -15,27 +15,13 @@ import soundfile
 
 from dspgraph.errors import FileError, SignalError
 from dspgraph.io.containers import make_reproducible
-from dspgraph.io.decoding import Decoder
+from dspgraph.io.decoding import FORMATS, Decoder
 from dspgraph.io.formats import AudioFormat, audio_format, round_to_16_bits
 from dspgraph.io.resampling import resample_blocks
 from dspgraph.io.sink import Sink
 from dspgraph.streams import Array, Audio, first_bad_item, hertz, to_fraction
 
-_SUFFIXES = {
-    "AIFF": ".aif .aifc", "AU": ".snd", "IRCAM": ".sf", "MP3": ".mp1 .mp2 .mpa .mpga", "NIST": ".sph",
-    "OGG": ".oga .opus", "SVX": ".8svx .16sv .iff", "WAV": ".wave .bwf",
-}  # fmt: skip
-"""Other suffixes of formats that libsndfile reads, by its name of the format. Every format also has its name as suffix.
-
-`.bwf` is a broadcast wave file (EBU Tech 3285), `.sph` a SPHERE file of NIST.
-"""
-
-AUDIO_SUFFIXES = frozenset(
-    suffix
-    for name in soundfile.available_formats()
-    if name != "RAW"  # has no header, so it is never read
-    for suffix in (f".{name.lower()}", *_SUFFIXES.get(name, "").split())
-)
+AUDIO_SUFFIXES = frozenset(" ".join(FORMATS.values()).split())
 """The suffixes of audio files, in lower case. In a folder, files with other suffixes are not taken."""
 
 ROUNDED = Fraction(1, 100)

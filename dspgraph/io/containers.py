@@ -204,11 +204,16 @@ _AU_BLOCKS = {23: 60, 25: 45, 26: 75}  # G.721, G.723 with 3 and with 5 bits
 """Bytes of 120 samples in AU files, by the number of the encoding: libsndfile decodes as many at a time."""
 
 
-_AIFC_BLOCKS = {b"ima4": (34, 64), b"GSM ": (33, 160)}
-"""Bytes and samples of a block of one channel in an AIFC file, by the type of compression."""
+_AIFF_UNITS = {
+    **dict.fromkeys((b"", b"NONE", b"twos", b"sowt", b"raw "), (0, 1)),
+    **dict.fromkeys((b"ulaw", b"ULAW", b"alaw", b"ALAW"), (1, 1)), **dict.fromkeys((b"in24", b"42ni"), (3, 1)),
+    **dict.fromkeys((b"in32", b"23ni", b"fl32", b"FL32"), (4, 1)), **dict.fromkeys((b"fl64", b"FL64"), (8, 1)),
+    b"ima4": (34, 64), b"GSM ": (33, 160),
+}  # fmt: skip
+"""The smallest unit of one channel in an AIFF or AIFC file, by the type of compression: bytes, and samples.
 
-_BYTES = (b"ulaw", b"ULAW", b"alaw", b"ALAW")
-"""Types of compression in AIFC files with a byte per sample, whatever number of bits the header says."""
+0 bytes: as many as the number of bits in the header needs. Without the types whose samples differ in length.
+"""
 
 
 class _Coding(NamedTuple):
@@ -373,7 +378,7 @@ def _chunk_of_samples(file: BinaryIO, chunks: _Chunks, begin: int, size: int) ->
         elif name[:4] == b"fmt ":
             coding = _wav_coding(file.read(14))
         elif name == b"COMM":
-            coding = _aiff_coding(file.read(22))
+            coding = _aiff_coding(file.read(min(length, 22)))
         elif name in chunks.samples:
             inside, bounded = (chunks.inside, chunks.bounded) if name != b"BODY" else (0, False)
             if name == b"SSND":  # its samples may stand some bytes later
@@ -397,10 +402,11 @@ def _wav_coding(content: bytes) -> _Coding:
 def _aiff_coding(content: bytes) -> _Coding:
     """Return the coding by the first bytes of the chunk "COMM": channels, samples, bits, rate, type of compression."""
     channels, samples, bits = (int.from_bytes(content[a:b], "big") for a, b in ((0, 2), (2, 6), (6, 8)))
-    kind = content[18:22]
-    size, count = _AIFC_BLOCKS.get(kind, (1 if kind in _BYTES else -(-bits // 8), 1))
+    if content[18:22] not in _AIFF_UNITS:
+        return _Coding()
+    size, count = _AIFF_UNITS[content[18:22]]
     promised = 0 if _is_mark(samples, 4) else samples * count
-    return _Coding(max(1, size * channels), count, promised)
+    return _Coding(max(1, (size or -(-bits // 8)) * channels), count, promised)
 
 
 def _integer(file: BinaryIO, length: int, order: Order) -> int:

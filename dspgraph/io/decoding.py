@@ -19,6 +19,17 @@ from dspgraph.io.paths import convert_hint, is_text, open_file
 from dspgraph.io.printed import Printed, catch_printed
 from dspgraph.streams import Array
 
+FORMATS = {
+    "WAV": ".wav .wave .bwf", "WAVEX": "", "RF64": ".rf64", "W64": ".w64", "FLAC": ".flac", "OGG": ".ogg .oga .opus",
+    "MP3": ".mp3 .mp2 .mp1 .mpa .mpga", "AIFF": ".aiff .aif .aifc", "CAF": ".caf", "AU": ".au .snd",
+    "NIST": ".nist .sph", "SVX": ".svx .8svx .16sv .iff", "HTK": ".htk", "IRCAM": ".ircam .sf", "PVF": ".pvf",
+}  # fmt: skip
+"""The formats that are read, by the names of libsndfile, with the suffixes of their files.
+
+`.bwf` is a broadcast wave file (EBU Tech 3285), `.sph` a SPHERE file of NIST. libsndfile reads more formats, in which a
+truncated file, or bytes behind the samples, could not be noticed. The headers of IRCAM and PVF have no length.
+"""
+
 _EXACT_FORMATS = frozenset({"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "NIST", "CAF", "FLAC"})
 _EXACT_SUBTYPES = frozenset(
     {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"}
@@ -43,13 +54,6 @@ _FOREIGN = {
 
 _BLOCK = 2**20
 """The largest number of samples of all channels in a read that does not depend on the cut: 8 MiB."""
-
-_UNIT = 120
-"""The number of samples per channel of which every read of a format that is decoded forward is a multiple.
-
-libsndfile loses samples at the end of an SDS or PAF file if a read ends within one of its blocks, which have 10, 30, 40
-or 60 samples.
-"""
 
 
 class _Forward(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
@@ -103,10 +107,18 @@ class Decoder:
     @property
     def _rows(self) -> int:
         """The number of samples per channel in a read that does not depend on the cut."""
-        return max(1, min(2**15, _BLOCK // self.channels) // _UNIT) * _UNIT
+        return max(1, min(2**15, _BLOCK // self.channels))
 
     def _take_header(self, file: _Forward) -> None:
-        """Take the rate, channels and format of a link; raise FileError if they are not those of the links before."""
+        """Take the rate, channels and format of a link.
+
+        Raises FileError if the format is not read, and if rate or channels are not those of the links before.
+        """
+        if file.format not in FORMATS:
+            raise FileError(
+                f"{self.path} is not an audio file that can be read: {file.format_info} is not supported: "
+                f"{convert_hint(self.path)}"
+            )
         if self._links and (self.rate, self.channels) != (file.samplerate, file.channels):
             raise FileError(
                 f"{self.path} changes from {self.rate} Hz and {self.channels} channels to {file.samplerate} Hz and "

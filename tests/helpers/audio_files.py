@@ -22,14 +22,13 @@ BY_LIBSNDFILE = {
     "wavex": ("WAVEX", "PCM_24"), "rf64": ("RF64", "PCM_16"), "w64": ("W64", "PCM_16"), "flac 8": ("FLAC", "PCM_S8"),
     "flac 16": ("FLAC", "PCM_16"), "flac 24": ("FLAC", "PCM_24"), "vorbis": ("OGG", "VORBIS"), "opus": ("OGG", "OPUS"),
     "mp3": ("MP3", "MPEG_LAYER_III"), "aiff": ("AIFF", "PCM_16"), "aiff 8": ("AIFF", "PCM_S8"), "aifc": ("AIFF", "FLOAT"),
-    "aifc ima": ("AIFF", "IMA_ADPCM"), "caf": ("CAF", "PCM_16"), "caf alac": ("CAF", "ALAC_16"), "au": ("AU", "PCM_16"),
+    "aifc ima": ("AIFF", "IMA_ADPCM"), "aifc dwvw": ("AIFF", "DWVW_16"), "caf": ("CAF", "PCM_16"), "caf alac": ("CAF", "ALAC_16"), "au": ("AU", "PCM_16"),
     "au g723": ("AU", "G723_24"), "sphere": ("NIST", "PCM_16"), "sphere ulaw": ("NIST", "ULAW"), "iff": ("SVX", "PCM_16"),
-    "voc": ("VOC", "PCM_16"), "paf": ("PAF", "PCM_24"), "ircam": ("IRCAM", "PCM_16"), "sds": ("SDS", "PCM_16"),
-    "xi": ("XI", "DPCM_16"), "mat5": ("MAT5", "PCM_16"), "pvf": ("PVF", "PCM_16"), "htk": ("HTK", "PCM_16"),
+    "ircam": ("IRCAM", "PCM_16"), "pvf": ("PVF", "PCM_16"), "htk": ("HTK", "PCM_16"),
 }  # fmt: skip
 """Format and subtype of files that libsndfile writes."""
 
-MONO_ONLY = {"wav GSM610", "wav G721_32", "aifc ima", "au g723", "sds", "xi", "htk", "caf alac", "iff"}
+MONO_ONLY = {"wav GSM610", "wav G721_32", "aifc ima", "au g723", "htk", "caf alac", "iff"}
 
 BY_FFMPEG = {
     "mp3 cbr": ("mp3", "-b:a 64k"), "mp3 vbr": ("mp3", "-q:a 4"), "mp3 vbr 9": ("mp3", "-q:a 9"),
