@@ -15,13 +15,13 @@ import soundfile
 
 from dspgraph.errors import FileError, SignalError
 from dspgraph.io.containers import make_reproducible
-from dspgraph.io.decoding import FORMATS, Decoder
+from dspgraph.io.decoding import READABLE_FORMATS, Decoder
 from dspgraph.io.formats import AudioFormat, audio_format, round_to_16_bits
 from dspgraph.io.resampling import resample_blocks
 from dspgraph.io.sink import Sink
 from dspgraph.streams import Array, Audio, first_bad_item, hertz, to_fraction
 
-AUDIO_SUFFIXES = frozenset(" ".join(FORMATS.values()).split())
+AUDIO_SUFFIXES = frozenset(" ".join(READABLE_FORMATS.values()).split())
 """The suffixes of audio files, in lower case. In a folder, files with other suffixes are not taken."""
 
 ROUNDED = Fraction(1, 100)

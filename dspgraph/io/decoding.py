@@ -19,7 +19,7 @@ from dspgraph.io.paths import convert_hint, is_text, open_file
 from dspgraph.io.printed import Printed, catch_printed
 from dspgraph.streams import Array
 
-FORMATS = {
+READABLE_FORMATS = {
     "WAV": ".wav .wave .bwf", "WAVEX": "", "RF64": ".rf64", "W64": ".w64", "FLAC": ".flac", "OGG": ".ogg .oga .opus",
     "MP3": ".mp3 .mp2 .mp1 .mpa .mpga", "AIFF": ".aiff .aif .aifc", "CAF": ".caf", "AU": ".au .snd",
     "NIST": ".nist .sph", "SVX": ".svx .8svx .16sv .iff", "HTK": ".htk", "IRCAM": ".ircam .sf", "PVF": ".pvf",
@@ -114,7 +114,7 @@ class Decoder:
 
         Raises FileError if the format is not read, and if rate or channels are not those of the links before.
         """
-        if file.format not in FORMATS:
+        if file.format not in READABLE_FORMATS:
             raise FileError(
                 f"{self.path} is not an audio file that can be read: {file.format_info} is not supported: "
                 f"{convert_hint(self.path)}"
