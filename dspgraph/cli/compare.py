@@ -52,8 +52,9 @@ def compare(
     """Compare variants of PIPELINE on FILES, by metrics and by ear.
 
     Without options, every variant of every slot is compared, one slot at a time. --vary compares all combinations of
-    some slots, `-s NAME=VALUE,VALUE` several values of a parameter. Stages that several variants share are computed
-    once. OUT gets the audio, results.csv, results.json and report.html, a page to listen to.
+    some slots, `--swap SLOT=VARIANT,VARIANT` some variants of one slot, `-s NAME=VALUE,VALUE` several values of a
+    parameter. Stages that several variants share are computed once. OUT gets the audio, results.csv, results.json and
+    report.html, a page to listen to.
     """
     from dspgraph.evaluation.compare import PAGE, Compared
     from dspgraph.evaluation.compare import compare as compare_choices

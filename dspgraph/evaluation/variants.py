@@ -61,9 +61,9 @@ def choices(
     """Return the graphs of a pipeline to compare.
 
     overrides: "name=value" changes all graphs; "name=value,value" makes one graph for each value. swaps: the variant of
-    a slot in all graphs. plugins: Python files with nodes. vary: slots; there is one graph for each combination of
-    their variants. If `vary` is None, the slots are varied one at a time while the others keep their default, or not at
-    all if an override has several values.
+    a slot in all graphs, or several, "variant,variant", with one graph for each. plugins: Python files with nodes.
+    vary: slots; there is one graph for each combination of their variants. If `vary` is None, the slots are varied one
+    at a time while the others keep their default, or not at all if an override or a swap has several values.
 
     Raises the errors of `pipeline.load`, UnknownName for a slot that does not exist, and RequestError for a graph that
     cannot be made and for more than MOST_CHOICES graphs.
@@ -72,9 +72,11 @@ def choices(
     slots = Pipeline(pipeline, (), None, plugins).slots
     _check_vary(pipeline, slots, swaps, vary or ())
     values = [_values(name, text) for _, name, text in split_overrides(overrides)]
-    if vary is None and any(len(each) > 1 for each in values):
-        vary = []
-    wanted = ((swap, chosen) for swap in _swaps(slots, swaps, vary) for chosen in product(*values))
+    listed = {slot: [name.strip() for name in swaps.pop(slot).split(",")] for slot in list(swaps) if "," in swaps[slot]}
+    if listed or (vary is None and any(len(each) > 1 for each in values)):
+        vary = [*(vary or ()), *listed]
+    varied = {**slots, **listed}
+    wanted = ((swap, chosen) for swap in _swaps(varied, swaps, vary) for chosen in product(*values))
     combinations = list(islice(wanted, MOST_CHOICES + 1))
     if len(combinations) > MOST_CHOICES:
         raise RequestError(
@@ -88,8 +90,8 @@ def choices(
         try:
             graph = Pipeline(pipeline, chosen, {**swaps, **swap}, plugins).graph
         except DspgraphError as error:
-            if all(variant == slots[slot][0] for slot, variant in swap.items()):
-                raise  # all slots have their default: no swap is the cause
+            if isinstance(error, UnknownName) or all(variant == slots[slot][0] for slot, variant in swap.items()):
+                raise  # a name that does not exist; or all slots have their default, and no swap is the cause
             raise RequestError(
                 f"'{name}' cannot be compared: {error}; change that with -s, or leave {' and '.join(swap)} as it is "
                 f"with {_way_out(slots, swap, swaps)}"

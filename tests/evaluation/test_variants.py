@@ -47,6 +47,14 @@ def listed(folder: Path, text: str, *overrides: str, **more: Any) -> list[str]:
         (BOTH, [], {"vary": ["first", "end"]}, ["first=toy_scale, end=toy_scale", "first=toy_scale, end=late",
                                                 "first=noise, end=toy_scale", "first=noise, end=late"]),
         (BOTH, [], {"swaps": {"end": "late"}}, ["first=toy_scale", "first=noise"]),
+        (ONE, [], {"swaps": {"end": "late,toy_scale"}}, ["late", "toy_scale"]),
+        (BOTH, [], {"swaps": {"end": "late, toy_scale"}}, ["end=late", "end=toy_scale"]),
+        (BOTH, [], {"swaps": {"end": "toy_scale,late", "first": "noise"}}, ["end=toy_scale", "end=late"]),
+        (BOTH, ["gain=1,2"], {"swaps": {"end": "toy_scale,late"}},
+         ["end=toy_scale, gain=1", "end=toy_scale, gain=2", "end=late, gain=1", "end=late, gain=2"]),
+        (BOTH, [], {"vary": ["first"], "swaps": {"end": "toy_scale,late"}},
+         ["first=toy_scale, end=toy_scale", "first=toy_scale, end=late", "first=noise, end=toy_scale",
+          "first=noise, end=late"]),
     ],
 )  # fmt: skip
 def test_choices_have_names_that_say_what_differs(
@@ -103,6 +111,8 @@ def test_what_cannot_be_compared_says_the_way_out(tmp_path: Path) -> None:
             listed(tmp_path, ONE, *overrides)
     with pytest.raises(UnknownName, match="mine.yaml has no slot 'ent' to vary; did you mean 'end'?"):
         listed(tmp_path, ONE, vary=["ent"])
+    with pytest.raises(UnknownName, match="'lte'.*did you mean 'late'"):
+        listed(tmp_path, ONE, swaps={"end": "toy_scale,lte"})
     with pytest.raises(RequestError, match="the slot 'end' cannot be 'late' in all and vary too: drop one of them"):
         listed(tmp_path, ONE, vary=["end"], swaps={"end": "late"})
     with pytest.raises(RequestError, match="'gain=1,2' and 'gain=3' set the same value: drop one of them"):

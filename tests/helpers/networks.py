@@ -65,12 +65,10 @@ def weights_file(config: Config = SMALL, seed: int = 0, folder: str | Path | Non
 
 
 def overrides(pipeline: str, rate: int = SMALL.rate) -> list[str]:
-    """Return the overrides that a shipped pipeline needs to run: random weights if it has the variable `weights`.
+    """Return the overrides that a shipped pipeline needs to run: random weights if it takes weights.
 
     rate: the sample rate of the network, Hz.
     """
-    if "weights: null" not in shipped_pipelines()[pipeline].read_text():
-        return []
     mel = {"bands": 80, "scales": (16, 16), "rate": rate}  # those of the pipeline `mel_features`
     files = {
         "lpcnet": lambda: weights_file(SMALL.replace(rate=rate)),
@@ -80,5 +78,9 @@ def overrides(pipeline: str, rate: int = SMALL.rate) -> list[str]:
             WAVERNNS["one bias"].replace(features=80, rate=rate, factors=(16, 16), widths=(33, 33))
         ),
     }
+    if pipeline == "mel_vocoder":
+        return [f"{model}={files[model]()}" for model in ("lpcnet", "wavenet", "wavernn")]
+    if "weights: null" not in shipped_pipelines()[pipeline].read_text():
+        return []
     fewer = ["points=4"] if pipeline == "wavenet_phones" else []  # for the entropy: it takes the most time
     return [f"weights={files.get(pipeline, files['lpcnet'])()}", *fewer]  # bark_lpc_vocoder can have lpcnet in a slot
