@@ -24,6 +24,7 @@ QUICK = [
     ("tone 2600 Hz, 24 bits", Vocoder("griffin_lim", (("seen", "mel"),))),
     ("noise of two values", Vocoder("griffin_lim", (("seen", "mel"),))),
     ("noise of one step of 16 bits", Vocoder("bark_lpc_vocoder", (("excitation", "whisper"),))),
+    *(("clipped, float32", Vocoder(pipeline)) for pipeline in FITS),
 ]
 """For every cause of wrong levels one recording, through the vocoders that once failed on it or are likely to."""
 

@@ -35,6 +35,11 @@ EXAMPLES = [
 ]
 
 
+EXAMPLES += [
+    Example(PulseNoise(dispersion=0.0048), f0=(Frames(Fraction(100), "f0", 1), contour(301))),
+    Example(PulseNoise(rate=22050, dispersion=0.003), f0=(Frames(Fraction(100), "f0", 1), contour(97))),
+]
+
 PULSES = Frames(Fraction(100), "pulses", 2)
 
 EXAMPLES += [Example(PulseNoise(), f0=(PULSES, np.hstack((contour(301), 0.5 + contour(301) / 200))))]
@@ -134,3 +139,36 @@ def test_a_rate_of_too_many_digits_is_refused() -> None:
     graph = {"f0": Frames(200, "f0", 1)}
     with pytest.raises(ParameterError, match="too many digits to count by; take 17600"):
         Graph({"p": PulseNoise(rate=17600.000000000004)}, {"p.f0": "f0"}, graph, {"y": "p"})
+
+
+def chirp(rate: float, dispersion: float) -> Array:
+    """The excitation of 1 s, of a pulse at its start alone: of 1 Hz. Its power is that of the pulse, the rate."""
+    node = PulseNoise(rate=rate, dispersion=dispersion)
+    state, y = node.step(node.start(Frames(Fraction(100), "f0", 1)), np.ones((100, 1)))
+    whole: Array = np.concatenate((y, *node.flush(state)))
+    whole /= np.sqrt(rate)
+    return whole
+
+
+@pytest.mark.parametrize("rate", [16000, 48000])
+@pytest.mark.parametrize("dispersion", [0.001, 0.0048])
+def test_dispersion_delays_low_frequencies_and_changes_no_magnitude(rate: int, dispersion: float) -> None:
+    spectrum = np.fft.rfft(chirp(rate, dispersion))
+    np.testing.assert_allclose(np.abs(spectrum), 1, atol=1e-12)  # an all-pass; what is left after 1 s is below 1e-100
+    delay = -np.diff(np.unwrap(np.angle(spectrum))) / (2 * np.pi)  # seconds, at 0.5 Hz, 1.5 Hz ...
+    f = np.arange(len(delay)) + 0.5
+    t = np.tan(np.pi * f / rate)  # exact; the docstring has pi * f / rate, which is close to this far below rate / 2
+    np.testing.assert_allclose(delay, dispersion * (1 + t**2) / (1 + (dispersion * rate / 6 * t) ** 2), atol=1e-8)
+    low = f < rate / 20
+    np.testing.assert_allclose(delay[low], dispersion / (1 + (np.pi * f[low] * dispersion / 6) ** 2), rtol=0.03)
+
+
+def test_without_dispersion_a_pulse_is_a_pulse() -> None:
+    assert_array_equal(chirp(16000, 0.0), np.eye(1, 16000)[0])
+
+
+def test_a_dispersion_shorter_than_its_sections_is_refused() -> None:
+    with pytest.raises(
+        ParameterError, match=r"dispersion is 0.0001 s; at 16000 Hz it must be 0, or at least 6 samples"
+    ):
+        PulseNoise(dispersion=0.0001).streams(Frames(Fraction(100), "f0", 1))
