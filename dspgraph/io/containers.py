@@ -197,6 +197,9 @@ _G721_TAG, _G721_BLOCK = 0x40, 60
 
 _MPEG_TAGS = (0x50, 0x55)  # layer 1 or 2, layer 3
 
+_LARGEST_TABLE = 2**22
+"""The largest number of bytes of a table of packets that is read: 50 hours of ALAC at 48 kHz."""
+
 _AU_HEADER = 24
 """The smallest length of the header of an AU file, in bytes."""
 
@@ -222,6 +225,7 @@ class _Coding(NamedTuple):
     block: int = 1  # bytes of a block, which a decoder needs whole
     samples: int = 1  # samples per channel in so many bytes
     promised: int = 0  # number of samples per channel that the header has besides their length; 0: none
+    packets: int = 0  # bytes of all packets by a table; 0: there is no table
     is_mpeg: bool = False
 
 
@@ -262,6 +266,9 @@ def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: in
     found = _find_samples(path, file, magic, begin, size)
     if found is None:
         return FileLayout((whole,))
+    written = found.length
+    if found.coding.packets:
+        found = found._replace(length=found.inside + found.coding.packets)
     there = max(0, size - begin - found.begin)
     end = _end_of_chunks(file, magic, begin, found, size)
     left = max(0, size - end)
@@ -269,12 +276,14 @@ def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: in
     length = there if is_unknown else found.length
     _check_length(path, found, length, there, left)
     rest = (length - found.inside) % found.coding.block
-    if is_unknown or rest:
+    if length - rest != written:
         whole = _with_length(path, file, begin, found, length - rest)
     elif not found.bounded and begin + found.begin + length < size:
         whole = Piece((Span(begin, begin + found.begin + length),))
     notes = [UNKNOWN_LENGTH] if is_unknown else _notes_of_left(file, end, left)
     notes += _notes_of_promise(found.coding, length - found.inside)
+    if found.length != written:
+        notes.append("read by its table of packets: the length of its samples is another one")
     if rest:
         notes.append(f"left out the last {rest} bytes of its samples, which are no whole block")
     if found.coding.is_mpeg:
@@ -379,6 +388,8 @@ def _chunk_of_samples(file: BinaryIO, chunks: _Chunks, begin: int, size: int) ->
             coding = _wav_coding(file.read(14))
         elif name == b"COMM":
             coding = _aiff_coding(file.read(min(length, 22)))
+        elif name == b"pakt":
+            coding = _Coding(packets=_packet_bytes(file.read(min(length, _LARGEST_TABLE))))
         elif name in chunks.samples:
             inside, bounded = (chunks.inside, chunks.bounded) if name != b"BODY" else (0, False)
             if name == b"SSND":  # its samples may stand some bytes later
@@ -390,6 +401,20 @@ def _chunk_of_samples(file: BinaryIO, chunks: _Chunks, begin: int, size: int) ->
         at += max(0, length - chunks.counted)
         at += -at % chunks.align
     return None
+
+
+def _packet_bytes(content: bytes) -> int:
+    """Return the number of bytes of all packets by the chunk "pakt" of a CAF file.
+
+    24 bytes (number of packets, samples) stand before the lengths of the packets. A length has 7 bits in each byte, the
+    highest first; the last byte of a length is below 128.
+    """
+    total = length = 0
+    for byte in content[24:]:
+        length = length << 7 | byte & 0x7F
+        if byte < 0x80:
+            total, length = total + length, 0
+    return total
 
 
 def _wav_coding(content: bytes) -> _Coding:

@@ -204,6 +204,25 @@ def test_samples_of_an_aiff_may_stand_some_bytes_later(tmp_path: Path, kind: str
     assert_array_equal(source.read(), whole)
 
 
+TABLE = "read by its table of packets: the length of its samples is another one"
+
+
+@pytest.mark.parametrize("change", [-1000, 1000, -(2**63)])
+def test_a_caf_with_a_table_of_packets_is_read_by_it(tmp_path: Path, change: int) -> None:
+    content = written(tmp_path / "v.caf", "caf alac")
+    whole = AudioSource(tmp_path / "v.caf", MONO).read()
+    at = content.index(b"data") + 4
+    length = int.from_bytes(content[at : at + 8], "big")
+    content[at : at + 8] = (abs(length + change)).to_bytes(8, "big")
+    (tmp_path / "v.caf").write_bytes(content)
+    source = AudioSource(tmp_path / "v.caf", MONO)
+    assert source.conversions == [TABLE]
+    assert_array_equal(source.read(), whole)
+    (tmp_path / "v.caf").write_bytes(content[:-2])  # a byte of padding, and one of the last packet
+    with pytest.raises(FileError, match="is truncated"):
+        AudioSource(tmp_path / "v.caf", MONO)
+
+
 LEVL = bytes.fromhex("6c65766cf3acd3118cd100c04f8edb8a")  # a chunk "levl" of a W64 file
 BEHIND = {
     "w64": LEVL + struct.pack("<Q", 64) + b"abcdefgh" * 5,
