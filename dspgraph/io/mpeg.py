@@ -122,14 +122,18 @@ def find_mpeg(path: Path, begin: int, size: int) -> Mpeg | None:
     begin: where they may begin at the earliest: behind an ID3 tag. size: of the file, in bytes. Only if there is an ID3
     tag, or the suffix is that of MPEG audio, other bytes may stand before the first frame.
 
-    Raises FileError if the file is truncated, if bytes that are no frame stand between frames, or if the sample rate,
-    the number of channels or the layer changes.
+    Raises FileError if the file is truncated, if it consists of tags, if bytes that are no frame stand between frames,
+    or if the sample rate, the number of channels or the layer changes.
     """
     with path.open("rb") as file:
         scan = _Scan(path, file, size)
         is_likely = begin > 0 or path.suffix.lower() in _SUFFIXES
         first = scan.next_frame(begin, _REACH if is_likely else 1)
-        return None if first is None else scan.frames(begin, first)
+        if first is not None:
+            return scan.frames(begin, first)
+        if is_likely and scan.behind_tags(begin) == size:
+            raise FileError(f"{path} has no samples: it consists of tags")
+        return None
 
 
 class _Scan:
@@ -221,6 +225,12 @@ class _Scan:
             f"{convert_hint(self.path)}"
         )
 
+    def behind_tags(self, at: int) -> int:
+        """Return where the tags of text that begin at the byte `at` end, in bytes."""
+        while (end := self._tag_end(at)) > at:
+            at = end
+        return at
+
     def _tag_end(self, at: int) -> int:
         """Return where a tag of text that begins at the byte `at` ends, in bytes; `at` if there is none."""
         head = self.read(at, 32)
@@ -246,17 +256,20 @@ class _Scan:
         return None
 
     def _check_tag(self, tag: Tag | None, found: int, size: int) -> None:
-        """Raise FileError if there are fewer frames than the tag promises; size: of all frames and the tag, in bytes.
+        """Raise FileError if there are fewer frames than the tag promises, or none.
 
+        size: of all frames and the tag, in bytes.
         Some encoders count the tag too: one frame less is right if the size is that which the tag promises.
         """
         promised = tag.frames if tag and tag.frames is not None else 0
-        complete = tag is not None and promised == found + 1 and tag.size == size
-        if (promised > found and not complete) or found == 0:
+        complete = promised <= found or (tag is not None and promised == found + 1 and tag.size == size)
+        if not complete:
             raise FileError(
                 f"{self.path} is truncated: its header promises {promised} MPEG frames, it has {found}: fetch it "
                 "again, or let an audio editor repair it"
             )
+        if found == 0:
+            raise FileError(f"{self.path} has no samples: it has no whole MPEG frame with sound")
 
     def _notes(self, tag: Tag | None, found: int, before: int, behind: int) -> Iterator[str]:
         if before:

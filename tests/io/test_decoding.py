@@ -52,7 +52,7 @@ def test_what_is_no_audio_is_refused_in_one_sentence_and_nothing_is_printed(
 ) -> None:
     (tmp_path / f"v.{suffix}").write_bytes(content)
     with pytest.raises(
-        FileError, match=f"v.{suffix} (is not an audio file|is damaged|is truncated|has MPEG frames)"
+        FileError, match=f"v.{suffix} (is not an audio file|is damaged|is truncated|has MPEG frames|has no samples)"
     ) as error:
         AudioSource(tmp_path / f"v.{suffix}", MONO)
     assert "File does not exist" not in str(error.value)

@@ -11,7 +11,7 @@ from dspgraph import Audio
 from dspgraph.errors import FileError
 from dspgraph.io.audio import AudioSource, rate_of
 from dspgraph.io.mpeg import parse_header
-from helpers.audio_files import by_ffmpeg, decoded_by_ffmpeg, needs_ffmpeg, piped_by_ffmpeg, stereo
+from helpers.audio_files import by_ffmpeg, decoded_by_ffmpeg, needs_ffmpeg, piped_by_ffmpeg, run_ffmpeg, stereo
 from helpers.speech import speech
 
 pytestmark = needs_ffmpeg
@@ -130,6 +130,25 @@ def test_a_tag_alone_is_truncated_and_nothing_is_printed(tmp_path: Path, capfd: 
     with pytest.raises(FileError, match=r"tag.mp3 is truncated: its header promises \d+ MPEG frames, it has 0"):
         source(tmp_path / "tag.mp3")
     assert capfd.readouterr() == ("", "")
+
+
+TAGS = {
+    "id3": b"ID3\4\0\0\0\0\0\x14" + bytes(20), "id3v1": b"TAG" + bytes(125),
+    "ape": b"APETAGEX\xd0\7\0\0\x20\0\0\0" + bytes(48),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kinds", [["id3"], ["id3v1"], ["ape"], ["id3", "ape", "id3v1"]])
+def test_a_file_of_tags_has_no_samples(tmp_path: Path, kinds: list[str]) -> None:
+    (tmp_path / "v.mp3").write_bytes(b"".join(TAGS[kind] for kind in kinds))
+    with pytest.raises(FileError, match="v.mp3 has no samples: it consists of tags"):
+        source(tmp_path / "v.mp3")
+
+
+def test_a_file_whose_tag_tells_of_no_frame_has_no_samples(tmp_path: Path) -> None:
+    run_ffmpeg("-f", "lavfi", "-i", "anullsrc=r=44100:cl=mono", "-t", "0", tmp_path / "v.mp3")
+    with pytest.raises(FileError, match="v.mp3 has no samples: it has no whole MPEG frame with sound"):
+        source(tmp_path / "v.mp3")
 
 
 def test_a_damaged_frame_fails_and_nothing_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
