@@ -46,6 +46,7 @@ _TRAINED = "the level is that which the network was trained to make, and no weig
 
 LEFT_OUT = {
     "lpcnet": _TRAINED,
+    "mel_vocoder": "its bands are those that networks take, of magnitudes; griffin_lim seen=mel keeps the level",
     "bark_lpc_vocoder synth=lpcnet": _TRAINED,
     "wavenet": _TRAINED,
     "wavenet_phones": _TRAINED,
