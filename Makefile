@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+# One thread for BLAS and torch in each process: on matrices as small as those of the tests, threads wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: demo quick test test-slow cover lint bench fuzz clean
 
@@ -16,7 +17,7 @@ quick: .venv/.test
 # Everything but what takes minutes, in three processes: many tests wait for others. NODE=lpc: one node and its laws.
 test: .venv/.test
 ifdef NODE
-	$(BIN)/python -m pytest --node $(NODE) -m "not slow" $(wildcard tests/nodes/*/test_$(NODE).py) tests/system/test_laws.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --node $(NODE) -m "not slow" $(wildcard tests/nodes/*/test_$(NODE).py) tests/system/test_laws.py
 else
 	$(PYTEST) -n 3 -m "not slow"
 endif

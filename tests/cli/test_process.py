@@ -73,7 +73,10 @@ def statuses(out: Path) -> dict[str, str]:
 ONE_FAILS = {"a": "done", "b": "done", "infinite": "failed"}
 
 
-@pytest.mark.parametrize(("closed", "jobs"), [("2>&-", "1"), (">&- 2>&- <&-", "1"), (">&- 2>&- <&-", "2")])
+@pytest.mark.parametrize(
+    ("closed", "jobs"),
+    [("2>&-", "1"), pytest.param(">&- 2>&- <&-", "1", marks=pytest.mark.slow), (">&- 2>&- <&-", "2")],
+)
 def test_with_closed_streams_files_are_rendered_and_no_print_gets_into_one(
     tmp_path: Path, noisy: list[object], closed: str, jobs: str
 ) -> None:
@@ -84,7 +87,7 @@ def test_with_closed_streams_files_are_rendered_and_no_print_gets_into_one(
         assert soundfile.info(tmp_path / "out" / f"{name}.flac").frames == 32000
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("jobs", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_a_result_that_is_not_finite_is_a_sentence_without_a_line_of_code(
     tmp_path: Path, noisy: list[object], jobs: str
 ) -> None:
@@ -173,11 +176,11 @@ SAID = {
 @pytest.mark.parametrize(
     ("number", "jobs", "to_all"),
     [
-        (signal.SIGTERM, "1", False),
-        (signal.SIGHUP, "1", False),
+        (signal.SIGTERM, "1", False),  # each signal once, with and without workers: all together are slow
+        pytest.param(signal.SIGHUP, "1", False, marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, "2", False, marks=pytest.mark.slow),
         (signal.SIGINT, "2", True),
-        (signal.SIGTERM, "2", True),
+        pytest.param(signal.SIGTERM, "2", True, marks=pytest.mark.slow),
         (signal.SIGHUP, "2", True),
     ],
 )

@@ -80,12 +80,12 @@ def compared(found: Sequence[Choice], files: Any, out: Path, *metrics: str, **op
 
 
 @pytest.fixture(scope="module")
-def ten(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Results, int]:
-    """Ten clips through all of lpc_vocoder, all metrics; and how often its node `lpc` was given blocks."""
-    folder = tmp_path_factory.mktemp("ten")
+def five(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Results, int]:
+    """Five clips through all of lpc_vocoder, all metrics; and how often its node `lpc` was given blocks."""
+    folder = tmp_path_factory.mktemp("five")
     with pytest.MonkeyPatch.context() as patch:
         given = counted(patch, "lpc")
-        found = compare(choices("lpc_vocoder"), [clips(folder / "in", 10)], folder / "out", "lpc_vocoder")
+        found = compare(choices("lpc_vocoder"), [clips(folder / "in", 5)], folder / "out", "lpc_vocoder")
     return folder / "in", folder / "out", found, len(given)
 
 
@@ -104,10 +104,10 @@ def counted(patch: pytest.MonkeyPatch, name: str) -> list[int]:
 
 @pytest.mark.thorough
 def test_what_is_the_same_in_all_variants_is_computed_once(
-    ten: tuple[Path, Path, Results, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    five: tuple[Path, Path, Results, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All four together give a node as many blocks as one of them alone does."""
-    files, _, found, given = ten
+    files, _, found, given = five
     assert found.stages == {"asked": 42, "computed": 27}
     alone = counted(monkeypatch, "lpc")
     render(load("lpc_vocoder", (), {"excitation": "residual"}), [files], tmp_path)
@@ -115,12 +115,12 @@ def test_what_is_the_same_in_all_variants_is_computed_once(
 
 
 @pytest.mark.thorough
-def test_every_metric_says_something_and_the_residual_is_first(ten: tuple[Path, Path, Results, int]) -> None:
-    _, _, found, _ = ten
+def test_every_metric_says_something_and_the_residual_is_first(five: tuple[Path, Path, Results, int]) -> None:
+    _, _, found, _ = five
     assert [one.name for one in found.metrics] == list(measures.METRICS)
     assert [one.name for one in found.variants] == ["pulse_noise", "whisper", "residual", "mulaw_residual"]
     assert not [score.error for score in found.scores if score.error]
-    assert len(found.scores) == 40
+    assert len(found.scores) == 20
     means = {(one.variant, one.metric): one for one in found.means()}
     for metric in found.metrics:
         without = {one.name for one in found.variants if not means[one.name, metric.name].n}
@@ -137,9 +137,9 @@ def test_every_metric_says_something_and_the_residual_is_first(ten: tuple[Path, 
 @pytest.mark.thorough
 @pytest.mark.parametrize("variant", ["whisper", "mulaw_residual"])
 def test_what_is_heard_is_what_render_writes(
-    ten: tuple[Path, Path, Results, int], variant: str, tmp_path: Path
+    five: tuple[Path, Path, Results, int], variant: str, tmp_path: Path
 ) -> None:
-    files, out, _, _ = ten
+    files, out, _, _ = five
     render(load("lpc_vocoder", (), {"excitation": variant}), [files], tmp_path)
     for path in sorted(tmp_path.glob("*.flac")):
         assert (out / "audio" / variant / path.name).read_bytes() == path.read_bytes()
@@ -148,11 +148,11 @@ def test_what_is_heard_is_what_render_writes(
 
 
 @pytest.mark.thorough
-def test_the_files_say_what_was_given_back(ten: tuple[Path, Path, Results, int]) -> None:
-    files, out, found, _ = ten
+def test_the_files_say_what_was_given_back(five: tuple[Path, Path, Results, int]) -> None:
+    files, out, found, _ = five
     said = json.loads((out / "results.json").read_text())
     assert said["scores"] == [dataclasses.asdict(score) for score in found.scores]
-    assert said["recordings"] == [{"id": f"c{k}", "source": str(files / f"c{k}.wav"), "seconds": 0.5} for k in range(10)]  # fmt: skip
+    assert said["recordings"] == [{"id": f"c{k}", "source": str(files / f"c{k}.wav"), "seconds": 0.5} for k in range(5)]  # fmt: skip
     assert [one["digest"] for one in said["variants"]] == [choice.graph.digest for choice in choices("lpc_vocoder")]
     with (out / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -165,8 +165,8 @@ def test_the_files_say_what_was_given_back(ten: tuple[Path, Path, Results, int])
 
 
 @pytest.mark.thorough
-def test_a_score_is_what_measuring_the_files_gives(ten: tuple[Path, Path, Results, int]) -> None:
-    _, out, found, _ = ten
+def test_a_score_is_what_measuring_the_files_gives(five: tuple[Path, Path, Results, int]) -> None:
+    _, out, found, _ = five
     (score,) = (one for one in found.scores if (one.recording, one.variant) == ("c4", "whisper"))
     reference, degraded = (out / "audio" / name / "c4.flac" for name in (REFERENCE, "whisper"))
     measured = measures.score(reference, degraded)[1]

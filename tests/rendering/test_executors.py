@@ -284,7 +284,12 @@ def assert_the_same(executor: Executor, batch: int, clips: Path, alone: Path, ou
 
 
 @pytest.mark.parametrize(
-    ("executor", "batch"), [(Serial(), 16), (Processes(2), 1), (Processes(2), 16)], ids=["serial", "1", "16"]
+    ("executor", "batch"),
+    [
+        pytest.param(Serial(), 16, id="serial"),
+        pytest.param(Processes(2), 1, id="1"),
+        pytest.param(Processes(2), 16, id="16", marks=pytest.mark.slow),  # the two others together
+    ],
 )
 def test_every_executor_writes_the_same_bytes(
     executor: Executor, batch: int, clips: Path, alone: Path, tmp_path: Path
@@ -323,7 +328,8 @@ def assert_one_is_late(executor: Executor, batch: int, source: Path, out: Path) 
 @pytest.mark.parametrize(
     ("executor", "batch"),
     [
-        pytest.param(Serial(1), 1, id="serial-1"),
+        # test_the_command_line_gives_up_a_file_after_its_timeout is the fast test of `Serial`
+        pytest.param(Serial(1), 1, id="serial-1", marks=pytest.mark.slow),
         pytest.param(Processes(2, 1), 4, id="processes-4"),
         pytest.param(Serial(1), 4, id="serial-4", marks=pytest.mark.slow),
         pytest.param(Processes(2, 1), 1, id="processes-1", marks=pytest.mark.slow),

@@ -171,7 +171,11 @@ def test_a_kill_before_anything_is_written_harms_nothing(tmp_path: Path, noisy: 
     runs.check(written(runs.out), 3)
 
 
-@pytest.mark.parametrize("options", [(), ("--jobs", "2")], ids=["serial", "processes"])
+@pytest.mark.parametrize(
+    "options",
+    # test_ctrl_c_leaves_no_worker_and_nothing_half_written of test_executors.py is the fast test with processes
+    [pytest.param((), id="serial"), pytest.param(("--jobs", "2"), id="processes", marks=pytest.mark.slow)],
+)
 def test_an_interrupted_run_says_how_to_go_on_and_goes_on(
     tmp_path: Path, noisy: Path, undisturbed: tuple[Path, dict[str, bytes]], options: Sequence[str]
 ) -> None:

@@ -65,7 +65,7 @@ def same(a: dict[str, Array], b: dict[str, Array]) -> bool:
     return a.keys() == b.keys() and all(a[name].tobytes() == b[name].tobytes() for name in a)
 
 
-@pytest.mark.parametrize("ema", [0.0, 0.9])
+@pytest.mark.parametrize("ema", [pytest.param(0.0, marks=pytest.mark.slow), 0.9])
 def test_a_resumed_run_has_the_losses_and_the_weights_of_an_unbroken_one(tmp_path: Path, ema: float) -> None:
     whole = trained(tmp_path / "whole", ema=ema)
     trained(tmp_path / "parts", steps=2, ema=ema)
@@ -188,8 +188,8 @@ def test_a_chunk_learnt_in_parts_has_the_loss_of_the_whole(tmp_path: Path) -> No
     "settings",
     [
         {"noise": "2018"},
-        {"noise": "none"},
-        {"clean_share": 0.5},
+        pytest.param({"noise": "none"}, marks=pytest.mark.slow),
+        pytest.param({"clean_share": 0.5}, marks=pytest.mark.slow),
         {"updates": 1},
         pytest.param({"precision": "bf16"}, marks=pytest.mark.slow),
     ],

@@ -39,7 +39,7 @@ def losses(out: Path) -> list[float]:
         return [float(row["train_loss"]) for row in csv.DictReader(file) if row.get("train_loss")]
 
 
-@pytest.mark.parametrize("kind", ["mixture", "categorical"])
+@pytest.mark.parametrize("kind", ["mixture", pytest.param("categorical", marks=pytest.mark.slow)])
 def test_a_resumed_run_is_the_unbroken_one(kind: str, tmp_path: Path) -> None:
     recordings = {"a": tone(), "b": tone() ** 2}
     whole = train(recordings, bands, tmp_path / "whole", Settings(steps=8, kind=kind, **SMALL))

@@ -69,20 +69,20 @@ def test_a_frame_without_pitch_is_all_noise() -> None:
     assert (d4c(speech()[9000:11000], RATE, np.zeros(20), np.arange(20) * 0.005, 1024, 0.85) > 1 - 1e-9).all()
 
 
-@pytest.mark.parametrize("rate", [8000, 11025, 15799])
-def test_below_15800_hertz_nothing_depends_on_what_memory_held(rate: int) -> None:
+def test_below_15800_hertz_nothing_depends_on_what_memory_held() -> None:
     """Its test of voicing would read what malloc gave: glibc fills that with another number for each process here."""
     code = (
         "import numpy as np; from fractions import Fraction; from dspgraph_nodes._kernels.foreign.world import d4c\n"
         "x = np.sin(np.arange(2000) ** 1.3)\n"
-        f"print(d4c(x, Fraction({rate}), np.full(9, 120.0), np.arange(9) * 0.01, 512, 0.85).tobytes().hex())"
+        "for rate in (8000, 11025, 15799):\n"
+        "    print(d4c(x, Fraction(rate), np.full(9, 120.0), np.arange(9) * 0.01, 512, 0.85).tobytes().hex())"
     )
     found = set()
     for fill in ("1", "170"):
         environment = {**os.environ, "MALLOC_PERTURB_": fill, "PYTHONPATH": os.pathsep.join(sys.path)}
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
         found.add(done.stdout)
-    assert len(found) == 1
+    assert len(found) == 1 and len(done.stdout.split()) == 3
 
 
 @pytest.mark.parametrize("f0", [8001.0, np.nan, np.inf])

@@ -53,7 +53,9 @@ def phases(shape: tuple[int, ...], seed: int = 7) -> Array:
 
 
 @pytest.mark.parametrize(("momentum", "after_32", "after_300"), [(0.99, -21, -43), (0, -15, -23)])
-@pytest.mark.parametrize("midi", [36, 60, 84])
+@pytest.mark.parametrize(
+    "midi", [pytest.param(36, marks=pytest.mark.slow), 60, pytest.param(84, marks=pytest.mark.slow)]
+)
 def test_a_note_comes_nearer_round_by_round(
     midi: int, momentum: float, after_32: float, after_300: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
