@@ -6,8 +6,12 @@ send commands to a terminal.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+_BYTES = re.compile("[\udc80-\udcff]+")
+"""Bytes that Python could not decode, as it keeps them in a text (`surrogateescape`)."""
 
 _MOST_LEVELS = 10
 _MOST_BITS = 256
@@ -36,7 +40,19 @@ def escaped(text: str) -> str:
     """Return a text on one line: characters that cannot be printed are escaped, a new line as `\\n`."""
     if text.isprintable():
         return text
+    text = _decoded(text)
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+
+
+def _decoded(text: str) -> str:
+    """Return a text with the bytes in it that are UTF-8 decoded.
+
+    Python keeps bytes that it cannot decode, as half characters, in the names of files and the arguments of a program:
+    all bytes beyond ASCII if the locale has ASCII only.
+    """
+    return _BYTES.sub(
+        lambda found: found[0].encode("ascii", "surrogateescape").decode("utf-8", "surrogateescape"), text
+    )
 
 
 def shortened(text: str, letters: int) -> str:
@@ -57,7 +73,8 @@ def _parts(value: Any, letters: int, levels: int) -> Iterator[str]:
             yield from _items(value, letters, levels - 1)
         yield ",)" if kind is tuple and len(value) == 1 else brackets[1]
     elif isinstance(value, str | bytes):
-        yield escaped(repr(value[: letters + 1]))
+        start = value[: letters + 1]
+        yield escaped(repr(_decoded(start) if isinstance(start, str) else start))
     elif isinstance(value, int) and value.bit_length() > _MOST_BITS:
         yield f"an integer of {value.bit_length()} bits"
     else:

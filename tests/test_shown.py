@@ -18,6 +18,7 @@ from dspgraph.shown import escaped, shortened, shown
         ({"a": [1, {"b": 2}], "c": ()}, "{'a': [1, {'b': 2}], 'c': ()}"),
         ("\x1b]0;title\a\n", r"'\x1b]0;title\x07\n'"),
         ("\u202ereversed\udcff", r"'\u202ereversed\udcff'"),
+        ("\udcc3\udc9cn", "'\u00dcn'"),  # an argument in UTF-8, as Python has it where the locale has ASCII only
         pytest.param(2**20_000, "an integer of 20001 bits", id="huge"),  # Python writes no more than 4300 digits
     ],
 )
@@ -50,6 +51,12 @@ class Broken:
 
 def test_a_value_that_cannot_be_written_is_shown_by_its_class() -> None:
     assert shown([Broken()]) == "[<Broken>]"
+
+
+def test_bytes_of_a_name_that_are_utf_8_are_decoded_and_others_stay_escaped() -> None:
+    assert escaped("\udcc3\udc9cn\udcff.wav") == "\u00dcn\\udcff.wav"
+    assert escaped("\udcc2\udc9bx\udce2\udc80\udcae") == r"\x9bx\u202e"  # control characters do not get through so
+    assert escaped("\ud800\udc80") == r"\ud800\udc80"
 
 
 def test_a_long_text_loses_its_middle() -> None:

@@ -102,6 +102,15 @@ def test_with_the_option_traceback_the_warnings_of_numpy_are_shown(tmp_path: Pat
     assert "RuntimeWarning: divide by zero" in done.stderr
 
 
+def test_names_beyond_ascii_are_readable_in_a_locale_of_ascii(tmp_path: Path, clips: Path) -> None:
+    (clips / "a.wav").rename(clips / "b\u00fcro.wav")
+    command = ["render", "mulaw_bits", clips / "b\u00fcro.wav", clips / "n\u00f6.wav", "-o", tmp_path / "\u00f6ut"]
+    done = in_a_shell("LC_ALL=C PYTHONUTF8=0 PYTHONIOENCODING=ascii DSPGRAPH", *command)
+    assert done.returncode == 1
+    assert "\u00f6ut/b\u00fcro.flac" in done.stdout
+    assert "n\u00f6.wav does not exist" in done.stderr
+
+
 @pytest.mark.parametrize("arguments", [["nodes"], ["--help"], ["schema"]])
 def test_a_full_disk_behind_stdout_is_one_sentence(arguments: list[str]) -> None:
     done = in_a_shell("DSPGRAPH > /dev/full", *arguments)
