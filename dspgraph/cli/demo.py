@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dspgraph.cli.options import PATH, StrictCommand
+from dspgraph.cli.options import PATH, StrictCommand, overwrite_option
 from dspgraph.cli.output import echo, print_means
 from dspgraph.errors import DspgraphError
 
@@ -14,7 +14,8 @@ from dspgraph.errors import DspgraphError
 @click.command(cls=StrictCommand)
 @click.option("--out", default="demo", show_default=True, help="Folder for the results.", type=PATH)
 @click.option("--weights", help="Weights of a trained model, which is then compared too.", type=PATH)
-def demo(out: Path, weights: Path | None) -> None:
+@overwrite_option
+def demo(out: Path, weights: Path | None, overwrite: bool) -> None:
     """Resynthesise a recording; write a page to listen to.
 
     The recording is a sentence of real speech. It is rendered by the pipeline `lpc_vocoder` with each of its
@@ -34,7 +35,7 @@ def demo(out: Path, weights: Path | None) -> None:
         found.append(Choice(model, load(model, overrides), overrides=overrides))
     clip = example_speech()
     echo(f"{VOCODER}{f' and {found[-1].name}' if weights else ''} on {clip.name}:")
-    results = compare(found, [clip], out, VOCODER, Pipeline(VOCODER).document.about)
+    results = compare(found, [clip], out, VOCODER, Pipeline(VOCODER).document.about, overwrite=overwrite)
     errors = [score.error for score in results.scores if score.error]
     if errors:
         raise DspgraphError(errors[0])

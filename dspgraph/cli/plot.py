@@ -155,6 +155,9 @@ def plot(
         from dspgraph.plotting.spectrogram import file_spectrogram
 
         figure = file_spectrogram(file)
+    for written in (target, target.with_suffix(".csv"))[: 2 if study else 1]:
+        if written.exists():
+            echo(f"note: {written} was there, and is replaced", err=True)
     echo(str(save(figure, target)))
     if study:
         echo(str(study.write(target.with_suffix(".csv"))))

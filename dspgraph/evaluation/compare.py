@@ -17,7 +17,7 @@ from dspgraph.evaluation import metrics
 from dspgraph.evaluation.metrics import F0_RANGE
 from dspgraph.evaluation.report import write_page
 from dspgraph.evaluation.results import JSON as RESULTS
-from dspgraph.evaluation.results import Recording, Results, Score, Variant, earlier_results, write
+from dspgraph.evaluation.results import TABLE, Recording, Results, Score, Variant, earlier_results, write
 from dspgraph.evaluation.variants import Choice
 from dspgraph.graph import Graph
 from dspgraph.io.arrays import SUFFIX as ARRAYS
@@ -28,7 +28,7 @@ from dspgraph.rendering.corpus import gather
 from dspgraph.rendering.executors.serial import Serial
 from dspgraph.rendering.item import Item
 from dspgraph.rendering.job import Executor, check_same, reader_provenance
-from dspgraph.rendering.ledger import Ledger, sweep
+from dspgraph.rendering.ledger import Ledger, is_comparison, sweep
 from dspgraph.rendering.render import render_file
 from dspgraph.rendering.result import Rendered
 from dspgraph.rendering.sidecar import file_stamp
@@ -109,25 +109,27 @@ def _check_replaced(job: CompareJob, ledger: Ledger, items: Sequence[Item]) -> N
 
     It may replace results that it makes again: of the same recordings, variants and metrics, and perhaps of more.
     """
-    path = job.out / RESULTS
-    known = earlier_results(path)
+    known = earlier_results(job.out / RESULTS)
     if known is None:
-        if os.path.lexists(path):
-            raise RequestError(f"{path} is not the result of a comparison: choose another folder, or move it away")
-        return
-    recordings, variants, metric_names = known
+        for path in (job.out / name for name in (RESULTS, TABLE, PAGE)):
+            if os.path.lexists(path):
+                raise RequestError(f"{path} is not the result of a comparison: choose another folder, or move it away")
+    recordings, variants, metric_names = known or ([], {}, [])
     now = {choice.name: choice.graph.recipe for choice in job.choices}
     lost = [f"the variant '{name}'" for name, recipe in variants.items() if recipe not in ("", now.get(name))]
     lost += [f"the metric '{name}'" for name in metric_names if name not in job.metrics]
     lost += [f"the recording '{id}'" for id in recordings if id not in {item.id for item in items}]
     for item in items:
-        source = (ledger.row(item.id) or {}).get("source")
-        if item.id in recordings and source not in (None, os.path.abspath(item.path)):
+        row = ledger.row(item.id) or {}
+        source = row.get("source")
+        if row and not is_comparison(row):
+            lost.append(f"'{item.id}', which was rendered and not compared")
+        elif item.id in recordings and source not in (None, os.path.abspath(item.path)):
             lost.append(f"the recording '{item.id}' of {source}")
     if lost:
         more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
         raise RequestError(
-            f"{job.out} holds the results of another comparison, which this one would replace: {lost[0]}{more}: choose "
+            f"{job.out} holds the results of another run, which this comparison would replace: {lost[0]}{more}: choose "
             "another folder, or give --overwrite to replace them"
         )
 

@@ -237,10 +237,9 @@ def write(results: Results, folder: Path) -> tuple[Path, Path]:
     results.csv is as `csv_bytes` makes it: no text in it is a formula. results.json has all texts as they are.
     """
     data = {**asdict(results), "means": [_plain(asdict(mean)) for mean in results.means()]}
-    return (
-        write_whole(folder / TABLE, csv_bytes(_rows(results))),
-        write_whole(folder / JSON, (json.dumps(data, indent=1, allow_nan=False) + "\n").encode("ascii")),
-    )
+    # results.json is written first: from it a later comparison knows that the other files are results too.
+    whole = write_whole(folder / JSON, (json.dumps(data, indent=1, allow_nan=False) + "\n").encode("ascii"))
+    return write_whole(folder / TABLE, csv_bytes(_rows(results))), whole
 
 
 def earlier_results(path: Path) -> tuple[list[str], dict[str, str], list[str]] | None:

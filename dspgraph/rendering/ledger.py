@@ -173,6 +173,11 @@ def line_origin(item: Item, settings: Mapping[str, Any]) -> dict[str, Any]:
     return {"source": os.path.abspath(item.path), **settings}
 
 
+def is_comparison(line: Mapping[str, Any]) -> bool:
+    """Return whether a line of the ledger was written by `compare`, not by `render`."""
+    return "files" in line
+
+
 _LENGTHS = 2**24
 """The place of a line is one integer, start * _LENGTHS + length, in bytes. It takes half the memory of a pair.
 

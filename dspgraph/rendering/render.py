@@ -94,7 +94,7 @@ def render(
             done(row)
         due = {item.id: item for item in items if item.id not in rows}
         if not overwrite:
-            _check_replaced(job, ledger, due.values())
+            _check_replaced(job, ledger, due.values(), resume or retry_failed)
         in_use = cache(lambda: job.files_in_use(items))
         started(len(due), len(rows))
         try:
@@ -125,13 +125,18 @@ def _earlier_results(job: RenderJob, ledger: Ledger, items: Sequence[Item], retr
     return rows
 
 
-def _check_replaced(job: RenderJob, ledger: Ledger, items: Iterable[Item]) -> None:
-    """Raise RequestError if rendering the items would replace results of another source, part, graph or format."""
-    found = [
-        (item.id, reason)
-        for item in items
-        if (reason := other_result(ledger.row(item.id), job.sidecar(item), job.graph.recipe))
-    ]
+def _check_replaced(job: RenderJob, ledger: Ledger, items: Iterable[Item], resuming: bool) -> None:
+    """Raise RequestError if rendering the items would replace other files than results of the same request.
+
+    Such files are results of another source, part, graph or format, and unless the run is `resuming` an earlier one,
+    files that no run has recorded.
+    """
+
+    def other(item: Item) -> str:
+        line, files = ledger.row(item.id), job.output_files(item)
+        return other_result(line, job.sidecar(item), files, job.graph.recipe, resuming)
+
+    found = [(item.id, reason) for item in items if (reason := other(item))]
     if found:
         id, reason = found[0]
         more = f", and {len(found) - 1} more" if len(found) > 1 else ""

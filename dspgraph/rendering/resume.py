@@ -5,11 +5,12 @@ Nothing is written here. What is read: the line of an item in the ledger, its si
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dspgraph.rendering.ledger import line_origin
+from dspgraph.rendering.ledger import is_comparison, line_origin
 from dspgraph.rendering.result import Rendered
 from dspgraph.rendering.sidecar import Sidecar, file_stamp
 
@@ -63,24 +64,36 @@ def _all_exist(sidecar: Sidecar, outputs: Sequence[Path]) -> bool:
     return all(path.is_file() for path in (*outputs, sidecar.path))
 
 
-def other_result(line: Mapping[str, Any] | None, sidecar: Sidecar, recipe: str) -> str:
-    """Return in words how the result that an earlier run has left for an item differs from that of this run.
+def other_result(
+    line: Mapping[str, Any] | None, sidecar: Sidecar, outputs: Sequence[Path], recipe: str, resuming: bool
+) -> str:
+    """Return in words which other files the result of an item would replace.
 
-    Empty if there is no earlier result, or if it is the result of the same source, part, graph and format, which may
-    be made again, for instance because the code has changed. line: the last line of the item in the ledger. sidecar:
-    the sidecar that this run would write. recipe: of the graph of this run (`Wiring.recipe`).
+    Empty if there are no files, or if they are the result of the same source, part, graph and format, which may be made
+    again, for instance because the code has changed. line: the last line of the item in the ledger. sidecar: the
+    sidecar that this run would write. outputs: the output files of the item. recipe: of the graph of this run
+    (`Wiring.recipe`). resuming: files without a line and a sidecar may be replaced, because a run that was killed can
+    have left them.
     """
-    if line is None or line["status"] != "done" or not sidecar.path.is_file():
+    if line is not None and is_comparison(line):
+        return f"it was compared{_by(line)}"
+    there = [path for path in (*outputs, sidecar.path) if os.path.lexists(path)]
+    if not there:
         return ""
-    settings = sidecar.settings
-    now = {**line_origin(sidecar.item, settings), "recipe": recipe}
-    if line.get("source", now["source"]) != now["source"]:
-        return f"it was made from {line['source']}"
-    if line.get("recipe", recipe) != recipe:
-        by = f", by `{line['command']}`" if line.get("command") else ""
-        return f"it was made with another pipeline, swap or setting{by}"
-    if line.get("format", now["format"]) != now["format"]:
-        return f"it has the format {line['format']}"
-    if any(line.get(name, now[name]) != now[name] for name in ("start", "duration", "channel")):
+    known = line if line is not None and line["status"] == "done" else sidecar.earlier_origin()
+    if known is None:
+        return "" if resuming else f"{there[0]} is there, and no run has recorded it"
+    now = {**line_origin(sidecar.item, sidecar.settings), "recipe": recipe}
+    if known.get("source", now["source"]) != now["source"]:
+        return f"it was made from {known['source']}"
+    if known.get("recipe", recipe) != recipe:
+        return f"it was made with another pipeline, swap or setting{_by(known)}"
+    if known.get("format", now["format"]) != now["format"]:
+        return f"it has the format {known['format']}"
+    if any(known.get(name, now[name]) != now[name] for name in ("start", "duration", "channel")):
         return "it was made from another part of the same file"
     return ""
+
+
+def _by(line: Mapping[str, Any]) -> str:
+    return f", by `{line['command']}`" if line.get("command") else ""

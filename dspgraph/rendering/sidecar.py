@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from dspgraph.errors import FileError
 from dspgraph.io.formats import AudioFormat
 from dspgraph.io.paths import read_file
 from dspgraph.rendering.item import Item
+from dspgraph.wiring.wiring import recipe_of
 
 SIDECAR_SUFFIX = ".json"
 
@@ -83,6 +85,23 @@ class Sidecar:
         origin = {name: value for name, value in self._origin(stamp).items() if name != "id"}
         same = all(name in content and content[name] == value for name, value in origin.items())
         return tuple(notes) if same and isinstance(notes, list) else None
+
+    def earlier_origin(self) -> dict[str, Any] | None:
+        """Return what the outputs beside the sidecar on the disk were made from, as in a line of the ledger.
+
+        The keys are "source", "recipe", "format", "start", "duration", "channel" and "command", as far as they are
+        known. Returns None if there is no sidecar of this item.
+        """
+        content = self.read()
+        if content.get("id") != self.item.id or "digest" not in content:
+            return None
+        names = ("source", "format", "start", "duration", "channel", "command")
+        found = {name: content[name] for name in names if name in content}
+        if isinstance(found.get("source"), str):
+            found["source"] = os.path.abspath(found["source"])
+        if isinstance(content.get("graph"), dict):
+            found["recipe"] = recipe_of(content["graph"])
+        return found
 
     def read(self) -> dict[str, Any]:
         """Return the content of the sidecar on the disk; empty if it does not exist or is not a JSON object."""

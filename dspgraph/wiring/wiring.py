@@ -27,6 +27,11 @@ Wire: TypeAlias = str | tuple[str, ...]
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*\Z")
 
 
+def recipe_of(description: Mapping[str, Any]) -> str:
+    """Return the hash `Wiring.recipe` of a graph from its description; keys that it lacks count as null."""
+    return _hash({name: description.get(name) for name in ("seed", "inputs", "outputs", "nodes", "noise_keys")})
+
+
 def _hash(value: Any) -> str:
     """Return the SHA-256 of plain data, as hexadecimal text."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
@@ -194,8 +199,7 @@ class Wiring:
 
         Two graphs with the same recipe and different digests were made in the same way, from other code.
         """
-        made_of = ("seed", "inputs", "outputs", "nodes", "noise_keys")
-        return _hash({name: self.description[name] for name in made_of})
+        return recipe_of(self.description)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Wiring) and self._arguments() == other._arguments()

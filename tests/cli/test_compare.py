@@ -94,7 +94,8 @@ def test_another_comparison_does_not_replace_results_unless_it_is_told_to(
     tmp_path: Path, pipeline: Path, folder: Path
 ) -> None:
     out = tmp_path / "out"
-    request = ("compare", pipeline, folder, "-o", out, "--plugin", TOYS, "--metrics", "si_sdr,lsd", "--vary", "end")
+    common = ("compare", pipeline, folder, "-o", out, "--plugin", TOYS, "--vary", "end")
+    request = (*common, "--metrics", "si_sdr,lsd")
     assert dspgraph(*request).exit_code == 0
     (tmp_path / "other").mkdir()
     for k in range(2):
@@ -102,7 +103,7 @@ def test_another_comparison_does_not_replace_results_unless_it_is_told_to(
     other = (*request[:2], tmp_path / "other", *request[3:])
     lost = {
         "the variant 'toy_scale' and 2 more": (*request, "-s", "first.factor=0.5"),
-        "the metric 'lsd'": (*request, "--metrics", "si_sdr"),
+        "the metric 'lsd'": (*common, "--metrics", "si_sdr"),
         "the recording 'c1'": (*request[:2], folder / "c0.wav", *request[3:]),
         f"the recording 'c0' of {folder}/c0.wav and 1 more": other,
     }
@@ -111,15 +112,27 @@ def test_another_comparison_does_not_replace_results_unless_it_is_told_to(
         refused = dspgraph(*another)
         assert refused.exit_code == 2, refused.output
         assert refused.output == (
-            f"dspgraph: {out} holds the results of another comparison, which this one would replace: {what}: choose "
+            f"dspgraph: {out} holds the results of another run, which this comparison would replace: {what}: choose "
             "another folder, or give --overwrite to replace them\n"
         )
         assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
-    assert dspgraph(*request, "--metrics", "si_sdr,lsd,loudness_difference").exit_code == 0  # nothing is lost
+    assert dspgraph(*common, "--metrics", "si_sdr,lsd,loudness_difference").exit_code == 0  # nothing is lost
     assert dspgraph(*other, "--overwrite").exit_code == 0
     (out / "results.json").write_text("[]")
     refused = dspgraph(*request)
     assert f"{out}/results.json is not the result of a comparison: choose another folder" in refused.output
+    (out / "results.json").unlink()
+    assert f"{out}/results.csv is not the result of a comparison: choose" in dspgraph(*request).output
+
+
+def test_a_rendering_and_a_comparison_do_not_replace_each_other(tmp_path: Path, pipeline: Path, folder: Path) -> None:
+    compared = ("compare", pipeline, folder, "--plugin", TOYS, "--metrics", "lsd", "--vary", "end", "-o")
+    rendered = ("render", pipeline, folder, "--plugin", TOYS, "-o")
+    assert dspgraph(*compared, tmp_path / "a").exit_code == dspgraph(*rendered, tmp_path / "b").exit_code == 0
+    refused = dspgraph(*rendered, tmp_path / "a")
+    assert (refused.exit_code, "'c0', and 1 more: it was compared, by `dspgraph compare" in refused.output) == (2, True)
+    refused = dspgraph(*compared, tmp_path / "b")
+    assert (refused.exit_code, "'c0', which was rendered and not compared and 1 more" in refused.output) == (2, True)
 
 
 def test_the_command_line_is_in_results_and_page_without_the_way_it_was_run(
@@ -307,7 +320,7 @@ def test_a_profile_says_what_each_node_costs_and_changes_no_sample(
 def test_the_demo_ends_with_a_page_and_a_trained_model_is_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first run has a model; its results are gone after the second run, which has none."""
+    """The first run has a model; its results are gone after the second run, which has none and is told to replace."""
     clip = tmp_path / "clip.wav"
     soundfile.write(clip, speech()[8000:16000], RATE)
     monkeypatch.setattr("dspgraph.io.audio.example_speech", lambda: clip)
@@ -320,7 +333,7 @@ def test_the_demo_ends_with_a_page_and_a_trained_model_is_in_it(
     monkeypatch.setattr("dspgraph.plotting.spectrogram.spectrograms", draw)
     variants = ["pulse_noise", "whisper", "residual", "mulaw_residual"]
     out = tmp_path / "demo"
-    for given, expected in ((["--weights", weights_file()], [*variants, "lpcnet"]), ([], variants)):
+    for given, expected in ((["--weights", weights_file()], [*variants, "lpcnet"]), (["--overwrite"], variants)):
         result = dspgraph("demo", "--out", out, *given)
         assert result.exit_code == 0, result.output
         lines = result.stdout.splitlines()

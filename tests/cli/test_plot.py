@@ -147,6 +147,11 @@ def test_a_failure_while_drawing_keeps_the_picture_there_was(wav: Path, monkeypa
     assert written(wav) == ["voice.png"]
 
 
+def test_a_picture_that_is_replaced_is_told(wav: Path) -> None:
+    assert plot(wav, "--spectrogram").output == "voice.png\n"
+    assert plot(wav, "--spectrogram").output == "note: voice.png was there, and is replaced\nvoice.png\n"
+
+
 def test_one_kind_of_picture_is_asked_for(wav: Path) -> None:
     for kinds in ([], ["--rainbowgram", "--spectrogram"]):
         result = plot(wav, *kinds)

@@ -574,6 +574,32 @@ def test_the_result_of_another_run_is_replaced_only_on_request(clips: Path, what
     assert everything(out) != before
 
 
+@pytest.mark.parametrize("what", ["a setting", "a pipeline", "a format"])
+def test_the_sidecar_says_what_a_result_is_if_the_ledger_is_gone(clips: Path, what: str) -> None:
+    out = clips.with_name("out")
+    render(graph(), [clips / "a.wav"], out)
+    (out / "ledger.jsonl").unlink()
+    now, file, suffix = OTHERS[what][0](clips)
+    with pytest.raises(
+        RequestError, match=r"out holds results of another run, .*: 'a': it (was made with|has the format)"
+    ):
+        render(now, [file], out, suffix, overwrite=False)
+    assert not render(graph(), [clips / "a.wav"], out, overwrite=False)[0].error
+
+
+@pytest.mark.parametrize("name", ["a.flac", "a.json"])
+def test_a_file_that_no_run_has_recorded_is_replaced_only_on_request(clips: Path, name: str) -> None:
+    out = clips.with_name("out")
+    out.mkdir()
+    (out / name).write_bytes(b"mine")
+    with pytest.raises(
+        RequestError, match=rf"'a': .*{name} is there, and no run has recorded it: choose another folder"
+    ):
+        render(graph(), [clips / "a.wav"], out, overwrite=False)
+    assert (out / name).read_bytes() == b"mine"
+    assert not render(graph(), [clips / "a.wav"], out, overwrite=False, resume=True)[0].error  # as after a kill
+
+
 def test_the_same_result_may_be_made_again(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also by other code, from a changed file, or beside results of other recordings."""
     out = clips.with_name("out")

@@ -69,6 +69,10 @@ def test_train_resumes_where_it_was(tmp_path: Path, data: Path) -> None:
     again = dspgraph(*common, *asked(*BRIEF))
     assert again.exit_code == 2
     assert "exists already: add --resume to continue that run, or choose another folder" in again.output
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "weights.safetensors").write_bytes(b"of somebody else")
+    other = dspgraph(*common[:-1], tmp_path / "other", *asked(*BRIEF))
+    assert (other.exit_code, "weights.safetensors exists already: move it away" in other.output) == (2, True)
     result = dspgraph(*common, "--resume", "-s", "steps=3")
     assert result.exit_code == 0, result.output
     assert "3 of 3 batches" in result.output

@@ -135,6 +135,9 @@ def _check_request(checkpoint: Path, resume: bool, init: Path | None, settings: 
         raise RequestError(f"there is no {checkpoint} to resume: train without --resume")
     if checkpoint.is_file() and not resume:
         raise RequestError(f"{checkpoint} exists already: add --resume to continue that run, or choose another folder")
+    weights = checkpoint.with_name(WEIGHTS_FILE)
+    if weights.exists() and not resume:
+        raise RequestError(f"{weights} exists already: move it away, or choose another folder")
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise RequestError("device is cuda, but torch finds no GPU on this machine: set device to cpu or auto")
 
