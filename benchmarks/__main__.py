@@ -5,6 +5,7 @@ import sys
 from benchmarks import (
     bench_engine,
     bench_features,
+    bench_gansynth,
     bench_lpc,
     bench_lpcnet,
     bench_memory,
@@ -27,6 +28,7 @@ TOPICS = (
     bench_lpcnet,
     bench_wavenet,
     bench_wavernn,
+    bench_gansynth,
     bench_memory,
     bench_rendering,
     bench_start,

@@ -45,6 +45,7 @@ VOCODERS = (
 _TRAINED = "the level is that which the network was trained to make, and no weights are shipped"
 
 LEFT_OUT = {
+    "gansynth_notes": "it makes notes from numbers, and has no recording as its input",
     "lpcnet": _TRAINED,
     "mel_vocoder": "its bands are those that networks take, of magnitudes; griffin_lim seen=mel keeps the level",
     "bark_lpc_vocoder synth=lpcnet": _TRAINED,

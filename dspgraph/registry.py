@@ -147,9 +147,7 @@ def models() -> dict[str, str]:
     Raises RequestError if two models have the same name.
     """
     folder = _folder_of(f"{PACK}.models")
-    found = {
-        path.parent.name: f"{PACK}.models.{path.parent.name}" for path in sorted(folder.glob("[a-z]*/training.py"))
-    }
+    found = {path.parent.name: f"{PACK}.models.{path.parent.name}" for path in sorted(folder.glob("[a-z]*/network.py"))}
     for entry in announced(MODEL_GROUP):
         if entry.name in found:
             raise RequestError(

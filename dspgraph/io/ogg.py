@@ -19,9 +19,6 @@ HEAD = 27
 _UNKNOWN = 2**64 - 1
 """The position of a page on which no packet ends."""
 
-OPUS, VORBIS = b"OpusHead", b"\1vorbis"
-"""The beginning of the first packet of a stream, by its codec."""
-
 _CONTINUED, _BEGINS, ENDS = 1, 2, 4  # flags of a page
 
 
@@ -40,15 +37,15 @@ class Link(NamedTuple):
     """A link of a chained file: a whole Ogg file in itself. An ordinary file has one link."""
 
     span: Span
-    serial: int  # number of its stream of sound
-    others: int  # number of its other streams
+    serial: int  # number of the stream of sound
 
 
 @dataclass
-class _Sound:
-    """A stream of sound while its pages are read."""
+class _Stream:
+    """A stream of a link while its pages are read."""
 
-    number: int  # of the last page
+    first: bytes  # its first packet, or the beginning of it
+    number: int = -1  # of the last page
     position: int = 0  # of the last page
     begun: bool = False  # whether a page with sound has come
     ended: bool = False
@@ -57,8 +54,7 @@ class _Sound:
 @dataclass
 class _OpenLink:
     begin: int
-    sounds: dict[int, _Sound] = field(default_factory=dict)
-    others: set[int] = field(default_factory=set)  # numbers of streams of pictures, text or descriptions
+    streams: dict[int, _Stream] = field(default_factory=dict)
     heads_only: bool = True  # whether only first pages of streams have come
 
 
@@ -100,8 +96,8 @@ def _has_page(file: BinaryIO, at: int) -> bool:
 def find_links(path: Path, at: int) -> tuple[Link, ...]:
     """Return the links of a file; at: where its first page begins, in bytes.
 
-    Raises FileError if the file is truncated, if a page is damaged or missing, and if a link has no stream of sound, or
-    several at the same time.
+    Raises FileError if the file is truncated, if a page is damaged or missing, and if it has several streams of sound
+    at the same time.
     """
     links: list[Link] = []
     link = _OpenLink(at)
@@ -113,49 +109,39 @@ def find_links(path: Path, at: int) -> tuple[Link, ...]:
                 link = _OpenLink(page.at)
             _add(path, link, page)
             end = page.at + len(page.content)
-    last = _closed(path, link, end)
-    if not link.sounds[last.serial].ended:
+    if not link.streams or not all(stream.ended for stream in link.streams.values()):
         raise FileError(f"{path} is truncated: its last page is missing: fetch it again, or {convert_hint(path)}")
-    return (*links, last)
+    return (*links, _closed(path, link, end))
 
 
 def _add(path: Path, link: _OpenLink, page: Page) -> None:
-    """Note a page of a link. Raises FileError if pages of sound are missing before it."""
+    """Note a page of a link. Raises FileError if pages are missing before it."""
     if page.flags & _BEGINS:
-        if page.content[HEAD + page.content[HEAD - 1] :].startswith((OPUS, VORBIS)):
-            link.sounds[page.serial] = _Sound(page.number)
-        else:
-            link.others.add(page.serial)
+        link.streams[page.serial] = _Stream(page.content[HEAD + page.content[26] :][:8], page.number)
         return
     link.heads_only = False
-    if page.serial in link.others:
-        return
-    sound = link.sounds.get(page.serial)
-    if sound is None:
+    stream = link.streams.get(page.serial)
+    if stream is None:
         raise _damaged(path, f"the page at byte {page.at} belongs to a stream that has not begun")
     # A recorded broadcast lacks pages between its headers and its sound.
-    if page.number != sound.number + 1 and (sound.begun or page.flags & _CONTINUED):
-        raise _damaged(path, f"page {sound.number + 1} of the stream is missing, before byte {page.at}")
-    if 0 <= page.position < sound.position:
+    if page.number != stream.number + 1 and (stream.begun or page.flags & _CONTINUED):
+        raise _damaged(path, f"page {stream.number + 1} of the stream is missing, before byte {page.at}")
+    if 0 <= page.position < stream.position:
         raise _damaged(path, f"the page at byte {page.at} is earlier than the page before it")
-    sound.begun |= page.position > 0
-    sound.number, sound.position = page.number, max(sound.position, page.position)
-    sound.ended |= bool(page.flags & ENDS)
+    stream.begun |= page.position > 0
+    stream.number, stream.position = page.number, max(stream.position, page.position)
+    stream.ended |= bool(page.flags & ENDS)
 
 
 def _closed(path: Path, link: _OpenLink, end: int) -> Link:
     """Return a link that ends at the byte `end`."""
-    if not link.sounds:
+    streams = [serial for serial, stream in link.streams.items() if stream.first != b"fishead\0"]  # Skeleton: no sound
+    if len(streams) != 1:
         raise FileError(
-            f"{path} is not an audio file that can be read: no Vorbis or Opus is in it: {convert_hint(path)}"
-        )
-    if len(link.sounds) > 1:
-        raise FileError(
-            f"{path} has {len(link.sounds)} streams at the same time: convert one of them: ffmpeg -i "
+            f"{path} has {len(streams)} streams at the same time: convert one of them: ffmpeg -i "
             f"{shlex.quote(path.name)} -map 0:a:0 out.wav"
         )
-    (serial,) = link.sounds
-    return Link(Span(link.begin, end), serial, len(link.others))
+    return Link(Span(link.begin, end), streams[0])
 
 
 def _damaged(path: Path, fault: str) -> FileError:

@@ -16,6 +16,7 @@ from dspgraph.errors import FileError, RequestError
 from dspgraph.io.paths import read_file
 from dspgraph.shown import shown
 from dspgraph.streams import Array
+from dspgraph.training.tensorflow import index_of, read_tensorflow
 
 _LARGEST = 2**33
 """The largest size of a checkpoint, in bytes."""
@@ -28,10 +29,13 @@ def read_checkpoint(path: Path) -> dict[str, Array]:
     """Return the arrays in a checkpoint, by name.
 
     The checkpoint is a file of torch, in its present or its first format, a file of safetensors, of numpy (.npz), or of
-    HDF5. If a file of torch holds several things, the state of its network is returned; other values than arrays are
+    HDF5; or it is one of TensorFlow, given as its index, as one of its data files, or as the path that these have in
+    common. If a file of torch holds several things, the state of its network is returned; other values than arrays are
     left out. Nothing in the file is executed: torch reads it as data only, and refuses everything else. Raises
     FileError if the file cannot be read, is none of these, or is refused.
     """
+    if index := index_of(path):
+        return read_tensorflow(index, _LARGEST)
     content = read_file(path, _LARGEST)
     if content.startswith(b"\x89HDF\r\n"):
         return dict(_hdf5(path, content))
@@ -47,7 +51,10 @@ def read_checkpoint(path: Path) -> dict[str, Array]:
         return _safetensors(path, content)
     if content.startswith(b"\x80"):
         return _torch(path, content)
-    raise FileError(f"{path} is no checkpoint: expected a file of torch, safetensors, numpy (.npz) or HDF5")
+    raise FileError(
+        f"{path} is no checkpoint: expected a file of torch, safetensors, numpy (.npz) or HDF5, or the index of "
+        "a checkpoint of TensorFlow"
+    )
 
 
 def _numpy(path: Path, content: bytes) -> dict[str, Array]:

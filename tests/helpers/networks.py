@@ -1,8 +1,5 @@
 """Small LPCNets with random weights, which are the same in every run, and files of such weights."""
 
-import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +8,11 @@ from dspgraph import Array
 from dspgraph.registry import shipped_pipelines
 from dspgraph_nodes.models.lpcnet.config import Config
 from dspgraph_nodes.models.lpcnet.weights import WEIGHTS, shapes
+from helpers.gansynth import overrides as gansynth_overrides
 from helpers.wavenets import tiny, wavenet_file
 from helpers.wavernn import SMALL as WAVERNNS
 from helpers.wavernn import wavernn_file
+from helpers.weight_files import shared_file
 
 # A GRU_A of 48 units has three blocks of 16: an odd number.
 SMALL = Config(pitch_embedding=4, condition=16, embedding=8, gru_a=48, gru_b=16)
@@ -53,15 +52,7 @@ def weights_file(config: Config = SMALL, seed: int = 0, folder: str | Path | Non
 
     folder: by default a temporary folder that all test processes of a user share.
     """
-    content = WEIGHTS.content(config, random_arrays(config, seed))
-    home = Path(folder or Path(tempfile.gettempdir()) / f"dspgraph-networks-{os.getuid()}")
-    path = home / f"{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
-    if not path.is_file():
-        home.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}")
-        part.write_bytes(content)
-        part.replace(path)
-    return str(path)
+    return shared_file(WEIGHTS.content(config, random_arrays(config, seed)), folder)
 
 
 def overrides(pipeline: str, rate: int = SMALL.rate) -> list[str]:
@@ -80,6 +71,8 @@ def overrides(pipeline: str, rate: int = SMALL.rate) -> list[str]:
     }
     if pipeline == "mel_vocoder":
         return [f"{model}={files[model]()}" for model in ("lpcnet", "wavenet", "wavernn")]
+    if pipeline == "gansynth_notes":
+        return gansynth_overrides()
     if "weights: null" not in shipped_pipelines()[pipeline].read_text():
         return []
     fewer = ["points=4"] if pipeline == "wavenet_phones" else []  # for the entropy: it takes the most time

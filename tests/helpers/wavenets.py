@@ -1,8 +1,5 @@
 """Small WaveNets with random weights, which are the same in every run, and files of such weights."""
 
-import hashlib
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +8,7 @@ import numpy as np
 from dspgraph import Array
 from dspgraph_nodes.models.wavenet.config import Config
 from dspgraph_nodes.models.wavenet.weights import WEIGHTS, shapes
+from helpers.weight_files import shared_file
 
 
 def tiny(**others: Any) -> Config:
@@ -91,16 +89,7 @@ def wavenet_file(config: Config = MIXTURE, seed: int = 0, folder: str | Path | N
 
     folder: by default a temporary folder that all test processes of a user share.
     """
-    arrays = random_arrays(config, seed)
-    key = hashlib.sha256(config.model_dump_json().encode() + b"".join(one.tobytes() for one in arrays.values()))
-    home = Path(folder or Path(tempfile.gettempdir()) / f"dspgraph-networks-{os.getuid()}")
-    path = home / f"wavenet-{key.hexdigest()[:16]}.safetensors"
-    if not path.is_file():
-        home.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}")
-        WEIGHTS.write(part, config, arrays)
-        part.replace(path)
-    return str(path)
+    return shared_file(WEIGHTS.content(config, random_arrays(config, seed)), folder)
 
 
 def restated(config: Config, arrays: dict[str, Array], c: Array, previous: Array) -> Array:

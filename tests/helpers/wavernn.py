@@ -1,8 +1,5 @@
 """Small WaveRNNs with random weights, and the same networks written plainly in float64."""
 
-import hashlib
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from dspgraph import Array
-from dspgraph_nodes.models.shared.atomic import write_atomically
 from dspgraph_nodes.models.wavernn.config import Config
 from dspgraph_nodes.models.wavernn.weights import WEIGHTS, shapes
+from helpers.weight_files import shared_file
 
 SIZES: dict[str, Any] = {
     "units": 48, "dense": 32, "features": 6, "factors": (2, 4), "widths": (5, 9), "rate": 800, "auxiliary": 16,
@@ -164,10 +161,4 @@ def draw_number(outputs: Array, numbers: Array) -> float:
 def wavernn_file(config: Config | None = None, seed: int = 0, folder: Path | None = None) -> str:
     """Return the path of a file of random weights, and write the file if it does not exist."""
     chosen = config or SMALL["categorical"]
-    content = WEIGHTS.content(chosen, random_weights(chosen, seed))
-    home = folder or Path(tempfile.gettempdir()) / f"dspgraph-networks-{os.getuid()}"
-    path = home / f"{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
-    if not path.is_file():
-        home.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, content)
-    return str(path)
+    return shared_file(WEIGHTS.content(chosen, random_weights(chosen, seed)), folder)

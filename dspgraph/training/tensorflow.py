@@ -1,0 +1,161 @@
+"""Checkpoints of TensorFlow, in their second format, read without TensorFlow.
+
+A checkpoint is a file NAME.index and one or more files NAME.data-00000-of-00001. The index is a table of LevelDB,
+without compression: blocks of pairs of a key and a value, in the order of the keys, where a key that begins as the one
+before it stores the rest only. The last 48 bytes of the file tell where a block with the places of all other blocks
+stands. A key is the name of an array, and its value a message of protocol buffers: type, shape, file, place and size of
+the numbers, which stand in the data files in row-major order.
+
+Sources: leveldb, doc/table_format.md; TensorFlow, tensor_bundle.proto; Protocol Buffers, Encoding.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dspgraph.errors import FileError
+from dspgraph.io.paths import open_file, read_file
+from dspgraph.streams import Array
+
+_MAGIC = 0xDB4775248B80FB57
+_FOOTER = 48
+_LARGEST_INDEX = 2**24
+"""The largest size of an index, in bytes. That of GANSynth has about 20,000 bytes."""
+
+_TYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 2: np.dtype("<f8"), 3: np.dtype("<i4"), 9: np.dtype("<i8")}
+"""Types of numbers, by the number that TensorFlow gives them. Arrays of other types are left out."""
+
+
+def index_of(path: Path) -> Path | None:
+    """Return the index of the checkpoint to which a path belongs: its index, one of its data files, or their prefix.
+
+    None if there is no such index.
+    """
+    name = path.name.partition(".data-")[0].removesuffix(".index")
+    index = path.with_name(f"{name}.index")
+    return index if index.is_file() else None
+
+
+def read_tensorflow(index: Path, largest: int) -> dict[str, Array]:
+    """Return the arrays of a checkpoint, by name. Raises FileError if a file cannot be read, or is damaged.
+
+    index: the path of its index; largest: the most bytes that all arrays together may have.
+    """
+    content = read_file(index, _LARGEST_INDEX)
+    try:
+        entries = {key.decode(): _Entry(value) for key, value in _table(content) if key}
+    except (ValueError, UnicodeDecodeError, IndexError) as error:
+        raise FileError(f"{index} is damaged or no index of a checkpoint ({error}): copy it again") from None
+    wanted = {name: entry for name, entry in entries.items() if entry.dtype in _TYPES}
+    if (total := sum(entry.size for entry in wanted.values())) > largest:
+        raise FileError(f"{index} tells of {total} bytes of weights; at most {largest} are read")
+    return {name: _numbers(index, name, entry) for name, entry in wanted.items()}
+
+
+class _Entry:
+    """What the index says about one array."""
+
+    def __init__(self, message: bytes) -> None:
+        fields = dict(_fields(message))
+        self.dtype, self.shard, self.offset, self.size = (_number(fields.get(k, 0)) for k in (1, 3, 4, 5))
+        sizes = [dict(_fields(_part(one))) for number, one in _fields(_part(fields.get(2, b""))) if number == 2]
+        self.shape = tuple(_number(one.get(1, 0)) for one in sizes)
+
+
+def _numbers(index: Path, name: str, entry: _Entry) -> Array:
+    prefix = f"{index.name.removesuffix('.index')}.data-{entry.shard:05d}-of-"
+    files = sorted(one for one in index.parent.iterdir() if one.name.startswith(prefix))
+    if not files:
+        raise FileError(f"beside {index} there is no file {prefix}...: copy the data files of the checkpoint too")
+    dtype = _TYPES[entry.dtype]
+    if entry.size != prod(entry.shape) * dtype.itemsize:
+        raise FileError(f"{index} is damaged: {name} has {entry.size} bytes for the shape {entry.shape}: copy it again")
+    with open_file(files[0]) as file:
+        if entry.offset + entry.size > os.fstat(file.fileno()).st_size:
+            raise FileError(f"{files[0]} ends before or within {name}: copy or download it again")
+        file.seek(entry.offset)
+        content = file.read(entry.size)
+    return np.frombuffer(content, dtype).reshape(entry.shape)
+
+
+# ---- the table ------------------------------------------------------------------------------------------------------
+
+
+def _table(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the pairs of key and value. Raises ValueError or IndexError if the content is damaged."""
+    footer = content[-_FOOTER:]
+    if len(footer) < _FOOTER or int.from_bytes(footer[-8:], "little") != _MAGIC:
+        raise ValueError("the last bytes are not those of a table")
+    at = 0
+    for _ in range(2):  # the place of the block that describes others, and that of the block of places
+        offset, at = _varint(footer, at)
+        size, at = _varint(footer, at)
+    for _, place in _block(content, offset, size):
+        first, after = _varint(place, 0)
+        yield from _block(content, first, _varint(place, after)[0])
+
+
+def _block(content: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the pairs of key and value of a block."""
+    block = content[offset : offset + size]
+    if len(block) != size or size < 4:
+        raise ValueError("a block lies beyond the end")
+    if content[offset + size : offset + size + 1] != b"\0":
+        raise ValueError("a block is compressed")
+    restarts = int.from_bytes(block[-4:], "little")
+    end = size - 4 - 4 * restarts
+    at, key = 0, b""
+    while at < end:
+        shared, at = _varint(block, at)
+        rest, at = _varint(block, at)
+        length, at = _varint(block, at)
+        if shared > len(key) or at + rest + length > end:
+            raise ValueError("an entry lies beyond the end of its block")
+        key = key[:shared] + block[at : at + rest]
+        yield key, block[at + rest : at + rest + length]
+        at += rest + length
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """Yield the fields of a message of protocol buffers: (number, value)."""
+    at = 0
+    while at < len(message):
+        tag, at = _varint(message, at)
+        kind, value = tag & 7, 0
+        if kind == 0:
+            value, at = _varint(message, at)
+            yield tag >> 3, value
+            continue
+        length, at = _varint(message, at) if kind == 2 else ({1: 8, 5: 4}[kind] if kind in (1, 5) else -1, at)
+        if length < 0 or at + length > len(message):
+            raise ValueError("a field lies beyond the end of its message")
+        yield tag >> 3, message[at : at + length]
+        at += length
+
+
+def _varint(content: bytes, at: int) -> tuple[int, int]:
+    """Return a number that is stored in groups of seven bits, the lowest first, and the place after it."""
+    value = 0
+    for k in range(10):
+        value |= (content[at + k] & 127) << 7 * k
+        if content[at + k] < 128:
+            return value, at + k + 1
+    raise ValueError("a number has more than 64 bits")
+
+
+def _number(value: int | bytes) -> int:
+    if isinstance(value, int):
+        return value
+    raise ValueError("a field has another type")
+
+
+def _part(value: int | bytes) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    raise ValueError("a field has another type")

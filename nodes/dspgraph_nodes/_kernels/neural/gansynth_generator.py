@@ -1,0 +1,97 @@
+"""The generator of a GANSynth: pictures of notes from latent vectors and pitches, without torch, with fixed bits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.maths.elementary import exp
+from dspgraph_nodes._kernels.maths.matmul import matmul
+from dspgraph_nodes._kernels.neural.pictures import (
+    TILE_CHANNELS,
+    Filters,
+    convolved,
+    enlarged,
+    inside,
+    packed_same,
+    packed_up,
+    picture,
+)
+
+_LEAST_POWER = np.float32(1e-8)  # added to the mean square of a vector
+_SLOPE = np.float32(0.2)
+
+
+class PackedGenerator(NamedTuple):
+    """The weights of a generator, as the kernels use them."""
+
+    first: Array  # [latent + pitches, channels * rows * bins] of block 1: its first convolution, for a single pixel
+    first_bias: Array  # [channels]
+    start: tuple[int, int]  # rows and bins of block 1
+    filters: tuple[Filters, ...]  # the other convolutions, in order
+    last: Array  # [channels, 2]: from the last block to magnitude and angle
+    last_bias: Array  # [2]
+    pitches: int
+
+
+def pack(arrays: Mapping[str, Array], pitches: int) -> PackedGenerator:
+    """Return a generator. arrays: those of a file of weights, by name; each is multiplied by its gain here."""
+
+    def scaled(name: str, power: float) -> tuple[Array, Array]:
+        weight = arrays[f"{name}.weight"].astype(np.float64)
+        return weight * np.sqrt(power / weight[0].size), arrays[f"{name}.bias"]
+
+    blocks = 1 + max(int(name.split(".")[1]) for name in arrays)
+    weight, first_bias = scaled("blocks.0.conv0", 2.0)
+    inputs, *start = weight.shape[1:]
+    # The one pixel lies at the last row and column of what the first place of the filter reads: so it is turned.
+    turned = weight[:, :, ::-1, ::-1].transpose(1, 0, 2, 3).reshape(inputs, -1)
+    filters = [packed_same(*scaled("blocks.0.conv1", 2.0))]
+    for k in range(1, blocks):
+        filters += [packed_up(*scaled(f"blocks.{k}.conv0", 2.0)), packed_same(*scaled(f"blocks.{k}.conv1", 2.0))]
+    last, last_bias = scaled(f"blocks.{blocks - 1}.picture", 1.0)
+    return PackedGenerator(
+        np.ascontiguousarray(turned, np.float32), first_bias, (start[0], start[1]), tuple(filters),
+        np.ascontiguousarray(last[:, :, 0, 0].T, np.float32), last_bias, pitches,
+    )  # fmt: skip
+
+
+def generate(network: PackedGenerator, latent: Array, pitch: int) -> Array:
+    """Return a normalised picture of a note, [2, rows, bins], magnitude and angle. latent: [latent]; pitch: its number.
+
+    Rows of zeros in `latent` give a picture too: the pitch alone.
+    """
+    rows, bins = network.start
+    vector = np.zeros((1, len(network.first)), np.float32)
+    vector[0, : len(latent)] = latent
+    vector[0, len(latent) + pitch] = 1
+    x = picture(-(-len(network.first_bias) // TILE_CHANNELS) * TILE_CHANNELS, rows, bins)
+    inside(x, rows, bins)[: len(network.first_bias)] = _first(network, vector)
+    for k, filters in enumerate(network.filters):
+        up = k % 2
+        y = picture(len(filters.bias), rows << up, bins << up)
+        (enlarged if up else convolved)(x, filters, rows, bins, y)
+        rows, bins, x = rows << up, bins << up, y
+    pixels = inside(x, rows, bins)[: len(network.last)].reshape(len(network.last), -1)
+    # tanh(v) = 1 - 2 / (1 + e**(2 v))
+    found = 1 - 2 / (1 + exp(2.0 * (matmul(network.last.T, pixels) + network.last_bias[:, None])))
+    return found.astype(np.float32).reshape(2, rows, bins)
+
+
+def _first(network: PackedGenerator, vector: Array) -> Array:
+    """Return the picture after the first convolution, [channels, rows, bins]. vector: [1, latent + pitches]."""
+    channels = len(network.first_bias)
+    vector = vector / np.sqrt(_mean_square(vector.T))
+    x = matmul(vector, network.first).reshape(channels, -1) + network.first_bias[:, None]
+    x = np.maximum(x, _SLOPE * x)
+    pixels: Array = x / np.sqrt(_mean_square(x))
+    return pixels.reshape(channels, *network.start)
+
+
+def _mean_square(x: Array) -> Array:
+    """Return the mean of x**2 over the first axis, added in order, plus 1e-8."""
+    total: Array = np.add.accumulate(x * x, axis=0)[-1]
+    return total / np.float32(len(x)) + _LEAST_POWER

@@ -1,0 +1,216 @@
+"""Convolutions of pictures with leaky ReLU, as in the generator of a GANSynth: for one picture at a time.
+
+A picture is an array [channel, row, bin]. In memory it has a border, where convolutions read zeros: one row above and
+below, and BORDER columns on the left and on the right of the bins. Bins are computed sixteen at a time; those past the
+last bin are set to zero again.
+
+Every number is bias + sum of weight * input, where the sum runs over the channels of the input in order, and for each
+channel over the places of the filter, row by row. Multiply-adds are fused. So the bits of a picture depend on nothing
+but its input and the weights.
+
+A convolution of 3 x 3 of a picture in which each pixel has been doubled in both directions reads only 2 x 2 pixels of
+the small picture. `packed_up` adds up the weights of the pixels that are the same, separately for the four pixels that
+a pixel becomes. This needs 4/9 of the multiplications.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.compile.jit import kernel
+from dspgraph_nodes._kernels.compile.simd import Code, stage
+from dspgraph_nodes._kernels.neural.layout import WIDTH
+
+BORDER = 16  # columns of the border on each side
+TILE_CHANNELS = 6  # channels that are computed together: their sums take 12 of the 16 registers of AVX2
+UP_CHANNELS = 3  # of an enlarging convolution, which computes two bins for one of its input
+
+_SLOPE = 0.2  # of the leaky ReLU
+_LEAST_POWER = 1e-8  # added to the mean square of a pixel
+
+
+class Filters(NamedTuple):
+    """The weights of a convolution of 3 x 3, in tiles of channels of the result."""
+
+    weights: Array  # [tiles, inputs, places, channels of a tile]
+    bias: Array  # [tiles * channels of a tile]
+    outputs: int  # channels of the result; those past them only fill the last tile
+
+
+def packed_same(weight: Array, bias: Array) -> Filters:
+    """Return the filters of a convolution that keeps the size. weight: [outputs, inputs, 3, 3]; bias: [outputs]."""
+    outputs, inputs = weight.shape[:2]
+    return _packed(weight.reshape(outputs, inputs, 9), bias, TILE_CHANNELS)
+
+
+def packed_up(weight: Array, bias: Array) -> Filters:
+    """Return the filters of a convolution of a picture whose pixels are doubled first.
+
+    weight: [outputs, inputs, 3, 3]; bias: [outputs]. The places of a filter have the order [row of the result 0 or 1,
+    row read, column read, column of the result 0 or 1]. A pixel (0, 0) of the four that a pixel becomes reads one row
+    above, so the weights of rows 1 and 2 are added up for its second row.
+    """
+    outputs, inputs = weight.shape[:2]
+    places = np.zeros((outputs, inputs, 2, 2, 2, 2), weight.dtype)
+    for row, column in np.ndindex(2, 2):
+        for i, j in np.ndindex(3, 3):
+            places[:, :, row, _read(i, row), _read(j, column), column] += weight[:, :, i, j]
+    return _packed(places.reshape(outputs, inputs, 16), bias, UP_CHANNELS)
+
+
+def _read(place: int, phase: int) -> int:
+    """Return which of the two pixels read, 0 or 1, a place 0, 1 or 2 of the filter falls on."""
+    return (place + 1) // 2 if phase == 0 else place // 2
+
+
+def _packed(places: Array, bias: Array, tile: int) -> Filters:
+    outputs, inputs, count = places.shape
+    tiles = -(-outputs // tile)
+    weights, biases = np.zeros((tiles * tile, inputs, count), np.float32), np.zeros(tiles * tile, np.float32)
+    weights[:outputs], biases[:outputs] = places, bias
+    split = weights.reshape(tiles, tile, inputs, count).transpose(0, 2, 3, 1)
+    return Filters(np.ascontiguousarray(split), biases, outputs)
+
+
+def picture(channels: int, rows: int, bins: int) -> Array:
+    """Return the memory of a picture with its border, all zeros: [channels, rows + 2, columns]."""
+    return np.zeros((channels, rows + 2, max(bins, 2 * WIDTH) + 2 * BORDER), np.float32)
+
+
+def inside(memory: Array, rows: int, bins: int) -> Array:
+    """Return the part of the memory of a picture that is not its border, [channels, rows, bins]."""
+    return memory[:, 1 : rows + 1, BORDER : BORDER + bins]
+
+
+_convolution = stage("x", "weights", "bias", "y", width=WIDTH)
+
+
+@_convolution
+def _same(
+    code: Code, own: Any, first_channel: Any, at: Any, to: Any, inputs: Any, x_plane: Any, x_row: Any, y_plane: Any
+) -> None:
+    """Write sixteen bins of TILE_CHANNELS channels.
+
+    own, at, to: places of the first weight, of the first pixel read, which lies one row above and one bin before the
+    first pixel of the result, and of that pixel; first_channel: its channel; inputs: channels read; x_plane, x_row,
+    y_plane: numbers in a channel and in a row of x, and in a channel of y.
+    """
+    sums = [
+        code.variable(code.broadcast(code.element("bias", code.plus(first_channel, o)))) for o in range(TILE_CHANNELS)
+    ]
+    with code.loop(inputs) as i:
+        first = code.plus(at, code.builder.mul(i, x_plane))
+        weights = code.plus(own, code.times(i, 9 * TILE_CHANNELS))
+        for row in range(3):
+            for column in range(3):
+                values = code.load("x", code.plus(code.plus(first, code.times(x_row, row)), column))
+                _accumulate(code, sums, values, code.plus(weights, TILE_CHANNELS * (3 * row + column)))
+    for o, total in enumerate(sums):
+        code.store(_leaky(code, code.builder.load(total)), "y", code.plus(to, code.times(y_plane, o)))
+
+
+@_convolution
+def _up(
+    code: Code, own: Any, first_channel: Any, at: Any, to: Any, inputs: Any, x_plane: Any, x_row: Any, y_plane: Any
+) -> None:
+    """Write 32 bins of UP_CHANNELS channels, from sixteen bins of two rows. The numbers are those of `_same`."""
+    one, two = (_biases(code, first_channel, UP_CHANNELS) for _ in range(2))
+    with code.loop(inputs) as i:
+        first = code.plus(at, code.builder.mul(i, x_plane))
+        weights = code.plus(own, code.times(i, 16 * UP_CHANNELS))
+        for row in range(2):
+            line = code.plus(first, code.times(x_row, row))
+            read = [code.load("x", code.plus(line, column)) for column in range(3)]
+            for column in range(2):
+                place = code.plus(weights, UP_CHANNELS * (4 * row + 2 * column))
+                _accumulate(code, one, read[column], place)
+                _accumulate(code, two, read[column + 1], code.plus(place, UP_CHANNELS))
+    low = [k // 2 + WIDTH * (k % 2) for k in range(WIDTH)]
+    high = [WIDTH // 2 + k for k in low]
+    for o, (a, b) in enumerate(zip(one, two, strict=True)):
+        left, right = (_leaky(code, code.builder.load(total)) for total in (a, b))
+        place = code.plus(to, code.times(y_plane, o))
+        code.store(code.shuffle(left, right, low), "y", place)
+        code.store(code.shuffle(left, right, high), "y", code.plus(place, WIDTH))
+
+
+def _biases(code: Code, first_channel: Any, channels: int) -> list[Any]:
+    """Return the sums of so many channels, as they begin: variables with the bias in each bin."""
+    return [code.variable(code.broadcast(code.element("bias", code.plus(first_channel, o)))) for o in range(channels)]
+
+
+def _accumulate(code: Code, sums: list[Any], values: Any, weights: Any) -> None:
+    for o, total in enumerate(sums):
+        weight = code.broadcast(code.element("weights", code.plus(weights, o)))
+        code.builder.store(code.fma(weight, values, code.builder.load(total)), total)
+
+
+def _leaky(code: Code, x: Any) -> Any:
+    return code.maximum(x, code.mul(x, code.constant(_SLOPE)))
+
+
+def convolved(x: Array, filters: Filters, rows: int, bins: int, y: Array) -> None:
+    """Write normalised(leaky(convolution of x)) to y. x: [inputs, rows + 2, columns]; y: a picture of the same size."""
+    _convolve(x, filters.weights, filters.bias, rows, bins, filters.outputs, y, False)
+
+
+def enlarged(x: Array, filters: Filters, rows: int, bins: int, y: Array) -> None:
+    """Write the same of x with every pixel doubled in both directions. rows, bins: of x; y: twice as large."""
+    _convolve(x, filters.weights, filters.bias, rows, bins, filters.outputs, y, True)
+
+
+@kernel
+def _convolve(
+    x: Array, weights: Array, bias: Array, rows: int, bins: int, outputs: int, y: Array, up: bool
+) -> None:  # fmt: skip
+    """See `convolved` and `enlarged`. y has rows for the channels that fill the last tile too."""
+    flat, numbers, out = x.reshape(-1), weights.reshape(-1), y.reshape(-1)
+    tiles, inputs, places, tile = weights.shape
+    x_plane, x_row, y_plane, y_row = x.shape[1] * x.shape[2], x.shape[2], y.shape[1] * y.shape[2], y.shape[2]
+    times = 2 if up else 1
+    for row in range(times * rows):
+        for t in range(tiles):
+            own = t * inputs * places * tile
+            for first in range(0, bins, WIDTH):
+                to = t * tile * y_plane + (row + 1) * y_row + BORDER + times * first
+                if up:
+                    phase = row % 2
+                    at = (row // 2 + phase) * x_row + BORDER + first - 1
+                    _up(
+                        flat,
+                        numbers,
+                        bias,
+                        out,
+                        own + 8 * tile * phase,
+                        t * tile,
+                        at,
+                        to,
+                        inputs,
+                        x_plane,
+                        x_row,
+                        y_plane,
+                    )
+                else:
+                    at = row * x_row + BORDER + first - 1
+                    _same(flat, numbers, bias, out, own, t * tile, at, to, inputs, x_plane, x_row, y_plane)
+        _normalise(y, row + 1, outputs, times * bins)
+
+
+@kernel
+def _normalise(y: Array, row: int, outputs: int, bins: int) -> None:
+    """Divide the pixels of a row by the root of their mean square over the channels; set what is past the bins to 0."""
+    power = np.zeros(bins, np.float32)
+    for o in range(outputs):
+        line = y[o, row]
+        for k in range(bins):
+            power[k] += line[BORDER + k] * line[BORDER + k]
+    for k in range(bins):
+        power[k] = np.float32(1) / np.sqrt(power[k] / np.float32(outputs) + np.float32(_LEAST_POWER))
+    for o in range(outputs):
+        line = y[o, row]
+        for k in range(bins):
+            line[BORDER + k] *= power[k]
+        line[BORDER + bins :] = 0

@@ -1,0 +1,78 @@
+"""The sizes of a GANSynth, and the presets."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from dspgraph_nodes.models.shared.config import ModelConfig, size
+
+_MOST_NUMBERS = 2**24
+"""The most numbers in a channel of a picture."""
+
+
+class Config(ModelConfig):
+    """The sizes of both networks, and the pictures they make or judge.
+
+    A picture has `rows` rows of `bins` bins, and two channels: magnitude and angle, as the node gansynth_spectrogram
+    returns them, normalised. Block 1 works on the smallest picture, start_rows x start_bins; each further block doubles
+    both.
+    """
+
+    latent: int = size(256, "numbers in a latent vector")
+    lowest: int = Field(24, ge=0, le=127, description="MIDI number of the lowest pitch")
+    pitches: int = size(61, "number of pitches, one for each semitone from the lowest on", largest=128)
+    start_rows: int = size(2, "rows of the picture of block 1")
+    start_bins: int = size(16, "bins of a row of the picture of block 1")
+    blocks: int = size(7, "number of blocks", largest=10)
+    channels: int = size(4096, "block k has channels / 2**k channels", largest=2**16)
+    most_channels: int = size(256, "the most channels in a block")
+    scale: Literal["linear", "mel"] = Field("mel", description="frequency scale of the pictures")
+    drop: Literal["nyquist", "dc"] = Field("dc", description="the bin that the pictures lack")
+    rate: int = size(16000, "sample rate, Hz", largest=192_000)
+    magnitude: tuple[float, float] = Field(
+        (0.0661371661726, 0.113718730221), strict=False, description="scale and shift of the log magnitudes"
+    )
+    angle: tuple[float, float] = Field((0.8, 0.0), strict=False, description="scale and shift of the angles")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.bins < 16 or self.bins & (self.bins - 1):
+            raise ValueError(f"start_bins is {self.start_bins}; it must be a power of two, and a row have 16 or more")
+        if self.rows * self.bins > _MOST_NUMBERS:
+            raise ValueError(f"a picture of {self.rows} x {self.bins} is too large: set fewer blocks")
+        if self.channels < 2**self.blocks:
+            raise ValueError(f"channels is {self.channels}; block {self.blocks} would have none: take 2**{self.blocks}")
+        if self.lowest + self.pitches > 128:
+            raise ValueError(f"lowest + pitches is {self.lowest + self.pitches}; MIDI has 128 pitches")
+        if min(self.magnitude[0], self.angle[0]) <= 0:
+            raise ValueError("the scales of magnitude and angle must be above 0")
+        return self
+
+    def width(self, block: int) -> int:
+        """Return the channels of a block; block 0 is the last convolution of the discriminator."""
+        return min(self.channels >> block, self.most_channels)
+
+    @property
+    def rows(self) -> int:
+        """Rows of a picture."""
+        return self.start_rows << (self.blocks - 1)
+
+    @property
+    def bins(self) -> int:
+        """Bins of a row of a picture."""
+        return self.start_bins << (self.blocks - 1)
+
+    @property
+    def hop(self) -> int:
+        """Samples from the start of a frame of the picture to the start of the next."""
+        return self.bins // 2
+
+
+PRESETS = {
+    "gansynth": Config(),
+    "gansynth-256": Config(start_rows=4, start_bins=8),
+    "gansynth-small": Config(latent=16, start_rows=2, start_bins=16, blocks=4, channels=512, most_channels=64),
+}
+"""The published sizes, in both shapes (128 x 1024 and 256 x 512), and one that trains on a CPU."""

@@ -1,0 +1,86 @@
+"""Conversion of the published checkpoints of GANSynth, by the program magenta, to the files of this project."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes.models.gansynth.config import Config
+from dspgraph_nodes.models.gansynth.weights import WEIGHTS
+
+_ARRAY = re.compile(
+    r"Generator/progressive_gan_generator/progressive_gan_block_(\d+)/(conv0|conv1|to_rgb)/(?:(conv2d/kernel)|bias)"
+    r"(/ExponentialMovingAverage)?"
+)
+_ONE = "Generator/progressive_gan_generator/progressive_gan_block_1/conv0/conv2d/kernel"
+_PITCHES = "Discriminator/discriminator_cond/classification_logits/bias"
+
+_UNTOLD = ("lowest", "scale", "drop", "rate", "magnitude", "angle")
+"""Fields of `Config` that no array tells; by default those of the published program."""
+
+
+def recognises(names: set[str]) -> bool:
+    """Return whether arrays with these names are a GANSynth of the program magenta."""
+    return _ONE in names or f"{_ONE}/ExponentialMovingAverage" in names
+
+
+def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
+    """Return the configuration and the arrays of the generator, and what neither argument tells.
+
+    found: the arrays of a checkpoint, by name; the moving average of the weights, which the program makes notes with,
+    is taken where there is one. given: values of fields of `Config` that no array tells. Raises ValueError if the
+    arrays are those of another network, or if a given value contradicts them.
+    """
+    arrays = _generator(found)
+    last = f"blocks.{max((int(name.split('.')[1]) for name in arrays), default=0)}"
+    try:
+        told = _told(arrays, last, found, given)
+    except KeyError as error:
+        raise ValueError(f"the checkpoint of a GANSynth lacks the array {error}") from None
+    if unknown := sorted(set(given) - set(Config.model_fields)):
+        raise ValueError(f"a GANSynth has no setting {unknown[0]}; it has {', '.join(Config.model_fields)}")
+    for name, value in given.items():
+        if name in told and told[name] != value:
+            raise ValueError(f"{name} is given as {value!r}; in the checkpoint it is {told[name]!r}")
+    config = Config(**{**given, **told})
+    WEIGHTS.check(arrays, config, "the checkpoint")
+    defaults = config.model_dump()
+    untold = [f"{name} {defaults[name]}" for name in _UNTOLD if name not in given]
+    if _PITCHES not in found and "pitches" not in given:
+        untold.append(f"pitches {config.pitches}")
+    return config, arrays, untold
+
+
+def _generator(found: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the arrays of the generator, by our names: the moving average where there is one."""
+    arrays: dict[str, Array] = {}
+    for name in sorted(found):  # a name without the ending for the average comes before the one with it
+        if match := _ARRAY.fullmatch(name):
+            layer = {"to_rgb": "picture"}.get(match[2], match[2])
+            array = found[name].transpose(3, 2, 0, 1) if match[3] and found[name].ndim == 4 else found[name]
+            leaf = "weight" if match[3] else "bias"
+            arrays[f"blocks.{int(match[1]) - 1}.{layer}.{leaf}"] = np.ascontiguousarray(array, np.float32)
+    return arrays
+
+
+def _told(
+    arrays: Mapping[str, Array], last: str, found: Mapping[str, Array], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the fields of `Config` that the arrays tell."""
+    inputs, *start = arrays["blocks.0.conv0.weight"].shape[1:]
+    pitches = len(found[_PITCHES]) if _PITCHES in found else given.get("pitches", Config().pitches)
+    widest, narrowest = len(arrays["blocks.0.conv0.bias"]), len(arrays[f"{last}.conv1.bias"])
+    blocks = int(last.split(".")[1]) + 1
+    return {
+        "latent": inputs - pitches,
+        "pitches": pitches,
+        "start_rows": start[0],
+        "start_bins": start[1],
+        "blocks": blocks,
+        "channels": narrowest << blocks,
+        "most_channels": widest,
+    }

@@ -1,0 +1,100 @@
+"""The losses of GANSynth's two networks: Wasserstein distance with gradient penalty, and the pitch.
+
+With G a made picture, x a real one, D the score, P the probabilities of the pitches, x' a point between both, and
+pictures in nats and half turns (not normalised):
+
+    L_D = E D(G) - E D(x) + 10 E(|grad D(x')| - 1)**2 + 0.001 E D(x)**2 - 10 E ln P(pitch | x)
+    L_G = -E D(G) - 10 E ln P(pitch | G)
+
+Sources: I. Gulrajani et al., Improved Training of Wasserstein GANs, NeurIPS 2017, arXiv 1704.00028; A. Odena et al.,
+Conditional Image Synthesis with Auxiliary Classifier GANs, ICML 2017, arXiv 1610.09585; the weights are those of
+magenta, models/gansynth/lib/model.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from dspgraph_nodes.models.gansynth.config import Config
+from dspgraph_nodes.models.gansynth.network import Discriminator, Generator, mixed
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """The weights of the terms of the losses; `slope` is the size of the gradient that is not penalised."""
+
+    penalty: float = 10.0
+    slope: float = 1.0
+    drift: float = 0.001
+    real_pitch: float = 10.0
+    made_pitch: float = 10.0
+
+
+def scaled(pictures: Tensor, config: Config) -> Tensor:
+    """Return pictures [notes, 2, rows, bins], in nats and half turns, scaled to about -1 .. 1, as networks see them."""
+    scale, shift = _scaling(pictures, config)
+    return pictures * scale + shift
+
+
+def unscaled(pictures: Tensor, config: Config) -> Tensor:
+    """Return pictures in nats and half turns; pictures: as networks see them."""
+    scale, shift = _scaling(pictures, config)
+    return (pictures - shift) / scale
+
+
+def _scaling(like: Tensor, config: Config) -> tuple[Tensor, Tensor]:
+    pairs = torch.tensor((config.magnitude, config.angle), dtype=like.dtype, device=like.device)
+    scale, shift = pairs.T.reshape(2, 2, 1, 1)
+    return scale, shift
+
+
+def generator_loss(
+    generator: Generator, discriminator: Discriminator, latent: Tensor, pitch: Tensor, progress: float,
+    weights: LossWeights = LossWeights(),
+) -> dict[str, Tensor]:  # fmt: skip
+    """Return the loss of the generator as "loss", and the loss of its pitch, in nats, as "made_pitch".
+
+    latent: [notes, latent]; pitch: [notes], int64, semitones above the lowest.
+    """
+    score, logits = discriminator(generator(latent, pitch, progress), progress)
+    made_pitch = cross_entropy(logits, pitch)
+    return {"loss": -score.mean() + weights.made_pitch * made_pitch, "made_pitch": made_pitch}
+
+
+def discriminator_loss(
+    generator: Generator, discriminator: Discriminator, latent: Tensor, pitch: Tensor, real: Tensor,
+    real_pitch: Tensor, between: Tensor, progress: float, weights: LossWeights = LossWeights(),
+) -> dict[str, Tensor]:  # fmt: skip
+    """Return the loss of the discriminator as "loss", and its parts: "distance", "penalty", "real_pitch".
+
+    latent, pitch: of the made notes, as for `generator_loss`; real: pictures [notes, 2, rows, bins], in nats and half
+    turns; real_pitch: [notes]; between: [notes], from 0 to 1, where x' lies between the real and the made picture.
+    """
+    c = generator.config
+    with torch.no_grad():
+        made = unscaled(generator(latent, pitch, progress), c)
+        real = mixed(real, c.blocks, progress)
+    made_score, _ = discriminator(scaled(made, c), progress)
+    score, logits = discriminator(scaled(real, c), progress)
+    slopes = gradient_norms(discriminator, real + between[:, None, None, None] * (made - real), progress)
+    penalty = ((slopes - weights.slope) ** 2).mean()
+    found = cross_entropy(logits, real_pitch)
+    distance = score.mean() - made_score.mean()
+    loss = -distance + weights.penalty * penalty + weights.drift * (score**2).mean() + weights.real_pitch * found
+    return {"loss": loss, "distance": distance, "penalty": penalty, "real_pitch": found}
+
+
+def gradient_norms(discriminator: Discriminator, pictures: Tensor, progress: float) -> Tensor:
+    """Return the norm of the gradient of the score of every picture [notes], with respect to that picture.
+
+    pictures: in nats and half turns. The norms can be differentiated again.
+    """
+    place = pictures.detach().requires_grad_(True)
+    score, _ = discriminator(scaled(place, discriminator.config), progress)
+    (gradient,) = torch.autograd.grad(score.sum(), place, create_graph=True)
+    norms: Tensor = gradient.flatten(1).norm(dim=1)
+    return norms

@@ -1,0 +1,224 @@
+"""GANSynth in torch: a generator of pictures of notes, and the discriminator that judges them.
+
+Pictures are [notes, 2, rows, bins], log magnitude and angle. Every weight w is used as w * gain, with
+
+    gain = sqrt(2 / n) before a leaky ReLU, sqrt(1 / n) elsewhere;    n: inputs of one output
+
+so that weights drawn from N(0, 1) all learn at the same pace. `progress` is the number of doublings that a picture has
+been through: at progress p the pictures of block p + 1 count; between two whole numbers, those of two blocks are mixed.
+
+Sources: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019, arXiv 1902.08710; T. Karras et al.,
+Progressive Growing of GANs, ICLR 2018, arXiv 1710.10196; magenta, models/gansynth/lib/networks.py, for what they leave
+open.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, conv2d, interpolate, leaky_relu, linear, one_hot
+
+from dspgraph_nodes.models.gansynth.config import Config
+
+_SLOPE = 0.2  # of the leaky ReLU
+_LEAST_POWER = 1e-8  # added to the mean square in the normalisation of a pixel
+_LEAST_VARIANCE = 1e-6  # added to a variance before its root
+
+
+class Convolution(nn.Module):
+    """A convolution whose weights are scaled when they are used. padding: zeros on each side, (rows, bins)."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: tuple[int, int], padding: tuple[int, int], power: float = 2.0
+    ) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.randn(outputs, inputs, *kernel)), nn.Parameter(torch.zeros(outputs))
+        self.padding, self.gain = padding, math.sqrt(power / (inputs * math.prod(kernel)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [notes, outputs, rows, bins]; x: [notes, inputs, rows, bins]."""
+        return conv2d(x, self.gain * self.weight, self.bias, padding=self.padding)
+
+
+def same(inputs: int, outputs: int) -> Convolution:
+    """Return a convolution of 3 x 3 that keeps the size of the picture."""
+    return Convolution(inputs, outputs, (3, 3), (1, 1))
+
+
+class DenseScore(nn.Module):
+    """A linear layer whose weights are scaled when they are used."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.randn(outputs, inputs)), nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [notes, outputs]; x: [notes, inputs]."""
+        return linear(x, self.weight * math.sqrt(1 / self.weight.shape[1]), self.bias)
+
+
+def normalised(x: Tensor) -> Tensor:
+    """Return x / sqrt(mean of x**2 over the channels + 1e-8): every pixel has the same power."""
+    return x * torch.rsqrt((x * x).mean(1, keepdim=True) + _LEAST_POWER)
+
+
+def enlarged(x: Tensor, times: int = 2) -> Tensor:
+    """Return pictures with every pixel repeated `times` times in both directions."""
+    return interpolate(x, scale_factor=times, mode="nearest") if times > 1 else x
+
+
+def reduced(x: Tensor, times: int = 2) -> Tensor:
+    """Return pictures in which every square of `times` x `times` pixels became its mean."""
+    return avg_pool2d(x, times) if times > 1 else x
+
+
+def shares(blocks: int, progress: float) -> list[float]:
+    """Return the share of the picture of each block: 1 for block progress + 1, or two shares that sum to 1.
+
+    progress: from 0 to blocks - 1.
+    """
+    return [max(0.0, min(progress - (k - 2), k - progress)) for k in range(1, blocks + 1)]
+
+
+class GeneratorBlock(nn.Module):
+    """Two convolutions on pictures of one size. Block 1 makes its picture from a vector."""
+
+    def __init__(self, config: Config, block: int) -> None:
+        super().__init__()
+        c, width = config, config.width(block)
+        if block == 1:
+            start = c.start_rows, c.start_bins
+            padding = c.start_rows - 1, c.start_bins - 1
+            self.conv0 = Convolution(c.latent + c.pitches, width, start, padding)
+        else:
+            self.conv0 = same(c.width(block - 1), width)
+        self.conv1 = same(width, width)
+        self.picture = Convolution(width, 2, (1, 1), (0, 0), power=1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [notes, width, rows, bins]."""
+        for convolution in (self.conv0, self.conv1):
+            x = normalised(leaky_relu(convolution(x), _SLOPE))
+        return x
+
+
+class Generator(nn.Module):
+    """The network that makes a picture of a note from a latent vector and a pitch."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.blocks = nn.ModuleList(GeneratorBlock(config, k) for k in range(1, config.blocks + 1))
+
+    def forward(self, latent: Tensor, pitch: Tensor, progress: float | None = None) -> Tensor:
+        """Return normalised pictures [notes, 2, rows, bins], between -1 and 1.
+
+        latent: [notes, latent]; pitch: [notes], int64, semitones above the lowest; progress: if not given, the last.
+        """
+        c = self.config
+        x = torch.cat((latent, one_hot(pitch, c.pitches).to(latent.dtype)), 1)
+        x = normalised(x)[:, :, None, None]
+        last = c.blocks - 1
+        parts = shares(c.blocks, last if progress is None else progress)
+        total: Tensor | None = None
+        blocks = cast(Sequence[GeneratorBlock], self.blocks)
+        for k, (block, share) in enumerate(zip(blocks, parts, strict=True)):
+            x = block(enlarged(x) if k else x)
+            if share:
+                picture = share * enlarged(torch.tanh(block.picture(x)), 2 ** (last - k))
+                total = picture if total is None else total + picture
+            elif total is not None:
+                break  # the blocks after the last share have no effect
+        assert total is not None
+        return total
+
+
+class DiscriminatorBlock(nn.Module):
+    """Two convolutions on pictures of one size. Block 1 ends in one pixel."""
+
+    def __init__(self, config: Config, block: int) -> None:
+        super().__init__()
+        c, width = config, config.width(block)
+        self.picture = Convolution(2, width, (1, 1), (0, 0))
+        if block == 1:
+            self.conv0 = same(width + 1, width)
+            self.conv1 = Convolution(width, c.width(0), (c.start_rows, c.start_bins), (0, 0))
+        else:
+            self.conv0, self.conv1 = same(width, width), same(width, c.width(block - 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [notes, channels, rows, bins], of the size of x; for block 1, [notes, channels, 1, 1]."""
+        for convolution in (self.conv0, self.conv1):
+            x = leaky_relu(convolution(x), _SLOPE)
+        return x
+
+    def read(self, picture: Tensor) -> Tensor:
+        """Return [notes, width, rows, bins] from a picture of this size."""
+        return leaky_relu(self.picture(picture), _SLOPE)
+
+
+class Discriminator(nn.Module):
+    """The network that scores how real pictures look, and tells their pitch."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.blocks = nn.ModuleList(DiscriminatorBlock(config, k) for k in range(1, config.blocks + 1))
+        self.score, self.pitch = DenseScore(config.width(0), 1), DenseScore(config.width(0), config.pitches)
+
+    def forward(self, pictures: Tensor, progress: float | None = None) -> tuple[Tensor, Tensor]:
+        """Return the scores [notes], higher for more real, and the logits of the pitch [notes, pitches].
+
+        pictures: normalised, [notes, 2, rows, bins]; values beyond -1 and 1 are clipped.
+        """
+        last = self.config.blocks - 1
+        progress = last if progress is None else progress
+        pictures = pictures.clamp(-1, 1)
+        top = min(last, math.ceil(progress))
+        blocks = cast(Sequence[DiscriminatorBlock], self.blocks)
+        x = blocks[top].read(reduced(pictures, 2 ** (last - top)))
+        for k in range(top, 0, -1):
+            x = reduced(blocks[k](x))
+            share = min(1.0, max(0.0, k - progress))
+            if share:
+                smaller = blocks[k - 1].read(reduced(pictures, 2 ** (last - k + 1)))
+                x = share * smaller + (1 - share) * x
+        x = torch.cat((x, _spread(x).expand(len(x), 1, *x.shape[2:])), 1)
+        found = blocks[0](x)[:, :, 0, 0]
+        return self.score(found)[:, 0], self.pitch(found)
+
+
+def _spread(x: Tensor) -> Tensor:
+    """Return one number, the mean of the standard deviation over the notes.
+
+    Its gradient takes the mean over the notes as a constant, as the published program does.
+    """
+    apart = x - x.mean(0, keepdim=True).detach()
+    return torch.sqrt((apart * apart).mean(0) + _LEAST_VARIANCE).mean()
+
+
+class GansynthPair(nn.Module):
+    """Both networks."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.generator, self.discriminator = Generator(config), Discriminator(config)
+
+
+def mixed(pictures: Tensor, blocks: int, progress: float) -> Tensor:
+    """Return real pictures with the detail that the generator can make at this progress.
+
+    The picture of a smaller size, enlarged again, is mixed in by the shares of the generator.
+    """
+    last = blocks - 1
+    parts = [
+        share * enlarged(reduced(pictures, 2 ** (last - k)), 2 ** (last - k))
+        for k, share in enumerate(shares(blocks, progress))
+        if share
+    ]
+    return torch.stack(parts).sum(0)

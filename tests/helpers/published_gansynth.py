@@ -1,0 +1,43 @@
+"""The layout of GANSynth's weights in the published program, magenta, for tests."""
+
+import re
+
+import numpy as np
+
+from dspgraph import Array
+from dspgraph_nodes.models.gansynth.config import Config
+
+PUBLISHED = Config(latent=12, blocks=4, channels=64, most_channels=16)
+"""The sizes of the recorded network."""
+
+_PARTS = {"to_rgb": "picture", "from_rgb": "picture", "logits": "score"}
+
+
+def our_name(theirs: str) -> str:
+    """Return the name of an array in this project's networks, by that of the published program."""
+    leaf = "weight" if theirs.endswith("kernel") else "bias"
+    if "classification_logits" in theirs:
+        return f"discriminator.pitch.{leaf}"
+    found = re.match(r"(Generator|Discriminator)/.*block_(\d+)/(\w+)/", theirs)
+    assert found, theirs
+    part = _PARTS.get(found[3], found[3])
+    block = "" if part == "score" else f"blocks.{int(found[2]) - 1}."
+    return f"{found[1].lower()}.{block}{part}.{leaf}"
+
+
+def their_name(ours: str) -> str:
+    """Return the name of an array of the generator in the published program."""
+    block, part, leaf = re.fullmatch(r"blocks\.(\d+)\.(\w+)\.(\w+)", ours).groups()  # type: ignore[union-attr]
+    part = {"picture": "to_rgb"}.get(part, part)
+    last = "conv2d/kernel" if leaf == "weight" else "bias"
+    return f"Generator/progressive_gan_generator/progressive_gan_block_{int(block) + 1}/{part}/{last}"
+
+
+def ours(array: Array) -> Array:
+    """Return an array with the axes of torch: [outputs, inputs, rows, bins] or [outputs, inputs]."""
+    return np.ascontiguousarray(array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T)
+
+
+def theirs(array: Array) -> Array:
+    """Return an array of torch with the axes of the published program."""
+    return np.ascontiguousarray(array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T)

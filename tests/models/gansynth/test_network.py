@@ -1,0 +1,163 @@
+"""GANSynth's networks: their sizes, their parts, and what the published program computes with the same weights."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from torch import Tensor
+
+from dspgraph import Array
+from dspgraph_nodes.models.gansynth.config import PRESETS, Config
+from dspgraph_nodes.models.gansynth.losses import discriminator_loss, generator_loss, gradient_norms, unscaled
+from dspgraph_nodes.models.gansynth.network import (
+    Convolution,
+    Discriminator,
+    GansynthPair,
+    Generator,
+    mixed,
+    normalised,
+    shares,
+)
+from helpers.gansynth import SMALL
+from helpers.paths import GOLDEN
+from helpers.published_gansynth import PUBLISHED, our_name, ours
+
+RECORDED = GOLDEN / "gansynth"
+recorded = pytest.mark.skipif(
+    not RECORDED.is_dir(), reason="what other programs gave is recorded beside the repository"
+)
+
+
+def count(module: torch.nn.Module) -> int:
+    return sum(one.numel() for one in module.parameters())
+
+
+@pytest.mark.parametrize("preset", ["gansynth", "gansynth-256"])
+def test_the_published_networks_have_their_numbers_of_weights(preset: str) -> None:
+    """As counted in the published program: 7,311,246 and 6,831,230, for both shapes of pictures."""
+    with torch.device("meta"):
+        assert count(Generator(PRESETS[preset])) == 7_311_246
+        assert count(Discriminator(PRESETS[preset])) == 6_831_230
+
+
+def test_shares_sum_to_one_at_any_progress() -> None:
+    for progress in np.linspace(0, 6, 61):
+        found = shares(7, float(progress))
+        assert sum(found) == pytest.approx(1)
+        assert sum(share > 0 for share in found) <= 2
+    assert shares(4, 2.25) == [0, 0, 0.75, 0.25]
+
+
+def test_at_progress_0_a_picture_has_the_pixels_of_block_1() -> None:
+    torch.manual_seed(0)
+    config = SMALL["wide"]
+    with torch.no_grad():
+        picture = Generator(config)(torch.randn(1, config.latent), torch.tensor([3]), 0.0)
+    assert picture.shape == (1, 2, config.rows, config.bins)
+    for channel in picture[0]:
+        assert len(channel.unique()) == config.start_rows * config.start_bins
+
+
+def test_every_pixel_has_a_mean_square_of_one() -> None:
+    torch.manual_seed(0)
+    x = normalised(torch.randn(2, 7, 3, 4))
+    assert_allclose((x * x).mean(1), 1, atol=1e-5)
+
+
+def test_the_first_convolution_is_a_dense_layer_with_the_filter_turned() -> None:
+    torch.manual_seed(0)
+    first = Generator(PRESETS["gansynth-small"]).blocks[0].conv0
+    assert isinstance(first, Convolution)
+    assert Convolution(317, 256, (2, 16), (1, 15)).gain == pytest.approx(0.01404, abs=5e-6)
+    x = torch.randn(1, first.weight.shape[1])
+    with torch.no_grad():
+        found = first(x[:, :, None, None])[0]
+        turned = first.gain * first.weight.flip(2, 3)
+        dense = torch.einsum("i,oirb->orb", x[0], turned) + first.bias[:, None, None]
+    assert_allclose(found, dense, rtol=1e-5, atol=1e-5)
+
+
+def test_the_penalty_can_be_differentiated() -> None:
+    torch.manual_seed(0)
+    discriminator = Discriminator(SMALL["wide"])
+    pictures = torch.randn(3, 2, SMALL["wide"].rows, SMALL["wide"].bins)
+    ((gradient_norms(discriminator, pictures, 1.5) - 1) ** 2).mean().backward()  # type: ignore[no-untyped-call]
+    gradients = [one.grad for name, one in discriminator.named_parameters() if "pitch" not in name]
+    assert all(one is None or one.isfinite().all() for one in gradients)
+    assert max(float(one.abs().max()) for one in gradients if one is not None) > 0
+
+
+# ---- what the published program gave --------------------------------------------------------------------------------
+
+
+def published_pair(dtype: torch.dtype) -> GansynthPair:
+    with np.load(RECORDED / "gansynth_small_weights.npz") as file:
+        arrays = {our_name(name): ours(file[name]) for name in file.files}
+    pair = GansynthPair(PUBLISHED).to(dtype)
+    pair.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
+    return pair
+
+
+def off(found: Tensor, expected: Array) -> float:
+    """The largest difference, in terms of the largest number expected."""
+    return float(np.abs(found.detach().numpy() - expected).max() / np.abs(expected).max())
+
+
+def step(case: str) -> tuple[Mapping[str, Array], dict[str, Any]]:
+    with np.load(RECORDED / f"gansynth_small_step_{case}.npz") as file:
+        given = {name: file[name] for name in file.files}
+    real = torch.from_numpy(given["real_mel"]).permute(0, 3, 1, 2)
+    inputs = {
+        "latent": torch.from_numpy(given["z"]), "pitch": torch.from_numpy(given["label"]).long(),
+        "real": real, "real_pitch": torch.from_numpy(given["real_label"]).long(),
+        "between": torch.from_numpy(given["alpha"]), "progress": float(given["out/progress"]),
+    }  # fmt: skip
+    return given, inputs
+
+
+@recorded
+@pytest.mark.parametrize(("case", "gradients"), [("a", 3e-5), ("b", 3e-3)])
+def test_pictures_losses_and_gradients_are_those_of_the_published_program(case: str, gradients: float) -> None:
+    """Case a: progress 2.3, two blocks mixed; case b: 3. Found: pictures 3e-5, losses 1e-7, gradients 1e-5 and 1e-3.
+
+    In case b, a tanh of nearly 1 lies just inside or just outside of the clip, by rounding.
+    """
+    pair = published_pair(torch.float32)
+    given, inputs = step(case)
+    noise = {name: inputs[name] for name in ("latent", "pitch", "progress")}
+    picture = unscaled(pair.generator(**noise), PUBLISHED)
+    assert off(picture.permute(0, 2, 3, 1), given["out/fake"]) < 1e-4
+    assert off(mixed(inputs["real"], 4, inputs["progress"]).permute(0, 2, 3, 1), given["out/real_blend"]) < 1e-6
+    made = generator_loss(pair.generator, pair.discriminator, **noise)
+    made["loss"].backward()  # type: ignore[no-untyped-call]
+    of_generator = {f"generator.{name}": one.grad for name, one in pair.generator.named_parameters()}
+    pair.zero_grad()
+    judged = discriminator_loss(pair.generator, pair.discriminator, **inputs)
+    judged["loss"].backward()  # type: ignore[no-untyped-call]
+    of_discriminator = {f"discriminator.{name}": one.grad for name, one in pair.discriminator.named_parameters()}
+    figures = {"g_loss": made["loss"], "ac_fake": made["made_pitch"], "d_loss": judged["loss"]}
+    for name, value in {**figures, "ac_real": judged["real_pitch"]}.items():
+        assert value.item() == pytest.approx(float(given[f"out/{name}"]), rel=1e-5), name
+    for name, gradient in {**of_generator, **of_discriminator}.items():
+        theirs = next((given[key] for key in given if key.startswith("grad/") and our_name(key[5:]) == name), None)
+        if theirs is None:
+            continue
+        if gradient is None or not theirs.any():
+            assert gradient is None or (not gradient.any() and not theirs.any()), name
+        elif np.abs(theirs).max() > 1e-4:  # below, it is a sum of numbers that cancel
+            assert off(gradient, ours(theirs)) < gradients, name
+
+
+def test_a_configuration_with_impossible_sizes_is_refused() -> None:
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"start_bins": 3}, "start_bins is 3; it must be a power of two"),
+        ({"channels": 64, "blocks": 7}, "block 7 would have none"),
+        ({"lowest": 100, "pitches": 61}, r"lowest \+ pitches is 161; MIDI has 128"),
+        ({"start_rows": 4096, "start_bins": 2048}, "is too large: set fewer blocks"),
+    )
+    for fields, message in cases:
+        with pytest.raises(ValueError, match=message):
+            Config(**fields)
