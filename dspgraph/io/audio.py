@@ -17,6 +17,7 @@ from dspgraph.errors import FileError, SignalError
 from dspgraph.io.containers import make_reproducible
 from dspgraph.io.decoding import READABLE_FORMATS, Decoder
 from dspgraph.io.formats import AudioFormat, audio_format, round_to_16_bits
+from dspgraph.io.paths import convert_hint
 from dspgraph.io.resampling import resample_blocks
 from dspgraph.io.sink import Sink
 from dspgraph.streams import Array, Audio, first_bad_item, hertz, to_fraction
@@ -151,7 +152,10 @@ class AudioSource:
             yield block
         if read != self.length:
             promised, there = self.first + self.length, self.first + read
-            raise FileError(f"{self.path} is truncated: its header promises {promised} samples, it has {there}")
+            raise FileError(
+                f"{self.path} is truncated: its header promises {promised} samples, it has {there}: fetch it again, or "
+                f"{convert_hint(self.path)}"
+            )
 
     def _check_finite(self, block: Array, first: int) -> None:
         if (bad := first_bad_item(block)) is not None:

@@ -113,7 +113,10 @@ def _ogg_layout(path: Path, begin: int, size: int) -> FileLayout:
     pieces: list[Piece | None] = []
     for link in links:
         numbered = count_positions(pages_of(path, link))
-        pieces.append(numbered.piece or (None if link.span == (0, size) else Piece((link.span,))))
+        as_it_is = None if link.span == (0, size) else Piece((link.span,))
+        pieces.append(as_it_is if numbered.is_right and not link.others else numbered.piece)
+        if link.others:
+            notes.append("left out streams without sound")
         notes += numbered.notes
     return FileLayout(tuple(pieces), notes=tuple(dict.fromkeys(notes)))
 
@@ -276,10 +279,11 @@ def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: in
     length = there if is_unknown else found.length
     _check_length(path, found, length, there, left)
     rest = (length - found.inside) % found.coding.block
+    stop = end if found.bounded else begin + found.begin + length
     if length - rest != written:
         whole = _with_length(path, file, begin, found, length - rest)
-    elif not found.bounded and begin + found.begin + length < size:
-        whole = Piece((Span(begin, begin + found.begin + length),))
+    elif stop < size:
+        whole = Piece((Span(begin, stop),))
     notes = [UNKNOWN_LENGTH] if is_unknown else _notes_of_left(file, end, left)
     notes += _notes_of_promise(found.coding, length - found.inside)
     if found.length != written:
@@ -448,7 +452,8 @@ def _end_of_chunks(file: BinaryIO, magic: bytes, begin: int, found: _Samples, si
             file.seek(at)
             name, length = file.read(chunks.name), _integer(file, chunks.length, chunks.order)
             following = at + chunks.name + chunks.length + max(0, length - chunks.counted)
-            if following > size or not all(32 <= byte < 127 for byte in name[:4]):
+            is_chunk = all(32 <= byte < 127 for byte in name[:4]) and name not in chunks.samples
+            if following > size or not is_chunk or name[:4] == magic:  # another file, or its samples
                 break
             at = following + -(following - begin) % chunks.align
     return at

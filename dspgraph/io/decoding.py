@@ -97,7 +97,7 @@ class Decoder:
             with self._opened(piece) as file:
                 self._take_header(file)
                 self._links.append(_Link(piece, min(file.frames, most) if layout.counted else self._count(file, most)))
-        if self.format == "MP3" and layout.pieces == (None,):
+        if self.format == "MP3" and not layout.most:
             raise FileError(f"{path} has MPEG frames that cannot be counted: {convert_hint(path)}")
         self.frames = sum(link.frames for link in self._links)
         self._is_exact = layout.counted and self.format in _EXACT_FORMATS and self.subtype in _EXACT_SUBTYPES

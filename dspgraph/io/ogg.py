@@ -19,6 +19,9 @@ HEAD = 27
 _UNKNOWN = 2**64 - 1
 """The position of a page on which no packet ends."""
 
+OPUS, VORBIS = b"OpusHead", b"\1vorbis"
+"""The beginning of the first packet of a stream, by its codec."""
+
 _CONTINUED, _BEGINS, ENDS = 1, 2, 4  # flags of a page
 
 
@@ -37,15 +40,15 @@ class Link(NamedTuple):
     """A link of a chained file: a whole Ogg file in itself. An ordinary file has one link."""
 
     span: Span
-    serial: int  # number of the stream of sound
+    serial: int  # number of its stream of sound
+    others: int  # number of its other streams
 
 
 @dataclass
-class _Stream:
-    """A stream of a link while its pages are read."""
+class _Sound:
+    """A stream of sound while its pages are read."""
 
-    first: bytes  # its first packet, or the beginning of it
-    number: int = -1  # of the last page
+    number: int  # of the last page
     position: int = 0  # of the last page
     begun: bool = False  # whether a page with sound has come
     ended: bool = False
@@ -54,7 +57,8 @@ class _Stream:
 @dataclass
 class _OpenLink:
     begin: int
-    streams: dict[int, _Stream] = field(default_factory=dict)
+    sounds: dict[int, _Sound] = field(default_factory=dict)
+    others: set[int] = field(default_factory=set)  # numbers of streams of pictures, text or descriptions
     heads_only: bool = True  # whether only first pages of streams have come
 
 
@@ -96,8 +100,8 @@ def _has_page(file: BinaryIO, at: int) -> bool:
 def find_links(path: Path, at: int) -> tuple[Link, ...]:
     """Return the links of a file; at: where its first page begins, in bytes.
 
-    Raises FileError if the file is truncated, if a page is damaged or missing, and if it has several streams of sound
-    at the same time.
+    Raises FileError if the file is truncated, if a page is damaged or missing, and if a link has no stream of sound, or
+    several at the same time.
     """
     links: list[Link] = []
     link = _OpenLink(at)
@@ -109,39 +113,49 @@ def find_links(path: Path, at: int) -> tuple[Link, ...]:
                 link = _OpenLink(page.at)
             _add(path, link, page)
             end = page.at + len(page.content)
-    if not link.streams or not all(stream.ended for stream in link.streams.values()):
+    last = _closed(path, link, end)
+    if not link.sounds[last.serial].ended:
         raise FileError(f"{path} is truncated: its last page is missing: fetch it again, or {convert_hint(path)}")
-    return (*links, _closed(path, link, end))
+    return (*links, last)
 
 
 def _add(path: Path, link: _OpenLink, page: Page) -> None:
-    """Note a page of a link. Raises FileError if pages are missing before it."""
+    """Note a page of a link. Raises FileError if pages of sound are missing before it."""
     if page.flags & _BEGINS:
-        link.streams[page.serial] = _Stream(page.content[HEAD + page.content[26] :][:8], page.number)
+        if page.content[HEAD + page.content[HEAD - 1] :].startswith((OPUS, VORBIS)):
+            link.sounds[page.serial] = _Sound(page.number)
+        else:
+            link.others.add(page.serial)
         return
     link.heads_only = False
-    stream = link.streams.get(page.serial)
-    if stream is None:
+    if page.serial in link.others:
+        return
+    sound = link.sounds.get(page.serial)
+    if sound is None:
         raise _damaged(path, f"the page at byte {page.at} belongs to a stream that has not begun")
     # A recorded broadcast lacks pages between its headers and its sound.
-    if page.number != stream.number + 1 and (stream.begun or page.flags & _CONTINUED):
-        raise _damaged(path, f"page {stream.number + 1} of the stream is missing, before byte {page.at}")
-    if 0 <= page.position < stream.position:
+    if page.number != sound.number + 1 and (sound.begun or page.flags & _CONTINUED):
+        raise _damaged(path, f"page {sound.number + 1} of the stream is missing, before byte {page.at}")
+    if 0 <= page.position < sound.position:
         raise _damaged(path, f"the page at byte {page.at} is earlier than the page before it")
-    stream.begun |= page.position > 0
-    stream.number, stream.position = page.number, max(stream.position, page.position)
-    stream.ended |= bool(page.flags & ENDS)
+    sound.begun |= page.position > 0
+    sound.number, sound.position = page.number, max(sound.position, page.position)
+    sound.ended |= bool(page.flags & ENDS)
 
 
 def _closed(path: Path, link: _OpenLink, end: int) -> Link:
     """Return a link that ends at the byte `end`."""
-    streams = [serial for serial, stream in link.streams.items() if stream.first != b"fishead\0"]  # Skeleton: no sound
-    if len(streams) != 1:
+    if not link.sounds:
         raise FileError(
-            f"{path} has {len(streams)} streams at the same time: convert one of them: ffmpeg -i "
+            f"{path} is not an audio file that can be read: no Vorbis or Opus is in it: {convert_hint(path)}"
+        )
+    if len(link.sounds) > 1:
+        raise FileError(
+            f"{path} has {len(link.sounds)} streams at the same time: convert one of them: ffmpeg -i "
             f"{shlex.quote(path.name)} -map 0:a:0 out.wav"
         )
-    return Link(Span(link.begin, end), streams[0])
+    (serial,) = link.sounds
+    return Link(Span(link.begin, end), serial, len(link.others))
 
 
 def _damaged(path: Path, fault: str) -> FileError:

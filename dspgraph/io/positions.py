@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from dspgraph.io.filepart import Piece, Span
-from dspgraph.io.ogg import ENDS, HEAD, Page, page_head
+from dspgraph.io.ogg import ENDS, HEAD, OPUS, Page, page_head
 
 _IN_THE_MIDDLE = "it begins in the middle of a stream"
 _WRONG = "its positions do not count its samples, all samples were read"
@@ -20,7 +20,8 @@ _WRONG = "its positions do not count its samples, all samples were read"
 class Numbered(NamedTuple):
     """A stream whose positions count its samples."""
 
-    piece: Piece | None  # None: the positions of the file are right
+    piece: Piece
+    is_right: bool  # whether the piece is the stream as it stands in the file
     notes: tuple[str, ...] = ()  # what was wrong, in words
 
 
@@ -101,29 +102,25 @@ class _Packets:
         return found
 
 
-_HEADERS = {b"OpusHead": 2, b"\1vorbis": 3}
-"""The number of packets before the first one with sound, by the beginning of the first packet."""
-
-
-def _codec(headers: list[bytes]) -> _Codec | None:
-    """Return the codec of a stream; None if the headers of a Vorbis stream cannot be read."""
-    if headers[0].startswith(b"OpusHead"):
-        return _Opus()
-    is_whole = len(headers[0]) > 28 and _block_flags(headers[2])
-    return _Vorbis(headers[0], headers[2]) if is_whole else None
-
-
 def _headers(pages: Iterator[Page], packets: _Packets) -> tuple[list[Page], list[bytes]]:
-    """Return the pages and packets before the first sound; no packets if the codec is neither Opus nor Vorbis."""
+    """Return the pages before the first sound, and their packets: two in an Opus stream, three in a Vorbis stream."""
     heads: list[Page] = []
     found: list[bytes] = []
     for page in pages:
         heads.append(page)
         found += packets.ending_on(page)
-        count = next((_HEADERS[name] for name in _HEADERS if found and found[0].startswith(name)), 0)
-        if len(found) >= count:
-            return heads, found if count else []
-    return heads, []
+        if len(found) >= 2 and (found[0].startswith(OPUS) or len(found) >= 3):
+            break
+    return heads, found
+
+
+def _codec(headers: list[bytes]) -> _Codec | None:
+    """Return the codec of a stream; None if its headers cannot be read."""
+    if len(headers) >= 2 and headers[0].startswith(OPUS):
+        return _Opus()
+    if len(headers) >= 3 and len(headers[0]) > 28 and _block_flags(headers[2]):
+        return _Vorbis(headers[0], headers[2])
+    return None
 
 
 class _Positions:
@@ -178,19 +175,16 @@ class _Positions:
 
 
 def count_positions(pages: Iterator[Page]) -> Numbered:
-    """Return the pages of a stream with positions that count its samples. Pages without content are left out.
-
-    Streams of other codecs than Opus and Vorbis are left as they are.
-    """
+    """Return an Opus or Vorbis stream with positions that count its samples. Pages without content are left out."""
     packets = _Packets()
     heads, headers = _headers(pages, packets)
-    codec = _codec(headers) if headers else None
-    if codec is None:
-        return Numbered(None)
+    codec = _codec(headers)
+    if codec is None:  # a decoder says why
+        return Numbered(Piece(()), True)
     positions = _Positions(codec, packets)
     for page in heads:
         positions.write(page)
     for page in pages:
         positions.add(page)
     positions.finish()
-    return Numbered(None if positions.is_right else Piece(tuple(positions.parts)), tuple(positions.notes))
+    return Numbered(Piece(tuple(positions.parts)), positions.is_right, tuple(positions.notes))

@@ -8,18 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from click.testing import CliRunner, Result
 
-from dspgraph.cli.main import main
 from dspgraph.evaluation import metrics
 from dspgraph.evaluation.results import Metric
-from helpers import paths
+from helpers.commands import TOYS, dspgraph
 from helpers.networks import weights_file
 from helpers.speech import speech
 from helpers.surroundings import on_a_terminal
 from helpers.vowels import vowel
 
-TOYS = str(paths.TOYS)
 RATE = 16000
 
 PIPELINE = """about: Toys.
@@ -28,10 +25,6 @@ nodes: {first: {node: toy_scale, x: x, factor: 1}, end: {node: toy_scale, x: fir
 outputs: {y: end}
 variants: {end: {late: {node: toy_late, x: first}, noise: {node: toy_noise, like: first}}}
 """
-
-
-def dspgraph(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 @pytest.fixture

@@ -350,6 +350,23 @@ def test_text_behind_the_samples_is_no_chunk_and_it_is_said(tmp_path: Path) -> N
     assert_array_equal(source.read(), SAMPLES)
 
 
+@pytest.mark.parametrize("kind", ["wav PCM_16", "aiff", "caf", "rf64", "w64", "au", "sphere"])
+def test_a_second_file_behind_the_first_is_left_out_and_it_is_said(tmp_path: Path, kind: str) -> None:
+    content = bytes(written(tmp_path / "v", kind))
+    (tmp_path / "v").write_bytes(content * 2)
+    source = AudioSource(tmp_path / "v", MONO)
+    assert source.conversions == [f"left out {len(content)} bytes behind the samples, whose length its header has"]
+    assert_array_equal(source.read(), SAMPLES)
+
+
+def test_a_second_chunk_of_samples_is_left_out_and_it_is_said(tmp_path: Path) -> None:
+    content = bytes(written(tmp_path / "v.wav", "wav PCM_16"))
+    (tmp_path / "v.wav").write_bytes(content + content[content.index(b"data") :])
+    source = AudioSource(tmp_path / "v.wav", MONO)
+    assert source.conversions == ["left out 32008 bytes behind the samples, whose length its header has"]
+    assert_array_equal(source.read(), SAMPLES)
+
+
 @needs_ffmpeg
 @pytest.mark.parametrize("coder", ["libmp3lame", "mp2"])
 def test_mpeg_frames_in_a_wav_are_counted(tmp_path: Path, coder: str) -> None:

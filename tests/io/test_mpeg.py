@@ -132,6 +132,20 @@ def test_a_tag_alone_is_truncated_and_nothing_is_printed(tmp_path: Path, capfd: 
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("tag", [b"", b"ID3\4\0\0\0\0\0\x14" + bytes(20)])
+def test_frames_of_free_bit_rate_cannot_be_counted(tmp_path: Path, tag: bytes) -> None:
+    content = bytearray(by_ffmpeg(tmp_path, "mp3 cbr without xing", speech()[:20000], 44100).read_bytes())
+    at = content.index(b"\xff\xfb")
+    del content[:at]
+    at = 0
+    while frame := parse_header(bytes(content[at : at + 4])):
+        content[at + 2] &= 0x0F  # the code of the bit rate
+        at += frame.length
+    (tmp_path / "v.mp3").write_bytes(tag + content)
+    with pytest.raises(FileError, match=r"has MPEG frames that cannot be counted: convert it: ffmpeg -i v.mp3 out.wav"):
+        source(tmp_path / "v.mp3")
+
+
 TAGS = {
     "id3": b"ID3\4\0\0\0\0\0\x14" + bytes(20), "id3v1": b"TAG" + bytes(125),
     "ape": b"APETAGEX\xd0\7\0\0\x20\0\0\0" + bytes(48),

@@ -74,6 +74,34 @@ def with_number(page: bytes, number: int) -> bytes:
     return changed[:22] + page_sum(changed).to_bytes(4, "little") + changed[26:]
 
 
+def page(number: int, flags: int, content: bytes) -> bytes:
+    """A page of a stream of its own, with one packet of up to 254 bytes."""
+    head = b"OggS\0" + bytes((flags,)) + bytes(8) + b"mine" + number.to_bytes(4, "little") + bytes(4)
+    whole = head + bytes((1, len(content))) + content
+    return whole[:22] + page_sum(whole).to_bytes(4, "little") + whole[26:]
+
+
+@pytest.mark.parametrize("kind", ["vorbis", "opus"])
+@pytest.mark.parametrize("first", [b"fishead\0" + bytes(56), b"\x80theora" + bytes(35)])
+def test_streams_without_sound_are_left_out_and_it_is_said(tmp_path: Path, kind: str, first: bytes) -> None:
+    """Skeleton, which describes a file, and a film."""
+    path = by_libsndfile(tmp_path / "v.ogg", kind, np.tile(speech(), 2))
+    content, whole = split(path), AudioSource(path, MONO).read()
+    middle = [page(k, 0, b"picture") for k in (1, 2)]
+    path.write_bytes(b"".join([page(0, 2, first), content[0], *middle, *content[1:4], page(3, 4, b""), *content[4:]]))
+    source = AudioSource(path, MONO)
+    assert source.conversions == ["left out streams without sound"]
+    assert_array_equal(source.read(), whole)
+    check_file(path, parts=3)
+
+
+@pytest.mark.parametrize("first", [b"\x7fFLAC\1\0", b"Speex   1.2", b"\x80theora"])
+def test_a_file_without_vorbis_or_opus_is_refused(tmp_path: Path, first: bytes) -> None:
+    (tmp_path / "v.ogg").write_bytes(page(0, 2, first) + page(1, 4, b"sound"))
+    with pytest.raises(FileError, match=r"no Vorbis or Opus is in it: convert it: ffmpeg -i v.ogg out.wav"):
+        AudioSource(tmp_path / "v.ogg", MONO)
+
+
 def test_a_lost_page_is_damage(tmp_path: Path) -> None:
     path = by_libsndfile(tmp_path / "v.ogg", "vorbis", speech())
     content = split(path)

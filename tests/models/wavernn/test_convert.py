@@ -1,16 +1,22 @@
 """Published checkpoints of WaveRNN: the four layouts, and what their programs compute from them."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from numpy.testing import assert_allclose
+from torch.nn.functional import batch_norm, conv1d, conv2d, linear, relu
 
 from dspgraph import Array
+from dspgraph.cli.main import main
+from dspgraph_nodes.models.shared.modules import load as load_network
 from dspgraph_nodes.models.wavernn.config import Config
 from dspgraph_nodes.models.wavernn.convert import convert, recognises
 from dspgraph_nodes.models.wavernn.network import WaveRNN, network
+from dspgraph_nodes.models.wavernn.weights import WEIGHTS
 from helpers import paths
 from helpers.wavernn import SMALL, random_weights
 
@@ -81,6 +87,112 @@ def test_a_network_with_two_grus_is_found_again(name: str, layout: str) -> None:
     same(ours, arrays)
     _, _, silent = convert(theirs, {})
     assert silent == (["rate"] if name == "mixture" else ["rate", "mulaw"])
+
+
+# ---- torchaudio's layout, written from its definition ---------------------------------------------------------------
+
+
+def torchaudios(
+    factors: tuple[int, ...], classes: int, blocks: int, features: int, hidden: int, aux: int, units: int, dense: int
+) -> dict[str, torch.Tensor]:
+    """A state dict of torchaudio's WaveRNN with random weights: every name and shape that its modules give."""
+    draw = torch.Generator().manual_seed(1)
+
+    def uniform(*shape: int, size: float = 1.0) -> torch.Tensor:
+        drawn: torch.Tensor = 3 * size * (2 * torch.rand(*shape, generator=draw) - 1) / shape[-1] ** 0.5
+        return drawn
+
+    norms = ["1"] + [f"{3 + k}.resblock_model.{n}" for k in range(blocks) for n in (1, 4)]
+    found: dict[str, torch.Tensor] = {"upsample.resnet.melresnet_model.0.weight": uniform(hidden, features, 5)}
+    for k in range(blocks):
+        for n in (0, 3):
+            found[f"upsample.resnet.melresnet_model.{3 + k}.resblock_model.{n}.weight"] = uniform(
+                hidden, hidden, 1, size=0.3
+            )
+    for one in norms:
+        name = f"upsample.resnet.melresnet_model.{one}"
+        found |= {f"{name}.weight": 1 + uniform(hidden), f"{name}.bias": uniform(hidden)}
+        found |= {f"{name}.running_mean": uniform(hidden), f"{name}.running_var": 1 + uniform(hidden).abs()}
+        found[f"{name}.num_batches_tracked"] = torch.tensor(7)
+    last = f"upsample.resnet.melresnet_model.{3 + blocks}"
+    found |= {f"{last}.weight": uniform(aux, hidden, 1, size=0.3), f"{last}.bias": uniform(aux)}
+    for k, factor in enumerate(factors):
+        taps = uniform(1, 1, 1, 2 * factor + 1, size=0.1) + 1 / (2 * factor + 1)
+        found[f"upsample.upsample_layers.{2 * k + 1}.weight"] = taps
+    quarter = aux // 4
+    for name, inputs in (("rnn1", units), ("rnn2", units + quarter)):
+        found |= {f"{name}.weight_ih_l0": uniform(3 * units, inputs), f"{name}.weight_hh_l0": uniform(3 * units, units)}
+        found |= {f"{name}.bias_{kind}_l0": uniform(3 * units) for kind in ("ih", "hh")}
+    for name, inputs, outputs in (
+        ("fc", features + quarter + 1, units), ("fc1", units + quarter, dense), ("fc2", dense + quarter, dense),
+        ("fc3", dense, classes),
+    ):  # fmt: skip
+        found |= {f"{name}.weight": uniform(outputs, inputs), f"{name}.bias": uniform(outputs)}
+    return found
+
+
+def torchaudios_outputs(w: dict[str, torch.Tensor], waveform: torch.Tensor, mel: torch.Tensor) -> torch.Tensor:
+    """What torchaudio's WaveRNN computes, [batch, n, classes]; waveform: [batch, n]; mel: [batch, features, frames]."""
+
+    def norm(x: torch.Tensor, name: str) -> torch.Tensor:
+        mean, variance, weight, bias = (
+            w[f"{name}.{kind}"] for kind in ("running_mean", "running_var", "weight", "bias")
+        )
+        return batch_norm(x, mean, variance, weight, bias)
+
+    def gru(x: torch.Tensor, name: str) -> torch.Tensor:
+        units = w[f"{name}.weight_hh_l0"].shape[1]
+        one = torch.nn.GRU(x.shape[-1], units, batch_first=True)
+        one.load_state_dict(
+            {key.removeprefix(f"{name}."): each for key, each in w.items() if key.startswith(f"{name}.")}
+        )
+        y: torch.Tensor = one(x)[0]
+        return y
+
+    model = "upsample.resnet.melresnet_model"
+    x = relu(norm(conv1d(mel, w[f"{model}.0.weight"]), f"{model}.1"))
+    blocks = sum(name.endswith("resblock_model.0.weight") for name in w)
+    for k in range(3, 3 + blocks):
+        block = f"{model}.{k}.resblock_model"
+        y = relu(norm(conv1d(x, w[f"{block}.0.weight"]), f"{block}.1"))
+        x = x + norm(conv1d(y, w[f"{block}.3.weight"]), f"{block}.4")
+    aux = conv1d(x, w[f"{model}.{3 + blocks}.weight"], w[f"{model}.{3 + blocks}.bias"])
+    frames, hop = mel[:, None], 1
+    for k in range(sum("upsample_layers" in name for name in w)):
+        taps = w[f"upsample.upsample_layers.{2 * k + 1}.weight"]
+        factor = taps.shape[-1] // 2
+        hop *= factor
+        frames = conv2d(frames.repeat_interleave(factor, -1), taps, padding=(0, factor))
+    edge = w[f"{model}.0.weight"].shape[2] // 2 * hop
+    smooth = frames[:, 0, :, edge : frames.shape[-1] - edge].mT
+    a1, a2, a3, a4 = aux.repeat_interleave(hop, -1).mT.chunk(4, -1)
+    x = linear(torch.cat((waveform[..., None], smooth, a1), -1), w["fc.weight"], w["fc.bias"])
+    x = x + gru(x, "rnn1")
+    x = x + gru(torch.cat((x, a2), -1), "rnn2")
+    for name, extra in (("fc1", a3), ("fc2", a4)):
+        x = relu(linear(torch.cat((x, extra), -1), w[f"{name}.weight"], w[f"{name}.bias"]))
+    return linear(x, w["fc3.weight"], w["fc3.bias"])
+
+
+@torch.no_grad()
+def test_a_checkpoint_of_torchaudio_is_converted_and_computes_what_its_program_computes(tmp_path: Path) -> None:
+    """Through files: what `torch.save` writes, `weights convert` reads."""
+    theirs = torchaudios((2, 3, 4), 256, blocks=3, features=20, hidden=12, aux=16, units=32, dense=48)
+    torch.save(theirs, tmp_path / "theirs.pth")
+    converted = tmp_path / "ours.safetensors"
+    command = ["weights", "convert", str(tmp_path / "theirs.pth"), "-o", str(converted)]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
+    assert "rate" in result.output  # what the checkpoint does not say
+    model = load_network(WEIGHTS, network, converted)
+    config = model.config
+    assert (config.kind, config.bits, config.hop, config.blocks, config.context) == ("categorical", 8, 24, 3, 2)
+    draw = torch.Generator().manual_seed(2)
+    mel = torch.rand(2, 20, 9, generator=draw)
+    waveform = 2 * torch.rand(2, 5 * 24, generator=draw) - 1
+    expected = torchaudios_outputs(theirs, waveform, mel)
+    found, _ = model.eval()(mel.mT, waveform)
+    assert_allclose(found.numpy(), expected.numpy(), atol=1e-5 * float(expected.std()))
 
 
 def as_dual(arrays: dict[str, Array]) -> dict[str, Array]:

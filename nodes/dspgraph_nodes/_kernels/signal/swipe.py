@@ -20,6 +20,7 @@ import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
+from dspgraph_nodes._kernels.maths.matmul import matmul
 from dspgraph_nodes._kernels.signal.harmonic_levels import relative_level
 
 PER_OCTAVE = 96  # candidates
@@ -69,7 +70,7 @@ class WindowTables(NamedTuple):
     """[4, points]: the weights of these bins."""
     begin: int
     kernels: Array
-    """[count, points]: K_c times mu_w(c), for `count` candidates from number `begin` on."""
+    """[points, count]: K_c times mu_w(c), for `count` candidates from number `begin` on."""
 
 
 class Tables(NamedTuple):
@@ -99,9 +100,7 @@ def swipe(x: Array, rate: float, hop: int, low: float, high: float) -> tuple[Arr
         strengths[(at < 0) | (at >= len(x))] = 0
         centre = np.clip(np.arange(begin, end), min(reach, count - 1), max(count - 1 - reach, 0)) - begin + reach
         first, last = np.maximum(centre - reach, 0), np.minimum(centre + reach + 1, len(at))
-        sums = np.zeros((len(strengths) + 1, len(tables.candidates)), np.float32)
-        np.cumsum(strengths, axis=0, out=sums[1:])
-        summed = (sums[last] - sums[first]) / (last - first)[:, None].astype(np.float32)
+        summed = _means(strengths, first, last)
         best = _best(summed)
         f0[begin:end], strength[begin:end] = _peaks(strengths[reach : reach + end - begin], best, tables)
         steady, _ = _peaks(summed, best, tables)
@@ -128,7 +127,7 @@ def _tables(rate: float, low: float, high: float) -> Tables:
         length = longest >> k
         hann = 0.5 - 0.5 * np.cos(2 * np.pi / length * np.arange(length))
         bins, weights = _interpolation(points * length / rate, length // 2 + 1)
-        table = (share[used, None] * kernels[used]).astype(np.float32)
+        table = np.ascontiguousarray((share[used, None] * kernels[used]).T, np.float32)
         windows.append(WindowTables(hann.astype(np.float32), bins, weights.astype(np.float32), int(used[0]), table))
     return Tables(candidates, tuple(windows))
 
@@ -178,17 +177,16 @@ def _strengths(x: Array, at: Array, tables: Tables) -> Array:
     step = int(at[1] - at[0]) if len(at) > 1 else 1
     for window in tables.windows:
         half = len(window.hann) // 2
-        columns = total[:, window.begin : window.begin + len(window.kernels)]
         if half <= step:
-            columns += _loudness(x, int(at[0]), step, len(at), window) @ window.kernels.T
+            columns = total[:, window.begin : window.begin + window.kernels.shape[1]]
+            columns += matmul(_loudness(x, int(at[0]), step, len(at), window), window.kernels)
             continue
         first = int(at[0]) // half
         count = int(at[-1]) // half + 2 - first
-        strengths = _loudness(x, first * half, half, count, window) @ window.kernels.T
+        strengths = matmul(_loudness(x, first * half, half, count, window), window.kernels)
         place = at / half - first
         k = place.astype(int)
-        share = (place - k).astype(np.float32)[:, None]
-        columns += strengths[k] * (1 - share) + strengths[k + 1] * share
+        _add_between(strengths, k, (place - k).astype(np.float32), window.begin, total)
     return total
 
 
@@ -203,16 +201,63 @@ def _loudness(x: Array, begin: int, step: int, count: int, window: WindowTables)
     part[max(-start, 0) : max(-start, 0) + len(inside)] = inside
     frames = np.lib.stride_tricks.sliding_window_view(part, length)[::step]
     spectra = rfft(frames * window.hann, axis=1)
-    spectra[:, 1] += spectra[:, 0] / 2  # a constant has these two bins, of w / 2 and -w / 4
-    spectra[:, 0] = 0
-    magnitudes = np.abs(spectra)
-    values = magnitudes[:, window.first] * window.weights[0]
-    for k in (1, 2, 3):
-        values += magnitudes[:, window.first + k] * window.weights[k]
-    loudness = np.sqrt(np.maximum(values, 0, out=values), out=values)
-    norms = np.sqrt((loudness**2).sum(axis=1, keepdims=True))
-    scaled: Array = np.divide(loudness, norms, out=np.zeros_like(loudness), where=norms > 0)
-    return scaled
+    loudness = np.empty((count, len(window.first)), np.float32)
+    _normalised(spectra.view(np.float32), window.first, window.weights, loudness)
+    return loudness
+
+
+@kernel
+def _normalised(spectra: Array, first: Array, weights: Array, loudness: Array) -> None:
+    """Write L_w, [frames, points], from spectra [frames, 2 * bins] of pairs (real, imaginary).
+
+    first, weights: those of WindowTables. The part of a constant, w / 2 in bin 0 and -w / 4 in bin 1, is removed.
+    """
+    bins, points = spectra.shape[1] // 2, len(first)
+    magnitudes = np.zeros(bins, np.float32)
+    for t in range(len(spectra)):
+        row, values = spectra[t], loudness[t]
+        row[2] += row[0] / np.float32(2)
+        row[3] += row[1] / np.float32(2)
+        for k in range(1, bins):
+            magnitudes[k] = math.sqrt(row[2 * k] * row[2 * k] + row[2 * k + 1] * row[2 * k + 1])
+        total = np.float32(0)
+        for i in range(points):
+            k = first[i]
+            value = magnitudes[k] * weights[0, i] + magnitudes[k + 1] * weights[1, i]
+            value = value + magnitudes[k + 2] * weights[2, i] + magnitudes[k + 3] * weights[3, i]
+            values[i] = max(value, np.float32(0))
+            total += values[i]
+        scale = np.float32(1) / math.sqrt(total) if total > 0 else np.float32(0)
+        for i in range(points):
+            values[i] = math.sqrt(values[i]) * scale
+
+
+@kernel
+def _add_between(rows: Array, k: Array, share: Array, begin: int, total: Array) -> None:
+    """Add to each row t of total the row between rows[k[t]] and rows[k[t] + 1], at share[t] of the way.
+
+    begin: the number of the column of total to which the first column of rows is added.
+    """
+    for t in range(len(k)):
+        below, above, out, b = rows[k[t]], rows[k[t] + 1], total[t, begin:], share[t]
+        a = np.float32(1) - b
+        for c in range(rows.shape[1]):
+            out[c] += below[c] * a + above[c] * b
+
+
+@kernel
+def _means(rows: Array, first: Array, last: Array) -> Array:
+    """Return the mean of the rows first[t] to last[t] - 1, [frames, columns], of rows [n, columns]."""
+    sums = np.zeros((len(rows) + 1, rows.shape[1]), np.float32)
+    for t in range(len(rows)):
+        for c in range(rows.shape[1]):
+            sums[t + 1, c] = sums[t, c] + rows[t, c]
+    means = np.empty((len(first), rows.shape[1]), np.float32)
+    for t in range(len(first)):
+        upper, lower, count = sums[last[t]], sums[first[t]], np.float32(last[t] - first[t])
+        for c in range(rows.shape[1]):
+            means[t, c] = (upper[c] - lower[c]) / count
+    return means
 
 
 @kernel
