@@ -122,7 +122,7 @@ def _synthesis(path: Path, network: Network) -> list[Row]:
     found = load_pipeline("lpcnet_features")(speech=x)
     names = {"cepstrum": "bark_cepstrum", "pitch": "pitch", "correlation": "correlation", "lpc": "predictor"}
     inputs = {name: Frames(100, kind, found[name].shape[1]) for name, kind in names.items()}
-    graph = Graph({"lpcnet": Lpcnet(weights=str(path))}, {f"lpcnet.{n}": n for n in names}, inputs, {"y": "lpcnet"})
+    graph = Graph({"lpcnet": Lpcnet(weights=str(path))}, {f"lpcnet.{n}": n for n in names}, inputs, {"y": "lpcnet.y"})
     model = load(WEIGHTS, LPCNet, path)
     _check(model, network, found)
     room = Sums(np.zeros((1, 1), np.float32), np.zeros(16 * SUMS, np.float32))
@@ -179,7 +179,7 @@ def _check(model: LPCNet, network: Network, found: dict[str, Array]) -> None:
     conditions, sharp = _conditions(model, found).numpy(), sharpness(found["correlation"][:, 0])
     frames = frame_inputs(network.frame, conditions, found["lpc"], sharp)
     segment = Segment(LaneState(network.sample, 16), frames, 80, numbers)
-    (samples,) = synthesise(network.sample, [segment], 160, 0.002)
+    ((samples, _),) = synthesise(network.sample, [segment], 160, 0.002)
     assert (samples == _stepped(model, found, ALONE)).all()
     assert np.isfinite(deemphasis(samples, 0.85, 0.0)).all()
 

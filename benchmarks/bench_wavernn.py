@@ -11,9 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.measure import Row, faster, milliseconds
-from dspgraph import Array
 from dspgraph_nodes._kernels.neural.wavernn_packing import WaveRNNWeights
-from dspgraph_nodes._kernels.neural.wavernn_synthesis import WaveRNNState, frame_rows, random_numbers, run
+from dspgraph_nodes._kernels.neural.wavernn_synthesis import (
+    WaveRNNState,
+    frame_rows,
+    random_numbers,
+    segment,
+    synthesise,
+)
 from dspgraph_nodes.models.wavernn.config import PRESETS
 from dspgraph_nodes.models.wavernn.network import Split, Stacked, WaveRNN, network
 from dspgraph_nodes.models.wavernn.packing import packed
@@ -65,12 +70,11 @@ def _weights(model: WaveRNN) -> WaveRNNWeights:
 def _kernel(net: WaveRNNWeights, model: WaveRNN, signals: int) -> Callable[[], object]:
     """Return a function that makes a frame of samples of so many signals."""
     c, draw = model.config, np.random.Generator(np.random.Philox(key=0))
-    known = draw.random((1 + 2 * c.context, c.features)).astype(np.float32)
-    lane: tuple[Array, Array, Array] = (
-        *frame_rows(net.frame, known, 1),
-        random_numbers(net, draw.random((c.hop, net.draws))),
+    rows = frame_rows(net.frame, draw.random((1, 1 + 2 * c.context, c.features)).astype(np.float32))
+    numbers = random_numbers(net, draw.random((c.hop, net.draws)))
+    return lambda: synthesise(
+        net, [segment(net, WaveRNNState(net, draw), rows, numbers) for _ in range(signals)], 1.0, tap=False
     )
-    return lambda: run(net, [WaveRNNState(net, draw) for _ in range(signals)], [lane] * signals, tap=False)
 
 
 def _stepped(model: WaveRNN, signals: int) -> Callable[[], object]:

@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 
 from dspgraph import Array
+from dspgraph_nodes._kernels.neural.conditioning import in_windows
+from dspgraph_nodes._kernels.neural.wavernn_packing import WaveRNNWeights
+from dspgraph_nodes._kernels.neural.wavernn_synthesis import WaveRNNState, frame_rows, segment, synthesise
 from dspgraph_nodes.models.wavernn.config import Config
 from dspgraph_nodes.models.wavernn.weights import WEIGHTS, shapes
 from helpers.weight_files import shared_file
@@ -142,6 +145,23 @@ class PlainWaveRNN:
         x = np.maximum(self.w[f"{name}1.weight"] @ h + self.w[f"{name}1.bias"], 0)
         y: Array = self.w[f"{name}2.weight"] @ x + self.w[f"{name}2.bias"]
         return y
+
+
+def run(
+    net: WaveRNNWeights, known: Array, numbers: Array, forced: Array | None = None, lanes: int = 1
+) -> tuple[Array, Array]:
+    """Return what the kernel draws for all frames of a signal [n, d], and the outputs of the network.
+
+    known: [frames, features], with context; numbers: [n, draws], as the loop takes them; forced: the inputs of every
+    sample; lanes: 1 or 16, of which two have this signal.
+    """
+    rows = frame_rows(net.frame, in_windows(known.astype(np.float32), net.frame.context))
+    segments = []
+    for _ in range(min(lanes, 2)):
+        one = segment(net, WaveRNNState(net, np.random.default_rng(0)), rows, numbers)
+        segments.append(one if forced is None else one._replace(forced=forced.astype(np.float32)))
+    drawn, outputs = synthesise(net, segments, 1.0, many=2)[-1]
+    return drawn[:, :-1], outputs
 
 
 def draw_class(logits: Array, u: float) -> int:

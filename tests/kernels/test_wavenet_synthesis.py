@@ -6,11 +6,13 @@ import torch
 from numpy.testing import assert_array_equal
 
 from dspgraph import Array
+from dspgraph_nodes._kernels.neural.conditioning import in_windows
 from dspgraph_nodes._kernels.neural.draws import mixture_noise
+from dspgraph_nodes._kernels.neural.lanes import Segment
 from dspgraph_nodes._kernels.neural.wavenet_packing import PackedWaveNet, frame_factors
 from dspgraph_nodes._kernels.neural.wavenet_synthesis import (
+    NearFrames,
     WaveNetForm,
-    WaveNetSegment,
     WaveNetState,
     frame_kinds,
     synthesise_wavenet,
@@ -114,15 +116,18 @@ def test_the_table_of_factors_is_the_upsampling_of_torch(scales: tuple[int, ...]
         rows = generator(9).standard_normal((frames, 3))
         with torch.no_grad():
             expected = stretch.stretched(torch.from_numpy(rows.T)[None])[0].numpy().T
-        wide, kinds = np.pad(rows, ((reach, reach), (0, 0))), frame_kinds(table, hop, 0, frames, frames)
-        found = [table[kind] @ wide[t // hop : t // hop + 2 * reach + 1] for t, kind in enumerate(kinds)]
+        wide, kinds = np.pad(rows, ((reach, reach), (0, 0))), frame_kinds(reach, 0, frames, frames)
+        found = [
+            table[kinds[t // hop] * hop + t % hop] @ wide[t // hop : t // hop + 2 * reach + 1]
+            for t in range(frames * hop)
+        ]
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 
 def test_frames_before_the_last_do_not_need_the_end() -> None:
     table = frame_factors((4, 4, 4, 4), [np.ones(9) / 9] * 4)
     assert table.shape[1] == 5  # 340 samples on either side: two frames of 256
-    assert_array_equal(frame_kinds(table, 256, 0, 6, None), frame_kinds(table, 256, 0, 8, 8)[: 6 * 256])
+    assert_array_equal(frame_kinds(2, 0, 6, None), frame_kinds(2, 0, 8, 8)[:6])
 
 
 @pytest.mark.parametrize("name", ["head", "y2018"])
@@ -136,14 +141,15 @@ def test_with_the_recorded_random_numbers_it_draws_the_samples_of_the_published_
     config, arrays, _ = convert({key[3:]: file[key] for key in file if key.startswith("sd/")}, {})
     network = packed(config, arrays)
 
-    def segment(b: int, forced: bool) -> WaveNetSegment:
-        reach = network[0].upsampling.reach
+    def segment(b: int, forced: bool) -> Segment:
+        reach, wait = network[0].upsampling.reach, network[0].upsampling.wait
         rows = np.pad(file["c"][b].T, ((reach, reach), (0, 0)))  # frames beyond the context have the factor 0
         state = WaveNetState(*network, generator())
         x = file["x"][b, 0].astype(float)
-        state.last = x[0] if forced else 0.0  # the program's first input
+        state.last[0] = x[0] if forced else 0.0  # the program's first input
         noise = mixture_noise(np.concatenate((file["u_mix"][b], file["u_log"][b][None])).T)
-        return WaveNetSegment(state, rows, 0, 3, noise, x[1:] if forced else np.zeros(0))
+        frames = NearFrames(in_windows(rows.astype(np.float32), wait), frame_kinds(reach, 0, 3, 3))
+        return Segment(state, frames, config.hop, noise, x[1:] if forced else np.zeros(0))
 
     for b, (samples, parameters) in enumerate(synthesise_wavenet(*network, [segment(b, False) for b in (0, 1)], many)):
         assert np.abs(samples - file["free_x"][b]).max() <= 1e-4  # measured 2.4e-6

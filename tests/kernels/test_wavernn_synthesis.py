@@ -7,21 +7,16 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Array
+from dspgraph_nodes._kernels.neural.conditioning import interpolation, reach
 from dspgraph_nodes._kernels.neural.draws import mixture_noise
-from dspgraph_nodes._kernels.neural.wavernn_packing import WaveRNNWeights, code_values, interpolation
-from dspgraph_nodes._kernels.neural.wavernn_synthesis import (
-    SIDE_BY_SIDE,
-    WaveRNNState,
-    distribution,
-    frame_rows,
-    run,
-    synthesise,
-)
+from dspgraph_nodes._kernels.neural.wavernn_packing import WaveRNNWeights
+from dspgraph_nodes._kernels.neural.wavernn_synthesis import SIDE_BY_SIDE, WaveRNNState, distribution, synthesise
+from dspgraph_nodes._kernels.signal.mulaw import even_samples
 from dspgraph_nodes.models.wavernn.config import Config
 from dspgraph_nodes.models.wavernn.convert import convert
 from dspgraph_nodes.models.wavernn.packing import packed
 from helpers import paths
-from helpers.wavernn import SMALL, PlainWaveRNN, draw_class, draw_number, random_weights
+from helpers.wavernn import SMALL, PlainWaveRNN, draw_class, draw_number, random_weights, run
 
 GOLDEN = paths.GOLDEN / "wavenet"
 recorded = pytest.mark.skipif(not GOLDEN.is_dir(), reason="what other programs gave is recorded beside the repository")
@@ -39,10 +34,7 @@ def whole(
     net: WaveRNNWeights, config: Config, frames: Array, numbers: Array, forced: Array | None = None, lanes: int = 1
 ) -> tuple[Array, Array]:
     """What the loop draws and puts out for all frames of a signal. numbers: [n, draws], as the loop takes them."""
-    known = np.pad(frames, ((config.context, config.context), (0, 0))).astype(np.float32)
-    rows = frame_rows(net.frame, known, len(frames))
-    ((drawn, outputs),) = run(net, [WaveRNNState(net, generator())], [(*rows, numbers)], 1.0, forced, lanes)
-    return drawn[:, :-1], outputs
+    return run(net, np.pad(frames, ((config.context, config.context), (0, 0))), numbers, forced, lanes)
 
 
 def plain_run(config: Config, arrays: dict[str, Array], frames: Array, uniform: Array) -> tuple[Array, Array]:
@@ -112,7 +104,7 @@ def test_cuts_and_batches_change_no_bit(name: str) -> None:
     expected = []
     for k, frames in enumerate(signals):
         state = WaveRNNState(net, generator(k))
-        parts = [synthesise(net, [one], 1.0)[0] for one in (state.push(net, frames), state.flush(net))]
+        parts = synthesise(net, [state.push(net, frames, last=True)], 1.0)
         expected.append([np.concatenate([part[j] for part in parts]) for j in (0, 1)])
         assert len(expected[-1][0]) == len(frames) * config.hop
     for count in (2, 5):  # two run one after the other, five side by side
@@ -125,7 +117,7 @@ def test_cuts_and_batches_change_no_bit(name: str) -> None:
             for segments in (pushed, pushed_too):
                 for k, part in enumerate(synthesise(net, segments, 1.0)):
                     found[k].append(part)
-        for k, part in enumerate(synthesise(net, [one.flush(net) for one in states], 1.0)):
+        for k, part in enumerate(synthesise(net, [one.push(net, frames[:0], last=True) for one in states], 1.0)):
             found[k].append(part)
         for k in range(count):
             for j in (0, 1):
@@ -151,22 +143,22 @@ def test_the_distribution_is_that_of_the_draws(name: str, temperature: float) ->
 def test_levels_go_from_minus_one_to_one() -> None:
     """mu-law as fatchord/WaveRNN decodes it: sgn(y) ((1 + mu)**|y| - 1) / mu, with y = 2 k / mu - 1 and mu = 511."""
     for mulaw in (False, True):
-        values = code_values(9, mulaw)
+        values = even_samples(512, mulaw)
         assert_allclose(values[[0, -1]], [-1, 1], rtol=1e-15)
         assert_allclose(values, -values[::-1], atol=1e-15)
         assert (np.diff(values) > 0).all()
     assert values[300] == pytest.approx((512 ** (89 / 511) - 1) / 511, rel=1e-12)
-    assert code_values(9, False)[300] == 2 * 300 / 511 - 1
+    assert even_samples(512, False)[300] == 2 * 300 / 511 - 1
 
 
 def test_a_constant_stays_constant_between_frames() -> None:
     """Filters whose taps add up to 1 weigh the frames around with weights that add up to 1."""
-    taps, offset = interpolation((5, 5, 11), [np.full(n, 1 / n) for n in (11, 11, 23)], (0.0, 0.0, 0.0))
+    widths = (11, 11, 23)
+    assert reach((5, 5, 11), widths) == 2
+    taps = interpolation(5, (5, 5, 11), [np.full(n, 1 / n) for n in widths])[2 * 275 : 3 * 275]
     assert taps.shape == (275, 5)
-    assert offset == 0
     assert_allclose(taps.sum(axis=1), 1, atol=1e-12)
     assert (taps > 0).sum(axis=1).max() == 4
-    assert interpolation((4,), [np.ones(1)], (0.25,))[1] == 0.25
 
 
 # ---- recorded runs of the published programs ------------------------------------------------------------------------
@@ -189,14 +181,12 @@ def test_the_alternative_model_draws_what_its_program_drew(name: str) -> None:
         drawn, outputs = whole(net, config, golden["gen_mel"][0].T, numbers, lanes=lanes)
         assert_allclose(outputs[golden["gen_idx"]], golden["gen_logits"][:, 0], atol=1e-4)  # found: 5e-7, 3e-6
         assert_allclose(drawn, golden["gen_s"], atol=1e-4 if mixture else 0)  # all 6600; found: 3e-7
-    wave = drawn[:, 0] if mixture else code_values(config.bits, True)[drawn[:, 0].astype(int)]
+    wave = drawn[:, 0] if mixture else even_samples(config.levels)[drawn[:, 0].astype(int)]
     wave = wave[: len(golden["gen_wave"])].astype(np.float64)
     wave[-20 * config.hop :] *= np.linspace(1, 0, 20 * config.hop)  # what that program does at the end
     assert_allclose(wave, golden["gen_wave"], atol=1e-5)
     for k, mel in enumerate(golden["tf_mel"]):
-        rows = frame_rows(net.frame, np.ascontiguousarray(mel.T), 3)
-        state = WaveRNNState(net, generator())
-        ((_, outputs),) = run(net, [state], [(*rows, np.full((825, net.draws), 0.5))], 1.0, golden["tf_x"][k][:, None])
+        _, outputs = run(net, mel.T, np.full((825, net.draws), 0.5), golden["tf_x"][k][:, None])
         assert_allclose(outputs[golden["tf_idx"]], golden["tf_out"][k], atol=1e-4)
 
 
@@ -212,10 +202,9 @@ def test_the_dual_softmax_draws_what_its_programs_drew(name: str) -> None:
         numbers = np.full((count * config.hop, 2), 0.5)
         numbers[: len(own)] = own
         known = golden["tf_mel"][k].T if config.features else np.zeros((count, 0))
-        rows = frame_rows(net.frame, np.ascontiguousarray(known, np.float32), count)
         for lanes in (1, 16):
-            ((drawn, outputs),) = run(net, [WaveRNNState(net, generator())], [(*rows, numbers)], lanes=lanes)
-            assert_array_equal(drawn[: len(own), :2], np.stack((coarse[k], fine[k]), -1))  # all of them
+            drawn, outputs = run(net, known, numbers, lanes=lanes)
+            assert_array_equal(drawn[: len(own)], np.stack((coarse[k], fine[k]), -1))  # all of them
             logits = outputs[golden["gen_idx"]].reshape(-1, 2, 256).astype(np.float64)
             found = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
             for j, half in enumerate("cf"):

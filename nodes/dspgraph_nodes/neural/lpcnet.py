@@ -52,6 +52,10 @@ class Lpcnet(Node):
     `dspgraph weights convert` converts those of the published programs. A batch of sixteen signals takes
     about as long as nine signals one after another.
 
+    The output `distribution` has one row for every sample: with `tap` the probabilities of the 256 levels of e[n], from
+    which it was drawn, after the sharpening and the threshold; otherwise only the probability of the level that was
+    drawn, which costs no time.
+
     Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis Through Linear Prediction, ICASSP
     2019.
     """
@@ -61,6 +65,7 @@ class Lpcnet(Node):
     correlation = Input(Frames, "correlation")
     lpc = Input(Frames, "predictor")
     y = Output(Audio)
+    distribution = Output(Frames, "categorical", "probability")
 
     weights: File | None = Field(None, description="weights of the network, a safetensors file")
     temperature: float = Field(
@@ -68,6 +73,10 @@ class Lpcnet(Node):
     )
     threshold: float = Field(0.002, ge=0.0, lt=1 / 256, description="number subtracted from every probability")
     coef: float = Field(0.85, ge=0.0, lt=1.0, description="coefficient of the de-emphasis; 0 for none")
+    tap: bool = Field(
+        False,
+        description="whether `distribution` has all 256 levels; otherwise it has the drawn one alone",
+    )
     seed: int = Field(0, ge=0, description="seed of the excitation")
 
     @cached_property
@@ -81,18 +90,9 @@ class Lpcnet(Node):
     def _network(self) -> "Network":
         return self._file.packed
 
-    def streams(self, cepstrum: Frames, pitch: Frames, correlation: Frames, lpc: Frames) -> tuple[Audio]:
+    def streams(self, cepstrum: Frames, pitch: Frames, correlation: Frames, lpc: Frames) -> tuple[Audio, Frames]:
         config = self._file.config
-        if cepstrum.rate * config.hop != config.rate:
-            raise ParameterError(
-                f"lpcnet.weights were trained with {config.rate / config.hop:g} frames a second, a hop of {config.hop} "
-                f"at {config.rate} Hz; found {cepstrum}: compute the features at that rate, with that hop"
-            )
-        if cepstrum.width != config.bands:
-            raise ParameterError(
-                f"lpcnet.weights were trained with cepstra of {config.bands} bands; found {cepstrum}: set the bands of "
-                "the 'bark_cepstrum' before it"
-            )
+        self._file.check_frames(cepstrum, config.bands, "cepstra")
         for name, stream in (("pitch", pitch), ("correlation", correlation)):
             if stream.width != 1:
                 raise ParameterError(f"lpcnet.{name} takes one number per frame; found {stream}: select a column")
@@ -101,7 +101,8 @@ class Lpcnet(Node):
                 f"lpcnet takes features of windows centred on the start of their span; found {cepstrum}: cut the "
                 "frames with centre 0"
             )
-        return (Audio(config.rate, dtype=cepstrum.dtype),)
+        kind, width = ("categorical", 256) if self.tap else ("probability", 1)
+        return Audio(config.rate, dtype=cepstrum.dtype), Frames(config.rate, kind, width, dtype=cepstrum.dtype)
 
     def lookahead(self, *inputs: Frames) -> Fraction:
         hop, rate = self._file.config.hop, self._file.config.rate
@@ -114,28 +115,33 @@ class Lpcnet(Node):
         draw = np.random.Generator(np.random.Philox(key=self.seed))
         return SpeechState(self._network, cepstrum.width, lpc.width, cepstrum.dtype, self._file.config.hop, draw)
 
-    def step(self, state: State, cepstrum: Array, pitch: Array, correlation: Array, lpc: Array) -> tuple[State, Array]:
-        states, found = self.step_many([state], [cepstrum], [pitch], [correlation], [lpc])
-        return states[0], found[0]
+    def step(
+        self, state: State, cepstrum: Array, pitch: Array, correlation: Array, lpc: Array
+    ) -> tuple[State, Array, Array]:
+        states, y, rows = self.step_many([state], [cepstrum], [pitch], [correlation], [lpc])
+        return states[0], y[0], rows[0]
 
     def flush(self, state: State) -> tuple[Array, ...]:
-        return tuple(self._synthesise([state], [state.flush(self._network)]))
+        y, rows = self._synthesise([state], [state.flush(self._network)])
+        return y[0], rows[0]
 
     def step_many(
         self, states: list[State], cepstra: list[Array], pitches: list[Array], correlations: list[Array],
         lpcs: list[Array],
-    ) -> tuple[list[State], list[Array]]:  # fmt: skip
+    ) -> tuple[list[State], list[Array], list[Array]]:  # fmt: skip
         segments = [
             state.push(self._network, *blocks, self.temperature)
             for state, *blocks in zip(states, cepstra, pitches, correlations, lpcs, strict=True)
         ]
-        return states, self._synthesise(states, segments)
+        return states, *self._synthesise(states, segments)
 
-    def _synthesise(self, states: list[State], segments: "list[Segment]") -> list[Array]:
+    def _synthesise(self, states: list[State], segments: "list[Segment]") -> tuple[list[Array], list[Array]]:
         from dspgraph_nodes._kernels.neural.lpcnet_synthesis import synthesise
 
-        found = synthesise(self._network.sample, segments, self._file.config.hop, self.threshold)
-        return [state.finish(samples, self.coef) for state, samples in zip(states, found, strict=True)]
+        found = synthesise(self._network.sample, segments, self._file.config.hop, self.threshold, tap=self.tap)
+        both = list(zip(states, found, strict=True))
+        y = [state.finish(samples, self.coef) for state, (samples, _) in both]
+        return y, [rows.astype(state.dtype, copy=False) for state, (_, rows) in both]
 
 
 def _packed(_: "Config", arrays: Mapping[str, Array]) -> "Network":

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dspgraph import Array, Audio, Field, File, Frames, Input, Node, Output, ParameterError, State
+from dspgraph import Array, Audio, Field, File, Frames, Input, Node, Output, State
 
 if TYPE_CHECKING:
+    from dspgraph_nodes._kernels.neural.lanes import Segment
     from dspgraph_nodes._kernels.neural.wavenet_packing import PackedWaveNet
-    from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetForm, WaveNetSegment
+    from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetForm
     from dspgraph_nodes.models.shared.cached import WeightsFile
     from dspgraph_nodes.models.wavenet.config import Config
 
@@ -79,16 +80,7 @@ class Wavenet(Node):
 
     def streams(self, features: Frames) -> tuple[Audio, Frames]:
         config = self._file.config
-        if features.rate * config.hop != config.rate:
-            raise ParameterError(
-                f"wavenet.weights were trained with {config.rate / config.hop:g} frames a second, a hop of "
-                f"{config.hop} at {config.rate} Hz; found {features}: compute the features at that rate, with that hop"
-            )
-        if features.width != config.bands:
-            raise ParameterError(
-                f"wavenet.weights were trained with features of {config.bands} numbers; found {features}: set the "
-                "bands of the features"
-            )
+        self._file.check_frames(features, config.bands)
         kind = "logistic_mixture" if config.kind == "mixture" else "categorical"
         return (
             Audio(config.rate, dtype=features.dtype),
@@ -119,7 +111,7 @@ class Wavenet(Node):
         return states, *self._synthesise(states, segments)
 
     def _synthesise(
-        self, states: list[State], segments: "list[WaveNetSegment]"
+        self, states: list[State], segments: "list[Segment]"
     ) -> tuple[list[Array], list[Array]]:  # fmt: skip
         from dspgraph_nodes._kernels.neural.wavenet_synthesis import distribution_rows, synthesise_wavenet
 

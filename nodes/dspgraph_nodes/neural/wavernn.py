@@ -5,11 +5,13 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dspgraph import Array, Audio, Field, File, Frames, Input, Node, Output, ParameterError, State, generator
 
 if TYPE_CHECKING:
+    from dspgraph_nodes._kernels.neural.lanes import Segment
     from dspgraph_nodes._kernels.neural.wavernn_packing import WaveRNNWeights
-    from dspgraph_nodes._kernels.neural.wavernn_synthesis import FrameSegment
     from dspgraph_nodes.models.shared.cached import WeightsFile
     from dspgraph_nodes.models.wavernn.config import Config
 
@@ -35,6 +37,10 @@ class Wavernn(Node):
     which it was drawn: the probabilities of all levels; those of the coarse half, then those of the fine half; or the
     logits, means and log-scales of a mixture. All levels of sixteen signals need gigabytes; without `tap` a row has
     only the probability of the level, or of both halves, that was drawn.
+
+    Sixteen signals of a batch are computed side by side. The program fatchord/WaveRNN also divides one signal into
+    overlapping folds that are generated at the same time; this is not offered, because it changes the samples where two
+    folds meet, and here no cut of a signal changes a sample.
 
     Source: N. Kalchbrenner et al., Efficient Neural Audio Synthesis, ICML 2018 (coarse_fine); the program
     fatchord/WaveRNN (categorical and mixture).
@@ -66,16 +72,7 @@ class Wavernn(Node):
 
     def streams(self, features: Frames) -> tuple[Audio, Frames]:
         config = self._file.config
-        if features.rate * config.hop != config.rate:
-            raise ParameterError(
-                f"wavernn.weights were trained with {config.rate / config.hop:g} frames a second, a hop of "
-                f"{config.hop} at {config.rate} Hz; found {features}: compute the features at that rate, with that hop"
-            )
-        if config.features not in (0, features.width):
-            raise ParameterError(
-                f"wavernn.weights were trained with features of {config.features} numbers; found {features}: set the "
-                "bands of the features"
-            )
+        self._file.check_frames(features, config.features)
         kind: str = "logistic_mixture" if config.kind == "mixture" else config.kind
         width = config.outputs
         if not self._whole_rows:
@@ -106,7 +103,8 @@ class Wavernn(Node):
         return states[0], samples[0], rows[0]
 
     def flush(self, state: State) -> tuple[Array, ...]:
-        samples, rows = self._synthesise([state], [state[0].flush(self._network)])
+        none = np.zeros((0, len(self._network.frame.blended)))
+        samples, rows = self._synthesise([state], [state[0].push(self._network, none, last=True)])
         return samples[0], rows[0]
 
     def step_many(self, states: list[State], blocks: list[Array]) -> tuple[list[State], list[Array], list[Array]]:
@@ -114,7 +112,7 @@ class Wavernn(Node):
         return states, *self._synthesise(states, segments)
 
     def _synthesise(
-        self, states: list[State], segments: "list[FrameSegment]"
+        self, states: list[State], segments: "list[Segment]"
     ) -> tuple[list[Array], list[Array]]:  # fmt: skip
         from dspgraph_nodes._kernels.neural.wavernn_synthesis import distribution, samples, synthesise
 

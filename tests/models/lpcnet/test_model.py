@@ -68,28 +68,28 @@ def per_sample(rows: Array, count: int) -> Array:
 def generate(
     path: Path, signals: Sequence[Features], seeds: Sequence[int], cut: int | None, tap: bool
 ) -> list[tuple[Array, Array | None]]:
-    """Return the codes of the excitation, found from the samples, and with `tap` the scaled logits."""
+    """Return the codes of the excitation, found from the samples, and with `tap` their distributions."""
     network = pack_weights(WEIGHTS.read(path)[1])
     draws = [np.random.Generator(np.random.Philox(key=seed)) for seed in seeds]
     states = [SpeechState(network, CONFIG.bands, ORDER, np.float64, HOP, draw) for draw in draws]
     longest = max(len(one["lpc"]) for one in signals)
-    pieces: list[list[Array]] = [[] for _ in signals]
+    pieces: list[list[tuple[Array, Array]]] = [[] for _ in signals]
     names = ("cepstrum", "pitch", "correlation", "lpc")
     for begin in range(0, longest, cut or longest):
         segments = []
         for state, one in zip(states, signals, strict=True):
             a, b, c, d = (one[name][begin : begin + (cut or longest)] for name in names)
             segments.append(state.push(network, a, b, c, d, 1.0))
-        for piece, found in zip(pieces, synthesise(network.sample, segments, HOP, THRESHOLD), strict=True):
+        for piece, found in zip(pieces, synthesise(network.sample, segments, HOP, THRESHOLD, tap=tap), strict=True):
             piece.append(found)
-    rest = synthesise(network.sample, [state.flush(network) for state in states], HOP, THRESHOLD)
+    rest = synthesise(network.sample, [state.flush(network) for state in states], HOP, THRESHOLD, tap=tap)
     results: list[tuple[Array, Array | None]] = []
     for given, piece, last in zip(signals, pieces, rest, strict=True):
-        samples = np.concatenate([*piece, last])
+        samples, rows = (np.concatenate(each) for each in zip(*piece, last, strict=True))
         excitation = samples - predicted(samples, given["lpc"])
         codes = np.abs(excitation[:, None] - centres()).argmin(axis=1)
         np.testing.assert_allclose(centres()[codes], excitation, atol=1e-6)
-        results.append((codes, forced(path, given, codes, 1) if tap else None))
+        results.append((codes, rows if tap else None))
     return results
 
 
@@ -115,35 +115,31 @@ def input_codes(codes: Array, lpc: Array) -> Array:
 
 
 def forward(path: Path, given: Features, codes: Array) -> Array:
-    """Return the logits of torch times the sharpness of their frames."""
+    """Return the distributions that follow from the logits of torch."""
     model = load(WEIGHTS, LPCNet, path)
     with torch.no_grad():
         rows = [torch.from_numpy(given[name].astype(np.float32)) for name in ("cepstrum", "pitch", "correlation")]
         f = model.condition(rows[0][None], rows[1][None, :, 0], rows[2][None, :, 0])[0].numpy()
         condition = torch.from_numpy(per_sample(f, len(codes)))[None]
         logits: Array = model(condition, torch.from_numpy(input_codes(codes, given["lpc"]))[None])[0][0].numpy()
-    scaled: Array = logits * per_sample(sharpness(given["correlation"][:, 0]), len(codes))[:, None]
-    return scaled
+    return sampling_distribution(logits, per_sample(sharpness(given["correlation"][:, 0]), len(codes)), THRESHOLD)
 
 
 def forced(path: Path, given: Features, codes: Array, lanes: int) -> Array:
-    """Return the logits of the kernel times the sharpness of their frames."""
+    """Return the distributions of the kernel."""
     network = pack_weights(WEIGHTS.read(path)[1])
     one = FrameNetworkState(network.frame, CONFIG.bands)
     rows = features(network.frame, given["cepstrum"], given["pitch"], given["correlation"])
-    f = np.concatenate((one.push(network.frame, rows), one.flush(network.frame)))
+    f = one.push(network.frame, rows, last=True)
     sharp = sharpness(given["correlation"][:, 0])
     frames = frame_inputs(network.frame, f, given["lpc"], sharp)
     inner = input_codes(codes, given["lpc"])
-    logits, _ = teacher_forced(network.sample, frames, inner, HOP, lanes, FIRST)
-    scaled: Array = logits * per_sample(sharp, len(codes))[:, None]
-    return scaled
+    return teacher_forced(network.sample, frames, inner, HOP, lanes, FIRST, THRESHOLD)[2]
 
 
 def cumulative(parameters: Array, codes: Array) -> tuple[Array, Array]:
-    p = sampling_distribution(parameters, np.ones(len(parameters)), THRESHOLD)
-    up_to = np.cumsum(p, axis=1)
-    below, above = (np.take_along_axis(each, codes[:, None], 1)[:, 0] for each in (up_to - p, up_to))
+    up_to = np.cumsum(parameters, axis=1, dtype=np.float64)
+    below, above = (np.take_along_axis(each, codes[:, None], 1)[:, 0] for each in (up_to - parameters, up_to))
     return below, above
 
 

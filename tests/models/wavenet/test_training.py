@@ -10,9 +10,10 @@ import torch
 from numpy.testing import assert_array_equal
 
 from dspgraph import Array
+from dspgraph_nodes.models.shared.data import MelChunks
 from dspgraph_nodes.models.wavenet.config import Config
 from dspgraph_nodes.models.wavenet.packing import level_samples, levels_of
-from dspgraph_nodes.models.wavenet.training import Settings, WaveNetChunks, prepared, train
+from dspgraph_nodes.models.wavenet.training import Settings, prepared, train
 from dspgraph_nodes.models.wavenet.weights import WEIGHTS
 
 SMALL: dict[str, Any] = {
@@ -85,11 +86,14 @@ def test_a_chunk_has_the_sample_before_each_sample_and_features_on_both_sides() 
     config = settings.config
     x = tone()
     one = prepared(x, bands, config)
-    features, previous, target = WaveNetChunks([one], settings, config)[-1, 1]
+    features, samples = MelChunks([one], 4, 2, 0, 0)[-1, 1]
     begin = (2 + 4) * 256  # two frames of context, and the chunk before
     emphasised = 0.5 * (x - 0.85 * np.append(0, x[:-1]))
-    np.testing.assert_allclose(target.numpy(), emphasised[begin : begin + 1024], atol=1e-7)
-    np.testing.assert_allclose(previous.numpy(), emphasised[begin - 1 : begin + 1023], atol=1e-7)
+    np.testing.assert_allclose(samples.numpy(), emphasised[begin - 1 : begin + 1024], atol=1e-7)
+    first = MelChunks([one], 4, 0, -1, 0)[-1, 0][1].numpy()
+    np.testing.assert_allclose(
+        first, np.append(-1, emphasised[:1024]), atol=1e-7
+    )  # the first one has silence before it
     assert_array_equal(features.numpy(), bands(x)["mel"][4 : 4 + 8].astype(np.float32))
 
 

@@ -255,7 +255,7 @@ def test_what_is_no_wavernn_is_refused() -> None:
         convert({"first_conv.weight_g": np.zeros(3)}, {})
     with pytest.raises(ValueError, match="lacks dense2.weight"):
         convert({name: array for name, array in theirs.items() if name not in ("fc2.weight",)}, {})
-    with pytest.raises(ValueError, match="the checkpoint says: units is 48, and 64 was given"):
+    with pytest.raises(ValueError, match="units is given as 64, but it is 48 in the checkpoint"):
         convert(theirs, {"units": 64})
 
 

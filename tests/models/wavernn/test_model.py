@@ -11,7 +11,7 @@ import torch
 from dspgraph import Array, load
 from dspgraph.testing import MODEL_CHECKS, ModelExample
 from dspgraph.testing.models import ModelFeatures
-from dspgraph_nodes._kernels.neural.wavernn_synthesis import WaveRNNState, frame_rows, run, synthesise
+from dspgraph_nodes._kernels.neural.wavernn_synthesis import WaveRNNState, synthesise
 from dspgraph_nodes.models.shared.modules import load as load_network
 from dspgraph_nodes.models.wavernn.config import Config
 from dspgraph_nodes.models.wavernn.network import Split, network
@@ -19,7 +19,7 @@ from dspgraph_nodes.models.wavernn.packing import packed
 from dspgraph_nodes.models.wavernn.training import Settings, train
 from dspgraph_nodes.models.wavernn.weights import WEIGHTS
 from helpers.speech import speech
-from helpers.wavernn import SMALL, random_weights
+from helpers.wavernn import SMALL, random_weights, run
 
 pytestmark = pytest.mark.training
 
@@ -69,10 +69,8 @@ def forward(path: Path, given: ModelFeatures, drawn: Array) -> Array:
 def forced(path: Path, given: ModelFeatures, drawn: Array, lanes: int) -> Array:
     config, arrays = WEIGHTS.read(path)
     net = packed(config, arrays)
-    known = np.pad(given["mel"], ((config.context, config.context), (0, 0))).astype(np.float32)
-    numbers, state = np.full((len(drawn), net.draws), 0.5), WaveRNNState(net, np.random.default_rng(0))
-    lane = (*frame_rows(net.frame, known, len(given["mel"])), numbers)
-    return run(net, [state], [lane], 1.0, inputs(config, drawn), lanes)[0][1]
+    known = np.pad(given["mel"], ((config.context, config.context), (0, 0)))
+    return run(net, known, np.full((len(drawn), net.draws), 0.5), inputs(config, drawn), lanes)[1]
 
 
 def generate(
@@ -86,7 +84,7 @@ def generate(
     for begin in [*range(0, longest, cut or longest), longest]:
         end = begin + (cut or longest)
         segments = [
-            state.push(net, one["mel"][begin:end]) if begin < longest else state.flush(net)
+            state.push(net, one["mel"][begin:end], last=begin == longest)
             for state, one in zip(states, signals, strict=True)
         ]
         for piece, found in zip(pieces, synthesise(net, segments, 1.0, tap), strict=True):

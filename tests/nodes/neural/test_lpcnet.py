@@ -55,6 +55,7 @@ EXAMPLES = [
     example(
         Lpcnet(weights=hopping(15, 1000), threshold=0.0, temperature=2.0, coef=0.0), 64, Fraction(1000, 15), order=5
     ),
+    example(Lpcnet(weights=hopping(15, 1000), tap=True), 64, Fraction(1000, 15)),
 ]
 
 
@@ -92,6 +93,30 @@ def test_batch_and_cuts_change_no_bit_together() -> None:
         outputs = found[k]
         assert isinstance(outputs, dict), outputs
         assert_array_equal(outputs["y"], one(**signal)["y"])
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.002])
+def test_a_tap_shows_all_levels_and_changes_no_sample(threshold: float) -> None:
+    """The rows are probabilities; without the tap there is the one of the level that was drawn, bit for bit."""
+    signal = features(12)
+    whole, short = (graph(hop=40, tap=tap, threshold=threshold)(**signal) for tap in (True, False))
+    assert_array_equal(whole["y"], short["y"])
+    rows, drawn = whole["distribution"], short["distribution"]
+    assert rows.shape == (480, 256)
+    assert drawn.shape == (480, 1)
+    np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-5)
+    assert (rows == drawn).any(axis=1).all()
+    assert (drawn > 0).all()
+    assert ((rows == 0).any(axis=1) == (threshold > 0)).all()
+
+
+def test_levels_are_drawn_as_often_as_their_rows_say() -> None:
+    """The mean of -ln p of drawn levels is the entropy of the rows, up to four standard deviations of 6400 draws."""
+    rows, drawn = (graph(tap=tap, threshold=0.0)(**features(40))["distribution"] for tap in (True, False))
+    surprise = -np.log(drawn[:, 0])
+    entropy = -(rows * np.log(np.maximum(rows, 1e-30))).sum(axis=1)
+    spread = np.sqrt(((rows * np.log(np.maximum(rows, 1e-30)) ** 2).sum(axis=1) - entropy**2).sum())
+    assert abs((surprise - entropy).sum()) < 4 * spread
 
 
 def test_a_snapshot_in_mid_utterance_goes_on_where_it_was() -> None:
@@ -243,7 +268,7 @@ def test_features_of_another_kind_rate_or_width_are_refused() -> None:
         wired(lpc=Frames(100, "lpc", 17))
     with pytest.raises(WireError, match="rate and centre must agree"):
         wired(pitch=Frames(200, "pitch", 1))
-    with pytest.raises(ParameterError, match="trained with cepstra of 18 bands; found .*20 wide"):
+    with pytest.raises(ParameterError, match="trained with cepstra of 18 numbers; found .*20 wide"):
         wired(cepstrum=Frames(100, "bark_cepstrum", 20))
     twice = {name: Frames(200, kind, width) for name, (kind, width) in PORTS.items()}
     with pytest.raises(
@@ -264,7 +289,7 @@ def test_a_network_that_changes_under_a_node_is_refused(tmp_path: Path) -> None:
     path.write_bytes(Path(weights_file(sized(16, 16, bands=20))).read_bytes())
     with pytest.raises(DspgraphError, match="has changed to another configuration since the node was made"):
         node.start(*streams)
-    with pytest.raises(DspgraphError, match="trained with cepstra of 20 bands"):
+    with pytest.raises(DspgraphError, match="trained with cepstra of 20 numbers"):
         one(**features(8))
 
 

@@ -10,7 +10,7 @@ from dspgraph import Array, Frames, Graph, ParameterError, SignalError
 from dspgraph.engine.batch import Batch
 from dspgraph.errors import WireError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.neural.wavenet_synthesis import MANY_SIGNALS
+from dspgraph_nodes._kernels.neural.lanes import MANY
 from dspgraph_nodes.neural.wavenet import Wavenet
 from helpers.wavenets import LEVELS, MIXTURE, TRANSPOSED, tiny, wavenet_file
 
@@ -44,7 +44,7 @@ def test_a_batch_of_any_size_changes_no_bit(config: Any, count: int) -> None:
         assert_array_equal(outputs["y"], alone[k]["y"])
         assert_array_equal(outputs["distribution"], alone[k]["distribution"])
         assert len(outputs["y"]) == 20 * len(signals[k])
-    assert count < MANY_SIGNALS or count >= 16
+    assert count < MANY or count >= 16
 
 
 def test_it_waits_for_the_frames_that_it_reads() -> None:

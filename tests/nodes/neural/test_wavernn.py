@@ -11,7 +11,7 @@ from dspgraph import Array, Frames, Graph, ParameterError, SignalError
 from dspgraph.engine.batch import Batch
 from dspgraph.errors import WireError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.neural.wavernn_packing import code_values
+from dspgraph_nodes._kernels.signal.mulaw import even_samples
 from dspgraph_nodes.neural.wavernn import Wavernn
 from helpers.wavernn import SMALL, wavernn_file
 
@@ -69,7 +69,7 @@ def test_a_sample_is_drawn_from_the_row_beside_it(name: str) -> None:
 
         parts = [middle]
     elif config.kind == "categorical":
-        level = np.abs(code_values(config.bits, config.mulaw)[None] - y[:, None]).argmin(axis=1)
+        level = np.abs(even_samples(config.levels, config.mulaw)[None] - y[:, None]).argmin(axis=1)
         parts = [middles(rows, level)]
     else:
         u = np.round((y + 1) * 2 ** (config.bits - 1)).astype(int)
@@ -106,7 +106,7 @@ def test_without_a_tap_the_samples_are_the_same_and_the_row_has_their_probabilit
     if name == "mixture":
         assert_array_equal(p, rows)
     elif name == "categorical":
-        level = np.abs(code_values(config.bits, config.mulaw)[None] - whole["y"][:, None]).argmin(axis=1)
+        level = np.abs(even_samples(config.levels, config.mulaw)[None] - whole["y"][:, None]).argmin(axis=1)
         assert_allclose(p[:, 0], rows[every, level], rtol=1e-5)
     else:
         u = np.round((whole["y"] + 1) * 2 ** (config.bits - 1)).astype(int)

@@ -1,34 +1,97 @@
-"""The samples that the frames of a signal determine, if the frames come in blocks."""
+"""Frames of features on their way to the samples of a network."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
 
-class FrameClock:
-    """The count of the frames and samples of one signal.
+import numpy as np
 
-    Frame k determines the samples from hop * k - lead up to hop * (k + 1) - lead; frame 0 determines none before sample
-    0, and the last frame all up to the end of the signal, hop samples for each frame received. hop: samples per frame;
-    lead: hop / 2 for frames whose window is centred on the start of their span, 0 for frames that hold in their span.
+from dspgraph_nodes._kernels.arrays import Array
+
+
+def check_finite(rows: Array, model: str, name: str = "the features") -> None:
+    """Raise ValueError that names the first frame with a number that is not finite.
+
+    rows: [n, width], one row per frame; model, name: what takes the rows, and what they are, for the error.
+    """
+    finite = np.isfinite(rows).all(axis=1)
+    if not finite.all():
+        raise ValueError(f"{model} takes finite numbers; frame {int(np.argmin(finite))} of {name} has others")
+
+
+# ---- the frames around a frame --------------------------------------------------------------------------------------
+
+
+class FrameWindows:
+    """The frames of one signal that wait for the frames after them.
+
+    context: number of frames on each side of a frame that are needed with it; width: numbers in a frame. repeat:
+    whether the first frame counts again before the signal, and the last one after it; otherwise zeros stand there.
     """
 
-    def __init__(self, hop: int, lead: int) -> None:
-        self.hop, self.lead = hop, lead
-        self.received, self.done = 0, 0  # numbers of frames
+    def __init__(self, context: int, width: int, repeat: bool = False) -> None:
+        self.context, self.repeat = context, repeat
+        self.known = np.zeros((0 if repeat else context, width), np.float32)
+        self.done = 0  # number of frames whose windows have been returned
 
-    def _first_sample(self, frame: int) -> int:
-        return max(0, self.hop * frame - self.lead)
+    def push(self, frames: Array, last: bool = False) -> Array:
+        """Add frames [n, width]; return the windows [m, 2 * context + 1, width] of the frames that are now determined.
 
-    def receive(self, frames: int) -> None:
-        """Count frames that have come."""
-        self.received += frames
-
-    def advance(self, frames: int, last: bool = False) -> tuple[int, int]:
-        """Return the number of samples that the next `frames` frames determine, and how many the first one determines.
-
-        last: whether these are the last frames of the signal.
+        last: whether the signal ends after these frames.
         """
-        begin = self._first_sample(self.done)
-        end = self.hop * self.received if last else self._first_sample(self.done + frames)
-        wait = self._first_sample(self.done + 1) - begin
-        self.done += frames
-        return end - begin, wait
+        before = frames[:1] if self.repeat and not len(self.known) else frames[:0]
+        known = np.concatenate([self.known, *[before] * self.context, frames]).astype(np.float32)
+        if last:
+            end = known[-1:] if self.repeat else np.zeros_like(known, shape=(1, known.shape[1]))
+            known = np.concatenate([known, *[end] * self.context])
+        windows = in_windows(known, self.context)
+        self.known, self.done = known[len(windows) :], self.done + len(windows)
+        return windows
+
+
+def in_windows(rows: Array, context: int) -> Array:
+    """Return every row that has `context` rows on each side, with these: [m, 2 * context + 1, width]."""
+    first = np.arange(max(0, len(rows) - 2 * context))
+    windows: Array = rows[first[:, None] + np.arange(2 * context + 1)]
+    return windows
+
+
+def unwound(windows: Array) -> Array:
+    """Return the rows of which `in_windows` made windows; no rows if there are no windows."""
+    first: Array = windows[0] if len(windows) else windows[:, 0]
+    return np.concatenate((first, windows[1:, -1]))
+
+
+def joined(windows: Array) -> Array:
+    """Return the rows of every window one behind the other in a single row: [m, (2 * context + 1) * width]."""
+    count, span, width = windows.shape
+    return windows.reshape(count, span * width)
+
+
+# ---- linear upsampling ----------------------------------------------------------------------------------------------
+
+
+def reach(factors: Sequence[int], widths: Sequence[int]) -> int:
+    """Return the number of frames on each side of a frame that its samples depend on.
+
+    Stage k repeats every item factors[k] times and smooths the result with widths[k] taps.
+    """
+    samples = 0  # before and after the span of a frame
+    for factor, width in zip(factors, widths, strict=True):
+        samples = samples * factor + width // 2
+    return -(-samples // prod(factors))
+
+
+def interpolation(frames: int, factors: Sequence[int], filters: Sequence[Array]) -> Array:
+    """Return the matrix [frames * hop, frames] from the frames of a signal to its samples, in float64.
+
+    Each stage repeats every item `factor` times, then y[t] = sum_k filter[k] * x[t + k - len(filter) // 2], where x is
+    0 before the first item and after the last.
+    """
+    rows = np.eye(frames)
+    for factor, taps in zip(factors, filters, strict=True):
+        count, edge = len(rows) * factor, len(taps) // 2
+        long = np.pad(np.repeat(rows, factor, axis=0), ((edge, edge), (0, 0)))
+        rows = np.sum([weight * long[k : k + count] for k, weight in enumerate(taps)], axis=0)
+    return rows

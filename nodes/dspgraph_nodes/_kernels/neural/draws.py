@@ -59,23 +59,3 @@ def draw_logistic(parameters: Array, noise: Array, lane: int, floor: float) -> f
     k = draw_component(parameters, noise, lane)
     scale = exp_of(max(float(parameters[2 * components + k, lane]), floor))
     return min(max(float(parameters[components + k, lane]) + scale * float(noise[components, lane]), -1.0), 1.0)
-
-
-@kernel
-def draw_level(logits: Array, number: float, lane: int, ends: Array) -> int:
-    """Return a level of the distribution softmax(logits): the number of levels k with P(0) + ... + P(k) <= number.
-
-    logits: [levels, lane]; number: from 0 to 1; ends: [levels] float64, memory for the sums of probabilities.
-    """
-    levels = len(ends)
-    top = logits[0, lane]
-    for k in range(1, levels):
-        top = max(top, logits[k, lane])
-    total = 0.0
-    for k in range(levels):
-        total += exp_of(float(logits[k, lane] - top))
-        ends[k] = total
-    goal, level = number * total, 0
-    while level < levels - 1 and ends[level] <= goal:
-        level += 1
-    return level

@@ -24,6 +24,7 @@ class Segment(NamedTuple):
     frames: Any  # a named tuple of arrays with one row per frame: the inputs of the loop
     wait: int  # samples of the first frame; a frame between the first and the last has `hop`, the last has the rest
     numbers: Array  # [n, ...]: the random numbers of each sample
+    forced: Array = np.zeros(0)  # [m, ...]: samples that the network is given in place of its own first m; usually none
 
 
 class Lane(NamedTuple):
@@ -34,6 +35,7 @@ class Lane(NamedTuple):
     end: int  # the row of the signal's last frame
     wait: int  # number of samples until the next frame
     numbers: Array  # [count, ...]
+    forced: Array  # [m, ...], m <= count
 
 
 Loop = Callable[[Any, list[Lane], int], list[Any]]
@@ -45,9 +47,11 @@ lanes it may compute sixteen, and drop the results of those without a signal.
 
 
 def in_lanes(
-    segments: list[Segment], loop: Loop, hop: int, empty: tuple[Array, ...], many: int = MANY
+    segments: list[Segment], loop: Loop, hop: int, empty: tuple[Array, ...], many: int = MANY, longest: int = 2**62
 ) -> list[tuple[Array, ...]]:
-    """Return the outputs of each segment. loop: computes them; hop: samples per frame; empty: outputs of no samples.
+    """Return the outputs of each segment.
+
+    loop: computes them; hop: samples per frame; empty: outputs of no samples; longest: the most samples of one run.
 
     While `many` segments or more have samples left, up to sixteen are computed side by side: those with the most
     samples left, until one of them is complete. Fewer segments are computed one after the other. The states of the
@@ -63,7 +67,7 @@ def in_lanes(
 
     while waiting := sorted((k for k in range(len(segments)) if left(k)), key=left, reverse=True):
         group = waiting[:WIDTH] if len(waiting) >= many else waiting[:1]
-        count = left(group[-1])
+        count = min(left(group[-1]), longest)
         lanes = [_lane(segments[k], int(firsts[k]), done[k], count, hop) for k in group]
         for k, outputs in zip(group, loop(frames, lanes, count), strict=True):
             found[k].append(outputs)
@@ -84,12 +88,26 @@ def _lane(segment: Segment, first: int, done: int, count: int, hop: int) -> Lane
     last = len(segment.frames[0]) - 1
     passed = 0 if done < segment.wait else min(1 + (done - segment.wait) // hop, last)
     wait = segment.wait - done if done < segment.wait else hop - (done - segment.wait) % hop
-    return Lane(segment.state, first + passed, first + last, wait, segment.numbers[done : done + count])
+    own = slice(done, done + count)
+    return Lane(segment.state, first + passed, first + last, wait, segment.numbers[own], segment.forced[own])
 
 
 def places(lanes: list[Lane]) -> int:
     """Return the number of lanes that the loop computes: 1 or 16."""
     return 1 if len(lanes) == 1 else WIDTH
+
+
+def side_by_side(arrays: list[Array], fill: float = 0.0) -> Array:
+    """Return the arrays of all lanes in one array, [..., lanes], with 1 or 16 lanes.
+
+    arrays: one for each lane that has a signal, [n, ...]. If n differs, the shortest decides the length. fill: what
+    lanes without a signal get.
+    """
+    count = min(len(one) for one in arrays)
+    found = np.full((count, *arrays[0].shape[1:], 1 if len(arrays) == 1 else WIDTH), fill, arrays[0].dtype)
+    for k, one in enumerate(arrays):
+        found[..., k] = one[:count]
+    return found
 
 
 def schedule(lanes: list[Lane], hop: int) -> Schedule:

@@ -27,6 +27,17 @@ def layer(x: Array, matrix: Matrix, tanh: bool = True) -> Array:
 
 
 @kernel
+def apply_layer(matrix: Matrix, buffers: LayerBuffers, x: int) -> None:
+    """Write the product of a matrix and the input that begins at `x` of the state, plus the bias, to `buffers.y`."""
+    if buffers.state.ndim == 2:
+        for group in range(len(matrix.m.places)):
+            product_m_of_one(matrix, buffers, group, x)
+    else:
+        for block in range(len(matrix.m.where)):
+            product_m_of_many(matrix, buffers, block, block, x)
+
+
+@kernel
 def run_layer(matrix: Matrix, one: LayerBuffers, many: LayerBuffers, x: Array, y: Array, tanh: bool) -> None:
     """Write v = x @ M + bias to y, or tanh(v * ln(2) / 2) if `tanh` is true.
 
@@ -39,15 +50,13 @@ def run_layer(matrix: Matrix, one: LayerBuffers, many: LayerBuffers, x: Array, y
         for r in range(WIDTH):
             for k in range(len(xs)):
                 xs[k, r] = x[n + r, k]
-        for block in range(len(matrix.m.where)):
-            product_m_of_many(matrix, many, block, block, 0)
+        apply_layer(matrix, many, 0)
         for r in range(WIDTH):
             for m in range(y.shape[1]):
                 y[n + r, m] = ys[m, r]
     for n in range(whole, rows):
         x_one[:] = x[n]
-        for group in range(len(matrix.m.places)):
-            product_m_of_one(matrix, one, group, 0)
+        apply_layer(matrix, one, 0)
         y[n] = y_one[: y.shape[1]]
     if tanh:
         flat = y.reshape(-1)

@@ -69,6 +69,7 @@ class Workspace(NamedTuple):
     sharp: Array  # [lanes]: the factor of the logits, times log2(e)
     number: Array  # [lanes]: the random number, from 0 to 1, that draws the code
     drawn: Array  # [lanes] int64: the drawn code
+    total: Array  # [lanes]: the sum of what `draw` leaves in `logits`: numbers in proportion to the probabilities
     rows_a: Array  # the array `rows_a` of the frames' inputs
 
 
@@ -81,5 +82,6 @@ def workspace(net: SampleNetwork, rows_a: Array, lanes: int) -> Workspace:
     width = (WIDTH,) if many else ()
     made: list[Array] = [np.zeros((2, (a + b) // 3, *width), np.float32)]
     made += [np.zeros((n, *width), np.float32) for n in sizes]
-    made += [np.zeros((4, *width), np.int64), *np.zeros((2, lanes), np.float32), np.zeros(lanes, np.int64), rows_a]
+    made += [np.zeros((4, *width), np.int64), *np.zeros((2, lanes), np.float32)]
+    made += [np.zeros(lanes, np.int64), np.zeros(lanes, np.float32), rows_a]
     return Workspace._make(made)

@@ -57,6 +57,14 @@ class TeacherForcing(NamedTuple):
     states: Array  # [n, gru_b * lanes]: the states of GRU_B
 
 
+class LPCNetOutputs(NamedTuple):
+    """What a run of n samples returns, besides the states."""
+
+    signal: Array  # [order + n, lane] float64: first the samples before, the oldest first; then those of the run
+    shares: Array  # [n, lane]: the probability of every drawn code
+    rows: Array  # [n, 256 * lanes]: the probabilities of all codes, in the order of `level_order`; or [0, 256 * lanes]
+
+
 @kernel
 def _start_frame(
     net: SampleNetwork, inputs: FrameInputs, workspace: Workspace, taps: Array, row: int, lane: int
@@ -205,6 +213,18 @@ def _dual_fc_of_many(net: SampleNetwork, workspace: Workspace, new: int) -> None
         two_layers(net, workspace, b0, 0, b1, 1)
 
 
+@part_of_kernel
+def _show(q: Array, total: Array, drawn: Array, out: LPCNetOutputs, n: int) -> None:
+    """Write the probabilities q / total of sample n: those of the drawn codes, and those of all codes if asked for."""
+    lanes, per = len(drawn), LEVELS // WIDTH
+    for lane in range(lanes):
+        place = drawn[lane] % per * WIDTH + drawn[lane] // per
+        out.shares[n, lane] = q[place * lanes + lane] / total[lane]
+    if n < len(out.rows):
+        for k in range(LEVELS * lanes):
+            out.rows[n, k] = q[k] / total[k % lanes]
+
+
 @kernel
 def run(
     net: SampleNetwork,
@@ -213,21 +233,21 @@ def run(
     schedule: Schedule,
     threshold: float,
     numbers: Array,
-    signal: Array,
     codes: Array,
     forced: TeacherForcing,
+    out: LPCNetOutputs,
 ) -> None:
-    """Synthesise n samples of every lane: write them to signal[order:], in 16-bit scale, before de-emphasis.
+    """Synthesise n samples of every lane, in 16-bit scale, before de-emphasis.
 
-    signal: [order + n, lane]; the first `order` rows hold the samples before, the oldest first. numbers: [n, lane],
-    from 0 to 1, each draws one code. codes: [lane, 3], the last codes of signal, prediction and excitation. threshold:
-    see `draw`. codes and workspace.state are replaced by those after the last sample.
+    numbers: [n, lane], from 0 to 1, each draws one code. codes: [lane, 3], the last codes of signal, prediction and
+    excitation. threshold: see `draw`. codes and workspace.state are replaced by those after the last sample.
     """
     (count, lanes), order = numbers.shape, inputs.lpc.shape[1]
     state, places, one = workspace.state.reshape(2, -1), workspace.places.reshape(4, -1), workspace.logits.ndim == 1
     row, left = schedule.rows - 1, np.zeros(lanes, np.int64)
     taps, prediction = np.zeros((order, lanes)), np.empty(lanes)
     h, new, own = 0, state.shape[1], len(net.bias_n) // 3 * lanes  # where states begin; GRU_B's place in them
+    signal, q = out.signal, workspace.logits.reshape(-1)
     for n in range(count):
         for lane in range(lanes):
             if left[lane] == 0 and row[lane] < schedule.ends[lane]:
@@ -251,9 +271,10 @@ def run(
             _gru_b(net, workspace, h, new, own)
             _dual_fc_of_many(net, workspace, new)
         if n < len(forced.logits):
-            forced.logits[n] = workspace.logits.reshape(-1)
+            forced.logits[n] = q
             forced.states[n] = state[new // state.shape[1], own:]
         draw(net, workspace, np.float32(threshold))
+        _show(q, workspace.total, workspace.drawn, out, n)
         for lane in range(lanes):
             drawn = workspace.drawn[lane]
             x = min(max(prediction[lane] + net.centres[drawn], -PEAK), PEAK)

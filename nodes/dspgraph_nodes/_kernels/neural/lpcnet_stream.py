@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes._kernels.neural.conditioning import FrameClock
+from dspgraph_nodes._kernels.neural.conditioning import check_finite
 from dspgraph_nodes._kernels.neural.lanes import Segment
 from dspgraph_nodes._kernels.neural.lpcnet_codes import PEAK
 from dspgraph_nodes._kernels.neural.lpcnet_packing import Network
 from dspgraph_nodes._kernels.neural.lpcnet_synthesis import (
     FrameNetworkState,
     LaneState,
-    check_finite,
     deemphasis,
     features,
     frame_inputs,
@@ -33,12 +32,44 @@ def speech(
 
     Raises ValueError for features that are not finite.
     """
-    check_finite("lpc", lpc)
+    check_finite(lpc, "LPCNet", "lpc")
     state = SpeechState(network, cepstrum.shape[1], lpc.shape[1], cepstrum.dtype, hop, draw)
     found = []
     for segment in (state.push(network, cepstrum, pitch, correlation, lpc, temperature), state.flush(network)):
-        found.append(state.finish(synthesise(network.sample, [segment], hop, threshold)[0], coef))
+        ((samples, _),) = synthesise(network.sample, [segment], hop, threshold)
+        found.append(state.finish(samples, coef))
     return np.concatenate(found)
+
+
+class FrameClock:
+    """The count of the frames and samples of one signal.
+
+    Frame k determines the samples from hop * k - lead up to hop * (k + 1) - lead; frame 0 determines none before sample
+    0, and the last frame all up to the end of the signal, hop samples for each frame received. hop: samples per frame;
+    lead: hop / 2 for frames whose window is centred on the start of their span, 0 for frames that hold in their span.
+    """
+
+    def __init__(self, hop: int, lead: int) -> None:
+        self.hop, self.lead = hop, lead
+        self.received, self.done = 0, 0  # numbers of frames
+
+    def _first_sample(self, frame: int) -> int:
+        return max(0, self.hop * frame - self.lead)
+
+    def receive(self, frames: int) -> None:
+        """Count frames that have come."""
+        self.received += frames
+
+    def advance(self, frames: int, last: bool = False) -> tuple[int, int]:
+        """Return the number of samples that the next `frames` frames determine, and how many the first one determines.
+
+        last: whether these are the last frames of the signal.
+        """
+        begin = self._first_sample(self.done)
+        end = self.hop * self.received if last else self._first_sample(self.done + frames)
+        wait = self._first_sample(self.done + 1) - begin
+        self.done += frames
+        return end - begin, wait
 
 
 class SpeechState:
@@ -72,7 +103,8 @@ class SpeechState:
 
     def flush(self, network: Network) -> Segment:
         """Return the segment of the remaining frames, up to the end of the signal."""
-        return self._segment(network, self.frames.flush(network.frame), last=True)
+        none = np.zeros((0, self.frames.features.known.shape[1]), np.float32)
+        return self._segment(network, self.frames.push(network.frame, none, last=True), last=True)
 
     def _segment(self, network: Network, conditions: Array, last: bool = False) -> Segment:
         n, (count, wait) = len(conditions), self.clock.advance(len(conditions), last)

@@ -9,12 +9,13 @@ import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
-from dspgraph_nodes._kernels.neural.lanes import MANY, Lane, Segment, in_lanes, places, schedule
+from dspgraph_nodes._kernels.neural.conditioning import FrameWindows, check_finite, joined
+from dspgraph_nodes._kernels.neural.lanes import MANY, Lane, Segment, in_lanes, schedule, side_by_side
 from dspgraph_nodes._kernels.neural.layers import layer
-from dspgraph_nodes._kernels.neural.layout import WIDTH, Schedule
+from dspgraph_nodes._kernels.neural.layout import WIDTH
 from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS, SILENT_CODE
-from dspgraph_nodes._kernels.neural.lpcnet_layout import FrameInputs, SampleNetwork, workspace
-from dspgraph_nodes._kernels.neural.lpcnet_loop import TeacherForcing, run
+from dspgraph_nodes._kernels.neural.lpcnet_layout import FrameInputs, SampleNetwork, Workspace, workspace
+from dspgraph_nodes._kernels.neural.lpcnet_loop import LPCNetOutputs, TeacherForcing, run
 from dspgraph_nodes._kernels.neural.lpcnet_packing import FrameNetwork
 
 # ---- the frame-rate network -----------------------------------------------------------------------------------------
@@ -23,33 +24,22 @@ from dspgraph_nodes._kernels.neural.lpcnet_packing import FrameNetwork
 class FrameNetworkState:
     """The state of the frame-rate network for one signal whose features come in blocks.
 
-    The condition of a frame depends on this frame, the two frames before it and the two frames after it.
+    The condition of a frame depends on this frame, the two frames before it and the two frames after it. The input of
+    each convolution is 0 before the first frame and after the last.
     """
 
     def __init__(self, network: FrameNetwork, bands: int) -> None:
-        self.features = np.zeros((1, bands + 2 + network.pitch.shape[1]), np.float32)
-        self.inner = np.zeros((1, len(network.conv1.start) - WIDTH), np.float32)
+        self.features = FrameWindows(1, bands + 2 + network.pitch.shape[1])
+        self.inner = FrameWindows(1, len(network.conv1.start) - WIDTH)
 
-    def push(self, network: FrameNetwork, features: Array) -> Array:
-        """Add the features [n, width] of the next frames, and return the conditions that are now known."""
-        features = np.concatenate((self.features, features))
-        inner = np.concatenate((self.inner, layer(_with_neighbours(features), network.conv1)))
-        self.features, self.inner = features[-2:], inner[-2:]
-        return self._conditions(network, inner)
+    def push(self, network: FrameNetwork, features: Array, last: bool = False) -> Array:
+        """Add the features [n, width] of the next frames, and return the conditions that are now known.
 
-    def flush(self, network: FrameNetwork) -> Array:
-        """Return the conditions of the last frames; the input of each convolution is 0 after the last frame."""
-        features = np.concatenate((self.features, np.zeros_like(self.features[:1])))
-        inner = layer(_with_neighbours(features), network.conv1)
-        return self._conditions(network, np.concatenate((self.inner, inner, np.zeros_like(self.inner[:1]))))
-
-    def _conditions(self, network: FrameNetwork, inner: Array) -> Array:
-        return layer(layer(layer(_with_neighbours(inner), network.conv2), network.dense1), network.dense2)
-
-
-def _with_neighbours(rows: Array) -> Array:
-    """Return each row but the first and the last, joined with the rows before and after it: [n - 2, 3 * width]."""
-    return np.concatenate((rows[:-2], rows[1:-1], rows[2:]), axis=1)
+        last: whether the signal ends after these frames.
+        """
+        inner = layer(joined(self.features.push(features, last)), network.conv1)
+        x = layer(joined(self.inner.push(inner, last)), network.conv2)
+        return layer(layer(x, network.dense1), network.dense2)
 
 
 def features(network: FrameNetwork, cepstrum: Array, pitch: Array, correlation: Array) -> Array:
@@ -60,19 +50,9 @@ def features(network: FrameNetwork, cepstrum: Array, pitch: Array, correlation: 
     is not finite.
     """
     rows = np.concatenate((cepstrum, pitch, correlation), axis=1)
-    check_finite("cepstrum, pitch and correlation", rows)
+    check_finite(rows, "LPCNet", "cepstrum, pitch and correlation")
     index = np.clip(np.floor(0.1 + 50 * pitch[:, 0].astype(np.float64) + 100), 33, 255).astype(np.int64)
     return np.concatenate((rows, network.pitch[index]), axis=1).astype(np.float32)
-
-
-def check_finite(name: str, rows: Array) -> None:
-    """Raise ValueError that names the first frame with a number that is not finite.
-
-    rows: [n, width], one row per frame; name: what the rows are, for the error.
-    """
-    finite = np.isfinite(rows).all(axis=1)
-    if not finite.all():
-        raise ValueError(f"LPCNet takes finite numbers; frame {int(np.argmin(finite))} of {name} has others")
 
 
 # ---- the loop -------------------------------------------------------------------------------------------------------
@@ -106,67 +86,80 @@ class LaneState:
 
 
 def synthesise(
-    network: SampleNetwork, segments: list[Segment], hop: int, threshold: float, many: int = MANY
-) -> list[Array]:
-    """Return the samples of each segment, [n] float64, before de-emphasis and in 16-bit scale.
+    network: SampleNetwork, segments: list[Segment], hop: int, threshold: float, many: int = MANY, tap: bool = False
+) -> list[tuple[Array, Array]]:
+    """Return the samples of each segment, [n] float64, before de-emphasis and in 16-bit scale, and their probabilities.
+
+    With `tap` the probabilities are [n, 256], those of all codes of the excitation; otherwise [n, 1], that of the drawn
+    code alone.
 
     The states of the segments, each a LaneState, are changed in place. numbers: those of the segments, [n] float32 from
     0 to 1, each draw the code of one sample. many: as in `in_lanes`.
     """
 
-    def loop(frames: FrameInputs, lanes: list[Lane], count: int) -> list[tuple[Array]]:
-        return _run_lanes(network, frames, lanes, count, hop, threshold)
+    def loop(frames: FrameInputs, lanes: list[Lane], count: int) -> list[tuple[Array, Array]]:
+        return _run_lanes(network, frames, lanes, count, hop, threshold, tap)
 
-    return [samples for (samples,) in in_lanes(segments, loop, hop, (np.zeros(0),), many)]
+    empty = np.zeros(0), np.zeros((0, LEVELS if tap else 1), np.float32)
+    return [(samples, rows) for samples, rows in in_lanes(segments, loop, hop, empty, many)]
 
 
 def _run_lanes(
-    network: SampleNetwork, frames: FrameInputs, lanes: list[Lane], count: int, hop: int, threshold: float
-) -> list[tuple[Array]]:
-    """Return the next `count` samples of every lane, and update the states of the lanes.
+    network: SampleNetwork, frames: FrameInputs, lanes: list[Lane], count: int, hop: int, threshold: float, tap: bool
+) -> list[tuple[Array, Array]]:
+    """Return the next `count` samples of every lane with their probabilities, and update the states of the lanes."""
+    numbers = side_by_side([lane.numbers for lane in lanes])
+    codes = side_by_side([lane.state.codes for lane in lanes]).T.copy()
+    work, out = _memory(network, frames, count, len(codes), count if tap else 0)
+    order, state = frames.lpc.shape[1], work.state.reshape(2, -1, len(codes))
+    state[0] = side_by_side([lane.state.gru for lane in lanes])
+    out.signal[:order] = side_by_side([lane.state.past for lane in lanes])
+    run(network, frames, work, schedule(lanes, hop), threshold, numbers, codes, _NO_FORCING, out)
+    rows = _by_level(out.rows) if tap else out.shares[:, None]
+    for k, lane in enumerate(lanes):
+        lane.state.gru[:], lane.state.past[:], lane.state.codes[:] = state[0, :, k], out.signal[count:, k], codes[k]
+    return [(out.signal[order:, k].copy(), np.ascontiguousarray(rows[..., k])) for k in range(len(lanes))]
 
-    One lane runs alone. For more, the loop runs sixteen lanes; those without a signal compute samples that are dropped.
-    """
-    width, order = places(lanes), frames.lpc.shape[1]
-    work = workspace(network, frames.rows_a, width)
-    state = work.state.reshape(2, -1, width)
-    signal, numbers = np.zeros((order + count, width)), np.zeros((count, width), np.float32)
-    codes = np.full((width, 3), SILENT_CODE)
-    for k, lane in enumerate(lanes):
-        state[0, :, k], signal[:order, k], codes[k] = lane.state.gru, lane.state.past, lane.state.codes
-        numbers[:, k] = lane.numbers
-    no_forcing = TeacherForcing(np.zeros((0, width, 3), np.int64), *np.zeros((2, 0, 1), np.float32))
-    run(network, frames, work, schedule(lanes, hop), threshold, numbers, signal, codes, no_forcing)
-    for k, lane in enumerate(lanes):
-        lane.state.gru[:], lane.state.past[:], lane.state.codes[:] = state[0, :, k], signal[count:, k], codes[k]
-    return [(signal[order:, k].copy(),) for k in range(len(lanes))]
+
+def _memory(
+    network: SampleNetwork, frames: FrameInputs, count: int, lanes: int, tapped: int
+) -> tuple[Workspace, LPCNetOutputs]:
+    """Return memory for a run of `count` samples, with the probabilities of all codes for `tapped` samples."""
+    signal = np.zeros((frames.lpc.shape[1] + count, lanes))
+    shares, rows = np.zeros((count, lanes), np.float32), np.zeros((tapped, LEVELS * lanes), np.float32)
+    return workspace(network, frames.rows_a, lanes), LPCNetOutputs(signal, shares, rows)
+
+
+def _by_level(rows: Array) -> Array:
+    """Return [n, 256, lanes], in the order of the codes. rows: [n, 256 * lanes], in the order of `level_order`."""
+    ordered: Array = rows.reshape(len(rows), WIDTH, WIDTH, -1).swapaxes(1, 2).reshape(len(rows), LEVELS, -1)
+    return ordered
+
+
+_NO_FORCING = TeacherForcing(np.zeros((0, 1, 3), np.int64), *np.zeros((2, 0, 1), np.float32))
 
 
 def teacher_forced(
-    network: SampleNetwork, frames: FrameInputs, codes: Array, hop: int, lanes: int = 1, first: int | None = None
-) -> tuple[Array, Array]:
-    """Return the logits [n, 256] and the states of GRU_B [n, units] when the network is given codes.
+    network: SampleNetwork, frames: FrameInputs, codes: Array, hop: int, lanes: int = 1, first: int | None = None,
+    threshold: float = 0.0,
+) -> tuple[Array, Array, Array]:  # fmt: skip
+    """Return logits [n, 256], states of GRU_B [n, units], and probabilities [n, 256], of a network that is given codes.
 
     codes: [n, 3], of signal, prediction and excitation, in place of those that the network would draw; a frame begins
-    every `hop` samples; first: number of samples of the first frame, `hop` by default; lanes: 1 or 16. All lanes get
-    the same codes, and the results are those of the last lane. Tests use this function to compare the kernel with
-    torch.
+    every `hop` samples; first: number of samples of the first frame, `hop` by default; lanes: 1 or 16; threshold: see
+    `synthesise`. All lanes get the same codes, and the results are those of the last lane. Tests use this function to
+    compare the kernel with torch.
     """
     count = len(codes)
-    work = workspace(network, frames.rows_a, lanes)
-    logits = np.zeros((count, LEVELS * lanes), np.float32)
-    states = np.zeros((count, len(network.diagonal_b) // 3 * lanes), np.float32)
+    work, out = _memory(network, frames, count, lanes, count)
+    logits, units = np.zeros((count, LEVELS * lanes), np.float32), len(network.diagonal_b) // 3
     forced = np.ascontiguousarray(np.repeat(codes[:, None], lanes, 1), np.int64)
-    rows, ends, waits = (
-        np.zeros(lanes, np.int64),
-        np.full(lanes, len(frames.lpc) - 1),
-        np.full(lanes, hop if first is None else first),
-    )
-    signal, numbers = np.zeros((frames.lpc.shape[1] + count, lanes)), np.zeros((count, lanes), np.float32)
-    silent, forcing = np.full((lanes, 3), SILENT_CODE), TeacherForcing(forced, logits, states)
-    run(network, frames, work, Schedule(rows, ends, waits, hop), 0.0, numbers, signal, silent, forcing)
-    by_level = logits.reshape(count, WIDTH, WIDTH, lanes).swapaxes(1, 2).reshape(count, LEVELS, lanes)
-    return by_level[..., -1], states.reshape(count, -1, lanes)[..., -1]
+    forcing = TeacherForcing(forced, logits, np.zeros((count, units * lanes), np.float32))
+    lane = Lane(None, 0, len(frames.lpc) - 1, hop if first is None else first, forced, forced)
+    numbers, silent = np.zeros((count, lanes), np.float32), np.full((lanes, 3), SILENT_CODE)
+    run(network, frames, work, schedule([lane] * lanes, hop), threshold, numbers, silent, forcing, out)
+    states = forcing.states.reshape(count, units, lanes)
+    return _by_level(logits)[..., -1], states[..., -1], _by_level(out.rows)[..., -1]
 
 
 def deemphasis(x: Array, coef: float, before: float) -> Array:

@@ -105,8 +105,17 @@ def packed_layer(wide: Mapping[str, Array], name: str) -> Matrix:
 
 
 def packed_matrix(weight: Array, bias: Array) -> Matrix:
-    """Return a packed layer. weight: [rows, columns], where rows is a multiple of 16; bias: [rows]."""
-    return Matrix(blocks(weight.astype(np.float32)), np.append(bias.astype(np.float32), PADDING))
+    """Return a packed layer; rows of zeros fill it up to a multiple of 16. weight: [rows, columns]; bias: [rows]."""
+    more = -len(weight) % WIDTH
+    filled = np.pad(weight, ((0, more), (0, 0))).astype(np.float32)
+    return Matrix(blocks(filled), np.concatenate((bias, np.zeros(more), PADDING)).astype(np.float32))
+
+
+def single(tree: Tree) -> Tree:
+    """Return nested tuples like `tree` whose arrays of floats are contiguous and in float32."""
+    kept = [one if one.dtype.kind == "i" else np.ascontiguousarray(one, np.float32) for one in _leaves(tree)]
+    rebuilt: Tree = _rebuilt(tree, iter(kept))
+    return rebuilt
 
 
 def contiguous(tree: Tree) -> Tree:
@@ -130,14 +139,17 @@ def contiguous(tree: Tree) -> Tree:
 
 
 def _leaves(tree: Any) -> Iterator[Array]:
-    """Yield the arrays in nested tuples, in order."""
+    """Yield the arrays in nested tuples, in order; other things in them are left out."""
     if isinstance(tree, tuple):
         for inner in tree:
             yield from _leaves(inner)
-    else:
+    elif isinstance(tree, np.ndarray):
         yield tree
 
 
 def _rebuilt(tree: Any, arrays: Iterator[Array]) -> Any:
     """Return nested tuples like `tree`, with the given arrays in place of its own, in order."""
-    return type(tree)(*(_rebuilt(inner, arrays) for inner in tree)) if isinstance(tree, tuple) else next(arrays)
+    if isinstance(tree, tuple):
+        inner = [_rebuilt(one, arrays) for one in tree]
+        return type(tree)(*inner) if hasattr(tree, "_fields") else tuple(inner)
+    return next(arrays) if isinstance(tree, np.ndarray) else tree

@@ -1,14 +1,19 @@
-"""Draws from distributions of neural networks, for one signal or for sixteen side by side, with the same bits."""
+"""Draws from distributions over levels, for one signal or for sixteen side by side, with the same bits.
+
+`categorical` is a stage for a fixed number of levels, whose distribution is sharpened and cut off. `draw_class` takes
+any number of levels, and draws from their softmax.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.neural.layout import WIDTH
-from dspgraph_nodes._kernels.neural.stages import NetworkCode, network_stage
+from dspgraph_nodes._kernels.neural.stages import LOG2_E, NetworkCode, network_stage
 
 LEAST = -126.0  # lower limit of the exponents of probabilities: 2**-126 is the smallest normal float32
 
@@ -32,8 +37,9 @@ def categorical(levels: int) -> Any:
     q(0) to q(i): the sum of all blocks of levels before, plus the sum within the block, both in ascending order. There
     are sixteen blocks of equally many levels.
 
-    The arrays of the workspace are: `logits` [levels], in the order of `level_order`, which the draw of sixteen signals
-    overwrites; `sharp` [lanes]; `number` [lanes], u; `drawn` [lanes] int64; and `work` [16], for sixteen signals alone.
+    The arrays of the workspace are: `logits` [levels], in the order of `level_order`, each replaced by its q; `sharp`
+    [lanes]; `number` [lanes], u; `drawn` [lanes] int64; `total` [lanes], which gets the sum of all q; and `work` [16],
+    for sixteen signals alone.
     For sixteen signals `logits` and `work` have a last axis `lane`. A kernel calls the stage with one number: the
     threshold, float32. levels: a multiple of 64. A vector holds level b of all sixteen blocks, so the sums within the
     blocks are sums of vectors.
@@ -67,13 +73,16 @@ def _draw_of_one(code: NetworkCode, threshold: Any, per: int) -> None:
         total = code.add(total, value)
     floor = code.mul(threshold, code.across(code.add, total))
     within, f = zero, []
-    for value in p:
-        within = code.add(within, code.maximum(code.sub(value, floor), zero))
+    for j, value in enumerate(p):
+        q = code.maximum(code.sub(value, floor), zero)
+        code.store(q, "logits", j * WIDTH)
+        within = code.add(within, q)
         f.append(within)
     before, end = zero, code.number(0)
     for m in range(WIDTH):
         before = code.insert(before, end, m)
         end = code.add(end, code.extract(within, m))
+    b.store(end, code.address("total", 0))
     goal = code.broadcast(code.mul(code.element("number", 0), end))
     count = code.integer(0)
     for value in f:
@@ -104,18 +113,111 @@ def _draw_of_many(code: NetworkCode, threshold: Any, per: int) -> None:
     floor = code.mul(threshold, totals[0])
     before = code.variable(zero)
     with code.loop(WIDTH) as m:
-        within, start = zero, b.load(before)
+        within = zero
         for j in range(per):
             place = code.plus(code.times(m, WIDTH), j * rows)
-            within = code.add(within, code.maximum(code.sub(code.load("logits", place), floor), zero))
-            f = code.add(start, within)
-            code.store(f, "logits", place)
-        b.store(f, before)
-    goal = code.mul(code.load("number", 0), b.load(before))
+            q = code.maximum(code.sub(code.load("logits", place), floor), zero)
+            code.store(q, "logits", place)
+            within = code.add(within, q)
+        b.store(code.add(b.load(before), within), before)
+    total = b.load(before)
+    code.store(total, "total", 0)
+    goal = code.mul(code.load("number", 0), total)
+    b.store(zero, before)
     count = code.variable(code.integer(0))
-    with code.loop(WIDTH * per) as j:
-        at_most = code.where_at_most(code.load("logits", code.times(j, WIDTH)), goal)
-        b.store(b.sub(b.load(count), at_most), count)
+    with code.loop(WIDTH) as m:
+        within, start, f = zero, b.load(before), zero
+        for j in range(per):
+            within = code.add(within, code.load("logits", code.plus(code.times(m, WIDTH), j * rows)))
+            f = code.add(start, within)
+            b.store(b.sub(b.load(count), code.where_at_most(f, goal)), count)
+        b.store(f, before)
     found = b.load(count)
     for lane in range(WIDTH):
         b.store(code.position(code.extract(found, lane)), code.address("drawn", lane))
+
+
+# ---- a softmax of any number of levels ------------------------------------------------------------------------------
+
+
+class SoftmaxBuffers(NamedTuple):
+    """The memory for draws from a softmax."""
+
+    state: Array  # [1, n] or [1, n, 16]: tells whether there are 1 or 16 lanes
+    y: Array  # logits, level k of lane l at k * lanes + l; with room for a multiple of 16 of them
+    scales: Array  # [16]: factors before exponentials
+    tops: Array  # [16]: the largest logits
+
+
+@network_stage
+def _exponentials(code: NetworkCode, count: Any) -> None:
+    """Replace `count` vectors of logits x in y by 2**((x - top) * scale); exponents below -126 count as -126."""
+    top, scale = (
+        code.load(name, 0) if code.many else code.broadcast(code.element(name, 0)) for name in ("tops", "scales")
+    )
+    with code.loop(count) as k:
+        at = code.times(k, WIDTH)
+        code.store(_weights(code, [code.load("y", at)], top, scale)[0], "y", at)
+
+
+@kernel
+def _exponentiate(buffers: SoftmaxBuffers, levels: int, lanes: int, temperature: float) -> None:
+    """Replace the logits x in y by e**((x - largest x) / temperature)."""
+    y, tops = buffers.y.reshape(-1), buffers.tops
+    for lane in range(lanes):
+        tops[lane] = y[lane]
+    for k in range(1, levels):
+        for lane in range(lanes):
+            tops[lane] = max(tops[lane], y[k * lanes + lane])
+    buffers.scales.fill(LOG2_E / temperature)
+    _exponentials(buffers, buffers, (levels * lanes + WIDTH - 1) // WIDTH)
+
+
+@kernel
+def draw_class(
+    buffers: SoftmaxBuffers, levels: int, temperature: float, numbers: Array, chosen: Array, shares: Array
+) -> None:
+    """Draw a level of every lane from softmax(y / temperature).
+
+    The level is the number of k with F(k) <= u * F(levels - 1), where F(k) is the sum of the exponentials 0 .. k.
+
+    buffers: y is overwritten; numbers: u [lanes], from 0 up to, not including, 1. chosen: [lanes] int64, gets the
+    levels; shares: [lanes], multiplied by their probabilities.
+    """
+    lanes = len(chosen)
+    _exponentiate(buffers, levels, lanes, temperature)
+    y, total, goal = buffers.y.reshape(-1), np.zeros(lanes), np.zeros(lanes)
+    for k in range(levels):
+        for lane in range(lanes):
+            goal[lane] += y[k * lanes + lane]
+    for lane in range(lanes):
+        goal[lane] *= numbers[lane]
+        chosen[lane] = 0
+    for k in range(levels):
+        for lane in range(lanes):
+            total[lane] += y[k * lanes + lane]
+            chosen[lane] += total[lane] <= goal[lane]
+    for lane in range(lanes):
+        shares[lane] *= y[chosen[lane] * lanes + lane] / total[lane]
+
+
+def probabilities(logits: Array, levels: int, temperature: float) -> None:
+    """Replace every group of `levels` logits by softmax(logits / temperature). logits: [n, groups * levels] float32."""
+    buffers = SoftmaxBuffers(
+        np.zeros((1, 0), np.float32), np.zeros(levels + WIDTH, np.float32), *np.zeros((2, WIDTH), np.float32)
+    )
+    _normalise(buffers, logits.reshape(-1, levels), temperature)
+
+
+@kernel
+def _normalise(buffers: SoftmaxBuffers, rows: Array, temperature: float) -> None:
+    y, levels = buffers.y, rows.shape[1]
+    for row in rows:
+        for k in range(levels):
+            y[k] = row[k]
+        _exponentiate(buffers, levels, 1, temperature)
+        total = 0.0
+        for k in range(levels):
+            total += y[k]
+        for k in range(levels):
+            row[k] = y[k] / total

@@ -19,8 +19,9 @@ import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel, part_of_kernel
-from dspgraph_nodes._kernels.neural.draws import draw_level, draw_logistic
+from dspgraph_nodes._kernels.neural.draws import draw_logistic
 from dspgraph_nodes._kernels.neural.layout import WIDTH
+from dspgraph_nodes._kernels.neural.sampling import SoftmaxBuffers, draw_class
 from dspgraph_nodes._kernels.neural.stages import NetworkCode, network_stage
 
 TOGETHER = 4  # blocks of one signal, or rows of a block of sixteen signals, that are summed at the same time
@@ -260,8 +261,9 @@ def run(net: WaveNetWeights, room: WaveNetWorkspace, given: WaveNetInputs, last:
     z, skip = gates + 2 * gate, gates + 3 * gate
     hidden, output = skip + skips, skip + 2 * skips
     parameters = flat[output * lanes : (output + width) * lanes].reshape(width, lanes)
-    heads, ends = np.zeros(len(net.layers), np.int64), np.empty(max(len(given.centres), 1))
-    levels = len(given.centres)
+    heads, chosen, shares = np.zeros(len(net.layers), np.int64), np.zeros(lanes, np.int64), np.zeros(lanes, np.float32)
+    levels, logits, scales = len(given.centres), np.zeros((width, lanes), np.float32), np.zeros((2, WIDTH), np.float32)
+    to_draw = SoftmaxBuffers(room.state, logits.reshape(-1), scales[0], scales[1])
     for n in range(count):
         x = (net.layers[0, 3] + heads[0] * residual) * lanes
         for lane in range(lanes):
@@ -286,10 +288,14 @@ def run(net: WaveNetWeights, room: WaveNetWorkspace, given: WaveNetInputs, last:
         _add(net, room, net.head[1], 1, skips, output, width // WIDTH)
         if n < len(out.parameters):
             out.parameters[n] = parameters
+        if levels:
+            for r in range(width):
+                for lane in range(lanes):
+                    logits[r, lane] = parameters[r, lane]
+            draw_class(to_draw, levels, 1.0, given.noise[n, 0], chosen, shares)
         for lane in range(lanes):
             if levels:
-                level = draw_level(parameters, given.noise[n, 0, lane], lane, ends)
-                out.samples[n, lane], last[lane] = given.centres[level], level
+                out.samples[n, lane], last[lane] = given.centres[chosen[lane]], chosen[lane]
             else:
                 out.samples[n, lane] = draw_logistic(parameters, given.noise[n], lane, given.floor)
                 last[lane] = out.samples[n, lane]

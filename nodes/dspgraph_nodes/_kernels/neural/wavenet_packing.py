@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.neural.conditioning import interpolation, reach
 from dspgraph_nodes._kernels.neural.layout import WIDTH
-from dspgraph_nodes._kernels.neural.packing import contiguous
+from dspgraph_nodes._kernels.neural.packing import contiguous, single
 from dspgraph_nodes._kernels.neural.stages import LOG2_E
 from dspgraph_nodes._kernels.neural.wavenet_loop import ROOT_HALF, WaveNetWeights
 
@@ -142,47 +143,25 @@ def pack_wavenet(
         np.concatenate(gates).T, np.concatenate(more)[:, 0],
         frame_factors(scales, smoothing) if linear else np.ones((1, 1)),
     )  # fmt: skip
-    return PackedWaveNet(_single(upsampling), contiguous(_single(sample)))
+    return PackedWaveNet(single(upsampling), contiguous(single(sample)))
 
 
 def frame_factors(scales: tuple[int, ...], taps: Sequence[Array]) -> Array:
-    """Return the factors of neighbouring frames in the samples of a frame: [kinds, 2 * reach + 1].
+    """Return the factors of neighbouring frames in the samples of a frame: [kinds, 2 * r + 1].
 
-    They are those of the linear upsampling. The samples of frame j are sums over the frames j - reach .. j + reach.
-    Near both ends of a signal, beyond which all counts as 0, the factors differ from those inside. The rows are those
-    of frame j of a signal of N frames, in the order (N, j, sample in the frame), for N = 1 .. 2 * reach + 1: a longer
-    signal has the same kinds of frames.
+    They are those of the linear upsampling. The samples of frame j are sums over the frames j - r .. j + r. Near both
+    ends of a signal, beyond which all counts as 0, the factors differ from those inside. The rows are those of frame j
+    of a signal of N frames, in the order (N, j, sample in the frame), for N = 1 .. 2 * r + 1: a longer signal has the
+    same kinds of frames.
     """
-    hop, after, samples = prod(scales), 1, 0
-    for s in reversed(scales):
-        samples += s * after
-        after *= s
-    reach = -(-samples // hop)
+    hop, r = prod(scales), reach(scales, [len(one) for one in taps])
     found = []
-    for frames in range(1, 2 * reach + 2):
-        matrix = np.pad(stretch_matrix(frames, scales, taps), ((0, 0), (reach, reach)))
-        found += [matrix[j * hop : (j + 1) * hop, j : j + 2 * reach + 1] for j in range(frames)]
+    for frames in range(1, 2 * r + 2):
+        matrix = np.pad(interpolation(frames, scales, taps), ((0, 0), (r, r)))
+        found += [matrix[j * hop : (j + 1) * hop, j : j + 2 * r + 1] for j in range(frames)]
     return np.concatenate(found)
-
-
-def stretch_matrix(frames: int, scales: tuple[int, ...], taps: Sequence[Array]) -> Array:
-    """Return the matrix [frames * hop, frames] of the linear upsampling of a signal of so many frames."""
-    rows = np.eye(frames)
-    for s, weights in zip(scales, taps, strict=True):
-        long = np.pad(np.repeat(rows, s, axis=0), ((s, s), (0, 0)))
-        count = len(rows) * s
-        rows = np.sum([weight * long[k : k + count] for k, weight in enumerate(weights)], axis=0)
-    return rows
 
 
 def _first(wide: Mapping[str, Array]) -> Array:
     weight = wide.get("stretch.first.weight", np.zeros((len(wide["mean"]), 0, 1)))
     return weight.transpose(2, 1, 0).reshape(-1, len(weight))
-
-
-def _single(tree: Any) -> Any:
-    """Return nested tuples like `tree` whose arrays of floats are contiguous and in float32."""
-    if isinstance(tree, tuple):
-        inner = [_single(one) for one in tree]
-        return type(tree)(*inner) if hasattr(tree, "_fields") else tuple(inner)
-    return np.ascontiguousarray(tree, np.float32) if getattr(tree, "dtype", None) == np.float64 else tree

@@ -12,7 +12,9 @@ import numpy as np
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.maths.elementary import exp
 from dspgraph_nodes._kernels.maths.matmul import matmul
+from dspgraph_nodes._kernels.neural.conditioning import FrameWindows, in_windows, joined, unwound
 from dspgraph_nodes._kernels.neural.draws import inner_numbers, mixture_noise
+from dspgraph_nodes._kernels.neural.lanes import MANY, Lane, Segment, in_lanes, side_by_side
 from dspgraph_nodes._kernels.neural.layout import WIDTH
 from dspgraph_nodes._kernels.neural.wavenet_loop import (
     WaveNetInputs,
@@ -25,25 +27,30 @@ from dspgraph_nodes._kernels.neural.wavenet_loop import (
 from dspgraph_nodes._kernels.neural.wavenet_packing import PackedWaveNet, Upsampling
 from dspgraph_nodes._kernels.signal.iir import one_pole
 
-MANY_SIGNALS = (
-    10  # with this many signals or more, sixteen lanes, some idle, are faster than one signal after the other
-)
 LONGEST_RUN = {True: 16, False: 1}  # frames whose rows are computed at once, with linear upsampling and with another
 
 
 # ---- features -------------------------------------------------------------------------------------------------------
 
 
-def frame_kinds(table: Array, hop: int, first: int, last: int, frames: int | None) -> Array:
-    """Return the rows of the table of `frame_factors` for the samples of the frames first .. last - 1 of a signal.
+class NearFrames(NamedTuple):
+    """What a segment knows of its frames, one row per frame."""
 
-    frames: the number of frames in the signal; None if it is not known yet, because more frames follow.
+    windows: Array  # [frames, 2 * wait + 1, bands] float32: normalised features, of a frame and of those around it
+    kinds: Array  # [frames] int64: the place of the frame among the kinds of frames in `frame_factors`
+
+
+def frame_kinds(reach: int, first: int, last: int, frames: int | None) -> Array:
+    """Return the kinds of the frames first .. last - 1 of a signal, whose rows are those of `frame_factors`.
+
+    reach: r in `frame_factors`; frames: the number of frames in the signal; None if it is not known yet, because more
+    frames follow.
     """
-    j, r = np.arange(first, last), table.shape[1] // 2
+    j, r = np.arange(first, last), reach
     total = 2 * r + 1 if frames is None else min(frames, 2 * r + 1)
     after = np.full(len(j), r) if frames is None else frames - 1 - j  # frames after frame j
     like = np.where(j < r, j, np.where(after < r, total - 1 - after, r))
-    kinds: Array = ((total * (total - 1) // 2 + like)[:, None] * hop + np.arange(hop)).reshape(-1)
+    kinds: Array = total * (total - 1) // 2 + like
     return kinds
 
 
@@ -61,32 +68,16 @@ def transposed_rows(upsampling: Upsampling, frames: Array) -> Array:
     return rows
 
 
-class WaveNetSegment(NamedTuple):
-    """The next frames of one signal, to be synthesised."""
+def gate_rows(upsampling: Upsampling, frames: NearFrames) -> tuple[Array, Array, Array]:
+    """Return what features add to the gates of the samples of frames.
 
-    state: WaveNetState
-    features: Array  # [frames + 2 * wait, bands] float32, normalised; with `wait` frames on either side
-    first: int  # the number of the first of these frames in the signal
-    total: int | None  # the number of frames in the signal, once it is known
-    noise: Array  # [frames * hop, width] float64: see `WaveNetInputs`
-    forced: Array  # [n] float64: samples or levels that the network is given in place of its own; usually none
-
-    def rows(self, upsampling: Upsampling, begin: int, count: int) -> tuple[Array, Array, Array]:
-        """Return what the features add to the gates, for `count` samples from `begin` on.
-
-        The results are rows [m, gates], the first row that each sample uses, and the row of the table with its factors.
-        """
-        up, hop = upsampling, upsampling.hop
-        f0, f1 = begin // hop, -(-(begin + count) // hop)
-        near = self.features[f0 : f1 + 2 * up.wait]
-        within = slice(begin - f0 * hop, begin - f0 * hop + count)
-        if not up.linear:
-            rows = transposed_rows(up, near)[within]
-            return matmul(rows, up.gates) + up.bias, np.arange(count), np.zeros(count, np.int64)
-        windows = np.concatenate([near[k : len(near) - 2 * up.context + k] for k in range(2 * up.context + 1)], axis=1)
-        rows = matmul(matmul(windows, up.first), up.gates)
-        kinds = frame_kinds(up.table, hop, self.first + f0, self.first + f1, self.total)
-        return rows, np.repeat(np.arange(f1 - f0), hop)[within], kinds[within]
+    The results are rows [m, gates], the first row that each sample uses, and the row of the table with its factors.
+    """
+    up, near, samples = upsampling, unwound(frames.windows), np.arange(len(frames.kinds) * upsampling.hop)
+    if not up.linear:
+        return matmul(transposed_rows(up, near), up.gates) + up.bias, samples, np.zeros_like(samples)
+    rows = matmul(matmul(joined(in_windows(near, up.context)), up.first), up.gates)
+    return rows, samples // up.hop, frames.kinds[samples // up.hop] * up.hop + samples % up.hop
 
 
 # ---- the loop -------------------------------------------------------------------------------------------------------
@@ -109,27 +100,23 @@ class WaveNetState:
     def __init__(self, network: PackedWaveNet, form: WaveNetForm, draw: np.random.Generator) -> None:
         *_, begin, rows, _ = network.sample.layers[-1]
         self.rings = np.zeros(begin + rows * network.sample.sizes[1], np.float32)
-        self.last = float(len(form.centres) // 2)  # silence: the sample 0, or its level
-        self.kept = np.zeros((0, len(network.upsampling.mean)), np.float32)
-        self.received, self.done = 0, 0  # numbers of frames
+        self.last = np.full(1, len(form.centres) // 2, np.float64)  # silence: the sample 0, or its level
+        self.frames = FrameWindows(network.upsampling.wait, len(network.upsampling.mean), repeat=True)
+        self.received = 0  # number of frames
         self.draw, self.last_output = draw, 0.0
 
-    def push(self, network: PackedWaveNet, form: WaveNetForm, frames: Array, end: bool = False) -> WaveNetSegment:
+    def push(self, network: PackedWaveNet, form: WaveNetForm, frames: Array, end: bool = False) -> Segment:
         """Add frames [n, bands], and return the segment of the frames whose samples are now determined.
 
         end: whether the signal ends after these frames. Beyond the ends of a signal its first and last frame count.
         """
-        up = network.upsampling
-        kept = np.concatenate((self.kept, ((frames - up.mean) / up.deviation).astype(np.float32)))
-        before = self.received - len(self.kept)  # frames that are no longer kept
+        up, first = network.upsampling, self.frames.done
         self.received += len(frames)
-        first, last = self.done, self.received if end else max(self.done, self.received - up.wait)
-        self.done, self.kept = last, kept[max(0, last - up.wait - before) :]
-        index = np.clip(np.arange(first - up.wait, last + up.wait), before, self.received - 1) - before
-        near = kept[index] if last > first else kept[:0]
-        numbers = inner_numbers(self.draw.random(((last - first) * up.hop, form.numbers)))
+        windows = self.frames.push(((frames - up.mean) / up.deviation).astype(np.float32), end)
+        kinds = frame_kinds(up.reach, first, first + len(windows), self.received if end else None)
+        numbers = inner_numbers(self.draw.random((len(windows) * up.hop, form.numbers)))
         noise = numbers if len(form.centres) else mixture_noise(numbers)
-        return WaveNetSegment(self, near, first, self.received if end else None, noise, np.zeros(0))
+        return Segment(self, NearFrames(windows, kinds), up.hop, noise)
 
     def finish(self, samples: Array, form: WaveNetForm) -> Array:
         """Return the samples of a segment without pre-emphasis and gain, limited to +-1, in float64.
@@ -144,61 +131,45 @@ class WaveNetState:
 
 
 def synthesise_wavenet(
-    network: PackedWaveNet, form: WaveNetForm, segments: list[WaveNetSegment], many: int = MANY_SIGNALS
+    network: PackedWaveNet, form: WaveNetForm, segments: list[Segment], many: int = MANY
 ) -> list[tuple[Array, Array]]:
     """Return the samples [n] float64 of each segment, and the parameters [n, width] float32 of their distributions.
 
-    While `many` segments or more have samples left, up to sixteen are computed side by side: those with
-    the most samples left. The states of the segments are changed in place.
+    The states of the segments are changed in place. many: as in `in_lanes`.
     """
-    found: list[list[tuple[Array, Array]]] = [[] for _ in segments]
-    done, longest = [0] * len(segments), LONGEST_RUN[network.upsampling.linear] * network.upsampling.hop
 
-    def left(k: int) -> int:
-        return len(segments[k].noise) - done[k]
+    def loop(frames: NearFrames, lanes: list[Lane], count: int) -> list[tuple[Array, Array]]:
+        return _run_lanes(network, form, frames, lanes, count)
 
-    while waiting := sorted((k for k in range(len(segments)) if left(k)), key=left, reverse=True):
-        group = waiting[:WIDTH] if len(waiting) >= many else waiting[:1]
-        count = min(left(group[-1]), longest)
-        lanes = [(segments[k], done[k]) for k in group]
-        for k, part in zip(group, _run_lanes(network, form, lanes, count), strict=True):
-            found[k].append(part)
-            done[k] += count
-    none = (np.zeros(0), np.zeros((0, form.width), np.float32))
-    return [
-        (np.concatenate([one for one, _ in (none, *parts)]), np.concatenate([two for _, two in (none, *parts)]))
-        for parts in found
-    ]
+    up, empty = network.upsampling, (np.zeros(0), np.zeros((0, form.width), np.float32))
+    found = in_lanes(segments, loop, up.hop, empty, many, LONGEST_RUN[up.linear] * up.hop)
+    return [(samples, parameters) for samples, parameters in found]
 
 
 def _run_lanes(
-    network: PackedWaveNet, form: WaveNetForm, lanes: list[tuple[WaveNetSegment, int]], count: int
+    network: PackedWaveNet, form: WaveNetForm, frames: NearFrames, lanes: list[Lane], count: int
 ) -> list[tuple[Array, Array]]:
     """Return the next `count` samples of every lane, with their parameters, and update the states of the lanes.
 
-    lanes: segments, each with the number of its samples that are done. One lane runs alone. For more, the loop runs
-    sixteen lanes; those without a signal compute samples that are dropped.
+    count: the samples of a whole number of frames.
     """
-    places, net, table = (1 if len(lanes) == 1 else WIDTH), network.sample, network.upsampling.table
-    found = [segment.rows(network.upsampling, begin, count) for segment, begin in lanes]
+    net, up, samples = network.sample, network.upsampling, count // network.upsampling.hop
+    found = [gate_rows(up, NearFrames(*(one[lane.row : lane.row + samples] for one in frames))) for lane in lanes]
     begins = np.cumsum([0] + [len(rows) for rows, _, _ in found])
-    rows, kinds = np.zeros((2, count, places), np.int64)
-    noise = np.full((count, form.numbers, places), 0.5)
-    forced = np.zeros((max(0, min(len(one.forced) - begin for one, begin in lanes)), places))[:count]
-    last = np.zeros(places)
-    room = _workspace(net, np.concatenate([one for one, _, _ in found]), places, table.shape[1])
-    flat = room.state.reshape(-1, places)
-    for k, (segment, begin) in enumerate(lanes):
-        rows[:, k], kinds[:, k] = begins[k] + found[k][1], found[k][2]
-        noise[..., k] = segment.noise[begin : begin + count]
-        forced[:, k] = segment.forced[begin : begin + len(forced)]
-        last[k] = segment.state.last
-        exchange(net, segment.state.rings, flat, k, 0, True)
-    out = WaveNetResults(np.zeros((count, places)), np.zeros((count, net.sizes[4], places), np.float32))
-    run(net, room, WaveNetInputs(rows, kinds, table, noise, form.floor, form.centres, forced), last, out)
-    for k, (segment, _) in enumerate(lanes):
-        exchange(net, segment.state.rings, flat, k, count, False)
-        segment.state.last = float(last[k])
+    rows = side_by_side([begin + one for begin, (_, one, _) in zip(begins, found, strict=False)])
+    kinds = side_by_side([one for _, _, one in found])
+    noise = side_by_side([lane.numbers for lane in lanes], 0.5)
+    forced = side_by_side([lane.forced for lane in lanes])
+    (last,) = side_by_side([lane.state.last for lane in lanes])
+    room = _workspace(net, np.concatenate([one for one, _, _ in found]), len(last), up.table.shape[1])
+    flat = room.state.reshape(-1, len(last))
+    for k, lane in enumerate(lanes):
+        exchange(net, lane.state.rings, flat, k, 0, True)
+    out = WaveNetResults(np.zeros((count, len(last))), np.zeros((count, net.sizes[4], len(last)), np.float32))
+    run(net, room, WaveNetInputs(rows, kinds, up.table, noise, form.floor, form.centres, forced), last, out)
+    for k, lane in enumerate(lanes):
+        exchange(net, lane.state.rings, flat, k, count, False)
+        lane.state.last[0] = last[k]
     return [(out.samples[:, k].copy(), out.parameters[:, : form.width, k].copy()) for k in range(len(lanes))]
 
 

@@ -11,14 +11,17 @@ Source: N. Kalchbrenner et al., Efficient Neural Audio Synthesis, ICML 2018; the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes._kernels.maths.elementary import LN_10, exp
-from dspgraph_nodes._kernels.neural.layout import WIDTH, Blocks, Matrix
-from dspgraph_nodes._kernels.neural.packing import PADDING, blocks, by_blocks, contiguous, packed_gru
+from dspgraph_nodes._kernels.maths.elementary import LN_10
+from dspgraph_nodes._kernels.neural.conditioning import interpolation, reach
+from dspgraph_nodes._kernels.neural.layout import Matrix
+from dspgraph_nodes._kernels.neural.packing import by_blocks, contiguous, packed_gru, packed_matrix, single
+from dspgraph_nodes._kernels.signal.mulaw import even_samples
 
 _EPSILON = 1e-5  # of batch normalisation
 
@@ -33,11 +36,13 @@ class AffineLayer(NamedTuple):
 class Conditioner(NamedTuple):
     """The weights that turn frames into the rows that the loop over samples reads.
 
-    context: frames on each side of a frame that its samples depend on; pad: those that the residual network sees.
+    context: frames on each side of a frame that its samples depend on; pad: those that the residual network sees;
+    decibels: see `seen`.
     """
 
     context: int
     pad: int
+    decibels: bool
     residual: tuple[AffineLayer, ...]  # first layer, two for each block, last layer; empty without auxiliary numbers
     blended: Array  # [features, columns] float32: from frames to the rows that are interpolated
     constants: AffineLayer  # from auxiliary numbers to the rows that stay the same for all samples of a frame
@@ -45,11 +50,10 @@ class Conditioner(NamedTuple):
 
 
 class RecurrentWeights(NamedTuple):
-    """The recurrent weights of a GRU, in the order [block, gate, unit], without its diagonals."""
+    """The recurrent weights of a GRU, in the order [block, gate, unit]."""
 
-    c: Blocks
-    start_c: Array  # [3 * units + 16]: the recurrent bias of gate n, zeros for r and z
-    diagonal_b: Array  # [3 * units]
+    matrix: Matrix  # without the diagonals; the bias is that of gate n, zeros for r and z
+    diagonal_b: Array  # [3 * units]: the diagonals
 
 
 class StackedNetwork(NamedTuple):
@@ -88,52 +92,12 @@ class WaveRNNWeights(NamedTuple):
     values: Array  # [levels] float32: the input of the network that stands for a class
     table: Array  # [levels] float64: the sample that a class stands for; for halves: a coarse half with fine half 0
     start: Array  # [d] float32: the inputs before the first sample
-    decibels: bool  # see `seen`
-
-
-def interpolation(factors: Sequence[int], filters: Sequence[Array], biases: Sequence[float]) -> tuple[Array, float]:
-    """Return the weights of the frames around for every sample of a frame, and the sum of all biases.
-
-    Each stage repeats every item `factor` times, then y[t] = bias + sum_k filter[k] * x[t + k - len(filter) // 2].
-    Returns [hop, 2 * reach + 1]: column reach + d is for the frame d later.
-    """
-    response, reach, offset = np.ones(1), 0, 0.0
-    for factor, taps, bias in zip(factors, filters, biases, strict=True):
-        response = np.convolve(np.repeat(response, factor), taps[::-1].astype(np.float64))
-        reach = reach * factor + len(taps) // 2
-        offset = offset * float(taps.sum(dtype=np.float64)) + bias
-    hop = int(np.prod(factors, dtype=np.int64))
-    around = -(-reach // hop)
-    whole = np.zeros((2 * around + 1) * hop)
-    first = around * hop - reach
-    whole[first : first + len(response)] = response
-    return np.ascontiguousarray(whole.reshape(2 * around + 1, hop)[::-1].T), offset
-
-
-def code_values(bits: int, mulaw: bool) -> Array:
-    """Return the sample [2**bits] float64, from -1 to 1, of every level; level 0 is -1, the last is 1.
-
-    y = 2 * k / (2**bits - 1) - 1; with mu-law, sgn(y) * ((1 + mu)**abs(y) - 1) / mu, where mu = 2**bits - 1.
-    """
-    mu = (1 << bits) - 1
-    y = 2 * np.arange(mu + 1) / mu - 1
-    if not mulaw:
-        return y
-    values: Array = np.sign(y) * (exp(np.abs(y) * np.log(1.0 + mu)) - 1) / mu
-    return values
-
-
-def matrix(weight: Array, bias: Array) -> Matrix:
-    """Return a layer, its rows filled up with zeros to a multiple of 16. weight: [rows, columns]; bias: [rows]."""
-    more = -len(weight) % WIDTH
-    filled = np.pad(weight, ((0, more), (0, 0))).astype(np.float32)
-    return Matrix(blocks(filled), np.concatenate((bias, np.zeros(more), PADDING)).astype(np.float32))
 
 
 def _gates(wide: Mapping[str, Array], name: str) -> tuple[Array, Array, RecurrentWeights]:
     """Return the scaled input matrix [inputs, 3 * units], the bias, and the recurrent part of a GRU, by blocks."""
     gru = packed_gru(wide, name)
-    own = RecurrentWeights(blocks(gru.recurrent), np.append(gru.recurrent_bias, PADDING), gru.diagonal)
+    own = RecurrentWeights(packed_matrix(gru.recurrent, gru.recurrent_bias), gru.diagonal)
     return by_blocks(gru.inner.T).astype(np.float64), gru.bias.astype(np.float64), own
 
 
@@ -158,11 +122,11 @@ def pack_stacked(wide: Mapping[str, Array]) -> tuple[StackedNetwork, Array, Affi
     sample = StackedNetwork(
         columns=both[:1].astype(np.float32),
         gru1=gru1,
-        inner2=matrix(inner2[:units].T, np.zeros(3 * units)),
+        inner2=packed_matrix(inner2[:units].T, np.zeros(3 * units)),
         gru2=gru2,
-        dense1=matrix(wide["dense1.weight"][:, :units], np.zeros(dense)),
-        dense2=matrix(wide["dense2.weight"][:, :dense], np.zeros(dense)),
-        dense3=matrix(wide["dense3.weight"], wide["dense3.bias"]),
+        dense1=packed_matrix(wide["dense1.weight"][:, :units], np.zeros(dense)),
+        dense2=packed_matrix(wide["dense2.weight"][:, :dense], np.zeros(dense)),
+        dense3=packed_matrix(wide["dense3.weight"], wide["dense3.bias"]),
     )
     return sample, both[1:-quarter], AffineLayer(constants, np.concatenate(biases))
 
@@ -178,7 +142,8 @@ def pack_split(wide: Mapping[str, Array]) -> tuple[SplitNetwork, Array, AffineLa
         "gru.bias_hh_l0": wide.get("recurrent_bias", np.zeros(len(recurrent))),
     }
     inner, bias, gru = _gates(given, "gru")
-    heads = [matrix(wide[f"{name}.weight"], wide[f"{name}.bias"]) for name in ("coarse1", "coarse2", "fine1", "fine2")]
+    names = ("coarse1", "coarse2", "fine1", "fine2")
+    heads = [packed_matrix(wide[f"{name}.weight"], wide[f"{name}.bias"]) for name in names]
     sample = SplitNetwork(inner[-3:].astype(np.float32), gru, *heads)
     return sample, inner[:-3], AffineLayer(np.zeros((0, len(bias))), bias)
 
@@ -219,43 +184,31 @@ def seen(features: Array, decibels: bool) -> Array:
 
 def pack(arrays: Mapping[str, Array], form: WaveRNNForm) -> WaveRNNWeights:
     """Return the packed network. arrays: the arrays of a file of weights, by name."""
-    factors, context, pad, count, start, mulaw, decibels = form
     wide = {name: array.astype(np.float64) for name, array in arrays.items()}
     stacked = "gru1.weight_hh_l0" in wide
     sample, frames, constants = pack_stacked(wide) if stacked else pack_split(wide)
-    names = [f"conditions.smooth.{k}" for k in range(len(factors))] if len(frames) else []
-    filters = [wide[f"{name}.weight"][0, 0] for name in names] or [np.ones(1)] * len(factors)
-    biases = [float(wide.get(f"{name}.bias", np.zeros(1))[0]) for name in names] or [0.0] * len(factors)
-    taps, offset = interpolation(factors, filters, biases)
+    names = [f"conditions.smooth.{k}" for k in range(len(form.factors))] if len(frames) else []
+    filters = [wide[f"{name}.weight"][0, 0] for name in names] or [np.ones(1)] * len(form.factors)
+    offset = 0.0  # what the biases of the filters add up to
+    for name, taps in zip(names, filters, strict=False):
+        offset = offset * taps.sum() + wide.get(f"{name}.bias", np.zeros(1))[0]
     constants.bias[: frames.shape[1]] += offset * frames.sum(axis=0)
-    residual = pack_residual(wide, count) if stacked else ()
-    frame = Conditioner(
-        context, pad, tuple(single(one) for one in residual), np.ascontiguousarray(frames, np.float32),
-        single(constants), taps.astype(np.float32),
-    )  # fmt: skip
+    residual = pack_residual(wide, form.blocks) if stacked else ()
+    around, hop = reach(form.factors, [len(one) for one in filters]), prod(form.factors)
+    taps = interpolation(2 * around + 1, form.factors, filters)[around * hop : (around + 1) * hop]
     outputs = len(wide["dense3.bias" if stacked else "coarse2.bias"])
     mixture = stacked and outputs % 3 == 0
     levels = 0 if mixture else outputs
-    values = (2 * np.arange(levels) / max(levels - 1, 1) - 1).astype(np.float32)
-    if not stacked:
-        table = (2 * np.arange(levels) - levels) / levels
-    else:
-        table = code_values(levels.bit_length() - 1, mulaw) if levels else np.zeros(0)
+    halves = (2 * np.arange(levels) - levels) / max(levels, 1)
     return WaveRNNWeights(
-        frame=frame,
+        frame=single(Conditioner(form.context, form.pad, form.decibels, residual, frames, constants, taps)),
         sample=contiguous(sample),
         states=(2 if stacked else 1) * len(wide["gru1.weight_hh_l0" if stacked else "recurrent"]) // 3,
         outputs=outputs if stacked else 2 * outputs,
         levels=levels,
         draws=outputs // 3 + 1 if mixture else 1 if stacked else 2,
         drawn=1 if stacked else 2,
-        values=values,
-        table=table,
-        decibels=decibels,
-        start=np.zeros(1, np.float32) if stacked else np.array([*start, 0], np.float32),
+        values=even_samples(levels, mulaw=False).astype(np.float32) if levels else np.zeros(0, np.float32),
+        table=halves if mixture or not stacked else even_samples(levels, form.mulaw),
+        start=np.zeros(1, np.float32) if stacked else np.array([*form.start, 0], np.float32),
     )
-
-
-def single(layer: AffineLayer) -> AffineLayer:
-    """Return a layer in float32."""
-    return AffineLayer(*(np.ascontiguousarray(array, np.float32) for array in layer))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.maths.elementary import exp
 from dspgraph_nodes._kernels.maths.symbols import check_range
 
 
@@ -89,3 +90,29 @@ def _expanded(levels: int) -> Array:
     for _ in range(levels):
         powers.append(digits.multiply(powers[-1], step))
     return np.array([float(digits.divide(power - 1, Decimal(levels - 1))) for power in powers])
+
+
+def even_samples(levels: int, mulaw: bool = True) -> Array:
+    """Return the sample [levels] float64, from -1 to 1, of every level; level 0 is -1, the last is 1, none is 0.
+
+    y = 2 * k / mu - 1, where mu = levels - 1; with mu-law, sgn(y) * ((1 + mu)**abs(y) - 1) / mu. Several published
+    vocoders have these levels; those of `mulaw_decode` lie half a level apart from them.
+    """
+    mu = levels - 1
+    y = 2 * np.arange(levels) / mu - 1
+    if not mulaw:
+        return y
+    samples: Array = np.sign(y) * (exp(np.abs(y) * np.log(1.0 + mu)) - 1) / mu
+    return samples
+
+
+def even_levels(x: Array, levels: int, mulaw: bool = True) -> Array:
+    """Return the level [n] int64 of every sample x, the inverse of `even_samples`. x: [n] float64, from -1 to 1.
+
+    floor((y + 1) / 2 * mu + 1/2), mu = levels - 1, where y is x, or with mu-law sgn(x) * ln(1 + mu * abs(x)) /
+    ln(1 + mu).
+    """
+    mu = levels - 1
+    y = np.sign(x) * np.log1p(mu * np.abs(x)) / np.log1p(mu) if mulaw else x
+    found: Array = np.floor((y + 1) / 2 * mu + 0.5).astype(np.int64)
+    return found

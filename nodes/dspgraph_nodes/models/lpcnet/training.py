@@ -31,10 +31,10 @@ from dspgraph_nodes.models.shared.data import (
     BatchOrder,
     FeatureFunction,
     fingerprint,
+    mean_figures,
     rng,
     split,
     stacked,
-    validation_batches,
 )
 from dspgraph_nodes.models.shared.distributions.categorical import fixed_entropy
 from dspgraph_nodes.models.shared.modules import load, save
@@ -60,13 +60,11 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
             yield loss
 
     def validate(network: LPCNet) -> dict[str, float]:
-        total = 0.0
-        for numbers in validation_batches(len(clean)):
-            *rows, codes, target = (
-                each.to(network.embed.weight.device) for each in stacked([clean[k] for k in numbers])
-            )
-            total += len(codes) * float(part_loss(network, rows, codes, target, 0, codes.shape[1], None)[0])
-        return {"loss": total / len(clean)}
+        def figures(*batch: Tensor) -> dict[str, Tensor]:
+            *rows, codes, target = batch
+            return {"loss": part_loss(network, rows, codes, target, 0, codes.shape[1], None)[0]}
+
+        return mean_figures(clean, figures, network.embed.weight.device)
 
     def audio(weights: Path) -> dict[str, tuple[Array, int]]:
         """Return the beginning of the first recording for validation, synthesised from its features."""

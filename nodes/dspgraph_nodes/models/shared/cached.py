@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
-from dspgraph import Array, ParameterError
+from dspgraph import Array, Frames, ParameterError
 from dspgraph_nodes.models.shared.weights import Config, WeightsFormat
 
 Packed = TypeVar("Packed")
@@ -58,6 +58,23 @@ class WeightsFile(Generic[Config, Packed]):
             except ValueError as error:
                 raise ParameterError(f"{self._place}: {error}") from None
         return self._config
+
+    def check_frames(self, frames: Frames, width: int, name: str = "features") -> None:
+        """Raise ParameterError unless frames have the rate, and as many numbers, as those of the training.
+
+        width: the numbers in a frame; 0: any number will do. name: what the frames are, for the error.
+        """
+        config: Any = self.config
+        if frames.rate * config.hop != config.rate:
+            raise ParameterError(
+                f"{self._place} were trained with {config.rate / config.hop:g} frames a second, a hop of {config.hop} "
+                f"at {config.rate} Hz; found {frames}: compute the features at that rate, with that hop"
+            )
+        if width not in (0, frames.width):
+            raise ParameterError(
+                f"{self._place} were trained with {name} of {width} numbers; found {frames}: set the bands of the "
+                f"{name}"
+            )
 
     @property
     def packed(self) -> Packed:

@@ -194,3 +194,87 @@ def validation_batches(count: int, largest: int = 64) -> list[list[tuple[int, in
 def stacked(items: Sequence[Sequence[Any]]) -> tuple[torch.Tensor, ...]:
     """Return tensors, each with one row per item. items: sequences of tensors, all alike."""
     return tuple(torch.stack(list(each)) for each in zip(*items, strict=True))
+
+
+def mean_figures(
+    chunks: Any, figures: Callable[..., Mapping[str, torch.Tensor]], device: torch.device, largest: int = 64
+) -> dict[str, float]:
+    """Return the means of figures over all chunks for validation.
+
+    chunks: a sequence whose items (-1, place) are tuples of tensors; figures: returns, for the tensors of a batch, the
+    means over the batch by name; largest: the most chunks in a batch.
+    """
+    count, totals = len(chunks), dict[str, float]()
+    for numbers in validation_batches(count, largest):
+        batch = (each.to(device) for each in stacked([chunks[k] for k in numbers]))
+        for name, value in figures(*batch).items():
+            totals[name] = totals.get(name, 0.0) + len(numbers) * float(value) / count
+    return totals
+
+
+# ---- chunks of recordings with mel bands ----------------------------------------------------------------------------
+
+
+class MelChunks:
+    """Chunks of recordings whose features are the frames "mel".
+
+    recordings: their signals are samples, or whole numbers for levels; frames: in a chunk; context: frames on each side
+    of a chunk that it needs; before: the sample or level before the first one of a recording. An index is (epoch,
+    place), as in `Crops`; an item is a pair of tensors: the frames [frames + 2 * context, bands], and the samples
+    [frames * hop + 1], of which the first is the one before the chunk.
+    """
+
+    def __init__(
+        self, recordings: list[TrainingRecording], frames: int, context: int, before: float, seed: int
+    ) -> None:
+        self.recordings, self.frames, self.context, self.before = recordings, frames, context, before
+        self.crops = Crops([one.frames for one in recordings], frames, context, seed)
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+    def __getitem__(self, index: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+        k, first = self.crops.at(*index)
+        one, last = self.recordings[k], first + self.frames
+        begin = one.hop * first
+        before = one.signal[begin - 1 : begin] if begin else np.full(1, self.before, one.signal.dtype)
+        samples = torch.from_numpy(np.concatenate((before, one.signal[begin : one.hop * last])))
+        rows = one.features["mel"][first - self.context : last + self.context]
+        return torch.from_numpy(rows.copy()), samples
+
+
+@dataclass(frozen=True)
+class MelData:
+    """The chunks for training, in batches, and those for validation."""
+
+    training: MelChunks
+    validation: MelChunks
+    order: BatchOrder
+
+    def batch(self, number: int) -> tuple[torch.Tensor, ...]:
+        """Return batch number `number`: frames and samples, each with one row per chunk."""
+        return stacked([self.training[index] for index in self.order[number]])
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of all signals and frames."""
+        every = (*self.training.recordings, *self.validation.recordings)
+        return fingerprint(array for one in every for array in (one.signal, one.features["mel"]))
+
+    @property
+    def summary(self) -> str:
+        """A line about the data, for the user."""
+        counts = f"{len(self.training)} chunks of {self.training.frames} frames for training, {len(self.validation)}"
+        return f"{counts} for validation"
+
+
+def mel_data(
+    recordings: Mapping[str, Array], prepare: Callable[[Array], TrainingRecording], settings: TrainingSettings,
+    hop: int, context: int, before: float,
+) -> MelData:  # fmt: skip
+    """Return the data of a training run. The arguments are those of `split` and of `MelChunks`."""
+    training, validation = (
+        MelChunks(part, settings.frames, context, before, settings.seed)
+        for part in split(recordings, prepare, settings, hop, context)
+    )
+    return MelData(training, validation, BatchOrder(len(training), settings.batch, settings.seed))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
+from torch.nn.functional import linear
 
 from dspgraph_nodes._kernels.neural import gradients
 
@@ -24,8 +25,12 @@ def gru_input(layer: torch.nn.GRU) -> tuple[Tensor, Tensor]:
     n.
     """
     weight, _, input_bias, recurrent_bias = layer.parameters()
-    gates = 2 * layer.hidden_size
-    return weight, input_bias + torch.cat((recurrent_bias[:gates], torch.zeros_like(recurrent_bias[gates:])))
+    return weight, _summed(input_bias, recurrent_bias)
+
+
+def _summed(bias: Tensor, recurrent_bias: Tensor) -> Tensor:
+    gates = 2 * (len(bias) // 3)
+    return bias + torch.cat((recurrent_bias[:gates], torch.zeros_like(recurrent_bias[gates:])))
 
 
 def gru_recurrent(layer: torch.nn.GRU) -> tuple[Tensor, Tensor]:
@@ -84,3 +89,21 @@ gru: Callable[..., Tensor] = _GRU.apply
 x: [samples, batch, 3 * units], inputs times the input matrix, plus the biases; recurrent, bias: as `gru_recurrent`
 returns them; state: [batch, units], before the first sample. h: [samples, batch, units].
 """
+
+
+def gru_layer(x: Tensor, weights: list[Tensor], state: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the outputs [batch, samples, units] of a GRU, and its last state [batch, units].
+
+    x: [batch, samples, inputs]; weights: input matrix, recurrent matrix, input bias and recurrent bias, as those of
+    torch.nn.GRU; state: [batch, units], before the first sample. On a CPU, where gradients are asked for, they are
+    those of `gru`; everywhere else torch computes.
+    """
+    inner, recurrent, bias, recurrent_bias = weights
+    if x.device.type == "cpu" and torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu"):
+        h = gru(
+            linear(x.transpose(0, 1), inner, _summed(bias, recurrent_bias)), recurrent,
+            recurrent_bias[2 * state.shape[1] :], state,
+        )  # fmt: skip
+        return h.transpose(0, 1), h[-1]
+    outputs, last = torch.gru(x, state[None], weights, True, 1, 0.0, False, False, True)
+    return outputs, last[0]

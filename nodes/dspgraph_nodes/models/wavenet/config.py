@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from dspgraph_nodes._kernels.neural.conditioning import reach
 from dspgraph_nodes.models.shared.config import ModelConfig, size
 
 Scale = Annotated[int, Field(ge=1, le=1024)]
@@ -94,11 +95,7 @@ class Config(ModelConfig):
         """Number of frames after a frame that must be known before its samples are: see `upsampling`."""
         if self.upsampling == "transposed":
             return 0
-        reach, after = 0, 1
-        for s in reversed(self.scales):
-            reach += s * after
-            after *= s
-        return self.context - (-reach // self.hop)
+        return self.context + reach(self.scales, [2 * s + 1 for s in self.scales])
 
     @property
     def width(self) -> int:

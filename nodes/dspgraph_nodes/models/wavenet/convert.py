@@ -14,6 +14,7 @@ import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.maths.matmul import matmul
+from dspgraph_nodes.models.shared.conversion import agreed, fitting
 from dspgraph_nodes.models.wavenet.config import PRESETS, Config
 from dspgraph_nodes.models.wavenet.weights import WEIGHTS
 
@@ -94,8 +95,7 @@ def _converted(plain: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Co
             state[f"layers.{i}.gate.bias"] = state[f"layers.{i}.gate.bias"] + bias
     add("head.0", "last_conv_layers.1")
     add("head.1", "last_conv_layers.3")
-    single = {name: np.ascontiguousarray(array, np.float32) for name, array in state.items()}
-    WEIGHTS.check(single, config, "the checkpoint")
+    single = fitting(WEIGHTS, config, state)
     for name, number in (("mean", 0), ("scale", 1)):
         if name not in given:
             assumed.append(f"{name} of the features ({number}): {_FEATURES[config.upsampling]}")
@@ -165,9 +165,6 @@ def _configured(told: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Conf
     """Return the configuration, and a text for each value that neither the checkpoint nor `given` tells."""
     published = PRESETS["wavenet-2018" if told["upsampling"] == "transposed" else "wavenet"]
     more = _given(given, told["upsampling"])
-    for name, value in more.items():
-        if name in told and told[name] != value:
-            raise ValueError(f"{name} is given as {value!r}, but it is {told[name]!r} in the checkpoint")
     if "stacks" not in more and told["layers"] != published.layers:
         raise ValueError(
             f"the checkpoint does not tell into how many stacks its {told['layers']} layers are divided: give a file "
@@ -175,7 +172,7 @@ def _configured(told: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Conf
         )
     rest = {name: getattr(published, name) for name in _UNTOLD if name not in more}
     assumed = [f"{name} ({value})" for name, value in rest.items()]
-    return Config(**{**rest, **told, **more}), assumed
+    return Config(**{**rest, **agreed(told, more)}), assumed
 
 
 def _given(given: Mapping[str, Any], upsampling: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.wavenet_packing import PackedWaveNet, pack_wavenet
 from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetForm
-from dspgraph_nodes._kernels.signal.mulaw import mulaw_decode, mulaw_encode
+from dspgraph_nodes._kernels.signal.mulaw import even_levels, even_samples, mulaw_decode, mulaw_encode
 from dspgraph_nodes.models.wavenet.config import Config
 
 
@@ -26,19 +26,10 @@ def packed(config: Config, arrays: Mapping[str, Array]) -> tuple[PackedWaveNet, 
 
 def level_samples(config: Config) -> Array:
     """Return the sample, from -1 to 1, of every mu-law level, [levels] float64."""
-    if config.mulaw == "centred":
-        return mulaw_decode(np.arange(config.levels), config.levels)
-    mu = config.levels - 1
-    f = 2 * np.arange(config.levels) / mu - 1
-    samples: Array = np.sign(f) * np.expm1(np.abs(f) * math.log1p(mu)) / mu
-    return samples
+    centred = config.mulaw == "centred"
+    return mulaw_decode(np.arange(config.levels), config.levels) if centred else even_samples(config.levels)
 
 
 def levels_of(samples: Array, config: Config) -> Array:
     """Return the mu-law level of every sample, [n] int64. samples: [n] float64, from -1 to 1."""
-    if config.mulaw == "centred":
-        return mulaw_encode(samples, config.levels)
-    mu = config.levels - 1
-    f = np.sign(samples) * np.log1p(mu * np.abs(samples)) / math.log1p(mu)
-    levels: Array = np.floor((f + 1) / 2 * mu + 0.5).astype(np.int64)
-    return levels
+    return (mulaw_encode if config.mulaw == "centred" else even_levels)(samples, config.levels)

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from dspgraph_nodes._kernels.neural.conditioning import reach
 from dspgraph_nodes.models.shared.config import ModelConfig, size
 
 _ROWS = 16  # rows of a weight matrix that the kernels process together: numbers of units are multiples of it
@@ -81,19 +82,11 @@ class Config(ModelConfig):
         return prod(self.factors)
 
     @property
-    def reach(self) -> int:
-        """Samples before and after its own span that a frame contributes to, because the filters smooth."""
-        reach = 0
-        for factor, width in zip(self.factors, self.widths, strict=True):
-            reach = reach * factor + width // 2
-        return reach
-
-    @property
     def context(self) -> int:
         """Frames on each side of a frame that its samples depend on."""
         if not self.features:
             return 0
-        return max(self.pad if self.auxiliary else 0, -(-self.reach // self.hop))
+        return max(self.pad if self.auxiliary else 0, reach(self.factors, self.widths))
 
     @property
     def levels(self) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes.models.shared.conversion import agreed, fitting
 from dspgraph_nodes.models.wavernn.config import Config
 from dspgraph_nodes.models.wavernn.weights import WEIGHTS
 
@@ -198,13 +199,5 @@ def _finished(
     sizes: dict[str, Any], arrays: _Arrays, given: Mapping[str, Any], silent: list[str]
 ) -> tuple[Config, dict[str, Array], list[str]]:
     """Return the result of `convert`. silent: the fields that the checkpoint does not tell."""
-    if wrong := sorted(set(given) & set(sizes)):
-        differ = [
-            f"{name} is {sizes[name]}, and {given[name]} was given" for name in wrong if given[name] != sizes[name]
-        ]
-        if differ:
-            raise ValueError(f"the checkpoint says: {'; '.join(differ)}: leave it out")
-    config = Config(**{**sizes, **given})
-    single = {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
-    WEIGHTS.check(single, config, "the checkpoint")
-    return config, single, [name for name in silent if name not in given]
+    config = Config(**agreed(sizes, given))
+    return config, fitting(WEIGHTS, config, arrays), [name for name in silent if name not in given]

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm, pad
 
+from dspgraph_nodes.models.shared.layers import gru_layer
 from dspgraph_nodes.models.wavernn.config import Config
 
 States = tuple[Tensor, ...]
@@ -120,14 +121,14 @@ class Stacked(nn.Module):
         """
         smooth, auxiliary = self.conditions(frames)
         a1, a2, a3, a4 = auxiliary.chunk(4, -1)
-        before = [None, None] if state is None else [one[None] for one in state]
+        before = (smooth.new_zeros(len(samples), self.config.units),) * 2 if state is None else state
         x = self.input(torch.cat((samples[..., None], smooth, a1), -1))
-        h, one = self.gru1(x, before[0])
+        h, one = gru_layer(x, list(self.gru1.parameters()), before[0])
         x = x + h
-        h, two = self.gru2(torch.cat((x, a2), -1), before[1])
+        h, two = gru_layer(torch.cat((x, a2), -1), list(self.gru2.parameters()), before[1])
         x = torch.relu(self.dense1(torch.cat((x + h, a3), -1)))
         x = torch.relu(self.dense2(torch.cat((x, a4), -1)))
-        return self.dense3(x), (one[0], two[0])
+        return self.dense3(x), (one, two)
 
 
 class Split(nn.Module):
@@ -169,11 +170,10 @@ class Split(nn.Module):
         before = x.new_zeros(len(x), c.units) if state is None else state[0]
         inner = torch.cat((pad(self.input_coarse, (0, 1)), self.input_fine), 1).flatten(0, 1)
         recurrent_bias = self.recurrent_bias if c.biases == "two" else torch.zeros_like(self.bias)
-        weights = [inner, self.recurrent, self.bias, recurrent_bias]
-        h, last = torch.gru(x, before[None], weights, True, 1, 0.0, self.training, False, True)
+        h, last = gru_layer(x, [inner, self.recurrent, self.bias, recurrent_bias], before)
         coarse, fine = h.chunk(2, -1)
         both = self.coarse2(torch.relu(self.coarse1(coarse))), self.fine2(torch.relu(self.fine1(fine)))
-        return torch.cat(both, -1), (last[0],)
+        return torch.cat(both, -1), (last,)
 
 
 WaveRNN = Stacked | Split

@@ -7,10 +7,9 @@ fatchord/WaveRNN.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -21,18 +20,9 @@ from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.wavernn_loop import FLOOR
 from dspgraph_nodes._kernels.neural.wavernn_packing import seen
 from dspgraph_nodes._kernels.neural.wavernn_synthesis import WaveRNNState, samples, synthesise
+from dspgraph_nodes._kernels.signal.mulaw import even_levels
 from dspgraph_nodes.models.shared import trainer
-from dspgraph_nodes.models.shared.data import (
-    BatchOrder,
-    Crops,
-    FeatureFunction,
-    TrainingRecording,
-    fingerprint,
-    rng,
-    split,
-    stacked,
-    validation_batches,
-)
+from dspgraph_nodes.models.shared.data import FeatureFunction, TrainingRecording, mean_figures, mel_data, rng
 from dspgraph_nodes.models.shared.distributions.categorical import Categorical
 from dspgraph_nodes.models.shared.distributions.coarse_fine import CoarseFine
 from dspgraph_nodes.models.shared.distributions.logistic_mixture import LogisticMixture
@@ -81,16 +71,11 @@ def codes(signal: Array, config: Config) -> Array:
     The inverse of the samples that `Wavernn` gives: floor((y + 1) / 2 * mu + 1/2), mu = 2**bits - 1, where y is the
     sample x, or sgn(x) * ln(1 + mu * abs(x)) / ln(1 + mu) with mu-law; x * 2**(bits - 1) rounded for coarse_fine.
     """
-    x, mu = np.clip(signal.astype(np.float64), -1, 1), (1 << config.bits) - 1
+    x, levels = np.clip(signal.astype(np.float64), -1, 1), 1 << config.bits
     if config.kind == "coarse_fine":
-        half = (mu + 1) // 2
-        found = np.clip(np.floor(x * half + 0.5) + half, 0, mu)
-    else:
-        curved = config.kind == "categorical" and config.mulaw
-        y = np.sign(x) * np.log1p(mu * np.abs(x)) / np.log1p(mu) if curved else x
-        found = np.floor((y + 1) / 2 * mu + 0.5)
-    levels: Array = found.astype(np.int64)
-    return levels
+        split_levels: Array = np.clip(np.floor(x * (levels // 2) + 0.5) + levels // 2, 0, levels - 1).astype(np.int64)
+        return split_levels
+    return even_levels(x, levels, config.kind == "categorical" and config.mulaw)
 
 
 def part_losses(model: WaveRNN, frames: Tensor, code: Tensor) -> dict[str, Tensor]:
@@ -114,65 +99,37 @@ def part_losses(model: WaveRNN, frames: Tensor, code: Tensor) -> dict[str, Tenso
     return {"loss": loss.mean()}
 
 
-@dataclass(frozen=True)
-class CodeChunks:
-    """CodeChunks of recordings: frames with their context, and codes; see `part_losses`."""
-
-    recordings: list[TrainingRecording]
-    crops: Crops
-    config: Config
-
-    def __getitem__(self, index: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        k, first = self.crops.at(*index)
-        one, context, last = self.recordings[k], self.crops.context, first + self.crops.frames
-        code = one.signal[one.hop * first - 1 : one.hop * last]
-        rows = one.features["mel"][first - context : last + context]
-        return torch.from_numpy(rows.copy()), torch.from_numpy(code.astype(np.int64))
-
-
 def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction) -> trainer.Task:
     """Return what the training loop needs: data, losses and validation."""
     config = settings.config
-    context = max(1, config.context)  # the sample before a chunk is an input of its first one
 
     def prepare(x: Array) -> TrainingRecording:
         mel = seen(np.asarray(features(x)["mel"]), True)
         signal = np.zeros(_HOP * len(mel))
         signal[: len(x)] = x[: len(signal)]
-        return TrainingRecording(codes(signal, config).astype(np.int32), {"mel": mel}, _HOP)
+        return TrainingRecording(codes(signal, config), {"mel": mel}, _HOP)
 
-    training, validation = split(recordings, prepare, settings, _HOP, context)
-    chunks, clean = (
-        CodeChunks(part, Crops([one.frames for one in part], settings.frames, context, settings.seed), config)
-        for part in (training, validation)
-    )
-    count, every = len(clean.crops), (*training, *validation)
-    order = BatchOrder(len(chunks.crops), settings.batch, settings.seed)
-    figures = ("coarse", "fine") if config.kind == "coarse_fine" else ()
+    # The context is a frame at least: the sample before a chunk is an input of its first one.
+    data = mel_data(recordings, prepare, settings, _HOP, max(1, config.context), 0)
 
     def losses(model: WaveRNN, batch: tuple[Tensor, Tensor]) -> Iterator[dict[str, Tensor]]:
         yield part_losses(model, *batch)
 
     def validate(model: WaveRNN) -> dict[str, float]:
-        device, totals = next(model.parameters()).device, dict.fromkeys(("loss", *figures), 0.0)
-        for numbers in validation_batches(count):
-            batch = (each.to(device) for each in stacked([clean[k] for k in numbers]))
-            for name, value in part_losses(model, *batch).items():
-                totals[name] += len(numbers) * float(value) / count
-        return totals
+        return mean_figures(data.validation, partial(part_losses, model), next(model.parameters()).device)
 
     return trainer.Task(
         network=lambda: network(config),
-        batch=lambda number: stacked([chunks[index] for index in order[number]]),
+        batch=data.batch,
         losses=losses,
         validate=validate,
-        save=lambda model, path: save(WEIGHTS, model, path),
-        load=lambda path: load(WEIGHTS, network, path),
-        fingerprint=fingerprint(array for one in every for array in (one.signal, one.features["mel"])),
-        summary=f"{len(chunks.crops)} chunks of {settings.frames} frames for training, {count} for validation",
+        save=partial(save, WEIGHTS),
+        load=partial(load, WEIGHTS, network),
+        fingerprint=data.fingerprint,
+        summary=data.summary,
         pruning=_pruning(settings),
-        audio=lambda path: {"copy": (_copy_synthesis(path, validation[0], settings), _RATE)},
-        figures=figures,
+        audio=lambda path: {"copy": (_copy_synthesis(path, data.validation.recordings[0], settings), _RATE)},
+        figures=("coarse", "fine") if config.kind == "coarse_fine" else (),
     )
 
 
@@ -193,8 +150,8 @@ def _pruning(settings: Settings) -> Pruning | None:
 def _copy_synthesis(path: Path, recording: TrainingRecording, settings: Settings) -> Array:
     """Return samples drawn from the first frames of a recording. path: the file of the weights."""
     config, arrays = WEIGHTS.read(path)
-    net = packed(config, arrays)._replace(decibels=False)  # the frames are already what the network sees
-    state: Any = WaveRNNState(net, rng(settings.seed))
+    net = packed(config.replace(input="given"), arrays)  # the frames are already what the network sees
+    state = WaveRNNState(net, rng(settings.seed))
     rows = recording.features["mel"][: max(1, round(settings.audio * _RATE / _HOP))]
-    parts = [synthesise(net, [one], 1.0)[0][0] for one in (state.push(net, rows), state.flush(net))]
-    return samples(net, np.concatenate(parts))
+    ((drawn, _),) = synthesise(net, [state.push(net, rows, last=True)], 1.0)
+    return samples(net, drawn)

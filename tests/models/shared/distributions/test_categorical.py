@@ -3,8 +3,21 @@
 import numpy as np
 import torch
 
-from dspgraph_nodes._kernels.neural.draws import draw_level
+from dspgraph import Array
+from dspgraph_nodes._kernels.neural.sampling import SoftmaxBuffers, draw_class
 from dspgraph_nodes.models.shared.distributions.categorical import Categorical
+
+
+def draw_level(row: Array, number: float) -> int:
+    """Draw from one row of logits, by the kernel."""
+    buffers = SoftmaxBuffers(
+        np.zeros((1, 0), np.float32), np.append(row, np.zeros(16, np.float32)), *np.zeros((2, 16), np.float32)
+    )
+    chosen, shares = np.zeros(1, np.int64), np.ones(1, np.float32)
+    draw_class(buffers, len(row), 1.0, np.array([number]), chosen, shares)
+    p = np.exp(row.astype(float) - row.max())
+    np.testing.assert_allclose(shares[0], p[chosen[0]] / p.sum(), rtol=1e-6)
+    return int(chosen[0])
 
 
 def test_the_loss_is_the_negative_logarithm_of_the_softmax() -> None:
@@ -20,14 +33,13 @@ def test_a_level_is_drawn_as_often_as_it_is_probable_and_the_kernel_draws_the_sa
     row = (2 * draw.standard_normal(16)).astype(np.float32)
     numbers = draw.random(4000)
     found = Categorical(16).draw(torch.from_numpy(row).expand(4000, -1), torch.from_numpy(numbers)[:, None]).numpy()
-    ends = np.empty(16)
-    assert [draw_level(row[:, None], u, 0, ends) for u in numbers] == found.tolist()
+    assert [draw_level(row, u) for u in numbers] == found.tolist()
     p = np.exp(row.astype(float)) / np.exp(row.astype(float)).sum()
     assert np.abs(np.bincount(found, minlength=16) / 4000 - p).sum() / 2 < 0.03  # about sqrt(16 / 4000) / 2
 
 
 def test_the_ends_of_the_numbers_are_the_first_and_the_last_level() -> None:
-    row, ends = np.zeros((4, 1), np.float32), np.empty(4)
-    assert [draw_level(row, u, 0, ends) for u in (0.0, 0.2499, 0.25, 0.999, 1.0)] == [0, 0, 1, 3, 3]
+    row = np.zeros(4, np.float32)
+    assert [draw_level(row, u) for u in (0.0, 0.2499, 0.25, 0.999, np.nextafter(1, 0))] == [0, 0, 1, 3, 3]
     row[3] = -200  # improbable: never drawn, even where rounding leaves room
-    assert draw_level(row, 0.999999999, 0, ends) == 2
+    assert draw_level(row, 0.999999999) == 2

@@ -1,0 +1,40 @@
+"""Fast layers: the same outputs and gradients as torch's."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from dspgraph_nodes.models.shared.layers import gru_layer
+
+
+def both_ways(dtype: torch.dtype, samples: int, batch: int) -> list[tuple[Tensor, ...]]:
+    """Outputs, last state, and gradients of a GRU: those of `gru_layer`, then those of torch's module."""
+    torch.manual_seed(0)
+    layer = torch.nn.GRU(5, 16, batch_first=True).to(dtype)
+    x, state = torch.randn(batch, samples, 5, dtype=dtype), torch.randn(batch, 16, dtype=dtype)
+    weight = torch.randn(batch, samples, 16, dtype=dtype)
+    wanted = [*layer.parameters(), x.requires_grad_(), state.requires_grad_()]
+    results = []
+    outputs, last = layer(x, state[None])
+    for h, end in (gru_layer(x, list(layer.parameters()), state), (outputs, last[0])):
+        loss = (weight * h).sum() + end.square().sum()
+        results.append((h, end, *torch.autograd.grad(loss, wanted)))
+    return results
+
+
+@pytest.mark.parametrize(("samples", "batch"), [(1, 1), (40, 3)])
+def test_a_gru_has_the_outputs_and_gradients_of_torch(samples: int, batch: int) -> None:
+    ours, theirs = both_ways(torch.float64, samples, batch)
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+    ours, theirs = both_ways(torch.float32, samples, batch)
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_without_gradients_torch_computes_the_same() -> None:
+    torch.manual_seed(0)
+    layer = torch.nn.GRU(5, 16, batch_first=True)
+    x, state = torch.randn(2, 30, 5), torch.randn(2, 16)
+    with torch.no_grad():
+        found = gru_layer(x, list(layer.parameters()), state)
+        expected, last = layer(x, state[None])
+    torch.testing.assert_close(found, (expected, last[0]), rtol=0, atol=0)
