@@ -13,7 +13,13 @@ from helpers.speech import speech
 
 def features(samples: Array) -> dict[str, Array]:
     """Return the features of samples [n], by name, as the pipeline `lpcnet_features` computes them."""
-    return load("lpcnet_features")(speech=samples)
+    found = _features(samples.tobytes(), samples.dtype.str)
+    return {name: array.copy() for name, array in found.items()}
+
+
+@lru_cache(maxsize=32)  # many tests train on the same recordings
+def _features(content: bytes, dtype: str) -> dict[str, Array]:
+    return load("lpcnet_features")(speech=np.frombuffer(content, dtype))
 
 
 @lru_cache(maxsize=1)

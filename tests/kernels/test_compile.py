@@ -53,7 +53,6 @@ def tree(tmp_path: Path) -> Path:
 
 def test_kept_code_is_out_of_date_when_a_file_it_imports_changes_and_only_then(tree: Path) -> None:
     assert run_in(tree, RUN) == [21.0, 0, 1]
-    assert run_in(tree, RUN) == [21.0, 1, 0]
     for other in ("mlsa.py", "levinson.py"):
         path = tree / KERNELS / other
         path.write_text(path.read_text() + "\n# a comment\n")

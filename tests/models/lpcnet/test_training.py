@@ -190,7 +190,7 @@ def test_a_chunk_learnt_in_parts_has_the_loss_of_the_whole(tmp_path: Path) -> No
         {"noise": "2018"},
         pytest.param({"noise": "none"}, marks=pytest.mark.slow),
         pytest.param({"clean_share": 0.5}, marks=pytest.mark.slow),
-        {"updates": 1},
+        pytest.param({"updates": 1}, marks=pytest.mark.slow),
         pytest.param({"precision": "bf16"}, marks=pytest.mark.slow),
     ],
 )
@@ -324,7 +324,7 @@ def test_a_run_stopped_before_the_first_validation_says_that_nothing_is_kept(
     assert said[-1] == "stopped after 2 of 6 batches: there is nothing to resume"
 
 
-@pytest.mark.parametrize("name", ["weights.safetensors", "checkpoint.ckpt"])
+@pytest.mark.parametrize("name", [pytest.param("weights.safetensors", marks=pytest.mark.slow), "checkpoint.ckpt"])
 def test_a_file_is_whole_when_the_disk_is_full(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk is full in the middle of the second write: the file of the first one is still there, whole."""
     write, count = Path.write_bytes, {name: 0}
