@@ -14,6 +14,7 @@ from dspgraph_nodes.models.lpcnet.network import LPCNet
 from dspgraph_nodes.models.lpcnet.weights import WEIGHTS
 from dspgraph_nodes.models.shared.data import FeatureFunction
 from dspgraph_nodes.models.shared.modules import load
+from dspgraph_nodes.models.shared.prediction import check_fits
 
 __all__ = ["PIPELINE", "distribution", "probabilities"]
 
@@ -25,13 +26,7 @@ def distribution(weights: Path, samples: Array, features: FeatureFunction) -> tu
     features. Raises ValueError if the file holds no weights of this model, or those of a network for other features.
     """
     whole, model = utterance(samples, features), load(WEIGHTS, LPCNet, weights)
-    expected = {"bands": whole.cepstrum.shape[1], "rate": RATE, "hop": HOP}
-    for name, value in expected.items():
-        if (found := getattr(model.config, name)) != value:
-            raise ValueError(
-                f"{weights} holds a network with {name} {found}; the features of {PIPELINE} have {value}: "
-                "give the weights of a network for these features"
-            )
+    check_fits(weights, model.config, PIPELINE, {"bands": whole.cepstrum.shape[1], "rate": RATE, "hop": HOP})
     rows, codes = probabilities(model, whole), whole.clean[1]
     return rows[DELAY : DELAY + len(samples)], codes[DELAY : DELAY + len(samples)], float(RATE)
 

@@ -1,0 +1,60 @@
+"""What the models share to predict the distribution of every sample of a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes.models.shared.distributions.logistic_mixture import LogisticMixture
+
+MEL_RATE, MEL_HOP, MEL_BANDS = 16000, 256, 80
+"""Sample rate (Hz), hop and bands of the pipeline `mel_features`."""
+
+MIXTURE_LEVELS = 256
+"""Levels of the samples in the picture of a mixture."""
+
+
+def check_fits(weights: Path, config: Any, pipeline: str, expected: Mapping[str, Any]) -> None:
+    """Raise ValueError if a network is not for the features of a pipeline.
+
+    weights: the file of the network, for the message; config: its configuration; expected: the values that the pipeline
+    gives, by the names of fields or properties of `config`.
+    """
+    for name, value in expected.items():
+        if (found := getattr(config, name)) != value:
+            raise ValueError(
+                f"{weights} holds a network with {name} {found}; the features of {pipeline} have {value}: "
+                "give the weights of a network for these features"
+            )
+
+
+def whole_frames(samples: Array) -> Array:
+    """Return samples [n] with zeros after them, so that they fill the last frame of `mel_features`."""
+    padded: Array = np.append(samples, np.zeros(-len(samples) % MEL_HOP))
+    return padded
+
+
+def mixture_levels(parameters: Tensor) -> Tensor:
+    """Return the probabilities [n, MIXTURE_LEVELS] that mixtures of logistics give to equal intervals of -1 .. 1.
+
+    parameters: [n, 3 K], as `LogisticMixture` takes them. Interval k lies around 2 * k / (MIXTURE_LEVELS - 1) - 1.
+    """
+    components = parameters.shape[-1] // 3
+    distribution = LogisticMixture(components, MIXTURE_LEVELS, floor=None)
+    centres = torch.linspace(-1, 1, MIXTURE_LEVELS)
+    rows = [
+        torch.exp(-distribution.loss(part[:, None], centres.expand(len(part), -1)))
+        for part in torch.split(parameters, 1024)
+    ]
+    return torch.cat(rows)
+
+
+def mixture_level_of(samples: Tensor) -> Tensor:
+    """Return the number of the interval in which each sample lies, int64, as `mixture_levels` counts them."""
+    return torch.floor((samples.clamp(-1, 1) + 1) / 2 * (MIXTURE_LEVELS - 1) + 0.5).long()
