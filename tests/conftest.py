@@ -56,7 +56,8 @@ SPREAD = {
         "system/test_pipelines.py",
     )
 }
-"""Files whose tests take long and share little: they may run in several processes, unlike the tests of other files."""
+"""Files whose tests take long and share little: they may run in several processes, as all slow tests may. The other tests
+of a file run in one process."""
 
 
 FIRST = {TESTS / "rendering" / "test_executors.py", TESTS / "cli" / "test_process.py"}
@@ -82,7 +83,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         places = (item.path, item.path.parent)
         groups = {name for name in SHARED if name in fixtures} | {COMPILED[path] for path in places if path in COMPILED}
         groups |= _nodes_of(item)
-        if not groups and item.path not in SPREAD:
+        if not groups and item.path not in SPREAD and not item.get_closest_marker("slow"):
             groups = {str(item.path.relative_to(TESTS))}
         for name in groups:
             item.add_marker(pytest.mark.xdist_group(name))
