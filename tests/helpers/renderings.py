@@ -1,0 +1,72 @@
+"""Graphs to render, and what a run has written."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from dspgraph import Array, Audio, Graph, Input, Node, Output, State
+from helpers.toys import ToyFrames, ToyLate, ToyNoise, ToyPeak, ToyScale, ToySum
+
+MARK = 0.25
+"""The first sample of a bad file: nodes of these tests misbehave on it."""
+
+
+class Unprepared(Node):
+    """Fail as it starts, because a file is missing."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    def start(self, x: Audio) -> State:
+        raise FileNotFoundError("weights.safetensors")
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        return state, x
+
+
+def graph(node: Node | None = None) -> Graph:
+    """Return a graph with one node, by default one that halves the signal."""
+    return Graph({"end": node or ToyScale(factor=0.5)}, {"end.x": "x"}, {"x": Audio(16000)}, {"y": "end"})
+
+
+def names(folder: Path) -> list[str]:
+    """Return the names in a folder, without the ledger and the sidecars."""
+    return sorted(path.name for path in folder.iterdir() if path.suffix not in (".json", ".jsonl"))
+
+
+def copied(good: Path, name: str) -> Path:
+    """Copy a file to another name beside it, and return the new path."""
+    return Path(shutil.copy(good, good.with_name(name)))
+
+
+class Raises(Node):
+    """Fail at a marked file, in its second block."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        if x[0] == MARK:
+            raise ValueError("not this one")
+        return state, x
+
+
+def noisy() -> Graph:
+    """Noise, a node that holds back, one that waits for the whole signal, and rows beside audio."""
+    noise = {"noise": ToyNoise(seed=3), "soft": ToyScale(factor=0.1), "late": ToyLate()}
+    nodes = {**noise, "sum": ToySum(), "end": ToyPeak(), "rows": ToyFrames(hop=100)}
+    wires: dict[str, Any] = {"noise.like": "x", "soft.x": "noise", "late.x": "soft", "sum.x": ("x", "late")}
+    wires |= {"end.x": "sum", "rows.x": "noise"}
+    return Graph(nodes, wires, {"x": Audio(16000)}, {"y": "end", "z": "late", "rows": "rows"}, seed=7)
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    """Return the content of every file in a folder, by its path in the folder."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != "ledger.jsonl"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def said(out: Path, name: str) -> Any:
+    """Return the sidecar of a file, read as JSON."""
+    return json.loads((out / f"{name}.json").read_text())
