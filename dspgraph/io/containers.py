@@ -198,6 +198,9 @@ libsndfile makes samples of the rest of the block before, if the last block is n
 _G721_TAG, _G721_BLOCK = 0x40, 60
 """A format in WAV files whose blocks are not as long as the header says: libsndfile decodes 120 samples at a time."""
 
+_EXTENSIBLE = b"\xfe\xff"
+"""The format of a WAV or W64 file whose header has the extensible form."""
+
 _MPEG_TAGS = (0x50, 0x55)  # layer 1 or 2, layer 3
 
 _LARGEST_TABLE = 2**22
@@ -230,6 +233,7 @@ class _Coding(NamedTuple):
     promised: int = 0  # number of samples per channel that the header has besides their length; 0: none
     packets: int = 0  # bytes of all packets by a table; 0: there is no table
     is_mpeg: bool = False
+    patch: tuple[int, bytes] = (0, b"")  # bytes that a decoder needs in the header in place of others, and their offset
 
 
 class _Samples(NamedTuple):
@@ -280,8 +284,8 @@ def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: in
     _check_length(path, found, length, there, left)
     rest = (length - found.inside) % found.coding.block
     stop = end if found.bounded else begin + found.begin + length
-    if length - rest != written:
-        whole = _with_length(path, file, begin, found, length - rest)
+    if length - rest != written or found.coding.patch[1]:
+        whole = _with_length(path, begin, found, length - rest)
     elif stop < size:
         whole = Piece((Span(begin, stop),))
     notes = [UNKNOWN_LENGTH] if is_unknown else _notes_of_left(file, end, left)
@@ -389,7 +393,7 @@ def _chunk_of_samples(file: BinaryIO, chunks: _Chunks, begin: int, size: int) ->
             file.seek(8, 1)
             large = _Samples(0, _integer(file, 8, chunks.order), at + 8, 8, chunks.order)
         elif name[:4] == b"fmt ":
-            coding = _wav_coding(file.read(14))
+            coding = _wav_coding(file.read(26), at if chunks is CHUNKED[b"riff"] else None)
         elif name == b"COMM":
             coding = _aiff_coding(file.read(min(length, 22)))
         elif name == b"pakt":
@@ -421,11 +425,19 @@ def _packet_bytes(content: bytes) -> int:
     return total
 
 
-def _wav_coding(content: bytes) -> _Coding:
-    """Return the coding by the first bytes of the chunk "fmt "."""
-    tag, align = int.from_bytes(content[:2], "little"), int.from_bytes(content[12:14], "little")
-    block = align if tag in _BLOCK_TAGS else _G721_BLOCK if tag == _G721_TAG else 1
-    return _Coding(max(1, block), is_mpeg=tag in _MPEG_TAGS)
+def _wav_coding(content: bytes, w64: int | None) -> _Coding:
+    """Return the coding by the first bytes of the chunk "fmt "; w64: the offset of the chunk in a W64 file.
+
+    In the extensible form of the chunk, the format is the beginning of a GUID. libsndfile does not look at it in a W64
+    file, and takes floats for integers: it is given the plain form.
+    """
+    tag, patch = content[:2], (0, b"")
+    if tag == _EXTENSIBLE:
+        tag = content[24:26]
+        patch = (0, b"") if w64 is None else (w64, tag)
+    form, align = int.from_bytes(tag, "little"), int.from_bytes(content[12:14], "little")
+    block = align if form in _BLOCK_TAGS else _G721_BLOCK if form == _G721_TAG else 1
+    return _Coding(max(1, block), is_mpeg=form in _MPEG_TAGS, patch=patch)
 
 
 def _aiff_coding(content: bytes) -> _Coding:
@@ -459,8 +471,8 @@ def _end_of_chunks(file: BinaryIO, magic: bytes, begin: int, found: _Samples, si
     return at
 
 
-def _with_length(path: Path, file: BinaryIO, begin: int, found: _Samples, there: int) -> Piece:
-    """Return a file that ends with the samples, and whose header has their length; there: in bytes."""
+def _with_length(path: Path, begin: int, found: _Samples, there: int) -> Piece:
+    """Return a file that ends with the samples, and whose header is right; there: length of the samples in bytes."""
     span = Span(begin, begin + found.begin + there)
     if found.size == 0:
         return Piece((span,))
@@ -470,10 +482,12 @@ def _with_length(path: Path, file: BinaryIO, begin: int, found: _Samples, there:
             f"{path} has {there} bytes of samples and no length in its header, which holds none above 4 GiB: "
             f"make it a W64: {_IGNORING} {shlex.quote(path.name)} out.w64"
         )
-    file.seek(begin)
-    head = bytearray(file.read(found.begin))
-    head[found.field : found.field + found.size] = length.to_bytes(found.size, found.order)
-    return Piece((bytes(head), span._replace(first=begin + found.begin)))
+    parts: list[bytes | Span] = []
+    at = 0
+    for offset, content in sorted((found.coding.patch, (found.field, length.to_bytes(found.size, found.order)))):
+        parts += (Span(begin + at, begin + offset), content)
+        at = offset + len(content)
+    return Piece((*parts, span._replace(first=begin + at)))
 
 
 # ---- writing --------------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ BY_FFMPEG = {
     "mp3 cbr": ("mp3", "-b:a 64k"), "mp3 vbr": ("mp3", "-q:a 4"), "mp3 vbr 9": ("mp3", "-q:a 9"),
     "mp3 vbr without xing": ("mp3", "-q:a 4 -write_xing 0"), "mp3 cbr without xing": ("mp3", "-b:a 64k -write_xing 0"),
     "mp2": ("mp2", "-b:a 96k"), "vorbis": ("ogg", "-c:a libvorbis"),
-    "opus": ("opus", "-c:a libopus"), "w64": ("w64", ""), "rf64": ("wav", "-rf64 always"),
+    "opus": ("opus", "-c:a libopus"), "w64": ("w64", ""), "w64 float": ("w64", "-c:a pcm_f32le"), "rf64": ("wav", "-rf64 always"),
     "wav ima": ("wav", "-c:a adpcm_ima_wav"), "wav ms": ("wav", "-c:a adpcm_ms"),
 }  # fmt: skip
 """Suffix and options of files that ffmpeg writes."""

@@ -368,6 +368,17 @@ def test_a_second_chunk_of_samples_is_left_out_and_it_is_said(tmp_path: Path) ->
 
 
 @needs_ffmpeg
+@pytest.mark.parametrize("coder", ["pcm_s16le", "pcm_s24le", "pcm_f32le", "pcm_f64le", "pcm_alaw", "pcm_mulaw"])
+@pytest.mark.parametrize("channels", [1, 6])
+def test_a_w64_with_the_extensible_header_has_the_samples_of_ffmpeg(tmp_path: Path, coder: str, channels: int) -> None:
+    """Libsndfile takes its floats and its A-law for integers."""
+    path = tmp_path / "v.w64"
+    soundfile.write(tmp_path / "source.wav", SAMPLES, 16000)
+    run_ffmpeg("-i", tmp_path / "source.wav", "-ac", channels, "-c:a", coder, path)
+    assert_array_equal(AudioSource(path, Audio(16000, channels)).read(), decoded_by_ffmpeg(path, channels))
+
+
+@needs_ffmpeg
 @pytest.mark.parametrize("coder", ["libmp3lame", "mp2"])
 def test_mpeg_frames_in_a_wav_are_counted(tmp_path: Path, coder: str) -> None:
     path = tmp_path / "v.wav"
