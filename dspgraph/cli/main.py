@@ -26,6 +26,7 @@ from dspgraph.cli.train import train
 from dspgraph.cli.weights import weights
 from dspgraph.errors import TRACEBACK, DspgraphError, LawError, describe_error
 from dspgraph.rendering.system import numpy_warnings_hidden
+from dspgraph.shown import escaped, shortened
 
 
 class _Group(click.Group):
@@ -33,12 +34,12 @@ class _Group(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         open_standard_streams()
+        os.environ["MPLBACKEND"] = "agg"  # no window is opened; matplotlib ends with an error if the name is unknown
         try:
             with signals_raised(), numpy_warnings_hidden():
                 return super().main(*args, **kwargs)
         except OSError as error:
-            report_system_error(error)
-            sys.exit(1)
+            sys.exit(report_system_error(error))
 
     def invoke(self, ctx: click.Context) -> Any:
         for stream in (sys.stdout, sys.stderr):
@@ -54,6 +55,8 @@ class _Group(click.Group):
             ctx.exit(2)
         except KeyboardInterrupt as stop:
             ctx.exit(report_stop(stop))
+        except click.UsageError as error:  # its message may have a whole argument in it
+            raise click.UsageError(shortened(escaped(error.format_message()), 600), error.ctx or ctx) from None
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

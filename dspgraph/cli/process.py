@@ -16,6 +16,7 @@ import click
 
 from dspgraph.errors import RequestError
 from dspgraph.rendering.system import check_working_directory
+from dspgraph.shown import escaped, shortened
 
 GRACE = 10.0
 """Seconds after a signal during which further signals are ignored, so that they do not interrupt the cleaning up."""
@@ -95,8 +96,8 @@ def open_standard_streams() -> None:
             setattr(sys, name, open(os.devnull, "w" if number else "r"))  # noqa: SIM115 open until the process ends
 
 
-def report_system_error(error: OSError) -> None:
-    """Print on stderr an error of the system that no other code has turned into a sentence.
+def report_system_error(error: OSError) -> int:
+    """Print on stderr an error of the system that no other code has turned into a sentence; return the exit code.
 
     If it has no file name, a standard stream has failed: what was not printed is dropped, or Python would complain when
     it ends.
@@ -104,15 +105,16 @@ def report_system_error(error: OSError) -> None:
     reason = error.strerror or str(error)
     if error.errno in (errno.EMFILE, errno.ENFILE):
         complain(f"{reason}: allow more, by `ulimit -n 256` for instance")
-        return
+        return 2
     if error.filename is not None or error.errno is None:  # without a number: the sentence of a library
-        complain(f"{error.filename}: {reason}" if error.filename is not None else reason)
-        return
+        place = f"{error.filename}: " if error.filename is not None else ""
+        complain(shortened(escaped(f"{place}{reason}"), 600))
+        return 2
     try:
         check_working_directory("a path is relative to it")
     except RequestError as gone:
         complain(str(gone))
-        return
+        return 2
     complain(f"the output cannot be printed: {reason}: make room, or print to another place")
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -120,3 +122,4 @@ def report_system_error(error: OSError) -> None:
         except OSError:
             with open(os.devnull, "w") as null:
                 os.dup2(null.fileno(), stream.fileno())
+    return 1

@@ -102,6 +102,12 @@ def test_with_the_option_traceback_the_warnings_of_numpy_are_shown(tmp_path: Pat
     assert "RuntimeWarning: divide by zero" in done.stderr
 
 
+def test_a_picture_is_drawn_whatever_the_backend_of_matplotlib(tmp_path: Path, clips: Path) -> None:
+    target = tmp_path / "a.png"
+    done = in_a_shell("MPLBACKEND=nonsense DSPGRAPH", "plot", clips / "a.wav", "--spectrogram", "-o", target)
+    assert (done.returncode, done.stdout) == (0, f"{target}\n"), done.stderr
+
+
 def test_names_beyond_ascii_are_readable_in_a_locale_of_ascii(tmp_path: Path, clips: Path) -> None:
     (clips / "a.wav").rename(clips / "b\u00fcro.wav")
     command = ["render", "mulaw_bits", clips / "b\u00fcro.wav", clips / "n\u00f6.wav", "-o", tmp_path / "\u00f6ut"]

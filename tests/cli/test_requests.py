@@ -100,6 +100,7 @@ BAD_PIPELINES: dict[str, tuple[Any, list[str], str]] = {
     "digits of another script": (lambda d: d / "scale.yaml", ["--jobs", "\u0663"], "'\u0663' is not a whole number such as 4"),
     "an underscore in a number": (lambda d: d / "scale.yaml", ["--batch", "1_0"], "'1_0' is not a whole number such as 4"),
     "a number of many digits": (lambda d: d / "scale.yaml", ["--batch", "9" * 5000], "... is not a whole number such as 4"),
+    "a job for every atom": (lambda d: d / "scale.yaml", ["--jobs", "1000000000"], "jobs; found 1000000000"),
     "half a job": (lambda d: d / "scale.yaml", ["--jobs", "1.5"], "'1.5' is not a whole number such as 4"),
     "a timeout that is no number": (lambda d: d / "scale.yaml", ["--timeout", "nan"], "'nan' is not a number such as 16000"),
     "a timeout with an underscore": (lambda d: d / "scale.yaml", ["--timeout", "1_0"], "'1_0' is not a number such as 16000"),
@@ -162,3 +163,17 @@ def test_a_failing_node_is_a_failed_row_with_its_place(tmp_path: Path, wav: Path
     assert result.exit_code == 1
     assert "end (trap) failed in the block that ends at 0.500 s: RuntimeError: no more" in result.output
     assert leftovers(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["x" * 10**5], ["info", "x" * 10**5], ["render", "lpc_vocoder", "a.wav", "-o", "out", "--format", "x" * 10**5],
+        ["plot", "--spectrogram", "x" * 10**5], ["show", "x" * 10**5],
+    ],
+    ids=["a command", "an argument", "a choice", "a file", "a pipeline"],
+)  # fmt: skip
+def test_a_message_does_not_repeat_a_long_argument(arguments: list[str]) -> None:
+    result = dspgraph(*arguments)
+    assert (result.exit_code, "xxx" in result.output) == (2, True)
+    assert len(result.output) < 1000

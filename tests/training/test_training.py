@@ -108,6 +108,7 @@ def test_train_lists_the_settings() -> None:
         (["lpcnet", "--data", "data", "-o", "out", "-s", "step=2"], "no setting 'step'; did you mean 'steps'?"),
         (["lpcnet", "--data", "data", "-o", "out", "-s", "steps"], "expected SETTING=VALUE"),
         (["lpcnet", "--data", "data", "-o", "out", "-s", "steps=1", "-s", "steps=2"], "a setting has one value"),
+        (["lpcnet", "--data", "data", "-o", "out", "-s", "batch=1000000000"], "a batch of 1000000000 chunks of 15 frames has more than 1000000 frames: set batch or frames to less"),
         (["lpcnet", "--data", "data", "-o", "out", "-s", "steps=few"], "steps: input should be a valid integer"),
         (["lpcnet", "--data", "data", "-o", "out", "-s", "preset=big"], "there are: lpcnet, lpcnet-small"),
         (["lpcnet", "--data", "data", "-o", "out", "-s", "updates=7"], "must divide the 2400 samples of a chunk"),

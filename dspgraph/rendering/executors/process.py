@@ -19,6 +19,7 @@ from dspgraph.rendering.executors.scheduling import ItemQueue, available_cores, 
 from dspgraph.rendering.item import Item
 from dspgraph.rendering.job import Job, JobWithSummary, R
 from dspgraph.rendering.system import check_system, check_working_directory, numpy_warnings_hidden
+from dspgraph.shown import shown
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "NUMEXPR_NUM_THREADS"
@@ -28,6 +29,12 @@ ONE_THREAD = dict.fromkeys(THREAD_VARIABLES, "1")
 
 IGNORED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name))
 """Signals that a worker ignores: a terminal sends them to all processes of a command."""
+
+MOST_JOBS, MOST_JOBS_PER_CORE = 64, 4
+"""The largest number of workers on a machine: the larger of MOST_JOBS and MOST_JOBS_PER_CORE for each core.
+
+Each takes 100 MB of memory or more: without a limit, one wrong digit would take all of it.
+"""
 
 KILL_WAIT = 5.0
 """Seconds to wait for the end of a killed process: one that waits for a dead network disk may not end at once."""
@@ -51,11 +58,17 @@ class Processes:
     exceeded, the items are tried again in smaller groups; only an item that exceeds the timeout alone is reported as
     failed.
 
+    The constructor raises RequestError for more jobs than the machine takes (MOST_JOBS).
+
     `run` raises RequestError if the job cannot be sent to another process, or cannot be done there.
     """
 
     def __init__(self, jobs: int | None = None, timeout: float | None = None) -> None:
         self.jobs = check_jobs(jobs) or available_cores()
+        if self.jobs > (most := max(MOST_JOBS, MOST_JOBS_PER_CORE * available_cores())):
+            raise RequestError(
+                f"this machine has {available_cores()} cores, and takes at most {most} jobs; found {shown(self.jobs)}"
+            )
         self.timeout = check_timeout(timeout)
 
     def run(self, job: Job[R], items: Sequence[Item]) -> Generator[R, None, None]:

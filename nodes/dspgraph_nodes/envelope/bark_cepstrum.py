@@ -49,7 +49,7 @@ class BarkCepstrum(Node):
     cepstrum = Output(Frames, "bark_cepstrum")
 
     bands: int = Field(18, ge=2, le=256, description="number of bands, and of cepstral coefficients")
-    rate: float = Field(16000, gt=0, le=1e6, description="sampling rate of the audio the frames were cut from, Hz")
+    rate: float = Field(16000, ge=1, le=1e6, description="sampling rate of the audio the frames were cut from, Hz")
 
     floor: float = Field(
         LPCNET_FLOOR, ge=1e-30, le=1e6, description="energy added to every band, in the scale of 16-bit samples"

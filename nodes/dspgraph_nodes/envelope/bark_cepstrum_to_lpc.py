@@ -74,7 +74,7 @@ class BarkCepstrumToLpc(Node):
 
     order: int = Field(16, ge=1, le=64, description="prediction order")
     rate: float = Field(
-        16000, gt=0, le=1e6, description="sampling rate of the audio the cepstrum was computed from, Hz"
+        16000, ge=1, le=1e6, description="sampling rate of the audio the cepstrum was computed from, Hz"
     )
     length: int = Field(
         320, ge=2, le=MOST_LENGTH, description="width of the frames the cepstrum was computed from, samples"

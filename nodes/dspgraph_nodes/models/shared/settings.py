@@ -14,6 +14,10 @@ RESUMABLE = {"steps", "device", "threads", "log_every", "validate_every", "check
 """Settings that may change when a run is resumed. All others stay, so that the result is as without a break."""
 
 
+MOST_FRAMES = 1_000_000
+"""The largest number of frames in a batch. A batch of hours of speech is a wrong digit, and would fill the memory."""
+
+
 def of_config(config: type[ModelConfig], name: str) -> Any:
     """Return a setting that replaces the field `name` of the preset's configuration; None keeps that of the preset."""
     return Field(None, description=f"{description(config, name)}; if not given, that of the preset")
@@ -33,7 +37,10 @@ class TrainingSettings(BaseModel, frozen=True, extra="forbid"):
     batch: int = Field(32, ge=1, description="chunks in a batch")
     frames: int = Field(15, ge=1, description="frames in a chunk")
     augment: int = Field(
-        1, ge=0, description="copies of each recording, with a random filter and level, added to the recordings"
+        1,
+        ge=0,
+        le=1000,
+        description="copies of each recording, with a random filter and level, added to the recordings",
     )
     validation_share: float = Field(
         0.05, ge=0, lt=1, description="share of the recordings kept for validation, at least one; 0 keeps none"
@@ -63,9 +70,14 @@ class TrainingSettings(BaseModel, frozen=True, extra="forbid"):
     threads: int | None = Field(None, ge=1, description="CPU threads; if not given, as many as torch chooses")
 
     @model_validator(mode="after")
-    def _known_preset(self) -> Self:
+    def _fits(self) -> Self:
         if self.preset not in self.PRESETS:
             raise ValueError(f"preset is '{self.preset}'; there are: {', '.join(self.PRESETS)}")
+        if self.batch * self.frames > MOST_FRAMES:
+            raise ValueError(
+                f"a batch of {self.batch} chunks of {self.frames} frames has more than {MOST_FRAMES} "
+                "frames: set batch or frames to less"
+            )
         _ = self.config  # the property raises ValueError for a size out of bounds
         return self
 
