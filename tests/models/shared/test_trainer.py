@@ -2,6 +2,8 @@
 
 import csv
 from collections.abc import Iterator
+from copy import deepcopy
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -229,3 +231,97 @@ def test_a_size_that_no_network_has_is_refused_in_words() -> None:
         Config(units=True)
     with pytest.raises(ValueError, match="units is 9999; it must be"):
         Config().replace(units=9999)
+
+
+# ---- parts that are updated in turn ---------------------------------------------------------------------------------
+
+
+class Adversarial(nn.Module):
+    """A generator of numbers from noise, mean + spread * z, and a critic of numbers, w * (x - 1) + v * (x - 1)**2."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.generator = nn.ParameterDict({"mean": nn.Parameter(torch.zeros(1)), "spread": nn.Parameter(torch.ones(1))})
+        self.critic = nn.ParameterDict({"w": nn.Parameter(torch.zeros(1)), "v": nn.Parameter(torch.zeros(1))})
+
+    def drawn(self, count: int) -> Tensor:
+        found: Tensor = self.generator["mean"] + self.generator["spread"] * torch.randn(count)
+        return found
+
+    def judged(self, x: Tensor) -> Tensor:
+        found: Tensor = self.critic["w"] * (x - 1) + self.critic["v"] * (x - 1) ** 2
+        return found
+
+
+ADVERSARIAL = WeightsFormat(
+    "adversarial", Config,
+    lambda c: {f"{part}.{name}": (1,) for part, names in (("generator", ("mean", "spread")), ("critic", ("w", "v")))
+               for name in names},
+    "train it",
+)  # fmt: skip
+
+
+def adversarial_task(settings: Settings, recordings: Any, features: Any) -> trainer.Task:
+    x, order = torch.from_numpy(recordings["x"]), BatchOrder(len(recordings["x"]), settings.batch, settings.seed)
+
+    def losses(network: Adversarial, batch: tuple[Tensor]) -> Iterator[dict[str, Tensor]]:
+        (real,) = batch
+        drawn = network.drawn(len(real))
+        held = sum(weight.square().sum() for weight in network.critic.parameters())
+        difference = network.judged(real).mean() - network.judged(drawn).mean()
+        yield {"loss": 0.5 * held - difference, "difference": difference}
+        yield {"loss": -network.judged(network.drawn(len(real))).mean()}
+
+    return trainer.Task(
+        network=lambda: Adversarial(settings.config),
+        batch=lambda number: (x[[place for _, place in order[number]]],),
+        losses=losses,
+        validate=lambda network: {"loss": float(network.generator["mean"]), "difference": 0.0},
+        save=lambda network, path: save(ADVERSARIAL, network, path),
+        load=lambda path: load(ADVERSARIAL, Adversarial, path),
+        fingerprint=fingerprint([recordings["x"]]),
+        summary=f"{len(x)} numbers",
+        figures=("difference",),
+        parts=("critic", "generator"),
+    )
+
+
+NUMBERS = (1.5 + 0.3 * rng(1).standard_normal(1000)).astype(np.float32)
+
+
+def adversarial(out: Path, resume: bool = False, **settings: Any) -> Path:
+    given: dict[str, Any] = {"device": "cpu", "batch": 50, "learning_rate": 0.02, "ema": 0.9, "validate_every": 4}
+    chosen = Settings(**{**given, **settings})
+    return trainer.train(adversarial_task, {"x": NUMBERS}, lambda y: {}, out, chosen, resume)
+
+
+def test_each_update_changes_the_weights_of_its_part_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the network and in its moving average, although the loss of the generator depends on the critic too."""
+    follow, seen = trainer.Run._follow, []
+
+    def noticed(run: trainer.Run) -> None:
+        follow(run)
+        seen.append(
+            (
+                ("critic", "generator")[(run.updates - 1) % 2],
+                [deepcopy(one.state_dict()) for one in (run.network, run.mean) if one is not None],
+            )
+        )
+
+    monkeypatch.setattr(trainer.Run, "_follow", noticed)
+    adversarial(tmp_path, steps=3)
+    assert len(seen) == 6
+    for (_, before), (part, after) in pairwise(seen[1:]):
+        for old, new in zip(before, after, strict=True):
+            assert {name.split(".")[0] for name in new if not torch.equal(old[name], new[name])} == {part}
+
+
+def test_a_run_with_parts_resumes_and_learns(tmp_path: Path) -> None:
+    """The mean of the drawn numbers goes from 0 to that of the data, 1.5, around which it swings."""
+    whole = adversarial(tmp_path / "whole", steps=400, validate_every=400)
+    adversarial(tmp_path / "parts", steps=100, validate_every=400)
+    assert adversarial(tmp_path / "parts", True, steps=400).read_bytes() == whole.read_bytes()
+    assert abs(float(ADVERSARIAL.read(whole)[1]["generator.mean"][0]) - 1.5) < 0.6  # measured 0.33
+    first = rows(tmp_path / "whole")[0]
+    assert set(first) >= {"train_loss", "train_difference"}

@@ -53,6 +53,10 @@ class Task:
     optimiser Adam. rate: returns the factor of the learning rate after n updates. constrain: changes the weights after
     every update. audio: returns sounds, name -> (samples, sample rate), made with a file of weights; called after a
     validation if the setting `audio` is above 0.
+
+    parts: the names of the modules in the network that are updated in turn: update n changes the weights of part n
+    modulo their number, and no others. A generative adversarial network has the parts ("critic", "generator"), say:
+    `losses` yields the loss of the critic, then that of the generator. By default all weights are updated together.
     """
 
     network: Callable[[], nn.Module]
@@ -69,6 +73,7 @@ class Task:
     rate: Callable[[int], float] | None = None
     constrain: Callable[[Any], None] | None = None
     audio: Callable[[Path], Mapping[str, tuple[Array, int]]] | None = None
+    parts: tuple[str, ...] = ("",)
 
 
 # ---- the run from outside -------------------------------------------------------------------------------------------
@@ -215,7 +220,11 @@ class Run:
             pruning.prune(self.network, self.batches)
             if self.mean is not None:
                 pruning.follow(self.mean, self.network)
-        return {name: float(sum(each[name] for each in figures)) / len(figures) for name in figures[0]}
+        values: dict[str, list[Tensor]] = {}
+        for each in figures:
+            for name, value in each.items():
+                values.setdefault(name, []).append(value)
+        return {name: float(sum(found)) / len(found) for name, found in values.items()}
 
     def _next(self, losses: Iterator[Loss]) -> Mapping[str, Tensor] | None:
         with self._precision():
@@ -227,13 +236,19 @@ class Run:
             return torch.autocast(self.device, torch.bfloat16)
         return nullcontext()
 
+    def _part(self, update: int) -> str:
+        """Return the name of the module that an update changes; "" is the network."""
+        return self.task.parts[update % len(self.task.parts)]
+
     def _update(self, loss: Tensor) -> None:
+        part = self._part(self.updates)
+        weights = list(self.network.get_submodule(part).parameters())
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate()
         self.optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
-        self.optimizer.step()
+        torch.autograd.backward(loss, inputs=weights if part else None)
+        nn.utils.clip_grad_norm_(weights, self.settings.clip)
+        self.optimizer.step()  # weights without a gradient, those of other parts, stay as they are
         if self.task.constrain:
             with torch.no_grad():
                 self.task.constrain(self.network)
@@ -241,11 +256,16 @@ class Run:
 
     @torch.no_grad()
     def _follow(self) -> None:
-        """Update the moving average of the weights, which follows faster at first; removed weights are 0 in it too."""
+        """Update the moving average of the weights that the last update changed; it follows faster at first.
+
+        Removed weights are 0 in it too.
+        """
         if self.mean is None:
             return
-        share = 1 - min(self.settings.ema, self.updates / (9 + self.updates))
-        for average, last in zip(self.mean.parameters(), self.network.parameters(), strict=True):
+        part, updates = self._part(self.updates - 1), -(-self.updates // len(self.task.parts))
+        share = 1 - min(self.settings.ema, updates / (9 + updates))
+        of_mean, of_network = self.mean.get_submodule(part), self.network.get_submodule(part)
+        for average, last in zip(of_mean.parameters(), of_network.parameters(), strict=True):
             average.lerp_(last, share)
         for kept, newest in zip(self.mean.buffers(), self.network.buffers(), strict=True):
             kept.copy_(newest)
