@@ -1,0 +1,36 @@
+"""Signals to measure, and their metrics."""
+
+import math
+
+import numpy as np
+
+from dspgraph import Array
+from dspgraph.evaluation.metrics import measure
+from helpers.speech import speech
+
+RATE = 16000
+"""The sampling rate of most signals here, Hz."""
+
+
+def value(name: str, x: Array, y: Array, rate: float = RATE) -> float:
+    """Return the value of one metric of a signal x and a degraded y."""
+    found = measure(x, y, rate, [name])[name]
+    assert found is not None
+    return found
+
+
+def noise(n: int, key: int = 3) -> Array:
+    """Return n samples of white noise of RMS 1."""
+    return np.random.Generator(np.random.Philox(key=key)).standard_normal(n)
+
+
+def noisy(snr: float) -> Array:
+    """The clip with white noise that lies `snr` dB below it."""
+    x, other = speech(), noise(64000)
+    return x + other * math.sqrt((x**2).sum() / (other**2).sum()) * 10 ** (-snr / 20)
+
+
+def tone(hertz: float, seconds: float, rate: float, level: float = 0.0) -> Array:
+    """A sine, its peak `level` dB of full scale."""
+    x: Array = 10 ** (level / 20) * np.sin(2 * np.pi * hertz / rate * np.arange(round(seconds * rate)))
+    return x
