@@ -13,6 +13,7 @@ import re
 import shlex
 import sys
 import time
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple, TypeAlias
@@ -61,7 +62,7 @@ def find_layout(path: Path) -> FileLayout:
 
     Raises FileError if the file is truncated (in the formats WAV, RF64, W64, AIFF, IFF, CAF, AU, NIST, Ogg, and MP3 if
     its header has its length), if it is damaged (Ogg, MP3), or if it has more samples than its format can hold (WAV).
-    A damaged or truncated FLAC file is recognised when it is decoded. Other formats do not say how long they should be.
+    A damaged or truncated FLAC file is recognised when it is decoded. Headers of IRCAM and PVF have no length.
     The layouts of the last files are kept: many parts of a long file are often read one after the other.
     """
     stat = path.stat()
@@ -212,7 +213,6 @@ _AU_HEADER = 24
 _AU_BLOCKS = {23: 60, 25: 45, 26: 75}  # G.721, G.723 with 3 and with 5 bits
 """Bytes of 120 samples in AU files, by the number of the encoding: libsndfile decodes as many at a time."""
 
-
 _AIFF_UNITS = {
     **dict.fromkeys((b"", b"NONE", b"twos", b"sowt", b"raw "), (0, 1)),
     **dict.fromkeys((b"ulaw", b"ULAW", b"alaw", b"ALAW"), (1, 1)), **dict.fromkeys((b"in24", b"42ni"), (3, 1)),
@@ -289,14 +289,11 @@ def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: in
     elif stop < size:
         whole = Piece((Span(begin, stop),))
     notes = [UNKNOWN_LENGTH] if is_unknown else _notes_of_left(file, end, left)
-    notes += _notes_of_promise(found.coding, length - found.inside)
     if found.length != written:
         notes.append("read by its table of packets: the length of its samples is another one")
-    if rest:
-        notes.append(f"left out the last {rest} bytes of its samples, which are no whole block")
     if found.coding.is_mpeg:
         return _mpeg_layout(path, begin + found.begin, begin + found.begin + length)
-    return FileLayout((whole,), notes=tuple(notes))
+    return FileLayout((whole,), notes=(*notes, *_notes_of_samples(found.coding, length - found.inside)))
 
 
 def _check_length(path: Path, found: _Samples, length: int, there: int, left: int) -> None:
@@ -323,12 +320,14 @@ def _notes_of_left(file: BinaryIO, end: int, left: int) -> list[str]:
     return [] if is_padding else [f"left out {left} bytes behind the samples, whose length its header has"]
 
 
-def _notes_of_promise(coding: _Coding, length: int) -> list[str]:
-    """Return a note if the header has another number of samples than `length` bytes are; none if they agree."""
-    found = length // coding.block * coding.samples
-    if coding.promised in (0, found):
-        return []
-    return [f"its header promises {coding.promised} samples, the {found} that are there were read"]
+def _notes_of_samples(coding: _Coding, length: int) -> Iterator[str]:
+    """Yield a note if the header has another number of samples than `length` bytes, and if a block is incomplete."""
+    blocks, rest = divmod(length, coding.block)
+    found = blocks * coding.samples
+    if coding.promised not in (0, found):
+        yield f"its header promises {coding.promised} samples, the {found} that are there were read"
+    if rest:
+        yield f"left out the last {rest} bytes of its samples, which are no whole block"
 
 
 def _mpeg_layout(path: Path, begin: int, end: int) -> FileLayout:
@@ -396,8 +395,8 @@ def _chunk_of_samples(file: BinaryIO, chunks: _Chunks, begin: int, size: int) ->
             coding = _wav_coding(file.read(26), at if chunks is CHUNKED[b"riff"] else None)
         elif name == b"COMM":
             coding = _aiff_coding(file.read(min(length, 22)))
-        elif name == b"pakt":
-            coding = _Coding(packets=_packet_bytes(file.read(min(length, _LARGEST_TABLE))))
+        elif name == b"pakt" and length <= _LARGEST_TABLE:
+            coding = _Coding(packets=_packet_bytes(file.read(length)))
         elif name in chunks.samples:
             inside, bounded = (chunks.inside, chunks.bounded) if name != b"BODY" else (0, False)
             if name == b"SSND":  # its samples may stand some bytes later
@@ -419,7 +418,7 @@ def _packet_bytes(content: bytes) -> int:
     """
     total = length = 0
     for byte in content[24:]:
-        length = length << 7 | byte & 0x7F
+        length = (length << 7 | byte & 0x7F) % 2**64
         if byte < 0x80:
             total, length = total + length, 0
     return total

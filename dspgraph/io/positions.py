@@ -83,22 +83,27 @@ def _block_flags(setup: bytes) -> list[int]:
     return found
 
 
+_LARGEST_PACKET = 2**24
+"""The largest number of bytes of a packet that are kept. Pictures in the comments of a stream have some megabytes."""
+
+
 class _Packets:
     """The packets of a stream, put together from its pages."""
 
     def __init__(self) -> None:
-        self._begun = b""  # the packet that has no end yet
+        self._begun = bytearray()  # the packet that has no end yet
 
     def ending_on(self, page: Page) -> list[bytes]:
         """Return the packets that end on the next page."""
         content = page.content
         at, found = HEAD + content[HEAD - 1], []
         for size in content[HEAD:at]:
-            self._begun += content[at : at + size]
+            if len(self._begun) < _LARGEST_PACKET:
+                self._begun += content[at : at + size]
             at += size
             if size < 255:
-                found.append(self._begun)
-                self._begun = b""
+                found.append(bytes(self._begun))
+                self._begun.clear()
         return found
 
 

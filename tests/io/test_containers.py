@@ -2,6 +2,8 @@
 
 import os
 import struct
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -202,6 +204,17 @@ def test_samples_of_an_aiff_may_stand_some_bytes_later(tmp_path: Path, kind: str
     source = AudioSource(tmp_path / "v.aiff", MONO)
     assert source.conversions == []
     assert_array_equal(source.read(), whole)
+
+
+def test_a_table_of_packets_without_an_end_takes_no_time(tmp_path: Path) -> None:
+    content = bytes(written(tmp_path / "v.caf", "caf alac"))
+    at = content.index(b"pakt")
+    table = b"pakt" + (2**22).to_bytes(8, "big") + bytes(24) + b"\xff" * (2**22 - 24)
+    (tmp_path / "v.caf").write_bytes(content[:at] + table + content[content.index(b"data") :])
+    begin = time.process_time()
+    with suppress(FileError):
+        AudioSource(tmp_path / "v.caf", MONO)
+    assert time.process_time() - begin < 10  # 2 s were measured
 
 
 TABLE = "read by its table of packets: the length of its samples is another one"

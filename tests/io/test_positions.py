@@ -1,5 +1,6 @@
 """Positions in Ogg streams: no sample is lost where they do not count the samples; ffmpeg is the oracle."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -132,6 +133,28 @@ def test_an_empty_last_page_changes_no_sample(tmp_path: Path, kind: str) -> None
     cut = AudioSource(write(tmp_path / "cut.ogg", source, cut_and_ended_by_an_empty_page), Audio(16000)).read()
     assert_array_equal(cut, whole[: len(cut)])
     assert len(cut) > 16000
+
+
+def test_a_picture_among_the_comments_takes_no_time(tmp_path: Path) -> None:
+    """6 MB in one packet: 24000 segments on 93 pages."""
+    source = by_libsndfile(tmp_path / "v.opus", "opus", speech()[:16000])
+    head, _, *sound = split(source)
+    picture = b"METADATA_BLOCK_PICTURE=" + b"A" * 6_000_000
+    packet = b"OpusTags\0\0\0\0\1\0\0\0" + len(picture).to_bytes(4, "little") + picture
+    sizes = [255] * (len(packet) // 255) + [len(packet) % 255]
+    comments = []
+    for k in range(0, len(sizes), 255):
+        some = sizes[k : k + 255]
+        lacing = bytes((len(some), *some))
+        content = head.content[: HEAD - 1] + lacing + packet[255 * k :][: sum(some)]
+        ends = k + 255 >= len(sizes)
+        comments.append(changed(Page(*head[:5], content), 0 if ends else 2**64 - 1, flags=k > 0, number=k // 255 + 1))
+    numbered = [changed(page, number=len(comments) + 1 + k) for k, page in enumerate(sound)]
+    source.write_bytes(b"".join(page.content for page in [head, *comments, *numbered]))
+    begin = time.process_time()
+    opened = AudioSource(source, Audio(16000))
+    assert time.process_time() - begin < 2  # 0.1 s was measured
+    assert (opened.length, opened.conversions) == (16000, [])
 
 
 @needs_ffmpeg
