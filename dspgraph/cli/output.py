@@ -26,6 +26,15 @@ WIDE = 10_000
 """Width in characters of text that is not printed at a terminal, so that no line is folded."""
 
 
+NARROW = 40
+"""Least width in characters of text at a terminal: the variable COLUMNS may say 0 or 1, which no terminal has."""
+
+
+def _columns() -> int:
+    """Return the width in characters of what is printed."""
+    return max(NARROW, get_terminal_size().columns) if sys.stdout.isatty() else WIDE
+
+
 def echo(line: str, err: bool = False) -> None:
     """Print one line, in which control characters are escaped. err: print to stderr."""
     click.echo(escaped(line), err=err)
@@ -40,7 +49,7 @@ def print_tables(tables: Mapping[str, Sequence[Sequence[str]]], err: bool = Fals
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
+    console = Console(width=_columns(), highlight=False)
     names = max((len(row[0]) for rows in tables.values() for row in rows), default=0)
     with console.capture() as drawn:
         for title, rows in tables.items():
@@ -191,7 +200,7 @@ def print_means(results: Results) -> None:
     head += ["* the best"] if len(results.variants) > 1 else []
     if head:
         click.echo(f"{', '.join(head)}:")
-    room, first = get_terminal_size().columns if sys.stdout.isatty() else WIDE, 0
+    room, first = _columns(), 0
     while first < len(results.metrics):
         last = first + 1
         while last < len(results.metrics) and _width(_means_table(results, first, last + 1, known)) <= room:

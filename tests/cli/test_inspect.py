@@ -47,6 +47,11 @@ def test_a_piped_table_has_one_line_per_row_however_wide(tmp_path: Path, monkeyp
         assert not any("\x1b" in line or line != line.rstrip() for line in lines)
 
 
+@pytest.mark.parametrize("columns", [0, 1, 10**9])
+def test_a_table_is_shown_at_a_terminal_of_any_width(columns: int) -> None:
+    assert "toy_scale" in on_a_terminal(columns, "nodes", "--plugin", TOYS)
+
+
 def test_a_table_is_folded_at_the_width_of_a_terminal() -> None:
     shown = on_a_terminal(60, "nodes", "--plugin", TOYS)
     plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)

@@ -91,6 +91,7 @@ TOO_MUCH = {
     "a mapping that grows tenfold": levels(12, "ha", "{{" + ", ".join(f"k{k}: '{{next}}'" for k in range(10)) + "}}"),
     "a long text, often": f"about: '{'${a}' * 5000}'\nvars: {{a: {'h' * 5000}}}\n",
     "one text as thousands of values": f"vars: {{a: &a {'h' * 5000}}}\ninputs: [{'*a, ' * 5000}]\n",
+    "a list of numbers, often": "vars: {a: [" + "1, " * 1000 + "]}\ninputs: [" + "'${a}', " * 50 + "]\n",
     "one after another": levels(1000, "1", "'{next}'"),
     "one in another": levels(1000, "1", "['{next}']"),
     "one in another, from the inside": "vars:\n  a0: 1\n" + "".join(f"  a{k + 1}: ['${{a{k}}}']\n" for k in range(1000)),
