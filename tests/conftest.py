@@ -15,8 +15,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 NOT_QUICK = [
     TESTS / name
     for name in ("nodes", "kernels", "models", "training", "plotting", "cli/test_plot.py", "evaluation/test_compare.py",
-                 "evaluation/test_metric_formulas.py", "evaluation/test_metrics.py", "evaluation/test_report.py", "io/test_containers.py", "io/test_flac.py",
-                 "io/test_mpeg.py", "testing/test_files.py", "testing/test_models.py")
+                 "evaluation/test_metric_formulas.py", "evaluation/test_metrics.py", "evaluation/test_report.py",
+                 "io/test_containers.py", "io/test_flac.py", "io/test_mpeg.py", "testing/test_files.py",
+                 "testing/test_models.py")
 ]  # fmt: skip
 """Folders and files that `--quick` does not look into: they compare with other programs, train, draw, drive a browser,
 or read audio files of every kind in many cuts."""

@@ -27,6 +27,7 @@ def by_parser(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
         waiting += item.orelse if for_types and isinstance(item, ast.If) else ast.iter_child_nodes(item)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_imports_are_those_that_the_parser_finds(folder: str) -> None:
     for path in sorted((ROOT / folder).rglob("*.py")):

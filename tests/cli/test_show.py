@@ -75,6 +75,7 @@ def test_show_escapes_the_text_of_a_file(tmp_path: Path) -> None:
     assert lines[1] == r"--swap end= select_columns | v\x1b[31m\n"
 
 
+@pytest.mark.thorough
 def test_an_fft_too_short_for_the_voice_is_noted_before_the_run(tmp_path: Path, wav: Path) -> None:
     options = ["-s", "power.n_fft=512", "-s", "aperiodicity.n_fft=512"]
     runs: list[list[object]] = [

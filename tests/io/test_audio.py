@@ -302,6 +302,7 @@ LIARS: dict[str, tuple[Callable[[Path], bytes], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_headers_that_lie_cost_no_memory(tmp_path: Path) -> None:
     """Each is a row with its reason, or all there is; what python, numpy and libsndfile take themselves is 60 MB.
 

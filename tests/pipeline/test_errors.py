@@ -389,6 +389,7 @@ def test_pipelines_that_would_fill_the_memory_are_refused(tmp_path: Path, levels
         graph_of(tmp_path / f"p{levels}.yaml")
 
 
+@pytest.mark.thorough
 def test_the_nodes_of_all_pipelines_together_are_limited(tmp_path: Path) -> None:
     nodes = "".join(f"  a{k}: {{node: toy_scale, x: x}}\n" for k in range(500))
     written(tmp_path, HEAD + nodes + "outputs: {y: a0}\n", "wide.yaml")
@@ -528,6 +529,7 @@ def test_of_many_complaints_the_first_are_told(tmp_path: Path) -> None:
     assert caught.value.complaints[-1] == "and 995 more complaints"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("element", ["on", "x", "[1]"])
 def test_a_list_of_thousands_of_wrong_elements_is_refused_soon(tmp_path: Path, element: str) -> None:
     taps = ", ".join([element] * 4500)

@@ -92,6 +92,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("what", HOSTILE)
 def test_a_file_that_would_fill_the_memory_is_refused_at_once(tmp_path: Path, what: str) -> None:
     with (
@@ -127,6 +128,7 @@ def test_a_big_file_with_few_values_is_read_soon(tmp_path: Path, what: str) -> N
         load(written(tmp_path, BIG[what]))
 
 
+@pytest.mark.thorough
 def test_extending_thousands_of_entries_takes_work_in_proportion(tmp_path: Path) -> None:
     def extending(count: int) -> Path:
         entries = "".join(f"  v{k}: {k}\n" for k in range(count))
@@ -175,6 +177,7 @@ def test_the_files_of_a_pipeline_are_limited_together(tmp_path: Path) -> None:
         load(tmp_path / "p3.yaml", plugins=[TOYS])
 
 
+@pytest.mark.thorough
 def test_the_values_of_all_pipelines_are_limited_together(tmp_path: Path) -> None:
     written(tmp_path, f"vars: {{a: [{'1, ' * 9000}]}}\n{pipeline_with('factor: 1')}", "wide.yaml")
     nodes = "".join(f"  a{k}: {{pipeline: wide.yaml, x: x}}\n" for k in range(12))

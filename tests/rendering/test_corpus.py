@@ -316,6 +316,7 @@ def test_a_manifest_that_is_not_there_is_a_wrong_request(tmp_path: Path, name: s
         gather([tmp_path / name], AUDIO_SUFFIXES)
 
 
+@pytest.mark.thorough
 def test_a_longer_manifest_takes_work_in_proportion(tmp_path: Path) -> None:
     def gathered(count: int) -> int:
         lines = "".join(f'{{"id": "s{k % 100}/{k}", "path": "{k}.wav", "start": 0.5}}\n' for k in range(count))

@@ -111,6 +111,7 @@ def test_a_line_is_in_the_file_as_soon_as_it_is_appended(tmp_path: Path) -> None
         assert lines(tmp_path) == [row("a")]
 
 
+@pytest.mark.thorough
 def test_a_row_takes_less_than_300_bytes_of_memory(tmp_path: Path) -> None:
     """Its id and its place in the file: about 170 bytes, whatever else it holds (notes, a source, a digest)."""
     n = 20_000

@@ -280,6 +280,7 @@ def test_the_list_that_segments_need_is_a_regular_file(tmp_path: Path, make: Cal
         gather([tmp_path / "segments"], AUDIO_SUFFIXES)
 
 
+@pytest.mark.thorough
 def test_a_manifest_has_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A packed file of a few kB may unpack to any size."""
     line = {"path": "a.wav"}

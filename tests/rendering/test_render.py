@@ -315,6 +315,7 @@ def many(tmp_path: Path) -> Path:
     return tmp_path / "many"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("suffix", [".flac", ".wav", ".ogg"])
 def test_batch_changes_no_byte_of_any_file(tmp_path: Path, many: Path, suffix: str) -> None:
     for batch in 1, 3, 16:

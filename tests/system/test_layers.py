@@ -88,6 +88,7 @@ def test_a_package_imports_only_from_floors_below(package: str) -> None:
                 assert below == package or floor(below) < floor(package), f"{path.relative_to(CORE)} imports {name}"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("scope", SCOPES)
 def test_no_module_imports_itself_through_others(scope: str) -> None:
     graph: networkx.DiGraph[str] = networkx.DiGraph()

@@ -66,6 +66,7 @@ def test_the_histogram_of_drawn_components_is_the_exact_one(outputs: dict[str, A
     assert abs(outputs["drawn"].mean() - outputs["expected"].mean()) < 0.05
 
 
+@pytest.mark.thorough
 def test_render_and_plot_make_a_phone_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     soundfile.write("a.wav", speech()[8000:16000], 16000)

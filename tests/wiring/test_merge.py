@@ -41,6 +41,7 @@ def check_same(graphs: list[Graph], **signals: np.ndarray) -> Graph:
     return together
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("pipeline", shipped_pipelines())
 def test_all_variants_of_a_shipped_pipeline_give_in_one_what_each_gives_alone(pipeline: str, precision: str) -> None:
