@@ -16,14 +16,18 @@ SEMITONES = [45 * 2 ** (k / 12) for k in range(51)]
 """The pitches from 45 to 809 Hz, a semitone apart."""
 
 
-def vowel(f0: float, formants: str = "a", rate: int = 16000, seconds: float = 1.0) -> Array:
+Formants = tuple[tuple[float, float], ...]
+
+
+def vowel(f0: float, formants: str | Formants = "a", rate: int = 16000, seconds: float = 1.0) -> Array:
     """Return `f0` pulses a second, each at the nearest sample before its time, through a low-pass and resonators.
 
-    The peak is 0.3; white noise of RMS 0.001 is added. formants: a name in FORMANTS.
+    The peak is 0.3; white noise of RMS 0.001 is added. formants: a name in FORMANTS, or pairs of frequency and
+    bandwidth, Hz.
     """
     counts = np.floor(np.arange(round(seconds * rate)) * f0 / rate)
     x = lfilter([1], [1, -0.95], np.diff(counts, prepend=0.0))
-    for hertz, width in FORMANTS[formants]:
+    for hertz, width in FORMANTS[formants] if isinstance(formants, str) else formants:
         radius = np.exp(-np.pi * width / rate)
         x = lfilter([1], [1, -2 * radius * np.cos(2 * np.pi * hertz / rate), radius**2], x)
     y: Array = 0.3 * x / np.abs(x).max() + 1e-3 * np.random.default_rng(0).standard_normal(len(x))

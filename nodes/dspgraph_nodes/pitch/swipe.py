@@ -35,8 +35,15 @@ class Swipe(Node):
     of the range is dropped: the frame is unvoiced. Strengths are added up over 50 ms before an octave is chosen. If
     the pulses of a high voice are not equal, a fraction of its pitch is often the strongest. A pitch f is taken for
     such a fraction, and m * f for the pitch (m up to 12), if the harmonics of f that are no harmonics of m * f are 16
-    dB weaker than their neighbours. The octave is right (measured) for vowels of every semitone from 45 to 809 Hz.
-    The level of the signal changes nothing. SPTK's program gives the same pitch, where it reads no invalid memory,
+    dB weaker than their neighbours. A strong candidate is taken for a formant of a voice without its lowest harmonics,
+    as in the band of a telephone, if a much lower candidate is at least 0.3 times as strong and has harmonics between
+    those of the strong one.
+
+    Measured, with pulses at whole samples at 16 kHz: no octave is wrong in three vowels of every semitone from 45 to
+    809 Hz, and in eight vowels, a quarter tone apart, up to 500 Hz; above 500 Hz, one is wrong in one vowel of 40. In
+    speech between 300 and 3400 Hz (Butterworth, 24 dB per octave) no frame is an octave from the whole band, and one of
+    16 with 36 dB per octave. In such a band up to half of the voiced frames become unvoiced. The level of the signal
+    changes nothing. SPTK's program gives the same pitch, where it reads no invalid memory,
     within 20 cents.
 
     Source: A. Camacho and J. G. Harris, "A sawtooth waveform inspired pitch estimator for speech and music", Journal of

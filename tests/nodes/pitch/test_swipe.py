@@ -2,6 +2,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from scipy.signal import butter, sosfilt
 
 from dspgraph import Array, Audio, Graph, ParameterError
 from dspgraph.testing import Example
@@ -92,6 +93,35 @@ def test_a_formant_between_the_last_pulses_of_a_low_voice_is_no_pitch(monkeypatc
     monkeypatch.setitem(FORMANTS, "o", ((500.0, 60.0), (900.0, 80.0), (2400.0, 140.0)))
     found = track(vowel(45, "o", seconds=0.4), low=40, high=1000)
     assert found[found > 0] == pytest.approx(45, rel=0.01)  # 489 Hz in the last seven frames if nothing is done
+
+
+@pytest.mark.parametrize(("f0", "formants"), [(60, "i"), (80, "i"), (101, "i"), (101, "u")])
+def test_a_voice_without_its_lowest_harmonics_keeps_its_pitch(f0: float, formants: str) -> None:
+    # In the band of a telephone, the first formant is the strongest candidate.
+    band = butter(4, [300, 3400], "bandpass", fs=16000, output="sos")
+    found = track(sosfilt(band, vowel(f0, formants)), low=40, high=1000)
+    found = found[found > 0]
+    assert len(found) > 80
+    assert np.mean(np.abs(np.log2(found / f0)) > 1 / 12) < 0.03  # 0 to 2 frames at the ends
+
+
+def test_speech_in_the_band_of_a_telephone_has_the_pitch_of_the_whole_band() -> None:
+    x = speech()
+    narrow = sosfilt(butter(4, [300, 3400], "bandpass", fs=16000, output="sos"), x)
+    found, whole = (track(one, low=40, high=1000) for one in (narrow, x))
+    both = (found > 0) & (whole > 0)
+    assert both.sum() > 150
+    assert (
+        np.mean(np.abs(np.log2(found[both] / whole[both])) > 0.25) < 0.02
+    )  # one of 190; half of them if nothing is done
+
+
+def test_a_subharmonic_beside_the_fraction_of_a_pitch_is_found() -> None:
+    # Periods of 21 and 22 samples, 741 Hz on the average: two of 21 are the period of a strong candidate at 381 Hz.
+    f0 = 45 * 2 ** (97 / 24)
+    x = vowel(f0, ((430.0, 80.0), (1170.0, 110.0), (3260.0, 180.0)))
+    found = track(x, low=40, high=1000)
+    assert np.abs(np.log2(found[found > 0] / f0)).max() < 1 / 12
 
 
 def test_silence_has_no_pitch() -> None:
