@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.measure import Row, faster, milliseconds
-from dspgraph_nodes._kernels.neural.wavernn_packing import WaveRNNWeights
+from dspgraph_nodes._kernels.neural.wavernn_layout import WaveRNNWeights
 from dspgraph_nodes._kernels.neural.wavernn_synthesis import (
     WaveRNNState,
     frame_rows,

@@ -165,9 +165,13 @@ class Node(BaseModel):
 
         blocks: arrays with at least one item, in the order of the input ports, all for the same time span; at a port
         with `many=True` a tuple of arrays. They must not be changed. `state` may be changed and returned, because the
-        engine does not use the old state again.
+        engine does not use the old state again. A node that has `step_many` needs no `step`: by default `step_many` is
+        called for one signal.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no step")
+        if type(self).step_many is Node.step_many:
+            raise NotImplementedError(f"{type(self).__name__} has no step")
+        states, *lists = self.step_many([state], *([block] for block in blocks))
+        return states[0], *(one[0] for one in lists)
 
     def flush(self, state: State) -> tuple[Array, ...]:
         """Return the items that the node still holds when the signal has ended: one block per output, or ()."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from dspgraph import Array
 from dspgraph_nodes._kernels.neural.conditioning import in_windows
-from dspgraph_nodes._kernels.neural.wavernn_packing import WaveRNNWeights
+from dspgraph_nodes._kernels.neural.wavernn_layout import WaveRNNWeights
 from dspgraph_nodes._kernels.neural.wavernn_synthesis import WaveRNNState, frame_rows, segment, synthesise
 from dspgraph_nodes.models.wavernn.config import Config
 from dspgraph_nodes.models.wavernn.weights import WEIGHTS, shapes

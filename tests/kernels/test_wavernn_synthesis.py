@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from dspgraph import Array
 from dspgraph_nodes._kernels.neural.conditioning import interpolation, reach
 from dspgraph_nodes._kernels.neural.draws import mixture_noise
-from dspgraph_nodes._kernels.neural.wavernn_packing import WaveRNNWeights
+from dspgraph_nodes._kernels.neural.wavernn_layout import WaveRNNWeights
 from dspgraph_nodes._kernels.neural.wavernn_synthesis import SIDE_BY_SIDE, WaveRNNState, distribution, synthesise
 from dspgraph_nodes._kernels.signal.mulaw import even_samples
 from dspgraph_nodes.models.wavernn.config import Config

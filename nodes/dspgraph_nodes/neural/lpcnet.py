@@ -115,12 +115,6 @@ class Lpcnet(Node):
         draw = np.random.Generator(np.random.Philox(key=self.seed))
         return SpeechState(self._network, cepstrum.width, lpc.width, cepstrum.dtype, self._file.config.hop, draw)
 
-    def step(
-        self, state: State, cepstrum: Array, pitch: Array, correlation: Array, lpc: Array
-    ) -> tuple[State, Array, Array]:
-        states, y, rows = self.step_many([state], [cepstrum], [pitch], [correlation], [lpc])
-        return states[0], y[0], rows[0]
-
     def flush(self, state: State) -> tuple[Array, ...]:
         y, rows = self._synthesise([state], [state.flush(self._network)])
         return y[0], rows[0]

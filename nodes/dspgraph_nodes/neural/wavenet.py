@@ -11,15 +11,12 @@ from dspgraph import Array, Audio, Field, File, Frames, Input, Node, Output, Sta
 
 if TYPE_CHECKING:
     from dspgraph_nodes._kernels.neural.lanes import Segment
-    from dspgraph_nodes._kernels.neural.wavenet_packing import PackedWaveNet
-    from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetForm
+    from dspgraph_nodes._kernels.neural.wavenet_layout import PackedWaveNet
     from dspgraph_nodes.models.shared.cached import WeightsFile
     from dspgraph_nodes.models.wavenet.config import Config
 
-    Network = tuple[PackedWaveNet, WaveNetForm]
 
-
-def wavenet(network: "Network", features: Array, draw: np.random.Generator) -> tuple[Array, Array]:
+def wavenet(network: "PackedWaveNet", features: Array, draw: np.random.Generator) -> tuple[Array, Array]:
     """Return samples [n * hop] for n frames, float64, and the parameters [n * hop, width] of their distributions.
 
     network: as `models.wavenet.packing.packed` returns it; features: [n, bands]; draw: the generator of the random
@@ -30,9 +27,9 @@ def wavenet(network: "Network", features: Array, draw: np.random.Generator) -> t
 
     if not np.isfinite(features).all():
         raise ValueError("WaveNet takes finite numbers; found others in the features")
-    state = WaveNetState(*network, draw)
-    ((samples, parameters),) = synthesise_wavenet(*network, [state.push(*network, features, end=True)])
-    return state.finish(samples, network[1]), distribution_rows(parameters, network[1])
+    state = WaveNetState(network, draw)
+    ((samples, parameters),) = synthesise_wavenet(network, [state.push(network, features, last=True)])
+    return state.finish(samples, network.form), distribution_rows(parameters, network.form)
 
 
 class Wavenet(Node):
@@ -68,14 +65,14 @@ class Wavenet(Node):
     seed: int = Field(0, ge=0, description="seed of the draws")
 
     @cached_property
-    def _file(self) -> "WeightsFile[Config, Network]":
+    def _file(self) -> "WeightsFile[Config, PackedWaveNet]":
         from dspgraph_nodes.models.shared.cached import WeightsFile
         from dspgraph_nodes.models.wavenet.weights import WEIGHTS
 
         return WeightsFile(WEIGHTS, _packed, "wavenet.weights", self.weights)
 
     @cached_property
-    def _network(self) -> "Network":
+    def _network(self) -> "PackedWaveNet":
         return self._file.packed
 
     def streams(self, features: Frames) -> tuple[Audio, Frames]:
@@ -95,36 +92,28 @@ class Wavenet(Node):
         from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetState
 
         self.streams(features)  # the file may have changed since the graph was made
-        return WaveNetState(*self._network, np.random.Generator(np.random.Philox(key=self.seed))), features.dtype
-
-    def step(self, state: State, features: Array) -> tuple[State, Array, Array]:
-        states, samples, rows = self.step_many([state], [features])
-        return states[0], samples[0], rows[0]
+        return WaveNetState(self._network, np.random.Generator(np.random.Philox(key=self.seed))), features.dtype
 
     def flush(self, state: State) -> tuple[Array, ...]:
         none = np.zeros((0, self._file.config.bands))
-        samples, rows = self._synthesise([state], [state[0].push(*self._network, none, end=True)])
+        samples, rows = self._synthesise([state], [state[0].push(self._network, none, last=True)])
         return samples[0], rows[0]
 
     def step_many(self, states: list[State], blocks: list[Array]) -> tuple[list[State], list[Array], list[Array]]:
-        segments = [state.push(*self._network, block) for (state, _), block in zip(states, blocks, strict=True)]
+        segments = [state.push(self._network, block) for (state, _), block in zip(states, blocks, strict=True)]
         return states, *self._synthesise(states, segments)
 
-    def _synthesise(
-        self, states: list[State], segments: "list[Segment]"
-    ) -> tuple[list[Array], list[Array]]:  # fmt: skip
+    def _synthesise(self, states: list[State], segments: "list[Segment]") -> tuple[list[Array], list[Array]]:
         from dspgraph_nodes._kernels.neural.wavenet_synthesis import distribution_rows, synthesise_wavenet
 
-        form = self._network[1]
-        found = synthesise_wavenet(*self._network, segments)
-        both = list(zip(states, found, strict=True))
-        return (
-            [state.finish(samples, form).astype(dtype, copy=False) for (state, dtype), (samples, _) in both],
-            [distribution_rows(rows, form).astype(dtype, copy=False) for (_, dtype), (_, rows) in both],
-        )
+        form, y, shown = self._network.form, [], []
+        for (state, dtype), (samples, rows) in zip(states, synthesise_wavenet(self._network, segments), strict=True):
+            y.append(state.finish(samples, form).astype(dtype, copy=False))
+            shown.append(distribution_rows(rows, form).astype(dtype, copy=False))
+        return y, shown
 
 
-def _packed(config: "Config", arrays: Mapping[str, Array]) -> "Network":
+def _packed(config: "Config", arrays: Mapping[str, Array]) -> "PackedWaveNet":
     from dspgraph_nodes.models.wavenet.packing import packed
 
     return packed(config, arrays)

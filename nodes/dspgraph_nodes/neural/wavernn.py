@@ -11,7 +11,7 @@ from dspgraph import Array, Audio, Field, File, Frames, Input, Node, Output, Par
 
 if TYPE_CHECKING:
     from dspgraph_nodes._kernels.neural.lanes import Segment
-    from dspgraph_nodes._kernels.neural.wavernn_packing import WaveRNNWeights
+    from dspgraph_nodes._kernels.neural.wavernn_layout import WaveRNNWeights
     from dspgraph_nodes.models.shared.cached import WeightsFile
     from dspgraph_nodes.models.wavernn.config import Config
 
@@ -97,10 +97,6 @@ class Wavernn(Node):
 
         self.streams(features)  # the file may have changed since the graph was made
         return WaveRNNState(self._network, generator(self.seed)), features.dtype
-
-    def step(self, state: State, features: Array) -> tuple[State, Array, Array]:
-        states, samples, rows = self.step_many([state], [features])
-        return states[0], samples[0], rows[0]
 
     def flush(self, state: State) -> tuple[Array, ...]:
         none = np.zeros((0, len(self._network.frame.blended)))

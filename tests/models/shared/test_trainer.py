@@ -51,7 +51,7 @@ class Network(nn.Module):
         return (nn.functional.dropout(torch.tanh(x[:, None] * self.w1), 0.25, self.training) * self.w2).sum(-1)
 
 
-WEIGHTS = WeightsFormat("toy", Config, lambda c: {"w1": (c.units,), "w2": (c.units,)}, "train it")
+WEIGHTS = WeightsFormat("toy", Config, lambda c: {"w1": (c.units,), "w2": (c.units,)})
 X = rng(0).standard_normal(10).astype(np.float32)
 
 

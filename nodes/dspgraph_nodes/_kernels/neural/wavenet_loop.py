@@ -23,27 +23,9 @@ from dspgraph_nodes._kernels.neural.draws import draw_logistic
 from dspgraph_nodes._kernels.neural.layout import WIDTH
 from dspgraph_nodes._kernels.neural.sampling import SoftmaxBuffers, draw_class
 from dspgraph_nodes._kernels.neural.stages import NetworkCode, network_stage
+from dspgraph_nodes._kernels.neural.wavenet_layout import ROOT_HALF, WaveNetWeights
 
 TOGETHER = 4  # blocks of one signal, or rows of a block of sixteen signals, that are summed at the same time
-ROOT_HALF = 0.5**0.5
-
-
-class WaveNetWeights(NamedTuple):
-    """The weights of the network, packed for the loop.
-
-    Matrices are stored in blocks of sixteen rows, [block, column, row in block], one behind the other in `weights`.
-    """
-
-    weights: Array
-    layers: Array  # [layers, 6] int64: where gate, out and skip begin in `weights`; ring: begin and rows; dilation
-    sizes: Array  # [5] int64: taps, then the channels between layers, of a gate, of skip connections, and of the output
-    first: Array  # [inputs, residual]: with one input the factor of the sample, else a row for each level
-    first_bias: Array  # [residual]
-    gate_bias: Array  # [layers * 2 * gate]
-    out_bias: Array  # [layers * residual]
-    skip_bias: Array  # [skip]: the sum over all layers
-    head_bias: Array  # [skip + output]
-    head: Array  # [2] int64: where the two matrices of the head begin in `weights`
 
 
 class WaveNetWorkspace(NamedTuple):
@@ -57,46 +39,44 @@ class WaveNetWorkspace(NamedTuple):
     work: Array  # [16, 16]: memory for transposing
 
 
-@network_stage
-def add_products_of_one(code: NetworkCode, w: Any, taps: Any, columns: Any, y: Any, block: Any) -> None:
-    """Add the products of four blocks of sixteen rows and of the state of one signal to the sums at y.
+def products_of_one(together: int) -> Any:
+    """Return a stage that adds the products of some blocks of sixteen rows, and of the state of one signal, to sums.
 
         state[y + r] += sum_t sum_k weight[t * columns + k, r] * state[places[t] + k],    t, then k ascending
 
-    w: where the matrix begins in `weights`; block: the first block.
+    together: the number of blocks. A kernel calls the stage with five numbers: w, where the matrix begins in `weights`;
+    taps and columns of the matrix; y, where the sums begin in `state`; block, the first block.
     """
-    _add_products_of_one(code, w, taps, columns, y, block, TOGETHER)
+
+    def write(code: NetworkCode, w: Any, taps: Any, columns: Any, y: Any, block: Any) -> None:
+        b, mul = code.builder, code.builder.mul
+        each = code.times(mul(taps, columns), WIDTH)  # numbers in a block
+        places = [code.plus(y, code.times(code.plus(block, q), WIDTH)) for q in range(together)]
+        begins = [code.plus(w, mul(code.plus(block, q), each)) for q in range(together)]
+        sums = [code.variable(code.load("state", place)) for place in places]
+        with code.loop(taps) as t:
+            x, step = code.element("places", t), code.times(mul(t, columns), WIDTH)
+            starts = [code.plus(begin, step) for begin in begins]
+            with code.loop(columns) as k:
+                value = code.broadcast(code.element("state", code.plus(x, k)))
+                for total, start in zip(sums, starts, strict=True):
+                    row = code.load("weights", code.plus(start, code.times(k, WIDTH)))
+                    b.store(code.fma(row, value, b.load(total)), total)
+        for total, place in zip(sums, places, strict=True):
+            code.store(b.load(total), "state", place)
+
+    write.__name__ = f"products_of_one_{together}"
+    return network_stage(write)
 
 
-@network_stage
-def add_product_of_one(code: NetworkCode, w: Any, taps: Any, columns: Any, y: Any, block: Any) -> None:
-    """Do the same as `add_products_of_one` for a single block."""
-    _add_products_of_one(code, w, taps, columns, y, block, 1)
-
-
-def _add_products_of_one(code: NetworkCode, w: Any, taps: Any, columns: Any, y: Any, block: Any, count: int) -> None:
-    b, mul = code.builder, code.builder.mul
-    each = code.times(mul(taps, columns), WIDTH)  # numbers in a block
-    places = [code.plus(y, code.times(code.plus(block, q), WIDTH)) for q in range(count)]
-    begins = [code.plus(w, mul(code.plus(block, q), each)) for q in range(count)]
-    sums = [code.variable(code.load("state", place)) for place in places]
-    with code.loop(taps) as t:
-        x, step = code.element("places", t), code.times(mul(t, columns), WIDTH)
-        starts = [code.plus(begin, step) for begin in begins]
-        with code.loop(columns) as k:
-            value = code.broadcast(code.element("state", code.plus(x, k)))
-            for total, start in zip(sums, starts, strict=True):
-                row = code.load("weights", code.plus(start, code.times(k, WIDTH)))
-                b.store(code.fma(row, value, b.load(total)), total)
-    for total, place in zip(sums, places, strict=True):
-        code.store(b.load(total), "state", place)
+add_products_of_one, add_product_of_one = products_of_one(TOGETHER), products_of_one(1)
 
 
 @network_stage
 def add_product_of_many(code: NetworkCode, w: Any, taps: Any, columns: Any, y: Any, block: Any) -> None:
     """Add the products of one block of sixteen rows and of the states of sixteen signals to the sums at y.
 
-    The formula is that of `add_products_of_one`, for every lane.
+    The formula and the numbers are those of `products_of_one`, for every lane.
     """
     b, mul = code.builder, code.builder.mul
     begin = code.plus(w, mul(block, code.times(mul(taps, columns), WIDTH)))
@@ -273,12 +253,9 @@ def run(net: WaveNetWeights, room: WaveNetWorkspace, given: WaveNetInputs, last:
             level, sample = (int(last[lane]), np.float32(1)) if levels else (0, np.float32(last[lane]))
             for r in range(residual):
                 flat[x + r * lanes + lane] = net.first[level, r] * sample + net.first_bias[r]
-        for r in range(skips):
+        for r in range(len(net.last_bias)):
             for lane in range(lanes):
-                flat[(skip + r) * lanes + lane] = net.skip_bias[r]
-        for r in range(skips + width):
-            for lane in range(lanes):
-                flat[(hidden + r) * lanes + lane] = net.head_bias[r]
+                flat[(skip + r) * lanes + lane] = net.last_bias[r]
         _layers(net, room, heads, gates, z, skip)
         rectify(net, room, skip, skips // WIDTH)
         room.places[0] = skip

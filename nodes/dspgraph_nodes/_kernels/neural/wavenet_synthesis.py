@@ -24,7 +24,7 @@ from dspgraph_nodes._kernels.neural.wavenet_loop import (
     exchange,
     run,
 )
-from dspgraph_nodes._kernels.neural.wavenet_packing import PackedWaveNet, Upsampling
+from dspgraph_nodes._kernels.neural.wavenet_layout import PackedWaveNet, Upsampling, WaveNetForm
 from dspgraph_nodes._kernels.signal.iir import one_pole
 
 LONGEST_RUN = {True: 16, False: 1}  # frames whose rows are computed at once, with linear upsampling and with another
@@ -83,37 +83,26 @@ def gate_rows(upsampling: Upsampling, frames: NearFrames) -> tuple[Array, Array,
 # ---- the loop -------------------------------------------------------------------------------------------------------
 
 
-class WaveNetForm(NamedTuple):
-    """The form of the samples of a network."""
-
-    width: int  # number of parameters of the distribution of a sample
-    numbers: int  # number of random numbers that draw a sample: K + 1 for a mixture of K logistics, else 1
-    floor: float  # least log-scale of a mixture; without a limit: -inf
-    centres: Array  # [levels] float64: the sample of every level; empty for a mixture
-    gain: float  # factor of the samples that the network sees
-    coef: float  # coefficient of the pre-emphasis of these samples
-
-
 class WaveNetState:
     """The state of one signal: the features that wait for others, the rings, the last sample, the random numbers."""
 
-    def __init__(self, network: PackedWaveNet, form: WaveNetForm, draw: np.random.Generator) -> None:
+    def __init__(self, network: PackedWaveNet, draw: np.random.Generator) -> None:
         *_, begin, rows, _ = network.sample.layers[-1]
         self.rings = np.zeros(begin + rows * network.sample.sizes[1], np.float32)
-        self.last = np.full(1, len(form.centres) // 2, np.float64)  # silence: the sample 0, or its level
+        self.last = np.full(1, len(network.form.centres) // 2, np.float64)  # silence: the sample 0, or its level
         self.frames = FrameWindows(network.upsampling.wait, len(network.upsampling.mean), repeat=True)
         self.received = 0  # number of frames
         self.draw, self.last_output = draw, 0.0
 
-    def push(self, network: PackedWaveNet, form: WaveNetForm, frames: Array, end: bool = False) -> Segment:
+    def push(self, network: PackedWaveNet, frames: Array, last: bool = False) -> Segment:
         """Add frames [n, bands], and return the segment of the frames whose samples are now determined.
 
-        end: whether the signal ends after these frames. Beyond the ends of a signal its first and last frame count.
+        last: whether the signal ends after these frames. Beyond the ends of a signal its first and last frame count.
         """
-        up, first = network.upsampling, self.frames.done
+        up, form, first = network.upsampling, network.form, self.frames.done
         self.received += len(frames)
-        windows = self.frames.push(((frames - up.mean) / up.deviation).astype(np.float32), end)
-        kinds = frame_kinds(up.reach, first, first + len(windows), self.received if end else None)
+        windows = self.frames.push(((frames - up.mean) / up.deviation).astype(np.float32), last)
+        kinds = frame_kinds(up.table.shape[1] // 2, first, first + len(windows), self.received if last else None)
         numbers = inner_numbers(self.draw.random((len(windows) * up.hop, form.numbers)))
         noise = numbers if len(form.centres) else mixture_noise(numbers)
         return Segment(self, NearFrames(windows, kinds), up.hop, noise)
@@ -130,30 +119,26 @@ class WaveNetState:
         return np.clip(y[1:, 0] / form.gain, -1, 1)
 
 
-def synthesise_wavenet(
-    network: PackedWaveNet, form: WaveNetForm, segments: list[Segment], many: int = MANY
-) -> list[tuple[Array, Array]]:
+def synthesise_wavenet(network: PackedWaveNet, segments: list[Segment], many: int = MANY) -> list[tuple[Array, Array]]:
     """Return the samples [n] float64 of each segment, and the parameters [n, width] float32 of their distributions.
 
     The states of the segments are changed in place. many: as in `in_lanes`.
     """
 
     def loop(frames: NearFrames, lanes: list[Lane], count: int) -> list[tuple[Array, Array]]:
-        return _run_lanes(network, form, frames, lanes, count)
+        return _run_lanes(network, frames, lanes, count)
 
-    up, empty = network.upsampling, (np.zeros(0), np.zeros((0, form.width), np.float32))
+    up, empty = network.upsampling, (np.zeros(0), np.zeros((0, network.form.width), np.float32))
     found = in_lanes(segments, loop, up.hop, empty, many, LONGEST_RUN[up.linear] * up.hop)
     return [(samples, parameters) for samples, parameters in found]
 
 
-def _run_lanes(
-    network: PackedWaveNet, form: WaveNetForm, frames: NearFrames, lanes: list[Lane], count: int
-) -> list[tuple[Array, Array]]:
+def _run_lanes(network: PackedWaveNet, frames: NearFrames, lanes: list[Lane], count: int) -> list[tuple[Array, Array]]:
     """Return the next `count` samples of every lane, with their parameters, and update the states of the lanes.
 
     count: the samples of a whole number of frames.
     """
-    net, up, samples = network.sample, network.upsampling, count // network.upsampling.hop
+    (up, net, form), samples = network, count // network.upsampling.hop
     found = [gate_rows(up, NearFrames(*(one[lane.row : lane.row + samples] for one in frames))) for lane in lanes]
     begins = np.cumsum([0] + [len(rows) for rows, _, _ in found])
     rows = side_by_side([begin + one for begin, (_, one, _) in zip(begins, found, strict=False)])
@@ -174,7 +159,7 @@ def _run_lanes(
 
 
 def _workspace(net: WaveNetWeights, frames: Array, lanes: int, count: int) -> WaveNetWorkspace:
-    taps, residual, gate, skip, output, _ = net.sizes
+    taps, residual, gate, skip, output = net.sizes
     *_, begin, rows, _ = net.layers[-1]
     units = begin + rows * residual + 3 * gate + 2 * skip + output
     return WaveNetWorkspace(

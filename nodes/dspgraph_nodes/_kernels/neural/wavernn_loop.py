@@ -18,7 +18,7 @@ from dspgraph_nodes._kernels.neural.layers import apply_layer
 from dspgraph_nodes._kernels.neural.layout import WIDTH, LayerBuffers
 from dspgraph_nodes._kernels.neural.sampling import SoftmaxBuffers, draw_class
 from dspgraph_nodes._kernels.neural.stages import gates, update_state
-from dspgraph_nodes._kernels.neural.wavernn_packing import RecurrentWeights, SplitNetwork, StackedNetwork
+from dspgraph_nodes._kernels.neural.wavernn_layout import RecurrentWeights, SplitNetwork, StackedNetwork
 
 gates_b = gates("b")
 
@@ -50,7 +50,7 @@ class SampleInputs(NamedTuple):
     rows: Array  # [lanes]: the row of the first frame in `ConditionRows`
     taps: Array  # [hop, around]: the weights of the rows that are interpolated
     levels: int  # classes of a softmax; 0 for a mixture
-    values: Array  # [levels] float32: see `wavernn_packing.WaveRNNWeights`
+    values: Array  # [levels] float32: see `wavernn_layout.WaveRNNWeights`
     temperature: float
     numbers: Array  # [n, draws, lanes] float64: uniform numbers for a softmax, the noise of a mixture
     forced: Array  # [m, d, lanes]: the inputs of the first m samples, in place of samples that were drawn

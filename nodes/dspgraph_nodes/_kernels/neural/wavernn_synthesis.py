@@ -23,7 +23,7 @@ from dspgraph_nodes._kernels.neural.wavernn_loop import (
     run_split,
     run_stacked,
 )
-from dspgraph_nodes._kernels.neural.wavernn_packing import (
+from dspgraph_nodes._kernels.neural.wavernn_layout import (
     AffineLayer,
     Conditioner,
     StackedNetwork,

@@ -31,11 +31,5 @@ def shapes(config: Config) -> dict[str, tuple[int, ...]]:
     return found
 
 
-WEIGHTS = WeightsFormat(
-    "lpcnet",
-    Config,
-    shapes,
-    "'dspgraph train lpcnet' makes weights, and 'dspgraph weights convert' converts those of the published programs",
-    optional=frozenset({"rate", "hop"}),
-)
+WEIGHTS = WeightsFormat("lpcnet", Config, shapes, optional=frozenset({"rate", "hop"}))
 """The layout of a file of LPCNet's weights. A file without rate and hop has the published ones."""

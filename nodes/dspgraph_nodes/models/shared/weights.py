@@ -35,14 +35,12 @@ class WeightsFormat(Generic[Config]):
     """The weights of one model, as they stand in a file.
 
     model: the name of the model; config: the class of its configurations; shapes: a function from a configuration to
-    the shape of every array, by name; way_out: the last words of the error about a file that holds no weights;
-    optional: the fields of the configuration that older files lack. Their defaults hold for such a file.
+    the shape of every array, by name; optional: the fields of the configuration that older files lack. Their defaults hold for such a file.
     """
 
     model: str
     config: type[Config]
     shapes: Callable[[Config], Mapping[str, tuple[int, ...]]]
-    way_out: str
     optional: frozenset[str] = frozenset()
 
     def metadata(self, config: Config) -> dict[str, str]:
@@ -92,7 +90,10 @@ class WeightsFormat(Generic[Config]):
                 self._check_shapes(shapes, config, str(path))
                 arrays = {name: file.get_tensor(name) for name in names}
         except SafetensorError as error:
-            raise ValueError(f"{path} is not a whole safetensors file ({error}); {self.way_out}") from None
+            raise ValueError(
+                f"{path} is not a whole safetensors file ({error}); 'dspgraph train {self.model}' makes weights, and "
+                "'dspgraph weights convert' converts those of published programs"
+            ) from None
         except TypeError as error:  # a number format that numpy lacks
             raise ValueError(f"{path} holds numbers of another format than float32 ({error})") from None
         except OSError as error:

@@ -1,27 +1,127 @@
-"""A WaveNet in the form that its kernels use, without torch."""
+"""WaveNet's weights, packed for its kernels.
+
+Sigmoid and tanh are computed with powers of 2, so the weights and biases of the gates are multiplied by 2 / ln(2)
+before a tanh and by -1 / ln(2) before a sigmoid. The factors of the sums of the residual and the skip connections are
+multiplied into their weights.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes._kernels.neural.wavenet_packing import PackedWaveNet, pack_wavenet
-from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetForm
+from dspgraph_nodes._kernels.neural.conditioning import interpolation, reach
+from dspgraph_nodes._kernels.neural.layout import WIDTH
+from dspgraph_nodes._kernels.neural.packing import contiguous, single
+from dspgraph_nodes._kernels.neural.stages import LOG2_E
+from dspgraph_nodes._kernels.neural.wavenet_layout import (
+    ROOT_HALF,
+    PackedWaveNet,
+    Upsampling,
+    WaveNetForm,
+    WaveNetWeights,
+)
 from dspgraph_nodes._kernels.signal.mulaw import even_levels, even_samples, mulaw_decode, mulaw_encode
 from dspgraph_nodes.models.wavenet.config import Config
 
 
-def packed(config: Config, arrays: Mapping[str, Array]) -> tuple[PackedWaveNet, WaveNetForm]:
-    """Return the packed network and the form of its samples. arrays: those of a file of weights, by name."""
-    network = pack_wavenet(arrays, config.kernel, config.dilations, config.skip_factors, config.scales)
-    mixture = config.kind == "mixture"
-    floor = -math.inf if config.draw_floor is None else config.draw_floor
-    centres = np.zeros(0) if mixture else level_samples(config)
-    numbers = config.components + 1 if mixture else 1
-    return network, WaveNetForm(config.width, numbers, floor, centres, config.gain, config.preemphasis)
+def packed(config: Config, arrays: Mapping[str, Array]) -> PackedWaveNet:
+    """Return a network as the kernels use it. arrays: those of a file of weights, by name."""
+    c, wide, half = config, {name: array.astype(np.float64) for name, array in arrays.items()}, config.gate // 2
+    scale = LOG2_E * np.repeat([2.0, -1.0], half)[:, None]
+
+    def vector(name: str) -> Array:
+        return padded(wide[name][:, None])[:, 0]
+
+    residual, skip, gate = (count + -count % WIDTH for count in (c.residual, c.skip, half))
+    pieces: list[Array] = []
+    layers = np.zeros((c.layers, 6), np.int64)
+
+    def put(matrix: Array) -> int:
+        begin = sum(len(piece) for piece in pieces)
+        pieces.append(in_blocks(matrix))
+        return begin
+
+    gate_bias, gates, more, out_bias, skip_bias = [], [], [], np.zeros((c.layers, residual)), np.zeros(skip)
+    ring = 0
+    for i, (dilation, factor) in enumerate(zip(c.dilations, c.skip_factors, strict=True)):
+        name, rows = f"layers.{i}", (c.kernel - 1) * dilation + 1
+        layers[i, 0] = put(padded(scale * wide[f"{name}.gate.weight"], (half, half), c.kernel))
+        gate_bias.append(padded(scale * wide[f"{name}.gate.bias"][:, None], (half, half)))
+        gates.append(padded(scale * wide[f"{name}.condition.weight"], (half, half))[:, : c.bands])
+        bias = wide.get(f"{name}.condition.bias", np.zeros(c.gate))
+        more.append(padded(scale * bias[:, None], (half, half)))
+        if i + 1 < c.layers:
+            layers[i, 1] = put(padded(ROOT_HALF * wide[f"{name}.out.weight"]))
+            out_bias[i] = ROOT_HALF * vector(f"{name}.out.bias")
+        layers[i, 2] = put(padded(factor * wide[f"{name}.skip.weight"]))
+        skip_bias += factor * vector(f"{name}.skip.bias")
+        layers[i, 3:] = ring, rows, dilation
+        ring += rows * residual
+    head = np.array([put(padded(wide[f"head.{k}.weight"])) for k in range(2)])
+    last_bias = np.concatenate((skip_bias, *(vector(f"head.{k}.bias") for k in range(2))))
+    inputs = wide["first.weight"].shape[1]
+    sample = WaveNetWeights(
+        np.concatenate(pieces), layers, np.array([c.kernel, residual, gate, skip, len(last_bias) - 2 * skip]),
+        padded(wide["first.weight"])[:, :inputs].T, vector("first.bias"), np.concatenate(gate_bias)[:, 0],
+        out_bias.reshape(-1), last_bias, head,
+    )  # fmt: skip
+    upsampling = _upsampling(c, wide, np.concatenate(gates).T, np.concatenate(more)[:, 0])
+    centres = level_samples(c) if c.kind == "categorical" else np.zeros(0)
+    form = WaveNetForm(
+        c.width, 1 if len(centres) else c.components + 1, -math.inf if c.draw_floor is None else c.draw_floor, centres,
+        c.gain, c.preemphasis,
+    )  # fmt: skip
+    return PackedWaveNet(single(upsampling), contiguous(single(sample)), form)
+
+
+def _upsampling(config: Config, wide: Mapping[str, Array], gates: Array, bias: Array) -> Upsampling:
+    c, numbers, of_signal = config, range(len(config.scales)), (wide["mean"], wide["deviation"])
+    if c.upsampling == "stretch":
+        table = frame_factors(c.scales, [wide[f"stretch.taps.{k}"] for k in numbers])
+        first = wide["stretch.first.weight"].transpose(2, 1, 0).reshape(-1, c.bands)
+        return Upsampling(True, c.hop, c.context, c.wait, *of_signal, first, (), np.zeros(0), gates, bias, table)
+    taps = tuple(wide[f"stretch.weights.{k}"][0, 0] for k in numbers)
+    biases = np.array([wide[f"stretch.biases.{k}"][0] for k in numbers])
+    first, table = np.zeros((0, c.bands)), np.ones((1, 1))
+    return Upsampling(False, c.hop, 0, 0, *of_signal, first, taps, biases, gates, bias, table)
+
+
+def padded(matrix: Array, rows: Sequence[int] = (), columns: int = 1) -> Array:
+    """Return a matrix [rows, columns] with zeros after every part of its rows and of its columns.
+
+    rows: the number of rows in every part; by default all are one part. columns: the number of equal parts of the
+    columns. Afterwards every part is a multiple of sixteen long.
+    """
+    parts = np.split(matrix, np.cumsum(rows)[:-1]) if len(rows) else [matrix]
+    tall = np.concatenate([np.pad(part, ((0, -len(part) % WIDTH), (0, 0))) for part in parts])
+    split = tall.reshape(len(tall), columns, -1)
+    return np.pad(split, ((0, 0), (0, 0), (0, -split.shape[2] % WIDTH))).reshape(len(tall), -1)
+
+
+def in_blocks(matrix: Array) -> Array:
+    """Return the numbers of a matrix [rows, columns] in the order [block, column, row in block], in float32."""
+    rows, columns = matrix.shape
+    return matrix.reshape(rows // WIDTH, WIDTH, columns).swapaxes(1, 2).astype(np.float32).reshape(-1)
+
+
+def frame_factors(scales: Sequence[int], taps: Sequence[Array]) -> Array:
+    """Return the factors of neighbouring frames in the samples of a frame: [kinds, 2 * r + 1].
+
+    They are those of the linear upsampling. The samples of frame j are sums over the frames j - r .. j + r. Near both
+    ends of a signal, beyond which all counts as 0, the factors differ from those inside. The rows are those of frame j
+    of a signal of N frames, in the order (N, j, sample in the frame), for N = 1 .. 2 * r + 1: a longer signal has the
+    same kinds of frames.
+    """
+    hop, r = math.prod(scales), reach(scales, [len(one) for one in taps])
+    found = []
+    for frames in range(1, 2 * r + 2):
+        matrix = np.pad(interpolation(frames, scales, taps), ((0, 0), (r, r)))
+        found += [matrix[j * hop : (j + 1) * hop, j : j + 2 * r + 1] for j in range(frames)]
+    return np.concatenate(found)
 
 
 def level_samples(config: Config) -> Array:

@@ -99,10 +99,10 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
         first = data.validation.recordings[0].features["mel"][
             : max(1, round(settings.audio * config.rate / config.hop))
         ]
-        network, form = packed(*WEIGHTS.read(path))
-        state = WaveNetState(network, form, rng(settings.seed))
-        ((samples, _),) = synthesise_wavenet(network, form, [state.push(network, form, first, end=True)])
-        return {"validation": (state.finish(samples, form), config.rate)}
+        network = packed(*WEIGHTS.read(path))
+        state = WaveNetState(network, rng(settings.seed))
+        ((samples, _),) = synthesise_wavenet(network, [state.push(network, first, last=True)])
+        return {"validation": (state.finish(samples, network.form), config.rate)}
 
     return trainer.Task(
         network=network,

@@ -34,8 +34,5 @@ def shapes(config: Config) -> dict[str, tuple[int, ...]]:
     return found
 
 
-WEIGHTS = WeightsFormat(
-    "wavenet", Config, shapes,
-    "'dspgraph train wavenet' makes weights, and 'dspgraph weights convert' converts those of published programs",
-)  # fmt: skip
+WEIGHTS = WeightsFormat("wavenet", Config, shapes)
 """The layout of a file of weights."""

@@ -1,16 +1,129 @@
-"""The packed form of a WaveRNN, which its kernels use."""
+"""WaveRNN's weights, packed for its kernels.
+
+Work that does not depend on the samples is taken out of the loop over samples. The layers between the frames and the
+first GRU are linear, and so is the interpolation of the frames: a frame is multiplied with the product of all these
+matrices once, and a sample adds a few of the results, weighted by `taps`. The auxiliary numbers of a frame are
+multiplied once too.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes._kernels.neural.wavernn_packing import WaveRNNForm, WaveRNNWeights, pack
+from dspgraph_nodes._kernels.neural.conditioning import interpolation, reach
+from dspgraph_nodes._kernels.neural.packing import by_blocks, contiguous, packed_gru, packed_matrix, single
+from dspgraph_nodes._kernels.neural.wavernn_layout import (
+    AffineLayer,
+    Conditioner,
+    RecurrentWeights,
+    SplitNetwork,
+    StackedNetwork,
+    WaveRNNWeights,
+)
+from dspgraph_nodes._kernels.signal.mulaw import even_samples
 from dspgraph_nodes.models.wavernn.config import Config
+
+_EPSILON = 1e-5  # of batch normalisation
 
 
 def packed(config: Config, arrays: Mapping[str, Array]) -> WaveRNNWeights:
     """Return a network as the kernels use it. arrays: those of a file of weights, by name."""
-    c = config
-    form = WaveRNNForm(c.factors, c.context, c.pad, c.blocks, c.first_halves, c.mulaw, c.input == "decibels")
-    return pack(arrays, form)
+    c, wide = config, {name: array.astype(np.float64) for name, array in arrays.items()}
+    split, mixture = c.kind == "coarse_fine", c.kind == "mixture"
+    sample, frames, constants = _split(wide) if split else _stacked(wide)
+    names = [f"conditions.smooth.{k}" for k in range(len(c.factors))] if c.features else []
+    filters = [wide[f"{name}.weight"][0, 0] for name in names] or [np.ones(1)] * len(c.factors)
+    offset = 0.0  # what the biases of the filters add up to
+    for name, taps in zip(names, filters, strict=False):
+        offset = offset * taps.sum() + wide.get(f"{name}.bias", np.zeros(1))[0]
+    constants.bias[: frames.shape[1]] += offset * frames.sum(axis=0)
+    around = reach(c.factors, [len(one) for one in filters])
+    taps = interpolation(2 * around + 1, c.factors, filters)[around * c.hop : (around + 1) * c.hop]
+    residual = () if split else _residual(wide, c.blocks)
+    levels = 0 if mixture else c.levels
+    halves = 2 * np.arange(levels) / c.levels - 1
+    return WaveRNNWeights(
+        frame=single(Conditioner(c.context, c.pad, c.input == "decibels", residual, frames, constants, taps)),
+        sample=contiguous(sample),
+        states=(1 if split else 2) * c.units,
+        outputs=c.outputs,
+        levels=levels,
+        draws=2 if split else c.components + 1 if mixture else 1,
+        drawn=2 if split else 1,
+        values=even_samples(c.levels, mulaw=False)[:levels].astype(np.float32),
+        table=halves if split else even_samples(c.levels, c.mulaw)[:levels],
+        start=np.array([*c.first_halves, 0] if split else [0], np.float32),
+    )
+
+
+def _gates(wide: Mapping[str, Array], name: str) -> tuple[Array, Array, RecurrentWeights]:
+    """Return the scaled input matrix [inputs, 3 * units], the bias, and the recurrent part of a GRU, by blocks."""
+    gru = packed_gru(wide, name)
+    own = RecurrentWeights(packed_matrix(gru.recurrent, gru.recurrent_bias), gru.diagonal)
+    return by_blocks(gru.inner.T).astype(np.float64), gru.bias.astype(np.float64), own
+
+
+def _stacked(wide: Mapping[str, Array]) -> tuple[StackedNetwork, Array, AffineLayer]:
+    """Return the network, the matrix of the frames, and the layer of the auxiliary numbers.
+
+    wide: the arrays of a file of weights, float64.
+    """
+    units, dense = wide["gru1.weight_hh_l0"].shape[1], len(wide["dense1.bias"])
+    inner1, bias1, gru1 = _gates(wide, "gru1")
+    inner2, bias2, gru2 = _gates(wide, "gru2")
+    quarter = wide["dense1.weight"].shape[1] - units
+    to_x = wide["input.weight"].T  # rows: the sample, the frame, a1
+    both = np.concatenate((to_x @ inner1, to_x), axis=1)
+    constants = np.zeros((4 * quarter, 7 * units + 2 * dense))
+    after = [0, 4 * units, 7 * units, 7 * units + dense, 7 * units + 2 * dense]
+    parts = (both[-quarter:], inner2[units:], wide["dense1.weight"][:, units:].T, wide["dense2.weight"][:, dense:].T)
+    for k, part in enumerate(parts):
+        constants[k * quarter : (k + 1) * quarter, after[k] : after[k + 1]] = part
+    bias = wide["input.bias"]
+    biases = (bias @ inner1 + bias1, bias, bias2, wide["dense1.bias"], wide["dense2.bias"])
+    sample = StackedNetwork(
+        columns=both[:1].astype(np.float32),
+        gru1=gru1,
+        inner2=packed_matrix(inner2[:units].T, np.zeros(3 * units)),
+        gru2=gru2,
+        dense1=packed_matrix(wide["dense1.weight"][:, :units], np.zeros(dense)),
+        dense2=packed_matrix(wide["dense2.weight"][:, :dense], np.zeros(dense)),
+        dense3=packed_matrix(wide["dense3.weight"], wide["dense3.bias"]),
+    )
+    return sample, both[1:-quarter], AffineLayer(constants, np.concatenate(biases))
+
+
+def _split(wide: Mapping[str, Array]) -> tuple[SplitNetwork, Array, AffineLayer]:
+    """Return the network, the matrix of the frames, and the layer of the (missing) auxiliary numbers."""
+    recurrent = wide["recurrent"]
+    coarse = np.pad(wide["input_coarse"], ((0, 0), (0, 0), (0, 1)))
+    given = {
+        "gru.weight_ih_l0": np.concatenate((coarse, wide["input_fine"]), 1).reshape(len(recurrent), -1),
+        "gru.weight_hh_l0": recurrent,
+        "gru.bias_ih_l0": wide["bias"].copy(),
+        "gru.bias_hh_l0": wide.get("recurrent_bias", np.zeros(len(recurrent))),
+    }
+    inner, bias, gru = _gates(given, "gru")
+    names = ("coarse1", "coarse2", "fine1", "fine2")
+    heads = [packed_matrix(wide[f"{name}.weight"], wide[f"{name}.bias"]) for name in names]
+    sample = SplitNetwork(inner[-3:].astype(np.float32), gru, *heads)
+    return sample, inner[:-3], AffineLayer(np.zeros((0, len(bias))), bias)
+
+
+def _residual(wide: Mapping[str, Array], count: int) -> tuple[AffineLayer, ...]:
+    """Return the layers of the residual network, each with its normalisation. count: the number of blocks."""
+
+    def normalised(weight: str, norm: str) -> AffineLayer:
+        factor = wide[f"{norm}.weight"] / np.sqrt(wide[f"{norm}.running_var"] + _EPSILON)
+        flat = wide[f"{weight}.weight"].swapaxes(1, 2).reshape(len(factor), -1)  # [outputs, tap, inputs]
+        bias = wide[f"{norm}.bias"] - wide[f"{norm}.running_mean"] * factor
+        return AffineLayer((flat * factor[:, None]).T, bias)
+
+    layers = [normalised("conditions.first", "conditions.norm")]
+    for k in range(count):
+        block = f"conditions.blocks.{k}."
+        layers += [normalised(f"{block}conv{half}", f"{block}norm{half}") for half in (1, 2)]
+    return (*layers, AffineLayer(wide["conditions.last.weight"][:, :, 0].T, wide["conditions.last.bias"]))

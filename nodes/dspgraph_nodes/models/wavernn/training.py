@@ -18,7 +18,7 @@ from torch import Tensor
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.wavernn_loop import FLOOR
-from dspgraph_nodes._kernels.neural.wavernn_packing import seen
+from dspgraph_nodes._kernels.neural.wavernn_layout import seen
 from dspgraph_nodes._kernels.neural.wavernn_synthesis import WaveRNNState, samples, synthesise
 from dspgraph_nodes._kernels.signal.mulaw import even_levels
 from dspgraph_nodes.models.shared import trainer

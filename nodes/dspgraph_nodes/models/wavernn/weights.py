@@ -56,10 +56,5 @@ def _split_shapes(c: Config) -> dict[str, tuple[int, ...]]:
     return found
 
 
-WEIGHTS = WeightsFormat(
-    "wavernn",
-    Config,
-    shapes,
-    "'dspgraph train wavernn' makes weights, and 'dspgraph weights convert' converts those of published programs",
-)
+WEIGHTS = WeightsFormat("wavernn", Config, shapes)
 """The layout of a file of WaveRNN's weights."""

@@ -1,0 +1,67 @@
+"""The weights of WaveNet as its kernels read them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dspgraph_nodes._kernels.arrays import Array
+
+ROOT_HALF = 0.5**0.5  # factor of the sum of a layer's input and its result
+
+
+class WaveNetWeights(NamedTuple):
+    """The weights of the network, packed for the loop.
+
+    Matrices are stored in blocks of sixteen rows, [block, column, row in block], one behind the other in `weights`.
+    """
+
+    weights: Array
+    layers: Array  # [layers, 6] int64: where gate, out and skip begin in `weights`; ring: begin and rows; dilation
+    sizes: Array  # [5] int64: taps, then the channels between layers, of a gate, of skip connections, and of the output
+    first: Array  # [inputs, residual]: with one input the factor of the sample, else a row for each level
+    first_bias: Array  # [residual]
+    gate_bias: Array  # [layers * 2 * gate]
+    out_bias: Array  # [layers * residual]
+    last_bias: Array  # [2 * skip + output]: the sum over the skip connections of all layers, then those of the head
+    head: Array  # [2] int64: where the two matrices of the head begin in `weights`
+
+
+class Upsampling(NamedTuple):
+    """The way from frames of features to what they add to the gates of every sample.
+
+    linear: a convolution over frames (`first`), then repetition and smoothing, which `table` sums up. Otherwise
+    transposed convolutions (`taps`), each with a bias and ReLU. hop: samples in a frame; context: frames on either side
+    that the first convolution reads; wait: frames after a frame that must be known before its samples are.
+    """
+
+    linear: bool
+    hop: int
+    context: int
+    wait: int
+    mean: Array  # [bands]
+    deviation: Array  # [bands]
+    first: Array  # [(2 * context + 1) * bands, bands]; [0, bands] if not linear
+    taps: tuple[Array, ...]  # [band taps, scale] for each scale; none if linear
+    biases: Array  # [scales] if not linear
+    gates: Array  # [bands, layers * 2 * gate]: what a row adds to all gates
+    bias: Array  # [layers * 2 * gate]: the bias of these products
+    table: Array  # [kinds, 2 * r + 1]: see `frame_factors`
+
+
+class WaveNetForm(NamedTuple):
+    """The form of the samples of a network."""
+
+    width: int  # number of parameters of the distribution of a sample
+    numbers: int  # number of random numbers that draw a sample: K + 1 for a mixture of K logistics, else 1
+    floor: float  # least log-scale of a mixture; without a limit: -inf
+    centres: Array  # [levels] float64: the sample of every level; empty for a mixture
+    gain: float  # factor of the samples that the network sees
+    coef: float  # coefficient of the pre-emphasis of these samples
+
+
+class PackedWaveNet(NamedTuple):
+    """The packed weights of the frame-rate part and of the sample-rate part, and the form of the samples."""
+
+    upsampling: Upsampling
+    sample: WaveNetWeights
+    form: WaveNetForm

@@ -1,0 +1,88 @@
+"""The weights of WaveRNN as its kernels read them.
+
+Source: N. Kalchbrenner et al., Efficient Neural Audio Synthesis, ICML 2018; the program fatchord/WaveRNN.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.maths.elementary import LN_10
+from dspgraph_nodes._kernels.neural.layout import Matrix
+
+
+class AffineLayer(NamedTuple):
+    """A layer of the residual network with its normalisation: y = x @ matrix + bias."""
+
+    matrix: Array  # [inputs, outputs] float32
+    bias: Array  # [outputs] float32
+
+
+class Conditioner(NamedTuple):
+    """The weights that turn frames into the rows that the loop over samples reads.
+
+    context: frames on each side of a frame that its samples depend on; pad: those that the residual network sees;
+    decibels: see `seen`.
+    """
+
+    context: int
+    pad: int
+    decibels: bool
+    residual: tuple[AffineLayer, ...]  # first layer, two for each block, last layer; empty without auxiliary numbers
+    blended: Array  # [features, columns] float32: from frames to the rows that are interpolated
+    constants: AffineLayer  # from auxiliary numbers to the rows that stay the same for all samples of a frame
+    taps: Array  # [hop, 2 * reach + 1] float32: weights of the frames around, for every sample of a frame
+
+
+class RecurrentWeights(NamedTuple):
+    """The recurrent weights of a GRU, in the order [block, gate, unit]."""
+
+    matrix: Matrix  # without the diagonals; the bias is that of gate n, zeros for r and z
+    diagonal_b: Array  # [3 * units]: the diagonals
+
+
+class StackedNetwork(NamedTuple):
+    """The weights of the sample-rate network with two GRUs."""
+
+    columns: Array  # [1, 4 * units]: what the last sample adds to the gates of the first GRU, then to x
+    gru1: RecurrentWeights
+    inner2: Matrix  # from x to the gates of the second GRU
+    gru2: RecurrentWeights
+    dense1: Matrix
+    dense2: Matrix
+    dense3: Matrix
+
+
+class SplitNetwork(NamedTuple):
+    """The weights of the sample-rate network with a divided state."""
+
+    columns: Array  # [3, 3 * units]: what both halves of the last sample, and the new coarse half, add to the gates
+    gru: RecurrentWeights
+    coarse1: Matrix
+    coarse2: Matrix
+    fine1: Matrix
+    fine2: Matrix
+
+
+class WaveRNNWeights(NamedTuple):
+    """The packed weights, and what the outputs mean."""
+
+    frame: Conditioner
+    sample: StackedNetwork | SplitNetwork
+    states: int  # numbers in the states of the GRUs
+    outputs: int  # numbers in a row of the distribution
+    levels: int  # classes of a softmax; 0 for a mixture
+    draws: int  # random numbers for a sample
+    drawn: int  # what is drawn for a sample: a class, two halves, or a number
+    values: Array  # [levels] float32: the input of the network that stands for a class
+    table: Array  # [levels] float64: the sample that a class stands for; for halves: a coarse half with fine half 0
+    start: Array  # [d] float32: the inputs before the first sample
+
+
+def seen(features: Array, decibels: bool) -> Array:
+    """Return what a network sees of features, float32: the features, or limit(1 + 20 * log10(e**x) / 100) to 0 .. 1."""
+    wide = features.astype(np.float64)
+    return (np.clip(1 + wide * (0.2 / LN_10), 0, 1) if decibels else wide).astype(np.float32)
