@@ -116,9 +116,9 @@ def _synthesis(name: str, config: Config, frames: int, steps: int, alone: float,
     square = draw.standard_normal((1024, 1024)).astype(np.float32)
 
     def ours(signals: int) -> list[tuple[Array, Array]]:
-        states = [WaveNetState(*network, np.random.default_rng(k)) for k in range(signals)]
+        states = [WaveNetState(network, np.random.default_rng(k)) for k in range(signals)]
         return synthesise_wavenet(
-            *network, [state.push(*network, one, end=True) for state, one in zip(states, features, strict=False)]
+            network, [state.push(network, one, last=True) for state, one in zip(states, features, strict=False)]
         )
 
     def theirs(signals: int) -> Array:

@@ -41,7 +41,7 @@ def shapes(c: ToyConfig) -> dict[str, tuple[int, ...]]:
     return {**inner, "D": (LEVELS, c.units), "F": (LEVELS, c.units), "G": (LEVELS, LEVELS)}
 
 
-TOY = WeightsFormat("toy", ToyConfig, shapes)
+TOY = WeightsFormat("toy", ToyConfig, shapes, "train it")
 
 
 def softmax(logits: Array) -> Array:

@@ -9,10 +9,9 @@ from dspgraph import Array
 from dspgraph_nodes._kernels.neural.conditioning import in_windows
 from dspgraph_nodes._kernels.neural.draws import mixture_noise
 from dspgraph_nodes._kernels.neural.lanes import Segment
-from dspgraph_nodes._kernels.neural.wavenet_packing import PackedWaveNet, frame_factors
+from dspgraph_nodes._kernels.neural.wavenet_layout import PackedWaveNet
 from dspgraph_nodes._kernels.neural.wavenet_synthesis import (
     NearFrames,
-    WaveNetForm,
     WaveNetState,
     frame_kinds,
     synthesise_wavenet,
@@ -20,7 +19,7 @@ from dspgraph_nodes._kernels.neural.wavenet_synthesis import (
 from dspgraph_nodes.models.wavenet.config import Config
 from dspgraph_nodes.models.wavenet.convert import convert
 from dspgraph_nodes.models.wavenet.network import Stretch, WaveNet
-from dspgraph_nodes.models.wavenet.packing import packed
+from dspgraph_nodes.models.wavenet.packing import frame_factors, packed
 from helpers import paths
 from helpers.wavenets import LEVELS, MIXTURE, TRANSPOSED, random_arrays, tiny
 
@@ -33,7 +32,7 @@ def generator(seed: int = 0) -> np.random.Generator:
 
 
 def run(
-    network: tuple[PackedWaveNet, WaveNetForm],
+    network: PackedWaveNet,
     rows: list[Array],
     seeds: list[int],
     forced: list[Array] | None = None,
@@ -42,9 +41,9 @@ def run(
     """Samples and parameters of signals with these features; forced: the samples or levels that are given instead."""
     segments = []
     for k, (one, seed) in enumerate(zip(rows, seeds, strict=True)):
-        segment = WaveNetState(*network, generator(seed)).push(*network, one, end=True)
+        segment = WaveNetState(network, generator(seed)).push(network, one, last=True)
         segments.append(segment if forced is None else segment._replace(forced=forced[k].astype(float)))
-    return synthesise_wavenet(*network, segments, many)
+    return synthesise_wavenet(network, segments, many)
 
 
 def forward(config: Config, arrays: dict[str, Array], rows: Array, previous: Array) -> Array:
@@ -72,7 +71,7 @@ def test_teacher_forced_and_free_running_it_is_the_network_of_torch(config: Conf
     """Free running, the parameters are those that torch gives for the samples that were drawn."""
     arrays, rows = random_arrays(config), generator(5).standard_normal((9, config.bands))
     network, count = packed(config, arrays), 9 * config.hop
-    silence, centres = (32, network[1].centres) if config.kind == "categorical" else (0, None)
+    silence, centres = (32, network.form.centres) if config.kind == "categorical" else (0, None)
     given = generator(6).integers(0, 64, count) if centres is not None else 2 * generator(6).random(count) - 1
     forced = run(network, [rows], [0], [given])[0][1]
     expected = forward(config, arrays, rows, np.append(silence, given[:-1]))
@@ -142,17 +141,18 @@ def test_with_the_recorded_random_numbers_it_draws_the_samples_of_the_published_
     network = packed(config, arrays)
 
     def segment(b: int, forced: bool) -> Segment:
-        reach, wait = network[0].upsampling.reach, network[0].upsampling.wait
+        wait = network.upsampling.wait
+        reach = wait - network.upsampling.context
         rows = np.pad(file["c"][b].T, ((reach, reach), (0, 0)))  # frames beyond the context have the factor 0
-        state = WaveNetState(*network, generator())
+        state = WaveNetState(network, generator())
         x = file["x"][b, 0].astype(float)
         state.last[0] = x[0] if forced else 0.0  # the program's first input
         noise = mixture_noise(np.concatenate((file["u_mix"][b], file["u_log"][b][None])).T)
         frames = NearFrames(in_windows(rows.astype(np.float32), wait), frame_kinds(reach, 0, 3, 3))
         return Segment(state, frames, config.hop, noise, x[1:] if forced else np.zeros(0))
 
-    for b, (samples, parameters) in enumerate(synthesise_wavenet(*network, [segment(b, False) for b in (0, 1)], many)):
+    for b, (samples, parameters) in enumerate(synthesise_wavenet(network, [segment(b, False) for b in (0, 1)], many)):
         assert np.abs(samples - file["free_x"][b]).max() <= 1e-4  # measured 2.4e-6
         assert np.abs(parameters[file["free_idx"]].T - file["free_params"][b]).max() <= 1e-4  # measured 5.8e-6
-    for b, (_, parameters) in enumerate(synthesise_wavenet(*network, [segment(b, True) for b in (0, 1)], many)):
+    for b, (_, parameters) in enumerate(synthesise_wavenet(network, [segment(b, True) for b in (0, 1)], many)):
         assert np.abs(parameters.T - file["y"][b]).max() <= 1e-4  # measured 7.2e-6

@@ -12,7 +12,8 @@ from scipy.special import expit, softmax
 
 from dspgraph import Array
 from dspgraph.testing import MODEL_CHECKS, ModelExample
-from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetForm, WaveNetState, synthesise_wavenet
+from dspgraph_nodes._kernels.neural.wavenet_layout import WaveNetForm
+from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetState, synthesise_wavenet
 from dspgraph_nodes.models.shared.modules import load
 from dspgraph_nodes.models.wavenet.config import Config
 from dspgraph_nodes.models.wavenet.network import WaveNet
@@ -43,30 +44,28 @@ def seen(samples: Array, form: WaveNetForm) -> Array:
 def generate(
     path: Path, signals: Sequence[Features], seeds: Sequence[int], cut: int | None, tap: bool
 ) -> list[tuple[Array, Array | None]]:
-    network, form = packed(*WEIGHTS.read(path))
-    states = [WaveNetState(network, form, np.random.Generator(np.random.Philox(key=seed))) for seed in seeds]
+    network = packed(*WEIGHTS.read(path))
+    states = [WaveNetState(network, np.random.Generator(np.random.Philox(key=seed))) for seed in seeds]
     longest = max(len(one["mel"]) for one in signals)
     pieces: list[list[tuple[Array, Array]]] = [[] for _ in signals]
     blocks = [slice(begin, begin + (cut or longest)) for begin in range(0, longest, cut or longest)]
     for block in [*blocks, slice(longest, None)]:
         end = block.stop is None
-        segments = [
-            state.push(network, form, one["mel"][block], end) for state, one in zip(states, signals, strict=True)
-        ]
-        for piece, found in zip(pieces, synthesise_wavenet(network, form, segments), strict=True):
+        segments = [state.push(network, one["mel"][block], end) for state, one in zip(states, signals, strict=True)]
+        for piece, found in zip(pieces, synthesise_wavenet(network, segments), strict=True):
             piece.append(found)
     joined = [[np.concatenate(parts) for parts in zip(*piece, strict=True)] for piece in pieces]
-    return [(seen(samples, form), parameters if tap else None) for samples, parameters in joined]
+    return [(seen(samples, network.form), parameters if tap else None) for samples, parameters in joined]
 
 
 def forced(path: Path, features: Features, samples: Array, lanes: int) -> Array:
-    network, form = packed(*WEIGHTS.read(path))
+    network = packed(*WEIGHTS.read(path))
     segments = []
     for _ in range(lanes):
-        state = WaveNetState(network, form, np.random.default_rng(0))
-        segment = state.push(network, form, features["mel"], end=True)
+        state = WaveNetState(network, np.random.default_rng(0))
+        segment = state.push(network, features["mel"], last=True)
         segments.append(segment._replace(forced=samples.astype(float)))
-    return synthesise_wavenet(network, form, segments, many=2)[0][1]
+    return synthesise_wavenet(network, segments, many=2)[0][1]
 
 
 def forward(path: Path, features: Features, samples: Array) -> Array:

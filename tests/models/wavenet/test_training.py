@@ -10,7 +10,7 @@ import torch
 from numpy.testing import assert_array_equal
 
 from dspgraph import Array
-from dspgraph_nodes.models.shared.data import MelChunks
+from dspgraph_nodes.models.shared.mel import MelChunks
 from dspgraph_nodes.models.wavenet.config import Config
 from dspgraph_nodes.models.wavenet.packing import level_samples, levels_of
 from dspgraph_nodes.models.wavenet.training import Settings, prepared, train

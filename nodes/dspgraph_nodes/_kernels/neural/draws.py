@@ -1,4 +1,4 @@
-"""Draws from the distributions that networks predict, for kernels whose arrays are [parameter, lane].
+"""Draws of samples from the distributions that networks predict, for kernels whose arrays are [parameter, lane].
 
 The random numbers are turned into noise before a loop over samples begins, so that the loop computes few logarithms and
 powers. Every lane is computed by itself, so that a signal gets the same bits alone and among others.
@@ -6,11 +6,14 @@ powers. Every lane is computed by itself, so that a signal gets the same bits al
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.maths.elementary import exp_of, log
+from dspgraph_nodes._kernels.neural.sampling import SoftmaxBuffers, draw_class
 
 OUTERMOST = 1e-5
 """The least random number of a draw from a mixture; 1 - OUTERMOST is the largest. So no draw is further than 11.5
@@ -59,3 +62,27 @@ def draw_logistic(parameters: Array, noise: Array, lane: int, floor: float) -> f
     k = draw_component(parameters, noise, lane)
     scale = exp_of(max(float(parameters[2 * components + k, lane]), floor))
     return min(max(float(parameters[components + k, lane]) + scale * float(noise[components, lane]), -1.0), 1.0)
+
+
+class SampleDraws(NamedTuple):
+    """How samples are drawn from the parameters of their distributions."""
+
+    levels: int  # of a softmax; 0 for a mixture
+    temperature: float  # divides logits
+    floor: float  # least log-scale of a mixture; without a limit: -inf
+    numbers: Array  # [n, k, lanes] float64: numbers from 0 up to 1 for a softmax, the noise of a mixture
+
+
+@kernel
+def draw_samples(
+    buffers: SoftmaxBuffers, parameters: Array, draws: SampleDraws, n: int, drawn: Array, shares: Array
+) -> None:
+    """Draw sample n of every lane: a level of a softmax, or a number from -1 to 1 of a mixture.
+
+    parameters: [k, lanes]; drawn: [lanes] float64, gets the samples; shares: as in `draw_class`, for a softmax alone.
+    """
+    if draws.levels:
+        draw_class(buffers, parameters, draws.levels, draws.temperature, draws.numbers[n, 0], drawn, shares)
+    else:
+        for lane in range(len(drawn)):
+            drawn[lane] = draw_logistic(parameters, draws.numbers[n], lane, draws.floor)

@@ -143,10 +143,15 @@ def _draw_of_many(code: NetworkCode, threshold: Any, per: int) -> None:
 class SoftmaxBuffers(NamedTuple):
     """The memory for draws from a softmax."""
 
-    state: Array  # [1, n] or [1, n, 16]: tells whether there are 1 or 16 lanes
-    y: Array  # logits, level k of lane l at k * lanes + l; with room for a multiple of 16 of them
+    state: Array  # [1, n] or [1, n, 16]: tells whether there are 1 or 16 lanes; it is not read
+    y: Array  # level k of lane l at k * lanes + l; with room for a multiple of 16 numbers
     scales: Array  # [16]: factors before exponentials
     tops: Array  # [16]: the largest logits
+
+
+def softmax_buffers(state: Array, levels: int, lanes: int) -> SoftmaxBuffers:
+    """Return memory for draws of one of `levels` levels for 1 or 16 lanes. state: see `SoftmaxBuffers`."""
+    return SoftmaxBuffers(state, np.zeros(levels * lanes + WIDTH, np.float32), *np.zeros((2, WIDTH), np.float32))
 
 
 @network_stage
@@ -161,63 +166,60 @@ def _exponentials(code: NetworkCode, count: Any) -> None:
 
 
 @kernel
-def _exponentiate(buffers: SoftmaxBuffers, levels: int, lanes: int, temperature: float) -> None:
-    """Replace the logits x in y by e**((x - largest x) / temperature)."""
-    y, tops = buffers.y.reshape(-1), buffers.tops
+def _exponentiate(buffers: SoftmaxBuffers, logits: Array, levels: int, temperature: float) -> None:
+    """Write e**((x - largest x) / temperature) to y for all logits x. logits: [levels or more, lanes]."""
+    y, tops, lanes = buffers.y, buffers.tops, logits.shape[1]
     for lane in range(lanes):
-        tops[lane] = y[lane]
-    for k in range(1, levels):
+        tops[lane] = logits[0, lane]
+    for k in range(levels):
         for lane in range(lanes):
-            tops[lane] = max(tops[lane], y[k * lanes + lane])
+            y[k * lanes + lane] = logits[k, lane]
+            tops[lane] = max(tops[lane], logits[k, lane])
     buffers.scales.fill(LOG2_E / temperature)
     _exponentials(buffers, buffers, (levels * lanes + WIDTH - 1) // WIDTH)
 
 
 @kernel
 def draw_class(
-    buffers: SoftmaxBuffers, levels: int, temperature: float, numbers: Array, chosen: Array, shares: Array
+    buffers: SoftmaxBuffers, logits: Array, levels: int, temperature: float, numbers: Array, drawn: Array, shares: Array
 ) -> None:
-    """Draw a level of every lane from softmax(y / temperature).
+    """Draw a level of every lane from softmax(logits / temperature).
 
     The level is the number of k with F(k) <= u * F(levels - 1), where F(k) is the sum of the exponentials 0 .. k.
 
-    buffers: y is overwritten; numbers: u [lanes], from 0 up to, not including, 1. chosen: [lanes] int64, gets the
-    levels; shares: [lanes], multiplied by their probabilities.
+    logits: [levels or more, lanes]; numbers: u [lanes], from 0 up to, not including, 1. drawn: [lanes] float64, gets
+    the levels; shares: [lanes], multiplied by their probabilities.
     """
-    lanes = len(chosen)
-    _exponentiate(buffers, levels, lanes, temperature)
-    y, total, goal = buffers.y.reshape(-1), np.zeros(lanes), np.zeros(lanes)
+    lanes = len(drawn)
+    _exponentiate(buffers, logits, levels, temperature)
+    y, total, goal, chosen = buffers.y, np.zeros(lanes), np.zeros(lanes), np.zeros(lanes, np.int64)
     for k in range(levels):
         for lane in range(lanes):
             goal[lane] += y[k * lanes + lane]
     for lane in range(lanes):
         goal[lane] *= numbers[lane]
-        chosen[lane] = 0
     for k in range(levels):
         for lane in range(lanes):
             total[lane] += y[k * lanes + lane]
             chosen[lane] += total[lane] <= goal[lane]
     for lane in range(lanes):
+        drawn[lane] = chosen[lane]
         shares[lane] *= y[chosen[lane] * lanes + lane] / total[lane]
 
 
 def probabilities(logits: Array, levels: int, temperature: float) -> None:
     """Replace every group of `levels` logits by softmax(logits / temperature). logits: [n, groups * levels] float32."""
-    buffers = SoftmaxBuffers(
-        np.zeros((1, 0), np.float32), np.zeros(levels + WIDTH, np.float32), *np.zeros((2, WIDTH), np.float32)
-    )
-    _normalise(buffers, logits.reshape(-1, levels), temperature)
+    rows = logits.reshape(-1, levels)
+    _normalise(softmax_buffers(np.zeros((1, 0), np.float32), levels, 1), rows, rows[..., None], temperature)
 
 
 @kernel
-def _normalise(buffers: SoftmaxBuffers, rows: Array, temperature: float) -> None:
+def _normalise(buffers: SoftmaxBuffers, rows: Array, columns: Array, temperature: float) -> None:
     y, levels = buffers.y, rows.shape[1]
-    for row in rows:
-        for k in range(levels):
-            y[k] = row[k]
-        _exponentiate(buffers, levels, 1, temperature)
+    for n in range(len(rows)):
+        _exponentiate(buffers, columns[n], levels, temperature)
         total = 0.0
         for k in range(levels):
             total += y[k]
         for k in range(levels):
-            row[k] = y[k] / total
+            rows[n, k] = y[k] / total

@@ -19,9 +19,9 @@ import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel, part_of_kernel
-from dspgraph_nodes._kernels.neural.draws import draw_logistic
+from dspgraph_nodes._kernels.neural.draws import SampleDraws, draw_samples
 from dspgraph_nodes._kernels.neural.layout import WIDTH
-from dspgraph_nodes._kernels.neural.sampling import SoftmaxBuffers, draw_class
+from dspgraph_nodes._kernels.neural.sampling import SoftmaxBuffers
 from dspgraph_nodes._kernels.neural.stages import NetworkCode, network_stage
 from dspgraph_nodes._kernels.neural.wavenet_layout import ROOT_HALF, WaveNetWeights
 
@@ -37,6 +37,7 @@ class WaveNetWorkspace(NamedTuple):
     rows: Array  # [lanes] int64: the first row of `frames` that a sample uses
     mix: Array  # [lanes, rows of a sample]: the factors of the rows that a sample uses
     work: Array  # [16, 16]: memory for transposing
+    softmax: SoftmaxBuffers
 
 
 def products_of_one(together: int) -> Any:
@@ -175,8 +176,7 @@ class WaveNetInputs(NamedTuple):
     rows: Array  # [n, lanes] int64: the first row of `frames` that a sample uses
     kinds: Array  # [n, lanes] int64: the row of `factors` with the factors of these rows
     factors: Array  # [kinds, count] float32
-    noise: Array  # [n, K + 1 or 1, lanes] float64: noise of draws from a mixture, or random numbers that draw levels
-    floor: float  # least log-scale of a mixture; without a limit: -inf
+    draws: SampleDraws
     centres: Array  # [levels] float64: the sample of each level; empty for a mixture
     forced: Array  # [m, lanes] float64: samples or levels that the network is given in place of those it draws
 
@@ -241,9 +241,7 @@ def run(net: WaveNetWeights, room: WaveNetWorkspace, given: WaveNetInputs, last:
     z, skip = gates + 2 * gate, gates + 3 * gate
     hidden, output = skip + skips, skip + 2 * skips
     parameters = flat[output * lanes : (output + width) * lanes].reshape(width, lanes)
-    heads, chosen, shares = np.zeros(len(net.layers), np.int64), np.zeros(lanes, np.int64), np.zeros(lanes, np.float32)
-    levels, logits, scales = len(given.centres), np.zeros((width, lanes), np.float32), np.zeros((2, WIDTH), np.float32)
-    to_draw = SoftmaxBuffers(room.state, logits.reshape(-1), scales[0], scales[1])
+    heads, shares, levels = np.zeros(len(net.layers), np.int64), np.zeros(lanes, np.float32), given.draws.levels
     for n in range(count):
         x = (net.layers[0, 3] + heads[0] * residual) * lanes
         for lane in range(lanes):
@@ -265,17 +263,9 @@ def run(net: WaveNetWeights, room: WaveNetWorkspace, given: WaveNetInputs, last:
         _add(net, room, net.head[1], 1, skips, output, width // WIDTH)
         if n < len(out.parameters):
             out.parameters[n] = parameters
-        if levels:
-            for r in range(width):
-                for lane in range(lanes):
-                    logits[r, lane] = parameters[r, lane]
-            draw_class(to_draw, levels, 1.0, given.noise[n, 0], chosen, shares)
+        draw_samples(room.softmax, parameters, given.draws, n, last, shares)
         for lane in range(lanes):
-            if levels:
-                out.samples[n, lane], last[lane] = given.centres[chosen[lane]], chosen[lane]
-            else:
-                out.samples[n, lane] = draw_logistic(parameters, given.noise[n], lane, given.floor)
-                last[lane] = out.samples[n, lane]
+            out.samples[n, lane] = given.centres[int(last[lane])] if levels else last[lane]
             if n < len(given.forced):
                 last[lane] = given.forced[n, lane]
         for i in range(len(heads)):

@@ -12,19 +12,13 @@ import numpy as np
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.maths.elementary import exp
 from dspgraph_nodes._kernels.maths.matmul import matmul
+from dspgraph_nodes._kernels.neural import wavenet_loop as kernels
 from dspgraph_nodes._kernels.neural.conditioning import FrameWindows, in_windows, joined, unwound
-from dspgraph_nodes._kernels.neural.draws import inner_numbers, mixture_noise
+from dspgraph_nodes._kernels.neural.draws import SampleDraws, inner_numbers, mixture_noise
 from dspgraph_nodes._kernels.neural.lanes import MANY, Lane, Segment, in_lanes, side_by_side
 from dspgraph_nodes._kernels.neural.layout import WIDTH
-from dspgraph_nodes._kernels.neural.wavenet_loop import (
-    WaveNetInputs,
-    WaveNetResults,
-    WaveNetWeights,
-    WaveNetWorkspace,
-    exchange,
-    run,
-)
-from dspgraph_nodes._kernels.neural.wavenet_layout import PackedWaveNet, Upsampling, WaveNetForm
+from dspgraph_nodes._kernels.neural.sampling import softmax_buffers
+from dspgraph_nodes._kernels.neural.wavenet_layout import PackedWaveNet, Upsampling, WaveNetForm, WaveNetWeights
 from dspgraph_nodes._kernels.signal.iir import one_pole
 
 LONGEST_RUN = {True: 16, False: 1}  # frames whose rows are computed at once, with linear upsampling and with another
@@ -143,28 +137,29 @@ def _run_lanes(network: PackedWaveNet, frames: NearFrames, lanes: list[Lane], co
     begins = np.cumsum([0] + [len(rows) for rows, _, _ in found])
     rows = side_by_side([begin + one for begin, (_, one, _) in zip(begins, found, strict=False)])
     kinds = side_by_side([one for _, _, one in found])
-    noise = side_by_side([lane.numbers for lane in lanes], 0.5)
+    draws = SampleDraws(len(form.centres), 1.0, form.floor, side_by_side([lane.numbers for lane in lanes], 0.5))
     forced = side_by_side([lane.forced for lane in lanes])
     (last,) = side_by_side([lane.state.last for lane in lanes])
     room = _workspace(net, np.concatenate([one for one, _, _ in found]), len(last), up.table.shape[1])
     flat = room.state.reshape(-1, len(last))
     for k, lane in enumerate(lanes):
-        exchange(net, lane.state.rings, flat, k, 0, True)
-    out = WaveNetResults(np.zeros((count, len(last))), np.zeros((count, net.sizes[4], len(last)), np.float32))
-    run(net, room, WaveNetInputs(rows, kinds, up.table, noise, form.floor, form.centres, forced), last, out)
+        kernels.exchange(net, lane.state.rings, flat, k, 0, True)
+    out = kernels.WaveNetResults(np.zeros((count, len(last))), np.zeros((count, net.sizes[4], len(last)), np.float32))
+    kernels.run(net, room, kernels.WaveNetInputs(rows, kinds, up.table, draws, form.centres, forced), last, out)
     for k, lane in enumerate(lanes):
-        exchange(net, lane.state.rings, flat, k, count, False)
+        kernels.exchange(net, lane.state.rings, flat, k, count, False)
         lane.state.last[0] = last[k]
     return [(out.samples[:, k].copy(), out.parameters[:, : form.width, k].copy()) for k in range(len(lanes))]
 
 
-def _workspace(net: WaveNetWeights, frames: Array, lanes: int, count: int) -> WaveNetWorkspace:
+def _workspace(net: WaveNetWeights, frames: Array, lanes: int, count: int) -> kernels.WaveNetWorkspace:
     taps, residual, gate, skip, output = net.sizes
     *_, begin, rows, _ = net.layers[-1]
     units = begin + rows * residual + 3 * gate + 2 * skip + output
-    return WaveNetWorkspace(
-        np.zeros((1, units) if lanes == 1 else (1, units, lanes), np.float32), np.zeros(max(taps, 1), np.int64), frames,
-        np.zeros(lanes, np.int64), np.zeros((lanes, count), np.float32), np.zeros((WIDTH, WIDTH), np.float32),
+    state = np.zeros((1, units) if lanes == 1 else (1, units, lanes), np.float32)
+    return kernels.WaveNetWorkspace(
+        state, np.zeros(taps, np.int64), frames, np.zeros(lanes, np.int64), np.zeros((lanes, count), np.float32),
+        np.zeros((WIDTH, WIDTH), np.float32), softmax_buffers(state, output, lanes),
     )  # fmt: skip
 
 

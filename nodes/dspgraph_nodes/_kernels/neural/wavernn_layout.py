@@ -13,6 +13,8 @@ from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.maths.elementary import LN_10
 from dspgraph_nodes._kernels.neural.layout import Matrix
 
+FLOOR = -32.23619130191664  # ln 1e-14, the least log-scale of a logistic distribution
+
 
 class AffineLayer(NamedTuple):
     """A layer of the residual network with its normalisation: y = x @ matrix + bias."""
@@ -72,7 +74,8 @@ class WaveRNNWeights(NamedTuple):
 
     frame: Conditioner
     sample: StackedNetwork | SplitNetwork
-    states: int  # numbers in the states of the GRUs
+    units: int  # of a GRU
+    states: int  # numbers in the states of all GRUs
     outputs: int  # numbers in a row of the distribution
     levels: int  # classes of a softmax; 0 for a mixture
     draws: int  # random numbers for a sample

@@ -13,7 +13,7 @@ import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
-from dspgraph_nodes._kernels.neural.draws import draw_logistic
+from dspgraph_nodes._kernels.neural.draws import SampleDraws, draw_samples
 from dspgraph_nodes._kernels.neural.layers import apply_layer
 from dspgraph_nodes._kernels.neural.layout import WIDTH, LayerBuffers
 from dspgraph_nodes._kernels.neural.sampling import SoftmaxBuffers, draw_class
@@ -21,8 +21,6 @@ from dspgraph_nodes._kernels.neural.stages import gates, update_state
 from dspgraph_nodes._kernels.neural.wavernn_layout import RecurrentWeights, SplitNetwork, StackedNetwork
 
 gates_b = gates("b")
-
-FLOOR = -32.23619130191664  # ln 1e-14, the least log-scale of a logistic distribution
 
 
 class ConditionRows(NamedTuple):
@@ -42,6 +40,7 @@ class LoopArrays(NamedTuple):
     rows: Array  # [around, columns * lanes]: the rows that are interpolated for the present frame
     constants: Array  # [columns * lanes]: the constant rows of the present frame
     x: Array  # [columns * lanes]: what frames and last samples add to the layers
+    softmax: SoftmaxBuffers
 
 
 class SampleInputs(NamedTuple):
@@ -49,10 +48,8 @@ class SampleInputs(NamedTuple):
 
     rows: Array  # [lanes]: the row of the first frame in `ConditionRows`
     taps: Array  # [hop, around]: the weights of the rows that are interpolated
-    levels: int  # classes of a softmax; 0 for a mixture
     values: Array  # [levels] float32: see `wavernn_layout.WaveRNNWeights`
-    temperature: float
-    numbers: Array  # [n, draws, lanes] float64: uniform numbers for a softmax, the noise of a mixture
+    draws: SampleDraws
     forced: Array  # [m, d, lanes]: the inputs of the first m samples, in place of samples that were drawn
 
 
@@ -77,16 +74,25 @@ def _gru(gru: RecurrentWeights, work: LoopArrays, h: int, new: int, first: int, 
 
 
 @kernel
-def _start_frame(frames: ConditionRows, work: LoopArrays, firsts: Array, number: int) -> None:
-    """Copy the rows of frame `number` of every lane; firsts: [lanes], the rows of frame 0."""
-    lanes = len(firsts)
-    for lane in range(lanes):
-        row, blended = frames.constants[firsts[lane] + number], frames.blended[firsts[lane] + number]
-        for i in range(len(row)):
-            work.constants[i * lanes + lane] = row[i]
-        for j in range(len(work.rows)):
-            for i in range(blended.shape[1]):
-                work.rows[j, i * lanes + lane] = blended[j, i]
+def _begin(
+    frames: ConditionRows, work: LoopArrays, given: SampleInputs, out: SampleOutputs, n: int, columns: Array
+) -> None:
+    """Write to work.x what frames and the last samples add to the layers for sample n. columns: see `_blend`."""
+    lanes, hop = len(given.rows), len(given.taps)
+    if n % hop == 0:
+        for lane in range(lanes):
+            at = given.rows[lane] + n // hop
+            row, blended = frames.constants[at], frames.blended[at]
+            for i in range(len(row)):
+                work.constants[i * lanes + lane] = row[i]
+            for j in range(len(work.rows)):
+                for i in range(blended.shape[1]):
+                    work.rows[j, i * lanes + lane] = blended[j, i]
+    if n < len(given.forced):
+        for k in range(len(out.last)):
+            for lane in range(lanes):
+                out.last[k, lane] = given.forced[n, k, lane]
+    _blend(work, given.taps[n % hop], columns, out.last)
 
 
 @kernel
@@ -154,20 +160,14 @@ def run_stacked(
 
     work.state holds the states before and gets those after the last sample.
     """
-    (count, _, lanes), units, hop = given.numbers.shape, len(net.gru1.diagonal_b) // 3, len(given.taps)
+    (count, _, lanes), units = given.draws.numbers.shape, len(net.gru1.diagonal_b) // 3
     state, dense, blocks = work.state.reshape(-1), (len(net.dense1.start) - WIDTH) * lanes, units // WIDTH
-    inputs, y, wide, last = work.inputs.reshape(-1), work.y.reshape(-1), units * lanes, out.last
+    inputs, y, wide, last = work.inputs, work.y, units * lanes, out.last
     to_gates, to_sums = LayerBuffers(work.state, work.inputs), LayerBuffers(work.state, work.sums_b)
-    to_y, parameters = LayerBuffers(work.state, work.y), work.y.reshape(-1, lanes)
+    to_y, logits, drawn = LayerBuffers(work.state, work.y), work.y.reshape(-1, lanes), np.zeros(lanes)
     h, new, at_x, at_y = 0, 2 * wide, 4 * wide, 5 * wide
-    flat, chosen, scales = last.reshape(-1), np.zeros(lanes, np.int64), np.zeros((2, WIDTH), np.float32)
-    to_draw = SoftmaxBuffers(work.state, work.y, scales[0], scales[1])
     for n in range(count):
-        if n % hop == 0:
-            _start_frame(frames, work, given.rows, n // hop)
-        if n < len(given.forced):
-            _copy(given.forced[n].reshape(-1), flat, len(flat))
-        _blend(work, given.taps[n % hop], net.columns, last)
+        _begin(frames, work, given, out, n, net.columns)
         _copy(work.x, inputs, 3 * wide)
         apply_layer(net.gru1.matrix, to_sums, h)
         _gru(net.gru1, work, h, new, 0, blocks)
@@ -184,15 +184,11 @@ def run_stacked(
         apply_layer(net.dense3, to_y, at_y)
         if n < len(out.outputs):
             _copy(y, out.outputs[n], out.outputs.shape[1])
-        if given.levels:
-            out.drawn[n, 1].fill(1)
-            draw_class(to_draw, given.levels, given.temperature, given.numbers[n, 0], chosen, out.drawn[n, 1])
+        out.drawn[n, 1].fill(1)
+        draw_samples(work.softmax, logits, given.draws, n, drawn, out.drawn[n, 1])
         for lane in range(lanes):
-            if given.levels:
-                last[0, lane], out.drawn[n, 0, lane] = given.values[chosen[lane]], chosen[lane]
-            else:
-                last[0, lane] = draw_logistic(parameters, given.numbers[n], lane, FLOOR)
-                out.drawn[n, 0, lane] = last[0, lane]
+            out.drawn[n, 0, lane] = drawn[lane]
+            last[0, lane] = given.values[int(drawn[lane])] if given.draws.levels else drawn[lane]
         h, new = new, h
     if count % 2:
         _copy(state[2 * wide :], state, 2 * wide)
@@ -207,20 +203,15 @@ def run_split(
     The inputs of a sample are both halves of the sample before and the coarse half of this one. For a sample both
     halves are drawn, with the probability of both together.
     """
-    (count, _, lanes), units, hop = given.numbers.shape, len(net.gru.diagonal_b) // 3, len(given.taps)
+    (count, _, lanes), units = given.draws.numbers.shape, len(net.gru.diagonal_b) // 3
     state, dense, blocks = work.state.reshape(-1), (len(net.coarse1.start) - WIDTH) * lanes, units // WIDTH
-    inputs, y, wide, last = work.inputs.reshape(-1), work.y.reshape(-1), units * lanes, out.last
+    inputs, y, wide, last = work.inputs, work.y, units * lanes, out.last
     to_y, to_sums = LayerBuffers(work.state, work.y), LayerBuffers(work.state, work.sums_b)
-    nothing, chosen, size = np.zeros(dense, np.float32), np.zeros(lanes, np.int64), given.levels * lanes
-    scales = np.zeros((2, WIDTH), np.float32)
-    to_draw = SoftmaxBuffers(work.state, work.y, scales[0], scales[1])
-    h, new, at_y, flat, late = 0, wide, 2 * wide, last.reshape(-1), 3 * units // 2
+    nothing, drawn, logits = np.zeros(dense, np.float32), np.zeros(lanes), work.y.reshape(-1, lanes)
+    h, new, at_y, late, columns = 0, wide, 2 * wide, 3 * units // 2, net.columns[:2]
+    draws, size = given.draws, given.draws.levels * lanes
     for n in range(count):
-        if n % hop == 0:
-            _start_frame(frames, work, given.rows, n // hop)
-        if n < len(given.forced):
-            _copy(given.forced[n].reshape(-1), flat, len(flat))
-        _blend(work, given.taps[n % hop], net.columns[:2], last)
+        _begin(frames, work, given, out, n, columns)
         _copy(work.x, inputs, 3 * wide)
         apply_layer(net.gru.matrix, to_sums, h)
         out.drawn[n, 2].fill(1)
@@ -234,13 +225,15 @@ def run_split(
             apply_layer(second, to_y, at_y)
             if n < len(out.outputs):
                 _copy(y, out.outputs[n, half * size :], size)
-            draw_class(to_draw, given.levels, given.temperature, given.numbers[n, half], chosen, out.drawn[n, 2])
+            draw_class(
+                work.softmax, logits, draws.levels, draws.temperature, draws.numbers[n, half], drawn, out.drawn[n, 2]
+            )
             for lane in range(lanes):
-                out.drawn[n, half, lane] = chosen[lane]
+                out.drawn[n, half, lane], value = drawn[lane], given.values[int(drawn[lane])]
                 if half:
-                    last[0, lane], last[1, lane] = last[2, lane], given.values[chosen[lane]]
+                    last[0, lane], last[1, lane] = last[2, lane], value
                 elif n >= len(given.forced):
-                    last[2, lane] = given.values[chosen[lane]]
+                    last[2, lane] = value
         h, new = new, h
     if count % 2:
         _copy(state[wide:], state, wide)

@@ -9,21 +9,14 @@ import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.maths.matmul import matmul
+from dspgraph_nodes._kernels.neural import wavernn_loop as kernels
 from dspgraph_nodes._kernels.neural.conditioning import FrameWindows, check_finite, in_windows, joined, unwound
-from dspgraph_nodes._kernels.neural.draws import inner_numbers, mixture_noise
+from dspgraph_nodes._kernels.neural.draws import SampleDraws, inner_numbers, mixture_noise
 from dspgraph_nodes._kernels.neural.lanes import Lane, Segment, in_lanes, schedule, side_by_side
 from dspgraph_nodes._kernels.neural.layout import WIDTH
-from dspgraph_nodes._kernels.neural.sampling import probabilities
-from dspgraph_nodes._kernels.neural.wavernn_loop import (
-    FLOOR,
-    ConditionRows,
-    LoopArrays,
-    SampleInputs,
-    SampleOutputs,
-    run_split,
-    run_stacked,
-)
+from dspgraph_nodes._kernels.neural.sampling import probabilities, softmax_buffers
 from dspgraph_nodes._kernels.neural.wavernn_layout import (
+    FLOOR,
     AffineLayer,
     Conditioner,
     StackedNetwork,
@@ -55,7 +48,7 @@ class WaveRNNState:
         return segment(network, self, frame_rows(network.frame, windows), random_numbers(network, uniform))
 
 
-def segment(network: WaveRNNWeights, state: WaveRNNState, rows: ConditionRows, numbers: Array) -> Segment:
+def segment(network: WaveRNNWeights, state: WaveRNNState, rows: kernels.ConditionRows, numbers: Array) -> Segment:
     """Return the segment of frames with these rows. numbers: [n, draws], as `random_numbers` returns them."""
     return Segment(state, rows, len(network.frame.taps), numbers, np.zeros((0, len(network.start)), np.float32))
 
@@ -71,7 +64,7 @@ def random_numbers(network: WaveRNNWeights, uniform: Array) -> Array:
 # ---- the frame-rate network -----------------------------------------------------------------------------------------
 
 
-def frame_rows(network: Conditioner, windows: Array) -> ConditionRows:
+def frame_rows(network: Conditioner, windows: Array) -> kernels.ConditionRows:
     """Return the rows of the loop for n frames. windows: [n, 2 * context + 1, features], frames with their context."""
     count, span, _ = windows.shape
     around = network.taps.shape[1] // 2
@@ -85,7 +78,7 @@ def frame_rows(network: Conditioner, windows: Array) -> ConditionRows:
         for one, two in zip(inner[::2], inner[1::2], strict=True):
             x = x + _apply(two, _rectified(_apply(one, x)))
         x = _apply(last, x)
-    return ConditionRows(blended, _apply(network.constants, x))
+    return kernels.ConditionRows(blended, _apply(network.constants, x))
 
 
 def _apply(layer: AffineLayer, x: Array) -> Array:
@@ -110,7 +103,7 @@ def synthesise(
     none, [0, outputs]. many: as in `in_lanes`.
     """
 
-    def loop(frames: ConditionRows, lanes: list[Lane], count: int) -> list[tuple[Array, Array]]:
+    def loop(frames: kernels.ConditionRows, lanes: list[Lane], count: int) -> list[tuple[Array, Array]]:
         return _run_lanes(network, frames, lanes, count, temperature, tap)
 
     empty = np.zeros((0, network.drawn + 1), np.float32), np.zeros((0, network.outputs), np.float32)
@@ -118,7 +111,7 @@ def synthesise(
 
 
 def _run_lanes(
-    network: WaveRNNWeights, frames: ConditionRows, lanes: list[Lane], count: int, temperature: float, tap: bool
+    network: WaveRNNWeights, frames: kernels.ConditionRows, lanes: list[Lane], count: int, temperature: float, tap: bool
 ) -> list[tuple[Array, Array]]:
     """Return the next `count` samples of every lane, a whole number of frames, and update the states of the lanes."""
     hop = len(network.frame.taps)
@@ -130,35 +123,38 @@ def _run_lanes(
     state[: network.states] = side_by_side([lane.state.gru for lane in lanes])
     if not network.levels:
         numbers[:, -1] *= temperature
-    given = SampleInputs(
-        schedule(lanes, hop).rows, network.frame.taps, network.levels, network.values, temperature, numbers,
-        side_by_side([lane.forced for lane in lanes]),
-    )  # fmt: skip
+    draws, forced = SampleDraws(network.levels, temperature, FLOOR, numbers), [lane.forced for lane in lanes]
+    rows, values, taps = schedule(lanes, hop).rows, network.values, network.frame.taps
+    given = kernels.SampleInputs(rows, taps, values, draws, side_by_side(forced))
     drawn = np.zeros((count, network.drawn + 1, width), np.float32)
-    out = SampleOutputs(last, drawn, np.zeros((count if tap else 0, network.outputs * width), np.float32))
+    out = kernels.SampleOutputs(last, drawn, np.zeros((count if tap else 0, network.outputs * width), np.float32))
     if isinstance(network.sample, StackedNetwork):
-        run_stacked(network.sample, frames, work, given, out)
+        kernels.run_stacked(network.sample, frames, work, given, out)
     else:
-        run_split(network.sample, frames, work, given, out)
+        kernels.run_split(network.sample, frames, work, given, out)
     outputs = out.outputs.reshape(-1, network.outputs, width)
     for k, lane in enumerate(lanes):
         lane.state.gru[:], lane.state.last[:] = state[: network.states, k], last[:, k]
     return [(drawn[..., k].copy(), np.ascontiguousarray(outputs[..., k])) for k in range(len(lanes))]
 
 
-def _workspace(network: WaveRNNWeights, lanes: int) -> LoopArrays:
+def _workspace(network: WaveRNNWeights, lanes: int) -> kernels.LoopArrays:
     """Return the arrays for the steps of 1 or 16 lanes."""
-    net, states, around = network.sample, network.states, network.frame.taps.shape[1]
-    stacked = isinstance(net, StackedNetwork)
+    net, frame, units = network.sample, network.frame, network.units
     layers = (net.dense1, net.dense3) if isinstance(net, StackedNetwork) else (net.coarse1, net.coarse2)
     dense, outputs = (len(one.start) for one in layers)
-    units = states // 2 if stacked else states
-    sizes = (2 * states + (units if stacked else 0) + dense, 3 * units + WIDTH, 3 * units + WIDTH, max(dense, outputs))
-    state, inputs, sums, y = (np.zeros((n, WIDTH) if lanes > 1 else n, np.float32) for n in sizes)
-    columns = network.frame.blended.shape[1]
-    rows = np.zeros((around, columns * lanes), np.float32)
-    constants, x = (np.zeros(n * lanes, np.float32) for n in (len(network.frame.constants.bias), columns))
-    return LoopArrays(state[None], inputs, sums, y, rows, constants, x)
+    state = np.zeros((1, 2 * network.states + units + dense, *((WIDTH,) if lanes > 1 else ())), np.float32)
+    sizes = (
+        3 * units + WIDTH,
+        3 * units + WIDTH,
+        max(dense, outputs),
+        len(frame.constants.bias),
+        frame.blended.shape[1],
+    )
+    inputs, sums, y, constants, x = (np.zeros(n * lanes, np.float32) for n in sizes)
+    rows = np.zeros((frame.taps.shape[1], len(x)), np.float32)
+    softmax = softmax_buffers(state, network.levels, lanes)
+    return kernels.LoopArrays(state, inputs, sums, y, rows, constants, x, softmax)
 
 
 # ---- what is drawn --------------------------------------------------------------------------------------------------

@@ -107,7 +107,11 @@ class SparseSettings(BaseModel, frozen=True):
             raise ValueError(f"sparse_end is {self.sparse_end}; it must be above sparse_start, {self.sparse_start}")
         return self
 
-    def pruning(self, matrix: str) -> Pruning:
-        """Return the pruning of the recurrent matrix of a GRU. matrix: its name among the network's parameters."""
+    def pruning(self, *matrices: str) -> Pruning | None:
+        """Return the pruning of the recurrent matrices of GRUs; None if all blocks stay.
+
+        matrices: their names among the network's parameters.
+        """
         densities = (self.density_reset, self.density_update, self.density_state)
-        return Pruning(SparsitySchedule(self.sparse_start, self.sparse_end, self.sparse_every), {matrix: densities})
+        schedule = SparsitySchedule(self.sparse_start, self.sparse_end, self.sparse_every)
+        return Pruning(schedule, dict.fromkeys(matrices, densities)) if min(densities) < 1 else None

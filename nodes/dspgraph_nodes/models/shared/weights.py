@@ -35,12 +35,15 @@ class WeightsFormat(Generic[Config]):
     """The weights of one model, as they stand in a file.
 
     model: the name of the model; config: the class of its configurations; shapes: a function from a configuration to
-    the shape of every array, by name; optional: the fields of the configuration that older files lack. Their defaults hold for such a file.
+    the shape of every array, by name; way_out: the last words of the error about a file that holds no weights, by
+    default those of a model that can be trained and converted; optional: the fields of the configuration that older
+    files lack. Their defaults hold for such a file.
     """
 
     model: str
     config: type[Config]
     shapes: Callable[[Config], Mapping[str, tuple[int, ...]]]
+    way_out: str = ""
     optional: frozenset[str] = frozenset()
 
     def metadata(self, config: Config) -> dict[str, str]:
@@ -90,10 +93,11 @@ class WeightsFormat(Generic[Config]):
                 self._check_shapes(shapes, config, str(path))
                 arrays = {name: file.get_tensor(name) for name in names}
         except SafetensorError as error:
-            raise ValueError(
-                f"{path} is not a whole safetensors file ({error}); 'dspgraph train {self.model}' makes weights, and "
-                "'dspgraph weights convert' converts those of published programs"
-            ) from None
+            way_out = self.way_out or (
+                f"'dspgraph train {self.model}' makes weights, and 'dspgraph weights convert' converts those of "
+                "published programs"
+            )
+            raise ValueError(f"{path} is not a whole safetensors file ({error}); {way_out}") from None
         except TypeError as error:  # a number format that numpy lacks
             raise ValueError(f"{path} holds numbers of another format than float32 ({error})") from None
         except OSError as error:
@@ -149,3 +153,15 @@ class WeightsFormat(Generic[Config]):
             return self.config(**values)
         except ValueError as error:
             raise ValueError(f"{path} has an impossible configuration: {error}") from None
+
+
+def layer_shapes(name: str, outputs: int, *inputs: int, bias: bool = True) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the arrays of a dense layer, or of a convolution. inputs: their number, and the taps."""
+    found: dict[str, tuple[int, ...]] = {f"{name}.weight": (outputs, *inputs)}
+    return {**found, f"{name}.bias": (outputs,)} if bias else found
+
+
+def gru_shapes(name: str, inputs: int, units: int) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the arrays of a GRU of torch."""
+    matrices = {f"{name}.weight_ih_l0": (3 * units, inputs), f"{name}.weight_hh_l0": (3 * units, units)}
+    return {**matrices, f"{name}.bias_ih_l0": (3 * units,), f"{name}.bias_hh_l0": (3 * units,)}

@@ -7,6 +7,7 @@ first axis.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -131,40 +132,29 @@ def _told(plain: Mapping[str, Array]) -> dict[str, Any]:
             f"the checkpoint predicts {width} numbers per sample; a mixture of logistics has a multiple of three: this "
             "distribution is not supported"
         )
-    told: dict[str, Any] = {
-        "kind": "mixture" if inputs == 1 else "categorical",
-        "layers": sum(name.endswith(".conv1x1_skip.bias") for name in plain),
-        "kernel": kernel,
-        "residual": residual,
-        "gate": gate,
-        "skip": len(plain["conv_layers.0.conv1x1_skip.bias"]),
-        "bands": plain["conv_layers.0.conv1x1c.weight"].shape[1],
-        "condition_bias": "conv_layers.0.conv1x1c.bias" in plain,
-        **({"components": width // 3} if inputs == 1 else {"levels": width, "mulaw": "even"}),
-    }
-    transposed = [name for name in plain if name.startswith("upsample_conv.") and name.endswith(".weight")]
-    smoothing = [name for name in plain if ".up_layers." in name]
+    told: dict[str, Any] = {"kernel": kernel, "residual": residual, "gate": gate}
+    told["layers"] = sum(name.endswith(".conv1x1_skip.bias") for name in plain)
+    told["skip"] = len(plain["conv_layers.0.conv1x1_skip.bias"])
+    told["bands"] = plain["conv_layers.0.conv1x1c.weight"].shape[1]
+    told["condition_bias"] = "conv_layers.0.conv1x1c.bias" in plain
+    told |= {"components": width // 3} if inputs == 1 else {"kind": "categorical", "levels": width, "mulaw": "even"}
+    transposed = [one.shape for name, one in plain.items() if re.fullmatch(r"upsample_conv\..*\.weight", name)]
     if transposed:
-        shapes = [plain[name].shape for name in transposed]
-        return told | {
-            "upsampling": "transposed", "scales": tuple(s for *_, s in shapes), "band_taps": shapes[0][2], "context": 0
-        }  # fmt: skip
+        scales = tuple(s for *_, s in transposed)
+        return told | {"upsampling": "transposed", "scales": scales, "band_taps": transposed[0][2], "context": 0}
+    smoothing = [one.shape for name, one in plain.items() if ".up_layers." in name]
     if not smoothing:
         raise ValueError("the checkpoint has no upsampling of the features: this form is not supported")
-    if any(plain[name].shape[2] != 1 for name in smoothing):
+    if any(bands != 1 for _, _, bands, _ in smoothing):
         raise ValueError("the checkpoint smooths its features over neighbouring bands: this form is not supported")
     first = plain.get("upsample_net.conv_in.weight", np.zeros((1, 1, 1)))
-    return told | {
-        "upsampling": "stretch",
-        "scales": tuple(plain[name].shape[3] // 2 for name in smoothing),
-        "context": first.shape[2] // 2,
-    }
+    return told | {"scales": tuple(taps // 2 for *_, taps in smoothing), "context": first.shape[2] // 2}
 
 
 def _configured(told: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Config, list[str]]:
     """Return the configuration, and a text for each value that neither the checkpoint nor `given` tells."""
-    published = PRESETS["wavenet-2018" if told["upsampling"] == "transposed" else "wavenet"]
-    more = _given(given, told["upsampling"])
+    transposed = told.get("upsampling") == "transposed"
+    published, more = PRESETS["wavenet-2018" if transposed else "wavenet"], _given(given, transposed)
     if "stacks" not in more and told["layers"] != published.layers:
         raise ValueError(
             f"the checkpoint does not tell into how many stacks its {told['layers']} layers are divided: give a file "
@@ -175,14 +165,14 @@ def _configured(told: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Conf
     return Config(**{**rest, **agreed(told, more)}), assumed
 
 
-def _given(given: Mapping[str, Any], upsampling: str) -> dict[str, Any]:
+def _given(given: Mapping[str, Any], transposed: bool) -> dict[str, Any]:
     """Return the fields of `Config` among the given values, by their names in `Config`."""
     found = {name: given[_THEIRS[name]] for name in _THEIRS if _THEIRS[name] in given}
     if given.get("preprocess", None) in _PREEMPHASIS:
         found["preemphasis"] = _PREEMPHASIS[given["preprocess"]]
-    if "legacy" in given and upsampling == "transposed":
+    if "legacy" in given and transposed:
         found["skip_sum"] = "halved" if given["legacy"] else "plain"
-    if "loss_floor" in found and upsampling == "transposed":
+    if "loss_floor" in found and transposed:
         found["draw_floor"] = found["loss_floor"]  # the program of 2018 has the same floor for both
     return found | {name: given[name] for name in Config.model_fields if name in given}
 

@@ -6,7 +6,7 @@ settings are those of the program wavenet_vocoder.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -20,8 +20,8 @@ from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetState, synthesise_wavenet
 from dspgraph_nodes.models.shared import trainer
 from dspgraph_nodes.models.shared.config import ModelConfig
-from dspgraph_nodes.models.shared.data import FeatureFunction, TrainingRecording, mean_figures, mel_data, rng
-from dspgraph_nodes.models.shared.modules import load, save
+from dspgraph_nodes.models.shared.data import FeatureFunction, TrainingRecording, rng
+from dspgraph_nodes.models.shared.mel import mel_data, mel_task
 from dspgraph_nodes.models.shared.settings import TrainingSettings, of_config
 from dspgraph_nodes.models.wavenet.config import PRESETS, Config
 from dspgraph_nodes.models.wavenet.network import WaveNet
@@ -89,12 +89,6 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
         model.deviation.copy_(torch.from_numpy(np.where(spread > 0, spread, 1)))
         return model
 
-    def losses(model: WaveNet, batch: tuple[Tensor, Tensor]) -> Iterator[dict[str, Tensor]]:
-        yield loss_of(model, *batch)
-
-    def validate(model: WaveNet) -> dict[str, float]:
-        return mean_figures(data.validation, partial(loss_of, model), model.mean.device, settings.batch)
-
     def audio(path: Path) -> dict[str, tuple[Array, int]]:
         first = data.validation.recordings[0].features["mel"][
             : max(1, round(settings.audio * config.rate / config.hop))
@@ -104,18 +98,12 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
         ((samples, _),) = synthesise_wavenet(network, [state.push(network, first, last=True)])
         return {"validation": (state.finish(samples, network.form), config.rate)}
 
-    return trainer.Task(
-        network=network,
-        batch=data.batch,
-        losses=losses,
-        validate=validate,
-        save=partial(save, WEIGHTS),
-        load=partial(load, WEIGHTS, WaveNet),
-        fingerprint=data.fingerprint,
+    return mel_task(
+        WEIGHTS, WaveNet, network, data, loss_of, settings.batch,
         summary=f"{data.summary}; {sum(one.numel() for one in WaveNet(config).parameters())} weights",
         rate=lambda updates: 0.5 ** (updates // settings.halve_every),
         audio=audio,
-    )
+    )  # fmt: skip
 
 
 train = partial(trainer.train, task)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dspgraph_nodes.models.shared.weights import WeightsFormat
+from dspgraph_nodes.models.shared.weights import WeightsFormat, layer_shapes
 from dspgraph_nodes.models.wavenet.config import Config
 
 
@@ -17,21 +17,14 @@ def shapes(config: Config) -> dict[str, tuple[int, ...]]:
         for k, s in enumerate(c.scales):
             found[f"stretch.weights.{k}"], found[f"stretch.biases.{k}"] = (1, 1, c.band_taps, s), (1,)
 
-    def add(name: str, inputs: int, outputs: int, bias: bool = True) -> None:
-        found[f"{name}.weight"] = (outputs, inputs)
-        if bias:
-            found[f"{name}.bias"] = (outputs,)
-
-    add("first", 1 if c.kind == "mixture" else c.levels, c.residual)
+    found |= layer_shapes("first", c.residual, 1 if c.kind == "mixture" else c.levels)
     for i in range(c.layers):
-        add(f"layers.{i}.gate", c.kernel * c.residual, c.gate)
-        add(f"layers.{i}.condition", c.bands, c.gate, c.condition_bias)
-        add(f"layers.{i}.skip", c.gate // 2, c.skip)
+        found |= layer_shapes(f"layers.{i}.gate", c.gate, c.kernel * c.residual)
+        found |= layer_shapes(f"layers.{i}.condition", c.gate, c.bands, bias=c.condition_bias)
+        found |= layer_shapes(f"layers.{i}.skip", c.skip, c.gate // 2)
         if i < c.layers - 1:  # nothing reads the output of the last layer
-            add(f"layers.{i}.out", c.gate // 2, c.residual)
-    add("head.0", c.skip, c.skip)
-    add("head.1", c.skip, c.width)
-    return found
+            found |= layer_shapes(f"layers.{i}.out", c.residual, c.gate // 2)
+    return found | layer_shapes("head.0", c.skip, c.skip) | layer_shapes("head.1", c.width, c.skip)
 
 
 WEIGHTS = WeightsFormat("wavenet", Config, shapes)

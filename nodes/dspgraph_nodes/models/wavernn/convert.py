@@ -7,7 +7,7 @@ dual-softmax model of fatchord/WaveRNN, and the one of mkotha/WaveRNN.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from dspgraph_nodes.models.wavernn.config import Config
 from dspgraph_nodes.models.wavernn.weights import WEIGHTS
 
 _Arrays = Mapping[str, Array]
+_Converted = tuple[Config, dict[str, Array], list[str]]
 
 _TORCHAUDIO = {
     r"upsample\.upsample_layers\.": "upsample.up_layers.",
@@ -46,34 +47,22 @@ _STACKED = {
 
 def recognises(names: set[str]) -> bool:
     """Return whether arrays with these names are a published WaveRNN, in any of the four layouts."""
-    return any(needed <= names for needed in (_FATCHORD, _TORCHAUDIO_KEYS, _DUAL, _MKOTHA))
+    return any(needed <= names for needed, _ in _LAYOUTS)
 
 
-_FATCHORD = {"I.weight", "rnn1.weight_ih_l0", "rnn2.weight_ih_l0", "fc3.weight", "upsample.resnet.conv_in.weight"}
-_TORCHAUDIO_KEYS = {"fc.weight", "rnn1.weight_ih_l0", "upsample.resnet.melresnet_model.0.weight"}
-_DUAL = {"R.weight", "I_coarse.weight", "I_fine.weight", "O4.weight", "bias_u", "bias_r", "bias_e"}
-_MKOTHA = {"wavernn.gru.weight_ih_l0", "wavernn.fc4.weight", "upsample.up_layers.0.weight"}
-
-
-def convert(found: _Arrays, given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
+def convert(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
     """Return the configuration, the arrays by the names of `network`, and what the checkpoint does not say.
 
     found: the arrays of the checkpoint by name; given: fields of `Config` that the checkpoint does not tell, such as
     rate and mulaw. Raises ValueError if the arrays are none of the four layouts, or do not fit each other.
     """
-    names = set(found)
-    try:
-        if names >= _MKOTHA:
-            return _mkotha(found, given)
-        if names >= _DUAL:
-            return _dual(found, given)
-        if names >= _TORCHAUDIO_KEYS:
-            return _stacked(_from_torchaudio(found), given)
-        if names >= _FATCHORD:
-            return _stacked(found, given)
-    except (KeyError, IndexError) as error:
-        raise ValueError(f"the checkpoint of a WaveRNN lacks the array {error}") from None
-    raise ValueError(f"the arrays are no WaveRNN of a known layout; found {sorted(names)[:8]}")
+    for needed, own in _LAYOUTS:
+        if needed <= set(found):
+            try:
+                return own(found, given)
+            except (KeyError, IndexError) as error:
+                raise ValueError(f"the checkpoint of a WaveRNN lacks the array {error}") from None
+    raise ValueError(f"the arrays are no WaveRNN of a known layout; found {sorted(found)[:8]}")
 
 
 def _renamed(found: _Arrays, patterns: Mapping[str, str]) -> dict[str, Array]:
@@ -93,111 +82,99 @@ def _from_torchaudio(found: _Arrays) -> dict[str, Array]:
     return _renamed(shifted, {**_TORCHAUDIO, rf"melresnet_model\.{last}\.": "conv_out."})
 
 
-def _smoothing(arrays: _Arrays) -> dict[str, Array]:
-    """Return the smoothing filters [1, 1, taps] and their biases, by the names of `network.Conditions`."""
-    numbers = sorted(
-        int(match[1]) for name in arrays if (match := re.fullmatch(r"upsample\.up_layers\.(\d+)\.weight", name))
-    )
+def _smoothing(arrays: _Arrays, shorter: int) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Return the smoothing filters [1, 1, taps] and their biases, by the names of `network.Conditions`.
+
+    The second result has the fields of `Config` about them. shorter: 0 for filters of 2 * factor + 1 taps, 1 for those
+    of 2 * factor - 1 taps.
+    """
+    pattern = re.compile(r"upsample\.up_layers\.(\d+)\.weight")
+    numbers = sorted(int(match[1]) for name in arrays if (match := pattern.fullmatch(name)))
     filters = {}
     for k, number in enumerate(numbers):
         filters[f"conditions.smooth.{k}.weight"] = arrays[f"upsample.up_layers.{number}.weight"].reshape(1, 1, -1)
         if f"upsample.up_layers.{number}.bias" in arrays:
             filters[f"conditions.smooth.{k}.bias"] = arrays[f"upsample.up_layers.{number}.bias"]
-    return filters
+    widths = tuple(filters[f"conditions.smooth.{k}.weight"].size for k in range(len(numbers)))
+    factors = tuple(width // 2 + shorter for width in widths)
+    return filters, {"factors": factors, "widths": widths, "offset": len(filters) > len(numbers)}
 
 
-def _stacked(found: _Arrays, given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
+def _stacked(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
     dropped = ("step", "num_batches_tracked", "upsample.up_layers.")
     arrays = _renamed({name: array for name, array in found.items() if not any(d in name for d in dropped)}, _STACKED)
-    filters = _smoothing(found)
+    filters, about = _smoothing(found, 0)
     outputs, dense = arrays["dense3.weight"].shape
     compute, features, taps = arrays["conditions.first.weight"].shape
-    widths = [filters[f"conditions.smooth.{k}.weight"].shape[2] for k in range(len(filters))]
     mixture = outputs % 3 == 0
-    sizes: dict[str, Any] = {
-        "kind": "mixture" if mixture else "categorical",
-        "bits": 16 if mixture else outputs.bit_length() - 1,
-        "components": outputs // 3 if mixture else 10,
-        "units": arrays["gru1.weight_hh_l0"].shape[1],
-        "dense": dense,
-        "features": features,
-        "factors": tuple(width // 2 for width in widths),
-        "widths": tuple(widths),
-        "auxiliary": arrays["conditions.last.weight"].shape[0],
-        "compute": compute,
-        "blocks": sum(name.endswith(".conv1.weight") for name in arrays),
-        "pad": taps // 2,
-    }
-    silent = ["rate"] if mixture else ["rate", "mulaw"]
-    return _finished(sizes, {**arrays, **filters}, given, silent)
+    told: dict[str, Any] = {"kind": "categorical", "bits": outputs.bit_length() - 1}
+    if mixture:
+        told = {"kind": "mixture", "bits": 16, "components": outputs // 3}
+    told |= {"units": arrays["gru1.weight_hh_l0"].shape[1], "dense": dense, "features": features, "compute": compute}
+    told |= {"auxiliary": len(arrays["conditions.last.weight"]), "pad": taps // 2}
+    told["blocks"] = sum(name.endswith(".conv1.weight") for name in arrays)
+    return _finished(told | about, {**arrays, **filters}, given, ["rate"] if mixture else ["rate", "mulaw"])
 
 
-def _dual(found: _Arrays, given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
+def _dual(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
     """Convert fatchord's dual softmax, whose gates u, r, e are z, r, n, and whose one bias is outside of r * (R h)."""
-    units, dense = found["R.weight"].shape[1], len(found["O1.weight"])
-    order = (1, 0, 2)
 
-    def gates(array: Array) -> Array:
-        split: Array = np.asarray(array, np.float32).reshape(3, -1, array.shape[-1])[list(order)]
-        return split
+    def gates(name: str) -> Array:
+        return found[name].reshape(3, -1, found[name].shape[1])[[1, 0, 2]]
 
     arrays = {
-        "input_coarse": gates(found["I_coarse.weight"]),
-        "input_fine": gates(found["I_fine.weight"]),
-        "recurrent": gates(found["R.weight"]).reshape(3 * units, units),
+        "input_coarse": gates("I_coarse.weight"),
+        "input_fine": gates("I_fine.weight"),
+        "recurrent": gates("R.weight").reshape(found["R.weight"].shape),
         "bias": np.concatenate([found["bias_r"], found["bias_u"], found["bias_e"]]),
         **_heads(found, ("O1", "O2", "O3", "O4")),
     }
-    sizes = {"units": units, "dense": dense, "biases": "one", "features": 0, "start": "lowest"}
-    return _finished({**_split_sizes(arrays), **sizes}, arrays, given, ["rate"])
+    return _split(arrays, given, {"biases": "one", "features": 0, "start": "lowest"})
 
 
-def _mkotha(found: _Arrays, given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
+def _mkotha(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
     """Convert mkotha's network: a GRU of torch whose coarse half has masked weights for the coarse sample."""
-    inner = np.asarray(found["wavernn.gru.weight_ih_l0"], np.float32)
-    units = len(inner) // 3
-    gates = inner.reshape(3, units, -1)
-    filters = _smoothing(found)
+    inner = found["wavernn.gru.weight_ih_l0"]
+    gates = inner.reshape(3, len(inner) // 3, -1)
+    half = gates.shape[1] // 2
+    filters, about = _smoothing(found, 1)
     arrays = {
-        "input_coarse": gates[:, : units // 2, :-1],
-        "input_fine": gates[:, units // 2 :],
+        "input_coarse": gates[:, :half, :-1],
+        "input_fine": gates[:, half:],
         "recurrent": found["wavernn.gru.weight_hh_l0"],
         "bias": found["wavernn.gru.bias_ih_l0"],
         "recurrent_bias": found["wavernn.gru.bias_hh_l0"],
         **_heads(found, tuple(f"wavernn.fc{k}" for k in (1, 2, 3, 4))),
         **filters,
     }
-    widths = [array.shape[2] for name, array in filters.items() if name.endswith("weight")]
-    sizes = {
-        "units": units,
-        "dense": len(found["wavernn.fc1.weight"]),
-        "biases": "two",
-        "features": inner.shape[1] - 3,
-        "factors": tuple((width + 1) // 2 for width in widths),
-        "widths": tuple(widths),
-        "offset": any(name.endswith("bias") for name in filters),
-        "start": "zeros",
-    }
-    return _finished({**_split_sizes(arrays), **sizes}, arrays, given, ["rate"])
+    return _split(arrays, given, {"biases": "two", "features": inner.shape[1] - 3, "start": "zeros", **about})
 
 
 def _heads(found: _Arrays, names: tuple[str, ...]) -> dict[str, Array]:
-    heads = ("coarse1", "coarse2", "fine1", "fine2")
-    return {
-        f"{head}.{kind}": found[f"{name}.{kind}"]
-        for head, name in zip(heads, names, strict=True)
-        for kind in ("weight", "bias")
-    }
+    pairs = zip(("coarse1", "coarse2", "fine1", "fine2"), names, strict=True)
+    return {f"{head}.{kind}": found[f"{name}.{kind}"] for head, name in pairs for kind in ("weight", "bias")}
 
 
-def _split_sizes(arrays: _Arrays) -> dict[str, Any]:
-    levels = len(arrays["coarse2.weight"])
-    return {"kind": "coarse_fine", "bits": 2 * (levels.bit_length() - 1), "auxiliary": 0, "blocks": 0}
+def _split(arrays: _Arrays, given: Mapping[str, Any], told: Mapping[str, Any]) -> _Converted:
+    bits = len(arrays["coarse2.weight"]).bit_length() - 1
+    sizes: dict[str, Any] = {"kind": "coarse_fine", "bits": 2 * bits, "auxiliary": 0, "blocks": 0}
+    sizes |= {"units": arrays["recurrent"].shape[1], "dense": len(arrays["coarse1.weight"])}
+    return _finished({**sizes, **told}, arrays, given, ["rate"])
 
 
-def _finished(
-    sizes: dict[str, Any], arrays: _Arrays, given: Mapping[str, Any], silent: list[str]
-) -> tuple[Config, dict[str, Array], list[str]]:
+def _finished(told: Mapping[str, Any], arrays: _Arrays, given: Mapping[str, Any], silent: list[str]) -> _Converted:
     """Return the result of `convert`. silent: the fields that the checkpoint does not tell."""
-    config = Config(**agreed(sizes, given))
+    config = Config(**agreed(told, given))
     return config, fitting(WEIGHTS, config, arrays), [name for name in silent if name not in given]
+
+
+_LAYOUTS: tuple[tuple[set[str], Callable[[_Arrays, Mapping[str, Any]], _Converted]], ...] = (
+    ({"wavernn.gru.weight_ih_l0", "wavernn.fc4.weight", "upsample.up_layers.0.weight"}, _mkotha),
+    ({"R.weight", "I_coarse.weight", "I_fine.weight", "O4.weight", "bias_u", "bias_r", "bias_e"}, _dual),
+    (
+        {"fc.weight", "rnn1.weight_ih_l0", "upsample.resnet.melresnet_model.0.weight"},
+        lambda found, given: _stacked(_from_torchaudio(found), given),
+    ),
+    ({"I.weight", "rnn1.weight_ih_l0", "rnn2.weight_ih_l0", "fc3.weight", "upsample.resnet.conv_in.weight"}, _stacked),
+)
+"""The names of arrays that tell each layout, and the function that converts it."""

@@ -13,16 +13,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.neural import wavernn_layout as layout
 from dspgraph_nodes._kernels.neural.conditioning import interpolation, reach
 from dspgraph_nodes._kernels.neural.packing import by_blocks, contiguous, packed_gru, packed_matrix, single
-from dspgraph_nodes._kernels.neural.wavernn_layout import (
-    AffineLayer,
-    Conditioner,
-    RecurrentWeights,
-    SplitNetwork,
-    StackedNetwork,
-    WaveRNNWeights,
-)
+from dspgraph_nodes._kernels.neural.wavernn_layout import AffineLayer, WaveRNNWeights
 from dspgraph_nodes._kernels.signal.mulaw import even_samples
 from dspgraph_nodes.models.wavernn.config import Config
 
@@ -45,28 +39,25 @@ def packed(config: Config, arrays: Mapping[str, Array]) -> WaveRNNWeights:
     residual = () if split else _residual(wide, c.blocks)
     levels = 0 if mixture else c.levels
     halves = 2 * np.arange(levels) / c.levels - 1
+    frame = single(layout.Conditioner(c.context, c.pad, c.input == "decibels", residual, frames, constants, taps))
+    values = even_samples(c.levels, mulaw=False)[:levels].astype(np.float32)
+    table = halves if split else even_samples(c.levels, c.mulaw)[:levels]
+    start = np.array([*c.first_halves, 0] if split else [0], np.float32)
+    draws = 2 if split else c.components + 1 if mixture else 1
     return WaveRNNWeights(
-        frame=single(Conditioner(c.context, c.pad, c.input == "decibels", residual, frames, constants, taps)),
-        sample=contiguous(sample),
-        states=(1 if split else 2) * c.units,
-        outputs=c.outputs,
-        levels=levels,
-        draws=2 if split else c.components + 1 if mixture else 1,
-        drawn=2 if split else 1,
-        values=even_samples(c.levels, mulaw=False)[:levels].astype(np.float32),
-        table=halves if split else even_samples(c.levels, c.mulaw)[:levels],
-        start=np.array([*c.first_halves, 0] if split else [0], np.float32),
-    )
+        frame, contiguous(sample), c.units, (1 if split else 2) * c.units, c.outputs, levels, draws, 2 if split else 1,
+        values, table, start,
+    )  # fmt: skip
 
 
-def _gates(wide: Mapping[str, Array], name: str) -> tuple[Array, Array, RecurrentWeights]:
+def _gates(wide: Mapping[str, Array], name: str) -> tuple[Array, Array, layout.RecurrentWeights]:
     """Return the scaled input matrix [inputs, 3 * units], the bias, and the recurrent part of a GRU, by blocks."""
     gru = packed_gru(wide, name)
-    own = RecurrentWeights(packed_matrix(gru.recurrent, gru.recurrent_bias), gru.diagonal)
+    own = layout.RecurrentWeights(packed_matrix(gru.recurrent, gru.recurrent_bias), gru.diagonal)
     return by_blocks(gru.inner.T).astype(np.float64), gru.bias.astype(np.float64), own
 
 
-def _stacked(wide: Mapping[str, Array]) -> tuple[StackedNetwork, Array, AffineLayer]:
+def _stacked(wide: Mapping[str, Array]) -> tuple[layout.StackedNetwork, Array, AffineLayer]:
     """Return the network, the matrix of the frames, and the layer of the auxiliary numbers.
 
     wide: the arrays of a file of weights, float64.
@@ -84,19 +75,17 @@ def _stacked(wide: Mapping[str, Array]) -> tuple[StackedNetwork, Array, AffineLa
         constants[k * quarter : (k + 1) * quarter, after[k] : after[k + 1]] = part
     bias = wide["input.bias"]
     biases = (bias @ inner1 + bias1, bias, bias2, wide["dense1.bias"], wide["dense2.bias"])
-    sample = StackedNetwork(
-        columns=both[:1].astype(np.float32),
-        gru1=gru1,
-        inner2=packed_matrix(inner2[:units].T, np.zeros(3 * units)),
-        gru2=gru2,
-        dense1=packed_matrix(wide["dense1.weight"][:, :units], np.zeros(dense)),
-        dense2=packed_matrix(wide["dense2.weight"][:, :dense], np.zeros(dense)),
-        dense3=packed_matrix(wide["dense3.weight"], wide["dense3.bias"]),
-    )
+    inner2_x, nothing = inner2[:units].T, np.zeros(dense)
+    dense1, dense2 = wide["dense1.weight"][:, :units], wide["dense2.weight"][:, :dense]
+    sample = layout.StackedNetwork(
+        both[:1].astype(np.float32), gru1, packed_matrix(inner2_x, np.zeros(3 * units)), gru2,
+        packed_matrix(dense1, nothing), packed_matrix(dense2, nothing),
+        packed_matrix(wide["dense3.weight"], wide["dense3.bias"]),
+    )  # fmt: skip
     return sample, both[1:-quarter], AffineLayer(constants, np.concatenate(biases))
 
 
-def _split(wide: Mapping[str, Array]) -> tuple[SplitNetwork, Array, AffineLayer]:
+def _split(wide: Mapping[str, Array]) -> tuple[layout.SplitNetwork, Array, AffineLayer]:
     """Return the network, the matrix of the frames, and the layer of the (missing) auxiliary numbers."""
     recurrent = wide["recurrent"]
     coarse = np.pad(wide["input_coarse"], ((0, 0), (0, 0), (0, 1)))
@@ -109,7 +98,7 @@ def _split(wide: Mapping[str, Array]) -> tuple[SplitNetwork, Array, AffineLayer]
     inner, bias, gru = _gates(given, "gru")
     names = ("coarse1", "coarse2", "fine1", "fine2")
     heads = [packed_matrix(wide[f"{name}.weight"], wide[f"{name}.bias"]) for name in names]
-    sample = SplitNetwork(inner[-3:].astype(np.float32), gru, *heads)
+    sample = layout.SplitNetwork(inner[-3:].astype(np.float32), gru, *heads)
     return sample, inner[:-3], AffineLayer(np.zeros((0, len(bias))), bias)
 
 

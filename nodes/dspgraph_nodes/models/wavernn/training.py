@@ -6,7 +6,7 @@ fatchord/WaveRNN.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -17,18 +17,16 @@ from pydantic import Field
 from torch import Tensor
 
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes._kernels.neural.wavernn_loop import FLOOR
-from dspgraph_nodes._kernels.neural.wavernn_layout import seen
+from dspgraph_nodes._kernels.neural.wavernn_layout import FLOOR, seen
 from dspgraph_nodes._kernels.neural.wavernn_synthesis import WaveRNNState, samples, synthesise
 from dspgraph_nodes._kernels.signal.mulaw import even_levels
 from dspgraph_nodes.models.shared import trainer
-from dspgraph_nodes.models.shared.data import FeatureFunction, TrainingRecording, mean_figures, mel_data, rng
+from dspgraph_nodes.models.shared.data import FeatureFunction, TrainingRecording, rng
 from dspgraph_nodes.models.shared.distributions.categorical import Categorical
 from dspgraph_nodes.models.shared.distributions.coarse_fine import CoarseFine
 from dspgraph_nodes.models.shared.distributions.logistic_mixture import LogisticMixture
-from dspgraph_nodes.models.shared.modules import load, save
+from dspgraph_nodes.models.shared.mel import mel_data, mel_task
 from dspgraph_nodes.models.shared.settings import SparseSettings, TrainingSettings, of_config
-from dspgraph_nodes.models.shared.sparsity import Pruning
 from dspgraph_nodes.models.wavernn.config import PRESETS, Config
 from dspgraph_nodes.models.wavernn.network import Split, WaveRNN, network
 from dspgraph_nodes.models.wavernn.packing import packed
@@ -112,39 +110,17 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
     # The context is a frame at least: the sample before a chunk is an input of its first one.
     data = mel_data(recordings, prepare, settings, _HOP, max(1, config.context), 0)
 
-    def losses(model: WaveRNN, batch: tuple[Tensor, Tensor]) -> Iterator[dict[str, Tensor]]:
-        yield part_losses(model, *batch)
-
-    def validate(model: WaveRNN) -> dict[str, float]:
-        return mean_figures(data.validation, partial(part_losses, model), next(model.parameters()).device)
-
-    return trainer.Task(
-        network=lambda: network(config),
-        batch=data.batch,
-        losses=losses,
-        validate=validate,
-        save=partial(save, WEIGHTS),
-        load=partial(load, WEIGHTS, network),
-        fingerprint=data.fingerprint,
-        summary=data.summary,
-        pruning=_pruning(settings),
+    matrices = ("recurrent",) if config.kind == "coarse_fine" else ("gru1.weight_hh_l0", "gru2.weight_hh_l0")
+    return mel_task(
+        WEIGHTS, network, lambda: network(config), data, part_losses,
+        pruning=settings.pruning(*matrices),
         audio=lambda path: {"copy": (_copy_synthesis(path, data.validation.recordings[0], settings), _RATE)},
         figures=("coarse", "fine") if config.kind == "coarse_fine" else (),
-    )
+    )  # fmt: skip
 
 
 train = partial(trainer.train, task)
 """Train a network: see `trainer.train`. recordings: samples [n], full scale +-1, 16 kHz, by name."""
-
-
-def _pruning(settings: Settings) -> Pruning | None:
-    """Return the pruning of the recurrent matrices; None if all blocks stay."""
-    if min(settings.density_reset, settings.density_update, settings.density_state) == 1:
-        return None
-    split_state = settings.config.kind == "coarse_fine"
-    names = ["recurrent"] if split_state else ["gru1.weight_hh_l0", "gru2.weight_hh_l0"]
-    parts = [settings.pruning(name) for name in names]
-    return Pruning(parts[0].schedule, {name: part.densities[name] for name, part in zip(names, parts, strict=True)})
 
 
 def _copy_synthesis(path: Path, recording: TrainingRecording, settings: Settings) -> Array:

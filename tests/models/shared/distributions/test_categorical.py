@@ -4,20 +4,18 @@ import numpy as np
 import torch
 
 from dspgraph import Array
-from dspgraph_nodes._kernels.neural.sampling import SoftmaxBuffers, draw_class
+from dspgraph_nodes._kernels.neural.sampling import draw_class, softmax_buffers
 from dspgraph_nodes.models.shared.distributions.categorical import Categorical
 
 
 def draw_level(row: Array, number: float) -> int:
     """Draw from one row of logits, by the kernel."""
-    buffers = SoftmaxBuffers(
-        np.zeros((1, 0), np.float32), np.append(row, np.zeros(16, np.float32)), *np.zeros((2, 16), np.float32)
-    )
-    chosen, shares = np.zeros(1, np.int64), np.ones(1, np.float32)
-    draw_class(buffers, len(row), 1.0, np.array([number]), chosen, shares)
+    buffers = softmax_buffers(np.zeros((1, 0), np.float32), len(row), 1)
+    drawn, shares = np.zeros(1), np.ones(1, np.float32)
+    draw_class(buffers, row[:, None], len(row), 1.0, np.array([number]), drawn, shares)
     p = np.exp(row.astype(float) - row.max())
-    np.testing.assert_allclose(shares[0], p[chosen[0]] / p.sum(), rtol=1e-6)
-    return int(chosen[0])
+    np.testing.assert_allclose(shares[0], p[int(drawn[0])] / p.sum(), rtol=1e-6)
+    return int(drawn[0])
 
 
 def test_the_loss_is_the_negative_logarithm_of_the_softmax() -> None:

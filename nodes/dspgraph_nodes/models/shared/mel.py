@@ -1,0 +1,122 @@
+"""Training of models whose features are the frames of the pipeline `mel_features`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes.models.shared.data import (
+    BatchOrder,
+    Crops,
+    TrainingRecording,
+    fingerprint,
+    mean_figures,
+    split,
+    stacked,
+)
+from dspgraph_nodes.models.shared.modules import load, save
+from dspgraph_nodes.models.shared.settings import TrainingSettings
+from dspgraph_nodes.models.shared.trainer import Task
+from dspgraph_nodes.models.shared.weights import WeightsFormat
+
+
+class MelChunks:
+    """Chunks of recordings whose features are the frames "mel".
+
+    recordings: their signals are samples, or whole numbers for levels; frames: in a chunk; context: frames on each side
+    of a chunk that it needs; before: the sample or level before the first one of a recording. An index is (epoch,
+    place), as in `Crops`; an item is a pair of tensors: the frames [frames + 2 * context, bands], and the samples
+    [frames * hop + 1], of which the first is the one before the chunk.
+    """
+
+    def __init__(
+        self, recordings: list[TrainingRecording], frames: int, context: int, before: float, seed: int
+    ) -> None:
+        self.recordings, self.frames, self.context, self.before = recordings, frames, context, before
+        self.crops = Crops([one.frames for one in recordings], frames, context, seed)
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+    def __getitem__(self, index: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+        k, first = self.crops.at(*index)
+        one, last = self.recordings[k], first + self.frames
+        begin = one.hop * first
+        before = one.signal[begin - 1 : begin] if begin else np.full(1, self.before, one.signal.dtype)
+        samples = torch.from_numpy(np.concatenate((before, one.signal[begin : one.hop * last])))
+        rows = one.features["mel"][first - self.context : last + self.context]
+        return torch.from_numpy(rows.copy()), samples
+
+
+@dataclass(frozen=True)
+class MelData:
+    """The chunks for training, in batches, and those for validation."""
+
+    training: MelChunks
+    validation: MelChunks
+    order: BatchOrder
+
+    def batch(self, number: int) -> tuple[torch.Tensor, ...]:
+        """Return batch number `number`: frames and samples, each with one row per chunk."""
+        return stacked([self.training[index] for index in self.order[number]])
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of all signals and frames."""
+        every = (*self.training.recordings, *self.validation.recordings)
+        return fingerprint(array for one in every for array in (one.signal, one.features["mel"]))
+
+    @property
+    def summary(self) -> str:
+        """A line about the data, for the user."""
+        counts = f"{len(self.training)} chunks of {self.training.frames} frames for training, {len(self.validation)}"
+        return f"{counts} for validation"
+
+
+def mel_data(
+    recordings: Mapping[str, Array], prepare: Callable[[Array], TrainingRecording], settings: TrainingSettings,
+    hop: int, context: int, before: float,
+) -> MelData:  # fmt: skip
+    """Return the data of a training run. The arguments are those of `split` and of `MelChunks`."""
+    training, validation = (
+        MelChunks(part, settings.frames, context, before, settings.seed)
+        for part in split(recordings, prepare, settings, hop, context)
+    )
+    return MelData(training, validation, BatchOrder(len(training), settings.batch, settings.seed))
+
+
+def mel_task(
+    weights: WeightsFormat[Any], make: Callable[[Any], Any], network: Callable[[], nn.Module], data: MelData,
+    figures: Callable[[Any, Tensor, Tensor], Mapping[str, Tensor]], largest: int = 64, **more: Any,
+) -> Task:  # fmt: skip
+    """Return what the training loop needs.
+
+    weights: the layout of the files; make: returns a network of a configuration; network: returns a new one. figures:
+    returns the loss of a batch, from a network, frames and samples, under "loss", and other figures under other names;
+    each batch is one update of the weights. largest: the most chunks in a batch for validation; more: further fields of
+    `Task`.
+    """
+
+    def losses(model: Any, batch: tuple[Tensor, Tensor]) -> Iterator[Mapping[str, Tensor]]:
+        yield figures(model, *batch)
+
+    def validate(model: Any) -> dict[str, float]:
+        return mean_figures(data.validation, partial(figures, model), next(model.parameters()).device, largest)
+
+    return Task(
+        network=network,
+        batch=data.batch,
+        losses=losses,
+        validate=validate,
+        save=partial(save, weights),
+        load=partial(load, weights, make),
+        fingerprint=data.fingerprint,
+        **{"summary": data.summary, **more},
+    )
