@@ -19,9 +19,11 @@ from dspgraph_nodes._kernels.neural.wavernn_synthesis import (
     segment,
     synthesise,
 )
+from dspgraph_nodes.models.shared.distributions.categorical import Categorical
 from dspgraph_nodes.models.wavernn.config import PRESETS
 from dspgraph_nodes.models.wavernn.network import Split, Stacked, WaveRNN, network
 from dspgraph_nodes.models.wavernn.packing import packed
+from dspgraph_nodes.models.wavernn.training import part_losses
 
 STEPS, LANES = 100, 16  # samples that torch makes in a turn; signals in a batch
 
@@ -32,7 +34,7 @@ def rows() -> list[Row]:
     torch.set_num_threads(1)
     try:
         # The targets: 4 times the published loop for one signal, 16 signals at once as fast as 16 in torch.
-        return [*_rows("wavernn", 4.0, 1.0), *_rows("wavernn-split", 4.0, 1.0), _small()]
+        return [*_rows("wavernn", 4.0, 1.0), *_rows("wavernn-split", 4.0, 1.0), _small(), _training()]
     finally:
         torch.set_num_threads(threads)
 
@@ -61,6 +63,44 @@ def _small() -> Row:
     (found,) = milliseconds([_kernel(_weights(model), model, 1)], repeats=5)
     speed = 1e3 * c.hop / c.rate / found
     return Row("wavernn-small, seconds per CPU second", speed, float("nan"), "x", speed, ">= 1 x", speed >= 1)
+
+
+def plain_loss(model: Stacked, frames: Tensor, code: Tensor) -> Tensor:
+    """Return the loss of a network with one softmax, computed by torch's own modules."""
+    c = model.config
+    smooth, auxiliary = model.conditions(frames)
+    a1, a2, a3, a4 = auxiliary.chunk(4, -1)
+    y = 2 * code.float() / (c.levels - 1) - 1
+    x = model.input(torch.cat((y[:, :-1, None], smooth, a1), -1))
+    x = x + model.gru1(x)[0]
+    x = x + model.gru2(torch.cat((x, a2), -1))[0]
+    x = torch.relu(model.dense1(torch.cat((x, a3), -1)))
+    x = torch.relu(model.dense2(torch.cat((x, a4), -1)))
+    return Categorical(c.levels).loss(model.dense3(x), code[:, 1:]).mean()
+
+
+def _training() -> Row:
+    """Return the row about the steps of training of a small network, beside the same network of torch's modules."""
+    torch.manual_seed(0)
+    model = network(PRESETS["wavernn-small"])
+    assert isinstance(model, Stacked)
+    c, batch, frames = model.config, 8, 2
+    given = torch.rand(batch, frames + 2 * c.context, c.features)
+    code = torch.randint(0, c.levels, (batch, frames * c.hop + 1))
+    optimizer = torch.optim.Adam(model.parameters())
+
+    def step(loss: Tensor) -> None:
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+
+    ours, theirs = milliseconds(
+        [lambda: step(part_losses(model, given, code)["loss"]), lambda: step(plain_loss(model, given, code))], repeats=9
+    )
+    return Row(
+        "wavernn-small, training steps per CPU second: torch.nn",
+        1e3 / ours, 1e3 / theirs, "1/s", theirs / ours, ">= 1.1 x", theirs / ours >= 1.1,
+    )  # fmt: skip
 
 
 def _weights(model: WaveRNN) -> WaveRNNWeights:

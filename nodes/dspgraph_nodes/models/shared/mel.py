@@ -94,21 +94,21 @@ def mel_data(
 
 def mel_task(
     weights: WeightsFormat[Any], make: Callable[[Any], Any], network: Callable[[], nn.Module], data: MelData,
-    figures: Callable[[Any, Tensor, Tensor], Mapping[str, Tensor]], largest: int = 64, **more: Any,
+    figures_of: Callable[[Any, Tensor, Tensor], Mapping[str, Tensor]], largest: int = 64, **more: Any,
 ) -> Task:  # fmt: skip
     """Return what the training loop needs.
 
-    weights: the layout of the files; make: returns a network of a configuration; network: returns a new one. figures:
-    returns the loss of a batch, from a network, frames and samples, under "loss", and other figures under other names;
-    each batch is one update of the weights. largest: the most chunks in a batch for validation; more: further fields of
-    `Task`.
+    weights: the layout of the files; make: returns a network of a configuration; network: returns a new network.
+    figures_of: returns the loss of a batch, from a network, frames and samples, under "loss", and other figures under
+    other names; each batch is one update of the weights. largest: the most chunks in a batch for validation; more:
+    further fields of `Task`.
     """
 
     def losses(model: Any, batch: tuple[Tensor, Tensor]) -> Iterator[Mapping[str, Tensor]]:
-        yield figures(model, *batch)
+        yield figures_of(model, *batch)
 
     def validate(model: Any) -> dict[str, float]:
-        return mean_figures(data.validation, partial(figures, model), next(model.parameters()).device, largest)
+        return mean_figures(data.validation, partial(figures_of, model), next(model.parameters()).device, largest)
 
     return Task(
         network=network,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes._kernels.neural.wavernn_packing import seen
+from dspgraph_nodes._kernels.neural.wavernn_layout import seen
 from dspgraph_nodes.models.shared.data import FeatureFunction
 from dspgraph_nodes.models.shared.distributions.coarse_fine import CoarseFine
 from dspgraph_nodes.models.shared.modules import load
