@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS
 from dspgraph_nodes.models.lpcnet.config import Config
-from dspgraph_nodes.models.shared.weights import WeightsFormat, gru_shapes, layer_shapes
+from dspgraph_nodes.models.shared.weights import WeightsFormat, gru_shapes
 
 
 def shapes(config: Config) -> dict[str, tuple[int, ...]]:
     """Return the shape of every array of a network, by the name that torch gives the array."""
     c = config
-    return {
+    found: dict[str, tuple[int, ...]] = {
         "embed_pitch.weight": (LEVELS, c.pitch_embedding),
-        **layer_shapes("conv1", c.condition, c.bands + 2 + c.pitch_embedding, 3),
-        **layer_shapes("conv2", c.condition, c.condition, 3),
-        **layer_shapes("dense1", c.condition, c.condition),
-        **layer_shapes("dense2", c.condition, c.condition),
+        "conv1.weight": (c.condition, c.bands + 2 + c.pitch_embedding, 3),
+        "conv2.weight": (c.condition, c.condition, 3),
+        "dense1.weight": (c.condition, c.condition),
+        "dense2.weight": (c.condition, c.condition),
         "embed.weight": (LEVELS, c.embedding),
-        **gru_shapes("gru_a", 3 * c.embedding + c.condition, c.gru_a),
-        **gru_shapes("gru_b", c.gru_a + c.condition, c.gru_b),
         "dual_fc.kernel": (2, LEVELS, c.gru_b),
         "dual_fc.bias": (2, LEVELS),
         "dual_fc.factor": (2, LEVELS),
     }
+    found.update({f"{name}.bias": (c.condition,) for name in ("conv1", "conv2", "dense1", "dense2")})
+    found |= gru_shapes("gru_a", 3 * c.embedding + c.condition, c.gru_a)
+    return found | gru_shapes("gru_b", c.gru_a + c.condition, c.gru_b)
 
 
 WEIGHTS = WeightsFormat("lpcnet", Config, shapes, optional=frozenset({"rate", "hop"}))

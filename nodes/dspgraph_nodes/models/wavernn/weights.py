@@ -29,8 +29,8 @@ def shapes(config: Config) -> dict[str, tuple[int, ...]]:
     for name in norms:
         found |= {f"{name}.{kind}": (c.compute,) for kind in ("weight", "bias", "running_mean", "running_var")}
     found |= layer_shapes("conditions.last", c.auxiliary, c.compute, 1)
-    found |= layer_shapes("input", c.units, 1 + c.features + quarter)
     found |= gru_shapes("gru1", c.units, c.units) | gru_shapes("gru2", c.units + quarter, c.units)
+    found |= layer_shapes("input", c.units, 1 + c.features + quarter)
     found |= layer_shapes("dense1", c.dense, c.units + quarter) | layer_shapes("dense2", c.dense, c.dense + quarter)
     return found | layer_shapes("dense3", c.outputs, c.dense)
 
