@@ -14,7 +14,7 @@ from dspgraph.io.filepart import Span
 from dspgraph.io.paths import convert_hint
 
 HEAD = 27
-"""Length of the head of a page in bytes, up to the number of segments."""
+"""Length of the head of a page in bytes. Its last byte is the number of segments, whose lengths follow."""
 
 _UNKNOWN = 2**64 - 1
 """The position of a page on which no packet ends."""
@@ -34,6 +34,16 @@ class Page(NamedTuple):
     serial: int  # number of the stream
     number: int  # of the page in its stream
     content: bytes  # the whole page
+
+    @property
+    def segments(self) -> bytes:
+        """The lengths of the segments of the page, one in each byte."""
+        return self.content[HEAD : HEAD + self.content[HEAD - 1]]
+
+    @property
+    def body(self) -> bytes:
+        """The content of all segments."""
+        return self.content[HEAD + len(self.segments) :]
 
 
 class Link(NamedTuple):
@@ -122,7 +132,7 @@ def find_links(path: Path, at: int) -> tuple[Link, ...]:
 def _add(path: Path, link: _OpenLink, page: Page) -> None:
     """Note a page of a link. Raises FileError if pages of sound are missing before it."""
     if page.flags & _BEGINS:
-        if page.content[HEAD + page.content[HEAD - 1] :].startswith((OPUS, VORBIS)):
+        if page.body.startswith((OPUS, VORBIS)):
             link.sounds[page.serial] = _Sound(page.number)
         else:
             link.others.add(page.serial)

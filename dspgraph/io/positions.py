@@ -36,6 +36,7 @@ class _Opus:
     """Opus (RFC 6716, section 3.1; RFC 7845, section 4): positions count samples of 48 kHz."""
 
     def samples(self, packet: bytes) -> int:
+        """Return the number of samples of a packet."""
         config, code = packet[0] >> 3, packet[0] & 3
         if config < 12:  # SILK
             size = (480, 960, 1920, 2880)[config & 3]
@@ -56,9 +57,13 @@ class _Vorbis:
         self._before = 0  # size of the block before
 
     def samples(self, packet: bytes) -> int:
+        """Return the number of samples of a packet: a quarter of its block and of the block before; the first has none.
+
+        A decoder ignores packets with another beginning than that of sound.
+        """
         mode = packet[0] >> 1 & self._mask
         if packet[0] & 1 or mode >= len(self._sizes):
-            return 0  # a decoder ignores such a packet
+            return 0
         size, before = self._sizes[mode], self._before
         self._before = size
         return (before + size) // 4 if before else 0
@@ -67,8 +72,8 @@ class _Vorbis:
 def _block_flags(setup: bytes) -> list[int]:
     """Return for each mode whether its blocks are long, 1, or short, 0, from the last header of a Vorbis stream.
 
-    The modes stand at its end: their number less 1 (6 bits); for each mode the flag (1 bit), 32 bits that are 0, and
-    a number (8 bits); a bit that is 1. They are read from the end, because what stands before has no length.
+    The header ends with: the number of modes less 1 (6 bits); for each mode the flag (1 bit), 32 bits that are 0, and a
+    number (8 bits); a bit that is 1. It is read from the end, because the parts before the modes have no length.
     """
     bits = int.from_bytes(setup[-400:], "little")  # 64 modes, the most there can be, take 329 bytes
     end, flags = bits.bit_length() - 1, list[int]()
@@ -95,11 +100,11 @@ class _Packets:
 
     def ending_on(self, page: Page) -> list[bytes]:
         """Return the packets that end on the next page."""
-        content = page.content
-        at, found = HEAD + content[HEAD - 1], []
-        for size in content[HEAD:at]:
+        body, at = page.body, 0
+        found: list[bytes] = []
+        for size in page.segments:
             if len(self._begun) < _LARGEST_PACKET:
-                self._begun += content[at : at + size]
+                self._begun += body[at : at + size]
             at += size
             if size < 255:
                 found.append(bytes(self._begun))
@@ -142,7 +147,7 @@ class _Positions:
 
     def add(self, page: Page) -> None:
         """Add the next page with sound."""
-        if page.content[HEAD - 1] == 0:  # a page without content, by which some encoders end a stream
+        if not page.segments:  # some encoders end a stream by a page without content
             self.is_right = False
             return
         if self._last:
@@ -155,7 +160,10 @@ class _Positions:
             self.write(self._last._replace(flags=self._last.flags | ENDS))
 
     def _counted(self, page: Page, packets: list[bytes]) -> int:
-        """Return the position by the number of samples; the packets end on the page."""
+        """Return the position of the page by the number of samples, -1 if no packet ends on it.
+
+        packets: those that end on the page.
+        """
         if not packets:
             return -1
         samples = sum(self._codec.samples(packet) for packet in packets if packet)
@@ -173,7 +181,7 @@ class _Positions:
         return self._count
 
     def write(self, page: Page) -> None:
-        """Append a page to the parts, with its flags and position."""
+        """Append a page to the parts, with its flags and position in place of those in its content."""
         head = page_head(page)
         self.is_right &= head == page.content[:HEAD]
         self.parts += (head, Span(page.at + HEAD, page.at + len(page.content)))
