@@ -28,6 +28,7 @@ cover: .venv/.test
 	    -m "not slow and not cluster" --cov --cov-report=
 	$(BIN)/python -m coverage report
 
+# More cases of what the fast tests hold, and what takes minutes.
 test-slow: .venv/.test
 	$(PYTEST) -m slow
 
