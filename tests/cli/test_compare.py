@@ -178,7 +178,8 @@ def test_a_bad_request_is_one_clear_message_and_nothing_is_written(
     options, message = REFUSED[what]
     options = [option.format(d=tmp_path) for option in options]
     np.savez(tmp_path / "rows.npz", x=np.zeros(4))
-    result = dspgraph("compare", pipeline, folder, "-o", tmp_path / "out", "--plugin", TOYS, *options)
+    out = [] if "-o" in options else ["-o", tmp_path / "out"]
+    result = dspgraph("compare", pipeline, folder, *out, "--plugin", TOYS, *options)
     assert result.exit_code == 2, result.output
     assert message in result.output
     assert result.output.count("\n") == 1
