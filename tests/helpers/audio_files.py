@@ -28,7 +28,7 @@ BY_LIBSNDFILE = {
 }  # fmt: skip
 """Format and subtype of files that libsndfile writes."""
 
-MONO_ONLY = {"wav GSM610", "wav G721_32", "aifc ima", "au g723", "htk", "caf alac", "iff"}
+MONO_ONLY = {"wav GSM610", "wav G721_32", "aifc ima", "aifc dwvw", "au g723", "htk", "caf alac", "iff"}
 
 BY_FFMPEG = {
     "mp3 cbr": ("mp3", "-b:a 64k"), "mp3 vbr": ("mp3", "-q:a 4"), "mp3 vbr 9": ("mp3", "-q:a 9"),
