@@ -71,6 +71,7 @@ def test_an_error_has_a_line_for_each_complaint_and_no_other() -> None:
     assert len(second) <= 600
     assert describe_error(error) == str(error)
     assert describe_error(ValueError("a\nb")) == r"ValueError: a\nb"
+    assert describe_error(MemoryError("4 TiB")).startswith("there is not enough memory: cut the recording, or choose")
 
 
 def test_a_text_that_can_be_printed_stays_as_it_is() -> None:

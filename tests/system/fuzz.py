@@ -614,6 +614,8 @@ def _fuzz(given: argparse.Namespace, folder: Path) -> int:
             valid, content = chosen(valids, given.seed, number, kind)
             found, fault = run_one(worker, valid, content, folder)
             counts[kind]["inputs"] += 1
+            if isinstance(found, Outcome):
+                counts[kind]["peak MiB"] = max(counts[kind]["peak MiB"], found.memory >> 20)
             counts[kind]["refused" if isinstance(found, str) or found.code else "taken"] += 1
             if fault:
                 faults += 1
@@ -633,7 +635,7 @@ def _fuzz(given: argparse.Namespace, folder: Path) -> int:
 
 
 def _print_table(counts: dict[str, Counter[str]]) -> None:
-    columns = ["inputs", "taken", "refused"]
+    columns = ["inputs", "taken", "refused", "peak MiB"]
     columns += sorted({name for one in counts.values() for name in one} - set(columns))
     print("kind".ljust(12), *(name.rjust(10) for name in columns))
     for kind, one in counts.items():
