@@ -1,5 +1,6 @@
 """Rendering files: every file has a result, and a file that fails costs no other file its result."""
 
+import gc
 import json
 import os
 import re
@@ -334,6 +335,7 @@ def test_a_batch_that_is_none_is_refused(tmp_path: Path, good: Path) -> None:
 
 def test_files_are_closed_as_they_are_done(tmp_path: Path, many: Path) -> None:
     """At the end as many files are open as before, and never more than the batch needs."""
+    gc.collect()  # close the files that other tests have left open
     begun, most = len(os.listdir("/proc/self/fd")), []
     render(noisy(), [many], tmp_path / "out", batch=2, done=lambda row: most.append(len(os.listdir("/proc/self/fd"))))
     assert len(os.listdir("/proc/self/fd")) == begun
