@@ -10,10 +10,12 @@ import torch
 from numpy.testing import assert_array_equal
 
 from dspgraph import Array
-from dspgraph_nodes.models.shared.mel import MelChunks
+from dspgraph_nodes._kernels.neural.conditioning import FrameWindows, unwound
+from dspgraph_nodes.models.shared.mel import Edges, MelChunks
+from dspgraph_nodes.models.shared.trainer import Run
 from dspgraph_nodes.models.wavenet.config import Config
 from dspgraph_nodes.models.wavenet.packing import level_samples, levels_of
-from dspgraph_nodes.models.wavenet.training import Settings, prepared, train
+from dspgraph_nodes.models.wavenet.training import Settings, prepared, task, train
 from dspgraph_nodes.models.wavenet.weights import WEIGHTS
 
 SMALL: dict[str, Any] = {
@@ -86,15 +88,46 @@ def test_a_chunk_has_the_sample_before_each_sample_and_features_on_both_sides() 
     config = settings.config
     x = tone()
     one = prepared(x, bands, config)
-    features, samples = MelChunks([one], 4, 2, 0, 0)[-1, 1]
-    begin = (2 + 4) * 256  # two frames of context, and the chunk before
+    features, samples = MelChunks([one], 4, Edges(2, repeat=True), 0, 0)[-1, 1]
+    begin = 4 * 256  # the chunk before
     emphasised = 0.5 * (x - 0.85 * np.append(0, x[:-1]))
     np.testing.assert_allclose(samples.numpy(), emphasised[begin - 1 : begin + 1024], atol=1e-7)
-    first = MelChunks([one], 4, 0, -1, 0)[-1, 0][1].numpy()
+    first = MelChunks([one], 4, Edges(0, repeat=True), -1, 0)[-1, 0][1].numpy()
     np.testing.assert_allclose(
         first, np.append(-1, emphasised[:1024]), atol=1e-7
     )  # the first one has silence before it
-    assert_array_equal(features.numpy(), bands(x)["mel"][4 : 4 + 8].astype(np.float32))
+    assert_array_equal(features.numpy(), bands(x)["mel"][2 : 2 + 8].astype(np.float32))
+
+
+@pytest.mark.parametrize("kind", ["mixture", "categorical"])
+def test_the_beginning_and_the_end_of_a_recording_are_learnt_with_the_edges_that_synthesis_has(kind: str) -> None:
+    """Before the first frame and after the last, these count again; silence stands before the first sample."""
+    x = tone(4.5 * 256 / 16000)  # the last of five frames is filled with zeros; a chunk has four
+    settings = Settings(steps=1, **{**SMALL, "kind": kind, "batch": 1})
+    config, rows = settings.config, bands(x)["mel"].astype(np.float32)
+    wide = unwound(FrameWindows(config.context, 80, repeat=True).push(rows, last=True))
+    y = np.concatenate((np.zeros(1), x, np.zeros(128)))
+    signal = levels_of(y, config) if kind == "categorical" else y.astype(np.float32)
+    data, seen = task(settings, {"a": x}, bands), set()
+    for features, samples in map(data.batch, range(12)):
+        first = int(not np.array_equal(features[0], wide[: 4 + 2 * config.context]))
+        assert_array_equal(features[0].numpy(), wide[first : first + 4 + 2 * config.context])
+        assert_array_equal(samples[0].numpy(), signal[256 * first : 256 * (first + 4) + 1])
+        seen.add(first)
+    assert seen == {0, 1}
+
+
+def test_the_learning_rate_falls_by_both_settings() -> None:
+    """`decay` divides it by 1 + decay * n, and `halve_every` halves it."""
+    settings = Settings(steps=9, decay=0.5, halve_every=2, **SMALL)
+    run = Run(task(settings, {"a": tone()}, bands), settings)
+    run.updates = 2
+    assert run.rate() == settings.learning_rate / 2 / 2
+
+
+def test_more_copies_than_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="less than or equal to 1000"):
+        Settings(augment=1001)
 
 
 @pytest.mark.parametrize("mulaw", ["centred", "even"])

@@ -10,12 +10,14 @@ import torch
 from numpy.testing import assert_array_equal
 
 from dspgraph import Array, load
+from dspgraph_nodes._kernels.neural.conditioning import FrameWindows, unwound
+from dspgraph_nodes._kernels.neural.wavernn_layout import seen
 from dspgraph_nodes._kernels.neural.wavernn_synthesis import samples
 from dspgraph_nodes.models.shared.distributions.coarse_fine import CoarseFine
 from dspgraph_nodes.models.wavernn.config import Config
 from dspgraph_nodes.models.wavernn.network import Split, network
 from dspgraph_nodes.models.wavernn.packing import packed
-from dspgraph_nodes.models.wavernn.training import Settings, codes, part_losses, train
+from dspgraph_nodes.models.wavernn.training import Settings, codes, part_losses, task, train
 from dspgraph_nodes.models.wavernn.weights import WEIGHTS
 from helpers.speech import speech
 from helpers.wavernn import SMALL, random_weights
@@ -125,6 +127,23 @@ def test_a_resumed_run_has_the_weights_of_an_unbroken_one(tmp_path: Path, preset
         off_diagonal = ((gate != 0) & ~np.eye(32, dtype=bool)).reshape(2, 16, 32).any(axis=1)
         assert int(off_diagonal.sum()) == 32  # half of the 64 blocks of 16 x 1
     assert list((tmp_path / "whole").rglob("*.wav"))
+
+
+@pytest.mark.parametrize("preset", ["wavernn-small", "wavernn-small-mixture", "wavernn-small-split"])
+def test_the_beginning_and_the_end_of_a_recording_are_learnt_with_the_edges_that_synthesis_has(preset: str) -> None:
+    """Zeros stand before the first frame and after the last, and silence before the first sample."""
+    x = speech()[16000 : 16000 + 700]  # the last of three frames is filled with zeros; a chunk has two
+    settings = Settings(**{**TINY, "preset": preset, "batch": 1, "augment": 0})
+    config, rows = settings.config, seen(features(x)["mel"], True)
+    wide = unwound(FrameWindows(config.context, 80).push(rows, last=True))
+    code = np.append(1 << (config.bits - 1), codes(np.append(x, np.zeros(68)), config))
+    data, met = task(settings, {"a": x}, features), set()
+    for frames, found in map(data.batch, range(12)):
+        first = int(not np.array_equal(frames[0], wide[: 2 + 2 * config.context]))
+        assert_array_equal(frames[0].numpy(), wide[first : first + 2 + 2 * config.context])
+        assert_array_equal(found[0].numpy(), code[256 * first : 256 * (first + 2) + 1])
+        met.add(first)
+    assert met == {0, 1}
 
 
 def tone_batches(count: int, length: int, seed: int = 0) -> Array:

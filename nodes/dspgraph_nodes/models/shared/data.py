@@ -51,25 +51,20 @@ class TrainingRecording:
         """Number of frames."""
         return len(self.signal) // self.hop
 
-    def part(self, first: int, last: int) -> TrainingRecording:
-        """Return the part of the recording with the frames `first` to `last` - 1."""
-        rows = {name: array[first:last] for name, array in self.features.items()}
-        return TrainingRecording(self.signal[self.hop * first : self.hop * last], rows, self.hop)
-
 
 def split(
     recordings: Mapping[str, Array],
     prepare: Callable[[Array], Prepared],
     settings: TrainingSettings,
     hop: int,
-    context: int,
+    context: int = 0,
 ) -> tuple[list[Prepared], list[Prepared]]:
     """Return the recordings for training, with augmented copies, and those for validation, each prepared.
 
     prepare: a function from the samples of a recording to its form for training; hop: samples in a frame; context:
-    frames that a chunk needs on each side. If no recording is kept for validation, because there is only one or the
-    share is 0, all recordings, without their copies, are used for validation too. Raises RequestError if a recording is
-    shorter than a chunk with its context, or if all are silent.
+    frames of the recording that a chunk needs on each side. If no recording is kept for validation, because there is
+    only one or the share is 0, all recordings, without their copies, are used for validation too. Raises RequestError
+    if a recording is shorter than a chunk with its context, or if all are silent.
     """
     shortest = hop * (settings.frames + 2 * context)
     for name, samples in recordings.items():
@@ -135,12 +130,15 @@ class Crops:
     """The places where crops of `frames` frames begin in recordings, with `context` frames on each side.
 
     counts: the number of frames of each recording. In epoch -1, for validation, the first crop of a recording begins at
-    the first frame with a whole context. In the other epochs the crops of a recording begin later by a random number of
-    frames, at most as many as are left over at its end.
+    the first frame with a whole context. In the other epochs all crops of a recording move by one random number of
+    frames, from -beyond up to beyond + the frames that are left over at its end; a crop that would leave the recording
+    is moved back to its first or last place. With beyond = 0 the crops of a recording never overlap, and if no frames
+    are left over, they are the same in all epochs.
     """
 
-    def __init__(self, counts: Sequence[int], frames: int, context: int, seed: int) -> None:
+    def __init__(self, counts: Sequence[int], frames: int, context: int, seed: int, beyond: int = 0) -> None:
         self.counts, self.frames, self.context, self.seed = list(counts), frames, context, seed
+        self.beyond = beyond
         self.places = [
             (k, context + first)
             for k, count in enumerate(self.counts)
@@ -156,7 +154,9 @@ class Crops:
         if epoch < 0:
             return k, first
         left_over = (self.counts[k] - 2 * self.context) % self.frames
-        return k, first + int(rng(self.seed, epoch, k).integers(left_over + 1))
+        move = int(rng(self.seed, epoch, k).integers(left_over + 1 + 2 * self.beyond)) - self.beyond
+        last = self.counts[k] - self.context - self.frames
+        return k, min(max(first + move, self.context), last)
 
 
 @dataclass(frozen=True)

@@ -27,20 +27,36 @@ from dspgraph_nodes.models.shared.trainer import Task
 from dspgraph_nodes.models.shared.weights import WeightsFormat
 
 
+@dataclass(frozen=True)
+class Edges:
+    """The frames that stand before the first frame of a recording and after the last, as in synthesis.
+
+    context: their number on each side; repeat: whether they are the first and the last frame again; otherwise zeros.
+    """
+
+    context: int
+    repeat: bool
+
+    def around(self, rows: Array) -> Array:
+        """Return rows [n, bands] with the frames on both sides, [n + 2 * context, bands]."""
+        return np.pad(rows, ((self.context, self.context), (0, 0)), mode="edge" if self.repeat else "constant")
+
+
 class MelChunks:
     """Chunks of recordings whose features are the frames "mel".
 
-    recordings: their signals are samples, or whole numbers for levels; frames: in a chunk; context: frames on each side
-    of a chunk that it needs; before: the sample or level before the first one of a recording. An index is (epoch,
-    place), as in `Crops`; an item is a pair of tensors: the frames [frames + 2 * context, bands], and the samples
-    [frames * hop + 1], of which the first is the one before the chunk.
+    recordings: their signals are samples, or whole numbers for levels; frames: in a chunk; edges: the frames beyond the
+    ends of a recording; before: the sample or level before the first one of a recording. An index is (epoch, place), as
+    in `Crops`; an item is a pair of tensors: the frames [frames + 2 * context, bands], and the samples
+    [frames * hop + 1], of which the first is the one before the chunk. Crops overlap, so that they move in every epoch.
     """
 
     def __init__(
-        self, recordings: list[TrainingRecording], frames: int, context: int, before: float, seed: int
+        self, recordings: list[TrainingRecording], frames: int, edges: Edges, before: float, seed: int
     ) -> None:
-        self.recordings, self.frames, self.context, self.before = recordings, frames, context, before
-        self.crops = Crops([one.frames for one in recordings], frames, context, seed)
+        self.recordings, self.frames, self.context, self.before = recordings, frames, edges.context, before
+        self.rows = [edges.around(one.features["mel"]) for one in recordings]
+        self.crops = Crops([one.frames for one in recordings], frames, 0, seed, beyond=frames // 2)
 
     def __len__(self) -> int:
         return len(self.crops)
@@ -51,7 +67,7 @@ class MelChunks:
         begin = one.hop * first
         before = one.signal[begin - 1 : begin] if begin else np.full(1, self.before, one.signal.dtype)
         samples = torch.from_numpy(np.concatenate((before, one.signal[begin : one.hop * last])))
-        rows = one.features["mel"][first - self.context : last + self.context]
+        rows = self.rows[k][first : last + 2 * self.context]
         return torch.from_numpy(rows.copy()), samples
 
 
@@ -82,12 +98,12 @@ class MelData:
 
 def mel_data(
     recordings: Mapping[str, Array], prepare: Callable[[Array], TrainingRecording], settings: TrainingSettings,
-    hop: int, context: int, before: float,
+    hop: int, edges: Edges, before: float,
 ) -> MelData:  # fmt: skip
     """Return the data of a training run. The arguments are those of `split` and of `MelChunks`."""
     training, validation = (
-        MelChunks(part, settings.frames, context, before, settings.seed)
-        for part in split(recordings, prepare, settings, hop, context)
+        MelChunks(part, settings.frames, edges, before, settings.seed)
+        for part in split(recordings, prepare, settings, hop)
     )
     return MelData(training, validation, BatchOrder(len(training), settings.batch, settings.seed))
 

@@ -50,9 +50,9 @@ class Task:
     weights; load: reads one. fingerprint: a digest of all data. summary: a line about the data, for the user.
 
     figures: the names of the figures besides "loss". pruning: the sparse matrices. adam: further arguments of the
-    optimiser Adam. rate: returns the factor of the learning rate after n updates. constrain: changes the weights after
-    every update. audio: returns sounds, name -> (samples, sample rate), made with a file of weights; called after a
-    validation if the setting `audio` is above 0.
+    optimiser Adam. rate: returns a factor of the learning rate after n updates, besides that of the setting `decay`.
+    constrain: changes the weights after every update. audio: returns sounds, name -> (samples, sample rate), made with
+    a file of weights; called after a validation if the setting `audio` is above 0.
 
     parts: the names of the modules in the network that are updated in turn: update n changes the weights of part n
     modulo their number, and no others. A generative adversarial network has the parts ("critic", "generator"), say:
@@ -199,8 +199,8 @@ class Run:
 
     def rate(self) -> float:
         """Return the learning rate of the next update."""
-        factor = self.task.rate or (lambda updates: 1 / (1 + self.settings.decay * updates))
-        return self.settings.learning_rate * factor(self.updates)
+        rate = self.settings.learning_rate * (1 / (1 + self.settings.decay * self.updates))
+        return rate * self.task.rate(self.updates) if self.task.rate else rate
 
     def step(self) -> dict[str, float]:
         """Train on the next batch, and return the means of its figures over the updates: "loss" and others."""

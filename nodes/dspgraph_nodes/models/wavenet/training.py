@@ -21,7 +21,8 @@ from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetState, synth
 from dspgraph_nodes.models.shared import trainer
 from dspgraph_nodes.models.shared.config import ModelConfig
 from dspgraph_nodes.models.shared.data import FeatureFunction, TrainingRecording, rng
-from dspgraph_nodes.models.shared.mel import mel_data, mel_task
+from dspgraph_nodes.models.shared.mel import Edges, mel_data, mel_task
+from dspgraph_nodes.models.shared.prediction import whole_frames
 from dspgraph_nodes.models.shared.settings import TrainingSettings, of_config
 from dspgraph_nodes.models.wavenet.config import PRESETS, Config
 from dspgraph_nodes.models.wavenet.network import WaveNet
@@ -52,7 +53,10 @@ class Settings(TrainingSettings):
     batch: int = Field(8, ge=1, description="chunks in a batch")
     frames: int = Field(40, ge=1, description="frames of 16 ms in a chunk")
     augment: int = Field(
-        0, ge=0, description="copies of each recording, with a random filter and level, added to the recordings"
+        0,
+        ge=0,
+        le=1000,
+        description="copies of each recording, with a random filter and level, added to the recordings",
     )
     ema: float = Field(
         0.9999,
@@ -76,10 +80,10 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
     config = settings.config
 
     def prepare(samples: Array) -> TrainingRecording:
-        return prepared(samples, features, config)
+        return prepared(whole_frames(samples), features, config)
 
     silence = config.levels // 2 if config.kind == "categorical" else 0
-    data = mel_data(recordings, prepare, settings, config.hop, config.context, silence)
+    data = mel_data(recordings, prepare, settings, config.hop, Edges(config.context, repeat=True), silence)
     rows = np.concatenate([one.features["mel"] for one in data.training.recordings]).astype(np.float64)
     spread = rows.std(axis=0)
 

@@ -25,7 +25,7 @@ from dspgraph_nodes.models.shared.data import FeatureFunction, TrainingRecording
 from dspgraph_nodes.models.shared.distributions.categorical import Categorical
 from dspgraph_nodes.models.shared.distributions.coarse_fine import CoarseFine
 from dspgraph_nodes.models.shared.distributions.logistic_mixture import LogisticMixture
-from dspgraph_nodes.models.shared.mel import mel_data, mel_task
+from dspgraph_nodes.models.shared.mel import Edges, mel_data, mel_task
 from dspgraph_nodes.models.shared.settings import SparseSettings, TrainingSettings, of_config
 from dspgraph_nodes.models.wavernn.config import PRESETS, Config
 from dspgraph_nodes.models.wavernn.network import Split, WaveRNN, network
@@ -107,9 +107,8 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
         signal[: len(x)] = x[: len(signal)]
         return TrainingRecording(codes(signal, config), {"mel": mel}, _HOP)
 
-    # The context is a frame at least: the sample before a chunk is an input of its first one.
-    data = mel_data(recordings, prepare, settings, _HOP, max(1, config.context), 0)
-
+    silence = 1 << (config.bits - 1)  # a level next to 0, where the node begins; of coarse_fine 0 itself
+    data = mel_data(recordings, prepare, settings, _HOP, Edges(config.context, repeat=False), silence)
     matrices = ("recurrent",) if config.kind == "coarse_fine" else ("gru1.weight_hh_l0", "gru2.weight_hh_l0")
     return mel_task(
         WEIGHTS, network, lambda: network(config), data, part_losses,
