@@ -42,7 +42,7 @@ class FileLayout(NamedTuple):
 _IGNORING = "ffmpeg -ignore_length 1 -i"
 """The command of a program that reads a file to its end, whatever its header says."""
 
-_MOST_JOINED = 100
+_MOST_JOINED = 20
 """The largest number of FLAC files in one file: more are no recording, but an attempt to take time."""
 
 _KEPT = 64
@@ -125,7 +125,10 @@ def _ogg_layout(path: Path, begin: int, size: int) -> FileLayout:
 def _flac_layout(file: BinaryIO, begin: int, size: int, whole: Piece | None) -> FileLayout:
     starts = list(itertools.islice(find_starts(file, begin), _MOST_JOINED + 1))
     if len(starts) > _MOST_JOINED:
-        raise FileError(f"{file.name} has more than {_MOST_JOINED} joined FLAC files: is it whole?")
+        raise FileError(
+            f"{file.name} has more than {_MOST_JOINED} joined FLAC files: is it whole? If other programs play it, "
+            f"{convert_hint(Path(file.name))}"
+        )
     if len(starts) > 1:
         return _joined_flac_layout(file, [*starts, size])
     flac = find_flac(file, begin, size)
@@ -282,6 +285,8 @@ def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: in
     is_unknown = there > found.inside and found.is_unknown and (found.length > there or left >= 8)
     length = there if is_unknown else found.length
     _check_length(path, found, length, there, left)
+    if length:  # 0: it has no samples
+        _check_begin(path, found.begin + found.inside, 0, found.begin + length)
     rest = (length - found.inside) % found.coding.block
     stop = end if found.bounded else begin + found.begin + length
     if length - rest != written or found.coding.patch[1]:
@@ -293,7 +298,7 @@ def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: in
         notes.append("read by its table of packets: the length of its samples is another one")
     if found.coding.is_mpeg:
         return _mpeg_layout(path, begin + found.begin, begin + found.begin + length)
-    return FileLayout((whole,), notes=(*notes, *_notes_of_samples(found.coding, length - found.inside)))
+    return FileLayout((whole,), notes=(*notes, *_notes_of_samples(found.coding, max(0, length - found.inside))))
 
 
 def _check_length(path: Path, found: _Samples, length: int, there: int, left: int) -> None:
@@ -343,26 +348,26 @@ def _find_samples(path: Path, file: BinaryIO, magic: bytes, begin: int, size: in
     if magic in CHUNKED:
         return _chunk_of_samples(file, CHUNKED[magic], begin, size)
     if magic in (b".snd", b"dns."):
-        return _au_samples(path, file, magic, begin)
-    return _sphere_samples(path, file, begin)
+        return _au_samples(path, file, magic, begin, size)
+    return _sphere_samples(path, file, begin, size)
 
 
-def _au_samples(path: Path, file: BinaryIO, magic: bytes, begin: int) -> _Samples:
+def _au_samples(path: Path, file: BinaryIO, magic: bytes, begin: int, size: int) -> _Samples:
     order: Order = "big" if magic == b".snd" else "little"
     file.seek(begin + 4)
     start, length, encoding = (_integer(file, 4, order) for _ in range(3))
-    _check_begin(path, start, _AU_HEADER)
+    _check_begin(path, start, _AU_HEADER, size - begin)
     return _Samples(start, length, 8, 4, order, bounded=False, coding=_Coding(_AU_BLOCKS.get(encoding, 1)))
 
 
-def _sphere_samples(path: Path, file: BinaryIO, begin: int) -> _Samples | None:
+def _sphere_samples(path: Path, file: BinaryIO, begin: int, size: int) -> _Samples | None:
     """Return where the samples of a SPHERE file are. Raises FileError if they are compressed."""
     file.seek(begin)
     head = file.read(1024)
     start = re.match(rb"NIST_1A\s+(\d{1,9})\s", head)
     if start is None:
         return None
-    _check_begin(path, int(start[1]), head.find(b"end_head"))
+    _check_begin(path, int(start[1]), head.find(b"end_head"), size - begin)
     fields = dict(re.findall(rb"^(\w+) -(?:i|s\d+) (\S+)", head, re.MULTILINE))
     coding = fields.get(b"sample_coding", b"").decode("latin-1")
     if "embedded" in coding:
@@ -372,12 +377,16 @@ def _sphere_samples(path: Path, file: BinaryIO, begin: int) -> _Samples | None:
     return _Samples(int(start[1]), length, 0, 0, bounded=False)
 
 
-def _check_begin(path: Path, start: int, header: int) -> None:
-    """Raise FileError if the samples begin within the header; header: its length, or less, in bytes."""
-    if start < header:
+def _check_begin(path: Path, start: int, first: int, end: int) -> None:
+    """Raise FileError if the samples begin before the byte `first`, where their header ends, or behind the byte `end`.
+
+    end: of the samples, or of all bytes in which they can be.
+    """
+    if not first <= start <= end:
+        place = "within the header" if start < first else f"behind their end, byte {end}"
         raise FileError(
-            f"{path} is damaged: its header says that its samples begin at byte {start}, which is within the header: "
-            f"{convert_hint(path)}"
+            f"{path} is damaged or truncated: its header says that its samples begin at byte {start}, which is "
+            f"{place}: fetch it again, or {convert_hint(path)}"
         )
 
 

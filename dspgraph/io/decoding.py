@@ -52,6 +52,9 @@ _FOREIGN = {
 }
 """Formats that are not read: where in the file they can be recognised, in bytes, and by which bytes."""
 
+_TEXT_HEADERS = (b"NIST_1A", b"PVF1")
+"""The first bytes of formats whose headers are text."""
+
 _BLOCK = 2**20
 """The largest number of samples of all channels in a read that does not depend on the cut: 8 MiB."""
 
@@ -226,7 +229,7 @@ class Decoder:
         for name, (at, marks) in _FOREIGN.items():
             if head[at:].startswith(marks):
                 return f"{name} is not supported: {convert_hint(self.path)}"
-        if is_text(head):
+        if is_text(head) and not head.startswith(_TEXT_HEADERS):
             return "it is text. A list of files is a manifest if its name ends with .jsonl, .json, .csv, .tsv or .scp"
         reason = error.error_string
         if reason.startswith("File does not exist"):  # what libsndfile says if a decoder does not accept the header

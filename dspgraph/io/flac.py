@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
@@ -81,24 +82,21 @@ def _last_sample(tail: bytes, fixed: int, promised: int, first: int) -> int:
     A frame is believed if the check sum of its header is right, and if it ends where STREAMINFO promises, or begins
     where another frame ends, whose own check sum is right. Bytes behind the last frame do not matter.
     """
-    at, tries = len(tail), 0
-    while (at := tail.rfind(b"\xff", 0, at)) >= 0 and tries < _TRIES:
-        end = _end_of_frame(tail[at : at + 16], fixed)
-        if end and (end == promised or at == first or _frame_ends(tail, at, fixed)):
+    headers = list(itertools.islice(_headers(tail, fixed), 2 * _TRIES))
+    for k, (at, end) in enumerate(headers[:_TRIES]):
+        before = headers[k + 1 : k + 1 + _TRIES]
+        # With its own check sum, the sum of a frame is 0.
+        if end == promised or at == first or any(_sum(tail[begin:at], *_OF_FRAME) == 0 for begin, _ in before):
             return end
-        tries += end > 0
     return 0
 
 
-def _frame_ends(tail: bytes, end: int, fixed: int) -> bool:
-    """Return whether a frame ends at the byte `end`."""
-    at, tries = end, 0
-    while (at := tail.rfind(b"\xff", 0, at)) >= 0 and tries < _TRIES:
-        if _end_of_frame(tail[at : at + 16], fixed):
-            if _sum(tail[at:end], *_OF_FRAME) == 0:  # with its own check sum, the sum of a frame is 0
-                return True
-            tries += 1
-    return False
+def _headers(tail: bytes, fixed: int) -> Iterator[tuple[int, int]]:
+    """Yield for each header of a frame, from the last one on, where it is and what `_end_of_frame` returns for it."""
+    at = len(tail)
+    while (at := tail.rfind(b"\xff", 0, at)) >= 0:
+        if end := _end_of_frame(tail[at : at + 16], fixed):
+            yield at, end
 
 
 def _end_of_frame(header: bytes, fixed: int) -> int:

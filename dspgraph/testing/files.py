@@ -16,18 +16,19 @@ _SINGLY = 2**12
 """The number of samples per channel, from the start of a file, that are also read one sample at a time."""
 
 _LONGEST = 2**24
-"""The number of samples per channel, from the start of a file, that are compared: 6 minutes at 44.1 kHz."""
+"""The number of samples of all channels, from the start of a file, that are compared: 6 minutes at 44.1 kHz, mono."""
 
 _LONGEST_OF_SMALL = 2**20
-"""The number of them that are also read in blocks of 37 samples."""
+"""The number of samples per channel, from the start of a file, that are also read in blocks of 37 samples."""
 
 
 def check_file(path: str | Path, parts: int = 10, seed: int = 0) -> str:
     """Check that an audio file is read alike however the reading is cut; return its format and length, in words.
 
     One forward read of the whole file must be equal, sample for sample, to blocks of 1 sample (its first 4096 samples),
-    of 37 samples and of a second, and `parts` random parts (start and duration) to that slice of it. seed: of the
-    random parts. Long files are compared up to _LONGEST samples.
+    of 37 samples (its first 2**20 samples) and of the size that `AudioSource` takes, and `parts` random parts (start
+    and duration) to that slice of it. seed: of the random parts. Of a file with more than 2**24 samples in all
+    channels, the beginning is compared; the words that are returned then say how much.
 
     Raises FileError if the file cannot be read, and if it breaks the law: the message names the format, the cut, and
     the first sample that differs.
@@ -36,19 +37,20 @@ def check_file(path: str | Path, parts: int = 10, seed: int = 0) -> str:
     decoder = Decoder(path)
     kind = f"{decoder.format}, {decoder.subtype}, {decoder.rate} Hz, {decoder.frames} samples"
     stream = Audio(decoder.rate, decoder.channels)
-    frames = min(decoder.frames, _LONGEST)
-    whole = _read(path, stream, 0, frames, _LONGEST)
-    for rows, most in ((1, _SINGLY), (37, _LONGEST_OF_SMALL), (decoder.rate, _LONGEST)):
-        if length := min(frames, most):
-            found = _read(path, stream, 0, length, rows)
-            _check_equal(path, kind, f"in blocks of {rows} samples", found, whole[:length], 0)
+    frames = min(decoder.frames, max(1, _LONGEST // decoder.channels))
+    whole = _read(path, stream, 0, frames, frames)
+    usual = AudioSource(path, stream).rows
+    for rows, most in ((1, _SINGLY), (37, _LONGEST_OF_SMALL), (usual, frames)):
+        length = min(frames, most)
+        found = _read(path, stream, 0, length, rows)
+        _check_equal(path, kind, f"in blocks of {rows} samples", found, whole[:length], 0)
     random = np.random.default_rng(seed)
     for _ in range(parts):
         first, last = sorted(int(one) for one in random.integers(0, frames + 1, 2))
         if first < last:
-            found = _read(path, stream, first, last - first, decoder.rate)
+            found = _read(path, stream, first, last - first, usual)
             _check_equal(path, kind, f"of the part from {first} to {last}", found, whole[first:last], first)
-    return kind
+    return kind if frames == decoder.frames else f"{kind}, the first {frames} compared"
 
 
 def _read(path: Path, stream: Audio, first: int, length: int, rows: int) -> Array:

@@ -340,7 +340,26 @@ def test_samples_that_begin_within_the_header_are_damage(tmp_path: Path) -> None
     content[4:8] = bytes(4)
     (tmp_path / "v.au").write_bytes(content)
     for name in ("v.sph", "v.au"):
-        with pytest.raises(FileError, match=f"{name} is damaged: .* begin at byte [08], which is within the header"):
+        with pytest.raises(FileError, match=f"{name} is damaged .* begin at byte [08], which is within the header"):
+            AudioSource(tmp_path / name, MONO)
+
+
+def test_samples_that_begin_behind_their_end_are_damage(tmp_path: Path) -> None:
+    au, aiff, far = written(tmp_path / "v.au", "au"), written(tmp_path / "v.aiff", "aiff"), b"\xff\xff\xff\xf0"
+    at = aiff.index(b"SSND") + 8  # the offset of the samples
+    (tmp_path / "v.au").write_bytes(au[:4] + far + b"\xff" * 4 + au[12:])
+    (tmp_path / "v.aiff").write_bytes(aiff[:at] + far + aiff[at + 4 :])
+    (tmp_path / "v.sph").write_bytes(sphere("sample_count -i 16000\n", header=99_999_999))
+    for name in ("v.au", "v.aiff", "v.sph"):
+        with pytest.raises(FileError, match=f"{name} is damaged .* begin at byte [0-9]+, which is behind their end"):
+            AudioSource(tmp_path / name, MONO)
+
+
+def test_a_header_of_text_is_not_taken_for_a_list_of_files(tmp_path: Path) -> None:
+    (tmp_path / "v.sph").write_bytes(sphere("sample_count -i 16000\n").replace(b"-s2 01", b"-s2 99"))
+    (tmp_path / "v.pvf").write_bytes(b"PVF1\n1 16000 77\n" + b"a" * 1000)
+    for name in ("v.sph", "v.pvf"):
+        with pytest.raises(FileError, match=f"{name} is not an audio file .* convert it: ffmpeg -i {name} out.wav"):
             AudioSource(tmp_path / name, MONO)
 
 

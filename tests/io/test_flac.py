@@ -9,6 +9,7 @@ from numpy.testing import assert_array_equal
 
 from dspgraph import Array, Audio
 from dspgraph.errors import FileError
+from dspgraph.io import flac
 from dspgraph.io.audio import AudioSource
 from dspgraph.io.flac import find_flac, find_starts
 from dspgraph.testing import check_file
@@ -126,8 +127,24 @@ def test_joined_files_of_different_rates_are_refused(tmp_path: Path) -> None:
 def test_very_many_joined_files_are_refused(tmp_path: Path) -> None:
     path = with_length(tmp_path / "v.flac", 20000)
     path.write_bytes(path.read_bytes() + path.read_bytes()[:42] * 200)
-    with pytest.raises(FileError, match="has more than 100 joined FLAC files"):
+    with pytest.raises(FileError, match="has more than 20 joined FLAC files: .* convert it: ffmpeg -i v.flac out.wav"):
         AudioSource(path, MONO)
+
+
+def test_the_end_of_a_file_is_searched_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four headers, then many bytes that could begin one, then four headers: a file of 100 of these took a minute."""
+    tried: list[bytes] = []
+    end_of_frame = flac._end_of_frame
+
+    def noted(header: bytes, fixed: int) -> int:
+        tried.append(header)
+        return end_of_frame(header, fixed)
+
+    monkeypatch.setattr(flac, "_end_of_frame", noted)
+    four = bytes.fromhex("fff8c90800")
+    four = (four + bytes((flac._sum(four, *flac._OF_HEADER),)) + bytes(3)) * 4  # a header, and three bytes more
+    assert flac._last_sample(four + b"\xff\xf8" * 1000 + four, 4096, 999_999, -1) == 0
+    assert len(tried) == 1008
 
 
 @pytest.mark.parametrize("at", [0, 1, 2**20 - 43, 2**20 - 3, 2**20 + 5])

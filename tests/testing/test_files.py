@@ -1,5 +1,6 @@
 """The law of files: however the reading is cut, the samples are those of one forward read."""
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from dspgraph import Audio
 from dspgraph.errors import FileError
 from dspgraph.io.audio import AudioSource
 from dspgraph.io.decoding import Decoder
-from dspgraph.testing import check_file
+from dspgraph.streams import Array
+from dspgraph.testing import check_file, files
 from helpers.audio_files import (
     BY_FFMPEG,
     BY_LIBSNDFILE,
@@ -109,6 +111,27 @@ def test_the_law_holds_at_200_parts_of_files_of_unknown_length(tmp_path: Path, k
     content[at : at + 4] = length.to_bytes(4, "big" if kind.startswith("ai") else "little")
     (tmp_path / "v").write_bytes(content)
     check_file(tmp_path / "v", parts=200)
+
+
+def test_a_low_rate_in_the_header_makes_no_small_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 1 Hz, a block of a second is one sample: the check of a file of 6 MB took minutes."""
+    soundfile.write(tmp_path / "v.wav", speech()[:20000], 1)
+    blocks, cuts = Decoder.blocks, set[tuple[int, int]]()
+
+    def noted(self: Decoder, first: int, length: int, rows: int) -> Iterator[Array]:
+        cuts.add((rows, length))
+        return blocks(self, first, length, rows)
+
+    monkeypatch.setattr(Decoder, "blocks", noted)
+    check_file(tmp_path / "v.wav")
+    assert {rows for rows, length in cuts if length > 4096} == {37, 4096, 20000}
+
+
+def test_what_was_not_compared_is_said_and_channels_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory of the check does not grow with the number of channels."""
+    monkeypatch.setattr(files, "_LONGEST", 2**12)
+    soundfile.write(tmp_path / "v.wav", stereo(5000), 16000)
+    assert check_file(tmp_path / "v.wav").endswith(", 5000 samples, the first 2048 compared")
 
 
 def test_a_file_that_breaks_the_law_is_named_with_its_format_the_cut_and_the_sample(
