@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 # One thread for BLAS and torch in each process: on matrices as small as those of the tests, threads wait for each other.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+PARALLEL := --dist loadgroup --no-loadscope-reorder -n
 
 .PHONY: demo quick test test-slow cover lint bench fuzz clean
 
@@ -12,25 +13,25 @@ demo: .venv/.demo
 
 # The core, and the laws of every node at a few cuts.
 quick: .venv/.test
-	$(PYTEST) --quick
+	$(PYTEST) $(PARALLEL) 2 --quick
 
 # Everything but what takes minutes, in three processes: many tests wait for others. NODE=lpc: one node and its laws.
 test: .venv/.test
 ifdef NODE
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --node $(NODE) -m "not slow" $(wildcard tests/nodes/*/test_$(NODE).py) tests/system/test_laws.py
+	$(PYTEST) --node $(NODE) -m "not slow" $(wildcard tests/nodes/*/test_$(NODE).py) tests/system/test_laws.py
 else
-	$(PYTEST) -n 3 -m "not slow"
+	$(PYTEST) $(PARALLEL) 3 -m "not slow"
 endif
 
 # Line and branch coverage of the core by its own tests; fails below the figure in pyproject.toml.
 cover: .venv/.test
-	$(PYTEST) tests --ignore=tests/nodes --ignore=tests/kernels --ignore=tests/models --ignore=tests/system \
+	$(PYTEST) $(PARALLEL) 2 tests --ignore=tests/nodes --ignore=tests/kernels --ignore=tests/models --ignore=tests/system \
 	    -m "not slow and not cluster" --cov --cov-report=
 	$(BIN)/python -m coverage report
 
 # More cases of what the fast tests hold, and what takes minutes.
 test-slow: .venv/.test
-	$(PYTEST) -m slow
+	$(PYTEST) $(PARALLEL) 2 -m slow
 
 lint: .venv/.test
 	$(BIN)/ruff check .

@@ -26,7 +26,7 @@ from typing import Any
 
 from dspgraph.shown import escaped, shortened
 
-_MOST_LETTERS = 600
+MESSAGE_LETTERS = 600
 _MOST_NAMES = 50
 _MOST_NAME_LETTERS = 80
 """Limits of a message: the characters of a complaint, and the names and their characters in a suggestion."""
@@ -55,7 +55,7 @@ class DspgraphError(Exception):
     @property
     def complaints(self) -> tuple[str, ...]:
         """The lines of the text, as many as there are complaints."""
-        return tuple(shortened(escaped(str(argument)), _MOST_LETTERS) for argument in self.args)
+        return tuple(shortened(escaped(str(argument)), MESSAGE_LETTERS) for argument in self.args)
 
     def __str__(self) -> str:
         return "\n".join(self.complaints)
@@ -140,7 +140,7 @@ def describe_error(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         message = "there is not enough memory: cut the recording, or choose smaller lengths, hops and sizes"
     elif not isinstance(error, DspgraphError):
-        message = shortened(escaped(f"{type(error).__name__}: {message}"), _MOST_LETTERS)
+        message = shortened(escaped(f"{type(error).__name__}: {message}"), MESSAGE_LETTERS)
     if os.environ.get(TRACEBACK):
         lines = "".join(traceback.format_exception(error)).split("\n")
         message = "\n".join([message, *map(escaped, lines)])
@@ -160,7 +160,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     if not known:
         return "there are none"
     listed = [shortened(one, _MOST_NAME_LETTERS) for one in known[:_MOST_NAMES]]
-    while len(listed) > 1 and sum(map(len, listed)) > _MOST_LETTERS // 2:
+    while len(listed) > 1 and sum(map(len, listed)) > MESSAGE_LETTERS // 2:
         listed.pop()
     more = f" and {len(known) - len(listed)} more" if len(known) > len(listed) else ""
     return f"there are: {', '.join(listed)}{more}"

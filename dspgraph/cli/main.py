@@ -24,7 +24,7 @@ from dspgraph.cli.process import complain, open_standard_streams, report_stop, r
 from dspgraph.cli.render import render
 from dspgraph.cli.train import train
 from dspgraph.cli.weights import weights
-from dspgraph.errors import TRACEBACK, DspgraphError, LawError, describe_error
+from dspgraph.errors import MESSAGE_LETTERS, TRACEBACK, DspgraphError, LawError, describe_error
 from dspgraph.rendering.system import numpy_warnings_hidden
 from dspgraph.shown import escaped, shortened
 
@@ -56,7 +56,9 @@ class _Group(click.Group):
         except KeyboardInterrupt as stop:
             ctx.exit(report_stop(stop))
         except click.UsageError as error:  # its message may have a whole argument in it
-            raise click.UsageError(shortened(escaped(error.format_message()), 600), error.ctx or ctx) from None
+            raise click.UsageError(
+                shortened(escaped(error.format_message()), MESSAGE_LETTERS), error.ctx or ctx
+            ) from None
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

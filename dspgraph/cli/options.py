@@ -62,7 +62,7 @@ class WholeNumber(click.IntRange):
     """A whole number given by the user."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the number; refuse a text that is none (see `exact_number`), and a number out of bounds."""
+        """Return the number. Refuse a text that is not a number (see `exact_number`), and a number out of bounds."""
         try:
             number = exact_number(str(value))
         except ParameterError:
@@ -76,7 +76,7 @@ class RealNumber(click.FloatRange):
     """A number given by the user."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the number; refuse a text that is none (see `exact_number`), and a number out of bounds."""
+        """Return the number. Refuse a text that is not a number (see `exact_number`), and a number out of bounds."""
         try:
             return super().convert(float(exact_number(str(value))), param, ctx)
         except ParameterError as error:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 WIDE = 10_000
 """Width in characters of text that is not printed at a terminal, so that no line is folded."""
 
-
 NARROW = 40
 """Least width in characters of text at a terminal: the variable COLUMNS may say 0 or 1, which no terminal has."""
 

@@ -155,9 +155,10 @@ def plot(
         from dspgraph.plotting.spectrogram import file_spectrogram
 
         figure = file_spectrogram(file)
-    for written in (target, target.with_suffix(".csv"))[: 2 if study else 1]:
-        if written.exists():
-            echo(f"note: {written} was there, and is replaced", err=True)
+    table = target.with_suffix(".csv")
+    for path in [target, table] if study else [target]:
+        if path.exists():
+            echo(f"note: {path} was there, and is replaced", err=True)
     echo(str(save(figure, target)))
     if study:
-        echo(str(study.write(target.with_suffix(".csv"))))
+        echo(str(study.write(table)))

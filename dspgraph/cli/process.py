@@ -14,7 +14,7 @@ from types import FrameType
 
 import click
 
-from dspgraph.errors import RequestError
+from dspgraph.errors import MESSAGE_LETTERS, RequestError
 from dspgraph.rendering.system import check_working_directory
 from dspgraph.shown import escaped, shortened
 
@@ -38,9 +38,10 @@ def signals_raised() -> Iterator[None]:
     """Raise `Stopped` inside the `with` block when a signal asks the program to end.
 
     So everything that is open is closed, and no unfinished file is left. A signal that is ignored, as SIGHUP under
-    nohup, or that other code handles stays as it is. After a signal has come, the three signals are ignored for GRACE
-    seconds, and for good when the `with` block ends: then the process is about to end. Objects that were half made when
-    the signal came may fail in `__del__`; Python's report of that, "Exception ignored in ...", is not printed.
+    nohup, or that other code handles stays as it is. After a signal has come, SIGINT, SIGTERM and SIGHUP are ignored
+    for GRACE seconds, and for good when the `with` block ends: then the process is about to end. Objects that were half
+    made when the signal came may fail in `__del__`; Python's report of that, "Exception ignored in ...", is not
+    printed.
     """
     latest = -GRACE
 
@@ -64,7 +65,7 @@ def signals_raised() -> Iterator[None]:
 
 
 def report_stop(stop: KeyboardInterrupt) -> int:
-    """Print on stderr by what the program was stopped, and the notes of the exception; return the exit code.
+    """Print on stderr what has stopped the program, and the notes of the exception; return the exit code.
 
     The exit code is 128 + the number of the signal, as in a shell: 130 for Ctrl-C.
     """
@@ -75,7 +76,7 @@ def report_stop(stop: KeyboardInterrupt) -> int:
 
 
 def complain(sentence: str) -> None:
-    """Print a sentence on stderr, if stderr takes it; else there is no place to say it."""
+    """Print a sentence on stderr. If that fails, nothing is printed: there is no other place for it."""
     with suppress(OSError):
         click.echo(f"dspgraph: {sentence}", err=True)
 
@@ -108,7 +109,7 @@ def report_system_error(error: OSError) -> int:
         return 2
     if error.filename is not None or error.errno is None:  # without a number: the sentence of a library
         place = f"{error.filename}: " if error.filename is not None else ""
-        complain(shortened(escaped(f"{place}{reason}"), 600))
+        complain(shortened(escaped(f"{place}{reason}"), MESSAGE_LETTERS))
         return 2
     try:
         check_working_directory("a path is relative to it")

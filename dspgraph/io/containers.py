@@ -43,7 +43,7 @@ _IGNORING = "ffmpeg -ignore_length 1 -i"
 """The command of a program that reads a file to its end, whatever its header says."""
 
 _MOST_JOINED = 20
-"""The largest number of FLAC files in one file: more are no recording, but an attempt to take time."""
+"""The largest number of FLAC files in one file: a file of more is not a recording, but made to waste time."""
 
 _KEPT = 64
 """The number of files whose layouts are kept: those of MP3, Ogg and FLAC files are found by reading the whole file."""
@@ -155,12 +155,12 @@ def _joined_flac_layout(file: BinaryIO, ends: list[int]) -> FileLayout:
 
 
 def _most(samples: int | None) -> tuple[int, ...]:
-    """Return the number of samples of one piece as a layout has it; samples: None or 0 if it is not known."""
+    """Return the `most` of a layout with one piece; samples: the number of samples, None or 0 if it is not known."""
     return (samples or sys.maxsize,)
 
 
 def _without_length(flac: Flac, begin: int, end: int) -> Piece:
-    """Return a FLAC file that lies from the byte `begin` to the byte `end`, without the length in its header."""
+    """Return the piece with the FLAC file from byte `begin` to byte `end`; the length in its header is removed."""
     return Piece((flac.head, Span(begin + len(flac.head), end)))
 
 
@@ -240,7 +240,7 @@ class _Coding(NamedTuple):
 
 
 class _Samples(NamedTuple):
-    """The place of the samples in a file, by its header. All offsets count from the first byte of the container."""
+    """The place of the samples, as the header says. All offsets count from the first byte of the container."""
 
     begin: int  # offset of the samples, in bytes
     length: int  # in bytes
@@ -420,7 +420,7 @@ def _chunk_of_samples(file: BinaryIO, chunks: _Chunks, begin: int, size: int) ->
 
 
 def _packet_bytes(content: bytes) -> int:
-    """Return the number of bytes of all packets by the chunk "pakt" of a CAF file.
+    """Return the number of bytes of all packets, as the chunk "pakt" of a CAF file says.
 
     24 bytes (number of packets, samples) stand before the lengths of the packets. A length has 7 bits in each byte, the
     highest first; the last byte of a length is below 128.
@@ -434,7 +434,7 @@ def _packet_bytes(content: bytes) -> int:
 
 
 def _wav_coding(content: bytes, w64: int | None) -> _Coding:
-    """Return the coding by the first bytes of the chunk "fmt "; w64: the offset of the chunk in a W64 file.
+    """Return the coding that the first bytes of the chunk "fmt " describe; w64: the offset of the chunk in a W64 file.
 
     In the extensible form of the chunk, the format is the beginning of a GUID. libsndfile does not look at it in a W64
     file, and takes floats for integers: it is given the plain form.
@@ -449,7 +449,7 @@ def _wav_coding(content: bytes, w64: int | None) -> _Coding:
 
 
 def _aiff_coding(content: bytes) -> _Coding:
-    """Return the coding by the first bytes of the chunk "COMM": channels, samples, bits, rate, type of compression."""
+    """Return the coding that the chunk "COMM" begins with: channels, samples, bits, rate, type of compression."""
     channels, samples, bits = (int.from_bytes(content[a:b], "big") for a, b in ((0, 2), (2, 6), (6, 8)))
     if content[18:22] not in _AIFF_UNITS:
         return _Coding()

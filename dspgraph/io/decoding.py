@@ -167,7 +167,7 @@ class Decoder:
     def _forward(self, file: _Forward, begin: int, start: int, end: int, rows: int, frames: int) -> Iterator[Array]:
         """Yield the same as `_sought`. The link is decoded from its start on, in reads that do not depend on the cut.
 
-        frames: the number of samples of the link, beyond which a decoder must not be asked.
+        frames: the number of samples of the link; a decoder is never asked for samples beyond it.
         """
         at = 0
         while at < end and len(block := self._read(file, min(self._rows, frames - at), begin + at)):
@@ -238,7 +238,7 @@ class Decoder:
 
 
 def _check_readable(path: Path) -> None:
-    """Raise FileError if a file is missing, empty, no regular file, or has no header."""
+    """Raise FileError if a file is missing, is empty, is not a regular file, or has no header."""
     with open_file(path) as file:  # its errors say more than "System error", the message of libsndfile
         size = os.fstat(file.fileno()).st_size
     if size == 0:

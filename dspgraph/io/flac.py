@@ -14,7 +14,7 @@ _TAIL = 2**17
 """The number of bytes at the end of a file in which the last frame is looked for: longer frames are very rare."""
 
 _TRIES = 4
-"""The largest number of headers that are tried: such a header stands in other data by chance."""
+"""The largest number of headers that are tried: other data may look like a header by chance."""
 
 _START = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
 """The beginning of a file: the mark, and the header of STREAMINFO, of 34 bytes (sections 8.1 and 8.2)."""

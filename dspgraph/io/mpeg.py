@@ -34,7 +34,7 @@ _BITRATES = {
 _LARGEST_CODE = 14
 
 _MOST_TAGS = 1000
-"""The largest number of tags of text between frames: more are no music, but an attempt to take time."""
+"""The largest number of tags of text between frames: a file with more is not music, but made to waste time."""
 
 
 class Kind(NamedTuple):
@@ -100,7 +100,7 @@ def parse_header(header: bytes) -> Header | None:
 
 @cache
 def _frame(first: int, second: int) -> Header | None:
-    """Return what the second and third byte of a header say. The number of channels is not among it."""
+    """Return what the second and third byte of a header say. The number of channels, in the fourth byte, is left 0."""
     version = {0b11: 1, 0b10: 2, 0b00: 3}.get(first >> 3 & 3)
     layer = 4 - (first >> 1 & 3)
     code, rate_code, padding = second >> 4, second >> 2 & 3, second >> 1 & 1
@@ -122,7 +122,7 @@ def find_mpeg(path: Path, begin: int, size: int) -> Mpeg | None:
     begin: where they may begin at the earliest: behind an ID3 tag. size: of the file, in bytes. Only if there is an ID3
     tag, or the suffix is that of MPEG audio, other bytes may stand before the first frame.
 
-    Raises FileError if the file is truncated, if it consists of tags, if bytes that are no frame stand between frames,
+    Raises FileError if the file is truncated, if it consists of tags, if other bytes stand between frames,
     or if the sample rate, the number of channels or the layer changes.
     """
     with path.open("rb") as file:

@@ -56,7 +56,7 @@ class Link(NamedTuple):
 
 @dataclass
 class _Sound:
-    """A stream of sound while its pages are read."""
+    """What is known of a stream of sound while its pages are read."""
 
     number: int  # of the last page
     position: int = 0  # of the last page
@@ -96,7 +96,7 @@ def pages(path: Path, file: BinaryIO, at: int) -> Iterator[Page]:
 
 
 def _has_page(file: BinaryIO, at: int) -> bool:
-    """Return whether a whole page begins somewhere behind the byte `at`."""
+    """Return whether the mark of a page stands somewhere behind the byte `at`."""
     overlap = b""
     file.seek(at)
     while part := file.read(2**20):
@@ -183,7 +183,7 @@ def pages_of(path: Path, link: Link) -> Iterator[Page]:
 
 
 def page_head(page: Page) -> bytes:
-    """Return the first HEAD bytes of a page, with its flags and position, which may differ from its content."""
+    """Return the first HEAD bytes of a page, corrected if `flags` or `position` are not those in its content."""
     old = page.content[:HEAD]
     head = old[:5] + bytes((page.flags,)) + (page.position & _UNKNOWN).to_bytes(8, "little") + old[14:]
     if head == old:

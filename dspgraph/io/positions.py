@@ -160,7 +160,7 @@ class _Positions:
             self.write(self._last._replace(flags=self._last.flags | ENDS))
 
     def _counted(self, page: Page, packets: list[bytes]) -> int:
-        """Return the position of the page by the number of samples, -1 if no packet ends on it.
+        """Return the position of a page, counted from the samples of its packets; -1 if no packet ends on it.
 
         packets: those that end on the page.
         """

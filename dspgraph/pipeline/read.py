@@ -137,7 +137,7 @@ def value_at(data: Any, path: KeyPath) -> Any:
 
 
 class Files:
-    """The pipeline files that are read for one pipeline. All of them together have a largest size."""
+    """The pipeline files that are read for one pipeline. Their size together is limited."""
 
     def __init__(self) -> None:
         self.bytes = self.values = 0
@@ -251,7 +251,9 @@ _KINDS: dict[str, tuple[str, str, Callable[[str], Any]]] = {
         lambda text: float(re.sub(r"\.(?=[a-zA-Z])", "", text)),
     ),
 }
-"""The values that are no texts, by the end of their tags: pattern, first letters, and the function that reads them.
+"""The plain values that are not texts, by the last part of their tag.
+
+For each: the pattern of its text, the characters that it may begin with, and the function that reads it.
 
 They are those of the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema). PyYAML alone follows YAML
 1.1, where 0100 is 64, 1:30 is 90 and `on` is true.

@@ -43,7 +43,7 @@ _UNCLEAR = {
 """Words that may mean a time, and that time. Without a unit in the name, such a column is refused."""
 
 _AROUND = {"time", "in", "audio", "segment", "seg", "clip", "cut", "utterance", "utt"}
-"""Words beside the time in the name of a column that do not change its meaning: `start_time`, `segment_end`."""
+"""Words that do not change the meaning of the word for a time in the name of a column: `start_time`, `segment_end`."""
 
 _CHANNELS = {"channel_id", "channel_index", "channel_idx", "channel_number", "channel_num", "channels", "chan", "ch"}
 """Names of columns that may choose a channel. They are refused: some count from 1, and `channels` may be a number of
@@ -56,7 +56,7 @@ _ZERO = Fraction(0)
 _SECONDS = {"s", "sec", "secs", "second", "seconds"}
 
 _OTHER_UNITS = {"ms", "msecs", "millis", "milliseconds", "us", "ns", "minutes", "samples", "frames", "idx", "index"}
-"""Units in which a time is not read. Without the final "s", the name means the same."""
+"""Units other than seconds: a time in them is not read. Without its final "s" the word means the same."""
 
 
 class Column(NamedTuple):

@@ -26,7 +26,7 @@ MANIFEST_BYTES, MANIFEST_LINES, LONGEST_LINE = 2**29, 1_000_000, 2**24
 """Limits of a manifest: bytes after it is unpacked, lines, and bytes of a line. They bound memory and time."""
 
 LONGEST_INTEGER = 300
-"""The largest number of digits of an integer in JSON: more than the largest float has."""
+"""The largest number of digits of an integer in JSON: so it can become a float, the largest of which has 309."""
 
 MOST_UNUSED = 100
 """The number of unused columns of which the names are kept, for a note: an object may have other keys in every line."""
@@ -120,7 +120,7 @@ def _with_different_ids(found: Iterable[tuple[Item, bool]]) -> Iterator[Item]:
 
 
 def _part_name(item: Item) -> str:
-    """Return the part of an item as text for its id; empty for a whole file."""
+    """Return what the part of an item adds to its id: "-000250-000750-c1"; empty for a whole file."""
     end = "end" if item.duration is None else f"{round(1000 * (item.start + item.duration)):06d}"
     part = f"-{round(1000 * item.start):06d}-{end}" if item.start or item.duration is not None else ""
     return part if item.channel is None else f"{part}-c{item.channel}"

@@ -126,10 +126,10 @@ def _earlier_results(job: RenderJob, ledger: Ledger, items: Sequence[Item], retr
 
 
 def _check_replaced(job: RenderJob, ledger: Ledger, items: Iterable[Item], resuming: bool) -> None:
-    """Raise RequestError if rendering the items would replace other files than results of the same request.
+    """Raise RequestError if rendering the items would replace files that this run may not replace.
 
-    Such files are results of another source, part, graph or format, and unless the run is `resuming` an earlier one,
-    files that no run has recorded.
+    These are results of another source, part, graph or format; and files that no run has recorded, unless this run is
+    `resuming` an earlier one.
     """
 
     def other(item: Item) -> str:

@@ -67,7 +67,7 @@ def _all_exist(sidecar: Sidecar, outputs: Sequence[Path]) -> bool:
 def other_result(
     line: Mapping[str, Any] | None, sidecar: Sidecar, outputs: Sequence[Path], recipe: str, resuming: bool
 ) -> str:
-    """Return in words which other files the result of an item would replace.
+    """Return in words how the files that the result of an item would replace differ from that result.
 
     Empty if there are no files, or if they are the result of the same source, part, graph and format, which may be made
     again, for instance because the code has changed. line: the last line of the item in the ledger. sidecar: the

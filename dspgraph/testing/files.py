@@ -1,4 +1,4 @@
-"""The law of audio files: the cut changes nothing in reading either."""
+"""The law of audio files: a file has the same samples, in whatever blocks and parts it is read."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def weights_round_trip(example: ModelExample, folder: Path) -> None:
 
 
 def foreign_weights_refused(example: ModelExample, folder: Path) -> None:
-    """Raise ModelError unless files of other models, and files of no model, are refused and not executed."""
+    """Raise ModelError unless files that are not weights of this model are refused, without executing them."""
     _, arrays, metadata = _contents(example, folder)
     cases: dict[str, tuple[dict[str, Array], dict[str, str]]] = {
         "weights of the model 'another'": (arrays, {**metadata, "model": "another"}),
@@ -225,7 +225,7 @@ def _require_refusal(example: ModelExample, what: str, path: Path) -> None:
 
 
 def kernel_equals_network(example: ModelExample, folder: Path) -> None:
-    """Raise ModelError unless kernel and network, given the samples of another signal, have the same parameters."""
+    """Raise ModelError unless kernel and network give the same parameters for the samples of another signal."""
     path, features = example.weights(folder), example.features(example.frames, 0)
     given = example.one(path, example.features(example.frames, 1), 1)[0]
     expected = example.forward(path, features, given)
@@ -239,7 +239,7 @@ def kernel_equals_network(example: ModelExample, folder: Path) -> None:
 
 
 def free_equals_forced(example: ModelExample, folder: Path) -> None:
-    """Raise ModelError unless a free-running signal has the parameters that its samples, given to the network, have."""
+    """Raise ModelError unless kernel and network give the same parameters for the samples that the kernel draws."""
     path = example.weights(folder)
     for seed in range(2):
         features = example.features(example.frames, seed)
@@ -339,7 +339,7 @@ def lanes(example: ModelExample, folder: Path) -> None:
 
 
 def tap_changes_nothing(example: ModelExample, folder: Path) -> None:
-    """Raise ModelError unless the samples are the same with and without their parameters."""
+    """Raise ModelError unless the samples are the same whether or not their parameters are returned too."""
     path, features = example.weights(folder), example.features(example.frames, 0)
     plain, tapped = example.one(path, features, 0)[0], example.tapped(path, features, 0)[0]
     _require_same(example, "tapping the distribution changes the samples", tapped, plain)

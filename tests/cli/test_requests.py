@@ -108,6 +108,7 @@ BAD_PIPELINES: dict[str, tuple[Any, list[str], str]] = {
     "a format that is not written": (lambda d: d / "scale.yaml", ["--format", "mp3"], "'mp3' is not one of 'flac', 'wav', 'ogg'"),
     "results where the input is": (lambda d: d / "scale.yaml", ["{d}/in", "-o", "{d}/in"], "in is the output folder, its files are no inputs"),
     "two swaps of one slot": (lambda d: d / "scale.yaml", ["--swap", "end=late", "--swap", "end=toy_scale"], "--swap end=late and --swap end=toy_scale: one slot takes one variant"),
+    "two swaps of one slot, by a dot and a slash": (lambda d: d / "scale.yaml", ["--swap", "a.b=c", "--swap", "a/b=d"], "--swap a.b=c and --swap a/b=d: one slot takes one variant"),
     "an override that is no value": (lambda d: d / "scale.yaml", ["-s", "end.factor=!!int 0b_"], "'end.factor=!!int 0b_': the value: '0b_' is no int"),
     "an override that holds itself": (lambda d: d / "scale.yaml", ["-s", "end.factor=&a [*a]"], "20 levels"),
     "an override into a list": (pipeline_file("nodes: [a, b]\n"), ["-s", "a.x=1"], "mine.yaml:1: nodes: must be a mapping"),

@@ -545,13 +545,14 @@ from pathlib import Path
 from dspgraph.rendering.executors.process import Processes
 from dspgraph.rendering.item import Item
 from helpers.deadly import Deeds
-list(Processes(1).run(Deeds(Path(sys.argv[1])), [Item("endless-0", Path("x"))]))
+list(Processes(1).run(Deeds(Path(sys.argv[1])), [Item(sys.argv[2], Path("x"))]))
 """
 
 
-def test_a_worker_does_not_go_on_with_its_item_when_the_run_is_killed(log: Path) -> None:
+@pytest.mark.parametrize("item", ["endless-0", "stuck-0"])  # the second lets no thread of Python run
+def test_a_worker_does_not_go_on_with_its_item_when_the_run_is_killed(log: Path, item: str) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    lead = subprocess.Popen([sys.executable, "-c", ENDLESS, str(log)], env=environment, start_new_session=True)
+    lead = subprocess.Popen([sys.executable, "-c", ENDLESS, str(log), item], env=environment, start_new_session=True)
     wait_until(lambda: opened(log))
     lead.kill()
     lead.communicate(timeout=30)

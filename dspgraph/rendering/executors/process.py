@@ -31,7 +31,7 @@ IGNORED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasatt
 """Signals that a worker ignores: a terminal sends them to all processes of a command."""
 
 MOST_JOBS, MOST_JOBS_PER_CORE = 64, 4
-"""The largest number of workers on a machine: the larger of MOST_JOBS and MOST_JOBS_PER_CORE for each core.
+"""The largest number of workers on a machine: MOST_JOBS or, if that is more, MOST_JOBS_PER_CORE for each core.
 
 Each takes 100 MB of memory or more: without a limit, one wrong digit would take all of it.
 """
@@ -58,7 +58,7 @@ class Processes:
     exceeded, the items are tried again in smaller groups; only an item that exceeds the timeout alone is reported as
     failed.
 
-    The constructor raises RequestError for more jobs than the machine takes (MOST_JOBS).
+    The constructor raises RequestError for more workers than a machine may have (MOST_JOBS).
 
     `run` raises RequestError if the job cannot be sent to another process, or cannot be done there.
     """

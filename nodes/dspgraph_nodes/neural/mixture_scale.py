@@ -40,7 +40,7 @@ def mixture_scale(
 
 
 class MixtureScale(Node):
-    """Compute the scales of mixtures of logistics: of the drawn component, expected, and the standard deviation.
+    """Compute how wide mixtures of logistics are: scale of the drawn component, expected scale, standard deviation.
 
         drawn     = ln s_k,  where k has the probability P(k | x), proportional to w_k * P_k(x)
         expected  = sum_k w_k * ln s_k
@@ -52,8 +52,8 @@ class MixtureScale(Node):
 
     The audio does not tell for certain from which component a sample was drawn. So a component is drawn again, with the
     probability that the sample came from it: the scales found have the distribution of those that were drawn. P_k(x) is
-    the probability of component k in the step of 2 / (2**sample_bits - 1) around x, for the outermost steps up to
-    infinity; without `sample_bits` it is the density.
+    the probability that component k gives to the step of width 2 / (2**sample_bits - 1) around x; the outermost steps
+    reach to infinity. Without `sample_bits` it is the density of component k at x.
 
     Source: T. Salimans, A. Karpathy, X. Chen and D. P. Kingma, PixelCNN++: Improving the PixelCNN with Discretized
     Logistic Mixture Likelihood and Other Modifications, ICLR 2017 (the mixture and its probabilities of steps).

@@ -39,7 +39,7 @@ def apply_layer(matrix: Matrix, buffers: LayerBuffers, x: int) -> None:
 
 @kernel
 def run_layer(matrix: Matrix, one: LayerBuffers, many: LayerBuffers, x: Array, y: Array, tanh: bool) -> None:
-    """Write v = x @ M + bias to y, or tanh(v * ln(2) / 2) if `tanh` is true.
+    """Write v = x @ M + bias to y, or tanh(v * ln(2) / 2) if `tanh` is true (see `layer`).
 
     x: [n, inputs]; y: [n, outputs]; matrix: M and the bias; one, many: buffers for one row and for sixteen rows. Rows
     of x are computed sixteen at a time; the last len(x) % 16 rows are computed one at a time.

@@ -4,13 +4,13 @@ A picture is an array [channel, row, bin]. In memory it has a border, where conv
 below, and BORDER columns on the left and on the right of the bins. Bins are computed sixteen at a time; those past the
 last bin are set to zero again.
 
-Every number is bias + sum of weight * input, where the sum runs over the channels of the input in order, and for each
-channel over the places of the filter, row by row. Multiply-adds are fused. So the bits of a picture depend on nothing
-but its input and the weights.
+Before the leaky ReLU, every number is bias + sum of weight * input. The sum runs over the channels of the input in
+order, and for each channel over the places of the filter, row by row. Multiply-adds are fused. So the bits of a picture
+depend on nothing but its input and the weights.
 
-A convolution of 3 x 3 of a picture in which each pixel has been doubled in both directions reads only 2 x 2 pixels of
-the small picture. `packed_up` adds up the weights of the pixels that are the same, separately for the four pixels that
-a pixel becomes. This needs 4/9 of the multiplications.
+If every pixel of a picture is doubled in both directions, a 3 x 3 convolution of the result reads only 2 x 2 different
+pixels. `packed_up` adds up the weights of equal pixels, separately for each of the four pixels that a pixel becomes.
+This needs 4/9 of the multiplications.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LEAST_POWER = 1e-8  # added to the mean square of a pixel
 
 
 class Filters(NamedTuple):
-    """The weights of a convolution of 3 x 3, in tiles of channels of the result."""
+    """The weights of a 3 x 3 convolution. The channels of its result are computed in groups, the tiles."""
 
     weights: Array  # [tiles, inputs, places, channels of a tile]
     bias: Array  # [tiles * channels of a tile]
@@ -62,7 +62,7 @@ def packed_up(weight: Array, bias: Array) -> Filters:
 
 
 def _read(place: int, phase: int) -> int:
-    """Return which of the two pixels read, 0 or 1, a place 0, 1 or 2 of the filter falls on."""
+    """Return which of the two pixels that are read, 0 or 1, place 0, 1 or 2 of the filter takes."""
     return (place + 1) // 2 if phase == 0 else place // 2
 
 
@@ -94,9 +94,9 @@ def _same(
 ) -> None:
     """Write sixteen bins of TILE_CHANNELS channels.
 
-    own, at, to: places of the first weight, of the first pixel read, which lies one row above and one bin before the
-    first pixel of the result, and of that pixel; first_channel: its channel; inputs: channels read; x_plane, x_row,
-    y_plane: numbers in a channel and in a row of x, and in a channel of y.
+    own: the place of the first weight; to, first_channel: the place and the channel of the first pixel of the result;
+    at: the place of the first pixel that is read, one row above and one bin before that pixel; inputs: the number of
+    channels that are read; x_plane, x_row, y_plane: numbers in a channel of x, in a row of x, in a channel of y.
     """
     sums = [
         code.variable(code.broadcast(code.element("bias", code.plus(first_channel, o)))) for o in range(TILE_CHANNELS)
@@ -116,7 +116,7 @@ def _same(
 def _up(
     code: Code, own: Any, first_channel: Any, at: Any, to: Any, inputs: Any, x_plane: Any, x_row: Any, y_plane: Any
 ) -> None:
-    """Write 32 bins of UP_CHANNELS channels, from sixteen bins of two rows. The numbers are those of `_same`."""
+    """Write 32 bins of UP_CHANNELS channels, from sixteen bins of two rows. The arguments are those of `_same`."""
     one, two = (_biases(code, first_channel, UP_CHANNELS) for _ in range(2))
     with code.loop(inputs) as i:
         first = code.plus(at, code.builder.mul(i, x_plane))
@@ -138,7 +138,7 @@ def _up(
 
 
 def _biases(code: Code, first_channel: Any, channels: int) -> list[Any]:
-    """Return the sums of so many channels, as they begin: variables with the bias in each bin."""
+    """Return a variable for the sums of each channel. It begins with the bias of the channel in every bin."""
     return [code.variable(code.broadcast(code.element("bias", code.plus(first_channel, o)))) for o in range(channels)]
 
 
@@ -158,7 +158,7 @@ def convolved(x: Array, filters: Filters, rows: int, bins: int, y: Array) -> Non
 
 
 def enlarged(x: Array, filters: Filters, rows: int, bins: int, y: Array) -> None:
-    """Write the same of x with every pixel doubled in both directions. rows, bins: of x; y: twice as large."""
+    """Write what `convolved` writes, for x with every pixel doubled in both directions. rows, bins: of x, not of y."""
     _convolve(x, filters.weights, filters.bias, rows, bins, filters.outputs, y, True)
 
 
@@ -166,7 +166,7 @@ def enlarged(x: Array, filters: Filters, rows: int, bins: int, y: Array) -> None
 def _convolve(
     x: Array, weights: Array, bias: Array, rows: int, bins: int, outputs: int, y: Array, up: bool
 ) -> None:  # fmt: skip
-    """See `convolved` and `enlarged`. y has rows for the channels that fill the last tile too."""
+    """Write what `convolved` or, if `up`, `enlarged` writes. y also has the channels that fill the last tile."""
     flat, numbers, out = x.reshape(-1), weights.reshape(-1), y.reshape(-1)
     tiles, inputs, places, tile = weights.shape
     x_plane, x_row, y_plane, y_row = x.shape[1] * x.shape[2], x.shape[2], y.shape[1] * y.shape[2], y.shape[2]

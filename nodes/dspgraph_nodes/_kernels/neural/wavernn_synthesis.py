@@ -113,7 +113,10 @@ def synthesise(
 def _run_lanes(
     network: WaveRNNWeights, frames: kernels.ConditionRows, lanes: list[Lane], count: int, temperature: float, tap: bool
 ) -> list[tuple[Array, Array]]:
-    """Return the next `count` samples of every lane, a whole number of frames, and update the states of the lanes."""
+    """Return the next `count` samples of every lane, and update the states of the lanes.
+
+    count: the samples of a whole number of frames.
+    """
     hop = len(network.frame.taps)
     numbers = side_by_side([lane.numbers for lane in lanes], 0.5)
     last = side_by_side([lane.state.last for lane in lanes])

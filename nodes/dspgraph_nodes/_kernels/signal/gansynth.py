@@ -97,7 +97,7 @@ class GansynthLayout:
         return f"{'scaled_' if self.normaliser else ''}gansynth_{kind}"
 
     def check(self) -> None:
-        """Raise ValueError unless `bins` is a power of two, at least 16, and `form` is possible with `scale`."""
+        """Raise ValueError unless `bins` is a power of two, at least 16, and `form` is not "phase" for mel bands."""
         if self.bins < _FEWEST_BINS or self.bins & (self.bins - 1):
             near = max(_FEWEST_BINS, 2 ** round(math.log2(max(1, self.bins))))
             raise ValueError(f"bins is {self.bins}; it must be a power of two, at least {_FEWEST_BINS}: take {near}")

@@ -54,7 +54,7 @@ MOST_MULTIPLE = 12
 LEAST_STRENGTH = 0.15
 """The pitch of a frame whose greatest strength is below this is not changed: the frame is unvoiced."""
 LEAST_RATIO = -0.1
-"""A multiple of the best candidate may be the pitch if its strength is at least so large, relative to that candidate's.
+"""A multiple of the best candidate may be the pitch if its strength is at least this times that candidate's.
 
 This only saves time. Measured: few multiples in speech are so strong, and all pitches of vowels up to 860 Hz.
 """
@@ -66,8 +66,8 @@ if all formants are multiples of twice the pitch. In speech it is at least 0.34 
 """
 BESIDE = 0.02  # octaves: a candidate that is nearer to a multiple of a pitch is that multiple
 BESIDE_RATIO = 0.3
-"""A candidate beside a multiple of the best candidate may be the pitch if its strength is at least so large, relative
-to that candidate's.
+"""A candidate beside a multiple of the best candidate may be the pitch if its strength is at least this times that
+candidate's.
 """
 BLOCK_FRAMES = 1024
 """Number of frames that are computed together: memory does not grow with the signal."""
@@ -87,7 +87,7 @@ class WindowTables(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """All that does not depend on the signal."""
+    """The tables of a pitch search. They do not depend on the signal."""
 
     candidates: Array
     """The pitches whose strength is computed, Hz."""
@@ -283,7 +283,7 @@ def _multiples(
 ) -> Array:
     """Return the number by which each pitch has to be multiplied, [frames]: 1, or about 2, 3 ... for a subharmonic.
 
-    at: [frames], samples; strengths: [frames, candidates]; best: [frames], numbers of candidates; f0: their pitch, Hz;
+    at: [frames], samples; strengths: [frames, candidates]; best: [frames], indices of candidates; f0: their pitch, Hz;
     candidates: Hz. The strength of a multiple is the greatest of three frames, `reach` apart: a pitch is weak where the
     voice begins. The subharmonic of unequal pulses lies up to a semitone beside the fraction of their pitch. So if
     f0 is no subharmonic of m * f0, the strongest candidate near m * f0 is tried too.
@@ -319,10 +319,10 @@ def _multiples(
 def _lower_voices(
     x: Array, rate: float, at: Array, strengths: Array, strongest: Array, multiples: Array, candidates: Array
 ) -> Array:
-    """Return the number of the best candidate of each frame, [frames], from strengths [frames, candidates].
+    """Return the index of the best candidate of each frame, [frames], from strengths [frames, candidates].
 
     It is that of the strongest candidate, or of a lower voice, of which the strongest candidate is a formant. at:
-    [frames], samples; strongest: [frames], numbers of candidates; multiples: [frames], 1 where the strongest candidate
+    [frames], samples; strongest: [frames], indices of candidates; multiples: [frames], 1 where the strongest candidate
     is no subharmonic; candidates: Hz.
     """
     best = strongest.copy()
@@ -344,11 +344,12 @@ def _lower_voices(
 
 
 def _peaks(strengths: Array, chosen: Array, tables: Tables) -> tuple[Array, Array]:
-    """Return the pitch and the strength of each frame, [frames] each.
+    """Return the pitch in Hz and the strength of the strongest candidate near the chosen one, [frames] each.
 
-    strengths: [frames, candidates]; chosen: [frames], numbers of candidates. The strongest candidate near the chosen
-    one is refined by a parabola through its strength and those of its neighbours, over the period. The maximum of the
-    parabola is searched on a grid of FINE steps from one candidate to the next.
+    strengths: [frames, candidates]; chosen: [frames], indices of candidates. The pitch is that of the maximum of a
+    parabola through the strengths of the candidate and its two neighbours, over the period. The maximum is searched on
+    a grid of FINE steps from one candidate to the next. The pitch is 0 if the candidate is the first or the last one,
+    or if its strength is not above 0.
     """
     rows = np.arange(len(strengths))[:, None]
     near = np.clip(chosen[:, None] + np.arange(-NEAR, NEAR + 1), 0, strengths.shape[1] - 1)

@@ -20,7 +20,7 @@ _ONE = "Generator/progressive_gan_generator/progressive_gan_block_1/conv0/conv2d
 _PITCHES = "Discriminator/discriminator_cond/classification_logits/bias"
 
 _UNTOLD = ("lowest", "scale", "drop", "rate", "magnitude", "angle")
-"""Fields of `Config` that no array tells; by default those of the published program."""
+"""Fields of `Config` that do not follow from the arrays; by default they are those of the published program."""
 
 
 def recognises(names: set[str]) -> bool:
@@ -29,7 +29,7 @@ def recognises(names: set[str]) -> bool:
 
 
 def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
-    """Return the configuration and the arrays of the generator, and what neither argument tells.
+    """Return the configuration, the arrays of the generator, and the values that neither argument has.
 
     found: the arrays of a checkpoint, by name; the moving average of the weights, which the program makes notes with,
     is taken where there is one. given: values of fields of `Config` that no array tells. Raises ValueError if the
@@ -70,7 +70,7 @@ def _generator(found: Mapping[str, Array]) -> dict[str, Array]:
 def _told(
     arrays: Mapping[str, Array], last: str, found: Mapping[str, Array], given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the fields of `Config` that the arrays tell."""
+    """Return the fields of `Config` that follow from the arrays. `pitches` may be a given value."""
     inputs, *start = arrays["blocks.0.conv0.weight"].shape[1:]
     pitches = len(found[_PITCHES]) if _PITCHES in found else given.get("pitches", Config().pitches)
     widest, narrowest = len(arrays["blocks.0.conv0.bias"]), len(arrays[f"{last}.conv1.bias"])

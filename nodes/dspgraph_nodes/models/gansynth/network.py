@@ -45,7 +45,7 @@ class Convolution(nn.Module):
 
 
 def same(inputs: int, outputs: int) -> Convolution:
-    """Return a convolution of 3 x 3 that keeps the size of the picture."""
+    """Return a 3 x 3 convolution that keeps the size of the picture."""
     return Convolution(inputs, outputs, (3, 3), (1, 1))
 
 
@@ -72,7 +72,7 @@ def enlarged(x: Tensor, times: int = 2) -> Tensor:
 
 
 def reduced(x: Tensor, times: int = 2) -> Tensor:
-    """Return pictures in which every square of `times` x `times` pixels became its mean."""
+    """Return smaller pictures: every square of `times` x `times` pixels becomes one pixel, their mean."""
     return avg_pool2d(x, times) if times > 1 else x
 
 
@@ -157,7 +157,7 @@ class DiscriminatorBlock(nn.Module):
         return x
 
     def read(self, picture: Tensor) -> Tensor:
-        """Return [notes, width, rows, bins] from a picture of this size."""
+        """Return what the block reads, [notes, width, rows, bins], from a picture of the size of the block."""
         return leaky_relu(self.picture(picture), _SLOPE)
 
 
@@ -202,7 +202,7 @@ def _spread(x: Tensor) -> Tensor:
 
 
 class GansynthPair(nn.Module):
-    """Both networks."""
+    """The generator and the discriminator of a GANSynth."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()

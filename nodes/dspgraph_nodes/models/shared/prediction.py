@@ -21,7 +21,7 @@ MIXTURE_LEVELS = 256
 
 
 def check_fits(weights: Path, config: Any, pipeline: str, expected: Mapping[str, Any]) -> None:
-    """Raise ValueError if a network is not for the features of a pipeline.
+    """Raise ValueError if a network takes other features than a pipeline computes.
 
     weights: the file of the network, for the message; config: its configuration; expected: the values that the pipeline
     gives, by the names of fields or properties of `config`.

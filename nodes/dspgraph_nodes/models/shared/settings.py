@@ -15,7 +15,7 @@ RESUMABLE = {"steps", "device", "threads", "log_every", "validate_every", "check
 
 
 MOST_FRAMES = 1_000_000
-"""The largest number of frames in a batch. A batch of hours of speech is a wrong digit, and would fill the memory."""
+"""The largest number of frames in a batch: a larger one, hours of speech, is a slip, and would fill the memory."""
 
 
 def of_config(config: type[ModelConfig], name: str) -> Any:

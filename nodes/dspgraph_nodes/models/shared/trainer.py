@@ -237,7 +237,7 @@ class Run:
         return nullcontext()
 
     def _part(self, update: int) -> str:
-        """Return the name of the module that an update changes; "" is the network."""
+        """Return the name of the module that an update changes; "" stands for the whole network."""
         return self.task.parts[update % len(self.task.parts)]
 
     def _update(self, loss: Tensor) -> None:
@@ -256,9 +256,9 @@ class Run:
 
     @torch.no_grad()
     def _follow(self) -> None:
-        """Update the moving average of the weights that the last update changed; it follows faster at first.
+        """Update the moving average of the weights that the last update has changed. At first it follows them faster.
 
-        Removed weights are 0 in it too.
+        Weights that pruning has set to 0 become 0 in the average too.
         """
         if self.mean is None:
             return
@@ -274,7 +274,7 @@ class Run:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Return the figures of the result in validation."""
+        """Validate the network `result`, and return the figures."""
         result = self.result.eval()
         try:
             with self._precision():
@@ -425,7 +425,7 @@ def _write_checkpoint(run: Run, path: Path) -> None:
 
 
 def _read_checkpoint(path: Path, kind: type[TrainingSettings]) -> dict[str, Any]:
-    """Return a checkpoint. Nothing in the file is executed. Raises RequestError if the file is none of this model."""
+    """Return a checkpoint. Nothing in the file is executed. Raises RequestError if it is not one of this model."""
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         run = saved["run"]

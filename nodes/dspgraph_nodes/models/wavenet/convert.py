@@ -29,10 +29,10 @@ _THEIRS = {
     "gain": "global_gain_scale",
     "loss_floor": "log_scale_min",
 }
-"""Names of fields of `Config` in the settings of the program, where they differ."""
+"""Fields of `Config` that have another name in the settings of the program, with that name."""
 
 _UNTOLD = ("stacks", "skip_sum", "loss_floor", "draw_floor", "rate", "gain", "preemphasis")
-"""Fields of `Config` that no array tells."""
+"""Fields of `Config` that do not follow from the arrays of a checkpoint."""
 
 _PREEMPHASIS = {"": 0.0, "preemphasis": 0.85}
 """The coefficient of the pre-emphasis for each value of the program's setting `preprocess`."""
@@ -53,7 +53,7 @@ def recognises(names: set[str]) -> bool:
 
 
 def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
-    """Return the configuration and the weights of a published network, and what neither argument tells.
+    """Return the configuration and the weights of a published network, and the values that neither argument has.
 
     found: the state of the network, by name; given: values that the checkpoint does not hold, by the names that the
     program wavenet_vocoder or `Config` gives them; beside these `mean` and `scale` of the features, a list each with
@@ -152,7 +152,7 @@ def _told(plain: Mapping[str, Array]) -> dict[str, Any]:
 
 
 def _configured(told: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Config, list[str]]:
-    """Return the configuration, and a text for each value that neither the checkpoint nor `given` tells."""
+    """Return the configuration, and a text for each value that neither the checkpoint nor `given` has."""
     transposed = told.get("upsampling") == "transposed"
     published, more = PRESETS["wavenet-2018" if transposed else "wavenet"], _given(given, transposed)
     if "stacks" not in more and told["layers"] != published.layers:

@@ -56,7 +56,7 @@ class Stretch(nn.Module):
 
 
 class Transposed(nn.Module):
-    """Upsampling by transposed convolutions over time and neighbouring bands, with a bias and ReLU each."""
+    """Upsampling by transposed convolutions over time and neighbouring bands, each followed by a bias and ReLU."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -85,7 +85,10 @@ class Layer(nn.Module):
         self.out = None if last else nn.Linear(c.gate // 2, c.residual)
 
     def forward(self, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the input of the next layer and the skip connection; x: [batch, samples, residual]; c: [.., bands]."""
+        """Return the input of the next layer and the skip connection.
+
+        x: [batch, samples, residual]; c: [batch, samples, bands].
+        """
         samples, lag = x.shape[1], (self.taps - 1) * self.dilation
         past = pad(x, (0, 0, lag, 0))
         read = [past[:, k * self.dilation : k * self.dilation + samples] for k in range(self.taps - 1)]
@@ -124,7 +127,7 @@ class WaveNet(nn.Module):
 
     @property
     def distribution(self) -> LogisticMixture | Categorical:
-        """The distribution of a sample whose parameters the network predicts, with the floor of the loss."""
+        """The kind of distribution whose parameters the network predicts. A mixture has the floor `loss_floor`."""
         c = self.config
         return LogisticMixture(c.components, floor=c.loss_floor) if c.kind == "mixture" else Categorical(c.levels)
 

@@ -125,9 +125,10 @@ def loss_of(model: WaveNet, features: Tensor, samples: Tensor) -> dict[str, Tens
 
 
 def prepared(samples: Array, features: FeatureFunction, config: Config) -> TrainingRecording:
-    """Return a recording with its features. Its signal has the gain and the pre-emphasis of the network, within +-1.
+    """Return a recording with its features.
 
-    samples: [n], full scale +-1. The signal is as long as its whole frames: samples in float32, or levels.
+    samples: [n], full scale +-1. The signal of the recording is what the network reads: the samples after pre-emphasis
+    and gain, clipped to +-1, in float32; or their levels. It ends with the last whole frame.
     """
     rows = np.asarray(features(samples)["mel"])
     signal = config.gain * (samples - config.preemphasis * np.append(0.0, samples[:-1]))

@@ -51,7 +51,7 @@ def recognises(names: set[str]) -> bool:
 
 
 def convert(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
-    """Return the configuration, the arrays by the names of `network`, and what the checkpoint does not say.
+    """Return the configuration, the arrays by the names of `network`, and the values that the checkpoint does not hold.
 
     found: the arrays of the checkpoint by name; given: fields of `Config` that the checkpoint does not tell, such as
     rate and mulaw. Raises ValueError if the arrays are none of the four layouts, or do not fit each other.
@@ -163,7 +163,7 @@ def _split(arrays: _Arrays, given: Mapping[str, Any], told: Mapping[str, Any]) -
 
 
 def _finished(told: Mapping[str, Any], arrays: _Arrays, given: Mapping[str, Any], silent: list[str]) -> _Converted:
-    """Return the result of `convert`. silent: the fields that the checkpoint does not tell."""
+    """Return the result of `convert`. silent: the fields that the checkpoint does not hold."""
     config = Config(**agreed(told, given))
     return config, fitting(WEIGHTS, config, arrays), [name for name in silent if name not in given]
 

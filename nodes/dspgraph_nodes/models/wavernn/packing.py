@@ -103,7 +103,10 @@ def _split(wide: Mapping[str, Array]) -> tuple[layout.SplitNetwork, Array, Affin
 
 
 def _residual(wide: Mapping[str, Array], count: int) -> tuple[AffineLayer, ...]:
-    """Return the layers of the residual network, each with its normalisation. count: the number of blocks."""
+    """Return the layers of the residual network, all but the last one with the normalisation that follows it.
+
+    count: the number of blocks.
+    """
 
     def normalised(weight: str, norm: str) -> AffineLayer:
         factor = wide[f"{norm}.weight"] / np.sqrt(wide[f"{norm}.running_var"] + _EPSILON)

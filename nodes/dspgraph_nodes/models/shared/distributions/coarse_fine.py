@@ -17,7 +17,7 @@ from dspgraph_nodes.models.shared.distributions.categorical import Categorical
 class CoarseFine:
     """P(u) = P(c) * P(f | c), where the code u = c * 2**(bits / 2) + f has the halves c and f.
 
-    bits: even. The logits of f are those of a network that knows c: for another c they are others.
+    bits: even. The network reads c before it gives the logits of f: they hold for this c alone.
     """
 
     bits: int = 16
