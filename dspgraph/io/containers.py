@@ -56,6 +56,9 @@ Two changes within a tick of the clock of the file system, up to 2 s, may leave 
 
 UNKNOWN_LENGTH = "read to its end: its header has no length"
 
+_LAST_SAMPLES, _LAST_PAGE = "the samples, whose length its header has", "the last whole page"
+"""The end of what is read of a file, in notes of the bytes behind it."""
+
 
 def find_layout(path: Path) -> FileLayout:
     """Return what a decoder must be given in order to read a file whole.
@@ -84,7 +87,7 @@ def _layout(path: Path, size: int) -> FileLayout:
         file.seek(begin)
         magic = file.read(4)
         if magic == b"OggS":
-            return _ogg_layout(path, begin, size)
+            return _ogg_layout(path, file, begin, size)
         whole = None if begin == 0 else Piece((Span(begin, size),))
         if magic == b"fLaC":
             return _flac_layout(file, begin, size, whole)
@@ -108,7 +111,7 @@ def _behind_id3(file: BinaryIO) -> int:
     return at
 
 
-def _ogg_layout(path: Path, begin: int, size: int) -> FileLayout:
+def _ogg_layout(path: Path, file: BinaryIO, begin: int, size: int) -> FileLayout:
     links = find_links(path, begin)
     notes = [f"read {len(links)} chained streams one after the other"] if len(links) > 1 else []
     pieces: list[Piece | None] = []
@@ -119,6 +122,8 @@ def _ogg_layout(path: Path, begin: int, size: int) -> FileLayout:
         if link.others:
             notes.append("left out streams without sound")
         notes += numbered.notes
+    end = links[-1].span.last
+    notes += _notes_of_left(file, end, size - end, _LAST_PAGE)
     return FileLayout(tuple(pieces), notes=tuple(dict.fromkeys(notes)))
 
 
@@ -293,7 +298,7 @@ def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: in
         whole = _with_length(path, begin, found, length - rest)
     elif stop < size:
         whole = Piece((Span(begin, stop),))
-    notes = [UNKNOWN_LENGTH] if is_unknown else _notes_of_left(file, end, left)
+    notes = [UNKNOWN_LENGTH] if is_unknown else _notes_of_left(file, end, left, _LAST_SAMPLES)
     if found.length != written:
         notes.append("read by its table of packets: the length of its samples is another one")
     if found.coding.is_mpeg:
@@ -318,11 +323,11 @@ def _check_length(path: Path, found: _Samples, length: int, there: int, left: in
         )
 
 
-def _notes_of_left(file: BinaryIO, end: int, left: int) -> list[str]:
-    """Return a note of the `left` bytes from the byte `end` on, behind all chunks; none if they are zeros."""
+def _notes_of_left(file: BinaryIO, end: int, left: int, last: str) -> list[str]:
+    """Return a note of the `left` bytes behind the byte `end`; none if they are zeros. last: what ends there."""
     file.seek(end)
     is_padding = left < 8 or not file.read(4096).strip(b"\0")
-    return [] if is_padding else [f"left out {left} bytes behind the samples, whose length its header has"]
+    return [] if is_padding else [f"left out {left} bytes behind {last}"]
 
 
 def _notes_of_samples(coding: _Coding, length: int) -> Iterator[str]:

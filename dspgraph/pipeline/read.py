@@ -169,7 +169,9 @@ class Files:
         except FileError as error:
             raise PipelineError(str(error)) from None
         except UnicodeDecodeError as error:
-            raise PipelineError(f"{path} cannot be read as UTF-8: {error}") from None
+            raise PipelineError(
+                f"{path} is not text in UTF-8: {error.reason} at byte {error.start}: save it in UTF-8"
+            ) from None
         self.bytes += len(content)
         source = _parsed_file(text, str(path)).copy()
         self.values += source.values

@@ -31,7 +31,7 @@ LONGEST_PATH = 4096
 
 _TIMES = {
     "start": "start", "begin": "start", "offset": "start", "onset": "start",
-    "end": "end", "stop": "end",
+    "end": "end", "stop": "end", "finish": "end",
     "duration": "duration", "dur": "duration",
 }  # fmt: skip
 """The words for a time in the name of a column, and the time that each means."""

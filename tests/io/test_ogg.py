@@ -126,8 +126,13 @@ def test_bytes_between_pages_are_damage_and_behind_them_are_not(tmp_path: Path) 
     path.write_bytes(b"".join(content[:4]) + b"x" * 10 + b"".join(content[4:]))
     with pytest.raises(FileError, match=r"is damaged: at byte \d+ no page begins, but more follow"):
         AudioSource(path, MONO)
-    path.write_bytes(b"".join(content) + b"TAG" + bytes(125))
-    assert_array_equal(AudioSource(path, MONO).read(), whole)
+    for behind in (b"TAG" + bytes(125), content[0][:40]):  # a tag; another link, which was cut off in its first page
+        path.write_bytes(b"".join(content) + behind)
+        source = AudioSource(path, MONO)
+        assert source.conversions == [f"left out {len(behind)} bytes behind the last whole page"]
+        assert_array_equal(source.read(), whole)
+    path.write_bytes(b"".join(content) + bytes(4096))
+    assert AudioSource(path, MONO).conversions == []
 
 
 @pytest.mark.parametrize("kind", ["vorbis", "opus"])

@@ -217,3 +217,9 @@ def test_a_shipped_pipeline_loads_soon(name: str) -> None:
     load(name)  # imports modules
     with soon():
         load(name)
+
+
+def test_a_file_in_another_encoding_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_bytes("about: x\n".encode("utf-16"))
+    with pytest.raises(PipelineError, match="mine.yaml is not text in UTF-8: .* at byte 0: save it in UTF-8"):
+        load(tmp_path / "mine.yaml")

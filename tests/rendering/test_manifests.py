@@ -46,6 +46,7 @@ SAME_PART: list[dict[str, Any]] = [
     {"offset": "0.25", "dur": "0.5"},
     {"begin": 0.25, "end": 0.75},
     {"start": 0.25, "stop": 0.75},
+    {"start": 0.25, "finish_time": 0.75},
     {"onset": 0.25, "end": 0.75},
     {"start": 0.25, "offset": 0.25, "end": 0.75, "duration": 0.5},
     {"start": 0.25, "offset": None, "end": 0.75},

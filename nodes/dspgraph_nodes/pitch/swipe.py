@@ -31,8 +31,9 @@ class Swipe(Node):
     span, so the centre of the rows is 0 (measured on chirps, within 0.3 ms). `frame` with centre 0 cuts frames that are
     aligned with them. The signal is taken as 0 before its start and after its end. The node needs the whole signal.
 
-    The search reaches from half of `f0_min` to 2.5 times `f0_max`. Of what is found there, a pitch at or beyond an end
-    of the range is dropped: the frame is unvoiced. Strengths are added up over 50 ms before an octave is chosen. If
+    The search reaches from half of `f0_min`, but not below 25 Hz, to 2.5 times `f0_max`, but not above 1700 Hz; in any
+    case 1.2 times beyond each end of the range. Of what is found there, a pitch at or beyond an end of the range is
+    dropped: the frame is unvoiced. Strengths are added up over 50 ms before an octave is chosen. If
     the pulses of a high voice are not equal, a fraction of its pitch is often the strongest. A pitch f is taken for
     such a fraction, and m * f for the pitch (m up to 12), if the harmonics of f that are no harmonics of m * f are 16
     dB weaker than their neighbours. A strong candidate is taken for a formant of a voice without its lowest harmonics,
@@ -43,8 +44,7 @@ class Swipe(Node):
     809 Hz, and in eight vowels, a quarter tone apart, up to 500 Hz; above 500 Hz, one is wrong in one vowel of 40. In
     speech between 300 and 3400 Hz (Butterworth, 24 dB per octave) no frame is an octave from the whole band, and one of
     16 with 36 dB per octave. In such a band up to half of the voiced frames become unvoiced. The level of the signal
-    changes nothing. SPTK's program gives the same pitch, where it reads no invalid memory,
-    within 20 cents.
+    changes nothing. SPTK's program gives the same pitch within 20 cents, where it reads no invalid memory.
 
     Source: A. Camacho and J. G. Harris, "A sawtooth waveform inspired pitch estimator for speech and music", Journal of
     the Acoustical Society of America 124(3), 2008.
