@@ -6,6 +6,7 @@ import io
 import pickle
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from dspgraph.streams import Array
 from dspgraph.training.tensorflow import index_of, read_tensorflow
 
 _LARGEST = 2**33
-"""The largest size of a checkpoint, in bytes."""
+"""The largest size of a checkpoint, and of all its arrays, in bytes."""
 
 _STATES = ("state_dict", "model_state_dict", "model", "generator", "network")
 """The keys under which programs store the weights of a network beside other values."""
@@ -57,12 +58,23 @@ def read_checkpoint(path: Path) -> dict[str, Array]:
     )
 
 
+def _check_size(path: Path, found: int) -> None:
+    """Raise FileError if the arrays of a file would need more than `_LARGEST` bytes. found: what they need.
+
+    A small file can ask for more: compressed, or with one stored number for many.
+    """
+    if found > _LARGEST:
+        raise FileError(f"{path} tells of {found} bytes of weights; at most {_LARGEST} are read")
+
+
 def _numpy(path: Path, content: bytes) -> dict[str, Array]:
     try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            _check_size(path, sum(one.file_size for one in archive.infolist()))
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             return dict(file.items())
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise FileError(f"{path} is no file of plain arrays ({error})") from None
+    except (ValueError, OSError, EOFError, MemoryError, NotImplementedError, zlib.error, zipfile.BadZipFile) as error:
+        raise FileError(f"{path} is no file of plain arrays ({error or type(error).__name__})") from None
 
 
 def _safetensors(path: Path, content: bytes) -> dict[str, Array]:
@@ -84,9 +96,10 @@ def _hdf5(path: Path, content: bytes) -> Iterator[tuple[str, Array]]:
         with h5py.File(io.BytesIO(content), "r") as file:
             names: list[str] = []
             file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+            names = [name for name in names if file[name].dtype.kind in "fiu"]
+            _check_size(path, sum(file[name].nbytes for name in names))
             for name in names:
-                if file[name].dtype.kind in "fiu":
-                    yield name, np.asarray(file[name])
+                yield name, np.asarray(file[name])
     except (OSError, RuntimeError, KeyError) as error:
         raise FileError(f"{path} is damaged ({error}): copy or download it again") from None
 
@@ -105,16 +118,23 @@ def _torch(path: Path, content: bytes) -> dict[str, Array]:
         raise FileError(
             f"{path} is refused: it holds something else than numbers, which would have to be executed ({reason})"
         ) from None
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError, TypeError, IndexError) as error:
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError, TypeError, IndexError,
+            MemoryError, OverflowError, AssertionError) as error:  # fmt: skip
         reason = str(error).partition("\n")[0]
         raise FileError(f"{path} is damaged or no checkpoint of torch ({reason}): copy or download it again") from None
     tensors = _state(found)
     if not tensors:
         keys = sorted(map(str, found)) if isinstance(found, Mapping) else type(found).__name__
         raise FileError(f"{path} holds no weights of a network; found {shown(keys, 200)}")
-    return {
-        name: (one.float() if one.dtype == torch.bfloat16 else one).detach().numpy() for name, one in tensors.items()
-    }
+    _check_size(path, sum(one.numel() * one.element_size() for one in tensors.values()))
+    try:
+        return {
+            name: (one.float() if one.dtype == torch.bfloat16 else one).detach().numpy()
+            for name, one in tensors.items()
+        }
+    except (RuntimeError, TypeError) as error:  # sparse, quantised, or without numbers
+        reason = str(error).partition("\n")[0]
+        raise FileError(f"{path} holds tensors that are no plain arrays ({reason}): save them as float32") from None
 
 
 def _state(found: Any) -> dict[str, Any]:

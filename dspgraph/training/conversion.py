@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import Any
 from dspgraph.errors import FileError, RequestError
 from dspgraph.io.paths import read_file
 from dspgraph.registry import models
-from dspgraph.shown import shown
+from dspgraph.shown import shortened, shown
+from dspgraph.streams import Array
 from dspgraph.training.checkpoints import read_checkpoint
 from dspgraph.training.contract import conversion, weights_format
 
@@ -43,13 +44,28 @@ def convert_weights(
     arrays, given = read_checkpoint(source), _settings(settings)
     name = model or _recognised(source, set(arrays))
     try:
-        config, converted, untold = conversion(name).convert(arrays, given)
+        config, converted, untold = _converted(name, arrays, given)
         weights_format(name).write(out, config, converted)
     except ValueError as error:
         raise FileError(f"{source}: {error}") from None
     except OSError as error:
         raise RequestError(f"{out} cannot be written: {error.strerror or error}: choose another place") from None
     return ConvertedWeights(name, tuple(untold))
+
+
+def _converted(
+    model: str, arrays: Mapping[str, Array], given: Mapping[str, Any]
+) -> tuple[Any, dict[str, Array], Sequence[str]]:
+    """Return what the converter of a model returns. Raises ValueError for whatever it raises about its arguments.
+
+    What it raises for an array with another number of axes, or for a given value of another type, can be of many
+    classes; nothing but the file and the settings is parsed inside.
+    """
+    try:
+        return conversion(model).convert(arrays, given)
+    except (IndexError, TypeError, AttributeError, RuntimeError, OverflowError, MemoryError) as error:
+        reason = shortened(str(error) or type(error).__name__, 200)
+        raise ValueError(f"an array or a setting is none of a published {model} ({reason})") from error
 
 
 def _recognised(source: Path, names: set[str]) -> str:

@@ -21,12 +21,19 @@ import numpy as np
 
 from dspgraph.errors import FileError
 from dspgraph.io.paths import open_file, read_file
+from dspgraph.shown import shown
 from dspgraph.streams import Array
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48
 _LARGEST_INDEX = 2**24
 """The largest size of an index, in bytes. That of GANSynth has about 20,000 bytes."""
+
+_MOST_AXES = 8
+"""The most axes of an array. A filter has four."""
+
+_LARGEST_NAMES = 2**24
+"""The most bytes that the names of all arrays may have together: few bytes of an index can stand for long names."""
 
 _TYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 2: np.dtype("<f8"), 3: np.dtype("<i4"), 9: np.dtype("<i8")}
 """Types of numbers, by the number that TensorFlow gives them. Arrays of other types are left out."""
@@ -38,7 +45,7 @@ def index_of(path: Path) -> Path | None:
     None if there is no such index.
     """
     name = path.name.partition(".data-")[0].removesuffix(".index")
-    index = path.with_name(f"{name}.index")
+    index = path.parent / f"{name}.index"
     return index if index.is_file() else None
 
 
@@ -74,8 +81,13 @@ def _numbers(index: Path, name: str, entry: _Entry) -> Array:
     if not files:
         raise FileError(f"beside {index} there is no file {prefix}...: copy the data files of the checkpoint too")
     dtype = _TYPES[entry.dtype]
-    if entry.size != prod(entry.shape) * dtype.itemsize:
-        raise FileError(f"{index} is damaged: {name} has {entry.size} bytes for the shape {entry.shape}: copy it again")
+    if (
+        len(entry.shape) > _MOST_AXES
+        or max(entry.shape, default=0) > 2**40
+        or entry.size != prod(entry.shape) * dtype.itemsize
+    ):
+        shape = shown(entry.shape, 80)
+        raise FileError(f"{index} is damaged: {name} has {entry.size} bytes for the shape {shape}: copy it again")
     with open_file(files[0]) as file:
         if entry.offset + entry.size > os.fstat(file.fileno()).st_size:
             raise FileError(f"{files[0]} ends before or within {name}: copy or download it again")
@@ -96,9 +108,18 @@ def _table(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     for _ in range(2):  # the place of the block that describes others, and that of the block of places
         offset, at = _varint(footer, at)
         size, at = _varint(footer, at)
-    for _, place in _block(content, offset, size):
+    read = names = 0
+    for listed, place in _block(content, offset, size):
         first, after = _varint(place, 0)
-        yield from _block(content, first, _varint(place, after)[0])
+        length = _varint(place, after)[0]
+        read, names = read + length, names + len(listed)
+        if read > len(content):
+            raise ValueError("its blocks overlap")
+        for key, value in _block(content, first, length):
+            names += len(key)
+            if names > _LARGEST_NAMES:
+                raise ValueError(f"its names have more than {_LARGEST_NAMES} bytes")
+            yield key, value
 
 
 def _block(content: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
@@ -110,6 +131,8 @@ def _block(content: bytes, offset: int, size: int) -> Iterator[tuple[bytes, byte
         raise ValueError("a block is compressed")
     restarts = int.from_bytes(block[-4:], "little")
     end = size - 4 - 4 * restarts
+    if end < 0:
+        raise ValueError("a block is shorter than its list of places")
     at, key = 0, b""
     while at < end:
         shared, at = _varint(block, at)

@@ -94,3 +94,39 @@ def test_files_that_are_cut_or_something_else_are_refused(tmp_path: Path) -> Non
         read_checkpoint(written(tmp_path / "b.pth", {"epoch": 3}))
     with pytest.raises(FileError, match="is a folder"):
         read_checkpoint(tmp_path)
+
+
+def test_files_that_ask_for_more_memory_than_any_network_are_refused(tmp_path: Path) -> None:
+    """Compressed zeros, one stored number for many, and a data set of HDF5 of which nothing is stored."""
+    import zipfile
+
+    import h5py
+
+    wide = torch.zeros(1).expand(2**17, 2**17)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", (2**17, 2**17), chunks=(16, 16), dtype=np.float32)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x.npy", bytes(1000))
+    content = (tmp_path / "a.npz").read_bytes()
+    size, claimed = (1000).to_bytes(4, "little"), (2**32 - 2).to_bytes(4, "little")
+    with zipfile.ZipFile(tmp_path / "b.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        for k in range(3):
+            archive.writestr(f"{k}.npy", bytes(1000))
+    (tmp_path / "b.npz").write_bytes((tmp_path / "b.npz").read_bytes().replace(size, claimed))
+    assert size in content
+    paths = [written(tmp_path / "a.pth", {"x": wide}), tmp_path / "a.h5", tmp_path / "b.npz"]
+    for path in paths:
+        with pytest.raises(FileError, match=f"{path.name} tells of .* bytes of weights; at most 8589934592 are read"):
+            read_checkpoint(path)
+
+
+def test_tensors_that_are_no_plain_arrays_are_refused(tmp_path: Path) -> None:
+    for one in (torch.eye(3).to_sparse(), torch.zeros(3, dtype=torch.float8_e4m3fn)):
+        with pytest.raises(FileError, match="a.pth holds tensors that are no plain arrays"):
+            read_checkpoint(written(tmp_path / "a.pth", {"x": one}))
+
+
+@pytest.mark.parametrize("name", [".", "/", ".."])
+def test_a_path_without_a_name_is_a_folder(name: str) -> None:
+    with pytest.raises(FileError, match="is a folder, not a file"):
+        read_checkpoint(Path(name))

@@ -105,3 +105,39 @@ def test_a_damaged_index_is_refused(tmp_path: Path) -> None:
                 messages.append(str(error))
     assert len(messages) > len(whole)
     assert not any("\n" in message for message in messages)
+
+
+def index_file(folder: Path, blocks: list[bytes], places: list[int]) -> Path:
+    """An index of these blocks. places: the numbers of the blocks that it lists."""
+    begins = [sum(map(len, blocks[:k])) for k in range(len(blocks))]
+    listed = block([(b"%08d" % n, varint(begins[k]) + varint(len(blocks[k]) - 5)) for n, k in enumerate(places)])
+    content = b"".join(blocks)
+    footer = varint(0) + varint(0) + varint(len(content)) + varint(len(listed) - 5)
+    content += listed + footer.ljust(40, b"\0") + (0xDB4775248B80FB57).to_bytes(8, "little")
+    (folder / "a.index").write_bytes(content)
+    (folder / "a.data-00000-of-00001").write_bytes(bytes(100))
+    return folder / "a"
+
+
+def test_a_small_index_that_would_fill_the_memory_or_never_end_is_refused(tmp_path: Path) -> None:
+    """Entries of a few bytes that share a long name, and a block that is listed again and again."""
+    name, entry = b"x" * 2**15, number(1, 7)
+    long = varint(0) + varint(len(name)) + varint(len(entry)) + name + entry
+    long += (varint(len(name)) + varint(1) + varint(len(entry)) + b"y" + entry) * 1000
+    long += bytes(4) + (1).to_bytes(4, "little") + b"\0" + b"sums"
+    with pytest.raises(FileError, match="its names have more than 16777216 bytes"):
+        read_checkpoint(index_file(tmp_path, [long], [0]))
+    one = block([(b"x%d" % k, entry) for k in range(100)])
+    with pytest.raises(FileError, match="its blocks overlap"):
+        read_checkpoint(index_file(tmp_path, [one], [0] * 100))
+    places = one[:-9] + (2**20).to_bytes(4, "little") + one[-5:]
+    with pytest.raises(FileError, match="a block is shorter than its list of places"):
+        read_checkpoint(index_file(tmp_path, [places], [0]))
+
+
+@pytest.mark.parametrize("shape", [(1,) * 65, (0, 2**62), (0, 2**61, 4)])
+def test_a_shape_that_no_array_has_is_refused(shape: tuple[int, ...], tmp_path: Path) -> None:
+    sizes = b"".join(part(2, number(1, size)) for size in shape)
+    entry = number(1, 1) + part(2, sizes) + number(5, 4 * int(0 not in shape))
+    with pytest.raises(FileError, match="is damaged: x has . bytes for the shape"):
+        read_checkpoint(index_file(tmp_path, [block([(b"x", entry)])], [0]))

@@ -126,6 +126,23 @@ def test_a_run_that_died_after_its_checkpoint_logs_no_batch_twice(
     assert rows(tmp_path / "parts") == rows(tmp_path / "whole")
 
 
+def test_a_log_whose_last_line_is_cut_goes_on_without_that_line(tmp_path: Path) -> None:
+    """A run that is killed while batch 14 is written leaves a 1."""
+    whole, path = trained(tmp_path / "whole", steps=4), tmp_path / "parts" / "logs" / "metrics.csv"
+    trained(tmp_path / "parts", steps=2)
+    path.write_bytes(path.read_bytes() + b"1")
+    assert trained(tmp_path / "parts", True, steps=4) == whole
+    assert [row["step"] for row in rows(tmp_path / "parts")] == list("1234")
+
+
+@pytest.mark.parametrize("content", [b"a,b\r\n1,2\r\n", b"step,b\r\nx,2\r\n", b"step\r\n\xff\r\n"])
+def test_a_log_of_another_program_is_refused_in_words(content: bytes, tmp_path: Path) -> None:
+    trained(tmp_path, steps=2)
+    (tmp_path / "logs" / "metrics.csv").write_bytes(content)
+    with pytest.raises(RequestError, match=r"metrics.csv is no log of a run, with a column 'step': move it away"):
+        trained(tmp_path, True, steps=4)
+
+
 def test_logs_have_every_figure_as_csv_and_for_tensorboard(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -208,6 +225,7 @@ def test_a_checkpoint_of_another_program_is_refused(tmp_path: Path) -> None:
     for content, why in (
         ({"run": saved["run"]}, "it lacks mean, network, optimizer"),
         ({**saved, "run": {**saved["run"], "updates": "2"}}, "no whole numbers"),
+        ({**saved, "run": {**saved["run"], "batches": -2}}, "no whole numbers"),
         ({**saved, "run": {**saved["run"], "settings": "[]"}}, "ValidationError"),
         ([1], "TypeError"),
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -46,8 +47,8 @@ class Config(ModelConfig):
             raise ValueError(f"channels is {self.channels}; block {self.blocks} would have none: take 2**{self.blocks}")
         if self.lowest + self.pitches > 128:
             raise ValueError(f"lowest + pitches is {self.lowest + self.pitches}; MIDI has 128 pitches")
-        if min(self.magnitude[0], self.angle[0]) <= 0:
-            raise ValueError("the scales of magnitude and angle must be above 0")
+        if min(self.magnitude[0], self.angle[0]) <= 0 or not all(map(isfinite, (*self.magnitude, *self.angle))):
+            raise ValueError("the scales of magnitude and angle must be above 0, and scales and shifts finite")
         return self
 
     def width(self, block: int) -> int:

@@ -36,9 +36,8 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
     arrays are those of another network, or if a given value contradicts them.
     """
     arrays = _generator(found)
-    last = f"blocks.{max((int(name.split('.')[1]) for name in arrays), default=0)}"
     try:
-        told = _told(arrays, last, found, given)
+        told = _told(arrays, found, given)
     except KeyError as error:
         raise ValueError(f"the checkpoint of a GANSynth lacks the array {error}") from None
     if unknown := sorted(set(given) - set(Config.model_fields)):
@@ -67,14 +66,12 @@ def _generator(found: Mapping[str, Array]) -> dict[str, Array]:
     return arrays
 
 
-def _told(
-    arrays: Mapping[str, Array], last: str, found: Mapping[str, Array], given: Mapping[str, Any]
-) -> dict[str, Any]:
+def _told(arrays: Mapping[str, Array], found: Mapping[str, Array], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of `Config` that follow from the arrays. `pitches` may be a given value."""
     inputs, *start = arrays["blocks.0.conv0.weight"].shape[1:]
     pitches = len(found[_PITCHES]) if _PITCHES in found else given.get("pitches", Config().pitches)
-    widest, narrowest = len(arrays["blocks.0.conv0.bias"]), len(arrays[f"{last}.conv1.bias"])
-    blocks = int(last.split(".")[1]) + 1
+    blocks = len({name.split(".")[1] for name in arrays})
+    widest, narrowest = len(arrays["blocks.0.conv0.bias"]), len(arrays[f"blocks.{blocks - 1}.conv1.bias"])
     return {
         "latent": inputs - pitches,
         "pitches": pitches,

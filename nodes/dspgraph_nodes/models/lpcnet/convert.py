@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dspgraph.shown import shown
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes.models.lpcnet.config import Config
 from dspgraph_nodes.models.lpcnet.network import LPCNet
@@ -26,13 +27,16 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
     """Return the configuration and the weights of a published network, and what the checkpoint does not tell.
 
     found: arrays with the names that `from_keras` expects, with or without a folder before them; given: `rate` and
-    `hop`, if they are not the published ones. Raises ValueError if the arrays are no such network.
+    `hop`, if they are not the published ones. Raises ValueError if the arrays are no such network, or if another value
+    is given.
 
     A network needs the features that it was trained on, and the file does not say which these are. The pipeline
     `lpcnet_features` computes those of the C program from 2020 on. The first published program differs in three ways:
     its correlation lies between 0 and 1 (0.5 more), it has another pitch search, and its LPC does not compensate for
     the widths of the bands.
     """
+    if foreign := sorted(set(given) - {"rate", "hop"}):
+        raise ValueError(f"an LPCNet has no setting {shown(foreign[0])}; it has rate and hop")
     model = from_keras(found)
     known = {name: given[name] for name in ("rate", "hop") if name in given}
     config = model.config.replace(**known)

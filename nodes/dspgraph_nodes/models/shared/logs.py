@@ -13,8 +13,24 @@ import soundfile
 from torch import from_numpy
 from torch.utils.tensorboard import SummaryWriter
 
+from dspgraph import RequestError
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes.models.shared.atomic import write_atomically
+
+
+def _whole_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a log. The last line may be cut, if its run was killed, and is left out then.
+
+    Raises RequestError if the file is no log.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        rows = list(csv.DictReader(line for line in lines if line.endswith("\n")))
+        if all(row["step"].isdecimal() for row in rows):
+            return rows
+    except (KeyError, AttributeError, UnicodeDecodeError, csv.Error):
+        pass
+    raise RequestError(f"{path} is no log of a run, with a column 'step': move it away; the run goes on without it")
 
 
 class Logs:
@@ -31,8 +47,7 @@ class Logs:
         path = folder / "metrics.csv"
         rows = []
         if done and path.is_file():
-            with path.open(newline="", encoding="utf-8") as before:
-                rows = [row for row in csv.DictReader(before) if int(row["step"]) <= done]
+            rows = [row for row in _whole_rows(path) if int(row["step"]) <= done]
         text = io.StringIO()
         writer = csv.DictWriter(text, ["step", *names], restval="", extrasaction="ignore")
         writer.writeheader()

@@ -432,7 +432,7 @@ def _read_checkpoint(path: Path, kind: type[TrainingSettings]) -> dict[str, Any]
         kind.model_validate_json(run["settings"])
         if missing := {"network", "mean", "optimizer"} - set(saved):
             raise ValueError(f"it lacks {', '.join(sorted(missing))}")
-        if not isinstance(run["batches"], int) or not isinstance(run["updates"], int):
+        if any(not isinstance(run[name], int) or run[name] < 0 for name in ("batches", "updates")):
             raise ValueError("its numbers of batches and updates are no whole numbers")
     except (OSError, RuntimeError, ValueError, TypeError, KeyError, EOFError, pickle.UnpicklingError) as error:
         why = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"

@@ -117,6 +117,10 @@ def folded(arrays: Mapping[str, Array]) -> dict[str, Array]:
     for name in [name for name in wide if name.endswith(".weight_v")]:
         v, g = wide.pop(name), wide.pop(name.removesuffix("v") + "g")
         norm = np.sqrt((v**2).sum(axis=tuple(range(1, v.ndim)), keepdims=True))
+        if g.shape != norm.shape:
+            raise ValueError(
+                f"{name} has the shape {list(v.shape)}, but its length {list(g.shape)}, not {list(norm.shape)}"
+            )
         wide[name.removesuffix("_v")] = g * v / np.where(norm == 0, 1, norm)
     return wide
 

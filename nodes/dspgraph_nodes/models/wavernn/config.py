@@ -42,10 +42,10 @@ class Config(ModelConfig):
     )
     rate: int = size(22050, "sample rate, Hz", largest=192_000)
     factors: tuple[int, ...] = Field(
-        (5, 5, 11), strict=False, description="factors of the stages that interpolate the frames"
+        (5, 5, 11), max_length=16, strict=False, description="factors of the stages that interpolate the frames"
     )
     widths: tuple[int, ...] = Field(
-        (11, 11, 23), strict=False, description="taps of the smoothing filter after each stage, odd"
+        (11, 11, 23), max_length=16, strict=False, description="taps of the smoothing filter after each stage, odd"
     )
     offset: bool = Field(False, description="whether the smoothing filters have a bias")
     auxiliary: int = Field(

@@ -1,0 +1,73 @@
+"""Conversion of checkpoints whose arrays or settings have another form: an error in words, whatever the form."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dspgraph import Array
+from dspgraph.errors import FileError
+from dspgraph.training import conversion
+from dspgraph_nodes.models.gansynth.config import Config
+from dspgraph_nodes.models.gansynth.convert import convert as convert_gansynth
+from helpers import gansynth, published_gansynth, wavenets
+
+pytestmark = pytest.mark.training
+
+
+def of_gansynth() -> dict[str, Array]:
+    arrays = gansynth.random_weights(gansynth.SMALL["wide"])
+    return {published_gansynth.their_name(name): published_gansynth.theirs(one) for name, one in arrays.items()}
+
+
+def of_wavenet() -> dict[str, Array]:
+    config = wavenets.tiny()
+    return dict(wavenets.published(config, wavenets.random_arrays(config)))
+
+
+def of_transposed_wavenet() -> dict[str, Array]:
+    return dict(wavenets.published(wavenets.TRANSPOSED, wavenets.random_arrays(wavenets.TRANSPOSED)))
+
+
+@pytest.mark.parametrize(
+    ("whole", "given"),
+    [(of_gansynth, {"pitches": 7}), (of_wavenet, {"stacks": 2}), (of_transposed_wavenet, {"stacks": 2})],
+)
+def test_an_array_with_other_axes_is_an_error_in_words(
+    whole: Callable[[], dict[str, Array]], given: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = whole()
+    monkeypatch.setattr(conversion, "_settings", lambda path: given)
+    for name in found:
+        for other in (np.zeros(()), np.zeros(0), np.zeros(3), np.zeros((2, 2)), np.zeros((1, 1, 1, 1, 1))):
+            unused = name == "conv_layers.5.conv1x1_out.bias"  # of the last layer
+            if unused or other.shape == found[name].shape or other.size == found[name].size == 1:
+                continue
+            damaged = {**found, name: other}
+            monkeypatch.setattr(conversion, "read_checkpoint", lambda path, damaged=damaged: damaged)
+            with pytest.raises(FileError, match=r"^a.pth: ."):
+                conversion.convert_weights(Path("a.pth"), tmp_path / "a.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_setting_of_another_type_is_an_error_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversion, "_settings", lambda path: {"pitches": "61"})
+    monkeypatch.setattr(conversion, "read_checkpoint", lambda path: of_gansynth())
+    with pytest.raises(FileError, match="an array or a setting is none of a published gansynth"):
+        conversion.convert_weights(Path("a.pth"), tmp_path / "a.safetensors")
+
+
+def test_a_block_with_a_huge_number_is_refused_at_once() -> None:
+    """It is not the number of blocks, by which the channels double."""
+    name = "Generator/progressive_gan_generator/progressive_gan_block_99999999999999/conv1/conv2d/kernel"
+    with pytest.raises(ValueError, match="lacks the array 'blocks.3.conv1.bias'"):
+        convert_gansynth({**of_gansynth(), name: np.zeros((3, 3, 1, 1))}, {"pitches": 7})
+
+
+@pytest.mark.parametrize("bad", [(np.nan, 0.0), (np.inf, 0.0), (1.0, np.nan)])
+def test_scales_of_pictures_are_finite(bad: tuple[float, float]) -> None:
+    for name in ("magnitude", "angle"):
+        with pytest.raises(ValueError, match="scales and shifts finite"):
+            Config().replace(**{name: bad})
