@@ -119,7 +119,7 @@ def folded(arrays: Mapping[str, Array]) -> dict[str, Array]:
         norm = np.sqrt((v**2).sum(axis=tuple(range(1, v.ndim)), keepdims=True))
         if g.shape != norm.shape:
             raise ValueError(
-                f"{name} has the shape {list(v.shape)}, but its length {list(g.shape)}, not {list(norm.shape)}"
+                f"{name} of shape {list(v.shape)} has lengths of shape {list(g.shape)}, not {list(norm.shape)}"
             )
         wide[name.removesuffix("_v")] = g * v / np.where(norm == 0, 1, norm)
     return wide
