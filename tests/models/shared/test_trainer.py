@@ -228,6 +228,7 @@ def test_a_checkpoint_of_another_program_is_refused(tmp_path: Path) -> None:
         ({**saved, "run": {**saved["run"], "batches": -2}}, "no whole numbers"),
         ({**saved, "run": {**saved["run"], "settings": "[]"}}, "ValidationError"),
         ([1], "TypeError"),
+        (torch.zeros(3), "IndexError"),
     ):
         torch.save(content, path)
         with pytest.raises(RequestError, match=f"checkpoint.ckpt cannot be resumed; expected .*{why}"):

@@ -434,7 +434,7 @@ def _read_checkpoint(path: Path, kind: type[TrainingSettings]) -> dict[str, Any]
             raise ValueError(f"it lacks {', '.join(sorted(missing))}")
         if any(not isinstance(run[name], int) or run[name] < 0 for name in ("batches", "updates")):
             raise ValueError("its numbers of batches and updates are no whole numbers")
-    except (OSError, RuntimeError, ValueError, TypeError, KeyError, EOFError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, ValueError, TypeError, LookupError, EOFError, pickle.UnpicklingError) as error:
         why = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
         raise RequestError(
             f"{path} cannot be resumed; expected a checkpoint of this model ({why}): begin a new run in another folder"

@@ -118,9 +118,7 @@ def folded(arrays: Mapping[str, Array]) -> dict[str, Array]:
         v, g = wide.pop(name), wide.pop(name.removesuffix("v") + "g")
         norm = np.sqrt((v**2).sum(axis=tuple(range(1, v.ndim)), keepdims=True))
         if g.shape != norm.shape:
-            raise ValueError(
-                f"{name} of shape {list(v.shape)} has lengths of shape {list(g.shape)}, not {list(norm.shape)}"
-            )
+            raise ValueError(f"{name} has lengths of shape {list(g.shape)}; expected {list(norm.shape)}")
         wide[name.removesuffix("_v")] = g * v / np.where(norm == 0, 1, norm)
     return wide
 

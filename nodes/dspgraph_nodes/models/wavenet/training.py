@@ -52,9 +52,7 @@ class Settings(TrainingSettings):
     preemphasis: float | None = of_config(Config, "preemphasis")
     batch: int = Field(8, ge=1, description="chunks in a batch")
     frames: int = Field(40, ge=1, description="frames of 16 ms in a chunk")
-    augment: int = Field(
-        0, ge=0, le=1000, description="copies of each recording to add, with a random filter and level"
-    )
+    augment: int = Field(0, ge=0, le=1000, description="copies of each recording, with a random filter and level")
     ema: float = Field(
         0.9999,
         ge=0,
