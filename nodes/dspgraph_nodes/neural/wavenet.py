@@ -1,35 +1,30 @@
 """Speech by WaveNet."""
 
-from collections.abc import Mapping
 from fractions import Fraction
-from functools import cached_property
-from typing import TYPE_CHECKING
+from functools import cached_property, partial
 
 import numpy as np
 
-from dspgraph import Array, Audio, Field, File, Frames, Input, Node, Output, State
+from dspgraph import Array, Audio, Field, File, Frames, Input, Node, Output, State, generator
+from dspgraph_nodes._kernels.neural.conditioning import check_finite
+from dspgraph_nodes._kernels.neural.wavenet_layout import PackedWaveNet
+from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetState, generate, speech
+from dspgraph_nodes.models.shared.cached import WeightsFile
+from dspgraph_nodes.models.shared.generation import last_items, next_items
+from dspgraph_nodes.models.wavenet.config import Config
+from dspgraph_nodes.models.wavenet.packing import packed
+from dspgraph_nodes.models.wavenet.weights import WEIGHTS
 
-if TYPE_CHECKING:
-    from dspgraph_nodes._kernels.neural.lanes import Segment
-    from dspgraph_nodes._kernels.neural.wavenet_layout import PackedWaveNet
-    from dspgraph_nodes.models.shared.cached import WeightsFile
-    from dspgraph_nodes.models.wavenet.config import Config
 
-
-def wavenet(network: "PackedWaveNet", features: Array, draw: np.random.Generator) -> tuple[Array, Array]:
+def wavenet(network: PackedWaveNet, features: Array, draw: np.random.Generator) -> tuple[Array, Array]:
     """Return samples [n * hop] for n frames, float64, and the parameters [n * hop, width] of their distributions.
 
     network: as `models.wavenet.packing.packed` returns it; features: [n, bands]; draw: the generator of the random
     numbers. The parameters are those of the output `distribution` of `Wavenet`. Raises ValueError for features that are
     not finite.
     """
-    from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetState, distribution_rows, synthesise_wavenet
-
-    if not np.isfinite(features).all():
-        raise ValueError("WaveNet takes finite numbers; found others in the features")
-    state = WaveNetState(network, draw)
-    ((samples, parameters),) = synthesise_wavenet(network, [state.push(network, features, last=True)])
-    return state.finish(samples, network.form), distribution_rows(parameters, network.form)
+    check_finite(features, "wavenet")
+    return speech(network, features, draw)
 
 
 class Wavenet(Node):
@@ -65,15 +60,8 @@ class Wavenet(Node):
     seed: int = Field(0, ge=0, description="seed of the draws")
 
     @cached_property
-    def _file(self) -> "WeightsFile[Config, PackedWaveNet]":
-        from dspgraph_nodes.models.shared.cached import WeightsFile
-        from dspgraph_nodes.models.wavenet.weights import WEIGHTS
-
-        return WeightsFile(WEIGHTS, _packed, "wavenet.weights", self.weights)
-
-    @cached_property
-    def _network(self) -> "PackedWaveNet":
-        return self._file.packed
+    def _file(self) -> WeightsFile[Config, PackedWaveNet]:
+        return WeightsFile(WEIGHTS, packed, "wavenet.weights", self.weights)
 
     def streams(self, features: Frames) -> tuple[Audio, Frames]:
         config = self._file.config
@@ -89,31 +77,11 @@ class Wavenet(Node):
         return Fraction(config.wait * config.hop, config.rate)
 
     def start(self, features: Frames) -> State:
-        from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetState
-
         self.streams(features)  # the file may have changed since the graph was made
-        return WaveNetState(self._network, np.random.Generator(np.random.Philox(key=self.seed))), features.dtype
+        return WaveNetState(self._file.packed, generator(self.seed)), features.dtype
 
     def flush(self, state: State) -> tuple[Array, ...]:
-        none = np.zeros((0, self._file.config.bands))
-        samples, rows = self._synthesise([state], [state[0].push(self._network, none, last=True)])
-        return samples[0], rows[0]
+        return last_items(partial(generate, self._file.packed), state, self._file.config.bands)
 
     def step_many(self, states: list[State], blocks: list[Array]) -> tuple[list[State], list[Array], list[Array]]:
-        segments = [state.push(self._network, block) for (state, _), block in zip(states, blocks, strict=True)]
-        return states, *self._synthesise(states, segments)
-
-    def _synthesise(self, states: list[State], segments: "list[Segment]") -> tuple[list[Array], list[Array]]:
-        from dspgraph_nodes._kernels.neural.wavenet_synthesis import distribution_rows, synthesise_wavenet
-
-        form, y, shown = self._network.form, [], []
-        for (state, dtype), (samples, rows) in zip(states, synthesise_wavenet(self._network, segments), strict=True):
-            y.append(state.finish(samples, form).astype(dtype, copy=False))
-            shown.append(distribution_rows(rows, form).astype(dtype, copy=False))
-        return y, shown
-
-
-def _packed(config: "Config", arrays: Mapping[str, Array]) -> "PackedWaveNet":
-    from dspgraph_nodes.models.wavenet.packing import packed
-
-    return packed(config, arrays)
+        return next_items(partial(generate, self._file.packed), states, blocks)

@@ -1,19 +1,16 @@
 """Speech by WaveRNN."""
 
-from collections.abc import Mapping
 from fractions import Fraction
-from functools import cached_property
-from typing import TYPE_CHECKING
-
-import numpy as np
+from functools import cached_property, partial
 
 from dspgraph import Array, Audio, Field, File, Frames, Input, Node, Output, ParameterError, State, generator
-
-if TYPE_CHECKING:
-    from dspgraph_nodes._kernels.neural.lanes import Segment
-    from dspgraph_nodes._kernels.neural.wavernn_layout import WaveRNNWeights
-    from dspgraph_nodes.models.shared.cached import WeightsFile
-    from dspgraph_nodes.models.wavernn.config import Config
+from dspgraph_nodes._kernels.neural.wavernn_layout import WaveRNNWeights
+from dspgraph_nodes._kernels.neural.wavernn_synthesis import WaveRNNState, generate
+from dspgraph_nodes.models.shared.cached import WeightsFile
+from dspgraph_nodes.models.shared.generation import Generate, last_items, next_items
+from dspgraph_nodes.models.wavernn.config import Config
+from dspgraph_nodes.models.wavernn.packing import packed
+from dspgraph_nodes.models.wavernn.weights import WEIGHTS
 
 _MOST_NUMBERS = 2**24
 """The most numbers a second in an output."""
@@ -60,22 +57,15 @@ class Wavernn(Node):
     seed: int = Field(0, ge=0, description="seed of the draws")
 
     @cached_property
-    def _file(self) -> "WeightsFile[Config, WaveRNNWeights]":
-        from dspgraph_nodes.models.shared.cached import WeightsFile
-        from dspgraph_nodes.models.wavernn.weights import WEIGHTS
-
-        return WeightsFile(WEIGHTS, _packed, "wavernn.weights", self.weights)
-
-    @cached_property
-    def _network(self) -> "WaveRNNWeights":
-        return self._file.packed
+    def _file(self) -> WeightsFile[Config, WaveRNNWeights]:
+        return WeightsFile(WEIGHTS, packed, "wavernn.weights", self.weights)
 
     def streams(self, features: Frames) -> tuple[Audio, Frames]:
         config = self._file.config
         self._file.check_frames(features, config.features)
         kind: str = "logistic_mixture" if config.kind == "mixture" else config.kind
         width = config.outputs
-        if not self._whole_rows:
+        if not self.tap and config.kind != "mixture":
             kind, width = "probability", 1
         elif width * config.rate > _MOST_NUMBERS:
             raise ParameterError(
@@ -84,44 +74,20 @@ class Wavernn(Node):
             )
         return Audio(config.rate, dtype=features.dtype), Frames(config.rate, kind, width, dtype=features.dtype)
 
-    @property
-    def _whole_rows(self) -> bool:
-        return self.tap or self._file.config.kind == "mixture"
-
     def lookahead(self, features: Frames) -> Fraction:
         config = self._file.config
         return Fraction(config.context * config.hop, config.rate)
 
     def start(self, features: Frames) -> State:
-        from dspgraph_nodes._kernels.neural.wavernn_synthesis import WaveRNNState
-
         self.streams(features)  # the file may have changed since the graph was made
-        return WaveRNNState(self._network, generator(self.seed)), features.dtype
+        return WaveRNNState(self._file.packed, generator(self.seed)), features.dtype
+
+    @property
+    def _generate(self) -> Generate:
+        return partial(generate, self._file.packed, temperature=self.temperature, tap=self.tap)
 
     def flush(self, state: State) -> tuple[Array, ...]:
-        none = np.zeros((0, len(self._network.frame.blended)))
-        samples, rows = self._synthesise([state], [state[0].push(self._network, none, last=True)])
-        return samples[0], rows[0]
+        return last_items(self._generate, state, self._file.config.features)
 
     def step_many(self, states: list[State], blocks: list[Array]) -> tuple[list[State], list[Array], list[Array]]:
-        segments = [state.push(self._network, block) for (state, _), block in zip(states, blocks, strict=True)]
-        return states, *self._synthesise(states, segments)
-
-    def _synthesise(
-        self, states: list[State], segments: "list[Segment]"
-    ) -> tuple[list[Array], list[Array]]:  # fmt: skip
-        from dspgraph_nodes._kernels.neural.wavernn_synthesis import distribution, samples, synthesise
-
-        found = synthesise(self._network, segments, self.temperature, self._whole_rows)
-        y, rows = [], []
-        for (_, dtype), (drawn, outputs) in zip(states, found, strict=True):
-            y.append(samples(self._network, drawn).astype(dtype, copy=False))
-            whole = distribution(self._network, outputs, self.temperature) if self._whole_rows else drawn[:, -1:]
-            rows.append(whole.astype(dtype, copy=False))
-        return y, rows
-
-
-def _packed(config: "Config", arrays: Mapping[str, Array]) -> "WaveRNNWeights":
-    from dspgraph_nodes.models.wavernn.packing import packed
-
-    return packed(config, arrays)
+        return next_items(self._generate, states, blocks)

@@ -150,7 +150,7 @@ def test_the_function_gives_what_the_node_gives() -> None:
 
     node = Wavenet(weights=WEIGHTS)
     rows = features(9)
-    samples, parameters = wavenet(node._network, rows, np.random.Generator(np.random.Philox(key=1)))
-    again, _ = wavenet(node._network, rows, np.random.Generator(np.random.Philox(key=1)))
+    samples, parameters = wavenet(node._file.packed, rows, np.random.Generator(np.random.Philox(key=1)))
+    again, _ = wavenet(node._file.packed, rows, np.random.Generator(np.random.Philox(key=1)))
     assert_array_equal(samples, again)
     assert parameters.shape == (180, 9)

@@ -7,7 +7,7 @@ different lengths, and new ones in the place of those that are complete, are the
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -38,7 +38,9 @@ class Lane(NamedTuple):
     forced: Array  # [m, ...], m <= count
 
 
-Loop = Callable[[Any, list[Lane], int], list[Any]]
+Outputs = TypeVar("Outputs", bound=tuple[Array, ...])
+
+Loop = Callable[[Any, list[Lane], int], list[Outputs]]
 """A function that computes the next `count` samples of every lane: (frames of all signals, lanes, count) -> outputs.
 
 The outputs of a lane are a tuple of arrays [count, ...]. If there is one lane, the function computes it alone; for more
@@ -47,8 +49,8 @@ lanes it may compute sixteen, and drop the results of those without a signal.
 
 
 def in_lanes(
-    segments: list[Segment], loop: Loop, hop: int, empty: tuple[Array, ...], many: int = MANY, longest: int = 2**62
-) -> list[tuple[Array, ...]]:
+    segments: list[Segment], loop: Loop[Outputs], hop: int, empty: Outputs, many: int = MANY, longest: int = 2**62
+) -> list[Outputs]:
     """Return the outputs of each segment.
 
     loop: computes them; hop: samples per frame; empty: outputs of no samples; longest: the most samples of one run.
@@ -59,7 +61,7 @@ def in_lanes(
     """
     frames = _joined([segment.frames for segment in segments])
     firsts = np.cumsum([0] + [len(segment.frames[0]) for segment in segments])
-    found: list[list[Any]] = [[empty] for _ in segments]
+    found: list[list[Outputs]] = [[empty] for _ in segments]
     done = [0] * len(segments)
 
     def left(k: int) -> int:
@@ -72,7 +74,8 @@ def in_lanes(
         for k, outputs in zip(group, loop(frames, lanes, count), strict=True):
             found[k].append(outputs)
             done[k] += count
-    return [tuple(np.concatenate(pieces) for pieces in zip(*each, strict=True)) for each in found]
+    joined = [tuple(np.concatenate(pieces) for pieces in zip(*each, strict=True)) for each in found]
+    return cast(list[Outputs], joined)
 
 
 def _joined(frames: list[Any]) -> Any:

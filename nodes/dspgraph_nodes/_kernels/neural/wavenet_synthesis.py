@@ -5,6 +5,7 @@ Source: A. van den Oord et al., WaveNet: A Generative Model for Raw Audio, arXiv
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -118,13 +119,8 @@ def synthesise_wavenet(network: PackedWaveNet, segments: list[Segment], many: in
 
     The states of the segments are changed in place. many: as in `in_lanes`.
     """
-
-    def loop(frames: NearFrames, lanes: list[Lane], count: int) -> list[tuple[Array, Array]]:
-        return _run_lanes(network, frames, lanes, count)
-
     up, empty = network.upsampling, (np.zeros(0), np.zeros((0, network.form.width), np.float32))
-    found = in_lanes(segments, loop, up.hop, empty, many, LONGEST_RUN[up.linear] * up.hop)
-    return [(samples, parameters) for samples, parameters in found]
+    return in_lanes(segments, partial(_run_lanes, network), up.hop, empty, many, LONGEST_RUN[up.linear] * up.hop)
 
 
 def _run_lanes(network: PackedWaveNet, frames: NearFrames, lanes: list[Lane], count: int) -> list[tuple[Array, Array]]:
@@ -161,6 +157,31 @@ def _workspace(net: WaveNetWeights, frames: Array, lanes: int, count: int) -> ke
         state, np.zeros(taps, np.int64), frames, np.zeros(lanes, np.int64), np.zeros((lanes, count), np.float32),
         np.zeros((WIDTH, WIDTH), np.float32), softmax_buffers(state, output, lanes),
     )  # fmt: skip
+
+
+# ---- signals --------------------------------------------------------------------------------------------------------
+
+
+def generate(
+    network: PackedWaveNet, states: list[WaveNetState], blocks: list[Array], last: bool = False
+) -> list[tuple[Array, Array]]:
+    """Return the next samples [n] of each signal, float64, full scale +-1, and the rows of their distributions.
+
+    blocks: the next frames [n, bands] of each signal; last: whether the signals end after them. The rows are those of
+    `distribution_rows`. The states are changed in place.
+    """
+    segments = [state.push(network, block, last) for state, block in zip(states, blocks, strict=True)]
+    found = zip(states, synthesise_wavenet(network, segments), strict=True)
+    return [
+        (state.finish(samples, network.form), distribution_rows(parameters, network.form))
+        for state, (samples, parameters) in found
+    ]
+
+
+def speech(network: PackedWaveNet, frames: Array, draw: np.random.Generator) -> tuple[Array, Array]:
+    """Return what `generate` returns for a whole signal. draw: the generator of the random numbers."""
+    (found,) = generate(network, [WaveNetState(network, draw)], [frames], last=True)
+    return found
 
 
 def distribution_rows(parameters: Array, form: WaveNetForm) -> Array:

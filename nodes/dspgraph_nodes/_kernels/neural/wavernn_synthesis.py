@@ -5,6 +5,8 @@ Source: N. Kalchbrenner et al., Efficient Neural Audio Synthesis, ICML 2018; the
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
@@ -102,16 +104,12 @@ def synthesise(
     column has the probability of the class or of the halves. tap: whether to return the outputs; otherwise there are
     none, [0, outputs]. many: as in `in_lanes`.
     """
-
-    def loop(frames: kernels.ConditionRows, lanes: list[Lane], count: int) -> list[tuple[Array, Array]]:
-        return _run_lanes(network, frames, lanes, count, temperature, tap)
-
     empty = np.zeros((0, network.drawn + 1), np.float32), np.zeros((0, network.outputs), np.float32)
-    return [(one, two) for one, two in in_lanes(segments, loop, len(network.frame.taps), empty, many)]
+    return in_lanes(segments, partial(_run_lanes, network, temperature, tap), len(network.frame.taps), empty, many)
 
 
 def _run_lanes(
-    network: WaveRNNWeights, frames: kernels.ConditionRows, lanes: list[Lane], count: int, temperature: float, tap: bool
+    network: WaveRNNWeights, temperature: float, tap: bool, frames: kernels.ConditionRows, lanes: list[Lane], count: int
 ) -> list[tuple[Array, Array]]:
     """Return the next `count` samples of every lane, and update the states of the lanes.
 
@@ -187,3 +185,30 @@ def distribution(network: WaveRNNWeights, outputs: Array, temperature: float) ->
         first = outputs.shape[1] // 3 * 2
         outputs[:, first:] = np.maximum(outputs[:, first:], np.float32(FLOOR)) + np.float32(np.log(temperature))
     return outputs
+
+
+# ---- signals --------------------------------------------------------------------------------------------------------
+
+
+def generate(
+    network: WaveRNNWeights, states: list[WaveRNNState], blocks: list[Array], last: bool = False,
+    temperature: float = 1.0, tap: bool = True,
+) -> list[tuple[Array, Array]]:  # fmt: skip
+    """Return the next samples [n] of each signal, float64, full scale +-1, and the rows of their distributions.
+
+    blocks: the next frames [n, features] of each signal; last: whether the signals end after them. tap: whether the
+    rows of softmaxes have all levels; otherwise a row has the probability of what was drawn, [n, 1]. The states are
+    changed in place.
+    """
+    segments = [state.push(network, block, last) for state, block in zip(states, blocks, strict=True)]
+    whole, found = tap or not network.levels, []
+    for drawn, outputs in synthesise(network, segments, temperature, whole):
+        rows = distribution(network, outputs, temperature) if whole else drawn[:, -1:]
+        found.append((samples(network, drawn), rows))
+    return found
+
+
+def speech(network: WaveRNNWeights, frames: Array, draw: np.random.Generator) -> tuple[Array, Array]:
+    """Return what `generate` returns for a whole signal. draw: the generator of the random numbers."""
+    (found,) = generate(network, [WaveRNNState(network, draw)], [frames], last=True)
+    return found

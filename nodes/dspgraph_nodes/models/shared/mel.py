@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from dspgraph_nodes.models.shared.data import (
     TrainingRecording,
     fingerprint,
     mean_figures,
+    rng,
     split,
     stacked,
 )
@@ -25,6 +27,10 @@ from dspgraph_nodes.models.shared.modules import load, save
 from dspgraph_nodes.models.shared.settings import TrainingSettings
 from dspgraph_nodes.models.shared.trainer import Task
 from dspgraph_nodes.models.shared.weights import WeightsFormat
+
+Speech = Callable[[Any, Mapping[str, Array], Array, np.random.Generator], Array]
+"""A function that synthesises a signal: (configuration, arrays of a file of weights, frames that the network sees, the
+generator of the random numbers) -> samples [n]."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,22 @@ def mel_data(
         for part in split(recordings, prepare, settings, hop)
     )
     return MelData(training, validation, BatchOrder(len(training), settings.batch, settings.seed))
+
+
+def validation_audio(
+    weights: WeightsFormat[Any], speech: Speech, data: MelData, settings: TrainingSettings
+) -> Callable[[Path], dict[str, tuple[Array, int]]]:
+    """Return a function from a file of weights to the first recording for validation, synthesised from its frames.
+
+    speech: see `Speech`; settings: tell how many seconds, and the seed of the draws.
+    """
+
+    def audio(path: Path) -> dict[str, tuple[Array, int]]:
+        (config, arrays), first = weights.read(path), data.validation.recordings[0]
+        frames = first.features["mel"][: max(1, round(settings.audio * config.rate / first.hop))]
+        return {"validation": (speech(config, arrays, frames, rng(settings.seed)), config.rate)}
+
+    return audio
 
 
 def mel_task(

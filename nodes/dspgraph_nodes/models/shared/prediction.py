@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 
 from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes.models.shared.data import FeatureFunction
 from dspgraph_nodes.models.shared.distributions.logistic_mixture import LogisticMixture
+from dspgraph_nodes.models.shared.modules import Module, load
+from dspgraph_nodes.models.shared.weights import Config, WeightsFormat
 
 MEL_RATE, MEL_HOP, MEL_BANDS = 16000, 256, 80
 """Sample rate (Hz), hop and bands of the pipeline `mel_features`."""
@@ -32,6 +35,35 @@ def check_fits(weights: Path, config: Any, pipeline: str, expected: Mapping[str,
                 f"{weights} holds a network with {name} {found}; the features of {pipeline} have {value}: "
                 "give the weights of a network for these features"
             )
+
+
+Outputs = Callable[[Any, Array, FeatureFunction], tuple[Tensor, Tensor]]
+"""A function that predicts every sample of a recording, given the true past: (network, samples [n] full scale +-1, the
+function that computes the features) -> the parameters of the distributions [m, width], and the true samples [m] as the
+network sees them, whole numbers for levels; m >= n."""
+
+
+@torch.no_grad()
+def mel_distribution(
+    weights: WeightsFormat[Config], make: Callable[[Config], Module], outputs: Outputs, bands: str, path: Path,
+    samples: Array, features: FeatureFunction,
+) -> tuple[Array, Array, float]:  # fmt: skip
+    """Return the distribution [n, levels] of every sample, the true levels [n], and the rate in Hz.
+
+    weights, make: the layout of the files, and a function that returns a network of a configuration; outputs: see
+    `Outputs`; bands: the field of the configuration that has the number of mel bands; path: the file of the network;
+    samples: [n], full scale +-1, 16 kHz; features: the function that computes the features. The levels are those of the
+    samples that the network sees. A mixture is shown by the probabilities of 256 equal intervals of -1 .. 1. Raises
+    ValueError if the file holds no weights of this model, or those of a network for other features.
+    """
+    model = load(weights, make, path)
+    check_fits(path, model.config, "mel_features", {"rate": MEL_RATE, "hop": MEL_HOP, bands: MEL_BANDS})
+    parameters, given = (each[: len(samples)] for each in outputs(model, samples, features))
+    if given.is_floating_point():
+        rows, levels = mixture_levels(parameters), mixture_level_of(given)
+    else:
+        rows, levels = torch.softmax(parameters, -1), given
+    return rows.numpy(), levels.numpy(), float(MEL_RATE)
 
 
 def whole_frames(samples: Array) -> Array:

@@ -98,6 +98,11 @@ class Config(ModelConfig):
         return self.context + reach(self.scales, [2 * s + 1 for s in self.scales])
 
     @property
+    def silence(self) -> int:
+        """The sample 0, or its level."""
+        return self.levels // 2 if self.kind == "categorical" else 0
+
+    @property
     def width(self) -> int:
         """Number of parameters of the distribution of a sample."""
         return 3 * self.components if self.kind == "mixture" else self.levels

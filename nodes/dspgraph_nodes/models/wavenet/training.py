@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -17,11 +16,11 @@ from pydantic import Field
 from torch import Tensor
 
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetState, synthesise_wavenet
+from dspgraph_nodes._kernels.neural.wavenet_synthesis import speech
 from dspgraph_nodes.models.shared import trainer
 from dspgraph_nodes.models.shared.config import ModelConfig
-from dspgraph_nodes.models.shared.data import FeatureFunction, TrainingRecording, rng
-from dspgraph_nodes.models.shared.mel import Edges, mel_data, mel_task
+from dspgraph_nodes.models.shared.data import FeatureFunction, TrainingRecording
+from dspgraph_nodes.models.shared.mel import Edges, mel_data, mel_task, validation_audio
 from dspgraph_nodes.models.shared.prediction import whole_frames
 from dspgraph_nodes.models.shared.settings import TrainingSettings, of_config
 from dspgraph_nodes.models.wavenet.config import PRESETS, Config
@@ -77,8 +76,7 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
     def prepare(samples: Array) -> TrainingRecording:
         return prepared(whole_frames(samples), features, config)
 
-    silence = config.levels // 2 if config.kind == "categorical" else 0
-    data = mel_data(recordings, prepare, settings, config.hop, Edges(config.context, repeat=True), silence)
+    data = mel_data(recordings, prepare, settings, config.hop, Edges(config.context, repeat=True), config.silence)
     rows = np.concatenate([one.features["mel"] for one in data.training.recordings]).astype(np.float64)
     spread = rows.std(axis=0)
 
@@ -88,25 +86,20 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
         model.deviation.copy_(torch.from_numpy(np.where(spread > 0, spread, 1)))
         return model
 
-    def audio(path: Path) -> dict[str, tuple[Array, int]]:
-        first = data.validation.recordings[0].features["mel"][
-            : max(1, round(settings.audio * config.rate / config.hop))
-        ]
-        network = packed(*WEIGHTS.read(path))
-        state = WaveNetState(network, rng(settings.seed))
-        ((samples, _),) = synthesise_wavenet(network, [state.push(network, first, last=True)])
-        return {"validation": (state.finish(samples, network.form), config.rate)}
-
     return mel_task(
         WEIGHTS, WaveNet, network, data, loss_of, settings.batch,
         summary=f"{data.summary}; {sum(one.numel() for one in WaveNet(config).parameters())} weights",
         rate=lambda updates: 0.5 ** (updates // settings.halve_every),
-        audio=audio,
+        audio=validation_audio(WEIGHTS, _speech, data, settings),
     )  # fmt: skip
 
 
 train = partial(trainer.train, task)
 """Train a network: see `trainer.train`. recordings: samples [n], full scale +-1, 16 kHz, by name."""
+
+
+def _speech(config: Config, arrays: Mapping[str, Array], frames: Array, draw: np.random.Generator) -> Array:
+    return speech(packed(config, arrays), frames, draw)[0]
 
 
 def loss_of(model: WaveNet, features: Tensor, samples: Tensor) -> dict[str, Tensor]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -18,14 +17,14 @@ from torch import Tensor
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.wavernn_layout import FLOOR, seen
-from dspgraph_nodes._kernels.neural.wavernn_synthesis import WaveRNNState, samples, synthesise
+from dspgraph_nodes._kernels.neural.wavernn_synthesis import speech
 from dspgraph_nodes._kernels.signal.mulaw import even_levels
 from dspgraph_nodes.models.shared import trainer
-from dspgraph_nodes.models.shared.data import FeatureFunction, TrainingRecording, rng
+from dspgraph_nodes.models.shared.data import FeatureFunction, TrainingRecording
 from dspgraph_nodes.models.shared.distributions.categorical import Categorical
 from dspgraph_nodes.models.shared.distributions.coarse_fine import CoarseFine
 from dspgraph_nodes.models.shared.distributions.logistic_mixture import LogisticMixture
-from dspgraph_nodes.models.shared.mel import Edges, mel_data, mel_task
+from dspgraph_nodes.models.shared.mel import Edges, mel_data, mel_task, validation_audio
 from dspgraph_nodes.models.shared.settings import SparseSettings, TrainingSettings, of_config
 from dspgraph_nodes.models.wavernn.config import PRESETS, Config
 from dspgraph_nodes.models.wavernn.network import Split, WaveRNN, network
@@ -76,22 +75,35 @@ def codes(signal: Array, config: Config) -> Array:
     return even_levels(x, levels, config.kind == "categorical" and config.mulaw)
 
 
+def inputs(code: Tensor, config: Config) -> Tensor:
+    """Return the input of the network for every sample [..., n]; of coarse_fine that for each half, [..., n, 2]."""
+    if config.kind == "coarse_fine":
+        return CoarseFine(config.bits).inputs(code)
+    return 2 * code.float() / ((1 << config.bits) - 1) - 1
+
+
+def outputs(model: WaveRNN, frames: Tensor, x: Tensor) -> Tensor:
+    """Return the parameters of the distributions of n samples, [chunks, n, outputs], given the true samples.
+
+    frames: with context; x: [chunks, n + 1] or [chunks, n + 1, 2], the inputs for all samples and for the one before.
+    """
+    read = torch.cat((x[:, :-1], x[:, 1:, :1]), -1) if isinstance(model, Split) else x[:, :-1]
+    parameters: Tensor = model(frames, read)[0]
+    return parameters
+
+
 def part_losses(model: WaveRNN, frames: Tensor, code: Tensor) -> dict[str, Tensor]:
     """Return the mean of -ln P of the samples, in nats, as "loss"; for coarse_fine that of each half too.
 
     frames: [chunks, n + 2 * context, features]; code: [chunks, n * hop + 1], the sample before the first one included.
     """
-    c = model.config
-    if isinstance(model, Split):
-        distribution = CoarseFine(c.bits)
-        halves = distribution.inputs(code)
-        parameters, _ = model(frames, torch.cat((halves[:, :-1], halves[:, 1:, :1]), -1))
-        coarse, fine = (each.mean() for each in distribution.losses(parameters.float(), code[:, 1:]))
+    c, x = model.config, inputs(code, model.config)
+    parameters = outputs(model, frames, x)
+    if c.kind == "coarse_fine":
+        coarse, fine = (each.mean() for each in CoarseFine(c.bits).losses(parameters.float(), code[:, 1:]))
         return {"loss": coarse + fine, "coarse": coarse, "fine": fine}
-    y = 2 * code.float() / ((1 << c.bits) - 1) - 1
-    parameters, _ = model(frames, y[:, :-1])
     if c.kind == "mixture":
-        loss = LogisticMixture(c.components, 1 << c.bits, FLOOR).loss(parameters, y[:, 1:])
+        loss = LogisticMixture(c.components, 1 << c.bits, FLOOR).loss(parameters, x[:, 1:])
     else:
         loss = Categorical(c.levels).loss(parameters, code[:, 1:])
     return {"loss": loss.mean()}
@@ -113,7 +125,7 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
     return mel_task(
         WEIGHTS, network, lambda: network(config), data, part_losses,
         pruning=settings.pruning(*matrices),
-        audio=lambda path: {"copy": (_copy_synthesis(path, data.validation.recordings[0], settings), _RATE)},
+        audio=validation_audio(WEIGHTS, _speech, data, settings),
         figures=("coarse", "fine") if config.kind == "coarse_fine" else (),
     )  # fmt: skip
 
@@ -122,11 +134,6 @@ train = partial(trainer.train, task)
 """Train a network: see `trainer.train`. recordings: samples [n], full scale +-1, 16 kHz, by name."""
 
 
-def _copy_synthesis(path: Path, recording: TrainingRecording, settings: Settings) -> Array:
-    """Return samples drawn from the first frames of a recording. path: the file of the weights."""
-    config, arrays = WEIGHTS.read(path)
-    net = packed(config.replace(input="given"), arrays)  # the frames are already what the network sees
-    state = WaveRNNState(net, rng(settings.seed))
-    rows = recording.features["mel"][: max(1, round(settings.audio * _RATE / _HOP))]
-    ((drawn, _),) = synthesise(net, [state.push(net, rows, last=True)], 1.0)
-    return samples(net, drawn)
+def _speech(config: Config, arrays: Mapping[str, Array], frames: Array, draw: np.random.Generator) -> Array:
+    network = packed(config.replace(input="given"), arrays)  # the frames are already what the network sees
+    return speech(network, frames, draw)[0]
