@@ -1,16 +1,20 @@
-"""Dense layers of neural networks: any number of rows, and each row has the same bits alone and among others."""
+"""Layers of neural networks: any number of rows, and each row has the same bits alone and among others."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
-from dspgraph_nodes._kernels.neural.layout import WIDTH, LayerBuffers, Matrix
-from dspgraph_nodes._kernels.neural.stages import product_of_many, product_of_one, tanh_in_place
+from dspgraph_nodes._kernels.maths.matmul import matmul
+from dspgraph_nodes._kernels.neural.layout import WIDTH, AffineLayer, LayerBuffers, Matrix, RecurrentWeights
+from dspgraph_nodes._kernels.neural.stages import gates, product_of_many, product_of_one, tanh_in_place, update_state
 
 product_m_of_one = product_of_one("m", "start", "y")
 product_m_of_many = product_of_many("m", "start", "y")
+gates_b = gates("b")
 
 
 def layer(x: Array, matrix: Matrix, tanh: bool = True) -> Array:
@@ -26,6 +30,12 @@ def layer(x: Array, matrix: Matrix, tanh: bool = True) -> Array:
     return y
 
 
+def affine(layer: AffineLayer, x: Array, rectify: bool = False) -> Array:
+    """Return y = x @ matrix + bias [n, outputs], or max(0, y) if `rectify` is true. x: [n, inputs]."""
+    y: Array = matmul(x, layer.matrix) + layer.bias
+    return np.maximum(y, np.float32(0)) if rectify else y
+
+
 @kernel
 def apply_layer(matrix: Matrix, buffers: LayerBuffers, x: int) -> None:
     """Write the product of a matrix and the input that begins at `x` of the state, plus the bias, to `buffers.y`."""
@@ -35,6 +45,19 @@ def apply_layer(matrix: Matrix, buffers: LayerBuffers, x: int) -> None:
     else:
         for block in range(len(matrix.m.where)):
             product_m_of_many(matrix, buffers, block, block, x)
+
+
+@kernel
+def update_gru(gru: RecurrentWeights, work: Any, h: int, new: int, first: int, last: int) -> None:
+    """Compute the units of the blocks first .. last - 1 of a GRU, two blocks at a time, from complete sums.
+
+    work: has the arrays `state`, `inputs` and `sums_b` that the stages `gates` and `update_state` use; h, new: where
+    the old and the new states begin in `state`.
+    """
+    for k in range(first, last, 2):
+        other = min(k + 1, last - 1)
+        gates_b(gru, work, h, k, k, other, other)
+        update_state(gru, work, h, new, k, k, other, other)
 
 
 @kernel

@@ -40,6 +40,20 @@ class Matrix(NamedTuple):
     start: Array  # [rows + 16]: the bias, then zeros for the blocks that only fill a group
 
 
+class RecurrentWeights(NamedTuple):
+    """The recurrent weights of a GRU, in the order [block, gate, unit]."""
+
+    matrix: Matrix  # without the diagonals; the bias is that of gate n, zeros for r and z
+    diagonal_b: Array  # [3 * units]: the diagonals
+
+
+class AffineLayer(NamedTuple):
+    """A layer at frame rate: y = x @ matrix + bias."""
+
+    matrix: Array  # [inputs, outputs] float32
+    bias: Array  # [outputs] float32
+
+
 class LayerBuffers(NamedTuple):
     """The memory for one call of a layer: its input `state` and its output `y`.
 

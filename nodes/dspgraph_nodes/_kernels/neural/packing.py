@@ -16,11 +16,12 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes._kernels.neural.layout import ACCUMULATORS, WIDTH, Blocks, Matrix
+from dspgraph_nodes._kernels.neural.layout import ACCUMULATORS, WIDTH, AffineLayer, Blocks, Matrix, RecurrentWeights
 from dspgraph_nodes._kernels.neural.stages import LOG2_E
 
 Tree = TypeVar("Tree", bound=tuple[Any, ...])
 
+NORM_EPSILON = 1e-5  # of batch normalisation
 HUGE_PAGE = 2**21  # bytes
 PADDING = np.zeros(WIDTH, np.float32)  # behind the bias of a layer: the bias of the blocks that only fill a group
 
@@ -91,6 +92,27 @@ def packed_gru(wide: Mapping[str, Array], name: str) -> PackedGru:
     diagonal = np.diagonal(square, axis1=1, axis2=2).reshape(-1)
     own = np.where(np.eye(units, dtype=bool), 0, square).reshape(3 * units, units)
     return PackedGru(inner, *(by_blocks(one.T).T for one in (own, bias, recurrent_bias, diagonal)))
+
+
+def packed_recurrent(wide: Mapping[str, Array], name: str) -> tuple[Array, Array, RecurrentWeights]:
+    """Return the scaled input matrix [inputs, 3 * units], the bias, and the recurrent part of a GRU, by blocks.
+
+    wide, name: as in `packed_gru`.
+    """
+    gru = packed_gru(wide, name)
+    own = RecurrentWeights(packed_matrix(gru.recurrent, gru.recurrent_bias), gru.diagonal)
+    return by_blocks(gru.inner.T).astype(np.float64), gru.bias.astype(np.float64), own
+
+
+def normalised_layer(wide: Mapping[str, Array], name: str, norm: str) -> AffineLayer:
+    """Return the layer `name`, a dense layer or a convolution without a bias, with the batch normalisation after it.
+
+    wide: the arrays of a file of weights, in float64. The inputs of a convolution have the order [tap, input].
+    """
+    factor = wide[f"{norm}.weight"] / np.sqrt(wide[f"{norm}.running_var"] + NORM_EPSILON)
+    flat = wide[f"{name}.weight"].swapaxes(1, -1).reshape(len(factor), -1)
+    bias = wide[f"{norm}.bias"] - wide[f"{norm}.running_mean"] * factor
+    return AffineLayer((flat * factor[:, None]).T, bias)
 
 
 def packed_layer(wide: Mapping[str, Array], name: str) -> Matrix:

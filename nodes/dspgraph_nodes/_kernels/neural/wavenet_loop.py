@@ -3,9 +3,7 @@
 Every layer keeps the last inputs of its convolution in a ring: a row for each of the (taps - 1) * dilation + 1 samples
 that it reads. A new sample overwrites the oldest row, so that no row moves.
 
-A vector has sixteen float32 numbers. For one signal it holds sixteen channels; for sixteen signals arrays have a last
-axis `lane`, and a vector holds one channel of all signals. Every number is computed by the same operations in the same
-order in both forms. Channels are filled up with zeros to multiples of sixteen.
+Vectors and lanes are those of `convolution`.
 
 Source: A. van den Oord et al., WaveNet: A Generative Model for Raw Audio, arXiv:1609.03499, 2016; T. Le Paine et al.,
 Fast Wavenet Generation Algorithm, arXiv:1611.09482, 2016 (the rings).
@@ -19,13 +17,12 @@ import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel, part_of_kernel
+from dspgraph_nodes._kernels.neural.convolution import add_products
 from dspgraph_nodes._kernels.neural.draws import SampleDraws, draw_samples
 from dspgraph_nodes._kernels.neural.layout import WIDTH
 from dspgraph_nodes._kernels.neural.sampling import SoftmaxBuffers
 from dspgraph_nodes._kernels.neural.stages import NetworkCode, network_stage
 from dspgraph_nodes._kernels.neural.wavenet_layout import ROOT_HALF, WaveNetWeights
-
-TOGETHER = 4  # blocks of one signal, or rows of a block of sixteen signals, that are summed at the same time
 
 
 class WaveNetWorkspace(NamedTuple):
@@ -38,65 +35,6 @@ class WaveNetWorkspace(NamedTuple):
     mix: Array  # [lanes, rows of a sample]: the factors of the rows that a sample uses
     work: Array  # [16, 16]: memory for transposing
     softmax: SoftmaxBuffers
-
-
-def products_of_one(together: int) -> Any:
-    """Return a stage that adds the products of some blocks of sixteen rows, and of the state of one signal, to sums.
-
-        state[y + r] += sum_t sum_k weight[t * columns + k, r] * state[places[t] + k],    t, then k ascending
-
-    together: the number of blocks. A kernel calls the stage with five numbers: w, where the matrix begins in `weights`;
-    taps and columns of the matrix; y, where the sums begin in `state`; block, the first block.
-    """
-
-    def write(code: NetworkCode, w: Any, taps: Any, columns: Any, y: Any, block: Any) -> None:
-        b, mul = code.builder, code.builder.mul
-        each = code.times(mul(taps, columns), WIDTH)  # numbers in a block
-        places = [code.plus(y, code.times(code.plus(block, q), WIDTH)) for q in range(together)]
-        begins = [code.plus(w, mul(code.plus(block, q), each)) for q in range(together)]
-        sums = [code.variable(code.load("state", place)) for place in places]
-        with code.loop(taps) as t:
-            x, step = code.element("places", t), code.times(mul(t, columns), WIDTH)
-            starts = [code.plus(begin, step) for begin in begins]
-            with code.loop(columns) as k:
-                value = code.broadcast(code.element("state", code.plus(x, k)))
-                for total, start in zip(sums, starts, strict=True):
-                    row = code.load("weights", code.plus(start, code.times(k, WIDTH)))
-                    b.store(code.fma(row, value, b.load(total)), total)
-        for total, place in zip(sums, places, strict=True):
-            code.store(b.load(total), "state", place)
-
-    write.__name__ = f"products_of_one_{together}"
-    return network_stage(write)
-
-
-add_products_of_one, add_product_of_one = products_of_one(TOGETHER), products_of_one(1)
-
-
-@network_stage
-def add_product_of_many(code: NetworkCode, w: Any, taps: Any, columns: Any, y: Any, block: Any) -> None:
-    """Add the products of one block of sixteen rows and of the states of sixteen signals to the sums at y.
-
-    The formula and the numbers are those of `products_of_one`, for every lane.
-    """
-    b, mul = code.builder, code.builder.mul
-    begin = code.plus(w, mul(block, code.times(mul(taps, columns), WIDTH)))
-    with code.loop(taps) as t:  # one tap of all rows after the other: its inputs and weights fit the nearest cache
-        x = code.times(code.element("places", t), WIDTH)
-        with code.loop(WIDTH // TOGETHER) as tile:
-            row = code.times(tile, TOGETHER)
-            first = code.plus(y, code.plus(code.times(block, WIDTH), row))
-            places = [code.times(code.plus(first, r), WIDTH) for r in range(TOGETHER)]
-            sums = [code.variable(code.load("state", place)) for place in places]
-            start = code.plus(code.plus(begin, code.times(mul(t, columns), WIDTH)), row)
-            with code.loop(columns) as k:
-                within = code.times(k, WIDTH)
-                values, at = code.load("state", code.plus(x, within)), code.plus(start, within)
-                for r, total in enumerate(sums):
-                    weight = code.broadcast(code.element("weights", code.plus(at, r)))
-                    b.store(code.fma(weight, values, b.load(total)), total)
-            for total, place in zip(sums, places, strict=True):
-                code.store(b.load(total), "state", place)
 
 
 @network_stage
@@ -189,20 +127,6 @@ class WaveNetResults(NamedTuple):
 
 
 @part_of_kernel
-def _add(net: WaveNetWeights, room: WaveNetWorkspace, w: int, taps: int, columns: int, y: int, blocks: int) -> None:
-    """Add the products of a matrix of `blocks` blocks to the sums at y; the other arguments: see the stages."""
-    if room.state.ndim == 2:
-        whole = blocks - blocks % TOGETHER
-        for block in range(0, whole, TOGETHER):
-            add_products_of_one(net, room, w, taps, columns, y, block)
-        for block in range(whole, blocks):
-            add_product_of_one(net, room, w, taps, columns, y, block)
-    else:
-        for block in range(blocks):
-            add_product_of_many(net, room, w, taps, columns, y, block)
-
-
-@part_of_kernel
 def _layers(net: WaveNetWeights, room: WaveNetWorkspace, heads: Array, gates: int, z: int, skip: int) -> None:
     """Compute all gated convolutions: add their skip connections to the sums at `skip`.
 
@@ -217,14 +141,14 @@ def _layers(net: WaveNetWeights, room: WaveNetWorkspace, heads: Array, gates: in
             room.places[k] = begin + (row + rows if row < 0 else row) * residual
         x = room.places[taps - 1]
         start_gates(net, room, 2 * gate * i, 2 * gate // WIDTH, width, room.mix.shape[1], gates)
-        _add(net, room, net.layers[i, 0], taps, residual, gates, 2 * gate // WIDTH)
+        add_products(net, room, net.layers[i, 0], taps, residual, gates, 2 * gate // WIDTH)
         open_gates(net, room, gates, z, gate // WIDTH)
         room.places[0] = z
         if i + 1 < count:
             y = net.layers[i + 1, 3] + heads[i + 1] * residual
             begin_layer(net, room, x, y, i * residual, residual // WIDTH)
-            _add(net, room, net.layers[i, 1], 1, gate, y, residual // WIDTH)
-        _add(net, room, net.layers[i, 2], 1, gate, skip, skips // WIDTH)
+            add_products(net, room, net.layers[i, 1], 1, gate, y, residual // WIDTH)
+        add_products(net, room, net.layers[i, 2], 1, gate, skip, skips // WIDTH)
 
 
 @kernel
@@ -257,10 +181,10 @@ def run(net: WaveNetWeights, room: WaveNetWorkspace, given: WaveNetInputs, last:
         _layers(net, room, heads, gates, z, skip)
         rectify(net, room, skip, skips // WIDTH)
         room.places[0] = skip
-        _add(net, room, net.head[0], 1, skips, hidden, skips // WIDTH)
+        add_products(net, room, net.head[0], 1, skips, hidden, skips // WIDTH)
         rectify(net, room, hidden, skips // WIDTH)
         room.places[0] = hidden
-        _add(net, room, net.head[1], 1, skips, output, width // WIDTH)
+        add_products(net, room, net.head[1], 1, skips, output, width // WIDTH)
         if n < len(out.parameters):
             out.parameters[n] = parameters
         draw_samples(room.softmax, parameters, given.draws, n, last, shares)

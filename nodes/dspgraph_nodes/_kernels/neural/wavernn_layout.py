@@ -11,16 +11,9 @@ import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.maths.elementary import LN_10
-from dspgraph_nodes._kernels.neural.layout import Matrix
+from dspgraph_nodes._kernels.neural.layout import AffineLayer, Matrix, RecurrentWeights
 
 FLOOR = -32.23619130191664  # ln 1e-14, the least log-scale of a logistic distribution
-
-
-class AffineLayer(NamedTuple):
-    """A layer of the residual network with its normalisation: y = x @ matrix + bias."""
-
-    matrix: Array  # [inputs, outputs] float32
-    bias: Array  # [outputs] float32
 
 
 class Conditioner(NamedTuple):
@@ -37,13 +30,6 @@ class Conditioner(NamedTuple):
     blended: Array  # [features, columns] float32: from frames to the rows that are interpolated
     constants: AffineLayer  # from auxiliary numbers to the rows that stay the same for all samples of a frame
     taps: Array  # [hop, 2 * reach + 1] float32: weights of the frames around, for every sample of a frame
-
-
-class RecurrentWeights(NamedTuple):
-    """The recurrent weights of a GRU, in the order [block, gate, unit]."""
-
-    matrix: Matrix  # without the diagonals; the bias is that of gate n, zeros for r and z
-    diagonal_b: Array  # [3 * units]: the diagonals
 
 
 class StackedNetwork(NamedTuple):

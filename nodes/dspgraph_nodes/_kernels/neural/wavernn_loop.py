@@ -14,13 +14,10 @@ import numpy as np
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.neural.draws import SampleDraws, draw_samples
-from dspgraph_nodes._kernels.neural.layers import apply_layer
+from dspgraph_nodes._kernels.neural.layers import apply_layer, update_gru
 from dspgraph_nodes._kernels.neural.layout import WIDTH, LayerBuffers
 from dspgraph_nodes._kernels.neural.sampling import SoftmaxBuffers, draw_class
-from dspgraph_nodes._kernels.neural.stages import gates, update_state
-from dspgraph_nodes._kernels.neural.wavernn_layout import RecurrentWeights, SplitNetwork, StackedNetwork
-
-gates_b = gates("b")
+from dspgraph_nodes._kernels.neural.wavernn_layout import SplitNetwork, StackedNetwork
 
 
 class ConditionRows(NamedTuple):
@@ -62,15 +59,6 @@ class SampleOutputs(NamedTuple):
 
 
 # ---- parts of a step ------------------------------------------------------------------------------------------------
-
-
-@kernel
-def _gru(gru: RecurrentWeights, work: LoopArrays, h: int, new: int, first: int, last: int) -> None:
-    """Compute the units of the blocks first .. last - 1 of a GRU, two blocks at a time, from complete sums."""
-    for k in range(first, last, 2):
-        other = min(k + 1, last - 1)
-        gates_b(gru, work, h, k, k, other, other)
-        update_state(gru, work, h, new, k, k, other, other)
 
 
 @kernel
@@ -170,12 +158,12 @@ def run_stacked(
         _begin(frames, work, given, out, n, net.columns)
         _copy(work.x, inputs, 3 * wide)
         apply_layer(net.gru1.matrix, to_sums, h)
-        _gru(net.gru1, work, h, new, 0, blocks)
+        update_gru(net.gru1, work, h, new, 0, blocks)
         _sum(work.x[3 * wide :], state[new:], state[at_x:], wide)
         apply_layer(net.inner2, to_gates, at_x)
         _sum(inputs, work.constants[4 * wide :], inputs, 3 * wide)
         apply_layer(net.gru2.matrix, to_sums, h + wide)
-        _gru(net.gru2, work, h + wide, new + wide, 0, blocks)
+        update_gru(net.gru2, work, h + wide, new + wide, 0, blocks)
         _sum(state[at_x:], state[new + wide :], state[at_x:], wide)
         apply_layer(net.dense1, to_y, at_x)
         _rectify(y, work.constants, 7 * wide, state, at_y, dense)
@@ -218,7 +206,7 @@ def run_split(
         for half in range(2):
             if half:
                 _add_column(inputs[late * lanes :], net.columns[2, late:], last[2])
-            _gru(net.gru, work, h, new, half * blocks // 2, (half + 1) * blocks // 2)
+            update_gru(net.gru, work, h, new, half * blocks // 2, (half + 1) * blocks // 2)
             first, second = (net.fine1, net.fine2) if half else (net.coarse1, net.coarse2)
             apply_layer(first, to_y, new + half * wide // 2)
             _rectify(y, nothing, 0, state, at_y, dense)

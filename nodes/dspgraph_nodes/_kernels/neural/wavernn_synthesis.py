@@ -15,11 +15,11 @@ from dspgraph_nodes._kernels.neural import wavernn_loop as kernels
 from dspgraph_nodes._kernels.neural.conditioning import FrameWindows, check_finite, in_windows, joined, unwound
 from dspgraph_nodes._kernels.neural.draws import SampleDraws, inner_numbers, mixture_noise
 from dspgraph_nodes._kernels.neural.lanes import Lane, Segment, in_lanes, schedule, side_by_side
+from dspgraph_nodes._kernels.neural.layers import affine
 from dspgraph_nodes._kernels.neural.layout import WIDTH
 from dspgraph_nodes._kernels.neural.sampling import probabilities, softmax_buffers
 from dspgraph_nodes._kernels.neural.wavernn_layout import (
     FLOOR,
-    AffineLayer,
     Conditioner,
     StackedNetwork,
     WaveRNNWeights,
@@ -76,20 +76,11 @@ def frame_rows(network: Conditioner, windows: Array) -> kernels.ConditionRows:
     if network.residual:
         first, *inner, last = network.residual
         edge = network.context - network.pad
-        x = _rectified(_apply(first, joined(windows[:, edge : span - edge])))
+        x = affine(first, joined(windows[:, edge : span - edge]), rectify=True)
         for one, two in zip(inner[::2], inner[1::2], strict=True):
-            x = x + _apply(two, _rectified(_apply(one, x)))
-        x = _apply(last, x)
-    return kernels.ConditionRows(blended, _apply(network.constants, x))
-
-
-def _apply(layer: AffineLayer, x: Array) -> Array:
-    y: Array = matmul(x, layer.matrix) + layer.bias
-    return y
-
-
-def _rectified(x: Array) -> Array:
-    return np.maximum(x, np.float32(0))
+            x = x + affine(two, affine(one, x, rectify=True))
+        x = affine(last, x)
+    return kernels.ConditionRows(blended, affine(network.constants, x))
 
 
 # ---- the loop -------------------------------------------------------------------------------------------------------

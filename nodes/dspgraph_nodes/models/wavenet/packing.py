@@ -14,6 +14,7 @@ import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.conditioning import interpolation, reach
+from dspgraph_nodes._kernels.neural.convolution import in_blocks, padded
 from dspgraph_nodes._kernels.neural.layout import WIDTH
 from dspgraph_nodes._kernels.neural.packing import contiguous, single
 from dspgraph_nodes._kernels.neural.stages import LOG2_E
@@ -88,24 +89,6 @@ def _upsampling(config: Config, wide: Mapping[str, Array], gates: Array, bias: A
     biases = np.array([wide[f"stretch.biases.{k}"][0] for k in numbers])
     first, table = np.zeros((0, c.bands)), np.ones((1, 1))
     return Upsampling(False, c.hop, 0, 0, *of_signal, first, taps, biases, gates, bias, table)
-
-
-def padded(matrix: Array, rows: Sequence[int] = (), columns: int = 1) -> Array:
-    """Return a matrix [rows, columns] with zeros after every part of its rows and of its columns.
-
-    rows: the number of rows in every part; by default all are one part. columns: the number of equal parts of the
-    columns. Afterwards every part is a multiple of sixteen long.
-    """
-    parts = np.split(matrix, np.cumsum(rows)[:-1]) if len(rows) else [matrix]
-    tall = np.concatenate([np.pad(part, ((0, -len(part) % WIDTH), (0, 0))) for part in parts])
-    split = tall.reshape(len(tall), columns, -1)
-    return np.pad(split, ((0, 0), (0, 0), (0, -split.shape[2] % WIDTH))).reshape(len(tall), -1)
-
-
-def in_blocks(matrix: Array) -> Array:
-    """Return the numbers of a matrix [rows, columns] in the order [block, column, row in block], in float32."""
-    rows, columns = matrix.shape
-    return matrix.reshape(rows // WIDTH, WIDTH, columns).swapaxes(1, 2).astype(np.float32).reshape(-1)
 
 
 def frame_factors(scales: Sequence[int], taps: Sequence[Array]) -> Array:

@@ -15,12 +15,11 @@ import numpy as np
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural import wavernn_layout as layout
 from dspgraph_nodes._kernels.neural.conditioning import interpolation, reach
-from dspgraph_nodes._kernels.neural.packing import by_blocks, contiguous, packed_gru, packed_matrix, single
-from dspgraph_nodes._kernels.neural.wavernn_layout import AffineLayer, WaveRNNWeights
+from dspgraph_nodes._kernels.neural.layout import AffineLayer
+from dspgraph_nodes._kernels.neural.packing import contiguous, normalised_layer, packed_matrix, packed_recurrent, single
+from dspgraph_nodes._kernels.neural.wavernn_layout import WaveRNNWeights
 from dspgraph_nodes._kernels.signal.mulaw import even_samples
 from dspgraph_nodes.models.wavernn.config import Config
-
-_EPSILON = 1e-5  # of batch normalisation
 
 
 def packed(config: Config, arrays: Mapping[str, Array]) -> WaveRNNWeights:
@@ -50,21 +49,14 @@ def packed(config: Config, arrays: Mapping[str, Array]) -> WaveRNNWeights:
     )  # fmt: skip
 
 
-def _gates(wide: Mapping[str, Array], name: str) -> tuple[Array, Array, layout.RecurrentWeights]:
-    """Return the scaled input matrix [inputs, 3 * units], the bias, and the recurrent part of a GRU, by blocks."""
-    gru = packed_gru(wide, name)
-    own = layout.RecurrentWeights(packed_matrix(gru.recurrent, gru.recurrent_bias), gru.diagonal)
-    return by_blocks(gru.inner.T).astype(np.float64), gru.bias.astype(np.float64), own
-
-
 def _stacked(wide: Mapping[str, Array]) -> tuple[layout.StackedNetwork, Array, AffineLayer]:
     """Return the network, the matrix of the frames, and the layer of the auxiliary numbers.
 
     wide: the arrays of a file of weights, float64.
     """
     units, dense = wide["gru1.weight_hh_l0"].shape[1], len(wide["dense1.bias"])
-    inner1, bias1, gru1 = _gates(wide, "gru1")
-    inner2, bias2, gru2 = _gates(wide, "gru2")
+    inner1, bias1, gru1 = packed_recurrent(wide, "gru1")
+    inner2, bias2, gru2 = packed_recurrent(wide, "gru2")
     quarter = wide["dense1.weight"].shape[1] - units
     to_x = wide["input.weight"].T  # rows: the sample, the frame, a1
     both = np.concatenate((to_x @ inner1, to_x), axis=1)
@@ -95,7 +87,7 @@ def _split(wide: Mapping[str, Array]) -> tuple[layout.SplitNetwork, Array, Affin
         "gru.bias_ih_l0": wide["bias"].copy(),
         "gru.bias_hh_l0": wide.get("recurrent_bias", np.zeros(len(recurrent))),
     }
-    inner, bias, gru = _gates(given, "gru")
+    inner, bias, gru = packed_recurrent(given, "gru")
     names = ("coarse1", "coarse2", "fine1", "fine2")
     heads = [packed_matrix(wide[f"{name}.weight"], wide[f"{name}.bias"]) for name in names]
     sample = layout.SplitNetwork(inner[-3:].astype(np.float32), gru, *heads)
@@ -107,15 +99,8 @@ def _residual(wide: Mapping[str, Array], count: int) -> tuple[AffineLayer, ...]:
 
     count: the number of blocks.
     """
-
-    def normalised(weight: str, norm: str) -> AffineLayer:
-        factor = wide[f"{norm}.weight"] / np.sqrt(wide[f"{norm}.running_var"] + _EPSILON)
-        flat = wide[f"{weight}.weight"].swapaxes(1, 2).reshape(len(factor), -1)  # [outputs, tap, inputs]
-        bias = wide[f"{norm}.bias"] - wide[f"{norm}.running_mean"] * factor
-        return AffineLayer((flat * factor[:, None]).T, bias)
-
-    layers = [normalised("conditions.first", "conditions.norm")]
+    layers = [normalised_layer(wide, "conditions.first", "conditions.norm")]
     for k in range(count):
         block = f"conditions.blocks.{k}."
-        layers += [normalised(f"{block}conv{half}", f"{block}norm{half}") for half in (1, 2)]
+        layers += [normalised_layer(wide, f"{block}conv{half}", f"{block}norm{half}") for half in (1, 2)]
     return (*layers, AffineLayer(wide["conditions.last.weight"][:, :, 0].T, wide["conditions.last.bias"]))
