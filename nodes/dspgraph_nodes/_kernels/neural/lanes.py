@@ -38,9 +38,9 @@ class Lane(NamedTuple):
     forced: Array  # [m, ...], m <= count
 
 
-Outputs = TypeVar("Outputs", bound=tuple[Array, ...])
+LaneOutputs = TypeVar("LaneOutputs", bound=tuple[Array, ...])
 
-Loop = Callable[[Any, list[Lane], int], list[Outputs]]
+Loop = Callable[[Any, list[Lane], int], list[LaneOutputs]]
 """A function that computes the next `count` samples of every lane: (frames of all signals, lanes, count) -> outputs.
 
 The outputs of a lane are a tuple of arrays [count, ...]. If there is one lane, the function computes it alone; for more
@@ -49,8 +49,13 @@ lanes it may compute sixteen, and drop the results of those without a signal.
 
 
 def in_lanes(
-    segments: list[Segment], loop: Loop[Outputs], hop: int, empty: Outputs, many: int = MANY, longest: int = 2**62
-) -> list[Outputs]:
+    segments: list[Segment],
+    loop: Loop[LaneOutputs],
+    hop: int,
+    empty: LaneOutputs,
+    many: int = MANY,
+    longest: int = 2**62,
+) -> list[LaneOutputs]:
     """Return the outputs of each segment.
 
     loop: computes them; hop: samples per frame; empty: outputs of no samples; longest: the most samples of one run.
@@ -61,7 +66,7 @@ def in_lanes(
     """
     frames = _joined([segment.frames for segment in segments])
     firsts = np.cumsum([0] + [len(segment.frames[0]) for segment in segments])
-    found: list[list[Outputs]] = [[empty] for _ in segments]
+    found: list[list[LaneOutputs]] = [[empty] for _ in segments]
     done = [0] * len(segments)
 
     def left(k: int) -> int:
@@ -75,7 +80,7 @@ def in_lanes(
             found[k].append(outputs)
             done[k] += count
     joined = [tuple(np.concatenate(pieces) for pieces in zip(*each, strict=True)) for each in found]
-    return cast(list[Outputs], joined)
+    return cast(list[LaneOutputs], joined)
 
 
 def _joined(frames: list[Any]) -> Any:

@@ -37,7 +37,7 @@ def check_fits(weights: Path, config: Any, pipeline: str, expected: Mapping[str,
             )
 
 
-Outputs = Callable[[Any, Array, FeatureFunction], tuple[Tensor, Tensor]]
+Predict = Callable[[Any, Array, FeatureFunction], tuple[Tensor, Tensor]]
 """A function that predicts every sample of a recording, given the true past: (network, samples [n] full scale +-1, the
 function that computes the features) -> the parameters of the distributions [m, width], and the true samples [m] as the
 network sees them, whole numbers for levels; m >= n."""
@@ -45,13 +45,13 @@ network sees them, whole numbers for levels; m >= n."""
 
 @torch.no_grad()
 def mel_distribution(
-    weights: WeightsFormat[Config], make: Callable[[Config], Module], outputs: Outputs, bands: str, path: Path,
+    weights: WeightsFormat[Config], make: Callable[[Config], Module], outputs: Predict, bands: str, path: Path,
     samples: Array, features: FeatureFunction,
 ) -> tuple[Array, Array, float]:  # fmt: skip
     """Return the distribution [n, levels] of every sample, the true levels [n], and the rate in Hz.
 
     weights, make: the layout of the files, and a function that returns a network of a configuration; outputs: see
-    `Outputs`; bands: the field of the configuration that has the number of mel bands; path: the file of the network;
+    `Predict`; bands: the field of the configuration that has the number of mel bands; path: the file of the network;
     samples: [n], full scale +-1, 16 kHz; features: the function that computes the features. The levels are those of the
     samples that the network sees. A mixture is shown by the probabilities of 256 equal intervals of -1 .. 1. Raises
     ValueError if the file holds no weights of this model, or those of a network for other features.
