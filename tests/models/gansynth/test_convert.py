@@ -46,7 +46,7 @@ def test_both_shapes_are_converted_the_moving_average_where_there_is_one(name: s
 def test_what_does_not_fit_is_refused() -> None:
     found = as_published(random_weights(SMALL["wide"]), False)
     assert not recognises(set(found) - {next(iter(found))})
-    with pytest.raises(ValueError, match="blocks is given as 7; in the checkpoint it is 3"):
+    with pytest.raises(ValueError, match="blocks is given as 7, but it is 3 in the checkpoint"):
         convert(found, {"blocks": 7})
     with pytest.raises(ValueError, match="a GANSynth has no setting bands; it has latent"):
         convert(found, {"bands": 7})

@@ -18,13 +18,7 @@ from dspgraph_nodes._kernels.neural.lanes import Lane, Segment, in_lanes, schedu
 from dspgraph_nodes._kernels.neural.layers import affine
 from dspgraph_nodes._kernels.neural.layout import WIDTH
 from dspgraph_nodes._kernels.neural.sampling import probabilities, softmax_buffers
-from dspgraph_nodes._kernels.neural.wavernn_layout import (
-    FLOOR,
-    Conditioner,
-    StackedNetwork,
-    WaveRNNWeights,
-    seen,
-)
+from dspgraph_nodes._kernels.neural.wavernn_layout import FLOOR, Conditioner, StackedNetwork, WaveRNNWeights, seen
 
 SIDE_BY_SIDE = 4  # with this many signals or more, sixteen lanes, some idle, are faster than one signal after the other
 
@@ -136,13 +130,8 @@ def _workspace(network: WaveRNNWeights, lanes: int) -> kernels.LoopArrays:
     layers = (net.dense1, net.dense3) if isinstance(net, StackedNetwork) else (net.coarse1, net.coarse2)
     dense, outputs = (len(one.start) for one in layers)
     state = np.zeros((1, 2 * network.states + units + dense, *((WIDTH,) if lanes > 1 else ())), np.float32)
-    sizes = (
-        3 * units + WIDTH,
-        3 * units + WIDTH,
-        max(dense, outputs),
-        len(frame.constants.bias),
-        frame.blended.shape[1],
-    )
+    gates, columns = 3 * units + WIDTH, frame.blended.shape[1]
+    sizes = gates, gates, max(dense, outputs), len(frame.constants.bias), columns
     inputs, sums, y, constants, x = (np.zeros(n * lanes, np.float32) for n in sizes)
     rows = np.zeros((frame.taps.shape[1], len(x)), np.float32)
     softmax = softmax_buffers(state, network.levels, lanes)

@@ -11,6 +11,7 @@ import numpy as np
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes.models.gansynth.config import Config
 from dspgraph_nodes.models.gansynth.weights import WEIGHTS
+from dspgraph_nodes.models.shared.conversion import agreed, complete
 
 _ARRAY = re.compile(
     r"Generator/progressive_gan_generator/progressive_gan_block_(\d+)/(conv0|conv1|to_rgb)/(?:(conv2d/kernel)|bias)"
@@ -36,16 +37,11 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
     arrays are those of another network, or if a given value contradicts them.
     """
     arrays = _generator(found)
-    try:
+    with complete("GANSynth"):
         told = _told(arrays, found, given)
-    except KeyError as error:
-        raise ValueError(f"the checkpoint of a GANSynth lacks the array {error}") from None
     if unknown := sorted(set(given) - set(Config.model_fields)):
         raise ValueError(f"a GANSynth has no setting {unknown[0]}; it has {', '.join(Config.model_fields)}")
-    for name, value in given.items():
-        if name in told and told[name] != value:
-            raise ValueError(f"{name} is given as {value!r}; in the checkpoint it is {told[name]!r}")
-    config = Config(**{**given, **told})
+    config = Config(**agreed(told, given))
     WEIGHTS.check(arrays, config, "the checkpoint")
     defaults = config.model_dump()
     untold = [f"{name} {defaults[name]}" for name in _UNTOLD if name not in given]

@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes.models.shared.weights import Config, WeightsFormat
+
+
+@contextmanager
+def complete(model: str) -> Iterator[None]:
+    """Raise ValueError for an array that the conversion of a checkpoint does not find, or that has too few axes."""
+    try:
+        yield
+    except KeyError as error:
+        raise ValueError(f"the checkpoint of a {model} lacks the array {error}") from None
+    except IndexError as error:
+        raise ValueError(f"the checkpoint is no {model}: an array has too few axes ({error})") from None
+
+
+def renamed(found: Mapping[str, Array], patterns: Mapping[str, str]) -> dict[str, Array]:
+    """Return arrays with other names: each pattern, a regular expression, is replaced in all names, in this order."""
+    arrays = {}
+    for name, array in found.items():
+        for pattern, new in patterns.items():
+            name = re.sub(pattern, new, name)
+        arrays[name] = array
+    return arrays
+
+
+def numbered(found: Mapping[str, Array], folder: str) -> list[str]:
+    """Return the layers "...folder.3" that have an array "weight", in the order of their numbers."""
+    matches = (re.fullmatch(rf"(.*\b{folder}\.(\d+))\.weight", name) for name in found)
+    return [match[1] for match in sorted(filter(None, matches), key=lambda match: int(match[2]))]
 
 
 def agreed(told: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

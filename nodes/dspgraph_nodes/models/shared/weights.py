@@ -161,6 +161,11 @@ def layer_shapes(name: str, outputs: int, *inputs: int, bias: bool = True) -> di
     return {**found, f"{name}.bias": (outputs,)} if bias else found
 
 
+def norm_shapes(name: str, channels: int) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the arrays of a batch normalisation."""
+    return {f"{name}.{kind}": (channels,) for kind in ("weight", "bias", "running_mean", "running_var")}
+
+
 def gru_shapes(name: str, inputs: int, units: int) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the arrays of a GRU of torch."""
     matrices = {f"{name}.weight_ih_l0": (3 * units, inputs), f"{name}.weight_hh_l0": (3 * units, units)}

@@ -15,7 +15,7 @@ import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.maths.matmul import matmul
-from dspgraph_nodes.models.shared.conversion import agreed, fitting
+from dspgraph_nodes.models.shared.conversion import agreed, complete, fitting, numbered, renamed
 from dspgraph_nodes.models.wavenet.config import PRESETS, Config
 from dspgraph_nodes.models.wavenet.weights import WEIGHTS
 
@@ -61,10 +61,8 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
     each value that is assumed to be the published one. Raises ValueError if the arrays are those of another network or
     if a given value contradicts them.
     """
-    try:
+    with complete("WaveNet"):
         return _converted(folded(found), given)
-    except KeyError as error:
-        raise ValueError(f"the checkpoint of a WaveNet lacks the array {error}") from None
 
 
 def _converted(plain: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
@@ -109,11 +107,9 @@ def folded(arrays: Mapping[str, Array]) -> dict[str, Array]:
     The length of `NAME.weight` is called `NAME.weight_g`, its direction `NAME.weight_v`; newer versions of torch call
     them `NAME.parametrizations.weight.original0` and `original1`.
     """
-    names = {name: name for name in arrays}
-    for k, part in enumerate(("weight_g", "weight_v")):
-        end = f"parametrizations.weight.original{k}"
-        names.update({name: name.removesuffix(end) + part for name in arrays if name.endswith(end)})
-    wide = {names[name]: np.asarray(array, np.float64) for name, array in arrays.items()}
+    weight = r"parametrizations\.weight\.original"
+    plain = renamed(arrays, {rf"{weight}0$": "weight_g", rf"{weight}1$": "weight_v"})
+    wide = {name: np.asarray(array, np.float64) for name, array in plain.items()}
     for name in [name for name in wide if name.endswith(".weight_v")]:
         v, g = wide.pop(name), wide.pop(name.removesuffix("v") + "g")
         norm = np.sqrt((v**2).sum(axis=tuple(range(1, v.ndim)), keepdims=True))
@@ -205,9 +201,9 @@ def _upsampling(plain: Mapping[str, Array], config: Config) -> dict[str, Array]:
         names = [f"upsample_conv.{2 * k}" for k in range(len(config.scales))]
         weights = {f"stretch.weights.{k}": plain[f"{name}.weight"] for k, name in enumerate(names)}
         return weights | {f"stretch.biases.{k}": plain[f"{name}.bias"] for k, name in enumerate(names)}
-    names = sorted((name for name in plain if ".up_layers." in name), key=lambda name: int(name.split(".")[-2]))
+    names = numbered(plain, "up_layers")
     first = plain.get("upsample_net.conv_in.weight", np.eye(config.bands)[..., None])
     return {
         "stretch.first.weight": first,
-        **{f"stretch.taps.{k}": plain[name].reshape(-1) for k, name in enumerate(names)},
+        **{f"stretch.taps.{k}": plain[f"{name}.weight"].reshape(-1) for k, name in enumerate(names)},
     }

@@ -16,6 +16,7 @@ that `Config` names are those of the program wavenet_vocoder.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -24,6 +25,7 @@ from torch.nn.functional import conv1d, conv_transpose2d, embedding, pad, relu
 
 from dspgraph_nodes.models.shared.distributions.categorical import Categorical
 from dspgraph_nodes.models.shared.distributions.logistic_mixture import LogisticMixture
+from dspgraph_nodes.models.shared.modules import stretched
 from dspgraph_nodes.models.wavenet.config import Config
 
 FIRST_LOG_SCALE = -3.0
@@ -48,11 +50,8 @@ class Stretch(nn.Module):
 
         Beyond both ends the rows count as 0 before each smoothing, as they did when published networks were trained.
         """
-        batch, channels, _ = rows.shape
-        flat = rows.reshape(batch * channels, 1, -1)
-        for s, taps in zip(self.scales, self.taps, strict=True):
-            flat = conv1d(flat.repeat_interleave(s, -1), taps.view(1, 1, -1), padding=s)
-        return flat.view(batch, channels, -1)
+        filters = [(taps.view(1, 1, -1), len(taps) // 2) for taps in self.taps]
+        return stretched(rows, self.scales, [partial(conv1d, weight=w, padding=edge) for w, edge in filters])
 
 
 class Transposed(nn.Module):

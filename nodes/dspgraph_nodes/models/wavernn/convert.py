@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes.models.shared.conversion import agreed, fitting
+from dspgraph_nodes.models.shared.conversion import agreed, complete, fitting, numbered, renamed
 from dspgraph_nodes.models.wavernn.config import Config
 from dspgraph_nodes.models.wavernn.weights import WEIGHTS
 
@@ -58,20 +58,9 @@ def convert(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
     """
     for needed, own in _LAYOUTS:
         if needed <= set(found):
-            try:
+            with complete("WaveRNN"):
                 return own(found, given)
-            except (KeyError, IndexError) as error:
-                raise ValueError(f"the checkpoint of a WaveRNN lacks the array {error}") from None
     raise ValueError(f"the arrays are no WaveRNN of a known layout; found {sorted(found)[:8]}")
-
-
-def _renamed(found: _Arrays, patterns: Mapping[str, str]) -> dict[str, Array]:
-    arrays = {}
-    for name, array in found.items():
-        for pattern, new in patterns.items():
-            name = re.sub(pattern, new, name)
-        arrays[name] = array
-    return arrays
 
 
 def _from_torchaudio(found: _Arrays) -> dict[str, Array]:
@@ -79,7 +68,7 @@ def _from_torchaudio(found: _Arrays) -> dict[str, Array]:
     block = re.compile(r"melresnet_model\.(\d+)\.(?=resblock_model)")
     last = max((int(number) for name in found for number in block.findall(name)), default=2) + 1
     shifted = {block.sub(lambda match: f"layers.{int(match[1]) - 3}.", name): array for name, array in found.items()}
-    return _renamed(shifted, {**_TORCHAUDIO, rf"melresnet_model\.{last}\.": "conv_out."})
+    return renamed(shifted, {**_TORCHAUDIO, rf"melresnet_model\.{last}\.": "conv_out."})
 
 
 def _smoothing(arrays: _Arrays, shorter: int) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -88,21 +77,19 @@ def _smoothing(arrays: _Arrays, shorter: int) -> tuple[dict[str, Array], dict[st
     The second result has the fields of `Config` about them. shorter: 0 for filters of 2 * factor + 1 taps, 1 for those
     of 2 * factor - 1 taps.
     """
-    pattern = re.compile(r"upsample\.up_layers\.(\d+)\.weight")
-    numbers = sorted(int(match[1]) for name in arrays if (match := pattern.fullmatch(name)))
-    filters = {}
-    for k, number in enumerate(numbers):
-        filters[f"conditions.smooth.{k}.weight"] = arrays[f"upsample.up_layers.{number}.weight"].reshape(1, 1, -1)
-        if f"upsample.up_layers.{number}.bias" in arrays:
-            filters[f"conditions.smooth.{k}.bias"] = arrays[f"upsample.up_layers.{number}.bias"]
-    widths = tuple(filters[f"conditions.smooth.{k}.weight"].size for k in range(len(numbers)))
+    names, filters = numbered(arrays, "upsample.up_layers"), {}
+    for k, name in enumerate(names):
+        filters[f"conditions.smooth.{k}.weight"] = arrays[f"{name}.weight"].reshape(1, 1, -1)
+        if f"{name}.bias" in arrays:
+            filters[f"conditions.smooth.{k}.bias"] = arrays[f"{name}.bias"]
+    widths = tuple(filters[f"conditions.smooth.{k}.weight"].size for k in range(len(names)))
     factors = tuple(width // 2 + shorter for width in widths)
-    return filters, {"factors": factors, "widths": widths, "offset": len(filters) > len(numbers)}
+    return filters, {"factors": factors, "widths": widths, "offset": len(filters) > len(names)}
 
 
 def _stacked(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
     dropped = ("step", "num_batches_tracked", "upsample.up_layers.")
-    arrays = _renamed({name: array for name, array in found.items() if not any(d in name for d in dropped)}, _STACKED)
+    arrays = renamed({name: array for name, array in found.items() if not any(d in name for d in dropped)}, _STACKED)
     filters, about = _smoothing(found, 0)
     outputs, dense = arrays["dense3.weight"].shape
     compute, features, taps = arrays["conditions.first.weight"].shape

@@ -10,30 +10,14 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import batch_norm, pad
+from torch.nn.functional import pad
 
 from dspgraph_nodes.models.shared.layers import gru_layer
+from dspgraph_nodes.models.shared.modules import Norm, stretched
 from dspgraph_nodes.models.wavernn.config import Config
 
 States = tuple[Tensor, ...]
 """The states [batch, units] of the GRUs."""
-
-
-class Norm(nn.Module):
-    """Batch normalisation of [batch, channels, frames], whose buffers are all float32."""
-
-    running_mean: Tensor
-    running_var: Tensor
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
-        self.register_buffer("running_mean", torch.zeros(channels))
-        self.register_buffer("running_var", torch.ones(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the normalised numbers, by the statistics of the batch in training, else by the running ones."""
-        return batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, self.training)
 
 
 class Residual(nn.Module):
@@ -79,12 +63,9 @@ class Conditions(nn.Module):
         frame of a signal and after the last. There are n * hop samples.
         """
         c = self.config
-        batch, count, width = frames.shape
-        x = frames.mT.reshape(batch * width, 1, count)
-        for factor, conv in zip(c.factors, self.smooth, strict=True):
-            x = conv(x.repeat_interleave(factor, -1))
-        edge = c.context * c.hop
-        smooth = x.reshape(batch, width, -1)[..., edge : x.shape[-1] - edge].mT
+        count, edge = frames.shape[1], c.context * c.hop
+        x = stretched(frames.mT, c.factors, self.smooth)
+        smooth = x[..., edge : x.shape[-1] - edge].mT
         if not c.auxiliary:
             return smooth, smooth[..., :0]
         extra = c.context - c.pad

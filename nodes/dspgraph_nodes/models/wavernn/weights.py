@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dspgraph_nodes.models.shared.weights import WeightsFormat, gru_shapes, layer_shapes
+from dspgraph_nodes.models.shared.weights import WeightsFormat, gru_shapes, layer_shapes, norm_shapes
 from dspgraph_nodes.models.wavernn.config import Config
 
 
@@ -20,14 +20,12 @@ def shapes(config: Config) -> dict[str, tuple[int, ...]]:
         for name in ("coarse", "fine"):
             found |= layer_shapes(f"{name}1", c.dense, half) | layer_shapes(f"{name}2", c.levels, c.dense)
         return found
-    norms = ["conditions.norm"]
     found |= layer_shapes("conditions.first", c.compute, c.features, 2 * c.pad + 1, bias=False)
+    found |= norm_shapes("conditions.norm", c.compute)
     for name in [f"conditions.blocks.{k}" for k in range(c.blocks)]:
         for part in (1, 2):
             found |= layer_shapes(f"{name}.conv{part}", c.compute, c.compute, 1, bias=False)
-            norms.append(f"{name}.norm{part}")
-    for name in norms:
-        found |= {f"{name}.{kind}": (c.compute,) for kind in ("weight", "bias", "running_mean", "running_var")}
+            found |= norm_shapes(f"{name}.norm{part}", c.compute)
     found |= layer_shapes("conditions.last", c.auxiliary, c.compute, 1)
     found |= gru_shapes("gru1", c.units, c.units) | gru_shapes("gru2", c.units + quarter, c.units)
     found |= layer_shapes("input", c.units, 1 + c.features + quarter)
