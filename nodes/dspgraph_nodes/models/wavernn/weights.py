@@ -20,12 +20,14 @@ def shapes(config: Config) -> dict[str, tuple[int, ...]]:
         for name in ("coarse", "fine"):
             found |= layer_shapes(f"{name}1", c.dense, half) | layer_shapes(f"{name}2", c.levels, c.dense)
         return found
+    norms = ["conditions.norm"]
     found |= layer_shapes("conditions.first", c.compute, c.features, 2 * c.pad + 1, bias=False)
-    found |= norm_shapes("conditions.norm", c.compute)
     for name in [f"conditions.blocks.{k}" for k in range(c.blocks)]:
         for part in (1, 2):
             found |= layer_shapes(f"{name}.conv{part}", c.compute, c.compute, 1, bias=False)
-            found |= norm_shapes(f"{name}.norm{part}", c.compute)
+            norms.append(f"{name}.norm{part}")
+    for name in norms:
+        found |= norm_shapes(name, c.compute)
     found |= layer_shapes("conditions.last", c.auxiliary, c.compute, 1)
     found |= gru_shapes("gru1", c.units, c.units) | gru_shapes("gru2", c.units + quarter, c.units)
     found |= layer_shapes("input", c.units, 1 + c.features + quarter)
