@@ -338,7 +338,8 @@ def test_the_demo_ends_with_a_page_and_a_trained_model_is_in_it(
         result = dspgraph("demo", "--out", out, *given)
         assert result.exit_code == 0, result.output
         lines = result.stdout.splitlines()
-        assert lines[0] == f"lpc_vocoder{' and lpcnet' if given else ''} on clip.wav:"
+        pipelines = "lpc_vocoder and lpcnet" if "--weights" in given else "lpc_vocoder"
+        assert lines[0] == f"{pipelines} on clip.wav:"
         assert lines[-2:] == [f"  spectrograms  {out}/spectrograms.png", f"  to listen to  {out}/report.html"]
         assert next(line.split()[0] for line in lines[2:-2] if line.split()[0] in expected) == "residual"
         assert drawn[-1] == ["reference", *expected]
