@@ -31,8 +31,8 @@ def announce(monkeypatch: pytest.MonkeyPatch, folder: Path, package: str, code: 
     monkeypatch.setattr(registry, "entry_points", lambda group: [EntryPoint(name, package, group)])
 
 
-def test_the_models_are_the_folders_with_a_training() -> None:
-    folders = {path.parent.name for path in (ROOT / "nodes" / "dspgraph_nodes" / "models").glob("*/training.py")}
+def test_the_models_are_the_folders_with_a_network() -> None:
+    folders = {path.parent.name for path in (ROOT / "nodes" / "dspgraph_nodes" / "models").glob("*/network.py")}
     assert registry.models() == {name: f"dspgraph_nodes.models.{name}" for name in folders}
     assert "lpcnet" in folders
 
