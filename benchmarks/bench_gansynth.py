@@ -3,10 +3,9 @@
 import torch
 
 from benchmarks.measure import Row, below, faster, milliseconds
-from dspgraph_nodes._kernels.neural.gansynth_generator import generate
+from dspgraph_nodes._kernels.neural.gansynth_generator import generate, pack
 from dspgraph_nodes.models.gansynth.config import PRESETS
 from dspgraph_nodes.models.gansynth.network import Generator
-from dspgraph_nodes.models.gansynth.packing import packed
 
 _MOST_SECONDS = 0.8
 
@@ -18,7 +17,7 @@ def rows() -> list[Row]:
     try:
         torch.manual_seed(0)
         model = Generator(PRESETS["gansynth"]).eval()
-        network = packed(model.config, {name: value.detach().numpy() for name, value in model.state_dict().items()})
+        network = pack({name: value.detach().numpy() for name, value in model.state_dict().items()})
         latent, pitch = torch.randn(1, model.config.latent), torch.tensor([36])
 
         @torch.no_grad()

@@ -56,7 +56,7 @@ class Link(NamedTuple):
 
 @dataclass
 class _Sound:
-    """What is known of a stream of sound while its pages are read."""
+    """A stream of sound, as far as its pages have been read."""
 
     number: int  # of the last page
     position: int = 0  # of the last page

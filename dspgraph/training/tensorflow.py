@@ -66,7 +66,7 @@ def read_tensorflow(index: Path, largest: int) -> dict[str, Array]:
 
 
 class _Entry:
-    """What the index says about one array."""
+    """The entry of one array in the index: its type, shape, data file, place and size."""
 
     def __init__(self, message: bytes) -> None:
         fields = dict(_fields(message))

@@ -62,7 +62,7 @@ SIZES = [
     LEVELS,
     TRANSPOSED,
     tiny(residual=70, gate=80, skip=33, kernel=2),  # five blocks of sixteen channels: four, and one more
-    tiny(kernel=4, layers=3, stacks=3, scales=(20,), context=0),
+    tiny(kernel=4, layers=3, stacks=3, scales=(20,), context=0, condition_bias=True),
 ]
 
 

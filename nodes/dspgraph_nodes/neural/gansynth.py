@@ -46,6 +46,10 @@ class Gansynth(Node):
 
         return WeightsFile(WEIGHTS, _packed, "gansynth.weights", self.weights)
 
+    @cached_property
+    def _network(self) -> "PackedGenerator":
+        return self._file.packed
+
     def streams(self, latent: Frames, pitch: Symbols) -> tuple[Frames, Frames]:
         config = self._file.config
         if latent.width != config.latent:
@@ -74,19 +78,19 @@ class Gansynth(Node):
 
     def start(self, latent: Frames, pitch: Symbols) -> State:
         self.streams(latent, pitch)  # the file may have changed since the graph was made
-        return self._file.packed
+        return None
 
-    def step(self, network: State, latent: Array, pitch: Array) -> tuple[State, Array, Array]:
+    def step(self, state: State, latent: Array, pitch: Array) -> tuple[State, Array, Array]:
         from dspgraph_nodes._kernels.neural.gansynth_generator import generate
 
-        config = self._file.config
+        config, network = self._file.config, self._network
         rows = np.empty((2, len(latent) * config.rows, config.bins), latent.dtype)
         for k, (vector, number) in enumerate(zip(latent, pitch, strict=True)):
             rows[:, k * config.rows : (k + 1) * config.rows] = generate(network, vector, int(number))
-        return network, rows[0], rows[1]
+        return state, rows[0], rows[1]
 
 
 def _packed(config: "Config", arrays: Mapping[str, Array]) -> "PackedGenerator":
-    from dspgraph_nodes.models.gansynth.packing import packed
+    from dspgraph_nodes._kernels.neural.gansynth_generator import pack
 
-    return packed(config, arrays)
+    return pack(arrays)

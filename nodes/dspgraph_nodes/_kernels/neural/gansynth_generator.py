@@ -34,10 +34,9 @@ class PackedGenerator(NamedTuple):
     filters: tuple[Filters, ...]  # the other convolutions, in order
     last: Array  # [channels, 2]: from the last block to magnitude and angle
     last_bias: Array  # [2]
-    pitches: int
 
 
-def pack(arrays: Mapping[str, Array], pitches: int) -> PackedGenerator:
+def pack(arrays: Mapping[str, Array]) -> PackedGenerator:
     """Return a generator. arrays: those of a file of weights, by name; each is multiplied by its gain here."""
 
     def scaled(name: str, power: float) -> tuple[Array, Array]:
@@ -55,7 +54,7 @@ def pack(arrays: Mapping[str, Array], pitches: int) -> PackedGenerator:
     last, last_bias = scaled(f"blocks.{blocks - 1}.picture", 1.0)
     return PackedGenerator(
         np.ascontiguousarray(turned, np.float32), first_bias, (start[0], start[1]), tuple(filters),
-        np.ascontiguousarray(last[:, :, 0, 0].T, np.float32), last_bias, pitches,
+        np.ascontiguousarray(last[:, :, 0, 0].T, np.float32), last_bias,
     )  # fmt: skip
 
 

@@ -58,7 +58,7 @@ class TeacherForcing(NamedTuple):
 
 
 class LPCNetOutputs(NamedTuple):
-    """What a run of n samples returns, besides the states."""
+    """The results of a run of n samples, besides the states."""
 
     signal: Array  # [order + n, lane] float64: first the samples before, the oldest first; then those of the run
     shares: Array  # [n, lane]: the probability of every drawn code

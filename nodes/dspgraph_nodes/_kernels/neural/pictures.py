@@ -98,9 +98,7 @@ def _same(
     at: the place of the first pixel that is read, one row above and one bin before that pixel; inputs: the number of
     channels that are read; x_plane, x_row, y_plane: numbers in a channel of x, in a row of x, in a channel of y.
     """
-    sums = [
-        code.variable(code.broadcast(code.element("bias", code.plus(first_channel, o)))) for o in range(TILE_CHANNELS)
-    ]
+    sums = _biases(code, first_channel, TILE_CHANNELS)
     with code.loop(inputs) as i:
         first = code.plus(at, code.builder.mul(i, x_plane))
         weights = code.plus(own, code.times(i, 9 * TILE_CHANNELS))

@@ -44,7 +44,6 @@ class Upsampling(NamedTuple):
     taps: tuple[Array, ...]  # [band taps, scale] for each scale; none if linear
     biases: Array  # [scales] if not linear
     gates: Array  # [bands, layers * 2 * gate]: what a row adds to all gates
-    bias: Array  # [layers * 2 * gate]: the bias of these products
     table: Array  # [kinds, 2 * r + 1]: see `frame_factors`
 
 

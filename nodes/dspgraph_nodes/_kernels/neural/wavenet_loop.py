@@ -109,7 +109,7 @@ def rectify(code: NetworkCode, x: Any, blocks: Any) -> None:
 
 
 class WaveNetInputs(NamedTuple):
-    """What a run of n samples is given. The arrays of numbers have a place for every lane."""
+    """The inputs of a run of n samples. The arrays of numbers have a place for every lane."""
 
     rows: Array  # [n, lanes] int64: the first row of `frames` that a sample uses
     kinds: Array  # [n, lanes] int64: the row of `factors` with the factors of these rows
@@ -120,7 +120,7 @@ class WaveNetInputs(NamedTuple):
 
 
 class WaveNetResults(NamedTuple):
-    """What a run of n samples returns."""
+    """The results of a run of n samples."""
 
     samples: Array  # [n, lanes] float64: the drawn samples, from -1 to 1
     parameters: Array  # [n, output, lanes] float32: the parameters of their distributions; or [0, output, lanes]

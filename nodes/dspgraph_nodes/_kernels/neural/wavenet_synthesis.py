@@ -29,7 +29,7 @@ LONGEST_RUN = {True: 16, False: 1}  # frames whose rows are computed at once, wi
 
 
 class NearFrames(NamedTuple):
-    """What a segment knows of its frames, one row per frame."""
+    """The frames of a segment, one row per frame."""
 
     windows: Array  # [frames, 2 * wait + 1, bands] float32: normalised features, of a frame and of those around it
     kinds: Array  # [frames] int64: the place of the frame among the kinds of frames in `frame_factors`
@@ -70,7 +70,7 @@ def gate_rows(upsampling: Upsampling, frames: NearFrames) -> tuple[Array, Array,
     """
     up, near, samples = upsampling, unwound(frames.windows), np.arange(len(frames.kinds) * upsampling.hop)
     if not up.linear:
-        return matmul(transposed_rows(up, near), up.gates) + up.bias, samples, np.zeros_like(samples)
+        return matmul(transposed_rows(up, near), up.gates), samples, np.zeros_like(samples)
     rows = matmul(matmul(joined(in_windows(near, up.context)), up.first), up.gates)
     return rows, samples // up.hop, frames.kinds[samples // up.hop] * up.hop + samples % up.hop
 

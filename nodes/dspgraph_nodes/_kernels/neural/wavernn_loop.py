@@ -21,7 +21,7 @@ from dspgraph_nodes._kernels.neural.wavernn_layout import SplitNetwork, StackedN
 
 
 class ConditionRows(NamedTuple):
-    """What the loop reads of the frames of a signal: one row per frame."""
+    """The numbers that the loop reads from the frames of a signal, one row per frame."""
 
     blended: Array  # [frames, around, columns]: rows that are interpolated, of a frame and of the frames around it
     constants: Array  # [frames, columns]: rows that stay the same for the samples of a frame
@@ -41,7 +41,7 @@ class LoopArrays(NamedTuple):
 
 
 class SampleInputs(NamedTuple):
-    """What a run of n samples, a whole number of frames, is given. The arrays have a place for every lane."""
+    """The inputs of a run of n samples, a whole number of frames. The arrays have a place for every lane."""
 
     rows: Array  # [lanes]: the row of the first frame in `ConditionRows`
     taps: Array  # [hop, around]: the weights of the rows that are interpolated
@@ -51,7 +51,7 @@ class SampleInputs(NamedTuple):
 
 
 class SampleOutputs(NamedTuple):
-    """What a run of n samples returns."""
+    """The results of a run of n samples."""
 
     last: Array  # [d, lanes]: the inputs for the next sample; those for the first one when the run begins
     drawn: Array  # [n, k, lanes]: classes with their probabilities, or numbers

@@ -1,4 +1,4 @@
-"""What the converters of published checkpoints share."""
+"""Parts that the converters of published checkpoints share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the models share to predict the distribution of every sample of a recording."""
+"""Parts that the models share to predict the distribution of every sample of a recording."""
 
 from __future__ import annotations
 

@@ -46,15 +46,14 @@ def packed(config: Config, arrays: Mapping[str, Array]) -> PackedWaveNet:
         pieces.append(in_blocks(matrix))
         return begin
 
-    gate_bias, gates, more, out_bias, skip_bias = [], [], [], np.zeros((c.layers, residual)), np.zeros(skip)
+    gate_bias, gates, out_bias, skip_bias = [], [], np.zeros((c.layers, residual)), np.zeros(skip)
     ring = 0
     for i, (dilation, factor) in enumerate(zip(c.dilations, c.skip_factors, strict=True)):
         name, rows = f"layers.{i}", (c.kernel - 1) * dilation + 1
         layers[i, 0] = put(padded(scale * wide[f"{name}.gate.weight"], (half, half), c.kernel))
-        gate_bias.append(padded(scale * wide[f"{name}.gate.bias"][:, None], (half, half)))
+        bias = wide[f"{name}.gate.bias"] + wide.get(f"{name}.condition.bias", 0)
+        gate_bias.append(padded(scale * bias[:, None], (half, half)))
         gates.append(padded(scale * wide[f"{name}.condition.weight"], (half, half))[:, : c.bands])
-        bias = wide.get(f"{name}.condition.bias", np.zeros(c.gate))
-        more.append(padded(scale * bias[:, None], (half, half)))
         if i + 1 < c.layers:
             layers[i, 1] = put(padded(ROOT_HALF * wide[f"{name}.out.weight"]))
             out_bias[i] = ROOT_HALF * vector(f"{name}.out.bias")
@@ -70,7 +69,7 @@ def packed(config: Config, arrays: Mapping[str, Array]) -> PackedWaveNet:
         padded(wide["first.weight"])[:, :inputs].T, vector("first.bias"), np.concatenate(gate_bias)[:, 0],
         out_bias.reshape(-1), last_bias, head,
     )  # fmt: skip
-    upsampling = _upsampling(c, wide, np.concatenate(gates).T, np.concatenate(more)[:, 0])
+    upsampling = _upsampling(c, wide, np.concatenate(gates).T)
     centres = level_samples(c) if c.kind == "categorical" else np.zeros(0)
     form = WaveNetForm(
         c.width, 1 if len(centres) else c.components + 1, -math.inf if c.draw_floor is None else c.draw_floor, centres,
@@ -79,16 +78,16 @@ def packed(config: Config, arrays: Mapping[str, Array]) -> PackedWaveNet:
     return PackedWaveNet(single(upsampling), contiguous(single(sample)), form)
 
 
-def _upsampling(config: Config, wide: Mapping[str, Array], gates: Array, bias: Array) -> Upsampling:
+def _upsampling(config: Config, wide: Mapping[str, Array], gates: Array) -> Upsampling:
     c, numbers, of_signal = config, range(len(config.scales)), (wide["mean"], wide["deviation"])
     if c.upsampling == "stretch":
         table = frame_factors(c.scales, [wide[f"stretch.taps.{k}"] for k in numbers])
         first = wide["stretch.first.weight"].transpose(2, 1, 0).reshape(-1, c.bands)
-        return Upsampling(True, c.hop, c.context, c.wait, *of_signal, first, (), np.zeros(0), gates, bias, table)
+        return Upsampling(True, c.hop, c.context, c.wait, *of_signal, first, (), np.zeros(0), gates, table)
     taps = tuple(wide[f"stretch.weights.{k}"][0, 0] for k in numbers)
     biases = np.array([wide[f"stretch.biases.{k}"][0] for k in numbers])
     first, table = np.zeros((0, c.bands)), np.ones((1, 1))
-    return Upsampling(False, c.hop, 0, 0, *of_signal, first, taps, biases, gates, bias, table)
+    return Upsampling(False, c.hop, 0, 0, *of_signal, first, taps, biases, gates, table)
 
 
 def frame_factors(scales: Sequence[int], taps: Sequence[Array]) -> Array:
