@@ -2,6 +2,8 @@
 
 import ast
 import errno
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -59,6 +61,43 @@ def test_kept_code_is_out_of_date_when_a_file_it_imports_changes_and_only_then(t
     assert run_in(tree, RUN) == [21.0, 1, 0]
     (tree / KERNELS / "helper_of_test.py").write_text(HELPER.format(factor=3))
     assert run_in(tree, RUN) == [31.0, 0, 1]
+
+
+SLOW = """
+import time
+from dspgraph_nodes._kernels.compile import jit
+
+save = jit._Cache.save_overload
+
+def slowly(self, signature, data):
+    if "changed" in self._name:
+        print("compiled", flush=True)
+        time.sleep(3)
+    save(self, signature, data)
+
+jit._Cache.save_overload = slowly
+"""
+
+
+def test_one_process_compiles_a_kernel_and_the_others_wait_for_it(tree: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": f"{tree}{os.pathsep}{tree / 'nodes'}"}
+    command = [sys.executable, "-c", SLOW + RUN]
+    with subprocess.Popen(command, cwd=tree, env=environment, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "compiled\n"
+        assert run_in(tree, RUN) == [21.0, 1, 0]
+        assert json.loads(first.stdout.readline()) == [21.0, 0, 1]
+
+
+def test_a_process_that_does_not_come_to_an_end_holds_up_others_for_a_time_only(tree: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": f"{tree}{os.pathsep}{tree / 'nodes'}"}
+    command = [sys.executable, "-c", SLOW.replace("sleep(3)", "sleep(60)") + RUN]
+    with subprocess.Popen(command, cwd=tree, env=environment, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "compiled\n"
+        patience = "from dspgraph_nodes._kernels.compile import jit\njit._LONGEST_WAIT = 0.1\n"
+        assert run_in(tree, patience + RUN) == [21.0, 0, 1]
+        first.kill()
 
 
 def test_a_folder_for_caches_that_is_given_is_used(tree: Path, tmp_path: Path) -> None:

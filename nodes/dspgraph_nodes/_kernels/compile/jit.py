@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import Any, TypeVar, cast
+from importlib.util import find_spec
+from typing import IO, Any, TypeVar, cast
 
 from numba import njit
 from numba.core import caching
@@ -14,6 +15,10 @@ from numba.core import caching
 from dspgraph.closure import closure
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+_LONGEST_WAIT = 60.0
+"""Seconds that a process waits for the machine code that another one compiles. A process whose compilation has failed
+holds the lock to its end, so no wait may be without end."""
 
 
 def kernel(function: Function) -> Function:
@@ -133,19 +138,62 @@ class _CacheImpl(caching.CompileResultCacheImpl):
 
 
 class _Cache(caching.FunctionCache):
-    """Cache of the machine code of one kernel on disk."""
+    """Cache of the machine code of one kernel on disk.
+
+    While a process compiles the kernel, others wait for the machine code in place of compiling it as well.
+    """
 
     _impl_class = _CacheImpl
+    _locked: IO[bytes] | None = None  # the file whose lock is held while this process compiles the kernel
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
         found = super().load_overload(signature, target_context)  # type: ignore[no-untyped-call]
-        if found is None:  # numba now compiles the kernel, and then saves it
-            _NOTICE.begin()
-        return found
+        if found is not None:
+            return found
+        _NOTICE.begin()
+        self._lock()
+        found = super().load_overload(signature, target_context)  # type: ignore[no-untyped-call]
+        if found is not None:  # kept by another process meanwhile
+            self._end()
+        return found  # if None, numba now compiles the kernel, and then saves it
 
     def save_overload(self, signature: Any, data: Any) -> None:
-        _NOTICE.end()
         try:
             super().save_overload(signature, data)  # type: ignore[no-untyped-call]
         except OSError:  # the disk is full, or can no longer be written to
             _say_that_nothing_is_kept()
+        finally:
+            self._end()
+
+    def _lock(self) -> None:
+        """Wait for the lock of this kernel, at most `_LONGEST_WAIT`; go on without it where files cannot be locked."""
+        if self._locked or find_spec("fcntl") is None:
+            return
+        import fcntl  # Windows does not have it
+
+        deadline = time.monotonic() + _LONGEST_WAIT
+        try:
+            self._impl.locator.ensure_cache_path()
+            file = open(f"{self._cache_file._index_path}.lock", "wb")  # noqa: SIM115  # stays open while the lock is held
+        except OSError:
+            return
+        while time.monotonic() < deadline:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(0.02)
+            except OSError:  # a file system without locks
+                break
+            else:
+                self._locked = file
+                return
+        file.close()
+
+    def _end(self) -> None:
+        _NOTICE.end()
+        if self._locked:
+            import fcntl
+
+            fcntl.flock(self._locked, fcntl.LOCK_UN)  # a process that was forked meanwhile has the file open too
+            self._locked.close()
+            self._locked = None
