@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 # One thread for BLAS and torch in each process: on matrices as small as those of the tests, threads wait for each other.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+# Bytecode is kept, whatever the environment says: the tests start hundreds of processes that import the same modules.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 PARALLEL := --dist loadgroup --no-loadscope-reorder -n
 
 .PHONY: demo quick test test-slow cover lint bench fuzz clean

@@ -23,7 +23,7 @@ def of_gansynth() -> dict[str, Array]:
 
 
 def of_wavenet() -> dict[str, Array]:
-    config = wavenets.tiny()
+    config = wavenets.tiny(layers=2, stacks=1)
     return dict(wavenets.published(config, wavenets.random_arrays(config)))
 
 
@@ -35,7 +35,7 @@ def of_transposed_wavenet() -> dict[str, Array]:
     ("whole", "given"),
     [
         (of_gansynth, {"pitches": 7}),
-        (of_wavenet, {"stacks": 2}),
+        (of_wavenet, {"stacks": 1}),
         pytest.param(of_transposed_wavenet, {"stacks": 2}, marks=pytest.mark.slow),
     ],
 )
@@ -47,7 +47,7 @@ def test_an_array_with_other_axes_is_an_error_in_words(
     others = (np.zeros(()), np.zeros(0), np.zeros(3), np.zeros((2, 2)), np.zeros((1, 1, 1, 1, 1)))
     for k, name in enumerate(found):
         for other in (others[k % 5], others[(k + 2) % 5]):  # two of them in turn: all five took half a minute
-            unused = name == "conv_layers.5.conv1x1_out.bias"  # of the last layer
+            unused = name in ("conv_layers.1.conv1x1_out.bias", "conv_layers.5.conv1x1_out.bias")  # of the last layer
             if unused or other.shape == found[name].shape or other.size == found[name].size == 1:
                 continue
             damaged = {**found, name: other}
