@@ -25,7 +25,8 @@ class Wavernn(Node):
         coarse_fine:  c is drawn from P(c), then f from P(f | c): the upper and the lower half of the bits of a sample
         mixture:      a number from the mixture sum_k w_k logistic(mean_k, temperature * scale_k), limited to -1 .. 1
 
-    The random numbers of a sample do not depend on weights, temperature or precision.
+    Afterwards the pre-emphasis and the gain, with which the network was trained, are undone; the published networks
+    have none. The random numbers of a sample do not depend on weights, temperature or precision.
 
     Frame k gives the samples from k * hop up to (k + 1) * hop. A sample waits for as many frames after its own as the
     network reads, two for the published one; before the first frame and after the last, frames of zeros are read. Rate,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.neural.emphasis import Emphasis
 
 ROOT_HALF = 0.5**0.5  # factor of the sum of a layer's input and its result
 
@@ -54,8 +55,7 @@ class WaveNetForm(NamedTuple):
     numbers: int  # number of random numbers that draw a sample: K + 1 for a mixture of K logistics, else 1
     floor: float  # least log-scale of a mixture; without a limit: -inf
     centres: Array  # [levels] float64: the sample of every level; empty for a mixture
-    gain: float  # factor of the samples that the network sees
-    coef: float  # coefficient of the pre-emphasis of these samples
+    emphasis: Emphasis
 
 
 class PackedWaveNet(NamedTuple):

@@ -20,7 +20,6 @@ from dspgraph_nodes._kernels.neural.lanes import MANY, Lane, Segment, in_lanes, 
 from dspgraph_nodes._kernels.neural.layout import WIDTH
 from dspgraph_nodes._kernels.neural.sampling import softmax_buffers
 from dspgraph_nodes._kernels.neural.wavenet_layout import PackedWaveNet, Upsampling, WaveNetForm, WaveNetWeights
-from dspgraph_nodes._kernels.signal.iir import one_pole
 
 LONGEST_RUN = {True: 16, False: 1}  # frames whose rows are computed at once, with linear upsampling and with another
 
@@ -87,7 +86,7 @@ class WaveNetState:
         self.last = np.full(1, len(network.form.centres) // 2, np.float64)  # silence: the sample 0, or its level
         self.frames = FrameWindows(network.upsampling.wait, len(network.upsampling.mean), repeat=True)
         self.received = 0  # number of frames
-        self.draw, self.last_output = draw, 0.0
+        self.draw, self.last_output = draw, np.zeros(1)
 
     def push(self, network: PackedWaveNet, frames: Array, last: bool = False) -> Segment:
         """Add frames [n, bands], and return the segment of the frames whose samples are now determined.
@@ -101,17 +100,6 @@ class WaveNetState:
         numbers = inner_numbers(self.draw.random((len(windows) * up.hop, form.numbers)))
         noise = numbers if len(form.centres) else mixture_noise(numbers)
         return Segment(self, NearFrames(windows, kinds), up.hop, noise)
-
-    def finish(self, samples: Array, form: WaveNetForm) -> Array:
-        """Return the samples of a segment without pre-emphasis and gain, limited to +-1, in float64.
-
-        samples: [n], as `synthesise_wavenet` returns them.
-        """
-        y = np.empty((len(samples) + 1, 1))
-        y[0] = self.last_output
-        one_pole(samples[:, None], form.coef, y)
-        self.last_output = float(y[-1, 0])
-        return np.clip(y[1:, 0] / form.gain, -1, 1)
 
 
 def synthesise_wavenet(network: PackedWaveNet, segments: list[Segment], many: int = MANY) -> list[tuple[Array, Array]]:
@@ -173,7 +161,7 @@ def generate(
     segments = [state.push(network, block, last) for state, block in zip(states, blocks, strict=True)]
     found = zip(states, synthesise_wavenet(network, segments), strict=True)
     return [
-        (state.finish(samples, network.form), distribution_rows(parameters, network.form))
+        (network.form.emphasis.undone(samples, state.last_output), distribution_rows(parameters, network.form))
         for state, (samples, parameters) in found
     ]
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.maths.elementary import LN_10
+from dspgraph_nodes._kernels.neural.emphasis import Emphasis
 from dspgraph_nodes._kernels.neural.layout import AffineLayer, Matrix, RecurrentWeights
 
 FLOOR = -32.23619130191664  # ln 1e-14, the least log-scale of a logistic distribution
@@ -69,6 +70,7 @@ class WaveRNNWeights(NamedTuple):
     values: Array  # [levels] float32: the input of the network that stands for a class
     table: Array  # [levels] float64: the sample that a class stands for; for halves: a coarse half with fine half 0
     start: Array  # [d] float32: the inputs before the first sample
+    emphasis: Emphasis
 
 
 def seen(features: Array, decibels: bool) -> Array:

@@ -32,6 +32,7 @@ class WaveRNNState:
     def __init__(self, network: WaveRNNWeights, draw: np.random.Generator) -> None:
         self.frames = FrameWindows(network.frame.context, len(network.frame.blended))
         self.gru, self.last, self.draw = np.zeros(network.states, np.float32), network.start.copy(), draw
+        self.last_output = np.zeros(1)
 
     def push(self, network: WaveRNNWeights, frames: Array, last: bool = False) -> Segment:
         """Add the next n frames [n, features], and return the segment of the frames whose context is now known.
@@ -142,7 +143,7 @@ def _workspace(network: WaveRNNWeights, lanes: int) -> kernels.LoopArrays:
 
 
 def samples(network: WaveRNNWeights, drawn: Array) -> Array:
-    """Return the samples [n] float64, full scale +-1, of what was drawn [n, d + 1].
+    """Return the samples [n] float64 that the network sees, from -1 to 1, of what was drawn [n, d + 1].
 
     Halves c and f of b bits each give the sample (c * 2**b + f) / 2**(2 * b - 1) - 1.
     """
@@ -182,9 +183,9 @@ def generate(
     """
     segments = [state.push(network, block, last) for state, block in zip(states, blocks, strict=True)]
     whole, found = tap or not network.levels, []
-    for drawn, outputs in synthesise(network, segments, temperature, whole):
+    for state, (drawn, outputs) in zip(states, synthesise(network, segments, temperature, whole), strict=True):
         rows = distribution(network, outputs, temperature) if whole else drawn[:, -1:]
-        found.append((samples(network, drawn), rows))
+        found.append((network.emphasis.undone(samples(network, drawn), state.last_output), rows))
     return found
 
 

@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from dspgraph.parameters import complaint_sentence, parameter_rule, sentences
 from dspgraph.shown import shown
+from dspgraph_nodes._kernels.neural.emphasis import Emphasis
 
 
 class ModelConfig(BaseModel, frozen=True, extra="forbid", strict=True):
@@ -30,6 +31,18 @@ class ModelConfig(BaseModel, frozen=True, extra="forbid", strict=True):
     def replace(self, **changes: Any) -> Self:
         """Return a copy with other values for some fields. Raises ValueError for a value that is out of bounds."""
         return type(self)(**{**self.model_dump(), **changes})
+
+
+class EmphasisConfig(ModelConfig):
+    """Base of the configurations of models that see the samples with a gain and pre-emphasis."""
+
+    gain: float = Field(1.0, gt=0, le=1000, description="factor of the samples that the network sees")
+    preemphasis: float = Field(0.0, ge=0, lt=1, description="coefficient of the pre-emphasis of these samples")
+
+    @property
+    def emphasis(self) -> Emphasis:
+        """The filter from samples to what the network sees of them."""
+        return Emphasis(self.gain, self.preemphasis)
 
 
 def size(default: int, description: str, multiple: int = 1, largest: int = 4096) -> Any:

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from dspgraph_nodes._kernels.neural.conditioning import reach
-from dspgraph_nodes.models.shared.config import ModelConfig, size
+from dspgraph_nodes.models.shared.config import EmphasisConfig, size
 
 Scale = Annotated[int, Field(ge=1, le=1024)]
 
 
-class Config(ModelConfig):
+class Config(EmphasisConfig):
     """The sizes and forms of a network, and the rate, hop and form of its audio.
 
     The defaults are those of the program wavenet_vocoder from 2018-12 on. `PRESETS["wavenet-2018"]` has those of the
@@ -58,8 +58,6 @@ class Config(ModelConfig):
         None, ge=-40, le=0, description="least log-scale of a mixture that samples are drawn from; none: no limit"
     )
     rate: int = size(22050, "sample rate, Hz", largest=192_000)
-    gain: float = Field(1.0, gt=0, le=1000, description="factor of the samples that the network sees")
-    preemphasis: float = Field(0.0, ge=0, lt=1, description="coefficient of the pre-emphasis, after the gain")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

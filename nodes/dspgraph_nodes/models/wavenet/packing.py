@@ -73,7 +73,7 @@ def packed(config: Config, arrays: Mapping[str, Array]) -> PackedWaveNet:
     centres = level_samples(c) if c.kind == "categorical" else np.zeros(0)
     form = WaveNetForm(
         c.width, 1 if len(centres) else c.components + 1, -math.inf if c.draw_floor is None else c.draw_floor, centres,
-        c.gain, c.preemphasis,
+        c.emphasis,
     )  # fmt: skip
     return PackedWaveNet(single(upsampling), contiguous(single(sample)), form)
 

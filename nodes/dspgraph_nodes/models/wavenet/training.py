@@ -119,8 +119,7 @@ def prepared(samples: Array, features: FeatureFunction, config: Config) -> Train
     and gain, clipped to +-1, in float32; or their levels. It ends with the last whole frame.
     """
     rows = np.asarray(features(samples)["mel"])
-    signal = config.gain * (samples - config.preemphasis * np.append(0.0, samples[:-1]))
     frames = min(len(rows), len(samples) // config.hop)
-    whole = np.clip(signal[: frames * config.hop], -1, 1)
+    whole = config.emphasis.applied(samples)[: frames * config.hop]
     given = levels_of(whole, config) if config.kind == "categorical" else whole.astype(np.float32)
     return TrainingRecording(given, {"mel": rows[:frames].astype(np.float32)}, config.hop)

@@ -8,12 +8,12 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from dspgraph_nodes._kernels.neural.conditioning import reach
-from dspgraph_nodes.models.shared.config import ModelConfig, size
+from dspgraph_nodes.models.shared.config import EmphasisConfig, size
 
 _ROWS = 16  # rows of a weight matrix that the kernels process together: numbers of units are multiples of it
 
 
-class Config(ModelConfig):
+class Config(EmphasisConfig):
     """What a network predicts, its sizes, and the rate and frames of its audio.
 
     kind: coarse_fine draws the upper and the lower half of the bits of a sample, one after the other, each from a

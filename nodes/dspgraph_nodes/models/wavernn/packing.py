@@ -45,7 +45,7 @@ def packed(config: Config, arrays: Mapping[str, Array]) -> WaveRNNWeights:
     draws = 2 if split else c.components + 1 if mixture else 1
     return WaveRNNWeights(
         frame, contiguous(sample), c.units, (1 if split else 2) * c.units, c.outputs, levels, draws, 2 if split else 1,
-        values, table, start,
+        values, table, start, c.emphasis,
     )  # fmt: skip
 
 

@@ -46,6 +46,8 @@ class Settings(TrainingSettings, SparseSettings, frozen=True, extra="forbid"):
     bits: int | None = of_config(Config, "bits")
     mulaw: bool | None = of_config(Config, "mulaw")
     components: int | None = of_config(Config, "components")
+    gain: float | None = of_config(Config, "gain")
+    preemphasis: float | None = of_config(Config, "preemphasis")
     frames: int = Field(5, ge=1, description="frames of 16 ms in a chunk")
     learning_rate: float = Field(1e-4, gt=0, description="first learning rate of Adam")
     clip: float = Field(4.0, gt=0, description="largest norm of the gradient; a larger gradient is scaled down to it")
@@ -65,10 +67,11 @@ class Settings(TrainingSettings, SparseSettings, frozen=True, extra="forbid"):
 def codes(signal: Array, config: Config) -> Array:
     """Return the code of every sample, [n] int64, from 0 to 2**bits - 1. signal: [n], full scale +-1.
 
-    The inverse of the samples that `Wavernn` gives: floor((y + 1) / 2 * mu + 1/2), mu = 2**bits - 1, where y is the
-    sample x, or sgn(x) * ln(1 + mu * abs(x)) / ln(1 + mu) with mu-law; x * 2**(bits - 1) rounded for coarse_fine.
+    Of a sample with pre-emphasis and gain, x, the code is floor((y + 1) / 2 * mu + 1/2), mu = 2**bits - 1, where y is
+    x, or sgn(x) * ln(1 + mu * abs(x)) / ln(1 + mu) with mu-law; for coarse_fine it is x * 2**(bits - 1), rounded. This
+    is the inverse of the samples that `Wavernn` gives.
     """
-    x, levels = np.clip(signal.astype(np.float64), -1, 1), 1 << config.bits
+    x, levels = config.emphasis.applied(signal.astype(np.float64)), 1 << config.bits
     if config.kind == "coarse_fine":
         split_levels: Array = np.clip(np.floor(x * (levels // 2) + 0.5) + levels // 2, 0, levels - 1).astype(np.int64)
         return split_levels
