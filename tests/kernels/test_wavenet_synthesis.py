@@ -104,7 +104,7 @@ def test_a_lane_has_the_bits_its_signal_has_alone(config: Config) -> None:
 
 
 @pytest.mark.parametrize("scales", [(4, 4, 4, 4), (4, 5), (2,), (1, 3)])
-def test_the_table_of_factors_is_the_upsampling_of_torch(scales: tuple[int, ...]) -> None:
+def test_the_table_of_factors_and_the_upsampling_in_torch_are_a_chain_of_convolutions(scales: tuple[int, ...]) -> None:
     """For signals shorter and longer than what a frame reaches to; near both ends all beyond counts as 0."""
     stretch = Stretch(tiny(scales=scales))
     taps = [generator(k).random(2 * s + 1) for k, s in enumerate(scales)]
@@ -113,14 +113,19 @@ def test_the_table_of_factors_is_the_upsampling_of_torch(scales: tuple[int, ...]
     reach = table.shape[1] // 2
     for frames in range(1, 2 * reach + 4):
         rows = generator(9).standard_normal((frames, 3))
-        with torch.no_grad():
-            expected = stretch.stretched(torch.from_numpy(rows.T)[None])[0].numpy().T
+        expected = rows
+        for s, filter_ in zip(scales, taps, strict=True):
+            repeated = np.pad(np.repeat(expected, s, axis=0), ((s, s), (0, 0)))
+            expected = np.stack([np.convolve(column, filter_[::-1], "valid") for column in repeated.T], -1)
         wide, kinds = np.pad(rows, ((reach, reach), (0, 0))), frame_kinds(reach, 0, frames, frames)
         found = [
             table[kinds[t // hop] * hop + t % hop] @ wide[t // hop : t // hop + 2 * reach + 1]
             for t in range(frames * hop)
         ]
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+        with torch.no_grad():
+            both = stretch.stretched(torch.from_numpy(np.stack((rows, -rows))))
+        np.testing.assert_allclose(both, np.stack((expected, -expected)), rtol=0, atol=1e-12)
 
 
 def test_frames_before_the_last_do_not_need_the_end() -> None:

@@ -66,6 +66,13 @@ def test_the_code_of_a_drawn_sample_is_what_was_drawn(name: str) -> None:
     assert codes(np.array([-9.0, 9.0]), config).tolist() == [0, (1 << config.bits) - 1]
 
 
+def test_the_codes_are_those_of_the_samples_with_pre_emphasis_and_gain() -> None:
+    config = SMALL["linear"].replace(gain=3.0, preemphasis=0.9)
+    x = 0.1 * np.random.Generator(np.random.Philox(key=0)).standard_normal(400)
+    seen = [3 * (x[n] - 0.9 * (x[n - 1] if n else 0)) for n in range(400)]
+    assert_array_equal(codes(x, config), [np.floor((min(max(y, -1), 1) + 1) / 2 * 1023 + 0.5) for y in seen])
+
+
 @pytest.mark.parametrize("bits", [4, 6, 8, 10, 12, 16])
 def test_halves_are_joined_to_the_code(bits: int) -> None:
     """E1, as the loss splits codes."""

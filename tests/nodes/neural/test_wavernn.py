@@ -28,10 +28,13 @@ def example(name: str, count: int, **parameters: Any) -> Example:
     return Example(Wavernn(weights=weights, **parameters), features=(Frames(100, "mel", 6), features(count)))
 
 
+EMPHASISED = SMALL["categorical"].replace(gain=2.0, preemphasis=0.6)
+
 EXAMPLES = [
     example("categorical", 70),
     example("mixture", 66, temperature=0.7),
     example("two biases", 64, tap=False),
+    example("categorical", 30, weights=wavernn_file(EMPHASISED)),
 ]
 
 
@@ -143,6 +146,18 @@ def test_float32_gives_the_float64_samples_rounded_once() -> None:
         wide, single = (example(name, 64).graph(dtype)(features=signal)["y"] for dtype in (np.float64, np.float32))
         assert single.dtype == np.float32
         assert_array_equal(single, wide.astype(np.float32))
+
+
+@pytest.mark.parametrize("name", ["categorical", "mixture", "two biases"])
+def test_pre_emphasis_and_gain_are_undone(name: str) -> None:
+    plain = graph(name)(features=features(30))["y"]
+    weights = wavernn_file(SMALL[name].replace(gain=2.0, preemphasis=0.6))
+    found = graph(name, weights=weights)(features=features(30))["y"]
+    y, expected = 0.0, []
+    for x in plain:
+        y = x + 0.6 * y
+        expected.append(np.clip(y / 2, -1, 1))
+    assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 
 def test_another_seed_draws_other_samples() -> None:

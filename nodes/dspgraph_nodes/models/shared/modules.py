@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import batch_norm
+from torch.nn.functional import batch_norm, pad
 
 from dspgraph_nodes.models.shared.weights import Config, WeightsFormat
 
@@ -49,14 +50,38 @@ class Norm(nn.Module):
         return batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, self.training)
 
 
-def stretched(rows: Tensor, factors: Sequence[int], smooth: Iterable[Callable[[Tensor], Tensor]]) -> Tensor:
-    """Return rows [batch, channels, frames * hop] for samples. rows: [batch, channels, frames].
+def level_features(levels: int, channels: int) -> Tensor:
+    """Return the first weights of a network that reads or predicts levels, [levels, channels], with a variance of 1.
+
+    Neighbouring levels have similar weights, so that a network need not learn their order: a channel is
+    sqrt(2) * cos(w * level + b), with a random w of standard deviation 1/4, 1/16 or 1/64, and a random phase b.
+
+    Source: A. Rahimi and B. Recht, Random Features for Large-Scale Kernel Machines, NIPS 2007.
+    """
+    scale = torch.tensor([4.0, 16.0, 64.0])[torch.arange(channels) % 3]
+    angles = torch.arange(levels)[:, None] * (torch.randn(channels) / scale) + 2 * math.pi * torch.rand(channels)
+    return math.sqrt(2) * torch.cos(angles)
+
+
+def stretched(rows: Tensor, factors: Sequence[int], smooth: Sequence[Callable[[Tensor], Tensor]], reach: int) -> Tensor:
+    """Return rows for samples, [batch, frames * hop, channels]. rows: [batch, frames, channels].
 
     Each stage repeats every row `factor` times and smooths the result, with the same filter for every channel. smooth:
-    for each stage a function that does so with [n, 1, samples]. hop: the product of the factors.
+    for each stage the function that does so with [n, 1, samples]; beyond both ends it counts items as 0. hop: the
+    product of the factors; reach: the number of frames on each side of a frame on which its samples depend.
+
+    The stages are applied to single frames of ones. This gives the weights of the frames around a frame in its samples,
+    which are the same for all frames but those at both ends.
     """
-    batch, channels, count = rows.shape
-    flat = rows.reshape(batch * channels, 1, count)
+    r, count = reach, rows.shape[1]
+    known = min(count, 2 * r + 1)
+    x = torch.cat((torch.eye(known), torch.zeros(1, known))).to(rows)[:, None]
     for factor, one in zip(factors, smooth, strict=True):
-        flat = one(flat.repeat_interleave(factor, -1))
-    return flat.view(batch, channels, -1)
+        x = one(x.repeat_interleave(factor, -1))
+    *units, offset = x.view(known + 1, known, -1)  # the offset is what the biases of the filters add up to
+    place, j = torch.arange(known)[:, None], torch.arange(count)
+    around = pad(torch.stack(units) - offset, (0, 0, 0, 0, r, r))[place + torch.arange(2 * r + 1), place]
+    like = torch.where(j < r, j, torch.where(count - 1 - j < r, known - count + j, r))  # the frame with these weights
+    windows = pad(rows, (0, 0, r, r)).unfold(1, 2 * r + 1, 1)
+    found: Tensor = around[like].mT @ windows.mT + offset[like][..., None]
+    return found.flatten(1, 2)

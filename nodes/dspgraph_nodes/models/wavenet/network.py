@@ -25,7 +25,7 @@ from torch.nn.functional import conv1d, conv_transpose2d, embedding, pad, relu
 
 from dspgraph_nodes.models.shared.distributions.categorical import Categorical
 from dspgraph_nodes.models.shared.distributions.logistic_mixture import LogisticMixture
-from dspgraph_nodes.models.shared.modules import stretched
+from dspgraph_nodes.models.shared.modules import level_features, stretched
 from dspgraph_nodes.models.wavenet.config import Config
 
 FIRST_LOG_SCALE = -3.0
@@ -37,21 +37,21 @@ class Stretch(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.scales = config.scales
+        self.scales, self.reach = config.scales, config.reach
         self.first = nn.Conv1d(config.bands, config.bands, 2 * config.context + 1, bias=False)
         self.taps = nn.ParameterList(torch.full((2 * s + 1,), 1 / (2 * s + 1)) for s in config.scales)
 
     def forward(self, c: Tensor) -> Tensor:
         """Return rows [batch, frames * hop, bands]. c: [batch, frames + 2 * context, bands]."""
-        return self.stretched(self.first(c.mT)).mT
+        return self.stretched(self.first(c.mT).mT)
 
     def stretched(self, rows: Tensor) -> Tensor:
-        """Return the rows of all samples, [batch, channels, frames * hop]; rows: [batch, channels, frames].
+        """Return the rows of all samples, [batch, frames * hop, channels]; rows: [batch, frames, channels].
 
         Beyond both ends the rows count as 0 before each smoothing, as they did when published networks were trained.
         """
-        filters = [(taps.view(1, 1, -1), len(taps) // 2) for taps in self.taps]
-        return stretched(rows, self.scales, [partial(conv1d, weight=w, padding=edge) for w, edge in filters])
+        smooth = [partial(conv1d, weight=taps.view(1, 1, -1), padding=len(taps) // 2) for taps in self.taps]
+        return stretched(rows, self.scales, smooth, self.reach)
 
 
 class Transposed(nn.Module):
@@ -118,11 +118,14 @@ class WaveNet(nn.Module):
                 nn.init.normal_(module.weight, std=math.sqrt(2 / module.in_features))
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        if c.kind == "mixture":
-            with torch.no_grad():
-                last = self.head[1].bias
-                assert isinstance(last, Tensor)
-                last[2 * c.components :] = FIRST_LOG_SCALE
+        last = self.head[1]
+        assert isinstance(last, nn.Linear)
+        with torch.no_grad():
+            if c.kind == "mixture":
+                last.bias[2 * c.components :] = FIRST_LOG_SCALE
+            else:
+                self.first.weight.copy_(level_features(c.levels, c.residual).mT)
+                last.weight.copy_(level_features(c.levels, c.skip) / math.sqrt(c.skip))
 
     @property
     def distribution(self) -> LogisticMixture | Categorical:
