@@ -58,6 +58,17 @@ def test_the_network_computes_its_equations_in_float64(config: Config) -> None:
     assert np.ptp(found, axis=0).min() > 0.01
 
 
+def test_sample_by_sample_24_layers_give_the_same_2048_samples_in_float64() -> None:
+    """Through all samples at once, as in training, and one after the other, as in synthesis."""
+    config = tiny(layers=24, stacks=4, residual=8, gate=8, skip=8, bands=2, context=0)
+    model, arrays = model_of(config).double(), random_arrays(config)
+    draw = np.random.Generator(np.random.Philox(key=1))
+    c, previous = draw.standard_normal((2048, 2)), 2 * draw.random(2048) - 1
+    with torch.no_grad():
+        found = model(torch.from_numpy(c)[None], torch.from_numpy(previous)[None])[0].numpy()
+    np.testing.assert_allclose(found, restated(config, arrays, c, previous), rtol=0, atol=1e-12)
+
+
 def test_the_upsampling_repeats_and_smooths() -> None:
     model, config = model_of(MIXTURE), MIXTURE
     rows, _ = signal(config, 4)
