@@ -48,7 +48,7 @@ _HOMES = {
     "rendering.render": ("render",),
     "streams": ("Array", "Audio", "Frames", "Stream", "Symbols", "to_fraction"),
 }
-"""The public names by the module that defines them. Names that are not here are errors, from `dspgraph.errors`."""
+"""Module -> the public names that it defines. A public name that is missing here is an error of `dspgraph.errors`."""
 
 
 def __getattr__(name: str) -> Any:

@@ -3,11 +3,11 @@
 `closure` finds the files by reading them; it imports nothing. Two things go out of date when one of these files
 changes: the digest of a graph (`dspgraph.wiring.provenance`), and the machine code that is kept for a compiled kernel.
 
-Closures and files are remembered from their first use until the process ends: a file that is edited later changes
-nothing in the code that this process has already imported. A plugin is remembered when it is imported, a kernel too;
-any other module when the digest of a graph is first computed with it. Two limits remain. Code that is imported, then
-edited, and only then used for a digest for the first time, counts as edited although the old code runs. Code that is
-edited and imported again (`importlib.reload`) counts as it was at first.
+Closures and contents of files are remembered from their first use until the process ends, because a later edit of a
+file does not change the code that this process has already imported. Plugins and kernels are remembered when they are
+imported; any other module when the digest of a graph is first computed with it. Two limits remain. Code that is
+imported, then edited, and only then used for a digest for the first time, counts as edited although the old code runs.
+Code that is edited and imported again (`importlib.reload`) counts as it was before the edit.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from importlib.util import decode_source, find_spec
 from pathlib import Path
 
 _OWN_PACKAGES = ("dspgraph", "dspgraph_nodes")
-"""The packages of this project. Their files belong to closures also where they are installed as libraries."""
+"""The packages of this project. Their files belong to closures even if the packages are installed as libraries."""
 
 FACE = "dspgraph"
 """The package whose `__init__.py` only forwards names to the modules that define them. Its file is in no closure."""
@@ -51,9 +51,9 @@ _BY_CALL = ("import_module", "__import__")
 
 @dataclass(frozen=True)
 class SourceFile:
-    """The contents of one file, as `read_source` finds them.
+    """The hash and the imports of one file, as `read_source` returns them.
 
-    digest: the hash of the contents. imports: pairs of a module and the names that are imported from it.
+    digest: the hash of the contents. imports: pairs (name of a module, names that are imported from this module).
     """
 
     digest: str
@@ -61,16 +61,16 @@ class SourceFile:
     computed: tuple[int, ...] = ()
     """The numbers of lines that import a module whose name is computed, as in `import_module(name)`."""
     runs: bool = True
-    """False if the file has nothing but comments and strings in it."""
+    """Whether the file has code: False if it has only comments and strings."""
 
 
 @dataclass(frozen=True)
 class Closure:
-    """The source files and libraries that the code of one or more modules depends on. roots: their names."""
+    """The source files and libraries on which one or more modules depend. roots: the names of these modules."""
 
     roots: tuple[str, ...]
     files: dict[str, Path]
-    """The files, module name -> path: the modules' own, and those of all that they import, directly or through others.
+    """Module name -> file, for the roots and for every module that they import, directly or through other modules.
 
     Libraries are left out.
     """
@@ -105,9 +105,10 @@ class Closure:
 def closure(*modules: str) -> Closure:
     """Return the closure of modules, as it was at the first call. modules: their names, such as "dspgraph.graph".
 
-    It is empty for a module without a file, as in an interactive session. Imports inside functions count; imports under
-    `if TYPE_CHECKING:` do not. Three kinds of modules have their files in it: modules of the same top-level packages,
-    modules of this project, and modules that are not installed as a library, which are the user's own.
+    The closure contains the files of three kinds of modules: modules of the same top-level packages, modules of this
+    project, and modules that are not installed as a library, which are the user's own. Imports inside functions count;
+    imports under `if TYPE_CHECKING:` do not. The closure of a module without a file, as in an interactive session, is
+    empty.
     """
     own = {*(module.partition(".")[0] for module in modules), *_OWN_PACKAGES}
     files: dict[str, Path] = {}
@@ -138,15 +139,16 @@ def closure(*modules: str) -> Closure:
 
 
 def _parents(name: str) -> list[str]:
-    """Return the names of the packages that a module is in. Its import runs their `__init__` files too."""
+    """Return the names of the packages around a module. An import of the module runs their `__init__` files too."""
     parts = name.split(".")
     return [".".join(parts[:k]) for k in range(1, len(parts))]
 
 
 def _imported(name: str, path: Path, source: SourceFile) -> Iterator[str]:
-    """Yield the name of every module that a file imports, and names imported from a package: they may be modules.
+    """Yield the name of every module that a file imports.
 
-    name, path: those of the module that the file defines.
+    A name that is imported from a package, as in `from package import name`, is yielded too, because it may be a
+    module. name, path: the name and the file of the module that imports. source: the contents of this file.
     """
     # The public names of the face are no modules. On a disk that ignores case, `Node` would find the file node.py.
     public = getattr(sys.modules.get(FACE), "__all__", ())
@@ -174,7 +176,7 @@ def _may_hold_modules(name: str) -> bool:
 
 @cache
 def read_source(path: Path) -> SourceFile:
-    """Return what a file contains and imports, as it was at the first call."""
+    """Return the hash and the imports of a file, as the file was at the first call."""
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     if path.suffix != ".py":
@@ -191,9 +193,9 @@ def read_source(path: Path) -> SourceFile:
 
 
 def _statements(code: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield every module that an import statement names, and the names that are imported from it.
+    """Yield (name of a module, names that are imported from it) for every import statement.
 
-    code: Python without comments, in which every string is empty. Regular expressions find the statements, because
+    code: Python code without comments, in which every string is empty. Regular expressions find the statements, because
     `ast.parse` would take fifteen times as long, and about eighty files are read whenever a graph is shown.
     """
     for module, taken, modules in _IMPORT.findall(_FOR_TYPES.sub("", f"{code}\n")):
@@ -242,7 +244,7 @@ def module_file(name: str) -> Path | None:
 
 
 def _inside(folder: Path, part: str) -> Path | None:
-    """Return the file of the module called `part` in the folder of its package; None if there is none."""
+    """Return the file of the module called `part`; None if there is no such file. folder: of the package around it."""
     for end in ("/__init__.py", ".py", *EXTENSION_SUFFIXES):
         path = Path(f"{folder / part}{end}")
         if path.is_file():
@@ -258,7 +260,7 @@ def is_library(top: str) -> bool:
 
 
 def is_there(top: str) -> bool:
-    """Return whether a top-level package is found. It is not imported, so that its import may still fail."""
+    """Return whether a top-level package is found. The package is not imported, so its import may still fail."""
     return _top_level(top) != (None, ())
 
 

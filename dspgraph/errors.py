@@ -12,10 +12,11 @@
     |-- SignalError          samples that cannot be used
     |   `-- FileError        a file that cannot be read or written
     |-- LawError             a node broke one of the laws
+    |-- ModelError           a model failed a check
     `-- NodeError            a node's own code raised an error
 
-A message says where the error is, what was found, what was expected, and what to do. It may contain text of a file
-that anybody wrote: `DspgraphError` escapes and shortens it.
+A message says where the error is, what was found, what was expected, and what to do. It may quote text from a file that
+anybody may have written. `DspgraphError` therefore escapes control characters and shortens long messages.
 """
 
 import difflib
@@ -29,7 +30,7 @@ from dspgraph.shown import escaped, shortened
 MESSAGE_LETTERS = 600
 _MOST_NAMES = 50
 _MOST_NAME_LETTERS = 80
-"""Limits of a message: the characters of a complaint, and the names and their characters in a suggestion."""
+"""Limits: characters of one complaint; names that a suggestion lists; characters of each name in a suggestion."""
 
 TRACEBACK = "DSPGRAPH_TRACEBACK"
 """The environment variable that, if it is not empty, adds tracebacks to messages. Worker processes inherit it."""
@@ -48,13 +49,13 @@ LAWS = (
 class DspgraphError(Exception):
     """The base class of all errors that dspgraph raises on purpose.
 
-    Its arguments are complaints: one, or several that were found together. The text of the error has a line for each,
-    in which control characters are escaped and the middle of a very long complaint is left out.
+    Its arguments are complaints: one, or several that were found together. `str(error)` has one line per complaint.
+    Control characters are escaped, and the middle of a complaint of more than 600 characters is replaced by "...".
     """
 
     @property
     def complaints(self) -> tuple[str, ...]:
-        """The lines of the text, as many as there are complaints."""
+        """The complaints as `str(error)` shows them: one line each, escaped and shortened."""
         return tuple(shortened(escaped(str(argument)), MESSAGE_LETTERS) for argument in self.args)
 
     def __str__(self) -> str:
@@ -76,8 +77,8 @@ class GraphError(RequestError):
 class WireError(GraphError):
     """A wire whose ends do not fit.
 
-    taker: where the wire leads, usually "node.port". port, stream: the declaration of that port and the stream that the
-    wire brings, if the two do not fit; None for any other fault.
+    taker: the input port at which the wire ends, usually as "node.port". port, stream: if the stream does not fit the
+    port, the declaration of the input port and the stream of the wire; None for any other fault.
     """
 
     def __init__(self, message: str, taker: str, port: Any = None, stream: Any = None) -> None:
@@ -92,7 +93,7 @@ class LoopError(GraphError):
 
 
 class UnknownName(RequestError):
-    """A name that does not exist. The message suggests the most similar name, or lists all names."""
+    """A name that does not exist. The message suggests the most similar name; if none is similar, it lists names."""
 
 
 class PipelineError(RequestError):
@@ -112,7 +113,7 @@ class FileError(SignalError):
 
 
 class LawError(DspgraphError):
-    """A breach of a law by a node. law: the number of the law. message: what was seen, without the name of the law."""
+    """A breach of a law by a node. law: the number of the law. message: what the node did; the law is added to it."""
 
     def __init__(self, law: int, message: str) -> None:
         super().__init__(f"{message} (law {law}: {LAWS[law]})")
@@ -132,9 +133,10 @@ class NodeError(DspgraphError):
 
 
 def describe_error(error: BaseException) -> str:
-    """Return the message of an error; if it is not a DspgraphError, with the name of its class before the message.
+    """Return the message of an error. If it is not a DspgraphError, the name of its class comes first.
 
-    If the environment variable DSPGRAPH_TRACEBACK is set, the traceback follows.
+    For a MemoryError the message is advice in place of Python's own message. If the environment variable
+    DSPGRAPH_TRACEBACK is not empty, the traceback follows.
     """
     message = str(error)
     if isinstance(error, MemoryError):
@@ -148,9 +150,10 @@ def describe_error(error: BaseException) -> str:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return the end of a message about an unknown name: "did you mean 'x'?", or the known names if none is similar.
+    """Return the end of a message about an unknown name: "did you mean 'x'?", or a list of known names.
 
-    Names of more than 80 characters are not compared. At most 50 names are listed, with at most 300 characters.
+    name: the unknown name. known: all names that exist. They are listed if none of them is similar to `name`: at most
+    50 names with at most 300 characters in total. Names of more than 80 characters are not compared.
     """
     known = sorted(known)
     short = [one for one in known if len(one) <= _MOST_NAME_LETTERS]

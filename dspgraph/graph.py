@@ -24,7 +24,7 @@ class Graph(Wiring):
         return Plan(self)
 
     def __call__(self, /, **signals: Any) -> dict[str, Array]:
-        """Return all outputs, name -> array, for whole arrays: `graph(speech=x)`, with one argument per input."""
+        """Run the graph on whole arrays, one argument per input: `graph(speech=x)`. Return output name -> array."""
         return render_arrays(self.session(), signals)
 
     def session(self) -> Session:

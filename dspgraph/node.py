@@ -1,6 +1,6 @@
-"""Nodes: immutable descriptions of one stage each. Everything that changes while a node runs is in its state.
+"""Nodes: a node is an immutable description of one stage of a graph. Only its state changes while it runs.
 
-`dspgraph.testing` has the laws of a node and checks them. CONTRIBUTING.md explains how to write a node.
+`dspgraph.testing` checks the laws of a node. CONTRIBUTING.md explains how to write a node.
 """
 
 from __future__ import annotations
@@ -25,11 +25,14 @@ from dspgraph.streams import Array, Audio, Stream
 __all__ = ["Field", "File", "Input", "Node", "Output", "State", "generator", "require_mono"]
 
 State: TypeAlias = Any
-"""All that a node remembers from one block to the next. It must allow copying and pickling; no other code reads it."""
+"""All that a node remembers from one block to the next. It can be copied and pickled. Only the node interprets it."""
 
 
 class Port:
-    """An input or output of a node. stream: the class of streams that fit. kinds: the kinds that fit; if empty, all."""
+    """An input or output of a node.
+
+    stream: the class of the streams that fit. kinds: the kinds of frames or symbols that fit; if empty, all kinds fit.
+    """
 
     name: str
 
@@ -52,8 +55,8 @@ class Port:
 class Input(Port):
     """An input of a node: `Input(Audio)`, `Input(Frames, "wave")`. With `many=True` it takes one wire or more.
 
-    Frames at two inputs of a node must agree on rate and centre. With `any_centre=True` only the rate must agree: the
-    node uses the rows at this input for their spans, wherever their windows are centred.
+    Frames at two inputs of a node must have the same rate and centre. For an input with `any_centre=True` only the rate
+    must be the same: the node uses the span of each row, and it does not matter where the window was centred.
     """
 
     def __init__(self, stream: type[Stream], *kinds: str, many: bool = False, any_centre: bool = False) -> None:
@@ -69,9 +72,9 @@ class Output(Port):
 class Node(BaseModel):
     """The base class of all nodes. A node is one stage of a graph, for instance of a vocoder.
 
-    A node class derives directly from Node; to derive from a node class raises TypeError. Its class attributes that are
-    an `Input` or an `Output` are the ports, its annotated fields are the parameters. Two nodes of the same class with
-    equal parameters are equal.
+    A node class derives directly from Node; a class that derives from another node class raises TypeError. The class
+    attributes of type `Input` or `Output` are the ports, the annotated fields are the parameters. Two nodes of the same
+    class with equal parameters are equal.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ignored_types=(Port, cached_property))
@@ -91,7 +94,7 @@ class Node(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _check_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse a boolean or a text where a number is due."""
+        """Refuse a boolean or a text where a number is required."""
         if no_number(cls, str(info.field_name), value):
             raise PydanticCustomError("no_number", "must be a number")
         return value
@@ -130,8 +133,8 @@ class Node(BaseModel):
     def lookahead(self, *inputs: Any) -> Fraction | float:
         """Return how many seconds of input after the end of an output item's span the node needs to give that item.
 
-        `math.inf`: `step` is called once, with the whole signal. Declare the smallest sufficient number: with a smaller
-        one, items come later than promised; with a larger one, later nodes wait longer than necessary (law 3).
+        With `math.inf`, `step` is called once, with the whole signal. Declare the smallest number that is enough: if it
+        is too small, items come later than promised; if it is too large, later nodes wait longer than needed (law 3).
         """
         return 0
 
@@ -143,14 +146,14 @@ class Node(BaseModel):
         return None
 
     def frequencies(self, *inputs: Any) -> Array | None:
-        """Return the centre frequency in Hz of each column of the first output, or None.
+        """Return the centre frequency in Hz of each column of the first output; None if columns are not frequencies.
 
-        None says that the columns are not frequencies. Plots label their frequency axis with these numbers.
+        Plots label their frequency axis with these numbers.
         """
         return None
 
     def advice(self, *inputs: Any) -> str | None:
-        """Return a sentence about a parameter that works but is likely to be a mistake, with the way out; or None.
+        """Return a sentence about a parameter that is allowed but likely to be a mistake, with a remedy; or None.
 
         Example: an FFT that is too short for a low voice. The sentence begins with the parameter, "cheaptrick.n_fft".
         """
@@ -164,9 +167,9 @@ class Node(BaseModel):
         """Process one block per input; return the new state and one block per output: `(state, *blocks)`.
 
         blocks: arrays with at least one item, in the order of the input ports, all for the same time span; at a port
-        with `many=True` a tuple of arrays. They must not be changed. `state` may be changed and returned, because the
-        engine does not use the old state again. A node that has `step_many` needs no `step`: by default `step_many` is
-        called for one signal.
+        with `many=True` a tuple of arrays. The node must not change these arrays. It may change `state` and return it,
+        because the engine does not use the old state again. A node that defines `step_many` needs no `step`: by default
+        `step` calls `step_many` for one signal.
         """
         if type(self).step_many is Node.step_many:
             raise NotImplementedError(f"{type(self).__name__} has no step")
@@ -180,8 +183,9 @@ class Node(BaseModel):
     def step_many(self, states: list[State], *lists: Any) -> tuple[list[Any], ...]:
         """Process one block per input of several independent signals: `step` for all of them in one call.
 
-        states: one state per signal. lists: per input port, a list with one block per signal. Return the list of new
-        states, then per output port a list with one block per signal. By default `step` is called for each signal.
+        states: one state per signal. lists: for each input port, a list with one block per signal. The result is the
+        list of new states, then for each output port a list with one block per signal. By default `step_many` calls
+        `step` for each signal.
         """
         results = [self.step(state, *blocks) for state, *blocks in zip(states, *lists, strict=True)]
         return tuple(list(column) for column in zip(*results, strict=True))
@@ -198,8 +202,8 @@ def first_stream(inputs: tuple[Any, ...]) -> Stream:
 def failure_sentence(node: Node, error: BaseException) -> str:
     """Return the class and message of an error in a node's own code and, if known, the place in the node's file.
 
-    The place is the innermost line of the traceback that is in the file of the node's module. For memory that is not
-    there, and for numbers that are too large, return the parameters of the node instead.
+    The place is the innermost line of the traceback that is in the file of the node's module. For a MemoryError or an
+    OverflowError, the sentence lists the parameters of the node instead and advises smaller values.
     """
     if isinstance(error, MemoryError | OverflowError):
         what = "there is not enough memory" if isinstance(error, MemoryError) else "a number is too large"
@@ -221,7 +225,10 @@ def require_mono(stream: Audio, node: Node) -> None:
 
 
 def require_alike(streams: Mapping[str, Audio], node: Node) -> None:
-    """Raise ParameterError if signals differ in rate, channels or dtype. streams: by port or wire, for the message."""
+    """Raise ParameterError if signals differ in rate, channels or dtype.
+
+    streams: name of the port or wire, for the message -> stream. node: the node that takes the signals.
+    """
     (first, one), *others = streams.items()
     for name, other in others:
         if other != one:
@@ -234,8 +241,8 @@ def require_alike(streams: Mapping[str, Audio], node: Node) -> None:
 def generator(seed: int) -> np.random.Generator:
     """Return a random generator for a node's state: the same seed gives the same numbers on every machine.
 
-    seed: the node's `self.seed`. Before a graph runs, the engine replaces the node's own seed by a number of 128 bits,
-    the size of a key of Philox. It is computed from the seed of the graph, the name of the node (or its noise key) and
-    the node's own seed (law 5).
+    seed: the node's `self.seed`. Before a graph runs, the engine replaces the seed that the user gave by a key of 128
+    bits for the generator Philox. The key is computed from the seed of the graph, the name of the node (or its noise
+    key) and the seed that the user gave (law 5).
     """
     return np.random.Generator(np.random.Philox(key=seed))

@@ -1,4 +1,4 @@
-"""Parameters: the type `File`, the rule of a field in words, and complaints of pydantic as sentences."""
+"""Parameters: the type `File`, and functions that put rules of parameters and complaints of pydantic into words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dspgraph.shown import shown
 
 
 def _contents(path: str) -> str:
-    """Return "sha256:" and the hash of a file's contents; `path` itself if it is no file that can be read."""
+    """Return "sha256:" and the hash of a file's contents; `path` itself if there is no file that can be read."""
     try:
         found = Path(path).stat()
         if S_ISREG(found.st_mode):
@@ -32,7 +32,8 @@ def _contents(path: str) -> str:
 def _sha256(path: str, size: int, time: int) -> str:
     """Return "sha256:" and the hash of a file's contents.
 
-    size, time: those of the file. They are part of the key of the cache: if one changes, the file is read again.
+    size, time: the size and the time of the last change of the file. They are part of the key of the cache: if one of
+    them changes, the file is read again.
     """
     with open(path, "rb") as file:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
@@ -43,33 +44,36 @@ _FILE = {"type": "string", "format": "file-path"}
 File = Annotated[str, PlainSerializer(_contents, when_used="json"), WithJsonSchema(_FILE)]
 """A parameter that is the path of a file whose contents matter, for instance weights: `weights: File | None`.
 
-In JSON the hash of the contents stands for the path (the path itself, if there is no such file). The digest of a graph
-then depends on what the file contains and not on where it is. A relative path in a pipeline file starts from the folder
-of the pipeline file; everywhere else it starts from the working directory.
+In JSON, the path of a file that exists is replaced by the hash of its contents. The digest of a graph then depends on
+what the file contains and not on where it is. A relative path in a pipeline file starts from the folder of the pipeline
+file; everywhere else it starts from the working directory.
 """
 
 
 def parameter_rule(model: type[BaseModel], name: str) -> str:
-    """Return the rule of one parameter of a model in words: "a whole number, at least 1, at most 64 (default 16)"."""
+    """Return the rule of a parameter in words: "a whole number, at least 1, at most 64 (default 16)".
+
+    model: the pydantic class, such as a node class. name: the name of the parameter.
+    """
     return field_rule(_properties(model).get(name, {}))
 
 
 @lru_cache(maxsize=256)
 def _properties(model: type[BaseModel]) -> dict[str, Any]:
-    """Return what the JSON Schema of a model says about its fields."""
+    """Return the JSON Schema of every field of a pydantic class: name of the field -> schema."""
     properties: dict[str, Any] = model.model_json_schema()["properties"]
     return properties
 
 
 def names_file(model: type[BaseModel], name: str) -> bool:
-    """Return whether a parameter of a model is declared as `File` or as `File | None`."""
+    """Return whether the parameter `name` of the pydantic class `model` is declared as `File` or as `File | None`."""
     return any(_FILE.items() <= option.items() for option in _options(_properties(model).get(name, {})))
 
 
 def no_number(model: type[BaseModel], name: str, value: Any) -> bool:
-    """Return whether a parameter of a model takes a number, or a list of numbers, and gets a boolean or a text.
+    """Return whether `value` is a boolean or a text, or a list that contains one, where only a number is allowed.
 
-    Pydantic alone takes true for 1 and the texts "1" and "1_0" for 1 and 10.
+    model, name: the pydantic class and its parameter. Pydantic alone would accept true as 1 and the text "1_0" as 10.
     """
     return _no_number(_properties(model).get(name, {}), value)
 
@@ -86,7 +90,7 @@ def _no_number(schema: dict[str, Any], value: Any) -> bool:
 
 
 def _options(schema: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the alternatives of a schema; the schema itself if it has none."""
+    """Return the alternatives of a schema (`anyOf`); the schema itself if it has no alternatives."""
     return list(schema.get("anyOf", [schema]))
 
 
@@ -103,7 +107,7 @@ _KINDS = {"integer": "a whole number", "number": "a number", "boolean": "true or
 
 
 def field_rule(schema: dict[str, Any]) -> str:
-    """Return the rule of a field in words, like `parameter_rule`. schema: what a JSON Schema says about the field."""
+    """Return the rule of a field in words, like `parameter_rule`. schema: the JSON Schema of the field."""
     words = []
     for option in _options(schema):
         if option.get("type") == "null":
@@ -125,9 +129,9 @@ _MOST_COMPLAINTS = 5
 
 
 def sentences(error: ValidationError, sentence: Callable[[ErrorDetails], str]) -> list[str]:
-    """Return the complaints of pydantic as sentences. Of many complaints only the first five are told.
+    """Return the first five complaints of pydantic as sentences, and a last sentence with the number of the others.
 
-    sentence: the function that words one complaint, which is an entry of `ValidationError.errors()`.
+    sentence: a function that puts one complaint, an entry of `ValidationError.errors()`, into words.
     """
     told = [sentence(detail) for detail in error.errors(include_url=False)[:_MOST_COMPLAINTS]]
     more = error.error_count() - len(told)
@@ -135,7 +139,9 @@ def sentences(error: ValidationError, sentence: Callable[[ErrorDetails], str]) -
 
 
 def complaint_sentence(detail: ErrorDetails, place: str | None = None) -> str:
-    """Return a complaint of pydantic as a sentence: the place, what is wrong, and what was found.
+    """Return a complaint of pydantic as a sentence: the place, what is wrong, and the value that was found.
+
+    The message of a validator of dspgraph is already a whole sentence: only the place is put before it.
 
     detail: one entry of `ValidationError.errors()`. place: the first words; by default the path of the field.
     """
@@ -150,8 +156,8 @@ def complaint_sentence(detail: ErrorDetails, place: str | None = None) -> str:
 def parameter_sentence(detail: ErrorDetails, model: type[BaseModel], type_name: str, known: Iterable[str]) -> str:
     """Return a complaint of pydantic about a parameter of a node as a sentence.
 
-    detail: one entry of `ValidationError.errors()`. model, type_name: the class of the node and its name in a pipeline.
-    known: the names that may be suggested in place of an unknown parameter.
+    detail: one entry of `ValidationError.errors()`. model: the node class. type_name: the name of the node class in a
+    pipeline, such as "lpc". known: the names that may be suggested in place of an unknown parameter.
     """
     name = str(detail["loc"][0]) if detail["loc"] else ""
     place = f"{type_name}.{name}"

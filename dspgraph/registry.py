@@ -1,7 +1,8 @@
-"""The registry: nodes, pipelines, models and metrics by name. Listing built-in ones imports none of them.
+"""The registry: it finds nodes, pipelines, models and metrics by name. Listing the built-in ones imports none of them.
 
-Built-in nodes are the files `dspgraph_nodes/<domain>/<name>.py`, shipped pipelines the files `pipelines/<name>.yaml`.
-Other packages announce theirs as entry points, whose name is the name of the node, pipeline, model or metric:
+Built-in nodes are the files `dspgraph_nodes/<domain>/<name>.py`; the pipelines of dspgraph are the files
+`pipelines/<name>.yaml`. Other packages announce theirs by entry points. The name of an entry point is the name of the
+node, pipeline, model or metric:
 
     [project.entry-points."dspgraph.nodes"]
     my_filter = "my_package.filters:MyFilter"      # a Node class
@@ -59,7 +60,11 @@ NODE_GROUP, PIPELINE_GROUP, MODEL_GROUP, METRIC_GROUP = (
 
 @dataclass(frozen=True)
 class Announced:
-    """An object that an installed package announces. pack: the package. where: its place, "module:attribute"."""
+    """An object that an installed package announces by an entry point.
+
+    group: the group of the entry point, such as METRIC_GROUP. name: of the entry point. pack: the package. where: the
+    place of the object, "module:attribute". loader: a function that imports and returns the object.
+    """
 
     group: str
     name: str
@@ -68,7 +73,7 @@ class Announced:
     loader: Callable[[], Any]
 
     def load(self) -> Any:
-        """Import and return the object. Raises RequestError that names the package if the import fails."""
+        """Import and return the object. If the import fails, raises RequestError that names the package."""
         kind = self.group.rpartition(".")[2].removesuffix("s")
         return _load(f"the {kind} '{self.name}' of {self.pack} ({self.where})", self.loader)
 
@@ -104,7 +109,7 @@ class PipelineSource:
 
 
 def pipelines() -> dict[str, PipelineSource]:
-    """Return all pipelines by name: those of dspgraph, and those that installed packages announce.
+    """Return all pipelines, name -> source: those of dspgraph, and those that installed packages announce.
 
     Raises RequestError if two pipelines have the same name.
     """
@@ -121,7 +126,7 @@ def pipelines() -> dict[str, PipelineSource]:
 
 
 def shipped_pipelines() -> dict[str, Path]:
-    """Return the files of the pipelines that come with dspgraph, by name, in the order of their names."""
+    """Return the pipelines that come with dspgraph: name -> file, in alphabetical order."""
     core = Path(__file__).parent
     packaged = core / "pipelines"
     # In an installed package the folder is inside the core, in a checkout beside it.
@@ -130,7 +135,7 @@ def shipped_pipelines() -> dict[str, Path]:
 
 
 def _folder_of(package: str) -> Path:
-    """Return the folder of a package. If there is no such package, return a path of its name, for the error message."""
+    """Return the folder of a package. If there is no such package, return its name as a path, for the error message."""
     with suppress(Exception, SystemExit):  # an error in a package around it, which find_spec imports
         spec = find_spec(package)
         for folder in (spec.submodule_search_locations or []) if spec else []:
@@ -142,7 +147,7 @@ def _folder_of(package: str) -> Path:
 
 
 def models() -> dict[str, str]:
-    """Return the import path of every model's package, by the name of the model. No model is imported.
+    """Return the packages of all models: name of the model -> import path of its package. No model is imported.
 
     Raises RequestError if two models have the same name.
     """
@@ -165,8 +170,8 @@ def models() -> dict[str, str]:
 class NodeSource:
     """A node that can be loaded.
 
-    domain: its domain, the package that announces it, or "plugin". where: its file or its entry point. loader: a
-    function that returns the node class.
+    domain: for a built-in node, its folder in dspgraph_nodes, such as "spectrum"; for any other node, the package that
+    announces it, or "plugin". where: the file or the entry point. loader: a function that returns the node class.
     """
 
     name: str
@@ -175,7 +180,7 @@ class NodeSource:
     loader: Callable[[], Any]
 
     def load(self) -> type[Node]:
-        """Return the node class. Raises RequestError that names its file or entry point if there is no such class."""
+        """Return the node class. If there is no such class, raises RequestError that names the file or entry point."""
         what = f"the node '{self.name}' of {self.domain} ({self.where})"
         kind = _load(what, self.loader)
         if isinstance(kind, type) and issubclass(kind, Node):
@@ -183,9 +188,9 @@ class NodeSource:
         raise RequestError(f"{what} is {shown(kind)}, not a node class")
 
     def summary(self) -> str:
-        """Return the first line of the node's docstring; "(broken)" and the error for a node that cannot be loaded.
+        """Return the first line of the node's docstring; if the node cannot be loaded, "(broken)" and the error.
 
-        A source file is read and not imported. A node of another package is imported.
+        A node in a Python file is not imported: the file is read. A node of another package is imported.
         """
         path = Path(self.where)
         try:
@@ -211,7 +216,7 @@ def nodes(plugins: Iterable[str | Path] = ()) -> dict[str, NodeSource]:
 
 
 def load_all(plugins: Iterable[str | Path] = ()) -> dict[str, type[Node]]:
-    """Return all node classes by name. Imports every node; one that cannot be loaded is left out."""
+    """Import all nodes; return name -> node class. A node that cannot be loaded is left out."""
     loaded = {}
     for name, found in nodes(plugins).items():
         with suppress(RequestError):
@@ -220,7 +225,7 @@ def load_all(plugins: Iterable[str | Path] = ()) -> dict[str, type[Node]]:
 
 
 def find(name: str, plugins: Iterable[str | Path] = ()) -> type[Node]:
-    """Return the node class called `name`. Raises UnknownName that suggests a similar name if there is none."""
+    """Return the node class called `name`. If there is none, raises UnknownName that suggests a similar name."""
     everything = nodes(plugins)
     if name not in everything:
         hint = "a pipeline names nodes, never an import path; " if "." in name or ":" in name else ""
@@ -317,7 +322,7 @@ def _check_plugin(path: Path) -> None:
 
 
 def revive(path: str, kind: str) -> Node:
-    """Return a node without parameters, which pickle then sets. kind: the name of its class in the plugin `path`."""
+    """Return a node without parameters; pickle then sets them. path: the plugin file. kind: the name of the class."""
     found = vars(_plugin(Path(path))).get(kind)
     if not (isinstance(found, type) and issubclass(found, Node)):
         raise RequestError(f"the plugin {path} no longer has the node class {kind}")

@@ -11,21 +11,21 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _BYTES = re.compile("[\udc80-\udcff]+")
-"""Bytes that Python could not decode, as it keeps them in a text (`surrogateescape`)."""
+"""A pattern for bytes that Python could not decode and keeps in a text as half characters (`surrogateescape`)."""
 
 _MOST_LEVELS = 10
 _MOST_BITS = 256
-"""Limits of `shown`: levels of lists in lists, and bits of an integer that is written with all its digits.
+"""Limits of `shown`: levels of lists inside lists, and bits of an integer whose digits are written.
 
-Python refuses to write an integer of more than 4300 digits.
+There must be a limit on digits: Python refuses to write an integer of more than 4300 digits.
 """
 
 
 def shown(value: Any, letters: int = 80) -> str:
     """Return a value as Python would write it, with at most `letters` characters: "'lpc'", "[1, 2, 3...".
 
-    Control characters and halves of surrogate pairs are escaped. Only what is shown is read: the time does not depend
-    on the size of a text, a list or a mapping.
+    Control characters and halves of surrogate pairs are escaped. Only the part of a text, list or mapping that is shown
+    is read. The time therefore does not depend on its size.
     """
     parts, room = [], letters
     for part in _parts(value, letters, _MOST_LEVELS):
@@ -45,10 +45,10 @@ def escaped(text: str) -> str:
 
 
 def _decoded(text: str) -> str:
-    """Return a text with the bytes in it that are UTF-8 decoded.
+    """Return a text in which bytes that Python kept undecoded are decoded, where they are valid UTF-8.
 
-    Python keeps bytes that it cannot decode, as half characters, in the names of files and the arguments of a program:
-    all bytes beyond ASCII if the locale has ASCII only.
+    Python keeps bytes that it cannot decode as half characters, in the names of files and the arguments of a program.
+    If the locale has ASCII only, these are all bytes beyond ASCII.
     """
     return _BYTES.sub(
         lambda found: found[0].encode("ascii", "surrogateescape").decode("utf-8", "surrogateescape"), text
@@ -62,7 +62,7 @@ def shortened(text: str, letters: int) -> str:
 
 
 def _parts(value: Any, letters: int, levels: int) -> Iterator[str]:
-    """Yield the text of a value in parts, each when it is asked for. letters: the most that will be asked for."""
+    """Yield the text of a value in parts. letters: most characters to be used. levels: most levels of nested lists."""
     kind = type(value)
     if kind in (list, tuple) or isinstance(value, Mapping):
         brackets = "[]" if kind is list else "()" if kind is tuple else "{}"
@@ -82,7 +82,7 @@ def _parts(value: Any, letters: int, levels: int) -> Iterator[str]:
 
 
 def _items(value: Any, letters: int, levels: int) -> Iterator[str]:
-    """Yield the text of the items of a list, tuple or mapping, in parts."""
+    """Yield the text of the items of a list, tuple or mapping, in parts. letters, levels: as for `_parts`."""
     for number, key in enumerate(value):
         if number:
             yield ", "

@@ -1,4 +1,4 @@
-"""Streams: typed arrays whose first axis is time. They travel on the wires of a graph.
+"""Streams: descriptions of the arrays that travel on the wires of a graph. The first axis of an array is time.
 
 Item `k` of a stream covers the seconds `[k / rate, (k + 1) / rate)`. Rates and times are exact fractions, so that
 rounding errors do not add up in a long signal.
@@ -32,8 +32,8 @@ _NUMBER = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,2})
 def to_fraction(value: Number) -> Fraction:
     """Return the exact fraction that a number stands for as it is printed: 1/100 for 0.01, 14700 for "44100/3".
 
-    Raises ParameterError for a boolean, for a text that is no number, and for a text with more than 40 digits in a row
-    or with an exponent of three digits: the fraction 1e999999999 has so many digits that nothing can be computed.
+    Raises ParameterError for a boolean, NaN, infinity, a text that is no number, and a text with more than 40 digits in
+    a row or an exponent of three digits: the fraction 1e999999999 has too many digits to compute with.
     """
     try:
         if isinstance(value, float | np.floating):
@@ -75,7 +75,7 @@ class Stream:
         return replace(self, **changes)
 
     def count(self, seconds: Fraction) -> int:
-        """Return the number of items in a signal of `seconds`. If the last item is only partly inside, it counts."""
+        """Return the number of items in a signal of `seconds`. A last item that is only partly inside counts too."""
         return math.ceil(seconds * self.rate)
 
     def seconds(self, items: int) -> Fraction:
@@ -87,14 +87,14 @@ class Stream:
         return np.empty((0, *self.item_shape), self.dtype)
 
     def validate(self, array: Any, where: str, copy: bool = True) -> Array:
-        """Return a contiguous array with the dtype of this stream.
+        """Return the items in `array` as a contiguous array with the dtype of this stream, after checking them.
 
-        array: items of this stream, in any dtype that can be converted: floats of another precision, integers of
-        another width. where: the name of the input, for messages. copy: with False the result is `array` itself if
-        nothing has to be converted; with True it never is.
+        array: items of this stream. They are converted from floats of another precision and from integers of another
+        width. where: the name of the input, for messages. copy: with True the result is always a copy; with False it is
+        `array` itself if nothing has to be converted.
 
-        Raises SignalError for another shape, for NaN and infinity, and for numbers whose conversion would lose
-        information without a warning: integers as audio (their full scale is unknown), complex numbers as real ones.
+        Raises SignalError for a wrong shape, for NaN and infinity, and for conversions that could lose information:
+        integers to audio (their full scale is unknown), complex numbers to real numbers.
         """
         found = np.asarray(array)
         if found.dtype != self.dtype and found.dtype.kind not in self._accepted_kinds():
@@ -278,7 +278,7 @@ def hertz(rate: Fraction) -> str:
 
 
 def milliseconds(seconds: Fraction | float) -> str:
-    """Return a time as text with four digits: "10 ms", "0.0625 ms"; "the whole signal" for infinity."""
+    """Return a time in ms as text, at most four significant digits: "10 ms"; "the whole signal" for infinity."""
     return "the whole signal" if seconds == math.inf else f"{float(seconds) * 1000:.4g} ms"
 
 

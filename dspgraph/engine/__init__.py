@@ -5,6 +5,6 @@ session      one signal on its way through a plan, block by block
 batch        several signals stepped together
 instrument   the methods that a profiler or a guard needs to watch a plan
 profiler     an instrument that measures the time and memory of every node
-profile      its result, as a table and a verdict; profiles of several processes can be merged
+profile      the result of the profiler, as a table and a verdict; profiles of several processes can be merged
 memory       the bytes that a session holds
 """

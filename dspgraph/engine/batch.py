@@ -20,8 +20,8 @@ class Batch:
 
     A node with its own `step_many` gets the blocks of all n signals in one call; every other node is called for each
     signal. When a signal ends, the next one takes its place. Every signal gives, bit for bit, the outputs that it would
-    give alone. A signal with an error ends, and the others go on; but an error inside a node's own `step_many` ends all
-    signals of that call, because the error does not tell which signal caused it.
+    give alone. A signal with an error ends, and the other signals continue. But an error inside a node's own
+    `step_many` ends all signals of that call, because it is not known which signal caused the error.
     """
 
     def __init__(self, graph: Wiring, n: int, plan: Plan | None = None) -> None:
@@ -46,8 +46,8 @@ class Batch:
     def stream(self, signals: Iterable[Signal]) -> Iterator[tuple[int, dict[str, Array] | Exception, bool]]:
         """Yield (number of a signal, next part of its outputs, whether the signal has ended).
 
-        In every round each signal of the batch takes one block and gives one part. An error takes the place of the last
-        part of a signal that fails.
+        In every round each signal of the batch takes one block and gives one part. For a signal that fails, the last
+        part is the error.
         """
         waiting = enumerate(signals)
         places: dict[int, _Place] = {}
@@ -116,7 +116,7 @@ def _blocks_of_any(graph: Wiring, signal: Signal) -> Iterator[Arrays]:
 
 
 def _run_group(stage: Stage, group: list[_Place]) -> None:
-    """Run one node for a group of signals, which is a single signal if the node has no `step_many` of its own."""
+    """Run one node for one round of a group of signals. Without its own `step_many`, the group has one signal only."""
     states = [place.session.state for place in group]
     errors: list[Exception | None] = [None] * len(group)
     try:

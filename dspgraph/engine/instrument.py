@@ -16,7 +16,7 @@ Flush: TypeAlias = Callable[..., tuple[Array, ...]]
 
 
 class Watched(Protocol):
-    """A node in a plan, as far as an instrument may know it."""
+    """The properties of a stage that an instrument may use."""
 
     @property
     def index(self) -> int:
@@ -38,8 +38,8 @@ class Watched(Protocol):
 class Instrument(Protocol):
     """An observer of all calls of the nodes of a plan: `Plan(wiring, instrument)`.
 
-    When the plan is made, it calls `around_step`, `around_step_many` and `around_flush` once for every node. Its
-    sessions then call the functions that these methods returned, in place of the node's own methods.
+    A new plan calls `around_step`, `around_step_many` and `around_flush` of its instrument once for every node. The
+    sessions of the plan then call the functions that these methods returned, in place of the node's own methods.
     """
 
     def around_step(self, stage: Watched, step: Step) -> Step:
@@ -52,7 +52,7 @@ class Instrument(Protocol):
         """Return the function to call in place of `flush`, the method of the node in `stage`."""
 
     def around_round(self, states: Sequence[Any]) -> AbstractContextManager[None]:
-        """Return a context manager that is entered for every round: every node runs once, for one session or a batch.
+        """Return a context manager; one round, of one session or of a batch, runs inside it.
 
-        states: the `SessionState` of each session. The blocks of the inputs for this round are already in their slots.
+        states: the `SessionState` of each session. The input blocks of this round are already in their slots.
         """

@@ -13,7 +13,7 @@ import numpy as np
 from dspgraph.engine.plan import Plan, Queue, SessionState
 
 _SHARED = (type, ModuleType, FunctionType, BuiltinFunctionType, np.dtype, type(None))
-"""Types whose values do not count: a state may refer to a value of them, but the value exists without the state."""
+"""Types whose values do not count: a state may refer to such a value, but the value exists without the state."""
 
 
 def held(plan: Plan, state: SessionState) -> Iterator[int]:
@@ -39,8 +39,8 @@ def _waiting(queue: Queue, seen: dict[int, Any]) -> int:
 def size(value: Any, seen: dict[int, Any]) -> int:
     """Return the bytes of a value and of everything that it refers to, directly or through other values.
 
-    seen: the values that were counted before, by id; they do not count again, and new ones are added. A view of an
-    array counts as the whole array, which it keeps alive.
+    seen: id -> value, for the values that were already counted. They do not count again; this function adds the values
+    that it counts. A view of an array counts as the whole array, because the view keeps the array alive.
     """
     total, found = 0, [value]
     while found:
@@ -58,9 +58,10 @@ def size(value: Any, seen: dict[int, Any]) -> int:
 
 
 def _memory(one: Any) -> tuple[Any, int]:
-    """Return the object that owns the memory of a value, and its bytes.
+    """Return the object that owns the memory of a value, and the number of bytes.
 
-    If the owner of an array is no array (memory of numba, for instance), the bytes are those of the value alone.
+    They are the bytes of the owner. If the owner of an array is no array (memory of numba, for instance), they are the
+    bytes of the array.
     """
     below = one
     while isinstance(below, np.ndarray | memoryview):

@@ -77,11 +77,11 @@ class SessionState:
             [] if stage.takes_any_block else [(k, Queue(), n) for k, n in zip(stage.sources, stage.counts, strict=True)]
             for stage in plan.stages
         ]
-        """Slot, queue and items in a period, stage by stage, wire by wire; empty if a stage takes any block."""
+        """One list per stage: (slot, queue, items per period) for each wire; empty if the stage takes any block."""
         self.inputs = [Queue() for _ in plan.inputs]
         """Items of each input that wait until the other inputs have reached the same time."""
         self.slots: list[Array | None] = [None] * plan.size
-        """The block of each stream in the present round, None if it has no items."""
+        """The block of each stream in the present round; None for a stream without items in this round."""
         self.emitted = [0] * plan.size
         """The number of items of each stream so far."""
         self.end: Fraction | None = None
@@ -89,7 +89,7 @@ class SessionState:
 
 
 class Stage:
-    """One node in a plan: the slots of its inputs and outputs, and how its blocks are cut."""
+    """One node in a plan: the slots of its inputs and outputs, and how blocks are cut for it."""
 
     def __init__(
         self,
@@ -138,9 +138,9 @@ class Stage:
         return tuple(groups)
 
     def cut(self, state: SessionState) -> list[Any]:
-        """Return the blocks for every call of `step` in this round: for each call, one entry per input port.
+        """Return the blocks for the calls of `step` in this round: for each call, a list with one entry per input port.
 
-        The entry is a block, or a tuple of blocks for a port that takes several wires.
+        An entry is a block, or a tuple of blocks for a port that takes several wires.
         """
         if self.takes_any_block or (self.takes_any_periods and state.end is None):
             blocks = self.take(state)
@@ -149,9 +149,9 @@ class Stage:
         return [self._grouped(blocks) for blocks in taken] if self.port_groups else taken
 
     def take(self, state: SessionState) -> Any:
-        """Return the blocks for one call with all whole periods that have come; None if there is no whole period.
+        """Return the blocks for one call of `step`, with all whole periods in the queues; None if there is no period.
 
-        Only for nodes that take any number of periods.
+        Use this method only for nodes that take any number of periods.
         """
         if self.takes_any_block:
             block = state.slots[self.source]
@@ -163,7 +163,7 @@ class Stage:
         return self._grouped(blocks) if self.port_groups else blocks
 
     def _receive(self, state: SessionState) -> int:
-        """Put the blocks of this round into the queues; return the number of whole periods that all queues have."""
+        """Put the blocks of this round into the queues; return how many whole periods every queue has at least."""
         slots, periods = state.slots, -1
         for source, queue, count in state.queues[self.index]:
             block = slots[source]
@@ -210,10 +210,10 @@ class Stage:
         self.put(state, pieces)
 
     def run_many(self, states: list[SessionState]) -> list[Exception | None]:
-        """Run the node for one round of several signals with its `step_many`, and return one entry per signal.
+        """Run the node for one round of several signals with its `step_many`; return one error, or None, per signal.
 
-        The entry is None, or the error that was raised when the outputs of this signal were checked or its node was
-        flushed. An error in `step_many` concerns all signals, and is raised.
+        An error that is returned was raised by `flush`, or by the check of the outputs of this signal. An error in
+        `step_many` concerns all signals, and is raised.
         """
         calls = [self.cut(state) for state in states]
         pieces: list[list[Any]] = [[] for _ in states]
@@ -319,10 +319,10 @@ def check_block(where: str, stream: Stream, block: Any) -> None:
 
 
 def keyed(node: Node, seed: int, name: str) -> Node:
-    """Return a node with another `seed`: the 128-bit key for `generator`.
+    """Return a copy of the node whose parameter `seed` is the 128-bit key for `generator`.
 
-    The key is a hash of `seed` (that of the graph), `name` (that of the node, or its noise key), and the node's own
-    seed. A node without a parameter `seed` is returned as it is.
+    The key is a hash of `seed` (the seed of the graph), `name` (the name of the node, or its noise key), and the node's
+    own seed. A node without a parameter `seed` is returned as it is.
     """
     if "seed" not in type(node).model_fields:
         return node
@@ -335,8 +335,8 @@ def keyed(node: Node, seed: int, name: str) -> Node:
 class Plan:
     """A graph compiled into numbered slots and a list of stages, in the order in which they run. It never changes.
 
-    instrument: an observer of all sessions and batches of the plan; None for none. bindings: name of a node -> binding
-    to use in place of the graph's, for checks that cut blocks in another way than the node asks for.
+    instrument: an observer of all sessions and batches of the plan; by default there is none. bindings: name of a node
+    -> binding that replaces the binding in the graph, for checks that cut blocks in other ways than the node asks for.
     """
 
     def __init__(

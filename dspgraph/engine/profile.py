@@ -34,9 +34,9 @@ class Row:
     """The longest time of the node for one quantum (of all signals together, in a batch), in seconds. Rounds in which a
     signal ends are left out."""
     at_end: float
-    """The part of `seconds` in rounds in which a signal ended. `worst` is without it: no next quantum is waited for."""
+    """The part of `seconds` in rounds in which a signal ended. `worst` leaves them out: no later quantum is waiting."""
     held: int
-    """The most bytes, for one signal, that were found in the node's state and in the blocks that wait before it."""
+    """The most bytes, for one signal, that the node's state and the blocks waiting before the node had together."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Profile:
     held: Array = field(init=False)
     peak: Peak = field(init=False)
     most_held: int = 0
-    """The most bytes, for one signal, of all nodes and the engine together."""
+    """The most bytes that all nodes and the engine together held for one signal."""
     signal: Fraction = Fraction(0)
     """The length of all signals together, in seconds."""
     played: Fraction = Fraction(0)

@@ -88,8 +88,8 @@ class Profiler:
     def blocks(self, blocks: Iterable[Arrays]) -> Iterator[Arrays]:
         """Yield the blocks of a signal, cut at every quantum.
 
-        Before that, the first second of the first signal is run without being measured, and its outputs are discarded.
-        Kernels are then compiled, and tables are made, before the measurement begins.
+        Before the first block of the first signal, its first second is run without being measured, and the outputs are
+        discarded. Kernels are thus compiled, and tables are made, before the measurement begins.
         """
         pieces = _at_quanta(self.graph, blocks, self.quantum)
         ahead = []
@@ -153,7 +153,7 @@ class Profiler:
 
     @contextmanager
     def around_round(self, states: Sequence[SessionState]) -> Iterator[None]:
-        """Return a context manager that measures the time of a round, and the memory at the end of a signal."""
+        """Return a context manager that measures the time of a round; at intervals and at the end also the memory."""
         if self._rehearsing:
             yield
             return
@@ -170,7 +170,7 @@ class Profiler:
             self._record(states, perf_counter() - begin, done)
 
     def _record(self, states: Sequence[SessionState], elapsed: float, done: bool) -> None:
-        """Add a round to the profile. elapsed: its seconds. done: False after an error, when no signal has advanced."""
+        """Add a round to the profile. elapsed: seconds of the round. done: False if an error ended the round."""
         profile, clocks = self.profile, [self.clocks[stage.index] for stage in self.plan.stages]
         nodes = [clock.seconds for clock in clocks]
         spent = np.array([*nodes, elapsed - sum(nodes)])
@@ -189,10 +189,11 @@ class Profiler:
                 self._advance(state, now, progress)
 
     def _count(self, progress: _Progress, spent: Array, alone: bool) -> None:
-        """Add the time of a round to that of its quantum.
+        """Add the time of a round to the time of its quantum.
 
-        progress: of the first signal. spent: the seconds of each node and of the engine. alone: True for a single
-        signal, a quantum of which may take several rounds. In a batch every round is a quantum of its own.
+        progress: the progress of the first signal. spent: the seconds of each node and of the engine in the round.
+        alone: True if the round has one signal: several rounds may then belong to one quantum. In a batch every round
+        counts as one quantum.
         """
         profile, number = self.profile, math.floor(progress.reached / self.quantum)
         if not alone or number != progress.quantum:
@@ -241,9 +242,9 @@ class _Progress:
 
 
 def _at_quanta(graph: Wiring, blocks: Iterable[Arrays], quantum: Fraction) -> Iterator[tuple[int | None, Arrays]]:
-    """Yield (number of a quantum, block): the given blocks, cut wherever a quantum begins.
+    """Yield (number of the quantum, block) for the given blocks, cut wherever a quantum begins.
 
-    A block that a session would refuse is passed on whole, with None for the number: the session then raises the error.
+    A block that a session would refuse is yielded uncut, with None as its number: the session then raises the error.
     """
     given = dict.fromkeys(graph.inputs, 0)
     for block in blocks:

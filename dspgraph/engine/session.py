@@ -33,9 +33,9 @@ longer blocks would not fit in the processor's cache."""
 def blocks_of(graph: Wiring, signals: Arrays, seconds: Iterable[Fraction] = ()) -> Iterator[dict[str, Array]]:
     """Yield a signal in blocks: mappings of every input name to an array. All arrays of a block cover the same span.
 
-    signals: input name -> whole array. seconds: the lengths of the first blocks; all later blocks last `BLOCK`.
-
-    A block holds the items that begin in its span: blocks of 10 ms at 22050 Hz have 221, 220, 221, 220 ... samples.
+    signals: input name -> whole array. seconds: the lengths of the first blocks, in seconds; all later blocks last
+    `BLOCK`. A block has the items that begin in its span: blocks of 10 ms at 22050 Hz have 221, 220, 221, 220 ...
+    samples.
     """
     _check_names(graph, signals)
     for name, stream in graph.inputs.items():
@@ -59,14 +59,17 @@ def _check_names(graph: Wiring, names: Iterable[str]) -> None:
 
 
 def joined(parts: list[dict[str, Array]]) -> dict[str, Array]:
-    """Return output name -> whole array. parts: output name -> part of the array, one mapping per round, in order."""
+    """Join the parts of every output; return output name -> whole array.
+
+    parts: one mapping per round, in order: output name -> the items of this round.
+    """
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def render_arrays(session: Session, signals: Arrays) -> dict[str, Array]:
-    """Return the whole outputs for whole arrays. session: a new one.
+    """Run a whole signal; return output name -> whole array. session: a new session. signals: input name -> array.
 
-    Blocks are not copied, because the caller cannot change the arrays before this function returns.
+    The input is not copied, because the caller cannot change the arrays before this function returns.
     """
     parts = []
     for blocks in blocks_of(session.graph, signals):
@@ -80,7 +83,7 @@ def render_arrays(session: Session, signals: Arrays) -> dict[str, Array]:
 class Snapshot:
     """The state of a session at one moment. It can be kept, pickled, and restored any number of times.
 
-    digest: that of the graph.
+    digest: the digest of the graph.
     """
 
     digest: str
@@ -101,7 +104,7 @@ class Session:
         self.reset()
 
     def reset(self) -> None:
-        """Begin a new signal. Its outputs are, bit for bit, those of a new session."""
+        """Begin a new signal. Its outputs are, bit for bit, the outputs that a new session would give."""
         self.state = SessionState(self.plan)
         self.spent = ""
 
@@ -127,7 +130,10 @@ class Session:
         return Snapshot(self.graph.digest, copy.deepcopy(self.state))
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Continue from a snapshot of any session of an equal graph. Raises SessionError for any other snapshot."""
+        """Continue from a snapshot of a session of this graph, or of one with the same digest.
+
+        Raises SessionError for the snapshot of any other graph.
+        """
         if snapshot.digest != self.graph.digest:
             raise SessionError(
                 f"the snapshot is of graph {snapshot.digest[:12]}, this session runs {self.graph.digest[:12]}: "
@@ -139,9 +145,10 @@ class Session:
     # push is feed, run, collect; flush is finish, run, collect. Batch runs the nodes of many sessions together.
 
     def feed(self, blocks: Arrays, copy: bool = True) -> None:
-        """Put the blocks into the slots of their inputs. Items of an input that is ahead of the others wait.
+        """Put the blocks into the slots of their inputs. Items of an input that is ahead of the other inputs wait.
 
-        copy: with False the session keeps the caller's arrays, and the caller must not write to them again.
+        blocks: input name -> array. copy: with False the session may keep the caller's arrays, and the caller must not
+        write to them again.
         """
         self._check_alive()
         if not isinstance(blocks, Mapping):
@@ -233,7 +240,7 @@ class Session:
             raise
 
     def collect(self, copy: bool = True) -> dict[str, Array]:
-        """Return the items that every output gave in this round.
+        """Return output name -> the items of this output in the last round.
 
         copy: with True the caller may change the arrays; with False they belong to the session.
         """

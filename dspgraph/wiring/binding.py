@@ -47,11 +47,12 @@ class Binding:
         return self.lookahead == math.inf
 
     def wait(self, step: Fraction, phase: Fraction) -> tuple[Fraction | float, Times]:
-        """Return the longest wait for some of the node's output items, and the times up to which it needs its input.
+        """Return how long output items wait for their input at most, and the times up to which input is needed.
 
-        step, phase: the spans of these items end at phase, phase + step, phase + 2 * step ... The wait, in seconds, is
-        the time from the end of an item's span to the end of the last period of input that the node needs for the item.
-        The times are the ends of these periods.
+        step, phase: in seconds. The spans of the output items in question end at phase, phase + step, phase + 2 * step
+        ... The node gives an item at the end of the last period of input that it needs for the item. The wait, in
+        seconds, is the time from the end of the item's span to the end of this period. The times are the ends of these
+        periods.
         """
         if self.waits_for_the_end:
             return math.inf, (self.period, Fraction(0))
@@ -64,10 +65,12 @@ class Binding:
 
 
 def bind(name: str, node: Node, takes: tuple[Any, ...]) -> Binding:
-    """Return the binding of a node to its input streams. The node is asked what it gives, and its answers are checked.
+    """Return the binding of a node to its input streams.
+
+    The node's methods `streams`, `lookahead` and `block_size` are called, and their results are checked.
 
     name: of the node in its graph, for messages. takes: the input streams, as in `Binding`. Raises ParameterError for
-    streams or parameters that do not fit, LawError (law 0) for an impossible answer, NodeError if the node fails.
+    streams or parameters that do not fit, LawError (law 0) for an impossible result, NodeError if a method fails.
     """
     gives = _checked_outputs(name, node, _ask(name, node, "streams", takes))
     lookahead, block_size = _ask(name, node, "lookahead", takes), _ask(name, node, "block_size", takes)
@@ -89,8 +92,8 @@ def bind(name: str, node: Node, takes: tuple[Any, ...]) -> Binding:
 def _check_sizes(what: str, binding: Binding) -> None:
     """Raise ParameterError if the blocks of a node would be too large for the memory. what: the node, for messages.
 
-    A block has at least the items of a second, those of a period, and the input for one item of an output with its
-    lookahead.
+    Two sizes are checked: of every stream, the items of one second; of every input stream, the items of one period or
+    of one output item, whichever is longer, plus the lookahead.
     """
     way_out = f"{MOST_NUMBERS} are the most: choose smaller lengths and sizes, a larger hop or a lower rate"
     for stream in (*binding.flat, *binding.gives):
@@ -108,7 +111,7 @@ def _check_sizes(what: str, binding: Binding) -> None:
 
 
 def _checked_outputs(name: str, node: Node, gives: Any) -> tuple[Stream, ...]:
-    """Return `gives`, the answer of `streams`. Raises LawError unless it has one stream per output, and all fit."""
+    """Return `gives`, the result of `Node.streams`. Raises LawError unless it has one fitting stream per output."""
     if not isinstance(gives, tuple) or not all(isinstance(stream, Stream) for stream in gives):
         raise LawError(0, f"{name}.streams gave {shown(gives)}, not a tuple of streams")
     if len(gives) != len(node.outputs):
@@ -120,10 +123,10 @@ def _checked_outputs(name: str, node: Node, gives: Any) -> tuple[Stream, ...]:
 
 
 def _period(name: str, flat: list[Stream], block_size: int | None) -> Fraction:
-    """Return the period in seconds. flat: the input streams, one per wire.
+    """Return the period of a binding, in seconds. flat: the input streams, one per wire.
 
-    Raises ParameterError if another stream does not have a whole number of items in the span of `block_size` items of
-    the first stream.
+    With a block size, the period is the span of `block_size` items of the first stream. Raises ParameterError if
+    another stream does not have a whole number of items in this span.
     """
     if block_size is None:
         return 1 / reduce(gcd, (stream.rate for stream in flat))
@@ -138,9 +141,10 @@ def _period(name: str, flat: list[Stream], block_size: int | None) -> Fraction:
 
 
 def _ask(name: str, node: Node, hook: str, takes: tuple[Any, ...]) -> Any:
-    """Return the answer of a method of the node: `hook` is "streams", "lookahead" or "block_size".
+    """Return the result of a method of the node. hook: "streams", "lookahead" or "block_size".
 
-    Raises ParameterError with the node's name, if the method raised one; NodeError for errors that are not dspgraph's.
+    Puts the name of the node before the message of a ParameterError; raises NodeError for an error that is not a
+    DspgraphError.
     """
     try:
         return getattr(node, hook)(*takes)

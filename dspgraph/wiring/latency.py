@@ -1,4 +1,4 @@
-"""The latency of a graph: how much later than its inputs its outputs come."""
+"""The latency of a graph: how much later than the inputs its outputs come."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Latency:
 def latency(graph: Wiring) -> Latency:
     """Return the latency of the slowest output, and the nodes that cause it.
 
-    The input is assumed to come in real time, item by item. A node delays its output by its lookahead, and by the time
-    until the period of input that it needs is complete. Computing takes no time here.
+    The input is assumed to come in real time, item by item, and computing is assumed to take no time. A node delays its
+    output by its lookahead, and by the time until the period of input that it needs is complete.
     """
     # From the outputs to the inputs: the end times of those items of each stream for which later nodes wait.
     origins = [f"{name}.{port.name}" for name in graph.order for port in graph.nodes[name].outputs]

@@ -16,9 +16,9 @@ def merge(graphs: Sequence[W]) -> W:
     """Return one graph that gives all outputs of several graphs.
 
     Output `y` of graphs[0] is called "v0/y", output `y` of graphs[1] "v1/y", and so on. Every output has the same
-    samples as before. Two nodes become one if they are equal, have their wires from the same inputs and merged
-    nodes, and draw the same noise (if they draw any). Raises GraphError if the graphs differ in their inputs or in
-    their seeds, and if `graphs` is empty.
+    samples as in its own graph. Two nodes become one if they are equal, take from the same inputs and merged nodes,
+    and use the same noise (if they use noise). Raises GraphError if the graphs differ in their inputs or in their
+    seeds, and if `graphs` is empty.
     """
     if not graphs:
         raise GraphError("one graph or more become one; found none")
@@ -40,7 +40,7 @@ def merge(graphs: Sequence[W]) -> W:
             node = graph.nodes[name]
             key = graph.noise_keys.get(name, name) if "seed" in type(node).model_fields else None
             taken = {port.name: _follow(graph.wires[f"{name}.{port.name}"], there) for port in node.inputs}
-            # Not the node itself: a node with 0.0 equals a node with -0.0.
+            # The key has the JSON, not the node: a node with 0.0 equals a node with -0.0.
             same = (type(node), node.model_dump_json(), key, *taken.values())
             if same not in made:
                 made[same] = own = _free(name, k, {*nodes, *first.inputs})

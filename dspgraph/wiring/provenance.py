@@ -17,11 +17,11 @@ ENGINE_MODULES = ("dspgraph.graph", "dspgraph.engine.batch")
 
 
 def provenance(kinds: Iterable[type[Node]]) -> dict[str, Any]:
-    """Return the hashes and versions as plain data. kinds: the node classes of the graph.
+    """Return hashes of source files and versions of libraries as plain data. kinds: the node classes of the graph.
 
-    "engine": one hash of the engine's source files. "sources": hash of source files -> the types of node whose module
-    has exactly these files as its closure (none, for a class from an interactive session). "versions": name -> version
-    of every library that any of these files imports.
+    "engine": one hash of the engine's source files. "sources": one hash per set of source files -> the names of the
+    node classes whose module depends on exactly this set (for a class from an interactive session the set is empty).
+    "versions": name -> version of every library that any of these files imports.
     """
     engine = closure(*ENGINE_MODULES)
     nodes = [(kind.type_name, closure(kind.__module__)) for kind in kinds]
@@ -43,9 +43,9 @@ def computed_imports(kinds: Iterable[type[Node]]) -> list[str]:
 
 @lru_cache
 def library_version(package: str) -> str:
-    """Return the version of the distribution that holds a package; "absent" if no such package is found.
+    """Return the version of the distribution that contains a package, such as "2.1.0".
 
-    "unknown" stands for a package that no distribution claims.
+    "absent" if no such package is found; "unknown" if the package belongs to no distribution.
     """
     from importlib.metadata import PackageNotFoundError, packages_distributions, version
 

@@ -1,4 +1,4 @@
-"""Nodes wired into a directed acyclic graph. It is checked when it is made, and never changed. Nothing runs here."""
+"""Nodes wired into a directed acyclic graph. The graph is checked when it is made, and never changes after that."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*\Z")
 
 
 def recipe_of(description: Mapping[str, Any]) -> str:
-    """Return the hash `Wiring.recipe` of a graph from its description; keys that it lacks count as null."""
+    """Return the recipe of a graph. description: `Wiring.description`; a key that is missing counts as null."""
     return _hash({name: description.get(name) for name in ("seed", "inputs", "outputs", "nodes", "noise_keys")})
 
 
@@ -39,12 +39,12 @@ def _hash(value: Any) -> str:
 
 
 def _in_order(takers: Mapping[str, Sequence[str]], by_name: bool = False) -> list[str]:
-    """Return the names in `takers`, each after all names that it takes from.
+    """Return the names in `takers` in an order in which each name comes after all names that it takes from.
 
-    Names in a loop, and names that take from one in a loop, directly or not, are left out.
+    Names in a loop are left out, and so are names that take from a loop, directly or through other names.
 
-    takers: name -> the names that take from it, one for each wire. by_name: of the names that can come next, take the
-    first in alphabetical order; by default, the one that has been ready for the longest time.
+    takers: name -> the names that take from it, one for each wire. by_name: choose the next of the possible names by
+    alphabetical order; by default, choose the name that has been possible for the longest time.
     """
     waiting = Counter(name for names in takers.values() for name in names)
     ready, order = [name for name in takers if not waiting[name]], []
@@ -67,11 +67,11 @@ class Wiring:
     inputs: name -> Stream.
     outputs: name -> origin.
     seed: the noise of a node depends on this seed, the name of the node, and the node's own seed.
-    noise_keys: name -> the name to use instead for the noise. A node that was copied from another graph under a new
-    name keeps its noise in this way.
+    noise_keys: name of a node -> the name that replaces it for the noise. A node that was copied from another graph
+    under a new name keeps its noise in this way.
 
     Raises GraphError, WireError, LoopError, ParameterError or UnknownName for anything that does not fit, and LawError
-    or NodeError for a faulty node. A graph that exists can run.
+    or NodeError for a faulty node. All checks are made here: a graph that was made can run.
     """
 
     def __init__(
@@ -122,9 +122,10 @@ class Wiring:
 
     @cached_property
     def dag(self) -> networkx.MultiDiGraph[str]:
-        """The graph in networkx: its nodes are the nodes and the inputs, its edges are the wires.
+        """The graph in networkx, with a vertex for each node and each input, and an edge for each wire.
 
-        Attributes: `node` at a node, `stream` at an input; `origin`, `port` (a name) and `stream` at a wire.
+        The vertex of a node has the attribute `node`, the vertex of an input `stream`. An edge has `origin`, `port`
+        (the name of the input port) and `stream`.
         """
         dag = self._wiring()
         for _, _, edge in dag.edges(data=True):
@@ -144,9 +145,10 @@ class Wiring:
 
     @property
     def canonical_order(self) -> tuple[str, ...]:
-        """The names in `order`, in the order in which the nodes run. It does not depend on the order of writing.
+        """The names in `order`, in the order in which the nodes run.
 
-        Equal graphs therefore have equal plans, and one can restore a snapshot of the other.
+        This order does not depend on the order of `nodes` and `wires` in the constructor. Equal graphs therefore have
+        equal plans, and a session of one can restore a snapshot of the other.
         """
         running = frozenset(self.order)
         return tuple(name for name in _in_order(self._takers(), by_name=True) if name in running)
@@ -159,7 +161,7 @@ class Wiring:
 
     @property
     def advice(self) -> tuple[str, ...]:
-        """The sentences of the nodes that run about parameters that are likely to be mistakes; see `Node.advice`."""
+        """Sentences about parameters that are likely to be mistakes, from the nodes that run; see `Node.advice`."""
         given = ((name, self.nodes[name].advice(*self.bindings[name].takes)) for name in self.order)
         return tuple(f"{name}: {sentence}" for name, sentence in given if sentence)
 
@@ -195,9 +197,9 @@ class Wiring:
 
     @cached_property
     def recipe(self) -> str:
-        """A hash of the description without code and versions: of nodes, parameters, wires, streams and seed.
+        """A hash of nodes, parameters, wires, streams and seed: of the description without code and versions.
 
-        Two graphs with the same recipe and different digests were made in the same way, from other code.
+        Two graphs with the same recipe and different digests differ only in source code or versions of libraries.
         """
         return recipe_of(self.description)
 
@@ -215,7 +217,7 @@ class Wiring:
         return f"{name}({', '.join(self.inputs)} -> {' -> '.join(self.order)} -> {', '.join(self.outputs)})"
 
     def _arguments(self) -> dict[str, Any]:
-        """Return the arguments of the constructor that make an equal graph, in the order of the constructor."""
+        """Return the arguments with which the constructor makes an equal graph, in the order of the constructor."""
         arguments = {"nodes": self.nodes, "wires": self.wires, "inputs": self.inputs, "outputs": self.origins}
         copies: dict[str, Any] = {name: dict(mapping) for name, mapping in arguments.items()}
         return {**copies, "seed": self.seed, "noise_keys": dict(self.noise_keys)}
@@ -229,8 +231,8 @@ class Wiring:
     def replace(self, name: str, node: Node, **wires: str | Iterable[str]) -> Self:
         """Return a copy in which `node` takes the place of the node called `name`.
 
-        Input ports that both nodes have keep their wires, unless `wires` (port=origin) gives them new ones. If both
-        nodes have only one output, the wires from the old output come from the new output.
+        An input port that both nodes have keeps its wire, unless `wires` (port=origin) gives it a new one. If both
+        nodes have only one output, the wires that came from the old output now come from the new output.
         """
         if name not in self.nodes:
             raise UnknownName(f"no node is called '{name}'; {suggest(name, self.nodes)}")
@@ -351,7 +353,7 @@ class Wiring:
         return dag
 
     def _takers(self) -> dict[str, list[str]]:
-        """Return, for each input and each node, the names of the nodes that take from it, one name for each wire."""
+        """Return name of an input or node -> the names of the nodes that take from it, one name for each wire."""
         takers: dict[str, list[str]] = {name: [] for name in (*self.inputs, *self.nodes)}
         for name in self.nodes:
             for _, origin in self.sources(name):
@@ -367,7 +369,7 @@ class Wiring:
         )
 
     def _bind(self) -> dict[str, Binding]:
-        """Return the bindings of all nodes by name. Check every wire, in the order in which the streams flow."""
+        """Return name of a node -> binding, for all nodes. Check every wire, in the order in which the streams flow."""
         takers = self._takers()
         order = _in_order(takers)
         if len(order) < len(takers):
