@@ -9,7 +9,7 @@ class BitSplit(Node):
 
         coarse = c >> (bits / 2),    fine = c mod 2**(bits / 2),    bits = log2(number of levels of the input)
 
-    A model then needs two small softmaxes instead of a large one. `bit_join` is the inverse.
+    A model that predicts the two halves needs two small softmaxes instead of one large one. `bit_join` is the inverse.
 
     Source: N. Kalchbrenner et al., "Efficient Neural Audio Synthesis", ICML 2018, arXiv:1802.08435 (dual softmax).
     """

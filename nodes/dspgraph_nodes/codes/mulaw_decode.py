@@ -9,7 +9,7 @@ class MulawDecode(Node):
 
         x = sgn(c - h) * (peak / mu) * (exp(|c - h| / h * ln(1 + mu)) - 1),    h = levels / 2,    mu = levels - 1
 
-    The input stream says how many levels its codes have. Code 0 gives -peak, and the last code a sample just below
+    The input stream says how many levels its codes have. Code 0 gives -peak. The last code gives a sample just below
     +peak: 0.957 * peak with 256 levels.
 
     Source: A. van den Oord et al., "WaveNet: A Generative Model for Raw Audio", arXiv:1609.03499, 2016 (the inverse of

@@ -12,11 +12,11 @@ class MulawEncode(Node):
         c = clip(floor(h + h * sgn(x) * ln(1 + mu * |x| / peak) / ln(1 + mu) + 1/2), 0, levels - 1)
         h = levels / 2,    mu = levels - 1
 
-    A sample of 0 is exactly code h, -peak is code 0, and +peak is the last code, levels - 1; samples beyond are
+    A sample of 0 is exactly code h, -peak is code 0, and +peak is the last code, levels - 1; samples beyond +-peak are
     clipped. If `mulaw_decode` expands a code, encoding the result gives the same code.
 
-    Source: A. van den Oord et al., "WaveNet: A Generative Model for Raw Audio", arXiv:1609.03499, 2016; with a code
-    that is exactly zero as in LPCNet (xiph/LPCNet), whose samples have peak 32768.
+    Source: A. van den Oord et al., "WaveNet: A Generative Model for Raw Audio", arXiv:1609.03499, 2016; that one code
+    stands for exactly 0 is taken from LPCNet (xiph/LPCNet), where the peak is 32768.
     """
 
     x = Input(Audio)

@@ -13,11 +13,11 @@ def bark_cepstrum(frames: Array, bands: int = 18, rate: float = 16000, floor: fl
 
     X is the DFT of a frame, times 32768 / length: the scale of 16-bit samples. w_i is the triangle of band i. Before
     the DCT, from the lowest band up, each L_i is raised to at least L_(i-1) - 2.5, and to at least 8 below the largest
-    L of the lower bands. Silence has L_i = -2.
+    L of the lower bands. Silence has L_i = log10(floor), -2 by default.
 
     frames: [n, length], windowed, full scale +-1, length even; rate: sampling rate of the audio, Hz. The result has the
-    dtype of the frames (float32 for int16), computed in float64. Raises ValueError if the length is odd or has too few
-    bins for the bands.
+    dtype of the frames (float32 for int16), computed in float64. Raises ValueError if the length is odd or so small
+    that the DFT has too few bins for the bands.
     """
     from dspgraph_nodes._kernels.signal.bark import bark_cepstra
 
@@ -31,12 +31,13 @@ class BarkCepstrum(Node):
 
     Before the DCT, from the lowest band up, each L_i is raised to at least L_(i-1) - 2.5, and to at least 8 below the
     largest L of the lower bands. X is the DFT of a frame times 32768 / length, because the constants are for 16-bit
-    samples; the input has full scale +-1. LPCNet's floor of 0.01 is about the energy of noise of one 16-bit step in a
-    band: the spectrum of anything softer is flat.
+    samples; the input has full scale +-1. LPCNet's floor of 0.01 is about the energy in one band of white noise whose
+    RMS is one 16-bit step: the spectrum of a softer signal becomes flat.
 
-    w_i are triangles. 18 bands at 16 kHz have LPCNet's peaks, 0, 200 ... 1600, 2000 ... 8000 Hz. With other bands or
-    rates the peaks are equally spaced, from 0 to rate / 2, on the scale that these peaks define. Above 8 kHz the scale
-    continues with CELT's 9.6, 12, 15.6 and 20 kHz, then in steps of 4.4 kHz.
+    w_i are triangles. With 18 bands at 16 kHz, their peaks are LPCNet's: 0, 200 ... 1600, 2000 ... 8000 Hz. On the
+    frequency scale of this node, these peaks are equally spaced. With other bands or rates the peaks are equally spaced
+    on the same scale, from 0 to rate / 2. Above 8 kHz the scale continues with CELT's 9.6, 12, 15.6 and 20 kHz, then in
+    steps of 4.4 kHz.
 
     For LPCNet's features, `preemphasis` with coef 0.85 and `frame` with length 320, hop 160, window vorbis and centre 0
     come before this node.

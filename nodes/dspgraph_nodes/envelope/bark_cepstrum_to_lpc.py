@@ -6,7 +6,7 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 from dspgraph_nodes._kernels.limits import MOST_LENGTH
 from dspgraph_nodes._kernels.signal.pcm import LPCNET_FLOOR
 
-_PREDICTED = 1e-3  # residual power over r[0], -30 dB, at which the recursion stops; below, it follows rounding errors
+_PREDICTED = 1e-3  # residual power / r[0] at which the recursion stops, -30 dB; below, rounding errors dominate
 
 
 def bark_cepstrum_to_lpc(
@@ -17,13 +17,13 @@ def bark_cepstrum_to_lpc(
     lpc_gamma: float = 1.0,
     floor: float = LPCNET_FLOOR,
 ) -> Array:
-    """Return predictors [n, order + 1], rows (gain, a[1..order]), of the smooth spectra that Bark cepstra stand for.
+    """Return predictors [n, order + 1], rows (gain, a[1..order]), of the smooth spectra that Bark cepstra describe.
 
     cepstrum: [n, bands]; order: prediction order; rate: sampling rate of the audio, Hz; length: samples in the frames
-    that the cepstrum was computed from; lpc_gamma: a[k] is multiplied by lpc_gamma**k; floor: that of the cepstrum.
-    The result has the dtype of the cepstrum (float32 for int16), computed in float64. The gain is for a signal of full
-    scale +-1; the cepstrum of silence has gain 0. Raises ValueError if frames of this length have too few bins, or if
-    the power of a cepstrum overflows the dtype.
+    that the cepstrum was computed from; lpc_gamma: a[k] is multiplied by lpc_gamma**k; floor: the floor that the
+    cepstrum was computed with. The result has the dtype of the cepstrum (float32 for int16), computed in float64. The
+    gain is for a signal of full scale +-1; the cepstrum of silence has gain 0. Raises ValueError if the DFT of `length`
+    samples has too few bins for the bands, or if the power of a cepstrum overflows the dtype.
     """
     from dspgraph_nodes._kernels.signal import bark
     from dspgraph_nodes._kernels.signal.levinson import levinson, residual_power
@@ -62,8 +62,8 @@ class BarkCepstrumToLpc(Node):
     30 dB.
 
     With noise of unit power as its input, the filter gain / A(z) reproduces the level of the signal if the squares of
-    the window of the frames sum to half their length, as those of vorbis and of the square root of hann do. The
-    prediction of sample n is -sum_k a[k] * x[n-k], k = 1 .. order.
+    the window sum to half the length of a frame. This holds for the window vorbis. The prediction of sample n is -sum_k
+    a[k] * x[n-k], k = 1 .. order.
 
     Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis through Linear Prediction, ICASSP
     2019, section 2; the constants are those of the program published with it.

@@ -8,10 +8,10 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 def lpc(frames: Array, order: int, white_noise: float = 0.0, bandwidth: float = 0.0, rate: float = 16000) -> Array:
     """Return predictors of frames x: rows (gain, a[1..order]) that minimise the energy of x[n] + sum_k a[k] * x[n-k].
 
-    frames: [n, length], windowed, length > order; the other arguments are the parameters of `Lpc`, and by default
-    nothing is added to the spectrum of the frames. Returns [n, order + 1] in the dtype of the frames (float32 for
-    int16); the sums are in float64. A silent frame, whose energy is at most finfo(dtype).tiny, has gain 0 and
-    coefficients 0, not NaN.
+    frames: [n, length], windowed, length > order; the other arguments are the parameters of `Lpc`. The defaults of
+    `white_noise` and `bandwidth` are 0 here: the function fits the frames alone. Returns [n, order + 1] in the dtype of
+    the frames (float32 for int16); the sums are in float64. A silent frame, whose energy is at most finfo(dtype).tiny,
+    has gain 0 and coefficients 0, not NaN.
     """
     from dspgraph_nodes._kernels.maths.elementary import exp
     from dspgraph_nodes._kernels.signal.levinson import autocorrelation, levinson

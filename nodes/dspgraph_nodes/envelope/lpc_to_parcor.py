@@ -21,11 +21,11 @@ class LpcToParcor(Node):
 
         k[i] = a_i[i],    a_(i-1)[j] = (a_i[j] - k[i] * a_i[i-j]) / (1 - k[i]**2),    i = order .. 1
 
-    a_i is the predictor of order i, and a_order the given one. It is stable if and only if every k lies between -1 and
-    1. An unstable predictor raises ValueError that names its frame, unless rounding can be the cause: rounding to the
-    precision eps of the stream moves m nearly equal roots, such as those of a windowed tone, by about eps**(1 / m). So
-    a[j] is multiplied by g**j, with the first g of 1 - eps, 1 - 4 * eps, 1 - 16 * eps ... that makes the predictor
-    stable; the last one tried is 1 - eps**(1 / min(order, 6)).
+    a_i is the predictor of order i, and a_order is the input. The input is stable if and only if every k lies between
+    -1 and 1. An unstable predictor raises ValueError that names its frame, unless rounding can be the cause: rounding
+    to the precision eps of the stream moves m nearly equal roots, such as those of a windowed tone, by about eps**(1 /
+    m). So a[j] is multiplied by g**j. The values g = 1 - eps, 1 - 4 * eps, 1 - 16 * eps ... are tried, down to 1 -
+    eps**(1 / min(order, 6)), until one makes the predictor stable.
 
     Source: J. Makhoul, Linear Prediction: A Tutorial Review, Proceedings of the IEEE 63(4), 1975.
     """

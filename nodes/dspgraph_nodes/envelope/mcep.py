@@ -48,8 +48,9 @@ def mcep(
 def highest_order(length: int, alpha: float) -> int:
     """Return the highest order of the mel-cepstrum that a frame of `length` samples determines.
 
-    The cosine of this order has at least two bins in every period. On the warped frequency scale, bins are at most
-    2 * pi / length * (1 + |alpha|) / (1 - |alpha|) apart. A mel-cepstrum of higher order could oscillate between them.
+    Every period of the cosine of this order contains at least two bins. On the warped frequency scale, bins are at most
+    2 * pi / length * (1 + |alpha|) / (1 - |alpha|) apart. A mel-cepstrum of higher order could oscillate between the
+    bins.
     """
     return int(length / 2 * (1 - abs(alpha)) / (1 + abs(alpha)))
 
@@ -65,9 +66,9 @@ class Mcep(Node):
     an empty band or with a pure tone has a range of 140 to 200 dB; the MLSA filter rings there, up to 30 dB above the
     signal. It is the floor of SPTK's mcep (-E, in dB).
 
-    The DFT is as long as the frame; any length will do. Newton's method finds c for each frame by itself. It stops when
-    a step changes the mean of I / |H|**2 by less than `tolerance` times that mean, as in SPTK, and the minimised mean
-    by less than `tolerance`. With the default of 0.001 and without the relative floor, the result equals pysptk's
+    The DFT is as long as the frame; any length will do. Newton's method finds c for each frame separately. It stops
+    when a step changes the mean of I / |H|**2 by less than `tolerance` times that mean, as in SPTK, and the minimised
+    mean by less than `tolerance`. With the default of 0.001 and without the relative floor, the result equals pysptk's
     within 1e-6 dB, and on speech it is within 0.0014 dB of the minimum. If the frames come from `frame` with `norm:
     power`, an excitation of unit power, filtered by H, has about the power of the speech.
 

@@ -21,7 +21,8 @@ class ParcorToLpc(Node):
 
         a_i[i] = k[i],    a_i[j] = a_(i-1)[j] + k[i] * a_(i-1)[i-j],    i = 1 .. order
 
-    a_i is the predictor of order i, and a_order the output. It is stable if and only if every k lies between -1 and 1.
+    a_i is the predictor of order i, and a_order is the output. The output is stable if and only if every k lies between
+    -1 and 1.
 
     Source: J. Makhoul, Linear Prediction: A Tutorial Review, Proceedings of the IEEE 63(4), 1975.
     """

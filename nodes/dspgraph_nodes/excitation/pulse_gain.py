@@ -4,7 +4,7 @@ import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
 
-_JUMP = 1.1  # ratio of the pitches of two frames, beyond which their pulses have nothing to do with each other
+_JUMP = 1.1  # ratio of the pitches of two neighbouring frames above which their pulses count as irregular
 
 
 def pulse_gain(
@@ -13,9 +13,9 @@ def pulse_gain(
     """Return rows (f0, gain), [n, 2], in the dtype of f0 (float32 for int16). See `PulseGain` for the formula.
 
     f0: [n], Hz; lpc: [n, order + 1], rows (gain, a[1..order]); rate: sampling rate of the audio, Hz; most: the gain is
-    limited to 1 / most .. most; before: pitch of the frame before f0[0], Hz, 0 if that is unvoiced or does not exist.
-    Raises ValueError that names the first row of lpc that is not a stable predictor, where the row lpc[0] is counted as
-    `first_row`.
+    limited to 1 / most .. most; before: pitch of the frame before f0[0], Hz, 0 if that frame is unvoiced or does not
+    exist. Raises ValueError that names the first row of lpc that is not a stable predictor; first_row: the number of
+    the row lpc[0] in that message.
     """
     from dspgraph_nodes._kernels.signal.harmonics import pulse_gains
     from dspgraph_nodes._kernels.signal.parcor import step_down
@@ -32,8 +32,9 @@ class PulseGain(Node):
         gain**2 = P_noise / P_pulses,    P_noise = mean of 1 / |A(f)|**2 over all f
         P_pulses = 2 * f0 / rate * sum_k 1 / |A(k * f0)|**2,    k = 1 .. floor(rate / 2 / f0)
 
-    The output rows (f0, gain) are for `pulse_noise`. The gain is 1 in unvoiced frames, and where the pitch has changed
-    by more than a tenth since the frame before, because the pulses of such frames add up as noise does.
+    The output rows (f0, gain) are for `pulse_noise`. The gain is 1 in unvoiced frames. It is also 1 where the pitch has
+    changed by more than a tenth since the frame before: such pulses come at irregular intervals, so their powers add up
+    as those of noise do.
 
     The gain of a predictor gives white noise the power of the speech. A pulse train has power at the harmonics of its
     pitch only. Where the filter has a peak that is narrower than the pitch, such as that of a tone, pulses are up to 6

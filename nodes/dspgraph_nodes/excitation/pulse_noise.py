@@ -10,7 +10,7 @@ from dspgraph_nodes._kernels.limits import MOST_RATE
 
 _WIDTHS = {"f0": 1, "pulses": 2}
 
-_SECTIONS = 3  # of the all-pass, of two equal first-order all-passes each
+_SECTIONS = 3  # second-order sections of the all-pass; each section is two equal first-order all-passes
 
 _LARGEST_TERM = 1 << 31  # limit of both terms of the fraction f0.rate / rate; the kernel's products then fit in 64 bits
 
@@ -36,14 +36,16 @@ class PulseNoise(Node):
                  else 0
         f0 = 0:  y[n] = e[n], independent, of mean 0 and variance 1
 
-    The gain is 1, or that of rows (f0, gain) of the kind "pulses", as `pulse_gain` gives them.
+    The gain is 1 for an input of the kind "f0". Rows (f0, gain) of the kind "pulses", the output of `pulse_gain`,
+    contain the gain.
 
     With a `dispersion` d above 0 s, y passes six equal all-passes of first order, (z^-1 - p) / (1 - p * z^-1), with p =
-    (d * rate - 6) / (d * rate + 6). They delay 0 Hz by d, and a frequency f, far below rate / 2, by d / (1 + (pi * f *
-    d / 6)**2), and change no magnitude: a pulse becomes a short chirp. Pulses behind a filter have higher peaks than
-    speech. In `lpc_vocoder`, with d = 0.0048 s, the peak of speech is 0.5 dB lower than that of the input, and 1.7 dB
-    higher without dispersion. Of speech that was clipped 30 dB below its peak, `limit_peak` takes 0.4 dB of the
-    level, and 2.2 dB without. PESQ rises by 0.08, and STOI stays the same (all measured on four seconds of speech).
+    (d * rate - 6) / (d * rate + 6). They delay 0 Hz by d, and a frequency f far below rate / 2 by d / (1 + (pi * f * d
+    / 6)**2). They change no magnitude: a pulse becomes a short chirp. Pulses behind a filter have higher peaks than
+    speech. In `lpc_vocoder`, the peak of the output is 0.5 dB below the peak of the input with d = 0.0048 s, and 1.7 dB
+    above it without dispersion. If the input is speech that was clipped 30 dB below its peak, `limit_peak` lowers the
+    level by 0.4 dB with d = 0.0048 s, and by 2.2 dB without dispersion. The dispersion raises PESQ by 0.08 and leaves
+    STOI as it is (all measured on four seconds of speech).
 
     Sample n has the pitch of the frame in which it begins, frame floor(n * f0.rate / rate), at f0.rate frames per
     second. The phase continues from frame to frame, and the first sample of a voiced segment is a pulse. A negative or
@@ -106,7 +108,7 @@ class PulseNoise(Node):
         return (self._give(held, -(-held.frames * samples // frames)),)
 
     def _give(self, held: PulseNoiseState, until: int) -> Array:
-        """Return the samples from the first one not returned yet up to, not including, sample `until`."""
+        """Return the samples that have not been returned yet and come before sample `until`."""
         from dspgraph_nodes._kernels.signal.pulses import pulse_train
 
         y = held.draw.standard_normal(until - held.samples)

@@ -20,7 +20,7 @@ class WhiteNoise(Node):
 
         y[n] = gain * e[n],    e[n] independent, of mean 0 and variance 1
 
-    The samples of `like` are not used. In float32 the noise is that of float64, rounded.
+    The samples of `like` are not used. In float32 the samples are those of float64, rounded.
     """
 
     like = Input(Audio)

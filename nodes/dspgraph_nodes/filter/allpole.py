@@ -11,7 +11,8 @@ def allpole(x: Array, lpc: Array, ratio: Fraction, past: Array) -> Array:
     """Return y[n] = gain * x[n] - sum_k a[k] * y[n-k], [n], in the dtype of x.
 
     x: [n]; lpc: [frames, order + 1], rows (gain, a[1..order]); ratio: frames per sample; past: the last `order` outputs
-    before x, oldest first. Sample n has row floor(n * ratio) of lpc; after the last row, that row still holds.
+    before x, oldest first. Sample n uses row floor(n * ratio) of lpc; samples after the span of the last row use the
+    last row.
     """
     from dspgraph_nodes._kernels.signal.iir import all_pole
 
@@ -26,7 +27,7 @@ class Allpole(Node):
 
         y[n] = gain * x[n] - sum_k a[k] * y[n-k],    gain and a of the frame that contains sample n
 
-    The filter remembers past outputs, and a change of coefficients does not alter these.
+    The state of the filter is its past outputs. A change of coefficients does not alter them.
 
     Source: J. Makhoul, Linear Prediction: A Tutorial Review, Proceedings of the IEEE 63(4), 1975.
     """

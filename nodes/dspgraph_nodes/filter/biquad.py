@@ -12,7 +12,7 @@ _WITH_GAIN: tuple[BiquadKind, ...] = ("peaking", "low_shelf", "high_shelf")
 
 
 def design(kind: BiquadKind, w: float, q: float, gain_db: float) -> Array:
-    """Return the coefficients [b0, b1, b2, a1, a2], scaled so that a0 = 1, by the equations of the cookbook.
+    """Return the coefficients [b0, b1, b2, a1, a2], scaled so that a0 = 1, by the equations in the source of `Biquad`.
 
     w: the frequency in radians per sample, 0 < w < pi; kind, q, gain_db: the parameters of `Biquad`.
     """

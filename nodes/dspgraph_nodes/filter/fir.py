@@ -24,7 +24,7 @@ class Fir(Node):
         y[n] = sum_k taps[k] * x[n-k],    x = 0 before the signal
 
     The filter is causal: symmetric taps delay the signal by (number of taps - 1) / 2 samples. The output is as long as
-    the input, so what the filter would give after the last input sample is cut off.
+    the input, so the response of the filter after the last input sample is cut off.
 
     Source: A. V. Oppenheim and R. W. Schafer, Discrete-Time Signal Processing, chapter 6 (direct form).
     """

@@ -55,18 +55,19 @@ class Mlsa(Node):
         Phi_m(z) = (1 - alpha**2) * z^-1 / (1 - alpha * z^-1) * z~^-(m - 1)
         z~^-1 = (z^-1 - alpha) / (1 - alpha * z^-1),    b[m] = c[m] - alpha * b[m + 1]
 
-    The last two exponentials are Pade's approximations, of order 4 or 5. These are accurate while the magnitude of the
-    exponent stays below about 4.5 on the unit circle (39 dB of log spectrum) with order 4, or 6 (52 dB) with order 5.
-    Beyond that the filter distorts the spectrum, and far beyond it is unstable. Natural speech stays below 4.5, except
-    where a band is empty, as in a recording of 11025 Hz resampled to 16 kHz. More `sections` extend the range: each
-    section is the filter of c / sections, and the sections are in series.
+    The last two exponentials are Pade's approximations, of order 4 or 5. The approximations are accurate while the
+    magnitude of the exponent stays below a limit on the unit circle: with order 4 about 4.5 (39 dB of log spectrum),
+    with order 5 about 6 (52 dB). Beyond the limit the filter distorts the spectrum, and far beyond it the filter is
+    unstable. Natural speech stays below 4.5, except where a band is empty, as in a recording of 11025 Hz resampled to
+    16 kHz. More `sections` extend the range: each section is the filter of c / sections, and the sections are in
+    series.
 
     A spectrum with a very narrow, high peak, such as that of a constant or a pure tone, makes the filter ring with the
     gain of the peak.
 
-    Coefficients and log gain move linearly from frame to frame and reach those of row k at the end of span k, as in
-    SPTK. `frame` with `centre` set to the hop gives frames centred there. In the first span the coefficients are
-    constant.
+    Coefficients and log gain move linearly from frame to frame and reach the values of row k at the end of span k, as
+    in SPTK. `frame` with `centre` set to the hop gives frames that are centred at the end of their span. In the first
+    span the coefficients are constant.
 
     Source: S. Imai, Cepstral analysis synthesis on the mel frequency scale, IEEE ICASSP, 1983; the coefficients of the
     approximation are those of the SPTK reference manual, `mlsadf`.

@@ -10,7 +10,7 @@ class WorldSynthesis(Node):
     """Synthesise speech with WORLD from pitch, power spectrum and aperiodicity.
 
     Once per pitch period, a minimum-phase filter with the spectrum `power` is excited by a pulse and by noise; in
-    unvoiced frames, by noise alone. The noise is the same in every run. Row k holds at the time k / f0.rate plus the
+    unvoiced frames, by noise alone. The noise is the same in every run. Row k is valid at the time k / f0.rate plus the
     centre of `f0`; the first row is also used before its time, and the last row after its time. If all powers of the
     signal are 0, the output is silence; otherwise, powers below 2.2e-308 are raised to this number, the smallest normal
     float64. The node needs the whole signal.

@@ -28,8 +28,8 @@ class OverlapAdd(Node):
         y[n] = (sum_k f_k[n - k * hop - first]) / (sum_k w[n - k * hop - first]),    first = centre - length / 2
 
     The frames f_k are already multiplied by the window w, as `frame` does. Both sums run over the frames that exist, so
-    the edges of the signal are restored too. For that the window of every frame must be above 0 on the whole span of
-    the frame.
+    the edges of the signal are restored too. This requires that the window of every frame is above 0 on the whole span
+    of the frame.
 
     Source: J. B. Allen, Short Term Spectral Analysis, Synthesis, and Modification by Discrete Fourier Transform, IEEE
     Transactions on Acoustics, Speech, and Signal Processing 25(3), 1977.

@@ -6,9 +6,10 @@ from dspgraph import Array, Audio, Field, Input, Node, Output, State, require_al
 
 
 def limit_peak(x: Array, like: Array, ratio: float, before: float) -> tuple[Array, float]:
-    """Return x, clipped to ratio times the largest magnitude of `like` so far, and that magnitude for the next call.
+    """Return x, clipped to +- ratio times the largest magnitude of `like` so far, and the largest magnitude at the end.
 
-    x, like: [n] or [n, channels], of one shape; before: the largest magnitude of `like` before its first sample.
+    x, like: [n] or [n, channels], of one shape; before: the largest magnitude of the signal `like` before this block.
+    The second result is `before` for the next call.
     """
     magnitude = np.abs(like).reshape(len(like), -1).max(axis=1, initial=0)
     largest = np.maximum.accumulate(np.maximum(magnitude, before))
@@ -21,9 +22,10 @@ class LimitPeak(Node):
 
         y[n] = max(-m[n], min(m[n], x[n])),    m[n] = ratio * largest |like[j]| of all channels, j = 0 .. n
 
-    At the end of a vocoder, with the speech as `like`, this limits how much louder than the speech a sample can be,
-    whatever the recording. The peaks of Gaussian noise are four times its RMS, those of a clipped or quantised
-    recording hardly more than its RMS.
+    At the end of a vocoder, with the speech as `like`, the node limits how far a sample can exceed the peak of the
+    speech. Without the limit, unvoiced sounds could exceed it in a clipped or coarsely quantised recording, whose peaks
+    are hardly higher than its RMS: the peaks of the Gaussian noise of the vocoder are about four times the RMS of the
+    noise.
     """
 
     x = Input(Audio)

@@ -13,7 +13,7 @@ _SILENCE = 1e-14  # -140 dB: added to every power, so that the noise floor of a 
 
 
 def gains(x: Array, like: Array, most: float) -> Array:
-    """Return the gains, [n] float64, that give the frames x the power of the frames `like`.
+    """Return the gain of each frame, [n] float64, that gives the frame of x the power of the frame of `like`.
 
     x, like: [n, length]; their power is weighted by a Hann window. most: a gain is limited to 1 / most .. most.
     """
@@ -33,7 +33,7 @@ class MatchState:
     waiting: Array  # samples of x whose gain is not known yet
     x: FrameBuffer
     like: FrameBuffer
-    gain: float | None = None  # at the start of the next span; None before the first one is known
+    gain: float | None = None  # gain at the start of the next span; None before the first gain is known
 
 
 class MatchLevel(Node):
@@ -42,12 +42,14 @@ class MatchLevel(Node):
         y[n] = g[n] * x[n],    g_k = sqrt(P_like[k] / P_x[k]),    P_s[k] = sum_i w[i] * s[k * hop - length / 2 + i]**2
 
     w is a Hann window of `seconds`, and hop a quarter of its length. From the time k * hop to (k + 1) * hop, g moves
-    linearly from g_k to g_(k+1). A power of 1e-14 is added to both, so silence has the gain 1.
+    linearly from g_k to g_(k+1). To both powers 1e-14 * (sum of w) is added, so that the gain is 1 where both signals
+    are silent.
 
     A vocoder needs this because the power of the spectral envelope is not always that of the speech. If the envelope is
     a narrow peak, such as that of a pure tone, a pulse train whose harmonic meets the peak comes out up to 10 dB too
-    loud, and one whose harmonics miss it too soft. The window is long, because the power of noise in a short one comes
-    and goes: with 40 ms, the envelope of a whisper is 0.4 dB further from that of the speech, with 240 ms 0.1 dB.
+    loud, and one whose harmonics miss it too soft. The window is long, because the power of noise in a short window
+    fluctuates: matching with a window of 40 ms moves the spectral envelope of a whisper away from that of the speech by
+    0.4 dB, and with 240 ms by 0.1 dB.
 
     Source: T. E. Tremain, The Government Standard Linear Predictive Coding Algorithm: LPC-10, Speech Technology, 1982,
     whose decoder scales every pitch period to the RMS of the speech.
@@ -85,7 +87,7 @@ class MatchLevel(Node):
         return (np.concatenate((y, (held.waiting * last).astype(y.dtype))),)
 
     def _scaled(self, cut: Framing, held: MatchState, x: Array, like: Array) -> Array:
-        """Return the samples whose gain is known with these frames, scaled."""
+        """Return the scaled samples whose gain the next frames determine. x, like: the frames, [n, length] each."""
         known = gains(x, like, self.most)
         if held.gain is not None:
             known = np.concatenate(([held.gain], known))

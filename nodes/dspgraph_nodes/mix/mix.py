@@ -22,7 +22,7 @@ def mono(x: Array) -> Array:
 class Mix(Node):
     """Add signals in the order of the wires: y[n] = x_1[n] + x_2[n] + ...
 
-    With `channels: mono` the output is the mean of the channels of y.
+    With `channels: mono` the output is the mean of the channels of this sum.
     """
 
     x = Input(Audio, many=True)

@@ -17,7 +17,7 @@ class ResampleState:
 
     up: int  # up / down is rate / x.rate in lowest terms
     down: int
-    before: int  # input samples needed before the position of an output sample; `after` is the number needed after it
+    before: int  # number of input samples needed before the position of an output sample; `after`: needed after it
     after: int
     x: Array  # [channels, n]
     at: int  # number of the input sample in x[:, 0]; below 0 for the zeros before the signal

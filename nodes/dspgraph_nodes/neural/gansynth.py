@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 class Gansynth(Node):
     """Generate a note from a latent vector and a pitch, as rows of log magnitude and angle.
 
-    A network of convolutions makes a picture of the note: from a vector with the latent numbers and a one for the
-    pitch, first a small picture, then pictures of twice as many rows and bins, up to the whole note. The rows are
-    normalised, between -1 and 1; `inverse_gansynth_spectrogram` turns them into audio, with `drop` and `scale` as the
-    weights were trained, `normalise: true`, and the form "if".
+    The input of the network is a vector of the latent numbers and the one-hot code of the pitch. Its convolutions make
+    a small picture from the vector, then pictures with twice as many rows and bins, up to the picture of the whole
+    note. The rows are normalised, between -1 and 1; `inverse_gansynth_spectrogram` turns them into audio, with the
+    `drop` and `scale` that the weights were trained with, `normalise: true`, and `form: if`.
 
-    Each row of `latent` is one note, and so is each pitch, a number of semitones above the lowest that the network
-    knows. A note of the published network has 128 rows of 1024 bins, 4.096 s at 16 kHz, and the published latent
-    vectors are drawn from N(0, 1). Notes do not depend on each other. The bits of a note are the same on all machines.
+    Row k of `latent` and symbol k of `pitch` describe note k. A pitch is the number of semitones above the lowest pitch
+    of the network. A note of the published network has 128 rows of 1024 bins, 4.096 s at 16 kHz, and the published
+    latent vectors are drawn from N(0, 1). Notes do not depend on each other. The bits of a note are the same on all
+    machines.
 
     Source: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019, arXiv 1902.08710; magenta,
     models/gansynth/lib/networks.py.

@@ -37,20 +37,20 @@ class Lpcnet(Node):
         s[n] = p[n] + e[n],    p[n] = -sum_k a[k] * s[n-k],    y[n] = s[n] + coef * y[n-1]
         e[n] is drawn from P(e | s[n-1], p[n], e[n-1], f)
 
-    The network sees s, p and e as mu-law codes of 256 levels. s is limited to -32768 .. 32768, the range of the codes,
-    so that the codes follow s. The condition f depends on the features of a frame and of two frames on each side.
+    The network sees s, p and e as mu-law codes of 256 levels. s is limited to -32768 .. 32768, the range of the codes.
+    The condition f depends on the features of a frame and of two frames on each side.
 
     Before the draw, P is sharpened in periodic frames, and improbable levels are excluded: P**c is normalised, with
     c = (1 + max(0, 1.5 * g - 0.5)) / temperature and g the correlation plus 0.5; then the threshold is subtracted,
     negative values are set to 0, and the rest is normalised again. The random number that draws e[n] does not depend on
     the temperature, the threshold, the weights or the precision.
 
-    Frame k gives the samples around the middle of its window, which is the start of its span (centre 0): from
-    k * hop - hop / 2 up to k * hop + hop / 2. Of frame 0 there is only the second half; the last frame gives another
-    half hop at the end. A sample waits for the two frames after its own. The inputs are the outputs of the pipeline
-    `lpcnet_features`; rate and hop are those the weights were trained with. `dspgraph train lpcnet` makes weights;
-    `dspgraph weights convert` converts those of the published programs. A batch of sixteen signals takes
-    about as long as nine signals one after another.
+    Frame k gives the samples around the middle of its window, which is the start of its span (centre 0): from k * hop -
+    hop / 2 up to k * hop + hop / 2. Frame 0 gives only the second half of these samples; the last frame gives another
+    half hop at the end. A sample waits for the two frames after its own frame. The inputs are the outputs of the
+    pipeline `lpcnet_features`; rate and hop are those that the weights were trained with. `dspgraph train lpcnet` makes
+    weights; `dspgraph weights convert` converts those of the published programs. A batch of sixteen signals takes about
+    as long as nine signals one after another.
 
     The output `distribution` has one row for every sample: with `tap` the probabilities of the 256 levels of e[n], from
     which it was drawn, after the sharpening and the threshold; otherwise only the probability of the level that was

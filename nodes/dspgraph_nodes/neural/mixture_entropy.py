@@ -35,8 +35,8 @@ class MixtureEntropy(Node):
 
     A row of the mixture has K logits, K means m and K log-scales ln s; the weights w are the softmax of the logits. The
     entropy is that of a sample in steps of 2 / (2**sample_bits - 1), if the distribution is wide against a step; for a
-    narrower one it falls below 0. Without `sample_bits` it is h itself, the differential entropy for amplitudes of
-    full scale +-1.
+    narrower distribution the value can be below 0. Without `sample_bits` the output is h itself, the differential
+    entropy for amplitudes of full scale +-1.
 
     The first two terms of h are exact. E[H(r(x))], which is between 0 and H(w), is the mean over the quantiles
     (j - 0.5) / points of every component. Compared with numerical integration, for 450 random mixtures of 10 components

@@ -50,10 +50,11 @@ class MixtureScale(Node):
     sample n of the audio x; the weights w are the softmax of the logits. s is the scale of a logistic distribution: its
     standard deviation is s * pi / sqrt(3). Amplitudes are those of the model, for instance after its pre-emphasis.
 
-    The audio does not tell for certain from which component a sample was drawn. So a component is drawn again, with the
-    probability that the sample came from it: the scales found have the distribution of those that were drawn. P_k(x) is
-    the probability that component k gives to the step of width 2 / (2**sample_bits - 1) around x; the outermost steps
-    reach to infinity. Without `sample_bits` it is the density of component k at x.
+    The audio does not tell for certain from which component a sample was drawn. So the node draws a component again,
+    with the probability that the sample came from it. The scales of these components have the same distribution as the
+    scales of the components that the samples came from. P_k(x) is the probability that component k gives to the step of
+    width 2 / (2**sample_bits - 1) around x; the outermost steps reach to infinity. Without `sample_bits`, P_k(x) is the
+    density of component k at x.
 
     Source: T. Salimans, A. Karpathy, X. Chen and D. P. Kingma, PixelCNN++: Improving the PixelCNN with Discretized
     Logistic Mixture Likelihood and Other Modifications, ICLR 2017 (the mixture and its probabilities of steps).

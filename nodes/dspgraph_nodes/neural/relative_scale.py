@@ -10,8 +10,8 @@ from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, Parameter
 def relative_scale(mixture: Array, x: Array, half: int, floor: float = 2.0**-15) -> Array:
     """Return the relative scale of n mixtures by the formula of `RelativeScale`, [n, 1], in the dtype of the mixture.
 
-    mixture: [n, 3K], K logits, K means and K log-scales; x: [n + 2 * half], the samples, and `half` more on either
-    side; half: the window has 2 * half + 1 samples; floor: the least RMS.
+    mixture: [n, 3K], K logits, K means and K log-scales; x: [n + 2 * half], the n samples with `half` more samples on
+    either side; half: the window of the RMS has 2 * half + 1 samples; floor: the least RMS.
     """
     from dspgraph_nodes._kernels.maths.elementary import log
     from dspgraph_nodes._kernels.neural import mixture_statistics as statistics
@@ -31,10 +31,10 @@ class RelativeScale(Node):
         relative[n] = sum_k w_k * ln s_k - ln max(rms[n], floor)
         rms[n]      = sqrt(mean of x[j]**2),    j = n - h .. n + h,    h = window * rate / 2, rounded
 
-    A model is less certain of loud sounds. Relative to their level, the scale says how well a sample is predicted: the
-    negative of the prediction gain, in nats. Row n of the mixture, which has K logits, K means and K natural logarithms
-    of scales ln s, describes sample n of x; the weights w are the softmax of the logits. Samples before the first and
-    after the last count as 0.
+    A model is less certain of loud sounds, so the scale grows with the level. Relative to the level, the scale says how
+    well a sample is predicted: it is the negative of the prediction gain, in nats. Row n of the mixture, which has K
+    logits, K means and K natural logarithms of scales ln s, describes sample n of x; the weights w are the softmax of
+    the logits. Samples of x before the first and after the last count as 0.
 
     Source: N. S. Jayant and P. Noll, Digital Coding of Waveforms, Prentice Hall, 1984 (prediction gain).
     """

@@ -35,18 +35,18 @@ class Wavenet(Node):
 
         mixture:      P = sum_k w_k logistic(mean_k, scale_k);  k = argmax_k(ln w_k - ln(-ln u_k)),
                       x = mean_k + scale_k * (ln v - ln(1 - v)), limited to -1 .. 1
-        categorical:  P = softmax(logits) over mu-law levels; the first level whose sum of P exceeds u
+        categorical:  P = softmax(logits) over mu-law levels; the first level k with P(0) + ... + P(k) > u
 
     The random numbers u and v are independent, for every time and every component; they lie between 1e-5 and 1 - 1e-5
     for a mixture, as in the published program. Afterwards the pre-emphasis and the gain, with which the network was
     trained, are undone.
 
-    Frame j gives the samples from j * hop up to (j + 1) * hop. A sample waits for as many frames after its own as the
-    network reads, four for the published one. Before the first frame and after the last, these frames count again.
-    Rate, hop and the features are those the weights were trained with. `dspgraph train wavenet` makes weights;
-    `dspgraph weights convert` converts those of published programs. The second output has one row for every sample: K
-    logits (unnormalised ln w), K means and K log-scales of a mixture, of the samples that the network sees; or the
-    probabilities of all levels.
+    Frame j gives the samples from j * hop up to (j + 1) * hop. A sample waits for as many frames after its own frame as
+    the network reads: four for the published network. Where the network reads beyond the ends of the signal, it reads
+    the first or the last frame again. Rate, hop and the features are those that the weights were trained with.
+    `dspgraph train wavenet` makes weights; `dspgraph weights convert` converts those of published programs. The output
+    `distribution` has one row for every sample: K logits (unnormalised ln w), K means and K log-scales of a mixture; or
+    the probabilities of all levels. It describes the samples before pre-emphasis and gain are undone.
 
     Source: A. van den Oord et al., WaveNet: A Generative Model for Raw Audio, arXiv:1609.03499, 2016; the mixture: A.
     van den Oord et al., Parallel WaveNet: Fast High-Fidelity Speech Synthesis, ICML 2018.

@@ -13,7 +13,7 @@ from dspgraph_nodes.models.wavernn.packing import packed
 from dspgraph_nodes.models.wavernn.weights import WEIGHTS
 
 _MOST_NUMBERS = 2**24
-"""The most numbers a second in an output."""
+"""Limit of the numbers per second in the output `distribution`."""
 
 
 class Wavernn(Node):
@@ -23,22 +23,23 @@ class Wavernn(Node):
 
         categorical:  level k is drawn from P(k); the sample is 2 * k / (levels - 1) - 1, or its mu-law expansion
         coarse_fine:  c is drawn from P(c), then f from P(f | c): the upper and the lower half of the bits of a sample
-        mixture:      a number from the mixture sum_k w_k logistic(mean_k, temperature * scale_k), limited to -1 .. 1
+        mixture: a sample is drawn from sum_k w_k * logistic(mean_k, temperature * scale_k), limited to -1 .. 1
 
     Afterwards the pre-emphasis and the gain, with which the network was trained, are undone; the published networks
     have none. The random numbers of a sample do not depend on weights, temperature or precision.
 
-    Frame k gives the samples from k * hop up to (k + 1) * hop. A sample waits for as many frames after its own as the
-    network reads, two for the published one; before the first frame and after the last, frames of zeros are read. Rate,
-    hop and the features are those the weights were trained with. `dspgraph train wavernn` makes weights; `dspgraph
-    weights convert` converts those of published programs. The output `distribution` has one row for every sample, from
-    which it was drawn: the probabilities of all levels; those of the coarse half, then those of the fine half; or the
-    logits, means and log-scales of a mixture. All levels of sixteen signals need gigabytes; without `tap` a row has
-    only the probability of the level, or of both halves, that was drawn.
+    Frame k gives the samples from k * hop up to (k + 1) * hop. A sample waits for as many frames after its own frame as
+    the network reads: two for the published network. Before the first frame and after the last, the network reads
+    frames of zeros. Rate, hop and the features are those that the weights were trained with. `dspgraph train wavernn`
+    makes weights; `dspgraph weights convert` converts those of published programs. The output `distribution` has one
+    row for every sample, the distribution from which the sample was drawn: the probabilities of all levels; the
+    probabilities of the coarse half, then those of the fine half; or the logits, means and log-scales of a mixture. The
+    probabilities of all levels for sixteen signals take gigabytes of memory. Without `tap`, a row has only the
+    probability of the level that was drawn, or of the two halves together.
 
     Sixteen signals of a batch are computed side by side. The program fatchord/WaveRNN also divides one signal into
-    overlapping folds that are generated at the same time; this is not offered, because it changes the samples where two
-    folds meet, and here no cut of a signal changes a sample.
+    overlapping folds and generates these at the same time. Here this is not possible, because it changes the samples
+    where two folds meet, and the cut of a signal must not change a sample.
 
     Source: N. Kalchbrenner et al., Efficient Neural Audio Synthesis, ICML 2018 (coarse_fine); the program
     fatchord/WaveRNN (categorical and mixture).

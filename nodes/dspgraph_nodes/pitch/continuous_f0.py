@@ -10,9 +10,9 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 def continuous_f0(f0: Array, default: float) -> tuple[Array, Array]:
     """Return log pitch, interpolated linearly through unvoiced segments, and voicing.
 
-    f0: [n], Hz, voiced where above 0; default: Hz. Returns log_f0 [n], the natural logarithm of the pitch in Hz, and
-    voicing [n], 0 or 1, both in the dtype of f0 (float32 for int16). Before the first voiced frame and after the last
-    one, log_f0 is constant. Without any voiced frame log_f0 is log(default).
+    f0: [n], Hz, voiced where above 0; default: pitch of a signal without any voiced frame, Hz. Returns log_f0 [n], the
+    natural logarithm of the pitch in Hz, and voicing [n], 0 or 1, both in the dtype of f0 (float32 for int16). Before
+    the first voiced frame and after the last one, log_f0 is constant. Without any voiced frame log_f0 is log(default).
     """
     from dspgraph_nodes._kernels.maths.elementary import log
 
@@ -27,9 +27,9 @@ def continuous_f0(f0: Array, default: float) -> tuple[Array, Array]:
 
 
 class ContinuousF0(Node):
-    """Interpolate log pitch through unvoiced frames, and give voicing as a stream of its own.
+    """Interpolate log pitch through unvoiced frames, and output voicing as a second stream.
 
-        log_f0[k] = ln(f0[k]) where f0[k] > 0; between voiced frames on a straight line; else that of the nearest one
+        log_f0[k] = ln(f0[k]) where f0[k] > 0; between voiced frames a straight line; else that of the nearest of them
         voicing[k] = 1 where f0[k] > 0, else 0
 
     Statistical models are trained on these two streams. Without any voiced frame log_f0 is the log of `default`. The

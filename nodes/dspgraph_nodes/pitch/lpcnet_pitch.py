@@ -11,8 +11,8 @@ def lpcnet_pitch(x: Array, lpc: Array) -> tuple[Array, Array]:
     x: [n], full scale +-1, pre-emphasised; lpc: [ceil(n / 160), order + 1], rows (gain, a[1..order]). Dynamic
     programming over correlations of the residual finds the lags T1 and T2, in samples, of the two halves of a frame.
     The pitch is (min(T1 + T2, 510) - 200) / 100; the correlation lies between -0.5 and about 0.5. Silence keeps the
-    lags before it (at the start the longest, pitch 3.1) and has correlation -0.5. Raises ValueError for another number
-    of predictors.
+    lags of the frame before it (at the start the longest lag, pitch 3.1) and has correlation -0.5. Raises ValueError
+    for another number of predictors.
     """
     from dspgraph_nodes._kernels.signal.lpcnet_pitch import LPCNET_HOP, search_pitch, start_search
 
@@ -39,12 +39,12 @@ class LpcnetPitch(Node):
     weight * xc(T); the two weights of a frame are proportional to |e|**2 and sum to 2. From one half to the next it
     pays 0.02 * d**2 for a change of T by d <= 4 samples, or 6 for a larger change. Frame k takes its two lags T1 and T2
     from the best path up to its end. Its pitch is (min(T1 + T2, 510) - 200) / 100, which lies between -1.34 and 3.1.
-    Its correlation is the weighted mean of its two xc, minus 0.5. Silence has weights of 0: it keeps the lags before it
-    (256 samples at the start) and has correlation -0.5.
+    Its correlation is the weighted mean of its two xc, minus 0.5. A silent frame has weights of 0: it keeps the lags of
+    the frame before it (256 samples at the start) and has correlation -0.5.
 
     x is the pre-emphasised signal of full scale +-1; the node multiplies it by 32768, because the 1 in xc is the energy
-    of one 16-bit step. lpc has the predictor of x every 160 samples, from windows centred on the start of the span, as
-    the samples of frame k are.
+    of one 16-bit step. lpc has a predictor of x for every 160 samples, from a window centred on the start of the span;
+    the samples n of frame k are centred there too.
 
     Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis through Linear Prediction, ICASSP
     2019; the search is that of the newest program published with the paper, on one frame at a time.

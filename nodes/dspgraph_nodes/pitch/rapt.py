@@ -21,9 +21,9 @@ class Rapt(Node):
     noise are unvoiced. The node needs the whole signal. It appends zeros so that every frame is analysed: pysptk itself
     leaves the last 30 to 60 ms unvoiced.
 
-    The search reaches from two thirds of `f0_min` to 1.2 times `f0_max`, but not up to half the rate. Of what is found
-    there, a pitch at or beyond an end of the range is dropped: the frame is unvoiced. A tracker that searches the range
-    alone takes a fraction or a multiple of a pitch near or beyond an end for the pitch.
+    The search reaches from two thirds of `f0_min` to 1.2 times `f0_max`, but not up to half the rate. If it finds a
+    pitch at or beyond an end of the range f0_min .. f0_max, the frame is unvoiced. The search is wider than the range
+    because otherwise, for a pitch near or beyond an end, RAPT would return a fraction or a multiple of this pitch.
 
     Source: D. Talkin, "A robust algorithm for pitch tracking (RAPT)", in W. B. Kleijn and K. K. Paliwal (eds.), Speech
     Coding and Synthesis, Elsevier, 1995; the code is SPTK's, called through pysptk.

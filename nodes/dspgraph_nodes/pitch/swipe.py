@@ -32,19 +32,20 @@ class Swipe(Node):
     aligned with them. The signal is taken as 0 before its start and after its end. The node needs the whole signal.
 
     The search reaches from half of `f0_min`, but not below 25 Hz, to 2.5 times `f0_max`, but not above 1700 Hz; in any
-    case 1.2 times beyond each end of the range. Of what is found there, a pitch at or beyond an end of the range is
-    dropped: the frame is unvoiced. Strengths are added up over 50 ms before an octave is chosen. If
-    the pulses of a high voice are not equal, a fraction of its pitch is often the strongest. A pitch f is taken for
-    such a fraction, and m * f for the pitch (m up to 12), if the harmonics of f that are no harmonics of m * f are 16
-    dB weaker than their neighbours. A strong candidate is taken for a formant of a voice without its lowest harmonics,
-    as in the band of a telephone, if a much lower candidate is at least 0.3 times as strong and has harmonics between
-    those of the strong one.
+    case it reaches a factor of 1.2 beyond each end of the range. If it finds a pitch at or beyond an end of the range
+    f0_min .. f0_max, the frame is unvoiced. Strengths are added up over 50 ms before an octave is chosen. If the pulses
+    of a high voice are not equal, a fraction of its pitch is often the strongest candidate. So a candidate f is
+    replaced by m * f (m up to 12) if the harmonics of f that are not harmonics of m * f are 16 dB weaker than their
+    neighbours. In a voice without its lowest harmonics, as in the band of a telephone, the strongest candidate can be a
+    formant. So the strongest candidate is replaced by a much lower one that is at least 0.3 times as strong and has
+    harmonics between those of the strongest.
 
-    Measured, with pulses at whole samples at 16 kHz: no octave is wrong in three vowels of every semitone from 45 to
-    809 Hz, and in eight vowels, a quarter tone apart, up to 500 Hz; above 500 Hz, one is wrong in one vowel of 40. In
-    speech between 300 and 3400 Hz (Butterworth, 24 dB per octave) no frame is an octave from the whole band, and one of
-    16 with 36 dB per octave. In such a band up to half of the voiced frames become unvoiced. The level of the signal
-    changes nothing. SPTK's program gives the same pitch within 20 cents, where it reads no invalid memory.
+    Measured on vowels with pulses at whole samples, at 16 kHz: there is no octave error in three vowels at every
+    semitone from 45 to 809 Hz, nor in eight vowels at every quarter tone up to 500 Hz; above 500 Hz, one vowel of 40
+    has an octave error. Measured on speech through a Butterworth band-pass of 300 to 3400 Hz, against the unfiltered
+    speech: no frame has an octave error with 24 dB per octave, and one frame of 16 with 36 dB per octave; up to half of
+    the voiced frames become unvoiced. The result does not depend on the level of the signal. SPTK's program gives the
+    same pitch within 20 cents, except where it reads invalid memory.
 
     Source: A. Camacho and J. G. Harris, "A sawtooth waveform inspired pitch estimator for speech and music", Journal of
     the Acoustical Society of America 124(3), 2008.

@@ -11,8 +11,8 @@ CepstrumForm = Literal["real", "minimum_phase"]
 def cepstrum(log_magnitude: Array, order: int, form: CepstrumForm = "real") -> Array:
     """Return cepstra c [n, order + 1] of spectra X: c[m] = 1 / n_fft * sum_b ln|X[b]| * cos(2 * pi * b * m / n_fft).
 
-    The sum runs over all n_fft bins. log_magnitude: ln|X|, natural logarithm, of the bins 0 .. n_fft / 2:
-    [n, n_fft / 2 + 1]; order: at most n_fft / 2; form: "minimum_phase" doubles c[m] for 0 < m < n_fft / 2.
+    The sum runs over all n_fft bins. log_magnitude: ln|X|, natural logarithm, of the bins 0 .. n_fft / 2: [n, n_fft / 2
+    + 1]; order: at most n_fft / 2; form: "real", or "minimum_phase", which doubles c[m] for 0 < m < n_fft / 2.
     """
     from scipy.fft import irfft
 

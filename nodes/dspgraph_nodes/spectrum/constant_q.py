@@ -10,7 +10,7 @@ from dspgraph_nodes._kernels.arrays import floating
 from dspgraph_nodes._kernels.limits import MOST_HOP
 from dspgraph_nodes._kernels.signal.framing import FrameBuffer, Framing
 
-_MOST_SAMPLES = 2**24  # limit of the samples in all windows; cosines and sines of half of them take 128 MiB
+_MOST_SAMPLES = 2**24  # limit of the sum of all window lengths, samples; half are stored: 128 MiB in cosines and sines
 
 
 def constant_q(

@@ -22,13 +22,13 @@ def gansynth_spectrogram(
     normaliser: Normaliser | None = None,
     rate: float = 16000,
 ) -> Array:
-    """Return the spectrogram [frames, bins, 2] of a clip, log magnitude and angle, with the published geometry.
+    """Return the spectrogram [frames, bins, 2] of a clip, log magnitude and angle, framed as in the published code.
 
     x: [n], n at most hop * (frames - 1) + n_fft; a shorter clip is padded with zeros at its start. Window and n_fft
     have 2 * bins samples, the hop is bins / 2. The published sizes, for 4 s at 16 kHz, are 128 frames of 1024 bins and
-    256 frames of 512 bins. normaliser: scales and shifts, or None for `normalise: false`; rate: of x, Hz; the other
-    arguments are the parameters of `GansynthSpectrogram`. Raises ParameterError for a longer clip and for parameters
-    that exclude each other.
+    256 frames of 512 bins. normaliser: scales and shifts, or None for `normalise: false`; rate: sampling rate of x, Hz;
+    the other arguments are the parameters of `GansynthSpectrogram`. Raises ParameterError for a longer clip and for
+    parameters that exclude each other.
     """
     layout = GansynthLayout(bins, drop, scale, form, normaliser, rate)
     try:
@@ -71,12 +71,12 @@ class GansynthSpectrogram(Node):
         scale phasor_mel:  as mel, but angle becomes arg(|X|**2 * e**(j * pi * angle) W) / pi, j: the imaginary unit
 
     The transform has bins + 1 bins. One is dropped: Nyquist, as in the paper, or DC, as in the published code. A frame
-    ends where its span ends, so there is no lookahead. The published spectrograms of 4 s are these rows after 3 rows
-    (1024 bins) or 6 rows (512 bins) of silence.
+    ends where its span ends, so there is no lookahead. A published spectrogram of 4 s has 3 rows (1024 bins) or 6 rows
+    (512 bins) of silence, and then the rows of this node.
 
-    W is the matrix that sums the linear bins in as many mel bands. `mel` loses much of the phase, `phasor_mel` less.
-    `normalise` computes scale * x + shift of both outputs and clips them to -1 .. 1; the default scales and shifts are
-    the published ones, which fit mel magnitudes of 1024 bins.
+    W is the matrix that sums the linear bins in as many mel bands. The scale `mel` loses much of the phase,
+    `phasor_mel` loses less. `normalise` computes scale * x + shift of both outputs and clips them to -1 .. 1; the
+    default scales and shifts are the published ones, which fit mel magnitudes of 1024 bins.
 
     Source: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019, arXiv 1902.08710; magenta,
     models/gansynth/lib/specgrams_helper.py.

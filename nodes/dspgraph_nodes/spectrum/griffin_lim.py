@@ -20,8 +20,8 @@ def griffin_lim(
 
     magnitude: [K, n_fft / 2 + 1]; phase: initial phases, radians, of the same shape; window: [length], above 0 on the
     whole span of its own frame; hop: samples from one frame to the next; first: where the window of a frame begins, in
-    samples after the start of its span; momentum: 0 for the algorithm of 1984, whose error never grows; near 1 it
-    converges faster.
+    samples after the start of its span; momentum: 0 for the algorithm of 1984, whose error never grows; values near 1
+    converge faster.
     """
     from dspgraph_nodes._kernels.signal.framing import Framing
     from dspgraph_nodes._kernels.signal.griffin_lim import impose_magnitudes

@@ -67,10 +67,10 @@ class InstantaneousFrequency(Node):
         unit pi:     IF = wrap(p[k] - p[k - 1]) / pi, from -1 to 1
         unit hertz:  f = b * rate / n_fft + rate / (2 * pi * hop) * wrap(p[k] - p[k - 1] - 2 * pi * b * hop / n_fft)
 
-    In hertz, f is the centre of bin b plus the deviation from it. In units of pi, a tone of f Hz has
-    IF = wrap(2 * pi * f * hop / rate) / pi. The phase before the first frame counts as 0, so that row 0 is computed
-    from the phase itself. Values in hertz are right where a tone is within rate / (2 * hop) of the centre of the bin.
-    With hop <= n_fft / 4 these are all bins that the main lobe of a Hann window of n_fft samples reaches.
+    In hertz, f is the centre of bin b plus the deviation from it. In units of pi, a tone of f Hz has IF = wrap(2 * pi *
+    f * hop / rate) / pi. The phase before the first frame counts as 0, so that row 0 is computed from the phase itself.
+    Values in hertz are right where a tone is within rate / (2 * hop) of the centre of the bin. With hop <= n_fft / 4
+    this holds in all bins that the main lobe of a Hann window of n_fft samples reaches.
 
     Source: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019 (pi); J. L. Flanagan, R. M. Golden,
     Phase Vocoder, Bell System Technical Journal 45(9), 1966 (hertz); NumPy reference, `numpy.unwrap`.

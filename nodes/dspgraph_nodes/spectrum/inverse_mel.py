@@ -53,7 +53,7 @@ class InverseMel(Node):
 
     m are the given bands, w the triangles of `mel`. The spectra s are at least 0. No iteration increases the
     Kullback-Leibler divergence of their bands from m. Many spectra have the same bands; the iteration begins with a
-    smooth spectrum, so that it ends at one without ripple. Bins that no band covers are 0.
+    smooth spectrum, so that the result has no ripple. Bins that no band covers are 0.
 
     Source: D. D. Lee, H. S. Seung, Algorithms for Non-negative Matrix Factorization, Advances in Neural Information
     Processing Systems 13, 2001.

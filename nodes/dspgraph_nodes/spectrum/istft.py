@@ -28,8 +28,8 @@ class Istft(Node):
         y[n] = (sum_k w[i] * f_k[i]) / (sum_k w[i]**2),    i = n - k * hop - first,    first = centre - length / 2
 
     f_k is the middle `length` samples of the inverse transform of row k, with n_fft = 2 * (bins - 1). Both sums run
-    over the frames that exist, so that unchanged spectra of `stft` give their signal back, edges included. For that the
-    window of every frame must be above 0 on the whole span of the frame.
+    over the frames that exist, so that unchanged spectra of `stft` give their signal back, edges included. This
+    requires that the window of every frame is above 0 on the whole span of the frame.
 
     Source: D. W. Griffin, J. S. Lim, Signal Estimation from Modified Short-Time Fourier Transform, IEEE Transactions on
     Acoustics, Speech, and Signal Processing 32(2), 1984 (equation 6).

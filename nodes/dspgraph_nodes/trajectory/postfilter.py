@@ -21,7 +21,10 @@ def postfilter(mcep: Array, alpha: float, coef: float, n_fft: int) -> Array:
 
 
 def _log_energy(mcep: Array, alpha: float, n_fft: int) -> Array:
-    """Return the log energy ln r[0] of every row, [n]. 2 * c[0] is added after the logarithm, so it cannot overflow."""
+    """Return the log energy ln r[0] of every row, [n].
+
+    2 * c[0] is added after the logarithm, so that a large c[0] cannot overflow.
+    """
     from dspgraph_nodes._kernels.maths.elementary import exp, log
     from dspgraph_nodes._kernels.maths.matmul import matmul
     from dspgraph_nodes._kernels.signal.freqt import bin_weights, mel_cosines
@@ -37,10 +40,10 @@ class Postfilter(Node):
 
         c'[m] = coef * c[m] for m >= 2,    c'[1] = c[1],    c'[0] = c[0] + (ln r[0] - ln r'[0]) / 2
 
-    r[0] is the energy of the impulse response, the mean of |H|**2 over n_fft bins; r'[0] is that after the change of
-    c[2], c[3] ... So the output has the energy of the input. c[1] does not change, and with it most of the spectral
-    tilt. A coef of 1 changes nothing. Merlin's program changes the coefficient b[0] of the MLSA filter, which is the
-    same: it changes c[0] alone.
+    r[0] is the energy of the impulse response, the mean of |H|**2 over n_fft bins; r'[0] is the same mean after the
+    change of c[2], c[3] ... So the output has the energy of the input. c[1] does not change, and with it most of the
+    spectral tilt. A coef of 1 changes nothing. Merlin's program changes the coefficient b[0] of the MLSA filter, which
+    has the same effect: of all c[m], only c[0] depends on b[0].
 
     Source: T. Yoshimura, K. Tokuda, T. Masuko, T. Kobayashi and T. Kitamura, Incorporating a mixed excitation model and
     postfilter into HMM-based text-to-speech synthesis, Systems and Computers in Japan 36(12), 2005; nnmnkwii 0.1.3,
