@@ -1,4 +1,4 @@
-"""The diagram of a graph, in words: the nodes that run, with their ports, parameters, streams and lookahead."""
+"""The step from a graph to its diagram: the nodes that run, with their ports, parameters, streams and lookahead."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def _parameters(node: Node) -> Iterator[str]:
 def common_precision(graph: Graph) -> str:
     """Return the most frequent precision of the streams of a graph: "float64" or "float32".
 
-    The precision of complex numbers is that of their real parts. Only streams of the other precision have their
-    precision in their labels.
+    The precision of complex numbers is that of their real parts. Labels mention the precision only of streams that do
+    not have the most frequent precision.
     """
     streams = [*graph.inputs.values(), *(stream for name in graph.order for stream in graph.bindings[name].gives)]
     return Counter(map(_real, streams)).most_common(1)[0][0]

@@ -30,6 +30,6 @@ def dot(graph: Graph) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a text in quotes, as a Graphviz file has it, with escaped quotes, backslashes and line ends."""
+    """Return a text as a quoted string of a Graphviz file, in which quotes, backslashes and line ends are escaped."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'

@@ -21,9 +21,9 @@ def box_lines(box: Box) -> list[str]:
 def wire_label(shown: Diagram, wire: Edge) -> str:
     """Return the label of a wire: its stream in words.
 
-    The name of the output port stands before the stream if the box at the start of the wire has several outputs. The
-    name of the input port stands there if the box at its end has several inputs. A name that is equal to the kind of
-    the items is left out.
+    Names of ports come before the stream: the name of the output port if the box at the start of the wire has several
+    outputs, then the name of the input port if the box at the end has several inputs. A name that is equal to the kind
+    of the items is left out.
     """
     gives, takes = shown.boxes[wire.tail].gives, shown.boxes[wire.head].takes
     return wire.stream.at(gives[wire.out][0] if len(gives) > 1 else "", takes[wire.into] if len(takes) > 1 else "")

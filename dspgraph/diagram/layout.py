@@ -24,10 +24,10 @@ MARGIN = 20
 class Layout:
     """Places of the boxes of a diagram, and routes of its wires, in pixels.
 
-    sizes: width and height of each box. port: number of a box, number of one of its ports -> distance from the top of
-    the box down to the wires at this port. The distance is the same for input and output ports of the same number.
-    The attributes `width` and `height` are those of the whole drawing. Boxes and points have numbers in one series:
-    first the boxes, then the points at which wires pass a layer.
+    sizes: width and height of each box. port: a function of the number of a box and the number of a port that returns
+    the distance from the top of the box down to the wires at this port. Input port k and output port k of a box have
+    the same distance. The attributes `width` and `height` are those of the whole drawing. Boxes and points have numbers
+    in one series: first the boxes, then the points at which wires pass a layer.
     """
 
     def __init__(self, diagram: Diagram, sizes: Sequence[tuple[int, int]], port: Callable[[int, int], int]) -> None:
@@ -44,14 +44,14 @@ class Layout:
     # Layers.
 
     def _ranks(self) -> list[int]:
-        """Return the layer of each box, from 0: see the top of this file. All outputs are in the last layer."""
+        """Return the layer of each box, from 0. The docstring of this module defines the layer of a box."""
         rank = [0] * len(self.boxes)
         for wire in sorted(self.wires, key=lambda wire: wire.head):  # boxes have numbers in running order
             rank[wire.head] = max(rank[wire.head], rank[wire.tail] + 1)
         return [max(rank) if box.role == "output" else own for box, own in zip(self.boxes, rank, strict=True)]
 
     def _paths(self) -> list[list[int]]:
-        """Return for each wire the numbers of its first box, of its point in each layer between, and of its last box.
+        """Return for each wire the numbers of its first box, its points in the layers that it passes, and its last box.
 
         Adds the points to `rank` and `sizes`.
         """
@@ -93,8 +93,8 @@ class Layout:
     def _order(self) -> list[list[int]]:
         """Return the boxes and points of each layer, in order from top to bottom.
 
-        Twelve sweeps by barycentres, to the right and to the left in turn, each give an order. Among these and the
-        order before the sweeps, the one with the fewest crossings is kept, and improved by exchanges.
+        Twelve sweeps by barycentres, to the right and to the left in turn, each give an order. Of these orders and the
+        order before the sweeps, the order with the fewest crossings is kept, and improved by exchanges.
         """
         layers = [[k for k, rank in enumerate(self.rank) if rank == layer] for layer in range(max(self.rank) + 1)]
         tried = [layers]
@@ -168,9 +168,9 @@ class Layout:
     def _tops(self) -> list[int]:
         """Return the y of the top of each box and point, for wires as straight as the order in the layers allows.
 
-        In 40 sweeps over the layers, to the right and to the left in turn, each layer takes the heights that minimise
-        the sum over its wires of weight * (difference in height between the ends)**2. Then wires that are nearly
-        straight are made straight.
+        In 40 sweeps over the layers, to the right and to the left in turn, the boxes and points of each layer are moved
+        so that the sum over their wires of weight * (difference in y between the ends)**2 is least. Then wires that are
+        nearly straight are made straight.
         """
         top = [0.0] * len(self.rank)
         for turn in range(40):
@@ -190,10 +190,11 @@ class Layout:
         return [y - min(tops) + MARGIN for y in tops]
 
     def _apart(self, layer: Sequence[int], wanted: Iterable[tuple[float, int]]) -> list[float]:
-        """Return the tops of a layer that are nearest to the wanted tops, with the order and the least distances kept.
+        """Return the tops of the boxes and points of a layer: as near to the wanted tops as order and distances allow.
 
-        wanted: (top, weight) of each box or point. Minimises the sum of weight * (top - wanted top)**2. Method:
-        isotonic regression by the pool-adjacent-violators algorithm.
+        layer: the boxes and points, from top to bottom. wanted: (top, weight) of each. The result minimises the sum of
+        weight * (top - wanted top)**2 under the condition that each top is at least `_step` below the one before.
+        Method: isotonic regression by the pool-adjacent-violators algorithm.
         """
         room = [0, *accumulate(self._step(k, j) for k, j in pairwise(layer))]
         pools: list[tuple[float, int, int]] = []  # mean, weight, members
@@ -215,10 +216,10 @@ class Layout:
         return self.sizes[k][1] + (26 if max(k, below) < len(self.boxes) else 18)
 
     def _straightened(self, top: list[int]) -> list[int]:
-        """Return the tops after pieces of wire that climb or fall by at most 40 pixels are made straight, if possible.
+        """Return tops for which pieces of wire that rose or fell by at most 40 pixels are straight, where possible.
 
-        A piece leads from a box or point to a neighbour in the next layer. Pieces between points come first. After a
-        piece has been made straight, its two ends move together.
+        A piece leads from a box or point to a neighbour in the next layer. Pieces between points are made straight
+        first. After that the two ends of a straight piece move together.
         """
         group = list(range(len(top)))
         wires = [
@@ -236,7 +237,7 @@ class Layout:
         return top
 
     def _fits(self, top: list[int]) -> bool:
-        """Return whether the tops keep the order and the least distances in every layer."""
+        """Return whether in every layer each top is at least `_step` below the top before it."""
         return all(top[j] - top[k] >= self._step(k, j) for layer in self.layers for k, j in pairwise(layer))
 
     # The horizontal positions.

@@ -29,5 +29,5 @@ def mermaid(graph: Graph) -> str:
 
 
 def _entities(text: str) -> str:
-    """Return a text for a quoted Mermaid label, in which special characters are entities: `#34;` for a quote."""
+    """Return a text for a quoted Mermaid label: special characters are replaced by entities, a quote by `#34;`."""
     return re.sub(r"[^\w\s.,:=/+()-]", lambda found: f"#{ord(found[0])};", text, flags=re.ASCII)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class StreamLabel:
-    """A stream in words. A part that need not be said is "".
+    """A stream in words. A part that is not shown is "".
 
     kind: the class, "Audio", "Frames" or "Symbols"; items: the kind of the rows or symbols, such as "lpc"; rate: "16000
     Hz"; size: "2 channels", "24 wide" or "256 levels"; centre: "centre 10 ms"; dtype: "float32" or "complex", or "for
@@ -49,9 +49,10 @@ class StreamLabel:
 class Box:
     """An input, a node or an output of a graph.
 
-    role: "input", "node" or "output". kind: the type of a node; the stream of an input or output, in words. parameters:
-    those that differ from their defaults, "order=24". takes: the names of the input ports. gives: the names and streams
-    of the output ports. lookahead: in words. whole: whether the node needs the whole signal before its first output.
+    role: "input", "node" or "output". kind: the type of a node, or the stream of an input or output in words.
+    parameters: only those that differ from their defaults, such as "order=24". takes: the names of the input ports.
+    gives: the names and streams of the output ports. lookahead: "lookahead 5 ms", "holds the whole signal", or "".
+    whole: whether the node needs the whole signal before its first output.
     """
 
     role: str
@@ -85,7 +86,7 @@ class Edge:
 class Diagram:
     """The boxes, wires and remarks of a graph.
 
-    boxes: in running order: a box comes after the boxes that it takes from. remarks: (label, sentence).
+    boxes: in running order: a box comes after the boxes from which its wires come. remarks: pairs (label, sentence).
     """
 
     boxes: tuple[Box, ...]

@@ -17,7 +17,7 @@ _WIDTH = 110
 def text(graph: Graph) -> str:
     """Return the diagram of a graph as plain text.
 
-    It has the nodes that run, in running order, each with its type, parameters, wires and streams; then the remarks.
+    First come the nodes that run, in running order, each with its type, parameters, wires and streams; then remarks.
     """
     shown = build_diagram(graph)
     labels = [label for box in shown.boxes for _, label in box.gives]

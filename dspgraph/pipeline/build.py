@@ -27,8 +27,8 @@ from dspgraph.streams import Stream
 class SubPipeline:
     """A pipeline that is used as a node.
 
-    name, graph: those of the pipeline. given: what the entry of the node says: the origins of the inputs of the
-    pipeline, and new values of its vars.
+    name, graph: the name and the graph of the pipeline. given: the keys and values in the entry of the node: origins
+    for the inputs of the pipeline, and new values of its vars.
     """
 
     name: str
@@ -60,7 +60,7 @@ class _Builder:
         self.nodes: dict[str, Node] = {}
         self.wires: dict[str, str | list[str]] = {}
         self.followed: dict[str, str] = {}
-        """The origins of the wires that were followed, by the names that are written in the file."""
+        """Name of an origin as it is written in the file -> the origin that `_follow` returned for it."""
 
     def graph(self) -> Graph:
         for name, sub in self.inner.items():
@@ -149,9 +149,10 @@ class _Builder:
             wire, at = self.inner[name].given[key], ("nodes", name, key)
 
     def _given_by(self, wire: Any, at: KeyPath) -> str | tuple[str, str]:
-        """Return the origin of a wire, or the pipeline and its input that gives the wire. Arguments: as in `_follow`.
+        """Return the origin of a wire. Arguments: as in `_follow`.
 
-        The pipeline is the name of the node that it is used as.
+        A pipeline that is used as a node may have an output that is one of its inputs. For a wire from such an output,
+        return (name of the node, name of the input).
         """
         if not isinstance(wire, str):
             self._refuse(at, f"a port takes the name of a node or input; found {shown(wire)}")
@@ -212,7 +213,7 @@ class _Builder:
     def _placed(self, error: DspgraphError) -> PipelineError:
         """Return an error of `Graph` as a PipelineError that begins with the place in the file.
 
-        If the ends of a wire do not fit, the message ends with the nodes that could stand between them.
+        If the ends of a wire do not fit, the message ends with nodes that could be put between the ends.
         """
         begin = re.match(r"'?([\w/]*)", str(error))
         owner = error.taker if isinstance(error, WireError) else begin[1] if begin else ""
@@ -235,9 +236,9 @@ class _Builder:
 
 
 def _bridges(kind: type[Node], stream: Stream, port: Port) -> bool:
-    """Return whether a node of a class turns `stream` into a stream that fits `port`.
+    """Return whether a node of the class `kind` turns `stream` into a stream that fits `port`.
 
-    Where the node cannot be made without parameters, or not for this stream, its declared ports decide.
+    If the node cannot be made without parameters, or does not accept the stream, only its declared ports are compared.
     """
     if len(kind.inputs) != 1 or not kind.inputs[0].fits(stream):
         return False

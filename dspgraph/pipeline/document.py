@@ -86,7 +86,7 @@ class NodeEntry(BaseModel):
 class PipelineEntry(BaseModel):
     """A pipeline used as a node: its name or path, its vars, and for each of its inputs the node or input to take from.
 
-    Its precision and its seed are those of the pipeline that is run.
+    It takes its precision and its seed from the pipeline in which it is used.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -148,7 +148,7 @@ _INPUTS: dict[str, type[BaseModel]] = {"audio": AudioInput, "frames": FramesInpu
 
 
 def describe_key(key: str, tag: str | None = None) -> str:
-    """Return the description of a key; "" for an unknown one.
+    """Return the description of a key; "" for an unknown key.
 
     tag: "audio", "frames" or "symbols" for a key in such an entry of `inputs`; None for a key at the top of a file.
     """
@@ -157,5 +157,5 @@ def describe_key(key: str, tag: str | None = None) -> str:
 
 
 def known_keys(depth: int) -> list[str]:
-    """Return the known keys of a pipeline file: at its top for depth 1, in the entries of `inputs` for any other."""
+    """Return the known keys of a pipeline file. depth: 1 for keys at the top, other numbers for entries of `inputs`."""
     return list(Document.model_fields) if depth == 1 else [key for one in _INPUTS.values() for key in one.model_fields]

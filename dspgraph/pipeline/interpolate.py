@@ -1,10 +1,10 @@
-"""Values for the vars of a pipeline file: `${name}` stands for the value of the var `name`.
+"""The vars (variables) of a pipeline file: `${name}` is replaced by the value of the var `name`.
 
 A value that is `${name}` and nothing else becomes the value of the var, with its type. In a longer text, `${name}` is
 replaced by the value as text. `${name.key}` is a value inside a mapping, and `${name.0}` is the first value of a list.
 A var may use other vars. After one backslash nothing is replaced: `\\${name}` becomes the text `${name}`. Two
-backslashes, `\\\\${name}`, become one backslash and the value. Only vars of the file can be used. Environment
-variables, other files and code cannot, so that a pipeline means the same everywhere.
+backslashes, `\\\\${name}`, become one backslash and the value. Only vars of the file can be used: a pipeline that used
+environment variables or other files would not mean the same everywhere.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class _Filler:
     def fill(self, value: Any, at: KeyPath, using: KeyPath, level: int = 0) -> Any:
         """Return a value with its vars filled in.
 
-        at: the path of the value; using: the names of the vars that led to this value, each of which uses the next;
-        level: how deep the value is nested in other values and vars.
+        at: the path of the value. using: the names of the vars that are being filled in; each of these vars uses the
+        next one, and the last one uses this value. level: how deep the value is nested in other values and vars.
         """
         self._count(at, values=1, letters=len(value) if isinstance(value, str) else 0, level=level)
         if isinstance(value, dict):

@@ -2,7 +2,7 @@
 
     "excitation": "residual"     swap: the variant `residual` fills the slot `excitation`
     "lpc.order=24"               override: a new value for the parameter `order` of the node `lpc`
-    "hop=80"                     override: a new value for the var `hop`; also for the settings `precision` and `seed`
+    "hop=80"                     override: a new value for the var `hop`, or for one of the settings `precision`, `seed`
 
 A dot, or a slash as in the names of a graph, leads into a pipeline that is used as a node: "codec.excitation" is the
 slot `excitation` of the pipeline that is used as the node `codec`. Swaps and overrides of such an inner pipeline are
@@ -25,13 +25,13 @@ SETTINGS = ("precision", "seed")
 """The keys at the top of a pipeline file to which an override can give a new value."""
 
 Slots: TypeAlias = dict[str, tuple[str, ...]]
-"""The names of what can fill each slot: first the default, which is the entry in `nodes`, then the variants."""
+"""Slot -> the names of what can fill the slot: first the default, which is the entry in `nodes`, then the variants."""
 
 
 def slots_of(source: Source) -> Slots:
-    """Return the slots of a pipeline file. The name of a default is its node type, or the name of its pipeline.
+    """Return the slots of a pipeline file. The default of a slot is named after its node type or its pipeline.
 
-    Raises PipelineError if there is no node with the name of the slot, or if a variant has the name of the default.
+    Raises PipelineError if no node has the name of the slot, or if a variant has the name of the default.
     """
     nodes, found = source.data.get("nodes", {}), {}
     for slot, choices in source.data.get("variants", {}).items():
@@ -49,11 +49,11 @@ def slots_of(source: Source) -> Slots:
 
 
 def apply_swaps(source: Source, name: str, slots: Slots, swap: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Fill slots with variants, in `source`. Return the swaps for pipelines used as nodes: node -> {slot: variant}.
+    """Fill the slots in `source` with variants. Return the swaps for pipelines used as nodes: node -> {slot: variant}.
 
-    name: the name of the pipeline, for messages. swap: slot -> variant. Swaps with the fewest dots are applied first,
-    because a variant can be a pipeline, and that pipeline can have slots. Raises UnknownName for a slot or variant that
-    does not exist.
+    name: the name of the pipeline, for messages. slots: as `slots_of` returns them. swap: slot -> variant. Swaps with
+    the fewest dots are applied first, because a variant can be a pipeline that has slots itself. Raises UnknownName for
+    a slot or variant that does not exist.
     """
     inner: dict[str, dict[str, str]] = defaultdict(dict)
     for slot in sorted(swap, key=lambda slot: len(re.findall("[./]", slot))):
@@ -76,9 +76,10 @@ def _fill_slot(source: Source, name: str, slots: Slots, slot: str, variant: str)
 
 
 def split_overrides(overrides: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    """Yield (override, key, value) for each override "key=value", with dots for the slashes in the key.
+    """Yield (override, key, value) for each override "key=value".
 
-    Raises RequestError for an override without `=`, and for two overrides with the same key.
+    Slashes in the key are replaced by dots. Raises RequestError for an override without `=`, and for two overrides with
+    the same key.
     """
     seen: dict[str, str] = {}
     for override in overrides:
@@ -93,11 +94,11 @@ def split_overrides(overrides: Iterable[str]) -> Iterator[tuple[str, str, str]]:
 
 
 def apply_overrides(source: Source, name: str, overrides: Iterable[str]) -> dict[str, list[str]]:
-    """Set parameters, vars and settings, in `source`. Return the overrides for pipelines used as nodes.
+    """Set parameters, vars and settings in `source`. Return the overrides for pipelines used as nodes, by node.
 
-    The overrides are returned by name of the node: {"codec": ["lpc.order=24"]}. name: the name of the pipeline, for
-    messages. Raises UnknownName for a node or var that does not exist, RequestError for an override without `=` and for
-    two overrides of the same value, and PipelineError for a value that is not YAML.
+    Example of the result: {"codec": ["lpc.order=24"]}. name: the name of the pipeline, for messages. overrides: texts
+    such as "lpc.order=24". Raises UnknownName for a node or var that does not exist, RequestError for an override
+    without `=` and for two overrides of the same value, and PipelineError for a value that is not YAML.
     """
     inner: dict[str, list[str]] = defaultdict(list)
     for override, key, text in split_overrides(overrides):

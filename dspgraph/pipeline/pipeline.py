@@ -31,14 +31,14 @@ from dspgraph.pipeline.validate import check_shape, validate
 MOST_PIPELINES = 1000
 MOST_NODES = 2000
 MOST_VALUES_IN_ALL = 100_000
-"""The largest numbers of pipelines, nodes and values that one pipeline can consist of. It is counted itself.
+"""Limits of one pipeline together with all pipelines that are used as nodes in it: pipelines, nodes, values.
 
 Without limits a few files could fill the memory: 20 files, each of which uses the next one twice, are 2**20 pipelines.
 """
 
 
 class _Used:
-    """The parts of a pipeline so far: the files that were read, and the numbers of pipelines, nodes and values."""
+    """The files that were read for one pipeline so far, and the numbers of its pipelines, nodes and values."""
 
     def __init__(self) -> None:
         self.files = Files()
@@ -46,7 +46,10 @@ class _Used:
         self.pipelines = self.nodes = self.values = 0
 
     def read(self, path: Path) -> Source:
-        """Return the data of a file, read only once. Raises PipelineError if there are too many pipelines or values."""
+        """Return the data of a file, and count them. A file is read from disk only once.
+
+        Raises PipelineError if there are too many pipelines or values.
+        """
         if path not in self.sources:
             self.sources[path] = self.files.read(path)
             check_shape(self.sources[path])
@@ -73,9 +76,9 @@ class _Used:
 class Pipeline:
     """A pipeline file with swaps and overrides applied. `graph` is the graph that it describes, `slots` its slots.
 
-    name, overrides, swap, plugins: as in `load`. outer, node: for a pipeline that is used as a node, the pipeline that
-    contains the node, and the name of the node. In that case the entry of the node can set vars of this pipeline, and
-    precision and seed are those of the outer pipeline. Raises the same errors as `load`.
+    name, overrides, swap, plugins: as in `load`. outer, node: only for a pipeline that is used as a node: the pipeline
+    that contains the node, and the name of the node. The entry of the node can then set vars of this pipeline, and
+    precision and seed are taken from the outer pipeline. Raises the same errors as `load`.
     """
 
     def __init__(
@@ -118,7 +121,7 @@ class Pipeline:
     def _take_vars(self, outer: Pipeline, node: str) -> None:
         """Set the vars that have a value in the entry of the node in the outer pipeline.
 
-        From then on, messages about such a value name the place in the outer file, where it is written.
+        Messages about such a value then name the place in the outer file, because the value is written there.
         """
         variables = self.source.data.get("vars", {})
         for key, value in (outer.document.nodes[node].model_extra or {}).items():
@@ -170,7 +173,7 @@ def load(
     """Return the graph of a pipeline.
 
     name: the name of the pipeline, or the path of its file. overrides: "node.parameter=value" or "var=value". swap:
-    slot -> name of a variant. For a pipeline that is used as a node, its name and a dot stand before the rest:
+    slot -> name of a variant. To change a pipeline that is used as the node `codec`, put "codec." first:
     "codec.lpc.order=24", {"codec.excitation": "residual"}. plugins: Python files with nodes.
 
     Raises PipelineError for a fault in a file (the message says file, line and path), UnknownName if an argument
@@ -180,9 +183,9 @@ def load(
 
 
 def variants(name: str | Path) -> list[dict[str, str]]:
-    """Return the swaps of one slot that a pipeline offers: {slot: variant} for every variant.
+    """Return the possible swaps of a pipeline: first {}, which swaps nothing, then {slot: variant} for every variant.
 
-    Before them comes {}, which swaps nothing. name: the name of the pipeline, or the path of its file.
+    name: the name of the pipeline, or the path of its file.
     """
     slots = Pipeline(name).slots
     return [{}, *({slot: choice} for slot, choices in slots.items() for choice in choices[1:])]
@@ -192,7 +195,8 @@ def variants(name: str | Path) -> list[dict[str, str]]:
 class PipelineSummary:
     """One line of a list of pipelines.
 
-    pack: the installed package that has the pipeline; about: what the pipeline does; slots: its slots and variants.
+    pack: the installed package that contains the pipeline. about: what the pipeline does. slots: slot -> names of the
+    default and the variants.
     """
 
     name: str

@@ -33,7 +33,7 @@ All files of a pipeline together may have twice the size and three times the val
 """
 
 MOST_FILES = 20
-"""The largest number of files of which each extends the next, or has the next as a node."""
+"""The largest number of files in a chain in which each file extends the next, or uses the next as a node."""
 
 _TOO_MUCH = f"more than {MOST_VALUES} values or {MOST_LEVELS} levels: this is not a pipeline"
 
@@ -44,8 +44,8 @@ _TOO_MUCH = f"more than {MOST_VALUES} values or {MOST_LEVELS} levels: this is no
 class Marks:
     """The mark of a value, and the marks of the values inside it by their keys.
 
-    A mark is the place where a value is written: "file.yaml:12", or "'hop=80'" for a value from an override. It is ""
-    for a value whose place is that of the value around it.
+    A mark is the place where a value is written: "file.yaml:12", or "'hop=80'" for a value from an override. The mark
+    "" says that the value has the place of the value around it.
     """
 
     __slots__ = ("inner", "own")
@@ -55,7 +55,7 @@ class Marks:
         self.inner: dict[str, Marks] = {}
 
     def copy(self) -> Marks:
-        """Return a copy whose parts can be changed."""
+        """Return a deep copy: changes of the copy do not change these marks."""
         copied = Marks(self.own)
         copied.inner = {key: marks.copy() for key, marks in self.inner.items()}
         return copied
@@ -70,7 +70,7 @@ class Marks:
             marks = marks.inner.get(key) if key is not None else None
 
     def put(self, path: KeyPath, marks: Marks) -> None:
-        """Replace the marks of the value that `path` leads to, and of all values inside it."""
+        """Replace the marks of the value at `path`, and of all values inside it, by `marks`."""
         around = self
         for key in path[:-1]:
             around = around.inner.setdefault(key, Marks())
@@ -78,7 +78,7 @@ class Marks:
 
 
 class Source:
-    """Plain data that were read from files, with the marks of all values. values: the number of values as written."""
+    """Plain data that were read from files, with the marks of all values. values: the number of values in the files."""
 
     def __init__(self, data: Any, marks: Marks, values: int) -> None:
         self.data = data
@@ -86,13 +86,13 @@ class Source:
         self.values = values
 
     def copy(self) -> Source:
-        """Return a copy whose data and marks can be changed."""
+        """Return a deep copy: changes of its data and marks do not change this object."""
         return Source(_copied(self.data), self.marks.copy(), self.values)
 
     def place(self, path: KeyPath) -> str:
         """Return the place of a value, as messages show it: "file.yaml:12: nodes.lpc.order".
 
-        For a value without a mark, the line is that of the innermost value around it that has one.
+        A value without a mark gets the mark of the innermost value around it that has a mark.
         """
         return ": ".join(filter(None, [self._mark(path), ".".join(path)]))
 
@@ -100,7 +100,7 @@ class Source:
         return [marks.own for marks in self.marks.along(path) if marks.own][-1]
 
     def origin(self, path: KeyPath) -> str:
-        """Return the mark of a value; for a text that begins with a var, `${folder}/a.npz`, the mark of the var."""
+        """Return the mark of a value; for a text that begins with a var, such as `${folder}/a.npz`, that of the var."""
         value = value_at(self.data, path)
         var = re.match(r"\$\{([\w.]+)\}", value) if isinstance(value, str) else None
         return self.origin(("vars", *var[1].split("."))) if var else self._mark(path)
@@ -127,7 +127,7 @@ def _copied(value: Any) -> Any:
 
 
 def value_at(data: Any, path: KeyPath) -> Any:
-    """Return the value that a path of keys leads to, from the top of the data."""
+    """Return the value at `path`, a path of keys from the top of the data."""
     for key in path:
         data = data[int(key)] if isinstance(data, list) else data[key]
     return data
@@ -137,7 +137,7 @@ def value_at(data: Any, path: KeyPath) -> Any:
 
 
 class Files:
-    """The pipeline files that are read for one pipeline. Their size together is limited."""
+    """The reader of all pipeline files of one pipeline. The size of these files together is limited."""
 
     def __init__(self) -> None:
         self.bytes = self.values = 0
@@ -145,8 +145,9 @@ class Files:
     def read(self, path: Path, chain: tuple[Path, ...] = ()) -> Source:
         """Return the data of a pipeline file, merged with the data of the file that it extends.
 
-        chain: the files that were read before, each of which extends the next; the last one extends this file. Raises
-        PipelineError for a file that cannot be read, is not YAML, exceeds a limit, or extends itself through others.
+        chain: the files that were read before: each of them extends the next, and the last one extends this file.
+        Raises PipelineError for a file that cannot be read, is not YAML, exceeds a limit, or extends itself, directly
+        or through other files.
         """
         own = self._read_file(path)
         if not isinstance(own.data, dict):
@@ -185,18 +186,20 @@ class Files:
 
 @lru_cache(maxsize=2 * MOST_FILES)
 def _parsed_file(text: str, path: str) -> Source:
-    """Return the data of a pipeline file, which must not be changed. text: its content.
+    """Return the data of a pipeline file. The caller must not change them, because they are in a cache.
 
-    The text is part of the key of the cache. A comparison makes a thousand graphs of one file, and PyYAML takes a
-    second for a large file.
+    text: the content of the file. It is part of the key of the cache. The cache saves time: a comparison makes a
+    thousand graphs of one file, and PyYAML takes a second for a large file.
     """
     return parse(text, path, lines=True)
 
 
 def _extended(own: Source, name: Any, path: Path, chain: tuple[Path, ...]) -> Path:
-    """Return the path of the file that a file extends. own, path: the data and the path of the file; chain: see `read`.
+    """Return the path of the file that is named by the key `extends` of another file.
 
-    name: the value of `extends`. Raises PipelineError if there is no such file, or if it cannot be extended.
+    own, path: the data and the path of the file that has the key. name: the value of the key. chain: as in
+    `Files.read`. Raises PipelineError if there is no such file, if the files extend each other in a circle, or if the
+    chain is too long.
     """
     place = own.place(("extends",))
     try:
@@ -253,12 +256,13 @@ _KINDS: dict[str, tuple[str, str, Callable[[str], Any]]] = {
         lambda text: float(re.sub(r"\.(?=[a-zA-Z])", "", text)),
     ),
 }
-"""The plain values that are not texts, by the last part of their tag.
+"""The plain values that are not texts: last part of the tag -> (pattern, first characters, reader).
 
-For each: the pattern of its text, the characters that it may begin with, and the function that reads it.
+pattern: of the text of a value. first characters: those with which such a text can begin. reader: the function that
+turns the text into the value.
 
-They are those of the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema). PyYAML alone follows YAML
-1.1, where 0100 is 64, 1:30 is 90 and `on` is true.
+The values are those of the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema). PyYAML alone follows
+YAML 1.1, where 0100 is 64, 1:30 is 90 and `on` is true.
 """
 
 _TAG = "tag:yaml.org,2002:"
@@ -275,7 +279,7 @@ class _Loader(yaml.SafeLoader):
         self.composed = self.level = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Return the next node, as the method of the base class does, or refuse it if the file has too many."""
+        """Return the next node, as the base class does. Raises PipelineError if there are too many nodes or levels."""
         self.composed += 1
         self.level += 1
         if self.composed > 2 * MOST_VALUES or self.level > MOST_LEVELS + 1:  # a mapping has a node for each key too
@@ -294,8 +298,8 @@ for _name, (_pattern, _letters, _) in _KINDS.items():
 def parse(text: str, where: str, lines: bool = False) -> Source:
     """Return a text in YAML as plain data with marks.
 
-    where: the origin of the text, which is the path of a file or an override; lines: whether a mark has the line too.
-    Raises PipelineError if the text is not YAML, has a tag or a merge key, or exceeds a limit.
+    where: the origin of the text: the path of a file, or an override. lines: whether marks have line numbers. Raises
+    PipelineError if the text is not YAML, has a tag or a merge key, or exceeds a limit.
     """
     if len(text) > MOST_BYTES:
         raise PipelineError(f"{where}: more than {MOST_BYTES} bytes: this is not a pipeline")

@@ -59,7 +59,10 @@ def schema(plugins: Iterable[str | Path] = ()) -> dict[str, Any]:
 
 
 def _entry(name: str, kind: type[Node]) -> dict[str, Any]:
-    """Return the schema of an entry of `nodes`: the input ports of the node, which are required, and its parameters."""
+    """Return the JSON Schema of an entry of `nodes`. It requires the input ports of the node and allows its parameters.
+
+    name, kind: the name and the class of the node.
+    """
     own = kind.model_json_schema(ref_template=f"#/$defs/node.{name}/$defs/{{model}}")
     one = {"type": "string", "description": "the node, port or input that this port takes from"}
     ports = {
@@ -80,7 +83,7 @@ def _entry(name: str, kind: type[Node]) -> dict[str, Any]:
 
 
 def _or_var(rule: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a value that fits a schema `rule`, or is a text that contains a ${var}."""
+    """Return a schema that accepts every value that `rule` accepts, and every text that contains a ${var}."""
     about = {"description": rule["description"]} if "description" in rule else {}
     return {"anyOf": [rule, {"type": "string", "pattern": r"\$\{"}], **about}
 

@@ -1,13 +1,13 @@
-"""The shipped pipelines that dspgraph itself runs. Its code depends on their names and outputs, not on their nodes."""
+"""Pipelines of dspgraph that its own code runs. The code depends on their names and outputs, not on their nodes."""
 
 VOCODER = "lpc_vocoder"
 """The pipeline whose variants `dspgraph demo` compares."""
 
 PITCH = "f0"
-"""The pipeline that gives the metrics of pitch their data.
+"""The pipeline that estimates the pitch for the metrics of pitch.
 
-Column 0 of its only output is the pitch in Hz, or 0 in unvoiced rows. Its variables `f0_min` and `f0_max` set the
-range.
+Column 0 of its only output is the pitch in Hz, or 0 in unvoiced rows. Its variables `f0_min` and `f0_max` are the
+lowest and the highest pitch in Hz.
 """
 
 PITCH_SWAP = {"pitch": "sawtooth"}

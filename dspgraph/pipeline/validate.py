@@ -45,8 +45,8 @@ def _mappings(data: dict[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
 def validate(source: Source) -> Document:
     """Return the document of a pipeline file, with its vars filled in.
 
-    Raises PipelineError: for a fault in the vars; for keys and values that `Document` refuses, with one line for each;
-    and for an input and a var of the same name.
+    Raises PipelineError for a fault in the vars, for keys and values that `Document` refuses (one line for each), and
+    for an input and a var with the same name.
     """
     try:
         document = Document.model_validate(fill_vars(source))
