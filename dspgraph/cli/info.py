@@ -18,14 +18,14 @@ from dspgraph.cli.output import print_tables
 
 CORE = Path(__file__).parent.parent
 DEVELOPERS = {"dev", "bench"}
-"""Extras for work on dspgraph itself, which are not printed."""
+"""Names of extras for work on dspgraph itself. They are not printed."""
 
 
 @click.command()
 def info() -> None:
     """Print versions, extras and machine, for bug reports.
 
-    Nothing is imported for it: the versions are those of the installed packages.
+    The versions are those of the installed packages; the packages are not imported.
     """
     own, extras = _requirements()
     print_tables(
@@ -45,7 +45,7 @@ def info() -> None:
 
 
 def _requirements() -> tuple[list[str], dict[str, list[str]]]:
-    """Return the names of the packages that dspgraph requires, and of the packages of each extra."""
+    """Return the names of the packages that dspgraph requires, and name of an extra -> names of its packages."""
     own: list[str] = []
     extras: dict[str, list[str]] = {}
     try:
@@ -67,7 +67,10 @@ def _version(package: str) -> str | None:
 
 
 def _extra(extra: str, packages: Iterable[str]) -> str:
-    """Return the versions of the packages of an extra; if some are missing, which, and how to install the extra."""
+    """Return a text with the versions of the packages of an extra.
+
+    If packages are missing, the text names them and says how to install the extra.
+    """
     versions = {name: _version(name) for name in packages}
     missing = [name for name, found in versions.items() if found is None]
     if missing:
@@ -76,7 +79,7 @@ def _extra(extra: str, packages: Iterable[str]) -> str:
 
 
 def _cpu() -> str:
-    """Return the model name of the CPU; if /proc/cpuinfo lacks it, what Python knows of the CPU."""
+    """Return the model name of the CPU from /proc/cpuinfo; without that file, the name from Python's `platform`."""
     try:
         found = re.search(r"^model name\s*:\s*(.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
     except OSError:  # not Linux
@@ -85,10 +88,10 @@ def _cpu() -> str:
 
 
 def _kernel_cache() -> str:
-    """Return where numba keeps the machine code of compiled kernels.
+    """Return the place where numba keeps the machine code of compiled kernels.
 
-    That is NUMBA_CACHE_DIR if it is set; else beside the sources if that folder can be written; else in a folder of the
-    user.
+    This is NUMBA_CACHE_DIR if it is set. Otherwise it is the folder of the sources if it can be written, and a cache
+    folder of the user if it cannot.
     """
     spec = find_spec("dspgraph_nodes")
     (sources,) = (spec.submodule_search_locations if spec else None) or [""]

@@ -75,8 +75,8 @@ def check(
 
     FILE is an audio file or, as for `render`, a .npz file. Without it a short recording of speech is used.
 
-    With --files, check that audio files are read alike however the reading is cut: blocks of many sizes and parts
-    must have the samples of one forward read. FILES are as for `render`.
+    With --files, check that audio files give the same samples however they are read: in blocks of many sizes, in parts,
+    or from start to end. FILES are as for `render`.
     """
     if law_of_files:
         _check_files(names)
@@ -107,7 +107,7 @@ def _check_pipeline(
 
 
 def _check_files(names: tuple[str, ...]) -> None:
-    """Check files, print a line for each, and exit with 1 if one breaks the law or cannot be read."""
+    """Check files and print a line for each. Exit with 1 if a file breaks the law, or if it cannot be read."""
     from dspgraph.io.audio import AUDIO_SUFFIXES
     from dspgraph.rendering.corpus import gather
     from dspgraph.testing import check_file

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 class StrictCommand(click.Command):
     """A command that refuses an option given twice, unless the option is a flag or repeatable.
 
-    click alone would take the last value, and say nothing of the others.
+    Without this class, click would take the last value and ignore the others silently.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the arguments as the method of the base class does; raise UsageError for an option given twice."""
+        """Parse the arguments as the base class does. Raises UsageError for an option that is given twice."""
         _, _, given = self.make_parser(ctx).parse_args(list(args))
         for option, count in Counter(given).items():
             if isinstance(option, click.Option) and count > 1 and not (option.multiple or option.is_flag):
@@ -49,9 +49,9 @@ PATH = _Path(path_type=Path)
 
 
 def exact_number(text: str) -> Fraction:
-    """Return the number that a text stands for. Raises ParameterError as `to_fraction` does.
+    """Return the exact number that a text stands for. Raises ParameterError as `to_fraction` does.
 
-    Python alone would also take 1_0 for 10, digits of other scripts, and "nan".
+    Unlike Python's `float` it refuses "1_0", digits of other scripts, and "nan".
     """
     from dspgraph.streams import to_fraction
 
@@ -93,7 +93,7 @@ plugin_option = click.option(
 
 
 def _f0_range(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[float, float] | None:
-    """Return the two numbers of a text LOW,HIGH; raise RequestError for another text."""
+    """Return the two numbers of a text LOW,HIGH, or None without the option. Raises RequestError for other texts."""
     if value is None:
         return None
     try:
@@ -182,16 +182,16 @@ overwrite_option = click.option(
 
 _HOW = {"out", "executor", "jobs", "address", "timeout", "batch", "resume", "retry_failed", "profiled", "as_json"}
 _HOW |= {"assets", "overwrite"}
-"""The parameters of commands that say where and how a result is made, and do not change it."""
+"""Parameters of commands that decide where and how a result is made, but do not change the result."""
 
 _MOST_FILES = 20
-"""The number of files in a recorded command line."""
+"""The largest number of files that a recorded command line names."""
 
 
 def recorded_command(*without: str) -> Command:
-    """Return the command that is being run, as ledgers and results record it.
+    """Return the command that the user gave, as ledgers and results record it: the whole line, and its settings only.
 
-    without: names of parameters, such as "files", that do not belong to the settings of this command.
+    without: names of parameters, such as "files", that do not count as settings of this command.
     """
     from dspgraph.rendering.command import Command
 
@@ -200,7 +200,10 @@ def recorded_command(*without: str) -> Command:
 
 
 def _command_line(ctx: click.Context, without: Collection[str]) -> str:
-    """Return a command as text for a shell: arguments, then options that were given. without: names of parameters."""
+    """Return a command as text for a shell: its arguments, then the options that the user gave.
+
+    without: names of parameters to leave out.
+    """
     words = ["dspgraph", ctx.info_name or ""]
     for parameter in sorted(ctx.command.params, key=lambda one: isinstance(one, click.Option)):
         name = parameter.name or ""
@@ -219,9 +222,9 @@ def _command_line(ctx: click.Context, without: Collection[str]) -> str:
 
 
 def swap_pairs(swaps: Sequence[str]) -> dict[str, str]:
-    """Return {slot: variant} from texts SLOT=VARIANT; raise RequestError for other texts and for a repeated slot.
+    """Return {slot: variant} from texts SLOT=VARIANT. Raises RequestError for other texts and for a repeated slot.
 
-    A slash in the name of a slot becomes a dot: both lead into a pipeline that is used as a node.
+    A slash in the name of a slot becomes a dot: "codec/excitation" and "codec.excitation" are the same slot.
     """
     pairs: dict[str, str] = {}
     for swap in swaps:

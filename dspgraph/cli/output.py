@@ -1,4 +1,4 @@
-"""Text for people at a terminal, and JSON for programs: tables, a line for each file, a progress bar."""
+"""Output of the commands, as text for people or as JSON for programs: tables, a line for each file, a progress bar."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from dspgraph.wiring.wiring import Wiring
 
 WIDE = 10_000
-"""Width in characters of text that is not printed at a terminal, so that no line is folded."""
+"""Width in characters of text that does not go to a terminal. It is so large that no line is folded."""
 
 NARROW = 40
-"""Least width in characters of text at a terminal: the variable COLUMNS may say 0 or 1, which no terminal has."""
+"""Least width in characters of text at a terminal. The environment variable COLUMNS may be 0 or 1, which is wrong."""
 
 
 def _columns() -> int:
-    """Return the width in characters of what is printed."""
+    """Return the width of tables in characters: the width of the terminal, or WIDE if stdout is no terminal."""
     return max(NARROW, get_terminal_size().columns) if sys.stdout.isatty() else WIDE
 
 
@@ -42,7 +42,7 @@ def echo(line: str, err: bool = False) -> None:
 def print_tables(tables: Mapping[str, Sequence[Sequence[str]]], err: bool = False) -> None:
     """Print tables, each under its title. At a terminal long cells are folded; otherwise every row is one line.
 
-    tables: rows of cells, by title. err: print to stderr.
+    tables: title -> rows of cells. err: print to stderr.
     """
     from rich.console import Console
     from rich.table import Table
@@ -68,9 +68,9 @@ def print_advice(*graphs: Wiring) -> None:
 
 
 def print_notes(graph: Wiring) -> None:
-    """Print notes on a graph on stderr: parameters that are likely to be mistakes, and imports by computed names.
+    """Print notes about a graph to stderr: parameters that are likely to be mistakes, and imports by computed names.
 
-    The digest of a graph does not cover modules that the code of its nodes imports by computed names.
+    A module is imported by a computed name in `import_module(name)`. The digest of a graph does not cover such modules.
     """
     from dspgraph.wiring.provenance import computed_imports
 
@@ -84,7 +84,7 @@ def print_notes(graph: Wiring) -> None:
 
 
 class Reporter:
-    """The progress of a run, as printed: a line for each finished item and, at a terminal, a progress bar below.
+    """The printer of the progress of a run: a line for each finished item and, at a terminal, a progress bar below.
 
     as_json: print lines of JSON, without a progress bar.
     """
@@ -153,7 +153,7 @@ class Reporter:
             click.echo(f"{counts['done']} rendered in {seconds:.1f} s{speed}{known}", err=True)
 
     def note(self, text: str) -> None:
-        """Print a line about something that was left out, to stderr."""
+        """Print a note to stderr, for instance about files that were left out."""
         self.say(f"note: {text}", failed=True)
 
     def say(self, text: str, failed: bool) -> None:
@@ -191,8 +191,8 @@ def _machine(row: Rendered) -> dict[str, Any]:
 def print_means(results: Results) -> None:
     """Print the mean of every metric, one row for each variant, sorted by the first metric, best first.
 
-    The best mean of a metric has a star. A mean over fewer recordings than other means has the number of its recordings
-    in brackets before it. At a terminal, the metrics are divided among several tables if one would be too wide.
+    The best mean of a metric has a star. If a mean is over fewer recordings than the others, the number of recordings
+    stands before it in brackets. At a terminal, several tables are printed if one table would be too wide.
     """
     due, known = len(results.recordings), max(mean.n for mean in results.means())
     head = [f"means of {known if known == due else f'{known} of {due}'} recordings"] if due > 1 else []
@@ -209,13 +209,13 @@ def print_means(results: Results) -> None:
 
 
 def print_missing_values(results: Results) -> None:
-    """Print a sentence for each metric that has no value in some scores for a known reason."""
+    """Print a sentence to stderr for each metric that has no value for some recordings, if the reason is known."""
     for sentence in results.missing_values():
         echo(sentence, err=True)
 
 
 def _means_table(results: Results, first: int, last: int, known: int) -> Table:
-    """Return the table of the means of `results.metrics[first:last]`; known: the largest number of recordings."""
+    """Return the table of the means of `results.metrics[first:last]`. known: the most recordings behind any mean."""
     from rich.table import Table
     from rich.text import Text
 

@@ -16,7 +16,7 @@ from dspgraph.errors import ParameterError, RequestError
 
 
 def _number(ctx: click.Context, param: click.Parameter, value: str | None) -> Fraction:
-    """Return the exact value of a number of seconds; raise RequestError for another text."""
+    """Return the exact value of --offset in seconds, by default 0. Raises RequestError for a text that is no number."""
     from dspgraph.streams import to_fraction
 
     try:

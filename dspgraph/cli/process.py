@@ -26,7 +26,7 @@ _DEFAULT = (signal.SIG_DFL, signal.default_int_handler)
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal that asks the program to end, raised where the program is: Ctrl-C (SIGINT), SIGTERM or SIGHUP."""
+    """The exception that is raised in running code by Ctrl-C (SIGINT), SIGTERM or SIGHUP. number: of the signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -37,11 +37,11 @@ class Stopped(KeyboardInterrupt):
 def signals_raised() -> Iterator[None]:
     """Raise `Stopped` inside the `with` block when a signal asks the program to end.
 
-    So everything that is open is closed, and no unfinished file is left. A signal that is ignored, as SIGHUP under
-    nohup, or that other code handles stays as it is. After a signal has come, SIGINT, SIGTERM and SIGHUP are ignored
-    for GRACE seconds, and for good when the `with` block ends: then the process is about to end. Objects that were half
-    made when the signal came may fail in `__del__`; Python's report of that, "Exception ignored in ...", is not
-    printed.
+    The exception closes everything that is open, so that no unfinished file is left. Signals that are ignored (SIGHUP
+    under nohup) or that other code handles are not changed. After a signal has come, SIGINT, SIGTERM and SIGHUP are
+    ignored for GRACE seconds. When the `with` block ends after a signal, they are ignored for good, because the process
+    is about to end. Objects that were only partly made when the signal came may fail in `__del__`; Python's message
+    about this, "Exception ignored in ...", is not printed.
     """
     latest = -GRACE
 
@@ -65,7 +65,7 @@ def signals_raised() -> Iterator[None]:
 
 
 def report_stop(stop: KeyboardInterrupt) -> int:
-    """Print on stderr what has stopped the program, and the notes of the exception; return the exit code.
+    """Print to stderr which signal has stopped the program, and the notes of the exception; return the exit code.
 
     The exit code is 128 + the number of the signal, as in a shell: 130 for Ctrl-C.
     """
@@ -76,7 +76,7 @@ def report_stop(stop: KeyboardInterrupt) -> int:
 
 
 def complain(sentence: str) -> None:
-    """Print a sentence on stderr. If that fails, nothing is printed: there is no other place for it."""
+    """Print a sentence to stderr. If stderr cannot be written, the sentence is lost: there is no other place for it."""
     with suppress(OSError):
         click.echo(f"dspgraph: {sentence}", err=True)
 
@@ -98,10 +98,10 @@ def open_standard_streams() -> None:
 
 
 def report_system_error(error: OSError) -> int:
-    """Print on stderr an error of the system that no other code has turned into a sentence; return the exit code.
+    """Print to stderr an error of the system that no other code has handled; return the exit code.
 
-    If it has no file name, a standard stream has failed: what was not printed is dropped, or Python would complain when
-    it ends.
+    An error with a number but without a file name usually comes from a standard stream. Text that such a stream could
+    not print is then discarded; otherwise Python would report the error again when it ends.
     """
     reason = error.strerror or str(error)
     if error.errno in (errno.EMFILE, errno.ENFILE):

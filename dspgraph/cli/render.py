@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 AUDIO_FORMATS = (
     "flac", "wav", "ogg", "flac:PCM_24", "flac:PCM_16", "wav:FLOAT", "wav:PCM_24", "wav:PCM_16", "ogg:VORBIS"
 )  # fmt: skip
-"""The values of `--format`: `io.formats.FORMAT_NAMES`, without an import of numpy."""
+"""The values of `--format`. They repeat `io.formats.FORMAT_NAMES`, whose import would also import numpy."""
 
 
 @click.command(cls=StrictCommand)
@@ -141,6 +141,6 @@ def render(
 
 
 def _print_profile(profile: Profile, as_json: bool) -> None:
-    """Print a profile, as a table and a verdict; to stderr if the results go to stdout as JSON."""
+    """Print a profile as a table and a verdict. as_json: print to stderr, because JSON goes to stdout."""
     print_tables({"profile": profile.table()}, err=as_json)
     click.echo(profile.verdict(), err=as_json)

@@ -1,1 +1,1 @@
-"""Figures: spectrograms, rainbowgrams, distributions that a model predicts, and the phone study of these."""
+"""Figures: spectrograms, rainbowgrams, distributions that a model predicts, and studies of distributions by phone."""

@@ -1,4 +1,4 @@
-"""The files of a phone study: frames of a model in .npz files, and an alignment for each of them."""
+"""The files of a phone study: frames of a model in .npz files, and an alignment for each .npz file."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ def study_files(
     offset: Number = 0,
     folds: Collection[str] = (),
 ) -> PhoneStudy:
-    """Return the study of .npz files with frames of a model, and of alignments.
+    """Return the phone study of recordings, from their .npz files and their alignments.
 
-    frames: a file, or a folder whose files are all taken. alignments: a file or a folder; a folder, and a file of many
-    utterances, has an alignment for each name of a recording, which is the name of its .npz file without suffix.
-    stream: the name of the array; by default it is the only one of kind "logistic_mixture" or, if there is none, of a
-    kind in SCALES. form, tier, utterance, offset: as in `read_alignment`. folds: as in `Alignment.folded`.
+    frames: a .npz file with frames of a model, or a folder of which all .npz files are used. alignments: a file or a
+    folder. In a folder, and in a file of many utterances, an alignment is found by the name of the recording: the name
+    of its .npz file without suffix. stream: the name of the array; by default the only array of kind "logistic_mixture"
+    or, if there is none, of a kind in SCALES. form, tier, utterance, offset: as in `read_alignment`. folds: as in
+    `Alignment.folded`.
 
     Recordings without an alignment are left out; a note says how many. Raises FileError for files that cannot be used,
-    and RequestError if the names of recordings and alignments cannot be brought together.
+    and RequestError if no recording has an alignment, or if one alignment is given for several recordings.
     """
     files = sorted(frames.rglob(f"*{SUFFIX}")) if frames.is_dir() else [frames]
     if not files:
@@ -59,7 +60,7 @@ def study_files(
 
 @dataclass
 class _Reports:
-    """Sentences about intervals that did not fit, over all recordings."""
+    """Counts over all recordings of samples and intervals that did not fit; `sentences` puts them into words."""
 
     read: int = 0
     items: int = 0
@@ -90,7 +91,7 @@ class _Reports:
 def _finder(
     path: Path, recordings: int, form: str | None, tier: str | None, utterance: str | None, offset: Number
 ) -> Callable[[str], Alignment | None]:
-    """Return a function from the name of a recording to its alignment, or to None if there is none."""
+    """Return a function that takes the name of a recording and returns its alignment, or None if there is none."""
     if path.is_dir():
         if utterance is not None:
             raise RequestError(f"{path} is a folder: an utterance is chosen in a file of several: drop {utterance!r}")
@@ -131,7 +132,7 @@ def _add_file(study: PhoneStudy, reports: _Reports, file: Path, alignment: Align
 
 
 def _stream(file: Path, streams: Mapping[str, Stream], name: str | None) -> tuple[str, Frames]:
-    """Return the name and the stream of the frames of a file that are studied. Raises FileError if there are none."""
+    """Return the name and the stream of the array to study in a file. Raises FileError if there is none, or several."""
     fitting = {key: one for key, one in streams.items() if isinstance(one, Frames) and _fits(one)}
     listed = ", ".join(f"'{key}' ({one})" for key, one in list(streams.items())[:10]) or "none that is described"
     if name is None:

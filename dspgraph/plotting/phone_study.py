@@ -1,8 +1,9 @@
 """The phone study: how wide the distributions are that a model predicts, phone by phone.
 
 Every sample of a recording has a phone, from an alignment, and a mixture of logistics, from a model. For each phone the
-study counts the scales of the components, on logarithmic bins: each component counts with its weight, so that a sample
-counts 1 in all. This is the expectation of the histogram of components that are drawn independently.
+study makes a histogram of the scales of the components, with logarithmic bins. Each component counts with its weight,
+so that all components of a sample together count 1. If for each sample one component were drawn at random by weight,
+this would be the expected histogram.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ SCALES = ("log_scale", "log_deviation")
 
 BINS_PER_DECADE = 10
 LOWEST, HIGHEST = -20, 5
-"""Edges of the bins are the multiples of 1 / BINS_PER_DECADE of log10 of the scale, from LOWEST to HIGHEST. What lies
-beyond is counted in the outermost bin.
+"""The bins of log10(scale) have the width 1 / BINS_PER_DECADE, from LOWEST to HIGHEST. Scales outside this range are
+counted in the first or last bin.
 """
 
 MOST_LABELS = 1000
@@ -40,14 +41,14 @@ MOST_LABELS = 1000
 _BINS = (HIGHEST - LOWEST) * BINS_PER_DECADE
 
 _NEGLIGIBLE = 1e-6
-"""The share of all counts that the columns left out of a table have at most, at either end."""
+"""Bins at either end of a table are left out as long as together they have at most this share of all counts."""
 
 
 class Extreme(NamedTuple):
     """A sample at which a phone has its least or its greatest scale.
 
-    log10_scale: log10 of the expected scale. recording: the name of the recording; item: the number of the sample in
-    it; seconds: its time. row: the numbers of its frame.
+    log10_scale: the mean of log10(scale) over the components, by weight. recording: the name of the recording. item:
+    the number of the sample in the recording. seconds: the time of the sample. row: the numbers of its frame.
     """
 
     log10_scale: float
@@ -58,7 +59,7 @@ class Extreme(NamedTuple):
 
 
 def _extreme(log10_scale: float) -> Extreme:
-    """Return an extreme that any sample replaces."""
+    """Return a first value for `PhoneRow.least` or `PhoneRow.greatest`, which any sample replaces."""
     return Extreme(log10_scale, "", 0, 0.0, np.zeros(0))
 
 
@@ -66,8 +67,9 @@ def _extreme(log10_scale: float) -> Extreme:
 class PhoneRow:
     """The statistics of one phone in a study.
 
-    samples: their number. counts: [bins], the sum of weights in every bin. total, squares: sums over samples of log10
-    of the expected scale and of its square. least, greatest: samples at the extremes.
+    samples: the number of samples of the phone. counts: [bins], the sum of weights in every bin. total, squares: the
+    sums over samples of L and of L**2, where L is the mean of log10(scale) over the components of a sample, by weight.
+    least, greatest: the samples with the least and the greatest L.
     """
 
     samples: int = 0
@@ -79,12 +81,12 @@ class PhoneRow:
 
     @property
     def mean(self) -> float:
-        """The mean of log10 of the expected scale."""
+        """The mean over the samples of the phone of L, the mean log10(scale) of a sample."""
         return self.total / self.samples
 
     @property
     def deviation(self) -> float:
-        """The standard deviation of log10 of the expected scale over the samples of the phone."""
+        """The standard deviation over the samples of the phone of L, the mean log10(scale) of a sample."""
         return math.sqrt(max(self.squares / self.samples - self.mean**2, 0.0))
 
 
@@ -92,7 +94,8 @@ class PhoneRow:
 class PhoneStudy:
     """Counts of scales by phone, over any number of recordings.
 
-    kind: the kind of the frames. seconds: the duration of each phone. notes: what was seen and left out, in words.
+    kind: the kind of the frames. rows: label of a phone -> its statistics. seconds: label of a phone -> its whole
+    duration. notes: sentences about the alignments, for instance about recordings that were left out.
     """
 
     kind: str = ""
@@ -108,7 +111,11 @@ class PhoneStudy:
     def add(
         self, recording: str, stream: Frames, first: int, rows: Array, codes: Array, labels: tuple[str, ...]
     ) -> None:
-        """Count the frames of a block. first: the number of the first one; the phone of frame k is labels[codes[k]]."""
+        """Count the frames of one block of a recording.
+
+        recording: its name. stream: the stream of the frames. first: the number of the block's first frame in the
+        recording. rows: [n, width], the frames. codes: [n]; the phone of row k is labels[codes[k]].
+        """
         log_scales, weights = _scales(stream.kind, rows)
         expected = (weights * log_scales).sum(axis=1)
         bins = np.clip(np.floor((log_scales - LOWEST) * BINS_PER_DECADE), 0, _BINS - 1).astype(np.int64)
@@ -136,9 +143,9 @@ class PhoneStudy:
             )
 
     def histogram(self) -> tuple[Array, Array]:
-        """Return the edges of bins [m + 1] in log10 of the scale, and the counts [phones, m] of `phones`.
+        """Return the edges of bins, [m + 1] in log10(scale), and the counts, [phones, m] with one row per phone.
 
-        Columns at both ends that together have a share of 1e-6 at most are added to the outermost column that is left.
+        At each end, bins that together have at most 1e-6 of all counts are added to the nearest bin that is kept.
         """
         counts = np.stack([self.rows[label].counts for label in self.phones])
         share = np.cumsum(counts.sum(axis=0)) / counts.sum()
@@ -150,7 +157,7 @@ class PhoneStudy:
         return LOWEST + np.arange(first, last + 2) / BINS_PER_DECADE, kept
 
     def table(self) -> Iterator[Sequence[str | float]]:
-        """Yield the rows of the table of the study, the names of the columns first."""
+        """Yield the rows of the table of the study: first the names of the columns, then one row per phone."""
         edges, counts = self.histogram()
         ends = [f"{end}_{what}" for end in ("least", "greatest") for what in ("log10_scale", "recording", "seconds")]
         names = [f"count_from_{edge:.1f}" for edge in edges[:-1]]
@@ -165,9 +172,9 @@ class PhoneStudy:
         return write_whole(path, csv_bytes(self.table()))
 
     def widest(self) -> str:
-        """Return the phone whose least and greatest scale differ most; by choice not one of pauses or samples outside.
+        """Return the phone whose least and greatest scale differ most.
 
-        If there is no other, it is one of these.
+        The labels of pauses, and of samples outside all intervals, are considered only if there are no other labels.
         """
 
         def span(label: str) -> tuple[bool, float]:
@@ -177,7 +184,7 @@ class PhoneStudy:
         return max(self.phones, key=span)
 
     def row(self, label: str) -> PhoneRow:
-        """Return what is known of a phone. Raises RequestError if the study has no such phone."""
+        """Return the statistics of the phone `label`. Raises RequestError if the study has no such phone."""
         if label not in self.rows:
             raise RequestError(f"no sample has the phone {shown(label)}; {suggest(label, self.rows)}")
         return self.rows[label]
@@ -196,7 +203,7 @@ def _cells(one: Extreme) -> tuple[float, str, float]:
 
 
 def _scales(kind: str, rows: Array) -> tuple[Array, Array]:
-    """Return log10 of scales and their weights, both [n, K] in float64."""
+    """Return log10(scale) and the weight of every component, both [n, K] in float64. kind, rows: of the frames."""
     wide = rows.astype(np.float64)
     if kind != MIXTURE:
         return wide / math.log(10), np.ones_like(wide)

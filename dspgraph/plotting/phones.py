@@ -1,4 +1,4 @@
-"""The picture of a phone study: a heat map of phone and scale, and the distribution of one phone at its extremes."""
+"""The picture of a phone study: a heat map of scales by phone, and distributions at the extremes of one phone."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROW_INCHES, LEAST_INCHES, MOST_INCHES = 0.17, 3.0, 100.0
-"""The height of a row of the heat map, and the limits of the height of all rows."""
+"""Inches: the height of one row of the heat map, and the least and greatest height of all rows together."""
 
 REACH = 4
-"""The distributions of one phone are drawn up to so many standard deviations from their mean."""
+"""The number of standard deviations, on each side of its mean, over which a distribution is drawn."""
 
 _NAMES = {
     MIXTURE: "scale s of the components",
@@ -32,9 +32,9 @@ _NAMES = {
 def phone_heat_map(study: PhoneStudy, title: str, phone: str | None = None) -> Figure:
     """Draw a study: for every phone the share of its samples in each bin of the scale, and the number of its samples.
 
-    Below, if the frames are mixtures, the predicted density of one phone is drawn where its expected scale is least and
-    where it is greatest. phone: its label; by default the one whose two scales differ most. Raises RequestError for a
-    label that the study does not have.
+    If the frames are mixtures, two densities are drawn below: the distributions that the model predicts at the samples
+    where one phone has its least and its greatest scale. phone: the label of this phone; by default the phone whose
+    least and greatest scale differ most. Raises RequestError for a label that the study does not have.
     """
     name = study.widest() if phone is None else phone
     one = study.row(name)
@@ -66,7 +66,7 @@ def phone_heat_map(study: PhoneStudy, title: str, phone: str | None = None) -> F
 
 
 def _draw_density(axis: Axes, title: str, extreme: Extreme) -> None:
-    """Draw the density of the mixture of an extreme, and its components with a weight of 1 % or more."""
+    """Draw the density of the mixture at a sample `extreme`, and its components that have a weight of 1 % or more."""
     weights, means, scales = _mixture(extreme.row)
     mean = float(weights @ means)
     deviation = math.sqrt(float(weights @ ((means - mean) ** 2 + scales**2 * math.pi**2 / 3)))

@@ -40,8 +40,8 @@ def file_rainbowgram(file: Path, swaps: Mapping[str, str]) -> Figure:
 def column_frequencies(graph: Graph, output: str) -> Array:
     """Return the frequency in Hz of each column of an output of a graph.
 
-    It is what `Node.frequencies` returns for the node that gives the output; if that is None, for the nearest node
-    before it. Raises RequestError if it is None for all nodes before the output.
+    The node that gives the output is asked first, by `Node.frequencies`. If it returns None, the nodes before it are
+    asked, the nearest first. Raises RequestError if all of them return None.
     """
     names = [graph.origins[output].rpartition(".")[0]]
     for name in names:  # the loop appends to the list: the nearest nodes come first
@@ -59,8 +59,8 @@ def rainbowgram(magnitude: Array, advance: Array, frequencies: Array, seconds: f
     """Draw a rainbowgram of `seconds` seconds.
 
     magnitude: [n, bins], natural logarithms. advance: [n, bins], the advance of the phase from row to row, divided by
-    pi, from -1 to 1. frequencies: [bins], in Hz. If the first frequency is above 0 Hz, the bins are geometrically
-    spaced, and the axis has a mark at every octave. Otherwise they are equally spaced.
+    pi, from -1 to 1. frequencies: [bins], the centres of the bins in Hz. If the first one is above 0 Hz, the bins must
+    be geometrically spaced, and the axis has a mark at every octave. Otherwise the bins must be equally spaced.
     """
     figure = new_figure(9, 4.8)
     axis = figure.subplots()

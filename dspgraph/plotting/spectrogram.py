@@ -70,7 +70,8 @@ def file_spectrogram(file: Path) -> Figure:
 def read_audible(file: Path, stream: Audio) -> Array:
     """Return the samples of a file with the rate and channels of a stream.
 
-    Raises FileError if the file cannot be read, or if all of its samples are 0.
+    The file is converted if its rate or channels differ. Raises FileError if the file cannot be read, or if all of its
+    samples are 0.
     """
     samples = AudioSource(file, stream).read()
     if not samples.any():
@@ -140,9 +141,9 @@ def _miniature(path: Path, seconds: float, top: float) -> Array:
 
 
 def _png(energy: Array, loudest: float) -> bytes:
-    """Return the bytes of a PNG file with a palette, which shows 80 dB, with high frequencies at the top.
+    """Return the bytes of a PNG file of a small spectrogram: 80 dB in 64 colours, high frequencies at the top.
 
-    energy: [rows, columns], row 0 with the lowest frequencies; loudest: the energy of the brightest colour.
+    energy: [rows, columns], row 0 with the lowest frequencies. loudest: the energy that has the brightest colour.
     """
     from matplotlib import colormaps
     from PIL import Image
