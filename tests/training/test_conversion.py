@@ -12,7 +12,7 @@ from dspgraph.errors import FileError
 from dspgraph.training import conversion
 from dspgraph_nodes.models.gansynth.config import Config
 from dspgraph_nodes.models.gansynth.convert import convert as convert_gansynth
-from helpers import gansynth, published_gansynth, wavenets
+from helpers import autoencoders, gansynth, published_gansynth, wavenets
 
 pytestmark = pytest.mark.training
 
@@ -31,9 +31,16 @@ def of_transposed_wavenet() -> dict[str, Array]:
     return dict(wavenets.published(wavenets.TRANSPOSED, wavenets.random_arrays(wavenets.TRANSPOSED)))
 
 
+def of_autoencoder() -> dict[str, Array]:
+    config = autoencoders.tiny(layers=2, stacks=1)
+    found = autoencoders.published(config, autoencoders.random_arrays(config))
+    return {name: one for name, one in found.items() if not name.startswith("res_2/")}  # nothing reads it
+
+
 @pytest.mark.parametrize(
     ("whole", "given"),
     [
+        (of_autoencoder, {"stacks": 1}),
         (of_gansynth, {"pitches": 7}),
         (of_wavenet, {"stacks": 1}),
         pytest.param(of_transposed_wavenet, {"stacks": 2}, marks=pytest.mark.slow),

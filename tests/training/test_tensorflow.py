@@ -9,6 +9,7 @@ from numpy.testing import assert_array_equal
 from dspgraph import Array
 from dspgraph.errors import FileError
 from dspgraph.training.checkpoints import read_checkpoint
+from helpers.tensorflow_files import block, checkpoint, number, part, varint
 
 ARRAYS: dict[str, Array] = {
     "layer/bias": np.arange(3, dtype=np.float32),
@@ -16,64 +17,11 @@ ARRAYS: dict[str, Array] = {
     "layer/kernel": np.arange(12, dtype=np.float64).reshape(2, 3, 2),
     "step": np.array(300, np.int64),
 }
-TYPES = {np.dtype(np.float32): 1, np.dtype(np.float64): 2, np.dtype(np.int64): 9}
-
-
-def varint(value: int) -> bytes:
-    groups = []
-    while True:
-        value, group = value >> 7, value & 127
-        groups.append(group | 128 if value else group)
-        if not value:
-            return bytes(groups)
-
-
-def number(field: int, value: int) -> bytes:
-    return varint(field << 3) + varint(value)
-
-
-def part(field: int, content: bytes) -> bytes:
-    return varint(field << 3 | 2) + varint(len(content)) + content
-
-
-def block(pairs: list[tuple[bytes, bytes]]) -> bytes:
-    """A block of a table, in which keys share their beginnings, and its type and check sum."""
-    content, before = b"", b""
-    for key, value in pairs:
-        shared = next(
-            (k for k, (a, b) in enumerate(zip(key, before, strict=False)) if a != b), min(map(len, (key, before)))
-        )
-        content += varint(shared) + varint(len(key) - shared) + varint(len(value)) + key[shared:] + value
-        before = key
-    return content + bytes(4) + (1).to_bytes(4, "little") + b"\0" + b"sums"
-
-
-def checkpoint(folder: Path, arrays: dict[str, Array] = ARRAYS) -> Path:
-    """Two blocks of arrays; a text among them, which is no number."""
-    data, pairs = b"", [(b"", number(1, 1))]
-    for name, array in sorted(arrays.items()):
-        shape = b"".join(part(2, number(1, size)) for size in array.shape)
-        entry = number(1, TYPES[array.dtype]) + (part(2, shape) if shape else b"") + number(4, len(data))
-        pairs.append((name.encode(), entry + number(5, array.nbytes) + varint(6 << 3 | 5) + b"sums"))
-        data += array.tobytes()
-    pairs.append((b"text", number(1, 7) + number(5, 4)))
-    content, places = b"", []
-    for group in (pairs[:3], pairs[3:]):
-        one = block(group)
-        places.append((group[-1][0], varint(len(content)) + varint(len(one) - 5)))
-        content += one
-    other, index = block([]), block(places)
-    footer = varint(len(content)) + varint(len(other) - 5)
-    footer += varint(len(content) + len(other)) + varint(len(index) - 5)
-    content += other + index + footer.ljust(40, b"\0") + (0xDB4775248B80FB57).to_bytes(8, "little")
-    (folder / "model.ckpt-3.index").write_bytes(content)
-    (folder / "model.ckpt-3.data-00000-of-00001").write_bytes(data)
-    return folder / "model.ckpt-3"
 
 
 @pytest.mark.parametrize("ending", ["", ".index", ".data-00000-of-00001"])
 def test_any_of_its_paths_gives_the_arrays(ending: str, tmp_path: Path) -> None:
-    found = read_checkpoint(Path(f"{checkpoint(tmp_path)}{ending}"))
+    found = read_checkpoint(Path(f"{checkpoint(tmp_path, ARRAYS)}{ending}"))
     assert found.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
         assert_array_equal(found[name], array)
@@ -81,7 +29,7 @@ def test_any_of_its_paths_gives_the_arrays(ending: str, tmp_path: Path) -> None:
 
 
 def test_a_data_file_that_is_missing_or_cut_is_named(tmp_path: Path) -> None:
-    path = checkpoint(tmp_path)
+    path = checkpoint(tmp_path, ARRAYS)
     data = Path(f"{path}.data-00000-of-00001")
     data.write_bytes(data.read_bytes()[:-1])
     with pytest.raises(FileError, match=r"data-00000-of-00001 ends before or within step: copy or download it again"):
@@ -93,7 +41,7 @@ def test_a_data_file_that_is_missing_or_cut_is_named(tmp_path: Path) -> None:
 
 def test_a_damaged_index_is_refused(tmp_path: Path) -> None:
     """Every byte is changed, and the file is cut everywhere: the arrays are read, or the file is refused."""
-    path = Path(f"{checkpoint(tmp_path)}.index")
+    path = Path(f"{checkpoint(tmp_path, ARRAYS)}.index")
     whole = path.read_bytes()
     messages = []
     for k in range(len(whole)):

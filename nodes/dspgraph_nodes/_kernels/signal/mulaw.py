@@ -116,3 +116,36 @@ def even_levels(x: Array, levels: int, mulaw: bool = True) -> Array:
     y = np.sign(x) * np.log1p(mu * np.abs(x)) / np.log1p(mu) if mulaw else x
     found: Array = np.floor((y + 1) / 2 * mu + 0.5).astype(np.int64)
     return found
+
+
+# ---- levels that are rounded down -----------------------------------------------------------------------------------
+
+
+def floor_levels(x: Array) -> Array:
+    """Return the level k of 256 of every sample, [n] int64, as NSynth's networks read them.
+
+        k = clip(128 + floor(sgn(x) * ln(1 + 255 * |x|) / ln(256) * 128), 0, 255)
+
+    x: [n], float32 or float64. Silence has the level 128. Samples of +1 and above, for which the published program has
+    no level, get the last one.
+    """
+    levels: Array = np.clip(np.searchsorted(_floor_edges(x.dtype.name), x, side="right") - 1, 0, 255)
+    return levels
+
+
+def floor_samples() -> Array:
+    """Return the sample of every one of the 256 levels of `floor_levels`, [256] float64, as NSynth's decoder has them.
+
+    y = (k - 128 + 1/2) / 128, x = sgn(y) * (256**|y| - 1) / 255; level 128 stands for 0.
+    """
+    half = _expanded(256)[1::2]  # at the distances 1/2, 3/2 ... 255/2, in steps of 1 / 128, from 0
+    samples = np.concatenate((-half[::-1], half))
+    samples[128] = 0
+    return samples
+
+
+@lru_cache(maxsize=2)
+def _floor_edges(dtype: str) -> Array:
+    """Return the edges [256]: level k has the samples from edges[k] up to, not including, edges[k + 1]."""
+    whole = _expanded(256)[::2]  # at the distances 0, 1 ... 128 from 0
+    return _frozen(np.concatenate((-whole[:0:-1], whole[:-1])), dtype)

@@ -1,0 +1,57 @@
+"""The sizes of a WaveNet autoencoder, and the presets."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from dspgraph_nodes.models.shared.config import ModelConfig, size
+
+MULAW_LEVELS = 256
+"""Number of mu-law levels of a sample."""
+
+TAPS = 3
+"""Number of samples, one dilation apart, that a convolution reads."""
+
+
+class Config(ModelConfig):
+    """The sizes of encoder and decoder, and the rate and hop of their audio.
+
+    The defaults are those of the published network, NSynth's h512_bo16. The encoder and the decoder have equally many
+    dilated convolutions, with the same dilations.
+    """
+
+    layers: int = size(30, "dilated convolutions of the encoder, and of the decoder", largest=256)
+    stacks: int = size(3, "times that the dilations 1, 2, 4 ... begin anew; divides the layers", largest=256)
+    encoder: int = size(128, "channels of the encoder")
+    latent: int = size(16, "numbers in a frame of the encoding")
+    width: int = size(512, "channels between the convolutions of the decoder; a convolution has twice as many gates")
+    skip: int = size(256, "channels of the skip connections of the decoder")
+    hop: int = size(512, "samples in a frame of the encoding", largest=2**16)
+    rate: int = Field(16000, ge=1, le=192_000, description="sample rate, Hz")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.layers % self.stacks:
+            raise ValueError(f"stacks is {self.stacks}; it must divide the {self.layers} layers")
+        if max(self.dilations) * (TAPS - 1) >= 2**20:
+            raise ValueError(f"layers / stacks is {self.layers // self.stacks}: a convolution would see 2**20 samples")
+        return self
+
+    @property
+    def dilations(self) -> tuple[int, ...]:
+        """The dilation of every layer, 2**(i mod (layers / stacks))."""
+        return tuple(2 ** (i % (self.layers // self.stacks)) for i in range(self.layers))
+
+    @property
+    def reach(self) -> int:
+        """Number of samples before and after a frame on which its encoding depends."""
+        return 1 + sum(self.dilations)
+
+
+PRESETS = {
+    "wavenet_autoencoder": Config(),
+    "wavenet_autoencoder-small": Config(layers=20, stacks=2, encoder=32, width=32, skip=32),
+}
+"""The published network, and one of a size that trains on a CPU."""

@@ -1,0 +1,148 @@
+"""The WaveNet autoencoder in torch.
+
+A sample is one of 256 mu-law levels k, and the networks read v = (k - 128) / 128. The encoder turns samples into frames
+of a few numbers; its convolutions with the dilations d_i read samples on both sides, and zeros beyond both ends:
+
+    h_0[t] = sum_k W_k v[t + k - 1] + b,    k = 0 .. 2
+    h_(i+1)[t] = h_i[t] + V relu(sum_k W_k relu(h_i[t + (k - 1) d_i]) + b) + c
+    z[j] = mean of W h_30[t] + b over the samples t of frame j
+
+The decoder predicts the level of sample t from the samples before it and from the frame j in which it lies:
+
+    x_0[t] = sum_k W_k v[t + k - 3] + b,    s = V x_0[t] + c
+    a = sum_k W_k x_i[t + (k - 2) d_i] + b + C z[j] + e,    g = tanh(a[:n]) * sigmoid(a[n:]),    n channels
+    x_(i+1)[t] = x_i[t] + W g + b,    s = s + V g + c
+    logits = W relu(V relu(s) + c + C z[j] + e) + b
+
+Every formula has weights and biases of its own.
+
+Source: J. Engel et al., Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders, ICML 2017,
+arXiv:1704.01279; magenta, models/nsynth/wavenet/h512_bo16.py.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad, relu
+
+from dspgraph_nodes.models.wavenet_autoencoder.config import MULAW_LEVELS, TAPS, Config
+
+
+def levels_read(levels: Tensor) -> Tensor:
+    """Return what the networks read of mu-law levels: (k - 128) / 128, [batch, n, 1]. levels: [batch, n] int64."""
+    half = MULAW_LEVELS // 2
+    read: Tensor = (levels - half) / half
+    return read.unsqueeze(-1)
+
+
+def taken(x: Tensor, dilation: int, before: int) -> Tensor:
+    """Return what a convolution reads at every sample: [batch, n, taps * channels], the oldest tap first.
+
+    x: [batch, n, channels]; before: the number of taps that lie before the sample. The last tap lies
+    taps - 1 - before dilations after it. Beyond both ends x counts as 0.
+    """
+    count, after = x.shape[1], TAPS - 1 - before
+    wide = pad(x, (0, 0, before * dilation, after * dilation))
+    return torch.cat([wide[:, k * dilation : k * dilation + count] for k in range(TAPS)], -1)
+
+
+class EncoderLayer(nn.Module):
+    """One dilated convolution of the encoder. Its columns are [tap, channel], the oldest tap first."""
+
+    def __init__(self, config: Config, dilation: int) -> None:
+        super().__init__()
+        self.dilation = dilation
+        self.conv = nn.Linear(TAPS * config.encoder, config.encoder)
+        self.out = nn.Linear(config.encoder, config.encoder)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return the input of the next layer, [batch, n, channels]. h: [batch, n, channels]."""
+        found: Tensor = h + self.out(relu(self.conv(taken(relu(h), self.dilation, 1))))
+        return found
+
+
+class WaveNetEncoder(nn.Module):
+    """The network from samples to frames."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.first = nn.Linear(TAPS, config.encoder)
+        self.layers = nn.ModuleList(EncoderLayer(config, d) for d in config.dilations)
+        self.last = nn.Linear(config.encoder, config.latent)
+
+    def forward(self, levels: Tensor) -> Tensor:
+        """Return the frames, [batch, frames, latent]. levels: [batch, frames * hop] int64."""
+        h = self.first(taken(levels_read(levels).to(self.first.weight), 1, 1))
+        for layer in self.layers:
+            h = layer(h)
+        rows: Tensor = self.last(h)
+        batch, count, latent = rows.shape
+        return rows.view(batch, count // self.config.hop, self.config.hop, latent).mean(2)
+
+
+class DecoderLayer(nn.Module):
+    """One gated convolution. The columns of the weights of its gates are [tap, channel], the oldest tap first."""
+
+    def __init__(self, config: Config, dilation: int, last: bool) -> None:
+        super().__init__()
+        c, self.dilation = config, dilation
+        self.gate = nn.Linear(TAPS * c.width, 2 * c.width)
+        self.condition = nn.Linear(c.latent, 2 * c.width)
+        self.skip = nn.Linear(c.width, c.skip)
+        self.out = None if last else nn.Linear(c.width, c.width)
+
+    def forward(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the input of the next layer and the skip connection.
+
+        x: [batch, n, width]; z: [batch, n, latent], the frame of every sample.
+        """
+        one, two = (self.gate(taken(x, self.dilation, TAPS - 1)) + self.condition(z)).chunk(2, -1)
+        g = torch.tanh(one) * torch.sigmoid(two)
+        return x if self.out is None else x + self.out(g), self.skip(g)
+
+
+class WaveNetDecoder(nn.Module):
+    """The network that predicts samples from frames and from the samples before."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = c = config
+        self.first, self.skip = nn.Linear(TAPS, c.width), nn.Linear(c.width, c.skip)
+        self.layers = nn.ModuleList(DecoderLayer(c, d, i == c.layers - 1) for i, d in enumerate(c.dilations))
+        self.head = nn.ModuleList((nn.Linear(c.skip, c.skip), nn.Linear(c.skip, MULAW_LEVELS)))
+        self.condition = nn.Linear(c.latent, c.skip)
+
+    def forward(self, z: Tensor, previous: Tensor) -> Tensor:
+        """Return the logits of the level of every sample, [batch, n, 256].
+
+        z: [batch, frames, latent]; previous: [batch, n] int64, the level of sample t - 1 at place t, n at most
+        frames * hop. The level before the first sample is that of silence, 128.
+        """
+        z = z.repeat_interleave(self.config.hop, 1)[:, : previous.shape[1]]
+        x = self.first(taken(levels_read(previous).to(z), 1, TAPS - 1))
+        total = self.skip(x)
+        for layer in self.layers:
+            x, skip = layer(x, z)
+            total = total + skip
+        one, two = self.head
+        found: Tensor = two(relu(one(relu(total)) + self.condition(z)))
+        return found
+
+
+class WaveNetAutoencoder(nn.Module):
+    """Both networks."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config, self.encoder, self.decoder = config, WaveNetEncoder(config), WaveNetDecoder(config)
+
+    def forward(self, levels: Tensor) -> Tensor:
+        """Return the logits of every sample, given those before it and the encoding of all: [batch, n, 256].
+
+        levels: [batch, n] int64, n = frames * hop.
+        """
+        previous = pad(levels[:, :-1], (1, 0), value=MULAW_LEVELS // 2)
+        found: Tensor = self.decoder(self.encoder(levels), previous)
+        return found

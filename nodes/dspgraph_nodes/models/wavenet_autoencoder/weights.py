@@ -1,0 +1,31 @@
+"""The arrays of a WaveNet autoencoder in a file of weights, without torch."""
+
+from __future__ import annotations
+
+from dspgraph_nodes.models.shared.weights import WeightsFormat, layer_shapes
+from dspgraph_nodes.models.wavenet_autoencoder.config import MULAW_LEVELS, TAPS, Config
+
+
+def shapes(config: Config) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every array of a network, by the name that torch gives the array."""
+    c = config
+    found = layer_shapes("encoder.first", c.encoder, TAPS)
+    for i in range(c.layers):
+        found |= layer_shapes(f"encoder.layers.{i}.conv", c.encoder, TAPS * c.encoder)
+        found |= layer_shapes(f"encoder.layers.{i}.out", c.encoder, c.encoder)
+    found |= layer_shapes("encoder.last", c.latent, c.encoder)
+    found |= layer_shapes("decoder.first", c.width, TAPS) | layer_shapes("decoder.skip", c.skip, c.width)
+    for i in range(c.layers):
+        found |= layer_shapes(f"decoder.layers.{i}.gate", 2 * c.width, TAPS * c.width)
+        found |= layer_shapes(f"decoder.layers.{i}.condition", 2 * c.width, c.latent)
+        found |= layer_shapes(f"decoder.layers.{i}.skip", c.skip, c.width)
+        if i < c.layers - 1:  # nothing reads the output of the last layer
+            found |= layer_shapes(f"decoder.layers.{i}.out", c.width, c.width)
+    found |= layer_shapes("decoder.head.0", c.skip, c.skip) | layer_shapes("decoder.head.1", MULAW_LEVELS, c.skip)
+    return found | layer_shapes("decoder.condition", c.skip, c.latent)
+
+
+WEIGHTS = WeightsFormat(
+    "wavenet_autoencoder", Config, shapes, "'dspgraph weights convert' converts those of published checkpoints"
+)
+"""The layout of a file of weights."""

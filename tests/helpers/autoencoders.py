@@ -1,0 +1,87 @@
+"""Small WaveNet autoencoders with random weights, which are the same in every run, and files of such weights."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dspgraph import Array
+from dspgraph_nodes.models.wavenet_autoencoder.config import TAPS, Config
+from dspgraph_nodes.models.wavenet_autoencoder.convert import convert
+from dspgraph_nodes.models.wavenet_autoencoder.weights import WEIGHTS, shapes
+from helpers.paths import GOLDEN
+from helpers.weight_files import shared_file
+
+RECORDED = GOLDEN / "gansynth"
+
+
+def tiny(**others: Any) -> Config:
+    """Return the configuration of a network of two stacks of three layers, with sizes that are no multiples of 16."""
+    sizes = {"layers": 6, "stacks": 2, "encoder": 9, "latent": 5, "width": 20, "skip": 18, "hop": 20, "rate": 2000}
+    return Config(**{**sizes, **others})
+
+
+TINY = tiny()
+
+
+def random_arrays(config: Config = TINY, seed: int = 0) -> dict[str, Array]:
+    """Return the weights of a random network whose output depends on all inputs."""
+    draw = np.random.Generator(np.random.Philox(key=seed))
+    arrays = {}
+    for name, shape in shapes(config).items():
+        wide = 0.3 if len(shape) == 1 else 1.7 / np.sqrt(shape[1])
+        if name.endswith((".out.weight", ".out.bias")):
+            wide /= np.sqrt(config.layers)  # the sum over all layers stays of the size of one
+        arrays[name] = (wide * (2 * draw.random(shape) - 1)).astype(np.float32)
+    return arrays
+
+
+def autoencoder_file(config: Config = TINY, seed: int = 0, folder: str | Path | None = None) -> str:
+    """Return the path of a file of random weights, and write the file if it does not exist.
+
+    folder: by default a temporary folder that all test processes of a user share.
+    """
+    return shared_file(WEIGHTS.content(config, random_arrays(config, seed)), folder)
+
+
+_THEIRS = {"conv": "ae_dilatedconv_", "gate": "dilatedconv_", "condition": "cond_map_", "skip": "skip_"}
+_SINGLE = {
+    "encoder.first": "ae_startconv", "encoder.last": "ae_bottleneck", "decoder.first": "startconv",
+    "decoder.skip": "skip_start", "decoder.head.0": "out1", "decoder.head.1": "logits",
+    "decoder.condition": "cond_map_out1",
+}  # fmt: skip
+
+
+def their_name(ours: str) -> str:
+    """Return the name of a layer in NSynth's program: "dilatedconv_3" for "decoder.layers.2.gate"."""
+    if ours in _SINGLE:
+        return _SINGLE[ours]
+    part, _, number, layer = ours.split(".")
+    out = "ae_res_" if part == "encoder" else "res_"
+    return f"{_THEIRS.get(layer, out)}{int(number) + 1}"
+
+
+def published(config: Config, arrays: dict[str, Array]) -> dict[str, Array]:
+    """Return the checkpoint of NSynth's program that holds these weights."""
+    found: dict[str, Array] = {}
+    for name in {one.rpartition(".")[0] for one in arrays}:
+        weight, bias, theirs = arrays[f"{name}.weight"], arrays[f"{name}.bias"], their_name(name)
+        if theirs.startswith(("dilatedconv", "cond_map_")) and theirs != "cond_map_out1":
+            weight, bias = (np.concatenate((one[config.width :], one[: config.width])) for one in (weight, bias))
+        taps = TAPS if "conv" in theirs else 1
+        found[f"{theirs}/W"] = np.ascontiguousarray(weight.T).reshape(1, taps, -1, len(bias))
+        found[f"{theirs}/biases"] = bias
+    last, width = config.layers, config.width
+    found[f"res_{last}/W"] = np.zeros((1, 1, width, width), np.float32)  # the program has it, and does not use it
+    found[f"res_{last}/biases"] = np.zeros(width, np.float32)
+    return found
+
+
+def recorded(name: str) -> tuple[dict[str, Array], Config, dict[str, Array]]:
+    """Return what NSynth's program gave for the network `name`, small or deep: arrays, configuration, weights."""
+    with np.load(RECORDED / f"nsynth_wavenet_{name}.npz") as file:
+        golden = {key: file[key] for key in file.files}
+    given = {"small": {"stacks": 2, "hop": 32}, "deep": {}}[name]
+    theirs = {key.removeprefix("w/"): golden[key] for key in golden if key.startswith("w/")}
+    config, arrays, _ = convert(theirs, given)
+    return golden, config, arrays
