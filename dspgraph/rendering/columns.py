@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -86,18 +87,19 @@ def _time_column(name: str) -> Column | None:
     return Column((_TIMES | _UNCLEAR)[time], seconds or (not units and time in _TIMES))
 
 
-def unused_columns(names: tuple[str, ...]) -> list[str]:
-    """Return the names of the columns that have no meaning, as the manifest writes them."""
-    used = {name for name, _, _ in _columns(names)}
+def unused_columns(names: tuple[str, ...], labels: Collection[str] = ()) -> list[str]:
+    """Return the names of the columns that have no meaning and are no labels, as the manifest writes them."""
+    used = {name for name, _, _ in _columns(names)} | {name for name in names if labels and _plain(name) in labels}
     return [name for name in names if name not in used]
 
 
-def line_item(place: str, folder: Path, line: Mapping[str, Any]) -> tuple[Item, bool]:
+def line_item(place: str, folder: Path, line: Mapping[str, Any], labels: Collection[str] = ()) -> tuple[Item, bool]:
     """Return the recording that a line of a manifest names, and whether the line gives it an id.
 
     place: file and line, for error messages. folder: the folder of the manifest. line: the value of each column, by the
-    name of the column. Without an id in the line, the id is the path without suffix and without a leading "/".
-    Raises RequestError for a line without a path, and for values that are wrong or contradict each other.
+    name of the column. labels: the names of further columns whose values the item keeps. Without an id in the line, the
+    id is the path without suffix and without a leading "/". Raises RequestError for a line without a path, and for
+    values that are wrong or contradict each other.
     """
     fields = _fields(place, line)
     path = _path(place, fields, line)
@@ -108,7 +110,32 @@ def line_item(place: str, folder: Path, line: Mapping[str, Any]) -> tuple[Item, 
             f"{place}: the path {shown(path)} has a '\\': write '/' between folders, or give the line an 'id'"
         )
     name = fields["id"].value if "id" in fields else os.path.splitext(path)[0].lstrip("/") or path
-    return make_item(place, name, folder, path, start, duration, channel), "id" in fields
+    item = make_item(place, name, folder, path, start, duration, channel)
+    return replace(item, labels=_labels(place, line, labels)) if labels else item, "id" in fields
+
+
+def _labels(place: str, line: Mapping[str, Any], names: Collection[str]) -> dict[str, str]:
+    """Return the values of further columns as text, by their plain names. names: the plain names of those wanted.
+
+    Raises RequestError for a value that is no text and no number, and for two columns of one plain name with different
+    values.
+    """
+    found: dict[str, str] = {}
+    for name, value in line.items():
+        plain = _plain(name[:100])
+        if plain not in names or value is None:
+            continue
+        text = label_text(place, name, value)
+        if found.setdefault(plain, text) != text:
+            raise RequestError(f"{place}: two columns are called '{plain}', with different values: keep one of them")
+    return found
+
+
+def label_text(place: str, name: str, value: Any) -> str:
+    """Return the value of a further column as text. Raises RequestError if it is no text and no number."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise RequestError(f"{place}: '{name}' must be a text or a number; found {shown(value)}: correct it")
+    return str(value)
 
 
 class _Field(NamedTuple):

@@ -23,6 +23,7 @@ def gather(
     suffixes: Collection[str],
     out: Path | None = None,
     note: Callable[[str], None] = lambda text: None,
+    labels: Collection[str] = (),
 ) -> list[Item]:
     """Return the items that the arguments name, in the order of the arguments.
 
@@ -35,13 +36,14 @@ def gather(
       of the file below the first folders of the pattern, those without wildcards, without suffix. Links to folders are
       followed, except by a pattern with `**`.
     * a manifest: JSON lines, CSV or TSV, with a column `path` and, if wanted, `id`, `start`, `end`, `duration` and
-      `channel` (see `columns.line_item` for other names of these); NeMo's manifests; lhotse's cuts; Kaldi's wav.scp; or
-      Kaldi's segments, with a wav.scp in the same folder. A manifest may be packed (.jsonl.gz). Times are in seconds.
-      Paths in a manifest are relative to the folder of the manifest.
+      `channel` (see `columns.line_item` for other names of these); NeMo's manifests; lhotse's cuts; NSynth's
+      examples.json; Kaldi's wav.scp; or Kaldi's segments, with a wav.scp in the same folder. A manifest may be packed
+      (.jsonl.gz). Times are in seconds. Paths in a manifest are relative to the folder of the manifest.
 
     suffixes: in lower case, with the dot. out: the output folder. If it lies in a folder that is searched, its files
     are left out, and so are files whose names begin with a dot. note: called with a line for each folder or pattern of
     which files were left out, with their number and the reasons; and for each manifest with columns that are not used.
+    labels: the names of further columns of manifests, such as "pitch", whose values the items keep in `Item.labels`.
 
     Raises RequestError for the folder `out` itself, for a pattern, folder or manifest without any file, for a folder
     that cannot be read, for a manifest that cannot be read or has an error, and for a relative path if the working
@@ -52,15 +54,15 @@ def gather(
         if not path.is_absolute():
             check_working_directory(f"{path} is relative to it")
     folders = _FolderSearch(suffixes, out, note)
-    return [item for path in named for item in _items(path, folders)]
+    return [item for path in named for item in _items(path, folders, labels)]
 
 
-def _items(path: Path, folders: _FolderSearch) -> Iterator[Item]:
+def _items(path: Path, folders: _FolderSearch, labels: Collection[str]) -> Iterator[Item]:
     if os.path.isdir(path):  # Path.is_dir raises for a name that is too long
         yield from folders.items(path)
     elif (read := manifest_reader(path)) is not None:
         empty, unused = True, set[str]()
-        for item in read(path, unused):
+        for item in read(path, unused, labels):
             yield item
             empty = False
         if empty:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +19,7 @@ class Item:
     duration: Fraction | None = None  # seconds; None: to the end of the file
     channel: int | None = None  # number of the channel, from 0; None: all channels, mixed if the graph takes one
     listed: str = field(default="", compare=False)  # relative path, as a manifest gives it; empty: not from a manifest
+    labels: Mapping[str, str] = field(default_factory=dict, compare=False)  # what further columns say, by their names
 
     @property
     def is_whole_file(self) -> bool:

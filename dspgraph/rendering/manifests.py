@@ -9,7 +9,8 @@ import os
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -20,6 +21,7 @@ from dspgraph.io.paths import open_file
 from dspgraph.rendering.columns import checked_id, checked_seconds, is_path, line_item, make_item, unused_columns
 from dspgraph.rendering.item import Item
 from dspgraph.rendering.lhotse import is_lhotse, lhotse_item
+from dspgraph.rendering.nsynth import is_nsynth, nsynth_items
 from dspgraph.shown import shown
 
 MANIFEST_BYTES, MANIFEST_LINES, LONGEST_LINE = 2**29, 1_000_000, 2**24
@@ -32,10 +34,14 @@ MOST_UNUSED = 100
 """The number of unused columns of which the names are kept, for a note: an object may have other keys in every line."""
 
 _GZIP = ".gz"
+_BEGINNING = 4096  # bytes that tell whether a file is one of NSynth
 
 
-Reader: TypeAlias = Callable[[Path, set[str]], Iterator[Item]]
-"""A function that yields the items of a manifest, and puts the names of columns without a meaning into a set."""
+Reader: TypeAlias = Callable[[Path, set[str], Collection[str]], Iterator[Item]]
+"""A function that yields the items of a manifest, and puts the names of columns that are not used into a set.
+
+Its last argument has the names of further columns whose values the items keep.
+"""
 
 
 def manifest_reader(path: Path) -> Reader | None:
@@ -45,10 +51,15 @@ def manifest_reader(path: Path) -> Reader | None:
     return _READERS.get(os.path.splitext(path.name.lower().removesuffix(_GZIP))[1])
 
 
-def _json_lines(path: Path, unused: set[str]) -> Iterator[Item]:
-    """Yield the items of JSON lines, or of a file with one JSON list."""
+def _json_lines(path: Path, unused: set[str], labels: Collection[str]) -> Iterator[Item]:
+    """Yield the items of JSON lines, of a file with one JSON list, or of a file of NSynth."""
     folder = path.parent
-    yield from _with_different_ids(_json_item(place, folder, line, unused) for place, line in _json_values(path))
+    if is_nsynth(_beginning(path)):
+        yield from nsynth_items(path, _parsed(str(path), _whole(path)), labels)
+        return
+    yield from _with_different_ids(
+        _json_item(place, folder, line, unused, labels) for place, line in _json_values(path)
+    )
 
 
 def _json_values(path: Path) -> Iterator[tuple[str, object]]:
@@ -97,15 +108,15 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-def _json_item(place: str, folder: Path, line: object, unused: set[str]) -> tuple[Item, bool]:
+def _json_item(place: str, folder: Path, line: object, unused: set[str], labels: Collection[str]) -> tuple[Item, bool]:
     """Return an item, and whether the line gives it an id."""
     if not isinstance(line, dict):
         raise RequestError(f"{place}: is not an object; found {shown(line)}: {_JSON_LINE}")
     if is_lhotse(line):
         return lhotse_item(place, folder, line), True
     if len(unused) < MOST_UNUSED:
-        unused.update(unused_columns(tuple(name for name, value in line.items() if value is not None)))
-    return line_item(place, folder, line)
+        unused.update(unused_columns(tuple(name for name, value in line.items() if value is not None), labels))
+    return line_item(place, folder, line, labels)
 
 
 def _with_different_ids(found: Iterable[tuple[Item, bool]]) -> Iterator[Item]:
@@ -126,7 +137,7 @@ def _part_name(item: Item) -> str:
     return part if item.channel is None else f"{part}-c{item.channel}"
 
 
-def _table(path: Path, unused: set[str]) -> Iterator[Item]:
+def _table(path: Path, unused: set[str], labels: Collection[str]) -> Iterator[Item]:
     """Yield the items of a table. Its columns are separated by what its first line has: commas, semicolons or tabs."""
     place, folder = str(path), path.parent
 
@@ -143,12 +154,12 @@ def _table(path: Path, unused: set[str]) -> Iterator[Item]:
         columns = [name.strip() for name in rows.fieldnames or ()]
         if len(set(columns)) < len(columns):
             raise RequestError(f"{place}: two columns have the same name; found {_listed(columns)}: rename one")
-        unused.update(unused_columns(tuple(columns)))
+        unused.update(unused_columns(tuple(columns), labels))
         for row in rows:
             if None in row or None in row.values():
                 raise RequestError(f"{place}: must have as many columns as the first line, {len(columns)}: correct it")
             fields = {name.strip(): text.strip() for name, text in row.items() if text.strip()}
-            yield line_item(place, folder, fields)
+            yield line_item(place, folder, fields, labels)
 
     try:
         yield from _with_different_ids(items())
@@ -172,7 +183,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(shown(name, 40) for name in names[:20]) + ", ..." * (len(names) > 20)
 
 
-def _scp(path: Path, unused: set[str]) -> Iterator[Item]:
+def _scp(path: Path, unused: set[str], labels: Collection[str]) -> Iterator[Item]:
     for place, line in _lines(path):
         name, *rest = line.split(maxsplit=1)
         if not rest:
@@ -188,10 +199,10 @@ def _scp(path: Path, unused: set[str]) -> Iterator[Item]:
         yield make_item(place, name, path.parent, rest[0])
 
 
-def _segments(path: Path, unused: set[str]) -> Iterator[Item]:
+def _segments(path: Path, unused: set[str], labels: Collection[str]) -> Iterator[Item]:
     scp = path.with_name("wav.scp")
     whole: dict[str, Item] = {}
-    for item in _scp(scp, unused):
+    for item in _scp(scp, unused, labels):
         if whole.setdefault(item.id, item).path != item.path:
             raise RequestError(f"{scp}: two recordings have the id '{item.id}': rename one")
     for place, line in _lines(path):
@@ -241,18 +252,44 @@ def _lines(path: Path, around: str | None = None) -> Iterator[tuple[str, str]]:
 def _byte_lines(path: Path) -> Iterator[bytes]:
     """Yield the lines of a manifest, unpacked if its name ends with .gz. Raises RequestError beyond the limits."""
     read = number = 0
+    with _opened(path) as content:
+        while line := content.readline(LONGEST_LINE + 1):
+            read, number = read + len(line), number + 1
+            if len(line) > LONGEST_LINE:
+                raise RequestError(f"{path}, line {number}: a line has at most {LONGEST_LINE} bytes")
+            if number > MANIFEST_LINES or read > MANIFEST_BYTES:
+                raise RequestError(
+                    f"{path}: a manifest has at most {MANIFEST_LINES:,} lines and {MANIFEST_BYTES:,} bytes: divide it"
+                )
+            yield line
+
+
+def _beginning(path: Path) -> bytes:
+    """Return the first bytes of a manifest."""
+    with _opened(path) as content:
+        return content.read(_BEGINNING)
+
+
+def _whole(path: Path) -> str:
+    """Return the text of a manifest. Raises RequestError if it is too long."""
+    with _opened(path) as content:
+        read = content.read(MANIFEST_BYTES + 1)
+    if len(read) > MANIFEST_BYTES:
+        raise RequestError(f"{path}: a manifest has at most {MANIFEST_BYTES:,} bytes: divide it")
+    try:
+        return read.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RequestError(
+            f"{path} is not text in UTF-8: {error.reason} at byte {error.start}: save it in UTF-8"
+        ) from None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a manifest, unpacked if its name ends with .gz. Raises RequestError if it cannot be read."""
     try:
         with open_file(path) as file, _unpacked(path, file) as content:
-            while line := content.readline(LONGEST_LINE + 1):
-                read, number = read + len(line), number + 1
-                if len(line) > LONGEST_LINE:
-                    raise RequestError(f"{path}, line {number}: a line has at most {LONGEST_LINE} bytes")
-                if number > MANIFEST_LINES or read > MANIFEST_BYTES:
-                    raise RequestError(
-                        f"{path}: a manifest has at most {MANIFEST_LINES:,} lines and {MANIFEST_BYTES:,} bytes: "
-                        "divide it"
-                    )
-                yield line
+            yield content
     except FileError as error:
         raise RequestError(f"the manifest cannot be read: {error}") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:

@@ -22,6 +22,9 @@ from dspgraph.streams import Array
 Features = Callable[[Array], Mapping[str, Array]]
 """A function from the samples [n] of a recording to the outputs of the pipeline of a model: name -> array."""
 
+Labels = Mapping[str, Mapping[str, str]]
+"""What the manifest says about recordings: name of the recording -> name of the column -> text."""
+
 EXTRA = {"tensorboard"}
 """The packages that only `pip install dspgraph[train]` installs."""
 
@@ -33,7 +36,10 @@ class Training(Protocol):
     """The pipeline that computes the features of a recording."""
 
     Settings: type[BaseModel]
-    """The class of the settings of a training run. Every field has a description."""
+    """The class of the settings of a training run. Every field has a description.
+
+    Its instances may have a property `overrides`: values of the variables of the pipeline, such as "rate=4000".
+    """
 
     def train(
         self,
@@ -53,6 +59,31 @@ class Training(Protocol):
         from the checkpoint in `out`; progress: show a progress bar; report: called with each line for the user; init: a
         file of weights to begin with. Raises RequestError if the recordings cannot be used, if the run cannot be
         resumed, or if the weights do not fit.
+        """
+
+
+class LabelledTraining(Protocol):
+    """The module `training` of a model that learns from more than the samples: as `Training`, with these members."""
+
+    LABELS: tuple[str, ...]
+    """The names of the further columns of a manifest that the training reads, such as "pitch"."""
+
+    def train(
+        self,
+        recordings: Mapping[str, Array],
+        features: Features,
+        out: Path,
+        settings: Any,
+        resume: bool,
+        progress: bool,
+        report: Callable[[str], None],
+        init: Path | None,
+        labels: Labels,
+    ) -> Path:
+        """Train as `Training.train` does.
+
+        labels: for each recording, what the manifest says in the columns of `LABELS`; a column that it lacks is
+        missing. Raises RequestError, too, if a recording lacks a label that the training needs.
         """
 
 

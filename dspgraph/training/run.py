@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -15,7 +16,7 @@ from dspgraph.pipeline.pipeline import load
 from dspgraph.rendering.corpus import gather
 from dspgraph.rendering.item import Item
 from dspgraph.streams import Array, Audio, to_fraction
-from dspgraph.training.contract import Features, prediction, training
+from dspgraph.training.contract import Features, LabelledTraining, prediction, training
 from dspgraph.training.weights import model_of
 
 
@@ -33,22 +34,28 @@ def train(
 
     data: a folder, a pattern, a manifest or one audio file, as in `corpus.gather`; out: folder for weights, checkpoints
     and logs; settings: name -> value as text; resume: go on from the checkpoint in `out`; progress: show a progress
-    bar; report: called with each line for the user; init: a file of weights to begin with. Raises UnknownName for an
-    unknown model or setting, ParameterError for a value out of bounds, FileError for a file that cannot be read, and
+    bar; report: called with each line for the user; init: a file of weights to begin with. A model that learns from
+    labels, such as the pitch of a note, gets them from the columns of the manifest. Raises UnknownName for an unknown
+    model or setting, ParameterError for a value out of bounds, FileError for a file that cannot be read, and
     RequestError if the data cannot be used, if the run cannot be resumed, if the weights to begin with do not fit, or
     if `out` cannot be written to.
     """
     module = training(model)
     chosen = _settings(module.Settings, settings)
-    items = _by_name(gather([data], AUDIO_SUFFIXES, out, lambda text: report(f"note: {text}")))
+    labels = getattr(module, "LABELS", ())
+    items = _by_name(gather([data], AUDIO_SUFFIXES, out, lambda text: report(f"note: {text}"), labels))
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RequestError(f"the folder {out} cannot be written to: {error.strerror}: choose another") from None
-    stream, features = _features(module.PIPELINE)
+    stream, features = _features(module.PIPELINE, getattr(chosen, "overrides", ()))
     report(f"computing {module.PIPELINE} of {len(items)} recordings")
     recordings = {name: _samples(item, stream) for name, item in items.items()}
-    return module.train(recordings, features, out, chosen, resume, progress, report, init)
+    if not labels:
+        return module.train(recordings, features, out, chosen, resume, progress, report, init)
+    found = {name: item.labels for name, item in items.items()}
+    labelled = cast(LabelledTraining, module)
+    return labelled.train(recordings, features, out, chosen, resume, progress, report, init, found)
 
 
 def settings(model: str) -> list[tuple[str, str, str]]:
@@ -94,9 +101,12 @@ def _by_name(items: list[Item]) -> dict[str, Item]:
     return dict(zip(names, items, strict=True))
 
 
-def _features(pipeline: str) -> tuple[Audio, Features]:
-    """Return the audio stream that a pipeline takes, and a function from its samples to the outputs of the pipeline."""
-    graph = load(pipeline)
+def _features(pipeline: str, overrides: Sequence[str] = ()) -> tuple[Audio, Features]:
+    """Return the audio stream that a pipeline takes, and a function from its samples to the outputs of the pipeline.
+
+    overrides: values of the variables of the pipeline, such as "rate=4000".
+    """
+    graph = load(pipeline, overrides)
     assert graph.audio_input  # the pipeline of every model takes one audio stream
     name, stream = graph.audio_input
     return stream, lambda samples: graph(**{name: samples})

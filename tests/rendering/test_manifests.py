@@ -371,6 +371,80 @@ def test_columns_without_a_meaning_are_named(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+# ---- labels ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("m.jsonl", '{"path": "a.wav", "pitch": 60, "Timbre": "bell", "text": "x"}'),
+        ("m.csv", "path,pitch,Timbre,text\na.wav,60,bell,x\n"),
+        ("m.tsv", "path\tpitch\tTimbre\ttext\na.wav\t60\tbell\tx\n"),
+    ],
+)
+def test_the_labels_that_are_wanted_are_kept_and_not_named_as_unused(tmp_path: Path, name: str, text: str) -> None:
+    notes: list[str] = []
+    (tmp_path / name).write_text(text)
+    (item,) = gather([tmp_path / name], AUDIO_SUFFIXES, note=notes.append, labels=("pitch", "timbre", "velocity"))
+    assert item.labels == {"pitch": "60", "timbre": "bell"}
+    assert notes == [f"{tmp_path}/{name}: columns not used: text"]
+    (plain,) = gather([tmp_path / name], AUDIO_SUFFIXES)
+    assert plain.labels == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ({"path": "a", "pitch": [60]}, r"line 1: 'pitch' must be a text or a number; found \[60\]"),
+        ({"path": "a", "pitch": True}, "'pitch' must be a text or a number; found True"),
+        ({"path": "a", "pitch": 60, "Pitch": 61}, "two columns are called 'pitch', with different values: keep one"),
+    ],
+)
+def test_a_label_that_is_no_text_is_refused(tmp_path: Path, line: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(RequestError, match=complaint):
+        gather([written(tmp_path, "m.jsonl", [line])], AUDIO_SUFFIXES, labels=("pitch",))
+
+
+NSYNTH = {
+    "bass_synthetic_033-022-050": {
+        "qualities": [0, 1], "pitch": 22, "note": 201034, "sample_rate": 16000, "velocity": 50,
+        "note_str": "bass_synthetic_033-022-050", "instrument_str": "bass_synthetic_033", "instrument": 417,
+    },
+    "vocal_acoustic_000-060-127": {
+        "note_str": "vocal_acoustic_000-060-127", "pitch": 60, "instrument_str": "vocal_acoustic_000"
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("indent", [None, 4])
+@pytest.mark.parametrize("name", ["examples.json", "my notes.json.gz"])
+def test_the_notes_of_nsynth_are_read(tmp_path: Path, indent: int | None, name: str) -> None:
+    content = json.dumps(NSYNTH, indent=indent).encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    items = gather([tmp_path / name], AUDIO_SUFFIXES, labels=("pitch", "timbre"))
+    assert [item.id for item in items] == list(NSYNTH)
+    assert [item.path for item in items] == [tmp_path / "audio" / f"{one}.wav" for one in NSYNTH]
+    assert [item.labels for item in items] == [
+        {"pitch": "22", "timbre": "bass_synthetic_033"}, {"pitch": "60", "timbre": "vocal_acoustic_000"}
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('{"a": {"note_str": "b", "pitch": 3}}', "note 'a': must be an object with 'note_str': 'a': copy the file"),
+        ('{"a": {"note_str": "a"}, "b": 3}', "note 'b': must be an object"),
+        ('{"../a": {"note_str": "../a"}}', "would name a file outside of the output folder"),
+        ('{"a": {"note_str": "a"}, ', "is not JSON"),
+        ('{"a": {"note_str": "a", "pitch": [1]}}', "note 'a': 'pitch' must be a text or a number"),
+    ],
+)
+def test_a_damaged_file_of_nsynth_is_refused(tmp_path: Path, text: str, complaint: str) -> None:
+    (tmp_path / "examples.json").write_text(text)
+    with pytest.raises(RequestError, match=complaint):
+        gather([tmp_path / "examples.json"], AUDIO_SUFFIXES, labels=("pitch",))
+
+
 @pytest.mark.parametrize("column", ["channel_id", "channelIndex", "ch", "Channel Number", "channels"])
 def test_a_column_that_may_choose_a_channel_is_refused(tmp_path: Path, column: str) -> None:
     value: Any = [1] if column == "channels" else 1

@@ -265,6 +265,34 @@ def test_a_manifest_selects_parts_of_recordings(data: Path, tmp_path: Path, monk
     assert np.array_equal(seen["part 1"], whole[4000:6000])
 
 
+def test_a_model_gets_the_labels_that_it_asks_for_and_its_pipeline_the_values_of_its_settings(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = tmp_path / "m.jsonl"
+    lines: list[dict[str, Any]] = [
+        {"id": "a", "path": "data/a.wav", "pitch": 60},
+        {"id": "b", "path": "data/more/b.flac"},
+    ]
+    manifest.write_text("\n".join(map(json.dumps, lines)))
+    seen: list[Any] = []
+
+    def taken(recordings: dict[str, Any], *rest: Any) -> Path:
+        seen.extend((recordings, rest))
+        return tmp_path / "weights"
+
+    module = "dspgraph_nodes.models.lpcnet.training"
+    monkeypatch.setattr(f"{module}.train", taken)
+    monkeypatch.setattr(f"{module}.LABELS", ("pitch", "timbre"), raising=False)
+    monkeypatch.setattr(f"{module}.PIPELINE", "gansynth")
+    monkeypatch.setattr(f"{module}.Settings.overrides", ("rate=8000", "bins=64"), raising=False)
+    said: list[str] = []
+    train("lpcnet", manifest, tmp_path / "out", {}, report=said.append)
+    recordings, (*_, init, labels) = seen
+    assert (init, labels) == (None, {str(data / "a.wav"): {"pitch": "60"}, str(data / "more" / "b.flac"): {}})
+    assert len(recordings[str(data / "a.wav")]) == 3000  # 6000 samples at 16 kHz
+    assert said == ["computing gansynth of 2 recordings"]
+
+
 @pytest.mark.parametrize(
     ("ids", "part"), [("xx", {"duration": 0.5}), ("xy", {})], ids=["parts of one id", "a file named twice"]
 )

@@ -1,0 +1,124 @@
+"""Notes made by formulas, for training without recordings: every pitch in several timbres, each with its own details.
+
+A note has a pitch p, its MIDI number, and the frequency f = 440 * 2**((p - 69) / 12) Hz. All partials are multiples of
+f, and lie below half the sample rate. Random numbers depend on the seed and the index of a note alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes.models.shared.data import rng
+
+LOWEST_PITCH, HIGHEST_PITCH = 24, 84  # MIDI numbers of the pitches
+SECONDS = 4.0  # of a note; it is released after RELEASE seconds
+RELEASE = 3.0
+_FADE = 0.1  # seconds in which a released note falls by a factor of e
+_TOP = 0.48  # the highest partial, in terms of the sample rate
+
+
+@dataclass(frozen=True)
+class MadeNote:
+    """A note. samples: [n]; pitch: its MIDI number; timbre: one of `TIMBRES`; velocity: 1 to 127, as in MIDI."""
+
+    samples: Array
+    pitch: int
+    timbre: str
+    velocity: int
+
+
+def made_note(
+    seed: int, index: int, rate: int = 16000, lowest: int = LOWEST_PITCH, highest: int = HIGHEST_PITCH
+) -> MadeNote:
+    """Return note number `index` of the set of notes with a seed, 4 s long.
+
+    rate: of the samples, Hz; lowest, highest: the range of the pitches. In every round of (highest - lowest + 1) * 5
+    notes each pitch occurs once in each timbre, in a random order. The peak is 0.9 * velocity / 127.
+    """
+    pitches = highest - lowest + 1
+    turn, place = divmod(index, pitches * len(TIMBRES))
+    pair = int(rng(seed, turn).permutation(pitches * len(TIMBRES))[place])
+    timbre, pitch = list(TIMBRES)[pair // pitches], lowest + pair % pitches
+    draw = rng(seed, index, 1)
+    time = np.arange(round(SECONDS * rate)) / rate
+    velocity = int(draw.integers(30, 128))
+    attack, decay = np.exp(draw.uniform(np.log((0.002, 0.5)), np.log((0.03, 4.0))))
+    tone = TIMBRES[timbre](frequency_of(pitch), time, rate, draw)
+    released = np.maximum(time - RELEASE, 0) / _FADE
+    samples = tone * np.minimum(time / attack, 1) * np.exp(-time / decay - released)
+    return MadeNote(0.9 * velocity / 127 / np.abs(samples).max() * samples, pitch, timbre, velocity)
+
+
+def frequency_of(pitch: float) -> float:
+    """Return the frequency of a MIDI pitch, Hz."""
+    return float(440 * 2 ** ((pitch - 69) / 12))
+
+
+def _partials(
+    f: float, time: Array, rate: int, draw: Generator, level: Callable[[Array], Array], damping: float = 0.0
+) -> Array:
+    """Return the sum of the partials k * f with random phases, k = 1, 2 ...
+
+    level: returns the amplitudes of the partials k; partial k decays as e**(-damping * k * t), t in seconds.
+    """
+    k = np.arange(1, int(_TOP * rate / f) + 1)
+    amplitudes = level(k) * np.exp(2j * np.pi * draw.random(len(k)))
+    turn = np.exp((2j * np.pi * f - damping) * time)
+    power, total = np.ones_like(turn), np.zeros(len(time))
+    for amplitude in amplitudes:
+        power *= turn
+        total += (amplitude * power).real
+    return total
+
+
+def _saw(f: float, time: Array, rate: int, draw: Generator) -> Array:
+    """Return all partials, with amplitudes 1 / k**s, s from 0.9 to 1.3: like a sawtooth."""
+    slope = draw.uniform(0.9, 1.3)
+    return _partials(f, time, rate, draw, lambda k: k**-slope)
+
+
+def _odd(f: float, time: Array, rate: int, draw: Generator) -> Array:
+    """Return odd partials, with amplitudes 1 / k**s, s from 0.9 to 1.3: like a square wave or a clarinet."""
+    slope = draw.uniform(0.9, 1.3)
+    return _partials(f, time, rate, draw, lambda k: (k % 2) * k**-slope)
+
+
+def _plucked(f: float, time: Array, rate: int, draw: Generator) -> Array:
+    """Return the partials of a string plucked at a point of it: sin(pi * k * point) / k; the higher, the shorter."""
+    point, damping = draw.uniform(0.1, 0.35), draw.uniform(0.3, 1.0)
+    return _partials(f, time, rate, draw, lambda k: np.sin(np.pi * k * point) / k, damping)
+
+
+def _fm(f: float, time: Array, rate: int, draw: Generator) -> Array:
+    """Return sin(2 * pi * f * t + I(t) * sin(2 * pi * m * f * t)), m = 1 or 2, I(t) falling to a half in 0.5 to 2 s.
+
+    I(0) is from 0.5 / m to 2.4 / m: with more, m = 2 can leave nothing of the partial f itself.
+
+    Source: J. M. Chowning, The Synthesis of Complex Audio Spectra by Means of Frequency Modulation, JAES 21(7), 1973.
+    """
+    ratio = int(draw.integers(1, 3))
+    # By Carson's rule the highest partial is about 1 + ratio * (index + 1).
+    most = max(0.0, (_TOP * rate / f - 1) / ratio - 2)
+    index = min(draw.uniform(0.5, 2.4) / ratio, most) * 0.5 ** (time / draw.uniform(0.5, 2.0))
+    phase = 2 * np.pi * (f * time + draw.random())
+    tone: Array = np.sin(phase + index * np.sin(2 * np.pi * ratio * f * time))
+    return tone
+
+
+def _noisy(f: float, time: Array, rate: int, draw: Generator) -> Array:
+    """Return partials with amplitudes 1 / k, and white noise 16 to 26 dB below their power: like breath in a flute."""
+    tone = _partials(f, time, rate, draw, lambda k: 1 / k)
+    level = tone.std() * 10 ** (draw.uniform(-26, -16) / 20)
+    noisy: Array = tone + level * draw.standard_normal(len(time))
+    return noisy
+
+
+TIMBRES: dict[str, Callable[[float, Array, int, Generator], Array]] = {
+    "saw": _saw, "odd": _odd, "plucked": _plucked, "fm": _fm, "noisy": _noisy
+}  # fmt: skip
+"""The timbres: a function from frequency in Hz, times in seconds, sample rate and generator to a tone, by name."""
