@@ -91,7 +91,7 @@ def _padded(rows: list[NDArray[Any]], shape: torch.Size, dimensions: int) -> tor
 
 
 class _Mlpg(torch.autograd.Function):
-    """MLPG of means and variances [.., T, windows * D] as an operation of torch; lengths: of every signal."""
+    """MLPG of means and variances [.., T, windows * D] as an operation of torch; lengths: frames of every signal."""
 
     @staticmethod
     def forward(

@@ -17,23 +17,23 @@ from dspgraph_nodes.models.lpcnet.weights import WEIGHTS
 
 
 def recognises(names: set[str]) -> bool:
-    """Return whether arrays with these names are an LPCNet in the layout of Keras, with or without a folder."""
+    """Return whether arrays with these names are an LPCNet in the layout of Keras. A folder may precede a name."""
     return all(
         any(name == one or name.endswith(f"/{one}") for name in names) for one in ("embed_sig", "dual_fc/factor")
     )
 
 
 def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
-    """Return the configuration and the weights of a published network, and what the checkpoint does not tell.
+    """Return the configuration and the weights of a published network, and the values that the file does not tell.
 
     found: arrays with the names that `from_keras` expects, with or without a folder before them; given: `rate` and
-    `hop`, if they are not the published ones. Raises ValueError if the arrays are no such network, or if another value
-    is given.
+    `hop`, if they are not the published ones. Raises ValueError if the arrays are not such a network, or if `given` has
+    another name.
 
     A network needs the features that it was trained on, and the file does not say which these are. The pipeline
     `lpcnet_features` computes those of the C program from 2020 on. The first published program differs in three ways:
-    its correlation lies between 0 and 1 (0.5 more), it has another pitch search, and its LPC does not compensate for
-    the widths of the bands.
+    its correlation lies between 0 and 1 (it is 0.5 higher), its pitch search is another one, and its LPC does not
+    compensate for the widths of the bands.
     """
     if foreign := sorted(set(given) - {"rate", "hop"}):
         raise ValueError(f"an LPCNet has no setting {shown(foreign[0])}; it has rate and hop")

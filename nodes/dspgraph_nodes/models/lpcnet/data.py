@@ -1,4 +1,4 @@
-"""The training data of LPCNet: chunks of speech with their features, and noise as in the network's own output."""
+"""The training data of LPCNet: chunks of speech with their features, and noise like that of the network's output."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def utterance(samples: Array, features: FeatureFunction) -> Utterance:
 
 
 def arrays(data: Sequence[Utterance]) -> Iterator[Array]:
-    """Yield all signals and features."""
+    """Yield the signal and the features of every recording, one array after the other."""
     for one in data:
         yield from (one.signal, one.cepstrum, one.pitch, one.correlation, one.lpc)
 
@@ -115,8 +115,8 @@ def rounded_laplace(deviation: float, count: int, random: Generator) -> Array:
 def make_chunk(whole: Utterance, first: int, frames: int, form: str, random: Generator, scale: float = 1.0) -> Chunk:
     """Return the chunk of `frames` frames from frame `first` on.
 
-    form, scale: those of its noise, as in `noise`; with the form "none" there is no noise. The loop that adds the noise
-    begins with the context before the chunk, so that its state has settled at the chunk.
+    form, scale: as in `noise`; with the form "none" there is no noise. The loop that adds the noise begins with the
+    context before the chunk, so that its state has settled where the chunk begins.
     """
     part = whole.part(first - CONTEXT, first + frames + CONTEXT)
     if form in NOISES:

@@ -17,7 +17,7 @@ Key = tuple[str, int, int]
 
 
 class WeightsFile(Generic[Config, Packed]):
-    """A file of weights that the parameter of a node names, as it was when this object was made.
+    """The file of weights that a parameter of a node names. Its numbers may change later, its configuration may not.
 
     weights: the layout of the file; pack: a function from the configuration and the arrays to the form that kernels
     use; place: the parameter, such as "lpcnet.weights"; path: its value. Raises ParameterError that names the parameter
@@ -60,9 +60,9 @@ class WeightsFile(Generic[Config, Packed]):
         return self._config
 
     def check_frames(self, frames: Frames, width: int, name: str = "features") -> None:
-        """Raise ParameterError unless frames have the rate, and as many numbers, as those of the training.
+        """Raise ParameterError unless a stream of frames has the rate and the width that the network was trained with.
 
-        width: the numbers in a frame; 0: any number will do. name: what the frames are, for the error.
+        width: the width in training; 0: any width is right. name: what the frames are, for the error.
         """
         config: Any = self.config
         if frames.rate * config.hop != config.rate:
@@ -78,7 +78,10 @@ class WeightsFile(Generic[Config, Packed]):
 
     @property
     def packed(self) -> Packed:
-        """The packed network. Raises ParameterError if the file has changed to another configuration."""
+        """The packed network, read again if the file has changed.
+
+        Raises ParameterError if the configuration in the file has changed.
+        """
         try:
             config, packed = _packed(self._weights, self._pack, self._key())
         except ValueError as error:

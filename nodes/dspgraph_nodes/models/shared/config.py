@@ -34,14 +34,14 @@ class ModelConfig(BaseModel, frozen=True, extra="forbid", strict=True):
 
 
 class EmphasisConfig(ModelConfig):
-    """Base of the configurations of models that see the samples with a gain and pre-emphasis."""
+    """Base of the configurations of models whose networks see the samples after a gain and pre-emphasis."""
 
     gain: float = Field(1.0, gt=0, le=1000, description="factor of the samples that the network sees")
     preemphasis: float = Field(0.0, ge=0, lt=1, description="coefficient of the pre-emphasis of these samples")
 
     @property
     def emphasis(self) -> Emphasis:
-        """The filter from samples to what the network sees of them."""
+        """The filter that turns samples into those that the network sees."""
         return Emphasis(self.gain, self.preemphasis)
 
 

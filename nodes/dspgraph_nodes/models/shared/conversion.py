@@ -15,7 +15,7 @@ from dspgraph_nodes.models.shared.weights import Config, WeightsFormat
 
 @contextmanager
 def complete(model: str) -> Iterator[None]:
-    """Raise ValueError for an array that the conversion of a checkpoint does not find, or that has too few axes."""
+    """Return a context that turns the error about a missing array, or one with too few axes, into ValueError."""
     try:
         yield
     except KeyError as error:
@@ -35,7 +35,7 @@ def renamed(found: Mapping[str, Array], patterns: Mapping[str, str]) -> dict[str
 
 
 def numbered(found: Mapping[str, Array], folder: str) -> list[str]:
-    """Return the layers "...folder.3" that have an array "weight", in the order of their numbers."""
+    """Return the names of the layers "...FOLDER.N" that have an array "weight", in the order of N. folder: FOLDER."""
     matches = (re.fullmatch(rf"(.*\b{folder}\.(\d+))\.weight", name) for name in found)
     return [match[1] for match in sorted(filter(None, matches), key=lambda match: int(match[2]))]
 

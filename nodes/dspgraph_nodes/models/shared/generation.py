@@ -1,4 +1,4 @@
-"""What the nodes that generate samples from frames share: the form of their states and of their results."""
+"""Parts of `step_many` and `flush` that the nodes that generate samples from frames share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from dspgraph import Array, State
 
 Generate = Callable[[list[Any], list[Array], bool], list[tuple[Array, Array]]]
-"""A function that continues signals: (states, next frames of each, whether they end) -> samples and rows of each."""
+"""A function that continues signals: (states, next frames, whether the signals end) -> samples and rows of each."""
 
 
 def next_items(
@@ -18,8 +18,8 @@ def next_items(
 ) -> tuple[list[State], list[Array], list[Array]]:
     """Return what `step_many` of a node returns: the states, the samples of every signal, and its rows.
 
-    states: of each signal a pair, the state that `generate` changes in place, and the dtype of the outputs; blocks: the
-    next frames of each; last: whether the signals end after them.
+    states: for each signal a pair of its state, which `generate` changes in place, and the dtype of its outputs;
+    blocks: the next frames of each signal; last: whether the signals end after them.
     """
     found = zip(states, generate([state for state, _ in states], blocks, last), strict=True)
     outputs = [[one.astype(dtype, copy=False) for one in pair] for (_, dtype), pair in found]
@@ -27,9 +27,9 @@ def next_items(
 
 
 def last_items(generate: Generate, state: State, width: int) -> tuple[Array, Array]:
-    """Return what `flush` of a node returns: the samples and the rows that no further frame of `width` numbers adds to.
+    """Return what `flush` of a node returns: the last samples and rows of a signal.
 
-    state: as in `next_items`.
+    state: as in `next_items`; width: how many numbers a frame has.
     """
     _, (samples,), (rows,) = next_items(generate, [state], [np.zeros((0, width))], last=True)
     return samples, rows

@@ -95,8 +95,8 @@ def gru_layer(x: Tensor, weights: list[Tensor], state: Tensor) -> tuple[Tensor, 
     """Return the outputs [batch, samples, units] of a GRU, and its last state [batch, units].
 
     x: [batch, samples, inputs]; weights: input matrix, recurrent matrix, input bias and recurrent bias, as those of
-    torch.nn.GRU; state: [batch, units], before the first sample. On a CPU, where gradients are asked for, they are
-    those of `gru`; everywhere else torch computes.
+    torch.nn.GRU; state: [batch, units], before the first sample. On a CPU, with gradients enabled and without autocast,
+    `gru` computes the outputs; otherwise torch does.
     """
     inner, recurrent, bias, recurrent_bias = weights
     if x.device.type == "cpu" and torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu"):

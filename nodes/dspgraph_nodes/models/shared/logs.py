@@ -19,9 +19,9 @@ from dspgraph_nodes.models.shared.atomic import write_atomically
 
 
 def _whole_rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a log. The last line may be cut, if its run was killed, and is left out then.
+    """Return the rows of a log, without a last line that is incomplete because the run was killed.
 
-    Raises RequestError if the file is no log.
+    Raises RequestError if the file is not a log.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)

@@ -51,10 +51,11 @@ class Edges:
 class MelChunks:
     """Chunks of recordings whose features are the frames "mel".
 
-    recordings: their signals are samples, or whole numbers for levels; frames: in a chunk; edges: the frames beyond the
-    ends of a recording; before: the sample or level before the first one of a recording. An index is (epoch, place), as
-    in `Crops`; an item is a pair of tensors: the frames [frames + 2 * context, bands], and the samples
-    [frames * hop + 1], of which the first is the one before the chunk. Crops overlap, so that they move in every epoch.
+    recordings: their signals are samples, or levels as whole numbers; frames: the number of frames in a chunk; edges:
+    the frames beyond the ends of a recording; before: the sample or level before the first sample of a recording. An
+    index is (epoch, place), as in `Crops`; an item is a pair of tensors: the frames [frames + 2 * context, bands], and
+    the samples [frames * hop + 1], of which the first is the one before the chunk. In every epoch the crops begin at
+    other frames, as in `Crops` with `beyond` set to half a chunk.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class MelData:
     order: BatchOrder
 
     def batch(self, number: int) -> tuple[torch.Tensor, ...]:
-        """Return batch number `number`: frames and samples, each with one row per chunk."""
+        """Return the batch with this number: a tensor of frames and one of samples, each with one row per chunk."""
         return stacked([self.training[index] for index in self.order[number]])
 
     @property
@@ -117,9 +118,10 @@ def mel_data(
 def validation_audio(
     weights: WeightsFormat[Any], speech: Speech, data: MelData, settings: TrainingSettings
 ) -> Callable[[Path], dict[str, tuple[Array, int]]]:
-    """Return a function from a file of weights to the first recording for validation, synthesised from its frames.
+    """Return a function that synthesises the first recording for validation from its frames, with a file of weights.
 
-    speech: see `Speech`; settings: tell how many seconds, and the seed of the draws.
+    The function takes the path of the file and returns {"validation": (samples, rate)}. speech: see `Speech`; settings:
+    `audio` is the number of seconds, `seed` the seed of the draws.
     """
 
     def audio(path: Path) -> dict[str, tuple[Array, int]]:
@@ -136,10 +138,10 @@ def mel_task(
 ) -> Task:  # fmt: skip
     """Return what the training loop needs.
 
-    weights: the layout of the files; make: returns a network of a configuration; network: returns a new network.
-    figures_of: returns the loss of a batch, from a network, frames and samples, under "loss", and other figures under
-    other names; each batch is one update of the weights. largest: the most chunks in a batch for validation; more:
-    further fields of `Task`.
+    weights: the layout of the files; make: a function from a configuration to a network; network: a function that
+    returns a new network; figures_of: a function (network, frames, samples) -> figures of a batch by name, of which
+    "loss" is the one to minimise; largest: the most chunks in a batch for validation; more: further fields of `Task`.
+    Each batch is one update of the weights.
     """
 
     def losses(model: Any, batch: tuple[Tensor, Tensor]) -> Iterator[Mapping[str, Tensor]]:

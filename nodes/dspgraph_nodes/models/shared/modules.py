@@ -1,4 +1,4 @@
-"""What the networks of torch share: saving to files of weights and loading from them, normalisation, interpolation."""
+"""Parts that the networks in torch share: saving to files of weights, loading, normalisation, interpolation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def save(weights: WeightsFormat[Any], module: nn.Module, path: str | Path) -> No
 def load(weights: WeightsFormat[Config], make: Callable[[Config], Module], path: str | Path) -> Module:
     """Return the network in a file, ready to be used (in evaluation mode).
 
-    make: returns a network of a configuration. Raises ValueError as `WeightsFormat.read` does.
+    make: a function from a configuration to a network. Raises ValueError as `WeightsFormat.read` does.
     """
     config, arrays = weights.read(path)
     module = make(config)
@@ -46,12 +46,12 @@ class Norm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the normalised numbers, by the statistics of the batch in training, else by the running ones."""
+        """Return the normalised numbers: by the statistics of the batch in training, else by the running statistics."""
         return batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, self.training)
 
 
 def level_features(levels: int, channels: int) -> Tensor:
-    """Return the first weights of a network that reads or predicts levels, [levels, channels], with a variance of 1.
+    """Return initial weights for a network that reads or predicts levels, [levels, channels], with a variance of 1.
 
     Neighbouring levels have similar weights, so that a network need not learn their order: a channel is
     sqrt(2) * cos(w * level + b), with a random w of standard deviation 1/4, 1/16 or 1/64, and a random phase b.
@@ -64,14 +64,16 @@ def level_features(levels: int, channels: int) -> Tensor:
 
 
 def stretched(rows: Tensor, factors: Sequence[int], smooth: Sequence[Callable[[Tensor], Tensor]], reach: int) -> Tensor:
-    """Return rows for samples, [batch, frames * hop, channels]. rows: [batch, frames, channels].
+    """Return frames interpolated to rows for samples, [batch, frames * hop, channels]. rows: [batch, frames, channels].
 
-    Each stage repeats every row `factor` times and smooths the result, with the same filter for every channel. smooth:
-    for each stage the function that does so with [n, 1, samples]; beyond both ends it counts items as 0. hop: the
-    product of the factors; reach: the number of frames on each side of a frame on which its samples depend.
+    Each stage repeats every row `factor` times and smooths the result in time, with the same filter for every channel.
+    factors: one for each stage; their product is the hop; smooth: for each stage the function that filters [n, 1,
+    samples] and takes items beyond both ends as 0; reach: the number of frames on each side of a frame on which the
+    samples of the frame depend.
 
-    The stages are applied to single frames of ones. This gives the weights of the frames around a frame in its samples,
-    which are the same for all frames but those at both ends.
+    The stages are applied only to short signals in which one frame is 1 and the others are 0. The results are the
+    weights with which the frames around a frame add up to its samples. These weights are the same for all frames,
+    except near both ends.
     """
     r, count = reach, rows.shape[1]
     known = min(count, 2 * r + 1)

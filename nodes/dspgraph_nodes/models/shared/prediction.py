@@ -20,7 +20,7 @@ MEL_RATE, MEL_HOP, MEL_BANDS = 16000, 256, 80
 """Sample rate (Hz), hop and bands of the pipeline `mel_features`."""
 
 MIXTURE_LEVELS = 256
-"""Levels of the samples in the picture of a mixture."""
+"""Number of equal intervals of -1 .. 1 by whose probabilities a mixture is shown."""
 
 
 def check_fits(weights: Path, config: Any, pipeline: str, expected: Mapping[str, Any]) -> None:

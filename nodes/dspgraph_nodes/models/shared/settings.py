@@ -11,11 +11,11 @@ from dspgraph_nodes.models.shared.config import ModelConfig, description
 from dspgraph_nodes.models.shared.sparsity import Pruning, SparsitySchedule
 
 RESUMABLE = {"steps", "device", "threads", "log_every", "validate_every", "checkpoint_every", "audio"}
-"""Settings that may change when a run is resumed. All others stay, so that the result is as without a break."""
+"""Settings that may change when a run is resumed. All others must stay: the result is then as without a break."""
 
 
 MOST_FRAMES = 1_000_000
-"""The largest number of frames in a batch: a larger one, hours of speech, is a slip, and would fill the memory."""
+"""The largest number of frames in a batch. More would be hours of speech and fill the memory: surely a mistake."""
 
 
 def of_config(config: type[ModelConfig], name: str) -> Any:

@@ -84,6 +84,6 @@ class Pruning:
 
     @torch.no_grad()
     def follow(self, mean: nn.Module, network: nn.Module) -> None:
-        """Set the weights of `mean` to 0 that are 0 in `network`. mean: the moving average of the network."""
+        """Set to 0 the weights of `mean`, the moving average of the network, that are 0 in `network`."""
         for name in self.densities:
             mean.get_parameter(name).mul_(network.get_parameter(name) != 0)

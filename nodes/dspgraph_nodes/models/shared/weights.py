@@ -35,9 +35,9 @@ class WeightsFormat(Generic[Config]):
     """The weights of one model, as they stand in a file.
 
     model: the name of the model; config: the class of its configurations; shapes: a function from a configuration to
-    the shape of every array, by name; way_out: the last words of the error about a file that holds no weights, by
-    default those of a model that can be trained and converted; optional: the fields of the configuration that older
-    files lack. Their defaults hold for such a file.
+    the shape of every array, by name; way_out: the end of the error about a file that is not safetensors; by default it
+    names the commands that make and convert weights; optional: the fields of the configuration that older files lack. A
+    file without such a field has its default.
     """
 
     model: str
@@ -156,7 +156,7 @@ class WeightsFormat(Generic[Config]):
 
 
 def layer_shapes(name: str, outputs: int, *inputs: int, bias: bool = True) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the arrays of a dense layer, or of a convolution. inputs: their number, and the taps."""
+    """Return the shapes of the arrays of a dense layer (inputs: their number) or a convolution (also the taps)."""
     found: dict[str, tuple[int, ...]] = {f"{name}.weight": (outputs, *inputs)}
     return {**found, f"{name}.bias": (outputs,)} if bias else found
 

@@ -14,7 +14,7 @@ _ROWS = 16  # rows of a weight matrix that the kernels process together: numbers
 
 
 class Config(EmphasisConfig):
-    """What a network predicts, its sizes, and the rate and frames of its audio.
+    """The kind of a network's predictions, its sizes, and the rate and frames of its audio.
 
     kind: coarse_fine draws the upper and the lower half of the bits of a sample, one after the other, each from a
     softmax of its own; categorical draws a sample from one softmax over all its levels; mixture draws a real number

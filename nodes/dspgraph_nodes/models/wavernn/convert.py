@@ -30,7 +30,7 @@ _TORCHAUDIO = {
     r"resblock_model\.4\.": "batch_norm2.",
     r"^fc\.": "I.",
 }
-"""The names of torchaudio, as patterns, and those of fatchord/WaveRNN."""
+"""Patterns for the names of torchaudio, with the replacements that give the names of fatchord/WaveRNN."""
 
 _STACKED = {
     r"^upsample\.resnet\.conv_in\.": "conditions.first.",
@@ -42,7 +42,7 @@ _STACKED = {
     r"^rnn([12])\.": r"gru\1.",
     r"^fc([123])\.": r"dense\1.",
 }
-"""The names of fatchord/WaveRNN, as patterns, and those of `network.Stacked`."""
+"""Patterns for the names of fatchord/WaveRNN, with the replacements that give the names of `network.Stacked`."""
 
 
 def recognises(names: set[str]) -> bool:
@@ -54,7 +54,7 @@ def convert(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
     """Return the configuration, the arrays by the names of `network`, and the values that the checkpoint does not hold.
 
     found: the arrays of the checkpoint by name; given: fields of `Config` that the checkpoint does not tell, such as
-    rate and mulaw. Raises ValueError if the arrays are none of the four layouts, or do not fit each other.
+    rate and mulaw. Raises ValueError if the arrays have none of the four layouts, or do not fit each other.
     """
     for needed, own in _LAYOUTS:
         if needed <= set(found):
@@ -64,7 +64,7 @@ def convert(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
 
 
 def _from_torchaudio(found: _Arrays) -> dict[str, Array]:
-    """Return arrays with the names of fatchord/WaveRNN. The number of a residual block is 3 less there."""
+    """Return arrays of torchaudio with the names of fatchord/WaveRNN, which number residual blocks from 0, not from 3."""
     block = re.compile(r"melresnet_model\.(\d+)\.(?=resblock_model)")
     last = max((int(number) for name in found for number in block.findall(name)), default=2) + 1
     shifted = {block.sub(lambda match: f"layers.{int(match[1]) - 3}.", name): array for name, array in found.items()}
@@ -104,7 +104,7 @@ def _stacked(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
 
 
 def _dual(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
-    """Convert fatchord's dual softmax, whose gates u, r, e are z, r, n, and whose one bias is outside of r * (R h)."""
+    """Convert fatchord's dual-softmax network: its gates u, r, e are z, r, n, and r does not scale its only bias."""
 
     def gates(name: str) -> Array:
         return found[name].reshape(3, -1, found[name].shape[1])[[1, 0, 2]]
@@ -120,7 +120,7 @@ def _dual(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
 
 
 def _mkotha(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
-    """Convert mkotha's network: a GRU of torch whose coarse half has masked weights for the coarse sample."""
+    """Convert mkotha's network: a GRU of torch, with masked weights from the coarse half c to the state that gives c."""
     inner = found["wavernn.gru.weight_ih_l0"]
     gates = inner.reshape(3, len(inner) // 3, -1)
     half = gates.shape[1] // 2
@@ -164,4 +164,4 @@ _LAYOUTS: tuple[tuple[set[str], Callable[[_Arrays, Mapping[str, Any]], _Converte
     ),
     ({"I.weight", "rnn1.weight_ih_l0", "rnn2.weight_ih_l0", "fc3.weight", "upsample.resnet.conv_in.weight"}, _stacked),
 )
-"""The names of arrays that tell each layout, and the function that converts it."""
+"""For each layout, the names of arrays by which it is recognised, and the function that converts it."""

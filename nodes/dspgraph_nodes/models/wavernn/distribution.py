@@ -33,5 +33,7 @@ def _outputs(model: WaveRNN, samples: Array, features: FeatureFunction) -> tuple
 
 
 distribution = partial(mel_distribution, WEIGHTS, network, _outputs, "features")
-"""Return the distribution of every sample of a recording: see `mel_distribution`. Of the kind coarse_fine the upper
-half of the bits is shown."""
+"""Return the distribution of every sample of a recording: see `mel_distribution`.
+
+For the kind coarse_fine it is the distribution of the upper half of the bits.
+"""

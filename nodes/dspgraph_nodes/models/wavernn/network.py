@@ -41,8 +41,8 @@ class Residual(nn.Module):
 class Conditions(nn.Module):
     """The network that turns frames into numbers for every sample.
 
-    Each stage repeats every frame and smooths the result in time, with the same filter for every feature. Beside it, a
-    residual network gives numbers that stay the same for all samples of a frame.
+    Each stage repeats every frame and smooths the result in time, with the same filter for every feature. In parallel,
+    a residual network computes numbers that are the same for all samples of a frame.
     """
 
     def __init__(self, config: Config) -> None:
@@ -80,8 +80,8 @@ class Conditions(nn.Module):
 class Stacked(nn.Module):
     """The form with two GRUs: x = I [sample, frame, a1]; x += GRU1(x); x += GRU2([x, a2]); three dense layers.
 
-    a1 .. a4 are the quarters of the auxiliary numbers; the first dense layer takes [x, a3], the second its result and
-    a4; both end with ReLU.
+    a1 .. a4 are the quarters of the auxiliary numbers. The first dense layer takes [x, a3], the second takes the result
+    of the first and a4; both end with ReLU.
     """
 
     def __init__(self, config: Config) -> None:
@@ -122,7 +122,7 @@ class Split(nn.Module):
 
         r, z = sigmoid(W x + R h + b),    n = tanh(W x + b + r * (R h + b')),    h = z * h + (1 - z) * n
 
-    Both halves of the state read the whole state h before. The inputs x are the frame and both halves of the sample
+    Both halves of the state read the whole previous state h. The inputs x are the frame and both halves of the sample
     before; the fine half also reads the coarse half of this sample. b' is 0 if the GRU has one bias. Each half has a
     dense layer with ReLU, and a second one that gives its logits.
     """

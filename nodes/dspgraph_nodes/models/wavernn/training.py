@@ -67,9 +67,9 @@ class Settings(TrainingSettings, SparseSettings, frozen=True, extra="forbid"):
 def codes(signal: Array, config: Config) -> Array:
     """Return the code of every sample, [n] int64, from 0 to 2**bits - 1. signal: [n], full scale +-1.
 
-    Of a sample with pre-emphasis and gain, x, the code is floor((y + 1) / 2 * mu + 1/2), mu = 2**bits - 1, where y is
-    x, or sgn(x) * ln(1 + mu * abs(x)) / ln(1 + mu) with mu-law; for coarse_fine it is x * 2**(bits - 1), rounded. This
-    is the inverse of the samples that `Wavernn` gives.
+    x is a sample after pre-emphasis and gain. Its code is floor((y + 1) / 2 * mu + 1/2), mu = 2**bits - 1, where y is
+    x, or sgn(x) * ln(1 + mu * abs(x)) / ln(1 + mu) with mu-law. For coarse_fine the code is floor(x * h + 1/2) + h, h =
+    2**(bits - 1). Codes are limited to 0 .. 2**bits - 1. This is the inverse of the samples that `Wavernn` gives.
     """
     x, levels = config.emphasis.applied(signal.astype(np.float64)), 1 << config.bits
     if config.kind == "coarse_fine":
@@ -79,7 +79,7 @@ def codes(signal: Array, config: Config) -> Array:
 
 
 def inputs(code: Tensor, config: Config) -> Tensor:
-    """Return the input of the network for every sample [..., n]; of coarse_fine that for each half, [..., n, 2]."""
+    """Return the inputs of the network, from -1 to 1: [..., n]; for coarse_fine both halves, [..., n, 2]."""
     if config.kind == "coarse_fine":
         return CoarseFine(config.bits).inputs(code)
     return 2 * code.float() / ((1 << config.bits) - 1) - 1
@@ -88,7 +88,8 @@ def inputs(code: Tensor, config: Config) -> Tensor:
 def outputs(model: WaveRNN, frames: Tensor, x: Tensor) -> Tensor:
     """Return the parameters of the distributions of n samples, [chunks, n, outputs], given the true samples.
 
-    frames: with context; x: [chunks, n + 1] or [chunks, n + 1, 2], the inputs for all samples and for the one before.
+    frames: as in `part_losses`; x: [chunks, n + 1] or [chunks, n + 1, 2], the inputs of the sample before the n samples
+    and of the n samples themselves.
     """
     read = torch.cat((x[:, :-1], x[:, 1:, :1]), -1) if isinstance(model, Split) else x[:, :-1]
     parameters: Tensor = model(frames, read)[0]

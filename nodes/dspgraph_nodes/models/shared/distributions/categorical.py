@@ -33,9 +33,10 @@ class Categorical:
         return flat.view(target.shape)
 
     def draw(self, parameters: Tensor, numbers: Tensor) -> Tensor:
-        """Return a level for every sample [...]: how many levels k have P(0) + ... + P(k) <= u, at most levels - 1.
+        """Return a level for every sample, [...]: the number of levels k with P(0) + ... + P(k) <= u.
 
-        parameters: logits [..., levels]; numbers: u [..., 1], from 0 to 1. The sums are computed in float64.
+        The result is at most levels - 1. parameters: logits [..., levels]; numbers: u [..., 1], from 0 to 1. The sums
+        are computed in float64.
         """
         ends = torch.cumsum(torch.softmax(parameters.double(), -1), -1)
         return (ends <= numbers.double()).sum(-1).clamp(max=self.levels - 1)
@@ -44,7 +45,7 @@ class Categorical:
 def fixed_entropy(data: Iterable[Array], levels: int) -> float:
     """Return the cross-entropy, in nats per sample, of the best distribution that is the same for all samples.
 
-    It is the entropy of the levels, counted over all data. data: arrays of whole numbers from 0 to levels - 1.
+    This is the entropy of the relative frequencies of the levels. data: arrays of whole numbers from 0 to levels - 1.
     """
     counts = np.sum([np.bincount(one.reshape(-1), minlength=levels) for one in data], axis=0)
     share = counts[counts > 0] / counts.sum()

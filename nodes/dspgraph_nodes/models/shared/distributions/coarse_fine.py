@@ -1,4 +1,4 @@
-"""A distribution over samples of an even number of bits, drawn in two halves: the fine half knows the coarse one.
+"""A distribution over samples of an even number of bits, drawn in two halves: coarse, then fine.
 
 Source: N. Kalchbrenner et al., Efficient Neural Audio Synthesis, ICML 2018 (dual softmax).
 """
@@ -43,7 +43,8 @@ class CoarseFine:
     def losses(self, parameters: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return -ln P(c) and -ln P(f | c) of every sample [...], in nats.
 
-        parameters: [..., 2 * levels], for the coarse halves of the targets; target: codes [...].
+        parameters: [..., 2 * levels], from a network that has read the coarse halves of the targets; target: codes
+        [...].
         """
         half = Categorical(self.levels)
         coarse, fine = self.halves(target)

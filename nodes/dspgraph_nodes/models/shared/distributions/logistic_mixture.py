@@ -19,14 +19,14 @@ from torch.nn.functional import log_softmax, logsigmoid
 class LogisticMixture:
     """A mixture of logistic distributions: K logits, then K means, then K log-scales for every sample.
 
-    components: K; classes: the number of levels from -1 to 1; floor: the least log-scale, a lower one counts as this,
-    in the loss and in draws; None: no floor.
+    components: K; classes: the number of levels from -1 to 1; floor: the least log-scale: the loss and the draws raise
+    a lower log-scale to it; None: no floor.
 
     `formula` chooses how the loss is computed. "exact": every class has the probability of its interval, and only the
-    two outermost classes are open to infinity, so that the probabilities add up to 1. "published": as the program
-    wavenet_vocoder computes it, to compare losses with those of that program: every target beyond +-0.999 counts as
-    open to infinity, so that with 65536 classes the probabilities add up to as much as 30; and narrow classes are
-    approximated.
+    two outermost classes are open to infinity, so that the probabilities add up to 1. "published": the formula of the
+    program wavenet_vocoder, for comparisons with its losses. It opens the interval of every target beyond +-0.999 to
+    infinity, so that with 65536 classes the probabilities add up to as much as 30; and it approximates a probability
+    below 1e-5 by density times width.
     """
 
     components: int = 10
