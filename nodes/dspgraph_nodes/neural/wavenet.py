@@ -33,7 +33,7 @@ class Wavenet(Node):
     Dilated causal convolutions read the samples before sample t and the features around it, and predict the
     distribution P of sample t, from which it is drawn:
 
-        mixture:      P = sum_k w_k logistic(mean_k, scale_k);  k = argmax_k(ln w_k - ln(-ln u_k)),
+        mixture:      P = sum_k w_k * logistic(mean_k, scale_k);  k = argmax_k(ln w_k - ln(-ln u_k)),
                       x = mean_k + scale_k * (ln v - ln(1 - v)), limited to -1 .. 1
         categorical:  P = softmax(logits) over mu-law levels; the first level k with P(0) + ... + P(k) > u
 

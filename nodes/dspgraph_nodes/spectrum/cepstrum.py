@@ -42,7 +42,7 @@ class Cepstrum(Node):
 
     order: int = Field(24, ge=0, description="highest quefrency, samples")
     form: CepstrumForm = Field(
-        "real", description="real: first half of the even cepstrum; minimum_phase: folded, 2 c[m]"
+        "real", description="real: first half of the even cepstrum; minimum_phase: folded, 2 * c[m]"
     )
 
     def streams(self, log_magnitude: Frames) -> tuple[Frames]:

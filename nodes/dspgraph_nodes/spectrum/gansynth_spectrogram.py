@@ -86,7 +86,9 @@ class GansynthSpectrogram(Node):
     magnitude = Output(Frames)
     angle = Output(Frames)
 
-    bins: int = Field(1024, ge=16, le=4096, description="bins of a row, a power of two: n_fft = 2 bins, hop = bins / 2")
+    bins: int = Field(
+        1024, ge=16, le=4096, description="bins of a row, a power of two: n_fft = 2 * bins, hop = bins / 2"
+    )
     drop: DroppedBin = Field("nyquist", description="the bin left out: nyquist (the paper), dc (the published code)")
     scale: GansynthScale = Field(
         "linear", description="linear bins, mel bands as published, or mel bands that average phasors"

@@ -17,8 +17,10 @@ from dspgraph.closure import closure
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _LONGEST_WAIT = 60.0
-"""Seconds that a process waits for the machine code that another one compiles. A process whose compilation has failed
-holds the lock to its end, so no wait may be without end."""
+"""The most seconds that a process waits for the machine code that another process compiles.
+
+A process whose compilation fails holds the lock until the process ends, so every wait needs a limit.
+"""
 
 
 def kernel(function: Function) -> Function:
@@ -43,9 +45,9 @@ def kernel(function: Function) -> Function:
 def part_of_kernel(function: Function) -> Function:
     """Return `function` as a part of kernels: numba compiles it into each kernel that calls it, as if written there.
 
-    Numba counts references to every array that one function passes to another. In a loop this takes time, which a part
-    of a kernel does not need, as long as the loop makes no array or view, such as `x.reshape(4, -1)`: make views before
-    the loop. No machine code of the part alone is kept on disk.
+    Numba counts references to every array that one function passes to another. In a loop this takes time. With a part
+    of a kernel nothing is counted, as long as the loop makes no array or view, such as `x.reshape(4, -1)`: make views
+    before the loop. No machine code of the part alone is kept on disk.
     """
     return cast(Function, njit(error_model="numpy", inline="always")(function))
 
@@ -140,7 +142,7 @@ class _CacheImpl(caching.CompileResultCacheImpl):
 class _Cache(caching.FunctionCache):
     """Cache of the machine code of one kernel on disk.
 
-    While a process compiles the kernel, others wait for the machine code in place of compiling it as well.
+    While a process compiles the kernel, other processes wait for the machine code instead of compiling it too.
     """
 
     _impl_class = _CacheImpl

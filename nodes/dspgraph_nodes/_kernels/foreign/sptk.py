@@ -28,7 +28,7 @@ with warnings.catch_warnings():
     from pysptk import sptk as sptk
 
 _MAX_AMPLITUDE = 100.0  # a signal beyond 100 times full scale was surely not scaled to +-1
-RAPT_BELOW = 1.5  # the search of rapt begins at the lowest pitch divided by this: it takes half of 62 Hz for more
+RAPT_BELOW = 1.5  # the search of rapt begins at the lowest pitch / 1.5; with a larger divisor rapt finds half of 62 Hz
 _RAPT_LOWEST = 10.0  # Hz: rapt needs rate / 10000 or more, and a window and a period in its 0.2 s of signal
 _FIRST_NOISE = 0.0561838755  # the first number that the noise generator makes after seed 1
 _CORRELATION_WINDOW = float(np.float32(0.0075))  # seconds, rounded to float32 as in rapt
@@ -40,10 +40,10 @@ def rapt(x: Array, rate: Fraction, hop: int, low: float, high: float, bias: floa
     """Return the pitch by RAPT: one value in Hz for every `hop` samples, [ceil(n / hop)] float32; 0 where unvoiced.
 
     x: [n] samples, n >= 1, full scale +-1, taken as 0 after the end; low, high: the range of the pitch, Hz; bias: the
-    voice_bias of rapt: the higher, the more frames are voiced. The search is an octave wider at both ends, limited by
-    rapt and the rate; a pitch at or beyond an end of the range is 0. The caller must ensure 8000 <= rate <= 96000,
-    hop <= rate / 10 and 20 <= low < high < rate / 2. Raises ValueError that names the first sample beyond 100 times
-    full scale.
+    voice_bias of rapt: the higher, the more frames are voiced. The search is wider: from low / 1.5 to high * 1.2,
+    limited by rapt and the rate; a pitch at or beyond an end of the range is 0. The caller must ensure 8000 <= rate <=
+    96000, hop <= rate / 10 and 20 <= low < high < rate / 2. Raises ValueError that names the first sample beyond 100
+    times full scale.
     """
     _check_loudness(x)
     count = -(-len(x) // hop)

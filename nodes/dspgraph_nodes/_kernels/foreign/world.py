@@ -14,8 +14,8 @@ The limits below were found with pyworld 0.3.5:
   memory for a signal without samples.
 * dio and harvest write filters past the end of a buffer whose size depends on the length of the signal: dio one of
   40 ms, harvest one of four periods of its lowest filter. Zeros are added to shorter signals.
-* stonemask gives 0 for a pitch above a twelfth of the rate, and may read past a spectrum for a pitch above half of
-  that. For such a pitch the signal is given to stonemask at a multiple of its rate.
+* stonemask gives 0 for a pitch above a twelfth of the rate, and may read past a spectrum for a pitch above a 24th of
+  the rate. For a pitch above a 24th of the rate the signal is given to stonemask at a multiple of its rate.
 * All functions need contiguous float64 arrays and the whole signal. The noise that they add is the same in every call.
 * Sines and logarithms come from the C library, which chooses its code by processor: with and without fused
   multiply-add, glibc gives float64 results that differ in their last digits. This module cannot change that.
@@ -38,7 +38,7 @@ PYWORLD_MISSING = "needs pyworld, which is not installed: pip install 'dspgraph[
 _LOWEST_RATE, _HIGHEST_RATE = 8000, 192000  # Hz
 _MAX_AMPLITUDE = 1e6  # times full scale: the power of a louder signal overflows float64
 _STONEMASK_RATE = 24  # stonemask takes a pitch up to the rate divided by this
-HARVEST_BELOW = 2.0  # the search of harvest begins at the lowest pitch divided by this: below it finds twice the pitch
+HARVEST_BELOW = 2.0  # the search of harvest begins at the lowest pitch / 2: it doubles a pitch below its search
 _UNVOICED = 500.0  # Hz: the pitch that cheaptrick assumes for an unvoiced frame
 _VOICING_RATE = 15800  # Hz: at this rate or more a spectrum has the bins up to 7900 Hz that d4c's voicing test reads
 
@@ -219,7 +219,7 @@ def _refined(x: Array, rate: Fraction, f0: Array, times: Array, high: float) -> 
     """Return the pitch [frames], in Hz, after StoneMask.
 
     x: [n]; f0: [frames], the pitch by dio at each of the times [frames], in seconds; high: the highest pitch wanted. A
-    pitch more than 10 % above it stays as it is, because it will be dropped.
+    pitch more than 10 % above `high` is not refined, because it will be dropped.
     """
     reached = f0 <= rate / _STONEMASK_RATE
     found: Array = pyworld().stonemask(x, np.where(reached, f0, 0), times, int(rate))
@@ -276,7 +276,7 @@ def synthesis(
 
     f0: [n], Hz; power, aperiodicity: [n, n_fft / 2 + 1], n_fft as in `cheaptrick`; rate: samples per second; frames:
     rows per second; centre: the time of row 0 in seconds, so that row k is at k / frames + centre. The first row is
-    also used before its time, the last row after its time. Powers below finfo(float64).tiny are raised to it.
+    also used before its time, the last row after its time. Powers below finfo(float64).tiny are raised to this number.
     """
     count = math.ceil(len(f0) * rate / frames)
     pitch = _pitch(f0, rate)

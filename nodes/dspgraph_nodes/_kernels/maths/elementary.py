@@ -159,7 +159,7 @@ def _log(x: Array, bits: Array, y: Array) -> None:
 def _cos_sin(x: Array, cosine: Array, sine: Array) -> None:
     """Fill `cosine` and `sine`, where x = k * pi / 2 + r + rest and abs(r) <= pi / 4.
 
-    rest: what r lost to rounding.
+    rest: the rounding error of r.
     """
     for i in range(len(x)):
         k = np.floor(x[i] * 0.6366197723675814 + 0.5)  # 2 / pi

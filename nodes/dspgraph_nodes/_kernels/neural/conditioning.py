@@ -1,4 +1,4 @@
-"""Frames of features on their way to the samples of a network."""
+"""Windows and interpolation of frames of features, for networks that generate samples from frames."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from dspgraph_nodes._kernels.arrays import Array
 def check_finite(rows: Array, model: str, name: str = "the features") -> None:
     """Raise ValueError that names the first frame with a number that is not finite.
 
-    rows: [n, width], one row per frame; model, name: what takes the rows, and what they are, for the error.
+    rows: [n, width], one row per frame; model: the name of the model that takes the rows; name: what the rows are. Both
+    are for the error.
     """
     finite = np.isfinite(rows).all(axis=1)
     if not finite.all():
@@ -26,8 +27,8 @@ def check_finite(rows: Array, model: str, name: str = "the features") -> None:
 class FrameWindows:
     """The frames of one signal that wait for the frames after them.
 
-    context: number of frames on each side of a frame that are needed with it; width: numbers in a frame. repeat:
-    whether the first frame counts again before the signal, and the last one after it; otherwise zeros stand there.
+    context: number of frames on each side of a frame that are needed with it; width: how many numbers a frame has;
+    repeat: whether the frames before and after the signal are its first and its last frame; otherwise they are zeros.
     """
 
     def __init__(self, context: int, width: int, repeat: bool = False) -> None:
@@ -51,20 +52,23 @@ class FrameWindows:
 
 
 def in_windows(rows: Array, context: int) -> Array:
-    """Return every row that has `context` rows on each side, with these: [m, 2 * context + 1, width]."""
+    """Return the windows, [m, 2 * context + 1, width], of all rows that have `context` rows on each side.
+
+    A window is the row with these rows around it.
+    """
     first = np.arange(max(0, len(rows) - 2 * context))
     windows: Array = rows[first[:, None] + np.arange(2 * context + 1)]
     return windows
 
 
 def unwound(windows: Array) -> Array:
-    """Return the rows of which `in_windows` made windows; no rows if there are no windows."""
+    """Return the rows from which `in_windows` made these windows; no rows if there are no windows."""
     first: Array = windows[0] if len(windows) else windows[:, 0]
     return np.concatenate((first, windows[1:, -1]))
 
 
 def joined(windows: Array) -> Array:
-    """Return the rows of every window one behind the other in a single row: [m, (2 * context + 1) * width]."""
+    """Return every window as a single row, its rows one after the other: [m, (2 * context + 1) * width]."""
     count, span, width = windows.shape
     return windows.reshape(count, span * width)
 

@@ -1,8 +1,8 @@
 """Causal convolutions of one signal, or of sixteen side by side with the same bits.
 
-A convolution with several taps reads one place of the state for each of them. A model keeps the samples that a dilated
-convolution reads in a ring of (taps - 1) * dilation + 1 rows: a new sample overwrites the oldest row, and no row moves.
-A dense layer is a convolution with one tap.
+A convolution reads one place of the state for each of its taps. A model keeps the samples that a dilated convolution
+reads in a ring of (taps - 1) * dilation + 1 rows: a new sample overwrites the oldest row, and no row moves. A dense
+layer is a convolution with one tap.
 
 A vector has sixteen float32 numbers. For one signal it holds sixteen channels; for sixteen signals arrays have a last
 axis `lane`, and a vector holds one channel of all signals. Every number is computed by the same operations in the same

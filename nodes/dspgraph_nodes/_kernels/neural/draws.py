@@ -29,8 +29,8 @@ def mixture_noise(numbers: Array) -> Array:
     """Return the noise of draws from a mixture of K logistic distributions: [..., K + 1] float64.
 
     numbers: u_1 .. u_K, v: [..., K + 1], above 0 and below 1. The noise is -ln(-ln u_k), which chooses the component,
-    and ln v - ln(1 - v), the value of a logistic distribution with mean 0 and scale 1. All numbers are independent: a
-    component that is chosen with the same u_k at all times would be drawn with another frequency than its weight.
+    and ln v - ln(1 - v), the value of a logistic distribution with mean 0 and scale 1. The numbers of different times
+    must be independent: with the same u_k at all times, a component would not be drawn as often as its weight says.
     """
     wide = np.asarray(numbers, np.float64)
     u, v = wide[..., :-1], wide[..., -1:]
@@ -39,7 +39,7 @@ def mixture_noise(numbers: Array) -> Array:
 
 @kernel
 def draw_component(parameters: Array, noise: Array, lane: int) -> int:
-    """Return the component k with the largest logit_k + noise_k, the first of several.
+    """Return the component k with the largest logit_k + noise_k; of equal ones the first.
 
     parameters: [3 K, lane], of which the first K are the logits; noise: [K + 1, lane], as `mixture_noise` returns it.
     """
@@ -55,8 +55,8 @@ def draw_component(parameters: Array, noise: Array, lane: int) -> int:
 def draw_logistic(parameters: Array, noise: Array, lane: int, floor: float) -> float:
     """Return a sample of a mixture of K logistic distributions: mean_k + exp(log-scale_k) * noise, within -1 .. 1.
 
-    k: the component that `draw_component` chooses. parameters: K logits, K means, K log-scales, [3 K, lane]; noise:
-    [K + 1, lane]; floor: the least log-scale, a lower one counts as this.
+    k: the component that `draw_component` chooses. parameters: K logits, K means, K log-scales, [3 K, lane]; noise: [K
+    + 1, lane]; floor: the least log-scale; a lower log-scale is raised to it.
     """
     components = len(noise) - 1
     k = draw_component(parameters, noise, lane)
@@ -65,7 +65,7 @@ def draw_logistic(parameters: Array, noise: Array, lane: int, floor: float) -> f
 
 
 class SampleDraws(NamedTuple):
-    """How samples are drawn from the parameters of their distributions."""
+    """The random numbers with which samples are drawn, and the form of the distributions that they are drawn from."""
 
     levels: int  # of a softmax; 0 for a mixture
     temperature: float  # divides logits

@@ -11,19 +11,20 @@ from dspgraph_nodes._kernels.signal.iir import one_pole
 
 
 class Emphasis(NamedTuple):
-    """What a network sees of the samples x of a signal: gain * (x[n] - coef * x[n - 1]), with x[-1] = 0."""
+    """The filter gain * (x[n] - coef * x[n - 1]), x[-1] = 0, that turns samples x into those that a network sees."""
 
     gain: float
     coef: float
 
     def applied(self, x: Array) -> Array:
-        """Return what the network sees of the samples x [n], limited to +-1."""
+        """Return the samples that the network sees, [n], limited to +-1. x: [n], the samples of a signal."""
         return np.clip(self.gain * (x - self.coef * np.append(0.0, x[:-1])), -1, 1)
 
     def undone(self, seen: Array, state: Array) -> Array:
-        """Return the samples [n] of what the network sees, limited to +-1, in float64.
+        """Return the samples of a signal, [n] float64, limited to +-1: the inverse of `applied`.
 
-        state: [1] float64, the output of the filter before these samples, at first 0; it is changed in place.
+        seen: [n], the samples that the network sees; state: [1] float64, the output of the inverse filter before these
+        samples, at first 0; it is changed in place.
         """
         y = np.empty((len(seen) + 1, 1))
         y[0] = state

@@ -28,7 +28,7 @@ _SLOPE = np.float32(0.2)
 class PackedGenerator(NamedTuple):
     """The weights of a generator, as the kernels use them."""
 
-    first: Array  # [latent + pitches, channels * rows * bins] of block 1: its first convolution, for a single pixel
+    first: Array  # [latent + pitches, channels * rows * bins]: the first convolution of block 1, of a single pixel
     first_bias: Array  # [channels]
     start: tuple[int, int]  # rows and bins of block 1
     filters: tuple[Filters, ...]  # the other convolutions, in order
@@ -46,7 +46,7 @@ def pack(arrays: Mapping[str, Array]) -> PackedGenerator:
     blocks = 1 + max(int(name.split(".")[1]) for name in arrays)
     weight, first_bias = scaled("blocks.0.conv0", 2.0)
     inputs, *start = weight.shape[1:]
-    # The one pixel lies at the last row and column of what the first place of the filter reads: so it is turned.
+    # Place (0, 0) of the result reads the single pixel with the last place of the filter: so the filter is turned.
     turned = weight[:, :, ::-1, ::-1].transpose(1, 0, 2, 3).reshape(inputs, -1)
     filters = [packed_same(*scaled("blocks.0.conv1", 2.0))]
     for k in range(1, blocks):
@@ -61,7 +61,7 @@ def pack(arrays: Mapping[str, Array]) -> PackedGenerator:
 def generate(network: PackedGenerator, latent: Array, pitch: int) -> Array:
     """Return a normalised picture of a note, [2, rows, bins], magnitude and angle. latent: [latent]; pitch: its number.
 
-    Rows of zeros in `latent` give a picture too: the pitch alone.
+    A latent vector of zeros gives a picture that depends on the pitch alone.
     """
     rows, bins = network.start
     vector = np.zeros((1, len(network.first)), np.float32)
@@ -75,7 +75,7 @@ def generate(network: PackedGenerator, latent: Array, pitch: int) -> Array:
         (enlarged if up else convolved)(x, filters, rows, bins, y)
         rows, bins, x = rows << up, bins << up, y
     pixels = inside(x, rows, bins)[: len(network.last)].reshape(len(network.last), -1)
-    # tanh(v) = 1 - 2 / (1 + e**(2 v))
+    # tanh(v) = 1 - 2 / (1 + e**(2 * v))
     found = 1 - 2 / (1 + exp(2.0 * (matmul(network.last.T, pixels) + network.last_bias[:, None])))
     return found.astype(np.float32).reshape(2, rows, bins)
 

@@ -1,7 +1,7 @@
 """Signals in lanes: one after the other, or sixteen side by side, with the same bits.
 
-The next samples of a signal are a segment. A loop over samples computes as many samples of all its lanes; segments of
-different lengths, and new ones in the place of those that are complete, are the work of this module.
+The next samples of a signal are a segment. A loop over samples computes the same number of samples for each of its
+lanes. This module calls the loop again and again until segments of different lengths are complete.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def in_lanes(
 ) -> list[LaneOutputs]:
     """Return the outputs of each segment.
 
-    loop: computes them; hop: samples per frame; empty: outputs of no samples; longest: the most samples of one run.
+    loop: the function that computes the outputs; hop: samples per frame; empty: outputs of no samples; longest: the
+    most samples of one run.
 
     While `many` segments or more have samples left, up to sixteen are computed side by side: those with the most
     samples left, until one of them is complete. Fewer segments are computed one after the other. The states of the

@@ -57,7 +57,7 @@ class FrameClock:
         return max(0, self.hop * frame - self.lead)
 
     def receive(self, frames: int) -> None:
-        """Count frames that have come."""
+        """Add to the number of frames received. frames: how many have come."""
         self.received += frames
 
     def advance(self, frames: int, last: bool = False) -> tuple[int, int]:

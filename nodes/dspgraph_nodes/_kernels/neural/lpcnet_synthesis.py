@@ -93,8 +93,8 @@ def synthesise(
     With `tap` the probabilities are [n, 256], those of all codes of the excitation; otherwise [n, 1], that of the drawn
     code alone.
 
-    The states of the segments, each a LaneState, are changed in place. numbers: those of the segments, [n] float32 from
-    0 to 1, each draw the code of one sample. many: as in `in_lanes`.
+    The states of the segments, each a LaneState, are changed in place. The field `numbers` of a segment, [n] float32
+    from 0 to 1, draws the codes of its n samples. many: as in `in_lanes`.
     """
 
     def loop(frames: FrameInputs, lanes: list[Lane], count: int) -> list[tuple[Array, Array]]:

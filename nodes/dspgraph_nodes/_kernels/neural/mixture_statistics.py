@@ -16,7 +16,7 @@ from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.maths.elementary import exp, log
 
 _MOST_LOG_SCALE = 300.0
-"""Logarithms of scales are limited to +-300 where scales are divided: e**600 is a number in float64."""
+"""Logarithms of scales are limited to +-300 where scales are divided: e**600 is finite in float64."""
 
 _LEAST = -1e300
 """The least logarithm of a probability: differences of two such numbers are finite."""
@@ -74,9 +74,10 @@ def log_deviation(given: Mixture) -> Array:
 def posterior(given: Mixture, x: Array, half_step: float) -> Array:
     """Return the probability [K, n] that a sample x was drawn from component k: P(k | x).
 
-    x: [n], full scale +-1. half_step: half the distance of two levels of the samples: the likelihood of component k is
-    its probability between x - half_step and x + half_step, for the outermost levels up to infinity. With 0 it is the
-    density at x, and for |x| >= 1, where samples were clipped, the probability beyond.
+    x: [n], full scale +-1. half_step: half the distance of two levels of the samples. The likelihood of component k is
+    its probability between x - half_step and x + half_step; for the outermost levels the interval reaches to infinity.
+    With half_step 0, the likelihood is the density at x, and for |x| >= 1, where samples were clipped, the probability
+    beyond x.
     """
     terms = np.maximum(given.log_weights + _log_likelihoods(given, x.astype(np.float64), half_step), _LEAST)
     powers = exp(terms - np.max(terms, axis=0))

@@ -68,7 +68,7 @@ def by_blocks(values: Array, parts: int = 3) -> Array:
 
 
 class PackedGru(NamedTuple):
-    """The weights of a GRU, multiplied by the constants of their powers of 2 (see above).
+    """The weights of a GRU, multiplied by the factors for powers of 2 that the module describes.
 
     The rows of `inner` have the order [gate, unit], those of all other arrays [block, gate, unit].
     """

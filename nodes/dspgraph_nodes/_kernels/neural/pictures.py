@@ -26,7 +26,7 @@ from dspgraph_nodes._kernels.neural.layout import WIDTH
 
 BORDER = 16  # columns of the border on each side
 TILE_CHANNELS = 6  # channels that are computed together: their sums take 12 of the 16 registers of AVX2
-UP_CHANNELS = 3  # of an enlarging convolution, which computes two bins for one of its input
+UP_CHANNELS = 3  # the same for an enlarging convolution, which computes two bins from each bin of its input
 
 _SLOPE = 0.2  # of the leaky ReLU
 _LEAST_POWER = 1e-8  # added to the mean square of a pixel
@@ -50,8 +50,9 @@ def packed_up(weight: Array, bias: Array) -> Filters:
     """Return the filters of a convolution of a picture whose pixels are doubled first.
 
     weight: [outputs, inputs, 3, 3]; bias: [outputs]. The places of a filter have the order [row of the result 0 or 1,
-    row read, column read, column of the result 0 or 1]. A pixel (0, 0) of the four that a pixel becomes reads one row
-    above, so the weights of rows 1 and 2 are added up for its second row.
+    row read, column read, column of the result 0 or 1]. Of the four pixels that a pixel becomes, pixel (0, 0) reads the
+    row above with row 0 of the filter, and its own row with rows 1 and 2, whose weights are therefore added up. The
+    same holds for columns.
     """
     outputs, inputs = weight.shape[:2]
     places = np.zeros((outputs, inputs, 2, 2, 2, 2), weight.dtype)
@@ -62,7 +63,7 @@ def packed_up(weight: Array, bias: Array) -> Filters:
 
 
 def _read(place: int, phase: int) -> int:
-    """Return which of the two pixels that are read, 0 or 1, place 0, 1 or 2 of the filter takes."""
+    """Return the pixel, 0 or 1, that place 0, 1 or 2 of the filter reads. phase: the pixel of the result, 0 or 1."""
     return (place + 1) // 2 if phase == 0 else place // 2
 
 

@@ -143,7 +143,7 @@ def _draw_of_many(code: NetworkCode, threshold: Any, per: int) -> None:
 class SoftmaxBuffers(NamedTuple):
     """The memory for draws from a softmax."""
 
-    state: Array  # [1, n] or [1, n, 16]: tells whether there are 1 or 16 lanes; it is not read
+    state: Array  # [1, n] or [1, n, 16]: its shape tells whether there are 1 or 16 lanes; its numbers are not read
     y: Array  # level k of lane l at k * lanes + l; with room for a multiple of 16 numbers
     scales: Array  # [16]: factors before exponentials
     tops: Array  # [16]: the largest logits
@@ -188,7 +188,7 @@ def draw_class(
     The level is the number of k with F(k) <= u * F(levels - 1), where F(k) is the sum of the exponentials 0 .. k.
 
     logits: [levels or more, lanes]; numbers: u [lanes], from 0 up to, not including, 1. drawn: [lanes] float64, gets
-    the levels; shares: [lanes], multiplied by their probabilities.
+    the levels; shares: [lanes], multiplied by the probabilities of the levels.
     """
     lanes = len(drawn)
     _exponentiate(buffers, logits, levels, temperature)

@@ -20,8 +20,8 @@ FLOOR = -32.23619130191664  # ln 1e-14, the least log-scale of a logistic distri
 class Conditioner(NamedTuple):
     """The weights that turn frames into the rows that the loop over samples reads.
 
-    context: frames on each side of a frame that its samples depend on; pad: those that the residual network sees;
-    decibels: see `seen`.
+    context: frames on each side of a frame that its samples depend on; pad: frames on each side that the residual
+    network reads; decibels: see `seen`.
     """
 
     context: int
@@ -36,7 +36,7 @@ class Conditioner(NamedTuple):
 class StackedNetwork(NamedTuple):
     """The weights of the sample-rate network with two GRUs."""
 
-    columns: Array  # [1, 4 * units]: what the last sample adds to the gates of the first GRU, then to x
+    columns: Array  # [1, 4 * units]: weights of the last sample: to the gates of the first GRU, then to x
     gru1: RecurrentWeights
     inner2: Matrix  # from x to the gates of the second GRU
     gru2: RecurrentWeights
@@ -48,7 +48,7 @@ class StackedNetwork(NamedTuple):
 class SplitNetwork(NamedTuple):
     """The weights of the sample-rate network with a divided state."""
 
-    columns: Array  # [3, 3 * units]: what both halves of the last sample, and the new coarse half, add to the gates
+    columns: Array  # [3, 3 * units]: weights of both halves of the last sample, and of the new coarse half
     gru: RecurrentWeights
     coarse1: Matrix
     coarse2: Matrix
@@ -57,7 +57,7 @@ class SplitNetwork(NamedTuple):
 
 
 class WaveRNNWeights(NamedTuple):
-    """The packed weights, and what the outputs mean."""
+    """The packed weights of a network, with the form of its inputs and outputs."""
 
     frame: Conditioner
     sample: StackedNetwork | SplitNetwork
@@ -66,7 +66,7 @@ class WaveRNNWeights(NamedTuple):
     outputs: int  # numbers in a row of the distribution
     levels: int  # classes of a softmax; 0 for a mixture
     draws: int  # random numbers for a sample
-    drawn: int  # what is drawn for a sample: a class, two halves, or a number
+    drawn: int  # how many numbers are drawn for a sample: two halves, or one class or amplitude
     values: Array  # [levels] float32: the input of the network that stands for a class
     table: Array  # [levels] float64: the sample that a class stands for; for halves: a coarse half with fine half 0
     start: Array  # [d] float32: the inputs before the first sample
@@ -74,6 +74,6 @@ class WaveRNNWeights(NamedTuple):
 
 
 def seen(features: Array, decibels: bool) -> Array:
-    """Return what a network sees of features, float32: the features, or limit(1 + 20 * log10(e**x) / 100) to 0 .. 1."""
+    """Return the features x as a network reads them, float32: x, or 1 + 20 * log10(e**x) / 100 limited to 0 .. 1."""
     wide = features.astype(np.float64)
     return (np.clip(1 + wide * (0.2 / LN_10), 0, 1) if decibels else wide).astype(np.float32)

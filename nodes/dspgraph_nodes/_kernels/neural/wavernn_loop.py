@@ -85,7 +85,7 @@ def _begin(
 
 @kernel
 def _blend(work: LoopArrays, weights: Array, columns: Array, values: Array) -> None:
-    """Write to work.x what the constants, the interpolated rows and the last samples add up to.
+    """Write to work.x the sum of the constants, the interpolated rows and the last samples with their weights.
 
     x[u] = constants[u] + sum_j weights[j] * rows[j, u] + sum_k values[k] * columns[k, u]
 
@@ -188,8 +188,8 @@ def run_split(
 ) -> None:
     """Synthesise samples of every lane by the network with a divided state.
 
-    The inputs of a sample are both halves of the sample before and the coarse half of this one. For a sample both
-    halves are drawn, with the probability of both together.
+    The inputs of a sample are both halves of the sample before and the coarse half of this one. `out.drawn` gets both
+    halves of each sample, and the product of their probabilities.
     """
     (count, _, lanes), units = given.draws.numbers.shape, len(net.gru.diagonal_b) // 3
     state, dense, blocks = work.state.reshape(-1), (len(net.coarse1.start) - WIDTH) * lanes, units // WIDTH

@@ -133,10 +133,9 @@ def silence_cepstrum(bands: int, floor: float = LPCNET_FLOOR) -> Array:
 def _lag_rows(bands: int, rate: float, length: int, order: int) -> Array:
     """Return the matrix [bands, order + 1] from the energies of the bands to an autocorrelation at the lags 0 .. order.
 
-    A wide band has a larger energy than a narrow one of the same power per bin. So each energy is multiplied by
-    4 / (sum of  the weights of its triangle), where 4 is the sum for the narrowest bands of LPCNet. The products are
-    joined by straight lines to a power spectrum; its inverse transform, without the factor 1 / length, is the
-    autocorrelation.
+    A wide band has a larger energy than a narrow one of the same power per bin. So each energy is multiplied by 4 /
+    (sum of the weights of its triangle), where 4 is the sum for the narrowest bands of LPCNet. The products are joined
+    by straight lines to a power spectrum; its inverse transform, without the factor 1 / length, is the autocorrelation.
     """
     compensation = 4 / _triangles(bands, rate, length).sum(axis=0)
     bins, lags = np.arange(length // 2 + 1)[:, None], np.arange(order + 1)

@@ -1,8 +1,8 @@
 """The range of a pitch tracker, and the wider range in which it searches.
 
-Near the ends of the range that it searches, a tracker takes a multiple or a fraction of the pitch for the pitch, or the
-end itself; and for a voice beyond an end it often does so. So trackers search in a wider range, and a pitch at or
-beyond an end of the wanted range is dropped: the frame is unvoiced.
+If the pitch of a voice lies near or beyond an end of the range in which a tracker searches, the tracker often finds a
+multiple or a fraction of the pitch, or the end itself. So trackers search in a wider range than the wanted one. If they
+find a pitch at or beyond an end of the wanted range, the frame is unvoiced.
 """
 
 import numpy as np
@@ -10,14 +10,14 @@ import numpy as np
 from dspgraph_nodes._kernels.arrays import Array
 
 SEARCH_MARGIN = 1.2
-"""The search ends at the highest pitch times this, and begins at the lowest pitch divided by this."""
+"""The search ends at the highest wanted pitch times this; that of DIO begins at the lowest pitch divided by this."""
 
 HIGHEST_CHECKED = 1250.0
-"""Up to this pitch, in Hz, a voice is told from its subharmonics."""
+"""A subharmonic is replaced by a pitch up to this one, in Hz, or up to the end of the search if that is higher."""
 
 
 def highest_checked(high: float) -> float:
-    """Return the highest pitch that is told from its subharmonics, Hz; high: the end of the wanted range."""
+    """Return the highest pitch, Hz, by which a subharmonic is replaced. high: the upper end of the wanted range, Hz."""
     return max(HIGHEST_CHECKED, SEARCH_MARGIN * high)
 
 

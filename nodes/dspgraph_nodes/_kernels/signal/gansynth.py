@@ -30,7 +30,7 @@ ANGLE_KINDS = tuple(
 
 _FEWEST_BINS = 16  # smallest number of bins of a layout
 _FLOOR = 1e-6  # added to magnitudes, and to powers of mel bands, before the logarithm
-_SILENT = -13.8155  # 11 steps of float32 above ln(_FLOOR): a row that is nowhere above it is silent
+_SILENT = -13.8155  # 11 steps of float32 above ln(_FLOOR): a row without a magnitude above this is silent
 # Larger logarithms count as this (695 dB of magnitude): e**80 and sums of a few e**80 are finite in float32 too.
 _LARGEST_LOG_MAGNITUDE = 80.0
 _TURN = 2.0  # a whole turn, in half turns

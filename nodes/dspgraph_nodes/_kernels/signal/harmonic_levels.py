@@ -1,8 +1,8 @@
 """Levels of harmonics: a test whether a pitch is a subharmonic, a fraction of the pitch of a voice.
 
 A voice whose pulses are not equal, or not equally spaced, has weak lines between its harmonics, and a formant there
-raises one of them. Of a true pitch the harmonics follow the formants: each is about as strong as its neighbours. Of a
-subharmonic f / m, the lines that are no harmonics of f are weak beside their neighbours that are.
+raises one of them. The harmonics of a true pitch follow the formants: each harmonic is about as strong as its
+neighbours. The harmonics of a subharmonic f / m are weak between the harmonics of f.
 """
 
 import math
@@ -12,23 +12,25 @@ import numpy as np
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 
-WINDOW_PERIODS = 8  # in the window of a spectrum
+WINDOW_PERIODS = 8  # periods of the pitch in the window of a spectrum
 HIGHEST_LEVEL = 2500.0
 """Hz: higher harmonics are not compared. The smallest change of a period disturbs them."""
 
 CLEARLY_A_PITCH = 0.3
-"""If the relative level in the middle window is above this, no other window is computed."""
+"""If the relative level over the windows computed so far is above this, no further window is computed."""
 
 
 @kernel
 def relative_level(x: Array, rate: float, at: float, f: float, m: int) -> float:
-    """Return how strong the harmonics of f that are no harmonics of m * f are, relative to those of m * f.
+    """Return the level of the harmonics of f that are not harmonics of m * f, relative to the harmonics of m * f.
 
         exp(sum over k of B(k) * log(A(k) / B(k)) / sum over k of B(k)),    k > m, no multiple of m
 
-    A(k): the magnitude at k * f, by a Hann window of eight periods of f; B(k): the magnitude that the two harmonics of
-    m * f on the sides of k would have there, interpolated linearly in log A over k. Harmonics below HIGHEST_LEVEL
-    are compared, at least up to number 2 * m. If that is beyond half the rate, the result is 1: nothing can be said.
+    A(k): the magnitude at k * f, by a Hann window of eight periods of f; B(k): the magnitude at k * f on a straight
+    line, in log A over k, between the two harmonics of m * f beside k. Both sums also run over up to three windows: one
+    around `at`, then one half a window before it and one half a window after it. Harmonics below HIGHEST_LEVEL are
+    compared, at least up to number 2 * m. If number 2 * m is beyond half the rate, the result is 1: nothing can be
+    said.
 
     x: [n]; at: the sample in the middle of the window, which is moved to the inside of x; f: Hz.
     """

@@ -6,7 +6,7 @@ from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.maths.elementary import phasor
 
-_MOST_HARMONICS = 4096  # more are closer together than any peak of a predictor is wide: their gain is 1
+_MOST_HARMONICS = 4096  # more harmonics are closer together than any peak of a predictor is wide: the gain is 1
 
 
 def pulse_gains(f0: Array, lpc: Array, parcor: Array, rate: float, most: float) -> Array:
@@ -28,7 +28,7 @@ def pulse_gains(f0: Array, lpc: Array, parcor: Array, rate: float, most: float) 
 
 @kernel
 def _gains(hertz: Array, re: Array, im: Array, lpc: Array, parcor: Array, rate: float, gains: Array) -> None:
-    """Write the gains of the frames with hertz > 0. re, im: [n], of exp(-2j * pi * hertz / rate)."""
+    """Write the gains of the frames with hertz > 0. re, im: [n], the parts of exp(-2j * pi * hertz / rate)."""
     width = lpc.shape[1]
     for f in range(len(hertz)):
         if not rate / 2 >= hertz[f] >= rate / 2 / _MOST_HARMONICS:

@@ -35,8 +35,8 @@ def _cascade(code: Code, count: Any, alpha: Any) -> None:
         e[1] <- (1 - alpha**2) * source + alpha * e[1],    e[m] <- (e[m - 1] + alpha * e[m]) - alpha * (new e[m - 1])
 
     e[m] depends on e[m - 1], so only the columns j, the copies of the filters in one Pade approximation, can be
-    computed at once; compilers do not find that. Product and sum are rounded separately, so that machines with and
-    without a fused multiply-add give the same bits.
+    computed at once; compilers do not find this arrangement. Product and sum are rounded separately, so that machines
+    with and without a fused multiply-add give the same bits.
     """
     load, store = code.builder.load, code.builder.store
     warp = code.broadcast(alpha)
@@ -85,7 +85,7 @@ def mlsa(x: Array, b: Array, up: int, down: int, alpha: float, pade: Array, sour
         while at >= down:
             at -= down
             frame += 1
-        # exp(b[1] Phi_1)
+        # exp(b[1] * Phi_1)
         for j in range(_WIDTH):
             one[j] = gain * first[j] + alpha * one[j]
             terms[j] = now[1] * one[j]
@@ -98,7 +98,7 @@ def mlsa(x: Array, b: Array, up: int, down: int, alpha: float, pade: Array, sour
             first[j] = terms[j - 1]
         first[0] = x[n] + (odd - even)
         value = first[0] + (odd + even)
-        # exp(sum over m > 1 of b[m] Phi_m)
+        # exp(sum over m > 1 of b[m] * Phi_m)
         _cascade(second, e, now, terms, order + 1, alpha)
         even, odd = 0.0, 0.0
         for j in range(0, stages, 2):

@@ -93,10 +93,10 @@ def _expanded(levels: int) -> Array:
 
 
 def even_samples(levels: int, mulaw: bool = True) -> Array:
-    """Return the sample [levels] float64, from -1 to 1, of every level; level 0 is -1, the last is 1, none is 0.
+    """Return the sample [levels] float64, from -1 to 1, of every level; no level is 0. Level 0 is -1, the last is 1.
 
     y = 2 * k / mu - 1, where mu = levels - 1; with mu-law, sgn(y) * ((1 + mu)**abs(y) - 1) / mu. Several published
-    vocoders have these levels; those of `mulaw_decode` lie half a level apart from them.
+    vocoders use these levels. The samples of `mulaw_decode` lie about half a level beside them.
     """
     mu = levels - 1
     y = 2 * np.arange(levels) / mu - 1

@@ -69,10 +69,10 @@ def flush(tail: OverlapState) -> Array:
 
 
 def find_lost_sample(window: Array, hop: int, first: int, least: float = _NEGLIGIBLE) -> int | None:
-    """Return the sample of a span to which its own frame gives the least weight, or None if that is enough.
+    """Return the sample of a span to which its own frame gives the least weight, or None if this is enough weight.
 
-    It is enough if it is more than `least` times the peak of the window. Other frames do not count: at the edges of a
-    signal there are none.
+    A weight above `least` times the peak of the window is enough. Other frames do not count: at the edges of a signal
+    there are none.
     """
     at = np.arange(hop) - first
     length = len(window)

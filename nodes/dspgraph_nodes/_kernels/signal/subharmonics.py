@@ -1,8 +1,8 @@
 """A check for subharmonics: a fraction of a pitch that a tracker has taken for the pitch.
 
-A signal with the period T also has the periods 2 * T, 3 * T ... Where its pulses are not quite equal, one of these can
-fit better than T, even if what differs is 30 dB softer than the rest. Here f is a subharmonic if the harmonics of
-p * f, for a prime p, hold nearly all the energy of the harmonics of f.
+A signal with the period T also has the periods 2 * T, 3 * T ... If its pulses are not quite equal, one of these can fit
+better than T, even if the differences are 30 dB softer than the pulses. Here f is a subharmonic if the harmonics of p *
+f, for a prime p, hold nearly all the energy of the harmonics of f.
 """
 
 import math
@@ -18,14 +18,14 @@ from dspgraph_nodes._kernels.signal.windows import window_values
 COMPARED_BAND = 1250.0  # Hz: higher harmonics are left out; the smallest change of a period disturbs them
 COMPARED_RATE = 3900.0  # Hz: the least rate at which periods are compared
 MOST_REST = 0.04
-"""The largest share of the energy, 13 dB below the whole, that the other harmonics of a subharmonic hold.
+"""The largest share of the energy at those harmonics of a subharmonic f that are not harmonics of p * f: -14 dB.
 
 The odd harmonics of a voice hold more: 8 % if its first formant lies on the second harmonic (measured on the vowel a).
 """
 
 
 def raise_subharmonics(x: Array, rate: float, f0: Array, at: Array, top: float) -> Array:
-    """Return the pitch [frames], in Hz, with p * f0, p = 2, 3, 5 ... repeatedly, in place of each subharmonic f0.
+    """Return the pitch [frames], in Hz, where each subharmonic f0 is replaced by p * f0, p = 2, 3, 5 ..., repeatedly.
 
     x: [n]; f0: [frames], the pitch at each of the samples `at` [frames], 0 where unvoiced; top: the highest pitch, Hz.
     f0 is a subharmonic of p * f0 if, with r(lag) the normalised correlation of two windows of two periods,

@@ -4,9 +4,10 @@
     K_c(f) = sqrt(1 / f) * cos(2 * pi * f / c) * a(f / c), scaled so that its positive part has norm 1
     S(t, c) = sum over w of mu_w(c) * sum over f of K_c(f) * L_w(t, f)
 
-f runs over a grid that is equally spaced in ERB. The weight a(q) is 1 within a quarter of 1 and of every prime, and
-half the number of these that are the neighbours of q elsewhere. The windows w are powers of two; for the pitch whose
-period is w / 8 only the window w counts, and between two such pitches mu_w(c) rises and falls linearly in log2(c).
+f runs over a grid that is equally spaced in ERB. The weight a(q) depends on the whole numbers that are 1 or a prime. If
+q is closer than 1/4 to a whole number, a(q) is 1 if this number is such a one, else 0. If q is further away, a(q) is
+half the number of such ones among the two neighbours of q. The windows w are powers of two; for the pitch whose period
+is w / 8 only the window w counts, and between two such pitches mu_w(c) rises and falls linearly in log2(c).
 
 Source: A. Camacho and J. G. Harris, "A sawtooth waveform inspired pitch estimator for speech and music", Journal of the
 Acoustical Society of America 124(3), 2008; the steps of the grids are those of SPTK's program.
@@ -23,40 +24,40 @@ from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.maths.matmul import matmul
 from dspgraph_nodes._kernels.signal.harmonic_levels import relative_level
 
-PER_OCTAVE = 96  # candidates
+PER_OCTAVE = 96  # candidates in an octave
 NEAR = 4  # candidates that count as near
 SEMITONE = PER_OCTAVE // 12  # candidates
 FINE = 8  # steps of the last search between two candidates
 ERB_STEP = 0.1
 PERIODS = 8  # of a pitch in its best window
 SMOOTHING = 0.05
-"""Seconds over which strengths are added up before the best candidate is chosen: around the frame, or at an end of the
-signal from the end on.
+"""Seconds over which strengths are averaged before the best candidate is chosen.
 
-Between the pulses of a low voice, a formant alone looks like a high pitch.
+The span is centred on the frame; near an end of the signal it lies at this end. Between the pulses of a low voice, a
+formant alone looks like a high pitch.
 """
 FORMANT_RATIO = 0.3
-"""The strongest candidate may be a formant of a lower voice if a candidate more than LEAST_FALL octaves below it is at
-least so strong, relative to it.
+"""The strongest candidate may be a formant if a lower candidate has at least this times its strength.
 
-Measured: in speech below a true pitch at most 0.28, except for 1 frame of 323; in speech in the band of a telephone,
-300 to 3400 Hz, below a formant at least 0.38 in 9 frames of 10.
+The lower candidate is the strongest one more than LEAST_FALL octaves below. Measured: if the strongest candidate is a
+true pitch, the ratio is at most 0.28 in speech, except in 1 frame of 323; if it is a formant in speech of 300 to 3400
+Hz, the band of a telephone, the ratio is at least 0.38 in 9 frames of 10.
 """
 LEAST_FALL = 0.7
 LEAST_RELATIVE_LEVEL = 0.4
-"""The least `relative_level` of a lower voice: the geometric mean of that at the voice and at the nearest fraction of
-the strongest candidate.
+"""The least `relative_level` of a lower voice: the geometric mean of two levels.
 
-Measured: at least 0.41 for voices in the band of a telephone, and at most 0.33 for subharmonics of unequal pulses.
+One is taken at the lower candidate, the other at the nearest fraction of the strongest candidate. Measured: at least
+0.41 for voices in the band of a telephone, and at most 0.33 for subharmonics of unequal pulses.
 """
 MOST_MULTIPLE = 12
 """The strongest candidate may be the pitch divided by a whole number up to this one."""
 LEAST_STRENGTH = 0.15
-"""The pitch of a frame whose greatest strength is below this is not changed: the frame is unvoiced."""
+"""A frame whose greatest strength is below this keeps its pitch: with the usual thresholds it is unvoiced."""
 LEAST_RATIO = -0.1
-"""A multiple of the best candidate may be the pitch if its strength is at least this times that candidate's.
+"""A multiple of the best candidate may be the pitch if it has at least this times the strength of that candidate.
 
-This only saves time. Measured: few multiples in speech are so strong, and all pitches of vowels up to 860 Hz.
+The limit only saves time. Measured: few multiples in speech reach it; all true pitches of vowels up to 860 Hz do.
 """
 MOST_RELATIVE_LEVEL = 0.15
 """The largest `relative_level` of a subharmonic.
@@ -66,8 +67,8 @@ if all formants are multiples of twice the pitch. In speech it is at least 0.34 
 """
 BESIDE = 0.02  # octaves: a candidate that is nearer to a multiple of a pitch is that multiple
 BESIDE_RATIO = 0.3
-"""A candidate beside a multiple of the best candidate may be the pitch if its strength is at least this times that
-candidate's.
+"""A candidate beside a multiple of the best candidate may be the pitch if it has at least this times the strength of
+the best candidate.
 """
 BLOCK_FRAMES = 1024
 """Number of frames that are computed together: memory does not grow with the signal."""
@@ -97,8 +98,8 @@ class Tables(NamedTuple):
 def swipe(x: Array, rate: float, hop: int, low: float, high: float) -> tuple[Array, Array]:
     """Return the pitch with the greatest strength, in Hz, and its strength, at every `hop` samples: [ceil(n / hop)].
 
-    x: [n], taken as 0 outside; the level changes nothing. low, high: the pitches that must be searched, Hz. A pitch at
-    an end of the search, and that of silence, is 0.
+    x: [n], taken as 0 outside; its level does not matter. low, high: the ends of the range that is searched, Hz. A
+    pitch at an end of the search, and that of silence, is 0.
     """
     tables = _tables(rate, low, high)
     peak = np.abs(x).max(initial=0.0)
@@ -186,9 +187,9 @@ def _interpolation(at: Array, bins: int) -> tuple[Array, Array]:
 
 
 def _strengths(x: Array, at: Array, tables: Tables) -> Array:
-    """Return the strengths [frames, candidates] at the samples `at`, which rise by the same number.
+    """Return the strengths [frames, candidates] at the samples `at`, which are equally spaced.
 
-    Long windows are computed every half window, and their strengths interpolated; short ones at every frame.
+    Strengths of long windows are computed every half window and interpolated; those of short windows at every frame.
     """
     total = np.zeros((len(at), len(tables.candidates)), np.float32)
     step = int(at[1] - at[0]) if len(at) > 1 else 1
@@ -285,8 +286,8 @@ def _multiples(
 
     at: [frames], samples; strengths: [frames, candidates]; best: [frames], indices of candidates; f0: their pitch, Hz;
     candidates: Hz. The strength of a multiple is the greatest of three frames, `reach` apart: a pitch is weak where the
-    voice begins. The subharmonic of unequal pulses lies up to a semitone beside the fraction of their pitch. So if
-    f0 is no subharmonic of m * f0, the strongest candidate near m * f0 is tried too.
+    voice begins. The subharmonic of unequal pulses lies up to a semitone beside the fraction of their pitch. So if f0
+    is not a subharmonic of m * f0, the strongest candidate near m * f0 is tried too.
     """
     found = np.ones(len(f0))
     for i in range(len(f0)):
@@ -346,10 +347,10 @@ def _lower_voices(
 def _peaks(strengths: Array, chosen: Array, tables: Tables) -> tuple[Array, Array]:
     """Return the pitch in Hz and the strength of the strongest candidate near the chosen one, [frames] each.
 
-    strengths: [frames, candidates]; chosen: [frames], indices of candidates. The pitch is that of the maximum of a
-    parabola through the strengths of the candidate and its two neighbours, over the period. The maximum is searched on
-    a grid of FINE steps from one candidate to the next. The pitch is 0 if the candidate is the first or the last one,
-    or if its strength is not above 0.
+    strengths: [frames, candidates]; chosen: [frames], indices of candidates. The pitch is where a parabola, fitted to
+    the strengths of the candidate and its two neighbours as a function of the period, has its maximum. The maximum is
+    searched on a grid of FINE steps from one candidate to the next. The pitch is 0 if the candidate is the first or the
+    last one, or if its strength is not above 0.
     """
     rows = np.arange(len(strengths))[:, None]
     near = np.clip(chosen[:, None] + np.arange(-NEAR, NEAR + 1), 0, strengths.shape[1] - 1)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 Window = Literal["boxcar", "hann", "hamming", "blackman", "vorbis"]
 WindowNorm = Literal["none", "power"]
 
-# w[n] = sum_k c[k] cos(2 pi k n / length). Computed here because importing scipy.signal takes most of a second.
+# w[n] = sum_k c[k] * cos(2 * pi * k * n / length). Computed here because importing scipy.signal takes most of a second.
 _COSINES: dict[Window, tuple[float, ...]] = {
     "boxcar": (1.0,),
     "hann": (0.5, -0.5),

@@ -64,7 +64,7 @@ def convert(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
 
 
 def _from_torchaudio(found: _Arrays) -> dict[str, Array]:
-    """Return arrays of torchaudio with the names of fatchord/WaveRNN, which number residual blocks from 0, not from 3."""
+    """Return arrays of torchaudio with the names of fatchord/WaveRNN, where residual blocks begin at 0, not at 3."""
     block = re.compile(r"melresnet_model\.(\d+)\.(?=resblock_model)")
     last = max((int(number) for name in found for number in block.findall(name)), default=2) + 1
     shifted = {block.sub(lambda match: f"layers.{int(match[1]) - 3}.", name): array for name, array in found.items()}
@@ -120,7 +120,7 @@ def _dual(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
 
 
 def _mkotha(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
-    """Convert mkotha's network: a GRU of torch, with masked weights from the coarse half c to the state that gives c."""
+    """Convert mkotha's network: a GRU of torch, where c does not reach the coarse half of the state that predicts c."""
     inner = found["wavernn.gru.weight_ih_l0"]
     gates = inner.reshape(3, len(inner) // 3, -1)
     half = gates.shape[1] // 2

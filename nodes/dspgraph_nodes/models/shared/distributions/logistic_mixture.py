@@ -46,7 +46,7 @@ class LogisticMixture:
         s gives a target y between the outermost classes the probability
 
             P = F(b) - F(a),    b = (y + h - m) / s,    a = (y - h - m) / s,    F(x) = 1 / (1 + exp(-x))
-            ln P = -softplus(-b) - softplus(a) + ln(1 - exp(-2 h / s))
+            ln P = -softplus(-b) - softplus(a) + ln(1 - exp(-2 * h / s))
 
         In the lowest class P = F(b), in the highest P = 1 - F(a).
         """
