@@ -1,4 +1,4 @@
-"""The columns of a manifest: names that the path, the part, the channel and the id of a recording may have.
+"""The columns of a manifest: the names that columns for path, times, channel and id of a recording may have.
 
 Sources of the names: NeMo's manifests have `audio_filepath`, `offset` and `duration` (NVIDIA, NeMo Framework User
 Guide, datasets of the ASR collection); tables of Hugging Face have `audio`, `path` or `file_name` (Hugging Face,
@@ -22,10 +22,10 @@ from dspgraph.shown import shown
 from dspgraph.streams import to_fraction
 
 PATHS = ("path", "audio_filepath", "audio", "file_name", "audio_path", "audio_file", "file_path", "wav", "wav_path")
-"""The names of the column with the path of the audio file. If there is a column `path`, the others are ignored."""
+"""Names that the column with the path of the audio file may have. If there is a column `path`, only it is used."""
 
 CLOSE = Fraction(1, 100)
-"""The largest difference in seconds between two times of a line that are taken to be equal: times are rounded."""
+"""The largest difference in seconds between `end` and `start` + `duration` of a line, whose times may be rounded."""
 
 LONGEST_PATH = 4096
 """The largest number of bytes of a path, and of an id: the limit of Linux for a path (PATH_MAX)."""
@@ -35,16 +35,16 @@ _TIMES = {
     "end": "end", "stop": "end", "finish": "end",
     "duration": "duration", "dur": "duration",
 }  # fmt: skip
-"""The words for a time in the name of a column, and the time that each means."""
+"""Word in the name of a column -> the time that the column gives."""
 
 _UNCLEAR = {
     "length": "duration", "len": "duration", "from": "start", "to": "end", "tmin": "start", "tmax": "end",
     "xmin": "start", "xmax": "end", "t0": "start", "t1": "end",
 }  # fmt: skip
-"""Words that may mean a time, and that time. Without a unit in the name, such a column is refused."""
+"""Word in the name of a column that may mean a time -> this time. The name must also have a unit: `length_seconds`."""
 
 _AROUND = {"time", "in", "audio", "segment", "seg", "clip", "cut", "utterance", "utt"}
-"""Words that do not change the meaning of the word for a time in the name of a column: `start_time`, `segment_end`."""
+"""Words in the name of a column that do not change which time it gives, as in `start_time` and `segment_end`."""
 
 _CHANNELS = {"channel_id", "channel_index", "channel_idx", "channel_number", "channel_num", "channels", "chan", "ch"}
 """Names of columns that may choose a channel. They are refused: some count from 1, and `channels` may be a number of
@@ -57,13 +57,13 @@ _ZERO = Fraction(0)
 _SECONDS = {"s", "sec", "secs", "second", "seconds"}
 
 _OTHER_UNITS = {"ms", "msecs", "millis", "milliseconds", "us", "ns", "minutes", "samples", "frames", "idx", "index"}
-"""Units other than seconds: a time in them is not read. Without its final "s" the word means the same."""
+"""Units other than seconds. A time in such a unit is not read. The final "s" of a unit may be missing in a name."""
 
 
 class Column(NamedTuple):
     """The meaning of a column of times.
 
-    time: "start", "end" or "duration"; clear: True if it is surely in seconds.
+    time: "start", "end" or "duration". clear: True if the values are certainly in seconds.
     """
 
     time: str
@@ -76,7 +76,7 @@ def _plain(name: str) -> str:
 
 
 def _time_column(name: str) -> Column | None:
-    """Return what a column says about times; None if it says nothing about times. name: as from `_plain`."""
+    """Return the meaning of a column of times; None for any other column. name: the result of `_plain`."""
     words = [word for word in name.split("_") if word not in _AROUND]
     times = [word for word in words if word in _TIMES or word in _UNCLEAR]
     units = [word for word in words if {word, f"{word}s"} & (_SECONDS | _OTHER_UNITS)]
@@ -88,18 +88,18 @@ def _time_column(name: str) -> Column | None:
 
 
 def unused_columns(names: tuple[str, ...], labels: Collection[str] = ()) -> list[str]:
-    """Return the names of the columns that have no meaning and are no labels, as the manifest writes them."""
+    """Return the names of the columns that are not used. names: all columns. labels: further columns that are used."""
     used = {name for name, _, _ in _columns(names)} | {name for name in names if labels and _plain(name) in labels}
     return [name for name in names if name not in used]
 
 
 def line_item(place: str, folder: Path, line: Mapping[str, Any], labels: Collection[str] = ()) -> tuple[Item, bool]:
-    """Return the recording that a line of a manifest names, and whether the line gives it an id.
+    """Return (item, whether the line gives the item an id) for a line of a manifest.
 
-    place: file and line, for error messages. folder: the folder of the manifest. line: the value of each column, by the
-    name of the column. labels: the names of further columns whose values the item keeps. Without an id in the line, the
-    id is the path without suffix and without a leading "/". Raises RequestError for a line without a path, and for
-    values that are wrong or contradict each other.
+    place: file and line, for error messages. folder: the folder of the manifest. line: name of a column -> value.
+    labels: the names of further columns whose values are kept in the item. Without an id in the line, the id is the
+    path without suffix and without a leading "/". Raises RequestError for a line without a path, and for values that
+    are wrong or contradict each other.
     """
     fields = _fields(place, line)
     path = _path(place, fields, line)
@@ -141,13 +141,13 @@ def label_text(place: str, name: str, value: Any) -> str:
 class _Field(NamedTuple):
     name: str  # as the manifest writes it
     value: Any
-    time: Column | None  # what the column says about times
+    time: Column | None  # the meaning of a column of times
 
 
 def _fields(place: str, line: Mapping[str, Any]) -> dict[str, _Field]:
-    """Return the columns of a line that have a meaning and a value, by their plain names (`_plain`).
+    """Return plain name (`_plain`) -> field, for the columns of a line that are used and have a value.
 
-    Raises RequestError for two columns of one plain name that have different values.
+    Raises RequestError for two columns with the same plain name and different values.
     """
     names = tuple(line)
     columns = _columns(names) if sum(map(len, names)) < 1000 else _columns.__wrapped__(names)
@@ -164,7 +164,7 @@ def _fields(place: str, line: Mapping[str, Any]) -> dict[str, _Field]:
 
 @lru_cache(maxsize=100)
 def _columns(names: tuple[str, ...]) -> list[tuple[str, str, Column | None]]:
-    """Return (name, plain name, what it says about times) of every column that has a meaning."""
+    """Return (name, plain name, meaning of a column of times or None) of every column that is used."""
     known = {*PATHS, *_CHANNEL, *_CHANNELS, "id"}
     found = [(name, plain := _plain(name[:100]), _time_column(plain)) for name in names]
     return [(name, plain, time) for name, plain, time in found if plain in known or time]
@@ -179,9 +179,11 @@ def make_item(
     duration: Fraction | None = None,
     channel: int | None = None,
 ) -> Item:
-    """Return an item for a checked path, relative to the folder of the manifest.
+    """Return an item of a manifest.
 
-    Raises RequestError for a bad id, and for an address such as "https://..." or "file://..." in place of a path.
+    place: file and line, for error messages. name: the id. folder: the folder of the manifest. path: absolute, or
+    relative to this folder. start, duration: in seconds. channel: from 0. Raises RequestError for a bad id, and for an
+    address such as "https://..." or "file://..." in place of a path.
     """
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", path):
         raise RequestError(
@@ -221,7 +223,7 @@ def _other_path(place: str, fields: Mapping[str, _Field]) -> str | None:
 
 
 def _text_of(value: Any) -> str | None:
-    """Return the path that a value holds: a text, or the text under "path" in a mapping (Hugging Face); else None."""
+    """Return the path in a value: the text itself, or the text under "path" in a mapping (Hugging Face); else None."""
     if isinstance(value, dict):
         value = value.get("path")
     return value if isinstance(value, str) else None
@@ -235,7 +237,7 @@ def _shown_names(line: Mapping[str, Any]) -> str:
 
 
 def is_path(text: str) -> bool:
-    """Return whether a text can be the path of a file: JSON allows characters that no file system allows."""
+    """Return whether a text can be the path of a file. A text from JSON may have characters that no path can have."""
     try:
         return bool(text) and b"\0" not in (encoded := os.fsencode(text)) and len(encoded) <= LONGEST_PATH
     except UnicodeEncodeError:

@@ -37,13 +37,14 @@ def gather(
       followed, except by a pattern with `**`.
     * a manifest: JSON lines, CSV or TSV, with a column `path` and, if wanted, `id`, `start`, `end`, `duration` and
       `channel` (see `columns.line_item` for other names of these); NeMo's manifests; lhotse's cuts; NSynth's
-      examples.json; Kaldi's wav.scp; or Kaldi's segments, with a wav.scp in the same folder. A manifest may be packed
-      (.jsonl.gz). Times are in seconds. Paths in a manifest are relative to the folder of the manifest.
+      examples.json; Kaldi's wav.scp; or Kaldi's segments, with a wav.scp in the same folder. A manifest may be
+      compressed by gzip (.jsonl.gz). Times are in seconds. Paths in a manifest are relative to the folder of the
+      manifest.
 
     suffixes: in lower case, with the dot. out: the output folder. If it lies in a folder that is searched, its files
-    are left out, and so are files whose names begin with a dot. note: called with a line for each folder or pattern of
-    which files were left out, with their number and the reasons; and for each manifest with columns that are not used.
-    labels: the names of further columns of manifests, such as "pitch", whose values the items keep in `Item.labels`.
+    are left out, and so are files whose names begin with a dot. note: a function that is called with a text for each
+    folder or pattern in which files were left out (how many, and why), and for each manifest with columns that are not
+    used. labels: the names of further columns of manifests, such as "pitch"; their values are kept in `Item.labels`.
 
     Raises RequestError for the folder `out` itself, for a pattern, folder or manifest without any file, for a folder
     that cannot be read, for a manifest that cannot be read or has an error, and for a relative path if the working
@@ -76,14 +77,14 @@ def _items(path: Path, folders: _FolderSearch, labels: Collection[str]) -> Itera
 
 
 class _LeftOut:
-    """Counts of what a search has left out: the number of files by reason, and the number of folders by reason."""
+    """Counts of the files and folders that a search has left out: reason -> number of files, number of folders."""
 
     def __init__(self) -> None:
         self.files: Counter[str] = Counter()
         self.folders: Counter[str] = Counter()
 
     def __str__(self) -> str:
-        """Return both as text: "3 files not taken: .txt (2), hidden (1); 1 folder not searched: link (1)"."""
+        """Return the counts as text: "3 files not taken: .txt (2), hidden (1); 1 folder not searched: link (1)"."""
         parts = ((self.files, "file", "taken"), (self.folders, "folder", "searched"))
         return "; ".join(
             f"{counts.total():,} {noun}{'s' * (counts.total() != 1)} not {done}: {_listed(counts)}"
@@ -93,13 +94,13 @@ class _LeftOut:
 
 
 def _names(names: Collection[str], most: int = 8) -> str:
-    """Return names as text, sorted, and at most `most` of them."""
+    """Return a text with the first `most` of the sorted names, such as "a, b, ..."."""
     shown = [shortened(escaped(name), 24) for name in sorted(names)[:most]]
     return ", ".join([*shown, *(["..."] if len(names) > most else [])])
 
 
 def _listed(counts: Counter[str], most: int = 8) -> str:
-    """Return counted names as text, the most frequent first, and at most `most` of them."""
+    """Return a text with the `most` most frequent names and their counts, such as "a (3), b (2), others (4)"."""
     ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     shown = [f"{shortened(escaped(name), 24)} ({count:,})" for name, count in ordered[:most]]
     rest = sum(count for _, count in ordered[most:])
@@ -137,7 +138,7 @@ class _FolderSearch:
         return [Item(_without_suffix(path.relative_to(fixed)), path) for path in files]
 
     def _matches(self, path: Path, pattern: str, fixed: Path, left_out: _LeftOut) -> bool:
-        """Return whether a path that a pattern matches is an input file; if not, add the reason to `left_out`."""
+        """Return whether a path that matches a pattern is an input file; if not, count the reason in `left_out`."""
         if not path.is_file():
             if "**" not in pattern and path.is_dir():
                 left_out.folders["matched by the pattern"] += 1
@@ -168,7 +169,7 @@ class _FolderSearch:
                     yield parent, name
 
     def _reason(self, name: str) -> str:
-        """Return why a file of this name is not an input file; empty if it is one."""
+        """Return why a file with this name is not an input file; "" if it is an input file."""
         suffix = os.path.splitext(name)[1].lower()
         if name.startswith("."):
             return "hidden"
@@ -177,7 +178,7 @@ class _FolderSearch:
         return suffix if len(suffix) > 1 else "no suffix"
 
     def _reason_for_folder(self, parent: str, name: str) -> str:
-        """Return why a folder in the folder `parent` is not searched; empty if it is searched."""
+        """Return why the folder `name` in the folder `parent` is not searched; "" if it is searched."""
         path = os.path.join(parent, name)
         if name.startswith("."):
             return "hidden"
@@ -186,10 +187,10 @@ class _FolderSearch:
         return "the output folder" if self.out and os.path.realpath(path) == self.out else ""
 
     def _is_output(self, path: Path, fixed: Path) -> bool:
-        """Return whether a file that a pattern matches must be left out, because it lies in the output folder.
+        """Return whether a file that matches a pattern must be left out, because it lies in the output folder.
 
-        fixed: the first folders of the pattern, those without wildcards. If they lead into the output folder, the user
-        asks for outputs, and nothing is left out.
+        fixed: the first folders of the pattern, without wildcards. If they lead into the output folder, the user asks
+        for output files, and no file is left out.
         """
         if not self.out or Path(os.path.realpath(fixed)).is_relative_to(self.out):
             return False

@@ -24,7 +24,7 @@ R = TypeVar("R", bound=JobResult)
 
 
 class Job(Protocol[R_co]):
-    """Work on every item of a corpus. A job can be pickled; every process gets the same results from it."""
+    """Work to do on every item of a corpus. A job can be pickled, and gives the same results in every process."""
 
     @property
     def open_items(self) -> int:
@@ -41,27 +41,27 @@ class Job(Protocol[R_co]):
         """
 
     def failed_result(self, item: Item, reason: str) -> R_co:
-        """Return the failed result of an item whose worker died or whose time was up; reason: for the error."""
+        """Return the failed result of an item whose worker died or whose timeout expired. reason: for the error."""
 
 
 @runtime_checkable
 class JobWithSummary(Protocol):
-    """A job that also gathers something over all items, for instance a profile, and sends it to the main process.
+    """A job that also collects a summary over all items, for instance a profile, in the main process.
 
     Before every result, the worker calls `summary()` on its copy of the job and sends the value, unless it is None. The
-    main process calls `add_summary(value)` on its own copy. If a worker dies, only what it has gathered since its last
+    main process then calls `add_summary(value)` on its own copy. If a worker dies, only its summary since its last
     result is lost. `Serial` without a timeout has no copy of the job: it calls neither method.
     """
 
     def summary(self) -> Any:
-        """Return what this copy has gathered, or got by `add_summary`, since the last call. It can be pickled."""
+        """Return the summary since the last call, with all values that `add_summary` was given. It can be pickled."""
 
     def add_summary(self, value: Any) -> None:
-        """Add the value that `summary` of another copy has returned, in another process."""
+        """Add a value that `summary` has returned for another copy of the job, in another process."""
 
 
 class Executor(Protocol):
-    """A way to run a job: in this process, in several, or on several machines. All give the same results."""
+    """A way to run a job: in this process, in several processes, or on several machines. The results are the same."""
 
     def run(self, job: Job[R], items: Sequence[Item]) -> Generator[R, None, None]:
         """Yield the result of every item as soon as it is known, in any order."""
@@ -74,8 +74,8 @@ READER_MODULES = ("dspgraph.io.audio", "dspgraph.io.arrays")
 def reader_provenance() -> dict[str, str]:
     """Return a hash of the code that reads and resamples the files of items, and the versions of its libraries.
 
-    A change in any of them may give other samples to a graph, and the digest of the graph does not cover them. Audio
-    files and .npz files have the same value: most of the code is shared, and it rarely changes.
+    If one of these changes, a graph may be given other samples of the same file, and the digest of the graph does not
+    show it. The result is the same for audio files and .npz files: most of the code is shared, and it rarely changes.
     """
     reader = closure(*READER_MODULES)
     return {"source": reader.digest, **{name: library_version(name) for name in sorted(reader.libraries)}}

@@ -1,4 +1,4 @@
-"""The ledger: a file with one line for every result. From it a later run learns which items are done."""
+"""The ledger: a file with one line for every result. A later run reads from it which items are done."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ LEDGER_NAME = "ledger.jsonl"
 class Ledger:
     """The file `ledger.jsonl` of an output folder. Only one run at a time can have it open.
 
-    The constructor makes the file if there is none. Otherwise it removes what a killed run has left: unfinished files
-    in the folder, and the beginning of a line at the end of the ledger. For each id, only the place of its last line is
-    kept in memory. Raises RequestError if the file cannot be opened for writing, if another run has it open, and if it
-    is not a ledger.
+    The constructor makes the file if there is none. If there is one, it removes what a killed run has left: unfinished
+    files in the folder, and an incomplete line at the end of the ledger. For each id, only the place of its last line
+    is kept in memory. Raises RequestError if the file cannot be opened for writing, if another run has it open, and if
+    it is not a ledger.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -62,7 +62,7 @@ class Ledger:
         return row
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Append one line, without a buffer. Raises FileError, and leaves the file as it was, if there is no room."""
+        """Append one line, without a buffer. If this fails, raises FileError; the file is as it was before."""
         line, end = json.dumps(row).encode() + b"\n", self._file.seek(0, os.SEEK_END)
         try:
             left = line
@@ -121,7 +121,7 @@ class Ledger:
 
 
 def _row(line: bytes) -> dict[str, Any] | None:
-    """Return a line of a ledger as data; None if it is not one."""
+    """Return the data in a line of a ledger; None if the line is not a line of a ledger."""
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):
@@ -152,14 +152,14 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("seconds", "audio_seconds"), (_is_time, "a number of seconds")),
     **dict.fromkeys(("notes", "files"), (_is_texts, "a list of texts")),
 }
-"""The fields of a line that later runs read: a function that says whether a value fits, and a rule in words."""
+"""Field of a line that later runs read -> (function that returns whether a value is allowed, rule in words)."""
 
 
 def ledger_line(item: Item, settings: Mapping[str, Any], recipe: str, row: Rendered, command: str) -> dict[str, Any]:
     """Return the line that `render` appends for the result of an item.
 
-    settings: see `item_settings`. recipe: of the graph (`Wiring.recipe`). command: the command line, empty if the
-    run was not started by one.
+    settings: see `item_settings`. recipe: of the graph (`Wiring.recipe`). row: the result. command: the command line;
+    "" if the run was started from Python.
     """
     line: dict[str, Any] = {"id": item.id, "status": "failed" if row.error else "done"}
     line |= {"error": row.error} if row.error else {"audio_seconds": row.audio_seconds, "notes": row.notes}
@@ -179,9 +179,9 @@ def is_comparison(line: Mapping[str, Any]) -> bool:
 
 
 _LENGTHS = 2**24
-"""The place of a line is one integer, start * _LENGTHS + length, in bytes. It takes half the memory of a pair.
+"""The place of a line is the integer start * _LENGTHS + length, where start and length are in bytes.
 
-A line of _LENGTHS bytes (16 MiB) or more is refused.
+One integer takes half the memory of a pair. A line of _LENGTHS bytes (16 MiB) or more is refused.
 """
 
 

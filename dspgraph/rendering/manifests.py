@@ -28,19 +28,20 @@ MANIFEST_BYTES, MANIFEST_LINES, LONGEST_LINE = 2**29, 1_000_000, 2**24
 """Limits of a manifest: bytes after it is unpacked, lines, and bytes of a line. They bound memory and time."""
 
 LONGEST_INTEGER = 300
-"""The largest number of digits of an integer in JSON: so it can become a float, the largest of which has 309."""
+"""The largest number of digits of an integer in JSON. Such an integer fits a float, whose largest value has 309."""
 
 MOST_UNUSED = 100
-"""The number of unused columns of which the names are kept, for a note: an object may have other keys in every line."""
+"""The largest number of unused columns whose names are kept for a note. Every line of JSON may have other keys."""
 
 _GZIP = ".gz"
-_BEGINNING = 4096  # bytes that tell whether a file is one of NSynth
+_BEGINNING = 4096  # bytes at the start of a file that show whether it is a file of NSynth
 
 
 Reader: TypeAlias = Callable[[Path, set[str], Collection[str]], Iterator[Item]]
-"""A function that yields the items of a manifest, and puts the names of columns that are not used into a set.
+"""A function of (path, unused, labels) that yields the items of a manifest.
 
-Its last argument has the names of further columns whose values the items keep.
+It adds the names of columns that are not used to the set `unused`. labels: the names of further columns whose values
+are kept in the items.
 """
 
 
@@ -52,7 +53,7 @@ def manifest_reader(path: Path) -> Reader | None:
 
 
 def _json_lines(path: Path, unused: set[str], labels: Collection[str]) -> Iterator[Item]:
-    """Yield the items of JSON lines, of a file with one JSON list, or of a file of NSynth."""
+    """Yield the items of a file with JSON lines, of a file with one JSON list, or of a file of NSynth."""
     folder = path.parent
     if is_nsynth(_beginning(path)):
         yield from nsynth_items(path, _parsed(str(path), _whole(path)), labels)
@@ -94,7 +95,7 @@ _JSON_LINE = 'write a line such as {"id": "a", "path": "a.wav"} for each item'
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object as a mapping; raise ValueError for a key that is written twice."""
+    """Return a JSON object as a mapping. Raises ValueError for a key that is written twice. pairs: (key, value)."""
     found = dict(pairs)
     if len(found) < len(pairs):
         again = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
@@ -109,7 +110,7 @@ def _integer(text: str) -> int:
 
 
 def _json_item(place: str, folder: Path, line: object, unused: set[str], labels: Collection[str]) -> tuple[Item, bool]:
-    """Return an item, and whether the line gives it an id."""
+    """Return (item, whether the line gives the item an id) for a line of JSON."""
     if not isinstance(line, dict):
         raise RequestError(f"{place}: is not an object; found {shown(line)}: {_JSON_LINE}")
     if is_lhotse(line):
@@ -120,9 +121,10 @@ def _json_item(place: str, folder: Path, line: object, unused: set[str], labels:
 
 
 def _with_different_ids(found: Iterable[tuple[Item, bool]]) -> Iterator[Item]:
-    """Yield items; parts of one file whose lines have no id get the part into the id: "a-000250-000750".
+    """Yield items. If several lines without an id have the same file, add the times of the part: "a-000250-000750".
 
-    found: each item, and whether its line gives it an id. The numbers are the start and the end in milliseconds.
+    The numbers are the start and the end of the part in milliseconds. found: pairs (item, whether its line gives it an
+    id).
     """
     listed = list(found)
     counts = Counter(item.id for item, own in listed if not own)
@@ -131,14 +133,14 @@ def _with_different_ids(found: Iterable[tuple[Item, bool]]) -> Iterator[Item]:
 
 
 def _part_name(item: Item) -> str:
-    """Return what the part of an item adds to its id: "-000250-000750-c1"; empty for a whole file."""
+    """Return the text that is added to the id of an item that is a part: "-000250-000750-c1"; "" for a whole file."""
     end = "end" if item.duration is None else f"{round(1000 * (item.start + item.duration)):06d}"
     part = f"-{round(1000 * item.start):06d}-{end}" if item.start or item.duration is not None else ""
     return part if item.channel is None else f"{part}-c{item.channel}"
 
 
 def _table(path: Path, unused: set[str], labels: Collection[str]) -> Iterator[Item]:
-    """Yield the items of a table. Its columns are separated by what its first line has: commas, semicolons or tabs."""
+    """Yield the items of a table. Its columns are separated by commas, semicolons or tabs, as in its first line."""
     place, folder = str(path), path.parent
 
     def lines() -> Iterator[str]:
@@ -169,9 +171,9 @@ def _table(path: Path, unused: set[str], labels: Collection[str]) -> Iterator[It
 
 
 def _dialect(path: Path, first: str) -> dict[str, Any]:
-    """Return how csv reads a table whose first line is `first`.
+    """Return the arguments with which `csv.DictReader` reads a table. first: the first line of the table.
 
-    In a file .tsv, quotes are part of the text (IANA, text/tab-separated-values).
+    In a .tsv file, quotes are part of the text (IANA, text/tab-separated-values).
     """
     if os.path.splitext(path.name.lower().removesuffix(_GZIP))[1] == ".tsv":
         return {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
@@ -232,9 +234,9 @@ _READERS: dict[str, Reader] = {
 
 
 def _lines(path: Path, around: str | None = None) -> Iterator[tuple[str, str]]:
-    """Yield (place, text) of every line that is not blank; place: "FILE, line NUMBER", for error messages.
+    """Yield (place, text) of every line that is not blank. The place is "FILE, line NUMBER", for error messages.
 
-    around: the characters that are removed before and after the text; None: all blanks.
+    around: the characters that are removed at both ends of a line; None for all blanks.
     """
     at = 0
     for number, line in enumerate(_byte_lines(path), 1):
@@ -250,7 +252,7 @@ def _lines(path: Path, around: str | None = None) -> Iterator[tuple[str, str]]:
 
 
 def _byte_lines(path: Path) -> Iterator[bytes]:
-    """Yield the lines of a manifest, unpacked if its name ends with .gz. Raises RequestError beyond the limits."""
+    """Yield the lines of a manifest; a .gz file is decompressed. Raises RequestError if a limit is exceeded."""
     read = number = 0
     with _opened(path) as content:
         while line := content.readline(LONGEST_LINE + 1):
@@ -265,7 +267,7 @@ def _byte_lines(path: Path) -> Iterator[bytes]:
 
 
 def _beginning(path: Path) -> bytes:
-    """Return the first bytes of a manifest."""
+    """Return the first bytes of a manifest, after decompression."""
     with _opened(path) as content:
         return content.read(_BEGINNING)
 
@@ -286,7 +288,7 @@ def _whole(path: Path) -> str:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a manifest, unpacked if its name ends with .gz. Raises RequestError if it cannot be read."""
+    """Open a manifest; a .gz file is decompressed. Raises RequestError if it cannot be read."""
     try:
         with open_file(path) as file, _unpacked(path, file) as content:
             yield content

@@ -1,4 +1,4 @@
-"""The files that the outputs of a graph are written to. All are complete before the first gets its final name."""
+"""The files for the outputs of a graph. No file gets its final name before all files are complete."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from dspgraph.streams import Array, Audio, stream_to_dict
 class OutputFiles:
     """One audio file for each audio output of a graph, and one .npz file for all other outputs together.
 
-    targets: the final path of each file, by the name of the output. Until `place`, the files have temporary names.
-    item: the id of the item, which the dither of a 16-bit file depends on; form: the format of audio files, by default
-    that of the suffix of each path.
+    targets: name of an output -> final path of its file. Until `place` is called, the files have temporary names. item:
+    the id of the item; the dither of a 16-bit file depends on it. form: the format of audio files; by default, the
+    suffix of each path decides.
     """
 
     def __init__(
@@ -81,9 +81,9 @@ class OutputFiles:
         return max(float(stream.seconds(self._counts[name])) for name, stream in self.outputs.items())
 
     def describe(self) -> dict[str, Any]:
-        """Return what the sidecar says of each output, by name: file name, stream, number of items, SHA-256.
+        """Return name of an output -> its entry in the sidecar: file name, stream, number of items, SHA-256.
 
-        The SHA-256 is that of the samples as computed, before they are rounded for the file.
+        The SHA-256 is the hash of the samples as computed, before they are rounded for the file.
         """
         return {
             name: {
@@ -106,8 +106,8 @@ class OutputFiles:
 def dither_key(seed: int, item: str, output: str) -> int:
     """Return the key of the dither of one file, for `generator`.
 
-    It is a hash of the seed of the graph, the id of the item and the name of the output: a file is the same in every
-    run, whatever else is rendered.
+    The key is a hash of the seed of the graph, the id of the item and the name of the output. A file is therefore the
+    same in every run, whichever other items are rendered.
     """
     text = f"{seed}/{item}/{output}/dither".encode(errors="surrogateescape")
     return int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "little")

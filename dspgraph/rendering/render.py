@@ -77,7 +77,8 @@ def render(
 
     resume: keep the result of an earlier run for every item that was rendered, or failed, with the same input, graph
     and settings (see `resume.earlier_result`). retry_failed: as `resume`, but render the items again that failed.
-    overwrite: replace results of another source, part of a file, graph or format; False: refuse to.
+    overwrite: whether to replace results of another source, part of a file, graph or format; with False, such results
+    raise RequestError.
 
     Returns the results in the order of the items. Raises RequestError, before any item is rendered, for files that the
     graph does not take, for a format that cannot be written, for two items with the same output file, for an output
@@ -110,7 +111,7 @@ def render(
 
 
 def _earlier_results(job: RenderJob, ledger: Ledger, items: Sequence[Item], retry_failed: bool) -> dict[str, Rendered]:
-    """Return the results of earlier runs that still hold, by id of the item.
+    """Return id of an item -> result of an earlier run, for the items whose results are still valid.
 
     If a run was killed after it wrote the files of an item and before the line in the ledger, that line is written now.
     """
@@ -128,8 +129,8 @@ def _earlier_results(job: RenderJob, ledger: Ledger, items: Sequence[Item], retr
 def _check_replaced(job: RenderJob, ledger: Ledger, items: Iterable[Item], resuming: bool) -> None:
     """Raise RequestError if rendering the items would replace files that this run may not replace.
 
-    These are results of another source, part, graph or format; and files that no run has recorded, unless this run is
-    `resuming` an earlier one.
+    These are results of another source, part, graph or format. If the run does not continue an earlier run (resuming is
+    False), files that no run has recorded may not be replaced either.
     """
 
     def other(item: Item) -> str:
@@ -186,7 +187,7 @@ class RenderJob:
     def run(self, items: Iterable[Item]) -> Generator[Rendered, None, None]:
         """Yield the result of every item. Up to `batch` items are rendered together.
 
-        An item that fails in a batch is rendered again alone: another item of the batch may have been the cause.
+        An item that fails in a batch is rendered again alone, because another item of the batch may be the cause.
         """
         open_now: dict[int, _ItemRun] = {}
 
@@ -211,7 +212,7 @@ class RenderJob:
                 run.discard()
 
     def failed_result(self, item: Item, reason: str) -> Rendered:
-        """Return the failed result of an item whose worker died or whose time was up; reason: for the error."""
+        """Return the failed result of an item whose worker died or whose timeout expired. reason: for the error."""
         return Rendered(item.id, item.path, error=f"{item.path}: {reason}", **file_stamp(item.path)._asdict())
 
     def summary(self) -> Profile | None:
@@ -226,11 +227,11 @@ class RenderJob:
     # ---- the files of an item ---------------------------------------------------------------------------------------
 
     def targets(self, item: Item) -> dict[str, Path]:
-        """Return the file of each output of an item, by the name of the output."""
+        """Return name of an output -> file, for all outputs of an item."""
         return output_paths(self.graph, self.out, item.id, self.suffix)
 
     def output_files(self, item: Item) -> tuple[Path, ...]:
-        """Return the output files of an item, each once: several outputs may share a file."""
+        """Return the output files of an item. A file that several outputs share is named once."""
         return tuple(dict.fromkeys(self.targets(item).values()))
 
     def sidecar(self, item: Item) -> Sidecar:
@@ -243,7 +244,7 @@ class RenderJob:
         return ledger_line(item, self.settings(item), self.graph.recipe, row, self.command.line)
 
     def settings(self, item: Item) -> dict[str, Any]:
-        """Return all that the outputs of an item depend on, except the content of its input file."""
+        """Return everything on which the outputs of an item depend, except the content of its input file."""
         return item_settings(item, self.digest, self.reader, self.form)
 
     @property
@@ -257,19 +258,21 @@ class RenderJob:
         return json.dumps(self.graph.description, indent=1).replace("\n", "\n ")
 
     def files_in_use(self, items: Iterable[Item]) -> Set[Path]:
-        """Return the input files of items, with all links followed, and their output files."""
+        """Return the input files of items, with all links followed, and the output files of these items."""
         found: set[Path] = set()
         for item in items:
             found.update((Path(os.path.realpath(item.path)), *self.output_files(item)))
         return found
 
     def without_stale_files(self, item: Item, row: Rendered, in_use: Callable[[], Set[Path]]) -> Rendered:
-        """Remove the files that an earlier run has written for an item that has failed now; return its result.
+        """Remove the files that an earlier run has written for an item that has failed now; return the item's result.
 
-        These are all files that the sidecar names, whatever the format and the outputs of that run, and the sidecar.
-        Nothing is removed if the input is not there: a disk that is not mounted must not cost a corpus. in_use: returns
-        the `files_in_use` of the run; it is called only if there are older files of other names than today's, and these
-        stay if they are in use. The error of the returned result says which file could not be removed.
+        The files are those that the sidecar of the earlier run names, and the sidecar itself. Nothing is removed if the
+        input file does not exist: if a disk is not mounted, its old results must not be deleted. If a file cannot be
+        removed, the error of the returned result says so.
+
+        row: the failed result. in_use: a function that returns the `files_in_use` of the run. It is called only if the
+        sidecar names files that this run would not write for the item. Such a file is kept if it is in use.
         """
         sidecar = self.sidecar(item)
         if row.size < 0 or not is_inside(self.out, sidecar.path.parent) or (names := sidecar.files()) is None:
@@ -312,8 +315,8 @@ class RenderJob:
 def render_file(graph: Graph, source: Path | Item, targets: Mapping[str, Path]) -> Rendered:
     """Render one file or item, and return its result. No sidecar and no line in the ledger is written.
 
-    targets: the file of each output, by the name of the output. Memory does not grow with the length of the input,
-    unless a node needs the whole signal.
+    targets: name of an output -> file. Memory does not grow with the length of the input, unless a node needs the whole
+    signal.
     """
     item = source if isinstance(source, Item) else Item(source.stem, source)
     run = _ItemRun(graph, item, targets)
@@ -329,8 +332,8 @@ def render_file(graph: Graph, source: Path | Item, targets: Mapping[str, Path]) 
 class _ItemRun:
     """The rendering of one item: reads the blocks of its input, and writes the blocks of its outputs to `targets`.
 
-    out, sidecar: the output folder and the sidecar to write; without them, no sidecar is written. form: of audio files;
-    by default that of the suffix of each target.
+    out, sidecar: the output folder and the sidecar to write; with None, no sidecar is written. form: the format of
+    audio files; by default, the suffix of each target decides.
     """
 
     def __init__(
@@ -350,7 +353,7 @@ class _ItemRun:
         self.begun, self.stamp = time.perf_counter(), file_stamp(item.path)
 
     def blocks(self) -> Iterator[Mapping[str, Array]]:
-        """Yield the blocks of the input file, by the name of the input. Open the file for the first block."""
+        """Yield the blocks of the input file: name of an input -> array. The file is opened for the first block."""
         for block in self._read():
             yield block
             if self.failure:
@@ -368,8 +371,8 @@ class _ItemRun:
     def write(self, outputs: Mapping[str, Array], ended: bool) -> Rendered | None:
         """Write a block of every output, and return None; after the last block (`ended`), return the result.
 
-        Before the result is returned, all files get their final names. If the last block cannot be written,
-        the result is a failed one. If an earlier block cannot be written, this returns None, and `blocks` raises the
+        Before the result is returned, all files get their final names. If the last block cannot be written, the result
+        says that the item failed. If an earlier block cannot be written, None is returned, and `blocks` raises the
         error when its next block is asked for.
         """
         if self.failure:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The result of one item: its files, or the error because of which it has none."""
+    """The result of one item: its files, or the error that prevented them."""
 
     id: str
     source: Path

@@ -1,6 +1,6 @@
-"""Rules for the results of an earlier run: those that a run may keep, and those that it may replace.
+"""Rules for the results of an earlier run: which results a run may keep, and which results it may replace.
 
-Nothing is written here. What is read: the line of an item in the ledger, its sidecar, and which files exist.
+The rules depend on the line of an item in the ledger, its sidecar, and which files exist. Nothing is written here.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ def earlier_result(
 ) -> Rendered | None:
     """Return the result that an earlier run has left for an item; None if the item must be rendered.
 
-    line: the last line of the item in the ledger, None if it has none. sidecar: the sidecar that this run would write
-    for the item. outputs: the output files of the item. retry_failed: render items again that have failed.
+    line: the last line of the item in the ledger; None if the item has no line. sidecar: the sidecar that this run
+    would write for the item. outputs: the output files of the item. retry_failed: render items again that have failed.
 
-    A line counts if its origin is that of this run (`is_current`) and the size and time of the input file have not
-    changed since. A line "done" counts only if the outputs and the sidecar exist. If there is no line of this origin,
-    the sidecar can still prove that the item is done (`_result_without_line`).
+    The line is used if it has the source and settings of this run (`is_current`), and if the size and time of the input
+    file have not changed since. If its status is "done", the outputs and the sidecar must also exist. Without a line
+    that is current, the sidecar can still prove that the item is done (`_result_without_line`).
     """
     item, stamp = sidecar.item, file_stamp(sidecar.item.path)
     if line is None or not is_current(line, sidecar):
@@ -47,9 +47,10 @@ def is_current(line: Mapping[str, Any] | None, sidecar: Sidecar) -> bool:
 
 
 def _result_without_line(line: Mapping[str, Any] | None, sidecar: Sidecar, outputs: Sequence[Path]) -> Rendered | None:
-    """Return the result of a run that was killed after it wrote the files of an item, before its line in the ledger.
+    """Return the result of a run that was killed between writing the files of an item and its line in the ledger.
 
-    The sidecar on the disk must be of this item, its input file as it is now, and the settings of this run.
+    Return None if there is no such result. The sidecar on the disk must have been written for this item, for the input
+    file as it is now, and with the settings of this run.
     """
     item, stamp = sidecar.item, file_stamp(sidecar.item.path)
     if line is not None and line.get("source") != line_origin(item, sidecar.settings)["source"]:
@@ -67,13 +68,13 @@ def _all_exist(sidecar: Sidecar, outputs: Sequence[Path]) -> bool:
 def other_result(
     line: Mapping[str, Any] | None, sidecar: Sidecar, outputs: Sequence[Path], recipe: str, resuming: bool
 ) -> str:
-    """Return in words how the files that the result of an item would replace differ from that result.
+    """Return why this run may not replace the existing files of an item, in words; "" if it may replace them.
 
-    Empty if there are no files, or if they are the result of the same source, part, graph and format, which may be made
-    again, for instance because the code has changed. line: the last line of the item in the ledger. sidecar: the
-    sidecar that this run would write. outputs: the output files of the item. recipe: of the graph of this run
-    (`Wiring.recipe`). resuming: files without a line and a sidecar may be replaced, because a run that was killed can
-    have left them.
+    It may if there are no files, or if they were made from the same source, part, graph and format: such a result may
+    be made again, for instance because the code has changed. line: the last line of the item in the ledger. sidecar:
+    the sidecar that this run would write. outputs: the output files of the item. recipe: of the graph of this run
+    (`Wiring.recipe`). resuming: whether files that have neither line nor sidecar may be replaced; a killed run can have
+    left such files.
     """
     if line is not None and is_comparison(line):
         return f"it was compared{_by(line)}"

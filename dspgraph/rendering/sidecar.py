@@ -41,7 +41,7 @@ def file_stamp(path: Path) -> FileStamp:
 
 
 def item_settings(item: Item, digest: str, reader: Mapping[str, str], form: AudioFormat) -> dict[str, Any]:
-    """Return all that the outputs of an item depend on, except the content of its input file.
+    """Return everything on which the outputs of an item depend, except the content of its input file.
 
     The sidecar and the line in the ledger both contain these values. digest: of the graph. reader: see
     `job.reader_provenance`. form: of the audio outputs.
@@ -58,7 +58,7 @@ def item_settings(item: Item, digest: str, reader: Mapping[str, str], form: Audi
 
 @dataclass(frozen=True)
 class Sidecar:
-    """The sidecar of one item. No part of it depends on when, where or how the item was rendered."""
+    """The sidecar of one item. Its content does not depend on when, where or by which executor it was rendered."""
 
     path: Path
     item: Item
@@ -76,9 +76,9 @@ class Sidecar:
         return f'{json.dumps(content, indent=1)[:-2]},\n "graph": {self.graph}\n}}\n'
 
     def matching_notes(self, stamp: FileStamp) -> tuple[str, ...] | None:
-        """Return the notes of the sidecar on the disk, if it was written for the same input and settings, else None.
+        """Return the notes in the sidecar on the disk; None unless it was written for the same input and settings.
 
-        The input is the same if its path is that of the item and its stamp was `stamp`.
+        The input is the same if the path in the sidecar is that of the item, and the stamp in the sidecar is `stamp`.
         """
         content = self.read()
         notes = content.get("notes")
@@ -87,10 +87,10 @@ class Sidecar:
         return tuple(notes) if same and isinstance(notes, list) else None
 
     def earlier_origin(self) -> dict[str, Any] | None:
-        """Return what the outputs beside the sidecar on the disk were made from, as in a line of the ledger.
+        """Return the source and settings of the outputs beside the sidecar on the disk; None without a sidecar.
 
-        The keys are "source", "recipe", "format", "start", "duration", "channel" and "command", as far as they are
-        known. Returns None if there is no sidecar of this item.
+        The keys are those of a line of the ledger: "source", "recipe", "format", "start", "duration", "channel" and
+        "command", as far as they are known. A sidecar of another item counts as none.
         """
         content = self.read()
         if content.get("id") != self.item.id or "digest" not in content:

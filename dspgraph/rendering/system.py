@@ -1,4 +1,4 @@
-"""The system that rendering runs on, its working directory, and what numpy may print."""
+"""Checks of the operating system and the working directory, and a filter for warnings of numpy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_system() -> None:
 
 
 def check_working_directory(reason: str) -> None:
-    """Raise RequestError if the working directory has been removed; reason: why it is needed, for the message."""
+    """Raise RequestError if the working directory has been removed. reason: why it is needed, for the message."""
     try:
         os.getcwd()
     except OSError:
@@ -38,8 +38,9 @@ def check_working_directory(reason: str) -> None:
 def numpy_warnings_hidden() -> Iterator[None]:
     """Hide the warnings of numpy about overflow, division by zero and NaN until the `with` block ends.
 
-    They show a line of code, and say nothing of the file. A result that is not finite is an error that names the file
-    and the time. The warnings are shown if DSPGRAPH_TRACEBACK is set, and to a user who has set warnings (python -W).
+    These warnings name a line of code and not the audio file. They are not needed: a result that is not finite raises
+    an error that names the file and the time. The warnings are shown if the environment variable DSPGRAPH_TRACEBACK is
+    set, or if Python was started with the option -W.
     """
     with warnings.catch_warnings():
         if not os.environ.get(TRACEBACK) and not sys.warnoptions:

@@ -1,4 +1,4 @@
-"""Where outputs are written: the names of the files, checks of these names, and the folders."""
+"""The files for outputs: their names, checks of these names, and their folders."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dspgraph.streams import Audio
 
 
 def output_paths(graph: Graph, out: Path, id: str, suffix: str) -> dict[str, Path]:
-    """Return the file of each output of a graph, by the name of the output, for the item `id` in the folder `out`.
+    """Return name of an output -> file, for all outputs of a graph, for the item `id` in the folder `out`.
 
     Audio outputs have one file each, with `suffix`; all other outputs share one .npz file.
     """
@@ -33,7 +33,7 @@ def output_paths(graph: Graph, out: Path, id: str, suffix: str) -> dict[str, Pat
 def check_outputs(graph: Graph) -> None:
     """Raise RequestError for an output of a graph that cannot be written to a file.
 
-    That is audio with a rate that no audio file can have, or an output with a name that no file can have or that is
+    Such an output is audio with a rate that no audio file can have, or it has a name that no file can have or that is
     reserved.
     """
     audio = [name for name, stream in graph.outputs.items() if isinstance(stream, Audio)]
@@ -49,7 +49,10 @@ def check_outputs(graph: Graph) -> None:
 
 
 def check_targets(items: Sequence[Item], targets: Sequence[Set[Path]]) -> None:
-    """Raise RequestError if two items have a file in common, or a file would overwrite an input; targets: by item."""
+    """Raise RequestError if two items have an output file in common, or if an output file would replace an input file.
+
+    targets: the output files of each item, in the order of the items.
+    """
     counts = Counter(path for paths in targets for path in paths)
     if shared := [path for path, count in counts.items() if count > 1]:
         target = min(shared)
@@ -78,7 +81,7 @@ def is_inside(out: Path, folder: Path) -> bool:
 
 
 def make_inside(out: Path, folder: Path) -> None:
-    """Make `folder`, which lies in the output folder; raise FileError if a link leads out of the output folder."""
+    """Make `folder`, which lies in the output folder. Raises FileError if a link leads out of the output folder."""
     if not is_inside(out, folder):
         raise FileError(f"{folder} leads out of {out}, through a link: nothing is written there")
     try:
@@ -88,7 +91,7 @@ def make_inside(out: Path, folder: Path) -> None:
 
 
 def make_folder(out: Path) -> None:
-    """Make the output folder if it does not exist; raise RequestError if files cannot be written to it."""
+    """Make the output folder if it does not exist. Raises RequestError if files cannot be written to it."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out).close()  # it has no name: nothing is left if the process is killed here

@@ -31,13 +31,13 @@ IGNORED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasatt
 """Signals that a worker ignores: a terminal sends them to all processes of a command."""
 
 MOST_JOBS, MOST_JOBS_PER_CORE = 64, 4
-"""The largest number of workers on a machine: MOST_JOBS or, if that is more, MOST_JOBS_PER_CORE for each core.
+"""The largest number of workers on a machine: MOST_JOBS or MOST_JOBS_PER_CORE * cores, whichever is larger.
 
-Each takes 100 MB of memory or more: without a limit, one wrong digit would take all of it.
+A worker takes 100 MB of memory or more. Without a limit, a mistyped number of jobs could fill the memory.
 """
 
 KILL_WAIT = 5.0
-"""Seconds to wait for the end of a killed process: one that waits for a dead network disk may not end at once."""
+"""Seconds to wait until a killed process has ended. A process that waits for a network disk may not end at once."""
 
 CRASH_ADVICE = "a node, or a library that it calls, crashes on this item"
 TIMEOUT_ADVICE = (
@@ -54,13 +54,13 @@ class Processes:
     jobs: the number of workers, by default one for each core.
 
     timeout: seconds that an item may take, counted from its opening. The worker of an item that takes longer is killed
-    and replaced. Each of the n items of a batch has n times the timeout, because they share one core. If that is
-    exceeded, the items are tried again in smaller groups; only an item that exceeds the timeout alone is reported as
-    failed.
+    and replaced. In a batch of n items, each item may take n times as long, because the items share one core. If an
+    item of a batch takes longer, all its items are tried again in smaller groups. Only an item that takes longer than
+    the timeout when it is computed alone is reported as failed.
 
     The constructor raises RequestError for more workers than a machine may have (MOST_JOBS).
 
-    `run` raises RequestError if the job cannot be sent to another process, or cannot be done there.
+    `run` raises RequestError if the job cannot be sent to another process, or cannot be run there.
     """
 
     def __init__(self, jobs: int | None = None, timeout: float | None = None) -> None:
@@ -87,7 +87,7 @@ class Processes:
 
 
 def run_workers(workers: Sequence[Worker], queue: ItemQueue[R]) -> Iterator[R]:
-    """Yield the results of all items in the queue, computed by idle workers, as soon as each is known."""
+    """Compute all items of the queue in the workers. Yield each result as soon as it is known."""
     while True:
         for worker in workers:
             if not worker.chunk and (chunk := queue.next_chunk()):
@@ -112,9 +112,9 @@ def _seconds_left(workers: Sequence[Worker]) -> float | None:
 
 
 def _next_results(worker: Worker, queue: ItemQueue[R]) -> Iterator[R]:
-    """Read one message of a worker, and yield the result in it, if it is one.
+    """Read one message of a worker. If it has a result, yield the result.
 
-    If the worker has died, it is replaced, and a failed result is yielded if the item that caused the death is known.
+    If the worker has died, replace it. Yield a failed result if it is known which item caused the death.
     """
     try:
         kind, value = worker.receive()
@@ -132,10 +132,10 @@ def _next_results(worker: Worker, queue: ItemQueue[R]) -> Iterator[R]:
 class Worker:
     """A worker process, as seen by the process that started it.
 
-    payload: the pickled job. open_items: as in the job. timeout: see `Processes`. The attribute `chunk` holds the items
-    that the worker has been given, without those whose results it has sent.
+    payload: the pickled job. open_items: as in the job. timeout: see `Processes`. The attribute `chunk` contains the
+    items that the worker was given and has not yet returned a result for.
 
-    Messages from the worker are pairs (kind, value): first ("ready", None), or ("error", error) if it cannot do the
+    Messages from the worker are pairs (kind, value): first ("ready", None), or ("error", error) if it cannot run the
     job; then ("opened", id) and ("result", result) for every item, and ("summary", value) for a `JobWithSummary`.
     """
 
@@ -146,8 +146,9 @@ class Worker:
     def start(self) -> None:
         """Start the worker process.
 
-        The worker ignores Ctrl-C and the hangup of the terminal: the process that started it stops it. Raises
-        RequestError if the system refuses another process, and if the working directory has been removed.
+        The worker ignores the signals of Ctrl-C and of a closed terminal, because the process that started the worker
+        stops it. Raises RequestError if the system refuses another process, and if the working directory has been
+        removed.
         """
         check_working_directory("worker processes start in it")
         context = multiprocessing.get_context("spawn")
@@ -178,7 +179,7 @@ class Worker:
     def receive(self) -> tuple[str, Any]:
         """Wait for the next message, and return its kind and value.
 
-        Raises EOFError if the worker has died, and RequestError if it died as it started or cannot do the job.
+        Raises EOFError if the worker has died, and RequestError if it died while starting or cannot run the job.
         """
         kind, value = self._message()
         if kind == "error":
@@ -206,7 +207,7 @@ class Worker:
 
     @property
     def deadline(self) -> float | None:
-        """The time (of `time.monotonic`) at which the first open item is late; None without timeout or open item."""
+        """The time, as in `time.monotonic`, when an open item is late first; None without timeout or open item."""
         return min(self.opened.values()) + self._limit if self.timeout and self.opened else None
 
     def is_late(self) -> bool:
@@ -237,7 +238,7 @@ class Worker:
 
 
 def _serve(pipe: Connection, payload: bytes) -> None:
-    """Run the job on every chunk of items that is received, and send the results, until the pipe is closed."""
+    """Run the job on every list of items that comes through the pipe; send the results, until the pipe is closed."""
     for number in IGNORED:
         signal.signal(number, signal.SIG_IGN)
     _exit_with_parent()
@@ -265,7 +266,7 @@ def _run_chunks(pipe: Connection, payload: bytes) -> None:
 
 
 def _announced(items: Iterable[Item], pipe: Connection) -> Iterator[Item]:
-    """Yield the items; before each, tell the process at the other end of the pipe that the item is opened."""
+    """Yield the items. Before each item, send the message that it is opened to the other end of the pipe."""
     for item in items:
         pipe.send(("opened", item.id))
         yield item
@@ -274,9 +275,9 @@ def _announced(items: Iterable[Item], pipe: Connection) -> Iterator[Item]:
 def _exit_with_parent() -> None:
     """Make this process exit when its parent exits: a worker must not write files after the run was killed.
 
-    The parent holds the other end of a pipe. When that is closed, the system sends SIGIO, which ends this process at
-    once, also inside a long call of compiled code, in which no other thread of Python runs. The thread is for a parent
-    that exits before the signal is asked for.
+    The parent holds the other end of a pipe. When the parent exits, this end is closed, and the system sends SIGIO to
+    this process. SIGIO ends the process at once, even during a long call of compiled code, in which no other thread of
+    Python runs. The thread below handles a parent that exits before the signal has been set up.
     """
     import fcntl  # Windows does not have it
 
@@ -298,7 +299,7 @@ _IMPORTABLE = ": put node classes into a file that can be imported"
 
 
 def pickle_job(job: Job[Any]) -> bytes:
-    """Return a job as pickled bytes; raise RequestError if it cannot be pickled."""
+    """Return a job as pickled bytes. Raises RequestError if the job cannot be pickled."""
     try:
         return pickle.dumps(job)
     except Exception as error:
@@ -326,7 +327,7 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _blocked(*numbers: signal.Signals) -> Iterator[None]:
-    """Block signals until the `with` block ends; in a process that is started inside, they stay blocked."""
+    """Block signals until the `with` block ends. They stay blocked in processes that are started inside the block."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:
         yield

@@ -36,7 +36,7 @@ CONNECT_WAIT = 5.0
 LOST_ADVICE = "its memory was too small, or it was switched off; try again with --retry-failed"
 
 RAY_SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-"""Environment variables that turn off Ray's usage statistics, and its warning that actors without GPU see none."""
+"""Environment variables that turn off Ray's usage statistics, and its warning about actors that are given no GPU."""
 
 
 class Ray:
@@ -46,13 +46,13 @@ class Ray:
     cluster, or "auto" on a machine of the cluster; without it, a cluster is started on this machine. timeout: as for
     `Processes`.
 
-    Every actor runs the job in one worker process on its machine. If the worker dies, the actor starts another, and the
-    item is tried again or reported as by `Processes`. Files are opened on the machine of the actor: every machine must
-    see the same paths and have the same versions installed. If a machine is lost, its unfinished items are done on
-    another machine.
+    Every actor runs the job in one worker process on its machine. If the worker dies, the actor starts another worker,
+    and the item is tried again or reported as failed, as in `Processes`. Files are opened on the machine of the actor:
+    every machine must have the same files at the same paths, and the same versions installed. If a machine is lost, its
+    unfinished items are computed on another machine.
 
-    `run` raises RequestError if Ray is not installed, if there is no cluster, and if a machine cannot do the job with
-    the same results.
+    `run` raises RequestError if Ray is not installed, if there is no cluster, and if a machine would not give the same
+    results.
     """
 
     def __init__(self, jobs: int | None = None, address: str | None = None, timeout: float | None = None) -> None:
@@ -136,11 +136,11 @@ def _run_actors(ray: Any, actors: Sequence[_RemoteActor], queue: ItemQueue[R]) -
 
 
 class _RemoteActor:
-    """An actor, as seen by the main process: whether it is ready, and its chunks, in the order in which it does them.
+    """An actor, as seen by the main process: whether it is ready, and its chunks of items, in order of computation.
 
     Ray's own restart of dead actors is not used, for two reasons. A call to an actor that Ray is about to restart may
-    fail before it has begun, which looks as if the call had killed the actor. And Ray would restart an actor that dies
-    as it starts for ever.
+    fail before it has begun; this looks as if the call had killed the actor. And if an actor dies at every start, Ray
+    would restart it for ever.
     """
 
     def __init__(self, ray: Any, payload: bytes, open_items: int, timeout: float | None) -> None:
@@ -149,7 +149,7 @@ class _RemoteActor:
         self.start()
 
     def start(self) -> None:
-        """Ask the cluster for an actor, wherever a core is free."""
+        """Ask the cluster for an actor on any machine that has a free core."""
         check_working_directory("actors import from it")
         self.calls: deque[_Call] = deque()
         self.ready = False
@@ -158,7 +158,7 @@ class _RemoteActor:
 
     @property
     def next_answer(self) -> Any:
-        """The Ray reference to wait for: of the next result, or, before the actor is ready, of the end of its start."""
+        """The Ray reference to wait for: of the next result; before the actor is ready, of the end of its start."""
         return self.calls[0].results if self.ready else self.started
 
     def assign(self, chunk: list[Item]) -> None:
@@ -166,9 +166,9 @@ class _RemoteActor:
         self.calls.append(_Call(self.actor.run.options(num_returns="streaming").remote(chunk), chunk))
 
     def receive(self, queue: ItemQueue[R]) -> Iterator[R]:
-        """Take the answer that `next_answer` refers to, and yield the result in it, if it is one.
+        """Take the answer to which `next_answer` refers. If it is a result, yield the result.
 
-        If the actor has died, it is replaced, and a failed result is yielded if the item that caused it is known.
+        If the actor has died, replace it. Yield a failed result if it is known which item caused the death.
         """
         try:
             if not self.ready:
@@ -190,7 +190,7 @@ class _RemoteActor:
             yield from self._replace(queue, error)
 
     def _replace(self, queue: ItemQueue[R], error: Exception) -> Iterator[R]:
-        """Put the chunks of an actor that died back into the queue, ask for another actor, and yield failed results."""
+        """Put the chunks of an actor that died back into the queue, and replace the actor. Yield failed results."""
         if not self.ready:
             self.failed_starts += 1
             if self.failed_starts == MAX_FAILED_STARTS:
@@ -210,7 +210,7 @@ class _RemoteActor:
 
 @dataclass
 class _Call:
-    """A chunk that an actor has been given: the stream of its results, and its items that have no result yet."""
+    """A call of an actor with a chunk of items. results: a generator of Ray. chunk: the items without result so far."""
 
     results: Any
     chunk: list[Item]
@@ -220,7 +220,7 @@ class _Actor:
     """The actor itself: an object that Ray runs on one core of a machine. It owns one worker process."""
 
     def start(self, payload: bytes, open_items: int, timeout: float | None, folder: str, path: list[str]) -> str:
-        """Start the worker process. Return the reason if the worker cannot do the job, else an empty string."""
+        """Start the worker process. Return "", or the reason why the worker cannot run the job."""
         try:
             os.chdir(folder)
             sys.path[:] = [*path, *(one for one in sys.path if one not in path)]

@@ -1,4 +1,4 @@
-"""Sharing out items to workers, and finding the item that crashes its worker or never ends."""
+"""The distribution of items to workers, and the search for an item that crashes its worker or never ends."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ MAX_TRIES = 2
 """An item that has failed alone this many times is reported as failed."""
 
 MAX_CHUNK = 64
-"""Largest number of items that a worker is given at a time (a chunk), unless a batch is larger."""
+"""Largest number of items in a chunk: the items that a worker is given at a time. A batch may have more items."""
 
 CHUNKS_PER_WORKER = 2
-"""Number of chunks that a Ray actor holds: when it ends one, it need not wait for the main process to send the next."""
+"""Number of chunks that a Ray actor has at a time: when it has finished one, it can begin the next without waiting."""
 
 
 def available_cores() -> int:
@@ -28,14 +28,14 @@ def available_cores() -> int:
 
 
 def check_jobs(jobs: int | None) -> int | None:
-    """Return `jobs`, the number of workers or None for the default; raise RequestError if it is below 1."""
+    """Return `jobs`. Raises RequestError if it is below 1. jobs: the number of workers, or None for the default."""
     if jobs is not None and jobs < 1:
         raise RequestError(f"the number of jobs is at least 1; found {jobs}")
     return jobs
 
 
 def check_timeout(timeout: float | None) -> float | None:
-    """Return `timeout`, in seconds or None for no timeout; raise RequestError if it is not above 0 and finite."""
+    """Return `timeout`. Raises RequestError unless it is above 0 and finite. timeout: in seconds, or None for none."""
     if timeout is not None and not 0 < timeout < math.inf:
         raise RequestError(f"a timeout is a number of seconds above 0; found {timeout:g}")
     return timeout
@@ -44,11 +44,11 @@ def check_timeout(timeout: float | None) -> float | None:
 class ItemQueue(Generic[R]):
     """Items that wait for a worker.
 
-    When a worker fails (it dies, or its time is up), one of its open items is the cause. The open items are put back as
-    two chunks, each with half of the items. If such a chunk fails, it is halved again, until a chunk has one item. An
-    item that fails alone is tried alone once more (MAX_TRIES), then reported as failed.
+    When a worker fails (it dies, or an item takes too long), one of its open items is the cause. The open items are put
+    back as two chunks, each with half of the items. If such a chunk fails, it is halved again, until a chunk has one
+    item. An item that fails alone is tried alone once more (MAX_TRIES), then reported as failed.
 
-    workers: the number of workers, by which the size of a chunk is chosen.
+    workers: the number of workers; chunks are smaller if there are more workers.
     """
 
     def __init__(self, job: Job[R], items: Sequence[Item], workers: int) -> None:
@@ -82,7 +82,7 @@ class ItemQueue(Generic[R]):
         """Put the unfinished items of a worker that failed back into the queue.
 
         An item that has failed alone MAX_TRIES times is not put back: its failed result is yielded. chunk: the
-        unfinished items, first those that are open. reason: what happened. advice: what may be the cause.
+        unfinished items; the open items come first. reason: what happened to the worker. advice: what may be the cause.
         """
         suspects = chunk[: self.job.open_items]
         self.put_back(chunk[self.job.open_items :])

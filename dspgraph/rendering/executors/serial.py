@@ -11,10 +11,10 @@ from dspgraph.rendering.job import Job, R
 
 
 class Serial:
-    """The executor that does one item (or batch) after another, in this process.
+    """The executor that computes one item (or batch) after another, in this process.
 
-    timeout: seconds that an item may take, as for `Processes`. With a timeout, the job runs in one worker process:
-    a node that does not return can only be stopped together with its process.
+    timeout: seconds that an item may take, as for `Processes`. With a timeout, the job runs in one worker process,
+    because a node that does not return can only be stopped together with its process.
     """
 
     def __init__(self, timeout: float | None = None) -> None:
