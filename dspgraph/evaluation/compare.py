@@ -1,4 +1,4 @@
-"""Comparison of graphs: each renders the same recordings; metrics measure the results; a page plays them."""
+"""Comparison of graphs: all render the same recordings, metrics measure the results, and a page plays the results."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ from dspgraph.streams import Array, Audio
 from dspgraph.wiring.merge import merge
 
 REFERENCE = "reference"
-"""Name of the recordings themselves beside the names of the choices.
+"""The name of the original recordings, beside the names of the choices.
 
-Copies of the recordings are written for it, at the highest sample rate that a choice takes.
+Copies of the recordings are written under this name, at the highest sample rate that a choice takes.
 """
 
 AUDIO, PAGE = "audio", "report.html"
 
 LONGEST = 100
-"""Largest number of characters in the name of a folder: the name of a choice may contain a whole path."""
+"""Largest number of characters in the name of a folder for a choice, whose own name may contain a whole path."""
 
 
 def compare(
@@ -75,10 +75,10 @@ def compare(
     files: as `corpus.gather` takes them. title, about: the name and the description of the pipeline, for the page.
     names: of the metrics, by default all. f0_range: lowest and highest pitch that metrics of pitch look for, Hz.
     executor: where the work is done. assets: write the sounds and pictures of the page to files beside it, not into the
-    page. overwrite: replace the results of any other comparison in `out`; False: refuse to, if a variant, a recording
-    or a metric of it would be lost. started: called once, with the number of recordings. done: called with the result
-    of each recording as soon as it is known. note: called with a line about files that were left out (see
-    `corpus.gather`). command: the command line, for the ledger, the results and the page.
+    page. overwrite: whether any other comparison in `out` may be replaced; with False, RequestError is raised if a
+    variant, a recording or a metric of the other comparison would be lost. started: called once, with the number of
+    recordings. done: called with the result of each recording as soon as it is known. note: called with a line about
+    files that were left out (see `corpus.gather`). command: the command line, for the ledger, the results and the page.
 
     Raises RequestError, before anything is rendered, for choices and files that cannot be compared and for results that
     must not be replaced, and UnknownName for a metric that does not exist.
@@ -105,9 +105,9 @@ def compare(
 
 
 def _check_replaced(job: CompareJob, ledger: Ledger, items: Sequence[Item]) -> None:
-    """Raise RequestError if this comparison would replace the results of another one in the output folder.
+    """Raise RequestError if results of an earlier run in the output folder would be lost.
 
-    It may replace results that it makes again: of the same recordings, variants and metrics, and perhaps of more.
+    This comparison may replace an earlier comparison if it has all its recordings, variants and metrics.
     """
     known = earlier_results(job.out / RESULTS)
     if known is None:
@@ -142,10 +142,10 @@ def _run(
     done: Callable[[Compared], None],
     command: Command,
 ) -> dict[str, Compared]:
-    """Return the result of every recording, by its id. Each result is appended to the ledger as soon as it is known."""
+    """Return id of a recording -> result. Each result is appended to the ledger as soon as it is known."""
     rows: dict[str, Compared] = {}
     inputs = {item.id: item for item in items}
-    # Files that are there before the run and that no line of the ledger names are not ours to remove.
+    # Files that exist before the run, and that no line of the ledger names, were not made by dspgraph: they are kept.
     older = {item.id: _files_of_earlier_runs(ledger, item) for item in items}
     foreign = {
         path
@@ -195,7 +195,7 @@ def _results(
 
 
 def _scores(row: Compared, choices: Sequence[Choice]) -> Sequence[Score]:
-    """Return the scores of a recording, one for each choice; if it failed as a whole, each has the error."""
+    """Return one score for each choice. If the recording failed as a whole, every score has the error."""
     return row.scores or [Score(row.id, choice.name, {}, row.error) for choice in choices]
 
 
@@ -218,7 +218,7 @@ def _write_page(
 
 @dataclass(frozen=True)
 class Compared:
-    """The result of one recording: a score for each choice, or the error because of which it has no scores."""
+    """The result of one recording: a score for each choice, or the error that prevented all scores."""
 
     id: str
     source: str
@@ -231,7 +231,7 @@ class Compared:
 
     @property
     def errors(self) -> list[str]:
-        """The error of the recording as a whole, or the errors of the choices that failed for it; else empty."""
+        """The error of the whole recording, or the errors of the choices that failed; empty if there is no error."""
         return [self.error] if self.error else [f"{one.variant}: {one.error}" for one in self.scores if one.error]
 
 
@@ -282,7 +282,7 @@ class CompareJob:
             yield self._compare(item)
 
     def failed_result(self, item: Item, reason: str) -> Compared:
-        """Return the failed result of a recording whose worker died or whose time was up; reason: for the error."""
+        """Return the failed result of a recording whose worker died or whose timeout expired. reason: for the error."""
         exists = file_stamp(item.path).size >= 0
         return Compared(item.id, str(item.path), error=f"{item.path}: {reason}", input_exists=exists)
 
@@ -294,7 +294,7 @@ class CompareJob:
         return [REFERENCE, *(choice.name for choice in self.choices)]
 
     def audio_file(self, item: Item, name: str) -> Path:
-        """Return the audio file of a recording for one of `names`."""
+        """Return the audio file of the recording `item` under `name`: REFERENCE, or the name of a choice."""
         return _audio_file(self.out, self._folders[name], item.id)
 
     @cached_property
@@ -302,11 +302,12 @@ class CompareJob:
         return _folders(self.names)
 
     def without_stale_files(self, item: Item, row: Compared, foreign: Set[Path]) -> Compared:
-        """Remove the older audio files of the choices that failed for a recording; return its result.
+        """Remove the audio files of earlier runs for the choices that failed; return the result of the recording.
 
-        If the recording failed as a whole, the files of all choices and of the reference are removed. foreign: files
-        that no comparison has written; they stay. Nothing is removed if the input is not there: a disk that is not
-        mounted must not cost the results. The errors in the returned result say which file cannot be removed.
+        If the recording failed as a whole, the files of all choices and of the reference are removed. Nothing is
+        removed if the input file does not exist: if a disk is not mounted, its old results must not be deleted. If a
+        file cannot be removed, an error in the returned result says so. row: the result. foreign: files that no
+        comparison has written; they are kept.
         """
         if not row.input_exists:
             return row
@@ -318,7 +319,7 @@ class CompareJob:
         return replace(row, scores=tuple(scores))
 
     def _remove(self, path: Path) -> str:
-        """Remove an audio file of an earlier run; return an addition to the error if it cannot be removed."""
+        """Remove an audio file of an earlier run. Return "", or a text for the error message if this fails."""
         if is_inside(self.out, path.parent):
             try:
                 path.unlink(missing_ok=True)
@@ -330,17 +331,17 @@ class CompareJob:
 
     @property
     def stages(self) -> dict[str, int]:
-        """The numbers of stages by name.
+        """Two numbers of stages: {"asked": ..., "computed": ...}.
 
-        `asked` is the number of stages in the graphs of all choices; `computed` is the number when a stage that several
-        graphs share counts once.
+        "asked" is the sum of the numbers of stages of all choices. For "computed", a stage that several choices share
+        counts once.
         """
         asked = sum(len(choice.graph.order) for choice in self.choices)
         return {"asked": asked, "computed": sum(len(whole.order) for whole, _ in self._merged.values())}
 
     @cached_property
     def _single(self) -> dict[str, Graph]:
-        """The graph of each choice, by its name, with one output only: the one that is compared, under the name `y`."""
+        """Name of a choice -> its graph with one output only, called `y`: the output that is compared."""
         return {
             choice.name: choice.graph.evolve(outputs={"y": choice.graph.origins[choice.output]})
             for choice in self.choices
@@ -348,9 +349,9 @@ class CompareJob:
 
     @cached_property
     def _merged(self) -> dict[tuple[str, ...], tuple[Graph, str]]:
-        """For each group of choices with equal inputs and seeds, by their names: one graph for all, and its digest.
+        """Names of choices that have equal inputs and seeds -> (one merged graph of these choices, its digest).
 
-        Stages that several choices of a group share are computed once in that graph.
+        Stages that several choices share are computed once in the merged graph.
         """
         groups: dict[tuple[object, ...], list[str]] = {}
         for choice in self.choices:
@@ -381,7 +382,10 @@ class CompareJob:
         )
 
     def _render_choices(self, item: Item) -> dict[str, Rendered]:
-        """Return the result of a recording for each choice. If a group fails, each of its choices is rendered alone."""
+        """Return name of a choice -> result, for one recording.
+
+        Choices whose graphs are merged are rendered together. If this fails, each of them is rendered alone.
+        """
         rows: dict[str, Rendered] = {}
         for names, (whole, _) in self._merged.items():
             together = self._render(whole, item, {f"v{k}/y": name for k, name in enumerate(names)})
@@ -392,7 +396,7 @@ class CompareJob:
     def _render(self, graph: Graph, item: Item, names: Mapping[str, str]) -> Rendered:
         """Render a recording with a graph, and return the result.
 
-        names: for each output of the graph, by name, the choice whose audio file it is written to.
+        names: name of an output of the graph -> name of the choice to whose audio file the output is written.
         """
         targets = {output: self.audio_file(item, name) for output, name in names.items()}
         try:
@@ -415,7 +419,7 @@ class CompareJob:
 
 
 def audio_files(out: Path, names: Sequence[str], id: str) -> dict[str, Path]:
-    """Return the audio file of the recording `id` for each of `names`."""
+    """Return name -> audio file of the recording `id`. names: REFERENCE and all names of choices, in their order."""
     return {name: _audio_file(out, folder, id) for name, folder in _folders(names).items()}
 
 
@@ -424,7 +428,7 @@ def _audio_file(out: Path, folder: str, id: str) -> Path:
 
 
 def _folders(names: Iterable[str]) -> dict[str, str]:
-    """Return for each name the name of a folder of its own, which every file system allows."""
+    """Return name -> name of a folder that every file system allows. Different names have different folders."""
     folders: dict[str, str] = {}
     taken: set[str] = set()
     for number, name in enumerate(names):

@@ -23,10 +23,10 @@ TABLE, JSON = "results.csv", "results.json"
 """The names of the files that `write` makes."""
 
 LARGEST_RESULTS = 2**28
-"""The largest size in bytes of a file results.json that is taken for one: about a million scores."""
+"""The largest size in bytes of a file results.json that is read: about a million scores."""
 
 RESAMPLINGS = 10_000
-"""Number of means from which a confidence interval is computed, each of recordings drawn with replacement."""
+"""Number of means from which a confidence interval is computed. Each is over recordings drawn with replacement."""
 
 _BLOCK = 2**20
 """Largest number of indices that are drawn at a time: 8 MiB."""
@@ -34,7 +34,11 @@ _BLOCK = 2**20
 
 @dataclass(frozen=True)
 class Metric:
-    """The description of a metric: what its numbers mean, and everything they depend on."""
+    """The description of a metric.
+
+    unit: of the values. better: which values are the best. about: a sentence for users. version: of the code that
+    computes the values. settings: everything else that the values depend on.
+    """
 
     name: str
     unit: str
@@ -69,8 +73,8 @@ class Recording:
 class Score:
     """The values of all metrics for one recording in one variant, or the error if it was not rendered or measured.
 
-    A value is None if its metric had nothing to measure; `reasons` says why, where the metric knows. NaN and infinite
-    values become None.
+    values: name of a metric -> value; None if there was nothing to measure. reasons: name of a metric -> why it has no
+    value, if the metric gives a reason. NaN and infinite values become None.
     """
 
     recording: str
@@ -88,7 +92,8 @@ class Score:
 class Mean:
     """The mean of a metric over n recordings, and its 95 % confidence interval from low to high.
 
-    One recording does not say how far others are from it: low and high are NaN if n is 1. All are NaN if n is 0.
+    If n is 1, low and high are NaN, because one recording does not show how much recordings differ. If n is 0, mean,
+    low and high are NaN.
     """
 
     variant: str
@@ -125,16 +130,16 @@ class Results:
     metrics: Sequence[Metric]
     scores: Sequence[Score]
     stages: Mapping[str, int] = field(default_factory=dict)
-    """Number of stages of all variants (`asked`), and the number when shared stages count once (`computed`)."""
+    """Number of stages of all variants ("asked"), and the number if shared stages count once ("computed")."""
     command: str = ""
-    """The arguments of the command line that determine the results; empty if a program made the comparison."""
+    """The command line with the arguments that determine the results; "" if the comparison was started from Python."""
 
     def means(self) -> list[Mean]:
         """Return a mean for every variant and every metric, over the recordings that have a value."""
         return list(self._means.values())
 
     def ranking(self, metric: str) -> list[str]:
-        """Return the names of the variants sorted by their means of a metric, best first; those without a mean last."""
+        """Return the names of the variants by their mean of `metric`, the best first, variants without a mean last."""
         costs = self._costs(metric)
         return sorted((variant.name for variant in self.variants), key=lambda name: costs.get(name, math.inf))
 
@@ -150,7 +155,7 @@ class Results:
         ]
 
     def missing_values(self) -> list[str]:
-        """Return a sentence for each metric that has no value in some scores for a known reason, with the first one."""
+        """Return a sentence for each metric that has no value in some scores for known reasons, with one example."""
         sentences = []
         for metric in self.metrics:
             missing = [score for score in self.scores if metric.name in score.reasons]
@@ -164,7 +169,7 @@ class Results:
 
     @cached_property
     def decimals(self) -> dict[str, int]:
-        """The number of decimals to show of each metric, by name: the largest value is shown with three digits."""
+        """Name of a metric -> number of decimals to show, such that its largest value has three digits."""
         return {
             metric.name: count_decimals(
                 value for score in self.scores if (value := score.values.get(metric.name)) is not None
@@ -177,7 +182,7 @@ class Results:
         return {name for name, cost in costs.items() if cost == min(costs.values())} if len(costs) > 1 else set()
 
     def _costs(self, metric: str) -> dict[str, float]:
-        """Return a number for each variant that has a mean of the metric: the smaller, the better the mean."""
+        """Return name of a variant -> cost, for variants that have a mean of the metric. The best mean costs least."""
         (better,) = (one.better for one in self.metrics if one.name == metric)
         costs: dict[str, Callable[[float], float]] = {"lower": operator.pos, "higher": operator.neg, "zero": abs}
         means = {variant.name: self._means[variant.name, metric] for variant in self.variants}
@@ -218,9 +223,9 @@ def interval(values: np.ndarray[Any, Any]) -> tuple[float, float]:
 
 
 def count_decimals(values: Iterable[float]) -> int:
-    """Return the number of decimals that shows the largest magnitude with three digits, for instance 1 for 12.3.
+    """Return the number of decimals with which the largest magnitude has three digits, for instance 1 for 12.3.
 
-    It is at least 0 and at most 4; if all values are 0, it is 2.
+    The result is at least 0 and at most 4; it is 2 if all values are 0 or if there are no values.
     """
     largest = max(map(abs, values), default=0.0)
     return min(4, max(0, 2 - math.floor(math.log10(largest)))) if largest else 2
@@ -234,18 +239,19 @@ def format_number(value: float, decimals: int) -> str:
 def write(results: Results, folder: Path) -> tuple[Path, Path]:
     """Write results.csv (one row for each score) and results.json (everything), atomically; return their paths.
 
-    results.csv is as `csv_bytes` makes it: no text in it is a formula. results.json has all texts as they are.
+    In results.csv, texts that a spreadsheet would take for formulas are changed (see `csv_bytes`). results.json has all
+    texts unchanged.
     """
     data = {**asdict(results), "means": [_plain(asdict(mean)) for mean in results.means()]}
-    # results.json is written first: from it a later comparison knows that the other files are results too.
+    # results.json is written first: a later comparison that finds it knows that the other files are results too.
     whole = write_whole(folder / JSON, (json.dumps(data, indent=1, allow_nan=False) + "\n").encode("ascii"))
     return write_whole(folder / TABLE, csv_bytes(_rows(results))), whole
 
 
 def earlier_results(path: Path) -> tuple[list[str], dict[str, str], list[str]] | None:
-    """Return what a file results.json is about; None if there is no such file, or another program has written it.
+    """Return (ids of recordings, name of a variant -> its recipe, names of metrics) from a file results.json.
 
-    That is: the ids of the recordings, the recipe of each variant by name, and the names of the metrics.
+    Return None if there is no such file, or if another program has written it.
     """
     try:
         data = json.loads(read_file(path, LARGEST_RESULTS))
@@ -265,5 +271,5 @@ def _rows(results: Results) -> Iterator[list[Any]]:
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values with None in place of NaN, which JSON does not have."""
+    """Return `values` with None in place of NaN, because JSON has no NaN."""
     return {name: None if isinstance(one, float) and math.isnan(one) else one for name, one in values.items()}

@@ -1,4 +1,4 @@
-"""The choices of a comparison: graphs of one pipeline with other variants or other values, each with a name."""
+"""The choices of a comparison: graphs of one pipeline that differ in variants or values, each with a name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dspgraph.pipeline.pipeline import Pipeline
 from dspgraph.streams import Audio
 
 MOST_CHOICES = 1000
-"""The largest number of graphs in one comparison. The page has sounds and pictures of all."""
+"""The largest number of graphs in one comparison, because the page contains the sounds and pictures of all graphs."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Choice:
 
     @property
     def input(self) -> Audio:
-        """The stream of the only input. Raises RequestError if there are several inputs, or it is not audio."""
+        """The stream of the only input. Raises RequestError if there are several inputs, or if it is not audio."""
         if self.graph.audio_input:
             return self.graph.audio_input[1]
         found = ", ".join(f"{name}: {stream}" for name, stream in self.graph.inputs.items())
@@ -38,7 +38,11 @@ class Choice:
 
     @property
     def output(self) -> str:
-        """The name of the output to compare: the only audio output; among several, that with the name of the input."""
+        """The name of the output to compare.
+
+        It is the only audio output or, if there are several, the audio output with the name of the input. Raises
+        RequestError if there is no such output.
+        """
         _, (name,) = self.input, self.graph.inputs
         audio = [output for output, one in self.graph.outputs.items() if isinstance(one, Audio)]
         if len(audio) == 1:
@@ -60,10 +64,11 @@ def choices(
 ) -> list[Choice]:
     """Return the graphs of a pipeline to compare.
 
-    overrides: "name=value" changes all graphs; "name=value,value" makes one graph for each value. swaps: the variant of
-    a slot in all graphs, or several, "variant,variant", with one graph for each. plugins: Python files with nodes.
-    vary: slots; there is one graph for each combination of their variants. If `vary` is None, the slots are varied one
-    at a time while the others keep their default, or not at all if an override or a swap has several values.
+    overrides: "name=value" changes all graphs; "name=value,value" makes one graph for each value. swaps: slot ->
+    "variant", for all graphs, or slot -> "variant,variant", for one graph with each variant. plugins: Python files with
+    nodes. vary: slots; one graph is made for each combination of their variants. If `vary` is None, one slot at a time
+    is varied while the other slots keep their default; but if an override or a swap has several values, only these are
+    varied.
 
     Raises the errors of `pipeline.load`, UnknownName for a slot that does not exist, and RequestError for a graph that
     cannot be made and for more than MOST_CHOICES graphs.
@@ -115,8 +120,9 @@ def _swaps(
 ) -> Iterator[dict[str, str]]:
     """Yield the swaps of each graph to compare.
 
-    vary: slots, of which all combinations are yielded. None: the slots that are not `fixed` are varied one at a time.
-    If these are several, the unchanged pipeline comes first, and is not repeated for the default of each slot.
+    vary: slots; all combinations of their variants are yielded. With None, the slots that are not in `fixed` are varied
+    one at a time. If there are several such slots, the unchanged pipeline ({}) comes first, and the default of each
+    slot is left out, because it would be the unchanged pipeline again.
     """
     if vary is not None:
         varied = list(dict.fromkeys(vary))
@@ -130,12 +136,12 @@ def _swaps(
 
 
 def _swap_names(slots: Mapping[str, Sequence[str]], swap: Mapping[str, str]) -> list[str]:
-    """Return a name for each slot in `swap`: "slot=variant", or the variant alone if the pipeline has one slot."""
+    """Return a text for each slot in `swap`: "slot=variant", or only "variant" if the pipeline has one slot."""
     return list(swap.values()) if len(slots) == 1 else [f"{slot}={name}" for slot, name in swap.items()]
 
 
 def _way_out(slots: Mapping[str, Sequence[str]], swap: Mapping[str, str], swaps: Mapping[str, str]) -> str:
-    """Return the options of the command line that compare without changing the slots of `swap`."""
+    """Return options of the command line with which `compare` does not change the slots in `swap`."""
     others = [slot for slot in slots if slot not in (*swap, *swaps)]
     return f"--vary {','.join(others)}" if others else " ".join(f"--swap {slot}={slots[slot][0]}" for slot in swap)
 
@@ -143,8 +149,8 @@ def _way_out(slots: Mapping[str, Sequence[str]], swap: Mapping[str, str], swaps:
 def _values(name: str, text: str) -> list[str]:
     """Return one override "name=value" for each value of the text "value,value".
 
-    The values are separated as in a YAML list. If they are no YAML list, the whole text is one value: the pipeline then
-    says what is wrong with it.
+    The values are separated as in a YAML list. If the text is not the inside of a YAML list, it is one value: the error
+    comes later, from the pipeline.
     """
     override = f"{name}={text}"
     try:

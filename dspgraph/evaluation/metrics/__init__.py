@@ -1,9 +1,10 @@
 """Metrics: how far a degraded signal is from its reference.
 
-`measure` takes two arrays, `score` two files. A metric is a function of a `Pair`; the decorator `metric` makes a
-`Measure` of it. METRICS holds all metrics by name. The value is None where there is nothing to measure (silence, no
-common voiced frame, a signal that is too short), and never NaN or infinite; `evaluate` gives the reason beside the
-values. In the formulas x is the reference, x' the degraded signal, n the index of a sample, t the index of a frame.
+`measure` takes two arrays, `score` two files. A metric is a function of a `Pair`; the decorator `metric` turns the
+function into a `Measure`. METRICS contains all metrics by name. A value is None if there is nothing to measure
+(silence, no common voiced frame, a signal that is too short); it is never NaN or infinite. `evaluate` also returns the
+reasons for missing values. In the formulas x is the reference, x' the degraded signal, n the index of a sample, t the
+index of a frame.
 """
 
 from dspgraph.evaluation.metrics.definition import Measure, NoValue, metric

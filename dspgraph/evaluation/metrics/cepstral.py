@@ -41,10 +41,10 @@ def mcd(pair: Pair) -> float | None:
 
         10 * sqrt(2) / ln(10) * mean over t of sqrt(sum over m = 1..24 of (c_m(t) - c'_m(t))**2)
 
-    c is the mel-cepstrum of ln|X|, warped by an all-pass filter with the constant `mel_alpha` of the rate. Frames of
-    25 ms every 5 ms, Hann windows; |X| is raised to at least 100 dB below the largest bin of the frame. c_0, the level,
-    is left out, so a gain changes nothing. The mean is over the frames in which the energy of the reference is at most
-    60 dB below that of its loudest frame. None if the reference is silent.
+    c is the mel-cepstrum of ln|X|, warped by an all-pass filter whose constant is `mel_alpha(rate)`. Frames of 25 ms
+    every 5 ms, Hann windows. Values of |X| that are more than 100 dB below the largest bin of the frame are raised to
+    this limit. c_0, the level, is left out, so a gain changes nothing. The mean is over the frames in which the energy
+    of the reference is at most 60 dB below the energy of its loudest frame. None if the reference is silent.
 
     Source: R. F. Kubichek, Mel-cepstral distance measure for objective speech quality assessment, IEEE Pacific Rim
     Conference, 1993; J. Kominek, T. Schultz and A. W. Black, Synthesizer voice quality of new languages calibrated
@@ -63,10 +63,10 @@ def mcd_dtw(pair: Pair) -> float | None:
     """Mel-cepstral distortion along the path of dynamic time warping with the least total distance.
 
     As `mcd`, but with the distance between frame t of the reference and frame t' of the degraded signal, for the pairs
-    (t, t') on that path. The path leads from the first frames to the last frames by steps (1, 1), (1, 0), (0, 1) of
-    equal weight, and is the optimum among the paths on which t and t' are at most 1 s apart. The mean is over the pairs
-    with a frame t that counts for `mcd`. None if the reference is silent, and for signals over an hour: the path would
-    need 300 MB of memory.
+    (t, t') on the path. The path leads from the first frames to the last frames by steps (1, 1), (1, 0), (0, 1) of
+    equal weight. It has the least total distance of all paths on which t and t' are at most 1 s apart. The mean is over
+    the pairs whose frame t counts for `mcd`. None if the reference is silent, and for signals longer than an hour: the
+    path would need 300 MB of memory.
 
     Source: H. Sakoe and S. Chiba, Dynamic programming algorithm optimization for spoken word recognition, IEEE
     Transactions on Acoustics, Speech, and Signal Processing 26(1), 1978.
@@ -83,8 +83,8 @@ def mcd_dtw(pair: Pair) -> float | None:
 def cepstra(pair: Pair) -> tuple[Array, Array, Array]:
     """Return the mel-cepstra of the reference and of the degraded signal, and which frames are audible.
 
-    Mel-cepstra: [t, MCD_ORDER], from c_1 on. Audible: booleans [t], true if the energy of the frame of the reference is
-    at most 60 dB below the largest.
+    Mel-cepstra: [t, MCD_ORDER], from c_1 on. Audible: booleans [t], true for frames in which the energy of the
+    reference is at most 60 dB below the energy of its loudest frame.
     """
     (x, energies), (y, _) = (_cepstra(one, pair.rate) for one in (pair.reference, pair.degraded))
     return x, y, (energies > 0) & (energies >= energies.max(initial=0) * 10 ** (MCD_SILENCE / 10))
@@ -106,10 +106,10 @@ def _cepstra(x: Array, rate: Fraction) -> tuple[Array, Array]:
 
 @lru_cache(maxsize=8)
 def _to_cepstra(n_fft: int, alpha: float) -> Array:
-    """Return the matrix [MCD_ORDER, n_fft // 2 + 1] that makes the mel-cepstrum of ln|X|, from c_1 on, of ln|X|**2.
+    """Return the matrix [MCD_ORDER, n_fft // 2 + 1] that maps ln|X|**2 to the mel-cepstrum of ln|X|, from c_1 on.
 
-    The matrix is an inverse DFT, which gives the cepstrum c_j, followed by the warping of the frequency axis: row j of
-    the warping has the coefficients of ((w + alpha) / (1 + alpha * w))**j as a power series in w.
+    The matrix is the product of an inverse DFT, which gives the cepstrum c_j, and the warping of the frequency axis.
+    Row j of the warping has the coefficients of ((w + alpha) / (1 + alpha * w))**j as a power series in w.
 
     Source: A. V. Oppenheim and D. H. Johnson, Discrete representation of signals, Proceedings of the IEEE 60(6), 1972.
     """
@@ -127,10 +127,11 @@ def _to_cepstra(n_fft: int, alpha: float) -> Array:
 
 @lru_cache(maxsize=32)
 def mel_alpha(rate: Fraction) -> float:
-    """Return the constant alpha of the all-pass filter whose phase approximates the mel scale; rate: Hz.
+    """Return the constant alpha of the all-pass filter whose phase approximates the mel scale. rate: Hz.
 
-    alpha is taken from ALPHA. For another rate it is the multiple of 0.001 with the smallest sum of squared differences
-    between the scale ln(1 + f / 1000) and the warped angle, both scaled to run from 0 at 0 Hz to 1 at half the rate.
+    For the rates in ALPHA, alpha is taken from there. For any other rate it is the multiple of 0.001 that minimises the
+    sum of squared differences between the scale ln(1 + f / 1000) and the warped angle, both scaled to run from 0 at
+    0 Hz to 1 at half the rate.
 
     Source: SPTK's reference manual, mcep, for 8 and 16 kHz (the other values of ALPHA are those in common use);
     pysptk's `mcepalpha` for the fit and its scale.

@@ -1,4 +1,4 @@
-"""The definition of a metric: a function of a pair of signals, and a description of the numbers it gives."""
+"""The definition of a metric: a function of a pair of signals, and a description of its values."""
 
 from __future__ import annotations
 
@@ -12,34 +12,38 @@ from dspgraph.evaluation.metrics.pair import Pair
 from dspgraph.evaluation.results import Metric
 
 F0_RANGE_SETTING = "f0_range_hz"
-"""The name of the setting of a metric that depends on the range of the pitch."""
+"""The key in `Metric.settings` for the range of the pitch. Only metrics of pitch have this setting."""
 
 _OWN_VERSION = "1"
-"""First version of the metrics that dspgraph itself computes.
+"""The first version of a metric that dspgraph itself computes.
 
-A metric gets version "2" when its code changes in a way that changes a value by more than rounding errors: numbers of
-two versions are never compared in one table.
+A metric gets version "2" when a change of its code changes a value by more than rounding errors. Numbers of different
+versions must not be compared.
 """
 
 
 class NoValue(Exception):
-    """Raised by a metric that has no value for a pair. Its text is the reason, in words for users."""
+    """An exception that a metric raises if it has no value for a pair. Its text is the reason, in words for users."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A metric: its description, the function that computes it, and the package it needs, if any."""
+    """A metric that can be computed.
+
+    metric: its description. of: the function that computes it. available: whether the package that it needs is
+    installed.
+    """
 
     metric: Metric
     of: Callable[[Pair], float | None]
     available: bool = True
 
     def __call__(self, pair: Pair) -> float | None:
-        """Return the value of this metric for a pair; None, or NoValue with the reason, if there is none."""
+        """Return the value of this metric for a pair. Without a value, returns None or raises NoValue with a reason."""
         return self.of(pair)
 
     def described(self, f0_range: tuple[float, float]) -> Metric:
-        """Return the description of the metric, with this range of the pitch, in Hz, if the metric depends on it."""
+        """Return the description of the metric. If it depends on the range of the pitch, set the range in Hz there."""
         if F0_RANGE_SETTING not in self.metric.settings:
             return self.metric
         return replace(self.metric, settings={**self.metric.settings, F0_RANGE_SETTING: list(f0_range)})
@@ -52,13 +56,13 @@ def metric(
     package: str | None = None,
     own_version: str = _OWN_VERSION,
 ) -> Callable[[Callable[[Pair], float | None]], Measure]:
-    """Return a decorator that makes a metric of a function of a `Pair`.
+    """Return a decorator that turns a function of a `Pair` into a metric.
 
     The metric has the name of the function; the first line of the docstring of the function describes it to users.
 
     unit: of the values. better: which values are the best. settings: everything that the values depend on. package: the
-    package that computes the values. Its version is then the version of the metric; if it is not installed, the metric
-    is not available. own_version: the version of a metric that dspgraph itself computes.
+    package that computes the values, if any. The version of the package is then the version of the metric; if the
+    package is not installed, the metric is not available. own_version: the version of a metric without a package.
     """
 
     def describe(of: Callable[[Pair], float | None]) -> Measure:

@@ -1,4 +1,4 @@
-"""Models of listening, computed by their own packages."""
+"""Metrics that model how people hear. They are computed by other packages."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def stoi(pair: Pair) -> float | None:
 def _pieces(x: Array, y: Array, longest: float) -> Iterator[tuple[Array, Array]]:
     """Yield the pieces of x and y, both [n], cut at the same samples.
 
-    They are the fewest pieces of equal length, except for one sample, that have at most `longest` samples.
+    There are as few pieces as possible with at most `longest` samples each. Their lengths differ by one sample at most.
     """
     count = math.ceil(len(x) / longest)
     yield from zip(np.array_split(x, count), np.array_split(y, count), strict=True)

@@ -36,14 +36,14 @@ def loudness_difference(pair: Pair) -> float | None:
 
 
 def integrated_loudness(x: Array, rate: Number) -> float | None:
-    """Return the integrated loudness in LUFS; None for less than 0.4 s, and if no block counts. x: [n]; rate: Hz.
+    """Return the integrated loudness in LUFS; None for less than 0.4 s, and if no block counts. x: [n]. rate: Hz.
 
     The loudness is -0.691 + 10 * log10(mean square of the K-weighted signal), over the blocks that count. Blocks have
     0.4 s and overlap by three quarters. A block counts if its loudness is above -70 LUFS, and above L - 10 LU, where L
     is the loudness of all blocks above -70 LUFS.
 
-    At rates other than 48 kHz the filters are converted by the bilinear transform, which bends their frequency axis:
-    the loudness of a tone of 1 kHz comes out 0.05 dB too low at 16 kHz, 0.2 dB too low at 8 kHz.
+    At rates other than 48 kHz the filters are converted by the bilinear transform, which bends their frequency axis.
+    Therefore the loudness of a tone of 1 kHz is 0.05 dB too low at 16 kHz, and 0.2 dB too low at 8 kHz.
 
     Source: Recommendation ITU-R BS.1770-4, annex 1.
     """
@@ -69,11 +69,11 @@ def _mean_square(lufs: float) -> float:
 
 
 def filter_at_rate(b: Sequence[float], a: Sequence[float], rate: float) -> tuple[Array, Array]:
-    """Return the coefficients (b, a) of a two-pole filter at another rate; its gain stays the same at 0 Hz and at f.
+    """Return the coefficients (b, a) of a two-pole filter at another rate, with the same gain at 0 Hz and at f.
 
-    b, a: numerator and denominator at 48 kHz, in powers of 1 / z. rate: Hz. The bilinear transform
-    s = (1 - 1 / z) / ((1 + 1 / z) * tan(pi * f / rate)) leads from z to s at 48 kHz, and back to z at the other rate. f
-    is chosen so that the denominator is q + p * s + q * s**2 for some p and q.
+    b, a: numerator and denominator at 48 kHz, in powers of 1 / z. rate: the other rate in Hz. The bilinear transform
+    s = (1 - 1 / z) / ((1 + 1 / z) * tan(pi * f / R)) is applied with R = 48000 Hz, from z to s, and then with R = rate,
+    from s back to z. The frequency f is chosen so that the denominator is q + p * s + q * s**2 for some p and q.
     """
     top, bottom = _substitute(b), _substitute(a)  # in powers of s * tan(pi * f / 48000)
     tangent = math.sqrt(bottom[0] / bottom[2])
@@ -84,5 +84,5 @@ def filter_at_rate(b: Sequence[float], a: Sequence[float], rate: float) -> tuple
 
 
 def _substitute(c: Sequence[float] | Array) -> Array:
-    """Return the polynomial (1 + u)**2 * (c[0] + c[1] * v + c[2] * v**2), v = (1 - u) / (1 + u), in powers of u."""
+    """Return (1 + u)**2 * (c[0] + c[1] * v + c[2] * v**2) for v = (1 - u) / (1 + u), as coefficients in powers of u."""
     return np.array([c[0] + c[1] + c[2], 2 * (c[0] - c[2]), c[0] - c[1] + c[2]])

@@ -16,7 +16,7 @@ RATES = (8000, 192_000)
 """Lowest and highest sample rate, Hz. The metrics are not defined outside this range."""
 
 F0_RANGE = (40.0, 1000.0)
-"""Lowest and highest pitch that metrics of pitch look for if no other range is given, Hz."""
+"""Lowest and highest pitch, in Hz, that metrics of pitch look for by default."""
 
 T = TypeVar("T")
 
@@ -24,9 +24,9 @@ T = TypeVar("T")
 class Pair:
     """A reference and a degraded signal, with the same rate and length.
 
-    reference, degraded: floats [n], or [n, channels], of which the mean over the channels is taken; full scale +-1. The
-    end of the longer signal is cut off. rate: Hz. f0_range: lowest and highest pitch that metrics of pitch look for,
-    Hz. Raises SignalError for another shape or type, for a sample that is not finite, and for a rate outside RATES.
+    reference, degraded: floats [n] or [n, channels], full scale +-1. Channels are averaged, and the end of the longer
+    signal is cut off. rate: Hz. f0_range: lowest and highest pitch that metrics of pitch look for, Hz. Raises
+    SignalError for a wrong shape or type, for a sample that is not finite, and for a rate outside RATES.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Pair:
         return resample_signal(self.reference, self.rate, rate), resample_signal(self.degraded, self.rate, rate)
 
     def shared(self, analysis: Callable[[Pair], T]) -> T:
-        """Return `analysis(self)`. It is computed at the first call, and kept for other metrics that need it."""
+        """Return `analysis(self)`. The result of the first call is kept for other metrics that need it."""
         if analysis not in self._shared:
             self._shared[analysis] = analysis(self)
         found: T = self._shared[analysis]

@@ -1,4 +1,4 @@
-"""Distances of pitch and voicing."""
+"""Metrics of pitch and voicing."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from dspgraph.streams import Array
 CENTS = 1200  # in an octave
 
 F0_LIMITS = (30.0, 1200.0)
-"""Ends of the widest range of pitch that can be asked for, Hz."""
+"""The widest range of pitch that a user can choose, in Hz."""
 
 F0_SEARCHED = (25.0, 1400.0)
-"""The range of pitch in which the tracker looks, whatever range is asked for, Hz."""
+"""The range in which the pitch is tracked, in Hz. It does not depend on the range that the user chooses."""
 
 MOST_BEYOND = 0.1
-"""The largest share of the voiced frames of a signal whose pitch may lie at or beyond an end of the range."""
+"""At most this share of the voiced frames of a signal may have a pitch at or beyond an end of the range."""
 
 _F0 = {
     "pipeline": PITCH,
@@ -44,10 +44,10 @@ def log_f0_rmse(pair: Pair) -> float | None:
 
     The pipeline `f0` with the tracker SWIPE' tracks the pitch every 5 ms; the signals are resampled to its rate, 16
     kHz. A frame is voiced if its pitch lies in the range `f0_range` of the pair, which is 40 to 1000 Hz if no other
-    range is given. No value if no frame is voiced in both signals, and if the range cannot hold the voice: if in more
-    than a tenth of the frames with a pitch, in either signal, the pitch lies at or beyond an end of the range. The
-    level of a signal changes nothing. Measured: no octave is mistaken in three vowels of every semitone from 45 to 809
-    Hz, in eight vowels a quarter tone apart up to 500 Hz, and in speech between 300 and 3400 Hz.
+    range is given. There is no value if no frame is voiced in both signals, or if the range is wrong for the voice: if
+    in either signal more than a tenth of the frames with a pitch have it at or beyond an end of the range. The level of
+    a signal changes nothing. Tests found no octave errors in three vowels at every semitone from 45 to 809 Hz, in eight
+    vowels at every quarter tone up to 500 Hz, and in speech that was band-limited to 300 to 3400 Hz.
 
     Source: Deep learning-based expressive speech synthesis: a systematic review, EURASIP Journal on Audio, Speech, and
     Music Processing, 2024, doi:10.1186/s13636-024-00329-7, table 8 (RMSE; here of the logarithm).
@@ -66,8 +66,8 @@ def voicing_error(pair: Pair) -> float | None:
 
         100 * (number of t with voicing(t) != voicing'(t)) / (number of t)
 
-    Pitch, range and voicing are those of `log_f0_rmse`. The value stays the same if the signals are exchanged. No value
-    if the range cannot hold the voice, as for `log_f0_rmse`, and if the pitch cannot be tracked.
+    Pitch, range and voicing are those of `log_f0_rmse`. The value stays the same if the signals are exchanged. There is
+    no value if the range is wrong for the voice, as for `log_f0_rmse`, or if the pitch cannot be tracked.
 
     Source: as for `log_f0_rmse`, table 8 (voice decision error).
     """
@@ -76,7 +76,7 @@ def voicing_error(pair: Pair) -> float | None:
 
 
 def check_f0_range(f0_range: tuple[float, float]) -> None:
-    """Raise RequestError unless F0_LIMITS contain the range and it spans half an octave.
+    """Raise RequestError unless a range of pitch lies within F0_LIMITS and spans at least half an octave.
 
     f0_range: lowest and highest pitch, Hz.
     """
@@ -89,7 +89,7 @@ def check_f0_range(f0_range: tuple[float, float]) -> None:
 
 
 def _f0(pair: Pair) -> tuple[Array, Array]:
-    """Return the pitch of both signals, [t] in Hz, 0 in unvoiced frames; raise NoValue if there is none to compare."""
+    """Return the pitch of both signals, [t] in Hz, 0 in unvoiced frames. Raises NoValue if it cannot be compared."""
     x, y, reason = pair.shared(_track)
     if reason:
         raise NoValue(reason)
@@ -99,7 +99,7 @@ def _f0(pair: Pair) -> tuple[Array, Array]:
 def _track(pair: Pair) -> tuple[Array, Array, str]:
     """Return the pitch of both signals, [t] in Hz, 0 in unvoiced frames, and why it cannot be compared, or "".
 
-    The tracker looks beyond the range, so that a voice there can be told from no voice.
+    The pitch is tracked also outside the range, so that a voice outside the range is not taken for an unvoiced signal.
     """
     low, high = pair.f0_range
     graph = _tracker()

@@ -57,7 +57,11 @@ METRICS: Mapping[str, Measure] = MappingProxyType(_by_name(_all()))
 
 @dataclass(frozen=True)
 class Measured:
-    """The values of metrics by name, None for a metric without a value, and the reasons of those, if they are known."""
+    """The result of measuring.
+
+    values: name of a metric -> value, None if it has none. reasons: name of a metric without a value -> the reason, if
+    it is known.
+    """
 
     values: dict[str, float | None]
     reasons: dict[str, str]
@@ -71,9 +75,9 @@ def measure(
     *,
     f0_range: tuple[float, float] = F0_RANGE,
 ) -> dict[str, float | None]:
-    """Return the values of metrics by name, in the order of `names`; None for a metric with nothing to measure.
+    """Return name of a metric -> value, in the order of `names`; None for a metric with nothing to measure.
 
-    The arguments and errors are those of `evaluate`, which also gives the reasons.
+    The arguments and errors are those of `evaluate`, which also returns the reasons for missing values.
     """
     return evaluate(reference, degraded, rate, names, f0_range=f0_range).values
 
@@ -86,7 +90,7 @@ def evaluate(
     *,
     f0_range: tuple[float, float] = F0_RANGE,
 ) -> Measured:
-    """Return the values of metrics, in the order of `names`, and why metrics have no value.
+    """Return the values of metrics, in the order of `names`, and the reasons for missing values.
 
     reference, degraded, rate: see `Pair`, which may raise SignalError. names: of metrics, by default all in METRICS.
     f0_range: lowest and highest pitch that metrics of pitch look for, Hz. Raises UnknownName for a name that is not in
@@ -107,7 +111,7 @@ def evaluate(
 
 
 def descriptions(names: Sequence[str] | None = None, f0_range: tuple[float, float] = F0_RANGE) -> list[Metric]:
-    """Return the descriptions of metrics, by default all, with f0_range among the settings of those that use it."""
+    """Return the descriptions of metrics, by default of all. Metrics of pitch have `f0_range`, in Hz, as a setting."""
     return [METRICS[name].described(f0_range) for name in (METRICS if names is None else names)]
 
 
@@ -125,7 +129,7 @@ def _finite(value: float | None) -> float | None:
 def score(
     reference: Path, degraded: Path, f0_range: tuple[float, float] = F0_RANGE
 ) -> tuple[list[Metric], Measured, list[str]]:
-    """Return all metrics, what they measured in two audio files, and notes on conversions of the files.
+    """Return (descriptions of all metrics, their values for two audio files, notes on conversions of the files).
 
     Both files are mixed to one channel, the degraded file is resampled to the rate of the reference, and the end of the
     longer signal is cut off. f0_range: lowest and highest pitch that metrics of pitch look for, Hz. Raises FileError

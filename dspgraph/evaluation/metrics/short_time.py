@@ -42,7 +42,7 @@ def hann(length: int) -> Array:
 
 
 def samples(seconds: float, rate: Fraction) -> int:
-    """Return the whole number of samples that is nearest to a duration in seconds; rate: Hz."""
+    """Return the whole number of samples that is nearest to a duration in seconds. rate: Hz."""
     return round(seconds * rate)
 
 

@@ -12,15 +12,15 @@ import numpy as np
 from dspgraph.streams import Array
 
 DIAGONAL, DOWN, RIGHT = 0, 1, 2
-"""Steps of a path to (i, j): from (i - 1, j - 1), from (i - 1, j), from (i, j - 1)."""
+"""The steps that can lead to the pair (i, j): from (i - 1, j - 1), from (i - 1, j), from (i, j - 1)."""
 
 
 def mean_warped_distance(x: Array, y: Array, reach: int, counted: Array) -> float:
     """Return the mean distance between row i of x and row j of y, over the pairs (i, j) of the best path.
 
     The distance is Euclidean. Paths lead from (0, 0) to (t - 1, t - 1) by the steps DIAGONAL, DOWN and RIGHT, with
-    |i - j| <= reach; the best path has the smallest sum of distances. x, y: [t, m]. counted: booleans [t]; the mean is
-    over the pairs with counted[i], of which there must be one.
+    |i - j| <= reach; the best path has the smallest sum of distances. x, y: [t, m]. counted: booleans [t]; only pairs
+    with counted[i] count for the mean, and at least one element must be true.
     """
     columns = np.ascontiguousarray(y.T)
     steps = _compiled(_best_steps)(x, columns, reach)
@@ -72,7 +72,7 @@ def _best_steps(x: Array, y: Array, reach: int) -> Array:
 
 
 def _mean_on_path(x: Array, y: Array, reach: int, counted: Array, steps: Array) -> float:
-    """Return the mean distance of the pairs (i, j) with counted[i] on the path that the steps make to the last pair."""
+    """Return the mean distance over the pairs (i, j) with counted[i] on the best path. steps: of `_best_steps`."""
     total, pairs = 0.0, 0
     i, j = len(x) - 1, len(x) - 1
     while i >= 0 and j >= 0:

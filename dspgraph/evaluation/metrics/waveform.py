@@ -1,4 +1,4 @@
-"""Distances of waveforms."""
+"""A metric that compares waveforms."""
 
 from __future__ import annotations
 

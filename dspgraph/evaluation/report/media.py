@@ -1,4 +1,4 @@
-"""Where the sounds and pictures of the page are stored: inside the page, or in a folder beside it."""
+"""The places for the sounds and pictures of the page: inside the page, or in a folder beside it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Inside:
     """Sounds and pictures in the page itself, as data URIs."""
 
     policy = "img-src data:; media-src blob: data:"
-    """The part of the page's content security policy that lets it load them."""
+    """The part of the page's content security policy that allows the page to load its sounds and pictures."""
 
     def picture(self, png: bytes) -> str:
-        """Return the address of a picture; png: the content of a PNG file."""
+        """Return an address that contains a picture. png: the bytes of a PNG file."""
         return data_uri(png, "image/png")
 
     def sound(self, path: Path) -> str:
@@ -45,9 +45,9 @@ class Inside:
 class Beside:
     """Sounds and pictures in the folder `<stem>_files` beside the page.
 
-    The name of a file is a hash of its content. So no file of an old page is changed while a new page is written, and
-    the name does not reveal the variant in a blind test. target: the page. Raises FileError if the folder cannot be
-    made, or is a link.
+    The name of a file is a hash of its content. Therefore no file of an old page is changed while a new page is
+    written, and the name does not reveal the variant in a blind test. target: the file of the page. Raises FileError if
+    the folder cannot be made, or is a link.
     """
 
     policy = "img-src 'self' file: data:; media-src 'self' file:"
@@ -67,14 +67,14 @@ class Beside:
             raise FileError(f"{self.folder} cannot be made: {error.strerror}") from None
 
     def picture(self, png: bytes) -> str:
-        """Write a picture to a file, and return its address; png: the content of the file."""
+        """Write a picture to a file, and return the address of the file. png: the bytes of the file."""
         return self._place(png, "png", lambda part: part.write_bytes(png))
 
     def sound(self, path: Path) -> str:
-        """Write the samples of a FLAC file to a WAV file, and return its address.
+        """Write the samples of a FLAC file to a WAV file, and return the address of the WAV file.
 
-        Not FLAC, because Chromium cannot seek to every position of a short FLAC file, and because a page that is opened
-        from a disk has no right to read files beside it, which it would need to decode FLAC itself.
+        WAV is used because Chromium cannot seek to every position of a short FLAC file. The page could not decode FLAC
+        itself: if it is opened from a disk, its script has no right to read files beside it.
         """
         with reading(path):
             return self._place(_read(path), "wav", lambda part: _copy(path, part))
@@ -108,12 +108,12 @@ class Beside:
 
 
 def data_uri(content: bytes, kind: str) -> str:
-    """Return a data URI; content: what it contains; kind: the media type, for instance "image/png"."""
+    """Return a data URI that contains `content`. kind: the media type, for instance "image/png"."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def sound_info(path: Path) -> Any:
-    """Return the rate, duration ... of an audio file (`soundfile.info`). Raises FileError if it cannot be read."""
+    """Return what `soundfile.info` says about an audio file: rate, duration ... Raises FileError if this fails."""
     with reading(path):
         return soundfile.info(os.fsencode(path))
 

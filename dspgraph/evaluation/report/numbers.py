@@ -1,4 +1,4 @@
-"""The numbers of the page as texts, and the keys by which its tables are sorted."""
+"""Functions that turn the numbers of the page into texts, and into keys by which its tables are sorted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dspgraph.evaluation.results import Cell, Mean, Metric, Results, Score, form
 
 
 def count(number: int, name: str) -> str:
-    """Return a number with a noun: "1 metric", "1,200 metrics"; name: the noun in the singular."""
+    """Return a number with a noun: "1 metric", "1,200 metrics". name: the noun in the singular."""
     return f"{number:,} {name}{'' if number == 1 else 's'}"
 
 
@@ -20,12 +20,12 @@ def duration(seconds: float) -> str:
 
 
 def number_text(value: float, decimals: int) -> str:
-    """Return a number as text, with a minus sign (U+2212) in place of a hyphen."""
+    """Return a number as text with `decimals` decimals and, if it is negative, a minus sign (U+2212)."""
     return format_number(value, decimals).replace("-", "\N{MINUS SIGN}")
 
 
 def score_row(score: Score, metrics: Sequence[Metric], decimals: Mapping[str, int]) -> dict[str, Any]:
-    """Return the row of a score in the table of scores, as the template needs it."""
+    """Return one row of the table of scores, as the template of the page needs it. decimals: by name of the metric."""
     values = [(metric, score.values.get(metric.name)) for metric in metrics]
     cells = [
         {
@@ -39,7 +39,7 @@ def score_row(score: Score, metrics: Sequence[Metric], decimals: Mapping[str, in
 
 
 def mean_rows(results: Results) -> list[list[dict[str, Any]]]:
-    """Return the cells of the table of means, one row for each variant, as the template needs them.
+    """Return the cells of the table of means, one row per variant, as the template of the page needs them.
 
     All intervals of a metric are drawn on the same scale.
     """
@@ -73,19 +73,19 @@ def _mean_cell(metric: Metric, cell: Cell, place: Callable[[float], str], record
 
 
 def _ends(mean: Mean) -> tuple[float, float]:
-    """Return the ends of the interval; of a mean of one recording, which has none, the mean twice."""
+    """Return the ends of the confidence interval. A mean over one recording has no interval: return the mean twice."""
     return (mean.low, mean.high) if mean.n > 1 else (mean.mean, mean.mean)
 
 
 def _order(metric: Metric, value: float | None) -> str:
-    """Return the key by which a cell is sorted in its column; empty for a cell without a value."""
+    """Return the key by which a cell is sorted in its column; "" for a cell without a value."""
     return "" if value is None else repr(abs(value) if metric.better == "zero" else value)
 
 
 def _scale(means: Sequence[Mean]) -> Callable[[float], str]:
-    """Return a function that gives the place of a value on the scale of the drawn intervals, in percent, as text.
+    """Return a function that maps a value to its horizontal place in a drawing, in percent, as text.
 
-    The lowest end of all intervals is at 4, the highest at 96.
+    The lowest end of the confidence intervals of `means` is at 4 %, the highest end at 96 %.
     """
     ends = [_ends(mean) for mean in means]
     low = min((low for low, _ in ends), default=0.0)

@@ -24,7 +24,7 @@ from dspgraph.plotting.spectrogram import MINIATURE, miniatures
 _REFERENCE_LABEL = "Reference"
 
 FIGURES = 3
-"""Number of metrics whose values stand under a player; the table has the values of all metrics."""
+"""Number of metrics whose values are shown under a player. The table has the values of all metrics."""
 
 BEST = {"lower": "the lowest", "higher": "the highest", "zero": "nearest to zero"}
 
@@ -39,12 +39,12 @@ def write_page(
 ) -> Path:
     """Write the page of a comparison to the file `target`, atomically, and return `target`.
 
-    audio: FLAC files by (recording id, variant name). reference: FLAC files by recording id. graphs: SVG texts by
-    variant name. assets: put sounds and pictures into files beside the page (`media.Beside`), not into it. Where there
-    is no FLAC file, the page shows the error of the score, not a player. The same input gives the same bytes.
+    audio: (recording id, variant name) -> FLAC file. reference: recording id -> FLAC file. graphs: variant name -> SVG
+    text. assets: put sounds and pictures into files beside the page (`media.Beside`), not into the page. If there is no
+    FLAC file, the page shows the error of the score in place of a player. The same input gives the same bytes.
 
-    Raises FileError for a sound that cannot be read and for a page that cannot be written; an earlier page and its
-    files then stay as they were.
+    Raises FileError for a sound that cannot be read and for a page that cannot be written. An earlier page and its
+    files then remain unchanged.
     """
     media = Beside(target) if assets else Inside()
     part = AtomicFile(target)
@@ -68,7 +68,7 @@ def _page(
     graphs: Mapping[str, str],
     media: Inside | Beside,
 ) -> Iterator[str]:
-    """Yield the text of the page in pieces. The sounds come last; each is read only when its piece is asked for."""
+    """Yield the text of the page in pieces. The sounds come last; a sound is read when its piece is generated."""
     style, script = _asset("page.css"), _asset("page.js")
     slots = [_slots(recording, results, audio, reference) for recording in results.recordings]
     sounds = [(f"sound-{number}-{slot}", path) for number, found in enumerate(slots) for slot, path in found.items()]
@@ -118,7 +118,7 @@ def _slots(
     audio: Mapping[tuple[str, str], Path],
     reference: Mapping[str, Path],
 ) -> dict[int, Path]:
-    """Return the sound files of a recording, by slot: 0 for the reference, 1, 2 ... for the variants."""
+    """Return number of a player -> sound file, for one recording: 0 is the reference, 1, 2 ... are the variants."""
     paths = [reference.get(recording.id), *(audio.get((recording.id, one.name)) for one in results.variants)]
     return {slot: path for slot, path in enumerate(paths) if path is not None}
 
@@ -145,7 +145,7 @@ def _json(value: Any) -> Markup:
 
 
 def _valid(value: Any) -> Any:
-    """Return data in which every text can be encoded in UTF-8: the name of a file may be invalid as text."""
+    """Return a copy of data in which every text can be encoded in UTF-8. The name of a file may be invalid as text."""
     if isinstance(value, Markup) or callable(value):
         return value
     if isinstance(value, str):
@@ -210,7 +210,7 @@ def _recording(
     scores: Mapping[tuple[str, str], Score],
     media: Inside | Beside,
 ) -> dict[str, Any]:
-    """Return a recording with a card for the reference and for every variant; paths: the sound files by slot."""
+    """Return the data of a recording, with a card for the reference and for every variant. paths: as from `_slots`."""
     infos = {slot: sound_info(path) for slot, path in paths.items()}
     top = max((info.samplerate / 2 for info in infos.values()), default=0)
     with reading(Path(recording.id)):
@@ -238,7 +238,7 @@ def _recording(
 
 
 def _figures(score: Score, results: Results) -> list[dict[str, str]]:
-    """Return the first FIGURES metrics that have a value, with name and text, for the card of a variant."""
+    """Return name and value as text of the first FIGURES metrics that have a value, for the card of a variant."""
     known = [(metric, value) for metric in results.metrics if (value := score.values.get(metric.name)) is not None]
     return [
         {"name": metric.name, "text": f"{number_text(value, results.decimals[metric.name])} {metric.unit}".strip()}
