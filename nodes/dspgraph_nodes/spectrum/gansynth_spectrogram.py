@@ -67,8 +67,8 @@ class GansynthSpectrogram(Node):
         magnitude = ln(|X_k| + 1e-6)
         form if:           angle = wrap(arg X_k - arg X_{k-1}) / pi
         form phase:        angle = arg X_k / pi
-        scale mel:         magnitude becomes ln(|X|**2 W + 1e-6), angle becomes wrap(angle W)
-        scale phasor_mel:  as mel, but angle becomes arg(|X|**2 * e**(j * pi * angle) W) / pi, j: the imaginary unit
+        scale mel:         magnitude becomes ln(P @ W + 1e-6), angle becomes wrap(angle @ W),    P = (|X| + 1e-6)**2
+        scale phasor_mel:  as mel, but angle becomes arg((P * e**(j * pi * angle)) @ W) / pi, j: the imaginary unit
 
     The transform has bins + 1 bins. One is dropped: Nyquist, as in the paper, or DC, as in the published code. A frame
     ends where its span ends, so there is no lookahead. A published spectrogram of 4 s has 3 rows (1024 bins) or 6 rows

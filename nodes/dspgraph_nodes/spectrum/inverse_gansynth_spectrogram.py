@@ -57,14 +57,15 @@ class InverseGansynthSpectrogram(Node):
     """Synthesise audio from GANSynth's log magnitude and angle: the inverse of `gansynth_spectrogram`.
 
         scale linear:      |X_k| = e**magnitude_k
-        scale mel:         |X_k|**2 = e**magnitude_k V + 1e-6, angle becomes angle V,    V = W^T diag(1 / (1 W W^T))
-        scale phasor_mel:  as mel, but angle becomes arg(e**(magnitude + j * pi * angle) V) / pi, j: the imaginary unit
+        scale mel:         |X_k|**2 = e**magnitude_k @ V + 1e-6, angle becomes angle @ V
+                           V = W.T @ diag(1 / (ones @ W @ W.T))
+        scale phasor_mel:  as mel, but angle becomes arg(e**(magnitude + j * pi * angle) @ V) / pi, j = sqrt(-1)
         form if:           theta_k = theta_{k-1} + pi * angle_k
         form phase:        theta_k = pi * angle_k
         X_k = |X_k| * e**(j * theta_k)
         y[n] = sum_k hann[i] * irfft(X_k)[i] / 1.5,    i = n - k * hop + 3 * hop
 
-    W is the matrix of the mel bands, and 1 a row of ones. The dropped bin is set to 0. The parameters must be those of
+    W is the matrix of the mel bands, and `ones` a row of ones. The dropped bin is set to 0. The parameters must be those of
     the `gansynth_spectrogram` that made the rows. A row with nothing above the floor of the logarithm is silence. A log
     magnitude above 80 counts as 80, so that every output is finite. As in the published code, the last 3 hops fade out,
     because no frames follow that would overlap them.

@@ -12,9 +12,10 @@ from dspgraph_nodes._kernels.signal.delta import DELTA_SUFFIX, DeltaWindow, Delt
 def mlpg(means: Array, variances: Array, windows: Sequence[DeltaWindow]) -> Array:
     """Return the most likely trajectory y under independent Gaussians on its static and dynamic features.
 
-        (sum_w W' P_w W) y = sum_w W' P_w mu_w,    row t of W y: sum_k c_w[l + k] * y[t + k], y = 0 outside
+        (sum_w W_w' * P_w * W_w) * y = sum_w W_w' * P_w * mu_w,    row t of W_w * y: sum_k c_w[l + k] * y[t + k]
 
-    For each window w, mu_w are the means and P_w the reciprocals of the variances, on a diagonal.
+    For each window w, mu_w are the means and P_w the reciprocals of the variances, on a diagonal; ' is the transpose. y
+    is 0 before its first frame and after its last.
 
     means: [T, windows * D], all static, then all delta, and so on; variances: the same shape, or one row [windows * D]
     for all frames, each value from 1e-100 to 1e100; windows: tuples (l, u, c) with l + u + 1 coefficients c; the first
@@ -33,11 +34,12 @@ def mlpg(means: Array, variances: Array, windows: Sequence[DeltaWindow]) -> Arra
 class Mlpg(Node):
     """Generate the most likely trajectory of static features from means and variances of static and dynamic ones.
 
-        y = argmax N(W y; mu, Sigma):    W' Sigma^-1 W y = W' Sigma^-1 mu
+        y = argmax N(W * y; mu, Sigma):    W' * Sigma**-1 * W * y = W' * Sigma**-1 * mu
 
-    mu are the means, Sigma the variances on a diagonal. W y is what `delta` with the same windows computes from y. So
-    the features of a trajectory, taken as means, give the trajectory back, whatever the variances are. Rows of the kind
-    "mcep+delta" become "mcep". The node needs the whole signal, because every frame of y depends on all means.
+    mu are the means, Sigma the variances on a diagonal; ' is the transpose. W * y is what `delta` with the same windows
+    computes from y. So the features of a trajectory, taken as means, give the trajectory back, whatever the variances
+    are. Rows of the kind "mcep+delta" become "mcep". The node needs the whole signal, because every frame of y depends
+    on all means.
 
     Source: K. Tokuda, T. Yoshimura, T. Masuko, T. Kobayashi and T. Kitamura, Speech Parameter Generation Algorithms for
     HMM-Based Speech Synthesis, ICASSP 2000.

@@ -37,7 +37,7 @@ class PackedGenerator(NamedTuple):
 
 
 def pack(arrays: Mapping[str, Array]) -> PackedGenerator:
-    """Return a generator. arrays: those of a file of weights, by name; each is multiplied by its gain here."""
+    """Return a generator whose weights are multiplied by their gains. arrays: those of a file of weights, by name."""
 
     def scaled(name: str, power: float) -> tuple[Array, Array]:
         weight = arrays[f"{name}.weight"].astype(np.float64)

@@ -103,7 +103,7 @@ def _softplus(x: Array) -> Array:
 
 
 def _log_one_minus_exp(x: Array) -> Array:
-    """Return ln(1 - e**-x) for x > 0. Below 1e-5 it is ln x - x / 2 to 12 digits."""
+    """Return ln(1 - e**-x) for x > 0. For x < 1e-5, ln x - x / 2 equals it to 12 digits."""
     return np.where(x < 1e-5, log(x) - x / 2, log(1 - exp(-np.maximum(x, 1e-5))))
 
 

@@ -156,9 +156,10 @@ def samples(network: WaveRNNWeights, drawn: Array) -> Array:
 
 
 def distribution(network: WaveRNNWeights, outputs: Array, temperature: float) -> Array:
-    """Return the distributions that samples are drawn from, in place of the outputs [n, outputs] of the network.
+    """Turn the outputs of the network into the distributions that samples are drawn from, and return these.
 
-    Rows of probabilities for softmaxes; for a mixture its parameters, the log-scales with the temperature.
+    outputs: [n, outputs], changed in place. For softmaxes a row has probabilities. For a mixture it has logits, means and
+    log-scales, to which ln(temperature) has been added.
     """
     if network.levels:
         probabilities(outputs, network.levels, temperature)

@@ -32,7 +32,7 @@ def relative_level(x: Array, rate: float, at: float, f: float, m: int) -> float:
     compared, at least up to number 2 * m. If number 2 * m is beyond half the rate, the result is 1: nothing can be
     said.
 
-    x: [n]; at: the sample in the middle of the window, which is moved to the inside of x; f: Hz.
+    x: [n]; at: the sample in the middle of the first window, which is moved inwards if x ends too soon; f: Hz.
     """
     if 2 * m * f > rate / 2:
         return 1.0

@@ -19,7 +19,7 @@ _LARGEST_SUM = 510  # limit of the sum of a frame's two lags; the smallest sum i
 _GUARDED = 192  # number of correlations of lags above 64 samples: half of such a lag is a possible lag too
 
 _ZERO = 0.7  # the residual is filtered by 1 + 0.7 / z
-_REACH = 4  # samples by which the lag may change from one half frame to the next at the price below
+_REACH = 4  # the largest change of the lag from one half frame to the next, in samples, at the price below
 _SLOPE = 0.02  # price of a change by d samples: _SLOPE * d**2
 _JUMP = 6.0  # price of any larger change
 # Taps that interpolate a third of a sample to one side; in reverse order, to the other side.

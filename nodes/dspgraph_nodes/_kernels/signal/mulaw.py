@@ -93,7 +93,7 @@ def _expanded(levels: int) -> Array:
 
 
 def even_samples(levels: int, mulaw: bool = True) -> Array:
-    """Return the sample [levels] float64, from -1 to 1, of every level; no level is 0. Level 0 is -1, the last is 1.
+    """Return the samples of the levels 0 .. levels - 1, [levels] float64: they rise from -1 to 1, and no sample is 0.
 
     y = 2 * k / mu - 1, where mu = levels - 1; with mu-law, sgn(y) * ((1 + mu)**abs(y) - 1) / mu. Several published
     vocoders use these levels. The samples of `mulaw_decode` lie about half a level beside them.

@@ -22,11 +22,11 @@ def pulse_train(
     """Replace the noise in y by pulses where f0 > 0 (voiced), and return the phase after the last sample of y.
 
     `samples` samples last as long as `frames` frames, so sample n begins in frame n * frames // samples. f0[0] is the
-    frame in which y[0] begins, and begun = n * frames % samples is how far into that frame y[0] begins; a whole frame
-    is `samples`. The phase is a sum of f0 over voiced samples. When it has reached `rate`, a period is complete: the
-    next voiced sample is a pulse, and `rate` is subtracted. Unvoiced samples set the phase to `rate`. If the f0 are
-    whole numbers, the sum is exact; a sum of f0 / rate would not be. A pulse in frame k is gains[k] * sqrt(rate /
-    f0[k]).
+    pitch of the frame in which y[0] begins. If y[0] is sample n, begun = n * frames % samples is the distance of y[0]
+    from the start of this frame, in units of 1 / frames of a sample; a frame is `samples` units long. The phase is a
+    sum of f0 over voiced samples. When it has reached `rate`, a period is complete: the next voiced sample is a pulse,
+    and `rate` is subtracted. Unvoiced samples set the phase to `rate`. If the f0 are whole numbers, the sum is exact; a
+    sum of f0 / rate would not be. A pulse in frame k is gains[k] * sqrt(rate / f0[k]).
     """
     for i in range(len(y)):
         k = (begun + i * frames) // samples

@@ -4,7 +4,7 @@ A frame-rate network turns the features of a frame and of two frames on each sid
 network reads, for every sample, the mu-law codes of the last signal sample s[n-1], the prediction p[n] and the last
 excitation e[n-1], and gives the probabilities of the codes of e[n]. E is an embedding:
 
-    GRU_A([E(s), E(p), E(e), f]) -> GRU_B([h_A, f]) -> a1 * tanh(W1 h_B + b1) + a2 * tanh(W2 h_B + b2) -> softmax
+    GRU_A([E(s), E(p), E(e), f]) -> GRU_B([h_A, f]) -> a1 * tanh(W1 @ h_B + b1) + a2 * tanh(W2 @ h_B + b2) -> softmax
 
 Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis Through Linear Prediction, ICASSP 2019.
 """
@@ -23,7 +23,7 @@ from dspgraph_nodes.models.lpcnet.config import Config
 class DualFC(nn.Module):
     """Two dense layers side by side, weighted and summed: [..., inputs] to [..., outputs].
 
-    y = a1 * tanh(W1 h + b1) + a2 * tanh(W2 h + b2)
+    y = a1 * tanh(W1 @ h + b1) + a2 * tanh(W2 @ h + b2)
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:

@@ -156,7 +156,7 @@ class WeightsFormat(Generic[Config]):
 
 
 def layer_shapes(name: str, outputs: int, *inputs: int, bias: bool = True) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the arrays of a dense layer (inputs: their number) or a convolution (also the taps)."""
+    """Return the shapes of the arrays of a layer. inputs: the number of inputs; for a convolution also the taps."""
     found: dict[str, tuple[int, ...]] = {f"{name}.weight": (outputs, *inputs)}
     return {**found, f"{name}.bias": (outputs,)} if bias else found
 

@@ -23,7 +23,7 @@ States = tuple[Tensor, ...]
 
 
 class Residual(nn.Module):
-    """A block of the residual network: x + norm(W2 relu(norm(W1 x))), [batch, channels, frames]."""
+    """A block of the residual network: x + norm(W2 @ relu(norm(W1 @ x))), [batch, channels, frames]."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class Conditions(nn.Module):
 
 
 class Stacked(nn.Module):
-    """The form with two GRUs: x = I [sample, frame, a1]; x += GRU1(x); x += GRU2([x, a2]); three dense layers.
+    """The form with two GRUs: x = I @ [sample, frame, a1]; x += GRU1(x); x += GRU2([x, a2]); three dense layers.
 
     a1 .. a4 are the quarters of the auxiliary numbers. The first dense layer takes [x, a3], the second takes the result
     of the first and a4; both end with ReLU.
@@ -120,7 +120,7 @@ class Stacked(nn.Module):
 class Split(nn.Module):
     """The form with a divided state: the second half of the bits of a sample is predicted knowing the first half.
 
-        r, z = sigmoid(W x + R h + b),    n = tanh(W x + b + r * (R h + b')),    h = z * h + (1 - z) * n
+        r, z = sigmoid(W @ x + R @ h + b),    n = tanh(W @ x + b + r * (R @ h + b')),    h = z * h + (1 - z) * n
 
     Both halves of the state read the whole previous state h. The inputs x are the frame and both halves of the sample
     before; the fine half also reads the coarse half of this sample. b' is 0 if the GRU has one bias. Each half has a
