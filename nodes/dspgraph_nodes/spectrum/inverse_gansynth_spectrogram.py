@@ -65,10 +65,10 @@ class InverseGansynthSpectrogram(Node):
         X_k = |X_k| * e**(j * theta_k)
         y[n] = sum_k hann[i] * irfft(X_k)[i] / 1.5,    i = n - k * hop + 3 * hop
 
-    W is the matrix of the mel bands, and `ones` a row of ones. The dropped bin is set to 0. The parameters must be those of
-    the `gansynth_spectrogram` that made the rows. A row with nothing above the floor of the logarithm is silence. A log
-    magnitude above 80 counts as 80, so that every output is finite. As in the published code, the last 3 hops fade out,
-    because no frames follow that would overlap them.
+    W is the matrix of the mel bands, and `ones` a row of ones. The dropped bin is set to 0. The parameters must be
+    those of the `gansynth_spectrogram` that made the rows. A row with nothing above the floor of the logarithm is
+    silence. A log magnitude above 80 counts as 80, so that every output is finite. As in the published code, the last 3
+    hops fade out, because no frames follow that would overlap them.
 
     Source: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019, arXiv 1902.08710; magenta,
     models/gansynth/lib/specgrams_helper.py.

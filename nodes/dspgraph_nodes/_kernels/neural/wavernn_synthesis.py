@@ -158,8 +158,8 @@ def samples(network: WaveRNNWeights, drawn: Array) -> Array:
 def distribution(network: WaveRNNWeights, outputs: Array, temperature: float) -> Array:
     """Turn the outputs of the network into the distributions that samples are drawn from, and return these.
 
-    outputs: [n, outputs], changed in place. For softmaxes a row has probabilities. For a mixture it has logits, means and
-    log-scales, to which ln(temperature) has been added.
+    outputs: [n, outputs], changed in place. For softmaxes a row has probabilities. For a mixture it has logits, means
+    and log-scales, to which ln(temperature) has been added.
     """
     if network.levels:
         probabilities(outputs, network.levels, temperature)
