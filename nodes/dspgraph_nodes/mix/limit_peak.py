@@ -23,9 +23,8 @@ class LimitPeak(Node):
         y[n] = max(-m[n], min(m[n], x[n])),    m[n] = ratio * largest |like[j]| of all channels, j = 0 .. n
 
     At the end of a vocoder, with the speech as `like`, the node limits how far a sample can exceed the peak of the
-    speech. Without the limit, unvoiced sounds could exceed it in a clipped or coarsely quantised recording, whose peaks
-    are hardly higher than its RMS: the peaks of the Gaussian noise of the vocoder are about four times the RMS of the
-    noise.
+    speech. The limit matters for a clipped or coarsely quantised recording, whose peaks are hardly higher than its RMS:
+    the peaks of the Gaussian noise of unvoiced sounds are about four times the RMS of the noise.
     """
 
     x = Input(Audio)

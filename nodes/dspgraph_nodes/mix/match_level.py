@@ -47,9 +47,9 @@ class MatchLevel(Node):
 
     A vocoder needs this because the power of the spectral envelope is not always that of the speech. If the envelope is
     a narrow peak, such as that of a pure tone, a pulse train whose harmonic meets the peak comes out up to 10 dB too
-    loud, and one whose harmonics miss it too soft. The window is long, because the power of noise in a short window
-    fluctuates: matching with a window of 40 ms moves the spectral envelope of a whisper away from that of the speech by
-    0.4 dB, and with 240 ms by 0.1 dB.
+    loud, and a pulse train whose harmonics miss the peak comes out too soft. The window is long, because the power of
+    noise in a short window fluctuates: matching with a window of 40 ms moves the spectral envelope of a whisper away
+    from that of the speech by 0.4 dB, and with 240 ms by 0.1 dB.
 
     Source: T. E. Tremain, The Government Standard Linear Predictive Coding Algorithm: LPC-10, Speech Technology, 1982,
     whose decoder scales every pitch period to the RMS of the speech.

@@ -23,7 +23,7 @@ class Wavernn(Node):
 
         categorical:  level k is drawn from P(k); the sample is 2 * k / (levels - 1) - 1, or its mu-law expansion
         coarse_fine:  c is drawn from P(c), then f from P(f | c): the upper and the lower half of the bits of a sample
-        mixture: a sample is drawn from sum_k w_k * logistic(mean_k, temperature * scale_k), limited to -1 .. 1
+        mixture:      a sample is drawn from sum_k w_k * logistic(mean_k, temperature * scale_k), limited to -1 .. 1
 
     Afterwards the pre-emphasis and the gain, with which the network was trained, are undone; the published networks
     have none. The random numbers of a sample do not depend on weights, temperature or precision.

@@ -65,7 +65,8 @@ def _say_that_nothing_is_kept() -> None:
 class CompilationNotice:
     """A message on stderr, printed once if the kernels of a process take long to compile.
 
-    patience: the seconds of compilation after which it is printed. Of several worker processes only the first prints.
+    patience: the seconds of compilation after which the message is printed. Of several worker processes only the first
+    prints.
     """
 
     def __init__(self, patience: float = 2.0) -> None:

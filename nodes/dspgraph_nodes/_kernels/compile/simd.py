@@ -236,7 +236,7 @@ class Code:
         return self.extract(a, 0)
 
     def transposed(self, rows: list[Any]) -> list[Any]:
-        """Return the rows of the transpose of a square matrix; rows: as many vectors as each has elements."""
+        """Return the rows of the transpose of a square matrix. rows: its rows, as many as a vector has elements."""
         half = self.width // 2
         low = [m // 2 + self.width * (m % 2) for m in range(self.width)]
         high = [half + place for place in low]
@@ -254,7 +254,7 @@ def stage(
     A kernel calls the stage with the arguments `(*arrays, *numbers)`. arrays: the names of the first arguments, each an
     array or a named tuple of arrays; the names of the numbers are those in `write`. width, dtype: of the vectors; dtype
     is a type of numba, by default that of the first array. returns: whether the stage returns a number of this dtype or
-    nothing. code: the class of `code`.
+    nothing. code: the class of the argument `code` of `write`.
 
     A stage does not count references to its arrays. Numba does this for arrays that one function passes to another,
     which takes time.

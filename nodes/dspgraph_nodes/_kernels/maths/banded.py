@@ -1,4 +1,4 @@
-"""Products of rows with a banded matrix: each of its columns is zero outside one short run of rows."""
+"""Products of rows with a banded matrix: every column of the matrix is zero outside one short run of rows."""
 
 from dataclasses import dataclass
 

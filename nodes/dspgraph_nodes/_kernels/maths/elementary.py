@@ -157,7 +157,7 @@ def _log(x: Array, bits: Array, y: Array) -> None:
 
 @kernel
 def _cos_sin(x: Array, cosine: Array, sine: Array) -> None:
-    """Fill `cosine` and `sine`, where x = k * pi / 2 + r + rest and abs(r) <= pi / 4.
+    """Write cos(x) to `cosine` and sin(x) to `sine`, where x = k * pi / 2 + r + rest and abs(r) <= pi / 4.
 
     rest: the rounding error of r.
     """

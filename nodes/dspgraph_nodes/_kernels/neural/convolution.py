@@ -30,7 +30,7 @@ TOGETHER = 4  # blocks of one signal, or rows of a block of sixteen signals, tha
 
 
 def padded(matrix: Array, rows: Sequence[int] = (), columns: int = 1) -> Array:
-    """Return a matrix [rows, columns] with zeros after every part of its rows and of its columns.
+    """Return a matrix [rows, columns] with zeros appended to every part of its rows and of its columns.
 
     rows: the number of rows in every part; by default all are one part. columns: the number of equal parts of the
     columns. Afterwards every part is a multiple of sixteen long.
@@ -51,7 +51,7 @@ def in_blocks(matrix: Array) -> Array:
 
 
 def products_of_one(together: int) -> Any:
-    """Return a stage that adds the products of some blocks of sixteen rows, and of the state of one signal, to sums.
+    """Return a stage that multiplies blocks of sixteen rows with the state of one signal, and adds up the products.
 
         state[y + r] += sum_t sum_k weight[t * columns + k, r] * state[places[t] + k],    t, then k ascending
 
@@ -85,7 +85,7 @@ add_products_of_one, add_product_of_one = products_of_one(TOGETHER), products_of
 
 @network_stage
 def add_product_of_many(code: NetworkCode, w: Any, taps: Any, columns: Any, y: Any, block: Any) -> None:
-    """Add the products of one block of sixteen rows and of the states of sixteen signals to the sums at y.
+    """Multiply one block of sixteen rows with the states of sixteen signals, and add the products to the sums at y.
 
     The formula and the numbers are those of `products_of_one`, for every lane.
     """
@@ -111,7 +111,7 @@ def add_product_of_many(code: NetworkCode, w: Any, taps: Any, columns: Any, y: A
 
 @part_of_kernel
 def add_products(net: Any, room: Any, w: int, taps: int, columns: int, y: int, blocks: int) -> None:
-    """Add the products of a matrix of `blocks` blocks, and of the inputs of its taps, to the sums at y.
+    """Multiply a matrix of `blocks` blocks with the inputs of its taps, and add the products to the sums at y.
 
     net: has `weights`, the numbers of all matrices as `in_blocks` returns them; room: has `state`, [1, n] or
     [1, n, 16], and `places`, [taps] int64: where the input of each tap begins in the state. w: where the matrix begins

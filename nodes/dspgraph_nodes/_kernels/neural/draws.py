@@ -79,7 +79,8 @@ def draw_samples(
 ) -> None:
     """Draw sample n of every lane: a level of a softmax, or a number from -1 to 1 of a mixture.
 
-    parameters: [k, lanes]; drawn: [lanes] float64, gets the samples; shares: as in `draw_class`, for a softmax alone.
+    parameters: [k, lanes]; drawn: [lanes] float64, gets the samples; shares: as in `draw_class`; a mixture does not use
+    it.
     """
     if draws.levels:
         draw_class(buffers, parameters, draws.levels, draws.temperature, draws.numbers[n, 0], drawn, shares)

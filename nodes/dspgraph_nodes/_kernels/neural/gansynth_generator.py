@@ -59,9 +59,10 @@ def pack(arrays: Mapping[str, Array]) -> PackedGenerator:
 
 
 def generate(network: PackedGenerator, latent: Array, pitch: int) -> Array:
-    """Return a normalised picture of a note, [2, rows, bins], magnitude and angle. latent: [latent]; pitch: its number.
+    """Return a normalised picture of a note, [2, rows, bins]: magnitude and angle.
 
-    A latent vector of zeros gives a picture that depends on the pitch alone.
+    latent: [latent]; pitch: semitones above the lowest pitch. A latent vector of zeros gives a picture that depends on
+    the pitch alone.
     """
     rows, bins = network.start
     vector = np.zeros((1, len(network.first)), np.float32)

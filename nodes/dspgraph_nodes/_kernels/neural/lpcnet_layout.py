@@ -52,7 +52,7 @@ class Workspace(NamedTuple):
     """Arrays that the stages of a step write for each other.
 
     For sixteen signals all arrays but `rows_a` have a last axis `lane`. An array marked "slots" holds the numbers of
-    one block of units in each slot; see `lpcnet_stages`.
+    one block of units in each slot; see the comment on slots in `stages`.
     """
 
     state: Array  # [2, gru_a + gru_b]: the states of both GRUs; a step reads one row and writes the other

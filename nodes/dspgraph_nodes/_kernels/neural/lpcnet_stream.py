@@ -46,7 +46,8 @@ class FrameClock:
 
     Frame k determines the samples from hop * k - lead up to hop * (k + 1) - lead; frame 0 determines none before sample
     0, and the last frame all up to the end of the signal, hop samples for each frame received. hop: samples per frame;
-    lead: hop / 2 for frames whose window is centred on the start of their span, 0 for frames that hold in their span.
+    lead: hop / 2 for frames whose window is centred on the start of their span, 0 for frames that determine the samples
+    of their own span.
     """
 
     def __init__(self, hop: int, lead: int) -> None:

@@ -13,7 +13,7 @@ from dspgraph_nodes._kernels.arrays import Array
 
 DeltaWindow = tuple[int, int, Sequence[float] | Array]
 DeltaWindows = tuple[Literal["static", "delta", "delta_delta"] | tuple[float, ...], ...]
-"""The windows as a node parameter: names, or odd numbers of coefficients, the middle one for the frame itself."""
+"""The windows as a node parameter: names, or tuples of coefficients, whose middle one is for the frame itself."""
 
 DELTA_SUFFIX = "+delta"  # the kind of rows with static and dynamic features ends so: "mcep+delta"
 

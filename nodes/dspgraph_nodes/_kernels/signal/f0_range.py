@@ -22,5 +22,5 @@ def highest_checked(high: float) -> float:
 
 
 def drop_outside(f0: Array, low: float, high: float) -> Array:
-    """Return the pitch [n], in Hz, with 0 (unvoiced) for a pitch that is not above low and below high."""
+    """Return the pitch [n], in Hz, where a pitch that is not above low and below high is replaced by 0 (unvoiced)."""
     return np.where((f0 > low) & (f0 < high), f0, np.zeros_like(f0))

@@ -85,7 +85,7 @@ class GansynthLayout:
 
     @property
     def magnitude_kind(self) -> str:
-        """Kind of the stream of magnitudes: "gansynth_magnitude", or "scaled_gansynth_mel" if scaled mel bands."""
+        """Kind of the stream of magnitudes: "gansynth_magnitude", "scaled_gansynth_mel" and so on (MAGNITUDE_KINDS)."""
         return self._kind("magnitude" if self.scale == "linear" else "mel")
 
     @property

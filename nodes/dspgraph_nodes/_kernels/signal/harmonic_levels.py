@@ -57,7 +57,7 @@ def relative_level(x: Array, rate: float, at: float, f: float, m: int) -> float:
 
 @kernel
 def _magnitudes(x: Array, rate: float, at: float, f: float, count: int) -> Array:
-    """Return the magnitudes of the spectrum of x around the sample `at` at f, 2 * f ... [count]."""
+    """Return the magnitudes of the spectrum of x around the sample `at`, at f, 2 * f ... count * f: [count]."""
     length = min(int(WINDOW_PERIODS * rate / f), len(x))
     begin = min(max(0, int(at - length / 2)), len(x) - length)
     twice = 2 * np.cos(2 * np.pi * f / rate * np.arange(1, count + 1))

@@ -109,8 +109,8 @@ def even_samples(levels: int, mulaw: bool = True) -> Array:
 def even_levels(x: Array, levels: int, mulaw: bool = True) -> Array:
     """Return the level [n] int64 of every sample x, the inverse of `even_samples`. x: [n] float64, from -1 to 1.
 
-    floor((y + 1) / 2 * mu + 1/2), mu = levels - 1, where y is x, or with mu-law sgn(x) * ln(1 + mu * abs(x)) /
-    ln(1 + mu).
+    The level is floor((y + 1) / 2 * mu + 1/2), mu = levels - 1, where y is x, or with mu-law sgn(x) * ln(1 + mu *
+    abs(x)) / ln(1 + mu).
     """
     mu = levels - 1
     y = np.sign(x) * np.log1p(mu * np.abs(x)) / np.log1p(mu) if mulaw else x

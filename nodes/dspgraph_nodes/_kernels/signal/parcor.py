@@ -14,8 +14,8 @@ def step_down(lpc: Array, first_row: int = 0) -> Array:
 
     Rounding to the dtype of the rows can make a predictor unstable. So the poles of an unstable one are moved inwards:
     a[j] becomes a[j] * (1 - d)**j, with the first d of eps, 4 * eps, 16 * eps ... up to eps**(1 / min(order, 6)) that
-    gives |k| < 1. The size of the reflection coefficients does not show which d is needed: where one is just above 1,
-    those of lower orders can have any value.
+    gives |k| < 1. The size of the reflection coefficients does not show which d is needed: where the coefficient of one
+    order is just above 1, those of lower orders can have any value.
 
     Raises ValueError that names the first row with |k| >= 1 for every such d. first_row: the number of the first row in
     that message.
@@ -44,8 +44,8 @@ def step_up(parcor: Array) -> Array:
 def _step_down_rows(rows: Array, eps: float, most: float) -> tuple[int, int]:
     """Convert predictors to reflection coefficients in place, with poles moved inwards by d up to `most`.
 
-    Returns the row and the order of the first that stays unstable, or (-1, 0). One step is a'[j] =
-    (a[j] - k * a[i - j]) / (1 - k**2), in a form in which nothing cancels for the symmetric predictor of a tone.
+    Returns the row and the order of the first predictor that stays unstable, or (-1, 0). One step is a'[j] = (a[j] - k
+    * a[i - j]) / (1 - k**2), in a form in which nothing cancels for the symmetric predictor of a tone.
     """
     count, width = rows.shape
     before, given = np.empty(width), np.empty(width)

@@ -1,4 +1,4 @@
-"""A check for subharmonics: a fraction of a pitch that a tracker has taken for the pitch.
+"""A check for subharmonics: fractions of the pitch that a tracker has taken for the pitch.
 
 A signal with the period T also has the periods 2 * T, 3 * T ... If its pulses are not quite equal, one of these can fit
 better than T, even if the differences are 30 dB softer than the pulses. Here f is a subharmonic if the harmonics of p *
@@ -43,7 +43,7 @@ def raise_subharmonics(x: Array, rate: float, f0: Array, at: Array, top: float) 
 
 
 def _low_passed(x: Array, rate: float) -> tuple[Array, int]:
-    """Return x [n] below COMPARED_BAND, at the rate divided by a whole number, and this number."""
+    """Return the band of x [n] below COMPARED_BAND, of which every `step`-th sample is kept, and `step`."""
     step = max(1, int(rate // COMPARED_RATE))
     half = math.ceil(2 * rate / COMPARED_BAND / step) * step
     padded = np.zeros(len(x) + 2 * half)
@@ -105,7 +105,7 @@ def _is_subharmonic(x: Array, at: float, period: float, p: int, least: float) ->
 
 @kernel
 def _correlation(x: Array, at: float, period: float, lag: float) -> float:
-    """Return the normalised correlation, without means, of two windows of two periods, `lag` apart around `at`."""
+    """Return the correlation coefficient of two windows of two periods, `lag` apart around the sample `at`."""
     length = int(2 * period) + 1
     whole = int(lag)
     share = lag - whole

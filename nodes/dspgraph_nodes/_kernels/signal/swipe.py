@@ -4,10 +4,10 @@
     K_c(f) = sqrt(1 / f) * cos(2 * pi * f / c) * a(f / c), scaled so that its positive part has norm 1
     S(t, c) = sum over w of mu_w(c) * sum over f of K_c(f) * L_w(t, f)
 
-f runs over a grid that is equally spaced in ERB. The weight a(q) depends on the whole numbers that are 1 or a prime. If
-q is closer than 1/4 to a whole number, a(q) is 1 if this number is such a one, else 0. If q is further away, a(q) is
-half the number of such ones among the two neighbours of q. The windows w are powers of two; for the pitch whose period
-is w / 8 only the window w counts, and between two such pitches mu_w(c) rises and falls linearly in log2(c).
+f runs over a grid that is equally spaced in ERB. Of the whole numbers, 1 and the primes count. The weight a(q) is 1 if
+q is closer than 1/4 to a number that counts, and 0 if it is closer than 1/4 to another whole number; elsewhere it is
+half the number of the two neighbours of q that count. The windows w are powers of two; for the pitch whose period is w
+/ 8 only the window w counts, and between two such pitches mu_w(c) rises and falls linearly in log2(c).
 
 Source: A. Camacho and J. G. Harris, "A sawtooth waveform inspired pitch estimator for speech and music", Journal of the
 Acoustical Society of America 124(3), 2008; the steps of the grids are those of SPTK's program.
