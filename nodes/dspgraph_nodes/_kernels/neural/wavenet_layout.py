@@ -28,11 +28,12 @@ class WaveNetWeights(NamedTuple):
 
 
 class Upsampling(NamedTuple):
-    """The way from frames of features to what they add to the gates of every sample.
+    """The weights that turn frames of features into the numbers that they add to the gates of every sample.
 
-    linear: a convolution over frames (`first`), then repetition and smoothing, which `table` sums up. Otherwise
-    transposed convolutions (`taps`), each with a bias and ReLU. hop: samples in a frame; context: frames on either side
-    that the first convolution reads; wait: frames after a frame that must be known before its samples are.
+    linear: whether a convolution over frames (`first`) is followed by repetition and smoothing, whose weights are in
+    `table`; otherwise there are transposed convolutions (`taps`), each with a bias and ReLU. hop: samples in a frame;
+    context: frames on either side that the first convolution reads; wait: frames after a frame that must be known
+    before the samples of the frame can be generated.
     """
 
     linear: bool

@@ -35,7 +35,7 @@ class NearFrames(NamedTuple):
 
 
 def frame_kinds(reach: int, first: int, last: int, frames: int | None) -> Array:
-    """Return the kinds of the frames first .. last - 1 of a signal, whose rows are those of `frame_factors`.
+    """Return the kinds of the frames first .. last - 1 of a signal, numbered as in `frame_factors`: [last - first].
 
     reach: r in `frame_factors`; frames: the number of frames in the signal; None if it is not known yet, because more
     frames follow.
@@ -63,9 +63,10 @@ def transposed_rows(upsampling: Upsampling, frames: Array) -> Array:
 
 
 def gate_rows(upsampling: Upsampling, frames: NearFrames) -> tuple[Array, Array, Array]:
-    """Return what features add to the gates of the samples of frames.
+    """Return the numbers that features add to the gates of the samples of some frames, as three arrays.
 
-    The results are rows [m, gates], the first row that each sample uses, and the row of the table with its factors.
+    They are rows of numbers [m, gates]; the first row that each sample uses; and, for each sample, the row of `table`
+    with the factors of its rows.
     """
     up, near, samples = upsampling, unwound(frames.windows), np.arange(len(frames.kinds) * upsampling.hop)
     if not up.linear:
@@ -91,7 +92,8 @@ class WaveNetState:
     def push(self, network: PackedWaveNet, frames: Array, last: bool = False) -> Segment:
         """Add frames [n, bands], and return the segment of the frames whose samples are now determined.
 
-        last: whether the signal ends after these frames. Beyond the ends of a signal its first and last frame count.
+        last: whether the signal ends after these frames. Beyond the ends of a signal its first and its last frame are
+        repeated.
         """
         up, form, first = network.upsampling, network.form, self.frames.done
         self.received += len(frames)
@@ -173,7 +175,7 @@ def speech(network: PackedWaveNet, frames: Array, draw: np.random.Generator) -> 
 
 
 def distribution_rows(parameters: Array, form: WaveNetForm) -> Array:
-    """Return what a node shows of distributions: the parameters of mixtures as they are, else probabilities.
+    """Return the rows of a node's output `distribution`: the parameters of mixtures as they are, else probabilities.
 
     parameters: [n, width] float32; the probabilities are the softmax of logits, in float32.
     """

@@ -3,8 +3,8 @@
 With G a made picture, x a real one, D the score, P the probabilities of the pitches, x' a point between both, and
 pictures in nats and half turns (not normalised):
 
-    L_D = E D(G) - E D(x) + 10 E(|grad D(x')| - 1)**2 + 0.001 E D(x)**2 - 10 E ln P(pitch | x)
-    L_G = -E D(G) - 10 E ln P(pitch | G)
+    L_D = E[D(G)] - E[D(x)] + 10 * E[(|grad D(x')| - 1)**2] + 0.001 * E[D(x)**2] - 10 * E[ln P(pitch | x)]
+    L_G = -E[D(G)] - 10 * E[ln P(pitch | G)]
 
 Sources: I. Gulrajani et al., Improved Training of Wasserstein GANs, NeurIPS 2017, arXiv 1704.00028; A. Odena et al.,
 Conditional Image Synthesis with Auxiliary Classifier GANs, ICML 2017, arXiv 1610.09585; the weights are those of

@@ -4,8 +4,8 @@ Pictures are [notes, 2, rows, bins], log magnitude and angle. Every weight w is 
 
     gain = sqrt(2 / n) before a leaky ReLU, sqrt(1 / n) elsewhere;    n: inputs of one output
 
-so that weights drawn from N(0, 1) all learn at the same pace. `progress` is the number of doublings that a picture has
-been through: at progress p the pictures of block p + 1 count; between two whole numbers, those of two blocks are mixed.
+so that weights drawn from N(0, 1) all learn at the same pace. `progress` is a number of doublings: at a whole number p
+the pictures are those of block p + 1; between two whole numbers, the pictures of two blocks are mixed.
 
 Sources: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019, arXiv 1902.08710; T. Karras et al.,
 Progressive Growing of GANs, ICLR 2018, arXiv 1710.10196; magenta, models/gansynth/lib/networks.py, for what they leave
@@ -117,7 +117,7 @@ class Generator(nn.Module):
     def forward(self, latent: Tensor, pitch: Tensor, progress: float | None = None) -> Tensor:
         """Return normalised pictures [notes, 2, rows, bins], between -1 and 1.
 
-        latent: [notes, latent]; pitch: [notes], int64, semitones above the lowest; progress: if not given, the last.
+        latent: [notes, latent]; pitch: [notes], int64, semitones above the lowest; progress: the last one by default.
         """
         c = self.config
         x = torch.cat((latent, one_hot(pitch, c.pitches).to(latent.dtype)), 1)

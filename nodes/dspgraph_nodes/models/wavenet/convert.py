@@ -44,7 +44,7 @@ _FEATURES = {
     "transposed": "the program takes (20 log10(x) + 80) / 100 of mel bands x, from 0 to 1; for natural logarithms mean "
     "-9.21034 and scale 11.5129 give the same, with a floor of 1e-4 for x",
 }
-"""What the two forms of the program take as features, and how those of `mel_features` are turned into them."""
+"""The features that the two forms of the program take, and how those of `mel_features` are turned into them."""
 
 
 def recognises(names: set[str]) -> bool:

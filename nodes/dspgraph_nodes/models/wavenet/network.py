@@ -3,10 +3,10 @@
 Frames of features become a row c[t] for every sample. Dilated causal convolutions read the samples before sample t and
 predict its distribution. Layer i has the dilation d_i and the taps k = 0 .. K - 1:
 
-    x_0[t] = W y[t-1] + b
-    a = sum_k W_k x_i[t - (K - 1 - k) d_i] + b + V c[t],    z = tanh(a[:G/2]) * sigmoid(a[G/2:])
-    x_(i+1)[t] = (x_i[t] + W z + b) / sqrt(2),    s_i = W z + b
-    parameters = W relu(W relu(sum_i f_i s_i) + b) + b
+    x_0[t] = W @ y[t-1] + b
+    a = sum_k W_k @ x_i[t - (K - 1 - k) * d_i] + b + V @ c[t],    z = tanh(a[:G/2]) * sigmoid(a[G/2:])
+    x_(i+1)[t] = (x_i[t] + W @ z + b) / sqrt(2),    s_i = W @ z + b
+    parameters = W @ relu(W @ relu(sum_i f_i * s_i) + b) + b
 
 Source: A. van den Oord et al., WaveNet: A Generative Model for Raw Audio, arXiv:1609.03499, 2016; the mixture of
 logistics is that of A. van den Oord et al., Parallel WaveNet: Fast High-Fidelity Speech Synthesis, ICML 2018; the forms
