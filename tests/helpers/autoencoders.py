@@ -4,13 +4,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from dspgraph import Array
+from dspgraph_nodes._kernels.signal.mulaw import floor_levels
 from dspgraph_nodes.models.wavenet_autoencoder.config import TAPS, Config
 from dspgraph_nodes.models.wavenet_autoencoder.convert import convert
+from dspgraph_nodes.models.wavenet_autoencoder.network import EncoderNetwork
+from dspgraph_nodes.models.wavenet_autoencoder.packing import packed_encoder
 from dspgraph_nodes.models.wavenet_autoencoder.weights import WEIGHTS, shapes
 from helpers.paths import GOLDEN
 from helpers.weight_files import shared_file
+
+__all__ = [
+    "RECORDED", "TINY", "Config", "autoencoder_file", "frames_in_torch", "packed_encoder", "published", "random_arrays",
+    "recorded", "their_name", "tiny",
+]  # fmt: skip
 
 RECORDED = GOLDEN / "gansynth"
 
@@ -85,3 +94,14 @@ def recorded(name: str) -> tuple[dict[str, Array], Config, dict[str, Array]]:
     theirs = {key.removeprefix("w/"): golden[key] for key in golden if key.startswith("w/")}
     config, arrays, _ = convert(theirs, given)
     return golden, config, arrays
+
+
+def frames_in_torch(config: Config, arrays: dict[str, Array], x: Array) -> Array:
+    """Return the frames of a signal by the network in torch, in float64. Zeros fill the last frame of the signal."""
+    network = EncoderNetwork(config).double()
+    names = {name.removeprefix("encoder."): one for name, one in arrays.items() if name.startswith("encoder.")}
+    network.load_state_dict({name: torch.from_numpy(one) for name, one in names.items()})
+    whole = np.pad(x, (0, -len(x) % config.hop))
+    with torch.no_grad():
+        found: Array = network(torch.from_numpy(floor_levels(whole))[None])[0].numpy()
+    return found

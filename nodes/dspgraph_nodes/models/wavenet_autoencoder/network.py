@@ -62,7 +62,7 @@ class EncoderLayer(nn.Module):
         return found
 
 
-class WaveNetEncoder(nn.Module):
+class EncoderNetwork(nn.Module):
     """The network from samples to frames."""
 
     def __init__(self, config: Config) -> None:
@@ -103,7 +103,7 @@ class DecoderLayer(nn.Module):
         return x if self.out is None else x + self.out(g), self.skip(g)
 
 
-class WaveNetDecoder(nn.Module):
+class DecoderNetwork(nn.Module):
     """The network that predicts samples from frames and from the samples before."""
 
     def __init__(self, config: Config) -> None:
@@ -136,7 +136,7 @@ class WaveNetAutoencoder(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.config, self.encoder, self.decoder = config, WaveNetEncoder(config), WaveNetDecoder(config)
+        self.config, self.encoder, self.decoder = config, EncoderNetwork(config), DecoderNetwork(config)
 
     def forward(self, levels: Tensor) -> Tensor:
         """Return the logits of every sample, given those before it and the encoding of all: [batch, n, 256].
