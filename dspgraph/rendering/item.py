@@ -19,7 +19,7 @@ class Item:
     duration: Fraction | None = None  # seconds; None: to the end of the file
     channel: int | None = None  # number of the channel, from 0; None: all channels, mixed if the graph takes one
     listed: str = field(default="", compare=False)  # relative path, as a manifest gives it; empty: not from a manifest
-    labels: Mapping[str, str] = field(default_factory=dict, compare=False)  # what further columns say, by their names
+    labels: Mapping[str, str] = field(default_factory=dict, compare=False)  # name of a further column -> its value
 
     @property
     def is_whole_file(self) -> bool:

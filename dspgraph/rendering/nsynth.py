@@ -20,11 +20,11 @@ from dspgraph.shown import shown
 
 _NAME = "note_str"
 _SOURCES = {"timbre": "instrument_str"}
-"""The property that stands for a label, where the two have different names."""
+"""Label -> property of a note, for a label whose property has another name."""
 
 
 def is_nsynth(beginning: bytes) -> bool:
-    """Return whether a file is one of NSynth: an object whose first value is an object with the key "note_str".
+    """Return whether a file lists notes of NSynth: an object whose first value is an object with the key "note_str".
 
     beginning: the first bytes of the file.
     """
@@ -34,8 +34,8 @@ def is_nsynth(beginning: bytes) -> bool:
 def nsynth_items(path: Path, content: Mapping[str, Any], labels: Collection[str]) -> Iterator[Item]:
     """Yield an item for each note. The label "pitch" is the MIDI number, and "timbre" the name of the instrument.
 
-    path: the file; content: its object; labels: the names of the labels wanted, of NSynth's properties or "timbre".
-    Raises RequestError for a note that is no object with its own name.
+    path: the file. content: the object in the file. labels: the names of the labels to keep in the items: properties of
+    NSynth, or "timbre". Raises RequestError for a note that is not an object with its own name in "note_str".
     """
     for name, note in content.items():
         place = f"{path}, note {shown(name)}"

@@ -16,7 +16,7 @@ from dspgraph.testing.runs import Outputs, beginning, seeded_run
 ExampleSignal: TypeAlias = tuple[Stream, Any]
 
 SHORTEST = 64
-"""The least number of items that the input of an example with the highest rate must have."""
+"""The least number of items in an example, counted at the input with the highest rate."""
 
 
 class Example:
@@ -27,7 +27,7 @@ class Example:
     """
 
     waits_on_purpose = False
-    """Whether the node may declare a longer lookahead than its items need, which law 3 forbids otherwise."""
+    """Whether the node may declare a longer lookahead than its items need. Otherwise law 3 forbids this."""
 
     def __init__(self, node: Node, **signals: ExampleSignal | list[ExampleSignal]) -> None:
         self.node = node
@@ -50,7 +50,7 @@ class Example:
     def graph(self, precision: Any = np.float64, seed: int = 0) -> Graph:
         """Return a graph with only this node, called "node"; the graph's inputs and outputs are the node's ports.
 
-        precision: the dtype of the streams, float32 or float64. seed: that of the graph.
+        precision: the dtype of the streams, float32 or float64. seed: the seed of the graph.
         """
         inputs = {name: stream.at_precision(precision) for name, (stream, _) in self.signals.items()}
         outputs = {port.name: f"node.{port.name}" for port in self.node.outputs}
@@ -58,7 +58,7 @@ class Example:
 
     @property
     def arrays(self) -> dict[str, Array]:
-        """The arrays of the signals, by the name of the input."""
+        """Name of an input -> array, for all signals of the example."""
         return {name: np.asarray(array) for name, (_, array) in self.signals.items()}
 
     def render(self, precision: Any = np.float64) -> Outputs:
@@ -66,7 +66,7 @@ class Example:
         return self.graph(precision)(**self.arrays)
 
     def whole(self, precision: Any = np.float64) -> Outputs:
-        """Return the outputs for the signal in one block, with which the checks compare. They are computed once."""
+        """Return the outputs for the signal in one block. The checks compare others with them. Computed only once."""
         dtype = np.dtype(precision)
         if dtype not in self._whole:
             self._whole[dtype] = seeded_run(self.graph(dtype), self.arrays, seed=1)
@@ -89,10 +89,10 @@ def check_signal(graph: Graph, arrays: Mapping[str, Any]) -> None:
 
 
 def example_signals(graph: Graph, audio: Callable[[Audio], Array], seconds: float) -> dict[str, Array]:
-    """Return an array of about `seconds` seconds for every input of a graph, by its name.
+    """Return name of an input -> array of about `seconds` seconds, for every input of a graph.
 
     audio: a function that returns the samples for an audio stream. Frames and symbols are random numbers, the same in
-    every call. All arrays are cut to the end of the shortest one.
+    every call. All arrays are cut to the duration of the shortest array.
     """
     draw = generator(0)
     signals = {}

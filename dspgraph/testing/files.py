@@ -1,4 +1,4 @@
-"""The law of audio files: a file has the same samples, in whatever blocks and parts it is read."""
+"""The law of audio files: a file gives the same samples, in whatever blocks and parts it is read."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _LONGEST_OF_SMALL = 2**20
 
 
 def check_file(path: str | Path, parts: int = 10, seed: int = 0) -> str:
-    """Check that an audio file is read alike however the reading is cut; return its format and length, in words.
+    """Check that an audio file gives the same samples however it is read; return its format and length, in words.
 
-    One forward read of the whole file must be equal, sample for sample, to blocks of 1 sample (its first 4096 samples),
-    of 37 samples (its first 2**20 samples) and of the size that `AudioSource` takes, and `parts` random parts (start
-    and duration) to that slice of it. seed: of the random parts. Of a file with more than 2**24 samples in all
-    channels, the beginning is compared; the words that are returned then say how much.
+    The file is read once from start to end. These samples must be equal to those that are read in blocks of 1 sample
+    (for the first 4096 samples), of 37 samples (for the first 2**20 samples) and of the usual size of `AudioSource`,
+    and to those of random parts of the file. If all channels together have more than 2**24 samples, only the beginning
+    of the file is compared, and the text that is returned says how much.
 
-    Raises FileError if the file cannot be read, and if it breaks the law: the message names the format, the cut, and
-    the first sample that differs.
+    parts: the number of random parts. seed: of the random parts. Raises FileError if the file cannot be read, and if
+    samples differ; the message names the format, the cut, and the first sample that differs.
     """
     path = Path(path)
     decoder = Decoder(path)
@@ -54,14 +54,14 @@ def check_file(path: str | Path, parts: int = 10, seed: int = 0) -> str:
 
 
 def _read(path: Path, stream: Audio, first: int, length: int, rows: int) -> Array:
-    """Return `length` samples from sample `first` on, read in blocks of `rows` samples."""
+    """Return `length` samples from sample number `first` on, read in blocks of `rows` samples."""
     source = AudioSource(path, stream, Fraction(first) / stream.rate, Fraction(length) / stream.rate)
     source.rows = rows
     return source.read()
 
 
 def _check_equal(path: Path, kind: str, cut: str, found: Array, expected: Array, first: int) -> None:
-    """Raise FileError if samples differ; first: the number of the first sample in the file."""
+    """Raise FileError if samples differ. first: the number in the file of the first sample of the arrays."""
     if len(found) != len(expected):
         raise FileError(f"{path} ({kind}): {cut}, {len(found)} samples were read in place of {len(expected)}")
     differs = found != expected

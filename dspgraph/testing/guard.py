@@ -18,7 +18,7 @@ from dspgraph.streams import Array, first_bad_item
 
 @dataclass(frozen=True)
 class Difference:
-    """The index of the first item in which two arrays differ, and that item in each array (None after its end)."""
+    """The first item in which two arrays differ: its index, and its value in each array; None where an array ends."""
 
     item: int
     expected: Any
@@ -26,9 +26,9 @@ class Difference:
 
 
 def first_difference(expected: Array, found: Array) -> Difference | None:
-    """Return where two arrays first differ in any bit; None if they are equal.
+    """Return the first difference of two arrays, which are compared bit for bit; None if they are equal.
 
-    For arrays of different dtype or width it is item 0, with a description of each array in place of the item.
+    If the arrays differ in dtype or width, the difference is at item 0, with a description of each array as its value.
     """
     if (expected.dtype, expected.shape[1:]) != (found.dtype, found.shape[1:]):
         return Difference(0, f"{expected.dtype} {expected.shape[1:]}", f"{found.dtype} {found.shape[1:]}")
@@ -110,7 +110,7 @@ class _StageGuard:
         self.overwritten: deque[Array] = deque(maxlen=16)
 
     def checked(self, blocks: Sequence[Any]) -> list[Array]:
-        """Return copies of the output blocks. Raises LawError (law 0) unless they are as declared, and finite."""
+        """Return copies of the output blocks. Raises LawError (law 0) unless blocks are as declared, and finite."""
         stage = self.stage
         for port, stream, block in zip(stage.node.outputs, stage.binding.gives, blocks, strict=False):
             name = f"{stage.name}.{port.name}"
@@ -124,7 +124,8 @@ class _StageGuard:
     def overwrite(self, originals: Sequence[Any], copies: Sequence[Any], blocks: Sequence[Array]) -> None:
         """Fill the blocks of a call with ones. Raises LawError (law 1) if the node changed an input or an old block.
 
-        originals: the input blocks. copies: those that the node got. blocks: its outputs.
+        originals: the input blocks. copies: the copies of the input blocks that the node was given. blocks: the outputs
+        of the node.
         """
         for block in self.overwritten:
             if (block != 1).any():

@@ -52,8 +52,8 @@ CUTS = (1, 7, 160, 441, 480)
 """Block sizes of the checks, in items of the input with the highest rate. The checks try random cuts too."""
 
 ITEM_BY_ITEM = Fraction(1, 10)
-"""Seconds. Of a longer signal, only the beginning is cut into single items, at least this long: to cut the whole signal
-would take most of the time of all checks."""
+"""Seconds. If a signal is longer, only its beginning, of at least this length, is cut into single items. To cut the
+whole signal would take most of the time of all checks."""
 
 
 def check_node(
@@ -72,8 +72,8 @@ def check_node(
 def check_graph(graph: Graph, arrays: Mapping[str, Any], cuts: Sequence[int] = CUTS) -> None:
     """Check laws 0, 1, 2 and 4 of a whole graph: every block, several cuts, a copy made midway, a batch.
 
-    Of law 3 it checks the number of items of every output, but not the lookahead. Raises LawError that names the first
-    node, in running order, whose output differs, and the first item that differs.
+    For law 3, only the number of items of every output is checked, and not the lookahead. Raises LawError that names
+    the first node, in running order, whose output differs, and the first item that differs.
     """
     tapped = graph.expose_all()
     check_signal(tapped, arrays)
@@ -87,10 +87,10 @@ def check_graph(graph: Graph, arrays: Mapping[str, Any], cuts: Sequence[int] = C
 
 
 def check_cut(graph: Graph, arrays: Mapping[str, Any], sizes: Sequence[int], whole: Outputs | None = None) -> None:
-    """Check law 2 for one sequence of block sizes, and law 3 too if the graph is that of an `Example`.
+    """Check law 2 for one sequence of block sizes, and law 3 too if the graph was made by `Example.graph`.
 
-    sizes: in items of the input with the highest rate, repeated to the end of the signal. whole: the outputs for the
-    signal in one block; None to compute them.
+    sizes: in items of the input with the highest rate; the sequence is repeated to the end of the signal. whole: the
+    outputs for the signal in one block; None to compute them.
     """
     if whole is None:
         whole = one_block(graph, arrays)
@@ -114,7 +114,7 @@ def check_example(example: Example, precision: Any, cuts: Sequence[int] = CUTS) 
 
 
 def check_parameters(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
-    """Check that a node equals a new node with the same parameters, and its own pickled copy (law 1)."""
+    """Check that a node is equal to a new node with the same parameters, and to its own pickled copy (law 1)."""
     node = example.node
     twin = type(node)(**{name: getattr(node, name) for name in type(node).model_fields})
     if twin != node or hash(twin) != hash(node):
@@ -181,7 +181,7 @@ def check_cuts(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> 
 
 
 def check_lookahead(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
-    """Check that items come out when the lookahead promises, and that the lookahead is not too long (law 3)."""
+    """Check that items come out when the lookahead promises them, and that the lookahead is not too long (law 3)."""
     where, graph = _where(example, precision), example.graph(precision)
     streams = _streams(example, np.dtype(precision), tuple(cuts))
     for sizes, _, run in streams:
@@ -207,7 +207,7 @@ def check_batch(example: Example, precision: Any, cuts: Sequence[int] = CUTS) ->
 
 
 def _unless_noise(check: NodeCheck) -> NodeCheck:
-    """Return a check that reports law 5, if the given check fails because of noise from outside the state."""
+    """Return a check that reports law 5 if `check` fails because a node uses noise from outside its state."""
 
     @wraps(check)
     def checked(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
@@ -259,7 +259,7 @@ class _Run(NamedTuple):
 def _streams(
     example: Example, precision: np.dtype[Any], cuts: tuple[int, ...]
 ) -> list[tuple[tuple[int, ...], Outputs, _Run]]:
-    """Return (block sizes, expected outputs, run) for every cut of an example. Cached, because two checks use them."""
+    """Return (block sizes, expected outputs, run) for every cut of an example. Cached, because two checks use it."""
     graph, arrays, whole = example.graph(precision), example.arrays, example.whole(precision)
     runs = []
     for sizes in _all_cuts(graph, cuts):
@@ -269,9 +269,10 @@ def _streams(
 
 
 def _all_cuts(graph: Graph, cuts: Sequence[int]) -> list[tuple[int, ...]]:
-    """Return the given block sizes and the random ones, as sequences of sizes.
+    """Return sequences of block sizes: one for each number in `cuts`, and the random sequences.
 
-    If all nodes wait for the end, return one given size and one random sequence: every node gets one block anyway.
+    If all nodes wait for the end, only one number and one random sequence are returned, because every node gets the
+    whole signal in one block anyway.
     """
     fixed = [(cut,) for cut in cuts]
     if all(binding.waits_for_the_end for binding in graph.bindings.values()):
@@ -282,11 +283,11 @@ def _all_cuts(graph: Graph, cuts: Sequence[int]) -> list[tuple[int, ...]]:
 def _part_to_cut(
     graph: Graph, arrays: Mapping[str, Any], sizes: Sequence[int], whole: Outputs
 ) -> tuple[Mapping[str, Any], Outputs]:
-    """Return the signal to cut into `sizes`, and its outputs for one block.
+    """Return the part of a signal to cut into `sizes`, and the outputs for this part in one block.
 
-    For single items it is only the beginning of the given signal, but not shorter than `ITEM_BY_ITEM`, nor than the sum
-    over all nodes of the lookahead and eight periods, so that every node gives items. For other sizes it is the whole
-    signal.
+    For single items (sizes is (1,)) the part is the beginning of the signal. It has at least the length `ITEM_BY_ITEM`
+    and at least the sum over all nodes of the lookahead and eight periods, so that every node gives items. For other
+    sizes it is the whole signal. whole: the outputs for the whole signal in one block.
     """
     if tuple(sizes) != (1,):
         return arrays, whole
@@ -316,8 +317,8 @@ def _stream(graph: Graph, arrays: Mapping[str, Any], sizes: Sequence[int]) -> _R
 def _check_promises(where: str, graph: Graph, sizes: Sequence[int], run: _Run) -> None:
     """Raise LawError if, after any push, an output has fewer items than the lookahead promises, or too many.
 
-    Too many: an item has come out before the end of its span. Only the graph of an `Example`, which has one node, is
-    checked.
+    An output has too many items if an item came out before the end of its span. Only a graph that was made by
+    `Example.graph`, with one node, is checked.
     """
     if list(graph.nodes) != ["node"]:
         return
@@ -339,10 +340,10 @@ def _check_promises(where: str, graph: Graph, sizes: Sequence[int], run: _Run) -
 def _check_shortest(where: str, graph: Graph, example: Example, precision: Any, runs: Sequence[_Run]) -> None:
     """Raise LawError if the declared lookahead is longer than the node needs, by a period or more.
 
-    The lookahead that the node needs is estimated from the runs. An item that is not out after t seconds of input, in
-    whole periods, needs a lookahead of more than t minus the end of its span. In blocks of one item the items that are
-    out are counted at the end of every period, which makes the estimate exact. A lookahead that is longer by less than
-    a period changes nothing, because items come out at the ends of periods.
+    The lookahead that the node needs is estimated from the runs. If an item has not come out after t seconds of input,
+    in whole periods, it needs a lookahead of more than t minus the end of its span. In blocks of one item, the items
+    that came out are counted at the end of every period; this makes the estimate exact. A lookahead that is longer by
+    less than a period changes nothing, because items come out at the ends of periods.
     """
     binding = graph.bindings["node"]
     if binding.waits_for_the_end:
@@ -382,9 +383,9 @@ def _check_whole_signal_needed(where: str, graph: Graph, example: Example, preci
 
 
 def _same_in_blocks(graph: Graph, plan: Plan, arrays: Mapping[str, Any], sizes: Sequence[int], whole: Outputs) -> bool:
-    """Return whether the signal in blocks gives the outputs `whole`, and some items of each before the end.
+    """Return whether a signal in blocks gives the outputs `whole`, and some items of each output before the end.
 
-    It stops at the first difference.
+    The run stops at the first difference.
     """
     session, counts = Session(graph, plan), dict.fromkeys(whole, 0)
 
@@ -414,8 +415,8 @@ _WAY_OUT = "draw from a generator in the state, made with dspgraph.generator(sel
 def _check_blocks(where: str, graph: Graph, arrays: Mapping[str, Array], whole: Outputs) -> None:
     """Check every block that goes into a node or comes out of it, in a session and in a batch.
 
-    Output blocks must be as declared. A node must not change a block that it gets, nor keep one after its step, because
-    other nodes use the same array. It may keep copies.
+    Output blocks must be as declared. A node must not change the blocks that it gets, and must not keep them after its
+    step, because other nodes use the same arrays. It may keep copies.
     """
     watched = Plan(graph, BlockGuard(where))
     sound = [whole] * 3
@@ -474,7 +475,7 @@ def _any_difference(expected: Outputs, found: Outputs) -> bool:
 
 
 def _differ(law: int, what: str, expected: Outputs, found: Outputs) -> None:
-    """Raise LawError for the first output that differs. law: number of the law; what: first words of the error."""
+    """Raise LawError for the first output that differs. law: number of the law. what: first words of the message."""
     for name, array in expected.items():
         difference = first_difference(array, found[name])
         if difference is not None:

@@ -1,8 +1,9 @@
 """The check of models: weights, kernel, draws and training of an autoregressive network.
 
 A model draws one sample after the other, each from a distribution that depends on the samples before it and on
-features. Three programs compute it: a network in a framework for training (teacher-forced: it is given the samples), a
-kernel (free-running: it draws them), and the loop that trains the network. The check compares them with each other.
+features. Two programs compute this distribution: the network in a framework for training is teacher-forced (it is given
+the samples), and the kernel is free-running (it draws the samples). The checks compare these two with each other, and
+they test the loop that trains the network.
 """
 
 from __future__ import annotations
@@ -24,29 +25,35 @@ from dspgraph.streams import Array
 
 ModelFeatures: TypeAlias = Mapping[str, Array]
 Generated: TypeAlias = tuple[Array, Array | None]
-"""Samples [n, ...] that a model has drawn, and the parameters [n, width] of the distribution of each, or None."""
+"""Samples [n, ...] that a model has drawn, and the parameters [n, width] of their distributions, or None."""
 
 
 @dataclass(frozen=True)
 class ModelExample:
     """A small model, declared in the model's own test file.
 
-    Parameters are the numbers that describe a distribution, for instance logits. Row t of them is the distribution of
-    sample t, given the samples before t. Samples are what the model draws, with one row per sample: [n], or [n, draws]
-    if a sample is drawn in several parts, such as a coarse and a fine half.
+    "Parameters" are here the numbers that describe a distribution, for instance logits. Row t of the parameters
+    describes the distribution of sample t, given the samples before t. Samples have one row per sample: [n], or
+    [n, draws] if a sample is drawn in several parts, such as a coarse and a fine half.
 
-    model: the name in the metadata of the files of weights. write: (path, seed), writes random weights. read: (path),
-    returns name -> array; raises ValueError for a file that it refuses. features: (frames, seed), features of a signal.
-    forward: (path, features, samples), the network, teacher-forced: parameters [n, width]. generate: (path, features of
-    each signal, seed of each signal, cut, tap), the kernel, free-running: it is given `cut` frames at a time (all if
-    cut is None), several signals in a batch; with `tap` it returns the parameters too. cumulative: (parameters,
-    samples), the probability of values below each sample, and of values up to it, [n] or [n, draws]; both are equal
-    where the samples are real numbers. train: (out, steps, resume), a run on a toy; returns the file of weights.
+    model: the name in the metadata of the files of weights. These fields are functions:
 
-    forced: (path, features, samples, lanes), the kernel, teacher-forced, in lane 0 of so many lanes; None for a kernel
-    without this way. lanes: the numbers of lanes that `forced` takes. unseen: the fields of the configuration that no
-    array depends on. frames: length of the signals. draws: number of samples for the statistics. tolerance: largest
-    difference between kernel and network. steps, fall: after so many steps the training loss has fallen by `fall`.
+    * write(path, seed) writes random weights to a file.
+    * read(path) returns name -> array, and raises ValueError for a file that it refuses.
+    * features(frames, seed) returns the features of a signal.
+    * forward(path, features, samples) runs the network, teacher-forced, and returns the parameters [n, width].
+    * generate(path, features of each signal, seed of each signal, cut, tap) runs the kernel, free-running, on a batch
+      of signals. It is given `cut` frames at a time (all frames if None). It returns the parameters too if `tap`.
+    * forced(path, features, samples, lanes) runs the kernel, teacher-forced, for a signal in lane 0 of `lanes` lanes,
+      and returns the parameters. None for a kernel that cannot be teacher-forced.
+    * cumulative(parameters, samples) returns, for each sample, the probability of values below it, and of values up to
+      it, both [n] or [n, draws]. The two are equal if samples are real numbers.
+    * train(out, steps, resume) trains on a small data set, and returns the file of weights.
+
+    lanes: the numbers of lanes with which `forced` is tried. unseen: the fields of the configuration on which no array
+    depends. frames: the length of the signals. draws: the number of samples for the statistics. tolerance: the largest
+    difference between kernel and network. steps, fall: after `steps` steps the training loss must have fallen by
+    `fall`.
     """
 
     model: str
@@ -67,7 +74,7 @@ class ModelExample:
     fall: float = 0.3
 
     def weights(self, folder: Path, seed: int = 0) -> Path:
-        """Return a file of random weights in the folder; it is written once."""
+        """Return a file of random weights in the folder. It is written only if it does not exist."""
         path = folder / f"weights_{seed}.safetensors"
         if not path.exists():
             self.write(path, seed)
@@ -76,12 +83,12 @@ class ModelExample:
     def one(
         self, path: Path, features: ModelFeatures, seed: int, cut: int | None = None, tap: bool = False
     ) -> Generated:
-        """Return what the kernel draws for one signal."""
+        """Return the samples that the kernel draws for one signal and, if `tap` is true, their parameters."""
         (found,) = self.generate(path, [features], [seed], cut, tap)
         return found
 
     def tapped(self, path: Path, features: ModelFeatures, seed: int, cut: int | None = None) -> tuple[Array, Array]:
-        """Return what the kernel draws for one signal, and the parameters of each draw."""
+        """Return the samples that the kernel draws for one signal, and their parameters."""
         samples, parameters = self.one(path, features, seed, cut, tap=True)
         if parameters is None:
             raise self.broken("the tap", "generate returned no parameters although tap is true", "return them")
@@ -92,7 +99,7 @@ class ModelExample:
         return samples, parameters
 
     def broken(self, what: str, found: str, way: str) -> ModelError:
-        """Return the error that says what broke. found: what was seen; way: where to look for the fault."""
+        """Return the error for a failed check. what: the property that failed. found: what was seen. way: a remedy."""
         return ModelError(f"{self.model}: {what}: {found}: {way}")
 
 
@@ -100,7 +107,7 @@ class ModelExample:
 
 
 def weights_round_trip(example: ModelExample, folder: Path) -> None:
-    """Raise ModelError unless weights that are written are read again, and the same weights are the same bytes."""
+    """Raise ModelError unless weights are read as they were written, and give the same bytes when written twice."""
     path, arrays, metadata = _contents(example, folder)
     missing = {"model", "format", "config"} - set(metadata)
     if missing or metadata["model"] != example.model:
@@ -155,7 +162,7 @@ class _Trap:
 
 
 def damaged_weights_refused(example: ModelExample, folder: Path) -> None:
-    """Raise ModelError unless truncated, incomplete and misconfigured files of weights are refused."""
+    """Raise ModelError unless files of weights that are cut off, incomplete or wrongly configured are refused."""
     path, arrays, metadata = _contents(example, folder)
     content = path.read_bytes()
     for length in (0, 7, len(content) // 2, len(content) - 1):
@@ -181,7 +188,7 @@ def damaged_weights_refused(example: ModelExample, folder: Path) -> None:
 
 
 def _misconfigured(config: Mapping[str, Any], unseen: frozenset[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield configurations that do not fit the arrays, each with what is wrong in it."""
+    """Yield (description of the fault, configuration) for configurations that do not fit the arrays."""
     yield "an unknown field", {**config, "no_such_field": 1}
     for name, value in config.items():
         yield f"{name} as a list", {**config, name: [value]}
@@ -225,7 +232,10 @@ def _require_refusal(example: ModelExample, what: str, path: Path) -> None:
 
 
 def kernel_equals_network(example: ModelExample, folder: Path) -> None:
-    """Raise ModelError unless kernel and network give the same parameters for the samples of another signal."""
+    """Raise ModelError unless kernel and network give the same parameters for given samples.
+
+    The samples are those of another signal. A kernel that cannot be teacher-forced draws its own samples.
+    """
     path, features = example.weights(folder), example.features(example.frames, 0)
     given = example.one(path, example.features(example.frames, 1), 1)[0]
     expected = example.forward(path, features, given)
@@ -304,7 +314,7 @@ def no_future(example: ModelExample, folder: Path) -> None:
 
 
 def no_memory_between_signals(example: ModelExample, folder: Path) -> None:
-    """Raise ModelError unless a signal is the same before and after another one."""
+    """Raise ModelError unless a signal has the same samples when it is computed before and after another signal."""
     path = example.weights(folder)
     a, b = (example.features(example.frames, seed) for seed in (0, 1))
     before, _, after = (example.one(path, one, seed)[0] for one, seed in ((a, 0), (b, 1), (a, 0)))
@@ -315,7 +325,7 @@ def no_memory_between_signals(example: ModelExample, folder: Path) -> None:
 
 
 def cuts(example: ModelExample, folder: Path) -> None:
-    """Raise ModelError unless the number of frames per block changes no bit of samples and parameters."""
+    """Raise ModelError unless samples and parameters are the same, bit for bit, for any number of frames per block."""
     path, features = example.weights(folder), example.features(example.frames, 0)
     whole, parameters = example.tapped(path, features, 0)
     for cut in (1, 2, 5):
@@ -325,7 +335,7 @@ def cuts(example: ModelExample, folder: Path) -> None:
 
 
 def lanes(example: ModelExample, folder: Path) -> None:
-    """Raise ModelError unless each signal of a batch has the bits that it has alone."""
+    """Raise ModelError unless each signal of a batch is, bit for bit, the same as if it were computed alone."""
     path = example.weights(folder)
     for count in (2, 17):
         signals = [example.features(1 + (5 * k) % example.frames, k) for k in range(count)]
@@ -362,9 +372,9 @@ def _require_same(example: ModelExample, what: str, found: Array, expected: Arra
 def draws_follow_the_distribution(example: ModelExample, folder: Path) -> None:
     """Raise ModelError unless samples are distributed as their parameters say.
 
-    The test is that of Kolmogorov and Smirnov on u = F(x-) + v * (F(x) - F(x-)), with F the cumulative distribution of
-    each sample and v uniform: u is uniform if x is drawn from F. The limit is passed by chance once in 100000 runs; the
-    seeds are fixed, so a run passes always or never.
+    The Kolmogorov-Smirnov test is applied to u = F(x-) + v * (F(x) - F(x-)), where F is the cumulative distribution of
+    a sample x and v is uniform: u is uniform if x is drawn from F. A correct model exceeds the limit with a probability
+    of 1 / 100000. The seeds are fixed, so the result is the same in every run.
     """
     u = _uniform(example, folder, range(_signals(example, folder)))
     n = len(u)
@@ -389,7 +399,7 @@ def draws_independent(example: ModelExample, folder: Path) -> None:
         pairs[f"0 and {column} of a sample"] = (u[:, 0], u[:, column])
     for what, (a, b) in pairs.items():
         share = float((a * b).mean() * 12)  # the correlation: u is uniform, with the variance 1 / 12
-        if not abs(share) <= 4.5 / np.sqrt(len(a)):  # passed by chance once in 150000 runs
+        if not abs(share) <= 4.5 / np.sqrt(len(a)):  # independent draws exceed this with a probability of 1 / 150000
             raise example.broken(
                 "draws", f"draws {what} are correlated ({share:.3f}; at most {4.5 / np.sqrt(len(a)):.3f} is chance)",
                 "each draw of each signal needs a random number of its own",
@@ -397,13 +407,13 @@ def draws_independent(example: ModelExample, folder: Path) -> None:
 
 
 def _signals(example: ModelExample, folder: Path) -> int:
-    """Return the number of signals that give as many samples as the statistics need."""
+    """Return the number of signals that together have at least `example.draws` samples."""
     length = len(example.one(example.weights(folder), example.features(example.frames, 0), 0)[0])
     return -(-example.draws // length)
 
 
 def _uniform(example: ModelExample, folder: Path, seeds: Sequence[int]) -> Array:
-    """Return numbers [n, draws] that are uniform and independent if the samples follow their distributions."""
+    """Return numbers [n, draws] from 0 to 1 that are uniform and independent if samples follow their distributions."""
     path, found = example.weights(folder), []
     signals = [example.features(example.frames, k) for k in range(len(seeds))]
     for seed, (samples, parameters) in zip(seeds, example.generate(path, signals, seeds, None, True), strict=True):
@@ -418,7 +428,7 @@ def _uniform(example: ModelExample, folder: Path, seeds: Sequence[int]) -> Array
 
 
 def resume_exact(example: ModelExample, folder: Path) -> None:
-    """Raise ModelError unless a resumed run has the weights and the losses of an unbroken one, bit for bit."""
+    """Raise ModelError unless a resumed run ends with the weights of an uninterrupted run, bit for bit."""
     steps = max(4, example.steps // 4)
     whole = example.train(folder / "whole", steps, False)
     twice = example.train(folder / "twice", steps, False)
@@ -439,7 +449,7 @@ def _require_same_run(example: ModelExample, first: Path, second: Path, what: st
 
 
 def loss_falls(example: ModelExample, folder: Path) -> None:
-    """Raise ModelError unless the training loss falls on a toy as far as the example says."""
+    """Raise ModelError unless the training loss on a small data set falls by `example.fall` or more."""
     example.train(folder / "toy", example.steps, False)
     found = _losses(folder / "toy")
     few = max(1, len(found) // 5)
@@ -484,9 +494,9 @@ MODEL_CHECKS: dict[str, ModelCheck] = {
 
 
 def check_model(example: ModelExample, folder: Path) -> None:
-    """Put a model to every check of `MODEL_CHECKS`. Raise ModelError that says what broke first.
+    """Run every check of `MODEL_CHECKS` on a model. Raises ModelError for the first check that fails.
 
-    folder: a folder for the files of the checks; each check has a folder of its own in it.
+    folder: a folder for the files of the checks. Each check gets a folder of its own in it.
     """
     for name, check in MODEL_CHECKS.items():
         own = folder / name

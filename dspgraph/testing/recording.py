@@ -15,8 +15,8 @@ from dspgraph.testing.laws import check_graph
 def check_recording(graph: Graph, path: Path | None = None, seconds: float = 1.0) -> None:
     """Check a graph on the first `seconds` of a file, as `check_graph` does. Raises LawError at the first difference.
 
-    path: an .npz file with an array for every input, or an audio file for all audio inputs; None stands for a recording
-    of speech that comes with pysptk. Unless the file is an .npz file, inputs of frames and symbols get random numbers.
+    path: an .npz file with an array for every input, or an audio file for all audio inputs; None for a recording of
+    speech that comes with pysptk. With an audio file, inputs of frames and symbols get random numbers.
     """
     path = path or example_speech()
     if path.suffix.lower() == SUFFIX:

@@ -34,7 +34,7 @@ def push_all(session: Session, blocks: Iterable[Mapping[str, Array]]) -> Outputs
 
 
 def spans(graph: Graph, sizes: Iterable[int]) -> Iterator[Fraction]:
-    """Yield the seconds of each block, without end. sizes: in items of the input with the highest rate, repeated."""
+    """Yield the lengths of blocks in seconds, without end. sizes: in items of the fastest input; they are repeated."""
     fastest = max(stream.rate for stream in graph.inputs.values())
     return (Fraction(size) / fastest for size in cycle(sizes))
 
@@ -69,9 +69,10 @@ def seeded_run(graph: Graph, arrays: Mapping[str, Array], seed: int) -> Outputs:
 
 @contextmanager
 def counted_entropy() -> Iterator[list[str]]:
-    """Yield a list that gets an entry whenever a generator is made without a seed, or the system gives random bytes.
+    """Return a context manager that counts uses of randomness without a seed inside its `with` block.
 
-    numpy's generators without a seed count too: they take random bytes of the system through the module `random`.
+    It gives a list that gets an entry whenever a generator is made without a seed, or the system is asked for random
+    bytes. numpy's generators without a seed count too: they ask the system through the module `random`.
     """
     drawn: list[str] = []
     kept, kept_random, kept_seed = os.urandom, vars(random)["_urandom"], random.Random.seed
@@ -96,7 +97,7 @@ def counted_entropy() -> Iterator[list[str]]:
 
 @contextmanager
 def _global_seeds() -> Iterator[None]:
-    """Restore the states of the global generators of Python, numpy and torch at the end."""
+    """Restore the states of the global generators of Python, numpy and torch when the `with` block ends."""
     kept, kept_numpy = random.getstate(), copy.deepcopy(np.random.get_state())
     torch = sys.modules.get("torch")
     kept_torch = torch.get_rng_state() if torch else None

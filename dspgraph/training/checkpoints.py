@@ -1,4 +1,4 @@
-"""Checkpoints of other programs, read without executing anything in them."""
+"""Checkpoints of other programs: their arrays are read, and nothing in the files is executed."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ from dspgraph.streams import Array
 from dspgraph.training.tensorflow import index_of, read_tensorflow
 
 _LARGEST = 2**33
-"""The largest size of a checkpoint, and of all its arrays, in bytes."""
+"""The largest size of the file of a checkpoint, and of all its arrays together, in bytes."""
 
 _STATES = ("state_dict", "model_state_dict", "model", "generator", "network")
 """The keys under which programs store the weights of a network beside other values."""
 
 
 def read_checkpoint(path: Path) -> dict[str, Array]:
-    """Return the arrays in a checkpoint, by name.
+    """Return name -> array, for the arrays in a checkpoint.
 
-    The checkpoint is a file of torch, in its present or its first format, a file of safetensors, of numpy (.npz), or of
-    HDF5; or it is one of TensorFlow, given as its index, as one of its data files, or as the path that these have in
-    common. If a file of torch holds several things, the state of its network is returned; other values than arrays are
-    left out. Nothing in the file is executed: torch reads it as data only, and refuses everything else. Raises
-    FileError if the file cannot be read, is none of these, or is refused.
+    path: a file of torch (in its present or its first format), safetensors, numpy (.npz) or HDF5; or a checkpoint of
+    TensorFlow: its index, one of its data files, or the path NAME that these files share. From a file of torch that has
+    several parts, only the state of the network is returned. Values that are not arrays are left out.
+
+    Nothing in the file is executed: torch reads only plain data, and refuses everything else. Raises FileError if the
+    file cannot be read, is in another format, or is refused.
     """
     if index := index_of(path):
         return read_tensorflow(index, _LARGEST)
@@ -59,9 +60,9 @@ def read_checkpoint(path: Path) -> dict[str, Array]:
 
 
 def _check_size(path: Path, found: int) -> None:
-    """Raise FileError if the arrays of a file would need more than `_LARGEST` bytes. found: what they need.
+    """Raise FileError if the arrays of a file would need more than `_LARGEST` bytes. found: the bytes that they need.
 
-    A small file can ask for more: compressed, or with one stored number for many.
+    A small file can have large arrays if they are compressed, or if one stored number stands for many.
     """
     if found > _LARGEST:
         raise FileError(f"{path} tells of {found} bytes of weights; at most {_LARGEST} are read")
@@ -138,7 +139,10 @@ def _torch(path: Path, content: bytes) -> dict[str, Array]:
 
 
 def _state(found: Any) -> dict[str, Any]:
-    """Return the tensors of the network in what torch has read, by name, without the prefix of parallel training."""
+    """Return name -> tensor of the network, from the result of `torch.load`; empty if there is no network.
+
+    The prefix "module." of parallel training is removed from the names.
+    """
     import torch
 
     if not isinstance(found, Mapping):

@@ -1,8 +1,9 @@
-"""What the package of a model must contain, so that the model can be trained and its predictions can be plotted.
+"""The members that the package of a model must have, so that the model can be trained, plotted and converted.
 
 The package of the model NAME is the folder `dspgraph_nodes/models/NAME/`, or a package that another distribution
-announces as the entry point NAME of the group `dspgraph.models`. Its module `training` has what `Training` declares.
-Its module `distribution` has what `Prediction` declares; a model that predicts no distribution lacks this module.
+announces as the entry point NAME of the group `dspgraph.models`. Its module `training` has the members that `Training`
+declares. Its module `distribution` has the members of `Prediction`; a model that predicts no distribution lacks this
+module.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ Features = Callable[[Array], Mapping[str, Array]]
 """A function from the samples [n] of a recording to the outputs of the pipeline of a model: name -> array."""
 
 Labels = Mapping[str, Mapping[str, str]]
-"""What the manifest says about recordings: name of the recording -> name of the column -> text."""
+"""The labels of recordings, from columns of a manifest: name of the recording -> name of the column -> text."""
 
 EXTRA = {"tensorboard"}
 """The packages that only `pip install dspgraph[train]` installs."""
@@ -38,7 +39,7 @@ class Training(Protocol):
     Settings: type[BaseModel]
     """The class of the settings of a training run. Every field has a description.
 
-    Its instances may have a property `overrides`: values of the variables of the pipeline, such as "rate=4000".
+    An instance may have the property `overrides`: new values for variables of the pipeline, such as "rate=4000".
     """
 
     def train(
@@ -54,19 +55,20 @@ class Training(Protocol):
     ) -> Path:
         """Train on recordings, and return the path of the file with the weights.
 
-        recordings: name -> samples [n] at the rate of the pipeline; features: computes the features of a recording from
-        its samples; out: folder for weights, checkpoints and logs; settings: an instance of `Settings`; resume: go on
-        from the checkpoint in `out`; progress: show a progress bar; report: called with each line for the user; init: a
-        file of weights to begin with. Raises RequestError if the recordings cannot be used, if the run cannot be
-        resumed, or if the weights do not fit.
+        recordings: name -> samples [n] at the rate of the pipeline. features: a function that computes the features of
+        a recording from its samples. out: the folder for weights, checkpoints and logs. settings: an instance of
+        `Settings`. resume: continue from the checkpoint in `out`. progress: show a progress bar. report: a function
+        that is called with each line for the user. init: a file of weights to begin with; None for random weights.
+        Raises RequestError if the recordings cannot be used, if the run cannot be resumed, or if the weights do not
+        fit.
         """
 
 
 class LabelledTraining(Protocol):
-    """The module `training` of a model that learns from more than the samples: as `Training`, with these members."""
+    """The module `training` of a model that learns from samples and labels. It also has the members of `Training`."""
 
     LABELS: tuple[str, ...]
-    """The names of the further columns of a manifest that the training reads, such as "pitch"."""
+    """The names of the columns of a manifest that contain labels for the training, such as "pitch"."""
 
     def train(
         self,
@@ -82,8 +84,8 @@ class LabelledTraining(Protocol):
     ) -> Path:
         """Train as `Training.train` does.
 
-        labels: for each recording, what the manifest says in the columns of `LABELS`; a column that it lacks is
-        missing. Raises RequestError, too, if a recording lacks a label that the training needs.
+        labels: for each recording, the values of the columns `LABELS` of the manifest. A column without a value is
+        missing there. Also raises RequestError if a recording lacks a label that the training needs.
         """
 
 
@@ -97,8 +99,8 @@ class Prediction(Protocol):
         """Return the predicted distributions [n, size], the true levels [n], and the sample rate in Hz.
 
         A row of the distributions has the probabilities of all levels for one sample. weights: a file of trained
-        weights; samples: [n], a recording; features: computes its features. Raises ValueError if the weights are those
-        of another model.
+        weights. samples: [n], a recording. features: a function that computes its features. Raises ValueError if the
+        weights belong to another model.
         """
 
 
@@ -106,15 +108,16 @@ class WeightsConversion(Protocol):
     """The module `convert` of a model. A model without published weights lacks this module."""
 
     def recognises(self, names: set[str]) -> bool:
-        """Return whether arrays with these names are a published network of this model, in any known layout."""
+        """Return whether these are the names of the arrays of a published network of this model, in a known layout."""
 
     def convert(
         self, found: Mapping[str, Array], given: Mapping[str, Any]
     ) -> tuple[Any, dict[str, Array], Sequence[str]]:
-        """Return the configuration and the arrays of a file of weights, and what neither argument tells, in words.
+        """Return (configuration, arrays by name, sentences about assumed values) for a file of weights.
 
-        found: the arrays of a checkpoint, by name; given: values that it does not tell, by name. Raises ValueError if
-        the arrays are no such network, or if they contradict a given value.
+        found: name -> array of a checkpoint. given: name -> value, for values that the checkpoint does not contain. A
+        value that is neither in `found` nor in `given` is assumed. Raises ValueError if the arrays are not a network of
+        this model, or if they contradict a given value.
         """
 
 
@@ -122,14 +125,14 @@ class WeightsWriter(Protocol):
     """The object `WEIGHTS` in the module `weights` of a model."""
 
     def write(self, path: Path, config: Any, arrays: Mapping[str, Array]) -> None:
-        """Write a configuration and its arrays, by name, to a file. Raises ValueError if they do not fit."""
+        """Write a configuration and arrays (name -> array) to a file. Raises ValueError if they do not fit together."""
 
 
 class WeightsModule(Protocol):
     """The module `weights` of a model."""
 
     WEIGHTS: WeightsWriter
-    """The layout of its files of weights."""
+    """The layout of the files of weights of the model."""
 
 
 def training(model: str) -> Training:

@@ -23,7 +23,11 @@ _LARGEST_SETTINGS = 2**24
 
 @dataclass(frozen=True)
 class ConvertedWeights:
-    """The result of a conversion. model: the name of the model; untold: values that the checkpoint does not hold."""
+    """The result of a conversion.
+
+    model: the name of the model. untold: sentences about values that neither the checkpoint nor the settings contain,
+    and that were assumed.
+    """
 
     model: str
     untold: tuple[str, ...]
@@ -34,10 +38,11 @@ def convert_weights(
 ) -> ConvertedWeights:
     """Write the weights in a checkpoint of another program to a file of weights of this project.
 
-    source: see `read_checkpoint`; out: the file to write, which must not exist; model: the name of the model, by
-    default the one that recognises the names of the arrays; settings: a JSON file with values that the checkpoint does
-    not tell. Raises UnknownName for an unknown model, FileError if a file cannot be read or holds no such network, and
-    RequestError if no model or several recognise the checkpoint, or if `out` exists.
+    source: see `read_checkpoint`. out: the file to write, which must not exist. model: the name of the model; by
+    default the only model that recognises the names of the arrays. settings: a JSON file with values that the
+    checkpoint does not contain. Raises UnknownName for an unknown model, FileError if a file cannot be read or contains
+    no network of this model, and RequestError if no model or several models recognise the checkpoint, or if `out`
+    exists.
     """
     if out.exists():
         raise RequestError(f"{out} exists already: remove it, or give another name with -o")
@@ -56,10 +61,10 @@ def convert_weights(
 def _converted(
     model: str, arrays: Mapping[str, Array], given: Mapping[str, Any]
 ) -> tuple[Any, dict[str, Array], Sequence[str]]:
-    """Return what the converter of a model returns. Raises ValueError for whatever it raises about its arguments.
+    """Return the result of `convert` of a model. Errors of several classes in `convert` become a ValueError.
 
-    What it raises for an array with another number of axes, or for a given value of another type, can be of many
-    classes; nothing but the file and the settings is parsed inside.
+    `convert` can raise errors of many classes for an array with a wrong number of axes, or for a setting of a wrong
+    type. They are all due to the arguments, because `convert` reads nothing else.
     """
     try:
         return conversion(model).convert(arrays, given)

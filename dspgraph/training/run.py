@@ -1,4 +1,4 @@
-"""Training runs, which make a file of weights from recordings and settings; and predictions of trained models."""
+"""Training runs, which compute a file of weights from recordings and settings; and predictions of trained models."""
 
 from __future__ import annotations
 
@@ -32,13 +32,15 @@ def train(
 ) -> Path:
     """Train a model on recordings, and return the path of the file with its weights.
 
-    data: a folder, a pattern, a manifest or one audio file, as in `corpus.gather`; out: folder for weights, checkpoints
-    and logs; settings: name -> value as text; resume: go on from the checkpoint in `out`; progress: show a progress
-    bar; report: called with each line for the user; init: a file of weights to begin with. A model that learns from
-    labels, such as the pitch of a note, gets them from the columns of the manifest. Raises UnknownName for an unknown
-    model or setting, ParameterError for a value out of bounds, FileError for a file that cannot be read, and
-    RequestError if the data cannot be used, if the run cannot be resumed, if the weights to begin with do not fit, or
-    if `out` cannot be written to.
+    data: a folder, a pattern, a manifest or one audio file, as in `corpus.gather`. out: the folder for weights,
+    checkpoints and logs. settings: name -> value as text. resume: continue from the checkpoint in `out`. progress: show
+    a progress bar. report: a function that is called with each line for the user. init: a file of weights to begin
+    with. A model that learns from labels, such as the pitch of a note, gets the labels from the columns of the
+    manifest.
+
+    Raises UnknownName for an unknown model or setting, ParameterError for a value out of bounds, FileError for a file
+    that cannot be read, and RequestError if the data cannot be used, if the run cannot be resumed, if the weights in
+    `init` do not fit, or if `out` cannot be written to.
     """
     module = training(model)
     chosen = _settings(module.Settings, settings)
@@ -59,7 +61,7 @@ def train(
 
 
 def settings(model: str) -> list[tuple[str, str, str]]:
-    """Return the settings for the training of a model: (name, default or "", description) of each."""
+    """Return (name, default or "", description) of every setting for the training of a model."""
     fields = training(model).Settings.model_fields
     return [
         (name, "" if one.default is None else str(one.default), one.description or "") for name, one in fields.items()
@@ -70,7 +72,7 @@ def distribution(weights: Path, file: Path) -> tuple[Array, Array, float]:
     """Return the distributions [n, size] that a trained model predicts, the true levels [n], and the rate in Hz.
 
     A row of the distributions has the probabilities of the levels 0 to size - 1 for one sample. weights: the file of
-    the weights; file: the recording. Raises FileError if a file cannot be read, or if `weights` has no trained weights.
+    the weights. file: the recording. Raises FileError if a file cannot be read, or if `weights` has no trained weights.
     """
     module = prediction(model_of(weights))
     stream, features = _features(module.PIPELINE)
@@ -89,7 +91,7 @@ def _samples(item: Item, stream: Audio) -> Array:
 
 
 def _by_name(items: list[Item]) -> dict[str, Item]:
-    """Return the items by name: the path of a whole file, the id of a part of a file.
+    """Return name -> item. The name is the path of a whole file, or the id of a part of a file.
 
     Raises RequestError if two items have the same name.
     """
@@ -102,9 +104,9 @@ def _by_name(items: list[Item]) -> dict[str, Item]:
 
 
 def _features(pipeline: str, overrides: Sequence[str] = ()) -> tuple[Audio, Features]:
-    """Return the audio stream that a pipeline takes, and a function from its samples to the outputs of the pipeline.
+    """Return the audio stream that a pipeline takes, and a function that runs the pipeline on samples of this stream.
 
-    overrides: values of the variables of the pipeline, such as "rate=4000".
+    overrides: new values for variables of the pipeline, such as "rate=4000".
     """
     graph = load(pipeline, overrides)
     assert graph.audio_input  # the pipeline of every model takes one audio stream
@@ -124,9 +126,9 @@ def _settings(kind: type[BaseModel], given: Mapping[str, str]) -> BaseModel:
 
 
 def _check_number(name: str, text: str) -> None:
-    """Raise ParameterError for a text that Python takes for a number and YAML does not: 1_0, digits of other scripts.
+    """Raise ParameterError for texts that Python reads as a number, but that are not allowed as settings.
 
-    Also for "nan" and "inf", which no setting can use.
+    These are "1_0", digits of other scripts, "nan" and "inf". name: of the setting.
     """
     try:
         float(text)

@@ -1,10 +1,11 @@
 """Checkpoints of TensorFlow, in their second format, read without TensorFlow.
 
-A checkpoint is a file NAME.index and one or more files NAME.data-00000-of-00001. The index is a table of LevelDB,
-without compression: blocks of pairs of a key and a value, in the order of the keys, where a key that begins as the one
-before it stores the rest only. The last 48 bytes of the file tell where a block with the places of all other blocks
-stands. A key is the name of an array, and its value a message of protocol buffers: type, shape, file, place and size of
-the numbers, which stand in the data files in row-major order.
+A checkpoint is a file NAME.index and one or more data files such as NAME.data-00000-of-00001. The index is a table of
+LevelDB without compression. Its blocks are lists of (key, value), sorted by key. If a key begins with the same bytes as
+the key before it, only the rest of the key is stored. The last 48 bytes of the index give the place of a block that
+lists the places of all other blocks. A key is the name of an array. Its value is a message of protocol buffers: the
+type and shape of the array, and file, place and size of its numbers. The numbers are in the data files, in row-major
+order.
 
 Sources: leveldb, doc/table_format.md; TensorFlow, tensor_bundle.proto; Protocol Buffers, Encoding.
 """
@@ -27,22 +28,22 @@ from dspgraph.streams import Array
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER = 48
 _LARGEST_INDEX = 2**24
-"""The largest size of an index, in bytes. That of GANSynth has about 20,000 bytes."""
+"""The largest size of an index, in bytes. The index of GANSynth has about 20,000 bytes."""
 
 _MOST_AXES = 8
-"""The most axes of an array. A filter has four."""
+"""The largest number of axes of an array. The filter of a convolution over two axes has four."""
 
 _LARGEST_NAMES = 2**24
-"""The most bytes that the names of all arrays may have together: few bytes of an index can stand for long names."""
+"""The largest number of bytes of all names together. A small index can contain long names, which share their bytes."""
 
 _TYPES: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 2: np.dtype("<f8"), 3: np.dtype("<i4"), 9: np.dtype("<i8")}
-"""Types of numbers, by the number that TensorFlow gives them. Arrays of other types are left out."""
+"""Number of a type in TensorFlow -> dtype. Arrays of other types are left out."""
 
 
 def index_of(path: Path) -> Path | None:
-    """Return the index of the checkpoint to which a path belongs: its index, one of its data files, or their prefix.
+    """Return the index of the checkpoint to which a path belongs; None if there is no such index.
 
-    None if there is no such index.
+    path: the index itself, one of the data files, or the path NAME that these files share.
     """
     name = path.name.partition(".data-")[0].removesuffix(".index")
     index = path.parent / f"{name}.index"
@@ -50,9 +51,9 @@ def index_of(path: Path) -> Path | None:
 
 
 def read_tensorflow(index: Path, largest: int) -> dict[str, Array]:
-    """Return the arrays of a checkpoint, by name. Raises FileError if a file cannot be read, or is damaged.
+    """Return name -> array, for all arrays of a checkpoint. Raises FileError if a file cannot be read, or is damaged.
 
-    index: the path of its index; largest: the most bytes that all arrays together may have.
+    index: the path of the index. largest: the largest number of bytes of all arrays together.
     """
     content = read_file(index, _LARGEST_INDEX)
     try:
@@ -100,12 +101,12 @@ def _numbers(index: Path, name: str, entry: _Entry) -> Array:
 
 
 def _table(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the pairs of key and value. Raises ValueError or IndexError if the content is damaged."""
+    """Yield (key, value) for all entries of an index. Raises ValueError or IndexError if it is damaged."""
     footer = content[-_FOOTER:]
     if len(footer) < _FOOTER or int.from_bytes(footer[-8:], "little") != _MAGIC:
         raise ValueError("the last bytes are not those of a table")
     at = 0
-    for _ in range(2):  # the place of the block that describes others, and that of the block of places
+    for _ in range(2):  # the place of the block with data about blocks, then of the block with the places of blocks
         offset, at = _varint(footer, at)
         size, at = _varint(footer, at)
     read = names = 0
@@ -123,7 +124,7 @@ def _table(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _block(content: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the pairs of key and value of a block."""
+    """Yield (key, value) for the entries of the block of `size` bytes that begins at `offset`."""
     block = content[offset : offset + size]
     if len(block) != size or size < 4:
         raise ValueError("a block lies beyond the end")
@@ -146,7 +147,7 @@ def _block(content: bytes, offset: int, size: int) -> Iterator[tuple[bytes, byte
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yield the fields of a message of protocol buffers: (number, value)."""
+    """Yield (number of the field, value) for the fields of a message of protocol buffers."""
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)
@@ -163,7 +164,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 
 def _varint(content: bytes, at: int) -> tuple[int, int]:
-    """Return a number that is stored in groups of seven bits, the lowest first, and the place after it."""
+    """Return (number, place after it) for the number at the place `at`. Each byte has seven bits, the lowest first."""
     value = 0
     for k in range(10):
         value |= (content[at + k] & 127) << 7 * k

@@ -1,4 +1,4 @@
-"""Files of weights, of any model."""
+"""The description of a file of weights, of any model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dspgraph.errors import FileError
 from dspgraph.io.paths import read_start
 
 _LONGEST_HEADER = 2**20
-"""The largest size of the header of a file of weights, in bytes. That of an LPCNet has about 2000 bytes."""
+"""The largest size of the header of a file of weights, in bytes. The header of an LPCNet has about 2000 bytes."""
 
 
 def model_of(weights: Path) -> str:
@@ -22,7 +22,7 @@ def model_of(weights: Path) -> str:
 
 
 def describe_weights(weights: Path) -> tuple[str, dict[str, Any], dict[str, tuple[int, ...]]]:
-    """Return the model of a file of weights, its configuration, and the shape of every array by name.
+    """Return (name of the model, configuration, name of an array -> shape) of a file of weights.
 
     No array is loaded. Raises FileError if the file cannot be read, or if its metadata name no model.
     """
