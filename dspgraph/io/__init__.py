@@ -1,1 +1,4 @@
-"""Audio and array files, read and written block by block. A file appears when it is complete, or not at all."""
+"""Files of audio, arrays and alignments. Audio and arrays are read and written block by block.
+
+A file that is written appears when it is complete, or not at all.
+"""

@@ -1,8 +1,8 @@
-"""Alignments: which phone is spoken when, read from the files of aligners and as a stream of symbols.
+"""Alignments: they say which phone is spoken when. They are read from the files of aligners.
 
-`read_alignment` takes label files of HTK, HTS and festival, labels in seconds, master label files, Kaldi's ctm,
+`read_alignment` reads label files of HTK, HTS and festival, labels in seconds, master label files, Kaldi's ctm,
 gentle's JSON, TextGrids of Praat, labels of Audacity and alignments of TIMIT. Times are exact fractions of a second.
-`phone_symbols` turns intervals into the stream `Symbols("phone")` of any rate.
+`phone_symbols` turns intervals into a stream of symbols of the kind "phone", at any rate.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from dspgraph.shown import shown
 from dspgraph.streams import Array, Number, Symbols, to_fraction
 
 OUTSIDE = "(outside)"
-"""The label of samples that are in no interval."""
+"""The label of samples that are not in any interval."""
 
 _LINE_READERS: dict[str, Callable[[Path, Lines], LabelledSpeech]] = {
     "htk": read_htk,
@@ -44,7 +44,7 @@ _LINE_READERS: dict[str, Callable[[Path, Lines], LabelledSpeech]] = {
 }
 
 ALIGNMENT_FORMATS = (*_LINE_READERS, "mlf", "ctm", "gentle", "textgrid")
-"""The names of the formats. "htk" is also that of labels in seconds: a decimal point says so."""
+"""The names of the formats. "htk" is also used for labels in seconds, which are recognised by a decimal point."""
 
 _SUFFIXES = {
     ".textgrid": "textgrid", ".ctm": "ctm", ".json": "gentle", ".mlf": "mlf", ".phn": "timit", ".wrd": "timit",
@@ -54,11 +54,11 @@ ALIGNMENT_SUFFIXES = (".lab", ".rec", ".txt", *_SUFFIXES)
 """Suffixes of files of alignments, in small letters."""
 
 _PERHAPS = (".txt", ".json", ".wrd")
-"""Suffixes of files that are often something else than an alignment of phones."""
+"""Suffixes of files that often are not alignments of phones: transcripts, descriptions of results, words."""
 
 FOLDS = {"position": r"_[BIES]$", "stress": r"(?<=[A-Za-z])[0-2](?=$|_[BIES]$)"}
-"""Parts of a label that can be taken away, by the name of the option: Kaldi's word position (`AH0_B`: beginning,
-inside, end, single), and the stress digit of ARPAbet (`AH0`).
+"""Name of a fold -> pattern of the part of a label that it removes: Kaldi's word position (`AH0_B`: beginning, inside,
+end, single), or the stress digit of ARPAbet (`AH0`).
 """
 
 
@@ -66,7 +66,7 @@ inside, end, single), and the stress digit of ARPAbet (`AH0`).
 class Alignment:
     """The intervals of one recording, sorted by their start, with exact times in seconds.
 
-    notes: what the reader saw or changed, each a sentence without a subject: "has 3 words without phones".
+    notes: sentences about what the reader found or changed. Most of them have no subject: "is not text in UTF-8: ...".
     """
 
     intervals: tuple[Interval, ...]
@@ -78,7 +78,7 @@ class Alignment:
         return sorted({one.label for one in self.intervals})
 
     def folded(self, folds: Collection[str]) -> Alignment:
-        """Return the alignment with parts of the labels taken away. folds: names of FOLDS."""
+        """Return the alignment with parts of the labels removed. folds: names in FOLDS, of the parts to remove."""
         if unknown := set(folds) - set(FOLDS):
             raise RequestError(f"there is no fold {shown(min(unknown))}; {suggest(min(unknown), FOLDS)}")
         changed = tuple(one._replace(label=folded_label(one.label, folds)) for one in self.intervals)
@@ -86,7 +86,7 @@ class Alignment:
 
 
 def folded_label(label: str, folds: Collection[str]) -> str:
-    """Return a label without word position or stress digit; as it is if nothing would be left. folds: as in FOLDS."""
+    """Return a label without the parts that `folds` names. A part is kept if nothing else would be left."""
     for name, pattern in FOLDS.items():
         if name in folds:
             label = re.sub(pattern, "", label) or label
@@ -103,17 +103,20 @@ def read_alignment(
 ) -> Alignment:
     """Return the alignment in a file.
 
-    form: one of ALIGNMENT_FORMATS; by default it follows from the suffix and the content. tier: the name of the tier
-    of a TextGrid. utterance: the name of the utterance, for files of several. offset: seconds that are added to every
-    time, for instance "768/22050" if the audio has 768 samples more at its beginning than the recording that was
-    aligned. Raises FileError for a file that cannot be read, and RequestError for a tier or utterance where the format
-    has none.
+    form: one of ALIGNMENT_FORMATS; by default it follows from the content and the suffix. tier: the name of the tier,
+    for a TextGrid. utterance: the name of the utterance, for a file with several. offset: seconds that are added to
+    every time, for instance "768/22050" if the audio begins with 768 more samples than the recording that was aligned.
+    Raises FileError for a file that cannot be read, and RequestError if a tier or an utterance is given for a format
+    that has none.
     """
     return AlignmentFile(Path(path), form, tier).read(utterance, offset)
 
 
 class AlignmentFile:
-    """A file of alignments, read once: of one utterance or, in the formats "mlf" and "ctm", of several."""
+    """A file with the alignment of one utterance or, in the formats "mlf" and "ctm", of several. It is read once.
+
+    form, tier: as in `read_alignment`.
+    """
 
     def __init__(self, path: Path, form: str | None = None, tier: str | None = None) -> None:
         if form is not None and form not in ALIGNMENT_FORMATS:
@@ -128,16 +131,16 @@ class AlignmentFile:
 
     @property
     def has_many(self) -> bool:
-        """True if the format holds several utterances."""
+        """Whether the format can have several utterances."""
         return self.form in ("mlf", "ctm")
 
     @property
     def utterances(self) -> Collection[str]:
-        """The names of the utterances; empty if the format holds one only."""
+        """The names of the utterances; empty if the format has only one utterance."""
         return self._entries.keys()
 
     def read(self, utterance: str | None = None, offset: Number = 0) -> Alignment:
-        """Return the alignment of an utterance, its times moved by `offset` seconds; as `read_alignment`."""
+        """Return the alignment of an utterance. Arguments and errors are those of `read_alignment`."""
         if utterance is not None and not self.has_many:
             raise RequestError(f"{self.path} is read as {self.form}, which has one utterance: drop the name")
         found = self._speech(utterance)
@@ -157,7 +160,7 @@ class AlignmentFile:
 
 
 def _form_of(path: Path, text: str) -> str:
-    """Return the format of a file by its content, where that is clear, otherwise by its suffix."""
+    """Return the format of a file. The content decides if it is clear, and otherwise the suffix."""
     start = text[:4000].lstrip()
     for mark, form in {"#!MLF!#": "mlf", "File type": "textgrid", "ooBinaryFile": "textgrid", "{": "gentle"}.items():
         if start.startswith(mark):
@@ -185,9 +188,10 @@ def _form_of(path: Path, text: str) -> str:
 class PhoneSymbols:
     """Phones as a stream of symbols, and how well the intervals fit the signal.
 
-    stream: `Symbols` of kind "phone". codes: [n]; the label of an item is `labels[code]`. labels[0] is OUTSIDE.
-    covered: the number of items that are in an interval. overlap, beyond, before: seconds of intervals that lie over
-    others, after the end and before the start of the signal. unseen: the number of intervals that hold no item.
+    stream: `Symbols` of kind "phone". codes: [n]; the label of item k is `labels[codes[k]]`. labels[0] is OUTSIDE.
+    covered: the number of items that are in an interval. overlap: seconds of intervals that overlap with earlier ones.
+    beyond, before: seconds of intervals after the end and before the start of the signal. unseen: the number of
+    intervals that contain no item.
     """
 
     stream: Symbols
@@ -206,7 +210,7 @@ class PhoneSymbols:
 
     @property
     def sentences(self) -> list[str]:
-        """Sentences about items and intervals that do not fit each other; empty if all do."""
+        """Sentences about items outside all intervals, and about intervals that overlap or have no items; or empty."""
         found = []
         if self.covered < len(self.codes):
             found.append(f"{100 * (1 - self.coverage):.3g} % of the samples are outside every interval")
@@ -220,13 +224,14 @@ class PhoneSymbols:
 def phone_symbols(
     intervals: Iterable[Interval], rate: Number, n: int, labels: Sequence[str] | None = None
 ) -> PhoneSymbols:
-    """Return n items of a rate in Hz, each with the code of the phone at that time.
+    """Return a stream of n symbols, each with the code of the phone at that time.
 
-    An interval from s to e seconds has the items from round(s * rate) up to, not including, round(e * rate), where
-    halves are rounded up: times are exact, so that rounding errors do not add up. Where intervals overlap, the one that
-    starts later counts; of two that start together, the later in the order of `intervals`. labels: those of the codes
-    1, 2, ...; by default the labels of the intervals, sorted. Raises ParameterError for a label that is not in
-    `labels`.
+    An interval from s to e seconds has the items from round(s * rate) to round(e * rate) - 1, where halves are rounded
+    up. Times are exact, so that rounding errors do not add up. Where intervals overlap, the interval that starts later
+    is used; if two start at the same time, the later one in `intervals`.
+
+    rate: items per second. n: the number of items. labels: the labels of the codes 1, 2, ...; by default all labels of
+    the intervals, sorted. Raises ParameterError for a label that is not in `labels`.
     """
     ordered = sorted(intervals, key=lambda one: one.start)
     known = sorted({one.label for one in ordered}) if labels is None else list(labels)
@@ -256,11 +261,11 @@ def _nearest_item(seconds: Fraction, rate: Fraction) -> int:
 
 
 class AlignmentFolder:
-    """A folder of alignments: in it, "a.lab", "a.TextGrid" ... are the alignment of the recording "a".
+    """A folder of alignments. A file "a.lab", "a.TextGrid" ... in it is an alignment of the recording "a".
 
-    Of several such files, those with the suffix of `form` are taken; without them, `.txt`, `.json` and `.wrd` are taken
-    only if there is no other: they may be transcripts, descriptions of results, and words. form, tier: as in
-    `read_alignment`.
+    If a recording has several such files, a file with the suffix of `form` is preferred. After that, files with the
+    suffixes `.txt`, `.json` and `.wrd` are used only if there is no other file, because they may be transcripts,
+    descriptions of results, or words. form, tier: as in `read_alignment`.
     """
 
     def __init__(self, path: Path, form: str | None = None, tier: str | None = None) -> None:

@@ -1,7 +1,7 @@
 """Streams in .npz files: frames, symbols and samples of one signal, each stream with its rate and kind.
 
-`numpy.load` opens such a file. The file has one array for each stream, under the name of the stream. Its array
-`streams` is a JSON text that describes the streams:
+`numpy.load` opens such a file. The file has one array for each stream, under the name of the stream, and an array
+`streams` with a JSON text that describes the streams:
 {"cepstrum": {"stream": "Frames", "rate": "100", "kind": "bark_cepstrum", ...}}.
 """
 
@@ -44,15 +44,17 @@ COPIED = 2**20
 LONGEST_LIST = LONGEST_DESCRIPTION = 2**20
 _LONGEST_HEADER = 10_012
 """Limits of an .npz file, in bytes: the list of its members, the text that describes its streams, and the header of an
-array. numpy parses headers of up to 10,000 letters; before these stand at most 12 bytes.
+array. numpy reads headers of up to 10,000 characters, after at most 12 bytes of magic number and length.
 """
 
 UNPACKED = 64 * 2**20
 LARGEST_EXPANSION = 100
-"""An .npz file may unpack to UNPACKED bytes (64 MiB), or to LARGEST_EXPANSION times its own size if that is more."""
+"""Limits of the arrays of a file after decompression: UNPACKED bytes (64 MiB), or LARGEST_EXPANSION * size of the file
+if that is more.
+"""
 
 MOST_NAMES = 20
-"""The number of names of arrays that a message lists."""
+"""The largest number of names of arrays that a message lists."""
 
 
 class ArraySink(Sink):
@@ -110,15 +112,15 @@ class ArraySink(Sink):
 class ArraySource:
     """The input streams of a graph, read from an .npz file; `blocks()` reads them in bounded memory.
 
-    streams: the inputs of the graph, by name; the file has an array under each of these names. If the file describes an
-    array, the description must be equal to the input of the graph, except for the dtype. A file that was written by
-    `numpy.savez` describes nothing, and its rates and kinds are not checked. Arrays of other names are not read.
+    streams: name -> stream, for the inputs of the graph. The file must have an array under each of these names. If the
+    file describes an array, the description must be equal to the input of the graph, except for the dtype. A file that
+    was written by `numpy.savez` has no descriptions: its rates and kinds are not checked. Other arrays are not read.
+
+    The attribute `lengths` has the number of items of every stream, by name.
 
     Raises FileError if the file is missing, is damaged or is not an .npz file; if an array is missing, has no items or
-    does not fit its stream; if a description differs; and if the file is small and its arrays are huge. The check sums
-    of the arrays are checked in `blocks()`, before the first block.
-
-    lengths: the number of items of every stream, by name.
+    does not fit its stream; if a description differs; and if a small file has huge arrays. The check sums of the arrays
+    are checked in `blocks()`, before the first block.
     """
 
     def __init__(self, path: str | Path, streams: Mapping[str, Stream]) -> None:
@@ -132,10 +134,10 @@ class ArraySource:
             self.lengths = {name: int(header.shape[0]) for name, header in self._headers(archive).items()}
 
     def blocks(self, seconds: Fraction = Fraction(1)) -> Iterator[dict[str, Array]]:
-        """Yield blocks by name of the stream, `seconds` of every stream at a time, until the longest stream ends.
+        """Yield mappings, name of a stream -> block of `seconds`, until the longest stream ends.
 
-        A stream that ends earlier gives a shorter block at its end, and then empty blocks. A span of time in which no
-        item of any stream begins gives no blocks.
+        A stream that ends earlier has a shorter block at its end, and then empty blocks. Nothing is yielded for a span
+        of time in which no item of any stream begins.
         """
         with self._archive() as archive:
             arrays = {name: self._unpacked(archive, header) for name, header in self._headers(archive).items()}
@@ -162,7 +164,8 @@ class ArraySource:
     def _reading(self, fault: str = f" is no {SUFFIX} file, or is damaged") -> Iterator[None]:
         """Turn every error of zipfile and numpy into a FileError with the path of the file and the fault.
 
-        What they raise for a damaged file can be of any class; nothing but the bytes of the file is parsed inside.
+        Every class of error is caught, because zipfile and numpy can raise any class for a damaged file. The code
+        inside the `with` block only reads the file.
         """
         try:
             yield
@@ -173,7 +176,7 @@ class ArraySource:
             raise FileError(f"{self.path}{fault}: {shortened(reason, 120)}") from None
 
     def _check_names(self, archive: zipfile.ZipFile) -> None:
-        """Raise FileError if the array of a stream is not in the archive, or if the archive lists it twice."""
+        """Raise FileError if the array of a stream is missing in the archive, or if the archive lists it twice."""
         there = Counter(one.removesuffix(".npy") for one in archive.namelist() if one.endswith(".npy"))
         for name, stream in self.streams.items():
             if name not in there:
@@ -185,13 +188,13 @@ class ArraySource:
                 raise FileError(f"{self.path} lists the array '{name}' {there[name]} times: make the file again")
 
     def _described(self, archive: zipfile.ZipFile) -> dict[str, Stream]:
-        """Return the streams that the file describes, by name, but only those that the graph takes."""
+        """Return name -> stream, for the streams that the file describes and the graph takes."""
         description = self._description(archive)
         with self._parsing():
             return {name: stream_from_dict(description[name]) for name in self.streams if name in description}
 
     def _description(self, archive: zipfile.ZipFile) -> dict[str, Any]:
-        """Return what the file says about its streams, by name; an empty dict if it says nothing."""
+        """Return name -> description of the stream, as in the file; empty if the file has no descriptions."""
         if f"{STREAMS}.npy" not in archive.namelist():
             return {}
         header = self._header(archive, STREAMS)
@@ -207,14 +210,14 @@ class ArraySource:
 
     @contextmanager
     def _parsing(self) -> Iterator[None]:
-        """Turn every error into a FileError. A text can break any part of the parsers; nothing else is read inside."""
+        """Turn every error into a FileError. The `with` block only parses the description, which may be any text."""
         try:
             yield
         except Exception as error:
             raise FileError(f"{self.path}: '{STREAMS}' does not describe the arrays: {error}: make it again") from None
 
     def _headers(self, archive: zipfile.ZipFile) -> dict[str, _Header]:
-        """Return the header of the array of every stream. Raises FileError if an array does not fit its stream."""
+        """Return name of a stream -> header of its array. Raises FileError if an array does not fit its stream."""
         headers = {name: self._header(archive, name) for name in self.streams}
         for name, header in headers.items():
             self._check_fit(name, header)
@@ -228,7 +231,7 @@ class ArraySource:
         return headers
 
     def _header(self, archive: zipfile.ZipFile, name: str) -> _Header:
-        """Return the header of an array, which is read without unpacking the array."""
+        """Return the header of an array. Only the header is decompressed."""
         member = archive.getinfo(f"{name}.npy")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise FileError(
@@ -271,9 +274,9 @@ class ArraySource:
             raise FileError(f"{self.path}: {error}") from None
 
     def _unpacked(self, archive: zipfile.ZipFile, header: _Header) -> Array:
-        """Return an array of the archive, unpacked to a file without a name, of which numpy reads only what is used.
+        """Return an array of the archive, decompressed to a temporary file from which numpy reads only what is used.
 
-        The archive is read to the end of the array, because zipfile checks the check sum there.
+        The archive is read to the end of the array, because zipfile compares the check sum there.
         """
         with self._unpacking():
             unpacked = tempfile.TemporaryFile()  # noqa: SIM115 the next line closes it
@@ -306,7 +309,7 @@ class ArraySource:
 
 
 def stored_streams(path: str | Path) -> dict[str, Stream]:
-    """Return the streams that an .npz file describes, by name: none if the file was written by `numpy.savez`.
+    """Return name -> stream, for the streams that an .npz file describes; empty for a file of `numpy.savez`.
 
     Raises FileError if the file cannot be read, or if its description is damaged.
     """
@@ -318,10 +321,10 @@ def stored_streams(path: str | Path) -> dict[str, Stream]:
 
 
 class _ArchiveFile(io.FileIO):
-    """The file of an archive. zipfile reads the list of its members at once: a list that is too long is refused."""
+    """The file of an archive. It refuses to read a list of members that is too long: zipfile reads the list at once."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Return the next `size` bytes; the rest of the file if it is negative or None."""
+        """Return the next `size` bytes, or the rest of the file if `size` is negative or None."""
         if size is not None and size > LONGEST_LIST:
             raise zipfile.BadZipFile(f"the list of its members has more than {LONGEST_LIST} bytes")
         return super().read(-1 if size is None else size)
@@ -352,7 +355,7 @@ def _member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
 
 
 def _same(found: Stream, stream: Stream) -> bool:
-    """Return whether two streams are equal, apart from their dtypes, which `Stream.validate` converts or refuses."""
+    """Return whether two streams are equal apart from their dtypes, which `Stream.validate` checks and converts."""
     return type(found) is type(stream) and all(
         getattr(found, field.name) == getattr(stream, field.name)
         for field in dataclasses.fields(stream)

@@ -1,4 +1,4 @@
-"""Files that are complete or do not exist."""
+"""Files that are written completely or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Audio files, read and written block by block. A file is converted to the rate and channels that a graph takes."""
+"""Audio files, read and written block by block. Samples are converted to the rate and channels that a graph takes."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from dspgraph.io.sink import Sink
 from dspgraph.streams import Array, Audio, first_bad_item, hertz, to_fraction
 
 AUDIO_SUFFIXES = frozenset(" ".join(READABLE_FORMATS.values()).split())
-"""The suffixes of audio files, in lower case. In a folder, files with other suffixes are not taken."""
+"""The suffixes of audio files, in lower case. In a folder, files with other suffixes are ignored."""
 
 ROUNDED = Fraction(1, 100)
-"""The longest time in seconds by which a part may end after the end of its file: times in manifests are rounded."""
+"""A part may end by this time, in seconds, after the end of its file, because times in manifests may be rounded."""
 
 LARGEST_RATIO = 256
 """The largest ratio, in either direction, of the rate of a file to the rate that a graph takes.
 
-Rates of audio are closer together than this: a larger ratio means that a header is wrong. It is refused before soxr
-makes a filter for it, because the memory that soxr takes grows with the ratio.
+A larger ratio means that the rate in a header is wrong. It is refused before soxr makes a filter for it, because the
+memory that soxr takes grows with the ratio.
 """
 
 ENCODED = 2**14
@@ -48,22 +48,23 @@ The header of a file may have a rate of 1 Hz, and a block of a second would be o
 """
 
 _BLOCK = 2**20
-"""The largest size of a block, in numbers of 8 bytes: 8 MiB, also if a header has a huge rate or many channels."""
+"""The largest number of values in a block, of 8 bytes each: 8 MiB even if a header has a huge rate or many channels."""
 
 
 class AudioSource:
     """An audio file, or a part of one, as an `Audio` stream.
 
-    `blocks()` reads blocks of up to a second, or of up to 4096 samples where a second has fewer.
+    `blocks()` reads blocks of up to a second, or of up to 4096 samples if a second has fewer.
 
-    start, duration: the part of the file that is read, in seconds; the part may end up to 10 ms after the file.
-    duration=None: up to the end of the file. channel: the number of the channel that is read, from 0; None: all
-    channels. The attribute `conversions` lists in words what is done to the samples, for instance "resampled from
-    44100 Hz to 16000 Hz", and where the header of the file was not believed. The attribute `rows` is the largest number
-    of samples of the file in a block.
+    start, duration: the part of the file to read, in seconds; None as `duration` for a part that ends with the file.
+    The part may end up to 10 ms after the file. channel: the number of the channel to read, from 0; None for all
+    channels. The attribute `conversions` lists in words how the samples are converted, for instance "resampled from
+    44100 Hz to 16000 Hz", and where the header of the file is wrong. The attribute `rows` is the largest number of
+    samples, at the rate of the file, in a block.
 
-    A part has the same samples as that slice of the whole file, and the sizes of the blocks change no sample, in every
-    format (`dspgraph.testing.check_file` checks it). In lossy formats everything before the part is decoded too.
+    In every format, a part has the same samples as this slice of the whole file, and the samples do not depend on the
+    sizes of the blocks (`dspgraph.testing.check_file` checks this). In lossy formats everything before the part is
+    decoded too.
 
     Raises FileError if the file is missing, is empty, is not audio, or is truncated (`find_layout` lists the formats);
     if the part or the channel does not exist; if the number of channels cannot be converted. `blocks()` and `read()`
@@ -86,7 +87,7 @@ class AudioSource:
             raise FileError(f"{self.path} has no samples")
         self.rate, self.channels = to_fraction(self._decoder.rate), self._decoder.channels
         self.first = round(start * self.rate)
-        # The end is rounded like the start, so that a part that follows begins exactly where this one ends.
+        # The end is rounded like the start, so that the next part begins exactly where this part ends.
         last = frames if duration is None else round((start + duration) * self.rate)
         self._over = max(0, last - frames) / self.rate
         if self._over <= ROUNDED:
@@ -142,7 +143,7 @@ class AudioSource:
         return np.concatenate([*self.blocks(), self.stream.empty()])
 
     def _file_blocks(self) -> Iterator[Array]:
-        """Yield blocks [n, channels] of the part at the rate of the file; [n, 1] if one channel was chosen."""
+        """Yield the part in blocks, at the rate of the file: [n, channels], or [n, 1] if one channel was chosen."""
         read = 0
         for block in self._decoder.blocks(self.first, self.length, self.rows):
             if self.channel is not None:
@@ -171,7 +172,7 @@ class AudioSource:
         return block
 
     def _resampled(self, blocks: Iterable[Array]) -> Iterator[Array]:
-        """Return the blocks at the rate of the stream: ceil(length of the part in seconds * rate) samples in all."""
+        """Return blocks at the rate of the stream. In total they have ceil(seconds of the part * rate) samples."""
         if not 1 / LARGEST_RATIO <= self.rate / self.stream.rate <= LARGEST_RATIO:
             raise FileError(
                 f"{self.path} has {hertz(self.rate)}, the graph takes {hertz(self.stream.rate)}: more than "
@@ -198,7 +199,7 @@ class AudioItem(Protocol):
 
     @property
     def channel(self) -> int | None:
-        """The number of the channel, from 0. None: all channels, mixed if the stream has one channel."""
+        """The number of the channel, from 0. None: all channels, averaged if the stream has one channel."""
 
 
 def open_item(item: AudioItem, stream: Audio) -> AudioSource:
@@ -225,9 +226,9 @@ class AudioSink(Sink):
     sizes of the blocks. A WAV file with floats, the default, keeps samples above 1 or below -1. In every other format
     such samples are clipped to +-1; the attribute `clipped` counts them.
 
-    form: the format; by default that of the suffix of the path: see `formats.audio_format`. noise: for the dither of
-    16-bit samples. Raises RequestError if the suffix is not that of a format, FileError if the format cannot hold the
-    stream or the file cannot be written, and SignalError if a sample is not finite.
+    form: the format; by default, the suffix of the path decides (see `formats.audio_format`). noise: the generator for
+    the dither of 16-bit samples. Raises RequestError if no format has the suffix, FileError if the format does not
+    allow the stream or the file cannot be written, and SignalError if a sample is not finite.
     """
 
     def __init__(
@@ -243,7 +244,7 @@ class AudioSink(Sink):
         self.clipped = self._written = 0
         self._held = stream.empty()
         self.form.check(path, stream)
-        super().__init__(path)  # an error of Python says more than "System error", the message of libsndfile
+        super().__init__(path)  # makes the file: an error of Python says more than "System error" of libsndfile
         with self._attempt(f"is the disk full, or can a {path.suffix} file not hold {stream}?"):
             self._encoder = _Encoder(
                 os.fsencode(self._file.temporary),
@@ -301,7 +302,7 @@ class AudioSink(Sink):
     def _attempt(self, doubt: str = "is the disk full?") -> Iterator[None]:
         """Turn an error of libsndfile, or an OSError, into a FileError with the path of the file.
 
-        doubt: a question about the likely cause, which ends the message after an error of libsndfile.
+        doubt: a question about the likely cause, for the end of the message after an error of libsndfile.
         """
         with self._file.attempt():
             try:

@@ -1,8 +1,8 @@
-"""Audio containers: how long a file really is, and what a decoder must be given to read it to that end.
+"""Audio containers: the true length of a file, and the bytes that a decoder must be given to read it to its end.
 
-The headers of audio files are wrong more often than expected: a program that writes to a pipe cannot go back to fill in
-the length, files are joined, downloads break off. libsndfile believes a header, and cuts or refuses such a file.
-`find_layout` finds out what the file holds.
+The lengths in headers of audio files are often wrong: a program that writes to a pipe cannot go back to fill in the
+length, files are joined, downloads break off. libsndfile trusts the header, and cuts or refuses such a file.
+`find_layout` finds out what the file really contains.
 """
 
 from __future__ import annotations
@@ -31,42 +31,43 @@ Order: TypeAlias = Literal["big", "little"]
 
 
 class FileLayout(NamedTuple):
-    """The bytes of a file that a decoder reads, and the questions that it answers about them."""
+    """The bytes of a file that a decoder must read, and the length that results."""
 
     pieces: tuple[Piece | None, ...] = (None,)  # decoded one after the other; None: the file as it is
-    counted: bool = True  # whether a decoder knows the length; otherwise all samples are decoded to count them
-    most: tuple[int, ...] = ()  # samples per channel of each piece, if a decoder takes it to be longer
-    notes: tuple[str, ...] = ()  # where the header was not believed, in words
+    counted: bool = True  # whether a decoder knows the length; if not, all samples are decoded to count them
+    most: tuple[int, ...] = ()  # the most samples per channel to read from each piece; a decoder may give more
+    notes: tuple[str, ...] = ()  # sentences about what is wrong in the header
 
 
 _IGNORING = "ffmpeg -ignore_length 1 -i"
-"""The command of a program that reads a file to its end, whatever its header says."""
+"""The beginning of a command, for messages: ffmpeg then ignores the length in the header."""
 
 _MOST_JOINED = 20
-"""The largest number of FLAC files in one file: a file of more is not a recording, but made to waste time."""
+"""The largest number of FLAC files that are joined in one file. A file with more was made to waste time."""
 
 _KEPT = 64
-"""The number of files whose layouts are kept: those of MP3, Ogg and FLAC files are found by reading the whole file."""
+"""The number of files whose layouts are kept, because finding the layout of an MP3, Ogg or FLAC file takes time."""
 
 _SETTLED = 2 * 10**9
-"""Nanoseconds after its last change in which the layout of a file is not kept.
+"""The layout of a file is kept only if its last change was more than this number of nanoseconds ago.
 
-Two changes within a tick of the clock of the file system, up to 2 s, may leave the same time.
+Two changes of a file within one tick of the file system's clock (up to 2 s) may have the same time.
 """
 
 UNKNOWN_LENGTH = "read to its end: its header has no length"
 
 _LAST_SAMPLES, _LAST_PAGE = "the samples, whose length its header has", "the last whole page"
-"""The end of what is read of a file, in notes of the bytes behind it."""
+"""Names of the last thing that is read of a file, for notes about the bytes behind it."""
 
 
 def find_layout(path: Path) -> FileLayout:
-    """Return what a decoder must be given in order to read a file whole.
+    """Return the layout with which a decoder reads the whole file.
 
-    Raises FileError if the file is truncated (in the formats WAV, RF64, W64, AIFF, IFF, CAF, AU, NIST, Ogg, and MP3 if
-    its header has its length), if it is damaged (Ogg, MP3), or if it has more samples than its format can hold (WAV).
-    A damaged or truncated FLAC file is recognised when it is decoded. Headers of IRCAM and PVF have no length.
-    The layouts of the last files are kept: many parts of a long file are often read one after the other.
+    Raises FileError if the file is truncated (in the formats WAV, RF64, W64, AIFF, IFF, CAF, AU, NIST, Ogg, and in MP3
+    if the header has a length), if it is damaged (Ogg, MP3), or if it has more samples than its format allows (WAV). A
+    damaged or truncated FLAC file is noticed when it is decoded. Truncated files of IRCAM and PVF are not noticed,
+    because their headers have no length. The layouts of the last files are kept in a cache, because many parts of a
+    long file are often read one after the other.
     """
     stat = path.stat()
     if time.time_ns() - stat.st_mtime_ns < _SETTLED:
@@ -76,7 +77,7 @@ def find_layout(path: Path) -> FileLayout:
 
 @lru_cache(maxsize=_KEPT)
 def _kept_layout(path: Path, size: int, state: tuple[int, int, int]) -> FileLayout:
-    """Return the layout of a file; state: its time of change and its number on the disk, by which it is known again."""
+    """Return the layout of a file, from a cache if it is known. size, state: they change if the file changes."""
     return _layout(path, size)
 
 
@@ -100,7 +101,7 @@ def _layout(path: Path, size: int) -> FileLayout:
 
 
 def _behind_id3(file: BinaryIO) -> int:
-    """Return where the ID3 tags at the beginning of a file end, in bytes."""
+    """Return the offset, in bytes, at which the ID3 tags at the beginning of a file end."""
     at = 0
     for _ in range(10):
         file.seek(at)
@@ -146,7 +147,7 @@ def _flac_layout(file: BinaryIO, begin: int, size: int, whole: Piece | None) -> 
 
 
 def _joined_flac_layout(file: BinaryIO, ends: list[int]) -> FileLayout:
-    """Return the layout of several FLAC files in one; ends: where each of them begins, and where the last one ends."""
+    """Return the layout of joined FLAC files. ends: the offsets at which they begin, then the end of the last file."""
     pieces: list[Piece] = []
     most: list[int] = []
     counted = True
@@ -160,12 +161,12 @@ def _joined_flac_layout(file: BinaryIO, ends: list[int]) -> FileLayout:
 
 
 def _most(samples: int | None) -> tuple[int, ...]:
-    """Return the `most` of a layout with one piece; samples: the number of samples, None or 0 if it is not known."""
+    """Return `FileLayout.most` for a layout with one piece. samples: the number of samples; None or 0 if not known."""
     return (samples or sys.maxsize,)
 
 
 def _without_length(flac: Flac, begin: int, end: int) -> Piece:
-    """Return the piece with the FLAC file from byte `begin` to byte `end`; the length in its header is removed."""
+    """Return the FLAC file from byte `begin` to byte `end` as a piece without the length in its header."""
     return Piece((flac.head, Span(begin + len(flac.head), end)))
 
 
@@ -173,17 +174,17 @@ def _without_length(flac: Flac, begin: int, end: int) -> Piece:
 
 
 class _Chunks(NamedTuple):
-    """The layout of a file that consists of chunks. Before the content of a chunk stand its name and its length."""
+    """The layout of a file that consists of chunks. A chunk has a name, a length and a content, in this order."""
 
     name: int = 4  # size of the name, in bytes
     length: int = 4  # size of the length, in bytes
     order: Order = "big"  # byte order of the length
     first: int = 12  # offset of the first chunk in the file, in bytes
     align: int = 2  # every chunk begins at a multiple of this number of bytes
-    counted: int = 0  # what the length counts besides the content: 0, or the bytes of name and length
+    counted: int = 0  # bytes that the length counts besides the content: 0, or those of name and length
     samples: tuple[bytes, ...] = (b"data",)  # possible names of the chunk that has the samples
-    inside: int = 0  # bytes of that chunk before its samples
-    bounded: bool = True  # whether a decoder stops at the end of that chunk
+    inside: int = 0  # bytes in the content of this chunk before its samples
+    bounded: bool = True  # whether a decoder stops at the end of this chunk
 
 
 CHUNKED = {
@@ -196,16 +197,19 @@ CHUNKED = {
         16, 8, "little", 40, 8, 24, samples=(bytes.fromhex("64617461f3acd3118cd100c04f8edb8a"),), bounded=False
     ),
 }
-"""The layouts of files that consist of chunks, by the first four bytes of the file."""
+"""First four bytes of a file -> layout, for files that consist of chunks."""
 
 _BLOCK_TAGS = (0x02, 0x11, 0x31, 0x38)  # MS ADPCM, IMA ADPCM, GSM 6.10, NMS ADPCM
-"""Formats in WAV files whose samples are coded in blocks, which are as long as the header says.
+"""Formats in WAV files whose samples are coded in blocks. The header has the true length of a block.
 
-libsndfile makes samples of the rest of the block before, if the last block is not whole.
+If the last block is incomplete, libsndfile fills it with bytes of the block before, and decodes wrong samples.
 """
 
 _G721_TAG, _G721_BLOCK = 0x40, 60
-"""A format in WAV files whose blocks are not as long as the header says: libsndfile decodes 120 samples at a time."""
+"""A format in WAV files, and the length of its blocks in bytes: 120 samples, which libsndfile decodes at a time.
+
+The length of a block in the header is another one.
+"""
 
 _EXTENSIBLE = b"\xfe\xff"
 """The format of a WAV or W64 file whose header has the extensible form."""
@@ -213,13 +217,13 @@ _EXTENSIBLE = b"\xfe\xff"
 _MPEG_TAGS = (0x50, 0x55)  # layer 1 or 2, layer 3
 
 _LARGEST_TABLE = 2**22
-"""The largest number of bytes of a table of packets that is read: 50 hours of ALAC at 48 kHz."""
+"""The largest size in bytes of a table of packets. The table of 50 hours of ALAC at 48 kHz has this size."""
 
 _AU_HEADER = 24
 """The smallest length of the header of an AU file, in bytes."""
 
 _AU_BLOCKS = {23: 60, 25: 45, 26: 75}  # G.721, G.723 with 3 and with 5 bits
-"""Bytes of 120 samples in AU files, by the number of the encoding: libsndfile decodes as many at a time."""
+"""Number of the encoding in an AU file -> bytes of 120 samples, which libsndfile decodes at a time."""
 
 _AIFF_UNITS = {
     **dict.fromkeys((b"", b"NONE", b"twos", b"sowt", b"raw "), (0, 1)),
@@ -227,47 +231,47 @@ _AIFF_UNITS = {
     **dict.fromkeys((b"in32", b"23ni", b"fl32", b"FL32"), (4, 1)), **dict.fromkeys((b"fl64", b"FL64"), (8, 1)),
     b"ima4": (34, 64), b"GSM ": (33, 160),
 }  # fmt: skip
-"""The smallest unit of one channel in an AIFF or AIFC file, by the type of compression: bytes, and samples.
+"""Type of compression in an AIFF or AIFC file -> (bytes, samples) of the smallest unit of one channel.
 
-0 bytes: as many as the number of bits in the header needs. Without the types whose samples differ in length.
+0 bytes means that the number of bits in the header decides. Types whose samples differ in length are left out.
 """
 
 
 class _Coding(NamedTuple):
-    """The coding of samples, as far as it matters to the length of a file."""
+    """The properties of the coding of samples on which the length of a file depends."""
 
-    block: int = 1  # bytes of a block, which a decoder needs whole
-    samples: int = 1  # samples per channel in so many bytes
-    promised: int = 0  # number of samples per channel that the header has besides their length; 0: none
-    packets: int = 0  # bytes of all packets by a table; 0: there is no table
+    block: int = 1  # bytes of a block; a decoder needs whole blocks
+    samples: int = 1  # samples per channel in a block
+    promised: int = 0  # number of samples per channel in the header, beside the length in bytes; 0: there is none
+    packets: int = 0  # bytes of all packets according to a table; 0: there is no table
     is_mpeg: bool = False
-    patch: tuple[int, bytes] = (0, b"")  # bytes that a decoder needs in the header in place of others, and their offset
+    patch: tuple[int, bytes] = (0, b"")  # offset of bytes to replace in the header, and their replacement
 
 
 class _Samples(NamedTuple):
-    """The place of the samples, as the header says. All offsets count from the first byte of the container."""
+    """The place of the samples, according to the header. All offsets count from the first byte of the container."""
 
     begin: int  # offset of the samples, in bytes
     length: int  # in bytes
-    field: int  # offset of the length
-    size: int  # of the length: 4 or 8 bytes
+    field: int  # offset at which the length stands in the header
+    size: int  # bytes that the length has in the header: 4 or 8; 0: the header has no such length
     order: Order = "big"
-    counted: int = 0  # what the length counts besides the samples, in bytes
+    counted: int = 0  # bytes that the length counts besides the samples
     inside: int = 0  # bytes between `begin` and the samples
     bounded: bool = True  # whether a decoder stops at the end of the samples; otherwise it reads what follows too
     coding: _Coding = _Coding()
 
     @property
     def is_unknown(self) -> bool:
-        """True if the length is one that a program writes before it knows the length."""
+        """Whether the length is 0, or a number that programs write before they know the length."""
         return self.length <= self.inside or _is_mark(self.length + self.counted, self.size)
 
 
 def _is_mark(length: int, size: int) -> bool:
-    """Return whether a program has written a length of `size` bytes that is not 0 before it knew the length.
+    """Return whether a length in a header is a number that programs write before they know the length.
 
-    Programs leave -1, the largest signed or unsigned number, 7FFFF000 or 7F000000 (sox, espeak), or one of these less
-    the length of the header.
+    Such numbers are -1, the largest signed or unsigned number, 7FFFF000 and 7F000000 (sox, espeak), and each of these
+    minus the length of the header. size: the bytes that the length has in the header: 4 or 8.
     """
     marks = {4: (2**32, 2**31, 0x7FFFF000, 0x7F000000), 8: (2**64, 2**63)}.get(size, ())
     return any(mark - 256 <= length <= mark + 64 for mark in marks)
@@ -276,7 +280,8 @@ def _is_mark(length: int, size: int) -> bool:
 def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: int, whole: Piece | None) -> FileLayout:
     """Return the layout of a file with one length in bytes.
 
-    begin: offset of the container in the file; size: of the file; whole: the layout of a file with the right length.
+    begin: offset of the container in the file. size: of the file, in bytes. whole: the piece for a file whose length is
+    right.
     """
     found = _find_samples(path, file, magic, begin, size)
     if found is None:
@@ -307,7 +312,7 @@ def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: in
 
 
 def _check_length(path: Path, found: _Samples, length: int, there: int, left: int) -> None:
-    """Raise FileError if a file has fewer bytes of samples than `length`, or more than its header can tell.
+    """Raise FileError if a file has fewer bytes of samples than `length`, or more than its header can count.
 
     there: bytes from the first sample to the end of the file. left: bytes behind all chunks.
     """
@@ -324,14 +329,14 @@ def _check_length(path: Path, found: _Samples, length: int, there: int, left: in
 
 
 def _notes_of_left(file: BinaryIO, end: int, left: int, last: str) -> list[str]:
-    """Return a note of the `left` bytes behind the byte `end`; none if they are zeros. last: what ends there."""
+    """Return a note about the `left` bytes behind the byte `end`; none if they are zeros. last: what ends at `end`."""
     file.seek(end)
     is_padding = left < 8 or not file.read(4096).strip(b"\0")
     return [] if is_padding else [f"left out {left} bytes behind {last}"]
 
 
 def _notes_of_samples(coding: _Coding, length: int) -> Iterator[str]:
-    """Yield a note if the header has another number of samples than `length` bytes, and if a block is incomplete."""
+    """Yield a note if `length` bytes have another number of samples than the header says, or an incomplete block."""
     blocks, rest = divmod(length, coding.block)
     found = blocks * coding.samples
     if coding.promised not in (0, found):
@@ -349,7 +354,7 @@ def _mpeg_layout(path: Path, begin: int, end: int) -> FileLayout:
 
 
 def _find_samples(path: Path, file: BinaryIO, magic: bytes, begin: int, size: int) -> _Samples | None:
-    """Return where the samples are, as the header says; None if it does not say."""
+    """Return the place of the samples according to the header; None if the header does not say it."""
     if magic in CHUNKED:
         return _chunk_of_samples(file, CHUNKED[magic], begin, size)
     if magic in (b".snd", b"dns."):
@@ -366,7 +371,7 @@ def _au_samples(path: Path, file: BinaryIO, magic: bytes, begin: int, size: int)
 
 
 def _sphere_samples(path: Path, file: BinaryIO, begin: int, size: int) -> _Samples | None:
-    """Return where the samples of a SPHERE file are. Raises FileError if they are compressed."""
+    """Return the place of the samples of a SPHERE file; None without a valid header. Raises FileError if compressed."""
     file.seek(begin)
     head = file.read(1024)
     start = re.match(rb"NIST_1A\s+(\d{1,9})\s", head)
@@ -383,9 +388,9 @@ def _sphere_samples(path: Path, file: BinaryIO, begin: int, size: int) -> _Sampl
 
 
 def _check_begin(path: Path, start: int, first: int, end: int) -> None:
-    """Raise FileError if the samples begin before the byte `first`, where their header ends, or behind the byte `end`.
+    """Raise FileError unless the samples begin between the bytes `first` and `end`.
 
-    end: of the samples, or of all bytes in which they can be.
+    start: where the samples begin. first: where the header ends. end: where the samples, or the file, end.
     """
     if not first <= start <= end:
         place = "within the header" if start < first else f"behind their end, byte {end}"
@@ -425,10 +430,10 @@ def _chunk_of_samples(file: BinaryIO, chunks: _Chunks, begin: int, size: int) ->
 
 
 def _packet_bytes(content: bytes) -> int:
-    """Return the number of bytes of all packets, as the chunk "pakt" of a CAF file says.
+    """Return the number of bytes of all packets, from the content of the chunk "pakt" of a CAF file.
 
-    24 bytes (number of packets, samples) stand before the lengths of the packets. A length has 7 bits in each byte, the
-    highest first; the last byte of a length is below 128.
+    The content begins with 24 bytes (number of packets, samples). The lengths of the packets follow. A length has 7
+    bits in each byte, the highest bits first; the last byte of a length is below 128.
     """
     total = length = 0
     for byte in content[24:]:
@@ -439,10 +444,11 @@ def _packet_bytes(content: bytes) -> int:
 
 
 def _wav_coding(content: bytes, w64: int | None) -> _Coding:
-    """Return the coding that the first bytes of the chunk "fmt " describe; w64: the offset of the chunk in a W64 file.
+    """Return the coding that the first bytes of the chunk "fmt " describe.
 
-    In the extensible form of the chunk, the format is the beginning of a GUID. libsndfile does not look at it in a W64
-    file, and takes floats for integers: it is given the plain form.
+    w64: the offset of the chunk in a W64 file; None for another file. In the extensible form of the chunk, the format
+    is the beginning of a GUID. In a W64 file libsndfile ignores the GUID and takes floats for integers; therefore the
+    header is changed to the plain form for the decoder.
     """
     tag, patch = content[:2], (0, b"")
     if tag == _EXTENSIBLE:
@@ -454,7 +460,10 @@ def _wav_coding(content: bytes, w64: int | None) -> _Coding:
 
 
 def _aiff_coding(content: bytes) -> _Coding:
-    """Return the coding that the chunk "COMM" begins with: channels, samples, bits, rate, type of compression."""
+    """Return the coding that the chunk "COMM" describes: channels, samples, bits, rate, type of compression.
+
+    content: the first bytes of the chunk.
+    """
     channels, samples, bits = (int.from_bytes(content[a:b], "big") for a, b in ((0, 2), (2, 6), (6, 8)))
     if content[18:22] not in _AIFF_UNITS:
         return _Coding()
@@ -468,7 +477,7 @@ def _integer(file: BinaryIO, length: int, order: Order) -> int:
 
 
 def _end_of_chunks(file: BinaryIO, magic: bytes, begin: int, found: _Samples, size: int) -> int:
-    """Return where the samples and the chunks behind them end, in bytes from the start of the file."""
+    """Return the offset in the file at which the samples, and the chunks behind the samples, end."""
     at = begin + found.begin + max(0, found.length)
     chunks = CHUNKED.get(magic)
     if chunks:
@@ -485,7 +494,7 @@ def _end_of_chunks(file: BinaryIO, magic: bytes, begin: int, found: _Samples, si
 
 
 def _with_length(path: Path, begin: int, found: _Samples, there: int) -> Piece:
-    """Return a file that ends with the samples, and whose header is right; there: length of the samples in bytes."""
+    """Return a piece with a right length in its header, which ends with the samples. there: bytes of the samples."""
     span = Span(begin, begin + found.begin + there)
     if found.size == 0:
         return Piece((span,))
@@ -507,10 +516,10 @@ def _with_length(path: Path, begin: int, found: _Samples, there: int) -> Piece:
 
 
 def make_reproducible(path: Path) -> None:
-    """Change a new file in place, so that its bytes depend on the samples alone.
+    """Change a new file in place, so that its bytes depend only on its samples and format.
 
     libsndfile writes the present time into the PEAK chunk of a WAV file, and a random serial number into an Ogg file.
-    Both become 0.
+    Both are replaced by 0.
     """
     with path.open("rb+") as file:
         magic = file.read(4)

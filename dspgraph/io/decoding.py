@@ -1,4 +1,4 @@
-"""Decoding of audio files: forward, to the true end, and quiet."""
+"""Decoding of audio files to their true end. Text that decoders print does not reach the terminal."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ READABLE_FORMATS = {
     "MP3": ".mp3 .mp2 .mp1 .mpa .mpga", "AIFF": ".aiff .aif .aifc", "CAF": ".caf", "AU": ".au .snd",
     "NIST": ".nist .sph", "SVX": ".svx .8svx .16sv .iff", "HTK": ".htk", "IRCAM": ".ircam .sf", "PVF": ".pvf",
 }  # fmt: skip
-"""The formats that are read, by the names of libsndfile, with the suffixes of their files.
+"""Name of a format in libsndfile -> suffixes of its files, for the formats that are read.
 
-`.bwf` is a broadcast wave file (EBU Tech 3285), `.sph` a SPHERE file of NIST. libsndfile reads more formats, in which a
-truncated file, or bytes behind the samples, could not be noticed. The headers of IRCAM and PVF have no length.
+`.bwf` is a broadcast wave file (EBU Tech 3285), `.sph` a SPHERE file of NIST. libsndfile can read more formats, but in
+these a truncated file, or bytes behind the samples, could not be noticed. The headers of IRCAM and PVF have no length.
 """
 
 _EXACT_FORMATS = frozenset({"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "NIST", "CAF", "FLAC"})
 _EXACT_SUBTYPES = frozenset(
     {"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"}
 )  # fmt: skip
-"""Formats and subtypes of libsndfile in which a decoder finds a sample exactly. All others are read from the start."""
+"""Formats and subtypes of libsndfile in which a decoder can seek to an exact sample. Others are read from the start."""
 
 _FOREIGN = {
     "AAC": (0, (b"\xff\xf1", b"\xff\xf9", b"ADIF")),
@@ -50,19 +50,19 @@ _FOREIGN = {
     "AVI": (8, (b"AVI ",)),
     "Flash video": (0, (b"FLV\x01",)),
 }
-"""Formats that are not read: where in the file they can be recognised, in bytes, and by which bytes."""
+"""Name of a format that is not read -> (offset in the file, bytes there by which the format is recognised)."""
 
 _TEXT_HEADERS = (b"NIST_1A", b"PVF1")
 """The first bytes of formats whose headers are text."""
 
 _BLOCK = 2**20
-"""The largest number of samples of all channels in a read that does not depend on the cut: 8 MiB."""
+"""The largest number of values (samples of all channels) in one read of the decoder: 8 MiB."""
 
 
 class _Forward(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
-    """A SoundFile that is read forward. soundfile seeks after every read of a file that it takes to be seekable.
+    """A SoundFile that says that it is not seekable, so that it is read forward only.
 
-    In an MP3 or Ogg file that changes the next samples.
+    soundfile seeks after every read of a seekable file. In an MP3 or Ogg file, this would change the next samples.
     """
 
     def seekable(self) -> bool:
@@ -78,10 +78,10 @@ class _Link(NamedTuple):
 
 
 class Decoder:
-    """The samples of an audio file at its own rate, decoded from the start to the end.
+    """The samples of an audio file at its own rate.
 
-    rate: in Hz, as the header says. frames: number of samples per channel. format, subtype: as libsndfile names them.
-    notes: where the header was not believed, in words.
+    Its attributes: rate, in Hz, from the header; channels; frames, the number of samples per channel; format and
+    subtype, as libsndfile names them; notes, sentences about what is wrong in the header.
 
     Raises FileError if the file is missing, is empty, is not audio, is truncated or damaged, or is of a format that is
     not read.
@@ -109,13 +109,13 @@ class Decoder:
 
     @property
     def _rows(self) -> int:
-        """The number of samples per channel in a read that does not depend on the cut."""
+        """The number of samples per channel in one read of a lossy format. It does not depend on the user's blocks."""
         return max(1, min(2**15, _BLOCK // self.channels))
 
     def _take_header(self, file: _Forward) -> None:
-        """Take the rate, channels and format of a link.
+        """Store the rate, channels and format of a link, from its opened file.
 
-        Raises FileError if the format is not read, and if rate or channels are not those of the links before.
+        Raises FileError if the format is not read, and if rate or channels differ from those of the links before.
         """
         if file.format not in READABLE_FORMATS:
             raise FileError(
@@ -131,17 +131,16 @@ class Decoder:
         self.format, self.subtype = file.format, file.subtype
 
     def _count(self, file: _Forward, most: int) -> int:
-        """Return the number of samples per channel of an open file, at most `most`: all are decoded."""
+        """Return the number of samples per channel of an open file, by decoding all of them; at most `most`."""
         frames = 0
         while n := len(self._read(file, min(self._rows, most - frames), frames)):
             frames += n
         return frames
 
     def blocks(self, first: int, length: int, rows: int) -> Iterator[Array]:
-        """Yield blocks [n, channels] of up to `rows` samples, full scale +-1.
+        """Yield `length` samples from sample `first` on, in blocks [n, channels] of up to `rows` samples.
 
-        Yields `length` samples from sample `first` on; fewer, if the file has fewer. Raises FileError if the file is
-        damaged.
+        Full scale is +-1. There are fewer samples if the file ends before. Raises FileError if the file is damaged.
         """
         begin = 0  # of the link
         for link in self._links:
@@ -155,7 +154,10 @@ class Decoder:
             begin += link.frames
 
     def _sought(self, file: _Forward, begin: int, start: int, end: int, rows: int) -> Iterator[Array]:
-        """Yield the samples from `start` to `end` of a link; begin: the place of the link in the file."""
+        """Yield the samples `start` to `end` - 1 of a link, after seeking.
+
+        begin: the number of the link's first sample in the file. rows: the most samples per channel in a block.
+        """
         try:
             at = int(file.seek(start)) if start else 0
         except soundfile.LibsndfileError as error:
@@ -165,9 +167,10 @@ class Decoder:
             yield block
 
     def _forward(self, file: _Forward, begin: int, start: int, end: int, rows: int, frames: int) -> Iterator[Array]:
-        """Yield the same as `_sought`. The link is decoded from its start on, in reads that do not depend on the cut.
+        """Yield the samples `start` to `end` - 1 of a link, without seeking.
 
-        frames: the number of samples of the link; a decoder is never asked for samples beyond it.
+        The link is decoded from its start, in reads of `_rows` samples, so that the samples do not depend on `rows`.
+        frames: the number of samples of the link; the decoder is never asked for more.
         """
         at = 0
         while at < end and len(block := self._read(file, min(self._rows, frames - at), begin + at)):
@@ -195,7 +198,7 @@ class Decoder:
                 part.close()
 
     def _read(self, file: _Forward, rows: int, at: int) -> Array:
-        """Return the next samples, [n, channels]; at: the number of the first, for errors."""
+        """Return the next `rows` samples, or fewer at the end: [n, channels]. at: number of the first, for messages."""
         try:
             with self._catch() as printed:
                 block: Array = file.read(rows, dtype="float64", always_2d=True)
@@ -208,7 +211,7 @@ class Decoder:
         return block
 
     def _check_printed(self, printed: Printed | None, at: int) -> None:
-        """Raise FileError if a decoder has printed something: it does so about damaged files only."""
+        """Raise FileError if a decoder has printed a text: decoders print only about damaged files."""
         if printed and printed.text:
             line = " ".join(printed.text.split())
             raise FileError(
@@ -223,7 +226,7 @@ class Decoder:
         )
 
     def _why(self, error: soundfile.LibsndfileError) -> str:
-        """Return why a file was not opened, and the way out."""
+        """Return why libsndfile did not open the file, and what to do, as the end of a message."""
         with self.path.open("rb") as file:
             head = file.read(512)
         for name, (at, marks) in _FOREIGN.items():

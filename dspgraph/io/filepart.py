@@ -1,4 +1,4 @@
-"""Parts of a file that are read as if they were a file."""
+"""Pieces: parts of a file, or given bytes, that a decoder reads as if they were a whole file."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ class Span(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """The input of a decoder in place of a file: its parts one after the other, and `zeros` zero bytes."""
+    """The input of a decoder in place of a file: the parts one after the other, then `zeros` zero bytes."""
 
     parts: tuple[bytes | Span, ...]  # given bytes, or bytes of the file
     zeros: int = 0
 
     @property
     def size(self) -> int:
-        """The number of all bytes."""
+        """The number of bytes of all parts and zeros."""
         return sum(map(_length, self.parts)) + self.zeros
 
 
 class FilePart(io.RawIOBase):
     """A piece of a file, opened for reading.
 
-    A decoder that calls `readinto` from C cannot be given an exception. If the disk fails, `readinto` returns 0, which
-    means the end of the file, and the attribute `error` holds the OSError.
+    A decoder calls `readinto` from C, where no exception can be passed on. If reading from the disk fails, `readinto`
+    therefore returns 0, as at the end of the file, and the attribute `error` is the OSError.
     """
 
     def __init__(self, path: Path, piece: Piece) -> None:
@@ -63,7 +63,7 @@ class FilePart(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        """Fill a buffer with the bytes from the position on, and return their number: 0 at the end."""
+        """Fill a buffer with the bytes from the position on. Return their number: 0 at the end or after an error."""
         room, filled = memoryview(buffer).cast("B"), 0
         try:
             while filled < len(room) and (got := self._read_some(room[filled:])):
@@ -74,7 +74,7 @@ class FilePart(io.RawIOBase):
         return filled
 
     def _read_some(self, room: memoryview) -> int:
-        """Copy bytes into `room` from one part or from the zeros, and return their number."""
+        """Copy bytes from one part, or from the zeros, into `room`, and return their number."""
         k = bisect.bisect_right(self._ends, self._at)
         left = (self._ends[k] if k < len(self._ends) else self._size) - self._at
         room = room[: max(0, left)]

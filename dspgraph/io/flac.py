@@ -1,4 +1,4 @@
-"""FLAC (RFC 9639): the number of samples that a file promises, and the number that it has."""
+"""FLAC (RFC 9639): the number of samples that the header of a file promises, and the number that the file has."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ _INFO = 8
 """Offset of the content of STREAMINFO in a FLAC file, in bytes: behind "fLaC" and the header of the block."""
 
 _TAIL = 2**17
-"""The number of bytes at the end of a file in which the last frame is looked for: longer frames are very rare."""
+"""The number of bytes at the end of a file in which the last frame is searched. Longer frames are very rare."""
 
 _TRIES = 4
-"""The largest number of headers that are tried: other data may look like a header by chance."""
+"""The largest number of possible headers of the last frame that are tried. Other data may look like a header."""
 
 _START = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
-"""The beginning of a file: the mark, and the header of STREAMINFO, of 34 bytes (sections 8.1 and 8.2)."""
+"""The beginning of a FLAC file: its mark, and the header of the block STREAMINFO (sections 8.1 and 8.2)."""
 
 _SIZES = {1: 192, **{code: 144 << code for code in range(2, 6)}, **{code: 1 << code for code in range(8, 16)}}
-"""Numbers of samples in a frame, by the code in its header (section 9.1.1). Codes 6 and 7: the number stands there."""
+"""Code in the header of a frame -> number of samples (section 9.1.1). For codes 6 and 7 the header has the number."""
 
 
 class Flac(NamedTuple):
     """The length of a FLAC file, in samples per channel."""
 
-    promised: int  # by STREAMINFO; 0: unknown (section 8.2); -1: the file ends before STREAMINFO does
-    found: int  # end of the last frame; 0 if no last frame was found
-    head: bytes  # the beginning of the file up to the number of samples in STREAMINFO, with 0 in its place
+    promised: int  # length in STREAMINFO; 0: unknown (section 8.2); -1: the file ends before STREAMINFO does
+    found: int  # number of samples up to the end of the last frame; 0 if no last frame was found
+    head: bytes  # the beginning of the file up to the length in STREAMINFO, which is replaced by 0
 
 
 def find_starts(file: BinaryIO, begin: int) -> Iterator[int]:
-    """Yield where FLAC files begin in an open file, from the byte `begin` on: several, if files were joined."""
+    """Yield the offset of every FLAC file in an open file, from the byte `begin` on: several if files were joined."""
     at, overlap = begin, b""
     file.seek(begin)
     while part := file.read(2**20):
@@ -46,7 +46,7 @@ def find_starts(file: BinaryIO, begin: int) -> Iterator[int]:
 def find_flac(file: BinaryIO, begin: int, size: int) -> Flac:
     """Return the length of a FLAC file.
 
-    begin: where "fLaC" stands in the open file; size: where the FLAC file ends. Both are in bytes.
+    begin: the offset of "fLaC" in the open file. size: the offset at which the FLAC file ends.
     """
     file.seek(begin)
     head = file.read(_INFO + 18)
@@ -63,7 +63,7 @@ def find_flac(file: BinaryIO, begin: int, size: int) -> Flac:
 
 
 def _first_frame(file: BinaryIO, begin: int) -> int:
-    """Return where the first frame begins: behind the blocks of metadata (section 8.1)."""
+    """Return the offset of the first frame, which is behind the blocks of metadata (section 8.1)."""
     at = begin + 4
     while True:
         file.seek(at)
@@ -76,11 +76,13 @@ def _first_frame(file: BinaryIO, begin: int) -> int:
 def _last_sample(tail: bytes, fixed: int, promised: int, first: int) -> int:
     """Return the number of samples up to the end of the last frame; 0 if none was found.
 
-    tail: the end of the file. fixed: the number of samples in each frame but the last; 0 if it varies. promised: the
-    number in STREAMINFO. first: where the first frame begins in `tail`; a negative number if it is not there.
+    tail: the bytes at the end of the file. fixed: the number of samples in every frame except the last; 0 if it varies.
+    promised: the number of samples in STREAMINFO. first: the offset of the first frame in `tail`; negative if it begins
+    before `tail`.
 
-    A frame is believed if the check sum of its header is right, and if it ends where STREAMINFO promises, or begins
-    where another frame ends, whose own check sum is right. Bytes behind the last frame do not matter.
+    Bytes count as a frame if the check sum of the header is right, and if one of three things is true: the frame ends
+    at the promised number of samples, it is the first frame, or the frame before it has a right check sum. Bytes behind
+    the last frame are ignored.
     """
     headers = list(itertools.islice(_headers(tail, fixed), 2 * _TRIES))
     for k, (at, end) in enumerate(headers[:_TRIES]):
@@ -92,7 +94,7 @@ def _last_sample(tail: bytes, fixed: int, promised: int, first: int) -> int:
 
 
 def _headers(tail: bytes, fixed: int) -> Iterator[tuple[int, int]]:
-    """Yield for each header of a frame, from the last one on, where it is and what `_end_of_frame` returns for it."""
+    """Yield (offset of the header, result of `_end_of_frame`) for each header of a frame, beginning with the last."""
     at = len(tail)
     while (at := tail.rfind(b"\xff", 0, at)) >= 0:
         if end := _end_of_frame(tail[at : at + 16], fixed):
@@ -102,7 +104,8 @@ def _headers(tail: bytes, fixed: int) -> Iterator[tuple[int, int]]:
 def _end_of_frame(header: bytes, fixed: int) -> int:
     """Return the number of samples up to the end of a frame; 0 if the bytes are not the header of a frame.
 
-    Section 9.1: sync code, block size, sample rate, channels, bits, coded number, check sum of 8 bits.
+    header: the first 16 bytes of the frame. Section 9.1: sync code, block size, sample rate, channels, bits, coded
+    number, check sum of 8 bits. fixed: as in `_last_sample`.
     """
     if len(header) < 6 or header[1] & 0xFE != 0xF8 or header[3] & 1:
         return 0
@@ -120,7 +123,10 @@ def _end_of_frame(header: bytes, fixed: int) -> int:
 
 
 def _coded_number(header: bytes) -> tuple[int, int]:
-    """Return the number at byte 4 of a header, which is coded as UTF-8 codes a letter, and where it ends; -1: none."""
+    """Return (number, offset at which it ends) for the number at byte 4 of a header; the number is -1 if damaged.
+
+    The number is coded as UTF-8 codes a character.
+    """
     first = header[4]
     ones = next((k for k in range(8) if not first & 0x80 >> k), 8)
     if ones in (1, 8):
@@ -132,7 +138,7 @@ def _coded_number(header: bytes) -> tuple[int, int]:
 
 
 def _table(bits: int, polynomial: int) -> list[int]:
-    """Return the check sum of every byte (CRC, highest bit first)."""
+    """Return the table of a CRC: the check sum of each of the 256 bytes. The highest bit of a byte comes first."""
     table = []
     for byte in range(256):
         found = byte << bits - 8
@@ -144,11 +150,11 @@ def _table(bits: int, polynomial: int) -> list[int]:
 
 
 _OF_HEADER, _OF_FRAME = (8, _table(8, 0x07)), (16, _table(16, 0x8005))
-"""The check sums of a header and of a frame: number of bits, and the sums of all bytes (sections 9.1.8 and 9.3)."""
+"""The check sums of a header and of a frame: (number of bits, table of `_table`) (sections 9.1.8 and 9.3)."""
 
 
 def _sum(content: bytes, bits: int, table: list[int]) -> int:
-    """Return the check sum of bytes."""
+    """Return the check sum (CRC) of `content`. bits, table: _OF_HEADER or _OF_FRAME."""
     found, mask = 0, (1 << bits) - 1
     for byte in content:
         found = (found << 8 & mask) ^ table[found >> bits - 8 ^ byte]

@@ -1,4 +1,4 @@
-"""Formats of audio files that are written: their limits, and the dither of 16-bit samples."""
+"""The formats in which audio files are written: their limits, and the dither of 16-bit samples."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from dspgraph.streams import Array, Audio, hertz
 
 @dataclass(frozen=True)
 class AudioFormat:
-    """A format of audio files that is written, and the largest streams that its encoder takes.
+    """A format in which audio files are written, and the largest streams that its encoder accepts.
 
-    An encoder is not opened for a larger stream: libvorbis ends the process, others say only that something failed.
+    The limits are checked before an encoder is opened. Beyond its limits, libvorbis would end the process, and other
+    encoders would not say what is wrong.
     """
 
     suffix: str  # of the file, with the dot
@@ -37,7 +38,7 @@ class AudioFormat:
         return "TPDF" if self.bits == 16 else "none"
 
     def check(self, path: Path, stream: Audio) -> None:
-        """Raise FileError if a file of this format cannot hold a stream; path: of the file, for the message."""
+        """Raise FileError if a file of this format cannot contain a stream. path: of the file, for the message."""
         if not has_file_rate(stream):
             raise FileError(
                 f"{path}: a file has a whole number of samples per second below 2**31, not {hertz(stream.rate)}"
@@ -54,14 +55,14 @@ class AudioFormat:
             )
 
     def check_size(self, path: Path, samples: int) -> None:
-        """Raise FileError if a file of this format cannot hold so many samples; samples: of all channels together."""
+        """Raise FileError if a file of this format cannot contain `samples` samples, counted over all channels."""
         if samples * self.bits // 8 > self.size:
             raise FileError(
                 f"{path} cannot be written: the header of a {self.suffix} file counts up to 4 GiB: write flac"
             )
 
 
-_GIB_4 = 2**32 - 2**16  # what the header of a WAV can count, less room for other chunks
+_GIB_4 = 2**32 - 2**16  # the most bytes that the header of a WAV file can count, minus room for other chunks
 
 _FORMATS = (
     AudioFormat(".flac", "PCM_24", 655350, 8, 24),  # RFC 9639, sections 9.1.2 and 9.1.3; libsndfile has the same limits
@@ -71,7 +72,7 @@ _FORMATS = (
     AudioFormat(".wav", "PCM_16", 2**31 - 1, 1024, 16, size=_GIB_4),
     AudioFormat(".ogg", "VORBIS", 200_000, 255),  # the limits of libvorbis 1.3.7
 )
-"""All formats. The first of each suffix is its default."""
+"""All formats. The first format with a suffix is the default for this suffix."""
 
 SUFFIXES = tuple(dict.fromkeys(one.suffix for one in _FORMATS))
 """The suffixes of audio files that are written."""
@@ -81,9 +82,9 @@ FORMAT_NAMES = (*(suffix[1:] for suffix in SUFFIXES), *(one.name for one in _FOR
 
 
 def audio_format(suffix: str, subtype: str = "") -> AudioFormat:
-    """Return a format by suffix, with the dot, and subtype; subtype="": the default of the suffix.
+    """Return the format with a suffix, such as ".wav", and a subtype; with subtype "", the default of the suffix.
 
-    Raises RequestError for one that is not written.
+    Raises RequestError if there is no such format.
     """
     for one in _FORMATS:
         if one.suffix == suffix and subtype in ("", one.subtype):
@@ -95,18 +96,19 @@ def audio_format(suffix: str, subtype: str = "") -> AudioFormat:
 
 
 def has_file_rate(stream: Audio) -> bool:
-    """Return whether the header of an audio file can hold the rate of a stream: a whole number of Hz below 2**31."""
+    """Return whether an audio file can have the rate of a stream: a whole number of Hz below 2**31."""
     return stream.rate.denominator == 1 and stream.rate < 2**31
 
 
 def round_to_16_bits(samples: Array, noise: np.random.Generator) -> Array:
     """Return samples as 16-bit integers, with TPDF dither.
 
-        q[n] = clip(round(2**15 x[n] + u[n] - v[n]), -2**15, 2**15 - 1)
+        q[n] = clip(round(2**15 * x[n] + u[n] - v[n]), -2**15, 2**15 - 1)
 
-    u and v are independent and uniform in [0, 1). The error q - 2**15 x then has a mean of 0 and a power of 1/4 of the
-    square of a step, whatever the signal is. samples: [n] or [n, channels], full scale +-1. noise: gives two numbers
-    for each sample, in order, so that the result does not depend on how a signal is cut.
+    u and v are independent and uniform in [0, 1). For any signal, the error q[n] - 2**15 * x[n] then has the mean 0 and
+    the power 1/4, in steps of the integers, unless samples are clipped. samples: the signal x, [n] or [n, channels],
+    full scale +-1. noise: the generator; it is asked for two numbers for each sample, in order, so that the result does
+    not depend on the cut.
 
     Source: S. P. Lipshitz, R. A. Wannamaker, J. Vanderkooy, "Quantization and dither: a theoretical survey", Journal of
     the Audio Engineering Society 40 (5), 1992, pages 355-375.

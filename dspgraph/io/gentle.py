@@ -1,10 +1,11 @@
-"""Alignments of gentle: a JSON object with words, each with the phones that were found in the audio.
+"""Alignments of gentle: a JSON object with a list of words. Each word has the phones that were found in the audio.
 
     {"words": [{"case": "success", "word": "a", "start": 0.5, "end": 0.62,
                 "phones": [{"phone": "ah_S", "duration": 0.12}]}]}
 
-Keys without a value are omitted: a word that was not found in the audio has no `start` and no `phones`. A phone has a
-duration only: it begins where the one before it ends, and the first phone of a word begins at the start of the word.
+Keys without a value are omitted: a word that was not found in the audio has no `start` and no `phones`. A phone has
+only a duration: the first phone of a word begins at the start of the word, and every other phone begins at the end of
+the phone before it.
 
 Source: R. M. Ochshorn and M. Hawkins, gentle, a robust yet lenient forced aligner built on Kaldi
 (https://github.com/lowerquality/gentle).
@@ -24,13 +25,13 @@ from dspgraph.io.intervals import Interval, LabelledSpeech, counted, exact_numbe
 from dspgraph.shown import shown
 
 _CLOSE = Fraction(1, 50)
-"""The largest difference in seconds between the end of a word and of its last phone that needs no note: two steps of
-the aligner, which has a grid of 10 ms.
+"""Seconds. A larger difference between the end of a word and the end of its last phone gives a note. These are two
+steps of the aligner, whose grid is 10 ms.
 """
 
 
 def read_gentle(path: Path, text: str) -> LabelledSpeech:
-    """Return the phones of an alignment of gentle. Notes say how many words have no phones, by the reason.
+    """Return the phones of an alignment of gentle. Notes say how many words have no phones, and why.
 
     Raises FileError for a file that is not JSON or has no list of words, and for a phone without label or duration.
     """

@@ -1,4 +1,4 @@
-"""Labelled intervals of time: what every reader of alignments gives, and how it reads numbers and texts."""
+"""Labelled intervals of time, which all readers of alignments return, and functions that these readers share."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from dspgraph.shown import shown
 from dspgraph.streams import to_fraction
 
 MOST_ALIGNMENT_BYTES = 2**28
-"""The largest number of bytes of a file of alignments."""
+"""The largest size of a file of alignments, in bytes."""
 
 MOST_INTERVALS = 200_000
-"""The largest number of intervals of one recording: phones of about five hours."""
+"""The largest number of intervals of one recording: the phones of about five hours of speech."""
 
 LATEST = 2**32
-"""Times are below this number of seconds: 136 years."""
+"""Seconds. All times in an alignment must be below this limit, which is 136 years."""
 
 SILENCE = "silence"
 """The label of an interval of a TextGrid without text: Praat and aligners leave the text of a pause empty."""
 
 EMPTY = "(empty)"
-"""The label of an interval without label in any other format."""
+"""The label of an interval without text in all formats other than TextGrid."""
 
 _DECIMAL = re.compile(r"[+-]?(\d++(\.\d*+)?|\.\d++)([eE][+-]?\d++)?", re.ASCII)
 
 
 class Interval(NamedTuple):
-    """A span of time with a label. start, end: in seconds, exact; equal for a point in time."""
+    """A span of time with a label. start, end: exact, in seconds. They are equal for a point in time."""
 
     start: Fraction
     end: Fraction
@@ -40,7 +40,7 @@ class Interval(NamedTuple):
 
 
 class LabelledSpeech(NamedTuple):
-    """The intervals of one recording, in the order of the file, and notes about what the reader saw or changed."""
+    """The intervals of one recording, in the order of the file, and notes about what the reader found or changed."""
 
     intervals: tuple[Interval, ...]
     notes: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ def is_number(text: str) -> bool:
 def exact_number(place: str, name: str, text: object) -> Fraction:
     """Return the exact value of a decimal number in a file. Raises FileError for any other text.
 
-    place: where it stands, name: what it is, both for the message.
+    place, name: the place and the name of the number, such as "start", for the message.
     """
     try:
         if isinstance(text, str) and is_number(text):
@@ -65,7 +65,7 @@ def exact_number(place: str, name: str, text: object) -> Fraction:
 
 
 def make_interval(place: str, start: Fraction, end: Fraction, label: str, empty: str = EMPTY) -> Interval:
-    """Return an interval in seconds. empty: the label if `label` is blank.
+    """Return an interval. place: for the message. start, end: in seconds. empty: the label to use if `label` is blank.
 
     Raises FileError if the interval ends before it starts, and for a time of LATEST or more.
     """
@@ -80,7 +80,7 @@ def make_interval(place: str, start: Fraction, end: Fraction, label: str, empty:
 
 
 def counted(intervals: Iterable[Interval], place: str) -> tuple[Interval, ...]:
-    """Return intervals as a tuple. Raises FileError if there are none, or more than MOST_INTERVALS."""
+    """Return intervals as a tuple. Raises FileError if there are no intervals, or more than MOST_INTERVALS."""
     found = []
     for one in intervals:
         found.append(one)

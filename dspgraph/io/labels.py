@@ -28,7 +28,7 @@ from dspgraph.io.intervals import (
 from dspgraph.shown import shown
 
 HTK_UNIT = Fraction(1, 10**7)
-"""The unit of the whole numbers in label files of HTK and HTS: 100 ns, in seconds."""
+"""The unit of whole numbers in label files of HTK and HTS, in seconds: 100 ns."""
 
 TIMIT_RATE = 16000
 """The sample rate of TIMIT in Hz. Its alignments count samples."""
@@ -40,19 +40,19 @@ _STATE = re.compile(r"(?P<whole>.+)\[(?P<state>\d{1,3})\]")
 _OCTAL = re.compile(r"(?:\\[0-3][0-7]{2})+")
 
 _SHORT = Fraction(1, 1000)
-"""Intervals of HTK that are shorter than this on average, in seconds, are likely to be in another unit."""
+"""Seconds. If the intervals of a file of HTK are shorter on average, its times are probably in another unit."""
 
 
 # ---- HTK, HTS, seconds ----------------------------------------------------------------------------------------------
 
 
 def read_htk(path: Path, lines: Lines) -> LabelledSpeech:
-    """Return the intervals of lines START END LABEL [SCORE ...], in 100 ns.
+    """Return the intervals of lines START END LABEL [SCORE ...]. Whole numbers are times in units of 100 ns.
 
-    If any time of the file has a decimal point or an exponent, all are in seconds. An interval without END ends where
-    the next one begins. Of a full-context label or triphone, such as `x^a-b+c=d/...`, the label is the phone between
-    "-" and "+". States of one phone (`b[2]`, `b[3]`), one after the other, are one interval. Notes say what was done.
-    Raises FileError for lines without times.
+    If any time of the file has a decimal point or an exponent, all times are in seconds. An interval without END ends
+    where the next interval begins. A full-context label or triphone, such as `x^a-b+c=d/...`, is reduced to the phone
+    between "-" and "+". Consecutive states of one phone (`b[2]`, `b[3]`) become one interval. Notes say what was
+    changed. Raises FileError for lines without times.
     """
     rows = [_htk_row(f"{path}, line {number}", line) for number, line in lines]
     seconds = any(set(text) & set(".eE") for row in rows for text in row.times)
@@ -74,7 +74,7 @@ class _HtkRow(NamedTuple):
     place: str
     times: list[str]  # one or two
     label: str
-    more: bool  # whether more than a score follows the label
+    more: bool  # whether other words than one score follow the label
 
 
 def _htk_row(place: str, line: str) -> _HtkRow:
@@ -92,7 +92,7 @@ def _htk_row(place: str, line: str) -> _HtkRow:
 
 
 def _unescaped(label: str) -> str:
-    """Return a label in which bytes that HTK writes as `\\303\\244` are letters, and without quotes around it."""
+    """Return a label without quotes around it, in which bytes that HTK writes as `\\303\\244` are decoded."""
 
     def letters(match: re.Match[str]) -> str:
         content = bytes(int(octal, 8) for octal in match[0].split("\\")[1:])
@@ -125,7 +125,7 @@ def _phones_of(intervals: tuple[Interval, ...], open_ends: int, seconds: bool) -
 
 
 def _without_states(intervals: tuple[Interval, ...]) -> list[Interval]:
-    """Return intervals in which the states of one phone, which follow each other with rising numbers, are joined."""
+    """Return intervals in which consecutive states of one phone, with rising numbers, are joined to one interval."""
     found: list[Interval] = []
     state = 0
     for one in intervals:
@@ -140,15 +140,16 @@ def _without_states(intervals: tuple[Interval, ...]) -> list[Interval]:
 
 
 def context_free(label: str) -> str:
-    """Return the phone of a full-context label or triphone, between its first "-" and "+"; any other label as it is."""
+    """Return the phone between "-" and "+" in a full-context label or triphone; return any other label unchanged."""
     match = _CONTEXT.fullmatch(label)
     return match["phone"] if match else label
 
 
 def split_mlf(path: Path, text: str) -> dict[str, list[tuple[int, str]]]:
-    """Return the lines of every entry of a master label file of HTK, by its name: that of `"*/a.lab"` is "a".
+    """Return name -> (number, line) of every line, for the entries of a master label file of HTK.
 
-    Raises FileError for a damaged file, for two entries of one name, and for an entry that is in another file.
+    The name of the entry `"*/a.lab"` is "a". Raises FileError for a damaged file, for two entries with the same name,
+    and for an entry that refers to another file.
     """
     lines = numbered_lines(text)
     number, first = next(lines, (1, ""))
@@ -185,7 +186,7 @@ def split_mlf(path: Path, text: str) -> dict[str, list[tuple[int, str]]]:
 def read_festival(path: Path, lines: Lines) -> LabelledSpeech:
     """Return the intervals of a file with a header up to a line `#`, then lines END COLOUR LABEL in seconds.
 
-    A label begins where the one before it ends, the first one at 0. What follows a ";" is left out.
+    The first label begins at 0, and every other label where the label before it ends. Text after a ";" is left out.
     """
     return LabelledSpeech(counted(_festival(path, lines), str(path)))
 
@@ -221,10 +222,10 @@ def _timit(path: Path, lines: Lines) -> Iterator[Interval]:
 
 
 def read_audacity(path: Path, lines: Lines) -> LabelledSpeech:
-    """Return the labels of lines START<tab>END<tab>LABEL in seconds, the label optional.
+    """Return the intervals of lines START<tab>END<tab>LABEL in seconds. The label is optional.
 
-    Lines that begin with a backslash have the frequencies of the label before them, and are left out. Lines
-    TIME<tab>LABEL, of version 1.2, and labels whose start and end are equal are points in time.
+    Lines that begin with a backslash give the frequencies of the label before them, and are left out. Lines
+    TIME<tab>LABEL (as in version 1.2), and labels whose start and end are equal, are points in time.
     """
     intervals = counted(_audacity(path, lines), str(path))
     points = sum(one.start == one.end for one in intervals)
@@ -262,10 +263,10 @@ def _ctm(path: Path, lines: Lines) -> Iterator[Interval]:
 
 
 def split_ctm(path: Path, text: str) -> dict[str, list[tuple[int, str]]]:
-    """Return the lines of every utterance of a ctm file, by its name, without comments (`;;`).
+    """Return name of an utterance -> (number, line) of its lines, for a ctm file. Comments (`;;`) are left out.
 
-    An utterance with several channels has a name for each: "a" becomes "a-1" and "a-2". Raises FileError for a line
-    with less than five words.
+    An utterance with several channels becomes several utterances: "a" becomes "a-1" and "a-2". Raises FileError for a
+    line with fewer than five words.
     """
     found: dict[tuple[str, str], list[tuple[int, str]]] = {}
     channels: dict[str, set[str]] = {}
@@ -285,7 +286,7 @@ def split_ctm(path: Path, text: str) -> dict[str, list[tuple[int, str]]]:
 
 
 def pick(path: Path, entries: dict[str, list[tuple[int, str]]], utterance: str | None) -> list[tuple[int, str]]:
-    """Return the lines of an utterance, by default of the only one. Raises FileError if there is no such utterance."""
+    """Return the lines of an utterance; with None, of the only utterance. Raises FileError if there is no such one."""
     if utterance is None and len(entries) == 1:
         return next(iter(entries.values()))
     if utterance is None:

@@ -1,7 +1,7 @@
-"""MPEG audio (MP3, MP2): its frames are counted, because no header of such a file can be relied on for its length.
+"""MPEG audio (MP3, MP2): frames are counted, because no header of such a file reliably has its length.
 
-The format of a frame: ISO/IEC 11172-3, section 2.4.1.3, and ISO/IEC 13818-3. The tags Xing, Info and VBRI are in no
-standard; they are read as LAME and mpg123 do.
+Sources: ISO/IEC 11172-3, section 2.4.1.3, and ISO/IEC 13818-3 for the format of a frame. The tags Xing, Info and VBRI
+are not standardised; they are read as LAME and mpg123 read them.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from dspgraph.io.filepart import Piece, Span
 from dspgraph.io.paths import convert_hint
 
 _REACH = 2**16
-"""The number of bytes in which a frame is looked for: at the start of a file, and where no frame begins."""
+"""The number of bytes in which a frame is searched: at the start of a file, and at any place where no frame begins."""
 
 _RATES = (44100, 48000, 32000)
-"""The sample rates of MPEG 1 in Hz, by the code in the header. MPEG 2 has half of each, MPEG 2.5 a quarter."""
+"""The sample rates of MPEG 1 in Hz, in the order of the code in a header. MPEG 2 has half, MPEG 2.5 a quarter."""
 
 _BITRATES = {
     (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -29,12 +29,12 @@ _BITRATES = {
     (2, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
     (2, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
-"""Bit rates in kbit/s by version (1, or 2 for 2 and 2.5) and layer. The code in the header counts from 1."""
+"""(version, layer) -> bit rates in kbit/s. Version 2 stands for MPEG 2 and 2.5. The code in a header counts from 1."""
 
 _LARGEST_CODE = 14
 
 _MOST_TAGS = 1000
-"""The largest number of tags of text between frames: a file with more is not music, but made to waste time."""
+"""The largest number of text tags (ID3, APE) between frames. A file with more tags was made to waste time."""
 
 
 class Kind(NamedTuple):
@@ -60,20 +60,20 @@ class Kind(NamedTuple):
 
 
 class Header(NamedTuple):
-    """The header of a frame: the kind of the frame, and its length with the header in bytes."""
+    """The header of a frame: the kind of the frame, and the length in bytes of the frame with its header."""
 
     kind: Kind
     length: int
 
 
 class Tag(NamedTuple):
-    """The tag Xing, Info or VBRI in the first frame of a file, which describes the file and holds no sound."""
+    """The tag Xing, Info or VBRI, which describes a file. It is in the first frame, which then has no sound."""
 
-    frames: int | None  # None: the tag does not say
-    size: int | None  # of the file from the tag on, in bytes
+    frames: int | None  # number of frames; None: the tag does not have it
+    size: int | None  # bytes of the file from the tag on; None: the tag does not have them
     lead: int = 0  # samples that the encoder has put before the sound
     padding: int = 0  # samples that the encoder has put behind the sound
-    gapless: bool = False  # whether the tag has delay and padding
+    gapless: bool = False  # whether the tag has `lead` and `padding`
 
 
 class Mpeg(NamedTuple):
@@ -81,15 +81,15 @@ class Mpeg(NamedTuple):
 
     kind: Kind
     frames: int  # number of frames with sound
-    piece: Piece  # the frames, as a decoder must be given them
-    samples: int | None  # per channel; None: the decoder knows it from a tag
-    notes: tuple[str, ...]  # what the file has besides, in words
+    piece: Piece  # the input for a decoder
+    samples: int | None  # number of samples per channel; None: the decoder computes it from the tag in `piece`
+    notes: tuple[str, ...]  # sentences about other bytes in the file, and about a wrong number of frames
 
 
 def parse_header(header: bytes) -> Header | None:
-    """Return what the four bytes of a header say; None if they are not the header of a frame.
+    """Return the header in four bytes; None if they are not the header of a frame.
 
-    None also for a frame of free bit rate, whose header does not have its length.
+    Frames of free bit rate also give None, because their headers do not determine the length.
     """
     if len(header) < 4 or header[0] != 0xFF:
         return None
@@ -100,7 +100,7 @@ def parse_header(header: bytes) -> Header | None:
 
 @cache
 def _frame(first: int, second: int) -> Header | None:
-    """Return what the second and third byte of a header say. The number of channels, in the fourth byte, is left 0."""
+    """Return a header from its second and third byte. Its number of channels is 0: it depends on the fourth byte."""
     version = {0b11: 1, 0b10: 2, 0b00: 3}.get(first >> 3 & 3)
     layer = 4 - (first >> 1 & 3)
     code, rate_code, padding = second >> 4, second >> 2 & 3, second >> 1 & 1
@@ -119,11 +119,12 @@ _SUFFIXES = {".mp1", ".mp2", ".mp3", ".mpa", ".mpga"}
 def find_mpeg(path: Path, begin: int, size: int) -> Mpeg | None:
     """Return the frames of a file; None if it is not MPEG audio.
 
-    begin: where they may begin at the earliest: behind an ID3 tag. size: of the file, in bytes. Only if there is an ID3
-    tag, or the suffix is that of MPEG audio, other bytes may stand before the first frame.
+    begin: the offset at which frames can begin, for instance behind an ID3 tag. size: the offset at which they end. If
+    `begin` is above 0, or if the file has a suffix of MPEG audio, other bytes may come before the first frame.
+    Otherwise a frame must begin at `begin`.
 
-    Raises FileError if the file is truncated, if it consists of tags, if other bytes stand between frames,
-    or if the sample rate, the number of channels or the layer changes.
+    Raises FileError if the file is truncated, if it consists of tags, if there are other bytes between frames, or if
+    the sample rate, the number of channels or the layer changes.
     """
     with path.open("rb") as file:
         scan = _Scan(path, file, size)
@@ -143,14 +144,15 @@ class _Scan:
         self.path, self.file, self.size = path, file, size
 
     def read(self, at: int, length: int) -> bytes:
-        """Return `length` bytes, or those that there are, from the byte `at`."""
+        """Return `length` bytes from the offset `at`; fewer if the file ends before."""
         self.file.seek(at)
         return self.file.read(length)
 
     def next_frame(self, begin: int, reach: int = _REACH) -> int | None:
-        """Return where the first frame behind `begin` begins, in bytes; None if none begins in `reach` bytes.
+        """Return the offset of the first frame from `begin` on; None if no frame begins within `reach` bytes.
 
-        A header can stand in other data by chance: three frames must follow, or the end of the file, or a tag.
+        Other data can look like a header by chance. A header therefore counts only if its frame has a tag with a
+        description of the file, or if three frames, the end of the file or a text tag follow.
         """
         window, at = self.read(begin, reach + 3), -1
         while 0 <= (at := window.find(b"\xff", at + 1)) < reach:
@@ -170,7 +172,7 @@ class _Scan:
         return True
 
     def frames(self, begin: int, first: int) -> Mpeg:
-        """Return the frames of the file, the first of which begins at the byte `first`."""
+        """Return the frames of the file. first: the offset of the first frame. begin: as in `find_mpeg`."""
         header = self.read(first, 4)
         parsed = parse_header(header)
         assert parsed
@@ -181,8 +183,8 @@ class _Scan:
         notes = tuple(self._notes(tag, found, first - begin, behind))
         if tag and tag.gapless:
             return Mpeg(parsed.kind, found, Piece((info_frame(header, parsed.kind, found, tag), *spans)), None, notes)
-        # A decoder guesses the length from the size and the first frame, and stops there. With the size of as many
-        # frames of that length, and two more, it guesses enough; it never comes to the zeros.
+        # A decoder estimates the length as size / length of the first frame, and stops there. Zeros are added, so that
+        # it estimates two frames more than there are. It never decodes the zeros.
         first_length = max(parsed.length, self._length(spans[0].first)) + 1
         zeros = max(0, (found + 2) * first_length - Piece(spans).size)
         return Mpeg(parsed.kind, found, Piece(spans, zeros=zeros), found * parsed.kind.samples, notes)
@@ -192,9 +194,9 @@ class _Scan:
         return parsed.length if parsed else 0
 
     def _spans(self, at: int, kind: Kind) -> tuple[tuple[Span, ...], int, int]:
-        """Return the spans of frames from the byte `at` on, the number of frames, and where the tags behind them end.
+        """Return (spans of frames, number of frames, offset at which the tags behind the frames end).
 
-        Tags of text may stand between spans.
+        at: the offset of the first frame. There may be text tags between spans.
         """
         spans: list[Span] = []
         count = 0
@@ -213,7 +215,7 @@ class _Scan:
         return tuple(spans), count, at
 
     def _check_nothing_follows(self, at: int, kind: Kind) -> None:
-        """Raise FileError if there are frames behind the byte `at`, where no whole frame of the given kind begins."""
+        """Raise FileError if frames follow behind the offset `at`. No whole frame of the kind `kind` begins there."""
         following = self.next_frame(at)
         if following is None:
             return
@@ -226,13 +228,13 @@ class _Scan:
         )
 
     def behind_tags(self, at: int) -> int:
-        """Return where the tags of text that begin at the byte `at` end, in bytes."""
+        """Return the offset at which the text tags that begin at the offset `at` end; `at` if there are none."""
         while (end := self._tag_end(at)) > at:
             at = end
         return at
 
     def _tag_end(self, at: int) -> int:
-        """Return where a tag of text that begins at the byte `at` ends, in bytes; `at` if there is none."""
+        """Return the offset at which the text tag that begins at the offset `at` ends; `at` if there is none."""
         head = self.read(at, 32)
         if head[:3] == b"ID3":
             return min(self.size, at + id3_length(head))
@@ -243,7 +245,7 @@ class _Scan:
         return at
 
     def _tag(self, at: int, parsed: Header) -> Tag | None:
-        """Return the tag (Xing, Info or VBRI) in the frame at the byte `at`; None if the frame holds audio."""
+        """Return the tag (Xing, Info or VBRI) in the frame at the offset `at`; None if the frame has sound."""
         if parsed.kind.layer != 3:
             return None
         content = self.read(at, parsed.length)
@@ -256,10 +258,10 @@ class _Scan:
         return None
 
     def _check_tag(self, tag: Tag | None, found: int, size: int) -> None:
-        """Raise FileError if there are fewer frames than the tag promises, or none.
+        """Raise FileError if there are fewer frames than the tag promises, or no frames.
 
-        size: of all frames and the tag, in bytes.
-        Some encoders count the tag too: one frame less is right if the size is that which the tag promises.
+        found: the number of frames. size: the bytes of all frames and the tag. Some encoders count the frame of the tag
+        too. One frame less than promised is therefore accepted if `size` is the size in the tag.
         """
         promised = tag.frames if tag and tag.frames is not None else 0
         complete = promised <= found or (tag is not None and promised == found + 1 and tag.size == size)
@@ -280,14 +282,14 @@ class _Scan:
             yield f"left out {self._left(behind)} bytes behind the last whole MPEG frame"
 
     def _left(self, end: int) -> int:
-        """Return the number of bytes behind the last frame; 0 if the next bytes are zeros, which fill up some files."""
+        """Return the number of bytes behind the last frame; 0 if they begin with zeros, which fill up some files."""
         return self.size - end if self.read(end, 32).strip(b"\0") else 0
 
 
 def id3_length(head: bytes) -> int:
-    """Return the length in bytes of the ID3v2 tag that begins with `head`, of at least 10 bytes; 0 if there is none.
+    """Return the length in bytes of the ID3v2 tag that begins with the bytes `head`; 0 if they are no ID3v2 tag.
 
-    Source: ID3 tag version 2.4.0, section 3.1.
+    head: at least the first 10 bytes. Source: ID3 tag version 2.4.0, section 3.1.
     """
     if head[:3] != b"ID3" or len(head) < 10:
         return 0
@@ -298,7 +300,7 @@ def id3_length(head: bytes) -> int:
 
 
 def _xing(content: bytes) -> Tag:
-    """Return a tag from its content behind the name Xing or Info."""
+    """Return the tag Xing or Info. content: the bytes behind the name."""
     flags, at = int.from_bytes(content[:4], "big"), 4
     fields: list[int | None] = []
     for flag in (1, 2):  # frames, bytes
@@ -313,10 +315,11 @@ def _xing(content: bytes) -> Tag:
 
 
 def info_frame(header: bytes, kind: Kind, frames: int, tag: Tag) -> bytes:
-    """Return a frame of layer 3 with the tag Info, which says how many frames follow, the delay and the padding.
+    """Return a frame of layer 3 with a tag Info: the number of frames that follow, the lead and the padding.
 
-    header: of the first frame. tag: that of the file, whose delay and padding are kept. If there are more frames than
-    the tag promises, files were joined: the padding, which is that of another end, is not cut off.
+    header, kind: of the first frame. frames: the number of frames that follow. tag: the tag of the file, from which
+    lead and padding are taken. If there are more frames than this tag promises, files were joined. The padding then
+    belongs to the end of the first file; it is replaced by 0, so that a decoder cuts nothing off at the end.
     """
     padding = tag.padding if tag.frames is None or tag.frames >= frames else 0
     encoder = b"LAME3.100" + bytes(12) + (tag.lead << 12 | padding).to_bytes(3, "big") + bytes(12)

@@ -1,8 +1,8 @@
 """Names of files that look the same and differ in their Unicode form.
 
-The letter "e with acute" is one character in the form NFC and two, "e" and a combining accent, in the form NFD. macOS
-and archives made there often write names in NFD; most other programs write NFC. A file system that keeps names as they
-are takes the two for different names. Source: Unicode Standard Annex 15, "Unicode Normalization Forms".
+The letter "e with acute" is one character in the form NFC; in the form NFD it is two characters, "e" and a combining
+accent. macOS and archives made there often write names in NFD; most other programs write NFC. For many file systems
+these are two different names. Source: Unicode Standard Annex 15, "Unicode Normalization Forms".
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from unicodedata import is_normalized, normalize
 
 
 def missing(path: Path) -> str:
-    """Return the message for a file that does not exist; it names a file that differs only in the Unicode form."""
+    """Return the message for a file that does not exist. It names a file that differs only in the Unicode form."""
     try:
         os.getcwd()
     except OSError:
@@ -33,7 +33,7 @@ def missing(path: Path) -> str:
 
 
 def other_form(path: Path) -> Path | None:
-    """Return the path that exists and differs from a missing path only in the Unicode form of its names, or None."""
+    """Return an existing path that differs from the missing `path` only in the Unicode form of its names, or None."""
     if str(path).isascii():
         return None
     found = Path(path.anchor)
@@ -47,7 +47,7 @@ def other_form(path: Path) -> Path | None:
 
 
 def _same_letters(folder: Path, name: str) -> str:
-    """Return the name in a folder that is `name` in another Unicode form; empty if there is none, or several."""
+    """Return the name in a folder that is `name` in another Unicode form; "" if there is none, or several."""
     try:
         names = os.listdir(folder)
     except OSError:

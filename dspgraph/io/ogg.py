@@ -1,4 +1,4 @@
-"""Ogg (RFC 3533): pages, and the links of a chained file, which libsndfile does not see."""
+"""Ogg (RFC 3533): pages, and the links of a chained file, which are decoded one after the other."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from dspgraph.io.filepart import Span
 from dspgraph.io.paths import convert_hint
 
 HEAD = 27
-"""Length of the head of a page in bytes. Its last byte is the number of segments, whose lengths follow."""
+"""Length of the head of a page in bytes. The last byte of the head is the number of segments; their lengths follow."""
 
 _UNKNOWN = 2**64 - 1
-"""The position of a page on which no packet ends."""
+"""The number that stands for the position of a page on which no packet ends."""
 
 OPUS, VORBIS = b"OpusHead", b"\1vorbis"
-"""The beginning of the first packet of a stream, by its codec."""
+"""The first bytes of the first packet of a stream of Opus, and of a stream of Vorbis."""
 
 _CONTINUED, _BEGINS, ENDS = 1, 2, 4  # flags of a page
 
@@ -28,9 +28,9 @@ _CONTINUED, _BEGINS, ENDS = 1, 2, 4  # flags of a page
 class Page(NamedTuple):
     """A page of an Ogg file."""
 
-    at: int  # where it begins, in bytes
+    at: int  # offset in the file
     flags: int
-    position: int  # of the last sample that ends on the page, as the codec counts; -1: none ends there
+    position: int  # number of samples up to the end of the last packet that ends on the page; -1: no packet ends there
     serial: int  # number of the stream
     number: int  # of the page in its stream
     content: bytes  # the whole page
@@ -47,7 +47,7 @@ class Page(NamedTuple):
 
 
 class Link(NamedTuple):
-    """A link of a chained file: a whole Ogg file in itself. An ordinary file has one link."""
+    """A link of a chained file. A chained file is several Ogg files, one after the other. Other files have one link."""
 
     span: Span
     serial: int  # number of its stream of sound
@@ -56,11 +56,11 @@ class Link(NamedTuple):
 
 @dataclass
 class _Sound:
-    """A stream of sound, as far as its pages have been read."""
+    """The state of a stream of sound while its pages are read."""
 
-    number: int  # of the last page
-    position: int = 0  # of the last page
-    begun: bool = False  # whether a page with sound has come
+    number: int  # of the last page that was read
+    position: int = 0  # of the last page that was read
+    begun: bool = False  # whether a page with sound was read
     ended: bool = False
 
 
@@ -69,13 +69,13 @@ class _OpenLink:
     begin: int
     sounds: dict[int, _Sound] = field(default_factory=dict)
     others: set[int] = field(default_factory=set)  # numbers of streams of pictures, text or descriptions
-    heads_only: bool = True  # whether only first pages of streams have come
+    heads_only: bool = True  # whether only first pages of streams were read
 
 
 def pages(path: Path, file: BinaryIO, at: int) -> Iterator[Page]:
-    """Yield the pages of an open file from the byte `at` on.
+    """Yield the pages of an open file from the offset `at` on.
 
-    The bytes behind the last page, which may be a tag, are ignored. Raises FileError for a page that is damaged.
+    Bytes behind the last page, for instance a tag, are ignored. Raises FileError for a damaged page.
     """
     file.seek(at)
     while True:
@@ -96,7 +96,7 @@ def pages(path: Path, file: BinaryIO, at: int) -> Iterator[Page]:
 
 
 def _has_page(file: BinaryIO, at: int) -> bool:
-    """Return whether the mark of a page stands somewhere behind the byte `at`."""
+    """Return whether the mark of a page occurs anywhere behind the offset `at`."""
     overlap = b""
     file.seek(at)
     while part := file.read(2**20):
@@ -108,10 +108,10 @@ def _has_page(file: BinaryIO, at: int) -> bool:
 
 
 def find_links(path: Path, at: int) -> tuple[Link, ...]:
-    """Return the links of a file; at: where its first page begins, in bytes.
+    """Return the links of a file. at: the offset of the first page.
 
-    Raises FileError if the file is truncated, if a page is damaged or missing, and if a link has no stream of sound, or
-    several at the same time.
+    Raises FileError if the file is truncated, if a page is damaged or missing, and if a link has no stream of sound or
+    several streams of sound.
     """
     links: list[Link] = []
     link = _OpenLink(at)
@@ -130,7 +130,7 @@ def find_links(path: Path, at: int) -> tuple[Link, ...]:
 
 
 def _add(path: Path, link: _OpenLink, page: Page) -> None:
-    """Note a page of a link. Raises FileError if pages of sound are missing before it."""
+    """Update the state of a link by its next page. Raises FileError if pages of sound are missing before this page."""
     if page.flags & _BEGINS:
         if page.body.startswith((OPUS, VORBIS)):
             link.sounds[page.serial] = _Sound(page.number)
@@ -154,7 +154,7 @@ def _add(path: Path, link: _OpenLink, page: Page) -> None:
 
 
 def _closed(path: Path, link: _OpenLink, end: int) -> Link:
-    """Return a link that ends at the byte `end`."""
+    """Return a finished link that ends at the offset `end`. Raises FileError unless it has one stream of sound."""
     if not link.sounds:
         raise FileError(
             f"{path} is not an audio file that can be read: no Vorbis or Opus is in it: {convert_hint(path)}"
@@ -183,7 +183,7 @@ def pages_of(path: Path, link: Link) -> Iterator[Page]:
 
 
 def page_head(page: Page) -> bytes:
-    """Return the first HEAD bytes of a page, corrected if `flags` or `position` are not those in its content."""
+    """Return the first HEAD bytes of a page, with `page.flags` and `page.position` and the check sum that results."""
     old = page.content[:HEAD]
     head = old[:5] + bytes((page.flags,)) + (page.position & _UNKNOWN).to_bytes(8, "little") + old[14:]
     if head == old:
@@ -208,10 +208,10 @@ def clear_serial_numbers(path: Path) -> None:
 
 
 def page_sum(page: bytes | bytearray) -> int:
-    """Return the check sum of an Ogg page (RFC 3533, section 6). The sum that the page itself has is taken as 0.
+    """Return the check sum of an Ogg page (RFC 3533, section 6). The check sum inside the page counts as 0.
 
-    It is a CRC-32 with the same polynomial as `zlib.crc32`. It differs in three points: it takes the bits of each byte
-    in the opposite order, it starts from 0, and its result is not inverted.
+    This is a CRC-32 with the same polynomial as `zlib.crc32`. Three things differ: the bits of each byte are taken in
+    the opposite order, the sum starts from 0, and the result is not inverted.
     """
     content = page[:22] + bytes(4) + page[26:]
     mirrored = zlib.crc32(content.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF

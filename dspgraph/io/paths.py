@@ -1,4 +1,4 @@
-"""Paths of files that anybody may have made: opened only if they are regular files."""
+"""Opening of files that anybody may have made: only regular files are opened."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _NOT_REGULAR = "is no regular file: copy what it gives to a file"
 
 
 def require_file(path: Path) -> None:
-    """Raise FileError as `open_descriptor` does if a path is not that of a regular file that can be read."""
+    """Raise FileError, as `open_descriptor` does, if `path` is not a regular file that can be read."""
     os.close(open_descriptor(path))
 
 
 def is_file(path: Path) -> bool:
-    """Return whether a path is that of a file. False if the system refuses the path, for instance as too long."""
+    """Return whether a path is a file. If the system refuses the path, for instance as too long, return False."""
     try:
         return path.is_file()
     except (OSError, ValueError):  # ValueError: the path has a character that no path can have
@@ -36,8 +36,8 @@ def open_file(path: Path) -> BinaryIO:
 def open_descriptor(path: Path) -> int:
     """Return the descriptor of a file that is opened for reading.
 
-    A named pipe, a device or a socket is refused before a byte is read: it could keep the program waiting, or never
-    end. Raises FileError if the file does not exist, cannot be read or is not a regular file.
+    A named pipe, a device or a socket is refused before a byte is read, because the program could wait for ever, or
+    read without end. Raises FileError if the file does not exist, cannot be read or is not a regular file.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
     try:
@@ -56,7 +56,7 @@ def open_descriptor(path: Path) -> int:
 
 
 def read_file(path: Path, most: int) -> bytes:
-    """Return the bytes of a file. Raises FileError if it has more than `most` bytes, and as `open_file` does."""
+    """Return the bytes of a file. Raises FileError for more than `most` bytes, and if the file cannot be opened."""
     content = read_start(path, most + 1)
     if len(content) > most:
         raise FileError(f"{path} has more than {most} bytes: it is not what it is taken for")
@@ -64,7 +64,7 @@ def read_file(path: Path, most: int) -> bytes:
 
 
 def read_start(path: Path, most: int) -> bytes:
-    """Return the first `most` bytes of a file, or all if it has fewer. Raises FileError as `open_file` does."""
+    """Return the first `most` bytes of a file, or all if it has fewer. Raises FileError if it cannot be read."""
     with open_file(path) as file:
         try:
             return file.read(most)
@@ -73,7 +73,7 @@ def read_start(path: Path, most: int) -> bytes:
 
 
 def is_text(start: bytes) -> bool:
-    """Return whether the first bytes of a file are text in UTF-8, without control characters."""
+    """Return whether bytes are text in UTF-8 without control characters. start: the first bytes of a file."""
     text = start.decode("utf-8", "ignore")
     whole = len(text.encode()) > len(start) - 4  # the last character may be cut, and no other bytes are left out
     return bool(text) and whole and all(one.isprintable() or one.isspace() for one in text)

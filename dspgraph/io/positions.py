@@ -1,7 +1,7 @@
 """Positions in Ogg streams: the samples of Opus and Vorbis packets are counted, and wrong positions are corrected.
 
-Each page has the position of its last sample, from which a decoder computes the length of the stream. In recorded
-broadcasts, in cut files and behind a pause of an encoder, positions are larger or smaller than the number of samples.
+The position of a page should be the number of samples up to the end of the page. A decoder computes the length of the
+stream from it. In recorded broadcasts, in cut files and after a pause of an encoder, positions are larger or smaller.
 libsndfile then loses samples at the end, does not skip the first samples of an Opus stream, or refuses the file.
 """
 
@@ -18,25 +18,25 @@ _WRONG = "its positions do not count its samples, all samples were read"
 
 
 class Numbered(NamedTuple):
-    """A stream whose positions count its samples."""
+    """A stream with correct positions."""
 
     piece: Piece
-    is_right: bool  # whether the piece is the stream as it stands in the file
-    notes: tuple[str, ...] = ()  # what was wrong, in words
+    is_right: bool  # whether nothing had to be corrected: the piece is the stream as it is in the file
+    notes: tuple[str, ...] = ()  # sentences about what was wrong
 
 
 class _Codec(Protocol):
     """The codec of a stream."""
 
     def samples(self, packet: bytes) -> int:
-        """Return the number of samples per channel, as positions count them, that a decoder returns for a packet."""
+        """Return the number of samples per channel that a decoder returns for a packet, in the unit of positions."""
 
 
 class _Opus:
-    """Opus (RFC 6716, section 3.1; RFC 7845, section 4): positions count samples of 48 kHz."""
+    """Opus (RFC 6716, section 3.1; RFC 7845, section 4). Its positions count samples at 48 kHz."""
 
     def samples(self, packet: bytes) -> int:
-        """Return the number of samples of a packet."""
+        """Return the number of samples per channel of a packet, at 48 kHz."""
         config, code = packet[0] >> 3, packet[0] & 3
         if config < 12:  # SILK
             size = (480, 960, 1920, 2880)[config & 3]
@@ -57,9 +57,9 @@ class _Vorbis:
         self._before = 0  # size of the block before
 
     def samples(self, packet: bytes) -> int:
-        """Return the number of samples of a packet: a quarter of its block and of the block before; the first has none.
+        """Return the number of samples of a packet: (size of its block + size of the block before) / 4.
 
-        A decoder ignores packets with another beginning than that of sound.
+        The first packet has 0 samples. So has a packet that is not sound, because a decoder ignores it.
         """
         mode = packet[0] >> 1 & self._mask
         if packet[0] & 1 or mode >= len(self._sizes):
@@ -70,10 +70,11 @@ class _Vorbis:
 
 
 def _block_flags(setup: bytes) -> list[int]:
-    """Return for each mode whether its blocks are long, 1, or short, 0, from the last header of a Vorbis stream.
+    """Return one number for each mode of a Vorbis stream: 1 if its blocks are long, 0 if they are short.
 
-    The header ends with: the number of modes less 1 (6 bits); for each mode the flag (1 bit), 32 bits that are 0, and a
-    number (8 bits); a bit that is 1. It is read from the end, because the parts before the modes have no length.
+    setup: the last header of the stream. It ends with the number of modes minus 1 (6 bits); then for each mode the flag
+    (1 bit), 32 bits that are 0, and a number (8 bits); then a bit that is 1. It is read from the end, because the
+    lengths of the parts before the modes are not known.
     """
     bits = int.from_bytes(setup[-400:], "little")  # 64 modes, the most there can be, take 329 bytes
     end, flags = bits.bit_length() - 1, list[int]()
@@ -89,17 +90,17 @@ def _block_flags(setup: bytes) -> list[int]:
 
 
 _LARGEST_PACKET = 2**24
-"""The largest number of bytes of a packet that are kept. Pictures in the comments of a stream have some megabytes."""
+"""The largest number of bytes of a packet that are kept. A packet of comments with pictures can have megabytes."""
 
 
 class _Packets:
-    """The packets of a stream, put together from its pages."""
+    """A collector that puts the packets of a stream together from its pages."""
 
     def __init__(self) -> None:
         self._begun = bytearray()  # the packet that has no end yet
 
     def ending_on(self, page: Page) -> list[bytes]:
-        """Return the packets that end on the next page."""
+        """Return the packets that end on `page`, the next page of the stream."""
         body, at = page.body, 0
         found: list[bytes] = []
         for size in page.segments:
@@ -113,7 +114,7 @@ class _Packets:
 
 
 def _headers(pages: Iterator[Page], packets: _Packets) -> tuple[list[Page], list[bytes]]:
-    """Return the pages before the first sound, and their packets: two in an Opus stream, three in a Vorbis stream."""
+    """Return the pages before the first sound, and the header packets on them: two for Opus, three for Vorbis."""
     heads: list[Page] = []
     found: list[bytes] = []
     for page in pages:
@@ -134,7 +135,7 @@ def _codec(headers: list[bytes]) -> _Codec | None:
 
 
 class _Positions:
-    """Counts the samples of a stream, page by page, and gives each page the position that counts them."""
+    """A counter of the samples of a stream. It gives each page the position that the count requires."""
 
     def __init__(self, codec: _Codec, packets: _Packets) -> None:
         self.parts: list[bytes | Span] = []  # the pages with right positions

@@ -1,9 +1,9 @@
-"""Text that C libraries print by themselves: caught, so that it does not reach the terminal.
+"""Text that C libraries print themselves. It is caught, so that it does not reach the terminal.
 
-The decoders of MP3 and SDS files print warnings about damaged files on stderr and stdout, and libsndfile has no option
+The decoders of MP3 and SDS files print warnings about damaged files to stderr and stdout, and libsndfile has no option
 that turns this off. The manual of glibc ("Standard Streams") says that the C variables `stdout` and `stderr` may be set
-to another stream. Python does not use them: what Python prints, also in another thread, is not caught. With other C
-libraries than glibc nothing is caught.
+to another stream. Python does not use these variables: text that Python prints, in any thread, is not caught. With
+other C libraries than glibc, no text is caught.
 """
 
 from __future__ import annotations
@@ -15,18 +15,21 @@ from contextlib import contextmanager
 from functools import cache
 
 _ROOM = 4096
-"""The number of bytes of text that is kept. What a library prints beyond it is lost."""
+"""The largest number of bytes of text that are kept. Further text is lost."""
 
 
 class Printed:
-    """Text that C libraries have printed; `text` is set when the context of `catch_printed` ends."""
+    """Text that C libraries have printed. `text` is set when the `with` block of `catch_printed` ends."""
 
     text = ""
 
 
 @contextmanager
 def catch_printed() -> Iterator[Printed]:
-    """Return a context in which C libraries print into the returned object. One thread at a time can be in it."""
+    """Catch the text that C libraries print in the `with` block: `with catch_printed() as printed: ...`.
+
+    Afterwards, `printed.text` is this text. Only one thread at a time can be in such a block; others wait.
+    """
     printed, stream = Printed(), _stream()
     if stream is None:
         yield printed

@@ -16,10 +16,10 @@ from dspgraph.streams import Array
 def resample_blocks(
     blocks: Iterable[Array], rate: Fraction, to: Fraction, channels: int, due: int, tail: int
 ) -> Iterator[Array]:
-    """Yield blocks [n, channels] of a signal at the rate `to`, with `due` samples per channel in all.
+    """Yield a signal at the rate `to`, in blocks [n, channels] that together have `due` samples per channel.
 
-    blocks: [n, channels], the signal at `rate`. Zeros follow it, in blocks of `tail` samples, until `due` samples are
-    out. The samples do not depend on the sizes of the blocks.
+    blocks: [n, channels], the signal at `rate`. After the signal, blocks of `tail` zeros are resampled until `due`
+    samples have come out. The samples do not depend on the sizes of the blocks.
     """
     converter = _converter(rate, to, channels)
     for block in chain(blocks, repeat(np.zeros((tail, channels)))):
@@ -33,8 +33,9 @@ def resample_blocks(
 def resample_signal(x: Array, rate: Fraction, to: Fraction | int) -> Array:
     """Return a signal at the rate `to`: ceil(n * to / rate) samples. x: [n], the signal at `rate`.
 
-    The end differs from that of `resample_blocks`: no zeros follow the signal, and the last sample can be 0. Metrics
-    use this function: whoever changes it changes their values, and must give these metrics new version numbers.
+    The last samples differ from those of `resample_blocks`: no zeros are resampled after the signal, and the last
+    sample can be 0. Metrics use this function. If you change it, their values change, and these metrics need new
+    version numbers.
     """
     if rate == to or not len(x):
         return x

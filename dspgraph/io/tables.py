@@ -1,4 +1,4 @@
-"""Tables as CSV files, which spreadsheets open without taking a text for a formula."""
+"""Tables as CSV files in which no text looks like a formula to a spreadsheet."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import io
 from collections.abc import Iterable, Sequence
 
 _FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
-"""The characters that begin a formula in a spreadsheet, and their wide forms, which some programs change into them."""
+"""The characters = + - @, which begin a formula in a spreadsheet, and their wide forms, which some programs convert."""
 
 
 def csv_bytes(rows: Iterable[Sequence[str | float | None]]) -> bytes:
     """Return a table as the bytes of a CSV file in UTF-8.
 
-    Texts are in double quotes and changed by `as_text`; numbers are not in quotes; None is an empty text.
+    Texts are changed by `as_text` and put in double quotes. Numbers have no quotes. None becomes an empty cell.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC)
@@ -22,10 +22,10 @@ def csv_bytes(rows: Iterable[Sequence[str | float | None]]) -> bytes:
 
 
 def as_text(text: str) -> str:
-    """Return a text for a cell of a CSV file: with a "'" before it if a spreadsheet could take it for a formula.
+    """Return a text for a cell of a CSV file. If a spreadsheet could take the text for a formula, put a "'" before it.
 
-    That is a text whose first character, after blanks, is = + - @ or one of their wide forms, and a text that begins
-    with a tab or a line end. A text that begins with "'" gets another one, so that taking one "'" away gives the text.
+    Such a text begins with a tab or a line end, or its first character after blanks is = + - @ or one of their wide
+    forms. A text that begins with "'" gets another "'", so that the original is always found by removing one "'".
     Source: OWASP, "CSV Injection", https://owasp.org/www-community/attacks/CSV_Injection
     """
     risky = text[:1] in ("\t", "\r", "\n", "'") or text.lstrip()[:1] in _FORMULA

@@ -1,7 +1,8 @@
 """TextGrids of Praat: the long and the short text format, and texts with free spacing and comments.
 
-All three are read in the same way, as Praat reads them: only numbers, texts in double quotes and flags such as
-`<exists>` that stand alone count, in their order; names such as `xmin =` or `intervals [1]:` are ignored.
+All three are read in the same way, as Praat reads them. Only three things count, in their order: numbers, texts in
+double quotes, and flags such as `<exists>`. They must stand alone. Names such as `xmin =` or `intervals [1]:` are
+ignored.
 
 Source: P. Boersma and D. Weenink, Praat manual, "TextGrid file formats".
 """
@@ -21,7 +22,7 @@ _TOKEN = re.compile(r'"(?P<text>(?:[^"]++|"")*+)"|!(?P<comment>[^\r\n]*)|(?P<wor
 _NUMBER_AHEAD = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
 
 _PHONE_TIERS = ("phones", "phone", "phonemes", "phoneme", "segments", "segment")
-"""Names of the tier that is taken if none is chosen, in small letters; aligners may put "SPEAKER - " before it."""
+"""Names of the tier that is read by default, in small letters. Aligners may put "SPEAKER - " before the name."""
 
 
 class _Tier(NamedTuple):
@@ -34,8 +35,8 @@ class _Tier(NamedTuple):
 def read_textgrid(path: Path, text: str, tier: str | None = None) -> LabelledSpeech:
     """Return the intervals of one tier of a TextGrid. An empty text is silence; a point has equal start and end.
 
-    tier: the name of the tier. By default it is the only tier of intervals or, of several, the only one whose name is
-    that of a tier of phones. Raises FileError for a damaged file, and if there is no such tier.
+    tier: the name of the tier. By default, the only tier of intervals is read; if there are several, the only tier
+    whose name is in _PHONE_TIERS. Raises FileError for a damaged file, and if there is no such tier.
     """
     chosen = _choose(path, _tiers(path, text), tier)
     rows = (
@@ -47,7 +48,7 @@ def read_textgrid(path: Path, text: str, tier: str | None = None) -> LabelledSpe
 
 
 class _Tokens:
-    """The numbers, texts and flags of a file, one after the other, with their lines for messages."""
+    """The numbers, texts and flags of a file, one after the other. `line` is the line of the latest one."""
 
     def __init__(self, path: Path, text: str) -> None:
         self._path = path
