@@ -13,7 +13,7 @@ def mixture_entropy(
 ) -> Array:
     """Return the entropy of mixtures of logistics by the formulas of `MixtureEntropy`: [n, 1].
 
-    mixture: [n, 3K], K logits, K means and K log-scales; the other arguments are the parameters of `MixtureEntropy`.
+    mixture: [n, 3 * K], K logits, K means and K log-scales; the other arguments are the parameters of `MixtureEntropy`.
     The dtype of the result is that of the mixture.
     """
     from dspgraph_nodes._kernels.neural import mixture_statistics as statistics

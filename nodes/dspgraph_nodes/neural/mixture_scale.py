@@ -22,7 +22,7 @@ def mixture_scale(
 ) -> tuple[Array, Array, Array]:
     """Return (drawn, expected, deviation), each [n, 1], natural logarithms by the formulas of `MixtureScale`.
 
-    mixture: [n, 3K], K logits, K means and K log-scales; x: [n], the audio that was drawn, full scale +-1; draw: the
+    mixture: [n, 3 * K], K logits, K means and K log-scales; x: [n], the audio that was drawn, full scale +-1; draw: the
     generator of the random numbers, one for each row; sample_bits: None for samples that are real numbers. The dtype of
     the results is that of the mixture.
     """

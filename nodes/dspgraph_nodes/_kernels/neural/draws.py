@@ -41,7 +41,7 @@ def mixture_noise(numbers: Array) -> Array:
 def draw_component(parameters: Array, noise: Array, lane: int) -> int:
     """Return the component k with the largest logit_k + noise_k; of equal ones the first.
 
-    parameters: [3 K, lane], of which the first K are the logits; noise: [K + 1, lane], as `mixture_noise` returns it.
+    parameters: [3 * K, lane], of which the first K are the logits; noise: [K + 1, lane], as `mixture_noise` returns it.
     """
     best, top = 0, parameters[0, lane] + noise[0, lane]
     for k in range(1, len(noise) - 1):
@@ -55,8 +55,8 @@ def draw_component(parameters: Array, noise: Array, lane: int) -> int:
 def draw_logistic(parameters: Array, noise: Array, lane: int, floor: float) -> float:
     """Return a sample of a mixture of K logistic distributions: mean_k + exp(log-scale_k) * noise, within -1 .. 1.
 
-    k: the component that `draw_component` chooses. parameters: K logits, K means, K log-scales, [3 K, lane]; noise: [K
-    + 1, lane]; floor: the least log-scale; a lower log-scale is raised to it.
+    k: the component that `draw_component` chooses. parameters: K logits, K means, K log-scales, [3 * K, lane]; noise:
+    [K + 1, lane]; floor: the least log-scale; a lower log-scale is raised to it.
     """
     components = len(noise) - 1
     k = draw_component(parameters, noise, lane)

@@ -35,7 +35,7 @@ class Mixture(NamedTuple):
 
 
 def mixture(rows: Array) -> Mixture:
-    """Return the mixtures of rows [n, 3K]: K logits, K means, K natural logarithms of scales."""
+    """Return the mixtures of rows [n, 3 * K]: K logits, K means, K natural logarithms of scales."""
     logits, means, log_scales = np.split(np.ascontiguousarray(rows.T, np.float64), 3)
     logits = logits - np.max(logits, axis=0)
     powers = exp(logits)

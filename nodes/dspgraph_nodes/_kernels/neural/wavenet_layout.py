@@ -46,7 +46,7 @@ class Upsampling(NamedTuple):
     taps: tuple[Array, ...]  # [band taps, scale] for each scale; none if linear
     biases: Array  # [scales] if not linear
     gates: Array  # [bands, layers * 2 * gate]: what a row adds to all gates
-    table: Array  # [kinds, 2 * r + 1]: see `frame_factors`
+    table: Array  # [kinds * hop, 2 * r + 1]: see `frame_factors`
 
 
 class WaveNetForm(NamedTuple):

@@ -250,9 +250,10 @@ def mel_edges(bins: int, rate: float) -> Array:
 
     At first the edges are equally spaced from 0 to rate / 2 in mel = 1127 * ln(1 + f / 700). Then, from the lowest band
     to the highest, a band that is narrower than 1.5 bins is widened to 1.5 bins, by the same number of mel on both
-    sides. Its upper edge is also the peak of the next band and the lower edge of the one after that, and those move
-    with it: up to 5 kHz (at 16 kHz) peaks end up 3/4 of a bin apart. The published program does so because its lower
-    edges, peaks and upper edges are three views of one array; its weights expect these bands.
+    sides. The upper edge of a band is also the peak of the next band and the lower edge of the band after that, so
+    these two bands change too: up to 5 kHz (at 16 kHz) peaks end up 3/4 of a bin apart. The published program does so
+    because its lower edges, peaks and upper edges are three views of one array; the published weights expect these
+    bands.
 
     Source: magenta, models/gansynth/lib/spectral_ops.py, linear_to_mel_weight_matrix.
     """

@@ -75,7 +75,7 @@ def whole_frames(samples: Array) -> Array:
 def mixture_levels(parameters: Tensor) -> Tensor:
     """Return the probabilities [n, MIXTURE_LEVELS] that mixtures of logistics give to equal intervals of -1 .. 1.
 
-    parameters: [n, 3 K], as `LogisticMixture` takes them. Interval k lies around 2 * k / (MIXTURE_LEVELS - 1) - 1.
+    parameters: [n, 3 * K], as `LogisticMixture` takes them. Interval k lies around 2 * k / (MIXTURE_LEVELS - 1) - 1.
     """
     components = parameters.shape[-1] // 3
     distribution = LogisticMixture(components, MIXTURE_LEVELS, floor=None)

@@ -91,12 +91,12 @@ def _upsampling(config: Config, wide: Mapping[str, Array], gates: Array) -> Upsa
 
 
 def frame_factors(scales: Sequence[int], taps: Sequence[Array]) -> Array:
-    """Return the factors of neighbouring frames in the samples of a frame: [kinds, 2 * r + 1].
+    """Return the factors by which neighbouring frames add up to the samples of a frame: [kinds * hop, 2 * r + 1].
 
-    They are those of the linear upsampling. The samples of frame j are sums over the frames j - r .. j + r. Near both
-    ends of a signal, beyond which all counts as 0, the factors differ from those inside. The rows are those of frame j
-    of a signal of N frames, in the order (N, j, sample in the frame), for N = 1 .. 2 * r + 1: a longer signal has the
-    same kinds of frames.
+    The upsampling is linear: the samples of frame j are sums over the frames j - r .. j + r. Near both ends of a
+    signal, beyond which all counts as 0, the factors differ from those inside. So there is a kind of frame for every
+    frame j of a signal of N frames, N = 1 .. 2 * r + 1; the frames of a longer signal are of the kinds of N = 2 * r +
+    1. Rows have the order (N, j, sample in the frame).
     """
     hop, r = math.prod(scales), reach(scales, [len(one) for one in taps])
     found = []

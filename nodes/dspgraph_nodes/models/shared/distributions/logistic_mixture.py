@@ -36,14 +36,14 @@ class LogisticMixture:
 
     @property
     def width(self) -> int:
-        """Number of parameters of one sample: 3 K."""
+        """Number of parameters of one sample: 3 * K."""
         return 3 * self.components
 
     def loss(self, parameters: Tensor, target: Tensor) -> Tensor:
         """Return -ln P(target) of every sample [...], in nats.
 
-        parameters: [..., 3 K]; target: [...], from -1 to 1. With h = 1 / (classes - 1), a component of mean m and scale
-        s gives a target y between the outermost classes the probability
+        parameters: [..., 3 * K]; target: [...], from -1 to 1. With h = 1 / (classes - 1), a component of mean m and
+        scale s gives a target y between the outermost classes the probability
 
             P = F(b) - F(a),    b = (y + h - m) / s,    a = (y - h - m) / s,    F(x) = 1 / (1 + exp(-x))
             ln P = -softplus(-b) - softplus(a) + ln(1 - exp(-2 * h / s))
@@ -71,7 +71,8 @@ class LogisticMixture:
     def draw(self, parameters: Tensor, numbers: Tensor) -> Tensor:
         """Return a sample for every row [...], from -1 to 1.
 
-        parameters: [..., 3 K]; numbers: [..., K + 1], from 0 to 1: u_1 .. u_K choose the component, v the value in it.
+        parameters: [..., 3 * K]; numbers: [..., K + 1], from 0 to 1: u_1 .. u_K choose the component, v the value in
+        it.
 
             k = argmax_k(logit_k - ln(-ln u_k)),    x = mean_k + scale_k * (ln v - ln(1 - v)), limited to -1 .. 1
         """
