@@ -18,7 +18,7 @@ PACK = ROOT / "nodes" / "dspgraph_nodes"
 
 FLOORS = [
     "shown _version closure", "errors", "streams parameters", "node", "wiring", "engine", "graph", "io", "registry diagram",
-    "testing pipeline", "plotting rendering", "training evaluation", "cli", "__main__",
+    "testing pipeline", "plotting rendering notes", "training evaluation", "cli", "__main__",
 ]  # fmt: skip
 """The core from the ground up: a package (or module) imports only from floors below its own."""
 

@@ -1,0 +1,75 @@
+"""The command `notes`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from dspgraph.cli.options import PATH, RealNumber, StrictCommand, WholeNumber, change_options
+
+PIPELINE = "gansynth_notes"
+"""The shipped pipeline that makes notes."""
+
+
+@click.command(cls=StrictCommand)
+@click.argument("score")
+@click.option("-o", "--out", required=True, help="Audio file for the result: .wav, .flac or .ogg.", type=PATH)
+@click.option("--pipeline", default=PIPELINE, show_default=True, help="Pipeline that makes the sounds of notes.")
+@change_options
+@click.option("--seed", type=WholeNumber(0, 2**64 - 1), default=0, show_default=True, help="Seed of the timbres.")
+@click.option(
+    "--seconds",
+    type=RealNumber(0.01, 60),
+    default=1.0,
+    show_default=True,
+    help="How long the notes between two commas last, in seconds.",
+)
+@click.option(
+    "--change",
+    type=RealNumber(0.01, 3600),
+    default=4.0,
+    show_default=True,
+    help="Seconds from one timbre to the next: each is a random latent vector, between which notes have mixtures.",
+)
+@click.option(
+    "--lowest", default="C1", show_default=True, help="Lowest note of the weights, which `weights show` tells."
+)
+def notes(
+    score: str,
+    out: Path,
+    pipeline: str,
+    overrides: tuple[str, ...],
+    swaps: dict[str, str],
+    plugins: tuple[Path, ...],
+    seed: int,
+    seconds: float,
+    change: float,
+    lowest: str,
+) -> None:
+    """Play SCORE with a pipeline that makes single notes, and write the sound to a file.
+
+    SCORE is a text such as "C4 E4 G4", a chord; "C4, D4, E4", three notes one after the other; or the path of a MIDI
+    file (.mid), for which `pip install 'dspgraph[midi]'`. Notes have a letter, # or b if any, and an octave; C4 is
+    middle C.
+
+    The pipeline needs weights: -s weights=FILE.
+    """
+    from dspgraph.io.audio import AudioSink
+    from dspgraph.notes.play import NoteGraph, play
+    from dspgraph.notes.score import MIDI_SUFFIXES, pitch_of, read_midi, read_score
+    from dspgraph.pipeline.pipeline import load
+
+    say = partial(click.echo, err=True)
+    if Path(score).suffix.lower() in MIDI_SUFFIXES:
+        scored, left_out = read_midi(Path(score))
+    else:
+        scored, left_out = read_score(score, seconds), []
+    graph = NoteGraph(load(pipeline, overrides, swaps, plugins))
+    for line in left_out:
+        say(f"note: {line}")
+    samples = play(scored, graph, seed, change, pitch_of(lowest), lambda line: say(f"note: {line}"))
+    with AudioSink(out, graph.audio) as sink:
+        sink.write(samples.astype(graph.audio.dtype))
+    click.echo(out)

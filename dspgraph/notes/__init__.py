@@ -1,0 +1,1 @@
+"""Scores, and how a pipeline that makes single notes plays them."""

@@ -1,0 +1,161 @@
+"""The playing of a score: a pipeline makes the sound of every note, and the sounds are added up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import acos, ceil, floor, sin
+
+import numpy as np
+
+from dspgraph.engine.batch import Batch
+from dspgraph.errors import RequestError
+from dspgraph.graph import Graph
+from dspgraph.notes.score import ScoredNote, note_name
+from dspgraph.streams import Array, Audio, Frames, Symbols
+
+ATTACK, RELEASE = 0.01, 0.3
+"""Seconds in which a note rises to its loudness, and fades after its end."""
+
+PEAK = 0.5
+"""The largest absolute value of the samples of a score."""
+
+MOST_SECONDS = 3600.0
+"""The longest score that is played, in seconds: its samples are held in memory."""
+
+TOGETHER = 16
+"""The number of notes whose sounds are computed together."""
+
+
+@dataclass(frozen=True)
+class NoteGraph:
+    """A graph that makes single notes. It has three streams, known by their kinds, and no other inputs:
+
+    latent: frames of the kind "latent", one for each note; pitch: symbols of the kind "pitch", one for each note, in
+    semitones above its lowest pitch; audio: the output. The constructor raises RequestError for another graph.
+    """
+
+    graph: Graph
+
+    def __post_init__(self) -> None:
+        outputs = [stream for stream in self.graph.outputs.values() if isinstance(stream, Audio)]
+        inputs = self.graph.inputs.values()
+        kinds = {getattr(stream, "kind", "") for stream in inputs}
+        if kinds != {"latent", "pitch"} or len(inputs) != 2 or len(outputs) != 1:
+            found = ", ".join(f"{name} ({stream})" for name, stream in self.graph.inputs.items())
+            raise RequestError(
+                "this pipeline makes no notes: its inputs are frames of the kind 'latent' and symbols of the kind "
+                f"'pitch', and its one audio output has the sounds; found {found}: take gansynth_notes"
+            )
+
+    def _input(self, kind: str) -> str:
+        return next(name for name, stream in self.graph.inputs.items() if getattr(stream, "kind", "") == kind)
+
+    @property
+    def latent(self) -> Frames:
+        """The stream of latent vectors."""
+        stream = self.graph.inputs[self._input("latent")]
+        assert isinstance(stream, Frames)
+        return stream
+
+    @property
+    def pitch(self) -> Symbols:
+        """The stream of pitches."""
+        stream = self.graph.inputs[self._input("pitch")]
+        assert isinstance(stream, Symbols)
+        return stream
+
+    @property
+    def audio(self) -> Audio:
+        """The stream of the sounds."""
+        return next(stream for stream in self.graph.outputs.values() if isinstance(stream, Audio))
+
+    def sounds(self, latents: Array, pitches: Sequence[int]) -> list[Array]:
+        """Return the sound of every note, [n] or [n, channels]. latents: [notes, width]; pitches: of each note."""
+        output = next(name for name, stream in self.graph.outputs.items() if isinstance(stream, Audio))
+        latent, pitch = self._input("latent"), self._input("pitch")
+        signals = [
+            {latent: row[None].astype(self.latent.dtype), pitch: np.array([k], self.pitch.dtype)}
+            for row, k in zip(latents, pitches, strict=True)
+        ]
+        found: dict[int, Array] = {}
+        for k, result in Batch(self.graph, len(signals)).render(signals):
+            if isinstance(result, Exception):
+                raise result
+            found[k] = result[output]
+        return [found[k] for k in range(len(signals))]
+
+
+def play(
+    notes: Sequence[ScoredNote], graph: NoteGraph, seed: int = 0, change: float = 4.0, lowest: int = 24,
+    note: Callable[[str], None] = lambda line: None,
+) -> Array:  # fmt: skip
+    """Return the samples of a score, [n] or [n, channels], with the peak PEAK; zeros if all notes are silent.
+
+    notes: at least one, in the order in which they begin. seed, change: of the latent vectors, see `latent_at`; lowest:
+    the MIDI number of the pitch 0 of the graph; note: called with each line for the user, on what is left out or cut.
+    The sound of a note is scaled to a peak of 1, rises in ATTACK seconds, fades in RELEASE seconds after the end of the
+    note, and is multiplied by the velocity. A note that is longer than its sound ends with the sound. Raises
+    RequestError if no note has a pitch that the graph makes, or if the score is longer than MOST_SECONDS.
+    """
+    rate, size = int(graph.audio.rate), graph.pitch.size
+    playable = [one for one in notes if 0 <= one.pitch - lowest < size]
+    first, last = note_name(lowest), note_name(lowest + size - 1)
+    outside = f"outside of the pitches of this pipeline, {first} to {last}"
+    if not playable:
+        raise RequestError(f"no note can be played: all are {outside}")
+    if count := len(notes) - len(playable):
+        note(f"{count} of {len(notes)} notes are left out: they are {outside}")
+    if (end := max(one.begin + one.seconds for one in playable) + RELEASE) > MOST_SECONDS:
+        raise RequestError(f"the score lasts {end:.0f} s; at most {MOST_SECONDS:.0f} s are played")
+    longest = float(1 / graph.latent.rate) - RELEASE
+    if count := sum(one.seconds > longest for one in playable):
+        note(f"{count} of {len(playable)} notes end early: a sound of this pipeline lasts {longest + RELEASE:g} s")
+    mixed = np.zeros((ceil(end * rate), graph.audio.channels))
+    for start in range(0, len(playable), TOGETHER):
+        some = playable[start : start + TOGETHER]
+        latents = np.stack([latent_at(one.begin / change, graph.latent.width, seed) for one in some])
+        for one, sound in zip(some, graph.sounds(latents, [one.pitch - lowest for one in some]), strict=True):
+            _add(mixed, one, sound.reshape(len(sound), -1), rate, min(one.seconds, longest))
+    peak = np.abs(mixed).max()
+    found = mixed * (PEAK / peak if peak else 1.0)
+    return found[:, 0] if graph.audio.channels == 1 else found
+
+
+def _add(mixed: Array, one: ScoredNote, sound: Array, rate: int, seconds: float) -> None:
+    """Add the sound of a note, [n, channels], to the samples of the score. seconds: how long the note lasts."""
+    begin = round(one.begin * rate)
+    count = min(len(sound), len(mixed) - begin, round((seconds + RELEASE) * rate))
+    peak = np.abs(sound).max()
+    if count <= 0 or not peak:
+        return
+    t = np.arange(count) / rate
+    envelope = np.minimum(1.0, (t + 1 / rate) / ATTACK) * np.clip((seconds + RELEASE - t) / RELEASE, 0.0, 1.0)
+    mixed[begin : begin + count] += (one.velocity / peak) * envelope[:, None] * sound[:count]
+
+
+def latent_at(place: float, width: int, seed: int) -> Array:
+    """Return the latent vector [width] at a place on the way through random vectors.
+
+    Vector k, at the place k, is drawn from N(0, 1) with a generator of its own. Between two vectors the way lies on the
+    sphere: see `slerp`.
+    """
+    k = floor(place)
+    a, b = (np.random.Generator(np.random.Philox(key=[seed, n])).standard_normal(width) for n in (k, k + 1))
+    return slerp(a, b, place - k)
+
+
+def slerp(a: Array, b: Array, share: float) -> Array:
+    """Return the vector at a share, from 0 to 1, of the way from a to b on the sphere: spherical linear interpolation.
+
+        (sin((1 - share) * w) * a + sin(share * w) * b) / sin(w),    w: the angle between a and b
+
+    Where sin(w) is almost 0, the interpolation is linear. a, b: [n].
+
+    Source: K. Shoemake, Animating Rotation with Quaternion Curves, SIGGRAPH 1985.
+    """
+    size = float(np.linalg.norm(a) * np.linalg.norm(b))
+    w = acos(min(1.0, max(-1.0, float(a @ b) / size))) if size else 0.0
+    if sin(w) < 1e-6:
+        return (1 - share) * a + share * b
+    return (sin((1 - share) * w) * a + sin(share * w) * b) / sin(w)

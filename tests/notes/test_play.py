@@ -1,0 +1,112 @@
+"""How a score is played: with a graph whose sounds are known, and with a small network."""
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from dspgraph import Array, Audio, Frames, Input, Node, Output, State, Symbols, load
+from dspgraph.errors import RequestError
+from dspgraph.notes.play import ATTACK, PEAK, RELEASE, NoteGraph, latent_at, play, slerp
+from dspgraph.notes.score import ScoredNote
+from dspgraph.testing import Example
+from helpers.gansynth import overrides
+
+RATE, LENGTH = 1000, 2000  # of sounds of two seconds
+
+
+class Tones(Node):
+    """Make sounds whose samples are all the pitch + 1: the pitch 0 sounds too."""
+
+    latent = Input(Frames, "latent")
+    pitch = Input(Symbols, "pitch")
+    y = Output(Audio)
+
+    def streams(self, latent: Frames, pitch: Symbols) -> tuple[Audio]:
+        return (Audio(RATE, dtype=latent.dtype),)
+
+    def step(self, state: State, latent: Array, pitch: Array) -> tuple[State, Array]:
+        return state, np.repeat(pitch + 1.0, LENGTH).astype(latent.dtype)
+
+
+def tones(size: int = 5) -> NoteGraph:
+    rate = Fraction(RATE, LENGTH)
+    latent = Frames(rate, "latent", 3), np.zeros((1, 3))
+    example = Example(Tones(), latent=latent, pitch=(Symbols(rate, "pitch", size), np.zeros(1, np.int64)))
+    return NoteGraph(example.graph())
+
+
+def played(*notes: ScoredNote, **more: Any) -> Array:
+    return play(notes, tones(), lowest=60, **more)
+
+
+def test_a_note_rises_stays_and_fades() -> None:
+    found = played(ScoredNote(0.5, 1.0, 62))
+    assert len(found) == 1800
+    assert not found[:500].any()
+    assert_allclose(found[500 : 500 + round(ATTACK * RATE)], PEAK * np.arange(1, 11) / 10, atol=1e-12)
+    assert_allclose(found[510:1500], PEAK, atol=1e-12)
+    assert_allclose(found[1500:], PEAK * (1 - np.arange(300) / 1000 / RELEASE), atol=1e-12)
+
+
+def test_notes_add_up_by_their_velocities_whatever_the_level_of_their_sounds() -> None:
+    found = played(ScoredNote(0, 1, 60, 1.0), ScoredNote(0, 1, 64, 0.5), ScoredNote(1.5, 0.2, 61, 0.5))
+    assert_allclose(found[100], PEAK, atol=1e-12)
+    assert_allclose(found[1600], PEAK / 3, atol=1e-12)
+
+
+def test_a_note_that_is_longer_than_its_sound_ends_with_it_and_that_is_said() -> None:
+    said: list[str] = []
+    found = played(ScoredNote(0, 5, 60), note=said.append)
+    assert said == ["1 of 1 notes end early: a sound of this pipeline lasts 2 s"]
+    assert_allclose(found[1600], PEAK, atol=1e-12)
+    assert 0 < found[1999] < 0.01
+    assert not found[2000:].any()
+
+
+def test_notes_outside_of_the_pitches_are_left_out_and_that_is_said() -> None:
+    said: list[str] = []
+    played(ScoredNote(0, 1, 59), ScoredNote(0, 1, 60), ScoredNote(0, 1, 65), note=said.append)
+    assert said == ["2 of 3 notes are left out: they are outside of the pitches of this pipeline, C4 to E4"]
+    with pytest.raises(RequestError, match="no note can be played: all are outside of the pitches"):
+        played(ScoredNote(0, 1, 59))
+
+
+def test_a_score_of_hours_is_refused() -> None:
+    with pytest.raises(RequestError, match="the score lasts 9001 s; at most 3600 s are played"):
+        played(ScoredNote(9000, 1, 60))
+
+
+def test_a_graph_that_makes_no_notes_is_refused() -> None:
+    with pytest.raises(RequestError, match="this pipeline makes no notes: .*; found speech .*: take gansynth_notes"):
+        NoteGraph(load("lpc_vocoder"))
+
+
+def test_more_notes_than_are_computed_together_change_no_sound() -> None:
+    """Of a network: the sound of a note depends on its time and its pitch alone."""
+    graph = NoteGraph(load("gansynth_notes", overrides()))
+    many = [ScoredNote(0.4 * k, 0.02, 24 + k % 7) for k in range(18)]
+    found, alone = play(many, graph, seed=5), play(many[17:], graph, seed=5)
+    part = slice(round(0.4 * 17 * 800), None)
+    assert_allclose(found[part] / np.abs(found[part]).max(), alone[part] / np.abs(alone[part]).max(), atol=1e-9)
+    assert np.abs(play(many, graph, seed=6) - found).max() > 0.1
+    assert_array_equal(play(many, graph, seed=5), found)
+
+
+def test_the_way_between_two_vectors_lies_on_the_sphere() -> None:
+    a, b = np.array([3.0, 0.0]), np.array([0.0, 3.0])
+    assert_allclose(slerp(a, b, 1 / 3), 3 * np.array([np.cos(np.pi / 6), np.sin(np.pi / 6)]), atol=1e-12)
+    assert_allclose([slerp(a, b, 0), slerp(a, b, 1)], [a, b], atol=1e-12)
+    for same in (a, np.zeros(2)):  # no angle
+        assert_allclose(slerp(same, same, 0.4), same)
+    assert np.isfinite(slerp(a, -a, 0.5)).all()
+
+
+def test_the_way_goes_through_a_random_vector_at_every_whole_number() -> None:
+    at = [latent_at(place, 200, 3) for place in (0.0, 1.0, 1.0 - 1e-9, 0.5)]
+    assert_allclose(at[1], at[2], atol=1e-6)
+    assert abs(float(np.corrcoef(at[0], at[1])[0, 1])) < 0.2
+    assert 0.8 < np.std(at[0]) < 1.2
+    assert 0.5 < float(np.corrcoef(at[0], at[3])[0, 1]) < 0.9  # sqrt(1/2) for a right angle
