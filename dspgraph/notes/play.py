@@ -14,16 +14,16 @@ from dspgraph.graph import Graph
 from dspgraph.notes.score import ScoredNote, note_name
 from dspgraph.streams import Array, Audio, Frames, Symbols
 
-ATTACK, RELEASE = 0.01, 0.3
+RISE, FADE = 0.01, 0.3
 """Seconds in which a note rises to its loudness, and fades after its end."""
 
-PEAK = 0.5
+LOUDEST = 0.5
 """The largest absolute value of the samples of a score."""
 
 MOST_SECONDS = 3600.0
 """The longest score that is played, in seconds: its samples are held in memory."""
 
-TOGETHER = 16
+NOTES_AT_ONCE = 16
 """The number of notes whose sounds are computed together."""
 
 
@@ -90,11 +90,11 @@ def play(
     notes: Sequence[ScoredNote], graph: NoteGraph, seed: int = 0, change: float = 4.0, lowest: int = 24,
     note: Callable[[str], None] = lambda line: None,
 ) -> Array:  # fmt: skip
-    """Return the samples of a score, [n] or [n, channels], with the peak PEAK; zeros if all notes are silent.
+    """Return the samples of a score, [n] or [n, channels], with the peak LOUDEST; zeros if all notes are silent.
 
     notes: at least one, in the order in which they begin. seed, change: of the latent vectors, see `latent_at`; lowest:
     the MIDI number of the pitch 0 of the graph; note: called with each line for the user, on what is left out or cut.
-    The sound of a note is scaled to a peak of 1, rises in ATTACK seconds, fades in RELEASE seconds after the end of the
+    The sound of a note is scaled to a peak of 1, rises in RISE seconds, fades in FADE seconds after the end of the
     note, and is multiplied by the velocity. A note that is longer than its sound ends with the sound. Raises
     RequestError if no note has a pitch that the graph makes, or if the score is longer than MOST_SECONDS.
     """
@@ -106,31 +106,31 @@ def play(
         raise RequestError(f"no note can be played: all are {outside}")
     if count := len(notes) - len(playable):
         note(f"{count} of {len(notes)} notes are left out: they are {outside}")
-    if (end := max(one.begin + one.seconds for one in playable) + RELEASE) > MOST_SECONDS:
+    if (end := max(one.begin + one.seconds for one in playable) + FADE) > MOST_SECONDS:
         raise RequestError(f"the score lasts {end:.0f} s; at most {MOST_SECONDS:.0f} s are played")
-    longest = float(1 / graph.latent.rate) - RELEASE
+    longest = float(1 / graph.latent.rate) - FADE
     if count := sum(one.seconds > longest for one in playable):
-        note(f"{count} of {len(playable)} notes end early: a sound of this pipeline lasts {longest + RELEASE:g} s")
+        note(f"{count} of {len(playable)} notes end early: a sound of this pipeline lasts {longest + FADE:g} s")
     mixed = np.zeros((ceil(end * rate), graph.audio.channels))
-    for start in range(0, len(playable), TOGETHER):
-        some = playable[start : start + TOGETHER]
+    for start in range(0, len(playable), NOTES_AT_ONCE):
+        some = playable[start : start + NOTES_AT_ONCE]
         latents = np.stack([latent_at(one.begin / change, graph.latent.width, seed) for one in some])
         for one, sound in zip(some, graph.sounds(latents, [one.pitch - lowest for one in some]), strict=True):
             _add(mixed, one, sound.reshape(len(sound), -1), rate, min(one.seconds, longest))
     peak = np.abs(mixed).max()
-    found = mixed * (PEAK / peak if peak else 1.0)
+    found = mixed * (LOUDEST / peak if peak else 1.0)
     return found[:, 0] if graph.audio.channels == 1 else found
 
 
 def _add(mixed: Array, one: ScoredNote, sound: Array, rate: int, seconds: float) -> None:
     """Add the sound of a note, [n, channels], to the samples of the score. seconds: how long the note lasts."""
     begin = round(one.begin * rate)
-    count = min(len(sound), len(mixed) - begin, round((seconds + RELEASE) * rate))
+    count = min(len(sound), len(mixed) - begin, round((seconds + FADE) * rate))
     peak = np.abs(sound).max()
     if count <= 0 or not peak:
         return
     t = np.arange(count) / rate
-    envelope = np.minimum(1.0, (t + 1 / rate) / ATTACK) * np.clip((seconds + RELEASE - t) / RELEASE, 0.0, 1.0)
+    envelope = np.minimum(1.0, (t + 1 / rate) / RISE) * np.clip((seconds + FADE - t) / FADE, 0.0, 1.0)
     mixed[begin : begin + count] += (one.velocity / peak) * envelope[:, None] * sound[:count]
 
 

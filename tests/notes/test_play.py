@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Array, Audio, Frames, Input, Node, Output, State, Symbols, load
 from dspgraph.errors import RequestError
-from dspgraph.notes.play import ATTACK, PEAK, RELEASE, NoteGraph, latent_at, play, slerp
+from dspgraph.notes.play import FADE, LOUDEST, RISE, NoteGraph, latent_at, play, slerp
 from dspgraph.notes.score import ScoredNote
 from dspgraph.testing import Example
 from helpers.gansynth import overrides
@@ -46,22 +46,22 @@ def test_a_note_rises_stays_and_fades() -> None:
     found = played(ScoredNote(0.5, 1.0, 62))
     assert len(found) == 1800
     assert not found[:500].any()
-    assert_allclose(found[500 : 500 + round(ATTACK * RATE)], PEAK * np.arange(1, 11) / 10, atol=1e-12)
-    assert_allclose(found[510:1500], PEAK, atol=1e-12)
-    assert_allclose(found[1500:], PEAK * (1 - np.arange(300) / 1000 / RELEASE), atol=1e-12)
+    assert_allclose(found[500 : 500 + round(RISE * RATE)], LOUDEST * np.arange(1, 11) / 10, atol=1e-12)
+    assert_allclose(found[510:1500], LOUDEST, atol=1e-12)
+    assert_allclose(found[1500:], LOUDEST * (1 - np.arange(300) / 1000 / FADE), atol=1e-12)
 
 
 def test_notes_add_up_by_their_velocities_whatever_the_level_of_their_sounds() -> None:
     found = played(ScoredNote(0, 1, 60, 1.0), ScoredNote(0, 1, 64, 0.5), ScoredNote(1.5, 0.2, 61, 0.5))
-    assert_allclose(found[100], PEAK, atol=1e-12)
-    assert_allclose(found[1600], PEAK / 3, atol=1e-12)
+    assert_allclose(found[100], LOUDEST, atol=1e-12)
+    assert_allclose(found[1600], LOUDEST / 3, atol=1e-12)
 
 
 def test_a_note_that_is_longer_than_its_sound_ends_with_it_and_that_is_said() -> None:
     said: list[str] = []
     found = played(ScoredNote(0, 5, 60), note=said.append)
     assert said == ["1 of 1 notes end early: a sound of this pipeline lasts 2 s"]
-    assert_allclose(found[1600], PEAK, atol=1e-12)
+    assert_allclose(found[1600], LOUDEST, atol=1e-12)
     assert 0 < found[1999] < 0.01
     assert not found[2000:].any()
 

@@ -18,7 +18,8 @@ class Emphasis(NamedTuple):
 
     def applied(self, x: Array) -> Array:
         """Return the samples that the network sees, [n], limited to +-1. x: [n], the samples of a signal."""
-        return np.clip(self.gain * (x - self.coef * np.append(0.0, x[:-1])), -1, 1)
+        before = np.concatenate((np.zeros_like(x[..., :1]), x[..., :-1]), -1)
+        return np.clip(self.gain * (x - self.coef * before), -1, 1)
 
     def undone(self, seen: Array, state: Array) -> Array:
         """Return the samples of a signal, [n] float64, limited to +-1: the inverse of `applied`.
