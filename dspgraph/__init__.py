@@ -48,7 +48,7 @@ _HOMES = {
     "rendering.render": ("render",),
     "streams": ("Array", "Audio", "Frames", "Stream", "Symbols", "to_fraction"),
 }
-"""Module -> the public names that it defines. A public name that is missing here is an error of `dspgraph.errors`."""
+"""Module -> the public names that it defines. All other public names are the error classes in `dspgraph.errors`."""
 
 
 def __getattr__(name: str) -> Any:

@@ -150,7 +150,7 @@ def _imported(name: str, path: Path, source: SourceFile) -> Iterator[str]:
     A name that is imported from a package, as in `from package import name`, is yielded too, because it may be a
     module. name, path: the name and the file of the module that imports. source: the contents of this file.
     """
-    # The public names of the face are no modules. On a disk that ignores case, `Node` would find the file node.py.
+    # The public names of FACE are not modules. On a disk that ignores case, the name `Node` would find node.py.
     public = getattr(sys.modules.get(FACE), "__all__", ())
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for target, taken in source.imports:

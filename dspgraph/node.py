@@ -117,7 +117,7 @@ class Node(BaseModel):
             raise TypeError(f"{cls.__name__}: '{taken.pop()}' cannot name a port: a parameter or method has that name")
 
     def __getstate__(self) -> dict[Any, Any]:
-        state = super().__getstate__()  # without cached properties: they are computed again
+        state = super().__getstate__()  # cached properties are left out: they are computed again
         fields = {name: value for name, value in state["__dict__"].items() if name in type(self).model_fields}
         return {**state, "__dict__": fields}
 

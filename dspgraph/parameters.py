@@ -148,7 +148,7 @@ def complaint_sentence(detail: ErrorDetails, place: str | None = None) -> str:
     if place is None:
         place = ".".join(map(str, detail["loc"]))
     where, message = f"{place}: " if place else "", detail["msg"]
-    if detail["type"] == "value_error":  # a validator of this project wrote the whole sentence
+    if detail["type"] == "value_error":  # the message of a validator of dspgraph is a whole sentence
         return where + message.removeprefix("Value error, ")
     return f"{where}{message[0].lower()}{message[1:]}; found {shown(detail['input'])}"
 

@@ -204,7 +204,7 @@ class NodeSource:
 
 
 def nodes(plugins: Iterable[str | Path] = ()) -> dict[str, NodeSource]:
-    """Return all nodes by name: built-in ones, those that installed packages announce, and those of plugin files.
+    """Return name -> source, for built-in nodes, nodes that installed packages announce, and nodes of plugin files.
 
     Plugin files are imported. Raises RequestError if two nodes have the same name.
     """
@@ -302,7 +302,7 @@ def _plugin(path: Path) -> ModuleType:
         del sys.modules[name]
         raise RequestError(f"the plugin {path} has no Node class in it")
 
-    closure(name)  # remembers the files as they are now: a digest is that of the code that was imported
+    closure(name)  # remembers the files as they are now, so that digests describe the code that was imported
 
     def reduce(node: Node) -> tuple[Any, ...]:
         return revive, (str(path), type(node).__name__), node.__getstate__()

@@ -89,9 +89,9 @@ class Stream:
     def validate(self, array: Any, where: str, copy: bool = True) -> Array:
         """Return the items in `array` as a contiguous array with the dtype of this stream, after checking them.
 
-        array: items of this stream. They are converted from floats of another precision and from integers of another
-        width. where: the name of the input, for messages. copy: with True the result is always a copy; with False it is
-        `array` itself if nothing has to be converted.
+        array: items of this stream. Floats of another precision and integers of another width are converted. where: the
+        name of the input, for messages. copy: with True the result is always a copy; with False it is `array` itself if
+        nothing has to be converted.
 
         Raises SignalError for a wrong shape, for NaN and infinity, and for conversions that could lose information:
         integers to audio (their full scale is unknown), complex numbers to real numbers.

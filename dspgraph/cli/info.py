@@ -50,7 +50,7 @@ def _requirements() -> tuple[list[str], dict[str, list[str]]]:
     extras: dict[str, list[str]] = {}
     try:
         written = requires("dspgraph") or []
-    except PackageNotFoundError:  # the sources were put on the path without an installation
+    except PackageNotFoundError:  # dspgraph is not installed: its sources are on the path
         written = []
     for requirement in written:
         name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]

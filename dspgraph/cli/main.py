@@ -35,7 +35,7 @@ class _Group(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         open_standard_streams()
-        os.environ["MPLBACKEND"] = "agg"  # no window is opened; matplotlib ends with an error if the name is unknown
+        os.environ["MPLBACKEND"] = "agg"  # opens no window; an unknown name in the user's environment would be an error
         try:
             with signals_raised(), numpy_warnings_hidden():
                 return super().main(*args, **kwargs)
@@ -51,12 +51,12 @@ class _Group(click.Group):
         except DspgraphError as error:
             complain(describe_error(error))
             ctx.exit(1 if isinstance(error, LawError) else 2)
-        except (MemoryError, RecursionError) as error:  # where no other place could word it better
+        except (MemoryError, RecursionError) as error:  # those that no other code has caught
             complain(describe_error(error))
             ctx.exit(2)
         except KeyboardInterrupt as stop:
             ctx.exit(report_stop(stop))
-        except click.UsageError as error:  # its message may have a whole argument in it
+        except click.UsageError as error:  # its message may quote a very long argument
             raise click.UsageError(
                 shortened(escaped(error.format_message()), MESSAGE_LETTERS), error.ctx or ctx
             ) from None

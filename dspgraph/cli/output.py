@@ -62,7 +62,7 @@ def print_tables(tables: Mapping[str, Sequence[Sequence[str]]], err: bool = Fals
 
 
 def print_advice(*graphs: Wiring) -> None:
-    """Print notes on stderr about parameters of graphs that are likely to be mistakes, each note once."""
+    """Print notes to stderr about parameters of graphs that are likely to be mistakes, each note once."""
     for sentence in dict.fromkeys(sentence for graph in graphs for sentence in graph.advice):
         echo(f"note: {sentence}", err=True)
 
@@ -132,7 +132,7 @@ class Reporter:
         self.count("failed" if row.error else "cached" if row.cached else "done", row.audio_seconds)
 
     def count(self, kind: str, seconds: float) -> None:
-        """Count one item; kind: "done", "failed" or "cached" (done in an earlier run); seconds: of its audio."""
+        """Count one item. kind: "done", "failed" or "cached" (done in an earlier run). seconds: length of its audio."""
         self.counts[kind] += 1
         self.seconds += 0.0 if kind == "cached" else seconds
         if self._bar and kind != "cached":

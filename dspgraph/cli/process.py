@@ -107,7 +107,7 @@ def report_system_error(error: OSError) -> int:
     if error.errno in (errno.EMFILE, errno.ENFILE):
         complain(f"{reason}: allow more, by `ulimit -n 256` for instance")
         return 2
-    if error.filename is not None or error.errno is None:  # without a number: the sentence of a library
+    if error.filename is not None or error.errno is None:  # without a number: an error with the text of a library
         place = f"{error.filename}: " if error.filename is not None else ""
         complain(shortened(escaped(f"{place}{reason}"), MESSAGE_LETTERS))
         return 2

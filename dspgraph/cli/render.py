@@ -90,8 +90,9 @@ def render(
 
     FILES are audio files, folders, quoted patterns (`**` matches folders within folders) or manifests. A manifest is a
     .jsonl or .csv file with the fields path, id, start, end or duration, and channel; a manifest of NeMo; cuts of
-    lhotse (.jsonl or .jsonl.gz); or a Kaldi file wav.scp or segments. Paths in it are relative to its folder. An audio
-    file is fed to the one audio input of the pipeline. A .npz file holds an array for every input.
+    lhotse (.jsonl or .jsonl.gz); NSynth's examples.json; or a Kaldi file wav.scp or segments. Paths in it are relative
+    to its folder. An audio file is fed to the one audio input of the pipeline. A .npz file holds an array for every
+    input.
 
     For every file, OUT gets an audio file for each output that is audio, one .npz file with all other outputs, and a
     .json file that records where they come from. The file ledger.jsonl in OUT records which files are done and which

@@ -26,8 +26,9 @@ def weights() -> None:
 def convert(checkpoint: Path, out: Path, model: str | None, settings: Path | None) -> None:
     """Convert CHECKPOINT, the weights of a published program, to a file that nodes read.
 
-    CHECKPOINT is a file of torch, safetensors, numpy (.npz) or HDF5. Nothing in it is executed. What it does not tell
-    is taken from --config or, if it is not there either, assumed to be as published; each assumed value is printed.
+    CHECKPOINT is a file of torch, safetensors, numpy (.npz) or HDF5, or the index of a checkpoint of TensorFlow.
+    Nothing in it is executed. Values that it does not contain are taken from --config or, if they are not there either,
+    assumed to be as published; each assumed value is printed.
     """
     from dspgraph.training.conversion import convert_weights
 

@@ -266,7 +266,7 @@ class Layout:
         return left, self.top[k], right - left, self.sizes[k][1]
 
     def route(self, number: int) -> Iterator[tuple[int, int, int]]:
-        """Yield (left, right, y) for each layer of a wire: the edges of the layer, and the height of the wire in it.
+        """Yield (left, right, y) for each layer of a wire: the x of its two edges, and the y of the wire in the layer.
 
         The wire starts at the right edge of its first layer, and ends at the left edge of its last layer. Between two
         layers it is a curve; in the layers that it passes it is horizontal.

@@ -213,7 +213,7 @@ _DARK = {"paper": "#0d1117", "border": "#30363d", "fill": "#161b22", "edge": "#4
          "grey": "#9da7b3", "pill": "#12283d", "audio": "#58a6ff", "frames": "#3fb950", "symbols": "#bc8cff",
          "whole": "#f0883e"}  # fmt: skip
 
-# A viewer that ignores @media shows the light colours. The drawing has its own background, whatever the page around it.
+# A viewer that ignores @media shows the light colours. The drawing has its own background, so it suits every page.
 _STYLE = (
     _SHAPES + _COLOURS.substitute(_LIGHT) + f"@media (prefers-color-scheme: dark) {{{_COLOURS.substitute(_DARK)}}}\n"
 )

@@ -48,7 +48,7 @@ def size(value: Any, seen: dict[int, Any]) -> int:
         owner, nbytes = _memory(one)
         if id(owner) in seen or isinstance(one, _SHARED):
             continue
-        seen[id(owner)] = owner  # kept alive, so that no later value gets its id
+        seen[id(owner)] = owner  # keeps the value alive, so that no later value gets its id
         total += nbytes
         if not isinstance(one, np.ndarray):
             found.extend(gc.get_referents(one))
@@ -71,5 +71,5 @@ def _memory(one: Any) -> tuple[Any, int]:
         if not isinstance(base, np.ndarray | memoryview):
             return base, below.nbytes
         below = base
-    nbytes = getattr(below, "nbytes", None)  # arrays, numbers of numpy and tensors of torch have it
+    nbytes = getattr(below, "nbytes", None)  # an attribute of arrays, of numbers of numpy and of tensors of torch
     return below, nbytes if isinstance(nbytes, int) else sys.getsizeof(below)

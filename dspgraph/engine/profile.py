@@ -14,7 +14,7 @@ ENGINE = "(engine)"
 """The name of the row for the time outside all nodes. No node can have a name with brackets."""
 
 HERE = "on this machine, as busy as it was"
-"""Words in every verdict that rests on measured time: wall time depends on what else ran."""
+"""Words in every verdict that depends on measured time, because other programs on the machine can make it longer."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Row:
     """The longest time of the node for one quantum (of all signals together, in a batch), in seconds. Rounds in which a
     signal ends are left out."""
     at_end: float
-    """The part of `seconds` in rounds in which a signal ended. `worst` leaves them out: no later quantum is waiting."""
+    """The part of `seconds` in rounds in which a signal ended. `worst` leaves these rounds out, because no later
+    quantum of the signal has to wait for them."""
     held: int
     """The most bytes, for one signal, that the node's state and the blocks waiting before the node had together."""
 

@@ -261,7 +261,7 @@ class CompareJob:
             for stream in (choice.input, choice.graph.outputs[choice.output]):
                 assert isinstance(stream, Audio)
                 _check_rate(choice.name, stream)
-        _ = self._merged  # computed now, so that its digests are those of the process that makes the job
+        _ = self._merged  # computed now, so that the digests are made in the process that makes the job
 
     # ---- the job of an executor -------------------------------------------------------------------------------------
 

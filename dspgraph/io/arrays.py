@@ -105,7 +105,7 @@ class ArraySink(Sink):
         self._file.sync()
 
     def _release(self) -> None:
-        with suppress(OSError):  # on a full disk: items that wait are not needed any more
+        with suppress(OSError):  # an error on a full disk is ignored: the items in these files are no longer needed
             self._waiting_files.close()
 
 
@@ -146,7 +146,7 @@ class ArraySource:
         while begin < end:
             spans = {name: (s.count(begin), s.count(begin + seconds)) for name, s in self.streams.items()}
             yield {name: np.array(arrays[name][first:last]) for name, (first, last) in spans.items()}
-            # If every item is longer than a block, blocks without an item are left out: there could be millions.
+            # If every item is longer than a block, blocks without an item are skipped, because there could be millions.
             later = [
                 s.seconds(spans[name][1]) for name, s in self.streams.items() if spans[name][1] < len(arrays[name])
             ]
@@ -240,7 +240,7 @@ class ArraySource:
         with self._reading(), archive.open(member) as file:
             begin = io.BytesIO(file.read(_LONGEST_HEADER))
         with self._reading(f": '{name}' is no array of numbers"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a header as Python 2 wrote it is read all the same
+            warnings.simplefilter("ignore")  # numpy warns about headers written by Python 2, and reads them
             major, _ = np.lib.format.read_magic(begin)
             parse = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}.get(major)
             if parse is None:

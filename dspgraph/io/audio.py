@@ -42,9 +42,9 @@ The number is fixed, because the output of a lossy encoder depends on it.
 """
 
 _FEW = 2**12
-"""The least number of samples per channel in a block, unless it has more than `_BLOCK` numbers.
+"""The least number of samples per channel in a block, unless the block would then have more than `_BLOCK` values.
 
-The header of a file may have a rate of 1 Hz, and a block of a second would be one sample.
+Without it, a block of a second would be one sample if the header of a file has a rate of 1 Hz.
 """
 
 _BLOCK = 2**20
@@ -295,7 +295,7 @@ class AudioSink(Sink):
                 raise FileError(f"{self.path} cannot be written: {there} reached it: is the disk full?")
 
     def _release(self) -> None:
-        with suppress(soundfile.LibsndfileError, OSError):  # no error matters: the file is complete, or is discarded
+        with suppress(soundfile.LibsndfileError, OSError):  # the file is complete, or it is discarded
             self._encoder.close()
 
     @contextmanager

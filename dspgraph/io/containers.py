@@ -418,9 +418,9 @@ def _chunk_of_samples(file: BinaryIO, chunks: _Chunks, begin: int, size: int) ->
             coding = _Coding(packets=_packet_bytes(file.read(length)))
         elif name in chunks.samples:
             inside, bounded = (chunks.inside, chunks.bounded) if name != b"BODY" else (0, False)
-            if name == b"SSND":  # its samples may stand some bytes later
+            if name == b"SSND":  # the samples may begin some bytes later: the chunk says how many
                 inside += _integer(file, 4, chunks.order)
-            if large:  # a decoder believes this length, whatever the chunk itself says
+            if large:  # a decoder uses this length, and ignores the length of the chunk itself
                 return large._replace(begin=at, coding=coding)
             counted = chunks.counted
             return _Samples(at, length - counted, field, chunks.length, chunks.order, counted, inside, bounded, coding)

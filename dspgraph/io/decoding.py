@@ -235,7 +235,7 @@ class Decoder:
         if is_text(head) and not head.startswith(_TEXT_HEADERS):
             return "it is text. A list of files is a manifest if its name ends with .jsonl, .json, .csv, .tsv or .scp"
         reason = error.error_string
-        if reason.startswith("File does not exist"):  # what libsndfile says if a decoder does not accept the header
+        if reason.startswith("File does not exist"):  # a decoder does not accept the header
             reason = "its header is damaged or incomplete."
         return f"{reason} If other programs play it, {convert_hint(self.path)}"
 

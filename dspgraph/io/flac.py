@@ -87,7 +87,7 @@ def _last_sample(tail: bytes, fixed: int, promised: int, first: int) -> int:
     headers = list(itertools.islice(_headers(tail, fixed), 2 * _TRIES))
     for k, (at, end) in enumerate(headers[:_TRIES]):
         before = headers[k + 1 : k + 1 + _TRIES]
-        # With its own check sum, the sum of a frame is 0.
+        # The check sum over a whole frame, which ends with its own check sum, is 0.
         if end == promised or at == first or any(_sum(tail[begin:at], *_OF_FRAME) == 0 for begin, _ in before):
             return end
     return 0

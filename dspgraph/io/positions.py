@@ -182,7 +182,7 @@ class _Positions:
         return self._count
 
     def write(self, page: Page) -> None:
-        """Append a page to the parts, with its flags and position in place of those in its content."""
+        """Append a page to the parts. Its head gets the flags and the position of `page`."""
         head = page_head(page)
         self.is_right &= head == page.content[:HEAD]
         self.parts += (head, Span(page.at + HEAD, page.at + len(page.content)))
@@ -193,7 +193,7 @@ def count_positions(pages: Iterator[Page]) -> Numbered:
     packets = _Packets()
     heads, headers = _headers(pages, packets)
     codec = _codec(headers)
-    if codec is None:  # a decoder says why
+    if codec is None:  # the decoder will say what is wrong
         return Numbered(Piece(()), True)
     positions = _Positions(codec, packets)
     for page in heads:

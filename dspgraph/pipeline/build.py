@@ -244,7 +244,7 @@ def _bridges(kind: type[Node], stream: Stream, port: Port) -> bool:
         return False
     try:
         gives = kind().streams(stream)
-    except Exception:  # of a plugin too: this is only a hint
+    except Exception:  # any error, also of a plugin, is ignored, because the result is only a hint
         kinds = [set(one.kinds) & set(port.kinds or one.kinds) for one in kind.outputs if one.stream is port.stream]
         return any(kinds)
     return any(port.fits(one) for one in gives)

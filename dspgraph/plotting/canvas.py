@@ -26,7 +26,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 def label(axis: Axes, title: str, x: str = "s", y: str = "Hz") -> None:
     """Set the title, and the units x and y of the axes. A `$` in the title does not begin a formula."""
-    axis.set_title(title.encode(errors="replace").decode(), parse_math=False)  # not every file name is text
+    axis.set_title(title.encode(errors="replace").decode(), parse_math=False)  # a file name may be invalid as text
     axis.set(xlabel=x, ylabel=y)
 
 

@@ -115,10 +115,10 @@ def line_item(place: str, folder: Path, line: Mapping[str, Any], labels: Collect
 
 
 def _labels(place: str, line: Mapping[str, Any], names: Collection[str]) -> dict[str, str]:
-    """Return the values of further columns as text, by their plain names. names: the plain names of those wanted.
+    """Return plain name of a further column -> its value as text. names: the plain names of the columns to return.
 
-    Raises RequestError for a value that is no text and no number, and for two columns of one plain name with different
-    values.
+    Raises RequestError for a value that is neither a text nor a number, and for two columns with the same plain name
+    and different values.
     """
     found: dict[str, str] = {}
     for name, value in line.items():
@@ -132,7 +132,7 @@ def _labels(place: str, line: Mapping[str, Any], names: Collection[str]) -> dict
 
 
 def label_text(place: str, name: str, value: Any) -> str:
-    """Return the value of a further column as text. Raises RequestError if it is no text and no number."""
+    """Return the value of a further column as text. Raises RequestError if it is neither a text nor a number."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise RequestError(f"{place}: '{name}' must be a text or a number; found {shown(value)}: correct it")
     return str(value)

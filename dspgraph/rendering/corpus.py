@@ -59,7 +59,7 @@ def gather(
 
 
 def _items(path: Path, folders: _FolderSearch, labels: Collection[str]) -> Iterator[Item]:
-    if os.path.isdir(path):  # Path.is_dir raises for a name that is too long
+    if os.path.isdir(path):  # not Path.is_dir, which raises an error for a name that is too long
         yield from folders.items(path)
     elif (read := manifest_reader(path)) is not None:
         empty, unused = True, set[str]()

@@ -84,8 +84,8 @@ def reader_provenance() -> dict[str, str]:
 def check_same(found: Any, expected: Any) -> None:
     """Raise RequestError if `found` is not equal to `expected`.
 
-    Both are digests of a graph, or both are versions of libraries. found: in this process. expected: in the process
-    that made the job.
+    Both are digests of a graph, or both are results of `reader_provenance`. found: the value in this process. expected:
+    the value in the process that made the job.
     """
     if found != expected:
         raise RequestError(

@@ -190,5 +190,5 @@ def sweep(folder: Path) -> None:
     for parent, _, names in os.walk(folder):
         for name in names:
             if is_part(name):
-                with suppress(OSError):  # if it stays, it does no harm: no output has such a name
+                with suppress(OSError):  # a file that cannot be removed does no harm: no output has such a name
                     Path(parent, name).unlink()

@@ -1,4 +1,7 @@
-"""Manifests: files that list the items of a corpus (JSON lines, CSV, Kaldi's wav.scp and segments, lhotse's cuts)."""
+"""Manifests: files that list the items of a corpus.
+
+They are JSON lines, CSV, TSV, Kaldi's wav.scp and segments, lhotse's cuts, or NSynth's examples.json.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ from dspgraph.rendering.nsynth import is_nsynth, nsynth_items
 from dspgraph.shown import shown
 
 MANIFEST_BYTES, MANIFEST_LINES, LONGEST_LINE = 2**29, 1_000_000, 2**24
-"""Limits of a manifest: bytes after it is unpacked, lines, and bytes of a line. They bound memory and time."""
+"""Limits of a manifest, to bound memory and time: bytes after decompression, lines, and bytes of a line."""
 
 LONGEST_INTEGER = 300
 """The largest number of digits of an integer in JSON. Such an integer fits a float, whose largest value has 309."""
@@ -227,7 +230,7 @@ def _segments(path: Path, unused: set[str], labels: Collection[str]) -> Iterator
 _READERS: dict[str, Reader] = {
     ".jsonl": _json_lines, ".ndjson": _json_lines, ".json": _json_lines, ".csv": _table, ".tsv": _table, ".scp": _scp
 }  # fmt: skip
-"""The function that reads a manifest, by the suffix of its name without .gz."""
+"""Suffix of a manifest without .gz -> the function that reads the manifest."""
 
 
 # ---- text -----------------------------------------------------------------------------------------------------------

@@ -254,7 +254,7 @@ class RenderJob:
 
     @cached_property
     def _graph_json(self) -> str:
-        # No string in the JSON text contains a line end: there it is escaped.
+        # Line ends inside strings are escaped in JSON, so that this changes only the indentation.
         return json.dumps(self.graph.description, indent=1).replace("\n", "\n ")
 
     def files_in_use(self, items: Iterable[Item]) -> Set[Path]:

@@ -54,7 +54,7 @@ def _result_without_line(line: Mapping[str, Any] | None, sidecar: Sidecar, outpu
     """
     item, stamp = sidecar.item, file_stamp(sidecar.item.path)
     if line is not None and line.get("source") != line_origin(item, sidecar.settings)["source"]:
-        return None  # the files may have been made from the other source
+        return None  # the files may have been made from the source in this line
     notes = sidecar.matching_notes(stamp)
     if notes is None or not _all_exist(sidecar, outputs):
         return None

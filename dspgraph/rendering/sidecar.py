@@ -1,4 +1,4 @@
-"""Sidecars: the .json file beside the outputs of an item, which says what they are and where they come from."""
+"""Sidecars: a sidecar is the .json file beside the outputs of an item. It says how the outputs were made."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class Example:
         return self.graph(precision)(**self.arrays)
 
     def whole(self, precision: Any = np.float64) -> Outputs:
-        """Return the outputs for the signal in one block. The checks compare others with them. Computed only once."""
+        """Return the outputs for the signal in one block, for comparison with other outputs. Computed only once."""
         dtype = np.dtype(precision)
         if dtype not in self._whole:
             self._whole[dtype] = seeded_run(self.graph(dtype), self.arrays, seed=1)

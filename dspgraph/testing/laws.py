@@ -238,7 +238,7 @@ NODE_CHECKS: Mapping[str, NodeCheck] = MappingProxyType(
         "law4_batch": _unless_noise(check_batch),
     }
 )
-"""The checks of a node by name. In this order, the first check that fails names the law that is broken."""
+"""Name -> check of a node. In this order, the first check that fails names the law that is broken."""
 
 
 def _where(example: Example, precision: Any) -> str:

@@ -490,7 +490,7 @@ MODEL_CHECKS: dict[str, ModelCheck] = {
         loss_falls,
     )
 }
-"""Every check of a model, by its name. Each is called with an example and an empty folder."""
+"""Name -> check of a model. A check is called with an example and an empty folder."""
 
 
 def check_model(example: ModelExample, folder: Path) -> None:

@@ -45,7 +45,7 @@ def beginning(graph: Graph, arrays: Mapping[str, Any], seconds: Fraction) -> dic
 
 
 def duration(graph: Graph, arrays: Mapping[str, Any]) -> Fraction:
-    """Return the length of a signal in seconds: that of its shortest input."""
+    """Return the length of a signal in seconds: the length of its shortest input."""
     return min(stream.seconds(len(arrays[name])) for name, stream in graph.inputs.items())
 
 

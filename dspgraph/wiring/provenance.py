@@ -53,5 +53,5 @@ def library_version(package: str) -> str:
         return "absent"
     try:
         return version(package)
-    except PackageNotFoundError:  # the name of the distribution is not that of the package
+    except PackageNotFoundError:  # the distribution and the package have different names
         return ", ".join(sorted({version(name) for name in packages_distributions().get(package, ())})) or "unknown"

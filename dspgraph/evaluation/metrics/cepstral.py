@@ -99,7 +99,7 @@ def _cepstra(x: Array, rate: Fraction) -> tuple[Array, Array]:
     for powers in power_spectra(x, length, hop, n_fft):
         floor = powers.max(axis=1, keepdims=True) * 10 ** (MCD_FLOOR / 10)
         logs = np.log(np.maximum(powers, np.maximum(floor, np.finfo(np.float64).tiny)))
-        rows.append(np.einsum("tk,mk->tm", logs, matrix))  # not @, which would take long to start threads
+        rows.append(np.einsum("tk,mk->tm", logs, matrix))  # not @, because starting its threads takes longer
         energies.append(powers.sum(axis=1))
     return np.concatenate(rows), np.concatenate(energies)
 

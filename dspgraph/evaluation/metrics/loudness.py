@@ -18,9 +18,12 @@ K_WEIGHTING = (
 )
 """Numerator and denominator of the two filters at 48 kHz: a high shelf and a high pass."""
 
-LOUDNESS_BLOCK = 0.4  # seconds; a block begins every quarter of it
+LOUDNESS_BLOCK = 0.4  # seconds; a block begins every 0.1 s
 LOUDNESS_OFFSET = -0.691  # dB
-LOUDNESS_GATES = (-70.0, -10.0)  # in LUFS; in LU, relative to the loudness of the blocks above the first gate
+LOUDNESS_GATES = (
+    -70.0,
+    -10.0,
+)  # LUFS; LU relative to the loudness of all blocks above the first gate
 
 
 @metric("LU", "zero", {"weighting": "K, of ITU-R BS.1770", "block_s": LOUDNESS_BLOCK, "overlap": 0.75,

@@ -52,7 +52,7 @@ def _by_name(measures: Iterator[Measure]) -> dict[str, Measure]:
 
 
 METRICS: Mapping[str, Measure] = MappingProxyType(_by_name(_all()))
-"""The metrics whose packages are installed, by name, in the order in which they are shown."""
+"""Name -> metric, for all metrics whose packages are installed, in the order in which they are shown."""
 
 
 @dataclass(frozen=True)

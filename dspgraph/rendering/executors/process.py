@@ -159,7 +159,7 @@ class Worker:
             self.pipe, other_end = context.Pipe()
             process = context.Process(target=_serve, args=(other_end, self.payload), daemon=True)
             with other_end:
-                resource_tracker.ensure_running()  # if it started inside `_blocked`, it would unblock the signals
+                resource_tracker.ensure_running()  # inside `_blocked` its start would unblock the signals
                 with environment(ONE_THREAD), _blocked(*IGNORED):
                     process.start()
         except OSError as error:
