@@ -88,6 +88,21 @@ def discriminator_loss(
     return {"loss": loss, "distance": distance, "penalty": penalty, "real_pitch": found}
 
 
+def regression_loss(generator: Generator, latent: Tensor, pitch: Tensor, real: Tensor) -> dict[str, Tensor]:
+    """Return the loss of the generator as "loss", the sum of its parts "magnitude" and "angle".
+
+        magnitude = mean |m - m'|,    angle = mean of w * (1 - cos(pi * (a - a'))) / mean of w,    w = e**(m' / 2)
+
+    m, a: log magnitudes and angles made for `latent` [notes, latent] and `pitch` [notes]; m', a': those of `real`, in
+    nats and half turns. An angle counts as much as the root of its magnitude: where there is no sound it is noise.
+    """
+    made = unscaled(generator(latent, pitch), generator.config)
+    magnitude = (made[:, 0] - real[:, 0]).abs().mean()
+    weight = torch.exp(real[:, 0] / 2)
+    angle = (weight * (1 - torch.cos(torch.pi * (made[:, 1] - real[:, 1])))).mean() / weight.mean()
+    return {"loss": magnitude + angle, "magnitude": magnitude, "angle": angle}
+
+
 def gradient_norms(discriminator: Discriminator, pictures: Tensor, progress: float) -> Tensor:
     """Return the norm of the gradient of the score of every picture [notes], with respect to that picture.
 

@@ -19,7 +19,7 @@ from scipy.signal import lfilter
 
 from dspgraph import RequestError
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes.models.shared.settings import TrainingSettings
+from dspgraph_nodes.models.shared.settings import RunSettings, TrainingSettings
 
 FeatureFunction = Callable[[Array], Mapping[str, Array]]
 """A function that returns the outputs of a pipeline, by name, for the samples of a recording."""
@@ -75,7 +75,7 @@ def split(
             )
     if not any(samples.any() for samples in recordings.values()):
         raise RequestError("all recordings are silent; training needs sound: give other recordings")
-    held = _held_out(list(recordings), settings)
+    held = held_out(list(recordings), settings)
     training: list[Prepared] = []
     validation: list[Prepared] = []
     for k, (name, samples) in enumerate(recordings.items()):
@@ -87,7 +87,7 @@ def split(
     return training, validation or training[:: settings.augment + 1]
 
 
-def _held_out(names: list[str], settings: TrainingSettings) -> set[str]:
+def held_out(names: list[str], settings: RunSettings) -> set[str]:
     """Return the names of the recordings for validation, drawn at random.
 
     There are none if there is only one recording or the share is 0.

@@ -23,7 +23,7 @@ def of_config(config: type[ModelConfig], name: str) -> Any:
     return Field(None, description=f"{description(config, name)}; if not given, that of the preset")
 
 
-class TrainingSettings(BaseModel, frozen=True, extra="forbid"):
+class RunSettings(BaseModel, frozen=True, extra="forbid"):
     """Base of the settings of a training run.
 
     A model defines `PRESETS` and `preset`, adds settings of its own, and repeats a field to change its default. A
@@ -34,14 +34,7 @@ class TrainingSettings(BaseModel, frozen=True, extra="forbid"):
 
     preset: str
     steps: int = Field(100_000, ge=1, description="number of batches to train on")
-    batch: int = Field(32, ge=1, description="chunks in a batch")
-    frames: int = Field(15, ge=1, description="frames in a chunk")
-    augment: int = Field(
-        1,
-        ge=0,
-        le=1000,
-        description="copies of each recording, with a random filter and level, added to the recordings",
-    )
+    batch: int = Field(32, ge=1, le=MOST_FRAMES, description="items in a batch")
     validation_share: float = Field(
         0.05, ge=0, lt=1, description="share of the recordings kept for validation, at least one; 0 keeps none"
     )
@@ -73,11 +66,6 @@ class TrainingSettings(BaseModel, frozen=True, extra="forbid"):
     def _fits(self) -> Self:
         if self.preset not in self.PRESETS:
             raise ValueError(f"preset is '{self.preset}'; there are: {', '.join(self.PRESETS)}")
-        if self.batch * self.frames > MOST_FRAMES:
-            raise ValueError(
-                f"a batch of {self.batch} chunks of {self.frames} frames has more than {MOST_FRAMES} "
-                "frames: set batch or frames to less"
-            )
         _ = self.config  # the property raises ValueError for a size out of bounds
         return self
 
@@ -87,6 +75,28 @@ class TrainingSettings(BaseModel, frozen=True, extra="forbid"):
         preset = self.PRESETS[self.preset]
         given = {name: getattr(self, name, None) for name in type(preset).model_fields}
         return preset.replace(**{name: value for name, value in given.items() if value is not None})
+
+
+class TrainingSettings(RunSettings, frozen=True, extra="forbid"):
+    """Base of the settings of a training run on chunks of recordings."""
+
+    batch: int = Field(32, ge=1, description="chunks in a batch")
+    frames: int = Field(15, ge=1, description="frames in a chunk")
+    augment: int = Field(
+        1,
+        ge=0,
+        le=1000,
+        description="copies of each recording, with a random filter and level, added to the recordings",
+    )
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.batch * self.frames > MOST_FRAMES:
+            raise ValueError(
+                f"a batch of {self.batch} chunks of {self.frames} frames has more than {MOST_FRAMES} "
+                "frames: set batch or frames to less"
+            )
+        return self
 
 
 class SparseSettings(BaseModel, frozen=True):

@@ -28,7 +28,7 @@ from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes.models.shared.atomic import write_atomically
 from dspgraph_nodes.models.shared.data import FeatureFunction, rng
 from dspgraph_nodes.models.shared.logs import Logs
-from dspgraph_nodes.models.shared.settings import RESUMABLE, TrainingSettings
+from dspgraph_nodes.models.shared.settings import RESUMABLE, RunSettings
 from dspgraph_nodes.models.shared.sparsity import Pruning
 
 WEIGHTS_FILE, CHECKPOINT = "weights.safetensors", "checkpoint.ckpt"
@@ -37,7 +37,7 @@ Report = Callable[[str], None]
 Loss = Tensor | Mapping[str, Tensor]
 """The loss of one update, or a mapping with the loss under "loss" and further figures to log under other names."""
 
-Settings = TypeVar("Settings", bound=TrainingSettings)
+Settings = TypeVar("Settings", bound=RunSettings)
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,9 @@ class Task:
     network, in nats, with "loss" among them; it is called without gradients. save: writes a network to a file of
     weights; load: reads one. fingerprint: a digest of all data. summary: a line about the data, for the user.
 
-    figures: the names of the figures besides "loss". pruning: the sparse matrices. adam: further arguments of the
+    figures: the names of the figures besides "loss"; measured: those that validation alone gives. unit: of the loss,
+    with a blank before it, for the user; nats by default. restart: returns whether the optimiser forgets its moments
+    before batch n. pruning: the sparse matrices. adam: further arguments of the
     optimiser Adam. rate: returns a factor of the learning rate after n updates, besides that of the setting `decay`.
     constrain: changes the weights after every update. audio: returns sounds, name -> (samples, sample rate), made with
     a file of weights; called after a validation if the setting `audio` is above 0.
@@ -68,6 +70,9 @@ class Task:
     fingerprint: str
     summary: str
     figures: tuple[str, ...] = ()
+    measured: tuple[str, ...] = ()
+    unit: str = " nats"
+    restart: Callable[[int], bool] | None = None
     pruning: Pruning | None = None
     adam: Mapping[str, Any] = field(default_factory=dict)
     rate: Callable[[int], float] | None = None
@@ -133,7 +138,7 @@ def train(
     return out / WEIGHTS_FILE
 
 
-def _check_request(checkpoint: Path, resume: bool, init: Path | None, settings: TrainingSettings) -> None:
+def _check_request(checkpoint: Path, resume: bool, init: Path | None, settings: RunSettings) -> None:
     if resume and init:
         raise RequestError("--init is for a new run, and --resume continues one: drop one of them")
     if resume and not checkpoint.is_file():
@@ -147,16 +152,16 @@ def _check_request(checkpoint: Path, resume: bool, init: Path | None, settings: 
         raise RequestError("device is cuda, but torch finds no GPU on this machine: set device to cpu or auto")
 
 
-def _device(settings: TrainingSettings) -> str:
+def _device(settings: RunSettings) -> str:
     return {"auto": "cuda" if torch.cuda.is_available() else "cpu"}.get(settings.device, settings.device)
 
 
-def _cuda_devices(settings: TrainingSettings) -> list[int]:
+def _cuda_devices(settings: RunSettings) -> list[int]:
     return [torch.cuda.current_device()] if _device(settings) == "cuda" else []
 
 
 @contextmanager
-def _torch_settings(settings: TrainingSettings) -> Iterator[None]:
+def _torch_settings(settings: RunSettings) -> Iterator[None]:
     """Set torch's threads, and make it deterministic; afterwards, restore the settings of the process."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # the matrix products of a GPU are not exact without it
@@ -181,7 +186,7 @@ class Run:
     batches, updates: the numbers of batches and of updates of the weights so far.
     """
 
-    def __init__(self, task: Task, settings: TrainingSettings, init: Path | None = None) -> None:
+    def __init__(self, task: Task, settings: RunSettings, init: Path | None = None) -> None:
         self.task, self.settings, self.device = task, settings, _device(settings)
         torch.manual_seed(settings.seed)
         network = task.network()
@@ -205,7 +210,9 @@ class Run:
     def step(self) -> dict[str, float]:
         """Train on the next batch, and return the means of its figures over the updates: "loss" and others."""
         torch.manual_seed(int(rng(self.settings.seed, self.batches, 0, 2).integers(2**62)))
-        batch = _moved(self.task.batch(self.batches), self.device)
+        if self.task.restart and self.task.restart(self.batches):
+            self.optimizer.state.clear()
+        batch = moved(self.task.batch(self.batches), self.device)
         losses, pruning = self.task.losses(self.network, batch), self.task.pruning
         figures: list[Mapping[str, Tensor]] = []
         while (figure := self._next(losses)) is not None:
@@ -318,14 +325,14 @@ def _copy_weights(task: Task, init: Path, network: Any) -> None:
     network.load_state_dict(given.state_dict())
 
 
-def _moved(batch: Any, device: str) -> Any:
+def moved(batch: Any, device: str) -> Any:
     """Return tensors in tuples, lists and mappings, moved to a device."""
     if isinstance(batch, Tensor):
         return batch.to(device)
     if isinstance(batch, Mapping):
-        return {name: _moved(each, device) for name, each in batch.items()}
+        return {name: moved(each, device) for name, each in batch.items()}
     if isinstance(batch, tuple | list):
-        return tuple(_moved(each, device) for each in batch)
+        return tuple(moved(each, device) for each in batch)
     return batch
 
 
@@ -335,7 +342,7 @@ def _moved(batch: Any, device: str) -> Any:
 def _fit(run: Run, out: Path, progress: bool, report: Report) -> None:
     settings, begin, first = run.settings, time.monotonic(), run.batches
     figures = ("loss", *run.task.figures)
-    names = [f"{part}_{name}" for part in ("train", "validation") for name in figures]
+    names = [f"train_{name}" for name in figures] + [f"validation_{name}" for name in (*figures, *run.task.measured)]
     logs = Logs(out, [*names, "learning_rate", "batches_per_second"], run.batches)
 
     def pace() -> float:
@@ -354,7 +361,7 @@ def _fit(run: Run, out: Path, progress: bool, report: Report) -> None:
                 last = run.batches == settings.steps
                 valid = last or run.batches % settings.validate_every == 0
                 if valid:
-                    row |= _validated(run, out, figures, logs)
+                    row |= _validated(run, out, (*figures, *run.task.measured), logs)
                 if row:
                     logs.write(run.batches, row)
                 if valid or (settings.checkpoint_every and run.batches % settings.checkpoint_every == 0):
@@ -363,7 +370,7 @@ def _fit(run: Run, out: Path, progress: bool, report: Report) -> None:
                 if valid:
                     left = (settings.steps - run.batches) / pace()
                     report(
-                        f"{run.batches} of {settings.steps} batches: loss {found['loss']:.3f} nats, "
+                        f"{run.batches} of {settings.steps} batches: loss {found['loss']:.3f}{run.task.unit}, "
                         f"{row['validation_loss']:.3f} in validation; {pace():.3g} batches/s, {_spoken(left)} left"
                     )
         finally:
@@ -424,7 +431,7 @@ def _write_checkpoint(run: Run, path: Path) -> None:
     write_atomically(path, content.getbuffer())
 
 
-def _read_checkpoint(path: Path, kind: type[TrainingSettings]) -> dict[str, Any]:
+def _read_checkpoint(path: Path, kind: type[RunSettings]) -> dict[str, Any]:
     """Return a checkpoint. Nothing in the file is executed. Raises RequestError if it is not one of this model."""
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)

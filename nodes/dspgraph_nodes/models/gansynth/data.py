@@ -1,0 +1,136 @@
+"""The training data of GANSynth: pictures of notes with their pitches and timbres; and pictures back to audio."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dspgraph import RequestError
+from dspgraph.shown import shown
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.signal.gansynth import GansynthLayout, Normaliser
+from dspgraph_nodes._kernels.signal.overlap_add import add_rows
+from dspgraph_nodes._kernels.signal.swipe import swipe
+from dspgraph_nodes.models.gansynth.config import Config
+from dspgraph_nodes.models.shared.data import FeatureFunction, rng
+from dspgraph_nodes.models.shared.notes import frequency_of
+
+_WAY_OUT = "give a manifest that has this column, or NSynth's examples.json"
+
+
+@dataclass(frozen=True)
+class NotePictures:
+    """Notes. pictures: [notes, 2, rows, bins], nats and half turns; pitch: [notes], semitones above the lowest.
+
+    timbres: the name of the timbre of each note; "" if the manifest does not say it.
+    """
+
+    pictures: Tensor
+    pitch: Tensor
+    timbres: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.timbres)
+
+    def __getitem__(self, places: Sequence[int]) -> NotePictures:
+        """Return some of the notes."""
+        rows = torch.tensor(list(places), dtype=torch.int64)
+        return NotePictures(self.pictures[rows], self.pitch[rows], tuple(self.timbres[k] for k in places))
+
+
+def pitch_label(name: str, labels: Mapping[str, str]) -> int:
+    """Return the MIDI number of the pitch of a recording.
+
+    name: of the recording; labels: what its manifest says. Raises RequestError if there is no such number from 0 to
+    127.
+    """
+    text = labels.get("pitch")
+    if text is None:
+        raise RequestError(f"{name} has no pitch; expected a column 'pitch' with its MIDI number: {_WAY_OUT}")
+    try:
+        pitch = float(text)
+    except ValueError:
+        pitch = -1.0
+    if pitch not in range(128):
+        raise RequestError(
+            f"{name}: 'pitch' must be a MIDI number, a whole number from 0 to 127; found {shown(text)}: correct it"
+        )
+    return int(pitch)
+
+
+def timbre_label(name: str, labels: Mapping[str, str]) -> str:
+    """Return the timbre of a recording. Raises RequestError if its manifest does not say it."""
+    if "timbre" not in labels:
+        raise RequestError(f"{name} has no timbre; expected a column 'timbre' with any name: {_WAY_OUT}")
+    return labels["timbre"]
+
+
+def note_pictures(
+    recordings: Mapping[str, Array], labels: Mapping[str, Mapping[str, str]], features: FeatureFunction, config: Config
+) -> NotePictures:
+    """Return the notes of recordings, in their order.
+
+    recordings: samples [n], by name, at the rate of the configuration; labels: pitch and, if known, timbre of each;
+    features: the pipeline `gansynth_features` with the sizes of the configuration.
+    """
+    pictures = [picture(samples, features, config) for samples in recordings.values()]
+    pitch = [pitch_label(name, labels[name]) - config.lowest for name in recordings]
+    timbres = tuple(labels[name].get("timbre", "") for name in recordings)
+    return NotePictures(torch.from_numpy(np.stack(pictures)), torch.tensor(pitch), timbres)
+
+
+def picture(samples: Array, features: FeatureFunction, config: Config) -> Array:
+    """Return the picture of the beginning of a note, [2, rows, bins] float32: magnitude in nats, angle in half turns.
+
+    samples: [n]; a shorter note than a picture is followed by silence. The picture begins with rows of silence.
+    """
+    clip = np.zeros(config.hop * config.rows)
+    begin = config.hop * config.silence
+    part = samples[: len(clip) - begin]
+    clip[begin : begin + len(part)] = part
+    found = features(clip)
+    return np.stack([found["magnitude"], found["angle"]]).astype(np.float32)
+
+
+def sound(picture: Array, config: Config) -> Array:
+    """Return the note of a picture, [hop * rows] samples, as the pipeline `gansynth_notes` makes it.
+
+    picture: [2, rows, bins], normalised, as the generator gives it.
+    """
+    normaliser = Normaliser(config.magnitude, config.angle)
+    layout = GansynthLayout(config.bins, config.drop, config.scale, "if", normaliser, config.rate)
+    y = np.zeros(layout.hop * (config.rows - 1) + layout.n_fft)
+    add_rows(layout.synthesise(picture[0], picture[1], np.zeros(config.bins)), layout.synthesis_window(), layout.hop, y)
+    return y[len(y) - layout.hop * config.rows :]
+
+
+def heard_pitch(samples: Array, rate: float) -> float:
+    """Return the pitch of a note by SWIPE', as a MIDI number with a fraction, or 0 without one.
+
+    samples: [n]; rate: Hz. The pitch is the median of those at 16 places.
+    """
+    hop = max(1, len(samples) // 16)
+    f0, strength = swipe(samples.astype(np.float64), float(rate), hop, 25.0, min(1700.0, 0.45 * rate))
+    voiced = f0[(strength > 0.1) & (f0 > 0)]
+    return 69 + 12 * float(np.log2(np.median(voiced) / frequency_of(69))) if len(voiced) else 0.0
+
+
+def share_of_right_pitches(pictures: Array, pitch: Array, config: Config) -> float:
+    """Return the share of notes whose pitch is heard within 50 cents of the one asked for.
+
+    pictures: [notes, 2, rows, bins], normalised; pitch: [notes], semitones above the lowest.
+    """
+    heard = [heard_pitch(sound(one, config), config.rate) for one in pictures]
+    return float(np.mean(np.abs(np.array(heard) - config.lowest - pitch) < 0.5))
+
+
+def timbre_latent(timbre: str, config: Config) -> Array:
+    """Return the latent vector [latent] that stands for a timbre in training by regression, drawn from N(0, 1).
+
+    It depends on the name of the timbre alone.
+    """
+    return rng(*timbre.encode()).standard_normal(config.latent)

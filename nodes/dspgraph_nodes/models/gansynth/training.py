@@ -1,0 +1,348 @@
+"""A training run of GANSynth, adversarial as published, or of the generator alone by regression.
+
+Sources: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019, arXiv 1902.08710; T. Karras et al.,
+Progressive Growing of GANs, ICLR 2018, arXiv 1710.10196; magenta, models/gansynth/lib, for schedule and optimiser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.random import Generator as Random
+from pydantic import Field
+from torch import Tensor
+
+from dspgraph import RequestError
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.neural.gansynth_generator import generate, pack
+from dspgraph_nodes.models.gansynth.config import PRESETS, Config
+from dspgraph_nodes.models.gansynth.data import (
+    NotePictures,
+    note_pictures,
+    pitch_label,
+    share_of_right_pitches,
+    sound,
+    timbre_label,
+    timbre_latent,
+)
+from dspgraph_nodes.models.gansynth.losses import discriminator_loss, generator_loss, regression_loss
+from dspgraph_nodes.models.gansynth.network import GansynthPair, Generator
+from dspgraph_nodes.models.gansynth.weights import WEIGHTS
+from dspgraph_nodes.models.shared import trainer
+from dspgraph_nodes.models.shared.data import BatchOrder, FeatureFunction, fingerprint, held_out, rng
+from dspgraph_nodes.models.shared.modules import load, save
+from dspgraph_nodes.models.shared.settings import RunSettings, of_config
+from dspgraph_nodes.models.shared.trainer import Report, Task
+
+__all__ = ["LABELS", "PIPELINE", "Settings", "train"]
+
+PIPELINE = "gansynth_features"
+LABELS = ("pitch", "timbre")
+
+_MOST_VALIDATED = 64  # notes in a validation
+
+NoteLabels = Mapping[str, Mapping[str, str]]
+NoteBatch = Mapping[str, Any]
+
+
+class Settings(RunSettings, frozen=True, extra="forbid"):
+    """The settings of a training run."""
+
+    PRESETS: ClassVar = PRESETS
+
+    preset: str = Field("gansynth-small", description=f"sizes of the network: {', '.join(PRESETS)}")
+    kind: Literal["adversarial", "regression"] = Field(
+        "adversarial", description="adversarial, as published; regression: the generator alone, a latent for a timbre"
+    )
+    latent: int | None = of_config(Config, "latent")
+    lowest: int | None = of_config(Config, "lowest")
+    pitches: int | None = of_config(Config, "pitches")
+    blocks: int | None = of_config(Config, "blocks")
+    channels: int | None = of_config(Config, "channels")
+    most_channels: int | None = of_config(Config, "most_channels")
+    steps: int = Field(50_000, ge=1, description="number of batches to train on")
+    batch: int = Field(8, ge=1, le=4096, description="notes in a batch")
+    stage_images: int = Field(
+        20_000,
+        ge=0,
+        description="adversarial: notes of a stage of growing (published: 800000); 0: the whole network from the start",
+    )
+    latent_scale: float = Field(
+        1.0, gt=0, description="standard deviation of the numbers in a latent; with less, the pitch counts for more"
+    )
+    learning_rate: float = Field(8e-4, gt=0, description="first learning rate of Adam")
+    clip: float = Field(1e6, gt=0, description="largest norm of the gradient; a larger gradient is scaled down to it")
+    ema: float = Field(
+        0.999,
+        ge=0,
+        lt=1,
+        description="decay of the moving average of the weights, which is saved; 0: the last weights are saved",
+    )
+    audio: float = Field(0.0, ge=0, le=60, description="seconds of notes that are made at each validation")
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """The values of the variables of the pipeline."""
+        config: Config = self.config
+        return tuple(f"{name}={getattr(config, name)}" for name in ("rate", "bins", "drop", "scale"))
+
+
+# ---- growing --------------------------------------------------------------------------------------------------------
+
+
+def stage_of(images: int, stage_images: int, blocks: int) -> int:
+    """Return the stage of growing after a number of images, from 0 to the last, 2 * blocks - 2."""
+    return min(images // stage_images, 2 * blocks - 2) if stage_images else 2 * blocks - 2
+
+
+def progress_of(images: int, stage_images: int, blocks: int) -> float:
+    """Return the progress after a number of images, from 0 to blocks - 1.
+
+    In a stage with an even number the progress stays; in one with an odd number it grows by 1, as a new block is
+    blended in. images: notes seen so far; stage_images: in each stage; 0: there is the last stage only.
+    """
+    stage = stage_of(images, stage_images, blocks)
+    blended = (images - stage * stage_images) / stage_images if stage % 2 else 0.0
+    return stage // 2 + blended
+
+
+# ---- data -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Data:
+    """The notes of a run. left_out: the number of recordings whose pitch the network does not have."""
+
+    training: NotePictures
+    validation: NotePictures
+    left_out: int
+
+
+def data_of(settings: Settings, labels: NoteLabels, recordings: Mapping[str, Array], features: FeatureFunction) -> Data:
+    """Return the notes for training and for validation.
+
+    If no recording is kept for validation, all are used for it. Raises RequestError if a recording lacks a label, or if
+    no recording has a pitch that the network has.
+    """
+    config: Config = settings.config
+    pitches = {name: pitch_label(name, labels[name]) for name in recordings}
+    last = config.lowest + config.pitches - 1
+    if settings.kind == "regression":
+        for name in recordings:
+            timbre_label(name, labels[name])
+    kept = {name: one for name, one in recordings.items() if config.lowest <= pitches[name] <= last}
+    if not kept:
+        raise RequestError(
+            f"no recording has a pitch from {config.lowest} to {last}, which the network has; found "
+            f"{min(pitches.values())} to {max(pitches.values())}: set lowest and pitches, or give other recordings"
+        )
+    if not any(one.any() for one in kept.values()):
+        raise RequestError("all recordings are silent; training needs sound: give other recordings")
+    notes = note_pictures(kept, labels, features, config)
+    held = held_out(list(kept), settings)
+    places = {False: [k for k, name in enumerate(kept) if name not in held]}
+    places[True] = [k for k, name in enumerate(kept) if name in held] or places[False]
+    return Data(notes[places[False]], notes[places[True]], len(recordings) - len(kept))
+
+
+# ---- the task -------------------------------------------------------------------------------------------------------
+
+
+def task(labels: NoteLabels, settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction) -> Task:
+    """Return what the training loop needs: data, losses and validation."""
+    config: Config = settings.config
+    data = data_of(settings, labels, recordings, features)
+    order = BatchOrder(len(data.training), settings.batch, settings.seed)
+    kind = _Adversarial if settings.kind == "adversarial" else _Regression
+    one = kind(settings, config, data)
+
+    def batch(number: int) -> NoteBatch:
+        return one.batch(data.training[[place for _, place in order[number]]], number)
+
+    weights = sum(each.numel() for each in Generator(config).parameters())
+    left_out = f"; {data.left_out} left out, whose pitch the network does not have" if data.left_out else ""
+    return Task(
+        network=lambda: GansynthPair(config),
+        batch=batch,
+        losses=one.losses,
+        validate=one.validate,
+        save=lambda network, path: save(WEIGHTS, network.generator, path),
+        load=partial(_loaded, settings.seed),
+        fingerprint=_fingerprint(data),
+        summary=f"{len(data.training)} notes for training, {len(data.validation)} for validation{left_out}; {weights} "
+        "weights in the generator",
+        figures=one.figures,
+        measured=one.measured,
+        unit="",
+        adam={"betas": (0.0, 0.99), "eps": 1e-8},
+        restart=one.restart,
+        audio=partial(_audio, one.example, settings),
+        parts=one.parts,
+    )
+
+
+def train(
+    recordings: Mapping[str, Array],
+    features: FeatureFunction,
+    out: Path,
+    settings: Settings,
+    resume: bool = False,
+    progress: bool = False,
+    report: Report = lambda line: None,
+    init: Path | None = None,
+    labels: NoteLabels | None = None,
+) -> Path:
+    """Train a network: see `trainer.train`.
+
+    recordings: samples [n], full scale +-1, at the rate of the configuration, by name; labels: the pitch of each, a
+    MIDI number, and its timbre, which only the kind "regression" needs.
+    """
+    given = {name: {} for name in recordings} if labels is None else labels
+    return trainer.train(partial(task, given), recordings, features, out, settings, resume, progress, report, init)
+
+
+class _Adversarial:
+    """Generator and discriminator in turn, on a growing picture."""
+
+    figures = ("generator", "discriminator", "distance", "penalty", "real_pitch", "made_pitch")
+    measured = ("right_pitches",)
+    parts = ("generator", "discriminator")
+
+    def __init__(self, settings: Settings, config: Config, data: Data) -> None:
+        self.settings, self.config, self.data = settings, config, data
+        self.pitch = data.training.pitch.numpy()
+
+    def noise(self, draw: Random, count: int) -> tuple[Tensor, Tensor]:
+        """Return latents [count, latent], and pitches [count], drawn as often as in the data."""
+        latent = self.settings.latent_scale * draw.standard_normal((count, self.config.latent))
+        return torch.from_numpy(latent).float(), torch.from_numpy(draw.choice(self.pitch, count))
+
+    def batch(self, notes: NotePictures, number: int) -> NoteBatch:
+        s = self.settings
+        progress = progress_of(number * s.batch, s.stage_images, self.config.blocks)
+        return self.inputs(notes, rng(s.seed, number, 3), progress)
+
+    def inputs(self, notes: NotePictures, draw: Random, progress: float) -> NoteBatch:
+        """Return the inputs of both losses; each has latents and pitches of its own."""
+        between = torch.from_numpy(draw.random(len(notes))).float()
+        return {
+            "generator": self.noise(draw, len(notes)), "discriminator": self.noise(draw, len(notes)),
+            "real": notes.pictures, "real_pitch": notes.pitch, "between": between, "progress": progress,
+        }  # fmt: skip
+
+    def losses(self, network: GansynthPair, batch: NoteBatch) -> Iterator[Mapping[str, Tensor]]:
+        """Yield the loss of the generator, then, after its update, that of the discriminator."""
+        generator, discriminator, progress = network.generator, network.discriminator, batch["progress"]
+        latent, pitch = batch["generator"]
+        made = generator_loss(generator, discriminator, latent, pitch, progress)
+        yield {**made, "generator": made["loss"]}
+        latent, pitch = batch["discriminator"]
+        real, real_pitch, between = batch["real"], batch["real_pitch"], batch["between"]
+        judged = discriminator_loss(generator, discriminator, latent, pitch, real, real_pitch, between, progress)
+        yield {**judged, "discriminator": judged["loss"]}
+
+    def validate(self, network: GansynthPair) -> dict[str, float]:
+        """Return the figures of the whole network, at the last progress, and the share of pitches that are heard."""
+        draw = rng(self.settings.seed, 4)
+        batch = trainer.moved(self.inputs(_first(self.data.validation), draw, self.config.blocks - 1), _device(network))
+        found: dict[str, list[float]] = {}
+        with torch.enable_grad():
+            for losses in self.losses(network, batch):
+                for name, value in losses.items():
+                    found.setdefault(name, []).append(float(value))
+        figures = {name: sum(values) / len(values) for name, values in found.items()}
+        right = _right_pitches(network.generator, *self.noise(draw, _MOST_VALIDATED))
+        return {**figures, "right_pitches": right}
+
+    def restart(self, number: int) -> bool:
+        """Return whether a stage begins with batch `number`."""
+        s, blocks = self.settings, self.config.blocks
+        before, now = (stage_of(n * s.batch, s.stage_images, blocks) for n in (number - 1, number))
+        return number > 0 and before != now
+
+    def example(self, draw: Random) -> tuple[Array, int]:
+        latent, pitch = self.noise(draw, 1)
+        return latent.numpy()[0], int(pitch[0])
+
+
+class _Regression:
+    """The generator alone, which learns the pictures of the notes; each timbre has a latent of its own."""
+
+    figures = ("magnitude", "angle")
+    measured = ("right_pitches", "right_pitches_held_out")
+    parts = ("generator",)
+    restart = None
+
+    def __init__(self, settings: Settings, config: Config, data: Data) -> None:
+        self.settings, self.config, self.data = settings, config, data
+
+    def latents(self, notes: NotePictures) -> Tensor:
+        """Return the latents of notes [notes, latent]."""
+        rows = [self.settings.latent_scale * timbre_latent(timbre, self.config) for timbre in notes.timbres]
+        return torch.from_numpy(np.stack(rows)).float()
+
+    def batch(self, notes: NotePictures, number: int) -> NoteBatch:
+        return {"latent": self.latents(notes), "pitch": notes.pitch, "real": notes.pictures}
+
+    def losses(self, network: GansynthPair, batch: NoteBatch) -> Iterator[Mapping[str, Tensor]]:
+        yield regression_loss(network.generator, batch["latent"], batch["pitch"], batch["real"])
+
+    def validate(self, network: GansynthPair) -> dict[str, float]:
+        training, held = _first(self.data.training), _first(self.data.validation)
+        (figures,) = self.losses(network, trainer.moved(self.batch(held, 0), _device(network)))
+        right = [_right_pitches(network.generator, self.latents(one), one.pitch) for one in (training, held)]
+        return {name: float(value) for name, value in figures.items()} | dict(zip(self.measured, right, strict=True))
+
+    def example(self, draw: Random) -> tuple[Array, int]:
+        notes = self.data.training[[int(draw.integers(len(self.data.training)))]]
+        return self.latents(notes).numpy()[0], int(notes.pitch[0])
+
+
+def _first(notes: NotePictures) -> NotePictures:
+    """Return the notes that a validation takes, the first of all."""
+    return notes[range(min(_MOST_VALIDATED, len(notes)))]
+
+
+def _device(network: GansynthPair) -> str:
+    return str(next(network.parameters()).device)
+
+
+def _right_pitches(generator: Generator, latent: Tensor, pitch: Tensor) -> float:
+    """Return the share of made notes whose pitch is heard within 50 cents of the one asked for."""
+    device = next(generator.parameters()).device
+    with torch.no_grad():
+        pictures = generator(latent.to(device), pitch.to(device)).float().cpu().numpy()
+    return share_of_right_pitches(pictures, pitch.numpy(), generator.config)
+
+
+def _audio(
+    example: Callable[[Random], tuple[Array, int]], settings: Settings, path: Path
+) -> dict[str, tuple[Array, int]]:
+    """Return notes one after the other, made with a file of weights. example: draws a latent and a pitch."""
+    config, arrays = WEIGHTS.read(path)
+    network, draw = pack(arrays), rng(settings.seed, 5)
+    count = max(1, round(settings.audio * config.rate / (config.hop * config.rows)))
+    notes = [sound(generate(network, *example(draw)), config) for _ in range(count)]
+    return {"notes": (np.concatenate(notes), config.rate)}
+
+
+def _loaded(seed: int, path: Path) -> GansynthPair:
+    """Return the generator in a file of weights, with a new discriminator, which the file does not hold."""
+    generator = load(WEIGHTS, Generator, path)
+    torch.manual_seed(seed)
+    pair = GansynthPair(generator.config)
+    pair.generator.load_state_dict(generator.state_dict())
+    return pair
+
+
+def _fingerprint(data: Data) -> str:
+    """Return a digest of all notes and their labels."""
+    notes = data.training, data.validation
+    text = np.frombuffer("\n".join(timbre for one in notes for timbre in one.timbres).encode(), np.uint8)
+    return fingerprint([*(array.numpy() for one in notes for array in (one.pictures, one.pitch)), text])

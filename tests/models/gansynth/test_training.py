@@ -1,0 +1,264 @@
+"""Training of GANSynth: data and labels, growing, exact resume, and what training on made notes reaches."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from click.testing import CliRunner
+from numpy.testing import assert_allclose, assert_array_equal
+
+from dspgraph import Array, RequestError, load
+from dspgraph.cli.main import main
+from dspgraph_nodes.models.gansynth.config import PRESETS
+from dspgraph_nodes.models.gansynth.data import heard_pitch, picture, share_of_right_pitches, sound, timbre_latent
+from dspgraph_nodes.models.gansynth.losses import regression_loss, scaled
+from dspgraph_nodes.models.gansynth.network import Generator
+from dspgraph_nodes.models.gansynth.training import PIPELINE, Settings, data_of, progress_of, stage_of, task, train
+from dspgraph_nodes.models.gansynth.weights import WEIGHTS
+from dspgraph_nodes.models.shared.data import FeatureFunction
+from dspgraph_nodes.models.shared.notes import made_note
+from dspgraph_nodes.models.shared.trainer import Run
+from examples.make_notes import make_notes
+
+pytestmark = pytest.mark.training
+
+TINY: dict[str, Any] = {
+    "preset": "gansynth-tiny", "blocks": 2, "channels": 32, "most_channels": 8, "batch": 4, "steps": 8,
+    "validate_every": 4, "ema": 0.5, "threads": 1, "device": "cpu",
+}  # fmt: skip
+"""Pictures of 4 x 32 pixels."""
+
+Notes = tuple[dict[str, Array], dict[str, dict[str, str]]]
+
+
+def features(settings: Settings) -> FeatureFunction:
+    graph = load(PIPELINE, settings.overrides)
+    return lambda x: graph(speech=x)
+
+
+def notes(preset: str, count: int) -> Notes:
+    """Return made notes at the rate of a preset, and their labels, by name."""
+    c = PRESETS[preset]
+    made = {f"{k}.wav": made_note(0, k, c.rate, c.lowest, c.lowest + c.pitches - 1) for k in range(count)}
+    labels = {name: {"pitch": str(note.pitch), "timbre": note.timbre} for name, note in made.items()}
+    return {name: note.samples for name, note in made.items()}, labels
+
+
+def trained(out: Path, resume: bool = False, init: Path | None = None, **more: Any) -> Path:
+    settings = Settings(**{**TINY, **more})
+    recordings, labels = notes("gansynth-tiny", 12)
+    return train(recordings, features(settings), out, settings, resume, init=init, labels=labels)
+
+
+def rows(out: Path) -> list[dict[str, str]]:
+    with open(out / "logs" / "metrics.csv") as file:
+        return list(csv.DictReader(file))
+
+
+# ---- growing --------------------------------------------------------------------------------------------------------
+
+
+def test_the_picture_grows_as_in_the_published_schedule() -> None:
+    """Progress by the published formula, floor(n / 2s) + max(0, (n mod 2s - s) / s), up to the last block."""
+    size, blocks = 800_000, 7
+    for n in range(0, 14 * size, 12_345):
+        capped = min(n, blocks * size + (blocks - 1) * size - 1)
+        published = capped // (2 * size) + max(0.0, (capped % (2 * size) - size) / size)
+        assert progress_of(n, size, blocks) == pytest.approx(published)
+        assert stage_of(n, size, blocks) == min(n // size, 12)
+    assert progress_of(0, 0, blocks) == blocks - 1
+
+
+def test_the_moments_begin_anew_with_every_stage_and_other_blocks_stay() -> None:
+    """Two blocks: stages begin with batches 0, 2 and 4. In stage 0, block 2 is not trained."""
+    settings = Settings(**{**TINY, "stage_images": 8})
+    recordings, labels = notes("gansynth-tiny", 12)
+    run = Run(task(labels, settings, recordings, features(settings)), settings)
+    second = {name: one.clone() for name, one in run.network.state_dict().items() if "blocks.1." in name}
+    steps = []
+    for _ in range(6):
+        run.step()
+        steps.append(int(max(one["step"] for one in run.optimizer.state.values())))
+        same = [torch.equal(one, run.network.state_dict()[name]) for name, one in second.items()]
+        assert all(same) == (run.batches <= 3), run.batches  # in batch 2 the share of the new block is still 0
+    assert steps == [1, 2, 1, 2, 1, 2]
+
+
+def test_generator_first_each_update_changes_one_of_both() -> None:
+    settings = Settings(**{**TINY, "stage_images": 0})
+    recordings, labels = notes("gansynth-tiny", 12)
+    one = task(labels, settings, recordings, features(settings))
+    run = Run(one, settings)
+    changed = []
+    for loss in one.losses(run.network, one.batch(0)):
+        before = {name: value.clone() for name, value in run.network.state_dict().items()}
+        run._update(loss["loss"])  # type: ignore[index]  # a mapping
+        now = run.network.state_dict()
+        changed.append({name.partition(".")[0] for name in now if not torch.equal(before[name], now[name])})
+    assert changed == [{"generator"}, {"discriminator"}]
+
+
+# ---- runs -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["adversarial", "regression"])
+def test_a_resumed_run_is_the_unbroken_one(kind: str, tmp_path: Path) -> None:
+    """It is broken within a stage of growing, which the sixth batch ends."""
+    more: dict[str, Any] = {"kind": kind, "stage_images": 12}
+    whole = trained(tmp_path / "whole", **more)
+    trained(tmp_path / "parts", **more, steps=5)
+    resumed = trained(tmp_path / "parts", resume=True, **more)
+    assert whole.read_bytes() == resumed.read_bytes()
+    ends = [rows(tmp_path / name)[-1] for name in ("whole", "parts")]
+    for row in ends:
+        del row["batches_per_second"]
+    assert ends[0] == ends[1]
+    assert 0 <= float(ends[0]["validation_right_pitches"]) <= 1
+    if kind == "adversarial":
+        assert np.isfinite([float(ends[0][f"validation_{name}"]) for name in ("penalty", "real_pitch")]).all()
+
+
+def test_weights_to_begin_with_are_kept(tmp_path: Path) -> None:
+    first = trained(tmp_path / "one", steps=2)
+    second = trained(tmp_path / "two", init=first, steps=1, learning_rate=1e-9)
+    arrays, again = WEIGHTS.read(first)[1], WEIGHTS.read(second)[1]
+    assert max(np.abs(arrays[name] - again[name]).max() for name in arrays) < 1e-6
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="loss is (nan|inf).*: begin a new run with a lower learning_rate"):
+        trained(tmp_path, learning_rate=1e30, steps=20)
+
+
+@pytest.mark.parametrize("preset", ["gansynth-tiny", "gansynth-small"])
+def test_train_makes_weights_that_the_pipeline_of_notes_plays(preset: str, tmp_path: Path) -> None:
+    c = PRESETS[preset]
+    manifest = make_notes(tmp_path / "data", 6, 0, c.rate, c.lowest, c.lowest + c.pitches - 1)
+    given = {"preset": preset, "steps": 2, "batch": 2, "audio": 0.3, "device": "cpu", "threads": 1, "channels": 64}
+    settings = [word for name, value in given.items() for word in ("-s", f"{name}={value}")]
+    result = CliRunner().invoke(
+        main, ["train", "gansynth", "--data", str(manifest), "-o", str(tmp_path / "o"), *settings]
+    )
+    assert result.exit_code == 0, result.output
+    assert "5 notes for training, 1 for validation; " in result.output
+    assert "nats" not in result.output
+    (path,) = (tmp_path / "o").glob("audio/*.wav")
+    samples, rate = soundfile.read(path)
+    seconds = c.hop * c.rows / c.rate
+    assert (rate, len(samples)) == (4000, c.hop * c.rows * round(0.3 / seconds))
+    overrides = [
+        f"weights={tmp_path / 'o' / 'weights.safetensors'}", f"numbers={c.latent}", f"pitches={c.pitches}",
+        f"per_second={c.rate}/{c.hop * c.rows}", f"scale={c.scale}", f"drop={c.drop}",
+    ]  # fmt: skip
+    latent = np.random.default_rng(0).standard_normal((2, c.latent))
+    y = load("gansynth_notes", overrides)(latent=latent, pitch=np.array([0, 5]))["notes"]
+    assert len(y) == 2 * c.hop * c.rows
+    assert np.abs(y).max() > 1e-4
+    config, arrays = WEIGHTS.read(tmp_path / "o" / "weights.safetensors")
+    network = Generator(config)
+    network.load_state_dict({name: torch.from_numpy(one) for name, one in arrays.items()})
+    with torch.no_grad():
+        made = network(torch.from_numpy(latent[:1]).float(), torch.tensor([0]))[0].numpy()
+    kept = c.hop * (c.rows - 3)  # then the second note begins to be heard
+    assert_allclose(sound(made, config)[:kept], y[:kept], atol=1e-4 * np.abs(y).max())
+
+
+# ---- data -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_picture_is_that_of_the_published_program() -> None:
+    """3 rows of silence, then the first 4 s: those of `gansynth_spectrogram` for a clip of 64000 samples."""
+    from dspgraph_nodes.spectrum.gansynth_spectrogram import gansynth_spectrogram
+
+    settings = Settings(preset="gansynth")
+    x = np.append(made_note(0, 0).samples, np.ones(5))
+    found = picture(x, features(settings), settings.config)
+    expected = gansynth_spectrogram(x[:64000], drop="dc", scale="mel")
+    assert_array_equal(found, expected.transpose(2, 0, 1).astype(np.float32))
+
+
+def test_a_short_recording_is_followed_by_silence() -> None:
+    settings = Settings(preset="gansynth-tiny")
+    x = made_note(0, 0, 4000).samples[:50]
+    given = features(settings)
+    longer = np.append(x, np.zeros(1000))
+    assert_array_equal(picture(x, given, settings.config), picture(longer, given, settings.config))
+
+
+def test_the_pitch_of_a_picture_is_heard() -> None:
+    settings = Settings(preset="gansynth-tiny")
+    recordings, labels = notes("gansynth-tiny", 60)
+    data = data_of(settings, labels, recordings, features(settings))
+    c = settings.config
+    shown = scaled(data.training.pictures, c).clamp(-1, 1).numpy()
+    pitch = data.training.pitch.numpy()
+    assert share_of_right_pitches(shown, pitch, c) == 1
+    assert share_of_right_pitches(shown, pitch + 1, c) == 0
+    assert heard_pitch(np.zeros(256), 4000) == 0
+
+
+@pytest.mark.parametrize(
+    ("labels", "more", "complaint"),
+    [
+        ({}, {}, r"b.wav has no pitch; expected a column 'pitch' with its MIDI number: give a manifest that has this"),
+        ({"pitch": "C4"}, {}, "b.wav: 'pitch' must be a MIDI number, a whole number from 0 to 127; found 'C4': correct"),
+        ({"pitch": "60.5"}, {}, "found '60.5'"),
+        ({"pitch": "128"}, {}, "found '128'"),
+        ({"pitch": "nan"}, {}, "found 'nan'"),
+        ({"pitch": "61"}, {"kind": "regression"}, "b.wav has no timbre; expected a column 'timbre' with any name"),
+        ({"pitch": "61"}, {"lowest": 90}, "no recording has a pitch from 90 to 113, which the network has; found 60 to 61"),
+    ],
+)  # fmt: skip
+def test_a_recording_without_what_is_needed_is_refused(
+    labels: dict[str, str], more: dict[str, Any], complaint: str, tmp_path: Path
+) -> None:
+    x = made_note(0, 0, 4000).samples
+    given = {"a.wav": {"pitch": "60", "timbre": "bell"}, "b.wav": labels}
+    settings = Settings(**{**TINY, **more})
+    with pytest.raises(RequestError, match=complaint):
+        train({"a.wav": x, "b.wav": x}, features(settings), tmp_path, settings, labels=given)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_has_no_pitches_and_the_error_says_what_has(tmp_path: Path) -> None:
+    make_notes(tmp_path / "data", 1, 0, 4000, 60, 61)
+    result = CliRunner().invoke(main, ["train", "gansynth", "--data", f"{tmp_path}/data", "-o", f"{tmp_path}/o"])
+    assert result.exit_code == 2
+    assert "000000.wav has no pitch; expected a column 'pitch' with its MIDI number: give a manifest" in result.output
+
+
+def test_pitches_that_the_network_lacks_are_left_out_and_counted() -> None:
+    settings = Settings(**TINY)
+    recordings, labels = notes("gansynth-tiny", 6)
+    labels["0.wav"]["pitch"] = "84"
+    assert task(labels, settings, recordings, features(settings)).summary.startswith(
+        "4 notes for training, 1 for validation; 1 left out, whose pitch the network does not have; "
+    )
+
+
+def test_silent_recordings_are_refused(tmp_path: Path) -> None:
+    settings = Settings(**TINY)
+    with pytest.raises(RequestError, match="all recordings are silent"):
+        train({"a": np.zeros(900)}, features(settings), tmp_path, settings, labels={"a": {"pitch": "60"}})
+
+
+def test_the_loss_of_regression_is_zero_for_the_picture_made_and_phases_count_where_there_is_sound() -> None:
+    from dspgraph_nodes.models.gansynth.losses import unscaled
+
+    c = PRESETS["gansynth-tiny"]
+    torch.manual_seed(0)
+    network, latent, pitch = Generator(c), torch.from_numpy(timbre_latent("saw", c)).float()[None], torch.tensor([3])
+    with torch.no_grad():
+        made = unscaled(network(latent, pitch), c)
+        assert float(regression_loss(network, latent, pitch, made)["loss"]) < 1e-6
+        loud = made.clone()
+        loud[:, 0] = -10
+        loud[:, 0, 0, :32] = 0  # half of the first row
+        loud[:, 1, 0, :32] += 1  # opposite phases there
+        found = regression_loss(network, latent, pitch, loud)
+    assert float(found["angle"]) == pytest.approx(2 / (1 + (512 - 32) / 32 * np.exp(-5)), rel=1e-4)
+    assert float(found["magnitude"]) == pytest.approx(float((made[:, 0] - loud[:, 0]).abs().mean()))
