@@ -40,6 +40,7 @@ SHARED = ("browser", "cluster", "undisturbed", "alone")
 COMPILED = {
     TESTS / "models" / "lpcnet": "lpcnet training",
     TESTS / "models" / "wavenet": "wavenet",
+    TESTS / "models" / "wavenet_autoencoder": "wavenet",
     TESTS / "models" / "wavernn": "wavernn",
     TESTS / "kernels" / "test_lpcnet_synthesis.py": "lpcnet",
     TESTS / "kernels" / "test_wavenet_synthesis.py": "wavenet",

@@ -10,15 +10,15 @@ from dspgraph import Array
 from dspgraph_nodes._kernels.signal.mulaw import floor_levels
 from dspgraph_nodes.models.wavenet_autoencoder.config import TAPS, Config
 from dspgraph_nodes.models.wavenet_autoencoder.convert import convert
-from dspgraph_nodes.models.wavenet_autoencoder.network import EncoderNetwork
-from dspgraph_nodes.models.wavenet_autoencoder.packing import packed_encoder
+from dspgraph_nodes.models.wavenet_autoencoder.network import DecoderNetwork, EncoderNetwork
+from dspgraph_nodes.models.wavenet_autoencoder.packing import packed_decoder, packed_encoder
 from dspgraph_nodes.models.wavenet_autoencoder.weights import WEIGHTS, shapes
 from helpers.paths import GOLDEN
 from helpers.weight_files import shared_file
 
 __all__ = [
-    "RECORDED", "TINY", "Config", "autoencoder_file", "frames_in_torch", "packed_encoder", "published", "random_arrays",
-    "recorded", "their_name", "tiny",
+    "RECORDED", "TINY", "Config", "autoencoder_file", "frames_in_torch", "logits_in_torch", "packed_decoder",
+    "packed_encoder", "published", "random_arrays", "recorded", "their_name", "tiny",
 ]  # fmt: skip
 
 RECORDED = GOLDEN / "gansynth"
@@ -96,12 +96,27 @@ def recorded(name: str) -> tuple[dict[str, Array], Config, dict[str, Array]]:
     return golden, config, arrays
 
 
+def _part(name: str, network: torch.nn.Module, arrays: dict[str, Array]) -> Any:
+    """Return a network in float64 with the arrays of one part, encoder or decoder."""
+    own = {key.removeprefix(f"{name}."): torch.from_numpy(one) for key, one in arrays.items() if key.startswith(name)}
+    network.load_state_dict(own)
+    return network.double()
+
+
 def frames_in_torch(config: Config, arrays: dict[str, Array], x: Array) -> Array:
     """Return the frames of a signal by the network in torch, in float64. Zeros fill the last frame of the signal."""
-    network = EncoderNetwork(config).double()
-    names = {name.removeprefix("encoder."): one for name, one in arrays.items() if name.startswith("encoder.")}
-    network.load_state_dict({name: torch.from_numpy(one) for name, one in names.items()})
-    whole = np.pad(x, (0, -len(x) % config.hop))
+    network, whole = _part("encoder", EncoderNetwork(config), arrays), np.pad(x, (0, -len(x) % config.hop))
     with torch.no_grad():
         found: Array = network(torch.from_numpy(floor_levels(whole))[None])[0].numpy()
+    return found
+
+
+def logits_in_torch(config: Config, arrays: dict[str, Array], z: Array, previous: Array) -> Array:
+    """Return the logits of the levels of all samples by the network in torch, in float64.
+
+    z: [frames, latent]; previous: [n], the level before every sample.
+    """
+    network = _part("decoder", DecoderNetwork(config), arrays)
+    with torch.no_grad():
+        found: Array = network(torch.from_numpy(z)[None].double(), torch.from_numpy(previous)[None])[0].numpy()
     return found

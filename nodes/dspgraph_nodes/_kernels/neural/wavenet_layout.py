@@ -7,8 +7,6 @@ from typing import NamedTuple
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.emphasis import Emphasis
 
-ROOT_HALF = 0.5**0.5  # factor of the sum of a layer's input and its result
-
 
 class WaveNetWeights(NamedTuple):
     """The weights of the network, packed for the loop.
@@ -19,12 +17,15 @@ class WaveNetWeights(NamedTuple):
     weights: Array
     layers: Array  # [layers, 6] int64: where gate, out and skip begin in `weights`; ring: begin and rows; dilation
     sizes: Array  # [5] int64: taps, then the channels between layers, of a gate, of skip connections, and of the output
-    first: Array  # [inputs, residual]: with one input the factor of the sample, else a row for each level
+    first: Array  # [taps * inputs, residual], the newest tap first: with one input the factor of the sample, else a row
+    # for each level
     first_bias: Array  # [residual]
-    gate_bias: Array  # [layers * 2 * gate]
+    residual_factor: Array  # [1]: factor of a layer's input in that of the next layer
+    gate_bias: Array  # [layers * 2 * gate], then [skip] for the head if the features add to its first layer
     out_bias: Array  # [layers * residual]
     last_bias: Array  # [2 * skip + output]: the sum over the skip connections of all layers, then those of the head
-    head: Array  # [2] int64: where the two matrices of the head begin in `weights`
+    head: Array  # [3] int64: where the two matrices of the head begin in `weights`, and that of the skip connection of
+    # the first convolution; -1: it has none
 
 
 class Upsampling(NamedTuple):
@@ -45,7 +46,7 @@ class Upsampling(NamedTuple):
     first: Array  # [(2 * context + 1) * bands, bands]; [0, bands] if not linear
     taps: tuple[Array, ...]  # [band taps, scale] for each scale; none if linear
     biases: Array  # [scales] if not linear
-    gates: Array  # [bands, layers * 2 * gate]: what a row adds to all gates
+    gates: Array  # [bands, n]: what a row adds to all gates, and to the head; n as in `WaveNetWeights.gate_bias`
     table: Array  # [kinds * hop, 2 * r + 1]: see `frame_factors`
 
 
@@ -57,6 +58,7 @@ class WaveNetForm(NamedTuple):
     floor: float  # least log-scale of a mixture; without a limit: -inf
     centres: Array  # [levels] float64: the sample of every level; empty for a mixture
     emphasis: Emphasis
+    temperature: float = 1.0  # divides the logits of a softmax
 
 
 class PackedWaveNet(NamedTuple):

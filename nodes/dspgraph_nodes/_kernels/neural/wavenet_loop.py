@@ -22,7 +22,7 @@ from dspgraph_nodes._kernels.neural.draws import SampleDraws, draw_samples
 from dspgraph_nodes._kernels.neural.layout import WIDTH
 from dspgraph_nodes._kernels.neural.sampling import SoftmaxBuffers
 from dspgraph_nodes._kernels.neural.stages import NetworkCode, network_stage
-from dspgraph_nodes._kernels.neural.wavenet_layout import ROOT_HALF, WaveNetWeights
+from dspgraph_nodes._kernels.neural.wavenet_layout import WaveNetWeights
 
 
 class WaveNetWorkspace(NamedTuple):
@@ -90,13 +90,17 @@ def open_gates(code: NetworkCode, sums: Any, z: Any, blocks: Any) -> None:
 
 @network_stage
 def begin_layer(code: NetworkCode, x: Any, y: Any, bias: Any, blocks: Any) -> None:
-    """Write sqrt(1/2) * state[x + r] + out_bias[bias + r] to state[y + r], to which the products of z are added."""
+    """Write f * state[x + r] + out_bias[bias + r] to state[y + r], to which the products of z are added.
+
+    f: the factor of a layer's input, sqrt(1/2) in WaveNet.
+    """
+    factor = code.broadcast(code.element("residual_factor", 0))
     of_x, of_y = code.times(x, code.each), code.times(y, code.each)
     with code.loop(blocks) as block, code.loop(code.each) as r:
         within = code.times(code.plus(code.times(block, code.each), r), WIDTH)
         own = code.unit("out_bias", code.plus(bias, code.times(block, WIDTH)), r)
         value = code.load("state", code.plus(of_x, within))
-        code.store(code.fma(code.constant(ROOT_HALF), value, own), "state", code.plus(of_y, within))
+        code.store(code.fma(factor, value, own), "state", code.plus(of_y, within))
 
 
 @network_stage
@@ -155,8 +159,9 @@ def _layers(net: WaveNetWeights, room: WaveNetWorkspace, heads: Array, gates: in
 def run(net: WaveNetWeights, room: WaveNetWorkspace, given: WaveNetInputs, last: Array, out: WaveNetResults) -> None:
     """Generate n samples of every lane, and leave in the rings what the next run needs.
 
-    last: [lanes] float64, the sample before the first, or its level; it is replaced by the last one. When the run
-    begins, row 0 of every ring is the oldest one; when it ends, row n modulo the number of rows.
+    last: [taps, lanes] float64, the samples before the first one, or their levels, the newest first: those that the
+    first convolution reads. They are replaced by the last ones. When the run begins, row 0 of every ring is the oldest
+    one; when it ends, row n modulo the number of rows.
     """
     count, lanes = given.rows.shape
     residual, gate, skips, width = net.sizes[1], net.sizes[2], net.sizes[3], net.sizes[4]
@@ -166,20 +171,28 @@ def run(net: WaveNetWeights, room: WaveNetWorkspace, given: WaveNetInputs, last:
     hidden, output = skip + skips, skip + 2 * skips
     parameters = flat[output * lanes : (output + width) * lanes].reshape(width, lanes)
     heads, shares, levels = np.zeros(len(net.layers), np.int64), np.zeros(lanes, np.float32), given.draws.levels
+    inputs, gate_count = len(net.first) // len(last), 2 * gate * len(net.layers)
     for n in range(count):
         x = (net.layers[0, 3] + heads[0] * residual) * lanes
         for lane in range(lanes):
             room.rows[lane] = given.rows[n, lane]
             for k in range(room.mix.shape[1]):
                 room.mix[lane, k] = given.factors[given.kinds[n, lane], k]
-            level, sample = (int(last[lane]), np.float32(1)) if levels else (0, np.float32(last[lane]))
-            for r in range(residual):
-                flat[x + r * lanes + lane] = net.first[level, r] * sample + net.first_bias[r]
+            for k in range(len(last)):
+                level, sample = (int(last[k, lane]), np.float32(1)) if levels else (0, np.float32(last[k, lane]))
+                for r in range(residual):
+                    before = flat[x + r * lanes + lane] if k else net.first_bias[r]
+                    flat[x + r * lanes + lane] = net.first[k * inputs + level, r] * sample + before
         for r in range(len(net.last_bias)):
             for lane in range(lanes):
                 flat[(skip + r) * lanes + lane] = net.last_bias[r]
+        if net.head[2] >= 0:
+            room.places[0] = net.layers[0, 3] + heads[0] * residual
+            add_products(net, room, net.head[2], 1, residual, skip, skips // WIDTH)
         _layers(net, room, heads, gates, z, skip)
         rectify(net, room, skip, skips // WIDTH)
+        if len(net.gate_bias) > gate_count:
+            start_gates(net, room, gate_count, skips // WIDTH, len(net.gate_bias), room.mix.shape[1], hidden)
         room.places[0] = skip
         add_products(net, room, net.head[0], 1, skips, hidden, skips // WIDTH)
         rectify(net, room, hidden, skips // WIDTH)
@@ -187,11 +200,13 @@ def run(net: WaveNetWeights, room: WaveNetWorkspace, given: WaveNetInputs, last:
         add_products(net, room, net.head[1], 1, skips, output, width // WIDTH)
         if n < len(out.parameters):
             out.parameters[n] = parameters
-        draw_samples(room.softmax, parameters, given.draws, n, last, shares)
+        for k in range(len(last) - 1, 0, -1):
+            last[k] = last[k - 1]
+        draw_samples(room.softmax, parameters, given.draws, n, last[0], shares)
         for lane in range(lanes):
-            out.samples[n, lane] = given.centres[int(last[lane])] if levels else last[lane]
+            out.samples[n, lane] = given.centres[int(last[0, lane])] if levels else last[0, lane]
             if n < len(given.forced):
-                last[lane] = given.forced[n, lane]
+                last[0, lane] = given.forced[n, lane]
         for i in range(len(heads)):
             heads[i] = (heads[i] + 1) % net.layers[i, 4]
 

@@ -84,7 +84,9 @@ class WaveNetState:
     def __init__(self, network: PackedWaveNet, draw: np.random.Generator) -> None:
         *_, begin, rows, _ = network.sample.layers[-1]
         self.rings = np.zeros(begin + rows * network.sample.sizes[1], np.float32)
-        self.last = np.full(1, len(network.form.centres) // 2, np.float64)  # silence: the sample 0, or its level
+        levels = len(network.form.centres)
+        taps = len(network.sample.first) // max(levels, 1)
+        self.last = np.full(taps, levels // 2, np.float64)  # silence: the sample 0, or its level
         self.frames = FrameWindows(network.upsampling.wait, len(network.upsampling.mean), repeat=True)
         self.received = 0  # number of frames
         self.draw, self.last_output = draw, np.zeros(1)
@@ -123,18 +125,21 @@ def _run_lanes(network: PackedWaveNet, frames: NearFrames, lanes: list[Lane], co
     begins = np.cumsum([0] + [len(rows) for rows, _, _ in found])
     rows = side_by_side([begin + one for begin, (_, one, _) in zip(begins, found, strict=False)])
     kinds = side_by_side([one for _, _, one in found])
-    draws = SampleDraws(len(form.centres), 1.0, form.floor, side_by_side([lane.numbers for lane in lanes], 0.5))
+    draws = SampleDraws(
+        len(form.centres), form.temperature, form.floor, side_by_side([lane.numbers for lane in lanes], 0.5)
+    )
     forced = side_by_side([lane.forced for lane in lanes])
-    (last,) = side_by_side([lane.state.last for lane in lanes])
-    room = _workspace(net, np.concatenate([one for one, _, _ in found]), len(last), up.table.shape[1])
-    flat = room.state.reshape(-1, len(last))
+    last = side_by_side([lane.state.last for lane in lanes])
+    places = last.shape[1]
+    room = _workspace(net, np.concatenate([one for one, _, _ in found]), places, up.table.shape[1])
+    flat = room.state.reshape(-1, places)
     for k, lane in enumerate(lanes):
         kernels.exchange(net, lane.state.rings, flat, k, 0, True)
-    out = kernels.WaveNetResults(np.zeros((count, len(last))), np.zeros((count, net.sizes[4], len(last)), np.float32))
+    out = kernels.WaveNetResults(np.zeros((count, places)), np.zeros((count, net.sizes[4], places), np.float32))
     kernels.run(net, room, kernels.WaveNetInputs(rows, kinds, up.table, draws, form.centres, forced), last, out)
     for k, lane in enumerate(lanes):
         kernels.exchange(net, lane.state.rings, flat, k, count, False)
-        lane.state.last[0] = last[k]
+        lane.state.last[:] = last[:, k]
     return [(out.samples[:, k].copy(), out.parameters[:, : form.width, k].copy()) for k in range(len(lanes))]
 
 
@@ -177,10 +182,10 @@ def speech(network: PackedWaveNet, frames: Array, draw: np.random.Generator) -> 
 def distribution_rows(parameters: Array, form: WaveNetForm) -> Array:
     """Return the rows of a node's output `distribution`: the parameters of mixtures as they are, else probabilities.
 
-    parameters: [n, width] float32; the probabilities are the softmax of logits, in float32.
+    parameters: [n, width] float32; the probabilities are the softmax of logits / temperature, in float32.
     """
     if not len(form.centres):
         return parameters
-    p = exp(parameters - parameters.max(axis=1, keepdims=True))
+    p = exp((parameters - parameters.max(axis=1, keepdims=True)) / np.float32(form.temperature))
     rows: Array = p / p.sum(axis=1, keepdims=True)
     return rows

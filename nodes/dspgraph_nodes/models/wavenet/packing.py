@@ -1,9 +1,4 @@
-"""WaveNet's weights, packed for its kernels.
-
-Sigmoid and tanh are computed with powers of 2, so the weights and biases of the gates are multiplied by 2 / ln(2)
-before a tanh and by -1 / ln(2) before a sigmoid. The factors of the sums of the residual and the skip connections are
-multiplied into their weights.
-"""
+"""WaveNet's weights, packed for its kernels."""
 
 from __future__ import annotations
 
@@ -14,62 +9,22 @@ import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.conditioning import interpolation, reach
-from dspgraph_nodes._kernels.neural.convolution import in_blocks, padded
-from dspgraph_nodes._kernels.neural.layout import WIDTH
+from dspgraph_nodes._kernels.neural.gated_layers import LayersForm, pack_layers
 from dspgraph_nodes._kernels.neural.packing import contiguous, single
-from dspgraph_nodes._kernels.neural.stages import LOG2_E
-from dspgraph_nodes._kernels.neural.wavenet_layout import (
-    ROOT_HALF,
-    PackedWaveNet,
-    Upsampling,
-    WaveNetForm,
-    WaveNetWeights,
-)
+from dspgraph_nodes._kernels.neural.wavenet_layout import PackedWaveNet, Upsampling, WaveNetForm
 from dspgraph_nodes._kernels.signal.mulaw import even_levels, even_samples, mulaw_decode, mulaw_encode
 from dspgraph_nodes.models.wavenet.config import Config
+
+ROOT_HALF = 0.5**0.5
+"""Factor of the sum of a layer's input and its result."""
 
 
 def packed(config: Config, arrays: Mapping[str, Array]) -> PackedWaveNet:
     """Return a network as the kernels use it. arrays: those of a file of weights, by name."""
-    c, wide, half = config, {name: array.astype(np.float64) for name, array in arrays.items()}, config.gate // 2
-    scale = LOG2_E * np.repeat([2.0, -1.0], half)[:, None]
-
-    def vector(name: str) -> Array:
-        return padded(wide[name][:, None])[:, 0]
-
-    residual, skip, gate = (count + -count % WIDTH for count in (c.residual, c.skip, half))
-    pieces: list[Array] = []
-    layers = np.zeros((c.layers, 6), np.int64)
-
-    def put(matrix: Array) -> int:
-        begin = sum(len(piece) for piece in pieces)
-        pieces.append(in_blocks(matrix))
-        return begin
-
-    gate_bias, gates, out_bias, skip_bias = [], [], np.zeros((c.layers, residual)), np.zeros(skip)
-    ring = 0
-    for i, (dilation, factor) in enumerate(zip(c.dilations, c.skip_factors, strict=True)):
-        name, rows = f"layers.{i}", (c.kernel - 1) * dilation + 1
-        layers[i, 0] = put(padded(scale * wide[f"{name}.gate.weight"], (half, half), c.kernel))
-        bias = wide[f"{name}.gate.bias"] + wide.get(f"{name}.condition.bias", 0)
-        gate_bias.append(padded(scale * bias[:, None], (half, half)))
-        gates.append(padded(scale * wide[f"{name}.condition.weight"], (half, half))[:, : c.bands])
-        if i + 1 < c.layers:
-            layers[i, 1] = put(padded(ROOT_HALF * wide[f"{name}.out.weight"]))
-            out_bias[i] = ROOT_HALF * vector(f"{name}.out.bias")
-        layers[i, 2] = put(padded(factor * wide[f"{name}.skip.weight"]))
-        skip_bias += factor * vector(f"{name}.skip.bias")
-        layers[i, 3:] = ring, rows, dilation
-        ring += rows * residual
-    head = np.array([put(padded(wide[f"head.{k}.weight"])) for k in range(2)])
-    last_bias = np.concatenate((skip_bias, *(vector(f"head.{k}.bias") for k in range(2))))
-    inputs = wide["first.weight"].shape[1]
-    sample = WaveNetWeights(
-        np.concatenate(pieces), layers, np.array([c.kernel, residual, gate, skip, len(last_bias) - 2 * skip]),
-        padded(wide["first.weight"])[:, :inputs].T, vector("first.bias"), np.concatenate(gate_bias)[:, 0],
-        out_bias.reshape(-1), last_bias, head,
-    )  # fmt: skip
-    upsampling = _upsampling(c, wide, np.concatenate(gates).T)
+    c = config
+    layers = LayersForm(c.kernel, c.dilations, c.skip_factors, ROOT_HALF)
+    sample, gates = pack_layers(layers, arrays, arrays["first.weight"].astype(np.float64).T)
+    upsampling = _upsampling(c, {name: array.astype(np.float64) for name, array in arrays.items()}, gates)
     centres = level_samples(c) if c.kind == "categorical" else np.zeros(0)
     form = WaveNetForm(
         c.width, 1 if len(centres) else c.components + 1, -math.inf if c.draw_floor is None else c.draw_floor, centres,

@@ -1,0 +1,86 @@
+"""The weights of a network of gated dilated convolutions, packed for the loop over samples.
+
+Sigmoid and tanh are computed with powers of 2, so the weights and biases of the gates are multiplied by 2 / ln(2)
+before a tanh and by -1 / ln(2) before a sigmoid. The factors of the sums of the residual and the skip connections are
+multiplied into their weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.neural.convolution import in_blocks, padded
+from dspgraph_nodes._kernels.neural.layout import WIDTH
+from dspgraph_nodes._kernels.neural.stages import LOG2_E
+from dspgraph_nodes._kernels.neural.wavenet_layout import WaveNetWeights
+
+
+class LayersForm(NamedTuple):
+    """The form of the layers of a network."""
+
+    taps: int  # of a dilated convolution
+    dilations: Sequence[int]  # of every layer
+    skip_factors: Sequence[float]  # of every layer's skip connection in their sum
+    residual_factor: float  # of the sum of a layer's input and its result
+
+
+def pack_layers(form: LayersForm, arrays: Mapping[str, Array], first: Array) -> tuple[WaveNetWeights, Array]:
+    """Return the weights for the loop, and the matrix [bands, n] of what features add to all gates and to the head.
+
+    arrays: "first.bias"; of every layer "layers.3.gate", ".condition", ".skip" and, but for the last one, ".out"; the
+    head, "head.0" and "head.1": each has a ".weight" and a ".bias"; a condition may lack its bias. If there is "skip",
+    the result of the first convolution has a skip connection too; if there is "condition", the features are added to
+    the result of "head.0" too. first: [taps * inputs, channels], the first convolution, see `WaveNetWeights`.
+    """
+
+    def wide(name: str) -> Array:
+        return arrays[name].astype(np.float64)
+
+    def vector(name: str) -> Array:
+        return padded(wide(name)[:, None])[:, 0]
+
+    half, bands = len(arrays["layers.0.gate.bias"]) // 2, arrays["layers.0.condition.weight"].shape[1]
+    scale = LOG2_E * np.repeat([2.0, -1.0], half)[:, None]
+    residual, skip, gate = (count + -count % WIDTH for count in (first.shape[1], len(arrays["head.0.bias"]), half))
+    pieces: list[Array] = []
+    begins = [0]
+
+    def put(matrix: Array) -> int:
+        pieces.append(in_blocks(matrix))
+        begins.append(begins[-1] + len(pieces[-1]))
+        return begins[-2]
+
+    count = len(form.dilations)
+    layers, ring = np.zeros((count, 6), np.int64), 0
+    gate_bias, gates, out_bias, skip_bias = [], [], np.zeros((count, residual)), np.zeros(skip)
+    for i, (dilation, factor) in enumerate(zip(form.dilations, form.skip_factors, strict=True)):
+        name, rows = f"layers.{i}", (form.taps - 1) * dilation + 1
+        layers[i, 0] = put(padded(scale * wide(f"{name}.gate.weight"), (half, half), form.taps))
+        bias = wide(f"{name}.gate.bias") + arrays.get(f"{name}.condition.bias", np.zeros(1)).astype(np.float64)
+        gate_bias.append(padded(scale * bias[:, None], (half, half)))
+        gates.append(padded(scale * wide(f"{name}.condition.weight"), (half, half))[:, :bands])
+        if i + 1 < count:
+            layers[i, 1] = put(padded(form.residual_factor * wide(f"{name}.out.weight")))
+            out_bias[i] = form.residual_factor * vector(f"{name}.out.bias")
+        layers[i, 2] = put(padded(factor * wide(f"{name}.skip.weight")))
+        skip_bias += factor * vector(f"{name}.skip.bias")
+        layers[i, 3:] = ring, rows, dilation
+        ring += rows * residual
+    head = [put(padded(wide(f"head.{k}.weight"))) for k in range(2)] + [-1]
+    if "skip.weight" in arrays:
+        head[2] = put(padded(wide("skip.weight")))
+        skip_bias += vector("skip.bias")
+    if "condition.weight" in arrays:
+        gate_bias.append(padded((wide("head.0.bias") + wide("condition.bias"))[:, None]))
+        gates.append(padded(wide("condition.weight"))[:, :bands])
+    last_bias = np.concatenate((skip_bias, *(vector(f"head.{k}.bias") for k in range(2))))
+    weights = WaveNetWeights(
+        np.concatenate(pieces), layers, np.array([form.taps, residual, gate, skip, len(last_bias) - 2 * skip]),
+        np.pad(first, ((0, 0), (0, residual - first.shape[1]))), vector("first.bias"), np.array([form.residual_factor]),
+        np.concatenate(gate_bias)[:, 0], out_bias.reshape(-1), last_bias, np.array(head),
+    )  # fmt: skip
+    return weights, np.concatenate(gates).T

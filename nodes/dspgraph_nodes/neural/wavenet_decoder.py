@@ -1,0 +1,95 @@
+"""The decoder of a WaveNet autoencoder."""
+
+from functools import cached_property, partial
+
+import numpy as np
+
+from dspgraph import Array, Audio, Field, File, Frames, Input, Node, Output, ParameterError, State, generator
+from dspgraph_nodes._kernels.neural.conditioning import check_finite
+from dspgraph_nodes._kernels.neural.wavenet_layout import PackedWaveNet
+from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetState, generate, speech
+from dspgraph_nodes.models.shared.cached import WeightsFile
+from dspgraph_nodes.models.shared.generation import last_items, next_items
+from dspgraph_nodes.models.wavenet_autoencoder.config import Config
+from dspgraph_nodes.models.wavenet_autoencoder.packing import packed_decoder
+from dspgraph_nodes.models.wavenet_autoencoder.weights import WEIGHTS
+
+
+def wavenet_decoding(
+    network: PackedWaveNet, z: Array, draw: np.random.Generator, temperature: float = 1.0
+) -> tuple[Array, Array]:
+    """Return samples [n * hop] float64 for n frames, and the probabilities [n * hop, 256] of their levels.
+
+    network: as `models.wavenet_autoencoder.packing.packed_decoder` returns it; z: [n, numbers], the frames; draw: the
+    generator of the random numbers; temperature: the parameter of `WavenetDecoder`. Raises ValueError for frames that
+    are not finite.
+    """
+    check_finite(z, "wavenet_decoder", "z")
+    return speech(_at_temperature(network, temperature), z, draw)
+
+
+def _at_temperature(network: PackedWaveNet, temperature: float) -> PackedWaveNet:
+    return network._replace(form=network.form._replace(temperature=temperature))
+
+
+class WavenetDecoder(Node):
+    """Generate sound from the frames of `wavenet_encoder`: a network draws every sample, given all samples before it.
+
+    A sample is one of 256 mu-law levels k, of which the network reads v = (k - 128) / 128. Dilated causal convolutions
+    read the samples before sample t and the frame j in which it lies:
+
+        x_0[t] = sum_k W_k v[t + k - 3] + b,    s = V x_0[t] + c,    k = 0 .. 2
+        a = sum_k W_k x_i[t + (k - 2) d_i] + b + C z[j] + e,    g = tanh(a[:n]) * sigmoid(a[n:]),    n channels
+        x_(i+1)[t] = x_i[t] + W g + b,    s = s + V g + c
+        P = softmax((W relu(V relu(s) + c + C z[j] + e) + b) / temperature)
+
+    Every formula has weights of its own. The level is the first one whose sum of P exceeds a random number u, drawn
+    evenly between 1e-5 and 1 - 1e-5, another one for every sample. Its sample is x = sgn(y) * (256**|y| - 1) / 255 with
+    y = (k - 128 + 1/2) / 128; level 128 is 0. Before the first sample there is silence.
+
+    Frame j gives the samples from j * hop up to (j + 1) * hop, and a sample waits for no other frame. A temperature
+    below 1 makes the sound cleaner and more monotonous; 1 / 1.7 has been used. Sixteen sounds of a batch are computed
+    side by side. The output `distribution` has the P of every sample.
+
+    Rate and hop are those that the weights were trained with. `dspgraph weights convert` converts published
+    checkpoints.
+
+    Source: J. Engel et al., Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders, ICML 2017,
+    arXiv:1704.01279; magenta, models/nsynth/wavenet/h512_bo16.py and fastgen.py.
+    """
+
+    z = Input(Frames, "wavenet_encoding")
+    y = Output(Audio)
+    distribution = Output(Frames, "categorical")
+
+    weights: File | None = Field(None, description="weights of the network, a safetensors file")
+    temperature: float = Field(1.0, ge=0.01, le=100.0, description="above 1 for more noise, below 1 for less")
+    seed: int = Field(0, ge=0, description="seed of the draws")
+
+    @cached_property
+    def _file(self) -> WeightsFile[Config, PackedWaveNet]:
+        return WeightsFile(WEIGHTS, packed_decoder, "wavenet_decoder.weights", self.weights)
+
+    @property
+    def _network(self) -> PackedWaveNet:
+        return _at_temperature(self._file.packed, self.temperature)
+
+    def streams(self, z: Frames) -> tuple[Audio, Frames]:
+        config = self._file.config
+        self._file.check_frames(z, 0)
+        if z.width != config.latent:
+            raise ParameterError(
+                f"wavenet_decoder.weights were trained with frames of {config.latent} numbers; found {z}: encode with "
+                "the same weights"
+            )
+        return Audio(config.rate, dtype=z.dtype), Frames(config.rate, "categorical", 256, dtype=z.dtype)
+
+    def start(self, z: Frames) -> State:
+        self.streams(z)  # the file may have changed since the graph was made
+        return WaveNetState(self._file.packed, generator(self.seed)), z.dtype
+
+    def flush(self, state: State) -> tuple[Array, ...]:
+        return last_items(partial(generate, self._network), state, self._file.config.latent)
+
+    def step_many(self, states: list[State], blocks: list[Array]) -> tuple[list[State], list[Array], list[Array]]:
+        return next_items(partial(generate, self._network), states, blocks)

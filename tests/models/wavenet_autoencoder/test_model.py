@@ -1,0 +1,81 @@
+"""The decoder of the WaveNet autoencoder passes every check of models but those of training, which it lacks."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from dspgraph import Array
+from dspgraph.testing import MODEL_CHECKS, ModelExample
+from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetState, synthesise_wavenet
+from dspgraph_nodes._kernels.signal.mulaw import floor_samples
+from dspgraph_nodes.models.wavenet_autoencoder.packing import packed_decoder
+from dspgraph_nodes.models.wavenet_autoencoder.weights import WEIGHTS
+from helpers.autoencoders import TINY, logits_in_torch, random_arrays
+
+Features = Mapping[str, Array]
+
+
+def write(path: Path, seed: int) -> None:
+    WEIGHTS.write(path, TINY, random_arrays(TINY, seed))
+
+
+def drawn_frames(count: int, seed: int) -> Features:
+    return {"z": np.random.Generator(np.random.Philox(key=seed)).standard_normal((count, TINY.latent))}
+
+
+def levels(samples: Array) -> Array:
+    found: Array = np.abs(samples[:, None] - floor_samples()).argmin(axis=1)
+    return found
+
+
+def generate(
+    path: Path, signals: Sequence[Features], seeds: Sequence[int], cut: int | None, tap: bool
+) -> list[tuple[Array, Array | None]]:
+    network = packed_decoder(*WEIGHTS.read(path))
+    states = [WaveNetState(network, np.random.Generator(np.random.Philox(key=seed))) for seed in seeds]
+    longest = max(len(one["z"]) for one in signals)
+    pieces: list[list[tuple[Array, Array]]] = [[] for _ in signals]
+    for begin in range(0, longest, cut or longest):
+        block = slice(begin, begin + (cut or longest))
+        segments = [state.push(network, one["z"][block]) for state, one in zip(states, signals, strict=True)]
+        for piece, found in zip(pieces, synthesise_wavenet(network, segments), strict=True):
+            piece.append(found)
+    joined = [[np.concatenate(parts) for parts in zip(*piece, strict=True)] for piece in pieces]
+    return [(levels(samples), parameters if tap else None) for samples, parameters in joined]
+
+
+def forced(path: Path, features: Features, samples: Array, lanes: int) -> Array:
+    network = packed_decoder(*WEIGHTS.read(path))
+    segments = []
+    for _ in range(lanes):
+        segment = WaveNetState(network, np.random.default_rng(0)).push(network, features["z"], last=True)
+        segments.append(segment._replace(forced=samples.astype(float)))
+    return synthesise_wavenet(network, segments, many=2)[0][1]
+
+
+def forward(path: Path, features: Features, samples: Array) -> Array:
+    return logits_in_torch(*WEIGHTS.read(path), features["z"], np.append(128, samples[:-1]))
+
+
+def below_and_up_to(parameters: Array, samples: Array) -> tuple[Array, Array]:
+    p = softmax(parameters.astype(np.float64), axis=1)
+    up_to, own = (np.take_along_axis(one, samples[:, None], 1)[:, 0] for one in (np.cumsum(p, axis=1), p))
+    return up_to - own, up_to
+
+
+def untrained(out: Path, steps: int, resume: bool) -> Path:
+    raise NotImplementedError
+
+
+EXAMPLE = ModelExample(
+    "wavenet_autoencoder", write=write, read=lambda path: WEIGHTS.read(path)[1], features=drawn_frames, forward=forward,
+    generate=generate, cumulative=below_and_up_to, train=untrained, forced=forced, draws=4000,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name in MODEL_CHECKS if name not in ("resume_exact", "loss_falls")])
+def test_the_decoder_passes(name: str, tmp_path: Path) -> None:
+    MODEL_CHECKS[name](EXAMPLE, tmp_path)

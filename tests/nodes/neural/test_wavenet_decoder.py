@@ -1,0 +1,152 @@
+"""The decoder of a WaveNet autoencoder: draws, lanes, temperature, and what the published program drew."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from dspgraph import Array, Audio, Frames, Graph, ParameterError
+from dspgraph.engine.batch import Batch
+from dspgraph.testing import Example
+from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetState, synthesise_wavenet
+from dspgraph_nodes._kernels.signal.mulaw import floor_samples
+from dspgraph_nodes.neural.wavenet_decoder import WavenetDecoder, wavenet_decoding
+from helpers.autoencoders import (
+    RECORDED,
+    TINY,
+    autoencoder_file,
+    logits_in_torch,
+    packed_decoder,
+    random_arrays,
+    recorded,
+)
+
+
+def frames(count: int, seed: int = 0) -> Array:
+    return np.random.Generator(np.random.Philox(key=seed)).standard_normal((count, TINY.latent))
+
+
+def example(count: int = 64, **parameters: Any) -> Example:
+    node = WavenetDecoder(weights=autoencoder_file(), **parameters)
+    return Example(node, z=(Frames(100, "wavenet_encoding", TINY.latent), frames(count)))
+
+
+EXAMPLES = [example(70, temperature=0.7)]
+
+
+def levels(samples: Array) -> Array:
+    found: Array = np.abs(samples[:, None] - floor_samples()).argmin(axis=1)
+    return found
+
+
+@pytest.mark.parametrize("count", [2, 17])
+def test_a_batch_of_any_size_changes_no_bit(count: int) -> None:
+    graph = example().graph()
+    signals = [frames(1 + (7 * k) % 11, seed=k) for k in range(count)]
+    alone = [graph(z=signal) for signal in signals]
+    for k, outputs in Batch(graph, 17).render([{"z": signal} for signal in signals]):
+        assert isinstance(outputs, dict), outputs
+        assert_array_equal(outputs["y"], alone[k]["y"])
+        assert_array_equal(outputs["distribution"], alone[k]["distribution"])
+        assert len(outputs["y"]) == 20 * len(signals[k])
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_the_distributions_are_those_of_the_network_in_torch(temperature: float) -> None:
+    z = frames(12)
+    found = example(temperature=temperature).graph()(z=z)
+    drawn = levels(found["y"])
+    assert_array_equal(found["y"], floor_samples()[drawn])
+    logits = logits_in_torch(TINY, random_arrays(), z, np.append(128, drawn[:-1])) / temperature
+    p = np.exp(logits - logits.max(axis=1, keepdims=True))
+    assert_allclose(found["distribution"], p / p.sum(axis=1, keepdims=True), rtol=0, atol=1e-6)
+
+
+def test_a_sample_comes_with_its_frame_and_depends_on_no_later_one() -> None:
+    session, z = example().graph().session(), frames(5)
+    parts = [session.push(z=row[None])["y"] for row in z]
+    assert [len(part) for part in parts] == [20] * 5
+    assert_array_equal(np.concatenate(parts), example().graph()(z=z)["y"])
+
+
+def test_to_look_at_the_distributions_changes_no_sample() -> None:
+    node, stream = WavenetDecoder(weights=autoencoder_file()), {"z": Frames(100, "wavenet_encoding", TINY.latent)}
+    plain = Graph({"node": node}, {"node.z": "z"}, stream, {"y": "node.y"})
+    both = example().graph()(z=frames(12))
+    assert_array_equal(plain(z=frames(12))["y"], both["y"])
+    assert both["distribution"].shape == (240, 256)
+
+
+def test_a_low_temperature_draws_the_most_probable_levels() -> None:
+    found = example(temperature=0.01).graph()(z=frames(20))
+    assert found["distribution"].max(axis=1).mean() > 0.9
+    assert (levels(found["y"]) == found["distribution"].argmax(axis=1)).mean() > 0.9
+
+
+def test_another_seed_is_another_sound_and_the_same_the_same() -> None:
+    found = [example(seed=seed).graph()(z=frames(6))["y"] for seed in (0, 0, 1)]
+    assert_array_equal(found[0], found[1])
+    assert (found[0][:20] != found[2][:20]).any()
+
+
+def test_the_function_gives_what_the_formulas_say_and_refuses_what_is_no_number() -> None:
+    network, z = packed_decoder(TINY, random_arrays()), frames(4)
+    draws = [np.random.Generator(np.random.Philox(key=1)) for _ in range(2)]
+    (samples, rows), (again, _) = (wavenet_decoding(network, z, draw) for draw in draws)
+    assert_array_equal(samples, again)
+    assert rows.shape == (80, 256)
+    z[2, 1] = np.inf
+    with pytest.raises(ValueError, match="wavenet_decoder takes finite numbers; frame 2 of z has others"):
+        wavenet_decoding(network, z, draws[0])
+
+
+def test_streams_that_do_not_fit_are_refused() -> None:
+    node, stream = WavenetDecoder(weights=autoencoder_file()), Frames(100, "wavenet_encoding", TINY.latent)
+    assert node.streams(stream) == (Audio(2000), Frames(2000, "categorical", 256))
+    with pytest.raises(ParameterError, match="100 frames a second, a hop of 20 at 2000 Hz; found .*50"):
+        node.streams(stream.like(rate=50))
+    with pytest.raises(ParameterError, match="frames of 5 numbers; found .*6 wide.*: encode with the same weights"):
+        node.streams(stream.like(width=6))
+    with pytest.raises(ParameterError, match="wavenet_decoder.weights is not given"):
+        WavenetDecoder().streams(stream)
+
+
+def drawn_by_kernel(name: str, temperature: float, numbers: Array, many: int = 99) -> tuple[Array, Array]:
+    """The levels and the logits for recorded random numbers, of a signal alone or, if many is 2, in a lane."""
+    golden, config, arrays = recorded(name)
+    network = packed_decoder(config, arrays)
+    network = network._replace(form=network.form._replace(temperature=temperature))
+    count = -(-len(numbers) // config.hop)
+    z, whole = golden["encoding"][:count], np.pad(numbers, (0, count * config.hop - len(numbers)))
+    segments = []
+    for _ in range(1 if many > 2 else 2):
+        segment = WaveNetState(network, np.random.default_rng(0)).push(network, z, last=True)
+        segments.append(segment._replace(numbers=whole[:, None]))
+    samples, logits = synthesise_wavenet(network, segments, many)[-1]
+    return levels(samples)[: len(numbers)], logits
+
+
+@pytest.mark.skipif(not RECORDED.is_dir(), reason="what other programs gave is recorded beside the repository")
+@pytest.mark.parametrize("name", ["small", "deep"])
+@pytest.mark.parametrize(("case", "power"), [("beta1", 1.0), ("beta1p7", 1.7)])
+def test_the_levels_are_those_that_the_published_program_drew(name: str, case: str, power: float) -> None:
+    """With its random numbers, every level; probabilities to 1e-5. Small: 6 layers; deep: the published 30, narrow."""
+    golden = recorded(name)[0]
+    numbers = golden[f"gen_{case}_uniform"]
+    for many in (99, 2):
+        drawn, logits = drawn_by_kernel(name, 1 / power, numbers, many)
+        assert_array_equal(drawn, golden[f"gen_{case}_bin"])
+    rows = power * logits[golden["gen_prob_index"]].astype(np.float64)
+    p = np.exp(rows - rows.max(axis=1, keepdims=True))
+    assert_allclose(p / p.sum(axis=1, keepdims=True), golden[f"gen_{case}_probs"], rtol=0, atol=1e-5)
+
+
+@pytest.mark.skipif(not RECORDED.is_dir(), reason="what other programs gave is recorded beside the repository")
+@pytest.mark.parametrize("name", ["small", "deep"])
+def test_the_logits_of_the_kernel_are_those_of_the_published_program(name: str) -> None:
+    golden, config, arrays = recorded(name)
+    network, given = packed_decoder(config, arrays), golden["quantized"].astype(np.float64) + 128
+    segment = WaveNetState(network, np.random.default_rng(0)).push(network, golden["encoding"], last=True)
+    _, logits = synthesise_wavenet(network, [segment._replace(forced=given)])[0]
+    assert_allclose(logits[golden["logit_index"]], golden["logits"], rtol=0, atol=1e-4)
