@@ -1,6 +1,7 @@
 """Training of GANSynth: data and labels, growing, exact resume, and what training on made notes reaches."""
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Array, RequestError, load
 from dspgraph.cli.main import main
+from dspgraph.training import run
 from dspgraph_nodes.models.gansynth.config import PRESETS
 from dspgraph_nodes.models.gansynth.data import heard_pitch, picture, share_of_right_pitches, sound, timbre_latent
 from dspgraph_nodes.models.gansynth.losses import regression_loss, scaled
@@ -77,14 +79,14 @@ def test_the_moments_begin_anew_with_every_stage_and_other_blocks_stay() -> None
     """Two blocks: stages begin with batches 0, 2 and 4. In stage 0, block 2 is not trained."""
     settings = Settings(**{**TINY, "stage_images": 8})
     recordings, labels = notes("gansynth-tiny", 12)
-    run = Run(task(labels, settings, recordings, features(settings)), settings)
-    second = {name: one.clone() for name, one in run.network.state_dict().items() if "blocks.1." in name}
+    begun = Run(task(labels, settings, recordings, features(settings)), settings)
+    second = {name: one.clone() for name, one in begun.network.state_dict().items() if "blocks.1." in name}
     steps = []
     for _ in range(6):
-        run.step()
-        steps.append(int(max(one["step"] for one in run.optimizer.state.values())))
-        same = [torch.equal(one, run.network.state_dict()[name]) for name, one in second.items()]
-        assert all(same) == (run.batches <= 3), run.batches  # in batch 2 the share of the new block is still 0
+        begun.step()
+        steps.append(int(max(one["step"] for one in begun.optimizer.state.values())))
+        same = [torch.equal(one, begun.network.state_dict()[name]) for name, one in second.items()]
+        assert all(same) == (begun.batches <= 3), begun.batches  # in batch 2 the share of the new block is still 0
     assert steps == [1, 2, 1, 2, 1, 2]
 
 
@@ -92,12 +94,12 @@ def test_generator_first_each_update_changes_one_of_both() -> None:
     settings = Settings(**{**TINY, "stage_images": 0})
     recordings, labels = notes("gansynth-tiny", 12)
     one = task(labels, settings, recordings, features(settings))
-    run = Run(one, settings)
+    begun = Run(one, settings)
     changed = []
-    for loss in one.losses(run.network, one.batch(0)):
-        before = {name: value.clone() for name, value in run.network.state_dict().items()}
-        run._update(loss["loss"])  # type: ignore[index]  # a mapping
-        now = run.network.state_dict()
+    for loss in one.losses(begun.network, one.batch(0)):
+        before = {name: value.clone() for name, value in begun.network.state_dict().items()}
+        begun._update(loss["loss"])  # type: ignore[index]  # a mapping
+        now = begun.network.state_dict()
         changed.append({name.partition(".")[0] for name in now if not torch.equal(before[name], now[name])})
     assert changed == [{"generator"}, {"discriminator"}]
 
@@ -229,6 +231,28 @@ def test_a_folder_has_no_pitches_and_the_error_says_what_has(tmp_path: Path) -> 
     result = CliRunner().invoke(main, ["train", "gansynth", "--data", f"{tmp_path}/data", "-o", f"{tmp_path}/o"])
     assert result.exit_code == 2
     assert "000000.wav has no pitch; expected a column 'pitch' with its MIDI number: give a manifest" in result.output
+
+
+def test_the_pitches_of_nsynth_reach_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its notes are found by examples.json, which tells the pitch; recordings of 16 kHz become those of the preset."""
+    names = {f"bell_synthetic_00{k}-0{k}0-100": 60 + k for k in range(3)}  # the names say other pitches
+    (tmp_path / "audio").mkdir()
+    for name in names:
+        soundfile.write(tmp_path / "audio" / f"{name}.wav", made_note(0, 0).samples[:8000], 16000)
+    content = {name: {"note_str": name, "pitch": pitch, "instrument_str": name[:-8]} for name, pitch in names.items()}
+    (tmp_path / "examples.json").write_text(json.dumps(content))
+    seen: list[Any] = []
+    module = "dspgraph_nodes.models.gansynth.training.trainer.train"
+    monkeypatch.setattr(module, lambda make, recordings, features, out, settings, *rest: seen.extend(
+        (make(settings, recordings, features), recordings, make.args[0])))  # fmt: skip
+    run.train(
+        "gansynth", tmp_path / "examples.json", tmp_path / "out", {"preset": "gansynth-tiny", "kind": "regression"}
+    )
+    one, recordings, labels = seen
+    assert [len(samples) for samples in recordings.values()] == [2000] * 3
+    assert [given["pitch"] for given in labels.values()] == ["60", "61", "62"]
+    assert labels[str(tmp_path / "audio" / "bell_synthetic_001-010-100.wav")]["timbre"] == "bell_synthetic_001"
+    assert set(one.batch(0)["pitch"].tolist()) <= {0, 1, 2}
 
 
 def test_pitches_that_the_network_lacks_are_left_out_and_counted() -> None:
