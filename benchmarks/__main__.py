@@ -15,6 +15,7 @@ from benchmarks import (
     bench_start,
     bench_stft,
     bench_wavenet,
+    bench_wavenet_autoencoder,
     bench_wavernn,
 )
 
@@ -27,6 +28,7 @@ TOPICS = (
     bench_features,
     bench_lpcnet,
     bench_wavenet,
+    bench_wavenet_autoencoder,
     bench_wavernn,
     bench_gansynth,
     bench_memory,

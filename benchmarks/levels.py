@@ -50,6 +50,7 @@ LEFT_OUT = {
     "mel_vocoder": "its bands are those that networks take, of magnitudes; griffin_lim seen=mel keeps the level",
     "bark_lpc_vocoder synth=lpcnet": _TRAINED,
     "wavenet": _TRAINED,
+    "wavenet_autoencoder": _TRAINED,
     "wavenet_phones": _TRAINED,
     "wavernn": _TRAINED,
 }

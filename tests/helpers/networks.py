@@ -8,6 +8,8 @@ from dspgraph import Array
 from dspgraph.registry import shipped_pipelines
 from dspgraph_nodes.models.lpcnet.config import Config
 from dspgraph_nodes.models.lpcnet.weights import WEIGHTS, shapes
+from helpers.autoencoders import autoencoder_file
+from helpers.autoencoders import tiny as tiny_autoencoder
 from helpers.gansynth import overrides as gansynth_overrides
 from helpers.wavenets import tiny, wavenet_file
 from helpers.wavernn import SMALL as WAVERNNS
@@ -64,6 +66,7 @@ def overrides(pipeline: str, rate: int = SMALL.rate) -> list[str]:
     files = {
         "lpcnet": lambda: weights_file(SMALL.replace(rate=rate)),
         "wavenet": lambda: wavenet_file(tiny(**mel)),
+        "wavenet_autoencoder": lambda: autoencoder_file(tiny_autoencoder(rate=rate, hop=256)),
         "wavenet_phones": lambda: wavenet_file(tiny(**mel)),
         "wavernn": lambda: wavernn_file(
             WAVERNNS["one bias"].replace(features=80, rate=rate, factors=(16, 16), widths=(33, 33))

@@ -1,0 +1,104 @@
+"""Benchmark of the WaveNet autoencoder at its published size, beside the same networks in torch.
+
+The weights are random. The loop over samples in torch keeps, for every layer, the last inputs of the convolution in a
+ring, and adds the conditioning of a frame that was computed before.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import relu
+
+from benchmarks.measure import Row, below, faster, milliseconds
+from dspgraph import Array
+from dspgraph_nodes._kernels.neural.two_sided import EncoderState
+from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetState, synthesise_wavenet
+from dspgraph_nodes.models.wavenet_autoencoder.config import MULAW_LEVELS, TAPS, Config
+from dspgraph_nodes.models.wavenet_autoencoder.network import WaveNetAutoencoder
+from dspgraph_nodes.models.wavenet_autoencoder.packing import packed_decoder, packed_encoder
+
+_MANY, _STEPS = 16, 16
+_PUBLISHED = Config(hop=64)
+"""The published network, but for the hop: the time of a sample does not depend on it, and a frame of 512 takes long."""
+
+
+@torch.no_grad()
+def step_by_step(model: Any, z: Tensor, numbers: Tensor) -> Array:
+    """Return levels [batch, n], drawn one after the other.
+
+    model: the decoder in torch; z: [batch, latent], the frame of all samples; numbers: [n, batch].
+    """
+    batch, half = len(z), MULAW_LEVELS // 2
+    rings = [z.new_zeros((TAPS - 1) * layer.dilation + 1, batch, model.config.width) for layer in model.layers]
+    gates, head = [layer.condition(z) for layer in model.layers], model.condition(z)
+    read, found = z.new_zeros(batch, TAPS), []
+    for t, u in enumerate(numbers):
+        x = model.first(read)
+        total = model.skip(x)
+        for layer, ring, condition in zip(model.layers, rings, gates, strict=True):
+            ring[t % len(ring)] = x
+            taken = [ring[(t - k * layer.dilation) % len(ring)] for k in range(TAPS - 1, -1, -1)]
+            one, two = (layer.gate(torch.cat(taken, -1)) + condition).chunk(2, -1)
+            g = torch.tanh(one) * torch.sigmoid(two)
+            total = total + layer.skip(g)
+            x = x if layer.out is None else x + layer.out(g)
+        logits = model.head[1](relu(model.head[0](relu(total)) + head))
+        level = (logits.softmax(-1).cumsum(-1) <= u[:, None]).sum(-1).clamp(max=MULAW_LEVELS - 1)
+        read = torch.cat((read[:, 1:], ((level - half) / half)[:, None]), -1)
+        found.append(level)
+    levels: Array = torch.stack(found, 1).numpy()
+    return levels
+
+
+def rows() -> list[Row]:
+    """Return the rows of the table: decoding of one sound and of sixteen, and encoding."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        torch.manual_seed(0)
+        model = WaveNetAutoencoder(_PUBLISHED).eval()
+        arrays = {name: value.detach().numpy() for name, value in model.state_dict().items()}
+        return [*_decoding(model, arrays), _encoding(model, arrays)]
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _decoding(model: Any, arrays: dict[str, Array]) -> list[Row]:
+    network, draw = packed_decoder(_PUBLISHED, arrays), np.random.default_rng(0)
+    z = draw.standard_normal((_MANY, 1, _PUBLISHED.latent))
+    numbers, given = torch.from_numpy(draw.random((_STEPS, _MANY))), torch.from_numpy(z[:, 0]).float()
+
+    def ours(sounds: int) -> object:
+        states = [WaveNetState(network, np.random.default_rng(k)) for k in range(sounds)]
+        return synthesise_wavenet(
+            network, [state.push(network, one, last=True) for state, one in zip(states, z, strict=False)]
+        )
+
+    def theirs(sounds: int) -> Array:
+        return step_by_step(model.decoder, given[:sounds], numbers[:, :sounds])
+
+    one, many, torch_one, torch_many = milliseconds(
+        [lambda: ours(1), lambda: ours(_MANY), lambda: theirs(1), lambda: theirs(_MANY)], repeats=3
+    )
+    name, own, other = "wavenet_decoder, published size, a sample", _PUBLISHED.hop, _STEPS
+    return [
+        faster(f"{name}: torch, step by step", one / own, torch_one / other, 1.2),
+        below(name, one / own, 25, "ms"),
+        faster(f"{name} of each of {_MANY}: torch", many / own / _MANY, torch_many / other / _MANY, 1.0),
+        below(f"{name} of each of {_MANY}", many / own / _MANY, 5, "ms"),
+    ]
+
+
+def _encoding(model: Any, arrays: dict[str, Array]) -> Row:
+    network, levels = packed_encoder(_PUBLISHED, arrays), torch.randint(MULAW_LEVELS, (1, 8192))
+    read = (levels[0].numpy() - MULAW_LEVELS / 2) / (MULAW_LEVELS / 2)
+
+    @torch.no_grad()
+    def in_torch() -> object:
+        return model.encoder(levels)
+
+    ours, theirs = milliseconds([lambda: EncoderState(network).push(network, read, last=True), in_torch], repeats=3)
+    seconds = levels.shape[1] / _PUBLISHED.rate
+    return faster("wavenet_encoder, published size, a second: torch", ours / seconds, theirs / seconds, 0.7)
