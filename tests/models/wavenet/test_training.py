@@ -88,7 +88,7 @@ def test_a_chunk_has_the_sample_before_each_sample_and_features_on_both_sides() 
     config = settings.config
     x = tone()
     one = prepared(x, bands, config)
-    features, samples = MelChunks([one], 4, Edges(2, repeat=True), 0, 0)[-1, 1]
+    features, samples, _ = MelChunks([one], 4, Edges(2, repeat=True), 0, 0)[-1, 1]
     begin = 4 * 256  # the chunk before
     emphasised = 0.5 * (x - 0.85 * np.append(0, x[:-1]))
     np.testing.assert_allclose(samples.numpy(), emphasised[begin - 1 : begin + 1024], atol=1e-7)
@@ -109,7 +109,7 @@ def test_the_beginning_and_the_end_of_a_recording_are_learnt_with_the_edges_that
     y = np.concatenate((np.zeros(1), x, np.zeros(128)))
     signal = levels_of(y, config) if kind == "categorical" else y.astype(np.float32)
     data, seen = task(settings, {"a": x}, bands), set()
-    for features, samples in map(data.batch, range(12)):
+    for features, samples, _ in map(data.batch, range(12)):
         first = int(not np.array_equal(features[0], wide[: 4 + 2 * config.context]))
         assert_array_equal(features[0].numpy(), wide[first : first + 4 + 2 * config.context])
         assert_array_equal(samples[0].numpy(), signal[256 * first : 256 * (first + 4) + 1])

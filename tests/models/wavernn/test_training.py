@@ -93,7 +93,7 @@ def test_the_loss_is_that_of_the_predicted_distribution() -> None:
         x = 0.1 * np.sin(np.arange(2 * config.hop + 1))
         frames, code = torch.randn(1, 2 + 2 * config.context, 6), torch.from_numpy(codes(x, config))[None]
         with torch.no_grad():
-            found = {key: float(value) for key, value in part_losses(model, frames, code).items()}
+            found = {key: float(value) for key, value in part_losses(model, frames, code, code).items()}
             if config.kind == "coarse_fine":
                 h = code[0] // 256 / 127.5 - 1, code[0] % 256 / 127.5 - 1
                 y, _ = model(frames, torch.stack((h[0][:-1], h[1][:-1], h[0][1:]), -1)[None])
@@ -145,7 +145,7 @@ def test_the_beginning_and_the_end_of_a_recording_are_learnt_with_the_edges_that
     wide = unwound(FrameWindows(config.context, 80).push(rows, last=True))
     code = np.append(1 << (config.bits - 1), codes(np.append(x, np.zeros(68)), config))
     data, met = task(settings, {"a": x}, features), set()
-    for frames, found in map(data.batch, range(12)):
+    for frames, found, _ in map(data.batch, range(12)):
         first = int(not np.array_equal(frames[0], wide[: 2 + 2 * config.context]))
         assert_array_equal(frames[0].numpy(), wide[first : first + 2 + 2 * config.context])
         assert_array_equal(found[0].numpy(), code[256 * first : 256 * (first + 2) + 1])
@@ -165,7 +165,7 @@ def fitted(model: Split, code: Any, steps: int, rate: float) -> dict[str, float]
     optimizer = torch.optim.Adam(model.parameters(), rate)
     for step in range(steps):
         batch = torch.from_numpy(code(step))
-        found = part_losses(model, torch.zeros(len(batch), 0, 0), batch)
+        found = part_losses(model, torch.zeros(len(batch), 0, 0), batch, batch)
         optimizer.zero_grad()
         found["loss"].backward()  # type: ignore[no-untyped-call]  # torch's
         optimizer.step()
@@ -189,7 +189,7 @@ def test_the_fine_half_learns_what_goes_with_the_coarse_half() -> None:
     fitted(model, toy_codes, 150, 0.02)
     with torch.no_grad():
         losses = [
-            float(part_losses(model, torch.zeros(32, 0, 0), torch.from_numpy(toy_codes(900 + k)))["loss"])
+            float(part_losses(model, torch.zeros(32, 0, 0), *[torch.from_numpy(toy_codes(900 + k))] * 2)["loss"])
             for k in range(4)
         ]
         assert np.mean(losses) <= 0.70

@@ -24,9 +24,13 @@ from dspgraph_nodes.models.shared.data import (
     stacked,
 )
 from dspgraph_nodes.models.shared.modules import load, save
-from dspgraph_nodes.models.shared.settings import TrainingSettings
+from dspgraph_nodes.models.shared.read_noise import ReadNoise
+from dspgraph_nodes.models.shared.settings import MelSettings
 from dspgraph_nodes.models.shared.trainer import Task
 from dspgraph_nodes.models.shared.weights import WeightsFormat
+
+_READ_NOISE = 2
+"""A number in the key of the random numbers of `ReadNoise`, which no other random numbers have."""
 
 Speech = Callable[[Any, Mapping[str, Array], Array, np.random.Generator], Array]
 """A function that synthesises a signal: (configuration, arrays of a file of weights, frames that the network sees, the
@@ -53,14 +57,17 @@ class MelChunks:
 
     recordings: their signals are samples, or levels as whole numbers; frames: the number of frames in a chunk; edges:
     the frames beyond the ends of a recording; before: the sample or level before the first sample of a recording. An
-    index is (epoch, place), as in `Crops`; an item is a pair of tensors: the frames [frames + 2 * context, bands], and
-    the samples [frames * hop + 1], of which the first is the one before the chunk. In every epoch the crops begin at
-    other frames, as in `Crops` with `beyond` set to half a chunk.
+    index is (epoch, place), as in `Crops`; an item has three tensors: the frames [frames + 2 * context, bands], and
+    the samples [frames * hop + 1], of which the first is the one before the chunk; and the samples that the network
+    reads, which have noise in training. In every epoch the crops begin at other frames, as in `Crops` with `beyond` set
+    to half a chunk.
     """
 
     def __init__(
-        self, recordings: list[TrainingRecording], frames: int, edges: Edges, before: float, seed: int
-    ) -> None:
+        self, recordings: list[TrainingRecording], frames: int, edges: Edges, before: float, seed: int,
+        noise: ReadNoise | None = None,
+    ) -> None:  # fmt: skip
+        self.noise, self.seed = noise or ReadNoise(), seed
         self.recordings, self.frames, self.context, self.before = recordings, frames, edges.context, before
         self.rows = [edges.around(one.features["mel"]) for one in recordings]
         self.crops = Crops([one.frames for one in recordings], frames, 0, seed, beyond=frames // 2)
@@ -68,14 +75,16 @@ class MelChunks:
     def __len__(self) -> int:
         return len(self.crops)
 
-    def __getitem__(self, index: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+    def __getitem__(self, index: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         k, first = self.crops.at(*index)
         one, last = self.recordings[k], first + self.frames
         begin = one.hop * first
         before = one.signal[begin - 1 : begin] if begin else np.full(1, self.before, one.signal.dtype)
-        samples = torch.from_numpy(np.concatenate((before, one.signal[begin : one.hop * last])))
+        samples = np.concatenate((before, one.signal[begin : one.hop * last]))
         rows = self.rows[k][first : last + 2 * self.context]
-        return torch.from_numpy(rows.copy()), samples
+        epoch, place = index
+        read = samples if epoch < 0 else self.noise.added(samples, rng(self.seed, epoch, place, _READ_NOISE))
+        return torch.from_numpy(rows.copy()), torch.from_numpy(samples), torch.from_numpy(read)
 
 
 @dataclass(frozen=True)
@@ -104,19 +113,20 @@ class MelData:
 
 
 def mel_data(
-    recordings: Mapping[str, Array], prepare: Callable[[Array], TrainingRecording], settings: TrainingSettings,
-    hop: int, edges: Edges, before: float,
+    recordings: Mapping[str, Array], prepare: Callable[[Array], TrainingRecording], settings: MelSettings,
+    hop: int, edges: Edges, before: float, levels: int = 0, companded: bool = False,
 ) -> MelData:  # fmt: skip
     """Return the data of a training run. The arguments are those of `split` and of `MelChunks`."""
+    noise = ReadNoise(settings.read_noise, levels, companded)
     training, validation = (
-        MelChunks(part, settings.frames, edges, before, settings.seed)
+        MelChunks(part, settings.frames, edges, before, settings.seed, noise)
         for part in split(recordings, prepare, settings, hop)
     )
     return MelData(training, validation, BatchOrder(len(training), settings.batch, settings.seed))
 
 
 def validation_audio(
-    weights: WeightsFormat[Any], speech: Speech, data: MelData, settings: TrainingSettings
+    weights: WeightsFormat[Any], speech: Speech, data: MelData, settings: MelSettings
 ) -> Callable[[Path], dict[str, tuple[Array, int]]]:
     """Return a function that synthesises the first recording for validation from its frames, with a file of weights.
 
@@ -134,7 +144,7 @@ def validation_audio(
 
 def mel_task(
     weights: WeightsFormat[Any], make: Callable[[Any], Any], network: Callable[[], nn.Module], data: MelData,
-    figures_of: Callable[[Any, Tensor, Tensor], Mapping[str, Tensor]], largest: int = 64, **more: Any,
+    figures_of: Callable[[Any, Tensor, Tensor, Tensor], Mapping[str, Tensor]], largest: int = 64, **more: Any,
 ) -> Task:  # fmt: skip
     """Return what the training loop needs.
 
@@ -144,7 +154,7 @@ def mel_task(
     Each batch is one update of the weights.
     """
 
-    def losses(model: Any, batch: tuple[Tensor, Tensor]) -> Iterator[Mapping[str, Tensor]]:
+    def losses(model: Any, batch: tuple[Tensor, Tensor, Tensor]) -> Iterator[Mapping[str, Tensor]]:
         yield figures_of(model, *batch)
 
     def validate(model: Any) -> dict[str, float]:

@@ -99,6 +99,18 @@ class TrainingSettings(RunSettings, frozen=True, extra="forbid"):
         return self
 
 
+class MelSettings(TrainingSettings, frozen=True, extra="forbid"):
+    """The settings of a training run of a model that reads the frames of the pipeline `mel_features`."""
+
+    read_noise: float = Field(
+        0.0,
+        ge=0,
+        le=64,
+        description="largest standard deviation of the noise in the samples that the network reads, in steps of 8-bit "
+        "mu-law; each chunk has its own, uniform from 0 to it",
+    )
+
+
 class SparseSettings(BaseModel, frozen=True):
     """Settings of a network with a sparse recurrent matrix; the second base of a model's settings."""
 

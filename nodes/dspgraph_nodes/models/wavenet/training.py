@@ -22,7 +22,7 @@ from dspgraph_nodes.models.shared.config import ModelConfig
 from dspgraph_nodes.models.shared.data import FeatureFunction, TrainingRecording
 from dspgraph_nodes.models.shared.mel import Edges, mel_data, mel_task, validation_audio
 from dspgraph_nodes.models.shared.prediction import whole_frames
-from dspgraph_nodes.models.shared.settings import TrainingSettings, of_config
+from dspgraph_nodes.models.shared.settings import MelSettings, of_config
 from dspgraph_nodes.models.wavenet.config import PRESETS, Config
 from dspgraph_nodes.models.wavenet.network import WaveNet
 from dspgraph_nodes.models.wavenet.packing import levels_of, packed
@@ -34,7 +34,7 @@ PIPELINE = "mel_features"
 TRAINING_RATE = 16000  # Hz, of the recordings that the pipeline takes
 
 
-class Settings(TrainingSettings):
+class Settings(MelSettings):
     """The settings of a training run."""
 
     PRESETS: ClassVar[Mapping[str, ModelConfig]] = PRESETS
@@ -76,7 +76,9 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
     def prepare(samples: Array) -> TrainingRecording:
         return prepared(whole_frames(samples), features, config)
 
-    data = mel_data(recordings, prepare, settings, config.hop, Edges(config.context, repeat=True), config.silence)
+    edges = Edges(config.context, repeat=True)
+    levels = config.levels if config.kind == "categorical" else 0
+    data = mel_data(recordings, prepare, settings, config.hop, edges, config.silence, levels, companded=levels > 0)
     rows = np.concatenate([one.features["mel"] for one in data.training.recordings]).astype(np.float64)
     spread = rows.std(axis=0)
 
@@ -102,13 +104,13 @@ def _speech(config: Config, arrays: Mapping[str, Array], frames: Array, draw: np
     return speech(packed(config, arrays), frames, draw)[0]
 
 
-def loss_of(model: WaveNet, features: Tensor, samples: Tensor) -> dict[str, Tensor]:
+def loss_of(model: WaveNet, features: Tensor, samples: Tensor, read: Tensor) -> dict[str, Tensor]:
     """Return the mean of -ln P of the samples, in nats, as "loss".
 
-    features: [chunks, frames + 2 * context, bands]; samples: samples or levels, [chunks, n + 1], each the input for the
-    next.
+    features: [chunks, frames + 2 * context, bands]; samples: samples or levels, [chunks, n + 1]; read: [chunks,
+    n + 1], what the network reads for them: `samples`, or `samples` with noise.
     """
-    parameters = model(model.condition(features), samples[:, :-1])
+    parameters = model(model.condition(features), read[:, :-1])
     return {"loss": model.distribution.loss(parameters, samples[:, 1:]).mean()}
 
 

@@ -26,7 +26,8 @@ def _outputs(model: WaveRNN, samples: Array, features: FeatureFunction) -> tuple
     frames = torch.from_numpy(np.pad(mel, ((config.context, config.context), (0, 0))))[None]
     code, split = torch.from_numpy(codes(whole, config)), config.kind == "coarse_fine"
     x, first = inputs(code, config), torch.tensor(config.first_halves if split else 0.0)
-    parameters = outputs(model, frames, torch.cat((first[None], x))[None])[0]
+    given = torch.cat((first[None], x))[None]
+    parameters = outputs(model, frames, given, given)[0]
     if split:
         return parameters[:, : config.levels], CoarseFine(config.bits).halves(code)[0]
     return parameters, x if config.kind == "mixture" else code

@@ -25,7 +25,7 @@ from dspgraph_nodes.models.shared.distributions.categorical import Categorical
 from dspgraph_nodes.models.shared.distributions.coarse_fine import CoarseFine
 from dspgraph_nodes.models.shared.distributions.logistic_mixture import LogisticMixture
 from dspgraph_nodes.models.shared.mel import Edges, mel_data, mel_task, validation_audio
-from dspgraph_nodes.models.shared.settings import SparseSettings, TrainingSettings, of_config
+from dspgraph_nodes.models.shared.settings import MelSettings, SparseSettings, of_config
 from dspgraph_nodes.models.wavernn.config import PRESETS, Config
 from dspgraph_nodes.models.wavernn.network import Split, WaveRNN, network
 from dspgraph_nodes.models.wavernn.packing import packed
@@ -35,7 +35,7 @@ PIPELINE = "mel_features"
 _RATE, _HOP, _BANDS = 16000, 256, 80  # of that pipeline
 
 
-class Settings(TrainingSettings, SparseSettings, frozen=True, extra="forbid"):
+class Settings(MelSettings, SparseSettings, frozen=True, extra="forbid"):
     """The settings of a training run. The network reads the frames of the pipeline `mel_features`."""
 
     PRESETS: ClassVar = PRESETS
@@ -85,24 +85,26 @@ def inputs(code: Tensor, config: Config) -> Tensor:
     return 2 * code.float() / ((1 << config.bits) - 1) - 1
 
 
-def outputs(model: WaveRNN, frames: Tensor, x: Tensor) -> Tensor:
-    """Return the parameters of the distributions of n samples, [chunks, n, outputs], given the true samples.
+def outputs(model: WaveRNN, frames: Tensor, x: Tensor, read: Tensor) -> Tensor:
+    """Return the parameters of the distributions of n samples, [chunks, n, outputs], given the samples before each.
 
-    frames: as in `part_losses`; x: [chunks, n + 1] or [chunks, n + 1, 2], the inputs of the sample before the n samples
-    and of the n samples themselves.
+    frames: as in `part_losses`; x: [chunks, n + 1] or [chunks, n + 1, 2], the inputs that stand for the sample before
+    the n samples and for the n samples themselves; read: [chunks, n + 1] or [chunks, n + 1, 2], the inputs that stand
+    for the samples that the network reads: x, or x with noise. The coarse half of the same sample is always that of x.
     """
-    read = torch.cat((x[:, :-1], x[:, 1:, :1]), -1) if isinstance(model, Split) else x[:, :-1]
-    parameters: Tensor = model(frames, read)[0]
+    before = read[:, :-1]
+    parameters: Tensor = model(frames, torch.cat((before, x[:, 1:, :1]), -1) if isinstance(model, Split) else before)[0]
     return parameters
 
 
-def part_losses(model: WaveRNN, frames: Tensor, code: Tensor) -> dict[str, Tensor]:
+def part_losses(model: WaveRNN, frames: Tensor, code: Tensor, read: Tensor) -> dict[str, Tensor]:
     """Return the mean of -ln P of the samples, in nats, as "loss"; for coarse_fine that of each half too.
 
-    frames: [chunks, n + 2 * context, features]; code: [chunks, n * hop + 1], the sample before the first one included.
+    frames: [chunks, n + 2 * context, features]; code: [chunks, n * hop + 1], the sample before the first one included;
+    read: the codes of the samples that the network reads, [chunks, n * hop + 1]: `code`, or `code` with noise.
     """
     c, x = model.config, inputs(code, model.config)
-    parameters = outputs(model, frames, x)
+    parameters = outputs(model, frames, x, inputs(read, c))
     if c.kind == "coarse_fine":
         coarse, fine = (each.mean() for each in CoarseFine(c.bits).losses(parameters.float(), code[:, 1:]))
         return {"loss": coarse + fine, "coarse": coarse, "fine": fine}
@@ -124,7 +126,9 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
         return TrainingRecording(codes(signal, config), {"mel": mel}, _HOP)
 
     silence = 1 << (config.bits - 1)  # a level next to 0, where the node begins; of coarse_fine 0 itself
-    data = mel_data(recordings, prepare, settings, _HOP, Edges(config.context, repeat=False), silence)
+    companded = config.kind == "categorical" and config.mulaw
+    edges = Edges(config.context, repeat=False)
+    data = mel_data(recordings, prepare, settings, _HOP, edges, silence, 1 << config.bits, companded)
     matrices = ("recurrent",) if config.kind == "coarse_fine" else ("gru1.weight_hh_l0", "gru2.weight_hh_l0")
     return mel_task(
         WEIGHTS, network, lambda: network(config), data, part_losses,
