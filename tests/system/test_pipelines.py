@@ -19,7 +19,7 @@ from helpers.networks import overrides
 from helpers.speech import speech
 
 OF_NOTES = {"gansynth_notes"}
-"""Pipelines whose input is no recording; tests/nodes/neural/test_gansynth.py puts this one to the same checks."""
+"""Pipelines whose input is no recording; test_gansynth_notes.py puts this one to the same checks."""
 
 EVERY = [(name, swap) for name in shipped_pipelines() if name not in OF_NOTES for swap in variants(name)]
 NAMES = [" ".join([name, *(f"{slot}={variant}" for slot, variant in swap.items())]) for name, swap in EVERY]

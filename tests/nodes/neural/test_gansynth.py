@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from dspgraph import Frames, ParameterError, Symbols, load
+from dspgraph import Frames, ParameterError, Symbols
 from dspgraph.engine.batch import Batch
-from dspgraph.testing import Example, check_graph
+from dspgraph.testing import Example
 from dspgraph_nodes.neural.gansynth import Gansynth
-from helpers.gansynth import SMALL, gansynth_file, notes, overrides, pictures
+from helpers.gansynth import SMALL, gansynth_file, notes, pictures
 
 WIDE, TALL = SMALL["wide"], SMALL["tall"]
 
@@ -38,15 +38,6 @@ def test_notes_of_a_batch_are_those_of_each_alone() -> None:
         alone = graph(**signals[k])
         for output in ("magnitude", "angle"):
             assert_array_equal(outputs[output], alone[output])
-
-
-def test_the_pipeline_turns_notes_into_sound() -> None:
-    given = notes(WIDE, 3)
-    graph = load("gansynth_notes", overrides(WIDE))
-    sound = graph(**{name: array for name, (_, array) in given.items()})["notes"]
-    assert len(sound) == 3 * WIDE.hop * WIDE.rows
-    assert np.isfinite(sound).all() and sound.std() > 0
-    check_graph(graph, {name: array for name, (_, array) in notes(WIDE, 64).items()})
 
 
 def test_streams_that_do_not_fit_the_weights_are_refused() -> None:
