@@ -51,6 +51,7 @@ LEFT_OUT = {
     "bark_lpc_vocoder synth=lpcnet": _TRAINED,
     "wavenet": _TRAINED,
     "wavenet_autoencoder": _TRAINED,
+    "wavenet_blend": "it makes one sound of two",
     "wavenet_phones": _TRAINED,
     "wavernn": _TRAINED,
 }

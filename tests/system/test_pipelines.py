@@ -18,10 +18,11 @@ from dspgraph.testing import check_cut, check_graph
 from helpers.networks import overrides
 from helpers.speech import speech
 
-OF_NOTES = {"gansynth_notes"}
-"""Pipelines whose input is no recording; test_gansynth_notes.py puts this one to the same checks."""
+OTHER_INPUTS = {"gansynth_notes", "wavenet_blend"}
+"""Pipelines whose input is not one recording; test_gansynth_notes.py and tests/nodes/mix/test_blend_frames.py put these
+to the same checks."""
 
-EVERY = [(name, swap) for name in shipped_pipelines() if name not in OF_NOTES for swap in variants(name)]
+EVERY = [(name, swap) for name in shipped_pipelines() if name not in OTHER_INPUTS for swap in variants(name)]
 NAMES = [" ".join([name, *(f"{slot}={variant}" for slot, variant in swap.items())]) for name, swap in EVERY]
 OTHER_VARIANTS_SLOW = [pytest.param(name, swap, marks=[pytest.mark.slow] if swap else []) for name, swap in EVERY]
 """All of `EVERY`; the fast tests take each pipeline once, as it is without a swap."""
