@@ -258,7 +258,7 @@ class _Adversarial:
         with torch.enable_grad():
             for losses in self.losses(network, batch):
                 for name, value in losses.items():
-                    found.setdefault(name, []).append(float(value))
+                    found.setdefault(name, []).append(float(value.detach()))
         figures = {name: sum(values) / len(values) for name, values in found.items()}
         right = _right_pitches(network.generator, *self.noise(draw, _MOST_VALIDATED))
         return {**figures, "right_pitches": right}
