@@ -77,7 +77,7 @@ def _items(path: Path, folders: _FolderSearch, labels: Collection[str]) -> Itera
 
 
 class _LeftOut:
-    """Counts of the files and folders that a search has left out: reason -> number of files, number of folders."""
+    """What a search has left out: `files`, reason -> number of files; and `folders`, reason -> number of folders."""
 
     def __init__(self) -> None:
         self.files: Counter[str] = Counter()

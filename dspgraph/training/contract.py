@@ -129,7 +129,7 @@ class WeightsWriter(Protocol):
 
 
 class WeightsModule(Protocol):
-    """The module `weights` of a model."""
+    """What the module `weights` of a model must contain."""
 
     WEIGHTS: WeightsWriter
     """The layout of the files of weights of the model."""

@@ -24,5 +24,5 @@ def test_frames_are_stretched_by_filters_with_biases() -> None:
         expected = rows.mT.reshape(21, 1, frames)
         for factor, one in zip((3, 4), smooth, strict=True):
             expected = one(expected.repeat_interleave(factor, -1))
-        found = stretched(rows, (3, 4), smooth, 2)
+        found = stretched(rows, (3, 4), (9, 5), smooth)
         torch.testing.assert_close(found, expected.view(3, 7, -1).mT, rtol=0, atol=1e-12)

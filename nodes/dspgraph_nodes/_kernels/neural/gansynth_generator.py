@@ -37,7 +37,11 @@ class PackedGenerator(NamedTuple):
 
 
 def pack(arrays: Mapping[str, Array]) -> PackedGenerator:
-    """Return a generator whose weights are multiplied by their gains. arrays: those of a file of weights, by name."""
+    """Return the generator of a file of weights, whose arrays are given by name.
+
+    Each weight is multiplied by its gain: sqrt(2 / n), or sqrt(1 / n) for the convolution that makes a picture; n is
+    the number of inputs of one output.
+    """
 
     def scaled(name: str, power: float) -> tuple[Array, Array]:
         weight = arrays[f"{name}.weight"].astype(np.float64)

@@ -76,7 +76,8 @@ class FrameClock:
 class SpeechState:
     """The state of one signal.
 
-    `push` and `flush` return segments, `synthesise` computes the samples of a segment, and `finish` de-emphasises them.
+    `push` and `flush` return segments; the function `synthesise` computes the samples of a segment; `finish`
+    de-emphasises them and divides them by 32768.
     """
 
     def __init__(

@@ -116,9 +116,9 @@ def synthesise_wavenet(network: PackedWaveNet, segments: list[Segment], many: in
 
 
 def _run_lanes(network: PackedWaveNet, frames: NearFrames, lanes: list[Lane], count: int) -> list[tuple[Array, Array]]:
-    """Return the next `count` samples of every lane, with their parameters, and update the states of the lanes.
+    """Return for every lane the next `count` samples, and the parameters of the distributions of these samples.
 
-    count: the samples of a whole number of frames.
+    The states of the lanes are changed in place. count: the samples of a whole number of frames.
     """
     (up, net, form), samples = network, count // network.upsampling.hop
     found = [gate_rows(up, NearFrames(*(one[lane.row : lane.row + samples] for one in frames))) for lane in lanes]

@@ -69,10 +69,11 @@ def flush(tail: OverlapState) -> Array:
 
 
 def find_lost_sample(window: Array, hop: int, first: int, least: float = _NEGLIGIBLE) -> int | None:
-    """Return the sample of a span to which its own frame gives the least weight, or None if this is enough weight.
+    """Return the index, in a span of `hop` samples, of the sample that the span's own frame weights least.
 
-    A weight above `least` times the peak of the window is enough. Other frames do not count: at the edges of a signal
-    there are none.
+    Return None if this weight is enough to restore the sample: more than `least` times the peak of the window. Other
+    frames do not count: at the edges of a signal there are none. window: [length], the weights of a frame; first: where
+    the window begins, in samples after the start of the span.
     """
     at = np.arange(hop) - first
     length = len(window)

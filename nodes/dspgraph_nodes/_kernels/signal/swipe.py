@@ -71,7 +71,7 @@ BESIDE_RATIO = 0.3
 the best candidate.
 """
 BLOCK_FRAMES = 1024
-"""Number of frames that are computed together: memory does not grow with the signal."""
+"""Number of frames that are computed together: the memory for their strengths does not grow with the signal."""
 
 
 class WindowTables(NamedTuple):

@@ -157,7 +157,7 @@ class DiscriminatorBlock(nn.Module):
         return x
 
     def read(self, picture: Tensor) -> Tensor:
-        """Return what the block reads, [notes, width, rows, bins], from a picture of the size of the block."""
+        """Return the input of `forward`, [notes, width, rows, bins], of pictures [notes, 2, rows, bins] of its size."""
         return leaky_relu(self.picture(picture), _SLOPE)
 
 

@@ -201,8 +201,8 @@ def mean_figures(
 ) -> dict[str, float]:
     """Return the means of figures over all chunks for validation.
 
-    chunks: a sequence whose items (-1, place) are tuples of tensors; figures: returns, for the tensors of a batch, the
-    means over the batch by name; largest: the most chunks in a batch.
+    chunks: chunks[-1, place] is the tuple of tensors of one chunk, as `Crops` cuts it for validation; figures: a
+    function from the tensors of a batch to name -> mean over the batch; largest: the most chunks in a batch.
     """
     count, totals = len(chunks), dict[str, float]()
     for numbers in validation_batches(count, largest):

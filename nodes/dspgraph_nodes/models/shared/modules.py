@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm, pad
 
+from dspgraph_nodes._kernels.neural.conditioning import reach
 from dspgraph_nodes.models.shared.weights import Config, WeightsFormat
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -63,19 +64,27 @@ def level_features(levels: int, channels: int) -> Tensor:
     return math.sqrt(2) * torch.cos(angles)
 
 
-def stretched(rows: Tensor, factors: Sequence[int], smooth: Sequence[Callable[[Tensor], Tensor]], reach: int) -> Tensor:
+def start_level_layers(*layers: nn.Linear) -> None:
+    """Give layers whose outputs are the logits of levels their first weights: `level_features` / sqrt(inputs)."""
+    with torch.no_grad():
+        for layer in layers:
+            layer.weight.copy_(level_features(*layer.weight.shape) / math.sqrt(layer.in_features))
+
+
+def stretched(
+    rows: Tensor, factors: Sequence[int], widths: Sequence[int], smooth: Sequence[Callable[[Tensor], Tensor]]
+) -> Tensor:
     """Return frames interpolated to rows for samples, [batch, frames * hop, channels]. rows: [batch, frames, channels].
 
     Each stage repeats every row `factor` times and smooths the result in time, with the same filter for every channel.
-    factors: one for each stage; their product is the hop; smooth: for each stage the function that filters [n, 1,
-    samples] and takes items beyond both ends as 0; reach: the number of frames on each side of a frame on which the
-    samples of the frame depend.
+    factors: one for each stage; their product is the hop; widths: the taps of each filter; smooth: for each stage the
+    function that filters [n, 1, samples] and takes items beyond both ends as 0.
 
     The stages are applied only to short signals in which one frame is 1 and the others are 0. The results are the
     weights with which the frames around a frame add up to its samples. These weights are the same for all frames,
     except near both ends.
     """
-    r, count = reach, rows.shape[1]
+    r, count = reach(factors, widths), rows.shape[1]
     known = min(count, 2 * r + 1)
     x = torch.cat((torch.eye(known), torch.zeros(1, known))).to(rows)[:, None]
     for factor, one in zip(factors, smooth, strict=True):

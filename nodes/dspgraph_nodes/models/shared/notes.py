@@ -95,9 +95,10 @@ def _plucked(f: float, time: Array, rate: int, draw: Generator) -> Array:
 
 
 def _fm(f: float, time: Array, rate: int, draw: Generator) -> Array:
-    """Return sin(2 * pi * f * t + I(t) * sin(2 * pi * m * f * t)), m = 1 or 2, I(t) falling to a half in 0.5 to 2 s.
+    """Return sin(2 * pi * (f * t + p) + I(t) * sin(2 * pi * m * f * t)), with a random phase p, and m = 1 or 2.
 
-    I(0) is from 0.5 / m to 2.4 / m: with more, m = 2 can leave nothing of the partial f itself.
+    I(t) falls to a half in 0.5 to 2 s. I(0) is from 0.5 / m to 2.4 / m, or less where partials would come too near to
+    half the rate; with more, m = 2 can leave nothing of the partial f itself.
 
     Source: J. M. Chowning, The Synthesis of Complex Audio Spectra by Means of Frequency Modulation, JAES 21(7), 1973.
     """

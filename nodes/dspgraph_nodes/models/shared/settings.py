@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from dspgraph_nodes.models.shared.config import ModelConfig, description
+from dspgraph_nodes.models.shared.config import EmphasisConfig, ModelConfig, description
 from dspgraph_nodes.models.shared.sparsity import Pruning, SparsitySchedule
 
 RESUMABLE = {"steps", "device", "threads", "log_every", "validate_every", "checkpoint_every", "audio"}
@@ -102,6 +102,8 @@ class TrainingSettings(RunSettings, frozen=True, extra="forbid"):
 class MelSettings(TrainingSettings, frozen=True, extra="forbid"):
     """The settings of a training run of a model that reads the frames of the pipeline `mel_features`."""
 
+    gain: float | None = of_config(EmphasisConfig, "gain")
+    preemphasis: float | None = of_config(EmphasisConfig, "preemphasis")
     read_noise: float = Field(
         0.0,
         ge=0,
@@ -130,7 +132,7 @@ class SparseSettings(BaseModel, frozen=True):
         return self
 
     def pruning(self, *matrices: str) -> Pruning | None:
-        """Return the pruning of the recurrent matrices of GRUs; None if all blocks stay.
+        """Return the pruning of the recurrent matrices of GRUs; None if no weight block is to be removed.
 
         matrices: their names among the network's parameters.
         """

@@ -89,16 +89,11 @@ class Config(EmphasisConfig):
         return math.prod(self.scales)
 
     @property
-    def reach(self) -> int:
-        """Number of frames on either side of a frame on which its samples depend, if the upsampling is linear."""
-        return reach(self.scales, [2 * s + 1 for s in self.scales])
-
-    @property
     def wait(self) -> int:
         """Number of frames after a frame that must be known before its samples are: see `upsampling`."""
         if self.upsampling == "transposed":
             return 0
-        return self.context + self.reach
+        return self.context + reach(self.scales, [2 * s + 1 for s in self.scales])
 
     @property
     def silence(self) -> int:

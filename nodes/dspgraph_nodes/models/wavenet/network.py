@@ -25,7 +25,7 @@ from torch.nn.functional import conv1d, conv_transpose2d, embedding, pad, relu
 
 from dspgraph_nodes.models.shared.distributions.categorical import Categorical
 from dspgraph_nodes.models.shared.distributions.logistic_mixture import LogisticMixture
-from dspgraph_nodes.models.shared.modules import level_features, stretched
+from dspgraph_nodes.models.shared.modules import level_features, start_level_layers, stretched
 from dspgraph_nodes.models.wavenet.config import Config
 
 FIRST_LOG_SCALE = -3.0
@@ -37,7 +37,7 @@ class Stretch(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.scales, self.reach = config.scales, config.reach
+        self.scales = config.scales
         self.first = nn.Conv1d(config.bands, config.bands, 2 * config.context + 1, bias=False)
         self.taps = nn.ParameterList(torch.full((2 * s + 1,), 1 / (2 * s + 1)) for s in config.scales)
 
@@ -51,7 +51,7 @@ class Stretch(nn.Module):
         Beyond both ends the rows count as 0 before each smoothing, as they did when published networks were trained.
         """
         smooth = [partial(conv1d, weight=taps.view(1, 1, -1), padding=len(taps) // 2) for taps in self.taps]
-        return stretched(rows, self.scales, smooth, self.reach)
+        return stretched(rows, self.scales, [len(taps) for taps in self.taps], smooth)
 
 
 class Transposed(nn.Module):
@@ -125,7 +125,7 @@ class WaveNet(nn.Module):
                 last.bias[2 * c.components :] = FIRST_LOG_SCALE
             else:
                 self.first.weight.copy_(level_features(c.levels, c.residual).mT)
-                last.weight.copy_(level_features(c.levels, c.skip) / math.sqrt(c.skip))
+                start_level_layers(last)
 
     @property
     def distribution(self) -> LogisticMixture | Categorical:

@@ -47,8 +47,6 @@ class Settings(MelSettings):
     gate: int | None = of_config(Config, "gate")
     skip: int | None = of_config(Config, "skip")
     components: int | None = of_config(Config, "components")
-    gain: float | None = of_config(Config, "gain")
-    preemphasis: float | None = of_config(Config, "preemphasis")
     batch: int = Field(8, ge=1, description="chunks in a batch")
     frames: int = Field(40, ge=1, description="frames of 16 ms in a chunk")
     augment: int = Field(0, ge=0, le=1000, description="copies of each recording, with a random filter and level")

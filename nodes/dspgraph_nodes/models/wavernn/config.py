@@ -86,12 +86,7 @@ class Config(EmphasisConfig):
         """Frames on each side of a frame that its samples depend on."""
         if not self.features:
             return 0
-        return max(self.pad if self.auxiliary else 0, self.reach)
-
-    @property
-    def reach(self) -> int:
-        """Frames on each side of a frame that its interpolated samples depend on."""
-        return reach(self.factors, self.widths)
+        return max(self.pad if self.auxiliary else 0, reach(self.factors, self.widths))
 
     @property
     def levels(self) -> int:

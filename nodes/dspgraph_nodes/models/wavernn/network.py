@@ -8,14 +8,12 @@ Source: N. Kalchbrenner et al., Efficient Neural Audio Synthesis, ICML 2018; the
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from dspgraph_nodes.models.shared.layers import gru_layer
-from dspgraph_nodes.models.shared.modules import Norm, level_features, stretched
+from dspgraph_nodes.models.shared.modules import Norm, start_level_layers, stretched
 from dspgraph_nodes.models.wavernn.config import Config
 
 States = tuple[Tensor, ...]
@@ -66,7 +64,7 @@ class Conditions(nn.Module):
         """
         c = self.config
         count, edge = frames.shape[1], c.context * c.hop
-        x = stretched(frames, c.factors, list(self.smooth), c.reach)
+        x = stretched(frames, c.factors, c.widths, list(self.smooth))
         smooth = x[:, edge : x.shape[1] - edge]
         if not c.auxiliary:
             return smooth, smooth[..., :0]
@@ -96,8 +94,7 @@ class Stacked(nn.Module):
         self.dense2 = nn.Linear(c.dense + quarter, c.dense)
         self.dense3 = nn.Linear(c.dense, c.outputs)
         if c.kind == "categorical":
-            with torch.no_grad():
-                self.dense3.weight.copy_(level_features(c.outputs, c.dense) / math.sqrt(c.dense))
+            start_level_layers(self.dense3)
 
     def forward(self, frames: Tensor, samples: Tensor, state: States | None = None) -> tuple[Tensor, States]:
         """Return the outputs [batch, n, outputs], and the states of both GRUs after the last sample.
@@ -141,9 +138,7 @@ class Split(nn.Module):
             self.recurrent_bias = nn.Parameter(torch.empty(3 * c.units).uniform_(-bound, bound))
         self.coarse1, self.fine1 = nn.Linear(half, c.dense), nn.Linear(half, c.dense)
         self.coarse2, self.fine2 = nn.Linear(c.dense, c.levels), nn.Linear(c.dense, c.levels)
-        with torch.no_grad():
-            for one in (self.coarse2, self.fine2):
-                one.weight.copy_(level_features(c.levels, c.dense) / math.sqrt(c.dense))
+        start_level_layers(self.coarse2, self.fine2)
 
     def forward(self, frames: Tensor, halves: Tensor, state: States | None = None) -> tuple[Tensor, States]:
         """Return the logits [batch, n, 2 * levels], coarse then fine, and the state after the last sample.

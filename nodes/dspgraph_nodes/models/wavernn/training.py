@@ -46,8 +46,6 @@ class Settings(MelSettings, SparseSettings, frozen=True, extra="forbid"):
     bits: int | None = of_config(Config, "bits")
     mulaw: bool | None = of_config(Config, "mulaw")
     components: int | None = of_config(Config, "components")
-    gain: float | None = of_config(Config, "gain")
-    preemphasis: float | None = of_config(Config, "preemphasis")
     frames: int = Field(5, ge=1, description="frames of 16 ms in a chunk")
     learning_rate: float = Field(1e-4, gt=0, description="first learning rate of Adam")
     clip: float = Field(4.0, gt=0, description="largest norm of the gradient; a larger gradient is scaled down to it")
