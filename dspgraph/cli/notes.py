@@ -48,13 +48,13 @@ def notes(
     change: float,
     lowest: str,
 ) -> None:
-    """Play SCORE with a pipeline that makes single notes, and write the sound to a file.
+    """Play SCORE, a text or a MIDI file, and write the sound.
 
     SCORE is a text such as "C4 E4 G4", a chord; "C4, D4, E4", three notes one after the other; or the path of a MIDI
     file (.mid), for which `pip install 'dspgraph[midi]'`. Notes have a letter, # or b if any, and an octave; C4 is
     middle C.
 
-    The pipeline needs weights: -s weights=FILE.
+    A pipeline makes the sound of each note. It needs weights: -s weights=FILE.
     """
     from dspgraph.io.audio import AudioSink
     from dspgraph.notes.play import NoteGraph, play
