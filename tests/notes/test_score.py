@@ -1,5 +1,6 @@
 """Scores as text and as MIDI files."""
 
+import sys
 from pathlib import Path
 
 import mido
@@ -101,6 +102,6 @@ def test_what_is_no_midi_file_is_one_sentence(tmp_path: Path, content: bytes) ->
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "mido", None)
+    monkeypatch.setitem(sys.modules, "mido", None)
     with pytest.raises(RequestError, match=r"pip install 'dspgraph\[midi\]'"):
         read_midi(tmp_path / "a.mid")

@@ -34,7 +34,7 @@ EXAMPLES = [
     example("categorical", 70),
     example("mixture", 66, temperature=0.7),
     example("two biases", 64, tap=False),
-    example("categorical", 30, weights=wavernn_file(EMPHASISED)),
+    example("categorical", 64, weights=wavernn_file(EMPHASISED)),
 ]
 
 
