@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import batch_norm, pad
+from torch.nn.functional import batch_norm
 
-from dspgraph_nodes._kernels.neural.conditioning import reach
 from dspgraph_nodes.models.shared.weights import Config, WeightsFormat
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -71,28 +70,15 @@ def start_level_layers(*layers: nn.Linear) -> None:
             layer.weight.copy_(level_features(*layer.weight.shape) / math.sqrt(layer.in_features))
 
 
-def stretched(
-    rows: Tensor, factors: Sequence[int], widths: Sequence[int], smooth: Sequence[Callable[[Tensor], Tensor]]
-) -> Tensor:
+def stretched(rows: Tensor, factors: Sequence[int], smooth: Iterable[Callable[[Tensor], Tensor]]) -> Tensor:
     """Return frames interpolated to rows for samples, [batch, frames * hop, channels]. rows: [batch, frames, channels].
 
     Each stage repeats every row `factor` times and smooths the result in time, with the same filter for every channel.
-    factors: one for each stage; their product is the hop; widths: the taps of each filter; smooth: for each stage the
-    function that filters [n, 1, samples] and takes items beyond both ends as 0.
-
-    The stages are applied only to short signals in which one frame is 1 and the others are 0. The results are the
-    weights with which the frames around a frame add up to its samples. These weights are the same for all frames,
-    except near both ends.
+    factors: one for each stage; their product is the hop; smooth: for each stage the function that filters [n, 1,
+    samples].
     """
-    r, count = reach(factors, widths), rows.shape[1]
-    known = min(count, 2 * r + 1)
-    x = torch.cat((torch.eye(known), torch.zeros(1, known))).to(rows)[:, None]
+    batch, count, channels = rows.shape
+    flat = rows.mT.reshape(batch * channels, 1, count)
     for factor, one in zip(factors, smooth, strict=True):
-        x = one(x.repeat_interleave(factor, -1))
-    *units, offset = x.view(known + 1, known, -1)  # the offset is what the biases of the filters add up to
-    place, j = torch.arange(known)[:, None], torch.arange(count)
-    around = pad(torch.stack(units) - offset, (0, 0, 0, 0, r, r))[place + torch.arange(2 * r + 1), place]
-    like = torch.where(j < r, j, torch.where(count - 1 - j < r, known - count + j, r))  # the frame with these weights
-    windows = pad(rows, (0, 0, r, r)).unfold(1, 2 * r + 1, 1)
-    found: Tensor = around[like].mT @ windows.mT + offset[like][..., None]
-    return found.flatten(1, 2)
+        flat = one(flat.repeat_interleave(factor, -1))
+    return flat.view(batch, channels, -1).mT

@@ -51,7 +51,7 @@ class Stretch(nn.Module):
         Beyond both ends the rows count as 0 before each smoothing, as they did when published networks were trained.
         """
         smooth = [partial(conv1d, weight=taps.view(1, 1, -1), padding=len(taps) // 2) for taps in self.taps]
-        return stretched(rows, self.scales, [len(taps) for taps in self.taps], smooth)
+        return stretched(rows, self.scales, smooth)
 
 
 class Transposed(nn.Module):
