@@ -69,7 +69,8 @@ def notes(
     graph = NoteGraph(load(pipeline, overrides, swaps, plugins))
     for line in left_out:
         say(f"note: {line}")
-    samples = play(scored, graph, seed, change, pitch_of(lowest), lambda line: say(f"note: {line}"))
-    with AudioSink(out, graph.audio) as sink:
+    base = pitch_of(lowest)
+    with AudioSink(out, graph.audio) as sink:  # a file that cannot be written is refused before the notes are made
+        samples = play(scored, graph, seed, change, base, lambda line: say(f"note: {line}"))
         sink.write(samples.astype(graph.audio.dtype))
     click.echo(out)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import acos, ceil, floor, sin
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from dspgraph.engine.batch import Batch
 from dspgraph.errors import RequestError
 from dspgraph.graph import Graph
+from dspgraph.node import generator
 from dspgraph.notes.score import ScoredNote, note_name
 from dspgraph.streams import Array, Audio, Frames, Symbols
 
@@ -27,59 +27,39 @@ NOTES_AT_ONCE = 16
 """The number of notes whose sounds are computed together."""
 
 
-@dataclass(frozen=True)
 class NoteGraph:
-    """A graph that makes single notes. It has three streams, known by their kinds, and no other inputs:
+    """A graph that makes single notes.
 
-    latent: frames of the kind "latent", one for each note; pitch: symbols of the kind "pitch", one for each note, in
-    semitones above its lowest pitch; audio: the output. The constructor raises RequestError for another graph.
+    Its inputs are frames of the kind "latent" and symbols of the kind "pitch", one item for each note; a pitch is the
+    number of semitones above the lowest pitch. Its one audio output has the sounds. The attributes `latent`, `pitch`
+    and `audio` are these streams. The constructor raises RequestError for another graph.
     """
 
-    graph: Graph
-
-    def __post_init__(self) -> None:
-        outputs = [stream for stream in self.graph.outputs.values() if isinstance(stream, Audio)]
-        inputs = self.graph.inputs.values()
-        kinds = {getattr(stream, "kind", "") for stream in inputs}
-        if kinds != {"latent", "pitch"} or len(inputs) != 2 or len(outputs) != 1:
-            found = ", ".join(f"{name} ({stream})" for name, stream in self.graph.inputs.items())
+    def __init__(self, graph: Graph) -> None:
+        inputs = {getattr(stream, "kind", ""): (name, stream) for name, stream in graph.inputs.items()}
+        outputs = [(name, stream) for name, stream in graph.outputs.items() if isinstance(stream, Audio)]
+        if set(inputs) != {"latent", "pitch"} or len(graph.inputs) != 2 or len(outputs) != 1:
+            found = ", ".join(f"{name} ({stream})" for name, stream in graph.inputs.items())
             raise RequestError(
                 "this pipeline makes no notes: its inputs are frames of the kind 'latent' and symbols of the kind "
                 f"'pitch', and its one audio output has the sounds; found {found}: take gansynth_notes"
             )
-
-    def _input(self, kind: str) -> str:
-        return next(name for name, stream in self.graph.inputs.items() if getattr(stream, "kind", "") == kind)
-
-    @property
-    def latent(self) -> Frames:
-        """The stream of latent vectors."""
-        stream = self.graph.inputs[self._input("latent")]
-        assert isinstance(stream, Frames)
-        return stream
-
-    @property
-    def pitch(self) -> Symbols:
-        """The stream of pitches."""
-        stream = self.graph.inputs[self._input("pitch")]
-        assert isinstance(stream, Symbols)
-        return stream
-
-    @property
-    def audio(self) -> Audio:
-        """The stream of the sounds."""
-        return next(stream for stream in self.graph.outputs.values() if isinstance(stream, Audio))
+        (latent, frames), (pitch, symbols) = inputs["latent"], inputs["pitch"]
+        assert isinstance(frames, Frames)
+        assert isinstance(symbols, Symbols)
+        self.latent, self.pitch = frames, symbols
+        ((output, self.audio),) = outputs
+        self._graph, self._names = graph, (latent, pitch, output)
 
     def sounds(self, latents: Array, pitches: Sequence[int]) -> list[Array]:
         """Return the sound of every note, [n] or [n, channels]. latents: [notes, width]; pitches: of each note."""
-        output = next(name for name, stream in self.graph.outputs.items() if isinstance(stream, Audio))
-        latent, pitch = self._input("latent"), self._input("pitch")
+        latent, pitch, output = self._names
         signals = [
             {latent: row[None].astype(self.latent.dtype), pitch: np.array([k], self.pitch.dtype)}
             for row, k in zip(latents, pitches, strict=True)
         ]
         found: dict[int, Array] = {}
-        for k, result in Batch(self.graph, len(signals)).render(signals):
+        for k, result in Batch(self._graph, len(signals)).render(signals):
             if isinstance(result, Exception):
                 raise result
             found[k] = result[output]
@@ -141,7 +121,7 @@ def latent_at(place: float, width: int, seed: int) -> Array:
     sphere: see `slerp`.
     """
     k = floor(place)
-    a, b = (np.random.Generator(np.random.Philox(key=[seed, n])).standard_normal(width) for n in (k, k + 1))
+    a, b = (generator(seed + (n << 64)).standard_normal(width) for n in (k, k + 1))
     return slerp(a, b, place - k)
 
 

@@ -6,6 +6,7 @@ import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dspgraph.errors import FileError, ParameterError, RequestError
 from dspgraph.io.paths import read_file
@@ -93,16 +94,16 @@ def read_midi(path: Path) -> tuple[list[ScoredNote], list[str]]:
     return _played(path, messages)
 
 
-def _played(path: Path, messages: list[object]) -> tuple[list[ScoredNote], list[str]]:
+def _played(path: Path, messages: list[Any]) -> tuple[list[ScoredNote], list[str]]:
     now, drums = 0.0, 0
     open_notes: dict[tuple[int, int], list[tuple[float, float]]] = {}  # (channel, pitch): begin and velocity of each
     found = []
     for message in messages:
-        now += message.time  # type: ignore[attr-defined]  # mido has no types
-        kind = message.type  # type: ignore[attr-defined]
+        now += message.time
+        kind = message.type
         if kind not in ("note_on", "note_off"):
             continue
-        channel, pitch, velocity = message.channel, message.note, message.velocity  # type: ignore[attr-defined]
+        channel, pitch, velocity = message.channel, message.note, message.velocity
         if channel == _DRUMS:
             drums += kind == "note_on" and velocity > 0
         elif kind == "note_on" and velocity:

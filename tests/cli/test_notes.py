@@ -43,13 +43,14 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
         (["C4"], "weights"),
         (["C4", "--pipeline", "lpc_vocoder"], "this pipeline makes no notes"),
         (["C1", "--lowest", "low", *SMALL], "'low' is no note"),
+        (["C1", "-o", "a.mp9", *SMALL], "mp9"),
     ],
 )
 def test_a_bad_request_is_one_sentence_and_nothing_is_written(
     arguments: list[str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    code, said = run(*arguments, "-o", "a.wav")
+    code, said = run(*arguments, *([] if "-o" in arguments else ["-o", "a.wav"]))
     assert code == 2
     assert expected in said and "Traceback" not in said
     assert not list(tmp_path.iterdir())
