@@ -61,7 +61,7 @@ class SourceFile:
     computed: tuple[int, ...] = ()
     """The numbers of lines that import a module whose name is computed, as in `import_module(name)`."""
     runs: bool = True
-    """Whether the file has code: False if it has only comments and strings."""
+    """False for a file that has only comments and strings."""
 
 
 @dataclass(frozen=True)

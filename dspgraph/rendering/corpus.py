@@ -77,7 +77,7 @@ def _items(path: Path, folders: _FolderSearch, labels: Collection[str]) -> Itera
 
 
 class _LeftOut:
-    """What a search has left out: `files`, reason -> number of files; and `folders`, reason -> number of folders."""
+    """Counts of a search: `files`, reason -> files left out; and `folders`, reason -> folders left out."""
 
     def __init__(self) -> None:
         self.files: Counter[str] = Counter()

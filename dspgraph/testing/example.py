@@ -27,7 +27,7 @@ class Example:
     """
 
     waits_on_purpose = False
-    """Whether the node may declare a longer lookahead than its items need. Otherwise law 3 forbids this."""
+    """True for a node that may declare a longer lookahead than its items need, which law 3 otherwise forbids."""
 
     def __init__(self, node: Node, **signals: ExampleSignal | list[ExampleSignal]) -> None:
         self.node = node

@@ -129,7 +129,7 @@ class WeightsWriter(Protocol):
 
 
 class WeightsModule(Protocol):
-    """What the module `weights` of a model must contain."""
+    """The module `weights` of a model, with the members that it must have."""
 
     WEIGHTS: WeightsWriter
     """The layout of the files of weights of the model."""

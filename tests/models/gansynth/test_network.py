@@ -181,7 +181,7 @@ def test_two_updates_of_both_networks_are_those_of_the_published_program() -> No
 
 
 def features_of_zeros(config: Config) -> dict[str, Array]:
-    """What the pipeline gives for silence, without running it."""
+    """The outputs of the pipeline for silence, without running it."""
     return dict.fromkeys(("magnitude", "angle"), np.zeros((config.rows, config.bins)))
 
 

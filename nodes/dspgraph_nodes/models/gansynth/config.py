@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -76,31 +76,13 @@ class Config(ModelConfig):
         return self.rows * 3 // 128
 
 
+_SMALL: Any = {"latent": 8, "scale": "linear", "drop": "nyquist", "rate": 4000}
+
 PRESETS = {
     "gansynth": Config(),
     "gansynth-256": Config(start_rows=4, start_bins=8),
-    "gansynth-small": Config(
-        latent=8,
-        lowest=48,
-        pitches=36,
-        blocks=4,
-        channels=512,
-        most_channels=64,
-        scale="linear",
-        drop="nyquist",
-        rate=4000,
-    ),
-    "gansynth-tiny": Config(
-        latent=8,
-        lowest=60,
-        pitches=24,
-        blocks=3,
-        channels=256,
-        most_channels=48,
-        scale="linear",
-        drop="nyquist",
-        rate=4000,
-    ),
+    "gansynth-small": Config(lowest=48, pitches=36, blocks=4, channels=512, most_channels=64, **_SMALL),
+    "gansynth-tiny": Config(lowest=60, pitches=24, blocks=3, channels=256, most_channels=48, **_SMALL),
 }
 """The published sizes, in both shapes (128 x 1024 and 256 x 512), and two that train on a CPU.
 

@@ -48,7 +48,7 @@ LABELS = ("pitch", "timbre")
 _MOST_VALIDATED = 64  # notes in a validation
 
 NoteLabels = Mapping[str, Mapping[str, str]]
-"""What the manifest says about recordings: name of the recording -> name of the column -> text."""
+"""Labels of recordings, from a manifest: name of the recording -> name of the column -> text."""
 
 NoteBatch = Mapping[str, Any]
 """The tensors of a batch by name, and the progress of growing, a number, as "progress"."""

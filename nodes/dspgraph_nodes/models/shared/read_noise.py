@@ -1,7 +1,7 @@
 """Noise in the samples that an autoregressive network reads while it learns.
 
-In synthesis a network reads its own samples, which differ from those of the recordings. A network that has read such
-samples in training comes back to the recording; another one drifts away from it.
+In synthesis a network reads its own samples, which differ from those of the recordings; the noise stands for this
+difference.
 """
 
 from __future__ import annotations
