@@ -6,11 +6,16 @@ from pathlib import Path
 import pytest
 
 from dspgraph.registry import NodeSource
+from dspgraph_nodes._kernels.compile import jit
 from helpers.paths import TESTS
 
 # A shell that starts something in the background lets it ignore Ctrl-C, and what that starts ignores it too: the
 # programs whose interruption is tested must not inherit this.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Whether a kernel is compiled in a test or was before depends on the tests that ran before it: what a test compares must
+# not depend on that.
+jit.NOTICE.patience = 3600.0
 
 NOT_QUICK = [
     TESTS / name

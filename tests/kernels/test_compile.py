@@ -202,7 +202,7 @@ class Notice:
     def end(self):
         self.calls.append("end")
 
-jit._NOTICE = Notice()
+jit.NOTICE = Notice()
 """).replace("json.dumps([y,", "json.dumps([Notice.calls,")  # fmt: skip
     calls, *_ = run_in(tree, run)
     assert sorted(calls) == ["begin", "begin", "end", "end"]  # `used`, and `changed` inside it

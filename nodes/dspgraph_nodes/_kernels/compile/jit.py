@@ -99,7 +99,7 @@ class CompilationNotice:
             print("dspgraph: compiling kernels, once: later runs begin at once", file=sys.stderr, flush=True)
 
 
-_NOTICE = CompilationNotice()
+NOTICE = CompilationNotice()
 
 
 class _StampedByImports:
@@ -153,7 +153,7 @@ class _Cache(caching.FunctionCache):
         found = super().load_overload(signature, target_context)  # type: ignore[no-untyped-call]
         if found is not None:
             return found
-        _NOTICE.begin()
+        NOTICE.begin()
         self._lock()
         found = super().load_overload(signature, target_context)  # type: ignore[no-untyped-call]
         if found is not None:  # kept by another process meanwhile
@@ -193,7 +193,7 @@ class _Cache(caching.FunctionCache):
         file.close()
 
     def _end(self) -> None:
-        _NOTICE.end()
+        NOTICE.end()
         if self._locked:
             import fcntl
 
