@@ -50,13 +50,14 @@ def test_a_planted_fault_is_named(fault: str, tmp_path: Path) -> None:
         MODEL_CHECKS[check](toy_example(fault), tmp_path)
 
 
-@pytest.mark.parametrize("lost", ["optimizer", "mean", "updates"])
+@pytest.mark.parametrize("lost", ["optimizers", "mean", "updates"])
 def test_a_checkpoint_that_lacks_something_is_found(lost: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The state of the optimiser, the moving average, or the number of updates (on which the learning rate depends)."""
 
     def forgetful(run: trainer.Run, saved: Any) -> None:
-        kept = {name: getattr(run, name) for name in ("optimizer", "mean")}
-        before = {"optimizer": run.optimizer.state_dict(), "mean": kept["mean"].state_dict(), "updates": 0}
+        assert run.mean is not None
+        states = [optimizer.state_dict() for optimizer in run.optimizers]
+        before = {"optimizers": states, "mean": run.mean.state_dict(), "updates": 0}
         inner = {**saved["run"], "updates": 0} if lost == "updates" else saved["run"]
         load_state(run, {**saved, "run": inner, **({lost: before[lost]} if lost != "updates" else {})})
 

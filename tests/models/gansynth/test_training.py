@@ -85,7 +85,7 @@ def test_the_moments_begin_anew_with_every_stage_and_other_blocks_stay() -> None
     steps = []
     for _ in range(6):
         begun.step()
-        steps.append(int(max(one["step"] for one in begun.optimizer.state.values())))
+        steps.append(int(max(one["step"] for one in begun.optimizers[0].state.values())))
         same = [torch.equal(one, begun.network.state_dict()[name]) for name, one in second.items()]
         assert all(same) == (begun.batches <= 3), begun.batches  # in batch 2 the share of the new block is still 0
     assert steps == [1, 2, 1, 2, 1, 2]

@@ -132,7 +132,7 @@ def test_no_gradient_is_longer_than_asked_and_adam_is_amsgrad(tmp_path: Path, mo
         found = step(run)
         parameters = run.network.parameters()
         lengths.append(torch.stack([each.grad.norm() for each in parameters if each.grad is not None]).norm())
-        kinds.append([group["amsgrad"] for group in run.optimizer.param_groups])
+        kinds.append([group["amsgrad"] for group in run.optimizers[0].param_groups])
         return found
 
     step = trainer.Run.step

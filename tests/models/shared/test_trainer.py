@@ -208,12 +208,17 @@ def test_settings_that_only_change_the_pace_may_change_and_others_may_not(tmp_pa
     assert trained(tmp_path / "parts", True, steps=6, validate_every=5, log_every=2) == whole
 
 
-@pytest.mark.parametrize("part", ["network", "optimizer"])
+def test_muon_is_refused_for_a_network_without_matrices(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="optimizer is muon, but this network has no matrices in hidden layers: set"):
+        trained(tmp_path, optimizer="muon")
+
+
+@pytest.mark.parametrize("part", ["network", "optimizers"])
 def test_a_checkpoint_whose_tensors_do_not_fit_is_refused(part: str, tmp_path: Path) -> None:
     trained(tmp_path, steps=2)
     path = tmp_path / "checkpoint.ckpt"
     saved = torch.load(path, weights_only=True)
-    torch.save({**saved, part: {"w1": torch.zeros(3)}}, path)
+    torch.save({**saved, part: [{"w1": torch.zeros(3)}] if part == "optimizers" else {"w1": torch.zeros(3)}}, path)
     with pytest.raises(RequestError, match=r"checkpoint.ckpt cannot be resumed; its tensors are not those of its set"):
         trained(tmp_path, True, steps=4)
 
@@ -223,7 +228,7 @@ def test_a_checkpoint_of_another_program_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.ckpt"
     saved = torch.load(path, weights_only=True)
     for content, why in (
-        ({"run": saved["run"]}, "it lacks mean, network, optimizer"),
+        ({"run": saved["run"]}, "it lacks mean, network, optimizers"),
         ({**saved, "run": {**saved["run"], "updates": "2"}}, "no whole numbers"),
         ({**saved, "run": {**saved["run"], "batches": -2}}, "no whole numbers"),
         ({**saved, "run": {**saved["run"], "settings": "[]"}}, "ValidationError"),

@@ -85,6 +85,7 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
         f"fixed distribution has {fixed_entropy((one.clean[1] for one in validation), LEVELS):.3f} nats",
         pruning=settings.pruning("gru_a.weight_hh_l0"),
         adam={"amsgrad": True},
+        ends=("embed", "embed_pitch"),
         audio=audio,
     )
 

@@ -39,7 +39,11 @@ class RunSettings(BaseModel, frozen=True, extra="forbid"):
         0.05, ge=0, lt=1, description="share of the recordings kept for validation, at least one; 0 keeps none"
     )
     learning_rate: float = Field(1e-3, gt=0, description="first learning rate of Adam")
-    decay: float = Field(0.0, ge=0, description="after n updates the learning rate is divided by 1 + decay * n")
+    optimizer: Literal["adam", "muon"] = Field(
+        "adam", description="what updates the weights; muon: Muon the matrices of hidden layers, and Adam all others"
+    )
+    muon_rate: float = Field(0.02, gt=0, description="optimizer muon: first learning rate of Muon")
+    decay: float = Field(0.0, ge=0, description="after n updates each learning rate is divided by 1 + decay * n")
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient; a larger gradient is scaled down to it")
     ema: float = Field(
         0.0,

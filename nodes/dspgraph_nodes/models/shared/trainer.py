@@ -2,7 +2,7 @@
 
 A run that is stopped and resumed ends with the same weights, bit for bit, as an unbroken one. For this, batch number n
 and the random numbers of torch depend on n alone, and a checkpoint holds everything that an update changes: the
-network, its moving average, the state of the optimiser, and the numbers of batches and updates.
+network, its moving average, the states of the optimisers, and the numbers of batches and updates.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes.models.shared.atomic import write_atomically
 from dspgraph_nodes.models.shared.data import FeatureFunction, rng
 from dspgraph_nodes.models.shared.logs import Logs
+from dspgraph_nodes.models.shared.muon import Muon, hidden_matrices
 from dspgraph_nodes.models.shared.settings import RESUMABLE, RunSettings
 from dspgraph_nodes.models.shared.sparsity import Pruning
 
@@ -50,9 +51,10 @@ class Task:
     weights; load: reads one. fingerprint: a digest of all data. summary: a line about the data, for the user.
 
     figures: the names of the figures besides "loss"; measured: those that validation alone gives. unit: of the loss,
-    with a blank before it, for the user; nats by default. restart: returns whether the optimiser forgets its moments
-    before batch n. pruning: the sparse matrices. adam: further arguments of the
-    optimiser Adam. rate: returns a factor of the learning rate after n updates, besides that of the setting `decay`.
+    with a blank before it, for the user; nats by default. restart: returns whether the optimisers forget their moments
+    before batch n. pruning: the sparse matrices. adam: further arguments of the optimiser Adam. ends: the names of the
+    modules that read or predict samples, whose weights Adam updates even if the setting `optimizer` is muon. rate:
+    returns a factor of the learning rates after n updates, besides that of the setting `decay`.
     constrain: changes the weights after every update. audio: returns sounds, name -> (samples, sample rate), made with
     a file of weights; called after a validation if the setting `audio` is above 0.
 
@@ -75,6 +77,7 @@ class Task:
     restart: Callable[[int], bool] | None = None
     pruning: Pruning | None = None
     adam: Mapping[str, Any] = field(default_factory=dict)
+    ends: tuple[str, ...] = ()
     rate: Callable[[int], float] | None = None
     constrain: Callable[[Any], None] | None = None
     audio: Callable[[Path], Mapping[str, tuple[Array, int]]] | None = None
@@ -194,7 +197,7 @@ class Run:
             _copy_weights(task, init, network)
         self.network = network.to(self.device).train()
         self.mean = deepcopy(self.network).requires_grad_(False) if settings.ema else None
-        self.optimizer = torch.optim.Adam(self.network.parameters(), settings.learning_rate, **task.adam)
+        self.optimizers = _optimizers(self.network, task, settings)
         self.batches = self.updates = 0
 
     @property
@@ -203,15 +206,16 @@ class Run:
         return self.network if self.mean is None else self.mean
 
     def rate(self) -> float:
-        """Return the learning rate of the next update."""
-        rate = self.settings.learning_rate * (1 / (1 + self.settings.decay * self.updates))
-        return rate * self.task.rate(self.updates) if self.task.rate else rate
+        """Return the factor of the learning rates in the next update: 1 in the first one."""
+        factor = 1 / (1 + self.settings.decay * self.updates)
+        return factor * self.task.rate(self.updates) if self.task.rate else factor
 
     def step(self) -> dict[str, float]:
         """Train on the next batch, and return the means of its figures over the updates: "loss" and others."""
         torch.manual_seed(int(rng(self.settings.seed, self.batches, 0, 2).integers(2**62)))
         if self.task.restart and self.task.restart(self.batches):
-            self.optimizer.state.clear()
+            for optimizer in self.optimizers:
+                optimizer.state.clear()
         batch = moved(self.task.batch(self.batches), self.device)
         losses, pruning = self.task.losses(self.network, batch), self.task.pruning
         figures: list[Mapping[str, Tensor]] = []
@@ -250,12 +254,13 @@ class Run:
     def _update(self, loss: Tensor) -> None:
         part = self._part(self.updates)
         weights = list(self.network.get_submodule(part).parameters())
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate()
-        self.optimizer.zero_grad()
+        self.network.zero_grad()
         torch.autograd.backward(loss, inputs=weights if part else None)
         nn.utils.clip_grad_norm_(weights, self.settings.clip)
-        self.optimizer.step()  # weights without a gradient, those of other parts, stay as they are
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["first"] * self.rate()
+            optimizer.step()  # weights without a gradient, those of other parts, stay as they are
         if self.task.constrain:
             with torch.no_grad():
                 self.task.constrain(self.network)
@@ -299,7 +304,7 @@ class Run:
             "run": run,
             "network": self.network.state_dict(),
             "mean": self.mean.state_dict() if self.mean is not None else {},
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
         }
 
     def load_state(self, saved: Mapping[str, Any]) -> None:
@@ -307,8 +312,28 @@ class Run:
         self.network.load_state_dict(saved["network"])
         if self.mean is not None:
             self.mean.load_state_dict(saved["mean"])
-        self.optimizer.load_state_dict(saved["optimizer"])
+        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
         self.batches, self.updates = saved["run"]["batches"], saved["run"]["updates"]
+
+
+def _optimizers(network: nn.Module, task: Task, settings: RunSettings) -> list[torch.optim.Optimizer]:
+    """Return the optimisers of a network's weights. Their groups of weights have the first learning rate as "first".
+
+    Raises RequestError if the optimiser is to be Muon and the network has no matrices in hidden layers.
+    """
+    hidden = hidden_matrices(network, task.ends) if settings.optimizer == "muon" else []
+    if settings.optimizer == "muon" and not hidden:
+        raise RequestError("optimizer is muon, but this network has no matrices in hidden layers: set it to adam")
+    chosen = {id(one) for one in hidden}
+    others = [one for one in network.parameters() if id(one) not in chosen]
+    found: list[torch.optim.Optimizer] = [torch.optim.Adam(others, settings.learning_rate, **task.adam)]
+    if hidden:
+        found.append(Muon(hidden, settings.muon_rate))
+    for optimizer in found:
+        for group in optimizer.param_groups:
+            group["first"] = group["lr"]
+    return found
 
 
 def _copy_weights(task: Task, init: Path, network: Any) -> None:
@@ -357,7 +382,7 @@ def _fit(run: Run, out: Path, progress: bool, report: Report) -> None:
                 _require_finite(run, "training", found["loss"])
                 if run.batches % settings.log_every == 0:
                     row = {f"train_{name}": found[name] for name in figures}
-                    row |= {"learning_rate": run.rate(), "batches_per_second": pace()}
+                    row |= {"learning_rate": settings.learning_rate * run.rate(), "batches_per_second": pace()}
                 last = run.batches == settings.steps
                 valid = last or run.batches % settings.validate_every == 0
                 if valid:
@@ -437,7 +462,7 @@ def _read_checkpoint(path: Path, kind: type[RunSettings]) -> dict[str, Any]:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         run = saved["run"]
         kind.model_validate_json(run["settings"])
-        if missing := {"network", "mean", "optimizer"} - set(saved):
+        if missing := {"network", "mean", "optimizers"} - set(saved):
             raise ValueError(f"it lacks {', '.join(sorted(missing))}")
         if any(not isinstance(run[name], int) or run[name] < 0 for name in ("batches", "updates")):
             raise ValueError("its numbers of batches and updates are no whole numbers")

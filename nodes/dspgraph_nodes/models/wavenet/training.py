@@ -89,6 +89,7 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
     return mel_task(
         WEIGHTS, WaveNet, network, data, loss_of, settings.batch,
         summary=f"{data.summary}; {sum(one.numel() for one in WaveNet(config).parameters())} weights",
+        ends=("first", "head.1"),
         rate=lambda updates: 0.5 ** (updates // settings.halve_every),
         audio=validation_audio(WEIGHTS, _speech, data, settings),
     )  # fmt: skip

@@ -127,12 +127,14 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
     companded = config.kind == "categorical" and config.mulaw
     edges = Edges(config.context, repeat=False)
     data = mel_data(recordings, prepare, settings, _HOP, edges, silence, 1 << config.bits, companded)
-    matrices = ("recurrent",) if config.kind == "coarse_fine" else ("gru1.weight_hh_l0", "gru2.weight_hh_l0")
+    split = config.kind == "coarse_fine"
+    matrices = ("recurrent",) if split else ("gru1.weight_hh_l0", "gru2.weight_hh_l0")
     return mel_task(
         WEIGHTS, network, lambda: network(config), data, part_losses,
+        ends=("coarse2", "fine2") if split else ("input", "dense3"),
         pruning=settings.pruning(*matrices),
         audio=validation_audio(WEIGHTS, _speech, data, settings),
-        figures=("coarse", "fine") if config.kind == "coarse_fine" else (),
+        figures=("coarse", "fine") if split else (),
     )  # fmt: skip
 
 
