@@ -131,10 +131,9 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
     matrices = ("recurrent",) if split else ("gru1.weight_hh_l0", "gru2.weight_hh_l0")
     return mel_task(
         WEIGHTS, network, lambda: network(config), data, part_losses,
-        ends=("coarse2", "fine2") if split else ("input", "dense3"),
         pruning=settings.pruning(*matrices),
         audio=validation_audio(WEIGHTS, _speech, data, settings),
-        figures=("coarse", "fine") if split else (),
+        ends=("coarse2", "fine2") if split else ("input", "dense3"), figures=("coarse", "fine") if split else (),
     )  # fmt: skip
 
 
