@@ -10,21 +10,23 @@ from dspgraph_nodes._kernels.neural.conditioning import check_finite
 from dspgraph_nodes._kernels.neural.wavenet_layout import PackedWaveNet
 from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetState, generate, speech
 from dspgraph_nodes.models.shared.cached import WeightsFile
-from dspgraph_nodes.models.shared.generation import last_items, next_items
+from dspgraph_nodes.models.shared.generation import Generate, last_items, next_items
 from dspgraph_nodes.models.wavenet.config import Config
 from dspgraph_nodes.models.wavenet.packing import packed
 from dspgraph_nodes.models.wavenet.weights import WEIGHTS
 
 
-def wavenet(network: PackedWaveNet, features: Array, draw: np.random.Generator) -> tuple[Array, Array]:
+def wavenet(
+    network: PackedWaveNet, features: Array, draw: np.random.Generator, temperature: float = 1.0
+) -> tuple[Array, Array]:
     """Return samples [n * hop] for n frames, float64, and the parameters [n * hop, width] of their distributions.
 
     network: as `models.wavenet.packing.packed` returns it; features: [n, bands]; draw: the generator of the random
-    numbers. The parameters are those of the output `distribution` of `Wavenet`. Raises ValueError for features that are
-    not finite.
+    numbers; temperature: the parameter of `Wavenet`. The parameters are those of the output `distribution` of
+    `Wavenet`. Raises ValueError for features that are not finite.
     """
     check_finite(features, "wavenet")
-    return speech(network, features, draw)
+    return speech(network.at(temperature), features, draw)
 
 
 class Wavenet(Node):
@@ -33,20 +35,20 @@ class Wavenet(Node):
     Dilated causal convolutions read the samples before sample t and the features around it, and predict the
     distribution P of sample t, from which it is drawn:
 
-        mixture:      P = sum_k w_k * logistic(mean_k, scale_k);  k = argmax_k(ln w_k - ln(-ln u_k)),
-                      x = mean_k + scale_k * (ln v - ln(1 - v)), limited to -1 .. 1
-        categorical:  P = softmax(logits) over mu-law levels; the first level k with P(0) + ... + P(k) > u
+        mixture:      P = sum_k w_k * logistic(mean_k, T * scale_k);  k = argmax_k(ln w_k - ln(-ln u_k)),
+                      x = mean_k + T * scale_k * (ln v - ln(1 - v)), limited to -1 .. 1
+        categorical:  P = softmax(logits / T) over mu-law levels; the first level k with P(0) + ... + P(k) > u
 
-    The random numbers u and v are independent, for every time and every component; they lie between 1e-5 and 1 - 1e-5
-    for a mixture, as in the published program. Afterwards the pre-emphasis and the gain, with which the network was
-    trained, are undone.
+    T is the temperature. The random numbers u and v are independent, for every time and every component; they lie
+    between 1e-5 and 1 - 1e-5 for a mixture, as in the published program. Afterwards the pre-emphasis and the gain, with
+    which the network was trained, are undone.
 
     Frame j gives the samples from j * hop up to (j + 1) * hop. A sample waits for as many frames after its own frame as
     the network reads: four for the published network. Where the network reads beyond the ends of the signal, it reads
     the first or the last frame again. Rate, hop and the features are those that the weights were trained with.
     `dspgraph train wavenet` makes weights; `dspgraph weights convert` converts those of published programs. The output
-    `distribution` has one row for every sample: K logits (unnormalised ln w), K means and K log-scales of a mixture; or
-    the probabilities of all levels. It describes the samples before pre-emphasis and gain are undone.
+    `distribution` has one row for every sample: K logits (unnormalised ln w), K means and K log-scales ln(T * scale) of
+    a mixture; or the probabilities of all levels. It describes the samples before pre-emphasis and gain are undone.
 
     Source: A. van den Oord et al., WaveNet: A Generative Model for Raw Audio, arXiv:1609.03499, 2016; the mixture: A.
     van den Oord et al., Parallel WaveNet: Fast High-Fidelity Speech Synthesis, ICML 2018.
@@ -57,6 +59,9 @@ class Wavenet(Node):
     distribution = Output(Frames, "logistic_mixture", "categorical")
 
     weights: File | None = Field(None, description="weights of the network, a safetensors file")
+    temperature: float = Field(
+        1.0, ge=0.01, le=100.0, description="above 1 for more noise in the voice, below 1 for less"
+    )
     seed: int = Field(0, ge=0, description="seed of the draws")
 
     @cached_property
@@ -80,8 +85,12 @@ class Wavenet(Node):
         self.streams(features)  # the file may have changed since the graph was made
         return WaveNetState(self._file.packed, generator(self.seed)), features.dtype
 
+    @property
+    def _generate(self) -> Generate:
+        return partial(generate, self._file.packed.at(self.temperature))
+
     def flush(self, state: State) -> tuple[Array, ...]:
-        return last_items(partial(generate, self._file.packed), state, self._file.config.bands)
+        return last_items(self._generate, state, self._file.config.bands)
 
     def step_many(self, states: list[State], blocks: list[Array]) -> tuple[list[State], list[Array], list[Array]]:
-        return next_items(partial(generate, self._file.packed), states, blocks)
+        return next_items(self._generate, states, blocks)

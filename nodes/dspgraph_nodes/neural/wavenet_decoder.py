@@ -25,11 +25,7 @@ def wavenet_decoding(
     are not finite.
     """
     check_finite(z, "wavenet_decoder", "z")
-    return speech(_at_temperature(network, temperature), z, draw)
-
-
-def _at_temperature(network: PackedWaveNet, temperature: float) -> PackedWaveNet:
-    return network._replace(form=network.form._replace(temperature=temperature))
+    return speech(network.at(temperature), z, draw)
 
 
 class WavenetDecoder(Node):
@@ -72,7 +68,7 @@ class WavenetDecoder(Node):
 
     @property
     def _network(self) -> PackedWaveNet:
-        return _at_temperature(self._file.packed, self.temperature)
+        return self._file.packed.at(self.temperature)
 
     def streams(self, z: Frames) -> tuple[Audio, Frames]:
         config = self._file.config

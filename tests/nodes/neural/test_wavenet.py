@@ -25,7 +25,11 @@ def example(weights: str, count: int, rate: int = 100, **parameters: Any) -> Exa
     return Example(Wavenet(weights=weights, **parameters), features=(Frames(rate, "log_mel", 5), features(count)))
 
 
-EXAMPLES = [example(WEIGHTS, 70), example(wavenet_file(LEVELS), 64), example(wavenet_file(TRANSPOSED), 64)]
+EXAMPLES = [
+    example(WEIGHTS, 70),
+    example(wavenet_file(LEVELS), 64, temperature=0.7),
+    example(wavenet_file(TRANSPOSED), 64),
+]
 
 
 def graph(weights: str = WEIGHTS, **parameters: Any) -> Graph:
@@ -56,16 +60,29 @@ def test_it_waits_for_the_frames_that_it_reads() -> None:
     assert len(graph(wavenet_file(TRANSPOSED)).session().push(features=features(1))["y"]) == 20
 
 
-def test_a_sample_is_a_draw_from_the_row_beside_it() -> None:
+@pytest.mark.parametrize("temperature", [1.0, 0.4])
+def test_a_sample_is_a_draw_from_the_row_beside_it(temperature: float) -> None:
     """Every sample lies within 11.5 scales of a mean, and the scatter around the mean of the row is that of the row."""
     config = tiny(components=1)
-    found = graph(wavenet_file(config))(features=features(120))
+    found = graph(wavenet_file(config), temperature=temperature)(features=features(120))
     mean, scale = found["distribution"][:, 1], np.exp(found["distribution"][:, 2])
     distance = (found["y"] - mean) / scale
     inside = np.abs(found["y"]) < 1
     assert np.abs(distance[inside]).max() < 11.6
     assert abs(np.mean(distance[inside] < 0) - 0.5) < 0.05
     assert abs(np.mean(np.abs(distance[inside]) < np.log(3)) - 0.5) < 0.05  # the quartiles of a logistic distribution
+
+
+def test_a_temperature_sharpens_the_distributions() -> None:
+    """The first row follows from silence alone, so that it does not depend on draws."""
+    (mixture, sharp), (levels, clear) = (
+        [graph(wavenet_file(one), temperature=t)(features=features(8))["distribution"][0] for t in (1.0, 0.5)]
+        for one in (MIXTURE, LEVELS)
+    )
+    components = MIXTURE.components
+    np.testing.assert_array_equal(sharp[: 2 * components], mixture[: 2 * components])
+    np.testing.assert_allclose(sharp[2 * components :], mixture[2 * components :] + np.log(0.5), atol=1e-6)
+    np.testing.assert_allclose(clear, levels**2 / (levels**2).sum(), atol=1e-6)
 
 
 def test_to_look_at_the_distributions_changes_no_sample() -> None:

@@ -73,6 +73,16 @@ class SampleDraws(NamedTuple):
     numbers: Array  # [n, k, lanes] float64: numbers from 0 up to 1 for a softmax, the noise of a mixture
 
 
+def sample_draws(levels: int, temperature: float, floor: float, numbers: Array) -> SampleDraws:
+    """Return what samples are drawn with at a temperature: it multiplies the scales of a mixture.
+
+    The arguments are those of `SampleDraws`. The noise of a mixture is changed in place.
+    """
+    if not levels:
+        numbers[:, -1] *= temperature
+    return SampleDraws(levels, temperature, floor, numbers)
+
+
 @kernel
 def draw_samples(
     buffers: SoftmaxBuffers, parameters: Array, draws: SampleDraws, n: int, drawn: Array, shares: Array

@@ -58,7 +58,7 @@ class WaveNetForm(NamedTuple):
     floor: float  # least log-scale of a mixture; without a limit: -inf
     centres: Array  # [levels] float64: the sample of every level; empty for a mixture
     emphasis: Emphasis
-    temperature: float = 1.0  # divides the logits of a softmax
+    temperature: float = 1.0  # divides the logits of a softmax, multiplies the scales of a mixture
 
 
 class PackedWaveNet(NamedTuple):
@@ -67,3 +67,7 @@ class PackedWaveNet(NamedTuple):
     upsampling: Upsampling
     sample: WaveNetWeights
     form: WaveNetForm
+
+    def at(self, temperature: float) -> PackedWaveNet:
+        """Return the network that draws its samples at a temperature."""
+        return self._replace(form=self.form._replace(temperature=temperature))

@@ -15,7 +15,7 @@ from dspgraph_nodes._kernels.maths.elementary import exp
 from dspgraph_nodes._kernels.maths.matmul import matmul
 from dspgraph_nodes._kernels.neural import wavenet_loop as kernels
 from dspgraph_nodes._kernels.neural.conditioning import FrameWindows, in_windows, joined, unwound
-from dspgraph_nodes._kernels.neural.draws import SampleDraws, inner_numbers, mixture_noise
+from dspgraph_nodes._kernels.neural.draws import inner_numbers, mixture_noise, sample_draws
 from dspgraph_nodes._kernels.neural.lanes import MANY, Lane, Segment, in_lanes, side_by_side
 from dspgraph_nodes._kernels.neural.layout import WIDTH
 from dspgraph_nodes._kernels.neural.sampling import softmax_buffers
@@ -125,9 +125,8 @@ def _run_lanes(network: PackedWaveNet, frames: NearFrames, lanes: list[Lane], co
     begins = np.cumsum([0] + [len(rows) for rows, _, _ in found])
     rows = side_by_side([begin + one for begin, (_, one, _) in zip(begins, found, strict=False)])
     kinds = side_by_side([one for _, _, one in found])
-    draws = SampleDraws(
-        len(form.centres), form.temperature, form.floor, side_by_side([lane.numbers for lane in lanes], 0.5)
-    )
+    numbers = side_by_side([lane.numbers for lane in lanes], 0.5)
+    draws = sample_draws(len(form.centres), form.temperature, form.floor, numbers)
     forced = side_by_side([lane.forced for lane in lanes])
     last = side_by_side([lane.state.last for lane in lanes])
     places = last.shape[1]
@@ -180,12 +179,15 @@ def speech(network: PackedWaveNet, frames: Array, draw: np.random.Generator) -> 
 
 
 def distribution_rows(parameters: Array, form: WaveNetForm) -> Array:
-    """Return the rows of a node's output `distribution`: the parameters of mixtures as they are, else probabilities.
+    """Return the rows of a node's output `distribution`: the parameters of mixtures, or the probabilities of levels.
 
-    parameters: [n, width] float32; the probabilities are the softmax of logits / temperature, in float32.
+    parameters: [n, width] float32. The probabilities are the softmax of logits / temperature, in float32. Log-scales
+    below the floor are raised to it, and ln(temperature) is added.
     """
     if not len(form.centres):
-        return parameters
+        first = parameters.shape[1] // 3 * 2
+        scales = np.maximum(parameters[:, first:], np.float32(form.floor)) + np.float32(np.log(form.temperature))
+        return np.concatenate((parameters[:, :first], scales), axis=1)
     p = exp((parameters - parameters.max(axis=1, keepdims=True)) / np.float32(form.temperature))
     rows: Array = p / p.sum(axis=1, keepdims=True)
     return rows

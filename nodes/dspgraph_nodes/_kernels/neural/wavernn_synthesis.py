@@ -13,7 +13,7 @@ from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.maths.matmul import matmul
 from dspgraph_nodes._kernels.neural import wavernn_loop as kernels
 from dspgraph_nodes._kernels.neural.conditioning import FrameWindows, check_finite, in_windows, joined, unwound
-from dspgraph_nodes._kernels.neural.draws import SampleDraws, inner_numbers, mixture_noise
+from dspgraph_nodes._kernels.neural.draws import inner_numbers, mixture_noise, sample_draws
 from dspgraph_nodes._kernels.neural.lanes import Lane, Segment, in_lanes, schedule, side_by_side
 from dspgraph_nodes._kernels.neural.layers import affine
 from dspgraph_nodes._kernels.neural.layout import WIDTH
@@ -108,9 +108,7 @@ def _run_lanes(
     work = _workspace(network, width)
     state = work.state.reshape(-1, width)
     state[: network.states] = side_by_side([lane.state.gru for lane in lanes])
-    if not network.levels:
-        numbers[:, -1] *= temperature
-    draws, forced = SampleDraws(network.levels, temperature, FLOOR, numbers), [lane.forced for lane in lanes]
+    draws, forced = sample_draws(network.levels, temperature, FLOOR, numbers), [lane.forced for lane in lanes]
     rows, values, taps = schedule(lanes, hop).rows, network.values, network.frame.taps
     given = kernels.SampleInputs(rows, taps, values, draws, side_by_side(forced))
     drawn = np.zeros((count, network.drawn + 1, width), np.float32)
