@@ -53,5 +53,6 @@ class Config(ModelConfig):
 PRESETS = {
     "wavenet_autoencoder": Config(),
     "wavenet_autoencoder-small": Config(layers=20, stacks=2, encoder=32, width=32, skip=32),
+    "wavenet_autoencoder-tiny": Config(layers=12, stacks=2, encoder=16, width=32, skip=32, hop=128, rate=4000),
 }
-"""The published network, and one of a size that trains on a CPU."""
+"""The published network, one that trains on a CPU in hours, and one at 4 kHz that trains in minutes."""

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad, relu
 
+from dspgraph_nodes.models.shared.modules import start_level_layers
 from dspgraph_nodes.models.wavenet_autoencoder.config import MULAW_LEVELS, TAPS, Config
 
 
@@ -111,7 +112,9 @@ class DecoderNetwork(nn.Module):
         self.config = c = config
         self.first, self.skip = nn.Linear(TAPS, c.width), nn.Linear(c.width, c.skip)
         self.layers = nn.ModuleList(DecoderLayer(c, d, i == c.layers - 1) for i, d in enumerate(c.dilations))
-        self.head = nn.ModuleList((nn.Linear(c.skip, c.skip), nn.Linear(c.skip, MULAW_LEVELS)))
+        last = nn.Linear(c.skip, MULAW_LEVELS)
+        start_level_layers(last)
+        self.head = nn.ModuleList((nn.Linear(c.skip, c.skip), last))
         self.condition = nn.Linear(c.latent, c.skip)
 
     def forward(self, z: Tensor, previous: Tensor) -> Tensor:

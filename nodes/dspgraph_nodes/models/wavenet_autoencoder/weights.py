@@ -25,7 +25,5 @@ def shapes(config: Config) -> dict[str, tuple[int, ...]]:
     return found | layer_shapes("decoder.condition", c.skip, c.latent)
 
 
-WEIGHTS = WeightsFormat(
-    "wavenet_autoencoder", Config, shapes, "'dspgraph weights convert' converts those of published checkpoints"
-)
+WEIGHTS = WeightsFormat("wavenet_autoencoder", Config, shapes)
 """The layout of a file of weights."""

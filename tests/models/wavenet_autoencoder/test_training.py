@@ -1,0 +1,157 @@
+"""Training of the WaveNet autoencoder: what it reads and predicts, exact resume, and what it learns."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from click.testing import CliRunner
+from numpy.testing import assert_allclose, assert_array_equal
+
+from dspgraph import Array, RequestError, load
+from dspgraph.cli.main import main
+from dspgraph_nodes._kernels.signal.mulaw import floor_levels
+from dspgraph_nodes.models.shared.trainer import Run
+from dspgraph_nodes.models.wavenet_autoencoder.network import WaveNetAutoencoder
+from dspgraph_nodes.models.wavenet_autoencoder.training import PIPELINE, Settings, figures_of, task, train
+from dspgraph_nodes.models.wavenet_autoencoder.weights import WEIGHTS
+from helpers.autoencoders import TINY, random_arrays
+
+pytestmark = pytest.mark.training
+
+SMALL: dict[str, Any] = {
+    **TINY.model_dump(), "batch": 2, "frames": 4, "steps": 8, "validate_every": 4, "ema": 0.5, "threads": 1,
+    "device": "cpu",
+}  # fmt: skip
+
+
+def tone(count: int = 1000, frequency: float = 110.0, rate: int = 2000) -> Array:
+    found: Array = 0.5 * np.sin(2 * np.pi * frequency * np.arange(count) / rate)
+    return found
+
+
+def features(settings: Settings) -> Any:
+    graph = load(PIPELINE, settings.overrides)
+    return lambda x: graph(speech=x)
+
+
+def trained(out: Path, resume: bool = False, init: Path | None = None, **more: Any) -> Path:
+    settings = Settings(**{**SMALL, **more})
+    recordings = {"a": tone(), "b": tone() ** 2}
+    return train(recordings, features(settings), out, settings, resume, init=init)
+
+
+@pytest.mark.parametrize("optimizer", ["muon", pytest.param("adam", marks=pytest.mark.slow)])
+def test_a_resumed_run_is_the_unbroken_one(optimizer: str, tmp_path: Path) -> None:
+    whole = trained(tmp_path / "whole", optimizer=optimizer)
+    trained(tmp_path / "parts", optimizer=optimizer, steps=3)
+    resumed = trained(tmp_path / "parts", resume=True, optimizer=optimizer)
+    assert whole.read_bytes() == resumed.read_bytes()
+    assert WEIGHTS.read(whole)[0] == TINY
+
+
+def test_weights_to_begin_with_are_kept(tmp_path: Path) -> None:
+    first = trained(tmp_path / "one", steps=2)
+    second = trained(tmp_path / "two", init=first, steps=1, learning_rate=1e-9)
+    arrays, again = WEIGHTS.read(first)[1], WEIGHTS.read(second)[1]
+    assert max(np.abs(arrays[name] - again[name]).max() for name in arrays) < 1e-6
+
+
+def test_a_batch_has_the_levels_of_crops_and_the_loss_is_their_mean_surprise() -> None:
+    """Each level is predicted from the encoding of the crop and the levels before it; the first one after silence."""
+    settings = Settings(**{**SMALL, "validation_share": 0.0})
+    one = task(settings, {"a": tone(217)}, features(settings))  # ten frames of 20 samples, and a rest
+    signal, seen = floor_levels(tone(217)), set()
+    for number in range(9):
+        (levels,) = one.batch(number)
+        assert levels.shape == (2, 80)
+        for crop in levels.numpy():
+            (begin,) = (k for k in range(0, 121, 20) if np.array_equal(crop, signal[k : k + 80]))
+            seen.add(begin)
+    assert len(seen) > 2 and max(seen) == 120  # crops move in every epoch, up to the end of the last whole frame
+    model = WaveNetAutoencoder(TINY)
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in random_arrays(TINY).items()})
+    with torch.no_grad():
+        z, previous = model.encoder(levels), torch.nn.functional.pad(levels[:, :-1], (1, 0), value=128)
+        logits = model.decoder(z, previous).double().numpy()
+        found = figures_of(model, levels)["loss"].item()
+    logits -= logits.max(axis=-1, keepdims=True)
+    p = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    expected = -np.log(np.take_along_axis(p, levels.numpy()[..., None], -1)).mean()
+    assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_muon_updates_the_hidden_matrices_and_adam_the_layers_that_read_or_predict_samples() -> None:
+    settings = Settings(**{**SMALL, "optimizer": "muon"})
+    run = Run(task(settings, {"a": tone()}, features(settings)), settings)
+    names = {id(value): name for name, value in run.network.named_parameters()}
+    adam, muon = ({names[id(each)] for group in one.param_groups for each in group["params"]} for one in run.optimizers)
+    assert {name for name in adam if name.endswith("weight")} == {
+        "encoder.first.weight", "decoder.first.weight", "decoder.head.1.weight",
+    }  # fmt: skip
+    assert {"encoder.layers.0.conv.weight", "decoder.layers.5.condition.weight", "encoder.last.weight"} <= muon
+
+
+def test_a_recording_shorter_than_a_crop_is_refused(tmp_path: Path) -> None:
+    settings = Settings(**SMALL)
+    with pytest.raises(RequestError, match=r"a has 79 samples; a chunk with its context has 80 \(4 frames"):
+        train({"a": tone(79)}, features(settings), tmp_path, settings)
+
+
+def test_train_makes_weights_that_the_pipeline_plays_and_a_validation_can_be_heard(tmp_path: Path) -> None:
+    """By the command line, from a file at another rate than that of the preset."""
+    soundfile.write(tmp_path / "a.wav", tone(8000, rate=8000), 8000)
+    given = {"preset": "wavenet_autoencoder-tiny", "steps": 2, "batch": 2, "frames": 2, "layers": 4, "audio": 0.1,
+             "device": "cpu", "threads": 1}  # fmt: skip
+    settings = [word for name, value in given.items() for word in ("-s", f"{name}={value}")]
+    out = tmp_path / "out"
+    result = CliRunner().invoke(
+        main, ["train", "wavenet_autoencoder", "--data", str(tmp_path / "a.wav"), "-o", str(out), *settings]
+    )
+    assert result.exit_code == 0, result.output
+    assert "15 crops of 2 frames for training" in result.output  # 4000 samples at 4 kHz are 31 frames of 128
+    (path,) = out.glob("audio/*.wav")
+    samples, rate = soundfile.read(path)
+    assert (len(samples), rate) == (3 * 128, 4000)
+    assert np.ptp(samples) > 0.01
+    graph = load("wavenet_autoencoder", [f"weights={out / 'weights.safetensors'}", "rate=4000"])
+    assert len(graph(speech=tone(500))["speech"]) == 500
+
+
+def test_the_audio_of_a_validation_is_the_recording_encoded_and_decoded(tmp_path: Path) -> None:
+    settings = Settings(**{**SMALL, "audio": 1.0, "validation_share": 0.0})
+    path = tmp_path / "weights.safetensors"
+    WEIGHTS.write(path, TINY, random_arrays(TINY))
+    one = task(settings, {"a": tone(1000)}, features(settings))
+    assert one.audio
+    samples, rate = one.audio(path)["validation"]
+    levels = torch.from_numpy(floor_levels(tone(1000)))[None]
+    model = WaveNetAutoencoder(TINY)
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in random_arrays(TINY).items()})
+    drawn = torch.from_numpy(floor_levels(samples))[None]
+    with torch.no_grad():
+        own = model.decoder(model.encoder(levels), torch.nn.functional.pad(drawn[:, :-1], (1, 0), value=128))
+        other = model.decoder(model.encoder(levels).flip(1), torch.nn.functional.pad(drawn[:, :-1], (1, 0), value=128))
+    a, b = (torch.nn.functional.cross_entropy(logits[0], drawn[0]).item() for logits in (own, other))
+    assert rate == 2000 and len(samples) == 1000
+    assert a < b  # the samples were drawn with this encoding, and not with that of the signal turned round
+
+
+def test_samples_of_the_pipeline_are_those_of_the_recording_times_a_gain() -> None:
+    assert_array_equal(load(PIPELINE)(speech=tone())["samples"], tone())
+    assert_array_equal(load(PIPELINE, ["gain=0.5"])(speech=tone())["samples"], tone() / 2)
+
+
+@pytest.mark.slow
+def test_4096_samples_of_a_tone_are_learnt() -> None:
+    """Uniform noise has 5.55 nats. The encoder sees what the decoder predicts. Measured: 0.05 after 60 batches."""
+    settings = Settings(
+        preset="wavenet_autoencoder-tiny", hop=512, rate=16000, frames=8, batch=1, steps=70, learning_rate=1e-2,
+        optimizer="muon", ema=0.0, threads=1, device="cpu",
+    )  # fmt: skip
+    run = Run(task(settings, {"a": tone(4096, 500, 16000)}, features(settings)), settings)
+    for _ in range(settings.steps):
+        run.step()
+    assert run.validate()["loss"] < 0.1
