@@ -1,4 +1,7 @@
-"""Program of `make bench`: it runs all benchmarks and prints one table. The exit code is 1 if a promise is not kept."""
+"""Program of `make bench`: all benchmarks, or those named (`python -m benchmarks lpcnet start`), as one table.
+
+The rows of a benchmark are printed when it ends. The exit code is 1 if a promise is not kept.
+"""
 
 import sys
 
@@ -37,19 +40,30 @@ TOPICS = (
 )
 
 
-def main() -> None:
-    """Run all benchmarks, print the table, and exit."""
-    rows = [row for topic in TOPICS for row in topic.rows()]
-    width = max(len(row.name) for row in rows)
-    print(f"{'subject: peer':{width}}  {'ours':>10}  {'peer':>10}        {'figure':>8}  promised")
-    for row in rows:
-        peer = "" if row.peer != row.peer else f"{row.peer:10.3g}"
-        verdict = "" if row.met else "  NOT MET"
-        print(
-            f"{row.name:{width}}  {row.ours:10.3g}  {peer:>10}  {row.unit:4}  {row.figure:8.2f}  {row.target}{verdict}"
-        )
-    sys.exit(not all(row.met for row in rows))
+WIDTH = 76
+"""Characters for the names of the rows."""
+
+
+def main(names: list[str]) -> int:
+    """Run the benchmarks with these names, all if there are none, and return the exit code."""
+    topics = {topic.__name__.partition("bench_")[2]: topic for topic in TOPICS}
+    if unknown := [name for name in names if name not in topics]:
+        print(f"there is no benchmark '{unknown[0]}'; there are: {', '.join(topics)}", file=sys.stderr)
+        return 2
+    print(f"{'subject: peer':{WIDTH}}  {'ours':>10}  {'peer':>10}        {'figure':>8}  promised")
+    kept = True
+    for name in names or topics:
+        for row in topics[name].rows():
+            peer = "" if row.peer != row.peer else f"{row.peer:10.3g}"
+            verdict = "" if row.met else "  NOT MET"
+            print(
+                f"{row.name:{WIDTH}}  {row.ours:10.3g}  {peer:>10}  {row.unit:4}  {row.figure:8.2f}  "
+                f"{row.target}{verdict}",
+                flush=True,
+            )
+            kept &= row.met
+    return int(not kept)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

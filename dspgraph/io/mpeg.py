@@ -279,10 +279,13 @@ class _Scan:
         if tag and tag.frames is not None and tag.frames < found:
             yield f"its header promises {tag.frames} MPEG frames, all {found} were read"
         if self._left(behind):
-            yield f"left out {self._left(behind)} bytes behind the last whole MPEG frame"
+            yield f"left out {self._left(behind)} bytes behind the last whole MPEG frame and its tags"
 
     def _left(self, end: int) -> int:
-        """Return the number of bytes behind the last frame; 0 if they begin with zeros, which fill up some files."""
+        """Return the number of bytes from an offset to the end of the file; 0 if the first 32 are zeros, as in padding.
+
+        end: the offset behind the last frame and the tags that follow it.
+        """
         return self.size - end if self.read(end, 32).strip(b"\0") else 0
 
 

@@ -27,8 +27,8 @@ from dspgraph.streams import Stream
 class SubPipeline:
     """A pipeline that is used as a node.
 
-    name, graph: the name and the graph of the pipeline. given: the keys and values in the entry of the node: origins
-    for the inputs of the pipeline, and new values of its vars.
+    name, graph: the name and the graph of the pipeline. given: the entry of the node in the file, without the key
+    `pipeline`: the wire to each input of the pipeline, and the values of vars with which `graph` was built.
     """
 
     name: str

@@ -106,7 +106,10 @@ class Source:
         return self.origin(("vars", *var[1].split("."))) if var else self._mark(path)
 
     def folder_of(self, path: KeyPath) -> Path:
-        """Return the folder of the file in which a value is written. For an override it is the working directory."""
+        """Return the folder of the file in which a value is written; for an override, the working directory.
+
+        For a text that begins with a var, such as ${folder}/a.npz, the place where the var got its value counts.
+        """
         written = re.fullmatch(r"(.*):\d+", self.origin(path), re.DOTALL)
         return Path(written[1]).parent if written else Path()
 

@@ -157,7 +157,7 @@ def _png(energy: Array, loudest: float) -> bytes:
 
 
 def _draw(axis: Axes, samples: Array, rate: float) -> AxesImage:
-    """Draw the power density in dB of a signal. The hop is a quarter of the window.
+    """Draw the spectrogram of a signal: its power density in dB. The hop is a quarter of the window.
 
     samples: [n]; rate: in Hz.
     """

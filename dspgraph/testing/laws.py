@@ -154,7 +154,10 @@ def check_noise(example: Example, precision: Any, cuts: Sequence[int] = CUTS) ->
 
 
 def check_neighbours(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
-    """Check that two sessions of one graph, pushed in turn, do not influence each other (law 1)."""
+    """Check that a session gives the same when another session of its graph is pushed in turn with it (law 1).
+
+    cuts: not used; all checks of a node take it.
+    """
     graph, arrays = example.graph(precision), example.arrays
     backwards = {name: array[::-1].copy() for name, array in arrays.items()}
     cut, other_cut = (list(blocks_of(graph, signal, spans(graph, (441,)))) for signal in (arrays, backwards))

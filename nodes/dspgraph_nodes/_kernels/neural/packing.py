@@ -105,9 +105,10 @@ def packed_recurrent(wide: Mapping[str, Array], name: str) -> tuple[Array, Array
 
 
 def normalised_layer(wide: Mapping[str, Array], name: str, norm: str) -> AffineLayer:
-    """Return the layer `name`, a dense layer or a convolution without a bias, with the batch normalisation after it.
+    """Return one layer that does what the layer `name` and the batch normalisation `norm` after it do.
 
-    wide: the arrays of a file of weights, in float64. The inputs of a convolution have the order [tap, input].
+    wide: the arrays of a file of weights, in float64. name: of a dense layer or a convolution, without a bias. The
+    inputs of a convolution have the order [tap, input].
     """
     factor = wide[f"{norm}.weight"] / np.sqrt(wide[f"{norm}.running_var"] + NORM_EPSILON)
     flat = wide[f"{name}.weight"].swapaxes(1, -1).reshape(len(factor), -1)

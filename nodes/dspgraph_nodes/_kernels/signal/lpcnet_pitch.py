@@ -49,10 +49,12 @@ def start_search(order: int) -> PitchSearch:
 def search_pitch(state: PitchSearch, x: Array, lpc: Array) -> tuple[Array, Array]:
     """Return the pitch and the correlation of n frames, [n, 1] each, as LPCNet's features.
 
-    pitch: (the sum of the lags of the two halves, in samples, - 200) / 100. correlation: the mean of the normalised
-    correlations of the two halves, weighted by their energies, - 0.5.
+    pitch: (min(T1 + T2, 510) - 200) / 100 with the lags T1 and T2 of the two halves of a frame, in samples.
+    correlation: c - 0.5, where c is the mean of the normalised correlations of the two halves, weighted by their
+    energies.
 
-    x: the samples of the frames, full scale +-1; the last frame can be incomplete. lpc: [n, order + 1], rows (gain,
+    x: the next n * 160 samples after pre-emphasis, full scale +-1; some of the last 160 may be missing. Frame k covers
+    the samples from 160 * k - 80 up to 160 * k + 80; those before x are in the state. lpc: [n, order + 1], rows (gain,
     a[1..order]). state: updated in place.
     """
     count, past = len(lpc), len(state.samples)

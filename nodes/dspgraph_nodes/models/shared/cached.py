@@ -1,4 +1,4 @@
-"""The weights of a node: a file that is read and packed once for all nodes that use it."""
+"""The weights of a node, and the arrays that kernels need, made of a file once for all nodes that use it."""
 
 from __future__ import annotations
 

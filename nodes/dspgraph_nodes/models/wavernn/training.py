@@ -1,7 +1,7 @@
 """A training run of WaveRNN, from recordings and their mel bands.
 
-Source: N. Kalchbrenner et al., Efficient Neural Audio Synthesis, ICML 2018; defaults as in the program
-fatchord/WaveRNN.
+Source: N. Kalchbrenner et al., Efficient Neural Audio Synthesis, ICML 2018. The defaults of the learning rate, the
+largest gradient and the size of a batch are those of the program fatchord/WaveRNN; the network is a smaller one.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ class Settings(MelSettings, SparseSettings, frozen=True, extra="forbid"):
 def codes(signal: Array, config: Config) -> Array:
     """Return the code of every sample, [n] int64, from 0 to 2**bits - 1. signal: [n], full scale +-1.
 
-    x is a sample after pre-emphasis and gain. Its code is floor((y + 1) / 2 * mu + 1/2), mu = 2**bits - 1, where y is
-    x, or sgn(x) * ln(1 + mu * abs(x)) / ln(1 + mu) with mu-law. For coarse_fine the code is floor(x * h + 1/2) + h, h =
-    2**(bits - 1). Codes are limited to 0 .. 2**bits - 1. This is the inverse of the samples that `Wavernn` gives.
+    x is a sample after pre-emphasis and gain. Its code is floor((y + 1) / 2 * mu + 1/2) with mu = 2**bits - 1, where y
+    is x; for the kind categorical with mu-law y is sgn(x) * ln(1 + mu * abs(x)) / ln(1 + mu). For coarse_fine the code
+    is floor(x * h + 1/2) + h with h = 2**(bits - 1). Codes are limited to 0 .. 2**bits - 1.
     """
     x, levels = config.emphasis.applied(signal.astype(np.float64)), 1 << config.bits
     if config.kind == "coarse_fine":
