@@ -130,6 +130,14 @@ class Node(BaseModel):
         """
         return (first_stream(inputs),) * len(self.outputs)
 
+    def takes(self) -> Mapping[str, Stream]:
+        """Return the streams that input ports take, by name of the port, where the parameters alone decide it.
+
+        Example: a network takes frames of the rate and width with which its weights were trained. A pipeline file can
+        then declare an input by such a port, and needs no numbers. By default no port is among them.
+        """
+        return {}
+
     def lookahead(self, *inputs: Any) -> Fraction | float:
         """Return how many seconds of input after the end of an output item's span the node needs to give that item.
 

@@ -22,9 +22,7 @@ PIPELINE = "gansynth_notes"
 @click.option(
     "--seconds",
     type=RealNumber(0.01, 60),
-    default=1.0,
-    show_default=True,
-    help="How long the notes between two commas last, in seconds.",
+    help="How long the notes between two commas last, in seconds; by default 1, or less if the sounds are shorter.",
 )
 @click.option(
     "--change",
@@ -32,9 +30,6 @@ PIPELINE = "gansynth_notes"
     default=4.0,
     show_default=True,
     help="Seconds from one timbre to the next: each is a random latent vector, between which notes have mixtures.",
-)
-@click.option(
-    "--lowest", default="C1", show_default=True, help="Lowest note of the weights, which `weights show` tells."
 )
 def notes(
     score: str,
@@ -44,9 +39,8 @@ def notes(
     swaps: dict[str, str],
     plugins: tuple[Path, ...],
     seed: int,
-    seconds: float,
+    seconds: float | None,
     change: float,
-    lowest: str,
 ) -> None:
     """Play SCORE, a text or a MIDI file, and write the sound.
 
@@ -58,19 +52,18 @@ def notes(
     """
     from dspgraph.io.audio import AudioSink
     from dspgraph.notes.play import NoteGraph, play
-    from dspgraph.notes.score import MIDI_SUFFIXES, pitch_of, read_midi, read_score
+    from dspgraph.notes.score import MIDI_SUFFIXES, read_midi, read_score
     from dspgraph.pipeline.pipeline import load
 
     say = partial(click.echo, err=True)
+    graph = NoteGraph(load(pipeline, overrides, swaps, plugins))
     if Path(score).suffix.lower() in MIDI_SUFFIXES:
         scored, left_out = read_midi(Path(score))
     else:
-        scored, left_out = read_score(score, seconds), []
-    graph = NoteGraph(load(pipeline, overrides, swaps, plugins))
+        scored, left_out = read_score(score, graph.usual if seconds is None else seconds), []
     for line in left_out:
         say(f"note: {line}")
-    base = pitch_of(lowest)
     with AudioSink(out, graph.audio) as sink:  # a file that cannot be written is refused before the notes are made
-        samples = play(scored, graph, seed, change, base, lambda line: say(f"note: {line}"))
+        samples = play(scored, graph, seed, change, lambda line: say(f"note: {line}"))
         sink.write(samples.astype(graph.audio.dtype))
     click.echo(out)

@@ -23,6 +23,9 @@ LOUDEST = 0.5
 MOST_SECONDS = 3600.0
 """The longest score that is played, in seconds: its samples are held in memory."""
 
+_SHORTEST, _USUAL = 0.1, 1.0
+"""Seconds that a note lasts by default: _USUAL, or less if a sound ends before, but not less than _SHORTEST."""
+
 NOTES_AT_ONCE = 16
 """The number of notes whose sounds are computed together."""
 
@@ -31,8 +34,10 @@ class NoteGraph:
     """A graph that makes single notes.
 
     Its inputs are frames of the kind "latent" and symbols of the kind "pitch", one item for each note; a pitch is the
-    number of semitones above the lowest pitch. Its one audio output has the sounds. The attributes `latent`, `pitch`
-    and `audio` are these streams. The constructor raises RequestError for another graph.
+    number of semitones above the lowest pitch. The node that takes the pitch has an attribute `lowest_pitch`, the MIDI
+    number of the lowest one. The one audio output has the sounds. The attributes `latent`, `pitch` and `audio` are
+    these streams, `lowest` is this number, and `longest` the seconds after which a note fades at the latest. The
+    constructor raises RequestError for another graph.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -49,7 +54,14 @@ class NoteGraph:
         assert isinstance(symbols, Symbols)
         self.latent, self.pitch = frames, symbols
         ((output, self.audio),) = outputs
+        self.lowest = _lowest_pitch(graph, pitch)
+        self.longest = float(1 / frames.rate) - FADE
         self._graph, self._names = graph, (latent, pitch, output)
+
+    @property
+    def usual(self) -> float:
+        """The seconds that a note lasts by default."""
+        return max(_SHORTEST, min(_USUAL, self.longest))
 
     def sounds(self, latents: Array, pitches: Sequence[int]) -> list[Array]:
         """Return the sound of every note, [n] or [n, channels]. latents: [notes, width]; pitches: of each note."""
@@ -66,37 +78,51 @@ class NoteGraph:
         return [found[k] for k in range(len(signals))]
 
 
+def _lowest_pitch(graph: Graph, pitch: str) -> int:
+    """Return the MIDI number of the lowest pitch, which a node tells that takes the input `pitch`."""
+    takers = [to.partition(".")[0] for to, wire in graph.wires.items() if pitch in (wire, *wire)]
+    for name in takers:
+        lowest = getattr(graph.nodes[name], "lowest_pitch", None)
+        if isinstance(lowest, int):
+            return lowest
+    raise RequestError(
+        f"no node that takes the input '{pitch}' tells which note its pitch 0 is: give the class of "
+        f"{' or '.join(map(repr, takers))} an attribute lowest_pitch, a MIDI number"
+    )
+
+
 def play(
-    notes: Sequence[ScoredNote], graph: NoteGraph, seed: int = 0, change: float = 4.0, lowest: int = 24,
+    notes: Sequence[ScoredNote], graph: NoteGraph, seed: int = 0, change: float = 4.0,
     note: Callable[[str], None] = lambda line: None,
 ) -> Array:  # fmt: skip
     """Return the samples of a score, [n] or [n, channels], with the peak LOUDEST; zeros if all notes are silent.
 
-    notes: at least one, in the order in which they begin. seed, change: of the latent vectors, see `latent_at`; lowest:
-    the MIDI number of the pitch 0 of the graph; note: called with each line for the user, on what is left out or cut.
+    notes: at least one, in the order in which they begin. seed, change: of the latent vectors, see `latent_at`; note:
+    called with each line for the user, on what is left out or cut.
     The sound of a note is scaled to a peak of 1, rises in RISE seconds, fades in FADE seconds after the end of the
     note, and is multiplied by the velocity. A note that is longer than its sound ends with the sound. Raises
     RequestError if no note has a pitch that the graph makes, or if the score is longer than MOST_SECONDS.
     """
-    rate, size = int(graph.audio.rate), graph.pitch.size
+    rate, size, lowest = int(graph.audio.rate), graph.pitch.size, graph.lowest
     playable = [one for one in notes if 0 <= one.pitch - lowest < size]
     first, last = note_name(lowest), note_name(lowest + size - 1)
     outside = f"outside of the pitches of this pipeline, {first} to {last}"
     if not playable:
         raise RequestError(f"no note can be played: all are {outside}")
     if count := len(notes) - len(playable):
-        note(f"{count} of {len(notes)} notes are left out: they are {outside}")
+        note(f"{count} of {len(notes)} notes {'is' if count == 1 else 'are'} left out, {outside}")
     if (end := max(one.begin + one.seconds for one in playable) + FADE) > MOST_SECONDS:
         raise RequestError(f"the score lasts {end:.0f} s; at most {MOST_SECONDS:.0f} s are played")
-    longest = float(1 / graph.latent.rate) - FADE
-    if count := sum(one.seconds > longest for one in playable):
-        note(f"{count} of {len(playable)} notes end early: a sound of this pipeline lasts {longest + FADE:g} s")
+    if count := sum(one.seconds > graph.longest for one in playable):
+        end_early = "ends early" if count == 1 else "end early"
+        lasts = f"a sound of this pipeline lasts {graph.longest + FADE:g} s"
+        note(f"{count} of {len(playable)} notes {end_early}: {lasts}")
     mixed = np.zeros((ceil(end * rate), graph.audio.channels))
     for start in range(0, len(playable), NOTES_AT_ONCE):
         some = playable[start : start + NOTES_AT_ONCE]
         latents = np.stack([latent_at(one.begin / change, graph.latent.width, seed) for one in some])
         for one, sound in zip(some, graph.sounds(latents, [one.pitch - lowest for one in some]), strict=True):
-            _add(mixed, one, sound.reshape(len(sound), -1), rate, min(one.seconds, longest))
+            _add(mixed, one, sound.reshape(len(sound), -1), rate, min(one.seconds, graph.longest))
     peak = np.abs(mixed).max()
     found = mixed * (LOUDEST / peak if peak else 1.0)
     return found[:, 0] if graph.audio.channels == 1 else found

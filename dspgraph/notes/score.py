@@ -117,5 +117,6 @@ def _played(path: Path, messages: list[Any]) -> tuple[list[ScoredNote], list[str
         raise FileError(f"{path} has no notes" + (f" but {drums} of drums, which are not played" if drums else ""))
     if len(found) > MOST_NOTES:
         raise FileError(f"{path} has {len(found)} notes; at most {MOST_NOTES} are played")
-    left_out = [f"{path}: {drums} notes of drums (channel 10) are left out"] if drums else []
+    count = f"{drums} note of drums (channel 10) is" if drums == 1 else f"{drums} notes of drums (channel 10) are"
+    left_out = [f"{path}: {count} left out"] if drums else []
     return sorted(found, key=lambda one: (one.begin, one.pitch)), left_out

@@ -17,7 +17,7 @@ from dspgraph.errors import DspgraphError, ParameterError, PipelineError, WireEr
 from dspgraph.graph import Graph
 from dspgraph.node import Node, Port
 from dspgraph.parameters import names_file
-from dspgraph.pipeline.document import Document, NodeEntry
+from dspgraph.pipeline.document import Document, NodeEntry, PortInput
 from dspgraph.pipeline.read import KeyPath, Source
 from dspgraph.shown import shown
 from dspgraph.streams import Stream
@@ -186,10 +186,27 @@ class _Builder:
         inputs = {}
         for name, entry in self.document.inputs.items():
             try:
-                inputs[name] = entry.stream().at_precision(self.document.precision)
+                stream = self._taken_by(name, entry) if isinstance(entry, PortInput) else entry.stream()
             except ParameterError as error:
                 raise PipelineError(f"{self.source.place(('inputs', name))}: {error}") from None
+            inputs[name] = stream.at_precision(self.document.precision)
         return inputs
+
+    def _taken_by(self, name: str, entry: PortInput) -> Stream:
+        """Return the stream that the port of an entry of `inputs` takes. name: of this entry."""
+        at, (owner, _, port) = ("inputs", name, "port"), entry.port.partition(".")
+        if owner not in self.document.nodes:
+            known = suggest(owner, self.document.nodes)
+            self._refuse(at, f"is '{entry.port}', but no node is called '{owner}'; {known}")
+        streams = self.inner[owner].graph.inputs if owner in self.inner else self.nodes[owner].takes()
+        if port not in streams:
+            known = ", ".join(f"'{owner}.{one}'" for one in streams) or "none does"
+            self._refuse(
+                at,
+                f"is '{entry.port}'; of '{owner}' these ports have a stream that the parameters decide: {known}: "
+                "declare the input by 'audio', 'frames' or 'symbols'",
+            )
+        return streams[port]
 
     # ---- errors of the graph ---------------------------------------------------------------------------------------
 

@@ -76,6 +76,12 @@ class SymbolsInput(_Strict):
         return Symbols(self.rate, self.symbols, self.size)
 
 
+class PortInput(_Strict):
+    """The stream that a port takes, where it follows from the parameters of the node, such as a file of weights."""
+
+    port: str = Field(description="node and port, such as note.latent; or the input of a pipeline used as a node")
+
+
 class NodeEntry(BaseModel):
     """A node: its type, its parameters, and for each input port the node or input that the port takes from."""
 
@@ -113,9 +119,10 @@ def _by_key(tags: Sequence[str], examples: str = "") -> Discriminator:
 InputEntry = Annotated[
     Annotated[AudioInput, Tag("audio")]
     | Annotated[FramesInput, Tag("frames")]
-    | Annotated[SymbolsInput, Tag("symbols")],
+    | Annotated[SymbolsInput, Tag("symbols")]
+    | Annotated[PortInput, Tag("port")],
     _by_key(
-        ["audio", "frames", "symbols"],
+        ["audio", "frames", "symbols", "port"],
         ", such as {audio: 16000}, {frames: spectrum, rate: 100, width: 513} or {symbols: phones, rate: 100, size: 40}",
     ),
 ]
@@ -144,13 +151,16 @@ class Document(_Strict):
     )
 
 
-_INPUTS: dict[str, type[BaseModel]] = {"audio": AudioInput, "frames": FramesInput, "symbols": SymbolsInput}
+_INPUTS: dict[str, type[BaseModel]] = {
+    "audio": AudioInput, "frames": FramesInput, "symbols": SymbolsInput, "port": PortInput
+}  # fmt: skip
 
 
 def describe_key(key: str, tag: str | None = None) -> str:
     """Return the description of a key; "" for an unknown key.
 
-    tag: "audio", "frames" or "symbols" for a key in such an entry of `inputs`; None for a key at the top of a file.
+    tag: "audio", "frames", "symbols" or "port" for a key in such an entry of `inputs`; None for a key at the top of a
+    file.
     """
     model: type[BaseModel] = _INPUTS[tag] if tag else Document
     return model.model_fields[key].description or "" if key in model.model_fields else ""

@@ -54,8 +54,5 @@ def notes(config: Config, count: int, seed: int = 0) -> dict[str, Any]:
 
 
 def overrides(config: Config = SMALL["wide"]) -> list[str]:
-    """Return the overrides that the pipeline `gansynth_notes` needs to run with a small network."""
-    return [
-        f"weights={gansynth_file(config)}", f"numbers={config.latent}", f"pitches={config.pitches}",
-        f"per_second={config.rate}/{config.hop * config.rows}", f"scale={config.scale}",
-    ]  # fmt: skip
+    """Return the overrides with which the pipeline `gansynth_notes` runs with a small network."""
+    return [f"weights={gansynth_file(config)}"]

@@ -149,3 +149,18 @@ class ToyFailing(Node):
         if np.abs(x).max() > 1000:
             raise ZeroDivisionError("too loud")
         return state, x
+
+
+class ToySized(Node):
+    """Pass rows on whose width a parameter decides, as a file of weights does."""
+
+    x = Input(Frames, "level")
+    y = Output(Frames)
+
+    width: int = Field(3, ge=1, le=100, description="numbers in a row")
+
+    def takes(self) -> dict[str, Stream]:
+        return {"x": Frames(100, "level", self.width)}
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        return state, x

@@ -1,7 +1,7 @@
 """How a score is played: with a graph whose sounds are known, and with a small network."""
 
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -24,6 +24,8 @@ class Tones(Node):
     pitch = Input(Symbols, "pitch")
     y = Output(Audio)
 
+    lowest_pitch: ClassVar[int] = 60
+
     def streams(self, latent: Frames, pitch: Symbols) -> tuple[Audio]:
         return (Audio(RATE, dtype=latent.dtype),)
 
@@ -39,7 +41,7 @@ def tones(size: int = 5) -> NoteGraph:
 
 
 def played(*notes: ScoredNote, **more: Any) -> Array:
-    return play(notes, tones(), lowest=60, **more)
+    return play(notes, tones(), **more)
 
 
 def test_a_note_rises_stays_and_fades() -> None:
@@ -60,7 +62,7 @@ def test_notes_add_up_by_their_velocities_whatever_the_level_of_their_sounds() -
 def test_a_note_that_is_longer_than_its_sound_ends_with_it_and_that_is_said() -> None:
     said: list[str] = []
     found = played(ScoredNote(0, 5, 60), note=said.append)
-    assert said == ["1 of 1 notes end early: a sound of this pipeline lasts 2 s"]
+    assert said == ["1 of 1 notes ends early: a sound of this pipeline lasts 2 s"]
     assert_allclose(found[1600], LOUDEST, atol=1e-12)
     assert 0 < found[1999] < 0.01
     assert not found[2000:].any()
@@ -69,7 +71,7 @@ def test_a_note_that_is_longer_than_its_sound_ends_with_it_and_that_is_said() ->
 def test_notes_outside_of_the_pitches_are_left_out_and_that_is_said() -> None:
     said: list[str] = []
     played(ScoredNote(0, 1, 59), ScoredNote(0, 1, 60), ScoredNote(0, 1, 65), note=said.append)
-    assert said == ["2 of 3 notes are left out: they are outside of the pitches of this pipeline, C4 to E4"]
+    assert said == ["2 of 3 notes are left out, outside of the pitches of this pipeline, C4 to E4"]
     with pytest.raises(RequestError, match="no note can be played: all are outside of the pitches"):
         played(ScoredNote(0, 1, 59))
 
@@ -82,6 +84,17 @@ def test_a_score_of_hours_is_refused() -> None:
 def test_a_graph_that_makes_no_notes_is_refused() -> None:
     with pytest.raises(RequestError, match="this pipeline makes no notes: .*; found speech .*: take gansynth_notes"):
         NoteGraph(load("lpc_vocoder"))
+
+
+def test_a_graph_that_does_not_tell_its_lowest_pitch_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(Tones, "lowest_pitch")
+    with pytest.raises(RequestError, match=r"no node .* takes the input 'pitch' tells which note its pitch 0 is: give"):
+        tones()
+
+
+def test_a_note_lasts_a_second_by_default_or_as_long_as_its_sound() -> None:
+    assert tones().usual == 1.0
+    assert NoteGraph(load("gansynth_notes", overrides())).usual == 0.1  # a sound of 0.32 s fades for 0.3 s
 
 
 def test_more_notes_than_are_computed_together_change_no_sound() -> None:

@@ -88,7 +88,7 @@ def test_drums_are_left_out_and_it_is_said(tmp_path: Path) -> None:
         mido.Message("note_on", note=60, velocity=127),
         mido.Message("note_off", note=60, time=480),
     )
-    assert read_midi(path)[1] == [f"{path}: 1 notes of drums (channel 10) are left out"]
+    assert read_midi(path)[1] == [f"{path}: 1 note of drums (channel 10) is left out"]
     with pytest.raises(FileError, match="has no notes but 1 of drums"):
         read_midi(midi_file(tmp_path / "drums.mid", drum))
 

@@ -4,8 +4,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from dspgraph import Audio, Frames, Symbols
+from dspgraph.errors import PipelineError
 from dspgraph.pipeline.pipeline import Pipeline, variants
 from helpers.pipelines import gain_of, graph_of, written
 
@@ -95,3 +97,40 @@ outputs: {y: end}
         "rows": Frames(Fraction(100), "level", 1, Fraction(1, 200)),
         "codes": Symbols(Fraction(8000), "mulaw", 256),
     }
+
+
+SIZED = """\
+vars: {width: 3}
+inputs: {rows: {port: sized.x}}
+nodes: {sized: {node: toy_sized, x: rows, width: "${width}"}}
+outputs: {y: sized}
+"""
+
+
+def test_an_input_can_be_the_stream_that_a_port_takes(tmp_path: Path) -> None:
+    """Also the input of a pipeline that is used as a node; the precision is that of the file."""
+    own = written(tmp_path, SIZED, "own.yaml")
+    assert graph_of(own).inputs == {"rows": Frames(100, "level", 3)}
+    assert graph_of(own, "width=7", "precision=float32").inputs == {"rows": Frames(100, "level", 7, dtype=np.float32)}
+    around = "inputs: {z: {port: codec.rows}}\nnodes: {codec: {pipeline: own.yaml, rows: z}}\noutputs: {y: codec}\n"
+    assert graph_of(written(tmp_path, around), "codec.width=5").inputs == {"z": Frames(100, "level", 5)}
+
+
+@pytest.mark.parametrize(
+    ("port", "complaint"),
+    [
+        ("size.x", "is 'size.x', but no node is called 'size'; did you mean 'sized'"),
+        (
+            "sized.y",
+            "is 'sized.y'; of 'sized' these ports have a stream that the parameters decide: 'sized.x': declare",
+        ),
+        ("late.x", "of 'late' these ports have a stream that the parameters decide: none does: declare the input by"),
+        ("sized", "is 'sized'; of 'sized' these"),
+    ],
+)
+def test_a_port_whose_stream_no_parameter_decides_is_refused(port: str, complaint: str, tmp_path: Path) -> None:
+    text = SIZED.replace("port: sized.x", f"port: {port}").replace(
+        "nodes: {", "nodes: {late: {node: toy_late, x: rows}, "
+    )
+    with pytest.raises(PipelineError, match=rf"mine.yaml:2: inputs.rows.port: .*{complaint}"):
+        graph_of(written(tmp_path, text))

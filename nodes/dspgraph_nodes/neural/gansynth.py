@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dspgraph import Array, Field, File, Frames, Input, Node, Output, ParameterError, State, Symbols
+from dspgraph import Array, Field, File, Frames, Input, Node, Output, ParameterError, State, Stream, Symbols
 from dspgraph_nodes._kernels.signal.gansynth import ANGLE_KINDS, MAGNITUDE_KINDS, GansynthLayout, Normaliser
 
 if TYPE_CHECKING:
@@ -50,6 +50,16 @@ class Gansynth(Node):
     @cached_property
     def _network(self) -> "PackedGenerator":
         return self._file.packed
+
+    @property
+    def lowest_pitch(self) -> int:
+        """The MIDI number of the pitch 0."""
+        return self._file.config.lowest
+
+    def takes(self) -> Mapping[str, Stream]:
+        config = self._file.config
+        rate = Fraction(config.rate, config.hop * config.rows)
+        return {"latent": Frames(rate, "latent", config.latent), "pitch": Symbols(rate, "pitch", config.pitches)}
 
     def streams(self, latent: Frames, pitch: Symbols) -> tuple[Frames, Frames]:
         config = self._file.config

@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph import Array, Audio, Field, File, Frames, Input, Node, Output, ParameterError, State
 from dspgraph_nodes._kernels.signal import gansynth
 from dspgraph_nodes._kernels.signal.gansynth import AngleForm, DroppedBin, GansynthLayout, GansynthScale, Normaliser
+
+if TYPE_CHECKING:
+    from dspgraph_nodes.models.gansynth.config import Config
 
 
 def inverse_gansynth_spectrogram(
@@ -66,7 +71,8 @@ class InverseGansynthSpectrogram(Node):
         y[n] = sum_k hann[i] * irfft(X_k)[i] / 1.5,    i = n - k * hop + 3 * hop
 
     W is the matrix of the mel bands, and `ones` a row of ones. The dropped bin is set to 0. The parameters must be
-    those of the `gansynth_spectrogram` that made the rows. A row with nothing above the floor of the logarithm is
+    those of the `gansynth_spectrogram` that made the rows; for rows that the node `gansynth` made, its `weights` tell
+    them all. A row with nothing above the floor of the logarithm is
     silence. A log magnitude above 80 counts as 80, so that every output is finite. As in the published code, the last 3
     hops fade out, because no frames follow that would overlap them.
 
@@ -94,6 +100,22 @@ class InverseGansynthSpectrogram(Node):
     )
     angle_scale: float = Field(gansynth.PUBLISHED_NORMALISER.angle[0], gt=0, description="scale of a normalised angle")
     angle_shift: float = Field(gansynth.PUBLISHED_NORMALISER.angle[1], description="shift of a normalised angle")
+    weights: File | None = Field(
+        None, description="weights of the GANSynth that made the rows, in place of all other parameters"
+    )
+
+    @cached_property
+    def _config(self) -> "Config | None":
+        """The configuration in the file of weights, if one is given."""
+        from dspgraph_nodes.models.gansynth.weights import WEIGHTS
+        from dspgraph_nodes.models.shared.cached import WeightsFile
+
+        if self.weights is None:
+            return None
+        if others := sorted(self.model_fields_set - {"weights"}):
+            raise ParameterError(f"{self.type_name}.weights tell {others[0]} too: leave one of both out")
+        file = WeightsFile(WEIGHTS, lambda config, arrays: None, f"{self.type_name}.weights", self.weights)
+        return file.config
 
     def streams(self, magnitude: Frames, angle: Frames) -> tuple[Audio]:
         layout = self._layout(magnitude)
@@ -104,9 +126,9 @@ class InverseGansynthSpectrogram(Node):
         kinds = (layout.magnitude_kind, layout.angle_kind)
         if (magnitude.kind, angle.kind) != kinds:
             raise ParameterError(
-                f"{self.type_name}.scale is '{self.scale}', form '{self.form}', normalise {self.normalise}: that takes "
-                f"'{kinds[0]}' and '{kinds[1]}', found '{magnitude.kind}' and '{angle.kind}'; give it the parameters "
-                "the rows were made with"
+                f"{self.type_name}.scale is '{layout.scale}', form '{layout.form}', normalise "
+                f"{layout.normaliser is not None}: that takes '{kinds[0]}' and '{kinds[1]}', found '{magnitude.kind}' "
+                f"and '{angle.kind}'; give it the parameters the rows were made with"
             )
         if magnitude.width != angle.width:
             raise ParameterError(
@@ -145,7 +167,9 @@ class InverseGansynthSpectrogram(Node):
         return (sums.tail[sums.early :].astype(dtype, copy=False),)
 
     def _layout(self, magnitude: Frames) -> GansynthLayout:
-        normaliser = Normaliser((self.magnitude_scale, self.magnitude_shift), (self.angle_scale, self.angle_shift))
         bins = magnitude.width
         rate = float(magnitude.rate * bins / 2)
+        if c := self._config:
+            return GansynthLayout(bins, c.drop, c.scale, "if", Normaliser(c.magnitude, c.angle), rate)
+        normaliser = Normaliser((self.magnitude_scale, self.magnitude_shift), (self.angle_scale, self.angle_shift))
         return GansynthLayout(bins, self.drop, self.scale, self.form, normaliser if self.normalise else None, rate)

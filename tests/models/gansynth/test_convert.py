@@ -12,7 +12,7 @@ from dspgraph_nodes.models.gansynth.config import Config
 from dspgraph_nodes.models.gansynth.convert import convert, recognises
 from helpers.gansynth import SMALL, random_weights
 from helpers.paths import GOLDEN
-from helpers.published_gansynth import PUBLISHED, their_name, theirs
+from helpers.published_gansynth import their_name, theirs
 
 RECORDED = GOLDEN / "gansynth"
 
@@ -63,8 +63,7 @@ def test_the_notes_of_a_published_checkpoint_are_those_of_its_program(tmp_path: 
     """From the files of TensorFlow to samples. Found: 1.6e-5 of the peak."""
     checkpoint = RECORDED / "tf_checkpoint_small" / "stage_00005" / "model.ckpt-4800.index"
     assert convert_weights(checkpoint, tmp_path / "a.safetensors").model == "gansynth"
-    values = [f"weights={tmp_path / 'a.safetensors'}", f"numbers={PUBLISHED.latent}", "per_second=16000/1024"]
-    graph = load("gansynth_notes", values)
+    graph = load("gansynth_notes", [f"weights={tmp_path / 'a.safetensors'}"])
     with np.load(RECORDED / "gansynth_small_ema_waves.npz") as notes:
         for latent, pitch, wave in zip(notes["z"], notes["label"], notes["waves"], strict=True):
             found = graph(latent=latent[None].astype(np.float64), pitch=np.array([pitch]))["notes"]

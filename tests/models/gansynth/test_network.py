@@ -18,6 +18,7 @@ from dspgraph_nodes.models.gansynth.network import (
     Discriminator,
     GansynthPair,
     Generator,
+    StartConvolution,
     mixed,
     normalised,
     shares,
@@ -82,6 +83,15 @@ def test_the_first_convolution_is_a_dense_layer_with_the_filter_turned() -> None
         turned = first.gain * first.weight.flip(2, 3)
         dense = torch.einsum("i,oirb->orb", x[0], turned) + first.bias[:, None, None]
     assert_allclose(found, dense, rtol=1e-5, atol=1e-5)
+
+
+def test_the_convolution_of_one_pixel_is_that_of_the_pixel_between_zeros() -> None:
+    """Found: 2e-15."""
+    short = StartConvolution(5, 3, (4, 8)).double()
+    padded = Convolution(5, 3, (4, 8), (3, 7)).double()
+    padded.load_state_dict(short.state_dict())
+    x = torch.randn(2, 5, 1, 1, dtype=torch.float64)
+    assert_allclose(short(x).detach(), padded(x).detach(), rtol=0, atol=1e-13)
 
 
 def test_the_penalty_can_be_differentiated() -> None:

@@ -12,6 +12,7 @@ import soundfile
 import torch
 from click.testing import CliRunner
 from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
 
 from dspgraph import Array, RequestError, load
 from dspgraph.cli.main import main
@@ -153,13 +154,14 @@ def test_train_makes_weights_that_the_pipeline_of_notes_plays(preset: str, tmp_p
     (path,) = (tmp_path / "o").glob("audio/*.wav")
     samples, rate = soundfile.read(path)
     seconds = c.hop * c.rows / c.rate
+    (drawn,) = (tmp_path / "o").glob("pictures/*.png")  # a column for each row of the notes that are heard
+    with Image.open(drawn) as picture:
+        assert (picture.size, picture.mode) == ((c.rows * round(0.3 / seconds), c.bins), "RGB")
+        assert np.asarray(picture).max() > 100
     assert (rate, len(samples)) == (4000, c.hop * c.rows * round(0.3 / seconds))
-    overrides = [
-        f"weights={tmp_path / 'o' / 'weights.safetensors'}", f"numbers={c.latent}", f"pitches={c.pitches}",
-        f"per_second={c.rate}/{c.hop * c.rows}", f"scale={c.scale}", f"drop={c.drop}",
-    ]  # fmt: skip
     latent = np.random.default_rng(0).standard_normal((2, c.latent))
-    y = load("gansynth_notes", overrides)(latent=latent, pitch=np.array([0, 5]))["notes"]
+    graph = load("gansynth_notes", [f"weights={tmp_path / 'o' / 'weights.safetensors'}"])
+    y = graph(latent=latent, pitch=np.array([0, 5]))["notes"]
     assert len(y) == 2 * c.hop * c.rows
     assert np.abs(y).max() > 1e-4
     config, arrays = WEIGHTS.read(tmp_path / "o" / "weights.safetensors")
@@ -226,6 +228,19 @@ def test_a_recording_without_what_is_needed_is_refused(
     with pytest.raises(RequestError, match=complaint):
         train({"a.wav": x, "b.wav": x}, features(settings), tmp_path, settings, labels=given)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_latents_of_a_timbre_are_scattered_in_training_and_not_in_validation() -> None:
+    recordings, labels = notes("gansynth-tiny", 12)
+    given = {**TINY, "kind": "regression", "batch": 8}
+    both = [Settings(**given, latent_noise=noise) for noise in (0.0, 0.5)]
+    still, noisy = (task(labels, one, recordings, features(one)) for one in both)
+    apart = [noisy.batch(k)["latent"] - still.batch(k)["latent"] for k in range(60)]
+    assert float(torch.stack(apart).std()) == pytest.approx(0.5, rel=0.05)  # 3840 numbers: 1.1 % is one deviation
+    assert_array_equal(noisy.batch(3)["latent"], noisy.batch(3)["latent"])
+    network = still.network()
+    with torch.no_grad():
+        assert noisy.validate(network) == still.validate(network)
 
 
 def test_a_folder_has_no_pitches_and_the_error_says_what_has(tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ def test_notes_of_a_batch_are_those_of_each_alone() -> None:
 def test_streams_that_do_not_fit_the_weights_are_refused() -> None:
     node, given = Gansynth(weights=gansynth_file(WIDE)), notes(WIDE, 1)
     latent, pitch = given["latent"][0], given["pitch"][0]
+    assert node.takes() == {"latent": latent, "pitch": pitch}
+    assert node.lowest_pitch == WIDE.lowest
     magnitude, angle = node.streams(latent, pitch)
     assert magnitude == Frames(25, "scaled_gansynth_magnitude", 64, Fraction(-32, 800))
     assert angle.kind == "scaled_gansynth_if"

@@ -13,6 +13,7 @@ from dspgraph_nodes.spectrum.inverse_gansynth_spectrogram import (
     InverseGansynthSpectrogram,
     inverse_gansynth_spectrogram,
 )
+from helpers.gansynth import SMALL, gansynth_file
 from helpers.integers import check_integers, integers
 from helpers.speech import speech
 
@@ -223,6 +224,26 @@ def test_rows_drawn_otherwise_are_refused() -> None:
     early = rows().like(centre=Fraction(0)), rows(kind="gansynth_if").like(centre=Fraction(0))
     with pytest.raises(ParameterError, match="end where their span ends, centred at -32 samples"):
         InverseGansynthSpectrogram().streams(*early)
+
+
+@pytest.mark.parametrize("drop", ["nyquist", "dc"])
+def test_weights_tell_how_the_rows_were_made(drop: Any) -> None:
+    config = SMALL["wide"].replace(drop=drop, magnitude=(0.05, 0.3), angle=(0.5, 0.1))
+    path = gansynth_file(config)
+    magnitude, angle = drawn(config.bins, 20)
+    scaled = np.clip(0.05 * magnitude + 0.3, -1, 1), 0.5 * angle + 0.1
+    kinds = ("scaled_gansynth_magnitude", "scaled_gansynth_if")
+    given: dict[str, Any] = {"magnitude_scale": 0.05, "magnitude_shift": 0.3, "angle_scale": 0.5, "angle_shift": 0.1}
+    expected = render(*scaled, kinds, drop=drop, normalise=True, **given)
+    assert_array_equal(render(*scaled, kinds, weights=path), expected)
+    with pytest.raises(
+        ParameterError, match=r"scale is 'linear', form 'if', normalise True: that takes 'scaled_gansyn"
+    ):
+        InverseGansynthSpectrogram(weights=path).streams(rows(), rows(kind="gansynth_if"))
+    with pytest.raises(ParameterError, match=r"inverse_gansynth_spectrogram.weights tell drop too: leave one of both"):
+        InverseGansynthSpectrogram(weights=path, drop=drop).streams(rows(), rows(kind="gansynth_if"))
+    with pytest.raises(ParameterError, match=r"inverse_gansynth_spectrogram.weights is nowhere; there is no such file"):
+        InverseGansynthSpectrogram(weights="nowhere").streams(rows(), rows(kind="gansynth_if"))
 
 
 def test_more_samples_than_the_frames_hold_are_refused() -> None:

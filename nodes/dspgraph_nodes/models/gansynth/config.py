@@ -81,10 +81,24 @@ _SMALL: Any = {"latent": 8, "scale": "linear", "drop": "nyquist", "rate": 4000}
 PRESETS = {
     "gansynth": Config(),
     "gansynth-256": Config(start_rows=4, start_bins=8),
+    "gansynth-notes": Config(
+        latent=4,
+        lowest=48,
+        pitches=37,
+        start_rows=4,
+        start_bins=128,
+        blocks=4,
+        channels=128,
+        most_channels=32,
+        scale="linear",
+        drop="nyquist",
+    ),
     "gansynth-small": Config(lowest=48, pitches=36, blocks=4, channels=512, most_channels=64, **_SMALL),
     "gansynth-tiny": Config(lowest=60, pitches=24, blocks=3, channels=256, most_channels=48, **_SMALL),
 }
-"""The published sizes, in both shapes (128 x 1024 and 256 x 512), and two that train on a CPU.
+"""The published sizes, in both shapes (128 x 1024 and 256 x 512), and three that train on a CPU.
 
-Those make the beginning of a note at 4 kHz: 0.26 s in 16 x 128 pixels, and 0.06 s in 8 x 64.
+gansynth-notes makes the first second of a note at 16 kHz, in 32 x 1024 pixels. Its first block has most of its weights:
+it gives every pitch a picture of 4 x 128 pixels with 32 channels. The others make the beginning of a note at 4 kHz:
+0.26 s in 16 x 128 pixels, and 0.06 s in 8 x 64.
 """

@@ -49,6 +49,22 @@ def same(inputs: int, outputs: int) -> Convolution:
     return Convolution(inputs, outputs, (3, 3), (1, 1))
 
 
+class StartConvolution(Convolution):
+    """The convolution that turns one pixel into the smallest picture.
+
+    With the pixel in the middle of zeros, kernel - 1 on each side, an output pixel is reached by one weight of the
+    kernel only, in the opposite order. So this is a product, without the zeros.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int]) -> None:
+        super().__init__(inputs, outputs, kernel, (kernel[0] - 1, kernel[1] - 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [notes, outputs, rows, bins] of the size of the kernel; x: [notes, inputs, 1, 1]."""
+        weight = (self.gain * self.weight).flip(2, 3)
+        return torch.einsum("ni,oirb->norb", x[:, :, 0, 0], weight) + self.bias[:, None, None]
+
+
 class DenseScore(nn.Module):
     """A linear layer whose weights are scaled when they are used."""
 
@@ -91,9 +107,7 @@ class GeneratorBlock(nn.Module):
         super().__init__()
         c, width = config, config.width(block)
         if block == 1:
-            start = c.start_rows, c.start_bins
-            padding = c.start_rows - 1, c.start_bins - 1
-            self.conv0 = Convolution(c.latent + c.pitches, width, start, padding)
+            self.conv0: Convolution = StartConvolution(c.latent + c.pitches, width, (c.start_rows, c.start_bins))
         else:
             self.conv0 = same(c.width(block - 1), width)
         self.conv1 = same(width, width)

@@ -19,8 +19,10 @@ from pydantic import Field
 from torch import Tensor
 
 from dspgraph import RequestError
+from dspgraph.plotting.rainbowgram import rainbow
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.gansynth_generator import generate, pack
+from dspgraph_nodes._kernels.signal.gansynth import Normaliser
 from dspgraph_nodes.models.gansynth.config import PRESETS, Config
 from dspgraph_nodes.models.gansynth.data import (
     NotePictures,
@@ -78,6 +80,9 @@ class Settings(RunSettings, frozen=True, extra="forbid"):
     )
     latent_scale: float = Field(
         1.0, gt=0, description="standard deviation of the numbers in a latent; with less, the pitch counts for more"
+    )
+    latent_noise: float = Field(
+        0.0, ge=0, description="regression: standard deviation of what is added to the latent of a timbre in each batch"
     )
     learning_rate: float = Field(8e-4, gt=0, description="first learning rate of Adam")
     clip: float = Field(1e6, gt=0, description="largest norm of the gradient; a larger gradient is scaled down to it")
@@ -185,7 +190,8 @@ def task(labels: NoteLabels, settings: Settings, recordings: Mapping[str, Array]
         unit="",
         adam={"betas": (0.0, 0.99), "eps": 1e-8},
         restart=one.restart,
-        audio=partial(_audio, one.example, settings),
+        audio=lambda path: {"notes": _heard(*_made(one.example, settings, path))},
+        pictures=lambda path: {"notes": _shown(*_made(one.example, settings, path))},
         parts=one.parts,
     )
 
@@ -291,14 +297,20 @@ class _Regression:
         return torch.from_numpy(np.stack(rows)).float()
 
     def batch(self, notes: NotePictures, number: int) -> NoteBatch:
-        return {"latent": self.latents(notes), "pitch": notes.pitch, "real": notes.pictures}
+        noise = rng(self.settings.seed, number, 3).standard_normal((len(notes), self.config.latent))
+        latent = self.latents(notes) + self.settings.latent_noise * torch.from_numpy(noise).float()
+        return self.inputs(notes, latent)
+
+    def inputs(self, notes: NotePictures, latent: Tensor) -> NoteBatch:
+        """Return the inputs of the loss. latent: of each note, [notes, latent]."""
+        return {"latent": latent, "pitch": notes.pitch, "real": notes.pictures}
 
     def losses(self, network: GansynthPair, batch: NoteBatch) -> Iterator[Mapping[str, Tensor]]:
         yield regression_loss(network.generator, batch["latent"], batch["pitch"], batch["real"])
 
     def validate(self, network: GansynthPair) -> dict[str, float]:
         training, held = _first(self.data.training), _first(self.data.validation)
-        (figures,) = self.losses(network, trainer.moved(self.batch(held, 0), _device(network)))
+        (figures,) = self.losses(network, trainer.moved(self.inputs(held, self.latents(held)), _device(network)))
         right = [_right_pitches(network.generator, self.latents(one), one.pitch) for one in (training, held)]
         return {name: float(value) for name, value in figures.items()} | dict(zip(self.measured, right, strict=True))
 
@@ -324,15 +336,23 @@ def _right_pitches(generator: Generator, latent: Tensor, pitch: Tensor) -> float
     return share_of_right_pitches(pictures, pitch.numpy(), generator.config)
 
 
-def _audio(
-    example: Callable[[Random], tuple[Array, int]], settings: Settings, path: Path
-) -> dict[str, tuple[Array, int]]:
-    """Return notes one after the other, made with a file of weights. example: draws a latent and a pitch."""
+def _made(example: Callable[[Random], tuple[Array, int]], settings: Settings, path: Path) -> tuple[list[Array], Config]:
+    """Return pictures of notes, normalised, made with a file of weights. example: draws a latent and a pitch."""
     config, arrays = WEIGHTS.read(path)
     network, draw = pack(arrays), rng(settings.seed, 5)
     count = max(1, round(settings.audio * config.rate / (config.hop * config.rows)))
-    notes = [sound(generate(network, *example(draw)), config) for _ in range(count)]
-    return {"notes": (np.concatenate(notes), config.rate)}
+    return [generate(network, *example(draw)) for _ in range(count)], config
+
+
+def _heard(pictures: list[Array], config: Config) -> tuple[Array, int]:
+    """Return the sound of notes, one after the other, and its rate."""
+    return np.concatenate([sound(one, config) for one in pictures]), config.rate
+
+
+def _shown(pictures: list[Array], config: Config) -> Array:
+    """Return the rainbowgram of notes, one after the other, [bins, columns, 3]."""
+    magnitude, angle = Normaliser(config.magnitude, config.angle).backward(*np.concatenate(pictures, axis=1))
+    return rainbow(magnitude, np.clip(angle, -1, 1))
 
 
 def _loaded(seed: int, path: Path) -> GansynthPair:

@@ -1,4 +1,4 @@
-"""Logs of training runs: a CSV file, files for TensorBoard, and audio."""
+"""Logs of training runs: a CSV file, files for TensorBoard, audio and pictures."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from PIL import Image
 from torch import from_numpy
 from torch.utils.tensorboard import SummaryWriter
 
@@ -34,7 +35,7 @@ def _whole_rows(path: Path) -> list[dict[str, str]]:
 
 
 class Logs:
-    """The logs of a run: `logs/metrics.csv`, `logs/events.*` and `audio/*.wav` in its folder.
+    """The logs of a run: `logs/metrics.csv`, `logs/events.*`, `audio/*.wav` and `pictures/*.png` in its folder.
 
     out: the folder; names: the columns of the CSV file besides `step`; done: the number of batches after which the run
     goes on. Rows of later batches, which an interrupted run has left, are removed.
@@ -72,6 +73,16 @@ class Logs:
         soundfile.write(content, x, rate, format="WAV", subtype="PCM_16")
         write_atomically(folder / f"{step:08d}_{name}.wav", content.getbuffer())
         self._board.add_audio(name, from_numpy(x)[None], step, rate)
+
+    def picture(self, step: int, name: str, colours: Array) -> None:
+        """Write a picture. colours: [bins, columns, 3], red, green and blue from 0 to 1, with row 0 at the bottom."""
+        folder = self._out / "pictures"
+        folder.mkdir(exist_ok=True)
+        pixels = np.round(255 * colours[::-1]).astype(np.uint8)
+        content = io.BytesIO()
+        Image.fromarray(pixels).save(content, format="PNG")
+        write_atomically(folder / f"{step:08d}_{name}.png", content.getbuffer())
+        self._board.add_image(name, pixels, step, dataformats="HWC")
 
     def flush(self) -> None:
         """Write everything to the disk."""

@@ -56,7 +56,8 @@ class Task:
     modules that read or predict samples, whose weights Adam updates even if the setting `optimizer` is muon. rate:
     returns a factor of the learning rates after n updates, besides that of the setting `decay`.
     constrain: changes the weights after every update. audio: returns sounds, name -> (samples, sample rate), made with
-    a file of weights; called after a validation if the setting `audio` is above 0.
+    a file of weights; called after a validation if the setting `audio` is above 0. pictures: as audio, but returns
+    name -> colours [bins, columns, 3] from 0 to 1, with row 0 at the bottom.
 
     parts: the names of the modules in the network that are updated in turn: update n changes the weights of part n
     modulo their number, and no others. A generative adversarial network has the parts ("critic", "generator"), say:
@@ -81,6 +82,7 @@ class Task:
     rate: Callable[[int], float] | None = None
     constrain: Callable[[Any], None] | None = None
     audio: Callable[[Path], Mapping[str, tuple[Array, int]]] | None = None
+    pictures: Callable[[Path], Mapping[str, Array]] | None = None
     parts: tuple[str, ...] = ("",)
 
 
@@ -410,6 +412,9 @@ def _validated(run: Run, out: Path, figures: tuple[str, ...], logs: Logs) -> dic
     if run.task.audio and run.settings.audio:
         for name, (samples, rate) in run.task.audio(out / WEIGHTS_FILE).items():
             logs.audio(run.batches, name, samples, rate)
+    if run.task.pictures and run.settings.audio:
+        for name, colours in run.task.pictures(out / WEIGHTS_FILE).items():
+            logs.picture(run.batches, name, colours)
     return {f"validation_{name}": float(found[name]) for name in figures}
 
 
