@@ -80,7 +80,11 @@ class NoteGraph:
 
 def _lowest_pitch(graph: Graph, pitch: str) -> int:
     """Return the MIDI number of the lowest pitch, which a node tells that takes the input `pitch`."""
-    takers = [to.partition(".")[0] for to, wire in graph.wires.items() if pitch in (wire, *wire)]
+    takers = [
+        to.partition(".")[0]
+        for to, wire in graph.wires.items()
+        if pitch in ((wire,) if isinstance(wire, str) else wire)
+    ]
     for name in takers:
         lowest = getattr(graph.nodes[name], "lowest_pitch", None)
         if isinstance(lowest, int):

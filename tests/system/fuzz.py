@@ -590,19 +590,14 @@ def _fuzz(given: argparse.Namespace, folder: Path) -> int:
     if given.only:
         kind, _, number = given.only.partition(":")
         valid, content = chosen(valids, given.seed, int(number), kind)
+        _compile(worker, [valid], folder)
         found, fault = run_one(worker, valid, content, folder)
         print(*valid.arguments, found, fault or "no fault", sep="\n")
         worker.stop()
         return int(bool(fault))
     if given.kinds:
         kinds = [kind for kind in kinds if kind in given.kinds.split(",")]
-    worker.patience = 60  # kernels are compiled now, and kept in a cache
-    for valid in valids:
-        if valid.kind in kinds:
-            found, fault = run_one(worker, valid, valid.content, folder)
-            if fault or isinstance(found, str) or found.code:
-                print(f"{valid.kind}: a file without damage is refused: {fault or found}, {valid.arguments}")
-    worker.patience = 1
+    _compile(worker, [valid for valid in valids if valid.kind in kinds], folder)
     counts: dict[str, Counter[str]] = {kind: Counter() for kind in kinds}
     begun, number, faults = time.monotonic(), 0, 0
     still_due: Callable[[], bool] = (
@@ -632,6 +627,16 @@ def _fuzz(given: argparse.Namespace, folder: Path) -> int:
     _print_table(counts)
     print(f"{number} inputs in {time.monotonic() - begun:.0f} s, {faults} faults (seed {given.seed})")
     return int(faults > 0)
+
+
+def _compile(worker: Worker, valids: list[Valid], folder: Path) -> None:
+    """Run `dspgraph` on files without damage, so that kernels are compiled and kept: it counts to no limit later."""
+    worker.patience = 60
+    for valid in valids:
+        found, fault = run_one(worker, valid, valid.content, folder)
+        if fault or isinstance(found, str) or found.code:
+            print(f"{valid.kind}: a file without damage is refused: {fault or found}, {valid.arguments}")
+    worker.patience = 1
 
 
 def _print_table(counts: dict[str, Counter[str]]) -> None:
