@@ -49,9 +49,11 @@ LEFT_OUT = {
     "lpcnet": _TRAINED,
     "mel_vocoder": "its bands are those that networks take, of magnitudes; griffin_lim seen=mel keeps the level",
     "bark_lpc_vocoder synth=lpcnet": _TRAINED,
+    "samples": "its samples are those of the recording, and no speech is made",
     "wavenet": _TRAINED,
     "wavenet_autoencoder": _TRAINED,
     "wavenet_blend": "it makes one sound of two",
+    "wavenet_pitch": _TRAINED,
     "wavenet_phones": _TRAINED,
     "wavernn": _TRAINED,
 }

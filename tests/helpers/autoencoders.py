@@ -17,7 +17,7 @@ from helpers.paths import GOLDEN
 from helpers.weight_files import shared_file
 
 __all__ = [
-    "RECORDED", "TINY", "Config", "autoencoder_file", "frames_in_torch", "logits_in_torch", "packed_decoder",
+    "PITCHED", "RECORDED", "TINY", "Config", "autoencoder_file", "frames_in_torch", "logits_in_torch", "packed_decoder",
     "packed_encoder", "published", "random_arrays", "recorded", "their_name", "tiny",
 ]  # fmt: skip
 
@@ -26,11 +26,23 @@ RECORDED = GOLDEN / "gansynth"
 
 def tiny(**others: Any) -> Config:
     """Return the configuration of a network of two stacks of three layers, with sizes that are no multiples of 16."""
-    sizes = {"layers": 6, "stacks": 2, "encoder": 9, "latent": 5, "width": 20, "skip": 18, "hop": 20, "rate": 2000}
+    sizes = {
+        "layers": 6,
+        "stacks": 2,
+        "encoder": 9,
+        "latent": 5,
+        "width": 20,
+        "skip": 18,
+        "hop": 20,
+        "rate": 2000,
+        "lowest": 0,
+    }
     return Config(**{**sizes, **others})
 
 
 TINY = tiny()
+PITCHED = tiny(pitches=3)
+"""A network whose decoder is told the pitch of a note, MIDI 0, 1 or 2."""
 
 
 def random_arrays(config: Config = TINY, seed: int = 0) -> dict[str, Array]:
@@ -114,7 +126,7 @@ def frames_in_torch(config: Config, arrays: dict[str, Array], x: Array) -> Array
 def logits_in_torch(config: Config, arrays: dict[str, Array], z: Array, previous: Array) -> Array:
     """Return the logits of the levels of all samples by the network in torch, in float64.
 
-    z: [frames, latent]; previous: [n], the level before every sample.
+    z: [frames, latent + pitches]; previous: [n], the level before every sample.
     """
     network = _part("decoder", DecoderNetwork(config), arrays)
     with torch.no_grad():

@@ -68,6 +68,7 @@ def overrides(pipeline: str, rate: int = SMALL.rate) -> list[str]:
         "wavenet": lambda: wavenet_file(tiny(**mel)),
         "wavenet_autoencoder": lambda: autoencoder_file(tiny_autoencoder(rate=rate, hop=256)),
         "wavenet_blend": lambda: autoencoder_file(tiny_autoencoder(rate=rate, hop=256)),
+        "wavenet_pitch": lambda: autoencoder_file(tiny_autoencoder(rate=rate, hop=256, lowest=59, pitches=2)),
         "wavenet_phones": lambda: wavenet_file(tiny(**mel)),
         "wavernn": lambda: wavernn_file(
             WAVERNNS["one bias"].replace(features=80, rate=rate, factors=(16, 16), widths=(33, 33))

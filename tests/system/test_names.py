@@ -11,6 +11,7 @@ PRESCRIBED = {
     "Config",  # a contract names them: every model has a Config and Settings of its own
     "Settings",
     "PIPELINE",
+    "LABELS",
     "PRESETS",
     "WEIGHTS",
     "Array",  # the framework's and the kernels', which import nothing of the framework: the same type

@@ -11,7 +11,7 @@ from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetState, gener
 from dspgraph_nodes.models.shared.cached import WeightsFile
 from dspgraph_nodes.models.shared.generation import last_items, next_items
 from dspgraph_nodes.models.wavenet_autoencoder.config import Config
-from dspgraph_nodes.models.wavenet_autoencoder.packing import packed_decoder
+from dspgraph_nodes.models.wavenet_autoencoder.packing import frames_read, packed_decoder
 from dspgraph_nodes.models.wavenet_autoencoder.weights import WEIGHTS
 
 
@@ -20,7 +20,8 @@ def wavenet_decoding(
 ) -> tuple[Array, Array]:
     """Return samples [n * hop] float64 for n frames, and the probabilities [n * hop, 256] of their levels.
 
-    network: as `models.wavenet_autoencoder.packing.packed_decoder` returns it; z: [n, numbers], the frames; draw: the
+    network: as `models.wavenet_autoencoder.packing.packed_decoder` returns it; z: [n, numbers], the frames, each with
+    the code of the pitch after it if the network reads one, as `packing.frames_read` returns them; draw: the
     generator of the random numbers; temperature: the parameter of `WavenetDecoder`. Raises ValueError for frames that
     are not finite.
     """
@@ -43,6 +44,9 @@ class WavenetDecoder(Node):
     evenly between 1e-5 and 1 - 1e-5, another one for every sample. Its sample is x = sgn(y) * (256**|y| - 1) / 255 with
     y = (k - 128 + 1/2) / 128; level 128 is 0. Before the first sample there is silence.
 
+    Networks trained with the setting `pitches` read the one-hot code of the parameter `pitch` after the numbers of
+    every frame: another pitch than that of the encoded note gives a note of this pitch with a similar timbre.
+
     Frame j gives the samples from j * hop up to (j + 1) * hop, and a sample waits for no other frame. A temperature
     below 1 makes the sound cleaner and more monotonous; 1 / 1.7 has been used. Sixteen sounds of a batch are computed
     side by side. The output `distribution` has the P of every sample.
@@ -60,6 +64,9 @@ class WavenetDecoder(Node):
 
     weights: File | None = Field(None, description="weights of the network, a safetensors file")
     temperature: float = Field(1.0, ge=0.01, le=100.0, description="above 1 for more noise, below 1 for less")
+    pitch: int | None = Field(
+        None, ge=0, le=127, description="pitch of the note, a MIDI number, for weights that were trained with pitches"
+    )
     seed: int = Field(0, ge=0, description="seed of the draws")
 
     @cached_property
@@ -78,14 +85,36 @@ class WavenetDecoder(Node):
                 f"wavenet_decoder.weights were trained with frames of {config.latent} numbers; found {z}: encode with "
                 "the same weights"
             )
+        self._check_pitch(config)
         return Audio(config.rate, dtype=z.dtype), Frames(config.rate, "categorical", 256, dtype=z.dtype)
+
+    def _check_pitch(self, config: Config) -> None:
+        """Raise ParameterError unless the parameter `pitch` is one of the network, or the network reads none."""
+        if not config.pitches:
+            if self.pitch is not None:
+                raise ParameterError(
+                    f"wavenet_decoder.pitch is {self.pitch}; the weights were trained without pitches: leave it out"
+                )
+            return
+        first, last = config.lowest, config.lowest + config.pitches - 1
+        if self.pitch is None or not first <= self.pitch <= last:
+            found = "not given" if self.pitch is None else str(self.pitch)
+            raise ParameterError(
+                f"wavenet_decoder.pitch is {found}; the weights were trained with the pitches {first} to {last}: give "
+                "one of them"
+            )
+
+    def _rows(self, z: Array) -> Array:
+        """Return the frames that the network reads. z: [n, latent]."""
+        config = self._file.config
+        return frames_read(z, (self.pitch or 0) - config.lowest, config)
 
     def start(self, z: Frames) -> State:
         self.streams(z)  # the file may have changed since the graph was made
         return WaveNetState(self._file.packed, generator(self.seed)), z.dtype
 
     def flush(self, state: State) -> tuple[Array, ...]:
-        return last_items(partial(generate, self._network), state, self._file.config.latent)
+        return last_items(partial(generate, self._network), state, self._file.config.condition)
 
     def step_many(self, states: list[State], blocks: list[Array]) -> tuple[list[State], list[Array], list[Array]]:
-        return next_items(partial(generate, self._network), states, blocks)
+        return next_items(partial(generate, self._network), states, [self._rows(block) for block in blocks])

@@ -58,7 +58,7 @@ def losses(out: Path, name: str) -> list[str]:
 
 
 def prepared(recordings: dict[str, Array], settings: Settings) -> tuple[list[Utterance], list[Utterance]]:
-    return split(recordings, lambda x: lpcnet_data.utterance(x, features), settings, HOP, 2)
+    return split(recordings, lambda _, x: lpcnet_data.utterance(x, features), settings, HOP, 2)
 
 
 def same(a: dict[str, Array], b: dict[str, Array]) -> bool:

@@ -1,6 +1,7 @@
 """The decoder of the WaveNet autoencoder passes every check of models, and so does the training of both networks."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ from dspgraph import Array
 from dspgraph.testing import MODEL_CHECKS, ModelExample
 from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetState, synthesise_wavenet
 from dspgraph_nodes._kernels.signal.mulaw import floor_samples
-from dspgraph_nodes.models.wavenet_autoencoder.packing import packed_decoder
+from dspgraph_nodes.models.wavenet_autoencoder.config import Config
+from dspgraph_nodes.models.wavenet_autoencoder.packing import frames_read, packed_decoder
 from dspgraph_nodes.models.wavenet_autoencoder.training import Settings, train
 from dspgraph_nodes.models.wavenet_autoencoder.weights import WEIGHTS
-from helpers.autoencoders import TINY, logits_in_torch, random_arrays
+from helpers.autoencoders import PITCHED, TINY, logits_in_torch, random_arrays
 from helpers.speech import speech
 
 pytestmark = pytest.mark.training
@@ -22,12 +24,13 @@ pytestmark = pytest.mark.training
 Features = Mapping[str, Array]
 
 
-def write(path: Path, seed: int) -> None:
-    WEIGHTS.write(path, TINY, random_arrays(TINY, seed))
+def write(config: Config, path: Path, seed: int) -> None:
+    WEIGHTS.write(path, config, random_arrays(config, seed))
 
 
-def drawn_frames(count: int, seed: int) -> Features:
-    return {"z": np.random.Generator(np.random.Philox(key=seed)).standard_normal((count, TINY.latent))}
+def drawn_frames(config: Config, count: int, seed: int) -> Features:
+    z = np.random.Generator(np.random.Philox(key=seed)).standard_normal((count, config.latent))
+    return {"z": frames_read(z, seed % 3, config)}
 
 
 def levels(samples: Array) -> Array:
@@ -70,28 +73,30 @@ def below_and_up_to(parameters: Array, samples: Array) -> tuple[Array, Array]:
     return up_to - own, up_to
 
 
-def trained(out: Path, steps: int, resume: bool) -> Path:
-    sizes = {name: getattr(TINY, name) for name in type(TINY).model_fields}
+def trained(config: Config, out: Path, steps: int, resume: bool) -> Path:
     settings = Settings(
-        **sizes,
-        batch=2,
-        frames=10,
-        steps=steps,
-        validate_every=1000,
-        learning_rate=1e-2,
-        ema=0.9,
-        device="cpu",
-        threads=1,
-    )
-    return train({"a": speech()[16000:20000]}, lambda x: {"samples": x}, out, settings, resume)
+        **config.model_dump(), information=1.0 if config.pitches else 0.0, batch=2, frames=10, steps=steps,
+        validate_every=1000, learning_rate=1e-2, ema=0.9, device="cpu", threads=1,
+    )  # fmt: skip
+    recordings, labels = {"a": speech()[16000:20000]}, {"a": {"pitch": "1"}}
+    return train(recordings, lambda x: {"samples": x}, out, settings, resume, labels=labels)
 
 
-EXAMPLE = ModelExample(
-    "wavenet_autoencoder", write=write, read=lambda path: WEIGHTS.read(path)[1], features=drawn_frames, forward=forward,
-    generate=generate, cumulative=below_and_up_to, train=trained, forced=forced, draws=4000,
-)  # fmt: skip
+def example(config: Config) -> ModelExample:
+    unseen = {"rate", "hop", "lowest", *([] if config.pitches else ["pitches"])}
+    return ModelExample(
+        "wavenet_autoencoder", write=partial(write, config), read=lambda path: WEIGHTS.read(path)[1],
+        features=partial(drawn_frames, config), forward=forward, generate=generate, cumulative=below_and_up_to,
+        train=partial(trained, config), forced=forced, unseen=frozenset(unseen), draws=4000,
+    )  # fmt: skip
 
 
+EXAMPLES = {"plain": example(TINY), "pitched": example(PITCHED)}
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[] if kind == "plain" else [pytest.mark.slow]) for kind in EXAMPLES]
+)
 @pytest.mark.parametrize("name", MODEL_CHECKS)
-def test_the_wavenet_autoencoder_passes(name: str, tmp_path: Path) -> None:
-    MODEL_CHECKS[name](EXAMPLE, tmp_path)
+def test_the_wavenet_autoencoder_passes(name: str, kind: str, tmp_path: Path) -> None:
+    MODEL_CHECKS[name](EXAMPLES[kind], tmp_path)

@@ -1,17 +1,22 @@
 """The WaveNet autoencoder in torch, against its equations and against what NSynth's program gave."""
 
+import json
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 from dspgraph import Array
 from dspgraph_nodes._kernels.signal.mulaw import floor_levels
 from dspgraph_nodes.models.wavenet_autoencoder.config import PRESETS, Config
-from dspgraph_nodes.models.wavenet_autoencoder.network import WaveNetAutoencoder
-from helpers.autoencoders import RECORDED, TINY, random_arrays, recorded
+from dspgraph_nodes.models.wavenet_autoencoder.network import WaveNetAutoencoder, with_pitch
+from dspgraph_nodes.models.wavenet_autoencoder.packing import frames_read
+from dspgraph_nodes.models.wavenet_autoencoder.weights import WEIGHTS
+from helpers.autoencoders import PITCHED, RECORDED, TINY, random_arrays, recorded
 
 
 def network(config: Config, arrays: dict[str, Array]) -> WaveNetAutoencoder:
@@ -118,8 +123,40 @@ def test_the_published_network_has_its_number_of_weights() -> None:
 def test_impossible_sizes_are_refused() -> None:
     with pytest.raises(ValueError, match="stacks is 4; it must divide the 30 layers"):
         Config(stacks=4)
+    with pytest.raises(ValueError, match="lowest \\+ pitches is 129; MIDI has 128 pitches"):
+        Config(lowest=100, pitches=29)
     with pytest.raises(ValueError, match="layers / stacks is 30: a convolution would see"):
         Config(stacks=1)
+
+
+def test_the_encoding_has_a_row_for_every_whole_frame_and_other_lengths_are_refused() -> None:
+    model = network(TINY, random_arrays())
+    with torch.no_grad():
+        assert model.encoder(torch.from_numpy(levels(4 * TINY.hop))[None]).shape == (1, 4, TINY.latent)
+        with pytest.raises(ValueError, match="81 samples; expected a multiple of 20, the samples in a frame"):
+            model.encoder(torch.from_numpy(levels(81))[None])
+
+
+def test_the_decoder_reads_the_one_hot_code_of_the_pitch_beside_every_frame() -> None:
+    """So another pitch adds the difference of two columns of the matrix of a condition."""
+    z = torch.randn(2, 4, PITCHED.latent, generator=torch.Generator().manual_seed(0))
+    rows = with_pitch(z, torch.tensor([2, 0]), PITCHED)
+    assert torch.equal(rows[..., : PITCHED.latent], z)
+    assert rows[..., PITCHED.latent :].tolist() == [[[0, 0, 1]] * 4, [[1, 0, 0]] * 4]
+    assert with_pitch(z, None, TINY) is z
+    np.testing.assert_array_equal(frames_read(z[0].numpy(), 2, PITCHED), rows[0].numpy())
+    model, given = network(PITCHED, random_arrays(PITCHED)), torch.from_numpy(levels(2 * PITCHED.hop))[None]
+    with torch.no_grad():
+        first, second = (model(given, torch.tensor([pitch])) for pitch in (0, 1))
+    assert (first - second).abs().amax() > 0.01
+
+
+def test_a_file_of_an_older_version_has_no_pitches(tmp_path: Path) -> None:
+    older = {name: value for name, value in TINY.model_dump().items() if name not in ("lowest", "pitches")}
+    said = {**WEIGHTS.metadata(TINY), "config": json.dumps(older)}
+    save_file(random_arrays(), tmp_path / "older.safetensors", said)
+    config, _ = WEIGHTS.read(tmp_path / "older.safetensors")
+    assert config == TINY
 
 
 @pytest.mark.skipif(not RECORDED.is_dir(), reason="what other programs gave is recorded beside the repository")

@@ -17,6 +17,7 @@ from dspgraph_nodes.models.shared.trainer import Run
 from dspgraph_nodes.models.wavenet_autoencoder.network import WaveNetAutoencoder
 from dspgraph_nodes.models.wavenet_autoencoder.training import PIPELINE, Settings, figures_of, task, train
 from dspgraph_nodes.models.wavenet_autoencoder.weights import WEIGHTS
+from examples.make_notes import make_notes
 from helpers.autoencoders import TINY, random_arrays
 
 pytestmark = pytest.mark.training
@@ -52,6 +53,43 @@ def test_a_resumed_run_is_the_unbroken_one(optimizer: str, tmp_path: Path) -> No
     assert WEIGHTS.read(whole)[0] == TINY
 
 
+def test_the_pitch_of_a_recording_comes_with_each_of_its_crops(tmp_path: Path) -> None:
+    """Recordings without a pitch of the network are left out, and a line says so."""
+    settings = Settings(**{**SMALL, "lowest": 60, "pitches": 3, "validation_share": 0.0})
+    labels = {"a": {"pitch": "61"}, "b": {"pitch": "62"}, "c": {"pitch": "63"}}
+    recordings = {"a": tone(), "b": tone() ** 2, "c": tone() ** 3}
+    one = task(labels, settings, recordings, features(settings))
+    assert "for validation; 1 left out, whose pitch the network does not have; " in one.summary
+    seen = set()
+    for number in range(12):
+        for crop, pitch in zip(*one.batch(number), strict=True):
+            seen.add((int(pitch), bool((crop < 128).any())))  # the squares are not below 0
+    assert seen == {(1, True), (2, False)}
+    with pytest.raises(RequestError, match="b has no pitch; expected a column 'pitch' with its MIDI number"):
+        train(recordings, features(settings), tmp_path, settings, labels={**labels, "b": {}})
+    with pytest.raises(
+        RequestError, match="no recording has a pitch from 0 to 2, which the network has; found 61 to 63"
+    ):
+        task(labels, Settings(**{**SMALL, "pitches": 3}), recordings, features(settings))
+    other = task({**labels, "b": {"pitch": "61"}}, settings, recordings, features(settings))
+    assert other.fingerprint != one.fingerprint  # a run is not resumed with other labels
+
+
+def test_the_loss_has_the_information_of_the_encoding_and_training_has_its_noise() -> None:
+    model = WaveNetAutoencoder(TINY)
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in random_arrays(TINY).items()})
+    levels = torch.from_numpy(floor_levels(tone(80)))[None]
+    with torch.no_grad():
+        plain, z = figures_of(0.0, model, levels), model.encoder(levels)
+        noisy = [figures_of(2.0, model, levels)["loss"].item() for _ in range(2)]
+        model.eval()
+        found = figures_of(2.0, model, levels)
+    information = (z**2).sum(-1).mean().item() / 2  # of a frame of 20 samples
+    assert_allclose(found["information"], information, rtol=1e-6)
+    assert_allclose(found["loss"], plain["loss"] + 2.0 * information / 20, rtol=1e-6)
+    assert noisy[0] != noisy[1]
+
+
 def test_weights_to_begin_with_are_kept(tmp_path: Path) -> None:
     first = trained(tmp_path / "one", steps=2)
     second = trained(tmp_path / "two", init=first, steps=1, learning_rate=1e-9)
@@ -62,10 +100,10 @@ def test_weights_to_begin_with_are_kept(tmp_path: Path) -> None:
 def test_a_batch_has_the_levels_of_crops_and_the_loss_is_their_mean_surprise() -> None:
     """Each level is predicted from the encoding of the crop and the levels before it; the first one after silence."""
     settings = Settings(**{**SMALL, "validation_share": 0.0})
-    one = task(settings, {"a": tone(217)}, features(settings))  # ten frames of 20 samples, and a rest
+    one = task({}, settings, {"a": tone(217)}, features(settings))  # ten frames of 20 samples, and a rest
     signal, seen = floor_levels(tone(217)), set()
     for number in range(9):
-        (levels,) = one.batch(number)
+        levels, _ = one.batch(number)
         assert levels.shape == (2, 80)
         for crop in levels.numpy():
             (begin,) = (k for k in range(0, 121, 20) if np.array_equal(crop, signal[k : k + 80]))
@@ -76,7 +114,7 @@ def test_a_batch_has_the_levels_of_crops_and_the_loss_is_their_mean_surprise() -
     with torch.no_grad():
         z, previous = model.encoder(levels), torch.nn.functional.pad(levels[:, :-1], (1, 0), value=128)
         logits = model.decoder(z, previous).double().numpy()
-        found = figures_of(model, levels)["loss"].item()
+        found = figures_of(0.0, model, levels)["loss"].item()
     logits -= logits.max(axis=-1, keepdims=True)
     p = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     expected = -np.log(np.take_along_axis(p, levels.numpy()[..., None], -1)).mean()
@@ -85,7 +123,7 @@ def test_a_batch_has_the_levels_of_crops_and_the_loss_is_their_mean_surprise() -
 
 def test_muon_updates_the_hidden_matrices_and_adam_the_layers_that_read_or_predict_samples() -> None:
     settings = Settings(**{**SMALL, "optimizer": "muon"})
-    run = Run(task(settings, {"a": tone()}, features(settings)), settings)
+    run = Run(task({}, settings, {"a": tone()}, features(settings)), settings)
     names = {id(value): name for name, value in run.network.named_parameters()}
     adam, muon = ({names[id(each)] for group in one.param_groups for each in group["params"]} for one in run.optimizers)
     assert {name for name in adam if name.endswith("weight")} == {
@@ -120,11 +158,25 @@ def test_train_makes_weights_that_the_pipeline_plays_and_a_validation_can_be_hea
     assert len(graph(speech=tone(500))["speech"]) == 500
 
 
+def test_notes_of_a_manifest_train_a_network_that_changes_their_pitch(tmp_path: Path) -> None:
+    manifest = make_notes(tmp_path / "data", 3, 0, 4000, 60, 62)
+    given = {"preset": "wavenet_autoencoder-tiny", "steps": 1, "batch": 2, "frames": 2, "layers": 4, "lowest": 60,
+             "pitches": 3, "audio": 0.1, "device": "cpu", "threads": 1}  # fmt: skip
+    settings = [word for name, value in given.items() for word in ("-s", f"{name}={value}")]
+    out = tmp_path / "out"
+    result = CliRunner().invoke(
+        main, ["train", "wavenet_autoencoder", "--data", str(manifest), "-o", str(out), *settings]
+    )
+    assert result.exit_code == 0, result.output
+    graph = load("wavenet_pitch", [f"weights={out / 'weights.safetensors'}", "rate=4000", "pitch=62"])
+    assert len(graph(speech=tone(500))["note"]) == 500
+
+
 def test_the_audio_of_a_validation_is_the_recording_encoded_and_decoded(tmp_path: Path) -> None:
     settings = Settings(**{**SMALL, "audio": 1.0, "validation_share": 0.0})
     path = tmp_path / "weights.safetensors"
     WEIGHTS.write(path, TINY, random_arrays(TINY))
-    one = task(settings, {"a": tone(1000)}, features(settings))
+    one = task({}, settings, {"a": tone(1000)}, features(settings))
     assert one.audio
     samples, rate = one.audio(path)["validation"]
     levels = torch.from_numpy(floor_levels(tone(1000)))[None]
@@ -151,7 +203,7 @@ def test_4096_samples_of_a_tone_are_learnt() -> None:
         preset="wavenet_autoencoder-tiny", hop=512, rate=16000, frames=8, batch=1, steps=70, learning_rate=1e-2,
         optimizer="muon", ema=0.0, threads=1, device="cpu",
     )  # fmt: skip
-    run = Run(task(settings, {"a": tone(4096, 500, 16000)}, features(settings)), settings)
+    run = Run(task({}, settings, {"a": tone(4096, 500, 16000)}, features(settings)), settings)
     for _ in range(settings.steps):
         run.step()
     assert run.validate()["loss"] < 0.1

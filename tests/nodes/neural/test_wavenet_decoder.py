@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from dspgraph import Array, Audio, Frames, Graph, ParameterError
+from dspgraph import Array, Audio, Frames, Graph, ParameterError, load
 from dspgraph.engine.batch import Batch
 from dspgraph.testing import Example
 from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetState, synthesise_wavenet
 from dspgraph_nodes._kernels.signal.mulaw import floor_samples
 from dspgraph_nodes.neural.wavenet_decoder import WavenetDecoder, wavenet_decoding
 from helpers.autoencoders import (
+    PITCHED,
     RECORDED,
     TINY,
     autoencoder_file,
@@ -21,6 +22,8 @@ from helpers.autoencoders import (
     random_arrays,
     recorded,
 )
+from helpers.networks import overrides
+from helpers.speech import speech
 
 
 def frames(count: int, seed: int = 0) -> Array:
@@ -32,7 +35,12 @@ def example(count: int = 64, **parameters: Any) -> Example:
     return Example(node, z=(Frames(100, "wavenet_encoding", TINY.latent), frames(count)))
 
 
-EXAMPLES = [example(70, temperature=0.7)]
+def pitched(pitch: int | None, count: int = 12) -> Example:
+    node = WavenetDecoder(weights=autoencoder_file(PITCHED), pitch=pitch)
+    return Example(node, z=(Frames(100, "wavenet_encoding", PITCHED.latent), frames(count)))
+
+
+EXAMPLES = [example(70, temperature=0.7), pitched(1, 70)]
 
 
 def levels(samples: Array) -> Array:
@@ -110,6 +118,43 @@ def test_streams_that_do_not_fit_are_refused() -> None:
         node.streams(stream.like(width=6))
     with pytest.raises(ParameterError, match="wavenet_decoder.weights is not given"):
         WavenetDecoder().streams(stream)
+
+
+@pytest.mark.parametrize("pitch", [0, 1, 2])
+def test_the_pitch_is_read_beside_every_frame(pitch: int) -> None:
+    z, code = frames(12), np.zeros((12, 3))
+    code[:, pitch] = 1
+    found = pitched(pitch).graph()(z=z)
+    drawn = levels(found["y"])
+    rows = np.concatenate((z, code), axis=1)
+    logits = logits_in_torch(PITCHED, random_arrays(PITCHED), rows, np.append(128, drawn[:-1]))
+    p = np.exp(logits - logits.max(axis=1, keepdims=True))
+    assert_allclose(found["distribution"], p / p.sum(axis=1, keepdims=True), rtol=0, atol=1e-6)
+
+
+def test_a_pitch_that_the_network_does_not_have_is_refused() -> None:
+    stream = Frames(100, "wavenet_encoding", TINY.latent)
+    with pytest.raises(
+        ParameterError, match="pitch is not given; the weights were trained with the pitches 0 to 2: give"
+    ):
+        pitched(None).node.streams(stream)
+    with pytest.raises(ParameterError, match="pitch is 3; the weights were trained with the pitches 0 to 2"):
+        pitched(3).node.streams(stream)
+    with pytest.raises(ParameterError, match="pitch is 1; the weights were trained without pitches: leave it out"):
+        WavenetDecoder(weights=autoencoder_file(), pitch=1).streams(stream)
+    with pytest.raises(ParameterError, match="pitch is 128"):
+        WavenetDecoder(pitch=128)
+
+
+def test_the_pipeline_decodes_a_note_with_another_pitch() -> None:
+    """Weights of the pitches 59 and 60: the encoding is the same for both, and the notes differ."""
+    x, notes = speech()[9000:12000], []
+    for pitch in (59, 60):
+        graph = load("wavenet_pitch", [*overrides("wavenet_pitch"), f"pitch={pitch}"]).expose_all()
+        notes.append(graph(speech=x))
+    assert_array_equal(notes[0]["encoder.z"], notes[1]["encoder.z"])
+    assert len(notes[0]["decoder.y"]) == len(x)
+    assert (notes[0]["decoder.distribution"][:20] != notes[1]["decoder.distribution"][:20]).any()
 
 
 def drawn_by_kernel(name: str, temperature: float, numbers: Array, many: int = 99) -> tuple[Array, Array]:

@@ -9,17 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dspgraph import RequestError
-from dspgraph.shown import shown
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.signal.gansynth import GansynthLayout, Normaliser
 from dspgraph_nodes._kernels.signal.overlap_add import add_rows
 from dspgraph_nodes._kernels.signal.swipe import swipe
 from dspgraph_nodes.models.gansynth.config import Config
 from dspgraph_nodes.models.shared.data import FeatureFunction, rng
+from dspgraph_nodes.models.shared.labels import NoteLabels, pitch_label
 from dspgraph_nodes.models.shared.notes import frequency_of
-
-_WAY_OUT = "give a manifest that has this column, or NSynth's examples.json"
 
 
 @dataclass(frozen=True)
@@ -42,35 +39,8 @@ class NotePictures:
         return NotePictures(self.pictures[rows], self.pitch[rows], tuple(self.timbres[k] for k in places))
 
 
-def pitch_label(name: str, labels: Mapping[str, str]) -> int:
-    """Return the MIDI number of the pitch of a recording.
-
-    name: of the recording; labels: what its manifest says. Raises RequestError if there is no such number from 0 to
-    127.
-    """
-    text = labels.get("pitch")
-    if text is None:
-        raise RequestError(f"{name} has no pitch; expected a column 'pitch' with its MIDI number: {_WAY_OUT}")
-    try:
-        pitch = float(text)
-    except ValueError:
-        pitch = -1.0
-    if pitch not in range(128):
-        raise RequestError(
-            f"{name}: 'pitch' must be a MIDI number, a whole number from 0 to 127; found {shown(text)}: correct it"
-        )
-    return int(pitch)
-
-
-def timbre_label(name: str, labels: Mapping[str, str]) -> str:
-    """Return the timbre of a recording. Raises RequestError if its manifest does not say it."""
-    if "timbre" not in labels:
-        raise RequestError(f"{name} has no timbre; expected a column 'timbre' with any name: {_WAY_OUT}")
-    return labels["timbre"]
-
-
 def note_pictures(
-    recordings: Mapping[str, Array], labels: Mapping[str, Mapping[str, str]], features: FeatureFunction, config: Config
+    recordings: Mapping[str, Array], labels: NoteLabels, features: FeatureFunction, config: Config
 ) -> NotePictures:
     """Return the notes of recordings, in their order.
 

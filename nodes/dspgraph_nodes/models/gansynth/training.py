@@ -27,10 +27,8 @@ from dspgraph_nodes.models.gansynth.config import PRESETS, Config
 from dspgraph_nodes.models.gansynth.data import (
     NotePictures,
     note_pictures,
-    pitch_label,
     share_of_right_pitches,
     sound,
-    timbre_label,
     timbre_latent,
 )
 from dspgraph_nodes.models.gansynth.losses import discriminator_loss, generator_loss, regression_loss
@@ -38,6 +36,7 @@ from dspgraph_nodes.models.gansynth.network import GansynthPair, Generator
 from dspgraph_nodes.models.gansynth.weights import WEIGHTS
 from dspgraph_nodes.models.shared import trainer
 from dspgraph_nodes.models.shared.data import BatchOrder, FeatureFunction, fingerprint, held_out, rng
+from dspgraph_nodes.models.shared.labels import NoteLabels, known_pitches, left_out, timbre_label
 from dspgraph_nodes.models.shared.modules import load, save
 from dspgraph_nodes.models.shared.settings import RunSettings, of_config
 from dspgraph_nodes.models.shared.trainer import Report, Task
@@ -48,9 +47,6 @@ PIPELINE = "gansynth_features"
 LABELS = ("pitch", "timbre")
 
 _MOST_VALIDATED = 64  # notes in a validation
-
-NoteLabels = Mapping[str, Mapping[str, str]]
-"""Labels of recordings, from a manifest: name of the recording -> name of the column -> text."""
 
 NoteBatch = Mapping[str, Any]
 """The tensors of a batch by name, and the progress of growing, a number, as "progress"."""
@@ -139,17 +135,11 @@ def data_of(settings: Settings, labels: NoteLabels, recordings: Mapping[str, Arr
     no recording has a pitch that the network has.
     """
     config: Config = settings.config
-    pitches = {name: pitch_label(name, labels[name]) for name in recordings}
-    last = config.lowest + config.pitches - 1
+    known = known_pitches(recordings, labels, config.lowest, config.pitches)
     if settings.kind == "regression":
         for name in recordings:
             timbre_label(name, labels[name])
-    kept = {name: one for name, one in recordings.items() if config.lowest <= pitches[name] <= last}
-    if not kept:
-        raise RequestError(
-            f"no recording has a pitch from {config.lowest} to {last}, which the network has; found "
-            f"{min(pitches.values())} to {max(pitches.values())}: set lowest and pitches, or give other recordings"
-        )
+    kept = {name: recordings[name] for name in known}
     if not any(one.any() for one in kept.values()):
         raise RequestError("all recordings are silent; training needs sound: give other recordings")
     notes = note_pictures(kept, labels, features, config)
@@ -174,7 +164,6 @@ def task(labels: NoteLabels, settings: Settings, recordings: Mapping[str, Array]
         return one.batch(data.training[[place for _, place in order[number]]], number)
 
     weights = sum(each.numel() for each in Generator(config).parameters())
-    left_out = f"; {data.left_out} left out, whose pitch the network does not have" if data.left_out else ""
     return Task(
         network=lambda: GansynthPair(config),
         batch=batch,
@@ -183,8 +172,8 @@ def task(labels: NoteLabels, settings: Settings, recordings: Mapping[str, Array]
         save=lambda network, path: save(WEIGHTS, network.generator, path),
         load=partial(_loaded, settings.seed),
         fingerprint=_fingerprint(data),
-        summary=f"{len(data.training)} notes for training, {len(data.validation)} for validation{left_out}; {weights} "
-        "weights in the generator",
+        summary=f"{len(data.training)} notes for training, {len(data.validation)} for validation"
+        f"{left_out(data.left_out)}; {weights} weights in the generator",
         figures=one.figures,
         measured=one.measured,
         unit="",

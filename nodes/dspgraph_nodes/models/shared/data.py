@@ -54,17 +54,17 @@ class TrainingRecording:
 
 def split(
     recordings: Mapping[str, Array],
-    prepare: Callable[[Array], Prepared],
+    prepare: Callable[[str, Array], Prepared],
     settings: TrainingSettings,
     hop: int,
     context: int = 0,
 ) -> tuple[list[Prepared], list[Prepared]]:
     """Return the recordings for training, with augmented copies, and those for validation, each prepared.
 
-    prepare: a function from the samples of a recording to its form for training; hop: samples in a frame; context:
-    frames of the recording that a chunk needs on each side. If no recording is kept for validation, because there is
-    only one or the share is 0, all recordings, without their copies, are used for validation too. Raises RequestError
-    if a recording is shorter than a chunk with its context, or if all are silent.
+    prepare: a function from the name and the samples of a recording to its form for training; hop: samples in a frame;
+    context: frames of the recording that a chunk needs on each side. If no recording is kept for validation, because
+    there is only one or the share is 0, all recordings, without their copies, are used for validation too. Raises
+    RequestError if a recording is shorter than a chunk with its context, or if all are silent.
     """
     shortest = hop * (settings.frames + 2 * context)
     for name, samples in recordings.items():
@@ -80,10 +80,10 @@ def split(
     validation: list[Prepared] = []
     for k, (name, samples) in enumerate(recordings.items()):
         if name in held:
-            validation.append(prepare(samples))
+            validation.append(prepare(name, samples))
             continue
         copies = (augmented(samples, rng(settings.seed, k, copy)) for copy in range(settings.augment))
-        training += [prepare(one) for one in (samples, *copies)]
+        training += [prepare(name, one) for one in (samples, *copies)]
     return training, validation or training[:: settings.augment + 1]
 
 

@@ -116,11 +116,14 @@ def mel_data(
     recordings: Mapping[str, Array], prepare: Callable[[Array], TrainingRecording], settings: MelSettings,
     hop: int, edges: Edges, before: float, levels: int = 0, companded: bool = False,
 ) -> MelData:  # fmt: skip
-    """Return the data of a training run. The arguments are those of `split` and of `MelChunks`."""
+    """Return the data of a training run. prepare: a function from the samples of a recording to its form for training.
+
+    The other arguments are those of `split` and of `MelChunks`.
+    """
     noise = ReadNoise(settings.read_noise, levels, companded)
     training, validation = (
         MelChunks(part, settings.frames, edges, before, settings.seed, noise)
-        for part in split(recordings, prepare, settings, hop)
+        for part in split(recordings, lambda _, samples: prepare(samples), settings, hop)
     )
     return MelData(training, validation, BatchOrder(len(training), settings.batch, settings.seed))
 

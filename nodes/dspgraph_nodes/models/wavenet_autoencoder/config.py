@@ -30,6 +30,13 @@ class Config(ModelConfig):
     skip: int = size(256, "channels of the skip connections of the decoder")
     hop: int = size(512, "samples in a frame of the encoding", largest=2**16)
     rate: int = Field(16000, ge=1, le=192_000, description="sample rate, Hz")
+    lowest: int = Field(0, ge=0, le=127, description="MIDI number of the lowest pitch")
+    pitches: int = Field(
+        0,
+        ge=0,
+        le=128,
+        description="number of pitches that the decoder can be told, from the lowest on; 0: it reads none",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -37,12 +44,19 @@ class Config(ModelConfig):
             raise ValueError(f"stacks is {self.stacks}; it must divide the {self.layers} layers")
         if max(self.dilations) * (TAPS - 1) >= 2**20:
             raise ValueError(f"layers / stacks is {self.layers // self.stacks}: a convolution would see 2**20 samples")
+        if self.lowest + self.pitches > 128:
+            raise ValueError(f"lowest + pitches is {self.lowest + self.pitches}; MIDI has 128 pitches")
         return self
 
     @property
     def dilations(self) -> tuple[int, ...]:
         """The dilation of every layer, 2**(i mod (layers / stacks))."""
         return tuple(2 ** (i % (self.layers // self.stacks)) for i in range(self.layers))
+
+    @property
+    def condition(self) -> int:
+        """Number of numbers in a frame that the decoder reads: those of the encoding, and a one for the pitch."""
+        return self.latent + self.pitches
 
     @property
     def reach(self) -> int:

@@ -14,7 +14,8 @@ The decoder predicts the level of sample t from the samples before it and from t
     x_(i+1)[t] = x_i[t] + W g + b,    s = s + V g + c
     logits = W relu(V relu(s) + c + C z[j] + e) + b
 
-Every formula has weights and biases of its own.
+Every formula has weights and biases of its own. A decoder that is told the pitch of a note reads (z[j], one-hot code of
+the pitch) in place of z[j].
 
 Source: J. Engel et al., Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders, ICML 2017,
 arXiv:1704.01279; magenta, models/nsynth/wavenet/h512_bo16.py.
@@ -24,7 +25,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad, relu
+from torch.nn.functional import one_hot, pad, relu
 
 from dspgraph_nodes.models.shared.modules import start_level_layers
 from dspgraph_nodes.models.wavenet_autoencoder.config import MULAW_LEVELS, TAPS, Config
@@ -46,6 +47,19 @@ def taken(x: Tensor, dilation: int, before: int) -> Tensor:
     count, after = x.shape[1], TAPS - 1 - before
     wide = pad(x, (0, 0, before * dilation, after * dilation))
     return torch.cat([wide[:, k * dilation : k * dilation + count] for k in range(TAPS)], -1)
+
+
+def with_pitch(z: Tensor, pitch: Tensor | None, config: Config) -> Tensor:
+    """Return the frames that the decoder reads: those of the encoding, each followed by the one-hot code of a pitch.
+
+    z: [batch, frames, latent]; pitch: [batch] int64, semitones above the lowest pitch; not read if the decoder reads no
+    pitch. Returns [batch, frames, latent + pitches].
+    """
+    if not config.pitches:
+        return z
+    assert pitch is not None
+    code = one_hot(pitch, config.pitches).to(z)[:, None]
+    return torch.cat((z, code.expand(-1, z.shape[1], -1)), -1)
 
 
 class EncoderLayer(nn.Module):
@@ -74,7 +88,15 @@ class EncoderNetwork(nn.Module):
         self.last = nn.Linear(config.encoder, config.latent)
 
     def forward(self, levels: Tensor) -> Tensor:
-        """Return the frames, [batch, frames, latent]. levels: [batch, frames * hop] int64."""
+        """Return the frames, [batch, frames, latent]. levels: [batch, frames * hop] int64.
+
+        Raises ValueError for another number of samples.
+        """
+        if levels.shape[1] % self.config.hop:
+            raise ValueError(
+                f"the encoder is given {levels.shape[1]} samples; expected a multiple of {self.config.hop}, the "
+                "samples in a frame"
+            )
         h = self.first(taken(levels_read(levels).to(self.first.weight), 1, 1))
         for layer in self.layers:
             h = layer(h)
@@ -90,14 +112,14 @@ class DecoderLayer(nn.Module):
         super().__init__()
         c, self.dilation = config, dilation
         self.gate = nn.Linear(TAPS * c.width, 2 * c.width)
-        self.condition = nn.Linear(c.latent, 2 * c.width)
+        self.condition = nn.Linear(c.condition, 2 * c.width)
         self.skip = nn.Linear(c.width, c.skip)
         self.out = None if last else nn.Linear(c.width, c.width)
 
     def forward(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return the input of the next layer and the skip connection.
 
-        x: [batch, n, width]; z: [batch, n, latent], the frame of every sample.
+        x: [batch, n, width]; z: [batch, n, latent + pitches], the frame of every sample.
         """
         one, two = (self.gate(taken(x, self.dilation, TAPS - 1)) + self.condition(z)).chunk(2, -1)
         g = torch.tanh(one) * torch.sigmoid(two)
@@ -115,13 +137,13 @@ class DecoderNetwork(nn.Module):
         last = nn.Linear(c.skip, MULAW_LEVELS)
         start_level_layers(last)
         self.head = nn.ModuleList((nn.Linear(c.skip, c.skip), last))
-        self.condition = nn.Linear(c.latent, c.skip)
+        self.condition = nn.Linear(c.condition, c.skip)
 
     def forward(self, z: Tensor, previous: Tensor) -> Tensor:
         """Return the logits of the level of every sample, [batch, n, 256].
 
-        z: [batch, frames, latent]; previous: [batch, n] int64, the level of sample t - 1 at place t, n at most
-        frames * hop. The level before the first sample is that of silence, 128.
+        z: [batch, frames, latent + pitches], as `with_pitch` returns it; previous: [batch, n] int64, the level of
+        sample t - 1 at place t, n at most frames * hop. The level before the first sample is that of silence, 128.
         """
         z = z.repeat_interleave(self.config.hop, 1)[:, : previous.shape[1]]
         x = self.first(taken(levels_read(previous).to(z), 1, TAPS - 1))
@@ -141,11 +163,15 @@ class WaveNetAutoencoder(nn.Module):
         super().__init__()
         self.config, self.encoder, self.decoder = config, EncoderNetwork(config), DecoderNetwork(config)
 
-    def forward(self, levels: Tensor) -> Tensor:
+    def forward(self, levels: Tensor, pitch: Tensor | None = None) -> Tensor:
         """Return the logits of every sample, given those before it and the encoding of all: [batch, n, 256].
 
-        levels: [batch, n] int64, n = frames * hop.
+        levels: [batch, n] int64, n = frames * hop; pitch: as `with_pitch` takes it.
         """
+        return self.decoded(self.encoder(levels), levels, pitch)
+
+    def decoded(self, z: Tensor, levels: Tensor, pitch: Tensor | None) -> Tensor:
+        """Return what `forward` returns. z: [batch, frames, latent], the encoding."""
         previous = pad(levels[:, :-1], (1, 0), value=MULAW_LEVELS // 2)
-        found: Tensor = self.decoder(self.encoder(levels), previous)
+        found: Tensor = self.decoder(with_pitch(z, pitch, self.config), previous)
         return found

@@ -34,6 +34,16 @@ def packed_encoder(config: Config, arrays: Mapping[str, Array]) -> PackedEncoder
     )  # fmt: skip
 
 
+def frames_read(z: Array, pitch: int, config: Config) -> Array:
+    """Return the frames that the decoder reads: [n, latent + pitches], in the dtype of z.
+
+    z: [n, latent], the frames of the encoding; pitch: semitones above the lowest pitch; not read if the decoder reads
+    no pitch.
+    """
+    code = np.arange(config.pitches) == pitch
+    return np.concatenate((z, np.broadcast_to(code, (len(z), config.pitches)).astype(z.dtype)), axis=1)
+
+
 def packed_decoder(config: Config, arrays: Mapping[str, Array]) -> PackedWaveNet:
     """Return a decoder as the kernels of WaveNet use it. arrays: those of a file of weights, by name."""
     c = config
@@ -43,7 +53,7 @@ def packed_decoder(config: Config, arrays: Mapping[str, Array]) -> PackedWaveNet
     of_levels = (first[:, None] * read[:, None]).reshape(-1, c.width)
     sample, gates = pack_layers(LayersForm(TAPS, c.dilations, (1.0,) * c.layers, 1.0), own, of_levels)
     held = Upsampling(  # every sample of a frame has the frame itself
-        True, c.hop, 0, 0, np.zeros(c.latent), np.ones(c.latent), np.eye(c.latent), (), np.zeros(0), gates,
+        True, c.hop, 0, 0, np.zeros(c.condition), np.ones(c.condition), np.eye(c.condition), (), np.zeros(0), gates,
         np.ones((c.hop, 1)),
     )  # fmt: skip
     form = WaveNetForm(MULAW_LEVELS, 1, -math.inf, floor_samples(), Emphasis(1.0, 0.0))

@@ -2,7 +2,8 @@
 
 The encoder reads a crop, and the decoder predicts each of its samples from the encoding and from the samples before.
 Before and after a crop both networks read silence, as in the published program. There the crops have 12 frames, a batch
-has 32 of them, and the learning rate falls from 2e-4 to 2e-5 in 200,000 batches.
+has 32 of them, and the learning rate falls from 2e-4 to 2e-5 in 200,000 batches. If the decoder reads a pitch, which it
+does not in the published form, recordings need a label.
 
 Source: J. Engel et al., Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders, ICML 2017,
 arXiv:1704.01279; magenta, models/nsynth/wavenet.
@@ -10,7 +11,7 @@ arXiv:1704.01279; magenta, models/nsynth/wavenet.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -38,16 +39,19 @@ from dspgraph_nodes.models.shared.data import (
     split,
     stacked,
 )
+from dspgraph_nodes.models.shared.labels import NoteLabels, known_pitches, left_out
 from dspgraph_nodes.models.shared.modules import load, save
 from dspgraph_nodes.models.shared.settings import TrainingSettings, of_config
+from dspgraph_nodes.models.shared.trainer import Report, Task
 from dspgraph_nodes.models.wavenet_autoencoder.config import MULAW_LEVELS, PRESETS, Config
 from dspgraph_nodes.models.wavenet_autoencoder.network import WaveNetAutoencoder
-from dspgraph_nodes.models.wavenet_autoencoder.packing import packed_decoder, packed_encoder
+from dspgraph_nodes.models.wavenet_autoencoder.packing import frames_read, packed_decoder, packed_encoder
 from dspgraph_nodes.models.wavenet_autoencoder.weights import WEIGHTS
 
-__all__ = ["PIPELINE", "Settings", "train"]
+__all__ = ["LABELS", "PIPELINE", "Settings", "train"]
 
 PIPELINE = "samples"
+LABELS = ("pitch",)
 
 
 class Settings(TrainingSettings, frozen=True, extra="forbid"):
@@ -64,6 +68,8 @@ class Settings(TrainingSettings, frozen=True, extra="forbid"):
     skip: int | None = of_config(Config, "skip")
     hop: int | None = of_config(Config, "hop")
     rate: int | None = of_config(Config, "rate")
+    lowest: int | None = of_config(Config, "lowest")
+    pitches: int | None = of_config(Config, "pitches")
     batch: int = Field(8, ge=1, description="crops in a batch")
     frames: int = Field(12, ge=1, description="frames in a crop")
     augment: int = Field(0, ge=0, le=1000, description="copies of each recording, with a random filter and level")
@@ -72,6 +78,13 @@ class Settings(TrainingSettings, frozen=True, extra="forbid"):
         ge=0,
         lt=1,
         description="decay of the moving average of the weights, which is saved; 0: the last weights are saved",
+    )
+
+    information: float = Field(
+        0.0,
+        ge=0,
+        description="weight of the information in the encoding, as a part of the loss: with more, the encoding does "
+        "not repeat the pitch that the decoder is told; 0: as published",
     )
 
     @property
@@ -83,8 +96,9 @@ class Settings(TrainingSettings, frozen=True, extra="forbid"):
 class LevelCrops:
     """Crops of recordings whose signals are levels. An index is (epoch, place), as in `Crops`.
 
-    An item has one tensor: the levels of a crop, [frames * hop] int64. frames: the number of frames in a crop. In every
-    epoch the crops begin at other frames, as in `Crops` with `beyond` set to half a crop.
+    An item has two tensors: the levels of a crop, [frames * hop] int64, and the pitch of its recording, a number (see
+    `recording_of`). frames: the number of frames in a crop. In every epoch the crops begin at other frames, as in
+    `Crops` with `beyond` set to half a crop.
     """
 
     def __init__(self, recordings: list[TrainingRecording], frames: int, seed: int) -> None:
@@ -94,56 +108,101 @@ class LevelCrops:
     def __len__(self) -> int:
         return len(self.crops)
 
-    def __getitem__(self, index: tuple[int, int]) -> tuple[Tensor]:
+    def __getitem__(self, index: tuple[int, int]) -> tuple[Tensor, Tensor]:
         k, first = self.crops.at(*index)
         one = self.recordings[k]
-        return (torch.from_numpy(one.signal[one.hop * first : one.hop * (first + self.frames)].copy()),)
+        levels = one.signal[one.hop * first : one.hop * (first + self.frames)]
+        return torch.from_numpy(levels.copy()), torch.tensor(one.features["pitch"][first])
 
 
-def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction) -> trainer.Task:
+def recording_of(samples: Array, pitch: int, hop: int) -> TrainingRecording:
+    """Return a recording whose signal is the levels of its whole frames.
+
+    samples: [n], full scale +-1; pitch: semitones above the network's lowest pitch, the feature "pitch" of all frames.
+    """
+    levels = floor_levels(samples)
+    frames = len(levels) // hop
+    return TrainingRecording(levels[: frames * hop], {"pitch": np.full(frames, pitch)}, hop)
+
+
+def task(labels: NoteLabels, settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction) -> Task:
     """Return what the training loop needs: data, losses and validation."""
     config: Config = settings.config
+    known = dict.fromkeys(recordings, 0)
+    if config.pitches:
+        known = known_pitches(recordings, labels, config.lowest, config.pitches)
 
-    def prepare(samples: Array) -> TrainingRecording:
-        levels = floor_levels(np.asarray(features(samples)["samples"]))
-        return TrainingRecording(levels[: len(levels) // config.hop * config.hop], {}, config.hop)
+    def prepare(name: str, samples: Array) -> TrainingRecording:
+        return recording_of(np.asarray(features(samples)["samples"]), known[name], config.hop)
 
+    kept = {name: recordings[name] for name in known}
     training, validation = (
-        LevelCrops(part, settings.frames, settings.seed) for part in split(recordings, prepare, settings, config.hop)
+        LevelCrops(part, settings.frames, settings.seed) for part in split(kept, prepare, settings, config.hop)
     )
     order = BatchOrder(len(training), settings.batch, settings.seed)
+    figures = partial(figures_of, settings.information)
     weights = sum(one.numel() for one in WaveNetAutoencoder(config).parameters())
-    return trainer.Task(
+    return Task(
         network=lambda: WaveNetAutoencoder(config),
         batch=lambda number: stacked([training[index] for index in order[number]]),
-        losses=_losses,
+        losses=lambda model, batch: iter([figures(model, *batch)]),
         validate=lambda model: mean_figures(
-            validation, partial(figures_of, model), next(model.parameters()).device, settings.batch
+            validation, partial(figures, model), next(model.parameters()).device, settings.batch
         ),
+        figures=("information",),
         save=partial(save, WEIGHTS),
         load=partial(load, WEIGHTS, WaveNetAutoencoder),
-        fingerprint=fingerprint(one.signal for part in (training, validation) for one in part.recordings),
-        summary=f"{len(training)} crops of {settings.frames} frames for training, {len(validation)} for validation; "
-        f"{weights} weights",
+        fingerprint=fingerprint(
+            array for part in (training, validation) for one in part.recordings
+            for array in (one.signal, one.features["pitch"])
+        ),
+        summary=f"{len(training)} crops of {settings.frames} frames for training, {len(validation)} for validation"
+        f"{left_out(len(recordings) - len(kept))}; {weights} weights",
         ends=("encoder.first", "decoder.first", "decoder.head.1"),
         audio=partial(_audio, validation.recordings[0], settings),
     )  # fmt: skip
 
 
-train = partial(trainer.train, task)
-"""Train both networks: see `trainer.train`.
+def train(
+    recordings: Mapping[str, Array],
+    features: FeatureFunction,
+    out: Path,
+    settings: Settings,
+    resume: bool = False,
+    progress: bool = False,
+    report: Report = lambda line: None,
+    init: Path | None = None,
+    labels: NoteLabels | None = None,
+) -> Path:
+    """Train both networks: see `trainer.train`.
 
-recordings: samples [n], full scale +-1, at the rate of the configuration, by name.
-"""
+    recordings: samples [n], full scale +-1, at the rate of the configuration, by name; labels: the pitch of each, a
+    MIDI number, which is needed only if the setting `pitches` is above 0.
+    """
+    given = {name: {} for name in recordings} if labels is None else labels
+    return trainer.train(partial(task, given), recordings, features, out, settings, resume, progress, report, init)
 
 
-def figures_of(model: WaveNetAutoencoder, levels: Tensor) -> dict[str, Tensor]:
-    """Return the mean of -ln P of the samples, in nats, as "loss". levels: [crops, frames * hop] int64."""
-    return {"loss": cross_entropy(model(levels).reshape(-1, MULAW_LEVELS), levels.reshape(-1))}
+def figures_of(
+    weight: float, model: WaveNetAutoencoder, levels: Tensor, pitch: Tensor | None = None
+) -> dict[str, Tensor]:
+    """Return, as "loss", the mean of -ln P of the samples, in nats, and `weight` times the information for a sample.
 
+    With a weight above 0 the decoder reads z + e in training, e drawn from N(0, 1), instead of z. The information of a
+    frame is the divergence of N(z, 1) from N(0, 1), sum(z**2) / 2 nats. Its mean is the figure "information".
 
-def _losses(model: WaveNetAutoencoder, batch: tuple[Tensor]) -> Iterator[Mapping[str, Tensor]]:
-    yield figures_of(model, *batch)
+    levels: [crops, frames * hop] int64; pitch: [crops], semitones above the network's lowest pitch.
+
+    Source: D. P. Kingma and M. Welling, Auto-Encoding Variational Bayes, ICLR 2014, arXiv:1312.6114.
+    """
+    z = model.encoder(levels)
+    read = z + torch.randn_like(z) if weight and model.training else z
+    logits = model.decoded(read, levels, pitch)
+    surprise, information = (
+        cross_entropy(logits.reshape(-1, MULAW_LEVELS), levels.reshape(-1)),
+        (z**2).sum(-1).mean() / 2,
+    )
+    return {"loss": surprise + weight * information / model.config.hop, "information": information}
 
 
 def _audio(recording: TrainingRecording, settings: Settings, path: Path) -> dict[str, tuple[Array, int]]:
@@ -152,4 +211,5 @@ def _audio(recording: TrainingRecording, settings: Settings, path: Path) -> dict
     frames = max(1, round(settings.audio * config.rate / config.hop))
     half, encoder = MULAW_LEVELS // 2, packed_encoder(config, arrays)
     z = EncoderState(encoder).push(encoder, (recording.signal[: frames * config.hop] - half) / half, last=True)
-    return {"validation": (speech(packed_decoder(config, arrays), z, rng(settings.seed))[0], config.rate)}
+    rows = frames_read(z, recording.features["pitch"][0], config)
+    return {"validation": (speech(packed_decoder(config, arrays), rows, rng(settings.seed))[0], config.rate)}

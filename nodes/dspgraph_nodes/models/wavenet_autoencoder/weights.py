@@ -17,13 +17,13 @@ def shapes(config: Config) -> dict[str, tuple[int, ...]]:
     found |= layer_shapes("decoder.first", c.width, TAPS) | layer_shapes("decoder.skip", c.skip, c.width)
     for i in range(c.layers):
         found |= layer_shapes(f"decoder.layers.{i}.gate", 2 * c.width, TAPS * c.width)
-        found |= layer_shapes(f"decoder.layers.{i}.condition", 2 * c.width, c.latent)
+        found |= layer_shapes(f"decoder.layers.{i}.condition", 2 * c.width, c.condition)
         found |= layer_shapes(f"decoder.layers.{i}.skip", c.skip, c.width)
         if i < c.layers - 1:  # nothing reads the output of the last layer
             found |= layer_shapes(f"decoder.layers.{i}.out", c.width, c.width)
     found |= layer_shapes("decoder.head.0", c.skip, c.skip) | layer_shapes("decoder.head.1", MULAW_LEVELS, c.skip)
-    return found | layer_shapes("decoder.condition", c.skip, c.latent)
+    return found | layer_shapes("decoder.condition", c.skip, c.condition)
 
 
-WEIGHTS = WeightsFormat("wavenet_autoencoder", Config, shapes)
+WEIGHTS = WeightsFormat("wavenet_autoencoder", Config, shapes, optional=frozenset({"lowest", "pitches"}))
 """The layout of a file of weights."""

@@ -1,0 +1,62 @@
+"""Labels of notes, from the columns of a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from dspgraph import RequestError
+from dspgraph.shown import shown
+
+NoteLabels = Mapping[str, Mapping[str, str]]
+"""Labels of recordings, from a manifest: name of the recording -> name of the column -> text."""
+
+_WAY_OUT = "give a manifest that has this column, or NSynth's examples.json"
+
+
+def known_pitches(names: Iterable[str], labels: NoteLabels, lowest: int, pitches: int) -> dict[str, int]:
+    """Return the pitch of each recording, in semitones above the lowest pitch; those that a network lacks are left out.
+
+    names: of the recordings; labels: what the manifest says of each; lowest: MIDI number of the network's lowest pitch;
+    pitches: their number. Raises RequestError if a recording lacks a pitch, or if no recording has one of the network.
+    """
+    every = {name: pitch_label(name, labels[name]) for name in names}
+    last = lowest + pitches - 1
+    known = {name: pitch - lowest for name, pitch in every.items() if lowest <= pitch <= last}
+    if not known:
+        raise RequestError(
+            f"no recording has a pitch from {lowest} to {last}, which the network has; found {min(every.values())} to "
+            f"{max(every.values())}: set lowest and pitches, or give other recordings"
+        )
+    return known
+
+
+def left_out(count: int) -> str:
+    """Return the end of a line about the data: how many recordings are left out, whose pitch the network lacks."""
+    return f"; {count} left out, whose pitch the network does not have" if count else ""
+
+
+def pitch_label(name: str, labels: Mapping[str, str]) -> int:
+    """Return the MIDI number of the pitch of a recording.
+
+    name: of the recording; labels: what its manifest says. Raises RequestError if there is no such number from 0 to
+    127.
+    """
+    text = labels.get("pitch")
+    if text is None:
+        raise RequestError(f"{name} has no pitch; expected a column 'pitch' with its MIDI number: {_WAY_OUT}")
+    try:
+        pitch = float(text)
+    except ValueError:
+        pitch = -1.0
+    if pitch not in range(128):
+        raise RequestError(
+            f"{name}: 'pitch' must be a MIDI number, a whole number from 0 to 127; found {shown(text)}: correct it"
+        )
+    return int(pitch)
+
+
+def timbre_label(name: str, labels: Mapping[str, str]) -> str:
+    """Return the timbre of a recording. Raises RequestError if its manifest does not say it."""
+    if "timbre" not in labels:
+        raise RequestError(f"{name} has no timbre; expected a column 'timbre' with any name: {_WAY_OUT}")
+    return labels["timbre"]
