@@ -37,8 +37,8 @@ LEVEL, PEAK, TONE = 1.0, 6.0, 3.0
 """Bounds of the level, of the peak, and of the level in a tone, dB."""
 
 VOCODERS = (
-    "lpc_vocoder", "bark_lpc_vocoder", "mcep_mlsa", "mlpg_mcep", "world", "griffin_lim", "gansynth", "gansynth_if",
-    "gansynth_mel", "mulaw_bits",
+    "lpc_vocoder", "bark_lpc_vocoder", "mcep_mlsa", "mlpg_mcep", "world", "griffin_lim", "mel_vocoder", "gansynth",
+    "gansynth_if", "gansynth_mel", "mulaw_bits",
 )  # fmt: skip
 """The shipped pipelines from speech to speech."""
 
@@ -47,8 +47,10 @@ _TRAINED = "the level is that which the network was trained to make, and no weig
 LEFT_OUT = {
     "gansynth_notes": "it makes notes from numbers, and has no recording as its input",
     "lpcnet": _TRAINED,
-    "mel_vocoder": "its bands are those that networks take, of magnitudes; griffin_lim seen=mel keeps the level",
     "bark_lpc_vocoder synth=lpcnet": _TRAINED,
+    "mel_vocoder vocoder=lpcnet": _TRAINED,
+    "mel_vocoder vocoder=wavenet": _TRAINED,
+    "mel_vocoder vocoder=wavernn": _TRAINED,
     "samples": "its samples are those of the recording, and no speech is made",
     "wavenet": _TRAINED,
     "wavenet_autoencoder": _TRAINED,
