@@ -6,9 +6,8 @@
 Every figure is that of the output relative to the input, in dB, above 20 Hz: a vocoder does not owe a constant offset
 or rumble. The level is that of the power over the whole recording, or over a tone alone ("in the tone"). The peak of an
 input with an offset is a range, from that above 20 Hz to that of the samples as they are: the figure of an output whose
-peak lies in this range is 0. A row outside the bounds has the mark OUT, with the reason if it is one of KNOWN. At the
-end, the table has the extremes of every vocoder. The exit code is 1 if a row is outside the bounds that is not one of
-KNOWN.
+peak lies in this range is 0. A row outside the bounds has the mark OUT. At the end, the table has the extremes of every
+vocoder. The exit code is 1 if a row is outside the bounds.
 
 Every shipped pipeline that makes audio is in VOCODERS, or in LEFT_OUT with a reason.
 """
@@ -60,14 +59,6 @@ LEFT_OUT = {
     "wavernn": _TRAINED,
 }
 """Pipelines, and variants of VOCODERS, that make audio and are not in the table, and the reason."""
-
-_SILENT = "Samples softer than half of the finest step, 5.7 steps of 16 bits, become 0."
-
-KNOWN = {
-    ("noise of one step of 16 bits", "mulaw_bits"): _SILENT,
-    ("noise of two values, one step of 16 bits", "mulaw_bits"): _SILENT,
-}
-"""Rows outside the bounds, (recording, vocoder), and the reason: a sentence of the pipeline's own description."""
 
 PRECISIONS = ("float64", "float32")
 
@@ -272,22 +263,21 @@ def main(words: Sequence[str]) -> int:
     chosen = [name for name in VOCODERS if name in words] or list(VOCODERS)
     starts = tuple(word for word in words if word not in VOCODERS) or ("",)
     each = [recording for recording in recordings() if recording.name.startswith(starts)]
-    met: dict[str, list[Figures]] = {vocoder.name: [] for vocoder in vocoders(chosen)}
-    rows = outside = known = 0
+    every: dict[str, list[Figures]] = {vocoder.name: [] for vocoder in vocoders(chosen)}
+    rows = outside = 0
     print(f"bounds: level +-{LEVEL:g} dB, peak +-{PEAK:g} dB, in the tone +-{TONE:g} dB")
     print("columns: level, peak, and for some recordings the level in the tone, dB")
     with ProcessPoolExecutor() as processes:
         for recording, found in zip(each, processes.map(figures_of_all, each, repeat(chosen)), strict=True):
             print(f"\n{recording.name}")
             for vocoder, one in found:
-                reason = "" if one.met else KNOWN.get((recording.name, vocoder.name), "")
-                print(f"  {vocoder.name:45} {vocoder.precision}  {one} {reason}".rstrip(), flush=True)
-                rows, outside, known = rows + 1, outside + (not one.met and not reason), known + bool(reason)
-                met[vocoder.name] += [] if reason else [one]
-    print("\nextremes of every vocoder, without the rows whose reason is known: level, peak, level in the tone")
-    for name, all_met in met.items():
-        print(f"  {name:45} {_extremes(all_met)}")
-    print(f"\n{rows} rows, {known} outside the bounds for a known reason, {outside} others")
+                print(f"  {vocoder.name:45} {vocoder.precision}  {one}".rstrip(), flush=True)
+                rows, outside = rows + 1, outside + (not one.met)
+                every[vocoder.name].append(one)
+    print("\nextremes of every vocoder: level, peak, level in the tone")
+    for name, figures_of_one in every.items():
+        print(f"  {name:45} {_extremes(figures_of_one)}")
+    print(f"\n{rows} rows, {outside} outside the bounds")
     return int(outside > 0)
 
 
