@@ -10,15 +10,15 @@ from dspgraph import Array
 from dspgraph_nodes._kernels.signal.mulaw import floor_levels
 from dspgraph_nodes.models.wavenet_autoencoder.config import TAPS, Config
 from dspgraph_nodes.models.wavenet_autoencoder.convert import convert
-from dspgraph_nodes.models.wavenet_autoencoder.network import DecoderNetwork, EncoderNetwork
+from dspgraph_nodes.models.wavenet_autoencoder.network import WaveNetAutoencoder
 from dspgraph_nodes.models.wavenet_autoencoder.packing import packed_decoder, packed_encoder
 from dspgraph_nodes.models.wavenet_autoencoder.weights import WEIGHTS, shapes
 from helpers.paths import GOLDEN
 from helpers.weight_files import shared_file
 
 __all__ = [
-    "PITCHED", "RECORDED", "TINY", "Config", "autoencoder_file", "frames_in_torch", "logits_in_torch", "packed_decoder",
-    "packed_encoder", "published", "random_arrays", "recorded", "their_name", "tiny",
+    "NORMALISED", "PITCHED", "RECORDED", "TINY", "Config", "autoencoder_file", "frames_in_torch", "logits_in_torch", "packed_decoder",
+    "packed_encoder", "published", "published_by_chainer", "random_arrays", "recorded", "recorded_by_chainer", "settings_of", "their_name", "tiny",
 ]  # fmt: skip
 
 RECORDED = GOLDEN / "gansynth"
@@ -44,6 +44,9 @@ TINY = tiny()
 PITCHED = tiny(pitches=3)
 """A network whose decoder is told the pitch of a note, MIDI 0, 1 or 2."""
 
+NORMALISED = tiny(form="normalised", encoder=18, width=9, pitches=3)
+"""A network of the normalised form, whose decoder is told the pitch too."""
+
 
 def random_arrays(config: Config = TINY, seed: int = 0) -> dict[str, Array]:
     """Return the weights of a random network whose output depends on all inputs."""
@@ -54,7 +57,17 @@ def random_arrays(config: Config = TINY, seed: int = 0) -> dict[str, Array]:
         if name.endswith((".out.weight", ".out.bias")):
             wide /= np.sqrt(config.layers)  # the sum over all layers stays of the size of one
         arrays[name] = (wide * (2 * draw.random(shape) - 1)).astype(np.float32)
+        if name.endswith(("running_var", "norms.0.weight", "norms.1.weight")):
+            arrays[name] += np.float32(1)
+    if config.form == "normalised":
+        arrays["decoder.first.weight"] = arrays["encoder.first.weight"]
     return arrays
+
+
+def settings_of(config: Config) -> dict[str, Any]:
+    """Return the settings with which a network of this configuration is trained."""
+    preset = {"gated": "wavenet_autoencoder-small", "normalised": "wavenet_autoencoder-normalised"}[config.form]
+    return {"preset": preset, **config.model_dump(exclude={"form", "least_dilation"})}
 
 
 def autoencoder_file(config: Config = TINY, seed: int = 0, folder: str | Path | None = None) -> str:
@@ -98,6 +111,35 @@ def published(config: Config, arrays: dict[str, Array]) -> dict[str, Array]:
     return found
 
 
+def published_by_chainer(config: Config, arrays: dict[str, Array]) -> dict[str, Array]:
+    """Return the checkpoint of wavenet-autoencoder-chainer that holds these weights.
+
+    The program adds the bias of the encoding once for every layer, and 1e-5 more to every variance.
+    """
+    single = {
+        "encoder.last": "ecd_fnl_conv", "decoder.condition": "dcd_bias_conv", "decoder.head.0": "dcd_fnl_conv1",
+        "decoder.head.1": "dcd_fnl_conv2",
+    }  # fmt: skip
+    within = {"conv": "conv", "out": "afr_conv", "norms.0": "bfr_bn", "norms.1": "afr_bn"}
+    kinds = {"weight": "gamma", "bias": "beta", "running_mean": "avg_mean", "running_var": "avg_var"}
+    found: dict[str, Array] = {"embedid/W": arrays["encoder.first.weight"]}
+    for name, one in arrays.items():
+        layer, _, kind = name.rpartition(".")
+        if layer.endswith("first"):
+            continue
+        part, _, number, inner = layer.split(".", 3) if ".layers." in layer else (layer, "", "", "")
+        theirs = single[layer] if not inner else f"{'ecd' if part == 'encoder' else 'dcd'}_{within[inner]}{number}"
+        if inner.startswith("norms"):
+            found[f"{theirs}/{kinds[kind]}"] = one - np.float32(1e-5) if kind == "running_var" else one
+            found[f"{theirs}/N"] = np.array(3)
+        elif kind == "bias":
+            found[f"{theirs}/b"] = one / np.float32(config.layers) if layer == "encoder.last" else one
+        else:
+            taps = one.shape[1] // config.encoder if inner == "conv" else 1
+            found[f"{theirs}/W"] = one.reshape(len(one), taps, -1).swapaxes(1, 2)[..., None]
+    return found
+
+
 def recorded(name: str) -> tuple[dict[str, Array], Config, dict[str, Array]]:
     """Return what NSynth's program gave for the network `name`, small or deep: arrays, configuration, weights."""
     with np.load(RECORDED / f"nsynth_wavenet_{name}.npz") as file:
@@ -108,16 +150,27 @@ def recorded(name: str) -> tuple[dict[str, Array], Config, dict[str, Array]]:
     return golden, config, arrays
 
 
-def _part(name: str, network: torch.nn.Module, arrays: dict[str, Array]) -> Any:
-    """Return a network in float64 with the arrays of one part, encoder or decoder."""
-    own = {key.removeprefix(f"{name}."): torch.from_numpy(one) for key, one in arrays.items() if key.startswith(name)}
-    network.load_state_dict(own)
-    return network.double()
+def recorded_by_chainer(name: str) -> tuple[dict[str, Array], Config, dict[str, Array]]:
+    """Return what wavenet-autoencoder-chainer gave for the network `name`, small or full, as `recorded` does."""
+    with np.load(RECORDED / f"wavenet_ae_chainer_{name}.npz") as file:
+        golden = {key: file[key] for key in file.files}
+    given = {"small": {"stacks": 2, "hop": 32}, "full": {}}[name]
+    theirs = {key.removeprefix("w/"): golden[key] for key in golden if key.startswith("w/")}
+    config, arrays, _ = convert(theirs, given)
+    code = np.eye(config.pitches)[golden["pitch"][:: config.hop]]
+    return {**golden, "z": golden["z"].T, "read": np.concatenate((golden["z"].T, code), axis=1)}, config, arrays
+
+
+def _network(config: Config, arrays: dict[str, Array]) -> Any:
+    """Return both networks in float64."""
+    model = WaveNetAutoencoder(config).eval()
+    model.load_state_dict({name: torch.from_numpy(one) for name, one in arrays.items()})
+    return model.double()
 
 
 def frames_in_torch(config: Config, arrays: dict[str, Array], x: Array) -> Array:
     """Return the frames of a signal by the network in torch, in float64. Zeros fill the last frame of the signal."""
-    network, whole = _part("encoder", EncoderNetwork(config), arrays), np.pad(x, (0, -len(x) % config.hop))
+    network, whole = _network(config, arrays).encoder, np.pad(x, (0, -len(x) % config.hop))
     with torch.no_grad():
         found: Array = network(torch.from_numpy(floor_levels(whole))[None])[0].numpy()
     return found
@@ -128,7 +181,7 @@ def logits_in_torch(config: Config, arrays: dict[str, Array], z: Array, previous
 
     z: [frames, latent + pitches]; previous: [n], the level before every sample.
     """
-    network = _part("decoder", DecoderNetwork(config), arrays)
+    network = _network(config, arrays).decoder
     with torch.no_grad():
         found: Array = network(torch.from_numpy(z)[None].double(), torch.from_numpy(previous)[None])[0].numpy()
     return found

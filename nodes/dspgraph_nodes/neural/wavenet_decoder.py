@@ -40,6 +40,13 @@ class WavenetDecoder(Node):
         x_(i+1)[t] = x_i[t] + W g + b,    s = s + V g + c
         P = softmax((W relu(V relu(s) + c + C z[j] + e) + b) / temperature)
 
+    A network of the normalised form (form in its configuration) has a table E of a row for every level, factors f_i and
+    offsets o_i for every channel, and leaky ReLUs r(x) = max(x, x / 5) instead; all its layers share C and e:
+
+        x_0[t] = E[k[t - 1]],    a_i[t] = r(f_i * x_i[t] + o_i)
+        u_i[t] = V r(sum_k W_k a_i[t + (k - 1) d_i] + C z[j] + e) + c,    x_(i+1) = x_i + u_i,    k = 0, 1
+        P = softmax((W r(V r(sum_i u_i) + c) + b) / temperature)
+
     Every formula has weights of its own. The level is the first one whose sum of P exceeds a random number u, drawn
     evenly between 1e-5 and 1 - 1e-5, another one for every sample. Its sample is x = sgn(y) * (256**|y| - 1) / 255 with
     y = (k - 128 + 1/2) / 128; level 128 is 0. Before the first sample there is silence.
@@ -48,14 +55,15 @@ class WavenetDecoder(Node):
     every frame: another pitch than that of the encoded note gives a note of this pitch with a similar timbre.
 
     Frame j gives the samples from j * hop up to (j + 1) * hop, and a sample waits for no other frame. A temperature
-    below 1 makes the sound cleaner and more monotonous; 1 / 1.7 has been used. Sixteen sounds of a batch are computed
-    side by side. The output `distribution` has the P of every sample.
+    below 1 makes the sound cleaner and more monotonous; wavenet-autoencoder-chainer uses 1 / 1.7. Sixteen sounds of a
+    batch are computed side by side. The output `distribution` has the P of every sample.
 
     Rate and hop are those that the weights were trained with. `dspgraph weights convert` converts published
     checkpoints.
 
     Source: J. Engel et al., Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders, ICML 2017,
-    arXiv:1704.01279; magenta, models/nsynth/wavenet/h512_bo16.py and fastgen.py.
+    arXiv:1704.01279; magenta, models/nsynth/wavenet/h512_bo16.py and fastgen.py. Normalised form:
+    M. Yoshikawa, wavenet-autoencoder-chainer, 2017.
     """
 
     z = Input(Frames, "wavenet_encoding")

@@ -16,7 +16,7 @@ from dspgraph_nodes.models.wavenet_autoencoder.config import Config
 from dspgraph_nodes.models.wavenet_autoencoder.packing import frames_read, packed_decoder
 from dspgraph_nodes.models.wavenet_autoencoder.training import Settings, train
 from dspgraph_nodes.models.wavenet_autoencoder.weights import WEIGHTS
-from helpers.autoencoders import PITCHED, TINY, logits_in_torch, random_arrays
+from helpers.autoencoders import NORMALISED, PITCHED, TINY, logits_in_torch, random_arrays, settings_of
 from helpers.speech import speech
 
 pytestmark = pytest.mark.training
@@ -75,7 +75,7 @@ def below_and_up_to(parameters: Array, samples: Array) -> tuple[Array, Array]:
 
 def trained(config: Config, out: Path, steps: int, resume: bool) -> Path:
     settings = Settings(
-        **config.model_dump(), information=1.0 if config.pitches else 0.0, batch=2, frames=10, steps=steps,
+        **settings_of(config), information=1.0 if config.pitches else 0.0, batch=2, frames=10, steps=steps,
         validate_every=1000, learning_rate=1e-2, ema=0.9, device="cpu", threads=1,
     )  # fmt: skip
     recordings, labels = {"a": speech()[16000:20000]}, {"a": {"pitch": "1"}}
@@ -83,7 +83,7 @@ def trained(config: Config, out: Path, steps: int, resume: bool) -> Path:
 
 
 def example(config: Config) -> ModelExample:
-    unseen = {"rate", "hop", "lowest", *([] if config.pitches else ["pitches"])}
+    unseen = {"rate", "hop", "lowest", "least_dilation", *([] if config.pitches else ["pitches"])}
     return ModelExample(
         "wavenet_autoencoder", write=partial(write, config), read=lambda path: WEIGHTS.read(path)[1],
         features=partial(drawn_frames, config), forward=forward, generate=generate, cumulative=below_and_up_to,
@@ -91,7 +91,7 @@ def example(config: Config) -> ModelExample:
     )  # fmt: skip
 
 
-EXAMPLES = {"plain": example(TINY), "pitched": example(PITCHED)}
+EXAMPLES = {"plain": example(TINY), "pitched": example(PITCHED), "normalised": example(NORMALISED)}
 
 
 @pytest.mark.parametrize(

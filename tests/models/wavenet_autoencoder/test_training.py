@@ -18,12 +18,12 @@ from dspgraph_nodes.models.wavenet_autoencoder.network import WaveNetAutoencoder
 from dspgraph_nodes.models.wavenet_autoencoder.training import PIPELINE, Settings, figures_of, task, train
 from dspgraph_nodes.models.wavenet_autoencoder.weights import WEIGHTS
 from examples.make_notes import make_notes
-from helpers.autoencoders import TINY, random_arrays
+from helpers.autoencoders import TINY, random_arrays, settings_of
 
 pytestmark = pytest.mark.training
 
 SMALL: dict[str, Any] = {
-    **TINY.model_dump(), "batch": 2, "frames": 4, "steps": 8, "validate_every": 4, "ema": 0.5, "threads": 1,
+    **settings_of(TINY), "batch": 2, "frames": 4, "steps": 8, "validate_every": 4, "ema": 0.5, "threads": 1,
     "device": "cpu",
 }  # fmt: skip
 

@@ -5,22 +5,27 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import softmax
 
 from dspgraph import Array, Audio, Frames, Graph, ParameterError, load
 from dspgraph.engine.batch import Batch
 from dspgraph.testing import Example
+from dspgraph_nodes._kernels.neural.lanes import Segment
 from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetState, synthesise_wavenet
 from dspgraph_nodes._kernels.signal.mulaw import floor_samples
 from dspgraph_nodes.neural.wavenet_decoder import WavenetDecoder, wavenet_decoding
 from helpers.autoencoders import (
+    NORMALISED,
     PITCHED,
     RECORDED,
     TINY,
+    Config,
     autoencoder_file,
     logits_in_torch,
     packed_decoder,
     random_arrays,
     recorded,
+    recorded_by_chainer,
 )
 from helpers.networks import overrides
 from helpers.speech import speech
@@ -35,12 +40,12 @@ def example(count: int = 64, **parameters: Any) -> Example:
     return Example(node, z=(Frames(100, "wavenet_encoding", TINY.latent), frames(count)))
 
 
-def pitched(pitch: int | None, count: int = 12) -> Example:
-    node = WavenetDecoder(weights=autoencoder_file(PITCHED), pitch=pitch)
-    return Example(node, z=(Frames(100, "wavenet_encoding", PITCHED.latent), frames(count)))
+def pitched(pitch: int | None, count: int = 12, config: Config = PITCHED) -> Example:
+    node = WavenetDecoder(weights=autoencoder_file(config), pitch=pitch)
+    return Example(node, z=(Frames(100, "wavenet_encoding", config.latent), frames(count)))
 
 
-EXAMPLES = [example(70, temperature=0.7), pitched(1, 70)]
+EXAMPLES = [example(70, temperature=0.7), pitched(1, 70), pitched(2, 70, NORMALISED)]
 
 
 def levels(samples: Array) -> Array:
@@ -48,9 +53,9 @@ def levels(samples: Array) -> Array:
     return found
 
 
-@pytest.mark.parametrize("count", [2, 17])
-def test_a_batch_of_any_size_changes_no_bit(count: int) -> None:
-    graph = example().graph()
+@pytest.mark.parametrize(("kind", "count"), [("gated", 2), ("gated", 17), ("normalised", 17)])
+def test_a_batch_of_any_size_changes_no_bit(kind: str, count: int) -> None:
+    graph = (example() if kind == "gated" else pitched(1, config=NORMALISED)).graph()
     signals = [frames(1 + (7 * k) % 11, seed=k) for k in range(count)]
     alone = [graph(z=signal) for signal in signals]
     for k, outputs in Batch(graph, 17).render([{"z": signal} for signal in signals]):
@@ -120,14 +125,15 @@ def test_streams_that_do_not_fit_are_refused() -> None:
         WavenetDecoder().streams(stream)
 
 
+@pytest.mark.parametrize("config", [PITCHED, NORMALISED], ids=["gated", "normalised"])
 @pytest.mark.parametrize("pitch", [0, 1, 2])
-def test_the_pitch_is_read_beside_every_frame(pitch: int) -> None:
+def test_the_pitch_is_read_beside_every_frame(pitch: int, config: Config) -> None:
     z, code = frames(12), np.zeros((12, 3))
     code[:, pitch] = 1
-    found = pitched(pitch).graph()(z=z)
+    found = pitched(pitch, config=config).graph()(z=z)
     drawn = levels(found["y"])
     rows = np.concatenate((z, code), axis=1)
-    logits = logits_in_torch(PITCHED, random_arrays(PITCHED), rows, np.append(128, drawn[:-1]))
+    logits = logits_in_torch(config, random_arrays(config), rows, np.append(128, drawn[:-1]))
     p = np.exp(logits - logits.max(axis=1, keepdims=True))
     assert_allclose(found["distribution"], p / p.sum(axis=1, keepdims=True), rtol=0, atol=1e-6)
 
@@ -194,4 +200,36 @@ def test_the_logits_of_the_kernel_are_those_of_the_published_program(name: str) 
     network, given = packed_decoder(config, arrays), golden["quantized"].astype(np.float64) + 128
     segment = WaveNetState(network, np.random.default_rng(0)).push(network, golden["encoding"], last=True)
     _, logits = synthesise_wavenet(network, [segment._replace(forced=given)])[0]
+    assert_allclose(logits[golden["logit_index"]], golden["logits"], rtol=0, atol=1e-4)
+
+
+@pytest.mark.skipif(not RECORDED.is_dir(), reason="what other programs gave is recorded beside the repository")
+@pytest.mark.parametrize("name", ["small", "full"])
+@pytest.mark.parametrize("many", [99, 2])
+def test_levels_and_logits_are_those_of_chainer(name: str, many: int) -> None:
+    """With its random numbers and its first level, 70: every level. Probabilities to 1e-5, logits to 1e-4.
+
+    Of a signal alone or, if many is 2, in a lane. Found: 3e-6, 4e-5.
+    """
+    golden, config, arrays = recorded_by_chainer(name)
+    network, lanes = packed_decoder(config, arrays).at(1 / float(golden["gen_beta"])), 1 if many > 2 else 2
+    numbers = golden["gen_uniform"]
+    read = golden["read"][: -(-len(numbers) // config.hop)]
+    whole = np.pad(numbers, (0, len(read) * config.hop - len(numbers)))[:, None]
+
+    def segment(first: int, rows: Array) -> Segment:
+        state = WaveNetState(network, np.random.default_rng(0))
+        state.last[:] = first
+        return state.push(network, rows, last=True)
+
+    samples, logits = synthesise_wavenet(
+        network, [segment(golden["gen_sequence"][0], read)._replace(numbers=whole) for _ in range(lanes)], many
+    )[-1]
+    assert_array_equal(levels(samples)[: len(numbers)], golden["gen_sequence"][1:])
+    p = softmax(golden["gen_beta"] * logits[golden["gen_prob_index"]].astype(np.float64), axis=1)
+    assert_allclose(p, golden["gen_probs"], rtol=0, atol=1e-5)
+    given = np.append(golden["x"][1:], 0).astype(np.float64)
+    _, logits = synthesise_wavenet(
+        network, [segment(golden["x"][0], golden["read"])._replace(forced=given) for _ in range(lanes)], many
+    )[-1]
     assert_allclose(logits[golden["logit_index"]], golden["logits"], rtol=0, atol=1e-4)

@@ -8,9 +8,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Audio, Frames, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes._kernels.neural.two_sided import FRAMES_AT_ONCE
+from dspgraph_nodes._kernels.neural.two_sided import FRAMES_AT_ONCE, EncoderState
 from dspgraph_nodes.neural.wavenet_encoder import WavenetEncoder, wavenet_encoding
 from helpers.autoencoders import (
+    NORMALISED,
     RECORDED,
     TINY,
     Config,
@@ -19,6 +20,7 @@ from helpers.autoencoders import (
     packed_encoder,
     random_arrays,
     recorded,
+    recorded_by_chainer,
     tiny,
 )
 from helpers.speech import speech
@@ -32,10 +34,10 @@ def example(config: Config, count: int) -> Example:
     return Example(node, x=(Audio(2000), speech(count)))
 
 
-EXAMPLES = [example(TINY, 1613), example(WIDE, 1200)]
+EXAMPLES = [example(TINY, 1613), example(WIDE, 1200), example(NORMALISED, 1613)]
 
 
-@pytest.mark.parametrize("config", [TINY, WIDE], ids=["tiny", "wide"])
+@pytest.mark.parametrize("config", [TINY, WIDE, NORMALISED], ids=["tiny", "wide", "normalised"])
 def test_frames_are_what_the_network_gives_in_torch(config: Config) -> None:
     """Of the signal with zeros at its end up to a whole frame. The kernel computes in float32: found 3e-7."""
     for count in (1, config.hop, 3 * config.hop + 1, (FRAMES_AT_ONCE + 3) * config.hop - 1):
@@ -87,3 +89,12 @@ def test_encodings_are_those_of_the_published_program(name: str) -> None:
     golden, config, arrays = recorded(name)
     found = wavenet_encoding(packed_encoder(config, arrays), golden["wav"])
     assert_allclose(found, golden["encoding"], rtol=0, atol=1e-5)
+
+
+@pytest.mark.skipif(not RECORDED.is_dir(), reason="what other programs gave is recorded beside the repository")
+@pytest.mark.parametrize("name", ["small", "full"])
+def test_encodings_are_those_of_chainer(name: str) -> None:
+    """Found: 4e-6."""
+    golden, config, arrays = recorded_by_chainer(name)
+    network, samples = packed_encoder(config, arrays), (golden["target"] - 128) / 128
+    assert_allclose(EncoderState(network).push(network, samples, last=True), golden["z"], rtol=0, atol=1e-5)

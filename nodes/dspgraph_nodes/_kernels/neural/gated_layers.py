@@ -1,4 +1,4 @@
-"""The weights of a network of gated dilated convolutions, packed for the loop over samples.
+"""The weights of a network of dilated convolutions, with gates or without, packed for the loop over samples.
 
 Sigmoid and tanh are computed with powers of 2, so the weights and biases of the gates are multiplied by 2 / ln(2)
 before a tanh and by -1 / ln(2) before a sigmoid. The factors of the sums of the residual and the skip connections are
@@ -26,6 +26,10 @@ class LayersForm(NamedTuple):
     dilations: Sequence[int]  # of every layer
     skip_factors: Sequence[float]  # of every layer's skip connection in their sum
     residual_factor: float  # of the sum of a layer's input and its result
+    norms: tuple[Array, Array] | None = (
+        None  # factor and offset of every layer's input, [layers, channels]; None: gates
+    )
+    slope: float = 0.0  # of the ReLUs for numbers below 0
 
 
 def pack_layers(form: LayersForm, arrays: Mapping[str, Array], first: Array) -> tuple[WaveNetWeights, Array]:
@@ -34,7 +38,8 @@ def pack_layers(form: LayersForm, arrays: Mapping[str, Array], first: Array) -> 
     arrays: "first.bias"; of every layer "layers.3.gate", ".condition", ".skip" and, but for the last one, ".out"; the
     head, "head.0" and "head.1": each has a ".weight" and a ".bias"; a condition may lack its bias. If there is "skip",
     the result of the first convolution has a skip connection too; if there is "condition", the features are added to
-    the result of "head.0" too. first: [taps * inputs, channels], the first convolution, see `WaveNetWeights`.
+    the result of "head.0" too. Without gates, "gate" is the convolution. first: [taps * inputs, channels], the first
+    convolution, see `WaveNetWeights`.
     """
 
     def wide(name: str) -> Array:
@@ -43,8 +48,9 @@ def pack_layers(form: LayersForm, arrays: Mapping[str, Array], first: Array) -> 
     def vector(name: str) -> Array:
         return padded(wide(name)[:, None])[:, 0]
 
-    half, bands = len(arrays["layers.0.gate.bias"]) // 2, arrays["layers.0.condition.weight"].shape[1]
-    scale = LOG2_E * np.repeat([2.0, -1.0], half)[:, None]
+    scales = [2 * LOG2_E, -LOG2_E] if form.norms is None else [1.0]
+    half, bands = len(arrays["layers.0.gate.bias"]) // len(scales), arrays["layers.0.condition.weight"].shape[1]
+    scale, parts = np.repeat(scales, half)[:, None], (half,) * len(scales)
     residual, skip, gate = (count + -count % WIDTH for count in (first.shape[1], len(arrays["head.0.bias"]), half))
     pieces: list[Array] = []
     begins = [0]
@@ -59,10 +65,10 @@ def pack_layers(form: LayersForm, arrays: Mapping[str, Array], first: Array) -> 
     gate_bias, gates, out_bias, skip_bias = [], [], np.zeros((count, residual)), np.zeros(skip)
     for i, (dilation, factor) in enumerate(zip(form.dilations, form.skip_factors, strict=True)):
         name, rows = f"layers.{i}", (form.taps - 1) * dilation + 1
-        layers[i, 0] = put(padded(scale * wide(f"{name}.gate.weight"), (half, half), form.taps))
+        layers[i, 0] = put(padded(scale * wide(f"{name}.gate.weight"), parts, form.taps))
         bias = wide(f"{name}.gate.bias") + arrays.get(f"{name}.condition.bias", np.zeros(1)).astype(np.float64)
-        gate_bias.append(padded(scale * bias[:, None], (half, half)))
-        gates.append(padded(scale * wide(f"{name}.condition.weight"), (half, half))[:, :bands])
+        gate_bias.append(padded(scale * bias[:, None], parts))
+        gates.append(padded(scale * wide(f"{name}.condition.weight"), parts)[:, :bands])
         if i + 1 < count:
             layers[i, 1] = put(padded(form.residual_factor * wide(f"{name}.out.weight")))
             out_bias[i] = form.residual_factor * vector(f"{name}.out.bias")
@@ -78,9 +84,12 @@ def pack_layers(form: LayersForm, arrays: Mapping[str, Array], first: Array) -> 
         gate_bias.append(padded((wide("head.0.bias") + wide("condition.bias"))[:, None]))
         gates.append(padded(wide("condition.weight"))[:, :bands])
     last_bias = np.concatenate((skip_bias, *(vector(f"head.{k}.bias") for k in range(2))))
+    more = ((0, 0), (0, residual - first.shape[1]))
+    factors, offsets = form.norms or (np.zeros((0, first.shape[1])), np.zeros((0, first.shape[1])))
     weights = WaveNetWeights(
         np.concatenate(pieces), layers, np.array([form.taps, residual, gate, skip, len(last_bias) - 2 * skip]),
-        np.pad(first, ((0, 0), (0, residual - first.shape[1]))), vector("first.bias"), np.array([form.residual_factor]),
+        np.pad(first, more), vector("first.bias"), np.pad(factors, more).reshape(-1),
+        np.pad(offsets, more).reshape(-1), np.array([form.slope]), np.array([form.residual_factor]),
         np.concatenate(gate_bias)[:, 0], out_bias.reshape(-1), last_bias, np.array(head),
     )  # fmt: skip
     return weights, np.concatenate(gates).T

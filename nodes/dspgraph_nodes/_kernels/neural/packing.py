@@ -104,15 +104,23 @@ def packed_recurrent(wide: Mapping[str, Array], name: str) -> tuple[Array, Array
     return by_blocks(gru.inner.T).astype(np.float64), gru.bias.astype(np.float64), own
 
 
+def norm_factors(wide: Mapping[str, Array], norm: str) -> tuple[Array, Array]:
+    """Return the factor and the offset of every channel, by which the batch normalisation `norm` changes its input.
+
+    wide: the arrays of a file of weights, in float64.
+    """
+    factor = wide[f"{norm}.weight"] / np.sqrt(wide[f"{norm}.running_var"] + NORM_EPSILON)
+    return factor, wide[f"{norm}.bias"] - wide[f"{norm}.running_mean"] * factor
+
+
 def normalised_layer(wide: Mapping[str, Array], name: str, norm: str) -> AffineLayer:
     """Return one layer that does what the layer `name` and the batch normalisation `norm` after it do.
 
     wide: the arrays of a file of weights, in float64. name: of a dense layer or a convolution, without a bias. The
     inputs of a convolution have the order [tap, input].
     """
-    factor = wide[f"{norm}.weight"] / np.sqrt(wide[f"{norm}.running_var"] + NORM_EPSILON)
+    factor, bias = norm_factors(wide, norm)
     flat = wide[f"{name}.weight"].swapaxes(1, -1).reshape(len(factor), -1)
-    bias = wide[f"{norm}.bias"] - wide[f"{norm}.running_mean"] * factor
     return AffineLayer((flat * factor[:, None]).T, bias)
 
 

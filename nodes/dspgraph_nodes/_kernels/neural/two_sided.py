@@ -1,8 +1,9 @@
 """A stack of dilated convolutions that read samples on both sides, for signals that arrive in pieces of any length.
 
-Layer i computes, with its dilation d and zeros before and after the signal,
+Layer i computes, with its dilation d, a factor f and an offset o for every channel, and r(x) = max(x, slope * x),
 
-    h_(i+1)[t] = h_i[t] + V relu(sum_k W_k relu(h_i[t + (k - 1) d]) + b) + c,    k = 0 .. 2
+    a[t] = r(f * h_i[t] + o) within the signal, 0 before and after it
+    h_(i+1)[t] = h_i[t] + V r(sum_k W_k a[t + (k - 1) d] + b) + c,    k = 0 .. 2
 
 Sixteen neighbouring samples are computed side by side, as `convolution` computes sixteen signals: every number by the
 same operations in the same order, wherever the sample stands among the sixteen. So a signal has the same bits in any
@@ -30,18 +31,27 @@ FRAMES_AT_ONCE = 16  # frames that are computed at once: so a long signal takes 
 
 
 class StackMatrices(NamedTuple):
-    """The matrices and biases of all layers. Channels are filled up with zeros to a multiple of sixteen, C."""
+    """The matrices and biases of all layers. Channels are filled up with zeros to a multiple of sixteen.
+
+    C channels between the layers, H channels of a sum of the W_k.
+    """
 
     weights: Array  # float32: for every layer W, then V, as `in_blocks` returns them
-    biases: Array  # [2 * layers, C] float32: b, then c, of every layer
+    hidden_biases: Array  # [layers, H] float32: b of every layer
+    biases: Array  # [layers, C] float32: c of every layer
+    slope: Array  # [1] float32
 
 
 class PackedEncoder(NamedTuple):
-    """An encoder: a first convolution of the signal, the layers, and the mean of a last product over every frame."""
+    """An encoder: a first convolution of levels, the layers, and the mean of a last product over every frame."""
 
-    first: Array  # [C, 3] float32
+    first: Array  # [C, taps, levels] float32: what a tap, of which the middle one reads the sample itself, adds for
+    # each level; 1 or 3 taps
     first_bias: Array  # [C, 1] float32
     matrices: StackMatrices
+    factors: Array  # [layers, C, 1] float32: f of every layer
+    offsets: Array  # [layers, C, 1] float32: o of every layer
+    sum_of_results: bool  # whether the last product takes the sum of the results of all layers, h - h_0, instead of h
     dilations: tuple[int, ...]
     last: Array  # [C, width] float64
     last_bias: Array  # [width] float64
@@ -50,41 +60,46 @@ class PackedEncoder(NamedTuple):
     @property
     def reach(self) -> int:
         """Number of samples before and after a frame on which it depends."""
-        return 1 + sum(self.dilations)
+        taps: int = self.first.shape[1]
+        return taps // 2 + sum(self.dilations)
 
 
 class _Room(NamedTuple):
     """The memory for sixteen samples."""
 
-    state: Array  # [1, 5 * C, 16]: what the taps read, the hidden channels, and the result
+    state: Array  # [1, 4 * C + H, 16]: what the taps read, the hidden channels, and the result
     places: Array  # [3] int64: where the inputs of the present product begin in `state`
 
 
 @kernel
 def _run_layer(net: StackMatrices, room: _Room, layer: int, dilation: int, x: Array, y: Array) -> None:
-    """Compute one layer. x: [C, n + 2 * dilation], from `dilation` samples before the first one of y on; y: [C, n]."""
+    """Compute one layer.
+
+    x: [2 * C, n + 2 * dilation], h_i and then a, from `dilation` samples before the first one of y on; y: [C, n].
+    """
     channels, count = y.shape
-    state, blocks = room.state[0], channels // WIDTH
-    hidden, result = _TAPS * channels, (_TAPS + 1) * channels
-    w = layer * (_TAPS + 1) * channels * channels
+    inner = net.hidden_biases.shape[1]
+    state, slope, hidden = room.state[0], net.slope[0], _TAPS * channels
+    result, size = hidden + inner, channels * inner
+    w = layer * (_TAPS + 1) * size
     for begin in range(0, count, WIDTH):
         lanes = min(WIDTH, count - begin)
         for k in range(_TAPS):
             room.places[k] = k * channels
             for c in range(channels):
                 for lane in range(lanes):
-                    value = x[c, begin + k * dilation + lane]
-                    state[k * channels + c, lane] = max(value, np.float32(0))
-        for c in range(channels):
+                    state[k * channels + c, lane] = x[channels + c, begin + k * dilation + lane]
+        for lane in range(WIDTH):
+            for c in range(inner):
+                state[hidden + c, lane] = net.hidden_biases[layer, c]
+            for c in range(channels):
+                state[result + c, lane] = net.biases[layer, c]
+        add_products(net, room, w, _TAPS, channels, hidden, inner // WIDTH)
+        for c in range(inner):
             for lane in range(WIDTH):
-                state[hidden + c, lane] = net.biases[2 * layer, c]
-                state[result + c, lane] = net.biases[2 * layer + 1, c]
-        add_products(net, room, w, _TAPS, channels, hidden, blocks)
-        for c in range(channels):
-            for lane in range(WIDTH):
-                state[hidden + c, lane] = max(state[hidden + c, lane], np.float32(0))
+                state[hidden + c, lane] = max(state[hidden + c, lane], slope * state[hidden + c, lane])
         room.places[0] = hidden
-        add_products(net, room, w + _TAPS * channels * channels, 1, channels, result, blocks)
+        add_products(net, room, w + _TAPS * size, 1, inner, result, channels // WIDTH)
         for c in range(channels):
             for lane in range(lanes):
                 y[c, begin + lane] = x[c, begin + dilation + lane] + state[result + c, lane]
@@ -96,15 +111,16 @@ class EncoderState:
     def __init__(self, network: PackedEncoder) -> None:
         channels = len(network.first)
         self.waiting = np.zeros(0, np.float32)
-        self.past = [np.zeros((1, 1), np.float32)]
-        self.past += [np.zeros((channels, dilation), np.float32) for dilation in network.dilations]
+        self.past = [np.zeros((1, network.first.shape[1] // 2), np.float32)]
+        self.past += [np.zeros((2 * channels, dilation), np.float32) for dilation in network.dilations]
+        self.past += [np.zeros((channels, sum(network.dilations)), np.float32)] if network.sum_of_results else []
         self.received = self.read = self.done = 0  # samples that came, samples that layers have read, frames
 
     def push(self, network: PackedEncoder, samples: Array, last: bool = False) -> Array:
         """Return the frames [n, width] float64 that are now determined, and read as few samples as they need.
 
-        samples: [n], the next ones, as the first convolution reads them. last: whether the signal ends after them; then
-        zeros fill its last frame.
+        samples: [n], the next ones, (2 * k - m) / m for level k of m levels. last: whether the signal ends after them;
+        then zeros fill its last frame.
         """
         net = network
         self.received += len(samples)
@@ -125,23 +141,38 @@ class EncoderState:
         if end:
             x = np.pad(x, (0, until - self.read - len(x)))
         self.read = until
-        (v,) = self._known(0, x[None], 1, end)
-        n = len(v) - 2
-        h = net.first_bias + net.first[:, :1] * v[:n]
-        for k in range(1, _TAPS):
-            h += net.first[:, k : k + 1] * v[k : k + n]
-        room = _Room(np.zeros((1, (_TAPS + 2) * len(h), WIDTH), np.float32), np.zeros(_TAPS, np.int64))
+        taps, count_of_levels = net.first.shape[1:]
+        (v,) = self._known(0, x[None], taps // 2, end)
+        levels = ((v + 1) * (count_of_levels // 2)).astype(np.int64)
+        n = len(v) - taps + 1
+        h = net.first_bias
+        for k in range(taps):
+            h = h + net.first[:, k, levels[k : k + n]]
+        first = h
+        room = _Room(
+            np.zeros((1, (_TAPS + 1) * len(h) + net.matrices.hidden_biases.shape[1], WIDTH), np.float32),
+            np.zeros(_TAPS, np.int64),
+        )
         for i, dilation in enumerate(net.dilations):
-            x = self._known(i + 1, h, dilation, end)
+            a = net.factors[i] * h + net.offsets[i]
+            read = np.maximum(a, net.matrices.slope * a)
+            x = self._known(i + 1, np.concatenate((h, read)), dilation, end)
             h = np.empty((len(h), x.shape[1] - 2 * dilation), np.float32)
             _run_layer(net.matrices, room, i, dilation, x, h)
+        if net.sum_of_results:
+            edge = sum(net.dilations)
+            x = self._known(-1, first, edge, end)
+            h -= x[:, edge : edge + h.shape[1]]
         frames = h.reshape(len(h), count, net.hop).astype(np.float64)
         mean = np.add.accumulate(frames, axis=2)[..., -1] / net.hop
         rows: Array = matmul(mean.T, net.last) + net.last_bias
         return rows
 
     def _known(self, layer: int, new: Array, dilation: int, end: bool) -> Array:
-        """Return the inputs that a layer reads now, and keep those that it will read again: the last 2 * dilation."""
+        """Return the inputs that a layer reads now, and keep those that it will read again: the last 2 * dilation.
+
+        layer: 0 is the first convolution; -1, if the result is the sum of the results of layers, h_0 for that sum.
+        """
         after = [np.zeros((len(new), dilation), np.float32)] if end else []
         x = np.concatenate([self.past[layer], new, *after], axis=1)
         self.past[layer] = x[:, max(0, x.shape[1] - 2 * dilation) :].copy()

@@ -12,6 +12,9 @@ class WaveNetWeights(NamedTuple):
     """The weights of the network, packed for the loop.
 
     Matrices are stored in blocks of sixteen rows, [block, column, row in block], one behind the other in `weights`.
+
+    There are two forms of layers: with gates, or with a normalisation and leaky ReLUs, see `wavenet_loop`. Without
+    gates, a "gate" is a channel of the convolution; there are half as many.
     """
 
     weights: Array
@@ -20,8 +23,12 @@ class WaveNetWeights(NamedTuple):
     first: Array  # [taps * inputs, residual], the newest tap first: with one input the factor of the sample, else a row
     # for each level
     first_bias: Array  # [residual]
+    norm_factor: Array  # [layers * residual]; empty with gates
+    norm_offset: Array  # [layers * residual]; empty with gates
+    slope: Array  # [1]: of the ReLUs for numbers below 0
     residual_factor: Array  # [1]: factor of a layer's input in that of the next layer
-    gate_bias: Array  # [layers * 2 * gate], then [skip] for the head if the features add to its first layer
+    gate_bias: Array  # [layers * 2 * gate], without gates [layers * gate]; then [skip] for the head if the features add
+    # to its first layer
     out_bias: Array  # [layers * residual]
     last_bias: Array  # [2 * skip + output]: the sum over the skip connections of all layers, then those of the head
     head: Array  # [3] int64: where the two matrices of the head begin in `weights`, and that of the skip connection of

@@ -5,6 +5,13 @@ that it reads. A new sample overwrites the oldest row, so that no row moves.
 
 Vectors and lanes are those of `convolution`.
 
+A layer has gates, whose formulas are those of the node `wavenet`; its ring keeps its inputs x. Or it has a factor f and
+an offset o for every channel, and leaky ReLUs r(x) = max(x, slope * x); its ring keeps a:
+
+    a[t] = r(f * x[t] + o),    g[t] = r(sum_k W_k a[t + (k - taps + 1) * d] + b),    k = 0 .. taps - 1
+
+and x + V g + c is the input of the next layer.
+
 Source: A. van den Oord et al., WaveNet: A Generative Model for Raw Audio, arXiv:1609.03499, 2016; T. Le Paine et al.,
 Fast Wavenet Generation Algorithm, arXiv:1611.09482, 2016 (the rings).
 """
@@ -104,12 +111,25 @@ def begin_layer(code: NetworkCode, x: Any, y: Any, bias: Any, blocks: Any) -> No
 
 
 @network_stage
+def normalise(code: NetworkCode, x: Any, y: Any, first: Any, blocks: Any) -> None:
+    """Write r(norm_factor[first + k] * state[x + k] + norm_offset[first + k]) to state[y + k]; r: a leaky ReLU."""
+    slope, of_x, of_y = code.broadcast(code.element("slope", 0)), code.times(x, code.each), code.times(y, code.each)
+    with code.loop(blocks) as block, code.loop(code.each) as r:
+        within = code.times(code.plus(code.times(block, code.each), r), WIDTH)
+        at = code.plus(first, code.times(block, WIDTH))
+        factor, offset = code.unit("norm_factor", at, r), code.unit("norm_offset", at, r)
+        value = code.fma(factor, code.load("state", code.plus(of_x, within)), offset)
+        code.store(code.maximum(value, code.mul(slope, value)), "state", code.plus(of_y, within))
+
+
+@network_stage
 def rectify(code: NetworkCode, x: Any, blocks: Any) -> None:
-    """Replace numbers below 0 by 0, in `blocks` blocks of sixteen channels from x on."""
-    begin = code.times(x, code.each)
+    """Multiply numbers below 0 by the slope, in `blocks` blocks of sixteen channels from x on."""
+    slope, begin = code.broadcast(code.element("slope", 0)), code.times(x, code.each)
     with code.loop(code.times(blocks, code.each)) as k:
         at = code.plus(begin, code.times(k, WIDTH))
-        code.store(code.maximum(code.load("state", at), code.constant(0)), "state", at)
+        value = code.load("state", at)
+        code.store(code.maximum(value, code.mul(slope, value)), "state", at)
 
 
 class WaveNetInputs(NamedTuple):
@@ -131,25 +151,34 @@ class WaveNetResults(NamedTuple):
 
 
 @part_of_kernel
-def _layers(net: WaveNetWeights, room: WaveNetWorkspace, heads: Array, gates: int, z: int, skip: int) -> None:
-    """Compute all gated convolutions: add their skip connections to the sums at `skip`.
+def _layers(
+    net: WaveNetWeights, room: WaveNetWorkspace, heads: Array, gates: int, z: int, skip: int, stream: int
+) -> None:
+    """Compute all dilated convolutions: add their skip connections to the sums at `skip`.
 
-    heads: [layers], the row of the present sample in every ring; gates, z, skip: positions in `state`.
+    heads: [layers], the row of the present sample in every ring; gates, z, skip, stream: positions in `state`. The
+    input of a layer without gates is at `stream`.
     """
     taps, residual, gate, skips = net.sizes[0], net.sizes[1], net.sizes[2], net.sizes[3]
-    count, width = len(net.layers), len(net.gate_bias)
+    count, width, gated = len(net.layers), len(net.gate_bias), len(net.norm_factor) == 0
+    sums = 2 * gate if gated else gate
     for i in range(count):
         begin, rows, dilation = net.layers[i, 3], net.layers[i, 4], net.layers[i, 5]
         for k in range(taps):
             row = heads[i] - (taps - 1 - k) * dilation
             room.places[k] = begin + (row + rows if row < 0 else row) * residual
-        x = room.places[taps - 1]
-        start_gates(net, room, 2 * gate * i, 2 * gate // WIDTH, width, room.mix.shape[1], gates)
-        add_products(net, room, net.layers[i, 0], taps, residual, gates, 2 * gate // WIDTH)
-        open_gates(net, room, gates, z, gate // WIDTH)
-        room.places[0] = z
+        x = room.places[taps - 1] if gated else stream
+        if not gated:
+            normalise(net, room, x, room.places[taps - 1], i * residual, residual // WIDTH)
+        start_gates(net, room, sums * i, sums // WIDTH, width, room.mix.shape[1], gates)
+        add_products(net, room, net.layers[i, 0], taps, residual, gates, sums // WIDTH)
+        if gated:
+            open_gates(net, room, gates, z, gate // WIDTH)
+        else:
+            rectify(net, room, gates, gate // WIDTH)
+        room.places[0] = z if gated else gates
         if i + 1 < count:
-            y = net.layers[i + 1, 3] + heads[i + 1] * residual
+            y = net.layers[i + 1, 3] + heads[i + 1] * residual if gated else stream
             begin_layer(net, room, x, y, i * residual, residual // WIDTH)
             add_products(net, room, net.layers[i, 1], 1, gate, y, residual // WIDTH)
         add_products(net, room, net.layers[i, 2], 1, gate, skip, skips // WIDTH)
@@ -169,11 +198,12 @@ def run(net: WaveNetWeights, room: WaveNetWorkspace, given: WaveNetInputs, last:
     gates = net.layers[-1, 3] + net.layers[-1, 4] * residual
     z, skip = gates + 2 * gate, gates + 3 * gate
     hidden, output = skip + skips, skip + 2 * skips
+    stream, gated = output + width, len(net.norm_factor) == 0
     parameters = flat[output * lanes : (output + width) * lanes].reshape(width, lanes)
     heads, shares, levels = np.zeros(len(net.layers), np.int64), np.zeros(lanes, np.float32), given.draws.levels
-    inputs, gate_count = len(net.first) // len(last), 2 * gate * len(net.layers)
+    inputs, gate_count = len(net.first) // len(last), (2 if gated else 1) * gate * len(net.layers)
     for n in range(count):
-        x = (net.layers[0, 3] + heads[0] * residual) * lanes
+        x = (net.layers[0, 3] + heads[0] * residual if gated else stream) * lanes
         for lane in range(lanes):
             room.rows[lane] = given.rows[n, lane]
             for k in range(room.mix.shape[1]):
@@ -189,7 +219,7 @@ def run(net: WaveNetWeights, room: WaveNetWorkspace, given: WaveNetInputs, last:
         if net.head[2] >= 0:
             room.places[0] = net.layers[0, 3] + heads[0] * residual
             add_products(net, room, net.head[2], 1, residual, skip, skips // WIDTH)
-        _layers(net, room, heads, gates, z, skip)
+        _layers(net, room, heads, gates, z, skip, stream)
         rectify(net, room, skip, skips // WIDTH)
         if len(net.gate_bias) > gate_count:
             start_gates(net, room, gate_count, skips // WIDTH, len(net.gate_bias), room.mix.shape[1], hidden)

@@ -145,7 +145,7 @@ def _run_lanes(network: PackedWaveNet, frames: NearFrames, lanes: list[Lane], co
 def _workspace(net: WaveNetWeights, frames: Array, lanes: int, count: int) -> kernels.WaveNetWorkspace:
     taps, residual, gate, skip, output = net.sizes
     *_, begin, rows, _ = net.layers[-1]
-    units = begin + rows * residual + 3 * gate + 2 * skip + output
+    units = begin + rows * residual + 3 * gate + 2 * skip + output + residual
     state = np.zeros((1, units) if lanes == 1 else (1, units, lanes), np.float32)
     return kernels.WaveNetWorkspace(
         state, np.zeros(taps, np.int64), frames, np.zeros(lanes, np.int64), np.zeros((lanes, count), np.float32),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,7 +12,10 @@ MULAW_LEVELS = 256
 """Number of mu-law levels of a sample."""
 
 TAPS = 3
-"""Number of samples, one dilation apart, that a convolution reads."""
+"""Number of samples, one dilation apart, that a convolution reads, but for those of the normalised decoder."""
+
+SLOPE = 0.2
+"""Slope of the leaky ReLU of the normalised form for inputs below 0."""
 
 
 class Config(ModelConfig):
@@ -20,14 +23,26 @@ class Config(ModelConfig):
 
     The defaults are those of the published network, NSynth's h512_bo16. The encoder and the decoder have equally many
     dilated convolutions, with the same dilations.
+
+    Forms: gated, NSynth's; normalised, that of the program wavenet-autoencoder-chainer, whose layers have batch
+    normalisation and leaky ReLUs. In the normalised form, encoder and decoder share the table of what they read of each
+    level, so that `skip` must equal `encoder`, the number of channels between their layers.
     """
 
+    form: Literal["gated", "normalised"] = Field("gated", description="form of the layers")
     layers: int = size(30, "dilated convolutions of the encoder, and of the decoder", largest=256)
     stacks: int = size(3, "times that the dilations 1, 2, 4 ... begin anew; divides the layers", largest=256)
-    encoder: int = size(128, "channels of the encoder")
+    least_dilation: int = size(
+        1, "first dilation of a stack, 1 or 2; with 2 the decoder never reads the samples at odd distances", largest=2
+    )
+    encoder: int = size(128, "channels of the encoder; normalised: between the layers, also of the decoder")
     latent: int = size(16, "numbers in a frame of the encoding")
-    width: int = size(512, "channels between the convolutions of the decoder; a convolution has twice as many gates")
-    skip: int = size(256, "channels of the skip connections of the decoder")
+    width: int = size(
+        512,
+        "channels between the convolutions of the decoder; a convolution has twice as many gates. Normalised: channels "
+        "of all dilated convolutions",
+    )
+    skip: int = size(256, "channels of the skip connections of the decoder; normalised: as many as `encoder`")
     hop: int = size(512, "samples in a frame of the encoding", largest=2**16)
     rate: int = Field(16000, ge=1, le=192_000, description="sample rate, Hz")
     lowest: int = Field(0, ge=0, le=127, description="MIDI number of the lowest pitch")
@@ -44,14 +59,16 @@ class Config(ModelConfig):
             raise ValueError(f"stacks is {self.stacks}; it must divide the {self.layers} layers")
         if max(self.dilations) * (TAPS - 1) >= 2**20:
             raise ValueError(f"layers / stacks is {self.layers // self.stacks}: a convolution would see 2**20 samples")
+        if self.form == "normalised" and self.skip != self.encoder:
+            raise ValueError(f"skip is {self.skip}; it must be {self.encoder} as encoder, because form is 'normalised'")
         if self.lowest + self.pitches > 128:
             raise ValueError(f"lowest + pitches is {self.lowest + self.pitches}; MIDI has 128 pitches")
         return self
 
     @property
     def dilations(self) -> tuple[int, ...]:
-        """The dilation of every layer, 2**(i mod (layers / stacks))."""
-        return tuple(2 ** (i % (self.layers // self.stacks)) for i in range(self.layers))
+        """The dilation of every layer, least_dilation * 2**(i mod (layers / stacks))."""
+        return tuple(self.least_dilation * 2 ** (i % (self.layers // self.stacks)) for i in range(self.layers))
 
     @property
     def condition(self) -> int:
@@ -61,12 +78,14 @@ class Config(ModelConfig):
     @property
     def reach(self) -> int:
         """Number of samples before and after a frame on which its encoding depends."""
-        return 1 + sum(self.dilations)
+        return sum(self.dilations) + (self.form == "gated")
 
 
 PRESETS = {
     "wavenet_autoencoder": Config(),
     "wavenet_autoencoder-small": Config(layers=20, stacks=2, encoder=32, width=32, skip=32),
     "wavenet_autoencoder-tiny": Config(layers=12, stacks=2, encoder=16, width=32, skip=32, hop=128, rate=4000),
+    "wavenet_autoencoder-normalised": Config(form="normalised", encoder=32, width=16, skip=32, rate=4410),
 }
-"""The published network, one that trains on a CPU in hours, and one at 4 kHz that trains in minutes."""
+"""The published network, one that trains on a CPU in hours, one at 4 kHz that trains in minutes, and the sizes of
+wavenet-autoencoder-chainer."""

@@ -1,4 +1,4 @@
-"""Conversion of NSynth's published checkpoints, by the program magenta, to the files of this project."""
+"""Conversion of checkpoints of NSynth, by the program magenta, and of wavenet-autoencoder-chainer."""
 
 from __future__ import annotations
 
@@ -16,42 +16,44 @@ from dspgraph_nodes.models.wavenet_autoencoder.weights import WEIGHTS
 _AVERAGE = "/ExponentialMovingAverage"
 """The end of the names of the moving averages of the weights, which the published decoder does not use."""
 
-_UNTOLD = ("stacks", "hop", "rate")
-"""Fields of `Config` that do not follow from the arrays; by default they are those of the published program."""
+_NSYNTH: dict[str, Any] = {"stacks": 3, "hop": 512, "rate": 16000}
+_CHAINER: dict[str, Any] = {"stacks": 3, "least_dilation": 2, "hop": 512, "rate": 4410, "lowest": 0}
+"""Fields of `Config` that do not follow from the arrays, with the values of the two programs."""
+
+_ADDED = 1e-5
+"""The variance that batch normalisation adds is 2e-5 in Chainer and 1e-5 here, so 1e-5 is added to the variances."""
 
 
 def recognises(names: set[str]) -> bool:
-    """Return whether arrays with these names are a WaveNet autoencoder of the program magenta."""
-    wanted = {"ae_startconv/W", "ae_bottleneck/W", "startconv/W", "cond_map_out1/W"}
-    return wanted <= {name.removesuffix(_AVERAGE) for name in names}
+    """Return whether arrays with these names are a network of magenta or of wavenet-autoencoder-chainer."""
+    nsynth = {"ae_startconv/W", "ae_bottleneck/W", "startconv/W", "cond_map_out1/W"}
+    chainer = {"embedid/W", "ecd_fnl_conv/W", "dcd_bias_conv/W", "dcd_fnl_conv2/W"}
+    return nsynth <= {name.removesuffix(_AVERAGE) for name in names} or chainer <= names
 
 
 def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
     """Return the configuration, the weights, and the values that neither argument has.
 
-    found: the arrays of a checkpoint, by name. The weights themselves are taken, as the published decoder does; their
-    moving averages only if the checkpoint has nothing else. given: values of fields of `Config`. Raises ValueError if
-    the arrays are those of another network, or if a given value contradicts them.
+    found: the arrays of a checkpoint, by name. Of NSynth the weights themselves are taken, as the published decoder
+    does; their moving averages only if the checkpoint has nothing else. given: values of fields of `Config`. Raises
+    ValueError if the arrays are those of another network, or if a given value contradicts them.
     """
     if unknown := sorted(set(given) - set(Config.model_fields)):
         raise ValueError(f"a WaveNet autoencoder has no setting {unknown[0]}; it has {', '.join(Config.model_fields)}")
-    ending = "" if "ae_startconv/W" in found else _AVERAGE
+    ending = _AVERAGE if f"ae_startconv/W{_AVERAGE}" in found and "ae_startconv/W" not in found else ""
     plain = {name.removesuffix(ending): found[name] for name in found if name.endswith(ending)}
+    chainer = "embedid/W" in plain
     with complete("WaveNet autoencoder"):
-        told = _told(plain)
+        told = _told_by_chainer(plain) if chainer else _told(plain)
         if "stacks" not in given and told["layers"] != Config().layers:
             raise ValueError(
                 f"the checkpoint does not tell into how many stacks its {told['layers']} layers are divided: give a "
                 'file such as {"stacks": 3} with --config'
             )
-        config = Config(**agreed(told, given))
-        arrays = _arrays(plain, config)
-    defaults = config.model_dump()
-    return (
-        config,
-        fitting(WEIGHTS, config, arrays),
-        [f"{name} {defaults[name]}" for name in _UNTOLD if name not in given],
-    )
+        untold = {name: value for name, value in (_CHAINER if chainer else _NSYNTH).items() if name not in given}
+        config = Config(**untold, **agreed(told, given))
+        arrays = _arrays_of_chainer(plain, config) if chainer else _arrays(plain, config)
+    return config, fitting(WEIGHTS, config, arrays), [f"{name} {value}" for name, value in untold.items()]
 
 
 def _told(plain: Mapping[str, Array]) -> dict[str, Any]:
@@ -98,4 +100,49 @@ def _arrays(plain: Mapping[str, Array], config: Config) -> dict[str, Array]:
     add("decoder.head.0", "out1")
     add("decoder.head.1", "logits")
     add("decoder.condition", "cond_map_out1")
+    return arrays
+
+
+def _told_by_chainer(plain: Mapping[str, Array]) -> dict[str, Any]:
+    """Return the fields of `Config` that follow from the shapes of the arrays of wavenet-autoencoder-chainer."""
+    levels, channels = plain["embedid/W"].shape
+    width, taps = (plain["ecd_conv0/W"].shape[axis] for axis in (0, 2))
+    if (levels, taps, plain["dcd_conv0/W"].shape[2]) != (MULAW_LEVELS, TAPS, TAPS - 1):
+        raise ValueError(
+            f"the checkpoint has {levels} levels and convolutions of {taps} and {plain['dcd_conv0/W'].shape[2]} taps; "
+            f"those of wavenet-autoencoder-chainer have {MULAW_LEVELS}, {TAPS} and {TAPS - 1}: this form is not "
+            "supported"
+        )
+    layers = len([name for name in plain if re.fullmatch(r"dcd_conv\d+/W", name)])
+    latent = len(plain["ecd_fnl_conv/b"])
+    sizes = {"layers": layers, "encoder": channels, "latent": latent, "width": width, "skip": channels}
+    return {"form": "normalised", **sizes, "pitches": plain["dcd_bias_conv/W"].shape[1] - latent}
+
+
+def _arrays_of_chainer(plain: Mapping[str, Array], config: Config) -> dict[str, Array]:
+    """Return the arrays by our names. A convolution [outputs, inputs, taps, 1] becomes [outputs, taps * inputs]."""
+    arrays: dict[str, Array] = {f"{part}.first.weight": plain["embedid/W"] for part in ("encoder", "decoder")}
+
+    def add(ours: str, theirs: str, bias: bool = True) -> None:
+        weight = plain[f"{theirs}/W"]
+        arrays[f"{ours}.weight"] = weight[..., 0].swapaxes(1, 2).reshape(len(weight), -1)
+        if bias:
+            arrays[f"{ours}.bias"] = plain[f"{theirs}/b"]
+
+    def add_norm(ours: str, theirs: str) -> None:
+        arrays[f"{ours}.weight"], arrays[f"{ours}.bias"] = plain[f"{theirs}/gamma"], plain[f"{theirs}/beta"]
+        arrays[f"{ours}.running_mean"] = plain[f"{theirs}/avg_mean"]
+        arrays[f"{ours}.running_var"] = plain[f"{theirs}/avg_var"].astype(np.float64) + _ADDED
+
+    for part, theirs in (("encoder", "ecd"), ("decoder", "dcd")):
+        for i in range(config.layers):
+            add_norm(f"{part}.layers.{i}.norms.0", f"{theirs}_bfr_bn{i}")
+            add_norm(f"{part}.layers.{i}.norms.1", f"{theirs}_afr_bn{i}")
+            add(f"{part}.layers.{i}.conv", f"{theirs}_conv{i}", bias=part == "encoder")
+            add(f"{part}.layers.{i}.out", f"{theirs}_afr_conv{i}")
+    add("encoder.last", "ecd_fnl_conv")
+    arrays["encoder.last.bias"] = config.layers * arrays["encoder.last.bias"]  # it is added once for every layer there
+    add("decoder.condition", "dcd_bias_conv")
+    add("decoder.head.0", "dcd_fnl_conv1")
+    add("decoder.head.1", "dcd_fnl_conv2")
     return arrays

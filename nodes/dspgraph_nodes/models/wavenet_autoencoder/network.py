@@ -1,4 +1,4 @@
-"""The WaveNet autoencoder in torch.
+"""The WaveNet autoencoder in torch: the gated form, NSynth's. The other form is in `normalised`.
 
 A sample is one of 256 mu-law levels k, and the networks read v = (k - 128) / 128. The encoder turns samples into frames
 of a few numbers; its convolutions with the dilations d_i read samples on both sides, and zeros beyond both ends:
@@ -29,24 +29,8 @@ from torch.nn.functional import one_hot, pad, relu
 
 from dspgraph_nodes.models.shared.modules import start_level_layers
 from dspgraph_nodes.models.wavenet_autoencoder.config import MULAW_LEVELS, TAPS, Config
-
-
-def levels_read(levels: Tensor) -> Tensor:
-    """Return what the networks read of mu-law levels: (k - 128) / 128, [batch, n, 1]. levels: [batch, n] int64."""
-    half = MULAW_LEVELS // 2
-    read: Tensor = (levels - half) / half
-    return read.unsqueeze(-1)
-
-
-def taken(x: Tensor, dilation: int, before: int) -> Tensor:
-    """Return what a convolution reads at every sample: [batch, n, taps * channels], the oldest tap first.
-
-    x: [batch, n, channels]; before: the number of taps that lie before the sample. The last tap lies
-    taps - 1 - before dilations after it. Beyond both ends x counts as 0.
-    """
-    count, after = x.shape[1], TAPS - 1 - before
-    wide = pad(x, (0, 0, before * dilation, after * dilation))
-    return torch.cat([wide[:, k * dilation : k * dilation + count] for k in range(TAPS)], -1)
+from dspgraph_nodes.models.wavenet_autoencoder.dilated import frame_means, levels_read, taken
+from dspgraph_nodes.models.wavenet_autoencoder.normalised import NormalisedDecoder, NormalisedEncoder
 
 
 def with_pitch(z: Tensor, pitch: Tensor | None, config: Config) -> Tensor:
@@ -73,7 +57,7 @@ class EncoderLayer(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """Return the input of the next layer, [batch, n, channels]. h: [batch, n, channels]."""
-        found: Tensor = h + self.out(relu(self.conv(taken(relu(h), self.dilation, 1))))
+        found: Tensor = h + self.out(relu(self.conv(taken(relu(h), self.dilation, 1, 1))))
         return found
 
 
@@ -92,17 +76,10 @@ class EncoderNetwork(nn.Module):
 
         Raises ValueError for another number of samples.
         """
-        if levels.shape[1] % self.config.hop:
-            raise ValueError(
-                f"the encoder is given {levels.shape[1]} samples; expected a multiple of {self.config.hop}, the "
-                "samples in a frame"
-            )
-        h = self.first(taken(levels_read(levels).to(self.first.weight), 1, 1))
+        h = self.first(taken(levels_read(levels).to(self.first.weight), 1, 1, 1))
         for layer in self.layers:
             h = layer(h)
-        rows: Tensor = self.last(h)
-        batch, count, latent = rows.shape
-        return rows.view(batch, count // self.config.hop, self.config.hop, latent).mean(2)
+        return frame_means(self.last(h), self.config.hop)
 
 
 class DecoderLayer(nn.Module):
@@ -121,7 +98,7 @@ class DecoderLayer(nn.Module):
 
         x: [batch, n, width]; z: [batch, n, latent + pitches], the frame of every sample.
         """
-        one, two = (self.gate(taken(x, self.dilation, TAPS - 1)) + self.condition(z)).chunk(2, -1)
+        one, two = (self.gate(taken(x, self.dilation, TAPS - 1, 0)) + self.condition(z)).chunk(2, -1)
         g = torch.tanh(one) * torch.sigmoid(two)
         return x if self.out is None else x + self.out(g), self.skip(g)
 
@@ -146,7 +123,7 @@ class DecoderNetwork(nn.Module):
         sample t - 1 at place t, n at most frames * hop. The level before the first sample is that of silence, 128.
         """
         z = z.repeat_interleave(self.config.hop, 1)[:, : previous.shape[1]]
-        x = self.first(taken(levels_read(previous).to(z), 1, TAPS - 1))
+        x = self.first(taken(levels_read(previous).to(z), 1, TAPS - 1, 0))
         total = self.skip(x)
         for layer in self.layers:
             x, skip = layer(x, z)
@@ -161,7 +138,14 @@ class WaveNetAutoencoder(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.config, self.encoder, self.decoder = config, EncoderNetwork(config), DecoderNetwork(config)
+        self.config = config
+        self.encoder: EncoderNetwork | NormalisedEncoder
+        self.decoder: DecoderNetwork | NormalisedDecoder
+        if config.form == "gated":
+            self.encoder, self.decoder = EncoderNetwork(config), DecoderNetwork(config)
+        else:
+            self.encoder, self.decoder = NormalisedEncoder(config), NormalisedDecoder(config)
+            self.decoder.first = self.encoder.first  # one table for both
 
     def forward(self, levels: Tensor, pitch: Tensor | None = None) -> Tensor:
         """Return the logits of every sample, given those before it and the encoding of all: [batch, n, 256].

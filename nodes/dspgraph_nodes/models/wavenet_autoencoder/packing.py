@@ -11,27 +11,55 @@ from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.convolution import in_blocks, padded
 from dspgraph_nodes._kernels.neural.emphasis import Emphasis
 from dspgraph_nodes._kernels.neural.gated_layers import LayersForm, pack_layers
-from dspgraph_nodes._kernels.neural.packing import contiguous, single
+from dspgraph_nodes._kernels.neural.layout import WIDTH
+from dspgraph_nodes._kernels.neural.packing import contiguous, norm_factors, single
 from dspgraph_nodes._kernels.neural.two_sided import PackedEncoder, StackMatrices
-from dspgraph_nodes._kernels.neural.wavenet_layout import PackedWaveNet, Upsampling, WaveNetForm
+from dspgraph_nodes._kernels.neural.wavenet_layout import PackedWaveNet, Upsampling, WaveNetForm, WaveNetWeights
 from dspgraph_nodes._kernels.signal.mulaw import floor_samples
-from dspgraph_nodes.models.wavenet_autoencoder.config import MULAW_LEVELS, TAPS, Config
+from dspgraph_nodes.models.wavenet_autoencoder.config import MULAW_LEVELS, SLOPE, TAPS, Config
+
+_READ = ((np.arange(MULAW_LEVELS) - MULAW_LEVELS // 2) / (MULAW_LEVELS // 2)).astype(np.float32)
+"""What the gated networks read of every level, [256] float32."""
 
 
 def packed_encoder(config: Config, arrays: Mapping[str, Array]) -> PackedEncoder:
     """Return an encoder as its kernel uses it. arrays: those of a file of weights, by name."""
-    layers = [f"encoder.layers.{i}" for i in range(config.layers)]
+    c, names = config, [f"encoder.layers.{i}" for i in range(config.layers)]
+    wide = {name: one.astype(np.float64) for name, one in arrays.items() if name.startswith("encoder.")}
+    first: Array
+    if c.form == "gated":
+        first, first_bias = arrays["encoder.first.weight"][..., None] * _READ, wide["encoder.first.bias"]
+        norms, slope = [(np.ones(c.encoder), np.zeros(c.encoder))] * c.layers, 0.0
+    else:
+        first, first_bias = wide["encoder.first.weight"].T[:, None], np.zeros(c.encoder)
+        norms, slope = [norm_factors(wide, f"{name}.norms.0") for name in names], SLOPE
+        for name in names:
+            _fold_norm(wide, f"{name}.norms.1", f"{name}.out")
     matrices = [
-        in_blocks(padded(arrays[f"{name}.{part}.weight"], columns=taps))
-        for name in layers for part, taps in (("conv", TAPS), ("out", 1))
+        in_blocks(padded(wide[f"{name}.{part}.weight"], columns=taps))
+        for name in names for part, taps in (("conv", TAPS), ("out", 1))
     ]  # fmt: skip
-    biases = [padded(arrays[f"{name}.{part}.bias"][:, None])[:, 0] for name in layers for part in ("conv", "out")]
-    last = padded(arrays["encoder.last.weight"].astype(np.float64))[: config.latent]
+    hidden, biases = (np.array([_tall(wide[f"{name}.{part}.bias"]) for name in names]) for part in ("conv", "out"))
+    factors, offsets = (np.array([_tall(one[k])[:, None] for one in norms]) for k in range(2))
+    more = (0, -c.encoder % WIDTH)
+    layers = single(StackMatrices(np.concatenate(matrices), hidden, biases, np.array([slope])))
     return PackedEncoder(
-        padded(arrays["encoder.first.weight"])[:, :TAPS].copy(), padded(arrays["encoder.first.bias"][:, None])[:, :1],
-        StackMatrices(np.concatenate(matrices), np.array(biases)), config.dilations,
-        last.T.copy(), arrays["encoder.last.bias"].astype(np.float64), config.hop,
+        np.pad(first, (more, (0, 0), (0, 0))).astype(np.float32), _tall(first_bias)[:, None].astype(np.float32),
+        layers, factors.astype(np.float32), offsets.astype(np.float32), c.form == "normalised", c.dilations,
+        np.pad(wide["encoder.last.weight"].T, (more, (0, 0))), wide["encoder.last.bias"], c.hop,
     )  # fmt: skip
+
+
+def _tall(vector: Array) -> Array:
+    """Return a vector with zeros at its end up to a multiple of sixteen."""
+    return padded(vector[:, None])[:, 0]
+
+
+def _fold_norm(wide: dict[str, Array], norm: str, layer: str) -> None:
+    """Give a dense layer the weights with which it also does what the batch normalisation before it does."""
+    factor, offset = norm_factors(wide, norm)
+    wide[f"{layer}.bias"] = wide[f"{layer}.bias"] + wide[f"{layer}.weight"] @ offset
+    wide[f"{layer}.weight"] = wide[f"{layer}.weight"] * factor
 
 
 def frames_read(z: Array, pitch: int, config: Config) -> Array:
@@ -47,14 +75,37 @@ def frames_read(z: Array, pitch: int, config: Config) -> Array:
 def packed_decoder(config: Config, arrays: Mapping[str, Array]) -> PackedWaveNet:
     """Return a decoder as the kernels of WaveNet use it. arrays: those of a file of weights, by name."""
     c = config
-    own = {name.removeprefix("decoder."): array for name, array in arrays.items() if name.startswith("decoder.")}
-    read = (np.arange(MULAW_LEVELS) - MULAW_LEVELS // 2) / (MULAW_LEVELS // 2)  # what the network reads of each level
-    first = own["first.weight"].astype(np.float64)[:, ::-1].T  # [taps, width], the newest first
-    of_levels = (first[:, None] * read[:, None]).reshape(-1, c.width)
-    sample, gates = pack_layers(LayersForm(TAPS, c.dilations, (1.0,) * c.layers, 1.0), own, of_levels)
+    own = {name.removeprefix("decoder."): one for name, one in arrays.items() if name.startswith("decoder.")}
+    sample, gates = (_gated if c.form == "gated" else _normalised)(c, own)
     held = Upsampling(  # every sample of a frame has the frame itself
         True, c.hop, 0, 0, np.zeros(c.condition), np.ones(c.condition), np.eye(c.condition), (), np.zeros(0), gates,
         np.ones((c.hop, 1)),
     )  # fmt: skip
     form = WaveNetForm(MULAW_LEVELS, 1, -math.inf, floor_samples(), Emphasis(1.0, 0.0))
     return PackedWaveNet(single(held), contiguous(single(sample)), form)
+
+
+def _gated(config: Config, own: Mapping[str, Array]) -> tuple[WaveNetWeights, Array]:
+    """Return what `pack_layers` returns for a decoder of the gated form. own: its arrays, by name."""
+    c = config
+    first = own["first.weight"].astype(np.float64)[:, ::-1].T  # [taps, width], the newest first
+    of_levels = (first[:, None] * _READ[:, None]).reshape(-1, c.width)
+    return pack_layers(LayersForm(TAPS, c.dilations, (1.0,) * c.layers, 1.0), own, of_levels)
+
+
+def _normalised(config: Config, own: Mapping[str, Array]) -> tuple[WaveNetWeights, Array]:
+    """Return what `pack_layers` returns for a decoder of the normalised form. own: its arrays, by name."""
+    c, wide = config, {name: one.astype(np.float64) for name, one in own.items()}
+    wide["first.bias"], norms = np.zeros(c.encoder), []
+    condition, bias = wide.pop("condition.weight"), wide.pop("condition.bias")
+    for i in range(c.layers):
+        name = f"layers.{i}"
+        norms.append(norm_factors(wide, f"{name}.norms.0"))
+        _fold_norm(wide, f"{name}.norms.1", f"{name}.out")
+        wide[f"{name}.gate.weight"], wide[f"{name}.gate.bias"] = wide[f"{name}.conv.weight"], bias
+        wide[f"{name}.condition.weight"] = condition
+        for kind in ("weight", "bias"):  # the skip connection is what is added to the input of the next layer
+            wide[f"{name}.skip.{kind}"] = wide[f"{name}.out.{kind}"]
+    factors, offsets = (np.array(one) for one in zip(*norms, strict=True))
+    form = LayersForm(TAPS - 1, c.dilations, (1.0,) * c.layers, 1.0, (factors, offsets), SLOPE)
+    return pack_layers(form, wide, wide["first.weight"])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dspgraph_nodes.models.shared.weights import WeightsFormat, layer_shapes
+from dspgraph_nodes.models.shared.weights import WeightsFormat, layer_shapes, norm_shapes
 from dspgraph_nodes.models.wavenet_autoencoder.config import MULAW_LEVELS, TAPS, Config
 
 
 def shapes(config: Config) -> dict[str, tuple[int, ...]]:
     """Return the shape of every array of a network, by the name that torch gives the array."""
+    return _gated(config) if config.form == "gated" else _normalised(config)
+
+
+def _gated(config: Config) -> dict[str, tuple[int, ...]]:
     c = config
     found = layer_shapes("encoder.first", c.encoder, TAPS)
     for i in range(c.layers):
@@ -25,5 +29,21 @@ def shapes(config: Config) -> dict[str, tuple[int, ...]]:
     return found | layer_shapes("decoder.condition", c.skip, c.condition)
 
 
-WEIGHTS = WeightsFormat("wavenet_autoencoder", Config, shapes, optional=frozenset({"lowest", "pitches"}))
+def _normalised(config: Config) -> dict[str, tuple[int, ...]]:
+    c, channels = config, config.encoder
+    found = layer_shapes("encoder.last", c.latent, channels) | layer_shapes("decoder.condition", c.width, c.condition)
+    for part, taps in (("encoder", TAPS), ("decoder", TAPS - 1)):
+        found |= layer_shapes(f"{part}.first", MULAW_LEVELS, channels, bias=False)
+        for i in range(c.layers):
+            name = f"{part}.layers.{i}"
+            found |= norm_shapes(f"{name}.norms.0", channels) | norm_shapes(f"{name}.norms.1", c.width)
+            found |= layer_shapes(f"{name}.conv", c.width, taps * channels, bias=part == "encoder")
+            found |= layer_shapes(f"{name}.out", channels, c.width)
+    head = layer_shapes("decoder.head.0", channels, channels) | layer_shapes("decoder.head.1", MULAW_LEVELS, channels)
+    return found | head
+
+
+WEIGHTS = WeightsFormat(
+    "wavenet_autoencoder", Config, shapes, optional=frozenset({"form", "least_dilation", "lowest", "pitches"})
+)
 """The layout of a file of weights."""
