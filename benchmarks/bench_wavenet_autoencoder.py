@@ -1,4 +1,4 @@
-"""Benchmark of the WaveNet autoencoder at its published size, beside the same networks in torch.
+"""Benchmark of both forms of the WaveNet autoencoder at their published sizes, beside the same networks in torch.
 
 The weights are random. The loop over samples in torch keeps, for every layer, the last inputs of the convolution in a
 ring, and adds the conditioning of a frame that was computed before.
@@ -9,19 +9,22 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import relu
+from torch.nn.functional import leaky_relu, relu
 
 from benchmarks.measure import Row, below, faster, milliseconds
 from dspgraph import Array
 from dspgraph_nodes._kernels.neural.two_sided import EncoderState
 from dspgraph_nodes._kernels.neural.wavenet_synthesis import WaveNetState, synthesise_wavenet
-from dspgraph_nodes.models.wavenet_autoencoder.config import MULAW_LEVELS, TAPS, Config
+from dspgraph_nodes.models.wavenet_autoencoder.config import MULAW_LEVELS, PRESETS, SLOPE, TAPS, Config
 from dspgraph_nodes.models.wavenet_autoencoder.network import WaveNetAutoencoder
 from dspgraph_nodes.models.wavenet_autoencoder.packing import packed_decoder, packed_encoder
 
-_MANY, _STEPS = 16, 16
+_MANY, _STEPS, _NORMALISED_STEPS = 16, 16, 128
 _PUBLISHED = Config(hop=64)
 """The published network, but for the hop: the time of a sample does not depend on it, and a frame of 512 takes long."""
+
+_NORMALISED = PRESETS["wavenet_autoencoder-normalised"].replace(pitches=7)
+"""The network of wavenet-autoencoder-chainer."""
 
 
 @torch.no_grad()
@@ -52,6 +55,39 @@ def step_by_step(model: Any, z: Tensor, numbers: Tensor) -> Array:
     return levels
 
 
+@torch.no_grad()
+def normalised_step_by_step(model: Any, z: Tensor, numbers: Tensor, temperature: float) -> Array:
+    """Return levels [n], drawn one after the other by a decoder of the normalised form, evaluated.
+
+    model: the decoder in torch; z: [condition], the frame of all samples; numbers: [n].
+    """
+    layers = [
+        (layer, [_affine(norm) for norm in layer.norms], z.new_zeros(layer.dilation + 1, model.config.encoder))
+        for layer in model.layers
+    ]
+    condition, level, found = model.condition(z), MULAW_LEVELS // 2, []
+    for t, u in enumerate(numbers):
+        h = model.first.weight[level]
+        total = torch.zeros_like(h)
+        for layer, (before, within), ring in layers:
+            ring[t % len(ring)] = leaky_relu(torch.addcmul(before[1], before[0], h), SLOPE)
+            read = torch.cat((ring[(t + 1) % len(ring)], ring[t % len(ring)]))
+            g = leaky_relu(layer.conv(read) + condition, SLOPE)
+            step = layer.out(torch.addcmul(within[1], within[0], g))
+            h, total = h + step, total + step
+        logits = model.head[1](leaky_relu(model.head[0](leaky_relu(total, SLOPE)), SLOPE))
+        shares = (logits / temperature).softmax(-1).cumsum(-1)
+        level = min(int((shares <= u).sum()), MULAW_LEVELS - 1)
+        found.append(level)
+    return np.array(found)
+
+
+def _affine(norm: Any) -> tuple[Tensor, Tensor]:
+    """Return the factor and the offset of every channel, of an evaluated batch normalisation."""
+    factor = norm.weight / torch.sqrt(norm.running_var + 1e-5)
+    return factor, norm.bias - norm.running_mean * factor
+
+
 def rows() -> list[Row]:
     """Return the rows of the table: decoding of one sound and of sixteen, and encoding."""
     threads = torch.get_num_threads()
@@ -60,7 +96,7 @@ def rows() -> list[Row]:
         torch.manual_seed(0)
         model = WaveNetAutoencoder(_PUBLISHED).eval()
         arrays = {name: value.detach().numpy() for name, value in model.state_dict().items()}
-        return [*_decoding(model, arrays), _encoding(model, arrays)]
+        return [*_decoding(model, arrays), _encoding(model, arrays), *_decoding_normalised()]
     finally:
         torch.set_num_threads(threads)
 
@@ -102,3 +138,22 @@ def _encoding(model: Any, arrays: dict[str, Array]) -> Row:
     ours, theirs = milliseconds([lambda: EncoderState(network).push(network, read, last=True), in_torch], repeats=3)
     seconds = levels.shape[1] / _PUBLISHED.rate
     return faster("wavenet_encoder, published size, a second: torch", ours / seconds, theirs / seconds, 0.7)
+
+
+def _decoding_normalised() -> list[Row]:
+    model, temperature, frames = WaveNetAutoencoder(_NORMALISED).eval(), 1 / 1.7, 8
+    arrays = {name: value.detach().numpy() for name, value in model.state_dict().items()}
+    network, draw = packed_decoder(_NORMALISED, arrays).at(temperature), np.random.default_rng(0)
+    z, numbers = draw.standard_normal(_NORMALISED.condition), torch.from_numpy(draw.random(_NORMALISED_STEPS))
+
+    def ours() -> object:
+        state = WaveNetState(network, np.random.default_rng(0))
+        return synthesise_wavenet(network, [state.push(network, np.tile(z, (frames, 1)), last=True)])
+
+    def theirs() -> Array:
+        return normalised_step_by_step(model.decoder, torch.from_numpy(z).float(), numbers, temperature)
+
+    one, other = milliseconds([ours, theirs], repeats=5)
+    own, peer = one / frames / _NORMALISED.hop, other / _NORMALISED_STEPS
+    name = "wavenet_decoder, normalised form, a sample"
+    return [faster(f"{name}: torch, step by step", own, peer, 50), below(name, 1000 * own, 40, "us")]
