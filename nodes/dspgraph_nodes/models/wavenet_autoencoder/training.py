@@ -79,7 +79,6 @@ class Settings(TrainingSettings, frozen=True, extra="forbid"):
         lt=1,
         description="decay of the moving average of the weights, which is saved; 0: the last weights are saved",
     )
-
     information: float = Field(
         0.0,
         ge=0,
