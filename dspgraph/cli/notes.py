@@ -48,7 +48,8 @@ def notes(
     file (.mid), for which `pip install 'dspgraph[midi]'`. Notes have a letter, # or b if any, and an octave; C4 is
     middle C.
 
-    A pipeline makes the sound of each note. It needs weights: -s weights=FILE.
+    A pipeline makes the sound of each note. The default one has weights of its own, for notes from C3 to C6 that sound
+    for up to a second; -s weights=FILE gives it others.
     """
     from dspgraph.io.audio import AudioSink
     from dspgraph.notes.play import NoteGraph, play

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import acos, ceil, floor, sin
+from typing import Any
 
 import numpy as np
 
@@ -35,9 +36,11 @@ class NoteGraph:
 
     Its inputs are frames of the kind "latent" and symbols of the kind "pitch", one item for each note; a pitch is the
     number of semitones above the lowest pitch. The node that takes the pitch has an attribute `lowest_pitch`, the MIDI
-    number of the lowest one. The one audio output has the sounds. The attributes `latent`, `pitch` and `audio` are
-    these streams, `lowest` is this number, and `longest` the seconds after which a note fades at the latest. The
-    constructor raises RequestError for another graph.
+    number of the lowest one. It may have an attribute `latent_draws`, the means and standard deviations of the numbers
+    of a latent vector, two arrays [width]; by default they are 0 and 1. The one audio output has the sounds.
+
+    The attributes `latent`, `pitch` and `audio` are these streams, `lowest` is the MIDI number, and `longest` the
+    seconds after which a note fades at the latest. The constructor raises RequestError for another graph.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -54,7 +57,9 @@ class NoteGraph:
         assert isinstance(symbols, Symbols)
         self.latent, self.pitch = frames, symbols
         ((output, self.audio),) = outputs
-        self.lowest = _lowest_pitch(graph, pitch)
+        taker = _taker(graph, pitch)
+        self.lowest: int = taker.lowest_pitch
+        self._means, self._deviations = getattr(taker, "latent_draws", (0.0, 1.0))
         self.longest = float(1 / frames.rate) - FADE
         self._graph, self._names = graph, (latent, pitch, output)
 
@@ -62,6 +67,11 @@ class NoteGraph:
     def usual(self) -> float:
         """The seconds that a note lasts by default."""
         return max(_SHORTEST, min(_USUAL, self.longest))
+
+    def latent_at(self, place: float, seed: int) -> Array:
+        """Return the latent vector [width] at a place on a way of random vectors: see the function `latent_at`."""
+        found: Array = self._means + self._deviations * latent_at(place, self.latent.width, seed)
+        return found
 
     def sounds(self, latents: Array, pitches: Sequence[int]) -> list[Array]:
         """Return the sound of every note, [n] or [n, channels]. latents: [notes, width]; pitches: of each note."""
@@ -78,17 +88,16 @@ class NoteGraph:
         return [found[k] for k in range(len(signals))]
 
 
-def _lowest_pitch(graph: Graph, pitch: str) -> int:
-    """Return the MIDI number of the lowest pitch, which a node tells that takes the input `pitch`."""
+def _taker(graph: Graph, pitch: str) -> Any:
+    """Return a node that takes the input `pitch`, and tells the MIDI number of the lowest one as `lowest_pitch`."""
     takers = [
         to.partition(".")[0]
         for to, wire in graph.wires.items()
         if pitch in ((wire,) if isinstance(wire, str) else wire)
     ]
     for name in takers:
-        lowest = getattr(graph.nodes[name], "lowest_pitch", None)
-        if isinstance(lowest, int):
-            return lowest
+        if hasattr(graph.nodes[name], "lowest_pitch"):
+            return graph.nodes[name]
     raise RequestError(
         f"no node that takes the input '{pitch}' tells which note its pitch 0 is: give the class of "
         f"{' or '.join(map(repr, takers))} an attribute lowest_pitch, a MIDI number"
@@ -124,7 +133,7 @@ def play(
     mixed = np.zeros((ceil(end * rate), graph.audio.channels))
     for start in range(0, len(playable), NOTES_AT_ONCE):
         some = playable[start : start + NOTES_AT_ONCE]
-        latents = np.stack([latent_at(one.begin / change, graph.latent.width, seed) for one in some])
+        latents = np.stack([graph.latent_at(one.begin / change, seed) for one in some])
         for one, sound in zip(some, graph.sounds(latents, [one.pitch - lowest for one in some]), strict=True):
             _add(mixed, one, sound.reshape(len(sound), -1), rate, min(one.seconds, graph.longest))
     peak = np.abs(mixed).max()

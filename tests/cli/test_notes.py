@@ -40,7 +40,6 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     [
         (["C1 H1", *SMALL], "'H1' is no note: write a letter A to G"),
         (["nowhere.mid", *SMALL], "nowhere.mid does not exist"),
-        (["C4"], "gansynth.weights is not given, and the node ships without weights"),
         (["C4", "-s", "weights=missing.safetensors"], "gansynth.weights is missing.safetensors; there is no such file"),
         (["C4", "--pipeline", "lpc_vocoder"], "this pipeline makes no notes"),
         (["C1", "-o", "a.mp9", *SMALL], "mp9"),

@@ -95,6 +95,14 @@ def test_a_graph_that_does_not_tell_its_lowest_pitch_is_refused(monkeypatch: pyt
 def test_a_note_lasts_a_second_by_default_or_as_long_as_its_sound() -> None:
     assert tones().usual == 1.0
     assert NoteGraph(load("gansynth_notes", overrides())).usual == 0.1  # a sound of 0.32 s fades for 0.3 s
+    assert NoteGraph(load("gansynth_notes")).usual == pytest.approx(1.024 - FADE)
+
+
+def test_latents_are_drawn_as_the_node_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = latent_at(2.5, 3, 7)
+    assert_allclose(tones().latent_at(2.5, 7), drawn)
+    monkeypatch.setattr(Tones, "latent_draws", (np.array([1.0, 2, 3]), np.array([0.5, 0, 2])), raising=False)
+    assert_allclose(tones().latent_at(2.5, 7), [1 + drawn[0] / 2, 2, 3 + 2 * drawn[2]])
 
 
 def test_more_notes_than_are_computed_together_change_no_sound() -> None:

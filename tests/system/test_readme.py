@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import shutil
 import tomllib
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from dspgraph import Array, load
 from dspgraph._version import __version__
 from dspgraph.cli.main import main
 from dspgraph.registry import shipped_pipelines
-from helpers.gansynth import SMALL, gansynth_file
 from helpers.paths import ROOT
 from helpers.speech import speech
 from helpers.wavenets import published, random_arrays, tiny
@@ -69,7 +67,6 @@ def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     network = tiny(layers=24, stacks=4)  # the form of the published networks
     state = {name: torch.from_numpy(array) for name, array in published(network, random_arrays(network)).items()}
     torch.save({"state_dict": state}, "checkpoint.pth")
-    shutil.copy(gansynth_file(SMALL["wide"].replace(lowest=60)), "notes.safetensors")
     found = commands("dspgraph")
     assert len(found) > 10
     for words in found:

@@ -56,6 +56,12 @@ class Gansynth(Node):
         """The MIDI number of the pitch 0."""
         return self._file.config.lowest
 
+    @property
+    def latent_draws(self) -> tuple[Array, Array]:
+        """Means and standard deviations [numbers] of the latents with which the network was trained."""
+        c = self._file.config
+        return np.array(c.latent_means or (0.0,) * c.latent), np.array(c.latent_deviations or (1.0,) * c.latent)
+
     def takes(self) -> Mapping[str, Stream]:
         config = self._file.config
         rate = Fraction(config.rate, config.hop * config.rows)

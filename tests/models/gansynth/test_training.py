@@ -243,6 +243,27 @@ def test_the_latents_of_a_timbre_are_scattered_in_training_and_not_in_validation
         assert noisy.validate(network) == still.validate(network)
 
 
+def test_a_file_of_weights_says_how_latents_are_drawn(tmp_path: Path) -> None:
+    recordings, labels = notes("gansynth-tiny", 12)
+
+    def saved(**more: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        settings = Settings(**{**TINY, "validation_share": 0, **more})
+        one = task(labels, settings, recordings, features(settings))
+        one.save(one.network(), tmp_path / "weights.safetensors")
+        config = WEIGHTS.read(tmp_path / "weights.safetensors")[0]
+        assert config.replace(latent_means=(), latent_deviations=()) == settings.config
+        assert one.load(tmp_path / "weights.safetensors").config == settings.config
+        return config.latent_means, config.latent_deviations
+
+    assert saved(latent_scale=0.3) == ((), (0.3,) * 8)
+    c = PRESETS["gansynth-tiny"]
+    latents = np.stack([timbre_latent(one["timbre"], c) for one in labels.values()])
+    means, deviations = saved(kind="regression")
+    assert_allclose(means, latents.mean(0), atol=1e-6)
+    assert_allclose(deviations, latents.std(0) / 2, atol=1e-6)
+    assert saved(kind="regression", latent_noise=0.5)[1] == (0.5,) * 8
+
+
 def test_a_folder_has_no_pitches_and_the_error_says_what_has(tmp_path: Path) -> None:
     make_notes(tmp_path / "data", 1, 0, 4000, 60, 61)
     result = CliRunner().invoke(main, ["train", "gansynth", "--data", f"{tmp_path}/data", "-o", f"{tmp_path}/o"])

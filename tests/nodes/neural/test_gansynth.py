@@ -45,6 +45,9 @@ def test_streams_that_do_not_fit_the_weights_are_refused() -> None:
     latent, pitch = given["latent"][0], given["pitch"][0]
     assert node.takes() == {"latent": latent, "pitch": pitch}
     assert node.lowest_pitch == WIDE.lowest
+    assert_array_equal(node.latent_draws, [[0] * 5, [1] * 5])
+    told = Gansynth(weights=gansynth_file(WIDE.replace(latent_means=[2.0] * 5, latent_deviations=[0.5] * 5)))
+    assert_array_equal(told.latent_draws, [[2] * 5, [0.5] * 5])
     magnitude, angle = node.streams(latent, pitch)
     assert magnitude == Frames(25, "scaled_gansynth_magnitude", 64, Fraction(-32, 800))
     assert angle.kind == "scaled_gansynth_if"

@@ -37,6 +37,13 @@ class Config(ModelConfig):
     )
     angle: tuple[float, float] = Field((0.8, 0.0), strict=False, description="scale and shift of the angles")
 
+    latent_means: tuple[float, ...] = Field(
+        (), strict=False, description="means of the numbers of the latents in training; if none are given, 0"
+    )
+    latent_deviations: tuple[float, ...] = Field(
+        (), strict=False, description="standard deviations of these numbers; if none are given, 1"
+    )
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.bins < 16 or self.bins & (self.bins - 1):
@@ -49,6 +56,9 @@ class Config(ModelConfig):
             raise ValueError(f"lowest + pitches is {self.lowest + self.pitches}; MIDI has 128 pitches")
         if min(self.magnitude[0], self.angle[0]) <= 0 or not all(map(isfinite, (*self.magnitude, *self.angle))):
             raise ValueError("the scales of magnitude and angle must be above 0, and scales and shifts finite")
+        draws = self.latent_means, self.latent_deviations
+        if any(len(one) not in (0, self.latent) or not all(map(isfinite, one)) for one in draws):
+            raise ValueError(f"latent_means and latent_deviations must each have {self.latent} finite numbers, or none")
         return self
 
     def width(self, block: int) -> int:

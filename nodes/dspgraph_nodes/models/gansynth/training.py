@@ -37,7 +37,7 @@ from dspgraph_nodes.models.gansynth.weights import WEIGHTS
 from dspgraph_nodes.models.shared import trainer
 from dspgraph_nodes.models.shared.data import BatchOrder, FeatureFunction, fingerprint, held_out, rng
 from dspgraph_nodes.models.shared.labels import NoteLabels, known_pitches, left_out, timbre_label
-from dspgraph_nodes.models.shared.modules import load, save
+from dspgraph_nodes.models.shared.modules import load
 from dspgraph_nodes.models.shared.settings import RunSettings, of_config
 from dspgraph_nodes.models.shared.trainer import Report, Task
 
@@ -169,7 +169,7 @@ def task(labels: NoteLabels, settings: Settings, recordings: Mapping[str, Array]
         batch=batch,
         losses=one.losses,
         validate=one.validate,
-        save=lambda network, path: save(WEIGHTS, network.generator, path),
+        save=lambda network, path: _save(network.generator, one.draws(), path),
         load=partial(_loaded, settings.seed),
         fingerprint=_fingerprint(data),
         summary=f"{len(data.training)} notes for training, {len(data.validation)} for validation"
@@ -220,6 +220,10 @@ class _Adversarial:
         """Return latents [count, latent], and pitches [count], drawn as often as in the data."""
         latent = self.settings.latent_scale * draw.standard_normal((count, self.config.latent))
         return torch.from_numpy(latent).float(), torch.from_numpy(draw.choice(self.pitch, count))
+
+    def draws(self) -> dict[str, tuple[float, ...]]:
+        """Return how latents are drawn, fields of `Config`: with the standard deviation `latent_scale`."""
+        return {"latent_deviations": (self.settings.latent_scale,) * self.config.latent}
 
     def batch(self, notes: NotePictures, number: int) -> NoteBatch:
         s = self.settings
@@ -285,6 +289,18 @@ class _Regression:
         rows = [self.settings.latent_scale * timbre_latent(timbre, self.config) for timbre in notes.timbres]
         return torch.from_numpy(np.stack(rows)).float()
 
+    def draws(self) -> dict[str, tuple[float, ...]]:
+        """Return how latents are drawn, fields of `Config`: around the mean of the timbres, and not far from it.
+
+        The standard deviations are `latent_noise`, or without it half of those of the timbres. In regression, only
+        latents near to those of timbres make notes.
+        """
+        latents = self.latents(self.data.training)
+        spread = latents.std(0, correction=0) / 2
+        noise = torch.full_like(spread, self.settings.latent_noise)
+        deviations = noise if self.settings.latent_noise else spread
+        return {"latent_means": tuple(latents.mean(0).tolist()), "latent_deviations": tuple(deviations.tolist())}
+
     def batch(self, notes: NotePictures, number: int) -> NoteBatch:
         noise = rng(self.settings.seed, number, 3).standard_normal((len(notes), self.config.latent))
         latent = self.latents(notes) + self.settings.latent_noise * torch.from_numpy(noise).float()
@@ -344,11 +360,17 @@ def _shown(pictures: list[Array], config: Config) -> Array:
     return rainbow(magnitude, np.clip(angle, -1, 1))
 
 
+def _save(generator: Generator, draws: Mapping[str, tuple[float, ...]], path: Path) -> None:
+    """Write the weights of a generator. draws: how its latents are drawn, fields of `Config`."""
+    arrays = {name: value.detach().cpu().float().numpy() for name, value in generator.state_dict().items()}
+    WEIGHTS.write(path, generator.config.replace(**draws), arrays)
+
+
 def _loaded(seed: int, path: Path) -> GansynthPair:
     """Return the generator in a file of weights, with a new discriminator, which the file does not hold."""
     generator = load(WEIGHTS, Generator, path)
     torch.manual_seed(seed)
-    pair = GansynthPair(generator.config)
+    pair = GansynthPair(generator.config.replace(latent_means=(), latent_deviations=()))
     pair.generator.load_state_dict(generator.state_dict())
     return pair
 

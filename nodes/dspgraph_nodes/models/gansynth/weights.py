@@ -25,6 +25,10 @@ def shapes(config: Config) -> dict[str, tuple[int, ...]]:
 
 
 WEIGHTS = WeightsFormat(
-    "gansynth", Config, shapes, "'dspgraph weights convert' converts those of published checkpoints"
+    "gansynth",
+    Config,
+    shapes,
+    "'dspgraph weights convert' converts those of published checkpoints",
+    frozenset({"latent_means", "latent_deviations"}),
 )
 """The layout of a file of weights."""
