@@ -59,7 +59,8 @@ class NoteGraph:
         ((output, self.audio),) = outputs
         taker = _taker(graph, pitch)
         self.lowest: int = taker.lowest_pitch
-        self._means, self._deviations = getattr(taker, "latent_draws", (0.0, 1.0))
+        draws: tuple[Any, Any] = getattr(taker, "latent_draws", (0.0, 1.0))
+        self._means, self._deviations = draws
         self.longest = float(1 / frames.rate) - FADE
         self._graph, self._names = graph, (latent, pitch, output)
 
