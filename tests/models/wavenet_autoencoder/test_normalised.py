@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from dspgraph import Array
+from dspgraph_nodes.models.shared.trainer import Run
 from dspgraph_nodes.models.wavenet_autoencoder.config import PRESETS, Config
 from dspgraph_nodes.models.wavenet_autoencoder.network import WaveNetAutoencoder
+from dspgraph_nodes.models.wavenet_autoencoder.training import Settings, task
 from helpers.autoencoders import NORMALISED, RECORDED, random_arrays, recorded_by_chainer, tiny
 
 
@@ -151,3 +153,18 @@ def test_in_training_the_statistics_are_those_of_the_batch(name: str) -> None:
     np.testing.assert_allclose(z[0].T, golden["train_z"], rtol=0, atol=1e-3)
     loss = torch.nn.functional.cross_entropy(logits, target).item()
     assert loss == pytest.approx(float(golden["train_ce"]), abs=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.training
+def test_4096_samples_of_a_tone_are_learnt() -> None:
+    """Uniform noise has 5.55 nats. The encoder sees what the decoder predicts. Measured: 0.018 after 60 batches."""
+    settings = Settings(
+        preset="wavenet_autoencoder-normalised", rate=16000, frames=8, batch=1, steps=60, learning_rate=3e-3, ema=0.0,
+        threads=1, device="cpu",
+    )  # fmt: skip
+    tone = np.sin(2 * np.pi * 500 * np.arange(4096) / 16000) / 2
+    run = Run(task({}, settings, {"a": tone}, lambda samples: {"samples": samples}), settings)
+    for _ in range(settings.steps):
+        run.step()
+    assert run.validate()["loss"] < 0.1
