@@ -39,6 +39,8 @@ class StackMatrices(NamedTuple):
     weights: Array  # float32: for every layer W, then V, as `in_blocks` returns them
     hidden_biases: Array  # [layers, H] float32: b of every layer
     biases: Array  # [layers, C] float32: c of every layer
+    factors: Array  # [layers, C] float32: f of every layer
+    offsets: Array  # [layers, C] float32: o of every layer
     slope: Array  # [1] float32
 
 
@@ -49,8 +51,6 @@ class PackedEncoder(NamedTuple):
     # each level; 1 or 3 taps
     first_bias: Array  # [C, 1] float32
     matrices: StackMatrices
-    factors: Array  # [layers, C, 1] float32: f of every layer
-    offsets: Array  # [layers, C, 1] float32: o of every layer
     sum_of_results: bool  # whether the last product takes the sum of the results of all layers, h - h_0, instead of h
     dilations: tuple[int, ...]
     last: Array  # [C, width] float64
@@ -72,10 +72,13 @@ class _Room(NamedTuple):
 
 
 @kernel
-def _run_layer(net: StackMatrices, room: _Room, layer: int, dilation: int, x: Array, y: Array) -> None:
+def _run_layer(
+    net: StackMatrices, room: _Room, layer: int, dilation: int, inside: tuple[int, int], x: Array, y: Array
+) -> None:
     """Compute one layer.
 
-    x: [2 * C, n + 2 * dilation], h_i and then a, from `dilation` samples before the first one of y on; y: [C, n].
+    x: [C, n + 2 * dilation], h_i from `dilation` samples before the first one of y on; y: [C, n]. inside: the first
+    column of x that is within the signal, and the one after the last such column.
     """
     channels, count = y.shape
     inner = net.hidden_biases.shape[1]
@@ -87,12 +90,17 @@ def _run_layer(net: StackMatrices, room: _Room, layer: int, dilation: int, x: Ar
         for k in range(_TAPS):
             room.places[k] = k * channels
             for c in range(channels):
+                factor, offset = net.factors[layer, c], net.offsets[layer, c]
                 for lane in range(lanes):
-                    state[k * channels + c, lane] = x[channels + c, begin + k * dilation + lane]
-        for lane in range(WIDTH):
-            for c in range(inner):
+                    column = begin + k * dilation + lane
+                    value = factor * x[c, column] + offset
+                    read = max(value, slope * value)
+                    state[k * channels + c, lane] = read if inside[0] <= column < inside[1] else np.float32(0)
+        for c in range(inner):
+            for lane in range(WIDTH):
                 state[hidden + c, lane] = net.hidden_biases[layer, c]
-            for c in range(channels):
+        for c in range(channels):
+            for lane in range(WIDTH):
                 state[result + c, lane] = net.biases[layer, c]
         add_products(net, room, w, _TAPS, channels, hidden, inner // WIDTH)
         for c in range(inner):
@@ -112,8 +120,9 @@ class EncoderState:
         channels = len(network.first)
         self.waiting = np.zeros(0, np.float32)
         self.past = [np.zeros((1, network.first.shape[1] // 2), np.float32)]
-        self.past += [np.zeros((2 * channels, dilation), np.float32) for dilation in network.dilations]
+        self.past += [np.zeros((channels, dilation), np.float32) for dilation in network.dilations]
         self.past += [np.zeros((channels, sum(network.dilations)), np.float32)] if network.sum_of_results else []
+        self.before = [one.shape[1] for one in self.past]  # columns of `past` that lie before the signal
         self.received = self.read = self.done = 0  # samples that came, samples that layers have read, frames
 
     def push(self, network: PackedEncoder, samples: Array, last: bool = False) -> Array:
@@ -154,11 +163,11 @@ class EncoderState:
             np.zeros(_TAPS, np.int64),
         )
         for i, dilation in enumerate(net.dilations):
-            a = net.factors[i] * h + net.offsets[i]
-            read = np.maximum(a, net.matrices.slope * a)
-            x = self._known(i + 1, np.concatenate((h, read)), dilation, end)
+            first_inside = self.before[i + 1]
+            x = self._known(i + 1, h, dilation, end)
             h = np.empty((len(h), x.shape[1] - 2 * dilation), np.float32)
-            _run_layer(net.matrices, room, i, dilation, x, h)
+            inside = first_inside, x.shape[1] - (dilation if end else 0)
+            _run_layer(net.matrices, room, i, dilation, inside, x, h)
         if net.sum_of_results:
             edge = sum(net.dilations)
             x = self._known(-1, first, edge, end)
@@ -175,5 +184,6 @@ class EncoderState:
         """
         after = [np.zeros((len(new), dilation), np.float32)] if end else []
         x = np.concatenate([self.past[layer], new, *after], axis=1)
-        self.past[layer] = x[:, max(0, x.shape[1] - 2 * dilation) :].copy()
+        read = max(0, x.shape[1] - 2 * dilation)
+        self.past[layer], self.before[layer] = x[:, read:].copy(), max(0, self.before[layer] - read)
         return x

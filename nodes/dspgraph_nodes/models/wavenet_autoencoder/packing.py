@@ -40,12 +40,12 @@ def packed_encoder(config: Config, arrays: Mapping[str, Array]) -> PackedEncoder
         for name in names for part, taps in (("conv", TAPS), ("out", 1))
     ]  # fmt: skip
     hidden, biases = (np.array([_tall(wide[f"{name}.{part}.bias"]) for name in names]) for part in ("conv", "out"))
-    factors, offsets = (np.array([_tall(one[k])[:, None] for one in norms]) for k in range(2))
+    factors, offsets = (np.array([_tall(one[k]) for one in norms]) for k in range(2))
     more = (0, -c.encoder % WIDTH)
-    layers = single(StackMatrices(np.concatenate(matrices), hidden, biases, np.array([slope])))
+    layers = single(StackMatrices(np.concatenate(matrices), hidden, biases, factors, offsets, np.array([slope])))
     return PackedEncoder(
         np.pad(first, (more, (0, 0), (0, 0))).astype(np.float32), _tall(first_bias)[:, None].astype(np.float32),
-        layers, factors.astype(np.float32), offsets.astype(np.float32), c.form == "normalised", c.dilations,
+        layers, c.form == "normalised", c.dilations,
         np.pad(wide["encoder.last.weight"].T, (more, (0, 0))), wide["encoder.last.bias"], c.hop,
     )  # fmt: skip
 
