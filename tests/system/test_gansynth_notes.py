@@ -72,7 +72,7 @@ def test_a_note_that_is_played_without_settings_has_its_pitch(note: str, seed: s
 
 
 def test_a_chord_is_played_without_settings(tmp_path: Path) -> None:
-    """Where its three notes are, there is more than 8 dB above the mean between them."""
+    """The power at its three notes is more than 8 dB above the mean between them."""
     out = tmp_path / "chord.wav"
     done = CliRunner().invoke(main, ["notes", "C4 E4 G4", "--seed", "3", "-o", str(out)])
     assert (done.exit_code, done.output) == (0, f"{out}\n")

@@ -139,7 +139,7 @@ def test_a_recording_shorter_than_a_crop_is_refused(tmp_path: Path) -> None:
 
 
 def test_train_makes_weights_that_the_pipeline_plays_and_a_validation_can_be_heard(tmp_path: Path) -> None:
-    """By the command line, from a file at another rate than that of the preset."""
+    """The file has another rate than the preset; the training is that of the command line."""
     soundfile.write(tmp_path / "a.wav", tone(8000, rate=8000), 8000)
     given = {"preset": "wavenet_autoencoder-tiny", "steps": 2, "batch": 2, "frames": 2, "layers": 4, "audio": 0.1,
              "device": "cpu", "threads": 1}  # fmt: skip

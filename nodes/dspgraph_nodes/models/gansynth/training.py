@@ -37,7 +37,7 @@ from dspgraph_nodes.models.gansynth.weights import WEIGHTS
 from dspgraph_nodes.models.shared import trainer
 from dspgraph_nodes.models.shared.data import BatchOrder, FeatureFunction, fingerprint, held_out, rng
 from dspgraph_nodes.models.shared.labels import NoteLabels, known_pitches, left_out, timbre_label
-from dspgraph_nodes.models.shared.modules import load
+from dspgraph_nodes.models.shared.modules import load, save
 from dspgraph_nodes.models.shared.settings import RunSettings, of_config
 from dspgraph_nodes.models.shared.trainer import Report, Task
 
@@ -169,7 +169,7 @@ def task(labels: NoteLabels, settings: Settings, recordings: Mapping[str, Array]
         batch=batch,
         losses=one.losses,
         validate=one.validate,
-        save=lambda network, path: _save(network.generator, one.draws(), path),
+        save=lambda network, path: save(WEIGHTS, network.generator, path, **one.draws()),
         load=partial(_loaded, settings.seed),
         fingerprint=_fingerprint(data),
         summary=f"{len(data.training)} notes for training, {len(data.validation)} for validation"
@@ -358,12 +358,6 @@ def _shown(pictures: list[Array], config: Config) -> Array:
     """Return the rainbowgram of notes, one after the other, [bins, columns, 3]."""
     magnitude, angle = Normaliser(config.magnitude, config.angle).backward(*np.concatenate(pictures, axis=1))
     return rainbow(magnitude, np.clip(angle, -1, 1))
-
-
-def _save(generator: Generator, draws: Mapping[str, tuple[float, ...]], path: Path) -> None:
-    """Write the weights of a generator. draws: how its latents are drawn, fields of `Config`."""
-    arrays = {name: value.detach().cpu().float().numpy() for name, value in generator.state_dict().items()}
-    WEIGHTS.write(path, generator.config.replace(**draws), arrays)
 
 
 def _loaded(seed: int, path: Path) -> GansynthPair:

@@ -16,10 +16,14 @@ from dspgraph_nodes.models.shared.weights import Config, WeightsFormat
 Module = TypeVar("Module", bound=nn.Module)
 
 
-def save(weights: WeightsFormat[Any], module: nn.Module, path: str | Path) -> None:
-    """Write the weights of a network, and its attribute `config`, to a file."""
+def save(weights: WeightsFormat[Any], module: nn.Module, path: str | Path, **fields: Any) -> None:
+    """Write the weights of a network, and its attribute `config`, to a file.
+
+    fields: new values of fields of the configuration.
+    """
     state = {name: value.detach().to("cpu", torch.float32).numpy() for name, value in module.state_dict().items()}
-    weights.write(path, module.config, state)
+    config: Any = module.config
+    weights.write(path, config.replace(**fields) if fields else config, state)
 
 
 def load(weights: WeightsFormat[Config], make: Callable[[Config], Module], path: str | Path) -> Module:

@@ -1,4 +1,4 @@
-"""What both forms of the WaveNet autoencoder in torch share: the inputs of convolutions, and means over frames."""
+"""Parts of both forms of the WaveNet autoencoder in torch: the inputs of convolutions, and means over frames."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from dspgraph_nodes._kernels.signal.mulaw import floor_samples
 from dspgraph_nodes.models.wavenet_autoencoder.config import MULAW_LEVELS, SLOPE, TAPS, Config
 
 _READ = ((np.arange(MULAW_LEVELS) - MULAW_LEVELS // 2) / (MULAW_LEVELS // 2)).astype(np.float32)
-"""What the gated networks read of every level, [256] float32."""
+"""The numbers that the gated networks read for the levels, [256] float32."""
 
 
 def packed_encoder(config: Config, arrays: Mapping[str, Array]) -> PackedEncoder:

@@ -197,10 +197,8 @@ def figures_of(
     z = model.encoder(levels)
     read = z + torch.randn_like(z) if weight and model.training else z
     logits = model.decoded(read, levels, pitch)
-    surprise, information = (
-        cross_entropy(logits.reshape(-1, MULAW_LEVELS), levels.reshape(-1)),
-        (z**2).sum(-1).mean() / 2,
-    )
+    surprise = cross_entropy(logits.reshape(-1, MULAW_LEVELS), levels.reshape(-1))
+    information = (z**2).sum(-1).mean() / 2
     return {"loss": surprise + weight * information / model.config.hop, "information": information}
 
 
