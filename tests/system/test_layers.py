@@ -136,8 +136,11 @@ def test_deleting_a_node_breaks_only_its_own_test() -> None:
                 assert name == own, f"{path.name} imports {name}"
 
 
-PLAIN_WORDS = {"delay", "frame", "gain", "mix", "resample", "swipe"}
+PLAIN_WORDS = {"delay", "frame", "gain", "gate", "log", "mix", "resample", "reverb", "scale", "sine", "swipe"}
 """Node names that are words of English too: a sentence may use them, an identifier or a whole string may not."""
+
+CALLED = {"add", "concatenate", "echo", "exp", "log", "multiply", "pad", "scale"}
+"""Node names that are functions of Python, numpy, click or matplotlib too: the core may use those."""
 
 
 def docstrings(tree: ast.AST) -> Iterator[ast.expr]:
@@ -158,7 +161,7 @@ def said(item: ast.AST) -> set[str]:
 
 def test_the_core_names_no_node() -> None:
     """No identifier and no string of the core is a node's name: it finds them all by looking."""
-    names = set(registry.nodes())
+    names = set(registry.nodes()) - CALLED
     classes = {"".join(part.title() for part in name.split("_")) for name in names}
     for path in FILES:
         tree = ast.parse(path.read_text())

@@ -1,0 +1,41 @@
+"""Products of rows."""
+
+from collections.abc import Sequence
+
+from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
+
+
+def multiply(rows: Sequence[Array]) -> Array:
+    """Return the product of one or more arrays [n, width] or [n, 1], from the first to the last, as a new array."""
+    total = rows[0].copy()
+    for one in rows[1:]:
+        total = total * one
+    return total
+
+
+class Multiply(Node):
+    """Multiply rows, number by number, in the order of the wires: y[n, i] = x_1[n, i] * x_2[n, i] * ...
+
+    A stream of rows that are 1 wide meets every column of the others. All streams have the same rate, centre and
+    dtype. The output has the kind of the first stream that is as wide as the output.
+
+    Source: NumPy reference, "Broadcasting".
+    """
+
+    x = Input(Frames, many=True)
+    y = Output(Frames)
+
+    kind: str | None = Field(None, min_length=1, description="kind of the output; by default that of the input")
+
+    def streams(self, x: tuple[Frames, ...]) -> tuple[Frames]:
+        widest = max(x, key=lambda one: one.width)
+        for one in x:
+            if one.width not in (1, widest.width) or one.dtype != widest.dtype:
+                raise ParameterError(
+                    f"multiply takes rows of one dtype, all equally wide or 1 wide; found {widest} in "
+                    f"{widest.dtype} and {one} in {one.dtype}: put a 'select_columns' before it"
+                )
+        return (widest.like(kind=self.kind or widest.kind),)
+
+    def step(self, state: State, x: tuple[Array, ...]) -> tuple[State, Array]:
+        return state, multiply(x)

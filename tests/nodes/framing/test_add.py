@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from dspgraph import Frames, ParameterError
+from dspgraph.testing import Example
+from dspgraph_nodes.framing.add import Add, add
+
+RNG = np.random.default_rng(54)
+STREAM = Frames(100, "mel", 3, "1/200")
+ONE = STREAM.like(kind="voicing", width=1)
+A, B = RNG.standard_normal((2, 80, 3))
+EXAMPLES = [
+    Example(Add(), x=[(STREAM, A), (STREAM, B), (ONE, A[:, :1])]),
+    Example(Add(kind="both"), x=[(STREAM, A)]),
+]
+
+
+def test_it_is_numpys_add() -> None:
+    assert_array_equal(add([A, B]), np.add(A, B))
+    assert_array_equal(add([A[:, :1], B]), np.add(A[:, :1], B))
+    rendered = Example(Add(), x=[(ONE, A[:, :1]), (STREAM, B)]).render()["y"]
+    assert_array_equal(rendered, np.add(A[:, :1], B))
+    assert add([A]) is not A
+
+
+def test_the_kind_is_that_of_the_widest_rows() -> None:
+    assert Add().streams((ONE, STREAM)) == (STREAM,)
+    assert Add(kind="x").streams((ONE,)) == (ONE.like(kind="x"),)
+
+
+def test_rows_that_do_not_fit_are_refused() -> None:
+    for other in (STREAM.like(width=2), ONE.like(dtype="float32")):
+        with pytest.raises(ParameterError, match="add takes rows of one dtype, all equally wide or 1 wide; found"):
+            Add().streams((STREAM, other))
