@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from dspgraph_nodes._kernels.neural.conditioning import reach
 from dspgraph_nodes.models.shared.config import EmphasisConfig, size
 
-Scale = Annotated[int, Field(ge=1, le=1024)]
+UpsamplingFactor = Annotated[int, Field(ge=1, le=1024)]
 
 
 class Config(EmphasisConfig):
@@ -46,7 +46,7 @@ class Config(EmphasisConfig):
         description="features to the rate of samples: repeated and smoothed, linear; or transposed convolutions with a "
         "bias and ReLU",
     )
-    scales: tuple[Scale, ...] = Field(
+    scales: tuple[UpsamplingFactor, ...] = Field(
         (4, 4, 4, 4), min_length=1, max_length=16, strict=False, description="factors of the upsampling; product: hop"
     )
     band_taps: int = Field(
