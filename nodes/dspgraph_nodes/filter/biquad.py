@@ -1,44 +1,9 @@
 """Second-order sections."""
 
-from typing import Literal
-
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State
-
-BiquadKind = Literal["lowpass", "highpass", "bandpass", "notch", "allpass", "peaking", "low_shelf", "high_shelf"]
-
-_WITH_GAIN: tuple[BiquadKind, ...] = ("peaking", "low_shelf", "high_shelf")
-
-
-def design(kind: BiquadKind, w: float, q: float, gain_db: float) -> Array:
-    """Return the coefficients [b0, b1, b2, a1, a2], scaled so that a0 = 1, by the equations in the source of `Biquad`.
-
-    w: the frequency in radians per sample, 0 < w < pi; kind, q, gain_db: the parameters of `Biquad`.
-    """
-    from dspgraph_nodes._kernels.maths.elementary import LN_10, cos, exp, sin
-
-    c, s = float(cos(np.array(w))), float(sin(np.array(w)))
-    alpha = s / (2 * q)
-    a = float(exp(np.array(gain_db * (LN_10 / 40))))
-    root = 2 * float(np.sqrt(a)) * alpha
-    numerator, denominator = {
-        "lowpass": (((1 - c) / 2, 1 - c, (1 - c) / 2), (1 + alpha, -2 * c, 1 - alpha)),
-        "highpass": (((1 + c) / 2, -1 - c, (1 + c) / 2), (1 + alpha, -2 * c, 1 - alpha)),
-        "bandpass": ((alpha, 0.0, -alpha), (1 + alpha, -2 * c, 1 - alpha)),
-        "notch": ((1.0, -2 * c, 1.0), (1 + alpha, -2 * c, 1 - alpha)),
-        "allpass": ((1 - alpha, -2 * c, 1 + alpha), (1 + alpha, -2 * c, 1 - alpha)),
-        "peaking": ((1 + alpha * a, -2 * c, 1 - alpha * a), (1 + alpha / a, -2 * c, 1 - alpha / a)),
-        "low_shelf": (
-            (a * (a + 1 - (a - 1) * c + root), 2 * a * (a - 1 - (a + 1) * c), a * (a + 1 - (a - 1) * c - root)),
-            (a + 1 + (a - 1) * c + root, -2 * (a - 1 + (a + 1) * c), a + 1 + (a - 1) * c - root),
-        ),
-        "high_shelf": (
-            (a * (a + 1 + (a - 1) * c + root), -2 * a * (a - 1 + (a + 1) * c), a * (a + 1 + (a - 1) * c - root)),
-            (a + 1 - (a - 1) * c + root, 2 * (a - 1 - (a + 1) * c), a + 1 - (a - 1) * c - root),
-        ),
-    }[kind]
-    return np.array([*numerator, *denominator[1:]]) / denominator[0]
+from dspgraph_nodes._kernels.signal.biquad import WITH_GAIN, BiquadKind
 
 
 def biquad(x: Array, coefs: Array, state: Array) -> Array:
@@ -83,14 +48,16 @@ class Biquad(Node):
                 f"biquad.frequency is {self.frequency:.10g} Hz; {x} carries frequencies below {float(x.rate / 2):.10g} "
                 "Hz: lower it, or put a 'resample' before it"
             )
-        if self.gain_db and self.kind not in _WITH_GAIN:
+        if self.gain_db and self.kind not in WITH_GAIN:
             raise ParameterError(
-                f"biquad.gain_db is {self.gain_db:g}, but a {self.kind} has none; {', '.join(_WITH_GAIN)} have: "
+                f"biquad.gain_db is {self.gain_db:g}, but a {self.kind} has none; {', '.join(WITH_GAIN)} have: "
                 "choose one, or put a 'gain' after it"
             )
         return (x,)
 
     def start(self, x: Audio) -> State:
+        from dspgraph_nodes._kernels.signal.biquad import design
+
         w = 2 * np.pi * self.frequency / float(x.rate)
         return design(self.kind, w, self.q, self.gain_db), np.zeros((2, x.channels))
 

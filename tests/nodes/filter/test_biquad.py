@@ -7,7 +7,8 @@ from scipy.signal import butter, freqz, iirnotch, iirpeak, sosfilt
 
 from dspgraph import Audio, Graph, ParameterError
 from dspgraph.testing import Example
-from dspgraph_nodes.filter.biquad import Biquad, BiquadKind, design
+from dspgraph_nodes._kernels.signal.biquad import BiquadKind, design
+from dspgraph_nodes.filter.biquad import Biquad
 from helpers.speech import speech
 
 STEREO = np.stack((speech(3001), -0.5 * speech(3101)[100:]), axis=1)

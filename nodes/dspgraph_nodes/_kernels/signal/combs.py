@@ -1,0 +1,37 @@
+"""Filters with one delayed tap, computed in pieces no longer than the delay."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+
+
+@dataclass
+class CombState:
+    """The last inputs and outputs of a comb filter, as many as its delay, oldest first."""
+
+    x: Array
+    y: Array
+
+
+def comb_start(samples: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> CombState:
+    """Return the state before the first sample. samples: the delay, at least 1; shape: of one sample."""
+    return CombState(np.zeros((samples, *shape), dtype), np.zeros((samples, *shape), dtype))
+
+
+def comb_filter(x: Array, forward: float, back: float, held: CombState) -> Array:
+    """Return y[n] = x[n] + forward * x[n - samples] + back * y[n - samples], in the shape and dtype of x.
+
+    x: [n] or [n, channels]; held: the state, updated in place. Every sample is computed in the same way, whatever the
+    length of x: the terms are added from left to right.
+    """
+    samples, b, a = len(held.x), x.dtype.type(forward), x.dtype.type(back)
+    past = np.concatenate((held.x, x))
+    y = np.concatenate((held.y, x + b * past[: len(x)]))
+    for at in range(samples, len(y), samples):
+        piece = y[at : at + samples]
+        piece += a * y[at - samples : at - samples + len(piece)]
+    held.x, held.y = past[len(x) :].copy(), y[len(x) :].copy()
+    return y[samples:]

@@ -1,0 +1,62 @@
+"""Echo."""
+
+import numpy as np
+
+from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.arrays import floating
+from dspgraph_nodes._kernels.limits import MOST_DELAY
+
+
+def echo(x: Array, samples: int, level: float, feedback: float) -> Array:
+    """Return x[n] + level * e[n], with the echoes e[n] = x[n - samples] + feedback * e[n - samples].
+
+    x: [n] or [n, channels]. The result has the shape and dtype of x (float32 for int16).
+    """
+    from dspgraph_nodes._kernels.signal.combs import comb_filter, comb_start
+
+    x = floating(x)
+    late = np.concatenate((np.zeros((samples, *x.shape[1:]), x.dtype), x))[: len(x)]
+    echoes = comb_filter(late, 0.0, feedback, comb_start(samples, x.shape[1:], x.dtype))
+    y: Array = x + x.dtype.type(level) * echoes
+    return y
+
+
+class Echo(Node):
+    """Repeat the signal after a delay, and each repetition again, softer by `feedback`.
+
+        y[n] = x[n] + level * e[n],    e[n] = x[n - d] + feedback * e[n - d],    d = round(seconds * rate)
+
+    Source: U. Zolzer (ed.), DAFX: Digital Audio Effects, 2nd edition, Wiley, 2011 (section "Delays").
+    """
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    seconds: float = Field(0.25, gt=0, le=60, description="time from one echo to the next, s")
+    level: float = Field(0.5, ge=-10, le=10, description="factor of the first echo")
+    feedback: float = Field(0.4, gt=-1, lt=1, description="factor of each echo relative to the one before")
+
+    def streams(self, x: Audio) -> tuple[Audio]:
+        if not 1 <= self._samples(x) <= MOST_DELAY:
+            raise ParameterError(
+                f"echo.seconds is {self.seconds:g}, {self._samples(x)} samples of {x}; it must be 1 to {MOST_DELAY} "
+                f"samples: take {1 / float(x.rate):.3g} s or more"
+            )
+        return (x,)
+
+    def start(self, x: Audio) -> State:
+        from dspgraph_nodes._kernels.signal.combs import comb_start
+
+        samples = self._samples(x)
+        return np.zeros((samples, *x.item_shape), x.dtype), comb_start(samples, x.item_shape, x.dtype)
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        from dspgraph_nodes._kernels.signal.combs import comb_filter
+
+        held, comb = state
+        past = np.concatenate((held, x))
+        y = x + x.dtype.type(self.level) * comb_filter(past[: len(x)], 0.0, self.feedback, comb)
+        return (past[len(x) :].copy(), comb), y
+
+    def _samples(self, x: Audio) -> int:
+        return round(self.seconds * float(x.rate))

@@ -1,0 +1,31 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.signal import lfilter
+
+from dspgraph import Audio
+from dspgraph.testing import Example
+from dspgraph_nodes.effects.comb import Comb, comb
+from helpers.integers import check_integers, integers
+from helpers.speech import speech
+
+STEREO = np.stack((speech(3001), -0.5 * speech(3101)[100:]), axis=1)
+EXAMPLES = [
+    Example(Comb(samples=3, forward=0.5, back=-0.7), x=(Audio(16000), speech(2000))),
+    Example(Comb(samples=441, back=0.9), x=(Audio(44100, channels=2), STEREO)),
+]
+
+
+@pytest.mark.parametrize("samples", [1, 2, 100, 5000])
+@pytest.mark.parametrize(("forward", "back"), [(0.5, 0.0), (0.0, -0.9), (0.3, 0.7)])
+def test_it_is_scipys_filter(samples: int, forward: float, back: float) -> None:
+    zeros = [0.0] * (samples - 1)
+    expected = lfilter([1, *zeros, forward], [1, *zeros, -back], STEREO, axis=0)
+    assert_allclose(comb(STEREO, samples, forward, back), expected, rtol=0, atol=1e-14)
+
+
+@integers
+def test_integers_are_numbers(dtype: Any, floats: Any) -> None:
+    check_integers(lambda x: comb(x, 3, 0.5, 0.5), dtype, floats, (50,))

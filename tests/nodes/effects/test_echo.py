@@ -1,0 +1,42 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.signal import lfilter
+
+from dspgraph import Audio, ParameterError
+from dspgraph.testing import Example
+from dspgraph_nodes.effects.echo import Echo, echo
+from helpers.integers import check_integers, integers
+from helpers.speech import speech
+
+STEREO = np.stack((speech(3001), -0.5 * speech(3101)[100:]), axis=1)
+EXAMPLES = [
+    Example(Echo(seconds=0.02), x=(Audio(16000), speech(3000))),
+    Example(Echo(seconds=0.0001, level=-1, feedback=-0.8), x=(Audio(44100, channels=2), STEREO)),
+]
+
+
+def test_it_is_scipys_filter() -> None:
+    zeros = [0.0] * 319
+    expected = STEREO + 0.5 * lfilter([0, *zeros, 1], [1, *zeros, -0.4], STEREO, axis=0)
+    assert_allclose(echo(STEREO, 320, 0.5, 0.4), expected, rtol=0, atol=1e-15)
+    found = Example(Echo(seconds=0.02), x=(Audio(16000, channels=2), STEREO)).render()["y"]
+    assert_allclose(found, expected, rtol=0, atol=1e-15)
+
+
+def test_an_impulse_comes_again_and_again_softer() -> None:
+    x = np.zeros(400)
+    x[0] = 1
+    assert_allclose(echo(x, 100, 0.5, 0.4)[::100], [1, 0.5, 0.2, 0.08])
+
+
+def test_less_than_a_sample_is_refused() -> None:
+    with pytest.raises(ParameterError, match=r"echo\.seconds is 1e-05, 0 samples .*: take 6\.25e-05 s or more"):
+        Echo(seconds=1e-5).streams(Audio(16000))
+
+
+@integers
+def test_integers_are_numbers(dtype: Any, floats: Any) -> None:
+    check_integers(lambda x: echo(x, 3, 0.5, 0.5), dtype, floats, (50,))
