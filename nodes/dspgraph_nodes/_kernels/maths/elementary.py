@@ -47,8 +47,7 @@ def log(x: Array) -> Array:
     x: floats of any shape.
     """
     y = np.empty(x.shape)
-    doubles = _doubles(x)
-    _log(doubles, doubles.view(np.int64), y.reshape(-1))
+    _log(_doubles(x), y.reshape(-1))
     return y.astype(x.dtype, copy=False)
 
 
@@ -132,27 +131,32 @@ def exp_of(x: float) -> float:
 
 
 @kernel
-def _log(x: Array, bits: Array, y: Array) -> None:
-    """Fill y with ln x = k * ln 2 + ln(1 + f), where x = 2**k * (1 + f) and sqrt(1/2) <= 1 + f <= sqrt(2).
+def log_of(x: float) -> float:
+    """Return ln x of one number, for use inside kernels: k * ln 2 + ln(1 + f), where x = 2**k * (1 + f).
 
-    ln(1 + f) = 2 * artanh(s), where s = f / (2 + f).
+    sqrt(1/2) <= 1 + f <= sqrt(2), and ln(1 + f) = 2 * artanh(s), where s = f / (2 + f).
     """
+    if not 0.0 < x < math.inf:
+        return -math.inf if x == 0.0 else (x if x > 0.0 else math.nan)
+    mantissa, exponent = math.frexp(x)
+    if mantissa < 0.7071067811865476:
+        mantissa, exponent = 2.0 * mantissa, exponent - 1
+    f, k = mantissa - 1.0, float(exponent)
+    s = f / (2.0 + f)
+    square = s * s
+    series = 0.0
+    for n in range(11, 0, -1):
+        series = (series + _INVERSE_ODDS[n]) * square
+    # 2 * s = f - s * f = f - half + s * half: in the last form the rounding error of s hardly matters.
+    half = 0.5 * f * f
+    return k * _LN_2_PARTS[0] - ((half - (s * (half + 2.0 * series) + k * _LN_2_PARTS[1])) - f)
+
+
+@kernel
+def _log(x: Array, y: Array) -> None:
+    """Write ln x to y."""
     for i in range(len(x)):
-        if not 0.0 < x[i] < math.inf:
-            y[i] = -math.inf if x[i] == 0.0 else (x[i] if x[i] > 0.0 else math.nan)
-            continue
-        mantissa, exponent = math.frexp(x[i])
-        if mantissa < 0.7071067811865476:
-            mantissa, exponent = 2.0 * mantissa, exponent - 1
-        f, k = mantissa - 1.0, float(exponent)
-        s = f / (2.0 + f)
-        square = s * s
-        series = 0.0
-        for n in range(11, 0, -1):
-            series = (series + _INVERSE_ODDS[n]) * square
-        # 2 * s = f - s * f = f - half + s * half: in the last form the rounding error of s hardly matters.
-        half = 0.5 * f * f
-        y[i] = k * _LN_2_PARTS[0] - ((half - (s * (half + 2.0 * series) + k * _LN_2_PARTS[1])) - f)
+        y[i] = log_of(x[i])
 
 
 @kernel
