@@ -31,8 +31,9 @@ def track(x: Array, rate: Fraction = RATE, hop: int = 80, low: float = 60.0, hig
 
 def gross(found: Array, f0: float | Array) -> float:
     """The share of voiced frames whose pitch is wrong by more than a fifth."""
-    wrong = np.abs(found / f0 - 1) > 0.2
-    return np.count_nonzero(wrong & (found > 0)) / max(1, np.count_nonzero(found))
+    voiced = found > 0
+    wrong = voiced & (np.abs(found / f0 - 1) > 0.2)
+    return float(wrong.sum() / voiced.sum()) if voiced.any() else 0.0
 
 
 def harmonics(f0: Array, rate: float = 16000) -> Array:
