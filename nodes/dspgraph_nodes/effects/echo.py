@@ -26,7 +26,7 @@ class Echo(Node):
 
         y[n] = x[n] + level * e[n],    e[n] = x[n - d] + feedback * e[n - d],    d = round(seconds * rate)
 
-    Source: U. Zolzer (ed.), DAFX: Digital Audio Effects, 2nd edition, Wiley, 2011 (section "Delays").
+    Source: J. O. Smith, Physical Audio Signal Processing, W3K Publishing, 2010 (chapter "Comb Filters").
     """
 
     x = Input(Audio)

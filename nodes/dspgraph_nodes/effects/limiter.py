@@ -1,0 +1,81 @@
+"""Limiter with lookahead."""
+
+from fractions import Fraction
+
+import numpy as np
+
+from dspgraph import Array, Audio, Field, Input, Node, Output, State
+
+
+def least_ahead(gain: Array, ahead: int) -> Array:
+    """Return the least of gain[n] .. gain[n + ahead], [max(0, len(gain) - ahead)]."""
+    if len(gain) <= ahead:
+        return gain[:0]
+    windows = np.lib.stride_tricks.sliding_window_view(gain, ahead + 1)
+    least: Array = windows.min(axis=1)
+    return least
+
+
+class Limiter(Node):
+    """Keep every sample below a ceiling, with a gain that falls smoothly before each peak.
+
+        g[n] = min(1, ceiling / max over channels |x[n]|),    m[n] = min(g[n], ..., g[n + L])
+        r[n] = m[n] if m[n] < r[n - 1], else c * r[n - 1] + (1 - c) * m[n],    c = e**(-1 / (release * rate))
+        y[n] = x[n] * (r[n - L] + ... + r[n]) / (L + 1),    L = round(lookahead * rate)
+
+    r[n - L] .. r[n] are all at most g[n], so their mean is too: no sample exceeds the ceiling. Before the signal the
+    gain is 1. The node waits for L samples. The ceiling is for samples: between them the signal can be higher.
+
+    Source: Faust libraries, compressors.lib, `limiter_lad_mono` (a lookahead limiter).
+    """
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    ceiling: float = Field(-1.0, ge=-120, le=60, description="largest level of a sample, dB of full scale")
+    lookahead_seconds: float = Field(0.002, ge=0, le=0.1, description="time in which the gain falls, s")
+    release: float = Field(0.05, ge=0, le=10, description="time constant of a rising gain, s")
+
+    def lookahead(self, x: Audio) -> Fraction:
+        return self._ahead(x) / x.rate
+
+    def start(self, x: Audio) -> State:
+        from dspgraph_nodes._kernels.signal.ballistics import decay, factor
+
+        ceiling = float(factor(np.array(self.ceiling)))
+        ahead = self._ahead(x)
+        return (ceiling, decay(self.release, float(x.rate)), ahead), x.empty(), np.ones(0), np.ones(ahead), 1.0
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        from dspgraph_nodes._kernels.signal.ballistics import peak_level
+
+        ceiling = state[0][0]
+        return self._limited(state, x, np.minimum(1, ceiling / np.maximum(peak_level(x).astype(np.float64), ceiling)))
+
+    def flush(self, state: State) -> tuple[Array]:
+        ahead, waiting = state[0][2], state[1]
+        return (self._limited(state, waiting[:0], np.ones(ahead))[1],)
+
+    def _limited(self, state: State, x: Array, gain: Array) -> tuple[State, Array]:
+        """Return the samples whose gain is known. gain: that which the samples of x need, and 1 after the signal."""
+        from dspgraph_nodes._kernels.signal.ballistics import follow
+
+        (ceiling, release, ahead), waiting, ungiven, smoothed, before = state
+        waiting, ungiven = np.concatenate((waiting, x)), np.concatenate((ungiven, gain))
+        least = least_ahead(ungiven, ahead)
+        count = len(least)
+        if not count:
+            return (state[0], waiting, ungiven, smoothed, before), waiting[:0]
+        followed = follow(least, release, 0.0, before)
+        smoothed = np.concatenate((smoothed, followed))
+        mean = np.zeros(count)
+        for k in range(ahead + 1):
+            mean += smoothed[k : k + count]
+        mean /= ahead + 1
+        y = waiting[:count] * mean.reshape(-1, *[1] * (waiting.ndim - 1))
+        top = waiting.dtype.type(ceiling)
+        rest = waiting[count:].copy(), ungiven[count:].copy(), smoothed[count:].copy(), float(followed[-1])
+        return (state[0], *rest), np.clip(y, -top, top).astype(waiting.dtype)  # clipped: what rounding adds
+
+    def _ahead(self, x: Audio) -> int:
+        return round(self.lookahead_seconds * float(x.rate))
