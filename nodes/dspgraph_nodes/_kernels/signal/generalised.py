@@ -1,0 +1,57 @@
+"""Mel-generalised cepstra: conversion between powers gamma."""
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.maths.elementary import exp, log
+
+
+def normalise_gain(c: Array, gamma: float) -> Array:
+    """Return rows (K, c'[1..]): H(z) = K * (1 + gamma * sum_(m > 0) c'[m] * z**-m)**(1 / gamma).
+
+    c: [n, order + 1], float64, c[0] with gamma * c[0] > -1. With gamma = 0 K = e**c[0], and c' = c.
+
+    Source: SPTK 3.11 reference manual, `gnorm`.
+    """
+    y = c.copy()
+    if gamma == 0:
+        y[:, 0] = exp(c[:, 0])
+        return y
+    base = 1 + gamma * c[:, 0]
+    y[:, 0] = exp(log(base) / gamma)
+    y[:, 1:] /= base[:, None]
+    return y
+
+
+def restore_gain(c: Array, gamma: float) -> Array:
+    """Return the rows c of which `normalise_gain` gives the argument."""
+    y = c.copy()
+    if gamma == 0:
+        y[:, 0] = log(c[:, 0])
+        return y
+    base = exp(gamma * log(c[:, 0]))
+    y[:, 0] = (base - 1) / gamma
+    y[:, 1:] *= base[:, None]
+    return y
+
+
+def change_gamma(c: Array, order: int, gamma: float, wanted: float) -> Array:
+    """Return normalised rows with the power `wanted`, [n, order + 1], of normalised rows with the power `gamma`.
+
+        c2[m] = c1[m] + sum_(k = 1 .. m - 1) (k * wanted * c1[k] * c2[m - k] - (m - k) * gamma * c1[k] * c2[m - k]) / m
+
+    c: c1, [n, any width], float64.
+
+    Source: SPTK 3.11 reference manual, `gc2gc`.
+    """
+    width = c.shape[1]
+    y = np.zeros((len(c), order + 1))
+    y[:, 0] = c[:, 0]
+    for m in range(1, order + 1):
+        total = np.zeros(len(c))
+        for k in range(1, min(width - 1, m - 1) + 1):
+            total += (k * wanted - (m - k) * gamma) * (c[:, k] * y[:, m - k])
+        y[:, m] = total / m
+        if m < width:
+            y[:, m] += c[:, m]
+    return y
