@@ -30,6 +30,9 @@ def kernel(function: Function) -> Function:
     multiply-adds. So neither the cut of a signal nor the width of a machine's vectors changes any bit of a result. A
     division by zero gives inf or NaN, as in numpy.
 
+    Copy arrays item by item and not by `x[a:b] = y`: for the error about two lengths that differ, numba compiles its
+    formatting of strings, which takes three seconds or more in every process that compiles such a kernel.
+
     The machine code is kept on disk. A kernel may call kernels of other files, so kept code is used only while neither
     the kernel's module nor any file that it imports, directly or not, has changed. If no folder for the cache can be
     written to, every process compiles the kernels again.

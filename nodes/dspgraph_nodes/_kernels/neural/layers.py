@@ -78,9 +78,11 @@ def run_layer(matrix: Matrix, one: LayerBuffers, many: LayerBuffers, x: Array, y
             for m in range(y.shape[1]):
                 y[n + r, m] = ys[m, r]
     for n in range(whole, rows):
-        x_one[:] = x[n]
+        for k in range(len(x_one)):
+            x_one[k] = x[n, k]
         apply_layer(matrix, one, 0)
-        y[n] = y_one[: y.shape[1]]
+        for m in range(y.shape[1]):
+            y[n, m] = y_one[m]
     if tanh:
         flat = y.reshape(-1)
         part = LayerBuffers(one.state, flat)

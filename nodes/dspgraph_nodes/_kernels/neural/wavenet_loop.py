@@ -229,9 +229,12 @@ def run(net: WaveNetWeights, room: WaveNetWorkspace, given: WaveNetInputs, last:
         room.places[0] = hidden
         add_products(net, room, net.head[1], 1, skips, output, width // WIDTH)
         if n < len(out.parameters):
-            out.parameters[n] = parameters
+            for k in range(width):
+                for lane in range(lanes):
+                    out.parameters[n, k, lane] = parameters[k, lane]
         for k in range(len(last) - 1, 0, -1):
-            last[k] = last[k - 1]
+            for lane in range(lanes):
+                last[k, lane] = last[k - 1, lane]
         draw_samples(room.softmax, parameters, given.draws, n, last[0], shares)
         for lane in range(lanes):
             out.samples[n, lane] = given.centres[int(last[0, lane])] if levels else last[0, lane]

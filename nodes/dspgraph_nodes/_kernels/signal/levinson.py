@@ -49,13 +49,15 @@ def autocorrelation(frames: Array, order: int) -> Array:
     sums, totals = np.empty(tiles * _TILE), np.empty(tiles * _TILE)
     r = np.empty((count, order + 1))
     for k in range(count):
-        x[start : start + length] = frames[k]
+        for n in range(length):
+            x[start + n] = frames[k, n]
         totals[:] = 0
         for begin in range(0, length, _RUN):
             for tile in range(tiles):
                 _sum_tile(x, sums, start + begin, min(_RUN, length - begin), tile * _TILE)
             totals += sums
-        r[k] = totals[: order + 1]
+        for lag in range(order + 1):
+            r[k, lag] = totals[lag]
     return r
 
 

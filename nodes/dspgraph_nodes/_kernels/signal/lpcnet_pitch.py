@@ -85,7 +85,8 @@ def _search(
     energy, weight, winner = np.empty(2), np.empty(2), np.empty(2, np.int64)
     squares = np.empty(_LONGEST + LPCNET_HOP + 1)
     score, total = np.empty(_CANDIDATES + 2 * _REACH), np.empty(_CANDIDATES)
-    e[:_LONGEST] = residual
+    for n in range(_LONGEST):
+        e[n] = residual[n]
     for f in range(len(lpc)):
         begin = f * LPCNET_HOP  # here lie `order` earlier samples, then the frame, which begins at f * hop - _HALF
         _filter_residual(samples[begin : begin + order + LPCNET_HOP], lpc[f], last, r, e[_LONGEST:])
@@ -104,8 +105,10 @@ def _search(
         pitch[f, 0] = (min(2 * _LONGEST - winner[0] - winner[1], _LARGEST_SUM) - 200) / 100
         found = weight[0] * xc_fine[0, winner[0]] + weight[1] * xc_fine[1, winner[1]]
         correlation[f, 0] = 0.5 * found - 0.5
-        e[:_LONGEST] = e[LPCNET_HOP:].copy()
-    residual[:] = e[:_LONGEST]
+        for n in range(_LONGEST):
+            e[n] = e[n + LPCNET_HOP]
+    for n in range(_LONGEST):
+        residual[n] = e[n]
 
 
 @kernel
@@ -189,7 +192,8 @@ def _extend_path(
         total[i], origin[i] = jump, came
     score[:_REACH] = -np.inf
     score[_REACH + _CANDIDATES :] = -np.inf
-    score[_REACH : _REACH + _CANDIDATES] = path
+    for i in range(_CANDIDATES):
+        score[_REACH + i] = path[i]
     for j in range(2 * _REACH + 1):
         cost = _SLOPE * ((j - _REACH) * (j - _REACH))
         moved = score[j : j + _CANDIDATES]

@@ -93,7 +93,8 @@ def _newton(
             continue
         gained, change = found[n, 0] - criterion, abs(total - found[n, 1])
         found[n, 0], found[n, 1] = criterion, total
-        good[:] = now
+        for m in range(width):
+            good[m] = now[m]
         if change < tolerance * total and gained < tolerance:
             moving[n] = False
             continue
