@@ -102,6 +102,7 @@ def test_with_the_option_traceback_the_warnings_of_numpy_are_shown(tmp_path: Pat
     assert "RuntimeWarning: divide by zero" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_picture_is_drawn_whatever_the_backend_of_matplotlib(tmp_path: Path, clips: Path) -> None:
     target = tmp_path / "a.png"
     done = in_a_shell("MPLBACKEND=nonsense DSPGRAPH", "plot", clips / "a.wav", "--spectrogram", "-o", target)
@@ -233,7 +234,8 @@ def test_workers_end_with_a_program_that_is_killed(tmp_path: Path, clips: Path) 
     assert not left
 
 
-@pytest.mark.parametrize("pause", [0.01, pytest.param(0.2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("pause", [0.01, 0.2])
 def test_signals_that_follow_do_not_interrupt_the_cleaning_up(tmp_path: Path, clips: Path, pause: float) -> None:
     process = started(tmp_path, clips, "-j", "2")
     for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGINT):

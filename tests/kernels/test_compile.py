@@ -79,6 +79,7 @@ jit._Cache.save_overload = slowly
 """
 
 
+@pytest.mark.slow
 def test_one_process_compiles_a_kernel_and_the_others_wait_for_it(tree: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": f"{tree}{os.pathsep}{tree / 'nodes'}"}
     command = [sys.executable, "-c", SLOW + RUN]
@@ -89,6 +90,7 @@ def test_one_process_compiles_a_kernel_and_the_others_wait_for_it(tree: Path) ->
         assert json.loads(first.stdout.readline()) == [21.0, 0, 1]
 
 
+@pytest.mark.slow
 def test_a_process_that_does_not_come_to_an_end_holds_up_others_for_a_time_only(tree: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": f"{tree}{os.pathsep}{tree / 'nodes'}"}
     command = [sys.executable, "-c", SLOW.replace("sleep(3)", "sleep(60)") + RUN]
@@ -189,6 +191,7 @@ def test_the_time_of_all_compilations_counts(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err.count("compiling") == 1
 
 
+@pytest.mark.slow
 def test_only_a_kernel_that_is_compiled_counts(tree: Path) -> None:
     """The notice is begun and ended for each compilation, and for nothing else."""
     run = RUN.replace("import json", """

@@ -73,6 +73,7 @@ def strided(array: Array) -> Array:
     return spread[..., ::-1][..., ::3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "call"), HERE)
 def test_integers_never_come_out_as_integers(name: str, call: Callable[[Any, Any], Array]) -> None:
     found = call(maths(name), lambda array: array)  # pysptk gives int16 back: its mel-cepstra lose all but their sign
@@ -82,6 +83,7 @@ def test_integers_never_come_out_as_integers(name: str, call: Callable[[Any, Any
     assert np.isfinite(found).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "call"), HERE)
 def test_strided_arrays_give_what_contiguous_ones_give(name: str, call: Callable[[Any, Any], Array]) -> None:
     expected = call(maths(name), lambda array: array.astype(np.float64))

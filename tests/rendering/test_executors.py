@@ -102,6 +102,7 @@ def test_an_item_that_kills_its_worker_is_a_row_that_says_how_and_no_other_item_
     assert Counter(opened(log)) == {item.id: 2 if item.id in FATES else 1 for item in KILLERS}
 
 
+@pytest.mark.slow
 def test_of_items_that_are_open_together_the_one_that_kills_the_worker_is_found_by_halves(log: Path) -> None:
     items = [*plain(7), *named("exit-now"), *plain(40)[7:]]
     rows = list(Processes(1).run(Deeds(log, open_items=16), items))
@@ -113,6 +114,7 @@ def test_of_items_that_are_open_together_the_one_that_kills_the_worker_is_found_
     assert sum(counts.values()) - len(counts) <= 15 + 7 + 3 + 1
 
 
+@pytest.mark.slow
 def test_two_items_that_kill_workers_and_are_open_together_are_both_found(log: Path) -> None:
     items = named("exit-0", *(f"plain-{k}" for k in range(14)), "kill-15")
     rows = list(Processes(2).run(Deeds(log, open_items=16), items))
@@ -129,6 +131,7 @@ def test_a_worker_loads_once_for_all_its_items(log: Path) -> None:
     assert len({row.facts for row in rows}) == len({row.pid for row in rows}) <= 2
 
 
+@pytest.mark.slow
 def test_a_worker_has_one_thread_and_the_main_process_keeps_its_environment(log: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv(THREAD_VARIABLES[0], "7")
     before = dict(os.environ)
@@ -235,6 +238,7 @@ def test_closing_a_run_early_leaves_no_worker(log: Path) -> None:
     assert len(opened(log)) < 40
 
 
+@pytest.mark.slow
 def test_a_node_that_kills_the_process_as_it_starts_is_a_row(tmp_path: Path, clips: Path) -> None:
     graph = Graph({"end": DeadlyStart()}, {"end.x": "x"}, {"x": Audio(16000)}, {"y": "end"})
     rows = render(graph, sorted(clips.iterdir())[:2], tmp_path / "out", executor=Processes(2))

@@ -87,8 +87,9 @@ A_FEW = ("lpc", "mulaw_decode", "stft", "pulse_noise", "mulaw_bits")
 """Code that differs most among processors: sums, logarithms, exponentials, transforms and random numbers."""
 
 
+@pytest.mark.slow
 @pytest.mark.thorough
-@pytest.mark.parametrize("names", [A_FEW, pytest.param((), marks=pytest.mark.slow)], ids=["a few", "all"])
+@pytest.mark.parametrize("names", [A_FEW, ()], ids=["a few", "all"])
 def test_a_plainer_processor_gives_the_same_bits(names: tuple[str, ...], tmp_path: Path) -> None:
     """This is how numpy's expm1, whose last bit depends on AVX-512, was found in a decoding table."""
     signals = tmp_path / "signals.npz"

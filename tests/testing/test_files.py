@@ -27,7 +27,13 @@ from helpers.audio_files import (
 )
 from helpers.speech import speech
 
-KINDS_OF_LIBSNDFILE = [(kind, n) for kind in BY_LIBSNDFILE for n in (1, 2) if n == 1 or kind not in MONO_ONLY]
+KINDS_OF_LIBSNDFILE = [
+    pytest.param(kind, channels, marks=[] if channels == (1 if kind in MONO_ONLY else 2) else [pytest.mark.slow])
+    for kind in BY_LIBSNDFILE
+    for channels in (1, 2)
+    if channels == 1 or kind not in MONO_ONLY
+]
+"""Every kind of file with two channels if it can have them; with one channel in the slow tests."""
 
 
 @pytest.mark.parametrize(("kind", "channels"), KINDS_OF_LIBSNDFILE)
@@ -39,7 +45,7 @@ def test_the_law_holds_in_files_of_libsndfile(tmp_path: Path, kind: str, channel
 
 @needs_ffmpeg
 @pytest.mark.parametrize("kind", BY_FFMPEG)
-@pytest.mark.parametrize(("rate", "channels"), [(44100, 1), (48000, 2), (22050, 2)])
+@pytest.mark.parametrize(("rate", "channels"), [pytest.param(44100, 1, marks=pytest.mark.slow), (48000, 2), (22050, 2)])
 def test_the_law_holds_in_files_of_ffmpeg(tmp_path: Path, kind: str, rate: int, channels: int) -> None:
     samples = speech()[8000:24000] if channels == 1 else stereo(16000)
     check_file(by_ffmpeg(tmp_path, kind, samples, rate), parts=4)

@@ -40,9 +40,9 @@ def of_autoencoder() -> dict[str, Array]:
 @pytest.mark.parametrize(
     ("whole", "given"),
     [
-        (of_autoencoder, {"stacks": 1}),
+        pytest.param(of_autoencoder, {"stacks": 1}, marks=pytest.mark.slow),
         (of_gansynth, {"pitches": 7}),
-        (of_wavenet, {"stacks": 1}),
+        pytest.param(of_wavenet, {"stacks": 1}, marks=pytest.mark.slow),
         pytest.param(of_transposed_wavenet, {"stacks": 2}, marks=pytest.mark.slow),
     ],
 )

@@ -110,7 +110,7 @@ def test_generator_first_each_update_changes_one_of_both() -> None:
 # ---- runs -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["adversarial", "regression"])
+@pytest.mark.parametrize("kind", [pytest.param("adversarial", marks=pytest.mark.slow), "regression"])
 def test_a_resumed_run_is_the_unbroken_one(kind: str, tmp_path: Path) -> None:
     """It is broken within a stage of growing, which the sixth batch ends."""
     more: dict[str, Any] = {"kind": kind, "stage_images": 12}

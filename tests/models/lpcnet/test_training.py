@@ -65,7 +65,8 @@ def same(a: dict[str, Array], b: dict[str, Array]) -> bool:
     return a.keys() == b.keys() and all(a[name].tobytes() == b[name].tobytes() for name in a)
 
 
-@pytest.mark.parametrize("ema", [pytest.param(0.0, marks=pytest.mark.slow), 0.9])
+@pytest.mark.slow
+@pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_a_resumed_run_has_the_losses_and_the_weights_of_an_unbroken_one(tmp_path: Path, ema: float) -> None:
     whole = trained(tmp_path / "whole", ema=ema)
     trained(tmp_path / "parts", steps=2, ema=ema)
@@ -162,6 +163,7 @@ def test_the_loss_in_validation_is_that_of_the_clean_chunks(tmp_path: Path) -> N
     assert float(losses(tmp_path, "validation_loss")[-1]) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_chunk_learnt_in_parts_has_the_loss_of_the_whole(tmp_path: Path) -> None:
     """With noise off, a rate of next to nothing and all chunks in the batch: their mean, states carried over."""
     clip = {"a": speech()[16000:23840]}  # 49 frames: 15 chunks of 3 and the context
@@ -201,7 +203,9 @@ def test_a_network_learns(tmp_path: Path, settings: dict[str, Any]) -> None:
     assert np.mean(found[-3:]) < found[0] - 0.5
 
 
-@pytest.mark.parametrize(("precision", "calls"), [("float32", 6), ("bf16", 0)])  # 2 batches in 2 parts, 2 validations
+@pytest.mark.parametrize(
+    ("precision", "calls"), [("float32", 6), pytest.param("bf16", 0, marks=pytest.mark.slow)]
+)  # 2 batches in 2 parts, 2 validations
 def test_on_a_cpu_the_gradients_are_our_own_and_with_bfloat_torchs(
     precision: str, calls: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,6 +229,7 @@ def test_a_progress_bar_shows_the_loss(tmp_path: Path, capfd: pytest.CaptureFixt
     assert "batches/s" in printed
 
 
+@pytest.mark.slow
 def test_the_weights_that_are_kept_are_the_running_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """mean = a mean + (1 - a) weights after every update, a = min(0.8, (1 + n) / (10 + n)); removed blocks stay removed."""
     weights: list[dict[str, Array]] = []
@@ -324,7 +329,8 @@ def test_a_run_stopped_before_the_first_validation_says_that_nothing_is_kept(
     assert said[-1] == "stopped after 2 of 6 batches: there is nothing to resume"
 
 
-@pytest.mark.parametrize("name", [pytest.param("weights.safetensors", marks=pytest.mark.slow), "checkpoint.ckpt"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["weights.safetensors", "checkpoint.ckpt"])
 def test_a_file_is_whole_when_the_disk_is_full(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk is full in the middle of the second write: the file of the first one is still there, whole."""
     write, count = Path.write_bytes, {name: 0}

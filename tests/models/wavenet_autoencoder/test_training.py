@@ -138,6 +138,7 @@ def test_a_recording_shorter_than_a_crop_is_refused(tmp_path: Path) -> None:
         train({"a": tone(79)}, features(settings), tmp_path, settings)
 
 
+@pytest.mark.slow
 def test_train_makes_weights_that_the_pipeline_plays_and_a_validation_can_be_heard(tmp_path: Path) -> None:
     """The file has another rate than the preset; the training is that of the command line."""
     soundfile.write(tmp_path / "a.wav", tone(8000, rate=8000), 8000)

@@ -117,9 +117,8 @@ def test_the_loss_is_that_of_the_predicted_distribution() -> None:
             assert found["loss"] == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize(
-    "preset", [pytest.param("wavernn-small", marks=pytest.mark.slow), "wavernn-small-mixture", "wavernn-small-split"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["wavernn-small", "wavernn-small-mixture", "wavernn-small-split"])
 def test_a_resumed_run_has_the_weights_of_an_unbroken_one(tmp_path: Path, preset: str) -> None:
     """Bit for bit, the running statistics of the residual network among them."""
     sparse: dict[str, Any] = {"density_update": 0.5, "density_reset": 0.5, "density_state": 0.5, "ema": 0.5}

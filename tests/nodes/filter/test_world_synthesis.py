@@ -112,7 +112,7 @@ def test_a_pitch_that_would_write_past_a_buffer_is_refused(f0: float) -> None:
         synthesis(np.full(9, f0), np.ones((9, 513)), np.ones((9, 513)), RATE, Fraction(200), Fraction(0))
 
 
-@pytest.mark.parametrize("rate", [8000, 48000, 192000])
+@pytest.mark.parametrize("rate", [8000, 48000, pytest.param(192000, marks=pytest.mark.slow)])
 def test_the_shortest_rows_that_are_taken_are_sound(rate: int) -> None:
     width = {8000: 33, 48000: 257, 192000: 1025}[rate]
     node = WorldSynthesis(rate=rate)

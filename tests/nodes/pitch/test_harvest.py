@@ -46,7 +46,9 @@ def test_a_row_is_the_pitch_at_the_start_of_its_span() -> None:
     assert np.abs(found - glide[::80])[30:170].mean() < 0.1  # measured 0.01
 
 
-@pytest.mark.parametrize("hop", [1, 37, 80, 1600, 20000])
+@pytest.mark.parametrize(
+    "hop", [pytest.param(1, marks=pytest.mark.slow), 37, 80, 1600, pytest.param(20000, marks=pytest.mark.slow)]
+)
 def test_every_length_gives_a_row_per_hop(hop: int) -> None:
     for n in (1, 2, 79, 80, 81, hop, hop + 1, 3 * hop):
         assert len(harvest(np.resize(speech()[9000:9999], n), RATE, hop, 71, 800)) == -(-n // hop)

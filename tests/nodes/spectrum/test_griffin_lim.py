@@ -90,6 +90,7 @@ def test_without_momentum_no_round_makes_it_worse() -> None:
     assert_allclose(convergence(at_once, wanted), found[-1], rtol=0, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_it_comes_as_near_as_librosas() -> None:
     """The mean of three starts, 2 s of speech: the phases to begin with change it by 1 dB."""
     x = speech()[16000:48000].astype(np.float32)
