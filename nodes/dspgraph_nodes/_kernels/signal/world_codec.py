@@ -1,0 +1,121 @@
+"""The codec of WORLD: few numbers for a spectral envelope or for an aperiodicity, and back.
+
+Source: WORLD, codec.cpp (M. Morise, 2017).
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.maths.elementary import LN_10, cos, exp, log
+from dspgraph_nodes._kernels.maths.matmul import matmul
+from dspgraph_nodes._kernels.signal.cosines import cosine_matrix
+
+_FLOOR, _CEILING = 40.0, 20000.0  # Hz: the mel axis begins and ends there
+_STEP, _HIGHEST = 3000.0, 15000.0  # Hz: distance of the bands of aperiodicity, and the last of them
+_GUARD = 1e-12
+_NOISE_DB = -0.5  # mean above which a frame is all noise
+_LOWEST_DB = -60.0  # aperiodicity at 0 Hz
+
+
+def aperiodicity_bands(rate: float) -> int:
+    """Return how many bands WORLD codes at a sampling rate in Hz: one for every 3 kHz, 0 below 12 kHz."""
+    return max(0, int(min(_HIGHEST, rate / 2 - _STEP) / _STEP))
+
+
+def code_envelope(power: Array, rate: float, dimensions: int) -> Array:
+    """Return c = D L ln(power): L takes points equally spaced in mel, D is the cosine transform.
+
+    power: [n, n_fft / 2 + 1], float64, above 0; rate: sampling rate, Hz. Returns [n, dimensions].
+    """
+    return matmul(log(power), _coding(power.shape[1], rate, dimensions))
+
+
+def decode_envelope(coded: Array, rate: float, n_fft: int) -> Array:
+    """Return power spectra [n, n_fft / 2 + 1] of rows of `code_envelope`, [n, dimensions], float64."""
+    return exp(matmul(coded, _decoding(coded.shape[1], rate, n_fft)))
+
+
+def code_bands(aperiodicity: Array, rate: float) -> Array:
+    """Return the aperiodicity at 3, 6, 9 ... kHz in dB, between two bins on a straight line.
+
+    aperiodicity: [n, n_fft / 2 + 1], float64, above 0. Returns [n, aperiodicity_bands(rate)].
+    """
+    bins = aperiodicity.shape[1]
+    at = _STEP * np.arange(1, aperiodicity_bands(rate) + 1)
+    weights = _straight_lines(np.arange(bins) * (rate / (2 * (bins - 1))), at)
+    return matmul(log(aperiodicity) * (20 / LN_10), weights)
+
+
+def decode_bands(coded: Array, rate: float, n_fft: int) -> Array:
+    """Return aperiodicity [n, n_fft / 2 + 1], from bands in dB, [n, aperiodicity_bands(rate)], float64.
+
+    Between the bands, -60 dB at 0 Hz and 0 dB at half the rate, it lies on straight lines in dB. A row with a mean
+    above -0.5 dB is all noise.
+    """
+    count = coded.shape[1]
+    edges = np.full((len(coded), 1), _LOWEST_DB), coded, np.full((len(coded), 1), -_GUARD)
+    axis = np.append(_STEP * np.arange(count + 1), rate / 2)
+    weights = _straight_lines(axis, np.arange(n_fft // 2 + 1) * (rate / n_fft))
+    rows = exp(matmul(np.concatenate(edges, axis=1), weights) * (LN_10 / 20))
+    noisy = np.add.accumulate(coded, axis=1)[:, -1] / count > _NOISE_DB
+    rows[noisy] = 1 - _GUARD
+    return rows
+
+
+@lru_cache(maxsize=8)
+def _coding(bins: int, rate: float, dimensions: int) -> Array:
+    points = bins - 1
+    hertz = np.arange(bins) * (rate / (2 * points))
+    matrix: Array = matmul(_straight_lines(_mel(hertz), _mel_axis(points, rate)), _coding_cosines(points, dimensions))
+    matrix /= np.sqrt(points)
+    return matrix
+
+
+def _coding_cosines(points: int, dimensions: int) -> Array:
+    """Return the transform of WORLD's coder, [points, dimensions], almost the orthonormal DCT-II that its decoder has.
+
+    In place of 2 * i + 1 in cos(pi * k * (2 * i + 1) / (2 * points)), the coder has 2 * i - 1 for even i, 2 * i + 3
+    for odd i.
+    """
+    i = np.arange(points)
+    turns = np.where(i % 2, 2 * i + 3, 2 * i - 1)[:, None] * np.arange(dimensions) % (4 * points)
+    matrix: Array = cos(turns * (np.pi / (2 * points))) * np.sqrt(2 / points)
+    matrix[:, 0] = np.sqrt(1 / points)
+    return matrix
+
+
+@lru_cache(maxsize=8)
+def _decoding(dimensions: int, rate: float, n_fft: int) -> Array:
+    points = n_fft // 2
+    hertz = 700 * (exp(_mel_axis(points, rate) / 1127.01048) - 1)
+    axis = np.concatenate(([0.0], hertz, [rate / 2]))
+    lines = _straight_lines(axis, np.arange(points + 1) * (rate / n_fft))
+    lines[1] += lines[0]  # the first point stands for 0 Hz too, the last one for half the rate
+    lines[-2] += lines[-1]
+    matrix: Array = matmul(np.ascontiguousarray(cosine_matrix(points, dimensions).T), lines[1:-1])
+    matrix *= np.sqrt(points)
+    return matrix
+
+
+def _mel(hertz: Array) -> Array:
+    mel: Array = 1127.01048 * log(hertz / 700 + 1)
+    return mel
+
+
+def _mel_axis(points: int, rate: float) -> Array:
+    low, high = _mel(np.array([_FLOOR, min(rate / 2, _CEILING)]))
+    axis: Array = (high - low) * np.arange(points) / points + low
+    return axis
+
+
+def _straight_lines(axis: Array, at: Array) -> Array:
+    """Return the matrix [len(axis), len(at)] that interpolates values at `axis`, ascending, linearly at the points."""
+    left = np.clip(np.searchsorted(axis, at, side="right") - 1, 0, len(axis) - 2)
+    share = (at - axis[left]) / (axis[left + 1] - axis[left])
+    matrix = np.zeros((len(axis), len(at)))
+    columns = np.arange(len(at))
+    matrix[left, columns] = 1 - share
+    matrix[left + 1, columns] += share
+    return matrix

@@ -1,0 +1,44 @@
+"""WORLD's code of aperiodicity."""
+
+import numpy as np
+
+from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
+
+
+def code_aperiodicity(aperiodicity: Array, rate: float) -> Array:
+    """Return coded aperiodicity, [n, bands], in dB, in the dtype of the aperiodicity (float32 for int16).
+
+    aperiodicity: [n, n_fft / 2 + 1], from 0 to 1; values below finfo(dtype).tiny count as tiny. rate: sampling rate of
+    the audio, Hz.
+    """
+    from dspgraph_nodes._kernels.signal.world_codec import code_bands
+
+    dtype = np.result_type(aperiodicity, np.float32)
+    coded = code_bands(np.maximum(aperiodicity.astype(np.float64), np.finfo(dtype).tiny), rate)
+    return coded.astype(dtype, copy=False)
+
+
+class CodeAperiodicity(Node):
+    """Describe aperiodicity by one number for every 3 kHz, as WORLD does: its level in dB there.
+
+        c[k] = 20 * log10(a(3000 * (k + 1) Hz)),    k = 0 .. min(15000, rate / 2 - 3000) // 3000 - 1
+
+    Between two bins the dB lie on a straight line. `decode_aperiodicity` decodes.
+
+    Source: WORLD, codec.cpp (M. Morise).
+    """
+
+    aperiodicity = Input(Frames, "aperiodicity")
+    coded = Output(Frames, "coded_aperiodicity")
+
+    rate: float = Field(16000, ge=12000, le=1e6, description="sampling rate of the audio, Hz")
+
+    def streams(self, aperiodicity: Frames) -> tuple[Frames]:
+        from dspgraph_nodes._kernels.signal.world_codec import aperiodicity_bands
+
+        if aperiodicity.width < 2:
+            raise ParameterError(f"code_aperiodicity takes the bins of a transform, 2 at least; found {aperiodicity}")
+        return (aperiodicity.like(kind="coded_aperiodicity", width=aperiodicity_bands(self.rate)),)
+
+    def step(self, state: State, aperiodicity: Array) -> tuple[State, Array]:
+        return state, code_aperiodicity(aperiodicity, self.rate)

@@ -1,0 +1,54 @@
+"""WORLD's code of spectral envelopes."""
+
+import numpy as np
+
+from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.maths.hop import hop_of
+
+
+def code_spectral_envelope(power: Array, rate: float, dimensions: int) -> Array:
+    """Return coded spectral envelopes [n, dimensions], in the dtype of the powers (float32 for int16).
+
+    power: [n, n_fft / 2 + 1], values below finfo(dtype).tiny count as tiny; rate: sampling rate of the audio, Hz. The
+    result is computed in float64.
+    """
+    from dspgraph_nodes._kernels.signal.world_codec import code_envelope
+
+    dtype = np.result_type(power, np.float32)
+    coded = code_envelope(np.maximum(power.astype(np.float64), np.finfo(dtype).tiny), rate, dimensions)
+    return coded.astype(dtype, copy=False)
+
+
+class CodeSpectralEnvelope(Node):
+    """Describe a spectral envelope by a few numbers, as WORLD does: a cosine transform of its logarithm on a mel axis.
+
+        c[k] = s[k] / N * sum_i L[i] * cos(pi * k * (2 * i + d[i]) / (2 * N)),    N = n_fft / 2
+        s[0] = 1, else sqrt(2);    d[i] = -1 for even i, 3 for odd i
+
+    L[i] is the logarithm of the power at N points equally spaced in mel, 1127.01048 * ln(1 + f / 700), from 40 Hz to
+    half the rate (20 kHz at most); between two bins it lies on a straight line in mel. `decode_spectral_envelope`
+    decodes, with d[i] = 1 as in a DCT-II: the two differ in WORLD, and do so here.
+
+    Source: WORLD, codec.cpp, CodeSpectralEnvelope (M. Morise, 2017).
+    """
+
+    power = Input(Frames, "power")
+    coded = Output(Frames, "coded_spectral_envelope")
+
+    rate: float = Field(16000, gt=0, le=1e6, description="sampling rate of the audio, Hz")
+    dimensions: int = Field(60, ge=1, le=4096, description="numbers per row")
+
+    def streams(self, power: Frames) -> tuple[Frames]:
+        try:
+            hop_of(self.rate, power.rate)
+        except ValueError as error:
+            raise ParameterError(f"code_spectral_envelope.{error}") from None
+        if not self.dimensions < power.width <= 4097 or self.rate <= 160:
+            raise ParameterError(
+                f"code_spectral_envelope.dimensions is {self.dimensions}; {power} determines at most "
+                f"{power.width - 1}, and has 4097 bins at most: take fewer, or another n_fft"
+            )
+        return (power.like(kind="coded_spectral_envelope", width=self.dimensions),)
+
+    def step(self, state: State, power: Array) -> tuple[State, Array]:
+        return state, code_spectral_envelope(power, self.rate, self.dimensions)
