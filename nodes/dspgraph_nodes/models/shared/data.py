@@ -58,13 +58,15 @@ def split(
     settings: TrainingSettings,
     hop: int,
     context: int = 0,
+    copy: Callable[[Array, Generator], Array] | None = None,
 ) -> tuple[list[Prepared], list[Prepared]]:
     """Return the recordings for training, with augmented copies, and those for validation, each prepared.
 
     prepare: a function from the name and the samples of a recording to its form for training; hop: samples in a frame;
-    context: frames of the recording that a chunk needs on each side. If no recording is kept for validation, because
-    there is only one or the share is 0, all recordings, without their copies, are used for validation too. Raises
-    RequestError if a recording is shorter than a chunk with its context, or if all are silent.
+    context: frames of the recording that a chunk needs on each side; copy: a function from samples and random numbers
+    to those of a copy, `augmented` by default; a copy that is too short for a chunk is left out. If no recording is
+    kept for validation, because there is only one or the share is 0, all recordings, without their copies, are used for
+    validation too. Raises RequestError if a recording is shorter than a chunk with its context, or if all are silent.
     """
     shortest = hop * (settings.frames + 2 * context)
     for name, samples in recordings.items():
@@ -82,9 +84,12 @@ def split(
         if name in held:
             validation.append(prepare(name, samples))
             continue
-        copies = (augmented(samples, rng(settings.seed, k, copy)) for copy in range(settings.augment))
-        training += [prepare(name, one) for one in (samples, *copies)]
-    return training, validation or training[:: settings.augment + 1]
+        copies = ((copy or augmented)(samples, rng(settings.seed, k, number)) for number in range(settings.augment))
+        kept = [prepare(name, one) for one in copies if len(one) >= shortest]
+        training += [prepare(name, samples), *kept]
+        if not held:
+            validation.append(training[-1 - len(kept)])
+    return training, validation
 
 
 def held_out(names: list[str], settings: RunSettings) -> set[str]:

@@ -64,6 +64,12 @@ class RunSettings(BaseModel, frozen=True, extra="forbid"):
     precision: Literal["float32", "bf16"] = Field(
         "float32", description="precision of matrix products; the weights are always float32"
     )
+    processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="processes of one thread each that train together, on a CPU; each takes batches of its own",
+    )
     threads: int | None = Field(None, ge=1, description="CPU threads; if not given, as many as torch chooses")
 
     @model_validator(mode="after")

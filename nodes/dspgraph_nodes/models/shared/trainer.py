@@ -29,6 +29,7 @@ from dspgraph_nodes.models.shared.atomic import write_atomically
 from dspgraph_nodes.models.shared.data import FeatureFunction, rng
 from dspgraph_nodes.models.shared.logs import Logs
 from dspgraph_nodes.models.shared.muon import Muon, hidden_matrices
+from dspgraph_nodes.models.shared.parallel import Group, in_processes
 from dspgraph_nodes.models.shared.settings import RESUMABLE, RunSettings
 from dspgraph_nodes.models.shared.sparsity import Pruning
 
@@ -126,21 +127,38 @@ def train(
         )
     report(task.summary)
     with _torch_settings(settings), torch.random.fork_rng(_cuda_devices(settings)):
-        run = Run(task, settings, init)
-        if saved:
-            _load_state(run, saved, checkpoint)
-        try:
-            _fit(run, out, progress, report)
-        except OSError as error:
-            place = error.filename2 or error.filename or out
-            raise RequestError(
-                f"{place} cannot be written: {error.strerror or error}: free space, or choose another folder"
-            ) from error
-        except KeyboardInterrupt:
-            way = f"continue from {checkpoint} with --resume" if checkpoint.is_file() else "there is nothing to resume"
-            report(f"stopped after {run.batches} of {settings.steps} batches: {way}")
-            raise
+
+        def work(group: Group) -> None:
+            run = Run(task, settings, init, group)
+            if saved:
+                _load_state(run, saved, checkpoint)
+            if group.number:
+                _follow_along(run)
+                return
+            try:
+                _fit(run, out, progress, report)
+            except OSError as error:
+                place = error.filename2 or error.filename or out
+                raise RequestError(
+                    f"{place} cannot be written: {error.strerror or error}: free space, or choose another folder"
+                ) from error
+            except KeyboardInterrupt:
+                way = (
+                    f"continue from {checkpoint} with --resume"
+                    if checkpoint.is_file()
+                    else "there is nothing to resume"
+                )
+                report(f"stopped after {run.batches} of {settings.steps} batches: {way}")
+                raise
+
+        in_processes(settings.processes, work)
     return out / WEIGHTS_FILE
+
+
+def _follow_along(run: Run) -> None:
+    """Make the batches of a process that is not the first one, which alone writes files."""
+    while run.batches < run.settings.steps:
+        run.step()
 
 
 def _check_request(checkpoint: Path, resume: bool, init: Path | None, settings: RunSettings) -> None:
@@ -153,6 +171,10 @@ def _check_request(checkpoint: Path, resume: bool, init: Path | None, settings: 
     weights = checkpoint.with_name(WEIGHTS_FILE)
     if weights.exists() and not resume:
         raise RequestError(f"{weights} exists already: move it away, or choose another folder")
+    if settings.processes > 1 and _device(settings) == "cuda":
+        raise RequestError(
+            f"processes is {settings.processes}; on a GPU there is one: set device to cpu, or processes to 1"
+        )
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise RequestError("device is cuda, but torch finds no GPU on this machine: set device to cpu or auto")
 
@@ -173,8 +195,8 @@ def _torch_settings(settings: RunSettings) -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            if settings.threads:
-                torch.set_num_threads(settings.threads)
+            if settings.threads or settings.processes > 1:
+                torch.set_num_threads(settings.threads or 1)
             torch.use_deterministic_algorithms(True)
             yield
         finally:
@@ -191,8 +213,8 @@ class Run:
     batches, updates: the numbers of batches and of updates of the weights so far.
     """
 
-    def __init__(self, task: Task, settings: RunSettings, init: Path | None = None) -> None:
-        self.task, self.settings, self.device = task, settings, _device(settings)
+    def __init__(self, task: Task, settings: RunSettings, init: Path | None = None, group: Group | None = None) -> None:
+        self.task, self.settings, self.device, self.group = task, settings, _device(settings), group or Group()
         torch.manual_seed(settings.seed)
         network = task.network()
         if init:
@@ -214,11 +236,12 @@ class Run:
 
     def step(self) -> dict[str, float]:
         """Train on the next batch, and return the means of its figures over the updates: "loss" and others."""
-        torch.manual_seed(int(rng(self.settings.seed, self.batches, 0, 2).integers(2**62)))
+        number = self.batches * self.group.count + self.group.number
+        torch.manual_seed(int(rng(self.settings.seed, number, 0, 2).integers(2**62)))
         if self.task.restart and self.task.restart(self.batches):
             for optimizer in self.optimizers:
                 optimizer.state.clear()
-        batch = moved(self.task.batch(self.batches), self.device)
+        batch = moved(self.task.batch(number), self.device)
         losses, pruning = self.task.losses(self.network, batch), self.task.pruning
         figures: list[Mapping[str, Tensor]] = []
         while (figure := self._next(losses)) is not None:
@@ -258,6 +281,7 @@ class Run:
         weights = list(self.network.get_submodule(part).parameters())
         self.network.zero_grad()
         torch.autograd.backward(loss, inputs=weights if part else None)
+        self.group.average(weights)
         nn.utils.clip_grad_norm_(weights, self.settings.clip)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:

@@ -1,0 +1,41 @@
+"""What FARGAN reads of LPCNet's pitch and correlation.
+
+Source: J.-M. Valin, A. Mustafa and J. Büthe, Very Low Complexity Speech Synthesis Using Framewise Autoregressive GAN
+(FARGAN) with Pitch Prediction, IEEE Signal Processing Letters 31, 2024; the program published with it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.maths.elementary import exp, log
+
+SHORTEST, LONGEST = 32, 255  # samples in a period
+PERIODS = LONGEST - SHORTEST + 1
+MEMORY = 256  # past samples that the network reads
+
+
+def periods(pitch: Array) -> Array:
+    """Return the periods of frames in samples, int64, from 32 to 255.
+
+        T = floor(50 * pitch + 100 + 1 / 4)
+
+    pitch: of LPCNet, in steps of 1 / 100, so that half periods are rounded down in every precision.
+    """
+    found = np.floor(50 * pitch.astype(np.float64) + 100.25)
+    return np.clip(found, SHORTEST, LONGEST).astype(np.int64)
+
+
+def frame_inputs(cepstrum: Array, pitch: Array, correlation: Array) -> Array:
+    """Return the numbers that the network reads of frames, [n, bands + 2] float32.
+
+        cepstrum,    log2(256 / T) - 3 / 2,    ln(1 + e**(5 c)) / ln(1 + e**5) - 1 / 2
+
+    with the period T and the correlation c. cepstrum: [n, bands]; pitch, correlation: [n], of LPCNet; its correlation
+    is c - 1 / 2.
+    """
+    height = log(256 / periods(pitch)) / np.log(2) - 1.5
+    c = correlation.astype(np.float64) + 0.5
+    voicing = log(1 + exp(5 * c)) / np.log(1 + np.exp(5.0)) - 0.5
+    return np.concatenate((cepstrum, height[:, None], voicing[:, None]), axis=1).astype(np.float32)

@@ -1,0 +1,169 @@
+"""A training run of FARGAN: the pretraining, on the spectrum alone.
+
+Source: J.-M. Valin, A. Mustafa and J. Büthe, Very Low Complexity Speech Synthesis Using Framewise Autoregressive GAN
+(FARGAN) with Pitch Prediction, IEEE Signal Processing Letters 31, 2024; the program published with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache, partial
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn.functional import cosine_similarity, pad
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes.models.fargan.config import HOP, PRESETS
+from dspgraph_nodes.models.fargan.data import BEFORE, PIPELINE, Chunk, Chunks, another_voice, arrays, utterance
+from dspgraph_nodes.models.fargan.network import Fargan
+from dspgraph_nodes.models.fargan.weights import WEIGHTS
+from dspgraph_nodes.models.shared import trainer
+from dspgraph_nodes.models.shared.data import (
+    BatchOrder,
+    FeatureFunction,
+    fingerprint,
+    mean_figures,
+    rng,
+    split,
+    stacked,
+)
+from dspgraph_nodes.models.shared.modules import load, save
+from dspgraph_nodes.models.shared.settings import TrainingSettings
+
+__all__ = ["PIPELINE", "Settings", "train"]
+
+_LENGTHS = 2560, 1280, 640, 320, 160, 80  # samples of the transforms in the loss
+_LEAST = 1e-7  # magnitude
+_START_SHARE = 0.03  # of the loss of the first frame
+_LAST_RATE = 0.05  # factor of the learning rate in the last update
+
+
+class Settings(TrainingSettings, frozen=True, extra="forbid"):
+    """The settings of a training run."""
+
+    PRESETS: ClassVar = PRESETS
+
+    preset: str = Field("fargan", description=f"sizes of the network: {' or '.join(PRESETS)}")
+    batch: int = Field(64, ge=1, description="chunks in a batch of one process")
+    frames: int = Field(15, ge=2, description="frames of 10 ms in a chunk; the first one has the true past")
+    long_share: float = Field(
+        0.1, ge=0, le=1, description="share of the batches that have half as many chunks, of twice the length"
+    )
+    speed: float = Field(
+        1.25, ge=1, le=2, description="largest factor by which a copy of a recording is played faster or slower"
+    )
+    learning_rate: float = Field(2e-3, gt=0, description="learning rate of Adam")
+    warm_up: int = Field(50, ge=0, description="updates until the learning rate has risen to its value")
+    finish: int = Field(
+        1000,
+        ge=0,
+        description=f"updates at the end in which the learning rate falls, in a line, to {_LAST_RATE:g} of it",
+    )
+
+
+def rate(updates: int, settings: Settings) -> float:
+    """Return the factor of the learning rate after `updates` updates.
+
+    It rises in a line, stays at 1, and falls in a line at the end, which the setting `steps` tells. So a run can be
+    resumed with fewer steps than planned, to end it early.
+    """
+    rising = min(1.0, (updates + 1) / (settings.warm_up + 1))
+    falling = min(1.0, (settings.steps - updates) / settings.finish) if settings.finish else 1.0
+    return rising * max(_LAST_RATE, falling)
+
+
+def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction) -> trainer.Task:
+    """Return what the training loop needs: data, losses and validation."""
+    training, validation = split(
+        recordings,
+        lambda _, x: utterance(x, features),
+        settings,
+        HOP,
+        BEFORE,
+        partial(another_voice, speed=settings.speed),
+    )
+    chunks, held = Chunks(training, settings.frames, settings.seed), Chunks(validation, settings.frames, settings.seed)
+    enough = [one for one in training if one.frames >= 2 * (settings.frames + BEFORE)]
+    longer = Chunks(enough, 2 * settings.frames, settings.seed)
+    orders = (
+        BatchOrder(len(chunks), settings.batch, settings.seed),
+        BatchOrder(len(longer), max(1, settings.batch // 2), settings.seed),
+    )
+
+    def batch(number: int) -> tuple[Tensor, ...]:
+        if len(longer) and rng(settings.seed, number, 4).random() < settings.long_share:
+            return stacked([longer[index] for index in orders[1][number]])
+        return stacked([chunks[index] for index in orders[0][number]])
+
+    def losses(network: Fargan, batch: Chunk) -> Iterator[Mapping[str, Tensor]]:
+        yield figures(network, *batch)
+
+    return trainer.Task(
+        network=lambda: Fargan(settings.config),
+        batch=batch,
+        losses=losses,
+        validate=lambda network: mean_figures(held, partial(figures, network), network.first.weight.device),
+        save=lambda network, path: save(WEIGHTS, network, path),
+        load=lambda path: load(WEIGHTS, Fargan, path),
+        fingerprint=fingerprint(arrays([*training, *validation])),
+        summary=f"{len(chunks)} chunks of {settings.frames} frames for training, {len(held)} for validation",
+        figures=("spectrum", "start"),
+        unit="",
+        adam={"betas": (0.8, 0.95), "weight_decay": 0.01, "decoupled_weight_decay": True},
+        ends=("embed_pitch", "gain", "pitch_gains", "last"),
+        rate=lambda updates: rate(updates, settings),
+    )
+
+
+train = partial(trainer.train, task)
+"""Train a network: see `trainer.train`. recordings: samples [n], full scale +-1, 16 kHz, by name."""
+
+
+# ---- losses ---------------------------------------------------------------------------------------------------------
+
+
+def figures(network: Fargan, inputs: Tensor, period: Tensor, past: Tensor, true: Tensor) -> dict[str, Tensor]:
+    """Return the loss of a batch and its two parts, by name.
+
+        loss = spectrum + 0.03 * start,    start = mean(1 - cos(true, made)) over the first frame that is made freely
+
+    The tensors are those of a `Chunk`, for every chunk. The network makes the first frame from the true past; its
+    samples are not judged. The spectra are those of the frame before the chunk and of the whole chunk.
+    """
+    made = network(inputs, period, past, true[:, :HOP])
+    free = slice(HOP, 2 * HOP)
+    start = (1 - cosine_similarity(made[:, free], true[:, free], dim=1)).mean()
+    known = torch.cat((past[:, -HOP:], true[:, :HOP]), 1)
+    spectrum = spectral_loss(torch.cat((known, true[:, HOP:]), 1), torch.cat((known, made[:, HOP:]), 1))
+    return {"loss": spectrum + _START_SHARE * start, "spectrum": spectrum, "start": start}
+
+
+def spectral_loss(true: Tensor, made: Tensor) -> Tensor:
+    """Return the distance of the short-time spectra of signals [batch, n].
+
+        mean over N of  sum |sqrt|X| - sqrt|Y|| / sum sqrt|X|    for windows (Hann) of N = 2560, 1280 .. 80, hop N / 4
+
+    X, Y: the transforms of the true and of the made signals.
+    """
+    total = true.new_zeros(())
+    for length in _LENGTHS:
+        x, y = (_roots(one, length) for one in (true, made))
+        total = total + (x - y).abs().sum() / x.sum()
+    return total / len(_LENGTHS)
+
+
+def _roots(signal: Tensor, length: int) -> Tensor:
+    """Return the square roots of the magnitudes of a short-time transform."""
+    around = pad(signal, (length // 2, length // 2), mode="reflect" if length // 2 < signal.shape[1] else "constant")
+    frames = around.unfold(1, length, length // 4) * _window(length).to(signal.device)
+    spectrum = torch.fft.rfft(frames)
+    power = spectrum.real.square() + spectrum.imag.square()
+    return power.clamp(min=_LEAST**2).pow(0.25)
+
+
+@lru_cache(maxsize=len(_LENGTHS))
+def _window(length: int) -> Tensor:
+    return torch.hann_window(length)
