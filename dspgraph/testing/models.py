@@ -50,6 +50,7 @@ class ModelExample:
       it, both [n] or [n, draws]. The two are equal if samples are real numbers.
     * train(out, steps, resume) trains on a small data set, and returns the file of weights.
 
+    deterministic: whether nothing is drawn: a sample is its parameter, whatever the seed; `cumulative` is then None.
     lanes: the numbers of lanes with which `forced` is tried. unseen: the fields of the configuration on which no array
     depends. frames: the length of the signals. draws: the number of samples for the statistics. tolerance: the largest
     difference between kernel and network. steps, fall: after `steps` steps the training loss must have fallen by
@@ -62,9 +63,10 @@ class ModelExample:
     features: Callable[[int, int], ModelFeatures]
     forward: Callable[[Path, ModelFeatures, Array], Array]
     generate: Callable[[Path, Sequence[ModelFeatures], Sequence[int], int | None, bool], list[Generated]]
-    cumulative: Callable[[Array, Array], tuple[Array, Array]]
+    cumulative: Callable[[Array, Array], tuple[Array, Array]] | None
     train: Callable[[Path, int, bool], Path]
     forced: Callable[[Path, ModelFeatures, Array, int], Array] | None = None
+    deterministic: bool = False
     lanes: tuple[int, ...] = (1, 16)
     unseen: frozenset[str] = frozenset({"rate", "hop"})
     frames: int = 12
@@ -287,7 +289,8 @@ def _require_near(example: ModelExample, what: str, found: Array, expected: Arra
 def no_future(example: ModelExample, folder: Path) -> None:
     """Raise ModelError unless the distribution of a sample depends on samples before it, and on no others."""
     path, features = example.weights(folder), example.features(example.frames, 0)
-    first, second = (example.one(path, features, seed)[0] for seed in (0, 1))
+    other = example.features(example.frames, 1) if example.deterministic else features
+    first, second = (example.one(path, one, seed)[0] for seed, one in enumerate((features, other)))
     ends = [one.reshape(len(one), -1)[:, -1] for one in (first, second)]
     forms: dict[str, Callable[[Array], Array]] = {"network": lambda given: example.forward(path, features, given)}
     if forced := example.forced:
@@ -416,12 +419,19 @@ def _uniform(example: ModelExample, folder: Path, seeds: Sequence[int]) -> Array
     """Return numbers [n, draws] from 0 to 1 that are uniform and independent if samples follow their distributions."""
     path, found = example.weights(folder), []
     signals = [example.features(example.frames, k) for k in range(len(seeds))]
+    cumulative = example.cumulative or _certain
     for seed, (samples, parameters) in zip(seeds, example.generate(path, signals, seeds, None, True), strict=True):
         assert parameters is not None
-        below, up_to = (one.reshape(len(samples), -1) for one in example.cumulative(parameters, samples))
+        below, up_to = (one.reshape(len(samples), -1) for one in cumulative(parameters, samples))
         found.append(below + generator(10**9 + seed).random(below.shape) * (up_to - below))
     u: Array = np.concatenate(found)
     return u
+
+
+def _certain(parameters: Array, samples: Array) -> tuple[Array, Array]:
+    """Return the cumulative probabilities of samples that are certain to be their parameters."""
+    right = samples.reshape(len(samples), -1) == parameters.reshape(len(samples), -1)
+    return np.zeros(right.shape), right.astype(float)
 
 
 # ---- training -------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from dspgraph_nodes.models.fargan.products import Products
 
 _NOISE = 1 / 127  # range of the uniform noise that training adds to what layers read
 _LEAST_GAIN = 1e-5
+_FIRST_GAIN = -3.0  # natural logarithm of the gain with which training begins, about that of speech
 
 Noisy = Callable[[Tensor], Tensor]
 
@@ -68,6 +69,7 @@ class Fargan(nn.Module):
         self.skip = nn.Linear(c.first + c.gru1 + c.gru2 + c.gru3 + ends, c.skip, bias=False)
         self.skip_gate = nn.Linear(c.skip, c.skip, bias=False)
         self.last = nn.Linear(c.skip, c.subframe, bias=False)
+        nn.init.constant_(self.gain.bias, _FIRST_GAIN)
         for name, layer in self.named_modules():
             if name.endswith("_gate"):
                 nn.init.orthogonal_(layer.weight)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, pad
 
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes.models.fargan.config import HOP, PRESETS
+from dspgraph_nodes.models.fargan.config import HOP, PRESETS, Config
 from dspgraph_nodes.models.fargan.data import BEFORE, PIPELINE, Chunk, Chunks, another_voice, arrays, utterance
 from dspgraph_nodes.models.fargan.network import Fargan
 from dspgraph_nodes.models.fargan.weights import WEIGHTS
@@ -31,7 +31,7 @@ from dspgraph_nodes.models.shared.data import (
     stacked,
 )
 from dspgraph_nodes.models.shared.modules import load, save
-from dspgraph_nodes.models.shared.settings import TrainingSettings
+from dspgraph_nodes.models.shared.settings import TrainingSettings, of_config
 
 __all__ = ["PIPELINE", "Settings", "train"]
 
@@ -47,6 +47,14 @@ class Settings(TrainingSettings, frozen=True, extra="forbid"):
     PRESETS: ClassVar = PRESETS
 
     preset: str = Field("fargan", description=f"sizes of the network: {' or '.join(PRESETS)}")
+    frame_units: int | None = of_config(Config, "frame_units")
+    frame_channels: int | None = of_config(Config, "frame_channels")
+    condition: int | None = of_config(Config, "condition")
+    first: int | None = of_config(Config, "first")
+    gru1: int | None = of_config(Config, "gru1")
+    gru2: int | None = of_config(Config, "gru2")
+    gru3: int | None = of_config(Config, "gru3")
+    skip: int | None = of_config(Config, "skip")
     batch: int = Field(64, ge=1, description="chunks in a batch of one process")
     frames: int = Field(15, ge=2, description="frames of 10 ms in a chunk; the first one has the true past")
     long_share: float = Field(

@@ -1,0 +1,156 @@
+"""The weights of FARGAN as its kernels read them, and the memory of a run.
+
+Source: J.-M. Valin, A. Mustafa and J. Büthe, Very Low Complexity Speech Synthesis Using Framewise Autoregressive GAN
+(FARGAN) with Pitch Prediction, IEEE Signal Processing Letters 31, 2024.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.neural.layout import WIDTH, LayerBuffers, Matrix, RecurrentWeights
+from dspgraph_nodes._kernels.neural.packing import contiguous, packed_layer, packed_matrix, packed_recurrent
+from dspgraph_nodes._kernels.neural.stages import LOG2_E
+
+FRAME_PARTS = 4  # sub-frames in a frame
+
+
+class FarganFrameNetwork(NamedTuple):
+    """The weights of the frame-rate network."""
+
+    pitch: Array  # [periods, width]: the embedding of the period
+    frame1: Matrix
+    frame2: Matrix
+    frame3: Matrix
+
+
+class SubframeNetwork(NamedTuple):
+    """The weights of the network that makes sub-frames.
+
+    The columns of a matrix are places in the state of `FarganMemory`; those of the recurrent matrices and of the gates
+    begin where their input begins.
+    """
+
+    sizes: Array  # int64: condition, subframe, first, three GRUs, skip
+    places: Array  # int64: see `layout_of`
+    gain: Matrix
+    first: Matrix
+    first_gate: Matrix
+    pitch_gains: Matrix
+    inputs: tuple[Matrix, Matrix, Matrix]  # of the GRUs
+    states: tuple[RecurrentWeights, RecurrentWeights, RecurrentWeights]
+    gates: tuple[Matrix, Matrix, Matrix]
+    skip: Matrix
+    skip_gate: Matrix
+    last: Matrix
+
+
+class FarganNetwork(NamedTuple):
+    """The packed weights of both networks."""
+
+    frame: FarganFrameNetwork
+    subframe: SubframeNetwork
+
+
+class FarganMemory(NamedTuple):
+    """Arrays that the stages of a sub-frame write for each other. For sixteen signals they have a last axis `lane`."""
+
+    state: Array  # [1, n]: all that matrices read, and the new states of the GRUs
+    inputs: Array  # sums of the inputs of the gates of a GRU; later the values of the gates
+    sums_b: Array  # recurrent sums of the gates
+    y: Array  # sums of a layer
+
+
+def layout_of(sizes: Array) -> Array:
+    """Return where the parts of the state begin.
+
+    Order: inputs of the sub-frame before, inputs (condition, past period, last sub-frame), the result of the first
+    layer before and after its gate, the past period with each of its four gains, the states of the GRUs, their new
+    states, these after their gates, the last hidden layer before and after its gate, the end.
+    """
+    condition, subframe, first, *units, skip = (int(one) for one in sizes)
+    seen = condition + 2 * subframe + 4
+    widths = [seen, condition, subframe + 4, subframe, first, first, 4 * subframe, *units, *units, *units, skip, skip]
+    return np.cumsum([0, *widths])
+
+
+def memory(network: SubframeNetwork, lanes: int) -> FarganMemory:
+    """Return memory for one signal (lanes = 1), or for sixteen (lanes = 16)."""
+    sizes, width = network.sizes, (WIDTH,) if lanes > 1 else ()
+    gates, rows = 3 * int(sizes[3:6].max()) + WIDTH, int(sizes.max()) + 2 * WIDTH
+    state = np.zeros((1, int(network.places[-1]) + WIDTH, *width), np.float32)
+    return FarganMemory(state, *(np.zeros((n, *width), np.float32) for n in (gates, gates, rows)))
+
+
+def buffers(work: FarganMemory) -> tuple[LayerBuffers, LayerBuffers, LayerBuffers]:
+    """Return the buffers of layers that write to y, to inputs and to sums_b."""
+    return (
+        LayerBuffers(work.state, work.y), LayerBuffers(work.state, work.inputs), LayerBuffers(work.state, work.sums_b)
+    )  # fmt: skip
+
+
+# ---- packing --------------------------------------------------------------------------------------------------------
+
+
+def pack_fargan(arrays: Mapping[str, Array]) -> FarganNetwork:
+    """Return the packed network. arrays: the arrays of a file of weights, by name."""
+    wide = {name: array.astype(np.float64) for name, array in arrays.items()}
+    units = [wide[f"gru{k}_states.weight"].shape[1] for k in (1, 2, 3)]
+    subframe, skip = wide["last.weight"].shape
+    sizes = np.array([wide["gain.weight"].shape[1], subframe, len(wide["first.weight"]), *units, skip])
+    places = layout_of(sizes)
+    at = [np.arange(begin, end) for begin, end in pairwise(places)]
+    newest, first, gained = at[3], at[5], np.split(at[6], 4)
+    made = at[13:16]
+    for name in wide.keys() - {"embed_pitch.weight"}:
+        wide.setdefault(name.replace(".weight", ".bias"), np.zeros(len(wide[name])))
+    sigmoid, tanh = -LOG2_E, 2 * LOG2_E
+
+    def scaled(name: str, factor: float, columns: Array | None = None) -> Matrix:
+        found = packed_matrix(factor * wide[f"{name}.weight"], factor * wide[f"{name}.bias"])
+        return found if columns is None else _read_from(found, columns)
+
+    inputs, states = [], []
+    for k, before in enumerate((first, made[0], made[1])):
+        inner, own = _gru(wide, k + 1)
+        inputs.append(_read_from(inner, np.concatenate((before, gained[k], newest))))
+        states.append(own)
+    seen = np.concatenate((*made, first, gained[3], newest))
+    frame = FarganFrameNetwork(arrays["embed_pitch.weight"], *(packed_layer(wide, f"frame{k}") for k in (1, 2, 3)))
+    one = SubframeNetwork(
+        sizes, places,
+        gain=scaled("gain", LOG2_E, at[1]),
+        first=scaled("first", tanh, np.concatenate(at[:4])),
+        first_gate=scaled("first_gate", sigmoid),
+        pitch_gains=scaled("pitch_gains", sigmoid, first),
+        inputs=(inputs[0], inputs[1], inputs[2]),
+        states=(states[0], states[1], states[2]),
+        gates=(scaled("gru1_gate", sigmoid), scaled("gru2_gate", sigmoid), scaled("gru3_gate", sigmoid)),
+        skip=scaled("skip", tanh, seen),
+        skip_gate=scaled("skip_gate", sigmoid),
+        last=scaled("last", tanh, at[17]),
+    )  # fmt: skip
+    return contiguous(FarganNetwork(frame, one))
+
+
+def _gru(wide: Mapping[str, Array], number: int) -> tuple[Matrix, RecurrentWeights]:
+    """Return the matrix of the inputs of a GRU and its recurrent part, both by blocks."""
+    names = {
+        "weight_ih": "inputs.weight",
+        "weight_hh": "states.weight",
+        "bias_ih": "inputs.bias",
+        "bias_hh": "states.bias",
+    }
+    theirs = {f"gru.{name}_l0": wide[f"gru{number}_{ours}"] for name, ours in names.items()}
+    inner, bias, own = packed_recurrent(theirs, "gru")
+    return packed_matrix(inner.T, bias), own
+
+
+def _read_from(matrix: Matrix, places: Array) -> Matrix:
+    """Return a matrix whose input k stands at places[k] of the state."""
+    return matrix._replace(m=matrix.m._replace(columns=places[matrix.m.columns].astype(np.uint16)))

@@ -1,0 +1,71 @@
+"""Small FARGANs with random weights."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dspgraph import Array
+from dspgraph_nodes._kernels.neural.fargan_inputs import MEMORY, frame_inputs, periods
+from dspgraph_nodes.models.fargan.config import SUBFRAMES, Config
+from dspgraph_nodes.models.fargan.network import Fargan, places
+from dspgraph_nodes.models.fargan.products import Products
+from dspgraph_nodes.models.fargan.weights import WEIGHTS, shapes
+from helpers.weight_files import shared_file
+
+SMALL = Config(
+    pitch_embedding=3, frame_units=16, frame_channels=32, condition=16, first=32, gru1=48, gru2=16, gru3=32, skip=16,
+    hop=40, rate=4000,
+)  # fmt: skip
+"""GRUs of odd and even numbers of blocks, and sub-frames of 10 samples, which fill no vector."""
+
+
+def fargan_arrays(config: Config = SMALL, seed: int = 0) -> dict[str, Array]:
+    """Return random weights, N(0, 2 / inputs), and biases of N(0, 0.3)."""
+    draw = np.random.Generator(np.random.Philox(key=seed))
+    found = {}
+    for name, shape in shapes(config).items():
+        scale = 0.3 if len(shape) == 1 else np.sqrt(2) / np.sqrt(np.prod(shape[1:]))
+        found[name] = (scale * draw.standard_normal(shape)).astype(np.float32)
+    return found
+
+
+def fargan_file(config: Config = SMALL, seed: int = 0) -> str:
+    """Return the path of a file of random weights, written once for all tests of this machine."""
+    return shared_file(WEIGHTS.content(config, fargan_arrays(config, seed)))
+
+
+def fargan_features(count: int, seed: int = 0, bands: int = 18) -> dict[str, Array]:
+    """Return features in the ranges that speech has."""
+    draw = np.random.Generator(np.random.Philox(key=seed))
+    return {
+        "cepstrum": 2 * draw.random((count, bands)) - 1,
+        "pitch": (draw.integers(66, 511, (count, 1)) - 200) / 100,
+        "correlation": draw.random((count, 1)) - 0.5,
+    }
+
+
+def in_torch(network: Fargan, cepstrum: Array, pitch: Array, correlation: Array, given: Array | None = None) -> Array:
+    """Return the samples [n * hop] of a signal before de-emphasis, by the network in torch; as the node cuts it.
+
+    The frames before and after the signal are its first and its last one. given: [n * hop], true samples in place of
+    those that the network makes, for the past of later ones.
+    """
+    size = network.config.subframe
+    period = torch.from_numpy(np.pad(periods(pitch[:, 0]), 1, mode="edge"))
+    dtype = network.first.weight.dtype
+    inputs = torch.from_numpy(np.pad(frame_inputs(cepstrum, pitch[:, 0], correlation[:, 0]), ((1, 1), (0, 0)), "edge"))
+    rows = of_subframes(network.condition(inputs[None].to(dtype), period[None])[0])
+    around = of_subframes(period[1:-1].repeat_interleave(SUBFRAMES))
+    states, made, products = network.start(torch.zeros(1, MEMORY, dtype=dtype)), [], Products(network)
+    for k in range(len(rows)):
+        samples, states = network.subframe(rows[k : k + 1], places(around[k : k + 1], size), states, products)
+        made.append(samples)
+        true = samples if given is None else torch.from_numpy(given[None, k * size : (k + 1) * size]).to(dtype)
+        states = states._replace(memory=torch.cat((states.memory[:, size:], true), 1))
+    found: Array = torch.cat(made, 1)[0].numpy()
+    return found
+
+
+def of_subframes(rows: Tensor) -> Tensor:
+    """Return the rows of the sub-frames of a signal: not the first two, and the last one twice again."""
+    return torch.cat((rows[2:], rows[-1:], rows[-1:]))

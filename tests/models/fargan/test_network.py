@@ -1,0 +1,186 @@
+"""FARGAN's networks: the equations of the published program, restated; the loss; the products with late gradients."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+
+from dspgraph import Array
+from dspgraph_nodes._kernels.neural.fargan_inputs import MEMORY, frame_inputs, periods
+from dspgraph_nodes._kernels.neural.fargan_layout import pack_fargan
+from dspgraph_nodes._kernels.neural.fargan_synthesis import FarganState, synthesise
+from dspgraph_nodes.models.fargan.config import PRESETS
+from dspgraph_nodes.models.fargan.network import Fargan, places
+from dspgraph_nodes.models.fargan.products import Products
+from dspgraph_nodes.models.fargan.training import figures, spectral_loss
+from helpers.fargan import SMALL, fargan_arrays, fargan_features, in_torch
+
+SIZE = SMALL.subframe
+
+
+def sigmoid(x: Array) -> Array:
+    found: Array = 1 / (1 + np.exp(-x))
+    return found
+
+
+def gru(w: Callable[[str], Array], name: str, x: Array, h: Array) -> Array:
+    """The cell of torch without biases: gates r, z, n."""
+    a, b = w(f"{name}_inputs") @ x, w(f"{name}_states") @ h
+    ar, az, an = np.split(a, 3)
+    br, bz, bn = np.split(b, 3)
+    r, z = sigmoid(ar + br), sigmoid(az + bz)
+    new: Array = (1 - z) * np.tanh(an + r * bn) + z * h
+    return new
+
+
+def restated(arrays: dict[str, Array], condition: Array, period: int, memory: Array, state: list[Array]) -> Array:
+    """One sub-frame by the published equations, in float64; `state` (last inputs, three GRUs) is changed in place."""
+
+    def w(name: str) -> Array:
+        return arrays[f"{name}.weight"].astype(np.float64)
+
+    gain = np.exp(w("gain") @ condition + arrays["gain.bias"])[0]
+    index = MEMORY - period + np.arange(SIZE + 4) - 2
+    while (index >= MEMORY).any():
+        index = np.where(index >= MEMORY, index - period, index)
+    past = np.clip(memory[np.maximum(index, 0)] / (1e-5 + gain), -1, 1)
+    newest = np.clip(memory[-SIZE:] / (1e-5 + gain), -1, 1)
+    seen = np.concatenate((condition, past, newest))
+    v = np.tanh(w("first") @ np.concatenate((state[0], seen)))
+    outputs = [v * sigmoid(w("first_gate") @ v)]
+    gains = sigmoid(w("pitch_gains") @ outputs[0] + arrays["pitch_gains.bias"])
+    for k in range(3):
+        x = np.concatenate((outputs[k], gains[k] * past[2:-2], newest))
+        h = gru(w, f"gru{k + 1}", x, state[k + 1])
+        state[k + 1] = h
+        outputs.append(h * sigmoid(w(f"gru{k + 1}_gate") @ h))
+    z = np.tanh(w("skip") @ np.concatenate((*outputs[1:], outputs[0], gains[3] * past[2:-2], newest)))
+    state[0] = seen
+    found: Array = np.tanh(w("last") @ (z * sigmoid(w("skip_gate") @ z))) * gain
+    return found
+
+
+def oracle(arrays: dict[str, Array], cepstrum: Array, pitch: Array, correlation: Array) -> Array:
+    """The samples of a signal before de-emphasis, in float64, from the equations alone."""
+    period = periods(pitch[:, 0])
+    x = frame_inputs(cepstrum, pitch[:, 0], correlation[:, 0]).astype(np.float64)
+    x = np.tanh(np.concatenate((x, arrays["embed_pitch.weight"][period - 32]), 1) @ arrays["frame1.weight"].T)
+    x = np.pad(x, ((1, 1), (0, 0)), "edge")
+    taps = arrays["frame2.weight"]
+    inner = sum(x[k : len(x) - 2 + k] @ taps[:, :, k].T for k in range(3))
+    rows = (np.tanh(np.tanh(inner) @ arrays["frame3.weight"].T)).reshape(-1, SMALL.condition)
+    rows, around = (np.concatenate((one[2:], one[-1:], one[-1:])) for one in (rows, np.repeat(period, 4)))
+    memory, state = np.zeros(MEMORY), [np.zeros(n) for n in (SMALL.seen, SMALL.gru1, SMALL.gru2, SMALL.gru3)]
+    made = []
+    for condition, one in zip(rows, around, strict=True):
+        made.append(restated(arrays, condition, int(one), memory, state))
+        memory = np.concatenate((memory[SIZE:], made[-1]))
+    return np.concatenate(made)
+
+
+def small(dtype: torch.dtype = torch.float64) -> tuple[Fargan, dict[str, Array]]:
+    arrays = fargan_arrays(SMALL)
+    network = Fargan(SMALL).to(dtype).eval()
+    network.load_state_dict({name: torch.from_numpy(array).to(dtype) for name, array in arrays.items()})
+    return network, arrays
+
+
+def test_torch_and_kernel_compute_the_published_equations() -> None:
+    """Found: 1e-15 for torch in float64, 3e-7 for the kernel, of samples up to 1."""
+    network, arrays = small()
+    given = fargan_features(12)
+    given["pitch"][:3] = [[-1.36], [-1.3], [3.1]]  # 32 and 35 samples, which a sub-frame goes beyond, and 255
+    expected = oracle(arrays, **given)
+    assert np.abs(expected).max() > 0.1
+    with torch.no_grad():
+        assert_allclose(in_torch(network, **given), expected, rtol=0, atol=1e-12)
+    packed = pack_fargan(arrays)
+    state = FarganState(packed, np.float64)
+    segments = [state.push(packed, *given.values()), state.flush(packed)]
+    found = np.concatenate([synthesise(packed.subframe, [one])[0] for one in segments])
+    assert_allclose(found.reshape(-1), expected, rtol=0, atol=1e-5)
+
+
+def test_the_published_network_has_its_number_of_weights() -> None:
+    """817,525 in the published program, of which 928 are the gains of weight normalisation."""
+    with torch.device("meta"):
+        assert sum(one.numel() for one in Fargan(PRESETS["fargan"]).parameters()) == 817_525 - 928
+
+
+def test_periods_and_inputs_are_those_of_the_published_program() -> None:
+    """T = round(clip(256 / 2**(p + 1.5), 32, 255)) for its pitch p; half periods of LPCNet's are rounded down."""
+    pitch = np.array([-1.36, 0.0, 3.1, 0.01, -0.99, 5.0, -3.0])
+    assert periods(pitch).tolist() == [32, 100, 255, 100, 50, 255, 32]
+    assert periods(pitch.astype(np.float32)).tolist() == periods(pitch).tolist()
+    rows = frame_inputs(np.zeros((7, 18)), pitch, np.linspace(-0.5, 0.5, 7))
+    assert_allclose(256 / 2 ** (rows[:, 18] + 1.5), periods(pitch), rtol=1e-6)
+    assert_allclose(rows[[0, -1], 19], [np.log(2) / np.log(1 + np.exp(5)) - 0.5, 0.5], rtol=1e-6)
+
+
+def test_places_repeat_a_short_period_and_stay_in_the_memory() -> None:
+    found = places(torch.tensor([32, 255]), 40).numpy()
+    assert found[0, :4].tolist() == [222, 223, 224, 225]
+    assert (found[0, 34:] == found[0, 2:12]).all()
+    assert found[0].max() == 255
+    assert found[1, :4].tolist() == [0, 0, 1, 2]
+
+
+def test_late_gradients_are_those_of_autograd(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Plain(Products):
+        def __call__(self, name: str, x: torch.Tensor) -> torch.Tensor:
+            layer: torch.nn.Linear = self._network.get_submodule(name)  # type: ignore[assignment]
+            return layer(x)  # type: ignore[no-any-return]
+
+    def gradients() -> list[Array]:
+        network, _ = small()
+        draw = torch.Generator().manual_seed(0)
+        inputs, past = (torch.randn(3, n, m, generator=draw, dtype=torch.float64) for n, m in ((5, 20), (1, MEMORY)))
+        period, true = torch.randint(32, 256, (3, 5), generator=draw), torch.zeros(3, 120, dtype=torch.float64)
+        made = network(inputs, period, 0.1 * past[:, 0], true[:, :40])
+        (made.square().sum() + made.sum()).backward()
+        return [one.grad.numpy() for one in network.parameters() if one.grad is not None]
+
+    late = gradients()
+    monkeypatch.setattr("dspgraph_nodes.models.fargan.network.Products", Plain)
+    plain = gradients()
+    assert len(late) == len(plain) == len(fargan_arrays(SMALL))
+    for a, b in zip(late, plain, strict=True):
+        assert_allclose(a, b, rtol=0, atol=1e-12 * np.abs(b).max())
+
+
+def test_the_spectral_loss_is_that_of_the_formula() -> None:
+    """Restated with numpy; the loss of equal signals is 0, that of silence is 1."""
+    draw = np.random.default_rng(0)
+    true, made = draw.standard_normal((2, 3, 4000))
+
+    def roots(x: Array, n: int) -> Array:
+        around = np.pad(x, ((0, 0), (n // 2, n // 2)), "reflect")
+        window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
+        starts = range(0, around.shape[1] - n + 1, n // 4)
+        frames = np.stack([around[:, k : k + n] * window for k in starts], 1)
+        return np.sqrt(np.abs(np.fft.rfft(frames)))
+
+    terms = []
+    for n in (2560, 1280, 640, 320, 160, 80):
+        x, y = roots(true, n), roots(made, n)
+        terms.append(np.abs(x - y).sum() / x.sum())
+    a, b = torch.from_numpy(true), torch.from_numpy(made)
+    assert float(spectral_loss(a, b)) == pytest.approx(np.mean(terms), rel=1e-6)
+    assert float(spectral_loss(a, a)) == 0
+    assert float(spectral_loss(a, 0 * b)) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_first_frame_has_the_true_past_and_is_not_judged() -> None:
+    """A network that made the true signal would have no loss, whatever it makes in the first frame."""
+    config = SMALL.replace(hop=160, rate=16000)
+
+    class Right(Fargan):
+        def forward(self, *given: torch.Tensor) -> torch.Tensor:
+            assert given[3].shape == (2, 160)
+            return torch.cat((torch.ones(2, 160), true[:, 160:]), 1)
+
+    true = torch.randn(2, 800)
+    found = figures(Right(config), torch.zeros(2, 7, 20), torch.full((2, 7), 99), torch.randn(2, MEMORY), true)
+    assert float(found["loss"]) == pytest.approx(0, abs=1e-6)
