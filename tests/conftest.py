@@ -43,6 +43,7 @@ SHARED = ("browser", "cluster", "undisturbed", "alone")
 """Fixtures that are dear: the tests that use one run in one process."""
 
 COMPILED = {
+    TESTS / "models" / "fargan": "fargan training",
     TESTS / "models" / "lpcnet": "lpcnet training",
     TESTS / "models" / "wavenet": "wavenet",
     TESTS / "models" / "wavenet_autoencoder": "wavenet",

@@ -15,7 +15,6 @@ import json
 import shutil
 import subprocess
 import tempfile
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -134,8 +133,8 @@ def levelled(samples: Samples) -> Samples | None:
     found: Samples = samples[max(0, 160 * (loud[0] - 10)) : 160 * (loud[-1] + 11)]
     if len(found) < SHORTEST * RATE:
         return None
-    gain = 10 ** (LEVEL / 20) / np.sqrt(power[loud].mean())
-    return found * min(gain, PEAK / np.abs(found).max())
+    gain = float(10 ** (LEVEL / 20) / np.sqrt(power[loud].mean()))
+    return found * min(gain, PEAK / float(np.abs(found).max()))
 
 
 def part_of(prompt: str) -> str:
@@ -151,7 +150,7 @@ def make_corpus(folder: Path, packages: Path | None = None) -> dict[str, float]:
     """Write the recordings and the manifests, and return the minutes of speech in each manifest."""
     folder.mkdir(parents=True, exist_ok=True)
     rows: dict[str, list[str]] = {"train": [], "validation": [], "test": [], "unseen": []}
-    minutes: Counter[str] = Counter()
+    minutes = dict.fromkeys(rows, 0.0)
     with tempfile.TemporaryDirectory(dir=folder) as unpacked:
         unpack([one.package for one in SOURCES], Path(unpacked), packages)
         for source in SOURCES:
@@ -174,7 +173,7 @@ def make_corpus(folder: Path, packages: Path | None = None) -> dict[str, float]:
                 minutes[part] += len(found) / RATE / 60
     for part, lines in rows.items():
         (folder / f"{part}.jsonl").write_text("".join(lines), encoding="utf-8")
-    return {part: minutes[part] for part in rows}
+    return minutes
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 from dspgraph import Array
 from dspgraph_nodes._kernels.neural.fargan_inputs import MEMORY, frame_inputs, periods
 from dspgraph_nodes.models.fargan.config import SUBFRAMES, Config
-from dspgraph_nodes.models.fargan.network import Fargan, places
+from dspgraph_nodes.models.fargan.network import FARGAN, places
 from dspgraph_nodes.models.fargan.products import Products
 from dspgraph_nodes.models.fargan.weights import WEIGHTS, shapes
 from helpers.weight_files import shared_file
@@ -44,7 +44,7 @@ def fargan_features(count: int, seed: int = 0, bands: int = 18) -> dict[str, Arr
     }
 
 
-def in_torch(network: Fargan, cepstrum: Array, pitch: Array, correlation: Array, given: Array | None = None) -> Array:
+def in_torch(network: FARGAN, cepstrum: Array, pitch: Array, correlation: Array, given: Array | None = None) -> Array:
     """Return the samples [n * hop] of a signal before de-emphasis, by the network in torch; as the node cuts it.
 
     The frames before and after the signal are its first and its last one. given: [n * hop], true samples in place of

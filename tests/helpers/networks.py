@@ -10,6 +10,8 @@ from dspgraph_nodes.models.lpcnet.config import Config
 from dspgraph_nodes.models.lpcnet.weights import WEIGHTS, shapes
 from helpers.autoencoders import autoencoder_file
 from helpers.autoencoders import tiny as tiny_autoencoder
+from helpers.fargan import SMALL as SMALL_FARGAN
+from helpers.fargan import fargan_file
 from helpers.gansynth import overrides as gansynth_overrides
 from helpers.wavenets import tiny, wavenet_file
 from helpers.wavernn import SMALL as WAVERNNS
@@ -65,6 +67,7 @@ def overrides(pipeline: str, rate: int = SMALL.rate) -> list[str]:
     mel = {"bands": 80, "scales": (16, 16), "rate": rate}  # those of the pipeline `mel_features`
     files = {
         "lpcnet": lambda: weights_file(SMALL.replace(rate=rate)),
+        "fargan": lambda: fargan_file(SMALL_FARGAN.replace(hop=160, rate=rate)),
         "wavenet": lambda: wavenet_file(tiny(**mel)),
         "wavenet_autoencoder": lambda: autoencoder_file(tiny_autoencoder(rate=rate, hop=256)),
         "wavenet_blend": lambda: autoencoder_file(tiny_autoencoder(rate=rate, hop=256)),
@@ -78,7 +81,9 @@ def overrides(pipeline: str, rate: int = SMALL.rate) -> list[str]:
         return [f"{model}={files[model]()}" for model in ("lpcnet", "wavenet", "wavernn")]
     if pipeline == "gansynth_notes":
         return gansynth_overrides()
+    if pipeline == "bark_lpc_vocoder":
+        return [f"weights={files['lpcnet']()}", f"fargan={files['fargan']()}"]
     if "weights: null" not in shipped_pipelines()[pipeline].read_text():
         return []
     fewer = ["points=4"] if pipeline == "wavenet_phones" else []  # for the entropy: it takes the most time
-    return [f"weights={files.get(pipeline, files['lpcnet'])()}", *fewer]  # bark_lpc_vocoder can have lpcnet in a slot
+    return [f"weights={files[pipeline]()}", *fewer]

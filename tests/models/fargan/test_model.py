@@ -11,7 +11,7 @@ from dspgraph import Array
 from dspgraph.testing import MODEL_CHECKS, ModelExample
 from dspgraph_nodes._kernels.neural.fargan_layout import pack_fargan
 from dspgraph_nodes._kernels.neural.fargan_synthesis import FarganState, synthesise
-from dspgraph_nodes.models.fargan.network import Fargan
+from dspgraph_nodes.models.fargan.network import FARGAN
 from dspgraph_nodes.models.fargan.training import Settings, train
 from dspgraph_nodes.models.fargan.weights import WEIGHTS
 from dspgraph_nodes.models.shared.modules import load
@@ -47,7 +47,8 @@ def generate(
 
 def forward(path: Path, given: Features, samples: Array) -> Array:
     with torch.no_grad():
-        return in_torch(load(WEIGHTS, Fargan, path), *(given[name] for name in NAMES), samples)[:, None]
+        network: FARGAN = load(WEIGHTS, FARGAN, path)
+        return in_torch(network, given["cepstrum"], given["pitch"], given["correlation"], samples)[:, None]
 
 
 def forced(path: Path, given: Features, samples: Array, lanes: int) -> Array:
@@ -55,9 +56,9 @@ def forced(path: Path, given: Features, samples: Array, lanes: int) -> Array:
     rows, size = samples.reshape(-1, SMALL.subframe), SMALL.subframe
     states = [FarganState(network, np.float32) for _ in range(lanes)]
     first = [state.push(network, *(given[name] for name in NAMES)) for state in states]
-    made = []
+    made: list[Array] = []
     for segments in (first, [state.flush(network) for state in states]):
-        begin = sum(map(len, made))
+        begin = sum(len(one) for one in made)
         count = len(segments[0].numbers)
         told = [one._replace(forced=rows[begin : begin + count]) for one in segments]
         made.append(synthesise(network.subframe, told)[-1])

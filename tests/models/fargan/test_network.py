@@ -12,7 +12,7 @@ from dspgraph_nodes._kernels.neural.fargan_inputs import MEMORY, frame_inputs, p
 from dspgraph_nodes._kernels.neural.fargan_layout import pack_fargan
 from dspgraph_nodes._kernels.neural.fargan_synthesis import FarganState, synthesise
 from dspgraph_nodes.models.fargan.config import PRESETS
-from dspgraph_nodes.models.fargan.network import Fargan, places
+from dspgraph_nodes.models.fargan.network import FARGAN, places
 from dspgraph_nodes.models.fargan.products import Products
 from dspgraph_nodes.models.fargan.training import figures, spectral_loss
 from helpers.fargan import SMALL, fargan_arrays, fargan_features, in_torch
@@ -80,9 +80,9 @@ def oracle(arrays: dict[str, Array], cepstrum: Array, pitch: Array, correlation:
     return np.concatenate(made)
 
 
-def small(dtype: torch.dtype = torch.float64) -> tuple[Fargan, dict[str, Array]]:
+def small(dtype: torch.dtype = torch.float64) -> tuple[FARGAN, dict[str, Array]]:
     arrays = fargan_arrays(SMALL)
-    network = Fargan(SMALL).to(dtype).eval()
+    network = FARGAN(SMALL).to(dtype).eval()
     network.load_state_dict({name: torch.from_numpy(array).to(dtype) for name, array in arrays.items()})
     return network, arrays
 
@@ -106,7 +106,7 @@ def test_torch_and_kernel_compute_the_published_equations() -> None:
 def test_the_published_network_has_its_number_of_weights() -> None:
     """817,525 in the published program, of which 928 are the gains of weight normalisation."""
     with torch.device("meta"):
-        assert sum(one.numel() for one in Fargan(PRESETS["fargan"]).parameters()) == 817_525 - 928
+        assert sum(one.numel() for one in FARGAN(PRESETS["fargan"]).parameters()) == 817_525 - 928
 
 
 def test_periods_and_inputs_are_those_of_the_published_program() -> None:
@@ -176,7 +176,7 @@ def test_the_first_frame_has_the_true_past_and_is_not_judged() -> None:
     """A network that made the true signal would have no loss, whatever it makes in the first frame."""
     config = SMALL.replace(hop=160, rate=16000)
 
-    class Right(Fargan):
+    class Right(FARGAN):
         def forward(self, *given: torch.Tensor) -> torch.Tensor:
             assert given[3].shape == (2, 160)
             return torch.cat((torch.ones(2, 160), true[:, 160:]), 1)

@@ -8,7 +8,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from dspgraph import Array
-from dspgraph_nodes.models.fargan.data import Chunks, another_voice, utterance
+from dspgraph_nodes.models.fargan.data import FarganChunks, another_voice, utterance
 from dspgraph_nodes.models.fargan.training import Settings, rate, train
 from helpers.speech import speech
 from helpers.utterances import features
@@ -40,7 +40,7 @@ def test_a_chunk_is_a_part_of_the_signal_with_its_features() -> None:
     whole = features(np.concatenate((np.zeros(480), speech()[:16000])))
     emphasised = speech()[:16000] - 0.85 * np.append(0, speech()[:15999])
     assert_allclose(one.signal[560 : 560 + 15000], emphasised[:15000], atol=1e-7)
-    chunks = Chunks([one], 5, seed=0)
+    chunks = FarganChunks([one], 5, seed=0)
     inputs, period, past, true = (each.numpy() for each in chunks[-1, 3])
     first = chunks.crops.at(-1, 3)[1]
     assert_array_equal(inputs, one.inputs[first - 1 : first + 6])
@@ -53,8 +53,8 @@ def test_another_level_is_heard_in_the_cepstrum() -> None:
     """The features of the changed chunk are those that the changed signal has, where no band is below its floor."""
     loud = 8 * np.random.default_rng(0).standard_normal(16000) / 32
     one = utterance(loud, features)
-    chunk = Chunks([one], 5, seed=0)[0, 7]
-    first = Chunks([one], 5, seed=0).crops.at(0, 7)[1]
+    chunk = FarganChunks([one], 5, seed=0)[0, 7]
+    first = FarganChunks([one], 5, seed=0).crops.at(0, 7)[1]
     factor = float((chunk[3].numpy() @ one.signal[160 * first : 160 * (first + 5)]) / np.square(chunk[3].numpy()).sum())
     assert factor != pytest.approx(1, abs=0.01)
     again = utterance(loud / factor, features)

@@ -95,7 +95,8 @@ def test_the_function_gives_what_the_node_gives() -> None:
     from dspgraph_nodes._kernels.neural.fargan_layout import pack_fargan
     from dspgraph_nodes.neural.fargan import fargan
 
-    signal, network = fargan_features(9), pack_fargan(fargan_arrays())
+    signal: Any = fargan_features(9)
+    network = pack_fargan(fargan_arrays())
     assert_array_equal(fargan(network, **signal), graph()(**signal)["y"])
     signal["correlation"][5] = np.nan
     with pytest.raises(ValueError, match="FARGAN takes finite numbers; frame 5"):

@@ -11,8 +11,8 @@ import numpy as np
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.maths.elementary import exp, log
 
-SHORTEST, LONGEST = 32, 255  # samples in a period
-PERIODS = LONGEST - SHORTEST + 1
+SHORTEST_PERIOD, LONGEST_PERIOD = 32, 255  # samples in a period
+PERIOD_COUNT = LONGEST_PERIOD - SHORTEST_PERIOD + 1
 MEMORY = 256  # past samples that the network reads
 
 
@@ -24,7 +24,7 @@ def periods(pitch: Array) -> Array:
     pitch: of LPCNet, in steps of 1 / 100, so that half periods are rounded down in every precision.
     """
     found = np.floor(50 * pitch.astype(np.float64) + 100.25)
-    return np.clip(found, SHORTEST, LONGEST).astype(np.int64)
+    return np.clip(found, SHORTEST_PERIOD, LONGEST_PERIOD).astype(np.int64)
 
 
 def frame_inputs(cepstrum: Array, pitch: Array, correlation: Array) -> Array:

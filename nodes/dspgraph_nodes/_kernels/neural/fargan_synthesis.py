@@ -13,7 +13,7 @@ import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.conditioning import FrameWindows, check_finite, joined
-from dspgraph_nodes._kernels.neural.fargan_inputs import MEMORY, SHORTEST, frame_inputs, periods
+from dspgraph_nodes._kernels.neural.fargan_inputs import MEMORY, SHORTEST_PERIOD, frame_inputs, periods
 from dspgraph_nodes._kernels.neural.fargan_layout import (
     FRAME_PARTS,
     FarganFrameNetwork,
@@ -27,7 +27,9 @@ from dspgraph_nodes._kernels.neural.layers import layer
 from dspgraph_nodes._kernels.neural.layout import WIDTH
 from dspgraph_nodes._kernels.signal.iir import one_pole
 
-SIDE_BY_SIDE = 4  # with this many signals or more, sixteen lanes, some idle, are faster than one signal after the other
+FARGAN_SIDE_BY_SIDE = (
+    4  # with this many signals or more, sixteen lanes, some idle, are faster than one signal after the other
+)
 _LONGEST_RUN = 400  # sub-frames
 
 
@@ -69,7 +71,7 @@ class FarganState:
         period = periods(pitch[:, 0])
         self.period = np.concatenate((self.period, period))
         inputs = frame_inputs(cepstrum, pitch[:, 0], correlation[:, 0])
-        x = layer(np.concatenate((inputs, network.frame.pitch[period - SHORTEST]), 1), network.frame.frame1)
+        x = layer(np.concatenate((inputs, network.frame.pitch[period - SHORTEST_PERIOD]), 1), network.frame.frame1)
         return self._segment(network.frame, x)
 
     def flush(self, network: FarganNetwork) -> Segment:
@@ -107,7 +109,7 @@ class FarganState:
         return y[1:, 0].astype(self.dtype, copy=False)
 
 
-def synthesise(network: SubframeNetwork, segments: list[Segment], many: int = SIDE_BY_SIDE) -> list[Array]:
+def synthesise(network: SubframeNetwork, segments: list[Segment], many: int = FARGAN_SIDE_BY_SIDE) -> list[Array]:
     """Return the samples [n, subframe] float32 of each segment, pre-emphasised.
 
     The states of the segments, each a `SubframeState`, are changed in place. many: as in `in_lanes`. The field `forced`

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dspgraph_nodes.models.shared.config import ModelConfig, size
 
-RATE = 16000  # Hz, of the published network and of the pipeline `lpcnet_features`
-HOP = 160  # samples in a frame of `lpcnet_features`
+FARGAN_RATE = 16000  # Hz, of the published network and of the pipeline `lpcnet_features`
+FARGAN_HOP = 160  # samples in a frame of `lpcnet_features`
 SUBFRAMES = 4  # parts of a frame; the network makes one after the other
 _ROWS = 16  # rows of a weight matrix that the kernels process together
 
@@ -23,8 +23,8 @@ class Config(ModelConfig):
     gru2: int = size(128, "units of the second GRU", multiple=_ROWS)
     gru3: int = size(128, "units of the third GRU", multiple=_ROWS)
     skip: int = size(128, "units of the last hidden layer", multiple=_ROWS)
-    rate: int = size(RATE, "sample rate, Hz", largest=192_000)
-    hop: int = size(HOP, "samples in a frame", multiple=SUBFRAMES)
+    rate: int = size(FARGAN_RATE, "sample rate, Hz", largest=192_000)
+    hop: int = size(FARGAN_HOP, "samples in a frame", multiple=SUBFRAMES)
 
     @property
     def subframe(self) -> int:

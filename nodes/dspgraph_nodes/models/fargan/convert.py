@@ -74,5 +74,6 @@ def _weight(found: Mapping[str, Array], layer: str) -> Array:
     for length, direction in _NORMALISED:
         if f"{layer}.{direction}" in found:
             rows = found[f"{layer}.{direction}"].astype(np.float64)
-            return found[f"{layer}.{length}"] * rows / np.linalg.norm(rows, axis=1, keepdims=True)
+            weight: Array = found[f"{layer}.{length}"] * rows / np.linalg.norm(rows, axis=1, keepdims=True)
+            return weight
     return found[f"{layer}.weight"]

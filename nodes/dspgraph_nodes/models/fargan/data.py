@@ -13,27 +13,27 @@ from torch import Tensor
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.neural.fargan_inputs import MEMORY, frame_inputs, periods
-from dspgraph_nodes.models.fargan.config import HOP, RATE
+from dspgraph_nodes.models.fargan.config import FARGAN_HOP, FARGAN_RATE
 from dspgraph_nodes.models.shared.data import Crops, FeatureFunction, augmented, rng
 
 PIPELINE = "lpcnet_features"
 """The pipeline that gives the features of a recording: cepstrum, pitch and correlation."""
 
-DELAY = (
-    HOP // 2
+FARGAN_DELAY = (
+    FARGAN_HOP // 2
 )  # samples; a frame begins half a hop before its span, as its window is centred on the start of the span
 BEFORE = 2  # frames before a chunk: their samples are the first past, and their features the context
-_START = 3 * HOP  # zeros before a recording, so that there are chunks that begin in silence
-EMPHASIS = 0.85
+_START = 3 * FARGAN_HOP  # zeros before a recording, so that there are chunks that begin in silence
+FARGAN_EMPHASIS = 0.85
 _GAINS = -10.0, 6.0  # dB
 
-Chunk = tuple[Tensor, Tensor, Tensor, Tensor]
+FarganChunk = tuple[Tensor, Tensor, Tensor, Tensor]
 """Inputs [frames + 2, bands + 2] and periods [frames + 2] with a frame on each side; past [256], samples [frames *
 160]."""
 
 
 @dataclass(frozen=True)
-class Utterance:
+class VoiceRecording:
     """One recording with its features.
 
     signal: [frames * 160] float32, pre-emphasised, full scale +-1, frame k from index 160 * k on; inputs: [frames,
@@ -50,7 +50,7 @@ class Utterance:
         return len(self.period)
 
 
-def utterance(samples: Array, features: FeatureFunction) -> Utterance:
+def utterance(samples: Array, features: FeatureFunction) -> VoiceRecording:
     """Return a recording with its features, after three frames of silence.
 
     samples: [n], full scale +-1, 16 kHz; features: the function that computes the features.
@@ -58,13 +58,15 @@ def utterance(samples: Array, features: FeatureFunction) -> Utterance:
     samples = np.concatenate((np.zeros(_START), samples))
     found = features(samples)
     cepstrum, pitch, correlation = (np.asarray(found[name]) for name in ("cepstrum", "pitch", "correlation"))
-    signal = np.zeros(HOP * len(cepstrum), np.float32)
-    count = min(len(samples), len(signal) - DELAY)
-    signal[DELAY : DELAY + count] = (samples - EMPHASIS * np.concatenate((np.zeros(1), samples[:-1])))[:count]
-    return Utterance(signal, frame_inputs(cepstrum, pitch[:, 0], correlation[:, 0]), periods(pitch[:, 0]))
+    signal = np.zeros(FARGAN_HOP * len(cepstrum), np.float32)
+    count = min(len(samples), len(signal) - FARGAN_DELAY)
+    signal[FARGAN_DELAY : FARGAN_DELAY + count] = (
+        samples - FARGAN_EMPHASIS * np.concatenate((np.zeros(1), samples[:-1]))
+    )[:count]
+    return VoiceRecording(signal, frame_inputs(cepstrum, pitch[:, 0], correlation[:, 0]), periods(pitch[:, 0]))
 
 
-def arrays(data: Sequence[Utterance]) -> Iterator[Array]:
+def arrays(data: Sequence[VoiceRecording]) -> Iterator[Array]:
     """Yield the signal and the features of every recording, one array after the other."""
     for one in data:
         yield from (one.signal, one.inputs, one.period)
@@ -77,29 +79,29 @@ def another_voice(samples: Array, random: Generator, speed: float) -> Array:
     formants move by the same factor. For the rest see `shared.data.augmented`.
     """
     factor = speed ** random.uniform(-1, 1)
-    return augmented(np.asarray(soxr.resample(samples, RATE, RATE / factor)), random)
+    return augmented(np.asarray(soxr.resample(samples, FARGAN_RATE, FARGAN_RATE / factor)), random)
 
 
-class Chunks:
-    """Chunks of `frames` frames of utterances. An index is (epoch, place), as in `Crops`.
+class FarganChunks:
+    """FarganChunks of `frames` frames of utterances. An index is (epoch, place), as in `Crops`.
 
     The same index always gives the same chunk. In epoch -1, for validation, the level stays; in the other epochs the
     level changes by -10 to 6 dB, and the sign at random.
     """
 
-    def __init__(self, utterances: Sequence[Utterance], frames: int, seed: int) -> None:
+    def __init__(self, utterances: Sequence[VoiceRecording], frames: int, seed: int) -> None:
         self.utterances, self.frames, self.seed = utterances, frames, seed
         self.crops = Crops([one.frames for one in utterances], frames, BEFORE, seed)
 
     def __len__(self) -> int:
         return len(self.crops)
 
-    def __getitem__(self, index: tuple[int, int]) -> Chunk:
+    def __getitem__(self, index: tuple[int, int]) -> FarganChunk:
         epoch, place = index
         k, first = self.crops.at(epoch, place)
         one, last = self.utterances[k], first + self.frames
         inputs, period = one.inputs[first - 1 : last + 1].copy(), one.period[first - 1 : last + 1]
-        samples = one.signal[HOP * first - MEMORY : HOP * last]
+        samples = one.signal[FARGAN_HOP * first - MEMORY : FARGAN_HOP * last]
         if epoch >= 0:
             random = rng(self.seed, epoch, place, 1)
             level = random.uniform(*_GAINS)

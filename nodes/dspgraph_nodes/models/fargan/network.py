@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dspgraph_nodes._kernels.neural.fargan_inputs import LONGEST, MEMORY, PERIODS, SHORTEST
+from dspgraph_nodes._kernels.neural.fargan_inputs import LONGEST_PERIOD, MEMORY, PERIOD_COUNT, SHORTEST_PERIOD
 from dspgraph_nodes.models.fargan.config import SUBFRAMES, Config
 from dspgraph_nodes.models.fargan.products import Products
 
@@ -23,7 +23,7 @@ _FIRST_GAIN = -3.0  # natural logarithm of the gain with which training begins, 
 Noisy = Callable[[Tensor], Tensor]
 
 
-class States(NamedTuple):
+class SubframeStates(NamedTuple):
     """What a sub-frame leaves for the next one: past samples [batch, 256], the last inputs, the states of the GRUs."""
 
     memory: Tensor
@@ -33,7 +33,7 @@ class States(NamedTuple):
     gru3: Tensor
 
 
-class Fargan(nn.Module):
+class FARGAN(nn.Module):
     """Both networks.
 
     With the condition c of a sub-frame, the period T, the last outputs s, l(x) = x limited to -1 .. 1, and the gate
@@ -52,7 +52,7 @@ class Fargan(nn.Module):
         super().__init__()
         self.config = c = config
         ends = 2 * c.subframe
-        self.embed_pitch = nn.Embedding(PERIODS, c.pitch_embedding)
+        self.embed_pitch = nn.Embedding(PERIOD_COUNT, c.pitch_embedding)
         self.frame1 = nn.Linear(c.bands + 2 + c.pitch_embedding, c.frame_units, bias=False)
         self.frame2 = nn.Conv1d(c.frame_units, c.frame_channels, 3, bias=False)
         self.frame3 = nn.Linear(c.frame_channels, SUBFRAMES * c.condition, bias=False)
@@ -83,18 +83,20 @@ class Fargan(nn.Module):
         inputs: [batch, n + 2, bands + 2], as `frame_inputs` returns them, with a frame before and one after; period:
         [batch, n + 2].
         """
-        x = torch.cat((inputs, self.embed_pitch(period - SHORTEST)), -1)
+        x = torch.cat((inputs, self.embed_pitch(period - SHORTEST_PERIOD)), -1)
         x = torch.tanh(self.frame1(x))
         x = torch.tanh(self.frame2(x.mT)).mT
         x = torch.tanh(self.frame3(x))
         return x.reshape(len(x), -1, self.config.condition)
 
-    def start(self, memory: Tensor) -> States:
+    def start(self, memory: Tensor) -> SubframeStates:
         """Return the states before a first sub-frame. memory: [batch, 256], past samples."""
         c, rows = self.config, len(memory)
-        return States(memory, *(memory.new_zeros(rows, width) for width in (c.seen, c.gru1, c.gru2, c.gru3)))
+        return SubframeStates(memory, *(memory.new_zeros(rows, width) for width in (c.seen, c.gru1, c.gru2, c.gru3)))
 
-    def subframe(self, condition: Tensor, places: Tensor, states: States, products: Products) -> tuple[Tensor, States]:
+    def subframe(
+        self, condition: Tensor, places: Tensor, states: SubframeStates, products: Products
+    ) -> tuple[Tensor, SubframeStates]:
         """Return the samples [batch, subframe] of a sub-frame, and the states after it.
 
         condition: [batch, condition]; places: see `places`; products: the matrix products of this network.
@@ -107,7 +109,7 @@ class Fargan(nn.Module):
         seen, period, newest = torch.cat((c, scaled), 1), scaled[:, 2 : size + 2], scaled[:, -size:]
         x = torch.tanh(products("first", torch.cat((states.seen, seen), 1)))
         first = noisy(x * torch.sigmoid(products("first_gate", x)))
-        gains = torch.sigmoid(self.pitch_gains(first)).split(1, 1)
+        gains = torch.split(torch.sigmoid(self.pitch_gains(first)), 1, 1)
         h, outputs, y = [], [], first
         for k in range(3):
             x = torch.cat((y, gains[k] * period, newest), 1)
@@ -119,7 +121,7 @@ class Fargan(nn.Module):
         z = noisy(torch.tanh(products("skip", x)))
         z = z * torch.sigmoid(products("skip_gate", z))
         made = torch.tanh(products("last", z)) * gain
-        return made, States(memory, seen, *h)
+        return made, SubframeStates(memory, seen, *h)
 
     def _noise(self, like: Tensor) -> Noisy:
         """Return a function that adds noise to tensors [batch, n], in training, for the layers of one sub-frame."""
@@ -172,9 +174,9 @@ def _gru(products: Products, name: str, x: Tensor, h: Tensor) -> Tensor:
     """Return the next state of a GRU without biases. x: [batch, inputs]; h: [batch, units]."""
     units = h.shape[1]
     a, b = products(f"{name}_inputs", x), products(f"{name}_states", h)
-    (of_gates, of_new), (gates, recurrent) = a.split((2 * units, units), 1), b.split((2 * units, units), 1)
+    (of_gates, of_new), (gates, recurrent) = (torch.split(one, [2 * units, units], 1) for one in (a, b))
     reset, keep = torch.sigmoid(of_gates + gates).chunk(2, 1)
     return torch.lerp(torch.tanh(torch.addcmul(of_new, reset, recurrent)), h, keep)
 
 
-assert LONGEST < MEMORY
+assert LONGEST_PERIOD < MEMORY

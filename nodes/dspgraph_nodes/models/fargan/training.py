@@ -16,9 +16,17 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, pad
 
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes.models.fargan.config import HOP, PRESETS, Config
-from dspgraph_nodes.models.fargan.data import BEFORE, PIPELINE, Chunk, Chunks, another_voice, arrays, utterance
-from dspgraph_nodes.models.fargan.network import Fargan
+from dspgraph_nodes.models.fargan.config import FARGAN_HOP, PRESETS, Config
+from dspgraph_nodes.models.fargan.data import (
+    BEFORE,
+    PIPELINE,
+    FarganChunk,
+    FarganChunks,
+    another_voice,
+    arrays,
+    utterance,
+)
+from dspgraph_nodes.models.fargan.network import FARGAN
 from dspgraph_nodes.models.fargan.weights import WEIGHTS
 from dspgraph_nodes.models.shared import trainer
 from dspgraph_nodes.models.shared.data import (
@@ -89,13 +97,16 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
         recordings,
         lambda _, x: utterance(x, features),
         settings,
-        HOP,
+        FARGAN_HOP,
         BEFORE,
         partial(another_voice, speed=settings.speed),
     )
-    chunks, held = Chunks(training, settings.frames, settings.seed), Chunks(validation, settings.frames, settings.seed)
+    chunks, held = (
+        FarganChunks(training, settings.frames, settings.seed),
+        FarganChunks(validation, settings.frames, settings.seed),
+    )
     enough = [one for one in training if one.frames >= 2 * (settings.frames + BEFORE)]
-    longer = Chunks(enough, 2 * settings.frames, settings.seed)
+    longer = FarganChunks(enough, 2 * settings.frames, settings.seed)
     orders = (
         BatchOrder(len(chunks), settings.batch, settings.seed),
         BatchOrder(len(longer), max(1, settings.batch // 2), settings.seed),
@@ -106,16 +117,16 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
             return stacked([longer[index] for index in orders[1][number]])
         return stacked([chunks[index] for index in orders[0][number]])
 
-    def losses(network: Fargan, batch: Chunk) -> Iterator[Mapping[str, Tensor]]:
+    def losses(network: FARGAN, batch: FarganChunk) -> Iterator[Mapping[str, Tensor]]:
         yield figures(network, *batch)
 
     return trainer.Task(
-        network=lambda: Fargan(settings.config),
+        network=lambda: FARGAN(settings.config),
         batch=batch,
         losses=losses,
         validate=lambda network: mean_figures(held, partial(figures, network), network.first.weight.device),
         save=lambda network, path: save(WEIGHTS, network, path),
-        load=lambda path: load(WEIGHTS, Fargan, path),
+        load=lambda path: load(WEIGHTS, FARGAN, path),
         fingerprint=fingerprint(arrays([*training, *validation])),
         summary=f"{len(chunks)} chunks of {settings.frames} frames for training, {len(held)} for validation",
         figures=("spectrum", "start"),
@@ -133,19 +144,19 @@ train = partial(trainer.train, task)
 # ---- losses ---------------------------------------------------------------------------------------------------------
 
 
-def figures(network: Fargan, inputs: Tensor, period: Tensor, past: Tensor, true: Tensor) -> dict[str, Tensor]:
+def figures(network: FARGAN, inputs: Tensor, period: Tensor, past: Tensor, true: Tensor) -> dict[str, Tensor]:
     """Return the loss of a batch and its two parts, by name.
 
         loss = spectrum + 0.03 * start,    start = mean(1 - cos(true, made)) over the first frame that is made freely
 
-    The tensors are those of a `Chunk`, for every chunk. The network makes the first frame from the true past; its
+    The tensors are those of a `FarganChunk`, for every chunk. The network makes the first frame from the true past; its
     samples are not judged. The spectra are those of the frame before the chunk and of the whole chunk.
     """
-    made = network(inputs, period, past, true[:, :HOP])
-    free = slice(HOP, 2 * HOP)
+    made = network(inputs, period, past, true[:, :FARGAN_HOP])
+    free = slice(FARGAN_HOP, 2 * FARGAN_HOP)
     start = (1 - cosine_similarity(made[:, free], true[:, free], dim=1)).mean()
-    known = torch.cat((past[:, -HOP:], true[:, :HOP]), 1)
-    spectrum = spectral_loss(torch.cat((known, true[:, HOP:]), 1), torch.cat((known, made[:, HOP:]), 1))
+    known = torch.cat((past[:, -FARGAN_HOP:], true[:, :FARGAN_HOP]), 1)
+    spectrum = spectral_loss(torch.cat((known, true[:, FARGAN_HOP:]), 1), torch.cat((known, made[:, FARGAN_HOP:]), 1))
     return {"loss": spectrum + _START_SHARE * start, "spectrum": spectrum, "start": start}
 
 
@@ -169,7 +180,8 @@ def _roots(signal: Tensor, length: int) -> Tensor:
     frames = around.unfold(1, length, length // 4) * _window(length).to(signal.device)
     spectrum = torch.fft.rfft(frames)
     power = spectrum.real.square() + spectrum.imag.square()
-    return power.clamp(min=_LEAST**2).pow(0.25)
+    roots: Tensor = power.clamp(min=_LEAST**2).pow(0.25)
+    return roots
 
 
 @lru_cache(maxsize=len(_LENGTHS))

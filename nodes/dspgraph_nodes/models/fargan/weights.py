@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from dspgraph_nodes._kernels.neural.fargan_inputs import PERIODS
+from dspgraph_nodes._kernels.neural.fargan_inputs import PERIOD_COUNT
 from dspgraph_nodes.models.fargan.config import SUBFRAMES, Config
 from dspgraph_nodes.models.shared.weights import WeightsFormat, layer_shapes
 
@@ -14,7 +14,7 @@ def shapes(config: Config) -> dict[str, tuple[int, ...]]:
     c, ends = config, 2 * config.subframe  # one period of the past, and the last sub-frame
     widths = (c.first, c.gru1, c.gru2, c.gru3)
     found: dict[str, tuple[int, ...]] = {
-        "embed_pitch.weight": (PERIODS, c.pitch_embedding),
+        "embed_pitch.weight": (PERIOD_COUNT, c.pitch_embedding),
         "frame1.weight": (c.frame_units, c.bands + 2 + c.pitch_embedding),
         "frame2.weight": (c.frame_channels, c.frame_units, 3),
         "frame3.weight": (SUBFRAMES * c.condition, c.frame_channels),

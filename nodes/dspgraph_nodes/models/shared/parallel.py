@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import distributed, nn
-from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+
+
+_PATIENCE = 1.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -32,10 +37,11 @@ class Group:
         if self.count == 1:
             return
         gradients = [one.grad for one in weights if one.grad is not None]
-        together = _flatten_dense_tensors(gradients)
+        together = torch.cat([one.reshape(-1) for one in gradients])
         distributed.all_reduce(together)
-        for one, mean in zip(gradients, _unflatten_dense_tensors(together / self.count, gradients), strict=True):
-            one.copy_(mean)
+        means = torch.split(together / self.count, [one.numel() for one in gradients])
+        for one, mean in zip(gradients, means, strict=True):
+            one.copy_(mean.view_as(one))
 
 
 def in_processes(count: int, work: Callable[[Group], None]) -> None:
@@ -52,6 +58,9 @@ def in_processes(count: int, work: Callable[[Group], None]) -> None:
         children = [_started(number, count, meeting, work) for number in range(1, count)]
         try:
             _joined(Group(0, count), meeting, work)
+        except RuntimeError:
+            time.sleep(_PATIENCE)  # so that the process that failed can show its error
+            raise
         finally:
             for child in children:
                 os.kill(child, signal.SIGTERM)
@@ -79,5 +88,6 @@ def _started(number: int, count: int, meeting: Path, work: Callable[[Group], Non
         status = 0
     except BaseException:
         traceback.print_exc()
+        sys.stderr.flush()
     finally:
         os._exit(status)
