@@ -29,10 +29,17 @@ PAIRS: list[tuple[str, dict[str, Any], str, dict[str, Any], float]] = [
      "istft", {"hop": 256, "length": 801, "window": "blackman"}, 1e-12),
     ("stft", {"n_fft": 512, "hop": 160, "centre": 1}, "istft", {"hop": 160}, 1e-12),
     ("stft", {"n_fft": 512, "hop": 384, "window": "hamming"}, "istft", {"hop": 384, "window": "hamming"}, 1e-12),
+    # An orthonormal transform of rows of 256 samples, there and back.
+    ("mdct", {"bins": 256}, "inverse_mdct", {}, 1e-14),
+    ("mdct", {"bins": 160, "window": "vorbis"}, "inverse_mdct", {"window": "vorbis"}, 1e-14),
+    ("pqmf", {}, "inverse_pqmf", {}, 1e-3),  # its filters are nearly perfect; measured 5.4e-4
     ("inverse_filter", {}, "allpole", {}, 1e-12),  # measured 3e-14
 ]  # fmt: skip
 BY_RATE = {"inverse_filter"}
 """Pairs that compute something from the rate: where a row of the predictor begins. The others see samples alone."""
+
+EDGES = {"pqmf": 62}
+"""Samples at both ends that a pair does not give back: as many as its filters reach."""
 
 HERE = [
     (*pair, rate)
@@ -57,4 +64,5 @@ def test_a_pair_gives_the_signal_back(
             wires[f"{name}.lpc"] = "lpc"
             signals["lpc"] = predictors(16, 160)[: inputs["lpc"].count(Fraction(n, rate))]
     found = Graph(nodes, wires, inputs, {"speech": "second"})(**signals)["speech"]
-    assert_allclose(found, signals["speech"], rtol=0, atol=tolerance * np.abs(speech()).max())
+    inner = slice(EDGES.get(first, 0), max(0, n - EDGES.get(first, 0)))
+    assert_allclose(found[inner], signals["speech"][inner], rtol=0, atol=tolerance * np.abs(speech()).max())

@@ -1,0 +1,61 @@
+"""The modified discrete cosine transform: windows, folding, and the edges of a signal.
+
+Frame k has 2 * N samples and begins N / 2 samples before its span of N samples. The first frame has no frame before it,
+the last none after it: there the window ends at the edge of the signal, so that nothing has to be cancelled.
+"""
+
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+
+MdctWindow = Literal["sine", "vorbis"]
+
+
+@lru_cache(maxsize=16)
+def half_windows(window: MdctWindow, bins: int, dtype: str) -> tuple[Array, Array]:
+    """Return the rising half of the window, and that at the start of a signal, [bins] each, read-only.
+
+    sine: sin(pi / (4 * bins) * (2 * n + 1)); vorbis: sin(pi / 2 * sin(...)**2) with the same angle. At the start of a
+    signal the half is 0 before the signal and 1 in it. The falling halves are the same backwards.
+    """
+    from dspgraph_nodes._kernels.maths.elementary import sin
+
+    rising = sin(np.pi / (4 * bins) * (2 * np.arange(bins) + 1))
+    if window == "vorbis":
+        rising = sin(np.pi / 2 * rising**2)
+    start = (np.arange(bins) >= bins // 2).astype(np.float64)
+    halves = rising.astype(dtype), start.astype(dtype)
+    for half in halves:
+        half.setflags(write=False)
+    return halves
+
+
+def forward(frames: Array, left: Array, right: Array) -> Array:
+    """Return the transforms [n, N] of frames [n, 2 * N], times the window whose halves are `left` and `right`.
+
+    left, right: [n, N] or [N]. The windowed frame (a, b, c, d) is folded to (-c_r - d, a - b_r), where _r is backwards;
+    the orthonormal DCT-IV of this is the transform.
+    """
+    from scipy.fft import dct
+
+    half = frames.shape[1] // 4
+    early, late = frames[:, : 2 * half] * left, frames[:, 2 * half :] * right
+    a, b, c, d = early[:, :half], early[:, half:], late[:, :half], late[:, half:]
+    folded = np.concatenate((-c[:, ::-1] - d, a - b[:, ::-1]), axis=1)
+    rows: Array = dct(folded, type=4, norm="ortho", axis=1)
+    return rows
+
+
+def backward(rows: Array) -> tuple[Array, Array]:
+    """Return both halves, [n, N] each, of the inverse transforms of rows [n, N], without window.
+
+    Each half is the windowed frame plus its mirror image, which the neighbouring frame cancels.
+    """
+    from scipy.fft import dct
+
+    folded = dct(rows, type=4, norm="ortho", axis=1)
+    u, v = np.split(folded, 2, axis=1)
+    return np.concatenate((v, -v[:, ::-1]), axis=1), np.concatenate((-u[:, ::-1], -u), axis=1)
