@@ -24,7 +24,9 @@ if TYPE_CHECKING:
         UnknownName,
         WireError,
     )
+    from dspgraph.function_node import as_node
     from dspgraph.graph import Graph
+    from dspgraph.io.arrays import read_arrays
     from dspgraph.node import Field, Input, Node, Output, State, generator, require_alike, require_mono
     from dspgraph.parameters import File
     from dspgraph.pipeline.pipeline import load
@@ -35,13 +37,15 @@ __all__ = [
     "Array", "Audio", "Batch", "DspgraphError", "Field", "File", "FileError", "Frames", "Graph", "GraphError", "Input",
     "LawError", "LoopError", "ModelError", "Node", "NodeError", "Output", "ParameterError", "PipelineError",
     "RequestError", "Session", "SessionError", "SignalError", "State", "Stream", "Symbols", "UnknownName", "WireError",
-    "generator", "load", "render", "require_alike", "require_mono", "to_fraction",
+    "as_node", "generator", "load", "read_arrays", "render", "require_alike", "require_mono", "to_fraction",
 ]  # fmt: skip
 
 _HOMES = {
     "engine.batch": ("Batch",),
     "engine.session": ("Session",),
+    "function_node": ("as_node",),
     "graph": ("Graph",),
+    "io.arrays": ("read_arrays",),
     "node": ("Field", "Input", "Node", "Output", "State", "generator", "require_alike", "require_mono"),
     "parameters": ("File",),
     "pipeline.pipeline": ("load",),

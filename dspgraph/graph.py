@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
+from dspgraph.engine.batch import Batch
 from dspgraph.engine.plan import Plan
-from dspgraph.engine.session import Session, render_arrays
+from dspgraph.engine.session import Arrays, Session, render_arrays
+from dspgraph.errors import SignalError
 from dspgraph.streams import Array
 from dspgraph.wiring.latency import Latency, latency
 from dspgraph.wiring.wiring import Wiring
@@ -23,9 +26,39 @@ class Graph(Wiring):
         """The plan of this graph. It is made when it is first used, and shared by all sessions of the graph."""
         return Plan(self)
 
-    def __call__(self, /, **signals: Any) -> dict[str, Array]:
-        """Run the graph on whole arrays, one argument per input: `graph(speech=x)`. Return output name -> array."""
-        return render_arrays(self.session(), signals)
+    def __call__(self, /, *signal: Any, **signals: Any) -> dict[str, Array]:
+        """Run the graph on whole arrays, one argument per input: `graph(speech=x)`. Return output name -> array.
+
+        The array of a graph with one input needs no name: `graph(x)`. Raises SignalError for arrays that do not fit
+        the inputs.
+        """
+        return render_arrays(self.session(), self._named(*signal, **signals))
+
+    def map(self, signals: Iterable[Any], batch: int = 1) -> list[dict[str, Array]]:
+        """Run the graph on many signals. Return a mapping, output name -> array, for each signal, in their order.
+
+        signals: for each signal its array if the graph has one input, else a mapping, input name -> array. batch: the
+        number of signals that are computed together. It changes no sample: nodes that compute several signals in one
+        call, such as networks, are faster. Raises the error of the first signal in the list that fails.
+        """
+        given: list[Arrays] = [one if isinstance(one, dict) else self._named(one) for one in signals]
+        found = dict(Batch(self, batch, self.plan).render(given))
+        results = []
+        for number in range(len(given)):
+            result = found[number]
+            if isinstance(result, Exception):
+                raise result
+            results.append(result)
+        return results
+
+    def _named(self, /, *signal: Any, **signals: Any) -> dict[str, Any]:
+        """Return input name -> array. signal: the array of the only input, if it is given without a name."""
+        if not signal:
+            return signals
+        if len(self.inputs) != 1 or len(signal) != 1 or signals:
+            names = ", ".join(f"{name}=..." for name in self.inputs)
+            raise SignalError(f"only a graph with one input takes an array without a name: give it {names}")
+        return dict.fromkeys(self.inputs, signal[0])
 
     def session(self) -> Session:
         """Return a new session, which runs one signal through this graph block by block."""

@@ -82,6 +82,14 @@ class Stream:
         """Return the length of `items` items, in seconds."""
         return items / self.rate
 
+    def times(self, items: int) -> Array:
+        """Return the times of the first `items` items in seconds, [items] float64: their begin, for frames the centre.
+
+        t[k] = k / rate + centre. Frames have a `centre`, for all other streams it is 0.
+        """
+        centre = getattr(self, "centre", Fraction(0))
+        return np.array([float(k / self.rate + centre) for k in range(items)])
+
     def empty(self) -> Array:
         """Return an array of this stream's dtype and shape with 0 items."""
         return np.empty((0, *self.item_shape), self.dtype)

@@ -372,3 +372,47 @@ def test_latency_of_a_long_and_a_wide_graph_is_found_at_once() -> None:
         wires |= {f"late{k}.x": last, f"sum{k}.x": [f"late{k}", last]}
         last = f"sum{k}"
     assert Graph(nodes, wires, SPEECH, {"y": last}).latency().seconds == Fraction(2**24 - 1, 16000)
+
+
+# ---- arrays in, arrays out ------------------------------------------------------------------------------------------
+
+
+def test_the_array_of_the_only_input_needs_no_name() -> None:
+    graph, x = chain(ToyScale(factor=3.0)), np.arange(5.0)
+    assert graph(x)["y"].tolist() == graph(speech=x)["y"].tolist() == [0, 3, 6, 9, 12]
+    both = two_paths(inputs={**SPEECH, "other": Audio(16000)})
+    with pytest.raises(
+        DspgraphError, match=r"only a graph with one input takes .* give it speech=\.\.\., other=\.\.\."
+    ):
+        both(x)
+    with pytest.raises(DspgraphError, match="only a graph with one input"):
+        graph(x, x)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 16])
+def test_map_gives_each_signal_what_it_gives_alone(batch: int) -> None:
+    graph = two_paths()
+    signals = [np.arange(float(n)) for n in (5, 40000, 1, 0, 300)]
+    for found, x in zip(graph.map(signals, batch), signals, strict=True):
+        assert found["y"].tobytes() == graph(x)["y"].tobytes()
+    assert graph.map([{"speech": signals[0]}])[0]["y"].tobytes() == graph(signals[0])["y"].tobytes()
+
+
+def test_map_raises_the_error_of_the_first_signal_that_fails() -> None:
+    with pytest.raises(DspgraphError, match="item 1 is nan"):
+        chain(ToyScale()).map([np.zeros(3), np.array([0, np.nan]), np.array([np.inf])], 3)
+
+
+def test_a_tap_is_one_more_output() -> None:
+    graph, x = two_paths(), np.arange(5.0)
+    tapped = graph.tap("scale", "late.y", "speech")
+    assert list(tapped.outputs) == ["y", "scale", "late.y", "speech"]
+    assert tapped(x)["y"].tobytes() == graph(x)["y"].tobytes()
+    assert tapped(x)["scale"].tobytes() == tapped.expose_all()(x)["scale.y"].tobytes()
+    assert graph.tap("scale").tap("scale") == graph.tap("scale")
+    with pytest.raises(
+        UnknownName, match="the tap 'scael' takes from 'scael', but nothing is called 'scael'; did you mean 'scale'"
+    ):
+        graph.tap("scael")
+    with pytest.raises(GraphError, match="the output 'late' is another stream than the tap 'late': write 'late.y'"):
+        two_paths(outputs={"late": "scale"}).tap("late")

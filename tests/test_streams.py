@@ -176,3 +176,10 @@ def test_a_stream_as_plain_data_is_json_and_becomes_the_stream_again(stream: Str
 def test_data_that_are_no_stream_are_refused(data: Any, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         stream_from_dict(data)
+
+
+def test_the_times_of_items_are_their_begin_and_of_frames_their_centre() -> None:
+    assert Audio(16000).times(3).tolist() == [0, 1 / 16000, 2 / 16000]
+    assert Frames(Fraction(44100, 441), "f0", 1, Fraction(1, 40)).times(3).tolist() == [0.025, 0.035, 0.045]
+    assert Symbols(Fraction(1, 3), "phone", 5).times(2).tolist() == [0, 3]
+    assert Audio(8000).times(0).shape == (0,)

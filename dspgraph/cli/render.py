@@ -44,6 +44,13 @@ AUDIO_FORMATS = (
     help="Format of audio files: flac (24 bits), wav (floats), ogg (Vorbis), or a format with its kind of samples: "
     "flac:PCM_16, flac:PCM_24, wav:PCM_16, wav:PCM_24, wav:FLOAT. Samples of 16 bits get TPDF dither, others none.",
 )
+@click.option(
+    "--tap",
+    "taps",
+    multiple=True,
+    metavar="STREAM",
+    help="Write this stream too: NODE, or NODE.OUTPUT; `show` lists them. Repeatable.",
+)
 @executor_options
 @click.option(
     "--batch",
@@ -76,6 +83,7 @@ def render(
     swaps: dict[str, str],
     plugins: tuple[str, ...],
     name: str,
+    taps: tuple[str, ...],
     executor: Executor,
     batch: int,
     resume: bool,
@@ -103,7 +111,7 @@ def render(
     from dspgraph.rendering.render import render as render_files
 
     suffix, _, subtype = name.partition(":")
-    graph = load(pipeline, overrides, swaps, plugins)
+    graph = load(pipeline, overrides, swaps, plugins).tap(*taps)
     print_notes(graph)
     profiler = Profiler(graph) if profiled else None
     with Reporter(as_json) as report:

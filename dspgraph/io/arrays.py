@@ -320,6 +320,26 @@ def stored_streams(path: str | Path) -> dict[str, Stream]:
         return {name: stream_from_dict(one) for name, one in description.items()}
 
 
+def read_arrays(path: str | Path) -> dict[str, tuple[Stream, Array]]:
+    """Return name -> (stream, whole array), for all streams in an .npz file that `render` wrote.
+
+        stream, f0 = read_arrays("out/speech.npz")["f0"]
+        plot(stream.times(len(f0)), f0)
+
+    Raises FileError if the file cannot be read or is damaged, or if it does not describe its streams: read such a file
+    with `numpy.load`.
+    """
+    streams = stored_streams(path)
+    if not streams:
+        raise FileError(f"{path} does not say what its arrays are: dspgraph did not write it: read it by numpy.load")
+    source = ArraySource(path, streams)
+    with source._archive() as archive:
+        return {
+            name: (streams[name], np.array(source._unpacked(archive, one)))
+            for name, one in source._headers(archive).items()
+        }
+
+
 class _ArchiveFile(io.FileIO):
     """The file of an archive. It refuses to read a list of members that is too long: zipfile reads the list at once."""
 

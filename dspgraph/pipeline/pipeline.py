@@ -1,6 +1,6 @@
 """Pipelines: graphs that are written in YAML. A message about a fault in a file says file, line and path.
 
-    load("lpc_vocoder", overrides=["lpc.order=24", "hop=80"], swap={"excitation": "residual"})
+    load("lpc_vocoder", overrides=["lpc.order=24"], swap="excitation=residual", hop=80)
 
 The steps, and the modules that do them:
 
@@ -13,13 +13,17 @@ The steps, and the modules that do them:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from dspgraph import registry
-from dspgraph.errors import DspgraphError, PipelineError, UnknownName, suggest
+from dspgraph.errors import DspgraphError, PipelineError, RequestError, UnknownName, suggest
 from dspgraph.graph import Graph
 from dspgraph.pipeline.build import SubPipeline, build
 from dspgraph.pipeline.document import Document, PipelineEntry
@@ -27,6 +31,7 @@ from dspgraph.pipeline.locate import locate
 from dspgraph.pipeline.overrides import Slots, apply_overrides, apply_swaps, slots_of
 from dspgraph.pipeline.read import MOST_FILES, Files, Source
 from dspgraph.pipeline.validate import check_shape, validate
+from dspgraph.shown import shown
 
 MOST_PIPELINES = 1000
 MOST_NODES = 2000
@@ -166,20 +171,40 @@ class Pipeline:
 
 def load(
     name: str | Path,
+    /,
     overrides: Sequence[str] = (),
-    swap: Mapping[str, str] | None = None,
+    swap: Mapping[str, str] | str | None = None,
     plugins: Iterable[str | Path] = (),
+    **variables: Any,
 ) -> Graph:
     """Return the graph of a pipeline.
 
     name: the name of the pipeline, or the path of its file. overrides: "node.parameter=value" or "var=value". swap:
-    slot -> name of a variant. To change a pipeline that is used as the node `codec`, put "codec." first:
-    "codec.lpc.order=24", {"codec.excitation": "residual"}. plugins: Python files with nodes.
+    slot -> name of a variant; or a text, "slot=variant", with commas between several. To change a pipeline that is used
+    as the node `codec`, put "codec." first: "codec.lpc.order=24", {"codec.excitation": "residual"}. plugins: Python
+    files with nodes. variables: values of vars of the pipeline, or of `precision` and `seed`.
 
     Raises PipelineError for a fault in a file (the message says file, line and path), UnknownName if an argument
-    names a pipeline, node, var, slot or variant that does not exist, and RequestError for an override without `=`.
+    names a pipeline, node, var, slot or variant that does not exist, and RequestError for an override or a swap without
+    `=`.
     """
-    return Pipeline(name, overrides, swap, plugins).graph
+    written = [f"{key}={json.dumps(value, default=_plain)}" for key, value in variables.items()]
+    return Pipeline(name, [*overrides, *written], _swaps(swap), plugins).graph
+
+
+def _plain(value: Any) -> Any:
+    """Return a numpy number as a number of Python, and a path or anything else as a text."""
+    return value.item() if isinstance(value, np.generic) else str(value)
+
+
+def _swaps(swap: Mapping[str, str] | str | None) -> Mapping[str, str]:
+    if not isinstance(swap, str):
+        return swap or {}
+    pairs = [pair.strip().partition("=") for pair in swap.split(",")]
+    for slot, equals, variant in pairs:
+        if not (slot and equals and variant):
+            raise RequestError(f"{shown(swap)} swaps nothing: write SLOT=VARIANT, with commas between several")
+    return {slot: variant for slot, _, variant in pairs}
 
 
 def variants(name: str | Path) -> list[dict[str, str]]:

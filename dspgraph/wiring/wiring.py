@@ -253,6 +253,18 @@ class Wiring:
             outputs={output: renamed.get(origin, origin) for output, origin in self.origins.items()},
         )
 
+    def tap(self, *origins: str) -> Self:
+        """Return a copy with more outputs: the streams of these origins, each under the name of its origin.
+
+        origins: "node.port", or the name of a node that has only one output. Raises UnknownName for an origin that does
+        not exist, WireError for a node with several outputs, and GraphError if another output has the name.
+        """
+        more = {origin: self._origin(origin, f"the tap '{origin}'") for origin in origins}
+        for name, origin in more.items():
+            if self.origins.get(name, origin) != origin:
+                raise GraphError(f"the output '{name}' is another stream than the tap '{name}': write '{origin}'")
+        return self.evolve(outputs={**self.origins, **more})
+
     def expose_all(self) -> Self:
         """Return a copy with other outputs: every output port of every node in `order`, named "node.port".
 

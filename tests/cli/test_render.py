@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from dspgraph import read_arrays
 from dspgraph.cli.render import AUDIO_FORMATS
 from dspgraph.io.formats import FORMAT_NAMES
 from dspgraph.rendering.ledger import Ledger
@@ -43,6 +44,15 @@ def test_render_takes_overrides_swaps_and_formats(tmp_path: Path, wav: Path, sca
     np.testing.assert_allclose(soundfile.read(out / "voice.wav")[0], -speech()[8000:16000], atol=1e-7)  # float32
     assert dspgraph("render", scale, wav, *common, "--swap", "end=late", "--overwrite").exit_code == 0
     np.testing.assert_allclose(soundfile.read(out / "voice.wav")[0], speech()[8000:16000], atol=1e-7)
+
+
+def test_a_tap_is_written_beside_the_outputs(tmp_path: Path, wav: Path) -> None:
+    result = dspgraph("render", "lpc_vocoder", wav, "-o", tmp_path / "out", "--tap", "pitch", "--tap", "lpc.lpc")
+    assert result.exit_code == 0, result.output
+    assert leftovers(tmp_path / "out") == ["voice.flac", "voice.npz"]
+    assert set(read_arrays(tmp_path / "out" / "voice.npz")) == {"pitch", "lpc.lpc"}
+    result = dspgraph("render", "lpc_vocoder", wav, "-o", tmp_path / "out", "--tap", "lcp")
+    assert "nothing is called 'lcp'; did you mean 'lpc'" in result.stderr
 
 
 def test_a_file_of_another_rate_and_channel_count_is_converted_and_reported(tmp_path: Path, scale: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 import soundfile
 from numpy.testing import assert_array_equal
 
-from dspgraph import Array, Audio, Frames, Graph, Symbols, render
+from dspgraph import Array, Audio, Frames, Graph, Symbols, read_arrays, render
 from dspgraph.errors import FileError, RequestError, SignalError
 from dspgraph.io.arrays import LONGEST_LIST, ArraySink, ArraySource, stored_streams
 from helpers.speech import speech
@@ -493,3 +493,18 @@ def test_the_streams_of_a_file_are_known_without_its_arrays(tmp_path: Path) -> N
         FileError, match="c.npz: 'streams' does not describe the arrays: {'stream': 'Video'} is not a stream"
     ):
         stored_streams(tmp_path / "c.npz")
+
+
+def test_what_was_written_is_read_with_its_streams(tmp_path: Path) -> None:
+    whole = arrays()
+    with ArraySink(tmp_path / "a.npz", STREAMS) as sink:
+        for name, array in whole.items():
+            sink.write(name, array)
+    found = read_arrays(tmp_path / "a.npz")
+    assert {name: stream for name, (stream, _) in found.items()} == STREAMS
+    for name, array in whole.items():
+        assert_array_equal(found[name][1], array)
+        assert found[name][1].flags.writeable
+    np.savez(tmp_path / "plain.npz", a=np.zeros(3))
+    with pytest.raises(FileError, match="plain.npz does not say what its arrays are"):
+        read_arrays(tmp_path / "plain.npz")

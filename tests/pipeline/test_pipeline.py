@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dspgraph import Audio, Frames, Symbols
-from dspgraph.errors import PipelineError
+from dspgraph import Audio, Frames, Symbols, load
+from dspgraph.errors import PipelineError, RequestError, UnknownName
 from dspgraph.pipeline.pipeline import Pipeline, variants
 from helpers.pipelines import gain_of, graph_of, written
 
@@ -134,3 +134,14 @@ def test_a_port_whose_stream_no_parameter_decides_is_refused(port: str, complain
     )
     with pytest.raises(PipelineError, match=rf"mine.yaml:2: inputs.rows.port: .*{complaint}"):
         graph_of(written(tmp_path, text))
+
+
+def test_load_takes_vars_as_keywords_and_swaps_as_a_text() -> None:
+    plain = load("mcep_mlsa", ["order=30", "precision=float64"], {"excitation": "whisper", "synth": "sharpened"})
+    words = load("mcep_mlsa", order=np.int64(30), precision="float64", swap="excitation=whisper, synth=sharpened")
+    assert words == plain
+    with pytest.raises(UnknownName, match="mcep_mlsa has no var 'odrer'; did you mean 'order'"):
+        load("mcep_mlsa", odrer=30)
+    for text in ("excitation", "excitation=", "=residual", "excitation=residual,"):
+        with pytest.raises(RequestError, match="swaps nothing: write SLOT=VARIANT, with commas between several"):
+            load("mcep_mlsa", swap=text)
