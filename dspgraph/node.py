@@ -146,6 +146,21 @@ class Node(BaseModel):
         """
         return 0
 
+    def stretch(self, *inputs: Any) -> Fraction:
+        """Return how many seconds of output the node gives for each second of input, as an exact fraction above 0.
+
+        With a stretch s, item k of an output of rate r stands for the input from k / (r * s) to (k + 1) / (r * s). The
+        lookahead counts seconds of input from the end of this span. Streams that meet in a node have equal durations.
+        """
+        return Fraction(1)
+
+    def extra(self, *inputs: Any) -> Fraction:
+        """Return how many seconds the outputs last beyond the end of the input, such as the tail of an echo.
+
+        `flush` returns their items: in all, ceil((seconds * stretch + extra) * rate) have come then.
+        """
+        return Fraction(0)
+
     def block_size(self, *inputs: Any) -> int | None:
         """Return how many items of the first input every call of `step` must get; None if any number will do.
 

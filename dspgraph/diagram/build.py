@@ -13,6 +13,7 @@ from dspgraph.graph import Graph
 from dspgraph.node import Node
 from dspgraph.shown import escaped, shortened
 from dspgraph.streams import Audio, Frames, Stream, Symbols, hertz, milliseconds
+from dspgraph.wiring.duration import Duration
 
 
 def build_diagram(graph: Graph) -> Diagram:
@@ -87,12 +88,15 @@ def _label(stream: Stream, precision: str) -> StreamLabel:
 def _remarks(graph: Graph, boxes: Sequence[Box], wires: Sequence[Edge]) -> Iterator[tuple[str, str]]:
     """Yield remarks on the graph as a whole, as (label, sentence).
 
-    They are about the latency, the nodes that hold the whole signal, the wires on which items wait for these nodes, and
-    the nodes that do not run.
+    They are about the latency, the outputs that are longer or shorter than the input, the nodes that hold the whole
+    signal, the wires on which items wait for these nodes, and the nodes that do not run.
     """
     latency = graph.latency()
     through = f", through {' -> '.join(latency.path)}" if latency.path else ""
     yield "latency", f"{milliseconds(latency.seconds)}{through}"
+    lasting = {name: graph.durations[origin] for name, origin in graph.origins.items()}
+    if changed := [f"'{name}' lasts {duration}" for name, duration in lasting.items() if duration != Duration()]:
+        yield "duration", "; ".join(changed)
     holders = [number for number, box in enumerate(boxes) if box.whole]
     late = set(holders)  # numbers of the boxes that give nothing before the signal ends
     for wire in wires:

@@ -110,6 +110,7 @@ class Stage:
         self.sources = tuple(slots[origin] for _, origin in graph.sources(name))
         self.outs = tuple(slots[f"{name}.{port.name}"] for port in self.node.outputs)
         self.source, self.out = self.sources[0], self.outs[0]
+        self.duration = graph.durations[f"{name}.{self.node.outputs[0].name}"]
         self.frees: tuple[int, ...] = ()
         # How blocks are cut: the number of items of each wire in a period, and the range of wires at each port.
         many = any(port.many for port in self.node.inputs)
@@ -293,14 +294,14 @@ class Stage:
         assert state.end is not None
         stream, emitted = self.binding.gives[port], state.emitted[slot]
         given = min(s.seconds(state.emitted[source]) for s, source in zip(self.binding.flat, self.sources, strict=True))
-        due = stream.count(given)
+        due = stream.count(given * self.binding.stretch + self.binding.extra)
         if emitted != due:
             raise LawError(
                 3, f"{self._where(port)} gave {emitted} items for {float(given):g} s of input; {due} are due"
             )
         block = state.slots[slot]
         if block is not None:
-            kept = max(0, len(block) - due + stream.count(state.end))
+            kept = max(0, len(block) - due + stream.count(self.duration.of(state.end)))
             state.slots[slot] = block[:kept] if kept else None
             state.emitted[slot] -= len(block) - kept
 

@@ -117,7 +117,8 @@ class Session:
     def flush(self) -> dict[str, Array]:
         """End the signal; return the remaining items of every output.
 
-        In total an output then has ceil(seconds * rate) items: seconds of the signal, rate of the output.
+        In total an output then has ceil(seconds * rate) items: seconds of the signal, rate of the output. The outputs
+        of nodes that change the duration are longer or shorter: see `dspgraph.wiring.duration`.
         """
         self.finish()
         self._run_watched()

@@ -296,7 +296,8 @@ def _part_to_cut(
         return arrays, whole
     finite = [binding for binding in graph.bindings.values() if not binding.waits_for_the_end]
     seconds = sum(
-        (Fraction(b.lookahead) + 8 * max(b.period, *(1 / s.rate for s in b.gives)) for b in finite), Fraction(0)
+        (Fraction(b.lookahead) + 8 * max(b.period, *(1 / (s.rate * b.stretch) for s in b.gives)) for b in finite),
+        Fraction(0),
     )
     seconds = max(seconds, ITEM_BY_ITEM)
     if seconds >= duration(graph, arrays):
@@ -329,8 +330,9 @@ def _check_promises(where: str, graph: Graph, sizes: Sequence[int], run: _Run) -
     for given, counts in run.progress:
         whole = given // binding.period * binding.period
         for (name, stream), emitted in zip(graph.outputs.items(), counts, strict=True):
-            early = 0 if binding.waits_for_the_end else math.floor((whole - Fraction(binding.lookahead)) * stream.rate)
-            promised, ended = max(0, early), math.floor(whole * stream.rate)
+            rate = stream.rate * binding.stretch  # items for each second of input
+            early = 0 if binding.waits_for_the_end else math.floor((whole - Fraction(binding.lookahead)) * rate)
+            promised, ended = max(0, early), math.floor(whole * rate)
             if not promised <= emitted <= ended:
                 raise LawError(
                     3,
@@ -357,11 +359,11 @@ def _check_shortest(where: str, graph: Graph, example: Example, precision: Any, 
         if not any(counts[port] for run in runs for _, counts in run.progress):
             return  # nothing came out before the end: the example is too short
         longer_than = max(
-            given // binding.period * binding.period - stream.seconds(counts[port] + 1)
+            given // binding.period * binding.period - stream.seconds(counts[port] + 1) / binding.stretch
             for run in runs
             for given, counts in run.progress
         )
-        shortest = max(shortest, longer_than + gcd(binding.period, 1 / stream.rate))
+        shortest = max(shortest, longer_than + gcd(binding.period, 1 / (stream.rate * binding.stretch)))
     if binding.lookahead >= shortest + binding.period:
         raise LawError(
             3,

@@ -35,6 +35,10 @@ class Binding:
     period: Fraction
     """The shortest span of a block in seconds: `block_size` items of the first input if that is set; otherwise a whole
     number of items of every input."""
+    stretch: Fraction = Fraction(1)
+    """Seconds of output for each second of input."""
+    extra: Fraction = Fraction(0)
+    """Seconds of output after the end of the input."""
 
     @property
     def flat(self) -> tuple[Stream, ...]:
@@ -54,7 +58,7 @@ class Binding:
         seconds, is the time from the end of the item's span to the end of this period. The times are the ends of these
         periods.
         """
-        if self.waits_for_the_end:
+        if self.waits_for_the_end or self.stretch != 1:  # a stretched output cannot come in real time
             return math.inf, (self.period, Fraction(0))
         needed = phase + Fraction(self.lookahead)
         if (step / self.period).denominator == 1:  # all items end at the same place in their periods
@@ -67,7 +71,8 @@ class Binding:
 def bind(name: str, node: Node, takes: tuple[Any, ...]) -> Binding:
     """Return the binding of a node to its input streams.
 
-    The node's methods `streams`, `lookahead` and `block_size` are called, and their results are checked.
+    The node's methods `streams`, `lookahead`, `stretch`, `extra` and `block_size` are called, and their results are
+    checked.
 
     name: of the node in its graph, for messages. takes: the input streams, as in `Binding`. Raises ParameterError for
     streams or parameters that do not fit, LawError (law 0) for an impossible result, NodeError if a method fails.
@@ -84,9 +89,22 @@ def bind(name: str, node: Node, takes: tuple[Any, ...]) -> Binding:
         )
     flat = [stream for taken in takes for stream in (taken if isinstance(taken, tuple) else (taken,))]
     seconds = math.inf if lookahead == math.inf else to_fraction(lookahead)
-    binding = Binding(takes, gives, seconds, block_size, _period(name, flat, block_size))
+    stretch, extra = (_checked_seconds(name, hook, _ask(name, node, hook, takes)) for hook in ("stretch", "extra"))
+    binding = Binding(takes, gives, seconds, block_size, _period(name, flat, block_size), stretch, extra)
     _check_sizes(f"{name} ({node.type_name})", binding)
     return binding
+
+
+def _checked_seconds(name: str, hook: str, found: Any) -> Fraction:
+    """Return the result of the methods `stretch` or `extra` of a node. Raises LawError unless it is a fitting fraction.
+
+    A stretch lies between 1 / 1000 and 1000, and an extra between 0 s and 10 minutes.
+    """
+    exact = isinstance(found, int | Fraction) and not isinstance(found, bool)
+    low, high = (Fraction(1, 1000), 1000) if hook == "stretch" else (0, 600)
+    if not (exact and low <= found <= high):
+        raise LawError(0, f"{name}.{hook} gave {shown(found)}, not a whole number or a Fraction from {low} to {high}")
+    return Fraction(found)
 
 
 def _check_sizes(what: str, binding: Binding) -> None:

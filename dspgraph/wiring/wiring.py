@@ -17,6 +17,7 @@ from dspgraph.node import Input, Node
 from dspgraph.shown import shown
 from dspgraph.streams import Audio, Frames, Stream, stream_to_dict
 from dspgraph.wiring.binding import Binding, bind
+from dspgraph.wiring.duration import Duration
 from dspgraph.wiring.provenance import provenance
 
 if TYPE_CHECKING:
@@ -387,13 +388,29 @@ class Wiring:
         if len(order) < len(takers):
             self._raise_loop()
         streams = dict(self.inputs)
+        self.durations: dict[str, Duration] = dict.fromkeys(self.inputs, Duration())
         bindings = {}
         for name in order:
             if name in self.nodes:
-                bindings[name] = self._bind_node(name, streams)
-                for port, stream in zip(self.nodes[name].outputs, bindings[name].gives, strict=True):
+                bindings[name] = binding = self._bind_node(name, streams)
+                duration = self._common_duration(name).then(binding.stretch, binding.extra)
+                for port, stream in zip(self.nodes[name].outputs, binding.gives, strict=True):
                     streams[f"{name}.{port.name}"] = stream
+                    self.durations[f"{name}.{port.name}"] = duration
         return bindings
+
+    def _common_duration(self, name: str) -> Duration:
+        """Return the duration of the streams at the inputs of a node. Raises WireError if they differ."""
+        (port, first), *others = [(f"{name}.{port.name}", origin) for port, origin in self.sources(name)]
+        for to, origin in others:
+            if self.durations[origin] != self.durations[first]:
+                raise WireError(
+                    f"the streams that meet in '{name}' end at different times: {port} gets {first}, which lasts "
+                    f"{self.durations[first]}, {to} gets {origin}, which lasts {self.durations[origin]}: lengthen the "
+                    "shorter one with a 'pad'",
+                    to,
+                )
+        return self.durations[first]
 
     def _bind_node(self, name: str, streams: Mapping[str, Stream]) -> Binding:
         node = self.nodes[name]

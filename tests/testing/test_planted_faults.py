@@ -371,18 +371,18 @@ class PeakOfTheWhole(Node):
 
 
 class LateHops(Node):
-    """The level of each hop of 160 samples, promised `extra` seconds after the hop has ended."""
+    """The level of each hop of 160 samples, promised `surplus` seconds after the hop has ended."""
 
     x = Input(Audio)
     y = Output(Frames, "level")
 
-    extra: float = Field(0.0)
+    surplus: float = Field(0.0)
 
     def streams(self, x: Audio) -> tuple[Stream, ...]:
         return (Frames(x.rate / 160, "level", 1, dtype=x.dtype),)
 
     def lookahead(self, x: Audio) -> float:
-        return self.extra
+        return self.surplus
 
     def start(self, x: Audio) -> State:
         return np.zeros(0, x.dtype)
@@ -425,8 +425,8 @@ FAULTS: list[tuple[Callable[[], Node], int]] = [
     (UnseededPythonNoise, 5),
     (WholeForNothing, 3),  # a lookahead that is not needed
     (lambda: DelayLine(promised=101 / 16000), 3),  # one sample too long
-    (lambda: LateHops(extra=1 / 16000), 3),  # one sample too long, of a hop of 160
-    (lambda: LateHops(extra=0.1), 3),
+    (lambda: LateHops(surplus=1 / 16000), 3),  # one sample too long, of a hop of 160
+    (lambda: LateHops(surplus=0.1), 3),
 ]
 
 

@@ -1,5 +1,7 @@
 """Echo."""
 
+from fractions import Fraction
+
 import numpy as np
 
 from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, State
@@ -26,6 +28,8 @@ class Echo(Node):
 
         y[n] = x[n] + level * e[n],    e[n] = x[n - d] + feedback * e[n - d],    d = round(seconds * rate)
 
+    Without a `tail` the output ends with the input.
+
     Source: J. O. Smith, Physical Audio Signal Processing, W3K Publishing, 2010 (chapter "Comb Filters").
     """
 
@@ -35,6 +39,7 @@ class Echo(Node):
     seconds: float = Field(0.25, gt=0, le=60, description="time from one echo to the next, s")
     level: float = Field(0.5, ge=-10, le=10, description="factor of the first echo")
     feedback: float = Field(0.4, gt=-1, lt=1, description="factor of each echo relative to the one before")
+    tail: float = Field(0.0, ge=0, le=60, description="time by which the output lasts longer than the input, s")
 
     def streams(self, x: Audio) -> tuple[Audio]:
         if not 1 <= self._samples(x) <= MOST_DELAY:
@@ -44,19 +49,30 @@ class Echo(Node):
             )
         return (x,)
 
+    def extra(self, x: Audio) -> Fraction:
+        return self._tail(x) / x.rate
+
     def start(self, x: Audio) -> State:
         from dspgraph_nodes._kernels.signal.combs import comb_start
 
         samples = self._samples(x)
-        return np.zeros((samples, *x.item_shape), x.dtype), comb_start(samples, x.item_shape, x.dtype)
+        held = np.zeros((samples, *x.item_shape), x.dtype)
+        return held, comb_start(samples, x.item_shape, x.dtype), self._tail(x)
 
     def step(self, state: State, x: Array) -> tuple[State, Array]:
         from dspgraph_nodes._kernels.signal.combs import comb_filter
 
-        held, comb = state
+        held, comb, tail = state
         past = np.concatenate((held, x))
         y = x + x.dtype.type(self.level) * comb_filter(past[: len(x)], 0.0, self.feedback, comb)
-        return (past[len(x) :].copy(), comb), y
+        return (past[len(x) :].copy(), comb, tail), y
+
+    def flush(self, state: State) -> tuple[Array, ...]:
+        held, _, tail = state
+        return (self.step(state, np.zeros((tail, *held.shape[1:]), held.dtype))[1],) if tail else ()
 
     def _samples(self, x: Audio) -> int:
         return round(self.seconds * float(x.rate))
+
+    def _tail(self, x: Audio) -> int:
+        return round(self.tail * float(x.rate))

@@ -1,6 +1,7 @@
 """Artificial reverberation."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
@@ -33,7 +34,8 @@ class Reverb(Node):
         y[n] = dry * x[n] + wet * 3 * v[n]
 
     The delays d are Freeverb's, multiplied by rate / 44100 and rounded; those of each further channel are 23 longer
-    (before they are multiplied), so that the channels differ. `convolve` gives the reverberation of a real room.
+    (before they are multiplied), so that the channels differ. Without a `tail` the output ends with the input.
+    `convolve` gives the reverberation of a real room.
 
     Source: J. O. Smith, Physical Audio Signal Processing, W3K Publishing, 2010 (section "Freeverb", the program by
     Jezar at Dreampoint, 2000).
@@ -46,27 +48,37 @@ class Reverb(Node):
     damp: float = Field(0.5, ge=0, le=1, description="how much faster high frequencies decay")
     wet: float = Field(0.33, ge=0, le=100, description="factor of the reverberation")
     dry: float = Field(1.0, ge=0, le=100, description="factor of the signal itself")
+    tail: float = Field(0.0, ge=0, le=60, description="time by which the output lasts longer than the input, s")
+
+    def extra(self, x: Audio) -> Fraction:
+        return round(self.tail * float(x.rate)) / x.rate
 
     def start(self, x: Audio) -> State:
         def samples(length: int, channel: int) -> int:
             return max(1, round((length + _SPREAD * channel) * float(x.rate) / 44100))
 
         dtype = np.dtype(np.float64)
-        return [
+        rooms = [
             ReverbState(
                 [(np.zeros(samples(d, channel)), 0.0) for d in _COMBS],
                 [comb_start(samples(d, channel), (), dtype) for d in _ALLPASSES],
             )
             for channel in range(x.channels)
         ]
+        return rooms, np.zeros((round(self.tail * float(x.rate)), *x.item_shape), x.dtype)
+
+    def flush(self, state: State) -> tuple[Array, ...]:
+        silence = state[1]
+        return (self.step(state, silence)[1],) if len(silence) else ()
 
     def step(self, state: State, x: Array) -> tuple[State, Array]:
+        rooms = state[0]
         channels = x.reshape(len(x), -1).astype(np.float64)
         total = np.zeros(len(x))
         for channel in channels.T:
             total += channel
         u = total * (_INPUT / channels.shape[1])
-        wet = np.stack([self._reverberated(u, held) for held in state], axis=1)
+        wet = np.stack([self._reverberated(u, held) for held in rooms], axis=1)
         return state, (self.dry * channels + (self.wet * _OUTPUT) * wet).reshape(x.shape).astype(x.dtype)
 
     def _reverberated(self, u: Array, held: ReverbState) -> Array:

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
@@ -20,6 +21,8 @@ class ConvolutionState:
     spectra: Array  # [parts, channels, block + 1]
     before: Array  # [channels, block]
     dtype: np.dtype[np.floating]
+    length: int  # samples of the impulse response
+    left: Array  # [left, channels]: samples of the last block, if it was shorter, that come after the input
 
 
 def convolve(x: Array, response: Array, block: int = 4096) -> Array:
@@ -42,7 +45,8 @@ def convolution_start(response: Array, block: int, channels: int, dtype: np.dtyp
     padded = np.zeros((parts * block, channels))
     padded[: len(response)] = response.reshape(len(response), -1)
     spectra: Array = rfft(padded.reshape(parts, block, channels).transpose(0, 2, 1), 2 * block, axis=-1)
-    return ConvolutionState(spectra, np.zeros_like(spectra), np.zeros((channels, block)), dtype)
+    zeros = np.zeros((channels, block))
+    return ConvolutionState(spectra, np.zeros_like(spectra), zeros, dtype, len(response), np.zeros((0, channels)))
 
 
 def convolved(held: ConvolutionState, x: Array) -> Array:
@@ -58,8 +62,21 @@ def convolved(held: ConvolutionState, x: Array) -> Array:
     total = held.response[0] * held.spectra[0]
     for own, spectrum in zip(held.response[1:], held.spectra[1:], strict=True):
         total += own * spectrum
-    y: Array = irfft(total, 2 * block, axis=-1)[:, block : block + len(x)].T.reshape(x.shape)
-    return y.astype(held.dtype)
+    whole = irfft(total, 2 * block, axis=-1)[:, block:].T
+    held.left = whole[len(x) :].copy()
+    y: Array = whole[: len(x)].reshape(x.shape).astype(held.dtype)
+    return y
+
+
+def convolution_tail(held: ConvolutionState, shape: tuple[int, ...]) -> Array:
+    """Return the length - 1 samples after the last block. shape: of one sample."""
+    channels, block = held.before.shape
+    count, pieces = held.length - 1, [held.left]
+    silence = np.zeros((block, channels))
+    while sum(map(len, pieces)) < count:
+        pieces.append(convolved(held, silence))
+    y: Array = np.concatenate(pieces)[:count].reshape(count, *shape).astype(held.dtype)
+    return y
 
 
 class Convolve(Node):
@@ -69,7 +86,8 @@ class Convolve(Node):
 
     The response is cut into parts of `block` samples, and each part is applied in the frequency domain (uniformly
     partitioned overlap-save), so that a long response costs little. Samples come out in blocks of `block`. A file with
-    one channel is used for every channel of x. The output is as long as the input.
+    one channel is used for every channel of x. Without a `tail` the
+    output ends with the input.
 
     Source: W. G. Gardner, Efficient convolution without input-output delay, Journal of the Audio Engineering Society
     43(3), 1995; A. V. Oppenheim and R. W. Schafer, Discrete-Time Signal Processing, 3rd edition, Prentice Hall, 2010
@@ -82,6 +100,7 @@ class Convolve(Node):
     response: File = Field(description="impulse response, an audio file")
     gain: float = Field(1.0, ge=-1e6, le=1e6, description="factor of the output")
     block: int = Field(4096, ge=16, le=1 << 18, description="samples in a block")
+    tail: bool = Field(False, description="let the output last longer, until the response to the last sample ends")
 
     def streams(self, x: Audio) -> tuple[Audio]:
         samples, rate = read_response(self.response)
@@ -96,15 +115,21 @@ class Convolve(Node):
             )
         return (x,)
 
+    def extra(self, x: Audio) -> Fraction:
+        return (len(read_response(self.response)[0]) - 1) / x.rate if self.tail else Fraction(0)
+
     def block_size(self, x: Audio) -> int:
         return self.block
 
     def start(self, x: Audio) -> State:
         response = read_response(self.response)[0] * self.gain
-        return convolution_start(response, self.block, x.channels, x.dtype)
+        return convolution_start(response, self.block, x.channels, x.dtype), x.item_shape
 
-    def step(self, held: State, x: Array) -> tuple[State, Array]:
-        return held, convolved(held, x)
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        return state, convolved(state[0], x)
+
+    def flush(self, state: State) -> tuple[Array, ...]:
+        return (convolution_tail(*state),) if self.tail else ()
 
 
 def read_response(path: str) -> tuple[Array, int]:

@@ -2,7 +2,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.signal import lfilter
 
 from dspgraph import Audio, ParameterError
@@ -15,6 +15,7 @@ STEREO = np.stack((speech(3001), -0.5 * speech(3101)[100:]), axis=1)
 EXAMPLES = [
     Example(Echo(seconds=0.02), x=(Audio(16000), speech(3000))),
     Example(Echo(seconds=0.0001, level=-1, feedback=-0.8), x=(Audio(44100, channels=2), STEREO)),
+    Example(Echo(seconds=0.01, tail=0.1), x=(Audio(16000, channels=2), STEREO)),
 ]
 
 
@@ -30,6 +31,11 @@ def test_an_impulse_comes_again_and_again_softer() -> None:
     x = np.zeros(400)
     x[0] = 1
     assert_allclose(echo(x, 100, 0.5, 0.4)[::100], [1, 0.5, 0.2, 0.08])
+
+
+def test_the_tail_is_the_echo_of_the_end() -> None:
+    longer = np.concatenate((STEREO, np.zeros((1600, 2))))
+    assert_array_equal(EXAMPLES[2].render()["y"], echo(longer, 160, 0.5, 0.4))
 
 
 def test_less_than_a_sample_is_refused() -> None:

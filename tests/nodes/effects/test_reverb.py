@@ -11,6 +11,7 @@ STEREO = np.stack((speech(3001), -0.5 * speech(3101)[100:]), axis=1)
 EXAMPLES = [
     Example(Reverb(), x=(Audio(16000), speech(3000))),
     Example(Reverb(room=0.9, damp=0.1, dry=0), x=(Audio(8000, channels=2), STEREO)),
+    Example(Reverb(tail=0.1), x=(Audio(8000, channels=2), STEREO)),
 ]
 
 
@@ -47,6 +48,12 @@ def test_it_is_freeverb(number: int) -> None:
     assert isinstance(node, Reverb)
     expected = restated(x.reshape(len(x), -1), node, float(stream.rate)).reshape(x.shape)
     assert_allclose(example.render()["y"], expected, rtol=0, atol=1e-14)
+
+
+def test_the_tail_is_the_reverberation_of_the_end() -> None:
+    longer = np.concatenate((STEREO, np.zeros((800, 2))))
+    expected = Example(Reverb(), x=(Audio(8000, channels=2), longer)).render()["y"]
+    assert_array_equal(EXAMPLES[2].render()["y"], expected)
 
 
 def test_without_reverberation_the_signal_is_itself() -> None:

@@ -32,6 +32,7 @@ MONO, BOTH = wave_file(DECAY[:, 0], 16000), wave_file(DECAY, 44100)
 EXAMPLES = [
     Example(Convolve(response=MONO, block=256), x=(Audio(16000), speech(3000))),
     Example(Convolve(response=BOTH, block=100, gain=-0.1), x=(Audio(44100, channels=2), STEREO)),
+    Example(Convolve(response=BOTH, block=70, tail=True), x=(Audio(44100, channels=2), STEREO)),
 ]
 
 
@@ -44,6 +45,14 @@ def test_it_is_scipys_convolution(block: int, count: int) -> None:
     assert_allclose(convolve(x[:, 0], DECAY[:, 0], block), expected[:, 0], rtol=0, atol=1e-12)
     node = Convolve(response=BOTH, block=block)
     assert_allclose(Example(node, x=(Audio(44100, channels=2), x)).render()["y"], expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("block", [16, 100, 3001, 4096])
+@pytest.mark.parametrize("count", [1, 99, 3001])
+def test_with_its_tail_it_is_scipys_whole_convolution(block: int, count: int) -> None:
+    node = Convolve(response=BOTH, block=block, tail=True)
+    found = Example(node, x=(Audio(44100, channels=2), STEREO[:count])).render()["y"]
+    assert_allclose(found, fftconvolve(STEREO[:count], DECAY, axes=0), rtol=0, atol=1e-12)
 
 
 def test_a_response_of_one_channel_serves_all() -> None:

@@ -1,0 +1,43 @@
+"""Silence before and after a signal."""
+
+from fractions import Fraction
+
+import numpy as np
+
+from dspgraph import Array, Audio, Field, Input, Node, Output, State
+
+
+class Pad(Node):
+    """Put silence before and after audio: the output lasts longer by `before` and `after`.
+
+        y[n] = x[n - round(before * rate)], and 0 outside the signal
+
+    A signal that meets the longer output of another node, such as `echo` with a tail, needs the same padding.
+
+    Source: NumPy reference, `numpy.pad`.
+    """
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    before: float = Field(0.0, ge=0, le=60, description="silence before the signal, s")
+    after: float = Field(0.0, ge=0, le=60, description="silence after the signal, s")
+
+    def extra(self, x: Audio) -> Fraction:
+        return sum(self._samples(x)) / x.rate
+
+    def start(self, x: Audio) -> State:
+        before, after = self._samples(x)
+        return np.zeros((before, *x.item_shape), x.dtype), after
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        held, after = state
+        joined = np.concatenate((held, x))
+        return (joined[len(x) :].copy(), after), joined[: len(x)]
+
+    def flush(self, state: State) -> tuple[Array]:
+        held, after = state
+        return (np.concatenate((held, np.zeros((after, *held.shape[1:]), held.dtype))),)
+
+    def _samples(self, x: Audio) -> tuple[int, int]:
+        return round(self.before * float(x.rate)), round(self.after * float(x.rate))
