@@ -1,0 +1,182 @@
+"""Another duration at the same pitch: a phase vocoder with locked phases, and WSOLA.
+
+Frame j of the output is centred at sample j * hop. It is made of the input around sample floor(j * hop / factor), where
+factor is the duration of the output over that of the input, in lowest terms up / down.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.signal import overlap_add as overlap
+from dspgraph_nodes._kernels.signal.windows import window_values
+
+StretchMethod = Literal["phase_vocoder", "wsola"]
+
+
+@dataclass(frozen=True)
+class Stretching:
+    """The settings. length, hop: of the frames, samples; reach: how far WSOLA shifts a frame, 0 for a phase vocoder."""
+
+    up: int
+    down: int
+    length: int
+    hop: int
+    reach: int
+
+    def position(self, frame: int) -> int:
+        """Return the sample of the input in the middle of a frame."""
+        return frame * self.hop * self.down // self.up
+
+    def needed(self, frame: int) -> int:
+        """Return how many samples of the input a frame needs from the start of the signal."""
+        middle = self.position(frame)
+        if self.reach and frame:
+            middle = max(middle, self.position(frame - 1) + self.hop)
+        return middle + self.reach + self.length // 2
+
+    def lookahead(self) -> Fraction:
+        """Return how many samples of the input an output sample needs from beyond the end of its span, at most."""
+        slower = Fraction(self.down, self.up)
+        later = max(Fraction(0), self.hop * (1 - slower)) if self.reach else Fraction(0)
+        return self.length // 2 * (1 + slower) - slower + self.reach + later
+
+
+@dataclass
+class StretchState:
+    """State of the stretching."""
+
+    samples: Array  # input that is still needed; before the signal it is 0
+    at: int  # number of the first of these samples
+    tail: overlap.OverlapState
+    received: int = 0
+    frames: int = 0  # frames made so far
+    given: int = 0
+    spectrum: Array | None = None  # of the last frame
+    shifted: int = 0  # where WSOLA has taken the last frame
+
+
+def stretch_start(how: Stretching, dtype: np.dtype[np.floating]) -> StretchState:
+    """Return the state before the first sample."""
+    before = how.length // 2 + how.hop + how.reach
+    tail = overlap.start(how.length, how.hop, -(how.length // 2), dtype)
+    return StretchState(np.zeros(before, dtype), -before, tail)
+
+
+def stretch_step(how: Stretching, held: StretchState, x: Array) -> Array:
+    """Return the next samples of the output. x: the next samples of the input."""
+    held.samples = np.concatenate((held.samples, x))
+    held.received += len(x)
+    until = held.frames
+    while how.needed(until) <= held.received:
+        until += 1
+    y = _frames_until(how, held, until)
+    held.given += len(y)
+    return y
+
+
+def stretch_flush(how: Stretching, held: StretchState) -> Array:
+    """Return the rest of the output: ceil(n * factor) samples in all for n samples of input."""
+    total = -(-held.received * how.up // how.down)
+    until = max(held.frames, -(-total // how.hop))
+    missing = how.needed(until) - held.received
+    held.samples = np.concatenate((held.samples, np.zeros(max(0, missing), held.samples.dtype)))
+    y = np.concatenate((_frames_until(how, held, until), overlap.flush(held.tail)))
+    return y[: total - held.given]
+
+
+def _frames_until(how: Stretching, held: StretchState, until: int) -> Array:
+    """Return the samples that are complete after the frames before number `until`."""
+    if until == held.frames:
+        return held.samples[:0].copy()
+    make = _shifted_frames if how.reach else _locked_frames
+    frames, gain, weight = make(how, held, range(held.frames, until))
+    y = overlap.step(held.tail, [frames], len(frames), gain, weight, how.hop)
+    held.frames = until
+    oldest = min(how.position(until), how.position(until - 1) + how.hop) - how.hop - how.reach - how.length // 2
+    gone = min(len(held.samples), max(0, oldest - held.at))
+    held.samples, held.at = held.samples[gone:], held.at + gone
+    return y
+
+
+def _cut(how: Stretching, held: StretchState, middles: Array) -> Array:
+    """Return the samples around the given ones, [n, length]."""
+    windows = np.lib.stride_tricks.sliding_window_view(held.samples, how.length)
+    frames: Array = windows[middles - how.length // 2 - held.at]
+    return frames
+
+
+def _locked_frames(how: Stretching, held: StretchState, numbers: range) -> tuple[Array, Array, Array]:
+    """Return the frames of a phase vocoder, and their window for synthesis and its weight in the sum.
+
+    The phase of a peak advances by as much as in the input from `hop` samples earlier; the bins around it keep their
+    phases relative to it.
+
+    Source: J. Laroche and M. Dolson, Improved phase vocoder time-scale modification of audio, IEEE Transactions on
+    Speech and Audio Processing 7(3), 1999 (identity phase locking).
+    """
+    from scipy.fft import irfft, rfft
+
+    window = window_values("hann", "none", how.length, held.samples.dtype)
+    middles = np.array([how.position(number) for number in numbers])
+    now, earlier = (rfft(_cut(how, held, at) * window, axis=1) for at in (middles, middles - how.hop))
+    for k in range(len(now)):
+        if held.spectrum is not None:
+            now[k] = _locked(now[k], earlier[k], held.spectrum)
+        held.spectrum = now[k].copy()
+    return irfft(now, how.length, axis=1), window, window * window
+
+
+def _locked(now: Array, earlier: Array, before: Array) -> Array:
+    """Return the spectrum `now` with the phases that continue those of `before`.
+
+    earlier: the spectrum of the input `hop` samples before `now`; before: the last spectrum of the output.
+    """
+    magnitude = np.sqrt(now.real * now.real + now.imag * now.imag)
+    around = np.pad(magnitude, 2, constant_values=-1)
+    count = len(magnitude)
+    higher = [magnitude > around[2 + shift : 2 + shift + count] for shift in (-2, -1, 1, 2)]
+    peaks = np.flatnonzero(higher[0] & higher[1] & higher[2] & higher[3])
+    if not len(peaks):
+        return now
+    owner = np.searchsorted((peaks[:-1] + peaks[1:] + 1) // 2, np.arange(count), side="right")
+    at = now[peaks]
+    turn = _unit(before[peaks]) * _unit(at * np.conj(earlier[peaks])) * np.conj(_unit(at))
+    locked: Array = now * turn[owner]
+    return locked
+
+
+def _unit(z: Array) -> Array:
+    """Return z / |z|; 1 where z is 0."""
+    size = np.sqrt(z.real * z.real + z.imag * z.imag)
+    unit: Array = np.where(size > 0, z / np.where(size > 0, size, 1), z.dtype.type(1))
+    return unit
+
+
+def _shifted_frames(how: Stretching, held: StretchState, numbers: range) -> tuple[Array, Array, Array]:
+    """Return the frames of WSOLA, and their gain and weight: each is shifted so that it continues the last one best.
+
+    Best is the largest of x . t / sqrt(x . x), with the shifted frame x and the samples t that followed the last frame.
+
+    Source: W. Verhelst and M. Roelands, An overlap-add technique based on waveform similarity (WSOLA) for high quality
+    time-scale modification of speech, ICASSP 1993.
+    """
+    from dspgraph_nodes._kernels.maths.matmul import matmul
+
+    window = window_values("hann", "none", how.length, held.samples.dtype)
+    frames = np.empty((len(numbers), how.length), held.samples.dtype)
+    shifts = np.arange(-how.reach, how.reach + 1)
+    for k, number in enumerate(numbers):
+        middle = how.position(number)
+        if number:
+            followed = _cut(how, held, np.array([held.shifted + how.hop]))[0].astype(np.float64)
+            candidates = _cut(how, held, middle + shifts).astype(np.float64)
+            alike = matmul(candidates, followed[:, None])[:, 0]
+            power = matmul(candidates * candidates, np.ones((how.length, 1)))[:, 0]
+            middle += int(shifts[np.argmax(alike / np.sqrt(np.maximum(power, 1e-300)))])
+        held.shifted = middle
+        frames[k] = _cut(how, held, np.array([middle]))[0]
+    return frames, window, window

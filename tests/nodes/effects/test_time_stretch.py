@@ -1,0 +1,102 @@
+"""Time stretching: duration, pitch, and the identity, in both methods."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from dspgraph import Array, Audio, ParameterError
+from dspgraph.testing import Example
+from dspgraph_nodes._kernels.signal.stretching import Stretching, stretch_flush, stretch_start, stretch_step
+from dspgraph_nodes.effects.time_stretch import TimeStretch, time_stretch
+from helpers.integers import check_integers, integers
+from helpers.speech import speech
+
+X = speech()[9000:14001]
+STREAM = Audio(16000)
+EXAMPLES = [
+    Example(TimeStretch(factor=1.25, length=256, hop=64), x=(STREAM, X)),
+    Example(TimeStretch(factor=0.7, length=200, hop=50), x=(STREAM, X)),
+    Example(TimeStretch(factor=1.5, method="wsola", length=240, hop=120, reach=40), x=(STREAM, X)),
+    Example(TimeStretch(factor=0.8, method="wsola", length=240, hop=100, reach=30), x=(STREAM, X)),
+    Example(TimeStretch(factor=1), x=(STREAM, X)),
+]
+METHODS: list[dict[str, Any]] = [
+    {"method": "phase_vocoder"},
+    {"method": "wsola", "hop": 256, "length": 512, "reach": 150},
+]
+
+
+def frequency(x: Array, rate: float) -> float:
+    """The frequency of the strongest tone, from the phase advance of two long windows 1000 samples apart."""
+    w = np.hanning(4096)
+    first, second = (np.fft.rfft(x[at : at + 4096] * w) for at in (3000, 4000))
+    peak = int(np.abs(first).argmax())
+    turns = peak / 4096 * 1000
+    advance = np.angle(second[peak] / first[peak]) / (2 * np.pi)
+    return float((turns + (advance - turns + 0.5) % 1 - 0.5) / 1000 * rate)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=str)
+@pytest.mark.parametrize("factor", [0.8, 1.25])
+@pytest.mark.parametrize("hertz", [110.0, 1000.3, 3210.0])
+def test_a_tone_keeps_its_pitch_and_its_level(method: dict[str, Any], factor: float, hertz: float) -> None:
+    x = 0.5 * np.sin(2 * np.pi * hertz / 16000 * np.arange(16000))
+    y = time_stretch(x, factor, **method)
+    assert len(y) == np.ceil(16000 * factor)
+    assert abs(1200 * np.log2(frequency(y, 16000) / hertz)) < 3  # cents
+    inner = y[3000:-3000]
+    assert_allclose(np.sqrt(np.mean(inner**2)), 0.5 / np.sqrt(2), rtol=0.05)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=str)
+def test_a_factor_of_1_changes_nothing(method: dict[str, Any]) -> None:
+    assert_array_equal(time_stretch(X, 1, **method), X)
+    assert_array_equal(Example(TimeStretch(factor=1, **method), x=(STREAM, X)).render()["y"], X)
+
+
+@pytest.mark.parametrize("reach", [0, 40])
+def test_both_methods_give_the_signal_back_at_its_own_duration(reach: int) -> None:
+    how = Stretching(1, 1, 512, 128, reach)
+    held = stretch_start(how, X.dtype)
+    y = np.concatenate((stretch_step(how, held, X), stretch_flush(how, held)))
+    assert_allclose(y, X, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=str)
+@pytest.mark.parametrize("factor", [0.5, 1.5])
+def test_what_happens_when_is_stretched(method: dict[str, Any], factor: float) -> None:
+    """Tones that follow one another begin at `factor` times their times."""
+    x = np.concatenate([np.sin(2 * np.pi * f / 16000 * np.arange(4000)) for f in (300, 900, 2000)])
+    y = time_stretch(x, factor, **method)
+    for k, f in enumerate((300, 900, 2000)):
+        begin, end = int((4000 * k + 800) * factor), int((4000 * k + 3200) * factor)
+        part = np.abs(np.fft.rfft(y[begin:end] * np.hanning(end - begin)))
+        assert_allclose(part.argmax() * 16000 / (end - begin), f, atol=16000 / (end - begin))
+
+
+def test_the_node_is_the_function_and_silence_stays_silent() -> None:
+    assert_array_equal(EXAMPLES[0].render()["y"], time_stretch(X, 1.25, 256, 64))
+    assert_array_equal(EXAMPLES[2].render()["y"], time_stretch(X, 1.5, 240, 120, "wsola", 40))
+    for method in METHODS:
+        assert_array_equal(time_stretch(np.zeros(3000), 1.3, **method), np.zeros(3900))
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        (TimeStretch(factor=1.23456789012), "too many digits to count by; take 1.235"),
+        (TimeStretch(factor=2, hop=600), r"time_stretch\.hop is 600; .*: take 512 or less"),
+    ],
+)
+def test_settings_that_do_not_work_are_refused(node: TimeStretch, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        node.streams(STREAM)
+    with pytest.raises(ParameterError, match="time_stretch takes one channel"):
+        TimeStretch(factor=2).streams(STREAM.like(channels=2))
+
+
+@integers
+def test_integers_are_numbers(dtype: Any, floats: Any) -> None:
+    check_integers(lambda x: time_stretch(x, 1.5, 64, 16), dtype, floats, (300,))
