@@ -19,13 +19,15 @@ jit.NOTICE.patience = 3600.0
 
 NOT_QUICK = [
     TESTS / name
-    for name in ("nodes", "kernels", "models", "training", "plotting", "cli/test_plot.py", "evaluation/test_compare.py",
-                 "evaluation/test_metric_formulas.py", "evaluation/test_metrics.py", "evaluation/test_report.py",
-                 "io/test_containers.py", "io/test_flac.py", "io/test_mpeg.py", "testing/test_files.py",
-                 "testing/test_models.py")
+    for name in ("nodes", "kernels", "models", "training", "plotting", "cli/test_compare.py", "cli/test_notes.py",
+                 "cli/test_plot.py", "evaluation/test_compare.py", "evaluation/test_metric_formulas.py",
+                 "evaluation/test_metrics.py", "evaluation/test_report.py", "io/test_containers.py", "io/test_flac.py",
+                 "io/test_mpeg.py", "io/test_ogg.py", "io/test_positions.py", "system/test_levels.py",
+                 "system/test_pipelines.py", "testing/test_files.py", "testing/test_models.py",
+                 "testing/test_planted_faults.py")
 ]  # fmt: skip
 """Folders and files that `--quick` does not look into: they compare with other programs, train, draw, drive a browser,
-or read audio files of every kind in many cuts."""
+compare variants, render every pipeline, read audio files of every kind in many cuts, or check the checks."""
 
 LEFT_OUT_OF_QUICK = {"slow", "process", "browser", "cluster", "training", "thorough"}
 """Marks of the tests that `--quick` leaves out."""

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from dspgraph import read_arrays
 from dspgraph.cli.render import AUDIO_FORMATS
 from dspgraph.io.formats import FORMAT_NAMES
 from dspgraph.rendering.ledger import Ledger
@@ -46,13 +45,14 @@ def test_render_takes_overrides_swaps_and_formats(tmp_path: Path, wav: Path, sca
     np.testing.assert_allclose(soundfile.read(out / "voice.wav")[0], speech()[8000:16000], atol=1e-7)
 
 
-def test_a_tap_is_written_beside_the_outputs(tmp_path: Path, wav: Path) -> None:
-    result = dspgraph("render", "lpc_vocoder", wav, "-o", tmp_path / "out", "--tap", "pitch", "--tap", "lpc.lpc")
+def test_a_tap_is_written_beside_the_outputs(tmp_path: Path, wav: Path, scale: Path) -> None:
+    result = dspgraph("render", scale, wav, "-o", tmp_path / "out", "--plugin", TOYS, "--tap", "end", "--tap", "end.y")
     assert result.exit_code == 0, result.output
-    assert leftovers(tmp_path / "out") == ["voice.flac", "voice.npz"]
-    assert set(read_arrays(tmp_path / "out" / "voice.npz")) == {"pitch", "lpc.lpc"}
-    result = dspgraph("render", "lpc_vocoder", wav, "-o", tmp_path / "out", "--tap", "lcp")
-    assert "nothing is called 'lcp'; did you mean 'lpc'" in result.stderr
+    found = {path.name: soundfile.read(path)[0] for path in (tmp_path / "out").glob("*.flac")}
+    assert sorted(found) == ["voice.end.flac", "voice.end.y.flac", "voice.y.flac"]
+    np.testing.assert_array_equal(found["voice.end.flac"], found["voice.y.flac"])
+    result = dspgraph("render", scale, wav, "-o", tmp_path / "out", "--plugin", TOYS, "--tap", "edn")
+    assert "the tap 'edn' takes from 'edn', but nothing is called 'edn'; did you mean 'end'" in result.stderr
 
 
 def test_a_file_of_another_rate_and_channel_count_is_converted_and_reported(tmp_path: Path, scale: Path) -> None:
