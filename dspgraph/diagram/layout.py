@@ -216,10 +216,11 @@ class Layout:
         return self.sizes[k][1] + (26 if max(k, below) < len(self.boxes) else 18)
 
     def _straightened(self, top: list[int]) -> list[int]:
-        """Return tops for which pieces of wire that rose or fell by at most 40 pixels are straight, where possible.
+        """Move boxes and points so that pieces of wire that rise or fall by at most 40 pixels become straight.
 
         A piece leads from a box or point to a neighbour in the next layer. Pieces between points are made straight
-        first. After that the two ends of a straight piece move together.
+        first. After that the two ends of a straight piece move together. A piece for which there is no room stays as it
+        is. Returns the new tops.
         """
         group = list(range(len(top)))
         wires = [
