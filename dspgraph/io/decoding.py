@@ -142,7 +142,7 @@ class Decoder:
 
         Full scale is +-1. There are fewer samples if the file ends before. Raises FileError if the file is damaged.
         """
-        begin = 0  # of the link
+        begin = 0  # number of the link's first sample in the file
         for link in self._links:
             start, end = max(first - begin, 0), min(first + length - begin, link.frames)
             if start < end:

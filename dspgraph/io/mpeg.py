@@ -320,9 +320,10 @@ def _xing(content: bytes) -> Tag:
 def info_frame(header: bytes, kind: Kind, frames: int, tag: Tag) -> bytes:
     """Return a frame of layer 3 with a tag Info: the number of frames that follow, the lead and the padding.
 
-    header, kind: of the first frame. frames: the number of frames that follow. tag: the tag of the file, from which
-    lead and padding are taken. If there are more frames than this tag promises, files were joined. The padding then
-    belongs to the end of the first file; it is replaced by 0, so that a decoder cuts nothing off at the end.
+    header, kind: the header of the first frame, and its kind. frames: the number of frames that follow. tag: the tag of
+    the file, from which lead and padding are taken. If there are more frames than this tag promises, files were joined.
+    The padding then belongs to the end of the first file; it is replaced by 0, so that a decoder cuts nothing off at
+    the end.
     """
     padding = tag.padding if tag.frames is None or tag.frames >= frames else 0
     encoder = b"LAME3.100" + bytes(12) + (tag.lead << 12 | padding).to_bytes(3, "big") + bytes(12)

@@ -32,7 +32,7 @@ class Page(NamedTuple):
     flags: int
     position: int  # number of samples up to the end of the last packet that ends on the page; -1: no packet ends there
     serial: int  # number of the stream
-    number: int  # of the page in its stream
+    number: int  # number of the page in its stream
     content: bytes  # the whole page
 
     @property
@@ -58,8 +58,8 @@ class Link(NamedTuple):
 class _Sound:
     """The state of a stream of sound while its pages are read."""
 
-    number: int  # of the last page that was read
-    position: int = 0  # of the last page that was read
+    number: int  # number of the last page that was read
+    position: int = 0  # position of the last page that was read
     begun: bool = False  # whether a page with sound was read
     ended: bool = False
 
