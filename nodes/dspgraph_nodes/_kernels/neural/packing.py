@@ -21,7 +21,7 @@ from dspgraph_nodes._kernels.neural.stages import LOG2_E
 
 Tree = TypeVar("Tree", bound=tuple[Any, ...])
 
-NORM_EPSILON = 1e-5  # of batch normalisation
+NORM_EPSILON = 1e-5  # added to the variance in a batch normalisation
 HUGE_PAGE = 2**21  # bytes
 PADDING = np.zeros(WIDTH, np.float32)  # behind the bias of a layer: the bias of the blocks that only fill a group
 
@@ -114,10 +114,10 @@ def norm_factors(wide: Mapping[str, Array], norm: str) -> tuple[Array, Array]:
 
 
 def normalised_layer(wide: Mapping[str, Array], name: str, norm: str) -> AffineLayer:
-    """Return one layer that does what the layer `name` and the batch normalisation `norm` after it do.
+    """Return one layer that has the same result as the layer `name` followed by the batch normalisation `norm`.
 
-    wide: the arrays of a file of weights, in float64. name: of a dense layer or a convolution, without a bias. The
-    inputs of a convolution have the order [tap, input].
+    wide: the arrays of a file of weights, in float64. name: the name of a dense layer or a convolution, which has no
+    bias. The inputs of a convolution have the order [tap, input].
     """
     factor, bias = norm_factors(wide, norm)
     flat = wide[f"{name}.weight"].swapaxes(1, -1).reshape(len(factor), -1)

@@ -46,11 +46,12 @@ class WaveNetWorkspace(NamedTuple):
 
 @network_stage
 def start_gates(code: NetworkCode, first: Any, blocks: Any, width: Any, count: Any, y: Any) -> None:
-    """Write the bias of the gates of a layer, plus what the features add to them, to the sums at y.
+    """Write the bias of the gates of a layer, plus the numbers that the features add to them, to the sums at y.
 
         state[y + j] = bias[first + j] + sum_i mix[i] * frames[rows + i, first + j],    i ascending,  i < count
 
-    first: the number of the layer's first gate; blocks: of sixteen gates; width: numbers in a row of `frames`.
+    first: the number of the layer's first gate; blocks: the number of blocks of sixteen gates; width: the length of a
+    row of `frames`.
     """
     b, mul = code.builder, code.builder.mul
 

@@ -49,7 +49,7 @@ class Normaliser:
         return tuple(np.clip(x * a + b, -1, 1) for x, (a, b) in self._pairs(magnitude, angle))  # type: ignore[return-value]  # a pair of pairs
 
     def backward(self, magnitude: Array, angle: Array) -> tuple[Array, Array]:
-        """Return the magnitudes and the angles that these scaled ones stand for; what was clipped stays clipped."""
+        """Undo the scaling: return magnitudes and angles from scaled ones. Values that were clipped stay clipped."""
         return tuple((y - b) / a for y, (a, b) in self._pairs(magnitude, angle))  # type: ignore[return-value]  # as above
 
     def _pairs(self, magnitude: Array, angle: Array) -> tuple[tuple[Array, tuple[float, float]], ...]:

@@ -100,7 +100,7 @@ def resample(x: Array, start: int, phase: int, up: int, down: int, taps: Array, 
     """Fill y [channels, n] with x [channels, ...] at up / down times the sampling rate of x.
 
     The first sample is the product of x[:, start : start + width] and row `phase` of the taps; each further sample lies
-    down / up input samples later. taps: of `bank`.
+    down / up input samples later. taps: the result of `bank`.
     """
     rows, length = taps.shape
     flat = taps.reshape(rows * length)
