@@ -69,7 +69,7 @@ class Resample(Node):
         return to_fraction(self.rate)
 
     def _simpler(self, rate: Fraction) -> str:
-        """Return, as text, the whole rate nearest to the requested one whose filter bank is small enough."""
+        """Return, as text, the whole rate nearest to the requested rate whose filter bank is small enough."""
         asked = round(self._rate())
         around = (near for k in range(min(asked // 2, 1000)) for near in (asked - k, asked + k))
         nearby = (near for near in around if self._fits(rate, near))
