@@ -188,7 +188,9 @@ def test_a_run_can_begin_with_weights(tmp_path: Path) -> None:
 def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     trained(tmp_path / "first", steps=2)
     begun = tmp_path / "first" / "weights.safetensors"
-    with pytest.raises(RequestError, match=r"weights.safetensors holds a network with units 4 \(asked: 5\): set its sizes"):
+    with pytest.raises(
+        RequestError, match=r"weights.safetensors holds a network with units 4 \(asked: 5\): set its sizes"
+    ):
         trained(tmp_path / "second", init=begun, units=5)
     with pytest.raises(RequestError, match="--init: there is no file .*none"):
         trained(tmp_path / "third", init=tmp_path / "none")

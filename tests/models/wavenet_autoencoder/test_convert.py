@@ -120,5 +120,7 @@ def test_what_does_not_fit_chainer_is_refused() -> None:
         convert({name: one for name, one in found.items() if name != "dcd_afr_bn3/avg_mean"}, CHAINER)
     with pytest.raises(ValueError, match=r"encoder.layers.2.conv.weight has shape \[9, 36\]; its configuration says"):
         convert({**found, "ecd_conv2/W": found["ecd_conv2/W"][:, :, :2]}, CHAINER)
-    with pytest.raises(ValueError, match="256 levels and convolutions of 2 and 2 taps; .* has 256 levels, 3 and 2 taps"):
+    with pytest.raises(
+        ValueError, match="256 levels and convolutions of 2 and 2 taps; .* has 256 levels, 3 and 2 taps"
+    ):
         convert({**found, "ecd_conv0/W": found["ecd_conv0/W"][:, :, :2]}, CHAINER)
