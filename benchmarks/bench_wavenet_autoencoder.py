@@ -61,7 +61,6 @@ def step_by_step(model: Any, z: Tensor, numbers: Tensor) -> Array:
 def normalised_step_by_step(model: Any, z: Tensor, numbers: Tensor, temperature: float) -> Array:
     """Return levels [n], drawn one after the other by a decoder of the normalised form in evaluation mode.
 
-
     model: the decoder in torch; z: [condition], the frame of all samples; numbers: [n].
     """
     layers = [

@@ -1,6 +1,5 @@
 """Benchmark of WaveRNN: samples per CPU second beside the loop over samples of the published program in torch.
 
-
 The networks have random weights and the published sizes: two GRUs of 512 units with one softmax of 9 bits, and the
 divided state of 896 units with two softmaxes of 8 bits.
 """

@@ -1,6 +1,5 @@
 """Table of the level and the peak of the output of every shipped vocoder for difficult recordings.
 
-
     python -m benchmarks.levels                 # all recordings and vocoders, in float64 and float32: minutes
     python -m benchmarks.levels tone mcep_mlsa  # the recordings named tone..., through the vocoder mcep_mlsa
 

@@ -12,7 +12,6 @@ from statistics import median
 class Row:
     """One row of the table: a figure of dspgraph, the figure of a peer (another program), and a promise.
 
-
     ours, peer: the measured numbers, in `unit`; peer is NaN if there is no peer. figure: the number that the promise is
     about, such as the ratio of ours and peer. target: the promise, as text. met: whether the promise is kept.
     """

@@ -78,7 +78,6 @@ class Sidecar:
     def matching_notes(self, stamp: FileStamp) -> tuple[str, ...] | None:
         """Return the notes in the sidecar on the disk; None if it was written for another input or with other settings.
 
-
         The input is the same if the path in the sidecar is that of the item, and the stamp in the sidecar is `stamp`.
         """
         content = self.read()

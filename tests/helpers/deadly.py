@@ -47,7 +47,6 @@ class DeadlyResult:
 class Deeds:
     """A job whose items harm their worker: for each item it calls the function in `DEEDS`.
 
-
     Up to `open_items` items are open at the same time; they are opened in the given order. A round is one step of all
     open items; an item ends after one to three rounds. Every process writes the names of the items that it opens to a
     file of its own in the folder `log`. `ask` is called at the end of each item, for `DeadlyResult.facts`.

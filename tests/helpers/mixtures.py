@@ -28,7 +28,6 @@ def mixtures(
 ) -> Array:
     """Return rows [n, 3 * COMPONENTS] with random weights and means, and normally distributed log-scales in each phone.
 
-
     scales: the scale of each phone, e to the mean of its log-scales; spread: the standard deviation of log-scales.
     """
     draw, n = np.random.default_rng(seed), phones[-1][1]

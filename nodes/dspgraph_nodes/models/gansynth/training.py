@@ -1,6 +1,5 @@
 """A training run of GANSynth: adversarial, as published, or by regression, which trains the generator alone.
 
-
 Sources: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019, arXiv 1902.08710; T. Karras et al.,
 Progressive Growing of GANs, ICLR 2018, arXiv 1710.10196; magenta, models/gansynth/lib, for schedule and optimiser.
 """

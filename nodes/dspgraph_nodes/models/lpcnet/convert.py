@@ -51,7 +51,6 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
 def from_keras(arrays: Mapping[str, Array]) -> LPCNet:
     """Return the network in arrays with the layout of Keras.
 
-
     Kernels are [in, out], gates are in the order z, r, h, biases are [2, 3 * units], and the two halves of DualFC are
     on the last axis. If the network takes 38 features besides the embedding of the pitch, the 18 that the published
     programs set to zero are left out. Raises ValueError if an array is missing or has another shape.

@@ -1,6 +1,5 @@
 """LPCNet's sample-rate network with gradients that are computed here. It is faster on a CPU than torch's own modules.
 
-
 Outputs and gradients are those of `LPCNet.forward`, except for rounding. Three things save time:
 
 * An embedding has 256 rows, but a batch has thousands of samples. The input matrix of GRU_A is multiplied with each row

@@ -92,7 +92,6 @@ def arrays(data: Sequence[Utterance]) -> Iterator[Array]:
 def noise(form: str, count: int, random: Generator, scale: float = 1.0) -> Array:
     """Return noise [count] with mean 0, in whole mu-law levels. Every call draws the strength of its noise at random.
 
-
     form "c": Laplace's distribution with the standard deviation |1.5 * ln(1e-4 + u) + 0.5 * ln(1e-4 + v)|, where u and
     v are uniform in 0 .. 1: 2 levels on average. form "2018": uniform in -k .. k, where k is 0, 1, 2 or 3 with the
     probabilities 1/5, 2/5, 1/5 and 1/5. scale: factor of the deviation or of k.

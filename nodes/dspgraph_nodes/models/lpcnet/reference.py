@@ -50,7 +50,6 @@ def sampling_distribution(logits: Array, sharpness: Array, threshold: float) -> 
 
     The probabilities p**c are normalised, reduced by a threshold, and normalised again:
 
-
         q = max(0, p**c / sum(p**c) - threshold),    result = q / sum(q)
 
     logits: [n, 256], the logits of p; sharpness: c, [n]. Computed in float64; the kernel does the same in float32, with

@@ -1,6 +1,5 @@
 """Training data of models: recordings with their features, altered copies of them, and the crops in their order.
 
-
 Every random number depends on a key of whole numbers, such as (seed, epoch, place), and on nothing else. So a run that
 resumes at any batch gets the same data as an unbroken run.
 """

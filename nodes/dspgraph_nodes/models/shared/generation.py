@@ -32,7 +32,6 @@ def next_items(
 def last_items(generate: Generate, state: State, width: int) -> tuple[Array, Array]:
     """Do the work of a node's `flush`: return the last samples and the last rows of a signal.
 
-
     state: as in `next_items`; width: how many numbers a frame has.
     """
     _, (samples,), (rows,) = next_items(generate, [state], [np.zeros((0, width))], last=True)

@@ -1,6 +1,5 @@
 """Layers whose gradients are computed here. They are faster on a CPU than torch's modules.
 
-
 Outputs and gradients are those of torch, except for rounding. The gradients of the gates of a step are computed in one
 pass over memory, and the gradient of a recurrent matrix is one product for all steps.
 """
@@ -42,7 +41,6 @@ def gru_recurrent(layer: torch.nn.GRU) -> tuple[Tensor, Tensor]:
 
 class _GRU(Function):
     """A GRU as an operation of torch: outputs h [samples, batch, units] from x, recurrent matrix, bias and first state.
-
 
     x: [samples, batch, 3 * units], the products of the inputs with the input matrix, plus all biases except the
     recurrent bias of the candidate n, which is `bias`.

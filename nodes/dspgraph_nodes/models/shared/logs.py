@@ -22,7 +22,6 @@ from dspgraph_nodes.models.shared.atomic import write_atomically
 def _whole_rows(path: Path) -> list[dict[str, str]]:
     """Return the rows of a CSV log. A last line without a line end, left by a run that was killed, is dropped.
 
-
     Raises RequestError if the file is not a log.
     """
     try:

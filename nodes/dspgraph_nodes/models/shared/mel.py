@@ -137,7 +137,6 @@ def validation_audio(
 ) -> Callable[[Path], dict[str, tuple[Array, int]]]:
     """Return a function that synthesises the first recording for validation from the frames of this recording.
 
-
     The function takes the path of the file and returns {"validation": (samples, rate)}. speech: see `Speech`; settings:
     `audio` is the number of seconds, `seed` the seed of the draws.
     """

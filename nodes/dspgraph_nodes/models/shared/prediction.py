@@ -26,7 +26,6 @@ MIXTURE_LEVELS = 256
 def check_fits(weights: Path, config: Any, pipeline: str, expected: Mapping[str, Any]) -> None:
     """Raise ValueError if the features of a network differ from those that a pipeline computes.
 
-
     weights: the file of the network, for the message; config: its configuration; expected: the values that the pipeline
     gives, by the names of fields or properties of `config`.
     """

@@ -106,7 +106,6 @@ def _converted(plain: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Co
 def folded(arrays: Mapping[str, Array]) -> dict[str, Array]:
     """Return the arrays in float64, with the weight itself in place of each length and direction.
 
-
     The length of `NAME.weight` is called `NAME.weight_g`, its direction `NAME.weight_v`; newer versions of torch call
     them `NAME.parametrizations.weight.original0` and `original1`.
     """

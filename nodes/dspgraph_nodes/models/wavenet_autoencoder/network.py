@@ -1,6 +1,5 @@
 """The WaveNet autoencoder in torch: the gated form, as in NSynth. The other form is in the module `normalised`.
 
-
 A sample is one of 256 mu-law levels k, and the networks read v = (k - 128) / 128. The encoder turns samples into frames
 of a few numbers; its convolutions with the dilations d_i read samples on both sides, and zeros beyond both ends:
 
@@ -151,7 +150,6 @@ class WaveNetAutoencoder(nn.Module):
     def forward(self, levels: Tensor, pitch: Tensor | None = None) -> Tensor:
         """Return the logits of every sample, [batch, n, 256], given the samples before it and the encoding of all
         samples.
-
 
         levels: [batch, n] int64, n = frames * hop; pitch: as `with_pitch` takes it.
         """

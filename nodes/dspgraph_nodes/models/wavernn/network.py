@@ -118,7 +118,6 @@ class Stacked(nn.Module):
 class Split(nn.Module):
     """The form with a divided state: it predicts the upper half of the bits of a sample, then the lower half from that.
 
-
         r, z = sigmoid(W @ x + R @ h + b),    n = tanh(W @ x + b + r * (R @ h + b')),    h = z * h + (1 - z) * n
 
     Both halves of the state read the whole previous state h. The inputs x are the frame and both halves of the sample

@@ -86,7 +86,6 @@ def inputs(code: Tensor, config: Config) -> Tensor:
 def outputs(model: WaveRNN, frames: Tensor, x: Tensor, read: Tensor) -> Tensor:
     """Return the parameters of the distributions of n samples, [chunks, n, outputs], given the samples before them.
 
-
     frames: as in `part_losses`; x: [chunks, n + 1] or [chunks, n + 1, 2], the inputs that stand for the sample before
     the n samples and for the n samples themselves; read: [chunks, n + 1] or [chunks, n + 1, 2], the inputs that stand
     for the samples that the network reads: x, or x with noise. The coarse half of the same sample is always that of x.
