@@ -225,7 +225,7 @@ def vocoders(pipelines: Sequence[str] = VOCODERS, precisions: Sequence[str] = PR
 
 @cache
 def heard(recording: Recording, stream: Audio) -> Array:
-    """Return the samples of a recording as a graph gets them: the recording is written to a file, which is then read."""
+    """Return the samples of a recording as a graph gets them: it is written to a file, and the file is read."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "recording.wav"
         soundfile.write(path, recording.samples, recording.rate, recording.subtype)

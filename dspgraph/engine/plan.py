@@ -237,7 +237,7 @@ class Stage:
         return None
 
     def failure(self, error: Exception, what: str) -> NodeError:
-        """Return a NodeError for an error in the node's own code. what: what failed, such as "start failed"."""
+        """Return a NodeError for an error in the node's own code. what: a text such as "start failed"."""
         return NodeError(f"{self.name} ({self.node.type_name}) {what}: {failure_sentence(self.node, error)}")
 
     def failed_at(self, state: SessionState, error: Exception) -> NodeError:

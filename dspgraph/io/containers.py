@@ -57,7 +57,7 @@ Two changes of a file within one tick of the file system's clock (up to 2 s) may
 UNKNOWN_LENGTH = "read to its end: its header has no length"
 
 _LAST_SAMPLES, _LAST_PAGE = "the samples, whose length its header has", "the last whole page"
-"""Names of the last thing that is read of a file, for notes about the bytes behind it."""
+"""Names of the last thing that is read of a file, for notes about the bytes after it."""
 
 
 def find_layout(path: Path) -> FileLayout:
@@ -314,7 +314,7 @@ def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: in
 def _check_length(path: Path, found: _Samples, length: int, there: int, left: int) -> None:
     """Raise FileError if a file has fewer bytes of samples than `length`, or more than its header can count.
 
-    there: bytes from the first sample to the end of the file. left: bytes behind all chunks.
+    there: bytes from the first sample to the end of the file. left: bytes after all chunks.
     """
     if length > there:
         raise FileError(
@@ -480,7 +480,7 @@ def _integer(file: BinaryIO, length: int, order: Order) -> int:
 
 
 def _end_of_chunks(file: BinaryIO, magic: bytes, begin: int, found: _Samples, size: int) -> int:
-    """Return the offset in the file at which the samples, and the chunks behind the samples, end."""
+    """Return the offset in the file at which the samples, and the chunks after the samples, end."""
     at = begin + found.begin + max(0, found.length)
     chunks = CHUNKED.get(magic)
     if chunks:

@@ -75,7 +75,7 @@ class _OpenLink:
 def pages(path: Path, file: BinaryIO, at: int) -> Iterator[Page]:
     """Yield the pages of an open file from the offset `at` on.
 
-    Bytes behind the last page, for instance a tag, are ignored. Raises FileError for a damaged page.
+    Bytes after the last page, for instance a tag, are ignored. Raises FileError for a damaged page.
     """
     file.seek(at)
     while True:
@@ -96,7 +96,7 @@ def pages(path: Path, file: BinaryIO, at: int) -> Iterator[Page]:
 
 
 def _has_page(file: BinaryIO, at: int) -> bool:
-    """Return whether the mark of a page occurs anywhere behind the offset `at`."""
+    """Return whether the mark of a page occurs anywhere after the offset `at`."""
     overlap = b""
     file.seek(at)
     while part := file.read(2**20):
@@ -173,7 +173,7 @@ def _damaged(path: Path, fault: str) -> FileError:
 
 
 def pages_of(path: Path, link: Link) -> Iterator[Page]:
-    """Yield the pages of the stream of sound of a link."""
+    """Yield the pages of a link that belong to its stream of sound."""
     with path.open("rb") as file:
         for page in pages(path, file, link.span.first):
             if page.at >= link.span.last:

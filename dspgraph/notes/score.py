@@ -70,7 +70,7 @@ def pitch_of(name: str) -> int:
 
 
 def note_name(pitch: int) -> str:
-    """Return the name of a MIDI number, such as "C4" for 60; of two names, the one with "#"."""
+    """Return the name of a MIDI number, such as "C4" for 60. If a note has two names, return the name with "#"."""
     names = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
     return f"{names[pitch % 12]}{pitch // 12 - 1}"
 

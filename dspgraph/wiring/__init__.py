@@ -5,5 +5,5 @@ binding      one node bound to the streams at its ports
 duration     how long a stream lasts, compared with the inputs
 latency      the delay from the inputs of a graph to its outputs
 merge        several graphs as one, in which common nodes occur once
-provenance   the code and library versions behind a graph, for its digest
+provenance   the code and library versions of a graph, for its digest
 """

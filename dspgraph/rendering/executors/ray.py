@@ -210,7 +210,8 @@ class _RemoteActor:
 
 @dataclass
 class _Call:
-    """A call of an actor with a chunk of items. results: a generator of Ray. chunk: the items without result so far."""
+    """A call of an actor with a chunk of items. results: Ray's generator of the results. chunk: the items that have no
+    result yet."""
 
     results: Any
     chunk: list[Item]

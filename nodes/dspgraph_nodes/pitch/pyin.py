@@ -37,14 +37,14 @@ class Pyin(Node):
     j runs over a frame of `seconds`, beyond whose end x counts as 0. The frame is centred in the span of its row, and
     so is the centre of the rows. A trough of d' at a lag is a candidate, whose pitch is rate / lag, where the lag is
     the lowest point of a parabola. Its probability is the share of thresholds, beta-distributed (2, 18) from 0 to 1,
-    for which it is the chosen trough: of the troughs below a threshold each is exp(-2) times as probable as the one
-    before it. What is left to 1 is the probability of an unvoiced frame.
+    for which it is the chosen trough: of the troughs below a threshold, each is exp(-2) times as probable as the trough
+    before it. The probability of an unvoiced frame is 1 minus the sum of these probabilities.
 
     The pitch is that of the best path (Viterbi) through bins of a tenth of a semitone, each voiced and unvoiced. The
     path may change its pitch by up to 36 octaves per second, and changes its voicing with a probability of 0.01 per
-    frame. `wait` seconds of later frames decide about a frame. The node waits for these, and for the half of a frame
-    that lies behind the span: 0.1175 s with the defaults, at 16 kHz. If the frame has a candidate in the bin of the
-    path, the result is the exact pitch of the candidate, otherwise that of the bin.
+    frame. `wait` seconds of later frames decide about a frame. The node waits for these, and for the part of a frame
+    that lies after the span: 0.1175 s with the defaults, at 16 kHz. If the frame has a candidate in the bin of the
+    path, the result is the exact pitch of the candidate, otherwise the pitch of the bin.
 
     The search reaches a factor of 1.2 beyond each end of the range. If it finds a pitch at or beyond an end of the
     range f0_min .. f0_max, the frame is unvoiced. A frame must be longer than the longest period of the search; two
@@ -56,8 +56,8 @@ class Pyin(Node):
     sounds.
 
     Source: M. Mauch and S. Dixon, "pYIN: a fundamental frequency estimator using probabilistic threshold
-    distributions", ICASSP 2014; what it leaves open is as in the program librosa, with its settings, but for the exact
-    pitch of the result and `wait`.
+    distributions", ICASSP 2014. Details that the paper does not give, and the settings, are those of librosa, except
+    for the exact pitch of the result and `wait`.
     """
 
     x = Input(Audio)
@@ -67,7 +67,7 @@ class Pyin(Node):
     f0_min: float = Field(60.0, ge=20.0, description="lowest pitch, Hz")
     f0_max: float = Field(400.0, gt=20.0, description="highest pitch, Hz")
     seconds: float = Field(0.04, gt=0.0, le=0.5, description="length of a frame, s")
-    wait: float = Field(0.1, ge=0.0, le=1.0, description="later frames that decide about a frame, s")
+    wait: float = Field(0.1, ge=0.0, le=1.0, description="length of the later signal that decides about a frame, s")
 
     def streams(self, x: Audio) -> tuple[Frames]:
         require_mono(x, self)
@@ -117,12 +117,12 @@ class Pyin(Node):
         return _search(x.rate, self.hop, self.f0_min, self.f0_max, self.seconds)
 
     def _frames(self, x: Audio) -> int:
-        """Return how many later frames decide about a frame."""
+        """Return the number of later frames that decide about a frame."""
         return math.floor(self.wait * float(x.rate) / self.hop)
 
 
 def _search(rate: Fraction, hop: int, low: float, high: float, seconds: float) -> "tuple[Framing, PitchGrid]":
-    """Return how frames are cut, and the lags and pitches that are searched. hop: samples; low, high: Hz."""
+    """Return the framing, and the grid of lags and pitches to search. hop: samples; low, high: Hz."""
     from dspgraph_nodes._kernels.signal.f0_range import SEARCH_MARGIN
     from dspgraph_nodes._kernels.signal.framing import Framing
     from dspgraph_nodes._kernels.signal.pyin import pitch_grid

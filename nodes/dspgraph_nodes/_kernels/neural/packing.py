@@ -23,7 +23,7 @@ Tree = TypeVar("Tree", bound=tuple[Any, ...])
 
 NORM_EPSILON = 1e-5  # added to the variance in a batch normalisation
 HUGE_PAGE = 2**21  # bytes
-PADDING = np.zeros(WIDTH, np.float32)  # behind the bias of a layer: the bias of the blocks that only fill a group
+PADDING = np.zeros(WIDTH, np.float32)  # after the bias of a layer: the bias of the blocks that only fill a group
 
 
 def blocks(matrix: Array, parts: int = 1, first: int = 0) -> Blocks:
@@ -150,7 +150,7 @@ def single(tree: Tree) -> Tree:
 
 
 def contiguous(tree: Tree) -> Tree:
-    """Return a copy of nested tuples of arrays, with all arrays one behind the other in one piece of memory.
+    """Return a copy of nested tuples of arrays, with all arrays one after the other in one piece of memory.
 
     The piece begins at a multiple of 2 MiB, so that the operating system can use huge pages for it. The processor then
     needs less time to translate addresses.

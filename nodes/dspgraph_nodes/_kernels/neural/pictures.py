@@ -157,7 +157,7 @@ def convolved(x: Array, filters: Filters, rows: int, bins: int, y: Array) -> Non
 
 
 def enlarged(x: Array, filters: Filters, rows: int, bins: int, y: Array) -> None:
-    """Double every pixel of x in both directions, and do to the result what `convolved` does.
+    """Double every pixel of x in both directions, and apply `convolved` to the result.
 
     rows, bins: the size of x, not of y.
     """

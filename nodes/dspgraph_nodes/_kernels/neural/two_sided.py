@@ -67,7 +67,7 @@ class PackedEncoder(NamedTuple):
 class _Room(NamedTuple):
     """The memory for sixteen samples."""
 
-    state: Array  # [1, 4 * C + H, 16]: what the taps read, the hidden channels, and the result
+    state: Array  # [1, 4 * C + H, 16]: the inputs of the taps, the hidden channels, and the result
     places: Array  # [3] int64: where the inputs of the present product begin in `state`
 
 
@@ -126,10 +126,11 @@ class EncoderState:
         self.received = self.read = self.done = 0  # samples that came, samples that layers have read, frames
 
     def push(self, network: PackedEncoder, samples: Array, last: bool = False) -> Array:
-        """Return the frames [n, width] float64 that are now determined, and read as few samples as they need.
+        """Return the frames [n, width] float64 that the samples so far determine.
 
-        samples: [n], the next ones, (2 * k - m) / m for level k of m levels. last: whether the signal ends after them;
-        then zeros fill its last frame.
+
+        samples: [n], the next samples, (2 * k - m) / m for level k of m levels. last: whether the signal ends after
+        them; then zeros fill its last frame. Samples that no frame needs yet wait for the next call.
         """
         net = network
         self.received += len(samples)

@@ -11,7 +11,7 @@ from dspgraph_nodes._kernels.neural.emphasis import Emphasis
 class WaveNetWeights(NamedTuple):
     """The weights of the network, packed for the loop.
 
-    Matrices are stored in blocks of sixteen rows, [block, column, row in block], one behind the other in `weights`.
+    Matrices are stored in blocks of sixteen rows, [block, column, row in block], one after the other in `weights`.
 
     There are two forms of layers: with gates, or with a normalisation and leaky ReLUs, see `wavenet_loop`. Without
     gates, a "gate" is a channel of the convolution; there are half as many.

@@ -187,11 +187,11 @@ def _layers(
 
 @kernel
 def run(net: WaveNetWeights, room: WaveNetWorkspace, given: WaveNetInputs, last: Array, out: WaveNetResults) -> None:
-    """Generate n samples of every lane, and leave in the rings what the next run needs.
+    """Generate n samples of every lane, and leave in the rings the inputs that the next run needs.
 
-    last: [taps, lanes] float64, the samples before the first one, or their levels, the newest first: those that the
-    first convolution reads. They are replaced by the last ones. When the run begins, row 0 of every ring is the oldest
-    one; when it ends, row n modulo the number of rows.
+    last: [taps, lanes] float64, the samples, or their levels, that the first convolution reads before the first new
+    sample, the newest first. At the end they are replaced by the last samples. When the run begins, row 0 of every ring
+    is the oldest row; when it ends, the oldest is row n modulo the number of rows.
     """
     count, lanes = given.rows.shape
     residual, gate, skips, width = net.sizes[1], net.sizes[2], net.sizes[3], net.sizes[4]

@@ -53,7 +53,7 @@ class SampleInputs(NamedTuple):
 class SampleOutputs(NamedTuple):
     """The results of a run of n samples."""
 
-    last: Array  # [d, lanes]: the inputs for the next sample; those for the first one when the run begins
+    last: Array  # [d, lanes]: the inputs for the next sample; when the run begins, for the first sample
     drawn: Array  # [n, k, lanes]: classes with their probabilities, or numbers
     outputs: Array  # [n, outputs * lanes]: the outputs of the network; or [0, outputs * lanes]
 
