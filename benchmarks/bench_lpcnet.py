@@ -185,8 +185,9 @@ def _check(model: LPCNet, network: Network, found: dict[str, Array]) -> None:
 
 
 def _gradients() -> Row:
-    """Return the row about the gradients of the sample-rate network, with batches as in
-    examples/train_lpcnet_on_one_clip.py.
+    """Return the row about the gradients of the sample-rate network.
+
+    The batches are as large as in examples/train_lpcnet_on_one_clip.py.
     """
     torch.manual_seed(0)
     model = LPCNet(PRESETS["lpcnet-small"])

@@ -1,6 +1,4 @@
-"""Files of mixtures of logistics, with their alignments. Every phone has a known scale, so the results of studies are
-known.
-"""
+"""Files of mixtures of logistics, and their alignments. Every phone has a known scale, so study results are known."""
 
 import math
 from collections.abc import Mapping

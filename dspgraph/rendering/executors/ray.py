@@ -210,8 +210,10 @@ class _RemoteActor:
 
 @dataclass
 class _Call:
-    """A call of an actor with a chunk of items. results: Ray's generator of the results. chunk: the items that have no
-    result yet."""
+    """A call of an actor with a chunk of items.
+
+    results: Ray's generator of the results. chunk: the items that have no result yet.
+    """
 
     results: Any
     chunk: list[Item]

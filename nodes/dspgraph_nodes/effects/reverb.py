@@ -34,8 +34,8 @@ class Reverb(Node):
         y[n] = dry * x[n] + wet * 3 * v[n]
 
     The delays d are Freeverb's, multiplied by rate / 44100 and rounded. Before that, the delays of each further channel
-    are made longer by 23, so that the channels differ. Without a `tail` the output ends with the input. `convolve` gives
-    the reverberation of a real room.
+    are made longer by 23, so that the channels differ. Without a `tail` the output ends with the input. `convolve`
+    gives the reverberation of a real room.
 
     Source: J. O. Smith, Physical Audio Signal Processing, W3K Publishing, 2010 (section "Freeverb", the program by
     Jezar at Dreampoint, 2000).

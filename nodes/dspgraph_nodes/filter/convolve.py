@@ -133,8 +133,10 @@ class Convolve(Node):
 
 
 def read_response(path: str) -> tuple[Array, int]:
-    """Return the samples of a file, [m, channels] float64, and its rate. Raises ParameterError if they cannot be
-    used."""
+    """Return the samples of a file, [m, channels] float64, and its rate, Hz.
+
+    Raises ParameterError if the file cannot be read, or if the samples cannot be used.
+    """
     try:
         found = os.stat(path)
         samples, rate = _read(path, found.st_size, found.st_mtime_ns)

@@ -209,7 +209,9 @@ def test_a_magnitude_above_80_counts_as_80(scale: str, precision: Any) -> None:
 
 
 def test_rows_drawn_otherwise_are_refused() -> None:
-    with pytest.raises(ParameterError, match=r"scale is 'mel', .* takes 'gansynth_mel' and 'gansynth_mel_if', found"):
+    with pytest.raises(
+        ParameterError, match=r"scale is 'mel', .* these take 'gansynth_mel' and 'gansynth_mel_if', found"
+    ):
         InverseGansynthSpectrogram(scale="mel").streams(rows(), rows(kind="gansynth_if"))
     with pytest.raises(ParameterError, match=r"form 'if', .* found 'gansynth_magnitude' and 'gansynth_phase'"):
         InverseGansynthSpectrogram().streams(rows(), rows(kind="gansynth_phase"))

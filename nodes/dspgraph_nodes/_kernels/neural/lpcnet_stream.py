@@ -62,8 +62,7 @@ class FrameClock:
         self.received += frames
 
     def advance(self, frames: int, last: bool = False) -> tuple[int, int]:
-        """Return the number of samples that the next `frames` frames determine, and how many of these the first frame
-        does.
+        """Return two numbers of samples: those that the next `frames` frames determine, and those of the first frame.
 
         last: whether these are the last frames of the signal.
         """

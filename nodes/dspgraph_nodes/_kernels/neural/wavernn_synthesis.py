@@ -62,7 +62,10 @@ def random_numbers(network: WaveRNNWeights, uniform: Array) -> Array:
 
 
 def frame_rows(network: Conditioner, windows: Array) -> kernels.ConditionRows:
-    """Return the rows of the loop for n frames. windows: [n, 2 * context + 1, features], frames with their context."""
+    """Return the numbers that n frames add to the layers in the loop over samples.
+
+    windows: [n, 2 * context + 1, features], frames with their context.
+    """
     count, span, _ = windows.shape
     around = network.taps.shape[1] // 2
     near = windows[:, network.context - around : span - (network.context - around)]

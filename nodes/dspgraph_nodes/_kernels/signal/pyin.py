@@ -84,8 +84,7 @@ def start_path(grid: PitchGrid, wait: int) -> PitchPath:
 
 
 def extend_path(grid: PitchGrid, path: PitchPath, frames: Array) -> Array:
-    """Add frames to the paths; return the pitch in Hz of every frame for which enough later frames are there; 0:
-    unvoiced.
+    """Add frames to the paths, and return the pitch of every frame that has enough later frames, in Hz; 0: unvoiced.
 
     frames: [n, length], longer than the longest lag. path: updated in place.
     """
@@ -226,7 +225,8 @@ def _extend(
     """Add frames to the paths, and fill f0 with the pitch of the frames for which enough later frames are there.
 
     The arrays from `score` to `found` are the state (see `PitchPath`), updated in place. seen: the number of frames
-    before."""
+    before.
+    """
     length, bins, rows, given = frames.shape[1], len(pitches), len(origin), 0
     x, d, padded = np.zeros(length + longest + 5), np.empty(longest + 1), np.empty(bins + len(moves) - 1)
     best, came, probability = np.empty((2, bins)), np.empty((2, bins), np.int32), np.empty(bins)

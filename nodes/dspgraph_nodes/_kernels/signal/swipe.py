@@ -75,7 +75,7 @@ BLOCK_FRAMES = 1024
 
 
 class WindowTables(NamedTuple):
-    """The tables of one window length."""
+    """The tables for windows of one length. hann: the window. Candidate `begin` + c has column c of `kernels`."""
 
     hann: Array
     first: Array

@@ -205,8 +205,7 @@ def figures_of(
 
 
 def _audio(recording: TrainingRecording, settings: Settings, path: Path) -> dict[str, tuple[Array, int]]:
-    """Return "validation" -> the first seconds of a recording, encoded and decoded with a file of weights, and the
-    rate.
+    """Return {"validation": (samples, rate)}: the start of a recording, encoded and decoded with a file of weights.
 
     The setting `audio` is the number of seconds.
     """

@@ -29,13 +29,10 @@ class Config(EmphasisConfig):
     components: int = size(10, "mixture: number of logistic distributions", largest=64)
     units: int = size(512, "units of each GRU; coarse_fine: a multiple of 32", multiple=_ROWS)
     dense: int = size(512, "units of each dense layer", multiple=_ROWS)
-    biases: Literal["one", "two"] = Field(
-        "two", description="coarse_fine: bias vectors of the GRU; one: no recurrent bias"
-    )
+    biases: Literal["one", "two"] = Field("two", description="coarse_fine: biases of the GRU; one: no recurrent bias")
     start: Literal["silence", "zeros", "lowest"] = Field(
         "silence",
-        description="coarse_fine: the halves before the first sample. silence: those of the sample 0; zeros: numbers 0 "
-        "as inputs; lowest: the halves 0 and 0",
+        description="coarse_fine: halves before the first sample; zeros: inputs of 0; lowest: both halves are 0",
     )
     features: int = Field(80, ge=0, le=1024, description="numbers in a frame; 0 (coarse_fine only): no frames")
     input: Literal["given", "decibels"] = Field(
@@ -52,11 +49,7 @@ class Config(EmphasisConfig):
     )
     offset: bool = Field(False, description="whether the smoothing filters have a bias")
     auxiliary: int = Field(
-        128,
-        ge=0,
-        le=4096,
-        multiple_of=4,
-        description="outputs of the residual network of the frames; 0: no such network",
+        128, ge=0, le=4096, multiple_of=4, description="outputs of the residual network of the frames; 0: no network"
     )
     compute: int = size(128, "channels of the residual network")
     blocks: int = Field(10, ge=0, le=64, description="blocks of the residual network")
@@ -66,9 +59,7 @@ class Config(EmphasisConfig):
     def _consistent(self) -> Self:
         split = self.kind == "coarse_fine"
         if split and self.units % (2 * _ROWS):
-            raise ValueError(
-                f"units is {self.units}; coarse_fine divides the units in two halves: set a multiple of 32"
-            )
+            raise ValueError(f"units is {self.units}; coarse_fine divides them in two halves: set a multiple of 32")
         if split and self.bits % 2:
             raise ValueError(f"bits is {self.bits}; a sample that is split in two halves has an even number of bits")
         if self.kind == "categorical" and self.bits > 10:
