@@ -11,10 +11,7 @@ from benchmarks.measure import Row, below
 
 
 def seconds(*arguments: str) -> float:
-    """Return the time in seconds that Python needs to run these arguments: the median of seven runs.
-
-    From each, the time of a run of Python that does nothing is subtracted.
-    """
+    """Return the median time of seven runs of Python with these arguments, seconds, minus that of an idle run."""
 
     def one(*words: str) -> float:
         begin = time.perf_counter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -25,11 +26,12 @@ def demo(out: Path, weights: Path | None, overwrite: bool) -> None:
     from dspgraph.evaluation.variants import Choice, choices
     from dspgraph.io.audio import example_speech
     from dspgraph.pipeline.pipeline import Pipeline, load
-    from dspgraph.pipeline.shipped import VOCODER
+    from dspgraph.pipeline.shipped import VOCODER, VOCODER_SLOT
     from dspgraph.plotting.spectrogram import spectrograms
     from dspgraph.training.weights import model_of
 
-    found = choices(VOCODER)
+    each = choices(VOCODER, vary=[VOCODER_SLOT])
+    found = [replace(choice, name=choice.swaps[VOCODER_SLOT]) for choice in each]
     if weights:
         model, overrides = model_of(weights), [f"weights={weights}"]
         found.append(Choice(model, load(model, overrides), overrides=overrides))

@@ -1,1 +1,1 @@
-"""Scores (notes with their times), and a player that makes the sound of each note with a pipeline."""
+"""Scores, and how a pipeline that makes single notes plays them."""

@@ -3,6 +3,9 @@
 VOCODER = "lpc_vocoder"
 """The pipeline whose variants `dspgraph demo` compares."""
 
+VOCODER_SLOT = "excitation"
+"""The slot of VOCODER whose variants it compares."""
+
 PITCH = "f0"
 """The pipeline that estimates the pitch for the metrics of pitch.
 
@@ -10,7 +13,7 @@ Column 0 of its only output is the pitch in Hz, or 0 in unvoiced rows. Its varia
 lowest and the highest pitch in Hz.
 """
 
-PITCH_SWAP = {"pitch": "sawtooth"}
+PITCH_SWAP = {"pitch": "swipe"}
 """The variant of PITCH that the metrics use: it makes the fewest errors of an octave."""
 
 RAINBOWGRAM = "rainbowgram"

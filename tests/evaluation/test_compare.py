@@ -79,13 +79,18 @@ def compared(found: Sequence[Choice], files: Any, out: Path, *metrics: str, **op
 # ---- real speech ----------------------------------------------------------------------------------------------------
 
 
+EXCITATIONS = [
+    dataclasses.replace(one, name=one.swaps["excitation"]) for one in choices("lpc_vocoder", vary=["excitation"])
+]
+
+
 @pytest.fixture(scope="module")
 def five(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Results, int]:
-    """Five clips through all of lpc_vocoder, all metrics; and how often its node `lpc` was given blocks."""
+    """Five clips through all excitations of lpc_vocoder, all metrics; and how often its node `lpc` was given blocks."""
     folder = tmp_path_factory.mktemp("five")
     with pytest.MonkeyPatch.context() as patch:
         given = counted(patch, "lpc")
-        found = compare(choices("lpc_vocoder"), [clips(folder / "in", 5)], folder / "out", "lpc_vocoder")
+        found = compare(EXCITATIONS, [clips(folder / "in", 5)], folder / "out", "lpc_vocoder")
     return folder / "in", folder / "out", found, len(given)
 
 
@@ -153,7 +158,7 @@ def test_the_files_say_what_was_given_back(five: tuple[Path, Path, Results, int]
     said = json.loads((out / "results.json").read_text())
     assert said["scores"] == [dataclasses.asdict(score) for score in found.scores]
     assert said["recordings"] == [{"id": f"c{k}", "source": str(files / f"c{k}.wav"), "seconds": 0.5} for k in range(5)]  # fmt: skip
-    assert [one["digest"] for one in said["variants"]] == [choice.graph.digest for choice in choices("lpc_vocoder")]
+    assert [one["digest"] for one in said["variants"]] == [choice.graph.digest for choice in EXCITATIONS]
     with (out / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     for row, score in zip(rows, found.scores, strict=True):
@@ -221,7 +226,7 @@ def test_graphs_that_cannot_be_heard_are_refused(tmp_path: Path) -> None:
     refused(
         [Choice("p", toy(ToyScale(), Audio(7999)))], tmp_path, "p: .* samples per second, 8000 to 192000; found .*7999"
     )
-    refused([], tmp_path, "a comparison needs at least one variant; found none")
+    refused([], tmp_path, "one variant or more can be compared; found none")
     refused([Choice("p", one), Choice("p", one)], tmp_path, "a name of its own, .*; found p twice: rename one")
     refused([Choice(REFERENCE, one)], tmp_path, "other than 'reference', which is the recording; found reference twice")
 
@@ -508,7 +513,7 @@ def test_processes_and_a_second_run_give_the_same_files(tmp_path: Path) -> None:
     """The audio, the scores and the page, noise included."""
     clips(tmp_path / "in", 3, 0.2)
     (tmp_path / "in" / "c1.wav").write_bytes(b"")
-    found = choices("lpc_vocoder")
+    found = EXCITATIONS
     files = results_of(tmp_path, None, found)
     assert len(files) == 2 * 5 + 3
     assert results_of(tmp_path, None, found) == files
@@ -518,7 +523,7 @@ def test_processes_and_a_second_run_give_the_same_files(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_actors_of_a_cluster_give_the_same_files(tmp_path: Path) -> None:
     clips(tmp_path / "in", 3, 0.2)
-    found = choices("lpc_vocoder")
+    found = EXCITATIONS
     assert results_of(tmp_path, Ray(2), found) == results_of(tmp_path, None, found)
 
 
@@ -551,6 +556,6 @@ def test_two_comparisons_at_a_time_take_two_folders(tmp_path: Path) -> None:
     clips(tmp_path / "in", 1, 0.2)
     (tmp_path / "out").mkdir()
     with Ledger(tmp_path / "out"), pytest.raises(RequestError, match="another run is writing"):
-        compared(choices("lpc_vocoder"), [tmp_path / "in"], tmp_path / "out", "lsd")
-    compared(choices("lpc_vocoder"), [tmp_path / "in"], tmp_path / "out", "lsd")
+        compared(EXCITATIONS, [tmp_path / "in"], tmp_path / "out", "lsd")
+    compared(EXCITATIONS, [tmp_path / "in"], tmp_path / "out", "lsd")
     assert '"status": "done"' in (tmp_path / "out" / "ledger.jsonl").read_text()

@@ -115,7 +115,7 @@ def test_packages_announce_metrics_by_entry_point(tmp_path: Path, value: str, ex
 
 
 def test_the_settings_of_pitch_are_those_of_its_pipeline() -> None:
-    settings, graph = METRICS["log_f0_rmse"].metric.settings, load("f0", (), {"pitch": "sawtooth"})
+    settings, graph = METRICS["log_f0_rmse"].metric.settings, load("f0", (), {"pitch": "swipe"})
     (tracker,) = graph.nodes.values()
     hop = settings["hop_s"] * settings["rate_hz"]
     assert (settings["rate_hz"], hop) == (graph.inputs["speech"].rate, tracker.model_dump()["hop"])

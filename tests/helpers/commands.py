@@ -1,4 +1,4 @@
-"""A runner of commands in this process, and other parts that the tests of commands share."""
+"""Commands run in this process, and what tests of them share."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ TOYS = str(paths.TOYS)
 
 
 def dspgraph(*arguments: object) -> Result:
-    """Run the command `dspgraph` with arguments in this process, and return its exit code and its output."""
+    """Run the command `dspgraph` with arguments in this process, and return its exit code and what it printed."""
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 

@@ -1,4 +1,4 @@
-"""Signals for the tests of metrics, and a function that measures them."""
+"""Signals to measure, and their metrics."""
 
 import math
 
@@ -25,12 +25,12 @@ def noise(n: int, key: int = 3) -> Array:
 
 
 def noisy(snr: float) -> Array:
-    """Return the recording with white noise whose power is `snr` dB below the recording's."""
+    """The clip with white noise that lies `snr` dB below it."""
     x, other = speech(), noise(64000)
     return x + other * math.sqrt((x**2).sum() / (other**2).sum()) * 10 ** (-snr / 20)
 
 
 def tone(hertz: float, seconds: float, rate: float, level: float = 0.0) -> Array:
-    """Return a sine whose peak is `level` dB relative to full scale."""
+    """A sine, its peak `level` dB of full scale."""
     x: Array = 10 ** (level / 20) * np.sin(2 * np.pi * hertz / rate * np.arange(round(seconds * rate)))
     return x

@@ -1,4 +1,4 @@
-"""Environments in which a program runs: a terminal, a shell, or a full disk."""
+"""Surroundings in which a program runs: a terminal, a shell, or a full disk."""
 
 import os
 import pty

@@ -9,12 +9,12 @@ from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, State, St
 
 
 class ToyScale(Node):
-    """Multiply the signal by a factor."""
+    """Multiply by a factor."""
 
     x = Input(Audio)
     y = Output(Audio)
 
-    factor: float = Field(2.0, ge=-10, le=10, description="factor of the signal")
+    factor: float = Field(2.0, ge=-10, le=10, description="what to multiply by")
 
     def step(self, state: State, x: Array) -> tuple[State, Array]:
         return state, x * x.dtype.type(self.factor)
@@ -112,7 +112,7 @@ class ToyApply(Node):
 
 
 class ToyPeak(Node):
-    """Divide a signal by its peak, for which the node waits for the whole signal."""
+    """Divide by the peak of the whole signal."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -152,10 +152,7 @@ class ToyFailing(Node):
 
 
 class ToySized(Node):
-    """Return the rows unchanged.
-
-    The parameter `width` decides their width, as a file of weights does in other nodes.
-    """
+    """Pass rows on whose width a parameter decides, as a file of weights does."""
 
     x = Input(Frames, "level")
     y = Output(Frames)

@@ -1,4 +1,4 @@
-"""Noise at a given signal-to-noise ratio."""
+"""Noise at a given distance below the signal."""
 
 import math
 

@@ -14,16 +14,26 @@ if TYPE_CHECKING:
     from dspgraph_nodes._kernels.signal.pyin import PitchGrid
 
 
-def track_pyin(x: Array, rate: Fraction, hop: int, low: float, high: float, seconds: float, wait: float) -> Array:
+def track_pyin(
+    x: Array,
+    rate: Fraction,
+    hop: int,
+    low: float,
+    high: float,
+    periods: float,
+    wait: float,
+    centre: float | None = None,
+) -> Array:
     """Return the pitch by pYIN: one value in Hz for every `hop` samples, [ceil(n / hop)]; 0 where unvoiced.
 
-    x: [n] samples, taken as 0 outside; low, high: the range of the pitch, Hz; seconds: length of a frame; wait: seconds
-    of later frames that decide about a frame. A pitch at or beyond an end of the range is 0.
+    x: [n] samples, taken as 0 outside; low, high: the range of the pitch, Hz; periods: length of a frame, in periods of
+    the lowest pitch; wait: seconds of later frames that decide about a frame; centre: of a frame, in samples after the
+    start of its span, by default the middle of the span. A pitch at or beyond an end of the range is 0.
     """
     from dspgraph_nodes._kernels.signal.f0_range import drop_outside
     from dspgraph_nodes._kernels.signal.pyin import end_path, extend_path, start_path
 
-    cut, grid = _search(rate, hop, low, high, seconds)
+    cut, grid = _search(rate, hop, low, high, periods, centre)
     path = start_path(grid, math.floor(wait * float(rate) / hop))
     f0 = extend_path(grid, path, cut.whole(x)) if len(x) else np.empty(0)
     return drop_outside(np.concatenate((f0, end_path(path))), low, high)
@@ -34,21 +44,20 @@ class Pyin(Node):
 
         d(lag) = sum_j (x[j] - x[j + lag])**2,    d'(lag) = lag * d(lag) / (sum over k = 1 .. lag of d(k))
 
-    j runs over a frame of `seconds`, beyond whose end x counts as 0. The frame is centred in the span of its row, and
-    so is the centre of the rows. A trough of d' at a lag is a candidate, whose pitch is rate / lag, where the lag is
-    the lowest point of a parabola. Its probability is the share of thresholds, beta-distributed (2, 18) from 0 to 1,
-    for which it is the chosen trough: of the troughs below a threshold, each is exp(-2) times as probable as the trough
-    before it. The probability of an unvoiced frame is 1 minus the sum of these probabilities.
+    j runs over a frame of `periods` periods of the lowest pitch, beyond whose end x counts as 0. Without a `centre` the
+    frame lies in the middle of the span of its row. A trough of d' at a lag is a candidate, whose pitch is rate / lag,
+    where the lag is the lowest point of a parabola. Its probability is the share of thresholds, beta-distributed (2,
+    18) from 0 to 1, for which it is the chosen trough: of the troughs below a threshold each is exp(-2) times as
+    probable as the one before it. What is left to 1 is the probability of an unvoiced frame.
 
     The pitch is that of the best path (Viterbi) through bins of a tenth of a semitone, each voiced and unvoiced. The
     path may change its pitch by up to 36 octaves per second, and changes its voicing with a probability of 0.01 per
-    frame. `wait` seconds of later frames decide about a frame. The node waits for these, and for the part of a frame
-    that lies after the span: 0.1175 s with the defaults, at 16 kHz. If the frame has a candidate in the bin of the
-    path, the result is the exact pitch of the candidate, otherwise the pitch of the bin.
+    frame. `wait` seconds of later frames decide about a frame. The node waits for these, and for the half of a frame
+    that lies behind the span: 0.1142 s with the defaults, at 16 kHz. If the frame has a candidate in the bin of the
+    path, the result is the exact pitch of the candidate, otherwise that of the bin.
 
     The search reaches a factor of 1.2 beyond each end of the range. If it finds a pitch at or beyond an end of the
-    range f0_min .. f0_max, the frame is unvoiced. A frame must be longer than the longest period of the search; two
-    periods are better. The level of the signal changes nothing.
+    range f0_min .. f0_max, the frame is unvoiced. The level of the signal changes nothing.
 
     Measured on vowels at 16 kHz, every semitone from 45 to 809 Hz: no frame has an error of more than a fifth of the
     pitch. On speech, a frame for which RAPT and SWIPE' agree about the pitch has the same pitch here, within 2 % on the
@@ -56,8 +65,8 @@ class Pyin(Node):
     sounds.
 
     Source: M. Mauch and S. Dixon, "pYIN: a fundamental frequency estimator using probabilistic threshold
-    distributions", ICASSP 2014. Details that the paper does not give, and the settings, are those of librosa, except
-    for the exact pitch of the result and `wait`.
+    distributions", ICASSP 2014; what it leaves open is as in the program librosa, with its settings, but for the exact
+    pitch of the result and `wait`.
     """
 
     x = Input(Audio)
@@ -66,8 +75,11 @@ class Pyin(Node):
     hop: int = Field(80, ge=1, le=MOST_HOP, description="samples from one frame to the next")
     f0_min: float = Field(60.0, ge=20.0, description="lowest pitch, Hz")
     f0_max: float = Field(400.0, gt=20.0, description="highest pitch, Hz")
-    seconds: float = Field(0.04, gt=0.0, le=0.5, description="length of a frame, s")
-    wait: float = Field(0.1, ge=0.0, le=1.0, description="length of the later signal that decides about a frame, s")
+    periods: float = Field(2.0, ge=1.5, le=20.0, description="length of a frame, in periods of the lowest pitch")
+    centre: float | None = Field(
+        None, ge=-1e6, le=1e6, description="centre of a frame, samples after the start of the span of its row"
+    )
+    wait: float = Field(0.1, ge=0.0, le=1.0, description="later frames that decide about a frame, s")
 
     def streams(self, x: Audio) -> tuple[Frames]:
         require_mono(x, self)
@@ -76,14 +88,9 @@ class Pyin(Node):
                 f"pyin.f0_min is {self.f0_min:g} and f0_max {self.f0_max:g}; at {x} they must rise, and be at most "
                 f"{float(x.rate / 4):g} Hz: change them, or put a 'resample' to a higher rate before it"
             )
-        cut, grid = self._search(x)
-        if not grid.longest < cut.length:
-            least = math.ceil(1000 * (grid.longest + 2) / x.rate) / 1000
-            raise ParameterError(
-                f"pyin.seconds is {self.seconds:g}; a frame must hold a period of the lowest pitch of the search, "
-                f"{grid.pitches[0]:g} Hz: take at least {least:g}, or a higher f0_min"
-            )
-        return (Frames(x.rate / self.hop, "f0", 1, centre=self.hop / x.rate / 2, dtype=x.dtype),)
+        cut, _ = self._search(x)
+        centre = Fraction(2 * cut.first + cut.length, 2) / x.rate
+        return (Frames(x.rate / self.hop, "f0", 1, centre=centre, dtype=x.dtype),)
 
     def lookahead(self, x: Audio) -> Fraction:
         cut, _ = self._search(x)
@@ -114,19 +121,25 @@ class Pyin(Node):
         return drop_outside(f0, self.f0_min, self.f0_max).astype(dtype, copy=False).reshape(-1, 1)
 
     def _search(self, x: Audio) -> "tuple[Framing, PitchGrid]":
-        return _search(x.rate, self.hop, self.f0_min, self.f0_max, self.seconds)
+        try:
+            return _search(x.rate, self.hop, self.f0_min, self.f0_max, self.periods, self.centre)
+        except ValueError as error:
+            raise ParameterError(f"pyin.{error}") from None
 
     def _frames(self, x: Audio) -> int:
-        """Return the number of later frames that decide about a frame."""
+        """Return how many later frames decide about a frame."""
         return math.floor(self.wait * float(x.rate) / self.hop)
 
 
-def _search(rate: Fraction, hop: int, low: float, high: float, seconds: float) -> "tuple[Framing, PitchGrid]":
-    """Return the framing, and the grid of lags and pitches to search. hop: samples; low, high: Hz."""
+def _search(
+    rate: Fraction, hop: int, low: float, high: float, periods: float, centre: float | None
+) -> "tuple[Framing, PitchGrid]":
+    """Return how frames are cut, and the lags and pitches that are searched. hop: samples; low, high: Hz."""
     from dspgraph_nodes._kernels.signal.f0_range import SEARCH_MARGIN
-    from dspgraph_nodes._kernels.signal.framing import Framing
+    from dspgraph_nodes._kernels.signal.framing import centred_framing
     from dspgraph_nodes._kernels.signal.pyin import pitch_grid
 
-    length = 2 * max(1, round(seconds * float(rate) / 2)) + hop % 2  # even and odd as the hop, for an exact centre
-    cut = Framing(length, hop, (hop - length) // 2)
+    middle = hop / 2 if centre is None else centre
+    odd = round(2 * middle) % 2  # a frame whose middle is between two samples has an odd length
+    cut = centred_framing(2 * round(periods * float(rate) / low / 2) + odd, hop, middle)
     return cut, pitch_grid(float(rate), hop, low / SEARCH_MARGIN, high * SEARCH_MARGIN)

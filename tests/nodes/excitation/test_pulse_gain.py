@@ -16,7 +16,10 @@ LPC = predictors(16, 160)
 F0 = 200 + 150 * np.sin(np.arange(len(LPC)) / 17)
 F0[np.arange(len(LPC)) % 41 < 13] = 0
 
-EXAMPLES = [Example(PulseGain(), f0=(STREAM, F0[:, None]), lpc=(ENVELOPE, LPC))]
+EXAMPLES = [
+    Example(PulseGain(), f0=(STREAM, F0[:, None]), lpc=(ENVELOPE, LPC)),
+    Example(PulseGain(coef=0.85), f0=(STREAM, F0[:, None]), lpc=(ENVELOPE, LPC)),
+]
 
 
 def peak(hertz: float, width: float) -> Array:
@@ -41,6 +44,20 @@ def test_pulses_with_this_gain_are_as_strong_as_white_noise(lpc: Array, period: 
     assert f0 == 16000 / period
     # Of an even period, the line at rate / 2 has half the power that the formula counts: far below 1 % here.
     assert_allclose(gain**2 * power(lpc, pulses), (impulse**2).sum(), rtol=0.01)
+
+
+@pytest.mark.parametrize("coef", [0.5, 0.85])
+def test_with_a_deemphasis_the_powers_behind_it_are_equal(coef: float) -> None:
+    lpc, period = LPC[200:201], 80
+    behind = np.convolve(np.concatenate(([1], lpc[0, 1:])), [1, -coef])
+    pulses = np.zeros(period * 400)
+    pulses[::period] = np.sqrt(period)
+    impulse = lfilter([1], behind, np.eye(1, 16000)[0])
+    ((_, gain),) = pulse_gain(np.array([16000 / period]), lpc, coef=coef)
+    assert abs(gain - pulse_gain(np.array([16000 / period]), lpc)[0, 1]) > 0.01
+    assert_allclose(
+        gain**2 * power(np.concatenate(([[1]], behind[None, 1:]), axis=1), pulses), (impulse**2).sum(), rtol=0.01
+    )
 
 
 def test_a_harmonic_that_meets_a_narrow_peak_is_softened_and_one_that_misses_it_is_not() -> None:

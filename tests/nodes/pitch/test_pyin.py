@@ -16,8 +16,9 @@ from helpers.vowels import FORMANTS, vowel
 
 EXAMPLES = [
     Example(Pyin(), x=(Audio(16000), speech(12003))),
+    Example(Pyin(hop=160, centre=160), x=(Audio(16000), speech(9003))),
     Example(
-        Pyin(hop=147, f0_min=80, f0_max=320, seconds=0.033, wait=0.02),
+        Pyin(hop=147, f0_min=80, f0_max=320, periods=2.6, wait=0.02),
         x=(Audio(22050), speech(15001)[7000:]),
     ),
 ]
@@ -26,7 +27,7 @@ RATE = Fraction(16000)
 
 
 def track(x: Array, rate: Fraction = RATE, hop: int = 80, low: float = 60.0, high: float = 400.0) -> Array:
-    return track_pyin(x, rate, hop, low, high, 0.04, 0.1)
+    return track_pyin(x, rate, hop, low, high, 2, 0.1)
 
 
 def gross(found: Array, f0: float | Array) -> float:
@@ -70,8 +71,7 @@ def test_the_probabilities_of_all_pitches_are_librosas(
 def test_a_path_that_waits_for_the_end_is_librosas() -> None:
     x = (speech(20000) + 1e-3 * np.random.default_rng(1).standard_normal(20000))[8000:]
     low, high = 62.0, 400.0
-    # Frames centred on the start of a span, as librosa's: spans that begin half a hop earlier are centred there.
-    found = track_pyin(np.concatenate((np.zeros(40), x)), RATE, 80, low, high, 0.04, 100.0)
+    found = track_pyin(x, RATE, 80, low, high, 2.48, 100.0, centre=0)  # frames of 640 samples
     expected, _, _ = librosa.pyin(x, fmin=low / 1.2, fmax=high * 1.2, sr=16000, frame_length=640, hop_length=80)
     expected = np.where((expected > low) & (expected < high), expected, 0.0)[: len(found)]
     found = found[: len(expected)]
@@ -84,7 +84,7 @@ def test_a_path_that_waits_for_the_end_is_librosas() -> None:
 
 def test_a_finite_wait_changes_few_frames() -> None:
     x = speech()
-    whole, found = track_pyin(x, RATE, 80, 60.0, 400.0, 0.04, 100.0), track(x)
+    whole, found = track_pyin(x, RATE, 80, 60.0, 400.0, 2, 100.0), track(x)
     assert ((whole > 0) != (found > 0)).mean() < 0.01  # measured: 1 of 800 frames
     both = (whole > 0) & (found > 0)
     assert_allclose(found[both], whole[both], rtol=0.02)
@@ -128,7 +128,7 @@ def test_a_frame_is_centred_in_its_span(low: float, high: float) -> None:
         glide = np.linspace(begin, end, 32000)
         error = track(harmonics(glide)) - glide[::80]
         centres.append(error[60:340].mean() / (end - begin) * 2)
-    assert abs(np.mean(centres) - 0.0025) < 0.3e-3
+    assert abs(np.mean(centres) - 0.0025) < 0.5e-3  # measured: 0.35 ms at most
     assert Pyin().streams(Audio(RATE))[0].centre == Fraction(1, 400)
 
 
@@ -163,8 +163,8 @@ def test_a_rate_that_is_no_whole_number() -> None:
 
 
 def test_the_latency_is_half_a_frame_and_the_later_frames() -> None:
-    assert Pyin().lookahead(Audio(RATE)) == Fraction(320 - 40 + 20 * 80, 16000)  # 0.1175 s
-    assert Pyin(hop=160).lookahead(Audio(RATE)) == Fraction(320 - 80 + 10 * 160, 16000)
+    assert Pyin().lookahead(Audio(RATE)) == Fraction(267 - 40 + 20 * 80, 16000)  # 0.1142 s
+    assert Pyin(hop=160).lookahead(Audio(RATE)) == Fraction(267 - 80 + 10 * 160, 16000)
     assert Pyin(f0_min=40, f0_max=1000).lookahead(Audio(RATE)) < Fraction(15, 100)
 
 
@@ -174,7 +174,7 @@ def test_the_latency_is_half_a_frame_and_the_later_frames() -> None:
         (Pyin(), Audio(RATE, channels=2), "put a mono 'mix' before it"),
         (Pyin(f0_min=200, f0_max=100), Audio(RATE), "must rise, and be at most 4000 Hz"),
         (Pyin(f0_max=2001), Audio(8000), "at most 2000 Hz: change them, or put a 'resample'"),
-        (Pyin(f0_min=25), Audio(RATE), "pyin.seconds is 0.04; .* 20.8333 Hz: take at least 0.049"),
+        (Pyin(centre=40.25), Audio(RATE), "pyin.centre is 40.25, .* 40 or 41"),
     ],
 )
 def test_what_the_tracker_cannot_bear_is_refused(node: Pyin, x: Audio, message: str) -> None:

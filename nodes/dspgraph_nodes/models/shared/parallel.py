@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 from torch import distributed, nn
 
+
 _PATIENCE = 1.0  # seconds
 
 

@@ -1,4 +1,4 @@
-"""The arrays of a WaveRNN in a file of weights, without torch."""
+"""WaveRNN's weights in files, without torch."""
 
 from __future__ import annotations
 
