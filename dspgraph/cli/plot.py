@@ -31,7 +31,6 @@ def phone_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--phone", metavar="LABEL", help="The phone whose distribution is drawn. Default: the one that varies most."
         ),
-        click.option("--stream", metavar="NAME", help="The array in FILE. Default: the only one of a fitting kind."),
         click.option("--tier", metavar="NAME", help="The tier of a TextGrid. Default: the tier of phones."),
         click.option("--utterance", metavar="NAME", help="The utterance of a .ctm or .mlf file. Default: as FILE."),
         click.option(
@@ -55,7 +54,7 @@ def phone_options(command: Callable[..., None]) -> Callable[..., None]:
             help="Take a part of the labels away: `position` (_B _I _E _S) or `stress` (digits). Repeatable.",
         ),
     ]
-    names = ("phone", "stream", "tier", "utterance", "form", "offset", "folds")
+    names = ("phone", "tier", "utterance", "form", "offset", "folds")
 
     @wraps(command)
     def wrapped(**given: Any) -> None:
@@ -89,6 +88,19 @@ def phone_options(command: Callable[..., None]) -> Callable[..., None]:
     "it is a file, or a folder with a file for each recording. The numbers are written beside the picture, as .csv.",
     type=PATH,
 )
+@click.option(
+    "--pipeline",
+    metavar="PIPELINE",
+    help="Draw streams that this pipeline computes from FILE, below each other: its outputs, or those of --stream.",
+)
+@click.option(
+    "--stream",
+    "streams",
+    multiple=True,
+    metavar="NAME",
+    help="The stream to draw: with --pipeline NODE or NODE.OUTPUT, else a stream in the .npz file FILE. Default: all "
+    "outputs, all streams in FILE, or with --phones the only one of a fitting kind. Repeatable.",
+)
 @phone_options
 @click.option(
     "-o", "--out", help="File of the picture. Default: the name of FILE with .png, in this folder.", type=PATH
@@ -98,7 +110,7 @@ def phone_options(command: Callable[..., None]) -> Callable[..., None]:
     "swaps",
     multiple=True,
     metavar="SLOT=VARIANT",
-    help="Put a variant into a slot of the pipeline `rainbowgram`.",
+    help="Put a variant into a slot of the pipeline: of --pipeline, or of `rainbowgram`.",
 )
 def plot(
     file: Path,
@@ -106,24 +118,33 @@ def plot(
     plain: bool,
     weights: Path | None,
     alignment: Path | None,
+    pipeline: str | None,
+    streams: tuple[str, ...],
     phones: dict[str, Any],
     out: Path | None,
     swaps: tuple[str, ...],
 ) -> None:
-    """Draw the sound of FILE as a PNG picture.
+    """Draw the sound of FILE, or streams, as a PNG picture.
 
-    Choose one picture: a rainbowgram, computed by the pipeline of that name; a spectrogram; the distribution that a
-    trained model predicts for every sample, with the true levels and the entropy; or the scales of such distributions
-    phone by phone.
+    Choose one picture: a rainbowgram, computed by the pipeline of that name; a spectrogram; the streams of any
+    pipeline, such as the pitch over a spectrogram; the distribution that a trained model predicts for every sample,
+    with the true levels and the entropy; or the scales of such distributions phone by phone. If FILE is an .npz file
+    that `render` wrote, its streams are drawn.
     """
-    if rainbow + plain + (weights is not None) + (alignment is not None) != 1:
+    others = (weights is not None) + (alignment is not None) + (pipeline is not None)
+    stored = file.suffix.lower() == ".npz" and not (rainbow or plain or others)
+    if rainbow + plain + others + stored != 1:
         raise RequestError(
-            "plot draws one picture: give --rainbowgram or --spectrogram or --distribution WEIGHTS "
-            "or --phones ALIGNMENT"
+            "plot draws one picture: give --rainbowgram or --spectrogram or --pipeline PIPELINE or --distribution "
+            "WEIGHTS or --phones ALIGNMENT, or an .npz file"
         )
-    if not rainbow and swaps:
-        what = "a spectrogram" if plain else "the picture of a distribution"
-        raise RequestError(f"--swap changes the pipeline of --rainbowgram; {what} has none: drop it")
+    if swaps and not (rainbow or pipeline):
+        what = "a spectrogram" if plain else "an .npz file" if stored else "the picture of a distribution"
+        raise RequestError(f"--swap changes the pipeline of --rainbowgram or --pipeline; {what} has none: drop it")
+    if streams and (rainbow or plain or weights):
+        raise RequestError("--stream belongs to --pipeline, to --phones, or to an .npz file: drop it")
+    if alignment is not None and len(streams) > 1:
+        raise RequestError(f"--phones draws one stream; found --stream {' --stream '.join(streams)}: give one of them")
     if alignment is None and (given := [name for name, value in phones.items() if value]):
         option = {"form": "alignment-format", "folds": "fold"}.get(given[0], given[0])
         raise RequestError(f"--{option} belongs to --phones ALIGNMENT: drop it")
@@ -143,10 +164,20 @@ def plot(
         from dspgraph.plotting.phones import phone_heat_map
 
         phone = phones.pop("phone")
-        study = study_files(file, alignment, **phones)
+        study = study_files(file, alignment, stream=next(iter(streams), None), **phones)
         for sentence in study.notes:
             echo(f"note: {sentence}", err=True)
         figure = phone_heat_map(study, file.name, phone)
+    elif pipeline is not None:
+        from dspgraph.pipeline.pipeline import load
+        from dspgraph.plotting.panels import draw_panels, rendered_panels
+
+        panels, speech = rendered_panels(load(pipeline, swap=swap_pairs(swaps)), file, streams)
+        figure = draw_panels(panels, file.name, speech)
+    elif stored:
+        from dspgraph.plotting.panels import draw_panels, file_panels
+
+        figure = draw_panels(file_panels(file, streams), file.name)
     elif rainbow:
         from dspgraph.plotting.rainbowgram import file_rainbowgram
 

@@ -40,8 +40,21 @@ def file_rainbowgram(file: Path, swaps: Mapping[str, str]) -> Figure:
 def column_frequencies(graph: Graph, output: str) -> Array:
     """Return the frequency in Hz of each column of an output of a graph.
 
+    Raises RequestError if no node knows them; see `known_frequencies`.
+    """
+    frequencies = known_frequencies(graph, output)
+    if frequencies is None:
+        raise RequestError(
+            f"no node before the output '{output}' has frequencies for its columns: give one the method `frequencies`"
+        )
+    return frequencies
+
+
+def known_frequencies(graph: Graph, output: str) -> Array | None:
+    """Return the frequency in Hz of each column of an output of a graph, or None if no node knows them.
+
     The node that gives the output is asked first, by `Node.frequencies`. If it returns None, the nodes before it are
-    asked, the nearest first. Raises RequestError if all of them return None.
+    asked, the nearest first.
     """
     names = [graph.origins[output].rpartition(".")[0]]
     for name in names:  # the loop appends to the list: the nearest nodes come first
@@ -50,9 +63,7 @@ def column_frequencies(graph: Graph, output: str) -> Array:
             if frequencies is not None:
                 return frequencies
             names += [origin.rpartition(".")[0] for _, origin in graph.sources(name)]
-    raise RequestError(
-        f"no node before the output '{output}' has frequencies for its columns: give one the method `frequencies`"
-    )
+    return None
 
 
 def rainbowgram(magnitude: Array, advance: Array, frequencies: Array, seconds: float, title: str) -> Figure:

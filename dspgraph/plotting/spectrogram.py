@@ -49,7 +49,7 @@ def spectrograms(files: Mapping[str, Path], target: Path) -> Path:
     image = None
     for axis, (name, path) in zip(axes, files.items(), strict=True):
         samples, rate = soundfile.read(str(path), dtype="float64", always_2d=True)
-        image = _draw(axis, samples.mean(axis=1), rate)
+        image = draw_spectrogram(axis, samples.mean(axis=1), rate)
         image.set_clim(-130, -50)
         axis.set(title=name, xlabel="s")
     axes[0].set_ylabel("Hz")
@@ -86,7 +86,7 @@ def spectrogram(samples: Array, rate: float, title: str) -> Figure:
     """
     figure = new_figure(9, 3.6)
     axis = figure.subplots()
-    image = _draw(axis, samples, rate)
+    image = draw_spectrogram(axis, samples, rate)
     loudest = float(np.max(image.get_array()))  # type: ignore[arg-type]  # a drawn image has an array
     image.set_clim(loudest - 80, loudest)
     label(axis, title)
@@ -156,7 +156,7 @@ def _png(energy: Array, loudest: float) -> bytes:
     return file.getvalue()
 
 
-def _draw(axis: Axes, samples: Array, rate: float) -> AxesImage:
+def draw_spectrogram(axis: Axes, samples: Array, rate: float) -> AxesImage:
     """Draw the spectrogram of a signal: its power density in dB. The hop is a quarter of the window.
 
     samples: [n]; rate: in Hz.

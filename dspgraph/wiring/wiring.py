@@ -263,7 +263,8 @@ class Wiring:
         more = {origin: self._origin(origin, f"the tap '{origin}'") for origin in origins}
         for name, origin in more.items():
             if self.origins.get(name, origin) != origin:
-                raise GraphError(f"the output '{name}' is another stream than the tap '{name}': write '{origin}'")
+                way = "give that output another name" if origin == name else f"write '{origin}'"
+                raise GraphError(f"the output '{name}' is another stream than the tap '{name}': {way}")
         return self.evolve(outputs={**self.origins, **more})
 
     def expose_all(self) -> Self:

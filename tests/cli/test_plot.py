@@ -156,7 +156,7 @@ def test_one_kind_of_picture_is_asked_for(wav: Path) -> None:
     for kinds in ([], ["--rainbowgram", "--spectrogram"]):
         result = plot(wav, *kinds)
         assert result.exit_code == 2
-        assert "plot draws one picture: give --rainbowgram or --spectrogram or --distribution WEIGHTS" in result.output
+        assert "plot draws one picture: give --rainbowgram or --spectrogram or --pipeline PIPELINE" in result.output
     result = plot(wav, "--spectrogram", "--swap", "spectrum=stft")
     assert result.exit_code == 2
     assert "a spectrogram has none: drop it" in result.output
@@ -233,3 +233,33 @@ def test_faults_of_a_phone_study_are_told_before_anything_is_written(npz: Path, 
         assert complaint in result.output
         assert "Traceback" not in result.output
     assert list(Path().iterdir()) == []
+
+
+# ---- streams --------------------------------------------------------------------------------------------------------
+
+
+def test_the_streams_of_a_pipeline_or_of_a_file_it_wrote_are_drawn(wav: Path) -> None:
+    result = plot(wav, "--pipeline", "mel_features", "--stream", "bands", "--stream", "mel", "-o", "a.png")
+    assert (result.exit_code, result.stdout) == (0, "a.png\n"), result.output
+    rendered = CliRunner().invoke(main, ["render", "mel_features", str(wav), "-o", "out"])
+    assert rendered.exit_code == 0, rendered.output
+    assert plot("out/voice.npz", "-o", "b.png").exit_code == 0
+    assert plot("out/voice.npz", "--stream", "mel", "-o", "c.png").exit_code == 0
+    assert (imread("b.png") == imread("c.png")).all()
+    assert imread("a.png").shape[0] > 1.5 * imread("b.png").shape[0]
+
+
+def test_options_that_belong_to_another_picture_are_refused(wav: Path) -> None:
+    refused = {
+        (wav, "--spectrogram", "--stream", "f0"): "--stream belongs to --pipeline, to --phones, or to an .npz file",
+        (wav, "--spectrogram", "--pipeline", "f0"): "plot draws one picture",
+        ("a.npz", "--swap", "a=b"): "an .npz file has none: drop it",
+        ("a.npz", "--phones", "b.lab", "--stream", "x", "--stream", "y"): "--phones draws one stream; found --stream x",
+        (wav, "--pipeline", "mel_features", "--stream", "mell"): "nothing is called 'mell'; there are: bands",
+        ("a.npz",): "a.npz",
+    }
+    for arguments, message in refused.items():
+        result = plot(*arguments)
+        assert result.exit_code != 0
+        assert message in result.output, result.output
+    assert written(wav) == []
