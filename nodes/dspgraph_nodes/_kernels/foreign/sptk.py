@@ -1,4 +1,4 @@
-"""pysptk's RAPT, called only with arguments that its C code handles.
+"""pysptk's RAPT and mel-generalised cepstral analysis, called only with arguments that their C code handles.
 
 The limits below were found with pysptk 1.0.1:
 
@@ -55,6 +55,27 @@ def rapt(x: Array, rate: Fraction, hop: int, low: float, high: float, bias: floa
         f0: Array = sptk.rapt(padded, float(rate), hop, min=lowest, max=highest, voice_bias=bias, otype="f0")
     at = (np.arange(count) * hop) + 0.0075 * float(rate)
     return drop_outside(raise_subharmonics(x, float(rate), f0[:count], at, highest_checked(high)), low, high)
+
+
+def mel_generalised_cepstrum(
+    frame: Array, order: int, alpha: float, gamma: float, tolerance: float, iterations: int, floor: float
+) -> Array:
+    """Return the mel-generalised cepstrum of a windowed frame, [order + 1] float64, by SPTK's mgcep.
+
+    frame: [length], length a power of two above 2 * order. Its code keeps static buffers: one call runs at a time.
+    Raises ValueError if the analysis fails.
+    """
+    with _lock:
+        try:
+            found: Array = sptk.mgcep(
+                np.ascontiguousarray(frame, np.float64), order=order, alpha=alpha, gamma=gamma, maxiter=iterations,
+                threshold=tolerance, etype=1, eps=floor, min_det=0.0,
+            )  # fmt: skip
+        except RuntimeError as error:
+            raise ValueError(f"SPTK's mgcep failed: {error}") from None
+    if not np.isfinite(found).all():
+        raise ValueError("SPTK's mgcep did not converge: lower the order, or raise the floor")
+    return found
 
 
 def _check_loudness(x: Array) -> None:
