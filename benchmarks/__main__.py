@@ -1,6 +1,7 @@
-"""Program of `make bench`: all benchmarks, or those named (`python -m benchmarks lpcnet start`), as one table.
+"""Program of `make bench`: run all benchmarks, or the named ones, and print their results as one table.
 
-The rows of a benchmark are printed when it ends. The exit code is 1 if a promise is not kept.
+`python -m benchmarks lpcnet start` runs two of them. The rows of a benchmark are printed when it ends. The exit code is
+1 if a promise about speed or memory is not kept.
 """
 
 import sys
@@ -43,11 +44,11 @@ TOPICS = (
 
 
 WIDTH = 76
-"""Characters for the names of the rows."""
+"""Width of the column with the names of the rows, in characters."""
 
 
 def main(names: list[str]) -> int:
-    """Run the benchmarks with these names, all if there are none, and return the exit code."""
+    """Run the benchmarks with these names, or all if no name is given, and return the exit code."""
     topics = {topic.__name__.partition("bench_")[2]: topic for topic in TOPICS}
     if unknown := [name for name in names if name not in topics]:
         print(f"there is no benchmark '{unknown[0]}'; there are: {', '.join(topics)}", file=sys.stderr)

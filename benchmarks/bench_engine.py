@@ -71,7 +71,7 @@ def by_engine(graph: Graph, x: Array, n: int) -> list[Array]:
 
 
 class Nothing(Node):
-    """Return the block unchanged. A chain of such nodes takes only the time of the engine."""
+    """Return the block unchanged. The time of a chain of such nodes is almost only the time of the engine."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -170,8 +170,9 @@ def rows() -> list[Row]:
         ],
         repeats=9,
     )
-    # The time of the engine per node and quantum: the difference between a chain of 22 nodes and one of 2, divided by
-    # the number of steps, minus the time of a step alone.
+    # The time of the engine per node and quantum is the difference between the times of a chain of 22 nodes and a chain
+    # of 2
+    # nodes, divided by the number of steps, minus the time of a step without the engine.
     one, many = 2, 22
     calls = len(x) // QUANTUM * (many - one)
     step, meet, block, row = Nothing().step, Meet().step, x[:QUANTUM], np.zeros((1, 1))

@@ -1,4 +1,4 @@
-"""Benchmark of LPCNet's features, in seconds of speech per CPU second, and of conversions, compared with pysptk."""
+"""Benchmark of LPCNet's features, in seconds of speech per CPU second, and of conversions, beside pysptk."""
 
 import numpy as np
 import pysptk

@@ -15,8 +15,8 @@ ORDER, LENGTH, HOP, FRAMES = 25, 512, 80, 794
 def rows() -> list[Row]:
     """Return the rows of the table about linear prediction.
 
-    `lpc` with all frames in one call and with one frame per call is compared with pysptk; `lpc` with all frames also
-    with the C function called without pysptk's wrapper.
+    `lpc` with all frames in one call, and with one frame per call, is compared with pysptk. `lpc` with all frames is
+    also compared with pysptk's C function, called without its wrapper.
     """
     x, _ = soundfile.read(pysptk.util.example_audio_file())
     frames = frame(x, window_values("blackman", "none", LENGTH, x.dtype), HOP, 0)[:FRAMES]

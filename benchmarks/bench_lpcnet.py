@@ -100,7 +100,7 @@ def _peak(room: Sums, count: int) -> None:
 
 
 def multiply_adds(network: Network) -> int:
-    """Return the number of multiply-adds in the matrices per sample, without those of weights that are 0."""
+    """Return the number of multiply-adds in the matrices per sample. Weights that are 0 do not count."""
     sample = network.sample
     kept = sum(int(np.count_nonzero(one.weights)) for one in sample if isinstance(one, Blocks))
     return kept + len(sample.diagonal_a) + len(sample.diagonal_b)
@@ -174,7 +174,7 @@ def _stepped(model: LPCNet, found: dict[str, Array], seconds: float) -> Array:
 
 
 def _check(model: LPCNet, network: Network, found: dict[str, Array]) -> None:
-    """Assert that the kernel and torch make the same samples, for as many seconds as torch is measured on."""
+    """Assert that the kernel and torch make the same samples, for the `ALONE` seconds on which torch is measured."""
     numbers = np.random.Generator(np.random.Philox(key=0)).random(int(16000 * ALONE), dtype=np.float32)
     conditions, sharp = _conditions(model, found).numpy(), sharpness(found["correlation"][:, 0])
     frames = frame_inputs(network.frame, conditions, found["lpc"], sharp)
@@ -185,7 +185,10 @@ def _check(model: LPCNet, network: Network, found: dict[str, Array]) -> None:
 
 
 def _gradients() -> Row:
-    """Return the row about the gradients of the sample-rate network, for batches as in the example of training."""
+    """Return the row about the gradients of the sample-rate network.
+
+    The batches are as large as in examples/train_lpcnet_on_one_clip.py.
+    """
     torch.manual_seed(0)
     model = LPCNet(PRESETS["lpcnet-small"])
     f, codes = torch.randn(44, 1, model.config.condition), torch.randint(0, 256, (44, 80, 4))

@@ -23,7 +23,9 @@ from dspgraph.rendering.result import Rendered
 from dspgraph.streams import Array, Audio
 
 FILES, EARLY, ALONE = 2000, 200, 500
-"""Numbers of files: all; those rendered when the memory is first read; those for `alone`."""
+"""Numbers of files: of all files; of the files that are rendered before the memory is first read; of the files for
+`alone`.
+"""
 
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None

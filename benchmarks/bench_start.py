@@ -11,7 +11,10 @@ from benchmarks.measure import Row, below
 
 
 def seconds(*arguments: str) -> float:
-    """Return the median time of seven runs of Python with these arguments, seconds, minus that of an idle run."""
+    """Return the time in seconds that Python needs to run these arguments: the median of seven runs.
+
+    From each, the time of a run of Python that does nothing is subtracted.
+    """
 
     def one(*words: str) -> float:
         begin = time.perf_counter()

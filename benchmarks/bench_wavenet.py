@@ -1,7 +1,8 @@
-"""Benchmark of WaveNet: its speed beside the published program's own loop over samples, restated in torch.
+"""Benchmark of WaveNet: its speed beside the loop over samples of the published program, rewritten here in torch.
 
-The networks have random weights. That loop keeps, for every layer, the last inputs of the convolution in a buffer which
-it shifts by one at every sample, and takes every d-th of them; weight normalisation is folded, as in the program.
+The networks have random weights. For every layer, the loop keeps the last inputs of the convolution in a buffer. At
+every sample it shifts the buffer by one, and reads every d-th input. As in the program, the weight normalisation is
+computed before the loop.
 """
 
 from math import sqrt
@@ -20,11 +21,11 @@ from dspgraph_nodes.models.wavenet.network import WaveNet
 from dspgraph_nodes.models.wavenet.packing import packed
 
 MANY, NONE = 16, float("nan")
-REDUCED = Config(residual=32, gate=64, skip=32, bands=16)  # 24 layers, as the published one
+REDUCED = Config(residual=32, gate=64, skip=32, bands=16)  # 24 layers, as in the published network
 
 
 def multiply_adds(config: Config) -> int:
-    """Return the multiply-adds per sample, without those for the features, which are computed once per frame."""
+    """Return the number of multiply-adds per sample. The features do not count: they are processed once per frame."""
     c, half = config, config.gate // 2
     own = c.layers * (c.kernel * c.residual * c.gate + half * (c.residual + c.skip)) - half * c.residual
     return own + c.skip * (c.skip + c.width)
@@ -70,7 +71,7 @@ def step_by_step(model: Any, rows: Tensor, numbers: Tensor) -> Array:
 
 
 def plain_loss(model: Any, features: Tensor, previous: Tensor, target: Tensor) -> Tensor:
-    """Return the loss of a WaveNet, written with the convolutions of torch."""
+    """Return the loss of a WaveNet, computed with the convolutions of torch."""
     c = model.condition(features).mT
     x = conv1d(previous[:, None], model.first.weight[..., None], model.first.bias)
     total: Any = 0.0
@@ -104,7 +105,11 @@ def rows() -> list[Row]:
 
 
 def _synthesis(name: str, config: Config, frames: int, steps: int, alone: float, together: float) -> list[Row]:
-    """Return the rows of one network: one signal, sixteen, and the share of the speed of a matrix product."""
+    """Return the rows of one network: the speed for one signal and for sixteen, also relative to a matrix product.
+
+    alone, together: the promises for one signal and for sixteen, in multiples of torch's speed. frames: the number of
+    frames that are synthesised; steps: the number of samples that torch makes.
+    """
     model = network_of(config)
     network = packed(config, {key: one.numpy() for key, one in model.state_dict().items()})
     draw = np.random.Generator(np.random.Philox(key=0))
@@ -148,7 +153,7 @@ def _synthesis(name: str, config: Config, frames: int, steps: int, alone: float,
 
 
 def _training() -> Row:
-    """Return the row about one update of a small network, beside the same network of torch's convolutions."""
+    """Return the row about one update of a small network, beside the same network with torch's convolutions."""
     config = PRESETS["wavenet-small"]
     model = network_of(config)
     features, x = torch.randn(4, 4 + 2 * config.context, config.bands), 2 * torch.rand(4, 4 * config.hop + 1) - 1

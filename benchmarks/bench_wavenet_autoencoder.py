@@ -1,7 +1,7 @@
 """Benchmark of both forms of the WaveNet autoencoder at their published sizes, beside the same networks in torch.
 
-The weights are random. The loop over samples in torch keeps, for every layer, the last inputs of the convolution in a
-ring, and adds the conditioning of a frame that was computed before.
+The weights are random. In torch, the loop over samples keeps the last inputs of every convolution in a ring buffer, and
+the numbers that a frame adds to the layers are computed before the loop.
 """
 
 from typing import Any
@@ -21,7 +21,9 @@ from dspgraph_nodes.models.wavenet_autoencoder.packing import packed_decoder, pa
 
 _MANY, _STEPS, _NORMALISED_STEPS = 16, 16, 128
 _PUBLISHED = Config(hop=64)
-"""The published network, but for the hop: the time of a sample does not depend on it, and a frame of 512 takes long."""
+"""The published network with a shorter hop. The time of a sample does not depend on the hop, and a frame of 512 samples
+would take long.
+"""
 
 _NORMALISED = PRESETS["wavenet_autoencoder-normalised"].replace(pitches=7)
 """The network of wavenet-autoencoder-chainer."""
@@ -57,7 +59,7 @@ def step_by_step(model: Any, z: Tensor, numbers: Tensor) -> Array:
 
 @torch.no_grad()
 def normalised_step_by_step(model: Any, z: Tensor, numbers: Tensor, temperature: float) -> Array:
-    """Return levels [n], drawn one after the other by a decoder of the normalised form, evaluated.
+    """Return levels [n], drawn one after the other by a decoder of the normalised form in evaluation mode.
 
     model: the decoder in torch; z: [condition], the frame of all samples; numbers: [n].
     """
@@ -83,7 +85,7 @@ def normalised_step_by_step(model: Any, z: Tensor, numbers: Tensor, temperature:
 
 
 def _affine(norm: Any) -> tuple[Tensor, Tensor]:
-    """Return the factor and the offset of every channel, of an evaluated batch normalisation."""
+    """Return the factor and the offset of every channel of a batch normalisation in evaluation mode."""
     factor = norm.weight / torch.sqrt(norm.running_var + 1e-5)
     return factor, norm.bias - norm.running_mean * factor
 

@@ -1,4 +1,4 @@
-"""Benchmark of WaveRNN: samples per CPU second beside the step loop of the published program, written in torch.
+"""Benchmark of WaveRNN: samples per CPU second beside the loop over samples of the published program in torch.
 
 The networks have random weights and the published sizes: two GRUs of 512 units with one softmax of 9 bits, and the
 divided state of 896 units with two softmaxes of 8 bits.
@@ -25,7 +25,7 @@ from dspgraph_nodes.models.wavernn.network import Split, Stacked, WaveRNN, netwo
 from dspgraph_nodes.models.wavernn.packing import packed
 from dspgraph_nodes.models.wavernn.training import part_losses
 
-STEPS, LANES = 100, 16  # samples that torch makes in a turn; signals in a batch
+STEPS, LANES = 100, 16  # samples that torch makes in one measurement; signals in a batch
 
 
 def rows() -> list[Row]:
@@ -56,7 +56,7 @@ def _rows(preset: str, alone: float, together: float) -> list[Row]:
 
 
 def _small() -> Row:
-    """Return the row about a network of 96 units: it is faster than real time."""
+    """Return the row about a network of 96 units, with the promise that it is faster than real time."""
     torch.manual_seed(0)
     model = network(PRESETS["wavernn-small"]).eval()
     c = model.config
@@ -80,7 +80,7 @@ def plain_loss(model: Stacked, frames: Tensor, code: Tensor) -> Tensor:
 
 
 def _training() -> Row:
-    """Return the row about the steps of training of a small network, beside the same network of torch's modules."""
+    """Return the row about training steps of a small network, beside the same network with torch's modules."""
     torch.manual_seed(0)
     model = network(PRESETS["wavernn-small"])
     assert isinstance(model, Stacked)
@@ -109,7 +109,7 @@ def _weights(model: WaveRNN) -> WaveRNNWeights:
 
 
 def _kernel(net: WaveRNNWeights, model: WaveRNN, signals: int) -> Callable[[], object]:
-    """Return a function that makes a frame of samples of so many signals."""
+    """Return a function that makes one frame of samples for each of `signals` signals."""
     c, draw = model.config, np.random.Generator(np.random.Philox(key=0))
     rows = frame_rows(net.frame, draw.random((1, 1 + 2 * c.context, c.features)).astype(np.float32))
     numbers = random_numbers(net, draw.random((c.hop, net.draws)))
@@ -132,7 +132,7 @@ def _cell(gru: nn.GRU) -> nn.GRUCell:
 
 @torch.no_grad()
 def _stacked_loop(model: Stacked, signals: int) -> Tensor:
-    """Return samples drawn as the published program draws them: cells, one sample after the other."""
+    """Return samples drawn as in the published program: one after the other, with torch's GRUCell."""
     c = model.config
     cell1, cell2 = _cell(model.gru1), _cell(model.gru2)
     smooth, auxiliary = model.conditions(torch.rand(signals, 1 + 2 * c.context, c.features))
@@ -155,7 +155,10 @@ def _stacked_loop(model: Stacked, signals: int) -> Tensor:
 
 @torch.no_grad()
 def _split_loop(model: Split, signals: int) -> Tensor:
-    """Return halves drawn as the published program draws them: one recurrent product, then the gates of each half."""
+    """Return the halves of samples, drawn as in the published program.
+
+    For each sample there is one product with the recurrent matrix; then the gates of each half are computed.
+    """
     c = model.config
     half, h = c.units // 2, torch.zeros(signals, c.units)
     inner = model.input_coarse.flatten(0, 1).T, model.input_fine.flatten(0, 1).T

@@ -1,13 +1,13 @@
-"""Table of the level and the peak of what every shipped vocoder makes of difficult recordings.
+"""Table of the level and the peak of the output of every shipped vocoder for difficult recordings.
 
     python -m benchmarks.levels                 # all recordings and vocoders, in float64 and float32: minutes
     python -m benchmarks.levels tone mcep_mlsa  # the recordings named tone..., through the vocoder mcep_mlsa
 
-Every figure is that of the output relative to the input, in dB, above 20 Hz: a vocoder does not owe a constant offset
-or rumble. The level is that of the power over the whole recording, or over a tone alone ("in the tone"). The peak of an
-input with an offset is a range, from that above 20 Hz to that of the samples as they are: the figure of an output whose
-peak lies in this range is 0. A row outside the bounds has the mark OUT. At the end, the table has the extremes of every
-vocoder. The exit code is 1 if a row is outside the bounds.
+Every figure compares the output with the input, in dB, above 20 Hz only: a vocoder need not keep a constant offset or
+rumble. The level is the mean power of the whole recording, or of the part with a tone ("in the tone"). If the input has
+an offset, its peak is a range, from the peak above 20 Hz to the peak of the unfiltered samples; the figure of an output
+whose peak lies in this range is 0. A row outside the bounds has the mark OUT. At the end, the table has the extremes of
+every vocoder. The exit code is 1 if a row is outside the bounds.
 
 Every shipped pipeline that makes audio is in VOCODERS, or in LEFT_OUT with a reason.
 """
@@ -41,7 +41,7 @@ VOCODERS = (
 )  # fmt: skip
 """The shipped pipelines from speech to speech."""
 
-_TRAINED = "the level is that which the network was trained to make, and no weights are shipped"
+_TRAINED = "the level depends on the training of the network, and no weights are shipped"
 
 LEFT_OUT = {
     "gansynth_notes": "it makes notes from numbers, and has no recording as its input",
@@ -53,19 +53,19 @@ LEFT_OUT = {
     "mel_vocoder vocoder=lpcnet": _TRAINED,
     "mel_vocoder vocoder=wavenet": _TRAINED,
     "mel_vocoder vocoder=wavernn": _TRAINED,
-    "samples": "its samples are those of the recording, and no speech is made",
+    "samples": "its output is the recording itself",
     "wavenet": _TRAINED,
     "wavenet_autoencoder": _TRAINED,
-    "wavenet_blend": "it makes one sound of two",
+    "wavenet_blend": "it makes one sound from two sounds",
     "wavenet_pitch": _TRAINED,
     "wavenet_phones": _TRAINED,
     "wavernn": _TRAINED,
 }
-"""Pipelines, and variants of VOCODERS, that make audio and are not in the table, and the reason."""
+"""Pipelines and variants of VOCODERS that make audio and are not in the table -> the reason."""
 
 PRECISIONS = ("float64", "float32")
 
-LOWEST = 20.0  # Hz: figures are of what is above
+LOWEST = 20.0  # Hz; all figures are about the frequencies above
 
 _LEAST = 1e-10  # a sample of -200 dB, in place of silence, which has no level in dB
 
@@ -82,7 +82,8 @@ ALPHA = {22050: 0.45, 44100: 0.53, 48000: 0.55}
 class Recording:
     """A recording: samples [n] or [n, channels] of full scale +-1, and how they are written.
 
-    rate: Hz, of the file; subtype: its sample format; own: rate of the pipeline, Hz; tone: where a tone stands, s.
+    rate: the sampling rate of the file, Hz; subtype: the sample format of the file; own: the sampling rate of the
+    pipeline, Hz; tone: start and end of a tone in the recording, s.
     """
 
     name: str
@@ -164,7 +165,7 @@ def _converted() -> Iterator[Recording]:
 
 
 def _tones() -> Iterator[Recording]:
-    """Yield speech with a tone in place of a part, or over it. The frequencies are those that once came out worst."""
+    """Yield speech in which a tone replaces a part or is added to it. These frequencies once had the worst figures."""
     x = speech()
     tones: dict[str, tuple[int, ...]] = {
         f"{hertz} Hz": (hertz,) for hertz in (100, 200, 300, 350, 390, 440, 520, 1000, 1430, 1900, 2600, 3860)
@@ -207,7 +208,10 @@ def _few_values() -> Iterator[Recording]:
 
 
 def beep(x: Array, frequencies: Sequence[float]) -> Array:
-    """Return the samples with a tone, of amplitude 0.45, in place of them from 0.8 s to 1.3 s, at 16 kHz."""
+    """Return the samples, at 16 kHz, with a tone of amplitude 0.45 in place of the part from 0.8 s to 1.3 s.
+
+    frequencies: the sines of which the tone consists, Hz.
+    """
     y, part = x.copy(), slice(*(round(16000 * t) for t in TONE_PART))
     time = np.arange(part.stop - part.start) / 16000
     y[part] = 0.45 / len(frequencies) * sum(np.sin(2 * np.pi * f * time) for f in frequencies)
@@ -224,7 +228,7 @@ def vocoders(pipelines: Sequence[str] = VOCODERS, precisions: Sequence[str] = PR
 
 @cache
 def heard(recording: Recording, stream: Audio) -> Array:
-    """Return the samples that a graph is given of a recording, which is written to a file and read as any other."""
+    """Return the samples of a recording as a graph gets them: it is written to a file, and the file is read."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "recording.wav"
         soundfile.write(path, recording.samples, recording.rate, recording.subtype)
@@ -234,7 +238,7 @@ def heard(recording: Recording, stream: Audio) -> Array:
 
 
 def figures(recording: Recording, vocoder: Vocoder) -> Figures:
-    """Return the figures of what a vocoder makes of a recording."""
+    """Return the figures of the output of a vocoder for a recording."""
     graph = vocoder.graph(recording.own)
     stream = graph.inputs["speech"]
     assert isinstance(stream, Audio)
@@ -243,10 +247,15 @@ def figures(recording: Recording, vocoder: Vocoder) -> Figures:
 
 
 def compared(x: Array, y: Array, rate: float, tone: tuple[float, float] | None = None) -> Figures:
-    """Return the figures of an output y [n] for an input x [n]. rate: Hz; tone: where a tone stands, s."""
+    """Return the figures of an output y [n] for an input x [n].
+
+    rate: the sampling rate, Hz; tone: start and end of a tone, s.
+    """
     above = butter(2, LOWEST, "highpass", fs=rate, output="sos")
     whole = float(np.abs(x).max())
-    # No phase, which would move peaks. Mirrored at the ends, an offset is no step, and noise there gets no peak.
+    # The filter has no phase, which would move peaks. The signal is mirrored at its ends, so that an offset does not
+    # become a
+    # step there.
     x, y = (sosfiltfilt(above, one.astype(np.float64), padtype="even", padlen=round(0.1 * rate)) for one in (x, y))
     found, lowest = (max(float(np.abs(one).max()), _LEAST) for one in (y, x))
     part = slice(*(round(rate * t) for t in tone)) if tone else None

@@ -10,7 +10,7 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table: a figure of dspgraph, one of a peer, and a promise.
+    """One row of the table: a figure of dspgraph, the figure of a peer (another program), and a promise.
 
     ours, peer: the measured numbers, in `unit`; peer is NaN if there is no peer. figure: the number that the promise is
     about, such as the ratio of ours and peer. target: the promise, as text. met: whether the promise is kept.
@@ -44,7 +44,7 @@ def milliseconds(runs: list[Callable[[], object]], repeats: int = 15) -> list[fl
 def peak() -> float:
     """Return the peak memory of this process, MiB.
 
-    `ru_maxrss` is no substitute: it can be the peak of the process that started this one.
+    The function reads VmHWM, because `ru_maxrss` can be the peak of the process that started this one.
     """
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024

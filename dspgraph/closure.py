@@ -93,7 +93,7 @@ class Closure:
 
     @property
     def computed_elsewhere(self) -> tuple[str, ...]:
-        """The places in `computed` that are not in files of this project."""
+        """The places in `computed` without those in files of dspgraph and dspgraph_nodes."""
         return self._computed(name for name in self.files if name.partition(".")[0] not in _OWN_PACKAGES)
 
     def _computed(self, names: Iterable[str]) -> tuple[str, ...]:
@@ -176,7 +176,7 @@ def _may_hold_modules(name: str) -> bool:
 
 @cache
 def read_source(path: Path) -> SourceFile:
-    """Return the hash and the imports of a file, as the file was at the first call."""
+    """Return the hash and the imports of a file, as the file was when this function was first called for it."""
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     if path.suffix != ".py":
@@ -244,7 +244,7 @@ def module_file(name: str) -> Path | None:
 
 
 def _inside(folder: Path, part: str) -> Path | None:
-    """Return the file of the module called `part`; None if there is no such file. folder: of the package around it."""
+    """Return the file of the module called `part` in the folder of its package; None if there is no such file."""
     for end in ("/__init__.py", ".py", *EXTENSION_SUFFIXES):
         path = Path(f"{folder / part}{end}")
         if path.is_file():

@@ -49,8 +49,9 @@ LAWS = (
 class DspgraphError(Exception):
     """The base class of all errors that dspgraph raises on purpose.
 
-    Its arguments are complaints: one, or several that were found together. `str(error)` has one line per complaint.
-    Control characters are escaped, and the middle of a complaint of more than 600 characters is replaced by "...".
+    Its arguments are complaints: sentences that each say one thing that is wrong. `str(error)` has one line per
+    complaint. Control characters are escaped, and the middle of a complaint of more than 600 characters is replaced by
+    "...".
     """
 
     @property
@@ -113,7 +114,7 @@ class FileError(SignalError):
 
 
 class LawError(DspgraphError):
-    """A breach of a law by a node. law: the number of the law. message: what the node did; the law is added to it."""
+    """A node broke a law. law: the number of the law. message: what the node did; the words of the law are added."""
 
     def __init__(self, law: int, message: str) -> None:
         super().__init__(f"{message} (law {law}: {LAWS[law]})")

@@ -131,15 +131,15 @@ class Node(BaseModel):
         return (first_stream(inputs),) * len(self.outputs)
 
     def takes(self) -> Mapping[str, Stream]:
-        """Return the streams that input ports take, by name of the port, where the parameters alone decide it.
+        """Return name of an input port -> stream, for each port whose stream follows from the node's parameters alone.
 
         Example: a network takes frames of the rate and width with which its weights were trained. A pipeline file can
-        then declare an input by such a port, and needs no numbers. By default no port is among them.
+        name such a port in place of the numbers of an input. By default the mapping is empty.
         """
         return {}
 
     def lookahead(self, *inputs: Any) -> Fraction | float:
-        """Return how many seconds of input after the end of an output item's span the node needs to give that item.
+        """Return the lookahead in seconds: how far past the end of an item's span the node needs input for this item.
 
         With `math.inf`, `step` is called once, with the whole signal. Declare the smallest number that is enough: if it
         is too small, items come later than promised; if it is too large, later nodes wait longer than needed (law 3).
@@ -176,9 +176,10 @@ class Node(BaseModel):
         return None
 
     def advice(self, *inputs: Any) -> str | None:
-        """Return a sentence about a parameter that is allowed but likely to be a mistake, with a remedy; or None.
+        """Return a warning about a parameter that is allowed but likely to be a mistake; None if there is none.
 
-        Example: an FFT that is too short for a low voice. The sentence begins with the parameter, "cheaptrick.n_fft".
+        The warning names a remedy. Example: an FFT that is too short for a low voice. The sentence begins with the
+        parameter, "cheaptrick.n_fft".
         """
         return None
 

@@ -62,8 +62,8 @@ NODE_GROUP, PIPELINE_GROUP, MODEL_GROUP, METRIC_GROUP = (
 class Announced:
     """An object that an installed package announces by an entry point.
 
-    group: the group of the entry point, such as METRIC_GROUP. name: of the entry point. pack: the package. where: the
-    place of the object, "module:attribute". loader: a function that imports and returns the object.
+    group: the group of the entry point, such as METRIC_GROUP. name: the name of the entry point. pack: the name of the
+    package. where: the place of the object, "module:attribute". loader: a function that imports and returns the object.
     """
 
     group: str
@@ -136,7 +136,7 @@ def shipped_pipelines() -> dict[str, Path]:
 
 def _folder_of(package: str) -> Path:
     """Return the folder of a package. If there is no such package, return its name as a path, for the error message."""
-    with suppress(Exception, SystemExit):  # an error in a package around it, which find_spec imports
+    with suppress(Exception, SystemExit):  # find_spec imports the packages around it, which may fail
         spec = find_spec(package)
         for folder in (spec.submodule_search_locations or []) if spec else []:
             return Path(folder)
@@ -322,7 +322,10 @@ def _check_plugin(path: Path) -> None:
 
 
 def revive(path: str, kind: str) -> Node:
-    """Return a node without parameters; pickle then sets them. path: the plugin file. kind: the name of the class."""
+    """Return a new node of a plugin file, without parameters, which pickle sets next. kind: the name of the node class.
+
+    Raises RequestError if the file no longer defines this class.
+    """
     found = vars(_plugin(Path(path))).get(kind)
     if not (isinstance(found, type) and issubclass(found, Node)):
         raise RequestError(f"the plugin {path} no longer has the node class {kind}")

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _BYTES = re.compile("[\udc80-\udcff]+")
-"""A pattern for bytes that Python could not decode and keeps in a text as half characters (`surrogateescape`)."""
+"""A pattern for the lone surrogates that stand in a text for bytes that Python could not decode (`surrogateescape`)."""
 
 _MOST_LEVELS = 10
 _MOST_BITS = 256
@@ -24,8 +24,8 @@ There must be a limit on digits: Python refuses to write an integer of more than
 def shown(value: Any, letters: int = 80) -> str:
     """Return a value as Python would write it, with at most `letters` characters: "'lpc'", "[1, 2, 3...".
 
-    Control characters and halves of surrogate pairs are escaped. Only the part of a text, list or mapping that is shown
-    is read. The time therefore does not depend on its size.
+    Control characters and lone surrogates are escaped. Only the part of a text, list or mapping that is shown is read.
+    The time therefore does not depend on the size of the value.
     """
     parts, room = [], letters
     for part in _parts(value, letters, _MOST_LEVELS):
@@ -45,10 +45,10 @@ def escaped(text: str) -> str:
 
 
 def _decoded(text: str) -> str:
-    """Return a text in which bytes that Python kept undecoded are decoded, where they are valid UTF-8.
+    """Return a text in which lone surrogates are replaced by the characters whose UTF-8 bytes they stand for.
 
-    Python keeps bytes that it cannot decode as half characters, in the names of files and the arguments of a program.
-    If the locale has ASCII only, these are all bytes beyond ASCII.
+    In names of files and arguments of a program, Python puts a lone surrogate for each byte that it cannot decode. In a
+    locale that has ASCII only, these are all bytes beyond ASCII.
     """
     return _BYTES.sub(
         lambda found: found[0].encode("ascii", "surrogateescape").decode("utf-8", "surrogateescape"), text
@@ -62,7 +62,10 @@ def shortened(text: str, letters: int) -> str:
 
 
 def _parts(value: Any, letters: int, levels: int) -> Iterator[str]:
-    """Yield the text of a value in parts. letters: most characters to be used. levels: most levels of nested lists."""
+    """Yield the text of a value in parts.
+
+    letters: how many characters the caller shows at most. levels: the largest number of levels of nested lists.
+    """
     kind = type(value)
     if kind in (list, tuple) or isinstance(value, Mapping):
         brackets = "[]" if kind is list else "()" if kind is tuple else "{}"

@@ -30,7 +30,7 @@ _NUMBER = re.compile(r"[+-]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,2})
 
 
 def to_fraction(value: Number) -> Fraction:
-    """Return the exact fraction that a number stands for as it is printed: 1/100 for 0.01, 14700 for "44100/3".
+    """Return the fraction that the printed form of a number stands for: 1/100 for 0.01, 14700 for "44100/3".
 
     Raises ParameterError for a boolean, NaN, infinity, a text that is no number, and a text with more than 40 digits in
     a row or an exponent of three digits: the fraction 1e999999999 has too many digits to compute with.
@@ -138,7 +138,7 @@ def _float_dtype(value: Any, allowed: tuple[str, ...]) -> np.dtype[Any]:
     # numpy parses a text as a list of types. A text that comes from a file is compared with the names alone.
     name = value if isinstance(value, str) else np.dtype(value).name
     if name not in allowed:
-        raise ParameterError(f"a stream of {shown(value)} is not carried; there are: {', '.join(allowed)}")
+        raise ParameterError(f"a stream cannot have the dtype {shown(value)}; there are: {', '.join(allowed)}")
     return np.dtype(name)
 
 

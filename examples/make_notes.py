@@ -1,4 +1,4 @@
-"""Make notes by formulas, and a manifest that tells their pitches: data to train GANSynth or a WaveNet autoencoder on.
+"""Make notes by formulas, and a manifest with their pitches: training data for GANSynth or a WaveNet autoencoder.
 
 python examples/make_notes.py FOLDER [--count N] [--seed S] [--rate HZ] [--lowest P] [--highest P]
 

@@ -46,7 +46,7 @@ def gain(weights: Path, file: Path) -> float:
     """Return the mean log-likelihood ratio of the network to a fixed distribution, in nats per sample.
 
     The network predicts each code of the recording from the true samples before it. The fixed distribution is the best
-    one: the shares of the codes in the recording.
+    possible: the shares of the codes in the recording.
     """
     expected, codes, _ = distribution(weights, file)
     share = np.bincount(codes) / len(codes)

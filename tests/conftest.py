@@ -1,4 +1,4 @@
-"""The options of the test run, and what the tests need of the process they run in."""
+"""The options of the test run, and the settings that tests need in their process."""
 
 import signal
 from pathlib import Path
@@ -9,12 +9,12 @@ from dspgraph.registry import NodeSource
 from dspgraph_nodes._kernels.compile import jit
 from helpers.paths import TESTS
 
-# A shell that starts something in the background lets it ignore Ctrl-C, and what that starts ignores it too: the
-# programs whose interruption is tested must not inherit this.
+# A program that a shell starts in the background ignores Ctrl-C, and so do the programs that it starts. The programs
+# whose interruption is tested must not inherit this.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Whether a kernel is compiled in a test or was before depends on the tests that ran before it: what a test compares must
-# not depend on that.
+# Whether a kernel is compiled during a test depends on the tests before it. So the notice about compilation, which some
+# tests would see, never appears.
 jit.NOTICE.patience = 3600.0
 
 NOT_QUICK = [
@@ -26,8 +26,9 @@ NOT_QUICK = [
                  "system/test_pipelines.py", "testing/test_files.py", "testing/test_models.py",
                  "testing/test_planted_faults.py")
 ]  # fmt: skip
-"""Folders and files that `--quick` does not look into: they compare with other programs, train, draw, drive a browser,
-compare variants, render every pipeline, read audio files of every kind in many cuts, or check the checks."""
+"""Folders and files that `--quick` leaves out. Their tests compare with other programs, train, draw, use a browser, compare
+variants, render every pipeline, read audio files of every kind in many parts, or check the checks.
+"""
 
 LEFT_OUT_OF_QUICK = {"slow", "process", "browser", "cluster", "training", "thorough"}
 """Marks of the tests that `--quick` leaves out."""
@@ -39,10 +40,10 @@ MARK_OF_FIXTURE = {
     "broken": "process",
     "pack": "process",
 }
-"""Fixtures, and the mark of all tests that use one."""
+"""Name of a fixture -> the mark of all tests that use it."""
 
 SHARED = ("browser", "cluster", "undisturbed", "alone")
-"""Fixtures that are dear: the tests that use one run in one process."""
+"""Fixtures that take long to make. All tests that use such a fixture run in one process."""
 
 COMPILED = {
     TESTS / "models" / "fargan": "fargan training",
@@ -54,7 +55,9 @@ COMPILED = {
     TESTS / "kernels" / "test_wavenet_synthesis.py": "wavenet",
     TESTS / "kernels" / "test_wavernn_synthesis.py": "wavernn",
 }
-"""Groups of tests, beside those of each node, that run in one process: the kernels they share are compiled once."""
+"""Folder or file of tests -> its group. The tests of a group run in one process, so that their kernels are compiled
+once. Each node has a group too.
+"""
 
 SPREAD = {
     TESTS / name
@@ -66,12 +69,13 @@ SPREAD = {
         "system/test_pipelines.py",
     )
 }
-"""Files whose tests take long and share little: they may run in several processes, as all slow tests may. The other tests
-of a file run in one process."""
+"""Files whose tests take long and share little. Like all slow tests, they may run in several processes; the tests of
+other files run in one process per file.
+"""
 
 
 FIRST = {TESTS / "rendering" / "test_executors.py", TESTS / "cli" / "test_process.py"}
-"""Files that begin first: they wait for other processes, in which time other tests can run."""
+"""Files that begin first: their tests often wait for other processes, and meanwhile other tests can run."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -114,7 +118,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _nodes_of(item: pytest.Item) -> set[str]:
-    """Return the names of the nodes a test is about: by its file in tests/nodes, and by its parameters."""
+    """Return the names of the nodes that a test is about.
+
+    They follow from its file in tests/nodes and its parameters.
+    """
     names = set()
     if Path(item.path).parent.parent.name == "nodes":
         names.add(item.path.stem.removeprefix("test_"))
@@ -125,5 +132,5 @@ def _nodes_of(item: pytest.Item) -> set[str]:
 
 @pytest.fixture
 def quick(request: pytest.FixtureRequest) -> bool:
-    """Whether the run is a quick one: laws at a few cuts, in one precision."""
+    """Return whether the option `--quick` is given: laws are then checked at a few cuts, in one precision."""
     return bool(request.config.getoption("--quick"))

@@ -29,7 +29,7 @@ PIPELINE = "gansynth_notes"
     type=RealNumber(0.01, 3600),
     default=4.0,
     show_default=True,
-    help="Seconds from one timbre to the next: each is a random latent vector, between which notes have mixtures.",
+    help="Seconds from one timbre to the next. A timbre is a random latent vector; notes in between mix two timbres.",
 )
 def notes(
     score: str,
@@ -45,8 +45,8 @@ def notes(
     """Play SCORE, a text or a MIDI file, and write the sound.
 
     SCORE is a text such as "C4 E4 G4", a chord; "C4, D4, E4", three notes one after the other; or the path of a MIDI
-    file (.mid), for which `pip install 'dspgraph[midi]'`. Notes have a letter, # or b if any, and an octave; C4 is
-    middle C.
+    file (.mid), for which `pip install 'dspgraph[midi]'`. A note is a letter, then # or b if needed, then the octave;
+    C4 is middle C.
 
     A pipeline makes the sound of each note. The default one has weights of its own, for notes from C3 to C6 that sound
     for up to a second; -s weights=FILE gives it others.

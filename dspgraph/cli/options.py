@@ -189,7 +189,7 @@ _MOST_FILES = 20
 
 
 def recorded_command(*without: str) -> Command:
-    """Return the command that the user gave, as ledgers and results record it: the whole line, and its settings only.
+    """Return the command that the user gave: as a whole line, and with only the arguments that change the result.
 
     without: names of parameters, such as "files", that do not count as settings of this command.
     """

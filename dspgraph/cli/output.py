@@ -215,7 +215,10 @@ def print_missing_values(results: Results) -> None:
 
 
 def _means_table(results: Results, first: int, last: int, known: int) -> Table:
-    """Return the table of the means of `results.metrics[first:last]`. known: the most recordings behind any mean."""
+    """Return the table of the means of `results.metrics[first:last]`.
+
+    known: the largest number of recordings in a mean.
+    """
     from rich.table import Table
     from rich.text import Text
 

@@ -26,7 +26,7 @@ _DEFAULT = (signal.SIG_DFL, signal.default_int_handler)
 
 
 class Stopped(KeyboardInterrupt):
-    """The exception that is raised in running code by Ctrl-C (SIGINT), SIGTERM or SIGHUP. number: of the signal."""
+    """The exception that is raised in running code by Ctrl-C (SIGINT), SIGTERM or SIGHUP (see `number`)."""
 
     def __init__(self, number: int) -> None:
         super().__init__()

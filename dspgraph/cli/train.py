@@ -27,7 +27,7 @@ from dspgraph.errors import RequestError
 @click.option(
     "--resume",
     is_flag=True,
-    help="Continue from the last checkpoint in OUT; the weights come out as without the interruption.",
+    help="Continue from the last checkpoint in OUT; the final weights are the same as without the interruption.",
 )
 @click.option("--init", help="Begin with the weights of this file, of a network of the same sizes.", type=PATH)
 @click.option(

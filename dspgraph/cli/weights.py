@@ -21,7 +21,7 @@ def weights() -> None:
 @click.option("-o", "--out", required=True, help="File to write, OUT.safetensors.", type=PATH)
 @click.option("--model", help="Name of the model; by default the one whose layout the checkpoint has.")
 @click.option(
-    "--config", "settings", help="JSON file with values that the checkpoint does not tell, such as stacks.", type=PATH
+    "--config", "settings", help="JSON file with values that are not in the checkpoint, such as stacks.", type=PATH
 )
 def convert(checkpoint: Path, out: Path, model: str | None, settings: Path | None) -> None:
     """Convert CHECKPOINT, the weights of a published program, to a file that nodes read.
@@ -35,7 +35,7 @@ def convert(checkpoint: Path, out: Path, model: str | None, settings: Path | Non
     found = convert_weights(checkpoint, out, model, settings)
     echo(f"weights of {found.model}")
     for value in found.untold:
-        echo(f"note: the checkpoint does not tell, and --config does not give: {value}", err=True)
+        echo(f"note: neither the checkpoint nor --config has this value, so it is assumed: {value}", err=True)
     click.echo(out)
 
 

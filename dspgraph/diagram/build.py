@@ -1,4 +1,4 @@
-"""The step from a graph to its diagram: the nodes that run, with their ports, parameters, streams and lookahead."""
+"""Make the diagram of a graph: the nodes that run, with their ports, parameters, streams and lookahead."""
 
 from __future__ import annotations
 

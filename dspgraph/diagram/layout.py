@@ -193,7 +193,7 @@ class Layout:
         """Return the tops of the boxes and points of a layer: as near to the wanted tops as order and distances allow.
 
         layer: the boxes and points, from top to bottom. wanted: (top, weight) of each. The result minimises the sum of
-        weight * (top - wanted top)**2 under the condition that each top is at least `_step` below the one before.
+        weight * (top - wanted top)**2 under the condition that each top is at least `_step` below the top before it.
         Method: isotonic regression by the pool-adjacent-violators algorithm.
         """
         room = [0, *accumulate(self._step(k, j) for k, j in pairwise(layer))]
@@ -216,10 +216,11 @@ class Layout:
         return self.sizes[k][1] + (26 if max(k, below) < len(self.boxes) else 18)
 
     def _straightened(self, top: list[int]) -> list[int]:
-        """Return tops for which pieces of wire that rose or fell by at most 40 pixels are straight, where possible.
+        """Move boxes and points so that pieces of wire that rise or fall by at most 40 pixels become straight.
 
         A piece leads from a box or point to a neighbour in the next layer. Pieces between points are made straight
-        first. After that the two ends of a straight piece move together.
+        first. After that the two ends of a straight piece move together. A piece for which there is no room stays as it
+        is. Returns the new tops.
         """
         group = list(range(len(top)))
         wires = [
@@ -261,7 +262,7 @@ class Layout:
         return columns, columns[-1][1] + MARGIN
 
     def rectangle(self, k: int) -> tuple[int, int, int, int]:
-        """Return x, y, width and height of the box `k`. All boxes of a layer have the width of the widest."""
+        """Return x, y, width and height of the box `k`. All boxes of a layer have the width of its widest box."""
         left, right = self.columns[self.rank[k]]
         return left, self.top[k], right - left, self.sizes[k][1]
 

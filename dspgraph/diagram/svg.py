@@ -49,7 +49,7 @@ def svg(graph: Graph) -> str:
 
 
 def _breadth(text: str, size: float) -> float:
-    """Return an estimate of the width of a text in pixels, too large for most fonts. size: of the font, in pixels."""
+    """Return a generous estimate of the width of a text, in pixels. size: the size of the font in pixels."""
     return size * sum(map(_em, text))
 
 
@@ -68,7 +68,7 @@ def _mono(text: str) -> float:
 def _ports(box: Box) -> list[tuple[str, str]]:
     """Return the rows of text in a box that show its ports: pairs (input port, output port and its stream).
 
-    A side of a row without a port is "". A port that is the only one on its side is not named.
+    If a row has a port on one side only, the other side is "". A port that is the only one on its side is not named.
     """
     left = list(box.takes) if len(box.takes) > 1 else []
     right = [label.at(port if len(box.gives) > 1 else "") for port, label in box.gives]

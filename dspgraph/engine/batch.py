@@ -116,7 +116,10 @@ def _blocks_of_any(graph: Wiring, signal: Signal) -> Iterator[Arrays]:
 
 
 def _run_group(stage: Stage, group: list[_Place]) -> None:
-    """Run one node for one round of a group of signals. Without its own `step_many`, the group has one signal only."""
+    """Run one node for one round of a group of signals, and keep each signal's error in its place.
+
+    If the node has no `step_many` of its own, the group has one signal only.
+    """
     states = [place.session.state for place in group]
     errors: list[Exception | None] = [None] * len(group)
     try:

@@ -13,7 +13,7 @@ import numpy as np
 from dspgraph.engine.plan import Plan, Queue, SessionState
 
 _SHARED = (type, ModuleType, FunctionType, BuiltinFunctionType, np.dtype, type(None))
-"""Types whose values do not count: a state may refer to such a value, but the value exists without the state."""
+"""Types whose values are not counted: a state may refer to such a value, but does not keep it in memory."""
 
 
 def held(plan: Plan, state: SessionState) -> Iterator[int]:
@@ -60,8 +60,8 @@ def size(value: Any, seen: dict[int, Any]) -> int:
 def _memory(one: Any) -> tuple[Any, int]:
     """Return the object that owns the memory of a value, and the number of bytes.
 
-    They are the bytes of the owner. If the owner of an array is no array (memory of numba, for instance), they are the
-    bytes of the array.
+    The number is the size of the owner. If the owner of an array is not an array itself (memory of numba, for
+    instance), the number is the size of the array.
     """
     below = one
     while isinstance(below, np.ndarray | memoryview):

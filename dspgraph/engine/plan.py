@@ -150,7 +150,7 @@ class Stage:
         return [self._grouped(blocks) for blocks in taken] if self.port_groups else taken
 
     def take(self, state: SessionState) -> Any:
-        """Return the blocks for one call of `step`, with all whole periods in the queues; None if there is no period.
+        """Return the blocks for one call of `step`: all whole periods in the queues. Return None if none is complete.
 
         Use this method only for nodes that take any number of periods.
         """
@@ -164,7 +164,7 @@ class Stage:
         return self._grouped(blocks) if self.port_groups else blocks
 
     def _receive(self, state: SessionState) -> int:
-        """Put the blocks of this round into the queues; return how many whole periods every queue has at least."""
+        """Put the blocks of this round into the queues; return the number of periods that all queues have complete."""
         slots, periods = state.slots, -1
         for source, queue, count in state.queues[self.index]:
             block = slots[source]
@@ -237,7 +237,7 @@ class Stage:
         return None
 
     def failure(self, error: Exception, what: str) -> NodeError:
-        """Return a NodeError for an error in the node's own code. what: what failed, such as "start failed"."""
+        """Return a NodeError for an error in the node's own code. what: a text such as "start failed"."""
         return NodeError(f"{self.name} ({self.node.type_name}) {what}: {failure_sentence(self.node, error)}")
 
     def failed_at(self, state: SessionState, error: Exception) -> NodeError:
@@ -286,7 +286,9 @@ class Stage:
         return f"{self.name}.{self.node.outputs[port].name}"
 
     def _end(self, state: SessionState, port: int, slot: int) -> None:
-        """Raise LawError (law 3) unless an output has given all items that are due; drop items after the signal's end.
+        """Check an output at the end of the signal, and drop its items that begin after the end.
+
+        Raises LawError (law 3) if the output has given more or fewer items than are due.
 
         Example: a signal of 65 ms gives 7 frames of 10 ms. A node that turns these frames into samples must give 70 ms
         of samples, and the last 5 ms are dropped.
@@ -307,7 +309,10 @@ class Stage:
 
 
 def check_block(where: str, stream: Stream, block: Any) -> None:
-    """Raise LawError (law 0) unless `block` is an array with the item shape and dtype of `stream`. where: the port."""
+    """Raise LawError (law 0) unless `block` is an array with the item shape and dtype of `stream`.
+
+    where: the output port, as "node.port", for the message.
+    """
     if not isinstance(block, np.ndarray):
         raise LawError(0, f"{where} is declared {stream}, but a {type(block).__name__} came out, not an array")
     if block.shape[1:] != stream.item_shape:

@@ -9,7 +9,8 @@
 
 All times are wall times: on a busy machine they are longer. The time of a node is the time in its `step`, `step_many`
 and `flush`. The rest of the time of a round is counted for the engine; it includes the measurement itself, which takes
-less than a microsecond per call. Not measured are the calls of `start`, reading the blocks and copying the outputs.
+less than a microsecond per call. The calls of `start`, the reading of blocks and the copying of outputs are not
+measured.
 
 In a round every node runs once, for a block of one signal or of every signal of a batch. A block lasts one quantum at
 most. For one signal, the time of a quantum is the sum over its rounds. In a batch, every round counts as one quantum,

@@ -40,7 +40,7 @@ def blocks_of(graph: Wiring, signals: Arrays, seconds: Iterable[Fraction] = ()) 
     _check_names(graph, signals)
     for name, stream in graph.inputs.items():
         if name not in signals:
-            raise SignalError(f"the graph takes '{name}', {stream}, and was given none")
+            raise SignalError(f"the graph takes '{name}', {stream}; it was not given")
     arrays = {name: np.asarray(signals[name]) for name in graph.inputs}
     longest = max(graph.inputs[name].seconds(len(np.atleast_1d(array))) for name, array in arrays.items())
     end, lengths = Fraction(0), chain(seconds, repeat(BLOCK))
@@ -117,8 +117,8 @@ class Session:
     def flush(self) -> dict[str, Array]:
         """End the signal; return the remaining items of every output.
 
-        In total an output then has ceil(seconds * rate) items: seconds of the signal, rate of the output. The outputs
-        of nodes that change the duration are longer or shorter: see `dspgraph.wiring.duration`.
+        In total an output then has ceil(T * rate) items, where T is the length of the signal in seconds. The outputs of
+        nodes that change the duration are longer or shorter: see `dspgraph.wiring.duration`.
         """
         self.finish()
         self._run_watched()

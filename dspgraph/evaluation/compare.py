@@ -73,9 +73,9 @@ def compare(
     error; the other choices are not affected.
 
     files: as `corpus.gather` takes them. title, about: the name and the description of the pipeline, for the page.
-    names: of the metrics, by default all. f0_range: lowest and highest pitch that metrics of pitch look for, Hz.
-    executor: where the work is done. assets: write the sounds and pictures of the page to files beside it, not into the
-    page. overwrite: whether any other comparison in `out` may be replaced; with False, RequestError is raised if a
+    names: the names of the metrics, by default all. f0_range: lowest and highest pitch that metrics of pitch look for,
+    Hz. executor: where the work is done. assets: write the sounds and pictures of the page to files beside it, not into
+    the page. overwrite: whether any other comparison in `out` may be replaced; with False, RequestError is raised if a
     variant, a recording or a metric of the other comparison would be lost. started: called once, with the number of
     recordings. done: called with the result of each recording as soon as it is known. note: called with a line about
     files that were left out (see `corpus.gather`). command: the command line, for the ledger, the results and the page.
@@ -246,11 +246,11 @@ class CompareJob:
     out: Path
     metrics: tuple[str, ...]
     f0_range: tuple[float, float] = F0_RANGE
-    reader: Mapping[str, str] = field(default_factory=reader_provenance)  # in the process that made the job
+    reader: Mapping[str, str] = field(default_factory=reader_provenance)  # where the job was made
 
     def __post_init__(self) -> None:
         if not self.choices:
-            raise RequestError("one variant or more can be compared; found none")
+            raise RequestError("a comparison needs at least one variant; found none")
         twice = [name for name, count in Counter(self.names).items() if count > 1]
         if twice:
             raise RequestError(
@@ -282,7 +282,7 @@ class CompareJob:
             yield self._compare(item)
 
     def failed_result(self, item: Item, reason: str) -> Compared:
-        """Return the failed result of a recording whose worker died or whose timeout expired. reason: for the error."""
+        """Return the failed result of a recording whose worker died or whose timeout expired. reason: what happened."""
         exists = file_stamp(item.path).size >= 0
         return Compared(item.id, str(item.path), error=f"{item.path}: {reason}", input_exists=exists)
 

@@ -36,8 +36,8 @@ _BLOCK = 2**20
 class Metric:
     """The description of a metric.
 
-    unit: of the values. better: which values are the best. about: a sentence for users. version: of the code that
-    computes the values. settings: everything else that the values depend on.
+    unit: the unit of the values. better: which values are the best. about: a sentence for users. version: the version
+    of the code that computes the values. settings: everything else that the values depend on.
     """
 
     name: str

@@ -112,7 +112,10 @@ def _check_vary(
         if slot not in slots:
             raise UnknownName(f"{pipeline} has no slot '{slot}' to vary; {suggest(slot, slots)}")
         if slot in swaps:
-            raise RequestError(f"the slot '{slot}' cannot be '{swaps[slot]}' in all and vary too: drop one of them")
+            raise RequestError(
+                f"the slot '{slot}' cannot have the variant '{swaps[slot]}' in all graphs and vary too: "
+                "drop one of them"
+            )
 
 
 def _swaps(

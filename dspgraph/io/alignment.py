@@ -1,4 +1,4 @@
-"""Alignments: they say which phone is spoken when. They are read from the files of aligners.
+"""Alignments: the phones of a recording with their times, read from the files of aligners.
 
 `read_alignment` reads label files of HTK, HTS and festival, labels in seconds, master label files, Kaldi's ctm,
 gentle's JSON, TextGrids of Praat, labels of Audacity and alignments of TIMIT. Times are exact fractions of a second.
@@ -66,7 +66,8 @@ end, single), or the stress digit of ARPAbet (`AH0`).
 class Alignment:
     """The intervals of one recording, sorted by their start, with exact times in seconds.
 
-    notes: sentences about what the reader found or changed. Most of them have no subject: "is not text in UTF-8: ...".
+    notes: sentences about what the reader found or changed. If the subject is the file, it is left out: "is not text in
+    UTF-8: ...".
     """
 
     intervals: tuple[Interval, ...]
@@ -210,7 +211,7 @@ class PhoneSymbols:
 
     @property
     def sentences(self) -> list[str]:
-        """Sentences about items outside all intervals, and about intervals that overlap or have no items; or empty."""
+        """Sentences about items outside all intervals, and about intervals that overlap or have no items (if any)."""
         found = []
         if self.covered < len(self.codes):
             found.append(f"{100 * (1 - self.coverage):.3g} % of the samples are outside every interval")

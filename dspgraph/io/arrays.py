@@ -355,7 +355,7 @@ class _Header:
     """The header of an array in an archive: shape, type and order of its items."""
 
     member: zipfile.ZipInfo
-    length: int  # of the header, in bytes
+    length: int  # bytes of the header itself
     shape: tuple[int, ...]
     order: Literal["C", "F"]
     dtype: np.dtype[Any]

@@ -57,7 +57,7 @@ Two changes of a file within one tick of the file system's clock (up to 2 s) may
 UNKNOWN_LENGTH = "read to its end: its header has no length"
 
 _LAST_SAMPLES, _LAST_PAGE = "the samples, whose length its header has", "the last whole page"
-"""Names of the last thing that is read of a file, for notes about the bytes behind it."""
+"""Names of the last thing that is read of a file, for notes about the bytes after it."""
 
 
 def find_layout(path: Path) -> FileLayout:
@@ -208,7 +208,7 @@ If the last block is incomplete, libsndfile fills it with bytes of the block bef
 _G721_TAG, _G721_BLOCK = 0x40, 60
 """A format in WAV files, and the length of its blocks in bytes: 120 samples, which libsndfile decodes at a time.
 
-The length of a block in the header is another one.
+The header gives another length of a block, which is not used.
 """
 
 _EXTENSIBLE = b"\xfe\xff"
@@ -280,8 +280,8 @@ def _is_mark(length: int, size: int) -> bool:
 def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: int, whole: Piece | None) -> FileLayout:
     """Return the layout of a file with one length in bytes.
 
-    begin: offset of the container in the file. size: of the file, in bytes. whole: the piece for a file whose length is
-    right.
+    begin: offset of the container in the file. size: bytes of the file. whole: the piece for a file whose header has
+    the right length.
     """
     found = _find_samples(path, file, magic, begin, size)
     if found is None:
@@ -305,7 +305,7 @@ def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: in
         whole = Piece((Span(begin, stop),))
     notes = [UNKNOWN_LENGTH] if is_unknown else _notes_of_left(file, end, left, _LAST_SAMPLES)
     if found.length != written:
-        notes.append("read by its table of packets: the length of its samples is another one")
+        notes.append("read by its table of packets, which contradicts the length in its header")
     if found.coding.is_mpeg:
         return _mpeg_layout(path, begin + found.begin, begin + found.begin + length)
     return FileLayout((whole,), notes=(*notes, *_notes_of_samples(found.coding, max(0, length - found.inside))))
@@ -314,7 +314,7 @@ def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: in
 def _check_length(path: Path, found: _Samples, length: int, there: int, left: int) -> None:
     """Raise FileError if a file has fewer bytes of samples than `length`, or more than its header can count.
 
-    there: bytes from the first sample to the end of the file. left: bytes behind all chunks.
+    there: bytes from the first sample to the end of the file. left: bytes after all chunks.
     """
     if length > there:
         raise FileError(
@@ -329,7 +329,10 @@ def _check_length(path: Path, found: _Samples, length: int, there: int, left: in
 
 
 def _notes_of_left(file: BinaryIO, end: int, left: int, last: str) -> list[str]:
-    """Return a note about the `left` bytes behind the byte `end`; none if they are zeros. last: what ends at `end`."""
+    """Return a note about the `left` bytes after offset `end`; no note if they are zeros.
+
+    last: the part of the file that ends there.
+    """
     file.seek(end)
     is_padding = left < 8 or not file.read(4096).strip(b"\0")
     return [] if is_padding else [f"left out {left} bytes behind {last}"]
@@ -477,7 +480,7 @@ def _integer(file: BinaryIO, length: int, order: Order) -> int:
 
 
 def _end_of_chunks(file: BinaryIO, magic: bytes, begin: int, found: _Samples, size: int) -> int:
-    """Return the offset in the file at which the samples, and the chunks behind the samples, end."""
+    """Return the offset in the file at which the samples, and the chunks after the samples, end."""
     at = begin + found.begin + max(0, found.length)
     chunks = CHUNKED.get(magic)
     if chunks:
@@ -494,7 +497,7 @@ def _end_of_chunks(file: BinaryIO, magic: bytes, begin: int, found: _Samples, si
 
 
 def _with_length(path: Path, begin: int, found: _Samples, there: int) -> Piece:
-    """Return a piece with a right length in its header, which ends with the samples. there: bytes of the samples."""
+    """Return a piece that ends with the samples and has their length, `there` bytes, in its header."""
     span = Span(begin, begin + found.begin + there)
     if found.size == 0:
         return Piece((span,))

@@ -27,7 +27,7 @@ READABLE_FORMATS = {
 """Name of a format in libsndfile -> suffixes of its files, for the formats that are read.
 
 `.bwf` is a broadcast wave file (EBU Tech 3285), `.sph` a SPHERE file of NIST. libsndfile can read more formats, but in
-these a truncated file, or bytes behind the samples, could not be noticed. The headers of IRCAM and PVF have no length.
+these a truncated file, or bytes after the samples, could not be noticed. The headers of IRCAM and PVF have no length.
 """
 
 _EXACT_FORMATS = frozenset({"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "NIST", "CAF", "FLAC"})
@@ -142,7 +142,7 @@ class Decoder:
 
         Full scale is +-1. There are fewer samples if the file ends before. Raises FileError if the file is damaged.
         """
-        begin = 0  # of the link
+        begin = 0  # number of the link's first sample in the file
         for link in self._links:
             start, end = max(first - begin, 0), min(first + length - begin, link.frames)
             if start < end:

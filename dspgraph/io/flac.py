@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 _INFO = 8
-"""Offset of the content of STREAMINFO in a FLAC file, in bytes: behind "fLaC" and the header of the block."""
+"""Offset of the content of STREAMINFO in a FLAC file, in bytes: after "fLaC" and the header of the block."""
 
 _TAIL = 2**17
 """The number of bytes at the end of a file in which the last frame is searched. Longer frames are very rare."""
@@ -63,7 +63,7 @@ def find_flac(file: BinaryIO, begin: int, size: int) -> Flac:
 
 
 def _first_frame(file: BinaryIO, begin: int) -> int:
-    """Return the offset of the first frame, which is behind the blocks of metadata (section 8.1)."""
+    """Return the offset of the first frame, which is after the blocks of metadata (section 8.1)."""
     at = begin + 4
     while True:
         file.seek(at)
@@ -81,7 +81,7 @@ def _last_sample(tail: bytes, fixed: int, promised: int, first: int) -> int:
     before `tail`.
 
     Bytes count as a frame if the check sum of the header is right, and if one of three things is true: the frame ends
-    at the promised number of samples, it is the first frame, or the frame before it has a right check sum. Bytes behind
+    at the promised number of samples, it is the first frame, or the frame before it has a right check sum. Bytes after
     the last frame are ignored.
     """
     headers = list(itertools.islice(_headers(tail, fixed), 2 * _TRIES))

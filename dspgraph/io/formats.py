@@ -19,11 +19,11 @@ class AudioFormat:
     encoders would not say what is wrong.
     """
 
-    suffix: str  # of the file, with the dot
-    subtype: str  # of the samples, as libsndfile names it
+    suffix: str  # suffix of the file, with the dot
+    subtype: str  # type of the samples, as libsndfile names it
     rate: int  # the largest sample rate, Hz
     channels: int  # the largest number of channels
-    bits: int = 0  # of a sample; 0: samples have no fixed number of bits
+    bits: int = 0  # bits of a sample; 0: samples have no fixed number of bits
     clips: bool = True  # whether samples above 1 or below -1 are clipped
     size: int = 2**63  # the largest number of bytes of samples
 
@@ -38,7 +38,7 @@ class AudioFormat:
         return "TPDF" if self.bits == 16 else "none"
 
     def check(self, path: Path, stream: Audio) -> None:
-        """Raise FileError if a file of this format cannot contain a stream. path: of the file, for the message."""
+        """Raise FileError if a file of this format cannot contain a stream. path: the file, for the message."""
         if not has_file_rate(stream):
             raise FileError(
                 f"{path}: a file has a whole number of samples per second below 2**31, not {hertz(stream.rate)}"

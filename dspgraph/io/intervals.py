@@ -65,7 +65,7 @@ def exact_number(place: str, name: str, text: object) -> Fraction:
 
 
 def make_interval(place: str, start: Fraction, end: Fraction, label: str, empty: str = EMPTY) -> Interval:
-    """Return an interval. place: for the message. start, end: in seconds. empty: the label to use if `label` is blank.
+    """Return an interval. start, end: in seconds. empty: the label to use if `label` is blank. place: for messages.
 
     Raises FileError if the interval ends before it starts, and for a time of LATEST or more.
     """

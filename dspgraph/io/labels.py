@@ -286,7 +286,10 @@ def split_ctm(path: Path, text: str) -> dict[str, list[tuple[int, str]]]:
 
 
 def pick(path: Path, entries: dict[str, list[tuple[int, str]]], utterance: str | None) -> list[tuple[int, str]]:
-    """Return the lines of an utterance; with None, of the only one. Raises FileError if there is no such utterance."""
+    """Return the lines of an utterance. If `utterance` is None, return the lines of the only utterance.
+
+    Raises FileError if there is no such utterance, or if it is None and there are several.
+    """
     if utterance is None and len(entries) == 1:
         return next(iter(entries.values()))
     if utterance is None:

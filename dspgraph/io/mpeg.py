@@ -72,7 +72,7 @@ class Tag(NamedTuple):
     frames: int | None  # number of frames; None: the tag does not have it
     size: int | None  # bytes of the file from the tag on; None: the tag does not have them
     lead: int = 0  # samples that the encoder has put before the sound
-    padding: int = 0  # samples that the encoder has put behind the sound
+    padding: int = 0  # samples that the encoder has put after the sound
     gapless: bool = False  # whether the tag has `lead` and `padding`
 
 
@@ -119,7 +119,7 @@ _SUFFIXES = {".mp1", ".mp2", ".mp3", ".mpa", ".mpga"}
 def find_mpeg(path: Path, begin: int, size: int) -> Mpeg | None:
     """Return the frames of a file; None if it is not MPEG audio.
 
-    begin: the offset at which frames can begin, for instance behind an ID3 tag. size: the offset at which they end. If
+    begin: the offset at which frames can begin, for instance after an ID3 tag. size: the offset at which they end. If
     `begin` is above 0, or if the file has a suffix of MPEG audio, other bytes may come before the first frame.
     Otherwise a frame must begin at `begin`.
 
@@ -194,7 +194,7 @@ class _Scan:
         return parsed.length if parsed else 0
 
     def _spans(self, at: int, kind: Kind) -> tuple[tuple[Span, ...], int, int]:
-        """Return (spans of frames, number of frames, offset at which the tags behind the frames end).
+        """Return (spans of frames, number of frames, offset at which the tags after the frames end).
 
         at: the offset of the first frame. There may be text tags between spans.
         """
@@ -215,7 +215,7 @@ class _Scan:
         return tuple(spans), count, at
 
     def _check_nothing_follows(self, at: int, kind: Kind) -> None:
-        """Raise FileError if frames follow behind the offset `at`. No whole frame of the kind `kind` begins there."""
+        """Raise FileError if frames follow at or after offset `at`, the end of the frames of kind `kind`."""
         following = self.next_frame(at)
         if following is None:
             return
@@ -284,7 +284,7 @@ class _Scan:
     def _left(self, end: int) -> int:
         """Return the number of bytes from an offset to the end of the file; 0 if the first 32 are zeros, as in padding.
 
-        end: the offset behind the last frame and the tags that follow it.
+        end: the offset after the last frame and the tags that follow it.
         """
         return self.size - end if self.read(end, 32).strip(b"\0") else 0
 
@@ -303,7 +303,7 @@ def id3_length(head: bytes) -> int:
 
 
 def _xing(content: bytes) -> Tag:
-    """Return the tag Xing or Info. content: the bytes behind the name."""
+    """Return the tag Xing or Info. content: the bytes after the name."""
     flags, at = int.from_bytes(content[:4], "big"), 4
     fields: list[int | None] = []
     for flag in (1, 2):  # frames, bytes
@@ -320,9 +320,10 @@ def _xing(content: bytes) -> Tag:
 def info_frame(header: bytes, kind: Kind, frames: int, tag: Tag) -> bytes:
     """Return a frame of layer 3 with a tag Info: the number of frames that follow, the lead and the padding.
 
-    header, kind: of the first frame. frames: the number of frames that follow. tag: the tag of the file, from which
-    lead and padding are taken. If there are more frames than this tag promises, files were joined. The padding then
-    belongs to the end of the first file; it is replaced by 0, so that a decoder cuts nothing off at the end.
+    header, kind: the header of the first frame, and its kind. frames: the number of frames that follow. tag: the tag of
+    the file, from which lead and padding are taken. If there are more frames than this tag promises, files were joined.
+    The padding then belongs to the end of the first file; it is replaced by 0, so that a decoder cuts nothing off at
+    the end.
     """
     padding = tag.padding if tag.frames is None or tag.frames >= frames else 0
     encoder = b"LAME3.100" + bytes(12) + (tag.lead << 12 | padding).to_bytes(3, "big") + bytes(12)

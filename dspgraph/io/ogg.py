@@ -32,7 +32,7 @@ class Page(NamedTuple):
     flags: int
     position: int  # number of samples up to the end of the last packet that ends on the page; -1: no packet ends there
     serial: int  # number of the stream
-    number: int  # of the page in its stream
+    number: int  # number of the page in its stream
     content: bytes  # the whole page
 
     @property
@@ -58,8 +58,8 @@ class Link(NamedTuple):
 class _Sound:
     """The state of a stream of sound while its pages are read."""
 
-    number: int  # of the last page that was read
-    position: int = 0  # of the last page that was read
+    number: int  # number of the last page that was read
+    position: int = 0  # position of the last page that was read
     begun: bool = False  # whether a page with sound was read
     ended: bool = False
 
@@ -75,7 +75,7 @@ class _OpenLink:
 def pages(path: Path, file: BinaryIO, at: int) -> Iterator[Page]:
     """Yield the pages of an open file from the offset `at` on.
 
-    Bytes behind the last page, for instance a tag, are ignored. Raises FileError for a damaged page.
+    Bytes after the last page, for instance a tag, are ignored. Raises FileError for a damaged page.
     """
     file.seek(at)
     while True:
@@ -96,7 +96,7 @@ def pages(path: Path, file: BinaryIO, at: int) -> Iterator[Page]:
 
 
 def _has_page(file: BinaryIO, at: int) -> bool:
-    """Return whether the mark of a page occurs anywhere behind the offset `at`."""
+    """Return whether the mark of a page occurs anywhere after the offset `at`."""
     overlap = b""
     file.seek(at)
     while part := file.read(2**20):
@@ -173,7 +173,7 @@ def _damaged(path: Path, fault: str) -> FileError:
 
 
 def pages_of(path: Path, link: Link) -> Iterator[Page]:
-    """Yield the pages of the stream of sound of a link."""
+    """Yield the pages of a link that belong to its stream of sound."""
     with path.open("rb") as file:
         for page in pages(path, file, link.span.first):
             if page.at >= link.span.last:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from dspgraph.errors import FileError
 from dspgraph.io.names import missing
 
-_NOT_REGULAR = "is no regular file: copy what it gives to a file"
+_NOT_REGULAR = "is no regular file: save its content in a regular file"
 
 
 def require_file(path: Path) -> None:
@@ -59,7 +59,7 @@ def read_file(path: Path, most: int) -> bytes:
     """Return the bytes of a file. Raises FileError for more than `most` bytes, and if the file cannot be opened."""
     content = read_start(path, most + 1)
     if len(content) > most:
-        raise FileError(f"{path} has more than {most} bytes: it is not what it is taken for")
+        raise FileError(f"{path} has more than {most} bytes: no such file is that large")
     return content
 
 

@@ -144,7 +144,7 @@ class _Positions:
         self._codec, self._packets = codec, packets
         self._last: Page | None = None  # the last page with sound, which is not among the parts yet
         self._count = 0  # samples up to the end of the last page
-        self._position: int | None = None  # of the last page, as it stands in the file
+        self._position: int | None = None  # position of the last page, as it stands in the file
 
     def add(self, page: Page) -> None:
         """Add the next page with sound."""

@@ -1,1 +1,1 @@
-"""Scores, and how a pipeline that makes single notes plays them."""
+"""Scores (notes with their times), and a player that makes the sound of each note with a pipeline."""

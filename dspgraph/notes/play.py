@@ -1,4 +1,4 @@
-"""The playing of a score: a pipeline makes the sound of every note, and the sounds are added up."""
+"""The player of scores: a pipeline makes the sound of every note, and the sounds are added up."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class NoteGraph:
     number of the lowest one. It may have an attribute `latent_draws`, the means and standard deviations of the numbers
     of a latent vector, two arrays [width]; by default they are 0 and 1. The one audio output has the sounds.
 
-    The attributes `latent`, `pitch` and `audio` are these streams, `lowest` is the MIDI number, and `longest` the
-    seconds after which a note fades at the latest. The constructor raises RequestError for another graph.
+    The attributes `latent`, `pitch` and `audio` are these streams, `lowest` is `lowest_pitch`, and `longest` the
+    seconds after which a note fades at the latest. Raises RequestError for a graph that differs from this description.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -70,12 +70,12 @@ class NoteGraph:
         return max(_SHORTEST, min(_USUAL, self.longest))
 
     def latent_at(self, place: float, seed: int) -> Array:
-        """Return the latent vector [width] at a place on a way of random vectors: see the function `latent_at`."""
+        """Return the latent vector [width] of the function `latent_at`, scaled and shifted as `latent_draws` says."""
         found: Array = self._means + self._deviations * latent_at(place, self.latent.width, seed)
         return found
 
     def sounds(self, latents: Array, pitches: Sequence[int]) -> list[Array]:
-        """Return the sound of every note, [n] or [n, channels]. latents: [notes, width]; pitches: of each note."""
+        """Return the sound of every note, [n] or [n, channels]. latents: [notes, width]. pitches: [notes]."""
         latent, pitch, output = self._names
         signals = [
             {latent: row[None].astype(self.latent.dtype), pitch: np.array([k], self.pitch.dtype)}
@@ -90,7 +90,10 @@ class NoteGraph:
 
 
 def _taker(graph: Graph, pitch: str) -> Any:
-    """Return a node that takes the input `pitch`, and tells the MIDI number of the lowest one as `lowest_pitch`."""
+    """Return the node that takes the input `pitch` and has the attribute `lowest_pitch`.
+
+    Raises RequestError if there is no such node.
+    """
     takers = [
         to.partition(".")[0]
         for to, wire in graph.wires.items()
@@ -111,9 +114,10 @@ def play(
 ) -> Array:  # fmt: skip
     """Return the samples of a score, [n] or [n, channels], with the peak LOUDEST; zeros if all notes are silent.
 
-    notes: at least one, in the order in which they begin. seed, change: of the latent vectors, see `latent_at`; note:
-    called with each line for the user, on what is left out or cut.
-    The sound of a note is scaled to a peak of 1, rises in RISE seconds, fades in FADE seconds after the end of the
+    notes: at least one, in the order in which they begin. seed: the seed of the latent vectors. change: the seconds
+    from one random latent vector to the next; a note that begins after t seconds has the vector at the place t / change
+    (see `latent_at`). note: a function that is called with each line for the user, about notes that are left out or
+    cut. The sound of a note is scaled to a peak of 1, rises in RISE seconds, fades in FADE seconds after the end of the
     note, and is multiplied by the velocity. A note that is longer than its sound ends with the sound. Raises
     RequestError if no note has a pitch that the graph makes, or if the score is longer than MOST_SECONDS.
     """
@@ -143,7 +147,10 @@ def play(
 
 
 def _add(mixed: Array, one: ScoredNote, sound: Array, rate: int, seconds: float) -> None:
-    """Add the sound of a note, [n, channels], to the samples of the score. seconds: how long the note lasts."""
+    """Add the sound of a note, [n, channels], to `mixed`, the samples of the score.
+
+    seconds: how long the note lasts.
+    """
     begin = round(one.begin * rate)
     count = min(len(sound), len(mixed) - begin, round((seconds + FADE) * rate))
     peak = np.abs(sound).max()
@@ -155,10 +162,10 @@ def _add(mixed: Array, one: ScoredNote, sound: Array, rate: int, seconds: float)
 
 
 def latent_at(place: float, width: int, seed: int) -> Array:
-    """Return the latent vector [width] at a place on the way through random vectors.
+    """Return the latent vector [width] at a place on a path through random vectors.
 
-    Vector k, at the place k, is drawn from N(0, 1) with a generator of its own. Between two vectors the way lies on the
-    sphere: see `slerp`.
+    At the place k, a whole number, the path has vector k, whose numbers are drawn from N(0, 1) by a generator of its
+    own. Between two vectors the path is interpolated by `slerp`.
     """
     k = floor(place)
     a, b = (generator(seed + (n << 64)).standard_normal(width) for n in (k, k + 1))

@@ -13,10 +13,10 @@ from dspgraph.io.paths import read_file
 from dspgraph.shown import shown
 
 MOST_NOTES = 100_000
-"""The most notes of a score."""
+"""The largest number of notes in a score."""
 
 MIDI_BYTES = 16_000_000
-"""The largest MIDI file that is read."""
+"""The largest size of a MIDI file that is read, in bytes."""
 
 MIDI_SUFFIXES = (".mid", ".midi")
 
@@ -59,7 +59,9 @@ def pitch_of(name: str) -> int:
     """
     found = _NOTE.fullmatch(name)
     if found is None:
-        raise ParameterError(f"{shown(name)} is no note: write a letter A to G, then # or b if any, and an octave: F#3")
+        raise ParameterError(
+            f"{shown(name)} is no note: write a letter A to G, then # or b if needed, then an octave: F#3"
+        )
     letter, accidental, octave = found.groups()
     pitch = 12 * (int(octave) + 1) + _LETTERS[letter.upper()] + {"#": 1, "b": -1, "": 0}[accidental]
     if not 0 <= pitch <= 127:
@@ -68,7 +70,7 @@ def pitch_of(name: str) -> int:
 
 
 def note_name(pitch: int) -> str:
-    """Return the name of a MIDI number, such as "C4" for 60; of two names, the one with "#"."""
+    """Return the name of a MIDI number, such as "C4" for 60. If a note has two names, return the name with "#"."""
     names = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
     return f"{names[pitch % 12]}{pitch // 12 - 1}"
 

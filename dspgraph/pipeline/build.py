@@ -1,7 +1,7 @@
-"""The step from a checked pipeline file to the graph that the file describes.
+"""Build the graph that a checked pipeline file describes.
 
-It makes the nodes, finds the origin of every wire, and inserts the nodes of pipelines that are used as nodes. Every
-error says the file, the line, and the path of keys to the fault, such as nodes.lpc.order.
+This module makes the nodes, finds the origin of every wire, and inserts the nodes of pipelines that are used as nodes.
+Every error says the file, the line, and the path of keys to the fault, such as nodes.lpc.order.
 """
 
 from __future__ import annotations
@@ -193,17 +193,17 @@ class _Builder:
         return inputs
 
     def _taken_by(self, name: str, entry: PortInput) -> Stream:
-        """Return the stream that the port of an entry of `inputs` takes. name: of this entry."""
+        """Return the stream that the port of an entry of `inputs` takes. name: the key of this entry."""
         at, (owner, _, port) = ("inputs", name, "port"), entry.port.partition(".")
         if owner not in self.document.nodes:
             known = suggest(owner, self.document.nodes)
             self._refuse(at, f"is '{entry.port}', but no node is called '{owner}'; {known}")
         streams = self.inner[owner].graph.inputs if owner in self.inner else self.nodes[owner].takes()
         if port not in streams:
-            known = ", ".join(f"'{owner}.{one}'" for one in streams) or "none does"
+            known = ", ".join(f"'{owner}.{one}'" for one in streams) or "none"
             self._refuse(
                 at,
-                f"is '{entry.port}'; of '{owner}' these ports have a stream that the parameters decide: {known}: "
+                f"is '{entry.port}'; the parameters of '{owner}' decide the streams of these ports: {known}: "
                 "declare the input by 'audio', 'frames' or 'symbols'",
             )
         return streams[port]

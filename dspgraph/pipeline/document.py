@@ -77,7 +77,7 @@ class SymbolsInput(_Strict):
 
 
 class PortInput(_Strict):
-    """The stream that a port takes, where it follows from the parameters of the node, such as a file of weights."""
+    """An input with the stream of a port. The parameters of the port's node, such as its weights, decide the stream."""
 
     port: str = Field(description="node and port, such as note.latent; or the input of a pipeline used as a node")
 
@@ -103,7 +103,7 @@ def _by_key(tags: Sequence[str], examples: str = "") -> Discriminator:
     """Return the rule by which pydantic chooses the class of an entry: by the first tag that is a key of the entry.
 
     Example: with the tags "audio", "frames" and "symbols", an entry that has the key `frames` is a FramesInput.
-    examples: of entries, for the message about an entry without a tag.
+    examples: text with examples of entries, added to the message about an entry that has none of the tags.
     """
 
     def tag_of(value: Any) -> str | None:

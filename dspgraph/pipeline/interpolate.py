@@ -51,7 +51,7 @@ class _Filler:
         """Return a value with its vars filled in.
 
         at: the path of the value. using: the names of the vars that are being filled in; each of these vars uses the
-        next one, and the last one uses this value. level: how deep the value is nested in other values and vars.
+        next one, and the last one contains this value. level: how deep the value is nested in other values and vars.
         """
         self._count(at, values=1, letters=len(value) if isinstance(value, str) else 0, level=level)
         if isinstance(value, dict):

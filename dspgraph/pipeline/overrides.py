@@ -6,7 +6,7 @@
 
 A dot, or a slash as in the names of a graph, leads into a pipeline that is used as a node: "codec.excitation" is the
 slot `excitation` of the pipeline that is used as the node `codec`. Swaps and overrides of such an inner pipeline are
-not applied here. They are returned by name of the node, and are applied when the inner pipeline is read.
+not applied here: the functions return them, by the name of the node. They are applied when the inner pipeline is read.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SETTINGS = ("precision", "seed")
 """The keys at the top of a pipeline file to which an override can give a new value."""
 
 Slots: TypeAlias = dict[str, tuple[str, ...]]
-"""Slot -> the names of what can fill the slot: first the default, which is the entry in `nodes`, then the variants."""
+"""Slot -> the names of its default, which is the entry in `nodes`, and of its variants."""
 
 
 def slots_of(source: Source) -> Slots:
@@ -114,7 +114,7 @@ def apply_overrides(source: Source, name: str, overrides: Iterable[str]) -> dict
         elif _is_pipeline(source, node):
             inner[node].append(f"{parameter}={text}")
         else:
-            raise UnknownName(f"{shown(override)}: '{node}' is a node, nothing is in it: write {node}.PARAMETER")
+            raise UnknownName(f"{shown(override)}: '{node}' is a node, not a pipeline: write {node}.PARAMETER")
     return inner
 
 

@@ -100,7 +100,7 @@ class Source:
         return [marks.own for marks in self.marks.along(path) if marks.own][-1]
 
     def origin(self, path: KeyPath) -> str:
-        """Return the mark of a value; for a text that begins with a var, such as `${folder}/a.npz`, that of the var."""
+        """Return the mark of a value; for a text that begins with a var, as `${folder}/a.npz`, the mark of the var."""
         value = value_at(self.data, path)
         var = re.match(r"\$\{([\w.]+)\}", value) if isinstance(value, str) else None
         return self.origin(("vars", *var[1].split("."))) if var else self._mark(path)
@@ -261,8 +261,8 @@ _KINDS: dict[str, tuple[str, str, Callable[[str], Any]]] = {
 }
 """The plain values that are not texts: last part of the tag -> (pattern, first characters, reader).
 
-pattern: of the text of a value. first characters: those with which such a text can begin. reader: the function that
-turns the text into the value.
+pattern: a regular expression that matches the text of such a value. first characters: all characters with which the
+text can begin. reader: the function that turns the text into the value.
 
 The values are those of the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema). PyYAML alone follows
 YAML 1.1, where 0100 is 64, 1:30 is 90 and `on` is true.
@@ -272,7 +272,7 @@ _TAG = "tag:yaml.org,2002:"
 
 
 class _Loader(yaml.SafeLoader):
-    """The loader of PyYAML with the plain values of YAML 1.2, and with limits while nodes are composed."""
+    """The loader of PyYAML with the plain values of YAML 1.2. It limits the number and the nesting of YAML's nodes."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
 
@@ -282,7 +282,7 @@ class _Loader(yaml.SafeLoader):
         self.composed = self.level = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Return the next node, as the base class does. Raises PipelineError if there are too many nodes or levels."""
+        """Return YAML's next node, as the base class does. Raises PipelineError for too many nodes or levels."""
         self.composed += 1
         self.level += 1
         if self.composed > 2 * MOST_VALUES or self.level > MOST_LEVELS + 1:  # a mapping has a node for each key too

@@ -19,7 +19,7 @@ _TAGS = {"audio", "frames", "symbols", "port", "node", "pipeline"}
 
 
 def check_shape(source: Source) -> None:
-    """Remove empty sections. Raise PipelineError if a section, node, slot or variant is not a mapping."""
+    """Remove the empty sections of a file. Raise PipelineError if a section, node, slot or variant is not a mapping."""
     data = source.data
     for section in _SECTIONS:
         if section in data and data[section] is None:

@@ -111,7 +111,7 @@ def _add_file(study: PhoneStudy, reports: _Reports, file: Path, alignment: Align
     name, stream = _stream(file, stored_streams(file), name)
     if study.kind not in ("", stream.kind):
         raise RequestError(
-            f"{file}: '{name}' is of kind {stream.kind}, that of other recordings of {study.kind}: choose one"
+            f"{file}: '{name}' is of kind {stream.kind}, but other recordings have the kind {study.kind}: choose one"
         )
     study.kind = stream.kind
     source = ArraySource(file, {name: stream})

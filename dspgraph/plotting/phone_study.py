@@ -105,7 +105,7 @@ class PhoneStudy:
 
     @property
     def phones(self) -> list[str]:
-        """The labels, sorted."""
+        """The labels of all phones in the study, sorted."""
         return sorted(self.rows)
 
     def add(
@@ -203,7 +203,10 @@ def _cells(one: Extreme) -> tuple[float, str, float]:
 
 
 def _scales(kind: str, rows: Array) -> tuple[Array, Array]:
-    """Return log10(scale) and the weight of every component, both [n, K] in float64. kind, rows: of the frames."""
+    """Return log10(scale) and the weight of every component, both [n, K] in float64.
+
+    kind: the kind of the frames, MIXTURE or one of SCALES. rows: [n, width], the frames. In SCALES, K is 1.
+    """
     wide = rows.astype(np.float64)
     if kind != MIXTURE:
         return wide / math.log(10), np.ones_like(wide)

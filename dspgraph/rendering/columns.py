@@ -115,7 +115,7 @@ def line_item(place: str, folder: Path, line: Mapping[str, Any], labels: Collect
 
 
 def _labels(place: str, line: Mapping[str, Any], names: Collection[str]) -> dict[str, str]:
-    """Return plain name of a further column -> its value as text. names: the plain names of the columns to return.
+    """Return plain name (see `_plain`) -> value as text, of further columns. names: the plain names of these columns.
 
     Raises RequestError for a value that is neither a text nor a number, and for two columns with the same plain name
     and different values.

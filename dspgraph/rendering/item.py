@@ -27,10 +27,10 @@ class Item:
         return not self.start and self.duration is None and self.channel is None
 
     def missing_hint(self) -> str:
-        """Return a text to add to the error message for a missing file: its path fits the working directory.
+        """Return a hint for the error message about a missing file of a manifest; "" if there is no hint.
 
         Paths in a manifest are relative to the folder of the manifest. If a file is missing there, but exists relative
-        to the working directory, the text says so. Otherwise the text is "".
+        to the working directory, the hint says so.
         """
         if not self.listed or os.path.lexists(self.path) or not os.path.exists(self.listed):
             return ""

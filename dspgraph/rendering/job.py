@@ -41,7 +41,7 @@ class Job(Protocol[R_co]):
         """
 
     def failed_result(self, item: Item, reason: str) -> R_co:
-        """Return the failed result of an item whose worker died or whose timeout expired. reason: for the error."""
+        """Return the failed result of an item whose worker died or whose timeout expired. reason: what happened."""
 
 
 @runtime_checkable
@@ -54,7 +54,10 @@ class JobWithSummary(Protocol):
     """
 
     def summary(self) -> Any:
-        """Return the summary since the last call, with all values that `add_summary` was given. It can be pickled."""
+        """Return the summary of everything since the last call, including the values given to `add_summary`.
+
+        It can be pickled. None means that there is nothing to send.
+        """
 
     def add_summary(self, value: Any) -> None:
         """Add a value that `summary` has returned for another copy of the job, in another process."""

@@ -158,8 +158,8 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
 def ledger_line(item: Item, settings: Mapping[str, Any], recipe: str, row: Rendered, command: str) -> dict[str, Any]:
     """Return the line that `render` appends for the result of an item.
 
-    settings: see `item_settings`. recipe: of the graph (`Wiring.recipe`). row: the result. command: the command line;
-    "" if the run was started from Python.
+    settings: see `item_settings`. recipe: the recipe of the graph (`Wiring.recipe`). row: the result. command: the
+    command line; "" if the run was started from Python.
     """
     line: dict[str, Any] = {"id": item.id, "status": "failed" if row.error else "done"}
     line |= {"error": row.error} if row.error else {"audio_seconds": row.audio_seconds, "notes": row.notes}

@@ -56,7 +56,10 @@ def manifest_reader(path: Path) -> Reader | None:
 
 
 def _json_lines(path: Path, unused: set[str], labels: Collection[str]) -> Iterator[Item]:
-    """Yield the items of a file with JSON lines, of a file with one JSON list, or of a file of NSynth."""
+    """Yield the items of a file with JSON lines, of a file with one JSON list, or of a file of NSynth.
+
+    unused: a set that gets the names of the columns that are not used. labels: the columns that are kept as labels.
+    """
     folder = path.parent
     if is_nsynth(_beginning(path)):
         yield from nsynth_items(path, _parsed(str(path), _whole(path)), labels)

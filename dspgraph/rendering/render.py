@@ -63,13 +63,13 @@ def render(
     sidecar, says what they are and what they were made from. An input that is an audio file is fed to the only audio
     input of the graph; an .npz file holds an array for every input, by name.
 
-    suffix, subtype: of the audio outputs, for instance ".wav" and "PCM_16" (see `formats.audio_format`); 16-bit samples
-    are dithered. batch: number of items that are computed together in one process, one step of each at
-    a time. executor: where the work is done. Neither `batch` nor `executor` changes a sample. done: called with every
-    result as soon as it is known. started: called once, with the number of items to render and the number of items that
-    keep the result of an earlier run. note: called with a line about files that were left out (see `corpus.gather`).
-    profiler: measures the time and memory of each node; at the end its profile is that of all processes together.
-    command: the command line, for the ledger and the sidecars.
+    suffix, subtype: the format of the audio files, for instance ".wav" and "PCM_16" (see `formats.audio_format`);
+    16-bit samples are dithered. batch: number of items computed together in one process, one step of each at a time.
+    executor: where the work is done. Neither `batch` nor `executor` changes a sample. done: called with every result as
+    soon as it is known. started: called once, with the number of items to render and the number of items that keep the
+    result of an earlier run. note: called with a line about files that were left out (see `corpus.gather`). profiler:
+    measures the time and memory of each node; at the end its profile is that of all processes together. command: the
+    command line, for the ledger and the sidecars.
 
     An item that cannot be rendered has a result with its error; the other items are rendered. If the input of a failed
     item exists, the outputs that an earlier run has written for that item are removed, so that nothing looks like its
@@ -159,10 +159,10 @@ class RenderJob:
     suffix: str = ".flac"
     batch: int = 1
     profiler: Profiler | None = None
-    digest: str = ""  # of the graph, in the process that made the job
-    reader: Mapping[str, str] = field(default_factory=reader_provenance)  # in the process that made the job
+    digest: str = ""  # the digest of the graph in the process that made the job
+    reader: Mapping[str, str] = field(default_factory=reader_provenance)  # the code of the readers there
     command: Command = Command()  # noqa: RUF009 it is immutable
-    subtype: str = ""  # of the audio outputs; "": the default of the suffix
+    subtype: str = ""  # the type of the samples in audio files; "": the default of the suffix
 
     def __post_init__(self) -> None:
         audio_format(self.suffix, self.subtype)
@@ -212,7 +212,7 @@ class RenderJob:
                 run.discard()
 
     def failed_result(self, item: Item, reason: str) -> Rendered:
-        """Return the failed result of an item whose worker died or whose timeout expired. reason: for the error."""
+        """Return the failed result of an item whose worker died or whose timeout expired. reason: what happened."""
         return Rendered(item.id, item.path, error=f"{item.path}: {reason}", **file_stamp(item.path)._asdict())
 
     def summary(self) -> Profile | None:

@@ -18,5 +18,5 @@ class Rendered:
     seconds: float = 0.0  # time that rendering took, from the opening of the input until the files have their names
     error: str = ""  # empty: the item was rendered
     cached: bool = False  # whether an earlier run has made this result
-    size: int = -1  # of the input file, bytes, when rendering began; -1: unknown
+    size: int = -1  # bytes of the input file when rendering began; -1: unknown
     mtime_ns: int = -1  # time of the last change of the input file, ns since 1970, when rendering began; -1: unknown

@@ -72,9 +72,9 @@ def other_result(
 
     It may if there are no files, or if they were made from the same source, part, graph and format: such a result may
     be made again, for instance because the code has changed. line: the last line of the item in the ledger. sidecar:
-    the sidecar that this run would write. outputs: the output files of the item. recipe: of the graph of this run
-    (`Wiring.recipe`). resuming: whether files that have neither line nor sidecar may be replaced; a killed run can have
-    left such files.
+    the sidecar that this run would write. outputs: the output files of the item. recipe: the recipe of the graph of
+    this run (`Wiring.recipe`). resuming: whether files that have neither line nor sidecar may be replaced; a killed run
+    can have left such files.
     """
     if line is not None and is_comparison(line):
         return f"it was compared{_by(line)}"

@@ -43,8 +43,8 @@ def file_stamp(path: Path) -> FileStamp:
 def item_settings(item: Item, digest: str, reader: Mapping[str, str], form: AudioFormat) -> dict[str, Any]:
     """Return everything on which the outputs of an item depend, except the content of its input file.
 
-    The sidecar and the line in the ledger both contain these values. digest: of the graph. reader: see
-    `job.reader_provenance`. form: of the audio outputs.
+    The sidecar and the line in the ledger both contain these values. digest: the digest of the graph. reader: see
+    `job.reader_provenance`. form: the format of the audio outputs.
     """
     return {
         "digest": digest,
@@ -76,7 +76,7 @@ class Sidecar:
         return f'{json.dumps(content, indent=1)[:-2]},\n "graph": {self.graph}\n}}\n'
 
     def matching_notes(self, stamp: FileStamp) -> tuple[str, ...] | None:
-        """Return the notes in the sidecar on the disk; None unless it was written for the same input and settings.
+        """Return the notes in the sidecar on the disk; None if it was written for another input or with other settings.
 
         The input is the same if the path in the sidecar is that of the item, and the stamp in the sidecar is `stamp`.
         """

@@ -3,7 +3,7 @@
 example     a node with a signal (Example); signals for the inputs of a graph
 laws        the checks: check_node, check_graph, check_cut; NODE_CHECKS has every check of a node by its name
 guard       an instrument that checks every block that goes into a node or comes out of it
-files       the check of audio files (check_file): the samples are the same in whatever blocks they are read
+files       the check of audio files (check_file): the samples are the same however the file is read
 models      the check of models (check_model): weights, kernel, draws and training; MODEL_CHECKS has every check by name
 runs        ways to run a graph, whose outputs the checks compare
 recording   the checks of a graph on a file (import it yourself: it needs the modules that read audio)

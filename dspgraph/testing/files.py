@@ -1,4 +1,4 @@
-"""The law of audio files: a file gives the same samples, in whatever blocks and parts it is read."""
+"""The law of audio files: a file gives the same samples whether it is read at once, in blocks or in parts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check_file(path: str | Path, parts: int = 10, seed: int = 0) -> str:
     and to those of random parts of the file. If all channels together have more than 2**24 samples, only the beginning
     of the file is compared, and the text that is returned says how much.
 
-    parts: the number of random parts. seed: of the random parts. Raises FileError if the file cannot be read, and if
+    parts: the number of random parts. seed: determines these parts. Raises FileError if the file cannot be read, and if
     samples differ; the message names the format, the cut, and the first sample that differs.
     """
     path = Path(path)

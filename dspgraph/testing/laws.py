@@ -124,7 +124,7 @@ def check_parameters(example: Example, precision: Any, cuts: Sequence[int] = CUT
     except Exception as error:
         raise LawError(1, f"{node.type_name}: the node cannot be pickled: {error}") from error
     if revived != node:
-        raise LawError(1, f"{node.type_name}: the node is another one after pickling")
+        raise LawError(1, f"{node.type_name}: the node is not the same after pickling")
 
 
 def check_repeats(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
@@ -154,7 +154,7 @@ def check_noise(example: Example, precision: Any, cuts: Sequence[int] = CUTS) ->
 
 
 def check_neighbours(example: Example, precision: Any, cuts: Sequence[int] = CUTS) -> None:
-    """Check that a session gives the same when another session of its graph is pushed in turn with it (law 1).
+    """Check that a second session of the same graph, pushed in turn with the first, does not change it (law 1).
 
     cuts: not used; all checks of a node take it.
     """

@@ -65,7 +65,7 @@ def _check_size(path: Path, found: int) -> None:
     A small file can have large arrays if they are compressed, or if one stored number stands for many.
     """
     if found > _LARGEST:
-        raise FileError(f"{path} tells of {found} bytes of weights; at most {_LARGEST} are read")
+        raise FileError(f"{path} has {found} bytes of weights; at most {_LARGEST} are read")
 
 
 def _numpy(path: Path, content: bytes) -> dict[str, Array]:
@@ -117,7 +117,7 @@ def _torch(path: Path, content: bytes) -> dict[str, Array]:
     except pickle.UnpicklingError as error:
         reason = str(error).partition("\n")[0]
         raise FileError(
-            f"{path} is refused: it holds something else than numbers, which would have to be executed ({reason})"
+            f"{path} is refused: it contains something other than numbers, which would have to be executed ({reason})"
         ) from None
     except (RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError, TypeError, IndexError,
             MemoryError, OverflowError, AssertionError) as error:  # fmt: skip

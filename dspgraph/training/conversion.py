@@ -70,7 +70,7 @@ def _converted(
         return conversion(model).convert(arrays, given)
     except (IndexError, TypeError, AttributeError, RuntimeError, OverflowError, MemoryError) as error:
         reason = shortened(str(error) or type(error).__name__, 200)
-        raise ValueError(f"an array or a setting is none of a published {model} ({reason})") from error
+        raise ValueError(f"an array or a setting does not fit a published {model} ({reason})") from error
 
 
 def _recognised(source: Path, names: set[str]) -> str:

@@ -128,7 +128,7 @@ def _settings(kind: type[BaseModel], given: Mapping[str, str]) -> BaseModel:
 def _check_number(name: str, text: str) -> None:
     """Raise ParameterError for texts that Python reads as a number, but that are not allowed as settings.
 
-    These are "1_0", digits of other scripts, "nan" and "inf". name: of the setting.
+    These are "1_0", digits of other scripts, "nan" and "inf". name: the name of the setting.
     """
     try:
         float(text)

@@ -62,7 +62,7 @@ def read_tensorflow(index: Path, largest: int) -> dict[str, Array]:
         raise FileError(f"{index} is damaged or no index of a checkpoint ({error}): copy it again") from None
     wanted = {name: entry for name, entry in entries.items() if entry.dtype in _TYPES}
     if (total := sum(entry.size for entry in wanted.values())) > largest:
-        raise FileError(f"{index} tells of {total} bytes of weights; at most {largest} are read")
+        raise FileError(f"{index} lists {total} bytes of weights; at most {largest} are read")
     return {name: _numbers(index, name, entry) for name, entry in wanted.items()}
 
 

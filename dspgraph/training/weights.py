@@ -35,7 +35,7 @@ def describe_weights(weights: Path) -> tuple[str, dict[str, Any], dict[str, tupl
         with safe_open(weights, "np") as file:
             metadata = file.metadata() or {}
             config = dict(json.loads(metadata["config"]))
-            model = str(metadata["model"] if "model" in metadata else config.pop("model"))  # of the first version
+            model = str(metadata["model"] if "model" in metadata else config.pop("model"))  # older files
             return model, config, {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  # no mapping
     except OSError as error:
         raise FileError(f"{weights} cannot be read: {error.strerror or error}") from None

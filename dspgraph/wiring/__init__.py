@@ -3,7 +3,7 @@
 wiring       nodes, wires, inputs and outputs, checked when they are put together
 binding      one node bound to the streams at its ports
 duration     how long a stream lasts, compared with the inputs
-latency      how much later than the inputs the outputs of a graph come
+latency      the delay from the inputs of a graph to its outputs
 merge        several graphs as one, in which common nodes occur once
-provenance   the code and library versions behind a graph, for its digest
+provenance   the code and library versions of a graph, for its digest
 """

@@ -51,12 +51,11 @@ class Binding:
         return self.lookahead == math.inf
 
     def wait(self, step: Fraction, phase: Fraction) -> tuple[Fraction | float, Times]:
-        """Return how long output items wait for their input at most, and the times up to which input is needed.
+        """Return the longest wait of output items for their input, and the times up to which they need input.
 
-        step, phase: in seconds. The spans of the output items in question end at phase, phase + step, phase + 2 * step
-        ... The node gives an item at the end of the last period of input that it needs for the item. The wait, in
-        seconds, is the time from the end of the item's span to the end of this period. The times are the ends of these
-        periods.
+        The output items are those whose spans end at phase, phase + step, phase + 2 * step ... seconds. The node can
+        give an item when the last period of input that the item needs is complete. The wait of an item is the time, in
+        seconds, from the end of its span to the end of this period. The second result has the ends of these periods.
         """
         if self.waits_for_the_end or self.stretch != 1:  # a stretched output cannot come in real time
             return math.inf, (self.period, Fraction(0))
@@ -74,8 +73,8 @@ def bind(name: str, node: Node, takes: tuple[Any, ...]) -> Binding:
     The node's methods `streams`, `lookahead`, `stretch`, `extra` and `block_size` are called, and their results are
     checked.
 
-    name: of the node in its graph, for messages. takes: the input streams, as in `Binding`. Raises ParameterError for
-    streams or parameters that do not fit, LawError (law 0) for an impossible result, NodeError if a method fails.
+    name: the node's name in its graph, for messages. takes: the input streams, as in `Binding`. Raises ParameterError
+    for streams or parameters that do not fit, LawError (law 0) for an impossible result, NodeError if a method fails.
     """
     gives = _checked_outputs(name, node, _ask(name, node, "streams", takes))
     lookahead, block_size = _ask(name, node, "lookahead", takes), _ask(name, node, "block_size", takes)
@@ -159,7 +158,7 @@ def _period(name: str, flat: list[Stream], block_size: int | None) -> Fraction:
 
 
 def _ask(name: str, node: Node, hook: str, takes: tuple[Any, ...]) -> Any:
-    """Return the result of a method of the node. hook: "streams", "lookahead" or "block_size".
+    """Call a method of the node with its input streams and return the result. hook: the name of the method.
 
     Puts the name of the node before the message of a ParameterError; raises NodeError for an error that is not a
     DspgraphError.

@@ -1,4 +1,4 @@
-"""The latency of a graph: how much later than the inputs its outputs come."""
+"""The latency of a graph: the delay from its inputs to its outputs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from dspgraph.wiring.wiring import Wiring
 
 @dataclass(frozen=True)
 class Latency:
-    """The most seconds from the end of an item's span until the item comes out, and the nodes that cause this delay."""
+    """The delay of a graph. seconds: the longest time from the end of an output item's span until the item comes out.
+
+    path: the names of the nodes that cause this delay.
+    """
 
     seconds: Fraction | float
     path: tuple[str, ...]
@@ -24,7 +27,7 @@ def latency(graph: Wiring) -> Latency:
     The input is assumed to come in real time, item by item, and computing is assumed to take no time. A node delays its
     output by its lookahead, and by the time until the period of input that it needs is complete.
     """
-    # From the outputs to the inputs: the end times of those items of each stream for which later nodes wait.
+    # Go from the outputs to the inputs: find for each stream the end times of the items for which later nodes wait.
     origins = [f"{name}.{port.name}" for name in graph.order for port in graph.nodes[name].outputs]
     times: dict[str, set[Times]] = {origin: set() for origin in (*graph.inputs, *origins)}
     for name, stream in graph.outputs.items():
@@ -35,7 +38,7 @@ def latency(graph: Wiring) -> Latency:
                 _, needed = graph.bindings[name].wait(*asked)
                 for _, origin in graph.sources(name):
                     times[origin].add(needed)
-    # From the inputs to the outputs: how late these items come.
+    # Go from the inputs to the outputs: find how late these items come.
     late = {(name, asked): Latency(Fraction(0), ()) for name in graph.inputs for asked in times[name]}
     for name in graph.order:
         for port in graph.nodes[name].outputs:

@@ -21,12 +21,12 @@ def merge(graphs: Sequence[W]) -> W:
     seeds, and if `graphs` is empty.
     """
     if not graphs:
-        raise GraphError("one graph or more become one; found none")
+        raise GraphError("merge takes at least one graph; found none")
     first = graphs[0]
     for graph in graphs:
         if (graph.inputs, graph.seed) != (first.inputs, first.seed):
             raise GraphError(
-                f"graphs in one take the same streams and have one seed; found {dict(first.inputs)}, seed "
+                f"merged graphs must have the same inputs and the same seed; found {dict(first.inputs)}, seed "
                 f"{first.seed}, and {dict(graph.inputs)}, seed {graph.seed}"
             )
     nodes: dict[str, Node] = {}
@@ -58,7 +58,7 @@ def _follow(wire: Wire, there: Mapping[str, str]) -> Wire:
 
 
 def _free(name: str, k: int, taken: Set[str]) -> str:
-    """Return `name`, with "vK/" before it if the name is in `taken`. k: the number K of the graph."""
+    """Return a name that is not in `taken`: `name`, with "vK/" before it as often as needed. k: the number K."""
     own = name
     while own in taken:
         own = f"v{k}/{own}"

@@ -102,7 +102,7 @@ class Wiring:
 
     def stream(self, origin: str) -> Stream:
         """Return the stream of an origin: a graph input, "node.port", or the name of a node with one output."""
-        origin = self._origin(origin, "the question")
+        origin = self._origin(origin, "stream()")
         if origin in self.inputs:
             return self.inputs[origin]
         name, port = origin.rsplit(".", 1)
@@ -198,7 +198,7 @@ class Wiring:
 
     @cached_property
     def recipe(self) -> str:
-        """A hash of nodes, parameters, wires, streams and seed: of the description without code and versions.
+        """A hash of the description without code and versions: of nodes, parameters, wires, streams and seed.
 
         Two graphs with the same recipe and different digests differ only in source code or versions of libraries.
         """

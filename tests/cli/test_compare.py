@@ -161,7 +161,7 @@ REFUSED = {
     "a metric there is not": (["--metrics", "lsd,mdc"], "there is no metric 'mdc'; did you mean 'mcd'?"),
     "no metric": (["--metrics", ""], "there is no metric ''"),
     "a slot there is not": (["--vary", "first"], "has no slot 'first' to vary"),
-    "a slot that is fixed": (["--vary", "end", "--swap", "end=late"], "cannot be 'late' in all and vary too"),
+    "a slot that is fixed": (["--vary", "end", "--swap", "end=late"], "cannot have the variant 'late' in all graphs and vary too"),
     "an empty value": (["-s", "first.factor=1,"], "'first.factor='"),
     "a value out of bounds": (["-s", "first.factor=1,11"], "first.factor=11"),
     "features": (["{d}/rows.npz"], "only audio can be compared; found"),

@@ -267,5 +267,5 @@ def test_inputs_that_end_apart_are_refused() -> None:
         SignalError, match="the inputs end at different times: 'level' has 5 items .* 'x' has 1000 items"
     ):
         two_inputs()(x=np.zeros(1000), level=np.zeros((5, 1)))
-    with pytest.raises(SignalError, match=r"the graph takes 'level', .* and was given none"):
+    with pytest.raises(SignalError, match=r"the graph takes 'level', .* it was not given"):
         two_inputs()(x=np.zeros(1000))

@@ -226,7 +226,7 @@ def test_graphs_that_cannot_be_heard_are_refused(tmp_path: Path) -> None:
     refused(
         [Choice("p", toy(ToyScale(), Audio(7999)))], tmp_path, "p: .* samples per second, 8000 to 192000; found .*7999"
     )
-    refused([], tmp_path, "one variant or more can be compared; found none")
+    refused([], tmp_path, "a comparison needs at least one variant; found none")
     refused([Choice("p", one), Choice("p", one)], tmp_path, "a name of its own, .*; found p twice: rename one")
     refused([Choice(REFERENCE, one)], tmp_path, "other than 'reference', which is the recording; found reference twice")
 

@@ -113,7 +113,7 @@ def test_what_cannot_be_compared_says_the_way_out(tmp_path: Path) -> None:
         listed(tmp_path, ONE, vary=["ent"])
     with pytest.raises(UnknownName, match="'lte'.*did you mean 'late'"):
         listed(tmp_path, ONE, swaps={"end": "toy_scale,lte"})
-    with pytest.raises(RequestError, match="the slot 'end' cannot be 'late' in all and vary too: drop one of them"):
+    with pytest.raises(RequestError, match="the slot 'end' cannot have the variant 'late' in all graphs and vary too"):
         listed(tmp_path, ONE, vary=["end"], swaps={"end": "late"})
     with pytest.raises(RequestError, match="'gain=1,2' and 'gain=3' set the same value: drop one of them"):
         listed(tmp_path, ONE, "gain=1,2", "gain=3")

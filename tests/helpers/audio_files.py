@@ -1,4 +1,4 @@
-"""Audio files of many formats, made by libsndfile and by ffmpeg, and what ffmpeg decodes from them."""
+"""Audio files of many formats, made by libsndfile and by ffmpeg, and the samples that ffmpeg decodes from them."""
 
 import os
 import shutil
@@ -65,7 +65,7 @@ def by_ffmpeg(folder: Path, kind: str, samples: Array, rate: int) -> Path:
 
 
 def piped_by_ffmpeg(folder: Path, form: str, samples: Array, rate: int, *options: str) -> Path:
-    """A file written to a pipe: its header has no length."""
+    """Return a file that ffmpeg has written to a pipe, so that its header has no length."""
     path = folder / f"piped.{form}"
     path.write_bytes(run_ffmpeg("-i", _source(folder, samples, rate), *options, "-f", PIPED[form], "-"))
     return path
@@ -77,13 +77,13 @@ def run_ffmpeg(*arguments: object) -> bytes:
 
 
 def decoded_by_ffmpeg(path: Path, channels: int = 1) -> Array:
-    """Samples as ffmpeg decodes them, [n] or [n, channels]."""
+    """Return the samples that ffmpeg decodes, [n] or [n, channels]."""
     found = np.frombuffer(run_ffmpeg("-i", path, "-f", "f32le", "-"), "<f4").astype("f8")
     return found if channels == 1 else found.reshape(-1, channels)
 
 
 def stereo(n: int) -> Array:
-    """Two parts of the recording beside each other: [n, 2]."""
+    """Return two channels [n, 2]: the start of the recording, and its end backwards."""
     return np.stack([speech()[:n], speech()[::-1][:n]], axis=1)
 
 

@@ -42,10 +42,10 @@ def tiny(**others: Any) -> Config:
 
 TINY = tiny()
 PITCHED = tiny(pitches=3)
-"""A network whose decoder is told the pitch of a note, MIDI 0, 1 or 2."""
+"""A network whose decoder reads the pitch of a note, MIDI 0, 1 or 2."""
 
 NORMALISED = tiny(form="normalised", encoder=18, width=9, pitches=3)
-"""A network of the normalised form, whose decoder is told the pitch too."""
+"""A network of the normalised form, whose decoder also reads the pitch."""
 
 
 def random_arrays(config: Config = TINY, seed: int = 0) -> dict[str, Array]:
@@ -55,7 +55,7 @@ def random_arrays(config: Config = TINY, seed: int = 0) -> dict[str, Array]:
     for name, shape in shapes(config).items():
         wide = 0.3 if len(shape) == 1 else 1.7 / np.sqrt(shape[1])
         if name.endswith((".out.weight", ".out.bias")):
-            wide /= np.sqrt(config.layers)  # the sum over all layers stays of the size of one
+            wide /= np.sqrt(config.layers)  # the sum over all layers is about as large as the result of one layer
         arrays[name] = (wide * (2 * draw.random(shape) - 1)).astype(np.float32)
         if name.endswith(("running_var", "norms.0.weight", "norms.1.weight")):
             arrays[name] += np.float32(1)
@@ -141,7 +141,10 @@ def published_by_chainer(config: Config, arrays: dict[str, Array]) -> dict[str, 
 
 
 def recorded(name: str) -> tuple[dict[str, Array], Config, dict[str, Array]]:
-    """Return what NSynth's program gave for the network `name`, small or deep: arrays, configuration, weights."""
+    """Return the recorded results of NSynth's program for the network `name`, "small" or "deep".
+
+    The results are the arrays of the record, the configuration of the network, and its weights.
+    """
     with np.load(RECORDED / f"nsynth_wavenet_{name}.npz") as file:
         golden = {key: file[key] for key in file.files}
     given = {"small": {"stacks": 2, "hop": 32}, "deep": {}}[name]
@@ -151,7 +154,10 @@ def recorded(name: str) -> tuple[dict[str, Array], Config, dict[str, Array]]:
 
 
 def recorded_by_chainer(name: str) -> tuple[dict[str, Array], Config, dict[str, Array]]:
-    """Return what wavenet-autoencoder-chainer gave for the network `name`, small or full, as `recorded` does."""
+    """Return the recorded results of wavenet-autoencoder-chainer for the network `name`, "small" or "full".
+
+    The results have the form of `recorded`.
+    """
     with np.load(RECORDED / f"wavenet_ae_chainer_{name}.npz") as file:
         golden = {key: file[key] for key in file.files}
     given = {"small": {"stacks": 2, "hop": 32}, "full": {}}[name]
@@ -162,7 +168,7 @@ def recorded_by_chainer(name: str) -> tuple[dict[str, Array], Config, dict[str, 
 
 
 def _network(config: Config, arrays: dict[str, Array]) -> Any:
-    """Return both networks in float64."""
+    """Return encoder and decoder with these weights, in float64."""
     model = WaveNetAutoencoder(config).eval()
     model.load_state_dict({name: torch.from_numpy(one) for name, one in arrays.items()})
     return model.double()

@@ -1,4 +1,4 @@
-"""Commands run in this process, and what tests of them share."""
+"""A runner of commands in this process, and other parts that the tests of commands share."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ TOYS = str(paths.TOYS)
 
 
 def dspgraph(*arguments: object) -> Result:
-    """Run the command `dspgraph` with arguments in this process, and return its exit code and what it printed."""
+    """Run the command `dspgraph` with arguments in this process, and return its exit code and its output."""
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 

@@ -27,7 +27,9 @@ DEEDS: dict[str, Callable[[], object]] = {
     "endless": lambda: time.sleep(1000),
     "stuck": lambda: all(itertools.repeat(True)),  # endless C code that holds the GIL, so Python handles no signal
 }
-"""What an item does to its worker, by the part of its name before the hyphen: "kill-1" kills it by SIGKILL."""
+"""The part of an item's name before the hyphen -> the harm that the item does to its worker: "kill-1" kills the worker
+by SIGKILL.
+"""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class DeadlyResult:
 
 @dataclass(frozen=True)
 class Deeds:
-    """A job that does to its worker what `DEEDS` says for each item.
+    """A job whose items harm their worker: for each item it calls the function in `DEEDS`.
 
     Up to `open_items` items are open at the same time; they are opened in the given order. A round is one step of all
     open items; an item ends after one to three rounds. Every process writes the names of the items that it opens to a
@@ -98,7 +100,7 @@ def _load() -> float:
 
 
 def when_loaded() -> tuple[Any, ...]:
-    """Return the time of the first call of this function in this process: it shows how often a process loads things."""
+    """Return the time of the first call in this process. Equal times show that a process loads its graph only once."""
     return (_load(),)
 
 
@@ -113,7 +115,7 @@ def threads() -> tuple[Any, ...]:
 class Counted(Deeds):
     """A job whose summary is the list of the names of finished items.
 
-    `gathered` holds the names of the items that finished in this process, and those that `add_summary` was given.
+    `gathered` has the names of the items that finished in this process, and the names given to `add_summary`.
     """
 
     gathered: ClassVar[list[str]] = []

@@ -1,4 +1,4 @@
-"""Whether a piece of code does too much work: seconds of the processor, and a count of function calls."""
+"""Checks that a piece of code does not do too much work: by processor time, and by the number of function calls."""
 
 import sys
 import time
@@ -10,9 +10,9 @@ from typing import Any
 
 @contextmanager
 def soon() -> Iterator[None]:
-    """Fail if the block takes 30 seconds of processor time.
+    """Fail if the `with` block takes 30 seconds of processor time.
 
-    It guards code that takes about a second from becoming code that takes minutes or never ends.
+    It is for code that takes about a second, and that took minutes or did not end with a fault.
     """
     begun = time.process_time()
     yield
@@ -20,7 +20,10 @@ def soon() -> Iterator[None]:
 
 
 def calls(work: Callable[[], object]) -> int:
-    """The number of Python and C functions that `work` calls: the same on a busy machine and under coverage."""
+    """Return the number of calls of Python and C functions in `work`.
+
+    The number is the same on a busy machine and under coverage.
+    """
     count = 0
 
     def called(frame: FrameType, event: str, argument: Any) -> None:

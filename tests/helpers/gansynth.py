@@ -16,11 +16,13 @@ SMALL = {
     "wide": Config(latent=5, pitches=7, blocks=3, channels=64, most_channels=16, scale="linear", rate=800),
     "tall": Config(latent=4, pitches=3, blocks=2, channels=40, most_channels=10, start_rows=4, start_bins=8, rate=800),
 }
-"""Of both shapes. Channels that do not fill a tile of the kernels, and block 1 with fewer bins than a vector."""
+"""Configurations of both shapes. Their channels do not fill a tile of the kernels, and their block 1 has fewer bins
+than a vector.
+"""
 
 
 def random_weights(config: Config, seed: int = 0) -> dict[str, Array]:
-    """Return weights of a generator: N(0, 1), as training begins with, and biases of N(0, 0.3)."""
+    """Return random weights of a generator: weights from N(0, 1), as at the start of training, and biases from N(0, 0.3)."""
     draw = np.random.Generator(np.random.Philox(key=seed))
     return {
         name: (draw.standard_normal(shape) * (0.3 if name.endswith("bias") else 1)).astype(np.float32)
@@ -29,12 +31,12 @@ def random_weights(config: Config, seed: int = 0) -> dict[str, Array]:
 
 
 def gansynth_file(config: Config = SMALL["wide"], seed: int = 0) -> str:
-    """Return the path of a file of random weights, written once for all tests of this machine."""
+    """Return the path of a file of random weights, which is written once for all tests on this machine."""
     return shared_file(WEIGHTS.content(config, random_weights(config, seed)))
 
 
 def pictures(config: Config, latent: Array, pitch: Array) -> Array:
-    """What the network gives in torch and float64, [notes * rows, 2, bins]."""
+    """Return the pictures of notes by the network in torch and float64, [notes * rows, 2, bins]."""
     network = Generator(config).double()
     network.load_state_dict({name: torch.from_numpy(array) for name, array in random_weights(config).items()})
     with torch.no_grad():
@@ -44,7 +46,7 @@ def pictures(config: Config, latent: Array, pitch: Array) -> Array:
 
 
 def notes(config: Config, count: int, seed: int = 0) -> dict[str, Any]:
-    """Latent vectors and pitches, each with its stream."""
+    """Return the inputs of a network: the stream and random items of `latent` and of `pitch`."""
     draw = np.random.Generator(np.random.Philox(key=seed))
     rate = Fraction(config.rate, config.hop * config.rows)
     return {

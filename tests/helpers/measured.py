@@ -1,4 +1,4 @@
-"""Signals to measure, and their metrics."""
+"""Signals for the tests of metrics, and a function that measures them."""
 
 import math
 
@@ -25,12 +25,12 @@ def noise(n: int, key: int = 3) -> Array:
 
 
 def noisy(snr: float) -> Array:
-    """The clip with white noise that lies `snr` dB below it."""
+    """Return the recording with white noise whose power is `snr` dB below the recording's."""
     x, other = speech(), noise(64000)
     return x + other * math.sqrt((x**2).sum() / (other**2).sum()) * 10 ** (-snr / 20)
 
 
 def tone(hertz: float, seconds: float, rate: float, level: float = 0.0) -> Array:
-    """A sine, its peak `level` dB of full scale."""
+    """Return a sine whose peak is `level` dB relative to full scale."""
     x: Array = 10 ** (level / 20) * np.sin(2 * np.pi * hertz / rate * np.arange(round(seconds * rate)))
     return x

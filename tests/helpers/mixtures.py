@@ -1,4 +1,4 @@
-"""Mixtures of logistics whose scale is set phone by phone, with their alignment, in files: studies with known answers."""
+"""Files of mixtures of logistics, and their alignments. Every phone has a known scale, so study results are known."""
 
 import math
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ def spoken(names: list[str], n: int, seed: int = 0) -> list[tuple[int, int, str]
 def mixtures(
     phones: list[tuple[int, int, str]], scales: Mapping[str, float], spread: float = 0.0, seed: int = 0
 ) -> Array:
-    """Return rows [n, 3 * COMPONENTS] with random weights and means. The log-scales of a phone are normally distributed.
+    """Return rows [n, 3 * COMPONENTS] with random weights and means, and normally distributed log-scales in each phone.
 
     scales: the scale of each phone, e to the mean of its log-scales; spread: the standard deviation of log-scales.
     """

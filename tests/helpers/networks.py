@@ -64,7 +64,7 @@ def overrides(pipeline: str, rate: int = SMALL.rate) -> list[str]:
 
     rate: the sample rate of the network, Hz.
     """
-    mel = {"bands": 80, "scales": (16, 16), "rate": rate}  # those of the pipeline `mel_features`
+    mel = {"bands": 80, "scales": (16, 16), "rate": rate}  # the bands and the hop of the pipeline `mel_features`
     files = {
         "lpcnet": lambda: weights_file(SMALL.replace(rate=rate)),
         "fargan": lambda: fargan_file(SMALL_FARGAN.replace(hop=160, rate=rate)),
@@ -85,5 +85,5 @@ def overrides(pipeline: str, rate: int = SMALL.rate) -> list[str]:
         return [f"weights={files['lpcnet']()}", f"fargan={files['fargan']()}"]
     if "weights: null" not in shipped_pipelines()[pipeline].read_text():
         return []
-    fewer = ["points=4"] if pipeline == "wavenet_phones" else []  # for the entropy: it takes the most time
+    fewer = ["points=4"] if pipeline == "wavenet_phones" else []  # makes the entropy, which takes the most time, fast
     return [f"weights={files[pipeline]()}", *fewer]

@@ -5,11 +5,11 @@ import numpy as np
 from dspgraph import Array
 
 RATE = 16000
-TOP = 7900  # Hz
+TOP = 7900  # highest frequency of a harmonic, Hz
 
 
 def pitch(midi: int) -> float:
-    """Return the frequency of a MIDI key, Hz."""
+    """Return the frequency of a MIDI pitch, Hz."""
     return float(440 * 2 ** ((midi - 69) / 12))
 
 

@@ -34,10 +34,10 @@ def written(tmp_path: Path, text: str, name: str = "mine.yaml") -> Path:
 
 
 def graph_of(path: Path, *overrides: str, **swap: str) -> Graph:
-    """Return the graph of a pipeline with overrides and swaps; the nodes for tests are known."""
+    """Return the graph of a pipeline with overrides and swaps. The pipeline may use the nodes in toys.py."""
     return load(path, overrides, swap, [TOYS])
 
 
 def gain_of(graph: Graph) -> float:
-    """Return the first sample that comes out of a graph for ones."""
+    """Return the first output sample of a graph whose input samples are all 1."""
     return float(graph(speech=np.ones(500))["y"][0])

@@ -14,7 +14,7 @@ _PARTS = {"to_rgb": "picture", "from_rgb": "picture", "logits": "score"}
 
 
 def our_name(theirs: str) -> str:
-    """Return the name of an array in this project's networks, by that of the published program."""
+    """Return the name of an array in this project's networks. theirs: its name in the published program."""
     leaf = "weight" if theirs.endswith("kernel") else "bias"
     if "classification_logits" in theirs:
         return f"discriminator.pitch.{leaf}"
@@ -26,7 +26,7 @@ def our_name(theirs: str) -> str:
 
 
 def their_name(ours: str) -> str:
-    """Return the name of an array of the generator in the published program."""
+    """Return the name of an array of the generator in the published program. ours: its name in this project."""
     block, part, leaf = re.fullmatch(r"blocks\.(\d+)\.(\w+)\.(\w+)", ours).groups()  # type: ignore[union-attr]
     part = {"picture": "to_rgb"}.get(part, part)
     last = "conv2d/kernel" if leaf == "weight" else "bias"

@@ -1,4 +1,4 @@
-"""Graphs to render, and what a run has written."""
+"""Graphs to render, and functions that read the files of a run."""
 
 import json
 import shutil
@@ -9,11 +9,11 @@ from dspgraph import Array, Audio, Graph, Input, Node, Output, State
 from helpers.toys import ToyFrames, ToyLate, ToyNoise, ToyPeak, ToyScale, ToySum
 
 MARK = 0.25
-"""The first sample of a bad file: nodes of these tests misbehave on it."""
+"""The first sample of a bad file, at which the node `Raises` raises an error."""
 
 
 class Unprepared(Node):
-    """Fail as it starts, because a file is missing."""
+    """Raise an error in `start`, because a file is missing."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -26,7 +26,7 @@ class Unprepared(Node):
 
 
 def graph(node: Node | None = None) -> Graph:
-    """Return a graph with one node, by default one that halves the signal."""
+    """Return a graph with one node, by default a node that halves the signal."""
     return Graph({"end": node or ToyScale(factor=0.5)}, {"end.x": "x"}, {"x": Audio(16000)}, {"y": "end"})
 
 
@@ -41,7 +41,7 @@ def copied(good: Path, name: str) -> Path:
 
 
 class Raises(Node):
-    """Fail at a marked file, in its second block."""
+    """Raise an error at a block whose first sample is `MARK`; otherwise return the input."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -53,7 +53,7 @@ class Raises(Node):
 
 
 def noisy() -> Graph:
-    """Noise, a node that holds back, one that waits for the whole signal, and rows beside audio."""
+    """Return a graph with noise, a node that holds samples back, a node that waits for the whole signal, and rows."""
     noise = {"noise": ToyNoise(seed=3), "soft": ToyScale(factor=0.1), "late": ToyLate()}
     nodes = {**noise, "sum": ToySum(), "end": ToyPeak(), "rows": ToyFrames(hop=100)}
     wires: dict[str, Any] = {"noise.like": "x", "soft.x": "noise", "late.x": "soft", "sum.x": ("x", "late")}

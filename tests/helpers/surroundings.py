@@ -1,4 +1,4 @@
-"""Surroundings in which a program runs: a terminal, a shell, or a full disk."""
+"""Environments in which a program runs: a terminal, a shell, or a full disk."""
 
 import os
 import pty

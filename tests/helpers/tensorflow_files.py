@@ -27,7 +27,10 @@ def part(field: int, content: bytes) -> bytes:
 
 
 def block(pairs: list[tuple[bytes, bytes]]) -> bytes:
-    """A block of a table, in which keys share their beginnings, and its type and check sum."""
+    """Return a block of a table, followed by its type and a check sum.
+
+    A key does not repeat the start of the key before.
+    """
     content, before = b"", b""
     for key, value in pairs:
         shared = next(
@@ -39,7 +42,7 @@ def block(pairs: list[tuple[bytes, bytes]]) -> bytes:
 
 
 def checkpoint(folder: Path, arrays: dict[str, Array]) -> Path:
-    """Two blocks of arrays; a text among them, which is no number."""
+    """Write a checkpoint with these arrays and a text, in two blocks, and return its path without a suffix."""
     data, pairs = b"", [(b"", number(1, 1))]
     for name, array in sorted(arrays.items()):
         shape = b"".join(part(2, number(1, size)) for size in array.shape)

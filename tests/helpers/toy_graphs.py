@@ -12,7 +12,11 @@ from helpers.toys import ToyApply, ToyEnergy, ToyFailing, ToyFrames, ToyLate, To
 
 
 def everything(rate: Any = 16000, hop: int = 160, peak: bool = False) -> Graph:
-    """Every way a node can take its blocks: straight, late, framed, two rates, many wires, noise, the whole signal."""
+    """Return a graph in which nodes take their blocks in every way.
+
+    There are a node with delayed samples, rows of samples, two rates at one node, a port with many wires, noise, and,
+    if `peak` is true, a node that waits for the whole signal.
+    """
     nodes: dict[str, Node] = {
         "late": ToyLate(samples=37), "frames": ToyFrames(hop=hop), "energy": ToyEnergy(), "apply": ToyApply(),
         "noise": ToyNoise(), "sum": ToySum(), "last": ToyPeak() if peak else ToyScale(),

@@ -2,8 +2,8 @@
 
     h[t] = tanh(A h[t-1] + B x[t-1] + C f),  coarse: D h[t],  fine: F h[t] + G[:, coarse]
 
-x holds both parts of a sample, divided by 4; f is the row of the features of the sample's frame. A fault can be planted
-in it by its name, see `toy_example`.
+x has both parts of a sample, divided by 4; f is the row of features of the sample's frame. The model can be given a
+fault by the name of the fault, see `toy_example`.
 """
 
 import json
@@ -36,7 +36,7 @@ class ToyConfig(ModelConfig):
 
 
 def shapes(c: ToyConfig) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every array."""
+    """Return the shape of every array, by name."""
     inner = {"A": (c.units, c.units), "B": (c.units, 2), "C": (c.units, WIDTH)}
     return {**inner, "D": (LEVELS, c.units), "F": (LEVELS, c.units), "G": (LEVELS, LEVELS)}
 
@@ -61,7 +61,11 @@ class ToyNetwork(nn.Module):
             self.register_parameter(name, nn.Parameter(0.7 * torch.randn(shape)))
 
     def forward(self, f: Tensor, samples: Tensor, leak: bool = False) -> Tensor:
-        """Return logits [n, 8], the coarse ones first. f: [frames, width]; samples: [n, 2]; leak: see the future."""
+        """Return logits [n, 8], the coarse logits first.
+
+        f: [frames, width]; samples: [n, 2]; leak: whether the network reads the sample that it predicts, which is a
+        fault.
+        """
         get = self.get_parameter
         h, rows, x = torch.zeros(self.config.units), [], torch.zeros(2)
         drive = f.repeat_interleave(HOP, 0) @ get("C").T
@@ -82,7 +86,7 @@ class ToySettings(TrainingSettings, frozen=True, extra="forbid"):
 
 
 class Toy:
-    """The parts of the model, with a planted fault or none."""
+    """The functions of the model. fault: the name of the fault that they have, or "" for none."""
 
     def __init__(self, fault: str) -> None:
         self.fault = fault
@@ -194,7 +198,7 @@ class Toy:
         return trainer.train(self._task, {}, lambda x: {}, out, settings, resume)
 
     def _task(self, settings: ToySettings, recordings: Any, features: Any) -> trainer.Task:
-        """The sample is the same in each frame: 3 1 3 1 ..., coarse and fine, with a little noise."""
+        """Return the task of training on twelve short recordings that are alike, except for a little noise."""
         samples = torch.from_numpy(
             (2 * (np.arange(HOP)[:, None] % 2) + rng(1).integers(0, 2, (12, HOP, 2))).astype(int)
         )
@@ -230,7 +234,7 @@ class Toy:
 
 
 def toy_example(fault: str = "") -> ModelExample:
-    """Return the example of the model with a planted fault; the names of faults stand in the code of `Toy`."""
+    """Return the example of the model with a fault. The names of the faults are in the code of `Toy`."""
     toy = Toy(fault)
     return ModelExample(
         "toy",

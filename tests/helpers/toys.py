@@ -9,12 +9,12 @@ from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, State, St
 
 
 class ToyScale(Node):
-    """Multiply by a factor."""
+    """Multiply the signal by a factor."""
 
     x = Input(Audio)
     y = Output(Audio)
 
-    factor: float = Field(2.0, ge=-10, le=10, description="what to multiply by")
+    factor: float = Field(2.0, ge=-10, le=10, description="factor of the signal")
 
     def step(self, state: State, x: Array) -> tuple[State, Array]:
         return state, x * x.dtype.type(self.factor)
@@ -112,7 +112,7 @@ class ToyApply(Node):
 
 
 class ToyPeak(Node):
-    """Divide by the peak of the whole signal."""
+    """Divide a signal by its peak, for which the node waits for the whole signal."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -152,7 +152,10 @@ class ToyFailing(Node):
 
 
 class ToySized(Node):
-    """Pass rows on whose width a parameter decides, as a file of weights does."""
+    """Return the rows unchanged.
+
+    The parameter `width` decides their width, as a file of weights does in other nodes.
+    """
 
     x = Input(Frames, "level")
     y = Output(Frames)

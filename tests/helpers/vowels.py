@@ -20,7 +20,9 @@ Formants = tuple[tuple[float, float], ...]
 
 
 def vowel(f0: float, formants: str | Formants = "a", rate: int = 16000, seconds: float = 1.0) -> Array:
-    """Return `f0` pulses a second, each at the nearest sample before its time, through a low-pass and resonators.
+    """Return a vowel [rate * seconds]: `f0` pulses a second, filtered by a low-pass and by resonators.
+
+    Each pulse lies at the first sample at or after its exact time.
 
     The peak is 0.3; white noise of RMS 0.001 is added. formants: a name in FORMANTS, or pairs of frequency and
     bandwidth, Hz.

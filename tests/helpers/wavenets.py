@@ -48,7 +48,7 @@ def random_arrays(config: Config, seed: int = 0) -> dict[str, Array]:
 
 
 def published(config: Config, arrays: dict[str, Array], speakers: int = 0) -> dict[str, Array]:
-    """The checkpoint of the program wavenet_vocoder that holds these weights; every weight has a length of its own."""
+    """Return the checkpoint of the program wavenet_vocoder that holds these weights, as random lengths and directions."""
     draw, found = np.random.Generator(np.random.Philox(key=3)), {}
 
     def put(name: str, weight: Array, bias: Array | None = None) -> None:
@@ -95,7 +95,7 @@ def wavenet_file(config: Config = MIXTURE, seed: int = 0, folder: str | Path | N
 def restated(config: Config, arrays: dict[str, Array], c: Array, previous: Array) -> Array:
     """Return the parameters [n, width] by the equations of the network, sample by sample, in float64.
 
-    c: [n, bands], the rows of all samples; previous: [n], the sample (or level) before each.
+    c: [n, bands], the rows of all samples; previous: [n], for each sample the sample (or level) before it.
     """
     w = {name: array.astype(np.float64) for name, array in arrays.items()}
     half, taps, dilations = config.gate // 2, config.kernel, config.dilations

@@ -1,4 +1,4 @@
-"""Small WaveRNNs with random weights, and the same networks written plainly in float64."""
+"""Small WaveRNNs with random weights, and the same networks written with numpy in float64."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,7 +43,7 @@ def random_weights(config: Config, seed: int = 0) -> dict[str, Array]:
             arrays[name] = np.abs(arrays[name]) + np.float32(0.5)
         if ".smooth." in name and name.endswith("weight"):
             arrays[name] = (arrays[name] + 3) / np.float32(3 * fan)
-    if config.kind == "mixture":  # narrow enough that the means are heard
+    if config.kind == "mixture":  # narrow enough that the means have an effect on the samples
         arrays["dense3.bias"][2 * config.components :] -= np.float32(4)
     return arrays
 
@@ -97,7 +97,7 @@ class PlainWaveRNN:
         return found
 
     def stacked(self, n: int, sample: float) -> Array:
-        """Return the outputs for sample n; sample: the one before."""
+        """Return the outputs of the network for sample n. sample: the sample before it."""
         w, (h1, h2) = self.w, self.states
         a1, a2, a3, a4 = np.split(self.auxiliary[n // self.config.hop], 4)
         x = w["input.weight"] @ np.concatenate(([sample], self.smooth[n], a1)) + w["input.bias"]
@@ -119,7 +119,10 @@ class PlainWaveRNN:
         return new
 
     def coarse(self, n: int, before: Array) -> Array:
-        """Return the logits of the coarse half of sample n. before: the two halves of the sample before, as inputs."""
+        """Return the logits of the coarse half of sample n.
+
+        before: the two halves of the sample before, as the network reads them.
+        """
         w, half = self.w, self.config.units // 2
         recurrent = w["recurrent"] @ self.states[0] + w.get("recurrent_bias", 0)
         self.own, self.inputs = recurrent.reshape(3, 2, half), np.concatenate((self.smooth[n], before))
@@ -127,7 +130,10 @@ class PlainWaveRNN:
         return self._head("coarse", self.new[0])
 
     def fine(self, coarse: float) -> Array:
-        """Return the logits of the fine half, given the coarse half as an input."""
+        """Return the logits of the fine half of the sample of the last call of `coarse`.
+
+        coarse: the coarse half of this sample, as the network reads it.
+        """
         inner = self.w["input_fine"] @ np.append(self.inputs, coarse)
         self.new.append(self._half(1, inner))
         self.states = [np.concatenate(self.new)]
@@ -150,10 +156,10 @@ class PlainWaveRNN:
 def run(
     net: WaveRNNWeights, known: Array, numbers: Array, forced: Array | None = None, lanes: int = 1
 ) -> tuple[Array, Array]:
-    """Return what the kernel draws for all frames of a signal [n, d], and the outputs of the network.
+    """Return the draws of the kernel for all frames of a signal, [n, d], and the outputs of the network.
 
     known: [frames, features], with context; numbers: [n, draws], as the loop takes them; forced: the inputs of every
-    sample; lanes: 1 or 16, of which two have this signal.
+    sample, in place of the draws before it; lanes: 1 or 16, of which two have this signal.
     """
     rows = frame_rows(net.frame, in_windows(known.astype(np.float32), net.frame.context))
     segments = []
@@ -171,7 +177,10 @@ def draw_class(logits: Array, u: float) -> int:
 
 
 def draw_number(outputs: Array, numbers: Array) -> float:
-    """Return a draw from a mixture of logistics. numbers: one for each component, and the last for the draw."""
+    """Return a draw from a mixture of logistics.
+
+    numbers: random numbers, one for each component to choose it, then one for the value.
+    """
     logits, means, scales = np.split(outputs, 3)
     k = int(np.argmax(logits - np.log(-np.log(numbers[:-1]))))
     drawn = means[k] + np.exp(max(scales[k], np.log(1e-14))) * (np.log(numbers[-1]) - np.log(1 - numbers[-1]))

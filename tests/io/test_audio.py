@@ -113,7 +113,7 @@ UNREADABLE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "a folder": (lambda d: d, "is a folder, not a file"),
     "a name of 300 characters": (lambda d: d / ("a" * 300), "aaa cannot be read: File name too long"),
     "a link to itself": (linked, "me cannot be read: Too many levels"),
-    "a pipe": (piped, "pipe is no regular file: copy what it gives to a file"),
+    "a pipe": (piped, "pipe is no regular file: save its content in a regular file"),
     "headerless": (headerless, "a.raw has no header .* make it a WAV"),
 }  # fmt: skip
 

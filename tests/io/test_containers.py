@@ -217,7 +217,7 @@ def test_a_table_of_packets_without_an_end_takes_no_time(tmp_path: Path) -> None
     assert time.process_time() - begin < 10  # 2 s were measured
 
 
-TABLE = "read by its table of packets: the length of its samples is another one"
+TABLE = "read by its table of packets, which contradicts the length in its header"
 
 
 @pytest.mark.parametrize("change", [-1000, 1000, -(2**63)])

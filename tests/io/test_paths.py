@@ -21,7 +21,7 @@ def _socket(path: Path) -> None:
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (lambda path: path, "x does not exist"),
     "a folder": (Path.mkdir, "x is a folder, not a file"),
-    "a pipe": (os.mkfifo, "x is no regular file: copy what it gives to a file"),
+    "a pipe": (os.mkfifo, "x is no regular file: save its content in a regular file"),
     "an endless device": (lambda path: path.symlink_to("/dev/zero"), "x is no regular file"),
     "a socket": (_socket, "x is no regular file"),
     "a link to itself": (lambda path: path.symlink_to(path), "x cannot be read: Too many levels of symbolic links"),

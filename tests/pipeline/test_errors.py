@@ -149,7 +149,7 @@ def test_a_longer_circle_is_told(tmp_path: Path) -> None:
         (["factor=a\x01"], {}, "special characters"),
         (["factor=2", "factor=3"], {}, "'factor=2' and 'factor=3' set the same value: drop one of them"),
         (["loud.factor=2", "loud/factor=2"], {}, "'loud.factor=2' and 'loud/factor=2' set the same value"),
-        (["loud.x.y=1"], {}, "'loud' is a node, nothing is in it: write loud.PARAMETER"),
+        (["loud.x.y=1"], {}, "'loud' is a node, not a pipeline: write loud.PARAMETER"),
         ([], {"lout": "soft"}, "base has no variants of 'lout'; did you mean 'loud'"),
         ([], {"loud": "sofd"}, "'loud' has no variant 'sofd'; did you mean 'soft'"),
     ],

@@ -122,10 +122,10 @@ def test_an_input_can_be_the_stream_that_a_port_takes(tmp_path: Path) -> None:
         ("size.x", "is 'size.x', but no node is called 'size'; did you mean 'sized'"),
         (
             "sized.y",
-            "is 'sized.y'; of 'sized' these ports have a stream that the parameters decide: 'sized.x': declare",
+            "is 'sized.y'; the parameters of 'sized' decide the streams of these ports: 'sized.x': declare",
         ),
-        ("late.x", "of 'late' these ports have a stream that the parameters decide: none does: declare the input by"),
-        ("sized", "is 'sized'; of 'sized' these"),
+        ("late.x", "the parameters of 'late' decide the streams of these ports: none: declare the input by"),
+        ("sized", "is 'sized'; the parameters of 'sized' decide"),
     ],
 )
 def test_a_port_whose_stream_no_parameter_decides_is_refused(port: str, complaint: str, tmp_path: Path) -> None:

@@ -141,6 +141,7 @@ def test_recordings_of_two_kinds_are_refused(tmp_path: Path) -> None:
     for name in "ab":
         write_labels(tmp_path / f"{name}.lab", PHONES)
     with pytest.raises(
-        RequestError, match="b.npz: 'distribution' is of kind log_scale, that of other recordings of logistic_mixture"
+        RequestError,
+        match="b.npz: 'distribution' is of kind log_scale, but other recordings have the kind logistic_mixture",
     ):
         study_files(tmp_path, tmp_path)

@@ -243,7 +243,7 @@ FAILURES: dict[str, tuple[Callable[[Path], Path], str]] = {
     "nan": (not_finite, "nan.wav has a sample that is not a number, at 4000 (0.250 s): repair it"),
     "truncated": (truncated, "truncated.wav is truncated: its header promises 16000 bytes of samples, it has 15900"),
     "unreadable": (unreadable, "unreadable.wav is a folder, not a file"),
-    "piped": (piped, "piped.wav is no regular file: copy what it gives to a file"),
+    "piped": (piped, "piped.wav is no regular file: save its content in a regular file"),
     "missing": (lambda good: good.with_name("missing.wav"), "missing.wav does not exist"),
     "text": (text, "text.wav is not an audio file that can be read: it is text."),
     "beyond": (lambda good: good, "has 0.5 s; the part from 9 s to its end has no samples"),

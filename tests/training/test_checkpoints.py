@@ -116,7 +116,7 @@ def test_files_that_ask_for_more_memory_than_any_network_are_refused(tmp_path: P
     assert size in content
     paths = [written(tmp_path / "a.pth", {"x": wide}), tmp_path / "a.h5", tmp_path / "b.npz"]
     for path in paths:
-        with pytest.raises(FileError, match=f"{path.name} tells of .* bytes of weights; at most 8589934592 are read"):
+        with pytest.raises(FileError, match=f"{path.name} has .* bytes of weights; at most 8589934592 are read"):
             read_checkpoint(path)
 
 

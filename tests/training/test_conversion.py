@@ -67,7 +67,7 @@ def test_an_array_with_other_axes_is_an_error_in_words(
 def test_a_setting_of_another_type_is_an_error_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversion, "_settings", lambda path: {"pitches": "61"})
     monkeypatch.setattr(conversion, "read_checkpoint", lambda path: of_gansynth())
-    with pytest.raises(FileError, match="an array or a setting is none of a published gansynth"):
+    with pytest.raises(FileError, match="an array or a setting does not fit a published gansynth"):
         conversion.convert_weights(Path("a.pth"), tmp_path / "a.safetensors")
 
 

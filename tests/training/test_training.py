@@ -91,7 +91,7 @@ def test_train_begins_with_given_weights(tmp_path: Path, data: Path) -> None:
     larger = asked("gru_a=32", *(one for one in BRIEF if not one.startswith("gru_a=")))
     result = dspgraph(*common, "-o", tmp_path / "c", "--init", first, *larger)
     assert result.exit_code == 2
-    assert "holds a network with gru_a 16 (asked: 32): set these sizes, or another preset" in result.output
+    assert "holds a network with gru_a 16 (asked: 32): set its sizes in this run, or choose" in result.output
 
 
 def test_train_lists_the_settings() -> None:

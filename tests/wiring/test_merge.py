@@ -210,10 +210,10 @@ OTHERS = {
 
 @pytest.mark.parametrize("what", OTHERS)
 def test_graphs_that_take_different_streams_or_draw_by_different_seeds_are_refused(what: str) -> None:
-    with pytest.raises(GraphError, match="take the same streams and have one seed"):
+    with pytest.raises(GraphError, match="merged graphs must have the same inputs and the same seed"):
         merge([noise(), OTHERS[what]])
 
 
 def test_no_graph_at_all_is_refused() -> None:
-    with pytest.raises(GraphError, match="one graph or more become one; found none"):
+    with pytest.raises(GraphError, match="merge takes at least one graph; found none"):
         merge([])

@@ -92,9 +92,9 @@ def evaluate(
 ) -> Measured:
     """Return the values of metrics, in the order of `names`, and the reasons for missing values.
 
-    reference, degraded, rate: see `Pair`, which may raise SignalError. names: of metrics, by default all in METRICS.
-    f0_range: lowest and highest pitch that metrics of pitch look for, Hz. Raises UnknownName for a name that is not in
-    METRICS, and RequestError for a range that cannot be searched.
+    reference, degraded, rate: see `Pair`, which may raise SignalError. names: the names of metrics, by default all in
+    METRICS. f0_range: lowest and highest pitch that metrics of pitch look for, Hz. Raises UnknownName for a name that
+    is not in METRICS, and RequestError for a range that cannot be searched.
     """
     names = list(METRICS) if names is None else names
     check_names(names)

@@ -72,7 +72,11 @@ def _best_steps(x: Array, y: Array, reach: int) -> Array:
 
 
 def _mean_on_path(x: Array, y: Array, reach: int, counted: Array, steps: Array) -> float:
-    """Return the mean distance over the pairs (i, j) with counted[i] on the best path. steps: of `_best_steps`."""
+    """Return the mean distance over the pairs (i, j) on the best path for which counted[i] is true.
+
+    steps: the result of `_best_steps`. The other arguments are those of `mean_warped_distance`; y is transposed, [m,
+    t].
+    """
     total, pairs = 0.0, 0
     i, j = len(x) - 1, len(x) - 1
     while i >= 0 and j >= 0:

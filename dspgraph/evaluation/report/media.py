@@ -113,7 +113,7 @@ def data_uri(content: bytes, kind: str) -> str:
 
 
 def sound_info(path: Path) -> Any:
-    """Return what `soundfile.info` says about an audio file: rate, duration ... Raises FileError if this fails."""
+    """Return the result of `soundfile.info` for an audio file: rate, duration ... Raises FileError if this fails."""
     with reading(path):
         return soundfile.info(os.fsencode(path))
 

@@ -25,7 +25,10 @@ def number_text(value: float, decimals: int) -> str:
 
 
 def score_row(score: Score, metrics: Sequence[Metric], decimals: Mapping[str, int]) -> dict[str, Any]:
-    """Return one row of the table of scores, as the template of the page needs it. decimals: by name of the metric."""
+    """Return one row of the table of scores, as the template of the page needs it.
+
+    decimals: name of a metric -> number of decimals.
+    """
     values = [(metric, score.values.get(metric.name)) for metric in metrics]
     cells = [
         {

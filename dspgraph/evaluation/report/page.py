@@ -210,7 +210,10 @@ def _recording(
     scores: Mapping[tuple[str, str], Score],
     media: Inside | Beside,
 ) -> dict[str, Any]:
-    """Return the data of a recording, with a card for the reference and for every variant. paths: as from `_slots`."""
+    """Return the data of a recording, with a card for the reference and for every variant.
+
+    paths: the result of `_slots`.
+    """
     infos = {slot: sound_info(path) for slot, path in paths.items()}
     top = max((info.samplerate / 2 for info in infos.values()), default=0)
     with reading(Path(recording.id)):

@@ -207,7 +207,7 @@ class Worker:
 
     @property
     def deadline(self) -> float | None:
-        """The time, as in `time.monotonic`, when an open item is late first; None without timeout or open item."""
+        """The time (of `time.monotonic`) after which an open item is late; None without timeout or open item."""
         return min(self.opened.values()) + self._limit if self.timeout and self.opened else None
 
     def is_late(self) -> bool:

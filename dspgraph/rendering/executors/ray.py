@@ -158,7 +158,7 @@ class _RemoteActor:
 
     @property
     def next_answer(self) -> Any:
-        """The Ray reference to wait for: of the next result; before the actor is ready, of the end of its start."""
+        """The Ray reference of the actor's next answer: a result or, before the actor is ready, the end of `start`."""
         return self.calls[0].results if self.ready else self.started
 
     def assign(self, chunk: list[Item]) -> None:
@@ -210,7 +210,10 @@ class _RemoteActor:
 
 @dataclass
 class _Call:
-    """A call of an actor with a chunk of items. results: a generator of Ray. chunk: the items without result so far."""
+    """A call of an actor with a chunk of items.
+
+    results: Ray's generator of the results. chunk: the items that have no result yet.
+    """
 
     results: Any
     chunk: list[Item]
@@ -234,6 +237,6 @@ class _Actor:
         return ""
 
     def run(self, chunk: list[Item]) -> Iterator[tuple[Any, Any]]:
-        """Yield (result, summary) of every item as soon as it is known; summary: of a `JobWithSummary`, else None."""
+        """Yield (result, summary) for every item as soon as it is known; summary is None if the job has no summary."""
         for result in run_workers([self.worker], ItemQueue(self.job, chunk, 1)):
             yield result, self.job.summary() if isinstance(self.job, JobWithSummary) else None

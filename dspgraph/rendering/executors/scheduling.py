@@ -35,7 +35,7 @@ def check_jobs(jobs: int | None) -> int | None:
 
 
 def check_timeout(timeout: float | None) -> float | None:
-    """Return `timeout`. Raises RequestError unless it is above 0 and finite. timeout: in seconds, or None for none."""
+    """Return `timeout`, in seconds; None means no timeout. Raises RequestError if it is not a finite number above 0."""
     if timeout is not None and not 0 < timeout < math.inf:
         raise RequestError(f"a timeout is a number of seconds above 0; found {timeout:g}")
     return timeout

@@ -4,11 +4,13 @@ import numpy as np
 
 from dspgraph import Array, Audio, Input, Node, Output, State, Symbols, require_mono
 
-_SEGMENT_ENDS = np.array([31, 63, 127, 255, 511, 1023, 2047])  # of the 12-bit magnitude
+_SEGMENT_ENDS = np.array(
+    [31, 63, 127, 255, 511, 1023, 2047]
+)  # largest 12-bit magnitude of every segment except the last
 
 
 def alaw_encode(x: Array) -> Array:
-    """Return the A-law codes of samples, [n] int64, from 0 to 255. x: [n], full scale +-1; clipped beyond.
+    """Return the A-law codes of samples, [n] int64, from 0 to 255. x: [n], full scale +-1; samples beyond are clipped.
 
     Raises ValueError that names the first NaN.
     """
@@ -25,7 +27,7 @@ class AlawEncode(Node):
     """Quantise audio to the 8-bit A-law codes of telephony (ITU-T G.711).
 
     A sample is rounded to 16 bits, of which the 13 highest count: a sign, three bits for one of eight segments, each
-    twice as wide as the one below it (the first two are equal), and four bits for the position in the segment. Even
+    twice as wide as the segment below it (the first two are equal), and four bits for the position in the segment. Even
     bits are inverted. `alaw_decode` expands the codes.
 
     Source: ITU-T Recommendation G.711, Pulse code modulation (PCM) of voice frequencies, 1988 (tables 1a and 1b).

@@ -7,7 +7,7 @@ from dspgraph_nodes._kernels.signal.mulaw import mulaw_encode
 
 
 class MulawEncode(Node):
-    """Quantise audio with mu-law companding: fine steps near silence, coarse ones near full scale.
+    """Quantise audio with mu-law companding: fine steps near silence, coarse steps near full scale.
 
         c = clip(floor(h + h * sgn(x) * ln(1 + mu * |x| / peak) / ln(1 + mu) + 1/2), 0, levels - 1)
         h = levels / 2,    mu = levels - 1

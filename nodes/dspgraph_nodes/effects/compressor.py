@@ -6,9 +6,10 @@ from dspgraph import Array, Audio, Field, Input, Node, Output, State
 
 
 def gain_reduction(level: Array, threshold: float, ratio: float, knee: float) -> Array:
-    """Return by how many dB levels exceed those that the compressor wants, [n], at least 0.
+    """Return the number of dB by which the compressor has to reduce levels, [n], at least 0.
 
-    level, threshold: dB; ratio: of level above the threshold, input to output; knee: width of the bend, dB.
+    level: [n], dB; threshold: dB; ratio: dB of input for each dB of output above the threshold; knee: width of the bend
+    of the curve at the threshold, dB.
     """
     over = level - threshold
     bent = (over + knee / 2) ** 2 / (2 * knee) if knee else np.zeros_like(over)
@@ -17,7 +18,7 @@ def gain_reduction(level: Array, threshold: float, ratio: float, knee: float) ->
 
 
 class Compressor(Node):
-    """Reduce the level of what is louder than a threshold: a feed-forward compressor with a soft knee.
+    """Reduce the level where a signal is louder than a threshold: a feed-forward compressor with a soft knee.
 
         o = 20 * log10(max over channels |x[n]|) - threshold
         r[n] = (1 - 1 / ratio) * o                               where 2 * o >= knee

@@ -38,7 +38,7 @@ class Echo(Node):
 
     seconds: float = Field(0.25, gt=0, le=60, description="time from one echo to the next, s")
     level: float = Field(0.5, ge=-10, le=10, description="factor of the first echo")
-    feedback: float = Field(0.4, gt=-1, lt=1, description="factor of each echo relative to the one before")
+    feedback: float = Field(0.4, gt=-1, lt=1, description="factor of each echo relative to the echo before it")
     tail: float = Field(0.0, ge=0, le=60, description="time by which the output lasts longer than the input, s")
 
     def streams(self, x: Audio) -> tuple[Audio]:

@@ -57,7 +57,7 @@ class Limiter(Node):
         return (self._limited(state, waiting[:0], np.ones(ahead))[1],)
 
     def _limited(self, state: State, x: Array, gain: Array) -> tuple[State, Array]:
-        """Return the samples whose gain is known. gain: that which the samples of x need, and 1 after the signal."""
+        """Return the samples whose gain is known. gain: the gain that each sample of x needs; 1 after the signal."""
         from dspgraph_nodes._kernels.signal.ballistics import follow
 
         (ceiling, release, ahead), waiting, ungiven, smoothed, before = state
@@ -75,7 +75,7 @@ class Limiter(Node):
         y = waiting[:count] * mean.reshape(-1, *[1] * (waiting.ndim - 1))
         top = waiting.dtype.type(ceiling)
         rest = waiting[count:].copy(), ungiven[count:].copy(), smoothed[count:].copy(), float(followed[-1])
-        return (state[0], *rest), np.clip(y, -top, top).astype(waiting.dtype)  # clipped: what rounding adds
+        return (state[0], *rest), np.clip(y, -top, top).astype(waiting.dtype)  # rounding can exceed the ceiling
 
     def _ahead(self, x: Audio) -> int:
         return round(self.lookahead_seconds * float(x.rate))

@@ -25,7 +25,7 @@ class ReverbState:
 
 
 class Reverb(Node):
-    """Add the reverberation of a room that does not exist: Freeverb, combs with lowpasses and all-passes after them.
+    """Add the reverberation of an imaginary room by Freeverb: combs with lowpasses, followed by all-passes.
 
         u[n] = 0.03 * (mean of the channels of x[n])
         eight combs side by side:  o[n] = w[n - d],  f[n] = (1 - q) * o[n] + q * f[n - 1],  w[n] = u[n] + b * f[n]
@@ -33,9 +33,9 @@ class Reverb(Node):
         four times, one after the other:  z[n] = p[n - d] - v[n],  p[n] = v[n] + p[n - d] / 2;    v = z
         y[n] = dry * x[n] + wet * 3 * v[n]
 
-    The delays d are Freeverb's, multiplied by rate / 44100 and rounded; those of each further channel are 23 longer
-    (before they are multiplied), so that the channels differ. Without a `tail` the output ends with the input.
-    `convolve` gives the reverberation of a real room.
+    The delays d are Freeverb's, multiplied by rate / 44100 and rounded. Before that, the delays of each further channel
+    are made longer by 23, so that the channels differ. Without a `tail` the output ends with the input. `convolve`
+    gives the reverberation of a real room.
 
     Source: J. O. Smith, Physical Audio Signal Processing, W3K Publishing, 2010 (section "Freeverb", the program by
     Jezar at Dreampoint, 2000).

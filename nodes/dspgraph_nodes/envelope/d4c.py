@@ -14,9 +14,9 @@ class D4c(Node):
     The value is the amplitude of the noise relative to the envelope. D4C measures the temporal symmetry of the group
     delay in bands of 3 kHz. Row k is the aperiodicity at the time of row k of `f0`: k / f0.rate plus the centre of
     `f0`. A frame without pitch is all noise, and so is a frame whose power up to 4 kHz is less than `threshold` times
-    its power up to 7.9 kHz. At rates below 15800 Hz WORLD lacks this test, so such audio is analysed at twice its rate.
-    n_fft must be that of `cheaptrick`, so that `world_synthesis` gets rows of one width. The node needs the whole
-    signal.
+    its power up to 7.9 kHz. At rates below 15800 Hz WORLD does not make this test, so such audio is analysed at twice
+    its rate. n_fft must be the same as in `cheaptrick`, because `world_synthesis` takes rows of one width. The node
+    needs the whole signal.
 
     Source: M. Morise, D4C, a band-aperiodicity estimator for high-quality speech synthesis, Speech Communication 84,
     2016; the code is WORLD's, called through pyworld (`pip install 'dspgraph[world]'`).
@@ -36,7 +36,7 @@ class D4c(Node):
         0.85,
         ge=0.0,
         le=1.0,
-        description="ratio of the power up to 4 kHz to that up to 7.9 kHz below which a frame is noise",
+        description="a frame is noise if its power up to 4 kHz is below this share of its power up to 7.9 kHz",
     )
 
     def streams(self, x: Audio, f0: Frames) -> tuple[Frames]:

@@ -19,8 +19,8 @@ class Freqt(Node):
 
         sum_m c~[m] * z~**-m = sum_m c[m] * z**-m,    z~**-1 = (z**-1 - alpha) / (1 - alpha * z**-1)
 
-    A minimum-phase cepstrum becomes a mel-cepstrum. A mel-cepstrum with the constant a becomes one with the constant b
-    if alpha = (b - a) / (1 - a * b); alpha = -a removes the warping.
+    A minimum-phase cepstrum becomes a mel-cepstrum. With alpha = (b - a) / (1 - a * b), a mel-cepstrum with the
+    constant a becomes a mel-cepstrum with the constant b; alpha = -a removes the warping.
 
     Source: A. V. Oppenheim and D. H. Johnson, Discrete representation of signals, Proceedings of the IEEE 60(6), 1972.
     """

@@ -9,9 +9,9 @@ def lpc(frames: Array, order: int, white_noise: float = 0.0, bandwidth: float = 
     """Return predictors of frames x: rows (gain, a[1..order]) that minimise the energy of x[n] + sum_k a[k] * x[n-k].
 
     frames: [n, length], windowed, length > order; the other arguments are the parameters of `Lpc`. The defaults of
-    `white_noise` and `bandwidth` are 0 here: the function fits the frames alone. Returns [n, order + 1] in the dtype of
-    the frames (float32 for int16); the sums are in float64. A silent frame, whose energy is at most finfo(dtype).tiny,
-    has gain 0 and coefficients 0, not NaN.
+    `white_noise` and `bandwidth` are 0 here, so that the function fits the frames without corrections. Returns [n,
+    order + 1] in the dtype of the frames (float32 for int16); the sums are in float64. A silent frame, whose energy is
+    at most finfo(dtype).tiny, has gain 0 and coefficients 0, not NaN.
     """
     from dspgraph_nodes._kernels.maths.elementary import exp
     from dspgraph_nodes._kernels.signal.levinson import autocorrelation, levinson
@@ -36,8 +36,8 @@ class Lpc(Node):
     a frame with an empty band, such as speech that was recorded at 8 kHz and resampled to 16 kHz, or of a pure tone,
     has poles so close to the unit circle that `allpole` rings from frame to frame: bursts up to 40 dB above the input.
     `bandwidth` widens every line of the spectrum to a Gaussian with this standard deviation, so that a harmonic of the
-    excitation that meets the peak of a tone does not come out far too loud. With 0 for both, the equations are those of
-    the frame alone.
+    excitation that meets the peak of a tone does not come out far too loud. If both are 0, the frame is fitted without
+    a correction.
 
     Source: J. Makhoul, Linear Prediction: A Tutorial Review, Proceedings of the IEEE 63(4), 1975. The corrections: 3GPP
     TS 26.190, AMR-WB speech codec, Transcoding functions, section 5.2.1 (1e-4, and 60 Hz).

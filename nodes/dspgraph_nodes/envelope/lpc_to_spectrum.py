@@ -42,7 +42,7 @@ class LpcToSpectrum(Node):
 
     def streams(self, lpc: Frames) -> tuple[Frames]:
         if lpc.width > self.n_fft:
-            raise ParameterError(f"lpc_to_spectrum.n_fft is {self.n_fft}; {lpc} has more numbers: take a longer one")
+            raise ParameterError(f"lpc_to_spectrum.n_fft is {self.n_fft}; {lpc} has more numbers: take a longer n_fft")
         return (lpc.like(kind="power", width=self.n_fft // 2 + 1),)
 
     def step(self, state: State, lpc: Array) -> tuple[State, Array]:

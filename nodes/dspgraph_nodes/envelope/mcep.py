@@ -22,7 +22,7 @@ def mcep(
     c[0] = ln(floor) / 2, and its other coefficients are 0. Raises ValueError for an order above `highest_order`, and
     for frames with a NaN or with a square that overflows.
 
-    By default there is no relative floor: the function fits the spectrum of the frames alone.
+    By default there is no relative floor: the function fits the spectrum of the frames with `floor` only.
     """
     from scipy.fft import rfft
 
@@ -64,13 +64,13 @@ class Mcep(Node):
 
     The relative floor limits the dynamic range of the spectrum that is fitted. Without it, the envelope of a frame with
     an empty band or with a pure tone has a range of 140 to 200 dB; the MLSA filter rings there, up to 30 dB above the
-    signal. It is the floor of SPTK's mcep (-E, in dB).
+    signal. SPTK's mcep has the same floor (option -E, in dB).
 
-    The DFT is as long as the frame; any length will do. Newton's method finds c for each frame separately. It stops
-    when a step changes the mean of I / |H|**2 by less than `tolerance` times that mean, as in SPTK, and the minimised
-    mean by less than `tolerance`. With the default of 0.001 and without the relative floor, the result equals pysptk's
-    within 1e-6 dB, and on speech it is within 0.0014 dB of the minimum. If the frames come from `frame` with `norm:
-    power`, an excitation of unit power, filtered by H, has about the power of the speech.
+    The DFT is as long as the frame, which may have any length. Newton's method finds c for each frame separately. It
+    stops when a step changes the mean of I / |H|**2 by less than `tolerance` times that mean, as in SPTK, and the
+    minimised mean by less than `tolerance`. With the default of 0.001 and without the relative floor, the result equals
+    pysptk's within 1e-6 dB, and on speech it is within 0.0014 dB of the minimum. If the frames come from `frame` with
+    `norm: power`, an excitation of unit power, filtered by H, has about the power of the speech.
 
     Source: K. Tokuda, T. Kobayashi, T. Masuko and S. Imai, Mel-generalized cepstral analysis: a unified approach to
     speech spectral estimation, ICSLP, 1994 (its case gamma = 0).
@@ -82,9 +82,9 @@ class Mcep(Node):
     order: int = Field(24, ge=0, le=256, description="order of the mel-cepstrum")
     alpha: float = Field(0.42, gt=-1.0, lt=1.0, description="all-pass constant: 0.42 is the mel scale at 16 kHz")
     tolerance: float = Field(1e-3, gt=0.0, description="change of the mean of I / |H|**2 that ends the iteration")
-    iterations: int = Field(30, ge=1, le=1000, description="limit of the number of trials; speech takes 4 to 8")
+    iterations: int = Field(30, ge=1, le=1000, description="largest number of trial steps; speech takes 4 to 8")
     floor: float = Field(
-        1e-16, ge=1e-100, description="power added to every bin, and that of silence; 1e-16 is -160 dB"
+        1e-16, ge=1e-100, description="power added to every bin, so silence has this power; 1e-16 is -160 dB"
     )
     relative_floor: float = Field(
         1e-8, ge=0.0, le=1.0, description="least power of a bin, as a share of the largest of its frame; 1e-8 is -80 dB"

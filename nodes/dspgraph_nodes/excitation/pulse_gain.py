@@ -37,14 +37,14 @@ def pulse_gain(
 
 
 class PulseGain(Node):
-    """Compute the gain that makes pulses behind an all-pole filter as strong as white noise behind it.
+    """Compute the gain that makes pulses filtered by an all-pole filter as strong as white noise filtered by it.
 
         gain**2 = P_noise / P_pulses,    P_noise = mean of 1 / |A(f)|**2 over all f
         P_pulses = 2 * f0 / rate * sum_k 1 / |A(k * f0)|**2,    k = 1 .. floor(rate / 2 / f0)
 
     The output rows (f0, gain) are for `pulse_noise`. The gain is 1 in unvoiced frames. It is also 1 where the pitch has
-    changed by more than a tenth since the frame before: such pulses come at irregular intervals, so their powers add up
-    as those of noise do.
+    changed by more than a tenth since the frame before: such pulses come at irregular intervals, so their powers add
+    up, as in noise.
 
     The gain of a predictor gives white noise the power of the speech. A pulse train has power at the harmonics of its
     pitch only. Where the filter has a peak that is narrower than the pitch, such as that of a tone, pulses are up to 6

@@ -41,11 +41,11 @@ class PulseNoise(Node):
 
     With a `dispersion` d above 0 s, y passes six equal all-passes of first order, (z^-1 - p) / (1 - p * z^-1), with p =
     (d * rate - 6) / (d * rate + 6). They delay 0 Hz by d, and a frequency f far below rate / 2 by d / (1 + (pi * f * d
-    / 6)**2). They change no magnitude: a pulse becomes a short chirp. Pulses behind a filter have higher peaks than
-    speech. In `lpc_vocoder`, the peak of the output is 0.5 dB below the peak of the input with d = 0.0048 s, and 1.7 dB
-    above it without dispersion. If the input is speech that was clipped 30 dB below its peak, `limit_peak` lowers the
-    level by 0.4 dB with d = 0.0048 s, and by 2.2 dB without dispersion. The dispersion raises PESQ by 0.08 and leaves
-    STOI as it is (all measured on four seconds of speech).
+    / 6)**2). They change no magnitude: a pulse becomes a short chirp. Its purpose is a lower peak: after a filter,
+    pulses have higher peaks than speech. In `lpc_vocoder`, the peak of the output is 0.5 dB below the peak of the input
+    with d = 0.0048 s, and 1.7 dB above it without dispersion. If the input is speech that was clipped 30 dB below its
+    peak, `limit_peak` lowers the level by 0.4 dB with d = 0.0048 s, and by 2.2 dB without dispersion. The dispersion
+    raises PESQ by 0.08 and does not change STOI (all measured on four seconds of speech).
 
     Sample n has the pitch of the frame in which it begins, frame floor(n * f0.rate / rate), at f0.rate frames per
     second. The phase continues from frame to frame, and the first sample of a voiced segment is a pulse. A negative or
@@ -63,7 +63,7 @@ class PulseNoise(Node):
     y = Output(Audio)
 
     rate: float = Field(16000, gt=0, le=MOST_RATE, description="sampling rate of the excitation, Hz")
-    dispersion: float = Field(0.0, ge=0.0, le=0.1, description="delay of the lowest frequencies, s; 0: pulses")
+    dispersion: float = Field(0.0, ge=0.0, le=0.1, description="delay of the lowest frequencies, s; 0: no all-pass")
     seed: int = Field(0, ge=0, description="seed of the noise")
 
     def streams(self, f0: Frames) -> tuple[Audio]:
@@ -73,8 +73,8 @@ class PulseNoise(Node):
             )
         if max((f0.rate / self._rate()).as_integer_ratio()) > _LARGEST_TERM:
             raise ParameterError(
-                f"pulse_noise.rate is {self.rate!r}, {self._rate() / f0.rate} samples for every frame of {f0}: too "
-                f"many digits to count by; take {round(self.rate)}"
+                f"pulse_noise.rate is {self.rate!r}, {self._rate() / f0.rate} samples for every frame of {f0}: this "
+                f"ratio has too many digits; take {round(self.rate)}"
             )
         if 0 < self.dispersion * self.rate < 2 * _SECTIONS:
             raise ParameterError(
@@ -124,7 +124,7 @@ class PulseNoise(Node):
         return y.astype(held.f0.dtype, copy=False)
 
     def _dispersed(self, y: Array, passed: Array) -> Array:
-        """Return y [n] behind the all-pass. passed: the states of its sections, updated in place."""
+        """Return y [n], filtered by the all-pass. passed: the states of its sections, updated in place."""
         from dspgraph_nodes._kernels.signal.filters import second_order_section
 
         delay = self.dispersion * self.rate / (2 * _SECTIONS)  # samples, of each first-order all-pass at 0 Hz

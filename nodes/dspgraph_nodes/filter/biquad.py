@@ -50,7 +50,7 @@ class Biquad(Node):
             )
         if self.gain_db and self.kind not in WITH_GAIN:
             raise ParameterError(
-                f"biquad.gain_db is {self.gain_db:g}, but a {self.kind} has none; {', '.join(WITH_GAIN)} have: "
+                f"biquad.gain_db is {self.gain_db:g}, but a {self.kind} has no gain; {', '.join(WITH_GAIN)} have one: "
                 "choose one, or put a 'gain' after it"
             )
         return (x,)

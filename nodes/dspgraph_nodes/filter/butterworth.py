@@ -28,12 +28,12 @@ def butterworth_sections(kind: Literal["lowpass", "highpass"], order: int, cycle
 
 
 class Butterworth(Node):
-    """Filter every channel with a Butterworth lowpass or highpass: no ripple, as flat as the order allows.
+    """Filter every channel with a Butterworth lowpass or highpass, whose gain has no ripple.
 
         |H(w)|**2 = 1 / (1 + (tan(w / 2) / tan(w_c / 2))**(2 * order))    (lowpass; highpass: the quotient inverted)
 
-    w_c is the corner, where the gain is -3 dB; above it (below it, for a highpass) the slope is 6 dB per octave and
-    order. One after the other, a highpass and a lowpass make a bandpass.
+    w_c is the corner, where the gain is -3 dB. Above it (below it, for a highpass) the slope is 6 dB per octave times
+    the order. A highpass followed by a lowpass is a bandpass.
 
     Source: A. V. Oppenheim and R. W. Schafer, Discrete-Time Signal Processing, 3rd edition, Prentice Hall, 2010
     (chapter 7, Butterworth filters by the bilinear transform); SciPy reference, `scipy.signal.butter`.
@@ -43,7 +43,7 @@ class Butterworth(Node):
     y = Output(Audio)
 
     kind: Literal["lowpass", "highpass"] = Field(description="type of the filter")
-    order: int = Field(4, ge=1, le=32, description="order: the number of poles")
+    order: int = Field(4, ge=1, le=32, description="number of poles")
     frequency: float = Field(gt=0.0, description="corner, Hz")
 
     def streams(self, x: Audio) -> tuple[Audio]:

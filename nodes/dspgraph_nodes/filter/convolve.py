@@ -10,7 +10,7 @@ import numpy as np
 from dspgraph import Array, Audio, Field, File, Input, Node, Output, ParameterError, State
 from dspgraph_nodes._kernels.arrays import floating
 
-_MOST_SAMPLES = 1 << 23  # of the impulse response, in all channels: 64 MiB in float64
+_MOST_SAMPLES = 1 << 23  # largest number of samples of the impulse response, in all channels: 64 MiB in float64
 
 
 @dataclass
@@ -50,7 +50,7 @@ def convolution_start(response: Array, block: int, channels: int, dtype: np.dtyp
 
 
 def convolved(held: ConvolutionState, x: Array) -> Array:
-    """Return the next samples: x, [m] or [m, channels], convolved; only the last block of a signal is shorter."""
+    """Return the next samples of the convolution. x: a block, [block] or [block, channels]; the last may be shorter."""
     from scipy.fft import irfft, rfft
 
     channels, block = held.before.shape
@@ -133,7 +133,10 @@ class Convolve(Node):
 
 
 def read_response(path: str) -> tuple[Array, int]:
-    """Return the samples of a file, [m, channels] float64, and its rate. Raises ParameterError if it is no good."""
+    """Return the samples of a file, [m, channels] float64, and its rate, Hz.
+
+    Raises ParameterError if the file cannot be read, or if the samples cannot be used.
+    """
     try:
         found = os.stat(path)
         samples, rate = _read(path, found.st_size, found.st_mtime_ns)

@@ -11,15 +11,15 @@ from dspgraph_nodes._kernels.signal.windows import Window, window_values
 
 FirKind = Literal["lowpass", "highpass", "bandpass", "bandstop"]
 _PASSED: dict[FirKind, tuple[int, ...]] = {"lowpass": (0,), "highpass": (1,), "bandpass": (1,), "bandstop": (0, 2)}
-"""Which of the bands between the cutoffs are passed, counted from 0 Hz."""
+"""Kind of a filter -> the numbers of the bands that pass. The bands lie between the cutoffs and count from 0 Hz."""
 
 
 def fir_design(taps: int, kind: FirKind, cutoffs: tuple[float, ...], window: Window = "hamming") -> Array:
     """Return the impulse response of a linear-phase filter, [taps], symmetric.
 
-    taps: an odd number; cutoffs: in cycles per sample, ascending, between 0 and 1/2; one for a lowpass or highpass, two
-    for the others. The gain is 1/2 at a cutoff, and 1 in the middle of the first band that is passed (at 0 Hz, or at
-    half the rate, if the band touches it).
+    taps: an odd number; cutoffs: in cycles per sample, ascending, between 0 and 1/2: one cutoff for a lowpass or
+    highpass, two for the other kinds. The gain is 1/2 at a cutoff, and 1 in the middle of the first band that is passed
+    (at 0 Hz, or at half the rate, if the band touches it).
     """
     from dspgraph_nodes._kernels.maths.elementary import cos, sin
 
@@ -46,12 +46,13 @@ def fir_design(taps: int, kind: FirKind, cutoffs: tuple[float, ...], window: Win
 
 
 class FirDesign(Node):
-    """Filter every channel with a linear-phase filter that is designed by the window method, without delaying it.
+    """Filter every channel, without delay, with a linear-phase filter that is designed by the window method.
 
         y[n] = sum_m h[m] * x[n - m],    h[m] = w[m] * (ideal impulse response),    |m| <= (taps - 1) / 2
 
-    The filter is centred: nothing is shifted, and the node looks (taps - 1) / 2 samples ahead. At each of the cutoffs
-    the gain is about 1/2, in the passband about 1. `fir` filters with an impulse response that you give.
+    The impulse response is centred on 0, so that y is not delayed against x, and the node has a lookahead of (taps - 1)
+    / 2 samples. The gain is about 1/2 at each cutoff, and about 1 in the passband. For an impulse response of your own
+    there is the node `fir`.
 
     Source: A. V. Oppenheim and R. W. Schafer, Discrete-Time Signal Processing, 3rd edition, Prentice Hall, 2010
     (chapter 7, design by windowing); SciPy reference, `scipy.signal.firwin`.
@@ -96,7 +97,10 @@ class FirDesign(Node):
 
 
 def filtered(samples: Array, taps: Array) -> Array:
-    """Return the samples that all taps reach, filtered: [max(0, n - taps + 1)] or [..., channels], dtype of samples."""
+    """Return the output samples for which all input samples are there, [max(0, n - taps + 1)] or [..., channels].
+
+    The dtype is that of `samples`, [n] or [n, channels].
+    """
     from dspgraph_nodes._kernels.signal.filters import convolve
 
     y = np.empty((max(0, len(samples) - len(taps) + 1), *samples.shape[1:]), samples.dtype)

@@ -48,7 +48,7 @@ class Gammatone(Node):
         g_k(t) = t**3 * e**(-2 * pi * b_k * t) * cos(2 * pi * f_k * t),    b_k = 1.019 * 24.7 * (4.37 * f_k / 1000 + 1)
 
     The frequencies f_k are equally spaced on the ERB scale from f_min to f_max; each filter has the gain 1 at its f_k.
-    The filters are causal, and delay low bands more than high ones.
+    The filters are causal, and delay low bands more than high bands.
 
     Source: M. Slaney, An Efficient Implementation of the Patterson-Holdsworth Auditory Filter Bank, Apple Technical
     Report 35, 1993; SciPy reference, `scipy.signal.gammatone` (ftype="iir").

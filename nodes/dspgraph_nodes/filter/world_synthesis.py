@@ -25,7 +25,9 @@ class WorldSynthesis(Node):
     aperiodicity = Input(Frames, "aperiodicity")
     y = Output(Audio)
 
-    rate: int = Field(16000, ge=8000, le=192000, description="sampling rate, Hz, as of the analysed audio")
+    rate: int = Field(
+        16000, ge=8000, le=192000, description="sampling rate of the output, Hz: the rate of the analysed audio"
+    )
 
     def streams(self, f0: Frames, power: Frames, aperiodicity: Frames) -> tuple[Audio]:
         from dspgraph_nodes._kernels.foreign.world import PYWORLD_MISSING, is_installed, shortest_fft

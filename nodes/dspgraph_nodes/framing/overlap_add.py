@@ -40,7 +40,7 @@ class OverlapAdd(Node):
 
     hop: int = Field(ge=1, le=MOST_HOP, description="samples from one frame to the next")
     window: Window = Field("hann", description="the window of the frames")
-    norm: WindowNorm = Field("none", description="that of the frames; power: the squares of the window sum to 1")
+    norm: WindowNorm = Field("none", description="scale of the window, as in `frame`; power: its squares sum to 1")
 
     def streams(self, frames: Frames) -> tuple[Audio]:
         from dspgraph_nodes._kernels.signal.overlap_add import find_lost_sample

@@ -33,8 +33,8 @@ class Scale(Node):
     x = Input(Frames)
     y = Output(Frames)
 
-    factor: ScaleNumbers = Field(1.0, description="one number, or a list of one for each column")
-    offset: ScaleNumbers = Field(0.0, description="one number, or a list of one for each column")
+    factor: ScaleNumbers = Field(1.0, description="one number for all columns, or a list with a number for each")
+    offset: ScaleNumbers = Field(0.0, description="one number for all columns, or a list with a number for each")
     kind: str | None = Field(None, min_length=1, description="kind of the output; by default that of the input")
 
     def streams(self, x: Frames) -> tuple[Frames]:

@@ -19,7 +19,7 @@ class SelectColumns(Node):
     first: int = Field(0, ge=0, description="first selected column, counted from 0")
     count: int = Field(ge=1, description="number of selected columns")
     kind: str | None = Field(
-        None, min_length=1, description="kind of the selected columns; by default that of the rows"
+        None, min_length=1, description="kind of the selected columns; by default the kind of the input"
     )
 
     def streams(self, frames: Frames) -> tuple[Frames]:

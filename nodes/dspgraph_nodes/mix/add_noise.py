@@ -1,4 +1,4 @@
-"""Noise at a given distance below the signal."""
+"""Noise at a given signal-to-noise ratio."""
 
 import math
 

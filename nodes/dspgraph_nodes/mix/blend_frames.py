@@ -15,8 +15,8 @@ class BlendFrames(Node):
 
         y[n] = (1 - amount) * a[n] + amount * b[n]
 
-    Between two encodings of `wavenet_encoder` this gives a sound that is neither of both. Both streams have the same
-    rate, kind and width. With an amount below 0 or above 1 the frames lie beyond a or b.
+    If a and b are encodings of two sounds by `wavenet_encoder`, y is the encoding of a sound between them. Both streams
+    have the same rate, kind and width. With an amount below 0 or above 1, y lies beyond a or b.
 
     Source: J. Engel et al., Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders, ICML 2017,
     arXiv:1704.01279.
@@ -26,7 +26,7 @@ class BlendFrames(Node):
     b = Input(Frames)
     y = Output(Frames)
 
-    amount: float = Field(0.5, ge=-10, le=10, description="0 for the frames of a, 1 for those of b")
+    amount: float = Field(0.5, ge=-10, le=10, description="0: the frames of a; 1: the frames of b")
 
     def streams(self, a: Frames, b: Frames) -> tuple[Frames]:
         if a != b:

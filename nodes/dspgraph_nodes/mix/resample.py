@@ -1,6 +1,5 @@
 """Sample rate conversion."""
 
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -9,19 +8,6 @@ from dspgraph import Array, Audio, Field, Input, Node, Output, ParameterError, S
 from dspgraph_nodes._kernels.limits import MOST_RATE
 
 _MOST_TAPS = 1 << 21  # limit of the taps in a filter bank: 16 MiB in float64
-
-
-@dataclass
-class ResampleState:
-    """State of the conversion."""
-
-    up: int  # up / down is rate / x.rate in lowest terms
-    down: int
-    before: int  # number of input samples needed before the position of an output sample; `after`: needed after it
-    after: int
-    x: Array  # [channels, n]
-    at: int  # number of the input sample in x[:, 0]; below 0 for the zeros before the signal
-    given: int = 0  # output samples so far
 
 
 class Resample(Node):
@@ -60,41 +46,30 @@ class Resample(Node):
         return (half_width(up, down) + 1) / x.rate - 1 / self._rate() if up != down else Fraction(0)
 
     def start(self, x: Audio) -> State:
-        from dspgraph_nodes._kernels.signal.polyphase import half_width, width
+        from dspgraph_nodes._kernels.signal.polyphase import resample_start
 
-        up, down = (self._rate() / x.rate).as_integer_ratio()
-        after = half_width(up, down)
-        before = width(up, down) - after - 1
-        return ResampleState(up, down, before, after, np.zeros((x.channels, before), x.dtype), -before)
+        return resample_start(*(self._rate() / x.rate).as_integer_ratio(), x.channels, x.dtype)
 
-    def step(self, held: ResampleState, x: Array) -> tuple[State, Array]:
+    def step(self, held: State, x: Array) -> tuple[State, Array]:
         return held, x if held.up == held.down else self._give(held, x)
 
-    def flush(self, held: ResampleState) -> tuple[Array, ...]:
+    def flush(self, held: State) -> tuple[Array, ...]:
         if held.up == held.down:
             return ()
         return (self._give(held, np.zeros((held.after, len(held.x)), held.x.dtype)),)
 
-    def _give(self, held: ResampleState, x: Array) -> Array:
-        """Return the output samples that the input so far determines; drop input that is no longer needed."""
-        from dspgraph_nodes._kernels.signal.polyphase import bank, resample
+    def _give(self, held: State, x: Array) -> Array:
+        """Return the output samples that the input so far determines."""
+        from dspgraph_nodes._kernels.signal.polyphase import resample_step
 
-        up, down = held.up, held.down
-        held.x = np.concatenate((held.x, x.reshape(len(x), -1).T), axis=1)
-        end = held.at + held.x.shape[1] - held.after  # no output at or after this input sample can be computed yet
-        until = max(0, -(-end * up // down))
-        y = np.empty((len(held.x), until - held.given), held.x.dtype)
-        first, phase = divmod(held.given * down, up)
-        resample(held.x, first - held.before - held.at, phase, up, down, bank(up, down, held.x.dtype.name), y)
-        needed = until * down // up - held.before
-        held.x, held.at, held.given = held.x[:, needed - held.at :].copy(), needed, until
+        y = resample_step(held, x.reshape(len(x), -1).T)
         return y[0] if len(y) == 1 else np.ascontiguousarray(y.T)
 
     def _rate(self) -> Fraction:
         return to_fraction(self.rate)
 
     def _simpler(self, rate: Fraction) -> str:
-        """Return, as text, the whole rate nearest to the requested one whose filter bank is small enough."""
+        """Return, as text, the whole rate nearest to the requested rate whose filter bank is small enough."""
         asked = round(self._rate())
         around = (near for k in range(min(asked // 2, 1000)) for near in (asked - k, asked + k))
         nearby = (near for near in around if self._fits(rate, near))

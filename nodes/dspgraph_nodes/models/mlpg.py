@@ -30,13 +30,13 @@ def mlpg(
 
         y = R**-1 * b,    R = sum_w W_w' * P_w * W_w,    b = sum_w W_w' * P_w * mu_w
 
-    W_w, P_w and mu_w are those of `dspgraph_nodes.trajectory.mlpg.mlpg`. means: [T, windows * D], or a padded batch [B,
-    T, windows * D]; variances: any shape that broadcasts to that of the means, such as one row [windows * D]; windows:
-    tuples (l, u, c) with l + u + 1 coefficients c, the first (0, 0, [1.0]); lengths: number of frames of each signal of
-    a batch, T by default. Every signal is solved by itself, so that its result is the same, bit for bit, in any batch.
-    Padding is not read, and its outputs and gradients are 0. Returns [T, D] or [B, T, D], in the dtype and on the
-    device of the means; computed in float64 on the CPU. There are no second derivatives. Raises ValueError for other
-    shapes and windows, and for variances outside 1e-100 .. 1e100.
+    W_w, P_w and mu_w have the meaning of `dspgraph_nodes.trajectory.mlpg.mlpg`. means: [T, windows * D], or a padded
+    batch [B, T, windows * D]; variances: any shape that broadcasts to that of the means, such as one row [windows * D];
+    windows: tuples (l, u, c) with l + u + 1 coefficients c, the first (0, 0, [1.0]); lengths: number of frames of each
+    signal of a batch, T by default. Every signal is solved by itself, so that its result is the same, bit for bit, in
+    any batch. Padding is not read, and its outputs and gradients are 0. Returns [T, D] or [B, T, D], in the dtype and
+    on the device of the means; computed in float64 on the CPU. There are no second derivatives. Raises ValueError for
+    other shapes and windows, and for variances outside 1e-100 .. 1e100.
 
     Source: K. Tokuda, T. Yoshimura, T. Masuko, T. Kobayashi and T. Kitamura, Speech Parameter Generation Algorithms for
     HMM-Based Speech Synthesis, ICASSP 2000.
@@ -91,7 +91,10 @@ def _padded(rows: list[NDArray[Any]], shape: torch.Size, dimensions: int) -> tor
 
 
 class _Mlpg(torch.autograd.Function):
-    """MLPG of means and variances [.., T, windows * D] as an operation of torch; lengths: frames of every signal."""
+    """MLPG of means and variances [.., T, windows * D] as an operation of torch.
+
+    lengths: number of frames per signal.
+    """
 
     @staticmethod
     def forward(

@@ -48,9 +48,9 @@ class Lpcnet(Node):
     Frame k gives the samples around the middle of its window, which is the start of its span (centre 0): from k * hop -
     hop / 2 up to k * hop + hop / 2. Frame 0 gives only the second half of these samples; the last frame gives another
     half hop at the end. A sample waits for the two frames after its own frame. The inputs are the outputs of the
-    pipeline `lpcnet_features`; rate and hop are those that the weights were trained with. `dspgraph train lpcnet` makes
-    weights; `dspgraph weights convert` converts those of the published programs. A batch of sixteen signals takes about
-    as long as nine signals one after another.
+    pipeline `lpcnet_features`, with the rate and hop of the training. `dspgraph train lpcnet` makes weights; `dspgraph
+    weights convert` converts weights of the published programs. A batch of sixteen signals takes about as long as nine
+    signals one after another.
 
     The output `distribution` has one row for every sample: with `tap` the probabilities of the 256 levels of e[n], from
     which it was drawn, after the sharpening and the threshold; otherwise only the probability of the level that was
@@ -75,7 +75,7 @@ class Lpcnet(Node):
     coef: float = Field(0.85, ge=0.0, lt=1.0, description="coefficient of the de-emphasis; 0 for none")
     tap: bool = Field(
         False,
-        description="whether `distribution` has all 256 levels; otherwise it has the drawn one alone",
+        description="whether `distribution` has all 256 levels; otherwise it has only the level that was drawn",
     )
     seed: int = Field(0, ge=0, description="seed of the excitation")
 

@@ -34,9 +34,9 @@ class MixtureEntropy(Node):
         entropy = h + ln((2**sample_bits - 1) / 2),    in bits: divided by ln 2
 
     A row of the mixture has K logits, K means m and K log-scales ln s; the weights w are the softmax of the logits. The
-    entropy is that of a sample in steps of 2 / (2**sample_bits - 1), if the distribution is wide against a step; for a
-    narrower distribution the value can be below 0. Without `sample_bits` the output is h itself, the differential
-    entropy for amplitudes of full scale +-1.
+    result is the entropy of a sample that is rounded to steps of 2 / (2**sample_bits - 1), if the distribution is much
+    wider than a step; for a narrower distribution the value can be below 0. Without `sample_bits` the output is h
+    itself, the differential entropy for amplitudes of full scale +-1.
 
     The first two terms of h are computed exactly. E[H(r(x))], which is between 0 and H(w), is the mean over the
     quantiles (j - 0.5) / points of every component. Compared with numerical integration, for 450 random mixtures of 10
@@ -52,7 +52,9 @@ class MixtureEntropy(Node):
 
     sample_bits: int | None = Field(16, ge=1, le=32, description="bits of a sample; none for the differential entropy")
     unit: Literal["bits", "nats"] = Field("bits", description="unit of the entropy")
-    points: int = Field(64, ge=4, le=4096, description="quantiles of each component; the time grows with it")
+    points: int = Field(
+        64, ge=4, le=4096, description="number of quantiles of each component; more of them take more time"
+    )
 
     def streams(self, mixture: Frames) -> tuple[Frames]:
         if mixture.width % 3 or mixture.dtype.kind == "c":

@@ -23,8 +23,8 @@ def mixture_scale(
     """Return (drawn, expected, deviation), each [n, 1], natural logarithms by the formulas of `MixtureScale`.
 
     mixture: [n, 3 * K], K logits, K means and K log-scales; x: [n], the audio that was drawn, full scale +-1; draw: the
-    generator of the random numbers, one for each row; sample_bits: None for samples that are real numbers. The dtype of
-    the results is that of the mixture.
+    generator of the random numbers, of which each row takes one; sample_bits: None for samples that are real numbers.
+    The dtype of the results is that of the mixture.
     """
     from dspgraph_nodes._kernels.neural import mixture_statistics as statistics
 
@@ -50,7 +50,7 @@ class MixtureScale(Node):
     sample n of the audio x; the weights w are the softmax of the logits. s is the scale of a logistic distribution: its
     standard deviation is s * pi / sqrt(3). Amplitudes are those of the model, for instance after its pre-emphasis.
 
-    The audio does not tell for certain from which component a sample was drawn. So the node draws a component again,
+    The audio does not show for certain from which component a sample was drawn. So the node draws a component again,
     with the probability that the sample came from it. The scales of these components have the same distribution as the
     scales of the components that the samples came from. P_k(x) is the probability that component k gives to the step of
     width 2 / (2**sample_bits - 1) around x; the outermost steps reach to infinity. Without `sample_bits`, P_k(x) is the
@@ -67,7 +67,7 @@ class MixtureScale(Node):
     deviation = Output(Frames, "log_deviation")
 
     sample_bits: int | None = Field(16, ge=1, le=32, description="bits of a sample of x; none for real numbers")
-    seed: int = Field(0, ge=0, description="seed of the component drawn")
+    seed: int = Field(0, ge=0, description="seed of the draws of components")
 
     def streams(self, mixture: Frames, x: Audio) -> tuple[Frames, Frames, Frames]:
         require_mono(x, self)

@@ -45,10 +45,10 @@ class Wavenet(Node):
 
     Frame j gives the samples from j * hop up to (j + 1) * hop. A sample waits for as many frames after its own frame as
     the network reads: four for the published network. Where the network reads beyond the ends of the signal, it reads
-    the first or the last frame again. Rate, hop and the features are those that the weights were trained with.
-    `dspgraph train wavenet` makes weights; `dspgraph weights convert` converts those of published programs. The output
-    `distribution` has one row for every sample: K logits (unnormalised ln w), K means and K log-scales ln(T * scale) of
-    a mixture; or the probabilities of all levels. It describes the samples before pre-emphasis and gain are undone.
+    the first or the last frame again. The rate, the hop and the features must be those of the training. `dspgraph train
+    wavenet` makes weights; `dspgraph weights convert` converts weights of published programs. The output `distribution`
+    has one row for every sample: K logits (unnormalised ln w), K means and K log-scales ln(T * scale) of a mixture; or
+    the probabilities of all levels. It describes the samples before pre-emphasis and gain are undone.
 
     Source: A. van den Oord et al., WaveNet: A Generative Model for Raw Audio, arXiv:1609.03499, 2016; the mixture: A.
     van den Oord et al., Parallel WaveNet: Fast High-Fidelity Speech Synthesis, ICML 2018.

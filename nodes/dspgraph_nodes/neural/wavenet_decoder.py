@@ -32,7 +32,7 @@ def wavenet_decoding(
 class WavenetDecoder(Node):
     """Generate sound from the frames of `wavenet_encoder`: a network draws every sample, given all samples before it.
 
-    A sample is one of 256 mu-law levels k, of which the network reads v = (k - 128) / 128. Dilated causal convolutions
+    A sample is one of 256 mu-law levels k, which the network reads as v = (k - 128) / 128. Dilated causal convolutions
     read the samples before sample t and the frame j in which it lies:
 
         x_0[t] = sum_k W_k v[t + k - 3] + b,    s = V x_0[t] + c,    k = 0 .. 2
@@ -40,26 +40,28 @@ class WavenetDecoder(Node):
         x_(i+1)[t] = x_i[t] + W g + b,    s = s + V g + c
         P = softmax((W relu(V relu(s) + c + C z[j] + e) + b) / temperature)
 
-    A network of the normalised form (form in its configuration) has a table E of a row for every level, factors f_i and
-    offsets o_i for every channel, and leaky ReLUs r(x) = max(x, x / 5) instead; all its layers share C and e:
+    A network of the normalised form (the field `form` of its configuration) has a table E with one row for every level,
+    factors f_i and offsets o_i for every channel, and leaky ReLUs r(x) = max(x, x / 5) instead; all its layers share C
+    and e:
 
         x_0[t] = E[k[t - 1]],    a_i[t] = r(f_i * x_i[t] + o_i)
         u_i[t] = V r(sum_k W_k a_i[t + (k - 1) d_i] + C z[j] + e) + c,    x_(i+1) = x_i + u_i,    k = 0, 1
         P = softmax((W r(V r(sum_i u_i) + c) + b) / temperature)
 
-    Every formula has weights of its own. The level is the first one whose sum of P exceeds a random number u, drawn
-    evenly between 1e-5 and 1 - 1e-5, another one for every sample. Its sample is x = sgn(y) * (256**|y| - 1) / 255 with
-    y = (k - 128 + 1/2) / 128; level 128 is 0. Before the first sample there is silence.
+    Every formula has weights of its own. The level of a sample is the first level k with P(0) + ... + P(k) > u. The
+    random number u is drawn uniformly between 1e-5 and 1 - 1e-5, anew for every sample. The sample of level k is x =
+    sgn(y) * (256**|y| - 1) / 255 with y = (k - 128 + 1/2) / 128; level 128 is 0. Before the first sample there is
+    silence.
 
     Networks trained with the setting `pitches` read the one-hot code of the parameter `pitch` after the numbers of
-    every frame: another pitch than that of the encoded note gives a note of this pitch with a similar timbre.
+    every frame. If `pitch` is not the pitch of the encoded note, the output is a note of this pitch with a similar
+    timbre.
 
     Frame j gives the samples from j * hop up to (j + 1) * hop, and a sample waits for no other frame. A temperature
     below 1 makes the sound cleaner and more monotonous; wavenet-autoencoder-chainer uses 1 / 1.7. Sixteen sounds of a
     batch are computed side by side. The output `distribution` has the P of every sample.
 
-    Rate and hop are those that the weights were trained with. `dspgraph weights convert` converts published
-    checkpoints.
+    Rate and hop must be those of the training. `dspgraph weights convert` converts published checkpoints.
 
     Source: J. Engel et al., Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders, ICML 2017,
     arXiv:1704.01279; magenta, models/nsynth/wavenet/h512_bo16.py and fastgen.py. Normalised form:
@@ -97,7 +99,7 @@ class WavenetDecoder(Node):
         return Audio(config.rate, dtype=z.dtype), Frames(config.rate, "categorical", 256, dtype=z.dtype)
 
     def _check_pitch(self, config: Config) -> None:
-        """Raise ParameterError unless the parameter `pitch` is one of the network, or the network reads none."""
+        """Raise ParameterError unless `pitch` is a pitch of the network, or not given if the network reads none."""
         if not config.pitches:
             if self.pitch is not None:
                 raise ParameterError(

@@ -23,7 +23,7 @@ def wavenet_encoding(network: PackedEncoder, x: Array) -> Array:
 
 
 def _read(x: Array) -> Array:
-    """Return what the network reads of samples: (k - 128) / 128 for the level k."""
+    """Convert samples to the numbers that the network reads: (k - 128) / 128 for a sample of mu-law level k."""
     read: Array = (floor_levels(x) - 128) / 128
     return read
 
@@ -39,23 +39,22 @@ class WavenetEncoder(Node):
     Every formula has weights of its own. The published network has 30 layers of 128 channels with the dilations
     d_i = 1, 2, 4 .. 512, three times, and 16 numbers in a frame.
 
-    A network of the normalised form (form in its configuration) has a table E of a row for every level k, factors f_i
-    and offsets o_i for every channel, and leaky ReLUs r(x) = max(x, x / 5) instead:
+    A network of the normalised form (the field `form` of its configuration) has a table E with one row for every level
+    k, factors f_i and offsets o_i for every channel, and leaky ReLUs r(x) = max(x, x / 5) instead:
 
         h_0[t] = E[k[t]],    a_i[t] = r(f_i * h_i[t] + o_i)
         h_(i+1)[t] = h_i[t] + V r(sum_k W_k a_i[t + (k - 1) d_i] + b) + c
         z[j] = mean over the samples t of frame j of (W (h[t] - h_0[t]) + b)
 
-    Samples beyond +-1 count as +-1. Frame j has the
-    samples from j * hop up to (j + 1) * hop. It also depends on as many samples before and after them as 1 plus the sum
-    of the dilations, 3070 in the published network (without the 1 in the normalised form); the node waits for those
-    after the frame. Before and after the signal every convolution reads zeros.
+    Samples beyond +-1 count as +-1. Frame j has the samples from j * hop up to (j + 1) * hop. It also depends on
+    samples before and after them, on each side as many as 1 plus the sum of the dilations: 3070 in the published
+    network (without the 1 in the normalised form). The node waits for the samples after the frame. Before and after the
+    signal every convolution reads zeros.
 
     The published program takes whole frames only. Here zeros fill the last frame of a signal, so that its encoding is
     that of the signal with these zeros at its end.
 
-    Rate and hop are those that the weights were trained with. `dspgraph weights convert` converts published
-    checkpoints.
+    Rate and hop must be those of the training. `dspgraph weights convert` converts published checkpoints.
 
     Source: J. Engel et al., Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders, ICML 2017,
     arXiv:1704.01279; magenta, models/nsynth/wavenet/h512_bo16.py. Normalised form: M. Yoshikawa,

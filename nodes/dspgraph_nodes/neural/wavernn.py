@@ -30,8 +30,8 @@ class Wavernn(Node):
 
     Frame k gives the samples from k * hop up to (k + 1) * hop. A sample waits for as many frames after its own frame as
     the network reads: two for the published network. Before the first frame and after the last, the network reads
-    frames of zeros. Rate, hop and the features are those that the weights were trained with. `dspgraph train wavernn`
-    makes weights; `dspgraph weights convert` converts those of published programs. The output `distribution` has one
+    frames of zeros. The rate, the hop and the features must be those of the training. `dspgraph train wavernn` makes
+    weights; `dspgraph weights convert` converts weights of published programs. The output `distribution` has one
     row for every sample, the distribution from which the sample was drawn: the probabilities of all levels; the
     probabilities of the coarse half, then those of the fine half; or the logits, means and log-scales of a mixture. The
     probabilities of all levels for sixteen signals take gigabytes of memory. Without `tap`, a row has only the
@@ -54,7 +54,8 @@ class Wavernn(Node):
         1.0, ge=0.01, le=100.0, description="above 1 for more noise in the voice, below 1 for less"
     )
     tap: bool = Field(
-        True, description="whether `distribution` has all levels of softmaxes; otherwise it has the drawn one alone"
+        True,
+        description="whether `distribution` has all levels of softmaxes; otherwise only the drawn levels",
     )
     seed: int = Field(0, ge=0, description="seed of the draws")
 

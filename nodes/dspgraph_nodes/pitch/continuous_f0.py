@@ -30,7 +30,7 @@ class ContinuousF0(Node):
     """Interpolate log pitch through unvoiced frames, and output voicing as a second stream.
 
         log_f0[k] = ln(f0[k]) where f0[k] > 0; on a straight line between two voiced frames;
-                    that of the nearest voiced frame before the first one and after the last one
+                              constant before the first voiced frame and after the last voiced frame
         voicing[k] = 1 where f0[k] > 0, else 0
 
     Statistical models are trained on these two streams. Without any voiced frame log_f0 is the log of `default`. The

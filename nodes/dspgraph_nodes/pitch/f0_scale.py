@@ -26,7 +26,8 @@ class F0Scale(Node):
         f0' = ratio * 2**(semitones / 12) * exp(s * (ln f0 - source_mean) + target_mean)
         s = target_deviation / source_deviation
 
-    Unvoiced frames, of a pitch of 0, stay as they are. By default the statistics of ln f0 change nothing.
+    Unvoiced frames, whose f0 is 0, do not change. With the default means and deviations only `ratio` and `semitones`
+    have an effect.
 
     Source: D. T. Chappell and J. H. L. Hansen, Speaker-specific pitch contour modeling and modification, ICASSP 1998
     (mean and variance of another speaker).

@@ -47,14 +47,14 @@ class Pyin(Node):
     j runs over a frame of `periods` periods of the lowest pitch, beyond whose end x counts as 0. Without a `centre` the
     frame lies in the middle of the span of its row. A trough of d' at a lag is a candidate, whose pitch is rate / lag,
     where the lag is the lowest point of a parabola. Its probability is the share of thresholds, beta-distributed (2,
-    18) from 0 to 1, for which it is the chosen trough: of the troughs below a threshold each is exp(-2) times as
-    probable as the one before it. What is left to 1 is the probability of an unvoiced frame.
+    18) from 0 to 1, for which it is the chosen trough: of the troughs below a threshold, each is exp(-2) times as
+    probable as the trough before it. The probability of an unvoiced frame is 1 minus the sum of these probabilities.
 
     The pitch is that of the best path (Viterbi) through bins of a tenth of a semitone, each voiced and unvoiced. The
     path may change its pitch by up to 36 octaves per second, and changes its voicing with a probability of 0.01 per
-    frame. `wait` seconds of later frames decide about a frame. The node waits for these, and for the half of a frame
-    that lies behind the span: 0.1142 s with the defaults, at 16 kHz. If the frame has a candidate in the bin of the
-    path, the result is the exact pitch of the candidate, otherwise that of the bin.
+    frame. `wait` seconds of later frames decide about a frame. The node waits for these, and for the part of a frame
+    that lies after the span: 0.1142 s with the defaults, at 16 kHz. If the frame has a candidate in the bin of the
+    path, the result is the exact pitch of the candidate, otherwise the pitch of the bin.
 
     The search reaches a factor of 1.2 beyond each end of the range. If it finds a pitch at or beyond an end of the
     range f0_min .. f0_max, the frame is unvoiced. The level of the signal changes nothing.
@@ -65,8 +65,8 @@ class Pyin(Node):
     sounds.
 
     Source: M. Mauch and S. Dixon, "pYIN: a fundamental frequency estimator using probabilistic threshold
-    distributions", ICASSP 2014; what it leaves open is as in the program librosa, with its settings, but for the exact
-    pitch of the result and `wait`.
+    distributions", ICASSP 2014. Details that the paper does not give, and the settings, are those of librosa, except
+    for the exact pitch of the result and `wait`.
     """
 
     x = Input(Audio)
@@ -79,7 +79,7 @@ class Pyin(Node):
     centre: float | None = Field(
         None, ge=-1e6, le=1e6, description="centre of a frame, samples after the start of the span of its row"
     )
-    wait: float = Field(0.1, ge=0.0, le=1.0, description="later frames that decide about a frame, s")
+    wait: float = Field(0.1, ge=0.0, le=1.0, description="length of the later signal that decides about a frame, s")
 
     def streams(self, x: Audio) -> tuple[Frames]:
         require_mono(x, self)
@@ -127,14 +127,14 @@ class Pyin(Node):
             raise ParameterError(f"pyin.{error}") from None
 
     def _frames(self, x: Audio) -> int:
-        """Return how many later frames decide about a frame."""
+        """Return the number of later frames that decide about a frame."""
         return math.floor(self.wait * float(x.rate) / self.hop)
 
 
 def _search(
     rate: Fraction, hop: int, low: float, high: float, periods: float, centre: float | None
 ) -> "tuple[Framing, PitchGrid]":
-    """Return how frames are cut, and the lags and pitches that are searched. hop: samples; low, high: Hz."""
+    """Return the framing, and the grid of lags and pitches to search. hop: samples; low, high: Hz."""
     from dspgraph_nodes._kernels.signal.f0_range import SEARCH_MARGIN
     from dspgraph_nodes._kernels.signal.framing import centred_framing
     from dspgraph_nodes._kernels.signal.pyin import pitch_grid

@@ -91,8 +91,8 @@ class ConstantQ(Node):
         values = sum(scale.lengths)
         if values > _MOST_SAMPLES:
             raise ParameterError(
-                f"constant_q.f_min is {self.f_min:g}; the windows of {self.bins} bins from there have {values:.2g} "
-                f"samples in all, and may have {_MOST_SAMPLES}: take a higher f_min, fewer "
+                f"constant_q.f_min is {self.f_min:g}; the windows of {self.bins} bins from there on have {values:.2g} "
+                f"samples in all; at most {_MOST_SAMPLES} are possible: take a higher f_min, fewer "
                 "bins_per_octave or a smaller filter_scale"
             )
         rate, dtype = x.rate / self.hop, np.result_type(x.dtype, np.complex64)

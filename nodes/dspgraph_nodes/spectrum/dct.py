@@ -20,7 +20,7 @@ class Dct(Node):
         y[n, k] = s[k] * sum_i x[n, i] * cos(pi * k * (2 * i + 1) / (2 * width)),    k = 0 .. count - 1
         s[0] = sqrt(1 / width),    s[k] = sqrt(2 / width)
 
-    The inverse with `count` columns takes the coefficients that are missing as 0: it smooths the row.
+    If the inverse has more columns than its input, the missing coefficients count as 0, which gives a smooth row.
 
     Source: SciPy reference, `scipy.fft.dct` (type 2, norm="ortho").
     """
@@ -28,7 +28,9 @@ class Dct(Node):
     x = Input(Frames)
     y = Output(Frames)
 
-    count: int | None = Field(None, ge=1, le=4096, description="columns of the output; by default those of the input")
+    count: int | None = Field(
+        None, ge=1, le=4096, description="number of columns of the output; by default that of the input"
+    )
     inverse: bool = Field(False, description="compute the inverse transform")
     kind: str | None = Field(None, min_length=1, description="kind of the output; by default 'dct', inverse: 'idct'")
 

@@ -32,7 +32,7 @@ def exp_rows(x: Array, factor: float, reference: float) -> Array:
 
 
 class Exp(Node):
-    """Compute power, magnitude or mel bands from their logarithms: the inverse of `log`, except where that is limited.
+    """Compute power, magnitude or mel bands from their logarithms: the inverse of `log`, without its limits.
 
         y[n, i] = reference * exp(x[n, i] / f)
         f = 1 (natural),    f = 10 / ln(10) for dB of a power,    f = 20 / ln(10) for dB of a magnitude

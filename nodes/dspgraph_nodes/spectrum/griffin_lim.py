@@ -53,9 +53,9 @@ class GriffinLim(Node):
         t_n = STFT(ISTFT(c_n)),    c_{n+1} = |X| * s / |s|,    s = t_n - momentum / (1 + momentum) * t_{n-1}
 
     n counts the iterations. c_0 has the given magnitudes |X|, with random phases or phases of 0. Momentum 0 gives the
-    algorithm of Griffin and Lim, whose error never grows; 0.99 gives the accelerated one. The frames are those of
-    `stft` with the same hop, length and window. The node needs the whole signal. A bin whose s is 0 is set to 0 in that
-    iteration.
+    algorithm of Griffin and Lim, whose error never grows; momentum 0.99 gives the accelerated algorithm. The frames are
+    those of `stft` with the same hop, length and window. The node needs the whole signal. A bin whose s is 0 is set to
+    0 in that iteration.
 
     Source: D. W. Griffin, J. S. Lim, Signal Estimation from Modified Short-Time Fourier Transform, IEEE Transactions on
     Acoustics, Speech, and Signal Processing 32(2), 1984; N. Perraudin, P. Balazs, P. L. Sondergaard, A Fast Griffin-Lim

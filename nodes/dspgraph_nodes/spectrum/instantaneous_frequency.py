@@ -32,8 +32,8 @@ def frequency_in_hertz(phase: Array, rate: Fraction, hop: Fraction, before: Arra
         f[k, b] = b * rate / n_fft + rate / (2 * pi * hop) * wrap(d - 2 * pi * b * hop / n_fft)
         d = p[k, b] - p[k - 1, b],    n_fft = 2 * (bins - 1),    wrap: to -pi .. pi
 
-    phase: p, [n, bins], radians; before: [bins], the row before the first, 0 by default; rate: of the samples, Hz; hop:
-    samples from row to row. The result has the dtype of the phase.
+    phase: p, [n, bins], radians; before: [bins], the row before the first, 0 by default; rate: the sampling rate, Hz;
+    hop: samples from row to row. The result has the dtype of the phase.
     """
     phase = floating(phase)
     width = phase.shape[1]
@@ -90,8 +90,8 @@ class InstantaneousFrequency(Node):
         if self.unit == "hertz":
             if phase.kind == "constant_q_phase":
                 raise ParameterError(
-                    "instantaneous_frequency.unit is 'hertz'; the bins of a constant-Q transform do not stand where "
-                    "those of a Fourier transform do: take the unit 'pi', or an 'stft'"
+                    "instantaneous_frequency.unit is 'hertz'; the bins of a constant-Q transform have other "
+                    "frequencies than the bins of a Fourier transform: take the unit 'pi', or an 'stft'"
                 )
             try:
                 hop_of(self.rate, phase.rate)

@@ -42,7 +42,7 @@ def inverse_gansynth_spectrogram(
     if not 0 <= samples <= len(y):
         raise ParameterError(
             f"inverse_gansynth_spectrogram.samples is {samples}; {frames} frames of {bins} bins have {len(y)}: take 0 "
-            "to as many"
+            f"to {len(y)}"
         )
     waves = layout.synthesise(spectrogram[..., 0], spectrogram[..., 1], np.zeros(bins))
     add_rows(waves, layout.synthesis_window(), layout.hop, y)
@@ -71,10 +71,10 @@ class InverseGansynthSpectrogram(Node):
         y[n] = sum_k hann[i] * irfft(X_k)[i] / 1.5,    i = n - k * hop + 3 * hop
 
     W is the matrix of the mel bands, and `ones` a row of ones. The dropped bin is set to 0. The parameters must be
-    those of the `gansynth_spectrogram` that made the rows; for rows that the node `gansynth` made, its `weights` tell
-    them all. A row with nothing above the floor of the logarithm is
-    silence. A log magnitude above 80 counts as 80, so that every output is finite. As in the published code, the last 3
-    hops fade out, because no frames follow that would overlap them.
+    those of the `gansynth_spectrogram` that made the rows. If the node `gansynth` made the rows, give its `weights` in
+    place of all other parameters. A row with nothing above the floor of the logarithm is silence. A log magnitude above
+    80 counts as 80, so that every output is finite. As in the published code, the last 3 hops fade out, because no
+    frames follow that would overlap them.
 
     Source: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019, arXiv 1902.08710; magenta,
     models/gansynth/lib/specgrams_helper.py.
@@ -113,7 +113,7 @@ class InverseGansynthSpectrogram(Node):
         if self.weights is None:
             return None
         if others := sorted(self.model_fields_set - {"weights"}):
-            raise ParameterError(f"{self.type_name}.weights tell {others[0]} too: leave one of both out")
+            raise ParameterError(f"{self.type_name}.weights also contain {others[0]}: leave one of the two out")
         file = WeightsFile(WEIGHTS, lambda config, arrays: None, f"{self.type_name}.weights", self.weights)
         return file.config
 
@@ -127,7 +127,7 @@ class InverseGansynthSpectrogram(Node):
         if (magnitude.kind, angle.kind) != kinds:
             raise ParameterError(
                 f"{self.type_name}.scale is '{layout.scale}', form '{layout.form}', normalise "
-                f"{layout.normaliser is not None}: that takes '{kinds[0]}' and '{kinds[1]}', found '{magnitude.kind}' "
+                f"{layout.normaliser is not None}: these take '{kinds[0]}' and '{kinds[1]}', found '{magnitude.kind}' "
                 f"and '{angle.kind}'; give it the parameters the rows were made with"
             )
         if magnitude.width != angle.width:

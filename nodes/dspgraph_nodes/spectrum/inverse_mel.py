@@ -47,7 +47,7 @@ def inverse_mel(
 
 
 class InverseMel(Node):
-    """Approximate power or magnitude spectra from their mel bands: the inverse of `mel` as far as there is one.
+    """Approximate power or magnitude spectra from their mel bands: an approximate inverse of `mel`.
 
         s[b] <- s[b] * sum_j (w[b, j] * m[j] / sum_c (w[c, j] * s[c])) / sum_j w[b, j]
 
@@ -62,7 +62,9 @@ class InverseMel(Node):
     mel = Input(Frames, "mel")
     spectrum = Output(Frames, "magnitude", "power")
 
-    n_fft: int = Field(1024, ge=2, le=MOST_POINTS, multiple_of=2, description="samples in the transform of the spectra")
+    n_fft: int = Field(
+        1024, ge=2, le=MOST_POINTS, multiple_of=2, description="length of the transform of the spectra, samples"
+    )
     kind: SpectrumKind = Field(
         "magnitude", description="kind of the output, and of the spectra that the bands were made from"
     )

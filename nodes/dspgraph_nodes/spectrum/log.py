@@ -16,7 +16,7 @@ _NAMES = {
 
 
 def log_rows(x: Array, factor: float, floor: float, reference: float | None, reach: float | None) -> Array:
-    """Return factor * (ln(max(x, floor)) - ln(max(reference, floor))), with everything below peak - reach raised to it.
+    """Return factor * (ln(max(x, floor)) - ln(max(reference, floor))), with a limited range if `reach` is given.
 
     x: [n, width], at least 0; factor: 1 for natural logarithms, 10 / ln 10 for the dB of powers; floor: a value below
     finfo(dtype).tiny counts as tiny; reference: None for the largest value of x; reach: None for no limit, otherwise
@@ -39,9 +39,9 @@ class Log(Node):
         y[n, i] = f * (ln(max(x[n, i], floor)) - ln(max(reference, floor)))
         f = 1 (natural),    f = 10 / ln(10) for dB of a power,    f = 20 / ln(10) for dB of a magnitude
 
-    With a `range`, values more than `range` below the largest of the whole signal are raised to that limit. With a
-    `range`, and with `reference: null`, which takes the largest value of the signal, the node waits for the whole
-    signal. In dB with a floor of 1e-10 it is librosa's `power_to_db`. `exp` is the inverse.
+    With a `range`, the output is at least its largest value in the whole signal minus `range`. With `reference: null`
+    the reference is the largest value of the signal. In both cases the node waits for the whole signal. In dB, with a
+    floor of 1e-10, the output is that of librosa's `power_to_db`. `exp` is the inverse.
 
     Source: librosa 0.11 reference, `librosa.power_to_db` and `librosa.amplitude_to_db`.
     """

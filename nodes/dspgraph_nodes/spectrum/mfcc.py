@@ -27,8 +27,8 @@ class Mfcc(Node):
         s[0] = sqrt(1 / bands),    s[k] = sqrt(2 / bands)
         l[k] = 1 + lifter / 2 * sin(pi * (k + 1) / lifter);    l[k] = 1 with lifter = 0
 
-    m are log mel bands: with `mel` of a power spectrum and `log` in dB the result is that of librosa. The pipeline
-    `mfcc_features` computes it from audio.
+    m are log mel bands. If they come from `mel` of a power spectrum and `log` in dB, the result is that of librosa. The
+    pipeline `mfcc_features` computes the coefficients from audio.
 
     Source: S. B. Davis, P. Mermelstein, Comparison of Parametric Representations for Monosyllabic Word Recognition in
     Continuously Spoken Sentences, IEEE Transactions on Acoustics, Speech, and Signal Processing 28(4), 1980; librosa
@@ -38,13 +38,16 @@ class Mfcc(Node):
     log_mel = Input(Frames, "mel_db", "log_mel")
     mfcc = Output(Frames, "mfcc")
 
-    count: int = Field(20, ge=1, le=4096, description="number of coefficients, the one for the level included")
+    count: int = Field(
+        20, ge=1, le=4096, description="number of coefficients, including the first, which is for the level"
+    )
     lifter: float = Field(0.0, ge=0, le=1e6, description="length of the lifter; 0: none")
 
     def streams(self, log_mel: Frames) -> tuple[Frames]:
         if self.count > log_mel.width:
             raise ParameterError(
-                f"mfcc.count is {self.count}; {log_mel} has {log_mel.width} bands: take as many at most, or more bands"
+                f"mfcc.count is {self.count}; {log_mel} has {log_mel.width} bands: take at most "
+                f"{log_mel.width}, or more bands"
             )
         return (log_mel.like(kind="mfcc", width=self.count),)
 

@@ -12,10 +12,11 @@ _LEAST = 1e-10  # smallest variance
 
 
 def cmvn(x: Array, back: int, ahead: int, variance: bool = True) -> Array:
-    """Return rows minus the mean of the rows around each, divided by their standard deviation if `variance` is true.
+    """Return every row minus the mean of a window of rows around it, divided by the standard deviation of the window.
 
-    x: [n, width], real; back, ahead: rows before and after each row that count, as far as they exist. The result has
-    the dtype of x (float32 for int16); the sums are in float64, from the first row of a window to the last.
+    x: [n, width], real; back, ahead: the number of rows of the window before and after the row; rows outside the signal
+    do not count; variance: whether to divide. The result has the dtype of x (float32 for int16); the sums are in
+    float64, from the first row of a window to the last.
     """
     x = floating(x)
     rows = np.concatenate((np.zeros((back, x.shape[1])), x, np.zeros((ahead, x.shape[1]))))
@@ -24,9 +25,9 @@ def cmvn(x: Array, back: int, ahead: int, variance: bool = True) -> Array:
 
 
 def valid_cmvn(rows: Array, exists: Array, back: int, ahead: int, variance: bool) -> Array:
-    """Return the normalised rows that have all rows around them: [max(0, n - back - ahead), width], float64.
+    """Return the normalised rows whose whole window is in `rows`: [max(0, n - back - ahead), width], float64.
 
-    rows: [n, width]; exists: [n], 1, or 0 for rows outside the signal, which are 0 and do not count.
+    rows: [n, width], with rows of zeros outside the signal; exists: [n], 0 for rows outside the signal, else 1.
     """
     n = max(0, len(rows) - back - ahead)
     spans = [slice(k, k + n) for k in range(back + ahead + 1)]
@@ -48,10 +49,10 @@ class Cmvn(Node):
 
         y[n, i] = (x[n, i] - m[n, i]) / sqrt(v[n, i])
 
-    m and v are mean and variance of the rows n - back .. n + ahead that exist. With `window` rows in all, back =
+    m and v are mean and variance of the rows n - back .. n + ahead that exist. A window has `window` rows: back =
     window // 2 and ahead = window - 1 - back; with `centred: false` ahead = 0, and the node does not wait. With
-    `window: null` all rows of the signal count, and the node waits for its end. A variance is at least 1e-10. At the
-    ends of the signal the window is shorter; Kaldi's, which is shifted there instead, needs later rows.
+    `window: null` the window is the whole signal, and the node waits for its end. A variance is at least 1e-10. At the
+    ends of the signal the window is shorter here, while Kaldi shifts it into the signal.
 
     Source: Kaldi, apply-cmvn-sliding; torchaudio reference, `SlidingWindowCmn`; O. Viikki and K. Laurila, Cepstral
     domain segmental feature vector normalization for noise robust speech recognition, Speech Communication 25, 1998.
@@ -61,7 +62,7 @@ class Cmvn(Node):
     y = Output(Frames)
 
     window: int | None = Field(600, ge=1, le=100_000, description="rows in the window; null: the whole signal")
-    centred: bool = Field(True, description="false: the window ends with the row itself")
+    centred: bool = Field(True, description="true: the row is in the middle of its window; false: at its end")
     variance: bool = Field(True, description="false: subtract the mean only")
 
     def streams(self, x: Frames) -> tuple[Frames]:

@@ -11,10 +11,11 @@ _LARGEST_TERM = 1 << 31  # limit of both terms of the fraction of the two rates;
 
 
 def between_rows(rows: Array, positions: Array, weights: Array, apart: bool) -> Array:
-    """Return (1 - w) * x[p] + w * x[p + 1] for each position p and weight w; after the last row that row stays.
+    """Return (1 - w) * x[p] + w * x[p + 1] for each position p and weight w. After the last row, x is the last row.
 
-    rows: x, [n, width]; positions: p, [m], from 0 to n - 1; weights: w, [m], from 0 to 1, float64. apart: where one of
-    the two numbers is not above 0, the nearer one is taken: voiced and unvoiced frames are not mixed.
+    rows: x, [n, width]; positions: p, [m], from 0 to n - 1; weights: w, [m], from 0 to 1, float64. apart: if true, and
+    one of the two numbers is not above 0, the number of the nearer row is taken, so that voiced and unvoiced frames are
+    not mixed.
     """
     first, second = rows[positions], rows[np.minimum(positions + 1, len(rows) - 1)]
     w = weights[:, None].astype(rows.real.dtype)
@@ -30,8 +31,8 @@ class InterpolationState:
 
     rows: Array  # input rows that are still needed
     at: int = 0  # number of the row rows[0]
-    received: int = 0
-    given: int = 0
+    received: int = 0  # number of input rows so far
+    given: int = 0  # number of output rows so far
 
 
 class InterpolateFrames(Node):
@@ -39,10 +40,9 @@ class InterpolateFrames(Node):
 
         y[j] = (1 - w) * x[p] + w * x[p + 1],    p + w = j * x.rate / rate,    0 <= w < 1
 
-    After the last row of x that row stays. The centres of the windows stay where they are in their spans: row j of the
-    output stands for the time j / rate + centre. In rows of the kind "f0" a number that is not above 0 is an unvoiced
-    frame: if one of two rows is unvoiced the nearer one is taken, so that no pitch between 0 and that of the voice
-    arises.
+    After the last row of x, its values stay. The centre of the rows does not change: row j of the output is for the
+    time j / rate + centre. In rows of the kind "f0", a number that is not above 0 is an unvoiced frame. If one of the
+    two rows is unvoiced, the nearer row is taken, so that no pitch between 0 and the pitch of the voice results.
 
     Source: NumPy reference, `numpy.interp`.
     """
@@ -55,8 +55,8 @@ class InterpolateFrames(Node):
     def streams(self, x: Frames) -> tuple[Frames]:
         if max(self._ratio(x)) > _LARGEST_TERM:
             raise ParameterError(
-                f"interpolate_frames.rate is {self.rate!r}, {to_fraction(self.rate) / x.rate} times that of {x}: too "
-                f"many digits to count by; take {round(self.rate)}"
+                f"interpolate_frames.rate is {self.rate!r}, {to_fraction(self.rate) / x.rate} times that of {x}: "
+                f"this ratio has too many digits; take {round(self.rate)}"
             )
         return (x.like(rate=to_fraction(self.rate)),)
 
@@ -80,7 +80,7 @@ class InterpolateFrames(Node):
         return (self._give(state, -(-held.received * parts // steps)),)
 
     def _give(self, state: State, until: int) -> Array:
-        """Return the rows that were not given yet and come before row `until`."""
+        """Return the output rows that have not been returned yet and come before row `until`."""
         (steps, parts, apart), held = state
         count = until - held.given
         if count <= 0:

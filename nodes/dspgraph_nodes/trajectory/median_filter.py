@@ -8,9 +8,9 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 
 
 def median_filter(x: Array, length: int) -> Array:
-    """Return the running median of every column, [n, width]: of `length` rows, the row itself in the middle.
+    """Return the running median of every column, [n, width]: the median of `length` rows with the row in the middle.
 
-    x: [n, width], n >= 1, real; length: odd. Before the first row and after the last one these rows are repeated.
+    x: [n, width], n >= 1, real; length: odd. The first and the last row are repeated beyond the ends of the signal.
     """
     half = length // 2
     return valid_medians(np.concatenate((np.repeat(x[:1], half, 0), x, np.repeat(x[-1:], half, 0))), length)
@@ -26,11 +26,11 @@ def valid_medians(x: Array, length: int) -> Array:
 
 
 class MedianFilter(Node):
-    """Replace every number by the median of those around it in time: single outliers go, edges stay.
+    """Replace every number by the median of the numbers around it in time: outliers are removed, edges stay sharp.
 
         y[n, i] = median of x[n - h, i] .. x[n + h, i],    h = (length - 1) / 2
 
-    Before the first row and after the last one these rows are repeated. On a pitch contour the filter removes octave
+    The first and the last row are repeated beyond the ends of the signal. On a pitch contour the filter removes octave
     errors and gaps that are shorter than h rows.
 
     Source: L. R. Rabiner, M. R. Sambur, C. E. Schmidt, Applications of a nonlinear smoothing algorithm to speech

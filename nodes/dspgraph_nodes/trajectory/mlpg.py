@@ -32,7 +32,7 @@ def mlpg(means: Array, variances: Array, windows: Sequence[DeltaWindow]) -> Arra
 
 
 class Mlpg(Node):
-    """Generate the most likely trajectory of static features from means and variances of static and dynamic ones.
+    """Generate the most likely trajectory of static features from means and variances of static and dynamic features.
 
         y = argmax N(W * y; mu, Sigma):    W' * Sigma**-1 * W * y = W' * Sigma**-1 * mu
 

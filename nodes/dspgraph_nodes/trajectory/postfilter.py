@@ -41,9 +41,9 @@ class Postfilter(Node):
         c'[m] = coef * c[m] for m >= 2,    c'[1] = c[1],    c'[0] = c[0] + (ln r[0] - ln r'[0]) / 2
 
     r[0] is the energy of the impulse response, the mean of |H|**2 over n_fft bins; r'[0] is the same mean after the
-    change of c[2], c[3] ... So the output has the energy of the input. c[1] does not change, and with it most of the
-    spectral tilt. A coef of 1 changes nothing. Merlin's program changes the coefficient b[0] of the MLSA filter, which
-    has the same effect: of all c[m], only c[0] depends on b[0].
+    change of c[2], c[3] ... So the output has the energy of the input. c[1] does not change, so that most of the
+    spectral tilt stays the same. A coef of 1 changes nothing. Merlin's program changes the coefficient b[0] of the MLSA
+    filter, which has the same effect: of all c[m], only c[0] depends on b[0].
 
     Source: T. Yoshimura, K. Tokuda, T. Masuko, T. Kobayashi and T. Kitamura, Incorporating a mixed excitation model and
     postfilter into HMM-based text-to-speech synthesis, Systems and Computers in Japan 36(12), 2005; nnmnkwii 0.1.3,

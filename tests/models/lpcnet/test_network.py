@@ -222,7 +222,7 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
 
 def test_a_file_of_a_later_layout_is_refused_and_one_of_the_first_layout_is_read(tmp_path: Path) -> None:
     later = {**WEIGHTS.metadata(SMALL), "format": "2"}
-    refused(broken(tmp_path, said=later), "has the layout '2'; this version of the program reads layout 1: install")
+    refused(broken(tmp_path, said=later), "has the layout '2'; this version of dspgraph reads layout 1: install")
     first = {"config": json.dumps({"model": "lpcnet", **SMALL.model_dump()})}
     assert WEIGHTS.read(broken(tmp_path, said=first))[0] == SMALL
 
@@ -332,7 +332,7 @@ def test_numbers_that_numpy_lacks_are_refused(tmp_path: Path) -> None:
 
     arrays = {name: torch.from_numpy(array).to(torch.bfloat16) for name, array in random_arrays(SMALL).items()}
     save_torch(arrays, tmp_path / "a.safetensors", WEIGHTS.metadata(SMALL))
-    refused(tmp_path / "a.safetensors", "another format than float32|is .*; expected float32")
+    refused(tmp_path / "a.safetensors", "numbers that are not float32|is .*; expected float32")
 
 
 @pytest.mark.skipif(not GOLDEN.is_file(), reason="what the C program gave is recorded beside the repository")

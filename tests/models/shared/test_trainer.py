@@ -188,7 +188,9 @@ def test_a_run_can_begin_with_weights(tmp_path: Path) -> None:
 def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     trained(tmp_path / "first", steps=2)
     begun = tmp_path / "first" / "weights.safetensors"
-    with pytest.raises(RequestError, match=r"weights.safetensors holds a network with units 4 \(asked: 5\): set these"):
+    with pytest.raises(
+        RequestError, match=r"weights.safetensors holds a network with units 4 \(asked: 5\): set its sizes"
+    ):
         trained(tmp_path / "second", init=begun, units=5)
     with pytest.raises(RequestError, match="--init: there is no file .*none"):
         trained(tmp_path / "third", init=tmp_path / "none")
@@ -201,9 +203,9 @@ def test_settings_that_only_change_the_pace_may_change_and_others_may_not(tmp_pa
     trained(tmp_path / "parts", steps=2)
     with pytest.raises(RequestError, match="batch is 5; the run began with 3"):
         trained(tmp_path / "parts", True, steps=6, batch=5)
-    with pytest.raises(RequestError, match="steps is 1; the run in .*parts has made 2 already: ask for more"):
+    with pytest.raises(RequestError, match="steps is 1; the run in .*parts has made 2 already: set more steps"):
         trained(tmp_path / "parts", True, steps=1)
-    with pytest.raises(RequestError, match="features differ from those the run began with"):
+    with pytest.raises(RequestError, match="features differ from those of the run so far"):
         trained(tmp_path / "parts", True, x=X + 1)
     assert trained(tmp_path / "parts", True, steps=6, validate_every=5, log_every=2) == whole
 
@@ -219,7 +221,7 @@ def test_a_checkpoint_whose_tensors_do_not_fit_is_refused(part: str, tmp_path: P
     path = tmp_path / "checkpoint.ckpt"
     saved = torch.load(path, weights_only=True)
     torch.save({**saved, part: [{"w1": torch.zeros(3)}] if part == "optimizers" else {"w1": torch.zeros(3)}}, path)
-    with pytest.raises(RequestError, match=r"checkpoint.ckpt cannot be resumed; its tensors are not those of its set"):
+    with pytest.raises(RequestError, match=r"checkpoint.ckpt cannot be resumed; its tensors do not fit its set"):
         trained(tmp_path, True, steps=4)
 
 

@@ -139,7 +139,7 @@ def test_the_command_says_whose_weights_they_are_and_shows_them(tmp_path: Path) 
     done = CliRunner().invoke(main, [*command, "--config", str(tmp_path / "a.json")])
     assert done.exit_code == 0, done.output
     assert done.stdout.splitlines() == ["weights of wavenet", str(tmp_path / "a.safetensors")]
-    assert "note: the checkpoint does not tell, and --config does not give: gain (0.55)" in done.stderr
+    assert "note: neither the checkpoint nor --config has this value, so it is assumed: gain (0.55)" in done.stderr
     assert "stacks" not in done.stderr
     shown = CliRunner().invoke(main, ["weights", "show", str(tmp_path / "a.safetensors")])
     assert "weights of wavenet" in shown.stdout

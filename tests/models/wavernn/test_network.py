@@ -127,7 +127,7 @@ def test_a_state_carries_over() -> None:
         ({"units": 500}, "units is 500; it must be .*a multiple of 16"),
         ({"kind": "coarse_fine", "bits": 9, "auxiliary": 0}, "bits is 9; .*even number"),
         ({"bits": 12}, "bits is 12; one softmax has at most 10 bits"),
-        ({"features": 0}, "features is 0, auxiliary 128; only coarse_fine can be without"),
+        ({"features": 0}, "features is 0, auxiliary is 128; both can be 0 only for coarse_fine"),
         ({"kind": "coarse_fine", "bits": 16}, "auxiliary is 128; coarse_fine has no residual network"),
         ({"factors": (5, 5)}, "widths are .*there must be 2 odd numbers"),
         ({"factors": (100, 100), "widths": (3, 3)}, "their product 4096 at most"),

@@ -23,5 +23,5 @@ def test_it_is_the_response_that_scipy_computes() -> None:
 
 
 def test_a_transform_shorter_than_the_predictor_is_refused() -> None:
-    with pytest.raises(ParameterError, match=r"lpc_to_spectrum\.n_fft is 16; .*: take a longer one"):
+    with pytest.raises(ParameterError, match=r"lpc_to_spectrum\.n_fft is 16; .*: take a longer n_fft"):
         LpcToSpectrum(n_fft=16).streams(STREAM)

@@ -137,7 +137,7 @@ def test_sample_n_belongs_to_the_frame_it_begins_in() -> None:
 
 def test_a_rate_of_too_many_digits_is_refused() -> None:
     graph = {"f0": Frames(200, "f0", 1)}
-    with pytest.raises(ParameterError, match="too many digits to count by; take 17600"):
+    with pytest.raises(ParameterError, match="this ratio has too many digits; take 17600"):
         Graph({"p": PulseNoise(rate=17600.000000000004)}, {"p.f0": "f0"}, graph, {"y": "p"})
 
 

@@ -101,7 +101,7 @@ def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(ParameterError, match=r"biquad\.frequency is 8000 Hz; Audio\(16000 Hz\) .* below 8000 Hz"):
         Biquad(kind="lowpass", frequency=8000).streams(Audio(16000))
     with pytest.raises(
-        ParameterError, match=r"biquad\.gain_db is 3, but a notch has none; peaking, low_shelf, high_shelf have"
+        ParameterError, match=r"biquad\.gain_db is 3, but a notch has no gain; peaking, low_shelf, high_shelf have"
     ):
         Biquad(kind="notch", frequency=50, gain_db=3).streams(Audio(16000))
     with pytest.raises(ParameterError, match=r"biquad\.q is 0"):

@@ -209,11 +209,13 @@ def test_a_magnitude_above_80_counts_as_80(scale: str, precision: Any) -> None:
 
 
 def test_rows_drawn_otherwise_are_refused() -> None:
-    with pytest.raises(ParameterError, match=r"scale is 'mel', .* takes 'gansynth_mel' and 'gansynth_mel_if', found"):
+    with pytest.raises(
+        ParameterError, match=r"scale is 'mel', .* these take 'gansynth_mel' and 'gansynth_mel_if', found"
+    ):
         InverseGansynthSpectrogram(scale="mel").streams(rows(), rows(kind="gansynth_if"))
     with pytest.raises(ParameterError, match=r"form 'if', .* found 'gansynth_magnitude' and 'gansynth_phase'"):
         InverseGansynthSpectrogram().streams(rows(), rows(kind="gansynth_phase"))
-    with pytest.raises(ParameterError, match=r"normalise True: that takes 'scaled_gansynth_magnitude'"):
+    with pytest.raises(ParameterError, match=r"normalise True: these take 'scaled_gansynth_magnitude'"):
         InverseGansynthSpectrogram(normalise=True).streams(rows(), rows(kind="gansynth_if"))
     with pytest.raises(ParameterError, match="as many angles as magnitudes"):
         InverseGansynthSpectrogram().streams(rows(64), rows(64, "gansynth_if").like(width=32))
@@ -237,10 +239,12 @@ def test_weights_tell_how_the_rows_were_made(drop: Any) -> None:
     expected = render(*scaled, kinds, drop=drop, normalise=True, **given)
     assert_array_equal(render(*scaled, kinds, weights=path), expected)
     with pytest.raises(
-        ParameterError, match=r"scale is 'linear', form 'if', normalise True: that takes 'scaled_gansyn"
+        ParameterError, match=r"scale is 'linear', form 'if', normalise True: these take 'scaled_gansyn"
     ):
         InverseGansynthSpectrogram(weights=path).streams(rows(), rows(kind="gansynth_if"))
-    with pytest.raises(ParameterError, match=r"inverse_gansynth_spectrogram.weights tell drop too: leave one of both"):
+    with pytest.raises(
+        ParameterError, match=r"inverse_gansynth_spectrogram.weights also contain drop: leave one of the two"
+    ):
         InverseGansynthSpectrogram(weights=path, drop=drop).streams(rows(), rows(kind="gansynth_if"))
     with pytest.raises(ParameterError, match=r"inverse_gansynth_spectrogram.weights is nowhere; there is no such file"):
         InverseGansynthSpectrogram(weights="nowhere").streams(rows(), rows(kind="gansynth_if"))

@@ -46,5 +46,7 @@ def test_rate_changes_and_centre_stays() -> None:
 
 
 def test_a_rate_of_too_many_digits_is_refused() -> None:
-    with pytest.raises(ParameterError, match=r"interpolate_frames\.rate is .*: too many digits to count by; take 100"):
+    with pytest.raises(
+        ParameterError, match=r"interpolate_frames\.rate is .*: this ratio has too many digits; take 100"
+    ):
         InterpolateFrames(rate=100.12345678901).streams(STREAM)

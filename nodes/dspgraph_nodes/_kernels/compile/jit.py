@@ -106,7 +106,7 @@ NOTICE = CompilationNotice()
 
 
 class _StampedByImports:
-    """A locator by which machine code is out of date when the function's file or any file that it imports has changed.
+    """A locator that discards kept machine code if the function's file, or any file that it imports, has changed.
 
     A locator is numba's object that finds the folder for the kept machine code of a function. For numba's own locators
     only a change of the function's file counts.

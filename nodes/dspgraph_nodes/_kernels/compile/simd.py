@@ -252,9 +252,9 @@ def stage(
     """Return a decorator that makes a stage of a function `write(code, *numbers)`, which writes the code of the stage.
 
     A kernel calls the stage with the arguments `(*arrays, *numbers)`. arrays: the names of the first arguments, each an
-    array or a named tuple of arrays; the names of the numbers are those in `write`. width, dtype: of the vectors; dtype
-    is a type of numba, by default that of the first array. returns: whether the stage returns a number of this dtype or
-    nothing. code: the class of the argument `code` of `write`.
+    array or a named tuple of arrays; the names of the numbers are those in `write`. width: the number of elements of a
+    vector. dtype: numba's type of an element, by default that of the first array. returns: whether the stage returns a
+    number of this dtype or nothing. code: the class of the argument `code` of `write`.
 
     A stage does not count references to its arrays. Numba does this for arrays that one function passes to another,
     which takes time.

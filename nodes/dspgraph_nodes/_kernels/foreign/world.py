@@ -231,7 +231,10 @@ def _refined(x: Array, rate: Fraction, f0: Array, times: Array, high: float) -> 
 
 
 def _checked(x: Array, rate: Fraction, hop: int, f0: Array, low: float, high: float) -> Array:
-    """Return the pitch of the frames of x, f0 [frames or more] in Hz, without subharmonics, and 0 outside the range."""
+    """Return the pitch [frames] in Hz, with subharmonics replaced by their pitch, and 0 outside the range low to high.
+
+    x: [n], the signal. f0: [frames or more], the pitch in Hz as WORLD returned it.
+    """
     count = -(-len(x) // hop)
     at = np.arange(count) * float(hop)
     raised = raise_subharmonics(_samples(x), float(rate), f0[:count], at, highest_checked(high))
@@ -259,7 +262,7 @@ def cheaptrick(x: Array, rate: Fraction, f0: Array, times: Array, n_fft: int, q1
 def d4c(x: Array, rate: Fraction, f0: Array, times: Array, n_fft: int, threshold: float) -> Array:
     """Return the aperiodicity by D4C, from 0 to 1, [frames, n_fft / 2 + 1].
 
-    threshold: of the voicing test; x, f0, times and n_fft: as in `cheaptrick`.
+    threshold: the threshold of the voicing test; x, f0, times and n_fft: as in `cheaptrick`.
     """
     samples, pitch = _samples(x), _pitch(f0, rate)
     faster = 1 if rate >= _VOICING_RATE else 2

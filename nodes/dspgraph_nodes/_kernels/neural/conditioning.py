@@ -13,8 +13,8 @@ from dspgraph_nodes._kernels.arrays import Array
 def check_finite(rows: Array, model: str, name: str = "the features") -> None:
     """Raise ValueError that names the first frame with a number that is not finite.
 
-    rows: [n, width], one row per frame; model: the name of the model that takes the rows; name: what the rows are. Both
-    are for the error.
+    rows: [n, width], one row per frame; model: the name of the model that takes the rows; name: a word for the rows.
+    Both are for the message.
     """
     finite = np.isfinite(rows).all(axis=1)
     if not finite.all():
@@ -88,7 +88,7 @@ def reach(factors: Sequence[int], widths: Sequence[int]) -> int:
 
 
 def interpolation(frames: int, factors: Sequence[int], filters: Sequence[Array]) -> Array:
-    """Return the matrix [frames * hop, frames] from the frames of a signal to its samples, in float64.
+    """Return the matrix [frames * hop, frames] that interpolates the frames of a signal to its samples, in float64.
 
     Each stage repeats every item `factor` times, then y[t] = sum_k filter[k] * x[t + k - len(filter) // 2], where x is
     0 before the first item and after the last.

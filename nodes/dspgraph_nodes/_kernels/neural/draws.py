@@ -67,16 +67,17 @@ def draw_logistic(parameters: Array, noise: Array, lane: int, floor: float) -> f
 class SampleDraws(NamedTuple):
     """The random numbers with which samples are drawn, and the form of the distributions that they are drawn from."""
 
-    levels: int  # of a softmax; 0 for a mixture
+    levels: int  # number of levels of a softmax; 0 for a mixture
     temperature: float  # divides logits
     floor: float  # least log-scale of a mixture; without a limit: -inf
     numbers: Array  # [n, k, lanes] float64: numbers from 0 up to 1 for a softmax, the noise of a mixture
 
 
 def sample_draws(levels: int, temperature: float, floor: float, numbers: Array) -> SampleDraws:
-    """Return what samples are drawn with at a temperature: it multiplies the scales of a mixture.
+    """Return the `SampleDraws` for a temperature.
 
-    The arguments are those of `SampleDraws`. The noise of a mixture is changed in place.
+    The arguments are the fields of `SampleDraws`. For a mixture, the temperature multiplies the noise of the value, in
+    place, which has the same effect as larger scales.
     """
     if not levels:
         numbers[:, -1] *= temperature

@@ -22,24 +22,25 @@ from dspgraph_nodes._kernels.neural.wavenet_layout import WaveNetWeights
 class LayersForm(NamedTuple):
     """The form of the layers of a network."""
 
-    taps: int  # of a dilated convolution
-    dilations: Sequence[int]  # of every layer
-    skip_factors: Sequence[float]  # of every layer's skip connection in their sum
-    residual_factor: float  # of the sum of a layer's input and its result
+    taps: int  # number of taps of a dilated convolution
+    dilations: Sequence[int]  # the dilation of every layer
+    skip_factors: Sequence[float]  # the factor of every layer's skip connection in their sum
+    residual_factor: float  # the factor of the sum of a layer's input and its result
     norms: tuple[Array, Array] | None = (
         None  # factor and offset of every layer's input, [layers, channels]; None: gates
     )
-    slope: float = 0.0  # of the ReLUs for numbers below 0
+    slope: float = 0.0  # the slope of the ReLUs for numbers below 0
 
 
 def pack_layers(form: LayersForm, arrays: Mapping[str, Array], first: Array) -> tuple[WaveNetWeights, Array]:
-    """Return the weights for the loop, and the matrix [bands, n] of what features add to all gates and to the head.
+    """Return the weights for the loop, and the matrix [bands, n] by which features are added to all gates and the head.
 
-    arrays: "first.bias"; of every layer "layers.3.gate", ".condition", ".skip" and, but for the last one, ".out"; the
-    head, "head.0" and "head.1": each has a ".weight" and a ".bias"; a condition may lack its bias. If there is "skip",
-    the result of the first convolution has a skip connection too; if there is "condition", the features are added to
-    the result of "head.0" too. Without gates, "gate" is the convolution. first: [taps * inputs, channels], the first
-    convolution, see `WaveNetWeights`.
+    arrays: the arrays of a file of weights by name: "first.bias"; for every layer, for instance layer 3,
+    "layers.3.gate", "layers.3.condition", "layers.3.skip" and, except for the last layer, "layers.3.out"; for the head
+    "head.0" and "head.1". Each of these is followed by ".weight" or ".bias"; a condition may lack its bias. If there is
+    "skip", the result of the first convolution has a skip connection too; if there is "condition", the features are
+    added to the result of "head.0" too. Without gates, "gate" is the dilated convolution. first: [taps * inputs,
+    channels], the first convolution, see `WaveNetWeights`.
     """
 
     def wide(name: str) -> Array:

@@ -69,12 +69,15 @@ class Workspace(NamedTuple):
     sharp: Array  # [lanes]: the factor of the logits, times log2(e)
     number: Array  # [lanes]: the random number, from 0 to 1, that draws the code
     drawn: Array  # [lanes] int64: the drawn code
-    total: Array  # [lanes]: the sum of what `draw` leaves in `logits`: numbers in proportion to the probabilities
+    total: Array  # [lanes]: the sum of the numbers that `draw` leaves in `logits`, proportional to probabilities
     rows_a: Array  # the array `rows_a` of the frames' inputs
 
 
 def workspace(net: SampleNetwork, rows_a: Array, lanes: int) -> Workspace:
-    """Return a workspace for the steps of one signal (lanes = 1), or of sixteen (lanes = 16)."""
+    """Return a workspace for the steps of one signal (lanes = 1), or of sixteen (lanes = 16).
+
+    rows_a: the array `rows_a` of the frames' inputs.
+    """
     a, b, many = len(net.bias_n), len(net.diagonal_b), lanes > 1
     slots = max(6 * WIDTH, b) if many else max(a, b)
     layers = 4 * WIDTH if many else 2 * LEVELS

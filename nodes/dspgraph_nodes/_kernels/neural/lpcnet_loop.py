@@ -215,7 +215,7 @@ def _dual_fc_of_many(net: SampleNetwork, workspace: Workspace, new: int) -> None
 
 @part_of_kernel
 def _show(q: Array, total: Array, drawn: Array, out: LPCNetOutputs, n: int) -> None:
-    """Write the probabilities q / total of sample n: those of the drawn codes, and those of all codes if asked for."""
+    """Write the probabilities q / total of sample n: of the drawn codes, and of all codes if `out.rows` has a row n."""
     lanes, per = len(drawn), LEVELS // WIDTH
     for lane in range(lanes):
         place = drawn[lane] % per * WIDTH + drawn[lane] // per

@@ -58,11 +58,11 @@ class FrameClock:
         return max(0, self.hop * frame - self.lead)
 
     def receive(self, frames: int) -> None:
-        """Add to the number of frames received. frames: how many have come."""
+        """Count frames that have come. frames: the number of these frames."""
         self.received += frames
 
     def advance(self, frames: int, last: bool = False) -> tuple[int, int]:
-        """Return the number of samples that the next `frames` frames determine, and how many the first one determines.
+        """Return two numbers of samples: those that the next `frames` frames determine, and those of the first frame.
 
         last: whether these are the last frames of the signal.
         """

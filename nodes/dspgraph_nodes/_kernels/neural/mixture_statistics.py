@@ -126,9 +126,9 @@ def entropy(given: Mixture, points: int) -> Array:
 
         h = sum_k w_k * (ln s_k + 2) + H(w) - E[H(r(x))],    r_k(x) = P(k | x),    H(w) = -sum_k w_k * ln w_k
 
-    ln s + 2 is the entropy of one logistic. If the components do not overlap, the first two terms are the entropy. The
-    last term, between 0 and H(w), is what overlap takes away. Its expectation is the mean over the quantiles (j - 0.5)
-    / points, j = 1 .. points, of every component: x = m_k + s_k * ln(u / (1 - u)).
+    ln s + 2 is the entropy of one logistic distribution. If the components do not overlap, the first two terms are the
+    entropy. Overlap reduces it by the last term, which is between 0 and H(w). Its expectation is the mean over the
+    quantiles (j - 0.5) / points, j = 1 .. points, of every component: x = m_k + s_k * ln(u / (1 - u)).
     """
     separate = added(given.weights * (given.log_scales + 2))
     choice = -added(given.weights * np.maximum(given.log_weights, -1e4))

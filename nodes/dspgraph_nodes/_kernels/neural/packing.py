@@ -21,9 +21,9 @@ from dspgraph_nodes._kernels.neural.stages import LOG2_E
 
 Tree = TypeVar("Tree", bound=tuple[Any, ...])
 
-NORM_EPSILON = 1e-5  # of batch normalisation
+NORM_EPSILON = 1e-5  # added to the variance in a batch normalisation
 HUGE_PAGE = 2**21  # bytes
-PADDING = np.zeros(WIDTH, np.float32)  # behind the bias of a layer: the bias of the blocks that only fill a group
+PADDING = np.zeros(WIDTH, np.float32)  # after the bias of a layer: the bias of the blocks that only fill a group
 
 
 def blocks(matrix: Array, parts: int = 1, first: int = 0) -> Blocks:
@@ -114,10 +114,10 @@ def norm_factors(wide: Mapping[str, Array], norm: str) -> tuple[Array, Array]:
 
 
 def normalised_layer(wide: Mapping[str, Array], name: str, norm: str) -> AffineLayer:
-    """Return one layer that does what the layer `name` and the batch normalisation `norm` after it do.
+    """Return one layer that has the same result as the layer `name` followed by the batch normalisation `norm`.
 
-    wide: the arrays of a file of weights, in float64. name: of a dense layer or a convolution, without a bias. The
-    inputs of a convolution have the order [tap, input].
+    wide: the arrays of a file of weights, in float64. name: the name of a dense layer or a convolution, which has no
+    bias. The inputs of a convolution have the order [tap, input].
     """
     factor, bias = norm_factors(wide, norm)
     flat = wide[f"{name}.weight"].swapaxes(1, -1).reshape(len(factor), -1)
@@ -150,7 +150,7 @@ def single(tree: Tree) -> Tree:
 
 
 def contiguous(tree: Tree) -> Tree:
-    """Return a copy of nested tuples of arrays, with all arrays one behind the other in one piece of memory.
+    """Return a copy of nested tuples of arrays, with all arrays one after the other in one piece of memory.
 
     The piece begins at a multiple of 2 MiB, so that the operating system can use huge pages for it. The processor then
     needs less time to translate addresses.

@@ -28,7 +28,7 @@ BORDER = 16  # columns of the border on each side
 TILE_CHANNELS = 6  # channels that are computed together: their sums take 12 of the 16 registers of AVX2
 UP_CHANNELS = 3  # the same for an enlarging convolution, which computes two bins from each bin of its input
 
-_SLOPE = 0.2  # of the leaky ReLU
+_SLOPE = 0.2  # the slope of the leaky ReLU for numbers below 0
 _LEAST_POWER = 1e-8  # added to the mean square of a pixel
 
 
@@ -157,7 +157,10 @@ def convolved(x: Array, filters: Filters, rows: int, bins: int, y: Array) -> Non
 
 
 def enlarged(x: Array, filters: Filters, rows: int, bins: int, y: Array) -> None:
-    """Write what `convolved` writes, for x with every pixel doubled in both directions. rows, bins: of x, not of y."""
+    """Double every pixel of x in both directions, and apply `convolved` to the result.
+
+    rows, bins: the size of x, not of y.
+    """
     _convolve(x, filters.weights, filters.bias, rows, bins, filters.outputs, y, True)
 
 
@@ -165,7 +168,10 @@ def enlarged(x: Array, filters: Filters, rows: int, bins: int, y: Array) -> None
 def _convolve(
     x: Array, weights: Array, bias: Array, rows: int, bins: int, outputs: int, y: Array, up: bool
 ) -> None:  # fmt: skip
-    """Write what `convolved` or, if `up`, `enlarged` writes. y also has the channels that fill the last tile."""
+    """Do the work of `convolved` or, if `up` is true, of `enlarged`.
+
+    y also has the channels that fill the last tile.
+    """
     flat, numbers, out = x.reshape(-1), weights.reshape(-1), y.reshape(-1)
     tiles, inputs, places, tile = weights.shape
     x_plane, x_row, y_plane, y_row = x.shape[1] * x.shape[2], x.shape[2], y.shape[1] * y.shape[2], y.shape[2]
@@ -200,7 +206,7 @@ def _convolve(
 
 @kernel
 def _normalise(y: Array, row: int, outputs: int, bins: int) -> None:
-    """Divide the pixels of a row by the root of their mean square over the channels; set what is past the bins to 0."""
+    """Divide the pixels of a row by the root of their mean square over the channels; set columns past the bins to 0."""
     power = np.zeros(bins, np.float32)
     for o in range(outputs):
         line = y[o, row]

@@ -39,10 +39,9 @@ def categorical(levels: int) -> Any:
 
     The arrays of the workspace are: `logits` [levels], in the order of `level_order`, each replaced by its q; `sharp`
     [lanes]; `number` [lanes], u; `drawn` [lanes] int64; `total` [lanes], which gets the sum of all q; and `work` [16],
-    for sixteen signals alone.
-    For sixteen signals `logits` and `work` have a last axis `lane`. A kernel calls the stage with one number: the
-    threshold, float32. levels: a multiple of 64. A vector holds level b of all sixteen blocks, so the sums within the
-    blocks are sums of vectors.
+    which only sixteen signals need. For sixteen signals `logits` and `work` have a last axis `lane`. A kernel calls the
+    stage with one number: the threshold, float32. levels: a multiple of 64. A vector holds level b of all sixteen
+    blocks, so the sums within the blocks are sums of vectors.
     """
     if levels % (4 * WIDTH):
         raise ValueError(f"levels is {levels}; it must be a multiple of {4 * WIDTH}")

@@ -33,7 +33,7 @@ FRAMES_AT_ONCE = 16  # frames that are computed at once: so a long signal takes 
 class StackMatrices(NamedTuple):
     """The matrices and biases of all layers. Channels are filled up with zeros to a multiple of sixteen.
 
-    C channels between the layers, H channels of a sum of the W_k.
+    C is the number of channels between the layers, H the number of channels of the sum over k of W_k a.
     """
 
     weights: Array  # float32: for every layer W, then V, as `in_blocks` returns them
@@ -47,8 +47,8 @@ class StackMatrices(NamedTuple):
 class PackedEncoder(NamedTuple):
     """An encoder: a first convolution of levels, the layers, and the mean of a last product over every frame."""
 
-    first: Array  # [C, taps, levels] float32: what a tap, of which the middle one reads the sample itself, adds for
-    # each level; 1 or 3 taps
+    first: Array  # [C, taps, levels] float32: the numbers that each tap adds for each level. There are 1 or 3 taps; the
+    # middle one reads the sample itself
     first_bias: Array  # [C, 1] float32
     matrices: StackMatrices
     sum_of_results: bool  # whether the last product takes the sum of the results of all layers, h - h_0, instead of h
@@ -67,7 +67,7 @@ class PackedEncoder(NamedTuple):
 class _Room(NamedTuple):
     """The memory for sixteen samples."""
 
-    state: Array  # [1, 4 * C + H, 16]: what the taps read, the hidden channels, and the result
+    state: Array  # [1, 4 * C + H, 16]: the inputs of the taps, the hidden channels, and the result
     places: Array  # [3] int64: where the inputs of the present product begin in `state`
 
 
@@ -126,10 +126,11 @@ class EncoderState:
         self.received = self.read = self.done = 0  # samples that came, samples that layers have read, frames
 
     def push(self, network: PackedEncoder, samples: Array, last: bool = False) -> Array:
-        """Return the frames [n, width] float64 that are now determined, and read as few samples as they need.
+        """Return the frames [n, width] float64 that the samples so far determine.
 
-        samples: [n], the next ones, (2 * k - m) / m for level k of m levels. last: whether the signal ends after them;
-        then zeros fill its last frame.
+
+        samples: [n], the next samples, (2 * k - m) / m for level k of m levels. last: whether the signal ends after
+        them; then zeros fill its last frame. Samples that no frame needs yet wait for the next call.
         """
         net = network
         self.received += len(samples)

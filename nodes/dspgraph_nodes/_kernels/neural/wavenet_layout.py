@@ -11,7 +11,7 @@ from dspgraph_nodes._kernels.neural.emphasis import Emphasis
 class WaveNetWeights(NamedTuple):
     """The weights of the network, packed for the loop.
 
-    Matrices are stored in blocks of sixteen rows, [block, column, row in block], one behind the other in `weights`.
+    Matrices are stored in blocks of sixteen rows, [block, column, row in block], one after the other in `weights`.
 
     There are two forms of layers: with gates, or with a normalisation and leaky ReLUs, see `wavenet_loop`. Without
     gates, a "gate" is a channel of the convolution; there are half as many.
@@ -25,8 +25,8 @@ class WaveNetWeights(NamedTuple):
     first_bias: Array  # [residual]
     norm_factor: Array  # [layers * residual]; empty with gates
     norm_offset: Array  # [layers * residual]; empty with gates
-    slope: Array  # [1]: of the ReLUs for numbers below 0
-    residual_factor: Array  # [1]: factor of a layer's input in that of the next layer
+    slope: Array  # [1]: the slope of the ReLUs for numbers below 0
+    residual_factor: Array  # [1]: the factor of a layer's input in the input of the next layer
     gate_bias: Array  # [layers * 2 * gate], without gates [layers * gate]; then [skip] for the head if the features add
     # to its first layer
     out_bias: Array  # [layers * residual]
@@ -53,7 +53,7 @@ class Upsampling(NamedTuple):
     first: Array  # [(2 * context + 1) * bands, bands]; [0, bands] if not linear
     taps: tuple[Array, ...]  # [band taps, scale] for each scale; none if linear
     biases: Array  # [scales] if not linear
-    gates: Array  # [bands, n]: what a row adds to all gates, and to the head; n as in `WaveNetWeights.gate_bias`
+    gates: Array  # [bands, n]: from a row to the numbers that it adds to all gates and the head; n as in `gate_bias`
     table: Array  # [kinds * hop, 2 * r + 1]: see `frame_factors`
 
 

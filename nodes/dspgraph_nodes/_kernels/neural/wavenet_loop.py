@@ -46,11 +46,12 @@ class WaveNetWorkspace(NamedTuple):
 
 @network_stage
 def start_gates(code: NetworkCode, first: Any, blocks: Any, width: Any, count: Any, y: Any) -> None:
-    """Write the bias of the gates of a layer, plus what the features add to them, to the sums at y.
+    """Write the bias of the gates of a layer, plus the numbers that the features add to them, to the sums at y.
 
         state[y + j] = bias[first + j] + sum_i mix[i] * frames[rows + i, first + j],    i ascending,  i < count
 
-    first: the number of the layer's first gate; blocks: of sixteen gates; width: numbers in a row of `frames`.
+    first: the number of the layer's first gate; blocks: the number of blocks of sixteen gates; width: the length of a
+    row of `frames`.
     """
     b, mul = code.builder, code.builder.mul
 
@@ -186,11 +187,11 @@ def _layers(
 
 @kernel
 def run(net: WaveNetWeights, room: WaveNetWorkspace, given: WaveNetInputs, last: Array, out: WaveNetResults) -> None:
-    """Generate n samples of every lane, and leave in the rings what the next run needs.
+    """Generate n samples of every lane, and leave in the rings the inputs that the next run needs.
 
-    last: [taps, lanes] float64, the samples before the first one, or their levels, the newest first: those that the
-    first convolution reads. They are replaced by the last ones. When the run begins, row 0 of every ring is the oldest
-    one; when it ends, row n modulo the number of rows.
+    last: [taps, lanes] float64, the samples, or their levels, that the first convolution reads before the first new
+    sample, the newest first. At the end they are replaced by the last samples. When the run begins, row 0 of every ring
+    is the oldest row; when it ends, the oldest is row n modulo the number of rows.
     """
     count, lanes = given.rows.shape
     residual, gate, skips, width = net.sizes[1], net.sizes[2], net.sizes[3], net.sizes[4]

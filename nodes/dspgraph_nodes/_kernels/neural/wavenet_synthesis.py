@@ -21,7 +21,8 @@ from dspgraph_nodes._kernels.neural.layout import WIDTH
 from dspgraph_nodes._kernels.neural.sampling import softmax_buffers
 from dspgraph_nodes._kernels.neural.wavenet_layout import PackedWaveNet, Upsampling, WaveNetForm, WaveNetWeights
 
-LONGEST_RUN = {True: 16, False: 1}  # frames whose rows are computed at once, with linear upsampling and with another
+LONGEST_RUN = {True: 16, False: 1}  # frames whose rows are computed at once: if the upsampling is linear, and if it is
+# not
 
 
 # ---- features -------------------------------------------------------------------------------------------------------
@@ -173,7 +174,7 @@ def generate(
 
 
 def speech(network: PackedWaveNet, frames: Array, draw: np.random.Generator) -> tuple[Array, Array]:
-    """Return what `generate` returns for a whole signal. draw: the generator of the random numbers."""
+    """Return the samples and the rows of a whole signal, as `generate` does. draw: generator of random numbers."""
     (found,) = generate(network, [WaveNetState(network, draw)], [frames], last=True)
     return found
 

@@ -61,7 +61,7 @@ class WaveRNNWeights(NamedTuple):
 
     frame: Conditioner
     sample: StackedNetwork | SplitNetwork
-    units: int  # of a GRU
+    units: int  # number of units of a GRU
     states: int  # numbers in the states of all GRUs
     outputs: int  # numbers in a row of the distribution
     levels: int  # classes of a softmax; 0 for a mixture

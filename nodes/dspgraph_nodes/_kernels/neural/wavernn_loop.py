@@ -36,7 +36,7 @@ class LoopArrays(NamedTuple):
     y: Array  # sums of a layer
     rows: Array  # [around, columns * lanes]: the rows that are interpolated for the present frame
     constants: Array  # [columns * lanes]: the constant rows of the present frame
-    x: Array  # [columns * lanes]: what frames and last samples add to the layers
+    x: Array  # [columns * lanes]: the numbers that frames and last samples add to the layers
     softmax: SoftmaxBuffers
 
 
@@ -53,7 +53,7 @@ class SampleInputs(NamedTuple):
 class SampleOutputs(NamedTuple):
     """The results of a run of n samples."""
 
-    last: Array  # [d, lanes]: the inputs for the next sample; those for the first one when the run begins
+    last: Array  # [d, lanes]: the inputs for the next sample; when the run begins, for the first sample
     drawn: Array  # [n, k, lanes]: classes with their probabilities, or numbers
     outputs: Array  # [n, outputs * lanes]: the outputs of the network; or [0, outputs * lanes]
 
@@ -65,7 +65,10 @@ class SampleOutputs(NamedTuple):
 def _begin(
     frames: ConditionRows, work: LoopArrays, given: SampleInputs, out: SampleOutputs, n: int, columns: Array
 ) -> None:
-    """Write to work.x what frames and the last samples add to the layers for sample n. columns: see `_blend`."""
+    """Write to work.x the numbers that frames and last samples add to the layers for sample n.
+
+    columns: see `_blend`.
+    """
     lanes, hop = len(given.rows), len(given.taps)
     if n % hop == 0:
         for lane in range(lanes):

@@ -62,7 +62,10 @@ def random_numbers(network: WaveRNNWeights, uniform: Array) -> Array:
 
 
 def frame_rows(network: Conditioner, windows: Array) -> kernels.ConditionRows:
-    """Return the rows of the loop for n frames. windows: [n, 2 * context + 1, features], frames with their context."""
+    """Return the numbers that n frames add to the layers in the loop over samples.
+
+    windows: [n, 2 * context + 1, features], frames with their context.
+    """
     count, span, _ = windows.shape
     around = network.taps.shape[1] // 2
     near = windows[:, network.context - around : span - (network.context - around)]
@@ -84,11 +87,11 @@ def frame_rows(network: Conditioner, windows: Array) -> kernels.ConditionRows:
 def synthesise(
     network: WaveRNNWeights, segments: list[Segment], temperature: float, tap: bool = True, many: int = SIDE_BY_SIDE
 ) -> list[tuple[Array, Array]]:
-    """Return what is drawn [n, d + 1], and the outputs of the network [n, outputs], for the samples of every segment.
+    """Return the draws [n, d + 1] and the outputs of the network [n, outputs] for the samples of every segment.
 
-    The states of the signals are updated. What is drawn is a class, two halves, or a number from -1 to 1; the last
-    column has the probability of the class or of the halves. tap: whether to return the outputs; otherwise there are
-    none, [0, outputs]. many: as in `in_lanes`.
+    A draw is a class, two halves, or a number from -1 to 1; its last column is the probability of the class or of the
+    halves. The states of the signals are updated. tap: whether to return the outputs; otherwise there are none, [0,
+    outputs]. many: as in `in_lanes`.
     """
     empty = np.zeros((0, network.drawn + 1), np.float32), np.zeros((0, network.outputs), np.float32)
     return in_lanes(segments, partial(_run_lanes, network, temperature, tap), len(network.frame.taps), empty, many)
@@ -137,11 +140,11 @@ def _workspace(network: WaveRNNWeights, lanes: int) -> kernels.LoopArrays:
     return kernels.LoopArrays(state, inputs, sums, y, rows, constants, x, softmax)
 
 
-# ---- what is drawn --------------------------------------------------------------------------------------------------
+# ---- the draws ------------------------------------------------------------------------------------------------------
 
 
 def samples(network: WaveRNNWeights, drawn: Array) -> Array:
-    """Return the samples [n] float64 that the network sees, from -1 to 1, of what was drawn [n, d + 1].
+    """Convert draws [n, d + 1] to samples [n] float64 as the network sees them, from -1 to 1.
 
     Halves c and f of b bits each give the sample (c * 2**b + f) / 2**(2 * b - 1) - 1.
     """
@@ -177,8 +180,8 @@ def generate(
     """Return the next samples [n] of each signal, float64, full scale +-1, and the rows of their distributions.
 
     blocks: the next frames [n, features] of each signal; last: whether the signals end after them. tap: whether the
-    rows of softmaxes have all levels; otherwise a row has the probability of what was drawn, [n, 1]. The states are
-    changed in place.
+    rows of softmaxes have all levels; otherwise a row has the probability of the draw, [n, 1]. The states are changed
+    in place.
     """
     segments = [state.push(network, block, last) for state, block in zip(states, blocks, strict=True)]
     whole, found = tap or not network.levels, []
@@ -189,6 +192,6 @@ def generate(
 
 
 def speech(network: WaveRNNWeights, frames: Array, draw: np.random.Generator) -> tuple[Array, Array]:
-    """Return what `generate` returns for a whole signal. draw: the generator of the random numbers."""
+    """Return the samples and the rows of a whole signal, as `generate` does. draw: generator of random numbers."""
     (found,) = generate(network, [WaveRNNState(network, draw)], [frames], last=True)
     return found

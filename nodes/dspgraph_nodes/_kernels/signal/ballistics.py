@@ -10,7 +10,10 @@ _SILENCE = 1e-12  # -240 dB: smaller levels count as this
 
 
 def decay(seconds: float, rate: float) -> float:
-    """Return the factor e**(-1 / (seconds * rate)) by which a distance shrinks per sample; 0 for 0 seconds."""
+    """Return e**(-1 / (seconds * rate)), the coefficient of a one-pole smoother for a time constant; 0 for 0 seconds.
+
+    rate: the sampling rate, Hz.
+    """
     return float(exp(np.array(-1 / (seconds * rate)))) if seconds else 0.0
 
 

@@ -149,9 +149,9 @@ def cepstra_to_autocorrelation(
 ) -> Array:
     """Return the autocorrelations [n, order + 1] of the spectra that n Bark cepstra describe.
 
-    values: [n, bands], the cepstra; rate, length: of the frames that they were computed from, in Hz and in samples;
-    order: the largest lag; floor: of the energies of the bands. Noise is added to lag 0, and lag j is multiplied by
-    1 - 6e-5 * j**2.
+    values: [n, bands], the cepstra; rate, length: the sampling rate in Hz and the length in samples of the frames from
+    which the cepstra were computed; order: the largest lag; floor: the number that was added to the energy of every
+    band. Noise is added to lag 0, and lag j is multiplied by 1 - 6e-5 * j**2.
     """
     bands = values.shape[1]
     values = values.astype(np.float64)

@@ -15,8 +15,8 @@ WITH_GAIN: tuple[BiquadKind, ...] = ("peaking", "low_shelf", "high_shelf")
 def design(kind: BiquadKind, w: float, q: float, gain_db: float) -> Array:
     """Return the coefficients [b0, b1, b2, a1, a2], scaled so that a0 = 1, by the equations of the cookbook.
 
-    w: the frequency in radians per sample, 0 < w < pi; kind, q, gain_db: type, quality factor and gain of
-    the filter; only the kinds in `WITH_GAIN` have a gain.
+    w: the frequency in radians per sample, 0 < w < pi; kind, q, gain_db: type, quality factor and gain in dB of the
+    filter; only the kinds in `WITH_GAIN` have a gain.
 
     Source: R. Bristow-Johnson, Cookbook formulae for audio equalizer biquad filter coefficients (W3C Note: Audio EQ
     Cookbook).

@@ -17,15 +17,15 @@ class CombState:
 
 
 def comb_start(samples: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> CombState:
-    """Return the state before the first sample. samples: the delay, at least 1; shape: of one sample."""
+    """Return the state before the first sample. samples: the delay, at least 1; shape: the shape of one sample."""
     return CombState(np.zeros((samples, *shape), dtype), np.zeros((samples, *shape), dtype))
 
 
 def comb_filter(x: Array, forward: float, back: float, held: CombState) -> Array:
     """Return y[n] = x[n] + forward * x[n - samples] + back * y[n - samples], in the shape and dtype of x.
 
-    x: [n] or [n, channels]; held: the state, updated in place. Every sample is computed in the same way, whatever the
-    length of x: the terms are added from left to right.
+    x: [n] or [n, channels]; held: the state, updated in place. The terms are added from left to right, so that a sample
+    does not depend on the length of x.
     """
     samples, b, a = len(held.x), x.dtype.type(forward), x.dtype.type(back)
     past = np.concatenate((held.x, x))

@@ -31,6 +31,6 @@ def dct_rows(rows: Array, count: int) -> Array:
 
 
 def inverse_dct_rows(rows: Array, width: int) -> Array:
-    """Return rows [n, width] with the orthonormal DCT-II coefficients `rows`, those that are missing taken as 0."""
+    """Return rows [n, width] whose first orthonormal DCT-II coefficients are `rows`; the other coefficients are 0."""
     rows = floating(rows)
     return matmul(rows, cosine_matrix(width, rows.shape[1]).T)

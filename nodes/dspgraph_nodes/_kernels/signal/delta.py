@@ -48,7 +48,8 @@ def valid_delta_features(x: Array, windows: Sequence[DeltaWindow]) -> Array:
     """Return the features, in float64, of the frames whose windows lie inside x: [n - back - ahead, windows * D].
 
     x: [n, D]. A window (l, u, c) gives frame t the feature sum_k c[l + k] * x[t + k], k = -l .. u ascending. The D
-    features of the first window come first, then those of the second, and so on. back, ahead: of `window_context`.
+    features of the first window come first, then those of the second, and so on. (back, ahead) is the result of
+    `window_context`.
     """
     back, ahead = window_context(windows)
     count, width = max(0, len(x) - back - ahead), x.shape[1]

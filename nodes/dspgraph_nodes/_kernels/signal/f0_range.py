@@ -10,17 +10,17 @@ import numpy as np
 from dspgraph_nodes._kernels.arrays import Array
 
 SEARCH_MARGIN = 1.2
-"""The search ends at the highest wanted pitch times this; that of DIO begins at the lowest pitch divided by this."""
+"""Trackers search up to the highest wanted pitch times this; DIO also searches down to the lowest divided by this."""
 
 HIGHEST_CHECKED = 1250.0
-"""A subharmonic is replaced by a pitch up to this one, in Hz, or up to the end of the search if that is higher."""
+"""Hz. A pitch that replaces a subharmonic is at most this, or at most the end of the search if that is higher."""
 
 
 def highest_checked(high: float) -> float:
-    """Return the highest pitch, Hz, by which a subharmonic is replaced. high: the upper end of the wanted range, Hz."""
+    """Return the highest pitch in Hz that may replace a subharmonic. high: the upper end of the wanted range, Hz."""
     return max(HIGHEST_CHECKED, SEARCH_MARGIN * high)
 
 
 def drop_outside(f0: Array, low: float, high: float) -> Array:
-    """Return the pitch [n], in Hz, where a pitch that is not above low and below high is replaced by 0 (unvoiced)."""
+    """Return the pitch f0 [n] in Hz, with 0 (unvoiced) in place of every pitch that is not between low and high."""
     return np.where((f0 > low) & (f0 < high), f0, np.zeros_like(f0))

@@ -1,7 +1,7 @@
 """Cepstra on the frequency scale of a first-order all-pass: z~**-1 = (z**-1 - alpha) / (1 - alpha * z**-1).
 
 Every sum runs in one fixed order, and every table comes from `elementary`. So the bits of a row are the same on every
-machine, and whatever rows are computed together with it.
+machine, and do not depend on the other rows that are computed with it.
 """
 
 from functools import lru_cache

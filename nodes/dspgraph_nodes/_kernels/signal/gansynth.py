@@ -39,7 +39,7 @@ _NARROWEST_BAND = 1.5  # least width of a mel band, in bins
 
 @dataclass(frozen=True)
 class Normaliser:
-    """A scaling of the magnitudes and one of the angles: y = scale * x + shift, clipped to -1 .. 1."""
+    """The scaling of magnitudes and of angles: y = scale * x + shift, clipped to -1 .. 1."""
 
     magnitude: tuple[float, float]  # scale, shift
     angle: tuple[float, float]  # scale, shift
@@ -49,7 +49,7 @@ class Normaliser:
         return tuple(np.clip(x * a + b, -1, 1) for x, (a, b) in self._pairs(magnitude, angle))  # type: ignore[return-value]  # a pair of pairs
 
     def backward(self, magnitude: Array, angle: Array) -> tuple[Array, Array]:
-        """Return the magnitudes and the angles that these scaled ones stand for; what was clipped stays clipped."""
+        """Return the magnitudes and the angles without their scaling. Values that were clipped stay clipped."""
         return tuple((y - b) / a for y, (a, b) in self._pairs(magnitude, angle))  # type: ignore[return-value]  # as above
 
     def _pairs(self, magnitude: Array, angle: Array) -> tuple[tuple[Array, tuple[float, float]], ...]:

@@ -1,4 +1,4 @@
-"""Mel-generalised cepstra: conversion between powers gamma."""
+"""Mel-generalised cepstra: conversion between values of the power gamma."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from dspgraph_nodes._kernels.maths.elementary import exp, log
 
 
 def normalise_gain(c: Array, gamma: float) -> Array:
-    """Return rows (K, c'[1..]): H(z) = K * (1 + gamma * sum_(m > 0) c'[m] * z**-m)**(1 / gamma).
+    """Return normalised rows (K, c'[1..]), with H(z) = K * (1 + gamma * sum_(m > 0) c'[m] * z**-m)**(1 / gamma).
 
     c: [n, order + 1], float64, c[0] with gamma * c[0] > -1. With gamma = 0 K = e**c[0], and c' = c.
 
@@ -24,7 +24,7 @@ def normalise_gain(c: Array, gamma: float) -> Array:
 
 
 def restore_gain(c: Array, gamma: float) -> Array:
-    """Return the rows c of which `normalise_gain` gives the argument."""
+    """Return cepstra from normalised rows c: the inverse of `normalise_gain`."""
     y = c.copy()
     if gamma == 0:
         y[:, 0] = log(c[:, 0])
@@ -36,7 +36,7 @@ def restore_gain(c: Array, gamma: float) -> Array:
 
 
 def change_gamma(c: Array, order: int, gamma: float, wanted: float) -> Array:
-    """Return normalised rows with the power `wanted`, [n, order + 1], of normalised rows with the power `gamma`.
+    """Convert normalised rows with the power `gamma` to normalised rows with the power `wanted`, [n, order + 1].
 
         c2[m] = c1[m] + sum_(k = 1 .. m - 1) (k * wanted * c1[k] * c2[m - k] - (m - k) * gamma * c1[k] * c2[m - k]) / m
 

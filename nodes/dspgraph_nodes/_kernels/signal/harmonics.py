@@ -1,4 +1,4 @@
-"""Power of a pulse train behind an all-pole filter, compared with that of white noise."""
+"""Power of a pulse train after an all-pole filter, compared with the power of white noise after the same filter."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ _MOST_HARMONICS = 4096  # more harmonics are closer together than any peak of a 
 
 
 def pulse_gains(f0: Array, lpc: Array, parcor: Array, rate: float, most: float) -> Array:
-    """Return the gains [n], float64, that make a pulse train behind 1 / A(z) as strong as white noise behind it.
+    """Return the gains [n], float64, that make a pulse train filtered by 1 / A(z) as strong as white noise so filtered.
 
     f0: [n], Hz; the gain is 1 where f0 is not above 0, or has no harmonic up to rate / 2, or more than 4096.
     lpc: [n, order + 1], rows (gain, a[1..order]).
@@ -33,7 +33,7 @@ def _gains(hertz: Array, re: Array, im: Array, lpc: Array, parcor: Array, rate: 
     for f in range(len(hertz)):
         if not rate / 2 >= hertz[f] >= rate / 2 / _MOST_HARMONICS:
             continue
-        noise = 1.0  # power of white noise behind 1 / A(z)
+        noise = 1.0  # power of white noise filtered by 1 / A(z)
         for i in range(1, width):
             noise /= 1.0 - parcor[f, i] * parcor[f, i]
         lines, z_re, z_im = 0.0, 1.0, 0.0

@@ -42,7 +42,7 @@ class PitchSearch:
 
 
 def start_search(order: int) -> PitchSearch:
-    """Return the state of a search before the first sample. order: of the predictors."""
+    """Return the state of a search before the first sample. order: the order of the predictors."""
     return PitchSearch(np.zeros(_HALF + order), np.zeros(_LONGEST), np.zeros(1))
 
 

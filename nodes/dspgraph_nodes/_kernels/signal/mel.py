@@ -24,8 +24,9 @@ def mel_filterbank(
     """Return the weights [width, count] of `count` triangular mel bands over the `width` bins of a spectrum, read-only.
 
     The centres, with f_min before the first and f_max after the last, are equally spaced in mel. A triangle rises,
-    linearly in Hz, from 0 at the centre before to 1 at its own, and falls to 0 at the centre after. With norm="slaney"
-    it is divided by half its width in Hz, so that its area is 1. rate: of the samples, Hz.
+    linearly in Hz, from 0 at the centre of the band before to 1 at its own centre, and falls to 0 at the centre of the
+    band after. With norm="slaney" it is divided by half its width in Hz, so that its area is 1. rate: the sampling rate
+    in Hz.
 
     Source: librosa reference, `librosa.filters.mel` and `librosa.hz_to_mel`.
     """

@@ -287,7 +287,7 @@ def _backward(factor: Array, y: Array) -> None:
 
 
 def mean_gradient(z: Array, p: Array, windows: WindowTerms) -> Array:
-    """Return the gradient [frames, windows.count * D] of a loss L by the means, dL/dmu_w = p_w * (W_w * z).
+    """Return the gradient [frames, windows.count * D] of a loss L for the means: dL/dmu_w = p_w * (W_w * z).
 
     z: [frames, D], the solution of R * z = dL/dy; p: the precisions.
     """
@@ -313,7 +313,7 @@ def _mean_gradient(z: Array, p: Array, taps: Array, coefficients: Array, gradien
 
 
 def variance_gradient(mean_gradient: Array, means: Array, y: Array, p: Array, windows: WindowTerms) -> Array:
-    """Return the gradient [frames, windows.count * D] of a loss L by the variances.
+    """Return the gradient [frames, windows.count * D] of a loss L for the variances.
 
         dL/dvar = -dL/dp * p**2,    dL/dp_w = (W_w * z) * (mu_w - W_w * y)
 

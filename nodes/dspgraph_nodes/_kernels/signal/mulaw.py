@@ -96,7 +96,7 @@ def even_samples(levels: int, mulaw: bool = True) -> Array:
     """Return the samples of the levels 0 .. levels - 1, [levels] float64: they rise from -1 to 1, and no sample is 0.
 
     y = 2 * k / mu - 1, where mu = levels - 1; with mu-law, sgn(y) * ((1 + mu)**abs(y) - 1) / mu. Several published
-    vocoders use these levels. The samples of `mulaw_decode` lie about half a level beside them.
+    vocoders use these levels. The samples of `mulaw_decode` differ from them by about half a level.
     """
     mu = levels - 1
     y = 2 * np.arange(levels) / mu - 1

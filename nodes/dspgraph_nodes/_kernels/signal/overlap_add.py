@@ -16,8 +16,8 @@ _NEGLIGIBLE = 1e-10  # times the peak of the window: a sample with less weight i
 class OverlapState:
     """The sums, [length - hop] each, of samples to which later frames still add."""
 
-    total: Array  # of the frames, times their gain
-    weight: Array  # of the weights
+    total: Array  # the sums of the frames, times their gain
+    weight: Array  # the sums of the weights
     early: int  # samples before the start of the signal that are still to be dropped
     ahead: int  # samples by which a frame begins before its span
 
@@ -69,11 +69,11 @@ def flush(tail: OverlapState) -> Array:
 
 
 def find_lost_sample(window: Array, hop: int, first: int, least: float = _NEGLIGIBLE) -> int | None:
-    """Return the index, in a span of `hop` samples, of the sample that the span's own frame weights least.
+    """Return the index, in a span of `hop` samples, of a sample that cannot be restored; None if all samples can.
 
-    Return None if this weight is enough to restore the sample: more than `least` times the peak of the window. Other
-    frames do not count: at the edges of a signal there are none. window: [length], the weights of a frame; first: where
-    the window begins, in samples after the start of the span.
+    The index is that of the sample with the least weight in the frame of the span. The sample is lost if this weight is
+    at most `least` times the peak of the window. Other frames do not count: at the edges of a signal there are none.
+    window: [length], the weights of a frame; first: where the window begins, in samples after the start of the span.
     """
     at = np.arange(hop) - first
     length = len(window)

@@ -12,10 +12,10 @@ _MULTIPLICITY = 6
 def step_down(lpc: Array, first_row: int = 0) -> Array:
     """Convert rows (gain, a[1..order]) to rows (gain, k[1..order]) by the step-down recursion.
 
-    Rounding to the dtype of the rows can make a predictor unstable. So the poles of an unstable one are moved inwards:
-    a[j] becomes a[j] * (1 - d)**j, with the first d of eps, 4 * eps, 16 * eps ... up to eps**(1 / min(order, 6)) that
-    gives |k| < 1. The size of the reflection coefficients does not show which d is needed: where the coefficient of one
-    order is just above 1, those of lower orders can have any value.
+    Rounding to the dtype of the rows can make a predictor unstable. So the poles of an unstable predictor are moved
+    inwards: a[j] becomes a[j] * (1 - d)**j, with the first d of eps, 4 * eps, 16 * eps ... up to eps**(1 / min(order,
+    6)) that gives |k| < 1. The size of the reflection coefficients does not show which d is needed: where the
+    coefficient of one order is just above 1, the coefficients of lower orders can have any value.
 
     Raises ValueError that names the first row with |k| >= 1 for every such d. first_row: the number of the first row in
     that message.

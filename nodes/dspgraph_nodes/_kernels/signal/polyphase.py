@@ -1,6 +1,7 @@
 """Sample rate conversion by rational factors, with a bank of Kaiser-windowed sincs."""
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -99,7 +100,7 @@ def resample(x: Array, start: int, phase: int, up: int, down: int, taps: Array, 
     """Fill y [channels, n] with x [channels, ...] at up / down times the sampling rate of x.
 
     The first sample is the product of x[:, start : start + width] and row `phase` of the taps; each further sample lies
-    down / up input samples later. taps: of `bank`.
+    down / up input samples later. taps: the result of `bank`.
     """
     rows, length = taps.shape
     flat = taps.reshape(rows * length)
@@ -114,3 +115,40 @@ def resample(x: Array, start: int, phase: int, up: int, down: int, taps: Array, 
             if p >= up:
                 p -= up
                 at += 1
+
+
+@dataclass
+class ResampleState:
+    """State of a conversion of the sampling rate."""
+
+    up: int  # up / down is the rate of the output over that of the input, in lowest terms
+    down: int
+    before: int  # number of input samples needed before the position of an output sample; `after`: needed after it
+    after: int
+    x: Array  # [channels, n]
+    at: int  # number of the input sample in x[:, 0]; below 0 for the zeros before the signal
+    given: int = 0  # output samples so far
+
+
+def resample_start(up: int, down: int, channels: int, dtype: Any) -> ResampleState:
+    """Return the state before the first sample."""
+    after = half_width(up, down)
+    before = width(up, down) - after - 1
+    return ResampleState(up, down, before, after, np.zeros((channels, before), dtype), -before)
+
+
+def resample_step(held: ResampleState, x: Array) -> Array:
+    """Return the output samples [channels, m] that the input so far determines. x: the next input, [channels, n].
+
+    At the end of the signal, `after` zeros give the rest.
+    """
+    up, down = held.up, held.down
+    held.x = np.concatenate((held.x, x), axis=1)
+    end = held.at + held.x.shape[1] - held.after  # no output at or after this input sample can be computed yet
+    until = max(0, -(-end * up // down))
+    y = np.empty((len(held.x), until - held.given), held.x.dtype)
+    first, phase = divmod(held.given * down, up)
+    resample(held.x, first - held.before - held.at, phase, up, down, bank(up, down, held.x.dtype.name), y)
+    needed = until * down // up - held.before
+    held.x, held.at, held.given = held.x[:, needed - held.at :].copy(), needed, until
+    return y

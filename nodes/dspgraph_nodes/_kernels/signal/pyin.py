@@ -2,7 +2,7 @@
 
 Sources: M. Mauch and S. Dixon, "pYIN: a fundamental frequency estimator using probabilistic threshold distributions",
 ICASSP 2014; A. de Cheveigne and H. Kawahara, "YIN, a fundamental frequency estimator for speech and music", Journal of
-the Acoustical Society of America 111(4), 2002. What the papers leave open is as in the program librosa, version 0.11.
+the Acoustical Society of America 111(4), 2002. Details that the papers do not give are taken from librosa 0.11.
 """
 
 import math
@@ -15,19 +15,19 @@ from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.maths.elementary import LN_2, exp, log, log_of
 
-_BINS = 120  # per octave
+_BINS = 120  # bins of the pitch per octave
 _THRESHOLDS = 100
 _OCTAVES_PER_SECOND = 35.92  # the fastest change of the pitch
 _SWITCH = 0.01  # probability of a change from voiced to unvoiced, or back, from one frame to the next
-_NO_TROUGH = 0.01  # share of the thresholds below all troughs that the deepest trough is given
-_BOLTZMANN = 0.1353352832366127  # exp(-2): a trough is this times as probable as the one before it
+_NO_TROUGH = 0.01  # share of the weight of thresholds below all troughs that the deepest trough gets
+_BOLTZMANN = 0.1353352832366127  # exp(-2): a trough is this times as probable as the trough before it
 _TINY = float(np.finfo(np.float64).tiny)
 _LOG_TINY = -708.3964185322641
 
 
 @dataclass(frozen=True)
 class PitchGrid:
-    """What does not change in a search: the lags, the pitches, and the costs of moves between them."""
+    """The fixed parts of a search: the lags, the pitches, and the costs of moves between them."""
 
     rate: float  # Hz
     shortest: int  # lag, samples
@@ -40,7 +40,11 @@ class PitchGrid:
 
 @lru_cache(maxsize=8)
 def pitch_grid(rate: float, hop: int, low: float, high: float) -> PitchGrid:
-    """Return the grid of a search. rate: Hz; hop: samples; low, high: the lowest and the highest pitch, Hz."""
+    """Return the grid of a search.
+
+    rate: the sampling rate, Hz; hop: samples from one frame to the next; low, high: the lowest and the highest pitch,
+    Hz.
+    """
     count = math.floor(_BINS * math.log2(high / low)) + 1
     half = max(1, round(_OCTAVES_PER_SECOND * 12 * hop / rate)) * _BINS // 24  # a triangle of at least one semitone
     reach = min(half, count - 1)
@@ -61,13 +65,16 @@ def pitch_grid(rate: float, hop: int, low: float, high: float) -> PitchGrid:
 
 @dataclass
 class PitchPath:
-    """The best paths to all states: of bin b, voiced is state b, unvoiced bins + b. Frame t is row t % (wait + 1)."""
+    """The best paths to all states. State b is bin b, voiced; state bins + b is bin b, unvoiced.
 
-    score: Array  # [2 * bins]: of the best path to each state, minus the best score
-    origin: Array  # [wait + 1, 2 * bins]: the state before
+    Frame t is in row t % (wait + 1).
+    """
+
+    score: Array  # [2 * bins]: the score of the best path to each state, minus the best score
+    origin: Array  # [wait + 1, 2 * bins]: the state before, on the best path
     found: Array  # [wait + 1, bins] Hz: the exact pitch of the candidate in a bin, or the pitch of the bin
-    seen: int = 0  # frames
-    given: int = 0  # frames whose pitch was returned
+    seen: int = 0  # number of frames so far
+    given: int = 0  # number of frames whose pitch was returned
 
 
 def start_path(grid: PitchGrid, wait: int) -> PitchPath:
@@ -77,7 +84,7 @@ def start_path(grid: PitchGrid, wait: int) -> PitchPath:
 
 
 def extend_path(grid: PitchGrid, path: PitchPath, frames: Array) -> Array:
-    """Add frames to the paths; return the pitch of every frame about which enough is known, in Hz; 0: unvoiced.
+    """Add frames to the paths, and return the pitch of every frame that has enough later frames, in Hz; 0: unvoiced.
 
     frames: [n, length], longer than the longest lag. path: updated in place.
     """
@@ -101,7 +108,7 @@ def end_path(path: PitchPath) -> Array:
 
 
 def candidates(grid: PitchGrid, frame: Array) -> tuple[Array, Array]:
-    """Return the probability of every bin for one frame, [bins], and the exact pitch in it, [bins] Hz; 0 without one.
+    """Return the probability of every bin for one frame, [bins], and the exact pitch of its candidate, [bins] Hz, or 0.
 
     frame: [length], longer than the longest lag.
     """
@@ -141,10 +148,10 @@ def _difference(x: Array, length: int, d: Array) -> None:
 def _candidates(
     d: Array, shortest: int, rate: float, pitches: Array, weights: Array, probability: Array, pitch: Array
 ) -> None:
-    """Set the probability and the exact pitch in Hz of every bin that has a candidate; the others stay as they are.
+    """Set the probability and the exact pitch in Hz of every bin that has a candidate; other bins stay as they are.
 
     d: normalised differences for the lags from 0 on. A candidate is a trough of d. The troughs below a threshold share
-    its weight: each is exp(-2) times as probable as the one before it.
+    its weight: each is exp(-2) times as probable as the trough before it.
     """
     last, count, deepest = len(d) - 1, 0, 0
     lags, heights, shares = np.empty(len(d), np.int64), np.empty(len(d)), np.zeros(len(d))
@@ -183,7 +190,8 @@ def _candidates(
 def _move(score: Array, norms: Array, moves: Array, first: int, padded: Array, best: Array, came: Array) -> None:
     """Fill best[b] with the best score of a path that moves to bin b, and came[b] with the state it comes from.
 
-    score: [bins], of the paths before; first: the state of bin 0. padded: working memory, [bins + len(moves) - 1].
+    score: [bins], the scores of the paths before; first: the state of bin 0. padded: working memory, [bins + len(moves)
+    - 1].
     """
     bins, half = len(score), len(moves) // 2
     for i in range(len(padded)):
@@ -214,7 +222,11 @@ def _extend(
     frames: Array, shortest: int, longest: int, rate: float, pitches: Array, moves: Array, norms: Array, weights: Array,
     score: Array, origin: Array, found: Array, seen: int, f0: Array,
 ) -> None:  # fmt: skip
-    """Fill f0 with the pitch of the frames that are decided; the arrays from `score` to `found` are the state."""
+    """Add frames to the paths, and fill f0 with the pitch of the frames for which enough later frames are there.
+
+    The arrays from `score` to `found` are the state (see `PitchPath`), updated in place. seen: the number of frames
+    before.
+    """
     length, bins, rows, given = frames.shape[1], len(pitches), len(origin), 0
     x, d, padded = np.zeros(length + longest + 5), np.empty(longest + 1), np.empty(bins + len(moves) - 1)
     best, came, probability = np.empty((2, bins)), np.empty((2, bins), np.int32), np.empty(bins)
@@ -254,7 +266,7 @@ def _extend(
 
 @kernel
 def _trace(score: Array, origin: Array, found: Array, first: int, end: int, f0: Array) -> None:
-    """Fill f0 with the pitch of the frames from `first` on, on the best path of the frames before `end`."""
+    """Fill f0 with the pitch of the frames from `first` on, on the best path through all frames before `end`."""
     bins, state = found.shape[1], _best_state(score)
     for t in range(end - 1, first - 1, -1):
         row = t % len(origin)

@@ -94,8 +94,8 @@ class SpectrumRows(Protocol):
 def window_start(rows: SpectrumRows, hop: int, length: int | None, window: Window) -> int:
     """Return where the window of a row begins, in samples after the start of the span of that row.
 
-    rows: the stream of spectra; length: of the window in samples, n_fft if None. Raises ValueError if no signal can be
-    made from these rows with this hop and window.
+    rows: the stream of spectra; length: the length of the window in samples, n_fft if None. Raises ValueError if no
+    signal can be made from these rows with this hop and window.
     """
     n_fft = 2 * (rows.width - 1)
     length = length or n_fft

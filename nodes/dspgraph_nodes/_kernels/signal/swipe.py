@@ -29,7 +29,7 @@ NEAR = 4  # candidates that count as near
 SEMITONE = PER_OCTAVE // 12  # candidates
 FINE = 8  # steps of the last search between two candidates
 ERB_STEP = 0.1
-PERIODS = 8  # of a pitch in its best window
+PERIODS = 8  # periods of a pitch in its best window
 SMOOTHING = 0.05
 """Seconds over which strengths are averaged before the best candidate is chosen.
 
@@ -75,7 +75,7 @@ BLOCK_FRAMES = 1024
 
 
 class WindowTables(NamedTuple):
-    """The tables of one window length."""
+    """The tables for windows of one length. hann: the window. Candidate `begin` + c has column c of `kernels`."""
 
     hann: Array
     first: Array
@@ -322,9 +322,9 @@ def _lower_voices(
 ) -> Array:
     """Return the index of the best candidate of each frame, [frames], from strengths [frames, candidates].
 
-    It is that of the strongest candidate, or of a lower voice, of which the strongest candidate is a formant. at:
-    [frames], samples; strongest: [frames], indices of candidates; multiples: [frames], 1 where the strongest candidate
-    is no subharmonic; candidates: Hz.
+    The best candidate is the strongest one. But if that is only a formant of a lower voice, the best candidate is the
+    pitch of this voice. at: [frames], samples; strongest: [frames], indices of candidates; multiples: [frames], 1 where
+    the strongest candidate is no subharmonic; candidates: Hz.
     """
     best = strongest.copy()
     fall = round(PER_OCTAVE * LEAST_FALL)

@@ -24,8 +24,8 @@ def window_values(window: Window, norm: WindowNorm, length: int, dtype: np.dtype
 
     With norm="none" they are those of `scipy.signal.get_window(window, length)`, up to rounding. With norm="power" they
     are divided by the root of the sum of their squares, so that sum_n w[n]**2 = 1. The window "vorbis", which scipy
-    lacks, is sin(pi / 2 * sin(pi * (n + 1/2) / length)**2): w[n]**2 + w[n + length / 2]**2 = 1 if the length is even
-    and norm="none".
+    does not have, is sin(pi / 2 * sin(pi * (n + 1/2) / length)**2): w[n]**2 + w[n + length / 2]**2 = 1 if the length is
+    even and norm="none".
 
     Source: Xiph.Org Foundation, Vorbis I specification (its window function).
     """

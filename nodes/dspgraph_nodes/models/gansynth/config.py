@@ -10,15 +10,15 @@ from pydantic import Field, model_validator
 from dspgraph_nodes.models.shared.config import ModelConfig, size
 
 _MOST_NUMBERS = 2**24
-"""The most numbers in a channel of a picture."""
+"""The largest number of pixels (rows * bins) in a picture."""
 
 
 class Config(ModelConfig):
-    """The sizes of both networks, and the pictures they make or judge.
+    """The sizes of both networks, and the form of the pictures that they make or judge.
 
     A picture has `rows` rows of `bins` bins, and two channels: magnitude and angle, as the node gansynth_spectrogram
-    returns them, normalised. Block 1 works on the smallest picture, start_rows x start_bins; each further block doubles
-    both.
+    returns them, normalised. Block 1 works on the smallest picture, start_rows x start_bins; each further block works
+    on a picture with twice as many rows and bins.
     """
 
     latent: int = size(256, "numbers in a latent vector")
@@ -28,9 +28,9 @@ class Config(ModelConfig):
     start_bins: int = size(16, "bins of a row of the picture of block 1")
     blocks: int = size(7, "number of blocks", largest=10)
     channels: int = size(4096, "block k has channels / 2**k channels", largest=2**16)
-    most_channels: int = size(256, "the most channels in a block")
+    most_channels: int = size(256, "largest number of channels in a block")
     scale: Literal["linear", "mel"] = Field("mel", description="frequency scale of the pictures")
-    drop: Literal["nyquist", "dc"] = Field("dc", description="the bin that the pictures lack")
+    drop: Literal["nyquist", "dc"] = Field("dc", description="the bin that is left out of the pictures")
     rate: int = size(16000, "sample rate, Hz", largest=192_000)
     magnitude: tuple[float, float] = Field(
         (0.0661371661726, 0.113718730221), strict=False, description="scale and shift of the log magnitudes"
@@ -38,7 +38,7 @@ class Config(ModelConfig):
     angle: tuple[float, float] = Field((0.8, 0.0), strict=False, description="scale and shift of the angles")
 
     latent_means: tuple[float, ...] = Field(
-        (), strict=False, description="means of the numbers of the latents in training; if none are given, 0"
+        (), strict=False, description="means of the numbers in a latent vector during training; if none are given, 0"
     )
     latent_deviations: tuple[float, ...] = Field(
         (), strict=False, description="standard deviations of these numbers; if none are given, 1"
@@ -47,11 +47,15 @@ class Config(ModelConfig):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.bins < 16 or self.bins & (self.bins - 1):
-            raise ValueError(f"start_bins is {self.start_bins}; it must be a power of two, and a row have 16 or more")
+            raise ValueError(
+                f"start_bins is {self.start_bins}; it must be a power of two, and a row must have 16 bins or more"
+            )
         if self.rows * self.bins > _MOST_NUMBERS:
             raise ValueError(f"a picture of {self.rows} x {self.bins} is too large: set fewer blocks")
         if self.channels < 2**self.blocks:
-            raise ValueError(f"channels is {self.channels}; block {self.blocks} would have none: take 2**{self.blocks}")
+            raise ValueError(
+                f"channels is {self.channels}; block {self.blocks} would have none: set channels to 2**{self.blocks}"
+            )
         if self.lowest + self.pitches > 128:
             raise ValueError(f"lowest + pitches is {self.lowest + self.pitches}; MIDI has 128 pitches")
         if min(self.magnitude[0], self.angle[0]) <= 0 or not all(map(isfinite, (*self.magnitude, *self.angle))):
@@ -62,7 +66,7 @@ class Config(ModelConfig):
         return self
 
     def width(self, block: int) -> int:
-        """Return the channels of a block; block 0 is the last convolution of the discriminator."""
+        """Return the number of channels of a block; block 0 is the last convolution of the discriminator."""
         return min(self.channels >> block, self.most_channels)
 
     @property
@@ -82,7 +86,7 @@ class Config(ModelConfig):
 
     @property
     def silence(self) -> int:
-        """Rows of silence before the note: 3 of 128 in the published pictures, and as large a share of others."""
+        """Rows of silence before the note: 3 of 128 in the published pictures, and the same share in all others."""
         return self.rows * 3 // 128
 
 
@@ -106,9 +110,9 @@ PRESETS = {
     "gansynth-small": Config(lowest=48, pitches=36, blocks=4, channels=512, most_channels=64, **_SMALL),
     "gansynth-tiny": Config(lowest=60, pitches=24, blocks=3, channels=256, most_channels=48, **_SMALL),
 }
-"""The published sizes, in both shapes (128 x 1024 and 256 x 512), and three that train on a CPU.
+"""The published sizes, in both shapes (128 x 1024 and 256 x 512), and three sizes that train on a CPU.
 
-gansynth-notes makes the first second of a note at 16 kHz, in 32 x 1024 pixels. Its first block has most of its weights:
-it gives every pitch a picture of 4 x 128 pixels with 32 channels. The others make the beginning of a note at 4 kHz:
-0.26 s in 16 x 128 pixels, and 0.06 s in 8 x 64.
+gansynth-notes makes the first second of a note at 16 kHz, in 32 x 1024 pixels. Its first block has most of the weights:
+it gives every pitch a picture of 4 x 128 pixels with 32 channels. gansynth-small and gansynth-tiny make the beginning
+of a note at 4 kHz: 0.26 s in 16 x 128 pixels, and 0.06 s in 8 x 64 pixels.
 """

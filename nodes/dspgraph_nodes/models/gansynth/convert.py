@@ -1,4 +1,4 @@
-"""Conversion of the published checkpoints of GANSynth, by the program magenta, to the files of this project."""
+"""Conversion of the checkpoints of GANSynth that the program magenta wrote, to the files of this project."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ONE = "Generator/progressive_gan_generator/progressive_gan_block_1/conv0/conv2d
 _PITCHES = "Discriminator/discriminator_cond/classification_logits/bias"
 
 _UNTOLD = ("lowest", "scale", "drop", "rate", "magnitude", "angle")
-"""Fields of `Config` that do not follow from the arrays; by default they are those of the published program."""
+"""Fields of `Config` that do not follow from the arrays. Their defaults are the values of the published program."""
 
 
 def recognises(names: set[str]) -> bool:
@@ -30,11 +30,12 @@ def recognises(names: set[str]) -> bool:
 
 
 def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
-    """Return the configuration, the arrays of the generator, and the values that neither argument has.
+    """Return the configuration, the arrays of the generator, and the values that had to be assumed, as texts.
 
-    found: the arrays of a checkpoint, by name; the moving average of the weights, which the program makes notes with,
-    is taken where there is one. given: values of fields of `Config` that no array tells. Raises ValueError if the
-    arrays are those of another network, or if a given value contradicts them.
+    found: the arrays of a checkpoint, by name. Where there is a moving average of an array, it is taken, because the
+    program makes notes with it. given: values of fields of `Config` that do not follow from the arrays. Values that are
+    neither given nor in the checkpoint are assumed to be the defaults. Raises ValueError if the arrays are those of
+    another network, or if a given value contradicts them.
     """
     arrays = _generator(found)
     with complete("GANSynth"):
@@ -51,7 +52,7 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
 
 
 def _generator(found: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the arrays of the generator, by our names: the moving average where there is one."""
+    """Return the arrays of the generator, by their names in `weights.shapes`: the moving average where there is one."""
     arrays: dict[str, Array] = {}
     for name in sorted(found):  # a name without the ending for the average comes before the one with it
         if match := _ARRAY.fullmatch(name):
@@ -63,7 +64,11 @@ def _generator(found: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _told(arrays: Mapping[str, Array], found: Mapping[str, Array], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of `Config` that follow from the arrays. `pitches` may be a given value."""
+    """Return the fields of `Config` that follow from the arrays.
+
+    arrays: the result of `_generator`. found, given: as in `convert`. The number of pitches is a given value if the
+    checkpoint has no discriminator.
+    """
     inputs, *start = arrays["blocks.0.conv0.weight"].shape[1:]
     pitches = len(found[_PITCHES]) if _PITCHES in found else given.get("pitches", Config().pitches)
     blocks = len({name.split(".")[1] for name in arrays})

@@ -1,4 +1,4 @@
-"""The training data of GANSynth: pictures of notes with their pitches and timbres; and pictures back to audio."""
+"""The training data of GANSynth, pictures of notes with their pitches and timbres, and the sound of such pictures."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from dspgraph_nodes.models.shared.notes import frequency_of
 
 @dataclass(frozen=True)
 class NotePictures:
-    """Notes. pictures: [notes, 2, rows, bins], nats and half turns; pitch: [notes], semitones above the lowest.
+    """Notes with their labels.
 
-    timbres: the name of the timbre of each note; "" if the manifest does not say it.
+    pictures: [notes, 2, rows, bins], log magnitude in nats and angle in half turns. pitch: [notes], semitones above the
+    lowest pitch of the network. timbres: the name of the timbre of each note; "" if the manifest does not say it.
     """
 
     pictures: Tensor
@@ -34,7 +35,7 @@ class NotePictures:
         return len(self.timbres)
 
     def __getitem__(self, places: Sequence[int]) -> NotePictures:
-        """Return some of the notes."""
+        """Return the notes at these places, in this order."""
         rows = torch.tensor(list(places), dtype=torch.int64)
         return NotePictures(self.pictures[rows], self.pitch[rows], tuple(self.timbres[k] for k in places))
 
@@ -44,8 +45,8 @@ def note_pictures(
 ) -> NotePictures:
     """Return the notes of recordings, in their order.
 
-    recordings: samples [n], by name, at the rate of the configuration; labels: pitch and, if known, timbre of each;
-    features: the pipeline `gansynth_features` with the sizes of the configuration.
+    recordings: samples [n], by name, at the rate of the configuration; labels: the pitch and, if known, the timbre of
+    each recording; features: the pipeline `gansynth_features` with the sizes of the configuration.
     """
     pictures = [picture(samples, features, config) for samples in recordings.values()]
     pitch = [pitch_label(name, labels[name]) - config.lowest for name in recordings]
@@ -56,7 +57,8 @@ def note_pictures(
 def picture(samples: Array, features: FeatureFunction, config: Config) -> Array:
     """Return the picture of the beginning of a note, [2, rows, bins] float32: magnitude in nats, angle in half turns.
 
-    samples: [n]; a shorter note than a picture is followed by silence. The picture begins with rows of silence.
+    samples: [n]; a note that is shorter than the picture is followed by silence. The picture begins with
+    `config.silence` rows of silence.
     """
     clip = np.zeros(config.hop * config.rows)
     begin = config.hop * config.silence
@@ -67,9 +69,9 @@ def picture(samples: Array, features: FeatureFunction, config: Config) -> Array:
 
 
 def sound(picture: Array, config: Config) -> Array:
-    """Return the note of a picture, [hop * rows] samples, as the pipeline `gansynth_notes` makes it.
+    """Return the sound of a picture, [hop * rows] samples, as the pipeline `gansynth_notes` makes it.
 
-    picture: [2, rows, bins], normalised, as the generator gives it.
+    picture: [2, rows, bins], normalised, as the generator returns it.
     """
     normaliser = Normaliser(config.magnitude, config.angle)
     layout = GansynthLayout(config.bins, config.drop, config.scale, "if", normaliser, config.rate)
@@ -79,9 +81,10 @@ def sound(picture: Array, config: Config) -> Array:
 
 
 def heard_pitch(samples: Array, rate: float) -> float:
-    """Return the pitch of a note by SWIPE', as a MIDI number with a fraction, or 0 without one.
+    """Return the pitch of a note as a MIDI number with a fraction, or 0 if no pitch is found.
 
-    samples: [n]; rate: Hz. The pitch is the median of those at 16 places.
+    The method is SWIPE'; the result is the median of the pitches at about 16 places. samples: [n]; rate: the sample
+    rate in Hz.
     """
     hop = max(1, len(samples) // 16)
     f0, strength = swipe(samples.astype(np.float64), float(rate), hop, 25.0, min(1700.0, 0.45 * rate))
@@ -90,17 +93,17 @@ def heard_pitch(samples: Array, rate: float) -> float:
 
 
 def share_of_right_pitches(pictures: Array, pitch: Array, config: Config) -> float:
-    """Return the share of notes whose pitch is heard within 50 cents of the one asked for.
+    """Return the share of notes whose pitch, as `heard_pitch` finds it, is within 50 cents of the wanted pitch.
 
-    pictures: [notes, 2, rows, bins], normalised; pitch: [notes], semitones above the lowest.
+    pictures: [notes, 2, rows, bins], normalised; pitch: [notes], the wanted pitches in semitones above the lowest.
     """
     heard = [heard_pitch(sound(one, config), config.rate) for one in pictures]
     return float(np.mean(np.abs(np.array(heard) - config.lowest - pitch) < 0.5))
 
 
 def timbre_latent(timbre: str, config: Config) -> Array:
-    """Return the latent vector [latent] that stands for a timbre in training by regression, drawn from N(0, 1).
+    """Return the latent vector [latent] that stands for a timbre in training by regression.
 
-    It depends on the name of the timbre alone.
+    Its numbers are drawn from N(0, 1) by a generator whose seed is the name of the timbre.
     """
     return rng(*timbre.encode()).standard_normal(config.latent)

@@ -1,7 +1,7 @@
-"""The losses of GANSynth's two networks: Wasserstein distance with gradient penalty, and the pitch.
+"""The losses of GANSynth's two networks: Wasserstein distance with gradient penalty, and cross-entropy of the pitch.
 
-With G a made picture, x a real one, D the score, P the probabilities of the pitches, x' a point between both, and
-pictures in nats and half turns (not normalised):
+G is a picture that the generator has made, x a real picture, D the score, P the probabilities of the pitches, and x' a
+point between G and x. Pictures are in nats and half turns, not normalised:
 
     L_D = E[D(G)] - E[D(x)] + 10 * E[(|grad D(x')| - 1)**2] + 0.001 * E[D(x)**2] - 10 * E[ln P(pitch | x)]
     L_G = -E[D(G)] - 10 * E[ln P(pitch | G)]
@@ -25,7 +25,7 @@ from dspgraph_nodes.models.gansynth.network import Discriminator, Generator, mix
 
 @dataclass(frozen=True)
 class LossWeights:
-    """The weights of the terms of the losses; `slope` is the size of the gradient that is not penalised."""
+    """The weights of the terms of the losses. `slope` is the norm of the gradient at which there is no penalty."""
 
     penalty: float = 10.0
     slope: float = 1.0
@@ -35,13 +35,13 @@ class LossWeights:
 
 
 def scaled(pictures: Tensor, config: Config) -> Tensor:
-    """Return pictures [notes, 2, rows, bins], in nats and half turns, scaled to about -1 .. 1, as networks see them."""
+    """Scale pictures [notes, 2, rows, bins], in nats and half turns, to about -1 .. 1, as the networks see them."""
     scale, shift = _scaling(pictures, config)
     return pictures * scale + shift
 
 
 def unscaled(pictures: Tensor, config: Config) -> Tensor:
-    """Return pictures in nats and half turns; pictures: as networks see them."""
+    """Undo `scaled`: return pictures in nats and half turns from pictures as the networks see them."""
     scale, shift = _scaling(pictures, config)
     return (pictures - shift) / scale
 
@@ -56,9 +56,9 @@ def generator_loss(
     generator: Generator, discriminator: Discriminator, latent: Tensor, pitch: Tensor, progress: float,
     weights: LossWeights = LossWeights(),
 ) -> dict[str, Tensor]:  # fmt: skip
-    """Return the loss of the generator as "loss", and the loss of its pitch, in nats, as "made_pitch".
+    """Return the loss of the generator as "loss", and the cross-entropy of the pitch, in nats, as "made_pitch".
 
-    latent: [notes, latent]; pitch: [notes], int64, semitones above the lowest.
+    latent: [notes, latent]; pitch: [notes], int64, semitones above the lowest; progress: see `network`.
     """
     score, logits = discriminator(generator(latent, pitch, progress), progress)
     made_pitch = cross_entropy(logits, pitch)
@@ -71,8 +71,9 @@ def discriminator_loss(
 ) -> dict[str, Tensor]:  # fmt: skip
     """Return the loss of the discriminator as "loss", and its parts: "distance", "penalty", "real_pitch".
 
-    latent, pitch: of the made notes, as for `generator_loss`; real: pictures [notes, 2, rows, bins], in nats and half
-    turns; real_pitch: [notes]; between: [notes], from 0 to 1, where x' lies between the real and the made picture.
+    latent, pitch: the inputs of the generator, as for `generator_loss`; real: real pictures [notes, 2, rows, bins], in
+    nats and half turns; real_pitch: [notes], the pitches of these pictures; between: [notes], the place of x' between
+    the real picture (0) and the made picture (1).
     """
     c = generator.config
     with torch.no_grad():
@@ -93,8 +94,9 @@ def regression_loss(generator: Generator, latent: Tensor, pitch: Tensor, real: T
 
         magnitude = mean |m - m'|,    angle = mean of w * (1 - cos(pi * (a - a'))) / mean of w,    w = e**(m' / 2)
 
-    m, a: log magnitudes and angles made for `latent` [notes, latent] and `pitch` [notes]; m', a': those of `real`, in
-    nats and half turns. An angle counts as much as the root of its magnitude: where there is no sound it is noise.
+    m, a: the log magnitudes and angles that the generator makes for `latent` [notes, latent] and `pitch` [notes]; m',
+    a': the log magnitudes and angles of `real`, in nats and half turns. The weight w of an angle is the square root of
+    the magnitude, because angles are noise where there is no sound.
     """
     made = unscaled(generator(latent, pitch), generator.config)
     magnitude = (made[:, 0] - real[:, 0]).abs().mean()
@@ -104,9 +106,9 @@ def regression_loss(generator: Generator, latent: Tensor, pitch: Tensor, real: T
 
 
 def gradient_norms(discriminator: Discriminator, pictures: Tensor, progress: float) -> Tensor:
-    """Return the norm of the gradient of the score of every picture [notes], with respect to that picture.
+    """Return the norms [notes] of the gradients of the score of every picture with respect to that picture.
 
-    pictures: in nats and half turns. The norms can be differentiated again.
+    pictures: [notes, 2, rows, bins], in nats and half turns. The norms can be differentiated again.
     """
     place = pictures.detach().requires_grad_(True)
     score, _ = discriminator(scaled(place, discriminator.config), progress)

@@ -4,12 +4,13 @@ Pictures are [notes, 2, rows, bins], log magnitude and angle. Every weight w is 
 
     gain = sqrt(2 / n) before a leaky ReLU, sqrt(1 / n) elsewhere;    n: inputs of one output
 
-so that weights drawn from N(0, 1) all learn at the same pace. `progress` is a number of doublings: at a whole number p
-the pictures are those of block p + 1; between two whole numbers, the pictures of two blocks are mixed.
+so that weights drawn from N(0, 1) all learn at the same pace. During training the pictures grow from small to large:
+`progress` is the number of times that their size has doubled. At a whole number p the pictures are those of block p +
+1; between two whole numbers, the pictures of two blocks are mixed.
 
 Sources: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019, arXiv 1902.08710; T. Karras et al.,
-Progressive Growing of GANs, ICLR 2018, arXiv 1710.10196; magenta, models/gansynth/lib/networks.py, for what they leave
-open.
+Progressive Growing of GANs, ICLR 2018, arXiv 1710.10196; magenta, models/gansynth/lib/networks.py, for details that
+these papers do not give.
 """
 
 from __future__ import annotations
@@ -24,13 +25,17 @@ from torch.nn.functional import avg_pool2d, conv2d, interpolate, leaky_relu, lin
 
 from dspgraph_nodes.models.gansynth.config import Config
 
-_SLOPE = 0.2  # of the leaky ReLU
+_SLOPE = 0.2  # slope of the leaky ReLU for inputs below 0
 _LEAST_POWER = 1e-8  # added to the mean square in the normalisation of a pixel
 _LEAST_VARIANCE = 1e-6  # added to a variance before its root
 
 
 class Convolution(nn.Module):
-    """A convolution whose weights are scaled when they are used. padding: zeros on each side, (rows, bins)."""
+    """A convolution whose weights are scaled when they are used.
+
+    kernel: size (rows, bins). padding: number of zeros on each side, (rows, bins). power: 2 for sqrt(2 / n) in the
+    gain, 1 for sqrt(1 / n).
+    """
 
     def __init__(
         self, inputs: int, outputs: int, kernel: tuple[int, int], padding: tuple[int, int], power: float = 2.0
@@ -52,8 +57,8 @@ def same(inputs: int, outputs: int) -> Convolution:
 class StartConvolution(Convolution):
     """The convolution that turns one pixel into the smallest picture.
 
-    With the pixel in the middle of zeros, kernel - 1 on each side, an output pixel is reached by one weight of the
-    kernel only, in the opposite order. So this is a product, without the zeros.
+    The pixel stands in the middle of kernel - 1 zeros on each side. So each output pixel is the product of the pixel
+    and one weight, and the weights are in the opposite order. The products are computed without the zeros.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int]) -> None:
@@ -78,7 +83,7 @@ class DenseScore(nn.Module):
 
 
 def normalised(x: Tensor) -> Tensor:
-    """Return x / sqrt(mean of x**2 over the channels + 1e-8): every pixel has the same power."""
+    """Return x / sqrt(mean of x**2 over the channels + 1e-8), so that every pixel has the same power."""
     return x * torch.rsqrt((x * x).mean(1, keepdim=True) + _LEAST_POWER)
 
 
@@ -93,9 +98,10 @@ def reduced(x: Tensor, times: int = 2) -> Tensor:
 
 
 def shares(blocks: int, progress: float) -> list[float]:
-    """Return the share of the picture of each block: 1 for block progress + 1, or two shares that sum to 1.
+    """Return the share that the picture of each block has in the mixed picture.
 
-    progress: from 0 to blocks - 1.
+    The share of block progress + 1 is 1; between two whole numbers, two blocks have shares that sum to 1. progress: a
+    number from 0 to blocks - 1.
     """
     return [max(0.0, min(progress - (k - 2), k - progress)) for k in range(1, blocks + 1)]
 
@@ -131,7 +137,8 @@ class Generator(nn.Module):
     def forward(self, latent: Tensor, pitch: Tensor, progress: float | None = None) -> Tensor:
         """Return normalised pictures [notes, 2, rows, bins], between -1 and 1.
 
-        latent: [notes, latent]; pitch: [notes], int64, semitones above the lowest; progress: the last one by default.
+        latent: [notes, latent]; pitch: [notes], int64, semitones above the lowest; progress: by default blocks - 1, the
+        last.
         """
         c = self.config
         x = torch.cat((latent, one_hot(pitch, c.pitches).to(latent.dtype)), 1)
@@ -152,7 +159,7 @@ class Generator(nn.Module):
 
 
 class DiscriminatorBlock(nn.Module):
-    """Two convolutions on pictures of one size. Block 1 ends in one pixel."""
+    """Two convolutions on pictures of one size. Block 1 reduces its picture to one pixel."""
 
     def __init__(self, config: Config, block: int) -> None:
         super().__init__()
@@ -171,12 +178,15 @@ class DiscriminatorBlock(nn.Module):
         return x
 
     def read(self, picture: Tensor) -> Tensor:
-        """Return the input of `forward`, [notes, width, rows, bins], of pictures [notes, 2, rows, bins] of its size."""
+        """Convert pictures [notes, 2, rows, bins] of this block's size to the input of `forward`.
+
+        The result is [notes, width, rows, bins].
+        """
         return leaky_relu(self.picture(picture), _SLOPE)
 
 
 class Discriminator(nn.Module):
-    """The network that scores how real pictures look, and tells their pitch."""
+    """The network that scores how real pictures look, and predicts their pitch."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -207,9 +217,9 @@ class Discriminator(nn.Module):
 
 
 def _spread(x: Tensor) -> Tensor:
-    """Return one number, the mean of the standard deviation over the notes.
+    """Return one number: the standard deviation over the notes, averaged over all channels and pixels.
 
-    Its gradient takes the mean over the notes as a constant, as the published program does.
+    In the gradient, the mean over the notes counts as a constant, as in the published program.
     """
     apart = x - x.mean(0, keepdim=True).detach()
     return torch.sqrt((apart * apart).mean(0) + _LEAST_VARIANCE).mean()
@@ -225,9 +235,10 @@ class GansynthPair(nn.Module):
 
 
 def mixed(pictures: Tensor, blocks: int, progress: float) -> Tensor:
-    """Return real pictures with the detail that the generator can make at this progress.
+    """Return real pictures with only the detail that the generator can make at this progress.
 
-    The picture of a smaller size, enlarged again, is mixed in by the shares of the generator.
+    Pictures are reduced to the sizes of the blocks, enlarged again, and mixed with the same `shares` as in the
+    generator.
     """
     last = blocks - 1
     parts = [

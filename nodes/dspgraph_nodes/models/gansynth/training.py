@@ -1,4 +1,4 @@
-"""A training run of GANSynth, adversarial as published, or of the generator alone by regression.
+"""A training run of GANSynth: adversarial, as published, or by regression, which trains the generator alone.
 
 Sources: J. Engel et al., GANSynth: Adversarial Neural Audio Synthesis, ICLR 2019, arXiv 1902.08710; T. Karras et al.,
 Progressive Growing of GANs, ICLR 2018, arXiv 1710.10196; magenta, models/gansynth/lib, for schedule and optimiser.
@@ -49,7 +49,7 @@ LABELS = ("pitch", "timbre")
 _MOST_VALIDATED = 64  # notes in a validation
 
 NoteBatch = Mapping[str, Any]
-"""The tensors of a batch by name, and the progress of growing, a number, as "progress"."""
+"""The tensors of a batch by name; for adversarial training also the number "progress", see `network`."""
 
 
 class Settings(RunSettings, frozen=True, extra="forbid"):
@@ -59,7 +59,8 @@ class Settings(RunSettings, frozen=True, extra="forbid"):
 
     preset: str = Field("gansynth-small", description=f"sizes of the network: {', '.join(PRESETS)}")
     kind: Literal["adversarial", "regression"] = Field(
-        "adversarial", description="adversarial, as published; regression: the generator alone, a latent for a timbre"
+        "adversarial",
+        description="adversarial: as published; regression: the generator alone, with one latent per timbre",
     )
     latent: int | None = of_config(Config, "latent")
     lowest: int | None = of_config(Config, "lowest")
@@ -72,13 +73,17 @@ class Settings(RunSettings, frozen=True, extra="forbid"):
     stage_images: int = Field(
         20_000,
         ge=0,
-        description="adversarial: notes of a stage of growing (published: 800000); 0: the whole network from the start",
+        description="adversarial: notes in a stage of growing (published: 800000); 0: the whole network from the start",
     )
     latent_scale: float = Field(
-        1.0, gt=0, description="standard deviation of the numbers in a latent; with less, the pitch counts for more"
+        1.0,
+        gt=0,
+        description="standard deviation of the numbers in a latent; a small one gives the pitch more influence",
     )
     latent_noise: float = Field(
-        0.0, ge=0, description="regression: standard deviation of what is added to the latent of a timbre in each batch"
+        0.0,
+        ge=0,
+        description="regression: standard deviation of the noise added to the latents of timbres in each batch",
     )
     learning_rate: float = Field(8e-4, gt=0, description="first learning rate of Adam")
     clip: float = Field(1e6, gt=0, description="largest norm of the gradient; a larger gradient is scaled down to it")
@@ -108,8 +113,9 @@ def stage_of(images: int, stage_images: int, blocks: int) -> int:
 def progress_of(images: int, stage_images: int, blocks: int) -> float:
     """Return the progress after a number of images, from 0 to blocks - 1.
 
-    In a stage with an even number the progress stays; in one with an odd number it grows by 1, as a new block is
-    blended in. images: notes seen so far; stage_images: in each stage; 0: there is the last stage only.
+    In a stage with an even number the progress is constant. In a stage with an odd number it grows by 1, while a new
+    block is blended in. images: the number of notes seen so far; stage_images: the number of notes in each stage; 0:
+    there is only the last stage.
     """
     stage = stage_of(images, stage_images, blocks)
     blended = (images - stage * stage_images) / stage_images if stage % 2 else 0.0
@@ -131,8 +137,8 @@ class Data:
 def data_of(settings: Settings, labels: NoteLabels, recordings: Mapping[str, Array], features: FeatureFunction) -> Data:
     """Return the notes for training and for validation.
 
-    If no recording is kept for validation, all are used for it. Raises RequestError if a recording lacks a label, or if
-    no recording has a pitch that the network has.
+    If no recording is kept for validation, all recordings are used for validation too. Raises RequestError if a
+    recording lacks a label, if no recording has a pitch that the network has, or if all are silent.
     """
     config: Config = settings.config
     known = known_pitches(recordings, labels, config.lowest, config.pitches)
@@ -153,7 +159,7 @@ def data_of(settings: Settings, labels: NoteLabels, recordings: Mapping[str, Arr
 
 
 def task(labels: NoteLabels, settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction) -> Task:
-    """Return what the training loop needs: data, losses and validation."""
+    """Return the `Task` of a training run: its data, losses and validation."""
     config: Config = settings.config
     data = data_of(settings, labels, recordings, features)
     order = BatchOrder(len(data.training), settings.batch, settings.seed)
@@ -198,15 +204,15 @@ def train(
 ) -> Path:
     """Train a network: see `trainer.train`.
 
-    recordings: samples [n], full scale +-1, at the rate of the configuration, by name; labels: the pitch of each, a
-    MIDI number, and its timbre, which only the kind "regression" needs.
+    recordings: samples [n], full scale +-1, at the rate of the configuration, by name; labels: the pitch of each
+    recording, a MIDI number, and its timbre, which only the kind "regression" needs.
     """
     given = {name: {} for name in recordings} if labels is None else labels
     return trainer.train(partial(task, given), recordings, features, out, settings, resume, progress, report, init)
 
 
 class _Adversarial:
-    """Generator and discriminator in turn, on a growing picture."""
+    """The task of adversarial training: generator and discriminator are updated in turn, on growing pictures."""
 
     figures = ("generator", "discriminator", "distance", "penalty", "real_pitch", "made_pitch")
     measured = ("right_pitches",)
@@ -217,12 +223,12 @@ class _Adversarial:
         self.pitch = data.training.pitch.numpy()
 
     def noise(self, draw: Random, count: int) -> tuple[Tensor, Tensor]:
-        """Return latents [count, latent], and pitches [count], drawn as often as in the data."""
+        """Return random latents [count, latent] and pitches [count]; a pitch is as frequent as in the data."""
         latent = self.settings.latent_scale * draw.standard_normal((count, self.config.latent))
         return torch.from_numpy(latent).float(), torch.from_numpy(draw.choice(self.pitch, count))
 
     def draws(self) -> dict[str, tuple[float, ...]]:
-        """Return how latents are drawn, fields of `Config`: with the standard deviation `latent_scale`."""
+        """Return fields of `Config` for the distribution of latents: all deviations are `latent_scale`."""
         return {"latent_deviations": (self.settings.latent_scale,) * self.config.latent}
 
     def batch(self, notes: NotePictures, number: int) -> NoteBatch:
@@ -231,7 +237,7 @@ class _Adversarial:
         return self.inputs(notes, rng(s.seed, number, 3), progress)
 
     def inputs(self, notes: NotePictures, draw: Random, progress: float) -> NoteBatch:
-        """Return the inputs of both losses; each has latents and pitches of its own."""
+        """Return the inputs of both losses; each loss has random latents and pitches of its own."""
         between = torch.from_numpy(draw.random(len(notes))).float()
         return {
             "generator": self.noise(draw, len(notes)), "discriminator": self.noise(draw, len(notes)),
@@ -239,7 +245,7 @@ class _Adversarial:
         }  # fmt: skip
 
     def losses(self, network: GansynthPair, batch: NoteBatch) -> Iterator[Mapping[str, Tensor]]:
-        """Yield the loss of the generator, then, after its update, that of the discriminator."""
+        """Yield the loss of the generator and, after its update, the loss of the discriminator."""
         generator, discriminator, progress = network.generator, network.discriminator, batch["progress"]
         latent, pitch = batch["generator"]
         made = generator_loss(generator, discriminator, latent, pitch, progress)
@@ -250,7 +256,7 @@ class _Adversarial:
         yield {**judged, "discriminator": judged["loss"]}
 
     def validate(self, network: GansynthPair) -> dict[str, float]:
-        """Return the figures of the whole network, at the last progress, and the share of pitches that are heard."""
+        """Return the figures of the whole network at the last progress, and the share of right pitches."""
         draw = rng(self.settings.seed, 4)
         batch = trainer.moved(self.inputs(_first(self.data.validation), draw, self.config.blocks - 1), _device(network))
         found: dict[str, list[float]] = {}
@@ -274,7 +280,7 @@ class _Adversarial:
 
 
 class _Regression:
-    """The generator alone, which learns the pictures of the notes; each timbre has a latent of its own."""
+    """The task of regression: the generator learns the pictures of notes. Each timbre has its own latent."""
 
     figures = ("magnitude", "angle")
     measured = ("right_pitches", "right_pitches_held_out")
@@ -290,10 +296,10 @@ class _Regression:
         return torch.from_numpy(np.stack(rows)).float()
 
     def draws(self) -> dict[str, tuple[float, ...]]:
-        """Return how latents are drawn, fields of `Config`: around the mean of the timbres, and not far from it.
+        """Return the fields of `Config` about the distribution of latents: their means and standard deviations.
 
-        The standard deviations are `latent_noise`, or without it half of those of the timbres. In regression, only
-        latents near to those of timbres make notes.
+        The mean is the mean of the latents of the timbres. The standard deviation is `latent_noise` or, if that is 0,
+        half the standard deviation of the latents of the timbres: in regression, only latents near to these make notes.
         """
         latents = self.latents(self.data.training)
         spread = latents.std(0, correction=0) / 2
@@ -307,7 +313,7 @@ class _Regression:
         return self.inputs(notes, latent)
 
     def inputs(self, notes: NotePictures, latent: Tensor) -> NoteBatch:
-        """Return the inputs of the loss. latent: of each note, [notes, latent]."""
+        """Return the inputs of the loss. latent: [notes, latent], the latent of each note."""
         return {"latent": latent, "pitch": notes.pitch, "real": notes.pictures}
 
     def losses(self, network: GansynthPair, batch: NoteBatch) -> Iterator[Mapping[str, Tensor]]:
@@ -325,7 +331,7 @@ class _Regression:
 
 
 def _first(notes: NotePictures) -> NotePictures:
-    """Return the notes that a validation takes, the first of all."""
+    """Return the first 64 notes, or all if there are fewer: a validation takes no more."""
     return notes[range(min(_MOST_VALIDATED, len(notes)))]
 
 
@@ -334,7 +340,7 @@ def _device(network: GansynthPair) -> str:
 
 
 def _right_pitches(generator: Generator, latent: Tensor, pitch: Tensor) -> float:
-    """Return the share of made notes whose pitch is heard within 50 cents of the one asked for."""
+    """Make notes, and return the share of them that have the wanted pitch: see `share_of_right_pitches`."""
     device = next(generator.parameters()).device
     with torch.no_grad():
         pictures = generator(latent.to(device), pitch.to(device)).float().cpu().numpy()
@@ -342,7 +348,10 @@ def _right_pitches(generator: Generator, latent: Tensor, pitch: Tensor) -> float
 
 
 def _made(example: Callable[[Random], tuple[Array, int]], settings: Settings, path: Path) -> tuple[list[Array], Config]:
-    """Return pictures of notes, normalised, made with a file of weights. example: draws a latent and a pitch."""
+    """Return normalised pictures of notes, made with a file of weights, and the configuration in that file.
+
+    example: a function that returns a random latent and pitch. The setting `audio` is the length of all notes together.
+    """
     config, arrays = WEIGHTS.read(path)
     network, draw = pack(arrays), rng(settings.seed, 5)
     count = max(1, round(settings.audio * config.rate / (config.hop * config.rows)))
@@ -350,7 +359,7 @@ def _made(example: Callable[[Random], tuple[Array, int]], settings: Settings, pa
 
 
 def _heard(pictures: list[Array], config: Config) -> tuple[Array, int]:
-    """Return the sound of notes, one after the other, and its rate."""
+    """Return the sound of notes, one after the other, and its sample rate in Hz."""
     return np.concatenate([sound(one, config) for one in pictures]), config.rate
 
 

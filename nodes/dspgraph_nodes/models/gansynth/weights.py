@@ -28,7 +28,7 @@ WEIGHTS = WeightsFormat(
     "gansynth",
     Config,
     shapes,
-    "'dspgraph weights convert' converts those of published checkpoints",
+    "'dspgraph weights convert' converts the weights of published checkpoints",
     frozenset({"latent_means", "latent_deviations"}),
 )
 """The layout of a file of weights."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dspgraph_nodes.models.shared.config import ModelConfig, size
 
-RATE = 16000  # Hz, of the published networks and of the pipeline `lpcnet_features`
+RATE = 16000  # sample rate in Hz of the published networks and of the pipeline `lpcnet_features`
 HOP = 160  # samples in a frame of `lpcnet_features`
 _ROWS = 16  # rows of a weight matrix that the kernels process together
 
@@ -26,4 +26,4 @@ PRESETS = {
     "lpcnet": Config(),
     "lpcnet-small": Config(pitch_embedding=32, condition=64, embedding=64, gru_a=192, gru_b=32),
 }
-"""The sizes of the published network, and of a smaller one that trains in minutes on a CPU."""
+"""The sizes of the published network, and of a smaller network that trains in minutes on a CPU."""

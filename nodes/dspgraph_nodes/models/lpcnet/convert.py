@@ -1,4 +1,4 @@
-"""Conversion of published LPCNet weights, in the layout of Keras, to the files of this project."""
+"""Conversion of published LPCNet weights, in the layout of Keras, to files of weights of this project."""
 
 from __future__ import annotations
 
@@ -17,23 +17,26 @@ from dspgraph_nodes.models.lpcnet.weights import WEIGHTS
 
 
 def recognises(names: set[str]) -> bool:
-    """Return whether arrays with these names are an LPCNet in the layout of Keras. A folder may precede a name."""
+    """Return whether arrays with these names are an LPCNet in the layout of Keras.
+
+    A name may have folders before it: "model/embed_sig".
+    """
     return all(
         any(name == one or name.endswith(f"/{one}") for name in names) for one in ("embed_sig", "dual_fc/factor")
     )
 
 
 def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
-    """Return the configuration and the weights of a published network, and the values that the file does not tell.
+    """Return the configuration and the weights of a published network, and the values that had to be assumed, as texts.
 
     found: arrays with the names that `from_keras` expects, with or without a folder before them; given: `rate` and
-    `hop`, if they are not the published ones. Raises ValueError if the arrays are not such a network, or if `given` has
-    another name.
+    `hop`, if they differ from the published values. Raises ValueError if the arrays are not such a network, or if
+    `given` has another name.
 
-    A network needs the features that it was trained on, and the file does not say which these are. The pipeline
-    `lpcnet_features` computes those of the C program from 2020 on. The first published program differs in three ways:
-    its correlation lies between 0 and 1 (it is 0.5 higher), its pitch search is another one, and its LPC does not
-    compensate for the widths of the bands.
+    A network needs the features that it was trained on, and the file does not say which features these are. The
+    pipeline `lpcnet_features` computes the features of the C program from 2020 on. The first published program differs
+    in three ways: its correlation is 0.5 higher and so lies between 0 and 1; it has a different pitch search; and its
+    LPC does not compensate for the widths of the bands.
     """
     if foreign := sorted(set(given) - {"rate", "hop"}):
         raise ValueError(f"an LPCNet has no setting {shown(foreign[0])}; it has rate and hop")
@@ -46,7 +49,7 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
 
 
 def from_keras(arrays: Mapping[str, Array]) -> LPCNet:
-    """Return the network that arrays in the layout of Keras describe.
+    """Return the network in arrays with the layout of Keras.
 
     Kernels are [in, out], gates are in the order z, r, h, biases are [2, 3 * units], and the two halves of DualFC are
     on the last axis. If the network takes 38 features besides the embedding of the pitch, the 18 that the published

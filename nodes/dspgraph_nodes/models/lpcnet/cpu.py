@@ -1,4 +1,4 @@
-"""LPCNet's sample-rate network with its gradients, faster on a CPU than torch's own modules.
+"""LPCNet's sample-rate network with gradients that are computed here. It is faster on a CPU than torch's own modules.
 
 Outputs and gradients are those of `LPCNet.forward`, except for rounding. Three things save time:
 
@@ -54,7 +54,7 @@ def forward(model: LPCNet, f: Tensor, codes: Tensor, state: GruStates | None = N
 
 
 def _input_a(model: LPCNet, f: Tensor, codes: Tensor) -> Tensor:
-    """Return the inputs of GRU_A's gates, [samples, batch, 3 * units].
+    """Return the inputs of GRU_A multiplied with its input matrix, plus the biases: [samples, batch, 3 * units].
 
     f: [frames, batch, condition]; codes: [samples, batch, 3].
     """

@@ -21,12 +21,14 @@ PIPELINE = "lpcnet_features"
 """The pipeline that gives the features of a recording: cepstrum, pitch, correlation and lpc."""
 
 DELAY = 80  # samples; a frame begins half a hop before its span, because its window is centred on the start of the span
-CONTEXT = 2  # frames before and after a frame that its condition depends on
+CONTEXT = 2  # number of frames before and after a frame on which the condition of the frame depends
 EMPHASIS = 0.85
 NOISES: dict[str, Callable[[Array, Array, Array], Excitation]] = {"c": closed_loop, "2018": open_loop}
 
 Chunk = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
-"""Cepstrum, pitch, correlation of a chunk and its context; codes [samples, 3], target [samples] of the chunk alone."""
+"""Five tensors: cepstrum, pitch and correlation of a chunk with its context; codes [samples, 3] and target [samples] of
+the chunk without context.
+"""
 
 
 # ---- recordings -----------------------------------------------------------------------------------------------------
@@ -88,7 +90,7 @@ def arrays(data: Sequence[Utterance]) -> Iterator[Array]:
 
 
 def noise(form: str, count: int, random: Generator, scale: float = 1.0) -> Array:
-    """Return noise [count] with mean 0, in whole mu-law levels; its strength is drawn at random once per call.
+    """Return noise [count] with mean 0, in whole mu-law levels. Every call draws the strength of its noise at random.
 
     form "c": Laplace's distribution with the standard deviation |1.5 * ln(1e-4 + u) + 0.5 * ln(1e-4 + v)|, where u and
     v are uniform in 0 .. 1: 2 levels on average. form "2018": uniform in -k .. k, where k is 0, 1, 2 or 3 with the
@@ -115,8 +117,8 @@ def rounded_laplace(deviation: float, count: int, random: Generator) -> Array:
 def make_chunk(whole: Utterance, first: int, frames: int, form: str, random: Generator, scale: float = 1.0) -> Chunk:
     """Return the chunk of `frames` frames from frame `first` on.
 
-    form, scale: as in `noise`; with the form "none" there is no noise. The loop that adds the noise begins with the
-    context before the chunk, so that its state has settled where the chunk begins.
+    whole: the recording. form, scale: as in `noise`; with the form "none" there is no noise. The loop that adds the
+    noise begins with the context before the chunk, so that its state has settled where the chunk begins.
     """
     part = whole.part(first - CONTEXT, first + frames + CONTEXT)
     if form in NOISES:
@@ -134,7 +136,8 @@ class Chunks:
     """Chunks of utterances, each with two frames of context on each side.
 
     An index is (epoch, place), as in `Crops`. The same index always gives the same chunk with the same noise. In epoch
-    -1, for validation, there is no noise. In the other epochs a share `clean_share` of the chunks has no noise.
+    -1, for validation, there is no noise. In the other epochs a share `clean_share` of the chunks has no noise. noise,
+    noise_scale: the form and the scale of the noise, see `noise`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The distribution that LPCNet predicts for every sample of a recording, given the true past (teacher forcing)."""
+"""The distribution that LPCNet predicts for every sample of a recording from the true samples before it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def distribution(weights: Path, samples: Array, features: FeatureFunction) -> tu
     """Return the distribution [n, 256] that a network predicts for n samples, the true codes [n], and the rate in Hz.
 
     weights: the file of the network; samples: [n], full scale +-1, 16 kHz; features: the function that computes the
-    features. Raises ValueError if the file holds no weights of this model, or those of a network for other features.
+    features. Raises ValueError if the file holds no weights of this model, or the weights of a network for other
+    features.
     """
     whole, model = utterance(samples, features), load(WEIGHTS, LPCNet, weights)
     check_fits(weights, model.config, PIPELINE, {"bands": whole.cepstrum.shape[1], "rate": RATE, "hop": HOP})

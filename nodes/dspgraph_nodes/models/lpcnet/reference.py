@@ -1,4 +1,4 @@
-"""The reference that LPCNet's kernels are tested against: the same synthesis, written plainly."""
+"""The reference with which LPCNet's kernels are compared in tests: the same synthesis in plain torch and numpy."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def synthesise(
 
 
 def sampling_distribution(logits: Array, sharpness: Array, threshold: float) -> Array:
-    """Return the distribution that codes are drawn from: p**c is normalised, reduced by a threshold, normalised again.
+    """Return the distribution from which codes are drawn, [n, 256].
+
+    The probabilities p**c are normalised, reduced by a threshold, and normalised again:
 
         q = max(0, p**c / sum(p**c) - threshold),    result = q / sum(q)
 

@@ -23,12 +23,14 @@ class Settings(TrainingSettings, SparseSettings, frozen=True, extra="forbid"):
     batch: int = Field(64, ge=1, description="chunks in a batch")
     frames: int = Field(15, ge=1, description="frames of 10 ms in a chunk")
     updates: int = Field(
-        1, ge=1, description="weight updates per batch: chunks are divided into as many parts; GRU states carry over"
+        1,
+        ge=1,
+        description="weight updates per batch: each chunk is divided into this many parts; GRU states carry over",
     )
     noise: Literal["c", "2018", "none"] = Field(
         "c", description="noise in the inputs: c, as in the C program; 2018, as in the paper; or none"
     )
-    noise_scale: float = Field(1.0, gt=0, description="noise level relative to the published one")
+    noise_scale: float = Field(1.0, gt=0, description="noise level relative to the published noise level")
     clean_share: float = Field(0.0, ge=0, le=1, description="share of the chunks without noise")
     learning_rate: float = Field(1e-3, gt=0, description="first learning rate of Adam (amsgrad)")
     decay: float = Field(5e-5, ge=0, description="after n updates the learning rate is divided by 1 + decay * n")

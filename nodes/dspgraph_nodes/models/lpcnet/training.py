@@ -43,7 +43,7 @@ __all__ = ["PIPELINE", "Settings", "train"]
 
 
 def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction) -> trainer.Task:
-    """Return what the training loop needs: data, losses and validation."""
+    """Return the `Task` of a training run: its data, losses and validation."""
     training, validation = split(recordings, lambda _, x: utterance(x, features), settings, HOP, CONTEXT)
     chunks = Chunks(
         training, settings.frames, settings.noise, settings.seed, settings.clean_share, settings.noise_scale

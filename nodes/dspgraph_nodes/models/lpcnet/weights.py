@@ -1,4 +1,4 @@
-"""LPCNet's weights in files, without torch."""
+"""The arrays of an LPCNet in a file of weights, without torch."""
 
 from __future__ import annotations
 
@@ -27,4 +27,4 @@ def shapes(config: Config) -> dict[str, tuple[int, ...]]:
 
 
 WEIGHTS = WeightsFormat("lpcnet", Config, shapes, optional=frozenset({"rate", "hop"}))
-"""The layout of a file of LPCNet's weights. A file without rate and hop has the published ones."""
+"""The layout of a file of LPCNet's weights. If a file has no rate and hop, they are the published values."""

@@ -1,4 +1,4 @@
-"""The weights of a node, and the arrays that kernels need, made of a file once for all nodes that use it."""
+"""Files of weights for nodes. A file is read once for all nodes that use it, and again when it has changed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from dspgraph_nodes.models.shared.weights import Config, WeightsFormat
 Packed = TypeVar("Packed")
 
 Key = tuple[str, int, int]
-"""Path, size and time of change of a file."""
+"""Path, size in bytes, and time of the last change of a file in nanoseconds."""
 
 
 class WeightsFile(Generic[Config, Packed]):
-    """The file of weights that a parameter of a node names. Its numbers may change later, its configuration may not.
+    """The file of weights that a parameter of a node names.
+
+    Later the numbers in the file may change, but not the configuration in it.
 
     weights: the layout of the file; pack: a function from the configuration and the arrays to the form that kernels
-    use; place: the parameter, such as "lpcnet.weights"; path: its value. Raises ParameterError that names the parameter
-    if no file is given or if there is no such file.
+    use; place: the parameter, such as "lpcnet.weights"; path: its value. Raises ParameterError if no file is given or
+    if there is no such file.
     """
 
     def __init__(
@@ -62,7 +64,8 @@ class WeightsFile(Generic[Config, Packed]):
     def check_frames(self, frames: Frames, width: int, name: str = "features") -> None:
         """Raise ParameterError unless a stream of frames has the rate and the width that the network was trained with.
 
-        width: the width in training; 0: any width is right. name: what the frames are, for the error.
+        width: the width in training; 0: any width is right. name: a word for the frames in the message, such as
+        "codes".
         """
         config: Any = self.config
         if frames.rate * config.hop != config.rate:

@@ -13,7 +13,10 @@ from dspgraph_nodes._kernels.neural.emphasis import Emphasis
 
 
 class ModelConfig(BaseModel, frozen=True, extra="forbid", strict=True):
-    """Base of the configurations of models. Raises ValueError, in words, for a value that is out of bounds."""
+    """Base of the configurations of models.
+
+    Raises ValueError for a value that is out of bounds, in a plain sentence.
+    """
 
     def __init__(self, **values: Any) -> None:
         try:

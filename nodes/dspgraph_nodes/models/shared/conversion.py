@@ -15,7 +15,10 @@ from dspgraph_nodes.models.shared.weights import Config, WeightsFormat
 
 @contextmanager
 def complete(model: str) -> Iterator[None]:
-    """Return a context that turns the error about a missing array, or one with too few axes, into ValueError."""
+    """Return a context in which a missing array, or an array with too few axes, raises ValueError.
+
+    model: the name of the model, for the message.
+    """
     try:
         yield
     except KeyError as error:
@@ -25,7 +28,10 @@ def complete(model: str) -> Iterator[None]:
 
 
 def renamed(found: Mapping[str, Array], patterns: Mapping[str, str]) -> dict[str, Array]:
-    """Return arrays with other names: each pattern, a regular expression, is replaced in all names, in this order."""
+    """Return arrays with other names: in each name, every regular expression of `patterns` is replaced, in this order.
+
+    found: name -> array. patterns: regular expression -> its replacement, as in `re.sub`.
+    """
     arrays = {}
     for name, array in found.items():
         for pattern, new in patterns.items():
@@ -35,16 +41,19 @@ def renamed(found: Mapping[str, Array], patterns: Mapping[str, str]) -> dict[str
 
 
 def numbered(found: Mapping[str, Array], folder: str) -> list[str]:
-    """Return the names of the layers "...FOLDER.N" that have an array "weight", in the order of N. folder: FOLDER."""
+    """Return the names of the layers that are called "...FOLDER.N" and have an array "weight", in the order of N.
+
+    folder: FOLDER, such as "conv_layers".
+    """
     matches = (re.fullmatch(rf"(.*\b{folder}\.(\d+))\.weight", name) for name in found)
     return [match[1] for match in sorted(filter(None, matches), key=lambda match: int(match[2]))]
 
 
 def agreed(told: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a configuration that a checkpoint tells or the user gives.
+    """Return the fields of a configuration: those of a checkpoint together with those of the user.
 
-    told: the fields that follow from the checkpoint; given: those that the user gives. Raises ValueError that names the
-    first field for which both differ.
+    told: the fields that follow from the checkpoint; given: the fields that the user gives. Raises ValueError for a
+    field whose two values differ.
     """
     for name in sorted(set(told) & set(given)):
         if told[name] != given[name]:

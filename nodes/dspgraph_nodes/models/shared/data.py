@@ -1,4 +1,4 @@
-"""Training data of models: recordings with their features, crops of them in an order that resumes anywhere, copies.
+"""Training data of models: recordings with their features, altered copies of them, and the crops in their order.
 
 Every random number depends on a key of whole numbers, such as (seed, epoch, place), and on nothing else. So a run that
 resumes at any batch gets the same data as an unbroken run.
@@ -60,13 +60,14 @@ def split(
     context: int = 0,
     copy: Callable[[Array, Generator], Array] | None = None,
 ) -> tuple[list[Prepared], list[Prepared]]:
-    """Return the recordings for training, with augmented copies, and those for validation, each prepared.
+    """Return the recordings for training, with augmented copies, and the recordings for validation, each prepared.
 
     prepare: a function from the name and the samples of a recording to its form for training; hop: samples in a frame;
-    context: frames of the recording that a chunk needs on each side; copy: a function from samples and random numbers
-    to those of a copy, `augmented` by default; a copy that is too short for a chunk is left out. If no recording is
-    kept for validation, because there is only one or the share is 0, all recordings, without their copies, are used for
-    validation too. Raises RequestError if a recording is shorter than a chunk with its context, or if all are silent.
+    context: frames of the recording that a chunk needs on each side; copy: a function from the samples of a recording
+    and a generator to the samples of an altered copy, `augmented` by default; a copy that is too short for a chunk is
+    left out. `settings` has the share of the recordings for validation. If no recording is kept for it, because there
+    is only one or the share is 0, all recordings, without their copies, are used for validation too. Raises
+    RequestError if a recording is shorter than a chunk with its context, or if all are silent.
     """
     shortest = hop * (settings.frames + 2 * context)
     for name, samples in recordings.items():
@@ -95,7 +96,7 @@ def split(
 def held_out(names: list[str], settings: RunSettings) -> set[str]:
     """Return the names of the recordings for validation, drawn at random.
 
-    There are none if there is only one recording or the share is 0.
+    The set is empty if there is only one recording or if the setting `validation_share` is 0.
     """
     if len(names) == 1 or not settings.validation_share:
         return set()
@@ -104,7 +105,7 @@ def held_out(names: list[str], settings: RunSettings) -> set[str]:
 
 
 def fingerprint(arrays: Iterable[Array]) -> str:
-    """Return a digest of all arrays, in order."""
+    """Return a digest of the dtypes, shapes and numbers of all arrays, in order."""
     found = sha256()
     for array in arrays:
         found.update(f"{array.dtype}{array.shape}".encode())
@@ -113,7 +114,7 @@ def fingerprint(arrays: Iterable[Array]) -> str:
 
 
 def augmented(samples: Array, random: Generator) -> Array:
-    """Return a copy of a recording with another filter, sign and level, as if from another room and microphone.
+    """Return a filtered copy of a recording with another sign and level, as if from another room and microphone.
 
         H(z) = (1 + b1 * z**-1 + b2 * z**-2) / (1 + a1 * z**-1 + a2 * z**-2),    b1, b2, a1, a2 uniform in -3/8 .. 3/8
 
@@ -135,10 +136,11 @@ class Crops:
     """The places where crops of `frames` frames begin in recordings, with `context` frames on each side.
 
     counts: the number of frames of each recording. In epoch -1, for validation, the first crop of a recording begins at
-    the first frame with a whole context. In the other epochs all crops of a recording move by one random number of
-    frames, from -beyond up to beyond + the frames that are left over at its end; a crop that would leave the recording
-    is moved back to its first or last place. With beyond = 0 the crops of a recording never overlap, and if no frames
-    are left over, they are the same in all epochs.
+    the first frame with a whole context, and each further crop where the one before it ends. In the other epochs all
+    crops of a recording move by one random number of frames, from -beyond up to beyond + the frames that are left over
+    at the end of the recording; a crop that would leave the recording is moved back to the first or last possible
+    place. With beyond = 0 the crops of a recording never overlap, and if no frames are left over, they are the same in
+    all epochs.
     """
 
     def __init__(self, counts: Sequence[int], frames: int, context: int, seed: int, beyond: int = 0) -> None:
@@ -168,7 +170,8 @@ class Crops:
 class BatchOrder:
     """The order of training data: every epoch has all places in a random order of its own.
 
-    count: number of places; batch: places in a batch.
+    A place is the number of a crop in `Crops.places`, or of another training item. count: number of places; batch:
+    places in a batch.
     """
 
     count: int
@@ -191,13 +194,13 @@ def _permutation(seed: int, epoch: int, count: int) -> Array:
 
 
 def validation_batches(count: int, largest: int = 64) -> list[list[tuple[int, int]]]:
-    """Return the pairs (-1, place) of `count` places, in batches of at most `largest`."""
+    """Return the pairs (epoch, place) = (-1, place) of all `count` places, in batches of at most `largest` pairs."""
     batches = -(-count // largest)
     return [[(-1, k) for k in range(count)][n::batches] for n in range(batches)]
 
 
 def stacked(items: Sequence[Sequence[Any]]) -> tuple[torch.Tensor, ...]:
-    """Return tensors, each with one row per item. items: sequences of tensors, all alike."""
+    """Return tensors that each have one row per item: tensor k has the k-th tensors of all items."""
     return tuple(torch.stack(list(each)) for each in zip(*items, strict=True))
 
 
@@ -207,7 +210,8 @@ def mean_figures(
     """Return the means of figures over all chunks for validation.
 
     chunks: chunks[-1, place] is the tuple of tensors of one chunk, as `Crops` cuts it for validation; figures: a
-    function from the tensors of a batch to name -> mean over the batch; largest: the most chunks in a batch.
+    function from the tensors of a batch to name -> mean over the batch; largest: the largest number of chunks in a
+    batch.
     """
     count, totals = len(chunks), dict[str, float]()
     for numbers in validation_batches(count, largest):

@@ -10,16 +10,19 @@ import numpy as np
 from dspgraph import Array, State
 
 Generate = Callable[[list[Any], list[Array], bool], list[tuple[Array, Array]]]
-"""A function that continues signals: (states, next frames, whether the signals end) -> samples and rows of each."""
+"""A function that continues signals: (states, next frames, whether the signals end) -> (samples, rows) of each signal.
+
+The rows are the second output of the node, such as the distributions of the samples.
+"""
 
 
 def next_items(
     generate: Generate, states: list[State], blocks: list[Array], last: bool = False
 ) -> tuple[list[State], list[Array], list[Array]]:
-    """Return what `step_many` of a node returns: the states, the samples of every signal, and its rows.
+    """Do the work of a node's `step_many`: return the states, and for every signal its samples and its rows.
 
-    states: for each signal a pair of its state, which `generate` changes in place, and the dtype of its outputs;
-    blocks: the next frames of each signal; last: whether the signals end after them.
+    states: for each signal a pair: the state for `generate`, which changes it in place, and the dtype of the outputs;
+    blocks: the next frames of each signal; last: whether the signals end after these frames.
     """
     found = zip(states, generate([state for state, _ in states], blocks, last), strict=True)
     outputs = [[one.astype(dtype, copy=False) for one in pair] for (_, dtype), pair in found]
@@ -27,7 +30,7 @@ def next_items(
 
 
 def last_items(generate: Generate, state: State, width: int) -> tuple[Array, Array]:
-    """Return what `flush` of a node returns: the last samples and rows of a signal.
+    """Do the work of a node's `flush`: return the last samples and the last rows of a signal.
 
     state: as in `next_items`; width: how many numbers a frame has.
     """

@@ -14,10 +14,11 @@ _WAY_OUT = "give a manifest that has this column, or NSynth's examples.json"
 
 
 def known_pitches(names: Iterable[str], labels: NoteLabels, lowest: int, pitches: int) -> dict[str, int]:
-    """Return the pitch of each recording, in semitones above the lowest pitch; those that a network lacks are left out.
+    """Return the pitch of each recording, in semitones above the network's lowest pitch.
 
-    names: of the recordings; labels: what the manifest says of each; lowest: MIDI number of the network's lowest pitch;
-    pitches: their number. Raises RequestError if a recording lacks a pitch, or if no recording has one of the network.
+    Recordings with a pitch that the network does not have are left out. names: the names of the recordings; labels: see
+    `NoteLabels`; lowest: the MIDI number of the network's lowest pitch; pitches: the number of its pitches. Raises
+    RequestError if a recording has no label "pitch", or if all recordings are left out.
     """
     every = {name: pitch_label(name, labels[name]) for name in names}
     last = lowest + pitches - 1
@@ -31,15 +32,15 @@ def known_pitches(names: Iterable[str], labels: NoteLabels, lowest: int, pitches
 
 
 def left_out(count: int) -> str:
-    """Return the end of a line about the data: how many recordings are left out, whose pitch the network lacks."""
+    """Return the end of a line about the data: the number of recordings with a pitch that the network does not have."""
     return f"; {count} left out, whose pitch the network does not have" if count else ""
 
 
 def pitch_label(name: str, labels: Mapping[str, str]) -> int:
     """Return the MIDI number of the pitch of a recording.
 
-    name: of the recording; labels: what its manifest says. Raises RequestError if there is no such number from 0 to
-    127.
+    name: the name of the recording; labels: column of the manifest -> text. Raises RequestError unless the column
+    "pitch" has a whole number from 0 to 127.
     """
     text = labels.get("pitch")
     if text is None:
@@ -56,7 +57,7 @@ def pitch_label(name: str, labels: Mapping[str, str]) -> int:
 
 
 def timbre_label(name: str, labels: Mapping[str, str]) -> str:
-    """Return the timbre of a recording. Raises RequestError if its manifest does not say it."""
+    """Return the timbre of a recording. Raises RequestError if its manifest has no column "timbre"."""
     if "timbre" not in labels:
         raise RequestError(f"{name} has no timbre; expected a column 'timbre' with any name: {_WAY_OUT}")
     return labels["timbre"]

@@ -1,4 +1,4 @@
-"""Layers with gradients of our own, faster on a CPU than torch's modules.
+"""Layers whose gradients are computed here. They are faster on a CPU than torch's modules.
 
 Outputs and gradients are those of torch, except for rounding. The gradients of the gates of a step are computed in one
 pass over memory, and the gradient of a recurrent matrix is one product for all steps.
@@ -19,10 +19,10 @@ from dspgraph_nodes._kernels.neural import gradients
 
 
 def gru_input(layer: torch.nn.GRU) -> tuple[Tensor, Tensor]:
-    """Return the input matrix of a GRU of torch, and the biases added to its products.
+    """Return the input matrix of a GRU of torch, and the biases to add to the products of the matrix with the inputs.
 
-    These are the input bias plus the recurrent bias for the gates r and z, and the input bias alone for the candidate
-    n.
+    The biases are the input bias plus the recurrent bias for the gates r and z, and the input bias alone for the
+    candidate n.
     """
     weight, _, input_bias, recurrent_bias = layer.parameters()
     return weight, _summed(input_bias, recurrent_bias)
@@ -40,7 +40,7 @@ def gru_recurrent(layer: torch.nn.GRU) -> tuple[Tensor, Tensor]:
 
 
 class _GRU(Function):
-    """A GRU: outputs h [samples, batch, units] from x, the recurrent matrix, the bias and the first state.
+    """A GRU as an operation of torch: outputs h [samples, batch, units] from x, recurrent matrix, bias and first state.
 
     x: [samples, batch, 3 * units], the products of the inputs with the input matrix, plus all biases except the
     recurrent bias of the candidate n, which is `bias`.

@@ -20,7 +20,7 @@ from dspgraph_nodes.models.shared.atomic import write_atomically
 
 
 def _whole_rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a log, without a last line that is incomplete because the run was killed.
+    """Return the rows of a CSV log. A last line without a line end, left by a run that was killed, is dropped.
 
     Raises RequestError if the file is not a log.
     """
@@ -38,7 +38,7 @@ class Logs:
     """The logs of a run: `logs/metrics.csv`, `logs/events.*`, `audio/*.wav` and `pictures/*.png` in its folder.
 
     out: the folder; names: the columns of the CSV file besides `step`; done: the number of batches after which the run
-    goes on. Rows of later batches, which an interrupted run has left, are removed.
+    starts or continues. Rows of later batches, which an interrupted run has left, are removed.
     """
 
     def __init__(self, out: Path, names: Sequence[str], done: int) -> None:

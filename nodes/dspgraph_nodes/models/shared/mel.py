@@ -33,15 +33,17 @@ _READ_NOISE = 2
 """A number in the key of the random numbers of `ReadNoise`, which no other random numbers have."""
 
 Speech = Callable[[Any, Mapping[str, Array], Array, np.random.Generator], Array]
-"""A function that synthesises a signal: (configuration, arrays of a file of weights, frames that the network sees, the
-generator of the random numbers) -> samples [n]."""
+"""A function that synthesises a signal: (configuration, arrays of a file of weights, frames as the network reads them,
+generator of random numbers) -> samples [n].
+"""
 
 
 @dataclass(frozen=True)
 class Edges:
-    """The frames that stand before the first frame of a recording and after the last, as in synthesis.
+    """The frames that a network reads before the first frame of a recording and after the last, as in synthesis.
 
-    context: their number on each side; repeat: whether they are the first and the last frame again; otherwise zeros.
+    context: the number of these frames on each side; repeat: if true, they are copies of the first and of the last
+    frame; otherwise they are zeros.
     """
 
     context: int
@@ -56,11 +58,12 @@ class MelChunks:
     """Chunks of recordings whose features are the frames "mel".
 
     recordings: their signals are samples, or levels as whole numbers; frames: the number of frames in a chunk; edges:
-    the frames beyond the ends of a recording; before: the sample or level before the first sample of a recording. An
-    index is (epoch, place), as in `Crops`; an item has three tensors: the frames [frames + 2 * context, bands], and
-    the samples [frames * hop + 1], of which the first is the one before the chunk; and the samples that the network
-    reads, which have noise in training. In every epoch the crops begin at other frames, as in `Crops` with `beyond` set
-    to half a chunk.
+    the frames beyond the ends of a recording; before: the sample or level before the first sample of a recording; seed:
+    the seed of the places and of the noise; noise: the noise in the samples that the network reads in training, by
+    default none. An index is (epoch, place), as in `Crops`. An item has three tensors: the frames [frames + 2 *
+    context, bands]; the samples [frames * hop + 1], of which the first is the last one before the chunk; and the same
+    samples as the network reads them, with noise except in epoch -1. In every epoch the crops begin at other frames, as
+    in `Crops` with `beyond` set to half a chunk.
     """
 
     def __init__(
@@ -96,7 +99,7 @@ class MelData:
     order: BatchOrder
 
     def batch(self, number: int) -> tuple[torch.Tensor, ...]:
-        """Return the batch with this number: a tensor of frames and one of samples, each with one row per chunk."""
+        """Return the batch with this number: the three tensors of `MelChunks`, each with one row per chunk."""
         return stacked([self.training[index] for index in self.order[number]])
 
     @property
@@ -116,8 +119,9 @@ def mel_data(
     recordings: Mapping[str, Array], prepare: Callable[[Array], TrainingRecording], settings: MelSettings,
     hop: int, edges: Edges, before: float, levels: int = 0, companded: bool = False,
 ) -> MelData:  # fmt: skip
-    """Return the data of a training run. prepare: a function from the samples of a recording to its form for training.
+    """Return the data of a training run.
 
+    prepare: a function from the samples of a recording to its form for training; levels, companded: see `ReadNoise`.
     The other arguments are those of `split` and of `MelChunks`.
     """
     noise = ReadNoise(settings.read_noise, levels, companded)
@@ -131,7 +135,7 @@ def mel_data(
 def validation_audio(
     weights: WeightsFormat[Any], speech: Speech, data: MelData, settings: MelSettings
 ) -> Callable[[Path], dict[str, tuple[Array, int]]]:
-    """Return a function that synthesises the first recording for validation from its frames, with a file of weights.
+    """Return a function that synthesises the first recording for validation from the frames of this recording.
 
     The function takes the path of the file and returns {"validation": (samples, rate)}. speech: see `Speech`; settings:
     `audio` is the number of seconds, `seed` the seed of the draws.
@@ -149,12 +153,12 @@ def mel_task(
     weights: WeightsFormat[Any], make: Callable[[Any], Any], network: Callable[[], nn.Module], data: MelData,
     figures_of: Callable[[Any, Tensor, Tensor, Tensor], Mapping[str, Tensor]], largest: int = 64, **more: Any,
 ) -> Task:  # fmt: skip
-    """Return what the training loop needs.
+    """Return the `Task` of a training run, in which each batch is one update of the weights.
 
     weights: the layout of the files; make: a function from a configuration to a network; network: a function that
-    returns a new network; figures_of: a function (network, frames, samples) -> figures of a batch by name, of which
-    "loss" is the one to minimise; largest: the most chunks in a batch for validation; more: further fields of `Task`.
-    Each batch is one update of the weights.
+    returns a new network; figures_of: a function (network, *tensors of a batch, see `MelChunks`) -> figures of the
+    batch by name, of which "loss" is minimised; largest: the largest number of chunks in a batch for validation; more:
+    further fields of `Task`.
     """
 
     def losses(model: Any, batch: tuple[Tensor, Tensor, Tensor]) -> Iterator[Mapping[str, Tensor]]:

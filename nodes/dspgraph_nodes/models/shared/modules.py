@@ -50,7 +50,10 @@ class Norm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the normalised numbers: by the statistics of the batch in training, else by the running statistics."""
+        """Return the normalised numbers.
+
+        In training the statistics are those of the batch, else the running statistics.
+        """
         return batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, self.training)
 
 
@@ -78,7 +81,7 @@ def stretched(rows: Tensor, factors: Sequence[int], smooth: Iterable[Callable[[T
     """Return frames interpolated to rows for samples, [batch, frames * hop, channels]. rows: [batch, frames, channels].
 
     Each stage repeats every row `factor` times and smooths the result in time, with the same filter for every channel.
-    factors: one for each stage; their product is the hop; smooth: for each stage the function that filters [n, 1,
+    factors: the factor of each stage; their product is the hop; smooth: for each stage the function that filters [n, 1,
     samples].
     """
     batch, count, channels = rows.shape

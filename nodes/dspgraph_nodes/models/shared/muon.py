@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 _STEPS = 5
 _POLYNOMIAL = 3.4445, -4.7750, 2.0315
-"""a, b, c: five steps of X <- a X + b (X X') X + c (X X')^2 X bring all singular values, from 0.002 to 1 before, to
-between 0.7 and 1.2. Source: as for `Muon`."""
+"""a, b, c: five steps of X <- a X + b (X X') X + c (X X')^2 X bring all singular values of X that were between 0.002
+and 1 to values between 0.7 and 1.2. Source: as for `Muon`.
+"""
 
 
 class Muon(torch.optim.Optimizer):
@@ -21,9 +22,9 @@ class Muon(torch.optim.Optimizer):
 
         M <- m M + G,    W <- W - r sqrt(max(1, rows / columns)) orthogonal(G + m M)
 
-    All directions of a matrix are learnt at the same rate, those of small gradients too. It is torch.optim.Muon without
-    weight decay and in float32: torch computes in bfloat16, which CPUs without such products take twelve times as long
-    for.
+    All directions of a matrix are learnt at the same rate, also the directions with small gradients. It is
+    torch.optim.Muon without weight decay and in float32. Torch computes in bfloat16, which takes twelve times as long
+    on a CPU that has no instructions for products of bfloat16 numbers.
 
     Source: K. Jordan et al., Muon: An optimizer for hidden layers in neural networks, 2024.
     """
@@ -45,7 +46,10 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """Return U f(S) V' of a matrix U S V', where f(S) is from 0.7 to 1.2. matrix: [rows, columns]."""
+    """Return a nearly orthogonal matrix, of the same shape [rows, columns].
+
+    If U S V' is the singular value decomposition of `matrix`, the result is U f(S) V' with f(S) between 0.7 and 1.2.
+    """
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.mT
     x: Tensor = wide / (wide.norm() + 1e-7)
     a, b, c = _POLYNOMIAL
@@ -56,6 +60,6 @@ def orthogonal(matrix: Tensor) -> Tensor:
 
 
 def hidden_matrices(network: nn.Module, ends: Iterable[str]) -> list[nn.Parameter]:
-    """Return the matrices of a network, in the order of its parameters, except those of the modules `ends`."""
+    """Return the matrices of a network, in the order of its parameters, except those in the modules named `ends`."""
     outer = {id(one) for name in ends for one in network.get_submodule(name).parameters()}
     return [one for one in network.parameters() if one.ndim == 2 and id(one) not in outer]

@@ -16,10 +16,10 @@ from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes.models.shared.data import rng
 
 LOWEST_PITCH, HIGHEST_PITCH = 24, 84  # MIDI numbers of the pitches
-SECONDS = 4.0  # of a note; it is released after RELEASE seconds
+SECONDS = 4.0  # length of a note; it is released after RELEASE seconds
 RELEASE = 3.0
 _FADE = 0.1  # seconds in which a released note falls by a factor of e
-_TOP = 0.48  # the highest partial, in terms of the sample rate
+_TOP = 0.48  # frequency of the highest partial, divided by the sample rate
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ def made_note(
 ) -> MadeNote:
     """Return note number `index` of the set of notes with a seed, 4 s long.
 
-    rate: of the samples, Hz; lowest, highest: the range of the pitches. In every round of (highest - lowest + 1) * 5
-    notes each pitch occurs once in each timbre, in a random order. The peak is 0.9 * velocity / 127.
+    rate: the sample rate in Hz; lowest, highest: the range of the pitches, as MIDI numbers. In every round of (highest
+    - lowest + 1) * 5 notes each pitch occurs once in each timbre, in a random order. The peak is 0.9 * velocity / 127.
     """
     pitches = highest - lowest + 1
     turn, place = divmod(index, pitches * len(TIMBRES))
@@ -55,16 +55,17 @@ def made_note(
 
 
 def frequency_of(pitch: float) -> float:
-    """Return the frequency of a MIDI pitch, Hz."""
+    """Return the frequency in Hz of a pitch that is given as a MIDI number."""
     return float(440 * 2 ** ((pitch - 69) / 12))
 
 
 def _partials(
     f: float, time: Array, rate: int, draw: Generator, level: Callable[[Array], Array], damping: float = 0.0
 ) -> Array:
-    """Return the sum of the partials k * f with random phases, k = 1, 2 ...
+    """Return the sum of the partials with the frequencies k * f and random phases, k = 1, 2 ...
 
-    level: returns the amplitudes of the partials k; partial k decays as e**(-damping * k * t), t in seconds.
+    level: a function that returns the amplitudes of the partials with the numbers k; partial k decays as
+    e**(-damping * k * t), t in seconds. The other arguments are those of a timbre, see `TIMBRES`.
     """
     k = np.arange(1, int(_TOP * rate / f) + 1)
     amplitudes = level(k) * np.exp(2j * np.pi * draw.random(len(k)))
@@ -77,19 +78,22 @@ def _partials(
 
 
 def _saw(f: float, time: Array, rate: int, draw: Generator) -> Array:
-    """Return all partials, with amplitudes 1 / k**s, s from 0.9 to 1.3: like a sawtooth."""
+    """Return a tone like a sawtooth: all partials, with amplitudes 1 / k**s, where s is drawn from 0.9 to 1.3."""
     slope = draw.uniform(0.9, 1.3)
     return _partials(f, time, rate, draw, lambda k: k**-slope)
 
 
 def _odd(f: float, time: Array, rate: int, draw: Generator) -> Array:
-    """Return odd partials, with amplitudes 1 / k**s, s from 0.9 to 1.3: like a square wave or a clarinet."""
+    """Return a tone like a square wave or a clarinet: odd partials, with amplitudes 1 / k**s, s in 0.9 to 1.3."""
     slope = draw.uniform(0.9, 1.3)
     return _partials(f, time, rate, draw, lambda k: (k % 2) * k**-slope)
 
 
 def _plucked(f: float, time: Array, rate: int, draw: Generator) -> Array:
-    """Return the partials of a string plucked at a point of it: sin(pi * k * point) / k; the higher, the shorter."""
+    """Return the partials of a plucked string: amplitude sin(pi * k * point) / k. Higher partials decay faster.
+
+    The string is plucked at the fraction `point` of its length, from 0.1 to 0.35.
+    """
     point, damping = draw.uniform(0.1, 0.35), draw.uniform(0.3, 1.0)
     return _partials(f, time, rate, draw, lambda k: np.sin(np.pi * k * point) / k, damping)
 
@@ -97,8 +101,8 @@ def _plucked(f: float, time: Array, rate: int, draw: Generator) -> Array:
 def _fm(f: float, time: Array, rate: int, draw: Generator) -> Array:
     """Return sin(2 * pi * (f * t + p) + I(t) * sin(2 * pi * m * f * t)), with a random phase p, and m = 1 or 2.
 
-    I(t) falls to a half in 0.5 to 2 s. I(0) is from 0.5 / m to 2.4 / m, or less where partials would come too near to
-    half the rate; with more, m = 2 can leave nothing of the partial f itself.
+    The modulation index I(t) falls to a half in 0.5 to 2 s. I(0) is drawn from 0.5 / m to 2.4 / m, and is reduced where
+    partials would come too near to half the sample rate. With a larger I(0), m = 2 could remove the partial f itself.
 
     Source: J. M. Chowning, The Synthesis of Complex Audio Spectra by Means of Frequency Modulation, JAES 21(7), 1973.
     """
@@ -112,7 +116,7 @@ def _fm(f: float, time: Array, rate: int, draw: Generator) -> Array:
 
 
 def _noisy(f: float, time: Array, rate: int, draw: Generator) -> Array:
-    """Return partials with amplitudes 1 / k, and white noise 16 to 26 dB below their power: like breath in a flute."""
+    """Return a tone like a flute with breath: partials with amplitudes 1 / k, and white noise 16 to 26 dB lower."""
     tone = _partials(f, time, rate, draw, lambda k: 1 / k)
     level = tone.std() * 10 ** (draw.uniform(-26, -16) / 20)
     noisy: Array = tone + level * draw.standard_normal(len(time))
@@ -122,4 +126,4 @@ def _noisy(f: float, time: Array, rate: int, draw: Generator) -> Array:
 TIMBRES: dict[str, Callable[[float, Array, int, Generator], Array]] = {
     "saw": _saw, "odd": _odd, "plucked": _plucked, "fm": _fm, "noisy": _noisy
 }  # fmt: skip
-"""The timbres: a function from frequency in Hz, times in seconds, sample rate and generator to a tone, by name."""
+"""Name of a timbre -> a function (frequency in Hz, times in seconds, sample rate in Hz, random generator) -> tone."""

@@ -18,7 +18,6 @@ from pathlib import Path
 import torch
 from torch import distributed, nn
 
-
 _PATIENCE = 1.0  # seconds
 
 

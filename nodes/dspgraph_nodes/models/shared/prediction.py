@@ -20,11 +20,11 @@ MEL_RATE, MEL_HOP, MEL_BANDS = 16000, 256, 80
 """Sample rate (Hz), hop and bands of the pipeline `mel_features`."""
 
 MIXTURE_LEVELS = 256
-"""Number of equal intervals of -1 .. 1 by whose probabilities a mixture is shown."""
+"""A mixture is shown by the probabilities of this number of equal intervals from -1 to 1."""
 
 
 def check_fits(weights: Path, config: Any, pipeline: str, expected: Mapping[str, Any]) -> None:
-    """Raise ValueError if a network takes other features than a pipeline computes.
+    """Raise ValueError if the features of a network differ from those that a pipeline computes.
 
     weights: the file of the network, for the message; config: its configuration; expected: the values that the pipeline
     gives, by the names of fields or properties of `config`.
@@ -38,9 +38,10 @@ def check_fits(weights: Path, config: Any, pipeline: str, expected: Mapping[str,
 
 
 Predict = Callable[[Any, Array, FeatureFunction], tuple[Tensor, Tensor]]
-"""A function that predicts every sample of a recording, given the true past: (network, samples [n] full scale +-1, the
-function that computes the features) -> the parameters of the distributions [m, width], and the true samples [m] as the
-network sees them, whole numbers for levels; m >= n."""
+"""A function that predicts every sample of a recording from the true samples before it: (network, samples [n] with full
+scale +-1, function that computes the features) -> the parameters of the distributions [m, width], and the true samples
+[m] as the network sees them, which are whole numbers if they are levels. m is at least n.
+"""
 
 
 @torch.no_grad()
@@ -67,7 +68,7 @@ def mel_distribution(
 
 
 def whole_frames(samples: Array) -> Array:
-    """Return samples [n] with zeros after them, so that they fill the last frame of `mel_features`."""
+    """Append zeros to samples [n], so that the last frame of `mel_features` is full."""
     padded: Array = np.append(samples, np.zeros(-len(samples) % MEL_HOP))
     return padded
 

@@ -19,9 +19,9 @@ _MU = 255
 class ReadNoise:
     """Noise whose level follows that of the signal: it is added to the mu-law companded samples.
 
-    largest: the largest standard deviation, in steps of 8-bit mu-law; every signal has its own, uniform from 0 to it.
-    levels: the number of levels, if signals are whole numbers from 0 on; 0 if they are samples from -1 to 1. companded:
-    whether the levels are mu-law codes; otherwise they are linear.
+    largest: the largest standard deviation, in steps of 8-bit mu-law; the standard deviation of each signal is drawn
+    uniformly from 0 to `largest`. levels: the number of levels, if signals are whole numbers from 0 on; 0 if they are
+    samples from -1 to 1. companded: whether the levels are mu-law codes; otherwise they are linear.
     """
 
     largest: float = 0.0

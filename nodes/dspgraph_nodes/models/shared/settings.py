@@ -1,4 +1,4 @@
-"""Settings of training runs: those of every model, and those of sparse recurrent matrices."""
+"""Settings of training runs: settings that all models have, and settings of sparse recurrent matrices."""
 
 from __future__ import annotations
 
@@ -11,23 +11,26 @@ from dspgraph_nodes.models.shared.config import EmphasisConfig, ModelConfig, des
 from dspgraph_nodes.models.shared.sparsity import Pruning, SparsitySchedule
 
 RESUMABLE = {"steps", "device", "threads", "log_every", "validate_every", "checkpoint_every", "audio"}
-"""Settings that may change when a run is resumed. All others must stay: the result is then as without a break."""
+"""Settings that may change when a run is resumed.
+
+The others must stay, so that the result is that of an unbroken run.
+"""
 
 
 MOST_FRAMES = 1_000_000
-"""The largest number of frames in a batch. More would be hours of speech and fill the memory: surely a mistake."""
+"""The largest number of frames in a batch. More frames would be hours of speech and fill the memory."""
 
 
 def of_config(config: type[ModelConfig], name: str) -> Any:
-    """Return a setting that replaces the field `name` of the preset's configuration; None keeps that of the preset."""
-    return Field(None, description=f"{description(config, name)}; if not given, that of the preset")
+    """Return a setting that replaces the field `name` of the preset's configuration; None keeps the preset's value."""
+    return Field(None, description=f"{description(config, name)}; if not given, the value of the preset")
 
 
 class RunSettings(BaseModel, frozen=True, extra="forbid"):
     """Base of the settings of a training run.
 
     A model defines `PRESETS` and `preset`, adds settings of its own, and repeats a field to change its default. A
-    setting with the name of a field of the configuration, made by `of_config`, replaces that of the preset.
+    setting with the name of a field of the configuration, made by `of_config`, replaces the preset's value.
     """
 
     PRESETS: ClassVar[Mapping[str, ModelConfig]]
@@ -40,7 +43,7 @@ class RunSettings(BaseModel, frozen=True, extra="forbid"):
     )
     learning_rate: float = Field(1e-3, gt=0, description="first learning rate of Adam")
     optimizer: Literal["adam", "muon"] = Field(
-        "adam", description="what updates the weights; muon: Muon the matrices of hidden layers, and Adam all others"
+        "adam", description="optimiser of the weights; muon: Muon for matrices of hidden layers, Adam for all others"
     )
     muon_rate: float = Field(0.02, gt=0, description="optimizer muon: first learning rate of Muon")
     decay: float = Field(0.0, ge=0, description="after n updates each learning rate is divided by 1 + decay * n")
@@ -81,7 +84,7 @@ class RunSettings(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def config(self) -> Any:
-        """The configuration of the network: that of the preset, except the fields that are given."""
+        """The configuration of the network: the preset's configuration, with the fields that the settings replace."""
         preset = self.PRESETS[self.preset]
         given = {name: getattr(self, name, None) for name in type(preset).model_fields}
         return preset.replace(**{name: value for name, value in given.items() if value is not None})
@@ -119,7 +122,7 @@ class MelSettings(TrainingSettings, frozen=True, extra="forbid"):
         ge=0,
         le=64,
         description="largest standard deviation of the noise in the samples that the network reads, in steps of 8-bit "
-        "mu-law; each chunk has its own, uniform from 0 to it",
+        "mu-law; the standard deviation of each chunk is drawn uniformly from 0 to this value",
     )
 
 
@@ -129,8 +132,12 @@ class SparseSettings(BaseModel, frozen=True):
     density_update: float = Field(
         0.05, gt=0, le=1, description="share of weight blocks that stay in the update gate of the first GRU"
     )
-    density_reset: float = Field(0.05, gt=0, le=1, description="share of weight blocks that stay in its reset gate")
-    density_state: float = Field(0.2, gt=0, le=1, description="share of weight blocks that stay in its candidate state")
+    density_reset: float = Field(
+        0.05, gt=0, le=1, description="share of weight blocks that stay in the reset gate of that GRU"
+    )
+    density_state: float = Field(
+        0.2, gt=0, le=1, description="share of weight blocks that stay in the candidate state of that GRU"
+    )
     sparse_start: int = Field(2000, ge=0, description="batches before the first weight blocks are removed")
     sparse_end: int = Field(40000, ge=1, description="batches until the last weight blocks are removed")
     sparse_every: int = Field(400, ge=1, description="batches between two removals of weight blocks")
@@ -144,7 +151,7 @@ class SparseSettings(BaseModel, frozen=True):
     def pruning(self, *matrices: str) -> Pruning | None:
         """Return the pruning of the recurrent matrices of GRUs; None if no weight block is to be removed.
 
-        matrices: their names among the network's parameters.
+        matrices: the names of these matrices among the network's parameters.
         """
         densities = (self.density_reset, self.density_update, self.density_state)
         schedule = SparsitySchedule(self.sparse_start, self.sparse_end, self.sparse_every)

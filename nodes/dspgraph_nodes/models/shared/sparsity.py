@@ -41,8 +41,8 @@ def mask(gate: Tensor, density: float) -> Tensor:
     """Return a mask for a gate's matrix: True in the blocks with the most energy, and on the diagonal.
 
     gate: [units, units], a row for each output. density: the share of the blocks that are True. A block is 16 rows of
-    one column. The energy of a block leaves out the diagonal, whose weights are so large that every block with one of
-    them would be kept.
+    one column. The diagonal does not count in the energy of a block: its weights are so large that every block with one
+    of them would be kept.
     """
     units = len(gate)
     diagonal = torch.eye(units, dtype=torch.bool, device=gate.device)
@@ -67,9 +67,10 @@ def sparsify(recurrent: Tensor, densities: tuple[float, ...]) -> None:
 
 @dataclass(frozen=True)
 class Pruning:
-    """The sparse matrices of a network: their names among its parameters, with the last density of each of their gates.
+    """The sparse matrices of a network, and the schedule by which their blocks are removed.
 
-    densities: name -> one density for each gate, in the order of the rows.
+    densities: name of a matrix among the network's parameters -> the final density of each gate, in the order of the
+    rows.
     """
 
     schedule: SparsitySchedule

@@ -44,25 +44,27 @@ Settings = TypeVar("Settings", bound=RunSettings)
 
 @dataclass(frozen=True)
 class Task:
-    """What a model gives to the training loop.
+    """The functions and values that a model gives to the training loop.
 
-    network: makes a new network. batch: returns batch number n, tensors in tuples or mappings, which depends on n
-    alone. losses: yields the losses of a batch, one for each update of the weights. validate: returns the figures of a
-    network, in nats, with "loss" among them; it is called without gradients. save: writes a network to a file of
-    weights; load: reads one. fingerprint: a digest of all data. summary: a line about the data, for the user.
+    network: makes a new network. batch: returns batch number n, tensors in tuples or mappings, which depend on n alone.
+    losses: yields the losses of a batch, one for each update of the weights. validate: returns the figures of a
+    network, with "loss" among them; it is called without gradients. save: writes a network to a file of weights. load:
+    reads a network from such a file. fingerprint: a digest of all data. summary: a line about the data, for the user.
 
-    figures: the names of the figures besides "loss"; measured: those that validation alone gives. unit: of the loss,
-    with a blank before it, for the user; nats by default. restart: returns whether the optimisers forget their moments
-    before batch n. pruning: the sparse matrices. adam: further arguments of the optimiser Adam. ends: the names of the
-    modules that read or predict samples, whose weights Adam updates even if the setting `optimizer` is muon. rate:
-    returns a factor of the learning rates after n updates, besides that of the setting `decay`.
+    figures: the names of the figures besides "loss" in training and validation. measured: the names of further figures,
+    which only the validation has. unit: the unit of the loss with a blank before it, for the user. restart: returns
+    whether the optimisers forget their moments before batch n. pruning: the sparse matrices. adam: further arguments of
+    the optimiser Adam. ends: the names of the modules that read or predict samples; Adam updates their weights even if
+    the setting `optimizer` is muon. rate: returns a factor of the learning rates after n updates, in addition to the
+    factor of the setting `decay`.
+
     constrain: changes the weights after every update. audio: returns sounds, name -> (samples, sample rate), made with
-    a file of weights; called after a validation if the setting `audio` is above 0. pictures: as audio, but returns
-    name -> colours [bins, columns, 3] from 0 to 1, with row 0 at the bottom.
+    a file of weights; it is called after a validation if the setting `audio` is above 0. pictures: called as `audio`
+    is; returns name -> colours [bins, columns, 3] from 0 to 1, with row 0 at the bottom.
 
-    parts: the names of the modules in the network that are updated in turn: update n changes the weights of part n
-    modulo their number, and no others. A generative adversarial network has the parts ("critic", "generator"), say:
-    `losses` yields the loss of the critic, then that of the generator. By default all weights are updated together.
+    parts: the names of the modules in the network that are updated in turn: update n changes only the weights of part
+    number n modulo len(parts). A generative adversarial network, for instance, has the parts ("critic", "generator"):
+    `losses` yields the loss of the critic, then the loss of the generator. By default all weights are updated together.
     """
 
     network: Callable[[], nn.Module]
@@ -122,7 +124,7 @@ def train(
     task = make_task(settings, recordings, features)
     if saved and saved["run"]["data"] != task.fingerprint:
         raise RequestError(
-            "the recordings or their features differ from those the run began with: give the same files, or begin a "
+            "the recordings or their features differ from those of the run so far: give the same files, or begin a "
             "new run in another folder"
         )
     report(task.summary)
@@ -230,7 +232,7 @@ class Run:
         return self.network if self.mean is None else self.mean
 
     def rate(self) -> float:
-        """Return the factor of the learning rates in the next update: 1 in the first one."""
+        """Return the factor by which the first learning rates are multiplied in the next update."""
         factor = 1 / (1 + self.settings.decay * self.updates)
         return factor * self.task.rate(self.updates) if self.task.rate else factor
 
@@ -294,9 +296,10 @@ class Run:
 
     @torch.no_grad()
     def _follow(self) -> None:
-        """Update the moving average of the weights that the last update has changed. At first it follows them faster.
+        """Update the moving average of the weights that the last update has changed.
 
-        Weights that pruning has set to 0 become 0 in the average too.
+        In the first updates the average follows the weights faster. Weights that pruning has set to 0 become 0 in the
+        average too.
         """
         if self.mean is None:
             return
@@ -334,7 +337,7 @@ class Run:
         }
 
     def load_state(self, saved: Mapping[str, Any]) -> None:
-        """Continue from a checkpoint, which `state` has returned."""
+        """Continue from `saved`, a checkpoint that the method `state` has returned."""
         self.network.load_state_dict(saved["network"])
         if self.mean is not None:
             self.mean.load_state_dict(saved["mean"])
@@ -344,9 +347,9 @@ class Run:
 
 
 def _optimizers(network: nn.Module, task: Task, settings: RunSettings) -> list[torch.optim.Optimizer]:
-    """Return the optimisers of a network's weights. Their groups of weights have the first learning rate as "first".
+    """Return the optimisers of a network's weights. Every group of weights has its first learning rate under "first".
 
-    Raises RequestError if the optimiser is to be Muon and the network has no matrices in hidden layers.
+    Raises RequestError if the setting `optimizer` is muon and the network has no matrices in hidden layers.
     """
     hidden = hidden_matrices(network, task.ends) if settings.optimizer == "muon" else []
     if settings.optimizer == "muon" and not hidden:
@@ -363,7 +366,10 @@ def _optimizers(network: nn.Module, task: Task, settings: RunSettings) -> list[t
 
 
 def _copy_weights(task: Task, init: Path, network: Any) -> None:
-    """Give a network the weights of a file. Raises RequestError if the file holds none, or those of other sizes."""
+    """Copy the weights of the file `init` into a network.
+
+    Raises RequestError if the file is no file of weights of this model, or if the network in it has other sizes.
+    """
     try:
         given: Any = task.load(init)
     except ValueError as error:
@@ -372,12 +378,14 @@ def _copy_weights(task: Task, init: Path, network: Any) -> None:
     if found != asked:
         differ = [name for name in type(asked).model_fields if getattr(found, name) != getattr(asked, name)]
         sizes = ", ".join(f"{name} {getattr(found, name)} (asked: {getattr(asked, name)})" for name in differ)
-        raise RequestError(f"--init: {init} holds a network with {sizes}: set these sizes, or another preset")
+        raise RequestError(
+            f"--init: {init} holds a network with {sizes}: set its sizes in this run, or choose another preset"
+        )
     network.load_state_dict(given.state_dict())
 
 
 def moved(batch: Any, device: str) -> Any:
-    """Return tensors in tuples, lists and mappings, moved to a device."""
+    """Return a copy of a batch, tensors in tuples, lists and mappings, with all tensors on a device."""
     if isinstance(batch, Tensor):
         return batch.to(device)
     if isinstance(batch, Mapping):
@@ -459,7 +467,10 @@ def _spoken(seconds: float) -> str:
 
 @contextmanager
 def _bar(progress: bool, done: int, steps: int) -> Iterator[Callable[[int, str], None]]:
-    """Show a progress bar on stderr. Yields a function that takes the number of batches and a text to show."""
+    """Show a progress bar on stderr if `progress` is true. Yield the function that updates the bar.
+
+    This function takes the number of batches so far and a text to show.
+    """
     if not progress:
         yield lambda batches, text: None
         return
@@ -486,7 +497,10 @@ def _write_checkpoint(run: Run, path: Path) -> None:
 
 
 def _read_checkpoint(path: Path, kind: type[RunSettings]) -> dict[str, Any]:
-    """Return a checkpoint. Nothing in the file is executed. Raises RequestError if it is not one of this model."""
+    """Return the checkpoint in a file. Nothing in the file is executed.
+
+    Raises RequestError if the file is no checkpoint of this model.
+    """
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         run = saved["run"]
@@ -508,7 +522,7 @@ def _load_state(run: Run, saved: Mapping[str, Any], path: Path) -> None:
         run.load_state(saved)
     except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise RequestError(
-            f"{path} cannot be resumed; its tensors are not those of its settings "
+            f"{path} cannot be resumed; its tensors do not fit its settings "
             f"({str(error).partition(chr(10))[0][:200]}): begin a new run in another folder"
         ) from None
 
@@ -516,8 +530,9 @@ def _load_state(run: Run, saved: Mapping[str, Any], path: Path) -> None:
 def _resumed(saved: Mapping[str, Any], given: Settings, path: Path) -> Settings:
     """Return the settings with which a run continues.
 
-    given: new settings. Settings that are not set in `given` stay as they were in the run. Raises RequestError if a
-    given setting cannot change during a run, or if the run has made more batches already.
+    saved: the checkpoint. given: new settings; settings that are not set in `given` stay as they were in the run. path:
+    the file of the checkpoint, for messages. Raises RequestError if `given` changes a setting that cannot change during
+    a run, or if the run has already made more batches than the new number of steps.
     """
     kind, batches = type(given), saved["run"]["batches"]
     before = kind.model_validate_json(saved["run"]["settings"])
@@ -531,6 +546,6 @@ def _resumed(saved: Mapping[str, Any], given: Settings, path: Path) -> Settings:
     settings = kind.model_validate({**before.model_dump(), **asked})
     if batches > settings.steps:
         raise RequestError(
-            f"steps is {settings.steps}; the run in {path.parent} has made {batches} already: ask for more"
+            f"steps is {settings.steps}; the run in {path.parent} has made {batches} already: set more steps"
         )
     return settings

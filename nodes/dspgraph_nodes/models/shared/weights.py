@@ -24,10 +24,10 @@ from dspgraph_nodes.models.shared.config import ModelConfig
 Config = TypeVar("Config", bound=ModelConfig)
 
 FORMAT = "1"
-"""The version of the layout. A file without a version has the model inside the configuration, and no key `model`."""
+"""The version of the layout. Files of the first version say no version and have the key `model` in `config`."""
 
 _LONGEST_HEADER = 2**20
-"""The largest size of the header of a file of weights, in bytes. That of an LPCNet has about 2000 bytes."""
+"""The largest size of the header of a file of weights, in bytes. The header for an LPCNet has about 2000 bytes."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class WeightsFormat(Generic[Config]):
     """The weights of one model, as they stand in a file.
 
     model: the name of the model; config: the class of its configurations; shapes: a function from a configuration to
-    the shape of every array, by name; way_out: the end of the error about a file that is not safetensors; by default it
-    names the commands that make and convert weights; optional: the fields of the configuration that older files lack. A
-    file without such a field has its default.
+    the shape of every array, by name; way_out: the last part of the error for a file that is not safetensors, which
+    says what to do; by default it names the commands that make and convert weights; optional: the fields of the
+    configuration that older files do not have. Such a field then has its default value.
     """
 
     model: str
@@ -94,21 +94,21 @@ class WeightsFormat(Generic[Config]):
                 arrays = {name: file.get_tensor(name) for name in names}
         except SafetensorError as error:
             way_out = self.way_out or (
-                f"'dspgraph train {self.model}' makes weights, and 'dspgraph weights convert' converts those of "
+                f"'dspgraph train {self.model}' makes weights, and 'dspgraph weights convert' converts weights of "
                 "published programs"
             )
             raise ValueError(f"{path} is not a whole safetensors file ({error}); {way_out}") from None
         except TypeError as error:  # a number format that numpy lacks
-            raise ValueError(f"{path} holds numbers of another format than float32 ({error})") from None
+            raise ValueError(f"{path} holds numbers that are not float32 ({error})") from None
         except OSError as error:
             raise ValueError(f"{path} cannot be read: {error.strerror or error}") from None
         self.check(arrays, config, str(path))
         return config, arrays
 
     def check(self, arrays: Mapping[str, Array], config: Config, where: str) -> None:
-        """Raise ValueError unless the arrays are those of this configuration, in float32, and all finite.
+        """Raise ValueError unless the arrays fit the configuration, are float32, and have finite numbers only.
 
-        where: the name of the file, for the error.
+        where: the name of the file, for the message.
         """
         self._check_shapes({name: array.shape for name, array in arrays.items()}, config, where)
         for name, array in arrays.items():
@@ -140,11 +140,11 @@ class WeightsFormat(Generic[Config]):
                 f"{path} holds no weights of a model: its metadata have no configuration; found {sorted(metadata)}"
             ) from None
         if model != self.model:
-            raise ValueError(f"{path} holds weights of {shown(model)}; expected those of '{self.model}'")
+            raise ValueError(f"{path} holds weights of {shown(model)}; expected weights of '{self.model}'")
         if (version := metadata.get("format", FORMAT)) != FORMAT:
             raise ValueError(
-                f"{path} has the layout {shown(version)}; this version of the program reads layout {FORMAT}: install "
-                "a newer one"
+                f"{path} has the layout {shown(version)}; this version of dspgraph reads layout {FORMAT}: "
+                "install a newer version"
             )
         names = set(self.config.model_fields)
         if not names - self.optional <= set(values) <= names:

@@ -16,8 +16,8 @@ UpsamplingFactor = Annotated[int, Field(ge=1, le=1024)]
 class Config(EmphasisConfig):
     """The sizes and forms of a network, and the rate, hop and form of its audio.
 
-    The defaults are those of the program wavenet_vocoder from 2018-12 on. `PRESETS["wavenet-2018"]` has those of the
-    checkpoints that were published before.
+    The defaults are the values of the program wavenet_vocoder from 2018-12 on. `PRESETS["wavenet-2018"]` has the values
+    of the checkpoints that were published before.
     """
 
     kind: Literal["mixture", "categorical"] = Field(
@@ -26,7 +26,7 @@ class Config(EmphasisConfig):
     components: int = size(10, "components of a mixture", largest=256)
     levels: int = Field(256, ge=2, le=65536, description="mu-law levels of the kind categorical")
     mulaw: Literal["centred", "even"] = Field(
-        "centred", description="level k of n stands for (k - n / 2) / (n / 2) or, if even, for 2 k / (n - 1) - 1"
+        "centred", description="meaning of level k of n: centred: (k - n / 2) / (n / 2); even: 2 k / (n - 1) - 1"
     )
     layers: int = size(24, "convolutions", largest=256)
     stacks: int = size(4, "times that the dilations 1, 2, 4 ... begin anew; divides the layers", largest=256)
@@ -36,15 +36,15 @@ class Config(EmphasisConfig):
     skip: int = size(128, "channels of the skip connections")
     skip_sum: Literal["scaled", "halved", "plain"] = Field(
         "scaled",
-        description="sum of the skip connections: divided by the root of their number; or divided by the root of 2 "
-        "after each but the first; or neither",
+        description="sum of the skip connections: scaled: divided by the root of their number; halved: divided by the "
+        "root of 2 after each addition; plain: not divided",
     )
     bands: int = size(80, "numbers in a frame of features")
     context: int = Field(2, ge=0, le=16, description="frames on either side that the first layer of `stretch` sees")
     upsampling: Literal["stretch", "transposed"] = Field(
         "stretch",
-        description="features to the rate of samples: repeated and smoothed, linear; or transposed convolutions with a "
-        "bias and ReLU",
+        description="from features to the rate of samples: stretch: repeat and smooth, which is linear; transposed: "
+        "transposed convolutions, each with a bias and ReLU",
     )
     scales: tuple[UpsamplingFactor, ...] = Field(
         (4, 4, 4, 4), min_length=1, max_length=16, strict=False, description="factors of the upsampling; product: hop"
@@ -52,10 +52,10 @@ class Config(EmphasisConfig):
     band_taps: int = Field(
         1, ge=1, le=15, description="neighbouring bands that a transposed convolution adds up, an odd number"
     )
-    condition_bias: bool = Field(False, description="whether the products of features and weights get a bias")
-    loss_floor: float = Field(-16.0, ge=-40, le=0, description="least log-scale of a mixture in the loss")
+    condition_bias: bool = Field(False, description="whether a bias is added to the products of features and weights")
+    loss_floor: float = Field(-16.0, ge=-40, le=0, description="lowest log-scale of a mixture in the loss")
     draw_floor: float | None = Field(
-        None, ge=-40, le=0, description="least log-scale of a mixture that samples are drawn from; none: no limit"
+        None, ge=-40, le=0, description="lowest log-scale of a mixture from which samples are drawn; none: no limit"
     )
     rate: int = size(22050, "sample rate, Hz", largest=192_000)
 
@@ -90,14 +90,14 @@ class Config(EmphasisConfig):
 
     @property
     def wait(self) -> int:
-        """Number of frames after a frame that must be known before its samples are: see `upsampling`."""
+        """Number of frames after a frame on which the samples of that frame depend: see `upsampling`."""
         if self.upsampling == "transposed":
             return 0
         return self.context + reach(self.scales, [2 * s + 1 for s in self.scales])
 
     @property
     def silence(self) -> int:
-        """The sample 0, or its level."""
+        """Silence: the sample 0 or, for the kind categorical, the level of 0."""
         return self.levels // 2 if self.kind == "categorical" else 0
 
     @property
@@ -127,5 +127,6 @@ PRESETS = {
     "wavenet-small": _small(),
     "wavenet-small-mulaw": _small(kind="categorical"),
 }  # fmt: skip
-"""The published network and that of 2018; one of half the width; and two of a size that a CPU runs in real time and
-trains in minutes, for audio at 16 kHz."""
+"""The published network; the network published in 2018; a network of half the width; and, for audio at 16 kHz, two
+networks that a CPU runs in real time and trains in minutes.
+"""

@@ -1,8 +1,8 @@
 """Conversion of the published checkpoints of WaveNet to the files of this project.
 
-They are those of the program wavenet_vocoder, in its form from 2018-12 on, or in that of 2018-05. Their weights are
-normalised: a weight w is stored as a length g and a direction v, w = g * v / |v|, with one length for each index of the
-first axis.
+The program wavenet_vocoder wrote these checkpoints, in its version of 2018-05 or a version from 2018-12 on. Their
+weights are normalised: a weight w is stored as a length g and a direction v, w = g * v / |v|, with one length for each
+index of the first axis.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ _FEATURES = {
     "transposed": "the program takes (20 log10(x) + 80) / 100 of mel bands x, from 0 to 1; for natural logarithms mean "
     "-9.21034 and scale 11.5129 give the same, with a floor of 1e-4 for x",
 }
-"""The features that the two forms of the program take, and how those of `mel_features` are turned into them."""
+"""Value of `Config.upsampling` -> a text: the features of that version of the program, and how to get them from
+`mel_features`.
+"""
 
 
 def recognises(names: set[str]) -> bool:
@@ -53,12 +55,12 @@ def recognises(names: set[str]) -> bool:
 
 
 def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
-    """Return the configuration and the weights of a published network, and the values that neither argument has.
+    """Return the configuration and the weights of a published network, and the values that had to be assumed, as texts.
 
-    found: the state of the network, by name; given: values that the checkpoint does not hold, by the names that the
-    program wavenet_vocoder or `Config` gives them; beside these `mean` and `scale` of the features, a list each with
-    one number per band, and `speaker`, the number of the speaker if the network knows several. The third result names
-    each value that is assumed to be the published one. Raises ValueError if the arrays are those of another network or
+    found: the state of the network, by name; given: values that the checkpoint does not hold, by their names in the
+    program wavenet_vocoder or in `Config`; also `mean` and `scale` of the features, each a list with one number per
+    band, and `speaker`, the number of the speaker if the network has several. Values that are neither given nor in the
+    checkpoint are assumed to be the published values. Raises ValueError if the arrays are those of another network or
     if a given value contradicts them.
     """
     with complete("WaveNet"):
@@ -102,7 +104,7 @@ def _converted(plain: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Co
 
 
 def folded(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the arrays in float64, with every normalised weight in place of its length and direction.
+    """Return the arrays in float64, with the weight itself in place of each length and direction.
 
     The length of `NAME.weight` is called `NAME.weight_g`, its direction `NAME.weight_v`; newer versions of torch call
     them `NAME.parametrizations.weight.original0` and `original1`.
@@ -124,7 +126,7 @@ def _told(plain: Mapping[str, Array]) -> dict[str, Any]:
     gate, residual, kernel = plain["conv_layers.0.conv.weight"].shape
     width, inputs = len(plain["last_conv_layers.3.bias"]), plain["first_conv.weight"].shape[1]
     if "conv_layers.0.conv1x1c.weight" not in plain:
-        raise ValueError("the checkpoint is of a network without features: there is nothing to synthesise from")
+        raise ValueError("the checkpoint is of a network that reads no features: such a network is not supported")
     if inputs == 1 and width % 3:
         raise ValueError(
             f"the checkpoint predicts {width} numbers per sample; a mixture of logistics has a multiple of three: this "
@@ -150,7 +152,10 @@ def _told(plain: Mapping[str, Array]) -> dict[str, Any]:
 
 
 def _configured(told: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Config, list[str]]:
-    """Return the configuration, and a text for each value that neither the checkpoint nor `given` has."""
+    """Return the configuration, and a text for each value that is neither in the checkpoint nor given.
+
+    told: the fields of `Config` that follow from the checkpoint.
+    """
     transposed = told.get("upsampling") == "transposed"
     published, more = PRESETS["wavenet-2018" if transposed else "wavenet"], _given(given, transposed)
     if "stacks" not in more and told["layers"] != published.layers:
@@ -164,7 +169,10 @@ def _configured(told: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Conf
 
 
 def _given(given: Mapping[str, Any], transposed: bool) -> dict[str, Any]:
-    """Return the fields of `Config` among the given values, by their names in `Config`."""
+    """Return the given values that are fields of `Config`, by their names in `Config`.
+
+    given: as in `convert`. transposed: whether the checkpoint is of the version of 2018-05.
+    """
     found = {name: given[_THEIRS[name]] for name in _THEIRS if _THEIRS[name] in given}
     if given.get("preprocess", None) in _PREEMPHASIS:
         found["preemphasis"] = _PREEMPHASIS[given["preprocess"]]
@@ -176,7 +184,7 @@ def _given(given: Mapping[str, Any], transposed: bool) -> dict[str, Any]:
 
 
 def _speaker(plain: Mapping[str, Array], given: Mapping[str, Any]) -> Array | None:
-    """Return the embedding of the speaker that is given; None if the network knows one speaker only."""
+    """Return the embedding of the speaker whose number is given; None if the network has no embedding of speakers."""
     if "conv_layers.0.conv1x1g.weight" not in plain:
         return None
     speakers, number = plain.get("embed_speakers.weight", np.zeros((0, 1))), given.get("speaker")

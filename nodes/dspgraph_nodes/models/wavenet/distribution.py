@@ -1,4 +1,4 @@
-"""The distribution that WaveNet predicts for every sample of a recording, given the true past (teacher forcing)."""
+"""The distribution that WaveNet predicts for every sample of a recording from the true samples before it."""
 
 from __future__ import annotations
 
@@ -28,5 +28,7 @@ def _outputs(model: WaveNet, samples: Array, features: FeatureFunction) -> tuple
 
 
 distribution = partial(mel_distribution, WEIGHTS, WaveNet, _outputs, "bands")
-"""Return the distribution of every sample of a recording: see `mel_distribution`. The samples have the gain and the
-pre-emphasis of the network."""
+"""Return the distribution of every sample of a recording, after the gain and the pre-emphasis of the network.
+
+See `mel_distribution`.
+"""

@@ -9,8 +9,8 @@ predict its distribution. Layer i has the dilation d_i and the taps k = 0 .. K -
     parameters = W @ relu(W @ relu(sum_i f_i * s_i) + b) + b
 
 Source: A. van den Oord et al., WaveNet: A Generative Model for Raw Audio, arXiv:1609.03499, 2016; the mixture of
-logistics is that of A. van den Oord et al., Parallel WaveNet: Fast High-Fidelity Speech Synthesis, ICML 2018; the forms
-that `Config` names are those of the program wavenet_vocoder.
+logistics is from A. van den Oord et al., Parallel WaveNet: Fast High-Fidelity Speech Synthesis, ICML 2018; the variants
+that `Config` names are from the program wavenet_vocoder.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from dspgraph_nodes.models.shared.modules import level_features, start_level_lay
 from dspgraph_nodes.models.wavenet.config import Config
 
 FIRST_LOG_SCALE = -3.0
-"""Log-scale of the components of a new network: about that of speech, so that the first steps are not lost."""
+"""Log-scale of the components of a new network. It is about right for speech, which makes the first updates useful."""
 
 
 class Stretch(nn.Module):
@@ -145,7 +145,7 @@ class WaveNet(nn.Module):
         """Return the parameters of the distribution of every sample t, [batch, samples, width].
 
         c: as `condition` returns it; previous: [batch, samples], the sample t - 1 at place t (teacher forcing); for the
-        kind categorical its level, int64.
+        kind categorical the level of that sample, int64.
         """
         if self.config.kind == "mixture":
             x = self.first(previous.unsqueeze(-1))

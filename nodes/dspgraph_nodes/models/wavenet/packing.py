@@ -20,7 +20,7 @@ ROOT_HALF = 0.5**0.5
 
 
 def packed(config: Config, arrays: Mapping[str, Array]) -> PackedWaveNet:
-    """Return a network as the kernels use it. arrays: those of a file of weights, by name."""
+    """Return a network in the form that the kernels use. arrays: all arrays of a file of weights, by name."""
     c = config
     layers = LayersForm(c.kernel, c.dilations, c.skip_factors, ROOT_HALF)
     sample, gates = pack_layers(layers, arrays, arrays["first.weight"].astype(np.float64).T)
@@ -46,12 +46,12 @@ def _upsampling(config: Config, wide: Mapping[str, Array], gates: Array) -> Upsa
 
 
 def frame_factors(scales: Sequence[int], taps: Sequence[Array]) -> Array:
-    """Return the factors by which neighbouring frames add up to the samples of a frame: [kinds * hop, 2 * r + 1].
+    """Return the factors of linear upsampling, [kinds * hop, 2 * r + 1].
 
-    The upsampling is linear: the samples of frame j are sums over the frames j - r .. j + r. Near both ends of a
-    signal, beyond which all counts as 0, the factors differ from those inside. So there is a kind of frame for every
-    frame j of a signal of N frames, N = 1 .. 2 * r + 1; the frames of a longer signal are of the kinds of N = 2 * r +
-    1. Rows have the order (N, j, sample in the frame).
+    A row has the factors for one sample of frame j: the sample is a sum over the frames j - r .. j + r. Beyond both
+    ends of a signal frames count as 0, so that the factors near the ends differ from those inside. There is a kind of
+    frame for every frame j of a signal of N frames, N = 1 .. 2 * r + 1; frames of a longer signal have the kinds of N =
+    2 * r + 1. Rows have the order (N, j, sample in the frame).
     """
     hop, r = math.prod(scales), reach(scales, [len(one) for one in taps])
     found = []

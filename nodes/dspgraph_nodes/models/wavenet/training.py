@@ -1,7 +1,7 @@
 """A training run of WaveNet.
 
 Source: A. van den Oord et al., WaveNet: A Generative Model for Raw Audio, arXiv:1609.03499, 2016; the defaults of the
-settings are those of the program wavenet_vocoder.
+settings are taken from the program wavenet_vocoder.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from dspgraph_nodes.models.wavenet.weights import WEIGHTS
 __all__ = ["PIPELINE", "Settings", "train"]
 
 PIPELINE = "mel_features"
-TRAINING_RATE = 16000  # Hz, of the recordings that the pipeline takes
+TRAINING_RATE = 16000  # sample rate in Hz of the recordings that the pipeline takes
 
 
 class Settings(MelSettings):
@@ -57,18 +57,18 @@ class Settings(MelSettings):
         description="decay of the moving average of the weights, which is saved; 0: the last weights are saved",
     )
     halve_every: int = Field(
-        200_000, ge=1, description="updates after which the learning rate is halved, again and again"
+        200_000, ge=1, description="number of updates after which the learning rate is halved each time"
     )
 
     @property
     def config(self) -> Config:
-        """The configuration of the network: that of the preset, except the fields that are given, and the rate."""
+        """The configuration of the network: the preset, with the fields that the settings replace, at 16 kHz."""
         found: Config = super().config
         return found.replace(rate=TRAINING_RATE)
 
 
 def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction) -> trainer.Task:
-    """Return what the training loop needs: data, losses and validation."""
+    """Return the `Task` of a training run: its data, losses and validation."""
     config = settings.config
 
     def prepare(samples: Array) -> TrainingRecording:
@@ -106,8 +106,9 @@ def _speech(config: Config, arrays: Mapping[str, Array], frames: Array, draw: np
 def loss_of(model: WaveNet, features: Tensor, samples: Tensor, read: Tensor) -> dict[str, Tensor]:
     """Return the mean of -ln P of the samples, in nats, as "loss".
 
-    features: [chunks, frames + 2 * context, bands]; samples: samples or levels, [chunks, n + 1]; read: [chunks,
-    n + 1], what the network reads for them: `samples`, or `samples` with noise.
+    features: [chunks, frames + 2 * context, bands]; samples: samples or levels, [chunks, n + 1], of which the first is
+    not predicted; read: [chunks, n + 1], the samples or levels that the network reads: `samples`, or `samples` with
+    noise.
     """
     parameters = model(model.condition(features), read[:, :-1])
     return {"loss": model.distribution.loss(parameters, samples[:, 1:]).mean()}
@@ -116,8 +117,9 @@ def loss_of(model: WaveNet, features: Tensor, samples: Tensor, read: Tensor) -> 
 def prepared(samples: Array, features: FeatureFunction, config: Config) -> TrainingRecording:
     """Return a recording with its features.
 
-    samples: [n], full scale +-1. The signal of the recording is what the network reads: the samples after pre-emphasis
-    and gain, clipped to +-1, in float32; or their levels. It ends with the last whole frame.
+    samples: [n], full scale +-1. The signal of the recording has the samples as the network reads them: after
+    pre-emphasis and gain, clipped to +-1, in float32; for the kind categorical the levels of these samples. It ends
+    with the last whole frame.
     """
     rows = np.asarray(features(samples)["mel"])
     frames = min(len(rows), len(samples) // config.hop)

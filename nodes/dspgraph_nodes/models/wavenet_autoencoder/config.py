@@ -12,7 +12,7 @@ MULAW_LEVELS = 256
 """Number of mu-law levels of a sample."""
 
 TAPS = 3
-"""Number of samples, one dilation apart, that a convolution reads, but for those of the normalised decoder."""
+"""Number of samples, one dilation apart, that a convolution reads. In the normalised decoder it reads one less."""
 
 SLOPE = 0.2
 """Slope of the leaky ReLU of the normalised form for inputs below 0."""
@@ -21,12 +21,12 @@ SLOPE = 0.2
 class Config(ModelConfig):
     """The sizes of encoder and decoder, and the rate and hop of their audio.
 
-    The defaults are those of the published network, NSynth's h512_bo16. The encoder and the decoder have equally many
-    dilated convolutions, with the same dilations.
+    The defaults are the sizes of the published network, NSynth's h512_bo16. The encoder and the decoder have the same
+    number of dilated convolutions, with the same dilations.
 
-    Forms: gated, NSynth's; normalised, that of the program wavenet-autoencoder-chainer, whose layers have batch
-    normalisation and leaky ReLUs. In the normalised form, encoder and decoder share the table of what they read of each
-    level, so that `skip` must equal `encoder`, the number of channels between their layers.
+    There are two forms: "gated", as in NSynth; and "normalised", as in the program wavenet-autoencoder-chainer, whose
+    layers have batch normalisation and leaky ReLUs. In the normalised form, encoder and decoder share a table that
+    gives the vector of every mu-law level. So `skip` must equal `encoder`, the number of channels between the layers.
     """
 
     form: Literal["gated", "normalised"] = Field("gated", description="form of the layers")
@@ -50,7 +50,7 @@ class Config(ModelConfig):
         0,
         ge=0,
         le=128,
-        description="number of pitches that the decoder can be told, from the lowest on; 0: it reads none",
+        description="number of pitches that the decoder can be given, from the lowest on; 0: it reads no pitch",
     )
 
     @model_validator(mode="after")
@@ -72,7 +72,7 @@ class Config(ModelConfig):
 
     @property
     def condition(self) -> int:
-        """Number of numbers in a frame that the decoder reads: those of the encoding, and a one for the pitch."""
+        """Length of a frame that the decoder reads: the numbers of the encoding, then the one-hot code of the pitch."""
         return self.latent + self.pitches
 
     @property
@@ -87,5 +87,6 @@ PRESETS = {
     "wavenet_autoencoder-tiny": Config(layers=12, stacks=2, encoder=16, width=32, skip=32, hop=128, rate=4000),
     "wavenet_autoencoder-normalised": Config(form="normalised", encoder=32, width=16, skip=32, rate=4410),
 }
-"""The published network, one that trains on a CPU in hours, one at 4 kHz that trains in minutes, and the sizes of
-wavenet-autoencoder-chainer."""
+"""The published sizes; a network that trains on a CPU in hours; a network for sounds at 4 kHz that trains in minutes;
+and the sizes of wavenet-autoencoder-chainer.
+"""

@@ -1,4 +1,4 @@
-"""Conversion of checkpoints of NSynth, by the program magenta, and of wavenet-autoencoder-chainer."""
+"""Conversion of checkpoints of NSynth (from the program magenta) and of wavenet-autoencoder-chainer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CHAINER: dict[str, Any] = {"stacks": 3, "least_dilation": 2, "hop": 512, "rate"
 """Fields of `Config` that do not follow from the arrays, with the values of the two programs."""
 
 _ADDED = 1e-5
-"""The variance that batch normalisation adds is 2e-5 in Chainer and 1e-5 here, so 1e-5 is added to the variances."""
+"""A batch normalisation adds 2e-5 to the variance in Chainer, and 1e-5 here. So 1e-5 is added to stored variances."""
 
 
 def recognises(names: set[str]) -> bool:
@@ -32,10 +32,11 @@ def recognises(names: set[str]) -> bool:
 
 
 def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
-    """Return the configuration, the weights, and the values that neither argument has.
+    """Return the configuration, the weights, and the values that had to be assumed, as texts.
 
-    found: the arrays of a checkpoint, by name. Of NSynth the weights themselves are taken, as the published decoder
-    does; their moving averages only if the checkpoint has nothing else. given: values of fields of `Config`. Raises
+    found: the arrays of a checkpoint, by name. From a checkpoint of NSynth the weights are taken, as the published
+    decoder does, and the moving averages of the weights only if there is nothing else. given: values of fields of
+    `Config`. Values that are neither given nor in the checkpoint are assumed to be those of the program. Raises
     ValueError if the arrays are those of another network, or if a given value contradicts them.
     """
     if unknown := sorted(set(given) - set(Config.model_fields)):
@@ -62,8 +63,8 @@ def _told(plain: Mapping[str, Array]) -> dict[str, Any]:
     levels = plain["logits/W"].shape[-1]
     if (one, taps, levels) != (1, TAPS, MULAW_LEVELS):
         raise ValueError(
-            f"the checkpoint has convolutions of {taps} taps and {levels} levels; those of NSynth have {TAPS} and "
-            f"{MULAW_LEVELS}: this form is not supported"
+            f"the checkpoint has convolutions of {taps} taps and {levels} levels; NSynth has {TAPS} taps and "
+            f"{MULAW_LEVELS} levels: this form is not supported"
         )
     layers = len([name for name in plain if re.fullmatch(r"dilatedconv_\d+/W", name)])
     width, skip = plain["skip_start/W"].shape[-2:]
@@ -72,9 +73,10 @@ def _told(plain: Mapping[str, Array]) -> dict[str, Any]:
 
 
 def _arrays(plain: Mapping[str, Array], config: Config) -> dict[str, Array]:
-    """Return the arrays by our names. A matrix [1, taps, inputs, outputs] becomes [outputs, taps * inputs].
+    """Return the arrays by their names in `weights.shapes`.
 
-    The published gates are first those of the sigmoid, then those of the tanh; here it is the other way round.
+    A matrix [1, taps, inputs, outputs] becomes [outputs, taps * inputs]. In a checkpoint the gates with a sigmoid come
+    before the gates with a tanh; here they come after them.
     """
     arrays: dict[str, Array] = {}
 
@@ -110,7 +112,7 @@ def _told_by_chainer(plain: Mapping[str, Array]) -> dict[str, Any]:
     if (levels, taps, plain["dcd_conv0/W"].shape[2]) != (MULAW_LEVELS, TAPS, TAPS - 1):
         raise ValueError(
             f"the checkpoint has {levels} levels and convolutions of {taps} and {plain['dcd_conv0/W'].shape[2]} taps; "
-            f"those of wavenet-autoencoder-chainer have {MULAW_LEVELS}, {TAPS} and {TAPS - 1}: this form is not "
+            f"wavenet-autoencoder-chainer has {MULAW_LEVELS} levels, {TAPS} and {TAPS - 1} taps: this form is not "
             "supported"
         )
     layers = len([name for name in plain if re.fullmatch(r"dcd_conv\d+/W", name)])
@@ -120,7 +122,10 @@ def _told_by_chainer(plain: Mapping[str, Array]) -> dict[str, Any]:
 
 
 def _arrays_of_chainer(plain: Mapping[str, Array], config: Config) -> dict[str, Array]:
-    """Return the arrays by our names. A convolution [outputs, inputs, taps, 1] becomes [outputs, taps * inputs]."""
+    """Return the arrays by their names in `weights.shapes`.
+
+    The weights of a convolution [outputs, inputs, taps, 1] become a matrix [outputs, taps * inputs].
+    """
     arrays: dict[str, Array] = {f"{part}.first.weight": plain["embedid/W"] for part in ("encoder", "decoder")}
 
     def add(ours: str, theirs: str, bias: bool = True) -> None:
@@ -141,7 +146,8 @@ def _arrays_of_chainer(plain: Mapping[str, Array], config: Config) -> dict[str, 
             add(f"{part}.layers.{i}.conv", f"{theirs}_conv{i}", bias=part == "encoder")
             add(f"{part}.layers.{i}.out", f"{theirs}_afr_conv{i}")
     add("encoder.last", "ecd_fnl_conv")
-    arrays["encoder.last.bias"] = config.layers * arrays["encoder.last.bias"]  # it is added once for every layer there
+    # The program adds this bias once for every layer.
+    arrays["encoder.last.bias"] = config.layers * arrays["encoder.last.bias"]
     add("decoder.condition", "dcd_bias_conv")
     add("decoder.head.0", "dcd_fnl_conv1")
     add("decoder.head.1", "dcd_fnl_conv2")

@@ -10,17 +10,17 @@ from dspgraph_nodes.models.wavenet_autoencoder.config import MULAW_LEVELS
 
 
 def levels_read(levels: Tensor) -> Tensor:
-    """Return what the networks read of mu-law levels: (k - 128) / 128, [batch, n, 1]. levels: [batch, n] int64."""
+    """Convert mu-law levels k [batch, n] int64 to the inputs of the networks: (k - 128) / 128, [batch, n, 1]."""
     half = MULAW_LEVELS // 2
     read: Tensor = (levels - half) / half
     return read.unsqueeze(-1)
 
 
 def taken(x: Tensor, dilation: int, before: int, after: int) -> Tensor:
-    """Return what a convolution reads at every sample: [batch, n, taps * channels], the oldest tap first.
+    """Return the inputs of a dilated convolution for every sample, [batch, n, taps * channels], the oldest tap first.
 
-    x: [batch, n, channels]; before, after: the number of taps before the sample, and after it; one more tap reads the
-    sample itself. Beyond both ends x counts as 0.
+    x: [batch, n, channels]; before, after: the number of taps that read before the sample, and after it; one more tap
+    reads the sample itself. Beyond both ends x counts as 0.
     """
     count = x.shape[1]
     wide = pad(x, (0, 0, before * dilation, after * dilation))
@@ -30,7 +30,7 @@ def taken(x: Tensor, dilation: int, before: int, after: int) -> Tensor:
 def frame_means(rows: Tensor, hop: int) -> Tensor:
     """Return the mean of the rows of every frame, [batch, frames, channels]. rows: [batch, frames * hop, channels].
 
-    Raises ValueError for another number of samples.
+    Raises ValueError if the number of rows is not a multiple of the hop.
     """
     batch, count, channels = rows.shape
     if count % hop:

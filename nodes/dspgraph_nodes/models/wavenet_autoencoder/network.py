@@ -1,4 +1,4 @@
-"""The WaveNet autoencoder in torch: the gated form, NSynth's. The other form is in `normalised`.
+"""The WaveNet autoencoder in torch: the gated form, as in NSynth. The other form is in the module `normalised`.
 
 A sample is one of 256 mu-law levels k, and the networks read v = (k - 128) / 128. The encoder turns samples into frames
 of a few numbers; its convolutions with the dilations d_i read samples on both sides, and zeros beyond both ends:
@@ -14,8 +14,8 @@ The decoder predicts the level of sample t from the samples before it and from t
     x_(i+1)[t] = x_i[t] + W g + b,    s = s + V g + c
     logits = W relu(V relu(s) + c + C z[j] + e) + b
 
-Every formula has weights and biases of its own. A decoder that is told the pitch of a note reads (z[j], one-hot code of
-the pitch) in place of z[j].
+Every formula has weights and biases of its own. A decoder that is given the pitch of a note reads (z[j], one-hot code
+of the pitch) in place of z[j].
 
 Source: J. Engel et al., Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders, ICML 2017,
 arXiv:1704.01279; magenta, models/nsynth/wavenet/h512_bo16.py.
@@ -34,10 +34,10 @@ from dspgraph_nodes.models.wavenet_autoencoder.normalised import NormalisedDecod
 
 
 def with_pitch(z: Tensor, pitch: Tensor | None, config: Config) -> Tensor:
-    """Return the frames that the decoder reads: those of the encoding, each followed by the one-hot code of a pitch.
+    """Return the frames that the decoder reads, [batch, frames, latent + pitches].
 
-    z: [batch, frames, latent]; pitch: [batch] int64, semitones above the lowest pitch; not read if the decoder reads no
-    pitch. Returns [batch, frames, latent + pitches].
+    Each is a frame of the encoding followed by the one-hot code of a pitch. z: [batch, frames, latent], the encoding;
+    pitch: [batch] int64, semitones above the lowest pitch; it is ignored if the decoder reads no pitch.
     """
     if not config.pitches:
         return z
@@ -47,7 +47,7 @@ def with_pitch(z: Tensor, pitch: Tensor | None, config: Config) -> Tensor:
 
 
 class EncoderLayer(nn.Module):
-    """One dilated convolution of the encoder. Its columns are [tap, channel], the oldest tap first."""
+    """One dilated convolution of the encoder. The columns of its weights are [tap, channel], the oldest tap first."""
 
     def __init__(self, config: Config, dilation: int) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class EncoderNetwork(nn.Module):
     def forward(self, levels: Tensor) -> Tensor:
         """Return the frames, [batch, frames, latent]. levels: [batch, frames * hop] int64.
 
-        Raises ValueError for another number of samples.
+        Raises ValueError if the number of levels is not a multiple of the hop.
         """
         h = self.first(taken(levels_read(levels).to(self.first.weight), 1, 1, 1))
         for layer in self.layers:
@@ -104,7 +104,7 @@ class DecoderLayer(nn.Module):
 
 
 class DecoderNetwork(nn.Module):
-    """The network that predicts samples from frames and from the samples before."""
+    """The network that predicts each sample from the frames and from the samples before it."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -134,7 +134,7 @@ class DecoderNetwork(nn.Module):
 
 
 class WaveNetAutoencoder(nn.Module):
-    """Both networks."""
+    """The encoder and the decoder, in the form that the configuration names."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -148,14 +148,14 @@ class WaveNetAutoencoder(nn.Module):
             self.decoder.first = self.encoder.first  # one table for both
 
     def forward(self, levels: Tensor, pitch: Tensor | None = None) -> Tensor:
-        """Return the logits of every sample, given those before it and the encoding of all: [batch, n, 256].
+        """Return the logits of every sample, [batch, n, 256], from the samples before it and the encoding of all.
 
         levels: [batch, n] int64, n = frames * hop; pitch: as `with_pitch` takes it.
         """
         return self.decoded(self.encoder(levels), levels, pitch)
 
     def decoded(self, z: Tensor, levels: Tensor, pitch: Tensor | None) -> Tensor:
-        """Return what `forward` returns. z: [batch, frames, latent], the encoding."""
+        """Return the logits as `forward` does, but take the encoding z [batch, frames, latent] as given."""
         previous = pad(levels[:, :-1], (1, 0), value=MULAW_LEVELS // 2)
         found: Tensor = self.decoder(with_pitch(z, pitch, self.config), previous)
         return found

@@ -2,20 +2,20 @@
 
 Both networks read the same table E of 256 rows, one for every mu-law level k. N are batch normalisations, which are
 linear once the network is trained: N(h) = f * h + o for every channel. r is the leaky ReLU, r(x) = max(x, x / 5). The
-encoder reads samples on both sides, and zeros beyond both ends of what the convolutions read:
+encoder reads samples on both sides; beyond both ends of the signal, the inputs of the convolutions are 0:
 
     h_0[t] = E[k[t]],    g[t] = r(sum_k W_k r(N h_i[t + (k - 1) d_i]) + b),    k = 0 .. 2
     u_i[t] = V N g[t] + c,    h_(i+1) = h_i + u_i
     z[j] = mean of W sum_i u_i[t] + b over the samples t of frame j
 
 The decoder predicts the level of sample t from the samples before it and from the frame j in which it lies, by the same
-formulas, but for
+formulas, except for
 
     h_0[t] = E[k[t - 1]],    g[t] = r(sum_k W_k r(N h_i[t + (k - 1) d_i]) + C z[j] + e),    k = 0, 1
     logits = W r(V r(sum_i u_i) + c) + b
 
 Every formula has weights and biases of its own, except C and e, which all layers of the decoder share. A decoder that
-is told the pitch of a note reads (z[j], one-hot code of the pitch) in place of z[j].
+is given the pitch of a note reads (z[j], one-hot code of the pitch) in place of z[j].
 
 In training, N uses the mean and variance of all samples of a batch, so that a prediction then depends a little on later
 samples.
@@ -53,7 +53,7 @@ class NormalisedLayer(nn.Module):
     def forward(self, h: Tensor, condition: Tensor | float = 0.0) -> Tensor:
         """Return u, [batch, n, channels], which is added to h for the next layer.
 
-        h: [batch, n, channels]; condition: [batch, n, width], what is added to the sums of the convolution.
+        h: [batch, n, channels]; condition: [batch, n, width], numbers that are added to the sums of the convolution.
         """
         before, within = self.norms
         read = taken(leaky_relu(before(h.mT).mT, SLOPE), self.dilation, 1, self.after)
@@ -62,7 +62,10 @@ class NormalisedLayer(nn.Module):
 
 
 def summed(layers: nn.ModuleList, h: Tensor, condition: Tensor | float = 0.0) -> Tensor:
-    """Return the sum of the results of all layers, [batch, n, channels]. The arguments are those of a layer."""
+    """Apply layers one after the other, and return the sum of their results u, [batch, n, channels].
+
+    h, condition: the arguments of the first layer, see `NormalisedLayer.forward`.
+    """
     total = torch.zeros_like(h)
     for layer in layers:
         u = layer(h, condition)
@@ -84,13 +87,13 @@ class NormalisedEncoder(nn.Module):
     def forward(self, levels: Tensor) -> Tensor:
         """Return the frames, [batch, frames, latent]. levels: [batch, frames * hop] int64.
 
-        Raises ValueError for another number of samples.
+        Raises ValueError if the number of levels is not a multiple of the hop.
         """
         return frame_means(self.last(summed(self.layers, self.first(levels))), self.config.hop)
 
 
 class NormalisedDecoder(nn.Module):
-    """The network that predicts samples from frames and from the samples before."""
+    """The network that predicts each sample from the frames and from the samples before it."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()

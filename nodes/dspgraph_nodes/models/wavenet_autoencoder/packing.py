@@ -19,11 +19,11 @@ from dspgraph_nodes._kernels.signal.mulaw import floor_samples
 from dspgraph_nodes.models.wavenet_autoencoder.config import MULAW_LEVELS, SLOPE, TAPS, Config
 
 _READ = ((np.arange(MULAW_LEVELS) - MULAW_LEVELS // 2) / (MULAW_LEVELS // 2)).astype(np.float32)
-"""The numbers that the gated networks read for the levels, [256] float32."""
+"""Level -> the number that the gated networks read for it, [256] float32."""
 
 
 def packed_encoder(config: Config, arrays: Mapping[str, Array]) -> PackedEncoder:
-    """Return an encoder as its kernel uses it. arrays: those of a file of weights, by name."""
+    """Return an encoder in the form that its kernel uses. arrays: all arrays of a file of weights, by name."""
     c, names = config, [f"encoder.layers.{i}" for i in range(config.layers)]
     wide = {name: one.astype(np.float64) for name, one in arrays.items() if name.startswith("encoder.")}
     first: Array
@@ -51,29 +51,35 @@ def packed_encoder(config: Config, arrays: Mapping[str, Array]) -> PackedEncoder
 
 
 def _tall(vector: Array) -> Array:
-    """Return a vector with zeros at its end up to a multiple of sixteen."""
+    """Append zeros to a vector until its length is a multiple of sixteen."""
     return padded(vector[:, None])[:, 0]
 
 
 def _fold_norm(wide: dict[str, Array], norm: str, layer: str) -> None:
-    """Give a dense layer the weights with which it also does what the batch normalisation before it does."""
+    """Change the weights of a dense layer, so that it also does the work of the batch normalisation before it.
+
+    wide: the arrays of a file of weights, which are changed. norm, layer: the names of the two.
+    """
     factor, offset = norm_factors(wide, norm)
     wide[f"{layer}.bias"] = wide[f"{layer}.bias"] + wide[f"{layer}.weight"] @ offset
     wide[f"{layer}.weight"] = wide[f"{layer}.weight"] * factor
 
 
 def frames_read(z: Array, pitch: int, config: Config) -> Array:
-    """Return the frames that the decoder reads: [n, latent + pitches], in the dtype of z.
+    """Return the frames that the decoder reads, [n, latent + pitches], in the dtype of z: see `network.with_pitch`.
 
-    z: [n, latent], the frames of the encoding; pitch: semitones above the lowest pitch; not read if the decoder reads
-    no pitch.
+    z: [n, latent], the frames of the encoding; pitch: semitones above the lowest pitch; it is ignored if the decoder
+    reads no pitch.
     """
     code = np.arange(config.pitches) == pitch
     return np.concatenate((z, np.broadcast_to(code, (len(z), config.pitches)).astype(z.dtype)), axis=1)
 
 
 def packed_decoder(config: Config, arrays: Mapping[str, Array]) -> PackedWaveNet:
-    """Return a decoder as the kernels of WaveNet use it. arrays: those of a file of weights, by name."""
+    """Return a decoder in the form that the kernels of WaveNet use.
+
+    arrays: all arrays of a file of weights, by name.
+    """
     c = config
     own = {name.removeprefix("decoder."): one for name, one in arrays.items() if name.startswith("decoder.")}
     sample, gates = (_gated if c.form == "gated" else _normalised)(c, own)
@@ -86,7 +92,10 @@ def packed_decoder(config: Config, arrays: Mapping[str, Array]) -> PackedWaveNet
 
 
 def _gated(config: Config, own: Mapping[str, Array]) -> tuple[WaveNetWeights, Array]:
-    """Return what `pack_layers` returns for a decoder of the gated form. own: its arrays, by name."""
+    """Apply `pack_layers` to a decoder of the gated form.
+
+    own: the arrays of the decoder, by name without "decoder.".
+    """
     c = config
     first = own["first.weight"].astype(np.float64)[:, ::-1].T  # [taps, width], the newest first
     of_levels = (first[:, None] * _READ[:, None]).reshape(-1, c.width)
@@ -94,7 +103,7 @@ def _gated(config: Config, own: Mapping[str, Array]) -> tuple[WaveNetWeights, Ar
 
 
 def _normalised(config: Config, own: Mapping[str, Array]) -> tuple[WaveNetWeights, Array]:
-    """Return what `pack_layers` returns for a decoder of the normalised form. own: its arrays, by name."""
+    """Apply `pack_layers` to a decoder of the normalised form. own: its arrays, by name without "decoder."."""
     c, wide = config, {name: one.astype(np.float64) for name, one in own.items()}
     wide["first.bias"], norms = np.zeros(c.encoder), []
     condition, bias = wide.pop("condition.weight"), wide.pop("condition.bias")
@@ -104,7 +113,10 @@ def _normalised(config: Config, own: Mapping[str, Array]) -> tuple[WaveNetWeight
         _fold_norm(wide, f"{name}.norms.1", f"{name}.out")
         wide[f"{name}.gate.weight"], wide[f"{name}.gate.bias"] = wide[f"{name}.conv.weight"], bias
         wide[f"{name}.condition.weight"] = condition
-        for kind in ("weight", "bias"):  # the skip connection is what is added to the input of the next layer
+        for kind in (
+            "weight",
+            "bias",
+        ):  # the skip connection is the same sum that is added to the input of the next layer
             wide[f"{name}.skip.{kind}"] = wide[f"{name}.out.{kind}"]
     factors, offsets = (np.array(one) for one in zip(*norms, strict=True))
     form = LayersForm(TAPS - 1, c.dilations, (1.0,) * c.layers, 1.0, (factors, offsets), SLOPE)

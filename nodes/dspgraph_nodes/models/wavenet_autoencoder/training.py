@@ -1,9 +1,9 @@
 """A training run of the WaveNet autoencoder: both networks learn together to predict the samples of crops.
 
 The encoder reads a crop, and the decoder predicts each of its samples from the encoding and from the samples before.
-Before and after a crop both networks read silence, as in the published program. There the crops have 12 frames, a batch
-has 32 of them, and the learning rate falls from 2e-4 to 2e-5 in 200,000 batches. If the decoder reads a pitch, which it
-does not in the published form, recordings need a label.
+Before and after a crop both networks read silence, as in the published program. In that program a crop has 12 frames, a
+batch has 32 crops, and the learning rate falls from 2e-4 to 2e-5 in 200,000 batches. If the decoder reads a pitch,
+which the published one does not, every recording needs a label "pitch".
 
 Source: J. Engel et al., Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders, ICML 2017,
 arXiv:1704.01279; magenta, models/nsynth/wavenet.
@@ -82,8 +82,8 @@ class Settings(TrainingSettings, frozen=True, extra="forbid"):
     information: float = Field(
         0.0,
         ge=0,
-        description="weight of the information in the encoding, as a part of the loss: with more, the encoding does "
-        "not repeat the pitch that the decoder is told; 0: as published",
+        description="weight, in the loss, of the information in the encoding: a large weight keeps the encoding from "
+        "repeating the pitch that the decoder is given; 0: as published",
     )
 
     @property
@@ -95,7 +95,7 @@ class Settings(TrainingSettings, frozen=True, extra="forbid"):
 class LevelCrops:
     """Crops of recordings whose signals are levels. An index is (epoch, place), as in `Crops`.
 
-    An item has two tensors: the levels of a crop, [frames * hop] int64, and the pitch of its recording, a number (see
+    An item has two tensors: the levels of a crop, [frames * hop] int64, and the pitch of the recording, one number (see
     `recording_of`). frames: the number of frames in a crop. In every epoch the crops begin at other frames, as in
     `Crops` with `beyond` set to half a crop.
     """
@@ -115,9 +115,10 @@ class LevelCrops:
 
 
 def recording_of(samples: Array, pitch: int, hop: int) -> TrainingRecording:
-    """Return a recording whose signal is the levels of its whole frames.
+    """Convert samples to a recording for training: its signal has the mu-law levels of all whole frames.
 
-    samples: [n], full scale +-1; pitch: semitones above the network's lowest pitch, the feature "pitch" of all frames.
+    samples: [n], full scale +-1; pitch: semitones above the network's lowest pitch; every frame gets it as its feature
+    "pitch". hop: samples in a frame.
     """
     levels = floor_levels(samples)
     frames = len(levels) // hop
@@ -125,7 +126,7 @@ def recording_of(samples: Array, pitch: int, hop: int) -> TrainingRecording:
 
 
 def task(labels: NoteLabels, settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction) -> Task:
-    """Return what the training loop needs: data, losses and validation."""
+    """Return the `Task` of a training run: its data, losses and validation."""
     config: Config = settings.config
     known = dict.fromkeys(recordings, 0)
     if config.pitches:
@@ -175,8 +176,8 @@ def train(
 ) -> Path:
     """Train both networks: see `trainer.train`.
 
-    recordings: samples [n], full scale +-1, at the rate of the configuration, by name; labels: the pitch of each, a
-    MIDI number, which is needed only if the setting `pitches` is above 0.
+    recordings: samples [n], full scale +-1, at the rate of the configuration, by name; labels: the pitch of each
+    recording, a MIDI number, which is needed only if the setting `pitches` is above 0.
     """
     given = {name: {} for name in recordings} if labels is None else labels
     return trainer.train(partial(task, given), recordings, features, out, settings, resume, progress, report, init)
@@ -185,10 +186,11 @@ def train(
 def figures_of(
     weight: float, model: WaveNetAutoencoder, levels: Tensor, pitch: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """Return, as "loss", the mean of -ln P of the samples, in nats, and `weight` times the information for a sample.
+    """Return "loss", in nats per sample, and "information", the mean information in a frame of the encoding, in nats.
 
-    With a weight above 0 the decoder reads z + e in training, e drawn from N(0, 1), instead of z. The information of a
-    frame is the divergence of N(z, 1) from N(0, 1), sum(z**2) / 2 nats. Its mean is the figure "information".
+    The loss is the mean of -ln P of the samples plus `weight` times the information per sample. The information in a
+    frame z is the divergence of N(z, 1) from N(0, 1), sum(z**2) / 2. With a weight above 0 the decoder reads z + e
+    instead of z in training, where e is drawn from N(0, 1).
 
     levels: [crops, frames * hop] int64; pitch: [crops], semitones above the network's lowest pitch.
 
@@ -203,7 +205,10 @@ def figures_of(
 
 
 def _audio(recording: TrainingRecording, settings: Settings, path: Path) -> dict[str, tuple[Array, int]]:
-    """Return a recording, encoded and decoded with a file of weights."""
+    """Return {"validation": (samples, rate)}: the start of a recording, encoded and decoded with a file of weights.
+
+    The setting `audio` is the number of seconds.
+    """
     config, arrays = WEIGHTS.read(path)
     frames = max(1, round(settings.audio * config.rate / config.hop))
     half, encoder = MULAW_LEVELS // 2, packed_encoder(config, arrays)

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from dspgraph_nodes._kernels.neural.conditioning import reach
 from dspgraph_nodes.models.shared.config import EmphasisConfig, size
 
-_ROWS = 16  # rows of a weight matrix that the kernels process together: numbers of units are multiples of it
+_ROWS = 16  # rows of a weight matrix that the kernels process together; numbers of units are multiples of 16
 
 
 class Config(EmphasisConfig):
@@ -22,23 +22,23 @@ class Config(EmphasisConfig):
     """
 
     kind: Literal["coarse_fine", "categorical", "mixture"] = Field(
-        "categorical", description="what is predicted: coarse_fine, categorical or mixture"
+        "categorical", description="distribution of a sample: coarse_fine, categorical or mixture"
     )
     bits: int = Field(9, ge=4, le=16, description="bits of a sample; coarse_fine: an even number")
     mulaw: bool = Field(True, description="categorical: whether the levels are mu-law codes; otherwise they are linear")
     components: int = size(10, "mixture: number of logistic distributions", largest=64)
     units: int = size(512, "units of each GRU; coarse_fine: a multiple of 32", multiple=_ROWS)
     dense: int = size(512, "units of each dense layer", multiple=_ROWS)
-    biases: Literal["one", "two"] = Field("two", description="coarse_fine: bias vectors of the GRU; one: no recurrent")
+    biases: Literal["one", "two"] = Field("two", description="coarse_fine: biases of the GRU; one: no recurrent bias")
     start: Literal["silence", "zeros", "lowest"] = Field(
         "silence",
-        description="coarse_fine: halves before the first sample; zeros: inputs of 0; lowest: the halves 0 and 0",
+        description="coarse_fine: halves before the first sample; zeros: inputs of 0; lowest: both halves are 0",
     )
     features: int = Field(80, ge=0, le=1024, description="numbers in a frame; 0 (coarse_fine only): no frames")
     input: Literal["given", "decibels"] = Field(
         "given",
-        description="what the network sees of a feature x: x, or the natural logarithm x of a magnitude in dB, "
-        "from 0 for -100 dB to 1 for 0 dB",
+        description="input of the network for a feature x. given: x; decibels: x is the natural logarithm of a "
+        "magnitude, and the input is its level in dB, scaled from 0 for -100 dB to 1 for 0 dB",
     )
     rate: int = size(22050, "sample rate, Hz", largest=192_000)
     factors: tuple[int, ...] = Field(
@@ -49,7 +49,7 @@ class Config(EmphasisConfig):
     )
     offset: bool = Field(False, description="whether the smoothing filters have a bias")
     auxiliary: int = Field(
-        128, ge=0, le=4096, multiple_of=4, description="outputs of the residual network of the frames; 0: none"
+        128, ge=0, le=4096, multiple_of=4, description="outputs of the residual network of the frames; 0: no network"
     )
     compute: int = size(128, "channels of the residual network")
     blocks: int = Field(10, ge=0, le=64, description="blocks of the residual network")
@@ -59,14 +59,14 @@ class Config(EmphasisConfig):
     def _consistent(self) -> Self:
         split = self.kind == "coarse_fine"
         if split and self.units % (2 * _ROWS):
-            raise ValueError(f"units is {self.units}; coarse_fine divides it in two halves: take a multiple of 32")
+            raise ValueError(f"units is {self.units}; coarse_fine divides them in two halves: set a multiple of 32")
         if split and self.bits % 2:
             raise ValueError(f"bits is {self.bits}; a sample that is split in two halves has an even number of bits")
         if self.kind == "categorical" and self.bits > 10:
             raise ValueError(f"bits is {self.bits}; one softmax has at most 10 bits: choose coarse_fine or mixture")
         if not split and not (self.features and self.auxiliary):
             raise ValueError(
-                f"features is {self.features}, auxiliary {self.auxiliary}; only coarse_fine can be without"
+                f"features is {self.features}, auxiliary is {self.auxiliary}; both can be 0 only for coarse_fine"
             )
         if split and self.auxiliary:
             raise ValueError(f"auxiliary is {self.auxiliary}; coarse_fine has no residual network: set it to 0")
@@ -83,19 +83,19 @@ class Config(EmphasisConfig):
 
     @property
     def context(self) -> int:
-        """Frames on each side of a frame that its samples depend on."""
+        """Number of frames on each side of a frame on which the samples of the frame depend."""
         if not self.features:
             return 0
         return max(self.pad if self.auxiliary else 0, reach(self.factors, self.widths))
 
     @property
     def levels(self) -> int:
-        """Classes of a softmax: those of one half of the bits for coarse_fine; 2**bits otherwise."""
+        """Number of classes of a softmax: 2**(bits / 2) for coarse_fine, one half of the bits; 2**bits otherwise."""
         return 1 << (self.bits // 2 if self.kind == "coarse_fine" else self.bits)
 
     @property
     def first_halves(self) -> tuple[float, float]:
-        """The inputs that stand for the halves before the first sample."""
+        """The inputs of the network in place of the halves of the sample before the first sample."""
         silence = (self.levels // 2) / ((self.levels - 1) / 2) - 1
         return {"silence": (silence, -1.0), "zeros": (0.0, 0.0), "lowest": (-1.0, -1.0)}[self.start]
 
@@ -120,8 +120,8 @@ PRESETS = {
     "wavernn-small-mixture": Config(kind="mixture", bits=16, units=96, **_SMALL),
     "wavernn-small-split": Config(kind="coarse_fine", bits=16, units=192, **{**_SMALL, "auxiliary": 0, "blocks": 0}),
 }
-"""The published sizes, and smaller ones that train on a CPU.
+"""The published sizes, and smaller sizes that train on a CPU.
 
 wavernn and wavernn-mixture: the alternative model of fatchord/WaveRNN; wavernn-split: the network of N. Kalchbrenner et
-al., as fatchord/WaveRNN has it, without frames.
+al., in the version of fatchord/WaveRNN, which reads no frames.
 """

@@ -1,7 +1,7 @@
 """Conversion of published WaveRNN checkpoints into the weights of this project.
 
-Four layouts are known: the alternative model of fatchord/WaveRNN, the same network as torchaudio names it, the original
-dual-softmax model of fatchord/WaveRNN, and the one of mkotha/WaveRNN.
+Four layouts are known: the alternative model of fatchord/WaveRNN; the same network with the names of torchaudio; the
+original dual-softmax model of fatchord/WaveRNN; and the model of mkotha/WaveRNN.
 """
 
 from __future__ import annotations
@@ -51,10 +51,11 @@ def recognises(names: set[str]) -> bool:
 
 
 def convert(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
-    """Return the configuration, the arrays by the names of `network`, and the values that the checkpoint does not hold.
+    """Return the configuration, the arrays by the names of `network`, and the names of values that had to be assumed.
 
-    found: the arrays of the checkpoint by name; given: fields of `Config` that the checkpoint does not tell, such as
-    rate and mulaw. Raises ValueError if the arrays have none of the four layouts, or do not fit each other.
+    found: the arrays of the checkpoint by name; given: fields of `Config` that do not follow from the checkpoint, such
+    as rate and mulaw; if they are not given, their defaults are assumed. Raises ValueError if the arrays have none of
+    the four layouts, or do not fit each other.
     """
     for needed, own in _LAYOUTS:
         if needed <= set(found):
@@ -64,7 +65,7 @@ def convert(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
 
 
 def _from_torchaudio(found: _Arrays) -> dict[str, Array]:
-    """Return arrays of torchaudio with the names of fatchord/WaveRNN, where residual blocks begin at 0, not at 3."""
+    """Rename arrays of torchaudio to the names of fatchord/WaveRNN, where residual blocks count from 0, not from 3."""
     block = re.compile(r"melresnet_model\.(\d+)\.(?=resblock_model)")
     last = max((int(number) for name in found for number in block.findall(name)), default=2) + 1
     shifted = {block.sub(lambda match: f"layers.{int(match[1]) - 3}.", name): array for name, array in found.items()}
@@ -74,8 +75,8 @@ def _from_torchaudio(found: _Arrays) -> dict[str, Array]:
 def _smoothing(arrays: _Arrays, shorter: int) -> tuple[dict[str, Array], dict[str, Any]]:
     """Return the smoothing filters [1, 1, taps] and their biases, by the names of `network.Conditions`.
 
-    The second result has the fields of `Config` about them. shorter: 0 for filters of 2 * factor + 1 taps, 1 for those
-    of 2 * factor - 1 taps.
+    The second result has the fields of `Config` about these filters. shorter: 0 for filters of 2 * factor + 1 taps, 1
+    for filters of 2 * factor - 1 taps.
     """
     names, filters = numbered(arrays, "upsample.up_layers"), {}
     for k, name in enumerate(names):
@@ -104,7 +105,7 @@ def _stacked(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
 
 
 def _dual(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
-    """Convert fatchord's dual-softmax network: its gates u, r, e are z, r, n, and r does not scale its only bias."""
+    """Convert fatchord's dual-softmax network. Its gates u, r, e are z, r, n here. Its one bias is not scaled by r."""
 
     def gates(name: str) -> Array:
         return found[name].reshape(3, -1, found[name].shape[1])[[1, 0, 2]]
@@ -120,7 +121,7 @@ def _dual(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
 
 
 def _mkotha(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
-    """Convert mkotha's network: a GRU of torch, where c does not reach the coarse half of the state that predicts c."""
+    """Convert mkotha's network: a GRU of torch. The coarse half of its state does not read c, which it predicts."""
     inner = found["wavernn.gru.weight_ih_l0"]
     gates = inner.reshape(3, len(inner) // 3, -1)
     half = gates.shape[1] // 2
@@ -150,7 +151,10 @@ def _split(arrays: _Arrays, given: Mapping[str, Any], told: Mapping[str, Any]) -
 
 
 def _finished(told: Mapping[str, Any], arrays: _Arrays, given: Mapping[str, Any], silent: list[str]) -> _Converted:
-    """Return the result of `convert`. silent: the fields that the checkpoint does not hold."""
+    """Return the result of `convert`.
+
+    told: the fields of `Config` from the checkpoint; silent: fields it does not hold.
+    """
     config = Config(**agreed(told, given))
     return config, fitting(WEIGHTS, config, arrays), [name for name in silent if name not in given]
 

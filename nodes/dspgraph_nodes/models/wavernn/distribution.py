@@ -1,4 +1,4 @@
-"""The distribution that WaveRNN predicts for every sample of a recording, given the true past (teacher forcing)."""
+"""The distribution that WaveRNN predicts for every sample of a recording from the true samples before it."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ def _outputs(model: WaveRNN, samples: Array, features: FeatureFunction) -> tuple
 distribution = partial(mel_distribution, WEIGHTS, network, _outputs, "features")
 """Return the distribution of every sample of a recording: see `mel_distribution`.
 
-For the kind coarse_fine it is the distribution of the upper half of the bits.
+For the kind coarse_fine, this is the distribution of the upper half of the bits.
 """

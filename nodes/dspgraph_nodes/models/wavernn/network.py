@@ -1,7 +1,8 @@
 """WaveRNN in torch, with teacher forcing.
 
-Two forms, chosen by the kind of the configuration. `Stacked` (categorical, mixture) has two GRUs and three dense layers
-over the frames; `Split` (coarse_fine) has one GRU whose state is divided into a coarse and a fine half.
+The network has one of two forms, which the kind of the configuration decides. `Stacked` (categorical, mixture) has two
+GRUs and three dense layers, which read the frames; `Split` (coarse_fine) has one GRU, whose state is divided into a
+coarse and a fine half.
 
 Source: N. Kalchbrenner et al., Efficient Neural Audio Synthesis, ICML 2018; the program fatchord/WaveRNN.
 """
@@ -78,7 +79,7 @@ class Conditions(nn.Module):
 class Stacked(nn.Module):
     """The form with two GRUs: x = I @ [sample, frame, a1]; x += GRU1(x); x += GRU2([x, a2]); three dense layers.
 
-    a1 .. a4 are the quarters of the auxiliary numbers. The first dense layer takes [x, a3], the second takes the result
+    a1 .. a4 are the quarters of the auxiliary numbers. The first dense layer reads [x, a3], the second reads the result
     of the first and a4; both end with ReLU.
     """
 
@@ -99,8 +100,8 @@ class Stacked(nn.Module):
     def forward(self, frames: Tensor, samples: Tensor, state: States | None = None) -> tuple[Tensor, States]:
         """Return the outputs [batch, n, outputs], and the states of both GRUs after the last sample.
 
-        frames: as in `Conditions`; samples: [batch, n], the sample before each predicted one, -1 .. 1; state: before
-        the first sample, 0 by default.
+        frames: as in `Conditions`; samples: [batch, n], for each predicted sample the sample before it, -1 .. 1; state:
+        the states of both GRUs before the first sample, 0 by default.
         """
         smooth, auxiliary = self.conditions(frames)
         a1, a2, a3, a4 = auxiliary.chunk(4, -1)
@@ -115,13 +116,13 @@ class Stacked(nn.Module):
 
 
 class Split(nn.Module):
-    """The form with a divided state: the second half of the bits of a sample is predicted knowing the first half.
+    """The form with a divided state: it predicts the upper half of the bits of a sample, then the lower half from that.
 
         r, z = sigmoid(W @ x + R @ h + b),    n = tanh(W @ x + b + r * (R @ h + b')),    h = z * h + (1 - z) * n
 
     Both halves of the state read the whole previous state h. The inputs x are the frame and both halves of the sample
-    before; the fine half also reads the coarse half of this sample. b' is 0 if the GRU has one bias. Each half has a
-    dense layer with ReLU, and a second one that gives its logits.
+    before; the fine half of the state also reads the coarse half of this sample. b' is 0 if the GRU has one bias. Each
+    half has a dense layer with ReLU, and a second dense layer that gives the logits.
     """
 
     def __init__(self, config: Config) -> None:
@@ -143,9 +144,9 @@ class Split(nn.Module):
     def forward(self, frames: Tensor, halves: Tensor, state: States | None = None) -> tuple[Tensor, States]:
         """Return the logits [batch, n, 2 * levels], coarse then fine, and the state after the last sample.
 
-        frames: as in `Conditions`, with no columns if the network takes none; halves: [batch, n, 3], the coarse and the
-        fine half of the sample before and the coarse half of this one, as c / ((levels - 1) / 2) - 1; state: before the
-        first sample, 0 by default.
+        frames: as in `Conditions`, with no columns if the network reads no frames; halves: [batch, n, 3], the coarse
+        and the fine half of the sample before and the coarse half of this sample, scaled to c / ((levels - 1) / 2) - 1;
+        state: the state before the first sample, 0 by default.
         """
         c = self.config
         x = halves

@@ -1,9 +1,9 @@
 """WaveRNN's weights, packed for its kernels.
 
-Work that does not depend on the samples is taken out of the loop over samples. The layers between the frames and the
-first GRU are linear, and so is the interpolation of the frames: a frame is multiplied with the product of all these
-matrices once, and a sample adds a few of the results, weighted by `taps`. The auxiliary numbers of a frame are
-multiplied once too.
+Work that does not depend on the samples is done before the loop over samples. The layers between the frames and the
+first GRU are linear, and so is the interpolation of the frames. So each frame is multiplied once with the product of
+all these matrices, and for a sample a few of the results are added up, weighted by `taps`. The auxiliary numbers of a
+frame are multiplied once too.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from dspgraph_nodes.models.wavernn.config import Config
 
 
 def packed(config: Config, arrays: Mapping[str, Array]) -> WaveRNNWeights:
-    """Return a network as the kernels use it. arrays: those of a file of weights, by name."""
+    """Return a network in the form that the kernels use. arrays: all arrays of a file of weights, by name."""
     c, wide = config, {name: array.astype(np.float64) for name, array in arrays.items()}
     split, mixture = c.kind == "coarse_fine", c.kind == "mixture"
     sample, frames, constants = _split(wide) if split else _stacked(wide)
     names = [f"conditions.smooth.{k}" for k in range(len(c.factors))] if c.features else []
     filters = [wide[f"{name}.weight"][0, 0] for name in names] or [np.ones(1)] * len(c.factors)
-    offset = 0.0  # what the biases of the filters add up to
+    offset = 0.0  # the number that the biases of all filters add to every interpolated number
     for name, taps in zip(names, filters, strict=False):
         offset = offset * taps.sum() + wide.get(f"{name}.bias", np.zeros(1))[0]
     constants.bias[: frames.shape[1]] += offset * frames.sum(axis=0)
@@ -78,7 +78,7 @@ def _stacked(wide: Mapping[str, Array]) -> tuple[layout.StackedNetwork, Array, A
 
 
 def _split(wide: Mapping[str, Array]) -> tuple[layout.SplitNetwork, Array, AffineLayer]:
-    """Return the network, the matrix of the frames, and the layer of the (missing) auxiliary numbers."""
+    """Return the network, the matrix of the frames, and a layer with biases only: there are no auxiliary numbers."""
     recurrent = wide["recurrent"]
     coarse = np.pad(wide["input_coarse"], ((0, 0), (0, 0), (0, 1)))
     given = {
@@ -95,9 +95,9 @@ def _split(wide: Mapping[str, Array]) -> tuple[layout.SplitNetwork, Array, Affin
 
 
 def _residual(wide: Mapping[str, Array], count: int) -> tuple[AffineLayer, ...]:
-    """Return the layers of the residual network, all but the last one with the normalisation that follows it.
+    """Return the layers of the residual network. Each layer except the last includes the normalisation after it.
 
-    count: the number of blocks.
+    wide: the arrays of a file of weights, float64. count: the number of blocks.
     """
     layers = [normalised_layer(wide, "conditions.first", "conditions.norm")]
     for k in range(count):

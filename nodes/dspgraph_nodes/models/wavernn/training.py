@@ -1,7 +1,7 @@
 """A training run of WaveRNN, from recordings and their mel bands.
 
 Source: N. Kalchbrenner et al., Efficient Neural Audio Synthesis, ICML 2018. The defaults of the learning rate, the
-largest gradient and the size of a batch are those of the program fatchord/WaveRNN; the network is a smaller one.
+largest gradient and the size of a batch are taken from the program fatchord/WaveRNN; the default network is smaller.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from dspgraph_nodes.models.wavernn.packing import packed
 from dspgraph_nodes.models.wavernn.weights import WEIGHTS
 
 PIPELINE = "mel_features"
-_RATE, _HOP, _BANDS = 16000, 256, 80  # of that pipeline
+_RATE, _HOP, _BANDS = 16000, 256, 80  # sample rate in Hz, hop and bands of that pipeline
 
 
 class Settings(MelSettings, SparseSettings, frozen=True, extra="forbid"):
@@ -55,7 +55,7 @@ class Settings(MelSettings, SparseSettings, frozen=True, extra="forbid"):
 
     @property
     def config(self) -> Config:
-        """The configuration of the network: that of the preset, for the frames of `mel_features`."""
+        """The configuration of the network: the preset's configuration, changed for the frames of `mel_features`."""
         chosen: Config = super().config
         return chosen.replace(
             rate=_RATE, factors=(4, 8, 8), widths=(9, 17, 17), features=_BANDS, input="decibels", start="silence"
@@ -84,7 +84,7 @@ def inputs(code: Tensor, config: Config) -> Tensor:
 
 
 def outputs(model: WaveRNN, frames: Tensor, x: Tensor, read: Tensor) -> Tensor:
-    """Return the parameters of the distributions of n samples, [chunks, n, outputs], given the samples before each.
+    """Return the parameters of the distributions of n samples, [chunks, n, outputs], given the samples before them.
 
     frames: as in `part_losses`; x: [chunks, n + 1] or [chunks, n + 1, 2], the inputs that stand for the sample before
     the n samples and for the n samples themselves; read: [chunks, n + 1] or [chunks, n + 1, 2], the inputs that stand
@@ -96,10 +96,11 @@ def outputs(model: WaveRNN, frames: Tensor, x: Tensor, read: Tensor) -> Tensor:
 
 
 def part_losses(model: WaveRNN, frames: Tensor, code: Tensor, read: Tensor) -> dict[str, Tensor]:
-    """Return the mean of -ln P of the samples, in nats, as "loss"; for coarse_fine that of each half too.
+    """Return the mean of -ln P of the samples, in nats, as "loss"; for coarse_fine also "coarse" and "fine".
 
-    frames: [chunks, n + 2 * context, features]; code: [chunks, n * hop + 1], the sample before the first one included;
-    read: the codes of the samples that the network reads, [chunks, n * hop + 1]: `code`, or `code` with noise.
+    These are the means for the two halves of the bits. frames: [chunks, n + 2 * context, features]; code: [chunks, n *
+    hop + 1], the codes of the sample before the chunk and of the samples of the chunk; read: the codes that the network
+    reads, [chunks, n * hop + 1]: `code`, or `code` with noise.
     """
     c, x = model.config, inputs(code, model.config)
     parameters = outputs(model, frames, x, inputs(read, c))
@@ -114,7 +115,7 @@ def part_losses(model: WaveRNN, frames: Tensor, code: Tensor, read: Tensor) -> d
 
 
 def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction) -> trainer.Task:
-    """Return what the training loop needs: data, losses and validation."""
+    """Return the `Task` of a training run: its data, losses and validation."""
     config = settings.config
 
     def prepare(x: Array) -> TrainingRecording:
@@ -123,7 +124,7 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
         signal[: len(x)] = x[: len(signal)]
         return TrainingRecording(codes(signal, config), {"mel": mel}, _HOP)
 
-    silence = 1 << (config.bits - 1)  # a level next to 0, where the node begins; of coarse_fine 0 itself
+    silence = 1 << (config.bits - 1)  # the level at which the node begins: next to 0, for coarse_fine 0 itself
     companded = config.kind == "categorical" and config.mulaw
     edges = Edges(config.context, repeat=False)
     data = mel_data(recordings, prepare, settings, _HOP, edges, silence, 1 << config.bits, companded)
@@ -142,5 +143,5 @@ train = partial(trainer.train, task)
 
 
 def _speech(config: Config, arrays: Mapping[str, Array], frames: Array, draw: np.random.Generator) -> Array:
-    network = packed(config.replace(input="given"), arrays)  # the frames are already what the network sees
+    network = packed(config.replace(input="given"), arrays)  # the frames already have the form that the network sees
     return speech(network, frames, draw)[0]

@@ -1,4 +1,4 @@
-"""WaveRNN's weights in files, without torch."""
+"""The arrays of a WaveRNN in a file of weights, without torch."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Categorical:
 
 
 def fixed_entropy(data: Iterable[Array], levels: int) -> float:
-    """Return the cross-entropy, in nats per sample, of the best distribution that is the same for all samples.
+    """Return the cross-entropy, in nats per sample, of the best prediction that is the same for all samples.
 
     This is the entropy of the relative frequencies of the levels. data: arrays of whole numbers from 0 to levels - 1.
     """

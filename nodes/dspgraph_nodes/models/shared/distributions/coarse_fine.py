@@ -17,7 +17,8 @@ from dspgraph_nodes.models.shared.distributions.categorical import Categorical
 class CoarseFine:
     """P(u) = P(c) * P(f | c), where the code u = c * 2**(bits / 2) + f has the halves c and f.
 
-    bits: even. The network reads c before it gives the logits of f: they hold for this c alone.
+    bits: the number of bits of a sample, even. The network reads c before it gives the logits of f, so these logits are
+    valid for this c only.
     """
 
     bits: int = 16
@@ -33,7 +34,7 @@ class CoarseFine:
         return 2 * self.levels
 
     def halves(self, codes: Tensor) -> tuple[Tensor, Tensor]:
-        """Return c and f of codes u, 0 .. 2**bits - 1."""
+        """Return the halves c and f of codes u, which are whole numbers from 0 to 2**bits - 1."""
         return codes // self.levels, codes % self.levels
 
     def inputs(self, codes: Tensor) -> Tensor:

@@ -19,8 +19,8 @@ from torch.nn.functional import log_softmax, logsigmoid
 class LogisticMixture:
     """A mixture of logistic distributions: K logits, then K means, then K log-scales for every sample.
 
-    components: K; classes: the number of levels from -1 to 1; floor: the least log-scale: the loss and the draws raise
-    a lower log-scale to it; None: no floor.
+    components: K; classes: the number of levels from -1 to 1; floor: the lowest log-scale: in the loss and in draws, a
+    lower log-scale is replaced by it; None: no floor.
 
     `formula` chooses how the loss is computed. "exact": every class has the probability of its interval, and only the
     two outermost classes are open to infinity, so that the probabilities add up to 1. "published": the formula of the
@@ -71,8 +71,8 @@ class LogisticMixture:
     def draw(self, parameters: Tensor, numbers: Tensor) -> Tensor:
         """Return a sample for every row [...], from -1 to 1.
 
-        parameters: [..., 3 * K]; numbers: [..., K + 1], from 0 to 1: u_1 .. u_K choose the component, v the value in
-        it.
+        parameters: [..., 3 * K]; numbers: [..., K + 1], from 0 to 1: u_1 .. u_K choose the component, and v the value
+        from this component.
 
             k = argmax_k(logit_k - ln(-ln u_k)),    x = mean_k + scale_k * (ln v - ln(1 - v)), limited to -1 .. 1
         """

@@ -1,0 +1,83 @@
+"""The phase of a pitch contour, counted in whole numbers, so that it neither drifts nor depends on the cut."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+
+LARGEST_TERM = 1 << 31
+"""Limit of both terms of the fraction (rows per second) / rate: products with the length of a block fit in 64 bits."""
+
+_TURN = 2.0**53  # steps of the phase in a turn before they are shifted to 64 bits
+
+
+@dataclass
+class PitchClock:
+    """The phase at the next sample, in units of 2**-64 turns, and the rows of pitch that samples still need."""
+
+    rate: float
+    ratio: tuple[int, int]  # whole numbers of rows and of samples that last equally long, in lowest terms
+    f0: Array  # [n], float64, from the row in which the next sample begins
+    phase: int = 0
+    rows: int = 0  # rows received so far
+    samples: int = 0  # samples returned so far
+
+    def push(self, f0: Array) -> tuple[Array, Array]:
+        """Add rows of pitch [n], in Hz; return pitch [m] and phase [m] (uint64) of the samples that are known now.
+
+        A sample has the pitch of the row in which it begins; a pitch that is not above 0 counts as 0 and stops the
+        phase. Raises ValueError that names the first row above half the rate.
+        """
+        high = f0 > self.rate / 2
+        if high.any():
+            at = int(high.argmax())
+            raise ValueError(
+                f"a pitch at {self.rate:.10g} samples per second is at most {self.rate / 2:g} Hz; row "
+                f"{self.rows + at} has {float(f0[at]):g} Hz"
+            )
+        self.f0 = np.concatenate((self.f0, np.where(f0 > 0, f0, 0).astype(np.float64)))
+        self.rows += len(f0)
+        rows, samples = self.ratio
+        return self._give(self.rows * samples // rows)
+
+    def end(self) -> tuple[Array, Array]:
+        """Return pitch and phase of the samples that begin in the last row and were not returned yet."""
+        rows, samples = self.ratio
+        return self._give(-(-self.rows * samples // rows))
+
+    def _give(self, until: int) -> tuple[Array, Array]:
+        rows, samples = self.ratio
+        first, part = divmod(self.samples * rows, samples)
+        owners = (part + np.arange(until - self.samples) * rows) // samples
+        pitch = self.f0[owners] if len(owners) else self.f0[:0]
+        steps = np.floor(pitch * (_TURN / self.rate)).astype(np.uint64) << np.uint64(11)
+        phase = np.cumsum(np.concatenate((np.array([self.phase], np.uint64), steps)))  # the sums wrap around at a turn
+        self.phase = int(phase[-1])
+        self.f0 = self.f0[until * rows // samples - first :]
+        self.samples = until
+        return pitch, phase[:-1]
+
+
+def clock_start(rate: Fraction, rows: Fraction) -> PitchClock:
+    """Return the clock before the first row. rate: samples per second; rows: rows per second."""
+    return PitchClock(float(rate), (rows / rate).as_integer_ratio(), np.empty(0))
+
+
+def check_clock(name: str, rate: Fraction, f0: Any) -> None:
+    """Raise ValueError if the samples of a node cannot be counted. name: of the node; f0: the stream of the pitch."""
+    if f0.width != 1:
+        raise ValueError(f"{name} takes one pitch per frame; found {f0}")
+    if max((f0.rate / rate).as_integer_ratio()) > LARGEST_TERM:
+        raise ValueError(
+            f"{name}.rate is {float(rate)!r}, {rate / f0.rate} samples for every frame of {f0}: too many digits to "
+            f"count by; take {round(rate)}"
+        )
+
+
+def turns(phase: Array) -> Array:
+    """Return phases of 2**-64 turns as turns, [n] float64, from 0 to below 1."""
+    whole: Array = (phase >> np.uint64(11)).astype(np.float64) / _TURN
+    return whole

@@ -1,0 +1,68 @@
+"""Harmonics of a given pitch."""
+
+import numpy as np
+
+from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State, to_fraction
+from dspgraph_nodes._kernels.limits import MOST_RATE
+
+
+def harmonic_sum(pitch: Array, phase: Array, rate: float, most: int) -> Array:
+    """Return sqrt(2 / K) * sum_(k = 1 .. K) cos(2 * pi * k * p), 0 where the pitch is 0, [n] float64.
+
+    pitch: [n], Hz; phase: p, [n] uint64, in units of 2**-64 turns; rate: Hz. K is the number of harmonics below half
+    the rate, at most `most`.
+    """
+    from dspgraph_nodes._kernels.maths.elementary import cos
+    from dspgraph_nodes._kernels.signal.pitch_clock import turns
+
+    voiced = pitch > 0
+    counts = np.where(voiced, np.minimum(np.ceil(rate / 2 / np.where(voiced, pitch, 1)) - 1, most), 0)
+    total = np.zeros(len(pitch))
+    for k in range(1, int(counts.max(initial=0)) + 1):
+        total += np.where(counts >= k, cos(2 * np.pi * turns(phase * np.uint64(k))), 0.0)
+    return total * np.sqrt(2 / np.maximum(counts, 1))
+
+
+class HarmonicSource(Node):
+    """Generate all harmonics of a pitch contour below half the rate, of equal strength and unit power in all.
+
+        y[n] = sqrt(2 / K) * sum_(k = 1 .. K) cos(2 * pi * k * p[n]),    p[n + 1] = p[n] + f0[n] / rate,    p[0] = 0
+
+    K is the number of harmonics below rate / 2, or `harmonics` if that is less. It is a pulse train without aliasing;
+    where the pitch is 0 it is silent. Sample n has the pitch of the frame in which it begins. The phase p is counted in
+    steps of 2**-53 turns, exactly.
+
+    Source: T. F. Quatieri and R. J. McAulay, Speech transformations based on a sinusoidal representation, IEEE
+    Transactions on Acoustics, Speech, and Signal Processing 34(6), 1986 (harmonics in phase at pulses).
+    """
+
+    f0 = Input(Frames, "f0")
+    y = Output(Audio)
+
+    rate: float = Field(16000, gt=0, le=MOST_RATE, description="sampling rate of the output, Hz")
+    harmonics: int = Field(10_000, ge=1, le=10_000, description="largest number of harmonics")
+
+    def streams(self, f0: Frames) -> tuple[Audio]:
+        from dspgraph_nodes._kernels.signal.pitch_clock import check_clock
+
+        try:
+            check_clock(self.type_name, to_fraction(self.rate), f0)
+        except ValueError as error:
+            raise ParameterError(str(error)) from None
+        return (Audio(rate=to_fraction(self.rate), dtype=f0.dtype),)
+
+    def start(self, f0: Frames) -> State:
+        from dspgraph_nodes._kernels.signal.pitch_clock import clock_start
+
+        return clock_start(to_fraction(self.rate), f0.rate), f0.dtype
+
+    def step(self, state: State, f0: Array) -> tuple[State, Array]:
+        clock, dtype = state
+        return state, self._samples(*clock.push(f0[:, 0])).astype(dtype, copy=False)
+
+    def flush(self, state: State) -> tuple[Array]:
+        clock, dtype = state
+        return (self._samples(*clock.end()).astype(dtype, copy=False),)
+
+    def _samples(self, pitch: Array, phase: Array) -> Array:
+        return harmonic_sum(pitch, phase, float(self.rate), self.harmonics)

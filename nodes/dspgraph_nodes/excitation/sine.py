@@ -1,0 +1,53 @@
+"""A sine of a given pitch."""
+
+import numpy as np
+
+from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State, to_fraction
+from dspgraph_nodes._kernels.limits import MOST_RATE
+
+
+class Sine(Node):
+    """Generate a sine that follows a pitch contour; silence where the pitch is 0.
+
+        y[n] = amplitude * sin(2 * pi * p[n]),    p[n + 1] = p[n] + f0[n] / rate,    p[0] = 0
+
+    Sample n has the pitch of the frame in which it begins. The phase p is counted in steps of 2**-53 turns, exactly, so
+    that it does not drift.
+
+    Source: X. Wang, S. Takaki and J. Yamagishi, Neural source-filter-based waveform model for statistical parametric
+    speech synthesis, ICASSP 2019 (its source of sines).
+    """
+
+    f0 = Input(Frames, "f0")
+    y = Output(Audio)
+
+    rate: float = Field(16000, gt=0, le=MOST_RATE, description="sampling rate of the output, Hz")
+    amplitude: float = Field(0.1, ge=-1e3, le=1e3, description="amplitude")
+
+    def streams(self, f0: Frames) -> tuple[Audio]:
+        from dspgraph_nodes._kernels.signal.pitch_clock import check_clock
+
+        try:
+            check_clock(self.type_name, to_fraction(self.rate), f0)
+        except ValueError as error:
+            raise ParameterError(str(error)) from None
+        return (Audio(rate=to_fraction(self.rate), dtype=f0.dtype),)
+
+    def start(self, f0: Frames) -> State:
+        from dspgraph_nodes._kernels.signal.pitch_clock import clock_start
+
+        return clock_start(to_fraction(self.rate), f0.rate), f0.dtype
+
+    def step(self, state: State, f0: Array) -> tuple[State, Array]:
+        clock, dtype = state
+        return state, self._samples(*clock.push(f0[:, 0])).astype(dtype, copy=False)
+
+    def flush(self, state: State) -> tuple[Array]:
+        clock, dtype = state
+        return (self._samples(*clock.end()).astype(dtype, copy=False),)
+
+    def _samples(self, pitch: Array, phase: Array) -> Array:
+        from dspgraph_nodes._kernels.maths.elementary import sin
+        from dspgraph_nodes._kernels.signal.pitch_clock import turns
+
+        return np.where(pitch > 0, self.amplitude * sin(2 * np.pi * turns(phase)), 0.0)
