@@ -150,14 +150,15 @@ class Node(BaseModel):
         """Return how many seconds of output the node gives for each second of input, as an exact fraction above 0.
 
         With a stretch s, item k of an output of rate r stands for the input from k / (r * s) to (k + 1) / (r * s). The
-        lookahead counts seconds of input from the end of this span. Streams that meet in a node have equal durations.
+        lookahead counts seconds of input from the end of this span. All inputs of a node must have the same duration.
         """
         return Fraction(1)
 
     def extra(self, *inputs: Any) -> Fraction:
         """Return how many seconds the outputs last beyond the end of the input, such as the tail of an echo.
 
-        `flush` returns their items: in all, ceil((seconds * stretch + extra) * rate) have come then.
+        `flush` returns the items of this time. An output then has ceil((T * stretch + extra) * rate) items in all,
+        where T is the duration of the signal in seconds.
         """
         return Fraction(0)
 

@@ -1,8 +1,8 @@
-"""All nodes and their functions under one roof: `from dspgraph.nodes import Lpc, lpc`.
+"""All nodes and their functions in one module: `from dspgraph.nodes import Lpc, lpc`.
 
-For each node `lpc` there is the class `Lpc`, for graphs, and, where the file of the node defines one, the function
-`lpc`, which computes the same on whole arrays. A name is imported at its first use. Nodes of installed packages are
-here too, as classes.
+For each node, such as `lpc`, there is the class `Lpc`, for graphs, and, if the file of the node defines it, the
+function `lpc`, which computes the same on whole arrays. A name is imported at its first use. Nodes of installed
+packages are here too, as classes.
 """
 
 import sys

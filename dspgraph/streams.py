@@ -83,7 +83,8 @@ class Stream:
         return items / self.rate
 
     def times(self, items: int) -> Array:
-        """Return the times of the first `items` items in seconds, [items] float64: their begin, for frames the centre.
+        """Return the times of the first `items` items in seconds, [items] float64: the start or, for frames, the
+        centre.
 
         t[k] = k / rate + centre. Frames have a `centre`, for all other streams it is 0.
         """

@@ -326,7 +326,8 @@ def read_arrays(path: str | Path) -> dict[str, tuple[Stream, Array]]:
         stream, f0 = read_arrays("out/speech.npz")["f0"]
         plot(stream.times(len(f0)), f0)
 
-    Raises FileError if the file cannot be read or is damaged, or if it does not describe its streams: read such a file
+    Raises FileError if the file cannot be read or is damaged, or if it contains no description of its streams: read
+    such a file
     with `numpy.load`.
     """
     streams = stored_streams(path)

@@ -131,7 +131,7 @@ class Decoder:
         self.format, self.subtype = file.format, file.subtype
 
     def _count(self, file: _Forward, most: int) -> int:
-        """Return the number of samples per channel of an open file, by decoding all of them; at most `most`."""
+        """Decode an open file to count its samples per channel, and return their number. Stop after `most` samples."""
         frames = 0
         while n := len(self._read(file, min(self._rows, most - frames), frames)):
             frames += n

@@ -193,7 +193,7 @@ def load(
 
 
 def _plain(value: Any) -> Any:
-    """Return a numpy number as a number of Python, and a path or anything else as a text."""
+    """Convert a numpy number to a number of Python, and a path or any other object to a text."""
     return value.item() if isinstance(value, np.generic) else str(value)
 
 

@@ -116,7 +116,10 @@ def _integer(text: str) -> int:
 
 
 def _json_item(place: str, folder: Path, line: object, unused: set[str], labels: Collection[str]) -> tuple[Item, bool]:
-    """Return (item, whether the line gives the item an id) for a line of JSON."""
+    """Return (item, whether the line gives the item an id) for a line of JSON.
+
+    place: the file and the number of the line, for messages. unused, labels: as in `_json_lines`.
+    """
     if not isinstance(line, dict):
         raise RequestError(f"{place}: is not an object; found {shown(line)}: {_JSON_LINE}")
     if is_lhotse(line):

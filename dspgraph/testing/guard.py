@@ -102,7 +102,7 @@ def _copied(blocks: Sequence[Any]) -> list[Any]:
 
 
 class _StageGuard:
-    """The checks of one stage, and the last blocks that were overwritten."""
+    """The checks of one stage. `overwritten` has the last blocks that were filled with ones after their use."""
 
     def __init__(self, where: str, stage: Watched) -> None:
         self.where, self.stage = where, stage

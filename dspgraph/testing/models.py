@@ -50,7 +50,8 @@ class ModelExample:
       it, both [n] or [n, draws]. The two are equal if samples are real numbers.
     * train(out, steps, resume) trains on a small data set, and returns the file of weights.
 
-    deterministic: whether nothing is drawn: a sample is its parameter, whatever the seed; `cumulative` is then None.
+    deterministic: whether the samples are the parameters themselves, so that nothing is drawn; `cumulative` is then
+    None.
     lanes: the numbers of lanes with which `forced` is tried. unseen: the fields of the configuration on which no array
     depends. frames: the length of the signals. draws: the number of samples for the statistics. tolerance: the largest
     difference between kernel and network. steps, fall: after `steps` steps the training loss must have fallen by
@@ -429,7 +430,7 @@ def _uniform(example: ModelExample, folder: Path, seeds: Sequence[int]) -> Array
 
 
 def _certain(parameters: Array, samples: Array) -> tuple[Array, Array]:
-    """Return the cumulative probabilities of samples that are certain to be their parameters."""
+    """Return the cumulative probabilities for a deterministic model, whose samples equal their parameters."""
     right = samples.reshape(len(samples), -1) == parameters.reshape(len(samples), -1)
     return np.zeros(right.shape), right.astype(float)
 

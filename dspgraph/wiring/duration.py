@@ -10,13 +10,13 @@ from dspgraph.streams import milliseconds
 
 @dataclass(frozen=True)
 class Duration:
-    """The duration of a stream: stretch * (seconds of the signal) + extra. extra: in seconds, at least 0."""
+    """The duration of a stream: stretch * (duration of the signal) + extra. extra: in seconds, at least 0."""
 
     stretch: Fraction = Fraction(1)
     extra: Fraction = Fraction(0)
 
     def of(self, seconds: Fraction) -> Fraction:
-        """Return the duration of the stream for a signal of so many seconds."""
+        """Return the duration of the stream, in seconds, for a signal of `seconds`."""
         return self.stretch * seconds + self.extra
 
     def then(self, stretch: Fraction, extra: Fraction) -> Duration:

@@ -39,8 +39,8 @@ Samples = NDArray[np.float64]
 class Source:
     """The recordings of one speaker or of one set of speakers.
 
-    package: of Debian; pattern: of the files in it; speaker, language, licence: for the manifest; unseen: whether they
-    are for tests alone.
+    package: the name of the Debian package; pattern: a pattern for its files; speaker, language, licence: texts for the
+    manifest; unseen: whether the recordings are for tests only.
     """
 
     package: str

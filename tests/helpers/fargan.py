@@ -30,7 +30,7 @@ def fargan_arrays(config: Config = SMALL, seed: int = 0) -> dict[str, Array]:
 
 
 def fargan_file(config: Config = SMALL, seed: int = 0) -> str:
-    """Return the path of a file of random weights, written once for all tests of this machine."""
+    """Return the path of a file of random weights, which is written once for all tests on this machine."""
     return shared_file(WEIGHTS.content(config, fargan_arrays(config, seed)))
 
 
@@ -45,10 +45,11 @@ def fargan_features(count: int, seed: int = 0, bands: int = 18) -> dict[str, Arr
 
 
 def in_torch(network: FARGAN, cepstrum: Array, pitch: Array, correlation: Array, given: Array | None = None) -> Array:
-    """Return the samples [n * hop] of a signal before de-emphasis, by the network in torch; as the node cuts it.
+    """Return the samples [n * hop] of a signal before de-emphasis, by the network in torch, for the same times as the
+    node.
 
-    The frames before and after the signal are its first and its last one. given: [n * hop], true samples in place of
-    those that the network makes, for the past of later ones.
+    The first and the last frame are repeated beyond the ends of the signal. given: [n * hop], true samples that later
+    sub-frames read as their past, in place of the samples that the network makes.
     """
     size = network.config.subframe
     period = torch.from_numpy(np.pad(periods(pitch[:, 0]), 1, mode="edge"))
@@ -67,5 +68,5 @@ def in_torch(network: FARGAN, cepstrum: Array, pitch: Array, correlation: Array,
 
 
 def of_subframes(rows: Tensor) -> Tensor:
-    """Return the rows of the sub-frames of a signal: not the first two, and the last one twice again."""
+    """Return the rows of the sub-frames of a signal: without the first two, and with the last row two more times."""
     return torch.cat((rows[2:], rows[-1:], rows[-1:]))

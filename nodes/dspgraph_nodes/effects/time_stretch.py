@@ -38,12 +38,12 @@ class TimeStretch(Node):
     """Change the duration of audio and keep its pitch. A factor of 1.25 slows speech to 80 % of its speed.
 
     phase_vocoder: frame j, centred at sample j * hop of the output, is the spectrum of the input around sample
-    floor(j * hop / factor). Its peaks continue the phases of the last frame by as much as they advance in the input in
-    `hop` samples; the bins around a peak keep their phases relative to it (identity phase locking). For music and
-    speech; sharp strokes become softer.
+    floor(j * hop / factor). The phase of each of its peaks advances from the frame before as much as it does in the
+    input over `hop` samples; the bins around a peak keep their phases relative to it (identity phase locking). This is
+    for music and speech; sharp strokes become softer.
 
-    wsola: frame j is the piece of the input around that sample, shifted by at most `reach` samples so that it continues
-    the last frame best. For speech of one voice, which keeps its sharpness.
+    wsola: frame j is the piece of the input around that sample, shifted by at most `reach` samples so that it best
+    continues the frame before. This is for speech of one voice, which stays sharp.
 
     With a factor of 1 the samples are unchanged.
 
@@ -55,7 +55,7 @@ class TimeStretch(Node):
     x = Input(Audio)
     y = Output(Audio)
 
-    factor: float = Field(ge=0.1, le=10, description="duration of the output, over that of the input")
+    factor: float = Field(ge=0.1, le=10, description="duration of the output, divided by that of the input")
     method: StretchMethod = Field("phase_vocoder", description="phase_vocoder: any sound; wsola: speech")
     length: int = Field(1024, ge=16, le=1 << 15, multiple_of=2, description="length of a frame, samples")
     hop: int = Field(256, ge=1, le=1 << 14, description="samples from frame to frame in the output")
@@ -66,7 +66,7 @@ class TimeStretch(Node):
         up, down = to_fraction(self.factor).as_integer_ratio()
         if max(up, down) > _LARGEST_TERM:
             raise ParameterError(
-                f"time_stretch.factor is {self.factor!r}, {up} / {down}: too many digits to count by; take "
+                f"time_stretch.factor is {self.factor!r}, {up} / {down}: this ratio has too many digits; take "
                 f"{self.factor:.4g}"
             )
         if 2 * self.hop > self.length:

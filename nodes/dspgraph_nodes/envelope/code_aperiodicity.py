@@ -19,11 +19,11 @@ def code_aperiodicity(aperiodicity: Array, rate: float) -> Array:
 
 
 class CodeAperiodicity(Node):
-    """Describe aperiodicity by one number for every 3 kHz, as WORLD does: its level in dB there.
+    """Describe aperiodicity by a few numbers, as WORLD does: its levels in dB at 3, 6, 9 ... kHz.
 
         c[k] = 20 * log10(a(3000 * (k + 1) Hz)),    k = 0 .. min(15000, rate / 2 - 3000) // 3000 - 1
 
-    Between two bins the dB lie on a straight line. `decode_aperiodicity` decodes.
+    Between two bins the value in dB is interpolated linearly. `decode_aperiodicity` decodes the numbers.
 
     Source: WORLD, codec.cpp (M. Morise).
     """

@@ -26,8 +26,8 @@ class CodeSpectralEnvelope(Node):
         s[0] = 1, else sqrt(2);    d[i] = -1 for even i, 3 for odd i
 
     L[i] is the logarithm of the power at N points equally spaced in mel, 1127.01048 * ln(1 + f / 700), from 40 Hz to
-    half the rate (20 kHz at most); between two bins it lies on a straight line in mel. `decode_spectral_envelope`
-    decodes, with d[i] = 1 as in a DCT-II: the two differ in WORLD, and do so here.
+    half the rate (20 kHz at most), interpolated linearly in mel between bins. `decode_spectral_envelope` decodes the
+    numbers with d[i] = 1, as in a DCT-II. Coder and decoder differ in this in WORLD, and therefore here too.
 
     Source: WORLD, codec.cpp, CodeSpectralEnvelope (M. Morise, 2017).
     """

@@ -20,8 +20,8 @@ def decode_aperiodicity(coded: Array, rate: float, n_fft: int) -> Array:
 class DecodeAperiodicity(Node):
     """Compute aperiodicity from the few numbers of `code_aperiodicity`, as WORLD does.
 
-    The dB lie on straight lines between the bands, -60 dB at 0 Hz and 0 dB at half the rate. A row with a mean above
-    -0.5 dB is all noise: 1 everywhere, less 1e-12.
+    Between the bands, -60 dB at 0 Hz and 0 dB at half the rate, the value in dB is interpolated linearly. A row with a
+    mean above -0.5 dB is all noise: 1 - 1e-12 everywhere.
 
     Source: WORLD, codec.cpp (M. Morise).
     """

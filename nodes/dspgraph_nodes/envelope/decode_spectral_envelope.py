@@ -23,8 +23,8 @@ class DecodeSpectralEnvelope(Node):
 
         ln P[i] = c[0] + sqrt(2) * sum_(k > 0) c[k] * cos(pi * k * (2 * i + 1) / (2 * N)),    N = n_fft / 2
 
-    Point i lies at 40 Hz + i / N of the way to half the rate (20 kHz at most), on the scale ln(1 + f / 700). Between
-    two points ln P lies on a straight line in Hz; below the first point and above the last one it is constant.
+    On the scale ln(1 + f / 700), point i lies i / N of the way from 40 Hz to half the rate (20 kHz at most). Between
+    two points ln P is interpolated linearly in Hz; below the first point and above the last one it is constant.
 
     Source: WORLD, codec.cpp, DecodeSpectralEnvelope (M. Morise, 2017).
     """

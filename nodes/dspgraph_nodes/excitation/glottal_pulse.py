@@ -11,7 +11,7 @@ from dspgraph_nodes._kernels.limits import MOST_RATE
 
 
 class LfShape(NamedTuple):
-    """The constants of a pulse, in periods: time te of the excitation, frequency w, growth a, decay e, and ta."""
+    """The constants of a pulse, with times in periods: te, w, a, e and ta in the formulas of `GlottalPulse`."""
 
     te: float
     w: float
@@ -34,7 +34,7 @@ def lf_shape(rd: float) -> LfShape:
         return float(function(np.array(x)))
 
     def root(left: float, right: float, f: Callable[[float], float]) -> float:
-        """Bisect: f is above 0 at `left` and below 0 at `right`."""
+        """Return a root of f by bisection. f is above 0 at `left` and below 0 at `right`."""
         for _ in range(200):
             middle = (left + right) / 2
             left, right = (middle, right) if f(middle) > 0 else (left, middle)
@@ -46,7 +46,7 @@ def lf_shape(rd: float) -> LfShape:
     s, c = value(sin, w * te), value(cos, w * te)
 
     def flow(a: float) -> float:
-        """Return the flow at the end of the period; 0 for the right growth."""
+        """Return the flow at the end of the period for the growth a. It must be 0."""
         opening = -((a * s - w * c) + w * value(exp, -a * te)) / ((a * a + w * w) * s)
         return opening + closing
 
@@ -74,9 +74,9 @@ class GlottalPulse(Node):
         Rg = Rk / 4 * (0.5 + 1.2 * Rk) / (0.11 * Rd - Ra * (0.5 + 1.2 * Rk))
         ta = Ra,    te = (1 + Rk) / (2 * Rg),    w = 2 * pi * Rg;    e * ta = 1 - e**(-e * (1 - te))
 
-    The growth a is that for which the flow returns to 0 in every period. Rd is 0.3 for a pressed voice, about 1 for a
-    normal one, 2.7 for a breathy one. A pulse begins where the phase passes a whole number; where the pitch is 0 there
-    is silence. Sample n has the pitch of the frame in which it begins.
+    The growth a is the one with which the flow returns to 0 in every period. Rd is 0.3 for a pressed voice, about 1 for
+    a normal voice, 2.7 for a breathy voice. A pulse begins where the phase passes a whole number; where the pitch is 0
+    there is silence. Sample n has the pitch of the frame in which it begins.
 
     Source: G. Fant, J. Liljencrants and Q. Lin, A four-parameter model of glottal flow, STL-QPSR 4, 1985; G. Fant, The
     LF-model revisited: transformations and frequency domain analysis, STL-QPSR 2-3, 1995 (Rd).

@@ -24,13 +24,13 @@ def harmonic_sum(pitch: Array, phase: Array, rate: float, most: int) -> Array:
 
 
 class HarmonicSource(Node):
-    """Generate all harmonics of a pitch contour below half the rate, of equal strength and unit power in all.
+    """Generate all harmonics of a pitch contour below half the rate, with equal strength and a total power of 1.
 
         y[n] = sqrt(2 / K) * sum_(k = 1 .. K) cos(2 * pi * k * p[n]),    p[n + 1] = p[n] + f0[n] / rate,    p[0] = 0
 
-    K is the number of harmonics below rate / 2, or `harmonics` if that is less. It is a pulse train without aliasing;
-    where the pitch is 0 it is silent. Sample n has the pitch of the frame in which it begins. The phase p is counted in
-    steps of 2**-53 turns, exactly.
+    K is the number of harmonics below rate / 2, or `harmonics` if that is less. The output is a pulse train without
+    aliasing; where the pitch is 0 it is silent. Sample n has the pitch of the frame in which it begins. The phase p is
+    counted in steps of 2**-53 turns, exactly.
 
     Source: T. F. Quatieri and R. J. McAulay, Speech transformations based on a sinusoidal representation, IEEE
     Transactions on Acoustics, Speech, and Signal Processing 34(6), 1986 (harmonics in phase at pulses).

@@ -69,7 +69,8 @@ def convolved(held: ConvolutionState, x: Array) -> Array:
 
 
 def convolution_tail(held: ConvolutionState, shape: tuple[int, ...]) -> Array:
-    """Return the length - 1 samples after the last block. shape: of one sample."""
+    """Return the length - 1 samples after the last block, where length is that of the response. shape: the shape of a
+    sample."""
     channels, block = held.before.shape
     count, pieces = held.length - 1, [held.left]
     silence = np.zeros((block, channels))
@@ -86,8 +87,7 @@ class Convolve(Node):
 
     The response is cut into parts of `block` samples, and each part is applied in the frequency domain (uniformly
     partitioned overlap-save), so that a long response costs little. Samples come out in blocks of `block`. A file with
-    one channel is used for every channel of x. Without a `tail` the
-    output ends with the input.
+    one channel is used for every channel of x. Without a `tail` the output ends with the input.
 
     Source: W. G. Gardner, Efficient convolution without input-output delay, Journal of the Audio Engineering Society
     43(3), 1995; A. V. Oppenheim and R. W. Schafer, Discrete-Time Signal Processing, 3rd edition, Prentice Hall, 2010

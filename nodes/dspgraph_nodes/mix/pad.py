@@ -12,7 +12,7 @@ class Pad(Node):
 
         y[n] = x[n - round(before * rate)], and 0 outside the signal
 
-    A signal that meets the longer output of another node, such as `echo` with a tail, needs the same padding.
+    Example: to add a signal to the longer output of `echo` with a tail, pad the signal by this tail.
 
     Source: NumPy reference, `numpy.pad`.
     """

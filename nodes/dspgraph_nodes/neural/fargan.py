@@ -35,16 +35,16 @@ class Fargan(Node):
         s = g * tanh(W z),    g = e**(w c + b),    y[n] = s[n] + coef * y[n-1]
 
     c, the condition of a sub-frame of a quarter hop, depends on the features of its frame and of one frame on each
-    side. z is what three GRUs and gated layers make of c, of the samples one period of the pitch before, and of the
-    last 40 samples, both divided by g. Nothing is drawn: the same features always give the same speech. The period is
+    side. Three GRUs and gated layers compute z from c, from the samples one pitch period earlier, and from the last 40
+    samples, both divided by g. Nothing is drawn: the same features always give the same speech. The period is
     floor(50 * pitch + 100.25) samples, limited to 32 .. 255; where it is shorter than 42 samples, it is repeated.
 
     Frame k gives the samples around the middle of its window, which is the start of its span (centre 0): from k * hop -
     hop / 2 up to k * hop + hop / 2. Frame 0 gives only the second half of these samples; the last frame gives another
     half hop at the end. A sample waits for the frame after its own frame. The inputs are outputs of the pipeline
-    `lpcnet_features`; rate and hop are those that the weights were trained with. `dspgraph train fargan` makes weights;
-    `dspgraph weights convert` converts those of the published program. The network is trained on spectra alone, without
-    an adversary.
+    `lpcnet_features`, with the rate and hop of the training. `dspgraph train fargan` makes weights; `dspgraph weights
+    convert` converts the weights of the published program. The loss of the training here compares spectra; there is no
+    adversarial training.
 
     Source: J.-M. Valin, A. Mustafa and J. Büthe, Very Low Complexity Speech Synthesis Using Framewise Autoregressive
     GAN (FARGAN) with Pitch Prediction, IEEE Signal Processing Letters 31, 2024.

@@ -50,7 +50,7 @@ class HarmonicPercussive(Node):
     harmonic: int = Field(31, ge=1, le=999, description="rows of the median over time, an odd number")
     percussive: int = Field(31, ge=1, le=999, description="bins of the median over frequency, an odd number")
     power: int = Field(2, ge=1, le=8, description="exponent p of the masks")
-    margin: float = Field(1.0, ge=1, le=1e3, description="by how much a part must be larger than the other")
+    margin: float = Field(1.0, ge=1, le=1e3, description="factor by which one median must exceed the other")
 
     def streams(self, x: Frames) -> tuple[Frames, Frames]:
         for name, value in (("harmonic", self.harmonic), ("percussive", self.percussive)):

@@ -14,7 +14,7 @@ class InverseMdct(Node):
         z_k[i] = sqrt(2 / N) * w[i] * sum_b X_k[b] * cos(pi / N * (i + 1/2 + N / 2) * (b + 1/2)),    i = 0 .. 2 * N - 1
         y[n] = sum_k z_k[n - k * N + N / 2]
 
-    The windowed transforms overlap by half; what each adds to the signal itself, the next one cancels.
+    The windowed transforms overlap by half. The aliasing of each is cancelled by that of the next.
 
     Source: J. P. Princen, A. W. Johnson and A. B. Bradley, Subband/transform coding using filter bank designs based on
     time domain aliasing cancellation, ICASSP 1987; Xiph.Org Foundation, Vorbis I specification (its window).

@@ -26,7 +26,10 @@ class InversePqmf(Node):
         None, ge=4, le=8192, multiple_of=2, description="order of the filters; 16 * bands - 2 by default"
     )
     cutoff: float | None = Field(
-        None, gt=0, lt=1, description="of the prototype, share of half the rate; 0.568 / bands"
+        None,
+        gt=0,
+        lt=1,
+        description="cutoff of the prototype filter, as a share of half the rate; 0.568 / bands by default",
     )
     beta: float = Field(9.0, ge=0, le=50, description="parameter of the Kaiser window")
 

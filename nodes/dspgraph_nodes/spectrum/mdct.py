@@ -27,7 +27,7 @@ def framing(bins: int) -> Framing:
 def transforms(frames: Array, window: MdctWindow, first: bool, last: bool) -> Array:
     """Return the transforms [n, bins] of frames [n, 2 * bins].
 
-    first, last: whether the first of them is the first of the signal, and the last the last.
+    first: whether frames[0] is the first frame of the signal; last: whether frames[-1] is the last frame of the signal.
     """
     from dspgraph_nodes._kernels.signal.mdct import forward, half_windows
 
@@ -42,7 +42,7 @@ def transforms(frames: Array, window: MdctWindow, first: bool, last: bool) -> Ar
 
 
 class Mdct(Node):
-    """Compute the modified discrete cosine transform: as many numbers as samples, from which `inverse_mdct` gives them.
+    """Compute the modified discrete cosine transform: as many numbers as samples; `inverse_mdct` restores the samples.
 
         X_k[b] = sqrt(2 / N) * sum_i w[i] * x[k * N - N / 2 + i] * cos(pi / N * (i + 1/2 + N / 2) * (b + 1/2))
         i = 0 .. 2 * N - 1,    N = bins

@@ -10,7 +10,7 @@ from dspgraph_nodes._kernels.signal.framing import Framing
 def pqmf(x: Array, bands: int = 4, taps: int = 62, cutoff: float = 0.142, beta: float = 9.0) -> Array:
     """Return the sub-bands of a signal, [ceil(n / bands), bands], in the dtype of x (float32 for int16).
 
-    x: [n], n >= 1, taken as 0 outside; cutoff: of the prototype filter, as a share of half the rate.
+    x: [n], n >= 1, taken as 0 outside; cutoff: the cutoff of the prototype filter, as a share of half the rate.
     """
     x = floating(x)
     return sub_bands(Framing(taps + 1, bands, -(taps // 2)).whole(x), bands, taps, cutoff, beta)
@@ -32,7 +32,8 @@ class Pqmf(Node):
         p[n] = sin(pi * cutoff * (n - taps / 2)) / (pi * (n - taps / 2)) * (Kaiser window of beta)
 
     Column b carries the frequencies from b to b + 1 times rate / (2 * bands). `inverse_pqmf` with the same parameters
-    gives the signal back, nearly: speech in 2, 4, 8 and 16 bands with errors of -38, -63, -51 and -47 dB (measured).
+    restores the signal approximately: for speech in 2, 4, 8 and 16 bands, the measured errors are -38, -63, -51 and -47
+    dB.
 
     Source: Y.-P. Lin and P. P. Vaidyanathan, A Kaiser window approach for the design of prototype filters of cosine
     modulated filterbanks, IEEE Signal Processing Letters 5(6), 1998; ParallelWaveGAN, layers/pqmf.py.
@@ -46,7 +47,10 @@ class Pqmf(Node):
         None, ge=4, le=8192, multiple_of=2, description="order of the filters; 16 * bands - 2 by default"
     )
     cutoff: float | None = Field(
-        None, gt=0, lt=1, description="of the prototype, share of half the rate; 0.568 / bands"
+        None,
+        gt=0,
+        lt=1,
+        description="cutoff of the prototype filter, as a share of half the rate; 0.568 / bands by default",
     )
     beta: float = Field(9.0, ge=0, le=50, description="parameter of the Kaiser window")
 

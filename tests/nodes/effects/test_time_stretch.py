@@ -86,7 +86,7 @@ def test_the_node_is_the_function_and_silence_stays_silent() -> None:
 @pytest.mark.parametrize(
     ("node", "message"),
     [
-        (TimeStretch(factor=1.23456789012), "too many digits to count by; take 1.235"),
+        (TimeStretch(factor=1.23456789012), "this ratio has too many digits; take 1.235"),
         (TimeStretch(factor=2, hop=600), r"time_stretch\.hop is 600; .*: take 512 or less"),
     ],
 )

@@ -30,8 +30,9 @@ def kernel(function: Function) -> Function:
     multiply-adds. So neither the cut of a signal nor the width of a machine's vectors changes any bit of a result. A
     division by zero gives inf or NaN, as in numpy.
 
-    Copy arrays item by item and not by `x[a:b] = y`: for the error about two lengths that differ, numba compiles its
-    formatting of strings, which takes three seconds or more in every process that compiles such a kernel.
+    In a kernel, copy arrays item by item and not by `x[a:b] = y`. For that statement numba also compiles the error
+    about
+    different lengths, which takes three seconds or more in every process that compiles the kernel.
 
     The machine code is kept on disk. A kernel may call kernels of other files, so kept code is used only while neither
     the kernel's module nor any file that it imports, directly or not, has changed. If no folder for the cache can be
@@ -81,7 +82,7 @@ class CompilationNotice:
         self._said = bool(worker) and not worker.endswith("-1")
 
     def begin(self) -> None:
-        """Note that the compilation of a kernel begins. While it runs, the compilation of others may begin too."""
+        """Note that the compilation of a kernel begins. Meanwhile the compilation of other kernels may begin too."""
         self._running += 1
         if self._running == 1 and not self._said:
             self._begun = time.monotonic()

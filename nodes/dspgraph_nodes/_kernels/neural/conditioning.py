@@ -77,7 +77,7 @@ def joined(windows: Array) -> Array:
 
 
 def reach(factors: Sequence[int], widths: Sequence[int]) -> int:
-    """Return the number of frames on each side of a frame that its samples depend on.
+    """Return the number of frames on each side of a frame on which the samples of the frame depend.
 
     Stage k repeats every item factors[k] times and smooths the result with widths[k] taps.
     """

@@ -1,4 +1,4 @@
-"""What FARGAN reads of LPCNet's pitch and correlation.
+"""The inputs of FARGAN, computed from LPCNet's features.
 
 Source: J.-M. Valin, A. Mustafa and J. Büthe, Very Low Complexity Speech Synthesis Using Framewise Autoregressive GAN
 (FARGAN) with Pitch Prediction, IEEE Signal Processing Letters 31, 2024; the program published with it.
@@ -21,19 +21,19 @@ def periods(pitch: Array) -> Array:
 
         T = floor(50 * pitch + 100 + 1 / 4)
 
-    pitch: of LPCNet, in steps of 1 / 100, so that half periods are rounded down in every precision.
+    pitch: LPCNet's pitch, which has steps of 1 / 100. So half periods are rounded down in every precision.
     """
     found = np.floor(50 * pitch.astype(np.float64) + 100.25)
     return np.clip(found, SHORTEST_PERIOD, LONGEST_PERIOD).astype(np.int64)
 
 
 def frame_inputs(cepstrum: Array, pitch: Array, correlation: Array) -> Array:
-    """Return the numbers that the network reads of frames, [n, bands + 2] float32.
+    """Return the inputs of the network for n frames, [n, bands + 2] float32.
 
         cepstrum,    log2(256 / T) - 3 / 2,    ln(1 + e**(5 c)) / ln(1 + e**5) - 1 / 2
 
-    with the period T and the correlation c. cepstrum: [n, bands]; pitch, correlation: [n], of LPCNet; its correlation
-    is c - 1 / 2.
+    with the period T and the correlation c. cepstrum: [n, bands]; pitch, correlation: [n], LPCNet's features, in which
+    the correlation is c - 1 / 2.
     """
     height = log(256 / periods(pitch)) / np.log(2) - 1.5
     c = correlation.astype(np.float64) + 0.5

@@ -42,7 +42,7 @@ class SubframeNetwork(NamedTuple):
     first: Matrix
     first_gate: Matrix
     pitch_gains: Matrix
-    inputs: tuple[Matrix, Matrix, Matrix]  # of the GRUs
+    inputs: tuple[Matrix, Matrix, Matrix]  # the matrices of the inputs of the three GRUs
     states: tuple[RecurrentWeights, RecurrentWeights, RecurrentWeights]
     gates: tuple[Matrix, Matrix, Matrix]
     skip: Matrix
@@ -152,5 +152,5 @@ def _gru(wide: Mapping[str, Array], number: int) -> tuple[Matrix, RecurrentWeigh
 
 
 def _read_from(matrix: Matrix, places: Array) -> Matrix:
-    """Return a matrix whose input k stands at places[k] of the state."""
+    """Return a matrix that reads its input k at position places[k] of the state."""
     return matrix._replace(m=matrix.m._replace(columns=places[matrix.m.columns].astype(np.uint16)))

@@ -99,9 +99,10 @@ def _look_back(given: SubframeInputs, state: Array, gains: Array, signal: Array,
 def run_subframes(net: SubframeNetwork, work: FarganMemory, given: SubframeInputs, signal: Array, made: Array) -> None:
     """Make n sub-frames of every lane.
 
-    work.state: the inputs of the sub-frame before and the states of the GRUs, which it gets again for the next run;
-    signal: [lanes, 256 + n * subframe], of which the first 256 are given; the others become true samples where
-    `given.forced` has them, and otherwise those that the network made; made: [n, subframe, lanes], the latter.
+    work.state: the inputs of the sub-frame before and the states of the GRUs, updated in place for the next run;
+    signal: [lanes, 256 + n * subframe], of which the first 256 samples are given; the others are set to the true
+    samples in `given.forced`, if it has them, and otherwise to the samples that the network makes; made: [n, subframe,
+    lanes], which gets the samples that the network makes.
     """
     count, size, lanes = made.shape
     places, sizes = net.places * lanes, net.sizes * lanes
@@ -152,7 +153,7 @@ def run_subframes(net: SubframeNetwork, work: FarganMemory, given: SubframeInput
 def _scale_periods(
     net: SubframeNetwork, work: FarganMemory, to_y: LayerBuffers, state: Array, y: Array, places: Array, lanes: int
 ) -> None:
-    """Write the past period with each of its four gains to the state."""
+    """Write the past period, multiplied by each of its four gains, to the state."""
     apply_layer(net.pitch_gains, to_y, 0)
     size, one = net.sizes[1], np.float32(1)
     _powers(net.pitch_gains, work, lanes)

@@ -34,7 +34,7 @@ _LONGEST_RUN = 400  # sub-frames
 
 
 class _Rows(NamedTuple):
-    """What a sub-frame gets from its frame."""
+    """The numbers that sub-frames get from their frames."""
 
     conditions: Array  # [n, condition] float32
     period: Array  # [n] int64

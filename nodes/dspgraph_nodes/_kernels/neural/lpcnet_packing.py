@@ -2,7 +2,8 @@
 
 * The embeddings are multiplied with the input matrix of GRU_A in advance. The result is a table for each of the three
   codes of a sample, with the numbers that every value of the code adds to the gates.
-* Matrices, and the scales of the weights before a sigmoid or a tanh, are those of `packing`.
+* Matrices have the form that the module `packing` describes, and weights before a sigmoid or a tanh the scales given
+there.
 
 Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis Through Linear Prediction, ICASSP 2019.
 """

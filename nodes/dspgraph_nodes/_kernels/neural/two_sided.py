@@ -59,7 +59,7 @@ class PackedEncoder(NamedTuple):
 
     @property
     def reach(self) -> int:
-        """Number of samples before and after a frame on which it depends."""
+        """Number of samples before and after a frame on which the frame depends."""
         taps: int = self.first.shape[1]
         return taps // 2 + sum(self.dilations)
 
@@ -77,8 +77,9 @@ def _run_layer(
 ) -> None:
     """Compute one layer.
 
-    x: [C, n + 2 * dilation], h_i from `dilation` samples before the first one of y on; y: [C, n]. inside: the first
-    column of x that is within the signal, and the one after the last such column.
+    x: [C, n + 2 * dilation], h_i from `dilation` samples before the first one of y on; y: [C, n]. inside: the number of
+    the first
+    column of x that is within the signal, and of the column after the last of these.
     """
     channels, count = y.shape
     inner = net.hidden_biases.shape[1]

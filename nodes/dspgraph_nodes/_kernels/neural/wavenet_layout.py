@@ -58,7 +58,7 @@ class Upsampling(NamedTuple):
 
 
 class WaveNetForm(NamedTuple):
-    """The form of the samples of a network."""
+    """The form of the samples of a network: how they are drawn, and how the pre-emphasis is undone."""
 
     width: int  # number of parameters of the distribution of a sample
     numbers: int  # number of random numbers that draw a sample: K + 1 for a mixture of K logistics, else 1

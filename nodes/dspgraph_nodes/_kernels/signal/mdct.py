@@ -1,7 +1,8 @@
 """The modified discrete cosine transform: windows, folding, and the edges of a signal.
 
 Frame k has 2 * N samples and begins N / 2 samples before its span of N samples. The first frame has no frame before it,
-the last none after it: there the window ends at the edge of the signal, so that nothing has to be cancelled.
+and the last frame has no frame after it. There the window ends at the edge of the signal, so that no aliasing arises
+that another frame would have to cancel.
 """
 
 from functools import lru_cache
@@ -16,10 +17,11 @@ MdctWindow = Literal["sine", "vorbis"]
 
 @lru_cache(maxsize=16)
 def half_windows(window: MdctWindow, bins: int, dtype: str) -> tuple[Array, Array]:
-    """Return the rising half of the window, and that at the start of a signal, [bins] each, read-only.
+    """Return the rising half of the window, and the rising half for the first frame of a signal, [bins] each,
+    read-only.
 
-    sine: sin(pi / (4 * bins) * (2 * n + 1)); vorbis: sin(pi / 2 * sin(...)**2) with the same angle. At the start of a
-    signal the half is 0 before the signal and 1 in it. The falling halves are the same backwards.
+    sine: sin(pi / (4 * bins) * (2 * n + 1)); vorbis: sin(pi / 2 * sin(...)**2) with the same angle. For the first frame
+    the half is 0 before the signal and 1 in it. The falling halves are these halves backwards.
     """
     from dspgraph_nodes._kernels.maths.elementary import sin
 
@@ -52,7 +54,7 @@ def forward(frames: Array, left: Array, right: Array) -> Array:
 def backward(rows: Array) -> tuple[Array, Array]:
     """Return both halves, [n, N] each, of the inverse transforms of rows [n, N], without window.
 
-    Each half is the windowed frame plus its mirror image, which the neighbouring frame cancels.
+    Each half contains the frame times the window, plus a mirror image (aliasing), which the neighbouring frame cancels.
     """
     from scipy.fft import dct
 

@@ -26,7 +26,8 @@ class PitchClock:
     samples: int = 0  # samples returned so far
 
     def push(self, f0: Array) -> tuple[Array, Array]:
-        """Add rows of pitch [n], in Hz; return pitch [m] and phase [m] (uint64) of the samples that are known now.
+        """Add rows of pitch [n], in Hz; return pitch [m] and phase [m] (uint64) of the samples that begin in these
+        rows.
 
         A sample has the pitch of the row in which it begins; a pitch that is not above 0 counts as 0 and stops the
         phase. Raises ValueError that names the first row above half the rate.
@@ -67,13 +68,16 @@ def clock_start(rate: Fraction, rows: Fraction) -> PitchClock:
 
 
 def check_clock(name: str, rate: Fraction, f0: Any) -> None:
-    """Raise ValueError if the samples of a node cannot be counted. name: of the node; f0: the stream of the pitch."""
+    """Raise ValueError if `PitchClock` cannot count the samples of a node.
+
+    name: the name of the node, for the message; rate: samples per second; f0: the stream of the pitch.
+    """
     if f0.width != 1:
         raise ValueError(f"{name} takes one pitch per frame; found {f0}")
     if max((f0.rate / rate).as_integer_ratio()) > LARGEST_TERM:
         raise ValueError(
-            f"{name}.rate is {float(rate)!r}, {rate / f0.rate} samples for every frame of {f0}: too many digits to "
-            f"count by; take {round(rate)}"
+            f"{name}.rate is {float(rate)!r}, {rate / f0.rate} samples for every frame of {f0}: this ratio has too "
+            f"many digits; take {round(rate)}"
         )
 
 

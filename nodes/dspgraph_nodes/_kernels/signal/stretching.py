@@ -1,7 +1,7 @@
 """Another duration at the same pitch: a phase vocoder with locked phases, and WSOLA.
 
-Frame j of the output is centred at sample j * hop. It is made of the input around sample floor(j * hop / factor), where
-factor is the duration of the output over that of the input, in lowest terms up / down.
+Frame j of the output is centred at sample j * hop. It is made from the input around sample floor(j * hop / factor). The
+factor is the duration of the output divided by that of the input, up / down in lowest terms.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,11 @@ StretchMethod = Literal["phase_vocoder", "wsola"]
 
 @dataclass(frozen=True)
 class Stretching:
-    """The settings. length, hop: of the frames, samples; reach: how far WSOLA shifts a frame, 0 for a phase vocoder."""
+    """The settings of a stretching.
+
+    length, hop: length of the frames, and distance from one frame to the next, samples; reach: how far WSOLA shifts a
+    frame at most, samples; 0 for a phase vocoder.
+    """
 
     up: int
     down: int
@@ -39,7 +43,7 @@ class Stretching:
         return middle + self.reach + self.length // 2
 
     def lookahead(self) -> Fraction:
-        """Return how many samples of the input an output sample needs from beyond the end of its span, at most."""
+        """Return how many input samples an output sample needs, at most, from after the end of its span."""
         slower = Fraction(self.down, self.up)
         later = max(Fraction(0), self.hop * (1 - slower)) if self.reach else Fraction(0)
         return self.length // 2 * (1 + slower) - slower + self.reach + later
@@ -55,8 +59,8 @@ class StretchState:
     received: int = 0
     frames: int = 0  # frames made so far
     given: int = 0
-    spectrum: Array | None = None  # of the last frame
-    shifted: int = 0  # where WSOLA has taken the last frame
+    spectrum: Array | None = None  # the spectrum of the last frame
+    shifted: int = 0  # the sample of the input from which WSOLA has taken the last frame
 
 
 def stretch_start(how: Stretching, dtype: np.dtype[np.floating]) -> StretchState:
@@ -103,7 +107,7 @@ def _frames_until(how: Stretching, held: StretchState, until: int) -> Array:
 
 
 def _cut(how: Stretching, held: StretchState, middles: Array) -> Array:
-    """Return the samples around the given ones, [n, length]."""
+    """Return the input samples around every sample number in `middles`, [n, length]."""
     windows = np.lib.stride_tricks.sliding_window_view(held.samples, how.length)
     frames: Array = windows[middles - how.length // 2 - held.at]
     return frames
@@ -112,8 +116,8 @@ def _cut(how: Stretching, held: StretchState, middles: Array) -> Array:
 def _locked_frames(how: Stretching, held: StretchState, numbers: range) -> tuple[Array, Array, Array]:
     """Return the frames of a phase vocoder, and their window for synthesis and its weight in the sum.
 
-    The phase of a peak advances by as much as in the input from `hop` samples earlier; the bins around it keep their
-    phases relative to it.
+    The phase of a peak advances as much as it does in the input over `hop` samples. The bins around a peak keep their
+    phases relative to the peak.
 
     Source: J. Laroche and M. Dolson, Improved phase vocoder time-scale modification of audio, IEEE Transactions on
     Speech and Audio Processing 7(3), 1999 (identity phase locking).
@@ -131,7 +135,7 @@ def _locked_frames(how: Stretching, held: StretchState, numbers: range) -> tuple
 
 
 def _locked(now: Array, earlier: Array, before: Array) -> Array:
-    """Return the spectrum `now` with the phases that continue those of `before`.
+    """Return the spectrum `now` with phases that continue the phases of `before`.
 
     earlier: the spectrum of the input `hop` samples before `now`; before: the last spectrum of the output.
     """
@@ -157,9 +161,11 @@ def _unit(z: Array) -> Array:
 
 
 def _shifted_frames(how: Stretching, held: StretchState, numbers: range) -> tuple[Array, Array, Array]:
-    """Return the frames of WSOLA, and their gain and weight: each is shifted so that it continues the last one best.
+    """Return the frames of WSOLA, and their gain and weight. Each frame is shifted so that it best continues the frame
+    before.
 
-    Best is the largest of x . t / sqrt(x . x), with the shifted frame x and the samples t that followed the last frame.
+    The best shift has the largest x . t / sqrt(x . x), where x is the shifted frame, and t are the input samples that
+    follow the frame before.
 
     Source: W. Verhelst and M. Roelands, An overlap-add technique based on waveform similarity (WSOLA) for high quality
     time-scale modification of speech, ICASSP 1993.

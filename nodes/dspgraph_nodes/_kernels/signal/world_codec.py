@@ -1,4 +1,4 @@
-"""The codec of WORLD: few numbers for a spectral envelope or for an aperiodicity, and back.
+"""The codec of WORLD: it codes a spectral envelope or an aperiodicity as a few numbers, and decodes them.
 
 Source: WORLD, codec.cpp (M. Morise, 2017).
 """
@@ -38,7 +38,7 @@ def decode_envelope(coded: Array, rate: float, n_fft: int) -> Array:
 
 
 def code_bands(aperiodicity: Array, rate: float) -> Array:
-    """Return the aperiodicity at 3, 6, 9 ... kHz in dB, between two bins on a straight line.
+    """Return the aperiodicity at 3, 6, 9 ... kHz in dB, interpolated linearly between bins.
 
     aperiodicity: [n, n_fft / 2 + 1], float64, above 0. Returns [n, aperiodicity_bands(rate)].
     """
@@ -74,7 +74,7 @@ def _coding(bins: int, rate: float, dimensions: int) -> Array:
 
 
 def _coding_cosines(points: int, dimensions: int) -> Array:
-    """Return the transform of WORLD's coder, [points, dimensions], almost the orthonormal DCT-II that its decoder has.
+    """Return the transform of WORLD's coder, [points, dimensions]. It differs a little from the DCT-II of the decoder.
 
     In place of 2 * i + 1 in cos(pi * k * (2 * i + 1) / (2 * points)), the coder has 2 * i - 1 for even i, 2 * i + 3
     for odd i.

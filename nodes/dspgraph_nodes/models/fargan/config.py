@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dspgraph_nodes.models.shared.config import ModelConfig, size
 
-FARGAN_RATE = 16000  # Hz, of the published network and of the pipeline `lpcnet_features`
+FARGAN_RATE = 16000  # sample rate in Hz of the published network and of the pipeline `lpcnet_features`
 FARGAN_HOP = 160  # samples in a frame of `lpcnet_features`
-SUBFRAMES = 4  # parts of a frame; the network makes one after the other
+SUBFRAMES = 4  # number of sub-frames in a frame; the network makes one after the other
 _ROWS = 16  # rows of a weight matrix that the kernels process together
 
 
@@ -33,7 +33,7 @@ class Config(ModelConfig):
 
     @property
     def seen(self) -> int:
-        """Numbers that the sub-frame network sees: condition, one period of the past, and the last sub-frame."""
+        """Number of inputs of the sub-frame network: the condition, one period of the past, and the last sub-frame."""
         return self.condition + (self.subframe + 4) + self.subframe
 
 

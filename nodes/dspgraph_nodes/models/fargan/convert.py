@@ -1,7 +1,7 @@
 """Conversion of checkpoints of the published FARGAN into the weights of this project.
 
 The published program normalises the weights of its gates and of its first layer: w = g * v / |v| for every row v, with
-the lengths g. It reads the same numbers of LPCNet's features as `frame_inputs` computes.
+the lengths g. Its inputs are the same as the numbers that `frame_inputs` computes from LPCNet's features.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def recognises(names: set[str]) -> bool:
 
 
 def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
-    """Return the configuration, the arrays by the names of `network`, and the values that the checkpoint does not hold.
+    """Return the configuration, the arrays by the names of `network`, and an empty list: no value has to be assumed.
 
     found: the arrays of the checkpoint by name; given: fields of `Config`. Raises ValueError if the arrays are no
     FARGAN, or do not fit each other.

@@ -21,15 +21,16 @@ PIPELINE = "lpcnet_features"
 
 FARGAN_DELAY = (
     FARGAN_HOP // 2
-)  # samples; a frame begins half a hop before its span, as its window is centred on the start of the span
+)  # samples; a frame begins half a hop before its span, because its window is centred on the start of the span
 BEFORE = 2  # frames before a chunk: their samples are the first past, and their features the context
 _START = 3 * FARGAN_HOP  # zeros before a recording, so that there are chunks that begin in silence
 FARGAN_EMPHASIS = 0.85
-_GAINS = -10.0, 6.0  # dB
+_GAINS = -10.0, 6.0  # lowest and highest change of the level, dB
 
 FarganChunk = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Inputs [frames + 2, bands + 2] and periods [frames + 2] with a frame on each side; past [256], samples [frames *
-160]."""
+"""Four tensors: inputs [frames + 2, bands + 2] and periods [frames + 2], with a frame on each side; the past [256]; the
+samples [frames * 160].
+"""
 
 
 @dataclass(frozen=True)
@@ -83,10 +84,10 @@ def another_voice(samples: Array, random: Generator, speed: float) -> Array:
 
 
 class FarganChunks:
-    """FarganChunks of `frames` frames of utterances. An index is (epoch, place), as in `Crops`.
+    """Chunks of `frames` frames of utterances. An index is (epoch, place), as in `Crops`.
 
-    The same index always gives the same chunk. In epoch -1, for validation, the level stays; in the other epochs the
-    level changes by -10 to 6 dB, and the sign at random.
+    The same index always gives the same chunk. In epoch -1, for validation, the level does not change. In the other
+    epochs the level changes by -10 to 6 dB, and the sign is random.
     """
 
     def __init__(self, utterances: Sequence[VoiceRecording], frames: int, seed: int) -> None:

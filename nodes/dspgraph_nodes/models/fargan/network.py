@@ -24,7 +24,7 @@ Noisy = Callable[[Tensor], Tensor]
 
 
 class SubframeStates(NamedTuple):
-    """What a sub-frame leaves for the next one: past samples [batch, 256], the last inputs, the states of the GRUs."""
+    """The state after a sub-frame: past samples [batch, 256], the last inputs, the states of the GRUs."""
 
     memory: Tensor
     seen: Tensor
@@ -34,7 +34,7 @@ class SubframeStates(NamedTuple):
 
 
 class FARGAN(nn.Module):
-    """Both networks.
+    """The frame-rate network and the sub-frame network.
 
     With the condition c of a sub-frame, the period T, the last outputs s, l(x) = x limited to -1 .. 1, and the gate
     G x = x * sigmoid(W x), where every W is a matrix of its own:
@@ -143,8 +143,8 @@ class FARGAN(nn.Module):
         """Return the samples of n frames [batch, n * hop], where the past of the first sub-frames is given.
 
         inputs, period: as in `condition`; past: [batch, 256], the samples before the first frame; given: [batch, m],
-        true samples of the first m / subframe sub-frames, in place of those that the network made, for the past of
-        later ones.
+        true samples of the first m / subframe sub-frames: later sub-frames read them as their past, in place of the
+        samples that the network made.
         """
         size, conditions = self.config.subframe, self.condition(inputs, period)
         states, made, products = self.start(past), [], Products(self)
@@ -161,8 +161,8 @@ class FARGAN(nn.Module):
 def places(period: Tensor, size: int) -> Tensor:
     """Return the places in the memory of one period of past samples, with two more on either side, [batch, size + 4].
 
-    period: [batch]. Of a period that ends after the memory, and of the longest one that begins before it, the places
-    are the nearest ones a period earlier or the first one.
+    period: [batch]. A place after the end of the memory is replaced by the place one period earlier, and a place before
+    its start by the first place.
     """
     found = MEMORY - 2 - period[:, None] + torch.arange(size + 4, device=period.device)
     while bool((found >= MEMORY).any()):

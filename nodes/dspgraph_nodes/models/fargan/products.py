@@ -1,7 +1,7 @@
 """Matrix products of a network that is used many times in a row, with the gradients of its weights made at once.
 
-The gradient of a weight matrix is a sum over all uses. One product over the rows of all uses is faster than one for
-each of them: matrices are then large, and nothing is added up in between.
+The gradient of a weight matrix is a sum over all uses. One product over the rows of all uses is faster than one product
+for each use: matrices are then large, and no partial results are added up.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Products:
 
 
 class _Shared(Function):
-    """A weight matrix. Its gradient is computed when all of its uses have gone backward."""
+    """A weight matrix as an operation of torch. Its gradient is computed after the backward passes of all its uses."""
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, uses: _Uses) -> Tensor:
@@ -48,7 +48,7 @@ class _Shared(Function):
 
 
 class _Product(Function):
-    """x W', which leaves the gradient of W to `_Shared`."""
+    """The product x W' as an operation of torch. `_Shared` computes the gradient of W."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, uses: _Uses) -> Tensor:

@@ -1,4 +1,4 @@
-"""A training run of FARGAN: the pretraining, on the spectrum alone.
+"""A training run of FARGAN: only the first part of the published training, whose loss compares spectra.
 
 Source: J.-M. Valin, A. Mustafa and J. Büthe, Very Low Complexity Speech Synthesis Using Framewise Autoregressive GAN
 (FARGAN) with Pitch Prediction, IEEE Signal Processing Letters 31, 2024; the program published with it.
@@ -44,8 +44,8 @@ from dspgraph_nodes.models.shared.settings import TrainingSettings, of_config
 __all__ = ["PIPELINE", "Settings", "train"]
 
 _LENGTHS = 2560, 1280, 640, 320, 160, 80  # samples of the transforms in the loss
-_LEAST = 1e-7  # magnitude
-_START_SHARE = 0.03  # of the loss of the first frame
+_LEAST = 1e-7  # least magnitude of a bin
+_START_SHARE = 0.03  # weight of `start` in the loss
 _LAST_RATE = 0.05  # factor of the learning rate in the last update
 
 
@@ -76,15 +76,15 @@ class Settings(TrainingSettings, frozen=True, extra="forbid"):
     finish: int = Field(
         1000,
         ge=0,
-        description=f"updates at the end in which the learning rate falls, in a line, to {_LAST_RATE:g} of it",
+        description=f"updates at the end in which the learning rate falls linearly to {_LAST_RATE:g} of its value",
     )
 
 
 def rate(updates: int, settings: Settings) -> float:
     """Return the factor of the learning rate after `updates` updates.
 
-    It rises in a line, stays at 1, and falls in a line at the end, which the setting `steps` tells. So a run can be
-    resumed with fewer steps than planned, to end it early.
+    The factor rises linearly, stays at 1, and falls linearly before the last update, whose number is the setting
+    `steps`. So a run can be resumed with fewer steps than planned, to end it early.
     """
     rising = min(1.0, (updates + 1) / (settings.warm_up + 1))
     falling = min(1.0, (settings.steps - updates) / settings.finish) if settings.finish else 1.0
@@ -92,7 +92,7 @@ def rate(updates: int, settings: Settings) -> float:
 
 
 def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction) -> trainer.Task:
-    """Return what the training loop needs: data, losses and validation."""
+    """Return the `Task` of a training run: its data, losses and validation."""
     training, validation = split(
         recordings,
         lambda _, x: utterance(x, features),
@@ -149,8 +149,9 @@ def figures(network: FARGAN, inputs: Tensor, period: Tensor, past: Tensor, true:
 
         loss = spectrum + 0.03 * start,    start = mean(1 - cos(true, made)) over the first frame that is made freely
 
-    The tensors are those of a `FarganChunk`, for every chunk. The network makes the first frame from the true past; its
-    samples are not judged. The spectra are those of the frame before the chunk and of the whole chunk.
+    The tensors are those of `FarganChunk`, with one row per chunk. The network gets the true past of
+    the first frame of a chunk, and true samples replace this frame in the spectra, so that it does not count. The
+    spectra are computed from the frame before the chunk and the whole chunk.
     """
     made = network(inputs, period, past, true[:, :FARGAN_HOP])
     free = slice(FARGAN_HOP, 2 * FARGAN_HOP)

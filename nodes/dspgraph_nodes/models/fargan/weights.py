@@ -1,4 +1,4 @@
-"""FARGAN's weights in files, without torch."""
+"""The arrays of a FARGAN in a file of weights, without torch."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _PATIENCE = 1.0  # seconds
 
 @dataclass(frozen=True)
 class Group:
-    """The processes of a run. number: of this process, from 0; count: of all."""
+    """The processes of a run. number: the number of this process, from 0; count: the number of processes."""
 
     number: int = 0
     count: int = 1
@@ -46,8 +46,9 @@ class Group:
 def in_processes(count: int, work: Callable[[Group], None]) -> None:
     """Call `work` in `count` processes, of which this is number 0, and return when all have ended.
 
-    The others are copies of this process. torch must have one thread when they are made. Raises what `work` raises
-    here; a process whose work fails shows its error, and those that wait for it fail too.
+    The other processes are copies of this process. torch must have one thread when they are made. An error of `work` in
+    this process is raised. Another process whose work fails shows its error, and the processes that wait for it fail
+    too.
     """
     if count == 1:
         work(Group())

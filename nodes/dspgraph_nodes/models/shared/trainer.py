@@ -158,7 +158,7 @@ def train(
 
 
 def _follow_along(run: Run) -> None:
-    """Make the batches of a process that is not the first one, which alone writes files."""
+    """Run the training in a process other than the first one. Only the first process writes files."""
     while run.batches < run.settings.steps:
         run.step()
 
