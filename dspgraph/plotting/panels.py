@@ -1,4 +1,4 @@
-"""Figures of streams: one panel for each stream, below each other, with one axis of time."""
+"""Figures of streams: one panel for each stream, one below the other, with a common axis of time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _TOP = 1500.0
 
 @dataclass(frozen=True)
 class Panel:
-    """A stream to draw. array: its items. frequencies: of its columns, in Hz; None if they are not frequencies."""
+    """A stream to draw. array: its items; frequencies: frequency of each column in Hz, None if columns have none."""
 
     name: str
     stream: Stream
@@ -43,7 +43,7 @@ class Panel:
 
 
 def file_panels(file: Path, names: Sequence[str]) -> list[Panel]:
-    """Return panels for the streams in an .npz file that `render` wrote. names: of streams; if empty, all of them.
+    """Return panels for the named streams in an .npz file that `render` wrote, or for all streams without names.
 
     Raises FileError for a file that cannot be read, and RequestError for a stream that it does not have.
     """
@@ -57,8 +57,9 @@ def file_panels(file: Path, names: Sequence[str]) -> list[Panel]:
 def rendered_panels(graph: Graph, file: Path, names: Sequence[str]) -> tuple[list[Panel], Panel]:
     """Run a graph on an audio file. Return panels for streams of the graph, and the panel of the graph's input.
 
-    names: of outputs, of nodes, or "node.port"; if empty, the outputs of the graph. Raises RequestError for a graph
-    without an audio input, UnknownName for a stream that does not exist, and FileError for a file that cannot be read.
+    names: names of outputs, names of nodes, or "node.port"; if empty, the outputs of the graph. Raises RequestError for
+    a graph without an audio input, UnknownName for a stream that does not exist, and FileError for a file that cannot
+    be read.
     """
     found = graph.audio_input
     if found is None:
@@ -73,11 +74,12 @@ def rendered_panels(graph: Graph, file: Path, names: Sequence[str]) -> tuple[lis
 
 
 def draw_panels(panels: Sequence[Panel], title: str, speech: Panel | None = None) -> Figure:
-    """Draw panels below each other.
+    """Draw panels one below the other.
 
-    Audio and pitch are drawn as lines; a pitch over the spectrogram of `speech` if that is given, with gaps where it is
-    0. Frames are drawn as lines if they are narrow and no spectrum, else as an image: in dB, or as they are if some are
-    negative. Symbols are drawn as steps. Raises FileError if a stream has no items.
+    Audio and pitch are drawn as lines. A line of pitch has gaps where the pitch is 0, and lies over the spectrogram of
+    `speech` if that is given. Spectra, and frames too wide for lines, are drawn as an image: in dB, or unchanged if
+    some values are negative. Other frames are drawn as lines, and symbols as steps. Raises FileError if a stream has no
+    items.
     """
     for panel in panels:
         if not len(panel.array):
@@ -115,7 +117,7 @@ def _is_image(panel: Panel) -> bool:
 
 
 def _has_frequencies(panel: Panel) -> bool:
-    """Return whether each column has a frequency: a stage before the stream can have frequencies for other columns."""
+    """Return whether each column has a frequency; `frequencies` can belong to the columns of an earlier stage."""
     return panel.frequencies is not None and len(panel.frequencies) == panel.array.shape[1]
 
 

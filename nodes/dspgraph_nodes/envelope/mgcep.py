@@ -39,10 +39,12 @@ class Mgcep(Node):
         H(z) = (1 + gamma * sum_m c[m] * z~**-m)**(1 / gamma),    z~**-1 = (z**-1 - alpha) / (1 - alpha * z**-1)
         c minimises the mean of I / |H|**2 + ln(|H|**2) over the bins of the periodogram I
 
-    gamma = -1 is warped linear prediction, with peaks modelled better than valleys; gamma = 0 models both alike, as
-    `mcep` does, which is faster for it. The frames are filled up with zeros to a power of two. `floor` is added to
-    every bin of the periodogram. `mgc_to_mgc` converts to a mel-cepstrum. With gamma = -1 and warping SPTK takes one
-    step: the mean is up to 5e-4 above its least value (measured on speech).
+    gamma = -1 is warped linear prediction, which models peaks better than valleys. gamma = 0 models both alike, with
+    the
+    same result as `mcep`, which is faster. The frames are filled up with zeros to a power of two. `floor` is added to
+    every bin of the periodogram. `mgc_to_mgc` converts to a mel-cepstrum. For gamma = -1 and an alpha other than 0,
+    SPTK makes only one step of the iteration: the mean is up to 5e-4 above
+    its least value (measured on speech).
 
     Source: K. Tokuda, T. Kobayashi, T. Masuko and S. Imai, Mel-generalized cepstral analysis: a unified approach to
     speech spectral estimation, ICSLP, 1994; the code is SPTK's, called through pysptk.
@@ -55,7 +57,7 @@ class Mgcep(Node):
     alpha: float = Field(0.42, gt=-1.0, lt=1.0, description="all-pass constant: 0.42 is the mel scale at 16 kHz")
     gamma: float = Field(-0.5, ge=-1.0, le=0.0, description="power: -1 for linear prediction, 0 for the mel-cepstrum")
     tolerance: float = Field(1e-3, gt=0.0, description="relative change that ends the iteration")
-    iterations: int = Field(30, ge=1, le=1000, description="limit of the number of iterations")
+    iterations: int = Field(30, ge=1, le=1000, description="largest number of iterations")
     floor: float = Field(1e-16, ge=1e-100, description="power added to every bin; 1e-16 is -160 dB")
 
     def streams(self, frames: Frames) -> tuple[Frames]:

@@ -20,7 +20,7 @@ def pulse_gain(
 
     f0: [n], Hz; lpc: [n, order + 1], rows (gain, a[1..order]); rate: sampling rate of the audio, Hz; most: the gain is
     limited to 1 / most .. most; before: pitch of the frame before f0[0], Hz, 0 if that frame is unvoiced or does not
-    exist; coef: coefficient of a deemphasis behind the filter. Raises ValueError that names the first row of lpc that
+    exist; coef: coefficient of a deemphasis after the filter. Raises ValueError that names the first row of lpc that
     is not a stable predictor; first_row: the number of the row lpc[0] in that message.
     """
     from dspgraph_nodes._kernels.signal.harmonics import pulse_gains
@@ -51,7 +51,7 @@ class PulseGain(Node):
     dB too loud if a harmonic meets the peak, and too soft if all harmonics miss it. For speech the gain is within 2 dB
     of 1. The line of the pulses at 0 Hz, which cannot be heard, does not count as power.
 
-    With a `coef`, the powers are those behind the filter and a deemphasis with this coefficient, which makes low sounds
+    With a `coef`, the powers are those after the filter and a deemphasis with this coefficient, which makes low sounds
     stronger: A is then A(z) * (1 - coef / z). Without it, two tones at harmonics of the pitch come out 2 dB too loud.
 
     Source: T. E. Tremain, The Government Standard Linear Predictive Coding Algorithm: LPC-10, Speech Technology, 1982,
@@ -64,7 +64,7 @@ class PulseGain(Node):
 
     rate: float = Field(16000, gt=0, le=1e6, description="sampling rate of the audio, Hz")
     most: float = Field(10.0, ge=1.0, le=1e6, description="highest gain; the lowest is 1 / most")
-    coef: float = Field(0.0, ge=0.0, le=0.9999, description="coefficient of a deemphasis behind the filter; 0: none")
+    coef: float = Field(0.0, ge=0.0, le=0.9999, description="coefficient of a deemphasis after the filter; 0: none")
 
     def streams(self, f0: Frames, lpc: Frames) -> tuple[Frames]:
         if f0.width != 1:

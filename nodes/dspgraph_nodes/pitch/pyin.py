@@ -27,8 +27,9 @@ def track_pyin(
     """Return the pitch by pYIN: one value in Hz for every `hop` samples, [ceil(n / hop)]; 0 where unvoiced.
 
     x: [n] samples, taken as 0 outside; low, high: the range of the pitch, Hz; periods: length of a frame, in periods of
-    the lowest pitch; wait: seconds of later frames that decide about a frame; centre: of a frame, in samples after the
-    start of its span, by default the middle of the span. A pitch at or beyond an end of the range is 0.
+    the lowest pitch; wait: seconds of later frames that decide about a frame; centre: position of the centre of a
+    frame, in samples after
+    the start of its span, by default the middle of the span. A pitch at or beyond an end of the range is 0.
     """
     from dspgraph_nodes._kernels.signal.f0_range import drop_outside
     from dspgraph_nodes._kernels.signal.pyin import end_path, extend_path, start_path
@@ -57,7 +58,7 @@ class Pyin(Node):
     path, the result is the exact pitch of the candidate, otherwise the pitch of the bin.
 
     The search reaches a factor of 1.2 beyond each end of the range. If it finds a pitch at or beyond an end of the
-    range f0_min .. f0_max, the frame is unvoiced. The level of the signal changes nothing.
+    range f0_min .. f0_max, the frame is unvoiced. The result does not depend on the level of the signal.
 
     Measured on vowels at 16 kHz, every semitone from 45 to 809 Hz: no frame has an error of more than a fifth of the
     pitch. On speech, a frame for which RAPT and SWIPE' agree about the pitch has the same pitch here, within 2 % on the

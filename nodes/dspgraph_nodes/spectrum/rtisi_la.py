@@ -1,4 +1,4 @@
-"""Phase reconstruction that streams."""
+"""Reconstruction of phases from magnitudes while they arrive."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,7 +14,10 @@ from dspgraph_nodes._kernels.signal.windows import Window, window_values
 
 @dataclass
 class RtisiLaState:
-    """State of the node: of the phases, and of the overlap of the frames whose phases are final."""
+    """State of the node.
+
+    how: its settings; held: frames without final phases; tail: the overlap of the final frames.
+    """
 
     how: Rtisi
     held: RtisiState
@@ -22,13 +25,13 @@ class RtisiLaState:
 
 
 class RtisiLa(Node):
-    """Reconstruct audio from magnitudes alone, frame by frame, while they arrive: Griffin and Lim's iteration, live.
+    """Reconstruct audio from magnitudes alone, frame by frame while they arrive, by Griffin and Lim's iteration.
 
-    The frame whose phases become final is held with `ahead` later ones. In each iteration all of them are overlapped
-    and added to what the earlier, final frames add to their samples, analysed again, and given the magnitudes |X|. A
-    new frame begins with the phases of what the frames before it add to its samples. The signal is made of the final
-    frames as in `istft`. `griffin_lim` is better, but needs the whole signal. The windows are those of the frames
-    everywhere; the paper gives the newest frame another one.
+    The phases of a frame become final when `ahead` later frames have arrived. The node iterates over these frames: it
+    adds them up with overlap, together with the earlier frames, whose phases are final; takes the spectra of the sum;
+    and replaces the magnitudes of the spectra by |X|. The first phases of a new frame are those of the sum of the
+    earlier frames where they overlap it. The final frames become a signal as in `istft`. `griffin_lim` is closer to the
+    magnitudes, but needs the whole signal. All frames have the same window; in the paper the newest frame has another.
 
     Source: X. Zhu, G. T. Beauregard and L. L. Wyse, Real-time signal estimation from modified short-time Fourier
     transform magnitude spectra, IEEE Transactions on Audio, Speech, and Language Processing 15(5), 2007.
@@ -40,8 +43,8 @@ class RtisiLa(Node):
     hop: int = Field(256, ge=1, le=MOST_HOP, description="samples from one frame to the next")
     length: int | None = Field(None, ge=1, le=MOST_POINTS, description="width of the window, samples; n_fft by default")
     window: Window = Field("hann", description="the window the frames were cut with")
-    iterations: int = Field(8, ge=1, le=1000, description="iterations for every frame")
-    ahead: int = Field(3, ge=0, le=64, description="frames of lookahead")
+    iterations: int = Field(8, ge=1, le=1000, description="number of iterations for every frame")
+    ahead: int = Field(3, ge=0, le=64, description="number of later frames to wait for")
 
     def streams(self, magnitude: Frames) -> tuple[Audio]:
         self._first(magnitude)

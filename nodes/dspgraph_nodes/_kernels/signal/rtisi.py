@@ -1,4 +1,4 @@
-"""Phases from magnitudes, frame by frame, with a few frames of lookahead."""
+"""Reconstruction of phases from magnitudes, frame by frame, with a few frames of lookahead."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,11 @@ from dspgraph_nodes._kernels.signal.stft import spectra
 
 @dataclass(frozen=True)
 class Rtisi:
-    """The settings. window: of the frames, [length]; ahead: frames after the one whose phases become final."""
+    """Settings of the reconstruction of phases.
+
+    window: the window the frames were cut with, [length]; hop, n_fft: samples; iterations: number for every frame;
+    ahead: number of later frames that are known when the phases of a frame become final.
+    """
 
     window: Array
     hop: int
@@ -19,7 +23,7 @@ class Rtisi:
     ahead: int
 
     def synthesis(self) -> Array:
-        """Return the window of synthesis: window / (sum of the squared windows that overlap at the sample)."""
+        """Return the window of synthesis, [length]: window / (sum of the squared windows that overlap at a sample)."""
         weight = np.zeros(-(-len(self.window) // self.hop) * self.hop, self.window.dtype)
         weight[: len(self.window)] = self.window * self.window
         sums = np.add.accumulate(weight.reshape(-1, self.hop), axis=0)[-1]
@@ -28,7 +32,10 @@ class Rtisi:
 
 @dataclass
 class RtisiState:
-    """The frames whose phases are not final, and what the final frames add to the samples of the first of them."""
+    """The frames whose phases are not final yet.
+
+    magnitude, spectrum: of these frames; left: sum of the final frames where they overlap the first of these frames.
+    """
 
     magnitude: Array  # [n, bins]
     spectrum: Array  # [n, bins], with the phases of the last iteration
@@ -45,7 +52,7 @@ def rtisi_start(how: Rtisi) -> RtisiState:
 def rtisi_push(how: Rtisi, held: RtisiState, magnitude: Array) -> Array | None:
     """Add a frame, magnitude [bins]; return the final spectrum of the frame `ahead` frames before it, if there is one.
 
-    The phases of the new frame begin as those of what the frames before it add to its samples.
+    The first phases of the new frame are those of the sum of the earlier frames where they overlap it.
     """
     blank = np.zeros((1, how.n_fft // 2 + 1), held.spectrum.dtype)
     begun = _analysed(how, _sum(how, held, np.concatenate((held.spectrum, blank))))[-1:]
@@ -75,7 +82,7 @@ def _pieces(how: Rtisi, spectrum: Array) -> Array:
 
 
 def _sum(how: Rtisi, held: RtisiState, spectrum: Array) -> Array:
-    """Return the samples of all frames that are held, with what the final frames add to them."""
+    """Return the overlapped sum of the held frames, with these spectra, and of the final frames."""
     length = len(how.window)
     y = np.zeros(length + (len(spectrum) - 1) * how.hop, how.window.dtype)
     y[:length] = held.left
@@ -92,7 +99,7 @@ def _analysed(how: Rtisi, y: Array) -> Array:
 
 
 def _with_magnitude(spectrum: Array, magnitude: Array) -> Array:
-    """Return magnitude * spectrum / |spectrum|; the magnitude where the spectrum is 0."""
+    """Return magnitude * spectrum / |spectrum|, and the magnitude itself where the spectrum is 0."""
     size = np.sqrt(spectrum.real * spectrum.real + spectrum.imag * spectrum.imag)
     unit = np.where(size > 0, spectrum / np.where(size > 0, size, 1), spectrum.dtype.type(1))
     imposed: Array = magnitude * unit
