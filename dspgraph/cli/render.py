@@ -102,12 +102,16 @@ def render(
     to its folder. An audio file is fed to the one audio input of the pipeline. A .npz file holds an array for every
     input.
 
+    For a pipeline with several audio inputs, write NAME=FILE for each: `a=speech.wav b=noise.wav`, or give a manifest
+    with a column for each input. The first file decides the duration: the others are cut, or silence is added to them.
+
     For every file, OUT gets an audio file for each output that is audio, one .npz file with all other outputs, and a
     .json file that records where they come from. The file ledger.jsonl in OUT records which files are done and which
     failed, for --resume.
     """
     from dspgraph.engine.profiler import Profiler
     from dspgraph.pipeline.pipeline import load
+    from dspgraph.rendering.inputs import with_named_files
     from dspgraph.rendering.render import render as render_files
 
     suffix, _, subtype = name.partition(":")
@@ -118,7 +122,7 @@ def render(
         try:
             render_files(
                 graph,
-                files,
+                with_named_files(files, graph.inputs),
                 out,
                 f".{suffix}",
                 report.row,

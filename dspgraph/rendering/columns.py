@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
@@ -87,22 +87,27 @@ def _time_column(name: str) -> Column | None:
     return Column((_TIMES | _UNCLEAR)[time], seconds or (not units and time in _TIMES))
 
 
-def unused_columns(names: tuple[str, ...], labels: Collection[str] = ()) -> list[str]:
-    """Return the names of the columns that are not used. names: all columns. labels: further columns that are used."""
+def unused_columns(names: tuple[str, ...], labels: Collection[str] = (), inputs: Collection[str] = ()) -> list[str]:
+    """Return the names of the columns that are not used. names: all columns. labels, inputs: further columns in use."""
     used = {name for name, _, _ in _columns(names)} | {name for name in names if labels and _plain(name) in labels}
+    used |= {name for name in names if name in inputs}
     return [name for name in names if name not in used]
 
 
-def line_item(place: str, folder: Path, line: Mapping[str, Any], labels: Collection[str] = ()) -> tuple[Item, bool]:
+def line_item(
+    place: str, folder: Path, line: Mapping[str, Any], labels: Collection[str] = (), inputs: Sequence[str] = ()
+) -> tuple[Item, bool]:
     """Return (item, whether the line gives the item an id) for a line of a manifest.
 
     place: file and line, for error messages. folder: the folder of the manifest. line: name of a column -> value.
-    labels: the names of further columns whose values are kept in the item. Without an id in the line, the id is the
+    labels: the names of further columns whose values are kept in the item. inputs: the names of columns with the files
+    of an item that has several; the path is then the first of them. Without an id in the line, the id is the
     path without suffix and without a leading "/". Raises RequestError for a line without a path, and for values that
     are wrong or contradict each other.
     """
     fields = _fields(place, line)
-    path = _path(place, fields, line)
+    files = _input_files(place, line, inputs)
+    path = files[0][1] if files else _path(place, fields, line)
     start, duration = _part(place, fields)
     channel = _channel(place, fields)
     if "id" not in fields and "\\" in path:
@@ -111,7 +116,26 @@ def line_item(place: str, folder: Path, line: Mapping[str, Any], labels: Collect
         )
     name = fields["id"].value if "id" in fields else os.path.splitext(path)[0].lstrip("/") or path
     item = make_item(place, name, folder, path, start, duration, channel)
+    if files:
+        item = replace(item, inputs=tuple((name, folder / file) for name, file in files))
     return replace(item, labels=_labels(place, line, labels)) if labels else item, "id" in fields
+
+
+def _input_files(place: str, line: Mapping[str, Any], inputs: Sequence[str]) -> list[tuple[str, str]]:
+    """Return (name of an input, path) for each column with the name of an input; [] if there is no such column.
+
+    Raises RequestError if a column is missing, or if it has no path.
+    """
+    if not any(name in line for name in inputs):
+        return []
+    files = [(name, _text_of(line.get(name))) for name in inputs]
+    for name, file in files:
+        if file is None or not is_path(file):
+            raise RequestError(
+                f"{place}: '{name}' is missing or not a path; found {_shown_names(line)}: name an audio file in a "
+                f"column for each input, {', '.join(inputs)}"
+            )
+    return [(name, str(file)) for name, file in files]
 
 
 def _labels(place: str, line: Mapping[str, Any], names: Collection[str]) -> dict[str, str]:

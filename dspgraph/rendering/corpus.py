@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from glob import glob, has_magic
 from itertools import takewhile
 from pathlib import Path
@@ -19,11 +19,12 @@ from dspgraph.shown import escaped, shortened
 
 
 def gather(
-    arguments: Iterable[str | Path],
+    arguments: Iterable[str | Path | Mapping[str, str | Path]],
     suffixes: Collection[str],
     out: Path | None = None,
     note: Callable[[str], None] = lambda text: None,
     labels: Collection[str] = (),
+    inputs: Sequence[str] = (),
 ) -> list[Item]:
     """Return the items that the arguments name, in the order of the arguments.
 
@@ -41,29 +42,41 @@ def gather(
       compressed by gzip (.jsonl.gz). Times are in seconds. Paths in a manifest are relative to the folder of the
       manifest.
 
+    * a mapping: name of an input -> file, for a graph with several inputs. The id is the name of the first file
+      without suffix.
+
     suffixes: in lower case, with the dot. out: the output folder. If it lies in a folder that is searched, its files
     are left out, and so are files whose names begin with a dot. note: a function that is called with a text for each
     folder or pattern in which files were left out (how many, and why), and for each manifest with columns that are not
     used. labels: the names of further columns of manifests, such as "pitch"; their values are kept in `Item.labels`.
+    inputs: the names of the inputs of a graph with several; a manifest has a column for each, with paths of files.
 
     Raises RequestError for the folder `out` itself, for a pattern, folder or manifest without any file, for a folder
     that cannot be read, for a manifest that cannot be read or has an error, and for a relative path if the working
     directory does not exist any more. A file that does not exist raises nothing here; it fails when it is opened.
     """
-    named = [Path(argument) for argument in arguments]
-    for path in (*named, *([out] if out else [])):
+    named = [argument if isinstance(argument, Mapping) else Path(argument) for argument in arguments]
+    paths = [path for one in named for path in (map(Path, one.values()) if isinstance(one, Mapping) else [one])]
+    for path in (*paths, *([out] if out else [])):
         if not path.is_absolute():
             check_working_directory(f"{path} is relative to it")
     folders = _FolderSearch(suffixes, out, note)
-    return [item for path in named for item in _items(path, folders, labels)]
+    return [item for one in named for item in _items(one, folders, labels, inputs)]
 
 
-def _items(path: Path, folders: _FolderSearch, labels: Collection[str]) -> Iterator[Item]:
-    if os.path.isdir(path):  # not Path.is_dir, which raises an error for a name that is too long
+def _items(
+    path: Path | Mapping[str, str | Path], folders: _FolderSearch, labels: Collection[str], inputs: Sequence[str]
+) -> Iterator[Item]:
+    if isinstance(path, Mapping):
+        files = tuple((name, Path(file)) for name, file in path.items())
+        if not files:
+            raise RequestError("a mapping of inputs to files is empty: name a file for each input")
+        yield Item(files[0][1].stem, files[0][1], inputs=files)
+    elif os.path.isdir(path):  # not Path.is_dir, which raises an error for a name that is too long
         yield from folders.items(path)
     elif (read := manifest_reader(path)) is not None:
         empty, unused = True, set[str]()
-        for item in read(path, unused, labels):
+        for item in read(path, unused, labels, inputs):
             yield item
             empty = False
         if empty:

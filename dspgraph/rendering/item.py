@@ -21,6 +21,14 @@ class Item:
     listed: str = field(default="", compare=False)  # relative path, as a manifest gives it; empty: not from a manifest
     labels: Mapping[str, str] = field(default_factory=dict, compare=False)  # name of a further column -> its value
 
+    inputs: tuple[tuple[str, Path], ...] = ()
+    """(Name of an input, file) for a graph with several inputs; `path` is the first file. Empty: one file for all."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files that the item is read from."""
+        return tuple(path for _, path in self.inputs) or (self.path,)
+
     @property
     def is_whole_file(self) -> bool:
         """Whether the item is a whole file, with all channels."""

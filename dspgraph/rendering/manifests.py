@@ -40,11 +40,11 @@ _GZIP = ".gz"
 _BEGINNING = 4096  # bytes at the start of a file that show whether it is a file of NSynth
 
 
-Reader: TypeAlias = Callable[[Path, set[str], Collection[str]], Iterator[Item]]
-"""A function of (path, unused, labels) that yields the items of a manifest.
+Reader: TypeAlias = Callable[[Path, set[str], Collection[str], Sequence[str]], Iterator[Item]]
+"""A function of (path, unused, labels, inputs) that yields the items of a manifest.
 
 It adds the names of columns that are not used to the set `unused`. labels: the names of further columns whose values
-are kept in the items.
+are kept in the items. inputs: the names of columns with the files of an item that has several.
 """
 
 
@@ -55,17 +55,18 @@ def manifest_reader(path: Path) -> Reader | None:
     return _READERS.get(os.path.splitext(path.name.lower().removesuffix(_GZIP))[1])
 
 
-def _json_lines(path: Path, unused: set[str], labels: Collection[str]) -> Iterator[Item]:
+def _json_lines(path: Path, unused: set[str], labels: Collection[str], inputs: Sequence[str]) -> Iterator[Item]:
     """Yield the items of a file with JSON lines, of a file with one JSON list, or of a file of NSynth.
 
     unused: a set that gets the names of the columns that are not used. labels: the columns that are kept as labels.
+    inputs: the columns with the files of an item that has several.
     """
     folder = path.parent
     if is_nsynth(_beginning(path)):
         yield from nsynth_items(path, _parsed(str(path), _whole(path)), labels)
         return
     yield from _with_different_ids(
-        _json_item(place, folder, line, unused, labels) for place, line in _json_values(path)
+        _json_item(place, folder, line, unused, labels, inputs) for place, line in _json_values(path)
     )
 
 
@@ -115,18 +116,20 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-def _json_item(place: str, folder: Path, line: object, unused: set[str], labels: Collection[str]) -> tuple[Item, bool]:
+def _json_item(
+    place: str, folder: Path, line: object, unused: set[str], labels: Collection[str], inputs: Sequence[str]
+) -> tuple[Item, bool]:
     """Return (item, whether the line gives the item an id) for a line of JSON.
 
-    place: the file and the number of the line, for messages. unused, labels: as in `_json_lines`.
+    place: the file and the number of the line, for messages. unused, labels, inputs: as in `_json_lines`.
     """
     if not isinstance(line, dict):
         raise RequestError(f"{place}: is not an object; found {shown(line)}: {_JSON_LINE}")
     if is_lhotse(line):
         return lhotse_item(place, folder, line), True
     if len(unused) < MOST_UNUSED:
-        unused.update(unused_columns(tuple(name for name, value in line.items() if value is not None), labels))
-    return line_item(place, folder, line, labels)
+        unused.update(unused_columns(tuple(name for name, value in line.items() if value is not None), labels, inputs))
+    return line_item(place, folder, line, labels, inputs)
 
 
 def _with_different_ids(found: Iterable[tuple[Item, bool]]) -> Iterator[Item]:
@@ -148,7 +151,7 @@ def _part_name(item: Item) -> str:
     return part if item.channel is None else f"{part}-c{item.channel}"
 
 
-def _table(path: Path, unused: set[str], labels: Collection[str]) -> Iterator[Item]:
+def _table(path: Path, unused: set[str], labels: Collection[str], inputs: Sequence[str]) -> Iterator[Item]:
     """Yield the items of a table. Its columns are separated by commas, semicolons or tabs, as in its first line."""
     place, folder = str(path), path.parent
 
@@ -165,12 +168,12 @@ def _table(path: Path, unused: set[str], labels: Collection[str]) -> Iterator[It
         columns = [name.strip() for name in rows.fieldnames or ()]
         if len(set(columns)) < len(columns):
             raise RequestError(f"{place}: two columns have the same name; found {_listed(columns)}: rename one")
-        unused.update(unused_columns(tuple(columns), labels))
+        unused.update(unused_columns(tuple(columns), labels, inputs))
         for row in rows:
             if None in row or None in row.values():
                 raise RequestError(f"{place}: must have as many columns as the first line, {len(columns)}: correct it")
             fields = {name.strip(): text.strip() for name, text in row.items() if text.strip()}
-            yield line_item(place, folder, fields, labels)
+            yield line_item(place, folder, fields, labels, inputs)
 
     try:
         yield from _with_different_ids(items())
@@ -194,7 +197,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(shown(name, 40) for name in names[:20]) + ", ..." * (len(names) > 20)
 
 
-def _scp(path: Path, unused: set[str], labels: Collection[str]) -> Iterator[Item]:
+def _scp(path: Path, unused: set[str], labels: Collection[str], inputs: Sequence[str]) -> Iterator[Item]:
     for place, line in _lines(path):
         name, *rest = line.split(maxsplit=1)
         if not rest:
@@ -210,10 +213,10 @@ def _scp(path: Path, unused: set[str], labels: Collection[str]) -> Iterator[Item
         yield make_item(place, name, path.parent, rest[0])
 
 
-def _segments(path: Path, unused: set[str], labels: Collection[str]) -> Iterator[Item]:
+def _segments(path: Path, unused: set[str], labels: Collection[str], inputs: Sequence[str]) -> Iterator[Item]:
     scp = path.with_name("wav.scp")
     whole: dict[str, Item] = {}
-    for item in _scp(scp, unused, labels):
+    for item in _scp(scp, unused, labels, inputs):
         if whole.setdefault(item.id, item).path != item.path:
             raise RequestError(f"{scp}: two recordings have the id '{item.id}': rename one")
     for place, line in _lines(path):

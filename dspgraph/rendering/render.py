@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from dspgraph.engine.batch import Batch
 from dspgraph.engine.profile import Profile
@@ -26,6 +26,7 @@ from dspgraph.io.formats import AudioFormat, audio_format
 from dspgraph.rendering.command import Command
 from dspgraph.rendering.corpus import gather
 from dspgraph.rendering.executors.serial import Serial
+from dspgraph.rendering.inputs import AlignedFiles
 from dspgraph.rendering.item import Item
 from dspgraph.rendering.job import Executor, check_same, reader_provenance
 from dspgraph.rendering.ledger import Ledger, ledger_line, sweep
@@ -35,12 +36,12 @@ from dspgraph.rendering.resume import earlier_result, is_current, other_result
 from dspgraph.rendering.sidecar import SIDECAR_SUFFIX, Sidecar, file_stamp, item_settings
 from dspgraph.rendering.system import check_system
 from dspgraph.rendering.targets import check_outputs, check_targets, is_inside, make_folder, make_inside, output_paths
-from dspgraph.streams import Array
+from dspgraph.streams import Array, Audio
 
 
 def render(
     graph: Graph,
-    files: Iterable[str | Path],
+    files: Iterable[str | Path | Mapping[str, str | Path]],
     out: str | Path,
     suffix: str = ".flac",
     done: Callable[[Rendered], None] = lambda row: None,
@@ -61,7 +62,9 @@ def render(
     For each item, every audio output of the graph is written to an audio file; if there are several, the file name
     contains the name of the output. All other outputs are written to one .npz file. A .json file beside them, the
     sidecar, says what they are and what they were made from. An input that is an audio file is fed to the only audio
-    input of the graph; an .npz file holds an array for every input, by name.
+    input of the graph; an .npz file holds an array for every input, by name. For a graph with several audio inputs, an
+    entry of `files` is a mapping of their names to audio files; the first file decides the duration (see
+    `rendering.inputs`).
 
     suffix, subtype: the format of the audio files, for instance ".wav" and "PCM_16" (see `formats.audio_format`);
     16-bit samples are dithered. batch: number of items computed together in one process, one step of each at a time.
@@ -86,7 +89,8 @@ def render(
     """
     check_system()
     job = RenderJob(graph, Path(out), suffix, batch, profiler, command=command, subtype=subtype)
-    items = gather(files, AUDIO_SUFFIXES if graph.audio_input else {ARRAYS}, Path(out), note)
+    several = () if graph.audio_input else tuple(graph.inputs)
+    items = gather(files, AUDIO_SUFFIXES if graph.audio_input else {ARRAYS}, Path(out), note, inputs=several)
     job.check_items(items)
     make_folder(Path(out))
     with Ledger(Path(out)) as ledger:
@@ -261,7 +265,7 @@ class RenderJob:
         """Return the input files of items, with all links followed, and the output files of these items."""
         found: set[Path] = set()
         for item in items:
-            found.update((Path(os.path.realpath(item.path)), *self.output_files(item)))
+            found.update((*(Path(os.path.realpath(path)) for path in item.files), *self.output_files(item)))
         return found
 
     def without_stale_files(self, item: Item, row: Rendered, in_use: Callable[[], Set[Path]]) -> Rendered:
@@ -295,7 +299,9 @@ class RenderJob:
     def check_items(self, items: Sequence[Item]) -> None:
         """Raise RequestError for items that the graph does not take, and for files that `check_targets` refuses."""
         for item in items:
-            if item.path.suffix.lower() == ARRAYS:
+            if item.inputs:
+                self._check_inputs(item)
+            elif item.path.suffix.lower() == ARRAYS:
                 if not item.is_whole_file:
                     raise RequestError(
                         f"{item.id}: start, duration and channel are for audio files; {item.path} is not one"
@@ -303,10 +309,24 @@ class RenderJob:
             elif not self.graph.audio_input:
                 found = ", ".join(f"{name}: {stream}" for name, stream in self.graph.inputs.items())
                 raise RequestError(
-                    f"an audio file is rendered by a graph with one audio input; this one takes {found}: give it "
-                    f"{ARRAYS} files that hold these, not {item.path}"
+                    f"an audio file is rendered by a graph with one audio input; this one takes {found}: name the "
+                    f"input of each file, as in {next(iter(self.graph.inputs))}={item.path}, or give {ARRAYS} files "
+                    "that hold all"
                 )
         check_targets(items, [{*self.output_files(item), self.sidecar(item).path} for item in items])
+
+    def _check_inputs(self, item: Item) -> None:
+        """Raise RequestError unless the item has an audio file for every input, and every input is audio."""
+        given = [name for name, _ in item.inputs]
+        other = [name for name, stream in self.graph.inputs.items() if not isinstance(stream, Audio)]
+        if set(given) != self.graph.inputs.keys() or len(set(given)) < len(given) or other:
+            takes = ", ".join(f"{name}: {stream}" for name, stream in self.graph.inputs.items())
+            raise RequestError(
+                f"{item.id}: the graph takes {takes}; found files for {', '.join(given)}: give one audio file for each "
+                f"input{f', and {ARRAYS} files if one is not audio' if other else ''}"
+            )
+        if not item.is_whole_file:
+            raise RequestError(f"{item.id}: start, duration and channel are for items with one file: leave them out")
 
     def _item_run(self, item: Item) -> _ItemRun:
         return _ItemRun(self.graph, item, self.targets(item), self.out, self.sidecar(item), self.form)
@@ -360,6 +380,11 @@ class _ItemRun:
                 raise self.failure
 
     def _read(self) -> Iterator[Mapping[str, Array]]:
+        if self.item.inputs:
+            streams = self.graph.inputs
+            files = AlignedFiles({name: (path, cast(Audio, streams[name])) for name, path in self.item.inputs})
+            self.notes = files.notes
+            return files.blocks()
         if self.item.path.suffix.lower() == ARRAYS:
             return ArraySource(self.item.path, self.graph.inputs).blocks()
         assert self.graph.audio_input  # RenderJob.check_items has checked it

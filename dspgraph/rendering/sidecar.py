@@ -43,8 +43,8 @@ def file_stamp(path: Path) -> FileStamp:
 def item_settings(item: Item, digest: str, reader: Mapping[str, str], form: AudioFormat) -> dict[str, Any]:
     """Return everything on which the outputs of an item depend, except the content of its input file.
 
-    The sidecar and the line in the ledger both contain these values. digest: the digest of the graph. reader: see
-    `job.reader_provenance`. form: the format of the audio outputs.
+    Of an item with several files, their stamps are among the values. The sidecar and the line in the ledger both
+    contain these values. digest: of the graph. reader: see `job.reader_provenance`. form: of the audio outputs.
     """
     return {
         "digest": digest,
@@ -53,7 +53,12 @@ def item_settings(item: Item, digest: str, reader: Mapping[str, str], form: Audi
         "start": str(item.start),
         "duration": None if item.duration is None else str(item.duration),
         "channel": item.channel,
+        **({"inputs": {name: _stamped(path) for name, path in item.inputs}} if item.inputs else {}),
     }
+
+
+def _stamped(path: Path) -> dict[str, Any]:
+    return {"path": str(path), **file_stamp(path)._asdict()}
 
 
 @dataclass(frozen=True)

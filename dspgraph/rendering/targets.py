@@ -66,7 +66,9 @@ def check_targets(items: Sequence[Item], targets: Sequence[Set[Path]]) -> None:
         raise RequestError(
             f"{found} would both be written to {target}: give them other names or ids, or render them apart"
         )
-    inputs = {os.path.realpath(item.path) for item in items}  # Path.resolve fails for a link to itself
+    inputs = {
+        os.path.realpath(path) for item in items for path in item.files
+    }  # Path.resolve fails for a link to itself
     folders = {parent: os.path.realpath(parent) for parent in {path.parent for paths in targets for path in paths}}
     for paths in targets:
         for target in sorted(paths):

@@ -1,0 +1,94 @@
+"""Several audio files as the inputs of one graph: blocks that cover the same time, and one duration for all.
+
+The first file decides how long the signal lasts. The others are cut to this length, or silence is added at their ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from dspgraph.errors import RequestError
+from dspgraph.io.audio import AudioSource
+from dspgraph.shown import shown
+from dspgraph.streams import Array, Audio
+
+
+def with_named_files(files: Iterable[Path], inputs: Collection[str]) -> list[Path | Mapping[str, Path]]:
+    """Return the files; those that are written NAME=FILE, with the name of an input, as one mapping, before the others.
+
+    inputs: the names of the inputs of the graph. Raises RequestError for an input that is named twice, and for one that
+    is missing if another is named.
+    """
+    named: dict[str, Path] = {}
+    others: list[Path | Mapping[str, Path]] = []
+    for file in files:
+        name, equals, path = str(file).partition("=")
+        if not equals or name not in inputs:
+            others.append(file)
+        elif name in named:
+            raise RequestError(f"the input '{name}' is given two files, {named[name]} and {path}: give it one")
+        elif not path:
+            raise RequestError(f"{file} names no file: write {name}=FILE")
+        else:
+            named[name] = Path(path)
+    if named and (missing := [name for name in inputs if name not in named]):
+        raise RequestError(f"the input '{missing[0]}' has no file: write {missing[0]}=FILE too")
+    return [named, *others] if named else others
+
+
+class AlignedFiles:
+    """Audio files, one for each input, read together. `notes` says how each file was converted, cut or lengthened.
+
+    files: name of an input -> (file, stream); the first one decides the duration. The files are opened at once. Raises
+    FileError if one cannot be read.
+    """
+
+    def __init__(self, files: Mapping[str, tuple[Path, Audio]]) -> None:
+        self._sources = {name: AudioSource(path, stream) for name, (path, stream) in files.items()}
+        self.notes = [f"{name}: {note}" for name, one in self._sources.items() for note in one.conversions]
+
+    def blocks(self) -> Iterator[dict[str, Array]]:
+        """Yield name of an input -> block. At the end every input has as many items as the first one lasts."""
+        (first, leading), *others = self._sources.items()
+        rest = {name: _Rest(one) for name, one in others}
+        given = 0
+        for block in leading.blocks():
+            given += len(block)
+            end = leading.stream.seconds(given)
+            yield {first: block} | {name: one.until(one.stream.count(end)) for name, one in rest.items()}
+        self.notes += [f"{name}: {note}" for name, one in rest.items() if (note := one.note(first))]
+
+
+class _Rest:
+    """The part of a file that was not given yet."""
+
+    def __init__(self, source: AudioSource) -> None:
+        self.stream = source.stream
+        self._blocks = source.blocks()
+        self._held = source.stream.empty()
+        self._given = self._added = 0
+
+    def until(self, count: int) -> Array:
+        """Return the next samples, so that `count` were given in all; zeros after the end of the file."""
+        needed, pieces = count - self._given, [self._held]
+        while (found := sum(map(len, pieces))) < needed:
+            block = next(self._blocks, None)
+            if block is None:
+                self._added += needed - found
+                block = np.zeros((needed - found, *self.stream.item_shape), self.stream.dtype)
+            pieces.append(block)
+        joined = np.concatenate(pieces)
+        self._given, self._held = count, joined[needed:]
+        return joined[:needed]
+
+    def note(self, first: str) -> str:
+        """Return how the file was cut or lengthened, in words; "" if it was not. first: the input that decides."""
+        if self._added:
+            seconds = float(self.stream.seconds(self._added))
+            return f"{seconds:.6g} s of silence added, to last as long as {shown(first)}"
+        if len(self._held) or next(self._blocks, None) is not None:
+            return f"cut at {float(self.stream.seconds(self._given)):.6g} s, where {shown(first)} ends"
+        return ""
