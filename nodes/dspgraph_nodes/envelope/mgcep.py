@@ -39,12 +39,11 @@ class Mgcep(Node):
         H(z) = (1 + gamma * sum_m c[m] * z~**-m)**(1 / gamma),    z~**-1 = (z**-1 - alpha) / (1 - alpha * z**-1)
         c minimises the mean of I / |H|**2 + ln(|H|**2) over the bins of the periodogram I
 
-    gamma = -1 is warped linear prediction, which models peaks better than valleys. gamma = 0 models both alike, with
-    the
-    same result as `mcep`, which is faster. The frames are filled up with zeros to a power of two. `floor` is added to
-    every bin of the periodogram. `mgc_to_mgc` converts to a mel-cepstrum. For gamma = -1 and an alpha other than 0,
-    SPTK makes only one step of the iteration: the mean is up to 5e-4 above
-    its least value (measured on speech).
+    gamma = -1 is warped linear prediction, which models peaks better than valleys. gamma = 0 models both alike and
+    gives a mel-cepstrum; `mcep` is faster for that. The frames are filled up with zeros to a power of two. `floor` is
+    added to every bin of the periodogram. `mgc_to_mgc` converts to a mel-cepstrum. For gamma = -1 and an alpha other
+    than 0, SPTK makes only one step of the iteration: the mean is up to 5e-4 above its least value (measured on
+    speech).
 
     Source: K. Tokuda, T. Kobayashi, T. Masuko and S. Imai, Mel-generalized cepstral analysis: a unified approach to
     speech spectral estimation, ICSLP, 1994; the code is SPTK's, called through pysptk.
