@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 PARALLEL := --dist loadgroup --no-loadscope-reorder -n
 
-.PHONY: demo quick test test-slow cover lint bench fuzz clean
+.PHONY: demo quick test test-slow cover lint bench docs fuzz clean
 
 demo: .venv/.demo
 	$(BIN)/dspgraph demo
@@ -43,13 +43,18 @@ bench: .venv/.test
 	$(PIP) --editable ".[bench]"
 	$(BIN)/python -m benchmarks
 
+# The site, in docs/_build: open docs/_build/index.html. A page for every node shows the output of the node's example.
+docs: .venv/.test
+	$(PIP) --editable ".[docs]"
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
+
 # Damaged files through the command line: make fuzz SECONDS=600. The inputs with faults are kept in the folder fuzz.
 SECONDS ?= 30
 fuzz: .venv/.test
 	$(BIN)/python tests/system/fuzz.py --seconds $(SECONDS)
 
 clean:
-	rm -rf .venv build dist demo
+	rm -rf .venv build dist demo docs/_build docs/generated
 
 # torch first and alone: whatever else asks for it then finds the pinned build.
 .venv/.demo: constraints.txt pyproject.toml

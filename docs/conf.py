@@ -1,0 +1,35 @@
+"""Settings of the site: `make docs` builds it from the pages of this folder and from the nodes and pipelines."""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "nodes"), str(HERE.parent / "tests")]
+
+import pages  # noqa: E402 the path comes first
+from sphinx.application import Sphinx  # noqa: E402
+
+from dspgraph import __version__  # noqa: E402
+
+project = "dspgraph"
+author = "the authors of dspgraph"
+version = release = __version__
+extensions = ["myst_parser"]
+exclude_patterns = ["_build", "generated/read_me.md"]
+html_theme = "furo"
+html_title = "dspgraph"
+html_extra_path = ["generated/copied"]
+myst_heading_anchors = 3
+nitpicky = True
+
+
+def setup(app: Sphinx) -> None:
+    """Write the pages that are made from code before Sphinx looks for pages, and change links in the others."""
+    pages.write_all(HERE / "generated")
+    app.connect("source-read", relink)
+
+
+def relink(app: Sphinx, page: str, text: list[str]) -> None:
+    """Change the links of a page in this folder that lead out of it. text: the page, changed in place."""
+    if "/" not in page:
+        text[0] = pages.relinked(text[0], "../", "")

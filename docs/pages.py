@@ -1,0 +1,194 @@
+"""Pages of the site that are made from code: one for each node and pipeline, and copies of the pages beside `docs`."""
+
+import importlib.util
+import inspect
+import re
+import shutil
+from pathlib import Path
+from textwrap import dedent
+
+import numpy as np
+import soundfile
+
+from dspgraph import Audio, Node, registry
+from dspgraph.diagram.formats import FORMATS
+from dspgraph.node import Port
+from dspgraph.pipeline.pipeline import Pipeline
+from dspgraph.plotting.canvas import save
+from dspgraph.plotting.panels import Panel, draw_panels
+from dspgraph.plotting.rainbowgram import known_frequencies
+from dspgraph.registry import PACK, NodeSource
+from dspgraph.testing import Example
+from helpers.networks import overrides
+
+ROOT = Path(__file__).parent.parent
+
+COPIES = {
+    "README.md": "read_me",
+    "CONTRIBUTING.md": "contributing",
+    "SECURITY.md": "security",
+    "CHANGELOG.md": "changelog",
+    **{f"pipelines/{path.name}": f"card_{path.stem}" for path in sorted((ROOT / "pipelines").glob("*.md"))},
+}
+"""Page outside of `docs` -> its name on the site. The README is the first page; the pages of pipelines are the cards of
+weights that come with them."""
+
+
+def write_all(folder: Path) -> None:
+    """Write all pages into a folder, whose old content is removed. `copied` in it goes to the site as it is."""
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "copied" / "sounds").mkdir(parents=True)
+    for source, name in COPIES.items():
+        text = (ROOT / source).read_text(encoding="utf-8")
+        text = relinked(text, "", "" if source == "README.md" else "../")  # the first page shows the README
+        (folder / f"{name}.md").write_text(text, encoding="utf-8")
+    write_nodes(folder / "nodes")
+    write_pipelines(folder / "pipelines")
+
+
+def relinked(text: str, above: str, here: str) -> str:
+    """Return a page with its links changed to those of the site. Links to other files of the repository become text.
+
+    above: the folder of the repository, as the links of the page have it: "", or "../" for a page of `docs`. here: the
+    folder `docs`, as links of the changed page have it: "" for a page that is shown in it, "../" for one below.
+    """
+    text = text.replace(f"]({above}docs/", f"]({here}") if not above else text
+    for source, name in COPIES.items():
+        target = "index.md" if source == "README.md" else f"generated/{name}.md"
+        text = text.replace(f"]({above}{source}", f"]({here}{target}")
+    others = "examples|pipelines|benchmarks|tests|dspgraph|nodes|LICENSE|CITATION.cff"
+    return re.sub(rf"\[([^\]]+)\]\({re.escape(above)}(?:{others})[^)]*\)", r"\1", text)
+
+
+# ---- nodes ----------------------------------------------------------------------------------------------------------
+
+
+def write_nodes(folder: Path) -> None:
+    """Write a page for every node of dspgraph, and an index with one line for each, by domain."""
+    folder.mkdir()
+    sources = [one for one in registry.nodes().values() if PACK in Path(one.where).parts]
+    lines = ["# Nodes", ""]
+    for domain in sorted({one.domain for one in sources}):
+        lines += [f"## {domain}", "", "| node | what it does |", "| --- | --- |"]
+        for one in sorted((one for one in sources if one.domain == domain), key=lambda one: one.name):
+            (folder / f"{one.name}.md").write_text(node_page(one, folder), encoding="utf-8")
+            lines.append(f"| [`{one.name}`]({one.name}.md) | {prose(one.summary()).replace('|', chr(92) + '|')} |")
+        lines.append("")
+    names = "\n".join(sorted(one.name for one in sources))
+    (folder / "index.md").write_text(
+        "\n".join([*lines, f"```{{toctree}}\n:hidden:\n\n{names}\n```\n"]), encoding="utf-8"
+    )
+
+
+def node_page(source: NodeSource, folder: Path) -> str:
+    """Return the page of a node. Its picture and its sound, the output of its example, are written into the folder."""
+    kind = source.load()
+    return "\n\n".join(
+        [
+            f"# {source.name}",
+            docstring(kind),
+            _ports("Inputs", kind.inputs),
+            _ports("Outputs", kind.outputs),
+            _parameters(kind),
+            *_example(source, folder),
+        ]
+    )
+
+
+def _ports(title: str, ports: tuple[Port, ...]) -> str:
+    rows = [f"| `{port.name}` | {port}{', one or more' if getattr(port, 'many', False) else ''} |" for port in ports]
+    return "\n".join([f"## {title}", "", "| port | stream |", "| --- | --- |", *rows])
+
+
+def _parameters(kind: type[Node]) -> str:
+    rows = []
+    for name, field in kind.model_fields.items():
+        limits = [str(one).replace("|", "\\|") for one in field.metadata]
+        default = "required" if field.is_required() else f"`{field.default!r}`"
+        allowed = ", ".join(f"`{one}`" for one in limits)
+        rows.append(f"| `{name}` | {default} | {prose(field.description or '')} | {allowed} |")
+    if not rows:
+        return "## Parameters\n\nNone."
+    return "\n".join(["## Parameters", "", "| name | default | meaning | limits |", "| --- | --- | --- | --- |", *rows])
+
+
+def _example(source: NodeSource, folder: Path) -> list[str]:
+    """Return what the page shows of the first example in the node's test file: the call, a picture and the sound."""
+    example = next(one for one in examples(source) if one.node.type_name == source.name)
+    graph = example.graph()
+    found = graph(**{name: np.asarray(array) for name, array in example.arrays.items()})
+    panels = [
+        Panel(name, graph.outputs[name], rows, known_frequencies(graph, name))
+        for name, rows in found.items()
+        if len(rows)
+    ]
+    given = ", ".join(
+        f"{name}={value!r}" for name, value in example.node if value != type(example.node).model_fields[name].default
+    )
+    parts = ["## Example", f"The output of `{type(example.node).__name__}({given})` for the signal of its test:"]
+    if panels:
+        save(draw_panels(panels, source.name), folder / f"{source.name}.png")
+        parts.append(f"![the output of {source.name}]({source.name}.png)")
+    for panel in panels:
+        if isinstance(panel.stream, Audio) and panel.stream.rate >= 8000 and panel.stream.channels <= 2:
+            rate = int(panel.stream.rate)
+            if rate == panel.stream.rate:
+                sound = f"sounds/{source.name}_{panel.name}.wav"
+                soundfile.write(folder.parent / "copied" / sound, np.clip(panel.array, -1, 1), rate)
+                parts.append(f'<audio controls src="../../{sound}"></audio>')
+    return parts
+
+
+def examples(source: NodeSource) -> list[Example]:
+    """Return the examples in the test file of a node."""
+    path = ROOT / "tests" / "nodes" / source.domain / f"test_{source.name}.py"
+    spec = importlib.util.spec_from_file_location(f"examples_of_{source.name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: list[Example] = module.EXAMPLES
+    return found
+
+
+# ---- pipelines ------------------------------------------------------------------------------------------------------
+
+
+def write_pipelines(folder: Path) -> None:
+    """Write a page for every shipped pipeline, and an index with one line for each."""
+    folder.mkdir()
+    lines = ["# Pipelines", "", "| pipeline | what it does |", "| --- | --- |"]
+    names = sorted(registry.shipped_pipelines())
+    for name in names:
+        pipeline = Pipeline(name, overrides(name))
+        (folder / f"{name}.svg").write_text(FORMATS["svg"](pipeline.graph), encoding="utf-8")
+        slots = [f"* `{slot}`: {', '.join(f'`{one}`' for one in choices)}" for slot, choices in pipeline.slots.items()]
+        text = pipeline.path.read_text(encoding="utf-8").partition("\n")[2]
+        page = [f"# {name}", prose(pipeline.document.about), f"![the graph of {name}]({name}.svg)"]
+        page += ["## Slots and their variants", "\n".join(slots)] if slots else []
+        (folder / f"{name}.md").write_text("\n\n".join([*page, "## File", f"```yaml\n{text}```"]), encoding="utf-8")
+        lines.append(f"| [`{name}`]({name}.md) | {prose(pipeline.document.about)} |")
+    toctree = "\n".join(["", "```{toctree}", ":hidden:", "", *names, "```", ""])
+    (folder / "index.md").write_text("\n".join(lines) + "\n" + toctree, encoding="utf-8")
+
+
+# ---- words ----------------------------------------------------------------------------------------------------------
+
+
+def docstring(kind: type) -> str:
+    """Return the docstring of a class as Markdown: indented blocks are shown as they are."""
+    blocks = re.split(r"\n\s*\n", inspect.cleandoc(kind.__doc__ or ""))
+    shown: list[str] = []
+    for block in blocks:
+        for part in re.split(r"(?m)((?:^ {4,}.*\n?)+)", block):
+            if part.startswith("    "):
+                shown.append(f"```text\n{dedent(part).strip()}\n```")
+            elif part.strip():
+                shown.append(prose(part.strip()))
+    return "\n\n".join(shown)
+
+
+def prose(text: str) -> str:
+    """Return a text in which Markdown finds no marks of its own but code between backquotes."""
+    parts = text.split("`")
+    return "`".join(part if k % 2 else re.sub(r"([*_\[\]<>$~#])", r"\\\1", part) for k, part in enumerate(parts))
