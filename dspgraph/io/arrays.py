@@ -327,8 +327,7 @@ def read_arrays(path: str | Path) -> dict[str, tuple[Stream, Array]]:
         plot(stream.times(len(f0)), f0)
 
     Raises FileError if the file cannot be read or is damaged, or if it contains no description of its streams: read
-    such a file
-    with `numpy.load`.
+    such a file with `numpy.load`.
     """
     streams = stored_streams(path)
     if not streams:

@@ -20,9 +20,9 @@ def distribution(probabilities: Array, levels: Array, rate: float, title: str) -
     """Draw the distribution that a model predicts for every sample, with dots at the true levels.
 
     A level is one of the values from 0 to size - 1 that a sample can have. probabilities: [n, size]; each row sums to
-    1. levels: [n], the true level of every sample. rate: samples per second. A column of the picture
-    shows one sample, or the mean of several if there are more than COLUMNS samples. A second plot below shows the
-    entropy of the distribution and the cross-entropy -ln p(true level), in nats.
+    1. levels: [n], the true level of every sample. rate: samples per second. A column of the picture shows one sample,
+    or the mean of several if there are more than COLUMNS samples. A second plot below shows the entropy of the
+    distribution and the cross-entropy -ln p(true level), in nats.
     """
     tiny = np.finfo(probabilities.dtype).tiny
     entropy = -(probabilities * np.log(np.maximum(probabilities, tiny))).sum(axis=1)

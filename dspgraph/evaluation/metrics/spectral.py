@@ -58,8 +58,8 @@ def mrstft(pair: Pair) -> float | None:
     || ||_F is the root of the sum of squares over t and bins. FFTs of 512, 1024, 2048 samples, hops of 50, 120, 240,
     Hann windows of 240, 600, 1200. Values of |X|**2 below 1e-7 are raised to 1e-7. Without a unit; 0 for equal signals.
 
-    Source: R. Yamamoto, E. Song and J.-M. Kim, Parallel WaveGAN, ICASSP 2020 (arXiv:1910.11480), the
-    auxiliary loss, with the sizes of its published configuration.
+    Source: R. Yamamoto, E. Song and J.-M. Kim, Parallel WaveGAN, ICASSP 2020 (arXiv:1910.11480), the auxiliary loss,
+    with the sizes of its published configuration.
     """
     return float(np.mean([_resolution(pair, *one) for one in RESOLUTIONS]))
 

@@ -31,8 +31,7 @@ class RtisiLa(Node):
     adds them up with overlap, together with the earlier frames, whose phases are final; takes the spectra of the sum;
     and replaces the magnitudes of the spectra by |X|. The first phases of a new frame are those of the sum of the
     earlier frames where they overlap it. The final frames become a signal as in `istft`. All frames have the same
-    window; in the paper the newest frame has
-    another.
+    window; in the paper the newest frame has another.
 
     `griffin_lim` needs the whole signal and is about as exact. Measured with the defaults on 4 s of speech at 16 kHz,
     the magnitudes of the result differ from those given by -22.5 dB, with `griffin_lim` by -23.8 dB (hop 256, n_fft

@@ -31,8 +31,7 @@ def kernel(function: Function) -> Function:
     division by zero gives inf or NaN, as in numpy.
 
     In a kernel, copy arrays item by item and not by `x[a:b] = y`. For that statement numba also compiles the error
-    about
-    different lengths, which takes three seconds or more in every process that compiles the kernel.
+    about different lengths, which takes three seconds or more in every process that compiles the kernel.
 
     The machine code is kept on disk. A kernel may call kernels of other files, so kept code is used only while neither
     the kernel's module nor any file that it imports, directly or not, has changed. If no folder for the cache can be

@@ -149,8 +149,8 @@ def _gru_a_of_many(net: SampleNetwork, workspace: Workspace, h: int, new: int) -
     """Compute GRU_A of sixteen signals, and the sums of GRU_B.
 
     h, new: the positions in `workspace.state` at which the old and the new states begin. All stages run for two blocks
-    of sixteen units before the next two blocks begin. The numbers that one stage passes to the next then
-    stay in the cache of the processor.
+    of sixteen units before the next two blocks begin. The numbers that one stage passes to the next then stay in the
+    cache of the processor.
     """
     blocks = len(net.bias_n) // (3 * WIDTH)
     for gate in range(3):

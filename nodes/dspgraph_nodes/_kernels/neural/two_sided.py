@@ -78,8 +78,7 @@ def _run_layer(
     """Compute one layer.
 
     x: [C, n + 2 * dilation], h_i from `dilation` samples before the first one of y on; y: [C, n]. inside: the number of
-    the first
-    column of x that is within the signal, and of the column after the last of these.
+    the first column of x that is within the signal, and of the column after the last of these.
     """
     channels, count = y.shape
     inner = net.hidden_biases.shape[1]

@@ -149,9 +149,9 @@ def figures(network: FARGAN, inputs: Tensor, period: Tensor, past: Tensor, true:
 
         loss = spectrum + 0.03 * start,    start = mean(1 - cos(true, made)) over the first frame that is made freely
 
-    The tensors are those of `FarganChunk`, with one row per chunk. The network gets the true past of
-    the first frame of a chunk, and true samples replace this frame in the spectra, so that it does not count. The
-    spectra are computed from the frame before the chunk and the whole chunk.
+    The tensors are those of `FarganChunk`, with one row per chunk. The network gets the true past of the first frame of
+    a chunk, and true samples replace this frame in the spectra, so that it does not count. The spectra are computed
+    from the frame before the chunk and the whole chunk.
     """
     made = network(inputs, period, past, true[:, :FARGAN_HOP])
     free = slice(FARGAN_HOP, 2 * FARGAN_HOP)
