@@ -1,0 +1,66 @@
+"""Synthesis from the constant-Q transform: the filters of the transform backwards, and an equaliser after them."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.maths.banded import BandedMatrix, to_banded
+from dspgraph_nodes._kernels.signal.constant_q import constant_q_filters, half_window
+
+_LOWEST = 0.5  # of the response, relative to its median: the equaliser does not raise what the bins do not cover
+
+
+@lru_cache(maxsize=2)
+def synthesis_matrix(frequencies: tuple[float, ...], lengths: tuple[float, ...]) -> BandedMatrix:
+    """Return the matrix [2 * bins, 2 * half + 1] from rows (Re X[0], Im X[0], Re X[1], ...) to samples.
+
+    Row k adds sum_b 2 / N_b * Re(X_k[b] * a_b[m]), m = -half .. half, with the atoms a_b = sqrt(N_b) / (sum of the
+    window) * w_b[m] * e**(2j * pi * f_b * m) of the transform. frequencies: f_b, in cycles per sample, ascending;
+    lengths: N_b, samples, descending.
+    """
+    atoms = _atoms(frequencies, lengths)
+    matrix = np.empty((2 * len(lengths), atoms.shape[1]))
+    weights = 2 / np.array(lengths)[:, None]
+    matrix[0::2], matrix[1::2] = weights * atoms.real, -weights * atoms.imag
+    return to_banded(matrix)
+
+
+@lru_cache(maxsize=2)
+def equaliser(frequencies: tuple[float, ...], lengths: tuple[float, ...], hop: int) -> Array:
+    """Return symmetric taps that divide by the response of transform and synthesis, [2 * half + 1].
+
+    The response at the frequency f is 1 / hop * sum_b (|A_b(f)|**2 + |A_b(-f)|**2) / N_b, with the transforms A_b of
+    the atoms.
+    """
+    from scipy.fft import fft, irfft
+
+    atoms = _atoms(frequencies, lengths)
+    half = atoms.shape[1] // 2
+    points = 1 << (8 * half + 8).bit_length()
+    response = np.zeros(points)
+    for atom, length in zip(atoms, lengths, strict=True):
+        spectrum = fft(atom, points)
+        response += (spectrum.real**2 + spectrum.imag**2) / (length * hop)
+    both = (response + np.roll(response[::-1], 1))[: points // 2 + 1]
+    inside = slice(int(frequencies[0] * points), int(frequencies[-1] * points) + 1)
+    inverse = irfft(1 / np.maximum(both, _LOWEST * np.median(both[inside])), points)
+    taps: Array = np.concatenate((inverse[-half:], inverse[: half + 1])) if half else inverse[:1].copy()
+    window = 0.5 + 0.5 * np.cos(np.pi * np.arange(-half, half + 1) / (half + 1))
+    taps = taps * window
+    taps.setflags(write=False)
+    return taps
+
+
+def _atoms(frequencies: tuple[float, ...], lengths: tuple[float, ...]) -> Array:
+    """Return the atoms of the transform, complex [bins, 2 * half + 1]; zeros beyond their windows."""
+    bank = constant_q_filters(frequencies, lengths)
+    half = half_window(lengths[0])
+    atoms = np.zeros((bank.bins, 2 * half + 1), np.complex128)
+    begin = np.cumsum(bank.counts) - bank.counts
+    for m in range(half + 1):
+        stored = slice(begin[m], begin[m] + bank.counts[m])
+        later = bank.cosines[stored] + 1j * bank.sines[stored]
+        atoms[: bank.counts[m], half + m] = later
+        atoms[: bank.counts[m], half - m] = np.conj(later)
+    return atoms
