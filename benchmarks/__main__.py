@@ -8,6 +8,7 @@ import sys
 
 from benchmarks import (
     bench_engine,
+    bench_fargan,
     bench_features,
     bench_gansynth,
     bench_lpc,
@@ -31,6 +32,7 @@ TOPICS = (
     bench_sptk,
     bench_mlpg,
     bench_pitch,
+    bench_fargan,
     bench_features,
     bench_lpcnet,
     bench_wavenet,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import click
 from dspgraph.cli.options import PATH, StrictCommand, overwrite_option
 from dspgraph.cli.output import echo, print_means
 from dspgraph.errors import DspgraphError
+from dspgraph.graph import Graph
 
 
 @click.command(cls=StrictCommand)
@@ -20,7 +22,8 @@ def demo(out: Path, weights: Path | None, overwrite: bool) -> None:
     """Resynthesise a recording; write a page to listen to.
 
     The recording is a sentence of real speech. It is rendered by the pipeline `lpc_vocoder` with each of its
-    excitations. OUT gets the audio, the page report.html and a picture with all spectrograms.
+    excitations, and by the networks whose weights come with dspgraph. OUT gets the audio, the page report.html and a
+    picture with all spectrograms.
     """
     from dspgraph.evaluation.compare import PAGE, REFERENCE, audio_files, compare
     from dspgraph.evaluation.variants import Choice, choices
@@ -31,12 +34,13 @@ def demo(out: Path, weights: Path | None, overwrite: bool) -> None:
     from dspgraph.training.weights import model_of
 
     each = choices(VOCODER, vary=[VOCODER_SLOT])
-    found = [replace(choice, name=choice.swaps[VOCODER_SLOT]) for choice in each]
+    models = {name: Choice(name, graph) for name, graph in _voices()}
     if weights:
         model, overrides = model_of(weights), [f"weights={weights}"]
-        found.append(Choice(model, load(model, overrides), overrides=overrides))
+        models[model] = Choice(model, load(model, overrides), overrides=overrides)
+    found = [*(replace(choice, name=choice.swaps[VOCODER_SLOT]) for choice in each), *models.values()]
     clip = example_speech()
-    echo(f"{VOCODER}{f' and {found[-1].name}' if weights else ''} on {clip.name}:")
+    echo(f"{', '.join([VOCODER, *models])} on {clip.name}:")
     results = compare(found, [clip], out, VOCODER, Pipeline(VOCODER).document.about, overwrite=overwrite)
     errors = [score.error for score in results.scores if score.error]
     if errors:
@@ -45,3 +49,13 @@ def demo(out: Path, weights: Path | None, overwrite: bool) -> None:
     pictures = audio_files(out, [REFERENCE, *(choice.name for choice in found)], clip.stem)
     echo(f"  spectrograms  {spectrograms(pictures, out / 'spectrograms.png')}")
     echo(f"  to listen to  {out / PAGE}")
+
+
+def _voices() -> Iterator[tuple[str, Graph]]:
+    """Yield the shipped pipelines that take a recording and whose weights lie beside them, as (name, graph)."""
+    from dspgraph.pipeline.pipeline import load
+    from dspgraph.registry import shipped_pipelines
+
+    for name, path in shipped_pipelines().items():
+        if path.with_suffix(".safetensors").is_file() and (graph := load(name)).audio_input:
+            yield name, graph

@@ -1,4 +1,4 @@
-"""The commands `weights convert` and `weights show`."""
+"""The commands `weights convert`, `weights half` and `weights show`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dspgraph.cli.output import echo, print_tables
 
 @click.group()
 def weights() -> None:
-    """Convert weights of other programs, and show files of weights."""
+    """Convert weights of other programs, and make smaller or show files of weights."""
 
 
 @weights.command(cls=StrictCommand)
@@ -36,6 +36,17 @@ def convert(checkpoint: Path, out: Path, model: str | None, settings: Path | Non
     echo(f"weights of {found.model}")
     for value in found.untold:
         echo(f"note: neither the checkpoint nor --config has this value, so it is assumed: {value}", err=True)
+    click.echo(out)
+
+
+@weights.command(cls=StrictCommand)
+@click.argument("file", type=PATH)
+@click.option("-o", "--out", required=True, help="File to write, OUT.safetensors.", type=PATH)
+def half(file: Path, out: Path) -> None:
+    """Write the weights of FILE with numbers of 16 bits (float16): half the size. Nodes read both."""
+    from dspgraph.training.weights import write_half
+
+    write_half(file, out)
     click.echo(out)
 
 

@@ -124,8 +124,14 @@ class WeightsConversion(Protocol):
 class WeightsWriter(Protocol):
     """The object `WEIGHTS` in the module `weights` of a model."""
 
-    def write(self, path: Path, config: Any, arrays: Mapping[str, Array]) -> None:
-        """Write a configuration and arrays (name -> array) to a file. Raises ValueError if they do not fit together."""
+    def read(self, path: Path) -> tuple[Any, dict[str, Array]]:
+        """Return the configuration and the arrays, by name, of a file. Raises ValueError if it cannot be read."""
+
+    def write(self, path: Path, config: Any, arrays: Mapping[str, Array], half: bool = False) -> None:
+        """Write a configuration and arrays (name -> array) to a file. Raises ValueError if they do not fit together.
+
+        half: whether the arrays are rounded to float16.
+        """
 
 
 class WeightsModule(Protocol):

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from dspgraph.errors import FileError
+from dspgraph.errors import FileError, RequestError
 from dspgraph.io.paths import read_start
+from dspgraph.training.contract import weights_format
 
 _LONGEST_HEADER = 2**20
 """The largest size of the header of a file of weights, in bytes. The header of an LPCNet has about 2000 bytes."""
@@ -44,3 +45,21 @@ def describe_weights(weights: Path) -> tuple[str, dict[str, Any], dict[str, tupl
     except (KeyError, TypeError, ValueError, RecursionError):
         reason = "its metadata name no model"
     raise FileError(f"{weights} holds no weights of a model ({reason}): give a file written by 'dspgraph train'")
+
+
+def write_half(weights: Path, out: Path) -> None:
+    """Write a file of weights with its numbers rounded to float16.
+
+    out: the file to write, which must not exist. Raises FileError if `weights` cannot be read or has a number that is
+    too large for float16, and RequestError if `out` exists or cannot be written.
+    """
+    if out.exists():
+        raise RequestError(f"{out} exists already: remove it, or give another name with -o")
+    layout = weights_format(model_of(weights))
+    try:
+        config, arrays = layout.read(weights)
+        layout.write(out, config, arrays, half=True)
+    except ValueError as error:
+        raise FileError(str(error)) from None
+    except OSError as error:
+        raise RequestError(f"{out} cannot be written: {error.strerror or error}: choose another place") from None

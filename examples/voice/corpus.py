@@ -157,7 +157,8 @@ def make_corpus(folder: Path, packages: Path | None = None) -> dict[str, float]:
             files = sorted(Path(unpacked).glob(source.pattern))
             if not files:
                 raise SystemExit(f"{source.package} has no files {source.pattern}: is it another version?")
-            for path, samples in decoded(files):
+            spoken = [path for path in files if path.parent.name != "silence"]  # recordings of a quiet room
+            for path, samples in decoded(spoken):
                 if (found := levelled(samples)) is None:
                     continue
                 language = source.language or path.parent.name

@@ -334,11 +334,12 @@ def test_the_demo_ends_with_a_page_and_a_trained_model_is_in_it(
     monkeypatch.setattr("dspgraph.plotting.spectrogram.spectrograms", draw)
     variants = ["pulse_noise", "whisper", "residual", "mulaw_residual"]
     out = tmp_path / "demo"
-    for given, expected in ((["--weights", weights_file()], [*variants, "lpcnet"]), (["--overwrite"], variants)):
+    shipped = [*variants, "fargan"]
+    for given, expected in ((["--weights", weights_file()], [*shipped, "lpcnet"]), (["--overwrite"], shipped)):
         result = dspgraph("demo", "--out", out, *given)
         assert result.exit_code == 0, result.output
         lines = result.stdout.splitlines()
-        pipelines = "lpc_vocoder and lpcnet" if "--weights" in given else "lpc_vocoder"
+        pipelines = "lpc_vocoder, fargan" + (", lpcnet" if "--weights" in given else "")
         assert lines[0] == f"{pipelines} on clip.wav:"
         assert lines[-2:] == [f"  spectrograms  {out}/spectrograms.png", f"  to listen to  {out}/report.html"]
         assert next(line.split()[0] for line in lines[2:-2] if line.split()[0] in expected) == "residual"

@@ -8,7 +8,6 @@ from dspgraph import Array
 from dspgraph_nodes._kernels.neural.fargan_inputs import MEMORY, frame_inputs, periods
 from dspgraph_nodes.models.fargan.config import SUBFRAMES, Config
 from dspgraph_nodes.models.fargan.network import FARGAN, places
-from dspgraph_nodes.models.fargan.products import Products
 from dspgraph_nodes.models.fargan.weights import WEIGHTS, shapes
 from helpers.weight_files import shared_file
 
@@ -57,9 +56,9 @@ def in_torch(network: FARGAN, cepstrum: Array, pitch: Array, correlation: Array,
     inputs = torch.from_numpy(np.pad(frame_inputs(cepstrum, pitch[:, 0], correlation[:, 0]), ((1, 1), (0, 0)), "edge"))
     rows = of_subframes(network.condition(inputs[None].to(dtype), period[None])[0])
     around = of_subframes(period[1:-1].repeat_interleave(SUBFRAMES))
-    states, made, products = network.start(torch.zeros(1, MEMORY, dtype=dtype)), [], Products(network)
+    states, made = network.start(torch.zeros(1, MEMORY, dtype=dtype)), []
     for k in range(len(rows)):
-        samples, states = network.subframe(rows[k : k + 1], places(around[k : k + 1], size), states, products)
+        samples, states = network.subframe(rows[k : k + 1], places(around[k : k + 1], size), states)
         made.append(samples)
         true = samples if given is None else torch.from_numpy(given[None, k * size : (k + 1) * size]).to(dtype)
         states = states._replace(memory=torch.cat((states.memory[:, size:], true), 1))

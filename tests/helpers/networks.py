@@ -81,6 +81,8 @@ def overrides(pipeline: str, rate: int = SMALL.rate) -> list[str]:
         return [f"{model}={files[model]()}" for model in ("lpcnet", "wavenet", "wavernn")]
     if pipeline == "gansynth_notes":
         return gansynth_overrides()
+    if pipeline == "fargan":
+        return [f"weights={files['fargan']()}"]
     if pipeline == "bark_lpc_vocoder":
         return [f"weights={files['lpcnet']()}", f"fargan={files['fargan']()}"]
     if "weights: null" not in shipped_pipelines()[pipeline].read_text():

@@ -6,21 +6,18 @@ Source: J.-M. Valin, A. Mustafa and J. Büthe, Very Low Complexity Speech Synthe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from dspgraph_nodes._kernels.neural.fargan_inputs import LONGEST_PERIOD, MEMORY, PERIOD_COUNT, SHORTEST_PERIOD
+from dspgraph_nodes._kernels.neural.fargan_inputs import MEMORY, PERIOD_COUNT, SHORTEST_PERIOD
 from dspgraph_nodes.models.fargan.config import SUBFRAMES, Config
-from dspgraph_nodes.models.fargan.products import Products
+from dspgraph_nodes.models.fargan.gradients import LEAST_GAIN, LOOP_WEIGHTS, LoopInputs, Subframes
 
 _NOISE = 1 / 127  # range of the uniform noise that training adds to what layers read
-_LEAST_GAIN = 1e-5
 _FIRST_GAIN = -3.0  # natural logarithm of the gain with which training begins, about that of speech
-
-Noisy = Callable[[Tensor], Tensor]
 
 
 class SubframeStates(NamedTuple):
@@ -95,49 +92,54 @@ class FARGAN(nn.Module):
         return SubframeStates(memory, *(memory.new_zeros(rows, width) for width in (c.seen, c.gru1, c.gru2, c.gru3)))
 
     def subframe(
-        self, condition: Tensor, places: Tensor, states: SubframeStates, products: Products
+        self, condition: Tensor, places: Tensor, states: SubframeStates, noise: Sequence[Tensor] = ()
     ) -> tuple[Tensor, SubframeStates]:
         """Return the samples [batch, subframe] of a sub-frame, and the states after it.
 
-        condition: [batch, condition]; places: see `places`; products: the matrix products of this network.
+        condition: [batch, condition]; places: see `places`; noise: see `noise`, for this sub-frame; or none. This is
+        the definition; `forward` computes the same by `gradients.Subframes`.
         """
-        memory, size, noisy = states.memory, self.config.subframe, self._noise(condition)
-        c = noisy(condition)
-        gain = torch.exp(self.gain(c))
-        scale = 1 / (_LEAST_GAIN + gain)
-        scaled = noisy((torch.cat((memory.gather(1, places), memory[:, -size:]), 1) * scale).clamp(-1, 1))
-        seen, period, newest = torch.cat((c, scaled), 1), scaled[:, 2 : size + 2], scaled[:, -size:]
-        x = torch.tanh(products("first", torch.cat((states.seen, seen), 1)))
-        first = noisy(x * torch.sigmoid(products("first_gate", x)))
-        gains = torch.split(torch.sigmoid(self.pitch_gains(first)), 1, 1)
-        h, outputs, y = [], [], first
-        for k in range(3):
-            x = torch.cat((y, gains[k] * period, newest), 1)
-            h.append(_gru(products, f"gru{k + 1}", x, states[2 + k]))
-            a = noisy(h[k])
-            y = noisy(a * torch.sigmoid(products(f"gru{k + 1}_gate", a)))
-            outputs.append(y)
-        x = torch.cat((*outputs, first, gains[3] * period, newest), 1)
-        z = noisy(torch.tanh(products("skip", x)))
-        z = z * torch.sigmoid(products("skip_gate", z))
-        made = torch.tanh(products("last", z)) * gain
-        return made, SubframeStates(memory, seen, *h)
-
-    def _noise(self, like: Tensor) -> Noisy:
-        """Return a function that adds noise to tensors [batch, n], in training, for the layers of one sub-frame."""
-        if not self.training:
-            return lambda x: x
-        c = self.config
-        widths = (c.seen, c.first, 2 * c.gru1, 2 * c.gru2, 2 * c.gru3, c.skip)
-        noise = torch.rand(len(like) * sum(widths), dtype=like.dtype, device=like.device).sub_(0.5).mul_(_NOISE)
-        used = 0
+        c, memory, size, waiting = condition, states.memory, self.config.subframe, list(noise)
 
         def noisy(x: Tensor) -> Tensor:
-            nonlocal used
-            used += x.numel()
-            return x + noise[used - x.numel() : used].view_as(x)
+            return x + waiting.pop(0) if waiting else x
 
-        return noisy
+        gain = torch.exp(self.gain(c))
+        scale = 1 / (LEAST_GAIN + gain)
+        scaled = noisy((torch.cat((memory.gather(1, places), memory[:, -size:]), 1) * scale).clamp(-1, 1))
+        seen, period, newest = torch.cat((c, scaled), 1), scaled[:, 2 : size + 2], scaled[:, -size:]
+        x = torch.tanh(self.first(torch.cat((states.seen, seen), 1)))
+        first = noisy(x * torch.sigmoid(self.first_gate(x)))
+        gains = torch.sigmoid(self.pitch_gains(first))
+        h, outputs, y = [], [], first
+        for k in range(3):
+            x = torch.cat((y, gains[:, k : k + 1] * period, newest), 1)
+            h.append(self._gru(f"gru{k + 1}", x, states[2 + k]))
+            a = noisy(h[k])
+            y = noisy(a * torch.sigmoid(self.get_submodule(f"gru{k + 1}_gate")(a)))
+            outputs.append(y)
+        z = noisy(torch.tanh(self.skip(torch.cat((*outputs, first, gains[:, 3:] * period, newest), 1))))
+        z = z * torch.sigmoid(self.skip_gate(z))
+        return torch.tanh(self.last(z)) * gain, SubframeStates(memory, seen, *h)
+
+    def _gru(self, name: str, x: Tensor, h: Tensor) -> Tensor:
+        """Return the next state of a GRU without biases. x: [batch, inputs]; h: [batch, units]."""
+        a, b = self.get_submodule(f"{name}_inputs")(x), self.get_submodule(f"{name}_states")(h)
+        (ar, az, an), (br, bz, bn) = (torch.chunk(one, 3, 1) for one in (a, b))
+        reset, keep = torch.sigmoid(ar + br), torch.sigmoid(az + bz)
+        return torch.lerp(torch.tanh(an + reset * bn), h, keep)
+
+    def noise(self, count: int, like: Tensor) -> list[Tensor]:
+        """Return what training adds to the layers of `count` sub-frames, a list of [count, batch, width].
+
+        Uniform numbers from -1 / 254 to 1 / 254 for: past period and last sub-frame, y0, h1, y1, h2, y2, h3, y3, the
+        inner tanh of z. like: a tensor [batch, ...].
+        """
+        c = self.config
+        widths = [2 * c.subframe + 4, c.first, *(n for n in (c.gru1, c.gru2, c.gru3) for _ in range(2)), c.skip]
+        numbers = torch.rand(count * len(like) * sum(widths), dtype=like.dtype, device=like.device)
+        parts = torch.split(numbers.sub_(0.5).mul_(_NOISE), [count * len(like) * width for width in widths])
+        return [part.view(count, len(like), width) for part, width in zip(parts, widths, strict=True)]
 
     def forward(self, inputs: Tensor, period: Tensor, past: Tensor, given: Tensor) -> Tensor:
         """Return the samples of n frames [batch, n * hop], where the past of the first sub-frames is given.
@@ -146,16 +148,16 @@ class FARGAN(nn.Module):
         true samples of the first m / subframe sub-frames: later sub-frames read them as their past, in place of the
         samples that the network made.
         """
-        size, conditions = self.config.subframe, self.condition(inputs, period)
-        states, made, products = self.start(past), [], Products(self)
-        by_frame = [places(one, size) for one in period[:, 1:-1].unbind(1)]
-        for k, condition in enumerate(conditions.unbind(1)):
-            samples, states = self.subframe(condition, by_frame[k // SUBFRAMES], states, products)
-            made.append(samples)
-            true = given[:, k * size : (k + 1) * size]
-            kept = true if true.shape[1] else samples
-            states = states._replace(memory=torch.cat((states.memory[:, size:], kept), 1))
-        return torch.cat(made, 1)
+        conditions = self.condition(inputs, period).transpose(0, 1)
+        noise: list[Tensor] = []
+        if self.training:
+            conditions = conditions + _NOISE * (torch.rand_like(conditions) - 0.5)
+            noise = self.noise(len(conditions), past)
+        around = torch.stack([places(one, self.config.subframe) for one in period[:, 1:-1].unbind(1)])
+        weights = [self.get_parameter(name) for name in LOOP_WEIGHTS]
+        gains = torch.exp(self.gain(conditions))
+        made: Tensor = Subframes.apply(conditions, gains, LoopInputs(around, past, given, noise), *weights)  # type: ignore[no-untyped-call]
+        return made
 
 
 def places(period: Tensor, size: int) -> Tensor:
@@ -168,15 +170,3 @@ def places(period: Tensor, size: int) -> Tensor:
     while bool((found >= MEMORY).any()):
         found = torch.where(found >= MEMORY, found - period[:, None], found)
     return found.clamp(min=0)
-
-
-def _gru(products: Products, name: str, x: Tensor, h: Tensor) -> Tensor:
-    """Return the next state of a GRU without biases. x: [batch, inputs]; h: [batch, units]."""
-    units = h.shape[1]
-    a, b = products(f"{name}_inputs", x), products(f"{name}_states", h)
-    (of_gates, of_new), (gates, recurrent) = (torch.split(one, [2 * units, units], 1) for one in (a, b))
-    reset, keep = torch.sigmoid(of_gates + gates).chunk(2, 1)
-    return torch.lerp(torch.tanh(torch.addcmul(of_new, reset, recurrent)), h, keep)
-
-
-assert LONGEST_PERIOD < MEMORY

@@ -181,7 +181,7 @@ def _roots(signal: Tensor, length: int) -> Tensor:
     frames = around.unfold(1, length, length // 4) * _window(length).to(signal.device)
     spectrum = torch.fft.rfft(frames)
     power = spectrum.real.square() + spectrum.imag.square()
-    roots: Tensor = power.clamp(min=_LEAST**2).pow(0.25)
+    roots: Tensor = power.clamp(min=_LEAST**2).sqrt().sqrt()
     return roots
 
 

@@ -193,6 +193,8 @@ def _cuda_devices(settings: RunSettings) -> list[int]:
 def _torch_settings(settings: RunSettings) -> Iterator[None]:
     """Set torch's threads, and make it deterministic; afterwards, restore the settings of the process."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    filled: Any = torch.utils.deterministic
+    fill = filled.fill_uninitialized_memory
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # the matrix products of a GPU are not exact without it
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -200,8 +202,10 @@ def _torch_settings(settings: RunSettings) -> Iterator[None]:
             if settings.threads or settings.processes > 1:
                 torch.set_num_threads(settings.threads or 1)
             torch.use_deterministic_algorithms(True)
+            filled.fill_uninitialized_memory = False  # memory that is written before it is read needs no numbers
             yield
         finally:
+            filled.fill_uninitialized_memory = fill
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(deterministic)
 

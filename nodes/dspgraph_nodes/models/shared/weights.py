@@ -1,8 +1,8 @@
 """Files of weights, of any model: writing, reading and checking, without torch.
 
-A file of weights is a safetensors file with float32 arrays. Its metadata have three texts: `model`, the name of the
-model; `format`, the version of this layout; and `config`, the configuration in JSON. Nothing in such a file is
-executed when it is read.
+A file of weights is a safetensors file with float32 arrays, or float16 arrays, which are read as float32. Its metadata
+have three texts: `model`, the name of the model; `format`, the version of this layout; and `config`, the configuration
+in JSON. Nothing in such a file is executed when it is read.
 """
 
 from __future__ import annotations
@@ -50,24 +50,30 @@ class WeightsFormat(Generic[Config]):
         """Return the metadata of a file of weights."""
         return {"model": self.model, "format": FORMAT, "config": config.model_dump_json()}
 
-    def write(self, path: str | Path, config: Config, arrays: Mapping[str, Array]) -> None:
-        """Write a configuration and its arrays, by name, to a file. Raises ValueError as `check` does."""
-        write_atomically(path, self.content(config, arrays, str(path)))
+    def write(self, path: str | Path, config: Config, arrays: Mapping[str, Array], half: bool = False) -> None:
+        """Write a configuration and its arrays, by name, to a file. Raises ValueError as `content` does."""
+        write_atomically(path, self.content(config, arrays, str(path), half))
 
-    def content(self, config: Config, arrays: Mapping[str, Array], where: str = "the network") -> bytes:
-        """Return the content of a file of weights; equal weights have equal bytes. Raises ValueError as `check` does.
+    def content(
+        self, config: Config, arrays: Mapping[str, Array], where: str = "the network", half: bool = False
+    ) -> bytes:
+        """Return the content of a file of weights; equal weights have equal bytes.
 
-        The package safetensors would write the metadata in another order each time.
+        The package safetensors would write the metadata in another order each time. half: whether the arrays are
+        rounded to float16. Raises ValueError as `check` does, and for numbers that are too large for float16.
         """
         self.check(arrays, config, where)
         header: dict[str, object] = {"__metadata__": self.metadata(config)}
+        rounded = {name: _rounded(name, array) if half else array for name, array in arrays.items()}
         end = 0
-        for name in sorted(arrays):
-            begin, end = end, end + arrays[name].nbytes
-            header[name] = {"dtype": "F32", "shape": list(arrays[name].shape), "data_offsets": [begin, end]}
+        for name in sorted(rounded):
+            begin, end = end, end + rounded[name].nbytes
+            kind = "F16" if half else "F32"
+            header[name] = {"dtype": kind, "shape": list(rounded[name].shape), "data_offsets": [begin, end]}
         text = json.dumps(header, separators=(",", ":")).encode()
         text += b" " * (-len(text) % 8)  # so that the numbers are aligned
-        numbers = (np.ascontiguousarray(arrays[name], "<f4").tobytes() for name in sorted(arrays))
+        order = "<f2" if half else "<f4"
+        numbers = (np.ascontiguousarray(rounded[name], order).tobytes() for name in sorted(rounded))
         return b"".join((len(text).to_bytes(8, "little"), text, *numbers))
 
     def read(self, path: str | Path) -> tuple[Config, dict[str, Array]]:
@@ -91,7 +97,7 @@ class WeightsFormat(Generic[Config]):
                 names = list(file.keys())
                 shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
                 self._check_shapes(shapes, config, str(path))
-                arrays = {name: file.get_tensor(name) for name in names}
+                arrays = {name: _single(file.get_tensor(name)) for name in names}
         except SafetensorError as error:
             way_out = self.way_out or (
                 f"'dspgraph train {self.model}' makes weights, and 'dspgraph weights convert' converts weights of "
@@ -153,6 +159,20 @@ class WeightsFormat(Generic[Config]):
             return self.config(**values)
         except ValueError as error:
             raise ValueError(f"{path} has an impossible configuration: {error}") from None
+
+
+def _rounded(name: str, array: Array) -> Array:
+    """Return an array in float16. Raises ValueError if a number is too large for it."""
+    with np.errstate(over="ignore"):
+        found = array.astype(np.float16)
+    if not np.isfinite(found).all():
+        raise ValueError(f"{name} holds {np.abs(array).max():g}; float16 ends at 65504: write float32")
+    return found
+
+
+def _single(array: Array) -> Array:
+    """Return an array of a file in float32 if the file has it in float16; otherwise as it is."""
+    return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
 def layer_shapes(name: str, outputs: int, *inputs: int, bias: bool = True) -> dict[str, tuple[int, ...]]:

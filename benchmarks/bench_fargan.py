@@ -1,0 +1,84 @@
+"""Benchmark of FARGAN: synthesis of one signal and of sixteen, its share of the speed of sgemm, and its training.
+
+The network has random weights and the published sizes: 746,320 multiply-adds for a sub-frame of 40 samples and 67,584
+for a frame, which are 0.61 * 10**9 operations for a second of audio.
+"""
+
+import numpy as np
+import torch
+
+from benchmarks.measure import Row, faster, milliseconds
+from dspgraph import Array
+from dspgraph_nodes._kernels.neural.fargan_layout import pack_fargan
+from dspgraph_nodes._kernels.neural.fargan_synthesis import FarganState, synthesise
+from dspgraph_nodes.models.fargan.config import PRESETS
+from dspgraph_nodes.models.fargan.network import FARGAN, places
+from dspgraph_nodes.models.fargan.training import spectral_loss
+
+FRAMES, MANY, BATCH, CHUNK = 300, 16, 64, 15
+OPERATIONS = 2 * (746_320 * 400 + 67_584 * 100)  # for a second of audio
+_LEAST = 60.0  # times real time, one signal
+_LEAST_SHARE = 0.3  # of the speed of sgemm, sixteen signals
+
+
+def rows() -> list[Row]:
+    """Return the rows of the table about FARGAN."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        torch.manual_seed(0)
+        model = FARGAN(PRESETS["fargan"])
+        return [*_synthesis(model.eval()), _training(model.train())]
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _synthesis(model: FARGAN) -> list[Row]:
+    network = pack_fargan({name: value.numpy() for name, value in model.state_dict().items()})
+    draw = np.random.default_rng(0)
+    given = (
+        draw.standard_normal((FRAMES, 18)),
+        draw.integers(-100, 300, (FRAMES, 1)) / 100,
+        draw.random((FRAMES, 1)) - 0.5,
+    )
+
+    def signals(count: int) -> list[Array]:
+        return synthesise(
+            network.subframe, [FarganState(network, np.float32).push(network, *given) for _ in range(count)]
+        )
+
+    a = draw.standard_normal((1024, 1024)).astype(np.float32)
+    one, many, product = milliseconds([lambda: signals(1), lambda: signals(MANY), lambda: a @ a], repeats=7)
+    seconds, peak = FRAMES / 100, 2 * 1024**3 / product  # operations per ms
+    alone, share = (OPERATIONS * seconds * count / time / peak for count, time in ((1, one), (MANY, many)))
+    least = f">= {_LEAST_SHARE:g}"
+    return [
+        faster("fargan, one signal: real time", one, 1e3 * seconds, _LEAST),
+        faster("fargan, sixteen signals: one after the other", many, MANY * one, 1.5),
+        Row("fargan, one signal, share of the speed of sgemm", one, product, "ms", alone, "", True),
+        Row("fargan, sixteen signals, the same share", many, product, "ms", share, least, share >= _LEAST_SHARE),
+    ]
+
+
+def _training(model: FARGAN) -> Row:
+    """Return the row about a batch of training with its gradients, beside the same network by autograd alone."""
+    inputs, period = torch.randn(BATCH, CHUNK + 2, 20), torch.randint(32, 256, (BATCH, CHUNK + 2))
+    past, true = 0.1 * torch.randn(BATCH, 256), 0.1 * torch.randn(BATCH, 160 * CHUNK)
+
+    def ours() -> None:
+        model.zero_grad()
+        torch.autograd.backward(spectral_loss(true, model(inputs, period, past, true[:, :160])))
+
+    def plain() -> None:
+        model.zero_grad()
+        conditions, states, made = model.condition(inputs, period).transpose(0, 1), model.start(past), []
+        for k, condition in enumerate(conditions):
+            samples, states = model.subframe(condition, places(period[:, 1 + k // 4], 40), states)
+            made.append(samples)
+            states = states._replace(memory=torch.cat((states.memory[:, 40:], samples), 1))
+        torch.autograd.backward(spectral_loss(true, torch.cat(made, 1)))
+
+    fast, slow = milliseconds([ours, plain], repeats=3)
+    seconds = BATCH * CHUNK / 100
+    name = f"fargan, a batch of training ({1e3 * seconds / fast:.3g} s of audio per CPU second): plain torch"
+    return faster(name, fast, slow, 1.2)
