@@ -33,8 +33,7 @@ class MixedExcitation(Node):
 
     Source: M. Morise, F. Yokomori and K. Ozawa, WORLD: a vocoder-based high-quality speech synthesis system for
     real-time applications, IEICE Transactions on Information and Systems E99-D(7), 2016 (aperiodicity as the share of
-    noise); A. V. McCree and T. P. Barnwell, A mixed excitation LPC vocoder model for low bit rate speech coding, IEEE
-    Transactions on Speech and Audio Processing 3(4), 1995.
+    noise).
     """
 
     periodic = Input(Audio)

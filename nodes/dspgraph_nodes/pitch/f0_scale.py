@@ -29,8 +29,7 @@ class F0Scale(Node):
     Unvoiced frames, whose f0 is 0, do not change. With the default means and deviations only `ratio` and `semitones`
     have an effect.
 
-    Source: D. T. Chappell and J. H. L. Hansen, Speaker-specific pitch contour modeling and modification, ICASSP 1998
-    (mean and variance of another speaker).
+    Source: sprocket (K. Kobayashi and T. Toda), `F0statistics.convert` (mean and deviation of another speaker).
     """
 
     f0 = Input(Frames, "f0")
