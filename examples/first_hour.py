@@ -1,0 +1,114 @@
+"""Ten jobs of a first hour with dspgraph, each in a few lines. Everything is written into the folder OUT.
+
+python examples/first_hour.py OUT
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from dspgraph import Array, Audio, Graph, as_node, load, read_arrays
+from dspgraph.io.audio import example_speech
+from dspgraph.nodes import Echo, F0Scale, TimeStretch
+
+SPEECH = example_speech()
+
+
+def dspgraph(*words: object) -> None:
+    """Run a command of dspgraph, as in a shell."""
+    subprocess.run([sys.executable, "-m", "dspgraph", *map(str, words)], check=True)
+
+
+def log_mel_and_mfcc_of_a_folder(out: Path) -> str:
+    dspgraph("render", "mfcc_features", SPEECH.parent, "-o", out / "features", "--overwrite")
+    stream, rows = read_arrays(next((out / "features").glob("*.npz")))["mfcc"]
+    return f"{rows.shape[1]} coefficients, a row every {1000 / float(stream.rate):.0f} ms"
+
+
+def speech_three_semitones_higher(out: Path) -> str:
+    graph = load("world")
+    wires = {**graph.wires, "higher.f0": "pitch", "synth.f0": "higher"}
+    higher = graph.evolve(nodes={**graph.nodes, "higher": F0Scale(semitones=3)}, wires=wires)
+    pitch = load("f0")(higher(tone(200))["speech"])["f0"]
+    return f"{np.median(pitch[pitch > 0]):.0f} Hz from 200 Hz"
+
+
+def speech_slowed_to_80_percent(out: Path) -> str:
+    graph = Graph(
+        {"slow": TimeStretch(factor=1.25)}, {"slow.x": "speech"}, {"speech": Audio(16000)}, {"speech": "slow"}
+    )
+    return f"{len(graph(tone(200))['speech']) / 16000:.2f} s from 1.00 s"
+
+
+def two_files_mixed_at_10_decibels(out: Path) -> str:
+    (out / "mix.yaml").write_text(
+        "inputs: {a: {audio: 16000}, b: {audio: 16000}}\noutputs: {mixed: noisy}\n"
+        "nodes: {noisy: {node: add_noise, x: a, noise: b, snr: 10}}\n"
+    )
+    dspgraph("render", out / "mix.yaml", f"a={SPEECH}", f"b={SPEECH}", "-o", out / "mixed", "--overwrite")
+    return ", ".join(path.name for path in (out / "mixed").glob("*.flac"))
+
+
+def an_echo_with_its_tail(out: Path) -> str:
+    graph = Graph({"echo": Echo(tail=1.5)}, {"echo.x": "speech"}, {"speech": Audio(16000)}, {"speech": "echo"})
+    return f"{len(graph(tone(200))['speech']) / 16000:.1f} s from 1.0 s"
+
+
+def the_pitch_inside_a_vocoder(out: Path) -> str:
+    pitch = load("lpc_vocoder").tap("pitch")(tone(200))["pitch"]
+    return f"{np.median(pitch[pitch > 0]):.0f} Hz"
+
+
+def the_pitch_over_a_spectrogram(out: Path) -> str:
+    dspgraph("plot", SPEECH, "--pipeline", "f0", "-o", out / "pitch.png")
+    return "pitch.png"
+
+
+@as_node
+def clip(x: Audio, peak: float = 0.5) -> Array:
+    return np.clip(x, -peak, peak)  # type: ignore[call-overload, no-any-return]
+
+
+def a_function_as_a_node(out: Path) -> str:
+    graph = Graph({"clip": clip(peak=0.1)}, {"clip.x": "speech"}, {"speech": Audio(16000)}, {"speech": "clip"})
+    return f"largest sample {graph(tone(200))['speech'].max():.1f}"
+
+
+def many_signals_at_once(out: Path) -> str:
+    graph = load("lpc_vocoder", order=20, swap="excitation=whisper")
+    return f"{len(graph.map([tone(pitch) for pitch in (100, 150, 200)], batch=3))} signals"
+
+
+def two_slots_compared(out: Path) -> str:
+    dspgraph("compare", "lpc_vocoder", SPEECH, "--vary", "excitation,pitch", "--metrics", "lsd", "-o", out / "compared")
+    return "compared/report.html"
+
+
+def tone(pitch: float) -> Array:
+    """Return one second of a sound with harmonics at 16 kHz. pitch: Hz."""
+    phase = 2 * np.pi * pitch / 16000 * np.arange(16000)
+    sound: Array = sum((np.sin(k * phase) / k for k in range(1, 20)), np.zeros(16000)) / 4
+    return sound
+
+
+JOBS: list[Callable[[Path], str]] = [
+    log_mel_and_mfcc_of_a_folder,
+    speech_three_semitones_higher,
+    speech_slowed_to_80_percent,
+    two_files_mixed_at_10_decibels,
+    an_echo_with_its_tail,
+    the_pitch_inside_a_vocoder,
+    the_pitch_over_a_spectrogram,
+    a_function_as_a_node,
+    many_signals_at_once,
+    two_slots_compared,
+]
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "first_hour")
+    folder.mkdir(exist_ok=True)
+    for job in JOBS:
+        print(f"{job.__name__.replace('_', ' ')}: {job(folder)}", flush=True)
