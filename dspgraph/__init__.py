@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from dspgraph.function_node import as_node
     from dspgraph.graph import Graph
     from dspgraph.io.arrays import read_arrays
+    from dspgraph.live.events import Play, Set, Stop, Swap
+    from dspgraph.live.performance import Performance, perform
     from dspgraph.node import Field, Input, Node, Output, State, generator, require_alike, require_mono
     from dspgraph.parameters import File
     from dspgraph.pipeline.pipeline import load
@@ -35,9 +37,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Array", "Audio", "Batch", "DspgraphError", "Field", "File", "FileError", "Frames", "Graph", "GraphError", "Input",
-    "LawError", "LoopError", "ModelError", "Node", "NodeError", "Output", "ParameterError", "PipelineError",
-    "RequestError", "Session", "SessionError", "SignalError", "State", "Stream", "Symbols", "UnknownName", "WireError",
-    "as_node", "generator", "load", "read_arrays", "render", "require_alike", "require_mono", "to_fraction",
+    "LawError", "LoopError", "ModelError", "Node", "NodeError", "Output", "ParameterError", "Performance",
+    "PipelineError", "Play", "RequestError", "Session", "SessionError", "Set", "SignalError", "State", "Stop",
+    "Stream", "Swap", "Symbols", "UnknownName", "WireError", "as_node", "generator", "load", "perform", "read_arrays",
+    "render", "require_alike", "require_mono", "to_fraction",
 ]  # fmt: skip
 
 _HOMES = {
@@ -46,11 +49,13 @@ _HOMES = {
     "function_node": ("as_node",),
     "graph": ("Graph",),
     "io.arrays": ("read_arrays",),
+    "live.events": ("Play", "Set", "Stop", "Swap"),
+    "live.performance": ("Performance", "perform"),
     "node": ("Field", "Input", "Node", "Output", "State", "generator", "require_alike", "require_mono"),
     "parameters": ("File",),
     "pipeline.pipeline": ("load",),
     "rendering.render": ("render",),
-    "streams": ("Array", "Audio", "Frames", "Stream", "Symbols", "to_fraction"),
+    "streams": ("Array", "Audio", "Frames", "Stream", "Swap", "Symbols", "to_fraction"),
 }
 """Module -> the public names that it defines. All other public names are the error classes in `dspgraph.errors`."""
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from functools import cached_property
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any
@@ -23,6 +24,7 @@ from dspgraph.errors import DspgraphError, LawError, NodeError
 from dspgraph.node import Node, State, failure_sentence
 from dspgraph.streams import Array, Stream
 from dspgraph.wiring.binding import Binding
+from dspgraph.wiring.cones import Cone, cones
 from dspgraph.wiring.wiring import Wiring
 
 
@@ -69,14 +71,12 @@ class Queue:
 class SessionState:
     """Everything that changes while a session runs. Plans and stages never change."""
 
-    __slots__ = ("__weakref__", "emitted", "end", "inputs", "node_states", "queues", "slots")
+    __slots__ = ("__weakref__", "begins", "emitted", "end", "inputs", "late", "node_states", "queues", "slots")
 
-    def __init__(self, plan: Plan) -> None:
-        self.node_states = [stage.start() for stage in plan.stages]
-        self.queues = [
-            [] if stage.takes_any_block else [(k, Queue(), n) for k, n in zip(stage.sources, stage.counts, strict=True)]
-            for stage in plan.stages
-        ]
+    def __init__(self, plan: Plan, begun: bool = True) -> None:
+        """Make the state before the first item. begun: with False, the states of the nodes are still missing."""
+        self.node_states: list[State] = [stage.start() if begun else None for stage in plan.stages]
+        self.queues = [stage.queues() for stage in plan.stages]
         """One list per stage: (slot, queue, items per period) for each wire; empty if the stage takes any block."""
         self.inputs = [Queue() for _ in plan.inputs]
         """Items of each input that wait until the other inputs have reached the same time."""
@@ -86,6 +86,13 @@ class SessionState:
         """The number of items of each stream so far."""
         self.end: Fraction | None = None
         """The length of the signal in seconds; None until the signal has ended."""
+        self.begins: dict[int, Fraction] = {}
+        """Number of a stage -> the time in seconds at which its node begins; without an entry, it begins at 0."""
+        self.late: dict[int, dict[int, int]] = {}
+        """Number of a stage -> slot -> the number of items of this stream that come before the node begins.
+
+        They will still come. A stage without such items has no entry.
+        """
 
 
 class Stage:
@@ -137,6 +144,12 @@ class Stage:
             groups.append((at, at + n, isinstance(taken, tuple)))
             at += n
         return tuple(groups)
+
+    def queues(self) -> list[tuple[int, Queue, int]]:
+        """Return a new queue for each wire: (slot, queue, items per period); none if the stage takes any block."""
+        if self.takes_any_block:
+            return []
+        return [(slot, Queue(), count) for slot, count in zip(self.sources, self.counts, strict=True)]
 
     def cut(self, state: SessionState) -> list[Any]:
         """Return the blocks for the calls of `step` in this round: for each call, a list with one entry per input port.
@@ -209,6 +222,21 @@ class Stage:
             state.node_states[self.index], *piece = self.step(state.node_states[self.index], *blocks)
             pieces.append(piece)
         self.put(state, pieces)
+
+    def run_late(self, state: SessionState) -> None:
+        """Run the node for one round, without the items that come before the node begins."""
+        late = state.late[self.index]
+        blocks = {slot: state.slots[slot] for slot in late}
+        for slot, n in late.items():
+            if (block := blocks[slot]) is not None:
+                late[slot] = max(0, n - len(block))
+                state.slots[slot] = block[n:] if n < len(block) else None
+        if not any(late.values()):
+            del state.late[self.index]
+        if state.end is None or state.begins[self.index] < state.end:
+            self.run(state)
+        for slot in blocks.keys() - {*self.frees}:
+            state.slots[slot] = blocks[slot]
 
     def run_many(self, states: list[SessionState]) -> list[Exception | None]:
         """Run the node for one round of several signals with its `step_many`; return one error, or None, per signal.
@@ -352,11 +380,13 @@ class Plan:
         bindings: Mapping[str, Binding] = MappingProxyType({}),
     ) -> None:
         self.instrument = instrument
+        self.graph = graph
         used = {**graph.bindings, **bindings}
         inputs, order = sorted(graph.inputs.items()), graph.canonical_order
         origins = [name for name, _ in inputs]
         origins += [f"{name}.{port.name}" for name in order for port in graph.nodes[name].outputs]
         slots = {origin: slot for slot, origin in enumerate(origins)}
+        self.slots: Mapping[str, int] = slots
         self.size = len(slots)
         self.inputs = tuple((name, slots[name], stream) for name, stream in inputs)
         self.outputs = tuple((name, slots[origin], graph.outputs[name]) for name, origin in graph.origins.items())
@@ -367,3 +397,8 @@ class Plan:
         for stage in reversed(self.stages):
             stage.frees = tuple({*stage.sources, *stage.outs} - kept)
             kept.update(stage.frees)
+
+    @cached_property
+    def cones(self) -> Mapping[str, Cone]:
+        """Name of an input or node -> hash of its cone; see `dspgraph.wiring.cones`."""
+        return cones(self.graph)

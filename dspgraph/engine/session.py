@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from dspgraph.engine.carry import carry
 from dspgraph.engine.plan import Plan, Queue, SessionState
 from dspgraph.errors import DspgraphError, SessionError, SignalError, UnknownName, suggest
 from dspgraph.shown import shown
@@ -143,6 +144,28 @@ class Session:
         self.state = copy.deepcopy(snapshot.state)
         self.spent = ""
 
+    def become(self, graph: Wiring, plan: Plan | None = None, at: Fraction = Fraction(0)) -> dict[str, Fraction]:
+        """Go on with another graph in the middle of the signal; return the time from which each output is new, in s.
+
+        A node of the new graph goes on if its whole past is the same: it, and all that it takes from, directly or
+        through other nodes, is in the old graph too. Names do not matter. Every other node begins at the first time
+        from `at` on, and from now on, that fits its blocks; earlier items do not exist for it, and its outputs count
+        from there. An output of a node that goes on has the time 0.
+
+        plan: a plan of the new graph. at: seconds; a time that has passed stands for now. Raises SessionError for a
+        graph with other inputs, and after the end of the signal.
+        """
+        self._check_alive()
+        if dict(graph.inputs) != dict(self.graph.inputs):
+            raise SessionError(
+                f"a session goes on with a graph of the same inputs, {dict(self.graph.inputs)}; found "
+                f"{dict(graph.inputs)}: open another session"
+            )
+        plan = plan or Plan(graph)
+        state, begins = carry(self.state, self.plan, plan, max(at, self.pushed_time()))
+        self.graph, self.plan, self.state = graph, plan, state
+        return {name: begins.get(origin.rpartition(".")[0], Fraction(0)) for name, origin in graph.origins.items()}
+
     # push is feed, run, collect; flush is finish, run, collect. Batch runs the nodes of many sessions together.
 
     def feed(self, blocks: Arrays, copy: bool = True) -> None:
@@ -168,7 +191,7 @@ class Session:
             array = arrays.get(name)
             if array is not None and len(array):
                 queue.put(array)
-        reached = self._pushed()
+        reached = self.pushed_time()
         for (_, slot, stream), queue in zip(plan.inputs, state.inputs, strict=True):
             self._release(slot, queue, math.floor(reached * stream.rate) - state.emitted[slot])
 
@@ -176,7 +199,7 @@ class Session:
         """Mark the end of all inputs. Raises SignalError if they last for different times."""
         self._check_alive()
         plan, state = self.plan, self.state
-        end = self._pushed()
+        end = self.pushed_time()
         for (name, slot, stream), queue in zip(plan.inputs, state.inputs, strict=True):
             if state.emitted[slot] + queue.held != stream.count(end):
                 self.spent = "its inputs ended at different times"
@@ -218,9 +241,12 @@ class Session:
         """
         state = self.state
         node_states, slots, emitted, ending = state.node_states, state.slots, state.emitted, state.end is not None
-        stage = None
+        stage, late = None, state.late
         try:
             for stage in self.plan.stages:
+                if late and stage.index in late:
+                    stage.run_late(state)
+                    continue
                 if not stage.has_short_path or ending or not emitted[stage.out]:
                     stage.run(state)
                     continue
@@ -251,7 +277,7 @@ class Session:
             for name, slot, stream in self.plan.outputs
         }
 
-    def _pushed(self) -> Fraction:
+    def pushed_time(self) -> Fraction:
         """Return the time, in seconds, that every input has reached."""
         state = self.state
         each = zip(self.plan.inputs, state.inputs, strict=True)

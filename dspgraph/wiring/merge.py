@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import TypeVar
 
 from dspgraph.errors import GraphError
 from dspgraph.node import Node
+from dspgraph.wiring.cones import Cone, cones
 from dspgraph.wiring.wiring import Wire, Wiring
 
 W = TypeVar("W", bound=Wiring)
@@ -33,15 +34,15 @@ def merge(graphs: Sequence[W]) -> W:
     wires: dict[str, Wire] = {}
     noise_keys: dict[str, str] = {}
     outputs: dict[str, str] = {}
-    made: dict[Hashable, str] = {}
+    made: dict[Cone, str] = {}
     for k, graph in enumerate(graphs):
         there = {name: name for name in graph.inputs}  # an origin in this graph -> its origin in the merged graph
+        own_cones = cones(graph)
         for name in graph.canonical_order:
             node = graph.nodes[name]
             key = graph.noise_keys.get(name, name) if "seed" in type(node).model_fields else None
             taken = {port.name: _follow(graph.wires[f"{name}.{port.name}"], there) for port in node.inputs}
-            # The key has the JSON, not the node: a node with 0.0 equals a node with -0.0.
-            same = (type(node), node.model_dump_json(), key, *taken.values())
+            same = own_cones[name]
             if same not in made:
                 made[same] = own = _free(name, k, {*nodes, *first.inputs})
                 nodes[own] = node

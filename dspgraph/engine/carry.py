@@ -1,0 +1,68 @@
+"""Another graph in the middle of a signal: nodes with the same past go on, all others begin."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+
+from dspgraph.engine.plan import Plan, SessionState, Stage
+
+
+def carry(old: SessionState, before: Plan, plan: Plan, at: Fraction) -> tuple[SessionState, dict[str, Fraction]]:
+    """Return the state of `plan` in the middle of a signal, and the time at which each new node begins, in seconds.
+
+    old, before: the state so far, between two rounds, and its plan. at: the time from which new nodes may begin. A node
+    of `plan` whose cone is in `before` keeps its state, its queues and its counts, which move from `old`. Every other
+    node starts anew. It begins at the first time from `at` on, and from the beginnings of the nodes that it takes from,
+    that is a whole number of its periods and of items of its outputs. It does not see earlier items.
+    """
+    stages = {before.cones[stage.name]: stage for stage in before.stages}
+    state, begins = SessionState(plan, begun=False), dict[str, Fraction]()
+    places = {name: place for place, (name, _, _) in enumerate(before.inputs)}
+    for place, (name, slot, _) in enumerate(plan.inputs):
+        state.inputs[place] = old.inputs[places[name]]
+        state.emitted[slot] = old.emitted[before.slots[name]]
+    for stage in plan.stages:
+        known = stages.get(plan.cones[stage.name])
+        if known is None:
+            begins[stage.name] = _begin(state, plan, stage, begins, at)
+        else:
+            _move(old, known, state, stage)
+    return state, begins
+
+
+def _move(old: SessionState, before: Stage, state: SessionState, stage: Stage) -> None:
+    """Move all that belongs to a node. before, stage: its stages in the old plan and in the new one."""
+    state.node_states[stage.index] = old.node_states[before.index]
+    state.queues[stage.index] = [
+        (slot, queue, count)
+        for slot, (_, queue, count) in zip(stage.sources, old.queues[before.index], strict=False)  # none if direct
+    ]
+    for slot, was in zip(stage.outs, before.outs, strict=True):
+        state.emitted[slot] = old.emitted[was]
+    if before.index in old.begins:
+        state.begins[stage.index] = old.begins[before.index]
+    if late := old.late.get(before.index):
+        state.late[stage.index] = {slot: late[was] for slot, was in zip(stage.sources, before.sources, strict=True)}
+
+
+def _begin(state: SessionState, plan: Plan, stage: Stage, begins: Mapping[str, Fraction], at: Fraction) -> Fraction:
+    """Start a node, whose sources are in `state` already; return the time at which it begins, in seconds."""
+    sources = (origin.rpartition(".")[0] for _, origin in plan.graph.sources(stage.name))
+    earliest = max([at, *(begins[source] for source in sources if source in begins)])
+    binding = stage.binding
+    steps = [binding.period, *(1 / stream.rate for stream in binding.gives)]
+    grid = Fraction(math.lcm(*(step.numerator for step in steps)), math.gcd(*(step.denominator for step in steps)))
+    begin = math.ceil(earliest / grid) * grid
+    state.node_states[stage.index] = stage.start()
+    state.begins[stage.index] = begin
+    for slot, stream in zip(stage.outs, binding.gives, strict=True):
+        state.emitted[slot] = int(begin * stream.rate)
+    late = {
+        slot: int(begin * stream.rate) - state.emitted[slot]
+        for slot, stream in zip(stage.sources, binding.flat, strict=True)
+    }
+    if any(late.values()):
+        state.late[stage.index] = late
+    return begin

@@ -1,0 +1,145 @@
+"""The values of controls and the samples of played sounds: functions of the events and of the time alone."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from decimal import Decimal, localcontext
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from dspgraph.errors import ParameterError
+from dspgraph.live.events import Play, Set, time_of
+from dspgraph.streams import Array, Stream, to_fraction
+
+SOUND_FADE = Fraction(1, 200)
+"""Seconds in which a sound that is stopped or replaced fades out, and the one in its place fades in."""
+
+
+@dataclass
+class Curve:
+    """The values of one control. value: its value before the first event."""
+
+    value: float
+    moves: list[tuple[Fraction, float, Set]] = field(default_factory=list)  # (time, value at that time, event)
+
+    def add(self, event: Set) -> None:
+        """Add an event; all earlier events are known. Raises ParameterError for an exponential that crosses 0."""
+        at = time_of(event)
+        before = self.at(at)
+        if event.shape == "exponential" and not before * event.value > 0:
+            raise ParameterError(
+                f"the control '{event.name}' is {before:g} at {float(at):g} s and cannot go to {event.value:g} by "
+                "equal ratios: both must be above 0, or both below; give shape='line'"
+            )
+        self.moves.append((at, before, event))
+
+    def at(self, time: Fraction) -> float:
+        """Return the value at a time, in seconds."""
+        for begin, before, event in reversed(self.moves):
+            if begin <= time:
+                return _value(before, event, time - begin)
+        return self.value
+
+    def forget(self, time: Fraction) -> None:
+        """Drop the events that no later time than `time` needs."""
+        while len(self.moves) > 1 and self.moves[1][0] <= time:
+            del self.moves[0]
+
+
+def _value(before: float, event: Set, since: Fraction) -> float:
+    over, goal = to_fraction(event.over), float(event.value)
+    if not over or (event.shape != "target" and since >= over):
+        return goal
+    share = since / over
+    if event.shape == "line":
+        return before + (goal - before) * float(share)
+    if event.shape == "target":
+        return goal + (before - goal) * _exp(-share)
+    return before * _exp(share, goal / before)
+
+
+def _exp(share: Fraction, ratio: float | None = None) -> float:
+    """Return e**share, or ratio**share: rounded correctly, so that it is the same on every machine."""
+    with localcontext(prec=30):
+        exponent = Decimal(share.numerator) / Decimal(share.denominator)
+        return float((exponent * Decimal(ratio).ln() if ratio is not None else exponent).exp())
+
+
+@dataclass
+class _Voice:
+    """A sound that is played. begin, end: seconds; end: when it begins to fade out; fades: whether it fades in."""
+
+    begin: Fraction
+    sound: Array
+    loops: int | None
+    fades: bool
+    end: Fraction | None = None
+
+    def over(self, rate: Fraction) -> Fraction | None:
+        """Return the time at which nothing of it is left; None for a sound without an end."""
+        ends = [] if self.loops is None else [self.begin + self.loops * len(self.sound) / rate]
+        ends += [] if self.end is None else [self.end + SOUND_FADE]
+        return min(ends, default=None)
+
+    def add_to(self, y: Array, first: int, rate: Fraction) -> None:
+        """Add the samples from number `first` on to y."""
+        numbers = np.arange(first, first + len(y))
+        place = numbers - math.ceil(self.begin * rate)
+        inside = place >= 0
+        if self.loops is not None:
+            inside &= place < self.loops * len(self.sound)
+        level = np.ones(len(y))
+        if self.fades:
+            level *= _ramp(numbers, self.begin, rate)
+        if self.end is not None:
+            level *= 1 - _ramp(numbers, self.end, rate)
+        sound = self.sound[place[inside] % len(self.sound)]
+        y[inside] += (sound * level[inside].reshape(-1, *[1] * (y.ndim - 1))).astype(y.dtype)
+
+
+def _ramp(numbers: Array, begin: Fraction, rate: Fraction) -> Array:
+    """Return the share of a fade that is over at each item: 0 before `begin`, 1 from SOUND_FADE after it on."""
+    first = math.floor(begin * rate)
+    since = (numbers - first).astype(np.float64) - float(begin * rate - first)
+    return np.clip(since / float(SOUND_FADE * rate), 0.0, 1.0)
+
+
+@dataclass
+class Player:
+    """The sounds that are played into one input."""
+
+    stream: Stream
+    voices: list[_Voice] = field(default_factory=list)
+
+    def play(self, event: Play) -> None:
+        """Begin a sound. Raises SignalError for samples that the input does not take."""
+        sound = self.stream.validate(event.sound, event.input)
+        if not len(sound):
+            raise ParameterError(f"Play: the sound for '{event.input}' has no samples")
+        at = time_of(event)
+        self.voices.append(_Voice(at, sound, event.loops, self.stop(at)))
+
+    def stop(self, at: Fraction) -> bool:
+        """Let the sound that is played fade out; return whether there is one."""
+        left = [voice for voice in self.voices if voice.end is None and (voice.over(self.stream.rate) or at + 1) > at]
+        for voice in left:
+            voice.end = at
+        return bool(left)
+
+    def samples(self, first: int, count: int) -> Array:
+        """Return `count` samples from number `first` on, and drop the sounds that are over before them."""
+        begin = self.stream.seconds(first)
+        self.voices = [v for v in self.voices if (over := v.over(self.stream.rate)) is None or over > begin]
+        y: Array = np.zeros((count, *self.stream.item_shape), self.stream.dtype)
+        for voice in self.voices:
+            voice.add_to(y, first, self.stream.rate)
+        return y
+
+
+def control_items(curve: Curve, stream: Stream, first: int, count: int) -> Array:
+    """Return items of a control input: [count, 1], the values at the beginnings of their spans."""
+    values: list[Any] = [[curve.at(stream.seconds(first + k))] for k in range(count)]
+    return np.array(values, stream.dtype).reshape(count, 1)

@@ -1,0 +1,318 @@
+"""Performances: a graph that runs, with events that change it at exact times. What is live can be rendered again."""
+
+from __future__ import annotations
+
+import math
+from bisect import insort
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from dspgraph.engine.plan import Queue
+from dspgraph.engine.session import BLOCK, Arrays, Session, joined
+from dspgraph.errors import RequestError, SessionError, SignalError, UnknownName, suggest
+from dspgraph.graph import Graph
+from dspgraph.live.curves import Curve, Player, control_items
+from dspgraph.live.events import Event, Play, Set, Stop, Swap, time_of
+from dspgraph.live.transition import Crossing, Outlet
+from dspgraph.streams import Array, Frames, Number, Stream, milliseconds, to_fraction
+from dspgraph.wiring.merge import merge
+
+CONTROL = "control"
+"""The kind of frames of a control: one number per item."""
+
+
+class Performance:
+    """A graph with events. push() takes blocks of any length, and returns as many seconds of every output, late.
+
+    The outputs come `latency` seconds late, with zeros first. How the blocks are cut changes no sample, and neither
+    does the moment at which an event is added, if that is before its time. So the recorded inputs and the events of a
+    performance give its outputs again, bit for bit: see `perform`.
+
+    graph: its latency must be finite. events: those that are known at the start. controls: name of an input of frames
+    of the kind "control" -> its value at the start; every such input has one, 0 if none is given. played: names of the
+    inputs that sounds are played into (events `Play` and `Stop`); those that `events` name are among them. latency: in
+    seconds, at least that of the graph, which is the default; a graph that is swapped in may have no higher one.
+
+    Raises RequestError, UnknownName or ParameterError for what does not fit.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        events: Iterable[Event] = (),
+        controls: Mapping[str, float] | None = None,
+        played: Iterable[str] = (),
+        latency: Number | None = None,
+    ) -> None:
+        events = list(events)
+        own = finite_latency(graph)
+        self.latency = own if latency is None else to_fraction(latency)
+        if self.latency < own:
+            raise RequestError(
+                f"the graph has a latency of {milliseconds(own)}; found {milliseconds(self.latency)} for the "
+                "performance: give as much, or more"
+            )
+        self.graph = graph
+        self.events: list[Event] = []
+        """All events so far, each with its time."""
+        self.time = Fraction(0)
+        """The time that all inputs have reached, in seconds."""
+        self._session: Session = graph.session()
+        self._curves = {name: Curve(0.0) for name, stream in graph.inputs.items() if is_control(stream)}
+        for name, value in (controls or {}).items():
+            self._control(name).value = float(value)
+        sounding = {*played, *(event.input for event in events if isinstance(event, Play | Stop))}
+        self._players = {name: Player(self._stream(name)) for name in sorted(sounding)}
+        self._waiting = {name: Queue() for name in graph.inputs if name not in self._curves.keys() | self._players}
+        self._fed = dict.fromkeys(graph.inputs, 0)
+        self._outlets = {name: Outlet(stream) for name, stream in graph.outputs.items()}
+        self._given = dict.fromkeys(graph.outputs, 0)
+        self._pending: list[tuple[Fraction, int, Swap | Play | Stop]] = []
+        self._crossing: Crossing | None = None
+        for event in sorted(events, key=time_of):
+            self.add(event)
+
+    def add(self, event: Event) -> Event:
+        """Add an event, and return it with its time. Without a time, it is now: the time that the inputs have reached.
+
+        Raises SessionError for a time that has passed, RequestError for a graph that cannot take the place of this one,
+        and UnknownName or ParameterError for what else does not fit.
+        """
+        at = self.time if event.at is None else time_of(event)
+        if at < self.time:
+            raise SessionError(
+                f"{type(event).__name__} at {float(at):g} s: the signal has reached {float(self.time):g} s; give a "
+                "later time, or none for now"
+            )
+        stamped = stamp(event, at)
+        if isinstance(stamped, Set):
+            curve = self._control(stamped.name)
+            if curve.moves and curve.moves[-1][0] > at:
+                raise SessionError(
+                    f"Set '{stamped.name}' at {float(at):g} s: there is one at {float(curve.moves[-1][0]):g} s; add "
+                    "the events of a control in the order of their times"
+                )
+            curve.add(stamped)
+        elif isinstance(stamped, Swap):
+            self._check_swap(stamped.graph)
+            insort(self._pending, (at, len(self.events), stamped))
+        else:
+            if stamped.input not in self._players:
+                raise UnknownName(
+                    f"no sound can be played into '{stamped.input}'; {suggest(stamped.input, self._players)}; name it "
+                    "in `played`"
+                )
+            insort(self._pending, (at, len(self.events), stamped))
+        self.events.append(stamped)
+        return stamped
+
+    def push(self, /, **blocks: Any) -> dict[str, Array]:
+        """Take the next items of the inputs that are not controls or played; return the next items of every output."""
+        for name, block in blocks.items():
+            if name not in self._waiting:
+                raise UnknownName(f"the performance takes no blocks of '{name}'; {suggest(name, self._waiting)}")
+            array = self._stream(name).validate(block, name)
+            if len(array):
+                self._waiting[name].put(array)
+        if not self._waiting:
+            raise SignalError("all inputs are controls or played: call advance(seconds)")
+        streams = self.graph.inputs
+        reached = min(streams[name].seconds(self._fed[name] + q.held) for name, q in self._waiting.items())
+        return self._run(max(reached, self.time))
+
+    def advance(self, seconds: Number) -> dict[str, Array]:
+        """Let the performance go on, if all inputs are controls or played; return the next items of every output."""
+        if self._waiting:
+            raise SignalError(f"the performance takes blocks of {', '.join(self._waiting)}: call push()")
+        return self._run(self.time + to_fraction(seconds))
+
+    def lateness(self, name: str) -> int:
+        """Return by how many items an output is late. name: of the output."""
+        return math.ceil(self.latency * self.graph.outputs[name].rate)
+
+    # ---- events -----------------------------------------------------------------------------------------------------
+
+    def _control(self, name: str) -> Curve:
+        if name not in self._curves:
+            raise UnknownName(f"the graph has no control '{name}'; {suggest(name, self._curves)}")
+        return self._curves[name]
+
+    def _stream(self, name: str) -> Stream:
+        if name not in self.graph.inputs:
+            raise UnknownName(f"the graph has no input '{name}'; {suggest(name, self.graph.inputs)}")
+        return self.graph.inputs[name]
+
+    def _check_swap(self, graph: Graph) -> None:
+        for what in ("inputs", "outputs", "seed"):
+            found, expected = (shown_part(getattr(one, what)) for one in (graph, self.graph))
+            if found != expected:
+                raise RequestError(
+                    f"a graph that is swapped in has the same {what}: {expected}; found {found}: load it so, or begin "
+                    "another performance"
+                )
+        if (own := finite_latency(graph)) > self.latency:
+            raise RequestError(
+                f"the graph that is swapped in has a latency of {milliseconds(own)}, the performance one of "
+                f"{milliseconds(self.latency)}: begin it with latency={math.ceil(own * 1000) / 1000:g}"
+            )
+
+    # ---- running ----------------------------------------------------------------------------------------------------
+
+    def _run(self, end: Fraction) -> dict[str, Array]:
+        """Run up to the time `end`, and return the items of every output that are due."""
+        while True:
+            change = self._next_change()
+            if change is None or change[0] >= end:
+                break
+            self._step(change[0])
+            change[1]()
+        self._step(end)
+        due = {}
+        for name, outlet in self._outlets.items():
+            upto = math.floor(self.time * outlet.stream.rate)
+            zeros = min(upto, self.lateness(name)) - min(self._given[name], self.lateness(name))
+            n = upto - self._given[name] - zeros
+            silence = np.zeros((zeros, *outlet.stream.item_shape), outlet.stream.dtype)
+            due[name] = np.concatenate((silence, outlet.take(n))) if zeros else outlet.take(n)
+            self._given[name] = upto
+        return due
+
+    def _next_change(self) -> tuple[Fraction, Callable[[], None]] | None:
+        """Return the time of the next change, and the function that makes it."""
+        changes: list[tuple[Fraction, Callable[[], None]]] = []
+        if self._crossing is not None:
+            changes.append((self._crossing.over, self._finish))
+        swaps = [event for _, _, event in self._pending if isinstance(event, Swap)]
+        if swaps and self._crossing is None:
+            changes.append((max(time_of(swaps[0]), self.time), partial(self._begin, swaps[0])))
+        others = ((at, event) for at, _, event in self._pending if not isinstance(event, Swap))
+        changes += [(at, partial(self._play, event)) for at, event in others]
+        return min(changes, key=lambda change: change[0], default=None)
+
+    def _step(self, end: Fraction) -> None:
+        """Feed the session with all items that begin before `end`, and run it."""
+        blocks: dict[str, Array] = {}
+        for name, stream in self.graph.inputs.items():
+            n = stream.count(end) - self._fed[name]
+            if n <= 0:
+                continue
+            if name in self._waiting:
+                blocks[name] = self._waiting[name].take(n)
+            elif name in self._players:
+                blocks[name] = self._players[name].samples(self._fed[name], n)
+            else:
+                blocks[name] = control_items(self._curves[name], stream, self._fed[name], n)
+                self._curves[name].forget(end)
+            self._fed[name] += n
+        self.time = end
+        if not blocks:
+            return
+        self._session.feed(blocks, copy=False)
+        self._session.run()
+        found = self._session.collect(copy=False)
+        for name, outlet in self._outlets.items():
+            if self._crossing is None:
+                outlet.line.put(found[name])
+            else:
+                assert outlet.new is not None
+                outlet.line.put(found[f"v0/{name}"])
+                outlet.new.put(found[f"v1/{name}"])
+            outlet.advance(self._crossing)
+
+    def _play(self, event: Play | Stop) -> None:
+        self._pending = [one for one in self._pending if one[2] is not event]
+        if isinstance(event, Play):
+            self._players[event.input].play(event)
+        else:
+            self._players[event.input].stop(time_of(event))
+
+    def _begin(self, event: Swap) -> None:
+        """Begin a swap: from now on both graphs run."""
+        self._pending = [one for one in self._pending if one[2] is not event]
+        both = merge([self.graph, event.graph])
+        now = self._session.pushed_time()
+        begins = self._session.become(both, both.plan, now)
+        latest = max([now, *begins.values()])
+        begin = latest + to_fraction(event.settle)
+        end = begin + to_fraction(event.over)
+        longest = max(1 / stream.rate for stream in self.graph.outputs.values())
+        self._crossing = Crossing(begin, end, end + self.latency + 2 * longest, event.graph)
+        for name, outlet in self._outlets.items():
+            start = begins[f"v1/{name}"]
+            outlet.begin(int(start * outlet.stream.rate) if start else None)
+
+    def _finish(self) -> None:
+        """End a swap: from now on the new graph runs alone."""
+        assert self._crossing is not None
+        graph = self._crossing.graph
+        self._session.become(graph, graph.plan, self._session.pushed_time())
+        for outlet in self._outlets.values():
+            outlet.finish()
+        self.graph, self._crossing = graph, None
+
+
+def perform(
+    graph: Graph,
+    recording: Arrays,
+    events: Iterable[Event] = (),
+    controls: Mapping[str, float] | None = None,
+    latency: Number | None = None,
+    block: Fraction = BLOCK,
+) -> dict[str, Array]:
+    """Return what a performance gives for a recording: for every output an array, as long as the recording, and late.
+
+    recording: input -> whole array, for every input that is no control and into which no sound is played. events: each
+    with its time. controls, latency: as for `Performance`. block: seconds that are computed in one call; they change no
+    sample. Raises the errors of `Performance`, and SignalError for arrays that end at different times.
+    """
+    performance = Performance(graph, events, controls, latency=latency)
+    return run_recording(performance, recording, [block])
+
+
+def run_recording(performance: Performance, recording: Arrays, spans: Iterable[Fraction]) -> dict[str, Array]:
+    """Push a whole recording; return the outputs. spans: seconds of the blocks; the last one is repeated."""
+    streams = performance.graph.inputs
+    for name in recording:
+        if name not in streams:
+            raise UnknownName(f"the graph has no input '{name}'; {suggest(name, streams)}")
+    length = max((streams[name].seconds(len(array)) for name, array in recording.items()), default=Fraction(0))
+    lengths, span, parts, at = iter(spans), BLOCK, [performance.push()], Fraction(0)
+    while at < length:
+        span = next(lengths, span)
+        begin, at = at, min(at + span, length)
+        cut = {name: array[streams[name].count(begin) : streams[name].count(at)] for name, array in recording.items()}
+        parts.append(performance.push(**cut))
+    return joined(parts)
+
+
+def finite_latency(graph: Graph) -> Fraction:
+    """Return the latency of a graph, in seconds. Raises RequestError if it needs the whole signal."""
+    latency = graph.latency()
+    if latency.seconds == math.inf:
+        raise RequestError(
+            f"a graph that runs live has a finite latency; {' -> '.join(latency.path)} needs the whole signal: take "
+            "another variant of its slot"
+        )
+    return Fraction(latency.seconds)
+
+
+def is_control(stream: Stream) -> bool:
+    """Return whether an input is a control: frames of the kind "control", one number wide."""
+    return isinstance(stream, Frames) and stream.kind == CONTROL and stream.width == 1
+
+
+def stamp(event: Event, at: Fraction) -> Event:
+    """Return the event with a time."""
+    return replace(event, at=at)
+
+
+def shown_part(part: Any) -> str:
+    """Return inputs or outputs, or a seed, as text for a message."""
+    if not isinstance(part, Mapping):
+        return str(part)
+    return ", ".join(f"{name}: {stream} in {stream.dtype}" for name, stream in sorted(part.items()))

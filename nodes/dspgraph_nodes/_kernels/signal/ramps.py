@@ -1,0 +1,39 @@
+"""Values of a control for every sample: straight lines from item to item."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+
+
+@dataclass
+class Ramp:
+    """Where a control stands. samples, items: those of one period; before: the last item, None before the first."""
+
+    samples: int
+    items: int
+    before: float | None = None
+
+
+def start_ramp(audio: Fraction, control: Fraction) -> Ramp:
+    """Return the state before the first item. audio, control: samples and items per second."""
+    ratio = audio / control
+    return Ramp(ratio.numerator, ratio.denominator)
+
+
+def ramp(state: Ramp, values: Array, count: int) -> Array:
+    """Return the values for the next `count` samples, [count] float64. state: updated in place.
+
+    values: [n], the items that begin in the span of these samples; the span begins with a period. In the span of an
+    item, the value goes in a straight line from the item before it to this item, which it reaches at the end of the
+    span. The first item of a signal is also the item before it.
+    """
+    first = float(values[0]) if state.before is None else state.before
+    points = np.concatenate(([first], values.astype(np.float64)))
+    place = np.arange(count) * state.items
+    item, share = place // state.samples, (place % state.samples) / state.samples
+    state.before = float(points[-1])
+    line: Array = points[item] + (points[item + 1] - points[item]) * share
+    return line

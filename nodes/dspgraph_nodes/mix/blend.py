@@ -1,0 +1,48 @@
+"""A signal between two others, which a control moves: an effect that is switched on and off."""
+
+import numpy as np
+
+from dspgraph import Array, Audio, Frames, Input, Node, Output, ParameterError, State, require_alike
+
+
+def blend(dry: Array, wet: Array, position: Array) -> Array:
+    """Return dry + position * (wet - dry); where the position is 0 it is exactly dry, where it is 1 exactly wet.
+
+    dry, wet: [n] or [n, channels], of one shape and dtype; position: [n].
+    """
+    w = position.astype(dry.dtype).reshape(-1, *[1] * (dry.ndim - 1))
+    between = dry + w * (wet - dry)
+    return np.where(w == 0, dry, np.where(w == 1, wet, between))
+
+
+class Blend(Node):
+    """Switch an effect on and off by a control, without a click: y[n] = dry[n] + w[n] * (wet[n] - dry[n]).
+
+    In the span of an item of the control, w goes in a straight line from the item before it to this item. Where w is 0,
+    y is exactly dry; where it is 1, exactly wet. The effect goes on running while it is off, so its echoes and filters
+    are as if it had never been off.
+
+    An effect whose tail shall ring out when it is switched off takes its input through a `fade` with the same control,
+    and is added to the dry signal by a `mix`.
+    """
+
+    dry = Input(Audio)
+    wet = Input(Audio)
+    position = Input(Frames, "control")
+    y = Output(Audio)
+
+    def streams(self, dry: Audio, wet: Audio, position: Frames) -> tuple[Audio]:
+        require_alike({"dry": dry, "wet": wet}, self)
+        if position.width != 1:
+            raise ParameterError(f"blend takes a control with one number per item; found {position}")
+        return (dry,)
+
+    def start(self, dry: Audio, wet: Audio, position: Frames) -> State:
+        from dspgraph_nodes._kernels.signal.ramps import start_ramp
+
+        return start_ramp(dry.rate, position.rate)
+
+    def step(self, state: State, dry: Array, wet: Array, position: Array) -> tuple[State, Array]:
+        from dspgraph_nodes._kernels.signal.ramps import ramp
+
+        return state, blend(dry, wet, ramp(state, position[:, 0], len(dry)))
