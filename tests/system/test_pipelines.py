@@ -18,9 +18,9 @@ from dspgraph.testing import check_cut, check_graph
 from helpers.networks import overrides
 from helpers.speech import speech
 
-OTHER_INPUTS = {"gansynth_notes", "wavenet_blend"}
-"""Pipelines whose input is not one recording; test_gansynth_notes.py and tests/nodes/mix/test_blend_frames.py put these
-to the same checks."""
+OTHER_INPUTS = {"gansynth_notes", "noisy", "wavenet_blend"}
+"""Pipelines whose input is not one recording; test_gansynth_notes.py, test_everyday_pipelines.py and
+tests/nodes/mix/test_blend_frames.py put these to the same checks."""
 
 EVERY = [(name, swap) for name in shipped_pipelines() if name not in OTHER_INPUTS for swap in variants(name)]
 NAMES = [" ".join([name, *(f"{slot}={variant}" for slot, variant in swap.items())]) for name, swap in EVERY]
