@@ -107,7 +107,7 @@ def _check_pipeline(
 
 
 def _check_files(names: tuple[str, ...]) -> None:
-    """Check files and print a line for each. Exit with 1 if a file breaks the law, or if it cannot be read."""
+    """Check files and print a line for each. Exit with 1 if a file breaks law 2, or if it cannot be read."""
     from dspgraph.io.audio import AUDIO_SUFFIXES
     from dspgraph.rendering.corpus import gather
     from dspgraph.testing import check_file

@@ -108,7 +108,7 @@ class Source:
     def folder_of(self, path: KeyPath) -> Path:
         """Return the folder of the file in which a value is written; for an override, the working directory.
 
-        For a text that begins with a var, such as ${folder}/a.npz, the place where the var got its value counts.
+        For a text that begins with a var, such as ${folder}/a.npz, it is the folder of the file that sets the var.
         """
         written = re.fullmatch(r"(.*):\d+", self.origin(path), re.DOTALL)
         return Path(written[1]).parent if written else Path()

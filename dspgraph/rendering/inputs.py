@@ -17,10 +17,10 @@ from dspgraph.streams import Array, Audio
 
 
 def with_named_files(files: Iterable[Path], inputs: Collection[str]) -> list[Path | Mapping[str, Path]]:
-    """Return the files; those that are written NAME=FILE, with the name of an input, as one mapping, before the others.
+    """Return the files of a command, with those that are written NAME=FILE collected in one mapping, name -> file.
 
-    inputs: the names of the inputs of the graph. Raises RequestError for an input that is named twice, and for one that
-    is missing if another is named.
+    The mapping stands before the other files. inputs: the names of the inputs of the graph; only these can be a NAME.
+    Raises RequestError if an input is named twice, and if some inputs are named but not all.
     """
     named: dict[str, Path] = {}
     others: list[Path | Mapping[str, Path]] = []
@@ -85,7 +85,10 @@ class _Rest:
         return joined[:needed]
 
     def note(self, first: str) -> str:
-        """Return how the file was cut or lengthened, in words; "" if it was not. first: the input that decides."""
+        """Return how the file was cut or lengthened, in words; "" if it was not.
+
+        first: the name of the input that decides how long the signal lasts.
+        """
         if self._added:
             seconds = float(self.stream.seconds(self._added))
             return f"{seconds:.6g} s of silence added, to last as long as {shown(first)}"

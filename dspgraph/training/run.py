@@ -1,4 +1,4 @@
-"""Training runs, which compute a file of weights from recordings and settings; and predictions of trained models."""
+"""Training runs, which compute a file of weights from recordings, and the distributions that trained models predict."""
 
 from __future__ import annotations
 

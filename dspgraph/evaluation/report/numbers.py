@@ -44,7 +44,7 @@ def score_row(score: Score, metrics: Sequence[Metric], decimals: Mapping[str, in
 def mean_rows(results: Results) -> list[list[dict[str, Any]]]:
     """Return the cells of the table of means, one row per variant, as the template of the page needs them.
 
-    All intervals of a metric are drawn on the same scale.
+    A cell has a mean and its confidence interval. The intervals of a metric are drawn on one scale in all rows.
     """
     table = results.table()
     places = [_scale([row[k].mean for row in table if row[k].mean.n]) for k in range(len(results.metrics))]

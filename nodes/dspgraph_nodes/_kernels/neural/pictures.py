@@ -170,7 +170,8 @@ def _convolve(
 ) -> None:  # fmt: skip
     """Do the work of `convolved` or, if `up` is true, of `enlarged`.
 
-    y also has the channels that fill the last tile.
+    y has more channels than the layer: their number is rounded up to a multiple of the channels that are computed
+    together.
     """
     flat, numbers, out = x.reshape(-1), weights.reshape(-1), y.reshape(-1)
     tiles, inputs, places, tile = weights.shape

@@ -33,7 +33,10 @@ def code_envelope(power: Array, rate: float, dimensions: int) -> Array:
 
 
 def decode_envelope(coded: Array, rate: float, n_fft: int) -> Array:
-    """Return power spectra [n, n_fft / 2 + 1] of rows of `code_envelope`, [n, dimensions], float64."""
+    """Return the power spectra, [n, n_fft / 2 + 1] float64, that `code_envelope` coded.
+
+    coded: [n, dimensions].
+    """
     return exp(matmul(coded, _decoding(coded.shape[1], rate, n_fft)))
 
 

@@ -52,7 +52,10 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
 
 
 def _generator(found: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the arrays of the generator, by their names in `weights.shapes`: the moving average where there is one."""
+    """Return the weights of the generator, by their names in `weights.shapes`.
+
+    If the checkpoint has the moving average of a weight over the training too, the average is returned.
+    """
     arrays: dict[str, Array] = {}
     for name in sorted(found):  # a name without the ending for the average comes before the one with it
         if match := _ARRAY.fullmatch(name):

@@ -78,11 +78,11 @@ def start_level_layers(*layers: nn.Linear) -> None:
 
 
 def stretched(rows: Tensor, factors: Sequence[int], smooth: Iterable[Callable[[Tensor], Tensor]]) -> Tensor:
-    """Return frames interpolated to rows for samples, [batch, frames * hop, channels]. rows: [batch, frames, channels].
+    """Interpolate rows, one per frame, to one row per sample: [batch, frames * hop, channels].
 
-    Each stage repeats every row `factor` times and smooths the result in time, with the same filter for every channel.
-    factors: the factor of each stage; their product is the hop; smooth: for each stage the function that filters [n, 1,
-    samples].
+    rows: [batch, frames, channels]. The work is done in steps. Step i repeats every row factors[i] times, and then
+    smooths the result in time with smooth[i], a function of arrays [n, 1, time], in the same way for every channel. The
+    product of all factors is the hop.
     """
     batch, count, channels = rows.shape
     flat = rows.mT.reshape(batch * channels, 1, count)
