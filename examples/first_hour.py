@@ -12,7 +12,7 @@ import numpy as np
 
 from dspgraph import Array, Audio, Graph, as_node, load, read_arrays
 from dspgraph.io.audio import example_speech
-from dspgraph.nodes import Echo, F0Scale, TimeStretch
+from dspgraph.nodes import Echo, TimeStretch
 
 SPEECH = example_speech()
 
@@ -29,10 +29,8 @@ def log_mel_and_mfcc_of_a_folder(out: Path) -> str:
 
 
 def speech_three_semitones_higher(out: Path) -> str:
-    graph = load("world")
-    wires = {**graph.wires, "higher.f0": "pitch", "synth.f0": "higher"}
-    higher = graph.evolve(nodes={**graph.nodes, "higher": F0Scale(semitones=3)}, wires=wires)
-    pitch = load("f0")(higher(tone(200))["speech"])["f0"]
+    higher = load("world", semitones=3)(tone(200))["speech"]
+    pitch = load("f0")(higher)["f0"]
     return f"{np.median(pitch[pitch > 0]):.0f} Hz from 200 Hz"
 
 
