@@ -51,6 +51,12 @@ AUDIO_FORMATS = (
     metavar="STREAM",
     help="Write this stream too: NODE, or NODE.OUTPUT; `show` lists them. Repeatable.",
 )
+@click.option(
+    "--events",
+    metavar="FILE",
+    type=PATH,
+    help="Move controls, swap variants and play sounds as the lines of this file say; for one audio file.",
+)
 @executor_options
 @click.option(
     "--batch",
@@ -84,6 +90,7 @@ def render(
     plugins: tuple[str, ...],
     name: str,
     taps: tuple[str, ...],
+    events: Path | None,
     executor: Executor,
     batch: int,
     resume: bool,
@@ -108,6 +115,10 @@ def render(
     For every file, OUT gets an audio file for each output that is audio, one .npz file with all other outputs, and a
     .json file that records where they come from. The file ledger.jsonl in OUT records which files are done and which
     failed, for --resume.
+
+    With --events, OUT gets the audio of a performance: as long as the recording, and late by the latency. A line of the
+    file of events is {"at": 1.5, "set": "volume", "value": 0.3, "over": 0.5}, {"at": 2, "swap": {"SLOT": "VARIANT"}},
+    {"at": 3, "play": "INPUT", "file": "music.wav"} or {"at": 4, "stop": "INPUT"}.
     """
     from dspgraph.engine.profiler import Profiler
     from dspgraph.pipeline.pipeline import load
@@ -115,6 +126,9 @@ def render(
     from dspgraph.rendering.render import render as render_files
 
     suffix, _, subtype = name.partition(":")
+    if events is not None:
+        _render_events(events, pipeline, (overrides, swaps, plugins), files, out, name, overwrite)
+        return
     graph = load(pipeline, overrides, swaps, plugins).tap(*taps)
     print_notes(graph)
     profiler = Profiler(graph) if profiled else None
@@ -151,6 +165,32 @@ def render(
     if failed:
         click.echo(f"dspgraph: {failed} of {every} files failed; the reasons are printed above", err=True)
         sys.exit(1)
+
+
+def _render_events(
+    events: Path,
+    pipeline: str,
+    given: tuple[tuple[str, ...], dict[str, str], tuple[str, ...]],
+    files: tuple[Path, ...],
+    out: Path,
+    form: str,
+    overwrite: bool,
+) -> None:
+    """Render one file with events. given: overrides, swaps and plugins."""
+    from dspgraph.rendering.performing import EventFile, render_events
+
+    others = [
+        name
+        for name in ("taps", "resume", "retry_failed", "profiled", "as_json")
+        if click.get_current_context().params[name]
+    ]
+    if len(files) != 1 or others:
+        raise click.UsageError(
+            "--events takes one audio file, and no --tap, --resume, --retry-failed, --profile or --log-json"
+        )
+    suffix, _, subtype = form.partition(":")
+    for path in render_events(EventFile(events, pipeline, *given), files[0], out, f".{suffix}", subtype, overwrite):
+        click.echo(path)
 
 
 def _print_profile(profile: Profile, as_json: bool) -> None:

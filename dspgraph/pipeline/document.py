@@ -76,6 +76,17 @@ class SymbolsInput(_Strict):
         return Symbols(self.rate, self.symbols, self.size)
 
 
+class ControlInput(_Strict):
+    """A control: one number per item, which events move while the graph runs (`render --events`)."""
+
+    control: float = Field(description="value before the first event", allow_inf_nan=False)
+    rate: Exact = Field(Fraction(100), description="items per second")
+
+    def stream(self) -> Stream:
+        """Return the declared stream, with the dtype float64."""
+        return Frames(self.rate, "control", 1)
+
+
 class PortInput(_Strict):
     """An input with the stream of a port. The parameters of the port's node, such as its weights, decide the stream."""
 
@@ -120,9 +131,10 @@ InputEntry = Annotated[
     Annotated[AudioInput, Tag("audio")]
     | Annotated[FramesInput, Tag("frames")]
     | Annotated[SymbolsInput, Tag("symbols")]
+    | Annotated[ControlInput, Tag("control")]
     | Annotated[PortInput, Tag("port")],
     _by_key(
-        ["audio", "frames", "symbols", "port"],
+        ["audio", "frames", "symbols", "control", "port"],
         ", such as {audio: 16000}, {frames: spectrum, rate: 100, width: 513} or {symbols: phones, rate: 100, size: 40}",
     ),
 ]
@@ -152,15 +164,15 @@ class Document(_Strict):
 
 
 _INPUTS: dict[str, type[BaseModel]] = {
-    "audio": AudioInput, "frames": FramesInput, "symbols": SymbolsInput, "port": PortInput
+    "audio": AudioInput, "frames": FramesInput, "symbols": SymbolsInput, "control": ControlInput, "port": PortInput
 }  # fmt: skip
 
 
 def describe_key(key: str, tag: str | None = None) -> str:
     """Return the description of a key; "" for an unknown key.
 
-    tag: "audio", "frames", "symbols" or "port" for a key in such an entry of `inputs`; None for a key at the top of a
-    file.
+    tag: "audio", "frames", "symbols", "control" or "port" for a key in such an entry of `inputs`; None for a key at the
+    top of a file.
     """
     model: type[BaseModel] = _INPUTS[tag] if tag else Document
     return model.model_fields[key].description or "" if key in model.model_fields else ""

@@ -26,7 +26,7 @@ from dspgraph import registry
 from dspgraph.errors import DspgraphError, PipelineError, RequestError, UnknownName, suggest
 from dspgraph.graph import Graph
 from dspgraph.pipeline.build import SubPipeline, build
-from dspgraph.pipeline.document import Document, PipelineEntry
+from dspgraph.pipeline.document import ControlInput, Document, PipelineEntry
 from dspgraph.pipeline.locate import locate
 from dspgraph.pipeline.overrides import Slots, apply_overrides, apply_swaps, slots_of
 from dspgraph.pipeline.read import MOST_FILES, Files, Source
@@ -122,6 +122,11 @@ class Pipeline:
         entries = {name: one for name, one in self.document.nodes.items() if isinstance(one, PipelineEntry)}
         inner = {name: self._sub_pipeline(name, entry) for name, entry in entries.items()}
         return build(self.document, self.source, inner, self.plugins)
+
+    @property
+    def controls(self) -> dict[str, float]:
+        """Name of an input that is a control -> its value before the first event."""
+        return {name: one.control for name, one in self.document.inputs.items() if isinstance(one, ControlInput)}
 
     def _take_vars(self, outer: Pipeline, node: str) -> None:
         """Set the vars that have a value in the entry of the node in the outer pipeline.

@@ -9,7 +9,16 @@ from typing import Any
 from dspgraph import registry
 from dspgraph.node import Node
 from dspgraph.parameters import field_rule
-from dspgraph.pipeline.document import NAME, AudioInput, Document, FramesInput, PortInput, SymbolsInput, describe_key
+from dspgraph.pipeline.document import (
+    NAME,
+    AudioInput,
+    ControlInput,
+    Document,
+    FramesInput,
+    PortInput,
+    SymbolsInput,
+    describe_key,
+)
 
 
 def schema(plugins: Iterable[str | Path] = ()) -> dict[str, Any]:
@@ -21,7 +30,7 @@ def schema(plugins: Iterable[str | Path] = ()) -> dict[str, Any]:
     document = Document.model_json_schema()
     properties, defs = document["properties"], document["$defs"]
     kinds = dict(sorted(registry.load_all(plugins).items()))
-    for model in (AudioInput, FramesInput, SymbolsInput, PortInput):
+    for model in (AudioInput, FramesInput, SymbolsInput, ControlInput, PortInput):
         own = defs[model.__name__]
         own["properties"] = {key: _or_var(rule) for key, rule in own["properties"].items()}
     defs |= {f"node.{name}": _entry(name, kind) for name, kind in kinds.items()}

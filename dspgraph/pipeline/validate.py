@@ -15,7 +15,7 @@ from dspgraph.pipeline.read import KeyPath, Source
 from dspgraph.shown import shown
 
 _SECTIONS = ("vars", "inputs", "nodes", "outputs", "variants")
-_TAGS = {"audio", "frames", "symbols", "port", "node", "pipeline"}
+_TAGS = {"audio", "frames", "symbols", "control", "port", "node", "pipeline"}
 
 
 def check_shape(source: Source) -> None:

@@ -100,7 +100,7 @@ WRONG: dict[str, tuple[str, str]] = {
                                r"mine.yaml:5: outputs.y: takes from 'e', which has 2 outputs: write 'e.level' or 'e.sign'"),
     "a parameter called self": (HEAD + "  end: {node: toy_scale, x: x, self: 3}\n" + TAIL, r"mine.yaml:3: nodes.end.self: toy_scale has no parameter 'self'"),
     "an input of no class": ("inputs: {x: {sound: 16000}}\nnodes:\n  end: {node: toy_scale, x: x}\n" + TAIL,
-                             r"mine.yaml:1: inputs.x: must be a mapping with one of the keys 'audio', 'frames', 'symbols', 'port'"),
+                             r"mine.yaml:1: inputs.x: must be a mapping with one of the keys 'audio', 'frames', 'symbols', 'control', 'port'"),
     "a rate that is no number": ("inputs: {x: {audio: fast}}\nnodes:\n  end: {node: toy_scale, x: x}\n" + TAIL,
                                  r"mine.yaml:1: inputs.x.audio: 'fast' is not a number such as 16000"),
     "a variant of nothing": (HEAD + "  end: {node: toy_scale, x: x}\n" + TAIL + "variants: {ent: {a: {node: toy_late, x: x}}}\n",

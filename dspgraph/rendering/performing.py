@@ -1,0 +1,132 @@
+"""A recording through a pipeline whose controls move and whose variants are swapped, as a file of events says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dspgraph.errors import DspgraphError, FileError, RequestError, suggest
+from dspgraph.graph import Graph
+from dspgraph.io.audio import AudioSink, AudioSource
+from dspgraph.io.formats import audio_format
+from dspgraph.io.paths import read_file
+from dspgraph.live.events import Event, Play, Set, Stop, Swap
+from dspgraph.live.performance import finite_latency, is_control, perform
+from dspgraph.pipeline.pipeline import Pipeline
+from dspgraph.rendering.targets import check_outputs, output_paths
+from dspgraph.shown import shown
+from dspgraph.streams import Audio
+
+MOST_EVENT_BYTES = 2**26
+"""The largest file of events that is read."""
+
+_KEYS: Mapping[str, tuple[str, ...]] = {
+    "set": ("at", "value", "over", "shape"),
+    "swap": ("at", "overrides", "settle", "over"),
+    "play": ("at", "file", "loops"),
+    "stop": ("at",),
+}
+"""Key that says what happens -> the other keys that a line can have."""
+
+
+class EventFile:
+    """A file of events, a line of JSON for each, for a pipeline with overrides, swaps and plugins.
+
+    {"at": 1.5, "set": "volume", "value": 0.3, "over": 0.5, "shape": "line"}
+    {"at": "3/2", "swap": {"excitation": "whisper"}, "overrides": ["lpc.order=20"], "settle": 0.05, "over": 0.02}
+    {"at": 2, "play": "music", "file": "music.wav", "loops": 2}
+    {"at": 3, "stop": "music"}
+
+    `at` is in seconds of the recording: a number, or an exact fraction as text. `over`, `shape`, `settle`, `loops` and
+    `overrides` may be missing; `loops` is null for a sound without an end. A swap is that of the pipeline: slots that
+    it does not name have the variants that were given at first. Paths are relative to the folder of the file.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        pipeline: str | Path,
+        overrides: Sequence[str],
+        swaps: Mapping[str, str],
+        plugins: Sequence[Any],
+    ) -> None:
+        self.path = path
+        self.pipeline, self.overrides, self.swaps, self.plugins = pipeline, list(overrides), dict(swaps), list(plugins)
+        first = Pipeline(pipeline, overrides, swaps, plugins)
+        self.graph: Graph = first.graph
+        self.controls = first.controls
+
+    def events(self) -> Iterator[Event]:
+        """Yield the events. Raises FileError that names the line for one that cannot be understood."""
+        try:
+            lines = read_file(self.path, MOST_EVENT_BYTES).decode().splitlines()
+        except UnicodeDecodeError as error:
+            raise FileError(f"{self.path} is not text in UTF-8: {error}") from None
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            try:
+                yield self._event(json.loads(line))
+            except (DspgraphError, json.JSONDecodeError, TypeError) as error:
+                raise FileError(f"{self.path}, line {number}: {error}") from error
+
+    def _event(self, entry: Any) -> Event:
+        kinds = [key for key in _KEYS if isinstance(entry, dict) and key in entry]
+        if len(kinds) != 1 or "at" not in entry:
+            raise RequestError(f"an event is a mapping with 'at' and one of {', '.join(_KEYS)}; found {shown(entry)}")
+        (kind,) = kinds
+        for key in entry:
+            if key not in (kind, *_KEYS[kind]):
+                raise RequestError(f"'{key}' is no key of the event '{kind}'; {suggest(key, _KEYS[kind])}")
+        given = {key: value for key, value in entry.items() if key not in (kind, "overrides", "file")}
+        if kind == "set":
+            return Set(str(entry[kind]), **given)
+        if kind == "stop":
+            return Stop(str(entry[kind]), **given)
+        if kind == "play":
+            name = str(entry[kind])
+            stream = self.graph.inputs.get(name)
+            if not isinstance(stream, Audio) or "file" not in entry:
+                raise RequestError(f"'play' names an audio input and has a 'file'; found {shown(entry)}")
+            return Play(name, AudioSource(self.path.parent / str(entry["file"]), stream).read(), **given)
+        if not isinstance(entry[kind], dict):
+            raise RequestError(f"'swap' is a mapping, slot to variant; found {shown(entry[kind])}")
+        overrides = [*self.overrides, *entry.get("overrides", [])]
+        return Swap(Pipeline(self.pipeline, overrides, {**self.swaps, **entry[kind]}, self.plugins).graph, **given)
+
+
+def render_events(
+    events: EventFile, file: Path, out: Path, suffix: str, subtype: str = "", overwrite: bool = False
+) -> list[Path]:
+    """Render a recording with events; return the audio files that were written, one for each output.
+
+    The outputs are as long as the recording, and late by the largest latency of all graphs, as in a performance.
+    file: the recording, for the one audio input into which no sound is played. out: the folder; suffix, subtype: the
+    format. Raises RequestError for outputs that are no audio and for files that are there already, unless `overwrite`.
+    """
+    graph, happening = events.graph, list(events.events())
+    check_outputs(graph)
+    played = {event.input for event in happening if isinstance(event, Play | Stop)}
+    given = {name: one for name, one in graph.inputs.items() if not is_control(one) and name not in played}
+    streams = [stream for stream in given.values() if isinstance(stream, Audio)]
+    if len(given) != 1 or len(streams) != 1 or not all(isinstance(one, Audio) for one in graph.outputs.values()):
+        raise RequestError(
+            "events are for a pipeline with one audio input beside controls and played sounds, and audio outputs; found "
+            f"{', '.join(given) or 'no input'} -> {', '.join(graph.outputs)}"
+        )
+    paths = output_paths(graph, out, file.stem, suffix)
+    if not overwrite and (there := [path for path in paths.values() if path.exists()]):
+        raise RequestError(f"{there[0]} is there already: give another folder, or --overwrite")
+    graphs = [graph, *(event.graph for event in happening if isinstance(event, Swap))]
+    latency = max(finite_latency(one) for one in graphs)
+    recording = {name: AudioSource(file, streams[0]).read() for name in given}
+    found = perform(graph, recording, happening, events.controls, latency)
+    out.mkdir(parents=True, exist_ok=True)
+    for name, path in paths.items():
+        stream = graph.outputs[name]
+        assert isinstance(stream, Audio)
+        with AudioSink(path, stream, audio_format(path.suffix, subtype)) as sink:
+            sink.write(found[name])
+    return list(paths.values())

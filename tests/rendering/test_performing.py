@@ -1,0 +1,110 @@
+"""A recording through a pipeline with a file of events."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from dspgraph import FileError, Play, RequestError, Set, Stop, Swap, load, perform
+from dspgraph.live.events import Event
+from dspgraph.rendering.performing import EventFile, render_events
+from helpers.commands import dspgraph
+from helpers.speech import speech
+
+RATE = 16000
+PIPELINE = """
+inputs:
+  speech: {audio: 16000}
+  music: {audio: 16000}
+  volume: {control: 0.5}
+  echo_on: {control: 0}
+nodes:
+  echo:  {node: delay, x: speech, samples: 400}
+  heard: {node: blend, dry: speech, wet: echo, position: echo_on}
+  voice: {node: fade, x: heard, gain: volume}
+  out:   {node: mix, x: [voice, music]}
+outputs: {y: out}
+variants:
+  echo:
+    long: {node: delay, x: speech, samples: 4000}
+"""
+LINES: list[dict[str, Any]] = [
+    {"at": 0.1, "set": "volume", "value": 1, "over": 0.1},
+    {"at": "1/5", "set": "echo_on", "value": 1},
+    {"at": 0.4, "swap": {"echo": "long"}, "settle": 0.3},
+    {"at": 0.5, "play": "music", "file": "music.wav", "loops": 2},
+    {"at": 0.8, "stop": "music"},
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "mine.yaml").write_text(PIPELINE)
+    (tmp_path / "events.jsonl").write_text("\n".join(map(json.dumps, LINES)) + "\n\n")
+    soundfile.write(tmp_path / "a.wav", speech()[8000:24000], RATE, "DOUBLE")
+    soundfile.write(tmp_path / "music.wav", speech()[:3000], RATE, "DOUBLE")
+    return tmp_path
+
+
+def test_the_file_has_the_samples_of_the_performance(folder: Path) -> None:
+    graph, other = load(folder / "mine.yaml"), load(folder / "mine.yaml", swap={"echo": "long"})
+    music = speech()[:3000]
+    events: list[Event] = [
+        Set("volume", 1, 0.1, at=0.1), Set("echo_on", 1, at=0.2), Swap(other, 0.3, at=0.4),
+        Play("music", music, 2, at=0.5), Stop("music", 0.8),
+    ]  # fmt: skip
+    expected = perform(graph, {"speech": speech()[8000:24000]}, events, {"volume": 0.5, "echo_on": 0.0})["y"]
+    done = dspgraph(
+        "render", folder / "mine.yaml", folder / "a.wav", "--events", folder / "events.jsonl", "-o", folder / "out",
+        "--format", "wav",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert done.output == f"{folder / 'out' / 'a.wav'}\n"
+    found, rate = soundfile.read(folder / "out" / "a.wav")
+    assert rate == RATE
+    np.testing.assert_array_equal(found, expected.astype(np.float32))
+
+
+def test_the_latency_is_that_of_the_slowest_variant(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", speech()[8000:20000], RATE)
+    (tmp_path / "e.jsonl").write_text('{"at": 0.3, "swap": {"excitation": "pulse_noise"}}\n')
+    events = EventFile(tmp_path / "e.jsonl", "lpc_vocoder", (), {"excitation": "residual"}, ())
+    (path,) = render_events(events, tmp_path / "a.wav", tmp_path, ".flac")
+    first, _ = soundfile.read(path)
+    late = int(np.ceil(float(load("lpc_vocoder").latency().seconds) * RATE))
+    assert not first[:late].any()
+    assert first[late + 100 : late + 4000].any()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("nothing", "line 1: Expecting value"),
+        ('{"set": "volume", "value": 1}', "line 1: an event is a mapping with 'at' and one of set, swap, play, stop"),
+        ('{"at": 1, "set": "volume", "valeu": 1}', "line 1: 'valeu' is no key of the event 'set'"),
+        ('{"at": 1, "swap": {"echo": "short"}}', "line 1: .*no variant"),
+        ('{"at": 1, "play": "volume", "file": "music.wav"}', "line 1: 'play' names an audio input"),
+        ('{"at": 1, "set": "volume", "value": "loud"}', "line 1: Set.value is a number"),
+    ],
+)
+def test_a_line_that_cannot_be_understood_is_named(folder: Path, line: str, message: str) -> None:
+    (folder / "events.jsonl").write_text(line)
+    with pytest.raises(FileError, match=message):
+        list(EventFile(folder / "events.jsonl", folder / "mine.yaml", (), {}, ()).events())
+
+
+def test_what_cannot_be_rendered_with_events_is_refused(folder: Path) -> None:
+    events = EventFile(folder / "events.jsonl", folder / "mine.yaml", (), {}, ())
+    render_events(events, folder / "a.wav", folder / "out", ".flac")
+    with pytest.raises(RequestError, match=r"is there already: give another folder, or --overwrite"):
+        render_events(events, folder / "a.wav", folder / "out", ".flac")
+    render_events(events, folder / "a.wav", folder / "out", ".flac", overwrite=True)
+    (folder / "none.jsonl").write_text("")
+    with pytest.raises(RequestError, match="found speech -> f0"):
+        render_events(EventFile(folder / "none.jsonl", "f0", (), {}, ()), folder / "a.wav", folder / "out", ".flac")
+    two = dspgraph("render", "lpc_vocoder", "a.wav", "b.wav", "--events", folder / "none.jsonl", "-o", folder)
+    assert two.exit_code == 2
+    assert "--events takes one audio file" in two.output
