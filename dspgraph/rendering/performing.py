@@ -113,8 +113,8 @@ def render_events(
     streams = [stream for stream in given.values() if isinstance(stream, Audio)]
     if len(given) != 1 or len(streams) != 1 or not all(isinstance(one, Audio) for one in graph.outputs.values()):
         raise RequestError(
-            "events are for a pipeline with one audio input beside controls and played sounds, and audio outputs; found "
-            f"{', '.join(given) or 'no input'} -> {', '.join(graph.outputs)}"
+            "events are for a pipeline with one audio input beside controls and played sounds, and audio outputs; "
+            f"found {', '.join(given) or 'no input'} -> {', '.join(graph.outputs)}"
         )
     paths = output_paths(graph, out, file.stem, suffix)
     if not overwrite and (there := [path for path in paths.values() if path.exists()]):
