@@ -1,0 +1,54 @@
+"""Pitch shifting of speech by pitch-synchronous overlap-add."""
+
+import math
+
+import numpy as np
+
+from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, ParameterError, State, require_mono
+
+
+class Psola(Node):
+    """Raise or lower the pitch of a voice and keep its formants and its duration: TD-PSOLA.
+
+    Marks are set at the largest peak of each period of the given pitch, and every 5 ms where the pitch is 0. The grain
+    of a mark is the signal times a Hann window that reaches from one period before it to one after it. The grains are
+    added at distances of period / r, r = 2**(semitones / 12), each from the nearest mark; those of voiced sounds are
+    divided by sqrt(r), so that the power stays as it is. The node waits for the whole signal, because all marks follow
+    from the first. `pitch_shift` is for any sound, and moves the formants too.
+
+    Source: E. Moulines and F. Charpentier, Pitch-synchronous waveform processing techniques for text-to-speech
+    synthesis using diphones, Speech Communication 9(5-6), 1990.
+    """
+
+    x = Input(Audio)
+    f0 = Input(Frames, "f0")
+    y = Output(Audio)
+
+    semitones: float = Field(ge=-24, le=24, description="interval, semitones")
+
+    def streams(self, x: Audio, f0: Frames) -> tuple[Audio]:
+        require_mono(x, self)
+        if f0.width != 1:
+            raise ParameterError(f"psola takes one pitch per frame; found {f0}")
+        return (x,)
+
+    def lookahead(self, x: Audio, f0: Frames) -> float:
+        return math.inf
+
+    def start(self, x: Audio, f0: Frames) -> State:
+        return float(x.rate), float(f0.rate), float(f0.centre)
+
+    def step(self, state: State, x: Array, f0: Array) -> tuple[State, Array]:
+        from dspgraph_nodes._kernels.maths.elementary import LN_2, exp
+        from dspgraph_nodes._kernels.signal.psola import pitch_marks, psola
+
+        rate, rows, centre = state
+        nearest = np.floor((np.arange(len(x)) / rate - centre) * rows + 0.5).astype(np.int64)
+        pitch = f0[np.clip(nearest, 0, len(f0) - 1), 0].astype(np.float64)
+        high = pitch > rate / 4
+        if high.any():
+            raise ValueError(f"the pitch must be at most {rate / 4:g} Hz; found {float(pitch.max()):g} Hz")
+        periods = np.where(pitch > 0, rate / np.where(pitch > 0, pitch, 1), 0.0)
+        ratio = float(exp(np.array(LN_2 * self.semitones / 12)))
+        marks = pitch_marks(x.astype(np.float64), rate, periods)
+        return state, psola(x.astype(np.float64), marks, ratio).astype(x.dtype)
