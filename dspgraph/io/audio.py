@@ -165,9 +165,9 @@ class AudioSource:
             raise FileError(f"{self.path} has a sample that is not a number, at {where}: repair it")
 
     def _with_channels_of_stream(self, block: Array) -> Array:
-        if self.stream.channels == 1:
+        if self.stream.channels == 1 and block.shape[1] > 1:
             block = block.mean(axis=1, keepdims=True)
-        elif self.channels == 1:
+        elif self.channels == 1 < self.stream.channels:
             block = np.repeat(block, self.stream.channels, axis=1)
         return block
 

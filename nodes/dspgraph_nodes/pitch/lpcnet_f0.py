@@ -1,0 +1,49 @@
+"""Pitch in Hz from LPCNet's pitch."""
+
+import numpy as np
+
+from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.arrays import floating
+
+
+def lpcnet_f0(pitch: Array, correlation: Array, rate: float, threshold: float) -> Array:
+    """Return the pitch in Hz, 0 where the correlation is not above a threshold, in the shape and dtype of pitch.
+
+    pitch, correlation: as `lpcnet_pitch` gives them, of one shape; int16 becomes float32. rate: Hz, of the audio.
+    """
+    pitch = floating(pitch)
+    period = 50 * pitch.astype(np.float64) + 100  # samples
+    hertz = rate / np.where(period > 0, period, 1)
+    return np.where((correlation > threshold) & (period > 0), hertz, 0).astype(pitch.dtype)
+
+
+class LpcnetF0(Node):
+    """Convert LPCNet's pitch and correlation to a pitch in Hz; 0: unvoiced.
+
+        f0 = rate / T,    T = (100 * pitch + 200) / 2,    0 where correlation <= threshold
+
+    T is the mean of the lags of the two halves of a frame, in samples. Both inputs are those of `lpcnet_pitch`, which
+    needs no later frames: a vocoder with this pitch has a shorter latency than one with `pyin`. The range is that of
+    `lpcnet_pitch`: 62.7 to 485 Hz at 16 kHz.
+
+    Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis through Linear Prediction, ICASSP
+    2019, for the meaning of the two features. The paper has no decision about voicing; a threshold of 0 is half of the
+    largest correlation.
+    """
+
+    pitch = Input(Frames, "pitch")
+    correlation = Input(Frames, "correlation")
+    f0 = Output(Frames, "f0")
+
+    rate: float = Field(16000, gt=0, le=1e6, description="sampling rate of the audio, Hz")
+    threshold: float = Field(0.0, ge=-0.5, le=0.5, description="correlation above which a frame is voiced")
+
+    def streams(self, pitch: Frames, correlation: Frames) -> tuple[Frames]:
+        if pitch.width != 1 or correlation.width != 1:
+            raise ParameterError(
+                f"lpcnet_f0 takes one pitch and one correlation per frame; found {pitch}, {correlation}"
+            )
+        return (pitch.like(kind="f0"),)
+
+    def step(self, state: State, pitch: Array, correlation: Array) -> tuple[State, Array]:
+        return state, lpcnet_f0(pitch, correlation, self.rate, self.threshold)
