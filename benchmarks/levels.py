@@ -41,7 +41,7 @@ VOCODERS = (
 )  # fmt: skip
 """The shipped pipelines from speech to speech."""
 
-_TRAINED = "the level depends on the training of the network, and no weights are shipped"
+_TRAINED = "the level depends on the training of the network"
 
 LEFT_OUT = {
     "gansynth_notes": "it makes notes from numbers, and has no recording as its input",
@@ -53,6 +53,8 @@ LEFT_OUT = {
     "mel_vocoder vocoder=lpcnet": _TRAINED,
     "mel_vocoder vocoder=wavenet": _TRAINED,
     "mel_vocoder vocoder=wavernn": _TRAINED,
+    "noisy": "it adds a noise to the speech",
+    "tempo": "its output is longer or shorter than the recording",
     "samples": "its output is the recording itself",
     "wavenet": _TRAINED,
     "wavenet_autoencoder": _TRAINED,
