@@ -37,5 +37,7 @@ def test_a_pitch_above_half_the_rate_is_refused() -> None:
         Example(Sine(rate=8000), f0=(STREAM, np.array([[100.0], [5000.0]]))).render()
     with pytest.raises(ParameterError, match="sine takes one pitch per frame"):
         Sine().streams(STREAM.like(width=2))
-    with pytest.raises(ParameterError, match=r"sine\.rate is 16000.1234567891, .*: too many digits .* take 16000"):
+    with pytest.raises(
+        ParameterError, match=r"sine\.rate is 16000.1234567891, .*: this ratio has too many digits; take 16000"
+    ):
         Sine(rate=16000.1234567891).streams(STREAM)
