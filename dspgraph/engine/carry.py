@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from fractions import Fraction
@@ -13,8 +14,9 @@ def carry(old: SessionState, before: Plan, plan: Plan, at: Fraction) -> tuple[Se
     """Return the state of `plan` in the middle of a signal, and the time at which each new node begins, in seconds.
 
     old, before: the state so far, between two rounds, and its plan. at: the time from which new nodes may begin. A node
-    of `plan` whose cone is in `before` keeps its state, its queues and its counts, which move from `old`. Every other
-    node starts anew. It begins at the first time from `at` on, and from the beginnings of the nodes that it takes from,
+    of `plan` whose cone is in `before` keeps its state, its queues and its counts, which move from `old`. If several
+    have the same cone, all but the first get copies, because nodes may write to their states. Every other node starts
+    anew. It begins at the first time from `at` on, and from the beginnings of the nodes that it takes from,
     that is a whole number of its periods and of items of its outputs. It does not see earlier items.
     """
     stages = {before.cones[stage.name]: stage for stage in before.stages}
@@ -23,12 +25,18 @@ def carry(old: SessionState, before: Plan, plan: Plan, at: Fraction) -> tuple[Se
     for place, (name, slot, _) in enumerate(plan.inputs):
         state.inputs[place] = old.inputs[places[name]]
         state.emitted[slot] = old.emitted[before.slots[name]]
+    moved: set[int] = set()
     for stage in plan.stages:
         known = stages.get(plan.cones[stage.name])
         if known is None:
             begins[stage.name] = _begin(state, plan, stage, begins, at)
         else:
             _move(old, known, state, stage)
+            if known.index in moved:
+                state.node_states[stage.index], state.queues[stage.index] = copy.deepcopy(
+                    (state.node_states[stage.index], state.queues[stage.index])
+                )
+            moved.add(known.index)
     return state, begins
 
 

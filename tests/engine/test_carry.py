@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from dspgraph import Audio, Graph, SessionError
+from dspgraph import Audio, Graph, Node, SessionError
+from dspgraph_nodes.effects.reverb import Reverb
 from helpers.speech import speech
 from helpers.toy_graphs import everything
 from helpers.toys import ToyFrames, ToyLate, ToyScale
@@ -61,6 +62,24 @@ def test_a_new_node_begins_at_its_first_period_and_counts_from_there() -> None:
     assert_array_equal(found["frames"][:-1].ravel(), X[1120:4000][: len(found["frames"][:-1]) * 160])
     assert len(found["frames"]) == 25 - 7
     assert_array_equal(found["late"], X[951:])
+
+
+@pytest.mark.parametrize("node", [Reverb(), ToyFrames(hop=160)], ids=["a state that is written to", "a block size"])
+def test_equal_nodes_go_on_each_with_a_state_of_its_own(node: Node) -> None:
+    taken, given = node.inputs[0].name, node.outputs[0].name
+    graph = Graph(
+        {"p": node, "q": node},
+        {f"p.{taken}": "x", f"q.{taken}": "x"},
+        {"x": Audio(16000)},
+        {"p": f"p.{given}", "q": f"q.{given}"},
+    )
+    session = graph.session()
+    parts = [session.push(x=X[:1001])]
+    session.become(graph)
+    parts += [session.push(x=X[1001:2500]), session.push(x=X[2500:]), session.flush()]
+    found = {name: np.concatenate([part[name] for part in parts]) for name in graph.outputs}
+    for name, array in graph(x=X).items():
+        assert_array_equal(found[name], array)
 
 
 def test_a_signal_that_ends_before_a_node_begins() -> None:
