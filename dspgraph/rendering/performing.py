@@ -15,7 +15,7 @@ from dspgraph.io.paths import read_file
 from dspgraph.live.events import Event, Play, Set, Stop, Swap
 from dspgraph.live.performance import finite_latency, is_control, perform
 from dspgraph.pipeline.pipeline import Pipeline
-from dspgraph.rendering.targets import check_outputs, output_paths
+from dspgraph.rendering.targets import check_outputs, check_overwrites, output_paths
 from dspgraph.shown import shown
 from dspgraph.streams import Audio
 
@@ -53,6 +53,8 @@ class EventFile:
         plugins: Sequence[Any],
     ) -> None:
         self.path = path
+        self.files = [path]
+        """The files that were read: this one, and those that the events play."""
         self.pipeline, self.overrides, self.swaps, self.plugins = pipeline, list(overrides), dict(swaps), list(plugins)
         first = Pipeline(pipeline, overrides, swaps, plugins)
         self.graph: Graph = first.graph
@@ -90,7 +92,9 @@ class EventFile:
             stream = self.graph.inputs.get(name)
             if not isinstance(stream, Audio) or "file" not in entry:
                 raise RequestError(f"'play' names an audio input and has a 'file'; found {shown(entry)}")
-            return Play(name, AudioSource(self.path.parent / str(entry["file"]), stream).read(), **given)
+            file = self.path.parent / str(entry["file"])
+            self.files.append(file)
+            return Play(name, AudioSource(file, stream).read(), **given)
         if not isinstance(entry[kind], dict):
             raise RequestError(f"'swap' is a mapping, slot to variant; found {shown(entry[kind])}")
         overrides = [*self.overrides, *entry.get("overrides", [])]
@@ -104,7 +108,8 @@ def render_events(
 
     The outputs are as long as the recording, and late by the largest latency of all graphs, as in a performance.
     file: the recording, for the one audio input into which no sound is played. out: the folder; suffix, subtype: the
-    format. Raises RequestError for outputs that are no audio and for files that are there already, unless `overwrite`.
+    format. Raises RequestError for outputs that are no audio, for an output file that would replace an input file,
+    and for files that are there already, unless `overwrite`.
     """
     graph, happening = events.graph, list(events.events())
     check_outputs(graph)
@@ -117,6 +122,7 @@ def render_events(
             f"found {', '.join(given) or 'no input'} -> {', '.join(graph.outputs)}"
         )
     paths = output_paths(graph, out, file.stem, suffix)
+    check_overwrites([file, *events.files], [{*paths.values()}])
     if not overwrite and (there := [path for path in paths.values() if path.exists()]):
         raise RequestError(f"{there[0]} is there already: give another folder, or --overwrite")
     graphs = [graph, *(event.graph for event in happening if isinstance(event, Swap))]

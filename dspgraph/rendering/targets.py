@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 
 from dspgraph.errors import FileError, RequestError
@@ -66,9 +66,13 @@ def check_targets(items: Sequence[Item], targets: Sequence[Set[Path]]) -> None:
         raise RequestError(
             f"{found} would both be written to {target}: give them other names or ids, or render them apart"
         )
-    inputs = {
-        os.path.realpath(path) for item in items for path in item.files
-    }  # Path.resolve fails for a link to itself
+    check_overwrites((path for item in items for path in item.files), targets)
+
+
+def check_overwrites(files: Iterable[Path], targets: Iterable[Set[Path]]) -> None:
+    """Raise RequestError if an output file would replace an input file. files: the inputs; targets: the outputs."""
+    inputs = {os.path.realpath(path) for path in files}  # Path.resolve fails for a link to itself
+    targets = list(targets)
     folders = {parent: os.path.realpath(parent) for parent in {path.parent for paths in targets for path in paths}}
     for paths in targets:
         for target in sorted(paths):

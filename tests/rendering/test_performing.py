@@ -108,3 +108,18 @@ def test_what_cannot_be_rendered_with_events_is_refused(folder: Path) -> None:
     two = dspgraph("render", "lpc_vocoder", "a.wav", "b.wav", "--events", folder / "none.jsonl", "-o", folder)
     assert two.exit_code == 2
     assert "--events takes one audio file" in two.output
+
+
+@pytest.mark.parametrize("replaced", ["a.wav", "music.wav", "events.wav"])
+def test_no_file_that_is_read_is_overwritten(folder: Path, replaced: str) -> None:
+    recording, name = folder / "a.wav", folder / "events.jsonl"
+    if replaced == "events.wav":
+        name = name.rename(folder / "events.wav")
+    if replaced != "a.wav":
+        (folder / "in").mkdir()
+        recording = recording.rename(folder / "in" / replaced)
+    before = (folder / replaced).read_bytes()
+    events = EventFile(name, folder / "mine.yaml", (), {}, ())
+    with pytest.raises(RequestError, match=f"{replaced} would overwrite an input file"):
+        render_events(events, recording, folder, ".wav", overwrite=True)
+    assert (folder / replaced).read_bytes() == before
