@@ -29,7 +29,8 @@ def as_node(function: Callable[..., Any]) -> type[Node]:
     must depend on the same item of the inputs alone: `dspgraph.testing.check_node` finds a function that looks at other
     items. A node that remembers something, waits, or gives another stream is a class: see `dspgraph.Node`.
 
-    Raises NodeError for a function without an input, for an argument without annotation, and for `*args`.
+    Raises NodeError for a function without an input, for an argument without annotation or with a name that every node
+    has, such as `y`, and for `*args`.
     """
     hints = get_type_hints(function)
     ports: dict[str, Any] = {}
@@ -41,6 +42,8 @@ def as_node(function: Callable[..., Any]) -> type[Node]:
                 f"{name}: the argument '{argument}' has no annotation: write {argument.name}: Audio for an input, or a "
                 f"type such as {argument.name}: float for a parameter"
             )
+        if argument.name == "y" or hasattr(Node, argument.name):
+            raise NodeError(f"{name}: an argument cannot be called '{argument.name}', a name of every node: rename it")
         hint = hints[argument.name]
         if isinstance(hint, Input) or (isinstance(hint, type) and issubclass(hint, Stream)):
             ports[argument.name] = hint if isinstance(hint, Input) else Input(hint)
@@ -63,6 +66,8 @@ def as_node(function: Callable[..., Any]) -> type[Node]:
                 f"{name} returned an array of the shape {shown(list(found.shape))} for a block of the shape "
                 f"{shown(list(blocks[0].shape))}: an output has an item for every item of the first input"
             )
+        if not np.can_cast(found.dtype, state.dtype, "same_kind"):
+            raise NodeError(f"{name} returned {found.dtype} for a stream of {state.dtype}: convert it in the function")
         return state, found.astype(state.dtype, copy=False)
 
     body = {

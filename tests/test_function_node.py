@@ -66,11 +66,30 @@ def test_parameters_are_checked() -> None:
 def test_a_function_that_is_no_node_says_what_is_missing() -> None:
     with pytest.raises(NodeError, match="late: the argument 'x' has no annotation: write x: Audio for an input"):
         as_node(eval("lambda x: x", {}).__class__((lambda x: x).__code__, {}, "late"))
+    for taken in ("y", "start", "inputs"):
+        with pytest.raises(NodeError, match=f"an argument cannot be called '{taken}', a name of every node: rename it"):
+            as_node(named(taken))
     with pytest.raises(NodeError, match="a node has at least one input: annotate an argument with Audio"):
 
         @as_node
         def alone(gain: float) -> Array:
             return np.ones(3)
+
+
+def named(argument: str) -> Any:
+    """Return a function of audio whose second argument has this name."""
+    found: dict[str, Any] = {"Audio": Audio}
+    exec(f"def both(x: Audio, {argument}: Audio): return x", found)
+    return found["both"]
+
+
+def test_complex_numbers_for_audio_are_an_error() -> None:
+    @as_node
+    def analytic(x: Audio) -> Array:
+        return np.asarray(x) + 1j
+
+    with pytest.raises(NodeError, match="returned complex128 for a stream of float64: convert it in the function"):
+        graph_of(analytic(), x=Audio(8000))(np.zeros(4))
 
 
 def test_a_result_of_another_length_is_an_error_with_both_shapes() -> None:

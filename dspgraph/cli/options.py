@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from fractions import Fraction
 from functools import wraps
 from pathlib import Path
@@ -137,6 +137,8 @@ def change_options(command: Callable[..., None]) -> Callable[..., None]:
     @plugin_option
     @wraps(command)
     def wrapped(**options: Any) -> None:
+        from dspgraph.pipeline.overrides import swap_pairs
+
         options["swaps"] = swap_pairs(options["swaps"])
         command(**options)
 
@@ -219,25 +221,6 @@ def _command_line(ctx: click.Context, without: Collection[str]) -> str:
         else:
             words += [word for text in texts for word in (parameter.opts[0], text)]
     return shlex.join(words)
-
-
-def swap_pairs(swaps: Sequence[str]) -> dict[str, str]:
-    """Return {slot: variant} from texts SLOT=VARIANT. Raises RequestError for other texts and for a repeated slot.
-
-    A slash in the name of a slot becomes a dot: "codec/excitation" and "codec.excitation" are the same slot.
-    """
-    pairs: dict[str, str] = {}
-    for swap in swaps:
-        slot, equals, variant = swap.partition("=")
-        slot = slot.replace("/", ".")
-        if not equals:
-            raise RequestError(f"--swap {swap}: write SLOT=VARIANT, for instance excitation=residual")
-        if slot in pairs:
-            raise RequestError(
-                f"--swap {slot}={pairs[slot]} and --swap {swap}: one slot takes one variant: drop one of them"
-            )
-        pairs[slot] = variant
-    return pairs
 
 
 def _executor(name: str | None, jobs: int | None, address: str | None, timeout: float | None) -> Executor:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from dspgraph.cli.options import PATH, StrictCommand, swap_pairs
+from dspgraph.cli.options import PATH, StrictCommand
 from dspgraph.cli.output import echo
 from dspgraph.errors import ParameterError, RequestError
 
@@ -151,6 +151,7 @@ def plot(
     target = out or Path(f"{file.resolve().name if file.is_dir() else file.stem}.png")
     if target.suffix.lower() != ".png":
         raise RequestError(f"{target}: pictures are written as .png: name it {target.with_suffix('.png').name}")
+    from dspgraph.pipeline.overrides import swap_pairs
     from dspgraph.plotting.canvas import save
 
     study = None

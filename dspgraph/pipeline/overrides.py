@@ -75,6 +75,25 @@ def _fill_slot(source: Source, name: str, slots: Slots, slot: str, variant: str)
         source.move_marks(("variants", slot, variant), ("nodes", slot))
 
 
+def swap_pairs(swaps: Iterable[str]) -> dict[str, str]:
+    """Return {slot: variant} from texts SLOT=VARIANT. Raises RequestError for other texts and for a repeated slot.
+
+    A slash in the name of a slot becomes a dot: "codec/excitation" and "codec.excitation" are the same slot.
+    """
+    pairs: dict[str, str] = {}
+    for swap in swaps:
+        slot, equals, variant = swap.partition("=")
+        slot = slot.replace("/", ".")
+        if not (slot and equals and variant):
+            raise RequestError(f"swap {shown(swap)}: write SLOT=VARIANT, for instance excitation=residual")
+        if slot in pairs:
+            raise RequestError(
+                f"swap {slot}={pairs[slot]} and swap {swap}: one slot takes one variant: drop one of them"
+            )
+        pairs[slot] = variant
+    return pairs
+
+
 def split_overrides(overrides: Iterable[str]) -> Iterator[tuple[str, str, str]]:
     """Yield (override, key, value) for each override "key=value".
 

@@ -23,15 +23,14 @@ from typing import Any
 import numpy as np
 
 from dspgraph import registry
-from dspgraph.errors import DspgraphError, PipelineError, RequestError, UnknownName, suggest
+from dspgraph.errors import DspgraphError, PipelineError, UnknownName, suggest
 from dspgraph.graph import Graph
 from dspgraph.pipeline.build import SubPipeline, build
 from dspgraph.pipeline.document import ControlInput, Document, PipelineEntry
 from dspgraph.pipeline.locate import locate
-from dspgraph.pipeline.overrides import Slots, apply_overrides, apply_swaps, slots_of
+from dspgraph.pipeline.overrides import Slots, apply_overrides, apply_swaps, slots_of, swap_pairs
 from dspgraph.pipeline.read import MOST_FILES, Files, Source
 from dspgraph.pipeline.validate import check_shape, validate
-from dspgraph.shown import shown
 
 MOST_PIPELINES = 1000
 MOST_NODES = 2000
@@ -193,7 +192,7 @@ def load(
     names a pipeline, node, var, slot or variant that does not exist, and RequestError for an override or a swap without
     `=`.
     """
-    written = [f"{key}={json.dumps(value, default=_plain)}" for key, value in variables.items()]
+    written = [f"{key}={json.dumps(value, default=_plain, ensure_ascii=False)}" for key, value in variables.items()]
     return Pipeline(name, [*overrides, *written], _swaps(swap), plugins).graph
 
 
@@ -203,13 +202,7 @@ def _plain(value: Any) -> Any:
 
 
 def _swaps(swap: Mapping[str, str] | str | None) -> Mapping[str, str]:
-    if not isinstance(swap, str):
-        return swap or {}
-    pairs = [pair.strip().partition("=") for pair in swap.split(",")]
-    for slot, equals, variant in pairs:
-        if not (slot and equals and variant):
-            raise RequestError(f"{shown(swap)} swaps nothing: write SLOT=VARIANT, with commas between several")
-    return {slot: variant for slot, _, variant in pairs}
+    return swap_pairs(pair.strip() for pair in swap.split(",")) if isinstance(swap, str) else swap or {}
 
 
 def variants(name: str | Path) -> list[dict[str, str]]:

@@ -308,10 +308,11 @@ class RenderJob:
                     )
             elif not self.graph.audio_input:
                 found = ", ".join(f"{name}: {stream}" for name, stream in self.graph.inputs.items())
+                way = f"give it {ARRAYS} files that hold these, not audio"
+                if all(isinstance(stream, Audio) for stream in self.graph.inputs.values()):
+                    way = f"name the input of each file, as in {next(iter(self.graph.inputs))}={item.path}, or {way}"
                 raise RequestError(
-                    f"an audio file is rendered by a graph with one audio input; this one takes {found}: name the "
-                    f"input of each file, as in {next(iter(self.graph.inputs))}={item.path}, or give {ARRAYS} files "
-                    "that hold all"
+                    f"an audio file is rendered by a graph with one audio input; this one takes {found}: {way}"
                 )
         check_targets(items, [{*self.output_files(item), self.sidecar(item).path} for item in items])
 

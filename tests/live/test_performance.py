@@ -334,7 +334,7 @@ def refusals() -> Iterator[tuple[Callable[[], Any], type[Exception], str]]:
     yield lambda: Swap("whisper"), ParameterError, "Swap.graph is a graph"  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("call", "error", "message"), list(refusals()), ids=str)
+@pytest.mark.parametrize(("call", "error", "message"), list(refusals()))
 def test_what_does_not_fit_is_refused(call: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()

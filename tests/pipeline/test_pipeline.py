@@ -143,5 +143,14 @@ def test_load_takes_vars_as_keywords_and_swaps_as_a_text() -> None:
     with pytest.raises(UnknownName, match="mcep_mlsa has no var 'odrer'; did you mean 'order'"):
         load("mcep_mlsa", odrer=30)
     for text in ("excitation", "excitation=", "=residual", "excitation=residual,"):
-        with pytest.raises(RequestError, match="swaps nothing: write SLOT=VARIANT, with commas between several"):
+        with pytest.raises(RequestError, match="write SLOT=VARIANT, for instance excitation=residual"):
             load("mcep_mlsa", swap=text)
+    with pytest.raises(
+        RequestError, match="swap excitation=whisper and swap excitation=pulse_noise: one slot takes one"
+    ):
+        load("mcep_mlsa", swap="excitation=whisper,excitation=pulse_noise")
+
+
+def test_a_value_may_have_any_letters() -> None:
+    with pytest.raises(PipelineError, match="\N{GRINNING FACE}.safetensors"):
+        load("wavenet", weights="\N{GRINNING FACE}.safetensors")

@@ -131,7 +131,7 @@ def test_the_command_takes_a_file_for_each_input(folder: Path, monkeypatch: pyte
         (["a=a.wav"], "the input 'b' has no file: write b=FILE too"),
         (["a=a.wav", "a=long.wav", "b=a.wav"], "the input 'a' is given two files, a.wav and long.wav: give it one"),
         (["a=", "b=a.wav"], "a= names no file: write a=FILE"),
-        (["a.wav"], "name the input of each file, as in a=a.wav, or give .npz files"),
+        (["a.wav"], "name the input of each file, as in a=a.wav, or give it .npz files"),
     ):
         refused = CliRunner().invoke(main, ["render", "mix.yaml", *given, "-o", "out2"])
         assert refused.exit_code != 0
