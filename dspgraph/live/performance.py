@@ -135,6 +135,11 @@ class Performance:
         """Return by how many items an output is late. name: of the output."""
         return math.ceil(self.latency * self.graph.outputs[name].rate)
 
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """The names of the inputs that are neither controls nor played: `push` takes their blocks."""
+        return tuple(self._waiting)
+
     # ---- events -----------------------------------------------------------------------------------------------------
 
     def _control(self, name: str) -> Curve:
@@ -263,31 +268,69 @@ def perform(
     controls: Mapping[str, float] | None = None,
     latency: Number | None = None,
     block: Fraction = BLOCK,
+    played: Iterable[str] = (),
+    seconds: Number | None = None,
 ) -> dict[str, Array]:
     """Return what a performance gives for a recording: for every output an array, as long as the recording, and late.
 
     recording: input -> whole array, for every input that is no control and into which no sound is played. events: each
-    with its time. controls, latency: as for `Performance`. block: seconds that are computed in one call; they change no
-    sample. Raises the errors of `Performance`, and SignalError for arrays that end at different times.
+    with its time. controls, latency, played: as for `Performance`. block: seconds that are computed in one call; they
+    change no sample. seconds: the duration, if all inputs are controls or played. Raises the errors of `Performance`,
+    and SignalError for an input that is missing, and for arrays that end at different times.
     """
-    performance = Performance(graph, events, controls, latency=latency)
-    return run_recording(performance, recording, [block])
+    performance = Performance(graph, events, controls, played, latency)
+    return run_recording(performance, recording, [block], seconds)
 
 
-def run_recording(performance: Performance, recording: Arrays, spans: Iterable[Fraction]) -> dict[str, Array]:
-    """Push a whole recording; return the outputs. spans: seconds of the blocks; the last one is repeated."""
+def run_recording(
+    performance: Performance, recording: Arrays, spans: Iterable[Fraction], seconds: Number | None = None
+) -> dict[str, Array]:
+    """Run a whole recording; return the outputs. spans: seconds of the blocks; the last one is repeated.
+
+    seconds: the duration, if all inputs are controls or played. Raises SignalError as `perform` does.
+    """
     streams = performance.graph.inputs
-    for name in recording:
-        if name not in streams:
-            raise UnknownName(f"the graph has no input '{name}'; {suggest(name, streams)}")
-    length = max((streams[name].seconds(len(array)) for name, array in recording.items()), default=Fraction(0))
-    lengths, span, parts, at = iter(spans), BLOCK, [performance.push()], Fraction(0)
-    while at < length:
-        span = next(lengths, span)
+    length = recorded_seconds(streams, performance.recorded, recording, seconds)
+    lengths, span, parts, at = iter(spans), BLOCK, list[dict[str, Array]](), Fraction(0)
+    while at < length or not parts:
+        span = next(lengths, span) if length else span
         begin, at = at, min(at + span, length)
         cut = {name: array[streams[name].count(begin) : streams[name].count(at)] for name, array in recording.items()}
-        parts.append(performance.push(**cut))
+        parts.append(performance.push(**cut) if performance.recorded else performance.advance(at - begin))
     return joined(parts)
+
+
+def recorded_seconds(
+    streams: Mapping[str, Stream], names: Iterable[str], recording: Arrays, seconds: Number | None = None
+) -> Fraction:
+    """Return how long a recording lasts. names: of the inputs that are recorded. seconds: given if there are none.
+
+    Raises UnknownName for arrays of other inputs, and SignalError for an input that is missing, for arrays that end at
+    different times, and for `seconds` that are missing, negative, or given beside a recording.
+    """
+    names = list(names)
+    for name in recording:
+        if name not in names:
+            raise UnknownName(f"the performance takes no recording of '{name}'; {suggest(name, names)}")
+    if missing := [name for name in names if name not in recording]:
+        raise SignalError(
+            f"the performance takes '{missing[0]}', {streams[missing[0]]}; it was not given: give its samples, or name "
+            "it in `played`"
+        )
+    if not names:
+        if seconds is None or to_fraction(seconds) < 0:
+            raise SignalError("all inputs are controls or played: give `seconds`, how long the performance lasts")
+        return to_fraction(seconds)
+    if seconds is not None:
+        raise SignalError(
+            f"the recording of {', '.join(names)} says how long the performance lasts: leave out `seconds`"
+        )
+    counts = {name: len(streams[name].validate(recording[name], name, copy=False)) for name in names}
+    end = min(streams[name].seconds(count) for name, count in counts.items())
+    if any(count != streams[name].count(end) for name, count in counts.items()):
+        lengths = ", ".join(f"'{name}' has {count} items of {streams[name]}" for name, count in counts.items())
+        raise SignalError(f"the inputs end at different times: {lengths}: cut or extend one")
+    return end
 
 
 def finite_latency(graph: Graph) -> Fraction:

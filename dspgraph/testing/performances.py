@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain, cycle
+from itertools import cycle, zip_longest
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from dspgraph.errors import DspgraphError
 from dspgraph.graph import Graph
 from dspgraph.live.curves import SOUND_FADE, Curve
 from dspgraph.live.events import Event, Play, Set, Stop, Swap, time_of
-from dspgraph.live.performance import Performance, is_control, perform, run_recording
+from dspgraph.live.performance import Performance, is_control, perform, recorded_seconds, run_recording
 from dspgraph.streams import Array, Audio, Stream, to_fraction
 
 PERFORMANCE_CUTS: Sequence[Sequence[int]] = ((160,), (1, 7, 441, 4096, 33))
@@ -39,39 +39,49 @@ def check_performance(
     controls: Mapping[str, float] | None = None,
     latency: Any = None,
     cuts: Sequence[Sequence[int]] = PERFORMANCE_CUTS,
+    played: Iterable[str] = (),
+    seconds: Any = None,
 ) -> dict[str, Array]:
     """Check the four laws of a performance, bit for bit, and return its outputs.
 
-    graph, recording, events, controls, latency: as for `perform`. cuts: lengths of blocks. Raises PerformanceError that
-    names the law, the cut, the output and the first item that differs.
+    graph, recording, events, controls, latency, played, seconds: as for `perform`. cuts: lengths of blocks. Raises
+    PerformanceError that names the law, the cut, the output and the first item that differs.
     """
     events, controls = sorted(events, key=time_of), dict(controls or {})
-    played = {event.input for event in events if isinstance(event, Play | Stop)}
-    found = perform(graph, recording, events, controls, latency)
-    _same("law 4", found, _Reference(graph, recording, events, controls, latency).outputs())
+    played = {*played, *(event.input for event in events if isinstance(event, Play | Stop))}
+    found = perform(graph, recording, events, controls, latency, played=played, seconds=seconds)
+    recorded = [name for name, stream in graph.inputs.items() if not is_control(stream) and name not in played]
+    length = recorded_seconds(graph.inputs, recorded, recording, seconds)
+    _same("law 4", found, _Reference(graph, recording, events, controls, latency, length).outputs())
     if not played:
-        _check_rest(graph, recording, controls, latency)
+        _check_rest(graph, recording, controls, latency, length, seconds)
     for sizes in cuts:
         known = Performance(graph, events, controls, played, latency)
-        outputs = run_recording(known, recording, _spans(graph, recording, sizes))
+        outputs = run_recording(known, recording, _spans(graph, sizes), seconds)
         _same(f"law 2, blocks of {list(sizes)}", outputs, found)
         live = Performance(graph, (), controls, played, latency)
-        outputs = run_recording(live, recording, _adding(live, events, _spans(graph, recording, sizes)))
+        outputs = run_recording(live, recording, _adding(live, events, _spans(graph, sizes)), seconds)
         _same(f"law 1, blocks of {list(sizes)}", outputs, found)
     return found
 
 
-def _check_rest(graph: Graph, recording: Mapping[str, Array], controls: Mapping[str, float], latency: Any) -> None:
+def _check_rest(
+    graph: Graph,
+    recording: Mapping[str, Array],
+    controls: Mapping[str, float],
+    latency: Any,
+    length: Fraction,
+    seconds: Any,
+) -> None:
     """Check law 3: without events, with controls that are set to what they are, and with a swap to the same graph."""
     performance = Performance(graph, (), controls, latency=latency)
-    length = _length(graph, recording)
     resting = {name: stream for name, stream in graph.inputs.items() if is_control(stream)}
     rest = {name: np.full((stream.count(length), 1), controls.get(name, 0.0)) for name, stream in resting.items()}
     whole = graph(**recording, **rest)
     late = {name: _late(whole[name], performance, name, length) for name in graph.outputs}
     nothing: list[Event] = [Set(name, controls.get(name, 0.0), at=length / 3) for name in rest]
     for events in ([], [*nothing, Swap(graph, at=length / 2)]):
-        _same("law 3", perform(graph, recording, events, controls, latency), late)
+        _same("law 3", perform(graph, recording, events, controls, latency, seconds=seconds), late)
 
 
 def _late(whole: Array, performance: Performance, name: str, length: Fraction) -> Array:
@@ -82,12 +92,8 @@ def _late(whole: Array, performance: Performance, name: str, length: Fraction) -
     return np.concatenate((silence, whole[: max(0, n - lateness)]))
 
 
-def _length(graph: Graph, recording: Mapping[str, Array]) -> Fraction:
-    return min(graph.inputs[name].seconds(len(array)) for name, array in recording.items())
-
-
-def _spans(graph: Graph, recording: Mapping[str, Array], sizes: Sequence[int]) -> Iterator[Fraction]:
-    rate = max(graph.inputs[name].rate for name in recording)
+def _spans(graph: Graph, sizes: Sequence[int]) -> Iterator[Fraction]:
+    rate = max(stream.rate for stream in graph.inputs.values())
     return (size / rate for size in cycle(sizes))
 
 
@@ -132,10 +138,11 @@ class _Reference:
         events: Sequence[Event],
         controls: Mapping[str, float],
         latency: Any,
+        length: Fraction,
     ) -> None:
         self.graph = graph
         self.performance = Performance(graph, latency=latency)
-        self.length = _length(graph, recording)
+        self.length = length
         self.swaps = [event for event in events if isinstance(event, Swap)]
         self.running: dict[Any, _Ran] = {}
         for name, stream in graph.inputs.items():
@@ -262,7 +269,7 @@ def _played(sounds: Sequence[Event], stream: Stream, n: int) -> Array:
     y: Array = np.zeros((n, *stream.item_shape), stream.dtype)
     times = np.arange(n)
     before: Fraction | None = Fraction(0)  # when the sound before ends; None: never
-    for event, after in zip(sounds, chain(sounds[1:], [None]), strict=True):
+    for event, after in zip_longest(sounds, sounds[1:]):
         at = time_of(event)
         if not isinstance(event, Play):
             before = Fraction(0)

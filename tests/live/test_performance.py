@@ -14,6 +14,7 @@ from dspgraph import (
     DspgraphError,
     Frames,
     Graph,
+    Node,
     ParameterError,
     Performance,
     Play,
@@ -34,7 +35,7 @@ from dspgraph.live.events import Event, time_of
 from dspgraph.testing.performances import PerformanceError, check_performance
 from helpers.performances import LATENCY, random_cut, random_score, vocoder
 from helpers.speech import speech
-from helpers.toys import ToyLate, ToyPeak, ToyScale
+from helpers.toys import ToyLate, ToyPeak, ToyScale, ToySum
 
 RATE = 16000
 X = speech(24000)[8000:]
@@ -309,6 +310,34 @@ def test_all_inputs_can_be_played() -> None:
     assert len(y) == 1600
     with pytest.raises(SignalError, match=r"call advance"):
         live.push()
+
+
+def two_inputs(node: Node) -> Graph:
+    inputs = {"a": Audio(RATE), "b": Audio(RATE)}
+    return Graph({"n": node}, {"n.x": ["a", "b"]}, inputs, {"y": "n"})
+
+
+def test_inputs_that_are_missing_or_uneven_are_refused() -> None:
+    graph, a = two_inputs(ToySum()), X[:1600]
+    with pytest.raises(SignalError, match=r"takes 'b', Audio.*not given: give its samples, or name it in `played`"):
+        perform(graph, {"a": a})
+    with pytest.raises(SignalError, match=r"'a' has 1600 items .*'b' has 1500 items"):
+        perform(graph, {"a": a, "b": a[:1500]})
+    with pytest.raises(UnknownName, match="no recording of 'c'"):
+        perform(graph, {"a": a, "b": a, "c": a})
+    assert_array_equal(perform(graph, {"a": a}, played=["b"])["y"], a)
+    check_performance(graph, {"a": a}, played=["b"])
+
+
+def test_a_performance_without_recorded_inputs_lasts_as_long_as_is_said() -> None:
+    graph, sounds = two_inputs(ToySum()), [Play("a", X[:1000], 2, at=0), Play("b", X[:300], at="0.01")]
+    expected = np.concatenate((X[:1000], X[:600]))
+    expected[160:460] += X[:300]
+    assert_array_equal(check_performance(graph, {}, sounds, seconds=0.1)["y"], expected)
+    with pytest.raises(SignalError, match="give `seconds`"):
+        perform(graph, {}, sounds)
+    with pytest.raises(SignalError, match="leave out `seconds`"):
+        perform(scaled(1), {"x": X}, seconds=1)
 
 
 # ---- what is refused ------------------------------------------------------------------------------------------------
