@@ -23,8 +23,9 @@ class Limiter(Node):
         r[n] = m[n] if m[n] < r[n - 1], else c * r[n - 1] + (1 - c) * m[n],    c = e**(-1 / (release * rate))
         y[n] = x[n] * (r[n - L] + ... + r[n]) / (L + 1),    L = round(lookahead * rate)
 
-    r[n - L] .. r[n] are all at most g[n], so their mean is too: no sample exceeds the ceiling. Before the signal the
-    gain is 1. The node waits for L samples. The ceiling is for samples: between them the signal can be higher.
+    r[n - L] .. r[n] are all at most g[n], so their mean is too: no sample exceeds the ceiling. Outside the signal g is
+    1; r begins at n = -L, after a 1. The node waits for L samples. The ceiling is for samples: between them the signal
+    can be higher.
 
     Source: Faust libraries, compressors.lib, `limiter_lad_mono` (a lookahead limiter).
     """
@@ -44,7 +45,7 @@ class Limiter(Node):
 
         ceiling = float(factor(np.array(self.ceiling)))
         ahead = self._ahead(x)
-        return (ceiling, decay(self.release, float(x.rate)), ahead), x.empty(), np.ones(0), np.ones(ahead), 1.0
+        return (ceiling, decay(self.release, float(x.rate)), ahead), x.empty(), np.ones(ahead), np.ones(0), 1.0
 
     def step(self, state: State, x: Array) -> tuple[State, Array]:
         from dspgraph_nodes._kernels.signal.ballistics import peak_level
@@ -62,19 +63,17 @@ class Limiter(Node):
 
         (ceiling, release, ahead), waiting, ungiven, smoothed, before = state
         waiting, ungiven = np.concatenate((waiting, x)), np.concatenate((ungiven, gain))
-        least = least_ahead(ungiven, ahead)
-        count = len(least)
-        if not count:
-            return (state[0], waiting, ungiven, smoothed, before), waiting[:0]
-        followed = follow(least, release, 0.0, before)
+        followed = follow(least_ahead(ungiven, ahead), release, 0.0, before)
         smoothed = np.concatenate((smoothed, followed))
+        before = float(followed[-1]) if len(followed) else before
+        count = max(0, len(smoothed) - ahead)
         mean = np.zeros(count)
         for k in range(ahead + 1):
             mean += smoothed[k : k + count]
         mean /= ahead + 1
         y = waiting[:count] * mean.reshape(-1, *[1] * (waiting.ndim - 1))
         top = waiting.dtype.type(ceiling)
-        rest = waiting[count:].copy(), ungiven[count:].copy(), smoothed[count:].copy(), float(followed[-1])
+        rest = waiting[count:].copy(), ungiven[len(followed) :].copy(), smoothed[count:].copy(), before
         return (state[0], *rest), np.clip(y, -top, top).astype(waiting.dtype)  # rounding can exceed the ceiling
 
     def _ahead(self, x: Audio) -> int:

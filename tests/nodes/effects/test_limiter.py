@@ -15,24 +15,25 @@ EXAMPLES = [
     Example(Limiter(ceiling=-12), x=(Audio(16000), LOUD)),
     Example(Limiter(ceiling=-10, lookahead_seconds=0.0005, release=0), x=(Audio(44100, channels=2), STEREO)),
     Example(Limiter(ceiling=-15, lookahead_seconds=0), x=(Audio(16000), LOUD)),
+    Example(Limiter(ceiling=0), x=(Audio(16000), 4 * np.cos(2 * np.pi * 200 / 16000 * np.arange(400)))),  # loud at once
 ]
 
 
 def restated(x: Array, node: Limiter, rate: float) -> Array:
-    """The formulas of the docstring, sample by sample, in float64."""
+    """The formulas of the docstring, sample by sample, in float64: g is 1 outside the signal, r begins at n = -L."""
     ceiling, ahead = 10 ** (node.ceiling / 20), round(node.lookahead_seconds * rate)
     peak = np.maximum(np.abs(x).reshape(len(x), -1).max(axis=1), 1e-300)
-    gain = np.append(np.minimum(1, ceiling / peak), np.ones(ahead))
+    gain = np.concatenate((np.ones(ahead), np.minimum(1, ceiling / peak), np.ones(ahead)))
     c = np.exp(-1 / (node.release * rate)) if node.release else 0
-    followed = [1.0] * (ahead + 1)
-    for n in range(len(x)):
+    followed = [1.0]
+    for n in range(ahead + len(x)):
         least = gain[n : n + ahead + 1].min()
         followed.append(least if least < followed[-1] else c * followed[-1] + (1 - c) * least)
     mean = [np.mean(followed[n + 1 : n + ahead + 2]) for n in range(len(x))]
     return x * np.reshape(mean, (-1, *[1] * (x.ndim - 1)))
 
 
-@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
 def test_it_does_what_it_says(number: int) -> None:
     example = EXAMPLES[number]
     stream, x = example.signals["x"]
