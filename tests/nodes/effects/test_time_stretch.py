@@ -64,6 +64,14 @@ def test_both_methods_give_the_signal_back_at_its_own_duration(reach: int) -> No
     assert_allclose(y, X, rtol=0, atol=1e-13)
 
 
+def test_a_sound_after_silence_is_not_moved() -> None:
+    x = np.concatenate((np.zeros(2000), X))  # in silence all shifts of WSOLA are equally good
+    how = Stretching(1, 1, 512, 128, 40)
+    held = stretch_start(how, x.dtype)
+    y = np.concatenate((stretch_step(how, held, x), stretch_flush(how, held)))
+    assert_allclose(y, x, rtol=0, atol=1e-13)
+
+
 @pytest.mark.parametrize("method", METHODS, ids=str)
 @pytest.mark.parametrize("factor", [0.5, 1.5])
 def test_what_happens_when_is_stretched(method: dict[str, Any], factor: float) -> None:

@@ -165,7 +165,7 @@ def _shifted_frames(how: Stretching, held: StretchState, numbers: range) -> tupl
     before.
 
     The best shift has the largest x . t / sqrt(x . x), where x is the shifted frame, and t are the input samples that
-    follow the frame before.
+    follow the frame before. Of equally good shifts, as in silence, the smallest is taken.
 
     Source: W. Verhelst and M. Roelands, An overlap-add technique based on waveform similarity (WSOLA) for high quality
     time-scale modification of speech, ICASSP 1993.
@@ -174,7 +174,7 @@ def _shifted_frames(how: Stretching, held: StretchState, numbers: range) -> tupl
 
     window = window_values("hann", "none", how.length, held.samples.dtype)
     frames = np.empty((len(numbers), how.length), held.samples.dtype)
-    shifts = np.arange(-how.reach, how.reach + 1)
+    shifts = np.array(sorted(range(-how.reach, how.reach + 1), key=abs))
     for k, number in enumerate(numbers):
         middle = how.position(number)
         if number:
