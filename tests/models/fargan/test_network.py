@@ -11,7 +11,7 @@ from dspgraph import Array
 from dspgraph_nodes._kernels.neural.fargan_inputs import MEMORY, frame_inputs, periods
 from dspgraph_nodes._kernels.neural.fargan_layout import pack_fargan
 from dspgraph_nodes._kernels.neural.fargan_synthesis import FarganState, synthesise
-from dspgraph_nodes.models.fargan.config import PRESETS
+from dspgraph_nodes.models.fargan.config import PRESETS, SUBFRAMES, Config
 from dspgraph_nodes.models.fargan.network import FARGAN, places
 from dspgraph_nodes.models.fargan.training import figures, spectral_loss
 from helpers.fargan import SMALL, fargan_arrays, fargan_features, in_torch
@@ -201,3 +201,9 @@ def test_the_first_frame_has_the_true_past_and_is_not_judged() -> None:
     true = torch.randn(2, 800)
     found = figures(Right(config), torch.zeros(2, 7, 20), torch.full((2, 7), 99), torch.randn(2, MEMORY), true)
     assert float(found["loss"]) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_subframe_longer_than_the_memory_is_refused() -> None:
+    assert Config(hop=SUBFRAMES * MEMORY).subframe == MEMORY
+    with pytest.raises(ValueError, match="hop is 1028; it must be .*1024"):
+        Config(hop=SUBFRAMES * (MEMORY + 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dspgraph_nodes._kernels.neural.fargan_inputs import MEMORY
 from dspgraph_nodes.models.shared.config import ModelConfig, size
 
 FARGAN_RATE = 16000  # sample rate in Hz of the published network and of the pipeline `lpcnet_features`
@@ -24,7 +25,7 @@ class Config(ModelConfig):
     gru3: int = size(128, "units of the third GRU", multiple=_ROWS)
     skip: int = size(128, "units of the last hidden layer", multiple=_ROWS)
     rate: int = size(FARGAN_RATE, "sample rate, Hz", largest=192_000)
-    hop: int = size(FARGAN_HOP, "samples in a frame", multiple=SUBFRAMES)
+    hop: int = size(FARGAN_HOP, "samples in a frame", multiple=SUBFRAMES, largest=SUBFRAMES * MEMORY)
 
     @property
     def subframe(self) -> int:
