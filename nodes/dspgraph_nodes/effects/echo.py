@@ -45,7 +45,7 @@ class Echo(Node):
         if not 1 <= self._samples(x) <= MOST_DELAY:
             raise ParameterError(
                 f"echo.seconds is {self.seconds:g}, {self._samples(x)} samples of {x}; it must be 1 to {MOST_DELAY} "
-                f"samples: take {1 / float(x.rate):.3g} s or more"
+                f"samples: take {1 / float(x.rate):.3g} to {min(60, MOST_DELAY / float(x.rate)):.3g} s"
             )
         return (x,)
 

@@ -38,9 +38,11 @@ def test_the_tail_is_the_echo_of_the_end() -> None:
     assert_array_equal(EXAMPLES[2].render()["y"], echo(longer, 160, 0.5, 0.4))
 
 
-def test_less_than_a_sample_is_refused() -> None:
-    with pytest.raises(ParameterError, match=r"echo\.seconds is 1e-05, 0 samples .*: take 6\.25e-05 s or more"):
+def test_a_delay_that_is_too_short_or_too_long_is_refused() -> None:
+    with pytest.raises(ParameterError, match=r"echo\.seconds is 1e-05, 0 samples .*: take 6\.25e-05 to 60 s"):
         Echo(seconds=1e-5).streams(Audio(16000))
+    with pytest.raises(ParameterError, match=r"echo\.seconds is 60, .*: take 1e-06 to 11\.5 s"):
+        Echo(seconds=60).streams(Audio(1_000_000))
 
 
 @integers
