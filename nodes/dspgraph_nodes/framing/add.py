@@ -31,9 +31,11 @@ class Add(Node):
         widest = max(x, key=lambda one: one.width)
         for one in x:
             if one.width not in (1, widest.width) or one.dtype != widest.dtype:
+                same = one.dtype == widest.dtype
+                way = "put a 'select_columns' before it" if same else "convert one of them before the node"
                 raise ParameterError(
                     f"add takes rows of one dtype, all equally wide or 1 wide; found {widest} in "
-                    f"{widest.dtype} and {one} in {one.dtype}: put a 'select_columns' before it"
+                    f"{widest.dtype} and {one} in {one.dtype}: {way}"
                 )
         return (widest.like(kind=self.kind or widest.kind),)
 

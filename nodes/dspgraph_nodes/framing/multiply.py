@@ -7,10 +7,10 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 
 def multiply(rows: Sequence[Array]) -> Array:
     """Return the product of one or more arrays [n, width] or [n, 1], from the first to the last, as a new array."""
-    total = rows[0].copy()
+    product = rows[0].copy()
     for one in rows[1:]:
-        total = total * one
-    return total
+        product = product * one
+    return product
 
 
 class Multiply(Node):
@@ -31,9 +31,11 @@ class Multiply(Node):
         widest = max(x, key=lambda one: one.width)
         for one in x:
             if one.width not in (1, widest.width) or one.dtype != widest.dtype:
+                same = one.dtype == widest.dtype
+                way = "put a 'select_columns' before it" if same else "convert one of them before the node"
                 raise ParameterError(
                     f"multiply takes rows of one dtype, all equally wide or 1 wide; found {widest} in "
-                    f"{widest.dtype} and {one} in {one.dtype}: put a 'select_columns' before it"
+                    f"{widest.dtype} and {one} in {one.dtype}: {way}"
                 )
         return (widest.like(kind=self.kind or widest.kind),)
 

@@ -30,6 +30,8 @@ def test_the_kind_is_that_of_the_widest_rows() -> None:
 
 
 def test_rows_that_do_not_fit_are_refused() -> None:
-    for other in (STREAM.like(width=2), ONE.like(dtype="float32")):
-        with pytest.raises(ParameterError, match="add takes rows of one dtype, all equally wide or 1 wide; found"):
-            Add().streams((STREAM, other))
+    said = "add takes rows of one dtype, all equally wide or 1 wide; found"
+    with pytest.raises(ParameterError, match=f"{said}.*: put a 'select_columns' before it"):
+        Add().streams((STREAM, STREAM.like(width=2)))
+    with pytest.raises(ParameterError, match=f"{said}.*: convert one of them before the node"):
+        Add().streams((STREAM, ONE.like(dtype="float32")))
