@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Any
@@ -114,13 +114,17 @@ class Player:
     stream: Stream
     voices: list[_Voice] = field(default_factory=list)
 
-    def play(self, event: Play) -> None:
-        """Begin a sound. Raises SignalError for samples that the input does not take."""
+    def checked(self, event: Play) -> Play:
+        """Return the event with a copy of its sound. Raises SignalError for samples that the input does not take."""
         sound = self.stream.validate(event.sound, event.input)
         if not len(sound):
             raise ParameterError(f"Play: the sound for '{event.input}' has no samples")
+        return replace(event, sound=sound)
+
+    def play(self, event: Play) -> None:
+        """Begin a sound, which was checked."""
         at = time_of(event)
-        self.voices.append(_Voice(at, sound, event.loops, self.stop(at)))
+        self.voices.append(_Voice(at, event.sound, event.loops, self.stop(at)))
 
     def stop(self, at: Fraction) -> bool:
         """Let the sound that is played fade out; return whether there is one."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isfinite
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
 
 from dspgraph.errors import ParameterError
 from dspgraph.graph import Graph
@@ -33,8 +35,7 @@ class Set:
 
     def __post_init__(self) -> None:
         _check_times(self, "over")
-        if isinstance(self.value, bool) or not isinstance(self.value, int | float) or not isfinite(self.value):
-            raise ParameterError(f"Set.value is a number; found {shown(self.value)}")
+        object.__setattr__(self, "value", finite_number(self.value, "Set.value"))
         if self.shape not in ("line", "exponential", "target"):
             raise ParameterError(f"Set.shape is line, exponential or target; found {shown(self.shape)}")
 
@@ -63,9 +64,9 @@ class Swap:
 class Play:
     """A sound is played into an input of the graph, from its first sample; it takes the place of a sound before it.
 
-    input: the name of the input. sound: its samples, as the input takes them. loops: how often it is played; None: for
-    ever. at: seconds; None: now. If another sound is being played, it fades out while this one fades in. Raises
-    ParameterError for numbers that do not fit.
+    input: the name of the input. sound: its samples, as the input takes them; a performance copies them. loops: how
+    often it is played; None: for ever. at: seconds; None: now. If another sound is being played, it fades out while
+    this one fades in. Raises ParameterError for numbers that do not fit.
     """
 
     input: str
@@ -75,8 +76,11 @@ class Play:
 
     def __post_init__(self) -> None:
         _check_times(self)
-        if self.loops is not None and (type(self.loops) is not int or self.loops < 1):
+        if self.loops is None:
+            return
+        if isinstance(self.loops, bool) or not isinstance(self.loops, int | np.integer) or self.loops < 1:
             raise ParameterError(f"Play.loops is a whole number, at least 1, or None; found {shown(self.loops)}")
+        object.__setattr__(self, "loops", int(self.loops))
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def _check_times(event: Event, *names: str) -> None:
     """Make fractions of the times of an event. Raises ParameterError for one below 0."""
     for name in (*names, "at"):
         value = getattr(event, name)
-        if value is None:
+        if name == "at" and value is None:
             continue
         seconds = to_fraction(value)
         if seconds < 0:
@@ -105,6 +109,18 @@ def _check_times(event: Event, *names: str) -> None:
                 f"{type(event).__name__}.{name} is a time in seconds, at least 0; found {shown(value)}"
             )
         object.__setattr__(event, name, seconds)
+
+
+def finite_number(value: Any, what: str) -> float:
+    """Return a number as a float. what: its name, for the ParameterError for anything that is no finite number."""
+    try:
+        if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
+            found = float(value)
+            if isfinite(found):
+                return found
+    except OverflowError:
+        pass  # an integer of more than 308 digits
+    raise ParameterError(f"{what} is a number; found {shown(value)}")
 
 
 def time_of(event: Event) -> Fraction:

@@ -17,7 +17,7 @@ from dspgraph.engine.session import BLOCK, Arrays, Session, joined
 from dspgraph.errors import RequestError, SessionError, SignalError, UnknownName, suggest
 from dspgraph.graph import Graph
 from dspgraph.live.curves import Curve, Player, control_items
-from dspgraph.live.events import Event, Play, Set, Stop, Swap, time_of
+from dspgraph.live.events import Event, Play, Set, Stop, Swap, finite_number, time_of
 from dspgraph.live.transition import Crossing, Outlet
 from dspgraph.streams import Array, Frames, Number, Stream, milliseconds, to_fraction
 from dspgraph.wiring.merge import merge
@@ -65,9 +65,9 @@ class Performance:
         self._session: Session = graph.session()
         self._curves = {name: Curve(0.0) for name, stream in graph.inputs.items() if is_control(stream)}
         for name, value in (controls or {}).items():
-            self._control(name).value = float(value)
+            self._control(name).value = finite_number(value, f"controls['{name}']")
         sounding = {*played, *(event.input for event in events if isinstance(event, Play | Stop))}
-        self._players = {name: Player(self._stream(name)) for name in sorted(sounding)}
+        self._players = {name: Player(self._playable(name)) for name in sorted(sounding)}
         self._waiting = {name: Queue() for name in graph.inputs if name not in self._curves.keys() | self._players}
         self._fed = dict.fromkeys(graph.inputs, 0)
         self._outlets = {name: Outlet(stream) for name, stream in graph.outputs.items()}
@@ -103,24 +103,28 @@ class Performance:
             insort(self._pending, (at, len(self.events), stamped))
         else:
             if stamped.input not in self._players:
+                self._playable(stamped.input)
                 raise UnknownName(
                     f"no sound can be played into '{stamped.input}'; {suggest(stamped.input, self._players)}; name it "
                     "in `played`"
                 )
+            if isinstance(stamped, Play):
+                stamped = self._players[stamped.input].checked(stamped)
             insort(self._pending, (at, len(self.events), stamped))
         self.events.append(stamped)
         return stamped
 
     def push(self, /, **blocks: Any) -> dict[str, Array]:
         """Take the next items of the inputs that are not controls or played; return the next items of every output."""
-        for name, block in blocks.items():
+        for name in blocks:
             if name not in self._waiting:
                 raise UnknownName(f"the performance takes no blocks of '{name}'; {suggest(name, self._waiting)}")
-            array = self._stream(name).validate(block, name)
-            if len(array):
-                self._waiting[name].put(array)
         if not self._waiting:
             raise SignalError("all inputs are controls or played: call advance(seconds)")
+        arrays = {name: self._stream(name).validate(block, name) for name, block in blocks.items()}
+        for name, array in arrays.items():
+            if len(array):
+                self._waiting[name].put(array)
         streams = self.graph.inputs
         reached = min(streams[name].seconds(self._fed[name] + q.held) for name, q in self._waiting.items())
         return self._run(max(reached, self.time))
@@ -151,6 +155,12 @@ class Performance:
         if name not in self.graph.inputs:
             raise UnknownName(f"the graph has no input '{name}'; {suggest(name, self.graph.inputs)}")
         return self.graph.inputs[name]
+
+    def _playable(self, name: str) -> Stream:
+        stream = self._stream(name)
+        if name in self._curves:
+            raise RequestError(f"'{name}' is a control: no sound is played into it; move it with Set")
+        return stream
 
     def _check_swap(self, graph: Graph) -> None:
         for what in ("inputs", "outputs", "seed"):
