@@ -153,13 +153,17 @@ class Session:
         from there. An output of a node that goes on has the time 0.
 
         plan: a plan of the new graph. at: seconds; a time that has passed stands for now. Raises SessionError for a
-        graph with other inputs, and after the end of the signal.
+        graph with other inputs, for one with a node that changes the tempo, and after the end of the signal.
         """
         self._check_alive()
         if dict(graph.inputs) != dict(self.graph.inputs):
             raise SessionError(
                 f"a session goes on with a graph of the same inputs, {dict(self.graph.inputs)}; found "
                 f"{dict(graph.inputs)}: open another session"
+            )
+        if name := graph.other_tempo():
+            raise SessionError(
+                f"'{name}' changes the tempo: a session cannot go on with it in the middle of a signal; open another"
             )
         plan = plan or Plan(graph)
         state, begins = carry(self.state, self.plan, plan, max(at, self.pushed_time()))

@@ -344,7 +344,12 @@ def recorded_seconds(
 
 
 def finite_latency(graph: Graph) -> Fraction:
-    """Return the latency of a graph, in seconds. Raises RequestError if it needs the whole signal."""
+    """Return the latency of a graph, in seconds. Raises RequestError if it needs the whole signal, or another tempo."""
+    if name := graph.other_tempo():
+        lasts = graph.durations[f"{name}.{graph.nodes[name].outputs[0].name}"]
+        raise RequestError(
+            f"'{name}' changes the tempo: its output lasts {lasts}; a graph that runs live keeps it: leave it out"
+        )
     latency = graph.latency()
     if latency.seconds == math.inf:
         raise RequestError(

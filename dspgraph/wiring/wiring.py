@@ -114,6 +114,10 @@ class Wiring:
         name, stream = next(iter(self.inputs.items()))
         return (name, stream) if len(self.inputs) == 1 and isinstance(stream, Audio) else None
 
+    def other_tempo(self) -> str | None:
+        """Return the name of the first node that changes the tempo: its stretch is not 1. None if there is none."""
+        return next((name for name in self.order if self.bindings[name].stretch != 1), None)
+
     def sources(self, name: str) -> Iterator[tuple[Input, str]]:
         """Yield the port and the origin of every wire into the node called `name`, port by port."""
         for port in self.nodes[name].inputs:

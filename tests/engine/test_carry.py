@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from dspgraph import Audio, Graph, Node, SessionError
+from dspgraph import Array, Audio, Graph, Input, Node, Output, Performance, RequestError, SessionError, State
 from dspgraph_nodes.effects.reverb import Reverb
 from helpers.speech import speech
 from helpers.toy_graphs import everything
@@ -97,3 +97,27 @@ def test_other_inputs_are_refused() -> None:
     other = Graph({"s": ToyScale()}, {"s.x": "x"}, {"x": Audio(8000)}, {"y": "s"})
     with pytest.raises(SessionError, match="a graph of the same inputs"):
         session.become(other)
+
+
+class ToyTwice(Node):
+    """Give every sample twice."""
+
+    x = Input(Audio)
+    y = Output(Audio)
+
+    def stretch(self, x: Audio) -> Fraction:
+        return Fraction(2)
+
+    def step(self, state: State, x: Array) -> tuple[State, Array]:
+        return state, np.repeat(x, 2)
+
+
+def test_a_graph_that_changes_the_tempo_is_refused() -> None:
+    graph = Graph({"t": ToyTwice()}, {"t.x": "x"}, {"x": Audio(16000)}, {"y": "t"})
+    session = graph.session()
+    session.push(x=X[:100])
+    with pytest.raises(SessionError, match="'t' changes the tempo"):
+        session.become(graph)
+    assert_array_equal(session.push(x=X[100:200])["y"], np.repeat(X[100:200], 2))
+    with pytest.raises(RequestError, match="'t' changes the tempo: its output lasts 2 times as long as the input"):
+        Performance(graph)
