@@ -5,15 +5,7 @@ from fractions import Fraction
 import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
-
-
-def medians(x: Array, length: int) -> Array:
-    """Return the medians of all whole windows of `length` rows: [max(0, n - length + 1), width]. length: odd."""
-    if len(x) < length:
-        return x[:0]
-    windows = np.lib.stride_tricks.sliding_window_view(x, length, axis=0)
-    found: Array = np.partition(windows, length // 2, axis=-1)[..., length // 2]
-    return found
+from dspgraph_nodes._kernels.signal.medians import running_medians
 
 
 def soft_mask(x: Array, other: Array, power: int, margin: float) -> Array:
@@ -89,10 +81,10 @@ class HarmonicPercussive(Node):
             return rows[:0].copy(), rows[:0].copy()
         x = rows[half : half + count]
         magnitude = np.abs(rows) if rows.dtype.kind != "c" else np.sqrt(rows.real**2 + rows.imag**2)
-        sustained = medians(magnitude, self.harmonic)
+        sustained = running_medians(magnitude, self.harmonic)
         side = self.percussive // 2
         spread = np.pad(magnitude[half : half + count], ((0, 0), (side, side)), mode="symmetric")
-        struck = medians(np.ascontiguousarray(spread.T), self.percussive).T
+        struck = running_medians(np.ascontiguousarray(spread.T), self.percussive).T
         return (
             x * soft_mask(sustained, struck, self.power, self.margin),
             x * soft_mask(struck, sustained, self.power, self.margin),

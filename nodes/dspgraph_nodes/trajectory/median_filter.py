@@ -5,6 +5,7 @@ from fractions import Fraction
 import numpy as np
 
 from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, State
+from dspgraph_nodes._kernels.signal.medians import running_medians
 
 
 def median_filter(x: Array, length: int) -> Array:
@@ -13,16 +14,7 @@ def median_filter(x: Array, length: int) -> Array:
     x: [n, width], n >= 1, real; length: odd. The first and the last row are repeated beyond the ends of the signal.
     """
     half = length // 2
-    return valid_medians(np.concatenate((np.repeat(x[:1], half, 0), x, np.repeat(x[-1:], half, 0))), length)
-
-
-def valid_medians(x: Array, length: int) -> Array:
-    """Return the medians of all whole windows of `length` rows: [max(0, n - length + 1), width]."""
-    if len(x) < length:
-        return x[:0]
-    windows = np.lib.stride_tricks.sliding_window_view(x, length, axis=0)
-    medians: Array = np.partition(windows, length // 2, axis=-1)[..., length // 2]
-    return medians
+    return running_medians(np.concatenate((np.repeat(x[:1], half, 0), x, np.repeat(x[-1:], half, 0))), length)
 
 
 class MedianFilter(Node):
@@ -31,7 +23,7 @@ class MedianFilter(Node):
         y[n, i] = median of x[n - h, i] .. x[n + h, i],    h = (length - 1) / 2
 
     The first and the last row are repeated beyond the ends of the signal. On a pitch contour the filter removes octave
-    errors and gaps that are shorter than h rows.
+    errors and gaps of at most h rows.
 
     Source: L. R. Rabiner, M. R. Sambur, C. E. Schmidt, Applications of a nonlinear smoothing algorithm to speech
     processing, IEEE Transactions on Acoustics, Speech, and Signal Processing 23(6), 1975; SciPy reference,
@@ -60,7 +52,7 @@ class MedianFilter(Node):
         if not len(held):
             held = np.repeat(x[:1], self.length // 2, axis=0)
         rows = np.concatenate((held, x))
-        return rows[max(0, len(rows) - self.length + 1) :].copy(), valid_medians(rows, self.length)
+        return rows[max(0, len(rows) - self.length + 1) :].copy(), running_medians(rows, self.length)
 
     def flush(self, held: State) -> tuple[Array]:
-        return (valid_medians(np.concatenate((held, np.repeat(held[-1:], self.length // 2, 0))), self.length),)
+        return (running_medians(np.concatenate((held, np.repeat(held[-1:], self.length // 2, 0))), self.length),)

@@ -21,6 +21,13 @@ def test_it_is_scipys_median_with_the_ends_repeated(length: int, count: int) -> 
     assert_array_equal(Example(MedianFilter(length=length), x=(STREAM, ROWS[:count])).render()["y"], expected)
 
 
+@pytest.mark.parametrize("gap", [2, 3])
+def test_gaps_of_at_most_half_the_length_are_filled(gap: int) -> None:
+    x = np.full((20, 1), 100.0)
+    x[8 : 8 + gap] = 0
+    assert (median_filter(x, 5) > 0).all() == (gap <= 2)
+
+
 def test_even_lengths_and_complex_rows_are_refused() -> None:
     with pytest.raises(ParameterError, match=r"median_filter\.length is 4; it must be odd: take 5"):
         MedianFilter(length=4).streams(STREAM)
