@@ -27,8 +27,9 @@ class Mfcc(Node):
         s[0] = sqrt(1 / bands),    s[k] = sqrt(2 / bands)
         l[k] = 1 + lifter / 2 * sin(pi * (k + 1) / lifter);    l[k] = 1 with lifter = 0
 
-    m are log mel bands. If they come from `mel` of a power spectrum and `log` in dB, the result is that of librosa. The
-    pipeline `mfcc_features` computes the coefficients from audio.
+    m are log mel bands. If they come from `mel` of a power spectrum and `log` in dB, the result is that of librosa
+    with top_db=None; `log` with `range: 80` gives librosa's default. The pipeline `mfcc_features` computes the
+    coefficients from audio.
 
     Source: S. B. Davis, P. Mermelstein, Comparison of Parametric Representations for Monosyllabic Word Recognition in
     Continuously Spoken Sentences, IEEE Transactions on Acoustics, Speech, and Signal Processing 28(4), 1980; librosa

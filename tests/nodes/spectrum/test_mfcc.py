@@ -35,6 +35,14 @@ def test_the_pipeline_gives_librosas_features_of_a_recording() -> None:
     assert_allclose(found["mfcc"], librosa.feature.mfcc(S=mel).T[:count], rtol=0, atol=1e-6)  # its filters are float32
 
 
+def test_the_pipeline_has_librosas_default_range() -> None:
+    x = speech()[8000:24000]
+    rows = {reach: load("mfcc_features", range=reach)(speech=x)["mfcc"] for reach in (80, None)}
+    expected = librosa.feature.mfcc(y=x, sr=16000, n_fft=1024, hop_length=256, n_mels=128, pad_mode="constant")
+    assert_allclose(rows[80], expected.T[: len(rows[80])], rtol=0, atol=1e-6)
+    assert np.abs(rows[80] - rows[None]).max() > 1  # the recording has bands more than 80 dB below the peak
+
+
 def test_more_coefficients_than_bands_are_refused() -> None:
     with pytest.raises(ParameterError, match=r"mfcc\.count is 41; .* has 40 bands: take at most 40"):
         Mfcc(count=41).streams(STREAM)
