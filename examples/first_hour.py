@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from dspgraph import Array, Audio, Graph, as_node, load, read_arrays
 from dspgraph.io.audio import example_speech
@@ -46,7 +47,9 @@ def two_files_mixed_at_10_decibels(out: Path) -> str:
         "inputs: {a: {audio: 16000}, b: {audio: 16000}}\noutputs: {mixed: noisy}\n"
         "nodes: {noisy: {node: add_noise, x: a, noise: b, snr: 10}}\n"
     )
-    dspgraph("render", out / "mix.yaml", f"a={SPEECH}", f"b={SPEECH}", "-o", out / "mixed", "--overwrite")
+    noise = out / "noise.wav"  # 20 s; what is longer than the first file is cut
+    soundfile.write(noise, 0.1 * np.random.default_rng(1).standard_normal(20 * 16000), 16000)
+    dspgraph("render", out / "mix.yaml", f"a={SPEECH}", f"b={noise}", "-o", out / "mixed", "--overwrite")
     return ", ".join(path.name for path in (out / "mixed").glob("*.flac"))
 
 
