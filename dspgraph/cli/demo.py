@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dspgraph.cli.options import PATH, StrictCommand, overwrite_option
 from dspgraph.cli.output import echo, print_means
 from dspgraph.errors import DspgraphError
-from dspgraph.graph import Graph
+
+if TYPE_CHECKING:
+    from dspgraph.graph import Graph
 
 
 @click.command(cls=StrictCommand)

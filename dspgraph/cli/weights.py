@@ -13,7 +13,7 @@ from dspgraph.cli.output import echo, print_tables
 
 @click.group()
 def weights() -> None:
-    """Convert weights of other programs, and make smaller or show files of weights."""
+    """Convert, show or shorten files of the weights of models."""
 
 
 @weights.command(cls=StrictCommand)

@@ -19,13 +19,13 @@ from helpers.surroundings import on_a_terminal
 def test_nodes_lists_and_explains(scale: Path) -> None:
     listing = dspgraph("nodes", "--plugin", TOYS)
     assert "toy_scale" in listing.output
-    assert "Multiply by a factor." in listing.output
+    assert "Multiply the signal by a factor." in listing.output
     one = dspgraph("nodes", "toy_scale", "--plugin", TOYS)
     for part in (
-        "Multiply by a factor.",
+        "Multiply the signal by a factor.",
         "factor",
         "a number, at least -10, at most 10 (default 2)",
-        "what to multiply by",
+        "factor of the signal",
         "Audio",
     ):
         assert part in one.output
@@ -55,7 +55,7 @@ def test_a_table_is_shown_at_a_terminal_of_any_width(columns: int) -> None:
 def test_a_table_is_folded_at_the_width_of_a_terminal() -> None:
     shown = on_a_terminal(60, "nodes", "--plugin", TOYS)
     plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
-    assert "Multiply by a factor." in plain
+    assert "Multiply the signal by a" in plain
     assert max(map(len, plain.splitlines())) <= 60
 
 
