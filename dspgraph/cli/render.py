@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from dspgraph.cli.options import (
     PATH,
@@ -28,6 +29,10 @@ AUDIO_FORMATS = (
     "flac", "wav", "ogg", "flac:PCM_24", "flac:PCM_16", "wav:FLOAT", "wav:PCM_24", "wav:PCM_16", "ogg:VORBIS"
 )  # fmt: skip
 """The values of `--format`. They repeat `io.formats.FORMAT_NAMES`, whose import would also import numpy."""
+
+_NOT_WITH_EVENTS = {"taps", "jobs", "executor", "address", "timeout", "batch", "resume", "retry_failed"}
+_NOT_WITH_EVENTS |= {"profiled", "as_json"}
+"""Parameters that have no meaning for a performance: it is one file, rendered in this process."""
 
 
 @click.command(cls=StrictCommand)
@@ -179,14 +184,16 @@ def _render_events(
     """Render one file with events. given: overrides, swaps and plugins."""
     from dspgraph.rendering.performing import EventFile, render_events
 
+    context = click.get_current_context()
     others = [
-        name
-        for name in ("taps", "resume", "retry_failed", "profiled", "as_json")
-        if click.get_current_context().params[name]
+        option.opts[-1]
+        for option in context.command.params
+        if option.name in _NOT_WITH_EVENTS and context.get_parameter_source(option.name) is not ParameterSource.DEFAULT
     ]
     if len(files) != 1 or others:
         raise click.UsageError(
-            "--events takes one audio file, and no --tap, --resume, --retry-failed, --profile or --log-json"
+            "--events takes one audio file, and no option for many files, for measuring or for taps; found "
+            f"{', '.join(others) or f'{len(files)} files'}"
         )
     suffix, _, subtype = form.partition(":")
     for path in render_events(EventFile(events, pipeline, *given), files[0], out, f".{suffix}", subtype, overwrite):

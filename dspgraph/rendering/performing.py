@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,9 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "stop": ("at",),
 }
 """Key that says what happens -> the other keys that a line can have."""
+
+_NEEDED: Mapping[str, str] = {"set": "value", "play": "file"}
+"""Key that says what happens -> a further key that a line must have."""
 
 
 class EventFile:
@@ -70,8 +73,8 @@ class EventFile:
             if not line.strip():
                 continue
             try:
-                yield self._event(json.loads(line))
-            except (DspgraphError, json.JSONDecodeError, TypeError) as error:
+                yield self._event(_parsed(line))
+            except DspgraphError as error:
                 raise FileError(f"{self.path}, line {number}: {error}") from error
 
     def _event(self, entry: Any) -> Event:
@@ -82,6 +85,13 @@ class EventFile:
         for key in entry:
             if key not in (kind, *_KEYS[kind]):
                 raise RequestError(f"'{key}' is no key of the event '{kind}'; {suggest(key, _KEYS[kind])}")
+        needed = _NEEDED.get(kind, "at")
+        if needed not in entry:
+            raise RequestError(f"the event '{kind}' has no '{needed}'")
+        if entry["at"] is None:
+            raise RequestError("'at' is a time in seconds; found None")
+        if kind != "swap" and not isinstance(entry[kind], str):
+            raise RequestError(f"'{kind}' is a name; found {shown(entry[kind])}")
         given = {key: value for key, value in entry.items() if key not in (kind, "overrides", "file")}
         if kind == "set":
             return Set(str(entry[kind]), **given)
@@ -90,15 +100,34 @@ class EventFile:
         if kind == "play":
             name = str(entry[kind])
             stream = self.graph.inputs.get(name)
-            if not isinstance(stream, Audio) or "file" not in entry:
-                raise RequestError(f"'play' names an audio input and has a 'file'; found {shown(entry)}")
-            file = self.path.parent / str(entry["file"])
+            if not isinstance(stream, Audio) or not isinstance(entry["file"], str):
+                raise RequestError(f"'play' names an audio input, and 'file' a file; found {shown(entry)}")
+            file = self.path.parent / entry["file"]
             self.files.append(file)
             return Play(name, AudioSource(file, stream).read(), **given)
-        if not isinstance(entry[kind], dict):
+        if not isinstance(entry[kind], dict) or not _are_texts(entry[kind].values()):
             raise RequestError(f"'swap' is a mapping, slot to variant; found {shown(entry[kind])}")
-        overrides = [*self.overrides, *entry.get("overrides", [])]
+        more = entry.get("overrides", [])
+        if not isinstance(more, list) or not _are_texts(more):
+            raise RequestError(f"'overrides' is a list of texts, as in [\"NODE.PARAMETER=VALUE\"]; found {shown(more)}")
+        overrides = [*self.overrides, *more]
         return Swap(Pipeline(self.pipeline, overrides, {**self.swaps, **entry[kind]}, self.plugins).graph, **given)
+
+
+def _are_texts(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _parsed(line: str) -> Any:
+    """Return what a line of JSON says. Raises RequestError for any other line."""
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        raise RequestError(f"it is no JSON: {error}") from None
+    except RecursionError:
+        raise RequestError("it is nested too deeply") from None
+    except ValueError:
+        raise RequestError("a number has too many digits") from None
 
 
 def render_events(

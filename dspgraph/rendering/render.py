@@ -26,7 +26,7 @@ from dspgraph.io.formats import AudioFormat, audio_format
 from dspgraph.rendering.command import Command
 from dspgraph.rendering.corpus import gather
 from dspgraph.rendering.executors.serial import Serial
-from dspgraph.rendering.inputs import AlignedFiles
+from dspgraph.rendering.inputs import AlignedFiles, control_hint
 from dspgraph.rendering.item import Item
 from dspgraph.rendering.job import Executor, check_same, reader_provenance
 from dspgraph.rendering.ledger import Ledger, ledger_line, sweep
@@ -309,7 +309,9 @@ class RenderJob:
             elif not self.graph.audio_input:
                 found = ", ".join(f"{name}: {stream}" for name, stream in self.graph.inputs.items())
                 way = f"give it {ARRAYS} files that hold these, not audio"
-                if all(isinstance(stream, Audio) for stream in self.graph.inputs.values()):
+                if hint := control_hint(self.graph.inputs):
+                    way = f"{hint}, or {way}"
+                elif all(isinstance(stream, Audio) for stream in self.graph.inputs.values()):
                     way = f"name the input of each file, as in {next(iter(self.graph.inputs))}={item.path}, or {way}"
                 raise RequestError(
                     f"an audio file is rendered by a graph with one audio input; this one takes {found}: {way}"

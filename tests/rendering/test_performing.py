@@ -82,13 +82,24 @@ def test_the_latency_is_that_of_the_slowest_variant(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("nothing", "line 1: Expecting value"),
+        ("nothing", "line 1: it is no JSON: Expecting value"),
         ('{"set": "volume", "value": 1}', "line 1: an event is a mapping with 'at' and one of set, swap, play, stop"),
         ('{"at": 1, "set": "volume", "valeu": 1}', "line 1: 'valeu' is no key of the event 'set'"),
         ('{"at": 1, "swap": {"echo": "short"}}', "line 1: .*no variant"),
         ('{"at": 1, "play": "volume", "file": "music.wav"}', "line 1: 'play' names an audio input"),
         ('{"at": 1, "set": "volume", "value": "loud"}', "line 1: Set.value is a number"),
+        ('{"at": 1, "set": "volume", "value": 1e400}', "line 1: Set.value is a number"),
+        ('{"at": 1, "set": "volume"}', "line 1: the event 'set' has no 'value'"),
+        ('{"at": 1, "play": "music"}', "line 1: the event 'play' has no 'file'"),
+        ('{"at": 1, "set": 5, "value": 1}', "line 1: 'set' is a name; found 5"),
+        ('{"at": null, "stop": "music"}', "line 1: 'at' is a time in seconds; found None"),
+        ('{"at": 1, "swap": {"echo": 5}}', "line 1: 'swap' is a mapping, slot to variant"),
+        ('{"at": 1, "swap": {}, "overrides": 5}', r"line 1: 'overrides' is a list of texts, as in \["),
+        ('{"at": 1, "swap": {}, "overrides": "seed=3"}', r"line 1: 'overrides' is a list of texts, as in \["),
+        ('{"at": 1, "set": "volume", "value": ' + "1" * 5000 + "}", "line 1: a number has too many digits"),
+        ("[" * 100_000, "line 1: it is nested too deeply"),
     ],
+    ids=lambda text: text[:60],
 )
 def test_a_line_that_cannot_be_understood_is_named(folder: Path, line: str, message: str) -> None:
     (folder / "events.jsonl").write_text(line)
@@ -105,6 +116,11 @@ def test_what_cannot_be_rendered_with_events_is_refused(folder: Path) -> None:
     (folder / "none.jsonl").write_text("")
     with pytest.raises(RequestError, match="found speech -> f0"):
         render_events(EventFile(folder / "none.jsonl", "f0", (), {}, ()), folder / "a.wav", folder / "out", ".flac")
+    for more in (["--jobs", 2], ["--batch", 2], ["--executor", "serial"], ["--timeout", 9]):
+        files = [folder / "mine.yaml", folder / "a.wav", "--events", folder / "none.jsonl", "-o", folder / "more"]
+        done = dspgraph("render", *files, *more)
+        assert done.exit_code == 2, done.output
+        assert f"found {more[0]}" in " ".join(done.output.split())
     two = dspgraph("render", "lpc_vocoder", "a.wav", "b.wav", "--events", folder / "none.jsonl", "-o", folder)
     assert two.exit_code == 2
     assert "--events takes one audio file" in two.output
@@ -123,3 +139,20 @@ def test_no_file_that_is_read_is_overwritten(folder: Path, replaced: str) -> Non
     with pytest.raises(RequestError, match=f"{replaced} would overwrite an input file"):
         render_events(events, recording, folder, ".wav", overwrite=True)
     assert (folder / replaced).read_bytes() == before
+
+
+def test_a_pipeline_with_controls_is_rendered_with_events(folder: Path) -> None:
+    (folder / "one.yaml").write_text(
+        PIPELINE.replace("  music: {audio: 16000}\n", "").replace("[voice, music]", "voice")
+    )
+    for files in (["a.wav"], ["speech=a.wav"]):
+        done = dspgraph("render", folder / "one.yaml", *files, "-o", folder / "out")
+        assert done.exit_code == 2, done.output
+        assert "'volume' is a control: give --events FILE, which may be empty, with one audio file" in " ".join(
+            done.output.split()
+        )
+    (folder / "none.jsonl").write_text("")
+    done = dspgraph(
+        "render", folder / "one.yaml", folder / "a.wav", "--events", folder / "none.jsonl", "-o", folder / "out"
+    )
+    assert done.exit_code == 0, done.output
