@@ -50,7 +50,7 @@ def test_the_schema_knows_every_node_and_parameter() -> None:
     assert entry["required"] == ["node", "x"]
     assert (
         entry["properties"]["factor"]["description"]
-        == "what to multiply by: a number, at least -10, at most 10 (default 2)"
+        == "factor of the signal: a number, at least -10, at most 10 (default 2)"
     )
     assert {"$ref": "#/$defs/node.toy_sum"} in document["$defs"]["entry"]["anyOf"]
 
