@@ -54,22 +54,21 @@ class Echo(Node):
 
     def start(self, x: Audio) -> State:
         from dspgraph_nodes._kernels.signal.combs import comb_start
+        from dspgraph_nodes._kernels.signal.delay_lines import DelayLine
 
         samples = self._samples(x)
-        held = np.zeros((samples, *x.item_shape), x.dtype)
+        held = DelayLine(np.zeros((samples, *x.item_shape), x.dtype))
         return held, comb_start(samples, x.item_shape, x.dtype), self._tail(x)
 
     def step(self, state: State, x: Array) -> tuple[State, Array]:
         from dspgraph_nodes._kernels.signal.combs import comb_filter
 
-        held, comb, tail = state
-        past = np.concatenate((held, x))
-        y = x + x.dtype.type(self.level) * comb_filter(past[: len(x)], 0.0, self.feedback, comb)
-        return (past[len(x) :].copy(), comb, tail), y
+        held, comb, _ = state
+        return state, x + x.dtype.type(self.level) * comb_filter(held.delayed(x), 0.0, self.feedback, comb)
 
     def flush(self, state: State) -> tuple[Array, ...]:
-        held, _, tail = state
-        return (self.step(state, np.zeros((tail, *held.shape[1:]), held.dtype))[1],) if tail else ()
+        past, tail = state[0].values, state[2]
+        return (self.step(state, np.zeros((tail, *past.shape[1:]), past.dtype))[1],) if tail else ()
 
     def _samples(self, x: Audio) -> int:
         return round(self.seconds * float(x.rate))

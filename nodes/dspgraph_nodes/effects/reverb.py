@@ -88,7 +88,7 @@ class Reverb(Node):
             out, *held.combs[k : k + 1] = lowpass_comb(u, 0.7 + 0.28 * self.room, 0.4 * self.damp, line, before)
             v += out
         for comb in held.allpasses:
-            late = comb.y
+            late = comb.y.oldest(len(v))
             p = comb_filter(v, 0.0, _ALLPASS, comb)
             v = np.concatenate((late, p))[: len(v)] - v
         return v

@@ -27,17 +27,18 @@ class Pad(Node):
         return sum(self._samples(x)) / x.rate
 
     def start(self, x: Audio) -> State:
+        from dspgraph_nodes._kernels.signal.delay_lines import DelayLine
+
         before, after = self._samples(x)
-        return np.zeros((before, *x.item_shape), x.dtype), after
+        return DelayLine(np.zeros((before, *x.item_shape), x.dtype)), after
 
     def step(self, state: State, x: Array) -> tuple[State, Array]:
-        held, after = state
-        joined = np.concatenate((held, x))
-        return (joined[len(x) :].copy(), after), joined[: len(x)]
+        return state, state[0].delayed(x)
 
     def flush(self, state: State) -> tuple[Array]:
         held, after = state
-        return (np.concatenate((held, np.zeros((after, *held.shape[1:]), held.dtype))),)
+        past = held.values
+        return (np.concatenate((held.oldest(len(past)), np.zeros((after, *past.shape[1:]), past.dtype))),)
 
     def _samples(self, x: Audio) -> tuple[int, int]:
         return round(self.before * float(x.rate)), round(self.after * float(x.rate))

@@ -10,6 +10,7 @@ from dspgraph.testing import Example
 from dspgraph_nodes.effects.echo import Echo, echo
 from helpers.integers import check_integers, integers
 from helpers.speech import speech
+from helpers.step_memory import most_bytes_of_a_step
 
 STEREO = np.stack((speech(3001), -0.5 * speech(3101)[100:]), axis=1)
 EXAMPLES = [
@@ -43,6 +44,11 @@ def test_a_delay_that_is_too_short_or_too_long_is_refused() -> None:
         Echo(seconds=1e-5).streams(Audio(16000))
     with pytest.raises(ParameterError, match=r"echo\.seconds is 60, .*: take 1e-06 to 11\.5 s"):
         Echo(seconds=60).streams(Audio(1_000_000))
+
+
+def test_a_long_delay_is_not_copied_for_every_block() -> None:
+    most = most_bytes_of_a_step(Echo(seconds=60), Audio(16000), speech(160))
+    assert most < 2**16  # arrays of one block take 1280 bytes, the delay line 7.7 MB
 
 
 @integers

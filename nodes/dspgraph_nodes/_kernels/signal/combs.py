@@ -6,19 +6,20 @@ from typing import Any
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.signal.delay_lines import DelayLine
 
 
 @dataclass
 class CombState:
-    """The last inputs and outputs of a comb filter, as many as its delay, oldest first."""
+    """The last inputs and outputs of a comb filter, as many as its delay."""
 
-    x: Array
-    y: Array
+    x: DelayLine
+    y: DelayLine
 
 
 def comb_start(samples: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> CombState:
     """Return the state before the first sample. samples: the delay, at least 1; shape: the shape of one sample."""
-    return CombState(np.zeros((samples, *shape), dtype), np.zeros((samples, *shape), dtype))
+    return CombState(*(DelayLine(np.zeros((samples, *shape), dtype)) for _ in range(2)))
 
 
 def comb_filter(x: Array, forward: float, back: float, held: CombState) -> Array:
@@ -27,11 +28,12 @@ def comb_filter(x: Array, forward: float, back: float, held: CombState) -> Array
     x: [n] or [n, channels]; held: the state, updated in place. The terms are added from left to right, so that a sample
     does not depend on the length of x.
     """
-    samples, b, a = len(held.x), x.dtype.type(forward), x.dtype.type(back)
-    past = np.concatenate((held.x, x))
-    y = np.concatenate((held.y, x + b * past[: len(x)]))
-    for at in range(samples, len(y), samples):
-        piece = y[at : at + samples]
-        piece += a * y[at - samples : at - samples + len(piece)]
-    held.x, held.y = past[len(x) :].copy(), y[len(x) :].copy()
-    return y[samples:]
+    samples, b, a = len(held.x.values), x.dtype.type(forward), x.dtype.type(back)
+    y: Array = x + b * held.x.delayed(x)
+    if back:
+        y[:samples] += a * held.y.oldest(len(y))
+        for at in range(samples, len(y), samples):
+            piece = y[at : at + samples]
+            piece += a * y[at - samples : at - samples + len(piece)]
+    held.y.push(y)
+    return y
