@@ -38,6 +38,11 @@ def test_every_section_of_a_pipeline_file_is_explained() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", FILES, re.MULTILINE)) == sections
 
 
+def test_every_page_is_in_the_menu_of_the_site() -> None:
+    menu = (ROOT / "docs" / "index.md").read_text(encoding="utf-8").splitlines()
+    assert {path.stem for path in (ROOT / "docs").glob("*.md")} - {"index"} <= set(menu)
+
+
 def test_links_lead_to_pages_of_the_site_and_others_become_text(pages: ModuleType) -> None:
     text = "[a](docs/phones.md#x) [b](CONTRIBUTING.md) [`c`](examples) [d](pipelines/gansynth_notes.md) [e](LICENSE)"
     assert pages.relinked(text, "", "") == (
