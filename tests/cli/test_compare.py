@@ -186,6 +186,7 @@ def test_a_bad_request_is_one_clear_message_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_jobs_and_assets_reach_the_comparison(tmp_path: Path, pipeline: Path, folder: Path) -> None:
     common = ("compare", pipeline, folder, "--plugin", TOYS, "--metrics", "lsd")
@@ -196,6 +197,7 @@ def test_jobs_and_assets_reach_the_comparison(tmp_path: Path, pipeline: Path, fo
     assert not (tmp_path / "one" / "report_files").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_terminal_shows_a_progress_bar_and_a_table_that_fits(tmp_path: Path, pipeline: Path, folder: Path) -> None:
     """Twelve variants; columns that do not fit are printed below the others."""

@@ -435,6 +435,7 @@ def test_a_node_that_holds_the_whole_signal_is_marked() -> None:
     assert re.search(r'"pitch\\n[^"]*", peripheries=2\]', dot(vocoder()))
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_two_runs_give_the_same_files() -> None:
     """Two interpreters that hash strings differently: no order hangs on a set."""

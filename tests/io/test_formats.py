@@ -110,6 +110,7 @@ AT_THE_LIMIT = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.thorough
 @pytest.mark.parametrize("what", AT_THE_LIMIT)
 def test_the_largest_stream_of_a_format_is_written(tmp_path: Path, what: str) -> None:

@@ -102,6 +102,7 @@ def test_a_process_that_does_not_come_to_an_end_holds_up_others_for_a_time_only(
         first.kill()
 
 
+@pytest.mark.slow
 def test_a_folder_for_caches_that_is_given_is_used(tree: Path, tmp_path: Path) -> None:
     folder = tmp_path / "kept"
     assert run_in(tree, RUN, {"NUMBA_CACHE_DIR": str(folder)}) == [21.0, 0, 1]

@@ -481,6 +481,7 @@ def test_six_bad_files_are_six_rows_and_exit_code_1_in_processes(
     assert_six_fail(corpus, pipeline, tmp_path, "-j", "2", "--batch", batch)
 
 
+@pytest.mark.slow
 def test_the_command_line_gives_up_a_file_after_its_timeout(
     pipeline: Path, clips_and_hang: Path, tmp_path: Path
 ) -> None:

@@ -296,6 +296,7 @@ def test_what_cannot_be_resumed_says_why(tmp_path: Path) -> None:
         trained(tmp_path, resume=True)
 
 
+@pytest.mark.slow
 def test_a_run_stopped_by_the_keyboard_is_resumed_as_if_it_had_never_stopped(tmp_path: Path) -> None:
     whole = trained(tmp_path / "whole")
     said: list[str] = []

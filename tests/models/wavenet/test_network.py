@@ -58,6 +58,7 @@ def test_the_network_computes_its_equations_in_float64(config: Config) -> None:
     assert np.ptp(found, axis=0).min() > 0.01
 
 
+@pytest.mark.slow
 def test_sample_by_sample_24_layers_give_the_same_2048_samples_in_float64() -> None:
     """Through all samples at once, as in training, and one after the other, as in synthesis."""
     config = tiny(layers=24, stacks=4, residual=8, gate=8, skip=8, bands=2, context=0)
