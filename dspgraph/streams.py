@@ -88,8 +88,13 @@ class Stream:
 
         t[k] = k / rate + centre. Frames have a `centre`, for all other streams it is 0.
         """
-        centre = getattr(self, "centre", Fraction(0))
-        return np.array([float(k / self.rate + centre) for k in range(items)])
+        step, centre = 1 / self.rate, getattr(self, "centre", Fraction(0))
+        whole = math.lcm(step.denominator, centre.denominator)  # all times are whole multiples of 1 / whole
+        first, rise = int(centre * whole), int(step * whole)
+        if max(whole, abs(first) + rise * items) < 2**53:  # exact as floats, so that one division rounds
+            times: Array = (np.arange(items) * rise + first) / whole
+            return times
+        return np.array([float(k * step + centre) for k in range(items)])
 
     def empty(self) -> Array:
         """Return an array of this stream's dtype and shape with 0 items."""

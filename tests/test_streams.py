@@ -183,3 +183,10 @@ def test_the_times_of_items_are_their_begin_and_of_frames_their_centre() -> None
     assert Frames(Fraction(44100, 441), "f0", 1, Fraction(1, 40)).times(3).tolist() == [0.025, 0.035, 0.045]
     assert Symbols(Fraction(1, 3), "phone", 5).times(2).tolist() == [0, 3]
     assert Audio(8000).times(0).shape == (0,)
+    for rate in (
+        Fraction(44100, 441),
+        Fraction(22050, 7),
+        Fraction(10**20 + 1, 10**18 + 3),
+    ):  # the last one is not exact
+        stream = Frames(rate, "f0", 1, Fraction(-1, 300))
+        assert stream.times(1000).tolist() == [float(k / rate - Fraction(1, 300)) for k in range(1000)]

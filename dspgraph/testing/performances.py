@@ -122,7 +122,7 @@ def _same(what: str, found: Mapping[str, Array], expected: Mapping[str, Array]) 
 
 @dataclass(frozen=True)
 class _Ran:
-    """What came out of a node that began at a time, in seconds: one array per output."""
+    """The outputs of a node, one array each. begin: the time at which the node began, in seconds."""
 
     begin: Fraction
     arrays: tuple[Array, ...]

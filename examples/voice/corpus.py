@@ -64,7 +64,7 @@ SOURCES = (
     ),
     Source("ktuberling-data", "usr/share/ktuberling/sounds/*/*.ogg", "volunteers", "", "GPL-2", unseen=True),
 )  # fmt: skip
-"""What the corpus is made of."""
+"""The packages whose recordings are the corpus."""
 
 
 # ---- packages -------------------------------------------------------------------------------------------------------

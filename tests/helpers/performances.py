@@ -18,7 +18,7 @@ LATENCY = Fraction(1, 4)
 
 @dataclass(frozen=True)
 class Score:
-    """What `check_performance` takes."""
+    """Arguments of `check_performance`."""
 
     graph: Graph
     recording: dict[str, Array]

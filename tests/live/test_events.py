@@ -1,4 +1,4 @@
-"""What an event and a push must be, and that nothing is left behind of one that is refused."""
+"""Events and pushes that are refused leave nothing behind, and say what is wrong."""
 
 from collections.abc import Callable
 from typing import Any

@@ -4,15 +4,12 @@ import numpy as np
 
 from dspgraph import Array, Audio, Field, Input, Node, Output, State
 from dspgraph_nodes._kernels.limits import MOST_DELAY
+from dspgraph_nodes._kernels.signal.delay_lines import DelayLine
 
 
-def delay(x: Array, held: Array) -> tuple[Array, Array]:
-    """Return the next len(x) output samples, and the samples to hold for the next call.
-
-    x: the next input samples; held: earlier input samples that are still to be output, oldest first.
-    """
-    joined = np.concatenate((held, x))
-    return joined[: len(x)], joined[len(x) :]
+def delay(x: Array, samples: int) -> Array:
+    """Return a whole signal that is late by a number of samples, in the length of x, with zeros at its beginning."""
+    return DelayLine(np.zeros((samples, *x.shape[1:]), x.dtype)).delayed(x)
 
 
 class Delay(Node):
@@ -27,8 +24,7 @@ class Delay(Node):
     samples: int = Field(ge=0, le=MOST_DELAY, description="samples of delay")
 
     def start(self, x: Audio) -> State:
-        return np.zeros((self.samples, *x.item_shape), x.dtype)
+        return DelayLine(np.zeros((self.samples, *x.item_shape), x.dtype))
 
-    def step(self, held: State, x: Array) -> tuple[State, Array]:
-        y, held = delay(x, held)
-        return held, y
+    def step(self, line: State, x: Array) -> tuple[State, Array]:
+        return line, line.delayed(x)

@@ -20,7 +20,7 @@ OTHERS = {"embed_pitch": "cond_net.pembed", "frame1": "cond_net.fdense1", "frame
 
 
 def published(arrays: dict[str, Array], parametrized: bool) -> dict[str, Array]:
-    """The same network as the published program saves it: gates are normalised, by torch itself."""
+    """Return the network as the published program saves it: torch itself normalises the weights of the gates."""
     found = {}
     for ours, theirs in OTHERS.items():
         for kind in ("weight", "bias"):

@@ -128,7 +128,7 @@ def test_places_repeat_a_short_period_and_stay_in_the_memory() -> None:
 
 @pytest.mark.parametrize("training", [False, True])
 def test_the_gradients_are_those_of_autograd(training: bool) -> None:
-    """Of one sub-frame after the other, with the same noise. Found: 1e-14 of the largest."""
+    """Autograd goes through sub-frame after sub-frame, with the same noise. Measured: 1e-14 of the largest."""
     network, _ = small()
     network.train(training)
     torch.manual_seed(0)

@@ -22,9 +22,10 @@ def test_zeros_come_first_and_the_length_stays(example: Example) -> None:
     assert_array_equal(example.render()["y"], expected)
 
 
-def test_what_is_held_comes_next() -> None:
-    y, held = delay(np.array([3.0, 4.0, 5.0]), np.array([1.0, 2.0]))
-    assert (y.tolist(), held.tolist()) == ([1, 2, 3], [4, 5])
+def test_the_function_delays_a_whole_signal() -> None:
+    assert delay(np.array([3.0, 4.0, 5.0]), 2).tolist() == [0, 0, 3]
+    assert delay(np.array([3.0, 4.0, 5.0]), 4).tolist() == [0, 0, 0]
+    assert delay(np.array([3.0, 4.0, 5.0]), 0).tolist() == [3, 4, 5]
 
 
 def test_a_negative_delay_is_refused() -> None:

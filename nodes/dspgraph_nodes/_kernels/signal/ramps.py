@@ -10,7 +10,7 @@ from dspgraph_nodes._kernels.arrays import Array
 
 @dataclass
 class Ramp:
-    """Where a control stands. samples, items: those of one period; before: the last item, None before the first."""
+    """State of a control. samples, items: the numbers in one period; before: the last item, None before the first."""
 
     samples: int
     items: int

@@ -26,7 +26,7 @@ LOOP_WEIGHTS = (
 
 
 class LoopInputs(NamedTuple):
-    """What the loop is given besides conditions, gains and weights.
+    """Inputs of the loop besides conditions, gains and weights.
 
     places: [frames, batch, subframe + 4], see `network.places`; past: [batch, 256]; true: [batch, m], samples that
     become the past of later sub-frames in place of those made; noise: what is added in training, a tensor for each of
