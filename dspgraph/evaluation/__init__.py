@@ -1,1 +1,1 @@
-"""Comparing variants of a pipeline: metrics, results, report."""
+"""Comparison of variants of a pipeline: metrics, results, and a page with players and tables."""

@@ -135,7 +135,10 @@ class Results:
     """The command line with the arguments that determine the results; "" if the comparison was started from Python."""
 
     def means(self) -> list[Mean]:
-        """Return a mean for every variant and every metric, over the recordings that have a value."""
+        """Return the mean of every metric for every variant.
+
+        The mean is over the recordings for which the metric has a value.
+        """
         return list(self._means.values())
 
     def ranking(self, metric: str) -> list[str]:
@@ -182,7 +185,10 @@ class Results:
         return {name for name, cost in costs.items() if cost == min(costs.values())} if len(costs) > 1 else set()
 
     def _costs(self, metric: str) -> dict[str, float]:
-        """Return name of a variant -> cost, for variants that have a mean of the metric. The best mean costs least."""
+        """Return name of a variant -> cost, for variants that have a mean of the metric.
+
+        The best mean has the lowest cost.
+        """
         (better,) = (one.better for one in self.metrics if one.name == metric)
         costs: dict[str, Callable[[float], float]] = {"lower": operator.pos, "higher": operator.neg, "zero": abs}
         means = {variant.name: self._means[variant.name, metric] for variant in self.variants}
@@ -271,5 +277,5 @@ def _rows(results: Results) -> Iterator[list[Any]]:
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Return `values` with None in place of NaN, because JSON has no NaN."""
+    """Return a copy of `values` in which NaN is replaced by None, because JSON has no NaN."""
     return {name: None if isinstance(one, float) and math.isnan(one) else one for name, one in values.items()}

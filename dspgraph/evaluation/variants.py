@@ -30,7 +30,10 @@ class Choice:
 
     @property
     def input(self) -> Audio:
-        """The stream of the only input. Raises RequestError if there are several inputs, or if it is not audio."""
+        """The stream of the graph's only input.
+
+        Raises RequestError if there are several inputs, or if the input is not audio.
+        """
         if self.graph.audio_input:
             return self.graph.audio_input[1]
         found = ", ".join(f"{name}: {stream}" for name, stream in self.graph.inputs.items())
@@ -121,7 +124,7 @@ def _check_vary(
 def _swaps(
     slots: Mapping[str, Sequence[str]], fixed: Mapping[str, str], vary: Sequence[str] | None
 ) -> Iterator[dict[str, str]]:
-    """Yield the swaps of each graph to compare.
+    """Yield the swaps (slot -> variant) of each graph to compare.
 
     vary: slots; all combinations of their variants are yielded. With None, the slots that are not in `fixed` are varied
     one at a time. If there are several such slots, the unchanged pipeline ({}) comes first, and the default of each
@@ -139,12 +142,18 @@ def _swaps(
 
 
 def _swap_names(slots: Mapping[str, Sequence[str]], swap: Mapping[str, str]) -> list[str]:
-    """Return a text for each slot in `swap`: "slot=variant", or only "variant" if the pipeline has one slot."""
+    """Return a text for each slot in `swap` (slot -> variant): "slot=variant", or only "variant" if there is one slot.
+
+    slots: slot -> names of its variants, for all slots of the pipeline.
+    """
     return list(swap.values()) if len(slots) == 1 else [f"{slot}={name}" for slot, name in swap.items()]
 
 
 def _way_out(slots: Mapping[str, Sequence[str]], swap: Mapping[str, str], swaps: Mapping[str, str]) -> str:
-    """Return options of the command line with which `compare` does not change the slots in `swap`."""
+    """Return options of the command line that keep `compare` from varying the slots in `swap`.
+
+    slots: slot -> names of its variants. swaps: slot -> variant, the slots that the user has fixed.
+    """
     others = [slot for slot in slots if slot not in (*swap, *swaps)]
     return f"--vary {','.join(others)}" if others else " ".join(f"--swap {slot}={slots[slot][0]}" for slot in swap)
 

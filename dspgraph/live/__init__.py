@@ -1,7 +1,7 @@
-"""Graphs that change while they run, and the same samples again offline.
+"""Performances: graphs that events change while they run. The same events, rendered offline, give the same samples.
 
-events        what can happen: a control moves, a graph takes the place of another, a sound is played
+events        the kinds of events: a control moves, another graph is swapped in, a sound begins or stops
 curves        the values of a control and the samples of played sounds, as functions of the time
-transition    from one graph to another
-performance   a graph and its events
+transition    the fade from the outputs of one graph to those of another
+performance   a running graph with its events
 """

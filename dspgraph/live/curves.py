@@ -1,4 +1,7 @@
-"""The values of controls and the samples of played sounds: functions of the events and of the time alone."""
+"""The values of controls, and the samples of sounds that are played into inputs, computed from their events.
+
+Every value depends on the events and on its time only, not on the blocks in which it is computed.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,21 @@ SOUND_FADE = Fraction(1, 200)
 
 @dataclass
 class Curve:
-    """The values of one control. value: its value before the first event."""
+    """The value of one control as a function of time.
+
+    value: the value before the first event. moves: for each event, in order of time: its time in seconds, the value of
+    the control at that time, and the event.
+    """
 
     value: float
     moves: list[tuple[Fraction, float, Set]] = field(default_factory=list)  # (time, value at that time, event)
 
     def add(self, event: Set) -> None:
-        """Add an event; all earlier events are known. Raises ParameterError for an exponential that crosses 0."""
+        """Add an event whose time is not before the time of any event that was added earlier.
+
+        Raises ParameterError for a move with shape="exponential" whose first and last value are not both above 0 or
+        both below.
+        """
         at = time_of(event)
         before = self.at(at)
         if event.shape == "exponential" and not before * event.value > 0:
@@ -37,14 +48,14 @@ class Curve:
         self.moves.append((at, before, event))
 
     def at(self, time: Fraction) -> float:
-        """Return the value at a time, in seconds."""
+        """Return the value of the control at `time`, in seconds."""
         for begin, before, event in reversed(self.moves):
             if begin <= time:
                 return _value(before, event, time - begin)
         return self.value
 
     def forget(self, time: Fraction) -> None:
-        """Drop the events that no later time than `time` needs."""
+        """Drop the events that do not affect the value at `time` (seconds) or later."""
         while len(self.moves) > 1 and self.moves[1][0] <= time:
             del self.moves[0]
 
@@ -62,7 +73,10 @@ def _value(before: float, event: Set, since: Fraction) -> float:
 
 
 def _exp(share: Fraction, ratio: float | None = None) -> float:
-    """Return e**share, or ratio**share: rounded correctly, so that it is the same on every machine."""
+    """Return e**share, or ratio**share if a ratio is given.
+
+    The result is correctly rounded, so it is the same on every machine.
+    """
     with localcontext(prec=30):
         exponent = Decimal(share.numerator) / Decimal(share.denominator)
         return float((exponent * Decimal(ratio).ln() if ratio is not None else exponent).exp())
@@ -70,7 +84,12 @@ def _exp(share: Fraction, ratio: float | None = None) -> float:
 
 @dataclass
 class _Voice:
-    """A sound that is played. begin, end: seconds; end: when it begins to fade out; fades: whether it fades in."""
+    """One sound that is played into an input.
+
+    begin: the time of its first sample, in seconds. sound: its samples, [n] or [n, channels]. loops: how often it is
+    played; None: without end. fades: whether it fades in. end: the time in seconds at which its fade-out begins; None:
+    there is no fade-out.
+    """
 
     begin: Fraction
     sound: Array
@@ -79,13 +98,19 @@ class _Voice:
     end: Fraction | None = None
 
     def over(self, rate: Fraction) -> Fraction | None:
-        """Return the time at which nothing of it is left; None for a sound without an end."""
+        """Return the time in seconds after which the sound is silent: its last loop or its fade-out is over.
+
+        None: it never ends. rate: of the samples, in Hz.
+        """
         ends = [] if self.loops is None else [self.begin + self.loops * len(self.sound) / rate]
         ends += [] if self.end is None else [self.end + SOUND_FADE]
         return min(ends, default=None)
 
     def add_to(self, y: Array, first: int, rate: Fraction) -> None:
-        """Add the samples from number `first` on to y."""
+        """Add the sound to the block y, in place. first: the number of the first sample of y, from time 0 on.
+
+        rate: in Hz.
+        """
         numbers = np.arange(first, first + len(y))
         place = numbers - math.ceil(self.begin * rate)
         inside = place >= 0
@@ -101,7 +126,10 @@ class _Voice:
 
 
 def _ramp(numbers: Array, begin: Fraction, rate: Fraction) -> Array:
-    """Return the share of a fade that is over at each item: 0 before `begin`, 1 from SOUND_FADE after it on."""
+    """Return the level of a fade at each sample: from 0 at `begin` linearly to 1 at SOUND_FADE seconds later. [n].
+
+    numbers: [n], the numbers of the samples, from time 0 on. begin: in seconds. rate: in Hz.
+    """
     first = math.floor(begin * rate)
     since = (numbers - first).astype(np.float64) - float(begin * rate - first)
     return np.clip(since / float(SOUND_FADE * rate), 0.0, 1.0)
@@ -109,32 +137,45 @@ def _ramp(numbers: Array, begin: Fraction, rate: Fraction) -> Array:
 
 @dataclass
 class Player:
-    """The sounds that are played into one input."""
+    """All sounds that are played into one input of a graph. stream: the stream of this input."""
 
     stream: Stream
     voices: list[_Voice] = field(default_factory=list)
 
     def checked(self, event: Play) -> Play:
-        """Return the event with a copy of its sound. Raises SignalError for samples that the input does not take."""
+        """Return a copy of the event, with its sound as an array that the input takes.
+
+        Raises SignalError for samples of a wrong shape, type or value, and ParameterError for a sound without samples.
+        """
         sound = self.stream.validate(event.sound, event.input)
         if not len(sound):
             raise ParameterError(f"Play: the sound for '{event.input}' has no samples")
         return replace(event, sound=sound)
 
     def play(self, event: Play) -> None:
-        """Begin a sound, which was checked."""
+        """Begin the sound of an event at the event's time.
+
+        A sound that is already playing begins to fade out at that time. event: the result of `checked`.
+        """
         at = time_of(event)
         self.voices.append(_Voice(at, event.sound, event.loops, self.stop(at)))
 
     def stop(self, at: Fraction) -> bool:
-        """Let the sound that is played fade out; return whether there is one."""
+        """Let the sounds that are playing fade out from the time `at` on, in seconds.
+
+        Return whether there was such a sound.
+        """
         left = [voice for voice in self.voices if voice.end is None and (voice.over(self.stream.rate) or at + 1) > at]
         for voice in left:
             voice.end = at
         return bool(left)
 
     def samples(self, first: int, count: int) -> Array:
-        """Return `count` samples from number `first` on, and drop the sounds that are over before them."""
+        """Return the sum of all sounds: [count] or [count, channels].
+
+        first: the number of the first sample, from time 0 on. Sounds that are over before this sample are forgotten, so
+        the blocks must be asked for in the order of time.
+        """
         begin = self.stream.seconds(first)
         self.voices = [v for v in self.voices if (over := v.over(self.stream.rate)) is None or over > begin]
         y: Array = np.zeros((count, *self.stream.item_shape), self.stream.dtype)
@@ -144,6 +185,9 @@ class Player:
 
 
 def control_items(curve: Curve, stream: Stream, first: int, count: int) -> Array:
-    """Return items of a control input: [count, 1], the values at the beginnings of their spans."""
+    """Return `count` items of a control input, [count, 1]: the curve at the beginning of each item's span.
+
+    first: the number of the first item. stream: the stream of the input.
+    """
     values: list[Any] = [[curve.at(stream.seconds(first + k))] for k in range(count)]
     return np.array(values, stream.dtype).reshape(count, 1)

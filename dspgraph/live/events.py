@@ -1,4 +1,4 @@
-"""Events of a performance: each takes effect at an exact time, in seconds of the signal."""
+"""The events of a performance. Each takes effect at an exact time, in seconds from the beginning of the signal."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ Shape: TypeAlias = Literal["line", "exponential", "target"]
 
 @dataclass(frozen=True)
 class Set:
-    """A control goes to a value. Several of them are an automation.
+    """An event that moves a control to a new value.
 
-    name: the input of the graph. value: where it goes. over: seconds. shape: "line": in a straight line, for `over`
-    seconds; "exponential": by equal ratios, for `over` seconds, from a value that is not 0 to one of the same sign;
-    "target": towards the value without an end, with the time constant `over`. at: seconds; None: now, in a performance
-    that is running. Raises ParameterError for numbers that do not fit.
+    name: the input of the graph that is the control. value: the new value. over: seconds. shape: how the control
+    moves: "line" linearly, within `over` seconds; "exponential" in equal ratios, within `over` seconds, between two
+    values that are both above 0 or both below; "target" exponentially towards the new value, with the time constant
+    `over`, without ever ending. at: the time in seconds; None: now, in a running performance. Raises ParameterError
+    for a number that is not allowed.
     """
 
     name: str
@@ -42,11 +43,14 @@ class Set:
 
 @dataclass(frozen=True)
 class Swap:
-    """Another graph takes the place of the graph. Nodes with the same past go on, all others begin at `at`.
+    """An event that puts another graph in the place of the running one.
 
-    settle: seconds from the beginning of the last new node to the fade, so that the new nodes forget their beginning.
-    over: seconds of the fade from the old outputs to the new ones. at: seconds; None: now. One swap is made at a time:
-    the next one waits until the one before it has ended. Raises ParameterError for numbers that do not fit.
+    Nodes that have the same past in both graphs keep their state; all other nodes start at the time `at`.
+
+    graph: the new graph. settle: seconds from the start of the last new node to the beginning of the fade, in which
+    the new nodes forget that they started without a past. over: seconds of the fade from the old outputs to the new
+    ones. at: the time in seconds; None: now. A swap waits until the swap before it has ended. Raises ParameterError
+    for a number that is not allowed.
     """
 
     graph: Graph
@@ -62,11 +66,12 @@ class Swap:
 
 @dataclass(frozen=True, eq=False)
 class Play:
-    """A sound is played into an input of the graph, from its first sample; it takes the place of a sound before it.
+    """An event that plays a sound into an input of the graph.
 
-    input: the name of the input. sound: its samples, as the input takes them; a performance copies them. loops: how
-    often it is played; None: for ever. at: seconds; None: now. If another sound is being played, it fades out while
-    this one fades in. Raises ParameterError for numbers that do not fit.
+    A sound that is already playing there fades out meanwhile. input: the name of the input. sound: the samples, with
+    the shape and the type that the input takes; a performance copies them. loops: how often the sound is played; None:
+    without end. at: the time of the first sample in seconds; None: now. Raises ParameterError for a number that is not
+    allowed.
     """
 
     input: str
@@ -85,7 +90,10 @@ class Play:
 
 @dataclass(frozen=True)
 class Stop:
-    """The sound that is played into an input fades out. input: its name. at: seconds; None: now."""
+    """An event that lets the sound in an input fade out. input: the name of the input.
+
+    at: the time in seconds; None: now.
+    """
 
     input: str
     at: Number | None = None
@@ -98,7 +106,10 @@ Event: TypeAlias = Set | Swap | Play | Stop
 
 
 def _check_times(event: Event, *names: str) -> None:
-    """Make fractions of the times of an event. Raises ParameterError for one below 0."""
+    """Replace the times of an event by fractions: `at`, and the attributes in `names`.
+
+    Raises ParameterError for a negative one.
+    """
     for name in (*names, "at"):
         value = getattr(event, name)
         if name == "at" and value is None:
@@ -112,7 +123,7 @@ def _check_times(event: Event, *names: str) -> None:
 
 
 def finite_number(value: Any, what: str) -> float:
-    """Return a number as a float. what: its name, for the ParameterError for anything that is no finite number."""
+    """Return `value` as a float. Raises ParameterError unless it is a finite number. what: its name in the message."""
     try:
         if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
             found = float(value)

@@ -1,4 +1,7 @@
-"""Performances: a graph that runs, with events that change it at exact times. What is live can be rendered again."""
+"""Performances: graphs that run while events change them at exact times.
+
+Recorded inputs and events can be rendered again.
+"""
 
 from __future__ import annotations
 
@@ -27,18 +30,21 @@ CONTROL = "control"
 
 
 class Performance:
-    """A graph with events. push() takes blocks of any length, and returns as many seconds of every output, late.
+    """A running graph with events.
 
-    The outputs come `latency` seconds late, with zeros first. How the blocks are cut changes no sample, and neither
-    does the moment at which an event is added, if that is before its time. So the recorded inputs and the events of a
-    performance give its outputs again, bit for bit: see `perform`.
+    `push` takes blocks of any length, and returns the same span of time of every output. Every output is delayed by
+    `latency` seconds and begins with zeros. The lengths of the blocks change no sample. An event changes the same
+    samples whenever it is added, if it is added before its time. Therefore the function `perform` computes the outputs
+    again, bit for bit, from the recorded inputs and the events.
 
-    graph: its latency must be finite. events: those that are known at the start. controls: name of an input of frames
-    of the kind "control" -> its value at the start; every such input has one, 0 if none is given. played: names of the
-    inputs that sounds are played into (events `Play` and `Stop`); those that `events` name are among them. latency: in
-    seconds, at least that of the graph, which is the default; a graph that is swapped in may have no higher one.
+    graph: a graph with finite latency. events: events that are known from the start. controls: name of a control,
+    which is an input of frames of the kind "control" -> its value at the start; 0 for controls that are not named.
+    played: names of inputs into which sounds are played (events `Play` and `Stop`); inputs that `events` name are
+    added. latency: in seconds, at least the latency of the graph, which is the default; the latency of a graph that is
+    swapped in must not be higher.
 
-    Raises RequestError, UnknownName or ParameterError for what does not fit.
+    Raises UnknownName for a name that the graph does not have, RequestError for a graph or an input that cannot be
+    used so, and ParameterError for a number that is not allowed.
     """
 
     def __init__(
@@ -78,10 +84,12 @@ class Performance:
             self.add(event)
 
     def add(self, event: Event) -> Event:
-        """Add an event, and return it with its time. Without a time, it is now: the time that the inputs have reached.
+        """Add an event and return a copy of it with its time.
 
-        Raises SessionError for a time that has passed, RequestError for a graph that cannot take the place of this one,
-        and UnknownName or ParameterError for what else does not fit.
+        An event without a time gets the time that the inputs have reached. Raises SessionError for a time that has
+        passed and for moves of a control in a wrong order, RequestError for a graph that cannot be swapped in,
+        UnknownName for an input that cannot be used so, and ParameterError or SignalError for values that are not
+        allowed.
         """
         at = self.time if event.at is None else time_of(event)
         if at < self.time:
@@ -115,7 +123,12 @@ class Performance:
         return stamped
 
     def push(self, /, **blocks: Any) -> dict[str, Array]:
-        """Take the next items of the inputs that are not controls or played; return the next items of every output."""
+        """Take the next block of each recorded input; return the next items of every output, by name.
+
+        blocks: name of an input in `recorded` -> array [n], [n, channels] or [n, width]. The performance runs to the
+        earliest time that all these inputs have reached. Raises UnknownName for another input, and SignalError for an
+        array that does not fit and for a performance without recorded inputs, which `advance` runs.
+        """
         for name in blocks:
             if name not in self._waiting:
                 raise UnknownName(f"the performance takes no blocks of '{name}'; {suggest(name, self._waiting)}")
@@ -130,18 +143,21 @@ class Performance:
         return self._run(max(reached, self.time))
 
     def advance(self, seconds: Number) -> dict[str, Array]:
-        """Let the performance go on, if all inputs are controls or played; return the next items of every output."""
+        """Run for `seconds` without recorded inputs; return the next items of every output, by name.
+
+        Raises SignalError if there are recorded inputs: `push` takes their blocks.
+        """
         if self._waiting:
             raise SignalError(f"the performance takes blocks of {', '.join(self._waiting)}: call push()")
         return self._run(self.time + to_fraction(seconds))
 
     def lateness(self, name: str) -> int:
-        """Return by how many items an output is late. name: of the output."""
+        """Return the delay of the output `name` in items: the latency times its rate, rounded up."""
         return math.ceil(self.latency * self.graph.outputs[name].rate)
 
     @property
     def recorded(self) -> tuple[str, ...]:
-        """The names of the inputs that are neither controls nor played: `push` takes their blocks."""
+        """The names of the recorded inputs, which are neither controls nor played. `push` takes their blocks."""
         return tuple(self._waiting)
 
     # ---- events -----------------------------------------------------------------------------------------------------
@@ -179,7 +195,7 @@ class Performance:
     # ---- running ----------------------------------------------------------------------------------------------------
 
     def _run(self, end: Fraction) -> dict[str, Array]:
-        """Run up to the time `end`, and return the items of every output that are due."""
+        """Run up to the time `end` in seconds; return the items of every output, by name, that are due by then."""
         while True:
             change = self._next_change()
             if change is None or change[0] >= end:
@@ -198,7 +214,7 @@ class Performance:
         return due
 
     def _next_change(self) -> tuple[Fraction, Callable[[], None]] | None:
-        """Return the time of the next change, and the function that makes it."""
+        """Return (time in seconds, function that makes the change) for the next event or end of a fade, or None."""
         changes: list[tuple[Fraction, Callable[[], None]]] = []
         if self._crossing is not None:
             changes.append((self._crossing.over, self._finish))
@@ -210,7 +226,7 @@ class Performance:
         return min(changes, key=lambda change: change[0], default=None)
 
     def _step(self, end: Fraction) -> None:
-        """Feed the session with all items that begin before `end`, and run it."""
+        """Give the session all items that begin before `end` (seconds), run it, and pass its outputs on."""
         blocks: dict[str, Array] = {}
         for name, stream in self.graph.inputs.items():
             n = stream.count(end) - self._fed[name]
@@ -247,7 +263,7 @@ class Performance:
             self._players[event.input].stop(time_of(event))
 
     def _begin(self, event: Swap) -> None:
-        """Begin a swap: from now on both graphs run."""
+        """Start the new graph of a swap beside the running graph, and compute when the outputs fade to it."""
         self._pending = [one for one in self._pending if one[2] is not event]
         both = merge([self.graph, event.graph])
         now = self._session.pushed_time()
@@ -262,7 +278,7 @@ class Performance:
             outlet.begin(int(start * outlet.stream.rate) if start else None)
 
     def _finish(self) -> None:
-        """End a swap: from now on the new graph runs alone."""
+        """End a swap: the new graph runs alone, and the old one is dropped."""
         assert self._crossing is not None
         graph = self._crossing.graph
         self._session.become(graph, graph.plan, self._session.pushed_time())
@@ -281,12 +297,15 @@ def perform(
     played: Iterable[str] = (),
     seconds: Number | None = None,
 ) -> dict[str, Array]:
-    """Return what a performance gives for a recording: for every output an array, as long as the recording, and late.
+    """Return the outputs of a performance for a whole recording: name -> array, as long as the recording.
 
-    recording: input -> whole array, for every input that is no control and into which no sound is played. events: each
-    with its time. controls, latency, played: as for `Performance`. block: seconds that are computed in one call; they
-    change no sample. seconds: the duration, if all inputs are controls or played. Raises the errors of `Performance`,
-    and SignalError for an input that is missing, and for arrays that end at different times.
+    Every output has the delay that `Performance` describes.
+
+    recording: name -> whole array, for every input that is no control and into which no sound is played. events:
+    events with their times. controls, latency, played: as for `Performance`. block: how many seconds are computed in
+    one call; this changes no sample. seconds: the duration, which must be given if there are no recorded inputs.
+    Raises the errors of `Performance`, and SignalError for an input that is missing and for inputs that end at
+    different times.
     """
     performance = Performance(graph, events, controls, played, latency)
     return run_recording(performance, recording, [block], seconds)
@@ -295,9 +314,11 @@ def perform(
 def run_recording(
     performance: Performance, recording: Arrays, spans: Iterable[Fraction], seconds: Number | None = None
 ) -> dict[str, Array]:
-    """Run a whole recording; return the outputs. spans: seconds of the blocks; the last one is repeated.
+    """Run a performance over a whole recording; return name of an output -> array.
 
-    seconds: the duration, if all inputs are controls or played. Raises SignalError as `perform` does.
+    recording: name of a recorded input -> whole array. spans: the durations of the blocks in seconds; the last one is
+    used for all further blocks. seconds: the duration, if there are no recorded inputs. Raises the errors of
+    `recorded_seconds`.
     """
     streams = performance.graph.inputs
     length = recorded_seconds(streams, performance.recorded, recording, seconds)
@@ -313,10 +334,13 @@ def run_recording(
 def recorded_seconds(
     streams: Mapping[str, Stream], names: Iterable[str], recording: Arrays, seconds: Number | None = None
 ) -> Fraction:
-    """Return how long a recording lasts. names: of the inputs that are recorded. seconds: given if there are none.
+    """Return the duration of a recording in seconds.
 
-    Raises UnknownName for arrays of other inputs, and SignalError for an input that is missing, for arrays that end at
-    different times, and for `seconds` that are missing, negative, or given beside a recording.
+    streams: name of an input -> its stream. names: the inputs that are recorded. recording: name -> array. seconds:
+    the duration, which must be given if, and only if, `names` is empty.
+
+    Raises UnknownName for an array of an input that is not recorded, and SignalError for a recorded input without
+    array, for arrays that end at different times, and for a missing, negative or superfluous `seconds`.
     """
     names = list(names)
     for name in recording:
@@ -344,7 +368,10 @@ def recorded_seconds(
 
 
 def finite_latency(graph: Graph) -> Fraction:
-    """Return the latency of a graph, in seconds. Raises RequestError if it needs the whole signal, or another tempo."""
+    """Return the latency of a graph in seconds.
+
+    Raises RequestError if a node needs the whole signal or if an output has another duration than the input.
+    """
     if name := graph.other_tempo():
         lasts = graph.durations[f"{name}.{graph.nodes[name].outputs[0].name}"]
         raise RequestError(
@@ -365,12 +392,12 @@ def is_control(stream: Stream) -> bool:
 
 
 def stamp(event: Event, at: Fraction) -> Event:
-    """Return the event with a time."""
+    """Return a copy of the event that takes effect at the time `at`, in seconds."""
     return replace(event, at=at)
 
 
 def shown_part(part: Any) -> str:
-    """Return inputs or outputs, or a seed, as text for a message."""
+    """Return a text for messages: the streams of the inputs or outputs of a graph (name -> stream), or its seed."""
     if not isinstance(part, Mapping):
         return str(part)
     return ", ".join(f"{name}: {stream} in {stream.dtype}" for name, stream in sorted(part.items()))

@@ -1,4 +1,4 @@
-"""From one graph to another: the outputs of both, and the fade between them."""
+"""The transition of a performance from one graph to another: both compute outputs, and each output is faded."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from dspgraph.streams import Array, Audio, Stream
 
 @dataclass(frozen=True)
 class Crossing:
-    """A transition between two graphs, in seconds of the signal.
+    """The times of a transition from the running graph to a new one, in seconds of the signal.
 
-    begin, end: of the fade, in the outputs. over: when the signal has come so far, the last item of the fade is known,
-    and the old graph is no longer needed. graph: the new graph.
+    begin, end: the first and the last moment of the fade, in the outputs. over: when the inputs have reached this
+    time, all items of the fade are known, and the old graph is no longer needed. graph: the new graph.
     """
 
     begin: Fraction
@@ -29,7 +29,10 @@ class Crossing:
 
 
 class Line:
-    """The items of one output of one graph that are not mixed yet. first: the number of the first of them."""
+    """A queue of the items that one graph has computed for one output.
+
+    first: the number of its first item, from time 0 on.
+    """
 
     def __init__(self, first: int) -> None:
         self.first = first
@@ -37,28 +40,32 @@ class Line:
 
     @property
     def end(self) -> int:
-        """The number of the first item that is not there yet."""
+        """The number of the item after the last one in the queue."""
         return self.first + self.items.held
 
     def put(self, block: Array) -> None:
-        """Append items."""
+        """Append a block of items."""
         if len(block):
             self.items.put(block)
 
     def take(self, end: int) -> Array:
-        """Remove and return the items before number `end`."""
+        """Remove all items whose number is below `end`, and return them. They must be in the queue."""
         n = end - self.first
         self.first = end
         return self.items.take(n)
 
     def drop(self, end: int) -> None:
-        """Remove the items before number `end`, as far as they are there."""
+        """Remove all items in the queue whose number is below `end`."""
         if (end := min(end, self.end)) > self.first:
             self.take(end)
 
 
 class Outlet:
-    """One output of a performance: the items of one graph, or of two graphs between which it fades."""
+    """One output of a performance. It takes items of the running graph and of a new one, fades, and keeps the result.
+
+    stream: the stream of the output. line, new: the items of the running graph, and of the new one during a
+    transition. ready: the items after the fade, which `take` returns.
+    """
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
@@ -69,16 +76,19 @@ class Outlet:
         self.ready = Queue()
 
     def begin(self, first: int | None) -> None:
-        """Begin a transition. first: the number of the first item of the new graph; None: the next item."""
+        """Begin a transition. first: the number of the first item that the new graph computes; None: the next item."""
         self.new = Line(self.line.end if first is None else first)
 
     def finish(self) -> None:
-        """End a transition: the new graph is the graph."""
+        """End a transition: from now on the items of the new graph are the items of the output."""
         assert self.new is not None
         self.line, self.new = self.new, None
 
     def advance(self, crossing: Crossing | None) -> None:
-        """Make as many items ready as are known."""
+        """Move all items that can be computed already to `ready`, faded if `crossing` is a transition.
+
+        Audio fades linearly. Frames and symbols change from the old to the new graph at the beginning of the fade.
+        """
         if crossing is None or self.new is None:
             self._give(self.line, self.line.end)
             return
@@ -99,7 +109,7 @@ class Outlet:
             self._give(self.new, self.new.end)
 
     def take(self, n: int) -> Array:
-        """Remove and return the next n items that are ready. Raises LawError if there are fewer."""
+        """Remove and return the next n items of `ready`. Raises LawError if there are fewer."""
         if n > self.ready.held:
             raise LawError(3, f"an output has {self.ready.held} items, and its latency promises {n}")
         return self.ready.take(n) if n else self.stream.empty()

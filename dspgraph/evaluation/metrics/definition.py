@@ -23,15 +23,15 @@ versions must not be compared.
 
 
 class NoValue(Exception):
-    """An exception that a metric raises if it has no value for a pair. Its text is the reason, in words for users."""
+    """An exception that a metric raises if it has no value for a pair of signals. The message is the reason."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A metric that can be computed.
+    """A metric with the function that computes it.
 
-    metric: its description. of: the function that computes it. available: whether the package that it needs is
-    installed.
+    metric: the description. of: the function; it takes a pair of signals. available: whether the package that the
+    function needs is installed.
     """
 
     metric: Metric
@@ -39,11 +39,17 @@ class Measure:
     available: bool = True
 
     def __call__(self, pair: Pair) -> float | None:
-        """Return the value of this metric for a pair. Without a value, returns None or raises NoValue with a reason."""
+        """Return the value of this metric for a pair of signals, or None if there is nothing to measure.
+
+        Raises NoValue, with the reason in its message, if the metric gives a reason.
+        """
         return self.of(pair)
 
     def described(self, f0_range: tuple[float, float]) -> Metric:
-        """Return the description of the metric. If it depends on the range of the pitch, set the range in Hz there."""
+        """Return the description of the metric.
+
+        Metrics of pitch get `f0_range` (lowest and highest pitch, Hz) as a setting.
+        """
         if F0_RANGE_SETTING not in self.metric.settings:
             return self.metric
         return replace(self.metric, settings={**self.metric.settings, F0_RANGE_SETTING: list(f0_range)})

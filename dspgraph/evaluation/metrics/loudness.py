@@ -29,10 +29,10 @@ LOUDNESS_GATES = (
 @metric("LU", "zero", {"weighting": "K, of ITU-R BS.1770", "block_s": LOUDNESS_BLOCK, "overlap": 0.75,
                         "gate_lufs": LOUDNESS_GATES[0], "relative_gate_lu": LOUDNESS_GATES[1]})  # fmt: skip
 def loudness_difference(pair: Pair) -> float | None:
-    """Integrated loudness of the degraded signal minus that of the reference.
+    """Integrated loudness of the degraded signal minus that of the reference, in LU.
 
-    It is positive if the degraded signal is louder. See `integrated_loudness`. None if one of the signals has no
-    loudness.
+    A positive value means that the degraded signal is louder. See `integrated_loudness`. None if `integrated_loudness`
+    of one of the signals is None.
     """
     x, y = (integrated_loudness(one, pair.rate) for one in (pair.reference, pair.degraded))
     return None if x is None or y is None else y - x

@@ -24,8 +24,8 @@ T = TypeVar("T")
 class Pair:
     """A reference and a degraded signal, with the same rate and length.
 
-    reference, degraded: floats [n] or [n, channels], full scale +-1. Channels are averaged, and the end of the longer
-    signal is cut off. rate: Hz. f0_range: lowest and highest pitch that metrics of pitch look for, Hz. Raises
+    reference, degraded: floats [n] or [n, channels], full scale +-1. Channels are averaged to one, and the end of the
+    longer signal is cut off. rate: Hz. f0_range: lowest and highest pitch that metrics of pitch look for, Hz. Raises
     SignalError for a wrong shape or type, for a sample that is not finite, and for a rate outside RATES.
     """
 
@@ -48,7 +48,10 @@ class Pair:
         return resample_signal(self.reference, self.rate, rate), resample_signal(self.degraded, self.rate, rate)
 
     def shared(self, analysis: Callable[[Pair], T]) -> T:
-        """Return `analysis(self)`. The result of the first call is kept for other metrics that need it."""
+        """Return `analysis(self)`.
+
+        The result is kept: later calls with the same function return it without computing it again.
+        """
         if analysis not in self._shared:
             self._shared[analysis] = analysis(self)
         found: T = self._shared[analysis]

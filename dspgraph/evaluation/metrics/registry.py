@@ -30,7 +30,10 @@ SHIPPED = (mcd, mcd_dtw, lsd, mrstft, log_f0_rmse, voicing_error, si_sdr, loudne
 
 
 def _all() -> Iterator[Measure]:
-    """Yield the shipped metrics and those that other packages announce (see `dspgraph.registry`)."""
+    """Yield all metrics: those of dspgraph, and those that installed packages announce by an entry point.
+
+    Raises RequestError for an entry point that is not a `Measure`.
+    """
     yield from SHIPPED
     for entry in registry.announced(registry.METRIC_GROUP):
         found = entry.load()
@@ -57,10 +60,10 @@ METRICS: Mapping[str, Measure] = MappingProxyType(_by_name(_all()))
 
 @dataclass(frozen=True)
 class Measured:
-    """The result of measuring.
+    """The values of metrics for one pair of signals.
 
-    values: name of a metric -> value, None if it has none. reasons: name of a metric without a value -> the reason, if
-    it is known.
+    values: name of a metric -> value; None if there was nothing to measure. reasons: name of a metric without a value
+    -> the reason, if the metric gives one.
     """
 
     values: dict[str, float | None]

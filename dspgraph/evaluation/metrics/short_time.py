@@ -1,4 +1,4 @@
-"""Short-time power spectra."""
+"""Power spectra of overlapping frames, and helpers for their sizes."""
 
 from __future__ import annotations
 

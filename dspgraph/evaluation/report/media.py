@@ -22,28 +22,28 @@ _BLOCK = 2**18
 
 
 class Inside:
-    """Sounds and pictures in the page itself, as data URIs."""
+    """Places for sounds and pictures: inside the page, as data URIs."""
 
     policy = "img-src data:; media-src blob: data:"
     """The part of the page's content security policy that allows the page to load its sounds and pictures."""
 
     def picture(self, png: bytes) -> str:
-        """Return an address that contains a picture. png: the bytes of a PNG file."""
+        """Return a data URI that contains a picture. png: the bytes of a PNG file."""
         return data_uri(png, "image/png")
 
     def sound(self, path: Path) -> str:
-        """Return an address that contains the bytes of a FLAC file. Raises FileError if the file cannot be read."""
+        """Return a data URI that contains the FLAC file `path`. Raises FileError if the file cannot be read."""
         return data_uri(_read(path), "audio/flac")
 
     def discard(self) -> None:
-        """Do nothing: a page that could not be written leaves no files beside it."""
+        """Do nothing. `Beside.discard` removes files of a failed page; this class writes no files."""
 
     def tidy(self) -> None:
-        """Do nothing: the page has no files beside it."""
+        """Do nothing. `Beside.tidy` removes files of an earlier page; this class writes no files."""
 
 
 class Beside:
-    """Sounds and pictures in the folder `<stem>_files` beside the page.
+    """Places for sounds and pictures: files in the folder `<stem>_files` beside the page.
 
     The name of a file is a hash of its content. Therefore no file of an old page is changed while a new page is
     written, and the name does not reveal the variant in a blind test. target: the file of the page. Raises FileError if
@@ -67,11 +67,14 @@ class Beside:
             raise FileError(f"{self.folder} cannot be made: {error.strerror}") from None
 
     def picture(self, png: bytes) -> str:
-        """Write a picture to a file, and return the address of the file. png: the bytes of the file."""
+        """Write a picture to a file in the folder; return its address relative to the page.
+
+        png: the bytes of a PNG file.
+        """
         return self._place(png, "png", lambda part: part.write_bytes(png))
 
     def sound(self, path: Path) -> str:
-        """Write the samples of a FLAC file to a WAV file, and return the address of the WAV file.
+        """Write the samples of a FLAC file to a WAV file, and return its address relative to the page.
 
         WAV is used because Chromium cannot seek to every position of a short FLAC file. The page could not decode FLAC
         itself: if it is opened from a disk, its script has no right to read files beside it.
@@ -80,7 +83,10 @@ class Beside:
             return self._place(_read(path), "wav", lambda part: _copy(path, part))
 
     def discard(self) -> None:
-        """Remove the files, and the folder, that were made for a page that could not be written."""
+        """Remove the files, and the folder, that were made for the new page.
+
+        Call this if the page could not be written.
+        """
         for path in self.new:
             path.unlink(missing_ok=True)
         if self.made:
@@ -133,7 +139,7 @@ def _read(path: Path) -> bytes:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn an error of reading inside the `with` block into a FileError with the name of the file."""
+    """Return a context manager that turns a read error in its `with` block into a FileError that names `path`."""
     try:
         yield
     except (OSError, soundfile.SoundFileError) as error:

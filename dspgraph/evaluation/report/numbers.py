@@ -25,9 +25,10 @@ def number_text(value: float, decimals: int) -> str:
 
 
 def score_row(score: Score, metrics: Sequence[Metric], decimals: Mapping[str, int]) -> dict[str, Any]:
-    """Return one row of the table of scores, as the template of the page needs it.
+    """Return one row of the table of scores: the data that the template of the page needs.
 
-    decimals: name of a metric -> number of decimals.
+    score: the values of one recording in one variant. metrics: the columns. decimals: name of a metric -> number of
+    decimals.
     """
     values = [(metric, score.values.get(metric.name)) for metric in metrics]
     cells = [
@@ -42,9 +43,9 @@ def score_row(score: Score, metrics: Sequence[Metric], decimals: Mapping[str, in
 
 
 def mean_rows(results: Results) -> list[list[dict[str, Any]]]:
-    """Return the cells of the table of means, one row per variant, as the template of the page needs them.
+    """Return the cells of the table of means, [variants][metrics]: the data that the template of the page needs.
 
-    A cell has a mean and its confidence interval. The intervals of a metric are drawn on one scale in all rows.
+    A cell has a mean and its confidence interval, as a bar. The bars of a metric have one scale in all rows.
     """
     table = results.table()
     places = [_scale([row[k].mean for row in table if row[k].mean.n]) for k in range(len(results.metrics))]
@@ -76,12 +77,15 @@ def _mean_cell(metric: Metric, cell: Cell, place: Callable[[float], str], record
 
 
 def _ends(mean: Mean) -> tuple[float, float]:
-    """Return the ends of the confidence interval. A mean over one recording has no interval: return the mean twice."""
+    """Return (low, high), the ends of the confidence interval of a mean. For the mean of one value, return it twice."""
     return (mean.low, mean.high) if mean.n > 1 else (mean.mean, mean.mean)
 
 
 def _order(metric: Metric, value: float | None) -> str:
-    """Return the key by which a cell is sorted in its column; "" for a cell without a value."""
+    """Return the text by which the page sorts the cells of a column; "" for a cell without a value.
+
+    It is the value or, for a metric whose best value is 0, the magnitude of the value.
+    """
     return "" if value is None else repr(abs(value) if metric.better == "zero" else value)
 
 

@@ -1,4 +1,4 @@
-"""The text of the page, made from the results by the template `page.html.j2`."""
+"""The text of the page `report.html`, which the template `page.html.j2` makes from the results of a comparison."""
 
 from __future__ import annotations
 
@@ -68,7 +68,10 @@ def _page(
     graphs: Mapping[str, str],
     media: Inside | Beside,
 ) -> Iterator[str]:
-    """Yield the text of the page in pieces. The sounds come last; a sound is read when its piece is generated."""
+    """Yield the text of the page in pieces. The sounds come last; each is read only when its piece is generated.
+
+    The arguments are those of `write_page`. media: the place of sounds and pictures.
+    """
     style, script = _asset("page.css"), _asset("page.js")
     slots = [_slots(recording, results, audio, reference) for recording in results.recordings]
     sounds = [(f"sound-{number}-{slot}", path) for number, found in enumerate(slots) for slot, path in found.items()]
@@ -128,7 +131,10 @@ def _asset(name: str) -> str:
 
 
 def _policy(style: str, script: str, media: str) -> str:
-    """Return the content security policy, which allows only the style, script, pictures and sounds of the page."""
+    """Return the content security policy: the page may use only its own style, script, pictures and sounds.
+
+    style, script: the texts in the page. media: the part of the policy about pictures and sounds.
+    """
     style_hash, script_hash = (
         base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)
     )
@@ -145,7 +151,10 @@ def _json(value: Any) -> Markup:
 
 
 def _valid(value: Any) -> Any:
-    """Return a copy of data in which every text can be encoded in UTF-8. The name of a file may be invalid as text."""
+    """Return a copy of JSON data in which every text can be encoded in UTF-8: invalid characters are escaped.
+
+    File names may have such characters, because a file system allows any bytes.
+    """
     if isinstance(value, Markup) or callable(value):
         return value
     if isinstance(value, str):
@@ -193,7 +202,10 @@ def _variant(variant: Variant) -> dict[str, str]:
 
 
 def _graph(name: str, svg: str) -> dict[str, str]:
-    """Return the diagram of a graph for an <img> element, in which no script of the SVG text can run."""
+    """Return name, description and data URI of a diagram for an <img> element. No script in it can run.
+
+    name: of the variant. svg: the text of its diagram.
+    """
     texts = [
         html.unescape(found)
         for tag in ("title", "desc")
@@ -210,9 +222,10 @@ def _recording(
     scores: Mapping[tuple[str, str], Score],
     media: Inside | Beside,
 ) -> dict[str, Any]:
-    """Return the data of a recording, with a card for the reference and for every variant.
+    """Return what the template needs for one recording: names, and a card with player and picture for each variant.
 
-    paths: the result of `_slots`.
+    paths: number of a player -> sound file, from `_slots`. scores: (recording id, variant name) -> score. media: the
+    place of sounds and pictures.
     """
     infos = {slot: sound_info(path) for slot, path in paths.items()}
     top = max((info.samplerate / 2 for info in infos.values()), default=0)
@@ -241,7 +254,7 @@ def _recording(
 
 
 def _figures(score: Score, results: Results) -> list[dict[str, str]]:
-    """Return name and value as text of the first FIGURES metrics that have a value, for the card of a variant."""
+    """Return the first FIGURES metrics with a value in `score`, as {"name": ..., "text": ...}, for a variant's card."""
     known = [(metric, value) for metric in results.metrics if (value := score.values.get(metric.name)) is not None]
     return [
         {"name": metric.name, "text": f"{number_text(value, results.decimals[metric.name])} {metric.unit}".strip()}

@@ -1,4 +1,4 @@
-"""The sizes of a FARGAN, and the presets."""
+"""The configuration of a FARGAN: the sizes of its networks, the rate and hop of its audio, and named presets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ROWS = 16  # rows of a weight matrix that the kernels process together
 
 
 class Config(ModelConfig):
-    """The sizes of a network, and the rate and hop of its audio. Raises ValueError for a size that is out of bounds."""
+    """The sizes of a FARGAN, and the rate and hop of its audio. Raises ValueError for a size that is out of bounds."""
 
     bands: int = size(18, "bands of the Bark cepstrum")
     pitch_embedding: int = size(12, "width of the embedding of the period")
@@ -29,12 +29,12 @@ class Config(ModelConfig):
 
     @property
     def subframe(self) -> int:
-        """Samples in a sub-frame."""
+        """The number of samples in a sub-frame."""
         return self.hop // SUBFRAMES
 
     @property
     def seen(self) -> int:
-        """Number of inputs of the sub-frame network: the condition, one period of the past, and the last sub-frame."""
+        """The number of inputs of the sub-frame network: condition, one past pitch period, and last sub-frame."""
         return self.condition + (self.subframe + 4) + self.subframe
 
 

@@ -1,7 +1,8 @@
 """Conversion of checkpoints of the published FARGAN into the weights of this project.
 
-The published program normalises the weights of its gates and of its first layer: w = g * v / |v| for every row v, with
-the lengths g. Its inputs are the same as the numbers that `frame_inputs` computes from LPCNet's features.
+The published program uses weight normalisation for its gates and its first layer: a row w of the weights is stored as
+a length g and a direction v, w = g * v / |v|. Its inputs are the numbers that `frame_inputs` computes from LPCNet's
+features.
 """
 
 from __future__ import annotations
@@ -38,15 +39,15 @@ _NORMALISED = ("weight_g", "weight_v"), ("parametrizations.weight.original0", "p
 
 
 def recognises(names: set[str]) -> bool:
-    """Return whether arrays with these names are a published FARGAN."""
+    """Return whether arrays with these names are the weights of a published FARGAN."""
     return {"cond_net.pembed.weight", "sig_net.cond_gain_dense.weight", "sig_net.gru1.weight_ih"} <= names
 
 
 def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Config, dict[str, Array], list[str]]:
     """Return the configuration, the arrays by the names of `network`, and an empty list: no value has to be assumed.
 
-    found: the arrays of the checkpoint by name; given: fields of `Config`. Raises ValueError if the arrays are no
-    FARGAN, or do not fit each other.
+    found: the arrays of the checkpoint by name; given: fields of `Config`. Raises ValueError if an array is missing or
+    if the shapes do not fit each other.
     """
     arrays: dict[str, Array] = {}
     with complete("FARGAN"):
@@ -70,7 +71,10 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
 
 
 def _weight(found: Mapping[str, Array], layer: str) -> Array:
-    """Return the weight of a layer, without normalisation."""
+    """Return the weight of a layer; if it is stored as length and direction, their product.
+
+    found: the arrays of the checkpoint. layer: the name of the layer there.
+    """
     for length, direction in _NORMALISED:
         if f"{layer}.{direction}" in found:
             rows = found[f"{layer}.{direction}"].astype(np.float64)

@@ -35,10 +35,10 @@ samples [frames * 160].
 
 @dataclass(frozen=True)
 class VoiceRecording:
-    """One recording with its features.
+    """One recording and its features, frame by frame.
 
     signal: [frames * 160] float32, pre-emphasised, full scale +-1, frame k from index 160 * k on; inputs: [frames,
-    bands + 2], as `frame_inputs` returns them; period: [frames].
+    bands + 2], as `frame_inputs` returns them; period: [frames], the pitch period in samples.
     """
 
     signal: Array
@@ -52,9 +52,10 @@ class VoiceRecording:
 
 
 def utterance(samples: Array, features: FeatureFunction) -> VoiceRecording:
-    """Return a recording with its features, after three frames of silence.
+    """Return a recording, preceded by three frames of silence, with its features.
 
-    samples: [n], full scale +-1, 16 kHz; features: the function that computes the features.
+    samples: [n], full scale +-1, 16 kHz; features: a function that computes the features by name ("cepstrum" ...) from
+    such samples.
     """
     samples = np.concatenate((np.zeros(_START), samples))
     found = features(samples)
@@ -74,20 +75,22 @@ def arrays(data: Sequence[VoiceRecording]) -> Iterator[Array]:
 
 
 def another_voice(samples: Array, random: Generator, speed: float) -> Array:
-    """Return a copy of a recording with another pitch, speed, filter, sign and level.
+    """Return a copy of a recording, [m], with another pitch, speed, filter, sign and level.
 
-    The recording is played faster or slower by a factor from 1 / speed to speed, uniform in its logarithm; so pitch and
-    formants move by the same factor. For the rest see `shared.data.augmented`.
+    The recording is resampled so that it is faster by a random factor between 1 / speed and speed, log-uniformly
+    distributed; pitch and formants rise by the same factor. Filter, sign and level are those of
+    `shared.data.augmented`. samples: [n], 16 kHz.
     """
     factor = speed ** random.uniform(-1, 1)
     return augmented(np.asarray(soxr.resample(samples, FARGAN_RATE, FARGAN_RATE / factor)), random)
 
 
 class FarganChunks:
-    """Chunks of `frames` frames of utterances. An index is (epoch, place), as in `Crops`.
+    """A data set of chunks of recordings, each with `frames` frames.
 
-    The same index always gives the same chunk. In epoch -1, for validation, the level does not change. In the other
-    epochs the level changes by -10 to 6 dB, and the sign is random.
+    An index is (epoch, place), where place counts the chunks of an epoch, as in `Crops`. The same index always gives
+    the same chunk. In epoch -1, for validation, the level does not change. In the other epochs the level is changed by
+    -10 to 6 dB, and the sign is random.
     """
 
     def __init__(self, utterances: Sequence[VoiceRecording], frames: int, seed: int) -> None:

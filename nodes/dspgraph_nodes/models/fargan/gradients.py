@@ -1,8 +1,9 @@
-"""FARGAN's loop over sub-frames with its gradients, written out: what `FARGAN.subframe` computes, many times in a row.
+"""FARGAN's loop over sub-frames and its backward pass, written out.
 
-Autograd would record some hundred small operations for every sub-frame, and add up the gradients of each weight matrix
-after every use. Here the loop keeps only what its way back needs, and the gradient of a matrix is one product over all
-sub-frames and chunks. Everything that depends on the conditions alone, such as the gains, stays outside.
+One call computes `FARGAN.subframe` many times in a row. With autograd, torch would record about a hundred small
+operations for every sub-frame, and would add up the gradient of each weight matrix after every use. Here the loop keeps
+only the arrays that the backward pass needs, and the gradient of a matrix is one product over all sub-frames and
+chunks. Whatever depends on the conditions alone, such as the gains, is computed outside.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ LOOP_WEIGHTS = (
 class LoopInputs(NamedTuple):
     """Inputs of the loop besides conditions, gains and weights.
 
-    places: [frames, batch, subframe + 4], see `network.places`; past: [batch, 256]; true: [batch, m], samples that
-    become the past of later sub-frames in place of those made; noise: what is added in training, a tensor for each of
-    the inputs, y0, h1, y1, h2, y2, h3, y3 and the last hidden layer, [subframes, batch, width]; or none.
+    places: [frames, batch, subframe + 4], see `network.places`. past: [batch, 256], the samples before the first
+    sub-frame. true: [batch, m], true samples that the following sub-frames read as their past, in place of the
+    generated ones. noise: the noise that training adds, one tensor [subframes, batch, width] for each of: the inputs,
+    y0, h1, y1, h2, y2, h3, y3 (names as in `network.FARGAN`) and the last hidden layer; or empty.
     """
 
     places: Tensor
@@ -40,10 +42,11 @@ class LoopInputs(NamedTuple):
 
 
 class SubframeLoop:
-    """One run of the loop and its way back; the methods follow the formulas of `network.FARGAN`.
+    """One run of the loop over sub-frames, and its backward pass. The formulas are those of `network.FARGAN`.
 
-    conditions: [subframes, batch, condition]; gains: [subframes, batch, 1]; weights: by the names `LOOP_WEIGHTS`. The
-    arrays that it keeps have a row for every sub-frame.
+    conditions: [subframes, batch, condition]. gains: [subframes, batch, 1]. given: the other inputs. weights: name in
+    LOOP_WEIGHTS -> weight. Between `forward` and `backward`, the object keeps the values of all layers, with one row
+    for each sub-frame.
     """
 
     def __init__(self, conditions: Tensor, gains: Tensor, given: LoopInputs, weights: Mapping[str, Tensor]) -> None:
@@ -79,11 +82,11 @@ class SubframeLoop:
             x.add_(self.given.noise[number][t])
 
     def _index(self, t: int) -> Tensor:
-        """Return where the past period of sub-frame t stands in the signal."""
+        """Return where in the signal the past period of sub-frame t stands: indices [batch, subframe + 4]."""
         return self.given.places[t * len(self.given.places) // self.count] + t * self.size
 
     def forward(self) -> Tensor:
-        """Return the samples [batch, subframes * subframe]."""
+        """Compute all sub-frames; return their samples [batch, subframes * subframe]."""
         w, size, made = self.w, self.size, self.signal.new_empty(self.rows, self.count, self.size)
         width = self.seen.shape[2] // 2
         transposed = {name: one.mT for name, one in w.items() if one.ndim == 2}
@@ -130,7 +133,10 @@ class SubframeLoop:
         return made.view(self.rows, -1)
 
     def _reach(self, x: Tensor, gain: Tensor, period: Tensor, newest: Tensor) -> None:
-        """Write the past period with its gain, and the last sub-frame, to the end of the inputs x of a layer."""
+        """Write the last 2 * subframe inputs of a layer: the past period times its gain, then the last sub-frame.
+
+        x: [batch, inputs], the array to write into. gain: [batch, 1]. period, newest: [batch, subframe].
+        """
         torch.mul(period, gain, out=x[:, -2 * self.size : -self.size])
         x[:, -self.size :] = newest
 
@@ -145,7 +151,10 @@ class SubframeLoop:
         return torch.lerp(new, h, keep, out=self.states[k][t + 1])
 
     def backward(self, gradient: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Return the gradients of conditions, gains and weights. gradient: of the samples that `forward` returns."""
+        """Return the gradients with respect to conditions, gains and weights (by name).
+
+        gradient: [batch, subframes * subframe], the gradient with respect to the samples that `forward` returned.
+        """
         w, size, units = self.w, self.size, self.units
         width, past = self.seen.shape[2] // 2, self.seen.shape[2] // 2 - 2 * size - 4
         of_made = gradient.reshape(self.rows, self.count, size)
@@ -200,12 +209,21 @@ class SubframeLoop:
         return of_conditions, of_gains, self._of_weights(sums)
 
     def _ungate(self, d: Tensor, name: str, x: Tensor, opened: Tensor, sums: Mapping[str, Tensor], t: int) -> Tensor:
-        """Return the gradient of x, of a result x * sigmoid(W x) whose gradient is d."""
+        """Return the gradient with respect to x of the gate x * sigmoid(W @ x).
+
+        d: the gradient with respect to the result. name: the name of the gate's layer. opened: sigmoid(W @ x). sums:
+        layer -> array, whose row t gets the gradient with respect to W @ x.
+        """
         inner = _through_sigmoid(d * x, opened, sums[f"{name}.weight"][t])
         return torch.addmm(d * opened, inner, self.w[f"{name}.weight"])
 
     def _ungru(self, k: int, t: int, d: Tensor, of_state: Tensor, sums: Mapping[str, Tensor]) -> Tensor:
-        """Return the gradient of the inputs of a GRU, and write that of its state before. d: of its state after."""
+        """Return the gradient with respect to the inputs of GRU k at sub-frame t.
+
+        d: the gradient with respect to its new state. of_state: is overwritten with the gradient with respect to its
+        old state. sums: layer -> array, whose row t gets the gradient with respect to the matrix products of the
+        layer.
+        """
         units, h, new = self.units[k], self.states[k][t], self.new[k][t]
         reset, keep = self.gates[k][t, :, :units], self.gates[k][t, :, units:]
         inner, outer = sums[f"gru{k + 1}_inputs.weight"][t], sums[f"gru{k + 1}_states.weight"][t]
@@ -218,7 +236,10 @@ class SubframeLoop:
         return inner @ self.w[f"gru{k + 1}_inputs.weight"]
 
     def _of_weights(self, sums: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the gradients of the weights. sums: those of the sums of every layer, [subframes, batch, outputs]."""
+        """Return the gradients with respect to the weights, by name.
+
+        sums: layer -> [subframes, batch, outputs], the gradients with respect to the matrix products of the layer.
+        """
         read = {
             "first": self.seen, "first_gate": self.first, "pitch_gains": self.inputs[0][..., : -2 * self.size],
             "skip": self.joined, "skip_gate": self.noisy, "last": self.gated,
@@ -235,17 +256,23 @@ class SubframeLoop:
 
 
 def _through_tanh(d: Tensor, y: Tensor, out: Tensor) -> Tensor:
-    """Write d * (1 - y**2) to `out`, and return it: the gradient of x where y = tanh(x)."""
+    """Return d * (1 - y**2), written to `out`: the gradient with respect to x of y = tanh(x). d: the gradient of y."""
     return torch.mul(d, 1 - y * y, out=out)
 
 
 def _through_sigmoid(d: Tensor, y: Tensor, out: Tensor) -> Tensor:
-    """Write d * y * (1 - y) to `out`, and return it: the gradient of x where y = sigmoid(x)."""
+    """Return d * y * (1 - y), written to `out`: the gradient with respect to x of y = sigmoid(x).
+
+    d: the gradient of y.
+    """
     return torch.mul(d * y, 1 - y, out=out)
 
 
 class Subframes(Function):
-    """The loop for autograd: (conditions, gains, given, weights ...) -> samples [batch, subframes * subframe]."""
+    """The loop as a torch function: (conditions, gains, given, *weights) -> samples [batch, subframes * subframe].
+
+    The arguments are those of `SubframeLoop`; the weights are in the order of LOOP_WEIGHTS.
+    """
 
     @staticmethod
     def forward(ctx: Any, conditions: Tensor, gains: Tensor, given: LoopInputs, *weights: Tensor) -> Tensor:

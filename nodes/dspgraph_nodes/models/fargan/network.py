@@ -21,7 +21,11 @@ _FIRST_GAIN = -3.0  # natural logarithm of the gain with which training begins, 
 
 
 class SubframeStates(NamedTuple):
-    """The state after a sub-frame: past samples [batch, 256], the last inputs, the states of the GRUs."""
+    """The state after a sub-frame.
+
+    memory: [batch, 256], the past samples. seen: [batch, inputs], the inputs of the last sub-frame. gru1, gru2, gru3:
+    [batch, units], the states of the GRUs.
+    """
 
     memory: Tensor
     seen: Tensor
@@ -31,18 +35,19 @@ class SubframeStates(NamedTuple):
 
 
 class FARGAN(nn.Module):
-    """The frame-rate network and the sub-frame network.
+    """FARGAN as a torch module: the frame-rate network and the sub-frame network.
 
-    With the condition c of a sub-frame, the period T, the last outputs s, l(x) = x limited to -1 .. 1, and the gate
-    G x = x * sigmoid(W x), where every W is a matrix of its own:
+    c is the condition of a sub-frame, T its pitch period, s the past outputs, l(x) is x limited to -1 .. 1, G x = x *
+    sigmoid(W x) is a gate; every W is another matrix:
 
         g = e**(W c + b),    p = l(s[-T-2 .. -T+41] / (g + 1e-5)),    q = l(s[-40 .. -1] / (g + 1e-5))
         f = p[2 .. 41],    u = [c, p, q],    y0 = G tanh(W [u of the sub-frame before, u]),    k = sigmoid(W y0 + b)
         yi = G hi,    hi = GRUi([y(i-1), k[i-1] * f, q])    for i = 1, 2, 3
         z = G tanh(W [y1, y2, y3, y0, k[3] * f, q]),    output = g * tanh(W z)
 
-    Where the period is shorter than 42 samples, past samples repeat. The signal is pre-emphasised, full scale +-1. In
-    training, uniform noise from -1 / 254 to 1 / 254 is added to c, p, q, to every h and y, and to the inner tanh of z.
+    If the period is shorter than 42 samples, the past period is repeated. The signal is pre-emphasised, full scale
+    +-1. In training, uniform noise from -1 / 254 to 1 / 254 is added to c, p, q, to every h and y, and to the inner
+    tanh of z.
     """
 
     def __init__(self, config: Config) -> None:
@@ -75,10 +80,10 @@ class FARGAN(nn.Module):
                     nn.init.orthogonal_(part)
 
     def condition(self, inputs: Tensor, period: Tensor) -> Tensor:
-        """Return the conditions of sub-frames [batch, 4 * n, condition].
+        """Return the conditions of all sub-frames, [batch, 4 * n, condition].
 
-        inputs: [batch, n + 2, bands + 2], as `frame_inputs` returns them, with a frame before and one after; period:
-        [batch, n + 2].
+        inputs: [batch, n + 2, bands + 2], as `frame_inputs` returns them, for n frames, one frame before and one after
+        them; period: [batch, n + 2], in samples.
         """
         x = torch.cat((inputs, self.embed_pitch(period - SHORTEST_PERIOD)), -1)
         x = torch.tanh(self.frame1(x))
@@ -87,17 +92,20 @@ class FARGAN(nn.Module):
         return x.reshape(len(x), -1, self.config.condition)
 
     def start(self, memory: Tensor) -> SubframeStates:
-        """Return the states before a first sub-frame. memory: [batch, 256], past samples."""
+        """Return the state before the first sub-frame: all zeros except `memory`.
+
+        memory: [batch, 256], the past samples.
+        """
         c, rows = self.config, len(memory)
         return SubframeStates(memory, *(memory.new_zeros(rows, width) for width in (c.seen, c.gru1, c.gru2, c.gru3)))
 
     def subframe(
         self, condition: Tensor, places: Tensor, states: SubframeStates, noise: Sequence[Tensor] = ()
     ) -> tuple[Tensor, SubframeStates]:
-        """Return the samples [batch, subframe] of a sub-frame, and the states after it.
+        """Compute one sub-frame; return its samples [batch, subframe] and the state after it.
 
-        condition: [batch, condition]; places: see `places`; noise: see `noise`, for this sub-frame; or none. This is
-        the definition; `forward` computes the same by `gradients.Subframes`.
+        condition: [batch, condition]; places: the result of `places`; noise: the tensors of `noise` for this
+        sub-frame, or nothing. This method is the definition; `forward` computes the same with `gradients.Subframes`.
         """
         c, memory, size, waiting = condition, states.memory, self.config.subframe, list(noise)
 
@@ -123,17 +131,20 @@ class FARGAN(nn.Module):
         return torch.tanh(self.last(z)) * gain, SubframeStates(memory, seen, *h)
 
     def _gru(self, name: str, x: Tensor, h: Tensor) -> Tensor:
-        """Return the next state of a GRU without biases. x: [batch, inputs]; h: [batch, units]."""
+        """Return the next state of a GRU without biases, [batch, units].
+
+        x: [batch, inputs]; h: [batch, units], the last state. name: of the GRU: "gru1", "gru2" or "gru3".
+        """
         a, b = self.get_submodule(f"{name}_inputs")(x), self.get_submodule(f"{name}_states")(h)
         (ar, az, an), (br, bz, bn) = (torch.chunk(one, 3, 1) for one in (a, b))
         reset, keep = torch.sigmoid(ar + br), torch.sigmoid(az + bz)
         return torch.lerp(torch.tanh(an + reset * bn), h, keep)
 
     def noise(self, count: int, like: Tensor) -> list[Tensor]:
-        """Return what training adds to the layers of `count` sub-frames, a list of [count, batch, width].
+        """Return the noise that training adds in `count` sub-frames: a list of tensors [count, batch, width].
 
-        Uniform numbers from -1 / 254 to 1 / 254 for: past period and last sub-frame, y0, h1, y1, h2, y2, h3, y3, the
-        inner tanh of z. like: a tensor [batch, ...].
+        The numbers are uniform from -1 / 254 to 1 / 254. The tensors are for: past period and last sub-frame; y0, h1,
+        y1, h2, y2, h3, y3; the inner tanh of z. like: a tensor [batch, ...] with the dtype and device of the result.
         """
         c = self.config
         widths = [2 * c.subframe + 4, c.first, *(n for n in (c.gru1, c.gru2, c.gru3) for _ in range(2)), c.skip]
@@ -142,11 +153,11 @@ class FARGAN(nn.Module):
         return [part.view(count, len(like), width) for part, width in zip(parts, widths, strict=True)]
 
     def forward(self, inputs: Tensor, period: Tensor, past: Tensor, given: Tensor) -> Tensor:
-        """Return the samples of n frames [batch, n * hop], where the past of the first sub-frames is given.
+        """Return the samples of n frames, [batch, n * hop]. The first sub-frames have true samples as their past.
 
         inputs, period: as in `condition`; past: [batch, 256], the samples before the first frame; given: [batch, m],
-        true samples of the first m / subframe sub-frames: later sub-frames read them as their past, in place of the
-        samples that the network made.
+        the true samples of the first m / subframe sub-frames. The sub-frames after them read these as their past, in
+        place of the generated samples.
         """
         conditions = self.condition(inputs, period).transpose(0, 1)
         noise: list[Tensor] = []
@@ -161,10 +172,10 @@ class FARGAN(nn.Module):
 
 
 def places(period: Tensor, size: int) -> Tensor:
-    """Return the places in the memory of one period of past samples, with two more on either side, [batch, size + 4].
+    """Return the indices in the memory of the last pitch period and two samples on either side: [batch, size + 4].
 
-    period: [batch]. A place after the end of the memory is replaced by the place one period earlier, and a place before
-    its start by the first place.
+    period: [batch], in samples. size: samples in a sub-frame. An index beyond the end of the memory is replaced by the
+    index one period earlier, and an index before its start by 0.
     """
     found = MEMORY - 2 - period[:, None] + torch.arange(size + 4, device=period.device)
     while bool((found >= MEMORY).any()):

@@ -1,8 +1,4 @@
-"""A training run of FARGAN: only the first part of the published training, whose loss compares spectra.
-
-Source: J.-M. Valin, A. Mustafa and J. Büthe, Very Low Complexity Speech Synthesis Using Framewise Autoregressive GAN
-(FARGAN) with Pitch Prediction, IEEE Signal Processing Letters 31, 2024; the program published with it.
-"""
+"""A training run of FARGAN: the published training without its adversarial part. The loss compares spectra."""
 
 from __future__ import annotations
 
@@ -50,7 +46,7 @@ _LAST_RATE = 0.05  # factor of the learning rate in the last update
 
 
 class Settings(TrainingSettings, frozen=True, extra="forbid"):
-    """The settings of a training run."""
+    """The settings of a training run of FARGAN."""
 
     PRESETS: ClassVar = PRESETS
 
@@ -81,10 +77,10 @@ class Settings(TrainingSettings, frozen=True, extra="forbid"):
 
 
 def rate(updates: int, settings: Settings) -> float:
-    """Return the factor of the learning rate after `updates` updates.
+    """Return the factor of the learning rate after `updates` updates, at most 1.
 
-    The factor rises linearly, stays at 1, and falls linearly before the last update, whose number is the setting
-    `steps`. So a run can be resumed with fewer steps than planned, to end it early.
+    The factor rises linearly to 1, stays there, and falls linearly before the last update, whose number is the setting
+    `steps`. So a run that is resumed with a smaller `steps` ends early and properly.
     """
     rising = min(1.0, (updates + 1) / (settings.warm_up + 1))
     falling = min(1.0, (settings.steps - updates) / settings.finish) if settings.finish else 1.0
@@ -92,7 +88,11 @@ def rate(updates: int, settings: Settings) -> float:
 
 
 def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction) -> trainer.Task:
-    """Return the `Task` of a training run: its data, losses and validation."""
+    """Return the `trainer.Task` of a training run of FARGAN: its network, batches, losses and validation.
+
+    recordings: name -> samples [n], full scale +-1, 16 kHz. features: the function that computes the features of such
+    samples.
+    """
     training, validation = split(
         recordings,
         lambda _, x: utterance(x, features),
@@ -145,13 +145,13 @@ train = partial(trainer.train, task)
 
 
 def figures(network: FARGAN, inputs: Tensor, period: Tensor, past: Tensor, true: Tensor) -> dict[str, Tensor]:
-    """Return the loss of a batch and its two parts, by name.
+    """Return {"loss": ..., "spectrum": ..., "start": ...} of a batch.
 
-        loss = spectrum + 0.03 * start,    start = mean(1 - cos(true, made)) over the first frame that is made freely
+        loss = spectrum + 0.03 * start,    start = mean(1 - cos(true, made)) over the first frame without true past
 
-    The tensors are those of `FarganChunk`, with one row per chunk. The network gets the true past of the first frame of
-    a chunk, and true samples replace this frame in the spectra, so that it does not count. The spectra are computed
-    from the frame before the chunk and the whole chunk.
+    The tensors are those of `FarganChunk`, one row per chunk. "spectrum" is the `spectral_loss` over the frame before
+    the chunk and the chunk. The network gets true samples for the first frame of the chunk, and this frame is replaced
+    by true samples in the spectra, so that it does not count.
     """
     made = network(inputs, period, past, true[:, :FARGAN_HOP])
     free = slice(FARGAN_HOP, 2 * FARGAN_HOP)
@@ -162,11 +162,12 @@ def figures(network: FARGAN, inputs: Tensor, period: Tensor, past: Tensor, true:
 
 
 def spectral_loss(true: Tensor, made: Tensor) -> Tensor:
-    """Return the distance of the short-time spectra of signals [batch, n].
+    """Return the distance between the short-time spectra of two signals, both [batch, n].
 
-        mean over N of  sum |sqrt|X| - sqrt|Y|| / sum sqrt|X|    for windows (Hann) of N = 2560, 1280 .. 80, hop N / 4
+        mean over N of  sum |sqrt|X| - sqrt|Y|| / sum sqrt|X|
 
-    X, Y: the transforms of the true and of the made signals.
+    X and Y are the short-time Fourier transforms of the true and of the generated signal, with Hann windows of N =
+    2560, 1280 .. 80 samples and hop N / 4.
     """
     total = true.new_zeros(())
     for length in _LENGTHS:
@@ -176,7 +177,10 @@ def spectral_loss(true: Tensor, made: Tensor) -> Tensor:
 
 
 def _roots(signal: Tensor, length: int) -> Tensor:
-    """Return the square roots of the magnitudes of a short-time transform."""
+    """Return sqrt|X| for the short-time Fourier transform X of a signal: [batch, frames, length / 2 + 1].
+
+    signal: [batch, n]. length: of the Hann window.
+    """
     around = pad(signal, (length // 2, length // 2), mode="reflect" if length // 2 < signal.shape[1] else "constant")
     frames = around.unfold(1, length, length // 4) * _window(length).to(signal.device)
     spectrum = torch.fft.rfft(frames)

@@ -1,4 +1,4 @@
-"""The arrays of a FARGAN in a file of weights, without torch."""
+"""The names and shapes of the arrays in a file of FARGAN weights, without torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from dspgraph_nodes.models.shared.weights import WeightsFormat, layer_shapes
 
 
 def shapes(config: Config) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every array of a network, by the name that torch gives the array."""
+    """Return name -> shape for every array of a network with this configuration.
+
+    The names are those of the torch module.
+    """
     c, ends = config, 2 * config.subframe  # one period of the past, and the last sub-frame
     widths = (c.first, c.gru1, c.gru2, c.gru3)
     found: dict[str, tuple[int, ...]] = {

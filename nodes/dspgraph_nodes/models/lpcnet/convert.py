@@ -17,7 +17,7 @@ from dspgraph_nodes.models.lpcnet.weights import WEIGHTS
 
 
 def recognises(names: set[str]) -> bool:
-    """Return whether arrays with these names are an LPCNet in the layout of Keras.
+    """Return whether arrays with these names are the weights of an LPCNet in the layout of Keras.
 
     A name may have folders before it: "model/embed_sig".
     """
@@ -49,11 +49,12 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
 
 
 def from_keras(arrays: Mapping[str, Array]) -> LPCNet:
-    """Return the network in arrays with the layout of Keras.
+    """Return an LPCNet with the weights in `arrays`, which have the names and the layout of Keras.
 
-    Kernels are [in, out], gates are in the order z, r, h, biases are [2, 3 * units], and the two halves of DualFC are
-    on the last axis. If the network takes 38 features besides the embedding of the pitch, the 18 that the published
-    programs set to zero are left out. Raises ValueError if an array is missing or has another shape.
+    In this layout kernels are [in, out], the gates of a GRU are in the order z, r, h, its biases are [2, 3 * units],
+    and the two layers of DualFC are on the last axis. If the network takes 38 features besides the embedding of the
+    pitch, the 18 that the published programs set to zero are left out. Raises ValueError if an array is missing or has
+    another shape.
     """
 
     def array(name: str) -> Tensor:
@@ -98,6 +99,6 @@ def from_keras(arrays: Mapping[str, Array]) -> LPCNet:
 
 
 def _gates(rows: Tensor) -> Tensor:
-    """Reorder the gates z, r, h of Keras to r, z, n of torch."""
+    """Reorder the gates of a GRU, stacked on the first axis, from Keras's order z, r, h to torch's r, z, n."""
     z, r, h = rows.chunk(3)
     return torch.cat((r, z, h))

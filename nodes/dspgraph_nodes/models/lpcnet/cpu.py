@@ -1,9 +1,10 @@
-"""LPCNet's sample-rate network with gradients that are computed here. It is faster on a CPU than torch's own modules.
+"""LPCNet's sample-rate network with its own backward pass, which is faster on a CPU than torch's modules.
 
 Outputs and gradients are those of `LPCNet.forward`, except for rounding. Three things save time:
 
-* An embedding has 256 rows, but a batch has thousands of samples. The input matrix of GRU_A is multiplied with each row
-  of the embedding once, and with the condition of each frame once. For a sample, four rows of the products are added.
+* The input matrix of GRU_A is multiplied once with each of the 256 rows of the embedding, and once with the condition
+of each frame. The input of GRU_A for a sample, of which a batch has thousands, is then a sum of four rows of these
+products.
 * The GRUs are those of `shared.layers`, whose gradients are computed in fewer passes over memory.
 * tanh x = 2 * sigmoid(2 * x) - 1: for arrays as large as those of DualFC, torch's sigmoid is several times faster than
   its tanh.
@@ -32,8 +33,8 @@ GruStates = tuple[Tensor, Tensor]
 def forward(model: LPCNet, f: Tensor, codes: Tensor, state: GruStates | None = None) -> tuple[Tensor, GruStates]:
     """Return logits [batch, samples, 256], and the states of the GRUs after the last sample, as `LPCNet.forward` does.
 
-    f: [batch, frames, condition]; codes: [batch, samples, 3], whole numbers 0..255, which is not checked; state: the
-    states before the first sample, 0 by default. All tensors are on the CPU, and f and the weights have one dtype.
+    f: [batch, frames, condition]; codes: [batch, samples, 3], whole numbers 0..255 (not checked); state: the states
+    before the first sample, 0 by default. All tensors are on the CPU, and f and the weights have one dtype.
     """
     config, batch = model.config, len(codes)
     f = f.transpose(0, 1)  # time first, from here on
@@ -54,9 +55,9 @@ def forward(model: LPCNet, f: Tensor, codes: Tensor, state: GruStates | None = N
 
 
 def _input_a(model: LPCNet, f: Tensor, codes: Tensor) -> Tensor:
-    """Return the inputs of GRU_A multiplied with its input matrix, plus the biases: [samples, batch, 3 * units].
+    """Return GRU_A's inputs times its input weights, plus the biases: [samples, batch, 3 * units].
 
-    f: [frames, batch, condition]; codes: [samples, batch, 3].
+    f: [frames, batch, condition], the conditions; codes: [samples, batch, 3], the mu-law codes that the samples read.
     """
     weight, bias = gru_input(model.gru_a)
     samples, batch, inputs = codes.shape
@@ -70,9 +71,10 @@ def _input_a(model: LPCNet, f: Tensor, codes: Tensor) -> Tensor:
 
 
 class _DualFC(Function):
-    """The last step of DualFC: y [..., levels] = sum_k factor[k] * tanh(a[k]), k = 0, 1.
+    """The last step of DualFC as a torch function: y = factor[0] * tanh(a[0]) + factor[1] * tanh(a[1]).
 
-    twice: 2 * a, [..., 2 * levels]; factor: [2, levels].
+    Its arguments are twice, [..., 2 * levels]: 2 * a[0] and 2 * a[1] side by side; and factor, [2, levels]. y is [...,
+    levels].
     """
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The training data of LPCNet: chunks of speech with their features, and noise like that of the network's output."""
+"""The training data of LPCNet: chunks of speech with features, and noise on the samples that the network reads."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ the chunk without context.
 
 @dataclass(frozen=True)
 class Utterance:
-    """One recording with its features; all arrays have the same number of frames.
+    """One recording and its features, frame by frame.
 
     signal: [frames * 160], pre-emphasised, in the scale of 16-bit samples, frame k from index 160 * k on; cepstrum:
     [frames, bands]; pitch, correlation: [frames]; lpc: [frames, order].
@@ -55,7 +55,11 @@ class Utterance:
 
     @cached_property
     def clean(self) -> tuple[Array, Array]:
-        """Input codes [n, 3] and target codes [n], uint8, for the n samples of the recording, without added noise."""
+        """The codes for training without added noise: inputs [n, 3] and targets [n], both uint8, for the n samples.
+
+        The inputs of a sample are the codes of the last signal sample, of the prediction and of the last excitation;
+        its target is the code of the excitation.
+        """
         excitation = closed_loop(self.signal, self.lpc, np.zeros(len(self.signal), np.int64))
         return inputs(excitation).astype(np.uint8), excitation.target.astype(np.uint8)
 
@@ -66,9 +70,10 @@ class Utterance:
 
 
 def utterance(samples: Array, features: FeatureFunction) -> Utterance:
-    """Return a recording with its features.
+    """Return a recording with its features as an `Utterance`.
 
-    samples: [n], full scale +-1, 16 kHz; features: the function that computes the features.
+    samples: [n], full scale +-1, 16 kHz; features: a function that computes the features by name ("cepstrum" ...) from
+    such samples.
     """
     found = features(samples)
     lpc = np.asarray(found["lpc"], np.float32)
@@ -115,10 +120,11 @@ def rounded_laplace(deviation: float, count: int, random: Generator) -> Array:
 
 
 def make_chunk(whole: Utterance, first: int, frames: int, form: str, random: Generator, scale: float = 1.0) -> Chunk:
-    """Return the chunk of `frames` frames from frame `first` on.
+    """Return the chunk that begins with frame `first` of a recording and has `frames` frames, as five tensors.
 
-    whole: the recording. form, scale: as in `noise`; with the form "none" there is no noise. The loop that adds the
-    noise begins with the context before the chunk, so that its state has settled where the chunk begins.
+    They are cepstrum, pitch and correlation, with CONTEXT more frames on either side, the input codes [samples, 3] and
+    the target codes [samples]. whole: the recording. form, scale: as in `noise`; the form "none" adds no noise. The
+    noise is added from CONTEXT frames before the chunk on, so that the chunk begins with a settled state.
     """
     part = whole.part(first - CONTEXT, first + frames + CONTEXT)
     if form in NOISES:
@@ -133,11 +139,11 @@ def make_chunk(whole: Utterance, first: int, frames: int, form: str, random: Gen
 
 
 class Chunks:
-    """Chunks of utterances, each with two frames of context on each side.
+    """A data set of chunks of recordings, each with CONTEXT frames of context on either side.
 
-    An index is (epoch, place), as in `Crops`. The same index always gives the same chunk with the same noise. In epoch
-    -1, for validation, there is no noise. In the other epochs a share `clean_share` of the chunks has no noise. noise,
-    noise_scale: the form and the scale of the noise, see `noise`.
+    An index is (epoch, place), where place counts the chunks of an epoch, as in `Crops`. The same index always gives
+    the same chunk with the same noise. In epoch -1, for validation, there is no noise. In the other epochs, the share
+    `clean_share` of the chunks has no noise. noise, noise_scale: the form and the scale of the noise, see `noise`.
     """
 
     def __init__(

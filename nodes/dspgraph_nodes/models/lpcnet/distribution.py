@@ -1,4 +1,4 @@
-"""The distribution that LPCNet predicts for every sample of a recording from the true samples before it."""
+"""The distribution that LPCNet predicts for every sample of a recording, given the true samples before it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ __all__ = ["PIPELINE", "distribution", "probabilities"]
 def distribution(weights: Path, samples: Array, features: FeatureFunction) -> tuple[Array, Array, float]:
     """Return the distribution [n, 256] that a network predicts for n samples, the true codes [n], and the rate in Hz.
 
-    weights: the file of the network; samples: [n], full scale +-1, 16 kHz; features: the function that computes the
-    features. Raises ValueError if the file holds no weights of this model, or the weights of a network for other
-    features.
+    weights: a file of weights; samples: [n], full scale +-1, 16 kHz; features: the function that computes the
+    features. Raises ValueError if the file holds no weights of this model, or if its network reads other features.
     """
     whole, model = utterance(samples, features), load(WEIGHTS, LPCNet, weights)
     check_fits(weights, model.config, PIPELINE, {"bands": whole.cepstrum.shape[1], "rate": RATE, "hop": HOP})
@@ -34,7 +33,10 @@ def distribution(weights: Path, samples: Array, features: FeatureFunction) -> tu
 
 @torch.no_grad()
 def probabilities(model: LPCNet, whole: Utterance) -> Array:
-    """Return the softmax of the network for every sample of an utterance, without noise: [samples, 256]."""
+    """Return the distribution that a network predicts for every sample of an utterance, [samples, 256].
+
+    The network reads the true samples, without noise.
+    """
     rows = (torch.from_numpy(each)[None] for each in (whole.cepstrum, whole.pitch, whole.correlation))
     codes = torch.from_numpy(whole.clean[0].astype(np.int64))[None]
     found: Array = torch.softmax(model(model.condition(*rows), codes)[0][0], -1).numpy()

@@ -40,7 +40,7 @@ class DualFC(nn.Module):
 
 
 class LPCNet(nn.Module):
-    """The network, for the features of the pipeline `lpcnet_features` and mu-law codes 0..255."""
+    """LPCNet as a torch module. It reads features of the pipeline `lpcnet_features` and mu-law codes 0..255."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()

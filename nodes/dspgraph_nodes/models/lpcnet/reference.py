@@ -16,14 +16,14 @@ from dspgraph_nodes.models.lpcnet.network import LPCNet
 def synthesise(
     model: LPCNet, f: Tensor, sharpness: Tensor, lpc: Array, numbers: Array, hop: int, first: int, threshold: float
 ) -> tuple[Array, Array]:
-    """Return a signal [n], synthesised sample by sample in plain torch, and the codes [n] of its excitation.
+    """Synthesise speech sample by sample in plain torch; return the signal [n] and the codes [n] of its excitation.
 
     The signal is float64, in 16-bit scale, before de-emphasis.
 
     f: [frames, width], the conditions; sharpness: [frames], the factors of the logits; lpc: [frames, order]; numbers:
-    [n], random numbers from 0 to 1: each draws one code; first: number of samples of frame 0; hop: number of samples of
-    every later frame, except the last, which has all samples that remain; threshold: as in `Lpcnet`. The function is
-    some hundred times slower than the kernel.
+    [n], uniform random numbers from 0 to 1, one to draw each code; first: number of samples of frame 0; hop: number of
+    samples of every later frame (the last frame has all samples that remain); threshold: as in `Lpcnet`. This is about
+    a hundred times slower than the kernel.
     """
     levels = centres()
     order, state = lpc.shape[1], None

@@ -43,7 +43,11 @@ __all__ = ["PIPELINE", "Settings", "train"]
 
 
 def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction) -> trainer.Task:
-    """Return the `Task` of a training run: its data, losses and validation."""
+    """Return the `trainer.Task` of a training run of LPCNet: its network, batches, losses and validation.
+
+    recordings: name -> samples [n], full scale +-1, 16 kHz. features: the function that computes the features of such
+    samples.
+    """
     training, validation = split(recordings, lambda _, x: utterance(x, features), settings, HOP, CONTEXT)
     chunks = Chunks(
         training, settings.frames, settings.noise, settings.seed, settings.clean_share, settings.noise_scale
@@ -52,7 +56,10 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
     order = BatchOrder(len(chunks), settings.batch, settings.seed)
 
     def losses(network: LPCNet, batch: Chunk) -> Iterator[Tensor]:
-        """Yield the loss of each part of the chunks; the states of the GRUs carry over to the next part."""
+        """Yield the loss of each part of the chunks in a batch.
+
+        Each part starts from the last GRU states of the part before.
+        """
         *rows, codes, target = batch
         length, state = codes.shape[1] // settings.updates, None
         for first in range(0, codes.shape[1], length):
@@ -67,7 +74,10 @@ def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureF
         return mean_figures(clean, figures, network.embed.weight.device)
 
     def audio(weights: Path) -> dict[str, tuple[Array, int]]:
-        """Return the beginning of the first recording for validation, synthesised from its features."""
+        """Return the first validation recording, re-synthesised from its features: {name: (samples, rate in Hz)}.
+
+        weights: the file of the network. The length is that of the setting `audio`, in seconds.
+        """
         one = validation[0].part(0, min(validation[0].frames, max(1, round(settings.audio * RATE / HOP))))
         network, draw = pack_weights(WEIGHTS.read(weights)[1]), rng(settings.seed)
         columns = (one.cepstrum, one.pitch[:, None], one.correlation[:, None], one.lpc)
@@ -103,11 +113,11 @@ def part_loss(
     last: int,
     state: GruStates | None,
 ) -> tuple[Tensor, GruStates]:
-    """Return the mean of -ln p(target), in nats, over samples first .. last - 1, and the states of the GRUs after them.
+    """Return the mean of -ln p(target), in nats, over samples first ..
 
-    rows: cepstrum, pitch and correlation of the chunks with their context; codes: [chunks, samples, 3]; target:
-    [chunks, samples]; state: the states after the part before, None for the first part. All parts of a chunk have one
-    length.
+    last - 1, and the states of the GRUs after them. rows: cepstrum, pitch and correlation of the chunks with their
+    context; codes: [chunks, samples, 3], input codes; target: [chunks, samples], target codes; state: the GRU states
+    after the part before, None for the first part. All parts of a chunk have the same length.
     """
     begin, end = first // HOP, -(-last // HOP)
     f = model.condition(*(each[:, begin : end + 2 * CONTEXT] for each in rows))[:, CONTEXT:-CONTEXT]

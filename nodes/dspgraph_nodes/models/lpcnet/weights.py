@@ -1,4 +1,4 @@
-"""The arrays of an LPCNet in a file of weights, without torch."""
+"""The names and shapes of the arrays in a file of LPCNet weights, without torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from dspgraph_nodes.models.shared.weights import WeightsFormat, gru_shapes
 
 
 def shapes(config: Config) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every array of a network, by the name that torch gives the array."""
+    """Return name -> shape for every array of a network with this configuration.
+
+    The names are those of the torch module.
+    """
     c = config
     found: dict[str, tuple[int, ...]] = {
         "embed_pitch.weight": (LEVELS, c.pitch_embedding),

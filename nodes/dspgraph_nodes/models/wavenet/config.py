@@ -1,4 +1,4 @@
-"""The sizes and forms of a WaveNet, and the presets."""
+"""The configuration of a WaveNet: sizes, forms, rate and hop, and named presets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UpsamplingFactor = Annotated[int, Field(ge=1, le=1024)]
 
 
 class Config(EmphasisConfig):
-    """The sizes and forms of a network, and the rate, hop and form of its audio.
+    """The sizes and variants of a WaveNet, and the rate, hop and encoding of its audio.
 
     The defaults are the values of the program wavenet_vocoder from 2018-12 on. `PRESETS["wavenet-2018"]` has the values
     of the checkpoints that were published before.
@@ -80,7 +80,7 @@ class Config(EmphasisConfig):
 
     @property
     def receptive_field(self) -> int:
-        """Number of samples before a sample on which its distribution depends."""
+        """The number of previous samples that the distribution of a sample depends on."""
         return (self.kernel - 1) * sum(self.dilations) + 1
 
     @property
@@ -90,24 +90,24 @@ class Config(EmphasisConfig):
 
     @property
     def wait(self) -> int:
-        """Number of frames after a frame on which the samples of that frame depend: see `upsampling`."""
+        """The number of later frames that the samples of a frame depend on: see the field `upsampling`."""
         if self.upsampling == "transposed":
             return 0
         return self.context + reach(self.scales, [2 * s + 1 for s in self.scales])
 
     @property
     def silence(self) -> int:
-        """Silence: the sample 0 or, for the kind categorical, the level of 0."""
+        """The sample that stands for silence: 0 or, for the kind categorical, the mu-law level of 0."""
         return self.levels // 2 if self.kind == "categorical" else 0
 
     @property
     def width(self) -> int:
-        """Number of parameters of the distribution of a sample."""
+        """The number of parameters of the distribution of a sample."""
         return 3 * self.components if self.kind == "mixture" else self.levels
 
     @property
     def skip_factors(self) -> tuple[float, ...]:
-        """The factor of every layer's skip connection in their sum."""
+        """The factors of the layers' skip connections in their sum: one number for each layer."""
         if self.skip_sum == "halved":
             return tuple(0.5 ** ((self.layers - max(i, 1)) / 2) for i in range(self.layers))
         return (self.layers**-0.5 if self.skip_sum == "scaled" else 1.0,) * self.layers

@@ -1,8 +1,8 @@
-"""Conversion of the published checkpoints of WaveNet to the files of this project.
+"""Conversion of published WaveNet checkpoints to files of weights of this project.
 
-The program wavenet_vocoder wrote these checkpoints, in its version of 2018-05 or a version from 2018-12 on. Their
-weights are normalised: a weight w is stored as a length g and a direction v, w = g * v / |v|, with one length for each
-index of the first axis.
+The checkpoints were written by the program wavenet_vocoder, in its version of 2018-05 or in versions from 2018-12 on.
+They use weight normalisation: a weight w is stored as a length g and a direction v, w = g * v / |v|, with one length
+for each index of the first axis.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _FEATURES = {
 
 
 def recognises(names: set[str]) -> bool:
-    """Return whether arrays with these names are a WaveNet of the program wavenet_vocoder."""
+    """Return whether arrays with these names are the weights of a WaveNet of the program wavenet_vocoder."""
     return {"first_conv.bias", "conv_layers.0.conv.bias", "last_conv_layers.3.bias"} <= names
 
 
@@ -104,10 +104,10 @@ def _converted(plain: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Co
 
 
 def folded(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the arrays in float64, with the weight itself in place of each length and direction.
+    """Return the arrays in float64, with each pair of length g and direction v replaced by the weight g * v / |v|.
 
-    The length of `NAME.weight` is called `NAME.weight_g`, its direction `NAME.weight_v`; newer versions of torch call
-    them `NAME.parametrizations.weight.original0` and `original1`.
+    The length of `NAME.weight` is called `NAME.weight_g` and its direction `NAME.weight_v`; newer versions of torch
+    call them `NAME.parametrizations.weight.original0` and `original1`.
     """
     weight = r"parametrizations\.weight\.original"
     plain = renamed(arrays, {rf"{weight}0$": "weight_g", rf"{weight}1$": "weight_v"})
@@ -152,9 +152,9 @@ def _told(plain: Mapping[str, Array]) -> dict[str, Any]:
 
 
 def _configured(told: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[Config, list[str]]:
-    """Return the configuration, and a text for each value that is neither in the checkpoint nor given.
+    """Return the configuration, and a text for each value that is neither in the checkpoint nor given, but assumed.
 
-    told: the fields of `Config` that follow from the checkpoint.
+    told: the fields of `Config` that follow from the checkpoint. given: as in `convert`.
     """
     transposed = told.get("upsampling") == "transposed"
     published, more = PRESETS["wavenet-2018" if transposed else "wavenet"], _given(given, transposed)
@@ -184,7 +184,10 @@ def _given(given: Mapping[str, Any], transposed: bool) -> dict[str, Any]:
 
 
 def _speaker(plain: Mapping[str, Array], given: Mapping[str, Any]) -> Array | None:
-    """Return the embedding of the speaker whose number is given; None if the network has no embedding of speakers."""
+    """Return the embedding vector of the speaker `given["speaker"]`; None if the network has no embedding of speakers.
+
+    plain: the arrays of the network. Raises ValueError if the number of the speaker is missing or too large.
+    """
     if "conv_layers.0.conv1x1g.weight" not in plain:
         return None
     speakers, number = plain.get("embed_speakers.weight", np.zeros((0, 1))), given.get("speaker")

@@ -1,4 +1,4 @@
-"""The distribution that WaveNet predicts for every sample of a recording from the true samples before it."""
+"""The distribution that a WaveNet predicts for every sample of a recording, given the true samples before it."""
 
 from __future__ import annotations
 

@@ -33,7 +33,10 @@ FIRST_LOG_SCALE = -3.0
 
 
 class Stretch(nn.Module):
-    """Linear upsampling: a convolution over 2 * context + 1 frames; then, for every scale, repetition and smoothing."""
+    """Upsampling of frames to samples: a convolution over 2 * context + 1 frames, then repetition and smoothing.
+
+    Repetition and smoothing are done once for every factor in `Config.scales`.
+    """
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -42,13 +45,14 @@ class Stretch(nn.Module):
         self.taps = nn.ParameterList(torch.full((2 * s + 1,), 1 / (2 * s + 1)) for s in config.scales)
 
     def forward(self, c: Tensor) -> Tensor:
-        """Return rows [batch, frames * hop, bands]. c: [batch, frames + 2 * context, bands]."""
+        """Return the upsampled rows, [batch, frames * hop, bands]. c: [batch, frames + 2 * context, bands]."""
         return self.stretched(self.first(c.mT).mT)
 
     def stretched(self, rows: Tensor) -> Tensor:
-        """Return the rows of all samples, [batch, frames * hop, channels]; rows: [batch, frames, channels].
+        """Repeat and smooth rows [batch, frames, channels] to one row per sample, [batch, frames * hop, channels].
 
-        Beyond both ends the rows count as 0 before each smoothing, as they did when published networks were trained.
+        Before each smoothing the rows are padded with 0 at both ends, as they were when the published networks were
+        trained.
         """
         smooth = [partial(conv1d, weight=taps.view(1, 1, -1), padding=len(taps) // 2) for taps in self.taps]
         return stretched(rows, self.scales, smooth)
@@ -65,7 +69,7 @@ class Transposed(nn.Module):
         self.biases = nn.ParameterList(torch.zeros(1) for _ in config.scales)
 
     def forward(self, c: Tensor) -> Tensor:
-        """Return rows [batch, frames * hop, bands]. c: [batch, frames, bands]."""
+        """Return the upsampled rows, [batch, frames * hop, bands]. c: [batch, frames, bands]."""
         x = c.mT[:, None]
         for s, weight, bias in zip(self.scales, self.weights, self.biases, strict=True):
             x = relu(conv_transpose2d(x, weight, bias, stride=(1, s), padding=(self.edge, 0)))
@@ -73,7 +77,10 @@ class Transposed(nn.Module):
 
 
 class Layer(nn.Module):
-    """One gated convolution. The columns of the weights of its gates are [tap, channel], oldest tap first."""
+    """One layer of WaveNet: a dilated causal convolution with a gate, and its residual and skip outputs.
+
+    The columns of its gate weights are [tap, channel], oldest tap first.
+    """
 
     def __init__(self, config: Config, dilation: int, last: bool) -> None:
         super().__init__()
@@ -84,9 +91,9 @@ class Layer(nn.Module):
         self.out = None if last else nn.Linear(c.gate // 2, c.residual)
 
     def forward(self, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the input of the next layer and the skip connection.
+        """Return the input of the next layer, [batch, samples, residual], and the skip output, [batch, samples, skip].
 
-        x: [batch, samples, residual]; c: [batch, samples, bands].
+        x: [batch, samples, residual], the input of this layer; c: [batch, samples, bands], the upsampled features.
         """
         samples, lag = x.shape[1], (self.taps - 1) * self.dilation
         past = pad(x, (0, 0, lag, 0))
@@ -98,7 +105,7 @@ class Layer(nn.Module):
 
 
 class WaveNet(nn.Module):
-    """The network, for samples from -1 to 1 or, if its kind is categorical, for mu-law levels."""
+    """WaveNet as a torch module, for samples from -1 to 1 or, if its kind is categorical, for mu-law levels."""
 
     if TYPE_CHECKING:
         mean: Tensor
@@ -129,14 +136,15 @@ class WaveNet(nn.Module):
 
     @property
     def distribution(self) -> LogisticMixture | Categorical:
-        """The kind of distribution whose parameters the network predicts. A mixture has the floor `loss_floor`."""
+        """The distribution that the network predicts: a mixture with the floor `loss_floor`, or a softmax."""
         c = self.config
         return LogisticMixture(c.components, floor=c.loss_floor) if c.kind == "mixture" else Categorical(c.levels)
 
     def condition(self, features: Tensor) -> Tensor:
-        """Return the rows c of all samples, [batch, frames * hop, bands].
+        """Return the normalised features, upsampled to one row for each sample: [batch, frames * hop, bands].
 
-        features: [batch, frames + 2 * context, bands]: `context` more frames at either end.
+        features: [batch, frames + 2 * context, bands]: the features of `frames` frames and of `context` frames on
+        either side.
         """
         c: Tensor = self.stretch.forward((features - self.mean) / self.deviation)
         return c
@@ -144,8 +152,8 @@ class WaveNet(nn.Module):
     def forward(self, c: Tensor, previous: Tensor) -> Tensor:
         """Return the parameters of the distribution of every sample t, [batch, samples, width].
 
-        c: as `condition` returns it; previous: [batch, samples], the sample t - 1 at place t (teacher forcing); for the
-        kind categorical the level of that sample, int64.
+        c: the result of `condition`; previous: [batch, samples], whose element t is the true sample t - 1 (teacher
+        forcing) or, for the kind categorical, its mu-law level, int64.
         """
         if self.config.kind == "mixture":
             x = self.first(previous.unsqueeze(-1))

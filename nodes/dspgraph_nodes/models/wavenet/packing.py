@@ -46,12 +46,14 @@ def _upsampling(config: Config, wide: Mapping[str, Array], gates: Array) -> Upsa
 
 
 def frame_factors(scales: Sequence[int], taps: Sequence[Array]) -> Array:
-    """Return the factors of linear upsampling, [kinds * hop, 2 * r + 1].
+    """Return the factors with which linear upsampling adds up frames, [kinds * hop, 2 * r + 1].
 
-    A row has the factors for one sample of frame j: the sample is a sum over the frames j - r .. j + r. Beyond both
-    ends of a signal frames count as 0, so that the factors near the ends differ from those inside. There is a kind of
-    frame for every frame j of a signal of N frames, N = 1 .. 2 * r + 1; frames of a longer signal have the kinds of N =
-    2 * r + 1. Rows have the order (N, j, sample in the frame).
+    A row has the factors for one sample of a frame j: the sample is a weighted sum of the frames j - r .. j + r.
+    Frames beyond the ends of the signal count as 0, so the factors near the ends differ from those in the middle. A
+    kind stands for frame j of a signal with N frames: there is one for each N = 1 .. 2 * r + 1 and j = 0 .. N - 1. A
+    longer signal uses the kinds of N = 2 * r + 1. The rows are ordered by N, then j, then sample in the frame.
+
+    scales: the upsampling factors. taps: the smoothing filter after each of them.
     """
     hop, r = math.prod(scales), reach(scales, [len(one) for one in taps])
     found = []
@@ -62,7 +64,7 @@ def frame_factors(scales: Sequence[int], taps: Sequence[Array]) -> Array:
 
 
 def level_samples(config: Config) -> Array:
-    """Return the sample, from -1 to 1, of every mu-law level, [levels] float64."""
+    """Return the samples, from -1 to 1, that the mu-law levels stand for: [levels] float64."""
     centred = config.mulaw == "centred"
     return mulaw_decode(np.arange(config.levels), config.levels) if centred else even_samples(config.levels)
 

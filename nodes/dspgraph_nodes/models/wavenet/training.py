@@ -35,7 +35,7 @@ TRAINING_RATE = 16000  # sample rate in Hz of the recordings that the pipeline t
 
 
 class Settings(MelSettings):
-    """The settings of a training run."""
+    """The settings of a training run of WaveNet."""
 
     PRESETS: ClassVar[Mapping[str, ModelConfig]] = PRESETS
 
@@ -62,13 +62,17 @@ class Settings(MelSettings):
 
     @property
     def config(self) -> Config:
-        """The configuration of the network: the preset, with the fields that the settings replace, at 16 kHz."""
+        """The configuration of the network: the preset, with the fields that the settings change, at 16 kHz."""
         found: Config = super().config
         return found.replace(rate=TRAINING_RATE)
 
 
 def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction) -> trainer.Task:
-    """Return the `Task` of a training run: its data, losses and validation."""
+    """Return the `trainer.Task` of a training run of WaveNet: its network, batches, losses and validation.
+
+    recordings: name -> samples [n], full scale +-1, 16 kHz. features: the function that computes the features of such
+    samples.
+    """
     config = settings.config
 
     def prepare(samples: Array) -> TrainingRecording:
@@ -104,22 +108,21 @@ def _speech(config: Config, arrays: Mapping[str, Array], frames: Array, draw: np
 
 
 def loss_of(model: WaveNet, features: Tensor, samples: Tensor, read: Tensor) -> dict[str, Tensor]:
-    """Return the mean of -ln P of the samples, in nats, as "loss".
+    """Return {"loss": mean of -ln p(sample)}, in nats, over all samples of all chunks.
 
-    features: [chunks, frames + 2 * context, bands]; samples: samples or levels, [chunks, n + 1], of which the first is
-    not predicted; read: [chunks, n + 1], the samples or levels that the network reads: `samples`, or `samples` with
-    noise.
+    features: [chunks, frames + 2 * context, bands]; samples: the true samples or mu-law levels, [chunks, n + 1], of
+    which the first is not predicted; read: [chunks, n + 1], the samples or levels that the network reads: `samples`,
+    or `samples` with noise.
     """
     parameters = model(model.condition(features), read[:, :-1])
     return {"loss": model.distribution.loss(parameters, samples[:, 1:]).mean()}
 
 
 def prepared(samples: Array, features: FeatureFunction, config: Config) -> TrainingRecording:
-    """Return a recording with its features.
+    """Return a recording and its features, in the form that training reads.
 
-    samples: [n], full scale +-1. The signal of the recording has the samples as the network reads them: after
-    pre-emphasis and gain, clipped to +-1, in float32; for the kind categorical the levels of these samples. It ends
-    with the last whole frame.
+    samples: [n], full scale +-1. The signal in the result has pre-emphasis and gain, is clipped to +-1, float32, and
+    ends with the last whole frame. For the kind categorical, it consists of the mu-law levels of these samples.
     """
     rows = np.asarray(features(samples)["mel"])
     frames = min(len(rows), len(samples) // config.hop)

@@ -1,4 +1,4 @@
-"""The arrays of a WaveNet in a file of weights."""
+"""The names and shapes of the arrays in a file of WaveNet weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from dspgraph_nodes.models.wavenet.config import Config
 
 
 def shapes(config: Config) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every array of a network, by the name that torch gives the array."""
+    """Return name -> shape for every array of a network with this configuration.
+
+    The names are those of the torch module.
+    """
     c = config
     found: dict[str, tuple[int, ...]] = {"mean": (c.bands,), "deviation": (c.bands,)}
     if c.upsampling == "stretch":

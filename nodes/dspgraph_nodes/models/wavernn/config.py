@@ -1,4 +1,4 @@
-"""The sizes of a WaveRNN, and the presets."""
+"""The configuration of a WaveRNN: the kind of its predictions, sizes, rate and hop, and named presets."""
 
 from __future__ import annotations
 
@@ -78,30 +78,33 @@ class Config(EmphasisConfig):
 
     @property
     def hop(self) -> int:
-        """Samples in a frame."""
+        """The number of samples in a frame."""
         return prod(self.factors)
 
     @property
     def context(self) -> int:
-        """Number of frames on each side of a frame on which the samples of the frame depend."""
+        """The number of frames on each side of a frame that the samples of the frame depend on."""
         if not self.features:
             return 0
         return max(self.pad if self.auxiliary else 0, reach(self.factors, self.widths))
 
     @property
     def levels(self) -> int:
-        """Number of classes of a softmax: 2**(bits / 2) for coarse_fine, one half of the bits; 2**bits otherwise."""
+        """The number of levels of a softmax: 2**(bits / 2) for the kind coarse_fine, 2**bits for the others.
+
+        For coarse_fine, each softmax predicts half of the bits.
+        """
         return 1 << (self.bits // 2 if self.kind == "coarse_fine" else self.bits)
 
     @property
     def first_halves(self) -> tuple[float, float]:
-        """The inputs of the network in place of the halves of the sample before the first sample."""
+        """The (coarse half, fine half) that the network reads as the sample before the first one, from -1 to 1."""
         silence = (self.levels // 2) / ((self.levels - 1) / 2) - 1
         return {"silence": (silence, -1.0), "zeros": (0.0, 0.0), "lowest": (-1.0, -1.0)}[self.start]
 
     @property
     def outputs(self) -> int:
-        """Numbers in a row of the distribution: two softmaxes, one softmax, or the parameters of the mixture."""
+        """The width of a row of the predicted distribution: of one or two softmaxes, or of a mixture's parameters."""
         return {"coarse_fine": 2 * self.levels, "categorical": self.levels, "mixture": 3 * self.components}[self.kind]
 
 

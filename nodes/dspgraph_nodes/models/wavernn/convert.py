@@ -46,12 +46,12 @@ _STACKED = {
 
 
 def recognises(names: set[str]) -> bool:
-    """Return whether arrays with these names are a published WaveRNN, in any of the four layouts."""
+    """Return whether arrays with these names are the weights of a published WaveRNN, in any of the four layouts."""
     return any(needed <= names for needed, _ in _LAYOUTS)
 
 
 def convert(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
-    """Return the configuration, the arrays by the names of `network`, and the names of values that had to be assumed.
+    """Return the configuration, the arrays by the names of `network`, and the names of the fields that were assumed.
 
     found: the arrays of the checkpoint by name; given: fields of `Config` that do not follow from the checkpoint, such
     as rate and mulaw; if they are not given, their defaults are assumed. Raises ValueError if the arrays have none of
@@ -65,7 +65,10 @@ def convert(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
 
 
 def _from_torchaudio(found: _Arrays) -> dict[str, Array]:
-    """Rename arrays of torchaudio to the names of fatchord/WaveRNN, where residual blocks count from 0, not from 3."""
+    """Return arrays of torchaudio's WaveRNN under the names of fatchord/WaveRNN.
+
+    Residual blocks are counted from 0 there.
+    """
     block = re.compile(r"melresnet_model\.(\d+)\.(?=resblock_model)")
     last = max((int(number) for name in found for number in block.findall(name)), default=2) + 1
     shifted = {block.sub(lambda match: f"layers.{int(match[1]) - 3}.", name): array for name, array in found.items()}
@@ -73,10 +76,10 @@ def _from_torchaudio(found: _Arrays) -> dict[str, Array]:
 
 
 def _smoothing(arrays: _Arrays, shorter: int) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Return the smoothing filters [1, 1, taps] and their biases, by the names of `network.Conditions`.
+    """Return the smoothing filters of a checkpoint, and the fields of `Config` that follow from them.
 
-    The second result has the fields of `Config` about these filters. shorter: 0 for filters of 2 * factor + 1 taps, 1
-    for filters of 2 * factor - 1 taps.
+    The filters [1, 1, taps] and their biases have the names of `network.Conditions`. shorter: 0 if a filter has 2 *
+    factor + 1 taps, where factor is its upsampling factor; 1 if it has 2 * factor - 1 taps.
     """
     names, filters = numbered(arrays, "upsample.up_layers"), {}
     for k, name in enumerate(names):
@@ -105,7 +108,10 @@ def _stacked(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
 
 
 def _dual(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
-    """Convert fatchord's dual-softmax network. Its gates u, r, e are z, r, n here. Its one bias is not scaled by r."""
+    """Convert the dual-softmax network of fatchord/WaveRNN; see `convert`.
+
+    Its gates u, r, e are called z, r, n here. Its single bias stands outside the product with r.
+    """
 
     def gates(name: str) -> Array:
         return found[name].reshape(3, -1, found[name].shape[1])[[1, 0, 2]]
@@ -121,7 +127,10 @@ def _dual(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
 
 
 def _mkotha(found: _Arrays, given: Mapping[str, Any]) -> _Converted:
-    """Convert mkotha's network: a GRU of torch. The coarse half of its state does not read c, which it predicts."""
+    """Convert the network of mkotha/WaveRNN, which has a GRU of torch; see `convert`.
+
+    The coarse half of the state does not read the coarse half of the present sample, because it predicts it.
+    """
     inner = found["wavernn.gru.weight_ih_l0"]
     gates = inner.reshape(3, len(inner) // 3, -1)
     half = gates.shape[1] // 2
@@ -151,9 +160,10 @@ def _split(arrays: _Arrays, given: Mapping[str, Any], told: Mapping[str, Any]) -
 
 
 def _finished(told: Mapping[str, Any], arrays: _Arrays, given: Mapping[str, Any], silent: list[str]) -> _Converted:
-    """Return the result of `convert`.
+    """Return the result of `convert`: configuration, arrays, and the names of the fields that were assumed.
 
-    told: the fields of `Config` from the checkpoint; silent: fields it does not hold.
+    told: the fields of `Config` that follow from the checkpoint. silent: fields that do not follow from it, and are
+    assumed if they are not given.
     """
     config = Config(**agreed(told, given))
     return config, fitting(WEIGHTS, config, arrays), [name for name in silent if name not in given]

@@ -1,8 +1,8 @@
 """WaveRNN in torch, with teacher forcing.
 
-The network has one of two forms, which the kind of the configuration decides. `Stacked` (categorical, mixture) has two
-GRUs and three dense layers, which read the frames; `Split` (coarse_fine) has one GRU, whose state is divided into a
-coarse and a fine half.
+The network has one of two forms, depending on the field `kind` of the configuration. `Stacked` (categorical, mixture)
+has two GRUs and three dense layers, which read the frames; `Split` (coarse_fine) has one GRU, whose state is divided
+into a coarse and a fine half.
 
 Source: N. Kalchbrenner et al., Efficient Neural Audio Synthesis, ICML 2018; the program fatchord/WaveRNN.
 """
@@ -22,7 +22,7 @@ States = tuple[Tensor, ...]
 
 
 class Residual(nn.Module):
-    """A block of the residual network: x + norm(W2 @ relu(norm(W1 @ x))), [batch, channels, frames]."""
+    """A block of the residual network: x + norm2(W2 @ relu(norm1(W1 @ x))). x: [batch, channels, frames]."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -32,16 +32,16 @@ class Residual(nn.Module):
         self.norm2 = Norm(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the outputs, in the shape of x."""
+        """Return the output of the block, in the shape of x."""
         y: Tensor = x + self.norm2(self.conv2(torch.relu(self.norm1(self.conv1(x)))))
         return y
 
 
 class Conditions(nn.Module):
-    """The network that turns frames into numbers for every sample.
+    """The part of WaveRNN that turns frames of features into a row of numbers for every sample.
 
-    Each stage repeats every frame and smooths the result in time, with the same filter for every feature. In parallel,
-    a residual network computes numbers that are the same for all samples of a frame.
+    Each of its stages repeats every row and smooths the result over time, with the same filter for every feature.
+    Beside these stages, a residual network computes auxiliary numbers, which are the same for all samples of a frame.
     """
 
     def __init__(self, config: Config) -> None:
@@ -60,8 +60,8 @@ class Conditions(nn.Module):
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Return interpolated frames [batch, samples, features], and auxiliary numbers [batch, samples, auxiliary].
 
-        frames: [batch, n + 2 * context, features]: n frames, and the context on each side, which is 0 before the first
-        frame of a signal and after the last. There are n * hop samples.
+        frames: [batch, n + 2 * context, features]: n frames with `context` frames on either side, which are 0 beyond
+        the ends of a signal. The results have n * hop samples.
         """
         c = self.config
         count, edge = frames.shape[1], c.context * c.hop
@@ -77,10 +77,12 @@ class Conditions(nn.Module):
 
 
 class Stacked(nn.Module):
-    """The form with two GRUs: x = I @ [sample, frame, a1]; x += GRU1(x); x += GRU2([x, a2]); three dense layers.
+    """The form of WaveRNN with two GRUs and three dense layers.
 
-    a1 .. a4 are the quarters of the auxiliary numbers. The first dense layer reads [x, a3], the second reads the result
-    of the first and a4; both end with ReLU.
+    x = I @ [sample, frame, a1]; x += GRU1(x); x += GRU2([x, a2]).
+
+    I is a matrix, a1 .. a4 are the quarters of the auxiliary numbers. The first dense layer reads [x, a3]; the second
+    reads the result of the first and a4; both end with ReLU. The third gives the parameters of the distribution.
     """
 
     def __init__(self, config: Config) -> None:
@@ -98,10 +100,10 @@ class Stacked(nn.Module):
             start_level_layers(self.dense3)
 
     def forward(self, frames: Tensor, samples: Tensor, state: States | None = None) -> tuple[Tensor, States]:
-        """Return the outputs [batch, n, outputs], and the states of both GRUs after the last sample.
+        """Return the parameters of the distributions, [batch, n, outputs], and the last states of both GRUs.
 
-        frames: as in `Conditions`; samples: [batch, n], for each predicted sample the sample before it, -1 .. 1; state:
-        the states of both GRUs before the first sample, 0 by default.
+        frames: as in `Conditions`; samples: [batch, n], the true sample before each predicted one, -1 .. 1; state: the
+        states of both GRUs before the first sample, 0 by default.
         """
         smooth, auxiliary = self.conditions(frames)
         a1, a2, a3, a4 = auxiliary.chunk(4, -1)
@@ -116,13 +118,13 @@ class Stacked(nn.Module):
 
 
 class Split(nn.Module):
-    """The form with a divided state: it predicts the upper half of the bits of a sample, then the lower half from that.
+    """The form of WaveRNN with a divided state, which predicts the coarse half of a sample, then the fine half.
 
         r, z = sigmoid(W @ x + R @ h + b),    n = tanh(W @ x + b + r * (R @ h + b')),    h = z * h + (1 - z) * n
 
-    Both halves of the state read the whole previous state h. The inputs x are the frame and both halves of the sample
-    before; the fine half of the state also reads the coarse half of this sample. b' is 0 if the GRU has one bias. Each
-    half has a dense layer with ReLU, and a second dense layer that gives the logits.
+    Both halves of the state read the whole previous state h. The inputs x are the frame and both halves of the
+    previous sample; the fine half of the state also reads the coarse half of the present sample. b' is 0 if the GRU
+    has one bias. Each half has a dense layer with ReLU, and a second dense layer that gives the logits.
     """
 
     def __init__(self, config: Config) -> None:
@@ -145,7 +147,8 @@ class Split(nn.Module):
         """Return the logits [batch, n, 2 * levels], coarse then fine, and the state after the last sample.
 
         frames: as in `Conditions`, with no columns if the network reads no frames; halves: [batch, n, 3], the coarse
-        and the fine half of the sample before and the coarse half of this sample, scaled to c / ((levels - 1) / 2) - 1;
+        and fine half of the previous sample and the coarse half of the present one; a half c is scaled to c / ((levels
+        - 1) / 2) - 1;
         state: the state before the first sample, 0 by default.
         """
         c = self.config
@@ -165,5 +168,5 @@ WaveRNN = Stacked | Split
 
 
 def network(config: Config) -> WaveRNN:
-    """Return a network with random weights, of the form that the kind of the configuration has."""
+    """Return a network with random weights, in the form that belongs to the kind of the configuration."""
     return Split(config) if config.kind == "coarse_fine" else Stacked(config)

@@ -50,7 +50,7 @@ def packed(config: Config, arrays: Mapping[str, Array]) -> WaveRNNWeights:
 
 
 def _stacked(wide: Mapping[str, Array]) -> tuple[layout.StackedNetwork, Array, AffineLayer]:
-    """Return the network, the matrix of the frames, and the layer of the auxiliary numbers.
+    """Return the packed layers of `Stacked`, the input matrix of the frames, and the layer of auxiliary numbers.
 
     wide: the arrays of a file of weights, float64.
     """
@@ -78,7 +78,11 @@ def _stacked(wide: Mapping[str, Array]) -> tuple[layout.StackedNetwork, Array, A
 
 
 def _split(wide: Mapping[str, Array]) -> tuple[layout.SplitNetwork, Array, AffineLayer]:
-    """Return the network, the matrix of the frames, and a layer with biases only: there are no auxiliary numbers."""
+    """Return, for the form `Split`: the packed layers, the input matrix of the frames, and a layer with biases only.
+
+    The last one takes the place of the layer of auxiliary numbers, which this form does not have. wide: the arrays of
+    a file of weights, float64.
+    """
     recurrent = wide["recurrent"]
     coarse = np.pad(wide["input_coarse"], ((0, 0), (0, 0), (0, 1)))
     given = {
@@ -95,9 +99,10 @@ def _split(wide: Mapping[str, Array]) -> tuple[layout.SplitNetwork, Array, Affin
 
 
 def _residual(wide: Mapping[str, Array], count: int) -> tuple[AffineLayer, ...]:
-    """Return the layers of the residual network. Each layer except the last includes the normalisation after it.
+    """Return the layers of the residual network.
 
-    wide: the arrays of a file of weights, float64. count: the number of blocks.
+    The normalisation that follows a layer is multiplied into its weights. wide: the arrays of a file of weights,
+    float64. count: the number of blocks.
     """
     layers = [normalised_layer(wide, "conditions.first", "conditions.norm")]
     for k in range(count):

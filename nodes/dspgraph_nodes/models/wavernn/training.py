@@ -1,4 +1,4 @@
-"""A training run of WaveRNN, from recordings and their mel bands.
+"""A training run of WaveRNN on recordings and their mel bands.
 
 Source: N. Kalchbrenner et al., Efficient Neural Audio Synthesis, ICML 2018. The defaults of the learning rate, the
 largest gradient and the size of a batch are taken from the program fatchord/WaveRNN; the default network is smaller.
@@ -36,7 +36,7 @@ _RATE, _HOP, _BANDS = 16000, 256, 80  # sample rate in Hz, hop and bands of that
 
 
 class Settings(MelSettings, SparseSettings, frozen=True, extra="forbid"):
-    """The settings of a training run. The network reads the frames of the pipeline `mel_features`."""
+    """The settings of a training run of WaveRNN. The network reads the frames of the pipeline `mel_features`."""
 
     PRESETS: ClassVar = PRESETS
 
@@ -55,7 +55,7 @@ class Settings(MelSettings, SparseSettings, frozen=True, extra="forbid"):
 
     @property
     def config(self) -> Config:
-        """The configuration of the network: the preset's configuration, changed for the frames of `mel_features`."""
+        """The configuration of the network: the preset's, with the rate, hop and bands of `mel_features`."""
         chosen: Config = super().config
         return chosen.replace(
             rate=_RATE, factors=(4, 8, 8), widths=(9, 17, 17), features=_BANDS, input="decibels", start="silence"
@@ -77,7 +77,10 @@ def codes(signal: Array, config: Config) -> Array:
 
 
 def inputs(code: Tensor, config: Config) -> Tensor:
-    """Return the inputs of the network, from -1 to 1: [..., n]; for coarse_fine both halves, [..., n, 2]."""
+    """Return codes as inputs of the network, from -1 to 1, [..., n]; for coarse_fine their halves, [..., n, 2].
+
+    code: [..., n], from 0 to 2**bits - 1.
+    """
     if config.kind == "coarse_fine":
         return CoarseFine(config.bits).inputs(code)
     return 2 * code.float() / ((1 << config.bits) - 1) - 1
@@ -86,9 +89,9 @@ def inputs(code: Tensor, config: Config) -> Tensor:
 def outputs(model: WaveRNN, frames: Tensor, x: Tensor, read: Tensor) -> Tensor:
     """Return the parameters of the distributions of n samples, [chunks, n, outputs], given the samples before them.
 
-    frames: as in `part_losses`; x: [chunks, n + 1] or [chunks, n + 1, 2], the inputs that stand for the sample before
-    the n samples and for the n samples themselves; read: [chunks, n + 1] or [chunks, n + 1, 2], the inputs that stand
-    for the samples that the network reads: x, or x with noise. The coarse half of the same sample is always that of x.
+    frames: as in `part_losses`. x: network inputs, as `inputs` returns them, for the n samples and the sample before
+    them: [chunks, n + 1] or [chunks, n + 1, 2]. read: the same with noise, or x itself: the samples that the network
+    reads as the past. The coarse half of the present sample, which predicts the fine half, is always taken from x.
     """
     before = read[:, :-1]
     parameters: Tensor = model(frames, torch.cat((before, x[:, 1:, :1]), -1) if isinstance(model, Split) else before)[0]
@@ -96,11 +99,11 @@ def outputs(model: WaveRNN, frames: Tensor, x: Tensor, read: Tensor) -> Tensor:
 
 
 def part_losses(model: WaveRNN, frames: Tensor, code: Tensor, read: Tensor) -> dict[str, Tensor]:
-    """Return the mean of -ln P of the samples, in nats, as "loss"; for coarse_fine also "coarse" and "fine".
+    """Return the mean of -ln p(sample), in nats, as "loss"; for coarse_fine also its parts "coarse" and "fine".
 
-    These are the means for the two halves of the bits. frames: [chunks, n + 2 * context, features]; code: [chunks, n *
-    hop + 1], the codes of the sample before the chunk and of the samples of the chunk; read: the codes that the network
-    reads, [chunks, n * hop + 1]: `code`, or `code` with noise.
+    frames: [chunks, n + 2 * context, features]. code: [chunks, n * hop + 1], the codes of the sample before the chunk
+    and of the samples of the chunk. read: the codes that the network reads as the past, [chunks, n * hop + 1]: `code`,
+    or `code` with noise.
     """
     c, x = model.config, inputs(code, model.config)
     parameters = outputs(model, frames, x, inputs(read, c))
@@ -115,7 +118,11 @@ def part_losses(model: WaveRNN, frames: Tensor, code: Tensor, read: Tensor) -> d
 
 
 def task(settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction) -> trainer.Task:
-    """Return the `Task` of a training run: its data, losses and validation."""
+    """Return the `trainer.Task` of a training run of WaveRNN: its network, batches, losses and validation.
+
+    recordings: name -> samples [n], full scale +-1, 16 kHz. features: the function that computes the features of such
+    samples.
+    """
     config = settings.config
 
     def prepare(x: Array) -> TrainingRecording:

@@ -1,4 +1,4 @@
-"""The arrays of a WaveRNN in a file of weights, without torch."""
+"""The names and shapes of the arrays in a file of WaveRNN weights, without torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from dspgraph_nodes.models.wavernn.config import Config
 
 
 def shapes(config: Config) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every array of a network, by the name that torch gives the array."""
+    """Return name -> shape for every array of a network with this configuration.
+
+    The names are those of the torch module.
+    """
     c, half, quarter = config, config.units // 2, config.auxiliary // 4
     found: dict[str, tuple[int, ...]] = {}
     for k, width in enumerate(c.widths if c.features else ()):
