@@ -1,4 +1,4 @@
-"""Windows and interpolation of frames of features, for networks that generate samples from frames."""
+"""Frames with their neighbours, and interpolation of frames, for networks that make samples from frames."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from dspgraph_nodes._kernels.arrays import Array
 
 
 def check_finite(rows: Array, model: str, name: str = "the features") -> None:
-    """Raise ValueError that names the first frame with a number that is not finite.
+    """Raise ValueError, naming the first frame, if `rows` has a number that is NaN or infinite.
 
-    rows: [n, width], one row per frame; model: the name of the model that takes the rows; name: a word for the rows.
-    Both are for the message.
+    rows: [n, width], one row per frame. model, name: words for the message: which model takes the rows, and what they
+    are.
     """
     finite = np.isfinite(rows).all(axis=1)
     if not finite.all():
@@ -25,10 +25,10 @@ def check_finite(rows: Array, model: str, name: str = "the features") -> None:
 
 
 class FrameWindows:
-    """The frames of one signal that wait for the frames after them.
+    """A buffer that joins each frame of one signal with its neighbours, as soon as the later ones have arrived.
 
-    context: number of frames on each side of a frame that are needed with it; width: how many numbers a frame has;
-    repeat: whether the frames before and after the signal are its first and its last frame; otherwise they are zeros.
+    context: the number of neighbours on each side. width: of a frame. repeat: whether the neighbours of the first and
+    the last frame are copies of these frames; otherwise they are zeros.
     """
 
     def __init__(self, context: int, width: int, repeat: bool = False) -> None:
@@ -37,7 +37,7 @@ class FrameWindows:
         self.done = 0  # number of frames whose windows have been returned
 
     def push(self, frames: Array, last: bool = False) -> Array:
-        """Add frames [n, width]; return the windows [m, 2 * context + 1, width] of the frames that are now determined.
+        """Add frames [n, width]; return the windows [m, 2 * context + 1, width] that are now complete.
 
         last: whether the signal ends after these frames.
         """
@@ -52,9 +52,9 @@ class FrameWindows:
 
 
 def in_windows(rows: Array, context: int) -> Array:
-    """Return the windows, [m, 2 * context + 1, width], of all rows that have `context` rows on each side.
+    """Return the windows of all rows that have `context` neighbours on each side: [m, 2 * context + 1, width].
 
-    A window is the row with these rows around it.
+    rows: [n, width]. A window is a row together with its neighbours, in order.
     """
     first = np.arange(max(0, len(rows) - 2 * context))
     windows: Array = rows[first[:, None] + np.arange(2 * context + 1)]
@@ -62,13 +62,16 @@ def in_windows(rows: Array, context: int) -> Array:
 
 
 def unwound(windows: Array) -> Array:
-    """Return the rows from which `in_windows` made these windows; no rows if there are no windows."""
+    """Return the rows [m + 2 * context, width] from which `in_windows` made the windows; no rows for no windows.
+
+    windows: [m, 2 * context + 1, width].
+    """
     first: Array = windows[0] if len(windows) else windows[:, 0]
     return np.concatenate((first, windows[1:, -1]))
 
 
 def joined(windows: Array) -> Array:
-    """Return every window as a single row, its rows one after the other: [m, (2 * context + 1) * width]."""
+    """Return windows [m, 2 * context + 1, width] as rows [m, (2 * context + 1) * width]."""
     count, span, width = windows.shape
     return windows.reshape(count, span * width)
 
@@ -77,9 +80,10 @@ def joined(windows: Array) -> Array:
 
 
 def reach(factors: Sequence[int], widths: Sequence[int]) -> int:
-    """Return the number of frames on each side of a frame on which the samples of the frame depend.
+    """Return how many frames before and after a frame the samples of this frame depend on, after upsampling by stages.
 
-    Stage k repeats every item factors[k] times and smooths the result with widths[k] taps.
+    factors, widths: stage k repeats every item factors[k] times and smooths the result with a filter of widths[k]
+    taps.
     """
     samples = 0  # before and after the span of a frame
     for factor, width in zip(factors, widths, strict=True):
@@ -88,10 +92,10 @@ def reach(factors: Sequence[int], widths: Sequence[int]) -> int:
 
 
 def interpolation(frames: int, factors: Sequence[int], filters: Sequence[Array]) -> Array:
-    """Return the matrix [frames * hop, frames] that interpolates the frames of a signal to its samples, in float64.
+    """Return the matrix that interpolates the frames of a signal to its samples: [frames * hop, frames] float64.
 
-    Each stage repeats every item `factor` times, then y[t] = sum_k filter[k] * x[t + k - len(filter) // 2], where x is
-    0 before the first item and after the last.
+    frames: the number of frames. Each stage k repeats every item factors[k] times and then applies its filter h: y[t]
+    = sum_j h[j] * x[t + j - len(h) // 2], where x is 0 beyond both ends. hop is the product of all factors.
     """
     rows = np.eye(frames)
     for factor, taps in zip(factors, filters, strict=True):

@@ -1,8 +1,8 @@
 """Causal convolutions of one signal, or of sixteen side by side with the same bits.
 
-A convolution reads one place of the state for each of its taps. A model keeps the samples that a dilated convolution
-reads in a ring of (taps - 1) * dilation + 1 rows: a new sample overwrites the oldest row, and no row moves. A dense
-layer is a convolution with one tap.
+The state of a network is an array. A convolution reads the inputs of each of its taps at one place of the state. The
+past inputs of a dilated convolution are kept in a ring buffer of (taps - 1) * dilation + 1 rows: a new input
+overwrites the oldest row, and no row moves. A dense layer is a convolution with one tap.
 
 A vector has sixteen float32 numbers. For one signal it holds sixteen channels; for sixteen signals arrays have a last
 axis `lane`, and a vector holds one channel of all signals. Every number is computed by the same operations in the same
@@ -30,10 +30,10 @@ TOGETHER = 4  # blocks of one signal, or rows of a block of sixteen signals, tha
 
 
 def padded(matrix: Array, rows: Sequence[int] = (), columns: int = 1) -> Array:
-    """Return a matrix [rows, columns] with zeros appended to every part of its rows and of its columns.
+    """Insert rows and columns of zeros in a matrix, so that each of its parts is a multiple of sixteen long.
 
-    rows: the number of rows in every part; by default all are one part. columns: the number of equal parts of the
-    columns. Afterwards every part is a multiple of sixteen long.
+    matrix: [rows, columns]. rows: the number of rows in each part; by default all rows are one part. columns: the
+    number of equal parts into which the columns are divided. The zeros stand at the end of each part.
     """
     parts = np.split(matrix, np.cumsum(rows)[:-1]) if len(rows) else [matrix]
     tall = np.concatenate([np.pad(part, ((0, -len(part) % WIDTH), (0, 0))) for part in parts])
@@ -51,12 +51,13 @@ def in_blocks(matrix: Array) -> Array:
 
 
 def products_of_one(together: int) -> Any:
-    """Return a stage that multiplies blocks of sixteen rows with the state of one signal, and adds up the products.
+    """Return a vector-code stage that multiplies blocks of sixteen rows of a matrix with inputs of one signal.
 
         state[y + r] += sum_t sum_k weight[t * columns + k, r] * state[places[t] + k],    t, then k ascending
 
-    together: the number of blocks. A kernel calls the stage with five numbers: w, where the matrix begins in `weights`;
-    taps and columns of the matrix; y, where the sums begin in `state`; block, the first block.
+    t counts the taps, k the columns of a tap, r the rows. together: the number of blocks. A kernel calls the stage
+    with five numbers: w, where the matrix begins in `weights`; taps and columns of the matrix; y, where the sums begin
+    in `state`; block, the first block.
     """
 
     def write(code: NetworkCode, w: Any, taps: Any, columns: Any, y: Any, block: Any) -> None:
@@ -85,9 +86,9 @@ add_products_of_one, add_product_of_one = products_of_one(TOGETHER), products_of
 
 @network_stage
 def add_product_of_many(code: NetworkCode, w: Any, taps: Any, columns: Any, y: Any, block: Any) -> None:
-    """Multiply one block of sixteen rows with the states of sixteen signals, and add the products to the sums at y.
+    """Write vector code that multiplies one block of sixteen rows of a matrix with inputs of sixteen signals.
 
-    The formula and the numbers are those of `products_of_one`, for every lane.
+    The products are added to the sums at y. Formula and numbers are those of `products_of_one`, applied to each lane.
     """
     b, mul = code.builder, code.builder.mul
     begin = code.plus(w, mul(block, code.times(mul(taps, columns), WIDTH)))
@@ -111,11 +112,13 @@ def add_product_of_many(code: NetworkCode, w: Any, taps: Any, columns: Any, y: A
 
 @part_of_kernel
 def add_products(net: Any, room: Any, w: int, taps: int, columns: int, y: int, blocks: int) -> None:
-    """Multiply a matrix of `blocks` blocks with the inputs of its taps, and add the products to the sums at y.
+    """Multiply a matrix with the inputs of its taps; add the products to the sums at y.
 
-    net: has `weights`, the numbers of all matrices as `in_blocks` returns them; room: has `state`, [1, n] or
-    [1, n, 16], and `places`, [taps] int64: where the input of each tap begins in the state. w: where the matrix begins
-    in `weights`; taps, columns: those of the matrix.
+    blocks: the number of blocks of sixteen rows in the matrix.
+
+    net: has the field `weights` with all matrices, in the order of `in_blocks`. room: has the fields `state`, [1, n]
+    or [1, n, 16], and `places`, [taps] int64, where the input of each tap begins in the state. w: where the matrix
+    begins in `weights`. taps, columns: of the matrix.
     """
     if room.state.ndim == 2:
         whole = blocks - blocks % TOGETHER

@@ -1,7 +1,8 @@
 """Draws of samples from the distributions that networks predict, for kernels whose arrays are [parameter, lane].
 
-The random numbers are turned into noise before a loop over samples begins, so that the loop computes few logarithms and
-powers. Every lane is computed by itself, so that a signal gets the same bits alone and among others.
+A lane is the place of one signal among those computed together. The random numbers are turned into noise before a loop
+over samples begins, so that the loop computes few logarithms and powers. Every lane is computed by itself, so a signal
+gets the same bits alone and among others.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ scales from a mean (11.5 = ln(1 / OUTERMOST)). Published WaveNets and WaveRNNs h
 
 
 def inner_numbers(numbers: Array) -> Array:
-    """Return random numbers between OUTERMOST and 1 - OUTERMOST, in float64. numbers: of any shape, between 0 and 1."""
+    """Map random numbers from [0, 1) linearly to OUTERMOST .. 1 - OUTERMOST, float64, so that none is 0 or 1."""
     return OUTERMOST + (1 - 2 * OUTERMOST) * np.asarray(numbers, np.float64)
 
 
 def mixture_noise(numbers: Array) -> Array:
     """Return the noise of draws from a mixture of K logistic distributions: [..., K + 1] float64.
 
-    numbers: u_1 .. u_K, v: [..., K + 1], above 0 and below 1. The noise is -ln(-ln u_k), which chooses the component,
-    and ln v - ln(1 - v), the value of a logistic distribution with mean 0 and scale 1. The numbers of different times
-    must be independent: with the same u_k at all times, a component would not be drawn as often as its weight says.
+    numbers: [..., K + 1], uniform random numbers u_1 .. u_K and v, above 0 and below 1. The noise is -ln(-ln u_k) for
+    each component k, by which the component is chosen (Gumbel noise), and ln v - ln(1 - v), a draw from the logistic
+    distribution with mean 0 and scale 1. The numbers of different samples must be independent.
     """
     wide = np.asarray(numbers, np.float64)
     u, v = wide[..., :-1], wide[..., -1:]
@@ -39,9 +40,9 @@ def mixture_noise(numbers: Array) -> Array:
 
 @kernel
 def draw_component(parameters: Array, noise: Array, lane: int) -> int:
-    """Return the component k with the largest logit_k + noise_k; of equal ones the first.
+    """Return the number k of the component with the largest logit_k + noise_k in one lane; of equal ones the first.
 
-    parameters: [3 * K, lane], of which the first K are the logits; noise: [K + 1, lane], as `mixture_noise` returns it.
+    parameters: [3 * K, lanes], of which the first K rows are the logits; noise: [K + 1, lanes], from `mixture_noise`.
     """
     best, top = 0, parameters[0, lane] + noise[0, lane]
     for k in range(1, len(noise) - 1):
@@ -53,10 +54,10 @@ def draw_component(parameters: Array, noise: Array, lane: int) -> int:
 
 @kernel
 def draw_logistic(parameters: Array, noise: Array, lane: int, floor: float) -> float:
-    """Return a sample of a mixture of K logistic distributions: mean_k + exp(log-scale_k) * noise, within -1 .. 1.
+    """Draw a sample in one lane from a mixture of K logistics: mean_k + exp(log-scale_k) * noise, limited to -1 .. 1.
 
-    k: the component that `draw_component` chooses. parameters: K logits, K means, K log-scales, [3 * K, lane]; noise:
-    [K + 1, lane]; floor: the least log-scale; a lower log-scale is raised to it.
+    k is the component that `draw_component` chooses. parameters: [3 * K, lanes]: K logits, K means, K log-scales.
+    noise: [K + 1, lanes]. floor: log-scales below it are raised to it.
     """
     components = len(noise) - 1
     k = draw_component(parameters, noise, lane)
@@ -65,7 +66,11 @@ def draw_logistic(parameters: Array, noise: Array, lane: int, floor: float) -> f
 
 
 class SampleDraws(NamedTuple):
-    """The random numbers with which samples are drawn, and the form of the distributions that they are drawn from."""
+    """The random numbers with which n samples are drawn, and the form of the distributions that they are drawn from.
+
+    levels: the number of levels of a softmax; 0 for a mixture of logistics. temperature: of the draws. floor: the
+    least log-scale of a mixture. numbers: [n, k, lanes], the random numbers.
+    """
 
     levels: int  # number of levels of a softmax; 0 for a mixture
     temperature: float  # divides logits
@@ -74,10 +79,10 @@ class SampleDraws(NamedTuple):
 
 
 def sample_draws(levels: int, temperature: float, floor: float, numbers: Array) -> SampleDraws:
-    """Return the `SampleDraws` for a temperature.
+    """Return `SampleDraws` with these fields.
 
-    The arguments are the fields of `SampleDraws`. For a mixture, the temperature multiplies the noise of the value, in
-    place, which has the same effect as larger scales.
+    For a mixture, the last column of `numbers` is multiplied by the temperature. This column is the noise of the value;
+    multiplying it has the same effect as larger scales. It is changed in place.
     """
     if not levels:
         numbers[:, -1] *= temperature
@@ -88,10 +93,10 @@ def sample_draws(levels: int, temperature: float, floor: float, numbers: Array) 
 def draw_samples(
     buffers: SoftmaxBuffers, parameters: Array, draws: SampleDraws, n: int, drawn: Array, shares: Array
 ) -> None:
-    """Draw sample n of every lane: a level of a softmax, or a number from -1 to 1 of a mixture.
+    """Draw sample n of every lane: a level of a softmax, or a number from -1 to 1 of a mixture; write it to `drawn`.
 
-    parameters: [k, lanes]; drawn: [lanes] float64, gets the samples; shares: as in `draw_class`; a mixture does not use
-    it.
+    buffers: memory. parameters: [k, lanes], of the distributions. drawn: [lanes] float64. shares: [lanes], multiplied
+    by the probability of a drawn level, as in `draw_class`; unchanged for a mixture.
     """
     if draws.levels:
         draw_class(buffers, parameters, draws.levels, draws.temperature, draws.numbers[n, 0], drawn, shares)

@@ -1,4 +1,4 @@
-"""The inputs of FARGAN, computed from LPCNet's features.
+"""The inputs of FARGAN's network, computed from LPCNet's features.
 
 Source: J.-M. Valin, A. Mustafa and J. Büthe, Very Low Complexity Speech Synthesis Using Framewise Autoregressive GAN
 (FARGAN) with Pitch Prediction, IEEE Signal Processing Letters 31, 2024; the program published with it.
@@ -17,11 +17,12 @@ MEMORY = 256  # past samples that the network reads
 
 
 def periods(pitch: Array) -> Array:
-    """Return the periods of frames in samples, int64, from 32 to 255.
+    """Return the pitch periods T of frames in samples, int64, limited to 32 .. 255.
 
         T = floor(50 * pitch + 100 + 1 / 4)
 
-    pitch: LPCNet's pitch, which has steps of 1 / 100. So half periods are rounded down in every precision.
+    pitch: the feature "pitch" of LPCNet, in steps of 1 / 100. 50 * pitch is thus a multiple of 1 / 2, and adding 1 / 4
+    makes the result independent of rounding errors.
     """
     found = np.floor(50 * pitch.astype(np.float64) + 100.25)
     return np.clip(found, SHORTEST_PERIOD, LONGEST_PERIOD).astype(np.int64)
@@ -32,8 +33,8 @@ def frame_inputs(cepstrum: Array, pitch: Array, correlation: Array) -> Array:
 
         cepstrum,    log2(256 / T) - 3 / 2,    ln(1 + e**(5 c)) / ln(1 + e**5) - 1 / 2
 
-    with the period T and the correlation c. cepstrum: [n, bands]; pitch, correlation: [n], LPCNet's features, in which
-    the correlation is c - 1 / 2.
+    T is the pitch period, c the pitch correlation. cepstrum: [n, bands]; pitch, correlation: [n], LPCNet's features;
+    its correlation is c - 1 / 2.
     """
     height = log(256 / periods(pitch)) / np.log(2) - 1.5
     c = correlation.astype(np.float64) + 0.5

@@ -1,4 +1,4 @@
-"""The weights of FARGAN as its kernels read them, and the memory of a run.
+"""The weights of FARGAN in the form that its kernels read, and the arrays that a run of the kernels works on.
 
 Source: J.-M. Valin, A. Mustafa and J. Büthe, Very Low Complexity Speech Synthesis Using Framewise Autoregressive GAN
 (FARGAN) with Pitch Prediction, IEEE Signal Processing Letters 31, 2024.
@@ -21,7 +21,7 @@ FRAME_PARTS = 4  # sub-frames in a frame
 
 
 class FarganFrameNetwork(NamedTuple):
-    """The weights of the frame-rate network."""
+    """The packed weights of the frame-rate network: the embedding of the pitch period, and three layers."""
 
     pitch: Array  # [periods, width]: the embedding of the period
     frame1: Matrix
@@ -30,10 +30,11 @@ class FarganFrameNetwork(NamedTuple):
 
 
 class SubframeNetwork(NamedTuple):
-    """The weights of the network that makes sub-frames.
+    """The packed weights of the network that generates sub-frames.
 
-    The columns of a matrix are places in the state of `FarganMemory`; those of the recurrent matrices and of the gates
-    begin where their input begins.
+    sizes, places: the widths of the parts of the state, and where they begin, see `layout_of`. The column numbers of a
+    matrix are positions in `FarganMemory.state`. The columns of the recurrent matrices and of the gates are counted
+    from the first position of their input instead.
     """
 
     sizes: Array  # int64: condition, subframe, first, three GRUs, skip
@@ -51,14 +52,18 @@ class SubframeNetwork(NamedTuple):
 
 
 class FarganNetwork(NamedTuple):
-    """The packed weights of both networks."""
+    """The packed weights of the frame-rate network and of the sub-frame network."""
 
     frame: FarganFrameNetwork
     subframe: SubframeNetwork
 
 
 class FarganMemory(NamedTuple):
-    """Arrays that the stages of a sub-frame write for each other. For sixteen signals they have a last axis `lane`."""
+    """The arrays that the stages of a sub-frame read and write. For sixteen signals, each has a last axis `lane`.
+
+    state: everything that matrices read, see `layout_of`. inputs, sums_b: the sums of a GRU's gates over its inputs
+    and over its old state. y: the sums of another layer.
+    """
 
     state: Array  # [1, n]: all that matrices read, and the new states of the GRUs
     inputs: Array  # sums of the inputs of the gates of a GRU; later the values of the gates
@@ -67,11 +72,12 @@ class FarganMemory(NamedTuple):
 
 
 def layout_of(sizes: Array) -> Array:
-    """Return where the parts of the state begin.
+    """Return the position in the state at which each of its parts begins, and the end: [17] int64.
 
-    Order: inputs of the sub-frame before, inputs (condition, past period, last sub-frame), the result of the first
-    layer before and after its gate, the past period with each of its four gains, the states of the GRUs, their new
-    states, these after their gates, the last hidden layer before and after its gate, the end.
+    The parts are: the inputs of the last sub-frame; the present condition; the past period; the last sub-frame; the
+    result of the first layer before and after its gate; the past period times each of its four gains; the states of
+    the three GRUs; their new states; the new states after their gates; the last hidden layer before and after its
+    gate. sizes: as in `SubframeNetwork`.
     """
     condition, subframe, first, *units, skip = (int(one) for one in sizes)
     seen = condition + 2 * subframe + 4
@@ -80,7 +86,7 @@ def layout_of(sizes: Array) -> Array:
 
 
 def memory(network: SubframeNetwork, lanes: int) -> FarganMemory:
-    """Return memory for one signal (lanes = 1), or for sixteen (lanes = 16)."""
+    """Return new arrays, all zeros, for one signal (lanes = 1) or for sixteen (lanes = 16)."""
     sizes, width = network.sizes, (WIDTH,) if lanes > 1 else ()
     gates, rows = 3 * int(sizes[3:6].max()) + WIDTH, int(sizes.max()) + 2 * WIDTH
     state = np.zeros((1, int(network.places[-1]) + WIDTH, *width), np.float32)
@@ -88,7 +94,7 @@ def memory(network: SubframeNetwork, lanes: int) -> FarganMemory:
 
 
 def buffers(work: FarganMemory) -> tuple[LayerBuffers, LayerBuffers, LayerBuffers]:
-    """Return the buffers of layers that write to y, to inputs and to sums_b."""
+    """Return three buffers of layers that read work.state and write to work.y, to work.inputs and to work.sums_b."""
     return (
         LayerBuffers(work.state, work.y), LayerBuffers(work.state, work.inputs), LayerBuffers(work.state, work.sums_b)
     )  # fmt: skip
@@ -98,7 +104,7 @@ def buffers(work: FarganMemory) -> tuple[LayerBuffers, LayerBuffers, LayerBuffer
 
 
 def pack_fargan(arrays: Mapping[str, Array]) -> FarganNetwork:
-    """Return the packed network. arrays: the arrays of a file of weights, by name."""
+    """Return FARGAN's weights, packed for the kernels. arrays: the arrays of a file of weights, by name."""
     wide = {name: array.astype(np.float64) for name, array in arrays.items()}
     units = [wide[f"gru{k}_states.weight"].shape[1] for k in (1, 2, 3)]
     subframe, skip = wide["last.weight"].shape
@@ -139,7 +145,10 @@ def pack_fargan(arrays: Mapping[str, Array]) -> FarganNetwork:
 
 
 def _gru(wide: Mapping[str, Array], number: int) -> tuple[Matrix, RecurrentWeights]:
-    """Return the matrix of the inputs of a GRU and its recurrent part, both by blocks."""
+    """Return the input matrix and the recurrent weights of GRU `number` (1, 2 or 3), packed in order of blocks.
+
+    wide: the arrays of a file of weights, in float64.
+    """
     names = {
         "weight_ih": "inputs.weight",
         "weight_hh": "states.weight",
@@ -152,5 +161,5 @@ def _gru(wide: Mapping[str, Array], number: int) -> tuple[Matrix, RecurrentWeigh
 
 
 def _read_from(matrix: Matrix, places: Array) -> Matrix:
-    """Return a matrix that reads its input k at position places[k] of the state."""
+    """Return a copy of a packed matrix that reads its input k at position places[k] of the state."""
     return matrix._replace(m=matrix.m._replace(columns=places[matrix.m.columns].astype(np.uint16)))

@@ -1,6 +1,6 @@
 """FARGAN's loop over sub-frames, for one signal or for sixteen side by side; the samples are the same, bit for bit.
 
-Unit u of lane l is at u * lanes + l of a flat array.
+In arrays that are flattened here, unit u of lane l stands at index u * lanes + l.
 
 Source: J.-M. Valin, A. Mustafa and J. Büthe, Very Low Complexity Speech Synthesis Using Framewise Autoregressive GAN
 (FARGAN) with Pitch Prediction, IEEE Signal Processing Letters 31, 2024; the program published with it.
@@ -24,7 +24,12 @@ _LEAST_GAIN = np.float32(1e-5)
 
 
 class SubframeInputs(NamedTuple):
-    """The inputs of a run of n sub-frames."""
+    """The inputs of a run of n sub-frames in one or sixteen lanes.
+
+    conditions, period: one row per sub-frame, for the sub-frames of all signals. rows: [lanes], the row with which
+    each lane begins. forced: [m, subframe, lanes], true samples that the network reads as its past in place of those
+    it generates.
+    """
 
     conditions: Array  # [rows, condition] float32, one row per sub-frame, of all signals
     period: Array  # [rows] int64: samples
@@ -34,42 +39,57 @@ class SubframeInputs(NamedTuple):
 
 @network_stage
 def _tanh(code: NetworkCode, first: Any, to: Any) -> None:
-    """Write tanh(x * ln(2) / 2) to `state`, for the sixteen numbers x from position `first` of y on."""
+    """Write vector code that computes tanh(x * ln(2) / 2) of sixteen numbers x.
+
+    first: where x begins in `y`; to: where the results begin in `state`.
+    """
     (d,) = code.denominators([code.load("y", first)])
     code.store(code.fma(code.constant(-2), code.reciprocal(d), code.constant(1)), "state", to)
 
 
 @network_stage
 def _gate(code: NetworkCode, first: Any, x: Any, to: Any) -> None:
-    """Write state[x] / (1 + 2**y) to `state`, for sixteen numbers; those of y begin at `first`."""
+    """Write vector code that computes x / (1 + 2**y) of sixteen numbers; with y = -v / ln(2) this is x * sigmoid(v).
+
+    first: where y begins in the array `y`; x, to: where x and the results begin in `state`.
+    """
     (d,) = code.denominators([code.load("y", first)])
     code.store(code.mul(code.load("state", x), code.reciprocal(d)), "state", to)
 
 
 @network_stage
 def _power(code: NetworkCode, first: Any) -> None:
-    """Replace sixteen numbers of y by 2**y, with y limited to -64 .. 64."""
+    """Write vector code that replaces sixteen numbers of y by 2**y, with y limited to -64 .. 64.
+
+    first: where they begin in `y`.
+    """
     held = code.maximum(code.minimum(code.load("y", first), code.constant(64)), code.constant(-64))
     code.store(code.exp2([held])[0], "y", first)
 
 
 @kernel
 def _tanh_layer(matrix: Matrix, work: FarganMemory, to: int, count: int) -> None:
-    """Write tanh of the first `count` sums of a layer to the state."""
+    """Write the activations of a layer with tanh to the state, from position `to` on.
+
+    work.y has its first `count` sums.
+    """
     for k in range(0, count, WIDTH):
         _tanh(matrix, work, k, to + k)
 
 
 @kernel
 def _gated(matrix: Matrix, work: FarganMemory, x: int, to: int, count: int) -> None:
-    """Write x * sigmoid(y) to the state, for `count` numbers of the state and sums of a layer."""
+    """Write x * sigmoid(v) to the state, from position `to` on, where x are `count` numbers of the state.
+
+    x: where they begin. work.y has the sums of the gate's layer, which are scaled so that they are -v / ln(2).
+    """
     for k in range(0, count, WIDTH):
         _gate(matrix, work, k, x + k, to + k)
 
 
 @kernel
 def _powers(matrix: Matrix, work: FarganMemory, lanes: int) -> None:
-    """Replace the first sixteen sums y of a layer by 2**y."""
+    """Replace the first sixteen sums y of a layer by 2**y, in every lane."""
     for k in range(0, WIDTH * lanes, WIDTH):
         _power(matrix, work, k)
 
@@ -78,7 +98,8 @@ def _powers(matrix: Matrix, work: FarganMemory, lanes: int) -> None:
 def _look_back(given: SubframeInputs, state: Array, gains: Array, signal: Array, n: int, at_past: int) -> None:
     """Write the past period and the last sub-frame of every lane to the state, divided by the gain and limited to +-1.
 
-    signal: [lanes, 256 + samples]; gains: [lanes]; at_past: where the past period begins.
+    signal: [lanes, 256 + samples], the signals so far; gains: [lanes]; n: the number of the sub-frame; at_past: where
+    the past period begins in the state.
     """
     lanes, size = len(given.rows), given.forced.shape[1]
     now, one = MEMORY + n * size, np.float32(1)
@@ -97,12 +118,12 @@ def _look_back(given: SubframeInputs, state: Array, gains: Array, signal: Array,
 
 @kernel
 def run_subframes(net: SubframeNetwork, work: FarganMemory, given: SubframeInputs, signal: Array, made: Array) -> None:
-    """Make n sub-frames of every lane.
+    """Generate n sub-frames in every lane.
 
-    work.state: the inputs of the sub-frame before and the states of the GRUs, updated in place for the next run;
-    signal: [lanes, 256 + n * subframe], of which the first 256 samples are given; the others are set to the true
-    samples in `given.forced`, if it has them, and otherwise to the samples that the network makes; made: [n, subframe,
-    lanes], which gets the samples that the network makes.
+    work.state: holds the inputs of the last sub-frame and the states of the GRUs; both are updated in place for the
+    next run. signal: [lanes, 256 + n * subframe]; the first 256 samples are the past. The others are overwritten: with
+    the true samples in `given.forced` as far as there are some, and then with the generated samples. made: [n,
+    subframe, lanes], overwritten with all generated samples.
     """
     count, size, lanes = made.shape
     places, sizes = net.places * lanes, net.sizes * lanes
@@ -153,7 +174,7 @@ def run_subframes(net: SubframeNetwork, work: FarganMemory, given: SubframeInput
 def _scale_periods(
     net: SubframeNetwork, work: FarganMemory, to_y: LayerBuffers, state: Array, y: Array, places: Array, lanes: int
 ) -> None:
-    """Write the past period, multiplied by each of its four gains, to the state."""
+    """Compute the four gains of the past period, and write the past period times each of them to the state."""
     apply_layer(net.pitch_gains, to_y, 0)
     size, one = net.sizes[1], np.float32(1)
     _powers(net.pitch_gains, work, lanes)

@@ -1,8 +1,8 @@
 """Speech by FARGAN from features that come in blocks, for one signal or for several, up to sixteen side by side.
 
-Frame k determines the samples around the middle of its window, from k * hop - hop / 2 to k * hop + hop / 2; so the
-first two of the four sub-frames of frame 0 lie before the signal and are not made. After the last frame, two more
-sub-frames have its last condition.
+Frame k determines the samples from k * hop - hop / 2 to k * hop + hop / 2, around the middle of its window. So the
+first two of the four sub-frames of frame 0 lie before the signal and are not generated. The last two sub-frames of the
+signal use the last condition of the last frame.
 """
 
 from __future__ import annotations
@@ -34,14 +34,17 @@ _LONGEST_RUN = 400  # sub-frames
 
 
 class _Rows(NamedTuple):
-    """The numbers that sub-frames get from their frames."""
+    """The conditions and pitch periods of sub-frames: one row per sub-frame."""
 
     conditions: Array  # [n, condition] float32
     period: Array  # [n] int64
 
 
 class SubframeState:
-    """The state of the loop for one signal. past: the last samples; carried: inputs and states of the network."""
+    """The state of the sub-frame network for one signal.
+
+    past: the last samples. carried: the inputs of the last sub-frame and the states of the GRUs.
+    """
 
     def __init__(self, network: SubframeNetwork) -> None:
         self.past = np.zeros(MEMORY, np.float32)
@@ -49,9 +52,10 @@ class SubframeState:
 
 
 class FarganState:
-    """The state of one signal.
+    """The state of FARGAN for one signal whose features arrive in blocks.
 
-    `push` and `flush` return segments; `synthesise` computes their samples; `finish` de-emphasises them.
+    `push` and `flush` return a `Segment`, the description of the samples to generate next. `synthesise` generates the
+    samples of segments, and `finish` de-emphasises them.
     """
 
     def __init__(self, network: FarganNetwork, dtype: Any) -> None:
@@ -62,7 +66,7 @@ class FarganState:
         self.last_output, self.dtype = np.zeros(1), dtype
 
     def push(self, network: FarganNetwork, cepstrum: Array, pitch: Array, correlation: Array) -> Segment:
-        """Add the features of the next n frames; return the segment of the frames whose conditions are now known.
+        """Add the features of the next n frames; return the segment of all sub-frames that are now determined.
 
         cepstrum: [n, bands]; pitch, correlation: [n, 1]. Raises ValueError for features that are not finite.
         """
@@ -75,7 +79,10 @@ class FarganState:
         return self._segment(network.frame, x)
 
     def flush(self, network: FarganNetwork) -> Segment:
-        """Return the segment of the remaining sub-frames, up to the end of the signal."""
+        """Return the segment of the remaining sub-frames, up to the end of the signal.
+
+        Call it after the last `push`.
+        """
         if not self.received:
             return self._of_rows(_Rows(np.zeros((0, network.subframe.sizes[0]), np.float32), self.period))
         none = np.zeros((0, len(network.frame.frame1.start) - WIDTH), np.float32)
@@ -101,7 +108,10 @@ class FarganState:
         return Segment(self.lane, rows, 1, np.zeros(len(rows.period)))
 
     def finish(self, samples: Array, coef: float) -> Array:
-        """Return the samples of a segment after de-emphasis, in the dtype of the stream. samples: [n, subframe]."""
+        """Return generated samples after de-emphasis: [n * subframe], in the dtype of the features.
+
+        samples: [n, subframe]. coef: of the de-emphasis.
+        """
         y = np.empty((samples.size + 1, 1))
         y[0] = self.last_output
         one_pole(samples.reshape(-1, 1).astype(np.float64), coef, y)
@@ -110,10 +120,10 @@ class FarganState:
 
 
 def synthesise(network: SubframeNetwork, segments: list[Segment], many: int = FARGAN_SIDE_BY_SIDE) -> list[Array]:
-    """Return the samples [n, subframe] float32 of each segment, pre-emphasised.
+    """Generate the samples of segments: a list with one array [n, subframe] float32 per segment, still pre-emphasised.
 
-    The states of the segments, each a `SubframeState`, are changed in place. many: as in `in_lanes`. The field `forced`
-    of a segment, [m, subframe], has true samples in place of those that the network made.
+    The states of the segments, each a `SubframeState`, are changed in place. The network reads the field `forced` of a
+    segment, [m, subframe], as its past in place of the first samples that it generates. many: as in `in_lanes`.
     """
 
     def loop(rows: _Rows, lanes: list[Lane], count: int) -> list[tuple[Array]]:

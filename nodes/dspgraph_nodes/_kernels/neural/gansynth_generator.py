@@ -1,4 +1,7 @@
-"""The generator of a GANSynth: pictures of notes from latent vectors and pitches, without torch, with fixed bits."""
+"""The generator of a GANSynth: it turns latent vectors and pitches into pictures of notes, without torch.
+
+All sums have a fixed order, so the result has the same bits on every machine.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ _SLOPE = np.float32(0.2)
 
 
 class PackedGenerator(NamedTuple):
-    """The weights of a generator, as the kernels use them."""
+    """The packed weights of a generator: the first convolution, the 3 x 3 convolutions, and the last one.
+
+    start: the numbers of rows and bins of the first block.
+    """
 
     first: Array  # [latent + pitches, channels * rows * bins]: the first convolution of block 1, of a single pixel
     first_bias: Array  # [channels]
@@ -37,10 +43,10 @@ class PackedGenerator(NamedTuple):
 
 
 def pack(arrays: Mapping[str, Array]) -> PackedGenerator:
-    """Return the generator of a file of weights, whose arrays are given by name.
+    """Return the packed weights of a generator. arrays: the arrays of a file of weights, by name.
 
-    Each weight is multiplied by its gain: sqrt(2 / n), or sqrt(1 / n) for the convolution that makes a picture; n is
-    the number of inputs of one output.
+    The weights of each convolution are multiplied by its gain sqrt(2 / n), where n is the number of inputs of one
+    output; for the last convolution, which makes the picture, by sqrt(1 / n).
     """
 
     def scaled(name: str, power: float) -> tuple[Array, Array]:
@@ -63,10 +69,10 @@ def pack(arrays: Mapping[str, Array]) -> PackedGenerator:
 
 
 def generate(network: PackedGenerator, latent: Array, pitch: int) -> Array:
-    """Return a normalised picture of a note, [2, rows, bins]: magnitude and angle.
+    """Return the picture of a note, [2, rows, bins]: normalised log-magnitude and phase.
 
-    latent: [latent]; pitch: semitones above the lowest pitch. A latent vector of zeros gives a picture that depends on
-    the pitch alone.
+    latent: [latent], the latent vector, which may be all zeros; pitch: in semitones above the lowest pitch of the
+    network.
     """
     rows, bins = network.start
     vector = np.zeros((1, len(network.first)), np.float32)
@@ -86,7 +92,10 @@ def generate(network: PackedGenerator, latent: Array, pitch: int) -> Array:
 
 
 def _first(network: PackedGenerator, vector: Array) -> Array:
-    """Return the picture after the first convolution, [channels, rows, bins]. vector: [1, latent + pitches]."""
+    """Return the picture after the first convolution, [channels, rows, bins].
+
+    vector: [1, latent + pitches], the latent vector and the pitch as a one-hot vector.
+    """
     channels = len(network.first_bias)
     vector = vector / np.sqrt(_mean_square(vector.T))
     x = matmul(vector, network.first).reshape(channels, -1) + network.first_bias[:, None]
@@ -96,6 +105,6 @@ def _first(network: PackedGenerator, vector: Array) -> Array:
 
 
 def _mean_square(x: Array) -> Array:
-    """Return the mean of x**2 over the first axis, added in order, plus 1e-8."""
+    """Return the mean of x**2 over the first axis, summed in order, plus 1e-8. The shape is that of x[0]."""
     total: Array = np.add.accumulate(x * x, axis=0)[-1]
     return total / np.float32(len(x)) + _LEAST_POWER

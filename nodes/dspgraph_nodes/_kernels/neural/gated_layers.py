@@ -1,8 +1,8 @@
-"""The weights of a network of dilated convolutions, with gates or without, packed for the loop over samples.
+"""The weights of a network of dilated convolutions, packed for the loop over samples.
 
-Sigmoid and tanh are computed with powers of 2, so the weights and biases of the gates are multiplied by 2 / ln(2)
-before a tanh and by -1 / ln(2) before a sigmoid. The factors of the sums of the residual and the skip connections are
-multiplied into their weights.
+A layer has gates, tanh and sigmoid, or a normalisation and leaky ReLUs. Sigmoid and tanh are computed with powers of
+2, so the weights and biases of the gates are multiplied by 2 / ln(2) before a tanh and by -1 / ln(2) before a sigmoid.
+The factors of residual and skip connections are multiplied into their weights.
 """
 
 from __future__ import annotations
@@ -20,7 +20,13 @@ from dspgraph_nodes._kernels.neural.wavenet_layout import WaveNetWeights
 
 
 class LayersForm(NamedTuple):
-    """The form of the layers of a network."""
+    """The form of the dilated layers of a network.
+
+    taps: of each convolution. dilations: one per layer. skip_factors: the factor of each layer's skip output in their
+    sum. residual_factor: multiplies the sum of a layer's input and its result. norms: factor and offset of every
+    layer's input, [layers, channels], for layers with leaky ReLUs; None for layers with gates. slope: of the leaky
+    ReLUs.
+    """
 
     taps: int  # number of taps of a dilated convolution
     dilations: Sequence[int]  # the dilation of every layer
@@ -33,14 +39,14 @@ class LayersForm(NamedTuple):
 
 
 def pack_layers(form: LayersForm, arrays: Mapping[str, Array], first: Array) -> tuple[WaveNetWeights, Array]:
-    """Return the weights for the loop, and the matrix [bands, n] by which features are added to all gates and the head.
+    """Return the packed weights, and the matrix [bands, n] from features to what they add to gates and head.
 
     arrays: the arrays of a file of weights by name: "first.bias"; for every layer, for instance layer 3,
-    "layers.3.gate", "layers.3.condition", "layers.3.skip" and, except for the last layer, "layers.3.out"; for the head
-    "head.0" and "head.1". Each of these is followed by ".weight" or ".bias"; a condition may lack its bias. If there is
-    "skip", the result of the first convolution has a skip connection too; if there is "condition", the features are
-    added to the result of "head.0" too. Without gates, "gate" is the dilated convolution. first: [taps * inputs,
-    channels], the first convolution, see `WaveNetWeights`.
+    "layers.3.gate", "layers.3.condition", "layers.3.skip" and, except for the last layer, "layers.3.out"; for the
+    head, which follows the layers, "head.0" and "head.1". Each of these names is followed by ".weight" or ".bias"; a
+    condition may lack its bias. If there is an array "skip", the result of the first convolution has a skip connection
+    too; if there is "condition", the features are also added to the result of "head.0". For layers without gates,
+    "gate" is the dilated convolution. first: [taps * inputs, channels], the first convolution, see `WaveNetWeights`.
     """
 
     def wide(name: str) -> Array:

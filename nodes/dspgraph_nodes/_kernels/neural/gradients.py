@@ -1,4 +1,4 @@
-"""The gradients of a GRU's gates and of LPCNet's last layer, DualFC, except for the matrix products in them.
+"""The backward passes of a GRU's gates and of LPCNet's last layer, DualFC, without the matrix products in them.
 
 Each function reads and writes every array once.
 """
@@ -12,7 +12,7 @@ def gru_step(
     of_state: Array, gates: Array, candidate: Array, inner: Array, before: Array, of_recurrent: Array,
     of_candidate: Array,
 ) -> None:  # fmt: skip
-    """Compute the gradients of one step of a GRU, which takes the state h' to the state h, with respect to its gates.
+    """Compute the gradients of the loss L with respect to the gates of one GRU step from state h' to state h.
 
         h = (1 - z) * n + z * h',    n = tanh(a_n + r * g),    r = sigmoid(a_r),    z = sigmoid(a_z)
 

@@ -1,7 +1,8 @@
-"""Signals in lanes: one after the other, or sixteen side by side, with the same bits.
+"""The distribution of signals among the lanes of a loop over samples: one signal, or sixteen side by side.
 
-The next samples of a signal are a segment. A loop over samples computes the same number of samples for each of its
-lanes. This module calls the loop again and again until segments of different lengths are complete.
+The next samples of a signal to be computed are a segment. The loop computes the same number of samples in each of its
+lanes. This module calls the loop again and again until segments of different lengths are complete. A signal gets the
+same bits alone and side by side with others.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ MANY = 10  # with this many signals or more, sixteen lanes, some idle, are faste
 
 
 class Segment(NamedTuple):
-    """The next n samples of one signal, to be synthesised."""
+    """The next n samples of one signal to be computed.
+
+    state: of the signal; the loop changes it in place. frames: named tuple of arrays with one row per frame, the
+    inputs of the loop. wait: how many samples use the first frame; later frames are used for `hop` samples each, the
+    last one for the rest. numbers: [n, ...], random numbers. forced: [m, ...], samples that the network reads in place
+    of the first m that it generates.
+    """
 
     state: Any  # the state of the signal, which the loop changes in place
     frames: Any  # a named tuple of arrays with one row per frame: the inputs of the loop
@@ -28,7 +35,11 @@ class Segment(NamedTuple):
 
 
 class Lane(NamedTuple):
-    """One signal during one run of the loop. A row is the number of a frame among the frames of all signals."""
+    """One signal during one run of the loop over samples.
+
+    row, end: the rows of its present and of its last frame among the frames of all signals. wait: the number of
+    samples until the next frame. state, numbers, forced: as in `Segment`, for this run.
+    """
 
     state: Any
     row: int  # the row of the signal's current frame
@@ -56,14 +67,14 @@ def in_lanes(
     many: int = MANY,
     longest: int = 2**62,
 ) -> list[LaneOutputs]:
-    """Return the outputs of each segment.
+    """Compute the samples of all segments with a loop over samples; return the outputs of the loop for each segment.
 
-    loop: the function that computes the outputs; hop: samples per frame; empty: outputs of no samples; longest: the
-    most samples of one run.
+    loop: the function that computes samples of one or several lanes, see `Loop`. hop: samples per frame. empty: the
+    outputs for no samples. longest: the most samples in one run of the loop.
 
-    While `many` segments or more have samples left, up to sixteen are computed side by side: those with the most
-    samples left, until one of them is complete. Fewer segments are computed one after the other. The states of the
-    segments are changed in place.
+    As long as at least `many` segments have samples left, up to sixteen are computed side by side: those with the most
+    samples left, until one of them is complete. If fewer are left, they are computed one after the other. The states
+    of the segments are changed in place.
     """
     frames = _joined([segment.frames for segment in segments])
     firsts = np.cumsum([0] + [len(segment.frames[0]) for segment in segments])
@@ -85,14 +96,14 @@ def in_lanes(
 
 
 def _joined(frames: list[Any]) -> Any:
-    """Return all frames joined: the frames of the first signal, then those of the second signal, and so on."""
+    """Return the frames of all signals in one named tuple: those of the first signal, then of the second ..."""
     return frames[0] if len(frames) == 1 else type(frames[0])._make(map(np.concatenate, zip(*frames, strict=True)))
 
 
 def _lane(segment: Segment, first: int, done: int, count: int, hop: int) -> Lane:
-    """Return the lane for the next `count` samples of a segment, after the first `done` samples.
+    """Return the lane that computes the next `count` samples of a segment, after the first `done` samples.
 
-    first: the row of the segment's first frame among the frames of all signals.
+    first: the row of the segment's first frame among the frames of all signals. hop: samples per frame.
     """
     last = len(segment.frames[0]) - 1
     passed = 0 if done < segment.wait else min(1 + (done - segment.wait) // hop, last)
@@ -102,15 +113,15 @@ def _lane(segment: Segment, first: int, done: int, count: int, hop: int) -> Lane
 
 
 def places(lanes: list[Lane]) -> int:
-    """Return the number of lanes that the loop computes: 1 or 16."""
+    """Return how many lanes the loop computes for these signals: 1 for one signal, 16 for more."""
     return 1 if len(lanes) == 1 else WIDTH
 
 
 def side_by_side(arrays: list[Array], fill: float = 0.0) -> Array:
-    """Return the arrays of all lanes in one array, [..., lanes], with 1 or 16 lanes.
+    """Stack the arrays of several lanes along a new last axis: [n, ..., lanes], with 1 or 16 lanes.
 
-    arrays: one for each lane that has a signal, [n, ...]. If n differs, the shortest decides the length. fill: what
-    lanes without a signal get.
+    arrays: [n, ...] for each lane that has a signal; they are cut to the shortest n. fill: the value in lanes without
+    a signal.
     """
     count = min(len(one) for one in arrays)
     found = np.full((count, *arrays[0].shape[1:], 1 if len(arrays) == 1 else WIDTH), fill, arrays[0].dtype)
@@ -120,7 +131,7 @@ def side_by_side(arrays: list[Array], fill: float = 0.0) -> Array:
 
 
 def schedule(lanes: list[Lane], hop: int) -> Schedule:
-    """Return the rows of the frames that each lane uses. Lanes without a signal use row 0."""
+    """Return which frames each lane uses and for how long. Lanes without a signal use row 0. hop: samples per frame."""
     rows, ends, waits = (np.zeros(places(lanes), np.int64) for _ in range(3))
     for k, lane in enumerate(lanes):
         rows[k], ends[k], waits[k] = lane.row, lane.end, lane.wait

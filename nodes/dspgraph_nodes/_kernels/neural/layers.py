@@ -1,4 +1,4 @@
-"""Layers of neural networks: any number of rows, and each row has the same bits alone and among others."""
+"""Dense layers and GRUs of neural networks, for any number of rows. A row gets the same bits alone and among others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ gates_b = gates("b")
 def layer(x: Array, matrix: Matrix, tanh: bool = True) -> Array:
     """Return v = x @ M + bias [n, outputs], or tanh(v * ln(2) / 2) if `tanh` is true.
 
-    x: [n, inputs]; matrix: M and the bias. The factor ln(2) / 2 undoes the scale of packed weights.
+    x: [n, inputs]; matrix: M and the bias. Packed weights before a tanh are multiplied by 2 / ln(2), which the factor
+    ln(2) / 2 undoes.
     """
     inputs, outputs = x.shape[1], len(matrix.start) - WIDTH
     y = np.empty((len(x), outputs), np.float32)
@@ -38,7 +39,10 @@ def affine(layer: AffineLayer, x: Array, rectify: bool = False) -> Array:
 
 @kernel
 def apply_layer(matrix: Matrix, buffers: LayerBuffers, x: int) -> None:
-    """Write the product of a matrix and the input that begins at `x` of the state, plus the bias, to `buffers.y`."""
+    """Compute a layer without its activation: write matrix @ input + bias to `buffers.y`, for one signal or sixteen.
+
+    x: where the input begins in `buffers.state`.
+    """
     if buffers.state.ndim == 2:
         for group in range(len(matrix.m.places)):
             product_m_of_one(matrix, buffers, group, x)
@@ -49,10 +53,10 @@ def apply_layer(matrix: Matrix, buffers: LayerBuffers, x: int) -> None:
 
 @kernel
 def update_gru(gru: RecurrentWeights, work: Any, h: int, new: int, first: int, last: int) -> None:
-    """Compute the units of the blocks first .. last - 1 of a GRU, two blocks at a time, from complete sums.
+    """Compute the new states of a GRU for the blocks first .. last - 1 of sixteen units, two blocks at a time.
 
-    work: has the arrays `state`, `inputs` and `sums_b` that the stages `gates` and `update_state` use; h, new: where
-    the old and the new states begin in `state`.
+    work: has the arrays `inputs` and `sums_b` with the complete sums of the gates, and `state`. h, new: where the old
+    and the new states begin in `state`.
     """
     for k in range(first, last, 2):
         other = min(k + 1, last - 1)

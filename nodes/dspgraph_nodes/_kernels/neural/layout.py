@@ -1,11 +1,11 @@
-"""The arrays of neural networks as kernels read and write them.
+"""The layout of weights and buffers of neural networks in the kernels.
 
 The kernels compute one signal, or sixteen signals side by side. A *lane* is the place of one signal among those that
 are computed side by side: there are 1 or 16 lanes.
 
 The rows of a matrix are divided into *blocks* of sixteen, and the units of a layer likewise. The order [block, gate,
-unit] means: first the sixteen numbers of gate r for the units 0..15, then those of gate z, then those of gate n; then
-the numbers of the three gates for the units 16..31, and so on.
+unit] of an axis means: first the sixteen numbers of gate r for the units 0..15, then those of gate z, then those of
+gate n; then the numbers of the three gates for the units 16..31, and so on.
 """
 
 from __future__ import annotations
@@ -19,11 +19,15 @@ ACCUMULATORS = 4  # blocks in a group; multiply-adds of four independent sums ca
 
 
 class Blocks(NamedTuple):
-    """A sparse matrix, stored as pieces of sixteen rows and one column; pieces with only zeros are left out.
+    """A sparse matrix, stored in pieces of sixteen rows and one column. Pieces with only zeros are left out.
 
-    All pieces with the same sixteen rows form a block; four blocks form a group. A step of a group is one piece of each
-    of its four blocks. The steps are stored in the order in which the kernels read them. A block that has fewer pieces
-    than another one in its group is filled up with pieces of zeros, and the last group with blocks without pieces.
+    All pieces with the same sixteen rows form a block, and four blocks form a group. A kernel multiplies a group in
+    steps; a step takes one piece of each of the four blocks. Steps are stored in the order of reading. Blocks with
+    fewer pieces than others in their group are filled up with pieces of zeros, and the last group with empty blocks.
+
+    weights: [steps, 4, 16]. columns: [steps, 4], the column of each piece. steps: [groups + 1], where each group
+    begins. places: [groups, 4], the first row of each block. where: [rows / 16, 2], the group of each block and its
+    place in it.
     """
 
     weights: Array  # [steps, 4, 16]
@@ -34,21 +38,28 @@ class Blocks(NamedTuple):
 
 
 class Matrix(NamedTuple):
-    """A layer without its activation."""
+    """A dense layer without its activation. m: the matrix; start: [rows + 16], the bias, followed by zeros."""
 
     m: Blocks
     start: Array  # [rows + 16]: the bias, then zeros for the blocks that only fill a group
 
 
 class RecurrentWeights(NamedTuple):
-    """The recurrent weights of a GRU, in the order [block, gate, unit]."""
+    """The recurrent weights of a GRU, with rows in the order [block, gate, unit].
+
+    matrix: without the diagonals; its bias is the recurrent bias of gate n, and 0 for the gates r and z. diagonal_b:
+    [3 * units], the diagonals.
+    """
 
     matrix: Matrix  # without the diagonals; the bias is that of gate n, zeros for r and z
     diagonal_b: Array  # [3 * units]: the diagonals
 
 
 class AffineLayer(NamedTuple):
-    """A layer at frame rate: y = x @ matrix + bias."""
+    """A layer that is applied to frames: y = x @ matrix + bias.
+
+    matrix: [inputs, outputs]; bias: [outputs], both float32.
+    """
 
     matrix: Array  # [inputs, outputs] float32
     bias: Array  # [outputs] float32
@@ -66,7 +77,11 @@ class LayerBuffers(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """The rows of the inputs (one row per frame) that each lane uses, and for how many samples it uses each."""
+    """The rows of the inputs (one row per frame) that each lane uses, and for how many samples.
+
+    rows, ends: [lanes], the first and the last row. waits: [lanes], the number of samples that use the first row. hop:
+    the number of samples that use each row between the first and the last.
+    """
 
     rows: Array  # [lanes]: the first row
     ends: Array  # [lanes]: the last row, which is used for all samples that remain

@@ -21,7 +21,7 @@ def decode(codes: Array) -> Array:
 
 
 def edges() -> Array:
-    """Return the edges [255] between the codes, in ascending order; edge c is the lowest value of code c + 1."""
+    """Return the 255 edges between the codes in ascending order, [255] float64: code c + 1 begins at edge c."""
     return mulaw.code_edges(LEVELS, PEAK, "float64")[1:-1]
 
 

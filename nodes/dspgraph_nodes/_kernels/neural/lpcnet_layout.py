@@ -1,4 +1,4 @@
-"""The arrays of LPCNet as its kernels read and write them.
+"""The layout of LPCNet's weights and buffers in its kernels.
 
 The module `layout` explains lanes, blocks, and the order [block, gate, unit].
 
@@ -17,10 +17,13 @@ from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS
 
 
 class SampleNetwork(NamedTuple):
-    """The weights of the sample-rate network, which computes the distribution of the next excitation code.
+    """The packed weights of the sample-rate network, which computes the distribution of the next excitation code.
 
-    The inputs of the network are the three codes of a sample and the numbers that the condition of the frame adds to
-    the gates. All arrays of a GRU have the order [block, gate, unit]. gru_a and gru_b are the numbers of units.
+    The network has two GRUs, A with gru_a units and B with gru_b units, and the layer DualFC. For each of the three
+    codes that a sample reads, `tables` has what the code adds to the gates of GRU_A. The fields a, b, c, d are the
+    matrices: of GRU_A's state to itself, of GRU_A to GRU_B, of GRU_B's state to itself, and of DualFC; start_b,
+    start_c, start_d are the numbers with which the sums of the last three begin. The arrays of a GRU are in the order
+    [block, gate, unit].
     """
 
     tables: Array  # [3, 256, 3 * gru_a]: added to GRU_A's gates for each code of signal, prediction, excitation
@@ -40,7 +43,11 @@ class SampleNetwork(NamedTuple):
 
 
 class FrameInputs(NamedTuple):
-    """The inputs of the sample-rate network that stay the same for all samples of a frame, one row per frame."""
+    """The inputs of the sample-rate network that are the same for all samples of a frame.
+
+    Every array has one row per frame. rows_a, rows_b: what the condition adds to the gates of GRU_A and GRU_B. lpc:
+    [rows, order], predictor coefficients. sharpness: [rows], the factor of the logits.
+    """
 
     rows_a: Array  # [rows, 3 * gru_a]: the numbers that the conditions add to GRU_A's gates
     rows_b: Array  # [rows, 3 * gru_b]: the numbers that the conditions add to GRU_B's gates
@@ -49,10 +56,10 @@ class FrameInputs(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Arrays that the stages of a step write for each other.
+    """The arrays that the vector code of one step reads and writes.
 
-    For sixteen signals all arrays but `rows_a` have a last axis `lane`. An array marked "slots" holds the numbers of
-    one block of units in each slot; see the comment on slots in `stages`.
+    For sixteen signals, every array but `rows_a` has a last axis `lane`. An array marked "slots" holds the numbers of
+    several blocks of units, each in its slot; see the comment on slots in the module `stages`.
     """
 
     state: Array  # [2, gru_a + gru_b]: the states of both GRUs; a step reads one row and writes the other
@@ -74,9 +81,9 @@ class Workspace(NamedTuple):
 
 
 def workspace(net: SampleNetwork, rows_a: Array, lanes: int) -> Workspace:
-    """Return a workspace for the steps of one signal (lanes = 1), or of sixteen (lanes = 16).
+    """Return new arrays for the steps of one signal (lanes = 1) or of sixteen (lanes = 16).
 
-    rows_a: the array `rows_a` of the frames' inputs.
+    net: the weights, which decide the sizes. rows_a: the array `FrameInputs.rows_a`.
     """
     a, b, many = len(net.bias_n), len(net.diagonal_b), lanes > 1
     slots = max(6 * WIDTH, b) if many else max(a, b)

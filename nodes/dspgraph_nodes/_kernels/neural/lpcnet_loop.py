@@ -38,7 +38,10 @@ SCALE = np.float32(LOG2_E)
 
 @kernel
 def _level(edges: Array, x: float) -> int:
-    """Return the mu-law code of sample x: the number of the 255 edges that are at or below x."""
+    """Return the mu-law code of sample x: how many of the 255 edges are less than or equal to x.
+
+    edges: [255], ascending.
+    """
     at, step = 0, LEVELS // 2
     while step:
         at += step * (edges[at + step - 1] <= x)
@@ -47,9 +50,10 @@ def _level(edges: Array, x: float) -> int:
 
 
 class TeacherForcing(NamedTuple):
-    """Codes that the network is given in place of its own codes, and arrays for the logits and states that result.
+    """True codes that the network reads in place of the codes that it draws, and arrays for the results.
 
-    n is the number of samples for which codes are given; 0 means that the network uses its own codes.
+    codes: [n, lane, 3], the codes of signal, prediction and excitation for the first n samples; n = 0 means none.
+    logits: [n, 256 * lanes] and states: [n, gru_b * lanes], overwritten with the logits and the states of GRU_B.
     """
 
     codes: Array  # [n, lane, 3] int64: the codes of signal, prediction and excitation
@@ -58,7 +62,11 @@ class TeacherForcing(NamedTuple):
 
 
 class LPCNetOutputs(NamedTuple):
-    """The results of a run of n samples, besides the states."""
+    """The results of a run of n samples: the synthesised signal, and probabilities of the codes.
+
+    signal: [order + n, lane]; the first `order` rows are the samples before the run. shares: [n, lane], the
+    probability of each drawn code. rows: the probabilities of all codes, for as many samples as the array has rows.
+    """
 
     signal: Array  # [order + n, lane] float64: first the samples before, the oldest first; then those of the run
     shares: Array  # [n, lane]: the probability of every drawn code
@@ -69,9 +77,10 @@ class LPCNetOutputs(NamedTuple):
 def _start_frame(
     net: SampleNetwork, inputs: FrameInputs, workspace: Workspace, taps: Array, row: int, lane: int
 ) -> None:
-    """Copy one row of the inputs to one lane: predictor, sharpness, and the numbers that the condition adds to gates.
+    """Copy one row of the frames' inputs to one lane: predictor, sharpness, and what the condition adds to the gates.
 
-    For gate n of GRU_A `start_a` gets the recurrent bias; `sum_of_rows` adds the condition to this gate.
+    For gate n of GRU_A only the recurrent bias is copied to `start_a`; `sum_of_rows` adds the condition later. taps:
+    [order, lanes], overwritten with the predictor.
     """
     start, condition, lanes = workspace.start_a.reshape(-1), workspace.condition_b.reshape(-1), taps.shape[1]
     for k in range(len(taps)):
@@ -85,9 +94,9 @@ def _start_frame(
 
 @part_of_kernel
 def _predict(taps: Array, past: Array, prediction: Array) -> None:
-    """Write the prediction of every lane, -sum_k taps[k] * past[order - 1 - k], summed with k ascending.
+    """Write the linear prediction of the next sample of every lane: -sum_k taps[k] * past[order - 1 - k], k ascending.
 
-    taps: [order, lane]; past: [order, lane], the oldest sample first; prediction: [lane].
+    taps: [order, lanes], predictor coefficients; past: [order, lanes], the oldest sample first; prediction: [lanes].
     """
     order, lanes = taps.shape
     if lanes == 1:
@@ -105,10 +114,10 @@ def _predict(taps: Array, past: Array, prediction: Array) -> None:
 
 @part_of_kernel
 def _find_rows(places: Array, row: Array, codes: Array, width: int) -> None:
-    """Write to places [4, lane] the positions of the four rows that a step sums for GRU_A.
+    """Write to `places` the positions of the four rows of numbers that a step adds up for GRU_A.
 
-    They are one row of the inputs (number `row` [lane]) and one row of each of the three tables, given by codes
-    [lane, 3]. width: the numbers in a row.
+    places: [4, lanes]. They are the row row[lane] of the frames' inputs, and one row of each of the three tables,
+    chosen by codes [lanes, 3]. width: the length of a row.
     """
     for lane in range(len(row)):
         places[0, lane] = row[lane] * width
@@ -118,11 +127,11 @@ def _find_rows(places: Array, row: Array, codes: Array, width: int) -> None:
 
 @part_of_kernel
 def _gru_a_of_one(net: SampleNetwork, workspace: Workspace, h: int, new: int) -> None:
-    """Compute GRU_A of one signal, and the sums of GRU_B.
+    """Compute the new state of GRU_A for one signal, and from it the input sums of GRU_B.
 
     h, new: the positions in `workspace.state` at which the old and the new states begin. Every stage runs for all
-    blocks of sixteen units before the next stage begins. The instructions of a stage wait for each other, so
-    the processor is faster if it can work on several blocks of the same stage at once.
+    blocks of sixteen units before the next stage begins: the instructions of a stage wait for each other, and the
+    processor is faster if it can work on several blocks at once.
     """
     groups, blocks = len(net.a.places), len(net.bias_n) // (3 * WIDTH)
     for group in range(groups):
@@ -146,11 +155,10 @@ def _gru_a_of_one(net: SampleNetwork, workspace: Workspace, h: int, new: int) ->
 
 @part_of_kernel
 def _gru_a_of_many(net: SampleNetwork, workspace: Workspace, h: int, new: int) -> None:
-    """Compute GRU_A of sixteen signals, and the sums of GRU_B.
+    """Compute the new state of GRU_A for sixteen signals, and from it the input sums of GRU_B.
 
     h, new: the positions in `workspace.state` at which the old and the new states begin. All stages run for two blocks
-    of sixteen units before the next two blocks begin. The numbers that one stage passes to the next then stay in the
-    cache of the processor.
+    of sixteen units before the next two blocks begin, so that the numbers stay in the cache of the processor.
     """
     blocks = len(net.bias_n) // (3 * WIDTH)
     for gate in range(3):
@@ -176,9 +184,10 @@ def _gru_a_of_many(net: SampleNetwork, workspace: Workspace, h: int, new: int) -
 
 @part_of_kernel
 def _gru_b(net: SampleNetwork, workspace: Workspace, h: int, new: int, own: int) -> None:
-    """Compute the new state of GRU_B from its sums, which are complete.
+    """Compute the new state of GRU_B from its complete sums.
 
-    h, new: where the old and the new states of both GRUs begin; own: the position of GRU_B's state within them.
+    h, new: where the old and the new states of both GRUs begin in `workspace.state`; own: the position of GRU_B's
+    state within them.
     """
     rows = len(net.diagonal_b)
     blocks = rows // (3 * WIDTH)
@@ -192,7 +201,10 @@ def _gru_b(net: SampleNetwork, workspace: Workspace, h: int, new: int, own: int)
 
 @part_of_kernel
 def _dual_fc_of_one(net: SampleNetwork, workspace: Workspace, new: int) -> None:
-    """Write the logits of one signal, computed from its new states, which begin at `new`."""
+    """Compute the logits of one signal from the new state of GRU_B.
+
+    new: where the new states begin in `workspace.state`.
+    """
     blocks = LEVELS // WIDTH
     for group in range(len(net.d.places)):
         product_d_of_one(net, workspace, group, new)
@@ -203,7 +215,10 @@ def _dual_fc_of_one(net: SampleNetwork, workspace: Workspace, new: int) -> None:
 
 @part_of_kernel
 def _dual_fc_of_many(net: SampleNetwork, workspace: Workspace, new: int) -> None:
-    """Write the logits of sixteen signals, computed from their new states, which begin at `new`."""
+    """Compute the logits of sixteen signals from the new states of GRU_B.
+
+    new: where the new states begin in `workspace.state`.
+    """
     blocks = LEVELS // WIDTH
     for k in range(blocks // 2):
         b0, b1 = pair_of(k, blocks)
@@ -215,7 +230,12 @@ def _dual_fc_of_many(net: SampleNetwork, workspace: Workspace, new: int) -> None
 
 @part_of_kernel
 def _show(q: Array, total: Array, drawn: Array, out: LPCNetOutputs, n: int) -> None:
-    """Write the probabilities q / total of sample n: of the drawn codes, and of all codes if `out.rows` has a row n."""
+    """Store the probabilities q / total of sample n in `out`: of the drawn codes and, if wanted, of all codes.
+
+    They are stored for all codes if out.rows has a row n.
+
+    q: unnormalised probabilities in the order of `level_order`; total: [lanes], their sums; drawn: [lanes], the codes.
+    """
     lanes, per = len(drawn), LEVELS // WIDTH
     for lane in range(lanes):
         place = drawn[lane] % per * WIDTH + drawn[lane] // per
@@ -237,10 +257,11 @@ def run(
     forced: TeacherForcing,
     out: LPCNetOutputs,
 ) -> None:
-    """Synthesise n samples of every lane, in 16-bit scale, before de-emphasis.
+    """Synthesise n samples in every lane, in 16-bit scale, before de-emphasis; write them to `out`.
 
-    numbers: [n, lane], from 0 to 1, each draws one code. codes: [lane, 3], the last codes of signal, prediction and
-    excitation. threshold: see `draw`. codes and workspace.state are replaced by those after the last sample.
+    numbers: [n, lanes], uniform from 0 to 1, one to draw each code. codes: [lanes, 3], the last codes of signal,
+    prediction and excitation. threshold: see `draw`. `codes` and `workspace.state` are replaced by those after the
+    last sample.
     """
     (count, lanes), order = numbers.shape, inputs.lpc.shape[1]
     state, places, one = workspace.state.reshape(2, -1), workspace.places.reshape(4, -1), workspace.logits.ndim == 1

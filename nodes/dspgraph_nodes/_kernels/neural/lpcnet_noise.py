@@ -1,4 +1,4 @@
-"""Noise for the signal that LPCNet is trained on: the network learns to continue a past that contains errors."""
+"""Noise for the training of LPCNet. It is added to the past that the network reads."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,11 @@ from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS, SILENT_CODE, cen
 
 
 class Excitation(NamedTuple):
-    """A noisy signal, its predictions and its excitation: arrays [n]. Samples are in 16-bit scale, codes are 0..255."""
+    """A noisy signal with its predictions and excitation: arrays [n]. Samples are in 16-bit scale, codes are 0..255.
+
+    noisy: the samples. prediction: of each sample from the noisy samples before it. given: the codes of the noisy
+    excitation, which the network reads. target: the codes of the excitation that the network learns to predict.
+    """
 
     noisy: Array  # samples of the noisy signal
     prediction: Array  # prediction of each sample, computed from the noisy samples before it
@@ -19,7 +23,7 @@ class Excitation(NamedTuple):
 
 
 def closed_loop(signal: Array, lpc: Array, noise: Array) -> Excitation:
-    """Return a noisy signal, made by adding noise to the codes of its excitation, with predictions and excitation.
+    """Add noise to the excitation codes of a signal, inside the prediction loop; return signal and codes.
 
         p[n] = -sum_k a[k] * s[n-k],            e[n] = encode(x[n] - p[n])
         given[n] = clip(e[n] + noise[n]),       s[n] = p[n] + decode(given[n])
@@ -40,7 +44,7 @@ def closed_loop(signal: Array, lpc: Array, noise: Array) -> Excitation:
 
 
 def open_loop(signal: Array, lpc: Array, noise: Array) -> Excitation:
-    """Return a noisy signal, made by adding noise to the codes of its samples, with predictions and excitation.
+    """Add noise to the mu-law codes of a signal's samples; return the noisy signal and the codes of its excitation.
 
         s[n] = decode(clip(encode(x[n]) + noise[n])),  p[n] = -sum_k a[k] * s[n-k],  e[n] = encode(x[n] - p[n])
 
@@ -59,9 +63,10 @@ def open_loop(signal: Array, lpc: Array, noise: Array) -> Excitation:
 
 
 def inputs(excitation: Excitation) -> Array:
-    """Return the input codes [n, 3] of the network for each sample.
+    """Return the codes that the network reads for each sample, [n, 3].
 
-    They are the codes of the noisy sample before, of the prediction of this sample, and of the excitation before.
+    They are the codes of the previous noisy sample, of the prediction of the present sample, and of the previous
+    excitation.
     """
     codes = np.full((len(excitation.target), 3), SILENT_CODE)
     codes[1:, 0] = encode(excitation.noisy[:-1])

@@ -2,7 +2,7 @@
 
 * The embeddings are multiplied with the input matrix of GRU_A in advance. The result is a table for each of the three
   codes of a sample, with the numbers that every value of the code adds to the gates.
-* Matrices have the form that the module `packing` describes, and weights before a sigmoid or a tanh the scales given
+* Matrices have the form that the module `packing` describes. Weights before a sigmoid or tanh are scaled as described
 there.
 
 Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis Through Linear Prediction, ICASSP 2019.
@@ -34,9 +34,9 @@ from dspgraph_nodes._kernels.neural.stages import LOG2_E
 
 
 class FrameNetwork(NamedTuple):
-    """The weights of the frame-rate network, which computes the condition of each frame from features.
+    """The packed weights of the frame-rate network, which computes the condition of each frame from its features.
 
-    gates_a and gates_b then compute the numbers that the condition adds to the gates of GRU_A and GRU_B.
+    The layers gates_a and gates_b compute from the condition what it adds to the gates of GRU_A and GRU_B.
     """
 
     pitch: Array  # [256, width]: the embedding of the pitch
@@ -49,14 +49,17 @@ class FrameNetwork(NamedTuple):
 
 
 class Network(NamedTuple):
-    """The packed weights of the frame-rate network and of the sample-rate network."""
+    """The packed weights of LPCNet: the frame-rate network and the sample-rate network."""
 
     frame: FrameNetwork
     sample: SampleNetwork
 
 
 def pack_weights(arrays: Mapping[str, Array]) -> Network:
-    """Return the packed network. arrays: the arrays of a file of weights, by name; gates in the order r, z, n."""
+    """Return LPCNet's weights, packed for the kernels.
+
+    arrays: the arrays of a file of weights, by name; the gates of the GRUs are in the order r, z, n.
+    """
     wide = {name: array.astype(np.float64) for name, array in arrays.items()}
     embedding = wide["embed.weight"]
     gru_a, gru_b = packed_gru(wide, "gru_a"), packed_gru(wide, "gru_b")
@@ -92,9 +95,10 @@ def pack_weights(arrays: Mapping[str, Array]) -> Network:
 
 
 def _dual_fc(wide: Mapping[str, Array]) -> tuple[Array, Array, Array]:
-    """Return the matrix and the bias of both layers of DualFC, and `factors` of `SampleNetwork`.
+    """Return the matrix and the bias of both layers of DualFC, and the array `factors` of `SampleNetwork`.
 
-    The rows have the order [block, layer, level], where the levels have the order `level_order`.
+    The rows of matrix and bias have the order [block, layer, level], with levels in the order of `level_order`. wide:
+    the arrays of a file of weights, in float64.
     """
     level = level_order(LEVELS)
     layers = by_blocks(2 * LOG2_E * wide["dual_fc.kernel"][:, level].reshape(2 * LEVELS, -1).T, 2).T

@@ -1,4 +1,4 @@
-"""The vector code that only LPCNet has, for one signal or for sixteen side by side; see `stages`.
+"""The vector code of LPCNet's own layers, for one signal or for sixteen side by side; see the module `stages`.
 
 Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis Through Linear Prediction, ICASSP 2019.
 """
@@ -22,9 +22,9 @@ from dspgraph_nodes._kernels.neural.stages import (
 
 @network_stage
 def fetch(code: NetworkCode, block: Any, gate: Any) -> None:
-    """Prefetch the numbers of one gate of one block from the rows of `tables` that `sum_of_rows` reads later.
+    """Write vector code that prefetches the numbers of one gate and one block, which `sum_of_rows` reads later.
 
-    The tables do not fit the nearest cache; a prefetch loads them while the processor computes.
+    The tables are larger than the nearest cache; a prefetch loads them while the processor computes.
     """
     lanes = WIDTH if code.many else 1
     at = code.times(code.plus(code.times(block, 3), gate), WIDTH)
@@ -34,10 +34,10 @@ def fetch(code: NetworkCode, block: Any, gate: Any) -> None:
 
 @network_stage
 def sum_of_rows(code: NetworkCode, block: Any, slot: Any) -> None:
-    """Write (t0 + t1) + t2 to `slot` of `inputs`: t0, t1, t2 are the numbers of `block` in a row of each table.
+    """Write vector code that adds up what the three codes of a sample add to the gates of one block of GRU_A.
 
-    `places` gives the three rows. For gate n the condition is added last. For the gates r and z it is already in the
-    recurrent sums.
+    The sum (t0 + t1) + t2, with a row of each table at the positions `places`, is written to `slot` of `inputs`. For
+    gate n the numbers of the condition are added last; for the gates r and z they are already in the recurrent sums.
     """
 
     def row(k: int, lane: int, at: Any) -> Any:
@@ -60,11 +60,12 @@ def sum_of_rows(code: NetworkCode, block: Any, slot: Any) -> None:
 
 @network_stage
 def two_layers(code: NetworkCode, b0: Any, s0: Any, b1: Any, s1: Any) -> None:
-    """Write the logits of two blocks, from the sums x1 and x2 of the layers of DualFC.
+    """Write vector code that computes the logits of two blocks from the sums v1 and v2 of DualFC's two layers.
 
         a1 * tanh(v1) + a2 * tanh(v2) = (a1 + a2) - 2 * (a1 * d2 + a2 * d1) / (d1 * d2)
 
-    Here d1 = 1 + 2**x1 and d2 = 1 + 2**x2, with x = 2 * v / ln(2); a1 and a2 are the factors of the layers.
+    Here d1 = 1 + 2**x1 and d2 = 1 + 2**x2, with x = 2 * v / ln(2), which the sums contain; a1 and a2 are the factors
+    of the layers. b0, b1: the numbers of the blocks; s0, s1: the slots of `layers` in which their sums are.
     """
     with code.loop(code.each) as r:
         within = code.times(r, WIDTH)

@@ -1,7 +1,7 @@
-"""LPCNet for one signal whose features come in blocks: samples are synthesised as soon as their features are known.
+"""LPCNet for one signal whose features come in blocks: samples are synthesised as soon as they are determined.
 
-Frame k determines the samples around the middle of its window, from k * hop - hop / 2 to k * hop + hop / 2. Frame 0
-determines only the second half of these. The last frame determines another half hop, up to the end of the signal.
+Frame k determines the samples from k * hop - hop / 2 to k * hop + hop / 2, around the middle of its window; of frame 0
+only the second half of these. The last frame also determines the last half hop of the signal.
 """
 
 from typing import Any
@@ -28,9 +28,10 @@ def speech(
     network: Network, cepstrum: Array, pitch: Array, correlation: Array, lpc: Array, draw: np.random.Generator,
     hop: int, temperature: float, threshold: float, coef: float,
 ) -> Array:  # fmt: skip
-    """Return the samples [n * hop] of a whole signal of n frames; the arguments are those of the node `lpcnet`.
+    """Return the samples [n * hop] of a whole signal of n frames, full scale +-1.
 
-    Raises ValueError for features that are not finite.
+    The arguments are those of the node `lpcnet`. draw: the generator of random numbers. hop: samples per frame. coef:
+    of the de-emphasis. Raises ValueError for features that are not finite.
     """
     check_finite(lpc, "LPCNet", "lpc")
     state = SpeechState(network, cepstrum.shape[1], lpc.shape[1], cepstrum.dtype, hop, draw)
@@ -42,12 +43,12 @@ def speech(
 
 
 class FrameClock:
-    """The count of the frames and samples of one signal.
+    """A counter that says which samples of a signal its frames determine.
 
-    Frame k determines the samples from hop * k - lead up to hop * (k + 1) - lead; frame 0 determines none before sample
-    0, and the last frame all up to the end of the signal, hop samples for each frame received. hop: samples per frame;
-    lead: hop / 2 for frames whose window is centred on the start of their span, 0 for frames that determine the samples
-    of their own span.
+    Frame k determines the samples from hop * k - lead up to hop * (k + 1) - lead, except those before sample 0; the
+    last frame determines all samples up to the end of the signal, hop samples for each frame received. hop: samples
+    per frame; lead: hop / 2 for frames whose window is centred on the start of their span, 0 for frames that determine
+    the samples of their own span.
     """
 
     def __init__(self, hop: int, lead: int) -> None:
@@ -58,11 +59,11 @@ class FrameClock:
         return max(0, self.hop * frame - self.lead)
 
     def receive(self, frames: int) -> None:
-        """Count frames that have come. frames: the number of these frames."""
+        """Count `frames` more frames that have arrived."""
         self.received += frames
 
     def advance(self, frames: int, last: bool = False) -> tuple[int, int]:
-        """Return two numbers of samples: those that the next `frames` frames determine, and those of the first frame.
+        """Move on by `frames` frames; return how many samples they determine, and how many the first of them.
 
         last: whether these are the last frames of the signal.
         """
@@ -74,10 +75,10 @@ class FrameClock:
 
 
 class SpeechState:
-    """The state of one signal.
+    """The state of LPCNet for one signal whose features arrive in blocks.
 
-    `push` and `flush` return segments; the function `synthesise` computes the samples of a segment; `finish`
-    de-emphasises them and divides them by 32768.
+    `push` and `flush` return a `Segment`, the description of the samples to compute next. The function `synthesise`
+    computes the samples of segments; `finish` de-emphasises them and divides them by 32768.
     """
 
     def __init__(
@@ -93,9 +94,10 @@ class SpeechState:
     def push(
         self, network: Network, cepstrum: Array, pitch: Array, correlation: Array, lpc: Array, temperature: float
     ) -> Segment:
-        """Add the features of the next n frames, and return the segment of the frames whose conditions are now known.
+        """Add the features of the next n frames; return the segment of all samples that are now determined.
 
-        cepstrum: [n, bands]; pitch, correlation: [n, 1]; lpc: [n, order].
+        cepstrum: [n, bands]; pitch, correlation: [n, 1]; lpc: [n, order]. temperature: see `sharpness`. Raises
+        ValueError for features that are not finite.
         """
         self.clock.receive(len(cepstrum))
         self.lpc = np.concatenate((self.lpc, lpc))
@@ -104,7 +106,7 @@ class SpeechState:
         return self._segment(network, conditions)
 
     def flush(self, network: Network) -> Segment:
-        """Return the segment of the remaining frames, up to the end of the signal."""
+        """Return the segment of the remaining samples, up to the end of the signal. Call it after the last `push`."""
         none = np.zeros((0, self.frames.features.known.shape[1]), np.float32)
         return self._segment(network, self.frames.push(network.frame, none, last=True), last=True)
 
@@ -115,9 +117,9 @@ class SpeechState:
         return Segment(self.lane, frames, wait, self.draw.random(count, dtype=np.float32))
 
     def finish(self, samples: Array, coef: float) -> Array:
-        """Return the samples of a segment after de-emphasis, divided by 32768, in the dtype of the stream.
+        """Return synthesised samples [n] after de-emphasis, divided by 32768, in the dtype of the features.
 
-        samples: [n], as `synthesise` returns them; coef: the coefficient of the de-emphasis.
+        samples: [n], from `synthesise`; coef: the coefficient of the de-emphasis.
         """
         y = deemphasis(samples, coef, self.last_output)
         if len(y):

@@ -1,4 +1,4 @@
-"""Synthesis of speech from LPCNet's features, for one signal or for several; the loop takes up to sixteen at a time.
+"""Synthesis of speech by LPCNet, for one signal or for several; up to sixteen are computed side by side.
 
 Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis Through Linear Prediction, ICASSP 2019.
 """
@@ -24,8 +24,8 @@ from dspgraph_nodes._kernels.neural.lpcnet_packing import FrameNetwork
 class FrameNetworkState:
     """The state of the frame-rate network for one signal whose features come in blocks.
 
-    The condition of a frame depends on this frame, the two frames before it and the two frames after it. The input of
-    each convolution is 0 before the first frame and after the last.
+    The condition of a frame depends on the features of this frame, of the two before it and of the two after it.
+    Beyond the ends of the signal, the inputs of each convolution are 0.
     """
 
     def __init__(self, network: FrameNetwork, bands: int) -> None:
@@ -33,9 +33,9 @@ class FrameNetworkState:
         self.inner = FrameWindows(1, len(network.conv1.start) - WIDTH)
 
     def push(self, network: FrameNetwork, features: Array, last: bool = False) -> Array:
-        """Add the features [n, width] of the next frames, and return the conditions that are now known.
+        """Add the features [n, width] of the next frames; return the conditions [m, condition] now determined.
 
-        last: whether the signal ends after these frames.
+        network: the weights. last: whether the signal ends after these frames.
         """
         inner = layer(joined(self.features.push(features, last)), network.conv1)
         x = layer(joined(self.inner.push(inner, last)), network.conv2)
@@ -43,11 +43,12 @@ class FrameNetworkState:
 
 
 def features(network: FrameNetwork, cepstrum: Array, pitch: Array, correlation: Array) -> Array:
-    """Return the inputs of the frame-rate network for n frames, float32: cepstrum, pitch, correlation, embedded pitch.
+    """Return the inputs of the frame-rate network: cepstrum, pitch, correlation, embedding of the pitch.
 
-    cepstrum: [n, bands]; pitch, correlation: [n, 1]. The row of a pitch in the embedding is
-    floor(0.1 + 50 * pitch + 100), limited to 33..255. Raises ValueError that names the first frame with a number that
-    is not finite.
+    The result is [n, width] float32.
+
+    cepstrum: [n, bands]; pitch, correlation: [n, 1]. The embedding of a pitch is row floor(0.1 + 50 * pitch + 100) of
+    the table, limited to 33..255. Raises ValueError, naming the first frame, for a number that is not finite.
     """
     rows = np.concatenate((cepstrum, pitch, correlation), axis=1)
     check_finite(rows, "LPCNet", "cepstrum, pitch and correlation")
@@ -59,7 +60,10 @@ def features(network: FrameNetwork, cepstrum: Array, pitch: Array, correlation: 
 
 
 def frame_inputs(network: FrameNetwork, conditions: Array, lpc: Array, sharpness: Array) -> FrameInputs:
-    """Return the inputs of the loop for n frames; conditions: [n, width]; lpc: [n, order]; sharpness: [n]."""
+    """Return the inputs of the loop over samples for n frames.
+
+    conditions: [n, width]; lpc: [n, order]; sharpness: [n].
+    """
     rows_a, rows_b = (layer(conditions, one, tanh=False) for one in (network.gates_a, network.gates_b))
     return FrameInputs(rows_a, rows_b, np.ascontiguousarray(lpc, np.float64), sharpness.astype(np.float32))
 
@@ -77,7 +81,7 @@ def sharpness(correlation: Array, temperature: float = 1.0) -> Array:
 
 
 class LaneState:
-    """The state of the loop for one signal."""
+    """The state of the sample-rate network for one signal: states of the GRUs, last codes, and last samples."""
 
     def __init__(self, network: SampleNetwork, order: int) -> None:
         self.gru = np.zeros((len(network.bias_n) + len(network.diagonal_b)) // 3, np.float32)
@@ -88,13 +92,14 @@ class LaneState:
 def synthesise(
     network: SampleNetwork, segments: list[Segment], hop: int, threshold: float, many: int = MANY, tap: bool = False
 ) -> list[tuple[Array, Array]]:
-    """Return the samples of each segment, [n] float64, before de-emphasis and in 16-bit scale, and their probabilities.
+    """Synthesise the samples of segments; return for each the samples and their probabilities.
 
-    With `tap` the probabilities are [n, 256], those of all codes of the excitation; otherwise [n, 1], that of the drawn
-    code alone.
+    The samples are [n] float64, in 16-bit scale, before de-emphasis. With `tap`, the probabilities are [n, 256], those
+    of all codes of the excitation; otherwise [n, 1], that of the drawn code.
 
-    The states of the segments, each a LaneState, are changed in place. The field `numbers` of a segment, [n] float32
-    from 0 to 1, draws the codes of its n samples. many: as in `in_lanes`.
+    The states of the segments, each a `LaneState`, are changed in place. The field `numbers` of a segment, [n] float32
+    from 0 to 1, draws the codes of its n samples. hop: samples per frame. threshold: probabilities below it are set to
+    0. many: as in `in_lanes`.
     """
 
     def loop(frames: FrameInputs, lanes: list[Lane], count: int) -> list[tuple[Array, Array]]:
@@ -107,7 +112,12 @@ def synthesise(
 def _run_lanes(
     network: SampleNetwork, frames: FrameInputs, lanes: list[Lane], count: int, hop: int, threshold: float, tap: bool
 ) -> list[tuple[Array, Array]]:
-    """Return the next `count` samples of every lane with their probabilities, and update the states of the lanes."""
+    """Compute the next `count` samples of every lane; return samples and probabilities of each.
+
+    The states of the lanes are updated.
+
+    The arguments are those of `synthesise`; frames: the inputs of all signals, one row per frame.
+    """
     numbers = side_by_side([lane.numbers for lane in lanes])
     codes = side_by_side([lane.state.codes for lane in lanes]).T.copy()
     work, out = _memory(network, frames, count, len(codes), count if tap else 0)
@@ -124,14 +134,17 @@ def _run_lanes(
 def _memory(
     network: SampleNetwork, frames: FrameInputs, count: int, lanes: int, tapped: int
 ) -> tuple[Workspace, LPCNetOutputs]:
-    """Return memory for a run of `count` samples, with the probabilities of all codes for `tapped` samples."""
+    """Return new arrays for a run of `count` samples in `lanes` lanes.
+
+    tapped: the number of samples for which the probabilities of all codes are stored.
+    """
     signal = np.zeros((frames.lpc.shape[1] + count, lanes))
     shares, rows = np.zeros((count, lanes), np.float32), np.zeros((tapped, LEVELS * lanes), np.float32)
     return workspace(network, frames.rows_a, lanes), LPCNetOutputs(signal, shares, rows)
 
 
 def _by_level(rows: Array) -> Array:
-    """Return [n, 256, lanes], in the order of the codes. rows: [n, 256 * lanes], in the order of `level_order`."""
+    """Reorder probabilities from `level_order` to the order of the codes: [n, 256 * lanes] to [n, 256, lanes]."""
     ordered: Array = rows.reshape(len(rows), WIDTH, WIDTH, -1).swapaxes(1, 2).reshape(len(rows), LEVELS, -1)
     return ordered
 
@@ -143,12 +156,12 @@ def teacher_forced(
     network: SampleNetwork, frames: FrameInputs, codes: Array, hop: int, lanes: int = 1, first: int | None = None,
     threshold: float = 0.0,
 ) -> tuple[Array, Array, Array]:  # fmt: skip
-    """Return logits [n, 256], states of GRU_B [n, units], and probabilities [n, 256], of a network that is given codes.
+    """Run the network on given codes; return logits [n, 256], states of GRU_B [n, units], and probabilities [n, 256].
 
-    codes: [n, 3], of signal, prediction and excitation, in place of those that the network would draw; a frame begins
-    every `hop` samples; first: number of samples of the first frame, `hop` by default; lanes: 1 or 16; threshold: see
-    `synthesise`. All lanes get the same codes, and the results are those of the last lane. Tests use this function to
-    compare the kernel with torch.
+    codes: [n, 3], of signal, prediction and excitation, which the network reads in place of those it would draw. A
+    frame begins every `hop` samples; first: the number of samples of the first frame, by default `hop`. lanes: 1 or
+    16; all lanes get the same codes, and the results are those of the last lane. threshold: see `synthesise`. Tests
+    compare these results with torch.
     """
     count = len(codes)
     work, out = _memory(network, frames, count, lanes, count)
@@ -163,7 +176,7 @@ def teacher_forced(
 
 
 def deemphasis(x: Array, coef: float, before: float) -> Array:
-    """Return y[n] = x[n] + coef * y[n-1]. x: [n] float64; before: y[-1]."""
+    """Return y[n] = x[n] + coef * y[n-1] for n = 0, 1 ...: [n] float64. x: [n]; before: y[-1]."""
     y = x.copy()
     _deemphasis(y, coef, before)
     return y

@@ -35,7 +35,7 @@ class Mixture(NamedTuple):
 
 
 def mixture(rows: Array) -> Mixture:
-    """Return the mixtures of rows [n, 3 * K]: K logits, K means, K natural logarithms of scales."""
+    """Return n mixtures from rows of parameters [n, 3 * K]: K logits, K means, K natural logarithms of scales."""
     logits, means, log_scales = np.split(np.ascontiguousarray(rows.T, np.float64), 3)
     logits = logits - np.max(logits, axis=0)
     powers = exp(logits)
@@ -52,7 +52,7 @@ def added(rows: Array) -> Array:
 
 
 def expected_log_scale(given: Mixture) -> Array:
-    """Return sum_k w_k * ln s_k, [n]."""
+    """Return the expected log-scale sum_k w_k * ln s_k of each mixture, [n]."""
     return added(given.weights * given.log_scales)
 
 
@@ -72,12 +72,12 @@ def log_deviation(given: Mixture) -> Array:
 
 
 def posterior(given: Mixture, x: Array, half_step: float) -> Array:
-    """Return the probability [K, n] that a sample x was drawn from component k: P(k | x).
+    """Return the probability that a sample x was drawn from component k, P(k | x), for every k: [K, n].
 
-    x: [n], full scale +-1. half_step: half the distance of two levels of the samples. The likelihood of component k is
-    its probability between x - half_step and x + half_step; for the outermost levels the interval reaches to infinity.
-    With half_step 0, the likelihood is the density at x, and for |x| >= 1, where samples were clipped, the probability
-    beyond x.
+    x: [n], full scale +-1. half_step: half the distance between two levels of quantised samples. The likelihood of
+    component k is its probability between x - half_step and x + half_step; for the outermost levels the interval
+    reaches to infinity. If half_step is 0, the likelihood is the density at x; for |x| >= 1, where samples were
+    clipped, it is the probability of values beyond x.
     """
     terms = np.maximum(given.log_weights + _log_likelihoods(given, x.astype(np.float64), half_step), _LEAST)
     powers = exp(terms - np.max(terms, axis=0))
@@ -108,9 +108,9 @@ def _log_one_minus_exp(x: Array) -> Array:
 
 
 def choose(probabilities: Array, uniform: Array) -> Array:
-    """Return the number of the component that each uniform random number in [0, 1) selects, [n].
+    """Draw component k with a probability proportional to row k; return the number of the component, [n] int64.
 
-    probabilities: [K, n]; they need not sum to 1.
+    probabilities: [K, n], not necessarily normalised. uniform: [n], in [0, 1).
     """
     due = uniform * added(probabilities)
     chosen = np.zeros(len(uniform), np.int64)
@@ -126,9 +126,10 @@ def entropy(given: Mixture, points: int) -> Array:
 
         h = sum_k w_k * (ln s_k + 2) + H(w) - E[H(r(x))],    r_k(x) = P(k | x),    H(w) = -sum_k w_k * ln w_k
 
-    ln s + 2 is the entropy of one logistic distribution. If the components do not overlap, the first two terms are the
-    entropy. Overlap reduces it by the last term, which is between 0 and H(w). Its expectation is the mean over the
-    quantiles (j - 0.5) / points, j = 1 .. points, of every component: x = m_k + s_k * ln(u / (1 - u)).
+    ln s + 2 is the entropy of one logistic distribution. If the components do not overlap, the entropy is the sum of
+    the first two terms. Overlap reduces it by the last term, which is between 0 and H(w). The expectation E is
+    approximated by a mean over `points` quantiles of every component: x = m_k + s_k * ln(u / (1 - u)) for u = (j -
+    0.5) / points, j = 1 .. points.
     """
     separate = added(given.weights * (given.log_scales + 2))
     choice = -added(given.weights * np.maximum(given.log_weights, -1e4))
@@ -145,10 +146,11 @@ def entropy(given: Mixture, points: int) -> Array:
 
 
 def _overlap(given: Mixture, quantiles: Array) -> Array:
-    """Return E[H(r(x))] of mixtures, [n].
+    """Return E[H(r(x))], the term of `entropy` for the overlap of the components, for each mixture: [n].
 
-    With v_j = w_j * f(z_j) / s_j at a point x, where z_j = (x - m_j) / s_j, and S = sum_j v_j: r_j = v_j / S, and
-    H(r) = ln S - sum_j v_j * ln v_j / S. All v_j of a mixture are divided by the largest w_j / s_j.
+    With v_j = w_j * f(z_j) / s_j at a point x, where z_j = (x - m_j) / s_j, and S = sum_j v_j: r_j = v_j / S, and H(r)
+    = ln S - sum_j v_j * ln v_j / S. All v_j of a mixture are divided by its largest w_j / s_j. quantiles: [points], of
+    the logistic distribution with mean 0 and scale 1.
     """
     log_scales = np.clip(given.log_scales, -_MOST_LOG_SCALE, _MOST_LOG_SCALE)
     heights = given.log_weights - log_scales
@@ -166,7 +168,10 @@ def _overlap(given: Mixture, quantiles: Array) -> Array:
 
 @kernel
 def _fill_distances(quantiles: Array, centre: Array, width: Array, distance: Array) -> None:
-    """Write abs(centre + width * quantile) to `distance` [points, K, n], at most 800: e**-800 is 0."""
+    """Write abs(centre + width * quantiles[j]), limited to 800, to distance[j]. e**-800 is 0 in float64.
+
+    quantiles: [points]; centre, width: [K, n]; distance: [points, K, n].
+    """
     for j in range(len(quantiles)):
         for k in range(centre.shape[0]):
             for i in range(centre.shape[1]):

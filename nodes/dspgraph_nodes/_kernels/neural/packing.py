@@ -1,9 +1,9 @@
-"""Weights of neural networks, packed for kernels.
+"""Weights of neural networks, packed for the kernels.
 
-* Matrices are stored in pieces of sixteen rows and one column; pieces with only zeros are left out. So a matrix may be
-  dense or sparse in blocks.
+* Matrices are stored in pieces of sixteen rows and one column; pieces with only zeros are left out. This form suits
+dense matrices, and those that are sparse in blocks.
 * The kernels compute sigmoid and tanh with powers of 2. The weights and biases before a sigmoid are therefore
-  multiplied by -1 / ln(2), those before a tanh by 2 / ln(2). The weighted sum is then x instead of v:
+multiplied by -1 / ln(2), and those before a tanh by 2 / ln(2). A weighted sum is then x, where it would have been v:
 
     sigmoid(v) = 1 / (1 + 2**x),  x = -v / ln(2)        tanh(v) = 1 - 2 / (1 + 2**x),  x = 2 * v / ln(2)
 """
@@ -27,11 +27,11 @@ PADDING = np.zeros(WIDTH, np.float32)  # after the bias of a layer: the bias of 
 
 
 def blocks(matrix: Array, parts: int = 1, first: int = 0) -> Blocks:
-    """Return a matrix in blocks of sixteen rows.
+    """Return a matrix as blocks of sixteen rows, without the pieces that are all zero.
 
-    matrix: [rows, columns], where rows is a multiple of 16; parts: the number of parts into which the columns are
-    divided; first: the number that is stored for the first column. Each part has sums of its own; the sums of part k
-    begin at row k * rows of the result of the product.
+    matrix: [rows, columns], where rows is a multiple of 16. parts: the number of parts into which the columns are
+    divided; each part has its own sums, those of part k from row k * rows of the product on. first: the column number
+    that is stored for the first column.
     """
     height, width = matrix.shape
     kept = np.abs(matrix).reshape(height // WIDTH, WIDTH, width).max(axis=1) > 0
@@ -61,16 +61,21 @@ def blocks(matrix: Array, parts: int = 1, first: int = 0) -> Blocks:
 
 
 def by_blocks(values: Array, parts: int = 3) -> Array:
-    """Return the values in float32, with the last axis reordered from [part, unit] to [block, part, unit in block]."""
+    """Return float32 values with the last axis reordered from [part, unit] to [block, part, unit in block].
+
+    parts: the number of parts, for instance the three gates of a GRU. A block is sixteen units.
+    """
     *outer, width = values.shape
     split = values.reshape(*outer, parts, width // parts // WIDTH, WIDTH)
     return np.ascontiguousarray(split.swapaxes(-3, -2).reshape(*outer, width), np.float32)
 
 
 class PackedGru(NamedTuple):
-    """The weights of a GRU, multiplied by the factors for powers of 2 that the module describes.
+    """The weights of a GRU, multiplied by the factors for powers of 2 that the module `packing` describes.
 
-    The rows of `inner` have the order [gate, unit], those of all other arrays [block, gate, unit].
+    inner: [3 * units, inputs], the input weights, with rows in the order [gate, unit]. The rows of all other arrays
+    are in the order [block, gate, unit]. recurrent: without the diagonals, which are in `diagonal`. bias: of the
+    inputs and, for the gates r and z, also of the state. recurrent_bias: that of gate n.
     """
 
     inner: Array  # [3 * units, inputs]: the weights of the inputs, gates r, z, n
@@ -95,9 +100,11 @@ def packed_gru(wide: Mapping[str, Array], name: str) -> PackedGru:
 
 
 def packed_recurrent(wide: Mapping[str, Array], name: str) -> tuple[Array, Array, RecurrentWeights]:
-    """Return the scaled input matrix [inputs, 3 * units], the bias, and the recurrent part of a GRU, by blocks.
+    """Return the scaled input matrix, bias and recurrent weights of a GRU, in order of blocks.
 
-    wide, name: as in `packed_gru`.
+    The matrix is [inputs, 3 * units], the bias [3 * units].
+
+    wide: the arrays of a file of weights, in float64. name: of the GRU in torch.
     """
     gru = packed_gru(wide, name)
     own = RecurrentWeights(packed_matrix(gru.recurrent, gru.recurrent_bias), gru.diagonal)
@@ -105,7 +112,7 @@ def packed_recurrent(wide: Mapping[str, Array], name: str) -> tuple[Array, Array
 
 
 def norm_factors(wide: Mapping[str, Array], norm: str) -> tuple[Array, Array]:
-    """Return the factor and the offset of every channel, by which the batch normalisation `norm` changes its input.
+    """Return the factor and the offset, both [channels], that the batch normalisation `norm` applies to each channel.
 
     wide: the arrays of a file of weights, in float64.
     """
@@ -143,14 +150,14 @@ def packed_matrix(weight: Array, bias: Array) -> Matrix:
 
 
 def single(tree: Tree) -> Tree:
-    """Return nested tuples like `tree` whose arrays of floats are contiguous and in float32."""
+    """Return a copy of nested tuples in which every array of floats is float32 and contiguous."""
     kept = [one if one.dtype.kind == "i" else np.ascontiguousarray(one, np.float32) for one in _leaves(tree)]
     rebuilt: Tree = _rebuilt(tree, iter(kept))
     return rebuilt
 
 
 def contiguous(tree: Tree) -> Tree:
-    """Return a copy of nested tuples of arrays, with all arrays one after the other in one piece of memory.
+    """Return a copy of nested tuples of arrays in which all arrays stand one after the other in one piece of memory.
 
     The piece begins at a multiple of 2 MiB, so that the operating system can use huge pages for it. The processor then
     needs less time to translate addresses.
@@ -170,7 +177,7 @@ def contiguous(tree: Tree) -> Tree:
 
 
 def _leaves(tree: Any) -> Iterator[Array]:
-    """Yield the arrays in nested tuples, in order; other things in them are left out."""
+    """Yield the arrays in nested tuples, in order. Other values are skipped."""
     if isinstance(tree, tuple):
         for inner in tree:
             yield from _leaves(inner)
@@ -179,7 +186,7 @@ def _leaves(tree: Any) -> Iterator[Array]:
 
 
 def _rebuilt(tree: Any, arrays: Iterator[Array]) -> Any:
-    """Return nested tuples like `tree`, with the given arrays in place of its own, in order."""
+    """Return a copy of nested tuples whose arrays are replaced, in order, by `arrays`."""
     if isinstance(tree, tuple):
         inner = [_rebuilt(one, arrays) for one in tree]
         return type(tree)(*inner) if hasattr(tree, "_fields") else tuple(inner)

@@ -1,4 +1,4 @@
-"""Convolutions of pictures with leaky ReLU, as in the generator of a GANSynth: for one picture at a time.
+"""Convolutions of one picture with leaky ReLU, as in the generator of a GANSynth.
 
 A picture is an array [channel, row, bin]. In memory it has a border, where convolutions read zeros: one row above and
 below, and BORDER columns on the left and on the right of the bins. Bins are computed sixteen at a time; those past the
@@ -33,7 +33,11 @@ _LEAST_POWER = 1e-8  # added to the mean square of a pixel
 
 
 class Filters(NamedTuple):
-    """The weights of a 3 x 3 convolution. The channels of its result are computed in groups, the tiles."""
+    """The packed weights of a 3 x 3 convolution. The output channels are computed in groups, which are called tiles.
+
+    weights: [tiles, inputs, places of the filter, channels of a tile]. bias: [tiles * channels of a tile]. outputs:
+    the number of output channels; those beyond it only fill the last tile.
+    """
 
     weights: Array  # [tiles, inputs, places, channels of a tile]
     bias: Array  # [tiles * channels of a tile]
@@ -41,18 +45,18 @@ class Filters(NamedTuple):
 
 
 def packed_same(weight: Array, bias: Array) -> Filters:
-    """Return the filters of a convolution that keeps the size. weight: [outputs, inputs, 3, 3]; bias: [outputs]."""
+    """Pack a 3 x 3 convolution that keeps the size of a picture. weight: [outputs, inputs, 3, 3]; bias: [outputs]."""
     outputs, inputs = weight.shape[:2]
     return _packed(weight.reshape(outputs, inputs, 9), bias, TILE_CHANNELS)
 
 
 def packed_up(weight: Array, bias: Array) -> Filters:
-    """Return the filters of a convolution of a picture whose pixels are doubled first.
+    """Pack a 3 x 3 convolution that is applied after every pixel is doubled in both directions.
 
-    weight: [outputs, inputs, 3, 3]; bias: [outputs]. The places of a filter have the order [row of the result 0 or 1,
-    row read, column read, column of the result 0 or 1]. Of the four pixels that a pixel becomes, pixel (0, 0) reads the
-    row above with row 0 of the filter, and its own row with rows 1 and 2, whose weights are therefore added up. The
-    same holds for columns.
+    weight: [outputs, inputs, 3, 3]; bias: [outputs]. A pixel becomes four pixels (row, column), each 0 or 1. Pixel row
+    0 reads the row above with row 0 of the filter, and its own row with rows 1 and 2, whose weights are therefore
+    added up; pixel row 1 and the columns likewise. The packed places have the order [row of the result, row read,
+    column read, column of the result], all 0 or 1.
     """
     outputs, inputs = weight.shape[:2]
     places = np.zeros((outputs, inputs, 2, 2, 2, 2), weight.dtype)
@@ -63,7 +67,10 @@ def packed_up(weight: Array, bias: Array) -> Filters:
 
 
 def _read(place: int, phase: int) -> int:
-    """Return the pixel, 0 or 1, that place 0, 1 or 2 of the filter reads. phase: the pixel of the result, 0 or 1."""
+    """Return which of two pixels, 0 or 1, the place 0, 1 or 2 of a filter reads after doubling.
+
+    phase: the pixel of the result.
+    """
     return (place + 1) // 2 if phase == 0 else place // 2
 
 
@@ -93,11 +100,11 @@ _convolution = stage("x", "weights", "bias", "y", width=WIDTH)
 def _same(
     code: Code, own: Any, first_channel: Any, at: Any, to: Any, inputs: Any, x_plane: Any, x_row: Any, y_plane: Any
 ) -> None:
-    """Write sixteen bins of TILE_CHANNELS channels.
+    """Write vector code of a 3 x 3 convolution: sixteen bins of TILE_CHANNELS channels of the result.
 
-    own: the place of the first weight; to, first_channel: the place and the channel of the first pixel of the result;
-    at: the place of the first pixel that is read, one row above and one bin before that pixel; inputs: the number of
-    channels that are read; x_plane, x_row, y_plane: numbers in a channel of x, in a row of x, in a channel of y.
+    own: where the weights begin. first_channel, to: the first channel of the result, and where its first pixel is
+    written. at: where the first pixel that is read stands, one row above and one bin before. inputs: the number of
+    input channels. x_plane, x_row, y_plane: the lengths of a channel of x, a row of x and a channel of y.
     """
     sums = _biases(code, first_channel, TILE_CHANNELS)
     with code.loop(inputs) as i:
@@ -115,7 +122,10 @@ def _same(
 def _up(
     code: Code, own: Any, first_channel: Any, at: Any, to: Any, inputs: Any, x_plane: Any, x_row: Any, y_plane: Any
 ) -> None:
-    """Write 32 bins of UP_CHANNELS channels, from sixteen bins of two rows. The arguments are those of `_same`."""
+    """Write vector code of a 3 x 3 convolution after doubling: 32 bins of UP_CHANNELS channels of the result.
+
+    They are computed from sixteen bins of x and their neighbours. The arguments are those of `_same`.
+    """
     one, two = (_biases(code, first_channel, UP_CHANNELS) for _ in range(2))
     with code.loop(inputs) as i:
         first = code.plus(at, code.builder.mul(i, x_plane))
@@ -137,7 +147,7 @@ def _up(
 
 
 def _biases(code: Code, first_channel: Any, channels: int) -> list[Any]:
-    """Return a variable for the sums of each channel. It begins with the bias of the channel in every bin."""
+    """Return a vector variable for each of `channels` channels, set to the bias of the channel in every bin."""
     return [code.variable(code.broadcast(code.element("bias", code.plus(first_channel, o)))) for o in range(channels)]
 
 
@@ -152,7 +162,11 @@ def _leaky(code: Code, x: Any) -> Any:
 
 
 def convolved(x: Array, filters: Filters, rows: int, bins: int, y: Array) -> None:
-    """Write normalised(leaky(convolution of x)) to y. x: [inputs, rows + 2, columns]; y: a picture of the same size."""
+    """Write normalised(leaky(convolution of x)) to y.
+
+    x: [inputs, rows + 2, columns]; y: likewise, for the output channels. leaky is the leaky ReLU; normalised divides
+    each pixel by the root of its mean square over the channels. rows, bins: the size of the picture without its border.
+    """
     _convolve(x, filters.weights, filters.bias, rows, bins, filters.outputs, y, False)
 
 
@@ -168,10 +182,9 @@ def enlarged(x: Array, filters: Filters, rows: int, bins: int, y: Array) -> None
 def _convolve(
     x: Array, weights: Array, bias: Array, rows: int, bins: int, outputs: int, y: Array, up: bool
 ) -> None:  # fmt: skip
-    """Do the work of `convolved` or, if `up` is true, of `enlarged`.
+    """Compute `convolved` or, if `up` is true, `enlarged`. weights, bias, outputs: the fields of `Filters`.
 
-    y has more channels than the layer: their number is rounded up to a multiple of the channels that are computed
-    together.
+    The number of channels of y must be at least `outputs`, rounded up to whole tiles.
     """
     flat, numbers, out = x.reshape(-1), weights.reshape(-1), y.reshape(-1)
     tiles, inputs, places, tile = weights.shape
@@ -207,7 +220,12 @@ def _convolve(
 
 @kernel
 def _normalise(y: Array, row: int, outputs: int, bins: int) -> None:
-    """Divide the pixels of a row by the root of their mean square over the channels; set columns past the bins to 0."""
+    """Divide the pixels of one row of y by the root of their mean square over the channels.
+
+    Columns past the bins are set to 0.
+
+    y: [channels, rows + 2, columns], changed in place. outputs: the number of channels that count.
+    """
     power = np.zeros(bins, np.float32)
     for o in range(outputs):
         line = y[o, row]

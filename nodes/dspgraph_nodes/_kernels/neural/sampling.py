@@ -1,7 +1,7 @@
 """Draws from distributions over levels, for one signal or for sixteen side by side, with the same bits.
 
-`categorical` is a stage for a fixed number of levels, whose distribution is sharpened and cut off. `draw_class` takes
-any number of levels, and draws from their softmax.
+`categorical` makes vector code for a fixed number of levels, with a sharpened distribution whose small probabilities
+are set to 0. `draw_class` draws from the softmax of any number of levels.
 """
 
 from __future__ import annotations
@@ -19,27 +19,28 @@ LEAST = -126.0  # lower limit of the exponents of probabilities: 2**-126 is the 
 
 
 def level_order(levels: int) -> Array:
-    """Return the level at each place of the logits, [levels]: level per * m + b is at place 16 * b + m.
+    """Return which level stands at each place of the logits, [levels]: level per * m + b is at place 16 * b + m.
 
-    per = levels / 16 is the number of levels in each of sixteen blocks; m counts the blocks, b the levels of a block.
-    levels: a multiple of 64.
+    The levels are divided into sixteen blocks of per = levels / 16; m is the number of the block, b the place of the
+    level in it. So the levels at place b of all blocks stand side by side. levels: a multiple of 64.
     """
     order: Array = np.arange(levels).reshape(WIDTH, levels // WIDTH).T.reshape(-1)
     return order
 
 
 def categorical(levels: int) -> Any:
-    """Return a stage that draws one of `levels` levels from the distribution of logits, and writes it to `drawn`.
+    """Return a vector-code stage that draws one of `levels` levels by their logits and writes it to `drawn`.
 
         p(i) = 2**((logit(i) - highest logit) * sharp),    q(i) = max(0, p(i) - threshold * sum of all p)
 
-    The level is the number of i with F(i) <= u * F(levels - 1), where u is the random number, and F(i) is the sum of
-    q(0) to q(i): the sum of all blocks of levels before, plus the sum within the block, both in ascending order. There
-    are sixteen blocks of equally many levels.
+    The drawn level is the number of i with F(i) <= u * F(levels - 1). u is the random number, and F(i) = q(0) + ... +
+    q(i), computed as the sum of all previous blocks plus the sum within the block of i. There are sixteen blocks of
+    equally many levels.
 
     The arrays of the workspace are: `logits` [levels], in the order of `level_order`, each replaced by its q; `sharp`
     [lanes]; `number` [lanes], u; `drawn` [lanes] int64; `total` [lanes], which gets the sum of all q; and `work` [16],
-    which only sixteen signals need. For sixteen signals `logits` and `work` have a last axis `lane`. A kernel calls the
+    which only sixteen signals need. For sixteen signals `logits` and `work` have a last axis `lane`. A kernel calls
+    the
     stage with one number: the threshold, float32. levels: a multiple of 64. A vector holds level b of all sixteen
     blocks, so the sums within the blocks are sums of vectors.
     """
@@ -55,7 +56,10 @@ def categorical(levels: int) -> Any:
 
 
 def _weights(code: NetworkCode, xs: list[Any], top: Any, scale: Any) -> list[Any]:
-    """Return 2**((x - top) * scale) for each of several vectors x of logits; exponents below -126 count as -126."""
+    """Write vector code for 2**((x - top) * scale) of several vectors x of logits.
+
+    Exponents below -126 count as -126.
+    """
     return code.exp2([code.maximum(code.mul(code.sub(x, top), scale), code.constant(LEAST)) for x in xs])
 
 
@@ -140,7 +144,11 @@ def _draw_of_many(code: NetworkCode, threshold: Any, per: int) -> None:
 
 
 class SoftmaxBuffers(NamedTuple):
-    """The memory for draws from a softmax."""
+    """The buffers for draws from a softmax of logits.
+
+    state: an array by whose shape a stage knows whether it computes one signal or sixteen. y: the exponentials.
+    scales, tops: log2(e) / temperature, and the largest logit of each lane.
+    """
 
     state: Array  # [1, n] or [1, n, 16]: its shape tells whether there are 1 or 16 lanes; its numbers are not read
     y: Array  # level k of lane l at k * lanes + l; with room for a multiple of 16 numbers
@@ -149,13 +157,16 @@ class SoftmaxBuffers(NamedTuple):
 
 
 def softmax_buffers(state: Array, levels: int, lanes: int) -> SoftmaxBuffers:
-    """Return memory for draws of one of `levels` levels for 1 or 16 lanes. state: see `SoftmaxBuffers`."""
+    """Return buffers for draws of one of `levels` levels in 1 or 16 lanes. state: as in `SoftmaxBuffers`."""
     return SoftmaxBuffers(state, np.zeros(levels * lanes + WIDTH, np.float32), *np.zeros((2, WIDTH), np.float32))
 
 
 @network_stage
 def _exponentials(code: NetworkCode, count: Any) -> None:
-    """Replace `count` vectors of logits x in y by 2**((x - top) * scale); exponents below -126 count as -126."""
+    """Write vector code that replaces `count` vectors x of y by 2**((x - top) * scale).
+
+    Exponents below -126 count as -126.
+    """
     top, scale = (
         code.load(name, 0) if code.many else code.broadcast(code.element(name, 0)) for name in ("tops", "scales")
     )
@@ -166,7 +177,10 @@ def _exponentials(code: NetworkCode, count: Any) -> None:
 
 @kernel
 def _exponentiate(buffers: SoftmaxBuffers, logits: Array, levels: int, temperature: float) -> None:
-    """Write e**((x - largest x) / temperature) to y for all logits x. logits: [levels or more, lanes]."""
+    """Write e**((x - largest x) / temperature) to buffers.y, for the first `levels` logits x of each lane.
+
+    logits: [levels or more, lanes].
+    """
     y, tops, lanes = buffers.y, buffers.tops, logits.shape[1]
     for lane in range(lanes):
         tops[lane] = logits[0, lane]
@@ -184,10 +198,11 @@ def draw_class(
 ) -> None:
     """Draw a level of every lane from softmax(logits / temperature).
 
-    The level is the number of k with F(k) <= u * F(levels - 1), where F(k) is the sum of the exponentials 0 .. k.
+    The drawn level is the number of k with F(k) <= u * F(levels - 1), where F(k) is the sum of the exponentials of the
+    levels 0 .. k.
 
-    logits: [levels or more, lanes]; numbers: u [lanes], from 0 up to, not including, 1. drawn: [lanes] float64, gets
-    the levels; shares: [lanes], multiplied by the probabilities of the levels.
+    logits: [levels or more, lanes]; numbers: u, [lanes], from 0 up to, not including, 1. drawn: [lanes] float64,
+    overwritten with the levels; shares: [lanes], multiplied in place by the probabilities of the drawn levels.
     """
     lanes = len(drawn)
     _exponentiate(buffers, logits, levels, temperature)
@@ -207,7 +222,10 @@ def draw_class(
 
 
 def probabilities(logits: Array, levels: int, temperature: float) -> None:
-    """Replace every group of `levels` logits by softmax(logits / temperature). logits: [n, groups * levels] float32."""
+    """Replace every group of `levels` logits by softmax(logits / temperature), in place.
+
+    logits: [n, groups * levels] float32.
+    """
     rows = logits.reshape(-1, levels)
     _normalise(softmax_buffers(np.zeros((1, 0), np.float32), levels, 1), rows, rows[..., None], temperature)
 

@@ -1,10 +1,11 @@
 """The vector code of neural networks, for one signal or for sixteen side by side, with the same bits.
 
-A vector has sixteen float32 numbers, whatever the width of the machine's own vectors: LLVM divides it among registers.
-For one signal, a vector holds sixteen units. For sixteen signals, arrays are [unit, lane] in place of [unit], and a
-vector holds one unit of all sixteen signals. Each number is computed by the same operations in both forms: the order of
-every sum is fixed, multiply-adds are fused, and the compiler may not change the order. So a signal gets the same bits
-alone and among others. A machine without fused multiply-adds gives the same bits too, but slowly.
+A stage is a piece of vector code that a kernel calls. A vector has sixteen float32 numbers; LLVM divides it among the
+registers of the machine. For one signal, a vector holds sixteen units. For sixteen signals, arrays are [unit, lane] in
+place of [unit], and a vector holds one unit of all sixteen signals. Each number is computed by the same operations in
+both forms: the order of every sum is fixed, multiply-adds are fused, and the compiler may not change the order. So a
+signal gets the same bits alone and among others. A machine without fused multiply-adds gives the same bits too, but
+slowly.
 
 Division is slow, so several quotients share one: 1 / d0 = d1 * (1 / (d0 * d1)) and 1 / d1 = d0 * (1 / (d0 * d1)). The
 exponents x in 1 + 2**x are limited to -30 .. 30. This changes a sigmoid or tanh by 2e-9 at most, and the product of
@@ -30,7 +31,7 @@ TILE = 4  # rows whose sums stay in registers together: for sixteen signals, 8 o
 
 
 class NetworkCode(Code):
-    """The code of a stage, written either for one signal or for sixteen signals."""
+    """A writer of vector code that knows whether a stage is compiled for one signal or for sixteen signals."""
 
     @property
     def many(self) -> bool:
@@ -39,7 +40,7 @@ class NetworkCode(Code):
 
     @property
     def each(self) -> int:
-        """Number of vectors that a block of sixteen units takes: 1 for one signal, 16 for sixteen signals."""
+        """The number of vectors that hold a block of sixteen units: 1 for one signal, 16 for sixteen signals."""
         return WIDTH if self.many else 1
 
     def unit(self, name: str, at: Any, r: Any) -> Any:
@@ -65,7 +66,7 @@ A kernel calls the stage with two named tuples of arrays (the weights and a work
 
 
 def product_of_one(matrix: str, start: str, y: str) -> Any:
-    """Return a stage that multiplies one group (four blocks of sixteen rows) of a matrix with the state of one signal.
+    """Return a stage that multiplies one group (four blocks of sixteen rows) of a matrix with an input of one signal.
 
         y[p + r] = start[p + r] + sum_k w[k, r] * state[x + column[k]],   k ascending,   r = 0 .. 15
 
@@ -97,10 +98,11 @@ def product_of_one(matrix: str, start: str, y: str) -> Any:
 
 
 def product_of_many(matrix: str, start: str, y: str, by_lane: bool = False) -> Any:
-    """Return a stage that multiplies one block of sixteen rows of a matrix with the states of sixteen signals.
+    """Return a stage that multiplies one block of sixteen rows of a matrix with inputs of sixteen signals.
 
     For each signal the sums are computed by the formula of `product_of_one`, in the same order. matrix, start, y: the
-    names of the arrays; by_lane: whether `start` is [rows, lane], with numbers of its own for each lane. A kernel calls
+    names of the arrays; by_lane: whether `start` is [rows, lane], with numbers of its own for each lane. A kernel
+    calls
     the stage with three numbers: `block`, the number of the block; `slot`: the sums are written to the rows 16 * slot
     .. 16 * slot + 15 of y; `x`, the position in `state` at which the input of the matrix begins.
     """
@@ -132,7 +134,7 @@ def product_of_many(matrix: str, start: str, y: str, by_lane: bool = False) -> A
 
 @network_stage
 def tanh_in_place(code: NetworkCode, first: Any) -> None:
-    """Replace sixteen numbers x, from position `first` of y on, by tanh(x * ln(2) / 2)."""
+    """Write vector code that replaces sixteen numbers x of `y`, from `first` on, by tanh(x * ln(2) / 2)."""
     (d,) = code.denominators([code.load("y", first)])
     code.store(code.fma(code.constant(-2), code.reciprocal(d), code.constant(1)), "y", first)
 
@@ -207,9 +209,10 @@ def gates(name: str) -> Any:
 
 @network_stage
 def update_state(code: NetworkCode, h: Any, new: Any, b0: Any, s0: Any, b1: Any, s1: Any) -> None:
-    """Write the new state of two blocks: t + z * (h - t), where t = 1 - 2 / (1 + 2**c) = tanh(c * ln(2) / 2).
+    """Write vector code that computes the new GRU state of two blocks: t + z * (h - t), t = tanh(c * ln(2) / 2).
 
-    `gates` has written z and c to `inputs`.
+    z and c are the values that `gates` wrote to `inputs`; h is the old state. h, new: where the old and the new states
+    begin in `state`. b0, b1: the numbers of the blocks; s0, s1: their slots.
     """
     with code.loop(code.each) as r:
         within = code.times(r, WIDTH)
@@ -230,9 +233,9 @@ def update_state(code: NetworkCode, h: Any, new: Any, b0: Any, s0: Any, b1: Any,
 
 @kernel
 def pair_of(k: int, count: int) -> tuple[int, int]:
-    """Return the two blocks that are computed together as pair k of `count` blocks.
+    """Return the two blocks that are computed together as pair number k of `count` blocks.
 
-    They are k and k + count // 2. For k >= count // 2 both are the last block: an odd count leaves this block single.
+    They are k and k + count // 2. If count is odd, the last pair is the last block twice.
     """
     half = count // 2
     return (k, k + half) if k < half else (count - 1, count - 1)

@@ -1,6 +1,6 @@
 """A stack of dilated convolutions that read samples on both sides, for signals that arrive in pieces of any length.
 
-Layer i computes, with its dilation d, a factor f and an offset o for every channel, and r(x) = max(x, slope * x),
+Layer i has a dilation d, and a factor f and an offset o for every channel. With r(x) = max(x, slope * x) it computes
 
     a[t] = r(f * h_i[t] + o) within the signal, 0 before and after it
     h_(i+1)[t] = h_i[t] + V r(sum_k W_k a[t + (k - 1) d] + b) + c,    k = 0 .. 2
@@ -31,9 +31,11 @@ FRAMES_AT_ONCE = 16  # frames that are computed at once: so a long signal takes 
 
 
 class StackMatrices(NamedTuple):
-    """The matrices and biases of all layers. Channels are filled up with zeros to a multiple of sixteen.
+    """The matrices and biases of all layers, packed for the kernel.
 
-    C is the number of channels between the layers, H the number of channels of the sum over k of W_k a.
+    Channels are filled up with zeros to a multiple of sixteen. C is the number of channels between the layers, H the
+    number of channels inside a layer. In the formulas of the module, `hidden_biases` are b, `biases` are c, `factors` f
+    and `offsets` o.
     """
 
     weights: Array  # float32: for every layer W, then V, as `in_blocks` returns them
@@ -45,7 +47,13 @@ class StackMatrices(NamedTuple):
 
 
 class PackedEncoder(NamedTuple):
-    """An encoder: a first convolution of levels, the layers, and the mean of a last product over every frame."""
+    """The packed weights of an encoder: a first convolution, a stack of layers, and a last product.
+
+    The last product is averaged over each frame.
+
+    sum_of_results: whether the last product reads the sum of the layers' results, in place of the output of the last
+    layer. hop: samples per frame.
+    """
 
     first: Array  # [C, taps, levels] float32: the numbers that each tap adds for each level. There are 1 or 3 taps; the
     # middle one reads the sample itself
@@ -59,13 +67,13 @@ class PackedEncoder(NamedTuple):
 
     @property
     def reach(self) -> int:
-        """Number of samples before and after a frame on which the frame depends."""
+        """The number of samples before and after a frame that the frame depends on."""
         taps: int = self.first.shape[1]
         return taps // 2 + sum(self.dilations)
 
 
 class _Room(NamedTuple):
-    """The memory for sixteen samples."""
+    """Buffers for sixteen neighbouring samples: `state`, the numbers of all channels; `places` of the taps' inputs."""
 
     state: Array  # [1, 4 * C + H, 16]: the inputs of the taps, the hidden channels, and the result
     places: Array  # [3] int64: where the inputs of the present product begin in `state`
@@ -75,10 +83,10 @@ class _Room(NamedTuple):
 def _run_layer(
     net: StackMatrices, room: _Room, layer: int, dilation: int, inside: tuple[int, int], x: Array, y: Array
 ) -> None:
-    """Compute one layer.
+    """Compute one layer: write its output h_(i+1) to y.
 
-    x: [C, n + 2 * dilation], h_i from `dilation` samples before the first one of y on; y: [C, n]. inside: the number of
-    the first column of x that is within the signal, and of the column after the last of these.
+    x: [C, n + 2 * dilation], its input h_i, from `dilation` samples before the first sample of y on; y: [C, n].
+    inside: the numbers of the first column of x that is within the signal, and of the first column after the signal.
     """
     channels, count = y.shape
     inner = net.hidden_biases.shape[1]
@@ -114,7 +122,7 @@ def _run_layer(
 
 
 class EncoderState:
-    """The state of one signal: the samples that wait for those after them, and the inputs that layers read again."""
+    """The state of the encoder for one signal: waiting samples, and inputs that layers will read again."""
 
     def __init__(self, network: PackedEncoder) -> None:
         channels = len(network.first)
@@ -126,11 +134,10 @@ class EncoderState:
         self.received = self.read = self.done = 0  # samples that came, samples that layers have read, frames
 
     def push(self, network: PackedEncoder, samples: Array, last: bool = False) -> Array:
-        """Return the frames [n, width] float64 that the samples so far determine.
+        """Add samples of the signal; return the frames [n, width] float64 that are now determined.
 
-
-        samples: [n], the next samples, (2 * k - m) / m for level k of m levels. last: whether the signal ends after
-        them; then zeros fill its last frame. Samples that no frame needs yet wait for the next call.
+        samples: [n], the next samples; level k of m levels is (2 * k - m) / m. last: whether the signal ends after
+        them; zeros then fill its last frame.
         """
         net = network
         self.received += len(samples)
@@ -143,7 +150,7 @@ class EncoderState:
         return np.concatenate(found)
 
     def _frames(self, net: PackedEncoder, count: int, end: bool) -> Array:
-        """Return the next `count` frames. end: whether they are the last of the signal."""
+        """Compute the next `count` frames, [count, width]. end: whether they are the last of the signal."""
         self.done += count
         until = self.done * net.hop + (0 if end else net.reach)
         x = self.waiting[: until - self.read]
@@ -179,9 +186,11 @@ class EncoderState:
         return rows
 
     def _known(self, layer: int, new: Array, dilation: int, end: bool) -> Array:
-        """Return the inputs that a layer reads now, and keep those that it will read again: the last 2 * dilation.
+        """Return the inputs that a layer can read now, [C, m]: those kept from the last call, then `new`, [C, n].
 
-        layer: 0 is the first convolution; -1, if the result is the sum of the results of layers, h_0 for that sum.
+        The last 2 * dilation of them are kept for the next call. layer: the number of the layer, where 0 is the first
+        convolution; -1 stands for the stack's input h_0, if the result is a sum over layers. end: whether the signal
+        ends; `dilation` zeros are then appended.
         """
         after = [np.zeros((len(new), dilation), np.float32)] if end else []
         x = np.concatenate([self.past[layer], new, *after], axis=1)

@@ -1,4 +1,4 @@
-"""The weights of WaveNet as its kernels read them."""
+"""The layout of WaveNet's weights in its kernels."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from dspgraph_nodes._kernels.neural.emphasis import Emphasis
 
 
 class WaveNetWeights(NamedTuple):
-    """The weights of the network, packed for the loop.
+    """The weights of the sample-rate network, packed for the loop over samples.
 
-    Matrices are stored in blocks of sixteen rows, [block, column, row in block], one after the other in `weights`.
+    All matrices are stored in `weights`, one after the other, each in blocks of sixteen rows: [block, column, row in
+    block]. The array `layers` says where those of each layer begin.
 
-    There are two forms of layers: with gates, or with a normalisation and leaky ReLUs, see `wavenet_loop`. Without
-    gates, a "gate" is a channel of the convolution; there are half as many.
+    A layer has gates, or a normalisation and leaky ReLUs, see `wavenet_loop`. In the second form, the word gate in the
+    names of fields means a channel of the convolution; there are half as many of these.
     """
 
     weights: Array
@@ -36,7 +37,7 @@ class WaveNetWeights(NamedTuple):
 
 
 class Upsampling(NamedTuple):
-    """The weights that turn frames of features into the numbers that they add to the gates of every sample.
+    """The weights that turn frames of features into numbers for every sample, which are added to its gates.
 
     linear: whether a convolution over frames (`first`) is followed by repetition and smoothing, whose weights are in
     `table`; otherwise there are transposed convolutions (`taps`), each with a bias and ReLU. hop: samples in a frame;
@@ -58,7 +59,12 @@ class Upsampling(NamedTuple):
 
 
 class WaveNetForm(NamedTuple):
-    """The form of the samples of a network: how they are drawn, and how the pre-emphasis is undone."""
+    """The form of a network's samples: how they are drawn, and how pre-emphasis is undone.
+
+    width: the number of parameters of a distribution. numbers: how many random numbers draw a sample. floor: the least
+    log-scale of a mixture. centres: [levels], the sample of each level; empty for a mixture. emphasis: the
+    pre-emphasis. temperature: divides the logits of a softmax, multiplies the scales of a mixture.
+    """
 
     width: int  # number of parameters of the distribution of a sample
     numbers: int  # number of random numbers that draw a sample: K + 1 for a mixture of K logistics, else 1
@@ -69,12 +75,12 @@ class WaveNetForm(NamedTuple):
 
 
 class PackedWaveNet(NamedTuple):
-    """The packed weights of the frame-rate part and of the sample-rate part, and the form of the samples."""
+    """The packed weights of WaveNet: upsampling of features, the sample-rate network, and the form of its samples."""
 
     upsampling: Upsampling
     sample: WaveNetWeights
     form: WaveNetForm
 
     def at(self, temperature: float) -> PackedWaveNet:
-        """Return the network that draws its samples at a temperature."""
+        """Return a copy of the network that draws its samples with this temperature."""
         return self._replace(form=self.form._replace(temperature=temperature))

@@ -5,8 +5,9 @@ that it reads. A new sample overwrites the oldest row, so that no row moves.
 
 Vectors and lanes are those of `convolution`.
 
-A layer has gates, whose formulas are those of the node `wavenet`; its ring keeps its inputs x. Or it has a factor f and
-an offset o for every channel, and leaky ReLUs r(x) = max(x, slope * x); its ring keeps a:
+There are two forms of layers. A layer with gates computes the formulas of the node `wavenet`; its ring keeps its
+inputs x. The other form has a factor f and an offset o for every channel, and leaky ReLUs r(x) = max(x, slope * x);
+its ring keeps a:
 
     a[t] = r(f * x[t] + o),    g[t] = r(sum_k W_k a[t + (k - taps + 1) * d] + b),    k = 0 .. taps - 1
 
@@ -33,7 +34,12 @@ from dspgraph_nodes._kernels.neural.wavenet_layout import WaveNetWeights
 
 
 class WaveNetWorkspace(NamedTuple):
-    """Arrays that the stages of a step write for each other. For sixteen signals the last axis is the lane."""
+    """The arrays that the stages of a step read and write. For sixteen signals, the last axis is the lane.
+
+    state: the rings, and the results of the layers. places: where the inputs of the present matrix begin in `state`.
+    frames, rows, mix: the rows that features add to the gates, the first row of each lane, and the factors of the
+    rows. work, softmax: buffers for drawing samples.
+    """
 
     state: Array  # [1, n]: rings, sums of the gates, z, skip, the first layer of the head, and the output
     places: Array  # [taps + 1] int64: where the inputs of the present matrix begin in `state`
@@ -46,7 +52,7 @@ class WaveNetWorkspace(NamedTuple):
 
 @network_stage
 def start_gates(code: NetworkCode, first: Any, blocks: Any, width: Any, count: Any, y: Any) -> None:
-    """Write the bias of the gates of a layer, plus the numbers that the features add to them, to the sums at y.
+    """Write vector code that sets the sums of a layer's gates, at y, to their bias plus what the features add to them.
 
         state[y + j] = bias[first + j] + sum_i mix[i] * frames[rows + i, first + j],    i ascending,  i < count
 
@@ -79,11 +85,12 @@ def start_gates(code: NetworkCode, first: Any, blocks: Any, width: Any, count: A
 
 @network_stage
 def open_gates(code: NetworkCode, sums: Any, z: Any, blocks: Any) -> None:
-    """Write tanh(a) * sigmoid(b) to z, for `blocks` blocks of sixteen channels.
+    """Write vector code that computes tanh(a) * sigmoid(b) of `blocks` blocks of sixteen channels.
 
         tanh(a) * sigmoid(b) = (d_a - 2) / (d_a * d_b),    d_a = 1 + 2**(2 * a / ln 2),    d_b = 1 + 2**(-b / ln 2)
 
-    The exponents are at `sums`: first those of d_a, then those of d_b.
+    sums: where the exponents of 2 begin in `state`: first all those of d_a, then those of d_b. z: where the results
+    begin.
     """
     count = code.times(blocks, code.each)
     half = code.times(count, WIDTH)
@@ -98,9 +105,12 @@ def open_gates(code: NetworkCode, sums: Any, z: Any, blocks: Any) -> None:
 
 @network_stage
 def begin_layer(code: NetworkCode, x: Any, y: Any, bias: Any, blocks: Any) -> None:
-    """Write f * state[x + r] + out_bias[bias + r] to state[y + r], to which the products of z are added.
+    """Write vector code that sets state[y + r] to f * state[x + r] + out_bias[bias + r].
 
-    f: the factor of a layer's input, sqrt(1/2) in WaveNet.
+    r counts the channels of `blocks` blocks of sixteen.
+
+    These are the sums of a layer's output, before the products with its weights are added. f: `residual_factor`, which
+    is sqrt(1/2) in WaveNet.
     """
     factor = code.broadcast(code.element("residual_factor", 0))
     of_x, of_y = code.times(x, code.each), code.times(y, code.each)
@@ -113,7 +123,10 @@ def begin_layer(code: NetworkCode, x: Any, y: Any, bias: Any, blocks: Any) -> No
 
 @network_stage
 def normalise(code: NetworkCode, x: Any, y: Any, first: Any, blocks: Any) -> None:
-    """Write r(norm_factor[first + k] * state[x + k] + norm_offset[first + k]) to state[y + k]; r: a leaky ReLU."""
+    """Write vector code for state[y + k] = r(norm_factor[first + k] * state[x + k] + norm_offset[first + k]).
+
+    r is the leaky ReLU; k counts the channels of `blocks` blocks of sixteen.
+    """
     slope, of_x, of_y = code.broadcast(code.element("slope", 0)), code.times(x, code.each), code.times(y, code.each)
     with code.loop(blocks) as block, code.loop(code.each) as r:
         within = code.times(code.plus(code.times(block, code.each), r), WIDTH)
@@ -125,7 +138,7 @@ def normalise(code: NetworkCode, x: Any, y: Any, first: Any, blocks: Any) -> Non
 
 @network_stage
 def rectify(code: NetworkCode, x: Any, blocks: Any) -> None:
-    """Multiply numbers below 0 by the slope, in `blocks` blocks of sixteen channels from x on."""
+    """Write vector code for a leaky ReLU, in place, of `blocks` blocks of sixteen channels of the state from x on."""
     slope, begin = code.broadcast(code.element("slope", 0)), code.times(x, code.each)
     with code.loop(code.times(blocks, code.each)) as k:
         at = code.plus(begin, code.times(k, WIDTH))
@@ -134,7 +147,12 @@ def rectify(code: NetworkCode, x: Any, blocks: Any) -> None:
 
 
 class WaveNetInputs(NamedTuple):
-    """The inputs of a run of n samples. The arrays of numbers have a place for every lane."""
+    """The inputs of a run of n samples, with one column for every lane.
+
+    rows, kinds: [n, lanes], which rows of frames each sample uses, and the row of `factors` that weights them. draws:
+    the random numbers. centres: the sample of each level. forced: [m, lanes], samples or levels that the network reads
+    in place of the first m that it draws.
+    """
 
     rows: Array  # [n, lanes] int64: the first row of `frames` that a sample uses
     kinds: Array  # [n, lanes] int64: the row of `factors` with the factors of these rows
@@ -145,7 +163,11 @@ class WaveNetInputs(NamedTuple):
 
 
 class WaveNetResults(NamedTuple):
-    """The results of a run of n samples."""
+    """The results of a run of n samples.
+
+    samples: [n, lanes] float64, the drawn samples, from -1 to 1. parameters: [n, output, lanes] float32, the
+    parameters of their distributions; [0, output, lanes] if they are not wanted.
+    """
 
     samples: Array  # [n, lanes] float64: the drawn samples, from -1 to 1
     parameters: Array  # [n, output, lanes] float32: the parameters of their distributions; or [0, output, lanes]
@@ -155,10 +177,10 @@ class WaveNetResults(NamedTuple):
 def _layers(
     net: WaveNetWeights, room: WaveNetWorkspace, heads: Array, gates: int, z: int, skip: int, stream: int
 ) -> None:
-    """Compute all dilated convolutions: add their skip connections to the sums at `skip`.
+    """Compute all dilated layers for one sample, and add their skip outputs to the sums at `skip`.
 
-    heads: [layers], the row of the present sample in every ring; gates, z, skip, stream: positions in `state`. The
-    input of a layer without gates is at `stream`.
+    heads: [layers], the row of the present sample in every ring. gates, z, skip, stream: positions in the state of:
+    the sums of the gates, the gated values, the skip sums, and the input of a layer without gates.
     """
     taps, residual, gate, skips = net.sizes[0], net.sizes[1], net.sizes[2], net.sizes[3]
     count, width, gated = len(net.layers), len(net.gate_bias), len(net.norm_factor) == 0
@@ -187,11 +209,11 @@ def _layers(
 
 @kernel
 def run(net: WaveNetWeights, room: WaveNetWorkspace, given: WaveNetInputs, last: Array, out: WaveNetResults) -> None:
-    """Generate n samples of every lane, and leave in the rings the inputs that the next run needs.
+    """Generate n samples in every lane, and leave in the rings the inputs that the next run needs.
 
     last: [taps, lanes] float64, the samples, or their levels, that the first convolution reads before the first new
-    sample, the newest first. At the end they are replaced by the last samples. When the run begins, row 0 of every ring
-    is the oldest row; when it ends, the oldest is row n modulo the number of rows.
+    sample, the newest first. At the end they are replaced by the last samples. When the run begins, row 0 of every
+    ring is the oldest; when it ends, the oldest is row n modulo the number of rows.
     """
     count, lanes = given.rows.shape
     residual, gate, skips, width = net.sizes[1], net.sizes[2], net.sizes[3], net.sizes[4]
@@ -247,10 +269,10 @@ def run(net: WaveNetWeights, room: WaveNetWorkspace, given: WaveNetInputs, last:
 
 @kernel
 def exchange(net: WaveNetWeights, rings: Array, state: Array, lane: int, shift: int, load: bool) -> None:
-    """Copy the rings of one signal to a lane if `load` is true, or back, so that row 0 is the oldest one in `rings`.
+    """Copy the ring buffers of one signal to a lane of the state, or back if `load` is false.
 
-    rings: [rows of all rings * residual], all rings of the signal; state: [n, lanes]; shift: the samples of the run
-    that has ended.
+    rings: [rows of all rings * residual], the rings of the signal, each with its oldest row first. state: [n, lanes].
+    shift: the number of samples of the run that has ended, by which the rings in the state are rotated.
     """
     residual = net.sizes[1]
     for i in range(len(net.layers)):

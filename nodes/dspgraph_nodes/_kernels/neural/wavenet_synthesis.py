@@ -1,4 +1,4 @@
-"""Synthesis by WaveNet from frames of features, for one signal or for several; the loop takes up to sixteen at a time.
+"""Synthesis by WaveNet from frames of features, for one signal or for up to sixteen side by side.
 
 Source: A. van den Oord et al., WaveNet: A Generative Model for Raw Audio, arXiv:1609.03499, 2016.
 """
@@ -29,17 +29,21 @@ LONGEST_RUN = {True: 16, False: 1}  # frames whose rows are computed at once: if
 
 
 class NearFrames(NamedTuple):
-    """The frames of a segment, one row per frame."""
+    """The frames of a segment, one row per frame.
+
+    windows: [frames, 2 * wait + 1, bands], the normalised features of each frame and of its neighbours. kinds:
+    [frames], which rows of `frame_factors` interpolate the frame.
+    """
 
     windows: Array  # [frames, 2 * wait + 1, bands] float32: normalised features, of a frame and of those around it
     kinds: Array  # [frames] int64: the place of the frame among the kinds of frames in `frame_factors`
 
 
 def frame_kinds(reach: int, first: int, last: int, frames: int | None) -> Array:
-    """Return the kinds of the frames first .. last - 1 of a signal, numbered as in `frame_factors`: [last - first].
+    """Return the kind of each of the frames first ..
 
-    reach: r in `frame_factors`; frames: the number of frames in the signal; None if it is not known yet, because more
-    frames follow.
+    last - 1 of a signal, as `frame_factors` numbers them: [last - first]. reach: the number r in `frame_factors`.
+    frames: the number of frames in the signal; None if the signal goes on, so that it is not known yet.
     """
     j, r = np.arange(first, last), reach
     total = 2 * r + 1 if frames is None else min(frames, 2 * r + 1)
@@ -50,7 +54,10 @@ def frame_kinds(reach: int, first: int, last: int, frames: int | None) -> Array:
 
 
 def transposed_rows(upsampling: Upsampling, frames: Array) -> Array:
-    """Return the rows of all samples, [frames * hop, bands], by transposed convolutions with a bias and ReLU each."""
+    """Return frames upsampled by transposed convolutions, each with a bias and ReLU: [frames * hop, bands].
+
+    frames: [frames, bands].
+    """
     rows = frames
     for weights, bias in zip(upsampling.taps, upsampling.biases, strict=True):
         edge = len(weights) // 2
@@ -64,10 +71,9 @@ def transposed_rows(upsampling: Upsampling, frames: Array) -> Array:
 
 
 def gate_rows(upsampling: Upsampling, frames: NearFrames) -> tuple[Array, Array, Array]:
-    """Return the numbers that features add to the gates of the samples of some frames, as three arrays.
+    """Return (rows [m, gates], first [samples], kinds [samples]): what features add to the gates of samples.
 
-    They are rows of numbers [m, gates]; the first row that each sample uses; and, for each sample, the row of `table`
-    with the factors of its rows.
+    A sample adds up some rows from its first one on, weighted by the row kinds[sample] of `Upsampling.table`.
     """
     up, near, samples = upsampling, unwound(frames.windows), np.arange(len(frames.kinds) * upsampling.hop)
     if not up.linear:
@@ -80,7 +86,7 @@ def gate_rows(upsampling: Upsampling, frames: NearFrames) -> tuple[Array, Array,
 
 
 class WaveNetState:
-    """The state of one signal: the features that wait for others, the rings, the last sample, the random numbers."""
+    """The state of WaveNet for one signal: frames that wait for later ones, rings, last sample, random numbers."""
 
     def __init__(self, network: PackedWaveNet, draw: np.random.Generator) -> None:
         *_, begin, rows, _ = network.sample.layers[-1]
@@ -93,9 +99,9 @@ class WaveNetState:
         self.draw, self.last_output = draw, np.zeros(1)
 
     def push(self, network: PackedWaveNet, frames: Array, last: bool = False) -> Segment:
-        """Add frames [n, bands], and return the segment of the frames whose samples are now determined.
+        """Add frames [n, bands]; return the segment of all samples that are now determined.
 
-        last: whether the signal ends after these frames. Beyond the ends of a signal its first and its last frame are
+        last: whether the signal ends after these frames. Beyond its ends, the first and the last frame of a signal are
         repeated.
         """
         up, form, first = network.upsampling, network.form, self.frames.done
@@ -108,18 +114,20 @@ class WaveNetState:
 
 
 def synthesise_wavenet(network: PackedWaveNet, segments: list[Segment], many: int = MANY) -> list[tuple[Array, Array]]:
-    """Return the samples [n] float64 of each segment, and the parameters [n, width] float32 of their distributions.
+    """Generate the samples of segments; return for each (samples [n], distributions [n, width]).
 
-    The states of the segments are changed in place. many: as in `in_lanes`.
+    A row of distributions has the parameters of the distribution of one sample.
+
+    Samples are float64, parameters float32. The states of the segments are changed in place. many: as in `in_lanes`.
     """
     up, empty = network.upsampling, (np.zeros(0), np.zeros((0, network.form.width), np.float32))
     return in_lanes(segments, partial(_run_lanes, network), up.hop, empty, many, LONGEST_RUN[up.linear] * up.hop)
 
 
 def _run_lanes(network: PackedWaveNet, frames: NearFrames, lanes: list[Lane], count: int) -> list[tuple[Array, Array]]:
-    """Return for every lane the next `count` samples, and the parameters of the distributions of these samples.
+    """Generate the next `count` samples of every lane; return (samples, parameters of distributions) of each.
 
-    The states of the lanes are changed in place. count: the samples of a whole number of frames.
+    count: a whole number of frames. frames: those of all signals. The states of the lanes are changed in place.
     """
     (up, net, form), samples = network, count // network.upsampling.hop
     found = [gate_rows(up, NearFrames(*(one[lane.row : lane.row + samples] for one in frames))) for lane in lanes]
@@ -160,10 +168,10 @@ def _workspace(net: WaveNetWeights, frames: Array, lanes: int, count: int) -> ke
 def generate(
     network: PackedWaveNet, states: list[WaveNetState], blocks: list[Array], last: bool = False
 ) -> list[tuple[Array, Array]]:
-    """Return the next samples [n] of each signal, float64, full scale +-1, and the rows of their distributions.
+    """Generate the next samples of several signals; return for each (samples [n], rows of their distributions).
 
-    blocks: the next frames [n, bands] of each signal; last: whether the signals end after them. The rows are those of
-    `distribution_rows`. The states are changed in place.
+    The samples are float64, full scale +-1; the rows are those of `distribution_rows`. blocks: the next frames [n,
+    bands] of each signal. last: whether the signals end after them. The states are changed in place.
     """
     segments = [state.push(network, block, last) for state, block in zip(states, blocks, strict=True)]
     found = zip(states, synthesise_wavenet(network, segments), strict=True)
@@ -174,7 +182,10 @@ def generate(
 
 
 def speech(network: PackedWaveNet, frames: Array, draw: np.random.Generator) -> tuple[Array, Array]:
-    """Return the samples and the rows of a whole signal, as `generate` does. draw: generator of random numbers."""
+    """Return the samples [n] of a whole signal and the rows of their distributions, see `generate`.
+
+    frames: [m, bands]. draw: the generator of random numbers.
+    """
     (found,) = generate(network, [WaveNetState(network, draw)], [frames], last=True)
     return found
 

@@ -1,4 +1,4 @@
-"""The weights of WaveRNN as its kernels read them.
+"""The layout of WaveRNN's weights in its kernels.
 
 Source: N. Kalchbrenner et al., Efficient Neural Audio Synthesis, ICML 2018; the program fatchord/WaveRNN.
 """
@@ -18,10 +18,12 @@ FLOOR = -32.23619130191664  # ln 1e-14, the least log-scale of a logistic distri
 
 
 class Conditioner(NamedTuple):
-    """The weights that turn frames into the rows that the loop over samples reads.
+    """The weights that turn frames of features into the rows that the loop over samples reads.
 
     context: frames on each side of a frame that its samples depend on; pad: frames on each side that the residual
-    network reads; decibels: see `seen`.
+    network reads; decibels: see `seen`. residual: the layers of the residual network. blended: from frames to rows
+    that are interpolated. constants: from auxiliary numbers to rows that stay the same during a frame. taps: [hop,
+    frames around], the weights of the interpolation.
     """
 
     context: int
@@ -34,7 +36,11 @@ class Conditioner(NamedTuple):
 
 
 class StackedNetwork(NamedTuple):
-    """The weights of the sample-rate network with two GRUs."""
+    """The packed weights of the sample-rate network with two GRUs and three dense layers.
+
+    columns: what the last sample adds to the gates of the first GRU and to its output x. inner2: from x to the gates
+    of the second GRU.
+    """
 
     columns: Array  # [1, 4 * units]: weights of the last sample: to the gates of the first GRU, then to x
     gru1: RecurrentWeights
@@ -46,7 +52,10 @@ class StackedNetwork(NamedTuple):
 
 
 class SplitNetwork(NamedTuple):
-    """The weights of the sample-rate network with a divided state."""
+    """The packed weights of the sample-rate network with one GRU, whose state has a coarse and a fine half.
+
+    columns: [3, 3 * units], what both halves of the last sample and the new coarse half add to the gates.
+    """
 
     columns: Array  # [3, 3 * units]: weights of both halves of the last sample, and of the new coarse half
     gru: RecurrentWeights
@@ -57,7 +66,12 @@ class SplitNetwork(NamedTuple):
 
 
 class WaveRNNWeights(NamedTuple):
-    """The packed weights of a network, with the form of its inputs and outputs."""
+    """The packed weights of a WaveRNN, and the form of its inputs and outputs.
+
+    levels: of a softmax; 0 for a mixture. draws, drawn: how many random numbers draw a sample, and how many numbers it
+    then consists of. values, table: the network input and the sample that each level stands for. start: the inputs
+    before the first sample.
+    """
 
     frame: Conditioner
     sample: StackedNetwork | SplitNetwork
@@ -74,6 +88,9 @@ class WaveRNNWeights(NamedTuple):
 
 
 def seen(features: Array, decibels: bool) -> Array:
-    """Return the features x as a network reads them, float32: x, or 1 + 20 * log10(e**x) / 100 limited to 0 .. 1."""
+    """Return features x as the network reads them, float32.
+
+    They are x itself or, with `decibels`, 1 + 20 * log10(e**x) / 100, limited to 0 .. 1.
+    """
     wide = features.astype(np.float64)
     return (np.clip(1 + wide * (0.2 / LN_10), 0, 1) if decibels else wide).astype(np.float32)

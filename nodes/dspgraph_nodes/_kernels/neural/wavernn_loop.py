@@ -1,6 +1,6 @@
 """WaveRNN's loop over samples, for one signal or for sixteen side by side; the samples are the same, bit for bit.
 
-Arrays that have a number for every unit and lane are one-dimensional here: unit u of lane l is at u * lanes + l.
+Arrays with a number for every unit and lane are flattened here: unit u of lane l stands at index u * lanes + l.
 
 Source: N. Kalchbrenner et al., Efficient Neural Audio Synthesis, ICML 2018; the program fatchord/WaveRNN.
 """
@@ -21,14 +21,23 @@ from dspgraph_nodes._kernels.neural.wavernn_layout import SplitNetwork, StackedN
 
 
 class ConditionRows(NamedTuple):
-    """The numbers that the loop reads from the frames of a signal, one row per frame."""
+    """What the frames of a signal add to the layers of the sample-rate network, one row per frame.
+
+    blended: [frames, around, columns], interpolated between a frame and its neighbours. constants: [frames, columns],
+    the same for all samples of a frame.
+    """
 
     blended: Array  # [frames, around, columns]: rows that are interpolated, of a frame and of the frames around it
     constants: Array  # [frames, columns]: rows that stay the same for the samples of a frame
 
 
 class LoopArrays(NamedTuple):
-    """Arrays that the stages of a step write for each other; all but `state` are one-dimensional."""
+    """The arrays that the stages of a step read and write; all but `state` are flattened to one dimension.
+
+    state: the states of the GRUs before and after the step, and the inputs of the other layers. inputs, sums_b: the
+    sums of a GRU's gates over its inputs and over its old state. y: the sums of another layer. rows, constants: the
+    frames' numbers. x: what frames and last samples add to the layers.
+    """
 
     state: Array  # [1, n] or [1, n, 16]: the states of the GRUs before and after, then the inputs of the other layers
     inputs: Array  # sums of the inputs of the gates; later the values of the gates
@@ -41,7 +50,12 @@ class LoopArrays(NamedTuple):
 
 
 class SampleInputs(NamedTuple):
-    """The inputs of a run of n samples, a whole number of frames. The arrays have a place for every lane."""
+    """The inputs of a run of n samples, a whole number of frames; arrays have a column for every lane.
+
+    rows: [lanes], the row of the first frame. taps: the weights of the interpolation. values: the network input of
+    each level. draws: the random numbers. forced: [m, d, lanes], inputs for the first m samples in place of drawn
+    samples.
+    """
 
     rows: Array  # [lanes]: the row of the first frame in `ConditionRows`
     taps: Array  # [hop, around]: the weights of the rows that are interpolated
@@ -51,7 +65,12 @@ class SampleInputs(NamedTuple):
 
 
 class SampleOutputs(NamedTuple):
-    """The results of a run of n samples."""
+    """The results of a run of n samples.
+
+    last: [d, lanes], the network's inputs for the next sample; at the beginning, those for the first sample. drawn:
+    [n, k, lanes], the drawn levels with their probabilities, or drawn numbers. outputs: [n, outputs * lanes], the
+    parameters of the distributions, or [0, outputs * lanes].
+    """
 
     last: Array  # [d, lanes]: the inputs for the next sample; when the run begins, for the first sample
     drawn: Array  # [n, k, lanes]: classes with their probabilities, or numbers
@@ -65,9 +84,9 @@ class SampleOutputs(NamedTuple):
 def _begin(
     frames: ConditionRows, work: LoopArrays, given: SampleInputs, out: SampleOutputs, n: int, columns: Array
 ) -> None:
-    """Write to work.x the numbers that frames and last samples add to the layers for sample n.
+    """Write to work.x what the frames and the last samples add to the layers for sample n.
 
-    columns: see `_blend`.
+    At the first sample of a frame, its rows are copied to `work`. columns: see `_blend`.
     """
     lanes, hop = len(given.rows), len(given.taps)
     if n % hop == 0:
@@ -88,11 +107,11 @@ def _begin(
 
 @kernel
 def _blend(work: LoopArrays, weights: Array, columns: Array, values: Array) -> None:
-    """Write to work.x the sum of the constants, the interpolated rows and the last samples with their weights.
+    """Write to work.x, for every lane, the constant numbers plus interpolated rows plus weighted last samples.
 
-    x[u] = constants[u] + sum_j weights[j] * rows[j, u] + sum_k values[k] * columns[k, u]
+        x[u] = constants[u] + sum_j weights[j] * rows[j, u] + sum_k values[k] * columns[k, u]
 
-    weights: [around]; columns: [k, n]; values: [k, lanes].
+    weights: [around]; columns: [k, n]; values: [k, lanes], the last samples.
     """
     x, (_, count) = work.x, columns.shape
     _copy(work.constants, x, count * values.shape[1])
@@ -107,7 +126,10 @@ def _blend(work: LoopArrays, weights: Array, columns: Array, values: Array) -> N
 
 @kernel
 def _add_column(x: Array, column: Array, values: Array) -> None:
-    """Add values[lane] * column[u] to unit u of every lane. values: [lanes]."""
+    """Add values[lane] * column[u] to unit u of each lane of x, in place.
+
+    x: flattened [units, lanes]; values: [lanes].
+    """
     lanes = len(values)
     if lanes == 1:
         value = values[0]
@@ -121,21 +143,24 @@ def _add_column(x: Array, column: Array, values: Array) -> None:
 
 @kernel
 def _rectify(y: Array, constants: Array, first: int, state: Array, to: int, count: int) -> None:
-    """Write max(0, y + constants[first:]) to state[to:]."""
+    """Write max(0, y[i] + constants[first + i]) to state[to + i], for i = 0 .. count - 1."""
     for i in range(count):
         state[to + i] = max(np.float32(0), y[i] + constants[first + i])
 
 
 @kernel
 def _copy(source: Array, target: Array, count: int) -> None:
-    """Copy the first `count` numbers. A loop compiles in a tenth of the time of an assignment of slices."""
+    """Copy the first `count` numbers of source to target.
+
+    This loop compiles ten times faster than an assignment of slices.
+    """
     for i in range(count):
         target[i] = source[i]
 
 
 @kernel
 def _sum(a: Array, b: Array, target: Array, count: int) -> None:
-    """Write a + b to target."""
+    """Write a[i] + b[i] to target[i], for i = 0 .. count - 1."""
     for i in range(count):
         target[i] = a[i] + b[i]
 
@@ -147,9 +172,9 @@ def _sum(a: Array, b: Array, target: Array, count: int) -> None:
 def run_stacked(
     net: StackedNetwork, frames: ConditionRows, work: LoopArrays, given: SampleInputs, out: SampleOutputs
 ) -> None:
-    """Synthesise samples of every lane by the network with two GRUs.
+    """Generate samples in every lane with the network that has two GRUs; write them to `out`.
 
-    work.state holds the states before and gets those after the last sample.
+    work.state: holds the states of the GRUs, which are updated. frames: what the frames add. given: the other inputs.
     """
     (count, _, lanes), units = given.draws.numbers.shape, len(net.gru1.diagonal_b) // 3
     state, dense, blocks = work.state.reshape(-1), (len(net.dense1.start) - WIDTH) * lanes, units // WIDTH
@@ -189,10 +214,10 @@ def run_stacked(
 def run_split(
     net: SplitNetwork, frames: ConditionRows, work: LoopArrays, given: SampleInputs, out: SampleOutputs
 ) -> None:
-    """Synthesise samples of every lane by the network with a divided state.
+    """Generate samples in every lane with the network that has a divided state; write them to `out`.
 
-    The inputs of a sample are both halves of the sample before and the coarse half of this one. `out.drawn` gets both
-    halves of each sample, and the product of their probabilities.
+    A sample is drawn in two halves. The network reads both halves of the previous sample and, for the fine half, the
+    new coarse half. out.drawn gets both halves and the product of their probabilities.
     """
     (count, _, lanes), units = given.draws.numbers.shape, len(net.gru.diagonal_b) // 3
     state, dense, blocks = work.state.reshape(-1), (len(net.coarse1.start) - WIDTH) * lanes, units // WIDTH

@@ -1,4 +1,4 @@
-"""Synthesis by WaveRNN from frames, for one signal or for several; the loop takes up to sixteen at a time.
+"""Synthesis by WaveRNN from frames, for one signal or for up to sixteen side by side.
 
 Source: N. Kalchbrenner et al., Efficient Neural Audio Synthesis, ICML 2018; the program fatchord/WaveRNN.
 """
@@ -24,9 +24,9 @@ SIDE_BY_SIDE = 4  # with this many signals or more, sixteen lanes, some idle, ar
 
 
 class WaveRNNState:
-    """The state of one signal: the frames that later samples need, the states of the GRUs, and the last sample.
+    """The state of WaveRNN for one signal: frames that wait for later ones, states of the GRUs, and the last sample.
 
-    draw: the generator of the random numbers; their order is that of the samples.
+    draw: the generator of random numbers, which are used in the order of the samples.
     """
 
     def __init__(self, network: WaveRNNWeights, draw: np.random.Generator) -> None:
@@ -35,9 +35,10 @@ class WaveRNNState:
         self.last_output = np.zeros(1)
 
     def push(self, network: WaveRNNWeights, frames: Array, last: bool = False) -> Segment:
-        """Add the next n frames [n, features], and return the segment of the frames whose context is now known.
+        """Add the next frames [n, features]; return the segment of all samples that are now determined.
 
-        last: whether the signal ends after these frames. Before and after a signal come frames of zeros.
+        last: whether the signal ends after these frames. Beyond its ends there are frames of zeros. Raises ValueError
+        for features that are not finite.
         """
         check_finite(frames, "wavernn")
         windows = self.frames.push(seen(frames[:, : len(network.frame.blended)], network.frame.decibels), last)
@@ -46,14 +47,18 @@ class WaveRNNState:
 
 
 def segment(network: WaveRNNWeights, state: WaveRNNState, rows: kernels.ConditionRows, numbers: Array) -> Segment:
-    """Return the segment of frames with these rows. numbers: [n, draws], as `random_numbers` returns them."""
+    """Return the segment of the samples that belong to `rows`.
+
+    numbers: [n, draws], as `random_numbers` returns them.
+    """
     return Segment(state, rows, len(network.frame.taps), numbers, np.zeros((0, len(network.start)), np.float32))
 
 
 def random_numbers(network: WaveRNNWeights, uniform: Array) -> Array:
-    """Return the numbers that the loop takes, [n, draws] float64. uniform: [n, draws], from 0 up to, not including, 1.
+    """Convert uniform random numbers to those that the loop over samples reads, [n, draws] float64.
 
-    A softmax takes uniform numbers, a mixture the noise of `mixture_noise`.
+    uniform: [n, draws], from 0 up to, not including, 1. For a softmax they stay uniform; for a mixture they become the
+    noise of `mixture_noise`.
     """
     return uniform if network.levels else mixture_noise(inner_numbers(uniform))
 
@@ -62,9 +67,9 @@ def random_numbers(network: WaveRNNWeights, uniform: Array) -> Array:
 
 
 def frame_rows(network: Conditioner, windows: Array) -> kernels.ConditionRows:
-    """Return the numbers that n frames add to the layers in the loop over samples.
+    """Return what n frames add to the layers of the sample-rate network.
 
-    windows: [n, 2 * context + 1, features], frames with their context.
+    windows: [n, 2 * context + 1, features], frames with their neighbours.
     """
     count, span, _ = windows.shape
     around = network.taps.shape[1] // 2
@@ -87,11 +92,11 @@ def frame_rows(network: Conditioner, windows: Array) -> kernels.ConditionRows:
 def synthesise(
     network: WaveRNNWeights, segments: list[Segment], temperature: float, tap: bool = True, many: int = SIDE_BY_SIDE
 ) -> list[tuple[Array, Array]]:
-    """Return the draws [n, d + 1] and the outputs of the network [n, outputs] for the samples of every segment.
+    """Draw the samples of all segments; return for each (draws [n, d + 1], outputs of the network [n, outputs]).
 
-    A draw is a class, two halves, or a number from -1 to 1; its last column is the probability of the class or of the
-    halves. The states of the signals are updated. tap: whether to return the outputs; otherwise there are none, [0,
-    outputs]. many: as in `in_lanes`.
+    A draw is a level, two halves, or a number from -1 to 1; the last column is the probability of the level or of the
+    halves. tap: whether to return the outputs of the network; otherwise they are [0, outputs]. many: as in `in_lanes`.
+    The states of the segments are changed in place.
     """
     empty = np.zeros((0, network.drawn + 1), np.float32), np.zeros((0, network.outputs), np.float32)
     return in_lanes(segments, partial(_run_lanes, network, temperature, tap), len(network.frame.taps), empty, many)
@@ -100,9 +105,11 @@ def synthesise(
 def _run_lanes(
     network: WaveRNNWeights, temperature: float, tap: bool, frames: kernels.ConditionRows, lanes: list[Lane], count: int
 ) -> list[tuple[Array, Array]]:
-    """Return the next `count` samples of every lane, and update the states of the lanes.
+    """Draw the next `count` samples of every lane; return draws and network outputs as `synthesise` does.
 
-    count: the samples of a whole number of frames.
+    The states of the lanes are updated.
+
+    count: a whole number of frames. frames: the rows of all signals.
     """
     hop = len(network.frame.taps)
     numbers = side_by_side([lane.numbers for lane in lanes], 0.5)
@@ -127,7 +134,7 @@ def _run_lanes(
 
 
 def _workspace(network: WaveRNNWeights, lanes: int) -> kernels.LoopArrays:
-    """Return the arrays for the steps of 1 or 16 lanes."""
+    """Return new arrays for the steps of 1 or 16 lanes."""
     net, frame, units = network.sample, network.frame, network.units
     layers = (net.dense1, net.dense3) if isinstance(net, StackedNetwork) else (net.coarse1, net.coarse2)
     dense, outputs = (len(one.start) for one in layers)
@@ -144,9 +151,9 @@ def _workspace(network: WaveRNNWeights, lanes: int) -> kernels.LoopArrays:
 
 
 def samples(network: WaveRNNWeights, drawn: Array) -> Array:
-    """Convert draws [n, d + 1] to samples [n] float64 as the network sees them, from -1 to 1.
+    """Convert draws [n, d + 1] to the samples that the network was trained on, [n] float64, from -1 to 1.
 
-    Halves c and f of b bits each give the sample (c * 2**b + f) / 2**(2 * b - 1) - 1.
+    Two halves c and f of b bits give the sample (c * 2**b + f) / 2**(2 * b - 1) - 1.
     """
     if not network.levels:
         return drawn[:, 0].astype(np.float64)
@@ -157,10 +164,10 @@ def samples(network: WaveRNNWeights, drawn: Array) -> Array:
 
 
 def distribution(network: WaveRNNWeights, outputs: Array, temperature: float) -> Array:
-    """Turn the outputs of the network into the distributions that samples are drawn from, and return these.
+    """Convert the outputs of the network to distributions, [n, outputs], in place, and return them.
 
-    outputs: [n, outputs], changed in place. For softmaxes a row has probabilities. For a mixture it has logits, means
-    and log-scales, to which ln(temperature) has been added.
+    For softmaxes, a row has the probabilities of the levels. For a mixture it has logits, means and log-scales, with
+    ln(temperature) added to the log-scales.
     """
     if network.levels:
         probabilities(outputs, network.levels, temperature)
@@ -177,11 +184,11 @@ def generate(
     network: WaveRNNWeights, states: list[WaveRNNState], blocks: list[Array], last: bool = False,
     temperature: float = 1.0, tap: bool = True,
 ) -> list[tuple[Array, Array]]:  # fmt: skip
-    """Return the next samples [n] of each signal, float64, full scale +-1, and the rows of their distributions.
+    """Generate the next samples of several signals; return for each (samples [n], rows of their distributions).
 
-    blocks: the next frames [n, features] of each signal; last: whether the signals end after them. tap: whether the
-    rows of softmaxes have all levels; otherwise a row has the probability of the draw, [n, 1]. The states are changed
-    in place.
+    The samples are float64, full scale +-1. blocks: the next frames [n, features] of each signal. last: whether the
+    signals end after them. tap: whether the rows of softmaxes have all levels; otherwise a row has only the
+    probability of the drawn level, [n, 1]. The states are changed in place.
     """
     segments = [state.push(network, block, last) for state, block in zip(states, blocks, strict=True)]
     whole, found = tap or not network.levels, []
@@ -192,6 +199,9 @@ def generate(
 
 
 def speech(network: WaveRNNWeights, frames: Array, draw: np.random.Generator) -> tuple[Array, Array]:
-    """Return the samples and the rows of a whole signal, as `generate` does. draw: generator of random numbers."""
+    """Return the samples [n] of a whole signal and the rows of their distributions, see `generate`.
+
+    frames: [m, features]. draw: the generator of random numbers.
+    """
     (found,) = generate(network, [WaveRNNState(network, draw)], [frames], last=True)
     return found
