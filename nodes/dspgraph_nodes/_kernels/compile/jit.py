@@ -33,9 +33,9 @@ def kernel(function: Function) -> Function:
     In a kernel, copy arrays item by item and not by `x[a:b] = y`. For that statement numba also compiles the error
     about different lengths, which takes three seconds or more in every process that compiles the kernel.
 
-    The machine code is kept on disk. A kernel may call kernels of other files, so kept code is used only while neither
-    the kernel's module nor any file that it imports, directly or not, has changed. If no folder for the cache can be
-    written to, every process compiles the kernels again.
+    The machine code is kept in a cache on disk. It is compiled again when the kernel's module, or any file that it
+    imports directly or indirectly, has changed. If there is no folder for the cache that can be written to, every
+    process compiles the kernels again.
     """
     compiled = njit(error_model="numpy")(function)
     try:
@@ -48,9 +48,9 @@ def kernel(function: Function) -> Function:
 def part_of_kernel(function: Function) -> Function:
     """Return `function` as a part of kernels: numba compiles it into each kernel that calls it, as if written there.
 
-    Numba counts references to every array that one function passes to another. In a loop this takes time. With a part
-    of a kernel nothing is counted, as long as the loop makes no array or view, such as `x.reshape(4, -1)`: make views
-    before the loop. No machine code of the part alone is kept on disk.
+    If one compiled function passes arrays to another, numba counts references to them, which takes time in a loop. A
+    part of a kernel avoids this, as long as the loop makes no array or view, such as `x.reshape(4, -1)`: make views
+    before the loop. The part alone has no machine code on disk.
     """
     return cast(Function, njit(error_model="numpy", inline="always")(function))
 
@@ -66,10 +66,10 @@ def _say_that_nothing_is_kept() -> None:
 
 
 class CompilationNotice:
-    """A message on stderr, printed once if the kernels of a process take long to compile.
+    """A message on stderr that is printed once if the kernels of a process take long to compile.
 
-    patience: the seconds of compilation after which the message is printed. Of several worker processes only the first
-    prints.
+    patience: the seconds of compilation after which it is printed. Of several worker processes only the first prints
+    it.
     """
 
     def __init__(self, patience: float = 2.0) -> None:
@@ -81,7 +81,7 @@ class CompilationNotice:
         self._said = bool(worker) and not worker.endswith("-1")
 
     def begin(self) -> None:
-        """Note that the compilation of a kernel begins. Meanwhile the compilation of other kernels may begin too."""
+        """Note that the compilation of a kernel begins. Compilations of several kernels may overlap."""
         self._running += 1
         if self._running == 1 and not self._said:
             self._begun = time.monotonic()
@@ -106,37 +106,37 @@ NOTICE = CompilationNotice()
 
 
 class _StampedByImports:
-    """A locator that discards kept machine code if the function's file, or any file that it imports, has changed.
+    """A numba cache locator that drops machine code if the function's file, or any file that it imports, has changed.
 
-    A locator is numba's object that finds the folder for the kept machine code of a function. For numba's own locators
-    only a change of the function's file counts.
+    A locator is an object of numba that finds the folder for the machine code of a function. Numba's own locators check
+    only the function's file.
     """
 
     _module: str
 
     @classmethod
     def from_function(cls, function: Any, file: str) -> Any:
-        """Return a locator for a function in `file`, or None if the folder of the locator cannot be used."""
+        """Return a locator for a function in the file `file`, or None if the locator's folder cannot be used."""
         locator = super().from_function(function, file)  # type: ignore[misc]  # defined by the second base class
         if locator is not None:
             locator._module = function.__module__
         return locator
 
     def get_source_stamp(self) -> str:
-        """Return a hash of the function's file and of the files that it imports, except those of other libraries."""
+        """Return a hash of the function's file and of all project files that it imports, directly or indirectly."""
         return closure(self._module).digest
 
 
 class _GivenFolder(_StampedByImports, caching.UserProvidedCacheLocator):
-    """Locator of the folder that the environment variable NUMBA_CACHE_DIR names."""
+    """The cache locator for the folder that the environment variable NUMBA_CACHE_DIR names."""
 
 
 class _BesideTheSource(_StampedByImports, caching.InTreeCacheLocator):
-    """Locator of the folder `__pycache__` beside the source file."""
+    """The cache locator for the folder `__pycache__` beside the source file."""
 
 
 class _UserFolder(_StampedByImports, caching.UserWideCacheLocator):
-    """Locator of a folder in the user's cache folder."""
+    """The cache locator for a folder in the user's cache folder."""
 
 
 class _CacheImpl(caching.CompileResultCacheImpl):
@@ -144,9 +144,9 @@ class _CacheImpl(caching.CompileResultCacheImpl):
 
 
 class _Cache(caching.FunctionCache):
-    """Cache of the machine code of one kernel on disk.
+    """The cache on disk for the machine code of one kernel.
 
-    While a process compiles the kernel, other processes wait for the machine code instead of compiling it too.
+    While one process compiles the kernel, other processes wait for its machine code and do not compile it too.
     """
 
     _impl_class = _CacheImpl
@@ -172,7 +172,10 @@ class _Cache(caching.FunctionCache):
             self._end()
 
     def _lock(self) -> None:
-        """Wait for the lock of this kernel, at most `_LONGEST_WAIT`; go on without it where files cannot be locked."""
+        """Wait until no other process compiles this kernel, then lock it; wait at most `_LONGEST_WAIT` seconds.
+
+        Where files cannot be locked, there is no waiting.
+        """
         if self._locked or find_spec("fcntl") is None:
             return
         import fcntl  # Windows does not have it

@@ -31,10 +31,11 @@ ROUND = 1.5 * 2**23  # a float32 plus this has the nearest whole number in its l
 
 
 class Code:
-    """The code of a stage. Each method adds instructions to it and returns the value that they will have.
+    """A writer of the vector code of a stage.
 
-    An array is given by a name, see `add_arrays`. A position is the number of an element in the array read as
-    one-dimensional (C order). The type `Any` stands for a value in LLVM: a vector, a number or a position.
+    Most methods add instructions and return the value that these will compute. An array is given by a name, see
+    `add_arrays`. A position is the number of an element in the array read as one-dimensional (C order). The type `Any`
+    stands for a value in LLVM: a vector, a number or a position.
     """
 
     def __init__(self, context: Any, builder: Any, dtype: Any, width: int) -> None:
@@ -46,11 +47,11 @@ class Code:
         self.dimensions: dict[str, int] = {}
 
     def add_arrays(self, name: str, kind: Any, value: Any) -> None:
-        """Register an array under `name`, or every array of a named tuple under `name` followed by its field.
+        """Register an array under `name`.
 
-        Named tuples may contain named tuples, whose fields are separated by a dot. Example: if `name` is "" and the
-        field `a` is a named tuple with the array `weights`, this array is registered as "a.weights". kind: the type in
-        numba; value: the array or tuple in LLVM.
+        For a named tuple, register each of its arrays under `name` and the field's name. Names of nested fields are
+        joined by dots: if `name` is "" and the field `a` is a named tuple with the array `weights`, this array is
+        registered as "a.weights". kind: the type in numba; value: the array or tuple in LLVM.
         """
         if not isinstance(kind, types.NamedTuple):
             self.arrays[name] = self.context.make_array(kind)(self.context, self.builder, value).data
@@ -63,49 +64,55 @@ class Code:
     # ---- positions, loads and stores --------------------------------------------------------------------------------
 
     def times(self, a: Any, n: int) -> Any:
-        """Return the position a * n."""
+        """Return the position a * n. a: a position in LLVM; n: a Python number."""
         return self.builder.mul(a, ir.Constant(INT64, n))
 
     def plus(self, a: Any, b: Any) -> Any:
-        """Return the position a + b."""
+        """Return the position a + b. b may be a Python number."""
         return self.builder.add(a, ir.Constant(INT64, b) if isinstance(b, int) else b)
 
     def minus(self, a: Any, b: Any) -> Any:
-        """Return the position a - b."""
+        """Return the position a - b. b may be a Python number."""
         return self.builder.sub(a, ir.Constant(INT64, b) if isinstance(b, int) else b)
 
     def address(self, name: str, at: Any) -> Any:
-        """Return the address of the element at a position of an array."""
+        """Return the address of one element. name: of the array; at: the position."""
         return self.builder.gep(self.arrays[name], [ir.Constant(INT64, at) if isinstance(at, int) else at])
 
     def element(self, name: str, at: Any) -> Any:
-        """Return the element at a position of an array, a single number."""
+        """Return one element of an array, a single number. name: of the array; at: the position."""
         return self.builder.load(self.address(name, at))
 
     def four_positions(self, name: str, at: Any) -> list[Any]:
-        """Return the four unsigned 16-bit integers from a position of an array on, as positions, with one load."""
+        """Return four neighbouring unsigned 16-bit integers of an array, as positions. They are read by one load.
+
+        name: of the array; at: the position of the first.
+        """
         address = self.builder.bitcast(self.address(name, at), INT64.as_pointer())
         four = self.builder.load(address, align=2)
         shifted = [self.builder.lshr(four, ir.Constant(INT64, 16 * k)) for k in range(4)]
         return [self.builder.and_(value, ir.Constant(INT64, 0xFFFF)) for value in shifted]
 
     def position(self, value: Any) -> Any:
-        """Return an unsigned integer of less than 64 bits as a position, which has 64 bits."""
+        """Return an unsigned integer of less than 64 bits, converted to a position, which has 64 bits."""
         return self.builder.zext(value, INT64)
 
     def load(self, name: str, at: Any) -> Any:
-        """Return the vector that begins at a position of an array."""
+        """Return the vector that begins at position `at` of the array `name`."""
         return self.builder.load(self._vector_at(name, at), align=self.dtype.itemsize)
 
     def store(self, value: Any, name: str, at: Any) -> None:
-        """Write a vector to an array, beginning at a position."""
+        """Write a vector to the array `name`, from position `at` on."""
         self.builder.store(value, self._vector_at(name, at), align=self.dtype.itemsize)
 
     def _vector_at(self, name: str, at: Any) -> Any:
         return self.builder.bitcast(self.address(name, at), self.vector.as_pointer())
 
     def prefetch(self, name: str, at: Any) -> None:
-        """Ask the processor to load the element at a position into its cache, because it will be read later."""
+        """Ask the processor to load one element into its cache, because it will be read later.
+
+        name: of the array; at: the position of the element.
+        """
         byte = ir.IntType(8).as_pointer()
         kind = ir.FunctionType(ir.VoidType(), [byte, INT32, INT32, INT32])
         fetch = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
@@ -113,7 +120,7 @@ class Code:
         self.builder.call(fetch, [self.builder.bitcast(self.address(name, at), byte), read, near, data])
 
     def variable(self, value: Any) -> Any:
-        """Return the address of a new variable with this value; the compiler turns the variable into a register."""
+        """Return the address of a new variable with this first value. The compiler keeps the variable in a register."""
         return cgutils.alloca_once_value(self.builder, value)
 
     @contextmanager
@@ -142,16 +149,16 @@ class Code:
         return ir.Constant(self.integers, [value] * self.width)
 
     def broadcast(self, value: Any) -> Any:
-        """Return a vector in which every element is `value`, a single number in LLVM."""
+        """Return a vector in which every element is `value`, which is a single number in LLVM."""
         one = self.builder.insert_element(ir.Constant(self.vector, ir.Undefined), value, ir.Constant(INT32, 0))
         return self.shuffle(one, one, [0] * self.width)
 
     def shuffle(self, a: Any, b: Any, order: list[int]) -> Any:
-        """Return the vector of the elements with the numbers `order`; those of b are numbered after those of a."""
+        """Return a vector of chosen elements of a and b. order: their numbers, where those of b follow those of a."""
         return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(INT32, len(order)), order))
 
     def extract(self, a: Any, k: int) -> Any:
-        """Return element k of a vector."""
+        """Return element k of the vector a."""
         return self.builder.extract_element(a, ir.Constant(INT32, k))
 
     def insert(self, a: Any, value: Any, k: int) -> Any:
@@ -159,44 +166,44 @@ class Code:
         return self.builder.insert_element(a, value, ir.Constant(INT32, k))
 
     def add(self, a: Any, b: Any) -> Any:
-        """Return a + b."""
+        """Return a + b, element by element."""
         return self.builder.fadd(a, b)
 
     def sub(self, a: Any, b: Any) -> Any:
-        """Return a - b."""
+        """Return a - b, element by element."""
         return self.builder.fsub(a, b)
 
     def mul(self, a: Any, b: Any) -> Any:
-        """Return a * b."""
+        """Return a * b, element by element."""
         return self.builder.fmul(a, b)
 
     def reciprocal(self, a: Any) -> Any:
-        """Return 1 / a."""
+        """Return 1 / a, element by element."""
         return self.builder.fdiv(self.constant(1), a)
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
-        """Return a * b + c, rounded once, after the sum."""
+        """Return a * b + c, element by element, rounded once."""
         kind = ir.FunctionType(self.vector, [self.vector] * 3)
         name = f"llvm.fma.v{self.width}f{8 * self.dtype.itemsize}"
         return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), [a, b, c])
 
     def minimum(self, a: Any, b: Any) -> Any:
-        """Return the smaller of a and b, element by element; b where either is NaN."""
+        """Return the smaller of a and b, element by element. The result is b where a or b is NaN."""
         return self.builder.select(self.builder.fcmp_ordered("<", a, b), a, b)
 
     def maximum(self, a: Any, b: Any) -> Any:
-        """Return the larger of a and b, element by element; b where either is NaN."""
+        """Return the larger of a and b, element by element. The result is b where a or b is NaN."""
         return self.builder.select(self.builder.fcmp_ordered(">", a, b), a, b)
 
     def where_at_most(self, a: Any, b: Any) -> Any:
-        """Return a vector of integers: -1 where a <= b, else 0."""
+        """Return a vector of integers: -1 where a <= b, otherwise 0."""
         return self.builder.sext(self.builder.fcmp_ordered("<=", a, b), self.integers)
 
     def exp2(self, xs: list[Any]) -> list[Any]:
         """Return 2**x for each of several vectors x of float32, which must be from -126 to 126.
 
-        Each step needs the result of the step before, so a processor would wait between two steps of the same vector.
-        The code therefore does each step for all vectors before the next step.
+        Each step of the computation needs the result of the previous step, for which a processor would have to wait.
+        Therefore each step is done for all vectors before the next step.
         """
         rounded = [self.add(x, self.constant(ROUND)) for x in xs]
         whole = [self.sub(value, self.constant(ROUND)) for value in rounded]
@@ -212,10 +219,10 @@ class Code:
         return [self.builder.bitcast(value, self.vector) for value in sums]
 
     def across(self, join: Callable[[Any, Any], Any], a: Any) -> Any:
-        """Return a vector in which every element is join(...) of all elements of a, such as their sum or maximum.
+        """Join all elements of a, for instance to their sum; return a vector in which every element is the result.
 
-        For sixteen elements, each is joined with the element 8 places further (modulo 16), the results with those 4
-        places further, then 2, then 1.
+        Of sixteen elements, each is joined with the element 8 places further on (modulo 16), the results with those 4
+        places further on, then 2, then 1. join: takes two vectors and joins them element by element.
         """
         step = self.width
         while step > 1:
@@ -236,7 +243,10 @@ class Code:
         return self.extract(a, 0)
 
     def transposed(self, rows: list[Any]) -> list[Any]:
-        """Return the rows of the transpose of a square matrix. rows: its rows, as many as a vector has elements."""
+        """Return the rows of the transpose of a square matrix.
+
+        rows: the rows of the matrix, as many as a vector has elements.
+        """
         half = self.width // 2
         low = [m // 2 + self.width * (m % 2) for m in range(self.width)]
         high = [half + place for place in low]
@@ -249,15 +259,14 @@ class Code:
 def stage(
     *arrays: str, width: int, dtype: Any = None, returns: bool = False, code: Callable[..., Code] = Code
 ) -> Callable[[Callable[..., Any]], Any]:
-    """Return a decorator that makes a stage of a function `write(code, *numbers)`, which writes the code of the stage.
+    """Return a decorator that turns the vector code written by a function `write(code, *numbers)` into a stage.
 
     A kernel calls the stage with the arguments `(*arrays, *numbers)`. arrays: the names of the first arguments, each an
     array or a named tuple of arrays; the names of the numbers are those in `write`. width: the number of elements of a
     vector. dtype: numba's type of an element, by default that of the first array. returns: whether the stage returns a
     number of this dtype or nothing. code: the class of the argument `code` of `write`.
 
-    A stage does not count references to its arrays. Numba does this for arrays that one function passes to another,
-    which takes time.
+    A stage avoids the time that numba needs to count references to arrays which one function passes to another.
     """
 
     def decorate(write: Callable[..., Any]) -> Any:

@@ -39,9 +39,9 @@ _lock = Lock()
 def rapt(x: Array, rate: Fraction, hop: int, low: float, high: float, bias: float) -> Array:
     """Return the pitch by RAPT: one value in Hz for every `hop` samples, [ceil(n / hop)] float32; 0 where unvoiced.
 
-    x: [n] samples, n >= 1, full scale +-1, taken as 0 after the end; low, high: the range of the pitch, Hz; bias: the
-    voice_bias of rapt: the higher, the more frames are voiced. The search is wider: from low / 1.5 to high * 1.2,
-    limited by rapt and the rate; a pitch at or beyond an end of the range is 0. The caller must ensure 8000 <= rate <=
+    x: [n] samples, n >= 1, full scale +-1; low, high: the range of the pitch, Hz; bias: the parameter voice_bias of
+    rapt: the higher, the more frames are voiced. rapt searches from low / 1.5 to high * 1.2, within its own limits and
+    those of the rate; a pitch outside low .. high, or at an end, becomes 0. The caller must ensure 8000 <= rate <=
     96000, hop <= rate / 10 and 20 <= low < high < rate / 2. Raises ValueError that names the first sample beyond 100
     times full scale.
     """
@@ -62,8 +62,9 @@ def mel_generalised_cepstrum(
 ) -> Array:
     """Return the mel-generalised cepstrum of a windowed frame, [order + 1] float64, by SPTK's mgcep.
 
-    frame: [length], length a power of two above 2 * order. Its code keeps static buffers: one call runs at a time.
-    Raises ValueError if the analysis fails.
+    frame: [length], a power of two above 2 * order; alpha: of the all-pass filter; gamma: the power; tolerance,
+    iterations: when the iteration stops; floor: added to the periodogram. Because SPTK keeps static buffers, only one
+    call runs at a time. Raises ValueError if the analysis fails.
     """
     with _lock:
         try:
@@ -88,10 +89,10 @@ def _check_loudness(x: Array) -> None:
 
 
 def _rapt_reach(rate: float, low: float) -> int:
-    """Return the number of samples that rapt reads for its last frame.
+    """Return how many samples rapt reads from the start of its last frame on. low: the lowest pitch, Hz.
 
-    It is half the length of the decimation filter plus the longer of two windows: the window of the correlation, and
-    the window of the measure of stationarity.
+    These are half the length of the decimation filter plus the longer of two windows: that of the correlation and that
+    of the stationarity measure.
     """
     longest_period = math.floor(rate / low + 0.5)
     correlation = math.floor(_CORRELATION_WINDOW * rate + 0.5) + longest_period + 1
@@ -100,11 +101,11 @@ def _rapt_reach(rate: float, low: float) -> int:
 
 
 def reset_noise() -> None:
-    """Make the next number of SPTK's Gaussian generator the first of a pair.
+    """Make SPTK's generator of Gaussian noise start a new pair of numbers with its next number.
 
-    rapt and `excite` share the generator. If the generator has kept the second number of a pair, `excite` returns this
-    number, though its seed is 1, and nothing is kept any more. If not, `excite` returns the first number after seed 1,
-    and a second call takes the number that was kept.
+    rapt and `excite` share the generator, which makes numbers in pairs and keeps the second one for the next call. This
+    function calls `excite` with seed 1, at most twice, until it returns the first number of that seed: then no number
+    had been kept.
     """
     for _ in range(2):
         if not math.isclose(sptk.excite(np.zeros(2), hopsize=1, gaussian=True, seed=1)[0], _FIRST_NOISE, rel_tol=1e-8):

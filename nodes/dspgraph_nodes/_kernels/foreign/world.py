@@ -44,7 +44,7 @@ _VOICING_RATE = 15800  # Hz: at this rate or more a spectrum has the bins up to 
 
 
 def pyworld() -> Any:
-    """Import and return pyworld; raise ImportError if it is not installed."""
+    """Import pyworld and return the module. Raises ImportError if it is not installed."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
         return import_module("pyworld")
@@ -60,9 +60,9 @@ def is_installed() -> bool:
 
 
 def check_audio(x: Any) -> None:
-    """Raise ValueError if WORLD cannot analyse the audio of the stream x, or if pyworld is not installed.
+    """Raise ValueError if WORLD cannot analyse an audio stream, or if pyworld is not installed.
 
-    Of x, only `rate` and `channels` are read.
+    x: the stream; its attributes `rate` and `channels` are read.
     """
     if not is_installed():
         raise ValueError(PYWORLD_MISSING)
@@ -78,8 +78,9 @@ def check_audio(x: Any) -> None:
 def check_analysis(node: str, x: Any, f0: Any, n_fft: int | None) -> int:
     """Return the FFT length with which a node runs cheaptrick or d4c.
 
-    node: its name, for errors; x: the stream of audio; f0: the stream of its pitch; n_fft: the wanted length, or None
-    for WORLD's own. Raises ValueError if cheaptrick and d4c cannot analyse these streams, or cannot use this length.
+    node: the name of the node, for messages; x: the audio stream; f0: the stream of its pitch; n_fft: the wanted
+    length, or None for WORLD's own choice. Raises ValueError if cheaptrick and d4c cannot analyse these streams, or
+    cannot use this length.
     """
     try:
         check_audio(x)
@@ -109,7 +110,7 @@ def check_search(node: str, x: Any, low: float, high: float) -> None:
 
 
 def check_pitch_range(x: Any, low: float, high: float) -> None:
-    """Raise ValueError unless low < high <= rate / 4, in Hz: WORLD cannot search other pitch ranges."""
+    """Raise ValueError unless low < high <= rate / 4, all in Hz, as WORLD needs it. x: the audio stream."""
     if not low < high <= x.rate / 4:
         raise ValueError(
             f"f0_min is {low:g} and f0_max {high:g}; at {x} f0_min must be below f0_max, and f0_max at most "
@@ -120,7 +121,7 @@ def check_pitch_range(x: Any, low: float, high: float) -> None:
 def check_fft(x: Any, n_fft: int | None) -> int:
     """Return n_fft or, if it is None, the FFT length that WORLD chooses for a lowest pitch of 71 Hz.
 
-    Raises ValueError for a length that cheaptrick and d4c cannot use.
+    x: the audio stream. Raises ValueError for a length that cheaptrick and d4c cannot use.
     """
     points = n_fft or fft_size(x.rate)
     if points & (points - 1) or points < shortest_fft(x.rate):
@@ -132,14 +133,17 @@ def check_fft(x: Any, n_fft: int | None) -> int:
 
 
 def fft_size(rate: Fraction, low: float = 71.0) -> int:
-    """Return the FFT length that WORLD chooses: a power of two above three periods of the lowest pitch, low in Hz."""
+    """Return the FFT length that WORLD chooses: the power of two above three periods of the lowest pitch.
+
+    low: the lowest pitch, Hz.
+    """
     return int(2 << math.floor(math.log2(3 * float(rate) / low + 1)))
 
 
 def short_fft(x: Any, n_fft: int | None) -> str | None:
-    """Return a sentence if the FFT of cheaptrick is too short for a low voice; None if it is long enough.
+    """Return a warning if the FFT of cheaptrick is too short for a low voice, otherwise None.
 
-    Arguments: as in `check_fft`.
+    The arguments are those of `check_fft`.
     """
     enough = fft_size(x.rate)
     if n_fft is None or n_fft >= enough:
@@ -152,7 +156,10 @@ def short_fft(x: Any, n_fft: int | None) -> str | None:
 
 
 def shortest_fft(rate: Fraction) -> int:
-    """Return the smallest FFT length with which cheaptrick stays inside its buffers; a power of two."""
+    """Return the smallest FFT length, a power of two, with which cheaptrick does not write outside its buffers.
+
+    rate: Hz.
+    """
     return int(1 << math.ceil(math.log2(3 * float(rate) / _UNVOICED + 2)))
 
 
@@ -181,8 +188,8 @@ def _pitch(f0: Array, rate: Fraction) -> Array:
 def harvest(x: Array, rate: Fraction, hop: int, low: float, high: float) -> Array:
     """Return the pitch by Harvest: one value in Hz for every `hop` samples, [ceil(n / hop)]; 0 where unvoiced.
 
-    x: [n], n >= 1; low, high: the range of the pitch, Hz. The search begins an octave lower and ends 20 % higher; a
-    pitch at or beyond an end of the range is 0.
+    x: [n], n >= 1; low, high: the range of the pitch, Hz. Harvest searches from an octave below to 20 % above this
+    range; a pitch outside the range, or at an end, becomes 0.
     """
     f0: Array
     lowest, highest = low / HARVEST_BELOW, min(high * SEARCH_MARGIN, float(rate / 4))
@@ -196,8 +203,9 @@ def harvest(x: Array, rate: Fraction, hop: int, low: float, high: float) -> Arra
 def dio(x: Array, rate: Fraction, hop: int, low: float, high: float, allowed_range: float, refine: bool) -> Array:
     """Return the pitch by DIO: one value in Hz for every `hop` samples, [ceil(n / hop)]; 0 where unvoiced.
 
-    x: [n], n >= 1; low, high: the range of the pitch, Hz; allowed_range: as in DIO; refine: whether StoneMask is
-    applied to the result. The search is 20 % wider at both ends; a pitch at or beyond an end of the range is 0.
+    x: [n], n >= 1; low, high: the range of the pitch, Hz; allowed_range: the parameter of DIO; refine: whether
+    StoneMask refines the result. DIO searches a range that is 20 % wider at both ends; a pitch outside low .. high, or
+    at an end, becomes 0.
     """
     world, samples = pyworld(), _at_least(_samples(x), rate / 20)
     lowest, highest = low / SEARCH_MARGIN, min(high * SEARCH_MARGIN, float(rate / 4))
@@ -216,10 +224,10 @@ def dio(x: Array, rate: Fraction, hop: int, low: float, high: float, allowed_ran
 
 
 def _refined(x: Array, rate: Fraction, f0: Array, times: Array, high: float) -> Array:
-    """Return the pitch [frames], in Hz, after StoneMask.
+    """Return the pitch after refinement by StoneMask, [frames] in Hz.
 
-    x: [n]; f0: [frames], the pitch by dio at each of the times [frames], in seconds; high: the highest pitch wanted. A
-    pitch more than 10 % above `high` is not refined, because it will be dropped.
+    x: [n], the signal; f0: [frames], DIO's pitch at each of the times [frames], in seconds; high: the upper end of the
+    range. A pitch more than 10 % above `high` is not refined, because it will be set to 0.
     """
     reached = f0 <= rate / _STONEMASK_RATE
     found: Array = pyworld().stonemask(x, np.where(reached, f0, 0), times, int(rate))
@@ -231,9 +239,9 @@ def _refined(x: Array, rate: Fraction, f0: Array, times: Array, high: float) -> 
 
 
 def _checked(x: Array, rate: Fraction, hop: int, f0: Array, low: float, high: float) -> Array:
-    """Return the pitch [frames] in Hz, with subharmonics replaced by their pitch, and 0 outside the range low to high.
+    """Return the pitch [frames] in Hz, with subharmonics raised to the true pitch, and 0 outside the range low to high.
 
-    x: [n], the signal. f0: [frames or more], the pitch in Hz as WORLD returned it.
+    x: [n], the signal; f0: [frames or more], the pitch that WORLD found, in Hz; hop: samples per frame.
     """
     count = -(-len(x) // hop)
     at = np.arange(count) * float(hop)
@@ -242,15 +250,15 @@ def _checked(x: Array, rate: Fraction, hop: int, f0: Array, low: float, high: fl
 
 
 def _at_least(x: Array, samples: Fraction | float) -> Array:
-    """Return x [n], followed by zeros if it has fewer than this number of samples."""
+    """Return x [n] with zeros appended, so that it has at least `samples` samples."""
     return np.pad(x, (0, max(0, math.ceil(samples) - len(x))))
 
 
 def cheaptrick(x: Array, rate: Fraction, f0: Array, times: Array, n_fft: int, q1: float) -> Array:
     """Return power spectra by CheapTrick, [frames, n_fft / 2 + 1]; all 0 if every sample is 0.
 
-    x: [n], n >= 1; f0: [frames], the pitch in Hz at each of the times [frames], in seconds; q1: as in CheapTrick. The
-    caller must ensure that n_fft is a power of two, shortest_fft(rate) or more.
+    x: [n], n >= 1; f0: [frames], the pitch in Hz at each of the times [frames], in seconds; q1: the parameter of
+    CheapTrick. The caller must ensure that n_fft is a power of two and at least shortest_fft(rate).
     """
     samples, pitch = _samples(x), _pitch(f0, rate)
     if not samples.any():
@@ -275,11 +283,11 @@ def d4c(x: Array, rate: Fraction, f0: Array, times: Array, n_fft: int, threshold
 def synthesis(
     f0: Array, power: Array, aperiodicity: Array, rate: Fraction, frames: Fraction, centre: Fraction
 ) -> Array:
-    """Return speech [ceil(n * rate / frames)]; all 0 if every power is 0.
+    """Return speech by WORLD's synthesis, [ceil(n * rate / frames)]; all 0 if every power is 0.
 
-    f0: [n], Hz; power, aperiodicity: [n, n_fft / 2 + 1], n_fft as in `cheaptrick`; rate: samples per second; frames:
-    rows per second; centre: the time of row 0 in seconds, so that row k is at k / frames + centre. The first row is
-    also used before its time, the last row after its time. Powers below finfo(float64).tiny are raised to this number.
+    f0: [n], Hz; power, aperiodicity: [n, n_fft / 2 + 1]; rate: samples per second; frames: rows per second; centre: the
+    time of row 0 in seconds, so that row k describes the time k / frames + centre. The first row is also used before
+    its time, the last row also after its time. Powers below finfo(float64).tiny are raised to this number.
     """
     count = math.ceil(len(f0) * rate / frames)
     pitch = _pitch(f0, rate)

@@ -10,7 +10,10 @@ from dspgraph_nodes._kernels.compile.jit import kernel
 
 @dataclass(frozen=True)
 class BandedMatrix:
-    """A banded matrix. Of each column only the values from the first nonzero one to the last nonzero one are stored."""
+    """A banded matrix: in each column, all values outside one short run of rows are 0, and only the run is stored.
+
+    first: the row at which the run of each column begins. begin: where the run of each column begins in `values`.
+    """
 
     first: Array  # [columns]: the row of the first stored value of each column
     begin: Array  # [columns + 1]: where each column begins in `values`; the last entry is len(values)

@@ -32,32 +32,26 @@ _INVERSE_ODDS = np.array([1 / k for k in range(1, 25, 2)])
 
 
 def exp(x: Array) -> Array:
-    """Return e**x in the shape and dtype of x: inf where it is too large for the dtype, 0 where it is too small.
-
-    x: floats of any shape.
-    """
+    """Return e**x in the shape and dtype of x: inf where it is too large for the dtype, 0 where it is too small."""
     y, scale = np.empty(x.shape), np.empty((2, x.size), np.int64)
     _exp(_doubles(x), y.reshape(-1), scale, scale.view(np.float64))
     return y.astype(x.dtype, copy=False)
 
 
 def log(x: Array) -> Array:
-    """Return the natural logarithm of x in the shape and dtype of x: -inf at 0, NaN below 0.
-
-    x: floats of any shape.
-    """
+    """Return the natural logarithm of x, in the shape and dtype of x: -inf for 0, NaN for negative numbers."""
     y = np.empty(x.shape)
     _log(_doubles(x), y.reshape(-1))
     return y.astype(x.dtype, copy=False)
 
 
 def cos(x: Array) -> Array:
-    """Return the cosine of x. x: floats of any shape, in radians."""
+    """Return the cosine of x in the shape and dtype of x. x: floats, in radians."""
     return phasor(x).real
 
 
 def sin(x: Array) -> Array:
-    """Return the sine of x. x: floats of any shape, in radians."""
+    """Return the sine of x in the shape and dtype of x. x: floats, in radians."""
     return phasor(x).imag
 
 
@@ -96,7 +90,7 @@ def _doubles(x: Array) -> Array:
 
 @kernel
 def _exp(x: Array, y: Array, bits: Array, scale: Array) -> None:
-    """Write e**x = 2**k * e**r to y, where x = k * ln 2 + r and abs(r) <= ln 2 / 2.
+    """Write e**x to y, computed as 2**k * e**r, where x = k * ln 2 + r and abs(r) <= ln 2 / 2. x, y: [n].
 
     bits: [2, n] int64, memory for the bits of two factors whose product is 2**k; scale: the same memory as float64.
     """
@@ -132,9 +126,10 @@ def exp_of(x: float) -> float:
 
 @kernel
 def log_of(x: float) -> float:
-    """Return ln x of one number, for use inside kernels: k * ln 2 + ln(1 + f), where x = 2**k * (1 + f).
+    """Return ln x of one number, for use inside kernels.
 
-    sqrt(1/2) <= 1 + f <= sqrt(2), and ln(1 + f) = 2 * artanh(s), where s = f / (2 + f).
+    ln x = k * ln 2 + ln(1 + f), where x = 2**k * (1 + f) and sqrt(1/2) <= 1 + f <= sqrt(2). ln(1 + f) = 2 * artanh(s)
+    with s = f / (2 + f) is summed as a series.
     """
     if not 0.0 < x < math.inf:
         return -math.inf if x == 0.0 else (x if x > 0.0 else math.nan)
@@ -154,16 +149,16 @@ def log_of(x: float) -> float:
 
 @kernel
 def _log(x: Array, y: Array) -> None:
-    """Write ln x to y."""
+    """Write ln x to y. x, y: [n]."""
     for i in range(len(x)):
         y[i] = log_of(x[i])
 
 
 @kernel
 def _cos_sin(x: Array, cosine: Array, sine: Array) -> None:
-    """Write cos(x) to `cosine` and sin(x) to `sine`, where x = k * pi / 2 + r + rest and abs(r) <= pi / 4.
+    """Write cos(x) to `cosine` and sin(x) to `sine`; all arrays are [n].
 
-    rest: the rounding error of r.
+    x is reduced to r with x = k * pi / 2 + r + rest and abs(r) <= pi / 4, where rest is the rounding error of r.
     """
     for i in range(len(x)):
         k = np.floor(x[i] * 0.6366197723675814 + 0.5)  # 2 / pi
@@ -195,7 +190,7 @@ def _cos_sin(x: Array, cosine: Array, sine: Array) -> None:
 
 @kernel
 def _angle(y: Array, x: Array, out: Array) -> None:
-    """Fill `out` with the angle of x + i * y.
+    """Write the angle of x + i * y, in radians, to `out`; all arrays are [n].
 
     The angle follows from arctan(t), where t is the smaller of abs(x) and abs(y) divided by the larger. If t >
     tan(pi / 8), t is replaced by (t - 1) / (t + 1), and pi / 4 is added to the arctangent. Then arctan(t) = 2 *

@@ -1,10 +1,10 @@
-"""The hop that follows from a sampling rate and a frame rate."""
+"""The number of samples from one frame to the next, computed from the sampling rate and the frame rate."""
 
 from fractions import Fraction
 
 
 def hop_of(rate: float, rows: Fraction) -> Fraction:
-    """Return the hop: the number of samples from the start of one row to the start of the next.
+    """Return the hop, rate / rows: the number of samples from the start of one row to the start of the next.
 
     rate: samples per second; rows: rows per second. Raises ValueError if the hop is not a whole number.
     """

@@ -23,20 +23,20 @@ def decibels(level: Array) -> Array:
 
 
 def factor(gain_db: Array) -> Array:
-    """Return 10**(gain_db / 20), float64."""
+    """Return the factor 10**(gain_db / 20) for a gain in dB, float64, in the shape of gain_db."""
     return exp(np.asarray(gain_db, np.float64) * (LN_10 / 20))
 
 
 def peak_level(x: Array) -> Array:
-    """Return the largest magnitude of all channels at every sample, [n]. x: [n] or [n, channels]."""
+    """Return, for every sample, the largest magnitude of all channels: [n]. x: [n] or [n, channels]."""
     level: Array = np.abs(x).reshape(len(x), -1).max(axis=1, initial=0)
     return level
 
 
 def follow(x: Array, up: float, down: float, before: float) -> Array:
-    """Return x smoothed by one pole: y[n] = c * y[n - 1] + (1 - c) * x[n], with c = up if x[n] > y[n - 1], else down.
+    """Smooth x by one pole: y[n] = c * y[n - 1] + (1 - c) * x[n], with c = up if x[n] > y[n - 1], else c = down.
 
-    x: [n], float64; before: y[-1]. The result has [n] values.
+    x: [n], float64; before: y[-1]. Returns y, [n].
     """
     y = np.empty(len(x) + 1)
     y[0] = before

@@ -1,4 +1,4 @@
-"""Cepstra of Bark-scale band energies, and the autocorrelation of the spectrum that such a cepstrum describes.
+"""Bark cepstra, which are cepstra of band energies on the Bark scale, and autocorrelations computed from them.
 
 Powers are float64 and in the scale of 16-bit samples (full scale 32768), because the published floors and offsets are
 for that scale.
@@ -28,9 +28,10 @@ _EDGES_ABOVE = (9600, 12000, 15600, 20000, 24400)
 def band_peaks(bands: int, rate: float, length: int) -> Array:
     """Return the bin at which the triangle of each band peaks: [bands], ascending from 0 to length / 2.
 
-    The peaks are equally spaced from 0 to rate / 2 on a warped scale of frequency, on which the published peaks lie at
-    0, 1, 2 ... with straight lines between them. Each peak is rounded to the nearest bin; of two peaks on one bin the
-    second moves to the next bin. Raises ValueError if `length` is odd, or if there are fewer bins than bands.
+    The peaks are equally spaced from 0 to rate / 2 on a warped frequency scale: the published peaks of LPCNet lie at 0,
+    1, 2 ... on this scale, which is linear between them. Each peak is rounded to the nearest bin; if two peaks fall on
+    one bin, the second moves to the next bin. bands: their number; rate: the sampling rate, Hz; length: samples per
+    frame. Raises ValueError if `length` is odd, or if there are fewer bins than bands.
     """
     if length % 2 or length // 2 < bands - 1:
         raise ValueError(f"{bands} bands need an even length of at least {2 * bands - 2} samples; found {length}")
@@ -52,7 +53,7 @@ def band_peaks(bands: int, rate: float, length: int) -> Array:
 def _between(bands: int, rate: float, length: int) -> Array:
     """Return the matrix [bands, bins] that interpolates linearly between values at the peaks of the bands.
 
-    The last bin, length / 2, has the value 0.
+    A row of values, one per band, times this matrix is a row of values for the bins 0 .. length / 2; the last is 0.
     """
     edges = band_peaks(bands, rate, length)
     weights = np.zeros((bands, length // 2 + 1))
@@ -65,7 +66,7 @@ def _between(bands: int, rate: float, length: int) -> Array:
 
 @lru_cache(maxsize=32)
 def _triangles(bands: int, rate: float, length: int) -> Array:
-    """Return the matrix [bins, bands] from the powers of the bins to the energies of the bands.
+    """Return the matrix [bins, bands] that turns a row of powers of bins into the energies of the bands.
 
     A bin between two peaks counts for both bands, with weights that sum to 1. The first and the last band have only
     half a triangle; their weights are doubled.
@@ -90,7 +91,8 @@ def _dct(bands: int) -> Array:
 def bark_cepstra(frames: Array, bands: int, rate: float, floor: float = LPCNET_FLOOR) -> Array:
     """Return the Bark cepstra [n, bands] of n frames.
 
-    frames: [n, length], full scale +-1; rate: their sampling rate in Hz; floor: added to the energy of every band.
+    frames: [n, length], full scale +-1; rate: their sampling rate in Hz; floor: a power that is added to the energy of
+    every band.
     """
     from scipy.fft import rfft
 
@@ -106,9 +108,9 @@ def bark_cepstra(frames: Array, bands: int, rate: float, floor: float = LPCNET_F
 
 @kernel
 def _raise_to_floors(levels: Array) -> None:
-    """Raise, in place, the levels of bands that are too far below the bands before them.
+    """Raise the levels of bands that are too far below the levels of lower bands, in place.
 
-    No band is left more than _DROP below the band before it, or more than _RANGE below the strongest band before it.
+    Afterwards no band is more than _DROP below the next lower band, or more than _RANGE below the strongest lower band.
     levels: [n, bands], log10 of the energies, from the lowest frequency to the highest.
     """
     for f in range(len(levels)):
@@ -131,11 +133,11 @@ def silence_cepstrum(bands: int, floor: float = LPCNET_FLOOR) -> Array:
 
 @lru_cache(maxsize=32)
 def _lag_rows(bands: int, rate: float, length: int, order: int) -> Array:
-    """Return the matrix [bands, order + 1] from the energies of the bands to an autocorrelation at the lags 0 .. order.
+    """Return the matrix [bands, order + 1] from band energies to an autocorrelation at the lags 0 .. order.
 
-    A wide band has a larger energy than a narrow one of the same power per bin. So each energy is multiplied by 4 /
-    (sum of the weights of its triangle), where 4 is the sum for the narrowest bands of LPCNet. The products are joined
-    by straight lines to a power spectrum; its inverse transform, without the factor 1 / length, is the autocorrelation.
+    A wide band has a larger energy than a narrow one with the same power per bin. So each energy is divided by the sum
+    of the weights of its triangle and multiplied by 4, the sum for LPCNet's narrowest bands. These values, joined by
+    straight lines, are a power spectrum; its inverse transform, without the factor 1 / length, is the autocorrelation.
     """
     compensation = 4 / _triangles(bands, rate, length).sum(axis=0)
     bins, lags = np.arange(length // 2 + 1)[:, None], np.arange(order + 1)

@@ -47,10 +47,9 @@ def design(kind: BiquadKind, w: float, q: float, gain_db: float) -> Array:
 
 
 def cascade(x: Array, sections: Array, states: Array) -> Array:
-    """Return x filtered by second-order sections one after another, in the shape and dtype of x (float32 for int16).
+    """Return x filtered by second-order sections, one after another, in the shape and dtype of x.
 
-    x: [n] or [n, channels]; sections: [count, 5], rows (b0, b1, b2, a1, a2); states: [count, 2, channels], float64,
-    updated in place. All sections compute in float64.
+    The result is float32 if x is int16.
     """
     from dspgraph_nodes._kernels.signal.filters import second_order_section
 

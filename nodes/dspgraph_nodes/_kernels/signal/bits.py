@@ -1,4 +1,4 @@
-"""Functions that split codes into the upper and the lower half of their bits, and join the halves."""
+"""Splitting of codes into the upper and the lower half of their bits, and joining of the halves."""
 
 import numpy as np
 
@@ -24,10 +24,10 @@ def bit_split(codes: Array, bits: int, signed: bool = False) -> tuple[Array, Arr
 
 
 def bit_join(coarse: Array, fine: Array, bits: int, signed: bool = False) -> Array:
-    """Return the codes [n] int64 with these halves of their bits: the inverse of `bit_split`.
+    """Return the codes [n] int64 whose upper and lower bits are `coarse` and `fine`: the inverse of `bit_split`.
 
-    A code is coarse * 2**(bits / 2) + fine; with `signed` 2**(bits - 1) is subtracted. coarse, fine: [n], integers from
-    0 to 2**(bits / 2) - 1; bits: even, from 4 to 16. Raises ValueError that names the first item out of range.
+    A code is coarse * 2**(bits / 2) + fine, minus 2**(bits - 1) if `signed`. coarse, fine: [n], integers from 0 to
+    2**(bits / 2) - 1; bits: even, from 4 to 16. Raises ValueError that names the first item out of range.
     """
     _check_even(bits)
     for half, name in ((coarse, "coarse"), (fine, "fine")):

@@ -1,4 +1,4 @@
-"""Filters with one delayed tap, computed in pieces no longer than the delay."""
+"""Comb filters: filters with one delayed tap. Samples are computed in pieces no longer than the delay."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from dspgraph_nodes._kernels.signal.delay_lines import DelayLine
 
 @dataclass
 class CombState:
-    """The last inputs and outputs of a comb filter, as many as its delay."""
+    """The state of a comb filter: its last inputs x and outputs y, each as many as its delay."""
 
     x: DelayLine
     y: DelayLine

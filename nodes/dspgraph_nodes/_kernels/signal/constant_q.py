@@ -1,4 +1,4 @@
-"""Filters of the constant-Q transform, and their products with the frames of a signal."""
+"""Filters of the constant-Q transform, and products of these filters with frames of a signal."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,10 +33,10 @@ def half_window(length: float) -> int:
 
 @dataclass(frozen=True)
 class ConstantQFilters:
-    """The filters of all bins as cosines and sines, from their middle sample to their last sample.
+    """The filters of all bins as cosines and sines, stored from the middle sample to the last; they are symmetric.
 
-    Both arrays are ordered by the lag from the middle, then by bin. The lowest bin has the longest window: at lag m
-    only the first counts[m] bins have a value.
+    Both arrays are ordered by lag, the distance from the middle sample, and then by bin. The lowest bin has the longest
+    window: at lag m only the first counts[m] bins have a value.
     """
 
     counts: Array
@@ -69,10 +69,10 @@ def constant_q_filters(frequencies: tuple[float, ...], lengths: tuple[float, ...
 
 
 def constant_q_rows(frames: Array, bank: ConstantQFilters) -> Array:
-    """Return the constant-Q transforms of frames, complex [n, bins]: the products of frames and conjugate filters.
+    """Return the constant-Q transforms of frames, complex [n, bins]: the inner products of frames and filters.
 
-    frames: [n, 2 * half_window(N) + 1], where N is the longest length of a filter. Each sum runs from the middle of the
-    frame outwards.
+    frames: [n, 2 * half_window(N) + 1], where N is the longest filter. Each sum runs from the middle of the frame
+    outwards.
     """
     middle = len(bank.counts) - 1
     rows = np.zeros((2, len(frames), bank.bins))

@@ -25,7 +25,12 @@ def cosine_matrix(width: int, count: int) -> Array:
 
 
 def dct_rows(rows: Array, count: int) -> Array:
-    """Return the first coefficients of the orthonormal DCT-II of every row, [n, count], in the dtype of the rows."""
+    """Return the first `count` coefficients of the orthonormal DCT-II of every row, [n, count].
+
+    The dtype is that of the rows, float32 at least.
+
+    rows: [n, width].
+    """
     rows = floating(rows)
     return matmul(rows, cosine_matrix(rows.shape[1], count))
 

@@ -1,4 +1,4 @@
-"""Delay lines: the last values of a signal, in a ring. A block takes time for its own length, not for the delay."""
+"""Delay lines: ring buffers with the last values of a signal. The cost of a block does not depend on the delay."""
 
 from dataclasses import dataclass
 
@@ -9,21 +9,21 @@ from dspgraph_nodes._kernels.arrays import Array
 
 @dataclass
 class DelayLine:
-    """The last values of a signal, as many as the delay: 0 before the signal. It is updated in place.
+    """A delay line: the last values of a signal, as many as the delay. Values before the signal are 0.
 
-    values: [samples, ...]; at: the place of the oldest value.
+    values: [samples, ...], a ring buffer that is updated in place; at: the index of the oldest value.
     """
 
     values: Array
     at: int = 0
 
     def oldest(self, count: int) -> Array:
-        """Return a copy of the oldest values, oldest first: `count`, or all if there are fewer."""
+        """Return a copy of the `count` oldest values, the oldest first. If there are fewer, return all."""
         first = self.values[self.at : self.at + count]
         return np.concatenate((first, self.values[: min(count, len(self.values)) - len(first)]))
 
     def push(self, x: Array) -> None:
-        """Put the values x in the place of the oldest ones."""
+        """Replace the oldest values by the values x, which are newer than all others."""
         samples = len(self.values)
         if not samples:
             return
@@ -34,7 +34,7 @@ class DelayLine:
         self.at = (self.at + len(x)) % samples
 
     def delayed(self, x: Array) -> Array:
-        """Return x[n - samples] as a new array of the length of x, and put x into the line."""
+        """Return x[n - samples], the input delayed by the length of the line, in the shape of x; then `push` x."""
         late = np.concatenate((self.oldest(len(x)), x[: max(0, len(x) - len(self.values))]))
         self.push(x)
         return late

@@ -1,6 +1,6 @@
-"""Delta windows, and the dynamic features that they compute.
+"""Delta windows, and the dynamic features that they compute from a trajectory.
 
-A window (l, u, coefficients) has a coefficient for each frame from l frames before the present one to u frames after
+A window (l, u, coefficients) has a coefficient for each frame, from l frames before the present one to u frames after
 it.
 """
 

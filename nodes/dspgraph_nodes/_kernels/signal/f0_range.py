@@ -1,8 +1,8 @@
 """The range of a pitch tracker, and the wider range in which it searches.
 
-If the pitch of a voice lies near or beyond an end of the range in which a tracker searches, the tracker often finds a
-multiple or a fraction of the pitch, or the end itself. So trackers search in a wider range than the wanted one. If they
-find a pitch at or beyond an end of the wanted range, the frame is unvoiced.
+If the pitch of a voice lies near an end of the range in which a tracker searches, or outside this range, the tracker
+often finds a multiple or a fraction of the pitch, or the end itself. So trackers search in a wider range than the
+wanted one, and frames whose pitch is not inside the wanted range are unvoiced.
 """
 
 import numpy as np

@@ -10,10 +10,10 @@ _TILE = 2048  # samples per tile: a tile stays in the cache while all taps are a
 
 @kernel
 def convolve(x: Array, taps: Array, channels: int, y: Array) -> None:
-    """Fill y with samples filtered by `taps`: y[n] = sum_k taps[k] * x[past + n - k * channels], k ascending.
+    """Filter samples with the taps of an FIR filter: y[n] = sum_k taps[k] * x[past + n - k * channels], k ascending.
 
-    x: [past + len(y)], with interleaved channels. Its first past = (len(taps) - 1) * channels values are the samples
-    before those of y.
+    x: [past + len(y)], with interleaved channels; its first past = (len(taps) - 1) * channels values are the samples
+    before those of y. y: overwritten.
     """
     past = len(x) - len(y)
     for begin in range(0, len(y), _TILE):
@@ -28,10 +28,10 @@ def convolve(x: Array, taps: Array, channels: int, y: Array) -> None:
 
 @kernel
 def second_order_section(x: Array, coefs: Array, state: Array, y: Array) -> None:
-    """Fill y with x filtered by a second-order section in transposed direct form II.
+    """Filter x with a second-order section in transposed direct form II; write the result to y.
 
-    x, y: [n, channels], each channel filtered by itself; coefs: b0, b1, b2, a1, a2; state: [2, channels], updated in
-    place.
+    x, y: [n, channels]; each channel is filtered on its own. coefs: b0, b1, b2, a1, a2. state: [2, channels], updated
+    in place.
     """
     b0, b1, b2, a1, a2 = coefs[0], coefs[1], coefs[2], coefs[3], coefs[4]
     for c in range(x.shape[1]):

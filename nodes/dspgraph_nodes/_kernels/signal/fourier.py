@@ -6,7 +6,7 @@ from dspgraph_nodes._kernels.arrays import Array
 
 
 def upsample(x: Array, times: int) -> Array:
-    """Return x [n] at `times` its rate, [times * n]; the new part of the spectrum is empty. times: 1 or more."""
+    """Return x [n] at `times` its sampling rate, [times * n], by zero-padding its spectrum. times: at least 1."""
     from scipy.fft import irfft, next_fast_len, rfft
 
     if times == 1:

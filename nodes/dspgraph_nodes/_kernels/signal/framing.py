@@ -10,7 +10,11 @@ from dspgraph_nodes._kernels.arrays import Array
 
 @dataclass
 class FrameBuffer:
-    """The samples that later frames still need, and where the next frame begins."""
+    """The samples that later frames still need, and the counts that say where the next frame begins.
+
+    samples: [n]; at: the index at which the next frame begins; wait: how many samples are missing until the next frame
+    is complete and its span has ended.
+    """
 
     samples: Array
     at: int  # index in `samples` where the next frame begins; can lie beyond the end of `samples`
@@ -31,7 +35,7 @@ class Framing:
 
     @property
     def beyond(self) -> int:
-        """Number of samples that a frame needs from beyond the end of its span."""
+        """The number of samples that a frame needs from after the end of its span."""
         return max(0, self.first + self.length - self.hop)
 
     def whole(self, x: Array) -> Array:
@@ -46,20 +50,17 @@ class Framing:
         return self._rows(padded, self.first - begin, count)
 
     def start(self, dtype: np.dtype[Any]) -> FrameBuffer:
-        """Return the buffer as it is before the first sample of a signal."""
+        """Return the buffer for the beginning of a signal."""
         return FrameBuffer(np.zeros(max(0, -self.first), dtype), max(0, self.first), self.hop + self.beyond)
 
     def step(self, held: FrameBuffer, x: Array) -> Array:
-        """Add the next samples x [n] to the buffer, and return the frames [m, length] that are now complete."""
+        """Add the next samples x [n] to the buffer `held`; return the frames [m, length] that are now complete."""
         held.samples = np.concatenate((held.samples, x))
         held.wait -= len(x)
         return self._give(held, max(0, 1 - -(-held.wait // self.hop)))
 
     def flush(self, held: FrameBuffer) -> Array:
-        """Return the frames [m, length] that remain at the end of the signal.
-
-        After its last sample the signal counts as zero.
-        """
+        """Return the frames [m, length] that are not complete at the end of the signal, filled up with zeros."""
         begun = self.hop + self.beyond - held.wait  # samples received since the start of the span of the next frame
         count = -(-begun // self.hop)
         missing = held.at + (count - 1) * self.hop + self.length - len(held.samples)
@@ -83,7 +84,7 @@ class Framing:
 
 
 def centred_framing(length: int, hop: int, centre: float | None) -> Framing:
-    """Return the framing in which the middle of every frame lies `centre` samples after the start of its span.
+    """Return a framing in which the middle of every frame lies `centre` samples after the start of the frame's span.
 
     Without `centre` a frame lies in the middle of its span, or half a sample earlier if one of length and hop is odd
     and the other even. Raises ValueError if frames would begin between two samples.

@@ -1,4 +1,4 @@
-"""Cepstra on the frequency scale of a first-order all-pass: z~**-1 = (z**-1 - alpha) / (1 - alpha * z**-1).
+"""Cepstra on the warped frequency scale of a first-order all-pass: z~**-1 = (z**-1 - alpha) / (1 - alpha * z**-1).
 
 Every sum runs in one fixed order, and every table comes from `elementary`. So the bits of a row are the same on every
 machine, and do not depend on the other rows that are computed with it.
@@ -41,7 +41,10 @@ def warp_matrix(order: int, warped: int, alpha: float) -> Array:
 
 @kernel
 def _warp(alpha: float, matrix: Array) -> None:
-    """Fill the matrix row by row: (1 + alpha * w) * row_j = (alpha + w) * row_(j-1), power by power of w."""
+    """Fill the matrix of `warp_matrix` row by row: (1 + alpha * w) * row_j = (alpha + w) * row_(j-1).
+
+    A row is a power series in w, computed from the lowest power to the highest.
+    """
     matrix[0, 0] = 1
     for j in range(1, len(matrix)):
         above, row = matrix[j - 1], matrix[j]
@@ -64,9 +67,9 @@ def mel_cosines(n_fft: int, order: int, alpha: float) -> Array:
 
 
 def bin_weights(n_fft: int) -> Array:
-    """Return the weights [n_fft // 2 + 1] of the bins 0 .. n_fft // 2 in the mean over all n_fft bins.
+    """Return the weights with which the bins 0 .. n_fft // 2 count in a mean over all n_fft bins: [n_fft // 2 + 1].
 
-    The weights sum to 1: a bin that stands for itself and its mirror image has the weight 2 / n_fft, another 1 / n_fft.
+    They sum to 1. A bin that also stands for its mirror image has the weight 2 / n_fft, the others 1 / n_fft.
     """
     weights = np.full(n_fft // 2 + 1, 2 / n_fft)
     weights[0] = 1 / n_fft
@@ -77,7 +80,7 @@ def bin_weights(n_fft: int) -> Array:
 
 @lru_cache(maxsize=32)
 def log_power_to_mcep_matrix(n_fft: int, order: int, alpha: float) -> Array:
-    """Return the matrix from ln(|H|**2) to the mel-cepstrum, [n_fft // 2 + 1, order + 1]: inverse DFT, then `freqt`."""
+    """Return the matrix [n_fft // 2 + 1, order + 1] from ln(|H|**2) to the mel-cepstrum: inverse DFT, then `freqt`."""
     bins = n_fft // 2 + 1
     angles = np.arange(bins)[:, None] * np.arange(bins) % n_fft * (2 * np.pi / n_fft)
     # Column n gives the two-sided c[n] of ln(|H|**2); for n > 0 it is the one-sided c[n] of ln|H|.

@@ -1,4 +1,4 @@
-"""Rows of log magnitudes and of angles, the form of spectra that GANSynth is trained on, and the way back to frames.
+"""The spectra that GANSynth is trained on: rows of log magnitudes and of angles, made from frames and turned back.
 
 There is one row per frame. Angles are in half turns: 1 stands for pi radians. Everything is computed in double
 precision; the caller rounds the result once.
@@ -39,7 +39,10 @@ _NARROWEST_BAND = 1.5  # least width of a mel band, in bins
 
 @dataclass(frozen=True)
 class Normaliser:
-    """The scaling of magnitudes and of angles: y = scale * x + shift, clipped to -1 .. 1."""
+    """The scaling of magnitudes and of angles: y = scale * x + shift, clipped to -1 .. 1.
+
+    magnitude, angle: the pairs (scale, shift).
+    """
 
     magnitude: tuple[float, float]  # scale, shift
     angle: tuple[float, float]  # scale, shift
@@ -75,29 +78,29 @@ class GansynthLayout:
 
     @property
     def n_fft(self) -> int:
-        """Number of samples in a frame."""
+        """The number of samples in a frame."""
         return 2 * self.bins
 
     @property
     def hop(self) -> int:
-        """Number of samples from the start of one frame to the start of the next."""
+        """The number of samples from the start of one frame to the start of the next."""
         return self.bins // 2
 
     @property
     def magnitude_kind(self) -> str:
-        """Kind of the stream of magnitudes: "gansynth_magnitude", "scaled_gansynth_mel" and so on (MAGNITUDE_KINDS)."""
+        """The kind of the stream of magnitudes: "gansynth_magnitude" or another one in MAGNITUDE_KINDS."""
         return self._kind("magnitude" if self.scale == "linear" else "mel")
 
     @property
     def angle_kind(self) -> str:
-        """Kind of the stream of angles: "gansynth_phase", "gansynth_if" for their steps, and so on (ANGLE_KINDS)."""
+        """The kind of the stream of angles: "gansynth_phase" or another one in ANGLE_KINDS."""
         return self._kind(self.form if self.scale == "linear" else f"{self.scale}_if")
 
     def _kind(self, kind: str) -> str:
         return f"{'scaled_' if self.normaliser else ''}gansynth_{kind}"
 
     def check(self) -> None:
-        """Raise ValueError unless `bins` is a power of two, at least 16, and `form` is not "phase" for mel bands."""
+        """Raise ValueError if `bins` is not a power of two, at least 16, and if mel bands have the form "phase"."""
         if self.bins < _FEWEST_BINS or self.bins & (self.bins - 1):
             near = max(_FEWEST_BINS, 2 ** round(math.log2(max(1, self.bins))))
             raise ValueError(f"bins is {self.bins}; it must be a power of two, at least {_FEWEST_BINS}: take {near}")
@@ -109,7 +112,7 @@ class GansynthLayout:
 
     @property
     def silent(self) -> float:
-        """Largest magnitude, in the scaling of the rows, that a silent row can have."""
+        """The largest magnitude, in the scaling of the rows, that counts as silence."""
         least = self.normaliser.forward(np.array(_SILENT), np.array(0.0))[0] if self.normaliser else _SILENT
         return float(
             np.nextafter(np.float32(least), np.float32(np.inf))
@@ -118,15 +121,16 @@ class GansynthLayout:
     def analyse(self, frames: Array, before: Array) -> tuple[Array, Array]:
         """Return the magnitudes and the angles of frames, [n, bins] each.
 
-        frames: [n, n_fft], without a window. before: [bins], the angles of the frame before the first one; if the form
-        is "if", it is used, and updated in place. With the transform X of a frame times a Hann window,
+        frames: [n, n_fft], without a window. before: [bins], the angles of the frame before the first one; it is used,
+        and updated in place, if the form is "if". X is the Fourier transform of a frame times a Hann window:
 
             magnitude = ln(|X| + 1e-6),    angle = arg(X) / pi
 
-        If the form is "if", an angle is replaced by its step since the frame before. If the scale is not linear, the
-        magnitude of a mel band is the logarithm of its power, ln(sum_k W[k, m] * (|X[k]| + 1e-6)**2 + 1e-6), W of
-        `mel_matrix`; the angles are summed with W and wrapped ("mel"), or replaced by `power_weighted_angle`
-        ("phasor_mel"). Last, both are scaled by the normaliser, if there is one.
+        If the form is "if" (instantaneous frequency), each angle is replaced by its difference to the angle in the
+        previous frame. If the scale is "mel" or "phasor_mel", bins become mel bands: the magnitude of band m is the
+        logarithm of its power, ln(sum_k W[k, m] * (|X[k]| + 1e-6)**2 + 1e-6) with W from `mel_matrix`; its angle is the
+        sum of angles weighted with W and wrapped ("mel"), or `power_weighted_angle` ("phasor_mel"). Finally both are
+        scaled by the normaliser, if there is one.
         """
         from scipy.fft import rfft
 
@@ -155,7 +159,7 @@ class GansynthLayout:
     def synthesise(self, magnitude: Array, angle: Array, before: Array) -> Array:
         """Return frames [n, n_fft], without a window, from rows of magnitudes and angles, [n, bins] each.
 
-        before: [bins], the sum of the steps of the angle so far; if the form is "if", it is used, and updated in place.
+        before: [bins], the sum of the steps of the angle so far; it is used, and updated in place, if the form is "if".
         A row with no magnitude above `silent` gives a frame of zeros.
         """
         from scipy.fft import irfft
@@ -194,9 +198,9 @@ class GansynthLayout:
 
 
 def phase_steps(angle: Array, before: Array) -> Array:
-    """Return the step of every angle from the row before, wrapped to -1 .. 1 half turns: [n, bins].
+    """Return the change of every angle since the previous row, wrapped to -1 .. 1 half turns: [n, bins].
 
-    angle: [n, bins], in half turns. before: [bins], the row before the first one; the last row is stored in it.
+    angle: [n, bins], in half turns. before: [bins], the row before the first one; it is overwritten with the last row.
     """
     path = np.concatenate((before[None], angle))
     before[:] = path[-1]
@@ -204,9 +208,9 @@ def phase_steps(angle: Array, before: Array) -> Array:
 
 
 def accumulate_steps(steps: Array, before: Array) -> Array:
-    """Return the angles [n, bins] that these steps add up to, in half turns, not wrapped.
+    """Return the sums of the steps, the angles in half turns, not wrapped: [n, bins]. The inverse of `phase_steps`.
 
-    steps: [n, bins]. before: [bins], the sum of the steps so far; the last row of the result is stored in it.
+    steps: [n, bins]. before: [bins], the sum of all earlier steps; it is overwritten with the last row of the result.
     """
     path: Array = np.cumsum(np.concatenate((before[None], steps)), axis=0)
     before[:] = path[-1]
@@ -231,7 +235,7 @@ def power_weighted_angle(power: Array, angle: Array, weights: "BandedMatrix") ->
 
 
 def mel_matrix(bins: int, rate: float) -> Array:
-    """Return the matrix W [bins, bins] from the powers of the bins to the same number of mel bands.
+    """Return the matrix W [bins, bins] that turns the powers of bins into those of the same number of mel bands.
 
     A band is a triangle with peak 1 and sides that are straight in Hz, between the edges of `mel_edges`: band m rises
     from edge m, has its peak at edge m + 1, and falls to edge m + 2. Row 0, for 0 Hz, is zero. The bins are taken to
@@ -251,9 +255,9 @@ def mel_edges(bins: int, rate: float) -> Array:
     At first the edges are equally spaced from 0 to rate / 2 in mel = 1127 * ln(1 + f / 700). Then, from the lowest band
     to the highest, a band that is narrower than 1.5 bins is widened to 1.5 bins, by the same number of mel on both
     sides. The upper edge of a band is also the peak of the next band and the lower edge of the band after that, so
-    these two bands change too: up to 5 kHz (at 16 kHz) peaks end up 3/4 of a bin apart. The published program does so
-    because its lower edges, peaks and upper edges are three views of one array; the published weights expect these
-    bands.
+    these two bands change too; at 16 kHz, the peaks up to 5 kHz are finally 3/4 of a bin apart. The published program
+    changes them in this way because its lower edges, peaks and upper edges are views of one array, and the published
+    weights expect the result.
 
     Source: magenta, models/gansynth/lib/spectral_ops.py, linear_to_mel_weight_matrix.
     """
@@ -273,10 +277,11 @@ def mel_edges(bins: int, rate: float) -> Array:
 
 
 def inverse_mel_matrix(bins: int, rate: float) -> Array:
-    """Return the matrix V [bins, bins] from mel bands back to bins: W^T, with scaled columns.
+    """Return the matrix V [bins, bins] from mel bands back to bins: the transpose of W, with scaled columns.
 
-    V = W^T * diag(1 / (ones * W * W^T)), where `ones` is a row of ones. A bin in which no band has weight gets 0. In
-    all other bins a constant spectrum comes back up to rounding; other spectra come back only approximately.
+    V = W^T * diag(1 / (ones * W * W^T)), where W is the result of `mel_matrix` and `ones` a row of ones. A bin in which
+    no band has weight becomes 0. In all other bins, a constant spectrum is restored except for rounding; other spectra
+    are restored approximately.
     """
     from dspgraph_nodes._kernels.maths.banded import banded_product, to_banded
 

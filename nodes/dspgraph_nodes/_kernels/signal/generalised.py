@@ -7,9 +7,10 @@ from dspgraph_nodes._kernels.maths.elementary import exp, log
 
 
 def normalise_gain(c: Array, gamma: float) -> Array:
-    """Return normalised rows (K, c'[1..]), with H(z) = K * (1 + gamma * sum_(m > 0) c'[m] * z**-m)**(1 / gamma).
+    """Return mel-generalised cepstra with their gain K apart: rows (K, c'[1], c'[2] ...), [n, order + 1].
 
-    c: [n, order + 1], float64, c[0] with gamma * c[0] > -1. With gamma = 0 K = e**c[0], and c' = c.
+    The spectrum is H(z) = K * (1 + gamma * sum_(m > 0) c'[m] * z**-m)**(1 / gamma). For gamma = 0, K = e**c[0] and c' =
+    c. c: [n, order + 1], float64, with gamma * c[0] > -1.
 
     Source: SPTK 3.11 reference manual, `gnorm`.
     """
@@ -24,7 +25,7 @@ def normalise_gain(c: Array, gamma: float) -> Array:
 
 
 def restore_gain(c: Array, gamma: float) -> Array:
-    """Return cepstra from normalised rows c: the inverse of `normalise_gain`."""
+    """Return cepstra from rows (K, c'[1], c'[2] ...): the inverse of `normalise_gain`."""
     y = c.copy()
     if gamma == 0:
         y[:, 0] = log(c[:, 0])
@@ -36,11 +37,11 @@ def restore_gain(c: Array, gamma: float) -> Array:
 
 
 def change_gamma(c: Array, order: int, gamma: float, wanted: float) -> Array:
-    """Convert normalised rows with the power `gamma` to normalised rows with the power `wanted`, [n, order + 1].
+    """Convert normalised mel-generalised cepstra from the power `gamma` to the power `wanted`; return [n, order + 1].
 
         c2[m] = c1[m] + sum_(k = 1 .. m - 1) (k * wanted * c1[k] * c2[m - k] - (m - k) * gamma * c1[k] * c2[m - k]) / m
 
-    c: c1, [n, any width], float64.
+    Rows are normalised by `normalise_gain`. c: c1 in the formula, [n, any width], float64; the result is c2.
 
     Source: SPTK 3.11 reference manual, `gc2gc`.
     """

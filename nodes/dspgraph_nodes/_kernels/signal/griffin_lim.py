@@ -1,4 +1,4 @@
-"""The magnitude step of the fast Griffin-Lim algorithm."""
+"""One step of the fast Griffin-Lim algorithm: spectra get the wanted magnitudes."""
 
 import numpy as np
 
@@ -10,8 +10,9 @@ from dspgraph_nodes._kernels.compile.jit import kernel
 def impose_magnitudes(found: Array, before: Array, magnitude: Array, share: Array) -> None:
     """Replace `found` by the difference found - share * before, scaled to the wanted magnitudes.
 
-    The values that `found` had are stored in `before`. found, before: [n, bins], complex; magnitude: [n, bins], the
-    wanted magnitudes; share: [1]. Where the difference is 0, or so small that its square is 0, the new value is 0.
+    `before` gets the values that `found` had. found, before: [n, bins], complex, both changed in place; magnitude: [n,
+    bins], the wanted magnitudes; share: [1]. Where the difference is 0, or so small that its square is 0, the new value
+    is 0.
     """
     s = share[0]
     for k in range(len(found)):

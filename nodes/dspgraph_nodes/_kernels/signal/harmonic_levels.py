@@ -1,4 +1,4 @@
-"""Levels of harmonics: a test whether a pitch is a subharmonic, a fraction of the pitch of a voice.
+"""Levels of harmonics, which show whether a pitch is a subharmonic, that is, a fraction of the true pitch.
 
 A voice whose pulses are not equal, or not equally spaced, has weak lines between its harmonics, and a formant there
 raises one of them. The harmonics of a true pitch follow the formants: each harmonic is about as strong as its

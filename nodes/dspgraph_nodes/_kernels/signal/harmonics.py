@@ -1,4 +1,4 @@
-"""Power of a pulse train after an all-pole filter, compared with the power of white noise after the same filter."""
+"""The power of a pulse train after an all-pole filter, relative to the power of white noise after the same filter."""
 
 import numpy as np
 
@@ -10,14 +10,12 @@ _MOST_HARMONICS = 4096  # more harmonics are closer together than any peak of a 
 
 
 def pulse_gains(f0: Array, lpc: Array, parcor: Array, rate: float, most: float) -> Array:
-    """Return the gains [n], float64, that make a pulse train filtered by 1 / A(z) as strong as white noise so filtered.
+    """Return the gains that make a pulse train as strong as white noise after filtering with 1 / A(z): [n] float64.
 
-    f0: [n], Hz; the gain is 1 where f0 is not above 0, or has no harmonic up to rate / 2, or more than 4096.
-    lpc: [n, order + 1], rows (gain, a[1..order]).
-    parcor: the same predictors as rows (gain, k[1..order]), |k| < 1.
-    rate: Hz.
-    most: a gain is limited to 1 / most .. most.
-    The formula is that of `PulseGain`.
+    f0: [n], the pitch in Hz; the gain is 1 where f0 is 0 or negative, and where the number of harmonics up to rate / 2
+    is 0 or above 4096. lpc: [n, order + 1], rows (gain, a[1..order]) of A(z). parcor: the same predictors as rows
+    (gain, k[1..order]) with |k| < 1. rate: the sampling rate, Hz. most: gains are limited to 1 / most .. most. The
+    formula is that of the node `pulse_gain`.
     """
     hertz = np.where(f0 > 0, f0, 0.0).astype(np.float64)
     turn = phasor(-2 * np.pi / rate * hertz)
@@ -28,7 +26,11 @@ def pulse_gains(f0: Array, lpc: Array, parcor: Array, rate: float, most: float) 
 
 @kernel
 def _gains(hertz: Array, re: Array, im: Array, lpc: Array, parcor: Array, rate: float, gains: Array) -> None:
-    """Write the gains of the frames with hertz > 0. re, im: [n], the parts of exp(-2j * pi * hertz / rate)."""
+    """Write the gains of the frames to `gains`, if the number of harmonics up to rate / 2 is in its limits.
+
+    hertz: [n], the pitch; re, im: [n], real and imaginary part of exp(-2j * pi * hertz / rate). The other arguments are
+    those of `pulse_gains`.
+    """
     width = lpc.shape[1]
     for f in range(len(hertz)):
         if not rate / 2 >= hertz[f] >= rate / 2 / _MOST_HARMONICS:

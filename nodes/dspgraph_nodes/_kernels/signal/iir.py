@@ -1,4 +1,4 @@
-"""All-pole filters, their inverse, and a one-pole filter; every sum runs from the oldest term to the newest."""
+"""All-pole filters, their inverse filters, and a one-pole filter; every sum runs from the oldest term to the newest."""
 
 from dspgraph_nodes._kernels.arrays import Array
 from dspgraph_nodes._kernels.compile.jit import kernel
@@ -6,9 +6,9 @@ from dspgraph_nodes._kernels.compile.jit import kernel
 
 @kernel
 def one_pole(x: Array, coef: float, y: Array) -> None:
-    """Fill y[1:] with the outputs y[n + 1] = x[n] + coef * y[n] of a one-pole filter, each channel by itself.
+    """Filter with one pole: write y[n + 1] = x[n] + coef * y[n] to y[1:], for each channel on its own.
 
-    x: [n, channels]; y: [n + 1, channels], where y[0] is the output before x[0] and is given.
+    x: [n, channels]; y: [n + 1, channels], where y[0], the output before x[0], is given.
     """
     count, channels = x.shape
     for n in range(count):
@@ -18,7 +18,7 @@ def one_pole(x: Array, coef: float, y: Array) -> None:
 
 @kernel
 def frame_start(frame: int, up: int, down: int) -> int:
-    """Return the first sample j of a frame: the smallest j with floor(j * up / down) >= frame.
+    """Return the number j of the first sample of a frame: the smallest j with floor(j * up / down) >= frame.
 
     There are up / down frames per sample.
     """
@@ -27,10 +27,10 @@ def frame_start(frame: int, up: int, down: int) -> int:
 
 @kernel
 def all_pole(x: Array, lpc: Array, up: int, down: int, y: Array) -> None:
-    """Fill y[order:] with the outputs y[order + n] = gain * x[n] - sum_k a[k] * y[order + n - k] of an all-pole filter.
+    """Filter with an all-pole filter: write y[order + n] = gain * x[n] - sum_k a[k] * y[order + n - k] to y[order:].
 
-    x: [n]. lpc: a row (gain, a[1..order]) for every frame, with up / down frames per sample; sample n takes row
-    floor(n * up / down), or the last row. y: [order + n], where y[:order] are the outputs before x[0] and are given.
+    x: [n]. lpc: a row (gain, a[1..order]) for every frame, with up / down frames per sample; sample n uses row floor(n
+    * up / down), or the last row. y: [order + n]; its first `order` values, the outputs before x[0], are given.
     """
     count, frames, order = len(x), len(lpc), lpc.shape[1] - 1
     for f in range(frames):
@@ -47,9 +47,12 @@ def all_pole(x: Array, lpc: Array, up: int, down: int, y: Array) -> None:
 
 @kernel
 def all_zero(x: Array, lpc: Array, up: int, down: int, tiny: float, e: Array) -> None:
-    """Fill e [n] with the residuals e[n] = (x[order + n] + sum_k a[k] * x[order + n - k]) / gain; 0 where gain <= tiny.
+    """Write e[n] = (x[order + n] + sum_k a[k] * x[order + n - k]) / gain to e; 0 where gain <= tiny.
 
-    x: [order + n], where x[:order] are the samples before the first residual. lpc, up, down: as in `all_pole`.
+    This is the inverse of `all_pole`.
+
+    x: [order + n], where the first `order` values are the samples before the first residual. e: [n]. lpc, up, down: as
+    in `all_pole`.
     """
     count, frames, order = len(e), len(lpc), lpc.shape[1] - 1
     for f in range(frames):

@@ -1,4 +1,4 @@
-"""Synthesis from the constant-Q transform: the filters of the transform backwards, and an equaliser after them."""
+"""Synthesis from the constant-Q transform: the adjoint transform, and an equaliser that flattens the response."""
 
 from functools import lru_cache
 
@@ -13,10 +13,11 @@ _LOWEST = 0.5  # of the response, relative to its median: the equaliser does not
 
 @lru_cache(maxsize=2)
 def synthesis_matrix(frequencies: tuple[float, ...], lengths: tuple[float, ...]) -> BandedMatrix:
-    """Return the matrix [2 * bins, 2 * half + 1] from rows (Re X[0], Im X[0], Re X[1], ...) to samples.
+    """Return the matrix [2 * bins, 2 * half + 1] that turns a row (Re X[0], Im X[0], Re X[1] ...) into samples.
 
-    Row k adds sum_b 2 / N_b * Re(X_k[b] * a_b[m]), m = -half .. half, with the atoms a_b = sqrt(N_b) / (sum of the
-    window) * w_b[m] * e**(2j * pi * f_b * m) of the transform. frequencies: f_b, in cycles per sample, ascending;
+    The samples around the middle of a row X, to be overlapped and added, are sum_b 2 / N_b * Re(X[b] * a_b[m]), m =
+    -half .. half. The atoms of the transform are a_b[m] = sqrt(N_b) / (sum of the window) * w_b[m] * e**(2j * pi * f_b
+    * m), with the window w_b of bin b. frequencies: f_b, in cycles per sample, ascending;
     lengths: N_b, samples, descending.
     """
     atoms = _atoms(frequencies, lengths)
@@ -28,10 +29,10 @@ def synthesis_matrix(frequencies: tuple[float, ...], lengths: tuple[float, ...])
 
 @lru_cache(maxsize=2)
 def equaliser(frequencies: tuple[float, ...], lengths: tuple[float, ...], hop: int) -> Array:
-    """Return symmetric taps that divide by the response of transform and synthesis, [2 * half + 1].
+    """Return a symmetric FIR filter, [2 * half + 1], that divides by the response of transform plus synthesis.
 
-    The response at the frequency f is 1 / hop * sum_b (|A_b(f)|**2 + |A_b(-f)|**2) / N_b, with the transforms A_b of
-    the atoms.
+    The response at the frequency f is 1 / hop * sum_b (|A_b(f)|**2 + |A_b(-f)|**2) / N_b, where A_b is the Fourier
+    transform of atom a_b. frequencies, lengths: as in `synthesis_matrix`; hop: in samples.
     """
     from scipy.fft import fft, irfft
 
@@ -53,7 +54,7 @@ def equaliser(frequencies: tuple[float, ...], lengths: tuple[float, ...], hop: i
 
 
 def _atoms(frequencies: tuple[float, ...], lengths: tuple[float, ...]) -> Array:
-    """Return the atoms of the transform, complex [bins, 2 * half + 1]; zeros beyond their windows."""
+    """Return the atoms a_b of `synthesis_matrix`, complex [bins, 2 * half + 1], with zeros beyond their windows."""
     bank = constant_q_filters(frequencies, lengths)
     half = half_window(lengths[0])
     atoms = np.zeros((bank.bins, 2 * half + 1), np.complex128)

@@ -1,4 +1,4 @@
-"""Power of windowed frames; every sum runs in one fixed order."""
+"""Power of windowed frames, summed in one fixed order."""
 
 import numpy as np
 

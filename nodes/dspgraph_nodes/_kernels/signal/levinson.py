@@ -17,11 +17,11 @@ _EPS = float(np.finfo(np.float64).eps)
 
 @stage("x", "sums", width=_WIDTH)
 def _sum_tile(code: Code, start: Any, count: Any, lag: Any) -> None:
-    """Fill sums[lag + j], 0 <= j < 32, with the sums of x[n - lag - 8 * (j // 8)] * x[n + j % 8] over n.
+    """Write vector code that sums 32 lags of an autocorrelation: sums[lag + j], 0 <= j < 32.
 
-    n runs from start to start + count - 1. A plain loop spends most of its time on unaligned loads. Here one load of x
-    serves four vectors of lags; compilers do not find this arrangement. Product and sum are rounded separately, so that
-    machines with and without a fused multiply-add give the same bits.
+    sums[lag + j] is the sum of x[n - lag - 8 * (j // 8)] * x[n + j % 8] over n = start .. start + count - 1. A plain
+    loop would spend most of its time on unaligned loads; here one load of x serves four vectors of lags. Product and
+    sum are rounded separately, so that machines with and without a fused multiply-add give the same bits.
     """
     behind = code.minus(start, lag)
     totals = [code.variable(code.constant(0)) for _ in range(_VECTORS)]

@@ -1,6 +1,6 @@
-"""LPCNet's pitch search: normalised correlations of the residual, and the best path through them.
+"""LPCNet's pitch search: normalised correlations of the LPC residual, and the best path through them.
 
-A loop over lags keeps one sum per lag, each in a fixed order, so that several lags can be summed in one vector.
+The innermost loops run over lags, each with its own sum in a fixed order, so that the compiler can use vectors.
 """
 
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ _TINY = float(np.finfo(np.float64).tiny)
 
 @dataclass
 class PitchSearch:
-    """The state of a pitch search between two calls."""
+    """The state of a pitch search between two calls: past samples and residuals, and the best paths over the lags."""
 
     samples: Array  # [_HALF + order]: the past samples that the next frame needs
     residual: Array  # [_LONGEST]: the past of the filtered residual that the longest lag needs
@@ -76,7 +76,11 @@ def _search(
     samples: Array, lpc: Array, residual: Array, last: Array, path: Array, best: Array, where: Array,
     pitch: Array, correlation: Array,
 ) -> None:  # fmt: skip
-    """Fill `pitch` and `correlation` for every frame; the arrays from `residual` to `where` are the state, updated."""
+    """Fill `pitch` and `correlation` for every frame.
+
+    The arrays from `residual` to `where` are the state, updated in place. samples, lpc: as in `search_pitch`, with the
+    past samples in front.
+    """
     order = lpc.shape[1] - 1
     e = np.empty(_LONGEST + LPCNET_HOP)  # the filtered residual: its past, then the frame
     r = np.empty(1 + LPCNET_HOP)
@@ -113,10 +117,10 @@ def _search(
 
 @kernel
 def _filter_residual(block: Array, predictor: Array, last: Array, r: Array, e: Array) -> None:
-    """Fill e with the filtered residual of one frame, e[n] = r[n] + 0.7 * r[n - 1], and r with the residual.
+    """Compute the residual r of one frame and the filtered residual e[n] = r[n] + 0.7 * r[n - 1]; write both.
 
-    block: [order + LPCNET_HOP], samples; predictor: (gain, a[1..order]); last: r of the sample before, updated in
-    place; r has one place more than the frame, for that sample.
+    block: [order + LPCNET_HOP], the samples, preceded by `order` earlier ones; predictor: (gain, a[1..order]); last:
+    the residual of the sample before the frame, updated in place; r: has this residual in front of those of the frame.
     """
     order = len(predictor) - 1
     r[0] = last[0]
@@ -135,9 +139,9 @@ def _filter_residual(block: Array, predictor: Array, last: Array, r: Array, e: A
 
 @kernel
 def _correlate(e: Array, squares: Array, c: Array) -> float:
-    """Fill c with the normalised correlations of half a frame with its past, and return the energy of the half frame.
+    """Write the normalised correlations of half a frame with its past to c; return the energy of the half frame.
 
-    The half frame is e[_LONGEST : _LONGEST + _HALF], and c[i] is for the lag _LONGEST - i. squares[n]: the sum of e**2
+    The half frame is e[_LONGEST : _LONGEST + _HALF]; c[i] belongs to the lag _LONGEST - i. squares[n]: the sum of e**2
     before sample n.
     """
     current = e[_LONGEST : _LONGEST + _HALF]
@@ -157,10 +161,11 @@ def _correlate(e: Array, squares: Array, c: Array) -> float:
 
 @kernel
 def _refine(c: Array, fine: Array) -> None:
-    """Fill `fine` with the largest of each correlation and its interpolations a third of a sample to either side.
+    """Write each correlation, or the larger value of its interpolations a third of a sample to either side, to `fine`.
 
-    The first and the last four are not interpolated. Then, against octave errors, every correlation of a lag above 64
-    samples that is less than 1.1 times the largest at or next to half its lag is multiplied by 0.8.
+    The first and the last four correlations are not interpolated. Then, against octave errors, each correlation of a
+    lag above 64 samples is compared with the largest correlation at or next to half its lag: if it is less than 1.1
+    times as large, it is multiplied by 0.8.
     """
     for i in range(_LONGEST):
         fine[i] = c[i]
@@ -181,11 +186,11 @@ def _refine(c: Array, fine: Array) -> None:
 def _extend_path(
     fine: Array, weight: float, path: Array, best: Array, where: Array, score: Array, total: Array, origin: Array
 ) -> None:
-    """Extend the best paths by half a frame, so that one path ends at every candidate.
+    """Extend the best paths by half a frame, so that one path ends at every candidate lag.
 
-    fine: the correlations of the half frame; they are added to the scores, times `weight`. path, best, where: the
-    state, updated. origin: filled with the candidate that the path to each candidate comes from. score, total: working
-    memory.
+    fine: the correlations of the half frame; `weight` times a correlation is added to the score of its path. path,
+    best, where: the state, updated in place. origin: overwritten with the candidate from which the path to each
+    candidate comes. score, total: working memory.
     """
     jump, came = best[0] - _JUMP, where[0]
     for i in range(_CANDIDATES):

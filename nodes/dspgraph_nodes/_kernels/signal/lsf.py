@@ -29,8 +29,8 @@ _EPS = float(np.finfo(np.float64).eps)
 def lsf_of_lpc(lpc: Array, first_row: int = 0) -> Array:
     """Convert rows (gain, a[1..order]) to rows (gain, w[1..order]), where w is in radians and ascends.
 
-    Raises ValueError that names the first row that is not a stable predictor, as `step_down` does. first_row: the
-    number of the first row in that message.
+    Raises ValueError, as `step_down` does, that names the first row whose predictor is not stable. first_row: the
+    number by which the message calls row 0.
     """
     return lsf_of_parcor(step_down(lpc, first_row))
 
@@ -51,8 +51,8 @@ def lsf_of_parcor(parcor: Array) -> Array:
 def lpc_of_lsf(lsf: Array, first_row: int = 0) -> Array:
     """Convert rows (gain, w[1..order]) to rows (gain, a[1..order]).
 
-    Raises ValueError that names the first row whose w do not ascend within 0 .. pi. first_row: the number of the first
-    row in that message.
+    Raises ValueError that names the first row whose w do not ascend within 0 .. pi. first_row: the number by which the
+    message calls row 0.
     """
     frequencies = lsf[:, 1:].astype(np.float64)
     within = (frequencies[:, :1] >= 0) & (
@@ -82,7 +82,7 @@ def _spread(count: int) -> Array:
 
 @kernel
 def _squares(rows: Array, squares: Array) -> None:
-    """Fill `squares` [n, order] with (2 * cos(w / 2))**2 for the line spectral frequencies w of every row, w ascending.
+    """Write (2 * cos(w / 2))**2 for the line spectral frequencies w of every row, w ascending, to `squares` [n, order].
 
     rows: [n, order + 1], (gain, k[1..order]).
     """
@@ -102,9 +102,9 @@ def _squares(rows: Array, squares: Array) -> None:
 
 @kernel
 def _split_coefficients(k: Array, kind: int, size: int, off: Array) -> None:
-    """Fill off[1..size] with the coefficients of a recursion and a final 0.
+    """Write the coefficients of one of the module's recursions to off[1..size], and a 0 after them.
 
-    kind 0, the sum: a[1], a[2] ...; kind 1, the difference: b[2], b[3] ... k: (gain, k[1..order]).
+    kind: 0 for the sum, with a[1], a[2] ...; 1 for the difference, with b[2], b[3] ... k: (gain, k[1..order]).
     """
     if kind == 0:
         off[1] = 2.0 * (1.0 - k[1])
@@ -118,9 +118,9 @@ def _split_coefficients(k: Array, kind: int, size: int, off: Array) -> None:
 
 @kernel
 def _tridiagonal(off: Array, n: int) -> tuple[Array, Array]:
-    """Return the diagonal [n] and the off-diagonal [n], which ends in a 0, of the matrix with the eigenvalues y**2.
+    """Return diagonal [n] and off-diagonal [n] of the tridiagonal matrix with the eigenvalues y**2 (see module).
 
-    off: as `_split_coefficients` fills it.
+    The last off-diagonal value is 0. off: the result of `_split_coefficients`.
     """
     d, e = np.empty(n), np.empty(n)
     for i in range(n):
@@ -131,7 +131,10 @@ def _tridiagonal(off: Array, n: int) -> tuple[Array, Array]:
 
 @kernel
 def _eigenvalues(d: Array, e: Array) -> None:
-    """Replace the diagonal d by the eigenvalues, by the implicit QL algorithm; the off-diagonal e is overwritten."""
+    """Replace the diagonal d of a tridiagonal matrix by its eigenvalues, computed by the implicit QL algorithm.
+
+    The off-diagonal e is overwritten.
+    """
     n = len(d)
     for low in range(n):
         for _ in range(100):  # two or three steps are enough
@@ -174,11 +177,11 @@ def _ql_step(d: Array, e: Array, low: int, high: int) -> None:
 
 @kernel
 def _multiply_out(cosines: Array, spread: Array, rows: Array) -> None:
-    """Fill a[1..order] of rows [n, order + 1] from the cosines [n, order] of their line spectral frequencies.
+    """Write predictors a[1..order] to rows [n, order + 1], from cosines [n, order] of line spectral frequencies.
 
-    spread: the order in which the roots of a polynomial are multiplied, those far apart first. The product of close
-    roots has coefficients like binomial coefficients: if they have d digits before the point, rounding them costs d
-    digits.
+    spread: the order in which the roots of a polynomial are multiplied: roots that are far apart come first. A product
+    of close roots has coefficients like binomial coefficients, with many digits before the point, and loses as many
+    digits by rounding.
     """
     count, order = cosines.shape
     both = np.empty((2, order + 3))

@@ -1,4 +1,4 @@
-"""Mel-cepstral analysis: the unbiased estimate of the log spectrum, by Newton's method, for each row by itself."""
+"""Mel-cepstral analysis: the unbiased estimate of the log spectrum, by Newton's method, row by row."""
 
 from functools import lru_cache
 
@@ -18,7 +18,7 @@ _LONGEST_STEP = 4.0  # nepers: a step that increased E is tried again, shorter t
 
 
 def mel_cepstrum(power: Array, n_fft: int, order: int, alpha: float, tolerance: float, iterations: int) -> Array:
-    """Return the mel-cepstra [n, order + 1] that minimise E for the periodograms I [n, n_fft // 2 + 1].
+    """Return the mel-cepstra c [n, order + 1] that minimise E for given periodograms I [n, n_fft // 2 + 1].
 
         E = mean over the n_fft bins of (I / |H|**2 + ln(|H|**2)),    ln|H| = sum_m c[m] * cos(m * w~)
 
@@ -71,10 +71,11 @@ def _tables(n_fft: int, order: int, alpha: float) -> tuple[Array, Array, Array]:
 def _newton(
     r: Array, level: Array, slope: Array, tolerance: float, trial: Array, accepted: Array, found: Array, moving: Array
 ) -> None:
-    """Accept or reject the trial of every row, and set the next trial: a Newton step, or a part of the rejected step.
+    """Accept or reject the trial mel-cepstrum of every row; set the next trial to a Newton step, or to a shorter step.
 
-    level: ln(r[0]) / 2, by which c[0] must rise for the best gain. A row with r[0] > _FAR moves only c[0], by `level`.
-    found: E and r[0] of the accepted rows, updated. moving: set to False for the rows that are finished.
+    level: ln(r[0]) / 2, the change of c[0] that gives the best gain; in a row with r[0] > _FAR only c[0] is changed.
+    found: E and r[0] of the accepted rows, updated. moving: set to False for rows that are finished. The other
+    arguments are described in `mel_cepstrum` and `_tables`.
     """
     width = len(slope)
     a, step = np.empty((width, width)), np.empty(width)

@@ -1,8 +1,8 @@
 """The modified discrete cosine transform: windows, folding, and the edges of a signal.
 
 Frame k has 2 * N samples and begins N / 2 samples before its span of N samples. The first frame has no frame before it,
-and the last frame has no frame after it. There the window ends at the edge of the signal, so that no aliasing arises
-that another frame would have to cancel.
+and the last frame has no frame after it. There the window begins or ends abruptly at the edge of the signal, so that no
+aliasing arises that another frame would have to cancel.
 """
 
 from functools import lru_cache
@@ -17,11 +17,10 @@ MdctWindow = Literal["sine", "vorbis"]
 
 @lru_cache(maxsize=16)
 def half_windows(window: MdctWindow, bins: int, dtype: str) -> tuple[Array, Array]:
-    """Return the rising half of the window, and the rising half for the first frame of a signal, [bins] each,
-    read-only.
+    """Return the rising half of the window, and that for the first frame of a signal: [bins] each, read-only.
 
-    sine: sin(pi / (4 * bins) * (2 * n + 1)); vorbis: sin(pi / 2 * sin(...)**2) with the same angle. For the first frame
-    the half is 0 before the signal and 1 in it. The falling halves are these halves backwards.
+    sine: sin(pi / (4 * bins) * (2 * n + 1)); vorbis: sin(pi / 2 * sin(...)**2) with the same angle. For the first
+    frame, the half is 0 before the signal and 1 inside it. The falling halves are the same values in reverse order.
     """
     from dspgraph_nodes._kernels.maths.elementary import sin
 
@@ -36,10 +35,10 @@ def half_windows(window: MdctWindow, bins: int, dtype: str) -> tuple[Array, Arra
 
 
 def forward(frames: Array, left: Array, right: Array) -> Array:
-    """Return the transforms [n, N] of frames [n, 2 * N], times the window whose halves are `left` and `right`.
+    """Return the MDCT [n, N] of frames [n, 2 * N], multiplied by a window with the halves `left` and `right`.
 
-    left, right: [n, N] or [N]. The windowed frame (a, b, c, d) is folded to (-c_r - d, a - b_r), where _r is backwards;
-    the orthonormal DCT-IV of this is the transform.
+    left, right: [n, N] or [N]. A windowed frame with the quarters (a, b, c, d) is folded to (-c_r - d, a - b_r), where
+    _r means reversed; the result is the orthonormal DCT-IV of this.
     """
     from scipy.fft import dct
 
@@ -52,9 +51,9 @@ def forward(frames: Array, left: Array, right: Array) -> Array:
 
 
 def backward(rows: Array) -> tuple[Array, Array]:
-    """Return both halves, [n, N] each, of the inverse transforms of rows [n, N], without window.
+    """Return the two halves, [n, N] each, of the inverse MDCT of rows [n, N], without window.
 
-    Each half contains the frame times the window, plus a mirror image (aliasing), which the neighbouring frame cancels.
+    Each half contains the windowed frame plus a mirror image of it (aliasing), which the neighbouring frame cancels.
     """
     from scipy.fft import dct
 

@@ -6,7 +6,7 @@ from dspgraph_nodes._kernels.arrays import Array
 
 
 def running_medians(x: Array, length: int) -> Array:
-    """Return the medians of all whole windows of `length` rows: [max(0, n - length + 1), width].
+    """Return the medians of every `length` consecutive rows, column by column: [max(0, n - length + 1), width].
 
     x: [n, width], real; length: odd.
     """

@@ -76,9 +76,10 @@ def mel_to_hertz(mel: Array, scale: MelScale) -> Array:
 
 
 def check_mel_bands(count: int, rate: float, width: int, f_min: float, f_max: float | None, scale: MelScale) -> None:
-    """Raise ValueError if `mel_filterbank` cannot have such bands, or if one of its bands would always be 0.
+    """Raise ValueError if `mel_filterbank` has no such bands, or if one of its bands would contain no bin.
 
-    f_max: None for rate / 2.
+    width: the number of bins of the spectrum; f_max: None means rate / 2. The other arguments are those of
+    `mel_filterbank`.
     """
     top = f_max or rate / 2
     if width < 2:

@@ -28,7 +28,12 @@ _GROUP = 4  # number of terms that one loop over the dimensions adds to a sum, s
 
 @dataclass(frozen=True)
 class WindowTerms:
-    """The terms of R and b for a set of windows; coefficients that are 0 have no terms."""
+    """The terms of R and b for a set of windows. Coefficients that are 0 have no terms.
+
+    count: the number of windows; edge: the number of frames at either end of a signal whose dynamic features do not
+    count; width: the number of bands of R below its diagonal; taps, coefficients: the windows; sums, values: the
+    products of coefficients that make up R and b.
+    """
 
     count: int  # number of windows
     edge: int  # number of frames at either end in which the dynamic features have precision 0
@@ -101,7 +106,7 @@ def _check_windows(windows: tuple[tuple[int, int, tuple[float, ...]], ...]) -> N
 
 
 def _products(taps: list[tuple[int, int, float]]) -> list[tuple[int, int, int, float]]:
-    """Return the terms (m, window, -k, c[k] * c[k - m]) of every band m of R. taps: (window, k, c[k])."""
+    """Return the terms (m, window, -k, c[k] * c[k - m]) of the bands m of R. taps: triples (window, k, c[k])."""
     return [
         (k - other, w, -k, c * c_other)
         for w, k, c in taps
@@ -111,7 +116,10 @@ def _products(taps: list[tuple[int, int, float]]) -> list[tuple[int, int, int, f
 
 
 def _groups(terms: list[tuple[int, int, int, float]], targets: int) -> list[list[tuple[int, int, int, float]]]:
-    """Return the terms in groups of _GROUP with the same target; terms of value 0 complete the last groups."""
+    """Return the terms in groups of _GROUP that belong to the same target; terms with value 0 fill up the last groups.
+
+    A term begins with the number of its target, 0 .. targets - 1.
+    """
     groups = []
     for m in range(targets):
         left = [term for term in terms if term[0] == m] or [(m, 0, 0, 0.0)]
@@ -124,8 +132,9 @@ def _groups(terms: list[tuple[int, int, int, float]], targets: int) -> list[list
 def precisions(variances: Array, frames: int, windows: WindowTerms) -> Array:
     """Return the precisions 1 / variance, [frames, columns] float64.
 
-    They are 0 for the dynamic features of the first and the last `edge` frames. variances: [frames, columns], or
-    [columns] for all frames. Raises ValueError that names the first variance outside 1e-100 .. 1e100.
+    They are set to 0 for the dynamic features of the first and the last `edge` frames, whose windows reach beyond the
+    signal. variances: [frames, columns], or [columns] for all frames. Raises ValueError that names the first variance
+    outside 1e-100 .. 1e100.
     """
     rows = np.atleast_2d(variances)
     rows = np.ascontiguousarray(rows[:1] if rows.strides[0] == 0 else rows, np.float64)  # stride 0: one row for all
@@ -155,7 +164,7 @@ def _invert(variances: Array, edge: int, static: int, p: Array) -> bool:
 
 
 def trajectory(means: Array, p: Array, windows: WindowTerms) -> tuple[Array, Array]:
-    """Return the trajectory y [frames, D], the solution of R * y = b, and the factors of R, an input of `solve`.
+    """Return the trajectory y [frames, D], which solves R * y = b, and the factorised R, which `solve` takes.
 
     means: [frames, windows.count * D] float64; p: the precisions of the means, in the same shape. Raises ValueError if
     the precisions differ too much for float64.
@@ -220,9 +229,9 @@ def _equations(means: Array, p: Array, edge: int, sums: Array, values: Array, r:
 def _factor(r: Array, y: Array) -> Any:
     """Factor R = U * D**-1 * U' in place, and replace y by the solution z of U * z = y.
 
-    U is lower triangular, and its diagonal is D. r[t, 0] becomes 1 / D[t], and r[t, m] becomes U[t, t - m]. Returns the
-    first row whose pivot D[t] has only a few correct digits left, or -1 if there is none. Every inner loop reads few
-    arrays, so that it can be vectorised; the number of loops is small, because starting them takes most of the time.
+    U is lower triangular, and its diagonal is D. r: [frames, bands, D], where r[t, m] is R[t, t - m]; r[t, 0] becomes 1
+    / D[t], and r[t, m] becomes U[t, t - m]. Returns the first row t whose pivot D[t] has only a few correct digits
+    left, or -1 if there is none. The inner loops are few and read few arrays, so that they can be vectorised.
     """
     frames, bands, static = r.shape
     entire = np.empty(static)
@@ -252,7 +261,7 @@ def _factor(r: Array, y: Array) -> Any:
 def solve(factor: Array, g: Array) -> Array:
     """Return the solution z [frames, D] of R * z = g.
 
-    factor: as `trajectory` returns it; g: [frames, D] float64.
+    factor: the factorised R from `trajectory`; g: [frames, D] float64.
     """
     z = g.copy()
     _forward(factor, z)
@@ -262,7 +271,7 @@ def solve(factor: Array, g: Array) -> Array:
 
 @kernel
 def _forward(factor: Array, z: Array) -> None:
-    """Replace z by the solution v of U * v = z."""
+    """Solve U * v = z by forward substitution; v replaces z. factor: as `_factor` leaves it in r; z: [frames, D]."""
     frames, bands, static = factor.shape
     for t in range(frames):
         out, inverse = z[t], factor[t, 0]
@@ -276,7 +285,10 @@ def _forward(factor: Array, z: Array) -> None:
 
 @kernel
 def _backward(factor: Array, y: Array) -> None:
-    """Replace y by the solution x of D**-1 * U' * x = y."""
+    """Solve D**-1 * U' * x = y by back substitution; x replaces y.
+
+    factor: as `_factor` leaves it in r; y: [frames, D].
+    """
     frames, bands, static = factor.shape
     for t in range(frames - 1, -1, -1):
         out, inverse = y[t], factor[t, 0]
@@ -287,9 +299,12 @@ def _backward(factor: Array, y: Array) -> None:
 
 
 def mean_gradient(z: Array, p: Array, windows: WindowTerms) -> Array:
-    """Return the gradient [frames, windows.count * D] of a loss L for the means: dL/dmu_w = p_w * (W_w * z).
+    """Return the gradient of a loss L with respect to the means, [frames, windows.count * D].
 
-    z: [frames, D], the solution of R * z = dL/dy; p: the precisions.
+    dL/dmu_w = p_w * (W_w * z).
+
+    z: [frames, D], the solution of R * z = dL/dy for the gradient dL/dy with respect to the trajectory; p: the
+    precisions.
     """
     gradient = np.empty_like(p)
     _mean_gradient(z, p, windows.taps, windows.coefficients, gradient)
@@ -313,7 +328,7 @@ def _mean_gradient(z: Array, p: Array, taps: Array, coefficients: Array, gradien
 
 
 def variance_gradient(mean_gradient: Array, means: Array, y: Array, p: Array, windows: WindowTerms) -> Array:
-    """Return the gradient [frames, windows.count * D] of a loss L for the variances.
+    """Return the gradient of a loss L with respect to the variances, [frames, windows.count * D].
 
         dL/dvar = -dL/dp * p**2,    dL/dp_w = (W_w * z) * (mu_w - W_w * y)
 

@@ -1,4 +1,4 @@
-"""The MLSA filter, sample by sample: a product of two exponentials of basic filters, each by a Pade approximation."""
+"""The MLSA filter, sample by sample: a product of two exponentials of simple filters, each by a Pade approximation."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ PADE = {
 
 
 def initial_state(order: int, sections: int = 1) -> list[tuple[Array, Array]]:
-    """Return the state of `sections` filters of this order before the first sample, a pair of arrays for each.
+    """Return the state of `sections` MLSA filters before the first sample: a pair of arrays for each.
 
     The first array, [2, 8], holds the inputs of the basic filters, one sample late: row 0 for exp(b[1] * Phi_1), row 1
     for exp(sum over m > 1 of b[m] * Phi_m). The second array, [1 + order, 8], holds the outputs of the basic filters:
@@ -30,13 +30,15 @@ def initial_state(order: int, sections: int = 1) -> list[tuple[Array, Array]]:
 
 @stage("source", "e", "b", "sums", width=_WIDTH)
 def _cascade(code: Code, count: Any, alpha: Any) -> None:
-    """Pass one sample through the basic filters: sums[j] = sum of b[m] * e[m, j], m = 2 .. count - 1 ascending.
+    """Write vector code that passes one sample through the basic filters and adds up their outputs.
+
+    sums[j] = sum of b[m] * e[m, j], m = 2 .. count - 1 ascending.
 
         e[1] <- (1 - alpha**2) * source + alpha * e[1],    e[m] <- (e[m - 1] + alpha * e[m]) - alpha * (new e[m - 1])
 
-    e[m] depends on e[m - 1], so only the columns j, the copies of the filters in one Pade approximation, can be
-    computed at once; compilers do not find this arrangement. Product and sum are rounded separately, so that machines
-    with and without a fused multiply-add give the same bits.
+    e[m] depends on e[m - 1], so only the columns j can be computed at once: the copies of the filters in one Pade
+    approximation. Product and sum are rounded separately, so that machines with and without a fused multiply-add give
+    the same bits.
     """
     load, store = code.builder.load, code.builder.store
     warp = code.broadcast(alpha)
@@ -60,11 +62,12 @@ def _cascade(code: Code, count: Any, alpha: Any) -> None:
 
 @kernel
 def mlsa(x: Array, b: Array, up: int, down: int, alpha: float, pade: Array, sources: Array, e: Array, y: Array) -> None:
-    """Fill y [n] with x filtered by exp(sum_m b[m] * Phi_m(z)), m = 1 .. order; all arrays are float64.
+    """Filter x by exp(sum_m b[m] * Phi_m(z)), m = 1 .. order, and write the result to y [n]; all arrays are float64.
 
     x: [n], already multiplied by the gain exp(b[0]). b: [frames + 1, width], rows of MLSA coefficients. There are up /
     down frames per sample: the coefficients of sample n lie on the line from row floor(n * up / down) to the next row.
-    pade: p_1 .. p_L of PADE. sources, e: a pair of `initial_state`, updated in place.
+    pade: the coefficients p_1 .. p_L of the Pade approximation. sources, e: one pair of `initial_state`, updated in
+    place.
     """
     frames, width, order = len(b) - 1, b.shape[1], len(e) - 1
     stages = len(pade)

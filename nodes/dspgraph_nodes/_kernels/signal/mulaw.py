@@ -80,9 +80,9 @@ def _frozen(values: Array, dtype: str) -> Array:
 
 @lru_cache(maxsize=8)
 def _expanded(levels: int) -> Array:
-    """Return (levels**(k / levels) - 1) / mu, correctly rounded, for k = 0 .. levels.
+    """Return (levels**(k / levels) - 1) / mu for k = 0 .. levels, correctly rounded: [levels + 1], mu = levels - 1.
 
-    These are the samples k half codes from silence, for peak 1.
+    These are the samples that lie k half codes above silence, for peak 1.
     """
     digits = Context(prec=40)
     step = digits.exp(digits.divide(digits.ln(Decimal(levels)), Decimal(levels)))
@@ -93,7 +93,7 @@ def _expanded(levels: int) -> Array:
 
 
 def even_samples(levels: int, mulaw: bool = True) -> Array:
-    """Return the samples of the levels 0 .. levels - 1, [levels] float64: they rise from -1 to 1, and no sample is 0.
+    """Return the samples that the levels 0 .. levels - 1 stand for: [levels] float64, from -1 to 1; none of them is 0.
 
     y = 2 * k / mu - 1, where mu = levels - 1; with mu-law, sgn(y) * ((1 + mu)**abs(y) - 1) / mu. Several published
     vocoders use these levels. The samples of `mulaw_decode` differ from them by about half a level.
@@ -122,7 +122,7 @@ def even_levels(x: Array, levels: int, mulaw: bool = True) -> Array:
 
 
 def floor_levels(x: Array) -> Array:
-    """Return the level k of 256 of every sample, [n] int64, as NSynth's networks read them.
+    """Return the mu-law level k, 0 .. 255, of every sample, [n] int64, as NSynth's networks read it.
 
         k = clip(128 + floor(sgn(x) * ln(1 + 255 * |x|) / ln(256) * 128), 0, 255)
 

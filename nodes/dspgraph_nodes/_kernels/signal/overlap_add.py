@@ -14,7 +14,11 @@ _NEGLIGIBLE = 1e-10  # times the peak of the window: a sample with less weight i
 
 @dataclass
 class OverlapState:
-    """The sums, [length - hop] each, of samples to which later frames still add."""
+    """The state of an overlap-add: sums over the frames so far, for samples to which later frames will still add.
+
+    total, weight: [length - hop], the sums of frames times gain, and of weights. early: samples before the signal that
+    are still to be dropped. ahead: samples by which a frame begins before its span.
+    """
 
     total: Array  # the sums of the frames, times their gain
     weight: Array  # the sums of the weights
@@ -23,16 +27,15 @@ class OverlapState:
 
 
 def start(length: int, hop: int, first: int, dtype: np.dtype[Any]) -> OverlapState:
-    """Return the state before the first frame.
+    """Return the state before the first frame. length, hop: of the frames, in samples.
 
-    A frame begins `first` samples after the start of its span, first <= 0, and reaches to the end of its span or
-    beyond.
+    A frame begins `first` samples after the start of its span, first <= 0, and reaches at least to the end of its span.
     """
     return OverlapState(np.zeros(length - hop, dtype), np.zeros(length - hop, dtype), -first, -first)
 
 
 def step(tail: OverlapState, pieces: Iterable[Array], count: int, gain: Array, weight: Array, hop: int) -> Array:
-    """Return the next samples, [m]: those that no later frame reaches.
+    """Add the next frames; return the samples that no later frame reaches, [m].
 
         y[n] = (sum_k gain[i] * f_k[i]) / (sum_k weight[i]),    i = n - k * hop - first
 
@@ -63,17 +66,17 @@ def step(tail: OverlapState, pieces: Iterable[Array], count: int, gain: Array, w
 
 
 def flush(tail: OverlapState) -> Array:
-    """Return the samples that remain after the last frame, at most `ahead`."""
+    """Return the samples that are left after the last frame."""
     y: Array = tail.total[tail.early : tail.ahead] / tail.weight[tail.early : tail.ahead]
     return y
 
 
 def find_lost_sample(window: Array, hop: int, first: int, least: float = _NEGLIGIBLE) -> int | None:
-    """Return the index, in a span of `hop` samples, of a sample that cannot be restored; None if all samples can.
+    """Return the index, within a span, of a sample that overlap-add cannot restore, or None if it can restore all.
 
-    The index is that of the sample with the least weight in the frame of the span. The sample is lost if this weight is
-    at most `least` times the peak of the window. Other frames do not count: at the edges of a signal there are none.
-    window: [length], the weights of a frame; first: where the window begins, in samples after the start of the span.
+    It is the sample with the smallest weight in the frame of the span, if this weight is at most `least` times the
+    largest weight. Neighbouring frames do not count, because there are none at the edges of a signal. window: [length],
+    the weights; hop: the length of a span; first: where the window begins, in samples after the start of the span.
     """
     at = np.arange(hop) - first
     length = len(window)
@@ -83,7 +86,10 @@ def find_lost_sample(window: Array, hop: int, first: int, least: float = _NEGLIG
 
 @kernel
 def add_rows(frames: Array, gain: Array, hop: int, total: Array) -> None:
-    """Add gain * frames[k] to `total`, from sample k * hop on, for k ascending. frames: [n, length]; gain: [length]."""
+    """Add gain * frames[k] to `total` from sample k * hop on, for each k in ascending order.
+
+    frames: [n, length]; gain: [length]; total: changed in place.
+    """
     count, length = frames.shape
     for k in range(count):
         frame, t = frames[k], total[k * hop : k * hop + length]

@@ -13,12 +13,11 @@ def step_down(lpc: Array, first_row: int = 0) -> Array:
     """Convert rows (gain, a[1..order]) to rows (gain, k[1..order]) by the step-down recursion.
 
     Rounding to the dtype of the rows can make a predictor unstable. So the poles of an unstable predictor are moved
-    inwards: a[j] becomes a[j] * (1 - d)**j, with the first d of eps, 4 * eps, 16 * eps ... up to eps**(1 / min(order,
-    6)) that gives |k| < 1. The size of the reflection coefficients does not show which d is needed: where the
-    coefficient of one order is just above 1, the coefficients of lower orders can have any value.
+    inwards: a[j] becomes a[j] * (1 - d)**j. For d, the numbers eps, 4 * eps, 16 * eps ... up to eps**(1 / min(order,
+    6)) are tried until |k| < 1.
 
-    Raises ValueError that names the first row with |k| >= 1 for every such d. first_row: the number of the first row in
-    that message.
+    Raises ValueError that names the first row that stays unstable. first_row: the number by which the message calls row
+    0.
     """
     rows = lpc.astype(np.float64)
     eps = float(np.finfo(np.result_type(lpc, np.float32)).eps)
@@ -42,10 +41,11 @@ def step_up(parcor: Array) -> Array:
 
 @kernel
 def _step_down_rows(rows: Array, eps: float, most: float) -> tuple[int, int]:
-    """Convert predictors to reflection coefficients in place, with poles moved inwards by d up to `most`.
+    """Convert predictors to reflection coefficients in place, moving poles inwards as `step_down` describes it.
 
-    Returns the row and the order of the first predictor that stays unstable, or (-1, 0). One step is a'[j] = (a[j] - k
-    * a[i - j]) / (1 - k**2), in a form in which nothing cancels for the symmetric predictor of a tone.
+    eps, most: the smallest and the largest d. Returns (row, order) of the first predictor that stays unstable, or (-1,
+    0). One step is a'[j] = (a[j] - k * a[i - j]) / (1 - k**2), in a form without cancellation for the symmetric
+    predictor of a tone.
     """
     count, width = rows.shape
     before, given = np.empty(width), np.empty(width)

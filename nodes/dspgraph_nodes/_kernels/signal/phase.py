@@ -32,9 +32,9 @@ def from_polar(magnitude: Array, phase: Array) -> Array:
 
 
 def bin_advances(width: int, hop: Fraction) -> Array:
-    """Return the phase advance of the centre of each bin in `hop` samples, in turns from 0 to below 1: [width].
+    """Return how far the phase of each bin advances in `hop` samples, in turns, without whole turns: [width].
 
-    Whole turns are left out. width: number of bins, n_fft / 2 + 1.
+    A bin's frequency is that of its centre. width: the number of bins, n_fft / 2 + 1.
     """
     n_fft = max(1, 2 * (width - 1))
     return np.array([float(b * hop / n_fft % 1) for b in range(width)])

@@ -1,4 +1,4 @@
-"""The phase of a pitch contour, counted in whole numbers, so that it neither drifts nor depends on the cut."""
+"""A phase that follows a pitch contour, counted in integers, so that it neither drifts nor depends on the cut."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,7 +16,11 @@ _TURN = 2.0**53  # steps of the phase in a turn before they are shifted to 64 bi
 
 @dataclass
 class PitchClock:
-    """The phase at the next sample, in units of 2**-64 turns, and the rows of pitch that samples still need."""
+    """A generator of phases from rows of pitch: the phase at the next sample, and the rows that samples still need.
+
+    rate: the sampling rate, Hz; ratio: numbers of rows and of samples that last equally long; f0: the rows that are
+    still needed; phase: in units of 2**-64 turns; rows, samples: how many were received and returned so far.
+    """
 
     rate: float
     ratio: tuple[int, int]  # whole numbers of rows and of samples that last equally long, in lowest terms
@@ -26,11 +30,11 @@ class PitchClock:
     samples: int = 0  # samples returned so far
 
     def push(self, f0: Array) -> tuple[Array, Array]:
-        """Add rows of pitch [n], in Hz; return pitch [m] and phase [m] (uint64) of the samples that begin in these
-        rows.
+        """Add rows of pitch [n] in Hz; return pitch and phase, [m] each, of the samples that begin in these rows.
 
-        A sample has the pitch of the row in which it begins; a pitch that is not above 0 counts as 0 and stops the
-        phase. Raises ValueError that names the first row above half the rate.
+        A sample has the pitch of the row in which it begins; where the pitch is not above 0 it counts as 0, and the
+        phase stands still. The phase is uint64, in units of 2**-64 turns. Raises ValueError that names the first row
+        above half the rate.
         """
         high = f0 > self.rate / 2
         if high.any():
@@ -45,7 +49,7 @@ class PitchClock:
         return self._give(self.rows * samples // rows)
 
     def end(self) -> tuple[Array, Array]:
-        """Return pitch and phase of the samples that begin in the last row and were not returned yet."""
+        """Return pitch and phase of the samples that begin in the last row and have not been returned yet."""
         rows, samples = self.ratio
         return self._give(-(-self.rows * samples // rows))
 
@@ -63,12 +67,12 @@ class PitchClock:
 
 
 def clock_start(rate: Fraction, rows: Fraction) -> PitchClock:
-    """Return the clock before the first row. rate: samples per second; rows: rows per second."""
+    """Return a clock before the first row. rate: samples per second; rows: rows per second."""
     return PitchClock(float(rate), (rows / rate).as_integer_ratio(), np.empty(0))
 
 
 def check_clock(name: str, rate: Fraction, f0: Any) -> None:
-    """Raise ValueError if `PitchClock` cannot count the samples of a node.
+    """Raise ValueError if a `PitchClock` cannot be used at these rates, or if the pitch has several columns.
 
     name: the name of the node, for the message; rate: samples per second; f0: the stream of the pitch.
     """
@@ -82,6 +86,6 @@ def check_clock(name: str, rate: Fraction, f0: Any) -> None:
 
 
 def turns(phase: Array) -> Array:
-    """Return phases of 2**-64 turns as turns, [n] float64, from 0 to below 1."""
+    """Convert phases in units of 2**-64 turns to turns, [n] float64, from 0 to below 1. phase: [n] uint64."""
     whole: Array = (phase >> np.uint64(11)).astype(np.float64) / _TURN
     return whole

@@ -1,4 +1,4 @@
-"""Sample rate conversion by rational factors, with a bank of Kaiser-windowed sincs."""
+"""Conversion of sampling rates by rational factors, with a bank of Kaiser-windowed sinc filters."""
 
 import math
 from dataclasses import dataclass
@@ -22,18 +22,21 @@ _BLOCK = _WIDTH * _VECTORS
 
 
 def half_width(up: int, down: int) -> int:
-    """Return how many input samples on each side of an output sample contribute to it."""
+    """Return how many input samples on each side of an output sample contribute to it.
+
+    up / down is the factor by which the sampling rate is multiplied.
+    """
     return math.ceil(_HALF * max(1.0, down / up))
 
 
 def width(up: int, down: int) -> int:
-    """Return the number of taps in a row of the bank, rounded up to whole blocks of 32."""
+    """Return the number of taps in a row of the filter bank, rounded up to whole blocks of 32."""
     return -(-2 * half_width(up, down) // _BLOCK) * _BLOCK
 
 
 @lru_cache(maxsize=8)
 def bank(up: int, down: int, dtype: str) -> Array:
-    """Return the filter bank [up, width]: one row of taps for each phase.
+    """Return the filter bank for the factor up / down: [up, width], one row of taps for each phase.
 
     Row p computes the output sample that lies p / up input samples after the input sample q. The last tap,
     h(p / up - w), is for the input sample q + w, the tap before it, h(p / up - w + 1), for q + w - 1, and so on, where
@@ -68,7 +71,7 @@ def sinc(v: Array) -> Array:
 
 
 def _i0(z: Any) -> Any:
-    """Return the modified Bessel function I0(2 * sqrt(z)) = sum_k z**k / k!**2, with the same bits everywhere."""
+    """Return sum_k z**k / k!**2, the modified Bessel function I0(2 * sqrt(z)), with the same bits on every machine."""
     series = 1.0
     for k in range(40, 0, -1):
         series = 1 + z / (k * k) * series
@@ -77,7 +80,7 @@ def _i0(z: Any) -> Any:
 
 @stage("a", "b", width=_WIDTH, returns=True)
 def _dot(code: Code, i: Any, j: Any, blocks: Any) -> Any:
-    """Return the sum of a[i + n] * b[j + n] over n = 0 .. _BLOCK * blocks - 1; a and b are contiguous, of one dtype.
+    """Write vector code for the sum of a[i + n] * b[j + n] over n = 0 .. _BLOCK * blocks - 1; a and b are contiguous.
 
     Products with the same n % _BLOCK are summed with n ascending, then these sums are added pairwise. Product and sum
     are rounded separately, so that machines with and without a fused multiply-add give the same bits.
@@ -97,10 +100,10 @@ def _dot(code: Code, i: Any, j: Any, blocks: Any) -> Any:
 
 @kernel
 def resample(x: Array, start: int, phase: int, up: int, down: int, taps: Array, y: Array) -> None:
-    """Fill y [channels, n] with x [channels, ...] at up / down times the sampling rate of x.
+    """Resample x [channels, ...] to up / down times its sampling rate; write the result to y [channels, n].
 
-    The first sample is the product of x[:, start : start + width] and row `phase` of the taps; each further sample lies
-    down / up input samples later. taps: the result of `bank`.
+    The first output sample is the inner product of x[:, start : start + width] and row `phase` of the taps; each
+    further one lies down / up input samples later. taps: the result of `bank`.
     """
     rows, length = taps.shape
     flat = taps.reshape(rows * length)
@@ -119,7 +122,11 @@ def resample(x: Array, start: int, phase: int, up: int, down: int, taps: Array, 
 
 @dataclass
 class ResampleState:
-    """State of a conversion of the sampling rate."""
+    """The state of a conversion of the sampling rate.
+
+    up, down: the factor. before, after: input samples that an output sample needs before and after it. x: the input
+    that is still needed, [channels, n]. at: the number of the first sample of x. given: output samples so far.
+    """
 
     up: int  # up / down is the rate of the output over that of the input, in lowest terms
     down: int
@@ -138,9 +145,9 @@ def resample_start(up: int, down: int, channels: int, dtype: Any) -> ResampleSta
 
 
 def resample_step(held: ResampleState, x: Array) -> Array:
-    """Return the output samples [channels, m] that the input so far determines. x: the next input, [channels, n].
+    """Add input samples x [channels, n]; return the output samples [channels, m] that are now determined.
 
-    At the end of the signal, `after` zeros give the rest.
+    To get the rest at the end of the signal, add `held.after` zeros.
     """
     up, down = held.up, held.down
     held.x = np.concatenate((held.x, x), axis=1)

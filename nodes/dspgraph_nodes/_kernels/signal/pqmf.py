@@ -36,7 +36,7 @@ def pqmf_filters(bands: int, taps: int, cutoff: float, beta: float) -> tuple[Arr
 
 
 def _i0(z: Array) -> Array:
-    """Return the modified Bessel function I0(2 * sqrt(z)) = sum_k z**k / k!**2."""
+    """Return sum_k z**k / k!**2, the modified Bessel function I0(2 * sqrt(z)). z: an array."""
     series = np.ones_like(z)
     for k in range(60, 0, -1):
         series = 1 + z / (k * k) * series

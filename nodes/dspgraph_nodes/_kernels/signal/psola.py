@@ -1,4 +1,4 @@
-"""Pitch-synchronous overlap-add: marks at the periods of a voice, and grains moved to other distances."""
+"""Pitch-synchronous overlap-add (PSOLA): pitch marks at the periods of a voice, and grains moved to other distances."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,11 @@ _UNVOICED = 0.005  # seconds between the marks of unvoiced sounds
 
 
 class PitchMarks(NamedTuple):
-    """Marks of a signal: their samples, the periods in samples around them, and whether they are voiced."""
+    """The pitch marks of a signal: arrays with one element per mark.
+
+    at: the number of the sample; period: the period around the mark, in samples; voiced: whether the signal is voiced
+    there.
+    """
 
     at: Array
     period: Array
@@ -19,10 +23,10 @@ class PitchMarks(NamedTuple):
 
 
 def pitch_marks(x: Array, rate: float, periods: Array) -> PitchMarks:
-    """Return the marks of a signal: at the largest peak of every period, and evenly spaced where it is unvoiced.
+    """Return the pitch marks of a signal: the largest peak of every period; evenly spaced where it is unvoiced.
 
-    x: [n]; rate: Hz; periods: [n], the period in samples at each sample, 0 where unvoiced. The peaks are those of the
-    polarity in which the signal is largest.
+    x: [n]; rate: Hz; periods: [n], the period in samples at each sample, 0 where unvoiced. Peaks are maxima of x or, if
+    the largest magnitude of x is negative, of -x.
     """
     peaks = x if x.max(initial=0) >= -x.min(initial=0) else -x
     step = max(1, round(_UNVOICED * rate))
@@ -47,10 +51,11 @@ def pitch_marks(x: Array, rate: float, periods: Array) -> PitchMarks:
 
 
 def psola(x: Array, marks: PitchMarks, ratio: float) -> Array:
-    """Return the signal with its periods divided by `ratio`, [n] float64.
+    """Return the signal with its pitch multiplied by `ratio`, [n] float64.
 
-    The grain of a mark is x times a Hann window that reaches from one period before the mark to one after it. Grains of
-    voiced marks are divided by sqrt(ratio), so that the power stays as it is.
+    A grain is x times a Hann window that reaches from one period before a mark to one period after it. Where the signal
+    is voiced, grains are added at distances of period / ratio, divided by sqrt(ratio), so that the power stays the
+    same. x: [n].
     """
     y = np.zeros(len(x))
     if not len(marks.at):

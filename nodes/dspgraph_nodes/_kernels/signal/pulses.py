@@ -19,14 +19,14 @@ def pulse_train(
     phase: float,
     y: NDArray[Any],
 ) -> float:
-    """Replace the noise in y by pulses where f0 > 0 (voiced), and return the phase after the last sample of y.
+    """Write pulses over the samples of y where f0 > 0 (voiced); return the phase after the last sample of y.
 
-    `samples` samples last as long as `frames` frames, so sample n begins in frame n * frames // samples. f0[0] is the
-    pitch of the frame in which y[0] begins. If y[0] is sample n, begun = n * frames % samples is the distance of y[0]
-    from the start of this frame, in units of 1 / frames of a sample; a frame is `samples` units long. The phase is a
-    sum of f0 over voiced samples. When it has reached `rate`, a period is complete: the next voiced sample is a pulse,
-    and `rate` is subtracted. Unvoiced samples set the phase to `rate`. If the f0 are whole numbers, the sum is exact; a
-    sum of f0 / rate would not be. A pulse in frame k is gains[k] * sqrt(rate / f0[k]).
+    f0, gains: [n], pitch in Hz and gain of each frame, from the frame on in which y[0] begins. `frames` frames last as
+    long as `samples` samples, so sample n begins in frame n * frames // samples. begun: n * frames % samples for the
+    number n of the sample y[0], which says where in the frame it begins. The phase is the sum of f0 over voiced
+    samples. When it reaches `rate`, a period is complete: the next voiced sample is a pulse, and `rate` is subtracted.
+    Unvoiced samples, which stay as they are, set the phase to `rate`. A pulse in frame k has the height gains[k] *
+    sqrt(rate / f0[k]); voiced samples between pulses are 0.
     """
     for i in range(len(y)):
         k = (begun + i * frames) // samples

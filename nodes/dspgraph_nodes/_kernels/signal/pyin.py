@@ -27,7 +27,11 @@ _LOG_TINY = -708.3964185322641
 
 @dataclass(frozen=True)
 class PitchGrid:
-    """The fixed parts of a search: the lags, the pitches, and the costs of moves between them."""
+    """The fixed parts of a pitch search: the lags, the pitches of the bins, and the costs of moves between bins.
+
+    rate: Hz; shortest, longest: the lags in samples; pitches: [bins], Hz; moves: the logarithms of the weights of moves
+    to neighbouring bins; norms: [bins], of the sums of these weights; weights: prior probabilities of the thresholds.
+    """
 
     rate: float  # Hz
     shortest: int  # lag, samples
@@ -40,7 +44,7 @@ class PitchGrid:
 
 @lru_cache(maxsize=8)
 def pitch_grid(rate: float, hop: int, low: float, high: float) -> PitchGrid:
-    """Return the grid of a search.
+    """Return the fixed parts of a pitch search.
 
     rate: the sampling rate, Hz; hop: samples from one frame to the next; low, high: the lowest and the highest pitch,
     Hz.
@@ -65,9 +69,11 @@ def pitch_grid(rate: float, hop: int, low: float, high: float) -> PitchGrid:
 
 @dataclass
 class PitchPath:
-    """The best paths to all states. State b is bin b, voiced; state bins + b is bin b, unvoiced.
+    """The best paths to all states after the frames so far.
 
-    Frame t is in row t % (wait + 1).
+    State b is bin b, voiced; state bins + b is bin b, unvoiced. score: [2 * bins], the scores of the paths. origin:
+    [wait + 1, 2 * bins], the state before each state. found: [wait + 1, bins], the exact pitches. Frame t is in row t %
+    (wait + 1). seen, given: the numbers of frames added and returned.
     """
 
     score: Array  # [2 * bins]: the score of the best path to each state, minus the best score
@@ -84,7 +90,7 @@ def start_path(grid: PitchGrid, wait: int) -> PitchPath:
 
 
 def extend_path(grid: PitchGrid, path: PitchPath, frames: Array) -> Array:
-    """Add frames to the paths, and return the pitch of every frame that has enough later frames, in Hz; 0: unvoiced.
+    """Add frames to the paths; return the pitch, in Hz, of the frames that have enough later frames; 0 where unvoiced.
 
     frames: [n, length], longer than the longest lag. path: updated in place.
     """
@@ -99,7 +105,10 @@ def extend_path(grid: PitchGrid, path: PitchPath, frames: Array) -> Array:
 
 
 def end_path(path: PitchPath) -> Array:
-    """Return the pitch of the frames that remain at the end of a signal, in Hz; 0: unvoiced. path: updated."""
+    """Return the pitch, in Hz, of the frames that are left at the end of a signal; 0 where unvoiced.
+
+    path: updated in place.
+    """
     f0 = np.empty(path.seen - path.given)
     if len(f0):
         _trace(path.score, path.origin, path.found, path.given, path.seen, f0)
@@ -121,11 +130,11 @@ def candidates(grid: PitchGrid, frame: Array) -> tuple[Array, Array]:
 
 @kernel
 def _difference(x: Array, length: int, d: Array) -> None:
-    """Fill d[lag] with the normalised differences of a frame, d[0] with 0 (YIN, equations 6 and 8).
+    """Write the normalised difference function d' of a frame to d, with d[0] = 0 (YIN, equations 6 and 8).
 
     d(lag) = sum over j of (x[j] - x[j + lag])**2,    d'(lag) = lag * d(lag) / (sum over k <= lag of d(k))
 
-    x: the frame, `length` samples, and at least as many zeros as d has places.
+    x: the frame, `length` samples, followed by at least as many zeros as d has elements.
     """
     for i in range(len(d)):
         d[i] = 0.0
@@ -148,10 +157,10 @@ def _difference(x: Array, length: int, d: Array) -> None:
 def _candidates(
     d: Array, shortest: int, rate: float, pitches: Array, weights: Array, probability: Array, pitch: Array
 ) -> None:
-    """Set the probability and the exact pitch in Hz of every bin that has a candidate; other bins stay as they are.
+    """Write the probability and the exact pitch, in Hz, of every bin that has a candidate; other bins stay as they are.
 
-    d: normalised differences for the lags from 0 on. A candidate is a trough of d. The troughs below a threshold share
-    its weight: each is exp(-2) times as probable as the trough before it.
+    d: normalised differences for the lags from 0 on. A candidate is a local minimum of d. For each threshold, the
+    minima below it share its weight: each is exp(-2) times as probable as the minimum before it.
     """
     last, count, deepest = len(d) - 1, 0, 0
     lags, heights, shares = np.empty(len(d), np.int64), np.empty(len(d)), np.zeros(len(d))
@@ -188,10 +197,10 @@ def _candidates(
 
 @kernel
 def _move(score: Array, norms: Array, moves: Array, first: int, padded: Array, best: Array, came: Array) -> None:
-    """Fill best[b] with the best score of a path that moves to bin b, and came[b] with the state it comes from.
+    """Write the best score of a path that moves to bin b to best[b], and the state from which it comes to came[b].
 
-    score: [bins], the scores of the paths before; first: the state of bin 0. padded: working memory, [bins + len(moves)
-    - 1].
+    score: [bins], the scores of the paths so far; norms, moves: see `PitchGrid`; first: the number of the state of bin
+    0; padded: working memory, [bins + len(moves) - 1].
     """
     bins, half = len(score), len(moves) // 2
     for i in range(len(padded)):
@@ -222,10 +231,10 @@ def _extend(
     frames: Array, shortest: int, longest: int, rate: float, pitches: Array, moves: Array, norms: Array, weights: Array,
     score: Array, origin: Array, found: Array, seen: int, f0: Array,
 ) -> None:  # fmt: skip
-    """Add frames to the paths, and fill f0 with the pitch of the frames for which enough later frames are there.
+    """Add frames to the paths; write the pitch of the frames for which enough later frames have come to f0.
 
-    The arrays from `score` to `found` are the state (see `PitchPath`), updated in place. seen: the number of frames
-    before.
+    The arrays from `score` to `found` are the state (see `PitchPath`), updated in place. seen: the number of frames so
+    far. The other arguments are those of `PitchGrid`.
     """
     length, bins, rows, given = frames.shape[1], len(pitches), len(origin), 0
     x, d, padded = np.zeros(length + longest + 5), np.empty(longest + 1), np.empty(bins + len(moves) - 1)
@@ -266,7 +275,7 @@ def _extend(
 
 @kernel
 def _trace(score: Array, origin: Array, found: Array, first: int, end: int, f0: Array) -> None:
-    """Fill f0 with the pitch of the frames from `first` on, on the best path through all frames before `end`."""
+    """Follow the best path backwards from frame `end` - 1; write the pitch of the frames from `first` on to f0."""
     bins, state = found.shape[1], _best_state(score)
     for t in range(end - 1, first - 1, -1):
         row = t % len(origin)

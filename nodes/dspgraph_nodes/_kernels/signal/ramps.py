@@ -1,4 +1,4 @@
-"""Values of a control for every sample: straight lines from item to item."""
+"""The values of a control at every sample: straight lines from item to item."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,7 +10,11 @@ from dspgraph_nodes._kernels.arrays import Array
 
 @dataclass
 class Ramp:
-    """State of a control. samples, items: the numbers in one period; before: the last item, None before the first."""
+    """The state of a control that is interpolated.
+
+    samples, items: the numbers of samples and of control items in one period. before: the last item; None at the
+    beginning.
+    """
 
     samples: int
     items: int

@@ -1,4 +1,4 @@
-"""Reconstruction of phases from magnitudes, frame by frame, with a few frames of lookahead."""
+"""Reconstruction of phases from magnitudes, frame by frame, with a few frames of lookahead (RTISI-LA)."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ from dspgraph_nodes._kernels.signal.stft import spectra
 
 @dataclass(frozen=True)
 class Rtisi:
-    """Settings of the reconstruction of phases.
+    """The settings of the reconstruction of phases.
 
-    window: the window the frames were cut with, [length]; hop, n_fft: samples; iterations: number for every frame;
-    ahead: number of later frames that are known when the phases of a frame become final.
+    window: [length], the window of the analysis; hop, n_fft: in samples; iterations: for every frame; ahead: how many
+    later frames must be known before the phases of a frame become final.
     """
 
     window: Array
@@ -23,7 +23,7 @@ class Rtisi:
     ahead: int
 
     def synthesis(self) -> Array:
-        """Return the window of synthesis, [length]: window / (sum of the squared windows that overlap at a sample)."""
+        """Return the window for synthesis, [length]: window / (sum of the squared windows that overlap at a sample)."""
         weight = np.zeros(-(-len(self.window) // self.hop) * self.hop, self.window.dtype)
         weight[: len(self.window)] = self.window * self.window
         sums = np.add.accumulate(weight.reshape(-1, self.hop), axis=0)[-1]
@@ -34,7 +34,8 @@ class Rtisi:
 class RtisiState:
     """The frames whose phases are not final yet.
 
-    magnitude, spectrum: of these frames; left: sum of the final frames where they overlap the first of these frames.
+    magnitude, spectrum: [n, bins], the given magnitudes and the present spectra of these frames. left: [length], the
+    sum of the final frames in the samples of the first of these frames.
     """
 
     magnitude: Array  # [n, bins]
@@ -43,7 +44,7 @@ class RtisiState:
 
 
 def rtisi_start(how: Rtisi) -> RtisiState:
-    """Return the state before the first frame."""
+    """Return the state before the first frame. how: the settings."""
     bins, dtype = how.n_fft // 2 + 1, how.window.dtype
     spectrum = np.empty((0, bins), np.result_type(dtype, np.complex64))
     return RtisiState(np.empty((0, bins), dtype), spectrum, np.zeros(len(how.window), dtype))
@@ -52,7 +53,7 @@ def rtisi_start(how: Rtisi) -> RtisiState:
 def rtisi_push(how: Rtisi, held: RtisiState, magnitude: Array) -> Array | None:
     """Add a frame, magnitude [bins]; return the final spectrum of the frame `ahead` frames before it, if there is one.
 
-    The first phases of the new frame are those of the sum of the earlier frames where they overlap it.
+    The initial phases of the new frame are those of the spectrum of the earlier frames, added where they overlap it.
     """
     blank = np.zeros((1, how.n_fft // 2 + 1), held.spectrum.dtype)
     begun = _analysed(how, _sum(how, held, np.concatenate((held.spectrum, blank))))[-1:]
@@ -62,7 +63,7 @@ def rtisi_push(how: Rtisi, held: RtisiState, magnitude: Array) -> Array | None:
 
 
 def rtisi_pop(how: Rtisi, held: RtisiState) -> Array:
-    """Return the final spectrum of the first frame that is held, [bins], and drop the frame."""
+    """Make the first frame that is held final: return its spectrum [bins], and remove it from the state."""
     for _ in range(how.iterations):
         held.spectrum = _with_magnitude(_analysed(how, _sum(how, held, held.spectrum)), held.magnitude)
     final: Array = held.spectrum[0].copy()
@@ -73,7 +74,10 @@ def rtisi_pop(how: Rtisi, held: RtisiState) -> Array:
 
 
 def _pieces(how: Rtisi, spectrum: Array) -> Array:
-    """Return the inverse transforms times the window of synthesis, [n, length]."""
+    """Return the inverse Fourier transforms of spectra, multiplied by the window for synthesis: [n, length].
+
+    spectrum: [n, bins].
+    """
     from scipy.fft import irfft
 
     left = (how.n_fft - len(how.window)) // 2
@@ -82,7 +86,7 @@ def _pieces(how: Rtisi, spectrum: Array) -> Array:
 
 
 def _sum(how: Rtisi, held: RtisiState, spectrum: Array) -> Array:
-    """Return the overlapped sum of the held frames, with these spectra, and of the final frames."""
+    """Return the overlap-add of the final frames and of the held frames with the spectra `spectrum`: [samples]."""
     length = len(how.window)
     y = np.zeros(length + (len(spectrum) - 1) * how.hop, how.window.dtype)
     y[:length] = held.left
@@ -92,14 +96,14 @@ def _sum(how: Rtisi, held: RtisiState, spectrum: Array) -> Array:
 
 
 def _analysed(how: Rtisi, y: Array) -> Array:
-    """Return the spectra of all frames of y."""
+    """Return the short-time spectra of all frames of a signal y, [n, bins]."""
     frames = np.lib.stride_tricks.sliding_window_view(y, len(how.window))[:: how.hop]
     rows: Array = spectra(frames, how.window, how.n_fft)
     return rows
 
 
 def _with_magnitude(spectrum: Array, magnitude: Array) -> Array:
-    """Return magnitude * spectrum / |spectrum|, and the magnitude itself where the spectrum is 0."""
+    """Return magnitude * spectrum / |spectrum|, or the magnitude itself where the spectrum is 0: [n, bins]."""
     size = np.sqrt(spectrum.real * spectrum.real + spectrum.imag * spectrum.imag)
     unit = np.where(size > 0, spectrum / np.where(size > 0, size, 1), spectrum.dtype.type(1))
     imposed: Array = magnitude * unit

@@ -65,10 +65,10 @@ def split_rows(rows: Array) -> Iterator[Array]:
 
 
 def resynthesise(spectrum: Iterable[Array], count: int, window: Array, hop: int, first: int) -> Array:
-    """Return the signal [count * hop] whose windowed frames are nearest to the inverse transforms of `count` rows.
+    """Return the signal [count * hop] whose windowed frames come nearest to the inverse transforms of `count` rows.
 
-    Nearest is meant in the sense of least squares. spectrum: the rows, in pieces [m, n_fft / 2 + 1]; window: [length];
-    first: where a frame begins in its span, in samples, at most 0.
+    The distance is the sum of squares. spectrum: the rows, in pieces [m, n_fft / 2 + 1]; window: [length]; first: where
+    a frame begins, in samples after the start of its span, at most 0.
     """
     tail = overlap.start(len(window), hop, first, window.dtype)
     y = overlap.step(tail, inverse_frames(spectrum, len(window)), count, window, window * window, hop)
@@ -80,15 +80,15 @@ class SpectrumRows(Protocol):
 
     @property
     def rate(self) -> Fraction:
-        """Rows per second."""
+        """The number of rows per second."""
 
     @property
     def centre(self) -> Fraction:
-        """Seconds from the start of a row's span to the middle of its window."""
+        """The time, in seconds, from the start of a row's span to the middle of its window."""
 
     @property
     def width(self) -> int:
-        """Number of bins, n_fft / 2 + 1."""
+        """The number of bins, n_fft / 2 + 1."""
 
 
 def window_start(rows: SpectrumRows, hop: int, length: int | None, window: Window) -> int:

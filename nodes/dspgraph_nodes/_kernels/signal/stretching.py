@@ -1,4 +1,4 @@
-"""Another duration at the same pitch: a phase vocoder with locked phases, and WSOLA.
+"""Time stretching, which changes the duration and keeps the pitch: a phase vocoder with locked phases, and WSOLA.
 
 Frame j of the output is centred at sample j * hop. It is made from the input around sample floor(j * hop / factor). The
 factor is the duration of the output divided by that of the input, up / down in lowest terms.
@@ -19,10 +19,10 @@ StretchMethod = Literal["phase_vocoder", "wsola"]
 
 @dataclass(frozen=True)
 class Stretching:
-    """The settings of a stretching.
+    """The settings of time stretching.
 
-    length, hop: length of the frames, and distance from one frame to the next, samples; reach: how far WSOLA shifts a
-    frame at most, samples; 0 for a phase vocoder.
+    up, down: the factor of the duration is up / down. length, hop: of the frames, in samples. reach: how far WSOLA may
+    shift a frame, in samples; 0 for a phase vocoder.
     """
 
     up: int
@@ -32,18 +32,21 @@ class Stretching:
     reach: int
 
     def position(self, frame: int) -> int:
-        """Return the sample of the input in the middle of a frame."""
+        """Return the number of the input sample in the middle of the output frame with the number `frame`."""
         return frame * self.hop * self.down // self.up
 
     def needed(self, frame: int) -> int:
-        """Return how many samples of the input a frame needs from the start of the signal."""
+        """Return how many input samples must be known for the frame with the number `frame`.
+
+        They are counted from the start of the signal.
+        """
         middle = self.position(frame)
         if self.reach and frame:
             middle = max(middle, self.position(frame - 1) + self.hop)
         return middle + self.reach + self.length // 2
 
     def lookahead(self) -> Fraction:
-        """Return how many input samples an output sample needs, at most, from after the end of its span."""
+        """Return the lookahead in input samples: how far after the end of its span an output sample reads, at most."""
         slower = Fraction(self.down, self.up)
         later = max(Fraction(0), self.hop * (1 - slower)) if self.reach else Fraction(0)
         return self.length // 2 * (1 + slower) - slower + self.reach + later
@@ -51,7 +54,12 @@ class Stretching:
 
 @dataclass
 class StretchState:
-    """State of the stretching."""
+    """The state of time stretching: input that later frames need, the overlap-add of the frames, and counts.
+
+    samples, at: input samples, and the number of the first. received, frames, given: numbers of input samples, of
+    frames, and of output samples so far. spectrum: the last spectrum of a phase vocoder. shifted: where WSOLA's last
+    frame was cut.
+    """
 
     samples: Array  # input that is still needed; before the signal it is 0
     at: int  # number of the first of these samples
@@ -64,14 +72,14 @@ class StretchState:
 
 
 def stretch_start(how: Stretching, dtype: np.dtype[np.floating]) -> StretchState:
-    """Return the state before the first sample."""
+    """Return the state before the first sample. how: the settings; dtype: of the samples."""
     before = how.length // 2 + how.hop + how.reach
     tail = overlap.start(how.length, how.hop, -(how.length // 2), dtype)
     return StretchState(np.zeros(before, dtype), -before, tail)
 
 
 def stretch_step(how: Stretching, held: StretchState, x: Array) -> Array:
-    """Return the next samples of the output. x: the next samples of the input."""
+    """Add input samples x [n]; return the output samples that are now determined, [m]."""
     held.samples = np.concatenate((held.samples, x))
     held.received += len(x)
     until = held.frames
@@ -83,7 +91,7 @@ def stretch_step(how: Stretching, held: StretchState, x: Array) -> Array:
 
 
 def stretch_flush(how: Stretching, held: StretchState) -> Array:
-    """Return the rest of the output: ceil(n * factor) samples in all for n samples of input."""
+    """Return the rest of the output at the end of the signal; n input samples give ceil(n * factor) samples in all."""
     total = -(-held.received * how.up // how.down)
     until = max(held.frames, -(-total // how.hop))
     missing = how.needed(until) - held.received
@@ -93,7 +101,7 @@ def stretch_flush(how: Stretching, held: StretchState) -> Array:
 
 
 def _frames_until(how: Stretching, held: StretchState, until: int) -> Array:
-    """Return the samples that are complete after the frames before number `until`."""
+    """Compute the frames up to, not including, number `until`; return the output samples that are complete, [m]."""
     if until == held.frames:
         return held.samples[:0].copy()
     make = _shifted_frames if how.reach else _locked_frames
@@ -107,17 +115,17 @@ def _frames_until(how: Stretching, held: StretchState, until: int) -> Array:
 
 
 def _cut(how: Stretching, held: StretchState, middles: Array) -> Array:
-    """Return the input samples around every sample number in `middles`, [n, length]."""
+    """Return the frames of the input, [n, length], whose middles are the samples with the numbers `middles` [n]."""
     windows = np.lib.stride_tricks.sliding_window_view(held.samples, how.length)
     frames: Array = windows[middles - how.length // 2 - held.at]
     return frames
 
 
 def _locked_frames(how: Stretching, held: StretchState, numbers: range) -> tuple[Array, Array, Array]:
-    """Return the frames of a phase vocoder, and their window for synthesis and its weight in the sum.
+    """Return frames of a phase vocoder [n, length], and the gain [length] and weight [length] of their overlap-add.
 
-    The phase of a peak advances as much as it does in the input over `hop` samples. The bins around a peak keep their
-    phases relative to the peak.
+    The phase of a spectral peak advances as much as it does in `hop` samples of the input. The bins around a peak keep
+    their phases relative to it. numbers: of the frames.
 
     Source: J. Laroche and M. Dolson, Improved phase vocoder time-scale modification of audio, IEEE Transactions on
     Speech and Audio Processing 7(3), 1999 (identity phase locking).
@@ -135,9 +143,9 @@ def _locked_frames(how: Stretching, held: StretchState, numbers: range) -> tuple
 
 
 def _locked(now: Array, earlier: Array, before: Array) -> Array:
-    """Return the spectrum `now` with phases that continue the phases of `before`.
+    """Return the spectrum `now` [bins] with phases that continue those of the last output frame.
 
-    earlier: the spectrum of the input `hop` samples before `now`; before: the last spectrum of the output.
+    earlier: the spectrum of the input `hop` samples before `now`; before: the spectrum of the last output frame.
     """
     magnitude = np.sqrt(now.real * now.real + now.imag * now.imag)
     around = np.pad(magnitude, 2, constant_values=-1)
@@ -161,11 +169,11 @@ def _unit(z: Array) -> Array:
 
 
 def _shifted_frames(how: Stretching, held: StretchState, numbers: range) -> tuple[Array, Array, Array]:
-    """Return the frames of WSOLA, and their gain and weight. Each frame is shifted so that it best continues the frame
-    before.
+    """Return frames of WSOLA [n, length], and the gain [length] and weight [length] of their overlap-add.
 
-    The best shift has the largest x . t / sqrt(x . x), where x is the shifted frame, and t are the input samples that
-    follow the frame before. Of equally good shifts, as in silence, the smallest is taken.
+    Each frame is cut where it continues the previous frame best: at the shift with the largest x . t / sqrt(x . x),
+    where x is the shifted frame and t are the input samples that follow the previous frame. Of equally good shifts, as
+    in silence, the smallest is taken. numbers: of the frames.
 
     Source: W. Verhelst and M. Roelands, An overlap-add technique based on waveform similarity (WSOLA) for high quality
     time-scale modification of speech, ICASSP 1993.

@@ -1,4 +1,4 @@
-"""A check for subharmonics: fractions of the pitch that a tracker has taken for the pitch.
+"""A check for subharmonics: values that a pitch tracker found which are fractions of the true pitch.
 
 A signal with the period T also has the periods 2 * T, 3 * T ... If its pulses are not quite equal, one of these can fit
 better than T, even if the differences are 30 dB softer than the pulses. Here f is a subharmonic if the harmonics of p *
@@ -43,7 +43,10 @@ def raise_subharmonics(x: Array, rate: float, f0: Array, at: Array, top: float) 
 
 
 def _low_passed(x: Array, rate: float) -> tuple[Array, int]:
-    """Return the band of x [n] below COMPARED_BAND, of which every `step`-th sample is kept, and `step`."""
+    """Return (every `step`-th sample of x after a low-pass filter, `step`).
+
+    x: [n]. The cutoff is COMPARED_BAND, and `step` makes the rate COMPARED_RATE or a little more.
+    """
     step = max(1, int(rate // COMPARED_RATE))
     half = math.ceil(2 * rate / COMPARED_BAND / step) * step
     padded = np.zeros(len(x) + 2 * half)
@@ -68,7 +71,7 @@ def _low_pass(half: int, band: float) -> Array:
 
 @kernel
 def _every_step(x: Array, taps: Array, step: int, y: Array) -> None:
-    """Fill y with sums of products: y[m] = sum_k taps[k] * x[m * step + k]."""
+    """Filter x and keep every `step`-th sample: write y[m] = sum_k taps[k] * x[m * step + k] to y."""
     for m in range(len(y)):
         total, begin = 0.0, m * step
         for k in range(len(taps)):
@@ -90,7 +93,10 @@ def _raise(x: Array, at: Array, rate: float, top: float, least: float, f0: Array
 
 @kernel
 def _is_subharmonic(x: Array, at: float, period: float, p: int, least: float) -> bool:
-    """Return whether the mean of r at the lags j * period / p is at least `least` times r at the period."""
+    """Return whether the mean of r at the lags j * period / p, j = 1 .. p, is at least `least` times r at the period.
+
+    r is the correlation of `_correlation` around the sample `at`.
+    """
     whole = _correlation(x, at, period, period)
     if whole < 0.5:
         return False
@@ -105,7 +111,10 @@ def _is_subharmonic(x: Array, at: float, period: float, p: int, least: float) ->
 
 @kernel
 def _correlation(x: Array, at: float, period: float, lag: float) -> float:
-    """Return the correlation coefficient of two windows of two periods, `lag` apart around the sample `at`."""
+    """Return the correlation coefficient of two windows of x, `lag` samples apart, around the sample `at`.
+
+    Each window has two periods; lag and period need not be whole numbers of samples.
+    """
     length = int(2 * period) + 1
     whole = int(lag)
     share = lag - whole

@@ -1,13 +1,13 @@
-"""SWIPE': the strength of every pitch, as the likeness of a spectrum to that of a sawtooth.
+"""SWIPE', a pitch tracker: the strength of a pitch is the similarity of the spectrum to that of a sawtooth wave.
 
     L_w(t, f) = sqrt(|X_w(t, f)|), X_w: the short-time spectrum with a Hann window of w samples; L_w(t) has norm 1
     K_c(f) = sqrt(1 / f) * cos(2 * pi * f / c) * a(f / c), scaled so that its positive part has norm 1
     S(t, c) = sum over w of mu_w(c) * sum over f of K_c(f) * L_w(t, f)
 
-f runs over a grid that is equally spaced in ERB. Of the whole numbers, 1 and the primes count. The weight a(q) is 1 if
-q is closer than 1/4 to a number that counts, and 0 if it is closer than 1/4 to another whole number; elsewhere it is
-half the number of the two neighbours of q that count. The windows w are powers of two; for the pitch whose period is w
-/ 8 only the window w counts, and between two such pitches mu_w(c) rises and falls linearly in log2(c).
+f runs over a grid that is equally spaced in ERB. Only the harmonics 1, 2, 3, 5, 7, 11 ... (1 and the primes) count. The
+weight a(q) is 1 within 1/4 of a harmonic that counts and 0 within 1/4 of any other whole number; elsewhere it is 0, 1/2
+or 1 if none, one or both of the whole numbers beside q count. The windows w are powers of two; for the pitch whose
+period is w / 8 only the window w counts, and between two such pitches mu_w(c) rises and falls linearly in log2(c).
 
 Source: A. Camacho and J. G. Harris, "A sawtooth waveform inspired pitch estimator for speech and music", Journal of the
 Acoustical Society of America 124(3), 2008; the steps of the grids are those of SPTK's program.
@@ -75,7 +75,11 @@ BLOCK_FRAMES = 1024
 
 
 class WindowTables(NamedTuple):
-    """The tables for windows of one length. hann: the window. Candidate `begin` + c has column c of `kernels`."""
+    """The tables for windows of one length.
+
+    hann: the window. first, weights: the interpolation from bins to the points of the frequency grid. begin, kernels:
+    column c of `kernels` belongs to the pitch candidate begin + c.
+    """
 
     hann: Array
     first: Array
@@ -88,7 +92,7 @@ class WindowTables(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """The tables of a pitch search. They do not depend on the signal."""
+    """The tables of a pitch search: candidate pitches in Hz, and tables for each window. They fit any signal."""
 
     candidates: Array
     """The pitches whose strength is computed, Hz."""
@@ -96,10 +100,10 @@ class Tables(NamedTuple):
 
 
 def swipe(x: Array, rate: float, hop: int, low: float, high: float) -> tuple[Array, Array]:
-    """Return the pitch with the greatest strength, in Hz, and its strength, at every `hop` samples: [ceil(n / hop)].
+    """Return the pitch with the greatest strength, in Hz, and its strength, every `hop` samples: [ceil(n / hop)] each.
 
-    x: [n], taken as 0 outside; its level does not matter. low, high: the ends of the range that is searched, Hz. A
-    pitch at an end of the search, and that of silence, is 0.
+    x: [n]; its level does not matter. low, high: the ends of the range that is searched, Hz. The pitch is 0 in silence,
+    and where the strongest pitch is at an end of the range.
     """
     tables = _tables(rate, low, high)
     peak = np.abs(x).max(initial=0.0)
@@ -175,9 +179,10 @@ def _is_one_or_prime(most: int) -> Array:
 
 
 def _interpolation(at: Array, bins: int) -> tuple[Array, Array]:
-    """Return the first of four neighbouring bins for each place, and the weights [4, places] of a cubic.
+    """Return the first of the four bins used for each place, and weights [4, places] of a cubic interpolation.
 
-    at: places between bins, [places]; bins: their number. The cubic leads through the values of the four bins.
+    at: [places], positions between bins; bins: the number of bins. The cubic passes through the values of the four
+    bins.
     """
     first = np.clip(np.floor(at).astype(int) - 1, 0, max(0, bins - 4))
     u = at - first
@@ -187,7 +192,7 @@ def _interpolation(at: Array, bins: int) -> tuple[Array, Array]:
 
 
 def _strengths(x: Array, at: Array, tables: Tables) -> Array:
-    """Return the strengths [frames, candidates] at the samples `at`, which are equally spaced.
+    """Return the strengths [frames, candidates] of all candidate pitches at the samples `at`, equally spaced.
 
     Strengths of long windows are computed every half window and interpolated; those of short windows at every frame.
     """
@@ -209,7 +214,7 @@ def _strengths(x: Array, at: Array, tables: Tables) -> Array:
 
 
 def _loudness(x: Array, begin: int, step: int, count: int, window: WindowTables) -> Array:
-    """Return L_w of `count` windows, [count, points], centred at the samples begin, begin + step ..."""
+    """Return L_w (see module) of `count` windows, [count, points], centred at the samples begin, begin + step ..."""
     from scipy.fft import rfft
 
     length = len(window.hann)
@@ -226,9 +231,10 @@ def _loudness(x: Array, begin: int, step: int, count: int, window: WindowTables)
 
 @kernel
 def _normalised(spectra: Array, first: Array, weights: Array, loudness: Array) -> None:
-    """Write L_w, [frames, points], from spectra [frames, 2 * bins] of pairs (real, imaginary).
+    """Compute L_w (see module), write it to `loudness` [frames, points].
 
-    first, weights: those of WindowTables. The part of a constant, w / 2 in bin 0 and -w / 4 in bin 1, is removed.
+    spectra: [frames, 2 * bins], pairs (real, imaginary), changed in place; first, weights: as in `WindowTables`. The
+    transform of a constant signal, w / 2 in bin 0 and -w / 4 in bin 1, is removed first.
     """
     bins, points = spectra.shape[1] // 2, len(first)
     magnitudes = np.zeros(bins, np.float32)
@@ -252,9 +258,9 @@ def _normalised(spectra: Array, first: Array, weights: Array, loudness: Array) -
 
 @kernel
 def _add_between(rows: Array, k: Array, share: Array, begin: int, total: Array) -> None:
-    """Add to each row t of total the row between rows[k[t]] and rows[k[t] + 1], at share[t] of the way.
+    """Add to row t of `total` the row that lies between rows[k[t]] and rows[k[t] + 1], at share[t] of the way.
 
-    begin: the number of the column of total to which the first column of rows is added.
+    begin: the column of `total` to which the first column of `rows` is added.
     """
     for t in range(len(k)):
         below, above, out, b = rows[k[t]], rows[k[t] + 1], total[t, begin:], share[t]
@@ -265,7 +271,7 @@ def _add_between(rows: Array, k: Array, share: Array, begin: int, total: Array) 
 
 @kernel
 def _means(rows: Array, first: Array, last: Array) -> Array:
-    """Return the mean of the rows first[t] to last[t] - 1, [frames, columns], of rows [n, columns]."""
+    """Return for each t the mean of the rows first[t] .. last[t] - 1: [frames, columns]. rows: [n, columns]."""
     sums = np.zeros((len(rows) + 1, rows.shape[1]), np.float32)
     for t in range(len(rows)):
         for c in range(rows.shape[1]):
@@ -282,12 +288,13 @@ def _means(rows: Array, first: Array, last: Array) -> Array:
 def _multiples(
     x: Array, rate: float, at: Array, reach: int, strengths: Array, best: Array, f0: Array, candidates: Array
 ) -> Array:
-    """Return the number by which each pitch has to be multiplied, [frames]: 1, or about 2, 3 ... for a subharmonic.
+    """Return the factor by which each pitch must be multiplied, [frames]: about 2, 3 ...
 
-    at: [frames], samples; strengths: [frames, candidates]; best: [frames], indices of candidates; f0: their pitch, Hz;
-    candidates: Hz. The strength of a multiple is the greatest of three frames, `reach` apart: a pitch is weak where the
-    voice begins. The subharmonic of unequal pulses lies up to a semitone beside the fraction of their pitch. So if f0
-    is not a subharmonic of m * f0, the strongest candidate near m * f0 is tried too.
+    for a subharmonic, otherwise 1. at: [frames], samples; strengths: [frames, candidates]; best: [frames], the chosen
+    candidates; f0: [frames], their pitch, Hz; candidates: their pitches, Hz. The strength of a multiple is the greatest
+    of three frames, `reach` apart, because a pitch is weak where the voice begins. The subharmonic of unequal pulses
+    may lie up to a semitone beside the exact fraction of their pitch; so if f0 is not a subharmonic of m * f0, the
+    strongest candidate near m * f0 is tried too.
     """
     found = np.ones(len(f0))
     for i in range(len(f0)):
@@ -320,11 +327,11 @@ def _multiples(
 def _lower_voices(
     x: Array, rate: float, at: Array, strengths: Array, strongest: Array, multiples: Array, candidates: Array
 ) -> Array:
-    """Return the index of the best candidate of each frame, [frames], from strengths [frames, candidates].
+    """Return the index of the best candidate of each frame, [frames].
 
-    The best candidate is the strongest one. But if that is only a formant of a lower voice, the best candidate is the
-    pitch of this voice. at: [frames], samples; strongest: [frames], indices of candidates; multiples: [frames], 1 where
-    the strongest candidate is no subharmonic; candidates: Hz.
+    The best candidate is the strongest one, unless this is only a formant of a lower voice; then it is the pitch of
+    this voice. at: [frames], samples; strengths: [frames, candidates]; strongest: [frames], the index of the strongest
+    candidate; multiples: [frames], 1 where the strongest candidate is no subharmonic; candidates: their pitches, Hz.
     """
     best = strongest.copy()
     fall = round(PER_OCTAVE * LEAST_FALL)
@@ -345,7 +352,7 @@ def _lower_voices(
 
 
 def _peaks(strengths: Array, chosen: Array, tables: Tables) -> tuple[Array, Array]:
-    """Return the pitch in Hz and the strength of the strongest candidate near the chosen one, [frames] each.
+    """Return pitch in Hz and strength of the strongest candidate near the chosen one: [frames] each.
 
     strengths: [frames, candidates]; chosen: [frames], indices of candidates. The pitch is where a parabola, fitted to
     the strengths of the candidate and its two neighbours as a function of the period, has its maximum. The maximum is

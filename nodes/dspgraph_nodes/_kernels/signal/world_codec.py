@@ -1,4 +1,4 @@
-"""The codec of WORLD: it codes a spectral envelope or an aperiodicity as a few numbers, and decodes them.
+"""WORLD's codec, which codes a spectral envelope or an aperiodicity as a few numbers, and decodes them.
 
 Source: WORLD, codec.cpp (M. Morise, 2017).
 """
@@ -25,17 +25,17 @@ def aperiodicity_bands(rate: float) -> int:
 
 
 def code_envelope(power: Array, rate: float, dimensions: int) -> Array:
-    """Return c = D L ln(power): L takes points equally spaced in mel, D is the cosine transform.
+    """Return coded spectral envelopes [n, dimensions]: a cosine transform of ln(power) on the mel scale.
 
-    power: [n, n_fft / 2 + 1], float64, above 0; rate: sampling rate, Hz. Returns [n, dimensions].
+    power: [n, n_fft / 2 + 1], float64, above 0; rate: the sampling rate, Hz.
     """
     return matmul(log(power), _coding(power.shape[1], rate, dimensions))
 
 
 def decode_envelope(coded: Array, rate: float, n_fft: int) -> Array:
-    """Return the power spectra, [n, n_fft / 2 + 1] float64, that `code_envelope` coded.
+    """Return power spectra [n, n_fft / 2 + 1], float64, decoded from the results of `code_envelope`.
 
-    coded: [n, dimensions].
+    coded: [n, dimensions]; rate: the sampling rate, Hz.
     """
     return exp(matmul(coded, _decoding(coded.shape[1], rate, n_fft)))
 
@@ -52,10 +52,10 @@ def code_bands(aperiodicity: Array, rate: float) -> Array:
 
 
 def decode_bands(coded: Array, rate: float, n_fft: int) -> Array:
-    """Return aperiodicity [n, n_fft / 2 + 1], from bands in dB, [n, aperiodicity_bands(rate)], float64.
+    """Return aperiodicity, from 0 to 1, [n, n_fft / 2 + 1], decoded from the results of `code_bands`.
 
-    Between the bands, -60 dB at 0 Hz and 0 dB at half the rate, it lies on straight lines in dB. A row with a mean
-    above -0.5 dB is all noise.
+    coded: [n, aperiodicity_bands(rate)], in dB, float64. Between the bands, -60 dB at 0 Hz and 0 dB at half the rate,
+    the aperiodicity is interpolated linearly in dB. A row whose mean is above -0.5 dB is all noise.
     """
     count = coded.shape[1]
     edges = np.full((len(coded), 1), _LOWEST_DB), coded, np.full((len(coded), 1), -_GUARD)
@@ -77,10 +77,10 @@ def _coding(bins: int, rate: float, dimensions: int) -> Array:
 
 
 def _coding_cosines(points: int, dimensions: int) -> Array:
-    """Return the transform of WORLD's coder, [points, dimensions]. It differs a little from the DCT-II of the decoder.
+    """Return the matrix of the cosine transform in WORLD's coder, [points, dimensions].
 
-    In place of 2 * i + 1 in cos(pi * k * (2 * i + 1) / (2 * points)), the coder has 2 * i - 1 for even i, 2 * i + 3
-    for odd i.
+    It differs a little from the DCT-II of the decoder: in place of 2 * i + 1 in cos(pi * k * (2 * i + 1) / (2 *
+    points)), it has 2 * i - 1 for even i and 2 * i + 3 for odd i.
     """
     i = np.arange(points)
     turns = np.where(i % 2, 2 * i + 3, 2 * i - 1)[:, None] * np.arange(dimensions) % (4 * points)
@@ -114,7 +114,10 @@ def _mel_axis(points: int, rate: float) -> Array:
 
 
 def _straight_lines(axis: Array, at: Array) -> Array:
-    """Return the matrix [len(axis), len(at)] that interpolates values at `axis`, ascending, linearly at the points."""
+    """Return the matrix [len(axis), len(at)] that interpolates linearly: values at `axis` times it are values at `at`.
+
+    axis: ascending.
+    """
     left = np.clip(np.searchsorted(axis, at, side="right") - 1, 0, len(axis) - 2)
     share = (at - axis[left]) / (axis[left + 1] - axis[left])
     matrix = np.zeros((len(axis), len(at)))
