@@ -51,9 +51,10 @@ _BY_CALL = ("import_module", "__import__")
 
 @dataclass(frozen=True)
 class SourceFile:
-    """The hash and the imports of one file, as `read_source` returns them.
+    """The hash of a source file and the modules that it imports, as `read_source` returns them.
 
     digest: the hash of the contents. imports: pairs (name of a module, names that are imported from this module).
+    computed: the numbers of lines that import a module by a computed name.
     """
 
     digest: str
@@ -139,7 +140,10 @@ def closure(*modules: str) -> Closure:
 
 
 def _parents(name: str) -> list[str]:
-    """Return the names of the packages around a module. An import of the module runs their `__init__` files too."""
+    """Return the names of the packages around a module: "a", "a.b" for "a.b.c".
+
+    Importing it runs their `__init__` files.
+    """
     parts = name.split(".")
     return [".".join(parts[:k]) for k in range(1, len(parts))]
 
@@ -208,9 +212,9 @@ def _statements(code: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _calls(tree: ast.AST) -> tuple[list[str], list[int]]:
-    """Return the modules that calls such as `import_module("a.b")` import, and the line numbers of unclear calls.
+    """Return the modules that calls such as `import_module("a.b")` import, and the lines of calls with unknown names.
 
-    A call is unclear if its argument is computed, or begins with a dot.
+    Such a call has an argument that is computed, or that begins with a dot. tree: the syntax tree of a file.
     """
     named, computed = [], []
     for item in ast.walk(tree):

@@ -1,4 +1,4 @@
-"""Nodes made of plain functions that remember nothing from one block to the next."""
+"""Nodes made from plain functions that keep nothing from one block to the next."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dspgraph.streams import Array, Stream
 
 
 def as_node(function: Callable[..., Any]) -> type[Node]:
-    """Return a node class made of a function: a decorator.
+    """Make a node class from a function and return it. Use it as a decorator:
 
         @as_node
         def clip(x: Audio, peak: float = 0.5) -> Audio:
@@ -24,10 +24,10 @@ def as_node(function: Callable[..., Any]) -> type[Node]:
             return np.clip(x, -peak, peak)
 
     Arguments that are annotated with a class of streams (Audio, Frames, Symbols) or with `Input(...)` are the inputs;
-    all other arguments are the parameters. The function is called with one array for each input, a block of the
-    signal. Its result is the block of the output `y`, which has the stream of the first input. An item of the result
-    must depend on the same item of the inputs alone: `dspgraph.testing.check_node` finds a function that looks at other
-    items. A node that remembers something, waits, or gives another stream is a class: see `dspgraph.Node`.
+    all other arguments are the parameters. The function is called with one array for each input, a block of the signal.
+    Its result is the block of the output `y`, which has the stream of the first input. An item of the result must
+    depend only on the same item of the inputs; `dspgraph.testing.check_node` finds functions that look at other items.
+    Write a class (`dspgraph.Node`) for a node that has memory, needs later items, or gives another stream.
 
     Raises NodeError for a function without an input, for an argument without annotation or with a name that every node
     has, such as `y`, and for `*args`.

@@ -52,7 +52,11 @@ class Graph(Wiring):
         return results
 
     def _named(self, /, *signal: Any, **signals: Any) -> dict[str, Any]:
-        """Return input name -> array. signal: the array of the only input, if it is given without a name."""
+        """Return the arguments of `__call__` as a mapping, input name -> array.
+
+        signal: the array of the only input, given without a name. signals: arrays by name. Raises SignalError if an
+        array without a name is given to a graph with several inputs, or beside others.
+        """
         if not signal:
             return signals
         if len(self.inputs) != 1 or len(signal) != 1 or signals:

@@ -94,7 +94,7 @@ class Node(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _check_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse a boolean or a text where a number is required."""
+        """Return `value`. Raises a validation error if a boolean or a text stands where only a number is allowed."""
         if no_number(cls, str(info.field_name), value):
             raise PydanticCustomError("no_number", "must be a number")
         return value
@@ -225,9 +225,9 @@ def first_stream(inputs: tuple[Any, ...]) -> Stream:
 
 
 def failure_sentence(node: Node, error: BaseException) -> str:
-    """Return the class and message of an error in a node's own code and, if known, the place in the node's file.
+    """Return a sentence about an error in a node's own code: its class, its message and, if known, its place.
 
-    The place is the innermost line of the traceback that is in the file of the node's module. For a MemoryError or an
+    The place is the innermost line of the traceback that lies in the file of the node's module. For a MemoryError or an
     OverflowError, the sentence lists the parameters of the node instead and advises smaller values.
     """
     if isinstance(error, MemoryError | OverflowError):

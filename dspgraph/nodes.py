@@ -13,7 +13,10 @@ from dspgraph.errors import suggest
 
 
 def __getattr__(name: str) -> Any:
-    """Return the class or the function of a node. Raises AttributeError that suggests a similar name."""
+    """Return the class or the function of a node, by its name.
+
+    Raises AttributeError, with the most similar name, for others.
+    """
     found = registry.nodes()
     classes = {_class_name(node): node for node in found}
     node = classes.get(name, name)

@@ -1,4 +1,4 @@
-"""Parameters: the type `File`, and functions that put rules of parameters and complaints of pydantic into words."""
+"""Parameters: the type `File`, and functions that describe the rules of parameters, and what breaks them, in words."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _no_number(schema: dict[str, Any], value: Any) -> bool:
 
 
 def _options(schema: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the alternatives of a schema (`anyOf`); the schema itself if it has no alternatives."""
+    """Return the alternatives of a JSON Schema (`anyOf`), or a list with the schema itself if it has none."""
     return list(schema.get("anyOf", [schema]))
 
 

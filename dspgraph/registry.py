@@ -101,7 +101,7 @@ def _load(what: str, loader: Callable[[], Any]) -> Any:
 
 @dataclass(frozen=True)
 class PipelineSource:
-    """A pipeline that is known by its name. path: its file. pack: the package that the file comes with."""
+    """A pipeline that the registry knows. name: its name. pack: the package that it comes with. path: its file."""
 
     name: str
     pack: str
@@ -135,7 +135,7 @@ def shipped_pipelines() -> dict[str, Path]:
 
 
 def _folder_of(package: str) -> Path:
-    """Return the folder of a package. If there is no such package, return its name as a path, for the error message."""
+    """Return the folder of a package, or its name as a path, for messages, if there is no such package."""
     with suppress(Exception, SystemExit):  # find_spec imports the packages around it, which may fail
         spec = find_spec(package)
         for folder in (spec.submodule_search_locations or []) if spec else []:
@@ -322,8 +322,9 @@ def _check_plugin(path: Path) -> None:
 
 
 def revive(path: str, kind: str) -> Node:
-    """Return a new node of a plugin file, without parameters, which pickle sets next. kind: the name of the node class.
+    """Return a node without parameters, of a class in a plugin file.
 
+    Pickle calls this function and then sets the parameters. path: the plugin file. kind: the name of the node class.
     Raises RequestError if the file no longer defines this class.
     """
     found = vars(_plugin(Path(path))).get(kind)

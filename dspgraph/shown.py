@@ -62,9 +62,9 @@ def shortened(text: str, letters: int) -> str:
 
 
 def _parts(value: Any, letters: int, levels: int) -> Iterator[str]:
-    """Yield the text of a value in parts.
+    """Yield the text of a value, as `shown` shows it, in parts, so that the caller can stop when it has enough.
 
-    letters: how many characters the caller shows at most. levels: the largest number of levels of nested lists.
+    letters: how many characters the caller shows at most. levels: how many levels of nested lists are shown.
     """
     kind = type(value)
     if kind in (list, tuple) or isinstance(value, Mapping):

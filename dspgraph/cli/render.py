@@ -181,7 +181,10 @@ def _render_events(
     form: str,
     overwrite: bool,
 ) -> None:
-    """Render one file with events. given: overrides, swaps and plugins."""
+    """Render one file as a performance with the events in the file `events`, and print the names of the written files.
+
+    given: the overrides, swaps and plugins of the pipeline. form: the format of the files, such as "wav".
+    """
     from dspgraph.rendering.performing import EventFile, render_events
 
     context = click.get_current_context()

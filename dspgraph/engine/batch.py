@@ -79,7 +79,7 @@ class Batch:
 
 @dataclass
 class _Place:
-    """A signal in a batch: its session, its remaining blocks, and the error that ended it, if there was one."""
+    """A place in a batch: one signal, its session, its remaining blocks, and the error that ended it, if any."""
 
     graph: Wiring
     plan: Plan
@@ -92,7 +92,10 @@ class _Place:
         return Session(self.graph, self.plan)
 
     def feed(self) -> None:
-        """Give the session its next block, or end the signal after the last block. Keep an error in `error`."""
+        """Give the session the next block of the signal, or end the signal after the last block.
+
+        An error is stored in `error`.
+        """
         try:
             if self.blocks is None:
                 self.blocks = _blocks_of_any(self.graph, self.signal)
@@ -116,9 +119,9 @@ def _blocks_of_any(graph: Wiring, signal: Signal) -> Iterator[Arrays]:
 
 
 def _run_group(stage: Stage, group: list[_Place]) -> None:
-    """Run one node for one round of a group of signals, and keep each signal's error in its place.
+    """Run one node for one round of a group of signals. The error of a signal is stored in its place.
 
-    If the node has no `step_many` of its own, the group has one signal only.
+    group: the signals; only one if the node has no `step_many` of its own.
     """
     states = [place.session.state for place in group]
     errors: list[Exception | None] = [None] * len(group)

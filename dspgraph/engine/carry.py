@@ -1,4 +1,4 @@
-"""Another graph in the middle of a signal: nodes with the same past go on, all others begin."""
+"""The change to another graph in the middle of a signal: nodes with the same past continue, all others start."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from dspgraph.engine.plan import Plan, SessionState, Stage
 
 
 def carry(old: SessionState, before: Plan, plan: Plan, at: Fraction) -> tuple[SessionState, dict[str, Fraction]]:
-    """Return the state of `plan` in the middle of a signal, and the time at which each new node begins, in seconds.
+    """Return the state of a new plan in the middle of a signal, and node name -> time in seconds at which it begins.
 
-    old, before: the state so far, between two rounds, and its plan. at: the time from which new nodes may begin. A node
-    of `plan` whose cone is in `before` keeps its state, its queues and its counts, which move from `old`. If several
-    have the same cone, all but the first get copies, because nodes may write to their states. Every other node starts
-    anew. It begins at the first time from `at` on, and from the beginnings of the nodes that it takes from,
-    that is a whole number of its periods and of items of its outputs. It does not see earlier items.
+    old, before: the state so far, between two rounds, and its plan. plan: the new plan. at: the earliest time at which
+    new nodes may begin, in seconds. A node of `plan` whose cone occurs in `before` keeps its state, its queues and its
+    counts, which are moved from `old`. If several nodes have the same cone, all but the first get copies, because nodes
+    may write to their states. Every other node starts anew: at the first time that is not before `at`, nor before the
+    beginning of a node that it takes from, and that is a whole number of its periods and of items of its outputs. It
+    does not get earlier items.
     """
     stages = {before.cones[stage.name]: stage for stage in before.stages}
     state, begins = SessionState(plan, begun=False), dict[str, Fraction]()
@@ -41,7 +42,10 @@ def carry(old: SessionState, before: Plan, plan: Plan, at: Fraction) -> tuple[Se
 
 
 def _move(old: SessionState, before: Stage, state: SessionState, stage: Stage) -> None:
-    """Move all that belongs to a node. before, stage: its stages in the old plan and in the new one."""
+    """Move the state, the queues and the counts of one node from the old session state to the new one.
+
+    before, stage: the stages of the node in the old plan and in the new plan.
+    """
     state.node_states[stage.index] = old.node_states[before.index]
     state.queues[stage.index] = [
         (slot, queue, count)
@@ -56,7 +60,11 @@ def _move(old: SessionState, before: Stage, state: SessionState, stage: Stage) -
 
 
 def _begin(state: SessionState, plan: Plan, stage: Stage, begins: Mapping[str, Fraction], at: Fraction) -> Fraction:
-    """Start a node, whose sources are in `state` already; return the time at which it begins, in seconds."""
+    """Start a node in the new state; return the time, in seconds, at which it begins.
+
+    begins: name of a node -> the time at which it begins, for nodes that were started earlier. at: the earliest time at
+    which the node may begin. The nodes that it takes from must be in `state` already.
+    """
     sources = (origin.rpartition(".")[0] for _, origin in plan.graph.sources(stage.name))
     earliest = max([at, *(begins[source] for source in sources if source in begins)])
     binding = stage.binding

@@ -17,10 +17,10 @@ _SHARED = (type, ModuleType, FunctionType, BuiltinFunctionType, np.dtype, type(N
 
 
 def held(plan: Plan, state: SessionState) -> Iterator[int]:
-    """Yield for every node, in running order, the bytes of its state and of the blocks that wait before it.
+    """Yield, for every node in running order, the number of bytes of its state and of the blocks that wait before it.
 
-    The last number is for the engine: the blocks at the inputs and between nodes. A value that several nodes hold
-    counts for the first of these nodes only. Tables and weights that are attributes of a node do not count.
+    The last number counts the blocks at the inputs and between nodes. A value that several nodes hold counts for the
+    first of them only. Tables and weights that are attributes of a node do not count.
     """
     seen: dict[int, Any] = {}
     for stage in plan.stages:
@@ -37,10 +37,10 @@ def _waiting(queue: Queue, seen: dict[int, Any]) -> int:
 
 
 def size(value: Any, seen: dict[int, Any]) -> int:
-    """Return the bytes of a value and of everything that it refers to, directly or through other values.
+    """Return the number of bytes of a value and of everything that it refers to, directly or through other values.
 
     seen: id -> value, for the values that were already counted. They do not count again; this function adds the values
-    that it counts. A view of an array counts as the whole array, because the view keeps the array alive.
+    that it counts to `seen`. A view of an array counts as the whole array, because the view keeps the array alive.
     """
     total, found = 0, [value]
     while found:
@@ -58,7 +58,7 @@ def size(value: Any, seen: dict[int, Any]) -> int:
 
 
 def _memory(one: Any) -> tuple[Any, int]:
-    """Return the object that owns the memory of a value, and the number of bytes.
+    """Return (the object that owns the memory of a value, the number of its bytes).
 
     The number is the size of the owner. If the owner of an array is not an array itself (memory of numba, for
     instance), the number is the size of the array.

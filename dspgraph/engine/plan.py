@@ -96,7 +96,7 @@ class SessionState:
 
 
 class Stage:
-    """One node in a plan: the slots of its inputs and outputs, and how blocks are cut for it."""
+    """One node in a plan, with the slots of its inputs and outputs, and the rules by which blocks are cut for it."""
 
     def __init__(
         self,
@@ -177,7 +177,7 @@ class Stage:
         return self._grouped(blocks) if self.port_groups else blocks
 
     def _receive(self, state: SessionState) -> int:
-        """Put the blocks of this round into the queues; return the number of periods that all queues have complete."""
+        """Put the blocks of this round into the queues; return the number of periods complete in all queues."""
         slots, periods = state.slots, -1
         for source, queue, count in state.queues[self.index]:
             block = slots[source]
@@ -224,7 +224,7 @@ class Stage:
         self.put(state, pieces)
 
     def run_late(self, state: SessionState) -> None:
-        """Run the node for one round, without the items that come before the node begins."""
+        """Run the node for one round, but drop the items that lie before the time at which the node begins."""
         late = state.late[self.index]
         blocks = {slot: state.slots[slot] for slot in late}
         for slot, n in late.items():

@@ -19,7 +19,12 @@ HERE = "on this machine, as busy as it was"
 
 @dataclass(frozen=True)
 class Row:
-    """Time and memory of one node, over all signals. seconds: the whole time of the node."""
+    """Time and memory of one node, over all signals. Times are in seconds.
+
+    calls: the number of calls of the node. seconds: the time of all calls. share: of the time of all nodes. speed: the
+    real-time factor. worst: the time of its slowest quantum. at_end: the time at the end of signals. held: bytes of
+    memory.
+    """
 
     name: str
     type: str
@@ -42,9 +47,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Peak:
-    """The slowest quantum.
+    """The slowest quantum of a profile.
 
-    spent: the seconds of each node, then of the engine. at: the time in the signal at which the quantum begins.
+    spent: the seconds that each node, and last the engine, took. at: the time in the signal at which the quantum
+    begins.
     """
 
     spent: Array
@@ -60,8 +66,8 @@ class Peak:
 class Profile:
     """Time and memory of the nodes of one graph, over all signals. It can be pickled, and merged with other profiles.
 
-    Arrays have one number per node, in running order, then one for the engine; `Row` says what they mean. wait: the
-    latency of the graph in seconds. whole: the names of the nodes that need the whole signal.
+    Arrays have one number for each node, in running order, and a last one for the engine; `Row` says what they mean.
+    wait: the latency of the graph, in seconds. whole: the names of the nodes that need the whole signal.
     """
 
     names: tuple[str, ...]

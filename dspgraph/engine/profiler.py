@@ -154,7 +154,7 @@ class Profiler:
 
     @contextmanager
     def around_round(self, states: Sequence[SessionState]) -> Iterator[None]:
-        """Return a context manager that measures the time of a round; at intervals and at the end also the memory."""
+        """Return a context manager that measures the time of a round, and at intervals and at the end the memory."""
         if self._rehearsing:
             yield
             return
@@ -243,7 +243,7 @@ class _Progress:
 
 
 def _at_quanta(graph: Wiring, blocks: Iterable[Arrays], quantum: Fraction) -> Iterator[tuple[int | None, Arrays]]:
-    """Yield (number of the quantum, block) for the given blocks, cut wherever a quantum begins.
+    """Cut the blocks of a signal wherever a quantum begins; yield (number of the quantum, block) for each part.
 
     A block that a session would refuse is yielded uncut, with None as its number: the session then raises the error.
     """

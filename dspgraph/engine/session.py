@@ -145,15 +145,16 @@ class Session:
         self.spent = ""
 
     def become(self, graph: Wiring, plan: Plan | None = None, at: Fraction = Fraction(0)) -> dict[str, Fraction]:
-        """Go on with another graph in the middle of the signal; return the time from which each output is new, in s.
+        """Continue with another graph in the middle of the signal; return output name -> the time at which it begins.
 
-        A node of the new graph goes on if its whole past is the same: it, and all that it takes from, directly or
-        through other nodes, is in the old graph too. Names do not matter. Every other node begins at the first time
-        from `at` on, and from now on, that fits its blocks; earlier items do not exist for it, and its outputs count
-        from there. An output of a node that goes on has the time 0.
+        A node of the new graph keeps its state if its past is the same: the node itself, and all that it takes from,
+        directly or through other nodes, are in the old graph too. Names do not matter. Every other node starts anew, at
+        the first time that fits its blocks and is neither before `at` nor before the present time; its outputs begin
+        then. For the outputs of a node that keeps its state the time is 0. Times are in seconds.
 
-        plan: a plan of the new graph. at: seconds; a time that has passed stands for now. Raises SessionError for a
-        graph with other inputs, for one with a node that changes the tempo, and after the end of the signal.
+        plan: a plan of the new graph; by default a new one. at: in seconds; if it has passed, the present time counts.
+        Raises SessionError for a graph with other inputs, for one with a node that changes the tempo, and after the end
+        of the signal.
         """
         self._check_alive()
         if dict(graph.inputs) != dict(self.graph.inputs):

@@ -79,7 +79,7 @@ class Alignment:
         return sorted({one.label for one in self.intervals})
 
     def folded(self, folds: Collection[str]) -> Alignment:
-        """Return the alignment with parts of the labels removed. folds: names in FOLDS, of the parts to remove."""
+        """Return the alignment with parts of its labels removed, such as stress marks. folds: names in FOLDS."""
         if unknown := set(folds) - set(FOLDS):
             raise RequestError(f"there is no fold {shown(min(unknown))}; {suggest(min(unknown), FOLDS)}")
         changed = tuple(one._replace(label=folded_label(one.label, folds)) for one in self.intervals)
@@ -161,7 +161,7 @@ class AlignmentFile:
 
 
 def _form_of(path: Path, text: str) -> str:
-    """Return the format of a file. The content decides if it is clear, and otherwise the suffix."""
+    """Return the format of a file. If its content does not show the format, the suffix decides. text: the content."""
     start = text[:4000].lstrip()
     for mark, form in {"#!MLF!#": "mlf", "File type": "textgrid", "ooBinaryFile": "textgrid", "{": "gentle"}.items():
         if start.startswith(mark):

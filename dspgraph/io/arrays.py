@@ -188,7 +188,7 @@ class ArraySource:
                 raise FileError(f"{self.path} lists the array '{name}' {there[name]} times: make the file again")
 
     def _described(self, archive: zipfile.ZipFile) -> dict[str, Stream]:
-        """Return name -> stream, for the streams that the file describes and the graph takes."""
+        """Return name -> stream, for those input streams of the graph that the file describes."""
         description = self._description(archive)
         with self._parsing():
             return {name: stream_from_dict(description[name]) for name in self.streams if name in description}
@@ -341,7 +341,10 @@ def read_arrays(path: str | Path) -> dict[str, tuple[Stream, Array]]:
 
 
 class _ArchiveFile(io.FileIO):
-    """The file of an archive. It refuses to read a list of members that is too long: zipfile reads the list at once."""
+    """The file of a zip archive.
+
+    It refuses to read a list of members that is too long, which zipfile would read at once.
+    """
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Return the next `size` bytes, or the rest of the file if `size` is negative or None."""
@@ -352,7 +355,7 @@ class _ArchiveFile(io.FileIO):
 
 @dataclass(frozen=True)
 class _Header:
-    """The header of an array in an archive: shape, type and order of its items."""
+    """The header of an array in an archive: its number of bytes, and the shape, order and dtype of the array."""
 
     member: zipfile.ZipInfo
     length: int  # bytes of the header itself

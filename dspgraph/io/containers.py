@@ -31,7 +31,11 @@ Order: TypeAlias = Literal["big", "little"]
 
 
 class FileLayout(NamedTuple):
-    """The bytes of a file that a decoder must read, and the length that results."""
+    """A plan for reading a file to its true end: the pieces that decoders read in turn, and what is known of them.
+
+    counted: whether a decoder finds the length itself; otherwise all samples are decoded to count them. most: the most
+    samples per channel to read from each piece. notes: sentences about what is wrong in the header.
+    """
 
     pieces: tuple[Piece | None, ...] = (None,)  # decoded one after the other; None: the file as it is
     counted: bool = True  # whether a decoder knows the length; if not, all samples are decoded to count them
@@ -82,7 +86,7 @@ def _kept_layout(path: Path, size: int, state: tuple[int, int, int]) -> FileLayo
 
 
 def _layout(path: Path, size: int) -> FileLayout:
-    """Return the layout of a file of `size` bytes, see `find_layout`."""
+    """Return the layout of a file of `size` bytes, as `find_layout` does, without the cache."""
     with path.open("rb") as file:
         begin = _behind_id3(file)
         file.seek(begin)
@@ -161,7 +165,10 @@ def _joined_flac_layout(file: BinaryIO, ends: list[int]) -> FileLayout:
 
 
 def _most(samples: int | None) -> tuple[int, ...]:
-    """Return `FileLayout.most` for a layout with one piece. samples: the number of samples; None or 0 if not known."""
+    """Return the field `most` of a layout with one piece.
+
+    samples: the number of samples per channel; None or 0 if not known.
+    """
     return (samples or sys.maxsize,)
 
 
@@ -174,7 +181,7 @@ def _without_length(flac: Flac, begin: int, end: int) -> Piece:
 
 
 class _Chunks(NamedTuple):
-    """The layout of a file that consists of chunks. A chunk has a name, a length and a content, in this order."""
+    """The form of a container that consists of chunks. A chunk has a name, a length and a content, in this order."""
 
     name: int = 4  # size of the name, in bytes
     length: int = 4  # size of the length, in bytes
@@ -238,7 +245,11 @@ _AIFF_UNITS = {
 
 
 class _Coding(NamedTuple):
-    """The properties of the coding of samples on which the length of a file depends."""
+    """The properties of a sample coding that are needed to compute the length of a file.
+
+    block, samples: the bytes of a block, and the samples per channel in it. promised: the samples per channel that the
+    header names; 0 if none.
+    """
 
     block: int = 1  # bytes of a block; a decoder needs whole blocks
     samples: int = 1  # samples per channel in a block
@@ -249,7 +260,11 @@ class _Coding(NamedTuple):
 
 
 class _Samples(NamedTuple):
-    """The place of the samples, according to the header. All offsets count from the first byte of the container."""
+    """The place of the samples in a file, according to its header. Offsets count from the first byte of the container.
+
+    begin, length: of the samples, in bytes. field, size, order: offset, bytes and byte order of the length in the
+    header.
+    """
 
     begin: int  # offset of the samples, in bytes
     length: int  # in bytes
@@ -278,10 +293,10 @@ def _is_mark(length: int, size: int) -> bool:
 
 
 def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: int, whole: Piece | None) -> FileLayout:
-    """Return the layout of a file with one length in bytes.
+    """Return the layout of a file whose header has the length of the samples in bytes.
 
-    begin: offset of the container in the file. size: bytes of the file. whole: the piece for a file whose header has
-    the right length.
+    magic: the first four bytes of the container. begin: the offset of the container in the file. size: bytes of the
+    file. whole: the piece to use if the length in the header is right.
     """
     found = _find_samples(path, file, magic, begin, size)
     if found is None:
@@ -312,9 +327,9 @@ def _sized_layout(path: Path, file: BinaryIO, magic: bytes, begin: int, size: in
 
 
 def _check_length(path: Path, found: _Samples, length: int, there: int, left: int) -> None:
-    """Raise FileError if a file has fewer bytes of samples than `length`, or more than its header can count.
+    """Raise FileError if a file has fewer bytes of samples than `length`, or more than its header can state.
 
-    there: bytes from the first sample to the end of the file. left: bytes after all chunks.
+    there: the bytes from the first sample to the end of the file. left: the bytes after all chunks.
     """
     if length > there:
         raise FileError(
@@ -329,9 +344,9 @@ def _check_length(path: Path, found: _Samples, length: int, there: int, left: in
 
 
 def _notes_of_left(file: BinaryIO, end: int, left: int, last: str) -> list[str]:
-    """Return a note about the `left` bytes after offset `end`; no note if they are zeros.
+    """Return a note about the `left` bytes after the offset `end`, as a list; an empty list if they are zeros.
 
-    last: the part of the file that ends there.
+    last: a name of the part of the file that ends there.
     """
     file.seek(end)
     is_padding = left < 8 or not file.read(4096).strip(b"\0")
@@ -339,7 +354,10 @@ def _notes_of_left(file: BinaryIO, end: int, left: int, last: str) -> list[str]:
 
 
 def _notes_of_samples(coding: _Coding, length: int) -> Iterator[str]:
-    """Yield a note if `length` bytes have another number of samples than the header says, or an incomplete block."""
+    """Yield a note if `length` bytes hold another number of samples than the header says.
+
+    Yield another one if the last block is incomplete.
+    """
     blocks, rest = divmod(length, coding.block)
     found = blocks * coding.samples
     if coding.promised not in (0, found):
@@ -357,7 +375,10 @@ def _mpeg_layout(path: Path, begin: int, end: int) -> FileLayout:
 
 
 def _find_samples(path: Path, file: BinaryIO, magic: bytes, begin: int, size: int) -> _Samples | None:
-    """Return the place of the samples according to the header; None if the header does not say it."""
+    """Return the place of the samples according to the header of a file, or None if the header does not say it.
+
+    magic: the first four bytes of the container. begin: its offset. size: bytes of the file.
+    """
     if magic in CHUNKED:
         return _chunk_of_samples(file, CHUNKED[magic], begin, size)
     if magic in (b".snd", b"dns."):
@@ -374,7 +395,10 @@ def _au_samples(path: Path, file: BinaryIO, magic: bytes, begin: int, size: int)
 
 
 def _sphere_samples(path: Path, file: BinaryIO, begin: int, size: int) -> _Samples | None:
-    """Return the place of the samples of a SPHERE file; None without a valid header. Raises FileError if compressed."""
+    """Return the place of the samples of a SPHERE file, or None if its header is not valid.
+
+    Raises FileError if the samples are compressed.
+    """
     file.seek(begin)
     head = file.read(1024)
     start = re.match(rb"NIST_1A\s+(\d{1,9})\s", head)
@@ -391,9 +415,9 @@ def _sphere_samples(path: Path, file: BinaryIO, begin: int, size: int) -> _Sampl
 
 
 def _check_begin(path: Path, start: int, first: int, end: int) -> None:
-    """Raise FileError unless the samples begin between the bytes `first` and `end`.
+    """Raise FileError if the samples begin within the header, or after their end.
 
-    start: where the samples begin. first: where the header ends. end: where the samples, or the file, end.
+    start: the offset at which they begin. first: where the header ends. end: where the samples, or the file, end.
     """
     if not first <= start <= end:
         place = "within the header" if start < first else f"behind their end, byte {end}"
@@ -463,7 +487,7 @@ def _wav_coding(content: bytes, w64: int | None) -> _Coding:
 
 
 def _aiff_coding(content: bytes) -> _Coding:
-    """Return the coding that the chunk "COMM" describes: channels, samples, bits, rate, type of compression.
+    """Return the sample coding that the chunk "COMM" of an AIFF file describes.
 
     content: the first bytes of the chunk.
     """

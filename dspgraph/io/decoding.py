@@ -71,7 +71,10 @@ class _Forward(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no t
 
 
 class _Link(NamedTuple):
-    """A piece of a file with one stream of samples."""
+    """A part of an audio file that has a decoder of its own, such as one of several joined files.
+
+    frames: samples per channel.
+    """
 
     piece: Piece | None  # None: the file as it is
     frames: int  # samples per channel
@@ -113,9 +116,9 @@ class Decoder:
         return max(1, min(2**15, _BLOCK // self.channels))
 
     def _take_header(self, file: _Forward) -> None:
-        """Store the rate, channels and format of a link, from its opened file.
+        """Store the rate, channels and format that the header of an opened link has.
 
-        Raises FileError if the format is not read, and if rate or channels differ from those of the links before.
+        Raises FileError if the format is not read, and if rate or channels differ from those of the previous links.
         """
         if file.format not in READABLE_FORMATS:
             raise FileError(

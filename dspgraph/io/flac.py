@@ -24,7 +24,11 @@ _SIZES = {1: 192, **{code: 144 << code for code in range(2, 6)}, **{code: 1 << c
 
 
 class Flac(NamedTuple):
-    """The length of a FLAC file, in samples per channel."""
+    """The length of a FLAC file, in samples per channel.
+
+    promised: the length in the header. found: the length up to the last frame. head: the beginning of the file, with
+    the length in the header replaced by 0.
+    """
 
     promised: int  # length in STREAMINFO; 0: unknown (section 8.2); -1: the file ends before STREAMINFO does
     found: int  # number of samples up to the end of the last frame; 0 if no last frame was found
@@ -46,7 +50,8 @@ def find_starts(file: BinaryIO, begin: int) -> Iterator[int]:
 def find_flac(file: BinaryIO, begin: int, size: int) -> Flac:
     """Return the length of a FLAC file.
 
-    begin: the offset of "fLaC" in the open file. size: the offset at which the FLAC file ends.
+    begin: the offset at which the FLAC file begins, with the bytes "fLaC". size: the offset at which the FLAC file
+    ends.
     """
     file.seek(begin)
     head = file.read(_INFO + 18)
@@ -138,7 +143,10 @@ def _coded_number(header: bytes) -> tuple[int, int]:
 
 
 def _table(bits: int, polynomial: int) -> list[int]:
-    """Return the table of a CRC: the check sum of each of the 256 bytes. The highest bit of a byte comes first."""
+    """Return the table of a CRC with this number of bits and this polynomial: the check sum of each of the 256 bytes.
+
+    The highest bit of a byte comes first.
+    """
     table = []
     for byte in range(256):
         found = byte << bits - 8

@@ -73,7 +73,7 @@ def _phones(path: Path, words: list[Any], without: Counter[str], longer: list[st
 
 
 def _lengths(place: str, phones: list[Any]) -> Iterator[tuple[Fraction, str]]:
-    """Yield (duration, label) of every phone of a word."""
+    """Yield (duration in seconds, label) of every phone of a word. place: of the word in the file, for messages."""
     for number, phone in enumerate(phones):
         where = f"{place}.phones[{number}]"
         if not isinstance(phone, dict) or not isinstance(phone.get("phone"), str):

@@ -67,7 +67,11 @@ class Header(NamedTuple):
 
 
 class Tag(NamedTuple):
-    """The tag Xing, Info or VBRI, which describes a file. It is in the first frame, which then has no sound."""
+    """The tag Xing, Info or VBRI of a file, which is in the first frame, in place of sound.
+
+    frames, size: the number of frames and of bytes that follow. lead, padding: samples that the encoder added at the
+    beginning and at the end. gapless: whether the tag has these two numbers.
+    """
 
     frames: int | None  # number of frames; None: the tag does not have it
     size: int | None  # bytes of the file from the tag on; None: the tag does not have them
@@ -77,7 +81,10 @@ class Tag(NamedTuple):
 
 
 class Mpeg(NamedTuple):
-    """The frames of a file."""
+    """What a scan of an MPEG audio file has found: the number of frames with sound, and the piece that a decoder reads.
+
+    samples: per channel; None if the decoder computes them. notes: sentences about other bytes in the file.
+    """
 
     kind: Kind
     frames: int  # number of frames with sound
@@ -100,7 +107,10 @@ def parse_header(header: bytes) -> Header | None:
 
 @cache
 def _frame(first: int, second: int) -> Header | None:
-    """Return a header from its second and third byte. Its number of channels is 0: it depends on the fourth byte."""
+    """Parse the second and the third byte of a frame's header.
+
+    The number of channels in the result is 0: it is in the fourth.
+    """
     version = {0b11: 1, 0b10: 2, 0b00: 3}.get(first >> 3 & 3)
     layer = 4 - (first >> 1 & 3)
     code, rate_code, padding = second >> 4, second >> 2 & 3, second >> 1 & 1
@@ -138,7 +148,7 @@ def find_mpeg(path: Path, begin: int, size: int) -> Mpeg | None:
 
 
 class _Scan:
-    """A scan of an open file for frames."""
+    """A search of an open file for MPEG audio frames and tags."""
 
     def __init__(self, path: Path, file: BinaryIO, size: int) -> None:
         self.path, self.file, self.size = path, file, size
@@ -172,7 +182,7 @@ class _Scan:
         return True
 
     def frames(self, begin: int, first: int) -> Mpeg:
-        """Return the frames of the file. first: the offset of the first frame. begin: as in `find_mpeg`."""
+        """Return all frames of the file. begin: as in `find_mpeg`; first: the offset of the first frame."""
         header = self.read(first, 4)
         parsed = parse_header(header)
         assert parsed
@@ -228,13 +238,13 @@ class _Scan:
         )
 
     def behind_tags(self, at: int) -> int:
-        """Return the offset at which the text tags that begin at the offset `at` end; `at` if there are none."""
+        """Return the offset after the text tags that begin at the offset `at`; `at` itself if there are none."""
         while (end := self._tag_end(at)) > at:
             at = end
         return at
 
     def _tag_end(self, at: int) -> int:
-        """Return the offset at which the text tag that begins at the offset `at` ends; `at` if there is none."""
+        """Return the offset after the one text tag that begins at the offset `at`; `at` itself if there is none."""
         head = self.read(at, 32)
         if head[:3] == b"ID3":
             return min(self.size, at + id3_length(head))

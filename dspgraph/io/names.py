@@ -1,9 +1,4 @@
-"""Names of files that look the same and differ in their Unicode form.
-
-The letter "e with acute" is one character in the form NFC; in the form NFD it is two characters, "e" and a combining
-accent. macOS and archives made there often write names in NFD; most other programs write NFC. For many file systems
-these are two different names. Source: Unicode Standard Annex 15, "Unicode Normalization Forms".
-"""
+"""File names that look the same but differ in their Unicode normalisation form."""
 
 from __future__ import annotations
 
@@ -47,7 +42,7 @@ def other_form(path: Path) -> Path | None:
 
 
 def _same_letters(folder: Path, name: str) -> str:
-    """Return the name in a folder that is `name` in another Unicode form; "" if there is none, or several."""
+    """Return the entry of a folder that equals `name` in another Unicode form, or "" unless there is exactly one."""
     try:
         names = os.listdir(folder)
     except OSError:

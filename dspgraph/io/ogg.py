@@ -26,7 +26,11 @@ _CONTINUED, _BEGINS, ENDS = 1, 2, 4  # flags of a page
 
 
 class Page(NamedTuple):
-    """A page of an Ogg file."""
+    """A page of an Ogg file, which holds a piece of one stream.
+
+    at: its offset. position: the number of samples up to the end of its last complete packet; -1: no packet ends on it.
+    serial, number: the numbers of the stream, and of the page in it. content: all bytes.
+    """
 
     at: int  # offset in the file
     flags: int
@@ -47,7 +51,10 @@ class Page(NamedTuple):
 
 
 class Link(NamedTuple):
-    """A link of a chained file. A chained file is several Ogg files, one after the other. Other files have one link."""
+    """A link of a chained Ogg file: one of several Ogg files, one after the other. Other files have one link.
+
+    span: its bytes. serial: the number of its stream of sound. others: the number of its other streams.
+    """
 
     span: Span
     serial: int  # number of its stream of sound
@@ -56,7 +63,10 @@ class Link(NamedTuple):
 
 @dataclass
 class _Sound:
-    """The state of a stream of sound while its pages are read."""
+    """The progress in one stream of sound while its pages are read.
+
+    number, position: those of the last page. begun, ended: whether pages with sound, and the last page, have been read.
+    """
 
     number: int  # number of the last page that was read
     position: int = 0  # position of the last page that was read
@@ -130,7 +140,7 @@ def find_links(path: Path, at: int) -> tuple[Link, ...]:
 
 
 def _add(path: Path, link: _OpenLink, page: Page) -> None:
-    """Update the state of a link by its next page. Raises FileError if pages of sound are missing before this page."""
+    """Add the next page to a link that is being read. Raises FileError if pages of sound are missing before it."""
     if page.flags & _BEGINS:
         if page.body.startswith((OPUS, VORBIS)):
             link.sounds[page.serial] = _Sound(page.number)
@@ -183,7 +193,7 @@ def pages_of(path: Path, link: Link) -> Iterator[Page]:
 
 
 def page_head(page: Page) -> bytes:
-    """Return the first HEAD bytes of a page, with `page.flags` and `page.position` and the check sum that results."""
+    """Return the first HEAD bytes of a page, with the present `flags` and `position` and the matching check sum."""
     old = page.content[:HEAD]
     head = old[:5] + bytes((page.flags,)) + (page.position & _UNKNOWN).to_bytes(8, "little") + old[14:]
     if head == old:

@@ -36,8 +36,8 @@ def open_file(path: Path) -> BinaryIO:
 def open_descriptor(path: Path) -> int:
     """Return the descriptor of a file that is opened for reading.
 
-    A named pipe, a device or a socket is refused before a byte is read, because the program could wait for ever, or
-    read without end. Raises FileError if the file does not exist, cannot be read or is not a regular file.
+    A named pipe, a device or a socket is refused before a byte is read: reading it could wait for ever, or never end.
+    Raises FileError if the file does not exist, cannot be read or is not a regular file.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
     try:

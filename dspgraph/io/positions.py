@@ -18,7 +18,10 @@ _WRONG = "its positions do not count its samples, all samples were read"
 
 
 class Numbered(NamedTuple):
-    """A stream with correct positions."""
+    """A stream whose pages have the right positions. is_right: whether nothing had to be corrected.
+
+    notes: what was wrong.
+    """
 
     piece: Piece
     is_right: bool  # whether nothing had to be corrected: the piece is the stream as it is in the file
@@ -94,7 +97,7 @@ _LARGEST_PACKET = 2**24
 
 
 class _Packets:
-    """A collector that puts the packets of a stream together from its pages."""
+    """A reader that joins the parts of packets from the pages of a stream."""
 
     def __init__(self) -> None:
         self._begun = bytearray()  # the packet that has no end yet
@@ -114,7 +117,10 @@ class _Packets:
 
 
 def _headers(pages: Iterator[Page], packets: _Packets) -> tuple[list[Page], list[bytes]]:
-    """Return the pages before the first sound, and the header packets on them: two for Opus, three for Vorbis."""
+    """Return the pages before the first sound, and the header packets on them: two for Opus, three for Vorbis.
+
+    pages: of the stream; those that are returned are taken from it.
+    """
     heads: list[Page] = []
     found: list[bytes] = []
     for page in pages:
@@ -135,7 +141,7 @@ def _codec(headers: list[bytes]) -> _Codec | None:
 
 
 class _Positions:
-    """A counter of the samples of a stream. It gives each page the position that the count requires."""
+    """A counter of the samples of a stream, which gives each page the position that follows from the count."""
 
     def __init__(self, codec: _Codec, packets: _Packets) -> None:
         self.parts: list[bytes | Span] = []  # the pages with right positions
@@ -182,14 +188,17 @@ class _Positions:
         return self._count
 
     def write(self, page: Page) -> None:
-        """Append a page to the parts. Its head gets the flags and the position of `page`."""
+        """Append a page to the parts of the result, with `page.flags` and `page.position` in its head."""
         head = page_head(page)
         self.is_right &= head == page.content[:HEAD]
         self.parts += (head, Span(page.at + HEAD, page.at + len(page.content)))
 
 
 def count_positions(pages: Iterator[Page]) -> Numbered:
-    """Return an Opus or Vorbis stream with positions that count its samples. Pages without content are left out."""
+    """Return an Opus or Vorbis stream in which the position of every page is its count of samples.
+
+    Pages without content are left out.
+    """
     packets = _Packets()
     heads, headers = _headers(pages, packets)
     codec = _codec(headers)

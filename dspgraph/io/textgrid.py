@@ -48,7 +48,7 @@ def read_textgrid(path: Path, text: str, tier: str | None = None) -> LabelledSpe
 
 
 class _Tokens:
-    """The numbers, texts and flags of a file, one after the other. `line` is the line of the latest one."""
+    """A reader of the numbers, texts and flags of a TextGrid, in order. line: the line number of the last one."""
 
     def __init__(self, path: Path, text: str) -> None:
         self._path = path

@@ -211,7 +211,7 @@ class _Builder:
     # ---- errors of the graph ---------------------------------------------------------------------------------------
 
     def _check_inner_inputs(self, graph: Graph) -> None:
-        """Raise PipelineError if a pipeline that is used as a node gets a stream other than its declared input."""
+        """Raise PipelineError if a pipeline that is used as a node gets another stream than it declares."""
         for name, sub in self.inner.items():
             for key, declared in sub.graph.inputs.items():
                 at = ("nodes", name, key)
@@ -241,9 +241,9 @@ class _Builder:
         return PipelineError(f"{self.source.place(path)}: {error}{hint}")
 
     def _bridge(self, error: WireError) -> str:
-        """Return ": put a 'frame' or 'window' node between them", with up to three nodes that fit both ends of a wire.
+        """Return the end of a message, such as ": put a 'frame' or 'window' node between them"; "" if no node fits.
 
-        Returns "" if no node fits.
+        Up to three nodes are named that fit both ends of the wire.
         """
         if error.stream is None:
             return ""
@@ -255,7 +255,8 @@ class _Builder:
 def _bridges(kind: type[Node], stream: Stream, port: Port) -> bool:
     """Return whether a node of the class `kind` turns `stream` into a stream that fits `port`.
 
-    If the node cannot be made without parameters, or does not accept the stream, only its declared ports are compared.
+    If the node cannot be made without parameters, or does not accept the stream, only the declarations of its ports
+    count.
     """
     if len(kind.inputs) != 1 or not kind.inputs[0].fits(stream):
         return False

@@ -42,7 +42,7 @@ Without limits a few files could fill the memory: 20 files, each of which uses t
 
 
 class _Used:
-    """The files that were read for one pipeline so far, and the numbers of its pipelines, nodes and values."""
+    """The files that were read for one pipeline so far, and the counts of its pipelines, nodes and values."""
 
     def __init__(self) -> None:
         self.files = Files()

@@ -42,10 +42,10 @@ _TOO_MUCH = f"more than {MOST_VALUES} values or {MOST_LEVELS} levels: this is no
 
 
 class Marks:
-    """The mark of a value, and the marks of the values inside it by their keys.
+    """The marks of a value and of all values inside it. A mark is the place where a value is written.
 
-    A mark is the place where a value is written: "file.yaml:12", or "'hop=80'" for a value from an override. The mark
-    "" says that the value has the place of the value around it.
+    own: the mark of the value: "file.yaml:12", or "'hop=80'" for a value from an override. The mark "" says that the
+    value has the same place as the value around it. inner: key -> marks of a value inside.
     """
 
     __slots__ = ("inner", "own")
@@ -272,7 +272,7 @@ _TAG = "tag:yaml.org,2002:"
 
 
 class _Loader(yaml.SafeLoader):
-    """The loader of PyYAML with the plain values of YAML 1.2. It limits the number and the nesting of YAML's nodes."""
+    """A YAML loader that reads the plain values of YAML 1.2, and limits the number and the nesting of the values."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
 
@@ -282,7 +282,7 @@ class _Loader(yaml.SafeLoader):
         self.composed = self.level = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """Return YAML's next node, as the base class does. Raises PipelineError for too many nodes or levels."""
+        """Return the next YAML node, as the base class does. Raises PipelineError for too many nodes or levels."""
         self.composed += 1
         self.level += 1
         if self.composed > 2 * MOST_VALUES or self.level > MOST_LEVELS + 1:  # a mapping has a node for each key too

@@ -1,4 +1,4 @@
-"""Functions that all figures share: to make a figure, to label it, and to save it."""
+"""Helpers for all figures: they make an empty figure, label its axes, and save it."""
 
 from __future__ import annotations
 

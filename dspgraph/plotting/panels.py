@@ -109,7 +109,7 @@ def _draw_panel(figure: Figure, axis: Axes, panel: Panel, speech: Panel | None) 
 
 
 def _is_image(panel: Panel) -> bool:
-    """Return whether the rows of a panel are spectra, or too wide for lines."""
+    """Return whether a panel is drawn as an image: its rows are spectra, or have too many columns for lines."""
     width = panel.array.shape[-1]
     if isinstance(panel.stream, Audio) or width == 1:
         return False
@@ -117,7 +117,7 @@ def _is_image(panel: Panel) -> bool:
 
 
 def _has_frequencies(panel: Panel) -> bool:
-    """Return whether each column has a frequency; `frequencies` can belong to the columns of an earlier stage."""
+    """Return whether `panel.frequencies` fits the columns of the array. They may belong to another stage."""
     return panel.frequencies is not None and len(panel.frequencies) == panel.array.shape[1]
 
 
@@ -147,7 +147,7 @@ def _draw_rows(axis: Axes, panel: Panel, times: Array) -> AxesImage:
 
 
 def _decibels(array: Array, kind: str) -> Array:
-    """Return rows in dB, at most 80 dB below the largest; rows with negative numbers as they are.
+    """Return rows in dB, limited to 80 dB below the largest value; rows with negative numbers are returned unchanged.
 
     Complex rows and those of the kind "magnitude" are amplitudes; all others are taken for powers.
     """

@@ -60,7 +60,10 @@ def study_files(
 
 @dataclass
 class _Reports:
-    """Counts over all recordings of samples and intervals that did not fit; `sentences` puts them into words."""
+    """Counts over all recordings of what did not fit: samples without a phone, intervals without a sample, and so on.
+
+    `sentences` puts them into words.
+    """
 
     read: int = 0
     items: int = 0

@@ -122,9 +122,9 @@ def line_item(
 
 
 def _input_files(place: str, line: Mapping[str, Any], inputs: Sequence[str]) -> list[tuple[str, str]]:
-    """Return (name of an input, path) for each column with the name of an input; [] if there is no such column.
+    """Return (name of an input, path) for each input, from the columns with the inputs' names; [] without such columns.
 
-    Raises RequestError if a column is missing, or if it has no path.
+    inputs: the names of the inputs. Raises RequestError if only some of the columns are there, or if one has no path.
     """
     if not any(name in line for name in inputs):
         return []
@@ -139,10 +139,10 @@ def _input_files(place: str, line: Mapping[str, Any], inputs: Sequence[str]) -> 
 
 
 def _labels(place: str, line: Mapping[str, Any], names: Collection[str]) -> dict[str, str]:
-    """Return plain name (see `_plain`) -> value as text, of further columns. names: the plain names of these columns.
+    """Return plain name (see `_plain`) -> value as text, for the columns of a line that are kept as labels.
 
-    Raises RequestError for a value that is neither a text nor a number, and for two columns with the same plain name
-    and different values.
+    names: the plain names of these columns. Raises RequestError for a value that is neither a text nor a number, and
+    for two columns with the same plain name and different values.
     """
     found: dict[str, str] = {}
     for name, value in line.items():
@@ -188,7 +188,10 @@ def _fields(place: str, line: Mapping[str, Any]) -> dict[str, _Field]:
 
 @lru_cache(maxsize=100)
 def _columns(names: tuple[str, ...]) -> list[tuple[str, str, Column | None]]:
-    """Return (name, plain name, meaning of a column of times or None) of every column that is used."""
+    """Return (name, plain name, meaning) of every column that is used.
+
+    The meaning is None if it is not a column of times.
+    """
     known = {*PATHS, *_CHANNEL, *_CHANNELS, "id"}
     found = [(name, plain := _plain(name[:100]), _time_column(plain)) for name in names]
     return [(name, plain, time) for name, plain, time in found if plain in known or time]
@@ -247,7 +250,7 @@ def _other_path(place: str, fields: Mapping[str, _Field]) -> str | None:
 
 
 def _text_of(value: Any) -> str | None:
-    """Return the path in a value: the text itself, or the text under "path" in a mapping (Hugging Face); else None."""
+    """Return the path in a value: the value itself if it is a text, the text under "path" in a mapping, or None."""
     if isinstance(value, dict):
         value = value.get("path")
     return value if isinstance(value, str) else None
@@ -294,7 +297,10 @@ def checked_id(place: str, name: Any) -> str:
 
 
 def _part(place: str, fields: Mapping[str, _Field]) -> tuple[Fraction, Fraction | None]:
-    """Return the start and the duration in seconds; the duration is None if the part ends with the file."""
+    """Return the start and the duration of the part that a line describes, in seconds.
+
+    Duration None: it ends with the file.
+    """
     times: dict[str, tuple[str, Fraction]] = {}
     unclear: dict[str, str] = {}
     if not any(field.time for field in fields.values()):

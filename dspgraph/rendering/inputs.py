@@ -49,10 +49,10 @@ def with_named_files(files: Iterable[Path], inputs: Mapping[str, Stream]) -> lis
 
 
 class AlignedFiles:
-    """Audio files, one for each input, read together. `notes` says how each file was converted, cut or lengthened.
+    """Audio files, one for each input of a graph, that are read together.
 
-    files: name of an input -> (file, stream); the first one decides the duration. The files are opened at once. Raises
-    FileError if one cannot be read.
+    files: name of an input -> (file, stream); the first file decides the duration. `notes` says how each file was
+    converted, cut or lengthened. Raises FileError if a file cannot be read.
     """
 
     def __init__(self, files: Mapping[str, tuple[Path, Audio]]) -> None:
@@ -60,7 +60,10 @@ class AlignedFiles:
         self.notes = [f"{name}: {note}" for name, one in self._sources.items() for note in one.conversions]
 
     def blocks(self) -> Iterator[dict[str, Array]]:
-        """Yield name of an input -> block. At the end every input has as many items as the first one lasts."""
+        """Yield name of an input -> block.
+
+        In total, every input has as many items as fit the duration of the first file.
+        """
         (first, leading), *others = self._sources.items()
         rest = {name: _Rest(one) for name, one in others}
         given = 0
@@ -72,7 +75,7 @@ class AlignedFiles:
 
 
 class _Rest:
-    """The part of a file that was not given yet."""
+    """The samples of a file that have not been used yet. `until` takes samples from them."""
 
     def __init__(self, source: AudioSource) -> None:
         self.stream = source.stream
@@ -81,7 +84,7 @@ class _Rest:
         self._given = self._added = 0
 
     def until(self, count: int) -> Array:
-        """Return the next samples, so that `count` were given in all; zeros after the end of the file."""
+        """Return the next samples, up to sample number `count`. After the end of the file, the samples are 0."""
         needed, pieces = count - self._given, [self._held]
         while (found := sum(map(len, pieces))) < needed:
             block = next(self._blocks, None)
@@ -94,7 +97,7 @@ class _Rest:
         return joined[:needed]
 
     def note(self, first: str) -> str:
-        """Return how the file was cut or lengthened, in words; "" if it was not.
+        """Return a sentence that says how the file was cut or lengthened; "" if it was not.
 
         first: the name of the input that decides how long the signal lasts.
         """

@@ -1,4 +1,4 @@
-"""A recording through a pipeline whose controls move and whose variants are swapped, as a file of events says."""
+"""Rendering of a recording with a file of events: controls move, variants are swapped, sounds are played."""
 
 from __future__ import annotations
 
@@ -35,16 +35,19 @@ _NEEDED: Mapping[str, str] = {"set": "value", "play": "file"}
 
 
 class EventFile:
-    """A file of events, a line of JSON for each, for a pipeline with overrides, swaps and plugins.
+    """A file with events for a pipeline, one event per line, in JSON.
+
+    The pipeline may have overrides, swaps and plugins. Examples of lines:
 
     {"at": 1.5, "set": "volume", "value": 0.3, "over": 0.5, "shape": "line"}
     {"at": "3/2", "swap": {"excitation": "whisper"}, "overrides": ["lpc.order=20"], "settle": 0.05, "over": 0.02}
     {"at": 2, "play": "music", "file": "music.wav", "loops": 2}
     {"at": 3, "stop": "music"}
 
-    `at` is in seconds of the recording: a number, or an exact fraction as text. `over`, `shape`, `settle`, `loops` and
-    `overrides` may be missing; `loops` is null for a sound without an end. A swap is that of the pipeline: slots that
-    it does not name have the variants that were given at first. Paths are relative to the folder of the file.
+    `at` is the time in seconds of the recording: a number, or an exact fraction as text. `over`, `shape`, `settle`,
+    `loops` and `overrides` may be missing; `loops` is null for a sound without end. A swap selects variants of slots of
+    the pipeline; slots that it does not name keep the variants of the first graph. Paths are relative to the folder of
+    the file.
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class EventFile:
         self.controls = first.controls
 
     def events(self) -> Iterator[Event]:
-        """Yield the events. Raises FileError that names the line for one that cannot be understood."""
+        """Yield the events in the file. Raises FileError that names the line of an event that cannot be understood."""
         try:
             lines = read_file(self.path, MOST_EVENT_BYTES).decode().splitlines()
         except UnicodeDecodeError as error:
@@ -119,7 +122,7 @@ def _are_texts(values: Iterable[Any]) -> bool:
 
 
 def _parsed(line: str) -> Any:
-    """Return what a line of JSON says. Raises RequestError for any other line."""
+    """Return the data in a line of JSON. Raises RequestError if the line is not JSON."""
     try:
         return json.loads(line)
     except json.JSONDecodeError as error:
@@ -133,12 +136,12 @@ def _parsed(line: str) -> Any:
 def render_events(
     events: EventFile, file: Path, out: Path, suffix: str, subtype: str = "", overwrite: bool = False
 ) -> list[Path]:
-    """Render a recording with events; return the audio files that were written, one for each output.
+    """Render a recording as a performance with events; return the audio files that were written, one per output.
 
-    The outputs are as long as the recording, and late by the largest latency of all graphs, as in a performance.
-    file: the recording, for the one audio input into which no sound is played. out: the folder; suffix, subtype: the
-    format. Raises RequestError for outputs that are no audio, for an output file that would replace an input file,
-    and for files that are there already, unless `overwrite`.
+    The outputs are as long as the recording, and delayed by the largest latency of all graphs, as in a performance.
+    file: the recording; it is fed to the one audio input into which no sound is played. out: the output folder; suffix,
+    subtype: the format of the files. Raises RequestError for outputs that are not audio, for an output file that would
+    replace an input file, and, without `overwrite`, for output files that exist already.
     """
     graph, happening = events.graph, list(events.events())
     check_outputs(graph)

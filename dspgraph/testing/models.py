@@ -30,7 +30,7 @@ Generated: TypeAlias = tuple[Array, Array | None]
 
 @dataclass(frozen=True)
 class ModelExample:
-    """A small model, declared in the model's own test file.
+    """A small model on which the checks of models run. It is declared in the test file of the model.
 
     "Parameters" are here the numbers that describe a distribution, for instance logits. Row t of the parameters
     describes the distribution of sample t, given the samples before t. Samples have one row per sample: [n], or
@@ -430,7 +430,12 @@ def _uniform(example: ModelExample, folder: Path, seeds: Sequence[int]) -> Array
 
 
 def _certain(parameters: Array, samples: Array) -> tuple[Array, Array]:
-    """Return the cumulative probabilities for a deterministic model, whose samples equal their parameters."""
+    """Return the cumulative probabilities, [n, 1] each, of values below each sample and up to it.
+
+    The model is deterministic: its parameters are the samples.
+
+    A sample that equals its parameter has 0 and 1.
+    """
     right = samples.reshape(len(samples), -1) == parameters.reshape(len(samples), -1)
     return np.zeros(right.shape), right.astype(float)
 

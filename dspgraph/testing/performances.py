@@ -1,9 +1,9 @@
-"""The laws of performances, checked against a reference that runs every node alone, on whole arrays.
+"""The laws of performances, checked against a reference that runs every node on its own, on whole arrays.
 
-law 1  offline is live: events that are added at the last moment give the same as events that are known
-law 2  the cut changes nothing
-law 3  nothing done, nothing changed: without events the outputs are those of the graph, late
-law 4  what is new begins at T: a node that is not carried is as in a signal that begins at its first period from T on
+law 1  offline is live: events that are added just before their time have the same effect as events known from the start
+law 2  the cut changes nothing: outputs are the same for any lengths of the blocks
+law 3  nothing done, nothing changed: without events the outputs are those of the graph, delayed
+law 4  what is new begins at T: a node that a swap adds runs as in a signal that begins at its first period from T on
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PERFORMANCE_CUTS: Sequence[Sequence[int]] = ((160,), (1, 7, 441, 4096, 33))
 
 
 class PerformanceError(DspgraphError):
-    """A performance broke one of its laws."""
+    """An error that says which law of performances was broken."""
 
 
 def check_performance(
@@ -73,7 +73,7 @@ def _check_rest(
     length: Fraction,
     seconds: Any,
 ) -> None:
-    """Check law 3: without events, with controls that are set to what they are, and with a swap to the same graph."""
+    """Check law 3: no events, events that set controls to their present values, and a swap to the same graph."""
     performance = Performance(graph, (), controls, latency=latency)
     resting = {name: stream for name, stream in graph.inputs.items() if is_control(stream)}
     rest = {name: np.full((stream.count(length), 1), controls.get(name, 0.0)) for name, stream in resting.items()}
@@ -85,7 +85,10 @@ def _check_rest(
 
 
 def _late(whole: Array, performance: Performance, name: str, length: Fraction) -> Array:
-    """Return what has come out of an output after `length` seconds. whole: all its items."""
+    """Return what a performance gives for one output in `length` seconds: zeros for the delay, then items of `whole`.
+
+    whole: all items that the graph gives for this output. name: of the output.
+    """
     stream, lateness = performance.graph.outputs[name], performance.lateness(name)
     n = math.floor(length * stream.rate)
     silence = np.zeros((min(n, lateness), *stream.item_shape), stream.dtype)
@@ -98,7 +101,7 @@ def _spans(graph: Graph, sizes: Sequence[int]) -> Iterator[Fraction]:
 
 
 def _adding(performance: Performance, events: Sequence[Event], spans: Iterable[Fraction]) -> Iterator[Fraction]:
-    """Yield the spans; before each, add the events that take effect in it."""
+    """Yield the durations in `spans`. Before each of them, add the events that take effect in it to the performance."""
     waiting, end = list(events), Fraction(0)
     for span in spans:
         end += span
@@ -122,14 +125,14 @@ def _same(what: str, found: Mapping[str, Array], expected: Mapping[str, Array]) 
 
 @dataclass(frozen=True)
 class _Ran:
-    """The outputs of a node, one array each. begin: the time at which the node began, in seconds."""
+    """The outputs of one node, as one array per output port. begin: the time in seconds at which the node began."""
 
     begin: Fraction
     arrays: tuple[Array, ...]
 
 
 class _Reference:
-    """The outputs of a performance, computed node by node on whole arrays."""
+    """A reference for a performance: it computes the outputs node by node, on whole arrays."""
 
     def __init__(
         self,
@@ -158,7 +161,7 @@ class _Reference:
             self.running["input", name] = _Ran(Fraction(0), (array,))
 
     def outputs(self) -> dict[str, Array]:
-        """Return name of an output -> what has come out of it at the end."""
+        """Return the outputs of the whole performance: name -> array."""
         graph = self.graph
         self._run(graph, Fraction(0))
         outputs = {name: self._output(graph, name)[1] for name in graph.outputs}
@@ -180,14 +183,18 @@ class _Reference:
         return {name: _late(array, self.performance, name, self.length) for name, array in outputs.items()}
 
     def _output(self, graph: Graph, name: str) -> tuple[int, Array]:
-        """Return the number of the first item of an output, and the items."""
+        """Return (number of its first item, items) for the output `name` of a graph."""
         origin = graph.origins[name]
         source, port = _place(graph, origin)
         ran = self.running[_key(graph, source)]
         return int(ran.begin * graph.outputs[name].rate), ran.arrays[port]
 
     def _run(self, graph: Graph, at: Fraction) -> dict[Any, Fraction]:
-        """Run the nodes of a graph that do not run yet; return when each of them begins."""
+        """Compute the outputs of all nodes of a graph that are not computed yet.
+
+        at: the earliest time at which such a node may begin, in seconds. Returns key of a node (see `_key`) -> time of
+        its beginning.
+        """
         begins: dict[Any, Fraction] = {}
         for name in graph.order:
             key = _key(graph, name)
@@ -210,7 +217,10 @@ class _Reference:
 
 
 def _alone(graph: Graph, name: str, streams: Sequence[Stream], arrays: Sequence[Array]) -> tuple[Array, ...]:
-    """Return what comes out of one node, before the signal ends."""
+    """Run one node of a graph alone; return its outputs before `flush`, one array per port.
+
+    streams, arrays: the stream and the array of each of its wires.
+    """
     node, inputs = graph.nodes[name], {f"x{k}": stream for k, stream in enumerate(streams)}
     wires: dict[str, list[str]] = {}
     for k, (port, _) in enumerate(graph.sources(name)):
@@ -222,7 +232,7 @@ def _alone(graph: Graph, name: str, streams: Sequence[Stream], arrays: Sequence[
 
 
 def _key(graph: Graph, name: str) -> Any:
-    """Return what a node is: itself, its noise, and what it takes from, back to the inputs."""
+    """Return a value that identifies an input or node: its parameters, its noise and the keys of its sources."""
     if name in graph.inputs:
         return "input", name
     node = graph.nodes[name]
@@ -233,7 +243,7 @@ def _key(graph: Graph, name: str) -> Any:
 
 
 def _place(graph: Graph, origin: str) -> tuple[str, int]:
-    """Return the input or node of an origin, and the number of the output."""
+    """Return (name of an input or node, number of its output port) for an origin."""
     if origin in graph.inputs:
         return origin, 0
     name, _, port = origin.rpartition(".")
@@ -241,7 +251,11 @@ def _place(graph: Graph, origin: str) -> tuple[str, int]:
 
 
 def _crossed(old: Array, first: int, new: Array, begin: Fraction, end: Fraction, stream: Stream) -> Array:
-    """Return the old items, then a fade, then the new items. first: number of the first new item."""
+    """Return items that go from `old` to `new`: old items, a fade from `begin` to `end` (seconds), then new items.
+
+    first: the number of the first item in `new`, counted from time 0. Frames and symbols change at `begin`, without a
+    fade.
+    """
     start, stop = (math.ceil(time * stream.rate) for time in (begin, end))
     if not isinstance(stream, Audio):
         stop = start
@@ -256,7 +270,7 @@ def _crossed(old: Array, first: int, new: Array, begin: Fraction, end: Fraction,
 
 
 def _moved(moves: Sequence[Event], value: float, stream: Stream, n: int) -> Array:
-    """Return the items of a control."""
+    """Return n items of a control, [n, 1]. moves: events `Set`; value: the value before the first of them."""
     curve = Curve(value)
     for move in moves:
         assert isinstance(move, Set)
@@ -265,7 +279,7 @@ def _moved(moves: Sequence[Event], value: float, stream: Stream, n: int) -> Arra
 
 
 def _played(sounds: Sequence[Event], stream: Stream, n: int) -> Array:
-    """Return the samples of an input that sounds are played into."""
+    """Return n samples of an input into which sounds are played. sounds: events `Play` and `Stop`."""
     y: Array = np.zeros((n, *stream.item_shape), stream.dtype)
     times = np.arange(n)
     before: Fraction | None = Fraction(0)  # when the sound before ends; None: never

@@ -23,10 +23,10 @@ _LARGEST_SETTINGS = 2**24
 
 @dataclass(frozen=True)
 class ConvertedWeights:
-    """The result of a conversion.
+    """The result of a conversion of weights.
 
-    model: the name of the model. untold: sentences about values that neither the checkpoint nor the settings contain,
-    and that were assumed.
+    model: the name of the model. untold: sentences about values that were assumed, because neither the checkpoint nor
+    the settings contain them.
     """
 
     model: str

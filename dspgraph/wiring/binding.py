@@ -95,9 +95,10 @@ def bind(name: str, node: Node, takes: tuple[Any, ...]) -> Binding:
 
 
 def _checked_seconds(name: str, hook: str, found: Any) -> Fraction:
-    """Return the result of the methods `stretch` or `extra` of a node. Raises LawError unless it is a fitting fraction.
+    """Return the result of a node's method `stretch` or `extra`, after checking it.
 
-    A stretch lies between 1 / 1000 and 1000, and an extra between 0 s and 10 minutes.
+    name, hook: of the node and of the method, for messages. Raises LawError (law 0) unless the result is an exact
+    fraction: a stretch from 1 / 1000 to 1000, an extra from 0 s to 10 minutes.
     """
     exact = isinstance(found, int | Fraction) and not isinstance(found, bool)
     low, high = (Fraction(1, 1000), 1000) if hook == "stretch" else (0, 600)

@@ -1,4 +1,4 @@
-"""Cones: a node with everything that it takes from, directly or through other nodes, back to the inputs."""
+"""Cones: the cone of a node is the node with everything that it takes from, directly or through other nodes."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class Duration:
         return self.stretch * seconds + self.extra
 
     def then(self, stretch: Fraction, extra: Fraction) -> Duration:
-        """Return the duration after a node with this stretch and extra."""
+        """Return the duration of a stream after a node. stretch, extra: those of the node."""
         return Duration(self.stretch * stretch, self.extra * stretch + extra)
 
     def __str__(self) -> str:

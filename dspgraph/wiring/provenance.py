@@ -1,4 +1,4 @@
-"""The code that a graph runs, for its digest: hashes of source files, and versions of libraries.
+"""The identity of the code that a graph runs, for its digest: hashes of source files, and versions of libraries.
 
 `dspgraph.closure` finds the source files: those of the engine, and those of every node type with all that they import.
 """

@@ -42,7 +42,7 @@ def _hash(value: Any) -> str:
 def _in_order(takers: Mapping[str, Sequence[str]], by_name: bool = False) -> list[str]:
     """Return the names in `takers` in an order in which each name comes after all names that it takes from.
 
-    Names in a loop are left out, and so are names that take from a loop, directly or through other names.
+    Names in a loop are left out, as are names that take from a loop, directly or through other names.
 
     takers: name -> the names that take from it, one for each wire. by_name: choose the next of the possible names by
     alphabetical order; by default, choose the name that has been possible for the longest time.

@@ -6,10 +6,10 @@ from dspgraph import Array, Audio, Field, Input, Node, Output, State
 
 
 def gain_reduction(level: Array, threshold: float, ratio: float, knee: float) -> Array:
-    """Return the number of dB by which the compressor has to reduce levels, [n], at least 0.
+    """Return by how many dB the compressor reduces each level: [n], at least 0.
 
-    level: [n], dB; threshold: dB; ratio: dB of input for each dB of output above the threshold; knee: width of the bend
-    of the curve at the threshold, dB.
+    level: [n], dB; threshold: dB; ratio: how many dB the input rises for each dB of output, above the threshold; knee:
+    the width of the soft bend at the threshold, dB.
     """
     over = level - threshold
     bent = (over + knee / 2) ** 2 / (2 * knee) if knee else np.zeros_like(over)

@@ -8,7 +8,7 @@ from dspgraph import Array, Audio, Field, Input, Node, Output, State
 
 
 def least_ahead(gain: Array, ahead: int) -> Array:
-    """Return the least of gain[n] .. gain[n + ahead], [max(0, len(gain) - ahead)]."""
+    """Return the minimum of gain[n] .. gain[n + ahead] for each n: [max(0, len(gain) - ahead)]."""
     if len(gain) <= ahead:
         return gain[:0]
     windows = np.lib.stride_tricks.sliding_window_view(gain, ahead + 1)
@@ -58,7 +58,11 @@ class Limiter(Node):
         return (self._limited(state, waiting[:0], np.ones(ahead))[1],)
 
     def _limited(self, state: State, x: Array, gain: Array) -> tuple[State, Array]:
-        """Return the samples whose gain is known. gain: the gain that each sample of x needs; 1 after the signal."""
+        """Return (new state, limited samples).
+
+        Only samples whose later samples are known are returned; the others wait. gain: [n], for each sample of x the
+        largest gain with which it does not exceed the ceiling; 1 after the signal.
+        """
         from dspgraph_nodes._kernels.signal.ballistics import follow
 
         (ceiling, release, ahead), waiting, ungiven, smoothed, before = state

@@ -18,7 +18,7 @@ _NEAR = 3e-5  # relative: 0.05 cents
 
 @lru_cache(maxsize=64)
 def shift_ratio(semitones: float) -> Fraction:
-    """Return a simple fraction at most 0.05 cents from 2**(semitones / 12)."""
+    """Return a simple fraction that differs from 2**(semitones / 12) by at most 0.05 cents."""
     from dspgraph_nodes._kernels.maths.elementary import LN_2, exp
 
     if semitones < 0:
@@ -31,7 +31,10 @@ def shift_ratio(semitones: float) -> Fraction:
 
 @dataclass
 class ShiftState:
-    """State of the pitch shifting: the states of the stretching and of the resampling after it."""
+    """The state of pitch shifting: the states of the stretching and of the resampling that follows.
+
+    received, given: the numbers of samples received and returned so far.
+    """
 
     stretched: StretchState
     resampled: "ResampleState"

@@ -18,7 +18,10 @@ _INPUT, _OUTPUT, _ALLPASS = 0.03, 3.0, 0.5
 
 @dataclass
 class ReverbState:
-    """State of the combs and all-passes of one channel."""
+    """The state of one channel of the reverberation.
+
+    combs: (delay line, last filtered output) of each; allpasses: states.
+    """
 
     combs: list[tuple[Array, float]]  # the last values in the delay line, and the last output of the lowpass
     allpasses: list[CombState]
@@ -82,7 +85,10 @@ class Reverb(Node):
         return state, (self.dry * channels + (self.wet * _OUTPUT) * wet).reshape(x.shape).astype(x.dtype)
 
     def _reverberated(self, u: Array, held: ReverbState) -> Array:
-        """Return the reverberation of one channel. held: its state, updated in place."""
+        """Return the reverberation v of one channel, [n].
+
+        u: [n], its input; held: the state of the channel, updated in place.
+        """
         v = np.zeros(len(u))
         for k, (line, before) in enumerate(held.combs):
             out, *held.combs[k : k + 1] = lowpass_comb(u, 0.7 + 0.28 * self.room, 0.4 * self.damp, line, before)

@@ -7,7 +7,10 @@ from dspgraph_nodes._kernels.arrays import floating
 
 
 def warped(cepstrum: Array, order: int, alpha: float) -> Array:
-    """Return cepstra on the scale warped by alpha, [n, order + 1], in the dtype of the cepstra (float32 for int16)."""
+    """Return cepstra on the frequency scale warped by alpha: [n, order + 1], in their dtype (float32 for int16).
+
+    cepstrum: [n, width].
+    """
     from dspgraph_nodes._kernels.signal.freqt import freqt
 
     c = floating(cepstrum)

@@ -11,7 +11,10 @@ from dspgraph_nodes._kernels.limits import MOST_RATE
 
 
 class LfShape(NamedTuple):
-    """The constants of a pulse, with times in periods: te, w, a, e and ta in the formulas of `GlottalPulse`."""
+    """The constants te, w, a, e and ta of an LF pulse, in the formulas of `GlottalPulse`.
+
+    The period is the unit of time.
+    """
 
     te: float
     w: float
@@ -46,7 +49,7 @@ def lf_shape(rd: float) -> LfShape:
     s, c = value(sin, w * te), value(cos, w * te)
 
     def flow(a: float) -> float:
-        """Return the flow at the end of the period for the growth a. It must be 0."""
+        """Return the glottal flow at the end of the period for the growth constant a. The right a makes it 0."""
         opening = -((a * s - w * c) + w * value(exp, -a * te)) / ((a * a + w * w) * s)
         return opening + closing
 
@@ -54,7 +57,10 @@ def lf_shape(rd: float) -> LfShape:
 
 
 def lf_pulse(turn: Array, rd: float) -> Array:
-    """Return the derivative of the glottal flow at the times `turn`, periods from 0 to below 1; its minimum is -1."""
+    """Return the derivative of the glottal flow, [n], at times in the period. Its minimum is -1.
+
+    turn: [n], the times, from 0 to below 1 period. rd: the shape parameter Rd.
+    """
     from dspgraph_nodes._kernels.maths.elementary import exp, sin
 
     te, w, a, e, ta = lf_shape(rd)

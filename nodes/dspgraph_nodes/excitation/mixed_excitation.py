@@ -81,7 +81,11 @@ class MixedExcitation(Node):
         return (np.concatenate((y, overlap.flush(tail)))[:due],)
 
     def _mixed(self, cut: Framing, periodic: Array, noise: Array, aperiodicity: Array, tail: State) -> Array:
-        """Return the samples that are complete after these frames. tail: the sums of the overlap, updated in place."""
+        """Return the output samples that are complete after these frames, [m].
+
+        cut: the framing; periodic, noise: [n, n_fft], frames of both signals; aperiodicity: [n, bins]; tail: the sums
+        of the overlap-add, updated in place.
+        """
         from dspgraph_nodes._kernels.signal import overlap_add as overlap
         from dspgraph_nodes._kernels.signal.stft import inverse_frames, spectra
 

@@ -17,7 +17,11 @@ _LARGEST_TERM = 1 << 31  # limit of both terms of the fraction f0.rate / rate; t
 
 @dataclass
 class PulseNoiseState:
-    """State of the excitation."""
+    """The state of the excitation: the generator of noise, the phase, and the frames that later samples need.
+
+    ratio: numbers of frames and of samples that last equally long. passed: the state of the all-pass filters. frames,
+    samples: the numbers of frames received and of samples returned so far.
+    """
 
     draw: np.random.Generator
     rate: float
@@ -108,7 +112,7 @@ class PulseNoise(Node):
         return (self._give(held, -(-held.frames * samples // frames)),)
 
     def _give(self, held: PulseNoiseState, until: int) -> Array:
-        """Return the samples that have not been returned yet and come before sample `until`."""
+        """Return the samples from the first one not returned yet up to, not including, sample number `until`."""
         from dspgraph_nodes._kernels.signal.pulses import pulse_train
 
         y = held.draw.standard_normal(until - held.samples)

@@ -15,7 +15,10 @@ _MOST_SAMPLES = 1 << 23  # largest number of samples of the impulse response, in
 
 @dataclass
 class ConvolutionState:
-    """Spectra of the latest blocks, newest first, and the samples of the last block."""
+    """The state of a convolution: spectra of the last blocks, newest first, and the samples of the last block.
+
+    response: the spectra of the parts of the impulse response, whose length is `length`. left: samples of the tail.
+    """
 
     response: Array  # [parts, channels, block + 1]: spectra of the parts of the impulse response
     spectra: Array  # [parts, channels, block + 1]
@@ -69,8 +72,10 @@ def convolved(held: ConvolutionState, x: Array) -> Array:
 
 
 def convolution_tail(held: ConvolutionState, shape: tuple[int, ...]) -> Array:
-    """Return the length - 1 samples after the last block, where length is that of the response. shape: the shape of a
-    sample."""
+    """Return the length - 1 samples after the last block, where length is that of the response.
+
+    shape: the shape of a sample.
+    """
     channels, block = held.before.shape
     count, pieces = held.length - 1, [held.left]
     silence = np.zeros((block, channels))
@@ -152,7 +157,10 @@ def read_response(path: str) -> tuple[Array, int]:
 
 @lru_cache(maxsize=2)
 def _read(path: str, size: int, time: int) -> tuple[Array, int]:
-    """Return samples and rate of a file. size, time of the last change: a changed file is read again."""
+    """Return the samples [m, channels] and the rate of a file, from a cache if the file has not changed.
+
+    size, time: its size, and the time of its last change; they are part of the key of the cache.
+    """
     import soundfile
 
     samples, rate = soundfile.read(path, dtype="float64", always_2d=True)

@@ -28,7 +28,10 @@ def fir_design(taps: int, kind: FirKind, cutoffs: tuple[float, ...], window: Win
     edges = (0.0, *cutoffs, 0.5)
 
     def ideal(cycles: float) -> Array:
-        """Return the ideal lowpass: sin(2 * pi * cycles * m) / (pi * m)."""
+        """Return the impulse response of an ideal lowpass at every m: sin(2 * pi * cycles * m) / (pi * m).
+
+        cycles: its cutoff.
+        """
         h = sin(2 * np.pi * (cycles * m)) / (np.pi * np.where(m == 0, 1, m))
         h[half] = 2 * cycles
         return h
@@ -97,9 +100,9 @@ class FirDesign(Node):
 
 
 def filtered(samples: Array, taps: Array) -> Array:
-    """Return the output samples for which all input samples are there, [max(0, n - taps + 1)] or [..., channels].
+    """Return the filtered samples whose input samples are all in `samples`: [max(0, n - taps + 1)] or [..., channels].
 
-    The dtype is that of `samples`, [n] or [n, channels].
+    samples: [n] or [n, channels]; the result has their dtype. taps: the impulse response.
     """
     from dspgraph_nodes._kernels.signal.filters import convolve
 

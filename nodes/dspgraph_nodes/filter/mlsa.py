@@ -11,7 +11,10 @@ from dspgraph import Array, Audio, Field, Frames, Input, Node, Output, State, re
 
 @dataclass
 class MlsaState:
-    """State of the MLSA filter."""
+    """The state of the MLSA filter.
+
+    filters: the state of each section; row: the coefficients at the end of the last span.
+    """
 
     filters: list[tuple[Array, Array]]  # per section: inputs and outputs of its basic filters
     row: Array | None = None  # [1, order + 1]: coefficients at the end of the last span; None before span 0

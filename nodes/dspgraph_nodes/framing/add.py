@@ -6,7 +6,7 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 
 
 def add(rows: Sequence[Array]) -> Array:
-    """Return the sum of one or more arrays [n, width] or [n, 1], from the first to the last, as a new array."""
+    """Return the sum of arrays, added from the first to the last, as a new array. rows: arrays [n, width] or [n, 1]."""
     total = rows[0].copy()
     for one in rows[1:]:
         total = total + one

@@ -42,7 +42,7 @@ class Frame(Node):
     )
 
     def first(self) -> int:
-        """Return where a frame begins, in samples from the start of its span."""
+        """Return how many samples after the start of its span a frame begins; negative if it begins before."""
         return self._cut().first
 
     def streams(self, x: Audio) -> tuple[Frames]:

@@ -6,7 +6,10 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 
 
 def multiply(rows: Sequence[Array]) -> Array:
-    """Return the product of one or more arrays [n, width] or [n, 1], from the first to the last, as a new array."""
+    """Return the product of arrays, multiplied from the first to the last, as a new array.
+
+    rows: arrays [n, width] or [n, 1].
+    """
     product = rows[0].copy()
     for one in rows[1:]:
         product = product * one

@@ -75,7 +75,10 @@ class OverlapAdd(Node):
         return (overlap.flush(tail),)
 
     def _first(self, frames: Frames) -> int:
-        """Return where a frame begins, in samples from the start of its span."""
+        """Return how many samples after the start of its span a frame begins; negative if it begins before.
+
+        frames: the stream of the frames. Raises ParameterError if this is not a whole number.
+        """
         first = frames.centre * frames.rate * self.hop - Fraction(frames.width, 2)
         if first.denominator != 1:
             raise ParameterError(

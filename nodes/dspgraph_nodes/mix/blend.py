@@ -6,9 +6,9 @@ from dspgraph import Array, Audio, Frames, Input, Node, Output, ParameterError, 
 
 
 def blend(dry: Array, wet: Array, position: Array) -> Array:
-    """Return dry + position * (wet - dry); where the position is 0 it is exactly dry, where it is 1 exactly wet.
+    """Return dry + position * (wet - dry).
 
-    dry, wet: [n] or [n, channels], of one shape and dtype; position: [n].
+    Where the position is 0 the result is exactly dry, where it is 1 exactly wet.
     """
     w = position.astype(dry.dtype).reshape(-1, *[1] * (dry.ndim - 1))
     between = dry + w * (wet - dry)
@@ -22,8 +22,8 @@ class Blend(Node):
     y is exactly dry; where it is 1, exactly wet. The effect goes on running while it is off, so its echoes and filters
     are as if it had never been off.
 
-    An effect whose tail shall ring out when it is switched off takes its input through a `fade` with the same control,
-    and is added to the dry signal by a `mix`.
+    If the tail of an effect, such as an echo, should still be heard after the effect is switched off, do not use this
+    node: control the input of the effect by a `fade`, and add its output to the dry signal by a `mix`.
     """
 
     dry = Input(Audio)

@@ -8,7 +8,7 @@ from dspgraph_nodes._kernels.signal.delay_lines import DelayLine
 
 
 def delay(x: Array, samples: int) -> Array:
-    """Return a whole signal that is late by a number of samples, in the length of x, with zeros at its beginning."""
+    """Return a signal delayed by `samples` samples, cut to the length of x, with zeros at its start. x: [n, ...]."""
     return DelayLine(np.zeros((samples, *x.shape[1:]), x.dtype)).delayed(x)
 
 

@@ -28,7 +28,7 @@ def gains(x: Array, like: Array, most: float) -> Array:
 
 @dataclass
 class MatchState:
-    """State of the matching."""
+    """The state of level matching: the samples that wait for their gain, the frames of both signals, the last gain."""
 
     waiting: Array  # samples of x whose gain is not known yet
     x: FrameBuffer
@@ -87,7 +87,10 @@ class MatchLevel(Node):
         return (np.concatenate((y, (held.waiting * last).astype(y.dtype))),)
 
     def _scaled(self, cut: Framing, held: MatchState, x: Array, like: Array) -> Array:
-        """Return the scaled samples whose gain the next frames determine. x, like: the frames, [n, length] each."""
+        """Return the samples of x that wait and whose gain the next frames determine, multiplied by it.
+
+        x, like: the next frames of both signals, [n, length] each. held: the state, updated in place.
+        """
         known = gains(x, like, self.most)
         if held.gain is not None:
             known = np.concatenate(([held.gain], known))

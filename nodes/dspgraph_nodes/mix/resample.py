@@ -59,7 +59,7 @@ class Resample(Node):
         return (self._give(held, np.zeros((held.after, len(held.x)), held.x.dtype)),)
 
     def _give(self, held: State, x: Array) -> Array:
-        """Return the output samples that the input so far determines."""
+        """Add input samples x to the state; return the output samples that are now determined, [m] or [m, channels]."""
         from dspgraph_nodes._kernels.signal.polyphase import resample_step
 
         y = resample_step(held, x.reshape(len(x), -1).T)
@@ -69,7 +69,10 @@ class Resample(Node):
         return to_fraction(self.rate)
 
     def _simpler(self, rate: Fraction) -> str:
-        """Return, as text, the whole rate nearest to the requested rate whose filter bank is small enough."""
+        """Return, as text for a message, the nearest whole rate whose filter bank is small enough.
+
+        rate: the rate of the input, Hz.
+        """
         asked = round(self._rate())
         around = (near for k in range(min(asked // 2, 1000)) for near in (asked - k, asked + k))
         nearby = (near for near in around if self._fits(rate, near))

@@ -58,7 +58,7 @@ class Gansynth(Node):
 
     @property
     def latent_draws(self) -> tuple[Array, Array]:
-        """Means and standard deviations [numbers] of the latents with which the network was trained."""
+        """The mean and the standard deviation, [latent] each, of every latent number in training."""
         c = self._file.config
         return np.array(c.latent_means or (0.0,) * c.latent), np.array(c.latent_deviations or (1.0,) * c.latent)
 

@@ -99,7 +99,7 @@ class WavenetDecoder(Node):
         return Audio(config.rate, dtype=z.dtype), Frames(config.rate, "categorical", 256, dtype=z.dtype)
 
     def _check_pitch(self, config: Config) -> None:
-        """Raise ParameterError unless `pitch` is a pitch of the network, or not given if the network reads none."""
+        """Raise ParameterError if the network has no such pitch, or `pitch` is given to a network without pitch."""
         if not config.pitches:
             if self.pitch is not None:
                 raise ParameterError(
@@ -115,7 +115,7 @@ class WavenetDecoder(Node):
             )
 
     def _rows(self, z: Array) -> Array:
-        """Return the frames that the network reads. z: [n, latent]."""
+        """Return the rows that the network reads: each frame of z, followed by the pitch code. z: [n, latent]."""
         config = self._file.config
         return frames_read(z, (self.pitch or 0) - config.lowest, config)
 

@@ -8,7 +8,7 @@ from dspgraph import Array, Field, Frames, Input, Node, Output, ParameterError, 
 
 
 def continuous_f0(f0: Array, default: float) -> tuple[Array, Array]:
-    """Return log pitch, interpolated linearly through unvoiced segments, and voicing.
+    """Return (log_f0, voicing): the log pitch, interpolated through unvoiced segments, and which frames are voiced.
 
     f0: [n], Hz, voiced where above 0; default: pitch of a signal without any voiced frame, Hz. Returns log_f0 [n], the
     natural logarithm of the pitch in Hz, and voicing [n], 0 or 1, both in the dtype of f0 (float32 for int16). Before

@@ -135,7 +135,10 @@ class Pyin(Node):
 def _search(
     rate: Fraction, hop: int, low: float, high: float, periods: float, centre: float | None
 ) -> "tuple[Framing, PitchGrid]":
-    """Return the framing, and the grid of lags and pitches to search. hop: samples; low, high: Hz."""
+    """Return the framing of pYIN, and the grid of lags and pitches that it searches.
+
+    The arguments are those of `track_pyin`.
+    """
     from dspgraph_nodes._kernels.signal.f0_range import SEARCH_MARGIN
     from dspgraph_nodes._kernels.signal.framing import centred_framing
     from dspgraph_nodes._kernels.signal.pyin import pitch_grid

@@ -30,7 +30,7 @@ def constant_q(
 
 @dataclass(frozen=True)
 class ConstantQBins:
-    """Frequencies of the bins in cycles per sample, and lengths of their windows in samples."""
+    """The frequencies of the bins in cycles per sample, and the lengths of their windows in samples."""
 
     cycles: tuple[float, ...]
     lengths: tuple[float, ...]

@@ -54,7 +54,7 @@ def gansynth_spectrogram(
 
 @dataclass
 class AnalysisState:
-    """Samples that later frames need, and the angles [bins] of the last frame."""
+    """The state of the analysis: samples that later frames need, and the angles [bins] of the last frame."""
 
     held: FrameBuffer
     before: Array

@@ -91,7 +91,10 @@ class GriffinLim(Node):
         return state, griffin_lim(magnitude, phase, window, self.hop, first, self.iterations, self.momentum)
 
     def _first(self, magnitude: Frames) -> int:
-        """Return where a window begins, in samples from the start of its span."""
+        """Return where the window of a row begins, in samples after the start of the row's span.
+
+        magnitude: the stream of rows.
+        """
         from dspgraph_nodes._kernels.signal.stft import window_start
 
         try:

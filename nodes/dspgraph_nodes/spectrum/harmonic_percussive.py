@@ -9,7 +9,10 @@ from dspgraph_nodes._kernels.signal.medians import running_medians
 
 
 def soft_mask(x: Array, other: Array, power: int, margin: float) -> Array:
-    """Return x**power / (x**power + (margin * other)**power); 1/2 where both are 0 if the margin is 1, else 0."""
+    """Return the mask x**power / (x**power + (margin * other)**power), in the shape of x, from 0 to 1.
+
+    Where x and other are both 0, the mask is 1/2 if the margin is 1, else 0.
+    """
     other = other * x.dtype.type(margin)
     largest = np.maximum(x, other)
     silent = largest < np.finfo(x.dtype).tiny
@@ -75,7 +78,10 @@ class HarmonicPercussive(Node):
         return self._parts(np.pad(rows, ((before, half), (0, 0)), mode="symmetric"))
 
     def _parts(self, rows: Array) -> tuple[Array, Array]:
-        """Return the two parts of the rows that have all rows around them."""
+        """Return the harmonic and the percussive part of the rows that have all neighbours of their median.
+
+        rows: [n, bins].
+        """
         half, count = self.harmonic // 2, max(0, len(rows) - self.harmonic + 1)
         if not count:
             return rows[:0].copy(), rows[:0].copy()

@@ -44,7 +44,10 @@ def frequency_in_hertz(phase: Array, rate: Fraction, hop: Fraction, before: Arra
 
 
 def _turned(phase: Array, before: Array | None) -> Array:
-    """Return the change of the phase from each row to the next, in turns, not wrapped, float64."""
+    """Return the change of the phase since the previous row, in turns, not wrapped: [n, bins] float64.
+
+    phase: [n, bins], radians; before: [bins], the row before the first one; None for 0.
+    """
     rows = np.zeros((len(phase) + 1, phase.shape[1]))
     rows[1:] = phase
     if before is not None:
@@ -55,7 +58,7 @@ def _turned(phase: Array, before: Array | None) -> Array:
 
 @dataclass
 class PhaseState:
-    """The last row of phases, and the hop."""
+    """The state of the node: the last row of phases, [bins], and the hop in samples."""
 
     before: Array
     hop: Fraction  # samples from row to row

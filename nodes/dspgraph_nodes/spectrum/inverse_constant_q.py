@@ -100,7 +100,10 @@ class InverseConstantQ(Node):
         return (self._equalised(bins, held, rest)[1].astype(dtype),)
 
     def _equalised(self, bins: Bins, held: Array, z: Array) -> tuple[Array, Array]:
-        """Return (samples to hold, the samples of z that the equaliser reaches). held: samples before z."""
+        """Return (samples to hold, equalised samples): the equaliser is applied where it has all samples that it reads.
+
+        held: samples before z; z: [n], the next samples of the synthesis.
+        """
         from dspgraph_nodes._kernels.signal.filters import convolve
         from dspgraph_nodes._kernels.signal.inverse_constant_q import equaliser
 

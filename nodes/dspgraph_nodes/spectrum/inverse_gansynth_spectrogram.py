@@ -51,7 +51,10 @@ def inverse_gansynth_spectrogram(
 
 @dataclass
 class SynthesisState:
-    """Sums that later frames add to."""
+    """The state of the synthesis: sums to which later frames add, and the phases [bins] of the last row.
+
+    early: how many samples before the start of the signal are still to be dropped.
+    """
 
     tail: Array  # sums so far of the next 3 hops of output
     early: int  # samples before the start of the signal that are still to be dropped

@@ -77,7 +77,10 @@ class Istft(Node):
         return self.length or 2 * (spectrum.width - 1)
 
     def _first(self, spectrum: Frames) -> int:
-        """Return where a window begins, in samples from the start of its span."""
+        """Return where the window of a row begins, in samples after the start of the row's span.
+
+        spectrum: the stream of rows.
+        """
         from dspgraph_nodes._kernels.signal.stft import window_start
 
         try:

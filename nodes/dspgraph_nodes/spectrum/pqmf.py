@@ -17,7 +17,10 @@ def pqmf(x: Array, bands: int = 4, taps: int = 62, cutoff: float = 0.142, beta: 
 
 
 def sub_bands(frames: Array, bands: int, taps: int, cutoff: float, beta: float) -> Array:
-    """Return the sub-bands [n, bands] of frames [n, taps + 1], in the dtype of the frames."""
+    """Return the sub-bands [n, bands] of frames [n, taps + 1], in the dtype of the frames.
+
+    The other arguments are as in `pqmf`.
+    """
     from dspgraph_nodes._kernels.maths.matmul import matmul
     from dspgraph_nodes._kernels.signal.pqmf import pqmf_filters
 

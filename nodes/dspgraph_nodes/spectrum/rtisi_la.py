@@ -14,10 +14,7 @@ from dspgraph_nodes._kernels.signal.windows import Window, window_values
 
 @dataclass
 class RtisiLaState:
-    """State of the node.
-
-    how: its settings; held: frames without final phases; tail: the overlap of the final frames.
-    """
+    """The state of the node. how: the settings; held: frames whose phases are not final; tail: the sum's open end."""
 
     how: Rtisi
     held: RtisiState
@@ -81,7 +78,7 @@ class RtisiLa(Node):
         return (np.concatenate((y, overlap.flush(state.tail))),)
 
     def _added(self, state: RtisiLaState, rows: list[Array]) -> Array:
-        """Return the samples that are complete after the frames with these final spectra."""
+        """Return the output samples that are complete after these final frames. rows: their spectra, [bins] each."""
         from dspgraph_nodes._kernels.signal import overlap_add as overlap
         from dspgraph_nodes._kernels.signal.stft import inverse_frames
 
@@ -93,7 +90,10 @@ class RtisiLa(Node):
         return y
 
     def _first(self, magnitude: Frames) -> int:
-        """Return where a window begins, in samples from the start of its span."""
+        """Return where the window of a row begins, in samples after the start of the row's span.
+
+        magnitude: the stream of rows.
+        """
         from dspgraph_nodes._kernels.signal.stft import window_start
 
         try:

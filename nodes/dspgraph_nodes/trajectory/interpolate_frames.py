@@ -27,7 +27,10 @@ def between_rows(rows: Array, positions: Array, weights: Array, apart: bool) -> 
 
 @dataclass
 class InterpolationState:
-    """State of the interpolation."""
+    """The state of the interpolation: the rows that later output needs, and counts.
+
+    rows: [n, width]; at: the number of the first of them; received, given: the numbers of rows received and returned.
+    """
 
     rows: Array  # input rows that are still needed
     at: int = 0  # number of the row rows[0]
@@ -80,7 +83,7 @@ class InterpolateFrames(Node):
         return (self._give(state, -(-held.received * parts // steps)),)
 
     def _give(self, state: State, until: int) -> Array:
-        """Return the output rows that have not been returned yet and come before row `until`."""
+        """Return the output rows from the first one not returned yet up to, not including, row number `until`."""
         (steps, parts, apart), held = state
         count = until - held.given
         if count <= 0:
@@ -95,5 +98,5 @@ class InterpolateFrames(Node):
         return y
 
     def _ratio(self, x: Frames) -> tuple[int, int]:
-        """Return x.rate / rate in lowest terms."""
+        """Return (a, b) with a / b = x.rate / rate in lowest terms. x: the input stream."""
         return (x.rate / to_fraction(self.rate)).as_integer_ratio()

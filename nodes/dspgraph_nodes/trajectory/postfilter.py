@@ -21,7 +21,7 @@ def postfilter(mcep: Array, alpha: float, coef: float, n_fft: int) -> Array:
 
 
 def _log_energy(mcep: Array, alpha: float, n_fft: int) -> Array:
-    """Return the log energy ln r[0] of every row, [n].
+    """Return the logarithm of the energy of every mel-cepstrum's impulse response, ln r[0]: [n].
 
     2 * c[0] is added after the logarithm, so that a large c[0] cannot overflow.
     """
