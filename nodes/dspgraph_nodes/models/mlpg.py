@@ -80,7 +80,10 @@ def _rows(tensor: torch.Tensor) -> NDArray[Any]:
 
 
 def _padded(rows: list[NDArray[Any]], shape: torch.Size, dimensions: int) -> torch.Tensor:
-    """Return the rows of every signal, padded with zeros to T, as a tensor [T, dimensions] or [B, T, dimensions]."""
+    """Return the rows of every signal, padded with zeros to T, as a tensor [T, dimensions] or [B, T, dimensions].
+
+    rows: [frames, dimensions] each; shape: the shape of the means, of which T and B are taken.
+    """
     if len(rows) == 1 and len(rows[0]) == shape[-2]:
         one = torch.from_numpy(rows[0])
         return one if len(shape) == 2 else one[None]
@@ -91,9 +94,10 @@ def _padded(rows: list[NDArray[Any]], shape: torch.Size, dimensions: int) -> tor
 
 
 class _Mlpg(torch.autograd.Function):
-    """MLPG of means and variances [.., T, windows * D] as an operation of torch.
+    """MLPG as an operation of torch with its own gradients: `apply` has the arguments of `mlpg`.
 
-    lengths: number of frames per signal.
+    means, variances: [T, windows * D] or [B, T, windows * D]; terms: the windows; lengths: the number of frames of each
+    signal.
     """
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The sizes of a GANSynth, and the presets."""
+"""The configuration of a GANSynth: the sizes of its networks, the form of its pictures, and named presets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST_NUMBERS = 2**24
 
 
 class Config(ModelConfig):
-    """The sizes of both networks, and the form of the pictures that they make or judge.
+    """The sizes of the generator and the discriminator, and the form of the pictures that they make or judge.
 
     A picture has `rows` rows of `bins` bins, and two channels: magnitude and angle, as the node gansynth_spectrogram
     returns them, normalised. Block 1 works on the smallest picture, start_rows x start_bins; each further block works
@@ -71,22 +71,22 @@ class Config(ModelConfig):
 
     @property
     def rows(self) -> int:
-        """Rows of a picture."""
+        """The number of rows of a picture."""
         return self.start_rows << (self.blocks - 1)
 
     @property
     def bins(self) -> int:
-        """Bins of a row of a picture."""
+        """The number of bins in a row of a picture."""
         return self.start_bins << (self.blocks - 1)
 
     @property
     def hop(self) -> int:
-        """Samples from the start of a frame of the picture to the start of the next."""
+        """The number of samples between the starts of two frames; a row of the picture shows a frame."""
         return self.bins // 2
 
     @property
     def silence(self) -> int:
-        """Rows of silence before the note: 3 of 128 in the published pictures, and the same share in all others."""
+        """The number of rows of silence before a note: the share 3 / 128 of all rows, as in the published pictures."""
         return self.rows * 3 // 128
 
 

@@ -25,7 +25,7 @@ _UNTOLD = ("lowest", "scale", "drop", "rate", "magnitude", "angle")
 
 
 def recognises(names: set[str]) -> bool:
-    """Return whether arrays with these names are a GANSynth of the program magenta."""
+    """Return whether arrays with these names are the weights of a GANSynth of the program magenta."""
     return _ONE in names or f"{_ONE}/ExponentialMovingAverage" in names
 
 
@@ -67,10 +67,10 @@ def _generator(found: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _told(arrays: Mapping[str, Array], found: Mapping[str, Array], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of `Config` that follow from the arrays.
+    """Return the fields of `Config` that follow from the arrays, by name.
 
-    arrays: the result of `_generator`. found, given: as in `convert`. The number of pitches is a given value if the
-    checkpoint has no discriminator.
+    arrays: the result of `_generator`. found, given: as in `convert`. If the checkpoint has no discriminator, the
+    number of pitches is taken from `given` or, if it is not there, from the defaults of `Config`.
     """
     inputs, *start = arrays["blocks.0.conv0.weight"].shape[1:]
     pitches = len(found[_PITCHES]) if _PITCHES in found else given.get("pitches", Config().pitches)

@@ -21,7 +21,7 @@ from dspgraph_nodes.models.shared.notes import frequency_of
 
 @dataclass(frozen=True)
 class NotePictures:
-    """Notes with their labels.
+    """The pictures of notes, with their labels.
 
     pictures: [notes, 2, rows, bins], log magnitude in nats and angle in half turns. pitch: [notes], semitones above the
     lowest pitch of the network. timbres: the name of the timbre of each note; "" if the manifest does not say it.
@@ -35,7 +35,7 @@ class NotePictures:
         return len(self.timbres)
 
     def __getitem__(self, places: Sequence[int]) -> NotePictures:
-        """Return the notes at these places, in this order."""
+        """Return the notes with these indices, in this order."""
         rows = torch.tensor(list(places), dtype=torch.int64)
         return NotePictures(self.pictures[rows], self.pitch[rows], tuple(self.timbres[k] for k in places))
 
@@ -43,10 +43,11 @@ class NotePictures:
 def note_pictures(
     recordings: Mapping[str, Array], labels: NoteLabels, features: FeatureFunction, config: Config
 ) -> NotePictures:
-    """Return the notes of recordings, in their order.
+    """Return the pictures and labels of recorded notes, in the order of the recordings.
 
     recordings: samples [n], by name, at the rate of the configuration; labels: the pitch and, if known, the timbre of
-    each recording; features: the pipeline `gansynth_features` with the sizes of the configuration.
+    each recording; features: the function that computes the pipeline `gansynth_features` with the sizes of the
+    configuration.
     """
     pictures = [picture(samples, features, config) for samples in recordings.values()]
     pitch = [pitch_label(name, labels[name]) - config.lowest for name in recordings]

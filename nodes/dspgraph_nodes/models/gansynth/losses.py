@@ -25,7 +25,11 @@ from dspgraph_nodes.models.gansynth.network import Discriminator, Generator, mix
 
 @dataclass(frozen=True)
 class LossWeights:
-    """The weights of the terms of the losses. `slope` is the norm of the gradient at which there is no penalty."""
+    """The weights of the terms of `discriminator_loss` and `generator_loss`.
+
+    penalty, drift, real_pitch: of the terms with the gradient, with D(x)**2, and with P(pitch | x); made_pitch: of the
+    term with P(pitch | G). slope: the norm of the gradient at which there is no penalty.
+    """
 
     penalty: float = 10.0
     slope: float = 1.0

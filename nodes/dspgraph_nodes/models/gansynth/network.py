@@ -45,27 +45,31 @@ class Convolution(nn.Module):
         self.padding, self.gain = padding, math.sqrt(power / (inputs * math.prod(kernel)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return [notes, outputs, rows, bins]; x: [notes, inputs, rows, bins]."""
+        """Return the convolution of x, [notes, inputs, rows, bins], with the scaled weights, plus the bias.
+
+        The result is [notes, outputs, rows, bins], with other rows and bins if the padding does not make up for the
+        kernel.
+        """
         return conv2d(x, self.gain * self.weight, self.bias, padding=self.padding)
 
 
 def same(inputs: int, outputs: int) -> Convolution:
-    """Return a 3 x 3 convolution that keeps the size of the picture."""
+    """Return a 3 x 3 convolution from `inputs` to `outputs` channels that keeps the size of the picture."""
     return Convolution(inputs, outputs, (3, 3), (1, 1))
 
 
 class StartConvolution(Convolution):
     """The convolution that turns one pixel into the smallest picture.
 
-    The pixel stands in the middle of kernel - 1 zeros on each side. So each output pixel is the product of the pixel
-    and one weight, and the weights are in the opposite order. The products are computed without the zeros.
+    The pixel stands in the middle of kernel - 1 zeros on each side. The products with these zeros are not computed:
+    output pixel (row, bin) is the pixel's numbers times the weights at (row, bin), counted from the end of the kernel.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int]) -> None:
         super().__init__(inputs, outputs, kernel, (kernel[0] - 1, kernel[1] - 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return [notes, outputs, rows, bins] of the size of the kernel; x: [notes, inputs, 1, 1]."""
+        """Return pictures of the size of the kernel, [notes, outputs, rows, bins]. x: [notes, inputs, 1, 1]."""
         weight = (self.gain * self.weight).flip(2, 3)
         return torch.einsum("ni,oirb->norb", x[:, :, 0, 0], weight) + self.bias[:, None, None]
 
@@ -78,36 +82,42 @@ class DenseScore(nn.Module):
         self.weight, self.bias = nn.Parameter(torch.randn(outputs, inputs)), nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return [notes, outputs]; x: [notes, inputs]."""
+        """Return the product of x, [notes, inputs], with the scaled weights, plus the bias: [notes, outputs]."""
         return linear(x, self.weight * math.sqrt(1 / self.weight.shape[1]), self.bias)
 
 
 def normalised(x: Tensor) -> Tensor:
-    """Return x / sqrt(mean of x**2 over the channels + 1e-8), so that every pixel has the same power."""
+    """Return x / sqrt(mean of x**2 over the channels + 1e-8), so that every pixel has the same power.
+
+    x: [notes, channels, rows, bins].
+    """
     return x * torch.rsqrt((x * x).mean(1, keepdim=True) + _LEAST_POWER)
 
 
 def enlarged(x: Tensor, times: int = 2) -> Tensor:
-    """Return pictures with every pixel repeated `times` times in both directions."""
+    """Return pictures [notes, channels, rows, bins] with every pixel repeated `times` times in both directions."""
     return interpolate(x, scale_factor=times, mode="nearest") if times > 1 else x
 
 
 def reduced(x: Tensor, times: int = 2) -> Tensor:
-    """Return smaller pictures: every square of `times` x `times` pixels becomes one pixel, their mean."""
+    """Return smaller pictures: every square of `times` x `times` pixels becomes one pixel, their mean.
+
+    x: [notes, channels, rows, bins].
+    """
     return avg_pool2d(x, times) if times > 1 else x
 
 
 def shares(blocks: int, progress: float) -> list[float]:
-    """Return the share that the picture of each block has in the mixed picture.
+    """Return the share that the picture of each block has in the mixed picture, for block 1 to block `blocks`.
 
-    The share of block progress + 1 is 1; between two whole numbers, two blocks have shares that sum to 1. progress: a
-    number from 0 to blocks - 1.
+    progress: a number from 0 to blocks - 1, see the module. If it is whole, the share of block progress + 1 is 1;
+    otherwise the two blocks around it have shares that sum to 1.
     """
     return [max(0.0, min(progress - (k - 2), k - progress)) for k in range(1, blocks + 1)]
 
 
 class GeneratorBlock(nn.Module):
-    """Two convolutions on pictures of one size. Block 1 makes its picture from a vector."""
+    """Two convolutions on pictures of one size. In block 1 the first of them makes a picture from a vector."""
 
     def __init__(self, config: Config, block: int) -> None:
         super().__init__()
@@ -120,7 +130,11 @@ class GeneratorBlock(nn.Module):
         self.picture = Convolution(width, 2, (1, 1), (0, 0), power=1.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return [notes, width, rows, bins]."""
+        """Return the picture of this block, [notes, width, rows, bins].
+
+        x: the enlarged picture of the block before, [notes, inputs, rows, bins]; for block 1 vectors [notes, inputs, 1,
+        1].
+        """
         for convolution in (self.conv0, self.conv1):
             x = normalised(leaky_relu(convolution(x), _SLOPE))
         return x
@@ -159,7 +173,7 @@ class Generator(nn.Module):
 
 
 class DiscriminatorBlock(nn.Module):
-    """Two convolutions on pictures of one size. Block 1 reduces its picture to one pixel."""
+    """Two convolutions on pictures of one size. In block 1 the second of them reduces its picture to one pixel."""
 
     def __init__(self, config: Config, block: int) -> None:
         super().__init__()
@@ -172,7 +186,10 @@ class DiscriminatorBlock(nn.Module):
             self.conv0, self.conv1 = same(width, width), same(width, c.width(block - 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return [notes, channels, rows, bins], of the size of x; for block 1, [notes, channels, 1, 1]."""
+        """Return x after both convolutions, [notes, channels, rows, bins]; for block 1, [notes, channels, 1, 1].
+
+        x: [notes, width, rows, bins].
+        """
         for convolution in (self.conv0, self.conv1):
             x = leaky_relu(convolution(x), _SLOPE)
         return x
@@ -217,16 +234,17 @@ class Discriminator(nn.Module):
 
 
 def _spread(x: Tensor) -> Tensor:
-    """Return one number: the standard deviation over the notes, averaged over all channels and pixels.
+    """Return how different the notes in x, [notes, channels, rows, bins], are, as a tensor with one number.
 
-    In the gradient, the mean over the notes counts as a constant, as in the published program.
+    It is the standard deviation over the notes, averaged over all channels and pixels. In the gradient, the mean over
+    the notes counts as a constant, as in the published program.
     """
     apart = x - x.mean(0, keepdim=True).detach()
     return torch.sqrt((apart * apart).mean(0) + _LEAST_VARIANCE).mean()
 
 
 class GansynthPair(nn.Module):
-    """The generator and the discriminator of a GANSynth."""
+    """A module with the generator and the discriminator of a GANSynth, which are trained together."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -235,10 +253,10 @@ class GansynthPair(nn.Module):
 
 
 def mixed(pictures: Tensor, blocks: int, progress: float) -> Tensor:
-    """Return real pictures with only the detail that the generator can make at this progress.
+    """Return real pictures with only the detail that the generator can make at a progress (see the module).
 
-    Pictures are reduced to the sizes of the blocks, enlarged again, and mixed with the same `shares` as in the
-    generator.
+    Pictures [notes, 2, rows, bins] are reduced to the sizes of the blocks, enlarged again, and mixed with the same
+    `shares` as in the generator. blocks: the number of blocks.
     """
     last = blocks - 1
     parts = [

@@ -53,7 +53,7 @@ NoteBatch = Mapping[str, Any]
 
 
 class Settings(RunSettings, frozen=True, extra="forbid"):
-    """The settings of a training run."""
+    """The settings of a training run of GANSynth."""
 
     PRESETS: ClassVar = PRESETS
 
@@ -97,7 +97,7 @@ class Settings(RunSettings, frozen=True, extra="forbid"):
 
     @property
     def overrides(self) -> tuple[str, ...]:
-        """The values of the variables of the pipeline."""
+        """The overrides for the pipeline `gansynth_features`, such as "rate=16000", that fit the configuration."""
         config: Config = self.config
         return tuple(f"{name}={getattr(config, name)}" for name in ("rate", "bins", "drop", "scale"))
 
@@ -106,16 +106,19 @@ class Settings(RunSettings, frozen=True, extra="forbid"):
 
 
 def stage_of(images: int, stage_images: int, blocks: int) -> int:
-    """Return the stage of growing after a number of images, from 0 to the last, 2 * blocks - 2."""
+    """Return the number of the stage of growing, from 0 to the last one, 2 * blocks - 2, after a number of images.
+
+    images: the number of real notes seen so far; stage_images: the number of notes in each stage; 0: there is only the
+    last stage. `progress_of` says what a stage is.
+    """
     return min(images // stage_images, 2 * blocks - 2) if stage_images else 2 * blocks - 2
 
 
 def progress_of(images: int, stage_images: int, blocks: int) -> float:
-    """Return the progress after a number of images, from 0 to blocks - 1.
+    """Return the progress (see `network`) after a number of images, from 0 to blocks - 1.
 
     In a stage with an even number the progress is constant. In a stage with an odd number it grows by 1, while a new
-    block is blended in. images: the number of notes seen so far; stage_images: the number of notes in each stage; 0:
-    there is only the last stage.
+    block is blended in. The arguments are those of `stage_of`.
     """
     stage = stage_of(images, stage_images, blocks)
     blended = (images - stage * stage_images) / stage_images if stage % 2 else 0.0
@@ -127,7 +130,7 @@ def progress_of(images: int, stage_images: int, blocks: int) -> float:
 
 @dataclass(frozen=True)
 class Data:
-    """The notes of a run. left_out: the number of recordings whose pitch the network does not have."""
+    """The notes of a training run. left_out: the number of recordings whose pitch the network does not have."""
 
     training: NotePictures
     validation: NotePictures
@@ -159,7 +162,11 @@ def data_of(settings: Settings, labels: NoteLabels, recordings: Mapping[str, Arr
 
 
 def task(labels: NoteLabels, settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction) -> Task:
-    """Return the `Task` of a training run: its data, losses and validation."""
+    """Return the `Task` of a training run of GANSynth: its network, batches, losses and validation.
+
+    recordings: samples [n], by name; labels: of each recording, see `train`; features: the function that computes their
+    pictures. Raises RequestError as `data_of` does.
+    """
     config: Config = settings.config
     data = data_of(settings, labels, recordings, features)
     order = BatchOrder(len(data.training), settings.batch, settings.seed)
@@ -212,7 +219,10 @@ def train(
 
 
 class _Adversarial:
-    """The task of adversarial training: generator and discriminator are updated in turn, on growing pictures."""
+    """The functions of `Task` for adversarial training.
+
+    Generator and discriminator are updated in turn, on growing pictures.
+    """
 
     figures = ("generator", "discriminator", "distance", "penalty", "real_pitch", "made_pitch")
     measured = ("right_pitches",)
@@ -223,12 +233,15 @@ class _Adversarial:
         self.pitch = data.training.pitch.numpy()
 
     def noise(self, draw: Random, count: int) -> tuple[Tensor, Tensor]:
-        """Return random latents [count, latent] and pitches [count]; a pitch is as frequent as in the data."""
+        """Return random latent vectors [count, latent] and pitches [count]; a pitch is as frequent as in the data.
+
+        draw: the random generator.
+        """
         latent = self.settings.latent_scale * draw.standard_normal((count, self.config.latent))
         return torch.from_numpy(latent).float(), torch.from_numpy(draw.choice(self.pitch, count))
 
     def draws(self) -> dict[str, tuple[float, ...]]:
-        """Return fields of `Config` for the distribution of latents: all deviations are `latent_scale`."""
+        """Return the fields of `Config` about the distribution of latent vectors: all deviations are `latent_scale`."""
         return {"latent_deviations": (self.settings.latent_scale,) * self.config.latent}
 
     def batch(self, notes: NotePictures, number: int) -> NoteBatch:
@@ -237,7 +250,10 @@ class _Adversarial:
         return self.inputs(notes, rng(s.seed, number, 3), progress)
 
     def inputs(self, notes: NotePictures, draw: Random, progress: float) -> NoteBatch:
-        """Return the inputs of both losses; each loss has random latents and pitches of its own."""
+        """Return the inputs of both losses for real notes; each loss has random latent vectors and pitches of its own.
+
+        draw: the random generator; progress: the size of the pictures, see `network`.
+        """
         between = torch.from_numpy(draw.random(len(notes))).float()
         return {
             "generator": self.noise(draw, len(notes)), "discriminator": self.noise(draw, len(notes)),
@@ -245,7 +261,10 @@ class _Adversarial:
         }  # fmt: skip
 
     def losses(self, network: GansynthPair, batch: NoteBatch) -> Iterator[Mapping[str, Tensor]]:
-        """Yield the loss of the generator and, after its update, the loss of the discriminator."""
+        """Yield the figures, with "loss", of the generator and, after its update, those of the discriminator.
+
+        batch: the result of `inputs`.
+        """
         generator, discriminator, progress = network.generator, network.discriminator, batch["progress"]
         latent, pitch = batch["generator"]
         made = generator_loss(generator, discriminator, latent, pitch, progress)
@@ -256,7 +275,7 @@ class _Adversarial:
         yield {**judged, "discriminator": judged["loss"]}
 
     def validate(self, network: GansynthPair) -> dict[str, float]:
-        """Return the figures of the whole network at the last progress, and the share of right pitches."""
+        """Return the figures of generator and discriminator at the last progress, and the share of right pitches."""
         draw = rng(self.settings.seed, 4)
         batch = trainer.moved(self.inputs(_first(self.data.validation), draw, self.config.blocks - 1), _device(network))
         found: dict[str, list[float]] = {}
@@ -269,7 +288,7 @@ class _Adversarial:
         return {**figures, "right_pitches": right}
 
     def restart(self, number: int) -> bool:
-        """Return whether a stage begins with batch `number`."""
+        """Return whether a stage of growing begins with batch number `number`."""
         s, blocks = self.settings, self.config.blocks
         before, now = (stage_of(n * s.batch, s.stage_images, blocks) for n in (number - 1, number))
         return number > 0 and before != now
@@ -280,7 +299,10 @@ class _Adversarial:
 
 
 class _Regression:
-    """The task of regression: the generator learns the pictures of notes. Each timbre has its own latent."""
+    """The functions of `Task` for regression: the generator learns to make the picture of each note.
+
+    Each timbre has a latent vector of its own, which the generator is given together with the pitch.
+    """
 
     figures = ("magnitude", "angle")
     measured = ("right_pitches", "right_pitches_held_out")
@@ -291,15 +313,16 @@ class _Regression:
         self.settings, self.config, self.data = settings, config, data
 
     def latents(self, notes: NotePictures) -> Tensor:
-        """Return the latents of notes [notes, latent]."""
+        """Return the latent vector of the timbre of each note, times the setting `latent_scale`: [notes, latent]."""
         rows = [self.settings.latent_scale * timbre_latent(timbre, self.config) for timbre in notes.timbres]
         return torch.from_numpy(np.stack(rows)).float()
 
     def draws(self) -> dict[str, tuple[float, ...]]:
-        """Return the fields of `Config` about the distribution of latents: their means and standard deviations.
+        """Return the fields of `Config` about the distribution of latent vectors: their means and standard deviations.
 
-        The mean is the mean of the latents of the timbres. The standard deviation is `latent_noise` or, if that is 0,
-        half the standard deviation of the latents of the timbres: in regression, only latents near to these make notes.
+        The mean is the mean of the latent vectors of the timbres. The standard deviation is `latent_noise` or, if that
+        is 0, half the standard deviation of the latent vectors of the timbres: in regression, only vectors near to
+        these make notes.
         """
         latents = self.latents(self.data.training)
         spread = latents.std(0, correction=0) / 2
@@ -313,7 +336,7 @@ class _Regression:
         return self.inputs(notes, latent)
 
     def inputs(self, notes: NotePictures, latent: Tensor) -> NoteBatch:
-        """Return the inputs of the loss. latent: [notes, latent], the latent of each note."""
+        """Return the inputs of the loss, by name. latent: [notes, latent], the latent vector of each note."""
         return {"latent": latent, "pitch": notes.pitch, "real": notes.pictures}
 
     def losses(self, network: GansynthPair, batch: NoteBatch) -> Iterator[Mapping[str, Tensor]]:
@@ -331,7 +354,7 @@ class _Regression:
 
 
 def _first(notes: NotePictures) -> NotePictures:
-    """Return the first 64 notes, or all if there are fewer: a validation takes no more."""
+    """Return the first 64 notes, or all if there are fewer. A validation uses no more."""
     return notes[range(min(_MOST_VALIDATED, len(notes)))]
 
 
@@ -340,7 +363,10 @@ def _device(network: GansynthPair) -> str:
 
 
 def _right_pitches(generator: Generator, latent: Tensor, pitch: Tensor) -> float:
-    """Make notes, and return the share of them that have the wanted pitch: see `share_of_right_pitches`."""
+    """Make notes, and return the share of them that have the wanted pitch: see `share_of_right_pitches`.
+
+    latent: [notes, latent]; pitch: [notes], semitones above the lowest.
+    """
     device = next(generator.parameters()).device
     with torch.no_grad():
         pictures = generator(latent.to(device), pitch.to(device)).float().cpu().numpy()
@@ -348,9 +374,10 @@ def _right_pitches(generator: Generator, latent: Tensor, pitch: Tensor) -> float
 
 
 def _made(example: Callable[[Random], tuple[Array, int]], settings: Settings, path: Path) -> tuple[list[Array], Config]:
-    """Return normalised pictures of notes, made with a file of weights, and the configuration in that file.
+    """Return normalised pictures [2, rows, bins] of notes, and the configuration of the network that made them.
 
-    example: a function that returns a random latent and pitch. The setting `audio` is the length of all notes together.
+    example: a function that returns a random latent vector and pitch. path: the file. The setting `audio` is the length
+    of all notes together, in seconds.
     """
     config, arrays = WEIGHTS.read(path)
     network, draw = pack(arrays), rng(settings.seed, 5)
@@ -359,18 +386,21 @@ def _made(example: Callable[[Random], tuple[Array, int]], settings: Settings, pa
 
 
 def _heard(pictures: list[Array], config: Config) -> tuple[Array, int]:
-    """Return the sound of notes, one after the other, and its sample rate in Hz."""
+    """Return the sound of notes, one after the other, and its sample rate in Hz. pictures: as `_made` returns them."""
     return np.concatenate([sound(one, config) for one in pictures]), config.rate
 
 
 def _shown(pictures: list[Array], config: Config) -> Array:
-    """Return the rainbowgram of notes, one after the other, [bins, columns, 3]."""
+    """Return a rainbowgram [bins, columns, 3] of notes, one after the other. pictures: as `_made` returns them."""
     magnitude, angle = Normaliser(config.magnitude, config.angle).backward(*np.concatenate(pictures, axis=1))
     return rainbow(magnitude, np.clip(angle, -1, 1))
 
 
 def _loaded(seed: int, path: Path) -> GansynthPair:
-    """Return the generator in a file of weights, with a new discriminator, which the file does not hold."""
+    """Return a pair of the generator in a file of weights and a new discriminator, because the file has none.
+
+    seed: of the first weights of the discriminator; path: the file.
+    """
     generator = load(WEIGHTS, Generator, path)
     torch.manual_seed(seed)
     pair = GansynthPair(generator.config.replace(latent_means=(), latent_deviations=()))
@@ -379,7 +409,7 @@ def _loaded(seed: int, path: Path) -> GansynthPair:
 
 
 def _fingerprint(data: Data) -> str:
-    """Return a digest of all notes and their labels."""
+    """Return a digest of the pictures, pitches and timbres of all notes."""
     notes = data.training, data.validation
     text = np.frombuffer("\n".join(timbre for one in notes for timbre in one.timbres).encode(), np.uint8)
     return fingerprint([*(array.numpy() for one in notes for array in (one.pictures, one.pitch)), text])

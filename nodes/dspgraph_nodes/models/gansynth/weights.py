@@ -1,4 +1,4 @@
-"""The arrays of the generator of a GANSynth in a file of weights, without torch."""
+"""The names and shapes of the arrays in a file of GANSynth weights, without torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from dspgraph_nodes.models.shared.weights import WeightsFormat
 
 
 def shapes(config: Config) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every array of a generator, by the name that torch gives the array."""
+    """Return name -> shape for every array of a generator with this configuration.
+
+    The names are those that torch gives the arrays.
+    """
     found: dict[str, tuple[int, ...]] = {}
 
     def add(name: str, inputs: int, outputs: int, kernel: tuple[int, int]) -> None:

@@ -17,7 +17,8 @@ from dspgraph_nodes.models.shared.weights import Config, WeightsFormat
 def complete(model: str) -> Iterator[None]:
     """Return a context in which a missing array, or an array with too few axes, raises ValueError.
 
-    model: the name of the model, for the message.
+    For this, the KeyError and the IndexError of code in the `with` block are converted. model: the name of the model,
+    for the message.
     """
     try:
         yield
@@ -28,9 +29,10 @@ def complete(model: str) -> Iterator[None]:
 
 
 def renamed(found: Mapping[str, Array], patterns: Mapping[str, str]) -> dict[str, Array]:
-    """Return arrays with other names: in each name, every regular expression of `patterns` is replaced, in this order.
+    """Return the arrays under new names.
 
-    found: name -> array. patterns: regular expression -> its replacement, as in `re.sub`.
+    In each name every regular expression of `patterns` is replaced, in the order of `patterns`. found: name -> array;
+    patterns: regular expression -> its replacement, as in `re.sub`.
     """
     arrays = {}
     for name, array in found.items():

@@ -37,9 +37,10 @@ def rng(*key: int) -> Generator:
 
 @dataclass(frozen=True)
 class TrainingRecording:
-    """One recording with its features.
+    """A recording with its features.
 
-    signal: [frames * hop], frame k from index hop * k on; features: name -> [frames, ...]; hop: samples per frame.
+    signal: [frames * hop] samples; frame k begins at index hop * k. features: name -> array [frames, ...]. hop: the
+    number of samples in a frame.
     """
 
     signal: Array
@@ -48,7 +49,7 @@ class TrainingRecording:
 
     @property
     def frames(self) -> int:
-        """Number of frames."""
+        """The number of frames."""
         return len(self.signal) // self.hop
 
 
@@ -200,18 +201,18 @@ def validation_batches(count: int, largest: int = 64) -> list[list[tuple[int, in
 
 
 def stacked(items: Sequence[Sequence[Any]]) -> tuple[torch.Tensor, ...]:
-    """Return tensors that each have one row per item: tensor k has the k-th tensors of all items."""
+    """Return a tuple of tensors whose first axis is that of the items: tensor k holds the k-th tensors of all items."""
     return tuple(torch.stack(list(each)) for each in zip(*items, strict=True))
 
 
 def mean_figures(
     chunks: Any, figures: Callable[..., Mapping[str, torch.Tensor]], device: torch.device, largest: int = 64
 ) -> dict[str, float]:
-    """Return the means of figures over all chunks for validation.
+    """Return the mean of each figure over all chunks for validation, by name.
 
     chunks: chunks[-1, place] is the tuple of tensors of one chunk, as `Crops` cuts it for validation; figures: a
-    function from the tensors of a batch to name -> mean over the batch; largest: the largest number of chunks in a
-    batch.
+    function from the tensors of a batch to name -> mean over the batch; device: where the batches are put; largest: the
+    largest number of chunks in a batch.
     """
     count, totals = len(chunks), dict[str, float]()
     for numbers in validation_batches(count, largest):

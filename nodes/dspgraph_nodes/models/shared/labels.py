@@ -32,7 +32,10 @@ def known_pitches(names: Iterable[str], labels: NoteLabels, lowest: int, pitches
 
 
 def left_out(count: int) -> str:
-    """Return the end of a line about the data: the number of recordings with a pitch that the network does not have."""
+    """Return the end of a line about the data, such as "; 3 left out, whose pitch the network does not have".
+
+    The text is empty if `count`, the number of these recordings, is 0.
+    """
     return f"; {count} left out, whose pitch the network does not have" if count else ""
 
 

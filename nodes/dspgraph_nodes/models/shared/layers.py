@@ -19,7 +19,7 @@ from dspgraph_nodes._kernels.neural import gradients
 
 
 def gru_input(layer: torch.nn.GRU) -> tuple[Tensor, Tensor]:
-    """Return the input matrix of a GRU of torch, and the biases to add to the products of the matrix with the inputs.
+    """Return the input matrix of a torch GRU, [3 * units, inputs], and the biases to add to its products, [3 * units].
 
     The biases are the input bias plus the recurrent bias for the gates r and z, and the input bias alone for the
     candidate n.
@@ -34,15 +34,19 @@ def _summed(bias: Tensor, recurrent_bias: Tensor) -> Tensor:
 
 
 def gru_recurrent(layer: torch.nn.GRU) -> tuple[Tensor, Tensor]:
-    """Return the recurrent matrix of a GRU and the recurrent bias of the candidate n, which the reset gate scales."""
+    """Return the recurrent matrix of a torch GRU, [3 * units, units], and the recurrent bias of candidate n, [units].
+
+    The reset gate scales the products of the candidate only after this bias has been added to them.
+    """
     _, recurrent, _, recurrent_bias = layer.parameters()
     return recurrent, recurrent_bias[2 * layer.hidden_size :]
 
 
 class _GRU(Function):
-    """A GRU as an operation of torch: outputs h [samples, batch, units] from x, recurrent matrix, bias and first state.
+    """A GRU as an operation of torch with its own gradients.
 
-    x: [samples, batch, 3 * units], the products of the inputs with the input matrix, plus all biases except the
+    `apply` takes x, the recurrent matrix, the bias and the first state, and returns the outputs h [samples, batch,
+    units]. x: [samples, batch, 3 * units], the products of the inputs with the input matrix, plus all biases except the
     recurrent bias of the candidate n, which is `bias`.
     """
 

@@ -59,13 +59,20 @@ class Logs:
         self._board: Any = SummaryWriter(str(folder), purge_step=done + 1 if done else None)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Write the values of a batch, by name."""
+        """Write the values of a batch to the CSV file and for TensorBoard.
+
+        step: the number of the batch; values: by name.
+        """
         self._csv.writerow({"step": step, **values})
         for name, value in values.items():
             self._board.add_scalar(name, value, step)
 
     def audio(self, step: int, name: str, samples: Array, rate: int) -> None:
-        """Write audio. samples: [n], full scale +-1; samples beyond it are clipped."""
+        """Write a WAV file and a sound for TensorBoard.
+
+        step: the number of batches so far; name: of the sound; rate: Hz. samples: [n], full scale +-1; samples beyond
+        it are clipped.
+        """
         folder = self._out / "audio"
         folder.mkdir(exist_ok=True)
         x = np.clip(np.asarray(samples, np.float32), -1, 1)
@@ -75,7 +82,10 @@ class Logs:
         self._board.add_audio(name, from_numpy(x)[None], step, rate)
 
     def picture(self, step: int, name: str, colours: Array) -> None:
-        """Write a picture. colours: [bins, columns, 3], red, green and blue from 0 to 1, with row 0 at the bottom."""
+        """Write a PNG file and a picture for TensorBoard. step: the number of batches so far; name: of the picture.
+
+        colours: [bins, columns, 3], red, green and blue from 0 to 1, with row 0 at the bottom.
+        """
         folder = self._out / "pictures"
         folder.mkdir(exist_ok=True)
         pixels = np.round(255 * colours[::-1]).astype(np.uint8)

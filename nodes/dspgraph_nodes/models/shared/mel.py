@@ -92,7 +92,10 @@ class MelChunks:
 
 @dataclass(frozen=True)
 class MelData:
-    """The chunks for training, in batches, and those for validation."""
+    """The data of a training run.
+
+    training, validation: the chunks; order: the order in which the chunks for training come, in batches.
+    """
 
     training: MelChunks
     validation: MelChunks
@@ -104,13 +107,13 @@ class MelData:
 
     @property
     def fingerprint(self) -> str:
-        """A digest of all signals and frames."""
+        """A digest of the signals and frames of all recordings."""
         every = (*self.training.recordings, *self.validation.recordings)
         return fingerprint(array for one in every for array in (one.signal, one.features["mel"]))
 
     @property
     def summary(self) -> str:
-        """A line about the data, for the user."""
+        """A line for the user: how many chunks, of how many frames, are for training and for validation."""
         counts = f"{len(self.training)} chunks of {self.training.frames} frames for training, {len(self.validation)}"
         return f"{counts} for validation"
 
@@ -119,10 +122,10 @@ def mel_data(
     recordings: Mapping[str, Array], prepare: Callable[[Array], TrainingRecording], settings: MelSettings,
     hop: int, edges: Edges, before: float, levels: int = 0, companded: bool = False,
 ) -> MelData:  # fmt: skip
-    """Return the data of a training run.
+    """Return the chunks for training and for validation, cut from recordings.
 
-    prepare: a function from the samples of a recording to its form for training; levels, companded: see `ReadNoise`.
-    The other arguments are those of `split` and of `MelChunks`.
+    recordings: samples [n], by name; prepare: a function from the samples of a recording to its form for training;
+    levels, companded: see `ReadNoise`. The other arguments are those of `split` and of `MelChunks`.
     """
     noise = ReadNoise(settings.read_noise, levels, companded)
     training, validation = (
@@ -157,8 +160,8 @@ def mel_task(
 
     weights: the layout of the files; make: a function from a configuration to a network; network: a function that
     returns a new network; figures_of: a function (network, *tensors of a batch, see `MelChunks`) -> figures of the
-    batch by name, of which "loss" is minimised; largest: the largest number of chunks in a batch for validation; more:
-    further fields of `Task`.
+    batch by name, of which "loss" is minimised; largest: the largest number of chunks in a batch for validation;
+    further fields of `Task`. further fields of `Task`.
     """
 
     def losses(model: Any, batch: tuple[Tensor, Tensor, Tensor]) -> Iterator[Mapping[str, Tensor]]:

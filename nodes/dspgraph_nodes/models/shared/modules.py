@@ -38,7 +38,10 @@ def load(weights: WeightsFormat[Config], make: Callable[[Config], Module], path:
 
 
 class Norm(nn.Module):
-    """Batch normalisation of [batch, channels, frames]. Its buffers are all float32, as in a file of weights."""
+    """A layer of batch normalisation for arrays [batch, channels, frames].
+
+    All its buffers are float32, as in a file of weights; torch also counts batches in an integer.
+    """
 
     running_mean: Tensor
     running_var: Tensor
@@ -50,9 +53,9 @@ class Norm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the normalised numbers.
+        """Return x, [batch, channels, frames], normalised per channel.
 
-        In training the statistics are those of the batch, else the running statistics.
+        In training, mean and variance are those of the batch, otherwise the running mean and variance.
         """
         return batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, self.training)
 
@@ -71,7 +74,7 @@ def level_features(levels: int, channels: int) -> Tensor:
 
 
 def start_level_layers(*layers: nn.Linear) -> None:
-    """Give layers whose outputs are the logits of levels their first weights: `level_features` / sqrt(inputs)."""
+    """Set the first weights of layers that return logits of levels to `level_features` / sqrt(number of inputs)."""
     with torch.no_grad():
         for layer in layers:
             layer.weight.copy_(level_features(*layer.weight.shape) / math.sqrt(layer.in_features))

@@ -34,7 +34,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # no closure is called
-        """Update the weights that have a gradient."""
+        """Update all weights that have a gradient, in place. closure: not used."""
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is None:

@@ -78,13 +78,19 @@ def _partials(
 
 
 def _saw(f: float, time: Array, rate: int, draw: Generator) -> Array:
-    """Return a tone like a sawtooth: all partials, with amplitudes 1 / k**s, where s is drawn from 0.9 to 1.3."""
+    """Return a tone like a sawtooth: all partials, with amplitudes 1 / k**s, where s is drawn from 0.9 to 1.3.
+
+    The arguments are those of a timbre, see `TIMBRES`.
+    """
     slope = draw.uniform(0.9, 1.3)
     return _partials(f, time, rate, draw, lambda k: k**-slope)
 
 
 def _odd(f: float, time: Array, rate: int, draw: Generator) -> Array:
-    """Return a tone like a square wave or a clarinet: odd partials, with amplitudes 1 / k**s, s in 0.9 to 1.3."""
+    """Return a tone like a square wave or a clarinet: odd partials, with amplitudes 1 / k**s, s drawn from 0.9 to 1.3.
+
+    The arguments are those of a timbre, see `TIMBRES`.
+    """
     slope = draw.uniform(0.9, 1.3)
     return _partials(f, time, rate, draw, lambda k: (k % 2) * k**-slope)
 
@@ -92,7 +98,8 @@ def _odd(f: float, time: Array, rate: int, draw: Generator) -> Array:
 def _plucked(f: float, time: Array, rate: int, draw: Generator) -> Array:
     """Return the partials of a plucked string: amplitude sin(pi * k * point) / k. Higher partials decay faster.
 
-    The string is plucked at the fraction `point` of its length, from 0.1 to 0.35.
+    The string is plucked at the fraction `point` of its length, drawn from 0.1 to 0.35. The arguments are those of a
+    timbre, see `TIMBRES`.
     """
     point, damping = draw.uniform(0.1, 0.35), draw.uniform(0.3, 1.0)
     return _partials(f, time, rate, draw, lambda k: np.sin(np.pi * k * point) / k, damping)
@@ -116,7 +123,10 @@ def _fm(f: float, time: Array, rate: int, draw: Generator) -> Array:
 
 
 def _noisy(f: float, time: Array, rate: int, draw: Generator) -> Array:
-    """Return a tone like a flute with breath: partials with amplitudes 1 / k, and white noise 16 to 26 dB lower."""
+    """Return a tone like a flute with breath: partials with amplitudes 1 / k, and white noise 16 to 26 dB lower.
+
+    The arguments are those of a timbre, see `TIMBRES`.
+    """
     tone = _partials(f, time, rate, draw, lambda k: 1 / k)
     level = tone.std() * 10 ** (draw.uniform(-26, -16) / 20)
     noisy: Array = tone + level * draw.standard_normal(len(time))

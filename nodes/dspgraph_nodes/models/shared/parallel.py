@@ -23,13 +23,13 @@ _PATIENCE = 1.0  # seconds
 
 @dataclass(frozen=True)
 class Group:
-    """The processes of a run. number: the number of this process, from 0; count: the number of processes."""
+    """The processes of a training run. number: the number of this process, from 0; count: the number of processes."""
 
     number: int = 0
     count: int = 1
 
     def average(self, weights: Iterable[nn.Parameter]) -> None:
-        """Replace the gradients of weights by their means over the processes. Weights without a gradient are left out.
+        """Replace the gradient of each weight by its mean over the processes. Weights without a gradient are left out.
 
         Raises RuntimeError if another process has ended.
         """
@@ -44,11 +44,11 @@ class Group:
 
 
 def in_processes(count: int, work: Callable[[Group], None]) -> None:
-    """Call `work` in `count` processes, of which this is number 0, and return when all have ended.
+    """Call `work` in `count` processes, of which this one is number 0, and return when all have ended.
 
-    The other processes are copies of this process. torch must have one thread when they are made. An error of `work` in
-    this process is raised. Another process whose work fails shows its error, and the processes that wait for it fail
-    too.
+    `work` gets the `Group` with the number of its process. The other processes are copies of this process; torch must
+    have one thread when they are made. An error of `work` in this process is raised. Another process whose work fails
+    shows its error, and the processes that wait for it fail too.
     """
     if count == 1:
         work(Group())
@@ -76,7 +76,10 @@ def _joined(group: Group, meeting: Path, work: Callable[[Group], None]) -> None:
 
 
 def _started(number: int, count: int, meeting: Path, work: Callable[[Group], None]) -> int:
-    """Return the id of a new process, a copy of this one, that works as number `number`."""
+    """Start a copy of this process that calls `work` as number `number` of `count`, and return its process id.
+
+    meeting: the file by which the processes find each other.
+    """
     child = os.fork()
     if child:
         return child

@@ -68,7 +68,7 @@ def mel_distribution(
 
 
 def whole_frames(samples: Array) -> Array:
-    """Append zeros to samples [n], so that the last frame of `mel_features` is full."""
+    """Return samples [n], followed by zeros until n is a multiple of the hop of `mel_features`."""
     padded: Array = np.append(samples, np.zeros(-len(samples) % MEL_HOP))
     return padded
 
@@ -89,5 +89,8 @@ def mixture_levels(parameters: Tensor) -> Tensor:
 
 
 def mixture_level_of(samples: Tensor) -> Tensor:
-    """Return the number of the interval in which each sample lies, int64, as `mixture_levels` counts them."""
+    """Return the number of the interval in which each sample lies, int64, in the shape of `samples`.
+
+    `mixture_levels` says which intervals there are.
+    """
     return torch.floor((samples.clamp(-1, 1) + 1) / 2 * (MIXTURE_LEVELS - 1) + 0.5).long()

@@ -17,11 +17,12 @@ _MU = 255
 
 @dataclass(frozen=True)
 class ReadNoise:
-    """Noise whose level follows that of the signal: it is added to the mu-law companded samples.
+    """Noise for the samples that a network reads in training. It is added to the mu-law companded samples.
 
-    largest: the largest standard deviation, in steps of 8-bit mu-law; the standard deviation of each signal is drawn
-    uniformly from 0 to `largest`. levels: the number of levels, if signals are whole numbers from 0 on; 0 if they are
-    samples from -1 to 1. companded: whether the levels are mu-law codes; otherwise they are linear.
+    So its level follows that of the signal. largest: the largest standard deviation, in steps of 8-bit mu-law; the
+    standard deviation of each signal is drawn uniformly from 0 to `largest`. levels: the number of levels, if signals
+    are whole numbers from 0 on; 0 if they are samples from -1 to 1. companded: whether the levels are mu-law codes;
+    otherwise they are linear.
     """
 
     largest: float = 0.0
@@ -29,7 +30,10 @@ class ReadNoise:
     companded: bool = False
 
     def added(self, signal: Array, random: np.random.Generator) -> Array:
-        """Return a signal [n] with noise, in the dtype of `signal` and within its bounds."""
+        """Return a copy of a signal [n] with noise, in the dtype of `signal` and within its bounds.
+
+        random: draws the noise.
+        """
         if not self.largest:
             return signal
         x = 2 * signal / (self.levels - 1) - 1 if self.levels else signal.astype(np.float64)

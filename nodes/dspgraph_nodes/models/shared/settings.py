@@ -22,7 +22,10 @@ MOST_FRAMES = 1_000_000
 
 
 def of_config(config: type[ModelConfig], name: str) -> Any:
-    """Return a setting that replaces the field `name` of the preset's configuration; None keeps the preset's value."""
+    """Return a setting, a field of pydantic, that replaces the field `name` of a preset's configuration.
+
+    The setting None, which is the default, keeps the preset's value. config: the class of the configuration.
+    """
     return Field(None, description=f"{description(config, name)}; if not given, the value of the preset")
 
 
@@ -149,7 +152,7 @@ class SparseSettings(BaseModel, frozen=True):
         return self
 
     def pruning(self, *matrices: str) -> Pruning | None:
-        """Return the pruning of the recurrent matrices of GRUs; None if no weight block is to be removed.
+        """Return the `Pruning` of recurrent matrices of GRUs with these settings; None if no block is to be removed.
 
         matrices: the names of these matrices among the network's parameters.
         """

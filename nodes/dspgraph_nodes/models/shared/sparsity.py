@@ -13,7 +13,7 @@ BLOCK_ROWS = 16  # rows of a block, which has one column; 16 float32 numbers fil
 
 @dataclass(frozen=True)
 class SparsitySchedule:
-    """The density of a matrix during training, and the batches after which blocks are removed.
+    """The share of blocks that a sparse matrix keeps during training, and the batches after which blocks are removed.
 
         density(t) = 1 - (1 - last) * (1 - (1 - (t - start) / (end - start))**3),    start <= t <= end
 
@@ -40,9 +40,9 @@ class SparsitySchedule:
 def mask(gate: Tensor, density: float) -> Tensor:
     """Return a mask for a gate's matrix: True in the blocks with the most energy, and on the diagonal.
 
-    gate: [units, units], a row for each output. density: the share of the blocks that are True. A block is 16 rows of
-    one column. The diagonal does not count in the energy of a block: its weights are so large that every block with one
-    of them would be kept.
+    gate: [units, units], a row for each output; the mask has this shape. density: the share of the blocks that are
+    True. A block is 16 rows of one column. The diagonal does not count in the energy of a block: its weights are so
+    large that every block with one of them would be kept.
     """
     units = len(gate)
     diagonal = torch.eye(units, dtype=torch.bool, device=gate.device)
@@ -57,9 +57,9 @@ def mask(gate: Tensor, density: float) -> Tensor:
 
 @torch.no_grad()
 def sparsify(recurrent: Tensor, densities: tuple[float, ...]) -> None:
-    """Set the weights of a recurrent matrix that `mask` excludes to 0, in place.
+    """Set those weights of a recurrent matrix to 0, in place, for which the `mask` of their gate is False.
 
-    recurrent: [gates * units, units]; densities: one for each gate.
+    recurrent: [gates * units, units]; densities: the density of each gate.
     """
     for gate, density in zip(recurrent.chunk(len(densities)), densities, strict=True):
         gate.mul_(mask(gate, density))
@@ -77,7 +77,7 @@ class Pruning:
     densities: Mapping[str, tuple[float, ...]]
 
     def prune(self, network: nn.Module, batches: int) -> None:
-        """Remove the blocks that the schedule removes after `batches` batches."""
+        """Set blocks of the network's matrices to 0, if the schedule removes blocks after `batches` batches."""
         if self.schedule.due(batches):
             for name, last in self.densities.items():
                 shares = tuple(self.schedule.density(batches, density) for density in last)

@@ -46,7 +46,8 @@ Settings = TypeVar("Settings", bound=RunSettings)
 class Task:
     """The functions and values that a model gives to the training loop.
 
-    network: makes a new network. batch: returns batch number n, tensors in tuples or mappings, which depend on n alone.
+    network: returns a new network. batch: returns batch number n, tensors in tuples or mappings, which depend on n
+    alone.
     losses: yields the losses of a batch, one for each update of the weights. validate: returns the figures of a
     network, with "loss" among them; it is called without gradients. save: writes a network to a file of weights. load:
     reads a network from such a file. fingerprint: a digest of all data. summary: a line about the data, for the user.
@@ -158,7 +159,7 @@ def train(
 
 
 def _follow_along(run: Run) -> None:
-    """Run the training in a process other than the first one. Only the first process writes files."""
+    """Train without writing files, in a process other than the first one, until all batches are done."""
     while run.batches < run.settings.steps:
         run.step()
 
@@ -214,9 +215,10 @@ def _torch_settings(settings: RunSettings) -> Iterator[None]:
 
 
 class Run:
-    """The state of a training run, and its steps.
+    """A training run in one process: the network, the moving average of its weights, the optimisers, and the counts.
 
-    batches, updates: the numbers of batches and of updates of the weights so far.
+    batches, updates: the numbers of batches and of updates of the weights so far. mean: the network with the averages;
+    None if the setting `ema` is 0.
     """
 
     def __init__(self, task: Task, settings: RunSettings, init: Path | None = None, group: Group | None = None) -> None:
@@ -232,7 +234,7 @@ class Run:
 
     @property
     def result(self) -> nn.Module:
-        """The network that is validated and saved: the moving average, or the network of the last update."""
+        """The network that is validated and saved: `mean`, or `network` if there is no moving average."""
         return self.network if self.mean is None else self.mean
 
     def rate(self) -> float:
@@ -241,7 +243,7 @@ class Run:
         return factor * self.task.rate(self.updates) if self.task.rate else factor
 
     def step(self) -> dict[str, float]:
-        """Train on the next batch, and return the means of its figures over the updates: "loss" and others."""
+        """Train on the next batch; return the mean of each figure, such as "loss", over its updates of the weights."""
         number = self.batches * self.group.count + self.group.number
         torch.manual_seed(int(rng(self.settings.seed, number, 0, 2).integers(2**62)))
         if self.task.restart and self.task.restart(self.batches):
@@ -279,7 +281,7 @@ class Run:
         return nullcontext()
 
     def _part(self, update: int) -> str:
-        """Return the name of the module that an update changes; "" stands for the whole network."""
+        """Return the name of the module that update number `update` changes; "" stands for the whole network."""
         return self.task.parts[update % len(self.task.parts)]
 
     def _update(self, loss: Tensor) -> None:
@@ -319,7 +321,7 @@ class Run:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Validate the network `result`, and return the figures."""
+        """Validate the network `result`, and return its figures, by name."""
         result = self.result.eval()
         try:
             with self._precision():
@@ -370,9 +372,10 @@ def _optimizers(network: nn.Module, task: Task, settings: RunSettings) -> list[t
 
 
 def _copy_weights(task: Task, init: Path, network: Any) -> None:
-    """Copy the weights of the file `init` into a network.
+    """Copy the weights in the file `init` into `network`.
 
-    Raises RequestError if the file is no file of weights of this model, or if the network in it has other sizes.
+    Raises RequestError if the file has no weights of this model, or if its configuration has other sizes than the
+    network.
     """
     try:
         given: Any = task.load(init)
@@ -389,7 +392,7 @@ def _copy_weights(task: Task, init: Path, network: Any) -> None:
 
 
 def moved(batch: Any, device: str) -> Any:
-    """Return a copy of a batch, tensors in tuples, lists and mappings, with all tensors on a device."""
+    """Return a batch with all its tensors on a device, such as "cuda". batch: tensors, in tuples, lists or mappings."""
     if isinstance(batch, Tensor):
         return batch.to(device)
     if isinstance(batch, Mapping):
@@ -441,7 +444,11 @@ def _fit(run: Run, out: Path, progress: bool, report: Report) -> None:
 
 
 def _validated(run: Run, out: Path, figures: tuple[str, ...], logs: Logs) -> dict[str, float]:
-    """Validate the network, save its weights, and return the figures for the logs."""
+    """Validate the network, save its weights in the folder `out`, and return the figures for the logs.
+
+    figures: the names of the figures that the logs have. Sounds and pictures are written if the task and the settings
+    ask for them. Raises RequestError if the loss is not finite.
+    """
     found = run.validate()
     _require_finite(run, "validation", found["loss"])
     run.task.save(run.result, out / WEIGHTS_FILE)
@@ -463,7 +470,7 @@ def _require_finite(run: Run, where: str, loss: float) -> None:
 
 
 def _spoken(seconds: float) -> str:
-    """Return a time in words: "40 s", "12 min", "3.5 h"."""
+    """Return a duration in seconds as text: "40 s", "12 min" or "3.5 h"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
@@ -471,9 +478,10 @@ def _spoken(seconds: float) -> str:
 
 @contextmanager
 def _bar(progress: bool, done: int, steps: int) -> Iterator[Callable[[int, str], None]]:
-    """Show a progress bar on stderr if `progress` is true. Yield the function that updates the bar.
+    """Return a context with a progress bar on stderr, and yield the function that updates the bar.
 
-    This function takes the number of batches so far and a text to show.
+    The function takes the number of batches so far and a text to show. progress: if false, no bar is shown, and the
+    function does nothing; done, steps: the number of batches at the start and at the end.
     """
     if not progress:
         yield lambda batches, text: None

@@ -32,11 +32,11 @@ _LONGEST_HEADER = 2**20
 
 @dataclass(frozen=True)
 class WeightsFormat(Generic[Config]):
-    """The weights of one model, as they stand in a file.
+    """The layout of the files of weights of one model.
 
     model: the name of the model; config: the class of its configurations; shapes: a function from a configuration to
-    the shape of every array, by name; way_out: the last part of the error for a file that is not safetensors, which
-    says what to do; by default it names the commands that make and convert weights; optional: the fields of the
+    name -> shape for every array; way_out: the last part of the error for a file that is not safetensors, which says
+    what to do; by default it names the commands that make and convert weights; optional: the fields of the
     configuration that older files do not have. Such a field then has its default value.
     """
 
@@ -47,7 +47,7 @@ class WeightsFormat(Generic[Config]):
     optional: frozenset[str] = frozenset()
 
     def metadata(self, config: Config) -> dict[str, str]:
-        """Return the metadata of a file of weights."""
+        """Return the metadata, name -> text, of a file of weights with this configuration."""
         return {"model": self.model, "format": FORMAT, "config": config.model_dump_json()}
 
     def write(self, path: str | Path, config: Config, arrays: Mapping[str, Array], half: bool = False) -> None:
@@ -162,7 +162,7 @@ class WeightsFormat(Generic[Config]):
 
 
 def _rounded(name: str, array: Array) -> Array:
-    """Return an array in float16. Raises ValueError if a number is too large for it."""
+    """Return an array in float16. Raises ValueError, with the name of the array, if a number is too large."""
     with np.errstate(over="ignore"):
         found = array.astype(np.float16)
     if not np.isfinite(found).all():
@@ -171,22 +171,26 @@ def _rounded(name: str, array: Array) -> Array:
 
 
 def _single(array: Array) -> Array:
-    """Return an array of a file in float32 if the file has it in float16; otherwise as it is."""
+    """Return an array of a file in float32 if it is float16; return an array of any other dtype unchanged."""
     return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
 def layer_shapes(name: str, outputs: int, *inputs: int, bias: bool = True) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the arrays of a layer. inputs: the number of inputs; for a convolution also the taps."""
+    """Return name -> shape for the arrays of a layer: its weight and, with `bias`, its bias.
+
+    name: of the layer; outputs: the number of outputs; inputs: the number of inputs, followed by the number of taps if
+    the layer is a convolution.
+    """
     found: dict[str, tuple[int, ...]] = {f"{name}.weight": (outputs, *inputs)}
     return {**found, f"{name}.bias": (outputs,)} if bias else found
 
 
 def norm_shapes(name: str, channels: int) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the arrays of a batch normalisation."""
+    """Return name -> shape for the arrays of a layer of batch normalisation. name: of the layer."""
     return {f"{name}.{kind}": (channels,) for kind in ("weight", "bias", "running_mean", "running_var")}
 
 
 def gru_shapes(name: str, inputs: int, units: int) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the arrays of a GRU of torch."""
+    """Return name -> shape for the arrays of a torch GRU of one layer. name: of the GRU."""
     matrices = {f"{name}.weight_ih_l0": (3 * units, inputs), f"{name}.weight_hh_l0": (3 * units, units)}
     return {**matrices, f"{name}.bias_ih_l0": (3 * units,), f"{name}.bias_hh_l0": (3 * units,)}

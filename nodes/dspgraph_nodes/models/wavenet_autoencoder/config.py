@@ -1,4 +1,4 @@
-"""The sizes of a WaveNet autoencoder, and the presets."""
+"""The configuration of a WaveNet autoencoder: sizes, rate and hop of its audio, and named presets."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ class Config(ModelConfig):
 
     @property
     def condition(self) -> int:
-        """Length of a frame that the decoder reads: the numbers of the encoding, then the one-hot code of the pitch."""
+        """The length of a frame that the decoder reads: the encoding, then the one-hot code of the pitch."""
         return self.latent + self.pitches
 
     @property
     def reach(self) -> int:
-        """Number of samples before and after a frame on which its encoding depends."""
+        """The number of samples before and after a frame on which its encoding depends."""
         return sum(self.dilations) + (self.form == "gated")
 
 

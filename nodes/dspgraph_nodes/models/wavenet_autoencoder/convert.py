@@ -25,7 +25,7 @@ _ADDED = 1e-5
 
 
 def recognises(names: set[str]) -> bool:
-    """Return whether arrays with these names are a network of magenta or of wavenet-autoencoder-chainer."""
+    """Return whether arrays with these names are weights of a network of magenta or wavenet-autoencoder-chainer."""
     nsynth = {"ae_startconv/W", "ae_bottleneck/W", "startconv/W", "cond_map_out1/W"}
     chainer = {"embedid/W", "ecd_fnl_conv/W", "dcd_bias_conv/W", "dcd_fnl_conv2/W"}
     return nsynth <= {name.removesuffix(_AVERAGE) for name in names} or chainer <= names
@@ -58,7 +58,10 @@ def convert(found: Mapping[str, Array], given: Mapping[str, Any]) -> tuple[Confi
 
 
 def _told(plain: Mapping[str, Array]) -> dict[str, Any]:
-    """Return the fields of `Config` that follow from the shapes of the arrays."""
+    """Return the fields of `Config`, by name, that follow from the shapes of the arrays of an NSynth checkpoint.
+
+    plain: the arrays, by name. Raises ValueError if they are not those of an NSynth network.
+    """
     one, taps, _, encoder = plain["ae_startconv/W"].shape
     levels = plain["logits/W"].shape[-1]
     if (one, taps, levels) != (1, TAPS, MULAW_LEVELS):
@@ -73,7 +76,7 @@ def _told(plain: Mapping[str, Array]) -> dict[str, Any]:
 
 
 def _arrays(plain: Mapping[str, Array], config: Config) -> dict[str, Array]:
-    """Return the arrays by their names in `weights.shapes`.
+    """Return the arrays of an NSynth checkpoint by their names in `weights.shapes`. plain: the arrays, by name.
 
     A matrix [1, taps, inputs, outputs] becomes [outputs, taps * inputs]. In a checkpoint the gates with a sigmoid come
     before the gates with a tanh; here they come after them.
@@ -106,7 +109,10 @@ def _arrays(plain: Mapping[str, Array], config: Config) -> dict[str, Array]:
 
 
 def _told_by_chainer(plain: Mapping[str, Array]) -> dict[str, Any]:
-    """Return the fields of `Config` that follow from the shapes of the arrays of wavenet-autoencoder-chainer."""
+    """Return the fields of `Config`, by name, that follow from a checkpoint of wavenet-autoencoder-chainer.
+
+    plain: the arrays, by name. Raises ValueError if they are not those of such a network.
+    """
     levels, channels = plain["embedid/W"].shape
     width, taps = (plain["ecd_conv0/W"].shape[axis] for axis in (0, 2))
     if (levels, taps, plain["dcd_conv0/W"].shape[2]) != (MULAW_LEVELS, TAPS, TAPS - 1):
@@ -122,9 +128,10 @@ def _told_by_chainer(plain: Mapping[str, Array]) -> dict[str, Any]:
 
 
 def _arrays_of_chainer(plain: Mapping[str, Array], config: Config) -> dict[str, Array]:
-    """Return the arrays by their names in `weights.shapes`.
+    """Return the arrays of a checkpoint of wavenet-autoencoder-chainer by their names in `weights.shapes`.
 
-    The weights of a convolution [outputs, inputs, taps, 1] become a matrix [outputs, taps * inputs].
+    plain: the arrays, by name. The weights of a convolution [outputs, inputs, taps, 1] become a matrix [outputs, taps *
+    inputs].
     """
     arrays: dict[str, Array] = {f"{part}.first.weight": plain["embedid/W"] for part in ("encoder", "decoder")}
 

@@ -47,7 +47,10 @@ def with_pitch(z: Tensor, pitch: Tensor | None, config: Config) -> Tensor:
 
 
 class EncoderLayer(nn.Module):
-    """One dilated convolution of the encoder. The columns of its weights are [tap, channel], the oldest tap first."""
+    """A dilated convolution of the encoder, and the dense layer after it. The convolution has three taps.
+
+    The columns of its weights are [tap, channel], the oldest tap first.
+    """
 
     def __init__(self, config: Config, dilation: int) -> None:
         super().__init__()
@@ -56,13 +59,16 @@ class EncoderLayer(nn.Module):
         self.out = nn.Linear(config.encoder, config.encoder)
 
     def forward(self, h: Tensor) -> Tensor:
-        """Return the input of the next layer, [batch, n, channels]. h: [batch, n, channels]."""
+        """Return h + V relu(convolution of relu(h)) + c, the input of the next layer, [batch, n, channels].
+
+        h: [batch, n, channels].
+        """
         found: Tensor = h + self.out(relu(self.conv(taken(relu(h), self.dilation, 1, 1))))
         return found
 
 
 class EncoderNetwork(nn.Module):
-    """The network from samples to frames."""
+    """The encoder of the gated form: the network that turns samples into frames."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -83,7 +89,10 @@ class EncoderNetwork(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """One gated convolution. The columns of the weights of its gates are [tap, channel], the oldest tap first."""
+    """A gated convolution of the decoder.
+
+    The columns of the weights of its gates are [tap, channel], the oldest tap first.
+    """
 
     def __init__(self, config: Config, dilation: int, last: bool) -> None:
         super().__init__()
@@ -94,7 +103,7 @@ class DecoderLayer(nn.Module):
         self.out = None if last else nn.Linear(c.width, c.width)
 
     def forward(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the input of the next layer and the skip connection.
+        """Return the input of the next layer [batch, n, width] and the skip connection [batch, n, skip].
 
         x: [batch, n, width]; z: [batch, n, latent + pitches], the frame of every sample.
         """
@@ -104,7 +113,7 @@ class DecoderLayer(nn.Module):
 
 
 class DecoderNetwork(nn.Module):
-    """The network that predicts each sample from the frames and from the samples before it."""
+    """The decoder of the gated form: it predicts each sample from the frames and from the samples before it."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -134,7 +143,7 @@ class DecoderNetwork(nn.Module):
 
 
 class WaveNetAutoencoder(nn.Module):
-    """The encoder and the decoder, in the form that the configuration names."""
+    """The networks `encoder` and `decoder`, in the form, gated or normalised, that the configuration names."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()

@@ -38,9 +38,10 @@ from dspgraph_nodes.models.wavenet_autoencoder.dilated import frame_means, taken
 
 
 class NormalisedLayer(nn.Module):
-    """One dilated convolution. The columns of its weights are [tap, channel], the oldest tap first.
+    """A dilated convolution of the normalised form, with its batch normalisations and the dense layer after it.
 
-    after: the number of taps after the sample; there is one tap before it. bias: whether the convolution has a bias.
+    The columns of its weights are [tap, channel], the oldest tap first. after: the number of taps after the sample;
+    there is one tap before it. bias: whether the convolution has a bias.
     """
 
     def __init__(self, config: Config, dilation: int, after: int, bias: bool) -> None:
@@ -51,7 +52,7 @@ class NormalisedLayer(nn.Module):
         self.out = nn.Linear(c.width, c.encoder)
 
     def forward(self, h: Tensor, condition: Tensor | float = 0.0) -> Tensor:
-        """Return u, [batch, n, channels], which is added to h for the next layer.
+        """Return u, [batch, n, channels], the number that is to be added to h for the next layer.
 
         h: [batch, n, channels]; condition: [batch, n, width], numbers that are added to the sums of the convolution.
         """
@@ -74,7 +75,7 @@ def summed(layers: nn.ModuleList, h: Tensor, condition: Tensor | float = 0.0) ->
 
 
 class NormalisedEncoder(nn.Module):
-    """The network from samples to frames."""
+    """The encoder of the normalised form: the network that turns samples into frames."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -93,7 +94,7 @@ class NormalisedEncoder(nn.Module):
 
 
 class NormalisedDecoder(nn.Module):
-    """The network that predicts each sample from the frames and from the samples before it."""
+    """The decoder of the normalised form: it predicts each sample from the frames and from the samples before it."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()

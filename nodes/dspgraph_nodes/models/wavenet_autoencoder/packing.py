@@ -51,14 +51,15 @@ def packed_encoder(config: Config, arrays: Mapping[str, Array]) -> PackedEncoder
 
 
 def _tall(vector: Array) -> Array:
-    """Append zeros to a vector until its length is a multiple of sixteen."""
+    """Return a vector, followed by zeros until its length is a multiple of sixteen."""
     return padded(vector[:, None])[:, 0]
 
 
 def _fold_norm(wide: dict[str, Array], norm: str, layer: str) -> None:
-    """Change the weights of a dense layer, so that it also does the work of the batch normalisation before it.
+    """Change a dense layer, so that it also does the work of the batch normalisation before it.
 
-    wide: the arrays of a file of weights, which are changed. norm, layer: the names of the two.
+    wide: the arrays of a file of weights, which are changed. norm, layer: the names of the normalisation and of the
+    layer.
     """
     factor, offset = norm_factors(wide, norm)
     wide[f"{layer}.bias"] = wide[f"{layer}.bias"] + wide[f"{layer}.weight"] @ offset
@@ -92,7 +93,7 @@ def packed_decoder(config: Config, arrays: Mapping[str, Array]) -> PackedWaveNet
 
 
 def _gated(config: Config, own: Mapping[str, Array]) -> tuple[WaveNetWeights, Array]:
-    """Apply `pack_layers` to a decoder of the gated form.
+    """Return the packed weights of a decoder of the gated form, and the matrix for its frames: see `pack_layers`.
 
     own: the arrays of the decoder, by name without "decoder.".
     """
@@ -103,7 +104,10 @@ def _gated(config: Config, own: Mapping[str, Array]) -> tuple[WaveNetWeights, Ar
 
 
 def _normalised(config: Config, own: Mapping[str, Array]) -> tuple[WaveNetWeights, Array]:
-    """Apply `pack_layers` to a decoder of the normalised form. own: its arrays, by name without "decoder."."""
+    """Return the packed weights of a decoder of the normalised form, and the matrix for its frames: see `pack_layers`.
+
+    own: the arrays of the decoder, by name without "decoder.".
+    """
     c, wide = config, {name: one.astype(np.float64) for name, one in own.items()}
     wide["first.bias"], norms = np.zeros(c.encoder), []
     condition, bias = wide.pop("condition.weight"), wide.pop("condition.bias")

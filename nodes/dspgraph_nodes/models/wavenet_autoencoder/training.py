@@ -55,7 +55,7 @@ LABELS = ("pitch",)
 
 
 class Settings(TrainingSettings, frozen=True, extra="forbid"):
-    """The settings of a training run."""
+    """The settings of a training run of the WaveNet autoencoder."""
 
     PRESETS: ClassVar[Mapping[str, ModelConfig]] = PRESETS
 
@@ -88,16 +88,16 @@ class Settings(TrainingSettings, frozen=True, extra="forbid"):
 
     @property
     def overrides(self) -> tuple[str, ...]:
-        """The values of the variables of the pipeline."""
+        """The overrides for the pipeline `samples`, such as "rate=16000", that fit the configuration."""
         return (f"rate={self.config.rate}",)
 
 
 class LevelCrops:
-    """Crops of recordings whose signals are levels. An index is (epoch, place), as in `Crops`.
+    """Crops of recordings whose signals are mu-law levels, for training and validation.
 
-    An item has two tensors: the levels of a crop, [frames * hop] int64, and the pitch of the recording, one number (see
-    `recording_of`). frames: the number of frames in a crop. In every epoch the crops begin at other frames, as in
-    `Crops` with `beyond` set to half a crop.
+    An index is (epoch, place), as in `Crops`. An item has two tensors: the levels of a crop, [frames * hop] int64, and
+    the pitch of the recording, one number (see `recording_of`). frames: the number of frames in a crop. In every epoch
+    the crops begin at other frames, as in `Crops` with `beyond` set to half a crop.
     """
 
     def __init__(self, recordings: list[TrainingRecording], frames: int, seed: int) -> None:
@@ -126,7 +126,11 @@ def recording_of(samples: Array, pitch: int, hop: int) -> TrainingRecording:
 
 
 def task(labels: NoteLabels, settings: Settings, recordings: Mapping[str, Array], features: FeatureFunction) -> Task:
-    """Return the `Task` of a training run: its data, losses and validation."""
+    """Return the `Task` of a training run of the WaveNet autoencoder: its network, batches, losses and validation.
+
+    recordings: samples [n], by name; labels: of each recording, see `train`; features: the function that computes the
+    pipeline of the model, whose output is the samples.
+    """
     config: Config = settings.config
     known = dict.fromkeys(recordings, 0)
     if config.pitches:
@@ -207,7 +211,7 @@ def figures_of(
 def _audio(recording: TrainingRecording, settings: Settings, path: Path) -> dict[str, tuple[Array, int]]:
     """Return {"validation": (samples, rate)}: the start of a recording, encoded and decoded with a file of weights.
 
-    The setting `audio` is the number of seconds.
+    path: the file. The setting `audio` is the number of seconds.
     """
     config, arrays = WEIGHTS.read(path)
     frames = max(1, round(settings.audio * config.rate / config.hop))

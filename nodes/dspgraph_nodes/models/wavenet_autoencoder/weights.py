@@ -1,4 +1,4 @@
-"""The arrays of a WaveNet autoencoder in a file of weights, without torch."""
+"""The names and shapes of the arrays in a file of weights of a WaveNet autoencoder, without torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from dspgraph_nodes.models.wavenet_autoencoder.config import MULAW_LEVELS, TAPS,
 
 
 def shapes(config: Config) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every array of a network, by the name that torch gives the array."""
+    """Return name -> shape for every array of a network with this configuration.
+
+    The names are those that torch gives the arrays.
+    """
     return _gated(config) if config.form == "gated" else _normalised(config)
 
 

@@ -24,7 +24,7 @@ class Categorical:
 
     @property
     def width(self) -> int:
-        """Number of parameters of one sample: its logits."""
+        """The number of parameters of one sample: its logits."""
         return self.levels
 
     def loss(self, parameters: Tensor, target: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from dspgraph_nodes.models.shared.distributions.categorical import Categorical
 
 @dataclass(frozen=True)
 class CoarseFine:
-    """P(u) = P(c) * P(f | c), where the code u = c * 2**(bits / 2) + f has the halves c and f.
+    """The distribution P(u) = P(c) * P(f | c) of codes u = c * 2**(bits / 2) + f, with halves c (coarse) and f (fine).
 
     bits: the number of bits of a sample, even. The network reads c before it gives the logits of f, so these logits are
     valid for this c only.
@@ -25,12 +25,12 @@ class CoarseFine:
 
     @property
     def levels(self) -> int:
-        """Number of levels of a half."""
+        """The number of levels of a half."""
         return 1 << self.bits // 2
 
     @property
     def width(self) -> int:
-        """Number of parameters of one sample: the logits of c, then those of f."""
+        """The number of parameters of one sample: the logits of c, then those of f."""
         return 2 * self.levels
 
     def halves(self, codes: Tensor) -> tuple[Tensor, Tensor]:

@@ -36,7 +36,7 @@ class LogisticMixture:
 
     @property
     def width(self) -> int:
-        """Number of parameters of one sample: 3 * K."""
+        """The number of parameters of one sample: 3 * K."""
         return 3 * self.components
 
     def loss(self, parameters: Tensor, target: Tensor) -> Tensor:
