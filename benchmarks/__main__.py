@@ -1,4 +1,4 @@
-"""Program of `make bench`: run all benchmarks, or the named ones, and print their results as one table.
+"""Command line of the benchmarks, for `make bench`: run all, or the named ones, and print their results as one table.
 
 `python -m benchmarks lpcnet start` runs two of them. The rows of a benchmark are printed when it ends. The exit code is
 1 if a promise about speed or memory is not kept.

@@ -64,14 +64,17 @@ def by_hand(x: Array, n: int) -> list[Array]:
 
 
 def by_engine(graph: Graph, x: Array, n: int) -> list[Array]:
-    """Return the output of a graph for x, given in blocks of n samples: the output of each block, and of the flush."""
+    """Return the output blocks of a graph for x: one block for every n samples of x, and a last one from the flush."""
     session = graph.session()
     out = [session.push(x=x[at : at + n])["y"] for at in range(0, len(x), n)]
     return [*out, session.flush()["y"]]
 
 
 class Nothing(Node):
-    """Return the block unchanged. The time of a chain of such nodes is almost only the time of the engine."""
+    """A node that returns each block unchanged.
+
+    The time of a chain of such nodes is almost only the time of the engine.
+    """
 
     x = Input(Audio)
     y = Output(Audio)
@@ -81,7 +84,7 @@ class Nothing(Node):
 
 
 class Rows(Node):
-    """Return the same row for every quantum."""
+    """A node that returns the same row for every quantum of samples."""
 
     x = Input(Audio)
     rows = Output(Frames, "row")
@@ -97,7 +100,7 @@ class Rows(Node):
 
 
 class Late(Node):
-    """Hold back the last samples, as a node with lookahead does, so that the samples come later than the rows."""
+    """A node that holds back the last samples, as a node with lookahead does, so that the rows come earlier."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -119,7 +122,7 @@ class Late(Node):
 
 
 class Meet(Node):
-    """Return the rows unchanged. The inputs, samples and rows, have two rates."""
+    """A node that returns its rows unchanged. Its inputs, samples and rows, have two rates."""
 
     x = Input(Audio)
     rows = Input(Frames, "row")
@@ -133,7 +136,7 @@ class Meet(Node):
 
 
 def overhead(graph: Graph, x: Array) -> Callable[[], object]:
-    """Return a function that pushes x to a new session of the graph, one quantum at a time, without the flush."""
+    """Return a function that pushes x through a new session of the graph, one quantum at a time, without the flush."""
 
     def run() -> None:
         session = graph.session()
@@ -144,13 +147,16 @@ def overhead(graph: Graph, x: Array) -> Callable[[], object]:
 
 
 def same_rate(n: int) -> Graph:
-    """Return a chain of n nodes `Nothing`, at one rate."""
+    """Return a chain of n nodes `Nothing`, whose streams all have one rate."""
     wires = {f"n{k}.x": f"n{k - 1}" if k else "x" for k in range(n)}
     return Graph({f"n{k}": Nothing() for k in range(n)}, wires, {"x": Audio(RATE)}, {"y": f"n{n - 1}"})
 
 
 def two_rates(n: int, late: int) -> Graph:
-    """Return a chain of n nodes `Meet`, at two rates; the samples come `late` samples later than the rows."""
+    """Return a chain of n nodes `Meet`, each with inputs of two rates.
+
+    late: by how many samples the samples lag the rows.
+    """
     nodes: dict[str, Node] = {"rows": Rows(), "late": Late(samples=late), **{f"n{k}": Meet() for k in range(n)}}
     wires = {"rows.x": "x", "late.x": "x"} | {f"n{k}.x": "late" for k in range(n)}
     wires |= {f"n{k}.rows": f"n{k - 1}" if k else "rows" for k in range(n)}
@@ -158,7 +164,7 @@ def two_rates(n: int, late: int) -> Graph:
 
 
 def rows() -> list[Row]:
-    """Return the rows of the table about the engine."""
+    """Measure the engine, and return the rows of the table of results."""
     graph, x = chain(), SAMPLES
     assert np.array_equal(np.concatenate(by_engine(graph, x, QUANTUM)), np.concatenate(by_hand(x, BLOCK)))
     short, short_hand, long, long_hand = milliseconds(

@@ -22,7 +22,7 @@ _LEAST_SHARE = 0.3  # of the speed of sgemm, sixteen signals
 
 
 def rows() -> list[Row]:
-    """Return the rows of the table about FARGAN."""
+    """Measure FARGAN, and return the rows of the table of results: about synthesis and training."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -61,7 +61,10 @@ def _synthesis(model: FARGAN) -> list[Row]:
 
 
 def _training(model: FARGAN) -> Row:
-    """Return the row about a batch of training with its gradients, beside the same network by autograd alone."""
+    """Measure a batch of training with its gradients, and return the row.
+
+    The peer is the same network, with gradients that torch computes by itself.
+    """
     inputs, period = torch.randn(BATCH, CHUNK + 2, 20), torch.randint(32, 256, (BATCH, CHUNK + 2))
     past, true = 0.1 * torch.randn(BATCH, 256), 0.1 * torch.randn(BATCH, 160 * CHUNK)
 

@@ -20,7 +20,7 @@ LEAST_LIVE = 50  # seconds of speech per CPU second, in blocks of 10 ms: six nod
 
 
 def rows() -> list[Row]:
-    """Return the rows of the table about LPCNet's features and about prediction coefficients, converted to other forms.
+    """Measure LPCNet's features and conversions of prediction coefficients; return the rows of the table.
 
     The features are computed by functions, by the pipeline on the whole signal, and by the pipeline on blocks of 10 ms.
     """

@@ -11,7 +11,7 @@ _MOST_SECONDS = 0.8
 
 
 def rows() -> list[Row]:
-    """Return the rows of the table about GANSynth."""
+    """Measure the synthesis of a note by GANSynth, and return the rows of the table of results."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

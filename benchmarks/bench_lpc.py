@@ -13,7 +13,7 @@ ORDER, LENGTH, HOP, FRAMES = 25, 512, 80, 794
 
 
 def rows() -> list[Row]:
-    """Return the rows of the table about linear prediction.
+    """Measure linear prediction, and return the rows of the table of results.
 
     `lpc` with all frames in one call, and with one frame per call, is compared with pysptk. `lpc` with all frames is
     also compared with pysptk's C function, called without its wrapper.

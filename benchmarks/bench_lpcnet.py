@@ -77,7 +77,7 @@ def random_arrays(config: Config) -> dict[str, Array]:
 
 
 class Sums(NamedTuple):
-    """The arrays of `_multiply_adds`, the loop that measures the peak speed of a core; `state` is not used."""
+    """The arrays of the loop `_multiply_adds`, which measures the peak speed of a core. `state` is not used."""
 
     state: Array
     y: Array
@@ -100,14 +100,14 @@ def _peak(room: Sums, count: int) -> None:
 
 
 def multiply_adds(network: Network) -> int:
-    """Return the number of multiply-adds in the matrices per sample. Weights that are 0 do not count."""
+    """Return the number of multiply-adds in the matrices of a network per sample. Weights that are 0 do not count."""
     sample = network.sample
     kept = sum(int(np.count_nonzero(one.weights)) for one in sample if isinstance(one, Blocks))
     return kept + len(sample.diagonal_a) + len(sample.diagonal_b)
 
 
 def rows() -> list[Row]:
-    """Return the rows of the table about LPCNet: synthesis, gradients, and the time of the first synthesis."""
+    """Measure LPCNet: synthesis, gradients, and the first synthesis in a process; return the rows of the table."""
     config = Config()
     arrays = random_arrays(config)
     with tempfile.TemporaryDirectory() as folder:
@@ -174,7 +174,10 @@ def _stepped(model: LPCNet, found: dict[str, Array], seconds: float) -> Array:
 
 
 def _check(model: LPCNet, network: Network, found: dict[str, Array]) -> None:
-    """Assert that the kernel and torch make the same samples, for the `ALONE` seconds on which torch is measured."""
+    """Assert that the kernel and torch make the same samples, over the `ALONE` seconds for which torch is measured.
+
+    model, network: the same weights for torch and for the kernel; found: the features, by name.
+    """
     numbers = np.random.Generator(np.random.Philox(key=0)).random(int(16000 * ALONE), dtype=np.float32)
     conditions, sharp = _conditions(model, found).numpy(), sharpness(found["correlation"][:, 0])
     frames = frame_inputs(network.frame, conditions, found["lpc"], sharp)
@@ -185,9 +188,9 @@ def _check(model: LPCNet, network: Network, found: dict[str, Array]) -> None:
 
 
 def _gradients() -> Row:
-    """Return the row about the gradients of the sample-rate network.
+    """Measure the gradients of the sample-rate network of LPCNet on a training batch, and return the row.
 
-    The batches are as large as in examples/train_lpcnet_on_one_clip.py.
+    The batch is as large as in examples/train_lpcnet_on_one_clip.py.
     """
     torch.manual_seed(0)
     model = LPCNet(PRESETS["lpcnet-small"])
@@ -210,9 +213,10 @@ def _gradients() -> Row:
 
 
 def _starts(path: Path, folder: str) -> list[Row]:
-    """Return the rows about the CPU time from the imports until half a second of audio is made.
+    """Measure the CPU time from the imports until half a second of audio is made, in new processes; return two rows.
 
-    The first row is for an empty cache of kernels, the second for a full cache.
+    The first row is for an empty cache of kernels, the second for a full cache. path: the file of weights; folder:
+    where the cache is made.
     """
     seconds = []
     for _ in range(2):

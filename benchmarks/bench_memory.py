@@ -1,4 +1,4 @@
-"""Benchmark of the peak memory for rendering one hour of audio, compared with one minute, each in a new process."""
+"""Benchmark of the peak memory for rendering one hour of audio, relative to one minute, each in a new process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ print(peak())
 
 
 def needed(folder: Path, minutes: int) -> float:
-    """Return the peak memory, MiB, of a process that renders a file of `minutes` minutes block by block."""
+    """Return the peak memory, MiB, of a new process that renders a file of `minutes` minutes block by block.
+
+    folder: where the file is written.
+    """
     clip, rate = soundfile.read(str(example_speech()), dtype="int16")
     path = folder / f"{minutes}.wav"
     with soundfile.SoundFile(str(path), "w", rate, 1, "PCM_16") as file:
@@ -39,7 +42,7 @@ def needed(folder: Path, minutes: int) -> float:
 
 
 def rows() -> list[Row]:
-    """Return the row of the table about memory."""
+    """Measure the memory for rendering a minute and an hour, and return the row of the table of results."""
     with tempfile.TemporaryDirectory() as folder:
         needed(Path(folder), 1)  # compiles the kernels, so that this memory is not measured
         minute, hour = needed(Path(folder), 1), needed(Path(folder), 60)

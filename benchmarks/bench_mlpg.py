@@ -21,7 +21,7 @@ WINDOWS: list[DeltaWindow] = [(0, 0, [1.0]), (1, 1, [-0.5, 0.0, 0.5]), (1, 1, [1
 
 
 def rows() -> list[Row]:
-    """Return the rows of the table about MLPG.
+    """Measure MLPG, and return the rows of the table of results.
 
     They are about the trajectory, about its gradients in torch, and about the time of torch compared with that of the
     kernels alone.

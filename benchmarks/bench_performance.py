@@ -15,7 +15,7 @@ QUANTA = (160, 80, 40)  # samples at 16 kHz: 10, 5 and 2.5 ms
 
 
 def rows() -> list[Row]:
-    """Return the rows of the table about performances."""
+    """Measure performances, and return the rows of the table of results."""
     clip, _ = soundfile.read(str(example_speech()))
     found = []
     for name, swap, most in (
@@ -34,7 +34,7 @@ def rows() -> list[Row]:
 
 
 def _times(performance: Performance, x: Array, quantum: int) -> list[float]:
-    """Return the CPU time of each push, ms, from the fifth one on."""
+    """Push x in blocks of `quantum` samples; return the CPU time of each push in ms, from the fifth push on."""
     times = []
     for at in range(0, len(x) - quantum, quantum):
         begin = time.process_time()
@@ -59,7 +59,10 @@ def _swap_row(clip: Array) -> Row:
 
 
 def _memory_row(clip: Array) -> Row:
-    """Return the growth of memory from the first minute to the end of an hour of signal, in blocks of a second."""
+    """Measure how much memory grows from the first minute to the end of an hour of signal, and return the row.
+
+    clip: speech; its first second is pushed again and again.
+    """
     performance, block = Performance(load("lpc_vocoder")), clip[:16000]
     for _ in range(60):
         performance.push(speech=block)

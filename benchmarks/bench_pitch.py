@@ -14,7 +14,7 @@ MARGIN = 1.2  # the search of the node reaches so far beyond the ends of the ran
 
 
 def rows() -> list[Row]:
-    """Return the row about pYIN for the table of results."""
+    """Measure pYIN, and return the row of the table of results."""
     x, rate = soundfile.read(str(example_speech()))
     node = Pyin(hop=HOP, f0_min=LOW, f0_max=HIGH, periods=LENGTH / rate * LOW)
     graph = Graph({"pitch": node}, {"pitch.x": "x"}, {"x": Audio(rate)}, {"f0": "pitch"})

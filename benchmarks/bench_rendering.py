@@ -65,7 +65,10 @@ def measured(clips: str, jobs: str, batch: str) -> dict[str, float]:
 
 
 def alone(clips: str) -> float:
-    """Return the CPU time of rendering a file minus that of calling the graph on its samples, in ms per file."""
+    """Return the CPU time of rendering a file minus that of calling the graph on its samples, in ms per file.
+
+    clips: the folder of the files.
+    """
     graph = load("lpc_vocoder")
     (stream,) = graph.inputs.values()
     assert isinstance(stream, Audio)
@@ -86,7 +89,7 @@ def alone(clips: str) -> float:
 
 
 def _elsewhere(*call: str) -> dict[str, float]:
-    """Return the result of `measured` with the given arguments in a new process, whose memory no other run has used."""
+    """Call `measured` with these arguments in a new process, whose memory no other run has used; return its result."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.bench_rendering", *call], capture_output=True, text=True, check=False
     )
@@ -96,7 +99,7 @@ def _elsewhere(*call: str) -> dict[str, float]:
 
 
 def rows(files: int = FILES) -> list[Row]:
-    """Return the rows of the table about rendering.
+    """Measure rendering of `files` files, and return the rows of the table of results.
 
     One and two processes are compared by wall-clock time, because two processes save no CPU time.
     """

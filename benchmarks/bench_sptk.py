@@ -21,7 +21,7 @@ ORDER, ALPHA, LENGTH, HOP, LAGS = 24, 0.42, 512, 80, 255
 
 
 def rows() -> list[Row]:
-    """Return the rows of the table about mel-cepstra.
+    """Measure mel-cepstral analysis and synthesis, and return the rows of the table of results.
 
     They are about the analysis, the MLSA filter with Pade orders 4 and 5, and two conversions. The results are first
     compared with those of pysptk.
@@ -70,7 +70,7 @@ def _synthesis(n: int, cepstra: Array, pade: int) -> Row:
 
 
 def _hundred_times(run: Callable[[], object]) -> None:
-    """Call a function a hundred times, because one call is too short to be measured."""
+    """Call a function a hundred times, because one call takes too little time to be measured."""
     for _ in range(100):
         run()
 

@@ -11,9 +11,9 @@ from benchmarks.measure import Row, below
 
 
 def seconds(*arguments: str) -> float:
-    """Return the time in seconds that Python needs to run these arguments: the median of seven runs.
+    """Return the time in seconds that Python needs to run with these arguments: the median of seven runs.
 
-    From each, the time of a run of Python that does nothing is subtracted.
+    The time of a run of Python that does nothing is subtracted from each.
     """
 
     def one(*words: str) -> float:
@@ -25,7 +25,7 @@ def seconds(*arguments: str) -> float:
 
 
 def rows() -> list[Row]:
-    """Return the rows of the table about the start of programs."""
+    """Measure the start of programs, and return the rows of the table of results."""
     return [
         below("import dspgraph", seconds("-c", "import dspgraph"), 0.3, "s"),
         below("dspgraph nodes", seconds("-m", "dspgraph", "nodes"), 1.5, "s"),

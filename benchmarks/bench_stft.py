@@ -18,7 +18,10 @@ MIDDLE = -384  # the default of the nodes: frame k is centred on sample k * hop 
 
 
 def rows() -> list[Row]:
-    """Return the rows of the table about the STFT, its inverse, and 32 iterations of Griffin-Lim from random phases."""
+    """Measure the STFT, its inverse, and 32 iterations of Griffin-Lim; return the rows of the table.
+
+    The iterations begin with random phases.
+    """
     clip, _ = soundfile.read(str(example_speech()), dtype="float32")
     x = np.resize(clip, 60 * 16000)
     window = window_values("hann", "none", N_FFT, x.dtype)

@@ -1,8 +1,8 @@
-"""Benchmark of WaveNet: its speed beside the loop over samples of the published program, rewritten here in torch.
+"""Benchmark of WaveNet beside the loop over samples of the published program, which is rewritten here in torch.
 
 The networks have random weights. For every layer, the loop keeps the last inputs of the convolution in a buffer. At
-every sample it shifts the buffer by one, and reads every d-th input. As in the program, the weight normalisation is
-computed before the loop.
+every sample it shifts the buffer by one, and reads every d-th input, where d is the dilation. As in the program, the
+weight normalisation is computed before the loop.
 """
 
 from math import sqrt
@@ -32,7 +32,7 @@ def multiply_adds(config: Config) -> int:
 
 
 def network_of(config: Config) -> Any:
-    """Return a network with random weights whose samples are a noise of moderate level."""
+    """Return a network with random weights whose samples are noise of a moderate level."""
     torch.manual_seed(0)
     model: Any = WaveNet(config).eval()
     with torch.no_grad():
@@ -44,7 +44,8 @@ def network_of(config: Config) -> Any:
 def step_by_step(model: Any, rows: Tensor, numbers: Tensor) -> Array:
     """Return samples [batch, n], generated as the published program does.
 
-    model: a WaveNet; rows: c, [n, batch, bands]; numbers: [n, batch, K + 1].
+    model: a WaveNet; rows: [n, batch, bands], the features of every sample; numbers: [n, batch, K + 1], the random
+    numbers of every draw from K components.
     """
     config, layers = model.config, list(model.layers)
     count, batch, _ = rows.shape
@@ -71,7 +72,10 @@ def step_by_step(model: Any, rows: Tensor, numbers: Tensor) -> Array:
 
 
 def plain_loss(model: Any, features: Tensor, previous: Tensor, target: Tensor) -> Tensor:
-    """Return the loss of a WaveNet, computed with the convolutions of torch."""
+    """Return the mean loss of a WaveNet, in nats per sample, computed with the convolutions of torch.
+
+    features: [batch, frames, bands]; previous, target: [batch, n], the samples before the ones to predict, and those.
+    """
     c = model.condition(features).mT
     x = conv1d(previous[:, None], model.first.weight[..., None], model.first.bias)
     total: Any = 0.0
@@ -91,7 +95,7 @@ def plain_loss(model: Any, features: Tensor, previous: Tensor, target: Tensor) -
 
 
 def rows() -> list[Row]:
-    """Return the rows of the table about WaveNet: synthesis of one signal and of sixteen, and training."""
+    """Measure WaveNet, and return the rows of the table: about synthesis of one signal and of sixteen, and training."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -105,10 +109,11 @@ def rows() -> list[Row]:
 
 
 def _synthesis(name: str, config: Config, frames: int, steps: int, alone: float, together: float) -> list[Row]:
-    """Return the rows of one network: the speed for one signal and for sixteen, also relative to a matrix product.
+    """Measure the synthesis of one network, and return its rows, for one signal and for sixteen.
 
-    alone, together: the promises for one signal and for sixteen, in multiples of torch's speed. frames: the number of
-    frames that are synthesised; steps: the number of samples that torch makes.
+    The speed is compared with torch and with a matrix product. alone, together: the promises for one signal and for
+    sixteen, in multiples of torch's speed. frames: the number of frames that are synthesised; steps: the number of
+    samples that torch makes.
     """
     model = network_of(config)
     network = packed(config, {key: one.numpy() for key, one in model.state_dict().items()})
@@ -153,7 +158,7 @@ def _synthesis(name: str, config: Config, frames: int, steps: int, alone: float,
 
 
 def _training() -> Row:
-    """Return the row about one update of a small network, beside the same network with torch's convolutions."""
+    """Measure one update of a small network, beside the same network with torch's convolutions; return the row."""
     config = PRESETS["wavenet-small"]
     model = network_of(config)
     features, x = torch.randn(4, 4 + 2 * config.context, config.bands), 2 * torch.rand(4, 4 * config.hop + 1) - 1

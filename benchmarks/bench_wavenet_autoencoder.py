@@ -31,9 +31,10 @@ _NORMALISED = PRESETS["wavenet_autoencoder-normalised"].replace(pitches=7)
 
 @torch.no_grad()
 def step_by_step(model: Any, z: Tensor, numbers: Tensor) -> Array:
-    """Return levels [batch, n], drawn one after the other.
+    """Return levels [batch, n], drawn one after the other by a decoder of the gated form.
 
-    model: the decoder in torch; z: [batch, latent], the frame of all samples; numbers: [n, batch].
+    model: the decoder in torch; z: [batch, latent], the frame of all samples; numbers: [n, batch], the random number of
+    each draw.
     """
     batch, half = len(z), MULAW_LEVELS // 2
     rings = [z.new_zeros((TAPS - 1) * layer.dilation + 1, batch, model.config.width) for layer in model.layers]
@@ -61,7 +62,8 @@ def step_by_step(model: Any, z: Tensor, numbers: Tensor) -> Array:
 def normalised_step_by_step(model: Any, z: Tensor, numbers: Tensor, temperature: float) -> Array:
     """Return levels [n], drawn one after the other by a decoder of the normalised form in evaluation mode.
 
-    model: the decoder in torch; z: [condition], the frame of all samples; numbers: [n].
+    model: the decoder in torch; z: [condition], the frame of all samples; numbers: [n], the random number of each draw;
+    temperature: divides the logits.
     """
     layers = [
         (layer, [_affine(norm) for norm in layer.norms], z.new_zeros(layer.dilation + 1, model.config.encoder))
@@ -85,13 +87,16 @@ def normalised_step_by_step(model: Any, z: Tensor, numbers: Tensor, temperature:
 
 
 def _affine(norm: Any) -> tuple[Tensor, Tensor]:
-    """Return the factor and the offset of every channel of a batch normalisation in evaluation mode."""
+    """Return the factor and the offset, [channels] each, of a batch normalisation in evaluation mode."""
     factor = norm.weight / torch.sqrt(norm.running_var + 1e-5)
     return factor, norm.bias - norm.running_mean * factor
 
 
 def rows() -> list[Row]:
-    """Return the rows of the table: decoding of one sound and of sixteen, and encoding."""
+    """Measure both forms of the WaveNet autoencoder, and return the rows of the table.
+
+    They are about decoding of one sound and of sixteen, and about encoding.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

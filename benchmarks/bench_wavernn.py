@@ -29,7 +29,7 @@ STEPS, LANES = 100, 16  # samples that torch makes in one measurement; signals i
 
 
 def rows() -> list[Row]:
-    """Return the rows of the table about WaveRNN."""
+    """Measure WaveRNN, and return the rows of the table of results."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -56,7 +56,7 @@ def _rows(preset: str, alone: float, together: float) -> list[Row]:
 
 
 def _small() -> Row:
-    """Return the row about a network of 96 units, with the promise that it is faster than real time."""
+    """Measure a network of 96 units, and return the row, with the promise that it is faster than real time."""
     torch.manual_seed(0)
     model = network(PRESETS["wavernn-small"]).eval()
     c = model.config
@@ -66,7 +66,10 @@ def _small() -> Row:
 
 
 def plain_loss(model: Stacked, frames: Tensor, code: Tensor) -> Tensor:
-    """Return the loss of a network with one softmax, computed by torch's own modules."""
+    """Return the mean loss of a network with one softmax, in nats per sample, computed by torch's own modules.
+
+    frames: [batch, frames, features], with context; code: [batch, n], the levels of the samples.
+    """
     c = model.config
     smooth, auxiliary = model.conditions(frames)
     a1, a2, a3, a4 = auxiliary.chunk(4, -1)
@@ -80,7 +83,7 @@ def plain_loss(model: Stacked, frames: Tensor, code: Tensor) -> Tensor:
 
 
 def _training() -> Row:
-    """Return the row about training steps of a small network, beside the same network with torch's modules."""
+    """Measure an update of a small network, beside the same network with torch's modules; return the row."""
     torch.manual_seed(0)
     model = network(PRESETS["wavernn-small"])
     assert isinstance(model, Stacked)
@@ -109,7 +112,10 @@ def _weights(model: WaveRNN) -> WaveRNNWeights:
 
 
 def _kernel(net: WaveRNNWeights, model: WaveRNN, signals: int) -> Callable[[], object]:
-    """Return a function that makes one frame of samples for each of `signals` signals."""
+    """Return a function that makes one frame of samples for each of `signals` signals with the kernel.
+
+    net, model: the same network, for the kernel and in torch.
+    """
     c, draw = model.config, np.random.Generator(np.random.Philox(key=0))
     rows = frame_rows(net.frame, draw.random((1, 1 + 2 * c.context, c.features)).astype(np.float32))
     numbers = random_numbers(net, draw.random((c.hop, net.draws)))
@@ -132,7 +138,7 @@ def _cell(gru: nn.GRU) -> nn.GRUCell:
 
 @torch.no_grad()
 def _stacked_loop(model: Stacked, signals: int) -> Tensor:
-    """Return samples drawn as in the published program: one after the other, with torch's GRUCell."""
+    """Return samples [signals, STEPS], drawn as in the published program: one after the other, with torch's GRUCell."""
     c = model.config
     cell1, cell2 = _cell(model.gru1), _cell(model.gru2)
     smooth, auxiliary = model.conditions(torch.rand(signals, 1 + 2 * c.context, c.features))
@@ -155,7 +161,7 @@ def _stacked_loop(model: Stacked, signals: int) -> Tensor:
 
 @torch.no_grad()
 def _split_loop(model: Split, signals: int) -> Tensor:
-    """Return the halves of samples, drawn as in the published program.
+    """Return the halves of STEPS samples of `signals` signals, drawn as in the published program.
 
     For each sample there is one product with the recurrent matrix; then the gates of each half are computed.
     """

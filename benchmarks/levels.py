@@ -98,7 +98,10 @@ class Recording:
 
 @dataclass(frozen=True)
 class Vocoder:
-    """A shipped pipeline, with the variant of one slot, at one precision."""
+    """A shipped pipeline in which variants of slots may be swapped, at one precision.
+
+    swap: pairs (slot, variant); precision: "float64" or "float32".
+    """
 
     pipeline: str
     swap: tuple[tuple[str, str], ...] = ()
@@ -110,7 +113,7 @@ class Vocoder:
 
     @cache  # noqa: B019  # of a value that never changes; a graph is made for all recordings
     def graph(self, rate: int) -> Graph:
-        """Return the graph at a rate, Hz, with frames as long in ms as at 16 kHz."""
+        """Return the graph of this vocoder at a sample rate in Hz. Its frames are as long, in ms, as at 16 kHz."""
         given = [f"precision={self.precision}", f"rate={rate}"]
         if rate != 16000 and self.pipeline in MILLISECONDS:
             length, hop = MILLISECONDS[self.pipeline]
@@ -122,7 +125,7 @@ class Vocoder:
 
 @dataclass(frozen=True)
 class Figures:
-    """Output relative to input, dB: level, peak, and level in the tone (None without a tone)."""
+    """The output of a vocoder relative to its input, in dB: level, peak, level in the tone (None without a tone)."""
 
     level: float
     peak: float
@@ -147,12 +150,12 @@ def speech() -> Array:
 
 @cache
 def recordings() -> tuple[Recording, ...]:
-    """Return every recording of the table."""
+    """Return all recordings of the table."""
     return (*_converted(), *_tones(), *_below_hearing(), *_few_values())
 
 
 def _converted() -> Iterator[Recording]:
-    """Yield speech with an empty band, and speech in other formats of samples."""
+    """Yield recordings of speech in several sample formats, at lower rates, and for pipelines with higher rates."""
     x = speech()
     for subtype, name in (("PCM_16", "speech"), ("FLOAT", "speech, float32"), ("DOUBLE", "speech, float64")):
         yield Recording(name, x, subtype=subtype)
@@ -167,7 +170,10 @@ def _converted() -> Iterator[Recording]:
 
 
 def _tones() -> Iterator[Recording]:
-    """Yield speech in which a tone replaces a part or is added to it. These frequencies once had the worst figures."""
+    """Yield recordings of speech in which a tone replaces a part or is added to it.
+
+    At the frequencies of these tones, vocoders once had their worst figures.
+    """
     x = speech()
     tones: dict[str, tuple[int, ...]] = {
         f"{hertz} Hz": (hertz,) for hertz in (100, 200, 300, 350, 390, 440, 520, 1000, 1430, 1900, 2600, 3860)
@@ -181,7 +187,7 @@ def _tones() -> Iterator[Recording]:
 
 
 def _below_hearing() -> Iterator[Recording]:
-    """Yield speech with hum, an offset or rumble."""
+    """Yield recordings of speech with hum, with an offset, or with rumble."""
     x = speech()
     time, rms = np.arange(len(x)) / 16000, np.sqrt((x**2).mean())
     for mains in (50, 60):
@@ -199,7 +205,7 @@ def _below_hearing() -> Iterator[Recording]:
 
 
 def _few_values() -> Iterator[Recording]:
-    """Yield a recording with a silent channel, noise of few values, and clipped speech."""
+    """Yield recordings with extreme samples: a silent channel, noise of few values, and clipped speech."""
     x, draw = speech(), np.random.default_rng(0)
     yield Recording("one channel silent", np.stack((x, 0 * x), axis=1))
     yield Recording("noise of one step of 16 bits", draw.integers(-1, 2, len(x)) / 32768)
@@ -230,7 +236,10 @@ def vocoders(pipelines: Sequence[str] = VOCODERS, precisions: Sequence[str] = PR
 
 @cache
 def heard(recording: Recording, stream: Audio) -> Array:
-    """Return the samples of a recording as a graph gets them: it is written to a file, and the file is read."""
+    """Write a recording to a file, and return its samples [n], as a graph reads them from this file.
+
+    stream: the input stream of the graph.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "recording.wav"
         soundfile.write(path, recording.samples, recording.rate, recording.subtype)
@@ -240,7 +249,7 @@ def heard(recording: Recording, stream: Audio) -> Array:
 
 
 def figures(recording: Recording, vocoder: Vocoder) -> Figures:
-    """Return the figures of the output of a vocoder for a recording."""
+    """Run a vocoder on a recording, and return the level and the peak of its output relative to its input."""
     graph = vocoder.graph(recording.own)
     stream = graph.inputs["speech"]
     assert isinstance(stream, Audio)
@@ -249,9 +258,9 @@ def figures(recording: Recording, vocoder: Vocoder) -> Figures:
 
 
 def compared(x: Array, y: Array, rate: float, tone: tuple[float, float] | None = None) -> Figures:
-    """Return the figures of an output y [n] for an input x [n].
+    """Return the level and the peak of an output y [n] relative to the input x [n].
 
-    rate: the sampling rate, Hz; tone: start and end of a tone, s.
+    rate: the sample rate, Hz; tone: start and end of a tone, s.
     """
     above = butter(2, LOWEST, "highpass", fs=rate, output="sos")
     whole = float(np.abs(x).max())
@@ -273,7 +282,7 @@ def _power(x: Array) -> float:
 
 
 def main(words: Sequence[str]) -> int:
-    """Print the table, and return the exit code. words: see the docstring of the module."""
+    """Print the table, and return the exit code. words: arguments of the command, see the docstring of the module."""
     chosen = [name for name in VOCODERS if name in words] or list(VOCODERS)
     starts = tuple(word for word in words if word not in VOCODERS) or ("",)
     each = [recording for recording in recordings() if recording.name.startswith(starts)]
@@ -296,12 +305,12 @@ def main(words: Sequence[str]) -> int:
 
 
 def figures_of_all(recording: Recording, pipelines: Sequence[str]) -> list[tuple[Vocoder, Figures]]:
-    """Return the figures of a recording through every variant of the pipelines, at every precision."""
+    """Return pairs (vocoder, figures) of a recording through every variant of the pipelines, at every precision."""
     return [(vocoder, figures(recording, vocoder)) for vocoder in vocoders(pipelines)]
 
 
 def _extremes(rows: Sequence[Figures]) -> str:
-    """Return the lowest and the highest level, peak and level in the tone of the rows, as text."""
+    """Return the lowest and the highest level, peak, and level in the tone among the rows, as text."""
     columns = [
         [one.level for one in rows],
         [one.peak for one in rows],

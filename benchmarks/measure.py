@@ -42,7 +42,7 @@ def milliseconds(runs: list[Callable[[], object]], repeats: int = 15) -> list[fl
 
 
 def peak() -> float:
-    """Return the peak memory of this process, MiB.
+    """Return the peak memory of this process so far, in MiB.
 
     The function reads VmHWM, because `ru_maxrss` can be the peak of the process that started this one.
     """
@@ -51,15 +51,18 @@ def peak() -> float:
 
 
 def faster(name: str, ours: float, peer: float, least: float) -> Row:
-    """Return a row with the promise to be at least `least` times as fast as the peer; ours, peer: ms."""
+    """Return a row with the promise that ours is at least `least` times as fast as the peer.
+
+    ours, peer: CPU times, ms.
+    """
     return Row(name, ours, peer, "ms", peer / ours, f">= {least:g} x", peer / ours >= least)
 
 
 def at_most(name: str, ours: float, peer: float, most: float, unit: str = "ms") -> Row:
-    """Return a row with the promise that `ours` is at most `most` times `peer`."""
+    """Return a row with the promise that `ours` is at most `most` times `peer`, the figure of another program."""
     return Row(name, ours, peer, unit, ours / peer, f"<= {most:g} x", ours / peer <= most)
 
 
 def below(name: str, ours: float, most: float, unit: str) -> Row:
-    """Return a row with the promise that `ours` is at most `most`; there is no peer."""
+    """Return a row with the promise that the figure `ours` is at most `most`. There is no peer."""
     return Row(name, ours, float("nan"), unit, ours, f"<= {most:g} {unit}", ours <= most)

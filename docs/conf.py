@@ -30,6 +30,9 @@ def setup(app: Sphinx) -> None:
 
 
 def relink(app: Sphinx, page: str, text: list[str]) -> None:
-    """Change the links of a page in this folder that lead out of it. text: the page, changed in place."""
+    """Change those links of a page in the folder docs that lead out of this folder, so that they fit the site.
+
+    page: its name; text: a list with the page, which is changed in place.
+    """
     if "/" not in page:
         text[0] = pages.relinked(text[0], "../", "")

@@ -47,7 +47,7 @@ def write_all(folder: Path) -> None:
 
 
 def relinked(text: str, above: str, here: str) -> str:
-    """Return a page with its links changed to those of the site. Links to other files of the repository become text.
+    """Return a page whose links fit the site. Links to files of the repository that the site does not have become text.
 
     above: the folder of the repository, as the links of the page have it: "", or "../" for a page of `docs`. here: the
     folder `docs`, as links of the changed page have it: "" for a page that is shown in it, "../" for one below.
@@ -81,7 +81,10 @@ def write_nodes(folder: Path) -> None:
 
 
 def node_page(source: NodeSource, folder: Path) -> str:
-    """Return the page of a node. Its picture and its sound, the output of its example, are written into the folder."""
+    """Return the page of a node as Markdown.
+
+    The output of the example of the node, as picture and sound, is written into `folder`.
+    """
     kind = source.load()
     return "\n\n".join(
         [
@@ -113,7 +116,7 @@ def _parameters(kind: type[Node]) -> str:
 
 
 def _example(source: NodeSource, folder: Path) -> list[str]:
-    """Return what the page shows of the first example in the node's test file: the call, a picture and the sound."""
+    """Return the paragraphs about the first example in the node's test file: its call, a picture, and the sound."""
     example = next(one for one in examples(source) if one.node.type_name == source.name)
     graph = example.graph()
     found = graph(**{name: np.asarray(array) for name, array in example.arrays.items()})
@@ -176,7 +179,7 @@ def write_pipelines(folder: Path) -> None:
 
 
 def docstring(kind: type) -> str:
-    """Return the docstring of a class as Markdown: indented blocks are shown as they are."""
+    """Return the docstring of a class as Markdown, in which indented blocks are shown as they are."""
     blocks = re.split(r"\n\s*\n", inspect.cleandoc(kind.__doc__ or ""))
     shown: list[str] = []
     for block in blocks:
@@ -189,6 +192,6 @@ def docstring(kind: type) -> str:
 
 
 def prose(text: str) -> str:
-    """Return a text in which Markdown finds no marks of its own but code between backquotes."""
+    """Return a text in which Markdown's marks are escaped, except in code between backquotes."""
     parts = text.split("`")
     return "`".join(part if k % 2 else re.sub(r"([*_\[\]<>$~#])", r"\\\1", part) for k, part in enumerate(parts))

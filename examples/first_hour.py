@@ -19,7 +19,7 @@ SPEECH = example_speech()
 
 
 def dspgraph(*words: object) -> None:
-    """Run a command of dspgraph, as in a shell."""
+    """Run the command `dspgraph` with these arguments, as in a shell."""
     subprocess.run([sys.executable, "-m", "dspgraph", *map(str, words)], check=True)
 
 
@@ -89,7 +89,7 @@ def two_slots_compared(out: Path) -> str:
 
 
 def tone(pitch: float) -> Array:
-    """Return one second of a sound with harmonics at 16 kHz. pitch: Hz."""
+    """Return one second of a harmonic sound, [16000], at 16 kHz. pitch: Hz."""
     phase = 2 * np.pi * pitch / 16000 * np.arange(16000)
     sound: Array = sum((np.sin(k * phase) / k for k in range(1, 20)), np.zeros(16000)) / 4
     return sound

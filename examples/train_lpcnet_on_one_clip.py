@@ -43,10 +43,11 @@ def learn(file: Path, out: Path, batches: int, resume: bool = False) -> Path:
 
 
 def gain(weights: Path, file: Path) -> float:
-    """Return the mean log-likelihood ratio of the network to a fixed distribution, in nats per sample.
+    """Return the mean log-likelihood ratio of a network to a fixed distribution, on a recording, in nats per sample.
 
     The network predicts each code of the recording from the true samples before it. The fixed distribution is the best
-    possible: the shares of the codes in the recording.
+    possible one: the relative frequencies of the codes in the recording. weights: the file of the network; file: the
+    recording.
     """
     expected, codes, _ = distribution(weights, file)
     share = np.bincount(codes) / len(codes)

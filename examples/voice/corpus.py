@@ -1,11 +1,11 @@
-"""Make a corpus of recorded speech from packages of Debian: six voices to train on, words of many others to test on.
+"""Make a corpus of recorded speech from packages of Debian, with six voices to train on and many others to test on.
 
 python examples/voice/corpus.py FOLDER [--packages DIRECTORY]
 
-Writes 16 kHz WAV files, and the manifests train.jsonl, validation.jsonl, test.jsonl and unseen.jsonl, whose rows have
-the columns id, path, speaker, language, licence and source. A prompt that is held out is held out in all languages.
-With --packages the packages are read from files *.deb in that directory; otherwise `apt-get download` gets them. The
-program ffmpeg decodes G.722.
+The program writes WAV files at 16 kHz, and the manifests train.jsonl, validation.jsonl, test.jsonl and unseen.jsonl,
+whose rows have the columns id, path, speaker, language, licence and source. A prompt that is held out is held out in
+all languages. With --packages the packages are read from files *.deb in that directory; otherwise `apt-get download`
+gets them. The program ffmpeg decodes G.722.
 """
 
 from __future__ import annotations
@@ -138,7 +138,10 @@ def levelled(samples: Samples) -> Samples | None:
 
 
 def part_of(prompt: str) -> str:
-    """Return "test", "validation" or "train" for the name of a prompt; it depends on the name alone."""
+    """Return the part of the corpus, "test", "validation" or "train", to which a prompt belongs.
+
+    The part depends on the name of the prompt alone.
+    """
     place = int.from_bytes(sha256(prompt.encode()).digest()[:8], "big") / 2**64
     return "test" if place < TEST else "validation" if place < TEST + VALIDATION else "train"
 

@@ -1,12 +1,13 @@
-"""Compare FARGAN with the vocoders that know features alone, on speech that its training has not heard.
+"""Compare FARGAN with vocoders that compute sound from features without a network, on speech not used in training.
 
 python examples/voice/evaluate.py CORPUS -o OUT [--weights FILE] [--count N]
 
-CORPUS is a folder of `corpus.py`. Two tables are printed, with means and 95 % confidence intervals: on N prompts of the
-speakers of the training, of every source alike, and on N words of other speakers in other languages, of every language
-alike. The last column has the outbursts per minute: runs of 10 ms with a sample beyond 1.5 times the peak of the
-original. A third table is of the sentence that comes with pysptk. OUT gets a folder for every table and vocoder, with a
-page to listen to; a vocoder that OUT has the results of already is not rendered again, unless it has changed.
+CORPUS is a folder that `corpus.py` has made. Two tables are printed, with means and 95 % confidence intervals: one for
+N prompts of the speakers of the training, the same number from every source of recordings; and one for N words of other
+speakers in other languages, the same number from every language. The last column has the outbursts per minute: runs of
+10 ms with a sample beyond 1.5 times the peak of the original. A third table is for the sentence that comes with pysptk.
+In OUT, a folder is made for every table and vocoder, with a page to listen to. A vocoder whose results OUT has already
+is not rendered again, unless it has changed.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ BURST = 1.5  # times the peak of the original
 
 
 def chosen(corpus: Path, part: str, count: int) -> list[Path]:
-    """Return `count` recordings of a part of the corpus, the same number of every source and language if there are."""
+    """Return the paths of at most `count` recordings of a part of the corpus, such as "test".
+
+    The number is the same for every source and language, as far as there are enough recordings.
+    """
     groups: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for line in (corpus / f"{part}.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
@@ -50,7 +54,10 @@ def chosen(corpus: Path, part: str, count: int) -> list[Path]:
 
 
 def candidates(weights: str | None) -> list[Choice]:
-    """Return the graphs that are compared. weights: of FARGAN; by default those that come with dspgraph."""
+    """Return the vocoders that are compared, each as a graph with a name.
+
+    weights: a file of weights for FARGAN; by default the weights that come with dspgraph are used.
+    """
     found = [
         Choice(f"{name} {excitation}", load(name, (), {"excitation": excitation}))
         for name in ("bark_lpc_vocoder", "mcep_mlsa")
@@ -61,7 +68,10 @@ def candidates(weights: str | None) -> list[Choice]:
 
 
 def scored(choice: Choice, files: Sequence[Path], out: Path, about: str) -> dict[str, Any]:
-    """Return the results of one vocoder, as results.json has them; render it if `out` has no results of it."""
+    """Return the results of one vocoder for recordings, with the content of results.json, the file of an evaluation.
+
+    If the folder `out` has no such results, the recordings are rendered into it. about: a description, for the page.
+    """
     path = out / "results.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     names = {file.stem for file in files}
@@ -77,7 +87,10 @@ def scored(choice: Choice, files: Sequence[Path], out: Path, about: str) -> dict
 
 
 def cells(results: dict[str, Any]) -> list[str]:
-    """Return the means of all metrics, with their intervals if there is more than one recording."""
+    """Return the cells of a row of a table: the means of all metrics, with intervals if there are several recordings.
+
+    results: as `scored` returns them.
+    """
     means, found = {mean["metric"]: mean for mean in results["means"]}, []
     for name in METRICS:
         mean = means[name]
@@ -93,7 +106,10 @@ def cells(results: dict[str, Any]) -> list[str]:
 
 
 def outbursts(out: Path, variant: str, files: Sequence[Path]) -> float:
-    """Return how many runs of 10 ms a minute have a sample beyond BURST times the peak of the original."""
+    """Return the outbursts per minute: runs of 10 ms with a sample beyond BURST times the peak of the original.
+
+    out: the folder of an evaluation; variant: the name of the vocoder; files: the original recordings.
+    """
     count, seconds = 0, 0.0
     for file in files:
         original = AudioSource(file, Audio(16000)).read()
@@ -104,7 +120,10 @@ def outbursts(out: Path, variant: str, files: Sequence[Path]) -> float:
 
 
 def evaluate(corpus: Path, out: Path, weights: str | None, count: int) -> None:
-    """Print all tables, and write the pages."""
+    """Print all tables, and write a page to listen to for each into the folder `out`.
+
+    The arguments are those of the command.
+    """
     parts = (
         ("seen", "prompts of the speakers of the training, held out", chosen(corpus, "test", count)),
         ("unseen", "words of other speakers, in other languages", chosen(corpus, "unseen", count)),

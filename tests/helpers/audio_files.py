@@ -65,7 +65,11 @@ def by_ffmpeg(folder: Path, kind: str, samples: Array, rate: int) -> Path:
 
 
 def piped_by_ffmpeg(folder: Path, form: str, samples: Array, rate: int, *options: str) -> Path:
-    """Return a file that ffmpeg has written to a pipe, so that its header has no length."""
+    """Return a file that ffmpeg has written to a pipe, so that its header does not state a length.
+
+    folder: where the file lies; form: the format, such as "wav"; samples: [n] or [n, channels]; rate: Hz; options: more
+    arguments of ffmpeg.
+    """
     path = folder / f"piped.{form}"
     path.write_bytes(run_ffmpeg("-i", _source(folder, samples, rate), *options, "-f", PIPED[form], "-"))
     return path
@@ -77,7 +81,7 @@ def run_ffmpeg(*arguments: object) -> bytes:
 
 
 def decoded_by_ffmpeg(path: Path, channels: int = 1) -> Array:
-    """Return the samples that ffmpeg decodes, [n] or [n, channels]."""
+    """Return the samples that ffmpeg decodes from a file, [n] for one channel or [n, channels] for several."""
     found = np.frombuffer(run_ffmpeg("-i", path, "-f", "f32le", "-"), "<f4").astype("f8")
     return found if channels == 1 else found.reshape(-1, channels)
 

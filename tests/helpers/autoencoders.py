@@ -1,4 +1,7 @@
-"""Small WaveNet autoencoders with random weights, which are the same in every run, and files of such weights."""
+"""Small WaveNet autoencoders with random weights, files of such weights, and recorded results of published programs.
+
+The weights are the same in every run.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +28,10 @@ RECORDED = GOLDEN / "gansynth"
 
 
 def tiny(**others: Any) -> Config:
-    """Return the configuration of a network of two stacks of three layers, with sizes that are no multiples of 16."""
+    """Return the configuration of a small WaveNet autoencoder: two stacks of three layers.
+
+    Its sizes are no multiples of 16. others: fields of `Config` that replace those of this configuration.
+    """
     sizes = {
         "layers": 6,
         "stacks": 2,
@@ -65,7 +71,7 @@ def random_arrays(config: Config = TINY, seed: int = 0) -> dict[str, Array]:
 
 
 def settings_of(config: Config) -> dict[str, Any]:
-    """Return the settings with which a network of this configuration is trained."""
+    """Return the settings, by name, that train a network of this configuration."""
     preset = {"gated": "wavenet_autoencoder-small", "normalised": "wavenet_autoencoder-normalised"}[config.form]
     return {"preset": preset, **config.model_dump(exclude={"form", "least_dilation"})}
 
@@ -87,7 +93,7 @@ _SINGLE = {
 
 
 def their_name(ours: str) -> str:
-    """Return the name of a layer in NSynth's program: "dilatedconv_3" for "decoder.layers.2.gate"."""
+    """Return the name that NSynth's program gives a layer: for instance "dilatedconv_3" for "decoder.layers.2.gate"."""
     if ours in _SINGLE:
         return _SINGLE[ours]
     part, _, number, layer = ours.split(".")
@@ -96,7 +102,10 @@ def their_name(ours: str) -> str:
 
 
 def published(config: Config, arrays: dict[str, Array]) -> dict[str, Array]:
-    """Return the checkpoint of NSynth's program that holds these weights."""
+    """Return the arrays, by name, of the checkpoint that NSynth's program would write for these weights.
+
+    config: of the network; arrays: its weights, by their names in this project.
+    """
     found: dict[str, Array] = {}
     for name in {one.rpartition(".")[0] for one in arrays}:
         weight, bias, theirs = arrays[f"{name}.weight"], arrays[f"{name}.bias"], their_name(name)
@@ -112,9 +121,10 @@ def published(config: Config, arrays: dict[str, Array]) -> dict[str, Array]:
 
 
 def published_by_chainer(config: Config, arrays: dict[str, Array]) -> dict[str, Array]:
-    """Return the checkpoint of wavenet-autoencoder-chainer that holds these weights.
+    """Return the arrays, by name, of the checkpoint that wavenet-autoencoder-chainer would write for these weights.
 
-    The program adds the bias of the encoding once for every layer, and 1e-5 more to every variance.
+    config: of the network; arrays: its weights, by their names in this project. The program adds the bias of the
+    encoding once for every layer, and 1e-5 more to every variance.
     """
     single = {
         "encoder.last": "ecd_fnl_conv", "decoder.condition": "dcd_bias_conv", "decoder.head.0": "dcd_fnl_conv1",
@@ -141,9 +151,9 @@ def published_by_chainer(config: Config, arrays: dict[str, Array]) -> dict[str, 
 
 
 def recorded(name: str) -> tuple[dict[str, Array], Config, dict[str, Array]]:
-    """Return the recorded results of NSynth's program for the network `name`, "small" or "deep".
+    """Return recorded results of NSynth's program, the configuration of the network, and its weights.
 
-    The results are the arrays of the record, the configuration of the network, and its weights.
+    name: of the network, "small" or "deep". The results and the weights are arrays, by name.
     """
     with np.load(RECORDED / f"nsynth_wavenet_{name}.npz") as file:
         golden = {key: file[key] for key in file.files}
@@ -154,9 +164,9 @@ def recorded(name: str) -> tuple[dict[str, Array], Config, dict[str, Array]]:
 
 
 def recorded_by_chainer(name: str) -> tuple[dict[str, Array], Config, dict[str, Array]]:
-    """Return the recorded results of wavenet-autoencoder-chainer for the network `name`, "small" or "full".
+    """Return recorded results of wavenet-autoencoder-chainer, the configuration of the network, and its weights.
 
-    The results have the form of `recorded`.
+    name: of the network, "small" or "full". The results and the weights are arrays, by name.
     """
     with np.load(RECORDED / f"wavenet_ae_chainer_{name}.npz") as file:
         golden = {key: file[key] for key in file.files}
@@ -168,14 +178,17 @@ def recorded_by_chainer(name: str) -> tuple[dict[str, Array], Config, dict[str, 
 
 
 def _network(config: Config, arrays: dict[str, Array]) -> Any:
-    """Return encoder and decoder with these weights, in float64."""
+    """Return a WaveNetAutoencoder in torch with these weights, in float64."""
     model = WaveNetAutoencoder(config).eval()
     model.load_state_dict({name: torch.from_numpy(one) for name, one in arrays.items()})
     return model.double()
 
 
 def frames_in_torch(config: Config, arrays: dict[str, Array], x: Array) -> Array:
-    """Return the frames of a signal by the network in torch, in float64. Zeros fill the last frame of the signal."""
+    """Return the frames [frames, latent] of a signal x [n], computed by the network in torch, in float64.
+
+    Zeros fill the last frame of the signal.
+    """
     network, whole = _network(config, arrays).encoder, np.pad(x, (0, -len(x) % config.hop))
     with torch.no_grad():
         found: Array = network(torch.from_numpy(floor_levels(whole))[None])[0].numpy()
@@ -183,7 +196,7 @@ def frames_in_torch(config: Config, arrays: dict[str, Array], x: Array) -> Array
 
 
 def logits_in_torch(config: Config, arrays: dict[str, Array], z: Array, previous: Array) -> Array:
-    """Return the logits of the levels of all samples by the network in torch, in float64.
+    """Return the logits [n, 256] of the levels of all samples, computed by the network in torch, in float64.
 
     z: [frames, latent + pitches]; previous: [n], the level before every sample.
     """

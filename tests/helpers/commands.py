@@ -13,19 +13,19 @@ TOYS = str(paths.TOYS)
 
 
 def dspgraph(*arguments: object) -> Result:
-    """Run the command `dspgraph` with arguments in this process, and return its exit code and its output."""
+    """Run the command `dspgraph` with arguments in this process, and return its result: exit code and output."""
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Return every file in a folder, except ledgers and sidecars."""
+    """Return the paths of all files in a folder, relative to it, except ledgers, sidecars and compiled Python files."""
     made = (".json", ".jsonl", ".pyc")  # Python writes .pyc files beside plugins
     files = [path for path in folder.rglob("*") if path.is_file() and path.suffix not in made]
     return sorted(str(path.relative_to(folder)) for path in files)
 
 
 def pipeline_file(text: str) -> Callable[[Path], Path]:
-    """Return a function that writes a pipeline to the file mine.yaml of a given folder, and returns its path."""
+    """Return a function that writes the pipeline `text` to the file mine.yaml of a folder, and returns its path."""
 
     def make(folder: Path) -> Path:
         (folder / "mine.yaml").write_text(text)

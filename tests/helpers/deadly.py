@@ -34,7 +34,11 @@ by SIGKILL.
 
 @dataclass(frozen=True)
 class DeadlyResult:
-    """The result of an item, with the process and the machine that computed it, and the result of `Deeds.ask` there."""
+    """The result of an item.
+
+    pid, machine: the process and the machine that computed it; facts: the result of `Deeds.ask` there; error: the
+    message of an error, or "".
+    """
 
     id: str
     pid: int = 0
@@ -57,7 +61,7 @@ class Deeds:
     ask: Callable[[], tuple[Any, ...]] = tuple
 
     def check(self) -> None:
-        """Accept every process."""
+        """Accept every process: raise no error. A worker calls this method before it does the job."""
 
     def run(self, items: Iterable[Item]) -> Generator[DeadlyResult, None, None]:
         waiting, open_now = iter(items), dict[str, int]()
@@ -90,7 +94,10 @@ class Deeds:
 
 
 def opened(log: Path) -> list[str]:
-    """Return the names of the items that any process has opened; a name occurs as often as its item was opened."""
+    """Return the names of the items that all processes have opened; a name occurs as often as its item was opened.
+
+    log: the folder `Deeds.log`.
+    """
     return [name for file in log.iterdir() for name in file.read_text().split()]
 
 
@@ -100,7 +107,10 @@ def _load() -> float:
 
 
 def when_loaded() -> tuple[Any, ...]:
-    """Return the time of the first call in this process. Equal times show that a process loads its graph only once."""
+    """Return the time of the first call of this function in this process.
+
+    Equal times show that a process loads its graph only once.
+    """
     return (_load(),)
 
 
@@ -135,7 +145,7 @@ class Counted(Deeds):
 
 
 class Elsewhere(Deeds):
-    """A job whose check fails, so that no worker does it."""
+    """A job whose check fails in every process, so that no worker does it."""
 
     def check(self) -> None:
         raise RequestError("other code here")
@@ -187,7 +197,10 @@ At STUCK it holds the GIL while it does not return, as a long call of compiled c
 
 
 class Deadly(Node):
-    """Halve the signal; end the process, raise an error or wait, as the first sample of a block says."""
+    """A node that halves the signal.
+
+    By the value of the first sample of a block it ends the process, raises an error or waits instead.
+    """
 
     x = Input(Audio)
     y = Output(Audio)
@@ -208,7 +221,7 @@ class Deadly(Node):
 
 
 class DeadlyStart(Node):
-    """End the process before the first sample."""
+    """A node that ends its process in `start`, before the first sample."""
 
     x = Input(Audio)
     y = Output(Audio)

@@ -10,9 +10,9 @@ from typing import Any
 
 @contextmanager
 def soon() -> Iterator[None]:
-    """Fail if the `with` block takes 30 seconds of processor time.
+    """Return a context that fails if the `with` block takes 30 seconds of processor time or more.
 
-    It is for code that takes about a second, and that took minutes or did not end with a fault.
+    It is for code that takes about a second, but that took minutes, or did not end, before a fault was mended.
     """
     begun = time.process_time()
     yield
@@ -20,7 +20,7 @@ def soon() -> Iterator[None]:
 
 
 def calls(work: Callable[[], object]) -> int:
-    """Return the number of calls of Python and C functions in `work`.
+    """Call `work`, and return the number of calls of Python and C functions in it.
 
     The number is the same on a busy machine and under coverage.
     """

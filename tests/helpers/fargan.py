@@ -19,7 +19,7 @@ SMALL = Config(
 
 
 def fargan_arrays(config: Config = SMALL, seed: int = 0) -> dict[str, Array]:
-    """Return random weights, N(0, 2 / inputs), and biases of N(0, 0.3)."""
+    """Return random weights of a FARGAN, by name: weights from N(0, 2 / inputs), biases of standard deviation 0.3."""
     draw = np.random.Generator(np.random.Philox(key=seed))
     found = {}
     for name, shape in shapes(config).items():
@@ -34,7 +34,10 @@ def fargan_file(config: Config = SMALL, seed: int = 0) -> str:
 
 
 def fargan_features(count: int, seed: int = 0, bands: int = 18) -> dict[str, Array]:
-    """Return features in the ranges that speech has."""
+    """Return random features of `count` frames, by name, in the ranges that features of speech have.
+
+    bands: the width of a cepstrum.
+    """
     draw = np.random.Generator(np.random.Philox(key=seed))
     return {
         "cepstrum": 2 * draw.random((count, bands)) - 1,
@@ -44,8 +47,9 @@ def fargan_features(count: int, seed: int = 0, bands: int = 18) -> dict[str, Arr
 
 
 def in_torch(network: FARGAN, cepstrum: Array, pitch: Array, correlation: Array, given: Array | None = None) -> Array:
-    """Return the samples [n * hop] of a signal before de-emphasis, by the network in torch, for the same times as the
-    node.
+    """Return the samples [n * hop] of a signal before de-emphasis, computed by the network in torch.
+
+    They have the same times as those of the node.
 
     The first and the last frame are repeated beyond the ends of the signal. given: [n * hop], true samples that later
     sub-frames read as their past, in place of the samples that the network makes.
@@ -67,5 +71,5 @@ def in_torch(network: FARGAN, cepstrum: Array, pitch: Array, correlation: Array,
 
 
 def of_subframes(rows: Tensor) -> Tensor:
-    """Return the rows of the sub-frames of a signal: without the first two, and with the last row two more times."""
+    """Return rows of the sub-frames of a signal: `rows` without the first two, and with the last two more times."""
     return torch.cat((rows[2:], rows[-1:], rows[-1:]))

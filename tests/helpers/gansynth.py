@@ -22,7 +22,10 @@ than a vector.
 
 
 def random_weights(config: Config, seed: int = 0) -> dict[str, Array]:
-    """Return random weights of a generator: weights from N(0, 1), as at the start of training, and biases from N(0, 0.3)."""
+    """Return random weights of a generator, by name: weights from N(0, 1), as at the start of training.
+
+    The biases are from N(0, 0.09).
+    """
     draw = np.random.Generator(np.random.Philox(key=seed))
     return {
         name: (draw.standard_normal(shape) * (0.3 if name.endswith("bias") else 1)).astype(np.float32)
@@ -36,7 +39,10 @@ def gansynth_file(config: Config = SMALL["wide"], seed: int = 0) -> str:
 
 
 def pictures(config: Config, latent: Array, pitch: Array) -> Array:
-    """Return the pictures of notes by the network in torch and float64, [notes * rows, 2, bins]."""
+    """Return the pictures of notes, [notes * rows, 2, bins], by the network in torch, in float64.
+
+    latent: [notes, latent]; pitch: [notes]. The weights are those of `random_weights`.
+    """
     network = Generator(config).double()
     network.load_state_dict({name: torch.from_numpy(array) for name, array in random_weights(config).items()})
     with torch.no_grad():
@@ -46,7 +52,7 @@ def pictures(config: Config, latent: Array, pitch: Array) -> Array:
 
 
 def notes(config: Config, count: int, seed: int = 0) -> dict[str, Any]:
-    """Return the inputs of a network: the stream and random items of `latent` and of `pitch`."""
+    """Return the inputs of a network for `count` notes: for `latent` and `pitch`, the stream and random items."""
     draw = np.random.Generator(np.random.Philox(key=seed))
     rate = Fraction(config.rate, config.hop * config.rows)
     return {

@@ -20,13 +20,13 @@ SCALE = 32768.0
 
 
 def emphasised(x: Array) -> Array:
-    """Return x [n] pre-emphasised: y[n] = x[n] - 0.85 * x[n-1]."""
+    """Return a signal x [n] with pre-emphasis: y[n] = x[n] - 0.85 * x[n-1]."""
     y: Array = x - 0.85 * np.r_[0.0, x[:-1]]
     return y
 
 
 def windowed(x: Array) -> Array:
-    """Return frames [ceil(n / 160), 320] of x [n], times Vorbis's window.
+    """Return the frames [ceil(n / 160), 320] of a signal x [n], multiplied by Vorbis's window.
 
     Frame k holds the samples 160 * k - 160 .. 160 * k + 159.
     """
@@ -72,9 +72,10 @@ def autocorrelation(c: Array) -> Array:
 
 
 def predictors(rows: Array) -> Array:
-    """Return the predictor of each Bark cepstrum: rows (gain, a[1..16]), [n, 17]; rows: cepstra [n, 18].
+    """Return the predictor of each Bark cepstrum: rows (gain, a[1..16]), [n, 17]. rows: the cepstra [n, 18].
 
-    The gain is that of a signal of full scale +-1. The power that the cepstrum of silence has is subtracted first.
+    The gain is that of a signal of full scale +-1. The power that corresponds to the cepstrum of silence is subtracted
+    first.
     """
     silent = autocorrelation((-2 * np.sqrt(18) - 4) * np.eye(1, 18)[0])
     found = []
@@ -93,7 +94,10 @@ def predictors(rows: Array) -> Array:
 
 
 def pitches(x: Array, rows: Array) -> tuple[Array, Array]:
-    """Return the pitch [n] and the correlation [n] of n frames; x: pre-emphasised signal; rows: predictors [n, 17]."""
+    """Return the pitch [n] and the correlation [n] of n frames.
+
+    x: the pre-emphasised signal; rows: the predictors of the frames, [n, 17].
+    """
     taps = np.array([0.026184, -0.098339, 0.369938, 0.837891, -0.184969, 0.070242, -0.020947])
     signal = np.pad(SCALE * x, (96, 320))
     residual, last = np.zeros(416), 0.0

@@ -1,4 +1,4 @@
-"""Signals for the tests of metrics, and a function that measures them."""
+"""Signals for the tests of metrics, and a function that computes a metric."""
 
 import math
 
@@ -13,24 +13,24 @@ RATE = 16000
 
 
 def value(name: str, x: Array, y: Array, rate: float = RATE) -> float:
-    """Return the value of one metric of a signal x and a degraded y."""
+    """Return the value of the metric `name` for a reference x [n] and a degraded signal y [n]. rate: Hz."""
     found = measure(x, y, rate, [name])[name]
     assert found is not None
     return found
 
 
 def noise(n: int, key: int = 3) -> Array:
-    """Return n samples of white noise of RMS 1."""
+    """Return n samples of white noise with RMS 1. key: the seed."""
     return np.random.Generator(np.random.Philox(key=key)).standard_normal(n)
 
 
 def noisy(snr: float) -> Array:
-    """Return the recording with white noise whose power is `snr` dB below the recording's."""
+    """Return the test recording plus white noise. snr: the signal-to-noise ratio, dB."""
     x, other = speech(), noise(64000)
     return x + other * math.sqrt((x**2).sum() / (other**2).sum()) * 10 ** (-snr / 20)
 
 
 def tone(hertz: float, seconds: float, rate: float, level: float = 0.0) -> Array:
-    """Return a sine whose peak is `level` dB relative to full scale."""
+    """Return a sine whose peak is `level` dB relative to full scale: [seconds * rate]. rate: Hz."""
     x: Array = 10 ** (level / 20) * np.sin(2 * np.pi * hertz / rate * np.arange(round(seconds * rate)))
     return x

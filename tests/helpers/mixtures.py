@@ -1,4 +1,7 @@
-"""Files of mixtures of logistics, and their alignments. Every phone has a known scale, so study results are known."""
+"""Files of mixtures of logistics, and their alignments, for the tests of the study of distributions.
+
+Every phone has a known scale, so that the results of a study are known.
+"""
 
 import math
 from collections.abc import Mapping
@@ -15,7 +18,10 @@ STREAM = Frames(RATE, "logistic_mixture", 3 * COMPONENTS)
 
 
 def spoken(names: list[str], n: int, seed: int = 0) -> list[tuple[int, int, str]]:
-    """Return 40 phones (start, end, name) of random lengths, in samples, that fill n samples."""
+    """Return 40 phones (start, end, name), in samples, of random lengths, which together fill n samples.
+
+    names: the names of the phones, which are used in turn.
+    """
     draw = np.random.default_rng(seed)
     edges = [0, *sorted(draw.choice(np.arange(100, n - 100), 39, replace=False).tolist()), n]
     return [(a, b, names[k % len(names)]) for k, (a, b) in enumerate(pairwise(edges))]
@@ -24,9 +30,10 @@ def spoken(names: list[str], n: int, seed: int = 0) -> list[tuple[int, int, str]
 def mixtures(
     phones: list[tuple[int, int, str]], scales: Mapping[str, float], spread: float = 0.0, seed: int = 0
 ) -> Array:
-    """Return rows [n, 3 * COMPONENTS] with random weights and means, and normally distributed log-scales in each phone.
+    """Return parameters of mixtures, rows [n, 3 * COMPONENTS]: random weights and means, normal log-scales.
 
-    scales: the scale of each phone, e to the mean of its log-scales; spread: the standard deviation of log-scales.
+    phones: (start, end, name) in samples; scales: the scale of each phone, e to the mean of its log-scales; spread: the
+    standard deviation of log-scales.
     """
     draw, n = np.random.default_rng(seed), phones[-1][1]
     log_scales = np.concatenate([np.full(b - a, math.log(scales[name])) for a, b, name in phones])
@@ -42,6 +49,9 @@ def write_mixture(path: Path, rows: Array, stream: Frames = STREAM, name: str = 
 
 
 def write_labels(path: Path, phones: list[tuple[int, int, str]], late: int = 0) -> Path:
-    """Write a label file in seconds. late: samples that are added to every time."""
+    """Write a label file with the phones (start, end, name), times in seconds, and return its path.
+
+    phones: start and end in samples; late: samples that are added to every time.
+    """
     path.write_text("".join(f"{(a + late) / RATE:.7f} {(b + late) / RATE:.7f} {name}\n" for a, b, name in phones))
     return path

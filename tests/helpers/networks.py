@@ -23,7 +23,7 @@ SMALL = Config(pitch_embedding=4, condition=16, embedding=8, gru_a=48, gru_b=16)
 
 
 def sized(gru_a: int, gru_b: int, **others: int) -> Config:
-    """Return the configuration of a network with gru_a and gru_b units, whose other sizes are small.
+    """Return the configuration of an LPCNet with gru_a and gru_b units, whose other sizes are small.
 
     others: fields of `Config` that replace the defaults.
     """
@@ -60,9 +60,9 @@ def weights_file(config: Config = SMALL, seed: int = 0, folder: str | Path | Non
 
 
 def overrides(pipeline: str, rate: int = SMALL.rate) -> list[str]:
-    """Return the overrides that a shipped pipeline needs to run: random weights if it takes weights.
+    """Return the overrides that a shipped pipeline needs to run, such as "weights=FILE"; a list without items if none.
 
-    rate: the sample rate of the network, Hz.
+    The files have random weights. rate: the sample rate of the network, Hz.
     """
     mel = {"bands": 80, "scales": (16, 16), "rate": rate}  # the bands and the hop of the pipeline `mel_features`
     files = {

@@ -1,4 +1,4 @@
-"""Random performances: graphs that have nodes in common, swaps between them, controls that move, sounds that are played."""
+"""Random performances: graphs with common nodes, swaps between them, controls that move, sounds that are played."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,7 +18,7 @@ LATENCY = Fraction(1, 4)
 
 @dataclass(frozen=True)
 class Score:
-    """Arguments of `check_performance`."""
+    """The arguments of `check_performance`: a graph, its input signals, the events, and the first control values."""
 
     graph: Graph
     recording: dict[str, Array]
@@ -27,7 +27,11 @@ class Score:
 
 
 def vocoder(draw: np.random.Generator, rate: int, dtype: str) -> Graph:
-    """One of many graphs: a signal held back, framed or echoed, noise, a sound, an effect that is switched, a volume."""
+    """Return a random graph with the inputs "speech", "music", "volume" and "on", and the output "y".
+
+    The signal may be delayed, framed or echoed; noise and the sound "music" may be added; the control "on" switches an
+    effect, and "volume" sets the level. draw: the random generator; rate: Hz; dtype: of all streams.
+    """
     hop = int(draw.choice([rate // 100, 147, 64]))
     late, factor = int(draw.choice([37, 100])), float(draw.choice([0.5, 1.0]))
     nodes: dict[str, Node] = {
@@ -49,7 +53,7 @@ def vocoder(draw: np.random.Generator, rate: int, dtype: str) -> Graph:
 
 
 def random_score(number: int, seconds: float = 0.9) -> Score:
-    """Return a performance; each number gives another one, the same on every machine."""
+    """Return a random performance of `seconds` seconds, of at most four graphs. number: the seed."""
     draw = np.random.default_rng(number)
     rate, dtype = int(draw.choice(RATES)), str(draw.choice(["float32", "float64"]))
     graphs = [vocoder(draw, rate, dtype) for _ in range(4)]
@@ -80,6 +84,6 @@ def random_score(number: int, seconds: float = 0.9) -> Score:
 
 
 def random_cut(number: int) -> list[int]:
-    """Return lengths of blocks from 1 to 4096 samples."""
+    """Return lengths of blocks, 1 to 4096 samples, at random. number: the seed."""
     draw = np.random.default_rng((1, number))
     return [int(2**draw) for draw in draw.uniform(0, 12, 7)] + [4096, 1]

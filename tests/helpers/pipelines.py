@@ -27,17 +27,17 @@ variants:
 
 
 def written(tmp_path: Path, text: str, name: str = "mine.yaml") -> Path:
-    """Write a pipeline to a file in a folder, and return its path."""
+    """Write the pipeline `text` to a file with a name in the folder `tmp_path`, and return its path."""
     path = tmp_path / name
     path.write_text(text)
     return path
 
 
 def graph_of(path: Path, *overrides: str, **swap: str) -> Graph:
-    """Return the graph of a pipeline with overrides and swaps. The pipeline may use the nodes in toys.py."""
+    """Return the graph of a pipeline file with overrides and swaps. The pipeline may use the nodes in toys.py."""
     return load(path, overrides, swap, [TOYS])
 
 
 def gain_of(graph: Graph) -> float:
-    """Return the first output sample of a graph whose input samples are all 1."""
+    """Return the first output sample of a graph for an input of ones. For a graph of gains this is their product."""
     return float(graph(speech=np.ones(500))["y"][0])

@@ -14,7 +14,7 @@ _PARTS = {"to_rgb": "picture", "from_rgb": "picture", "logits": "score"}
 
 
 def our_name(theirs: str) -> str:
-    """Return the name of an array in this project's networks. theirs: its name in the published program."""
+    """Return the name that this project gives an array of the networks. theirs: its name in the published program."""
     leaf = "weight" if theirs.endswith("kernel") else "bias"
     if "classification_logits" in theirs:
         return f"discriminator.pitch.{leaf}"
@@ -26,7 +26,7 @@ def our_name(theirs: str) -> str:
 
 
 def their_name(ours: str) -> str:
-    """Return the name of an array of the generator in the published program. ours: its name in this project."""
+    """Return the name that the published program gives an array of the generator. ours: its name in this project."""
     block, part, leaf = re.fullmatch(r"blocks\.(\d+)\.(\w+)\.(\w+)", ours).groups()  # type: ignore[union-attr]
     part = {"picture": "to_rgb"}.get(part, part)
     last = "conv2d/kernel" if leaf == "weight" else "bias"
@@ -34,10 +34,16 @@ def their_name(ours: str) -> str:
 
 
 def ours(array: Array) -> Array:
-    """Return an array with the axes of torch: [outputs, inputs, rows, bins] or [outputs, inputs]."""
+    """Return an array of the published program in the form that torch uses.
+
+    The result is [outputs, inputs, rows, bins] or [outputs, inputs].
+    """
     return np.ascontiguousarray(array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T)
 
 
 def theirs(array: Array) -> Array:
-    """Return an array of torch with the axes of the published program."""
+    """Return an array of torch in the form that the published program uses.
+
+    The result is [rows, bins, inputs, outputs] or [inputs, outputs].
+    """
     return np.ascontiguousarray(array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T)

@@ -1,4 +1,4 @@
-"""Graphs to render, and functions that read the files of a run."""
+"""Graphs to render, and functions that read the files that a rendering has written."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ MARK = 0.25
 
 
 class Unprepared(Node):
-    """Raise an error in `start`, because a file is missing."""
+    """A node that raises an error in `start`, as if a file were missing."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -31,17 +31,17 @@ def graph(node: Node | None = None) -> Graph:
 
 
 def names(folder: Path) -> list[str]:
-    """Return the names in a folder, without the ledger and the sidecars."""
+    """Return the sorted names of the files in a folder, without the ledger and the sidecars."""
     return sorted(path.name for path in folder.iterdir() if path.suffix not in (".json", ".jsonl"))
 
 
 def copied(good: Path, name: str) -> Path:
-    """Copy a file to another name beside it, and return the new path."""
+    """Copy the file `good` to a file `name` in the same folder, and return the path of the copy."""
     return Path(shutil.copy(good, good.with_name(name)))
 
 
 class Raises(Node):
-    """Raise an error at a block whose first sample is `MARK`; otherwise return the input."""
+    """A node that raises an error at a block whose first sample is `MARK`, and otherwise returns its input."""
 
     x = Input(Audio)
     y = Output(Audio)
@@ -53,7 +53,11 @@ class Raises(Node):
 
 
 def noisy() -> Graph:
-    """Return a graph with noise, a node that holds samples back, a node that waits for the whole signal, and rows."""
+    """Return a graph with one of each kind of node.
+
+    It has a source of noise, a node that holds samples back, a node that waits for the whole signal, and one that makes
+    rows.
+    """
     noise = {"noise": ToyNoise(seed=3), "soft": ToyScale(factor=0.1), "late": ToyLate()}
     nodes = {**noise, "sum": ToySum(), "end": ToyPeak(), "rows": ToyFrames(hop=100)}
     wires: dict[str, Any] = {"noise.like": "x", "soft.x": "noise", "late.x": "soft", "sum.x": ("x", "late")}
@@ -62,11 +66,11 @@ def noisy() -> Graph:
 
 
 def everything(folder: Path) -> dict[str, bytes]:
-    """Return the content of every file in a folder, by its path in the folder."""
+    """Return the content of every file in a folder and its subfolders, by path, without the ledger."""
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != "ledger.jsonl"]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def said(out: Path, name: str) -> Any:
-    """Return the sidecar of a file, read as JSON."""
+    """Return the sidecar of the file `name` in the folder `out`, read as JSON."""
     return json.loads((out / f"{name}.json").read_text())

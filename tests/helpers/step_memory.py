@@ -1,4 +1,4 @@
-"""Memory that one block of a signal takes in a node."""
+"""Measurement of the memory that a node takes for one block of a signal."""
 
 import tracemalloc
 
@@ -6,7 +6,10 @@ from dspgraph import Array, Audio, Node
 
 
 def most_bytes_of_a_step(node: Node, stream: Audio, x: Array) -> int:
-    """Return the most memory, in bytes, that a node with one output takes for a block, besides its state."""
+    """Return the peak memory, in bytes, that a node with one output takes for a block x, in addition to its state.
+
+    One block is run before the measurement. stream: the stream of x.
+    """
     state, _ = node.step(node.start(stream), x)
     tracemalloc.start()
     try:

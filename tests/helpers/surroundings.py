@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def on_a_terminal(columns: int, *arguments: object, piped: Path | None = None) -> str:
-    """Run `dspgraph` with arguments in a terminal, and return what the terminal shows, with the escape sequences.
+    """Run `dspgraph` with arguments in a terminal, and return the text that the terminal gets, with escape sequences.
 
     columns: the width of the terminal; piped: a file that gets the standard output in place of the terminal.
     """
@@ -51,7 +51,10 @@ def in_a_shell(line: str, *arguments: object) -> subprocess.CompletedProcess[str
 
 @contextmanager
 def no_longer_than(seconds: int) -> Iterator[None]:
-    """Raise AssertionError if the `with` block takes longer, for instance because it waits for a pipe."""
+    """Return a context that raises AssertionError if the `with` block takes longer than `seconds`.
+
+    It ends code that waits for ever, for instance for a pipe.
+    """
 
     def late(*_: object) -> None:
         raise AssertionError(f"it took longer than {seconds} s")
@@ -67,7 +70,7 @@ def no_longer_than(seconds: int) -> Iterator[None]:
 
 @contextmanager
 def files_no_larger_than(size: int) -> Iterator[None]:
-    """Make writing fail in every file at `size` bytes, as on a full disk."""
+    """Return a context in which a write to a file beyond `size` bytes fails, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

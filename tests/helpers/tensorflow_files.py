@@ -27,9 +27,9 @@ def part(field: int, content: bytes) -> bytes:
 
 
 def block(pairs: list[tuple[bytes, bytes]]) -> bytes:
-    """Return a block of a table, followed by its type and a check sum.
+    """Return a block of a table for pairs (key, value), followed by its type and a check sum.
 
-    A key does not repeat the start of the key before.
+    Of each key only the part is stored that differs from the key before it.
     """
     content, before = b"", b""
     for key, value in pairs:
@@ -42,7 +42,7 @@ def block(pairs: list[tuple[bytes, bytes]]) -> bytes:
 
 
 def checkpoint(folder: Path, arrays: dict[str, Array]) -> Path:
-    """Write a checkpoint with these arrays and a text, in two blocks, and return its path without a suffix."""
+    """Write a checkpoint of TensorFlow, with these arrays and a text, in two blocks; return its path without suffix."""
     data, pairs = b"", [(b"", number(1, 1))]
     for name, array in sorted(arrays.items()):
         shape = b"".join(part(2, number(1, size)) for size in array.shape)

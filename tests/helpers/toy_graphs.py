@@ -1,4 +1,4 @@
-"""Graphs of nodes for tests."""
+"""Graphs of toy nodes, for the tests of the core."""
 
 from fractions import Fraction
 from typing import Any
@@ -12,10 +12,11 @@ from helpers.toys import ToyApply, ToyEnergy, ToyFailing, ToyFrames, ToyLate, To
 
 
 def everything(rate: Any = 16000, hop: int = 160, peak: bool = False) -> Graph:
-    """Return a graph in which nodes take their blocks in every way.
+    """Return a graph whose nodes differ in how they take and return blocks.
 
-    There are a node with delayed samples, rows of samples, two rates at one node, a port with many wires, noise, and,
-    if `peak` is true, a node that waits for the whole signal.
+    There are a node that delays samples, a node that makes rows, a node with inputs of two rates, a port with many
+    wires, noise, and, if `peak` is true, a node that waits for the whole signal. rate: of the input, Hz; hop: samples
+    in a row.
     """
     nodes: dict[str, Node] = {
         "late": ToyLate(samples=37), "frames": ToyFrames(hop=hop), "energy": ToyEnergy(), "apply": ToyApply(),
@@ -31,5 +32,5 @@ def everything(rate: Any = 16000, hop: int = 160, peak: bool = False) -> Graph:
 
 
 def failing(n: int = 1) -> Graph:
-    """Return a graph whose only node fails."""
+    """Return a graph whose only node, `ToyFailing`, raises an error at a sample beyond +-1000."""
     return Graph({"bad": ToyFailing()}, {"bad.x": "x"}, {"x": Audio(Fraction(16000))}, {"y": "bad"})

@@ -1,4 +1,4 @@
-"""A small autoregressive model for the tests of `check_model`: a sample has a coarse and a fine part of four levels each.
+"""A small autoregressive model for the tests of `check_model`. A sample has a coarse and a fine part, of four levels each.
 
     h[t] = tanh(A h[t-1] + B x[t-1] + C f),  coarse: D h[t],  fine: F h[t] + G[:, coarse]
 
@@ -29,14 +29,14 @@ HOP, LEVELS, WIDTH = 8, 4, 3  # samples per frame, levels of a part, width of th
 
 
 class ToyConfig(ModelConfig):
-    """The sizes of the model."""
+    """The configuration of the toy model."""
 
     units: int = size(5, "units of the state")
     hop: int = size(HOP, "samples in a frame")
 
 
 def shapes(c: ToyConfig) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every array, by name."""
+    """Return name -> shape for every array of the toy model."""
     inner = {"A": (c.units, c.units), "B": (c.units, 2), "C": (c.units, WIDTH)}
     return {**inner, "D": (LEVELS, c.units), "F": (LEVELS, c.units), "G": (LEVELS, LEVELS)}
 
@@ -45,14 +45,14 @@ TOY = WeightsFormat("toy", ToyConfig, shapes, "train it")
 
 
 def softmax(logits: Array) -> Array:
-    """Return probabilities [..., levels]."""
+    """Return the probabilities [..., levels] of logits [..., levels]."""
     p: Array = np.exp(logits - logits.max(axis=-1, keepdims=True))
     p /= p.sum(axis=-1, keepdims=True)
     return p
 
 
 class ToyNetwork(nn.Module):
-    """The network in torch."""
+    """The network of the toy model in torch."""
 
     def __init__(self, config: ToyConfig) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class ToyNetwork(nn.Module):
 
 
 class ToySettings(TrainingSettings, frozen=True, extra="forbid"):
-    """The settings of a training run."""
+    """The settings of a training run of the toy model."""
 
     PRESETS: ClassVar = {"toy": ToyConfig()}
 
@@ -86,7 +86,10 @@ class ToySettings(TrainingSettings, frozen=True, extra="forbid"):
 
 
 class Toy:
-    """The functions of the model. fault: the name of the fault that they have, or "" for none."""
+    """The functions of the toy model that `check_model` calls.
+
+    fault: the name of the fault that they have, or "" for none.
+    """
 
     def __init__(self, fault: str) -> None:
         self.fault = fault
@@ -198,7 +201,7 @@ class Toy:
         return trainer.train(self._task, {}, lambda x: {}, out, settings, resume)
 
     def _task(self, settings: ToySettings, recordings: Any, features: Any) -> trainer.Task:
-        """Return the task of training on twelve short recordings that are alike, except for a little noise."""
+        """Return the `Task` of training on twelve short recordings that are alike, except for a little noise."""
         samples = torch.from_numpy(
             (2 * (np.arange(HOP)[:, None] % 2) + rng(1).integers(0, 2, (12, HOP, 2))).astype(int)
         )
@@ -234,7 +237,10 @@ class Toy:
 
 
 def toy_example(fault: str = "") -> ModelExample:
-    """Return the example of the model with a fault. The names of the faults are in the code of `Toy`."""
+    """Return the toy model, with a fault, as an example for `check_model`.
+
+    fault: the name of a fault in the code of `Toy`; "" for none.
+    """
     toy = Toy(fault)
     return ModelExample(
         "toy",

@@ -1,4 +1,4 @@
-"""The test recording in the form in which LPCNet is trained on it, and the loss of a network."""
+"""The test recording in the form in which LPCNet is trained on it, and the loss of a network on it."""
 
 from functools import lru_cache
 
@@ -24,11 +24,11 @@ def _features(content: bytes, dtype: str) -> dict[str, Array]:
 
 @lru_cache(maxsize=1)
 def clip() -> Utterance:
-    """Return the whole test recording with its features."""
+    """Return the whole test recording, with its features, in the form in which LPCNet is trained."""
     return utterance(speech(), features)
 
 
 def loss(model: LPCNet, whole: Utterance) -> float:
-    """Return the cross-entropy of a network on an utterance without noise, in nats per sample."""
+    """Return the mean cross-entropy of a network on an utterance, without noise in its inputs, in nats per sample."""
     chosen = probabilities(model, whole)[np.arange(len(whole.signal)), whole.clean[1]]
     return float(-np.log(np.maximum(chosen, np.finfo(np.float32).tiny)).mean())

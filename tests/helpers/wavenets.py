@@ -12,7 +12,10 @@ from helpers.weight_files import shared_file
 
 
 def tiny(**others: Any) -> Config:
-    """Return the configuration of a network of two stacks of three layers, with sizes that are no multiples of 16."""
+    """Return the configuration of a small WaveNet: two stacks of three layers, with sizes that are no multiples of 16.
+
+    others: fields of `Config` that replace those of this configuration.
+    """
     sizes: dict[str, Any] = {
         "layers": 6, "stacks": 2, "residual": 20, "gate": 24, "skip": 18, "components": 3, "bands": 5,
         "context": 1, "scales": (4, 5), "rate": 2000,
@@ -28,7 +31,7 @@ TRANSPOSED = tiny(
 
 
 def random_arrays(config: Config, seed: int = 0) -> dict[str, Array]:
-    """Return the weights of a random network whose output depends on all inputs."""
+    """Return the weights, by name, of a random network whose output depends on all inputs."""
     draw = np.random.Generator(np.random.Philox(key=seed))
     arrays = {}
     for name, shape in shapes(config).items():
@@ -48,7 +51,11 @@ def random_arrays(config: Config, seed: int = 0) -> dict[str, Array]:
 
 
 def published(config: Config, arrays: dict[str, Array], speakers: int = 0) -> dict[str, Array]:
-    """Return the checkpoint of the program wavenet_vocoder that holds these weights, as random lengths and directions."""
+    """Return the arrays, by name, of the checkpoint that the program wavenet_vocoder would write for these weights.
+
+    In it weights are stored with weight normalisation: as lengths and directions. speakers: the number of speakers that
+    the checkpoint knows.
+    """
     draw, found = np.random.Generator(np.random.Philox(key=3)), {}
 
     def put(name: str, weight: Array, bias: Array | None = None) -> None:
@@ -93,9 +100,10 @@ def wavenet_file(config: Config = MIXTURE, seed: int = 0, folder: str | Path | N
 
 
 def restated(config: Config, arrays: dict[str, Array], c: Array, previous: Array) -> Array:
-    """Return the parameters [n, width] by the equations of the network, sample by sample, in float64.
+    """Return the parameters [n, width] of the distributions of n samples, computed from the network's equations.
 
-    c: [n, bands], the rows of all samples; previous: [n], for each sample the sample (or level) before it.
+    The computation is in float64, sample by sample. arrays: the weights, by name; c: [n, bands], the features of every
+    sample; previous: [n], the sample, or level, before each sample.
     """
     w = {name: array.astype(np.float64) for name, array in arrays.items()}
     half, taps, dilations = config.gate // 2, config.kernel, config.dilations

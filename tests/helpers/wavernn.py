@@ -32,7 +32,7 @@ SMALL = {
 
 
 def random_weights(config: Config, seed: int = 0) -> dict[str, Array]:
-    """Return weights of a network whose output depends on all inputs."""
+    """Return the weights, by name, of a random network whose output depends on all inputs."""
     draw = np.random.Generator(np.random.Philox(key=seed))
     arrays = {}
     for name, shape in shapes(config).items():
@@ -54,10 +54,10 @@ def sigmoid(x: Array) -> Array:
 
 
 class PlainWaveRNN:
-    """A WaveRNN in float64, one sample at a time, written from its equations."""
+    """A reference for WaveRNN: the equations of the network in numpy and float64, one sample at a time."""
 
     def __init__(self, config: Config, arrays: Mapping[str, Array], frames: Array) -> None:
-        """Prepare the conditions of every sample. frames: [n, features], without context."""
+        """Compute the features of every sample. arrays: weights, by name; frames: [n, features], without context."""
         self.config, self.w = config, {name: array.astype(np.float64) for name, array in arrays.items()}
         c = config
         known = np.pad(frames.astype(np.float64), ((c.context, c.context), (0, 0)))
@@ -97,7 +97,10 @@ class PlainWaveRNN:
         return found
 
     def stacked(self, n: int, sample: float) -> Array:
-        """Return the outputs of the network for sample n. sample: the sample before it."""
+        """Return the outputs of a network of kind `Stacked` for sample n: the parameters of its distribution.
+
+        sample: the sample before it. The method must be called for all samples in order.
+        """
         w, (h1, h2) = self.w, self.states
         a1, a2, a3, a4 = np.split(self.auxiliary[n // self.config.hop], 4)
         x = w["input.weight"] @ np.concatenate(([sample], self.smooth[n], a1)) + w["input.bias"]
@@ -119,9 +122,9 @@ class PlainWaveRNN:
         return new
 
     def coarse(self, n: int, before: Array) -> Array:
-        """Return the logits of the coarse half of sample n.
+        """Return the logits of the coarse half of sample n, for a network of kind `Split`.
 
-        before: the two halves of the sample before, as the network reads them.
+        before: the two halves of the sample before, as the network reads them, from -1 to 1.
         """
         w, half = self.w, self.config.units // 2
         recurrent = w["recurrent"] @ self.states[0] + w.get("recurrent_bias", 0)
@@ -130,9 +133,9 @@ class PlainWaveRNN:
         return self._head("coarse", self.new[0])
 
     def fine(self, coarse: float) -> Array:
-        """Return the logits of the fine half of the sample of the last call of `coarse`.
+        """Return the logits of the fine half of the sample for which `coarse` was called last.
 
-        coarse: the coarse half of this sample, as the network reads it.
+        coarse: the coarse half of this sample, as the network reads it, from -1 to 1.
         """
         inner = self.w["input_fine"] @ np.append(self.inputs, coarse)
         self.new.append(self._half(1, inner))
@@ -156,10 +159,11 @@ class PlainWaveRNN:
 def run(
     net: WaveRNNWeights, known: Array, numbers: Array, forced: Array | None = None, lanes: int = 1
 ) -> tuple[Array, Array]:
-    """Return the draws of the kernel for all frames of a signal, [n, d], and the outputs of the network.
+    """Return the draws of the kernel for all frames of a signal, [n, d], and the outputs of the network, [n, width].
 
-    known: [frames, features], with context; numbers: [n, draws], as the loop takes them; forced: the inputs of every
-    sample, in place of the draws before it; lanes: 1 or 16, of which two have this signal.
+    known: [frames, features], with context; numbers: [n, draws], random numbers; forced: [n, d], the inputs of every
+    sample, in place of the draws before it; lanes: how many signals the kernel computes together, 1 or 16. Of 16, two
+    have this signal.
     """
     rows = frame_rows(net.frame, in_windows(known.astype(np.float32), net.frame.context))
     segments = []
@@ -171,15 +175,19 @@ def run(
 
 
 def draw_class(logits: Array, u: float) -> int:
-    """Return the number of k with F(k) <= u, where F is the cumulative softmax."""
+    """Return the class that the number u, from 0 to 1, draws: the number of k with F(k) <= u.
+
+    F is the cumulative softmax of the logits.
+    """
     p = np.exp(logits - logits.max())
     return int((np.cumsum(p) / p.sum() <= u).sum())
 
 
 def draw_number(outputs: Array, numbers: Array) -> float:
-    """Return a draw from a mixture of logistics.
+    """Return a sample drawn from a mixture of logistics.
 
-    numbers: random numbers, one for each component to choose it, then one for the value.
+    outputs: [3 * K], the logits, means and log-scales of K components; numbers: [K + 1] random numbers, one for each
+    component to choose it, then one for the value.
     """
     logits, means, scales = np.split(outputs, 3)
     k = int(np.argmax(logits - np.log(-np.log(numbers[:-1]))))
@@ -188,6 +196,9 @@ def draw_number(outputs: Array, numbers: Array) -> float:
 
 
 def wavernn_file(config: Config | None = None, seed: int = 0, folder: Path | None = None) -> str:
-    """Return the path of a file of random weights, and write the file if it does not exist."""
+    """Return the path of a file of random weights, and write the file if it does not exist.
+
+    folder: by default a temporary folder that all test processes of a user share.
+    """
     chosen = config or SMALL["categorical"]
     return shared_file(WEIGHTS.content(chosen, random_weights(chosen, seed)), folder)
