@@ -212,9 +212,11 @@ def _statements(code: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _calls(tree: ast.AST) -> tuple[list[str], list[int]]:
-    """Return the modules that calls such as `import_module("a.b")` import, and the lines of calls with unknown names.
+    """Return the modules that calls such as `import_module("a.b")` name, and the line numbers of the calls that name
+    none.
 
-    Such a call has an argument that is computed, or that begins with a dot. tree: the syntax tree of a file.
+    The argument of such a call is computed, or it is a relative name, which begins with a dot. tree: the syntax tree of
+    a file.
     """
     named, computed = [], []
     for item in ast.walk(tree):

@@ -79,7 +79,10 @@ class Batch:
 
 @dataclass
 class _Place:
-    """A place in a batch: one signal, its session, its remaining blocks, and the error that ended it, if any."""
+    """A place in a batch: one signal, its session, its remaining blocks, and the error that ended it, if any.
+
+    graph, plan: the graph that the signal runs through, and its plan, from which the session is made.
+    """
 
     graph: Wiring
     plan: Plan

@@ -218,7 +218,12 @@ def _write_page(
 
 @dataclass(frozen=True)
 class Compared:
-    """The result of one recording: a score for each choice, or the error that prevented all scores."""
+    """The result of one recording: a score for each choice, or the error that prevented all scores.
+
+    id, source, seconds: the recording, its file and its duration. notes: sentences about the recording. audio: the
+    names of the reference and the choices whose audio was written; none if there is an error. input_exists: whether the
+    file of the recording was there.
+    """
 
     id: str
     source: str
@@ -239,7 +244,9 @@ class Compared:
 class CompareJob:
     """The job to render recordings with several graphs and to measure the results.
 
-    Making the job raises RequestError if the choices cannot be compared.
+    choices: the graphs, with their names. out: the folder for audio and results. metrics: the names of the metrics.
+    f0_range: the range of the pitch in Hz. reader: the versions of the code that reads audio files, where the job was
+    made. Making the job raises RequestError if the choices cannot be compared.
     """
 
     choices: tuple[Choice, ...]

@@ -90,7 +90,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Mean:
-    """The mean of a metric over n recordings, and its 95 % confidence interval from low to high.
+    """The mean of a metric over n recordings, and its 95 % confidence interval from `low` to `high`, for one variant.
 
     If n is 1, low and high are NaN, because one recording does not show how much recordings differ. If n is 0, mean,
     low and high are NaN.

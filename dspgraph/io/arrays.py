@@ -355,7 +355,10 @@ class _ArchiveFile(io.FileIO):
 
 @dataclass(frozen=True)
 class _Header:
-    """The header of an array in an archive: its number of bytes, and the shape, order and dtype of the array."""
+    """The header of an array in an archive: the shape, order ("C" or "F") and dtype of the array.
+
+    member: the entry of the array in the archive. length: the number of bytes of the header itself.
+    """
 
     member: zipfile.ZipInfo
     length: int  # bytes of the header itself

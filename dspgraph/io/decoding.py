@@ -73,7 +73,7 @@ class _Forward(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no t
 class _Link(NamedTuple):
     """A part of an audio file that has a decoder of its own, such as one of several joined files.
 
-    frames: samples per channel.
+    piece: the bytes for the decoder; None: the file as it is. frames: the number of samples per channel.
     """
 
     piece: Piece | None  # None: the file as it is

@@ -38,7 +38,10 @@ _MOST_TAGS = 1000
 
 
 class Kind(NamedTuple):
-    """The properties that all frames of a file have in common."""
+    """The properties that all frames of an MPEG audio file have in common.
+
+    version: 1; 2 for MPEG 2; 3 for MPEG 2.5. layer: 1 to 3. rate: Hz.
+    """
 
     version: int  # 1; 2 for MPEG 2; 3 for MPEG 2.5
     layer: int

@@ -18,9 +18,10 @@ _WRONG = "its positions do not count its samples, all samples were read"
 
 
 class Numbered(NamedTuple):
-    """A stream whose pages have the right positions. is_right: whether nothing had to be corrected.
+    """A stream of an Ogg file in which every page has its right position, after corrections if they were needed.
 
-    notes: what was wrong.
+    piece: the bytes of the stream. is_right: whether nothing had to be corrected. notes: sentences about what was
+    wrong.
     """
 
     piece: Piece

@@ -137,7 +137,10 @@ def _ramp(numbers: Array, begin: Fraction, rate: Fraction) -> Array:
 
 @dataclass
 class Player:
-    """All sounds that are played into one input of a graph. stream: the stream of this input."""
+    """All sounds that are played into one input of a graph.
+
+    stream: the stream of this input. voices: the sounds that are being played or will be played.
+    """
 
     stream: Stream
     voices: list[_Voice] = field(default_factory=list)

@@ -60,9 +60,9 @@ def study_files(
 
 @dataclass
 class _Reports:
-    """Counts over all recordings of what did not fit: samples without a phone, intervals without a sample, and so on.
+    """Counts, over all recordings, of samples and of intervals of alignments that do not match.
 
-    `sentences` puts them into words.
+    The method `sentences` puts them into words.
     """
 
     read: int = 0

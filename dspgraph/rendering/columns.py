@@ -297,9 +297,10 @@ def checked_id(place: str, name: Any) -> str:
 
 
 def _part(place: str, fields: Mapping[str, _Field]) -> tuple[Fraction, Fraction | None]:
-    """Return the start and the duration of the part that a line describes, in seconds.
+    """Return the start and the duration, in seconds, of the part of a file that a line of a manifest describes.
 
-    Duration None: it ends with the file.
+    place: the place of the line, for messages. fields: the fields of the line, by name. If the duration is None, the
+    part ends with the file. Raises RequestError for values that are no times, or that contradict each other.
     """
     times: dict[str, tuple[str, Fraction]] = {}
     unclear: dict[str, str] = {}

@@ -165,7 +165,11 @@ class _FolderSearch:
         return not reason
 
     def _walk(self, folder: Path, left_out: _LeftOut) -> Iterator[tuple[str, str]]:
-        """Yield (folder of the file, name) for every input file in a folder and its subfolders."""
+        """Yield (folder of the file, name) for every input file in a folder and its subfolders.
+
+        left_out: counts the folders and files that are left out, by reason; it is updated. Raises RequestError for a
+        folder that cannot be read.
+        """
 
         def refuse(error: OSError) -> None:
             raise RequestError(f"{error.filename} cannot be read: {error.strerror}: make it readable, or move it away")

@@ -155,7 +155,10 @@ def _check_replaced(job: RenderJob, ledger: Ledger, items: Iterable[Item], resum
 class RenderJob:
     """The job to render items with a graph into the folder `out`.
 
-    Making the job raises RequestError for settings that are out of bounds, and for an output that cannot be written.
+    suffix, subtype: the format of audio files. batch: the number of items that are computed together. profiler:
+    measures the nodes, if it is given. digest: the digest of the graph in the process that made the job. reader: the
+    versions of the code that reads audio files there. command: the part of the command line that made the graph. Making
+    the job raises RequestError for settings that are out of bounds, and for an output that cannot be written.
     """
 
     graph: Graph

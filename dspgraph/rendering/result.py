@@ -8,7 +8,12 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The result of one item: its files, or the error that prevented them."""
+    """The result of one item: its files, or the error that prevented them.
+
+    source, size, mtime_ns: the input file, its size in bytes and the time of its last change when rendering began.
+    targets: the files. notes: sentences about the item. audio_seconds: the duration of the longest output. seconds: the
+    time that rendering took. cached: whether an earlier run has made this result.
+    """
 
     id: str
     source: Path

@@ -63,7 +63,12 @@ def _stamped(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Sidecar:
-    """The sidecar of one item. Its content does not depend on when, where or by which executor it was rendered."""
+    """The sidecar, a file of JSON, of one item.
+
+    Its content does not depend on when, where or how the item was rendered. path: where it is written. settings: the
+    settings of the rendering. graph: the description of the graph as JSON. command: the part of the command line that
+    made the graph; empty if no command line did.
+    """
 
     path: Path
     item: Item

@@ -61,7 +61,11 @@ def _read(path: Path, stream: Audio, first: int, length: int, rows: int) -> Arra
 
 
 def _check_equal(path: Path, kind: str, cut: str, found: Array, expected: Array, first: int) -> None:
-    """Raise FileError if samples differ. first: the number in the file of the first sample of the arrays."""
+    """Raise FileError if the samples `found` differ from the samples `expected`.
+
+    first: the number in the file of the first sample of the arrays. path, kind, cut: the file, and how it was read, for
+    the message.
+    """
     if len(found) != len(expected):
         raise FileError(f"{path} ({kind}): {cut}, {len(found)} samples were read in place of {len(expected)}")
     differs = found != expected

@@ -262,7 +262,10 @@ class _Run(NamedTuple):
 def _streams(
     example: Example, precision: np.dtype[Any], cuts: tuple[int, ...]
 ) -> list[tuple[tuple[int, ...], Outputs, _Run]]:
-    """Return (block sizes, expected outputs, run) for every cut of an example. Cached, because two checks use it."""
+    """Return (block sizes, expected outputs, the run in such blocks) for every cut of an example.
+
+    The result is cached, because two checks use it. cuts: the block sizes to try.
+    """
     graph, arrays, whole = example.graph(precision), example.arrays, example.whole(precision)
     runs = []
     for sizes in _all_cuts(graph, cuts):

@@ -34,7 +34,7 @@ def recipe_of(description: Mapping[str, Any]) -> str:
 
 
 def _hash(value: Any) -> str:
-    """Return the SHA-256 of plain data, as hexadecimal text."""
+    """Return the SHA-256 digest of data that consists of plain values, as hexadecimal text."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -140,7 +140,7 @@ def pitches(x: Array, rows: Array) -> tuple[Array, Array]:
 
 @lru_cache(maxsize=1)
 def features() -> tuple[Array, Array, Array]:
-    """Return the test recording after pre-emphasis, its Bark cepstra and its predictors."""
+    """Return the test recording after pre-emphasis [n], its Bark cepstra [frames, 18], its predictors [frames, 17]."""
     x = emphasised(speech())
     c = cepstra(windowed(x))
     return x, c, predictors(c)

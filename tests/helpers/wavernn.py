@@ -99,7 +99,7 @@ class PlainWaveRNN:
     def stacked(self, n: int, sample: float) -> Array:
         """Return the outputs of a network of kind `Stacked` for sample n: the parameters of its distribution.
 
-        sample: the sample before it. The method must be called for all samples in order.
+        sample: the sample n - 1, as the network reads it. The method must be called for all samples in order.
         """
         w, (h1, h2) = self.w, self.states
         a1, a2, a3, a4 = np.split(self.auxiliary[n // self.config.hop], 4)

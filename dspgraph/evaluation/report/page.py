@@ -145,7 +145,7 @@ def _policy(style: str, script: str, media: str) -> str:
 
 
 def _json(value: Any) -> Markup:
-    """Return JSON text for a <script> element, with escapes for the characters that could end the element."""
+    """Return `value` as JSON text for a <script> element, with escapes for characters that could end the element."""
     text = json.dumps(_valid(value), allow_nan=False)
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 

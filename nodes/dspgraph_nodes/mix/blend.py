@@ -6,7 +6,7 @@ from dspgraph import Array, Audio, Frames, Input, Node, Output, ParameterError, 
 
 
 def blend(dry: Array, wet: Array, position: Array) -> Array:
-    """Return dry + position * (wet - dry).
+    """Return dry + position * (wet - dry), in the shape of dry and wet.
 
     Where the position is 0 the result is exactly dry, where it is 1 exactly wet.
     """

@@ -28,7 +28,10 @@ def gains(x: Array, like: Array, most: float) -> Array:
 
 @dataclass
 class MatchState:
-    """The state of level matching: the samples that wait for their gain, the frames of both signals, the last gain."""
+    """The state of level matching: the samples of both signals that later frames need, and the last gain.
+
+    waiting: the samples of x whose gain is not known yet.
+    """
 
     waiting: Array  # samples of x whose gain is not known yet
     x: FrameBuffer

@@ -23,7 +23,7 @@ def wavenet_encoding(network: PackedEncoder, x: Array) -> Array:
 
 
 def _read(x: Array) -> Array:
-    """Convert samples to the numbers that the network reads: (k - 128) / 128 for a sample of mu-law level k."""
+    """Convert samples [n] to the numbers that the network reads: (k - 128) / 128 for a sample of mu-law level k."""
     read: Array = (floor_levels(x) - 128) / 128
     return read
 

@@ -26,7 +26,10 @@ _ROOM = 2**15
 
 
 class Mixture(NamedTuple):
-    """The parameters of n mixtures of K components, each [K, n] in float64. The weights of a mixture sum to 1."""
+    """The parameters of n mixtures of K logistic distributions: log_weights, means and log_scales, [K, n] float64 each.
+
+    The weights of a mixture sum to 1.
+    """
 
     weights: Array
     log_weights: Array
@@ -98,7 +101,7 @@ def _log_likelihoods(given: Mixture, x: Array, half_step: float) -> Array:
 
 
 def _softplus(x: Array) -> Array:
-    """Return ln(1 + e**x)."""
+    """Return ln(1 + e**x), in the shape of x."""
     return np.maximum(x, 0) + log(1 + exp(-np.abs(x)))
 
 

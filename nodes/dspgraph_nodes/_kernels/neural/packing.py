@@ -177,7 +177,7 @@ def contiguous(tree: Tree) -> Tree:
 
 
 def _leaves(tree: Any) -> Iterator[Array]:
-    """Yield the arrays in nested tuples, in order. Other values are skipped."""
+    """Yield the arrays in nested tuples, in order. Other values are skipped. tree: a tuple, an array or other value."""
     if isinstance(tree, tuple):
         for inner in tree:
             yield from _leaves(inner)
@@ -186,7 +186,7 @@ def _leaves(tree: Any) -> Iterator[Array]:
 
 
 def _rebuilt(tree: Any, arrays: Iterator[Array]) -> Any:
-    """Return a copy of nested tuples whose arrays are replaced, in order, by `arrays`."""
+    """Return a copy of the nested tuples `tree`, with its arrays replaced, in order, by those of `arrays`."""
     if isinstance(tree, tuple):
         inner = [_rebuilt(one, arrays) for one in tree]
         return type(tree)(*inner) if hasattr(tree, "_fields") else tuple(inner)

@@ -47,9 +47,9 @@ class WaveRNNState:
 
 
 def segment(network: WaveRNNWeights, state: WaveRNNState, rows: kernels.ConditionRows, numbers: Array) -> Segment:
-    """Return the segment of the samples that belong to `rows`.
+    """Return the `Segment` of one signal: its state, and the frames and random numbers of the samples to be drawn.
 
-    numbers: [n, draws], as `random_numbers` returns them.
+    rows: the frames, from `frame_rows`; numbers: [n, draws], as `random_numbers` returns them.
     """
     return Segment(state, rows, len(network.frame.taps), numbers, np.zeros((0, len(network.start)), np.float32))
 
@@ -134,7 +134,7 @@ def _run_lanes(
 
 
 def _workspace(network: WaveRNNWeights, lanes: int) -> kernels.LoopArrays:
-    """Return new arrays for the steps of 1 or 16 lanes."""
+    """Return new arrays of zeros for the steps of 1 or 16 lanes."""
     net, frame, units = network.sample, network.frame, network.units
     layers = (net.dense1, net.dense3) if isinstance(net, StackedNetwork) else (net.coarse1, net.coarse2)
     dense, outputs = (len(one.start) for one in layers)

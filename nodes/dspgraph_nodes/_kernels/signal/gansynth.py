@@ -48,11 +48,11 @@ class Normaliser:
     angle: tuple[float, float]  # scale, shift
 
     def forward(self, magnitude: Array, angle: Array) -> tuple[Array, Array]:
-        """Return the magnitudes and the angles, scaled and clipped."""
+        """Return magnitudes and angles of any shape, scaled and clipped to the range of the network."""
         return tuple(np.clip(x * a + b, -1, 1) for x, (a, b) in self._pairs(magnitude, angle))  # type: ignore[return-value]  # a pair of pairs
 
     def backward(self, magnitude: Array, angle: Array) -> tuple[Array, Array]:
-        """Return the magnitudes and the angles without their scaling. Values that were clipped stay clipped."""
+        """Return magnitudes and angles as they were before `forward`. Values that `forward` clipped stay clipped."""
         return tuple((y - b) / a for y, (a, b) in self._pairs(magnitude, angle))  # type: ignore[return-value]  # as above
 
     def _pairs(self, magnitude: Array, angle: Array) -> tuple[tuple[Array, tuple[float, float]], ...]:

@@ -27,16 +27,19 @@ _EPS = float(np.finfo(np.float64).eps)
 
 
 def lsf_of_lpc(lpc: Array, first_row: int = 0) -> Array:
-    """Convert rows (gain, a[1..order]) to rows (gain, w[1..order]), where w is in radians and ascends.
+    """Convert predictors, rows (gain, a[1..order]), to rows (gain, w[1..order]), where w is in radians and ascends.
 
-    Raises ValueError, as `step_down` does, that names the first row whose predictor is not stable. first_row: the
-    number by which the message calls row 0.
+    lpc: [n, order + 1]; the result has this shape. Raises ValueError, as `step_down` does, that names the first row
+    whose predictor is not stable. first_row: the number by which the message calls row 0.
     """
     return lsf_of_parcor(step_down(lpc, first_row))
 
 
 def lsf_of_parcor(parcor: Array) -> Array:
-    """Convert rows (gain, k[1..order]), -1 < k < 1, to rows (gain, w[1..order]), where w is in radians and ascends."""
+    """Convert reflection coefficients, rows (gain, k[1..order]), to rows (gain, w[1..order]), w in radians, ascending.
+
+    parcor: [n, order + 1], with -1 < k < 1; the result has this shape.
+    """
     squares = np.empty((len(parcor), parcor.shape[1] - 1))
     _squares(parcor, squares)
     squares = np.minimum(np.maximum(squares, 0.0), 4.0)
@@ -49,7 +52,7 @@ def lsf_of_parcor(parcor: Array) -> Array:
 
 
 def lpc_of_lsf(lsf: Array, first_row: int = 0) -> Array:
-    """Convert rows (gain, w[1..order]) to rows (gain, a[1..order]).
+    """Convert rows (gain, w[1..order]), w in radians, to predictors, rows (gain, a[1..order]). lsf: [n, order + 1].
 
     Raises ValueError that names the first row whose w do not ascend within 0 .. pi. first_row: the number by which the
     message calls row 0.

@@ -54,7 +54,7 @@ def mel_and_inverse(
 
 
 def hertz_to_mel(hertz: Array, scale: MelScale) -> Array:
-    """Convert frequencies f in Hz to mel.
+    """Convert frequencies f in Hz, of any shape, to mel.
 
     scale="htk": 2595 * log10(1 + f / 700). scale="slaney": 3 * f / 200 up to 1 kHz, which is 15 mel, and above it 27
     mel for every factor of 6.4.
@@ -67,7 +67,7 @@ def hertz_to_mel(hertz: Array, scale: MelScale) -> Array:
 
 
 def mel_to_hertz(mel: Array, scale: MelScale) -> Array:
-    """Convert mel to Hz: the inverse of `hertz_to_mel`."""
+    """Convert frequencies in mel, of any shape, to Hz: the inverse of `hertz_to_mel`."""
     from dspgraph_nodes._kernels.maths.elementary import LN_10, exp
 
     if scale == "htk":

@@ -66,7 +66,7 @@ def step(tail: OverlapState, pieces: Iterable[Array], count: int, gain: Array, w
 
 
 def flush(tail: OverlapState) -> Array:
-    """Return the samples that are left after the last frame."""
+    """Return the samples that are left after the last frame, [m]. tail: the state."""
     y: Array = tail.total[tail.early : tail.ahead] / tail.weight[tail.early : tail.ahead]
     return y
 

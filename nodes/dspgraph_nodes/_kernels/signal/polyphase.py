@@ -138,7 +138,10 @@ class ResampleState:
 
 
 def resample_start(up: int, down: int, channels: int, dtype: Any) -> ResampleState:
-    """Return the state before the first sample."""
+    """Return the state before the first sample, for a resampling by the factor up / down.
+
+    channels: the number of channels; dtype: of the signal.
+    """
     after = half_width(up, down)
     before = width(up, down) - after - 1
     return ResampleState(up, down, before, after, np.zeros((channels, before), dtype), -before)

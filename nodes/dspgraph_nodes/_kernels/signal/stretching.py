@@ -162,7 +162,7 @@ def _locked(now: Array, earlier: Array, before: Array) -> Array:
 
 
 def _unit(z: Array) -> Array:
-    """Return z / |z|; 1 where z is 0."""
+    """Return z / |z| of complex z, in the shape of z; 1 where z is 0."""
     size = np.sqrt(z.real * z.real + z.imag * z.imag)
     unit: Array = np.where(size > 0, z / np.where(size > 0, size, 1), z.dtype.type(1))
     return unit

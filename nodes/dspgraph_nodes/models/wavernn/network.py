@@ -32,7 +32,7 @@ class Residual(nn.Module):
         self.norm2 = Norm(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the output of the block, in the shape of x."""
+        """Return the output of the block for x, [batch, channels, frames], in the shape of x."""
         y: Tensor = x + self.norm2(self.conv2(torch.relu(self.norm1(self.conv1(x)))))
         return y
 
