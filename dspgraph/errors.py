@@ -114,7 +114,10 @@ class FileError(SignalError):
 
 
 class LawError(DspgraphError):
-    """A node broke a law. law: the number of the law. message: what the node did; the words of the law are added."""
+    """An error that says that a node broke a law.
+
+    law: the number of the law. message: what the node did; the words of the law are added.
+    """
 
     def __init__(self, law: int, message: str) -> None:
         super().__init__(f"{message} (law {law}: {LAWS[law]})")

@@ -338,10 +338,10 @@ class CompareJob:
 
     @property
     def stages(self) -> dict[str, int]:
-        """Two numbers of stages: {"asked": ..., "computed": ...}.
+        """The number of stages of all graphs ("asked"), and the number of stages that are computed ("computed").
 
-        "asked" is the sum of the numbers of stages of all choices. For "computed", a stage that several choices share
-        counts once.
+        A stage is a node of a graph that runs. If several choices share a stage, "asked" counts it once for each of
+        them, and "computed" counts it once.
         """
         asked = sum(len(choice.graph.order) for choice in self.choices)
         return {"asked": asked, "computed": sum(len(whole.order) for whole, _ in self._merged.values())}

@@ -121,7 +121,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Results:
-    """All that a comparison found, as `results.csv`, `results.json` and the page show it."""
+    """The results of a comparison: the scores of recordings and variants, and what was compared.
+
+    They are shown in `results.csv`, in `results.json` and on the page. pipeline, about: the name and the description of
+    the pipeline.
+    """
 
     pipeline: str
     about: str

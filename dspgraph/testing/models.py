@@ -51,11 +51,10 @@ class ModelExample:
     * train(out, steps, resume) trains on a small data set, and returns the file of weights.
 
     deterministic: whether the samples are the parameters themselves, so that nothing is drawn; `cumulative` is then
-    None.
-    lanes: the numbers of lanes with which `forced` is tried. unseen: the fields of the configuration on which no array
-    depends. frames: the length of the signals. draws: the number of samples for the statistics. tolerance: the largest
-    difference between kernel and network. steps, fall: after `steps` steps the training loss must have fallen by
-    `fall`.
+    None. lanes: the numbers of lanes with which `forced` is tried. unseen: the fields of the configuration on which no
+    array depends. frames: the length of the signals. draws: the number of samples for the statistics. tolerance: the
+    largest difference between kernel and network. steps, fall: after `steps` steps the training loss must have fallen
+    by `fall`.
     """
 
     model: str
@@ -432,9 +431,7 @@ def _uniform(example: ModelExample, folder: Path, seeds: Sequence[int]) -> Array
 def _certain(parameters: Array, samples: Array) -> tuple[Array, Array]:
     """Return the cumulative probabilities, [n, 1] each, of values below each sample and up to it.
 
-    The model is deterministic: its parameters are the samples.
-
-    A sample that equals its parameter has 0 and 1.
+    The model is deterministic: its parameters are the samples. A sample that equals its parameter has 0 and 1.
     """
     right = samples.reshape(len(samples), -1) == parameters.reshape(len(samples), -1)
     return np.zeros(right.shape), right.astype(float)

@@ -22,7 +22,7 @@ _BLOCK = 2**18
 
 
 class Inside:
-    """Places for sounds and pictures: inside the page, as data URIs."""
+    """The sounds and pictures of a page, stored in the page itself as data URIs."""
 
     policy = "img-src data:; media-src blob: data:"
     """The part of the page's content security policy that allows the page to load its sounds and pictures."""
@@ -43,7 +43,7 @@ class Inside:
 
 
 class Beside:
-    """Places for sounds and pictures: files in the folder `<stem>_files` beside the page.
+    """The sounds and pictures of a page, stored as files in the folder `<stem>_files` beside the page.
 
     The name of a file is a hash of its content. Therefore no file of an old page is changed while a new page is
     written, and the name does not reveal the variant in a blind test. target: the file of the page. Raises FileError if

@@ -100,7 +100,7 @@ _convolution = stage("x", "weights", "bias", "y", width=WIDTH)
 def _same(
     code: Code, own: Any, first_channel: Any, at: Any, to: Any, inputs: Any, x_plane: Any, x_row: Any, y_plane: Any
 ) -> None:
-    """Write vector code of a 3 x 3 convolution: sixteen bins of TILE_CHANNELS channels of the result.
+    """Write vector code that computes sixteen bins of TILE_CHANNELS channels of the result of a 3 x 3 convolution.
 
     own: where the weights begin. first_channel, to: the first channel of the result, and where its first pixel is
     written. at: where the first pixel that is read stands, one row above and one bin before. inputs: the number of
@@ -122,7 +122,7 @@ def _same(
 def _up(
     code: Code, own: Any, first_channel: Any, at: Any, to: Any, inputs: Any, x_plane: Any, x_row: Any, y_plane: Any
 ) -> None:
-    """Write vector code of a 3 x 3 convolution after doubling: 32 bins of UP_CHANNELS channels of the result.
+    """Write vector code that computes 32 bins of UP_CHANNELS channels of a 3 x 3 convolution of a doubled picture.
 
     They are computed from sixteen bins of x and their neighbours. The arguments are those of `_same`.
     """

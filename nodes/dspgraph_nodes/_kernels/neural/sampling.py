@@ -39,8 +39,7 @@ def categorical(levels: int) -> Any:
 
     The arrays of the workspace are: `logits` [levels], in the order of `level_order`, each replaced by its q; `sharp`
     [lanes]; `number` [lanes], u; `drawn` [lanes] int64; `total` [lanes], which gets the sum of all q; and `work` [16],
-    which only sixteen signals need. For sixteen signals `logits` and `work` have a last axis `lane`. A kernel calls
-    the
+    which only sixteen signals need. For sixteen signals `logits` and `work` have a last axis `lane`. A kernel calls the
     stage with one number: the threshold, float32. levels: a multiple of 64. A vector holds level b of all sixteen
     blocks, so the sums within the blocks are sums of vectors.
     """
@@ -56,9 +55,9 @@ def categorical(levels: int) -> Any:
 
 
 def _weights(code: NetworkCode, xs: list[Any], top: Any, scale: Any) -> list[Any]:
-    """Write vector code for 2**((x - top) * scale) of several vectors x of logits.
+    """Write vector code that computes 2**((x - top) * scale) of several vectors x of logits; return the results.
 
-    Exponents below -126 count as -126.
+    Exponents below -126 count as -126. top, scale: vectors.
     """
     return code.exp2([code.maximum(code.mul(code.sub(x, top), scale), code.constant(LEAST)) for x in xs])
 

@@ -101,8 +101,7 @@ def product_of_many(matrix: str, start: str, y: str, by_lane: bool = False) -> A
     """Return a stage that multiplies one block of sixteen rows of a matrix with inputs of sixteen signals.
 
     For each signal the sums are computed by the formula of `product_of_one`, in the same order. matrix, start, y: the
-    names of the arrays; by_lane: whether `start` is [rows, lane], with numbers of its own for each lane. A kernel
-    calls
+    names of the arrays; by_lane: whether `start` is [rows, lane], with numbers of its own for each lane. A kernel calls
     the stage with three numbers: `block`, the number of the block; `slot`: the sums are written to the rows 16 * slot
     .. 16 * slot + 15 of y; `x`, the position in `state` at which the input of the matrix begins.
     """

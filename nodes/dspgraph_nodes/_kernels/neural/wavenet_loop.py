@@ -123,7 +123,7 @@ def begin_layer(code: NetworkCode, x: Any, y: Any, bias: Any, blocks: Any) -> No
 
 @network_stage
 def normalise(code: NetworkCode, x: Any, y: Any, first: Any, blocks: Any) -> None:
-    """Write vector code for state[y + k] = r(norm_factor[first + k] * state[x + k] + norm_offset[first + k]).
+    """Write vector code that sets state[y + k] to r(norm_factor[first + k] * state[x + k] + norm_offset[first + k]).
 
     r is the leaky ReLU; k counts the channels of `blocks` blocks of sixteen.
     """
@@ -138,7 +138,10 @@ def normalise(code: NetworkCode, x: Any, y: Any, first: Any, blocks: Any) -> Non
 
 @network_stage
 def rectify(code: NetworkCode, x: Any, blocks: Any) -> None:
-    """Write vector code for a leaky ReLU, in place, of `blocks` blocks of sixteen channels of the state from x on."""
+    """Write vector code that applies a leaky ReLU to `blocks` blocks of sixteen channels of the state, in place.
+
+    x: where the first block begins in the state.
+    """
     slope, begin = code.broadcast(code.element("slope", 0)), code.times(x, code.each)
     with code.loop(code.times(blocks, code.each)) as k:
         at = code.plus(begin, code.times(k, WIDTH))

@@ -40,10 +40,10 @@ class NearFrames(NamedTuple):
 
 
 def frame_kinds(reach: int, first: int, last: int, frames: int | None) -> Array:
-    """Return the kind of each of the frames first ..
+    """Return the kinds [last - first] of the frames `first` to `last` - 1, as `frame_factors` numbers them.
 
-    last - 1 of a signal, as `frame_factors` numbers them: [last - first]. reach: the number r in `frame_factors`.
-    frames: the number of frames in the signal; None if the signal goes on, so that it is not known yet.
+    reach: the number r in `frame_factors`. frames: the number of frames in the signal; None if the signal goes on, so
+    that it is not known yet.
     """
     j, r = np.arange(first, last), reach
     total = 2 * r + 1 if frames is None else min(frames, 2 * r + 1)

@@ -17,8 +17,8 @@ def synthesis_matrix(frequencies: tuple[float, ...], lengths: tuple[float, ...])
 
     The samples around the middle of a row X, to be overlapped and added, are sum_b 2 / N_b * Re(X[b] * a_b[m]), m =
     -half .. half. The atoms of the transform are a_b[m] = sqrt(N_b) / (sum of the window) * w_b[m] * e**(2j * pi * f_b
-    * m), with the window w_b of bin b. frequencies: f_b, in cycles per sample, ascending;
-    lengths: N_b, samples, descending.
+    * m), with the window w_b of bin b. frequencies: f_b, in cycles per sample, ascending; lengths: N_b, samples,
+    descending.
     """
     atoms = _atoms(frequencies, lengths)
     matrix = np.empty((2 * len(lengths), atoms.shape[1]))

@@ -288,13 +288,13 @@ def _means(rows: Array, first: Array, last: Array) -> Array:
 def _multiples(
     x: Array, rate: float, at: Array, reach: int, strengths: Array, best: Array, f0: Array, candidates: Array
 ) -> Array:
-    """Return the factor by which each pitch must be multiplied, [frames]: about 2, 3 ...
+    """Return the factor by which each pitch must be multiplied, [frames]: 1, or about 2, 3 and so on for a subharmonic.
 
-    for a subharmonic, otherwise 1. at: [frames], samples; strengths: [frames, candidates]; best: [frames], the chosen
-    candidates; f0: [frames], their pitch, Hz; candidates: their pitches, Hz. The strength of a multiple is the greatest
-    of three frames, `reach` apart, because a pitch is weak where the voice begins. The subharmonic of unequal pulses
-    may lie up to a semitone beside the exact fraction of their pitch; so if f0 is not a subharmonic of m * f0, the
-    strongest candidate near m * f0 is tried too.
+    x: [n]; at: [frames], samples; strengths: [frames, candidates]; best: [frames], the chosen candidates; f0: [frames],
+    their pitch, Hz; candidates: their pitches, Hz. The strength of a multiple is the greatest of three frames, `reach`
+    apart, because a pitch is weak where the voice begins. The subharmonic of unequal pulses may lie up to a semitone
+    beside the exact fraction of their pitch; so if f0 is not a subharmonic of m * f0, the strongest candidate near m *
+    f0 is tried too.
     """
     found = np.ones(len(f0))
     for i in range(len(f0)):

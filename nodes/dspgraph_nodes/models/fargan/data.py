@@ -47,7 +47,7 @@ class VoiceRecording:
 
     @property
     def frames(self) -> int:
-        """Number of frames."""
+        """The number of frames."""
         return len(self.period)
 
 

@@ -27,7 +27,7 @@ LOOP_WEIGHTS = (
 
 
 class LoopInputs(NamedTuple):
-    """Inputs of the loop besides conditions, gains and weights.
+    """The inputs of `SubframeLoop` besides conditions, gains and weights.
 
     places: [frames, batch, subframe + 4], see `network.places`. past: [batch, 256], the samples before the first
     sub-frame. true: [batch, m], true samples that the following sub-frames read as their past, in place of the

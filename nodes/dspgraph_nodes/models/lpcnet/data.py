@@ -50,7 +50,7 @@ class Utterance:
 
     @property
     def frames(self) -> int:
-        """Number of frames."""
+        """The number of frames."""
         return len(self.lpc)
 
     @cached_property

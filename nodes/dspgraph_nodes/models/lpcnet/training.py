@@ -113,11 +113,11 @@ def part_loss(
     last: int,
     state: GruStates | None,
 ) -> tuple[Tensor, GruStates]:
-    """Return the mean of -ln p(target), in nats, over samples first ..
+    """Return the mean of -ln p(target), in nats, over the samples `first` to `last` - 1, and the GRU states after them.
 
-    last - 1, and the states of the GRUs after them. rows: cepstrum, pitch and correlation of the chunks with their
-    context; codes: [chunks, samples, 3], input codes; target: [chunks, samples], target codes; state: the GRU states
-    after the part before, None for the first part. All parts of a chunk have the same length.
+    rows: cepstrum, pitch and correlation of the chunks with their context; codes: [chunks, samples, 3], input codes;
+    target: [chunks, samples], target codes; state: the GRU states after the part before, None for the first part. All
+    parts of a chunk have the same length.
     """
     begin, end = first // HOP, -(-last // HOP)
     f = model.condition(*(each[:, begin : end + 2 * CONTEXT] for each in rows))[:, CONTEXT:-CONTEXT]

@@ -160,8 +160,8 @@ def mel_task(
 
     weights: the layout of the files; make: a function from a configuration to a network; network: a function that
     returns a new network; figures_of: a function (network, *tensors of a batch, see `MelChunks`) -> figures of the
-    batch by name, of which "loss" is minimised; largest: the largest number of chunks in a batch for validation;
-    further fields of `Task`. further fields of `Task`.
+    batch by name, of which "loss" is minimised; largest: the largest number of chunks in a batch for validation; more:
+    further fields of `Task`.
     """
 
     def losses(model: Any, batch: tuple[Tensor, Tensor, Tensor]) -> Iterator[Mapping[str, Tensor]]:

@@ -62,10 +62,10 @@ def frequency_of(pitch: float) -> float:
 def _partials(
     f: float, time: Array, rate: int, draw: Generator, level: Callable[[Array], Array], damping: float = 0.0
 ) -> Array:
-    """Return the sum of the partials with the frequencies k * f and random phases, k = 1, 2 ...
+    """Return the sum of all partials k * f, k >= 1, that lie below half the sample rate, with random phases: [n].
 
-    level: a function that returns the amplitudes of the partials with the numbers k; partial k decays as
-    e**(-damping * k * t), t in seconds. The other arguments are those of a timbre, see `TIMBRES`.
+    time: [n], seconds; level: a function that returns the amplitudes of the partials with the numbers k; partial k
+    decays as e**(-damping * k * t), t in seconds. The other arguments are those of a timbre, see `TIMBRES`.
     """
     k = np.arange(1, int(_TOP * rate / f) + 1)
     amplitudes = level(k) * np.exp(2j * np.pi * draw.random(len(k)))
@@ -110,6 +110,7 @@ def _fm(f: float, time: Array, rate: int, draw: Generator) -> Array:
 
     The modulation index I(t) falls to a half in 0.5 to 2 s. I(0) is drawn from 0.5 / m to 2.4 / m, and is reduced where
     partials would come too near to half the sample rate. With a larger I(0), m = 2 could remove the partial f itself.
+    The arguments are those of a timbre, see `TIMBRES`.
 
     Source: J. M. Chowning, The Synthesis of Complex Audio Spectra by Means of Frequency Modulation, JAES 21(7), 1973.
     """

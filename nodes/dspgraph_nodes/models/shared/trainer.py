@@ -47,8 +47,7 @@ class Task:
     """The functions and values that a model gives to the training loop.
 
     network: returns a new network. batch: returns batch number n, tensors in tuples or mappings, which depend on n
-    alone.
-    losses: yields the losses of a batch, one for each update of the weights. validate: returns the figures of a
+    alone. losses: yields the losses of a batch, one for each update of the weights. validate: returns the figures of a
     network, with "loss" among them; it is called without gradients. save: writes a network to a file of weights. load:
     reads a network from such a file. fingerprint: a digest of all data. summary: a line about the data, for the user.
 

@@ -85,7 +85,7 @@ class Config(EmphasisConfig):
 
     @property
     def hop(self) -> int:
-        """Number of samples in a frame of features: the product of the scales."""
+        """The number of samples in a frame of features: the product of the scales."""
         return math.prod(self.scales)
 
     @property

@@ -122,7 +122,7 @@ def folded(arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _told(plain: Mapping[str, Array]) -> dict[str, Any]:
-    """Return the fields of `Config` that follow from the shapes of the arrays."""
+    """Return the fields of `Config`, by name, that follow from the shapes of the arrays. plain: the arrays, by name."""
     gate, residual, kernel = plain["conv_layers.0.conv.weight"].shape
     width, inputs = len(plain["last_conv_layers.3.bias"]), plain["first_conv.weight"].shape[1]
     if "conv_layers.0.conv1x1c.weight" not in plain:

@@ -148,8 +148,7 @@ class Split(nn.Module):
 
         frames: as in `Conditions`, with no columns if the network reads no frames; halves: [batch, n, 3], the coarse
         and fine half of the previous sample and the coarse half of the present one; a half c is scaled to c / ((levels
-        - 1) / 2) - 1;
-        state: the state before the first sample, 0 by default.
+        - 1) / 2) - 1; state: the state before the first sample, 0 by default.
         """
         c = self.config
         x = halves
