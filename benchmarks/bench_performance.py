@@ -34,7 +34,7 @@ def rows() -> list[Row]:
 
 
 def _times(performance: Performance, x: Array, quantum: int) -> list[float]:
-    """Push x in blocks of `quantum` samples; return the CPU time of each push in ms, from the fifth push on."""
+    """Push x in blocks of `quantum` samples; return the CPU times of the pushes in ms, without the first quarter."""
     times = []
     for at in range(0, len(x) - quantum, quantum):
         begin = time.process_time()

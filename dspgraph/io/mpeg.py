@@ -185,7 +185,10 @@ class _Scan:
         return True
 
     def frames(self, begin: int, first: int) -> Mpeg:
-        """Return all frames of the file. begin: as in `find_mpeg`; first: the offset of the first frame."""
+        """Return the description of the file from its first frame on.
+
+        begin: as in `find_mpeg`; first: the offset of the first frame. Raises FileError as `find_mpeg` does.
+        """
         header = self.read(first, 4)
         parsed = parse_header(header)
         assert parsed
