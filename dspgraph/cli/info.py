@@ -7,6 +7,7 @@ import platform
 import re
 import sys
 from collections.abc import Iterable
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,7 +26,7 @@ DEVELOPERS = {"dev", "bench"}
 def info() -> None:
     """Print versions, extras and machine, for bug reports.
 
-    The versions are those of the installed packages; the packages are not imported.
+    The versions are those of the installed packages; except for numba, the packages are not imported.
     """
     own, extras = _requirements()
     print_tables(
@@ -37,6 +38,7 @@ def info() -> None:
                 ("system", platform.platform()),
                 ("CPU", f"{_cpu()}, {os.cpu_count()} cores"),
                 ("compiled code", _kernel_cache()),
+                ("8-bit products", _dot_path()),
             ],
             "packages": [(name, _version(name) or "missing") for name in own],
             "extras": [(extra, _extra(extra, names)) for extra, names in extras.items()],
@@ -98,3 +100,11 @@ def _kernel_cache() -> str:
     if given := os.environ.get("NUMBA_CACHE_DIR"):
         return f"{given} (NUMBA_CACHE_DIR)"
     return f"{sources}, in folders __pycache__" if os.access(sources, os.W_OK) else "the user's cache folder of numba"
+
+
+def _dot_path() -> str:
+    """Return the instructions with which kernels multiply 8-bit numbers on this machine, and those that it also has."""
+    if find_spec("dspgraph_nodes") is None:
+        return "no kernels are installed"
+    paths: tuple[str, ...] = import_module("dspgraph_nodes._kernels.compile.simd").dot_paths()
+    return paths[0] + (f" (this machine also has {', '.join(paths[1:])})" if paths[1:] else "")

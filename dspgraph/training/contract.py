@@ -127,10 +127,11 @@ class WeightsWriter(Protocol):
     def read(self, path: Path) -> tuple[Any, dict[str, Array]]:
         """Return the configuration and the arrays, by name, of a file. Raises ValueError if it cannot be read."""
 
-    def write(self, path: Path, config: Any, arrays: Mapping[str, Array], half: bool = False) -> None:
+    def write(self, path: Path, config: Any, arrays: Mapping[str, Array], numbers: Any = "float32") -> None:
         """Write a configuration and arrays (name -> array) to a file. Raises ValueError if they do not fit together.
 
-        half: whether the arrays are rounded to float16.
+        numbers: "float32", "float16" or "int8", to which the arrays are rounded. Raises ValueError if the model has no
+        such files.
         """
 
 

@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dspgraph.errors import FileError, RequestError
 from dspgraph.io.paths import read_start
+from dspgraph.streams import Array
 from dspgraph.training.contract import weights_format
 
 _LONGEST_HEADER = 2**20
@@ -53,13 +56,43 @@ def write_half(weights: Path, out: Path) -> None:
     out: the file to write, which must not exist. Raises FileError if `weights` cannot be read or has a number that is
     too large for float16, and RequestError if `out` exists or cannot be written.
     """
+    _write(weights, out, "float16")
+
+
+def write_eight_bits(weights: Path, out: Path) -> dict[str, tuple[float, float]]:
+    """Write a file of weights with its matrices rounded to eight bits, and return the errors of each matrix, by name.
+
+    The errors of a matrix are the root of the mean square of the errors, relative to that of the weights, and the
+    largest error relative to the largest weight. out: the file to write, which must not exist. Raises FileError if
+    `weights` cannot be read or belong to a model without files in eight bits, and RequestError if `out` exists or
+    cannot be written.
+    """
+    arrays = _write(weights, out, "int8")
+    rounded = weights_format(model_of(out)).read(out)[1]
+    errors = {name: rounded[name] - array for name, array in arrays.items() if array.ndim > 1}
+    return {
+        name: (
+            float(np.sqrt(np.square(error).mean() / max(np.square(arrays[name]).mean(), _LEAST))),
+            float(np.abs(error).max() / max(np.abs(arrays[name]).max(), _LEAST)),
+        )
+        for name, error in errors.items()
+    }
+
+
+_LEAST = 1e-30
+"""A divisor for arrays of zeros."""
+
+
+def _write(weights: Path, out: Path, numbers: str) -> dict[str, Array]:
+    """Write a file of weights with other numbers, and return its arrays as they were. numbers: see `WeightsWriter`."""
     if out.exists():
         raise RequestError(f"{out} exists already: remove it, or give another name with -o")
     layout = weights_format(model_of(weights))
     try:
         config, arrays = layout.read(weights)
-        layout.write(out, config, arrays, half=True)
+        layout.write(out, config, arrays, numbers)
     except ValueError as error:
         raise FileError(str(error)) from None
     except OSError as error:
         raise RequestError(f"{out} cannot be written: {error.strerror or error}: choose another place") from None
+    return arrays

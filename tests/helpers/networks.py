@@ -8,6 +8,7 @@ from dspgraph import Array
 from dspgraph.registry import shipped_pipelines
 from dspgraph_nodes.models.lpcnet.config import Config
 from dspgraph_nodes.models.lpcnet.weights import WEIGHTS, shapes
+from dspgraph_nodes.models.shared.weights import Numbers
 from helpers.autoencoders import autoencoder_file
 from helpers.autoencoders import tiny as tiny_autoencoder
 from helpers.fargan import SMALL as SMALL_FARGAN
@@ -51,12 +52,14 @@ def random_arrays(config: Config, seed: int = 0, densities: tuple[float, ...] = 
     return arrays
 
 
-def weights_file(config: Config = SMALL, seed: int = 0, folder: str | Path | None = None) -> str:
+def weights_file(
+    config: Config = SMALL, seed: int = 0, folder: str | Path | None = None, numbers: Numbers = "float32"
+) -> str:
     """Return the path of a file of random weights, and write the file if it does not exist.
 
-    folder: by default a temporary folder that all test processes of a user share.
+    folder: by default a temporary folder that all test processes of a user share; numbers: the numbers in the file.
     """
-    return shared_file(WEIGHTS.content(config, random_arrays(config, seed)), folder)
+    return shared_file(WEIGHTS.content(config, random_arrays(config, seed), numbers=numbers), folder)
 
 
 def overrides(pipeline: str, rate: int = SMALL.rate) -> list[str]:

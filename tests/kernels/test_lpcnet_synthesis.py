@@ -196,6 +196,7 @@ def test_the_diagonal_is_kept_apart_and_whole() -> None:
     assert (diagonal != 0).all()
     assert_allclose(diagonal, scale * recurrent.diagonal(axis1=1, axis2=2), rtol=1e-6)
     off = np.where(np.eye(192, dtype=bool), 0, scale[..., None] * recurrent)
+    assert isinstance(network.a, Blocks)
     by_block = dense(network.a, 192).reshape(12, 3, 16, 192).swapaxes(0, 1).reshape(3, 192, 192)
     assert_allclose(by_block, off, rtol=1e-6)
     share = (np.abs(off).reshape(3, 12, 16, 192).max(axis=2) > 0).mean(axis=(1, 2))

@@ -56,6 +56,7 @@ EXAMPLES = [
         Lpcnet(weights=hopping(15, 1000), threshold=0.0, temperature=2.0, coef=0.0), 64, Fraction(1000, 15), order=5
     ),
     example(Lpcnet(weights=hopping(15, 1000), tap=True), 64, Fraction(1000, 15)),
+    example(Lpcnet(weights=hopping(40, 4000), precision="int8"), 70),
 ]
 
 
@@ -64,11 +65,11 @@ def graph(hop: int = 160, **parameters: Any) -> Graph:
     return example(Lpcnet(**{"weights": hopping(hop, 100 * hop), **parameters}), 64).graph()
 
 
-@pytest.mark.parametrize("count", [1, 16, 17])
-def test_a_batch_of_any_size_changes_no_bit(count: int) -> None:
+@pytest.mark.parametrize(("count", "precision"), [(1, "float32"), (16, "float32"), (17, "float32"), (17, "int8")])
+def test_a_batch_of_any_size_changes_no_bit(count: int, precision: str) -> None:
     """All of different lengths, so that lanes are used again; at 16 and 17 most samples are made side by side."""
     assert count == 1 or count >= MANY
-    one = graph(hop=80)
+    one = graph(hop=80, precision=precision)
     signals = [features(3 + (7 * k) % 20, seed=k) for k in range(count)]
     alone = [one(**signal)["y"] for signal in signals]
     found = dict(Batch(one, 17).render(signals))
@@ -202,6 +203,13 @@ def test_a_threshold_leaves_out_what_is_improbable() -> None:
     signal = {**features(60), "lpc": np.zeros((60, 16))}
     kinds = [len(np.unique(graph(threshold=t, coef=0.0)(**signal)["y"])) for t in (0.0038, 0.0)]
     assert kinds[0] < kinds[1]
+
+
+def test_a_file_in_eight_bits_gives_the_samples_of_the_file_it_was_made_from() -> None:
+    small, signal = weights_file(numbers="int8"), features(8)
+    found = [graph(weights=path, precision="int8")(**signal)["y"] for path in (WEIGHTS, small)]
+    assert_array_equal(found[0], found[1])
+    assert (found[0] != graph(weights=small)(**signal)["y"]).any()  # float32 does not round the states
 
 
 def test_other_weights_under_the_same_name_make_another_graph(tmp_path: Path) -> None:

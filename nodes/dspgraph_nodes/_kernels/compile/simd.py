@@ -3,8 +3,9 @@
 A *stage* is a piece of a kernel that works on vectors of a fixed number of floats, 8 or 16. LLVM divides a vector among
 the registers of the machine, so that the same source works on every machine. The results have the same bits everywhere:
 the terms of a sum are added in the order in which they are written; a product and a sum are rounded separately, except
-in `fma`; a machine without fused multiply-adds computes `fma` in software, which is slow. The bounds of arrays are not
-checked.
+in `fma`; a machine without fused multiply-adds computes `fma` in software, which is slow. Sums of whole numbers are
+exact, so products of 8-bit numbers may use the instructions that a machine has, see `DOT_PATHS`. The bounds of arrays
+are not checked.
 """
 
 from __future__ import annotations
@@ -12,17 +13,42 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
-from llvmlite import ir
+import numpy as np
+from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils as untyped
+from numba.core import config
 from numba.extending import intrinsic
 from numba.np.numpy_support import as_dtype
 
 cgutils: Any = untyped
 
-INT32, INT64 = ir.IntType(32), ir.IntType(64)
+INT8, INT16, INT32, INT64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+
+DOT_PATHS = {"vnni": {"avx512f", "avx512vnni"}, "avx2": {"avx2"}, "plain": set[str]()}
+"""Ways to compute sums of products of 8-bit numbers, the fastest first: name -> features that the processor must have.
+
+vnni: VPDPBUSD of AVX-512 VNNI; avx2: VPMADDUBSW of AVX2; plain: products and sums of 32-bit numbers, on every machine.
+All give the same whole numbers.
+"""
+
+
+@cache
+def dot_paths() -> tuple[str, ...]:
+    """Return the names in `DOT_PATHS` that this machine can run, the fastest first.
+
+    If the environment variable NUMBA_CPU_FEATURES gives the features of the processor, as numba reads them, these
+    count.
+    """
+    if (given := config.CPU_FEATURES) is not None:  # type: ignore[attr-defined]  # numba makes it from the environment
+        found = {word[1:] for word in given.split(",") if word.startswith("+")}
+    else:
+        found = {name for name, present in dict(binding.get_host_cpu_features()).items() if present}
+    return tuple(name for name, needed in DOT_PATHS.items() if needed <= found)
+
 
 # 2**r = 1 + r * (c[0] + r * (c[1] + ...)) for r from -1/2 to 1/2. The relative error is 9.2e-8 at most; no other five
 # coefficients have a smaller maximum.
@@ -45,13 +71,15 @@ class Code:
         self.integers = ir.VectorType(INT32, width)
         self.arrays: dict[str, Any] = {}
         self.dimensions: dict[str, int] = {}
+        self.tuples: dict[str, type] = {}
 
     def add_arrays(self, name: str, kind: Any, value: Any) -> None:
         """Register an array under `name`.
 
         For a named tuple, register each of its arrays under `name` and the field's name. Names of nested fields are
         joined by dots: if `name` is "" and the field `a` is a named tuple with the array `weights`, this array is
-        registered as "a.weights". kind: the type in numba; value: the array or tuple in LLVM.
+        registered as "a.weights", and the class of this tuple in `tuples` as "a". kind: the type in numba; value: the
+        array or tuple in LLVM.
         """
         if not isinstance(kind, types.NamedTuple):
             self.arrays[name] = self.context.make_array(kind)(self.context, self.builder, value).data
@@ -59,6 +87,8 @@ class Code:
             return
         for k, (field, inner) in enumerate(zip(kind.fields, kind.types, strict=True)):
             nested = isinstance(inner, types.NamedTuple)
+            if nested:
+                self.tuples[f"{name}{field}"] = inner.instance_class
             self.add_arrays(f"{name}{field}{'.' if nested else ''}", inner, self.builder.extract_value(value, k))
 
     # ---- positions, loads and stores --------------------------------------------------------------------------------
@@ -107,6 +137,31 @@ class Code:
 
     def _vector_at(self, name: str, at: Any) -> Any:
         return self.builder.bitcast(self.address(name, at), self.vector.as_pointer())
+
+    def load_integers(self, name: str, at: Any) -> Any:
+        """Return the vector of 32-bit integers that begins at a position of an array of them."""
+        address = self.builder.bitcast(self.address(name, at), self.integers.as_pointer())
+        return self.builder.load(address, align=4)
+
+    def store_integers(self, value: Any, name: str, at: Any) -> None:
+        """Write a vector of integers to an array of integers with as many bits, beginning at a position."""
+        address = self.builder.bitcast(self.address(name, at), value.type.as_pointer())
+        self.builder.store(value, address, align=value.type.element.width // 8)
+
+    def load_bytes(self, name: str, at: Any) -> Any:
+        """Return a vector of integers that has four bytes of an array in each element; its first byte is at `at`."""
+        address = self.builder.bitcast(self.address(name, at), self.integers.as_pointer())
+        return self.builder.load(address, align=4)
+
+    def spread_bytes(self, name: str, at: Any) -> Any:
+        """Return a vector of integers that has the four bytes of an array from position `at` on in each element."""
+        four = self.builder.load(self.builder.bitcast(self.address(name, at), INT32.as_pointer()), align=4)
+        return self.spread_integer(four)
+
+    def spread_integer(self, value: Any) -> Any:
+        """Return a vector in which every element is `value`, a single 32-bit integer in LLVM."""
+        one = self.builder.insert_element(ir.Constant(self.integers, ir.Undefined), value, ir.Constant(INT32, 0))
+        return self.shuffle(one, one, [0] * self.width)
 
     def prefetch(self, name: str, at: Any) -> None:
         """Ask the processor to load one element into its cache, because it will be read later.
@@ -217,6 +272,76 @@ class Code:
         both = zip(series, exponents, strict=True)
         sums = [self.builder.add(self.builder.bitcast(value, self.integers), exponent) for value, exponent in both]
         return [self.builder.bitcast(value, self.vector) for value in sums]
+
+    # ---- 8-bit numbers ----------------------------------------------------------------------------------------------
+
+    def floats(self, a: Any) -> Any:
+        """Return a vector of 32-bit integers as floats; integers above 2**24 are rounded."""
+        return self.builder.sitofp(a, self.vector)
+
+    def rounded(self, a: Any) -> Any:
+        """Return the nearest integers of a vector of float32 below 2**22; halves become even."""
+        bits = self.builder.bitcast(self.add(a, self.constant(ROUND)), self.integers)
+        zero = ir.Constant(self.integers, [int(np.float32(ROUND).view(np.int32))] * self.width)
+        return self.builder.sub(bits, zero)
+
+    def narrow(self, a: Any) -> Any:
+        """Return a vector of the lowest eight bits of each element of a vector of integers."""
+        return self.builder.trunc(a, ir.VectorType(INT8, self.width))
+
+    def four_bytes(self, parts: list[Any]) -> Any:
+        """Return a vector of integers whose four bytes are the lowest bytes of four vectors of integers, in order."""
+        total = self.builder.and_(parts[0], self.integer(0xFF))
+        for k, part in enumerate(parts[1:], 1):
+            byte = self.builder.and_(part, self.integer(0xFF)) if k < 3 else part
+            total = self.builder.or_(total, self.builder.shl(byte, self.integer(8 * k)))
+        return total
+
+    def add_dots(self, path: str, total: Any, values: Any, weights: Any) -> Any:
+        """Return total + sum_j values[j] * weights[j] for each element, where j = 0 .. 3 counts its four bytes.
+
+        total: a vector of integers; values, weights: as `load_bytes` returns them. Weights are signed, -127 .. 127.
+        Values are v, -127 .. 127; for the path vnni they are v + 128, unsigned, and 128 times the sum of the weights
+        must be subtracted from the result. path: a name in `DOT_PATHS`.
+        """
+        if path == "vnni":
+            kind = ir.FunctionType(self.integers, [self.integers] * 3)
+            name = "llvm.x86.avx512.vpdpbusd.512"
+            return self.builder.call(
+                cgutils.get_or_insert_function(self.builder.module, kind, name), [total, values, weights]
+            )
+        return self.builder.add(total, (self._dots_by_avx2 if path == "avx2" else self._dots)(values, weights))
+
+    def _dots(self, values: Any, weights: Any) -> Any:
+        total = self.integer(0)
+        for j in range(4):
+            byte = [self.builder.shl(a, self.integer(24 - 8 * j)) for a in (values, weights)]
+            wide = [self.builder.ashr(a, self.integer(24)) for a in byte]
+            total = self.builder.add(total, self.builder.mul(*wide))
+        return total
+
+    def _dots_by_avx2(self, values: Any, weights: Any) -> Any:
+        """Return the sums of four products, from |v| * (w * sign(v)): two products are at most 2 * 127**2 < 2**15.
+
+        So the sum of two products, which VPMADDUBSW keeps in 16 bits, never saturates.
+        """
+        b, module = self.builder, self.builder.module
+        bytes_, words, half = (ir.VectorType(kind, n) for kind, n in ((INT8, 32), (INT16, 16), (INT32, 8)))
+
+        def call(name: str, result: Any, *arguments: Any) -> Any:
+            kind = ir.FunctionType(result, [argument.type for argument in arguments])
+            return b.call(cgutils.get_or_insert_function(module, kind, f"llvm.x86.avx2.{name}"), arguments)
+
+        found = []
+        for first in (0, 8):
+            v, w = (b.bitcast(self.shuffle(a, a, list(range(first, first + 8))), bytes_) for a in (values, weights))
+            negative = b.icmp_signed("<", v, ir.Constant(bytes_, [0] * 32))
+            size = b.select(negative, b.sub(ir.Constant(bytes_, [0] * 32), v), v)
+            pairs = call("pmadd.ub.sw", words, size, call("psign.b", bytes_, w, v))
+            found.append(call("pmadd.wd", half, pairs, ir.Constant(words, [1] * 16)))
+        return self.shuffle(found[0], found[1], list(range(16)))
+
+    # ---- across a vector --------------------------------------------------------------------------------------------
 
     def across(self, join: Callable[[Any, Any], Any], a: Any) -> Any:
         """Join all elements of a, for instance to their sum; return a vector in which every element is the result.

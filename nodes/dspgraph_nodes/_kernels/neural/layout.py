@@ -37,6 +37,41 @@ class Blocks(NamedTuple):
     where: Array  # [rows / 16, 2]: the group of every block, and the place 0..3 of the block in that group
 
 
+class DotBlocks(NamedTuple):
+    """A sparse matrix of 8-bit numbers, in pieces of sixteen rows and four columns, in the same order as `Blocks`.
+
+    The classes below name the instructions that compute its products. A vector v, -1 .. 1, is given as the 8-bit
+    numbers round(127 * v), see `encode_state`. The product with row i is then scale[i] * (a whole number).
+    """
+
+    weights: Array  # [steps, 4, 16, 4] int8, -127 .. 127
+    columns: Array  # [steps, 4] uint16: the first column of each piece, divided by four
+    steps: Array  # [groups + 1]: as in `Blocks`
+    places: Array  # [groups, 4]: as in `Blocks`
+    where: Array  # [rows / 16, 2]: as in `Blocks`
+    start: Array  # [rows + 16] int32: the numbers with which the sums begin
+    scale: Array  # [rows]: the factor of each row
+
+
+class VnniBlocks(DotBlocks):
+    """8-bit blocks for the instructions AVX-512 VNNI."""
+
+
+class Avx2Blocks(DotBlocks):
+    """8-bit blocks for the instructions AVX2."""
+
+
+class PlainBlocks(DotBlocks):
+    """8-bit blocks for every machine."""
+
+
+DOT_BLOCKS: dict[str, type[DotBlocks]] = {"vnni": VnniBlocks, "avx2": Avx2Blocks, "plain": PlainBlocks}
+"""The class of 8-bit blocks for each path in `compile.simd.DOT_PATHS`."""
+
+OFFSET = 128
+"""The number that is added to the 8-bit numbers of a vector for the path vnni, which takes unsigned bytes."""
+
+
 class Matrix(NamedTuple):
     """A dense layer without its activation. m: the matrix; start: [rows + 16], the bias, followed by zeros."""
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes._kernels.neural.layout import ACCUMULATORS, WIDTH, Blocks
+from dspgraph_nodes._kernels.neural.layout import ACCUMULATORS, WIDTH, Blocks, DotBlocks
 from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS
 
 
@@ -33,10 +33,12 @@ class SampleNetwork(NamedTuple):
     start_b: Array  # [4 * 3 * gru_b + 16]: zeros, with which the sums of `b` begin
     start_c: Array  # [3 * gru_b + 16]: the recurrent bias of GRU_B, with which the sums of `c` begin
     start_d: Array  # [512 + 16]: the bias of both layers of DualFC, with which the sums of `d` begin
-    a: Blocks  # recurrent weights of GRU_A, without the diagonals
-    b: Blocks  # weights from GRU_A to GRU_B; the columns are divided into four parts, each with sums of its own
-    c: Blocks  # recurrent weights of GRU_B, without the diagonals
-    d: Blocks  # weights of both layers of DualFC, in the order [block, layer, level]
+    a: Blocks | DotBlocks  # recurrent weights of GRU_A, without the diagonals
+    b: (
+        Blocks | DotBlocks
+    )  # weights from GRU_A to GRU_B; the columns are divided into four parts, each with sums of its own
+    c: Blocks | DotBlocks  # recurrent weights of GRU_B, without the diagonals
+    d: Blocks | DotBlocks  # weights of both layers of DualFC, in the order [block, layer, level]
     factors: Array  # [3, 256]: a1 + a2, -2 * a1, -2 * a2, where a1 and a2 are the factors of the layers of DualFC
     edges: Array  # [255] float64: code c is for samples from edges[c - 1] up to, not including, edges[c]
     centres: Array  # [256] float64: the sample of each code
@@ -58,13 +60,15 @@ class FrameInputs(NamedTuple):
 class Workspace(NamedTuple):
     """The arrays that the vector code of one step reads and writes.
 
-    For sixteen signals, every array but `rows_a` has a last axis `lane`. An array marked "slots" holds the numbers of
-    several blocks of units, each in its slot; see the comment on slots in the module `stages`.
+    For sixteen signals, every array but `codes` and `rows_a` has a last axis `lane`. Of a network in eight bits, the
+    sums are int32. An array marked "slots" holds the numbers of several blocks of units, each in its slot; see the
+    comment on slots in the module `stages`.
     """
 
     state: Array  # [2, gru_a + gru_b]: the states of both GRUs; a step reads one row and writes the other
     start_a: Array  # [3 * gru_a + 16]: the numbers with which the recurrent sums of GRU_A begin
     condition_b: Array  # [3 * gru_b]: the numbers that the condition adds to GRU_B's gates
+    codes: Array  # the states in 8-bit numbers, see `encode_state_for`; empty for matrices of floats
     inputs: Array  # slots: the sums of the inputs of the gates; later the values of the gates
     sums_a: Array  # slots: the recurrent sums of GRU_A
     parts_b: Array  # [4 * 3 * gru_b + 16]: the four partial sums of each of GRU_B's inputs
@@ -88,10 +92,15 @@ def workspace(net: SampleNetwork, rows_a: Array, lanes: int) -> Workspace:
     a, b, many = len(net.bias_n), len(net.diagonal_b), lanes > 1
     slots = max(6 * WIDTH, b) if many else max(a, b)
     layers = 4 * WIDTH if many else 2 * LEVELS
-    sizes = (a + WIDTH, b, slots, slots + WIDTH, ACCUMULATORS * b + WIDTH, b + WIDTH, layers + WIDTH, LEVELS, WIDTH)
     width = (WIDTH,) if many else ()
+    eight = isinstance(net.a, DotBlocks)
+    sums = np.int32 if eight else np.float32
     made: list[Array] = [np.zeros((2, (a + b) // 3, *width), np.float32)]
-    made += [np.zeros((n, *width), np.float32) for n in sizes]
+    made += [np.zeros((n, *width), np.float32) for n in (a + WIDTH, b)]
+    made += [np.zeros(made[0].size if eight else 0, np.uint8), np.zeros((slots, *width), np.float32)]
+    sizes = (slots + WIDTH, ACCUMULATORS * b + WIDTH, b + WIDTH, layers + WIDTH)
+    made += [np.zeros((n, *width), sums) for n in sizes]
+    made += [np.zeros((n, *width), np.float32) for n in (LEVELS, WIDTH)]
     made += [np.zeros((4, *width), np.int64), *np.zeros((2, lanes), np.float32)]
     made += [np.zeros(lanes, np.int64), np.zeros(lanes, np.float32), rows_a]
     return Workspace._make(made)

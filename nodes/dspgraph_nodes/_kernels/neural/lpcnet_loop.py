@@ -16,6 +16,7 @@ from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS, PEAK
 from dspgraph_nodes._kernels.neural.lpcnet_layout import FrameInputs, SampleNetwork, Workspace
 from dspgraph_nodes._kernels.neural.lpcnet_stages import (
     draw,
+    encode_state,
     fetch,
     gates_a,
     gates_b,
@@ -147,6 +148,8 @@ def _gru_a_of_one(net: SampleNetwork, workspace: Workspace, h: int, new: int) ->
     for k in range((blocks + 1) // 2):
         b0, b1 = pair_of(k, blocks)
         update_state(net, workspace, h, new, b0, b0, b1, b1)
+    for block in range(blocks):
+        encode_state(net, workspace, new, block)
     for group in range(len(net.b.places)):
         product_b_of_one(net, workspace, group, new)
     for group in range(len(net.c.places)):
@@ -176,6 +179,8 @@ def _gru_a_of_many(net: SampleNetwork, workspace: Workspace, h: int, new: int) -
         sum_of_rows(net, workspace, b1, 1)
         gates_a(net, workspace, h, b0, 0, b1, 1)
         update_state(net, workspace, h, new, b0, 0, b1, 1)
+        encode_state(net, workspace, new, b0)
+        encode_state(net, workspace, new, b1)
     for block in range(len(net.b.where)):
         product_b_of_many(net, workspace, block, block, new)
     for block in range(len(net.c.where)):
@@ -197,6 +202,8 @@ def _gru_b(net: SampleNetwork, workspace: Workspace, h: int, new: int, own: int)
         sum_of_parts(net, workspace, rows, b1)
         gates_b(net, workspace, h + own, b0, b0, b1, b1)
         update_state(net, workspace, h + own, new + own, b0, b0, b1, b1)
+        encode_state(net, workspace, new + own, b0)
+        encode_state(net, workspace, new + own, b1)
 
 
 @part_of_kernel
@@ -269,6 +276,8 @@ def run(
     taps, prediction = np.zeros((order, lanes)), np.empty(lanes)
     h, new, own = 0, state.shape[1], len(net.bias_n) // 3 * lanes  # where states begin; GRU_B's place in them
     signal, q = out.signal, workspace.logits.reshape(-1)
+    for block in range(len(net.bias_n) // (3 * WIDTH) + len(net.diagonal_b) // (3 * WIDTH)):
+        encode_state(net, workspace, h, block)
     for n in range(count):
         for lane in range(lanes):
             if left[lane] == 0 and row[lane] < schedule.ends[lane]:

@@ -4,20 +4,23 @@
   codes of a sample, with the numbers that every value of the code adds to the gates.
 * Matrices have the form that the module `packing` describes. Weights before a sigmoid or tanh are scaled as described
 there.
+* Of a network in eight bits, the matrices of the loop over samples have the form `DotBlocks`.
 
 Source: J.-M. Valin and J. Skoglund, LPCNet: Improving Neural Speech Synthesis Through Linear Prediction, ICASSP 2019.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.compile.simd import dot_paths
 from dspgraph_nodes._kernels.maths.matmul import matmul
-from dspgraph_nodes._kernels.neural.layout import ACCUMULATORS, WIDTH, Matrix
+from dspgraph_nodes._kernels.neural.layout import ACCUMULATORS, WIDTH, Blocks, DotBlocks, Matrix
 from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS, centres, edges
 from dspgraph_nodes._kernels.neural.lpcnet_layout import SampleNetwork
 from dspgraph_nodes._kernels.neural.packing import (
@@ -25,10 +28,12 @@ from dspgraph_nodes._kernels.neural.packing import (
     blocks,
     by_blocks,
     contiguous,
+    dot_blocks,
     packed_gru,
     packed_layer,
     packed_matrix,
 )
+from dspgraph_nodes._kernels.neural.quantisation import LARGEST_CODE, EightBits, dequantised
 from dspgraph_nodes._kernels.neural.sampling import level_order
 from dspgraph_nodes._kernels.neural.stages import LOG2_E
 
@@ -55,11 +60,19 @@ class Network(NamedTuple):
     sample: SampleNetwork
 
 
-def pack_weights(arrays: Mapping[str, Array]) -> Network:
+def pack_weights(
+    arrays: Mapping[str, Array], eight: Mapping[str, EightBits] = MappingProxyType({}), path: str = ""
+) -> Network:
     """Return LPCNet's weights, packed for the kernels.
 
-    arrays: the arrays of a file of weights, by name; the gates of the GRUs are in the order r, z, n.
+    arrays: the arrays of a file of weights, by name; the gates of the GRUs are in the order r, z, n. eight: all
+    matrices in eight bits, by name, for a network in eight bits. The products of the recurrent matrix of GRU_A, of
+    GRU_B's matrix for the state of GRU_A, of the recurrent matrix of GRU_B and of DualFC are then computed with 8-bit
+    numbers, and all other products with these weights in float32. path: the instructions for the products of 8-bit
+    numbers, a name in `compile.simd.DOT_PATHS`; by default the fastest that the machine has. All paths give the same
+    results.
     """
+    arrays = {**arrays, **{name: dequantised(one) for name, one in eight.items()}}
     wide = {name: array.astype(np.float64) for name, array in arrays.items()}
     embedding = wide["embed.weight"]
     gru_a, gru_b = packed_gru(wide, "gru_a"), packed_gru(wide, "gru_b")
@@ -75,6 +88,17 @@ def pack_weights(arrays: Mapping[str, Array]) -> Network:
         gates_b=packed_matrix(by_blocks(gru_b.inner[:, units:].T).T, gru_b.bias),
     )
     layers, bias_d, factors = _dual_fc(wide)
+
+    def packed(
+        name: str, matrix: Array, rows: Callable[[Array], Array], parts: int = 1, first: int = 0
+    ) -> Blocks | DotBlocks:
+        """Return a matrix in blocks. rows: puts numbers of rows in a file into the order of the rows of `matrix`."""
+        if not eight:
+            return blocks(matrix, parts, first)
+        scale = rows(eight[name].scale.astype(np.float64))
+        codes = np.rint(matrix / np.where(scale == 0, np.inf, scale)[:, None]).astype(np.int8)
+        return dot_blocks(codes, scale / LARGEST_CODE, path or dot_paths()[0], parts, first)
+
     sample = SampleNetwork(
         tables=by_blocks(tables),
         bias_n=gru_a.recurrent_bias,
@@ -83,15 +107,27 @@ def pack_weights(arrays: Mapping[str, Array]) -> Network:
         start_b=np.zeros(ACCUMULATORS * len(gru_b.bias) + WIDTH, np.float32),
         start_c=np.append(gru_b.recurrent_bias, PADDING),
         start_d=np.append(bias_d, PADDING),
-        a=blocks(gru_a.recurrent),
-        b=blocks(by_blocks(gru_b.inner[:, :units].T).T, ACCUMULATORS),
-        c=blocks(gru_b.recurrent, 1, units),
-        d=blocks(layers, 1, units),
+        a=packed("gru_a.weight_hh_l0", gru_a.recurrent, _gate_rows),
+        b=packed("gru_b.weight_ih_l0", by_blocks(gru_b.inner[:, :units].T).T, _gate_rows, ACCUMULATORS),
+        c=packed("gru_b.weight_hh_l0", gru_b.recurrent, _gate_rows, 1, units),
+        d=packed("dual_fc.kernel", layers, _dual_rows, 1, units),
         factors=factors,
         edges=edges().copy(),
         centres=centres(),
     )
     return contiguous(Network(frame, sample))
+
+
+def _gate_rows(numbers: Array) -> Array:
+    """Return numbers of the rows of a GRU, [3 * units], by blocks, times the factors of the gates."""
+    scale: Array = by_blocks(LOG2_E * np.repeat([-1.0, -1.0, 2.0], len(numbers) // 3) * numbers)
+    return scale
+
+
+def _dual_rows(numbers: Array) -> Array:
+    """Return numbers of the rows of DualFC, [2, 256], in the order [block, layer, level], times the factor of tanh."""
+    rows: Array = by_blocks(2 * LOG2_E * numbers[:, level_order(LEVELS)].reshape(-1), 2)
+    return rows
 
 
 def _dual_fc(wide: Mapping[str, Array]) -> tuple[Array, Array, Array]:

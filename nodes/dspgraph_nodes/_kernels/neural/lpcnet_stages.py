@@ -12,6 +12,7 @@ from dspgraph_nodes._kernels.neural.lpcnet_codes import LEVELS
 from dspgraph_nodes._kernels.neural.sampling import categorical
 from dspgraph_nodes._kernels.neural.stages import (
     NetworkCode,
+    encode_state_for,
     gates,
     network_stage,
     product_of_many,
@@ -70,9 +71,13 @@ def two_layers(code: NetworkCode, b0: Any, s0: Any, b1: Any, s1: Any) -> None:
     with code.loop(code.each) as r:
         within = code.times(r, WIDTH)
         places = [code.plus(code.times(s, 2), k) for s in (s0, s1) for k in range(2)]
-        d = code.denominators(
-            [code.load("layers", code.plus(code.times(at, WIDTH * code.each), within)) for at in places]
-        )
+        rows = [code.times(code.plus(code.times(block, 2), k), WIDTH) for block in (b0, b1) for k in range(2)]
+
+        def x(at: Any, row: Any) -> Any:
+            place = code.plus(code.times(at, WIDTH * code.each), within)
+            return code.sums("d", "layers", place, row, r, lambda: code.unit("start_d", row, r))
+
+        d = code.denominators([x(at, row) for at, row in zip(places, rows, strict=True)])
         both = [code.mul(d[0], d[1]), code.mul(d[2], d[3])]
         shared = code.reciprocal(code.mul(*both))
         for k, block in enumerate((b0, b1)):
@@ -91,6 +96,7 @@ product_a_of_many = product_of_many("a", "start_a", "sums_a", by_lane=True)
 product_b_of_many = product_of_many("b", "start_b", "parts_b")
 product_c_of_many = product_of_many("c", "start_c", "sums_b")
 product_d_of_many = product_of_many("d", "start_d", "layers")
-gates_a, gates_b = gates("a"), gates("b")
-sum_of_parts = sum_of_parts_of("parts_b", "condition_b")
+gates_a, gates_b = gates("a", "a", "start_a", by_lane=True), gates("b", "c", "start_c")
+sum_of_parts = sum_of_parts_of("parts_b", "condition_b", "b")
+encode_state = encode_state_for("a")
 draw = categorical(LEVELS)

@@ -16,11 +16,22 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from dspgraph_nodes._kernels.arrays import Array
-from dspgraph_nodes._kernels.neural.layout import ACCUMULATORS, WIDTH, AffineLayer, Blocks, Matrix, RecurrentWeights
+from dspgraph_nodes._kernels.neural.layout import (
+    ACCUMULATORS,
+    DOT_BLOCKS,
+    OFFSET,
+    WIDTH,
+    AffineLayer,
+    Blocks,
+    DotBlocks,
+    Matrix,
+    RecurrentWeights,
+)
 from dspgraph_nodes._kernels.neural.stages import LOG2_E
 
 Tree = TypeVar("Tree", bound=tuple[Any, ...])
 
+DOTS = 4  # columns of a piece of 8-bit numbers, whose products with four numbers one instruction adds
 NORM_EPSILON = 1e-5  # added to the variance in a batch normalisation
 HUGE_PAGE = 2**21  # bytes
 PADDING = np.zeros(WIDTH, np.float32)  # after the bias of a layer: the bias of the blocks that only fill a group
@@ -33,8 +44,34 @@ def blocks(matrix: Array, parts: int = 1, first: int = 0) -> Blocks:
     divided; each part has its own sums, those of part k from row k * rows of the product on. first: the column number
     that is stored for the first column.
     """
-    height, width = matrix.shape
-    kept = np.abs(matrix).reshape(height // WIDTH, WIDTH, width).max(axis=1) > 0
+    weights, *others = _blocks(matrix.astype(np.float32, copy=False), 1, parts, first)
+    return Blocks(weights[..., 0], *others)
+
+
+def dot_blocks(matrix: Array, scale: Array, path: str, parts: int = 1, first: int = 0) -> DotBlocks:
+    """Return a matrix of 8-bit numbers in blocks of sixteen rows and four columns.
+
+    matrix: [rows, columns] int8, where rows is a multiple of 16 and columns of 4; scale: the factor of each row; path:
+    a name in `DOT_BLOCKS`; parts, first: as in `blocks`, where `first` is a multiple of 4.
+    """
+    weights, columns, steps, places, where = _blocks(matrix, DOTS, parts, first)
+    start = np.zeros(parts * len(matrix) + WIDTH, np.int32)
+    if path == "vnni":
+        for group, q in np.ndindex(places.shape):
+            sums = weights[steps[group] : steps[group + 1], q].sum(axis=(0, 2), dtype=np.int32)
+            start[places[group, q] : places[group, q] + WIDTH] = -OFFSET * sums
+    return DOT_BLOCKS[path](weights, columns, steps, places, where, start, scale.astype(np.float32))
+
+
+def _blocks(matrix: Array, piece: int, parts: int, first: int) -> tuple[Array, Array, Array, Array, Array]:
+    """Return weights [steps, 4, 16, piece], columns, steps, places and where, as in `Blocks`.
+
+    piece: the number of columns of a piece; columns are counted in pieces. The other arguments: as in `blocks`.
+    """
+    height, width = len(matrix), matrix.shape[1] // piece
+    split = matrix.reshape(height // WIDTH, WIDTH, width, piece).swapaxes(1, 2)
+    kept = (split != 0).any(axis=(2, 3))
+    first //= piece
     found = []
     for part in range(parts):
         within = np.zeros(width, bool)
@@ -47,17 +84,17 @@ def blocks(matrix: Array, parts: int = 1, first: int = 0) -> Blocks:
     )  # padding: its sums are not read
     groups = [found[k : k + ACCUMULATORS] for k in range(0, len(found), ACCUMULATORS)]
     steps = np.cumsum([0] + [len(group[0][2]) for group in groups])
-    weights = np.zeros((steps[-1], ACCUMULATORS, WIDTH), np.float32)
+    weights = np.zeros((steps[-1], ACCUMULATORS, WIDTH, piece), matrix.dtype)
     columns = np.full((steps[-1], ACCUMULATORS), first, np.uint16)
     where = np.zeros((parts * height // WIDTH + 1, 2), np.int64)
     for g, group in enumerate(groups):
         for q, (place, row, own) in enumerate(group):
             part_of_steps = slice(steps[g], steps[g] + len(own))
-            weights[part_of_steps, q] = matrix[row : row + WIDTH, own].T
+            weights[part_of_steps, q] = split[row // WIDTH, own]
             columns[part_of_steps, q] = first + own
             where[place // WIDTH] = g, q
     places = np.array([[place for place, _, _ in group] for group in groups])
-    return Blocks(weights, columns, steps, places, where[:-1])
+    return weights, columns, steps, places, where[:-1]
 
 
 def by_blocks(values: Array, parts: int = 3) -> Array:

@@ -11,19 +11,25 @@ Division is slow, so several quotients share one: 1 / d0 = d1 * (1 / (d0 * d1)) 
 exponents x in 1 + 2**x are limited to -30 .. 30. This changes a sigmoid or tanh by 2e-9 at most, and the product of
 four such denominators, below 2**121, does not overflow.
 
+A matrix may have 8-bit numbers (`DotBlocks`). Its products then read the array `codes` of the workspace: the state in
+8-bit numbers, which `encode_state` writes, with the positions of `state`. Their sums are whole numbers, kept in arrays
+of int32, and become floats where they are read: scale * sum + start. Everything else is the same for both kinds of
+matrices.
+
 A stage reads and writes arrays of two named tuples, `net` (the weights) and `workspace`, by their names. Every stage
 needs the array `state` of the workspace: [2, units], or [2, units, lane] for sixteen signals.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from numba import types
 
 from dspgraph_nodes._kernels.compile.jit import kernel
 from dspgraph_nodes._kernels.compile.simd import Code, stage
-from dspgraph_nodes._kernels.neural.layout import ACCUMULATORS, WIDTH
+from dspgraph_nodes._kernels.neural.layout import ACCUMULATORS, DOT_BLOCKS, OFFSET, WIDTH
 
 LOG2_E = 1.4426950408889634
 END = 30.0  # limit of the exponents in a sigmoid or tanh; see above
@@ -51,6 +57,20 @@ class NetworkCode(Code):
         """
         return self.broadcast(self.element(name, self.plus(at, r))) if self.many else self.load(name, at)
 
+    def path(self, matrix: str) -> str:
+        """Return the path of a matrix of 8-bit numbers, a name in `DOT_BLOCKS`; "" for a matrix of floats."""
+        return next((path for path, kind in DOT_BLOCKS.items() if self.tuples.get(matrix) is kind), "")
+
+    def sums(self, matrix: str, y: str, at: Any, row: Any, r: Any, start: Callable[[], Any]) -> Any:
+        """Return the vector of sums of a matrix that begins at position `at` of the array y.
+
+        row, r: as in `unit`, the row of the matrix. start: a function that returns the vector to add to the sums of a
+        matrix of 8-bit numbers; those of a matrix of floats contain it.
+        """
+        if not self.path(matrix):
+            return self.load(y, at)
+        return self.fma(self.unit(f"{matrix}.scale", row, r), self.floats(self.load_integers(y, at)), start())
+
     def denominators(self, xs: list[Any]) -> list[Any]:
         """Return 1 + 2**x for each of several vectors x, with x limited to -30 .. 30."""
         held = [self.minimum(x, self.constant(END)) for x in xs]
@@ -74,9 +94,15 @@ def product_of_one(matrix: str, start: str, y: str) -> Any:
     column[k] is the column of the piece in the matrix. matrix, start, y: the names of the arrays. A kernel calls the
     stage with two numbers: `group`, the number of the group, and `x`, the position in `state` at which the input of the
     matrix begins.
+
+    For a matrix of 8-bit numbers, w[k, r] * state[...] is a sum of four products, and the sums begin with its own
+    `start`.
     """
 
     def write(code: NetworkCode, group: Any, x: Any) -> None:
+        if path := code.path(matrix):
+            _dots_of_one(code, path, matrix, y, group, x)
+            return
         b = code.builder
         first, end = (code.element(f"{matrix}.steps", code.plus(group, k)) for k in range(2))
         places = [
@@ -107,6 +133,9 @@ def product_of_many(matrix: str, start: str, y: str, by_lane: bool = False) -> A
     """
 
     def write(code: NetworkCode, block: Any, slot: Any, x: Any) -> None:
+        if path := code.path(matrix):
+            _dots_of_many(code, path, matrix, y, block, slot, x)
+            return
         b = code.builder
         group, q = (code.element(f"{matrix}.where", code.plus(code.times(block, 2), k)) for k in range(2))
         first, end = (code.element(f"{matrix}.steps", code.plus(group, k)) for k in range(2))
@@ -131,6 +160,77 @@ def product_of_many(matrix: str, start: str, y: str, by_lane: bool = False) -> A
     return network_stage(write)
 
 
+def _dots_of_one(code: NetworkCode, path: str, matrix: str, y: str, group: Any, x: Any) -> None:
+    """Write the code of `product_of_one` for a matrix of 8-bit numbers. path: see `NetworkCode.path`."""
+    b = code.builder
+    first, end = (code.element(f"{matrix}.steps", code.plus(group, k)) for k in range(2))
+    places = [
+        code.element(f"{matrix}.places", code.plus(code.times(group, ACCUMULATORS), q)) for q in range(ACCUMULATORS)
+    ]
+    sums = [code.variable(code.load_integers(f"{matrix}.start", place)) for place in places]
+    with code.loop(code.minus(end, first)) as k:
+        step = code.times(code.plus(first, k), ACCUMULATORS)
+        columns = code.four_positions(f"{matrix}.columns", step)
+        for q, (total, column) in enumerate(zip(sums, columns, strict=True)):
+            weights = code.load_bytes(f"{matrix}.weights", code.times(code.plus(step, q), 4 * WIDTH))
+            values = code.spread_bytes("codes", code.plus(x, code.times(column, 4)))
+            b.store(code.add_dots(path, b.load(total), values, weights), total)
+    for total, place in zip(sums, places, strict=True):
+        code.store_integers(b.load(total), y, place)
+
+
+def _dots_of_many(code: NetworkCode, path: str, matrix: str, y: str, block: Any, slot: Any, x: Any) -> None:
+    """Write the code of `product_of_many` for a matrix of 8-bit numbers. path: see `NetworkCode.path`."""
+    b, tile_rows = code.builder, WIDTH if path == "vnni" else TILE
+    group, q = (code.element(f"{matrix}.where", code.plus(code.times(block, 2), k)) for k in range(2))
+    first, end = (code.element(f"{matrix}.steps", code.plus(group, k)) for k in range(2))
+    starts = [code.element(f"{matrix}.start", code.plus(code.times(block, WIDTH), r)) for r in range(WIDTH)]
+    sums = [code.variable(code.spread_integer(start)) for start in starts]
+    for tile in range(0, WIDTH, tile_rows):
+        part = sums[tile : tile + tile_rows]
+        with code.loop(code.minus(end, first)) as k:
+            step = code.plus(code.times(code.plus(first, k), ACCUMULATORS), q)
+            column = code.position(code.element(f"{matrix}.columns", step))
+            values = code.load_bytes("codes", code.plus(x, code.times(column, 4 * WIDTH)))
+            for r, total in enumerate(part):
+                place = code.plus(code.times(step, 4 * WIDTH), 4 * (tile + r))
+                weights = code.spread_bytes(f"{matrix}.weights", place)
+                b.store(code.add_dots(path, b.load(total), values, weights), total)
+        for r, total in enumerate(part):
+            to = code.times(code.plus(code.times(slot, WIDTH), tile + r), WIDTH)
+            code.store_integers(b.load(total), y, to)
+
+
+def encode_state_for(matrix: str) -> Any:
+    """Return a stage that writes the state of one block of sixteen units to `codes`, in 8-bit numbers.
+
+    The numbers are round(127 * h), halves to even, plus `OFFSET` for the path vnni. For sixteen signals, the order is
+    [unit / 4, lane, unit modulo 4], so that the numbers of four units of a signal stand side by side. matrix: the name
+    of a matrix that reads the numbers; if its numbers are floats, the stage does nothing. A kernel calls the stage with
+    two numbers: the position at which the state begins, and the number of the block.
+    """
+
+    def write(code: NetworkCode, h: Any, block: Any) -> None:
+        path = code.path(matrix)
+        if not path:
+            return
+
+        def encoded(at: Any) -> Any:
+            found = code.rounded(code.mul(code.load("state", at), code.constant(127)))
+            return code.builder.xor(found, code.integer(OFFSET)) if path == "vnni" else found
+
+        first = code.plus(h, code.times(block, WIDTH * code.each))
+        if not code.many:
+            code.store_integers(code.narrow(encoded(first)), "codes", first)
+            return
+        for k in range(0, WIDTH, 4):
+            parts = [encoded(code.plus(first, WIDTH * (k + j))) for j in range(4)]
+            code.store_integers(code.four_bytes(parts), "codes", code.plus(first, WIDTH * k))
+
+    write.__name__ = f"encode_state_for_{matrix}"
+    return network_stage(write)
+
+
 @network_stage
 def tanh_in_place(code: NetworkCode, first: Any) -> None:
     """Write vector code that replaces sixteen numbers x of `y`, from `first` on, by tanh(x * ln(2) / 2)."""
@@ -146,30 +246,41 @@ def tanh_in_place(code: NetworkCode, first: Any) -> None:
 # are the numbers of two blocks, s0 and s1 the numbers of their slots.
 
 
-def sum_of_parts_of(parts: str, condition: str) -> Any:
+def sum_of_parts_of(parts: str, condition: str, matrix: str = "") -> Any:
     """Return a stage that writes ((y0 + y1) + (y2 + y3)) + condition to `inputs`, for one block of a GRU.
 
     y0 .. y3 are partial sums in the array `parts`: those of y0 begin at row 0, those of y1 at row `rows`, and so on.
-    condition: the name of the array of numbers that are added last. A kernel calls the stage with two numbers: `rows`
-    and the number of the block, which is also the number of its slot.
+    condition: the name of the array of numbers that are added last. matrix: the name of the matrix, if it may have
+    8-bit numbers; the sum of the parts is then multiplied by its scale before. A kernel calls the stage with two
+    numbers: `rows` and the number of the block, which is also the number of its slot.
     """
 
     def write(code: NetworkCode, rows: Any, block: Any) -> None:
         with code.loop(3 * code.each) as r:
             at = code.plus(code.times(block, 3 * WIDTH * code.each), code.times(r, WIDTH))
-            y = [code.load(parts, code.plus(at, code.times(rows, k * code.each))) for k in range(ACCUMULATORS)]
-            both = code.add(code.add(y[0], y[1]), code.add(y[2], y[3]))
-            code.store(code.add(both, code.load(condition, at)), "inputs", at)
+            places = [code.plus(at, code.times(rows, k * code.each)) for k in range(ACCUMULATORS)]
+            last = code.load(condition, at)
+            if code.path(matrix):
+                total = code.load_integers(parts, places[0])
+                for place in places[1:]:
+                    total = code.builder.add(total, code.load_integers(parts, place))
+                scale = code.unit(f"{matrix}.scale", code.times(block, 3 * WIDTH) if code.many else at, r)
+                code.store(code.fma(scale, code.floats(total), last), "inputs", at)
+            else:
+                y = [code.load(parts, place) for place in places]
+                both = code.add(code.add(y[0], y[1]), code.add(y[2], y[3]))
+                code.store(code.add(both, last), "inputs", at)
 
     write.__name__ = f"sum_of_{parts}"
     return network_stage(write)
 
 
-def gates(name: str) -> Any:
+def gates(name: str, matrix: str = "", start: str = "", by_lane: bool = False) -> Any:
     """Return a stage that computes the gates of two blocks of a GRU.
 
-    name: the last part of the names of its arrays, sums_<name> and diagonal_<name>. A kernel calls the stage with five
-    numbers: h, b0, s0, b1, s1.
+    name: the last part of the names of its arrays, sums_<name> and diagonal_<name>; matrix: the name of the recurrent
+    matrix, if it may have 8-bit numbers; start, by_lane: as in `product_of_many`, for such a matrix. A kernel calls the
+    stage with five numbers: h, b0, s0, b1, s1.
 
         r = 1 / (1 + 2**(g_r + (y_r + d_r * h))),    z = 1 / (1 + 2**(g_z + (y_z + d_z * h)))
         c = g_n + r * (y_n + d_n * h)
@@ -187,9 +298,14 @@ def gates(name: str) -> Any:
                 return code.plus(code.times(code.plus(code.times(slot, 3), gate), WIDTH * code.each), within)
 
             def recurrent(block: Any, slot: Any, gate: int) -> Any:
-                d = code.unit(f"diagonal_{name}", code.times(code.plus(code.times(block, 3), gate), WIDTH), r)
+                row = code.times(code.plus(code.times(block, 3), gate), WIDTH)
+                d = code.unit(f"diagonal_{name}", row, r)
                 before = code.load("state", code.plus(h, code.plus(code.times(block, WIDTH * code.each), within)))
-                return code.fma(d, before, code.load(f"sums_{name}", place(slot, gate)))
+
+                def first() -> Any:
+                    return code.load(start, place(block, gate)) if by_lane else code.unit(start, row, r)
+
+                return code.fma(d, before, code.sums(matrix, f"sums_{name}", place(slot, gate), row, r, first))
 
             pair = ((b0, s0), (b1, s1))
             x = [code.add(code.load("inputs", place(s, k)), recurrent(b, s, k)) for b, s in pair for k in range(2)]

@@ -29,5 +29,17 @@ def shapes(config: Config) -> dict[str, tuple[int, ...]]:
     return found | gru_shapes("gru_b", c.gru_a + c.condition, c.gru_b)
 
 
-WEIGHTS = WeightsFormat("lpcnet", Config, shapes, optional=frozenset({"rate", "hop"}))
+MATRICES = {
+    "embed_pitch.weight": 1, "conv1.weight": 1, "conv2.weight": 1, "dense1.weight": 1, "dense2.weight": 1,
+    "embed.weight": 1, "dual_fc.kernel": 2, "gru_a.weight_ih_l0": 1, "gru_a.weight_hh_l0": 1, "gru_b.weight_ih_l0": 1,
+    "gru_b.weight_hh_l0": 1,
+}  # fmt: skip
+"""The arrays that a file in eight bits has in eight bits: name -> the number of leading axes that count the rows."""
+
+DIAGONALS = frozenset({"gru_a.weight_hh_l0", "gru_b.weight_hh_l0"})
+"""The recurrent matrices, whose diagonals are kept apart."""
+
+WEIGHTS = WeightsFormat(
+    "lpcnet", Config, shapes, optional=frozenset({"rate", "hop"}), matrices=MATRICES, diagonals=DIAGONALS
+)
 """The layout of a file of LPCNet's weights. If a file has no rate and hop, they are the published values."""

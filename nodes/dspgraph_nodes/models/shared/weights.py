@@ -3,6 +3,10 @@
 A file of weights is a safetensors file with float32 arrays, or float16 arrays, which are read as float32. Its metadata
 have three texts: `model`, the name of the model; `format`, the version of this layout; and `config`, the configuration
 in JSON. Nothing in such a file is executed when it is read.
+
+A file in eight bits has format 2 and a fourth text, `precision`: "int8". Each of its matrices is stored as int8, with
+two float32 arrays beside it: NAME.scale, the factors of its rows, and, for a recurrent matrix, NAME.diagonal. It is
+read as float32, without any rounding.
 """
 
 from __future__ import annotations
@@ -10,14 +14,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 
 from dspgraph.shown import escaped, shortened, shown
 from dspgraph_nodes._kernels.arrays import Array
+from dspgraph_nodes._kernels.neural.quantisation import EightBits, dequantised, quantised
 from dspgraph_nodes.models.shared.atomic import write_atomically
 from dspgraph_nodes.models.shared.config import ModelConfig
 
@@ -25,6 +30,12 @@ Config = TypeVar("Config", bound=ModelConfig)
 
 FORMAT = "1"
 """The version of the layout. Files of the first version say no version and have the key `model` in `config`."""
+
+EIGHT_BIT_FORMAT = "2"
+"""The version of the layout of files in eight bits."""
+
+Numbers = Literal["float32", "float16", "int8"]
+"""The numbers in a file of weights."""
 
 _LONGEST_HEADER = 2**20
 """The largest size of the header of a file of weights, in bytes. The header for an LPCNet has about 2000 bytes."""
@@ -37,7 +48,9 @@ class WeightsFormat(Generic[Config]):
     model: the name of the model; config: the class of its configurations; shapes: a function from a configuration to
     name -> shape for every array; way_out: the last part of the error for a file that is not safetensors, which says
     what to do; by default it names the commands that make and convert weights; optional: the fields of the
-    configuration that older files do not have. Such a field then has its default value.
+    configuration that older files do not have. Such a field then has its default value. matrices: the arrays that a
+    file in eight bits has in eight bits, name -> number of leading axes that count the rows; a model without them has
+    no such files; diagonals: the matrices of these whose diagonals are kept apart.
     """
 
     model: str
@@ -45,43 +58,65 @@ class WeightsFormat(Generic[Config]):
     shapes: Callable[[Config], Mapping[str, tuple[int, ...]]]
     way_out: str = ""
     optional: frozenset[str] = frozenset()
+    matrices: Mapping[str, int] = field(default_factory=dict, hash=False)
+    diagonals: frozenset[str] = frozenset()
 
-    def metadata(self, config: Config) -> dict[str, str]:
+    def metadata(self, config: Config, numbers: Numbers = "float32") -> dict[str, str]:
         """Return the metadata, name -> text, of a file of weights with this configuration."""
-        return {"model": self.model, "format": FORMAT, "config": config.model_dump_json()}
+        found = {"model": self.model, "format": FORMAT, "config": config.model_dump_json()}
+        return found | ({"format": EIGHT_BIT_FORMAT, "precision": "int8"} if numbers == "int8" else {})
 
-    def write(self, path: str | Path, config: Config, arrays: Mapping[str, Array], half: bool = False) -> None:
+    def write(
+        self, path: str | Path, config: Config, arrays: Mapping[str, Array], numbers: Numbers = "float32"
+    ) -> None:
         """Write a configuration and its arrays, by name, to a file. Raises ValueError as `content` does."""
-        write_atomically(path, self.content(config, arrays, str(path), half))
+        write_atomically(path, self.content(config, arrays, str(path), numbers))
 
     def content(
-        self, config: Config, arrays: Mapping[str, Array], where: str = "the network", half: bool = False
+        self, config: Config, arrays: Mapping[str, Array], where: str = "the network", numbers: Numbers = "float32"
     ) -> bytes:
         """Return the content of a file of weights; equal weights have equal bytes.
 
-        The package safetensors would write the metadata in another order each time. half: whether the arrays are
-        rounded to float16. Raises ValueError as `check` does, and for numbers that are too large for float16.
+        The package safetensors would write the metadata in another order each time. numbers: the numbers in the file,
+        to which the arrays are rounded. Raises ValueError as `check` does, for numbers that are too large for float16,
+        and if a model has no files in eight bits.
         """
         self.check(arrays, config, where)
-        header: dict[str, object] = {"__metadata__": self.metadata(config)}
-        rounded = {name: _rounded(name, array) if half else array for name, array in arrays.items()}
+        header: dict[str, object] = {"__metadata__": self.metadata(config, numbers)}
+        stored = self._stored(arrays, numbers)
         end = 0
-        for name in sorted(rounded):
-            begin, end = end, end + rounded[name].nbytes
-            kind = "F16" if half else "F32"
-            header[name] = {"dtype": kind, "shape": list(rounded[name].shape), "data_offsets": [begin, end]}
+        for name in sorted(stored):
+            begin, end = end, end + stored[name].nbytes
+            kind = {"i1": "I8", "f2": "F16", "f4": "F32"}[stored[name].dtype.str[1:]]
+            header[name] = {"dtype": kind, "shape": list(stored[name].shape), "data_offsets": [begin, end]}
         text = json.dumps(header, separators=(",", ":")).encode()
         text += b" " * (-len(text) % 8)  # so that the numbers are aligned
-        order = "<f2" if half else "<f4"
-        numbers = (np.ascontiguousarray(rounded[name], order).tobytes() for name in sorted(rounded))
-        return b"".join((len(text).to_bytes(8, "little"), text, *numbers))
+        rows = (stored[name].astype(stored[name].dtype.newbyteorder("<")).tobytes() for name in sorted(stored))
+        return b"".join((len(text).to_bytes(8, "little"), text, *rows))
+
+    def _stored(self, arrays: Mapping[str, Array], numbers: Numbers) -> dict[str, Array]:
+        """Return the arrays of a file, by name."""
+        if numbers != "int8":
+            return {name: _rounded(name, array) if numbers == "float16" else array for name, array in arrays.items()}
+        found = {name: array for name, array in arrays.items() if name not in self.matrices}
+        for name, eight in self.in_eight_bits(arrays).items():
+            found |= {name: eight.codes, f"{name}.scale": eight.scale}
+            if eight.diagonal is not None:
+                found[f"{name}.diagonal"] = eight.diagonal
+        return found
+
+    def in_eight_bits(self, arrays: Mapping[str, Array]) -> dict[str, EightBits]:
+        """Return the matrices in eight bits, by name. Raises ValueError if the model has no files in eight bits."""
+        if not self.matrices:
+            raise ValueError(f"weights of '{self.model}' cannot be written in eight bits; those of lpcnet can")
+        return {name: quantised(arrays[name], axes, name in self.diagonals) for name, axes in self.matrices.items()}
 
     def read(self, path: str | Path) -> tuple[Config, dict[str, Array]]:
         """Return the configuration and the arrays, by name, of a file.
 
         Raises ValueError if the file does not exist, is not safetensors, is cut short, belongs to another model, has
-        arrays of other sizes than its configuration says, or holds numbers that are not finite. The error names the
-        file, what was found and what was expected.
+        arrays of other sizes than its configuration says, holds numbers that are not finite, or 8-bit numbers that do
+        not fit their scales. The error names the file, what was found and what was expected.
         """
         from safetensors import SafetensorError, safe_open
 
@@ -93,11 +128,15 @@ class WeightsFormat(Generic[Config]):
             if length > _LONGEST_HEADER:
                 raise SafetensorError(f"its header would have {length} bytes; expected at most {_LONGEST_HEADER}")
             with safe_open(path, framework="numpy") as file:
-                config = self._config(path, file.metadata() or {})
+                metadata = file.metadata() or {}
+                config = self._config(path, metadata)
                 names = list(file.keys())
                 shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
-                self._check_shapes(shapes, config, str(path))
+                eight = metadata.get("format") == EIGHT_BIT_FORMAT
+                self._check_shapes(shapes, config, str(path), eight)
                 arrays = {name: _single(file.get_tensor(name)) for name in names}
+                if eight:
+                    arrays = self._dequantised(arrays, str(path))
         except SafetensorError as error:
             way_out = self.way_out or (
                 f"'dspgraph train {self.model}' makes weights, and 'dspgraph weights convert' converts weights of "
@@ -123,8 +162,37 @@ class WeightsFormat(Generic[Config]):
             if not np.isfinite(array).all():
                 raise ValueError(f"{where}: {name} holds numbers that are not finite: the training has diverged")
 
-    def _check_shapes(self, found: Mapping[str, tuple[int, ...]], config: Config, where: str) -> None:
-        expected = self.shapes(config)
+    def _dequantised(self, stored: Mapping[str, Array], where: str) -> dict[str, Array]:
+        """Return the arrays in float32. stored: those of a file in eight bits, with the right names and shapes."""
+        extra = {f"{name}.{kind}" for name in self.matrices for kind in ("scale", "diagonal")}
+        arrays = {name: array for name, array in stored.items() if name not in extra}
+        for name, axes in self.matrices.items():
+            eight = EightBits(stored[name], stored[f"{name}.scale"], stored.get(f"{name}.diagonal"))
+            if eight.codes.dtype != np.int8:
+                raise ValueError(f"{where}: {name} is {eight.codes.dtype}; its metadata say int8")
+            for kind, array in zip(("scale", "diagonal"), eight[1:], strict=True):
+                if array is not None and not (array.dtype == np.float32 and np.isfinite(array).all()):
+                    raise ValueError(f"{where}: {name}.{kind} is {array.dtype}; expected finite numbers in float32")
+            arrays[name] = dequantised(eight)
+            again = quantised(arrays[name], axes, name in self.diagonals)
+            if not (np.array_equal(again.codes, eight.codes) and np.array_equal(again.scale, eight.scale)):
+                raise ValueError(
+                    f"{where}: {name} is in eight bits, but not as dspgraph rounds weights: in every row the largest "
+                    "number is 127 or -127, and its scale has 16 binary digits: write it by 'dspgraph weights quantise'"
+                )
+        return arrays
+
+    def _stored_shapes(self, config: Config) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the arrays of a file in eight bits."""
+        found = dict(self.shapes(config))
+        for name, axes in self.matrices.items():
+            found[f"{name}.scale"] = found[name][:axes]
+        return found | {f"{name}.diagonal": found[name][:1] for name in self.diagonals}
+
+    def _check_shapes(
+        self, found: Mapping[str, tuple[int, ...]], config: Config, where: str, eight: bool = False
+    ) -> None:
+        expected = self._stored_shapes(config) if eight else self.shapes(config)
         missing, foreign = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
         if missing or foreign:
             faults = [
@@ -147,9 +215,11 @@ class WeightsFormat(Generic[Config]):
             ) from None
         if model != self.model:
             raise ValueError(f"{path} holds weights of {shown(model)}; expected weights of '{self.model}'")
-        if (version := metadata.get("format", FORMAT)) != FORMAT:
+        eight = self.matrices and metadata.get("precision") == "int8"
+        expected = EIGHT_BIT_FORMAT if eight else FORMAT
+        if (version := metadata.get("format", FORMAT)) != expected:
             raise ValueError(
-                f"{path} has the layout {shown(version)}; this version of dspgraph reads layout {FORMAT}: "
+                f"{path} has the layout {shown(version)}; this version of dspgraph reads layout {expected}: "
                 "install a newer version"
             )
         names = set(self.config.model_fields)

@@ -1,0 +1,59 @@
+"""Weights in eight bits: w = scale[row] * q, where q is a whole number from -127 to 127.
+
+The scale of a row is max |w| / 127, rounded up to 16 binary digits. So scale * q is exact in float32, and weights that
+have been in eight bits once have the same scales and numbers again.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from dspgraph_nodes._kernels.arrays import Array
+
+LARGEST_CODE = 127  # of the 8-bit numbers; -128 is not used, so that the products of two pairs fit into 16 bits
+_DIGITS = 16
+_LEAST = 2.0**-100  # a row whose scale would be below this has zeros only
+
+
+class EightBits(NamedTuple):
+    """An array of weights in eight bits."""
+
+    codes: Array  # int8, in the shape of the array; zeros on the diagonals, if these are kept apart
+    scale: Array  # float32, in the shape of the leading axes
+    diagonal: Array | None  # [rows] float32, the diagonals of the squares, one below the other, that make up the array
+
+
+def quantised(weights: Array, axes: int = 1, diagonal: bool = False) -> EightBits:
+    """Return an array in eight bits.
+
+    weights: float32; axes: the number of leading axes that count the rows, each with a scale of its own; diagonal:
+    whether the array [k * n, n] is a column of k squares whose diagonals are kept apart, in float32. The diagonals of
+    recurrent matrices are much larger than the other weights.
+    """
+    wide, kept = weights.astype(np.float64), None
+    if diagonal:
+        kept = weights[_diagonal(weights)].astype(np.float32)
+        wide[_diagonal(weights)] = 0
+    largest = np.abs(wide).max(axis=tuple(range(axes, wide.ndim)), initial=0)
+    mantissa, exponent = np.frexp(largest / LARGEST_CODE)
+    scale = np.ldexp(np.ceil(np.ldexp(mantissa, _DIGITS)), exponent - _DIGITS)
+    scale[scale < _LEAST] = 0
+    divisor = np.where(scale > 0, scale, np.inf).reshape(*scale.shape, *[1] * (wide.ndim - axes))
+    return EightBits(np.rint(wide / divisor).astype(np.int8), scale.astype(np.float32), kept)
+
+
+def dequantised(eight: EightBits) -> Array:
+    """Return the weights, float32, without any rounding."""
+    scale = eight.scale.reshape(*eight.scale.shape, *[1] * (eight.codes.ndim - eight.scale.ndim))
+    weights: Array = eight.codes.astype(np.float32) * scale
+    if eight.diagonal is not None:
+        weights[_diagonal(weights)] = eight.diagonal
+    return weights
+
+
+def _diagonal(weights: Array) -> tuple[Array, Array]:
+    """Return the rows and the columns of the numbers on the diagonals of squares that stand one below the other."""
+    rows = np.arange(len(weights))
+    return rows, rows % weights.shape[1]

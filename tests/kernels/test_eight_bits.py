@@ -1,0 +1,143 @@
+"""Products of 8-bit numbers: exact, and the same whole numbers by every path, for one signal and for sixteen."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from dspgraph import Array
+from dspgraph_nodes._kernels.compile.jit import kernel
+from dspgraph_nodes._kernels.compile.simd import DOT_PATHS, dot_paths
+from dspgraph_nodes._kernels.neural.layers import product_m_of_many, product_m_of_one
+from dspgraph_nodes._kernels.neural.layout import WIDTH, DotBlocks
+from dspgraph_nodes._kernels.neural.packing import dot_blocks
+from dspgraph_nodes._kernels.neural.quantisation import EightBits, dequantised, quantised
+from dspgraph_nodes._kernels.neural.stages import encode_state_for
+
+
+def drawn(*shape: int, seed: int = 0) -> Array:
+    return np.random.Generator(np.random.Philox(key=seed)).random(shape)
+
+
+# ---- rounding -------------------------------------------------------------------------------------------------------
+
+
+def test_a_row_is_its_scale_times_whole_numbers_to_127() -> None:
+    weights = (drawn(6, 40) - 0.5).astype(np.float32)
+    found = quantised(weights)
+    largest = np.abs(weights).max(axis=1).astype(np.float64)
+    assert_array_equal(np.abs(found.codes).max(axis=1), np.full(6, 127))
+    assert np.all(found.scale >= largest / 127)
+    assert np.all(found.scale <= largest / 127 * (1 + 2.0**-15))  # 16 binary digits, rounded up
+    assert np.abs(dequantised(found) - weights).max(axis=1).max() <= (found.scale / 2).max() * (1 + 1e-6)
+    assert_array_equal(dequantised(found), found.codes * found.scale[:, None].astype(np.float64))  # nothing is rounded
+
+
+@pytest.mark.parametrize("factor", [1e-30, 1e-3, 1.0, 1e30])
+def test_weights_that_were_in_eight_bits_are_the_same_again(factor: float) -> None:
+    weights = (factor * (drawn(96, 32, seed=1) - 0.5)).astype(np.float32)
+    weights[7] = 0
+    once = quantised(weights, 1, diagonal=True)
+    again = quantised(dequantised(once), 1, diagonal=True)
+    for ours, theirs in zip(again, once, strict=True):
+        assert_array_equal(ours, theirs)
+
+
+def test_rows_may_be_counted_by_several_axes_and_diagonals_stay_as_they_are() -> None:
+    weights = (drawn(2, 5, 7, seed=2) - 0.5).astype(np.float32)
+    found = quantised(weights, 2)
+    assert found.scale.shape == (2, 5)
+    assert_array_equal(found.codes[1, 3], quantised(weights[1, 3:4]).codes[0])
+    square = (drawn(32, 16, seed=3) - 0.5).astype(np.float32)
+    square[np.arange(32), np.arange(32) % 16] *= 50
+    kept = dequantised(quantised(square, 1, diagonal=True))
+    diagonal = np.eye(16, dtype=bool)
+    assert_array_equal(kept.reshape(2, 16, 16)[:, diagonal], square.reshape(2, 16, 16)[:, diagonal])
+    assert np.abs(kept - square).max() < 0.5 / 127 * 0.51  # the large diagonals do not spoil the other weights
+
+
+# ---- products -------------------------------------------------------------------------------------------------------
+
+
+class Net(NamedTuple):
+    m: DotBlocks
+    start: Array
+
+
+class Buffers(NamedTuple):
+    state: Array  # [1, columns], or [1, columns, 16]
+    codes: Array
+    y: Array
+
+
+encode_state = encode_state_for("m")
+
+
+@kernel
+def _encode(net: Net, buffers: Buffers, blocks: int) -> None:
+    for block in range(blocks):
+        encode_state(net, buffers, 0, block)
+
+
+@kernel
+def _of_one(net: Net, buffers: Buffers) -> None:
+    for group in range(len(net.m.places)):
+        product_m_of_one(net, buffers, group, 0)
+
+
+@kernel
+def _of_many(net: Net, buffers: Buffers) -> None:
+    for block in range(len(net.m.where)):
+        product_m_of_many(net, buffers, block, block, 0)
+
+
+def products(codes: Array, states: Array, path: str, lanes: int) -> tuple[Array, Array]:
+    """Return the 8-bit states [columns, lanes] and the sums [rows, lanes]. states: [columns, lanes]."""
+    rows, columns = codes.shape
+    net = Net(dot_blocks(codes, np.ones(rows), path), np.zeros(0, np.float32))
+    shape = (lanes,) if lanes > 1 else ()
+    state = np.ascontiguousarray(states.reshape(1, columns, *shape), np.float32)
+    buffers = Buffers(state, np.zeros(states.size, np.uint8), np.zeros((rows + WIDTH, *shape), np.int32))
+    _encode(net, buffers, columns // WIDTH)
+    (_of_many if lanes > 1 else _of_one)(net, buffers)
+    bytes_ = buffers.codes ^ np.uint8(128 if path == "vnni" else 0)
+    order = bytes_.view(np.int8).reshape(columns // 4, lanes, 4).swapaxes(1, 2).reshape(columns, lanes)
+    return order, buffers.y[:rows].reshape(rows, lanes)
+
+
+@pytest.mark.parametrize("lanes", [1, 16])
+@pytest.mark.parametrize("path", DOT_PATHS)
+def test_every_path_gives_the_exact_sums(path: str, lanes: int) -> None:
+    """Random pieces, some of them left out, and the largest numbers in all pieces, where 16 bits would saturate."""
+    if path not in dot_paths():
+        pytest.skip(f"this machine cannot run {path}")
+    sparse = np.rint(254 * drawn(80, 48) - 127).astype(np.int8)
+    sparse *= np.repeat(np.repeat(drawn(5, 12, seed=4) < 0.5, 16, axis=0), 4, axis=1)
+    states = (2 * drawn(48, lanes, seed=5) - 1).astype(np.float32)
+    extremes = np.where(drawn(80, 48, seed=6) < 0.5, -127, 127).astype(np.int8)
+    for codes, state in (
+        (sparse, states),
+        (extremes, np.sign(states)),
+        (np.full_like(extremes, 127), np.ones_like(states)),
+    ):
+        found, sums = products(codes, state, path, lanes)
+        assert_array_equal(found, np.rint(np.float32(127) * state))
+        assert_array_equal(sums, codes.astype(np.int64) @ found.astype(np.int64))
+
+
+def test_halves_become_even_and_a_number_just_above_one_stays_127() -> None:
+    state = np.zeros((16, 1), np.float32)
+    state[:6, 0] = np.array([0.5, 1.5, 2.5, -0.5, -1.5, 127.00001]) / 127
+    found, _ = products(np.ones((16, 16), np.int8), state, "plain", 1)
+    expected = np.rint((np.float32(127) * state[:, 0]).astype(np.float32))
+    assert_array_equal(found[:, 0], expected)
+    assert found[5, 0] == 127
+
+
+def test_wrong_8_bit_numbers_come_out_otherwise() -> None:
+    """The check of files: a scale or a number that was changed by hand is not what rounding gives."""
+    right = quantised((drawn(16, 16, seed=8) - 0.5).astype(np.float32))
+    for wrong in (right._replace(scale=right.scale * np.float32(1.0001)), right._replace(codes=right.codes // 2)):
+        again = quantised(dequantised(EightBits(*wrong)))
+        assert not (np.array_equal(again.codes, wrong.codes) and np.array_equal(again.scale, wrong.scale))

@@ -1,0 +1,130 @@
+"""LPCNet in eight bits: against its formulas in numpy, and the same bits in lanes and by every path."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from dspgraph import Array
+from dspgraph_nodes._kernels.compile.simd import dot_paths
+from dspgraph_nodes._kernels.neural import lpcnet_synthesis as loop
+from dspgraph_nodes._kernels.neural.lanes import Segment
+from dspgraph_nodes._kernels.neural.lpcnet_packing import Network, pack_weights
+from dspgraph_nodes._kernels.neural.quantisation import dequantised
+from dspgraph_nodes.models.lpcnet.config import Config
+from dspgraph_nodes.models.lpcnet.weights import WEIGHTS
+from helpers.networks import SMALL, random_arrays, sized
+
+HOP = 20
+
+
+def drawn(*shape: int, seed: int = 0) -> Array:
+    return np.random.Generator(np.random.Philox(key=seed)).random(shape)
+
+
+def packed(arrays: dict[str, Array], path: str = "") -> Network:
+    return pack_weights(arrays, WEIGHTS.in_eight_bits(arrays), path)
+
+
+def sigmoid(x: Array) -> Array:
+    y: Array = 1 / (1 + np.exp(-x))
+    return y
+
+
+def formulas(arrays: dict[str, Array], f: Array, codes: Array, hop: int, rounded: bool = True) -> tuple[Array, Array]:
+    """Return logits [n, 256] and states of GRU_B [n, units], in float64 from the definition, weights in eight bits.
+
+    f: [frames, condition]; codes: [n, 3]; rounded: whether the states are rounded to round(127 * h) / 127 in the products.
+    """
+    eight = WEIGHTS.in_eight_bits(arrays)
+    w = {name: array.astype(np.float64) for name, array in arrays.items()}
+    w |= {name: dequantised(one).astype(np.float64) for name, one in eight.items()}
+
+    def product(name: str, h: Array, columns: slice = slice(None)) -> Array:
+        numbers, scale = eight[name].codes[..., columns].astype(np.int64), eight[name].scale.astype(np.float64)
+        if not rounded:
+            return scale * (numbers @ h)
+        sums: Array = scale * (numbers @ np.rint(127 * h).astype(np.int64)) / 127
+        return sums
+
+    def gru(name: str, x: Array, h: Array) -> Array:
+        diagonal = eight[f"{name}.weight_hh_l0"].diagonal
+        assert diagonal is not None
+        own = product(f"{name}.weight_hh_l0", h) + diagonal.astype(np.float64) * np.tile(h, 3) + w[f"{name}.bias_hh_l0"]
+        (xr, xz, xn), (hr, hz, hn) = np.split(x, 3), np.split(own, 3)
+        r, z = sigmoid(xr + hr), sigmoid(xz + hz)
+        new: Array = (1 - z) * np.tanh(xn + r * hn) + z * h
+        return new
+
+    units = w["gru_a.weight_hh_l0"].shape[1]
+    a, b = np.zeros(units), np.zeros(w["gru_b.weight_hh_l0"].shape[1])
+    logits, states = [], []
+    for n, three in enumerate(codes):
+        row = f[n // hop].astype(np.float64)
+        inputs = np.concatenate((w["embed.weight"][three].reshape(-1), row))
+        a = gru("gru_a", w["gru_a.weight_ih_l0"] @ inputs + w["gru_a.bias_ih_l0"], a)
+        of_condition = w["gru_b.weight_ih_l0"][:, units:] @ row + w["gru_b.bias_ih_l0"]
+        b = gru("gru_b", product("gru_b.weight_ih_l0", a, slice(units)) + of_condition, b)
+        both = product("dual_fc.kernel", b) + w["dual_fc.bias"]
+        logits.append((w["dual_fc.factor"] * np.tanh(both)).sum(axis=0))
+        states.append(b)
+    return np.array(logits), np.array(states)
+
+
+def forced(network: Network, f: Array, codes: Array, lanes: int) -> tuple[Array, Array, Array]:
+    frames = len(codes) // HOP
+    given = loop.frame_inputs(network.frame, f, np.zeros((frames, 1)), np.ones(frames))
+    return loop.teacher_forced(network.sample, given, codes, HOP, lanes)
+
+
+@pytest.mark.parametrize("config", [SMALL, sized(32, 32)], ids=lambda c: f"{c.gru_a}/{c.gru_b}")
+def test_teacher_forced_it_is_its_definition(config: Config) -> None:
+    arrays = random_arrays(config)
+    f = (2 * drawn(4, config.condition) - 1).astype(np.float32)
+    codes = (256 * drawn(4 * HOP, 3, seed=1)).astype(np.int64)
+    one, many = (forced(packed(arrays), f, codes, lanes) for lanes in (1, 16))
+    for ours, theirs in zip(one, many, strict=True):
+        assert_array_equal(ours, theirs)
+    logits, states = formulas(arrays, f, codes, HOP)
+    # A state on the edge between two 8-bit numbers may be rounded otherwise in float32, so only most samples are close.
+    assert np.median(np.abs(one[0] - logits)) < 1e-5  # measured 1e-6
+    assert np.abs(one[0] - logits).max() < 0.05
+    assert np.abs(one[1] - states).max() < 0.01
+    other, _ = formulas(arrays, f, codes, HOP, rounded=False)
+    assert np.median(np.abs(one[0] - other)) > 1e-3, "rounding of the states must matter, or this test shows nothing"
+
+
+def segments(network: Network, count: int) -> list[Segment]:
+    found = []
+    for k in range(count):
+        frames = 1 + (5 * k) % 7
+        f = (2 * drawn(frames, SMALL.condition, seed=k) - 1).astype(np.float32)
+        lpc = np.tile([-0.9, 0.2, 0.0, 0.1], (frames, 1)) * drawn(frames, 1, seed=k)
+        given = loop.frame_inputs(network.frame, f, lpc, 1 + drawn(frames, seed=k))
+        numbers = drawn(HOP * frames, seed=k + 100).astype(np.float32)
+        found.append(Segment(loop.LaneState(network.sample, 4), given, HOP // 2, numbers))
+    return found
+
+
+def runs(path: str) -> list[list[Array]]:
+    """Return the samples of seventeen signals: one after the other, and side by side."""
+    network = packed(random_arrays(SMALL), path)
+    alone = [loop.synthesise(network.sample, [one], HOP, 0.002)[0][0] for one in segments(network, 17)]
+    together = [samples for samples, _ in loop.synthesise(network.sample, segments(network, 17), HOP, 0.002, many=2)]
+    return [alone, together]
+
+
+def test_a_lane_has_the_bits_its_signal_has_alone() -> None:
+    alone, together = runs("")
+    for ours, theirs in zip(together, alone, strict=True):
+        assert_array_equal(ours, theirs)
+    assert len(np.unique(np.concatenate(alone))) > 100
+
+
+@pytest.mark.slow
+def test_every_path_gives_the_same_samples() -> None:
+    """The paths that this machine can run; NUMBA_CPU_FEATURES turns others off. Each is compiled, some seconds."""
+    expected = runs(dot_paths()[0])
+    for path in dot_paths()[1:]:
+        for found, known in zip(runs(path), expected, strict=True):
+            for ours, theirs in zip(found, known, strict=True):
+                assert_array_equal(ours, theirs)
