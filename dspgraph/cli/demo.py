@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +40,7 @@ def demo(out: Path, weights: Path | None, overwrite: bool) -> None:
     if weights:
         model, overrides = model_of(weights), [f"weights={weights}"]
         models[model] = Choice(model, load(model, overrides), overrides=overrides)
-    found = [*(replace(choice, name=choice.swaps[VOCODER_SLOT]) for choice in each), *models.values()]
+    found = [*each, *models.values()]
     clip = example_speech()
     echo(f"{', '.join([VOCODER, *models])} on {clip.name}:")
     results = compare(found, [clip], out, VOCODER, Pipeline(VOCODER).document.about, overwrite=overwrite)

@@ -19,6 +19,7 @@ from dspgraph.cli.compare import compare, score
 from dspgraph.cli.demo import demo
 from dspgraph.cli.info import info
 from dspgraph.cli.inspect import check, nodes, pipelines, schema, show
+from dspgraph.cli.listen import listen
 from dspgraph.cli.notes import notes
 from dspgraph.cli.plot import plot
 from dspgraph.cli.process import complain, open_standard_streams, report_stop, report_system_error, signals_raised
@@ -77,5 +78,23 @@ def main(ctx: click.Context, traceback: bool) -> None:
         ctx.call_on_close(lambda: os.environ.pop(TRACEBACK, None))
 
 
-for command in (demo, render, compare, score, show, check, pipelines, nodes, schema, plot, notes, train, weights, info):
+COMMANDS = (
+    demo,
+    render,
+    compare,
+    listen,
+    score,
+    show,
+    check,
+    pipelines,
+    nodes,
+    schema,
+    plot,
+    notes,
+    train,
+    weights,
+    info,
+)
+
+for command in COMMANDS:
     main.add_command(command)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from dspgraph.errors import FileError
+from dspgraph.evaluation.statistics import PairedTest, holm_corrected, paired
 from dspgraph.io.atomic import write_whole
 from dspgraph.io.paths import read_file
 from dspgraph.io.tables import csv_bytes
@@ -27,6 +30,9 @@ LARGEST_RESULTS = 2**28
 
 RESAMPLINGS = 10_000
 """Number of means from which a confidence interval is computed. Each is over recordings drawn with replacement."""
+
+MOST_IN_PAIRS = 10
+"""The largest number of variants of which all pairs are tested."""
 
 _BLOCK = 2**20
 """Largest number of indices that are drawn at a time: 8 MiB."""
@@ -161,6 +167,45 @@ class Results:
             for variant in self.variants
         ]
 
+    def tests(self) -> list[PairedTest]:
+        """Return the paired tests of every metric for the pairs of variants, with p-values corrected by Holm.
+
+        All pairs are tested for up to MOST_IN_PAIRS variants, otherwise each variant with the first. The p-values are
+        corrected for the number of pairs of a metric. A pair with fewer than two common recordings has no test.
+        """
+        values = {(score.variant, score.recording): score.values for score in self.scores}
+        found = []
+        for metric in self.metrics:
+            tests = []
+            for a, b in self._pairs():
+                both = [
+                    (x, y)
+                    for one in self.recordings
+                    if (x := values.get((a, one.id), {}).get(metric.name)) is not None
+                    and (y := values.get((b, one.id), {}).get(metric.name)) is not None
+                ]
+                if len(both) > 1:
+                    tests.append(paired(metric.name, a, b, *zip(*both, strict=True)))
+            found += holm_corrected(tests)
+        return found
+
+    def _pairs(self) -> Iterator[tuple[str, str]]:
+        names = [variant.name for variant in self.variants]
+        return combinations(names, 2) if len(names) <= MOST_IN_PAIRS else ((names[0], name) for name in names[1:])
+
+    @property
+    def tests_about(self) -> str:
+        """A sentence about the pairs that `tests` leaves out; "" if it leaves out none."""
+        if len(self.variants) <= MOST_IN_PAIRS:
+            return ""
+        return f"As there are more than {MOST_IN_PAIRS} variants, each is tested with the first."
+
+    @property
+    def identity(self) -> str:
+        """A hash of the variants and recordings, by which answers of listeners are known to belong together."""
+        compared = [[one.name, one.digest] for one in self.variants], [one.id for one in self.recordings]
+        return hashlib.sha256(json.dumps([self.pipeline, *compared]).encode()).hexdigest()[:16]
+
     def missing_values(self) -> list[str]:
         """Return a sentence for each metric that has no value in some scores for known reasons, with one example."""
         sentences = []
@@ -253,6 +298,7 @@ def write(results: Results, folder: Path) -> tuple[Path, Path]:
     texts unchanged.
     """
     data = {**asdict(results), "means": [_plain(asdict(mean)) for mean in results.means()]}
+    data["tests"] = [{**_plain(asdict(one)), "difference": _plain(asdict(one.difference))} for one in results.tests()]
     # results.json is written first: a later comparison that finds it knows that the other files are results too.
     whole = write_whole(folder / JSON, (json.dumps(data, indent=1, allow_nan=False) + "\n").encode("ascii"))
     return write_whole(folder / TABLE, csv_bytes(_rows(results))), whole

@@ -94,7 +94,7 @@ def choices(
     found = []
     for swap, chosen in combinations:
         several = [override for override, each in zip(chosen, values, strict=True) if len(each) > 1]
-        name = ", ".join([*_swap_names(slots, swap), *several]) or Path(pipeline).stem
+        name = " / ".join([*_swap_names(slots, swap, vary), *several]) or Path(pipeline).stem
         try:
             graph = Pipeline(pipeline, chosen, {**swaps, **swap}, plugins).graph
         except DspgraphError as error:
@@ -141,12 +141,15 @@ def _swaps(
         yield from ({slot: name} for name in (names if len(free) == 1 else names[1:]))
 
 
-def _swap_names(slots: Mapping[str, Sequence[str]], swap: Mapping[str, str]) -> list[str]:
-    """Return a text for each slot in `swap` (slot -> variant): "slot=variant", or only "variant" if there is one slot.
+def _swap_names(slots: Mapping[str, Sequence[str]], swap: Mapping[str, str], vary: Sequence[str] | None) -> list[str]:
+    """Return a text for each slot in `swap`, by which the graphs differ.
 
-    slots: slot -> names of its variants, for all slots of the pipeline.
+    It is only the variant if all graphs vary the same slots (`vary`), or if the pipeline has one slot; else
+    "slot=variant".
     """
-    return list(swap.values()) if len(slots) == 1 else [f"{slot}={name}" for slot, name in swap.items()]
+    if vary is not None or len(slots) == 1:
+        return list(swap.values())
+    return [f"{slot}={name}" for slot, name in swap.items()]
 
 
 def _way_out(slots: Mapping[str, Sequence[str]], swap: Mapping[str, str], swaps: Mapping[str, str]) -> str:

@@ -30,3 +30,8 @@ def as_text(text: str) -> str:
     """
     risky = text[:1] in ("\t", "\r", "\n", "'") or text.lstrip()[:1] in _FORMULA
     return f"'{text}" if text and risky else text
+
+
+def original(text: str) -> str:
+    """Return the text that `as_text` has made a cell of."""
+    return text.removeprefix("'")

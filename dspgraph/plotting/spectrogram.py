@@ -6,6 +6,7 @@ import io
 import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,11 +29,14 @@ HALF_WINDOW = 0.016
 _SILENCE = 1e-20
 """The least power that is drawn. Smaller powers are raised to it, so that the logarithm of a power of 0 is finite."""
 
-MINIATURE = (400, 128)
+MINIATURE = (800, 128)
 """The numbers of columns and rows of a small spectrogram, in pixels."""
 
 _LEVELS = 64
 """The number of colours of a small spectrogram: each colour covers 1.25 dB of the range of 80 dB."""
+
+DIFFERENCE = 24
+"""The largest difference in dB that the colours of a picture of differences show: two dB for each colour."""
 
 _BLOCK = 2**18
 """The number of samples per channel that are read in one step for a small spectrogram."""
@@ -94,8 +98,20 @@ def spectrogram(samples: Array, rate: float, title: str) -> Figure:
     return figure
 
 
-def miniatures(files: Sequence[Path]) -> list[bytes]:
-    """Return small spectrograms of audio files, without axes, each as the bytes of a PNG file.
+@dataclass(frozen=True)
+class Miniatures:
+    """Small pictures of audio files, without axes, each as the bytes of a PNG file.
+
+    spectrograms: one for each file. differences: for each file its spectrogram minus that of the first file, in dB,
+    from blue (DIFFERENCE dB softer, or more) to red (louder). Levels below the range of 80 dB are raised to it.
+    """
+
+    spectrograms: list[bytes]
+    differences: list[bytes]
+
+
+def miniatures(files: Sequence[Path]) -> Miniatures:
+    """Return small spectrograms of audio files, and their differences to the first file.
 
     All have the same scales: the time of the longest file, the frequencies of the highest rate, and 80 dB from the
     loudest point of all files down to black. The windows are Hann windows of 32 ms. The memory does not grow with the
@@ -106,7 +122,8 @@ def miniatures(files: Sequence[Path]) -> list[bytes]:
     top = max((info.samplerate / 2 for info in infos), default=0.0)
     energies = [_miniature(path, seconds, top) for path in files]
     loudest = max((float(energy.max()) for energy in energies), default=0.0)
-    return [_png(energy, max(loudest, _SILENCE)) for energy in energies]
+    levels = [_levels(energy, max(loudest, _SILENCE)) for energy in energies]
+    return Miniatures([_png(one, "magma") for one in levels], [_difference(one, levels[0]) for one in levels])
 
 
 def _miniature(path: Path, seconds: float, top: float) -> Array:
@@ -132,7 +149,8 @@ def _miniature(path: Path, seconds: float, top: float) -> Array:
             # Divide by the number of bins in each row. A row without any bin has the energy of the next bin above it.
             energy /= np.maximum(np.diff(np.append(edges, half + 1)), 1)
             times = (first + np.arange(len(powers))) * hop / rate
-            places = np.minimum(times / max(seconds, 1 / rate) * columns, columns - 1).astype(int)
+            exact = times / max(seconds, 1 / rate) * columns + 1e-9  # a rounding error must not leave a column empty
+            places = np.minimum(exact, columns - 1).astype(int)
             np.add.at(total[:, : len(edges)], places, energy)
             np.add.at(counts, places, 1)
             held, first = held[len(powers) * hop :], first + len(powers)
@@ -140,17 +158,27 @@ def _miniature(path: Path, seconds: float, top: float) -> Array:
     return means
 
 
-def _png(energy: Array, loudest: float) -> bytes:
-    """Return the bytes of a PNG file of a small spectrogram: 80 dB in 64 colours, high frequencies at the top.
+def _levels(energy: Array, loudest: float) -> Array:
+    """Return levels from 0 (80 dB below `loudest`, or less) to 1. energy: [rows, columns]."""
+    levels: Array = np.clip(1 + 10 * np.log10(np.maximum(energy / loudest, _SILENCE)) / 80, 0, 1)
+    return levels
 
-    energy: [rows, columns], row 0 with the lowest frequencies. loudest: the energy that has the brightest colour.
+
+def _difference(levels: Array, reference: Array) -> bytes:
+    return _png(0.5 + (levels - reference) * 80 / DIFFERENCE / 2, "RdBu_r", DIFFERENCE + 1)
+
+
+def _png(shares: Array, colours: str, count: int = _LEVELS) -> bytes:
+    """Return the bytes of a PNG file, high frequencies at the top.
+
+    shares: [rows, columns], places in the colour map from 0 to 1; row 0 has the lowest frequencies. count: number of
+    colours.
     """
     from matplotlib import colormaps
     from PIL import Image
 
-    shares = 1 + 10 * np.log10(np.maximum(energy / loudest, _SILENCE)) / 80
-    image = Image.fromarray(np.clip(np.floor(shares * _LEVELS), 0, _LEVELS - 1).astype(np.uint8)[::-1])
-    image.putpalette(colormaps["magma"](np.linspace(0, 1, _LEVELS), bytes=True)[:, :3].tobytes())
+    image = Image.fromarray(np.clip(np.floor(shares * count), 0, count - 1).astype(np.uint8)[::-1])
+    image.putpalette(colormaps[colours](np.linspace(0, 1, count), bytes=True)[:, :3].tobytes())
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     return file.getvalue()

@@ -1,93 +1,39 @@
-"""The page to listen to, in a real browser: what plays, what it says, what the blind mode hides, and what it cannot do."""
+"""The page to listen to, in a real browser: what plays, what it says, how it looks, and what it cannot do."""
 
 import base64
-import csv
 import hashlib
 import io
-import os
 import re
-import shutil
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import quote
+from typing import Literal
 
-import numpy as np
 import pytest
 import soundfile
-from playwright.sync_api import Dialog, Page, Request, sync_playwright
+from playwright.sync_api import Page
 
 from dspgraph import FileError
 from dspgraph.evaluation.report import write_page
-from dspgraph.evaluation.results import Metric, Recording, Results, Score, Variant
+from dspgraph.evaluation.results import Results
+from helpers.report_pages import (
+    ENGLISH,
+    SVG,
+    UNVOICED,
+    Comparison,
+    address,
+    comparison,
+    downloaded,
+    fill_form,
+    play_from,
+    players,
+    playing,
+    seconds,
+    until,
+    visit,
+)
 
-RATE = 8000
-ENGLISH = ["pulse", "whisper", "residual"]
-UNVOICED = "no frame has a pitch in <both> signals"
 HOSTILE = "<img src=x onerror=alert(1)>.wav"
-SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="90" height="30"><title>In to out</title><desc>wide &amp; far</desc></svg>'
-
-
-# ---- comparisons to show --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Comparison:
-    results: Results
-    audio: dict[tuple[str, str], Path]
-    reference: dict[str, Path]
-    graphs: dict[str, str]
-
-    def write(self, target: Path, assets: bool = False) -> Path:
-        return write_page(self.results, self.audio, self.reference, self.graphs, target, assets)
-
-
-def seconds(recording: int, slot: int) -> float:
-    """How long a sound is: each its own length, so that a player says which one it has."""
-    return 2.0 + 0.5 * recording + 0.1 * slot
-
-
-def comparison(folder: Path, ids: list[str], variants: list[str], missing: tuple[int, int] | None = None) -> Comparison:
-    """Noise of its own length for each reference (slot 0) and variant; `missing`: (recording, slot) that failed."""
-    folder.mkdir()
-    draw = np.random.default_rng(3)
-    paths = {}
-    for recording in range(len(ids)):
-        for slot in range(len(variants) + 1):
-            paths[recording, slot] = folder / f"{recording}-{slot}.flac"
-            samples = draw.uniform(-0.3, 0.3, round(seconds(recording, slot) * RATE))
-            soundfile.write(paths[recording, slot], samples, RATE, subtype="PCM_24")
-    metrics = [
-        Metric("mcd", "dB", "lower", "Distortion of the mel-cepstrum.", "1", {"order": 24}),
-        Metric("si_sdr", "dB", "higher", "Signal to distortion.", "2"),
-        Metric("loudness", "LU", "zero", "Louder is positive.", "1"),
-    ]
-    scores = []
-    for recording, one in enumerate(ids):
-        for slot, variant in enumerate(variants, 1):
-            if (recording, slot) == missing:
-                scores.append(Score(one, variant, {}, "lpc: a value that is not finite <b>"))
-            else:
-                values: dict[str, float | None] = {"mcd": 5.0 - slot + recording / 8, "si_sdr": 2.0 * slot - 3}
-                values["loudness"] = [-4.0, 0.5, None][slot - 1] if recording == 0 else [-1.0, 1.5, 2.5][slot - 1]
-                reasons = {name: UNVOICED for name, value in values.items() if value is None}
-                scores.append(Score(one, variant, values, reasons=reasons))
-    results = Results(
-        "lpc_vocoder", "Analysis & resynthesis.",
-        [Variant(name, f"{k}" * 64, {"excitation": name} if k else {}) for k, name in enumerate(variants)],
-        [Recording(one, f"/corpus/{one}", seconds(k, 0)) for k, one in enumerate(ids)],
-        metrics, scores, {"asked": 24, "computed": 14},
-    )  # fmt: skip
-    found = {key: path for key, path in paths.items() if key != missing}
-    return Comparison(
-        results,
-        {(ids[recording], variants[slot - 1]): path for (recording, slot), path in found.items() if slot},
-        {ids[recording]: path for (recording, slot), path in found.items() if not slot},
-        dict.fromkeys(variants, SVG),
-    )
 
 
 @pytest.fixture(scope="module")
@@ -101,118 +47,10 @@ def file(plain: Comparison, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return plain.write(tmp_path_factory.mktemp("page") / "report.html")
 
 
-# ---- the browser ----------------------------------------------------------------------------------------------------
-
-
-SLOWLY = """{
-    const begin = HTMLMediaElement.prototype.play;
-    HTMLMediaElement.prototype.play = function () { this.playbackRate = 0.1; return begin.call(this); };
-}"""
-"""Ten times: so that a busy machine has not reached the end of two seconds before it looks."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Page]:
-    """A page of the system's Chromium: a machine without one skips these tests, and says so; in CI it is an error.
-
-    All tests use this one: a new page costs more time than what most tests do with it.
-    """
-    path = shutil.which("chromium")
-    if path is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
-            "there is no chromium here: apt install chromium"
-        )
-    flags = [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-background-networking",
-        "--autoplay-policy=no-user-gesture-required",
-    ]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=flags)
-        page = browser.new_page()
-        page.add_init_script(SLOWLY)
-        yield page
-        browser.close()
-
-
-def address(file: Path) -> str:
-    return f"file://{quote(os.fsencode(file))}"
-
-
-@contextmanager
-def visit(page: Page, file: Path, width: int = 1200, scheme: Literal["light", "dark"] = "light") -> Iterator[Page]:
-    """A page at work. It must ask for nothing but itself and what is beside it, and complain of nothing."""
-    seen: list[str] = []
-    inside = ("blob:null/", "data:", address(file.with_name(f"{file.stem}_files")) + "/")
-
-    def refuse(dialog: Dialog) -> None:
-        seen.append(f"dialog: {dialog.message}")
-        dialog.dismiss()
-
-    def ask(request: Request) -> None:
-        if request.url != address(file) and not request.url.startswith(inside):
-            seen.append(request.url)
-
-    watchers: dict[Any, Any] = {
-        "console": lambda message: seen.append(f"console: {message.text}"),
-        "pageerror": lambda error: seen.append(f"error: {error}"),
-        "dialog": refuse,
-        "request": ask,
-    }
-    page.set_viewport_size({"width": width, "height": 800})
-    page.emulate_media(color_scheme=scheme)
-    page.mouse.move(0, 0)
-    for event, watcher in watchers.items():
-        page.on(event, watcher)
-    page.goto(address(file))
-    try:
-        yield page
-        page.evaluate("localStorage.clear()")
-    finally:
-        for event, watcher in watchers.items():
-            page.remove_listener(event, watcher)
-        page.goto("about:blank")
-    assert seen == []
-
-
 @pytest.fixture
 def page(browser: Page, file: Path) -> Iterator[Page]:
     with visit(browser, file) as page:
         yield page
-
-
-def until(page: Page, expression: str) -> None:
-    """Wait for an expression of JavaScript to hold. (The page forbids what playwright would wait with.)"""
-    for _ in range(500):
-        if page.evaluate(expression):
-            return
-        time.sleep(0.01)
-    pytest.fail(f"never true: {expression}; {players(page)}")
-
-
-def players(page: Page) -> list[dict[str, Any]]:
-    """Every player: its file is recognised by its length."""
-    found: list[dict[str, Any]] = page.evaluate(
-        "[...document.querySelectorAll('audio')].map(a => ({seconds: a.duration, at: a.currentTime, on: !a.paused, error: !!a.error}))"
-    )
-    return found
-
-
-def playing(page: Page) -> tuple[float, float]:
-    """The length of what plays, which is one thing only, and where it is."""
-    until(page, "[...document.querySelectorAll('audio')].some(a => !a.paused && a.readyState > 0)")
-    (one,) = [player for player in players(page) if player["on"]]
-    return round(one["seconds"], 3), one["at"]
-
-
-def play_from(page: Page, at: float) -> None:
-    """The keyboard's way to begin, and on to a position."""
-    page.keyboard.press("Space")
-    page.evaluate(
-        f"(slider => {{ slider.value = {at}; slider.dispatchEvent(new Event('input')); }})(document.querySelector('#seek'))"
-    )
-    until(page, f"[...document.querySelectorAll('audio')].some(a => !a.paused && !a.seeking && a.currentTime > {at})")
 
 
 # ---- what plays -----------------------------------------------------------------------------------------------------
@@ -426,7 +264,8 @@ def test_graphs_metrics_and_digests_are_there(page: Page, plain: Comparison) -> 
 def test_the_pictures_are_drawn(page: Page) -> None:
     page.evaluate("document.querySelectorAll('img').forEach(one => { one.loading = 'eager'; })")
     until(page, "[...document.querySelectorAll('.picture img')].every(one => one.complete && one.naturalWidth)")
-    assert page.locator(".picture img").count() == 11
+    assert page.locator(".picture img:not(.difference)").count() == 11
+    assert page.locator(".picture img.difference").count() == 8, "one for each sound but the references"
     assert page.get_by_role("img", name="Spectrogram of Reference").count() == 3
 
 
@@ -461,6 +300,8 @@ def test_every_text_can_be_read_in_light_and_dark(browser: Page, file: Path, sch
         texts = page.evaluate(CONTRASTS)
         page.locator("#blind").click()
         texts += page.evaluate(CONTRASTS)
+        page.locator("#begin").click()
+        texts += page.evaluate(CONTRASTS)
         assert len(texts) > 200
         assert [one for one in texts if one[0] < 4.5] == []  # WCAG 2.2, 1.4.3, level AA
         dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -485,6 +326,8 @@ def test_the_page_never_scrolls_sideways(browser: Page, width: int, tmp_path: Pa
         assert sheet["x"] >= 0 and sheet["x"] + sheet["width"] <= width
         page.locator("#blind").click()
         assert page.evaluate(sideways) == 0
+        page.locator("#begin").click()
+        assert page.evaluate(sideways) == 0
         for button in page.locator("#player button, main button").all():
             if button.is_visible():
                 box = button.bounding_box()
@@ -504,97 +347,6 @@ def test_there_is_one_heading_for_each_part_and_a_name_for_each_control(page: Pa
         "[...document.querySelectorAll('button, input, select, img, summary')].filter(one => !(one.innerText || one.textContent || one.alt || one.ariaLabel || one.labels?.length)).map(one => one.outerHTML)"
     )
     assert nameless == []
-
-
-# ---- blind ----------------------------------------------------------------------------------------------------------
-
-
-def downloaded(page: Page, button: str = "#download") -> list[dict[str, str]]:
-    with page.expect_download() as found:
-        page.locator(button).click()
-    assert found.value.suggested_filename == "preferences.csv"
-    return list(csv.DictReader(io.StringIO(Path(found.value.path()).read_bytes().decode(), newline="")))
-
-
-def test_blind_mode_leaves_nothing_that_tells_which_is_which(page: Page) -> None:
-    page.locator("#blind").click()
-    play_from(page, 0.1)
-    for _ in range(3):
-        for part in ("main", "#player", "#sounds", "header"):
-            markup = page.locator(part).evaluate("one => one.outerHTML")
-            assert not [name for name in ENGLISH if name in markup]
-            assert not re.search(r"sound-\d|card-\d|data-slot|<table|<img", markup)
-        spoken = page.locator("body").aria_snapshot()
-        assert not [name for name in ENGLISH if name in spoken]
-        assert 'button "Play A"' in spoken or 'button "Pause A"' in spoken
-        page.keyboard.press("j")
-
-
-def test_blind_letters_play_what_the_preferences_say(page: Page) -> None:
-    page.locator("#blind").click()
-    heard: list[list[float]] = []
-    for recording in range(3):
-        letters = page.locator("#letters button")
-        heard.append([])
-        for k in range(1, letters.count()):
-            letters.nth(k).click()
-            heard[recording].append(playing(page)[0])
-            page.keyboard.press(str(k))
-            assert playing(page)[0] == heard[recording][-1], "the key of a letter is its place"
-        page.keyboard.press("j")
-    rows = downloaded(page)
-    assert [row["recording"] for row in rows] == ["one", "two", "three"]
-    for recording, row in enumerate(rows):
-        order = [row[letter] for letter in "ABC" if row[letter]]
-        assert heard[recording] == pytest.approx([seconds(recording, ENGLISH.index(name) + 1) for name in order])
-    assert sorted(name for name in rows[2].values() if name in ENGLISH) == ["pulse", "residual"]
-    assert rows[2]["C"] == ""
-
-
-def test_the_order_is_drawn_anew_for_every_recording_and_session(page: Page) -> None:
-    orders = set()
-    for _ in range(6):
-        page.locator("#blind").click()
-        orders |= {(row["A"], row["B"], row["C"]) for row in downloaded(page) if row["C"]}
-        page.locator("#reveal").click()
-    assert len(orders) > 2  # of 6, in 12 draws: fewer than 3 have a chance below 15 (2/6)**12, 3e-5
-
-
-def test_the_preferences_are_what_was_chosen_and_open_as_text(page: Page) -> None:
-    page.locator("#blind").click()
-    page.get_by_role("radio", name="B").check()
-    page.locator("#comment").fill('=HYPERLINK("x")')
-    page.keyboard.press("j")
-    assert page.locator("#comment").input_value() == '=HYPERLINK("x")j', "a letter in a comment is no key"
-    page.locator("#step-on").click()
-    page.get_by_role("radio", name="No preference").focus()
-    page.keyboard.press("Space")
-    page.locator("#comment").fill('both, "equal"\nto me')
-    assert page.locator("#progress").inner_text() == "2 of 3 answered"
-    page.locator("#step-back").click()
-    assert page.get_by_role("radio", name="B").is_checked()
-    rows = downloaded(page)
-    assert list(rows[0]) == ["recording", "choice", "preferred", "comment", "A", "B", "C"]
-    assert rows[0]["choice"] == "B" and rows[0]["preferred"] == rows[0]["B"] != ""
-    assert rows[0]["comment"] == '\'=HYPERLINK("x")j'
-    assert rows[1]["choice"] == "none" and rows[1]["preferred"] == ""
-    assert rows[1]["comment"] == 'both, "equal"\nto me'
-    assert rows[2]["choice"] == rows[2]["preferred"] == rows[2]["comment"] == ""
-    for sign in "+-@\t":
-        page.locator("#comment").fill(f"{sign}1")
-        assert downloaded(page)[0]["comment"] == f"'{sign}1"
-    page.locator("#reveal").click()
-    tally = {
-        row.locator("th").inner_text(): row.locator("td").all_inner_texts() for row in page.locator("#tally tr").all()
-    }
-    assert tally[rows[0]["preferred"]] == ["1", "50 %"]
-    assert tally["No preference"] == ["1", "50 %"]
-    assert page.locator("table.means").is_visible() and page.locator("#card-0-1 img").count() == 1
-    assert downloaded(page, "#download-again")[0]["choice"] == "B"
-    page.locator("main").focus()
-    page.keyboard.press("Space")
-    until(page, "[...document.querySelectorAll('audio')].some(a => a.currentTime > 0.05)")
-    assert playing(page)[0] == pytest.approx(seconds(0, 0)), "the players work as before"
 
 
 # ---- what it cannot do ----------------------------------------------------------------------------------------------
@@ -624,12 +376,12 @@ def test_names_do_no_harm_whatever_they_are(browser: Page, tmp_path: Path) -> No
             page.keyboard.press("2")
             play_from(page, 0.1)
             assert page.locator("#choices button").nth(2).inner_text().split("\n")[-1] == variants[1]
-            page.locator("#blind").click()
-            page.get_by_role("radio", name="A").check()
-            (first, *_) = downloaded(page)
-            assert first["recording"] == HOSTILE
-            assert {first[letter] for letter in "ABC"} == {variants[0], f"'{variants[1]}", variants[2]}
-            page.locator("#reveal").click()
+            fill_form(page, "preference", HOSTILE)
+            assert page.locator("#test-title").inner_text().endswith(HOSTILE)
+            rows = downloaded(page)
+            assert {row["recording"] for row in rows} >= {HOSTILE}
+            assert {row[letter] for row in rows for letter in "ab"} == {variants[0], f"'{variants[1]}", variants[2]}
+            page.evaluate("localStorage.clear()")
 
 
 def test_the_policy_lets_nothing_in_but_the_page_itself(browser: Page, file: Path) -> None:
@@ -688,7 +440,7 @@ def test_a_folder_of_media_works_from_the_disk_and_is_kept_tidy(
 ) -> None:
     target = plain.write(tmp_path / "report.html", assets=True)
     media = contents(tmp_path / "report_files")
-    assert len(media) == 22  # a sound and a picture of three recordings, four each, one of them missing
+    assert len(media) == 30  # 11 sounds, 11 spectrograms, and the differences of 8 variants to the reference
     assert all(re.fullmatch(r"[0-9a-f]{32}\.(wav|png)", name) for name in media)
     heard = {
         soundfile.read(io.BytesIO(one), dtype="int32")[0].tobytes() for name, one in media.items() if "wav" in name
@@ -701,14 +453,14 @@ def test_a_folder_of_media_works_from_the_disk_and_is_kept_tidy(
         play_from(page, 0.2)
         page.keyboard.press("3")
         assert playing(page)[0] == pytest.approx(seconds(0, 3))
-        page.locator("#blind").click()
+        fill_form(page, "preference")
         play_from(page, 0.2)
         assert not [name for name in ENGLISH if name in page.locator("#sounds").inner_html()]
     own = tmp_path / "report_files" / "notes.txt"
     own.write_text("a file of somebody")
     fewer = replace(plain, results=replace(plain.results, recordings=plain.results.recordings[:1]))
     fewer.write(target, assets=True)
-    assert len(contents(tmp_path / "report_files")) == 8 + 1
+    assert len(contents(tmp_path / "report_files")) == 11 + 1
     assert own.is_file()
 
 

@@ -28,20 +28,31 @@ def test_small_spectrograms_share_their_scales(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "slow.wav", 0.5 * np.sin(2 * np.pi * 1500 * steps), 8000)  # 750 Hz, 4 s
     loud, soft, slow = (
         np.asarray(Image.open(io.BytesIO(png)))
-        for png in miniatures([tmp_path / f"{name}.wav" for name in ("loud", "soft", "slow")])
+        for png in miniatures([tmp_path / f"{name}.wav" for name in ("loud", "soft", "slow")]).spectrograms
     )
     columns, rows = MINIATURE
     assert loud.shape == (rows, columns)
-    assert loud[:, 100].argmax() == soft[:, 50].argmax() == rows - 1 - int(3000 / 8000 * rows)
-    assert slow[:, 300].argmax() == rows - 1 - int(750 / 8000 * rows)
-    assert int(loud[:, 100].max()) - int(soft[:, 50].max()) == 16
-    assert loud[:, 205:].max() == soft[:, 105:].max() == 0  # the longest is 4 s
-    assert slow[: rows // 2, 2:-2].max() == 0  # above its own bandwidth
+    assert loud[:, 200].argmax() == soft[:, 100].argmax() == rows - 1 - int(3000 / 8000 * rows)
+    assert slow[:, 600].argmax() == rows - 1 - int(750 / 8000 * rows)
+    assert int(loud[:, 200].max()) - int(soft[:, 100].max()) == 16
+    assert loud[:, 405:].max() == soft[:, 205:].max() == 0  # the longest is 4 s
+    assert slow[: rows // 2, 4:-4].max() == 0  # above its own bandwidth
+
+
+def test_the_difference_to_the_first_file_has_a_colour_for_two_decibels(tmp_path: Path) -> None:
+    steps = np.arange(16000) / 16000
+    for name, gain in (("first", 0.4), ("softer", 0.4 / 10**0.5), ("louder", 0.8)):  # -10 dB, +6 dB
+        soundfile.write(tmp_path / f"{name}.wav", gain * np.sin(2 * np.pi * 3000 * steps), 16000)
+    drawn = miniatures([tmp_path / f"{name}.wav" for name in ("first", "softer", "louder")]).differences
+    first, softer, louder = (np.asarray(Image.open(io.BytesIO(png))) for png in drawn)
+    row = MINIATURE[1] - 1 - int(3000 / 8000 * MINIATURE[1])
+    assert np.ptp(first) == 0  # the middle of 25 colours
+    assert [int(one[row, 400]) - 12 for one in (first, softer, louder)] == [0, -5, 3]
 
 
 def test_silence_and_files_without_samples_have_a_picture(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "silent.wav", np.zeros(100), 8000)
     soundfile.write(tmp_path / "empty.wav", np.zeros(0), 8000)
-    for png in miniatures([tmp_path / "silent.wav", tmp_path / "empty.wav"]):
+    for png in miniatures([tmp_path / "silent.wav", tmp_path / "empty.wav"]).spectrograms:
         assert np.asarray(Image.open(io.BytesIO(png))).max() == 0
-    assert miniatures([]) == []
+    assert miniatures([]).spectrograms == []

@@ -39,7 +39,9 @@ def loudness_difference(pair: Pair) -> float | None:
 
 
 def integrated_loudness(x: Array, rate: Number) -> float | None:
-    """Return the integrated loudness in LUFS; None for less than 0.4 s, and if no block counts. x: [n]. rate: Hz.
+    """Return the integrated loudness in LUFS; None for less than 0.4 s, and if no block counts.
+
+    x: [n] or [n, channels], of front channels, whose powers are added. rate: Hz.
 
     The loudness is -0.691 + 10 * log10(mean square of the K-weighted signal), over the blocks that count. Blocks have
     0.4 s and overlap by three quarters. A block counts if its loudness is above -70 LUFS, and above L - 10 LU, where L
@@ -53,9 +55,10 @@ def integrated_loudness(x: Array, rate: Number) -> float | None:
     from scipy import signal
 
     sections = [[*b, *a] for b, a in (filter_at_rate(*one, float(rate)) for one in K_WEIGHTING)]
-    weighted = signal.sosfilt(np.array(sections), x)
+    weighted = signal.sosfilt(np.array(sections), x.reshape(len(x), -1), axis=0)
+    power = (weighted**2).sum(axis=1)
     hop = samples(LOUDNESS_BLOCK / 4, to_fraction(rate))
-    quarters = (weighted[: len(x) // hop * hop] ** 2).reshape(-1, hop).mean(axis=1)
+    quarters = power[: len(x) // hop * hop].reshape(-1, hop).mean(axis=1)
     if len(quarters) < 4:
         return None
     blocks = np.lib.stride_tricks.sliding_window_view(quarters, 4).mean(axis=1)

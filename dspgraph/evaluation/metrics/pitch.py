@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from dspgraph.errors import NodeError, RequestError, SignalError
 from dspgraph.evaluation.metrics.definition import F0_RANGE_SETTING, NoValue, metric
 from dspgraph.evaluation.metrics.pair import F0_RANGE, Pair
 from dspgraph.graph import Graph
+from dspgraph.io.resampling import resample_signal
 from dspgraph.pipeline.pipeline import load
 from dspgraph.pipeline.shipped import PITCH, PITCH_SWAP
 from dspgraph.streams import Array
@@ -26,7 +29,7 @@ F0_SEARCHED = (25.0, 1400.0)
 MOST_BEYOND = 0.1
 """At most this share of the voiced frames of a signal may have a pitch at or beyond an end of the range."""
 
-_F0 = {
+_F0: dict[str, Any] = {
     "pipeline": PITCH,
     "variant": dict(PITCH_SWAP),
     "rate_hz": 16000,
@@ -120,6 +123,21 @@ def _track(pair: Pair) -> tuple[Array, Array, str]:
             return np.empty(0), np.empty(0), reason
     x, y = (np.where((one > low) & (one < high), one, 0.0) for one in tracks)
     return x, y, ""
+
+
+def pitch_track(samples: Array, rate: int) -> tuple[float, Array]:
+    """Return (seconds from value to value, pitch in Hz, 0 in unvoiced frames) for a picture. Empty if tracking fails.
+
+    samples: [n], full scale +-1. rate: Hz. The tracker is that of `log_f0_rmse`, with the default range of the pitch.
+    """
+    graph = _tracker()
+    ((name, stream),) = graph.inputs.items()
+    try:
+        track = next(iter(graph(**{name: resample_signal(samples, Fraction(rate), int(stream.rate))}).values()))[:, 0]
+    except (NodeError, SignalError):
+        return _F0["hop_s"], np.empty(0)
+    low, high = F0_RANGE
+    return _F0["hop_s"], np.where((track > low) & (track < high), track, 0.0)
 
 
 @lru_cache(maxsize=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -31,9 +32,9 @@ class Inside:
         """Return a data URI that contains a picture. png: the bytes of a PNG file."""
         return data_uri(png, "image/png")
 
-    def sound(self, path: Path) -> str:
-        """Return a data URI that contains the FLAC file `path`. Raises FileError if the file cannot be read."""
-        return data_uri(_read(path), "audio/flac")
+    def sound(self, flac: bytes) -> str:
+        """Return a data URI that contains a sound. flac: the bytes of a FLAC file."""
+        return data_uri(flac, "audio/flac")
 
     def discard(self) -> None:
         """Do nothing. `Beside.discard` removes files of a failed page; this class writes no files."""
@@ -73,14 +74,13 @@ class Beside:
         """
         return self._place(png, "png", lambda part: part.write_bytes(png))
 
-    def sound(self, path: Path) -> str:
+    def sound(self, flac: bytes) -> str:
         """Write the samples of a FLAC file to a WAV file, and return its address relative to the page.
 
-        WAV is used because Chromium cannot seek to every position of a short FLAC file. The page could not decode FLAC
+        flac: the bytes of the file. WAV is used because Chromium cannot seek to every position of a short FLAC file. The page could not decode FLAC
         itself: if it is opened from a disk, its script has no right to read files beside it.
         """
-        with reading(path):
-            return self._place(_read(path), "wav", lambda part: _copy(path, part))
+        return self._place(flac, "wav", lambda part: _copy(flac, part))
 
     def discard(self) -> None:
         """Remove the files, and the folder, that were made for the new page.
@@ -124,15 +124,16 @@ def sound_info(path: Path) -> Any:
         return soundfile.info(os.fsencode(path))
 
 
-def _copy(path: Path, target: Path) -> None:
-    with soundfile.SoundFile(os.fsencode(path)) as file:
+def _copy(flac: bytes, target: Path) -> None:
+    with soundfile.SoundFile(io.BytesIO(flac)) as file:
         form = {"samplerate": file.samplerate, "channels": file.channels, "subtype": file.subtype, "format": "WAV"}
         with soundfile.SoundFile(os.fsencode(target), "w", **form) as made:
             while len(block := file.read(_BLOCK, dtype="int32")):
                 made.write(block)
 
 
-def _read(path: Path) -> bytes:
+def flac_bytes(path: Path) -> bytes:
+    """Return the bytes of a FLAC file. Raises FileError if the file cannot be read."""
     with reading(path):
         return path.read_bytes()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -56,6 +57,30 @@ def mean_rows(results: Results) -> list[list[dict[str, Any]]]:
         ]
         for row in table
     ]
+
+
+def test_rows(results: Results) -> list[dict[str, Any]]:
+    """Return the rows of the table of paired tests, as the template of the page needs them."""
+    return [
+        {
+            "metric": test.metric,
+            "a": test.a,
+            "b": test.b,
+            "mean": number_text(test.difference.value, results.decimals[test.metric]),
+            "interval": " to ".join(
+                number_text(end, results.decimals[test.metric]) for end in (test.difference.low, test.difference.high)
+            ),
+            "n": test.difference.n,
+            "t": p_value(test.t),
+            "wilcoxon": p_value(test.wilcoxon),
+        }
+        for test in results.tests()
+    ]
+
+
+def p_value(value: float) -> str:
+    """Return a p-value as text: three decimals, "< 0.001", or "-" if there is none."""
+    return "-" if math.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _mean_cell(metric: Metric, cell: Cell, place: Callable[[float], str], recordings: int) -> dict[str, Any]:

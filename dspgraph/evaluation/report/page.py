@@ -15,13 +15,20 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from dspgraph.evaluation.report.media import Beside, Inside, data_uri, reading, sound_info
-from dspgraph.evaluation.report.numbers import count, duration, mean_rows, number_text, score_row
+from dspgraph.evaluation.report.media import Beside, Inside, data_uri, flac_bytes, reading, sound_info
+from dspgraph.evaluation.report.numbers import count, duration, mean_rows, number_text, score_row, test_rows
+from dspgraph.evaluation.report.pitch import PitchCurves
+from dspgraph.evaluation.report.sounds import anchor_flac, gains, has_anchor
 from dspgraph.evaluation.results import Metric, Recording, Results, Score, Variant
 from dspgraph.io.atomic import AtomicFile
-from dspgraph.plotting.spectrogram import MINIATURE, miniatures
+from dspgraph.plotting.spectrogram import DIFFERENCE, MINIATURE, miniatures
 
 _REFERENCE_LABEL = "Reference"
+
+_ANCHOR_LABEL = "Anchor (3.5 kHz)"
+
+_SCRIPTS = ("player.js", "pictures.js", "tables.js", "tests.js", "begin.js")
+"""The files of the page's script. They share one scope, in this order."""
 
 FIGURES = 3
 """Number of metrics whose values are shown under a player. The table has the values of all metrics."""
@@ -72,13 +79,22 @@ def _page(
 
     The arguments are those of `write_page`. media: the place of sounds and pictures.
     """
-    style, script = _asset("page.css"), _asset("page.js")
+    style, script = _asset("page.css"), _script()
     slots = [_slots(recording, results, audio, reference) for recording in results.recordings]
-    sounds = [(f"sound-{number}-{slot}", path) for number, found in enumerate(slots) for slot, path in found.items()]
+    sounds = [
+        (f"sound-{number}-{slot}", flac_bytes, path)
+        for number, found in enumerate(slots)
+        for slot, path in found.items()
+    ]
     scores = {(score.recording, score.variant): score for score in results.scores}
     recordings = [
         _recording(recording, found, results, scores, media)
         for recording, found in zip(results.recordings, slots, strict=True)
+    ]
+    sounds += [
+        (f"sound-{number}-{len(results.variants) + 1}", anchor_flac, slots[number][0])
+        for number, recording in enumerate(recordings)
+        if recording["anchor"]
     ]
     variants = [_variant(variant) for variant in results.variants]
     context = {
@@ -93,6 +109,9 @@ def _page(
         "variants": variants,
         "means": [{**one, "cells": cells} for one, cells in zip(variants, mean_rows(results), strict=True)],
         "missing": results.missing_values(),
+        "tests": test_rows(results),
+        "tests_about": results.tests_about,
+        "difference_range": f"{DIFFERENCE} dB",
         "scores": [score_row(score, results.metrics, results.decimals) for score in results.scores],
         "failed": any(score.error for score in results.scores),
         "recordings": recordings,
@@ -101,9 +120,13 @@ def _page(
         "height": MINIATURE[1],
         "data": _json(
             {
+                "id": results.identity,
                 "variants": [variant.name for variant in results.variants],
+                "anchor": _ANCHOR_LABEL,
                 "recordings": [
-                    {"id": one["id"], "slots": one["slots"], "seconds": one["length"]} for one in recordings
+                    {"seconds": one["length"], "top": one["hertz"], "pitchTop": one["pitch_top"]}
+                    | {name: one[name] for name in ("id", "slots", "anchor", "gains")}
+                    for one in recordings
                 ],
             }
         ),
@@ -111,7 +134,7 @@ def _page(
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(_asset("page.html.j2"))
     return page.generate(
         **_valid(context),
-        sounds=lambda: ({"id": name, "url": media.sound(path)} for name, path in sounds),
+        sounds=lambda: ({"id": name, "url": media.sound(read(path))} for name, read, path in sounds),
     )
 
 
@@ -128,6 +151,10 @@ def _slots(
 
 def _asset(name: str) -> str:
     return files("dspgraph.evaluation.report").joinpath(name).read_text("utf-8")
+
+
+def _script() -> str:
+    return '"use strict";\n(() => {\n' + "\n".join(_asset(f"script/{name}") for name in _SCRIPTS) + "})();\n"
 
 
 def _policy(style: str, script: str, media: str) -> str:
@@ -230,13 +257,22 @@ def _recording(
     infos = {slot: sound_info(path) for slot, path in paths.items()}
     top = max((info.samplerate / 2 for info in infos.values()), default=0)
     with reading(Path(recording.id)):
-        pictures = dict(zip(paths, miniatures(list(paths.values())), strict=True))
+        drawn = miniatures(list(paths.values()))
+    pictures = dict(zip(paths, drawn.spectrograms, strict=True))
+    differences = dict(zip(paths, drawn.differences, strict=True)) if 0 in paths else {}
+    length = max((info.duration for info in infos.values()), default=recording.seconds)
+    curves = PitchCurves(paths, length)
+    anchor = 0 in paths and has_anchor(infos[0].samplerate)
     labels = [(_REFERENCE_LABEL, None), *((one.name, scores.get((recording.id, one.name))) for one in results.variants)]
     return {
         "id": recording.id,
         "source": recording.source,
         "seconds": f"{recording.seconds:.2f}",
-        "length": max((info.duration for info in infos.values()), default=recording.seconds),
+        "length": length,
+        "hertz": top,
+        "pitch_top": curves.top,
+        "anchor": anchor,
+        "gains": gains(paths, len(results.variants) + 1 if anchor else None),
         "top": f"{top / 1000:.4g}" if top else "",
         "slots": sorted(paths),
         "cards": [
@@ -245,6 +281,8 @@ def _recording(
                 "label": label,
                 "sounds": slot in paths,
                 "image": media.picture(pictures[slot]) if slot in paths else "",
+                "difference": media.picture(differences[slot]) if slot and slot in differences else "",
+                "pitch": curves.paths.get(slot, ""),
                 "error": (score.error if score else "") or "There is no file.",
                 "figures": _figures(score, results) if score else [],
             }

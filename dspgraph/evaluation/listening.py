@@ -1,0 +1,280 @@
+"""Answers of listeners: files that the page of a comparison exports, brought together, with intervals and tests."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+
+from dspgraph.errors import FileError, RequestError
+from dspgraph.evaluation.statistics import (
+    Estimate,
+    PairedTest,
+    guessing,
+    holm,
+    holm_corrected,
+    paired,
+    share_interval,
+    t_interval,
+)
+from dspgraph.io.paths import read_file
+from dspgraph.io.tables import original
+
+REFERENCE, ANCHOR = "reference", "anchor"
+"""The names of the hidden reference and of the anchor in files of answers."""
+
+COLUMNS = (
+    "page", "session", "saved", "test", "listener", "loudness", "trial", "recording", "a", "b", "x", "answer", "score",
+)  # fmt: skip
+"""The columns that a file of answers must have. It also has a column `comment`."""
+
+TESTS = ("mushra", "abx", "preference")
+
+LARGEST_FILE = 2**26
+"""The largest size in bytes of a file of answers that is read."""
+
+LEAST_REFERENCE_SCORE, MOST_LOW_SCORES = 90, 0.15
+"""A listener of MUSHRA is left out who gives the hidden reference less than 90 in more than 15 % of the trials."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One row of a file of answers.
+
+    a: the sound of a score or, in a pair, the sound that was called A. b, x: the sounds called B and X. answer: "a",
+    "b" or "none". score: 0 to 100. Texts are empty, and the score is None, where there is none.
+    """
+
+    test: str
+    listener: str
+    session: str
+    trial: str
+    recording: str
+    a: str
+    b: str = ""
+    x: str = ""
+    answer: str = ""
+    score: float | None = None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The result of MUSHRA for one sound: its mean score. over: what the interval is over, listeners or recordings."""
+
+    sound: str
+    mean: Estimate
+    over: str
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """The result of ABX for one pair: the right answers, their share, and the p-value of so many by guessing."""
+
+    sounds: tuple[str, str]
+    right: int
+    share: Estimate
+    p: float
+
+
+@dataclass(frozen=True)
+class Preferred:
+    """The result of a preference test for one pair.
+
+    first: answers for the first sound. none: answers without a preference, which are left out of the share. share: the
+    share of the first sound. p: the two-sided p-value of a share so far from one half, corrected for all pairs.
+    """
+
+    sounds: tuple[str, str]
+    first: int
+    none: int
+    share: Estimate
+    p: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All results of several files of answers.
+
+    left_out: listener -> why all scores of the listener were left out. open: number of answers that were not given.
+    """
+
+    listeners: Sequence[str]
+    mushra: Sequence[Scored] = ()
+    tests: Sequence[PairedTest] = ()
+    abx: Sequence[Recognised] = ()
+    preference: Sequence[Preferred] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    open: int = 0
+
+
+def read_answers(files: Iterable[Path]) -> list[Answer]:
+    """Return the answers in files that the page of one comparison has exported.
+
+    If several files have the same session, for instance because it was exported twice, the one that was saved last
+    counts. A session without the name of a listener is a listener of its own.
+
+    Raises FileError for a file that cannot be read or is not a file of answers, and RequestError for files of different
+    comparisons.
+    """
+    newest: dict[str, tuple[str, list[Answer]]] = {}
+    pages: dict[str, Path] = {}
+    for path in files:
+        rows = _rows(path)
+        pages.update({row["page"]: path for row in rows})
+        if len(pages) > 1:
+            (_, one), (_, other) = list(pages.items())[:2]
+            raise RequestError(
+                f"{one} and {other} are answers to different comparisons, which cannot be merged: merge those of one "
+                "report.html, whose variants and recordings have not changed"
+            )
+        for session in dict.fromkeys(row["session"] for row in rows):
+            own = [row for row in rows if row["session"] == session]
+            saved = max(row["saved"] for row in own)
+            if session not in newest or saved > newest[session][0]:
+                newest[session] = saved, [_answer(row, path, line) for line, row in enumerate(own, 2)]
+    return [answer for _, answers in newest.values() for answer in answers]
+
+
+def summarise(answers: Sequence[Answer], screened: bool = True) -> Summary:
+    """Return the results of all tests. screened: leave out listeners of MUSHRA who do not know the reference.
+
+    MUSHRA: the mean score of a sound with the interval of Student's t, over the means of the listeners or, if there is
+    one listener, over the recordings. The pairs of sounds are tested on the means of the recordings, each over all
+    listeners. ABX: the right answers of each pair, with a one-sided binomial test. Preference: the share of one sound
+    among the answers with a preference, with an exact binomial interval and a two-sided binomial test.
+
+    Source: Recommendation ITU-R BS.1534-3 (the interval, and which listeners are left out).
+    """
+    scores = [one for one in answers if one.test == "mushra" and one.score is not None]
+    left_out = _unreliable(scores) if screened else {}
+    kept = [one for one in scores if one.listener not in left_out]
+    pairs = [one for one in answers if one.answer]
+    return Summary(
+        list(dict.fromkeys(one.listener for one in answers)),
+        _scored(kept),
+        _tests(kept),
+        _recognised([one for one in pairs if one.test == "abx"]),
+        _preferred([one for one in pairs if one.test == "preference"]),
+        left_out,
+        sum(one.score is None if one.test == "mushra" else not one.answer for one in answers),
+    )
+
+
+# ---- files ----------------------------------------------------------------------------------------------------------
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    try:
+        text = read_file(path, LARGEST_FILE).decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        rows = list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FileError(f"{path} is not a file of answers: {error}") from None
+    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+    if missing:
+        raise FileError(
+            f"{path} is not a file of answers: it has no column '{missing[0]}': give files that the button 'Download "
+            "the answers' of report.html has made"
+        )
+    return [{name: original(row[name] or "") for name in COLUMNS} for row in rows]
+
+
+def _answer(row: Mapping[str, str], path: Path, line: int) -> Answer:
+    score: float | None = None
+    if row["score"]:
+        try:
+            score = float(row["score"])
+        except ValueError:
+            score = math.nan
+        if not 0 <= score <= 100:
+            raise FileError(f"{path}, row {line}: a score is a number from 0 to 100; found '{row['score']}'")
+    if row["test"] not in TESTS:
+        raise FileError(f"{path}, row {line}: a test is {', '.join(TESTS)}; found '{row['test']}'")
+    if row["answer"] not in ("", "a", "b", "none"):
+        raise FileError(f"{path}, row {line}: an answer is a, b or none; found '{row['answer']}'")
+    names = {name: row[name] for name in ("test", "session", "trial", "recording", "a", "b", "x", "answer")}
+    return Answer(**names, listener=row["listener"] or f"session {row['session']}", score=score)
+
+
+# ---- results --------------------------------------------------------------------------------------------------------
+
+
+def _unreliable(scores: Sequence[Answer]) -> dict[str, str]:
+    """Return listener -> why the listener is left out, by the scores of the hidden reference."""
+    found = {}
+    for listener, own in _by(scores, "listener").items():
+        given = [one.score for one in own if one.a == REFERENCE and one.score is not None]
+        low = sum(score < LEAST_REFERENCE_SCORE for score in given)
+        if given and low > MOST_LOW_SCORES * len(given):
+            found[listener] = (
+                f"gave the hidden reference less than {LEAST_REFERENCE_SCORE} in {low} of {len(given)} trials"
+            )
+    return found
+
+
+def _scored(scores: Sequence[Answer]) -> list[Scored]:
+    over = "listeners" if len(_by(scores, "listener")) > 1 else "recordings"
+    key = "listener" if over == "listeners" else "recording"
+    found = [
+        Scored(sound, t_interval([_mean(each) for each in _by(own, key).values()]), over)
+        for sound, own in _by(scores, "a").items()
+    ]
+    return sorted(found, key=lambda one: -one.mean.value)
+
+
+def _tests(scores: Sequence[Answer]) -> list[PairedTest]:
+    means = {
+        sound: {recording: _mean(each) for recording, each in _by(own, "recording").items()}
+        for sound, own in _by(scores, "a").items()
+        if sound not in (REFERENCE, ANCHOR)
+    }
+    tests = []
+    for a, b in combinations(means, 2):
+        common = [name for name in means[a] if name in means[b]]
+        if len(common) > 1:
+            tests.append(paired("score", a, b, *([means[one][name] for name in common] for one in (a, b))))
+    return holm_corrected(tests)
+
+
+def _recognised(answers: Sequence[Answer]) -> list[Recognised]:
+    found = []
+    for pair, own in _pairs(answers).items():
+        right = sum((one.a if one.answer == "a" else one.b) == one.x for one in own)
+        found.append(Recognised(pair, right, share_interval(right, len(own)), guessing(right, len(own), above=True)))
+    corrected = holm([one.p for one in found])
+    return [Recognised(one.sounds, one.right, one.share, p) for one, p in zip(found, corrected, strict=True)]
+
+
+def _preferred(answers: Sequence[Answer]) -> list[Preferred]:
+    found = []
+    for pair, own in _pairs(answers).items():
+        picked = [one.a if one.answer == "a" else one.b for one in own if one.answer != "none"]
+        first, n = picked.count(pair[0]), len(picked)
+        found.append(Preferred(pair, first, len(own) - n, share_interval(first, n), guessing(first, n, above=False)))
+    corrected = holm([one.p for one in found])
+    return [Preferred(one.sounds, one.first, one.none, one.share, p) for one, p in zip(found, corrected, strict=True)]
+
+
+def _pairs(answers: Sequence[Answer]) -> dict[tuple[str, str], list[Answer]]:
+    """Return pair of sounds, in alphabetical order -> answers."""
+    found: dict[tuple[str, str], list[Answer]] = defaultdict(list)
+    for one in answers:
+        found[min(one.a, one.b), max(one.a, one.b)].append(one)
+    return found
+
+
+def _by(answers: Sequence[Answer], name: str) -> dict[str, list[Answer]]:
+    found: dict[str, list[Answer]] = defaultdict(list)
+    for one in answers:
+        found[getattr(one, name)].append(one)
+    return found
+
+
+def _mean(answers: Sequence[Answer]) -> float:
+    scores = [one.score for one in answers if one.score is not None]
+    return sum(scores) / len(scores)

@@ -1,0 +1,81 @@
+"""Sounds of blind tests: the anchor of MUSHRA, and the gains that match the loudness."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from dspgraph.evaluation.metrics.loudness import integrated_loudness
+from dspgraph.evaluation.report.media import reading
+from dspgraph.streams import Array
+
+ANCHOR_PASS, ANCHOR_STOP = 3500, 4000
+"""Ends of the pass band and of the transition of the anchor's filter, in Hz."""
+
+_ATTENUATION = 65.0
+"""Attenuation of the anchor's filter above ANCHOR_STOP, dB."""
+
+LEAST_ANCHOR_RATE = 10_000
+"""The lowest rate, in Hz, of a recording that loses frequencies by the filter. Others have no anchor."""
+
+MOST_LOWERED = 20.0
+"""The largest number of decibels by which a sound is lowered for equal loudness."""
+
+
+def has_anchor(rate: int) -> bool:
+    """Return whether a recording at `rate` Hz has frequencies that the anchor loses."""
+    return rate >= LEAST_ANCHOR_RATE
+
+
+def low_passed(x: Array, rate: int) -> Array:
+    """Return the anchor of a recording: without the frequencies above 3.5 kHz, and not delayed. x: [n, channels].
+
+    The filter has linear phase: up to 3.5 kHz the gain is 1 within 0.1 dB, from 4 kHz on below -60 dB. If samples go
+    beyond full scale, all are lowered.
+
+    Source: Recommendation ITU-R BS.1534-3 (the low anchor).
+    """
+    from scipy import signal
+
+    taps, beta = signal.kaiserord(_ATTENUATION, (ANCHOR_STOP - ANCHOR_PASS) / (rate / 2))
+    response = signal.firwin(taps | 1, (ANCHOR_PASS + ANCHOR_STOP) / 2, window=("kaiser", beta), fs=rate)
+    y: Array = signal.oaconvolve(x, response[:, None], axes=0)[len(response) // 2 :][: len(x)]
+    return y / max(1.0, float(np.abs(y).max(initial=0.0)))
+
+
+def anchor_flac(path: Path) -> bytes:
+    """Return the anchor of a recording as the bytes of a FLAC file. Raises FileError if it cannot be read."""
+    x, rate = _samples(path)
+    file = io.BytesIO()
+    soundfile.write(file, low_passed(x, rate), rate, format="FLAC", subtype="PCM_16")
+    return file.getvalue()
+
+
+def gains(paths: Mapping[int, Path], anchor: int | None) -> dict[int, float]:
+    """Return number of a sound -> gain in (0, 1] that gives all sounds of a recording the loudness of the softest.
+
+    paths: number of a sound -> file; 0 is the reference. anchor: the number of the anchor, if there is one. A sound is
+    lowered by at most MOST_LOWERED dB. A sound without a loudness, such as silence, has the gain 1. The loudness is the
+    integrated loudness of Recommendation ITU-R BS.1770.
+    """
+    loudness = {slot: integrated_loudness(*_samples(path)) for slot, path in paths.items()}
+    if anchor is not None:
+        x, rate = _samples(paths[0])
+        loudness[anchor] = integrated_loudness(low_passed(x, rate), rate)
+    known = [one for one in loudness.values() if one is not None]
+    softest = min(known, default=0.0)
+    return {
+        slot: 1.0 if one is None else float(10 ** (max(softest - one, -MOST_LOWERED) / 20))
+        for slot, one in loudness.items()
+    }
+
+
+def _samples(path: Path) -> tuple[Array, int]:
+    with reading(path):
+        samples, rate = soundfile.read(os.fsencode(path), always_2d=True)
+    return samples, rate

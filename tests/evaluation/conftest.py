@@ -1,0 +1,39 @@
+"""The browser that all tests of pages share."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+SLOWLY = """{
+    const begin = HTMLMediaElement.prototype.play;
+    HTMLMediaElement.prototype.play = function () { this.playbackRate = 0.1; return begin.call(this); };
+}"""
+"""Ten times: so that a busy machine has not reached the end of two seconds before it looks."""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Page]:
+    """A page of the system's Chromium: a machine without one skips these tests, and says so; in CI it is an error.
+
+    All tests use this one: a new page costs more time than what most tests do with it.
+    """
+    path = shutil.which("chromium")
+    if path is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(
+            "there is no chromium here: apt install chromium"
+        )
+    flags = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--autoplay-policy=no-user-gesture-required",
+    ]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=flags)
+        page = browser.new_page()
+        page.add_init_script(SLOWLY)
+        yield page
+        browser.close()
