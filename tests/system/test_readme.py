@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from dspgraph import Array, load
 from dspgraph._version import __version__
 from dspgraph.cli.main import main
+from dspgraph.evaluation.listening import COLUMNS
 from dspgraph.registry import shipped_pipelines
 from helpers.paths import ROOT
 from helpers.speech import speech
@@ -67,6 +68,9 @@ def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     network = tiny(layers=24, stacks=4)  # the form of the published networks
     state = {name: torch.from_numpy(array) for name, array in published(network, random_arrays(network)).items()}
     torch.save({"state_dict": state}, "checkpoint.pth")
+    (tmp_path / "answers").mkdir()
+    answer = "page,1,now,mushra,ann,matched,1,a,pulse,,,,50\n"
+    (tmp_path / "answers" / "ann.csv").write_text(",".join(COLUMNS) + "\n" + answer)
     found = commands("dspgraph")
     assert len(found) > 10
     for words in found:

@@ -1,4 +1,4 @@
-"""The page of a comparison: players, spectrograms, scores and a blind mode. By default it is one file."""
+"""The page of a comparison: players, spectrograms, scores and blind tests. By default it is one file."""
 
 from dspgraph.evaluation.report.page import write_page
 
