@@ -77,8 +77,9 @@ class Beside:
     def sound(self, flac: bytes) -> str:
         """Write the samples of a FLAC file to a WAV file, and return its address relative to the page.
 
-        flac: the bytes of the file. WAV is used because Chromium cannot seek to every position of a short FLAC file. The page could not decode FLAC
-        itself: if it is opened from a disk, its script has no right to read files beside it.
+        flac: the bytes of the file. WAV is used because Chromium cannot seek to every position of a short FLAC file.
+        The page could not decode FLAC itself: if it is opened from a disk, its script has no right to read files
+        beside it.
         """
         return self._place(flac, "wav", lambda part: _copy(flac, part))
 
